@@ -1,0 +1,1 @@
+"""Where mitmproxy lives, and nowhere else: launcher, TLS, hooks, streams, refusals on the wire."""

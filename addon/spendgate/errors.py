@@ -1,0 +1,41 @@
+"""The error tree. Few classes, each with the one place that catches it.
+
+    SpendgateError
+    ├── PolicyError        a policy file that cannot take force; carries every fault      -> cli, config (keeps last good)
+    ├── StateError         the state directory, CA or ledger cannot be used as it is      -> cli: exit 1, one line
+    ├── LedgerUnavailable  busy beyond patience, full or broken disk                      -> gate: policy's on_failure
+    ├── WireError          bytes of a peer that do not parse as its dialect               -> readers: stop reading, keep relaying
+    └── UsageError         wrong command line or option                                   -> cli: exit 2
+
+Decisions are not errors: a refusal is a value (`admission.Refuse`), an unknown price is a value (`pricing.UnknownPrice`).
+"""
+
+from __future__ import annotations
+
+
+class SpendgateError(Exception):
+    """Base of all errors that Spendgate raises on purpose. `str()` is one sentence that names the place and the remedy."""
+
+
+class PolicyError(SpendgateError):
+    """A policy that cannot take force. `faults` holds one line for each fault, `file:line:column: …`."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class StateError(SpendgateError):
+    """The state directory, the CA or the ledger cannot be used as it is."""
+
+
+class LedgerUnavailable(SpendgateError):
+    """The ledger could not be written now: busy beyond patience, disk full, file broken."""
+
+
+class WireError(SpendgateError):
+    """Bytes that do not parse as the dialect they claim. Never shown to the client: its bytes flow on."""
+
+
+class UsageError(SpendgateError):
+    """A wrong command line, option or mode."""

@@ -1,0 +1,1 @@
+"""SQLite: calls, holds, balances, and the questions that people ask of them."""

@@ -1,0 +1,118 @@
+"""What the ledger takes and gives. Amounts in nano-dollars, times in epoch milliseconds, tokens as in `usage.Usage`.
+
+The gate (`spendgate.gate`) is the only writer; `cli` reads through `ledger.queries` on its own read-only connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from spendgate.admission import Decision, KindStanding, Scope, Standing
+from spendgate.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """What is known of a call when it is first written. Column names are those of the view `calls` (design.md, Ledger)."""
+
+    id: str
+    started_ms: int
+    person: str
+    machine: str
+    provider: str
+    host: str
+    path: str
+    team: str | None = None
+    groups: tuple[str, ...] = ()
+    account_os: str | None = None
+    tool: str | None = None
+    process: str | None = None
+    project: str | None = None
+    session: str | None = None
+    agent: str | None = None
+    parent_call: str | None = None
+    evidence: str = ""
+    """`person=socket owner;tool=header;session=header`: how each attribute is known."""
+    api_key: str | None = None
+    account: str | None = None
+    billing: str = "metered"
+    dialect: str | None = None
+    model_requested: str | None = None
+    kind: str = ""
+    """What sizes are learned by: `tool|model`."""
+    estimate_nanos: int | None = None
+    ceiling_nanos: int | None = None
+    request_bytes: int = 0
+    text_bytes: int = 0
+    policy_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of an admitted call."""
+
+    state: str
+    """`settled`, `interrupted` or `failed`."""
+    basis: str | None
+    """`reported`, `estimated`, `ceiling`; None where nothing was charged."""
+    usage: Usage
+    cost_nanos: int
+    """What budgets count (0 for subscription traffic)."""
+    value_nanos: int
+    """At list price."""
+    charges: tuple[tuple[Scope, int], ...]
+    """What each budget is charged: the scopes of the hold, and those of the answering model."""
+    ended_ms: int
+    model: str | None = None
+    http_status: int | None = None
+    first_byte_ms: int | None = None
+    duration_ms: int | None = None
+    request_id: str | None = None
+    response_id: str | None = None
+    account: str | None = None
+    response_bytes: int = 0
+    prices: str | None = None
+    """Which price was used: provider, model, its date; `calls show` prints it."""
+    flags: tuple[str, ...] = ()
+
+
+Decide = Callable[[tuple[Standing, ...], KindStanding], Decision]
+
+
+class LedgerPort(Protocol):
+    """The ledger as the gate uses it. Each method is one transaction. `LedgerBusy` (a LedgerUnavailable): try again soon."""
+
+    def hold(self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0) -> Decision:
+        """Read the standings, decide, and write what was decided: an open call with holds, a waiter, or nothing.
+
+        Admit: row open, holds written, balances moved, waiter gone. Wait: a waiter's place is kept, no row.
+        Refuse: waiter gone, no row (the gate then calls `refused`).
+        """
+        ...
+
+    def leave(self, call_id: str) -> None:
+        """A waiter gives up its place (client gone, gate stopping)."""
+        ...
+
+    def sent(self, call_id: str, at_ms: int) -> None:
+        """The request's head was given to the upstream connection: from here the call is never free."""
+        ...
+
+    def resize(self, call_id: str, holds: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
+        """Correct a running call's holds; gives the standings after it, for `cut`."""
+        ...
+
+    def settle(self, call_id: str, settlement: Settlement) -> bool:
+        """End an open call once. False: it had already ended, nothing was changed."""
+        ...
+
+    def refused(self, row: CallRow, decision: object, *, now_ms: int, waited_ms: int, http_status: int) -> None:
+        """Write a refused call with the figures of its Refuse."""
+        ...
+
+    def recorded(self, row: CallRow, state: str, *, ended_ms: int, http_status: int | None, request_bytes: int,
+                 response_bytes: int, duration_ms: int | None, first_byte_ms: int | None, flags: tuple[str, ...] = ()) -> None:
+        """Write a call that costs nothing or could not be read: `free`, `unrecognized`, `failed`."""
+        ...

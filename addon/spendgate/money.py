@@ -1,0 +1,77 @@
+"""Money is an integer number of nano-dollars (1e-9 USD).
+
+Asset scale 9: a list price of $0.015 per million tokens is 15 nano-dollars a token, and a signed 64-bit integer holds
+$9.2 billion. Nothing here is a float and nothing accepts one. `from_decimal` is the only place in Spendgate that rounds
+(half-even, once for each call); a test reads the imports of `decimal` and holds others to it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+NANOS_PER_DOLLAR = 1_000_000_000
+NANOS_MAX = 2**63 - 1
+_AMOUNT = re.compile(r"\$(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<cents>\d{1,4}))?")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Money:
+    """An amount in nano-dollars; may be negative in differences, never in limits."""
+
+    nanos: int
+
+    def __post_init__(self) -> None:
+        if type(self.nanos) is not int:
+            raise TypeError(f"Money takes an integer number of nano-dollars, not {type(self.nanos).__name__}")
+        if not -NANOS_MAX <= self.nanos <= NANOS_MAX:
+            raise ValueError(f"an amount of {self.nanos} nano-dollars does not fit a ledger row")
+
+    @classmethod
+    def parse(cls, text: str) -> Money:
+        """Read `$20`, `$1,000.50`: thousands separators allowed, at most 4 decimals.
+
+        Raises ValueError with what was found and what is allowed.
+        """
+        found = _AMOUNT.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"{text!r} is not an amount; write it as $20, $1,000 or $0.25 (at most 4 decimals)")
+        whole = int(found["whole"].replace(",", "")) * NANOS_PER_DOLLAR
+        part = int((found["cents"] or "").ljust(9, "0"))
+        return cls(whole + part)
+
+    @classmethod
+    def from_decimal(cls, dollars: Decimal) -> Money:
+        """Round dollars to whole nano-dollars, half-even. The one place that rounds money."""
+        if type(dollars) is not Decimal or not dollars.is_finite():
+            raise TypeError(f"dollars must be a finite Decimal, not {dollars!r}")
+        return cls(int((dollars * NANOS_PER_DOLLAR).to_integral_value(rounding=ROUND_HALF_EVEN)))
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.nanos + other.nanos)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.nanos - other.nanos)
+
+    def __str__(self) -> str:
+        return dollars(self.nanos)
+
+
+def dollars(nanos: int, *, places_min: int = 2) -> str:
+    """Print nano-dollars exactly: at least two decimals, and as many more as the amount really has. `$1,000.50`."""
+    sign = "-" if nanos < 0 else ""
+    whole, part = divmod(abs(nanos), NANOS_PER_DOLLAR)
+    digits = f"{part:09d}".rstrip("0").ljust(places_min, "0")
+    return f"{sign}${whole:,}.{digits}" if digits else f"{sign}${whole:,}"
+
+
+def short_dollars(nanos: int) -> str:
+    """Print for people: cents for a dollar and more, four significant decimals below. Never used for a computation."""
+    if nanos == 0:
+        return "$0.00"
+    if abs(nanos) >= NANOS_PER_DOLLAR // 100:
+        cents = Decimal(nanos).scaleb(-9).quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
+    else:
+        cents = Decimal(nanos).scaleb(-9).quantize(Decimal("0.000001"), rounding=ROUND_HALF_EVEN)
+    return f"-${-cents:,}" if cents < 0 else f"${cents:,}"

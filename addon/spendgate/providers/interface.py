@@ -1,0 +1,226 @@
+"""What every dialect answers, as values. No mitmproxy, no disk, no clock.
+
+A *provider* is who bills (`anthropic`, `openai`, `azure`, …). A *dialect* is one wire format (`anthropic-messages`,
+`openai-chat`, `openai-responses`, `openai-embeddings`). A *tool* is the program a person uses (`claude-code`, `codex`, …).
+Many providers speak one dialect; the registry joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from spendgate.attribution import Evidence
+from spendgate.usage import Usage
+
+
+class Headers(Protocol):
+    """Case-insensitive request or response headers: mitmproxy's own, or a `CaseInsensitive` in tests."""
+
+    def get(self, name: str, default: str | None = None, /) -> str | None: ...
+
+
+class Kind(StrEnum):
+    """What an exchange on a provider host is."""
+
+    BILLABLE = "billable"
+    FREE = "free"
+    """Known to cost nothing: token counts, model lists, authentication, telemetry. Recorded, never refused."""
+    UNRECOGNIZED = "unrecognized"
+    """A path that no table knows. Recorded with bytes and times, never refused, shown by `status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request's head. `path` has no query; `host` is lower case without port."""
+
+    method: str
+    host: str
+    path: str
+    query: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes and what that means. `path` is a template with ids as `*`, fit for the ledger."""
+
+    provider: str
+    dialect: str
+    kind: Kind
+    path: str
+    websocket: bool = False
+    model: str | None = None
+    """The model, where the path holds it."""
+    prices: str | None = None
+    """The genai-prices provider id to price by, where it is not `provider`."""
+    billing: str | None = None
+    """`gateway` where the policy's host entry says so."""
+    body_bytes_max: int = 64 * 1024 * 1024
+    """A longer request body is answered 413 in the provider's shape; Anthropic's own limit is 32 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something the client says of itself, with where it said it."""
+
+    value: str | None = None
+    evidence: Evidence = Evidence.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one billable request asks for, as far as its bytes tell. Sizes in bytes, counts in tokens."""
+
+    model: str | None = None
+    streamed: bool = False
+    text_bytes: int = 0
+    """Bytes of the request that can become input tokens; at most one token a byte."""
+    opaque_input: bool = False
+    """Input that is only referred to or packed (images, files, earlier response ids): only the context window bounds it."""
+    output_tokens_max: int | None = None
+    """The request's own cap for one choice; None: the model's maximum."""
+    choices: int = 1
+    service_tier: str | None = None
+    cache_ttl: str | None = None
+    """Dearest cache write asked for: `5m`, `1h`; `write` where the provider writes caches by itself; None: none."""
+    searches_max: int | None = 0
+    """Most billed server-tool calls; 0 where no such tool is offered, None where nothing caps them."""
+    loops: bool = False
+    """Server tools that make the provider sample again and bill the input again: no finite bound."""
+    usage_reported: bool = True
+    """False for OpenAI-style chat streams without `stream_options.include_usage`."""
+    background: bool = False
+    tool: Claim = Claim()
+    session: Claim = Claim()
+    agent: str | None = None
+    parent_agent: str | None = None
+    api_key: str | None = None
+    """A fingerprint of the credential (first 12 hex of SHA-256, with the key's public prefix), never the key."""
+    billing: str = "metered"
+    """`metered`, `subscription` or `overage`, from the kind of credential (policy.md, billing's built-in table)."""
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sampling that the provider bills: its model, counts and what changes its price."""
+
+    usage: Usage
+    model: str | None = None
+    """The model that answered; None: the one of the reading."""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """genai-prices' price_context (`service_tier`, `speed`, `processing`), from the *response*."""
+    geo: str | None = None
+    """Anthropic's `inference_geo`: `us` costs 1.1 times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a response used, as far as it has been read. A reader may give one at any time."""
+
+    parts: tuple[Part, ...] = ()
+    model: str | None = None
+    request_id: str | None = None
+    response_id: str | None = None
+    account: str | None = None
+    final: bool = False
+    """The provider's last counts were seen."""
+    free: bool = False
+    """The provider says that this costs nothing (an error before work, a refusal before any output)."""
+    stated_cost_nanos: int | None = None
+    """The provider's own price of the call (OpenRouter, xAI): the truth where given."""
+    output_bytes: int = 0
+    """Bytes of generated text, thinking and tool input seen: what an estimate of an unfinished stream rests on."""
+    flags: tuple[str, ...] = ()
+    """What did not fit: `reader failed: …`, `split of cache writes assumed`, … Never content."""
+
+
+class Reader(Protocol):
+    """Reads one response's decoded bytes as they pass. Never raises; bounded memory; the caller keeps the bytes flowing."""
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes. True when the counts changed since the last call (a cue to correct the hold)."""
+        ...
+
+    def reading(self) -> Reading:
+        """What has been read so far."""
+        ...
+
+    def close(self) -> Reading:
+        """No more bytes will come: what was read. Called once, at a clean end or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A refusal or a cut, ready to be put into a provider's shape. `message` is for a person and ends with the policy's help."""
+
+    message: str
+    code: str
+    """Our own word for programs: `spent`, `held`, `rule`, `unbounded`, `failure`."""
+    passing: bool = False
+    """True: may be retried after `retry_after_s`. False: the client must stop."""
+    retry_after_s: int | None = None
+    resets_at: datetime | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer that the gate gives itself."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Dialect(Protocol):
+    """One wire format. Implementations are stateless; a module-level instance is put into the registry."""
+
+    name: str
+
+    def ask(self, head: Head, body: bytes) -> Ask:
+        """Read what a billable request asks for. `body` is decoded of its content-encoding.
+
+        Raises WireError where the body is not this dialect at all; the caller then treats the call as one without a known
+        model and bound. Must not block the loop for more than 1 ms on a 1 MB body: scan, do not parse.
+        """
+        ...
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response. Errors (status >= 400) get one that reads `free`."""
+        ...
+
+    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
+        """The refusal in the provider's own error shape, such that this tool shows it and stops (strict: always 429)."""
+        ...
+
+    def cut(self, notice: Notice) -> bytes:
+        """What ends a running stream in the dialect's own error form, to be sent after a whole event."""
+        ...
+
+
+class SocketReader(Protocol):
+    """Reads one WebSocket connection, message by message, both ways. Never raises."""
+
+    def from_client(self, message: bytes) -> Ask | None:
+        """An Ask when this message starts a billable response (`response.create`), else None."""
+        ...
+
+    def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
+        """(response id, reading) when this message moved a response's counts; `reading.final` at its end."""
+        ...
+
+
+class SocketDialect(Dialect, Protocol):
+    """A dialect that also runs over WebSocket."""
+
+    def socket(self, head: Head) -> SocketReader: ...
+
+    def refusal_frame(self, notice: Notice, tool: str | None) -> bytes:
+        """The text message that refuses one `response.create`."""
+        ...
