@@ -1,19 +1,19 @@
 """Money is an integer number of nano-dollars (1e-9 USD).
 
 Asset scale 9: a list price of $0.015 per million tokens is 15 nano-dollars a token, and a signed 64-bit integer holds
-$9.2 billion. Nothing here is a float and nothing accepts one. `from_decimal` is the only place in Spendgate that rounds
-(half-even, once for each call); a test reads the imports of `decimal` and holds others to it.
+$9.2 billion. Nothing here is a float and nothing accepts one. `half_even` is the only place in Spendgate that rounds money,
+once for each call.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 NANOS_PER_DOLLAR = 1_000_000_000
 NANOS_MAX = 2**63 - 1
-_AMOUNT = re.compile(r"\$(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<cents>\d{1,4}))?")
+_AMOUNT = re.compile(r"\$(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<cents>\d{1,4}))?", re.ASCII)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -43,10 +43,11 @@ class Money:
 
     @classmethod
     def from_decimal(cls, dollars: Decimal) -> Money:
-        """Round dollars to whole nano-dollars, half-even. The one place that rounds money."""
+        """Dollars to whole nano-dollars, half-even."""
         if type(dollars) is not Decimal or not dollars.is_finite():
             raise TypeError(f"dollars must be a finite Decimal, not {dollars!r}")
-        return cls(int((dollars * NANOS_PER_DOLLAR).to_integral_value(rounding=ROUND_HALF_EVEN)))
+        numerator, denominator = dollars.as_integer_ratio()
+        return cls(half_even(numerator * NANOS_PER_DOLLAR, denominator))
 
     def __add__(self, other: Money) -> Money:
         return Money(self.nanos + other.nanos)
@@ -58,6 +59,13 @@ class Money:
         return dollars(self.nanos)
 
 
+def half_even(numerator: int, denominator: int) -> int:
+    """`numerator / denominator` to the nearest whole, ties to even. The one place that rounds money."""
+    whole, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    return whole + (twice > denominator or (twice == denominator and whole % 2 == 1))
+
+
 def dollars(nanos: int, *, places_min: int = 2) -> str:
     """Print nano-dollars exactly: at least two decimals, and as many more as the amount really has. `$1,000.50`."""
     sign = "-" if nanos < 0 else ""
@@ -67,11 +75,8 @@ def dollars(nanos: int, *, places_min: int = 2) -> str:
 
 
 def short_dollars(nanos: int) -> str:
-    """Print for people: cents for a dollar and more, four significant decimals below. Never used for a computation."""
+    """Print for people: whole cents from one cent up, millionths of a dollar below. Never used for a computation."""
     if nanos == 0:
         return "$0.00"
-    if abs(nanos) >= NANOS_PER_DOLLAR // 100:
-        cents = Decimal(nanos).scaleb(-9).quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
-    else:
-        cents = Decimal(nanos).scaleb(-9).quantize(Decimal("0.000001"), rounding=ROUND_HALF_EVEN)
-    return f"-${-cents:,}" if cents < 0 else f"${cents:,}"
+    step = NANOS_PER_DOLLAR // 100 if abs(nanos) >= NANOS_PER_DOLLAR // 100 else NANOS_PER_DOLLAR // 1_000_000
+    return dollars(half_even(nanos, step) * step)

@@ -1,8 +1,8 @@
 """Usage: the token counts of one call, disjoint, so that no class is ever counted twice.
 
 Providers disagree on what "input" includes (Anthropic: uncached only; OpenAI: cached too). Each dialect turns its own
-convention into this one; totals are derived, never stored. `None` is a count that the provider did not give, which is not
-zero (design.md, promise 9). Streams report cumulative counts: a later report overwrites, it never adds (facts/wire-formats.md 1.2).
+convention into this one; totals are derived, never stored. `None` is a count that the provider did not give, which is
+not zero. Streams report cumulative counts: a later report overwrites, it never adds.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """Sum over *different* samplings (iterations, calls). Never over reports of one stream."""
+
         def total(name: str) -> int | None:
             mine, theirs = getattr(self, name), getattr(other, name)
             return None if mine is None and theirs is None else (mine or 0) + (theirs or 0)

@@ -1,0 +1,183 @@
+"""One price list entry opened for use: exact cards for each tier, and the dearest rates for bounds.
+
+genai-prices takes 0.2 ms for a price, too long for each call of a busy gate. Within one price tier its price is linear in the
+disjoint counts of `Usage`, so a `Card` asks it once for the price of one unit of each count and keeps that exactly, as
+integers over one denominator. A property test compares cards with genai-prices' own answers to the nano-dollar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, lcm
+from operator import mul
+
+from genai_prices import Usage as ListedUsage
+from genai_prices.types import ModelPrice, TieredPrices
+
+from spendgate.money import NANOS_PER_DOLLAR
+from spendgate.usage import Usage
+
+_LEAVES = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_tokens",
+    "input_audio_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "output_audio_tokens",
+    "web_searches",
+)
+"""The counts of `Usage`; of two where one is part of the other, the smaller is priced and taken off the larger."""
+
+US_FACTOR = Fraction(11, 10)
+"""Anthropic's `inference_geo: us` (facts/wire-formats.md 1.2); genai-prices does not know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The dearest price of each class over all tiers of a model, in nano-dollars for a million tokens, rounded up: for bounds."""
+
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    cache_write: int
+    output: int
+    web_search: int
+    """Nano-dollars for a million searches."""
+    request: int
+    """Nano-dollars for each request, whatever its usage."""
+    context_window: int | None
+    """Most input tokens; None where genai-prices does not say."""
+    source: str
+
+    @property
+    def input_dearest(self) -> int:
+        """The dearest class that one input token can fall into."""
+        return max(self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.cache_write)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Exact prices of one unit of each count within one tier: `units[i] / scale` nano-dollars for a unit of `_LEAVES[i]`."""
+
+    units: tuple[int, ...]
+    request: int
+    scale: int
+
+    def scaled(self, usage: Usage) -> int:
+        """The exact price in nano-dollars times `scale`. Missing counts add nothing here; the caller flags them."""
+        total: int = self.request + sum(map(mul, self.units, _disjoint(usage)))
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One price of one model in one context, opened for use: its tiers' cards and its dearest rates."""
+
+    prices: ModelPrice
+    """Kept so that its `id`, the cache's key, is not given to another object."""
+    starts: tuple[int, ...]
+    cards: tuple[Card, ...]
+    rates: Rates
+    geo: bool
+    name: str
+
+    def tier(self, input_tokens: int) -> int:
+        """Index of the card whose tier this much input falls into: a tier begins above its start."""
+        return sum(input_tokens > start for start in self.starts)
+
+
+def _disjoint(usage: Usage) -> tuple[int, ...]:
+    """Counts in the order of `_LEAVES`, with parts taken off their wholes."""
+    audio_in, audio_out = usage.input_audio_tokens or 0, usage.output_audio_tokens or 0
+    text_out = max(0, (usage.output_tokens or 0) - audio_out)
+    reasoning = min(usage.reasoning_tokens or 0, text_out)
+    return (
+        max(0, (usage.input_tokens or 0) - audio_in),
+        usage.cache_read_tokens or 0,
+        usage.cache_write_5m_tokens or 0,
+        usage.cache_write_1h_tokens or 0,
+        usage.cache_write_tokens or 0,
+        audio_in,
+        text_out - reasoning,
+        reasoning,
+        audio_out,
+        usage.web_searches or 0,
+    )
+
+
+def open_sheet(prices: ModelPrice, *, name: str, context_window: int | None, geo: bool) -> Sheet:
+    """Probe one price of genai-prices. `name` is what `Charge.source` shall say; `geo` whether the US factor can apply."""
+    starts = tuple(
+        sorted(
+            {tier.start for value in vars(prices).values() if isinstance(value, TieredPrices) for tier in value.tiers}
+        )
+    )
+    cards = tuple(_probe(prices, start + 1) for start in (-1, *starts))
+    rates = _dearest(cards, geo, context_window, name)
+    return Sheet(prices=prices, starts=starts, cards=cards, rates=rates, geo=geo, name=name)
+
+
+def _probe(prices: ModelPrice, base: int) -> Card:
+    """Ask genai-prices for the price of one more unit of each count, inside the tier that holds `base` input tokens."""
+    floor = _listed(prices, Usage(input_tokens=base))
+    per_input = _listed(prices, Usage(input_tokens=base + 1)) - floor
+    units = [per_input]
+    for name in _LEAVES[1:]:
+        whole = {
+            "input_audio_tokens": "input_tokens",
+            "reasoning_tokens": "output_tokens",
+            "output_audio_tokens": "output_tokens",
+        }.get(name)
+        counts = {"input_tokens": base, name: 1}
+        if whole:
+            counts[whole] = counts.get(whole, 0) + 1
+        units.append(_listed(prices, Usage(**counts)) - floor)
+    request = floor - per_input * base
+    scale = lcm(*(unit.denominator for unit in (*units, request)))
+    return Card(units=tuple(int(unit * scale) for unit in units), request=int(request * scale), scale=scale)
+
+
+def _dearest(cards: tuple[Card, ...], geo: bool, context_window: int | None, name: str) -> Rates:
+    factor = US_FACTOR if geo else Fraction(1)
+
+    def dearest(leaf: str) -> int:
+        index = _LEAVES.index(leaf)
+        return ceil(max(Fraction(card.units[index], card.scale) for card in cards) * factor * 1_000_000)
+
+    return Rates(
+        input=dearest("input_tokens"),
+        cache_read=dearest("cache_read_tokens"),
+        cache_write_5m=dearest("cache_write_5m_tokens"),
+        cache_write_1h=dearest("cache_write_1h_tokens"),
+        cache_write=dearest("cache_write_tokens"),
+        output=max(dearest("output_tokens"), dearest("reasoning_tokens")),
+        web_search=dearest("web_searches"),
+        request=ceil(max(Fraction(card.request, card.scale) for card in cards) * factor),
+        context_window=context_window,
+        source=name,
+    )
+
+
+def _listed(prices: ModelPrice, usage: Usage) -> Fraction:
+    """genai-prices' own answer in nano-dollars, exact. It counts inclusively: its input holds the cached and the written."""
+    given = {
+        "input_tokens": usage.input_total,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.writes or None,
+        "cache_write_5m_tokens": usage.cache_write_5m_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+        "input_audio_tokens": usage.input_audio_tokens,
+        "output_tokens": usage.output_tokens,
+        "output_reasoning_tokens": usage.reasoning_tokens,
+        "output_audio_tokens": usage.output_audio_tokens,
+        "web_searches": usage.web_searches,
+    }
+    listed = ListedUsage(**{name: count for name, count in given.items() if count})
+    total: Decimal = prices.calc_price(listed)["total_price"]
+    return Fraction(total) * NANOS_PER_DOLLAR

@@ -1,0 +1,139 @@
+"""What usage costs: `PriceBook.price(...)`. Prices come from genai-prices, never from a table of ours.
+
+`price_cards` asks genai-prices once for each price and then computes with exact integers.
+
+Anthropic's `inference_geo: us` costs 1.1 times on Claude 4.6 and later (facts/wire-formats.md 1.2); genai-prices
+does not know it, so it is applied here and named in `Charge.source`. An unknown model is a value, never zero.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from genai_prices.data_snapshot import DataSnapshot, get_snapshot
+from genai_prices.types import ModelInfo, Provider
+
+from spendgate.money import half_even
+from spendgate.price_cards import Rates, Sheet, open_sheet
+from spendgate.usage import Usage
+
+_SHEETS_MAX = 4096
+_GEO_MODELS = re.compile(r"claude-(?:(?:opus|sonnet|haiku)-(?:4-[6-9]|[5-9])|fable|mythos)")
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Priced usage. `source` says by which price: provider, model, tier and date, for `calls show`."""
+
+    nanos: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPrice:
+    """genai-prices has no price for this model: the policy's `pricing.unknown_model` applies, and the row is flagged."""
+
+    provider: str
+    model: str | None
+
+
+class PriceBook:
+    """The prices of one genai-prices snapshot; immutable. `at` is the call's own instant: prices have dates and hours."""
+
+    def __init__(
+        self, snapshot: DataSnapshot | None = None, *, as_of: datetime | None = None, origin: str = "bundled"
+    ) -> None:
+        self._snapshot = snapshot or get_snapshot()
+        self._providers = {provider.id: provider for provider in self._snapshot.providers}
+        self._models = lru_cache(maxsize=_SHEETS_MAX)(self._find)
+        self._sheets: dict[object, Sheet] = {}
+        self.as_of = as_of
+        self.origin = origin
+
+    def price(
+        self,
+        provider: str,
+        model: str | None,
+        usage: Usage,
+        *,
+        at: datetime,
+        context: Mapping[str, str] | None = None,
+        geo: str | None = None,
+    ) -> Charge | UnknownPrice:
+        """What `usage` of `model` costs at `provider` (a genai-prices id), rounded once to the nano-dollar."""
+        sheet = self._sheet(provider, model, at, context)
+        if sheet is None:
+            return UnknownPrice(provider, model)
+        tier = sheet.tier(usage.input_total)
+        card = sheet.cards[tier]
+        scaled, scale, source = card.scaled(usage), card.scale, sheet.name
+        if tier:
+            source = f"{source}+{sheet.starts[tier - 1]}"
+        if geo == "us" and sheet.geo:
+            scaled, scale, source = scaled * 11, scale * 10, f"{source};geo=us"
+        return Charge(half_even(scaled, scale), source)
+
+    def rates(
+        self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None
+    ) -> Rates | UnknownPrice:
+        """The dearest price of each class, for the bound of a call before it leaves."""
+        sheet = self._sheet(provider, model, at, context)
+        return UnknownPrice(provider, model) if sheet is None else sheet.rates
+
+    def _sheet(self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None) -> Sheet | None:
+        found = self._models(provider, model.lower()) if model else None
+        if found is None:
+            return None
+        owner, info = found
+        in_context = _meant(context, owner, info)
+        prices = info.get_prices(at, in_context)
+        # A price without a context is the snapshot's own object; one with a context is a fresh copy, told by its text.
+        key: object = (info.id, id(prices)) if in_context is None else (info.id, repr(prices))
+        sheet = self._sheets.get(key)
+        if sheet is None:
+            if len(self._sheets) >= _SHEETS_MAX:
+                self._sheets.clear()
+            words = "".join(f";{name}={value}" for name, value in sorted((in_context or {}).items()))
+            sheet = self._sheets[key] = open_sheet(
+                prices,
+                name=f"{self.origin}:{owner.id}/{info.id}{words}",
+                context_window=info.context_window,
+                geo=bool(_GEO_MODELS.search(info.id)),
+            )
+        return sheet
+
+    def _find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
+        owner = self._providers.get(provider)
+        if owner is None:
+            return None
+        for name in (model, model.rpartition("/")[2]) if "/" in model else (model,):
+            info = owner.find_model(name, all_providers=self._snapshot.providers)
+            if info is not None:
+                return owner, info
+        return None
+
+
+def unknown_price(usage: Usage, *, input_per_million: int, output_per_million: int) -> int:
+    """Nano-dollars at the policy's `pricing.unknown_model`, given for a million tokens: all input at one price."""
+    total = usage.input_total * input_per_million + (usage.output_tokens or 0) * output_per_million
+    return half_even(total, 1_000_000)
+
+
+def _meant(context: Mapping[str, str] | None, owner: Provider, info: ModelInfo) -> dict[str, str] | None:
+    """The part of the context that some price of this model depends on; None for the list price.
+
+    genai-prices applies a context only to a provider's own models, not to those it falls back to.
+    """
+    if not context or not info.price_variants or not any(info is model for model in owner.models):
+        return None
+    meant = {(name, value) for variant in info.price_variants for name, value in variant.when.items()}
+    return {name: value for name, value in context.items() if (name, value) in meant} or None
+
+
+def utc(epoch_ms: int) -> datetime:
+    """The instant of an epoch in milliseconds, as genai-prices takes it."""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)

@@ -1,0 +1,136 @@
+"""Prices equal genai-prices' own, to the nano-dollar."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from genai_prices import Usage as ListedUsage
+from genai_prices import calc_price
+from genai_prices.data_snapshot import get_snapshot
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spendgate.money import Money
+from spendgate.pricing import Charge, PriceBook, UnknownPrice, unknown_price, utc
+from spendgate.usage import Usage
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BOOK = PriceBook()
+PRICED = [(p.id, m.id) for p in get_snapshot().providers if p.id in {"anthropic", "openai"} for m in p.models]
+counts = st.integers(0, 400_000)
+
+
+def listed(provider: str, model: str, usage: Usage, context: dict[str, str] | None = None) -> int:
+    """genai-prices' answer, asked the long way and rounded to nano-dollars."""
+    given_counts = {
+        "input_tokens": usage.input_total,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.writes,
+        "cache_write_5m_tokens": usage.cache_write_5m_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+        "output_tokens": usage.output_tokens,
+        "output_reasoning_tokens": usage.reasoning_tokens,
+        "web_searches": usage.web_searches,
+    }
+    asked = ListedUsage(**{name: count for name, count in given_counts.items() if count})
+    price = calc_price(asked, model, provider_id=provider, genai_request_timestamp=NOW, price_context=context)
+    return Money.from_decimal(price.total_price).nanos
+
+
+@given(
+    st.sampled_from(PRICED),
+    st.builds(
+        Usage,
+        input_tokens=counts,
+        cache_read_tokens=counts,
+        cache_write_5m_tokens=counts,
+        cache_write_1h_tokens=counts,
+        cache_write_tokens=counts,
+        output_tokens=counts,
+        web_searches=st.integers(0, 9),
+    ),
+)
+def test_a_price_equals_genai_prices(priced: tuple[str, str], usage: Usage) -> None:
+    """Every model, every mix of counts, every tier: the same nano-dollars as the library's own answer."""
+    got = BOOK.price(*priced, usage, at=NOW)
+
+    if isinstance(
+        got, UnknownPrice
+    ):  # a few ids of the data do not match themselves; the library knows none then either
+        with pytest.raises(LookupError):
+            listed(*priced, usage)
+    else:
+        assert got.nanos == listed(*priced, usage)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "context"),
+    [
+        pytest.param("openai", "gpt-5.1", {"service_tier": "flex"}, id="flex"),
+        pytest.param("openai", "gpt-5.1", {"service_tier": "priority"}, id="priority"),
+        pytest.param("openai", "gpt-5.1", {"service_tier": "default"}, id="default"),
+        pytest.param("anthropic", "claude-sonnet-4-5", {"processing": "batch"}, id="batch"),
+        pytest.param("anthropic", "claude-opus-5", {"speed": "fast", "service_tier": "standard"}, id="fast"),
+    ],
+)
+def test_a_context_changes_the_price_as_genai_prices_does(provider: str, model: str, context: dict[str, str]) -> None:
+    """Service tier, batch and speed come from the library's own variants."""
+    usage = Usage(input_tokens=1234, cache_read_tokens=77, output_tokens=99)
+
+    got = BOOK.price(provider, model, usage, at=NOW, context=context)
+
+    assert isinstance(got, Charge)
+    assert got.nanos == listed(provider, model, usage, context)
+
+
+def test_us_inference_costs_a_tenth_more() -> None:
+    """`inference_geo: us` multiplies by exactly 1.1 on Claude 4.6 and later, and by nothing before."""
+    usage = Usage(input_tokens=1_000_000, output_tokens=0)
+
+    plain, us = (BOOK.price("anthropic", "claude-opus-5", usage, at=NOW, geo=geo) for geo in (None, "us"))
+    old, old_us = (BOOK.price("anthropic", "claude-opus-4-1", usage, at=NOW, geo=geo) for geo in (None, "us"))
+
+    assert isinstance(plain, Charge) and isinstance(us, Charge) and us.nanos * 10 == plain.nanos * 11
+    assert "geo=us" in us.source
+    assert isinstance(old, Charge) and isinstance(old_us, Charge) and old.nanos == old_us.nanos
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"), [("anthropic", "no-such-model"), ("no-such-provider", "claude-opus-5"), ("openai", None)]
+)
+def test_an_unknown_price_is_a_value(provider: str, model: str | None) -> None:
+    """A model or provider that nobody prices is never free and never an exception."""
+    assert BOOK.price(provider, model, Usage(input_tokens=1), at=NOW) == UnknownPrice(provider, model)
+    assert BOOK.rates(provider, model, at=NOW) == UnknownPrice(provider, model)
+
+
+def test_the_policys_price_for_an_unknown_model() -> None:
+    """$15 and $75 for a million tokens: all input, cached or not, at the one price."""
+    usage = Usage(input_tokens=1_000, cache_read_tokens=1_000, output_tokens=10)
+
+    assert unknown_price(usage, input_per_million=15 * 10**9, output_per_million=75 * 10**9) == 30_750_000
+
+
+@given(st.sampled_from(PRICED), counts, counts, counts)
+def test_rates_bound_every_price(priced: tuple[str, str], text: int, read: int, out: int) -> None:
+    """No call of these sizes costs more than the dearest rates say, whatever its tier."""
+    rates = BOOK.rates(*priced, at=NOW)
+    got = BOOK.price(*priced, Usage(input_tokens=text, cache_write_1h_tokens=read, output_tokens=out), at=NOW, geo="us")
+
+    if not isinstance(rates, UnknownPrice) and isinstance(got, Charge):
+        bound = rates.request * 1_000_000 + (text + read) * rates.input_dearest + out * rates.output
+        assert got.nanos * 1_000_000 <= bound + 1_000_000
+
+
+def test_prices_have_dates() -> None:
+    """A model whose price changed costs what it cost at the call's own instant."""
+    usage = Usage(input_tokens=250_000, output_tokens=1)
+    before, after = (
+        BOOK.price("anthropic", "claude-opus-4-6", usage, at=utc(ms)) for ms in (1_772_000_000_000, 1_790_000_000_000)
+    )
+
+    assert isinstance(before, Charge) and isinstance(after, Charge)
+    assert before.nanos > after.nanos  # the tier above 200,000 tokens was retired in between
+    assert Money.from_decimal(Decimal("0.000000001")).nanos == 1
