@@ -6,8 +6,10 @@ Refuse with its figures. The ledger writes what it answers in that same transact
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 
 
 class RefusalKind(StrEnum):
@@ -50,6 +52,9 @@ class Scope:
     cut: bool
     order: int
     """Place in the policy file, the last tie-breaker of which rule a refusal names."""
+    words: str = ""
+    """Fingerprint of what the budget counts (per, match, except, window, zone; never its limit): with other words it is
+    another budget, whose balances are filled from the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,12 @@ class Size:
     """The dearest call of its kind seen, at this call's prices."""
     typical_nanos: int | None = None
     """Median of its kind at this call's prices."""
+    guess_nanos: int | None = None
+    """What it holds under `expected` while nothing is learned: the bound, distrusted; None: not even that is known."""
+    spread_nanos: int = 0
+    """Standard deviation of its kind at this call's prices."""
+    seen: int = 0
+    """How many settled calls `learned_nanos` rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,10 @@ class Wait:
     wait_ms: int
     refusal: Refuse
     """What to answer if it still does not fit then."""
+    blocking: tuple[Scope, ...] = ()
+    """Every scope that is in the way: the call keeps its place in the line of each, and in no other line."""
+    also: tuple[Scope, ...] = ()
+    """The other budgets that block it: the call keeps its place in the line of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +146,113 @@ class Refuse:
 
 
 Decision = Admit | Wait | Refuse
+
+NO_KIND = KindStanding("")
+
+
+def decide(
+    standings: tuple[Standing, ...], kind: KindStanding, size: Size, *, now_ms: int, patient: bool = True
+) -> Decision:
+    """Whether a call of this size may leave now, and what each budget holds for it.
+
+    Every enforced scope must have room. `patient` is whether the call can still wait: an impatient one asks for the last time,
+    pays no heed to those before it, and is refused as `held` where others' holds are in the way.
+    """
+    verdicts = [_verdict(standing, kind, size, now_ms) for standing in standings]
+    refusals = [v.refusal for v in verdicts if v.refusal is not None]
+    binding = [v for v in verdicts if v.standing.scope.enforced]
+    final = [v.refusal for v in binding if v.refusal is not None and v.refusal.kind is not RefusalKind.HELD]
+    if final:
+        return who_refuses(final)
+    blocked = [v for v in binding if v.refusal is not None or (patient and v.standing.ahead)]
+    if not blocked:
+        holds = tuple((v.standing.scope, v.hold_nanos) for v in verdicts)
+        return Admit(holds, would_refuse=who_refuses(refusals) if refusals else None)
+    named = who_refuses([v.refusal or _refuse(RefusalKind.HELD, v.standing, v.hold_nanos, now_ms) for v in blocked])
+    if not patient:
+        return named
+    blocking = tuple(v.standing.scope for v in blocked)
+    shortest = min(blocking, key=lambda scope: scope.wait_ms)
+    return Wait(shortest, shortest.wait_ms, named, blocking)
+
+
+def who_refuses(refusals: Sequence[Refuse]) -> Refuse:
+    """The rule that lasts longest: a model rule, then the latest reset (never is latest), then the order given."""
+    def lasts(refusal: Refuse) -> tuple[bool, float]:
+        return refusal.kind is RefusalKind.RULE, inf if refusal.resets_ms is None else refusal.resets_ms
+
+    return replace(max(refusals, key=lasts), others=len(refusals) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """One budget's answer: what it would hold, and why not, if not."""
+
+    standing: Standing
+    hold_nanos: int
+    refusal: Refuse | None = None
+
+
+def _verdict(standing: Standing, kind: KindStanding, size: Size, now_ms: int) -> _Verdict:
+    if standing.scope.hold is Hold.CEILING:
+        return _by_ceiling(standing, size, now_ms)
+    return _by_expectation(standing, kind, size, now_ms)
+
+
+def _by_ceiling(standing: Standing, size: Size, now_ms: int) -> _Verdict:
+    """Room for the most that the call can cost, or none."""
+    hold = size.ceiling_nanos
+    if hold is None:
+        kept = size.learned_nanos or size.guess_nanos or 0
+        return _Verdict(standing, kept, _refuse(RefusalKind.UNBOUNDED, standing, None, now_ms))
+    return _Verdict(standing, hold, _in_the_way(standing, hold, hold, now_ms))
+
+
+def _by_expectation(standing: Standing, kind: KindStanding, size: Size, now_ms: int) -> _Verdict:
+    """Room for what the call is expected to cost, beside what the calls in flight may still cost."""
+    limit, settled = standing.scope.limit_nanos, standing.settled_nanos
+    usual = size.typical_nanos if size.typical_nanos is not None else 1
+    want = _wanted(standing, kind, size)
+    alone = standing.held_nanos == 0
+    if alone:
+        want = min(want, max(limit - settled, usual))
+    refusal = _in_the_way(standing, want, usual, now_ms)
+    if refusal is not None and not standing.scope.enforced:
+        return _Verdict(standing, size.learned_nanos or usual, refusal)
+    return _Verdict(standing, want, refusal)
+
+
+def _wanted(standing: Standing, kind: KindStanding, size: Size) -> int:
+    raise NotImplementedError
+
+
+def _in_the_way(standing: Standing, hold: int, least: int, now_ms: int) -> Refuse | None:
+    """None where `hold` fits; `spent` where not even `least` would fit with all other calls gone; else `held`."""
+    limit, settled = standing.scope.limit_nanos, standing.settled_nanos
+    if settled + least > limit:
+        return _refuse(RefusalKind.SPENT, standing, least, now_ms)
+    if settled + standing.held_nanos + hold > limit:
+        return _refuse(RefusalKind.HELD, standing, hold, now_ms)
+    return None
+
+
+_REASONS = {
+    RefusalKind.SPENT: "the budget is spent",
+    RefusalKind.HELD: "the rest of the budget is held for calls that are still running",
+    RefusalKind.UNBOUNDED: "nothing bounds what this call can cost",
+}
+
+
+def _refuse(kind: RefusalKind, standing: Standing, hold: int | None, now_ms: int) -> Refuse:
+    scope = standing.scope
+    return Refuse(
+        kind,
+        scope.budget,
+        _REASONS[kind],
+        value=scope.value,
+        settled_nanos=standing.settled_nanos,
+        held_nanos=standing.held_nanos,
+        hold_nanos=hold,
+        limit_nanos=scope.limit_nanos,
+        resets_ms=scope.ends_ms if scope.rolling_ms is None else now_ms + scope.rolling_ms,
+    )

@@ -4,6 +4,7 @@
     ├── PolicyError        a policy file that cannot take force; carries every fault      -> cli, config (keeps last good)
     ├── StateError         the state directory, CA or ledger cannot be used as it is      -> cli: exit 1, one line
     ├── LedgerUnavailable  busy beyond patience, full or broken disk                      -> gate: policy's on_failure
+    │   └── LedgerBusy     another writer holds the file at this instant                  -> gate: jittered retry
     ├── WireError          bytes of a peer that do not parse as its dialect               -> readers: stop reading, keep relaying
     └── UsageError         wrong command line or option                                   -> cli: exit 2
 
@@ -31,6 +32,10 @@ class StateError(SpendgateError):
 
 class LedgerUnavailable(SpendgateError):
     """The ledger could not be written now: busy beyond patience, disk full, file broken."""
+
+
+class LedgerBusy(LedgerUnavailable):
+    """Another process is writing at this instant; nothing was changed. Try again within milliseconds."""
 
 
 class WireError(SpendgateError):

@@ -44,6 +44,8 @@ class CallRow:
     """What sizes are learned by: `tool|model`."""
     estimate_nanos: int | None = None
     ceiling_nanos: int | None = None
+    typical_nanos: int | None = None
+    """The learned median at this call's prices: what an orphan of a dead gate is charged under `expected`."""
     request_bytes: int = 0
     text_bytes: int = 0
     policy_hash: str = ""
