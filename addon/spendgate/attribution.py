@@ -36,6 +36,10 @@ class Peer:
     pid: int | None = None
     process: str | None = None
     process_path: str | None = None
+    started_ms: int | None = None
+    """When the process started, epoch milliseconds: with the pid it names one process for good."""
+    tool: str | None = None
+    """What the process is known as (`identity/tools.py`), for a client that does not say what it is."""
     project: str | None = None
     """Repository of the working directory as `host/owner/name`."""
     evidence: Evidence = Evidence.NONE
