@@ -1,0 +1,72 @@
+"""Runs one command as if nobody stood between it and its terminal: same stdin, stdout, stderr, signals and exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+
+_PASSED = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+_COULD_NOT_RUN = {FileNotFoundError: 127, PermissionError: 126}
+
+
+class CouldNotRun(Exception):
+    """The command did not start. `status` is the shell's own: 127 not found, 126 not executable."""
+
+    def __init__(self, command: str, cause: OSError) -> None:
+        super().__init__(f"{command}: {cause.strerror or cause}")
+        self.status = _COULD_NOT_RUN.get(type(cause), 126)
+
+
+async def run_child(command: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run `command`; its exit status, or 128 + signal number where a signal ended it. Raises CouldNotRun.
+
+    Ctrl-C reaches the child by itself, since it stays in the terminal's foreground group: this process only must not die
+    of it. What is sent to this process alone is passed on.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=dict(variables))
+    except OSError as cause:
+        raise CouldNotRun(command[0], cause) from cause
+    with _passing_signals_to(process):
+        status = await process.wait()
+    return 128 - status if status < 0 else status
+
+
+@contextlib.contextmanager
+def _passing_signals_to(process: asyncio.subprocess.Process) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    handled: list[int] = []
+
+    def pass_on(number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+
+    def interrupt() -> None:
+        # From the terminal the child has had it already; from `kill -INT` only we have. Its group tells which.
+        if not _same_foreground_group():
+            pass_on(signal.SIGINT)
+
+    if os.name == "posix":
+        for name in _PASSED:
+            number = getattr(signal, name)
+            loop.add_signal_handler(number, pass_on, number)
+            handled.append(number)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        handled.append(signal.SIGINT)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def _same_foreground_group() -> bool:
+    """Whether this process is in the foreground group of a terminal, where Ctrl-C goes to all of it."""
+    try:
+        with open("/dev/tty", "rb") as tty:  # noqa: PTH123 - a descriptor is what tcgetpgrp takes
+            return os.tcgetpgrp(tty.fileno()) == os.getpgrp()
+    except OSError:
+        return False
