@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from spendgate.admission import Refuse
 from spendgate.attribution import Attribution
-from spendgate.providers.interface import Ask, Route
+from spendgate.exchange import State
+from spendgate.providers.interface import Ask, Notice, Reading, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Intent:
     """False for a WebSocket handshake and whatever else must be answered at once."""
     gone: Callable[[], bool] = lambda: False
     """Whether the client has gone: a waiter then takes no hold."""
+    repeats: int = 0
+    """Identical requests that were answered from memory since this one's last refusal: to be told in its row's flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +79,55 @@ class End:
     response_bytes: int
     error: str | None = None
     """Who broke off: `client`, `server`, `cut`. Never content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An exchange that holds nothing: free, unrecognized, or failed before a hold. It has a row all the same."""
+
+    call_id: str
+    started_ms: int
+    host: str
+    route: Route
+    ask: Ask
+    attribution: Attribution
+    state: State
+    """`FREE`, `UNRECOGNIZED` or `FAILED`."""
+    request_bytes: int
+    end: End
+    flags: tuple[str, ...] = ()
+
+
+class GatePort(Protocol):
+    """The gate as capture uses it. Only `hold`, `spent` and `failing` may take time; the others never block and never raise."""
+
+    async def hold(self, intent: Intent) -> Answered:
+        """Hold the call's cost, wait, or refuse. A Refused and a Gone have their row already."""
+        ...
+
+    async def spent(self, intent: Intent) -> Refused | None:
+        """Refused, with its row, where the intent's budgets or rules leave nothing at all; else None. Never holds or waits.
+
+        For a WebSocket handshake, which costs nothing but leads only to calls that would all be refused.
+        """
+        ...
+
+    async def failing(self, intent: Intent, why: str) -> Answered:
+        """Capture failed before it could ask: the policy's `on_failure` decides, and the row says so. `why` has no content."""
+        ...
+
+    def sent(self, call_id: str) -> None:
+        """The request's head was given to the upstream connection."""
+        ...
+
+    def progress(self, call_id: str, reading: Reading) -> Notice | None:
+        """Correct the hold of a running call. A Notice says: end its stream now."""
+        ...
+
+    def settle(self, call_id: str, reading: Reading, end: End) -> None:
+        """End an admitted call. A second time changes nothing."""
+        ...
+
+    def record(self, seen: Seen) -> None:
+        """Write an exchange that held nothing."""
+        ...
