@@ -106,6 +106,9 @@ def _free(request: Request, path: str) -> Reply:
     elif path.endswith("/models"):
         # The keys of both providers' lists, and of Codex's, which wants `models`.
         body = {"object": "list", "data": [], "has_more": False, "models": []}
+    elif path.endswith("/policy_limits"):
+        # Claude Code asks again and again for seconds where this is not what it expects.
+        body = {"restrictions": {}}
     elif "/api/" in path or path == "/":
         body = {}
     else:

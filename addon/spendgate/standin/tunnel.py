@@ -1,4 +1,4 @@
-"""A forward proxy that leads every name to the stand-in: how a client is tried on it without the gate. Nothing is decrypted here."""
+"""A forward proxy that leads every name to the stand-in, to try a client without the gate. It decrypts nothing."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import wsproto
 from wsproto.connection import ConnectionState
@@ -25,6 +26,7 @@ from spendgate.standin.context import Context
 from spendgate.standin.respond import Request, new_id
 
 READ_BYTES = 65536
+PREWARM = {"input": 0, "cache_read": 0, "write": 0, "output": 0, "reasoning": 0}
 
 
 class Conversation:
@@ -85,8 +87,9 @@ class Conversation:
             return
         length = (b"content-length", str(len(canned.body)).encode())
         headers = [*((name.encode(), value.encode()) for name, value in canned.headers), length]
-        self._send(RejectConnection(status_code=canned.status, headers=headers, has_body=True))
-        self._send(RejectData(data=canned.body, body_finished=True))
+        head = self._wire.send(RejectConnection(status_code=canned.status, headers=headers, has_body=True))
+        # One write: Codex reads the body of a rejected handshake only where it comes with the head.
+        self._writer.write(head + self._wire.send(RejectData(data=canned.body, body_finished=True)))
 
     async def _message(self, text: str) -> None:
         asked = json.loads(text)
@@ -100,6 +103,9 @@ class Conversation:
             self._send(TextMessage(data=canned.frame.decode()))
             self._context.log.end(served, complete=True)
             return
+        if asked.get("generate") is False:
+            # Codex warms a connection up so; what comes back has an id, no output and no counts above zero.
+            script = replace(script, **PREWARM)
         served.model = script.model or str(asked.get("model", ""))
         served.response_id, served.usage, served.reported = new_id("resp"), script.counts(), script.usage
         complete = False
