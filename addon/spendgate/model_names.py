@@ -1,0 +1,127 @@
+"""Model names: one family name for a model's many spellings, and the patterns that policies compare with them.
+
+Providers, routers and tools write one model in many ways: with a region, a vendor, a date, a version suffix, or parts in
+another order. `family` drops what does not change which model it is (policy.md, Model names). Patterns are compared without
+case and with `.` as `-`, to the name asked for and to its family.
+
+Rule: a family is never wider than a model. Size words (`mini`, `pro`, `codex`, `flash`, …) stay; only what a policy never
+means is dropped. Spellings: facts/wire-formats.md, and the ids that genai-prices 0.2 lists.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+_NAME_LENGTH_MAX = 256
+_VENDOR_DOT = re.compile(
+    r"^(?:(?:us-gov|us|eu|apac|jp|au|ca|sa|me|af|global|regional)\.)?"
+    r"(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshotai|moonshot|nvidia|openai|qwen|stability"
+    r"|twelvelabs|writer|zai)\."
+)
+_HOST_PREFIX = re.compile(r"^(?:databricks-|@cf/|~)")
+_TAIL = re.compile(r"\[[^\]]*\]$|-v1:\d+$|-1:0$|:\d+$|:[a-z][a-z0-9_-]*$|@(?:latest|default)$")
+_DATE = re.compile(
+    r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6}|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|\d{2}-\d{2}|\d{2}-20\d{2})$"
+)
+# Only these makers' names take a tool's effort words; elsewhere (`kimi-k2-thinking`, `qwen3-max`) they name a model.
+_EFFORT = re.compile(r"-(?:thinking|none|minimal|low|medium|high|xhigh)$")
+_TAKES_EFFORT = re.compile(r"^(?:claude|gpt-\d|o\d|grok-\d)")
+_CLAUDE_TAIL = re.compile(r"-v\d+(?::\d+)?$|-(?:fast|max)$")
+_CLAUDE_OLD = re.compile(r"^claude-(\d+(?:-\d{1,2})?)-(opus|sonnet|haiku|fable|mythos)(?=-|$)(.*)$")
+_ROUTER = re.compile(
+    r"^(?:auto|default|best|router|model-router|premium|.*/auto|.*/router|.*-auto-router|cursor-default|opusplan)$"
+)
+_BARE = {"opus": "claude-opus", "sonnet": "claude-sonnet", "haiku": "claude-haiku", "fable": "claude-fable"}
+
+
+def family(name: str) -> str:
+    """The family name: lower case, `.` as `-`, without region, vendor, date, version suffix and the tool's own spelling.
+
+    `us.anthropic.claude-opus-4-5-20251101-v1:0`, `anthropic/claude-opus-4.5` and `claude-4.5-opus-high-thinking` are all
+    `claude-opus-4-5`. A name that nothing is known about comes back in lower case.
+    """
+    return _family(name.strip().lower()[:_NAME_LENGTH_MAX])
+
+
+@lru_cache(maxsize=4096)
+def _family(text: str) -> str:
+    text = _HOST_PREFIX.sub("", text)
+    text = text.rpartition("/")[2] or text
+    text = _VENDOR_DOT.sub("", text)
+    if text.startswith("ft:"):
+        text = text.split(":")[1]
+    text = _without_tails(text)
+    old = _CLAUDE_OLD.match(text)
+    # Anthropic's own names of the third generation have the number first: claude-3-5-sonnet.
+    if old and not old[1].startswith("3"):
+        text = f"claude-{old[2]}-{old[1]}{old[3]}"
+    # `claude-opus-4-0` is Anthropic's alias of claude-opus-4.
+    return text.removesuffix("-0") if text.startswith("claude-") else text
+
+
+def _without_tails(text: str) -> str:
+    """Suffixes taken off the end, in whatever order they stand there, but never the whole name."""
+    while True:
+        shorter = _DATE.sub("", _TAIL.sub("", text)).replace(".", "-")
+        if shorter.endswith("-latest") and any(letter.isdigit() for letter in shorter):
+            shorter = shorter.removesuffix("-latest")
+        if _TAKES_EFFORT.match(shorter):
+            shorter = _EFFORT.sub("", shorter)
+        if shorter.startswith("claude-") and shorter[7:].strip("v0123456789"):
+            shorter = _CLAUDE_TAIL.sub("", shorter)
+        if shorter in (text, ""):
+            return text
+        text = shorter
+
+
+def alias_stem(name: str | None) -> str | None:
+    """What a router's or alias's models all start with, `""` for anything; None where the name names one model.
+
+    `auto` may become anything, `claude-opus-latest` and `opus` any `claude-opus`. A call whose model is not known is `""`.
+    """
+    text = (name or "").strip().lower()[:_NAME_LENGTH_MAX]
+    if not text or _ROUTER.match(text):
+        return ""
+    short = family(text)
+    if short in _BARE:
+        return _BARE[short]
+    return short.removesuffix("-latest") if short.endswith("-latest") else None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPattern:
+    """A glob over model names. Build with `ModelPattern.of`."""
+
+    text: str
+    expression: re.Pattern[str]
+    literal: str
+    """What stands before the first glob character."""
+
+    @classmethod
+    def of(cls, text: str) -> ModelPattern:
+        """`*` any run, `?` one letter. The text is folded as names are."""
+        folded = fold(text)
+        return cls(text, glob(folded), re.split(r"[*?]", folded, maxsplit=1)[0])
+
+    def fits(self, name: str) -> bool:
+        """Whether this one spelling fits."""
+        return self.expression.fullmatch(fold(name)) is not None
+
+    def may_fit(self, stem: str) -> bool:
+        """Whether some model that an alias of this stem can become fits."""
+        return self.literal.startswith(stem) or stem.startswith(self.literal)
+
+
+def fold(name: str) -> str:
+    """A name as patterns see it."""
+    return name.strip().lower()[:_NAME_LENGTH_MAX].replace(".", "-")
+
+
+def glob(folded: str) -> re.Pattern[str]:
+    """A glob as an expression; everything but `*` and `?` is literal. Runs of `*` are one: no catastrophic backtracking."""
+    parts = re.split(r"(\*+|\?)", folded)
+    return re.compile(
+        "".join(".*" if p.startswith("*") else "." if p == "?" else re.escape(p) for p in parts), re.DOTALL
+    )

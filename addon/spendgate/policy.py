@@ -1,0 +1,286 @@
+"""The policy: what is captured, who may spend what, which models. Values and pure functions; no YAML, no disk, no clock.
+
+`spendgate.config.policies.load` makes one from a file. A policy is immutable: a change of the file is another Policy with
+another `hash`, and one call is decided by one of them from hold to settlement.
+
+Rules: every budget and model rule that fits a call and does not except it must admit it. What fits is decided here; whether
+the money is there is decided by `admission.decide`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import InstanceOf, PlainSerializer, PrivateAttr
+
+from spendgate.admission import Hold, RefusalKind, Refuse, Scope
+from spendgate.draws import Draw
+from spendgate.model_names import ModelPattern
+from spendgate.money import NANOS_PER_DOLLAR
+from spendgate.roster import PersonMatch, Roster, Values
+from spendgate.selector import EVERY, Facts, Selector
+from spendgate.window import Calendar, Window, local_date
+
+HASH_LENGTH = 12
+WAIT_MS_DEFAULT = 20_000
+
+Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
+Cut = Annotated[InstanceOf[Window], PlainSerializer(lambda window: window.name)]
+
+
+class Missing(StrEnum):
+    """What a budget does with a call that has no value for its `per`."""
+
+    SKIP = "skip"
+    SHARED = "shared"
+    REFUSE = "refuse"
+
+
+class Mode(Values):
+    """Whether what does not fit is refused, or only recorded as `would refuse`."""
+
+    default: Literal["enforce", "observe"] = "enforce"
+    enforce: tuple[Chosen, ...] = ()
+    """Under `default: observe`: calls that fit one of these are refused all the same."""
+
+
+class OnFailure(Values):
+    """What happens to a call while the gate itself cannot decide. `limit_nanos`: allow up to this for each person."""
+
+    action: Literal["allow", "refuse"] = "allow"
+    limit_nanos: int | None = None
+
+
+class Host(Values):
+    """A provider host of the company's own. `prices` is a genai-prices provider id; None: that of the dialect."""
+
+    host: str
+    dialect: str
+    prices: str | None = None
+    billing: str | None = None
+
+
+class Capture(Values):
+    """Everything that is decrypted. `providers` None: all that are known."""
+
+    providers: tuple[str, ...] | None = None
+    hosts: tuple[Host, ...] = ()
+    never: tuple[str, ...] = ()
+    browsers: Literal["never", "count"] = "never"
+
+
+class Budget(Values):
+    """One limit over one window. Amounts in nano-dollars, times in milliseconds."""
+
+    name: str
+    """Unique: `person/month` where the file gives several limits, else the file's name."""
+    base_name: str
+    """The file's name."""
+    per: tuple[str, ...] = ()
+    match: Chosen = EVERY
+    excepted: Chosen = EVERY
+    """The file's `except`."""
+    limit_nanos: int
+    window: Cut | None = None
+    """None: for the life of the value."""
+    hold: Hold = Hold.EXPECTED
+    wait_ms: int = WAIT_MS_DEFAULT
+    cut: bool = False
+    enforce_action: bool = True
+    """False: `action: warn`."""
+    order: int
+    missing: Missing = Missing.SKIP
+
+
+class ModelRule(Values):
+    """Which models. Exactly one of `allow` and `deny` is given."""
+
+    name: str
+    match: Chosen = EVERY
+    excepted: Chosen = EVERY
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    suggest: str | None = None
+    unresolved: Literal["deny", "allow"] = "deny"
+    order: int
+
+
+class UnknownModel(Values):
+    """What a model without a known price is charged, in nano-dollars for a million tokens. Never nothing."""
+
+    input_nanos: int = 15 * NANOS_PER_DOLLAR
+    output_nanos: int = 75 * NANOS_PER_DOLLAR
+
+
+class Policy(Values):
+    """A whole policy."""
+
+    version: Literal[1] = 1
+    owner: str
+    help: str = ""
+    mode: Mode = Mode()
+    timezone: str = "UTC"
+    week_starts: int = 0
+    fiscal_month: int = 1
+    on_failure: OnFailure = OnFailure()
+    refusals: Literal["readable", "strict"] = "readable"
+    capture: Capture = Capture()
+    roster: Roster = Roster()
+    budgets: tuple[Budget, ...] = ()
+    unlimited: tuple[str, ...] = ()
+    """Budgets whose `limit` is `none`: declared, never in the way."""
+    models: tuple[ModelRule, ...] = ()
+    unknown_model: UnknownModel = UnknownModel()
+
+    _hash: str = PrivateAttr()
+    _draws: tuple[tuple[Draw, bool], ...] = PrivateAttr()
+    _models: tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...] = PrivateAttr()
+
+    def model_post_init(self, context: object, /) -> None:
+        """Compile what the hot path needs: selectors, clocks, patterns."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        self._hash = hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
+        self._draws = tuple((self._draw(budget), budget.enforce_action) for budget in self.budgets)
+        self._models = tuple(
+            (rule, tuple(ModelPattern.of(text) for text in rule.deny or rule.allow)) for rule in self.models
+        )
+
+    @property
+    def hash(self) -> str:
+        """First 12 hex digits of the SHA-256 over the policy's content: comments and layout do not change it."""
+        return self._hash
+
+    def calendar(self, zone: str | None = None) -> Calendar:
+        """What cuts calendar windows, in `zone` or the policy's own."""
+        return Calendar(zone or self.timezone, self.week_starts, self.fiscal_month)
+
+    def _draw(self, budget: Budget) -> Draw:
+        by_team, fixed = self._zones(budget)
+        return Draw(
+            name=budget.name,
+            per=budget.per,
+            match=budget.match,
+            excepted=budget.excepted,
+            window=budget.window,
+            calendar=self.calendar(fixed),
+            team_calendars={team: self.calendar(zone) for team, zone in by_team.items()},
+            limit_nanos=budget.limit_nanos,
+            hold=budget.hold,
+            wait_ms=budget.wait_ms,
+            cut=budget.cut,
+            order=budget.order,
+            shared_missing=budget.missing is Missing.SHARED,
+        )
+
+    def _zones(self, budget: Budget) -> tuple[dict[str, str], str | None]:
+        """Whose zone cuts a budget's windows: (zones by the call's team, the budget's one zone).
+
+        An allowance must have one calendar whoever draws on it, so a team's own zone counts where the allowance belongs to
+        one person or team, or where `match` names one team; else the policy's.
+        """
+        if {"person", "team"} & set(budget.per):
+            return {team.name: team.zone for team in self.roster.teams if team.zone}, None
+        matched = budget.match.texts("team")
+        team = self.roster.team_by_name.get(matched[0]) if len(matched) == 1 else None
+        return {}, team.zone if team else None
+
+
+def scopes(policy: Policy, facts: Facts, now_ms: int, enforced: bool) -> tuple[Scope, ...]:
+    """Every budget that fits the call, as the balance it draws on at `now_ms`. `enforced` is `enforces(policy, facts)`.
+
+    For a hold give the facts of the request; for the charge `facts.answered_by(model)` and the instant of the hold.
+    """
+    found: list[Scope] = []
+    for draw, refuses in policy._draws:
+        draw.add_scopes(found, facts, now_ms, enforced and refuses)
+    return tuple(found)
+
+
+def enforces(policy: Policy, facts: Facts) -> bool:
+    """Whether what does not fit is refused for this call, rather than recorded only."""
+    return policy.mode.default == "enforce" or any(selector.fits(facts) for selector in policy.mode.enforce)
+
+
+def model_refusal(policy: Policy, facts: Facts) -> Refuse | None:
+    """The refusal by a model rule, or by a budget with `missing: refuse`; None where none refuses. Under `observe` too."""
+    refusals = [refuse for rule, patterns in policy._models if (refuse := _refused_by(rule, patterns, facts))]
+    for budget, (draw, _) in zip(policy.budgets, policy._draws, strict=True):
+        if budget.missing is Missing.REFUSE and budget.enforce_action and (lacks := draw.lacks(facts)):
+            reason = f"{budget.base_name} is kept per {lacks}, and this call has no {lacks}"
+            refusals.append(Refuse(RefusalKind.RULE, budget.name, reason))
+    return who_refuses(refusals) if refusals else None
+
+
+def _refused_by(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Facts) -> Refuse | None:
+    if not rule.match.may_fit(facts) or rule.excepted.fits(facts):
+        return None
+    names = facts.values.get("model", ())
+    if rule.deny:
+        refused = any(pattern.fits(name) for pattern in patterns for name in names)
+    else:
+        # Only the family decides: a spelling of the client's own must not pass for an allowed model.
+        refused = not any(pattern.fits(name) for pattern in patterns for name in names[-1:])
+    if facts.stem is not None and (not refused or rule.allow):
+        return _alias_refused(rule, patterns, facts, refused)
+    return (
+        Refuse(RefusalKind.RULE, rule.name, f"model {names[0]} is not allowed", suggest=rule.suggest)
+        if refused
+        else None
+    )
+
+
+def _alias_refused(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Facts, refused: bool) -> Refuse | None:
+    """A router or alias that no pattern names: refused where it may become what is not allowed, unless `unresolved: allow`."""
+    stem = facts.stem or ""
+    may_fit = any(pattern.may_fit(stem) for pattern in patterns)
+    if rule.allow and (not refused or (rule.unresolved == "allow" and may_fit)):
+        return None
+    if rule.deny and (rule.unresolved == "allow" or not may_fit):
+        return None
+    asked = facts.values.get("model", ("",))[0]
+    reason = (
+        f"which model {asked} becomes is not known beforehand"
+        if asked
+        else "the call does not say which model it wants"
+    )
+    return Refuse(RefusalKind.RULE, rule.name, reason, suggest=rule.suggest)
+
+
+_RANKS = {
+    RefusalKind.RULE: 0,
+    RefusalKind.UNBOUNDED: 1,
+    RefusalKind.SPENT: 2,
+    RefusalKind.HELD: 3,
+    RefusalKind.FAILURE: 4,
+}
+
+
+def who_refuses(refusals: Iterable[Refuse]) -> Refuse:
+    """Of refusals in file order the one that lasts longest, counting the others: a model rule, what has no bound, what is
+    spent with the latest reset (None: never), then what others hold; then file order. Raises ValueError for none.
+    """
+    every = tuple(refusals)
+    first = min(every, key=_lasts)
+    return replace(first, others=len(every) - 1 + sum(refuse.others for refuse in every))
+
+
+def _lasts(refuse: Refuse) -> tuple[int, int, int]:
+    return (_RANKS[refuse.kind], int(refuse.resets_ms is not None), -(refuse.resets_ms or 0))
+
+
+def person_of(
+    policy: Policy, account: str | None, machine_owner: str | None = None, *, today: date, machine: str | None = None
+) -> PersonMatch:
+    """Whom an OS account is: see `Roster.person_of`. `today` is `local_date(policy.timezone, now_ms)`."""
+    return policy.roster.person_of(account, today=today, machine=machine, machine_owner=machine_owner)
+
+
+def today_in(policy: Policy, now_ms: int) -> date:
+    """The date in the policy's zone."""
+    return local_date(policy.timezone, now_ms)

@@ -1,0 +1,150 @@
+"""The roster: who the policy lists, in which team and groups, and whom an OS account belongs to.
+
+Rules: accounts compare without case; a person owns its allowances over all its accounts; an account nobody lists, a person
+past `until`, and a connection whose account is not known fall to `unknown_people`. Values only.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict
+
+from spendgate.attribution import UNKNOWN, Evidence
+
+SHARED = "shared"
+RESERVED_NAMES = (SHARED, UNKNOWN)
+"""Names no person can have: attribution uses them."""
+_ANCESTORS_MAX = 32
+
+
+class Values(BaseModel):
+    """Base of everything a policy is made of: frozen, nothing unnamed, no value turned into another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class UnknownPeople(StrEnum):
+    """What an account that nobody lists is."""
+
+    SHARED = "shared"
+    OWNER = "owner"
+    EACH = "each"
+    REFUSE = "refuse"
+
+
+class Person(Values):
+    """One person. `until` is the last day on which the listing holds, in the policy's zone."""
+
+    name: str
+    email: str | None = None
+    accounts: tuple[str, ...]
+    team: str | None = None
+    groups: tuple[str, ...] = ()
+    until: date | None = None
+
+
+class Team(Values):
+    """One team. `zone` is its own `timezone`, else its nearest ancestor's; None: the policy's."""
+
+    name: str
+    owner: str | None = None
+    parent: str | None = None
+    cost_center: str | None = None
+    timezone: str | None = None
+    lineage: tuple[str, ...]
+    """The team itself, then its ancestors."""
+    zone: str | None = None
+
+
+class PersonMatch(Values):
+    """Whom an account is. `team` is the team first, then its ancestors: what `Facts` wants."""
+
+    person: str
+    team: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    refused: bool = False
+    """`unknown_people: refuse` applies."""
+    evidence: Evidence = Evidence.NONE
+
+
+class Roster(Values):
+    """People and teams, by name."""
+
+    people: tuple[Person, ...] = ()
+    teams: tuple[Team, ...] = ()
+    unknown: UnknownPeople = UnknownPeople.EACH
+
+    @cached_property
+    def _by_account(self) -> dict[str, Person]:
+        return {account.casefold(): person for person in self.people for account in person.accounts}
+
+    @cached_property
+    def _by_name(self) -> dict[str, Person]:
+        return {person.name.casefold(): person for person in self.people}
+
+    @cached_property
+    def team_by_name(self) -> dict[str, Team]:
+        """Teams by their exact name."""
+        return {team.name: team for team in self.teams}
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Every group that some person is in, sorted."""
+        return tuple(sorted({group for person in self.people for group in person.groups}))
+
+    def person_of(
+        self, account: str | None, *, today: date, machine: str | None = None, machine_owner: str | None = None
+    ) -> PersonMatch:
+        """Whom `account` is on `today` (a date in the policy's zone); None: the account is not known.
+
+        `machine` lets an entry `admin@MACHINE` match that account on that machine only. `machine_owner` is a person's name or
+        account; without one, `unknown_people: owner` falls to the shared allowance.
+        """
+        listed = self._listed(account, machine, today)
+        return self._match(listed, Evidence.SOCKET_OWNER) if listed else self._nobody(account, today, machine_owner)
+
+    def _listed(self, account: str | None, machine: str | None, today: date) -> Person | None:
+        if not account:
+            return None
+        found = self._by_account.get(f"{account}@{machine}".casefold()) if machine else None
+        found = found or self._by_account.get(account.casefold())
+        return found if found is not None and _holds(found, today) else None
+
+    def _nobody(self, account: str | None, today: date, machine_owner: str | None) -> PersonMatch:
+        """What `unknown_people` makes of an account that nobody lists, or of none."""
+        own_name = account.casefold() if account else UNKNOWN
+        match self.unknown:
+            case UnknownPeople.EACH:
+                return PersonMatch(person=own_name, evidence=Evidence.SOCKET_OWNER if account else Evidence.NONE)
+            case UnknownPeople.REFUSE:
+                return PersonMatch(person=own_name, refused=True, evidence=Evidence.POLICY)
+            case UnknownPeople.OWNER if machine_owner:
+                key = machine_owner.casefold()
+                owner = self._by_name.get(key) or self._by_account.get(key)
+                if owner is not None and _holds(owner, today):
+                    return self._match(owner, Evidence.POLICY)
+        return PersonMatch(person=SHARED, evidence=Evidence.POLICY)
+
+    def _match(self, person: Person, evidence: Evidence) -> PersonMatch:
+        team = self.team_by_name.get(person.team) if person.team else None
+        lineage = team.lineage if team else ()
+        return PersonMatch(person=person.name, team=lineage, groups=person.groups, evidence=evidence)
+
+
+def _holds(person: Person, today: date) -> bool:
+    return person.until is None or today <= person.until
+
+
+def lineage(name: str, parents: dict[str, str | None]) -> tuple[str, ...]:
+    """The team, then its ancestors. Raises ValueError for a team that is its own ancestor, or a chain over 32."""
+    line = [name]
+    while (parent := parents.get(line[-1])) is not None:
+        if parent in line:
+            raise ValueError(f"{' -> '.join([*line, parent])} goes in a circle")
+        if len(line) >= _ANCESTORS_MAX:
+            raise ValueError(f"{name} has more than {_ANCESTORS_MAX} teams above it")
+        line.append(parent)
+    return tuple(line)
