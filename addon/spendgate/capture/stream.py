@@ -1,0 +1,305 @@
+"""The only place that reaches into mitmproxy's HTTP core: streams that can be answered, cut and watched while they run.
+
+mitmproxy's hooks cannot answer a request whose body is still open, cannot end a running response, and do not say when a
+request leaves. `MeteredHttpStream` adds these four things by subclassing, without touching a module of mitmproxy:
+
+    sent            `Watch.sent` runs exactly when the request's head is given to the upstream connection
+    answer          a response while the request's body is still arriving; the rest of the body is read and dropped
+    first message   an awaited hook on a streamed request's beginning, before its head goes upstream
+    cut             the client's stream ends in its dialect's own error form, and that one stream is reset upstream
+
+mitmproxy is pinned to its minor version; tests/capture/test_stream.py fails where its core moves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mitmproxy import connection, flow, http
+from mitmproxy.proxy import commands, context, events, layer
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    HttpLayer,
+    HttpStream,
+    SendHttp,
+)
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    HttpEvent,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    RequestTrailers,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+    ResponseTrailers,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+from mitmproxy.proxy.layers.http._http1 import Http1Server
+
+from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
+from spendgate.capture.tap import Tap
+
+CUT = "spendgate: cut"
+"""The flow's error where the gate itself ended the stream."""
+HEAD_BYTES_MAX = 256 * 1024
+"""A request head longer than this is answered 400; mitmproxy itself would buffer it without end."""
+
+
+class Watch(Protocol):
+    """What a stream tells the exchange that it carries. No method may raise or block."""
+
+    def sent(self) -> None:
+        """The request's head is being given to the upstream connection."""
+        ...
+
+    def oversized(self, received: int) -> http.Response | None:
+        """The answer to a request whose body is too long, `received` bytes of which are here; None: go on."""
+        ...
+
+
+@dataclass(slots=True)
+class FirstMessage:
+    """How much of a streamed request must be there before it is decided, and, once it is there, that beginning."""
+
+    complete: Callable[[bytes], bool]
+    """Whether these bytes hold the whole first message."""
+    bytes_max: int = 64 * 1024
+    body: bytes = b""
+
+
+class MeteredFlow(http.HTTPFlow):  # type: ignore[no-untyped-call]  # mitmproxy's __init_subclass__ has no types
+    """A flow made by `MeteredHttpStream`. Replayed and loaded flows are never one, so the meter knows them apart."""
+
+    def __init__(self, client: connection.Client, server: connection.Server, queued: deque[events.Event]) -> None:
+        super().__init__(client, server)
+        self._queued = queued
+        self.watch: Watch | None = None
+        self.first: FirstMessage | None = None
+        self.conversation: Conversation | None = None
+
+    def client_left(self) -> Callable[[], bool]:
+        """A question that can be asked while a hook waits: has the client hung up or reset this stream?"""
+        client, queued = self.client_conn, self._queued
+        return lambda: not client.connected or any(isinstance(event, RequestProtocolError) for event in queued)
+
+
+@dataclass
+class FirstMessageHook(commands.StartHook):  # type: ignore[no-untyped-call]  # as above
+    """The beginning of a streamed request is in `flow.first.body`. A response set here is sent; nothing goes upstream."""
+
+    flow: MeteredFlow
+
+
+@dataclass
+class UnreadableHook(commands.StartHook):  # type: ignore[no-untyped-call]  # as above
+    """What a client sent on a decrypted connection was no HTTP; it was answered 400 and closed."""
+
+    client: connection.Client
+    blocking = False
+
+
+class Cut(events.MessageInjected[None]):
+    """Injected: end this flow's stream with its tap's `cut`."""
+
+
+class MeteredHttpStream(HttpStream):
+    """mitmproxy's HTTP stream with `sent`, an early answer, a first message and `cut`."""
+
+    flow: MeteredFlow
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, Cut):
+            yield from self._cut_when_whole(b"")
+        else:
+            yield from super()._handle_event(event)
+
+    def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
+        if event.replay_flow is None:
+            # mitmproxy takes a given flow here instead of making its own: the way to hand it a subclass.
+            event.replay_flow = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue)
+        yield from super().state_wait_for_request_headers(event)
+
+    # sent
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        connected = yield from super().make_server_connection()
+        if connected and self.flow.watch is not None:
+            self.flow.watch.sent()
+        return connected
+
+    # answer
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        if request and self.request_body_buf and self.flow.watch is not None:
+            answer = self.flow.watch.oversized(len(self.request_body_buf))
+            if answer is not None:
+                yield from self.answer(answer)
+                return True
+        return (yield from super().check_body_size(request))
+
+    def answer(self, response: http.Response) -> layer.CommandGenerator[None]:
+        """Send `response` although the request has not ended. What still comes of the request is read and dropped.
+
+        Over HTTP/1.1 the connection closes after it: where the client stops early, no next request could be found.
+        """
+        if not self.flow.request.is_http2:
+            response.headers["connection"] = "close"
+        self.client_state = self.state_errored
+        self.request_body_buf.clear()  # type: ignore[no-untyped-call]  # h11 has no types here
+        self.flow.response = response
+        yield from self.send_response()
+        if self.server_state == self.state_done:
+            yield from self.flow_done()
+
+    # first message
+
+    def start_request_stream(self) -> layer.CommandGenerator[None]:
+        if self.flow.first is None:
+            yield from super().start_request_stream()
+        else:
+            self.client_state = self.state_first_message
+
+    def state_first_message(
+        self, event: RequestData | RequestTrailers | RequestEndOfMessage
+    ) -> layer.CommandGenerator[None]:
+        """Collect a streamed request's beginning, ask, then go on as mitmproxy does."""
+        first = self.flow.first or FirstMessage(complete=bool)
+        if isinstance(event, RequestData):
+            self.request_body_buf += event.data
+            body = bytes(self.request_body_buf)
+            if len(body) < first.bytes_max and not first.complete(body):
+                return
+        first.body = bytes(self.request_body_buf)
+        self.request_body_buf.clear()  # type: ignore[no-untyped-call]  # h11 has no types here
+        self.client_state = self.state_stream_request_body
+        yield FirstMessageHook(self.flow)
+        if (yield from self.check_killed(True)):
+            return
+        if self.flow.response is not None:
+            yield from self.answer(self.flow.response)
+            return
+        yield from super().start_request_stream()
+        if self.client_state == self.state_stream_request_body:
+            if first.body:
+                yield from self.state_stream_request_body(RequestData(self.stream_id, first.body))
+            if not isinstance(event, RequestData):
+                yield from self.state_stream_request_body(event)
+
+    # the response: bytes first, then the tap
+
+    def start_response_stream(self) -> layer.CommandGenerator[None]:
+        # As mitmproxy's own, without a log line for each call.
+        if self.flow.response is not None:
+            yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)
+        self.server_state = self.state_stream_response_body
+
+    def state_stream_response_body(
+        self, event: ResponseData | ResponseTrailers | ResponseEndOfMessage
+    ) -> layer.CommandGenerator[None]:
+        tap = self.flow.response.stream if self.flow.response else None
+        if not isinstance(tap, Tap) or not isinstance(event, ResponseData):
+            yield from super().state_stream_response_body(event)
+        elif tap.cut is None:
+            yield SendHttp(event, self.context.client)
+            tap.feed(event.data)
+        else:
+            yield from self._cut_when_whole(event.data)
+
+    # cut
+
+    def _cut_when_whole(self, data: bytes) -> layer.CommandGenerator[None]:
+        """Pass `data` up to the end of its last whole event and cut there; pass all of it where none ends in it."""
+        tap = self.flow.response.stream if self.flow.response else None
+        if not isinstance(tap, Tap) or self.server_state != self.state_stream_response_body:
+            return
+        whole = tap.whole(data)
+        passing = data if whole is None else data[:whole]
+        if passing:
+            yield SendHttp(ResponseData(self.stream_id, passing), self.context.client)
+            tap.feed(passing)
+        if whole is not None:
+            yield from self._cut(tap.cut or b"")
+
+    def _cut(self, frame: bytes) -> layer.CommandGenerator[None]:
+        if frame:
+            yield SendHttp(ResponseData(self.stream_id, frame), self.context.client)
+        yield SendHttp(RequestProtocolError(self.stream_id, CUT, ErrorCode.CANCEL), self.context.server)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.error = flow.Error(CUT)
+        yield HttpErrorHook(self.flow)
+        self.flow.live = False
+        yield DropStream(self.stream_id)
+        end: HttpEvent = ResponseEndOfMessage(self.stream_id)
+        if not frame:
+            # Nothing readable can be added to this body, and ending it cleanly would present it as whole.
+            end = ResponseProtocolError(self.stream_id, CUT, ErrorCode.KILL)
+        yield SendHttp(end, self.context.client)
+
+    # switching protocols
+
+    def flow_done(self) -> layer.CommandGenerator[None]:
+        if self.flow.response is None or self.flow.response.status_code != 101:
+            yield from super().flow_done()
+        elif self.flow.websocket is None:
+            # mitmproxy would relay whatever follows as raw TCP, past the meter.
+            yield commands.CloseConnection(self.context.client)
+            self.client_state = self.server_state = self.state_errored
+            yield DropStream(self.stream_id)
+        else:
+            self.child_layer = MeteredWebsocketLayer(self.context, self.flow, self.flow.conversation)
+            self._handle_event = self.passthrough  # type: ignore[method-assign]  # mitmproxy's own way to switch
+            yield from self.child_layer.handle_event(events.Start())
+            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+
+class MeteredHttp1Server(Http1Server):
+    """mitmproxy's HTTP/1 server with a bound on the head, and a hook where what came was no HTTP."""
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        yield from super().read_headers(event)
+        if self.state == self.read_headers and len(self.buf) > HEAD_BYTES_MAX:
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+        if self.state == self.done and self.request is None and isinstance(event, events.DataReceived):
+            yield UnreadableHook(self.context.client)
+
+
+class MeteredHttpLayer(HttpLayer):
+    """mitmproxy's HTTP layer with metered streams, and with injected events that find their stream over HTTP/2 too."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.MessageInjected):
+            yield from self._inject(event)
+            return
+        if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
+            self.connections[self.context.client] = MeteredHttp1Server(self.context.fork())
+        yield from super()._handle_event(event)
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        self.streams[stream_id] = MeteredHttpStream(self.context.fork(), stream_id)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+    def _inject(self, event: events.MessageInjected[object]) -> layer.CommandGenerator[None]:
+        """To the stream of the event's flow; else through the CONNECT tunnel, in which another layer knows it."""
+        tunnel = None
+        for stream in self.streams.values():
+            if getattr(stream, "flow", None) is event.flow:
+                yield from self.event_to_child(stream, event)
+                return
+            if stream.child_layer is not None:
+                tunnel = stream
+        if tunnel is not None:
+            yield from self.event_to_child(tunnel, event)
+
+
+def metered(context: context.Context, http_layer: HttpLayer) -> MeteredHttpLayer:
+    """The metered layer in place of a stock one that was just made and has seen no event."""
+    context.layers.remove(http_layer)
+    return MeteredHttpLayer(context, http_layer.mode)

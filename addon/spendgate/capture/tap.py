@@ -1,0 +1,113 @@
+"""What stands beside a running response and reads a copy of it.
+
+The bytes have gone to the client before the tap sees them, and whatever fails in here, they went. The tap never writes
+and never waits: it cues corrections of the hold to the loop, at the first counts, at each doubling of them, and at each
+doubling of the bytes (streams that give no counts before their end).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from spendgate.providers.interface import Reader, Reading
+
+Decode = Callable[[bytes], Iterable[bytes]]
+"""Undoes a content-encoding step by step, in bounded pieces."""
+CUE_BYTES_FIRST = 16 * 1024
+
+
+class Tap:
+    """Reads one response. Also mitmproxy's stream callable, for streams that are not metered ones."""
+
+    __slots__ = (
+        "_counted",
+        "_cue",
+        "_cue_bytes",
+        "_decode",
+        "_failed",
+        "_feed",
+        "_reader",
+        "_tail",
+        "bytes",
+        "cut",
+        "framed",
+    )
+
+    def __init__(
+        self, reader: Reader, cue: Callable[[Reading], None], decode: Decode | None = None, *, framed: bool = False
+    ) -> None:
+        """`decode` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body."""
+        self.bytes = 0
+        """Bytes of the body passed so far, as they came."""
+        self.cut: bytes | None = None
+        """Set: the stream is to end after a whole event, with this frame; empty: break it off."""
+        self.framed = framed
+        self._reader = reader
+        self._cue = cue
+        self._decode = decode
+        self._feed = reader.feed if decode is None else self._feed_decoded
+        self._failed: str | None = None
+        self._counted = 0
+        self._cue_bytes = CUE_BYTES_FIRST
+        self._tail = b"\n\n"
+
+    def __call__(self, data: bytes) -> bytes:
+        """mitmproxy's stream callable: the very bytes that it was given."""
+        if data:
+            self.feed(data)
+        return data
+
+    def feed(self, data: bytes) -> None:
+        """Read the next bytes. Never raises."""
+        self.bytes += len(data)
+        if self.framed:
+            self._tail = data[-3:] if len(data) > 2 else (self._tail + data)[-3:]
+        if self._failed is not None:
+            return
+        try:
+            moved = self._feed(data)
+            if moved or self.bytes >= self._cue_bytes:
+                self._consider()
+        except Exception as fault:  # noqa: BLE001 - the core drops the rest of a stream whose callable raises
+            self._fail(fault)
+
+    def whole(self, data: bytes) -> int | None:
+        """How many of `data` complete the last whole event, 0 where one has just ended; None where none ends in it."""
+        if not self.framed:
+            return 0
+        text = self._tail + data
+        end = max(text.rfind(blank) + len(blank) if blank in text else -1 for blank in (b"\n\n", b"\n\r\n", b"\r\r"))
+        whole = end - len(self._tail)
+        return whole if whole >= 0 else None
+
+    def close(self) -> Reading:
+        """What was read, whatever happened. Never raises."""
+        try:
+            reading = self._reader.close()
+        except Exception as fault:  # noqa: BLE001 - a call that was sent is settled, read or not
+            self._fail(fault)
+            reading = Reading()
+        return reading if self._failed is None else replace(reading, flags=(*reading.flags, self._failed))
+
+    def _feed_decoded(self, data: bytes) -> bool:
+        moved = False
+        for piece in self._decode(data) if self._decode else ():
+            moved = self._reader.feed(piece) or moved
+        return moved
+
+    def _consider(self) -> None:
+        """Cue where there is something new: a correction for each event would cost a transaction for each."""
+        reading = self._reader.reading()
+        counted = sum(part.usage.input_total + (part.usage.output_tokens or 0) for part in reading.parts)
+        if counted and counted >= 2 * self._counted:
+            self._counted = counted
+        elif self.bytes >= self._cue_bytes:
+            self._cue_bytes = 2 * self.bytes
+        else:
+            return
+        self._cue(reading)
+
+    def _fail(self, fault: Exception) -> None:
+        # The class alone: a fault's text may quote the content.
+        self._failed = f"reader failed: {type(fault).__name__}"
