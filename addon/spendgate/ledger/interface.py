@@ -86,7 +86,9 @@ Decide = Callable[[tuple[Standing, ...], KindStanding], Decision]
 class LedgerPort(Protocol):
     """The ledger as the gate uses it. Each method is one transaction. `LedgerBusy` (a LedgerUnavailable): try again soon."""
 
-    def hold(self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0) -> Decision:
+    def hold(
+        self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0
+    ) -> Decision:
         """Read the standings, decide, and write what was decided: an open call with holds, a waiter, or nothing.
 
         Admit: row open, holds written, balances moved, waiter gone. Wait: a waiter's place is kept, no row.
@@ -114,7 +116,18 @@ class LedgerPort(Protocol):
         """Write a refused call with the figures of its Refuse."""
         ...
 
-    def recorded(self, row: CallRow, state: str, *, ended_ms: int, http_status: int | None, request_bytes: int,
-                 response_bytes: int, duration_ms: int | None, first_byte_ms: int | None, flags: tuple[str, ...] = ()) -> None:
+    def recorded(
+        self,
+        row: CallRow,
+        state: str,
+        *,
+        ended_ms: int,
+        http_status: int | None,
+        request_bytes: int,
+        response_bytes: int,
+        duration_ms: int | None,
+        first_byte_ms: int | None,
+        flags: tuple[str, ...] = (),
+    ) -> None:
         """Write a call that costs nothing or could not be read: `free`, `unrecognized`, `failed`."""
         ...

@@ -1,0 +1,22 @@
+"""What the ledger notes beside calls: the audit trail, and connections to providers that could not be read."""
+
+from __future__ import annotations
+
+import sqlite3
+
+
+def audit(conn: sqlite3.Connection, at_ms: int, what: str, detail: str) -> None:
+    """Append one audit line. `what` is a fixed word, `detail` one sentence without content or secrets."""
+    conn.execute("INSERT INTO audit (at_ms, what, detail) VALUES (?, ?, ?)", (at_ms, what, detail))
+
+
+def uncovered(
+    conn: sqlite3.Connection, account: str, tool: str, host: str, reason: str, count: int, at_ms: int
+) -> None:
+    """Count connections that reached the gate and could not be read, by account, tool, host and reason."""
+    conn.execute(
+        """INSERT INTO coverage (account, tool, host, reason, count, first_ms, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (account, tool, host, reason) DO UPDATE SET count = count + excluded.count,
+           last_ms = max(last_ms, excluded.last_ms)""",
+        (account, tool, host, reason, count, at_ms, at_ms),
+    )

@@ -1,0 +1,140 @@
+"""The ledger as the gate uses it: each method is one transaction over `holds`, `endings`, `balances` and `waiters`.
+
+Rules: cost is held in the transaction that decides, before anything leaves; a call ends once; nothing that has ended
+changes; no method waits for another process (LedgerBusy: try again within milliseconds). Safe to call from several threads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+from spendgate.admission import Decision, Refuse, Scope, Standing
+from spendgate.errors import LedgerUnavailable, StateError
+from spendgate.ledger import chain, deciding, endings, holds, journal, orphans, rows, schema, waiters
+from spendgate.ledger.gates import Gates
+from spendgate.ledger.holds import Booking
+from spendgate.ledger.interface import CallRow, Decide, Settlement
+from spendgate.ledger.reserve import Reserve
+from spendgate.ledger.store import Store
+
+
+class Ledger:
+    """One gate's ledger; implements `interface.LedgerPort`."""
+
+    def __init__(self, store: Store, gates: Gates, reserve: Reserve) -> None:
+        """Use `open`."""
+        self._store = store
+        self._gates = gates
+        self._reserve = reserve
+
+    @classmethod
+    def open(cls, path: Path, gates_dir: Path, now_ms: int) -> Ledger:
+        """Open or make the ledger at `path`, bring its tables up to date, and become one of its gates.
+
+        Waits up to five seconds for another writer. Raises StateError: no ledger, a newer one, or no place for one.
+        """
+        reserve = Reserve(path.with_name(f"{path.name}-reserve"))
+        store = Store(path, reserve)
+        try:
+            schema.migrate(store.database, now_ms)
+            gates = Gates(gates_dir)
+            store.write(lambda conn: gates.enter(conn, now_ms))
+        except (sqlite3.Error, LedgerUnavailable) as fault:
+            store.close()
+            raise StateError(f"{path} cannot be used as a ledger: {fault}") from fault
+        except StateError:
+            store.close()
+            raise
+        reserve.fill()
+        store.impatient()
+        return cls(store, gates, reserve)
+
+    def close(self) -> None:
+        """Stop being a gate. Calls still open are then orphans for any other gate."""
+        self._store.close()
+        self._gates.leave()
+
+    # -- a call's way, in the order of its life ------------------------------------------------------------------
+
+    def hold(
+        self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0
+    ) -> Decision:
+        """Read the standings, decide, and write what was decided; see `LedgerPort.hold`.
+
+        `booked_at` becomes `now_ms`. Raises ValueError for a call that the ledger has already; what `decide` raises.
+        """
+        booking = Booking(self._gates.id, now_ms, waited_ms)
+        asking = deciding.Asking(row, scopes, decide, booking, self._gates.is_dead)
+        return self._store.write(lambda conn: deciding.hold(conn, asking))
+
+    def leave(self, call_id: str) -> None:
+        """A waiter gives up its place."""
+        self._store.end(lambda conn: waiters.leave(conn, call_id))
+
+    def sent(self, call_id: str, at_ms: int) -> None:
+        """The request's head was given to the upstream connection: from here the call is never free."""
+        self._store.end(lambda conn: holds.mark_sent(conn, call_id, at_ms))
+
+    def resize(self, call_id: str, held: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
+        """Correct a running call's holds; the standings after it, none when the call has ended."""
+        return self._store.end(lambda conn: holds.resize(conn, call_id, held))
+
+    def settle(self, call_id: str, settlement: Settlement) -> bool:
+        """End an open call once. False: it had already ended, nothing was changed."""
+        return self._store.end(lambda conn: endings.settle(conn, call_id, settlement))
+
+    def refused(self, row: CallRow, decision: object, *, now_ms: int, waited_ms: int, http_status: int) -> None:
+        """Write a refused call with the figures of its Refuse. Raises TypeError for anything but a Refuse."""
+        if not isinstance(decision, Refuse):
+            raise TypeError(f"a refused call needs its Refuse, not {type(decision).__name__}")
+        figures = rows.refused(decision, self._gates.id, now_ms, waited_ms, http_status)
+        self._store.write(lambda conn: endings.refuse(conn, row, figures))
+
+    def recorded(
+        self, row: CallRow, state: str, *, ended_ms: int, http_status: int | None, request_bytes: int,
+        response_bytes: int, duration_ms: int | None, first_byte_ms: int | None, flags: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        """Write a call that costs nothing or could not be read: `free`, `unrecognized`, `failed`."""
+        if state not in endings.RECORDED_STATES:
+            raise ValueError(f"a call that held nothing ends as {' or '.join(endings.RECORDED_STATES)}, not {state}")
+        ending = (
+            state, self._gates.id, ended_ms, http_status, response_bytes, duration_ms, first_byte_ms, ",".join(flags),
+        )  # fmt: skip
+        self._store.write(lambda conn: endings.record(conn, replace(row, request_bytes=request_bytes), ending))
+
+    # -- what a gate does beside calls ---------------------------------------------------------------------------
+
+    def resolve_orphans(self, now_ms: int) -> orphans.Resolved:
+        """End the open calls of gates that have died; at start and each minute. Also takes the disk reserve again."""
+        self._reserve.fill()
+        gates = self._store.conn.execute("SELECT id FROM gates WHERE ended_ms IS NULL").fetchall()
+        total = orphans.Resolved()
+        for (gate,) in gates:
+            total += self._resolve(gate, now_ms)
+        return total
+
+    def _resolve(self, gate: int, now_ms: int) -> orphans.Resolved:
+        lock = self._gates.claim(self._store.conn, gate)
+        if lock is None:
+            return orphans.Resolved()
+        try:
+            resolved = self._store.end(lambda conn: orphans.resolve(conn, gate, now_ms))
+        except BaseException:
+            lock.drop()
+            raise
+        lock.release()
+        return resolved
+
+    def audit(self, at_ms: int, what: str, detail: str) -> None:
+        """Append an audit line."""
+        self._store.write(lambda conn: journal.audit(conn, at_ms, what, detail))
+
+    def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None:
+        """Count connections to a provider that could not be read."""
+        self._store.write(lambda conn: journal.uncovered(conn, account, tool, host, reason, count, at_ms))
+
+    def head(self) -> chain.Head:
+        """The ledger's id and the end of its chain."""
+        return chain.head(self._store.conn)

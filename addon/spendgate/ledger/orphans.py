@@ -1,0 +1,95 @@
+"""The calls of a gate that has died: each is ended once, by whichever gate takes the dead one's lock.
+
+A call whose head never went upstream is released as `failed`. One that was sent is `interrupted` and charged: under
+`ceiling` what was held; under `expected` what had been streamed (the last correction of its hold), else the median that
+calls of its kind are known to need, else what was held. It is never free.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, fields
+
+from spendgate.admission import Hold
+from spendgate.ledger import endings, waiters
+from spendgate.ledger.interface import Settlement
+from spendgate.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What became of dead gates' calls."""
+
+    gates: int = 0
+    released: int = 0
+    interrupted: int = 0
+
+    def __add__(self, other: Resolved) -> Resolved:
+        return Resolved(self.gates + other.gates, self.released + other.released, self.interrupted + other.interrupted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Orphan:
+    seq: int
+    kind: str
+    booked_ms: int
+    sent_ms: int | None
+    estimate_nanos: int | None
+    ceiling_nanos: int | None
+    typical_nanos: int | None
+    resized: int | None
+    billing: str
+
+    def charge(self, hold_nanos: int, mode: str) -> int:
+        """What one balance is charged; nothing where nothing was held (subscription traffic)."""
+        if self.sent_ms is None:
+            return 0
+        if mode == Hold.CEILING or self.resized or self.typical_nanos is None:
+            return hold_nanos
+        return self.typical_nanos if hold_nanos else 0
+
+    def value(self) -> int:
+        """What such a call is likely to cost at list price."""
+        guesses = (self.typical_nanos, self.estimate_nanos, self.ceiling_nanos)
+        return 0 if self.sent_ms is None else next((guess for guess in guesses if guess is not None), 0)
+
+
+_COLUMNS = tuple(field.name for field in fields(_Orphan))
+_OPEN = f"SELECT {', '.join(_COLUMNS)} FROM call_rows WHERE gate = ? AND state = 'open'"  # noqa: S608 - our own words
+_UNPRICED = ("subscription", "personal")
+"""Billing words whose calls cost a budget nothing."""
+
+
+def resolve(conn: sqlite3.Connection, gate: int, now_ms: int) -> Resolved:
+    """End all open calls of a dead gate, drop its waiters, close its row. The caller holds its lock."""
+    orphans = [_Orphan(*values) for values in conn.execute(_OPEN, (gate,))]
+    for orphan in orphans:
+        _end(conn, orphan, now_ms)
+    waiters.vanish(conn, gate)
+    conn.execute("UPDATE gates SET ended_ms = ? WHERE id = ?", (now_ms, gate))
+    released = sum(orphan.sent_ms is None for orphan in orphans)
+    return Resolved(1, released, len(orphans) - released)
+
+
+def _end(conn: sqlite3.Connection, orphan: _Orphan, now_ms: int) -> None:
+    charges: list[int] = []
+    for held in endings.holds_of(conn, orphan.seq):
+        charges.append(orphan.charge(held.nanos, held.mode))
+        endings.charge_held(conn, orphan.seq, orphan.booked_ms, held, charges[-1])
+    unbudgeted = 0 if orphan.billing in _UNPRICED else orphan.value()
+    end = _settlement(orphan, max(charges, default=unbudgeted), now_ms)
+    endings.finish(conn, orphan.seq, orphan.kind, end, ("orphan",))
+
+
+def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:
+    sent = orphan.sent_ms is not None
+    learned = orphan.resized or orphan.typical_nanos is not None
+    return Settlement(
+        state="interrupted" if sent else "failed",
+        basis=("estimated" if learned else "ceiling") if sent else None,
+        usage=Usage(),
+        cost_nanos=cost_nanos,
+        value_nanos=max(cost_nanos, orphan.value()),
+        charges=(),
+        ended_ms=now_ms,
+    )

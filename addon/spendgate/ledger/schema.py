@@ -1,0 +1,192 @@
+"""The tables, as migrations. Each migration and the record that it ran share one transaction.
+
+Rules: a migration that has shipped is never edited, a change is a new one. All amounts are nano-dollars, all times epoch
+milliseconds (`_ms`); only the view `calls`, which people and scripts read, prints times as ISO 8601 with Z.
+A ledger that a newer Spendgate has migrated is refused, never opened half-understood.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+from spendgate.errors import StateError
+
+migration = Migrations("spendgate-ledger")
+
+
+def migrate(db: Database, now_ms: int) -> None:
+    """Bring an open ledger to this schema, or leave it untouched. `db` must be in driver autocommit.
+
+    Raises StateError when a newer Spendgate has written the file; sqlite3.Error as it comes.
+    """
+    _refuse_newer(db)
+    if not migration.pending(db):
+        return
+    # atomic() opens a deferred transaction, which two gates starting together would both get; inside ours it is a savepoint.
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        migration.apply(db)
+        _name_ledger(db.conn, now_ms)
+        db.conn.execute("COMMIT")
+    except BaseException:
+        if db.conn.in_transaction:
+            db.conn.execute("ROLLBACK")
+        raise
+
+
+def _refuse_newer(db: Database) -> None:
+    known = {step.name for step in migration._migrations}  # noqa: SLF001 - sqlite-utils offers no list of what it knows
+    unknown = [step.name for step in migration.applied(db) if step.name not in known]
+    if unknown:
+        raise StateError(f"the ledger was written by a newer Spendgate (it has {', '.join(unknown)}): update this one")
+
+
+def _name_ledger(conn: sqlite3.Connection, now_ms: int) -> None:
+    """Give a new ledger the id by which a swapped or wiped file is noticed."""
+    conn.execute("INSERT OR IGNORE INTO ledger (one, id, created_ms) VALUES (1, ?, ?)", (secrets.token_hex(8), now_ms))
+
+
+@migration()
+def m001_calls(db: Database) -> None:
+    """One row for each call. `seq` orders rows by when they were first written, on every gate."""
+    db.conn.execute("""
+        CREATE TABLE call_rows (
+            seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, gate INTEGER NOT NULL,
+            started_ms INTEGER NOT NULL, booked_ms INTEGER, sent_ms INTEGER, ended_ms INTEGER,
+            person TEXT NOT NULL, team TEXT, groups TEXT NOT NULL, machine TEXT NOT NULL, account_os TEXT,
+            tool TEXT, process TEXT, project TEXT, session TEXT, agent TEXT, parent_call TEXT, evidence TEXT NOT NULL,
+            provider TEXT NOT NULL, host TEXT NOT NULL, path TEXT NOT NULL, dialect TEXT,
+            model_requested TEXT, model TEXT, kind TEXT NOT NULL, api_key TEXT, account TEXT, billing TEXT NOT NULL,
+            estimate_nanos INTEGER, ceiling_nanos INTEGER, typical_nanos INTEGER, held_nanos INTEGER, resized INTEGER,
+            cost_nanos INTEGER, value_nanos INTEGER, basis TEXT, prices TEXT, flags TEXT NOT NULL DEFAULT '',
+            input_tokens INTEGER, cache_read_tokens INTEGER, cache_write_5m_tokens INTEGER,
+            cache_write_1h_tokens INTEGER, cache_write_other_tokens INTEGER, output_tokens INTEGER,
+            reasoning_tokens INTEGER, input_audio_tokens INTEGER, output_audio_tokens INTEGER, web_searches INTEGER,
+            request_bytes INTEGER NOT NULL, text_bytes INTEGER NOT NULL, response_bytes INTEGER,
+            http_status INTEGER, first_byte_ms INTEGER, duration_ms INTEGER, waited_ms INTEGER,
+            request_id TEXT, response_id TEXT,
+            refused_by TEXT, refused_why TEXT, refused_reason TEXT, refused_value TEXT, refused_settled_nanos INTEGER,
+            refused_held_nanos INTEGER, refused_hold_nanos INTEGER, refused_limit_nanos INTEGER,
+            refused_resets_ms INTEGER, refused_others INTEGER, would_refuse_by TEXT, policy_hash TEXT NOT NULL
+        ) STRICT""")
+    db.conn.execute("CREATE INDEX calls_started ON call_rows (started_ms)")
+    db.conn.execute("CREATE INDEX calls_booked ON call_rows (booked_ms) WHERE booked_ms IS NOT NULL")
+    db.conn.execute("CREATE INDEX calls_kind ON call_rows (kind, seq)")
+    db.conn.execute("CREATE INDEX calls_open ON call_rows (gate) WHERE state = 'open'")
+
+
+@migration()
+def m002_money(db: Database) -> None:
+    """Holds and charges by call and balance; balances; what each budget has counted of the calls; kinds of calls."""
+    db.conn.execute("""
+        CREATE TABLE balances (
+            id INTEGER PRIMARY KEY, budget TEXT NOT NULL, words TEXT NOT NULL, value TEXT NOT NULL, window TEXT NOT NULL,
+            length_ms INTEGER NOT NULL, starts_ms INTEGER NOT NULL, ends_ms INTEGER, edge_ms INTEGER,
+            settled INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0, ceiling INTEGER NOT NULL DEFAULT 0,
+            open_calls INTEGER NOT NULL DEFAULT 0, UNIQUE (budget, value, window, words, length_ms)
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE holds (
+            call INTEGER NOT NULL, balance INTEGER NOT NULL, slides_ms INTEGER, mode TEXT NOT NULL, nanos INTEGER NOT NULL,
+            bound_nanos INTEGER NOT NULL, charged_nanos INTEGER, added INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (call, balance)
+        ) STRICT, WITHOUT ROWID""")
+    db.conn.execute("CREATE INDEX holds_sliding ON holds (balance, slides_ms) WHERE slides_ms IS NOT NULL")
+    db.conn.execute("""
+        CREATE TABLE counted (
+            budget TEXT NOT NULL, words TEXT NOT NULL, upto_seq INTEGER NOT NULL, PRIMARY KEY (budget, words)
+        ) STRICT, WITHOUT ROWID""")
+    db.conn.execute("""
+        CREATE TABLE kinds (
+            kind TEXT PRIMARY KEY, settled INTEGER NOT NULL, open_calls INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""")
+
+
+@migration()
+def m003_gates(db: Database) -> None:
+    """Gate processes, and the calls that wait: one place for each call, one line for each balance."""
+    db.conn.execute("""
+        CREATE TABLE gates (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, pid_started_ms INTEGER NOT NULL,
+            opened_ms INTEGER NOT NULL, ended_ms INTEGER
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE waiters (
+            place INTEGER PRIMARY KEY AUTOINCREMENT, call_id TEXT NOT NULL UNIQUE, gate INTEGER NOT NULL,
+            until_ms INTEGER NOT NULL
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE waits (
+            balance INTEGER NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (balance, place)
+        ) STRICT, WITHOUT ROWID""")
+
+
+@migration()
+def m004_evidence(db: Database) -> None:
+    """The hash chain over ended calls, the audit trail, and what could not be read."""
+    db.conn.execute("""
+        CREATE TABLE ledger (
+            one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, created_ms INTEGER NOT NULL
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE chain (
+            position INTEGER PRIMARY KEY, call INTEGER NOT NULL UNIQUE, form INTEGER NOT NULL,
+            digest BLOB NOT NULL, head BLOB NOT NULL
+        ) STRICT""")
+    db.conn.execute(
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, what TEXT NOT NULL, detail TEXT NOT NULL) STRICT"
+    )
+    db.conn.execute("""
+        CREATE TABLE coverage (
+            account TEXT NOT NULL, tool TEXT NOT NULL, host TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
+            first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, PRIMARY KEY (account, tool, host, reason)
+        ) STRICT, WITHOUT ROWID""")
+
+
+@migration()
+def m005_append_only(db: Database) -> None:
+    """What has ended is never changed: the file itself refuses, whoever writes to it."""
+    refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    for table, change, when in (
+        ("call_rows", "UPDATE", "WHEN OLD.state <> 'open'"),
+        ("call_rows", "DELETE", ""),
+        ("holds", "UPDATE", "WHEN OLD.charged_nanos IS NOT NULL"),
+        ("holds", "DELETE", ""),
+        ("chain", "UPDATE", ""),
+        ("chain", "DELETE", ""),
+        ("audit", "UPDATE", ""),
+        ("audit", "DELETE", ""),
+        ("ledger", "UPDATE", ""),
+        ("ledger", "DELETE", ""),
+    ):
+        db.conn.execute(f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} {when} {refuse}")
+
+
+@migration()
+def m006_calls_view(db: Database) -> None:
+    """The public view. Columns may be added, never renamed, moved or given another meaning."""
+    plain = """person, team, machine, tool, process, project, provider, host, path, model_requested, model, session, api_key,
+        billing, state, basis, input_tokens, cache_read_tokens"""
+    writes = ("cache_write_5m_tokens", "cache_write_1h_tokens", "cache_write_other_tokens")
+    total = " + ".join(f"coalesce({column}, 0)" for column in writes)
+    db.conn.execute(f"""
+        CREATE VIEW calls AS SELECT
+            id, {_iso("started")}, {_iso("ended")}, {plain},
+            CASE WHEN coalesce({", ".join(writes)}) IS NOT NULL THEN {total} END AS cache_write_tokens,
+            output_tokens, reasoning_tokens, cost_nanos, value_nanos, held_nanos, {_iso("booked")}, groups, estimate_nanos,
+            ceiling_nanos, waited_ms, http_status, refused_by, refused_why, refused_settled_nanos, refused_held_nanos,
+            refused_hold_nanos, refused_limit_nanos, would_refuse_by, first_byte_ms, duration_ms, request_id, parent_call,
+            agent, policy_hash, {", ".join(writes)}, input_audio_tokens, output_audio_tokens, web_searches, account_os,
+            account, dialect, evidence, kind, prices, flags, request_bytes, text_bytes, response_bytes, response_id,
+            refused_reason, refused_value, {_iso("refused_resets", "refused_resets_at")}, refused_others, {_iso("sent")}
+        FROM call_rows""")  # noqa: S608 - made of this file's own words
+
+
+def _iso(moment: str, column: str | None = None) -> str:
+    """`started_ms` as `started_at`: 2026-11-22T02:13:00.042Z, or NULL."""
+    ms = f"{moment}_ms"
+    text = f"strftime('%Y-%m-%dT%H:%M:%S', {ms} / 1000, 'unixepoch') || printf('.%03dZ', {ms} % 1000)"
+    return f"{text} AS {column or moment + '_at'}"

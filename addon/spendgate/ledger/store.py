@@ -1,0 +1,193 @@
+"""The ledger's connection: how a transaction begins, ends and fails.
+
+Rules: every write is inside one `BEGIN IMMEDIATE`; nothing here waits for another writer (`busy_timeout` 0, the caller
+retries); every failure of SQLite becomes `LedgerBusy` or `LedgerUnavailable` with the transaction rolled back. Checkpoints
+run in a thread of their own, since one inside a commit stalls an event loop for the length of an fsync.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from sqlite_utils import Database
+
+from spendgate.errors import LedgerBusy, LedgerUnavailable, StateError
+from spendgate.ledger.reserve import Reserve
+
+OPEN_TIMEOUT_MS = 5_000
+"""How long opening and filling may wait for another writer; the hot path never does."""
+CHECKPOINT_EVERY = 200
+"""Commits between two checkpoints, some 5 MB of log."""
+_LAST_RESORT_PAGES = 20_000
+"""SQLite's own checkpoint, only if ours did not run: 80 MB of log."""
+
+T = TypeVar("T")
+
+
+def connect(path: Path, *, timeout_ms: int) -> sqlite3.Connection:
+    """Open the ledger's file for writing, private to its owner, WAL, `synchronous=NORMAL`.
+
+    Raises StateError when it is no ledger or cannot be opened.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # The store's own lock makes one thread write at a time, so the driver's per-thread check would only be in the way.
+        conn = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False, timeout=0)
+        conn.execute(f"PRAGMA busy_timeout = {timeout_ms:d}")
+        journal = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    except (OSError, sqlite3.Error) as fault:
+        raise StateError(f"{path} cannot be opened as a ledger: {fault}") from fault
+    if journal != "wal":
+        raise StateError(f"{path} is on a file system without write-ahead logging ({journal}): use a local disk")
+    conn.execute("PRAGMA synchronous = NORMAL")
+    conn.execute(f"PRAGMA wal_autocheckpoint = {_LAST_RESORT_PAGES:d}")
+    conn.execute("PRAGMA journal_size_limit = 16777216")
+    return conn
+
+
+class Store:
+    """One connection and its transactions. Safe to use from several threads, one transaction at a time."""
+
+    def __init__(self, path: Path, reserve: Reserve) -> None:
+        """Open `path`, patiently. Raises StateError."""
+        self.path = path
+        self.conn = connect(path, timeout_ms=OPEN_TIMEOUT_MS)
+        self.database = Database(self.conn, recursive_triggers=False, execute_plugins=False)
+        self._reserve = reserve
+        self._transaction = _Transaction(self.conn)
+        self._checkpoints = _Checkpoints(path)
+
+    def impatient(self) -> None:
+        """From here on another writer means LedgerBusy at once."""
+        self.conn.execute("PRAGMA busy_timeout = 0")
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` as one transaction. Raises LedgerBusy or LedgerUnavailable; nothing is then changed."""
+        with self._transaction as conn:
+            result = work(conn)
+        self._checkpoints.committed()
+        return result
+
+    def end(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Like `write`, for what ends or corrects an open call: it may use the reserve of a full disk."""
+        try:
+            return self.write(work)
+        except LedgerBusy:
+            raise
+        except LedgerUnavailable as fault:
+            if not (_is_full(fault.__cause__) and self._reserve.free()):
+                raise
+        return self.write(work)
+
+    def close(self) -> None:
+        """Close the connection; the last one on the file folds the log into it."""
+        self._checkpoints.stop()
+        self.conn.close()
+
+
+class _Transaction:
+    """`with` it: BEGIN IMMEDIATE, then COMMIT or ROLLBACK. A class, since a generator costs more than the BEGIN."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        try:
+            self._conn.execute("BEGIN IMMEDIATE")
+        except BaseException as fault:
+            self._lock.release()
+            if isinstance(fault, sqlite3.Error):
+                raise unavailable(fault) from fault
+            raise
+        return self._conn
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if fault is None:
+                self._conn.execute("COMMIT")
+                return
+            self._rollback()
+        except sqlite3.Error as failed:
+            self._rollback()
+            raise unavailable(failed) from failed
+        finally:
+            self._lock.release()
+        if isinstance(fault, sqlite3.IntegrityError):
+            raise ValueError(f"the ledger holds other rows than its caller believes: {fault}") from fault
+        if isinstance(fault, sqlite3.Error):
+            raise unavailable(fault) from fault
+
+    def _rollback(self) -> None:
+        if not self._conn.in_transaction:
+            return  # SQLite has rolled back by itself (full disk, I/O error)
+        try:
+            self._conn.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # the error that made us roll back is the one to report; SQLite discards the log's tail at the next open
+
+
+def unavailable(fault: sqlite3.Error) -> LedgerUnavailable:
+    """The gate's word for what SQLite reports."""
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LedgerBusy("another process is writing to the ledger")
+    if _is_full(fault):
+        return LedgerUnavailable("the ledger's disk is full: free some room")
+    return LedgerUnavailable(f"the ledger cannot be written: {fault} ({getattr(fault, 'sqlite_errorname', 'no code')})")
+
+
+def _is_full(fault: BaseException | None) -> bool:
+    """No room for the next page: the disk's own word, or a quota's, which SQLite reports as a failed write."""
+    code = getattr(fault, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
+
+
+class _Checkpoints:
+    """A thread that folds the write-ahead log into the file every so many commits, without stopping writers."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._commits = 0
+        self._due = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def committed(self) -> None:
+        self._commits += 1
+        if self._commits % CHECKPOINT_EVERY:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="ledger-checkpoints", daemon=True)
+            self._thread.start()
+        self._due.set()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._due.wait()
+            self._due.clear()
+            if self._stopping:
+                return
+            try:
+                conn = sqlite3.connect(self._path, isolation_level=None, timeout=0)
+                try:
+                    conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                finally:
+                    conn.close()
+            except sqlite3.Error:
+                pass  # busy or full: the log keeps the rows, the next round or SQLite itself folds them
