@@ -92,8 +92,8 @@ class LinuxLookup:
             peer,
             login_account=self._accounts.name(login, time.monotonic()) if login is not None else None,
             pid=found.pid,
-            process=PurePosixPath(found.path).name.removesuffix(" (deleted)") if found.path else found.name,
-            process_path=found.path,
+            process=_plain(PurePosixPath(found.path).name.removesuffix(" (deleted)") if found.path else found.name),
+            process_path=_plain(found.path) if found.path else None,
             started_ms=found.started_ms,
             tool=tool_of(found.path or found.name, found.arguments),
             project=self._project(found.directory, login or uid),
@@ -104,3 +104,8 @@ class LinuxLookup:
             return None
         with self._reading_as(uid):
             return project_of(directory)
+
+
+def _plain(name: str) -> str:
+    """A program's name is its user's choice and ends up on an admin's terminal: no control characters, no broken text."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)

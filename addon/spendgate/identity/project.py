@@ -14,9 +14,9 @@ from pathlib import Path
 _BYTES_MAX = 256 * 1024
 _LEVELS_MAX = 64
 _SECTION = re.compile(r'^\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
-_SCP = re.compile(r"^(?:[^@/\s]+@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):(?!//)(.+)$")
+_SCP = re.compile(r"^(?:[^/\s]+@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):(?!//)(.+)$")
 _URL = re.compile(
-    r"^(?:https?|ssh|git|git\+ssh|ssh\+git)://(?:[^@/]*@)?(\[[0-9A-Fa-f:]+\]|[^:/?#]+)(?::\d*)?/(.+)$", re.IGNORECASE
+    r"^(?:https?|ssh|git|git\+ssh|ssh\+git)://(?:[^/]*@)?(\[[0-9A-Fa-f:]+\]|[\w.-]+)(?::\d*)?/(.+)$", re.IGNORECASE
 )
 _NAME = re.compile(r"^[\w.~+ -]+$")
 

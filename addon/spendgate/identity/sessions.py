@@ -43,8 +43,7 @@ class Sessions:
         run = self._runs.get((person, tool))
         if run is None or now_ms - run.last_ms > GAP_MS:
             run = self._runs[person, tool] = _Run(now_ms, now_ms)
-        # A clock set back must not end a session, nor lengthen one for as long as it was set back.
-        run.last_ms = max(run.last_ms, now_ms)
+        run.last_ms = now_ms  # also where the clock was set back: the gap is counted from the last call made
         self._runs.move_to_end((person, tool))
         if len(self._runs) > _KEPT_MAX:
             self._runs.popitem(last=False)

@@ -1,0 +1,93 @@
+"""The gate's side of the two sockets to root: it shows that it is alive, names QUIC targets, and asks about processes.
+
+The pulse is answered on the event loop that carries the traffic, so that a loop that hangs puts traffic back on its direct
+way. When root has gone, the rules act for `timeout_ms` more; the gate serves that long and then ends itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from dataclasses import replace
+
+from spendgate.attribution import Peer
+from spendgate.identity.interface import Endpoints
+from spendgate.identity.linux import LinuxLookup
+from spendgate.redirect import messages
+
+_ANSWER_WITHIN_S = 2.0
+NO_ANSWER = "the process could not be asked for in time"
+
+
+class AskingLookup:
+    """The `Lookup` of an unprivileged gate: account and cgroup from the kernel, the process from root."""
+
+    def __init__(self, questions: socket.socket) -> None:
+        self._kernel = LinuxLookup()
+        self._questions = questions
+        self._questions.settimeout(_ANSWER_WITHIN_S)
+        self._number = 0
+        self._one_at_a_time = threading.Lock()
+
+    def owner(self, ends: Endpoints) -> Peer:
+        """Account and cgroup, asked by the gate itself."""
+        return self._kernel.owner(ends)
+
+    def process(self, peer: Peer, ends: Endpoints) -> Peer:
+        """The peer with what root knows of its process; as it was, with the reason, when no answer comes."""
+        if peer.uid is None:
+            return peer
+        try:
+            with self._one_at_a_time:
+                return self._ask(peer, ends)
+        except (OSError, ValueError):
+            return replace(peer, why_unknown=NO_ANSWER)
+
+    def _ask(self, peer: Peer, ends: Endpoints) -> Peer:
+        self._number += 1
+        self._questions.send(messages.pack_question(self._number, peer.uid or 0, ends))
+        while packet := self._questions.recv(messages.PACKET_BYTES_MAX):
+            number, told = messages.answer(packet, peer)
+            if number == self._number:  # an older number is the answer to a question that was given up
+                return told
+        raise OSError("root has closed the socket")
+
+
+class GateSide:
+    """What `supervise` hands to the gate's main function."""
+
+    def __init__(self, pulse: socket.socket, questions: socket.socket, timeout_ms: int) -> None:
+        self.lookup = AskingLookup(questions)
+        self._pulse = pulse
+        self._pulse.setblocking(False)
+        self._timeout_ms = timeout_ms
+
+    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer the pulse from now on: from here traffic is captured. Call it when every listener accepts."""
+        loop.add_reader(self._pulse.fileno(), self._on_pulse, loop)
+
+    def reject_quic_to(self, addresses: frozenset[str]) -> None:
+        """Make these the only addresses to which QUIC is rejected; dropped silently while root is stopped or gone."""
+        self._send(messages.pack_addresses(addresses))
+
+    def _on_pulse(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            packet = self._pulse.recv(messages.PACKET_BYTES_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if packet == messages.PULSE:
+            self._send(messages.PULSE)
+        elif not packet:
+            loop.remove_reader(self._pulse.fileno())
+            loop.call_later(self._timeout_ms / 1000, os.kill, os.getpid(), signal.SIGTERM)
+
+    def _send(self, packet: bytes) -> None:
+        try:
+            self._pulse.send(packet)
+        except OSError:
+            pass  # root is stopped or gone: the rules end by themselves

@@ -1,0 +1,62 @@
+"""What root and gate say to each other, one message a packet: the pulse, QUIC targets, and questions about a connection.
+
+The gate is the less trusted side: whatever comes from it is parsed strictly, bounded, and can only name addresses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import asdict, replace
+
+from spendgate.attribution import Evidence, Peer
+from spendgate.identity.interface import Endpoints
+
+PULSE = b"pulse"
+PACKET_BYTES_MAX = 64 * 1024
+ADDRESSES_MAX = 1024
+_FROM_PROCESS = (
+    "login_account", "cgroup", "pid", "process", "process_path", "started_ms", "tool", "project", "why_unknown",
+)  # fmt: skip
+"""What an answer may add to the peer that the gate has looked up by itself."""
+
+
+def pack_addresses(addresses: frozenset[str]) -> bytes:
+    """QUIC targets as one packet, the first `ADDRESSES_MAX` in order."""
+    return json.dumps(sorted(addresses)[:ADDRESSES_MAX]).encode()
+
+
+def addresses(packet: bytes) -> frozenset[str]:
+    """The addresses of a packet. Raises ValueError."""
+    listed = json.loads(packet)
+    if not isinstance(listed, list) or len(listed) > ADDRESSES_MAX:
+        raise ValueError("not a short list of addresses")
+    return frozenset(str(ipaddress.ip_address(text)) for text in listed if isinstance(text, str))
+
+
+def pack_question(number: int, uid: int, ends: Endpoints) -> bytes:
+    """Who holds this connection, which the gate has found to be `uid`'s?"""
+    return json.dumps([number, uid, *ends.local, *ends.remote]).encode()
+
+
+def question(packet: bytes) -> tuple[int, int, Endpoints]:
+    """Number, uid and addresses of a question. Raises ValueError."""
+    parts = json.loads(packet)
+    if not isinstance(parts, list) or [type(part) for part in parts] != [int, int, str, int, str, int]:
+        raise ValueError("not a question")
+    number, uid, local, local_port, remote, remote_port = parts
+    if not (0 <= local_port < 65536 and 0 <= remote_port < 65536):
+        raise ValueError("not a port")
+    return number, uid, Endpoints((local, local_port), (remote, remote_port))
+
+
+def pack_answer(number: int, peer: Peer) -> bytes:
+    """What is known of the process."""
+    said = asdict(peer)
+    return json.dumps([number, {name: said[name] for name in _FROM_PROCESS}]).encode()
+
+
+def answer(packet: bytes, peer: Peer) -> tuple[int, Peer]:
+    """The question's number, and `peer` with what the answer says of its process."""
+    number, said = json.loads(packet)
+    return number, replace(peer, **said, evidence=Evidence.SOCKET_OWNER)

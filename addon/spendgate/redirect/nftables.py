@@ -1,0 +1,143 @@
+"""The firewall rules of Linux transparent capture, and the only code that touches them: table `inet spendgate`, nothing else.
+
+Every rule asks the set `alive`, whose elements end by themselves after `timeout_ms`: rules without a live gate behind them do
+nothing, after a crash, a hang or a `kill -9`, and traffic goes its direct way. Renewing is flush and add in one transaction,
+since adding an element that is there does not renew it (nftables 1.0.6, Linux 6.18).
+
+QUIC cannot be redirected to a TCP proxy. It is rejected, so that clients fall back to TCP at once, only towards addresses
+known to be a provider's; what an unlisted address of a provider's CDN still takes over QUIC is not captured.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from spendgate.errors import StateError, UsageError
+
+TABLE = "inet spendgate"
+_NFT_TIMEOUT_S = 10
+_CGROUP = re.compile(r"^[A-Za-z0-9_.@:\\-]+(/[A-Za-z0-9_.@:\\-]+)*$")
+
+REMOVAL = f"add table {TABLE}\ndelete table {TABLE}\n"
+"""Deletes the table whether it is there or not, in one transaction."""
+PAUSE = f"flush set {TABLE} alive\n"
+"""New connections go direct at once; redirected ones go on, which they would not without the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the rules are made from."""
+
+    gate_uid: int
+    """The gate's own account: its traffic is never redirected."""
+    port: int
+    """Where the gate listens, on 127.0.0.1 and on ::1."""
+    ports: tuple[int, ...] = (443,)
+    """Destination ports that are captured."""
+    cgroups: tuple[str, ...] = ()
+    """cgroup v2 paths without leading slash (`user.slice`); empty: every process of every account but the gate's."""
+    timeout_ms: int = 3000
+    """How long the rules outlive the gate's last sign of life."""
+
+
+def ruleset(rules: Rules) -> str:
+    """The whole table as nft(8) reads it, replacing an older one in the same transaction. Raises UsageError."""
+    ports = ", ".join(str(port) for port in sorted(set(rules.ports)))
+    where = [f"{scope} meta l4proto @alive" for scope in _scopes(rules.cgroups)]
+    captured = "".join(f"    {scope} tcp dport {{ {ports} }} counter redirect to :{rules.port}\n" for scope in where)
+    rejected = "".join(
+        f"    {scope} udp dport {{ {ports} }} {family} daddr @{name} counter reject\n"
+        for scope in where
+        for family, name in (("ip", "quic4"), ("ip6", "quic6"))
+    )
+    own = f'    meta skuid {rules.gate_uid} return\n    oifname "lo" return\n'
+    return (
+        f"{REMOVAL}table {TABLE} {{\n"
+        "  set alive { type inet_proto; flags timeout; }\n"
+        "  set quic4 { type ipv4_addr; }\n"
+        "  set quic6 { type ipv6_addr; }\n"
+        "  chain capture {\n    type nat hook output priority -100; policy accept;\n"
+        f"{own}{captured}  }}\n"
+        "  chain quic {\n    type filter hook output priority 0; policy accept;\n"
+        f"{own}{rejected}  }}\n}}\n"
+    )
+
+
+def _scopes(cgroups: tuple[str, ...]) -> tuple[str, ...]:
+    for path in cgroups:
+        if not _CGROUP.match(path):
+            raise UsageError(f"cgroup {path!r} is not a path like `user.slice/user-1000.slice`")
+    return tuple(f'socket cgroupv2 level {path.count("/") + 1} "{path}"' for path in cgroups) or ("",)
+
+
+def sign_of_life(rules: Rules) -> str:
+    """The transaction that lets the rules act for another `timeout_ms`."""
+    return (
+        f"{PAUSE}add element {TABLE} alive {{ tcp timeout {rules.timeout_ms}ms, udp timeout {rules.timeout_ms}ms }}\n"
+    )
+
+
+def quic_targets(addresses: Iterable[str]) -> str:
+    """The transaction that makes `addresses` the only ones to which QUIC is rejected. Raises ValueError."""
+    parsed = {ipaddress.ip_address(text) for text in addresses}
+    lines = [f"flush set {TABLE} quic4", f"flush set {TABLE} quic6"]
+    for name, version in (("quic4", 4), ("quic6", 6)):
+        listed = ", ".join(sorted(str(address) for address in parsed if address.version == version))
+        if listed:
+            lines.append(f"add element {TABLE} {name} {{ {listed} }}")
+    return "\n".join(lines) + "\n"
+
+
+def install(rules: Rules) -> None:
+    """Put the table in place, inert until the first sign of life. Raises StateError."""
+    apply(ruleset(rules))
+
+
+def remove() -> None:
+    """Take the table away, also one that a crash left behind; nothing happens where there is none. Raises StateError."""
+    apply(REMOVAL)
+
+
+def show() -> str:
+    """The table as the kernel holds it; empty where there is none. Raises StateError."""
+    done = _nft("list", "table", *TABLE.split())
+    if done.returncode and "No such file" not in done.stderr:
+        raise StateError(_refused(done))
+    return done.stdout
+
+
+def apply(commands: str) -> None:
+    """One transaction. Raises StateError with nft's own words."""
+    done = _nft("-f", "-", stdin=commands)
+    if done.returncode:
+        raise StateError(_refused(done))
+
+
+def _nft(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin")
+    if program is None:
+        raise StateError("transparent capture needs the program nft: install the package `nftables`")
+    try:
+        return subprocess.run(  # noqa: S603  fixed program, arguments from this file
+            [program, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=_NFT_TIMEOUT_S,
+            check=False,
+            env={},
+        )
+    except subprocess.TimeoutExpired:
+        raise StateError(f"nft did not answer within {_NFT_TIMEOUT_S} s") from None
+
+
+def _refused(done: subprocess.CompletedProcess[str]) -> str:
+    said = done.stderr.strip().splitlines()
+    words = said[0].removeprefix("/dev/stdin:") if said else f"exit status {done.returncode}"
+    hint = ": start it as root" if "Operation not permitted" in words else ""
+    return f"nft refused the rules of table {TABLE}: {words}{hint}"

@@ -1,0 +1,129 @@
+"""Root's part of Linux transparent capture: small, and the only part that is root.
+
+    supervise (root, NET_ADMIN and KILL only) ── rules, sign of life, waits for the gate
+      ├── gate  (an account of its own, no privilege) ── everything else
+      └── clerk (root, may read processes only) ── which process holds a connection
+
+The rules act only while the gate answers the pulse, so whatever dies or hangs puts traffic back on its direct way within
+`timeout_ms`: gate killed: at once; gate hung, root killed or hung: when the last sign of life runs out. Connections that
+are open through a hung gate hang with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from spendgate.errors import StateError
+from spendgate.redirect import nftables
+from spendgate.redirect.clerk import answer_until_closed
+from spendgate.redirect.gate_side import GateSide
+from spendgate.redirect.nftables import Rules
+from spendgate.redirect.privileges import Capability, become, gate_account, keep
+from spendgate.redirect.watch import Watch
+
+_KEPT = frozenset({Capability.NET_ADMIN, Capability.KILL})
+
+GateMain = Callable[[GateSide], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How `spendgate run --mode transparent` was started."""
+
+    account: str = "spendgate"
+    """The account that the gate runs under: a system account of its own."""
+    port: int = 8443
+    """Where the gate listens, on 127.0.0.1 and ::1."""
+    ports: tuple[int, ...] = (443,)
+    cgroups: tuple[str, ...] = ()
+    timeout_ms: int = 3000
+    state: Path | None = None
+    """State directory: made, and given to the account, where it is not there yet."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The rules for these settings. Raises StateError, UsageError (no such account, or not one to be used)."""
+    return Rules(
+        gate_uid=gate_account(settings.account).pw_uid,
+        port=settings.port,
+        ports=settings.ports,
+        cgroups=settings.cgroups,
+        timeout_ms=settings.timeout_ms,
+    )
+
+
+def listeners(settings: Settings) -> tuple[str, str]:
+    """The mitmproxy modes that the rules lead to: redirecting sends IPv4 to 127.0.0.1 and IPv6 to ::1."""
+    return f"transparent@127.0.0.1:{settings.port}", f"transparent@::1:{settings.port}"
+
+
+def supervise(settings: Settings, gate_main: GateMain) -> int:
+    """Install the rules, run `gate_main` as the gate's account, and give its exit status (128 + signal where killed).
+
+    Forks: call it before any thread or event loop is started. `gate_main` calls `GateSide.attend` once it listens.
+    Raises StateError, UsageError before anything was started.
+    """
+    if os.geteuid() != 0:
+        raise StateError(
+            "transparent capture sets firewall rules: start it as root; the gate itself runs without privileges"
+        )
+    account, rules = gate_account(settings.account), rules_of(settings)
+    nftables.install(rules)
+    try:
+        _make_state(settings.state, account.pw_uid, account.pw_gid)
+        pulse, gate_pulse = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        clerk_end, questions = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        clerk = _fork(lambda: answer_until_closed(clerk_end), close=(pulse, gate_pulse, questions))
+
+        def run_gate() -> int:
+            become(account)
+            return gate_main(GateSide(gate_pulse, questions, settings.timeout_ms))
+
+        gate = _fork(run_gate, close=(pulse, clerk_end))
+        for end in (gate_pulse, clerk_end, questions):
+            end.close()
+        keep(_KEPT)
+        return Watch(rules, pulse, gate, clerk).until_the_gate_ends()
+    finally:
+        nftables.remove()
+
+
+def _make_state(folder: Path | None, uid: int, gid: int) -> None:
+    if folder is None or folder.exists():
+        return
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        os.chown(folder, uid, gid)
+    except OSError as error:
+        raise StateError(f"the state directory {folder} cannot be made: {error.strerror}") from error
+
+
+def _fork(main: Callable[[], int], close: tuple[socket.socket, ...]) -> int:
+    """A child in a process group of its own, so that Ctrl-C reaches root alone, which then ends the others in order."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        os.setpgid(0, 0)
+        for end in close:
+            end.close()
+        status = main()
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:  # noqa: BLE001  the child must not return into its parent's code, whatever happened
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
