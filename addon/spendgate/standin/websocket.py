@@ -26,7 +26,6 @@ from spendgate.standin.context import Context
 from spendgate.standin.respond import Request, new_id
 
 READ_BYTES = 65536
-PREWARM = {"input": 0, "cache_read": 0, "write": 0, "output": 0, "reasoning": 0}
 
 
 class Conversation:
@@ -105,7 +104,7 @@ class Conversation:
             return
         if asked.get("generate") is False:
             # Codex warms a connection up so; what comes back has an id, no output and no counts above zero.
-            script = replace(script, **PREWARM)
+            script = replace(script, input=0, cache_read=0, write=0, output=0, reasoning=0)
         served.model = script.model or str(asked.get("model", ""))
         served.response_id, served.usage, served.reported = new_id("resp"), script.counts(), script.usage
         complete = False
