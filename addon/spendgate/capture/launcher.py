@@ -1,0 +1,257 @@
+"""Runs the proxy: our own master, with only the addons that capture needs.
+
+Loaded: Core, Proxyserver, our NextLayer and TLS, Bystanders, the canary's Responder, Detours; UpstreamAuth for upstream modes,
+StripDnsHttpsRecords where DNS is seen; then the caller's, which meter. Never: what stores, replays, scripts or serves pages.
+Prints nothing; raises before it is ready, and says through `ready` where it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from mitmproxy import exceptions, hooks, master
+from mitmproxy.addons import core, proxyserver, strip_dns_https_records, upstream_auth
+from mitmproxy.proxy import layers, mode_specs
+from mitmproxy.proxy.mode_servers import ServerInstance
+from mitmproxy.utils import asyncio_utils
+
+from spendgate.capture import logs, options
+from spendgate.capture.bystanders import Bystanders
+from spendgate.capture.ca import Minter
+from spendgate.capture.coverage import OnCoverage, Watch, ignore_coverage
+from spendgate.capture.detour import Detours
+from spendgate.capture.dispatch import Dispatch
+from spendgate.capture.next_layer import HttpLayerFactory, NextLayer
+from spendgate.capture.responder import Responder
+from spendgate.capture.scope import Scope
+from spendgate.capture.tls import GateTls
+from spendgate.errors import StateError, UsageError
+
+MODES = ("regular", "transparent", "local", "upstream", "reverse", "socks5")
+LOOPBACK = "127.0.0.1"
+BACKLOG = 4_096
+FILES = 65_536
+"""Open files, if the hard limit allows: two for each connection that passes through."""
+FAREWELL_S = 5.0
+"""How long open connections have to end, once they are told to, before they are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one run of the proxy needs. `scope` is asked for each connection, so it may change under way."""
+
+    minter: Minter
+    scope: Callable[[], Scope]
+    modes: tuple[str, ...] = ("regular",)
+    port: int | None = None
+    """For modes that do not name their own (`regular@8081`); 0: any free one; None: each mode's default."""
+    host: str = LOOPBACK
+    sets: tuple[str, ...] = ()
+    """mitmproxy options as `K=V`."""
+    http_layer: HttpLayerFactory = layers.HttpLayer
+    on_coverage: OnCoverage = ignore_coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listening mode, as it was asked for, and where it is bound. Local mode has no address."""
+
+    mode: str
+    addresses: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The proxy accepts connections. `notices` are for the person who started it, loud."""
+
+    listeners: tuple[Listener, ...]
+    instance: str
+    """What a canary call to this gate answers (`responder.INSTANCE_HEADER`)."""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The first address of the first listener that has one."""
+        return next(address for listener in self.listeners for address in listener.addresses)
+
+
+class Gatehouse(master.Master):
+    """mitmproxy's master without its log events, which would format every line and send it round all addons."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(options.Options())
+        self._legacy_log_events.uninstall()
+        self.addons = Dispatch(self)
+        self.responder, self.detours, self.server = Responder(), Detours(), proxyserver.Proxyserver()
+        watch = Watch()
+        self.addons.add(
+            core.Core(),
+            self.server,
+            Bystanders(settings.scope, watch, settings.on_coverage, self.responder),
+            NextLayer(settings.scope, watch, settings.on_coverage, settings.http_layer),
+            GateTls(settings.minter),
+            self.detours,
+            self.responder,
+            *_optional(settings.modes),
+        )
+
+
+async def serve(
+    settings: Settings,
+    addons: Sequence[object],
+    ready: Callable[[Listening], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Runs until `stop` is set, or SIGINT or SIGTERM comes; then ends open connections and returns.
+
+    Raises UsageError: a mode or option that is not ours; StateError: a listener that cannot be opened, with what to do.
+    """
+    stop = stop or asyncio.Event()
+    with _signals(stop):
+        async with running(settings, addons) as listening:
+            ready(listening)
+            await stop.wait()
+
+
+@asynccontextmanager
+async def running(settings: Settings, addons: Sequence[object]) -> AsyncIterator[Listening]:
+    """The proxy as a context: it listens inside. Raises as `serve`."""
+    _check_modes(settings)
+    raise_file_limit()
+    relay = logs.install()
+    try:
+        house = Gatehouse(settings)
+        with (
+            asyncio_utils.install_exception_handler(house._asyncio_exception_handler),
+            asyncio_utils.set_eager_task_factory(),
+        ):
+            _configure(house, settings, addons)
+            try:
+                yield await _open(house, settings)
+            finally:
+                await _close(house)
+    finally:
+        logs.remove(relay)
+
+
+def raise_file_limit() -> None:
+    """Lets this process open as many files as its hard limit allows, up to `FILES`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _check_modes(settings: Settings) -> None:
+    for text in settings.modes:
+        name = text.partition("@")[0].partition(":")[0]
+        if name not in MODES:
+            raise UsageError(f"--mode {text}: only {', '.join(MODES)} are captured and metered")
+        try:
+            mode = mode_specs.ProxyMode.parse(text)
+        except ValueError as fault:
+            raise UsageError(f"--mode {text}: {fault}") from fault
+        if isinstance(mode, mode_specs.ReverseMode) and (
+            mode.scheme not in ("http", "https") or not settings.scope().names(mode.address[0].lower())
+        ):
+            raise UsageError(
+                f"--mode {text}: a reverse proxy is for http or https hosts of the policy's `capture` only"
+            )
+
+
+def _optional(modes: tuple[str, ...]) -> Iterator[object]:
+    if any(mode.startswith("upstream") for mode in modes):
+        yield upstream_auth.UpstreamAuth()
+    if any(mode.startswith("local") for mode in modes):
+        yield strip_dns_https_records.StripDnsHttpsRecords()
+
+
+def _configure(house: Gatehouse, settings: Settings, addons: Sequence[object]) -> None:
+    house.addons.add(*addons)
+    try:
+        house.options.update(**options.FIXED)
+        options.apply(house.options, settings.sets)
+        house.options.update(mode=_placed(settings), listen_host=settings.host, listen_port=settings.port)
+    except exceptions.OptionsError as fault:
+        raise UsageError(str(fault)) from fault
+
+
+def _placed(settings: Settings) -> list[str]:
+    """The modes, each with a free port of its own where any port will do: mitmproxy takes two zeros for the same address."""
+    if settings.port != 0:
+        return list(settings.modes)
+    return [
+        mode if "@" in mode or mode.startswith("local") else f"{mode}@{_free_port(settings.host)}"
+        for mode in settings.modes
+    ]
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+async def _open(house: Gatehouse, settings: Settings) -> Listening:
+    await house.responder.start()
+    await house.server.setup_servers()
+    instances = list(house.server.servers)
+    for instance in instances:
+        if instance.last_exception is not None or not instance.is_running:
+            raise StateError(_not_listening(instance))
+        _deepen(instance)
+    await house.addons.trigger_event(hooks.RunningHook())
+    listeners = tuple(Listener(i.mode.full_spec, tuple((a[0], a[1]) for a in i.listen_addrs)) for i in instances)
+    insecure = ("ssl_insecure: providers are not verified",) if house.options.ssl_insecure else ()
+    return Listening(listeners, house.responder.instance, house.detours.notices + insecure)
+
+
+def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> str:
+    fault = instance.last_exception
+    if isinstance(fault, OSError) and fault.errno is not None:
+        where = (
+            f"{instance.mode.listen_host(LOOPBACK) or '*'}:{instance.mode.listen_port(None) or 'the port asked for'}"
+        )
+        return f"--mode {instance.mode.full_spec} cannot listen on {where}: {fault.strerror}. Choose another port with --port"
+    return f"--mode {instance.mode.full_spec} did not start: {fault or 'no reason given'}"
+
+
+def _deepen(instance: ServerInstance[mode_specs.ProxyMode]) -> None:
+    """Lengthens the queue of connections that wait to be accepted: asyncio's own is 100."""
+    for server in getattr(instance, "_servers", ()):
+        for listening in getattr(server, "sockets", ()):
+            with socket.socket(fileno=socket.dup(listening.fileno())) as twin:
+                twin.listen(BACKLOG)
+
+
+async def _close(house: Gatehouse) -> None:
+    """Stops listening, ends what is open so that each call is settled, and lets the addons finish."""
+    await house.server.servers.update([])
+    house.responder.stop()
+    for handler in list(house.server.connections.values()):
+        task = handler.transports[handler.client].handler if handler.client in handler.transports else None
+        if task is not None:
+            task.cancel("gate stops")
+    deadline = asyncio.get_running_loop().time() + FAREWELL_S
+    while house.server.connections and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.01)
+    await house.addons.trigger_event(hooks.DoneHook())
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    caught = (signal.SIGINT, signal.SIGTERM)
+    for number in caught:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,156 @@
+"""Which protocol layer a connection gets next: the place where `scope` becomes an act. Replaces mitmproxy's NextLayer.
+
+On a decrypted connection the next layer is always HTTP, whatever its first bytes are and whoever speaks first: mitmproxy's
+own heuristics would relay odd bytes as raw TCP, past the meter. Where the way is only an address and the bytes are no HTTP
+for a provider, the relay is raw, so that nothing of it is parsed, kept or shown to any addon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import commands, events, layer, layers, mode_specs, tunnel
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import modes
+from mitmproxy.proxy.layers.http import HTTPMode
+from mitmproxy.proxy.layers.quic import quic_parse_client_hello_from_datagrams
+from mitmproxy.proxy.layers.tls import parse_client_hello
+
+from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
+from spendgate.capture.scope import (
+    ENCRYPTED_CLIENT_HELLO,
+    HELLO_MAX,
+    Decrypt,
+    Hello,
+    Scope,
+    Tunnel,
+    judge,
+    read_plain,
+)
+
+HttpLayerFactory = Callable[[Context, HTTPMode], layer.Layer]
+
+DNS_PORTS = (53, 5353)
+TLS_HANDSHAKE = 0x16
+
+
+class NextLayer:
+    """The addon. `scope` is asked for each connection, so a reloaded policy holds for the next one."""
+
+    def __init__(
+        self, scope: Callable[[], Scope], watch: Watch, on_coverage: OnCoverage, http_layer: HttpLayerFactory
+    ) -> None:
+        self._scope = scope
+        self._watch = watch
+        self._on_coverage = on_coverage
+        self._http_layer = http_layer
+
+    def next_layer(self, data: layer.NextLayer) -> None:
+        """mitmproxy's hook. Leaving `data.layer` unset means: ask again when more bytes are there."""
+        if data.layer is None:
+            data.layer = self._choose(data.context, data.data_client(), data.data_server())
+
+    def _choose(self, context: Context, sent: bytes, received: bytes) -> layer.Layer | None:
+        above = context.layers[-1]
+        if isinstance(above, modes.HttpProxy):
+            return self._http_layer(context, HTTPMode.regular)
+        if isinstance(above, modes.HttpUpstreamProxy):
+            return self._http_layer(context, HTTPMode.upstream)
+        if isinstance(above, layers.ClientTLSLayer):
+            if sent:
+                self._watch.spoke(context.client.id)
+            return self._http_layer(context, HTTPMode.transparent)
+        if context.client.transport_protocol == "udp":
+            return self._datagrams(context, sent)
+        if received and not sent:
+            return self._plain(context, b"\0")  # the server speaks first: no HTTP
+        if sent[:1] == bytes([TLS_HANDSHAKE]):
+            return self._tls(context, sent)
+        return self._plain(context, sent)
+
+    def _tls(self, context: Context, sent: bytes) -> layer.Layer | None:
+        if len(sent) < 3:
+            return None
+        hello = _read_hello(sent) if starts_like_tls_record(sent) else Hello(None)
+        if hello is None:
+            return None
+        verdict = judge(self._scope(), hello, _destination(context))
+        if isinstance(verdict, Decrypt):
+            return self._decrypted(context)
+        return self._tunnelled(context, verdict)
+
+    def _decrypted(self, context: Context) -> layer.Layer:
+        stack = tunnel.LayerStack()
+        if not (isinstance(context.layers[-1], modes.ReverseProxy) and _reverse_scheme(context) == "http"):
+            stack /= layers.ServerTLSLayer(context)
+        stack /= layers.ClientTLSLayer(context)
+        return stack[0]
+
+    def _plain(self, context: Context, sent: bytes) -> layer.Layer | None:
+        if isinstance(context.layers[-1], modes.ReverseProxy):
+            stack = tunnel.LayerStack()
+            if _reverse_scheme(context) == "https":
+                stack /= layers.ServerTLSLayer(context)
+            stack /= self._http_layer(context, HTTPMode.transparent)
+            return stack[0]
+        scope, destination = self._scope(), _destination(context)
+        if scope.names(destination):
+            return self._http_layer(context, HTTPMode.transparent)
+        plain = read_plain(sent)
+        if plain is None:
+            return None
+        if plain.is_http and scope.names(plain.host):
+            return self._http_layer(context, HTTPMode.transparent)
+        return self._tunnelled(context, Tunnel())
+
+    def _datagrams(self, context: Context, sent: bytes) -> layer.Layer | None:
+        if context.server.address and context.server.address[1] in DNS_PORTS:
+            return layers.DNSLayer(context)
+        if isinstance(context.layers[-1], modes.ReverseProxy):
+            return Closed(context)  # mitmproxy also opens UDP for `reverse:https:`; what goes there is the provider's
+        try:
+            hello = quic_parse_client_hello_from_datagrams([sent])
+        except ValueError:
+            hello = None
+        scope = self._scope()
+        name = hello.sni.lower() if hello and hello.sni else None
+        if name is not None and scope.names(name) and scope.gap(name) is None:
+            self._on_coverage(CoverageEvent(context.client.id, name, Gap.QUIC))
+            return Closed(context)
+        return layers.UDPLayer(context, ignore=True)
+
+    def _tunnelled(self, context: Context, verdict: Tunnel) -> layer.Layer:
+        if verdict.gap is not None and verdict.host is not None:
+            self._on_coverage(CoverageEvent(context.client.id, verdict.host, verdict.gap))
+        return layers.TCPLayer(context, ignore=True)
+
+
+class Closed(layer.Layer):
+    """Ends the connection: a client that offers QUIC to a provider then uses TCP."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.Start):
+            yield commands.CloseConnection(self.context.client)
+
+
+def _read_hello(sent: bytes) -> Hello | None:
+    """The hello of these TLS records; None: it goes on. What does not parse has no name."""
+    try:
+        parsed = parse_client_hello(sent)
+    except ValueError:
+        return Hello(None)
+    if parsed is None:
+        return None if len(sent) < HELLO_MAX else Hello(None)
+    hidden = any(kind == ENCRYPTED_CLIENT_HELLO for kind, _ in parsed.extensions)
+    return Hello(parsed.sni, hidden)
+
+
+def _destination(context: Context) -> str | None:
+    """The host that the client named on its way here. In transparent modes only an address is known, which names nobody."""
+    return context.server.address[0] if context.server.address else None
+
+
+def _reverse_scheme(context: Context) -> str:
+    spec = context.client.proxy_mode
+    return spec.scheme if isinstance(spec, mode_specs.ReverseMode) else "https"

@@ -1,0 +1,273 @@
+"""TLS on both sides of the gate. Replaces mitmproxy's TlsConfig, whose certificate store writes an unconstrained CA key to
+disk even when unused, lends the CA's key to every leaf and puts the upstream's names into ours.
+
+Towards the client: a leaf for exactly the name asked for, with a key of its own, and one OpenSSL context for each leaf, so that
+a new connection costs neither a key nor a certificate to parse. Towards the provider: verified against the operating system's
+trust store, one context for all, and the session of the last connection to the same host offered again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import addonmanager, connection, ctx, exceptions, tls
+from mitmproxy.addons import tlsconfig as stock
+from mitmproxy.net import tls as net_tls
+from mitmproxy.proxy.layers import tls as proxy_tls
+from OpenSSL import SSL
+
+from spendgate.capture.ca import Leaf, Minter
+from spendgate.capture.trust import Trust, os_trust
+
+LEAVES_MAX = 256
+"""Names with a leaf at once; a policy with wildcards can meet more, and the one not used for longest goes."""
+SESSIONS_MAX = 256
+
+CLIENT_SIDE_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
+    "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
+)
+"""For TLS 1.2; our leaves are ECDSA, so no other suite could be chosen."""
+UPSTREAM_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL"
+"""For TLS 1.2: forward secrecy first; suites that HTTP/2 forbids come last."""
+
+UPDATES = frozenset(
+    {
+        "http2",
+        "connection_strategy",
+        "ssl_insecure",
+        "ssl_verify_upstream_trusted_ca",
+        "ssl_verify_upstream_trusted_confdir",
+        "client_certs",
+        *(f"tls_version_{side}_{end}" for side in ("client", "server") for end in ("min", "max")),
+        *(f"{what}_{side}" for what in ("ciphers", "tls_ecdh_curve") for side in ("client", "server")),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side negotiates. Versions are OpenSSL's numbers, 0 for no bound."""
+
+    versions: tuple[int, int]
+    ciphers: str
+    curve: str | None
+
+    def context(self, method: int) -> SSL.Context:
+        context = SSL.Context(method)
+        context.set_min_proto_version(self.versions[0])
+        context.set_max_proto_version(self.versions[1])
+        context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_COMPRESSION)
+        context.set_cipher_list(self.ciphers.encode())
+        if curve := net_tls.get_curve(self.curve):
+            context.set_tmp_ecdh(curve)
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """mitmproxy's TLS options, read once: each reading of an option copies it."""
+
+    http2: bool
+    eager: bool
+    verify: bool
+    client: Side
+    server: Side
+    trust: Trust
+    client_certs: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alpn:
+    """How a client connection's protocol is chosen. `server`: what the upstream chose, b"" for nothing, None: not asked."""
+
+    server: bytes | None
+    http2: bool
+
+    def choose(self, offered: list[bytes]) -> bytes | None:
+        """The upstream's choice mirrored; without an upstream the client's first that is HTTP. None: no protocol."""
+        if self.server is not None:
+            return self.server if self.server in offered else None
+        known = proxy_tls.HTTP1_ALPNS if not self.http2 else (proxy_tls.HTTP2_ALPN, *proxy_tls.HTTP1_ALPNS)
+        return next((protocol for protocol in offered if protocol in known), None)
+
+
+class GateTls:
+    """The addon. `now` gives the wall clock, which certificates live by."""
+
+    def __init__(self, minter: Minter, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._minter = minter
+        self._now = now
+        self._leaves: OrderedDict[str, tuple[Leaf, SSL.Context]] = OrderedDict()
+        self._sessions: OrderedDict[str, SSL.Connection] = OrderedDict()
+        self._upstream: dict[str | None, SSL.Context] = {}
+        self._settings: TlsSettings | None = None
+
+    def load(self, loader: addonmanager.Loader) -> None:
+        stock.TlsConfig().load(loader)
+
+    def configure(self, updated: set[str]) -> None:
+        """mitmproxy's hook: reads the options anew. Raises OptionsError for a curve or bundle that does not exist."""
+        if self._settings is None or updated & UPDATES:
+            if "tls_version_client_min" not in ctx.options:
+                return  # called for each option that is added while loading; ours are not all there yet
+            self._settings = _read_options()
+            self._leaves.clear()
+            self._sessions.clear()
+            self._upstream.clear()
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        data.establish_server_tls_first = data.context.server.tls and self._now_set().eager
+
+    def tls_start_client(self, data: tls.TlsData) -> None:
+        """mitmproxy's hook: our side of the client's handshake. Without a name that the CA covers there is none."""
+        settings, name = self._now_set(), data.conn.sni
+        if data.ssl_conn is not None or data.is_dtls or name is None or not self._minter.covers(name):
+            return
+        data.ssl_conn = SSL.Connection(self._context(name, settings))
+        data.ssl_conn.set_app_data(Alpn(data.context.server.alpn, settings.http2))
+        data.ssl_conn.set_accept_state()
+
+    def tls_start_server(self, data: tls.TlsData) -> None:
+        """mitmproxy's hook: the upstream handshake, verified for the name that the client asked for."""
+        if data.ssl_conn is not None or data.is_dtls or not isinstance(data.conn, connection.Server):
+            return
+        settings, server, client = self._now_set(), data.conn, data.context.client
+        if server.sni is None:
+            assert server.address
+            server.sni = client.sni or server.address[0]
+        if not server.alpn_offers:
+            known = proxy_tls.HTTP_ALPNS if settings.http2 else proxy_tls.HTTP1_ALPNS
+            server.alpn_offers = tuple(offer for offer in client.alpn_offers if offer in known)
+        data.ssl_conn = SSL.Connection(self._upstream_context(server.sni, settings))
+        _expect_name(data.ssl_conn, server.sni)
+        if server.alpn_offers:
+            data.ssl_conn.set_alpn_protos(list(server.alpn_offers))
+        if last := self._sessions.get(server.sni):
+            session = last.get_session()
+            if session is not None:
+                data.ssl_conn.set_session(session)
+        data.ssl_conn.set_connect_state()
+
+    def tls_established_server(self, data: tls.TlsData) -> None:
+        """mitmproxy's hook. The connection is kept, not its session: tickets come after the handshake in TLS 1.3."""
+        if data.ssl_conn is not None and data.conn.sni:
+            _keep(self._sessions, data.conn.sni, data.ssl_conn, SESSIONS_MAX)
+
+    def _context(self, host: str, settings: TlsSettings) -> SSL.Context:
+        """The context of this host's leaf, made anew at half of the leaf's life."""
+        now = self._now()
+        found = self._leaves.get(host)
+        if found is not None and found[0].certificate.not_valid_before_utc <= now < found[0].renew_at:
+            self._leaves.move_to_end(host)
+            return found[1]
+        leaf = self._minter.leaf(host, now)
+        context = settings.client.context(SSL.TLS_SERVER_METHOD)
+        context.use_certificate(leaf.certificate)
+        context.use_privatekey(leaf.key)
+        for issuer in leaf.chain:
+            context.add_extra_chain_cert(issuer)
+        context.set_alpn_select_callback(_select)
+        _keep(self._leaves, host, (leaf, context), LEAVES_MAX)
+        return context
+
+    def _upstream_context(self, host: str, settings: TlsSettings) -> SSL.Context:
+        certificate = _client_certificate(settings.client_certs, host)
+        if certificate not in self._upstream:
+            context = settings.server.context(SSL.TLS_CLIENT_METHOD)
+            context.set_verify(SSL.VERIFY_PEER if settings.verify else SSL.VERIFY_NONE)
+            _load_trust(context, settings.trust)
+            if certificate:
+                context.use_privatekey_file(certificate)
+                context.use_certificate_chain_file(certificate)
+            self._upstream[certificate] = context
+        return self._upstream[certificate]
+
+    def _now_set(self) -> TlsSettings:
+        if self._settings is None:
+            self._settings = _read_options()
+        return self._settings
+
+
+def _select(ssl_conn: SSL.Connection, offered: list[bytes]) -> Any:
+    choice: Alpn = ssl_conn.get_app_data()
+    return choice.choose(offered) or SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+def _keep[T](table: OrderedDict[str, T], key: str, value: T, most: int) -> None:
+    table[key] = value
+    table.move_to_end(key)
+    if len(table) > most:
+        table.popitem(last=False)
+
+
+def _expect_name(ssl_conn: SSL.Connection, name: str) -> None:
+    """Names the server in the hello, and has OpenSSL check that its certificate is for this name or address."""
+    lib: Any = SSL._lib  # type: ignore[attr-defined]  # pyOpenSSL has no public call for the host that is verified
+    parameters = lib.SSL_get0_param(ssl_conn._ssl)
+    lib.X509_VERIFY_PARAM_set_hostflags(parameters, stock.DEFAULT_HOSTFLAGS)
+    try:
+        packed = ipaddress.ip_address(name).packed
+    except ValueError:
+        host = name.encode("idna")
+        ssl_conn.set_tlsext_host_name(host)
+        done = lib.X509_VERIFY_PARAM_set1_host(parameters, host, len(host))
+    else:
+        done = lib.X509_VERIFY_PARAM_set1_ip(parameters, packed, len(packed))
+    if done != 1:
+        raise ValueError("OpenSSL did not take the name to verify")
+
+
+def _load_trust(context: SSL.Context, trust: Trust) -> None:
+    if trust.pem is None:
+        context.load_verify_locations(trust.file, trust.directory)
+        return
+    store = context.get_cert_store()
+    assert store is not None
+    for certificate in trust.certificates():
+        store.add_cert(certificate)
+
+
+def _client_certificate(option: str | None, host: str) -> str | None:
+    """mitmproxy's `client_certs`: one file for all, or a directory of `HOST.pem`."""
+    if option is None:
+        return None
+    path = Path(option).expanduser()
+    if path.is_file():
+        return str(path)
+    own = path / f"{host}.pem"
+    return str(own) if own.is_file() else None
+
+
+def _read_options() -> TlsSettings:
+    options = ctx.options
+    file, directory = options.ssl_verify_upstream_trusted_ca, options.ssl_verify_upstream_trusted_confdir
+    for place in (file, directory):
+        if place and not Path(place).exists():
+            raise exceptions.OptionsError(f"{place} does not exist")
+    return TlsSettings(
+        http2=options.http2,
+        eager=options.connection_strategy == "eager",
+        verify=not options.ssl_insecure,
+        client=_read_side("client", CLIENT_SIDE_CIPHERS),
+        server=_read_side("server", UPSTREAM_CIPHERS),
+        trust=Trust(file, directory) if file or directory else os_trust(),
+        client_certs=options.client_certs,
+    )
+
+
+def _read_side(side: str, ciphers: str) -> Side:
+    options = ctx.options
+    curve = getattr(options, f"tls_ecdh_curve_{side}")
+    if curve is not None and curve not in net_tls.EC_CURVES:
+        raise exceptions.OptionsError(f"tls_ecdh_curve_{side}: {curve!r} is none of {', '.join(net_tls.EC_CURVES)}")
+    lowest = net_tls.Version[getattr(options, f"tls_version_{side}_min")]
+    highest = net_tls.Version[getattr(options, f"tls_version_{side}_max")]
+    chosen = getattr(options, f"ciphers_{side}") or ciphers
+    return Side((lowest.value, highest.value), chosen, curve)
