@@ -6,15 +6,17 @@ windows are made anew. The memory is bounded and holds nothing that a second com
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
 from spendgate.admission import Hold, Scope
 from spendgate.selector import Facts, Selector
-from spendgate.window import Bounds, Calendar, Clock, Unit, Window
+from spendgate.window import LIFE, Bounds, Calendar, Clock, Unit, Window
 
 _SCOPES_KEPT_MAX = 4096
+_WORDS_LENGTH = 16
 
 
 @dataclass(slots=True)
@@ -35,21 +37,31 @@ class Draw:
     cut: bool
     order: int
     shared_missing: bool
-    _clock: Clock = field(init=False)
-    _team_clocks: dict[str, Clock] = field(init=False)
-    _kept: dict[tuple[str, str, int, bool], Scope] = field(init=False, default_factory=dict)
+    counted: bytes
+    """What the budget counts, in canonical words; with the calendar it makes `Scope.words`."""
+    _timing: tuple[Clock, str] = field(init=False)
+    _team_timings: dict[str, tuple[Clock, str]] = field(init=False)
+    _rolling_ms: int | None = field(init=False)
+    _kept: dict[tuple[str, int, bool], Scope] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._clock = Clock(self.window, self.calendar)
-        shared: dict[Calendar, Clock] = {}
-        self._team_clocks = {
-            team: shared.setdefault(calendar, Clock(self.window, calendar))
-            for team, calendar in self.team_calendars.items()
-        }
+        rolls = self.window is not None and self.window.unit is Unit.ROLLING
+        self._rolling_ms = self.window.length_ms if self.window is not None and rolls else None
+        self._timing = self._timed(self.calendar)
+        # Only calendar windows have a calendar to differ in.
+        calendars = {} if self.window is None or rolls else self.team_calendars
+        self._team_timings = {team: self._timed(calendar) for team, calendar in calendars.items()}
+
+    def _timed(self, calendar: Calendar) -> tuple[Clock, str]:
+        cut_by = b"" if self.window is None or self._rolling_ms else repr(calendar).encode()
+        return Clock(self.window, calendar), hashlib.sha256(self.counted + cut_by).hexdigest()[:_WORDS_LENGTH]
 
     def fits(self, facts: Facts) -> bool:
         """Whether the budget is about this call; an alias that may become a model of it counts."""
-        return self.match.may_fit(facts) and not self.excepted.fits(facts)
+        # Most budgets have neither; an empty selector is not even asked.
+        if self.match.clauses and not self.match.may_fit(facts):
+            return False
+        return not (self.excepted.clauses and self.excepted.fits(facts))
 
     def lacks(self, facts: Facts) -> str | None:
         """The attribute of `per` that a fitting call has no value for; None where the budget does not fit or all are there."""
@@ -61,40 +73,47 @@ class Draw:
         """Append a scope for each allowance that the call draws on."""
         if not self.fits(facts):
             return
-        team = facts.values.get("team") if self._team_clocks else None
-        clock = self._team_clocks.get(team[0], self._clock) if team else self._clock
-        bounds = clock.at(now_ms)
+        clock, words = self._timing
+        if self._team_timings and (team := facts.values.get("team")):
+            clock, words = self._team_timings.get(team[0], self._timing)
+        if self._rolling_ms is not None:
+            rolling = Bounds("rolling", now_ms - self._rolling_ms, None)
+            found.extend([self._scope(value, rolling, enforced, words) for value in self._values(facts)])
+            return
+        bounds = LIFE if self.window is None else clock.at(now_ms)
         for value in self._values(facts):
-            key = (value, bounds.key, bounds.starts_ms, enforced)
-            scope = self._kept.get(key)
-            found.append(scope if scope is not None else self._make(key, bounds, enforced))
+            scope = self._kept.get((value, bounds.starts_ms, enforced))
+            found.append(scope or self._keep(self._scope(value, bounds, enforced, words)))
 
-    def _make(self, key: tuple[str, str, int, bool], bounds: Bounds, enforced: bool) -> Scope:
-        rolling = self.window.length_ms if self.window is not None and self.window.unit is Unit.ROLLING else None
-        scope = Scope(
-            self.name, key[0], bounds.key, bounds.starts_ms, bounds.ends_ms, rolling,
-            self.limit_nanos, self.hold, self.wait_ms, enforced, self.cut, self.order,
+    def _scope(self, value: str, bounds: Bounds, enforced: bool, words: str) -> Scope:
+        return Scope(
+            self.name, value, bounds.key, bounds.starts_ms, bounds.ends_ms, self._rolling_ms,
+            self.limit_nanos, self.hold, self.wait_ms, enforced, self.cut, self.order, words,
         )  # fmt: skip
-        if rolling is None:
-            if len(self._kept) >= _SCOPES_KEPT_MAX:
-                self._kept.clear()
-            self._kept[key] = scope
+
+    def _keep(self, scope: Scope) -> Scope:
+        if len(self._kept) >= _SCOPES_KEPT_MAX:
+            self._kept.clear()
+        self._kept[scope.value, scope.starts_ms, scope.enforced] = scope
         return scope
 
     def _values(self, facts: Facts) -> tuple[str, ...]:
         """The values of `per` that the call has: one allowance each. A call of several groups draws on each group's."""
         if not self.per:
             return ("",)
+        if len(self.per) == 1:
+            return self._parts(self.per[0], facts)
         parts = [self._parts(attribute, facts) for attribute in self.per]
-        if len(parts) == 1:
-            return parts[0]
-        return tuple("|".join(map(_escaped, values)) for values in product(*parts))
+        joined = "|".join([values[0] if values else "" for values in parts])
+        if joined.count("|") == len(parts) - 1 and "%" not in joined and all([len(values) == 1 for values in parts]):
+            return (joined,)
+        return tuple("|".join([_escaped(value) for value in values]) for values in product(*parts))
 
     def _parts(self, attribute: str, facts: Facts) -> tuple[str, ...]:
         values = facts.values.get(attribute, ())
         if not values:
             return (f"(no {attribute})",) if self.shared_missing else ()
-        if attribute == "group":
+        if len(values) == 1 or attribute == "group":
             return values
         # A team's own name comes before its ancestors', a model's family after the name asked for.
         return values[-1:] if attribute == "model" else values[:1]

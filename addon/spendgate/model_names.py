@@ -105,9 +105,9 @@ class ModelPattern:
         folded = fold(text)
         return cls(text, glob(folded), re.split(r"[*?]", folded, maxsplit=1)[0])
 
-    def fits(self, name: str) -> bool:
-        """Whether this one spelling fits."""
-        return self.expression.fullmatch(fold(name)) is not None
+    def fits(self, folded: str) -> bool:
+        """Whether this one spelling, folded, fits."""
+        return self.expression.fullmatch(folded) is not None
 
     def may_fit(self, stem: str) -> bool:
         """Whether some model that an alias of this stem can become fits."""

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import InstanceOf, PlainSerializer, PrivateAttr
+from pydantic import InstanceOf, PlainSerializer
 
 from spendgate.admission import Hold, RefusalKind, Refuse, Scope
 from spendgate.draws import Draw
@@ -32,6 +33,16 @@ WAIT_MS_DEFAULT = 20_000
 
 Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 Cut = Annotated[InstanceOf[Window], PlainSerializer(lambda window: window.name)]
+
+
+# What a budget's balances count; its limit and how it refuses change nothing in them.
+_COUNTED = {"per", "match", "excepted", "window", "missing"}
+
+
+def _canonical(data: object) -> bytes:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "backslashreplace"
+    )
 
 
 class Missing(StrEnum):
@@ -138,23 +149,20 @@ class Policy(Values):
     models: tuple[ModelRule, ...] = ()
     unknown_model: UnknownModel = UnknownModel()
 
-    _hash: str = PrivateAttr()
-    _draws: tuple[tuple[Draw, bool], ...] = PrivateAttr()
-    _models: tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...] = PrivateAttr()
-
-    def model_post_init(self, context: object, /) -> None:
-        """Compile what the hot path needs: selectors, clocks, patterns."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        self._hash = hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
-        self._draws = tuple((self._draw(budget), budget.enforce_action) for budget in self.budgets)
-        self._models = tuple(
-            (rule, tuple(ModelPattern.of(text) for text in rule.deny or rule.allow)) for rule in self.models
-        )
-
-    @property
+    @cached_property
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 over the policy's content: comments and layout do not change it."""
-        return self._hash
+        return hashlib.sha256(_canonical(self.model_dump(mode="json"))).hexdigest()[:HASH_LENGTH]
+
+    @cached_property
+    def draws(self) -> tuple[tuple[Draw, bool], ...]:
+        """The budgets compiled, each with whether it refuses."""
+        return tuple((self._draw(budget), budget.enforce_action) for budget in self.budgets)
+
+    @cached_property
+    def model_patterns(self) -> tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...]:
+        """The model rules with their patterns compiled."""
+        return tuple((rule, tuple(ModelPattern.of(text) for text in rule.deny or rule.allow)) for rule in self.models)
 
     def calendar(self, zone: str | None = None) -> Calendar:
         """What cuts calendar windows, in `zone` or the policy's own."""
@@ -176,6 +184,7 @@ class Policy(Values):
             cut=budget.cut,
             order=budget.order,
             shared_missing=budget.missing is Missing.SHARED,
+            counted=_canonical(budget.model_dump(mode="json", include=_COUNTED)),
         )
 
     def _zones(self, budget: Budget) -> tuple[dict[str, str], str | None]:
@@ -197,7 +206,7 @@ def scopes(policy: Policy, facts: Facts, now_ms: int, enforced: bool) -> tuple[S
     For a hold give the facts of the request; for the charge `facts.answered_by(model)` and the instant of the hold.
     """
     found: list[Scope] = []
-    for draw, refuses in policy._draws:
+    for draw, refuses in policy.draws:
         draw.add_scopes(found, facts, now_ms, enforced and refuses)
     return tuple(found)
 
@@ -209,8 +218,8 @@ def enforces(policy: Policy, facts: Facts) -> bool:
 
 def model_refusal(policy: Policy, facts: Facts) -> Refuse | None:
     """The refusal by a model rule, or by a budget with `missing: refuse`; None where none refuses. Under `observe` too."""
-    refusals = [refuse for rule, patterns in policy._models if (refuse := _refused_by(rule, patterns, facts))]
-    for budget, (draw, _) in zip(policy.budgets, policy._draws, strict=True):
+    refusals = [refuse for rule, patterns in policy.model_patterns if (refuse := _refused_by(rule, patterns, facts))]
+    for budget, (draw, _) in zip(policy.budgets, policy.draws, strict=True):
         if budget.missing is Missing.REFUSE and budget.enforce_action and (lacks := draw.lacks(facts)):
             reason = f"{budget.base_name} is kept per {lacks}, and this call has no {lacks}"
             refusals.append(Refuse(RefusalKind.RULE, budget.name, reason))
@@ -220,12 +229,9 @@ def model_refusal(policy: Policy, facts: Facts) -> Refuse | None:
 def _refused_by(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Facts) -> Refuse | None:
     if not rule.match.may_fit(facts) or rule.excepted.fits(facts):
         return None
-    names = facts.values.get("model", ())
-    if rule.deny:
-        refused = any(pattern.fits(name) for pattern in patterns for name in names)
-    else:
-        # Only the family decides: a spelling of the client's own must not pass for an allowed model.
-        refused = not any(pattern.fits(name) for pattern in patterns for name in names[-1:])
+    # Of an allowed model only the family counts: a spelling of the client's own must not pass for one.
+    names = facts.names if rule.deny else facts.names[-1:]
+    refused = any(pattern.fits(name) for pattern in patterns for name in names) is bool(rule.deny)
     if facts.stem is not None and (not refused or rule.allow):
         return _alias_refused(rule, patterns, facts, refused)
     return (

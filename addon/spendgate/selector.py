@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from spendgate.model_names import ModelPattern, alias_stem, family, glob
+from spendgate.model_names import ModelPattern, alias_stem, family, fold, glob
 
 ATTRIBUTES = (
     "person", "team", "group", "machine", "tool", "provider", "model",
@@ -30,6 +30,8 @@ class Facts:
     """
 
     values: Mapping[str, tuple[str, ...]]
+    names: tuple[str, ...] = ()
+    """The values of `model`, folded as patterns are."""
     stem: str | None = None
     """`model_names.alias_stem` of the model: not None where the model is not known beforehand."""
 
@@ -43,13 +45,14 @@ class Facts:
         if unknown:
             raise TypeError(f"not an attribute of calls: {', '.join(sorted(unknown))}")
         kept = {name: texts for name, value in values.items() if (texts := _texts(value))}
-        if model:
-            kept["model"] = (model, family(model))
-        return cls(kept, alias_stem(model))
+        return cls(kept).answered_by(model)
 
-    def answered_by(self, model: str) -> Facts:
-        """The same call, once the model that answers is known: what a charge is counted by."""
-        return Facts({**self.values, "model": (model, family(model))}, alias_stem(model))
+    def answered_by(self, model: str | None) -> Facts:
+        """The same call with another model: the one that answers, which is what a charge is counted by."""
+        if not model:
+            return Facts({name: texts for name, texts in self.values.items() if name != "model"}, (), alias_stem(None))
+        short = family(model)
+        return Facts({**self.values, "model": (model, short)}, (fold(model), short), alias_stem(model))
 
 
 def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -77,14 +80,13 @@ class Clause:
 
     def fits(self, facts: Facts) -> bool:
         """Whether a value of the call is one of these."""
+        if self.models:
+            return any(pattern.fits(name) for pattern in self.models for name in facts.names)
         for value in facts.values.get(self.attribute, ()):
             folded = value.casefold()
             if folded in self.exact or any(pattern.fullmatch(folded) for pattern in self.globs):
                 return True
-        return bool(self.models) and self._fits_model(facts)
-
-    def _fits_model(self, facts: Facts) -> bool:
-        return any(pattern.fits(name) for name in facts.values.get("model", ()) for pattern in self.models)
+        return False
 
     def may_fit(self, facts: Facts) -> bool:
         """As `fits`, and for an alias whether a model that it may become is one of these."""

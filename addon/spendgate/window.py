@@ -131,6 +131,8 @@ class Clock:
 
     def at(self, now_ms: int) -> Bounds:
         """As `bounds`."""
+        if self._window is not None and self._window.unit is Unit.ROLLING:
+            return Bounds("rolling", now_ms - self._window.length_ms, None)
         last = self._last
         if last is not None and last.ends_ms is not None and last.starts_ms <= now_ms < last.ends_ms:
             return last
