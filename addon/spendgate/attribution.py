@@ -63,6 +63,8 @@ class Attribution:
     machine: str
     account_os: str | None = None
     team: str | None = None
+    teams: tuple[str, ...] = ()
+    """The team, then its ancestors."""
     groups: tuple[str, ...] = ()
     tool: str | None = None
     process: str | None = None

@@ -9,7 +9,7 @@ import contextlib
 import ctypes
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from pathlib import Path
 
@@ -50,6 +50,19 @@ def gate_account(name: str) -> pwd.struct_passwd:
             f"the gate's account is never captured, so it cannot be {name!r}: name a system account of its own"
         )
     return account
+
+
+def check_readable(account: pwd.struct_passwd, paths: Iterable[str]) -> None:
+    """Raises StateError for the first folder of `paths` that root can read and the account cannot: the gate imports and
+    reads its data after it has become the account, and would fail at some call, hours later."""
+    for path in filter(os.path.exists, paths):
+        with acting_as(account.pw_uid):
+            readable = os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0), effective_ids=True)
+        if not readable:
+            raise StateError(
+                f"the account {account.pw_name!r} cannot read {path}, which the gate runs from: "
+                "install Spendgate and its Python where every account may read, for instance under /opt"
+            )
 
 
 def become(account: pwd.struct_passwd) -> None:

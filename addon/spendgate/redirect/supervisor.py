@@ -25,7 +25,7 @@ from spendgate.redirect import nftables
 from spendgate.redirect.clerk import answer_until_closed
 from spendgate.redirect.gate_side import GateSide
 from spendgate.redirect.nftables import Rules
-from spendgate.redirect.privileges import Capability, become, gate_account, keep
+from spendgate.redirect.privileges import Capability, become, check_readable, gate_account, keep
 from spendgate.redirect.watch import Watch
 
 _KEPT = frozenset({Capability.NET_ADMIN, Capability.KILL})
@@ -75,6 +75,7 @@ def supervise(settings: Settings, gate_main: GateMain) -> int:
             "transparent capture sets firewall rules: start it as root; the gate itself runs without privileges"
         )
     account, rules = gate_account(settings.account), rules_of(settings)
+    check_readable(account, (os.__file__, __file__, *sys.path))
     nftables.install(rules)
     try:
         _make_state(settings.state, account.pw_uid, account.pw_gid)

@@ -1,0 +1,78 @@
+"""From a connection's owner and a request's claims to the attributes that budgets are kept by.
+
+Person and machine come from the operating system and the policy alone. What the client claims decides tool and session; what
+its process is fills in where it claims nothing.
+"""
+
+from __future__ import annotations
+
+from spendgate.attribution import Attribution, Evidence, Peer
+from spendgate.identity.sessions import Sessions
+from spendgate.policy import Policy, person_of, today_in
+from spendgate.providers.interface import Ask, Claim, Route
+from spendgate.selector import Facts
+
+
+def attribute(
+    peer: Peer,
+    ask: Ask,
+    policy: Policy,
+    machine: str,
+    *,
+    now_ms: int,
+    sessions: Sessions,
+    machine_owner: str | None = None,
+) -> Attribution:
+    """Who makes this call, with how it is known. Costs some microseconds; a fresh `Sessions` gives no gap-free sessions.
+
+    `sudo` and `su` count for the login account (`Peer.spender`). An account that is not known falls to the policy's
+    `unknown_people`, and so does root's where the kernel could not say whose connection it was.
+    """
+    matched = person_of(policy, peer.spender, machine_owner, today=today_in(policy, now_ms), machine=machine)
+    tool = ask.tool if ask.tool.value else Claim(peer.tool, Evidence.PROCESS if peer.tool else Evidence.NONE)
+    session = sessions.of(ask.session, peer, machine, (matched.person, tool.value), now_ms)
+    return Attribution(
+        person=matched.person,
+        machine=machine,
+        account_os=peer.account,
+        team=matched.team[0] if matched.team else None,
+        teams=matched.team,
+        groups=matched.groups,
+        tool=tool.value,
+        process=peer.process,
+        project=peer.project,
+        session=session.value,
+        person_evidence=matched.evidence,
+        tool_evidence=tool.evidence,
+        session_evidence=session.evidence,
+        refused=matched.refused,
+    )
+
+
+def facts(attribution: Attribution, route: Route, ask: Ask) -> Facts:
+    """The call as selectors and budgets see it. The model is the one asked for; for the charge `Facts.answered_by`."""
+    return Facts.of(
+        model=ask.model or route.model,
+        person=attribution.person,
+        team=attribution.teams,
+        group=attribution.groups,
+        machine=attribution.machine,
+        tool=attribution.tool,
+        provider=route.provider,
+        session=attribution.session,
+        api_key=ask.api_key,
+        account=ask.account,
+        project=attribution.project,
+        billing=route.billing or ask.billing,
+    )
+
+
+def evidence(attribution: Attribution) -> str:
+    """How each attribute is known, as the ledger keeps it: `person=socket owner;tool=header;session=process`."""
+    known = {
+        "person": attribution.person_evidence,
+        "tool": attribution.tool_evidence,
+        "session": attribution.session_evidence,
+        "project": Evidence.PROCESS if attribution.project else Evidence.NONE,
+    }
+    return ";".join(f"{name}={how}" for name, how in known.items() if how is not Evidence.NONE)

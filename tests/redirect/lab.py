@@ -1,0 +1,295 @@
+"""A laptop and a provider in two network namespaces of the test's own, a gate that only echoes, and clients of any account.
+
+Nothing here touches the host's own namespace, so a test that fails halfway leaves no rule behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ADDON = Path(__file__).parents[2] / "addon"
+PROVIDER4, OTHER4, PROVIDER6 = "198.51.100.2", "198.51.100.3", "2001:db8::2"
+_NEEDED = ("ip", "nft", "useradd", "userdel")
+
+
+def why_not() -> str | None:
+    """Why this machine cannot run namespace tests; None where it can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    missing = [program for program in _NEEDED if shutil.which(program) is None]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    name = f"sg-{secrets.token_hex(3)}"
+    if subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode:
+        return "network namespaces cannot be made here"
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+    return None
+
+
+def _opened() -> str:
+    """Shell that lets every account reach this Python, in the mount namespace that `ip netns exec` makes: a Python under a
+    closed home gets an empty home in front of it. Nothing of it is seen outside."""
+    python = Path(sys.base_prefix).resolve()
+    closed = next((folder for folder in reversed(python.parents) if not folder.stat().st_mode & 0o001), None)
+    if closed is None:
+        return ""
+    return (
+        f"at=$(mktemp -d) && mount --bind {python} $at && mount -t tmpfs -o mode=755 none {closed} && "
+        f"mkdir -p {python} && mount --bind $at {python} && umount $at && rmdir $at && "
+    )
+
+
+_SERVER = """
+    import asyncio, sys
+    async def tcp(reader, writer):
+        await reader.readline()
+        writer.write(b'{"by": "provider"}\\n')
+        await writer.drain()
+        writer.close()
+    class Udp(asyncio.DatagramProtocol):
+        def connection_made(self, transport): self.transport = transport
+        def datagram_received(self, data, peer): self.transport.sendto(b"provider", peer)
+    async def main():
+        loop = asyncio.get_running_loop()
+        for host in sys.argv[1:]:
+            await asyncio.start_server(tcp, host, 443)
+            await loop.create_datagram_endpoint(Udp, (host, 443))
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+    asyncio.run(main())
+"""
+
+_GATE = """
+    import asyncio, json, os, signal, socket, struct, sys
+    from dataclasses import asdict
+    from spendgate.identity.interface import Endpoints
+    from spendgate.redirect.supervisor import Settings, supervise
+
+    def original(sock):
+        four = sock.family == socket.AF_INET
+        raw = sock.getsockopt(socket.SOL_IP if four else 41, 80, 28)
+        where = struct.unpack_from("!2xH4s" if four else "!2xH4x16s", raw)
+        return socket.inet_ntop(sock.family, where[1]), where[0]
+
+    def main(side):
+        async def captured(reader, writer):
+            ends = Endpoints(writer.get_extra_info("peername")[:2], original(writer.get_extra_info("socket")))
+            peer = side.lookup.owner(ends)
+            await reader.readline()
+            if options.get("process"):
+                peer = await asyncio.to_thread(side.lookup.process, peer, ends)
+            said = {"by": "gate", "to": ends.remote[0], "peer": asdict(peer), "gate": os.getpid(), "uid": os.getuid()}
+            writer.write(json.dumps(said).encode() + b"\\n")
+            await writer.drain()
+            writer.close()
+
+        async def serve():
+            for host in ("127.0.0.1", "::1"):
+                await asyncio.start_server(captured, host, 8443)
+            loop = asyncio.get_running_loop()
+            ended = asyncio.Event()
+            loop.add_signal_handler(signal.SIGTERM, ended.set)
+            side.attend(loop)
+            side.reject_quic_to(frozenset(options.get("quic", ())))
+            print("ready", os.getpid(), flush=True)
+            await ended.wait()
+
+        asyncio.run(serve())
+        return 7
+
+    options = json.loads(sys.argv[1])
+    sys.exit(supervise(Settings(**options["settings"]), main))
+"""
+
+_CLIENT = """
+    import json, socket, sys, time
+    host, times = sys.argv[1], int(sys.argv[2])
+    for _ in range(times):
+        began = time.monotonic()
+        try:
+            with socket.create_connection((host, 443), timeout=8) as connection:
+                connection.sendall(b"hello\\n")
+                said = json.loads(connection.makefile().readline())
+        except OSError as error:
+            said = {"by": "nobody", "why": str(error)}
+        said["took_s"] = time.monotonic() - began
+        print(json.dumps(said), flush=True)
+"""
+
+_QUIC = """
+    import socket, sys, time
+    began = time.monotonic()
+    with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.settimeout(5)
+        try:
+            datagrams.connect((sys.argv[1], 443))
+            datagrams.send(b"hello")
+            print(datagrams.recv(100).decode())
+        except OSError as error:
+            print(f"rejected {time.monotonic() - began}" if not isinstance(error, TimeoutError) else "silence")
+"""
+
+
+@dataclass
+class Lab:
+    """Two joined namespaces, what runs in them, and the accounts made for the test."""
+
+    name: str
+    gate_account: str
+    people: tuple[str, str]
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def inside(self, *command: str, **more: object) -> subprocess.Popen[str]:
+        """Start a program on the laptop, with cgroup v2 where systems have it (`ip netns exec` mounts a bare /sys)."""
+        script = f'mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null; {_opened()} exec "$@"'
+        started = subprocess.Popen(
+            ["ip", "netns", "exec", self.name, "sh", "-c", script, "sh", *command],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,  # type: ignore[call-overload]
+        )  # fmt: skip
+        self.running.append(started)
+        return started
+
+    def gate(self, *, process: bool = False, quic: tuple[str, ...] = (), **settings: object) -> Gate:
+        """Start the supervisor; returns when the gate listens and its first sign of life has arrived."""
+        options = {"settings": {"account": self.gate_account, **settings}, "process": process, "quic": quic}
+        started = self.inside(
+            sys.executable,
+            "-c",
+            textwrap.dedent(_GATE),
+            json.dumps(options),
+            env={**os.environ, "PYTHONPATH": str(ADDON)},
+        )
+        assert started.stdout is not None
+        word = started.stdout.readline().split()
+        assert word[:1] == ["ready"], started.communicate()[1]
+        self.until("elements")
+        return Gate(started, int(word[1]))
+
+    def ask(
+        self, host: str = PROVIDER4, *, account: str | None = None, prefix: tuple[str, ...] = ()
+    ) -> dict[str, object]:
+        """One connection to port 443 of `host` by a new process of `account`: what it was told, and by whom."""
+        code = textwrap.dedent(_CLIENT)
+        who = ("setpriv", f"--reuid={account}", "--clear-groups") if account else ()
+        asked = self.inside(*prefix, *who, "/usr/bin/env", "python3", "-c", code, host, "1")
+        out, err = asked.communicate()
+        assert out, err
+        answer: dict[str, object] = json.loads(out)
+        return answer
+
+    def quic(self, host: str, account: str) -> str:
+        """One datagram to port 443 of `host`: `provider`, `silence` or `rejected SECONDS`."""
+        asked = self.inside(
+            "setpriv", f"--reuid={account}", "--clear-groups", "python3", "-c", textwrap.dedent(_QUIC), host
+        )
+        return asked.communicate()[0].strip()
+
+    def rules(self) -> str:
+        """The laptop's whole ruleset, every table."""
+        return self.inside("nft", "list", "ruleset").communicate()[0]
+
+    def nft(self, commands: str) -> None:
+        """Change the laptop's rules as an admin would."""
+        subprocess.run(["ip", "netns", "exec", self.name, "nft", "-f", "-"], input=commands, text=True, check=True)
+
+    def until(self, words: str, *, gone: bool = False) -> float:
+        """Wait until the rules hold (or no longer hold) these words; seconds it took."""
+        began = time.monotonic()
+        while (words in self.rules()) is gone:
+            assert time.monotonic() - began < 60, self.rules()
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+
+@dataclass
+class Gate:
+    """A running supervisor and the pid of its gate."""
+
+    root: subprocess.Popen[str]
+    pid: int
+
+    def end(self, number: int) -> int:
+        """Send root a signal; its exit status."""
+        self.root.send_signal(number)
+        return self.root.wait(30)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+@contextlib.contextmanager
+def accounts(mark: str) -> Iterator[tuple[str, str, str]]:
+    """A system account for the gate and two people's, removed afterwards."""
+    gate, people = f"sgg{mark}", (f"sga{mark}", f"sgb{mark}")
+    try:
+        _run("useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", gate)
+        for person in people:
+            _run("useradd", "--create-home", "--shell", "/bin/sh", person)
+        yield gate, *people
+    finally:
+        for name in (gate, *people):
+            subprocess.run(["userdel", "--remove", name], capture_output=True, check=False)
+
+
+@contextlib.contextmanager
+def lab() -> Iterator[Lab]:
+    """The whole set-up, taken down afterwards."""
+    mark = secrets.token_hex(3)
+    laptop, provider = f"sgl{mark}", f"sgp{mark}"
+    with accounts(mark) as (gate, one, two), contextlib.ExitStack() as down:
+        for name in (laptop, provider):
+            _run("ip", "netns", "add", name)
+            down.callback(_run, "ip", "netns", "delete", name)
+        _run(
+            "ip",
+            "link",
+            "add",
+            f"v{mark}",
+            "netns",
+            laptop,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            f"w{mark}",
+            "netns",
+            provider,
+        )
+        _addresses(laptop, f"v{mark}", "198.51.100.1/24", "2001:db8::1/64")
+        _addresses(provider, f"w{mark}", f"{PROVIDER4}/24", f"{OTHER4}/24", f"{PROVIDER6}/64")
+        made = Lab(laptop, gate, (one, two))
+        down.callback(_stop, made.running)
+        server = [sys.executable, "-c", textwrap.dedent(_SERVER), PROVIDER4, OTHER4, PROVIDER6]
+        served = subprocess.Popen(["ip", "netns", "exec", provider, *server], text=True, stdout=subprocess.PIPE)
+        made.running.append(served)
+        assert served.stdout is not None
+        assert served.stdout.readline() == "ready\n"
+        yield made
+
+
+def _addresses(namespace: str, link: str, *addresses: str) -> None:
+    inside = ("ip", "-n", namespace)
+    _run(*inside, "link", "set", "lo", "up")
+    _run(*inside, "link", "set", link, "up")
+    for address in addresses:
+        _run(*inside, "address", "add", address, "dev", link, *(("nodad",) if ":" in address else ()))
+
+
+def _stop(running: list[subprocess.Popen[str]]) -> None:
+    for started in running:
+        if started.poll() is None:
+            started.terminate()
+        with started:
+            pass
