@@ -49,7 +49,7 @@ from spendgate.capture.tap import Tap
 CUT = "spendgate: cut"
 """The flow's error where the gate itself ended the stream."""
 HEAD_BYTES_MAX = 256 * 1024
-"""A request head longer than this is answered 400; mitmproxy itself would buffer it without end."""
+"""A connection whose request head is longer than this is closed; mitmproxy itself would buffer it without end."""
 
 
 class Watch(Protocol):
@@ -83,6 +83,8 @@ class MeteredFlow(http.HTTPFlow):  # type: ignore[no-untyped-call]  # mitmproxy'
         self.watch: Watch | None = None
         self.first: FirstMessage | None = None
         self.conversation: Conversation | None = None
+        self.broken_by: str | None = None
+        """`client` or `server`, where one of them ended the exchange before its time."""
 
     def client_left(self) -> Callable[[], bool]:
         """A question that can be asked while a hook waits: has the client hung up or reset this stream?"""
@@ -95,14 +97,6 @@ class FirstMessageHook(commands.StartHook):  # type: ignore[no-untyped-call]  # 
     """The beginning of a streamed request is in `flow.first.body`. A response set here is sent; nothing goes upstream."""
 
     flow: MeteredFlow
-
-
-@dataclass
-class UnreadableHook(commands.StartHook):  # type: ignore[no-untyped-call]  # as above
-    """What a client sent on a decrypted connection was no HTTP; it was answered 400 and closed."""
-
-    client: connection.Client
-    blocking = False
 
 
 class Cut(events.MessageInjected[None]):
@@ -125,6 +119,13 @@ class MeteredHttpStream(HttpStream):
             # mitmproxy takes a given flow here instead of making its own: the way to hand it a subclass.
             event.replay_flow = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue)
         yield from super().state_wait_for_request_headers(event)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        # The hook that follows sees only a text, which is the same for both sides over HTTP/2.
+        self.flow.broken_by = "client" if isinstance(event, RequestProtocolError) else "server"
+        yield from super().handle_protocol_error(event)
 
     # sent
 
@@ -259,16 +260,14 @@ class MeteredHttpStream(HttpStream):
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
 
-class MeteredHttp1Server(Http1Server):
-    """mitmproxy's HTTP/1 server with a bound on the head, and a hook where what came was no HTTP."""
+class BoundedHttp1Server(Http1Server):
+    """mitmproxy's HTTP/1 server with a bound on the head."""
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         yield from super().read_headers(event)
         if self.state == self.read_headers and len(self.buf) > HEAD_BYTES_MAX:
             yield commands.CloseConnection(self.conn)
             self.state = self.done
-        if self.state == self.done and self.request is None and isinstance(event, events.DataReceived):
-            yield UnreadableHook(self.context.client)
 
 
 class MeteredHttpLayer(HttpLayer):
@@ -279,7 +278,7 @@ class MeteredHttpLayer(HttpLayer):
             yield from self._inject(event)
             return
         if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
-            self.connections[self.context.client] = MeteredHttp1Server(self.context.fork())
+            self.connections[self.context.client] = BoundedHttp1Server(self.context.fork())
         yield from super()._handle_event(event)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:

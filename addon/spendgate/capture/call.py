@@ -1,0 +1,175 @@
+"""One exchange in capture: how far it has come, its times, and its one end. The transitions are `exchange.TRANSITIONS`.
+
+Both the HTTP meter and a WebSocket conversation tell the gate through this, so that "exactly once" is written once.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spendgate.attribution import UNKNOWN, Attribution
+from spendgate.exchange import State, advance
+from spendgate.gate.interface import Admitted, End, GatePort, Intent, Seen
+from spendgate.providers.interface import Ask, Kind, Reading, Route
+
+_ENDED = frozenset({State.SETTLED, State.REFUSED, State.FAILED, State.INTERRUPTED, State.FREE, State.UNRECOGNIZED})
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and randomness, read at this edge only."""
+
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    """Wall clock, epoch milliseconds."""
+    ticks_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
+    """A clock that never goes back, for durations."""
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
+
+
+def mint(now_ms: int, randomness: bytes) -> str:
+    """A UUID version 7 (RFC 9562, 5.7) from epoch milliseconds and 10 random bytes: ids sort by time."""
+    value = (now_ms & (2**48 - 1)) << 80 | int.from_bytes(randomness[:10])
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class Call:
+    """One exchange. `end` may be called any number of times; the first one counts."""
+
+    __slots__ = (
+        "_clock",
+        "_gate",
+        "_sent_ticks",
+        "_started_ticks",
+        "ask",
+        "attribution",
+        "call_id",
+        "cut",
+        "first_byte_ms",
+        "flags",
+        "host",
+        "http_status",
+        "request_bytes",
+        "route",
+        "started_ms",
+        "state",
+    )
+
+    def __init__(self, gate: GatePort, clock: Clock, host: str, route: Route, machine: str) -> None:
+        self._gate = gate
+        self._clock = clock
+        self.started_ms = clock.now_ms()
+        self._started_ticks = clock.ticks_ms()
+        self._sent_ticks: int | None = None
+        self.call_id = mint(self.started_ms, clock.random_bytes(10))
+        self.host = host
+        self.route = route
+        self.state = State.SEEN
+        self.ask = Ask()
+        self.attribution = Attribution(person=UNKNOWN, machine=machine)
+        self.cut = False
+        self.first_byte_ms: int | None = None
+        self.http_status: int | None = None
+        self.request_bytes = 0
+        self.flags: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        return self.state in _ENDED
+
+    def intent(self, gone: Callable[[], bool], *, may_wait: bool = True, repeats: int = 0) -> Intent:
+        """What the gate is asked."""
+        return Intent(
+            self.call_id,
+            self.started_ms,
+            self.host,
+            self.route,
+            self.ask,
+            self.attribution,
+            self.request_bytes,
+            may_wait,
+            gone,
+            repeats,
+        )
+
+    def admitted(self, admitted: Admitted) -> None:
+        self.state = advance(self.state, State.HELD)
+        self.cut = admitted.cut
+
+    def written_off(self, state: State) -> None:
+        """The gate has written this exchange's row itself: `REFUSED`, or `FAILED` where the client left while it waited."""
+        self.state = advance(self.state, state)
+
+    def sent(self) -> None:
+        """The head is being given to the upstream connection. From here the call is never free."""
+        if self._sent_ticks is None:
+            self._sent_ticks = self._clock.ticks_ms()
+        if self.state is State.HELD:
+            self.state = advance(self.state, State.SENT)
+            self._gate.sent(self.call_id)
+
+    def replied(self, http_status: int) -> None:
+        """The response's head is here."""
+        self.http_status = http_status
+        self.first_byte_ms = self._clock.ticks_ms() - (self._sent_ticks or self._started_ticks)
+
+    def end(
+        self,
+        reading: Callable[[], Reading],
+        *,
+        response_bytes: int = 0,
+        complete: bool = True,
+        error: str | None = None,
+    ) -> None:
+        """The one end: settle what was held, record what was not. `error` is `client`, `server`, `cut` or `gate`."""
+        if self.ended:
+            return
+        end = self._end(response_bytes, complete, error)
+        if self.state is State.SEEN:
+            state = _unheld(self.route, self._sent_ticks is not None)
+            self.state = advance(self.state, state)
+            self._gate.record(self._seen(state, end))
+        elif self.state is State.HELD:
+            self.state = advance(self.state, State.FAILED)
+            self._gate.settle(self.call_id, Reading(), end)
+        else:
+            self.state = advance(self.state, State.SETTLED if complete else State.INTERRUPTED)
+            self._gate.settle(self.call_id, reading(), end)
+
+    def _end(self, response_bytes: int, complete: bool, error: str | None) -> End:
+        return End(
+            ended_ms=self._clock.now_ms(),
+            sent=self._sent_ticks is not None,
+            complete=complete,
+            http_status=self.http_status,
+            first_byte_ms=self.first_byte_ms,
+            duration_ms=self._clock.ticks_ms() - self._started_ticks,
+            response_bytes=response_bytes,
+            error=error,
+        )
+
+    def _seen(self, state: State, end: End) -> Seen:
+        return Seen(
+            self.call_id,
+            self.started_ms,
+            self.host,
+            self.route,
+            self.ask,
+            self.attribution,
+            state,
+            self.request_bytes,
+            end,
+            self.flags,
+        )
+
+
+def _unheld(route: Route, sent: bool) -> State:
+    """What an exchange without a hold was. One that never left, or that should have had a hold, has failed."""
+    if not sent or route.kind is Kind.BILLABLE:
+        return State.FAILED
+    return State.FREE if route.kind is Kind.FREE else State.UNRECOGNIZED

@@ -1,0 +1,123 @@
+"""From the gate's Refused to an answer in the provider's own shape, and the breaker that answers a client which repeats itself.
+
+The breaker keeps a client that ignores a final refusal from costing a ledger row for each repeat. It never decides anything
+new: it repeats an answer to the same request, for a second at a time, and not past the instant when the budget resets.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import ceil
+
+from mitmproxy import http
+
+from spendgate.admission import RefusalKind
+from spendgate.attribution import Attribution
+from spendgate.gate.interface import Refused
+from spendgate.providers.interface import Answer, Ask, Notice
+
+MARKER = "x-spendgate"
+"""Response header of every answer that the gate gave itself."""
+REPEATS_FREE = 3
+"""So many refusals of one request get their own decision and row before the breaker answers."""
+REPEATS_WITHIN_MS = 10_000
+ANSWERED_FOR_MS = 1_000
+REQUESTS_KEPT_MAX = 1_024
+
+
+def notice(refused: Refused) -> Notice:
+    """What a dialect needs to say it. `spent`, `unbounded` and model rules are final; others' holds and rates pass."""
+    refuse = refused.refuse
+    final = (RefusalKind.SPENT, RefusalKind.UNBOUNDED)
+    passing = refuse.kind is RefusalKind.HELD or (refuse.kind not in final and refuse.retry_after_ms is not None)
+    retry_after_s = max(1, ceil((refuse.retry_after_ms or 0) / 1000)) if passing else None
+    resets_at = None if refuse.resets_ms is None else datetime.fromtimestamp(refuse.resets_ms / 1000, UTC)
+    return Notice(refused.message, refuse.kind.value, passing, retry_after_s, resets_at, refused.call_id)
+
+
+def response(answer: Answer, rule: str) -> http.Response:
+    """The dialect's answer as mitmproxy sends it, with a marker that names the rule and nothing else."""
+    made = http.Response.make(answer.status, answer.body, {})
+    made.headers = http.Headers([(name.encode(), value.encode()) for name, value in answer.headers])
+    made.headers["content-length"] = str(len(answer.body))
+    made.headers[MARKER] = f"refused; rule={_token(rule)}"
+    return made
+
+
+def _token(rule: str) -> str:
+    """A policy's rule name as a header may carry it."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "-_./") else "_" for char in rule)[:80]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What makes two requests the same to the breaker: who, on which route, for which model, and how long."""
+
+    person: str
+    tool: str | None
+    session: str | None
+    host: str
+    path: str
+    model: str | None
+    request_bytes: int
+
+    @classmethod
+    def of(cls, attribution: Attribution, ask: Ask, host: str, path: str, request_bytes: int) -> Repeated:
+        return cls(attribution.person, attribution.tool, attribution.session, host, path, ask.model, request_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    refused: Refused
+    since_ms: int
+    times: int = 1
+    answered: int = 0
+    until_ms: int = 0
+
+
+class Breaker:
+    """Final refusals of late, bounded. Times are milliseconds of a clock that the caller reads."""
+
+    def __init__(self) -> None:
+        self._series: OrderedDict[Repeated, _Series] = OrderedDict()
+
+    def answer(self, key: Repeated, now_ms: int) -> Refused | None:
+        """The last refusal, for a request that has just been refused often enough; None: ask the gate."""
+        series = self._series.get(key)
+        if series is None or not series.since_ms <= now_ms < series.until_ms:
+            return None
+        self._series[key] = replace(series, answered=series.answered + 1)
+        return series.refused
+
+    def answered(self, key: Repeated) -> int:
+        """How many repeats were answered since the request was last decided; the count starts again."""
+        series = self._series.get(key)
+        if series is None:
+            return 0
+        self._series[key] = replace(series, answered=0)
+        return series.answered
+
+    def refused(self, key: Repeated, refused: Refused, now_ms: int) -> None:
+        """The gate has decided to refuse this request."""
+        if notice(refused).passing:
+            return
+        before = self._series.pop(key, None)
+        series = _Series(refused, now_ms)
+        if before is not None and now_ms - before.since_ms < REPEATS_WITHIN_MS:
+            series = replace(series, since_ms=before.since_ms, times=before.times + 1)
+        if series.times >= REPEATS_FREE:
+            resets_ms = refused.refuse.resets_ms
+            until_ms = now_ms + ANSWERED_FOR_MS
+            # The series goes on for as long as the client does; only a pause ends it.
+            series = replace(
+                series, since_ms=now_ms, until_ms=until_ms if resets_ms is None else min(until_ms, resets_ms)
+            )
+        self._series[key] = series
+        if len(self._series) > REQUESTS_KEPT_MAX:
+            self._series.popitem(last=False)
+
+    def clear(self) -> None:
+        """The policy has changed: every request is decided anew."""
+        self._series.clear()
