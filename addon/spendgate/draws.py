@@ -104,9 +104,6 @@ class Draw:
         if len(self.per) == 1:
             return self._parts(self.per[0], facts)
         parts = [self._parts(attribute, facts) for attribute in self.per]
-        joined = "|".join([values[0] if values else "" for values in parts])
-        if joined.count("|") == len(parts) - 1 and "%" not in joined and all([len(values) == 1 for values in parts]):
-            return (joined,)
         return tuple("|".join([_escaped(value) for value in values]) for values in product(*parts))
 
     def _parts(self, attribute: str, facts: Facts) -> tuple[str, ...]:

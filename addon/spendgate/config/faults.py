@@ -1,0 +1,76 @@
+"""Faults of a policy file: each says where, which key, what was found, what is allowed, and the nearest correct word.
+
+A reader collects them and goes on, so that one look at a file shows all of them. The number is bounded: after the first
+hundred a file is past reading.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+FAULTS_MAX = 100
+_FOUND_LENGTH_MAX = 60
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Place:
+    """Line and column, counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Fault:
+    """One thing that is wrong. `key` is a path such as `budgets[2].limit`; empty for the file as a whole."""
+
+    place: Place
+    key: str
+    text: str
+
+    def line_of(self, file: str) -> str:
+        """`file:line:column: key: text`."""
+        subject = f"{self.key}: " if self.key else ""
+        return f"{file}:{self.place.line}:{self.place.column}: {subject}{self.text}"
+
+
+class Faults:
+    """The faults found so far in one file."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._found: dict[Fault, None] = {}
+
+    def add(self, place: Place, key: str, text: str) -> None:
+        """Keep one fault; said twice it counts once."""
+        self._found[Fault(place, key, text)] = None
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def lines(self) -> tuple[str, ...]:
+        """In the order of the file; at most `FAULTS_MAX`, and then how many more."""
+        every = sorted(self._found)
+        lines = [fault.line_of(self._file) for fault in every[:FAULTS_MAX]]
+        if len(every) > FAULTS_MAX:
+            lines.append(f"{self._file}: and {len(every) - FAULTS_MAX} more")
+        return tuple(lines)
+
+
+def shown(text: str) -> str:
+    """What was found, quoted, on one line and not too long."""
+    return repr(text if len(text) <= _FOUND_LENGTH_MAX else f"{text[:_FOUND_LENGTH_MAX]}…")
+
+
+def one_of(words: Iterable[str]) -> str:
+    """`allowed: a, b, c`."""
+    return f"allowed: {', '.join(words)}"
+
+
+def meant(word: str, words: Iterable[str]) -> str:
+    """`; did you mean x?` for the nearest correct word, else nothing. Case counts as nearness."""
+    by_fold = {known.casefold(): known for known in words}
+    near = difflib.get_close_matches(word[:_FOUND_LENGTH_MAX].casefold(), by_fold, n=1, cutoff=0.6)
+    return f"; did you mean {by_fold[near[0]]}?" if near else ""
