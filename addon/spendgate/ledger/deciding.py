@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from spendgate.admission import Admit, Decision, Scope, Wait
-from spendgate.ledger import balances, holds, waiters
-from spendgate.ledger.balances import Balance
+from spendgate.admission import Admit, Decision, Scope, Standing, Wait
+from spendgate.ledger import holds, waiters
+from spendgate.ledger.balances import Balance, Balances
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide
 
@@ -21,6 +21,7 @@ class Asking:
     scopes: tuple[Scope, ...]
     decide: Decide
     booking: Booking
+    finder: Balances
     is_dead: Callable[[sqlite3.Connection, int], bool]
     """Whether another gate has died, asked only when its waiters stand in line."""
 
@@ -28,13 +29,9 @@ class Asking:
 def hold(conn: sqlite3.Connection, asking: Asking) -> Decision:
     """Decide the call and write the outcome: an open call, a place in line, or neither."""
     booking, call_id = asking.booking, asking.row.id
-    located = {scope: balances.locate_at(conn, scope, booking.now_ms) for scope in asking.scopes}
+    located = asking.finder.locate_at(conn, asking.scopes, booking.now_ms)
     place = waiters.place_of(conn, call_id)
-    if place != waiters.NOBODY_WAITS:
-        waiters.drop_dead(conn, booking.gate, lambda gate: asking.is_dead(conn, gate))
-    standings = tuple(
-        balance.standing(scope, _ahead(conn, balance, place, booking.now_ms)) for scope, balance in located.items()
-    )
+    standings = _standings(conn, asking, located, place)
     decision = asking.decide(standings, holds.kind_standing(conn, asking.row.kind))
     if isinstance(decision, Wait):
         _stand(conn, asking, decision, place, located)
@@ -42,17 +39,28 @@ def hold(conn: sqlite3.Connection, asking: Asking) -> Decision:
     if place is not None and place != waiters.NOBODY_WAITS:
         waiters.leave(conn, call_id)
     if isinstance(decision, Admit):
+        if tuple(scope for scope, _ in decision.holds) != asking.scopes:
+            raise ValueError("an Admit must hold in each scope that was asked for, in their order")
         holds.open_call(conn, asking.row, decision, located, booking)
     return decision
 
 
-def _ahead(conn: sqlite3.Connection, balance: Balance, place: int | None, now_ms: int) -> int:
-    return 0 if place == waiters.NOBODY_WAITS else waiters.ahead(conn, balance.id, place, now_ms)
+def _standings(
+    conn: sqlite3.Connection, asking: Asking, located: list[Balance], place: int | None
+) -> tuple[Standing, ...]:
+    """The balances as they stand now, each with the waiters ahead of this call; dead gates' waiters are dropped."""
+    pairs = zip(located, asking.scopes, strict=True)
+    if place == waiters.NOBODY_WAITS:
+        return tuple(balance.standing(scope, 0) for balance, scope in pairs)
+    waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
+    now_ms = asking.booking.now_ms
+    return tuple(balance.standing(scope, waiters.ahead(conn, balance.id, place, now_ms)) for balance, scope in pairs)
 
 
-def _stand(
-    conn: sqlite3.Connection, asking: Asking, wait: Wait, place: int | None, located: dict[Scope, Balance]
-) -> None:
-    lines = [located[scope].id for scope in (wait.scope, *wait.also)]
-    until_ms = asking.booking.now_ms + wait.wait_ms + waiters.GRACE_MS
-    waiters.stand(conn, asking.row.id, place, lines, asking.booking.gate, until_ms)
+def _stand(conn: sqlite3.Connection, asking: Asking, wait: Wait, place: int | None, located: list[Balance]) -> None:
+    if place is None or place == waiters.NOBODY_WAITS:
+        until_ms = asking.booking.now_ms + wait.wait_ms + waiters.GRACE_MS
+        place = waiters.take_place(conn, asking.row.id, asking.booking.gate, until_ms)
+    blocking = (wait.scope, *wait.also)
+    lines = [balance.id for balance, scope in zip(located, asking.scopes, strict=True) if scope in blocking]
+    waiters.stand(conn, place, lines)

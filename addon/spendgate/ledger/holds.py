@@ -11,13 +11,13 @@ from typing import Final
 
 from spendgate.admission import Admit, KindStanding, Scope, Standing
 from spendgate.ledger import balances, rows
-from spendgate.ledger.balances import Balance
+from spendgate.ledger.balances import Balance, Balances, Change
 from spendgate.ledger.interface import CallRow
 
 _OPEN: Final = rows.insert_sql(
-    (*rows.OPENED, "state", "gate", "booked_ms", "held_nanos", "waited_ms", "would_refuse_by"), once=False
+    (*rows.OPENED, "state", "gate", "booked_ms", "held_nanos", "waited_ms", "would_refuse_by")
 )
-_HOLD: Final = """INSERT INTO holds (call, balance, slides_ms, mode, nanos, bound_nanos) VALUES (?, ?, ?, ?, ?, ?)"""
+_HOLD: Final = "INSERT INTO holds (call, balance, slides_ms, mode, nanos, bound_nanos) VALUES (?, ?, ?, ?, ?, ?)"
 _KIND_OPENED: Final = """INSERT INTO kinds (kind, settled, open_calls) VALUES (?, 0, 1)
     ON CONFLICT (kind) DO UPDATE SET open_calls = open_calls + 1"""
 
@@ -37,21 +37,23 @@ def kind_standing(conn: sqlite3.Connection, kind: str) -> KindStanding:
     return KindStanding(kind, *found) if found else KindStanding(kind)
 
 
-def open_call(
-    conn: sqlite3.Connection, row: CallRow, admit: Admit, located: dict[Scope, Balance], booking: Booking
-) -> None:
-    """Write the open call, its holds, and what they take from each balance. Raises IntegrityError for a known call id."""
+def open_call(conn: sqlite3.Connection, row: CallRow, admit: Admit, located: list[Balance], booking: Booking) -> None:
+    """Write the open call, its holds, and what they take from each balance; `located` are those of `admit.holds`.
+
+    Raises IntegrityError for a known call id.
+    """
     largest = max((nanos for _, nanos in admit.holds), default=0)
-    refuse = admit.would_refuse
-    opening = ("open", booking.gate, booking.now_ms, largest, booking.waited_ms, refuse.rule if refuse else None)
+    rule = admit.would_refuse.rule if admit.would_refuse else None
+    opening = ("open", booking.gate, booking.now_ms, largest, booking.waited_ms, rule)
     call = conn.execute(_OPEN, (*rows.opened(row), *opening)).lastrowid
-    for scope, nanos in admit.holds:
-        balance = located[scope]
+    holds, changes = [], []
+    for (scope, nanos), balance in zip(admit.holds, located, strict=True):
         bound = bound_of(row.ceiling_nanos, nanos)
-        slides_ms = booking.now_ms if balance.edge_ms is not None else None
-        conn.execute(_HOLD, (call, balance.id, slides_ms, scope.hold.value, nanos, bound))
+        holds.append((call, balance.id, balance.slides_ms(booking.now_ms), scope.hold.value, nanos, bound))
         if balance.counts(booking.now_ms):
-            balances.move(conn, balance.id, 0, nanos, bound, 1)
+            changes.append(Change(balance.id, held=nanos, ceiling=bound, open_calls=1))
+    conn.executemany(_HOLD, holds)
+    balances.move(conn, changes)
     conn.execute(_KIND_OPENED, (row.kind,))
 
 
@@ -67,7 +69,9 @@ def mark_sent(conn: sqlite3.Connection, call_id: str, at_ms: int) -> None:
     )
 
 
-def resize(conn: sqlite3.Connection, call_id: str, holds: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
+def resize(
+    conn: sqlite3.Connection, finder: Balances, call_id: str, holds: tuple[tuple[Scope, int], ...]
+) -> tuple[Standing, ...]:
     """Set an open call's holds to these sizes; the standings after it, in their order. Empty for a call that has ended."""
     found = conn.execute(
         "SELECT seq, booked_ms, ceiling_nanos FROM call_rows WHERE id = ? AND state = 'open'", (call_id,)
@@ -75,22 +79,22 @@ def resize(conn: sqlite3.Connection, call_id: str, holds: tuple[tuple[Scope, int
     if found is None:
         return ()
     seq, booked_ms, ceiling_nanos = found
-    for scope, nanos in holds:
-        _resize_one(conn, seq, booked_ms, balances.locate(conn, scope), nanos, bound_of(ceiling_nanos, nanos))
+    scopes = [scope for scope, _ in holds]
+    for balance, (_, nanos) in zip(finder.locate(conn, scopes), holds, strict=True):
+        change = _resize_one(conn, seq, balance, nanos, bound_of(ceiling_nanos, nanos))
+        if change is not None and balance.counts(booked_ms):
+            balances.move(conn, [change])
     largest = max((nanos for _, nanos in holds), default=0)
     conn.execute("UPDATE call_rows SET held_nanos = max(held_nanos, ?), resized = 1 WHERE seq = ?", (largest, seq))
-    return tuple(balances.locate(conn, scope).standing(scope, 0) for scope, _ in holds)
+    after = finder.locate(conn, scopes)
+    return tuple(balance.standing(scope, 0) for balance, scope in zip(after, scopes, strict=True))
 
 
-def _resize_one(conn: sqlite3.Connection, seq: int, booked_ms: int, balance: Balance, nanos: int, bound: int) -> None:
-    """Correct one hold; a balance that the call never held in is left alone."""
-    found = conn.execute(
-        "SELECT nanos, bound_nanos FROM holds WHERE call = ? AND balance = ?", (seq, balance.id)
-    ).fetchone()
+def _resize_one(conn: sqlite3.Connection, seq: int, balance: Balance, nanos: int, bound: int) -> Change | None:
+    """Correct one hold; None for a balance that the call never held in."""
+    key = (seq, balance.id)
+    found = conn.execute("SELECT nanos, bound_nanos FROM holds WHERE call = ? AND balance = ?", key).fetchone()
     if found is None:
-        return
-    conn.execute(
-        "UPDATE holds SET nanos = ?, bound_nanos = ? WHERE call = ? AND balance = ?", (nanos, bound, seq, balance.id)
-    )
-    if balance.counts(booked_ms):
-        balances.move(conn, balance.id, 0, nanos - found[0], bound - found[1], 0)
+        return None
+    conn.execute("UPDATE holds SET nanos = ?, bound_nanos = ? WHERE call = ? AND balance = ?", (nanos, bound, *key))
+    return Change(balance.id, held=nanos - found[0], ceiling=bound - found[1])

@@ -13,6 +13,7 @@ from pathlib import Path
 from spendgate.admission import Decision, Refuse, Scope, Standing
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import chain, deciding, endings, holds, journal, orphans, rows, schema, waiters
+from spendgate.ledger.balances import Balances
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide, Settlement
@@ -28,6 +29,7 @@ class Ledger:
         self._store = store
         self._gates = gates
         self._reserve = reserve
+        self._finder = Balances()
 
     @classmethod
     def open(cls, path: Path, gates_dir: Path, now_ms: int) -> Ledger:
@@ -66,7 +68,7 @@ class Ledger:
         `booked_at` becomes `now_ms`. Raises ValueError for a call that the ledger has already; what `decide` raises.
         """
         booking = Booking(self._gates.id, now_ms, waited_ms)
-        asking = deciding.Asking(row, scopes, decide, booking, self._gates.is_dead)
+        asking = deciding.Asking(row, scopes, decide, booking, self._finder, self._gates.is_dead)
         return self._store.write(lambda conn: deciding.hold(conn, asking))
 
     def leave(self, call_id: str) -> None:
@@ -79,11 +81,11 @@ class Ledger:
 
     def resize(self, call_id: str, held: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
         """Correct a running call's holds; the standings after it, none when the call has ended."""
-        return self._store.end(lambda conn: holds.resize(conn, call_id, held))
+        return self._store.end(lambda conn: holds.resize(conn, self._finder, call_id, held))
 
     def settle(self, call_id: str, settlement: Settlement) -> bool:
         """End an open call once. False: it had already ended, nothing was changed."""
-        return self._store.end(lambda conn: endings.settle(conn, call_id, settlement))
+        return self._store.end(lambda conn: endings.settle(conn, self._finder, call_id, settlement))
 
     def refused(self, row: CallRow, decision: object, *, now_ms: int, waited_ms: int, http_status: int) -> None:
         """Write a refused call with the figures of its Refuse. Raises TypeError for anything but a Refuse."""
@@ -100,7 +102,7 @@ class Ledger:
         if state not in endings.RECORDED_STATES:
             raise ValueError(f"a call that held nothing ends as {' or '.join(endings.RECORDED_STATES)}, not {state}")
         ending = (
-            state, self._gates.id, ended_ms, http_status, response_bytes, duration_ms, first_byte_ms, ",".join(flags),
+            state, self._gates.id, row.started_ms, ended_ms, http_status, response_bytes, duration_ms, first_byte_ms, ",".join(flags),
         )  # fmt: skip
         self._store.write(lambda conn: endings.record(conn, replace(row, request_bytes=request_bytes), ending))
 
@@ -133,7 +135,8 @@ class Ledger:
 
     def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None:
         """Count connections to a provider that could not be read."""
-        self._store.write(lambda conn: journal.uncovered(conn, account, tool, host, reason, count, at_ms))
+        unread = journal.Unread(account, tool, host, reason)
+        self._store.write(lambda conn: journal.uncovered(conn, unread, count, at_ms))
 
     def head(self) -> chain.Head:
         """The ledger's id and the end of its chain."""

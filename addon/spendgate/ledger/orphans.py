@@ -30,9 +30,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class _Orphan:
-    seq: int
-    kind: str
-    booked_ms: int
+    id: str
     sent_ms: int | None
     estimate_nanos: int | None
     ceiling_nanos: int | None
@@ -72,13 +70,13 @@ def resolve(conn: sqlite3.Connection, gate: int, now_ms: int) -> Resolved:
 
 
 def _end(conn: sqlite3.Connection, orphan: _Orphan, now_ms: int) -> None:
-    charges: list[int] = []
-    for held in endings.holds_of(conn, orphan.seq):
-        charges.append(orphan.charge(held.nanos, held.mode))
-        endings.charge_held(conn, orphan.seq, orphan.booked_ms, held, charges[-1])
+    call = endings.find_open(conn, orphan.id)
+    if call is None:
+        return
+    charges = [orphan.charge(hold.nanos, hold.mode) for hold in call.holds]
+    endings.charge_holds(conn, call, charges)
     unbudgeted = 0 if orphan.billing in _UNPRICED else orphan.value()
-    end = _settlement(orphan, max(charges, default=unbudgeted), now_ms)
-    endings.finish(conn, orphan.seq, orphan.kind, end, ("orphan",))
+    endings.finish(conn, call, _settlement(orphan, max(charges, default=unbudgeted), now_ms), ("orphan",))
 
 
 def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:

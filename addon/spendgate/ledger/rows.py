@@ -29,7 +29,7 @@ SETTLED = (
 """The columns that `ended` fills, in its order; `account` is kept unless the answer names one."""
 
 REFUSED = (
-    "state", "gate", "ended_ms", "waited_ms", "http_status", "refused_by", "refused_why", "refused_reason", "refused_value",
+    "state", "gate", "booked_ms", "ended_ms", "waited_ms", "http_status", "refused_by", "refused_why", "refused_reason", "refused_value",
     "refused_settled_nanos", "refused_held_nanos", "refused_hold_nanos", "refused_limit_nanos", "refused_resets_ms",
     "refused_others",
 )  # fmt: skip
@@ -41,7 +41,7 @@ def insert_sql(columns: tuple[str, ...], *, once: bool = False) -> str:
     """One prepared INSERT into `call_rows` for these columns; `once` makes writing the same call twice change nothing."""
     verb = "INSERT OR IGNORE" if once else "INSERT"
     marks = ", ".join("?" * len(columns))
-    return f"{verb} INTO call_rows ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - this module's own words
+    return f"{verb} INTO call_rows ({', '.join(columns)}) VALUES ({marks})"
 
 
 def opened(row: CallRow) -> Values:
@@ -69,7 +69,7 @@ def ended(end: Settlement, flags: tuple[str, ...]) -> Values:
 def refused(refuse: Refuse, gate: int, now_ms: int, waited_ms: int, http_status: int) -> Values:
     """The values of REFUSED: the figures of that moment, by which the refusal can be proved (promise 4)."""
     return (
-        "refused", gate, now_ms, waited_ms, http_status, refuse.rule, refuse.kind.value, refuse.reason, refuse.value,
+        "refused", gate, now_ms, now_ms, waited_ms, http_status, refuse.rule, refuse.kind.value, refuse.reason, refuse.value,
         refuse.settled_nanos, refuse.held_nanos, refuse.hold_nanos, refuse.limit_nanos, refuse.resets_ms, refuse.others,
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ class PastCall:
     seq: int
     row: CallRow
     state: str
-    booked_ms: int | None
+    booked_ms: int
     model: str | None
     """The model that answered."""
     cost_nanos: int | None

@@ -38,7 +38,7 @@ def migrate(db: Database, now_ms: int) -> None:
 
 
 def _refuse_newer(db: Database) -> None:
-    known = {step.name for step in migration._migrations}  # noqa: SLF001 - sqlite-utils offers no list of what it knows
+    known = {step.name for step in migration._migrations}  # sqlite-utils offers no public list of a set's steps
     unknown = [step.name for step in migration.applied(db) if step.name not in known]
     if unknown:
         raise StateError(f"the ledger was written by a newer Spendgate (it has {', '.join(unknown)}): update this one")
@@ -51,11 +51,14 @@ def _name_ledger(conn: sqlite3.Connection, now_ms: int) -> None:
 
 @migration()
 def m001_calls(db: Database) -> None:
-    """One row for each call. `seq` orders rows by when they were first written, on every gate."""
+    """One row for each call. `seq` orders rows by when they were first written, on every gate.
+
+    `booked_ms` places every row in time: when its hold was granted, else when it was refused or seen.
+    """
     db.conn.execute("""
         CREATE TABLE call_rows (
             seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, gate INTEGER NOT NULL,
-            started_ms INTEGER NOT NULL, booked_ms INTEGER, sent_ms INTEGER, ended_ms INTEGER,
+            started_ms INTEGER NOT NULL, booked_ms INTEGER NOT NULL, sent_ms INTEGER, ended_ms INTEGER,
             person TEXT NOT NULL, team TEXT, groups TEXT NOT NULL, machine TEXT NOT NULL, account_os TEXT,
             tool TEXT, process TEXT, project TEXT, session TEXT, agent TEXT, parent_call TEXT, evidence TEXT NOT NULL,
             provider TEXT NOT NULL, host TEXT NOT NULL, path TEXT NOT NULL, dialect TEXT,
@@ -72,9 +75,7 @@ def m001_calls(db: Database) -> None:
             refused_held_nanos INTEGER, refused_hold_nanos INTEGER, refused_limit_nanos INTEGER,
             refused_resets_ms INTEGER, refused_others INTEGER, would_refuse_by TEXT, policy_hash TEXT NOT NULL
         ) STRICT""")
-    db.conn.execute("CREATE INDEX calls_started ON call_rows (started_ms)")
-    db.conn.execute("CREATE INDEX calls_booked ON call_rows (booked_ms) WHERE booked_ms IS NOT NULL")
-    db.conn.execute("CREATE INDEX calls_kind ON call_rows (kind, seq)")
+    db.conn.execute("CREATE INDEX calls_booked ON call_rows (booked_ms)")
     db.conn.execute("CREATE INDEX calls_open ON call_rows (gate) WHERE state = 'open'")
 
 
@@ -176,17 +177,17 @@ def m006_calls_view(db: Database) -> None:
         CREATE VIEW calls AS SELECT
             id, {_iso("started")}, {_iso("ended")}, {plain},
             CASE WHEN coalesce({", ".join(writes)}) IS NOT NULL THEN {total} END AS cache_write_tokens,
-            output_tokens, reasoning_tokens, cost_nanos, value_nanos, held_nanos, {_iso("booked")}, groups, estimate_nanos,
+            output_tokens, reasoning_tokens, cost_nanos, value_nanos, held_nanos, {_iso("booked", when="held_nanos IS NOT NULL")}, groups, estimate_nanos,
             ceiling_nanos, waited_ms, http_status, refused_by, refused_why, refused_settled_nanos, refused_held_nanos,
             refused_hold_nanos, refused_limit_nanos, would_refuse_by, first_byte_ms, duration_ms, request_id, parent_call,
             agent, policy_hash, {", ".join(writes)}, input_audio_tokens, output_audio_tokens, web_searches, account_os,
             account, dialect, evidence, kind, prices, flags, request_bytes, text_bytes, response_bytes, response_id,
-            refused_reason, refused_value, {_iso("refused_resets", "refused_resets_at")}, refused_others, {_iso("sent")}
+            refused_reason, refused_value, {_iso("refused_resets")}, refused_others, {_iso("sent")}
         FROM call_rows""")  # noqa: S608 - made of this file's own words
 
 
-def _iso(moment: str, column: str | None = None) -> str:
+def _iso(moment: str, *, when: str | None = None) -> str:
     """`started_ms` as `started_at`: 2026-11-22T02:13:00.042Z, or NULL."""
     ms = f"{moment}_ms"
     text = f"strftime('%Y-%m-%dT%H:%M:%S', {ms} / 1000, 'unixepoch') || printf('.%03dZ', {ms} % 1000)"
-    return f"{text} AS {column or moment + '_at'}"
+    return f"{f'CASE WHEN {when} THEN {text} END' if when else text} AS {moment}_at"

@@ -18,10 +18,10 @@ NOBODY_WAITS = -1
 
 def place_of(conn: sqlite3.Connection, call_id: str) -> int | None:
     """The call's place; None: it has none yet; NOBODY_WAITS: nor has anyone else."""
+    if conn.execute("SELECT 1 FROM waiters LIMIT 1").fetchone() is None:
+        return NOBODY_WAITS
     found = conn.execute("SELECT place FROM waiters WHERE call_id = ?", (call_id,)).fetchone()
-    if found is not None:
-        return int(found[0])
-    return None if conn.execute("SELECT 1 FROM waiters LIMIT 1").fetchone() else NOBODY_WAITS
+    return None if found is None else int(found[0])
 
 
 def ahead(conn: sqlite3.Connection, balance: int, place: int | None, now_ms: int) -> int:
@@ -34,16 +34,18 @@ def ahead(conn: sqlite3.Connection, balance: int, place: int | None, now_ms: int
     return int(found[0])
 
 
-def stand(
-    conn: sqlite3.Connection, call_id: str, place: int | None, balances: Iterable[int], gate: int, until_ms: int
-) -> None:
-    """Keep the call's place in these lines. Changes nothing when it stands there already."""
-    if place is None or place == NOBODY_WAITS:
-        place = conn.execute(
+def take_place(conn: sqlite3.Connection, call_id: str, gate: int, until_ms: int) -> int:
+    """A place at the end of every line, kept until then at the latest."""
+    return int(
+        conn.execute(
             "INSERT INTO waiters (call_id, gate, until_ms) VALUES (?, ?, ?) RETURNING place", (call_id, gate, until_ms)
         ).fetchone()[0]
-    for balance in balances:
-        conn.execute("INSERT OR IGNORE INTO waits (balance, place) VALUES (?, ?)", (balance, place))
+    )
+
+
+def stand(conn: sqlite3.Connection, place: int, lines: Iterable[int]) -> None:
+    """Stand with this place in the lines of these balances. Changes nothing where it stands already."""
+    conn.executemany("INSERT OR IGNORE INTO waits (balance, place) VALUES (?, ?)", [(line, place) for line in lines])
 
 
 def leave(conn: sqlite3.Connection, call_id: str) -> None:
