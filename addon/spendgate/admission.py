@@ -6,10 +6,11 @@ Refuse with its figures. The ledger writes what it answers in that same transact
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import inf
+from fractions import Fraction
+from math import ceil, isqrt
 
 
 class RefusalKind(StrEnum):
@@ -118,8 +119,6 @@ class Wait:
     wait_ms: int
     refusal: Refuse
     """What to answer if it still does not fit then."""
-    blocking: tuple[Scope, ...] = ()
-    """Every scope that is in the way: the call keeps its place in the line of each, and in no other line."""
     also: tuple[Scope, ...] = ()
     """The other budgets that block it: the call keeps its place in the line of each."""
 
@@ -147,7 +146,20 @@ class Refuse:
 
 Decision = Admit | Wait | Refuse
 
-NO_KIND = KindStanding("")
+_KINDS_BY_DURATION = (
+    RefusalKind.RULE,
+    RefusalKind.UNBOUNDED,
+    RefusalKind.SPENT,
+    RefusalKind.HELD,
+    RefusalKind.FAILURE,
+)
+
+PROVEN_SHARE = Fraction(2, 5)
+"""Slow start: of a kind, at most this share of the calls that have settled may be in flight on what was learned from them;
+more must hold their bound. At least one may."""
+DEVIATIONS = 3
+"""How many standard deviations of the sum of all calls in flight must have room beside their mean. Both figures are chosen by
+`scripts/simulate`: the least overshoot that still uses nine tenths of a budget within ten call durations."""
 
 
 def decide(
@@ -159,34 +171,40 @@ def decide(
     pays no heed to those before it, and is refused as `held` where others' holds are in the way.
     """
     verdicts = [_verdict(standing, kind, size, now_ms) for standing in standings]
-    refusals = [v.refusal for v in verdicts if v.refusal is not None]
-    binding = [v for v in verdicts if v.standing.scope.enforced]
-    final = [v.refusal for v in binding if v.refusal is not None and v.refusal.kind is not RefusalKind.HELD]
+    enforced = [verdict for verdict in verdicts if verdict.standing.scope.enforced]
+    final = [v.refusal for v in enforced if v.refusal is not None and v.refusal.kind is not RefusalKind.HELD]
     if final:
         return who_refuses(final)
-    blocked = [v for v in binding if v.refusal is not None or (patient and v.standing.ahead)]
+    blocked = [v for v in enforced if v.refusal is not None or (patient and v.standing.ahead)]
     if not blocked:
-        holds = tuple((v.standing.scope, v.hold_nanos) for v in verdicts)
-        return Admit(holds, would_refuse=who_refuses(refusals) if refusals else None)
+        holds = tuple((verdict.standing.scope, verdict.hold_nanos) for verdict in verdicts)
+        would = [verdict.refusal for verdict in verdicts if verdict.refusal is not None]
+        return Admit(holds, would_refuse=who_refuses(would) if would else None)
     named = who_refuses([v.refusal or _refuse(RefusalKind.HELD, v.standing, v.hold_nanos, now_ms) for v in blocked])
     if not patient:
         return named
-    blocking = tuple(v.standing.scope for v in blocked)
-    shortest = min(blocking, key=lambda scope: scope.wait_ms)
-    return Wait(shortest, shortest.wait_ms, named, blocking)
+    shortest, *also = sorted((verdict.standing.scope for verdict in blocked), key=lambda scope: scope.wait_ms)
+    return Wait(shortest, shortest.wait_ms, named, tuple(also))
 
 
-def who_refuses(refusals: Sequence[Refuse]) -> Refuse:
-    """The rule that lasts longest: a model rule, then the latest reset (never is latest), then the order given."""
-    def lasts(refusal: Refuse) -> tuple[bool, float]:
-        return refusal.kind is RefusalKind.RULE, inf if refusal.resets_ms is None else refusal.resets_ms
+def who_refuses(refusals: Iterable[Refuse]) -> Refuse:
+    """Of refusals in file order the one that lasts longest, counting the others.
 
-    return replace(max(refusals, key=lasts), others=len(refusals) - 1)
+    First a model rule, then what has no bound, then what is spent (latest reset, never is latest), then what others hold.
+    Raises ValueError for none.
+    """
+    every = tuple(refusals)
+    first = min(every, key=_lasts)
+    return replace(first, others=len(every) - 1 + sum(refuse.others for refuse in every))
+
+
+def _lasts(refuse: Refuse) -> tuple[int, bool, int]:
+    return _KINDS_BY_DURATION.index(refuse.kind), refuse.resets_ms is not None, -(refuse.resets_ms or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """One budget's answer: what it would hold, and why not, if not."""
+    """One budget's answer: what it would hold, and why the call may not leave, if it may not."""
 
     standing: Standing
     hold_nanos: int
@@ -201,29 +219,70 @@ def _verdict(standing: Standing, kind: KindStanding, size: Size, now_ms: int) ->
 
 def _by_ceiling(standing: Standing, size: Size, now_ms: int) -> _Verdict:
     """Room for the most that the call can cost, or none."""
-    hold = size.ceiling_nanos
-    if hold is None:
-        kept = size.learned_nanos or size.guess_nanos or 0
-        return _Verdict(standing, kept, _refuse(RefusalKind.UNBOUNDED, standing, None, now_ms))
-    return _Verdict(standing, hold, _in_the_way(standing, hold, hold, now_ms))
+    if size.ceiling_nanos is None:
+        return _Verdict(standing, _likely(size), _refuse(RefusalKind.UNBOUNDED, standing, None, now_ms))
+    return _Verdict(standing, size.ceiling_nanos, _in_the_way(standing, size.ceiling_nanos, size.ceiling_nanos, now_ms))
 
 
 def _by_expectation(standing: Standing, kind: KindStanding, size: Size, now_ms: int) -> _Verdict:
-    """Room for what the call is expected to cost, beside what the calls in flight may still cost."""
-    limit, settled = standing.scope.limit_nanos, standing.settled_nanos
-    usual = size.typical_nanos if size.typical_nanos is not None else 1
-    want = _wanted(standing, kind, size)
-    alone = standing.held_nanos == 0
-    if alone:
-        want = min(want, max(limit - settled, usual))
-    refusal = _in_the_way(standing, want, usual, now_ms)
+    """Room for what the call is expected to cost, beside what the calls in flight may still cost.
+
+    With nothing else held the hold is cut down to what is left, so that one call always goes while a usual one still fits.
+    """
+    usual = 1 if size.typical_nanos is None else size.typical_nanos
+    hold = wanted(standing, kind, size)
+    if standing.held_nanos == 0:
+        hold = min(hold, max(usual, standing.scope.limit_nanos - standing.settled_nanos))
+    refusal = _in_the_way(standing, hold, usual, now_ms)
     if refusal is not None and not standing.scope.enforced:
-        return _Verdict(standing, size.learned_nanos or usual, refusal)
-    return _Verdict(standing, want, refusal)
+        hold = _likely(size)
+    return _Verdict(standing, hold, refusal)
 
 
-def _wanted(standing: Standing, kind: KindStanding, size: Size) -> int:
-    raise NotImplementedError
+def _likely(size: Size) -> int:
+    """What a call is booked with where its hold cannot be what keeps it back."""
+    return size.learned_nanos if size.learned_nanos is not None else size.guess_nanos or 0
+
+
+def wanted(standing: Standing, kind: KindStanding, size: Size) -> int:
+    """What a call would hold under `expected` beside the calls in flight, in nano-dollars, whether there is room or not.
+
+    Nothing learned: its guessed bound. Ample room for the bounds of all: what calls of its kind cost on average. Else so much
+    that all holds together cover the mean and DEVIATIONS standard deviations of all calls in flight, the mean being itself
+    uncertain while few have settled. A kind in slow start holds its bound.
+    """
+    limit = standing.scope.limit_nanos
+    bound = size.guess_nanos if size.guess_nanos is not None else limit
+    if size.learned_nanos is None:
+        return bound
+    if _ample(standing, size):
+        return size.learned_nanos
+    seen = max(1, size.seen, kind.settled)
+    same = min(kind.open_calls, standing.open_calls)
+    if same + 1 > max(1, ceil(PROVEN_SHARE * seen)):
+        return max(bound, size.largest_nanos or 0)
+    strangers = standing.held_nanos * (standing.open_calls - same) // max(1, standing.open_calls)
+    needed = strangers + _risk(size.learned_nanos, size.spread_nanos, same + 1, seen)
+    return max(size.learned_nanos, needed - standing.held_nanos)
+
+
+def _risk(mean: int, spread: int, calls: int, seen: int) -> int:
+    """Mean plus deviations of what `calls` calls cost together, after `seen` samples; rounded up.
+
+    The variance of a sum of `calls` whose mean is known from `seen` samples is spread² (calls + calls²/seen). One spread of the
+    mean's own size is added for what so few samples cannot have shown; it fades with their number.
+    """
+    variance = (DEVIATIONS * spread) ** 2 * seen + mean**2
+    return calls * mean + isqrt(variance * (calls * seen + calls**2)) // seen + 1 if variance else calls * mean
+
+
+def _ample(standing: Standing, size: Size) -> bool:
+    """Whether even the bounds of all in flight leave room for this call's bound, and nothing seen disproves that bound."""
+    bound = size.ceiling_nanos
+    if bound is None or (size.largest_nanos or 0) > bound:
+        return False
+    others = max(standing.ceiling_nanos, standing.held_nanos)
+    return standing.settled_nanos + others + bound <= standing.scope.limit_nanos
 
 
 def _in_the_way(standing: Standing, hold: int, least: int, now_ms: int) -> Refuse | None:

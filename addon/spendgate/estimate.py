@@ -1,0 +1,225 @@
+"""What a call may cost before it leaves: its bound, a guess for what is unknown, and what calls of its kind were seen to need.
+
+Pure. Rules: tokens are learned, never dollars, so that a price change or a new model of a known tool is not cold. Amounts are
+integer nano-dollars, rounded up here (a hold may be a nano too large, never too small). `bound` is what `hold: ceiling`
+promises; `guess` distrusts it, because a provider may bill input that no byte of the request shows.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import isqrt
+
+from spendgate.admission import Size
+from spendgate.price_cards import Rates
+from spendgate.providers.interface import Ask
+from spendgate.usage import Usage
+
+_MILLION = 1_000_000
+_SHIFT = 40
+"""Fixed point of a price per request byte: exact after rounding up for requests below 2**40 bytes."""
+_SAMPLES_MAX = 64
+_KINDS_MAX = 1024
+_PRICED_MAX = 4
+
+HIDDEN_INPUT = 5
+"""A cold call is expected to bill at most this many input tokens for a byte: 20 for each 4 bytes, which is 20 times what one
+reads off the request (facts/performance.md 4 measured gateways that let 400% through there)."""
+SEARCHES_GUESSED = 20
+LOOPS_GUESSED = 10
+"""Searches, and samplings of a server-tool loop, that a cold call is expected to stay below where nothing caps them."""
+_FALLBACK_WEIGHT_MAX = 4
+"""How many settled calls of its own kind the evidence of a wider kind is worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What is known of one call's cost from its request alone, in nano-dollars."""
+
+    ceiling_nanos: int | None
+    """The most it can cost; None: no finite bound."""
+    guess_nanos: int | None
+    """What a call of an unknown kind holds under `expected`; None where not even the context window is known."""
+
+
+def bound(ask: Ask, rates: Rates) -> Bound:
+    """The bound of a call: bytes as tokens at the dearest class, all the output it may ask for, and capped tool fees.
+
+    Input that is only referred to is bounded by the context window alone. `rates` are the dearest of all tiers that may apply.
+    """
+    dearest = _input_rate(ask, rates)
+    window = rates.context_window
+    shown = window if ask.opaque_input else ask.text_bytes
+    output = ask.output_tokens_max if ask.output_tokens_max is not None else window
+    if shown is None or output is None:
+        return Bound(None, None)
+    rest = output * max(1, ask.choices) * rates.output + rates.request * _MILLION
+    ceiling = None
+    if ask.searches_max is not None and not ask.loops:
+        ceiling = shown * dearest + rest + ask.searches_max * rates.web_search
+    hidden = shown * HIDDEN_INPUT
+    guessed = min(window, hidden) if window is not None else hidden
+    if ask.loops:
+        guessed *= LOOPS_GUESSED
+    searches = SEARCHES_GUESSED if ask.searches_max is None else ask.searches_max
+    guess = max(ceiling or 0, guessed * dearest + rest + searches * rates.web_search)
+    return Bound(None if ceiling is None else _up(ceiling), _up(guess))
+
+
+def _input_rate(ask: Ask, rates: Rates) -> int:
+    """Nano-dollars for a million input tokens in the dearest class that the request can fall into."""
+    plain = max(rates.input, rates.cache_read)
+    match ask.cache_ttl:
+        case None:
+            return plain
+        case "5m":
+            return max(plain, rates.cache_write_5m)
+        case _:
+            return rates.input_dearest
+
+
+def _up(scaled: int) -> int:
+    return -(-scaled // _MILLION)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One settled call: bytes of its request that could become tokens, and what the provider counted."""
+
+    text_bytes: int
+    usage: Usage
+    cost_nanos: int = 1
+    dearest_nanos: int = 1
+    """What it cost, and what its counts cost at the dearest rates: the ratio keeps learned sizes exact where tiers, regions or
+    service tiers made the call cheaper than its bound's rates."""
+
+
+@dataclass(slots=True)
+class _Ring:
+    """The latest samples of one kind, and their prices at the rates last asked for: (per byte << _SHIFT, fixed)."""
+
+    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES_MAX))
+    priced: OrderedDict[Rates, deque[tuple[int, int]]] = field(default_factory=OrderedDict)
+    seen: int = 0
+
+    def add(self, sample: Sample) -> None:
+        self.samples.append(sample)
+        self.seen += 1
+        for rates, prices in self.priced.items():
+            prices.append(_line(sample, rates))
+
+    def lines(self, rates: Rates) -> deque[tuple[int, int]]:
+        prices = self.priced.get(rates)
+        if prices is None:
+            prices = deque((_line(sample, rates) for sample in self.samples), maxlen=_SAMPLES_MAX)
+            self.priced[rates] = prices
+            if len(self.priced) > _PRICED_MAX:
+                self.priced.popitem(last=False)
+        return prices
+
+
+def _line(sample: Sample, rates: Rates) -> tuple[int, int]:
+    """What a sample says a call of b bytes costs: a price for each byte and a fixed one, in millionths of a nano-dollar.
+
+    Rounded down, a few millionths short of the truth, so that rounding up at the end gives equal calls their exact price.
+    """
+    by_input, fixed = _at_rates(sample.usage, rates)
+    cost, dearest = sample.cost_nanos, max(1, sample.dearest_nanos)
+    return (by_input * cost << _SHIFT) // (max(1, sample.text_bytes) * dearest), fixed * cost // dearest
+
+
+def _at_rates(usage: Usage, rates: Rates) -> tuple[int, int]:
+    """Input, and everything else, at the dearest rates, in millionths of a nano-dollar."""
+    by_input = (
+        (usage.input_tokens or 0) * rates.input
+        + (usage.cache_read_tokens or 0) * rates.cache_read
+        + (usage.cache_write_5m_tokens or 0) * rates.cache_write_5m
+        + (usage.cache_write_1h_tokens or 0) * rates.cache_write_1h
+        + (usage.cache_write_tokens or 0) * rates.cache_write
+    )
+    fixed = (usage.output_tokens or 0) * rates.output + (usage.web_searches or 0) * rates.web_search
+    return by_input, fixed + rates.request * _MILLION
+
+
+def sample_of(text_bytes: int, usage: Usage, cost_nanos: int, rates: Rates) -> Sample:
+    """The sample of a call that was charged `cost_nanos` (its value at list price) for `usage`."""
+    return Sample(text_bytes, usage, cost_nanos, max(1, _up(sum(_at_rates(usage, rates)))))
+
+
+@dataclass(frozen=True, slots=True)
+class KindKeys:
+    """The kinds a call belongs to, narrowest first: tool and model, tool, dialect, all."""
+
+    kind: str
+    tool: str
+    dialect: str
+
+    @classmethod
+    def of(cls, tool: str | None, model: str | None, dialect: str) -> KindKeys:
+        """`kind` is what the ledger counts by: `tool|model`."""
+        return cls(f"{tool or '?'}|{model or '?'}", f"{tool or '?'}|*", f"*|*|{dialect}")
+
+    def widening(self) -> tuple[str, str, str, str]:
+        return self.kind, self.tool, self.dialect, "*"
+
+
+class Sizes:
+    """What calls were seen to need, by kind. Bounded memory; a sample costs a few microseconds, a size about ten."""
+
+    def __init__(self) -> None:
+        self._rings: OrderedDict[str, _Ring] = OrderedDict()
+
+    def learn(self, keys: KindKeys, sample: Sample) -> None:
+        """Take one settled call whose counts the provider reported. Samples without output count are not evidence."""
+        if not sample.usage.known:
+            return
+        for name in keys.widening():
+            ring = self._rings.get(name)
+            if ring is None:
+                ring = self._rings[name] = _Ring()
+                if len(self._rings) > _KINDS_MAX:
+                    self._rings.popitem(last=False)
+            else:
+                self._rings.move_to_end(name)
+            ring.add(sample)
+
+    def load(self, history: Iterable[tuple[KindKeys, Sample]]) -> None:
+        """Take what the ledger holds, oldest first."""
+        for keys, sample in history:
+            self.learn(keys, sample)
+
+    def size(self, keys: KindKeys, ask: Ask, rates: Rates) -> Size:
+        """What this call may cost, at this call's prices."""
+        limits = bound(ask, rates)
+        for name in keys.widening():
+            ring = self._rings.get(name)
+            if ring is not None and ring.samples:
+                seen = ring.seen if name == keys.kind else min(ring.seen, _FALLBACK_WEIGHT_MAX)
+                return _learned(limits, ring.lines(rates), ask, rates, seen)
+        return Size(limits.ceiling_nanos, None, guess_nanos=limits.guess_nanos)
+
+
+def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Ask, rates: Rates, seen: int) -> Size:
+    """Mean, spread, median and largest of what the samples say this call costs, each rounded up."""
+    size_bytes = max(1, ask.text_bytes)
+    window = rates.context_window
+    most = None if window is None or ask.loops else window * rates.input_dearest
+    costs = []
+    for per_byte, fixed in lines:
+        by_input = per_byte * size_bytes >> _SHIFT
+        costs.append(_up((by_input if most is None or by_input < most else most) + fixed))
+    costs.sort()
+    count = len(costs)
+    mean = -(-sum(costs) // count)
+    spread = isqrt(sum((cost - mean) ** 2 for cost in costs) // count)
+    return Size(
+        limits.ceiling_nanos,
+        learned_nanos=mean,
+        largest_nanos=costs[-1],
+        typical_nanos=costs[(count - 1) // 2],
+        guess_nanos=limits.guess_nanos,
+        spread_nanos=spread,
+        seen=seen,
+    )
