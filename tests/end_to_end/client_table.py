@@ -1,0 +1,161 @@
+"""Measures how real clients take a refusal and writes it as two tables into `addon/README.md`, between markers.
+
+The first table is the product: a gate whose budget is spent, each client through it. The second is why it refuses in these
+shapes: what each client does with shapes that a provider could send, measured on the stand-in without a gate.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+
+from end_to_end.clients import CLIENTS, PROMPT, Client, Run, binaries, run, surroundings, through, version
+from end_to_end.raw import trust
+from end_to_end.shapes import SHAPES, WORD, Shape
+from end_to_end.world import ROOT, Gate, Provider, policy, running_gate
+from spendgate.standin.tunnel import Tunnel
+
+README = ROOT / "addon" / "README.md"
+BEGIN, END = "<!-- client-table -->", "<!-- /client-table -->"
+PATIENCE_S = 20
+HELP = "#ai-budget"
+SHOWN_MAX = 110
+PROMPTED = "[{'role': 'user', 'content': 'hi'}]"
+SDK_CALLS = {
+    "anthropic (Python)": f"anthropic.Anthropic().messages.create(model='claude-sonnet-4-5', max_tokens=9, messages={PROMPTED})",
+    "openai (Python), chat": f"openai.OpenAI().chat.completions.create(model='gpt-5.1', messages={PROMPTED})",
+    "openai (Python), responses": "openai.OpenAI().responses.create(model='gpt-5.1', input='hi')",
+}
+SDKS = tuple(
+    Client(name, f"{name.partition(' ')[0]}-sdk", (sys.executable, "-c", f"import {name.partition(' ')[0]}\n{code}"))
+    for name, code in SDK_CALLS.items()
+)
+
+
+def main() -> None:
+    """Measure and write. Needs the stand-in alone, no account; a few minutes, most of them spent on clients that hang."""
+    binaries()
+    with tempfile.TemporaryDirectory(prefix="client-table-") as name:
+        folder = Path(name)
+        provider = Provider(folder)
+        try:
+            product = [row for word in ("readable", "strict") for row in _product(folder / word, provider, word)]
+            shapes = list(_shapes(folder / "shapes", provider))
+        finally:
+            provider.close()
+    _write("\n".join([_head(), "", *_table(PRODUCT, product), "", SHAPES_INTRO, "", *_table(TRIED, shapes)]))
+
+
+PRODUCT = ("client", "version", "refusals", "requests", "reached the provider", "seconds", "what the person reads")
+TRIED = ("client", "shape", "requests", "seconds", "ends", "what the person reads")
+SHAPES_INTRO = "Shapes tried, without the gate (a dash: our text was not shown):"
+
+
+def _head() -> str:
+    today = datetime.now(UTC).date().isoformat()
+    return f"Measured {today} by `scripts/client-table`; seconds count from the client's own start."
+
+
+def _product(folder: Path, provider: Provider, word: str) -> Iterator[tuple[str, ...]]:
+    """Rows of the first table for one value of the policy's `refusals`."""
+    folder.mkdir()
+    with running_gate(folder, provider, policy(folder, limit="$0.01", more=f"refusals: {word}\n")) as gate:
+        _spend(gate)
+        for client in (*CLIENTS, *SDKS):
+            served, rows = len(provider.served), len(_refused(gate))
+            home = folder / client.name.replace(" ", "-")
+            home.mkdir()
+            done = run(
+                [*client.command, *([] if client in SDKS else [PROMPT])],
+                through(surroundings(home), gate.proxy, gate.ca),
+            )
+            reached = [one for one in provider.served[served:] if one.billable or one.transport == "websocket"]
+            counts = (str(len(_refused(gate)) - rows), str(len(reached)))
+            yield (client.name, _version(client), word, *counts, _seconds(done.shown(HELP)), _shown(done, HELP))
+
+
+def _refused(gate: Gate) -> list[dict[str, object]]:
+    return [row for row in gate.calls() if row["state"] == "refused"]
+
+
+def _spend(gate: Gate) -> None:
+    body = {"model": "claude-sonnet-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+    headers = {"x-standin": "input=10000", "x-api-key": "sk-ant-api03-made-up"}
+    with httpx2.Client(proxy=gate.proxy, verify=trust(gate)) as http:
+        answer = http.post("https://api.anthropic.com/v1/messages", json=body, headers=headers)
+    gate.row(answer.headers["request-id"])
+
+
+def _shapes(folder: Path, provider: Provider) -> Iterator[tuple[str, ...]]:
+    """Rows of the second table."""
+    folder.mkdir()
+    with _tunnel(provider) as proxy:
+        for number, shape in enumerate(SHAPES):
+            yield _shape(folder / str(number), provider, proxy, shape)
+    provider.set()
+
+
+def _shape(home: Path, provider: Provider, proxy: str, shape: Shape) -> tuple[str, ...]:
+    home.mkdir()
+    provider.set(canned=shape.canned)
+    served = len(provider.served)
+    env = through(surroundings(home), proxy, provider.ca)
+    done = run([*shape.client.command, PROMPT], env, patience_s=PATIENCE_S)
+    tried = [
+        one for one in provider.served[served:] if one.billable or (one.transport == "websocket" and one.status != 101)
+    ]
+    ends = f"{done.seconds:.1f} s" if done.status is not None else f"hangs ({PATIENCE_S} s)"
+    return (shape.client.name, shape.name, str(len(tried)), _seconds(done.shown(WORD)), ends, _shown(done, WORD))
+
+
+@contextmanager
+def _tunnel(provider: Provider) -> Iterator[str]:
+    tunnel = Tunnel(frozenset(provider.NAMES), provider.port)
+    port = provider.run(tunnel.start())
+    yield f"http://127.0.0.1:{port}"
+    provider.run(tunnel.stop())
+
+
+def _version(client: Client) -> str:
+    if client in SDKS:
+        package = client.name.partition(" ")[0]
+        command = [sys.executable, "-c", f"import {package}; print({package}.__version__)"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return version(client.command[0])
+
+
+def _seconds(at: float | None) -> str:
+    return "-" if at is None else f"{at:.1f}"
+
+
+def _shown(done: Run, word: str) -> str:
+    """The line with our text, else the last one that the client printed, short enough for a table."""
+    ours = [line for _, line in done.lines if word in line]
+    line = ours[0] if ours else next((line for _, line in reversed(done.lines) if line.strip()), "nothing")
+    text = line.strip().replace("|", "\\|")
+    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
+
+
+def _write(text: str) -> None:
+    whole = README.read_text() if README.exists() else ""
+    if BEGIN not in whole or END not in whole:
+        sys.stdout.write(text + "\n")
+        sys.stderr.write(f"{README} has no {BEGIN} … {END}: printed instead\n")
+        return
+    before, rest = whole.split(BEGIN, 1)
+    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
+
+
+if __name__ == "__main__":
+    main()
