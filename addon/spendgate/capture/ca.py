@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from cryptography import x509
@@ -87,7 +87,9 @@ class Authority:
         if not self.covers(host):
             raise ValueError(f"{host} is outside the CA's constraints")
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _certificate(_subject(host), self.issuer.subject, key.public_key(), now, LEAF_LIFE, self.not_after)
+        born = _backdated(now)
+        dies = min(born + LEAF_LIFE, self.not_after)
+        builder = _certificate(_subject(host), self.issuer.subject, key.public_key(), born=born, dies=dies)
         builder = (
             builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
@@ -107,17 +109,18 @@ def create(hosts: Iterable[str], now: datetime, label: str = "this device") -> A
     if not domains:
         raise ValueError("a CA needs at least one host")
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    constraints = _constraints(domains)
+    constraints, born = _constraints(domains), _backdated(now)
+    dies = born + CA_LIFE
     root_name = _subject(f"Spendgate root for {label}")
     root = (
-        _certificate(root_name, root_name, root_key.public_key(), now, CA_LIFE)
+        _certificate(root_name, root_name, root_key.public_key(), born=born, dies=dies)
         .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(constraints, critical=True)
         .sign(root_key, SHA256())
     )
     issuer = (
-        _certificate(_subject(f"Spendgate issuer for {label}"), root_name, key.public_key(), now, CA_LIFE)
+        _certificate(_subject(f"Spendgate issuer for {label}"), root_name, key.public_key(), born=born, dies=dies)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -155,14 +158,8 @@ def _constraints(domains: frozenset[str]) -> x509.NameConstraints:
 
 
 def _certificate(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    now: datetime,
-    life: timedelta,
-    not_after: datetime = datetime.max.replace(tzinfo=UTC),
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, born: datetime, dies: datetime
 ) -> x509.CertificateBuilder:
-    born = (now - BACKDATED).replace(microsecond=0)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -170,9 +167,13 @@ def _certificate(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(born)
-        .not_valid_after(min(born + life, not_after))
+        .not_valid_after(dies)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _backdated(now: datetime) -> datetime:
+    return (now - BACKDATED).replace(microsecond=0)
 
 
 def _subject(common_name: str) -> x509.Name:

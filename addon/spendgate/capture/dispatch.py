@@ -15,6 +15,7 @@ from inspect import isawaitable
 from typing import Any
 
 from mitmproxy import addonmanager, exceptions, hooks
+from mitmproxy.master import Master
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ Handler = Callable[[Any], Any]
 class Dispatch(addonmanager.AddonManager):
     """An AddonManager whose `handle_lifecycle`, called for each event of each flow, is a table look-up."""
 
-    def __init__(self, master: Any) -> None:
+    def __init__(self, master: Master) -> None:
         super().__init__(master)
         self._table: dict[type[hooks.Hook], tuple[str, tuple[Handler, ...]]] = {}
 

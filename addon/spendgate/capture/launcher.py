@@ -16,9 +16,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from mitmproxy import exceptions, hooks, master
-from mitmproxy.addons import core, proxyserver, strip_dns_https_records, upstream_auth
+from mitmproxy.addons import core, strip_dns_https_records, upstream_auth
 from mitmproxy.proxy import layers, mode_specs
-from mitmproxy.proxy.mode_servers import ServerInstance
 from mitmproxy.utils import asyncio_utils
 
 from spendgate.capture import logs, options
@@ -30,16 +29,14 @@ from spendgate.capture.dispatch import Dispatch
 from spendgate.capture.next_layer import HttpLayerFactory, NextLayer
 from spendgate.capture.responder import Responder
 from spendgate.capture.scope import Scope
+from spendgate.capture.server import Listener, Server
 from spendgate.capture.tls import GateTls
-from spendgate.errors import StateError, UsageError
+from spendgate.errors import UsageError
 
 MODES = ("regular", "transparent", "local", "upstream", "reverse", "socks5")
 LOOPBACK = "127.0.0.1"
-BACKLOG = 4_096
 FILES = 65_536
 """Open files, if the hard limit allows: two for each connection that passes through."""
-FAREWELL_S = 5.0
-"""How long open connections have to end, once they are told to, before they are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +53,6 @@ class Settings:
     """mitmproxy options as `K=V`."""
     http_layer: HttpLayerFactory = layers.HttpLayer
     on_coverage: OnCoverage = ignore_coverage
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One listening mode, as it was asked for, and where it is bound. Local mode has no address."""
-
-    mode: str
-    addresses: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +77,7 @@ class Gatehouse(master.Master):
         super().__init__(options.Options())
         self._legacy_log_events.uninstall()
         self.addons = Dispatch(self)
-        self.responder, self.detours, self.server = Responder(), Detours(), proxyserver.Proxyserver()
+        self.responder, self.detours, self.server = Responder(), Detours(), Server()
         watch = Watch()
         self.addons.add(
             core.Core(),
@@ -133,9 +122,11 @@ async def running(settings: Settings, addons: Sequence[object]) -> AsyncIterator
         ):
             _configure(house, settings, addons)
             try:
-                yield await _open(house, settings)
+                yield await _open(house)
             finally:
-                await _close(house)
+                await house.server.close()
+                house.responder.stop()
+                await house.addons.trigger_event(hooks.DoneHook())
     finally:
         logs.remove(relay)
 
@@ -198,50 +189,12 @@ def _free_port(host: str) -> int:
         return port
 
 
-async def _open(house: Gatehouse, settings: Settings) -> Listening:
+async def _open(house: Gatehouse) -> Listening:
     await house.responder.start()
-    await house.server.setup_servers()
-    instances = list(house.server.servers)
-    for instance in instances:
-        if instance.last_exception is not None or not instance.is_running:
-            raise StateError(_not_listening(instance))
-        _deepen(instance)
+    listeners = await house.server.listen()
     await house.addons.trigger_event(hooks.RunningHook())
-    listeners = tuple(Listener(i.mode.full_spec, tuple((a[0], a[1]) for a in i.listen_addrs)) for i in instances)
     insecure = ("ssl_insecure: providers are not verified",) if house.options.ssl_insecure else ()
     return Listening(listeners, house.responder.instance, house.detours.notices + insecure)
-
-
-def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> str:
-    fault = instance.last_exception
-    if isinstance(fault, OSError) and fault.errno is not None:
-        where = (
-            f"{instance.mode.listen_host(LOOPBACK) or '*'}:{instance.mode.listen_port(None) or 'the port asked for'}"
-        )
-        return f"--mode {instance.mode.full_spec} cannot listen on {where}: {fault.strerror}. Choose another port with --port"
-    return f"--mode {instance.mode.full_spec} did not start: {fault or 'no reason given'}"
-
-
-def _deepen(instance: ServerInstance[mode_specs.ProxyMode]) -> None:
-    """Lengthens the queue of connections that wait to be accepted: asyncio's own is 100."""
-    for server in getattr(instance, "_servers", ()):
-        for listening in getattr(server, "sockets", ()):
-            with socket.socket(fileno=socket.dup(listening.fileno())) as twin:
-                twin.listen(BACKLOG)
-
-
-async def _close(house: Gatehouse) -> None:
-    """Stops listening, ends what is open so that each call is settled, and lets the addons finish."""
-    await house.server.servers.update([])
-    house.responder.stop()
-    for handler in list(house.server.connections.values()):
-        task = handler.transports[handler.client].handler if handler.client in handler.transports else None
-        if task is not None:
-            task.cancel("gate stops")
-    deadline = asyncio.get_running_loop().time() + FAREWELL_S
-    while house.server.connections and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.01)
-    await house.addons.trigger_event(hooks.DoneHook())
 
 
 @contextmanager

@@ -13,21 +13,31 @@ import traceback
 from pathlib import PurePath
 
 HOST = r"[A-Za-z0-9_.:\[\]-]{1,255}"
+_CLIENT, _SERVER = r"Client TLS handshake failed\. ", r"Server TLS handshake failed\. "
+_CERTIFICATE = rf"trust the proxy's certificate for ({HOST}) "
 SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(shape), said)
     for shape, said in (
-        (rf"Client TLS handshake failed\. The client does not trust the proxy's certificate for ({HOST}) ", r"a client does not trust our certificate for \1"),
-        (rf"Client TLS handshake failed\. The client may not trust the proxy's certificate for ({HOST}) ", r"a client may not trust our certificate for \1"),
-        (r"Client TLS handshake failed\. Client and mitmproxy cannot agree on a TLS version", "a client speaks no TLS version that we do"),
-        (r"Server TLS handshake failed\. Certificate verify failed: ([A-Za-z0-9 ,()'-]{1,120})$", r"an upstream's certificate was not accepted: \1"),
-        (r"Server TLS handshake failed\. The remote server does not speak TLS", "an upstream does not speak TLS"),
-        (r"Server TLS handshake failed\. The remote server and mitmproxy cannot agree on a TLS version", "an upstream speaks no TLS version that we do"),
+        (_CLIENT + "The client does not " + _CERTIFICATE, r"a client does not trust our certificate for \1"),
+        (_CLIENT + "The client may not " + _CERTIFICATE, r"a client may not trust our certificate for \1"),
+        (_CLIENT + "Client and mitmproxy cannot agree", "a client speaks no TLS version that we do"),
+        (_CLIENT, "a client's TLS handshake failed"),
+        (
+            _SERVER + r"Certificate verify failed: ([A-Za-z0-9 ,()'-]{1,120})$",
+            r"an upstream's certificate was not accepted: \1",
+        ),
+        (_SERVER + "The remote server does not speak TLS", "an upstream does not speak TLS"),
+        (_SERVER + "The remote server and mitmproxy cannot agree", "an upstream speaks no TLS version that we do"),
+        (_SERVER, "an upstream's TLS handshake failed"),
+        (r"TLS Error: ", "a peer broke TLS off"),
+        (r"No (?:D)?TLS context was provided", "no certificate for a connection that was to be decrypted"),
         (r"Transparent mode failure", "the original destination of a redirected connection is unknown"),
         (r"mitmproxy has crashed!", "the proxy core failed on one connection"),
+        (r"connection handler has crashed", "the proxy core failed on one connection"),
         (r"Unhandled error in task", "a task of the proxy core failed"),
         (r"an addon failed in ([a-z_]{1,40})$", r"an addon failed in \1"),
     )
-)  # fmt: skip  # one shape a line
+)
 OURS = logging.getLogger("spendgate.capture")
 PLACES_MAX = 12
 

@@ -19,6 +19,7 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
 from spendgate.capture.scope import (
+    CANARY_HOST,
     ENCRYPTED_CLIENT_HELLO,
     HELLO_MAX,
     Decrypt,
@@ -77,12 +78,12 @@ class NextLayer:
             return None
         verdict = judge(self._scope(), hello, _destination(context))
         if isinstance(verdict, Decrypt):
-            return self._decrypted(context)
+            return self._decrypted(context, verdict.host)
         return self._tunnelled(context, verdict)
 
-    def _decrypted(self, context: Context) -> layer.Layer:
+    def _decrypted(self, context: Context, host: str) -> layer.Layer:
         stack = tunnel.LayerStack()
-        if not (isinstance(context.layers[-1], modes.ReverseProxy) and _reverse_scheme(context) == "http"):
+        if host != CANARY_HOST and _reverse_scheme(context) != "http":
             stack /= layers.ServerTLSLayer(context)
         stack /= layers.ClientTLSLayer(context)
         return stack[0]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mitmproxy import exceptions, optmanager, options
+from mitmproxy import exceptions, optmanager
+from mitmproxy import options as stock
 
 from spendgate.errors import UsageError
 
@@ -96,7 +97,7 @@ REFUSED: dict[str, str] = {
 INSECURE = "ssl_insecure=upstreams-are-not-verified"
 
 
-class Options(options.Options):
+class Options(stock.Options):
     """mitmproxy's options, readable without a deep copy: the proxy core reads about ten for each request.
 
     Values stand as plain attributes and are renewed by each change; sequences are copied once, when they are set.
@@ -108,8 +109,13 @@ class Options(options.Options):
         self._expose(self.keys())
 
     def add_option(
-        self, name: str, typespec: object, default: Any, help: str, choices: Sequence[str] | None = None
-    ) -> None:  # noqa: A002  # mitmproxy's signature
+        self,
+        name: str,
+        typespec: object,
+        default: object,
+        help: str,  # noqa: A002  # mitmproxy's own name for it
+        choices: Sequence[str] | None = None,
+    ) -> None:
         super().add_option(name, typespec, default, help, choices)
         self.__dict__[name] = self._options[name].current()
 

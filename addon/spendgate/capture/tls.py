@@ -20,7 +20,7 @@ from mitmproxy import addonmanager, connection, ctx, exceptions, tls
 from mitmproxy.addons import tlsconfig as stock
 from mitmproxy.net import tls as net_tls
 from mitmproxy.proxy.layers import tls as proxy_tls
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from spendgate.capture.ca import Leaf, Minter
 from spendgate.capture.trust import Trust, os_trust
@@ -140,8 +140,7 @@ class GateTls:
             return
         settings, server, client = self._now_set(), data.conn, data.context.client
         if server.sni is None:
-            assert server.address
-            server.sni = client.sni or server.address[0]
+            server.sni = client.sni or (server.address[0] if server.address else "")
         if not server.alpn_offers:
             known = proxy_tls.HTTP_ALPNS if settings.http2 else proxy_tls.HTTP1_ALPNS
             server.alpn_offers = tuple(offer for offer in client.alpn_offers if offer in known)
@@ -195,7 +194,7 @@ class GateTls:
         return self._settings
 
 
-def _select(ssl_conn: SSL.Connection, offered: list[bytes]) -> Any:
+def _select(ssl_conn: SSL.Connection, offered: list[bytes]) -> bytes | SSL._NoOverlappingProtocols:
     choice: Alpn = ssl_conn.get_app_data()
     return choice.choose(offered) or SSL.NO_OVERLAPPING_PROTOCOLS
 
@@ -228,10 +227,9 @@ def _load_trust(context: SSL.Context, trust: Trust) -> None:
     if trust.pem is None:
         context.load_verify_locations(trust.file, trust.directory)
         return
-    store = context.get_cert_store()
-    assert store is not None
     for certificate in trust.certificates():
-        store.add_cert(certificate)
+        if store := context.get_cert_store():
+            store.add_cert(crypto.X509.from_cryptography(certificate))
 
 
 def _client_certificate(option: str | None, host: str) -> str | None:

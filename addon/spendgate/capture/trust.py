@@ -62,9 +62,11 @@ def os_trust(environ: Mapping[str, str] = os.environ) -> Trust:
 
 def _windows_roots() -> str:
     # Only what the machine trusts for servers: `True` stands for every purpose.
-    roots = ssl.enum_certificates("ROOT") if sys.platform == "win32" else []
-    server = ssl.Purpose.SERVER_AUTH.oid
-    return "".join(ssl.DER_cert_to_PEM_cert(der) for der, _, trust in roots if trust is True or server in trust)
+    if sys.platform == "win32":
+        server = ssl.Purpose.SERVER_AUTH.oid
+        roots = ssl.enum_certificates("ROOT")
+        return "".join(ssl.DER_cert_to_PEM_cert(der) for der, _, trust in roots if trust is True or server in trust)
+    return ""
 
 
 def _keychain_roots() -> str:

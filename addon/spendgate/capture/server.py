@@ -1,0 +1,91 @@
+"""The listeners: mitmproxy's Proxyserver with a long queue, a check that each listener is really up, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mitmproxy.addons import proxyserver
+from mitmproxy.proxy import mode_specs
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
+
+from spendgate.errors import StateError
+
+BACKLOG = 4_096
+"""Connections that may wait to be accepted; asyncio asks for 100. The kernel's own bound (`somaxconn`) is 4,096 on Linux."""
+FAREWELL_S = 5.0
+"""How long open connections have to end, once they are told to, before they are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listening mode, as it was asked for, and where it is bound. Local mode has no address."""
+
+    mode: str
+    addresses: tuple[tuple[str, int], ...]
+
+
+class Server(proxyserver.Proxyserver):
+    """The addon. mitmproxy looks it up by the stock name."""
+
+    name = "proxyserver"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._emptied = asyncio.Event()
+
+    async def listen(self) -> tuple[Listener, ...]:
+        """Opens every listener of the option `mode`. Raises StateError for the first that is not up: mitmproxy only logs it."""
+        await self.setup_servers()
+        instances = tuple(self.servers)
+        for instance in instances:
+            if instance.last_exception is not None or not instance.is_running:
+                raise StateError(_not_listening(instance))
+            _deepen(instance)
+        return tuple(Listener(i.mode.full_spec, tuple((a[0], a[1]) for a in i.listen_addrs)) for i in instances)
+
+    async def close(self) -> None:
+        """Stops listening and ends what is open, so that each call is settled. Bounded by `FAREWELL_S`."""
+        await self.servers.update([])
+        for handler in list(self.connections.values()):
+            if (io := handler.transports.get(handler.client)) and io.handler:
+                io.handler.cancel("the gate stops")
+        if self.connections:
+            self._emptied.clear()
+            try:
+                await asyncio.wait_for(self._emptied.wait(), FAREWELL_S)
+            except TimeoutError:
+                pass  # what has not ended by now is an orphan, which the next gate resolves
+
+    @contextmanager
+    def register_connection(
+        self, connection_id: tuple[object, ...] | str, handler: ProxyConnectionHandler
+    ) -> Iterator[None]:
+        try:
+            with super().register_connection(connection_id, handler):
+                yield
+        finally:
+            if not self.connections:
+                self._emptied.set()
+
+
+def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> str:
+    fault, mode = instance.last_exception, instance.mode
+    if isinstance(fault, OSError) and fault.errno is not None:
+        cause = (fault.strerror or "").partition(" failed to listen on ")[2] or fault.strerror
+        return (
+            f"--mode {mode.full_spec} cannot listen on {cause}. Is a gate running already? Else choose another --port"
+        )
+    return f"--mode {mode.full_spec} did not start: {fault or 'no reason given'}"
+
+
+def _deepen(instance: ServerInstance[mode_specs.ProxyMode]) -> None:
+    """Lengthens the queue of connections that wait to be accepted, by listening once more on the same socket."""
+    for server in getattr(instance, "_servers", ()):
+        for listening in getattr(server, "sockets", ()):
+            with socket.socket(fileno=socket.dup(listening.fileno())) as twin:
+                if twin.type == socket.SOCK_STREAM:
+                    twin.listen(BACKLOG)
