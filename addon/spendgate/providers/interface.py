@@ -7,7 +7,7 @@ Many providers speak one dialect; the registry joins them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -129,6 +129,8 @@ class Reading:
     account: str | None = None
     final: bool = False
     """The provider's last counts were seen."""
+    ended: bool = False
+    """The provider said that this answer is over, with its counts or without (a WebSocket goes on after that)."""
     free: bool = False
     """The provider says that this costs nothing (an error before work, a refusal before any output)."""
     stated_cost_nanos: int | None = None
@@ -187,7 +189,14 @@ class Dialect(Protocol):
         """Read what a billable request asks for. `body` is decoded of its content-encoding.
 
         Raises WireError where the body is not this dialect at all; the caller then treats the call as one without a known
-        model and bound. Must not block the loop for more than 1 ms on a 1 MB body: scan, do not parse.
+        model and bound. On a 1 MB body this takes 1-2 ms: where the loop must not wait so long, use `asking`.
+        """
+        ...
+
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """`ask` in steps of well under a millisecond; its return value is the Ask. Let the loop run between two steps.
+
+        Raises WireError as `ask` does.
         """
         ...
 
@@ -199,7 +208,11 @@ class Dialect(Protocol):
         """The refusal in the provider's own error shape, such that this tool shows it and stops (strict: always 429)."""
         ...
 
-    def cut(self, notice: Notice) -> bytes:
+    def error(self, status: int, message: str, request_id: str = "") -> Answer:
+        """An error of the gate's own (413 a body too long, 503 no decision) in the provider's error shape."""
+        ...
+
+    def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """What ends a running stream in the dialect's own error form, to be sent after a whole event."""
         ...
 
@@ -221,6 +234,10 @@ class SocketDialect(Dialect, Protocol):
 
     def socket(self, head: Head) -> SocketReader: ...
 
-    def refusal_frame(self, notice: Notice, tool: str | None) -> bytes:
+    def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
         """The text message that refuses one `response.create`."""
+        ...
+
+    def cut_frame(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """The text message that ends a running response."""
         ...

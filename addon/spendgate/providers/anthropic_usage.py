@@ -1,0 +1,117 @@
+"""Anthropic's `usage` object as Usage and Parts.
+
+Its `input_tokens` excludes cache reads and writes, as ours does. Reports of one stream are cumulative and each overwrites only
+what it holds; the split of cache writes by time-to-live stands in `message_start` and in whole answers alone. Where
+`iterations` is given, it is what is billed, each at its own model, and the counts beside it are not; an attempt that declined
+before any output, followed by a fallback, is listed but free. Sources: facts/wire-formats.md 1.2-1.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from spendgate.providers.interface import Part
+from spendgate.providers.shapes import COUNT, TEXT, Fields, items, record
+from spendgate.usage import Usage
+
+_COUNTS: Final = {
+    "input_tokens": COUNT,
+    "cache_creation_input_tokens": COUNT,
+    "cache_read_input_tokens": COUNT,
+    "cache_creation": record(ephemeral_5m_input_tokens=COUNT, ephemeral_1h_input_tokens=COUNT),
+    "output_tokens": COUNT,
+    "output_tokens_details": record(thinking_tokens=COUNT),
+    "server_tool_use": record(web_search_requests=COUNT),
+}
+USAGE: Final = record(
+    **_COUNTS,
+    service_tier=TEXT,
+    inference_geo=TEXT,
+    speed=TEXT,
+    iterations=items(record(type=TEXT, model=TEXT, **_COUNTS)),
+)
+SPLIT_ASSUMED: Final = "split of cache writes assumed"
+
+
+@dataclass(slots=True)
+class Counts:
+    """The counts of one answer as they become known."""
+
+    ttl: str | None = None
+    """The only time-to-live that the request's cache marks name, `1h`; else None."""
+    usage: Usage = field(default_factory=Usage)
+    tier: str | None = None
+    geo: str | None = None
+    speed: str | None = None
+    iterations: tuple[tuple[str, str | None, Usage], ...] = ()
+    """(kind, model, usage) of each sampling."""
+    assumed: bool = False
+    """Whether a split of cache writes was assumed."""
+
+    def report(self, found: Fields) -> None:
+        """Overlay one `usage` object."""
+        self.usage = self.usage.overlaid(self._usage(found, self.usage))
+        self.tier = found.get("service_tier") or self.tier
+        self.geo = found.get("inference_geo") or self.geo
+        self.speed = found.get("speed") or self.speed
+        if found.get("iterations"):
+            self.iterations = tuple(
+                (one.get("type") or "message", one.get("model"), self._usage(one, self.usage))
+                for one in found["iterations"]
+                if one is not None
+            )
+
+    def parts(self, model: str | None) -> tuple[Part, ...]:
+        """What is billed; `model` is the one that answered."""
+        context = {}
+        if self.tier == "batch":
+            context["processing"] = "batch"
+        elif self.tier and self.tier != "standard":
+            context["service_tier"] = self.tier
+        if self.speed == "fast":
+            context["speed"] = "fast"
+        geo = self.geo if self.geo == "us" else None
+        if not self.iterations:
+            return () if self.usage == Usage() else (Part(self.usage, model, context, geo),)
+        billed = [one for place, one in enumerate(self.iterations) if not self._declined(place)]
+        parts = [Part(usage, name or model, context, geo) for _, name, usage in billed]
+        searches = self.usage.web_searches
+        if searches and parts and not any(part.usage.web_searches for part in parts):
+            first = parts[0].usage + Usage(web_searches=searches)
+            parts[0] = Part(first, parts[0].model, context, geo)
+        return tuple(parts)
+
+    def _declined(self, place: int) -> bool:
+        later = self.iterations[place + 1 :]
+        output = self.iterations[place][2].output_tokens
+        return not output and any(kind == "fallback_message" for kind, _, _ in later)
+
+    def _usage(self, found: Fields, earlier: Usage) -> Usage:
+        five, hour = self._writes(found, earlier)
+        return Usage(
+            input_tokens=found.get("input_tokens"),
+            cache_read_tokens=found.get("cache_read_input_tokens"),
+            cache_write_5m_tokens=five,
+            cache_write_1h_tokens=hour,
+            output_tokens=found.get("output_tokens"),
+            reasoning_tokens=(found.get("output_tokens_details") or {}).get("thinking_tokens"),
+            web_searches=(found.get("server_tool_use") or {}).get("web_search_requests"),
+        )
+
+    def _writes(self, found: Fields, earlier: Usage) -> tuple[int | None, int | None]:
+        """Cache writes as (5 minutes, 1 hour), in the report's own split, else in the split known so far."""
+        split = found.get("cache_creation") or {}
+        five, hour = split.get("ephemeral_5m_input_tokens"), split.get("ephemeral_1h_input_tokens")
+        total = found.get("cache_creation_input_tokens")
+        if total is None or (five is not None and hour is not None and five + hour == total):
+            return five, hour
+        if five is None and hour is None:
+            five, hour = earlier.cache_write_5m_tokens, earlier.cache_write_1h_tokens
+        known = (five or 0) + (hour or 0)
+        if known == total:
+            return five or 0, hour or 0
+        # 1 hour costs 1.6 times as much as 5 minutes: the excess follows the split that is known, else what was asked for.
+        self.assumed = True
+        long = total * (hour or 0) // known if known else (total if self.ttl == "1h" else 0)
+        return total - long, long

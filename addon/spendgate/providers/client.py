@@ -1,0 +1,141 @@
+"""Who a request says it is from: tool, session, agent, credential and account, read from its head and `metadata`.
+
+All of it is claimed by the client and can be forged, so each claim carries where it stood (attribution.Evidence). A credential
+never leaves this module: what goes on is its public prefix and 12 hex digits of its SHA-256.
+
+Sources: facts/wire-formats.md 1b, 2.2, 3, 15 and 20 (Claude Code 2.1.197 and Codex 0.169.0 as seen on the wire).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from spendgate.attribution import Evidence
+from spendgate.providers.interface import Claim, Head, Headers
+
+_NAME_MAX: Final = 128
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]*")
+_KEY_PREFIX: Final = re.compile(r"sk-ant-[a-z]+[0-9]{2}|sk-(?:proj|svcacct|admin|or-v1|ant)|sk|gsk|xai")
+_OLD_USER_ID: Final = re.compile(r"_session_([0-9a-fA-F-]{36})$")
+
+# By how the User-Agent begins. The SDKs come last: a tool that is built on one mostly names itself first.
+_AGENTS: Final[tuple[tuple[str, str], ...]] = (
+    ("claude-cli/", "claude-code"),
+    ("claude-code/", "claude-code"),
+    ("codex", "codex"),
+    ("opencode/", "opencode"),
+    ("zed/", "zed"),
+    ("cline/", "cline"),
+    ("aider/", "aider"),
+    ("litellm/", "litellm"),
+    ("ai-sdk/", "ai-sdk"),
+    ("curl/", "curl"),
+    ("anthropic/", "anthropic-sdk"),
+    ("asyncanthropic/", "anthropic-sdk"),
+    ("openai/", "openai-sdk"),
+    ("asyncopenai/", "openai-sdk"),
+    ("azureopenai/", "openai-sdk"),
+    ("asyncazureopenai/", "openai-sdk"),
+)
+_SESSION_HEADERS: Final = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "thread-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What a request's head and metadata say of its sender."""
+
+    tool: Claim
+    session: Claim
+    agent: str | None
+    parent_agent: str | None
+    api_key: str | None
+    billing: str
+    account: str | None
+
+
+def client(head: Head, user_id: str | None = None) -> Client:
+    """Read the sender; `user_id` is the body's `metadata.user_id`, where the dialect has one."""
+    headers = head.headers
+    keys = _credentials(headers)
+    subscription = bool(keys) and all(_is_subscription(key, head) for key in keys)
+    return Client(
+        tool=tool(headers),
+        session=_session(headers, user_id),
+        agent=_name(headers.get("x-claude-code-agent-id")) or _name(headers.get("x-openai-subagent")),
+        parent_agent=_name(headers.get("x-claude-code-parent-agent-id"))
+        or _name(headers.get("x-codex-parent-thread-id")),
+        api_key=fingerprint(keys[0]) if keys and not subscription else None,
+        billing="subscription" if subscription else "metered",
+        account=_name(headers.get("chatgpt-account-id")) or _name(headers.get("openai-organization")),
+    )
+
+
+def tool(headers: Headers) -> Claim:
+    """The program that the client says it is."""
+    if (headers.get("originator") or "").lower().startswith("codex"):
+        return Claim("codex", Evidence.HEADER)
+    agent = (headers.get("user-agent") or "").lower()
+    for start, name in _AGENTS:
+        if agent.startswith(start):
+            return Claim(name, Evidence.HEADER)
+    if headers.get("x-claude-code-session-id"):
+        return Claim("claude-code", Evidence.HEADER)
+    return Claim()
+
+
+def fingerprint(key: str) -> str:
+    """A credential's public prefix and the first 12 hex digits of its SHA-256: `sk-ant-api03:1f0c…`; `key:…` without one."""
+    prefix = _KEY_PREFIX.match(key)
+    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return f"{prefix[0] if prefix else 'key'}:{digest}"
+
+
+def _credentials(headers: Headers) -> list[str]:
+    """The keys that the request carries, the provider's own header first. Claude Code's key helper sends one in both."""
+    bearer = headers.get("authorization") or ""
+    found = [headers.get("x-api-key"), headers.get("api-key"), bearer[7:] if bearer[:7].lower() == "bearer " else None]
+    return [key.strip() for key in found if key and key.strip()]
+
+
+def _is_subscription(key: str, head: Head) -> bool:
+    """Whether a credential belongs to a plan that is not billed by the call: Claude's OAuth tokens, ChatGPT's JWTs.
+
+    A header alone proves nothing: `ChatGPT-Account-ID` beside a metered key would make its calls look free.
+    """
+    if key.startswith("sk-ant-oat"):
+        return True
+    chatgpt = head.host == "chatgpt.com" or head.headers.get("chatgpt-account-id") is not None
+    return chatgpt and key.startswith("eyJ") and key.count(".") == 2
+
+
+def _session(headers: Headers, user_id: str | None) -> Claim:
+    for header in _SESSION_HEADERS:
+        value = _name(headers.get(header))
+        if value is not None:
+            return Claim(value, Evidence.HEADER)
+    value = _session_of(user_id) if user_id else None
+    return Claim(value, Evidence.BODY) if value else Claim()
+
+
+def _session_of(user_id: str) -> str | None:
+    """Claude Code's `metadata.user_id`: a JSON object since 2.1.78, `user_…_account_…_session_…` before."""
+    if not user_id.startswith("{"):
+        old = _OLD_USER_ID.search(user_id)
+        return old[1] if old else None
+    try:
+        parsed = json.loads(user_id)
+    except ValueError:
+        return None
+    session = parsed.get("session_id") if isinstance(parsed, dict) else None
+    return _name(session) if isinstance(session, str) else None
+
+
+def _name(value: str | None) -> str | None:
+    """An id fit for the ledger: what does not look like one (and could be content or a secret) is dropped."""
+    if value is None or len(value) > _NAME_MAX or not _NAME.fullmatch(value) or value.startswith(("sk-", "eyJ")):
+        return None
+    return value

@@ -1,0 +1,22 @@
+"""Case-insensitive headers for everything that is not mitmproxy's own: WebSocket error frames, the stand-in, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+class CaseInsensitive:
+    """Immutable headers that answer `get` in any case. A repeated name keeps its first value, as mitmproxy's `get` does not
+    join either for the headers that are read here."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        self._fields: dict[str, str] = {}
+        for name, value in pairs:
+            self._fields.setdefault(name.lower(), value)
+
+    def get(self, name: str, default: str | None = None, /) -> str | None:
+        """The value of `name`, or `default`."""
+        return self._fields.get(name.lower(), default)

@@ -1,0 +1,199 @@
+"""Reads a few top-level fields of a long JSON document from its two ends, without parsing its middle, in short steps.
+
+A request of a coding tool is one long array (`messages`, `input`) between short members, and so is a long answer. Four facts
+make its ends enough:
+
+1. Inside a JSON string every quote is escaped, so an unescaped `"model":` is a key, at some depth. A key that is spelled with
+   escapes (`"mod\\u0065l"`) is searched for too: no encoder writes that, a client that hides a key would.
+2. A key is one of the document's own exactly if what stands before it, with `}` in place of its comma, is a document,
+3. and exactly if `{` with the rest of the document is one.
+4. A key that stands deeper closes its object before the document ends, mostly within a few hundred bytes.
+
+So each place where a wanted key stands is shown to be nested (fact 4), or, in the first half, is where the first members are
+read to (fact 2), or, in the second, is where the last members are read from (fact 3). No member is missed: the last of
+duplicates wins, as in any parser (an explicit null excepted). What this cannot settle in a bounded number of tries is parsed
+whole.
+
+Measured on 1 MB (Python 3.13, two shared cores; source code as chat messages): steps of 0.1-0.3 ms, 1.1-2.0 ms in all, of
+which the search for keys is nearly all; the fastest parse blocks for 2.1-5.0 ms (`shapes`). Under 64 KB a parse is as fast.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from spendgate.providers.shapes import Fields, Shape
+
+WHOLE_BYTES_MAX: Final = 64 * 1024
+_STEP_BYTES: Final = 128 * 1024
+_KEY_BYTES_MAX: Final = 256
+_MEMBERS_BYTES: Final = 8 * 1024
+_NESTED_BYTES: Final = 4 * 1024
+_NESTED_A_STEP: Final = 8
+_HITS_MAX: Final = 512
+_TRIES_MAX: Final = 16
+
+# A string that the search limit cuts short counts as a string, also when it is cut within an escape.
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\],]', re.DOTALL)
+_END: Final = re.compile(rb"\s*\Z")
+_ESCAPED_LETTER: Final = rb"\\u00[0-9a-fA-F]{2}"
+
+NO_MARKS: Final = rb"(?!)"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan found: top-level fields, and the marks that stand anywhere in the document outside its strings."""
+
+    fields: Fields
+    marks: frozenset[bytes] = frozenset()
+
+
+Steps = Generator[None, None, Scan]
+"""Work in steps: the loop may run between two of them. Returns the scan."""
+
+
+class Scanner:
+    """Looks for `keys`, which must be top-level fields of `shape`, in long documents.
+
+    `marks` is a pattern for what follows an unescaped quote; its one group is what `Scan.marks` collects, wherever it stands.
+    """
+
+    __slots__ = ("_hit", "_mark", "_shape")
+
+    def __init__(self, shape: Shape, keys: Iterable[str], marks: bytes = NO_MARKS) -> None:
+        self._shape = shape
+        names = b"|".join(_spellings(key) for key in sorted(keys))
+        self._hit = re.compile(rb'"(?:(?:' + names + rb')"\s*:|' + _ESCAPED_LETTER + rb"|" + marks + rb")")
+        self._mark = re.compile(rb'"(?:' + marks + rb")")
+
+    def read(self, body: bytes) -> Scan:
+        """All steps at once. Raises WireError where the body is not a JSON object as far as it was looked at."""
+        steps = self.steps(body)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: Scan = end.value
+                return found
+
+    def steps(self, body: bytes) -> Steps:
+        """Read in steps of well under a millisecond each. Raises WireError as `read` does."""
+        if len(body) < WHOLE_BYTES_MAX or body[:64].lstrip()[:1] != b"{":
+            return self._whole(body)
+        marks: set[bytes] = set()
+        hits = yield from self._undecided(body, marks)
+        if hits is None or len(hits) > _TRIES_MAX:
+            return self._whole(body)
+        half = len(body) // 2
+        first: Fields | None = {}
+        for hit in reversed([hit for hit in hits if hit < half]):
+            first = self._before(body, hit)
+            yield
+            if first is not None:
+                break
+        last: Fields | None = {}
+        for hit in [hit for hit in hits if hit >= half]:
+            last = self._shape.read_or_none(b"{" + body[hit:])
+            yield
+            if last is not None:
+                break
+        return Scan(_overlaid(first or {}, last or {}), frozenset(marks))
+
+    def read_ends(self, head: bytes, tail: bytes, opening: bytes = b"{") -> Fields:
+        """The fields that stand in the first or last bytes of a document whose middle was not kept.
+
+        `head` starts the document, `tail` ends it; a member that is in neither is missed (its field is absent). `opening`
+        is what must stand before the members in `tail` to make a document: `{"response":{` for those of a nested object.
+        """
+        end = _members_end(head, len(head))
+        first = self._shape.read_or_none(head[:end] + b"}") if end else None
+        for hit in self._hit.finditer(tail):
+            if not hit.lastindex and not _escaped(tail, hit.start()):
+                last = self._shape.read_or_none(opening + tail[hit.start() :])
+                if last is not None:
+                    return _overlaid(first or {}, last)
+        return first or {}
+
+    def _whole(self, body: bytes) -> Scan:
+        fields = self._shape.read(body)
+        marks = (hit[1] for hit in self._mark.finditer(body) if not _escaped(body, hit.start()))
+        return Scan(fields, frozenset(mark for mark in marks if mark))
+
+    def _undecided(self, body: bytes, marks: set[bytes]) -> Generator[None, None, list[int] | None]:
+        """Where wanted keys stand that are not seen to be nested; None for more than can be looked at. Adds to `marks`."""
+        hits: list[int] = []
+        for start in range(0, len(body), _STEP_BYTES):
+            stop = start + _STEP_BYTES
+            for hit in self._hit.finditer(body, start, stop + _KEY_BYTES_MAX):
+                if hit.start() >= stop or _escaped(body, hit.start()):
+                    continue
+                if hit.lastindex:
+                    marks.add(hit[1])
+                else:
+                    hits.append(hit.start())
+            if len(hits) > _HITS_MAX:
+                return None
+            yield
+        undecided = []
+        for count, at in enumerate(hits):
+            if not _nested(body, at):
+                undecided.append(at)
+            if count % _NESTED_A_STEP == _NESTED_A_STEP - 1:
+                yield
+        return undecided
+
+    def _before(self, body: bytes, key: int) -> Fields | None:
+        """The members up to `key`, its own and short ones after it; None if that is no key of the document's own."""
+        end = key + _members_end(b"{" + body[key : key + _MEMBERS_BYTES], _MEMBERS_BYTES) - 1
+        head = body[:end] if end > key else body[:key].rstrip().rstrip(b",")
+        return self._shape.read_or_none(head + b"}")
+
+
+def _spellings(key: str) -> bytes:
+    """A pattern for a key whose letters, after the first, may be escaped."""
+    first, *others = (re.escape(letter.encode()) for letter in key)
+    return first + b"".join(b"(?:" + letter + b"|" + _ESCAPED_LETTER + b")" for letter in others)
+
+
+def _overlaid(first: Fields, later: Fields) -> Fields:
+    return first | {name: value for name, value in later.items() if value is not None}
+
+
+def _members_end(document: bytes, stop: int) -> int:
+    """Where the last whole top-level member that ends before `stop` ends (before its comma); 0 where there is none."""
+    depth = end = 0
+    for token in _TOKEN.finditer(document, 0, stop):
+        text = token[0]
+        if text in (b"{", b"["):
+            depth += 1
+        elif text in (b"}", b"]"):
+            depth -= 1
+        elif text == b"," and depth == 1:
+            end = token.start()
+    return end
+
+
+def _nested(body: bytes, key: int) -> bool:
+    """Whether the object that holds this key is seen to close before the document ends."""
+    depth = 0
+    for token in _TOKEN.finditer(body, key, min(len(body), key + _NESTED_BYTES)):
+        text = token[0]
+        if text in (b"{", b"["):
+            depth += 1
+        elif text in (b"}", b"]"):
+            depth -= 1
+            if depth < 0:
+                return _END.match(body, token.end()) is None
+    return False
+
+
+def _escaped(body: bytes, quote: int) -> bool:
+    """Whether the quote at this place is inside a string: an odd number of backslashes stands before it."""
+    slashes = 0
+    while quote > slashes and body[quote - slashes - 1] == 0x5C:
+        slashes += 1
+    return slashes % 2 == 1

@@ -1,0 +1,178 @@
+"""The dialect `openai-chat`: POST …/chat/completions (and the older …/completions) of OpenAI, Azure and all that speak alike.
+
+A stream reports usage only when asked with `stream_options.include_usage`, in a last chunk without choices; many compatible
+hosts report it unasked, some on every chunk, Groq as `x_groq.usage`, Moonshot in a choice: the last report counts, none is
+added. A stream without any is estimated. Sources: facts/wire-formats.md 2, 6, 12.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Final
+
+from spendgate.providers.client import client
+from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.openai_usage import USAGE, price_context, usage_of
+from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
+from spendgate.providers.refusals import chat_cut, openai_error, openai_refusal
+from spendgate.providers.shapes import COUNT, FLAG, PRESENT, TEXT, Fields, Shape, items, record
+
+_REQUEST: Final = Shape(
+    model=TEXT,
+    stream=FLAG,
+    stream_options=record(include_usage=FLAG),
+    max_tokens=COUNT,
+    max_completion_tokens=COUNT,
+    n=COUNT,
+    best_of=COUNT,
+    service_tier=TEXT,
+    web_search_options=PRESENT,
+)
+_REQUEST_SCAN: Final = Scanner(
+    _REQUEST,
+    (
+        "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "best_of", "service_tier",
+        "web_search_options",
+    ),
+    marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"',
+)  # fmt: skip
+
+_CHOICE: Final = record(finish_reason=TEXT, usage=USAGE)
+_ANSWER: Final = Shape(
+    id=TEXT,
+    model=TEXT,
+    service_tier=TEXT,
+    usage=USAGE,
+    choices=items(_CHOICE),
+    x_groq=record(id=TEXT, usage=USAGE),
+    error=PRESENT,
+)
+_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "service_tier", "usage", "x_groq"))
+
+
+class OpenAIChat:
+    """OpenAI Chat Completions. Stateless."""
+
+    name = "openai-chat"
+
+    def ask(self, head: Head, body: bytes) -> Ask:
+        """What the request asks for, in one go; `asking` does the same in steps."""
+        return _ask(head, body, _REQUEST_SCAN.read(body))
+
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """What the request asks for, in steps of well under a millisecond."""
+        scan = yield from _REQUEST_SCAN.steps(body)
+        return _ask(head, body, scan)
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response."""
+        if status >= 300:
+            return FreeReader(headers)
+        if is_events(headers, asked=ask.streamed):
+            return _Stream(headers)
+        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, _answer)
+
+    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
+        """A refusal in OpenAI's error shape."""
+        return openai_refusal(notice, tool, strict=strict)
+
+    def error(self, status: int, message: str, request_id: str = "") -> Answer:
+        """The gate's own error in OpenAI's shape."""
+        return openai_error(status, message, request_id)
+
+    def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """A chunk with a top-level `error`, which ends a stream."""
+        return chat_cut(notice)
+
+
+def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
+    found = scan.fields
+    sender = client(head)
+    streamed = bool(found.get("stream"))
+    capped = found.get("max_completion_tokens")
+    searches = bool(found.get("web_search_options"))
+    return Ask(
+        model=found.get("model"),
+        streamed=streamed,
+        text_bytes=len(body),
+        opaque_input=bool(scan.marks),
+        output_tokens_max=found.get("max_tokens") if capped is None else capped,
+        choices=max(1, found.get("n") or 1, found.get("best_of") or 1),
+        service_tier=found.get("service_tier"),
+        cache_ttl="write",
+        searches_max=None if searches else 0,
+        loops=searches,
+        usage_reported=not streamed or bool((found.get("stream_options") or {}).get("include_usage")),
+        tool=sender.tool,
+        session=sender.session,
+        agent=sender.agent,
+        parent_agent=sender.parent_agent,
+        api_key=sender.api_key,
+        billing=sender.billing,
+        account=sender.account,
+    )
+
+
+def _usage(found: Fields) -> Fields | None:
+    """The one usage object of an answer or chunk, wherever this host puts it."""
+    usage: Fields | None = found.get("usage") or (found.get("x_groq") or {}).get("usage")
+    if usage is None:
+        in_choices = [choice["usage"] for choice in found.get("choices") or [] if choice and choice.get("usage")]
+        usage = in_choices[-1] if in_choices else None
+    return usage
+
+
+def _answer(reading: Reading, found: Fields) -> Reading:
+    """The Reading of a whole answer."""
+    model, usage = found.get("model"), _usage(found)
+    reading = replace(reading, model=model, response_id=found.get("id"), ended=True)
+    if usage is None:
+        return replace(reading, flags=(*reading.flags, "an answer without usage"))
+    counts = usage_of(usage)
+    parts = (Part(counts, model, price_context(found.get("service_tier"))),)
+    return replace(reading, parts=parts, final=counts.known)
+
+
+class _Stream(EventReader):
+    """Reads a streamed answer."""
+
+    marks = (
+        b'"usage":{', b'"usage": {', b'"finish_reason":"', b'"finish_reason": "', b'"error"', b"[DONE]",
+    )  # fmt: skip
+    deltas = re.compile(
+        rb'"(?:content|reasoning_content|reasoning|arguments|refusal|text)"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
+    )
+
+    def __init__(self, headers: Headers) -> None:
+        super().__init__(headers)
+        self._tier: str | None = None
+        self._finished = False
+        self._known = False
+
+    def event(self, data: bytes) -> bool:
+        """Read the first chunk, one that finishes a choice, one with usage, an error, or `[DONE]`."""
+        if data.strip() == b"[DONE]":
+            self._finished = True
+            self.current = replace(self.current, ended=True, final=self._known)
+            return True
+        found = _ANSWER.read(data)
+        self._tier = found.get("service_tier") or self._tier
+        model = found.get("model") or self.current.model
+        self.current = replace(
+            self.current, model=model, response_id=self.current.response_id or found.get("id")
+        )
+        if found.get("error"):
+            self.current = replace(self.current, ended=True, free=not self.output_bytes and not self.current.parts)
+        if any(choice and choice.get("finish_reason") for choice in found.get("choices") or []):
+            self._finished = True
+        usage = _usage(found)
+        if usage is not None:
+            counts = usage_of(usage)
+            self._known = counts.known
+            self._finished = self._finished or found.get("choices") == []
+            self.current = replace(self.current, parts=(Part(counts, model, price_context(self._tier)),))
+        self.current = replace(self.current, final=self._known and self._finished)
+        return True

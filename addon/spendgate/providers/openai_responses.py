@@ -1,0 +1,242 @@
+"""The dialect `openai-responses`: POST …/responses and …/responses/compact, streamed or not, and WebSocket …/responses.
+
+One object, `response`, carries id, model, tier and usage; a stream or socket gives it in `response.created` (counts null) and
+in `response.completed`, `.incomplete` or `.failed`. Some failed ones have no counts. Web searches are billed by the call and
+stand in the output, not in the counts. Sources: facts/wire-formats.md 2, 3, 18; Codex 0.169.0 on the wire (20).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Final
+
+from spendgate.providers.client import client
+from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.openai_usage import USAGE, price_context, usage_of
+from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
+from spendgate.providers.refusals import (
+    openai_error,
+    openai_refusal,
+    responses_cut,
+    responses_failed,
+    responses_frame,
+)
+from spendgate.providers.shapes import COUNT, FLAG, PRESENT, TEXT, Fields, Shape, items, record
+from spendgate.providers.sse import Oversized
+from spendgate.usage import Usage
+
+_REQUEST: Final = Shape(
+    type=TEXT,
+    model=TEXT,
+    stream=FLAG,
+    max_output_tokens=COUNT,
+    max_tool_calls=COUNT,
+    service_tier=TEXT,
+    background=FLAG,
+    previous_response_id=TEXT,
+    conversation=PRESENT,
+    prompt=record(id=TEXT),
+    tools=items(record(type=TEXT)),
+)
+REQUEST_SCAN: Final = Scanner(
+    _REQUEST,
+    (
+        "type", "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background",
+        "previous_response_id", "conversation", "prompt", "tools",
+    ),
+    marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"',
+)  # fmt: skip
+_CLIENT_TOOLS: Final = frozenset(
+    {None, "function", "custom", "local_shell", "apply_patch", "computer", "computer_use_preview", "namespace"}
+)
+
+_RESPONSE: Final = {
+    "id": TEXT,
+    "model": TEXT,
+    "status": TEXT,
+    "service_tier": TEXT,
+    "usage": USAGE,
+    "output": items(record(type=TEXT, action=record(type=TEXT))),
+}
+_ANSWER: Final = Shape(**_RESPONSE)
+_ANSWER_SCAN: Final = Scanner(_ANSWER, _RESPONSE)
+_EVENT: Final = Shape(type=TEXT, response=record(**_RESPONSE))
+_EVENT_ENDS: Final = Scanner(_EVENT, _RESPONSE)
+MARKS: Final = (b'"usage"', b'"error"', b'"response.created"')
+DELTAS: Final = re.compile(rb'"delta"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
+_ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
+
+
+class OpenAIResponses:
+    """OpenAI Responses over HTTP and WebSocket. Stateless."""
+
+    name = "openai-responses"
+
+    def ask(self, head: Head, body: bytes) -> Ask:
+        """What the request asks for, in one go; `asking` does the same in steps."""
+        return ask_of(head, body, REQUEST_SCAN.read(body))
+
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """What the request asks for, in steps of well under a millisecond."""
+        scan = yield from REQUEST_SCAN.steps(body)
+        return ask_of(head, body, scan)
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response."""
+        if status >= 300:
+            return FreeReader(headers)
+        if is_events(headers, asked=ask.streamed):
+            return _Stream(headers)
+        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, answer)
+
+    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
+        """A refusal in OpenAI's error shape."""
+        return openai_refusal(notice, tool, strict=strict)
+
+    def error(self, status: int, message: str, request_id: str = "") -> Answer:
+        """The gate's own error in OpenAI's shape."""
+        return openai_error(status, message, request_id)
+
+    def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """`response.failed`, which ends a stream."""
+        return responses_cut(notice, response_id)
+
+    def socket(self, head: Head) -> ResponsesSocket:
+        """A reader of one WebSocket connection; `head` is its handshake's."""
+        return ResponsesSocket(head)
+
+    def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
+        """The message that refuses one `response.create`."""
+        return responses_frame(notice, tool, strict=strict)
+
+    def cut_frame(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """The message that ends a running response."""
+        return responses_failed(notice, response_id)
+
+
+def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
+    """The Ask of a request body, or of a `response.create` message, which holds the same fields."""
+    found = scan.fields
+    sender = client(head)
+    kinds = [tool.get("type") for tool in found.get("tools") or [] if tool]
+    hosted = [kind for kind in kinds if kind not in _CLIENT_TOOLS]
+    searches = any((kind or "").startswith("web_search") for kind in hosted)
+    refers = any(found.get(name) for name in ("previous_response_id", "conversation", "prompt"))
+    return Ask(
+        model=found.get("model"),
+        streamed=bool(found.get("stream")),
+        text_bytes=len(body),
+        opaque_input=bool(scan.marks) or refers,
+        output_tokens_max=found.get("max_output_tokens"),
+        service_tier=found.get("service_tier"),
+        cache_ttl="write",
+        searches_max=found.get("max_tool_calls") if searches else 0,
+        # The provider runs these itself and bills the input again at each round.
+        loops=bool(hosted),
+        background=bool(found.get("background")),
+        tool=sender.tool,
+        session=sender.session,
+        agent=sender.agent,
+        parent_agent=sender.parent_agent,
+        api_key=sender.api_key,
+        billing=sender.billing,
+        account=sender.account,
+    )
+
+
+def answer(reading: Reading, found: Fields) -> Reading:
+    """The Reading of a `response` object."""
+    status, usage = found.get("status"), found.get("usage")
+    model = found.get("model") or reading.model
+    ended = status is None or status in _ENDS
+    reading = replace(reading, model=model, response_id=found.get("id") or reading.response_id, ended=ended)
+    if usage is None:
+        # Failed without counts and without output: the provider did no work that it bills.
+        return replace(reading, free=status == "failed" and not reading.output_bytes)
+    counts = usage_of(usage)
+    searches = sum(1 for item in found.get("output") or [] if item and _is_search(item))
+    if searches:
+        counts = counts.overlaid(Usage(web_searches=searches))
+    part = Part(counts, model, price_context(found.get("service_tier")))
+    return replace(reading, parts=(part,), final=counts.known and ended)
+
+
+def _is_search(item: Fields) -> bool:
+    """A billed search; opening a page that it found and finding text in it are not billed."""
+    return item.get("type") == "web_search_call" and (item.get("action") or {}).get("type") in (None, "search")
+
+
+def read_event(reading: Reading, data: bytes) -> Reading:
+    """The Reading after one event that may hold a `response` or an error. Raises WireError."""
+    found = _EVENT.read(data)
+    response = found.get("response")
+    if response is not None:
+        return answer(reading, response)
+    if found.get("type") == "error":
+        return replace(reading, ended=True, free=not reading.output_bytes and not reading.parts)
+    return reading
+
+
+def read_ends(reading: Reading, head: bytes, tail: bytes) -> Reading:
+    """The Reading after an event of which only both ends were kept: its counts stand at the end of `response`."""
+    response = _EVENT_ENDS.read_ends(head, tail, opening=b'{"response":{').get("response")
+    return reading if response is None else answer(reading, response)
+
+
+class _Stream(EventReader):
+    """Reads a streamed answer."""
+
+    marks = MARKS
+    deltas = DELTAS
+
+    def event(self, data: bytes) -> bool:
+        """Read an event that holds a `response` or an error."""
+        self.current = read_event(replace(self.current, output_bytes=self.output_bytes), data)
+        return True
+
+    def oversized(self, event: Oversized) -> bool:
+        """Read a last event that repeats a long answer."""
+        self.current = read_ends(self.current, event.head, event.tail)
+        return True
+
+
+class ResponsesSocket:
+    """Reads one WebSocket connection. Responses run one at a time: what has no id belongs to the one created last."""
+
+    __slots__ = ("_head", "_reading")
+
+    def __init__(self, head: Head) -> None:
+        self._head = head
+        self._reading: Reading | None = None
+
+    def from_client(self, message: bytes) -> Ask | None:
+        """An Ask when this message starts a response. One that cannot be read counts as one without a known model."""
+        try:
+            scan = REQUEST_SCAN.read(message)
+        except Exception:  # noqa: BLE001  whatever it is, it may cost money: an Ask without a bound, never nothing
+            return Ask(streamed=True, text_bytes=len(message), opaque_input=True, tool=client(self._head).tool)
+        if scan.fields.get("type") != "response.create":
+            return None
+        return replace(ask_of(self._head, message, scan), streamed=True)
+
+    def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
+        """(response id, reading) when a response was created, moved its counts or ended. An error before any: (None, free)."""
+        current = self._reading or Reading()
+        if not any(mark in message for mark in MARKS):
+            if self._reading is not None:
+                grown = sum(map(len, DELTAS.findall(message)))
+                self._reading = replace(current, output_bytes=current.output_bytes + grown)
+            return None
+        try:
+            if b'"response.created"' in message:
+                current = Reading()
+            reading = read_event(current, message)
+        except Exception as fault:  # noqa: BLE001  a fault of ours must never break a person's socket
+            reading = replace(current, flags=(f"reader failed: {type(fault).__name__}",))
+        if reading == self._reading or (reading == Reading() and self._reading is None):
+            return None
+        self._reading = None if reading.ended else reading
+        return reading.response_id, reading

@@ -1,0 +1,75 @@
+"""OpenAI's `usage` object, as chat, responses and embeddings spell it, as Usage.
+
+Its input count includes what was read from and written to a cache, ours does not. Its output count includes reasoning; a few
+compatible hosts count that beside it (xAI's chat), which `total_tokens` shows. Where cached tokens stand differs by host:
+in the details (OpenAI), beside them (`cached_tokens` Moonshot, `num_cached_tokens` Mistral, `prompt_cache_hit_tokens`
+DeepSeek); one place is read, never two added. Sources: facts/wire-formats.md 2.2, 12, 18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from spendgate.providers.shapes import COUNT, Fields, record
+from spendgate.usage import Usage
+
+_INPUT_DETAILS: Final = record(cached_tokens=COUNT, cache_write_tokens=COUNT, audio_tokens=COUNT)
+_OUTPUT_DETAILS: Final = record(reasoning_tokens=COUNT, audio_tokens=COUNT)
+USAGE: Final = record(
+    prompt_tokens=COUNT,
+    completion_tokens=COUNT,
+    prompt_tokens_details=_INPUT_DETAILS,
+    completion_tokens_details=_OUTPUT_DETAILS,
+    input_tokens=COUNT,
+    output_tokens=COUNT,
+    input_tokens_details=_INPUT_DETAILS,
+    output_tokens_details=_OUTPUT_DETAILS,
+    total_tokens=COUNT,
+    cached_tokens=COUNT,
+    num_cached_tokens=COUNT,
+    prompt_cache_hit_tokens=COUNT,
+)
+_CACHED_BESIDE: Final = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens")
+_PLAIN_TIERS: Final = frozenset({None, "default", "auto", "standard"})
+
+
+def usage_of(found: Fields) -> Usage:
+    """The counts of one `usage` object, disjoint. A cached count above the whole input is cut to it."""
+    total_in = _either(found, "prompt_tokens", "input_tokens")
+    details = _either(found, "prompt_tokens_details", "input_tokens_details") or {}
+    output_details = _either(found, "completion_tokens_details", "output_tokens_details") or {}
+    read, written, audio = details.get("cached_tokens"), details.get("cache_write_tokens"), details.get("audio_tokens")
+    if read is None:
+        read = next((found[name] for name in _CACHED_BESIDE if found.get(name) is not None), None)
+    if total_in is not None:
+        read = None if read is None else min(read, total_in)
+        written = None if written is None else min(written, total_in - (read or 0))
+    fresh = None if total_in is None else total_in - (read or 0) - (written or 0)
+    return Usage(
+        input_tokens=fresh,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        output_tokens=_output(found, total_in, output_details.get("reasoning_tokens")),
+        reasoning_tokens=output_details.get("reasoning_tokens"),
+        input_audio_tokens=None if audio is None or fresh is None else min(audio, fresh),
+        output_audio_tokens=output_details.get("audio_tokens"),
+    )
+
+
+def price_context(tier: str | None) -> Mapping[str, str]:
+    """genai-prices' context for the tier that the *response* names: the one that was used, not the one asked for."""
+    return {} if tier in _PLAIN_TIERS else {"service_tier": str(tier)}
+
+
+def _output(found: Fields, total_in: int | None, reasoning: int | None) -> int | None:
+    output: int | None = _either(found, "completion_tokens", "output_tokens")
+    total = found.get("total_tokens")
+    if output is not None and reasoning and total is not None and total == (total_in or 0) + output + reasoning:
+        return output + reasoning
+    return output
+
+
+def _either(found: Fields, one: str, other: str) -> Any:  # noqa: ANN401  a field's type is its shape's
+    value = found.get(one)
+    return found.get(other) if value is None else value

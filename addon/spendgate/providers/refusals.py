@@ -1,0 +1,146 @@
+"""Refusals, cuts and the gate's own errors in each provider's error shape, such that a tool shows them and stops.
+
+Which status a tool shows and does not retry differs; `_READABLE` is the table, from facts/wire-formats.md 1b, 2.3, 3, 14 and 20
+(measured: Claude Code 2.1.197, Codex 0.169.0, OpenCode 1.18.33). It is used only for final refusals under `refusals: readable`;
+`strict` and passing refusals are 429 always. Every final refusal carries `x-should-retry: false`, which the official SDKs obey,
+and no `retry-after`: Codex, Cline and OpenCode wait it out in silence, up to days. A passing one carries its true, short wait.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from spendgate.providers.interface import Answer, Notice
+
+MARKER: Final = "spendgate-refused"
+"""The header that tells our refusals from a provider's own; its value is the notice's code."""
+
+_READABLE: Final[dict[str, int]] = {
+    # Codex replaces the text of any 429 by its own; a 400 is shown as it is and not retried.
+    "codex": 400,
+    # Both retry every 429, whatever its headers; a 402 is shown.
+    "opencode": 402,
+    "cline": 402,
+    # The AI SDK ignores x-should-retry; a 403 is shown at once.
+    "ai-sdk": 403,
+}
+_ANTHROPIC_TYPES: Final[dict[int, str]] = {
+    400: "invalid_request_error",
+    402: "billing_error",
+    403: "permission_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+}
+_OPENAI_CODES: Final[dict[str, str]] = {
+    "spent": "project_spend_limit_exceeded",
+    "held": "rate_limit_exceeded",
+    "rule": "not_allowed_by_policy",
+    "unbounded": "not_allowed_by_policy",
+    "failure": "gate_failure",
+}
+_HEADER_TEXT_MAX: Final = 512
+
+
+def refusal_status(notice: Notice, tool: str | None, *, strict: bool) -> int:
+    """The HTTP status that makes this tool show the refusal and stop."""
+    return 429 if strict or notice.passing or tool is None else _READABLE.get(tool, 429)
+
+
+def anthropic_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:
+    """A refusal as Anthropic's own API would word it."""
+    status = refusal_status(notice, tool, strict=strict)
+    return Answer(status, _headers(notice, "request-id"), _anthropic_body(status, notice.message, notice.request_id))
+
+
+def openai_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:
+    """A refusal as OpenAI's own API would word it."""
+    status = refusal_status(notice, tool, strict=strict)
+    headers = _headers(notice, "x-request-id")
+    if tool == "codex" and status == 429 and not notice.passing:
+        # Of a 429, Codex shows a canned sentence and this header's text.
+        headers = (*headers, ("x-codex-promo-message", _header_text(notice.message)))
+    return Answer(status, headers, _json({"error": _openai_error(notice, tool, status)}))
+
+
+def anthropic_error(status: int, message: str, request_id: str) -> Answer:
+    """The gate's own error (413, 503), in Anthropic's shape."""
+    headers = _plain_headers("request-id", request_id)
+    return Answer(status, headers, _anthropic_body(status, message, request_id))
+
+
+def openai_error(status: int, message: str, request_id: str) -> Answer:
+    """The gate's own error (413, 503), in OpenAI's shape."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    body = _json({"error": {"message": message, "type": kind, "param": None, "code": None}})
+    return Answer(status, _plain_headers("x-request-id", request_id), body)
+
+
+def anthropic_cut(notice: Notice) -> bytes:
+    """Ends a Messages stream."""
+    return b"event: error\ndata: " + _anthropic_body(429, notice.message, notice.request_id) + b"\n\n"
+
+
+def chat_cut(notice: Notice) -> bytes:
+    """Ends a Chat Completions stream: the SDKs raise on a top-level `error`."""
+    return b"data: " + _json({"error": _openai_error(notice, None, 429)}) + b"\n\n"
+
+
+def responses_cut(notice: Notice, response_id: str | None) -> bytes:
+    """Ends a Responses stream. `insufficient_quota` is the one code that Codex does not retry."""
+    return b"event: response.failed\ndata: " + responses_failed(notice, response_id) + b"\n\n"
+
+
+def responses_failed(notice: Notice, response_id: str | None) -> bytes:
+    """The `response.failed` event, as a stream's data or a WebSocket message."""
+    error = {"code": "insufficient_quota", "message": notice.message}
+    response = {"id": response_id or "", "object": "response", "status": "failed", "error": error, "output": []}
+    return _json({"type": "response.failed", "sequence_number": 0, "response": response})
+
+
+def responses_frame(notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
+    """The WebSocket message that refuses one `response.create`; Codex treats it as it would the HTTP status in it."""
+    status = refusal_status(notice, tool, strict=strict)
+    frame: dict[str, object] = {"type": "error", "status": status, "error": _openai_error(notice, tool, status)}
+    if tool == "codex" and status == 429:
+        frame["headers"] = {"x-codex-promo-message": _header_text(notice.message)}
+    return _json(frame)
+
+
+def _openai_error(notice: Notice, tool: str | None, status: int) -> dict[str, object]:
+    code = "rate_limit_exceeded" if notice.passing else _OPENAI_CODES.get(notice.code, notice.code)
+    kind = "requests" if notice.passing else "invalid_request_error" if status == 400 else "insufficient_quota"
+    error: dict[str, object] = {"message": notice.message, "type": kind, "param": None, "code": code}
+    if tool == "codex" and status == 429 and not notice.passing:
+        error["type"] = "usage_limit_reached"
+        if notice.resets_at is not None:
+            error["resets_at"] = int(notice.resets_at.timestamp())
+    return error
+
+
+def _anthropic_body(status: int, message: str, request_id: str) -> bytes:
+    error = {"type": _ANTHROPIC_TYPES.get(status, "api_error"), "message": message}
+    return _json({"type": "error", "error": error, "request_id": request_id})
+
+
+def _headers(notice: Notice, id_header: str) -> tuple[tuple[str, str], ...]:
+    headers = _plain_headers(id_header, notice.request_id)
+    if not notice.passing:
+        return (*headers, (MARKER, notice.code), ("x-should-retry", "false"))
+    wait = max(1, notice.retry_after_s or 1)
+    return (*headers, (MARKER, notice.code), ("x-should-retry", "true"), ("retry-after", str(wait)))
+
+
+def _plain_headers(id_header: str, request_id: str) -> tuple[tuple[str, str], ...]:
+    return (("content-type", "application/json"), (id_header, request_id)) if request_id else (
+        ("content-type", "application/json"),
+    )
+
+
+def _header_text(message: str) -> str:
+    """One line of ASCII, fit for a header."""
+    return " ".join(message.encode("ascii", "replace").decode().split())[:_HEADER_TEXT_MAX]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,82 @@
+"""Shapes: which few fields of a JSON document are looked at. Everything else is skipped by pydantic-core's parser, in Rust,
+without becoming a Python object: that is fast, and no prompt or answer is ever held as text.
+
+A field that is missing or of another type is None, never an error: providers add and change fields, and a meter that breaks
+on one counts nothing. Only bytes that are not JSON at all raise. Duplicate keys: the last wins, and escaped keys
+(`"mod\\u0065l"`) are the key that they spell, as in every provider's parser.
+
+Measured (Python 3.13, 1 MB of source code as chat messages): `json.loads` 3.7-9.7 ms, `pydantic_core.from_json` 3-5 ms, a
+shape 2.1-5.0 ms, which is why longer bodies go through `jsonscan`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic_core import CoreSchema, SchemaValidator, ValidationError
+from pydantic_core import core_schema as schema
+
+from spendgate.errors import WireError
+
+Fields = dict[str, Any]
+"""What a shape found: only the fields that it names, each of the shape's type or None."""
+
+# A count above this is not a count of tokens; it would only overflow a ledger row.
+_COUNT_MAX: Final = 10**12
+_TEXT_MAX: Final = 512
+
+
+def _lenient(inner: CoreSchema) -> CoreSchema:
+    return schema.with_default_schema(inner, default=None, on_error="default")
+
+
+COUNT: Final = _lenient(schema.int_schema(strict=True, ge=0, le=_COUNT_MAX))
+"""A whole number of zero or more; `1.0`, `true` and `"1"` are not."""
+NUMBER: Final = _lenient(schema.float_schema(strict=True))
+TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=_TEXT_MAX))
+"""A name, an id: short text."""
+LONG_TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=8192))
+FLAG: Final = _lenient(schema.bool_schema(strict=True))
+PRESENT: Final = schema.no_info_plain_validator_function(lambda value: value is not None)
+"""True for anything but null. For small values only: it does build the Python object."""
+
+
+def record(**fields: CoreSchema) -> CoreSchema:
+    """An object of which `fields` are looked at; None where it is not an object."""
+    return _lenient(_required(**fields))
+
+
+def items(inner: CoreSchema) -> CoreSchema:
+    """An array; None where it is not one."""
+    return _lenient(schema.list_schema(inner))
+
+
+def _required(**fields: CoreSchema) -> CoreSchema:
+    return schema.typed_dict_schema(
+        {name: schema.typed_dict_field(inner, required=False) for name, inner in fields.items()}
+    )
+
+
+class Shape:
+    """A JSON object of which the named fields are looked at."""
+
+    __slots__ = ("_validator",)
+
+    def __init__(self, **fields: CoreSchema) -> None:
+        self._validator = SchemaValidator(_required(**fields))
+
+    def read(self, document: bytes) -> Fields:
+        """The fields of one whole document. Raises WireError where it is not a JSON object."""
+        try:
+            found: Fields = self._validator.validate_json(document)
+        except ValidationError:
+            # Not chained: pydantic's message quotes the input, and content never reaches a log.
+            raise WireError("not a JSON object") from None
+        return found
+
+    def read_or_none(self, document: bytes) -> Fields | None:
+        """The fields, or None where `document` is not a JSON object."""
+        try:
+            return self.read(document)
+        except WireError:
+            return None
