@@ -1,0 +1,128 @@
+"""A policy file's bytes into a Policy, or every fault in it. No disk: `policies.load` reads the file.
+
+Keys that policy.md describes and this version does not support yet are faults with their place, never ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spendgate.config import words
+from spendgate.config.faults import Faults, shown
+from spendgate.config.people import Declared, Known, read_roster
+from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
+from spendgate.config.sections import Section, known_word
+from spendgate.config.yaml_nodes import Text, read
+from spendgate.errors import PolicyError
+from spendgate.money import Money
+from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
+
+KEYS_LATER = (
+    "revision", "valid_until", "expired", "include", "machines", "rates", "exceptions", "approvers", "alerts", "notify",
+    "billing", "privacy", "fleet",
+)  # fmt: skip
+VERSION = "1"
+UNCHECKED = Known()
+
+
+def parse_policy(data: bytes, file: str = "policy.yaml", known: Known = UNCHECKED) -> Policy:
+    """The policy in `data`; `file` is how faults name it. Raises PolicyError with every fault."""
+    faults = Faults(file)
+    node = read(data, faults)
+    top = Section.of(node, "", faults) if node is not None else None
+    values = _top(top, known, faults) if top is not None else {}
+    if faults:
+        raise PolicyError(faults.lines())
+    return Policy(**values)
+
+
+def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
+    """Every key of the file; values are whole only where no fault was kept."""
+    top.parsed("version", _version, required=True)
+    roster = read_roster(top, faults)
+    declared = Declared.by(roster, known)
+    names = Names()
+    budgets, unlimited = read_budgets(top, declared, names, faults)
+    values = {
+        "owner": top.text("owner", required=True),
+        "help": top.prose("help") or "",
+        "mode": _mode(top, declared),
+        "timezone": top.parsed("timezone", words.zone) or "UTC",
+        "week_starts": top.parsed("week_starts", words.weekday) or 0,
+        "fiscal_month": top.parsed("fiscal_year_starts", words.month) or 1,
+        "on_failure": top.parsed("on_failure", words.on_failure) or OnFailure(),
+        "refusals": top.word("refusals", ("readable", "strict")) or "readable",
+        "capture": _capture(top.section("capture"), known),
+        "roster": roster,
+        "budgets": budgets,
+        "unlimited": unlimited,
+        "models": read_model_rules(top, declared, names),
+        "unknown_model": _unknown_model(top.section("pricing")),
+    }
+    top.done(later=KEYS_LATER)
+    return values
+
+
+def _version(text: str) -> str:
+    if text != VERSION:
+        raise ValueError(f"{shown(text)} is not a version that this Spendgate reads; allowed: {VERSION}")
+    return text
+
+
+def _mode(top: Section, declared: Declared) -> Mode:
+    modes = ("enforce", "observe")
+    if not top.has("mode") or isinstance(top.node("mode"), Text):
+        return Mode(default="observe" if top.word("mode", modes) == "observe" else "enforce")
+    section = top.section("mode")
+    if section is None:
+        return Mode()
+    default = section.parsed("default", lambda text: known_word(text, modes), required=True)
+    chosen = tuple(selector_in(inner, declared) for inner in section.sections("enforce"))
+    if default == "enforce" and section.has("enforce"):
+        section.fault("enforce", "changes nothing under default: enforce; use default: observe, or leave it out")
+    section.done()
+    return Mode(default="observe" if default == "observe" else "enforce", enforce=chosen)
+
+
+def _capture(section: Section | None, known: Known) -> Capture:
+    if section is None:
+        return Capture()
+    providers = section.names("providers", lambda text: known_word(text, known.providers or (text,)))
+    hosts = tuple(_host(inner, known) for inner in section.sections("hosts"))
+    seen: set[str] = set()
+    for host in hosts:
+        if host.host and host.host in seen:
+            section.fault("hosts", f"{host.host} is listed twice")
+        seen.add(host.host)
+    never = section.names("never", words.host)
+    for both in sorted(seen & set(never)):
+        section.fault("never", f"{both} stands under hosts too")
+    browsers = section.word("browsers", ("never", "count"))
+    section.done()
+    return Capture(
+        providers=providers or None, hosts=hosts, never=never, browsers="count" if browsers == "count" else "never"
+    )
+
+
+def _host(section: Section, known: Known) -> Host:
+    host = Host(
+        host=section.parsed("host", words.host, required=True) or "",
+        dialect=section.parsed("dialect", lambda text: known_word(text, known.dialects or (text,)), required=True)
+        or "",
+        prices=section.text("prices"),
+        billing=section.word("billing", ("gateway", "metered")),
+    )
+    section.done()
+    return host
+
+
+def _unknown_model(section: Section | None) -> UnknownModel:
+    inner = section.section("unknown_model") if section is not None else None
+    if section is not None:
+        section.done(later=("adjust",))
+    if inner is None:
+        return UnknownModel()
+    amounts = [inner.parsed(key, Money.parse, required=True) for key in ("input", "output")]
+    inner.done()
+    sums = [amount.nanos if amount else 0 for amount in amounts]
+    return UnknownModel(input_nanos=sums[0], output_nanos=sums[1])

@@ -1,0 +1,164 @@
+"""Reads the rules of a policy: selectors, budgets and model rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spendgate.admission import Hold
+from spendgate.config import words
+from spendgate.config.faults import Faults, Place, meant, one_of, shown
+from spendgate.config.people import Declared
+from spendgate.config.sections import LATER, Section
+from spendgate.model_names import ModelPattern, family, fold
+from spendgate.policy import WAIT_MS_DEFAULT, Budget, Missing, ModelRule
+from spendgate.selector import ATTRIBUTES, EVERY, Selector
+from spendgate.window import Window
+
+BUDGET_KEYS_LATER = ("alerts", "at_least", "at_most", "per_machine", "counts")
+_ATTRIBUTES_LATER = ("machine_group",)
+
+
+class Names:
+    """The names of rules given so far: unique over budgets and model rules, for a refusal names them alone."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, int] = {}
+
+    def take(self, section: Section) -> str:
+        """The rule's `name`; a fault where it is missing or taken."""
+        found = section.scalar("name", required=True)
+        name = section.parsed("name", words.name) if found else None
+        if found is None or name is None:
+            return ""
+        first = self._lines.setdefault(name.casefold(), found.place.line)
+        if first != found.place.line:
+            section.fault("name", f"{shown(name)} is taken, first in line {first}")
+        return name
+
+
+def read_selector(section: Section, key: str, declared: Declared) -> Selector:
+    """The selector under `match` or `except`; one that fits everything where the key is not there."""
+    inner = section.section(key)
+    return selector_in(inner, declared) if inner is not None else EVERY
+
+
+def selector_in(section: Section, declared: Declared) -> Selector:
+    """The section itself as a selector. An empty one is a fault: nobody can tell whether it means all or none."""
+    if section.empty:
+        section.fault("", f"is empty; name an attribute; {one_of(ATTRIBUTES)}")
+    values = {attribute: section.names(attribute, declared.parser(attribute)) for attribute in ATTRIBUTES}
+    section.done(later=_ATTRIBUTES_LATER)
+    return Selector.of({attribute: texts for attribute, texts in values.items() if texts})
+
+
+def _attribute(text: str) -> str:
+    if text in _ATTRIBUTES_LATER:
+        raise ValueError(f"{text} {LATER}")
+    if text not in ATTRIBUTES:
+        raise ValueError(f"{shown(text)} is not an attribute; {one_of(ATTRIBUTES)}{meant(text, ATTRIBUTES)}")
+    return text
+
+
+def read_budgets(
+    top: Section, declared: Declared, names: Names, faults: Faults
+) -> tuple[tuple[Budget, ...], tuple[str, ...]]:
+    """The budgets in file order, one for each limit; and the names of those whose limit is `none`."""
+    budgets: list[Budget] = []
+    unlimited: list[str] = []
+    for section in top.sections("budgets"):
+        name = names.take(section)
+        parts = list(_limits(section, faults))
+        found = _budgets(section, name, parts, declared, len(budgets))
+        budgets.extend(found)
+        if not parts and name:
+            unlimited.append(name)
+        section.done(later=BUDGET_KEYS_LATER)
+    return tuple(budgets), tuple(unlimited)
+
+
+def _limits(section: Section, faults: Faults) -> Iterator[tuple[int, Window | None]]:
+    """Each limit once for each window; nothing for `none`."""
+    if not section.has("limit"):
+        section.fault("limit", "is missing; allowed: $20 per day, $20, none, or a list of limits")
+    none_places: list[Place] = []
+
+    def parse(text: str) -> tuple[int, Window | None] | str:
+        return words.limit(text) or "none"
+
+    seen: set[Window | None] = set()
+    every = section.parsed_list("limit", parse) or ()
+    for place, found in every:
+        if isinstance(found, str):
+            none_places.append(place)
+        elif found[1] in seen:
+            faults.add(place, f"{section.path}.limit", f"a second limit per {found[1].name if found[1] else 'life'}")
+        else:
+            seen.add(found[1])
+            yield found
+    if none_places and len(every) > 1:
+        faults.add(none_places[0], f"{section.path}.limit", "none stands beside another limit; leave it out")
+
+
+def _budgets(
+    section: Section, name: str, parts: list[tuple[int, Window | None]], declared: Declared, order: int
+) -> Iterator[Budget]:
+    """One budget for each limit: `person/month` where there are several, `person` for a single one."""
+    per = section.names("per", _attribute)
+    match, excepted = read_selector(section, "match", declared), read_selector(section, "except", declared)
+    hold = section.word("hold", [word.value for word in Hold])
+    wait_ms = section.parsed("wait", words.duration_ms)
+    cut, action = section.flag("cut"), section.word("action", ("refuse", "warn"))
+    missing = section.word("missing", [word.value for word in Missing])
+    if missing and not per:
+        section.fault("missing", "has nothing to be missing from; it needs per")
+    return (
+        Budget(
+            name=name if len(parts) == 1 else f"{name}/{window.name if window else 'life'}",
+            base_name=name,
+            per=per,
+            match=match,
+            excepted=excepted,
+            limit_nanos=nanos,
+            window=window,
+            hold=Hold(hold) if hold else Hold.EXPECTED,
+            wait_ms=WAIT_MS_DEFAULT if wait_ms is None else wait_ms,
+            cut=bool(cut),
+            enforce_action=action != "warn",
+            order=order + place,
+            missing=Missing(missing) if missing else Missing.SKIP,
+        )
+        for place, (nanos, window) in enumerate(parts)
+    )
+
+
+def read_model_rules(top: Section, declared: Declared, names: Names) -> tuple[ModelRule, ...]:
+    """The model rules in file order."""
+    return tuple(_model_rule(section, declared, names, order) for order, section in enumerate(top.sections("models")))
+
+
+def _model_rule(section: Section, declared: Declared, names: Names, order: int) -> ModelRule:
+    allow, deny = section.names("allow"), section.names("deny")
+    if section.has("allow") == section.has("deny"):
+        section.fault(
+            "allow" if section.has("allow") else "", "exactly one of allow and deny is needed; allow denies the rest"
+        )
+    suggest, unresolved = section.text("suggest"), section.word("unresolved", ("deny", "allow"))
+    if suggest and _fits(suggest, deny or allow) is bool(deny):
+        section.fault("suggest", f"{shown(suggest)} is what this rule refuses")
+    rule = ModelRule(
+        name=names.take(section),
+        match=read_selector(section, "match", declared),
+        excepted=read_selector(section, "except", declared),
+        allow=allow,
+        deny=deny,
+        suggest=suggest,
+        unresolved="allow" if unresolved == "allow" else "deny",
+        order=order,
+    )
+    section.done()
+    return rule
+
+
+def _fits(model: str, patterns: tuple[str, ...]) -> bool:
+    compiled = [ModelPattern.of(text) for text in patterns]
+    return any(pattern.fits(name) for pattern in compiled for name in (fold(model), family(model)))

@@ -1,0 +1,166 @@
+"""The small languages inside a policy's values: limits, durations, dates, zones, hosts, names.
+
+Each function takes the text of one value and gives what it means; ValueError says what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import date
+from zoneinfo import available_timezones
+
+from spendgate.config.faults import meant, shown
+from spendgate.config.sections import LATER
+from spendgate.money import Money
+from spendgate.policy import OnFailure
+from spendgate.window import MONTHS, WEEKDAYS, Window, zone_of
+
+WAIT_MS_MAX = 10 * 60_000
+NAME_LENGTH_MAX = 64
+_DURATION = re.compile(r"(\d{1,6})(ms|s|m)")
+_DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000}
+_LIMIT = re.compile(r"(\S+)(?:\s+per\s+(.+))?")
+_MEAN = re.compile(r"[\d.]+x\s+mean\b")
+_UP_TO = re.compile(r"allow up to (\S+) per person")
+_NAME = re.compile(r"[^\W_][\w .@+-]*")
+_ACCOUNT = re.compile(r"[^\s|,*?\x00-\x1f]+(?: [^\s|,*?\x00-\x1f]+)*")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+
+
+def limit(text: str) -> tuple[int, Window | None] | None:
+    """`$60 per rolling 24h` -> (nano-dollars, window); no window: for life; `none`: None."""
+    if text == "none":
+        return None
+    if _MEAN.match(text):
+        raise ValueError(f"{shown(text)}: a limit by the mean {LATER}")
+    found = _LIMIT.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{shown(text)} is not a limit; allowed: $20 per day, $20 (for the life of the value), none")
+    return Money.parse(found[1]).nanos, Window.parse(found[2]) if found[2] else None
+
+
+def duration_ms(text: str) -> int:
+    """`20s`, `2m`, `500ms`; at most 10 minutes."""
+    found = _DURATION.fullmatch(text)
+    length = int(found[1]) * _DURATION_MS[found[2]] if found else WAIT_MS_MAX + 1
+    if length > WAIT_MS_MAX:
+        raise ValueError(f"{shown(text)} is not a wait; allowed: 500ms, 20s, 2m, … up to 10m")
+    return length
+
+
+def on_failure(text: str) -> OnFailure:
+    """`allow`, `refuse`, `allow up to $10 per person`."""
+    if text == "allow":
+        return OnFailure(action="allow")
+    if text == "refuse":
+        return OnFailure(action="refuse")
+    found = _UP_TO.fullmatch(" ".join(text.split()))
+    if found is None:
+        raise ValueError(f"{shown(text)} is not known; allowed: allow, refuse, allow up to $10 per person")
+    return OnFailure(action="allow", limit_nanos=Money.parse(found[1]).nanos)
+
+
+def day(text: str) -> date:
+    """`2027-03-31`."""
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return date.fromisoformat(text)
+    except ValueError as fault:
+        raise ValueError(f"{shown(text)} is not a day: {fault}") from fault
+    raise ValueError(f"{shown(text)} is not a day; write it as 2027-03-31")
+
+
+def zone(text: str) -> str:
+    """An IANA zone that this system knows."""
+    try:
+        zone_of(text)
+    except ValueError as fault:
+        raise ValueError(
+            f"{fault}; allowed: IANA names such as Europe/Berlin{meant(text, available_timezones())}"
+        ) from fault
+    return text
+
+
+def weekday(text: str) -> int:
+    """Monday is 0."""
+    return _index(text, WEEKDAYS)
+
+
+def month(text: str) -> int:
+    """January is 1."""
+    return _index(text, MONTHS) + 1
+
+
+def _index(text: str, words: tuple[str, ...]) -> int:
+    if text.lower() not in words:
+        raise ValueError(f"{shown(text)} is not known; allowed: {', '.join(words)}{meant(text, words)}")
+    return words.index(text.lower())
+
+
+def name(text: str) -> str:
+    """A name of the policy's own: of a person, team, group or rule. It stands in refusals and in balances."""
+    if len(text) > NAME_LENGTH_MAX or _NAME.fullmatch(text) is None:
+        raise ValueError(
+            f"{shown(text)} is not a name; allowed: letters, digits, space and . @ + - _ after a letter or digit, "
+            f"at most {NAME_LENGTH_MAX}"
+        )
+    return text
+
+
+def account(text: str) -> str:
+    """An OS account: `alice`, `ACME\\alice`, `admin@MACHINE`."""
+    if len(text) > 4 * NAME_LENGTH_MAX or _ACCOUNT.fullmatch(text) is None:
+        raise ValueError(
+            f"{shown(text)} is not an account; allowed: alice, 'ACME\\alice', admin@MACHINE, without * ? | ,"
+        )
+    return text
+
+
+def host(text: str) -> str:
+    """An exact host name, in lower case. Raises ValueError for addresses, wildcards and what others could own."""
+    found = text.rstrip(".").lower()
+    if "*" in found:
+        raise ValueError(f"{shown(text)}: a wildcard {LATER}; name each host")
+    if _is_address(found):
+        raise ValueError(f"{shown(text)} is an address; allowed: host names, which a certificate can be bound to")
+    labels = found.split(".")
+    if len(found) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(
+            f"{shown(text)} is not a host name; allowed: names such as llm.acme.example, without port or path"
+        )
+    if found in SHARED_PARENTS or _is_registry(labels):
+        raise ValueError(f"{shown(text)} is a domain under which others live; name the host itself")
+    return found
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        # A name that ends in a number is read as an address by some resolvers (RFC 3696, section 2).
+        return text.rpartition(".")[2].isdigit()
+    return True
+
+
+def _is_registry(labels: list[str]) -> bool:
+    """`co.uk`, `com.au`: what registries sell names under."""
+    return (
+        len(labels) == 2
+        and len(labels[1]) == 2
+        and labels[0] in {"co", "com", "org", "net", "gov", "ac", "edu", "or", "ne"}
+    )
+
+
+SHARED_PARENTS = frozenset(
+    {
+        "amazonaws.com", "api.aws", "on.aws", "azure.com", "azure.net", "azurewebsites.net", "azure-api.net", "windows.net",
+        "openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com", "cloudapp.net", "googleapis.com",
+        "run.app", "appspot.com", "cloudfunctions.net", "web.app", "firebaseapp.com", "cloudfront.net", "cloudflare.com",
+        "workers.dev", "pages.dev", "fastly.net", "akamaized.net", "herokuapp.com", "vercel.app", "netlify.app",
+        "github.io", "githubusercontent.com", "gitlab.io", "onrender.com", "fly.dev", "railway.app", "modal.run",
+        "ngrok.io", "ngrok.app", "ngrok-free.app", "trycloudflare.com", "ts.net", "duckdns.org", "huggingface.cloud",
+    }
+)  # fmt: skip
+"""Parents of tenants: a CA constrained to one of them could sign for every tenant. The commonest clouds' own lists of
+public suffixes; the CA adds what it knows by itself (capture/ca.py)."""
