@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import cache
 from typing import Final, NamedTuple
 
 from spendgate.admission import Scope, Standing
@@ -64,8 +64,7 @@ class Balance(NamedTuple):
         return Standing(scope, self.settled, self.held, self.ceiling, self.open_calls, ahead)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a hold, a correction or a charge adds to one balance. Nano-dollars."""
 
     balance: int
@@ -85,8 +84,7 @@ class Balances:
         """The scopes' balances as they stand, in their order; made when a window is met for the first time."""
         keys = [(s.budget, s.value, s.window, s.words, s.rolling_ms or 0) for s in scopes]
         ids = [self._ids.get(key, 0) for key in keys]
-        marks = ",".join("?" * len(ids))
-        rows = conn.execute(f"SELECT {_COLUMNS} FROM balances WHERE id IN ({marks})", ids)  # noqa: S608 - only marks
+        rows = conn.execute(_by_ids(len(ids)), ids)
         # Found by its key, not by its id: an id remembered from a transaction that was rolled back may be another's now.
         known = {row[1:6]: Balance._make(row) for row in rows}
         return [known.get(key) or self._find(conn, key, scope) for key, scope in zip(keys, scopes, strict=True)]
@@ -105,6 +103,12 @@ class Balances:
             self._ids.clear()
         self._ids[key] = row[0]
         return Balance._make(row)
+
+
+@cache
+def _by_ids(count: int) -> str:
+    marks = ",".join("?" * count)
+    return f"SELECT {_COLUMNS} FROM balances WHERE id IN ({marks})"  # noqa: S608 - our own words and marks
 
 
 def move(conn: sqlite3.Connection, changes: Iterable[Change]) -> None:

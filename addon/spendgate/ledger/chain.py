@@ -1,9 +1,11 @@
 """The hash chain over ended calls: a row changed, removed or put in between is found by anyone with the file.
 
-    digest = sha256(JSON array of the row's columns, in the order of its form, no spaces)
-    head   = sha256(previous head + digest), the first on 32 zero bytes
+    opening = sha256(JSON array of the columns that were written first, in the order of rows.OPENED)
+    digest  = sha256(opening + JSON array of the columns that were written at the end, in the order of the link's form)
+    head    = sha256(previous head + digest), the first on 32 zero bytes
 
-A link is written in the transaction that ends the call. Digests stay when content is purged, so the chain outlives it.
+JSON without spaces, ASCII. A column that is in neither array is NULL. A link is written in the transaction that ends the
+call; digests stay when content is purged, so the chain outlives it. In two steps, since the row is not read again at its end.
 """
 
 from __future__ import annotations
@@ -12,38 +14,44 @@ import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from spendgate.ledger import rows
 
 FIRST: Final = bytes(32)
-FORM: Final = 1
-"""The list of columns that a digest covers; a schema change that touches them adds a form, old rows keep theirs."""
+SETTLED: Final = 1
+REFUSED: Final = 2
+RECORDED: Final = 3
 FORMS: Final[dict[int, tuple[str, ...]]] = {
-    1: (
-        "id", "state", "started_ms", "booked_ms", "sent_ms", "ended_ms", "person", "team", "groups", "machine", "account_os",
-        "tool", "process", "project", "session", "agent", "parent_call", "evidence", "provider", "host", "path", "dialect",
-        "model_requested", "model", "kind", "api_key", "account", "billing", "estimate_nanos", "ceiling_nanos",
-        "typical_nanos", "held_nanos", "cost_nanos", "value_nanos", "basis", "prices", "flags", "input_tokens",
-        "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_write_other_tokens", "output_tokens",
-        "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "web_searches", "request_bytes", "text_bytes",
-        "response_bytes", "http_status", "first_byte_ms", "duration_ms", "waited_ms", "request_id", "response_id",
-        "refused_by", "refused_why", "refused_reason", "refused_value", "refused_settled_nanos", "refused_held_nanos",
-        "refused_hold_nanos", "refused_limit_nanos", "refused_resets_ms", "refused_others", "would_refuse_by",
-        "policy_hash",
-    ),
-}  # fmt: skip
-RETURNED: Final = "seq, " + ", ".join(FORMS[FORM])
-"""What a statement that ends a call must return for `link`."""
+    SETTLED: (*rows.SETTLED, *rows.RUNNING),
+    REFUSED: (*rows.REFUSED, "account"),
+    RECORDED: (*rows.RECORDED, "account"),
+}
+"""What the digest of a link of each form covers after the opening. A change of columns is a new form; old links keep theirs."""
+
+_UNCHAINED: Final = frozenset({"seq", "gate", "opening", "resized"})
+"""Columns of the machinery, which say nothing about a call."""
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def link(conn: sqlite3.Connection, ended: tuple[Any, ...]) -> None:
-    """Chain a row that has just ended; `ended` holds RETURNED's columns."""
-    digest = _digest(ended[1:])
+def opening(values: rows.Values) -> bytes:
+    """The digest of a call's first columns, in the order of rows.OPENED."""
+    return hashlib.sha256(_encode(values).encode()).digest()
+
+
+def link(conn: sqlite3.Connection, call: int, form: int, opened: bytes, ending: rows.Values) -> None:
+    """Chain a row that has just ended: its row id, its opening's digest, and the values of FORMS[form]."""
+    digest = _digest(opened, ending)
     last = conn.execute("SELECT position, head FROM chain ORDER BY position DESC LIMIT 1").fetchone()
-    position, head = last if last else (0, FIRST)
+    position, before = last or (0, FIRST)
     conn.execute(
         "INSERT INTO chain (position, call, form, digest, head) VALUES (?, ?, ?, ?, ?)",
-        (position + 1, ended[0], FORM, digest, hashlib.sha256(head + digest).digest()),
+        (position + 1, call, form, digest, hashlib.sha256(before + digest).digest()),
     )
+
+
+def _digest(opened: bytes, ending: rows.Values) -> bytes:
+    return hashlib.sha256(opened + _encode(ending).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,7 @@ def verify(conn: sqlite3.Connection, known: Head | None = None) -> tuple[str, ..
 
     `known` is a head seen earlier: a ledger with another id, fewer rows, or another link at that place is a fault.
     """
-    faults = list(_unchained(conn))
-    columns = {form: ", ".join(names) for form, names in FORMS.items()}
+    faults = [*_unchained(conn), *_unlike(conn, known)]
     before, expected = FIRST, 1
     for position, call, form, digest, link_head in conn.execute(
         "SELECT position, call, form, digest, head FROM chain ORDER BY position"
@@ -80,15 +87,25 @@ def verify(conn: sqlite3.Connection, known: Head | None = None) -> tuple[str, ..
             faults.append(f"links {expected} to {position - 1} are missing")
         if hashlib.sha256(before + digest).digest() != link_head:
             faults.append(f"link {position} does not follow from the one before")
-        found = conn.execute(f"SELECT {columns[form]} FROM call_rows WHERE seq = ?", (call,)).fetchone()  # noqa: S608 - our own words
-        if found is None:
-            faults.append(f"the call of link {position} is missing")
-        elif _digest(found) != digest:
-            faults.append(f"call {found[0]} is not what was chained as link {position}")
         if known is not None and position == known.rows and link_head.hex() != known.head:
             faults.append(f"link {position} is not the one seen earlier")
+        faults.extend(f"link {position}: {fault}" for fault in _row_faults(conn, call, form, digest))
         before, expected = link_head, position + 1
-    return (*faults, *_unlike(conn, known))
+    return tuple(faults)
+
+
+def _row_faults(conn: sqlite3.Connection, call: int, form: int, digest: bytes) -> list[str]:
+    cursor = conn.execute("SELECT * FROM call_rows WHERE seq = ?", (call,))
+    found = cursor.fetchone()
+    if found is None:
+        return ["its call is missing"]
+    row = dict(zip((column[0] for column in cursor.description), found, strict=True))
+    covered = FORMS[form]
+    opened = opening(tuple(row[name] for name in rows.OPENED))
+    if _digest(opened, tuple(row[name] for name in covered)) != digest:
+        return [f"call {row['id']} is not what was chained"]
+    stray = row.keys() - _UNCHAINED - set(rows.OPENED) - set(covered)
+    return [f"call {row['id']} has a {name} that was not chained" for name in sorted(stray) if row[name]]
 
 
 def _unchained(conn: sqlite3.Connection) -> list[str]:
@@ -105,7 +122,3 @@ def _unlike(conn: sqlite3.Connection, known: Head | None) -> list[str]:
     if now.id != known.id:
         return [f"this is ledger {now.id}, not {known.id}"]
     return [f"the chain has shrunk from {known.rows} to {now.rows} links"] if now.rows < known.rows else []
-
-
-def _digest(columns: tuple[Any, ...]) -> bytes:
-    return hashlib.sha256(json.dumps(columns, separators=(",", ":")).encode()).digest()

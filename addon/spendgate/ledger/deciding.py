@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spendgate.admission import Admit, Decision, Scope, Standing, Wait
 from spendgate.ledger import holds, waiters
@@ -13,8 +13,7 @@ from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(NamedTuple):
     """One call that wants to leave, and who decides it."""
 
     row: CallRow

@@ -7,7 +7,6 @@ What a call costs is posted in full to every balance it is charged to, also past
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from spendgate.admission import Scope
@@ -18,21 +17,23 @@ from spendgate.ledger.interface import CallRow, Settlement
 OVERRUN: Final = "overrun"
 """Flag of a call that cost more than some hold of it."""
 
-_END: Final = f"""UPDATE call_rows SET {", ".join(f"{name} = ?" for name in rows.SETTLED)}, account = coalesce(?, account)
-    WHERE seq = ? AND state = 'open' RETURNING {chain.RETURNED}"""  # noqa: S608 - the ledger's own column names
-_OPEN: Final = """SELECT seq, booked_ms, kind, balance, nanos, bound_nanos, mode, added, edge_ms
+_END: Final = f"""UPDATE call_rows SET {", ".join(f"{name} = ?" for name in rows.SETTLED)}, account = ?
+    WHERE seq = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
+_OPEN: Final = f"""SELECT seq, kind, opening, {", ".join(rows.RUNNING)},
+    balance, nanos, bound_nanos, mode, added, edge_ms
     FROM call_rows LEFT JOIN holds ON call = seq LEFT JOIN balances ON balances.id = balance
-    WHERE call_rows.id = ? AND state = 'open'"""
+    WHERE call_rows.id = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
+_CALL_COLUMNS: Final = 3 + len(rows.RUNNING)
 _CHARGE: Final = "UPDATE holds SET charged_nanos = ? WHERE call = ? AND balance = ?"
 _CHARGE_UNHELD: Final = """INSERT INTO holds (call, balance, slides_ms, mode, nanos, bound_nanos, charged_nanos)
     VALUES (?, ?, ?, ?, 0, 0, ?)"""
 _KIND_ENDED: Final = "UPDATE kinds SET open_calls = open_calls - 1, settled = settled + ? WHERE kind = ?"
-_REFUSE: Final = f"{rows.insert_sql((*rows.OPENED, *rows.REFUSED), once=True)} RETURNING {chain.RETURNED}"
-RECORDED: Final = (
-    "state", "gate", "booked_ms", "ended_ms", "http_status", "response_bytes", "duration_ms", "first_byte_ms", "flags",
-)  # fmt: skip
+_ENDED_AT_ONCE: Final = {
+    form: rows.insert_sql((*rows.OPENED, "opening", "gate", *chain.FORMS[form]), once=True)
+    for form in (chain.REFUSED, chain.RECORDED)
+}
 RECORDED_STATES: Final = ("free", "unrecognized", "failed")
-_RECORD: Final = f"{rows.insert_sql((*rows.OPENED, *RECORDED), once=True)} RETURNING {chain.RETURNED}"
+"""What a call that held nothing may end as."""
 
 
 class Held(NamedTuple):
@@ -47,14 +48,24 @@ class Held(NamedTuple):
     edge_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenCall:
+class OpenCall(NamedTuple):
     """An open call and its holds."""
 
     seq: int
-    booked_ms: int
     kind: str
+    opening: bytes
+    account: str | None
+    booked_ms: int
+    sent_ms: int | None
+    held_nanos: int
+    waited_ms: int
+    would_refuse_by: str | None
     holds: tuple[Held, ...]
+
+    def running(self, account: str | None) -> rows.Values:
+        """The values of rows.RUNNING; the account is the answer's where it names one."""
+        known = account or self.account
+        return (known, self.booked_ms, self.sent_ms, self.held_nanos, self.waited_ms, self.would_refuse_by)
 
 
 def find_open(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
@@ -62,8 +73,8 @@ def find_open(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
     found = conn.execute(_OPEN, (call_id,)).fetchall()
     if not found:
         return None
-    holds = tuple(Held._make(row[3:]) for row in found if row[3] is not None)
-    return OpenCall(*found[0][:3], holds)
+    holds = tuple(Held._make(row[_CALL_COLUMNS:]) for row in found if row[_CALL_COLUMNS] is not None)
+    return OpenCall._make((*found[0][:_CALL_COLUMNS], holds))
 
 
 def settle(conn: sqlite3.Connection, finder: Balances, call_id: str, end: Settlement) -> bool:
@@ -105,9 +116,10 @@ def charge_holds(conn: sqlite3.Connection, call: OpenCall, charges: list[int]) -
 
 def finish(conn: sqlite3.Connection, call: OpenCall, end: Settlement, flags: tuple[str, ...]) -> None:
     """Write the end state of an open call whose holds have been charged, and chain it."""
-    ended = conn.execute(_END, (*rows.ended(end, flags), end.account, call.seq)).fetchone()
+    ending, running = rows.ended(end, flags), call.running(end.account)
+    conn.execute(_END, (*ending, running[0], call.seq))
     conn.execute(_KIND_ENDED, (int(end.state == "settled"), call.kind))
-    chain.link(conn, ended)
+    chain.link(conn, call.seq, chain.SETTLED, call.opening, (*ending, *running))
 
 
 def _charge_unheld(conn: sqlite3.Connection, call: OpenCall, balance: Balance, scope: Scope, nanos: int) -> None:
@@ -118,17 +130,13 @@ def _charge_unheld(conn: sqlite3.Connection, call: OpenCall, balance: Balance, s
         balances.move(conn, [Change(balance.id, settled=nanos)])
 
 
-def refuse(conn: sqlite3.Connection, row: CallRow, figures: rows.Values) -> None:
-    """Write a refused call; `figures` are `rows.refused`'s. A second time changes nothing."""
-    _write_ended(conn, _REFUSE, (*rows.opened(row), *figures))
+def write_ended(conn: sqlite3.Connection, form: int, row: CallRow, gate: int, ending: rows.Values) -> None:
+    """Write a call that ends as it is written: `ending` are the values of `chain.FORMS[form]` but the account.
 
-
-def record(conn: sqlite3.Connection, row: CallRow, ending: rows.Values) -> None:
-    """Write a call that holds nothing; `ending` are the values of RECORDED. A second time changes nothing."""
-    _write_ended(conn, _RECORD, (*rows.opened(row), *ending))
-
-
-def _write_ended(conn: sqlite3.Connection, sql: str, values: rows.Values) -> None:
-    ended = conn.execute(sql, values).fetchone()
-    if ended is not None:
-        chain.link(conn, ended)
+    A second time changes nothing.
+    """
+    first, last = rows.opened(row), (*ending, row.account)
+    opening = chain.opening(first)
+    written = conn.execute(_ENDED_AT_ONCE[form], (*first, opening, gate, *last))
+    if written.rowcount and written.lastrowid is not None:
+        chain.link(conn, written.lastrowid, form, opening, last)

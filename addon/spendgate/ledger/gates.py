@@ -75,7 +75,8 @@ class Gates:
         """Write this gate's row."""
         me = psutil.Process()
         found = conn.execute(
-            "INSERT INTO gates (name, pid, pid_started_ms, opened_ms) VALUES (?, ?, ?, ?) RETURNING id",
+            """INSERT INTO gates (name, pid, pid_started_ms, opened_ms, from_seq)
+               SELECT ?, ?, ?, ?, coalesce(max(seq), 0) FROM call_rows RETURNING id""",
             (self.name, me.pid, int(me.create_time() * 1000), now_ms),
         ).fetchone()
         self.id = int(found[0])

@@ -6,24 +6,21 @@ Every function runs inside the caller's transaction and leaves the balances equa
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from spendgate.admission import Admit, KindStanding, Scope, Standing
-from spendgate.ledger import balances, rows
+from spendgate.ledger import balances, chain, rows
 from spendgate.ledger.balances import Balance, Balances, Change
 from spendgate.ledger.interface import CallRow
 
-_OPEN: Final = rows.insert_sql(
-    (*rows.OPENED, "state", "gate", "booked_ms", "held_nanos", "waited_ms", "would_refuse_by")
-)
+_OPEN: Final = rows.insert_sql((*rows.OPENED, "opening", "account", *rows.HOLDING))
+
 _HOLD: Final = "INSERT INTO holds (call, balance, slides_ms, mode, nanos, bound_nanos) VALUES (?, ?, ?, ?, ?, ?)"
 _KIND_OPENED: Final = """INSERT INTO kinds (kind, settled, open_calls) VALUES (?, 0, 1)
     ON CONFLICT (kind) DO UPDATE SET open_calls = open_calls + 1"""
 
 
-@dataclass(frozen=True, slots=True)
-class Booking:
+class Booking(NamedTuple):
     """Under which gate, at what time and after what wait a call is opened."""
 
     gate: int
@@ -45,7 +42,8 @@ def open_call(conn: sqlite3.Connection, row: CallRow, admit: Admit, located: lis
     largest = max((nanos for _, nanos in admit.holds), default=0)
     rule = admit.would_refuse.rule if admit.would_refuse else None
     opening = ("open", booking.gate, booking.now_ms, largest, booking.waited_ms, rule)
-    call = conn.execute(_OPEN, (*rows.opened(row), *opening)).lastrowid
+    first = rows.opened(row)
+    call = conn.execute(_OPEN, (*first, chain.opening(first), row.account, *opening)).lastrowid
     holds, changes = [], []
     for (scope, nanos), balance in zip(admit.holds, located, strict=True):
         bound = bound_of(row.ceiling_nanos, nanos)

@@ -91,8 +91,8 @@ class Ledger:
         """Write a refused call with the figures of its Refuse. Raises TypeError for anything but a Refuse."""
         if not isinstance(decision, Refuse):
             raise TypeError(f"a refused call needs its Refuse, not {type(decision).__name__}")
-        figures = rows.refused(decision, self._gates.id, now_ms, waited_ms, http_status)
-        self._store.write(lambda conn: endings.refuse(conn, row, figures))
+        figures = rows.refused(decision, now_ms, waited_ms, http_status)
+        self._store.write(lambda conn: endings.write_ended(conn, chain.REFUSED, row, self._gates.id, figures))
 
     def recorded(
         self, row: CallRow, state: str, *, ended_ms: int, http_status: int | None, request_bytes: int,
@@ -101,10 +101,11 @@ class Ledger:
         """Write a call that costs nothing or could not be read: `free`, `unrecognized`, `failed`."""
         if state not in endings.RECORDED_STATES:
             raise ValueError(f"a call that held nothing ends as {' or '.join(endings.RECORDED_STATES)}, not {state}")
+        seen = replace(row, request_bytes=request_bytes)
         ending = (
-            state, self._gates.id, row.started_ms, ended_ms, http_status, response_bytes, duration_ms, first_byte_ms, ",".join(flags),
+            state, row.started_ms, ended_ms, http_status, response_bytes, duration_ms, first_byte_ms, ",".join(flags),
         )  # fmt: skip
-        self._store.write(lambda conn: endings.record(conn, replace(row, request_bytes=request_bytes), ending))
+        self._store.write(lambda conn: endings.write_ended(conn, chain.RECORDED, seen, self._gates.id, ending))
 
     # -- what a gate does beside calls ---------------------------------------------------------------------------
 

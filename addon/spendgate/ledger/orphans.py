@@ -53,14 +53,15 @@ class _Orphan:
 
 
 _COLUMNS = tuple(field.name for field in fields(_Orphan))
-_OPEN = f"SELECT {', '.join(_COLUMNS)} FROM call_rows WHERE gate = ? AND state = 'open'"  # noqa: S608 - our own words
+_OPEN = f"""SELECT {", ".join(_COLUMNS)} FROM call_rows WHERE state = 'open' AND gate = ?
+    AND seq > (SELECT from_seq FROM gates WHERE gates.id = ?)"""  # noqa: S608 - our own words
 _UNPRICED = ("subscription", "personal")
 """Billing words whose calls cost a budget nothing."""
 
 
 def resolve(conn: sqlite3.Connection, gate: int, now_ms: int) -> Resolved:
     """End all open calls of a dead gate, drop its waiters, close its row. The caller holds its lock."""
-    orphans = [_Orphan(*values) for values in conn.execute(_OPEN, (gate,))]
+    orphans = [_Orphan(*values) for values in conn.execute(_OPEN, (gate, gate))]
     for orphan in orphans:
         _end(conn, orphan, now_ms)
     waiters.vanish(conn, gate)
@@ -76,7 +77,8 @@ def _end(conn: sqlite3.Connection, orphan: _Orphan, now_ms: int) -> None:
     charges = [orphan.charge(hold.nanos, hold.mode) for hold in call.holds]
     endings.charge_holds(conn, call, charges)
     unbudgeted = 0 if orphan.billing in _UNPRICED else orphan.value()
-    endings.finish(conn, call, _settlement(orphan, max(charges, default=unbudgeted), now_ms), ("orphan",))
+    end = _settlement(orphan, max(charges, default=unbudgeted), now_ms)
+    endings.finish(conn, call, end, end.flags)
 
 
 def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:
@@ -90,4 +92,5 @@ def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:
         value_nanos=max(cost_nanos, orphan.value()),
         charges=(),
         ended_ms=now_ms,
+        flags=("orphan",),
     )

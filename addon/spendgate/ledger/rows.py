@@ -12,10 +12,16 @@ from spendgate.usage import Usage
 
 OPENED = (
     "id", "started_ms", "person", "machine", "provider", "host", "path", "team", "groups", "account_os", "tool", "process",
-    "project", "session", "agent", "parent_call", "evidence", "api_key", "account", "billing", "dialect", "model_requested",
-    "kind", "estimate_nanos", "ceiling_nanos", "typical_nanos", "request_bytes", "text_bytes", "policy_hash",
+    "project", "session", "agent", "parent_call", "evidence", "api_key", "billing", "dialect", "model_requested", "kind",
+    "estimate_nanos", "ceiling_nanos", "typical_nanos", "request_bytes", "text_bytes", "policy_hash",
 )  # fmt: skip
-"""The columns that `opened` fills, in its order."""
+"""The columns that `opened` fills, in its order; `account` is apart, since an answer may name a better one."""
+
+HOLDING = ("state", "gate", "booked_ms", "held_nanos", "waited_ms", "would_refuse_by")
+"""What an open call has besides."""
+
+RUNNING = ("account", "booked_ms", "sent_ms", "held_nanos", "waited_ms", "would_refuse_by")
+"""What an open call has gathered by its end."""
 
 USAGE_COLUMNS = tuple(
     "cache_write_other_tokens" if field.name == "cache_write_tokens" else field.name for field in fields(Usage)
@@ -26,13 +32,19 @@ SETTLED = (
     "state", "basis", "cost_nanos", "value_nanos", "ended_ms", "model", "http_status", "first_byte_ms", "duration_ms",
     "request_id", "response_id", "response_bytes", "prices", "flags", *USAGE_COLUMNS,
 )  # fmt: skip
-"""The columns that `ended` fills, in its order; `account` is kept unless the answer names one."""
+"""The columns that `ended` fills, in its order."""
 
 REFUSED = (
-    "state", "gate", "booked_ms", "ended_ms", "waited_ms", "http_status", "refused_by", "refused_why", "refused_reason", "refused_value",
-    "refused_settled_nanos", "refused_held_nanos", "refused_hold_nanos", "refused_limit_nanos", "refused_resets_ms",
-    "refused_others",
+    "state", "booked_ms", "ended_ms", "waited_ms", "http_status", "refused_by", "refused_why", "refused_reason",
+    "refused_value", "refused_settled_nanos", "refused_held_nanos", "refused_hold_nanos", "refused_limit_nanos",
+    "refused_resets_ms", "refused_others",
 )  # fmt: skip
+"""The columns that `refused` fills, in its order."""
+
+RECORDED = (
+    "state", "booked_ms", "ended_ms", "http_status", "response_bytes", "duration_ms", "first_byte_ms", "flags",
+)  # fmt: skip
+"""What a call that held nothing ends with."""
 
 Values = tuple[Any, ...]
 
@@ -49,7 +61,7 @@ def opened(row: CallRow) -> Values:
     return (
         row.id, row.started_ms, row.person, row.machine, row.provider, row.host, row.path, row.team, ",".join(row.groups),
         row.account_os, row.tool, row.process, row.project, row.session, row.agent, row.parent_call, row.evidence,
-        row.api_key, row.account, row.billing, row.dialect, row.model_requested, row.kind, row.estimate_nanos,
+        row.api_key, row.billing, row.dialect, row.model_requested, row.kind, row.estimate_nanos,
         row.ceiling_nanos, row.typical_nanos, row.request_bytes, row.text_bytes, row.policy_hash,
     )  # fmt: skip
 
@@ -66,10 +78,10 @@ def ended(end: Settlement, flags: tuple[str, ...]) -> Values:
     )  # fmt: skip
 
 
-def refused(refuse: Refuse, gate: int, now_ms: int, waited_ms: int, http_status: int) -> Values:
+def refused(refuse: Refuse, now_ms: int, waited_ms: int, http_status: int) -> Values:
     """The values of REFUSED: the figures of that moment, by which the refusal can be proved (promise 4)."""
     return (
-        "refused", gate, now_ms, now_ms, waited_ms, http_status, refuse.rule, refuse.kind.value, refuse.reason, refuse.value,
+        "refused", now_ms, now_ms, waited_ms, http_status, refuse.rule, refuse.kind.value, refuse.reason, refuse.value,
         refuse.settled_nanos, refuse.held_nanos, refuse.hold_nanos, refuse.limit_nanos, refuse.resets_ms, refuse.others,
     )  # fmt: skip
 
@@ -90,18 +102,18 @@ class PastCall:
     usage: Usage
 
 
-PAST = ("seq", "state", "booked_ms", "model", "cost_nanos", "value_nanos", "basis", *OPENED, *USAGE_COLUMNS)
+PAST = ("seq", "state", "booked_ms", "model", "cost_nanos", "value_nanos", "basis", "account", *OPENED, *USAGE_COLUMNS)
 """The columns that `past` reads, in its order."""
-_FIXED = 7
+_FIXED = 8
 
 
 def past(values: Values) -> PastCall:
     """Read PAST's columns back."""
-    seq, state, booked_ms, model, cost, value, basis = values[:_FIXED]
+    seq, state, booked_ms, model, cost, value, basis, account = values[:_FIXED]
     opening = dict(zip(OPENED, values[_FIXED:], strict=False))
     opening["groups"] = tuple(opening["groups"].split(",")) if opening["groups"] else ()
     usage = Usage(*values[_FIXED + len(OPENED) :])
-    return PastCall(seq, CallRow(**opening), state, booked_ms, model, cost, value, basis, usage)
+    return PastCall(seq, CallRow(**opening, account=account), state, booked_ms, model, cost, value, basis, usage)
 
 
 def select_past(conn: sqlite3.Connection, where: str, values: Values) -> list[PastCall]:

@@ -63,7 +63,8 @@ def m001_calls(db: Database) -> None:
             tool TEXT, process TEXT, project TEXT, session TEXT, agent TEXT, parent_call TEXT, evidence TEXT NOT NULL,
             provider TEXT NOT NULL, host TEXT NOT NULL, path TEXT NOT NULL, dialect TEXT,
             model_requested TEXT, model TEXT, kind TEXT NOT NULL, api_key TEXT, account TEXT, billing TEXT NOT NULL,
-            estimate_nanos INTEGER, ceiling_nanos INTEGER, typical_nanos INTEGER, held_nanos INTEGER, resized INTEGER,
+            estimate_nanos INTEGER, ceiling_nanos INTEGER, typical_nanos INTEGER, held_nanos INTEGER,
+            resized INTEGER, opening BLOB NOT NULL,
             cost_nanos INTEGER, value_nanos INTEGER, basis TEXT, prices TEXT, flags TEXT NOT NULL DEFAULT '',
             input_tokens INTEGER, cache_read_tokens INTEGER, cache_write_5m_tokens INTEGER,
             cache_write_1h_tokens INTEGER, cache_write_other_tokens INTEGER, output_tokens INTEGER,
@@ -76,7 +77,6 @@ def m001_calls(db: Database) -> None:
             refused_resets_ms INTEGER, refused_others INTEGER, would_refuse_by TEXT, policy_hash TEXT NOT NULL
         ) STRICT""")
     db.conn.execute("CREATE INDEX calls_booked ON call_rows (booked_ms)")
-    db.conn.execute("CREATE INDEX calls_open ON call_rows (gate) WHERE state = 'open'")
 
 
 @migration()
@@ -112,7 +112,7 @@ def m003_gates(db: Database) -> None:
     db.conn.execute("""
         CREATE TABLE gates (
             id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, pid_started_ms INTEGER NOT NULL,
-            opened_ms INTEGER NOT NULL, ended_ms INTEGER
+            opened_ms INTEGER NOT NULL, from_seq INTEGER NOT NULL, ended_ms INTEGER
         ) STRICT""")
     db.conn.execute("""
         CREATE TABLE waiters (
@@ -134,7 +134,7 @@ def m004_evidence(db: Database) -> None:
         ) STRICT""")
     db.conn.execute("""
         CREATE TABLE chain (
-            position INTEGER PRIMARY KEY, call INTEGER NOT NULL UNIQUE, form INTEGER NOT NULL,
+            position INTEGER PRIMARY KEY, call INTEGER NOT NULL, form INTEGER NOT NULL,
             digest BLOB NOT NULL, head BLOB NOT NULL
         ) STRICT""")
     db.conn.execute(
@@ -177,7 +177,8 @@ def m006_calls_view(db: Database) -> None:
         CREATE VIEW calls AS SELECT
             id, {_iso("started")}, {_iso("ended")}, {plain},
             CASE WHEN coalesce({", ".join(writes)}) IS NOT NULL THEN {total} END AS cache_write_tokens,
-            output_tokens, reasoning_tokens, cost_nanos, value_nanos, held_nanos, {_iso("booked", when="held_nanos IS NOT NULL")}, groups, estimate_nanos,
+            output_tokens, reasoning_tokens, cost_nanos, value_nanos, held_nanos,
+            {_iso("booked", when="held_nanos IS NOT NULL")}, groups, estimate_nanos,
             ceiling_nanos, waited_ms, http_status, refused_by, refused_why, refused_settled_nanos, refused_held_nanos,
             refused_hold_nanos, refused_limit_nanos, would_refuse_by, first_byte_ms, duration_ms, request_id, parent_call,
             agent, policy_hash, {", ".join(writes)}, input_audio_tokens, output_audio_tokens, web_searches, account_os,
