@@ -47,6 +47,7 @@ class Call:
         "_sent_ticks",
         "_started_ticks",
         "ask",
+        "asking",
         "attribution",
         "call_id",
         "cut",
@@ -71,6 +72,8 @@ class Call:
         self.route = route
         self.state = State.SEEN
         self.ask = Ask()
+        self.asking = False
+        """The gate is being asked: its answer comes first, whatever happens meanwhile."""
         self.attribution = Attribution(person=UNKNOWN, machine=machine)
         self.cut = False
         self.first_byte_ms: int | None = None
@@ -127,7 +130,7 @@ class Call:
         error: str | None = None,
     ) -> None:
         """The one end: settle what was held, record what was not. `error` is `client`, `server`, `cut` or `gate`."""
-        if self.ended:
+        if self.ended or self.asking:
             return
         end = self._end(response_bytes, complete, error)
         if self.state is State.SEEN:

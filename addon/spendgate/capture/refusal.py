@@ -6,6 +6,8 @@ new: it repeats an answer to the same request, for a second at a time, and not p
 
 from __future__ import annotations
 
+import json
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +18,9 @@ from mitmproxy import http
 from spendgate.admission import RefusalKind
 from spendgate.attribution import Attribution
 from spendgate.gate.interface import Refused
-from spendgate.providers.interface import Answer, Ask, Notice
+from spendgate.providers.interface import Answer, Ask, Dialect, Notice
+
+logger = logging.getLogger(__name__)
 
 MARKER = "x-spendgate"
 """Response header of every answer that the gate gave itself."""
@@ -37,13 +41,38 @@ def notice(refused: Refused) -> Notice:
     return Notice(refused.message, refuse.kind.value, passing, retry_after_s, resets_at, refused.call_id)
 
 
-def response(answer: Answer, rule: str) -> http.Response:
-    """The dialect's answer as mitmproxy sends it, with a marker that names the rule and nothing else."""
-    made = http.Response.make(answer.status, answer.body, {})
-    made.headers = http.Headers([(name.encode(), value.encode()) for name, value in answer.headers])
-    made.headers["content-length"] = str(len(answer.body))
-    made.headers[MARKER] = f"refused; rule={_token(rule)}"
-    return made
+def rendered(
+    dialect: Dialect | None, said: Notice, tool: str | None, *, rule: str, strict: bool = False
+) -> http.Response:
+    """The answer in the dialect's shape, with a marker that names the rule and nothing else. Never raises.
+
+    Where the dialect fails, and without one, a plain 429: what was refused stays refused.
+    """
+    try:
+        answer = dialect.refusal(said, tool, strict=strict) if dialect is not None else _plain(429, said.message)
+    except Exception as fault:  # noqa: BLE001 - mitmproxy would let the request pass
+        logger.error("a refusal could not be put into its dialect: %s", type(fault).__name__)
+        answer = _plain(429, said.message)
+    return _response(answer, rule)
+
+
+def too_long(dialect: Dialect | None, bytes_max: int, request_id: str) -> http.Response:
+    """413 in the dialect's shape, for a request that is longer than what is read here."""
+    message = f"The request is longer than {bytes_max} bytes, the most that Spendgate reads of one."
+    answer = _plain(413, message) if dialect is None else dialect.error(413, message, request_id)
+    return _response(answer, "request-length")
+
+
+def _response(answer: Answer, rule: str) -> http.Response:
+    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers]
+    response = http.Response.make(answer.status, answer.body, http.Headers(headers))
+    response.headers[MARKER] = f"refused; rule={_token(rule)}"
+    return response
+
+
+def _plain(status: int, message: str) -> Answer:
+    body = json.dumps({"error": {"message": message}}).encode()
+    return Answer(status, (("content-type", "application/json"), ("x-should-retry", "false")), body)
 
 
 def _token(rule: str) -> str:

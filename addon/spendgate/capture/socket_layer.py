@@ -32,6 +32,8 @@ class Push:
     content: bytes
     to_server: bool
     text: bool = True
+    close: int | None = None
+    """After it, close the connection on both sides with this code; `content` may then be empty for no message."""
 
 
 class Conversation(Protocol):
@@ -160,7 +162,10 @@ class MeteredWebsocketLayer(WebsocketLayer):
 
     def _push(self, push: Push) -> layer.CommandGenerator[None]:
         # One frame: a message cut into several at a fixed length would be cut inside a character.
-        yield from self._send(_message(push.content, push.text, True), to_server=push.to_server)
+        if push.content or push.close is None:
+            yield from self._send(_message(push.content, push.text, True), to_server=push.to_server)
+        if push.close is not None:
+            yield from self._close(CloseConnection(code=push.close), by_client=False)
 
     def _send(self, ws_event: wsproto.events.Event, *, to_server: bool) -> layer.CommandGenerator[None]:
         target = self.server_ws if to_server else self.client_ws

@@ -7,13 +7,12 @@ doubling of the bytes (streams that give no counts before their end).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
+from spendgate.providers.decoding import Decoder
 from spendgate.providers.interface import Reader, Reading
 
-Decode = Callable[[bytes], Iterable[bytes]]
-"""Undoes a content-encoding step by step, in bounded pieces."""
 CUE_BYTES_FIRST = 16 * 1024
 
 
@@ -24,7 +23,7 @@ class Tap:
         "_counted",
         "_cue",
         "_cue_bytes",
-        "_decode",
+        "_decoder",
         "_failed",
         "_feed",
         "_reader",
@@ -35,9 +34,9 @@ class Tap:
     )
 
     def __init__(
-        self, reader: Reader, cue: Callable[[Reading], None], decode: Decode | None = None, *, framed: bool = False
+        self, reader: Reader, cue: Callable[[Reading], None], decoder: Decoder | None = None, *, framed: bool = False
     ) -> None:
-        """`decode` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body."""
+        """`decoder` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body."""
         self.bytes = 0
         """Bytes of the body passed so far, as they came."""
         self.cut: bytes | None = None
@@ -45,8 +44,8 @@ class Tap:
         self.framed = framed
         self._reader = reader
         self._cue = cue
-        self._decode = decode
-        self._feed = reader.feed if decode is None else self._feed_decoded
+        self._decoder = decoder
+        self._feed = reader.feed if decoder is None or decoder.plain else self._feed_decoded
         self._failed: str | None = None
         self._counted = 0
         self._cue_bytes = CUE_BYTES_FIRST
@@ -88,11 +87,12 @@ class Tap:
         except Exception as fault:  # noqa: BLE001 - a call that was sent is settled, read or not
             self._fail(fault)
             reading = Reading()
-        return reading if self._failed is None else replace(reading, flags=(*reading.flags, self._failed))
+        flags = (*(self._decoder.flags if self._decoder else ()), *((self._failed,) if self._failed else ()))
+        return replace(reading, flags=(*reading.flags, *flags)) if flags else reading
 
     def _feed_decoded(self, data: bytes) -> bool:
         moved = False
-        for piece in self._decode(data) if self._decode else ():
+        for piece in self._decoder.feed(data) if self._decoder else ():
             moved = self._reader.feed(piece) or moved
         return moved
 

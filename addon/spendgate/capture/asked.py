@@ -1,0 +1,91 @@
+"""From a flow's request to what the dialects read: which provider it is for, and what it asks."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Protocol
+
+from mitmproxy import http
+
+from spendgate.capture.passage import headers_of
+from spendgate.errors import WireError
+from spendgate.providers.client import client
+from spendgate.providers.decoding import decode_body
+from spendgate.providers.interface import Ask, Dialect, Head, Route
+
+OFF_LOOP_BYTES = 16 * 1024
+"""An encoded body longer than this is decoded beside the loop."""
+UNREADABLE = Ask(opaque_input=True, output_tokens_max=None, loops=True)
+"""What is asked cannot be read: no known model, no bound."""
+
+
+class Registry(Protocol):
+    """The providers whose traffic is metered."""
+
+    def host(self, name: str, /) -> object | None:
+        """None: no provider of ours."""
+        ...
+
+    def route(self, head: Head, /) -> Route: ...
+
+    def dialect(self, name: str, /) -> Dialect: ...
+
+
+def head_of(flow: http.HTTPFlow, registry: Registry) -> Head | None:
+    """The request's head under the name of the provider that it is for; None: for no provider.
+
+    The Host header comes first, since providers route by it; then the name that the connection was decrypted for.
+    """
+    request = flow.request
+    for name in (request.pretty_host, flow.client_conn.sni, request.host):
+        host = (name or "").lower().rstrip(".")
+        if host and registry.host(host) is not None:
+            path, _, query = request.path.partition("?")
+            return Head(request.method, host, path, query, headers_of(request))
+    return None
+
+
+async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, route: Route) -> Ask:
+    """What a billable request asks for; `UNREADABLE` with the sender's claims where its body cannot be read.
+
+    A long body is decoded and read in steps, so that nobody else's stream stands still meanwhile.
+    """
+    body = request.raw_content or b""
+    encoding = request.headers.get("content-encoding")
+    try:
+        if encoding and len(body) > OFF_LOOP_BYTES:
+            body = await asyncio.to_thread(decode_body, encoding, body, bytes_max=route.body_bytes_max)
+        elif encoding:
+            body = decode_body(encoding, body, bytes_max=route.body_bytes_max)
+        if dialect is None:
+            raise WireError("no dialect")
+        return await _asking(dialect, head, body)
+    except WireError:
+        return replace(claimed(head, UNREADABLE), model=route.model, text_bytes=len(body))
+
+
+async def _asking(dialect: Dialect, head: Head, body: bytes) -> Ask:
+    steps = dialect.asking(head, body)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            ask: Ask = end.value
+            return ask
+        await asyncio.sleep(0)
+
+
+def claimed(head: Head, ask: Ask) -> Ask:
+    """`ask` with what the request's head alone says of its sender."""
+    said = client(head)
+    return replace(
+        ask,
+        tool=said.tool,
+        session=said.session,
+        agent=said.agent,
+        parent_agent=said.parent_agent,
+        api_key=said.api_key,
+        billing=said.billing,
+        account=said.account,
+    )

@@ -1,0 +1,84 @@
+"""The answer to a WebSocket handshake: let it go to the provider, refuse it, or accept it here to say why in a frame.
+
+A client that throws the body of a refused handshake away (Codex does, addon/README.md) hears a refusal only inside the
+protocol. So for such a tool the gate accepts the handshake itself, nothing goes to the provider, and each `response.create`
+is answered with the dialect's error frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol, cast
+
+from mitmproxy import http
+from mitmproxy.proxy import events
+from wsproto.utilities import generate_accept_token
+
+from spendgate.capture import refusal
+from spendgate.capture.call import Call
+from spendgate.capture.passage import Passage
+from spendgate.capture.socket import Talk
+from spendgate.capture.socket_layer import Deliver, Push
+from spendgate.capture.stream import MeteredFlow
+from spendgate.exchange import State
+from spendgate.gate.interface import GatePort, Refused
+from spendgate.providers.interface import Ask, Kind, SocketDialect
+
+HEARS_FRAMES_ONLY = frozenset({"codex"})
+"""Tools that show the text of an error frame, and lose that of a refused handshake."""
+
+
+class Host(Protocol):
+    """What a conversation needs of the meter that it belongs to."""
+
+    def create(self, passage: Passage, ask: Ask, request_bytes: int) -> Call:
+        """An attributed call of its own for one `response.create`."""
+        ...
+
+    def inject(self, event: events.MessageInjected[tuple[Push, ...]]) -> None:
+        """Into the running connection of the event's flow."""
+        ...
+
+
+def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: GatePort, host: Host) -> None:
+    """Prepare the flow for what follows the handshake. `refused`: every call on it would be, with the reason."""
+    call = passage.call
+    dialect = cast(SocketDialect, passage.dialect)
+    by_frame = refused is not None and call.attribution.tool in HEARS_FRAMES_ONLY
+    if refused is None:
+        # The handshake itself costs nothing and has a row of its own; its creates are the calls.
+        call.route = replace(call.route, kind=Kind.FREE)
+    else:
+        call.written_off(State.REFUSED)
+        said = refusal.notice(refused)
+        flow.response = (
+            _accepted(flow.request)
+            if by_frame
+            else refusal.rendered(dialect, said, call.attribution.tool, rule=refused.refuse.rule, strict=refused.strict)
+        )
+    if refused is None or by_frame:
+        talk = _talk(flow, passage, dialect, gate, host, upstream=refused is None)
+        passage.visitor.open[call.call_id] = flow.conversation = talk
+
+
+def _talk(
+    flow: MeteredFlow, passage: Passage, dialect: SocketDialect, gate: GatePort, host: Host, *, upstream: bool
+) -> Talk:
+    return Talk(
+        gate,
+        dialect,
+        dialect.socket(passage.head),
+        open_call=lambda ask, size: host.create(passage, ask, size),
+        deliver=lambda pushes: host.inject(Deliver(flow, pushes)),
+        ended=lambda: passage.finish(complete=True, error=None),
+        upstream=upstream,
+    )
+
+
+def _accepted(request: http.Request) -> http.Response:
+    """A 101 of our own, without extensions."""
+    token = generate_accept_token(request.headers.get("sec-websocket-key", "").encode())
+    headers = http.Headers([(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-accept", token)])
+    response = http.Response.make(101, b"", headers)
+    del response.headers["content-length"]
+    return response

@@ -1,0 +1,257 @@
+"""The meter: mitmproxy's hooks, translated. Every exchange on a provider's connection passes here and gets its one row.
+
+    client_connected   whose connection is this                     Visitor
+    requestheaders     which provider, dialect, path                registry.route
+    request            what does it ask; may it leave               dialect.ask, attribute, gate.hold
+    responseheaders    a tap beside the response                    dialect.reader, Tap
+    response | error   how it ended, once                           Call.end
+
+mitmproxy logs a hook's exception and lets the request pass. So nothing here raises: a fault before the hold is the policy's
+`on_failure` to decide, a fault after it is a flag on the row, and the log gets the fault's class, never its text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from mitmproxy import connection, ctx, http
+from mitmproxy.flow import Error
+from mitmproxy.proxy import events
+
+from spendgate.attribution import Attribution, Peer
+from spendgate.capture import asked, asking, handshake, refusal
+from spendgate.capture.call import Call, Clock
+from spendgate.capture.passage import Passage
+from spendgate.capture.socket_layer import Push
+from spendgate.capture.stream import Cut, MeteredFlow
+from spendgate.capture.visitor import Visitor
+from spendgate.exchange import State
+from spendgate.gate.interface import Admitted, Answered, GatePort, Gone, Refused
+from spendgate.identity.interface import Lookup
+from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
+
+logger = logging.getLogger(__name__)
+
+Attribute = Callable[[Peer, Ask], Attribution]
+
+
+class Meter:
+    """The addon. Give it to the launcher beside `MeteredHttpLayer`; without that layer's flows nothing is metered or passes."""
+
+    def __init__(
+        self,
+        gate: GatePort,
+        registry: asked.Registry,
+        lookup: Lookup,
+        attribute: Attribute,
+        *,
+        machine: str,
+        clock: Clock | None = None,
+    ) -> None:
+        """`attribute` says who a call is of, by the policy that is in force when it is called."""
+        self._gate = gate
+        self._registry = registry
+        self._lookup = lookup
+        self._attribute = attribute
+        self._machine = machine
+        self._clock = clock or Clock()
+        self._visitors: dict[str, Visitor] = {}
+        self._breaker = refusal.Breaker()
+        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spendgate-identity")
+
+    def policy_changed(self, registry: asked.Registry) -> None:
+        """Another policy is in force: its providers hold for the next request, and no refusal is repeated from memory."""
+        self._registry = registry
+        self._breaker.clear()
+
+    # connections
+
+    def client_connected(self, client: connection.Client) -> None:
+        self._visitors[client.id] = Visitor(client, self._lookup, self._executor)
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        visitor = self._visitors.pop(client.id, None)
+        if visitor is not None:
+            _safely(lambda: visitor.leave("client"))
+
+    def done(self) -> None:
+        """The gate stops: what still runs ends here, at what is known of it."""
+        for visitor in self._visitors.values():
+            visitor.leave("gate")
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    # requests
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if not flow.live:
+            return
+        head = asked.head_of(flow, self._registry)
+        if head is None:
+            flow.request.stream = True
+        elif not isinstance(flow, MeteredFlow):
+            logger.error("a provider's exchange came without a metered stream; it is not let through")
+            kill(flow)
+        else:
+            passage = flow.watch = self._passage(flow, head)
+            if passage.call.route.kind is not Kind.BILLABLE:
+                self._claims(passage)
+                flow.request.stream = passage.upload
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        passage = _passage_of(flow)
+        if passage is None or not passage.undecided or not isinstance(flow, MeteredFlow):
+            return
+        call = passage.call
+        call.request_bytes = len(flow.request.raw_content or b"")
+        flow.response = passage.oversized(call.request_bytes)
+        if flow.response is not None:
+            return
+        try:
+            call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route)
+            call.attribution = self._attribute(await passage.visitor.known(), call.ask)
+            if call.route.websocket:
+                await self._handshake(flow, passage)
+                return
+            answered = await self._ask(flow, passage)
+        except Exception as fault:  # noqa: BLE001 - the boundary
+            answered = await asking.failing(self._gate, call.intent(flow.client_left()), fault)
+        self._act(flow, passage, answered)
+
+    def _passage(self, flow: MeteredFlow, head: Head) -> Passage:
+        try:
+            route = self._registry.route(head)
+            dialect = self._registry.dialect(route.dialect) if route.kind is Kind.BILLABLE else None
+        except Exception as fault:  # noqa: BLE001 - a request that cannot be routed is decided by `on_failure`, not passed
+            logger.error("a request could not be routed: %s", type(fault).__name__)
+            route, dialect = Route(provider="unknown", dialect="unknown", kind=Kind.BILLABLE, path="*"), None
+        call = Call(self._gate, self._clock, head.host, route, self._machine)
+        visitor = self._visitors.get(flow.client_conn.id)
+        if visitor is None:
+            visitor = self._visitors[flow.client_conn.id] = Visitor(flow.client_conn, self._lookup, self._executor)
+        return Passage(call, head, dialect, visitor)
+
+    async def _ask(self, flow: MeteredFlow, passage: Passage) -> Answered:
+        call, now_ms = passage.call, self._clock.now_ms()
+        key = refusal.Repeated.of(call.attribution, call.ask, call.host, call.route.path, call.request_bytes)
+        repeated = self._breaker.answer(key, now_ms)
+        if repeated is not None:
+            return repeated
+        call.asking = True
+        try:
+            intent = call.intent(flow.client_left(), repeats=self._breaker.answered(key))
+            answered = await asking.hold(self._gate, intent)
+        finally:
+            call.asking = False
+        if isinstance(answered, Refused):
+            self._breaker.refused(key, answered, now_ms)
+        return answered
+
+    def _act(self, flow: MeteredFlow, passage: Passage, answered: Answered) -> None:
+        call = passage.call
+        if isinstance(answered, Admitted):
+            call.admitted(answered)
+            if flow.client_left()():
+                kill(flow)  # the stream then ends in `error`, and nothing was sent
+            elif answered.cut and call.ask.streamed:
+                # A frame of ours can follow only plain text; nothing can be added to a compressed body.
+                flow.request.headers["accept-encoding"] = "identity"
+        elif isinstance(answered, Gone):
+            call.written_off(State.FAILED)
+            kill(flow)
+        else:
+            call.written_off(State.REFUSED)
+            said = refusal.notice(answered)
+            rule = answered.refuse.rule
+            flow.response = refusal.rendered(
+                passage.dialect, said, call.attribution.tool, rule=rule, strict=answered.strict
+            )
+
+    async def _handshake(self, flow: MeteredFlow, passage: Passage) -> None:
+        """Holds nothing and waits for nothing; refused only where every call on it would be."""
+        try:
+            refused = await self._gate.spent(passage.call.intent(flow.client_left(), may_wait=False))
+        except Exception as fault:  # noqa: BLE001 - each create on it is decided by itself
+            logger.error("a handshake was not checked: %s", type(fault).__name__)
+            refused = None
+        handshake.answer(flow, passage, refused, self._gate, self)
+
+    def create(self, passage: Passage, ask: Ask, request_bytes: int) -> Call:
+        """`handshake.Host`: a call of its own for one `response.create` on this connection."""
+        call = Call(self._gate, self._clock, passage.call.host, passage.call.route, self._machine)
+        call.route = replace(call.route, kind=Kind.BILLABLE)
+        call.ask, call.request_bytes = ask, request_bytes
+        call.attribution = self._attribute(passage.visitor.peer, ask)
+        return call
+
+    def inject(self, event: events.MessageInjected[tuple[Push, ...]] | Cut) -> None:
+        """`handshake.Host`: into the running connection of the event's flow; nothing where it has ended."""
+        server = ctx.master.addons.lookup.get("proxyserver")
+        if server is not None and event.flow.client_conn.id in server.connections:
+            server.inject_event(event)
+
+    def _claims(self, passage: Passage) -> None:
+        """Whose exchange it is, where the body is not read."""
+        call = passage.call
+        try:
+            call.ask = asked.claimed(passage.head, Ask())
+            call.attribution = self._attribute(passage.visitor.peer, call.ask)
+        except Exception as fault:  # noqa: BLE001 - it costs nothing, and has its row
+            logger.error("an exchange could not be attributed: %s", type(fault).__name__)
+
+    # responses
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        if not flow.live or flow.response is None:
+            return
+        passage = _passage_of(flow)
+        if passage is None:
+            flow.response.stream = True
+        elif not passage.call.ended and isinstance(flow, MeteredFlow):
+            passage.call.replied(flow.response.status_code)
+            if flow.response.status_code != 101:
+                flow.response.stream = passage.tapped(flow.response, lambda reading: self._cue(flow, passage, reading))
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        passage = _passage_of(flow)
+        if passage is not None and flow.websocket is None and isinstance(flow, MeteredFlow):
+            _safely(lambda: passage.end(flow))
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        passage = _passage_of(flow)
+        if passage is not None and isinstance(flow, MeteredFlow):
+            _safely(lambda: passage.end(flow))
+
+    def _cue(self, flow: MeteredFlow, passage: Passage, reading: Reading) -> None:
+        asyncio.get_running_loop().call_soon(self._progress, flow, passage, reading)
+
+    def _progress(self, flow: MeteredFlow, passage: Passage, reading: Reading) -> None:
+        """Correct the hold; end the stream where its budget can no longer carry it."""
+        call, tap = passage.call, passage.tap
+        if call.ended or tap is None or passage.dialect is None or tap.cut is not None:
+            return
+        said = self._gate.progress(call.call_id, reading)
+        if said is not None and call.cut:
+            tap.cut = passage.dialect.cut(said) if tap.framed else b""
+            self.inject(Cut(flow, None))
+
+
+def _passage_of(flow: http.HTTPFlow) -> Passage | None:
+    """None for whatever is not metered: replayed and loaded flows, and hosts that are no provider's."""
+    watch = flow.watch if isinstance(flow, MeteredFlow) else None
+    return watch if isinstance(watch, Passage) else None
+
+
+def kill(flow: http.HTTPFlow) -> None:
+    """Nothing goes upstream, and the client's connection or stream is closed."""
+    flow.error = Error(Error.KILLED_MESSAGE)
+
+
+def _safely(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except Exception as fault:  # noqa: BLE001 - the boundary; what is not settled now is an orphan that the gate finds
+        logger.error("an exchange could not be ended: %s", type(fault).__name__)

@@ -1,0 +1,116 @@
+"""An HTTP exchange on its way through the meter: its call, its tap, and what its stream is told. No hooks here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from mitmproxy import http
+
+from spendgate.capture import refusal
+from spendgate.capture.call import Call
+from spendgate.capture.stream import CUT, MeteredFlow
+from spendgate.capture.tap import Tap
+from spendgate.capture.visitor import Visitor
+from spendgate.exchange import State
+from spendgate.providers.decoding import Decoder
+from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading
+
+TOO_LONG_STATUS = 413
+
+
+class Passage:
+    """One exchange. It is its stream's `Watch`."""
+
+    __slots__ = ("_declared", "_unread", "call", "dialect", "head", "response_bytes", "tap", "visitor")
+
+    def __init__(self, call: Call, head: Head, dialect: Dialect | None, visitor: Visitor) -> None:
+        self.call = call
+        self.head = head
+        self.dialect = dialect
+        """None: nothing of this exchange is read."""
+        self.visitor = visitor
+        self.tap: Tap | None = None
+        self.response_bytes = 0
+        self._declared = _length(head)
+        self._unread = ""
+        visitor.open[call.call_id] = self
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the gate is still to be asked about it."""
+        return self.call.route.kind is Kind.BILLABLE and self.call.state is State.SEEN
+
+    def upload(self, data: bytes) -> bytes:
+        """Stream callable of a request that is not read: counts."""
+        self.call.request_bytes += len(data)
+        return data
+
+    def download(self, data: bytes) -> bytes:
+        """Stream callable of a response that is not read: counts."""
+        self.response_bytes += len(data)
+        return data
+
+    def sent(self) -> None:
+        self.call.sent()
+
+    def oversized(self, received: int) -> http.Response | None:
+        """413 in the provider's shape, as soon as the length is known to pass the bound: by its header or as it grows."""
+        bound = self.call.route.body_bytes_max
+        if not self.undecided or max(received, self._declared) <= bound:
+            return None
+        self.call.request_bytes = received
+        self.call.http_status = TOO_LONG_STATUS
+        return refusal.too_long(self.dialect, bound, self.call.call_id)
+
+    def tapped(self, response: http.Response, cue: Callable[[Reading], None]) -> Callable[[bytes], bytes]:
+        """What stands beside the response: a tap where it is billed, else a counter."""
+        call = self.call
+        if call.state is not State.SENT or self.dialect is None:
+            return self.download
+        try:
+            reader = self.dialect.reader(call.ask, response.status_code, headers_of(response))
+            decoder = Decoder(response.headers.get("content-encoding"))
+        except Exception as fault:  # noqa: BLE001 - the response goes on; the row says that it was not read
+            self._unread = f"reader failed: {type(fault).__name__}"
+            return self.download
+        events_only = "text/event-stream" in response.headers.get("content-type", "")
+        framed = call.cut and events_only and decoder.plain and "content-length" not in response.headers
+        self.tap = Tap(reader, cue, decoder, framed=framed)
+        return self.tap
+
+    def end(self, flow: MeteredFlow) -> None:
+        """The exchange is over, whole or not. The first end counts."""
+        error = None
+        if flow.error is not None:
+            error = "cut" if flow.error.msg == CUT else _breaker(flow)
+        self.finish(complete=flow.error is None, error=error)
+
+    def finish(self, *, complete: bool, error: str | None) -> None:
+        self.visitor.open.pop(self.call.call_id, None)
+        self.call.end(self._reading, response_bytes=self._received(), complete=complete, error=error)
+
+    def _reading(self) -> Reading:
+        if self.tap is not None:
+            return self.tap.close()
+        return Reading(flags=(self._unread,) if self._unread else ())
+
+    def _received(self) -> int:
+        return self.tap.bytes if self.tap is not None else self.response_bytes
+
+
+def headers_of(message: http.Request | http.Response) -> Headers:
+    """mitmproxy's headers; its types say Any where the protocol says str, and both mean the same."""
+    return cast(Headers, message.headers)
+
+
+def _breaker(flow: MeteredFlow) -> str:
+    """Who ended it, where the hook's text alone would not tell."""
+    gone: Callable[[], bool] = flow.client_left()
+    return flow.broken_by or ("client" if gone() else "server")
+
+
+def _length(head: Head) -> int:
+    """The request's own word for its length; 0 where it gives none."""
+    length = head.headers.get("content-length") or ""
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0

@@ -1,0 +1,222 @@
+"""A WebSocket connection as the gate sees it: each `response.create` is a call of its own, held, sent and settled by response id.
+
+A create that may leave at once passes in the same step. One that must wait is kept, and what the client says after it stays
+behind it, in order; pings and the server's messages go on meanwhile. A refused one is answered with the dialect's error frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spendgate.capture import asking
+from spendgate.capture.call import Call
+from spendgate.capture.refusal import notice
+from spendgate.capture.socket_layer import MESSAGE_BYTES_MAX, Push
+from spendgate.exchange import State
+from spendgate.gate.interface import Admitted, GatePort, Gone, Refused
+from spendgate.providers.interface import Ask, Reading, SocketDialect, SocketReader
+
+logger = logging.getLogger(__name__)
+
+KEPT_MESSAGES_MAX = 1_024
+"""Messages kept behind a create that waits, beside `MESSAGE_BYTES_MAX` for their bytes."""
+TRY_AGAIN = 1012
+"""Close code (RFC 6455 registry, "service restart"): the client connects anew, then to the provider."""
+POLICY_VIOLATION = 1008
+TOO_BIG = 1009
+INTERNAL_ERROR = 1011
+
+
+@dataclass(slots=True)
+class _Running:
+    """An admitted call and what was last read of it."""
+
+    call: Call
+    reading: Reading
+    counted: int = 0
+
+
+class Talk:
+    """One connection's conversation, as `socket_layer.Conversation` asks for it."""
+
+    def __init__(
+        self,
+        gate: GatePort,
+        dialect: SocketDialect,
+        reader: SocketReader,
+        *,
+        open_call: Callable[[Ask, int], Call],
+        deliver: Callable[[tuple[Push, ...]], None],
+        ended: Callable[[], None],
+        upstream: bool,
+    ) -> None:
+        """`open_call` makes an attributed Call for an ask of so many bytes. `upstream` False: the handshake was refused, and
+        each create gets the reason, for as long as it stands."""
+        self.upstream = upstream
+        self._gate = gate
+        self._dialect = dialect
+        self._reader = reader
+        self._open_call = open_call
+        self._deliver = deliver
+        self._ended = ended
+        self._over = False
+        self._waiting: asyncio.Task[tuple[Push, ...]] | None = None
+        self._kept: deque[Push] = deque()
+        self._kept_bytes = 0
+        self._unnamed: deque[_Running] = deque()
+        self._named: dict[str, _Running] = {}
+
+    def from_client(self, content: bytes, text: bool) -> tuple[Push, ...] | None:
+        """None: pass it. Else what to send now instead."""
+        push = Push(content, to_server=True, text=text)
+        if self._waiting is not None:
+            return self._keep(push)
+        fault: Exception | None = None
+        ask: Ask | None = Ask()
+        try:
+            ask = self._reader.from_client(content)
+        except Exception as raised:  # noqa: BLE001 - what cannot be read is decided by `on_failure`, not passed
+            fault = raised
+        if ask is None:
+            return None if self.upstream else ()
+        task = asyncio.get_running_loop().create_task(self._decide(ask or Ask(), push, fault))
+        # mitmproxy's loop starts tasks eagerly: a create that need not wait has been decided here.
+        if task.done():
+            return task.result()
+        self._waiting = task
+        task.add_done_callback(self._decided)
+        return ()
+
+    def from_server(self, content: bytes) -> None:
+        """Move the counts of the response that this message is about."""
+        try:
+            moved = self._reader.from_server(content)
+            if moved is not None:
+                self._move(*moved)
+        except Exception as fault:  # noqa: BLE001 - the message has gone to the client; a fault here must not end the rest
+            for running in self._running():
+                running.reading = Reading(flags=(f"reader failed: {type(fault).__name__}",))
+
+    def ended(self, by_client: bool) -> None:
+        self.finish(complete=False, error="client" if by_client else "server")
+
+    def finish(self, *, complete: bool, error: str | None) -> None:
+        """The connection is over: what still runs is interrupted, what waits takes no hold."""
+        if self._over:
+            return
+        self._over = True
+        self._kept.clear()
+        for running in self._running():
+            self._end(running, complete=complete, error=error)
+        self._unnamed.clear()
+        self._named.clear()
+        self._ended()
+
+    def _running(self) -> list[_Running]:
+        return [*self._named.values(), *self._unnamed]
+
+    # a create
+
+    async def _decide(self, ask: Ask, push: Push, fault: Exception | None) -> tuple[Push, ...]:
+        try:
+            return await self._answer(ask, push, fault)
+        except Exception as raised:  # noqa: BLE001 - nothing may pass undecided, and nothing may wait for ever
+            logger.error("a WebSocket call could not be answered: %s", type(raised).__name__)
+            return (Push(b"", to_server=False, close=INTERNAL_ERROR),)
+
+    async def _answer(self, ask: Ask, push: Push, fault: Exception | None) -> tuple[Push, ...]:
+        call = self._open_call(ask, len(push.content))
+        intent = call.intent(lambda: self._over)
+        if fault is not None:
+            answered = await asking.failing(self._gate, intent, fault)
+        elif self.upstream:
+            answered = await asking.hold(self._gate, intent)
+        else:
+            refused = await self._gate.spent(intent)
+            if refused is None:
+                # What was refused at the handshake has money again: no answer of ours would be true any more.
+                call.end(Reading, complete=False, error="gate")
+                return (Push(b"", to_server=False, close=TRY_AGAIN),)
+            answered = refused
+        return self._act(call, answered, push)
+
+    def _act(self, call: Call, answered: Admitted | Refused | Gone, push: Push) -> tuple[Push, ...]:
+        if isinstance(answered, Refused):
+            call.written_off(State.REFUSED)
+            frame = self._dialect.refusal_frame(notice(answered), call.attribution.tool)
+            return (Push(frame, to_server=False),)
+        if isinstance(answered, Gone):
+            call.written_off(State.FAILED)
+            return ()
+        call.admitted(answered)
+        if self._over:
+            call.end(Reading, complete=False, error="client")
+            return ()
+        call.sent()
+        self._unnamed.append(_Running(call, Reading()))
+        return (push,)
+
+    def _keep(self, push: Push) -> tuple[Push, ...]:
+        self._kept_bytes += len(push.content)
+        if len(self._kept) >= KEPT_MESSAGES_MAX or self._kept_bytes > MESSAGE_BYTES_MAX:
+            return (Push(b"", to_server=False, close=TOO_BIG),)
+        self._kept.append(push)
+        return ()
+
+    def _decided(self, task: asyncio.Task[tuple[Push, ...]]) -> None:
+        """A create has been decided after a wait: deliver, then what was kept behind it, up to the next one that waits."""
+        self._waiting = None
+        if task.cancelled() or self._over:
+            return
+        pushes = [*task.result()]
+        while self._kept and self._waiting is None:
+            kept = self._kept.popleft()
+            self._kept_bytes -= len(kept.content)
+            instead = self.from_client(kept.content, kept.text)
+            pushes.extend((kept,) if instead is None else instead)
+        self._deliver(tuple(pushes))
+
+    # a response
+
+    def _move(self, response_id: str | None, reading: Reading) -> None:
+        running = self._named.get(response_id) if response_id else None
+        if running is None:
+            if not self._unnamed:
+                return
+            # Creates are answered in order; from its first event on a response goes by its id.
+            running = self._unnamed[0] if response_id is None else self._unnamed.popleft()
+            if response_id is not None:
+                self._named[response_id] = running
+        if running.call.first_byte_ms is None:
+            running.call.replied(200)
+        running.reading = reading
+        if reading.final:
+            self._end(running, complete=True)
+            self._forget(running, response_id)
+        else:
+            self._progress(running)
+
+    def _forget(self, running: _Running, response_id: str | None) -> None:
+        if response_id is not None:
+            self._named.pop(response_id, None)
+        elif running in self._unnamed:
+            self._unnamed.remove(running)
+
+    def _progress(self, running: _Running) -> None:
+        counted = sum(part.usage.input_total + (part.usage.output_tokens or 0) for part in running.reading.parts)
+        if not counted or counted < 2 * running.counted:
+            return
+        running.counted = counted
+        said = self._gate.progress(running.call.call_id, running.reading)
+        if said is not None and running.call.cut:
+            self._end(running, complete=False, error="cut")
+            frame = self._dialect.refusal_frame(said, running.call.attribution.tool)
+            self._deliver((Push(frame, to_server=False, close=POLICY_VIOLATION),))
+
+    @staticmethod
+    def _end(running: _Running, *, complete: bool, error: str | None = None) -> None:
+        running.call.end(lambda: running.reading, complete=complete, error=error)

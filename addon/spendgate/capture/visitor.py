@@ -1,0 +1,55 @@
+"""Who is at the other end of a client connection, asked when it opens: later the process may have gone."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+from typing import Protocol
+
+from mitmproxy import connection
+
+from spendgate.attribution import NOBODY, Evidence, Peer
+from spendgate.identity.interface import Endpoints, Lookup
+
+PROCESS_WAIT_S = 0.25
+"""The longest that a first call waits for its process to be found; without it the account alone is known."""
+
+
+class Unfinished(Protocol):
+    """An exchange or a conversation that has not ended."""
+
+    def finish(self, *, complete: bool, error: str | None) -> None:
+        """It ends now. A second time changes nothing."""
+        ...
+
+
+class Visitor:
+    """One client connection: its peer, and the exchanges on it that have not ended."""
+
+    def __init__(self, client: connection.Client, lookup: Lookup, executor: Executor) -> None:
+        self.open: dict[str, Unfinished] = {}
+        self.peer = NOBODY
+        self._finding: asyncio.Future[Peer] | None = None
+        # IPv6 addresses come with flow and scope. In transparent mode mitmproxy's `sockname` is the original destination.
+        ends = Endpoints(local=client.peername[:2], remote=client.sockname[:2])
+        self.peer = lookup.owner(ends)
+        if self.peer.evidence is not Evidence.NONE:
+            loop = asyncio.get_running_loop()
+            self._finding = loop.run_in_executor(executor, lookup.process, self.peer, ends)
+            self._finding.add_done_callback(self._found)
+
+    async def known(self) -> Peer:
+        """The peer with its process, where that is found in time."""
+        if self._finding is not None and not self._finding.done():
+            await asyncio.wait((self._finding,), timeout=PROCESS_WAIT_S)
+        return self.peer
+
+    def leave(self, error: str) -> None:
+        """The connection or the gate is at its end: so is whatever was not ended by its stream."""
+        for unfinished in list(self.open.values()):
+            unfinished.finish(complete=False, error=error)
+        self.open.clear()
+
+    def _found(self, finding: asyncio.Future[Peer]) -> None:
+        if not finding.cancelled() and finding.exception() is None:
+            self.peer = finding.result()
