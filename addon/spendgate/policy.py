@@ -83,7 +83,6 @@ class Capture(Values):
     providers: tuple[str, ...] | None = None
     hosts: tuple[Host, ...] = ()
     never: tuple[str, ...] = ()
-    browsers: Literal["never", "count"] = "never"
 
 
 class Budget(Values):

@@ -209,8 +209,14 @@ def _hour(zone: tzinfo, now_ms: int) -> Bounds:
     if _local(zone, ends - 1).utcoffset() != offset:
         ends = _jump(zone, now_ms, ends - 1)
     key = f"{here:%Y-%m-%dT%H}"
-    repeated = here.replace(fold=0).utcoffset() != here.replace(fold=1).utcoffset()
+    repeated = _repeats(here.replace(minute=0)) or _repeats(here.replace(minute=59))
     return Bounds(f"{key}{here:%:z}" if repeated else key, starts, ends)
+
+
+def _repeats(wall: datetime) -> bool:
+    """Whether the clock shows this twice: its earlier reading then has the greater offset. (In a gap it has the smaller.)"""
+    first, second = wall.replace(fold=0).utcoffset(), wall.replace(fold=1).utcoffset()
+    return first is not None and second is not None and first > second
 
 
 def _jump(zone: tzinfo, low_ms: int, high_ms: int) -> int:

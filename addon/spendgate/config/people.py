@@ -73,10 +73,7 @@ def _people(section: Section | None, teams: tuple[str, ...], faults: Faults) -> 
     if section is None:
         return ()
     people: list[Person] = []
-    names, accounts = (
-        _Taken(faults, "listed twice"),
-        _Taken(faults, "an account listed twice; accounts compare without case"),
-    )
+    names, accounts = _Taken(faults), _Taken(faults)
     for key, entry in section.entries():
         person = _person(entry, _name(entry, key, names, faults), teams)
         if person.name.casefold() in RESERVED_NAMES:
