@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ADDON = Path(__file__).parents[2] / "addon"
 PROVIDER4, OTHER4, PROVIDER6 = "198.51.100.2", "198.51.100.3", "2001:db8::2"
@@ -31,7 +32,7 @@ def why_not() -> str | None:
     if missing:
         return f"needs {', '.join(missing)}"
     name = f"sg-{secrets.token_hex(3)}"
-    if subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode:
+    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
         return "network namespaces cannot be made here"
     subprocess.run(["ip", "netns", "delete", name], check=True)
     return None
@@ -73,6 +74,7 @@ _SERVER = """
 _GATE = """
     import asyncio, json, os, signal, socket, struct, sys
     from dataclasses import asdict
+    from pathlib import Path
     from spendgate.identity.interface import Endpoints
     from spendgate.redirect.supervisor import Settings, supervise
 
@@ -109,27 +111,31 @@ _GATE = """
         return 7
 
     options = json.loads(sys.argv[1])
+    if "state" in options["settings"]:
+        options["settings"]["state"] = Path(options["settings"]["state"])
     sys.exit(supervise(Settings(**options["settings"]), main))
 """
 
 _CLIENT = """
     import json, socket, sys, time
-    host, times = sys.argv[1], int(sys.argv[2])
-    for _ in range(times):
+    host, seconds = sys.argv[1], float(sys.argv[2])
+    until = time.monotonic() + seconds
+    while True:
         began = time.monotonic()
         try:
-            with socket.create_connection((host, 443), timeout=8) as connection:
+            with socket.create_connection((host, 443), timeout=0.5 if seconds > 1 else 8) as connection:
                 connection.sendall(b"hello\\n")
                 said = json.loads(connection.makefile().readline())
-        except OSError as error:
+        except (OSError, ValueError) as error:
             said = {"by": "nobody", "why": str(error)}
-        said["took_s"] = time.monotonic() - began
-        print(json.dumps(said), flush=True)
+        print(json.dumps({**said, "at_s": began}), flush=True)
+        if seconds <= 1 or time.monotonic() > until:
+            break
+        time.sleep(0.02)
 """
 
 _QUIC = """
-    import socket, sys, time
-    began = time.monotonic()
+    import socket, sys
     with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
         datagrams.settimeout(5)
         try:
@@ -137,7 +143,7 @@ _QUIC = """
             datagrams.send(b"hello")
             print(datagrams.recv(100).decode())
         except OSError as error:
-            print(f"rejected {time.monotonic() - began}" if not isinstance(error, TimeoutError) else "silence")
+            print("silence" if isinstance(error, TimeoutError) else "rejected")
 """
 
 
@@ -149,10 +155,11 @@ class Lab:
     gate_account: str
     people: tuple[str, str]
     running: list[subprocess.Popen[str]] = field(default_factory=list)
+    gates: list[Gate] = field(default_factory=list)
 
     def inside(self, *command: str, **more: object) -> subprocess.Popen[str]:
         """Start a program on the laptop, with cgroup v2 where systems have it (`ip netns exec` mounts a bare /sys)."""
-        script = f'mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null; {_opened()} exec "$@"'
+        script = f'mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null; {_opened()} {self._sudoers()} exec "$@"'
         started = subprocess.Popen(
             ["ip", "netns", "exec", self.name, "sh", "-c", script, "sh", *command],
             text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,  # type: ignore[call-overload]
@@ -160,40 +167,73 @@ class Lab:
         self.running.append(started)
         return started
 
+    def python(self, code: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start this Python on the laptop, with the product to import."""
+        return self.inside(sys.executable, "-c", code, *arguments, env={**os.environ, "PYTHONPATH": str(ADDON)})
+
+    def _sudoers(self) -> str:
+        """Shell that lets the first person use sudo, in that mount namespace only."""
+        if not Path("/etc/sudoers.d").is_dir():
+            return ""
+        rule = f"{self.people[0]} ALL=(ALL) NOPASSWD: ALL"
+        file = "/etc/sudoers.d/x"
+        return f"mount -t tmpfs -o mode=755 none /etc/sudoers.d && echo '{rule}' > {file} && chmod 440 {file} && "
+
     def gate(self, *, process: bool = False, quic: tuple[str, ...] = (), **settings: object) -> Gate:
         """Start the supervisor; returns when the gate listens and its first sign of life has arrived."""
         options = {"settings": {"account": self.gate_account, **settings}, "process": process, "quic": quic}
-        started = self.inside(
-            sys.executable,
-            "-c",
-            textwrap.dedent(_GATE),
-            json.dumps(options),
-            env={**os.environ, "PYTHONPATH": str(ADDON)},
-        )
+        started = self.python(textwrap.dedent(_GATE), json.dumps(options))
         assert started.stdout is not None
         word = started.stdout.readline().split()
         assert word[:1] == ["ready"], started.communicate()[1]
         self.until("elements")
-        return Gate(started, int(word[1]))
+        self.gates.append(Gate(started, int(word[1])))
+        return self.gates[-1]
 
-    def ask(
-        self, host: str = PROVIDER4, *, account: str | None = None, prefix: tuple[str, ...] = ()
-    ) -> dict[str, object]:
-        """One connection to port 443 of `host` by a new process of `account`: what it was told, and by whom."""
-        code = textwrap.dedent(_CLIENT)
+    def end_gates(self) -> None:
+        """End every gate and its root, in whatever state a test has left them, and remove what they leave."""
+        for gate in self.gates:
+            for pid, alive in (
+                (gate.pid, _readable(f"/proc/{gate.pid}/exe")),
+                (gate.root.pid, gate.root.poll() is None),
+            ):
+                if alive:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, 9)
+            gate.root.communicate()
+            self.until_ended(gate.pid)
+        self.gates.clear()
+        self.nft("flush ruleset")
+
+    def ask(self, host: str = PROVIDER4, *, account: str | None = None, before: str = "") -> dict[str, Any]:
+        """One connection to port 443 of `host` by a new process of `account`: what it was told, and by whom. `before` is
+        shell that runs first, in the same process, or a program with arguments to run the client under."""
         who = ("setpriv", f"--reuid={account}", "--clear-groups") if account else ()
-        asked = self.inside(*prefix, *who, "/usr/bin/env", "python3", "-c", code, host, "1")
+        shell = f'{before} python3 -c "$0" {host} 1; exit $?'
+        asked = self.inside(*who, "sh", "-c", shell, textwrap.dedent(_CLIENT), cwd="/")
         out, err = asked.communicate()
         assert out, err
-        answer: dict[str, object] = json.loads(out)
+        answer: dict[str, Any] = json.loads(out)
         return answer
 
+    def ask_on(self, host: str, account: str, seconds: float) -> subprocess.Popen[str]:
+        """A client that connects again and again, writing down each answer with when it began."""
+        code = textwrap.dedent(_CLIENT)
+        return self.inside("setpriv", f"--reuid={account}", "--clear-groups", "python3", "-c", code, host, str(seconds))
+
     def quic(self, host: str, account: str) -> str:
-        """One datagram to port 443 of `host`: `provider`, `silence` or `rejected SECONDS`."""
+        """One datagram to port 443 of `host`: `provider`, `silence` or `rejected`."""
         asked = self.inside(
             "setpriv", f"--reuid={account}", "--clear-groups", "python3", "-c", textwrap.dedent(_QUIC), host
         )
         return asked.communicate()[0].strip()
+
+    def until_ended(self, pid: int) -> None:
+        """Wait until the process has ended (a zombie has no files)."""
+        began = time.monotonic()
+        while _readable(f"/proc/{pid}/exe"):
+            assert time.monotonic() - began < 60
+            time.sleep(0.02)
 
     def rules(self) -> str:
         """The laptop's whole ruleset, every table."""
@@ -219,10 +259,12 @@ class Gate:
     root: subprocess.Popen[str]
     pid: int
 
-    def end(self, number: int) -> int:
-        """Send root a signal; its exit status."""
-        self.root.send_signal(number)
-        return self.root.wait(30)
+
+def _readable(link: str) -> bool:
+    try:
+        return bool(Path(link).readlink())
+    except OSError:
+        return False
 
 
 def _run(*command: str) -> None:

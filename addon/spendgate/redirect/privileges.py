@@ -55,9 +55,12 @@ def gate_account(name: str) -> pwd.struct_passwd:
 def check_readable(account: pwd.struct_passwd, paths: Iterable[str]) -> None:
     """Raises StateError for the first folder of `paths` that root can read and the account cannot: the gate imports and
     reads its data after it has become the account, and would fail at some call, hours later."""
-    for path in filter(os.path.exists, paths):
+    for path in (Path(text) for text in paths if text):
+        if not path.exists():
+            continue
+        wanted = os.R_OK | (os.X_OK if path.is_dir() else 0)
         with acting_as(account.pw_uid):
-            readable = os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0), effective_ids=True)
+            readable = os.access(path, wanted, effective_ids=True)
         if not readable:
             raise StateError(
                 f"the account {account.pw_name!r} cannot read {path}, which the gate runs from: "
