@@ -11,10 +11,10 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isqrt
+from typing import Protocol
 
 from spendgate.admission import Size
 from spendgate.price_cards import Rates
-from spendgate.providers.interface import Ask
 from spendgate.usage import Usage
 
 _MILLION = 1_000_000
@@ -34,6 +34,25 @@ _FALLBACK_WEIGHT_MAX = 4
 """How many settled calls of its own kind the evidence of a wider kind is worth."""
 
 
+class Request(Protocol):
+    """What bounds a call, as its request shows it; `providers.interface.Ask` has these words and says what they mean."""
+
+    @property
+    def text_bytes(self) -> int: ...
+    @property
+    def opaque_input(self) -> bool: ...
+    @property
+    def output_tokens_max(self) -> int | None: ...
+    @property
+    def choices(self) -> int: ...
+    @property
+    def cache_ttl(self) -> str | None: ...
+    @property
+    def searches_max(self) -> int | None: ...
+    @property
+    def loops(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """What is known of one call's cost from its request alone, in nano-dollars."""
@@ -44,10 +63,10 @@ class Bound:
     """What a call of an unknown kind holds under `expected`; None where not even the context window is known."""
 
 
-def bound(ask: Ask, rates: Rates) -> Bound:
+def bound(ask: Request, rates: Rates) -> Bound:
     """The bound of a call: bytes as tokens at the dearest class, all the output it may ask for, and capped tool fees.
 
-    Input that is only referred to is bounded by the context window alone. `rates` are the dearest of all tiers that may apply.
+    Input that is only referred to is bounded by the context window alone. `rates` are the dearest of the tiers that may apply.
     """
     dearest = _input_rate(ask, rates)
     window = rates.context_window
@@ -68,7 +87,7 @@ def bound(ask: Ask, rates: Rates) -> Bound:
     return Bound(None if ceiling is None else _up(ceiling), _up(guess))
 
 
-def _input_rate(ask: Ask, rates: Rates) -> int:
+def _input_rate(ask: Request, rates: Rates) -> int:
     """Nano-dollars for a million input tokens in the dearest class that the request can fall into."""
     plain = max(rates.input, rates.cache_read)
     match ask.cache_ttl:
@@ -190,9 +209,12 @@ class Sizes:
         for keys, sample in history:
             self.learn(keys, sample)
 
-    def size(self, keys: KindKeys, ask: Ask, rates: Rates) -> Size:
-        """What this call may cost, at this call's prices."""
-        limits = bound(ask, rates)
+    def size(self, keys: KindKeys, ask: Request, rates: Rates, bound_rates: Rates | None = None) -> Size:
+        """What this call may cost, at this call's prices.
+
+        `rates` are the dearest of all tiers, as samples were taken with; `bound_rates` those that this call can reach.
+        """
+        limits = bound(ask, bound_rates or rates)
         for name in keys.widening():
             ring = self._rings.get(name)
             if ring is not None and ring.samples:
@@ -201,7 +223,7 @@ class Sizes:
         return Size(limits.ceiling_nanos, None, guess_nanos=limits.guess_nanos)
 
 
-def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Ask, rates: Rates, seen: int) -> Size:
+def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: Rates, seen: int) -> Size:
     """Mean, spread, median and largest of what the samples say this call costs, each rounded up."""
     size_bytes = max(1, ask.text_bytes)
     window = rates.context_window

@@ -83,7 +83,8 @@ class Sheet:
     """Kept so that its `id`, the cache's key, is not given to another object."""
     starts: tuple[int, ...]
     cards: tuple[Card, ...]
-    rates: Rates
+    rates: tuple[Rates, ...]
+    """The dearest of each class over the first tier, the first two, …"""
     geo: bool
     name: str
 
@@ -119,7 +120,7 @@ def open_sheet(prices: ModelPrice, *, name: str, context_window: int | None, geo
         )
     )
     cards = tuple(_probe(prices, start + 1) for start in (-1, *starts))
-    rates = _dearest(cards, geo, context_window, name)
+    rates = tuple(_dearest(cards[: upto + 1], geo, context_window, name) for upto in range(len(cards)))
     return Sheet(prices=prices, starts=starts, cards=cards, rates=rates, geo=geo, name=name)
 
 

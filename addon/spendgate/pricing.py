@@ -78,11 +78,22 @@ class PriceBook:
         return Charge(half_even(scaled, scale), source)
 
     def rates(
-        self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None
+        self,
+        provider: str,
+        model: str | None,
+        *,
+        at: datetime,
+        context: Mapping[str, str] | None = None,
+        input_tokens_max: int | None = None,
     ) -> Rates | UnknownPrice:
-        """The dearest price of each class, for the bound of a call before it leaves."""
+        """The dearest price of each class, for the bound of a call before it leaves.
+
+        Over all tiers, or over those that at most `input_tokens_max` can reach.
+        """
         sheet = self._sheet(provider, model, at, context)
-        return UnknownPrice(provider, model) if sheet is None else sheet.rates
+        if sheet is None:
+            return UnknownPrice(provider, model)
+        return sheet.rates[-1 if input_tokens_max is None else sheet.tier(input_tokens_max)]
 
     def _sheet(self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None) -> Sheet | None:
         found = self._models(provider, model.lower()) if model else None

@@ -1,0 +1,65 @@
+"""What a refused person reads: the rule, what is spent and what is held of what, when it resets, and whom to ask.
+
+Money that is spent and money that is only held for running calls are told apart, since only the second comes back by waiting.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from spendgate.admission import RefusalKind, Refuse
+from spendgate.money import short_dollars
+
+UNLISTED = "unknown_people"
+"""The rule that a refusal names where the policy says `unknown_people: refuse`."""
+
+
+def message(refuse: Refuse, *, timezone: str, help_text: str) -> str:
+    """The whole text of one refusal, in one paragraph. `help_text` is the policy's `help` and ends it."""
+    parts = [_what(refuse), _figures(refuse), _when(refuse, timezone)]
+    if refuse.others:
+        parts.append(f"{refuse.others} more {'rule refuses' if refuse.others == 1 else 'rules refuse'} it too.")
+    return " ".join(part for part in (*parts, help_text.strip()) if part)
+
+
+def cut_message(rule: str, *, help_text: str) -> str:
+    """Why a running stream was ended."""
+    said = f"Spendgate: budget {rule} is used up; this answer was cut where its money ended."
+    return " ".join(part for part in (said, help_text.strip()) if part)
+
+
+def _what(refuse: Refuse) -> str:
+    whose = f" ({refuse.value})" if refuse.value else ""
+    match refuse.kind:
+        case RefusalKind.SPENT:
+            return f"Spendgate: budget {refuse.rule}{whose} is spent."
+        case RefusalKind.HELD:
+            return f"Spendgate: the rest of budget {refuse.rule}{whose} is held for calls that are still running."
+        case RefusalKind.UNBOUNDED:
+            return f"Spendgate: budget {refuse.rule}{whose} holds the most that a call can cost, and nothing bounds this one."
+        case RefusalKind.RULE:
+            instead = f" Use {refuse.suggest}." if refuse.suggest else ""
+            return f"Spendgate: {refuse.reason} (rule {refuse.rule}).{instead}"
+        case RefusalKind.FAILURE:
+            return f"Spendgate cannot decide about this call: {refuse.reason}."
+
+
+def _figures(refuse: Refuse) -> str:
+    if refuse.limit_nanos is None or refuse.settled_nanos is None or refuse.kind is RefusalKind.FAILURE:
+        return ""
+    held = f" and {short_dollars(refuse.held_nanos)} held" if refuse.held_nanos else ""
+    needs = (
+        f"; this call needs {short_dollars(refuse.hold_nanos)}" if refuse.hold_nanos and refuse.hold_nanos > 1 else ""
+    )
+    spent = short_dollars(refuse.settled_nanos)
+    return f"On this machine {spent} spent{held} of {short_dollars(refuse.limit_nanos)}{needs}."
+
+
+def _when(refuse: Refuse, timezone: str) -> str:
+    if refuse.kind is RefusalKind.HELD:
+        return "Try again in a moment."
+    if refuse.kind is not RefusalKind.SPENT or refuse.resets_ms is None:
+        return ""
+    moment = datetime.fromtimestamp(refuse.resets_ms / 1000, UTC).astimezone(ZoneInfo(timezone))
+    return f"It resets {moment:%a %-d %b %Y %H:%M} {timezone}."
