@@ -41,7 +41,7 @@ _REQUEST_SCAN: Final = Scanner(
     marks=rb'(cache_control)"|ttl"\s*:\s*"(1h)"|type"\s*:\s*"(image|document|container_upload)"|(file_id)"',
 )  # fmt: skip
 _OPAQUE: Final = frozenset({b"image", b"document", b"container_upload", b"file_id"})
-_SERVER_TOOL: Final = re.compile(r"(?:web_search|web_fetch|code_execution|advisor|tool_search_tool|mcp_toolset)\b|.*_\d{8}$")
+_SERVER_TOOL: Final = re.compile(r"mcp_toolset$|.*_\d{8}$")
 _CLIENT_TOOL: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d{8}$")
 
 TOOLS_BYTES: Final = 1024

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # it ships no types
 import zstandard
 
 from spendgate.errors import WireError
@@ -109,7 +109,9 @@ class Decoder:
         names = [name.strip().lower() for name in (content_encoding or "").split(",")]
         names = [name for name in names if name and name != "identity"]
         unknown = [name for name in names if name not in _LAYERS]
-        self._layers: tuple[Layer, ...] | None = tuple(_LAYERS[name]() for name in reversed(names)) if not unknown else ()
+        self._layers: tuple[Layer, ...] | None = (
+            tuple(_LAYERS[name]() for name in reversed(names)) if not unknown else ()
+        )
         if unknown or len(names) > _LAYERS_MAX:
             self._stop("content-encoding not known")
 

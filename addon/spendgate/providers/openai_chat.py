@@ -161,11 +161,10 @@ class _Stream(EventReader):
         found = _ANSWER.read(data)
         self._tier = found.get("service_tier") or self._tier
         model = found.get("model") or self.current.model
-        self.current = replace(
-            self.current, model=model, response_id=self.current.response_id or found.get("id")
-        )
+        self.current = replace(self.current, model=model, response_id=self.current.response_id or found.get("id"))
         if found.get("error"):
-            self.current = replace(self.current, ended=True, free=not self.output_bytes and not self.current.parts)
+            free = not self.output_bytes and not self.current.parts
+            self.current = replace(self.current, ended=True, free=free)
         if any(choice and choice.get("finish_reason") for choice in found.get("choices") or []):
             self._finished = True
         usage = _usage(found)

@@ -155,7 +155,8 @@ def answer(reading: Reading, found: Fields) -> Reading:
     reading = replace(reading, model=model, response_id=found.get("id") or reading.response_id, ended=ended)
     if usage is None:
         # Failed without counts and without output: the provider did no work that it bills.
-        return replace(reading, free=status == "failed" and not reading.output_bytes)
+        free = status == "failed" and not reading.output_bytes
+        return replace(reading, free=free, final=free)
     counts = usage_of(usage)
     searches = sum(1 for item in found.get("output") or [] if item and _is_search(item))
     if searches:
@@ -176,7 +177,8 @@ def read_event(reading: Reading, data: bytes) -> Reading:
     if response is not None:
         return answer(reading, response)
     if found.get("type") == "error":
-        return replace(reading, ended=True, free=not reading.output_bytes and not reading.parts)
+        free = not reading.output_bytes and not reading.parts
+        return replace(reading, ended=True, free=free, final=free)
     return reading
 
 

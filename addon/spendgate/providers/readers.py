@@ -176,10 +176,8 @@ class BodyReader:
         self._closed = True
         try:
             body = bytes(self._body)
-            if self._head is None:
-                fields = self._shape.read(body)
-            else:
-                fields = self._scanner.read_ends(self._head, body[-END_BYTES:])
+            head = self._head
+            fields = self._shape.read(body) if head is None else self._scanner.read_ends(head, body[-END_BYTES:])
             self._reading = self._finish(self._reading, fields)
         except WireError:
             self._reading = replace(self._reading, flags=("an answer that is not JSON",))

@@ -13,9 +13,6 @@ from typing import Final
 
 from spendgate.providers.interface import Answer, Notice
 
-MARKER: Final = "spendgate-refused"
-"""The header that tells our refusals from a provider's own; its value is the notice's code."""
-
 _READABLE: Final[dict[str, int]] = {
     # Codex replaces the text of any 429 by its own; a 400 is shown as it is and not retried.
     "codex": 400,
@@ -126,14 +123,16 @@ def _anthropic_body(status: int, message: str, request_id: str) -> bytes:
 def _headers(notice: Notice, id_header: str) -> tuple[tuple[str, str], ...]:
     headers = _plain_headers(id_header, notice.request_id)
     if not notice.passing:
-        return (*headers, (MARKER, notice.code), ("x-should-retry", "false"))
+        return (*headers, ("x-should-retry", "false"))
     wait = max(1, notice.retry_after_s or 1)
-    return (*headers, (MARKER, notice.code), ("x-should-retry", "true"), ("retry-after", str(wait)))
+    return (*headers, ("x-should-retry", "true"), ("retry-after", str(wait)))
 
 
 def _plain_headers(id_header: str, request_id: str) -> tuple[tuple[str, str], ...]:
-    return (("content-type", "application/json"), (id_header, request_id)) if request_id else (
-        ("content-type", "application/json"),
+    return (
+        (("content-type", "application/json"), (id_header, request_id))
+        if request_id
+        else (("content-type", "application/json"),)
     )
 
 

@@ -1,0 +1,182 @@
+"""Which hosts are decrypted, and what a request to one of them is: the join of providers, hosts, paths and dialects.
+
+The table is `registry_data`; a policy's `capture` chooses from it and adds hosts of its own. Everything here is decided once,
+when a policy takes force; `route` is a dictionary look-up for the paths in use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol, Self
+from urllib.parse import unquote
+
+from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.interface import Dialect, Head, Kind, Route
+from spendgate.providers.openai_chat import OpenAIChat
+from spendgate.providers.openai_embeddings import OpenAIEmbeddings
+from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.registry_data import API_FAMILIES, FAMILIES, PROVIDERS, Family, Rule
+
+DIALECTS: Final[dict[str, Dialect]] = {
+    dialect.name: dialect for dialect in (AnthropicMessages(), OpenAIChat(), OpenAIResponses(), OpenAIEmbeddings())
+}
+HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
+"""The words that a policy's `capture.hosts[].dialect` may use."""
+PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
+
+_PATH_MAX: Final = 512
+_WORD: Final = re.compile(r"[a-z][a-z_.-]{0,23}|v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
+_DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]{1,128})/")
+_AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+# What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
+_IDLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+
+
+class HostPolicy(Protocol):
+    """One of a policy's `capture.hosts`."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def dialect(self) -> str: ...
+    @property
+    def prices(self) -> str | None: ...
+    @property
+    def billing(self) -> str | None: ...
+
+
+class CapturePolicy(Protocol):
+    """A policy's `capture`. `providers` None: all that are known."""
+
+    @property
+    def providers(self) -> Sequence[str] | None: ...
+    @property
+    def hosts(self) -> Sequence[HostPolicy]: ...
+    @property
+    def never(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostEntry:
+    """A host that is decrypted."""
+
+    host: str
+    provider: str
+    family: Family
+    prices: str
+    billing: str | None = None
+
+
+class Registry:
+    """The hosts of one policy. Immutable."""
+
+    def __init__(self, entries: Sequence[HostEntry]) -> None:
+        self._entries = {entry.host: entry for entry in entries}
+        # Paths in use are few, and each costs one look-up; a scan over many is bounded by the cache.
+        self._found = lru_cache(maxsize=1024)(self._find)
+
+    @classmethod
+    def build(cls, capture: CapturePolicy) -> Self:
+        """The registry of a policy's `capture`. Raises ValueError for a provider or dialect that is not known."""
+        entries: dict[str, HostEntry] = {}
+        for name in PROVIDERS if capture.providers is None else capture.providers:
+            if name not in PROVIDERS:
+                raise ValueError(f"no provider {name!r}; known: {', '.join(PROVIDER_NAMES)}")
+            provider = PROVIDERS[name]
+            for host in provider.hosts:
+                entries[host] = HostEntry(host, name, API_FAMILIES[provider.family], provider.prices)
+        for added in capture.hosts:
+            entries[_canonical(added.host)] = _entry(added)
+        never = tuple(_canonical(name) for name in capture.never)
+        return cls([entry for host, entry in sorted(entries.items()) if not _is_never(host, never)])
+
+    def hosts(self) -> tuple[str, ...]:
+        """Every host that is decrypted, exact and in order. The CA's certificate is constrained to them."""
+        return tuple(self._entries)
+
+    def host(self, name: str) -> HostEntry | None:
+        """The entry of a host name in any case, without port; None: not ours, tunnelled."""
+        return self._entries.get(_canonical(name))
+
+    def dialect(self, name: str) -> Dialect:
+        """The dialect of that name. Raises KeyError."""
+        return DIALECTS[name]
+
+    def route(self, head: Head) -> Route:
+        """What a request to one of `hosts` is. Raises KeyError for any other host.
+
+        A path counts however it is spelled (percent-encoding, doubled slashes, dots, case), since servers are lenient.
+        What no rule knows is `free` if its method never makes a model work, else `unrecognized`.
+        """
+        websocket = head.method == "GET" and (head.headers.get("upgrade") or "").lower() == "websocket"
+        return self._found(_canonical(head.host), head.method.upper(), head.path[:_PATH_MAX], websocket)
+
+    def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
+        entry = self._entries[host]
+        path = _plain(raw_path)
+        deployment = _DEPLOYMENT.search(unquote(raw_path))
+        kind, dialect = _kind(entry.family, method, path, websocket=websocket)
+        return Route(
+            provider=entry.provider,
+            dialect=dialect,
+            kind=kind,
+            path=template(path),
+            websocket=websocket and kind is Kind.BILLABLE,
+            model=deployment[1] if deployment else None,
+            prices=None if entry.prices == entry.provider else entry.prices,
+            billing=entry.billing,
+        )
+
+
+def template(path: str) -> str:
+    """A path fit for the ledger: each segment that is not a plain short word or a version becomes `*`.
+
+    So no id, name of a person or deployment, digest or key is ever kept: `/v1/responses/resp_68a…` is `/v1/responses/*`.
+    """
+    return "/".join(part if not part or _WORD.fullmatch(part) else "*" for part in path.split("/"))
+
+
+def _entry(added: HostPolicy) -> HostEntry:
+    host = _canonical(added.host)
+    if added.dialect not in FAMILIES:
+        raise ValueError(f"no dialect {added.dialect!r} for {host}; known: {', '.join(HOST_DIALECTS)}")
+    family = FAMILIES["azure" if host.endswith(_AZURE) else added.dialect]
+    prices = added.prices or family.prices
+    return HostEntry(host, prices, family, prices, added.billing)
+
+
+def _canonical(host: str) -> str:
+    return host.lower().rstrip(".")
+
+
+def _is_never(host: str, never: Sequence[str]) -> bool:
+    return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in never)
+
+
+def _plain(path: str) -> str:
+    """A path with encodings, empty and dot segments and a trailing slash undone, in lower case."""
+    parts: list[str] = []
+    for part in unquote(unquote(path)).lower().replace("\\", "/").split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part.partition(";")[0])
+    return "/" + "/".join(parts)
+
+
+def _kind(family: Family, method: str, path: str, *, websocket: bool) -> tuple[Kind, str]:
+    if method == "POST" or websocket:
+        for rule in family.rules:
+            if _pattern(rule).fullmatch(path) and (rule.websocket or not websocket):
+                return rule.kind, rule.dialect or family.dialect
+        return Kind.UNRECOGNIZED, family.dialect
+    return (Kind.FREE if method in _IDLE_METHODS else Kind.UNRECOGNIZED), family.dialect
+
+
+@lru_cache(maxsize=256)
+def _pattern(rule: Rule) -> re.Pattern[str]:
+    source = re.escape(rule.pattern).replace(r"/\*\*/", "/(?:.+/)?").replace(r"/\*\*", "(?:/.*)?")
+    return re.compile(source.replace(r"\*", "[^/]+"))

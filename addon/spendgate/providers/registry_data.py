@@ -1,0 +1,116 @@
+"""The table of providers: exact hosts and what each path of theirs is. Only hosts whose dialect we read stand here.
+
+A pattern is a path: `*` is one segment, `**` any number, also none. The first rule that fits decides. What no rule knows: see
+`registry.Registry.route`. Paths that cost money but that no dialect here reads (batches, images, audio, realtime, sessions)
+are left out on purpose, so that they are recorded as `unrecognized` and shown, not passed as free.
+Sources: facts/wire-formats.md 0.1, 1.1, 2.1, 6, 20.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from spendgate.providers.interface import Kind
+
+MESSAGES: Final = "anthropic-messages"
+CHAT: Final = "openai-chat"
+RESPONSES: Final = "openai-responses"
+EMBEDDINGS: Final = "openai-embeddings"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a POST to a path is, or a WebSocket handshake."""
+
+    pattern: str
+    kind: Kind
+    dialect: str = ""
+    websocket: bool = False
+    """The path is also spoken over WebSocket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who bills, at which hosts. `prices` is its genai-prices id."""
+
+    name: str
+    family: str
+    hosts: tuple[str, ...]
+    prices: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Paths that hosts of one kind have in common; also the words of `capture.hosts[].dialect`."""
+
+    name: str
+    prices: str
+    dialect: str
+    """Whose error shape an exchange has that no rule knows."""
+    rules: tuple[Rule, ...]
+
+
+def _billable(pattern: str, dialect: str, *, websocket: bool = False) -> Rule:
+    return Rule(pattern, Kind.BILLABLE, dialect, websocket)
+
+
+def _free(*patterns: str) -> tuple[Rule, ...]:
+    return tuple(Rule(pattern, Kind.FREE) for pattern in patterns)
+
+
+_ANTHROPIC_RULES: Final = (
+    _billable("/v1/messages", MESSAGES),
+    *_free("/v1/messages/count_tokens", "/v1/models/**", "/v1/files/**", "/v1/organizations/**", "/v1/skills/**"),
+    # Claude Code's own: profile, settings, flags, quota, telemetry, sign-in.
+    *_free("/", "/api/**", "/mcp-registry/**", "/v1/oauth/**", "/oauth/**", "/v1/mcp_servers/**"),
+)
+_OPENAI_RULES: Final = (
+    _billable("/v1/chat/completions", CHAT),
+    _billable("/v1/completions", CHAT),
+    _billable("/v1/responses", RESPONSES, websocket=True),
+    _billable("/v1/responses/compact", RESPONSES),
+    _billable("/v1/embeddings", EMBEDDINGS),
+    *_free("/", "/v1/models/**", "/v1/files/**", "/v1/uploads/**", "/v1/moderations", "/v1/organization/**"),
+    *_free("/v1/responses/input_tokens", "/v1/responses/*/cancel", "/v1/conversations/**"),
+)
+# A gateway may put anything before the API's own path, and may speak both vendors' dialects, whichever it is listed with.
+_ANYWHERE_OPENAI: Final = (
+    _billable("/**/chat/completions", CHAT),
+    _billable("/**/completions", CHAT),
+    _billable("/**/responses", RESPONSES, websocket=True),
+    _billable("/**/responses/compact", RESPONSES),
+    _billable("/**/embeddings", EMBEDDINGS),
+    *_free("/**/responses/input_tokens", "/**/responses/*/cancel", "/**/moderations", "/**/files/**", "/**/models"),
+)
+_ANYWHERE_ANTHROPIC: Final = (
+    _billable("/**/v1/messages", MESSAGES),
+    *_free("/**/v1/messages/count_tokens", "/**/v1/models/**", "/**/v1/files/**", "/api/event_logging/**"),
+)
+
+FAMILIES: Final[dict[str, Family]] = {
+    family.name: family
+    for family in (
+        Family("anthropic", "anthropic", MESSAGES, _ANYWHERE_ANTHROPIC + _ANYWHERE_OPENAI),
+        Family("openai", "openai", CHAT, _ANYWHERE_OPENAI + _ANYWHERE_ANTHROPIC),
+        Family("azure", "azure", CHAT, _ANYWHERE_OPENAI + _ANYWHERE_ANTHROPIC),
+    )
+}
+"""For hosts that a policy names. `azure` also takes the model from `/openai/deployments/MODEL/…`."""
+
+PROVIDERS: Final[dict[str, Provider]] = {
+    provider.name: provider
+    for provider in (
+        Provider("anthropic", "api.anthropic.com", ("api.anthropic.com",), "anthropic"),
+        Provider("openai", "api.openai.com", ("api.openai.com",), "openai"),
+    )
+}
+
+API_FAMILIES: Final[dict[str, Family]] = {
+    family.name: family
+    for family in (
+        Family("api.anthropic.com", "anthropic", MESSAGES, _ANTHROPIC_RULES),
+        Family("api.openai.com", "openai", CHAT, _OPENAI_RULES),
+    )
+}
+"""The vendors' own APIs, whose paths are known in full."""
