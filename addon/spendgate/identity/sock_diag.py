@@ -12,6 +12,7 @@ import ipaddress
 import socket
 import struct
 import threading
+import weakref
 from dataclasses import dataclass
 
 from spendgate.identity.interface import Endpoints
@@ -47,10 +48,8 @@ class SockDiag:
         self._lock = threading.Lock()
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
         self._sequence = 0
-
-    def close(self) -> None:
-        """Give the netlink socket back."""
-        self._netlink.close()
+        # Look-ups live as long as the gate and have no place that ends them; the socket goes with the object.
+        self.close = weakref.finalize(self, self._netlink.close)
 
     def owner(self, ends: Endpoints) -> Owner | None:
         """The socket's owner; None where this namespace has no such connection. Raises OSError, ValueError (an address)."""
