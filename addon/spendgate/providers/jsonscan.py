@@ -59,7 +59,7 @@ Steps = Generator[None, None, Scan]
 class Scanner:
     """Looks for `keys`, which must be top-level fields of `shape`, in long documents.
 
-    `marks` is a pattern for what follows an unescaped quote; its one group is what `Scan.marks` collects, wherever it stands.
+    `marks` is a pattern for what follows an unescaped quote; the group of it that fits is what `Scan.marks` collects.
     """
 
     __slots__ = ("_hit", "_mark", "_shape")
@@ -120,8 +120,8 @@ class Scanner:
 
     def _whole(self, body: bytes) -> Scan:
         fields = self._shape.read(body)
-        marks = (hit[1] for hit in self._mark.finditer(body) if not _escaped(body, hit.start()))
-        return Scan(fields, frozenset(mark for mark in marks if mark))
+        marks = (hit[hit.lastindex or 0] for hit in self._mark.finditer(body) if not _escaped(body, hit.start()))
+        return Scan(fields, frozenset(marks))
 
     def _undecided(self, body: bytes, marks: set[bytes]) -> Generator[None, None, list[int] | None]:
         """Where wanted keys stand that are not seen to be nested; None for more than can be looked at. Adds to `marks`."""
@@ -132,7 +132,7 @@ class Scanner:
                 if hit.start() >= stop or _escaped(body, hit.start()):
                     continue
                 if hit.lastindex:
-                    marks.add(hit[1])
+                    marks.add(hit[hit.lastindex])
                 else:
                     hits.append(hit.start())
             if len(hits) > _HITS_MAX:

@@ -2,7 +2,7 @@
 
 One object, `response`, carries id, model, tier and usage; a stream or socket gives it in `response.created` (counts null) and
 in `response.completed`, `.incomplete` or `.failed`. Some failed ones have no counts. Web searches are billed by the call and
-stand in the output, not in the counts. Sources: facts/wire-formats.md 2, 3, 18; Codex 0.169.0 on the wire (20).
+stand in `tool_usage` or, without it, in the output. Sources: facts/wire-formats.md 2, 3, 18; Codex 0.169.0 on the wire (20).
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ _REQUEST: Final = Shape(
     previous_response_id=TEXT,
     conversation=PRESENT,
     prompt=record(id=TEXT),
+    reasoning=record(mode=TEXT),
     tools=items(record(type=TEXT)),
 )
 REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "type", "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background",
-        "previous_response_id", "conversation", "prompt", "tools",
+        "previous_response_id", "conversation", "prompt", "reasoning", "tools",
     ),
     marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"',
 )  # fmt: skip
@@ -60,6 +61,7 @@ _RESPONSE: Final = {
     "service_tier": TEXT,
     "usage": USAGE,
     "output": items(record(type=TEXT, action=record(type=TEXT))),
+    "tool_usage": record(web_search=record(num_requests=COUNT)),
 }
 _ANSWER: Final = Shape(**_RESPONSE)
 _ANSWER_SCAN: Final = Scanner(_ANSWER, _RESPONSE)
@@ -134,8 +136,8 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         service_tier=found.get("service_tier"),
         cache_ttl="write",
         searches_max=found.get("max_tool_calls") if searches else 0,
-        # The provider runs these itself and bills the input again at each round.
-        loops=bool(hosted),
+        # The provider runs these itself and bills the input again at each round; `pro` samples several times.
+        loops=bool(hosted) or (found.get("reasoning") or {}).get("mode") == "pro",
         background=bool(found.get("background")),
         tool=sender.tool,
         session=sender.session,
@@ -158,7 +160,9 @@ def answer(reading: Reading, found: Fields) -> Reading:
         free = status == "failed" and not reading.output_bytes
         return replace(reading, free=free, final=free)
     counts = usage_of(usage)
-    searches = sum(1 for item in found.get("output") or [] if item and _is_search(item))
+    searches = ((found.get("tool_usage") or {}).get("web_search") or {}).get("num_requests")
+    if searches is None:
+        searches = sum(1 for item in found.get("output") or [] if item and _is_search(item))
     if searches:
         counts = counts.overlaid(Usage(web_searches=searches))
     part = Part(counts, model, price_context(found.get("service_tier")))
