@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from spendgate.admission import Scope, Standing
 
 _COLUMNS: Final = "id, budget, value, window, words, length_ms, edge_ms, settled, held, ceiling, open_calls"
-_FIND: Final = f"""SELECT {_COLUMNS} FROM balances
+READ_BY_KEY: Final = f"""SELECT {_COLUMNS} FROM balances
     WHERE budget = ? AND value = ? AND window = ? AND words = ? AND length_ms = ?"""  # noqa: S608 - our own words
 _CREATE: Final = f"""INSERT INTO balances (budget, value, window, words, length_ms, starts_ms, ends_ms, edge_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}"""  # noqa: S608 - our own words
@@ -95,7 +95,7 @@ class Balances:
         return [slid(conn, each, now_ms - each.length_ms) if each.length_ms else each for each in found]
 
     def _find(self, conn: sqlite3.Connection, key: Key, scope: Scope) -> Balance:
-        row = conn.execute(_FIND, key).fetchone()
+        row = conn.execute(READ_BY_KEY, key).fetchone()
         if row is None:
             edge_ms = scope.starts_ms if scope.rolling_ms else None
             row = conn.execute(_CREATE, (*key, scope.starts_ms, scope.ends_ms, edge_ms)).fetchone()

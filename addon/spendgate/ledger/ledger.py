@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spendgate.admission import Decision, Refuse, Scope, Standing
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import chain, deciding, endings, holds, journal, orphans, rows, schema, waiters
+from spendgate.ledger import chain, deciding, endings, fill, holds, journal, orphans, rows, schema, waiters
 from spendgate.ledger.balances import Balances
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
@@ -129,6 +129,27 @@ class Ledger:
             raise
         lock.release()
         return resolved
+
+    def prepare(self, budgets: tuple[fill.Counted, ...], scopes_of: fill.ScopesOf, now_ms: int) -> int:
+        """Fill the current windows of a policy's budgets from the ledger, before it takes force; rows that were added.
+
+        Call it off the loop first, and once more just before the policy is swapped: it then only catches up. It has a
+        connection of its own and waits up to five seconds for other writers. Raises StateError, LedgerUnavailable.
+        """
+        store = Store(self._store.path, self._reserve)
+        try:
+            return fill.prepare(store, budgets, scopes_of, now_ms)
+        finally:
+            store.close()
+
+    def recent(self, limit: int, *, after_seq: int = 0) -> tuple[rows.PastCall, ...]:
+        """The newest settled calls with reported counts, oldest first: what sizes are learned from, on all gates."""
+        found = rows.select_past(
+            self._store.conn,
+            "seq > ? AND state = 'settled' AND basis = 'reported' ORDER BY seq DESC LIMIT ?",
+            (after_seq, limit),
+        )
+        return tuple(reversed(found))
 
     def audit(self, at_ms: int, what: str, detail: str) -> None:
         """Append an audit line."""

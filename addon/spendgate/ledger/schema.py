@@ -37,6 +37,16 @@ def migrate(db: Database, now_ms: int) -> None:
         raise
 
 
+def refuse_other(conn: sqlite3.Connection) -> None:
+    """Refuse a file that is no ledger or not of this schema, for readers, which cannot migrate it. Raises StateError."""
+    database = Database(conn, recursive_triggers=False, execute_plugins=False)
+    _refuse_newer(database)
+    if not migration.applied(database):
+        raise StateError("this file is not a ledger of Spendgate")
+    if migration.pending(database):
+        raise StateError("the ledger is of an older Spendgate: start the gate once to bring it up to date")
+
+
 def _refuse_newer(db: Database) -> None:
     known = {step.name for step in migration._migrations}  # sqlite-utils offers no public list of a set's steps
     unknown = [step.name for step in migration.applied(db) if step.name not in known]

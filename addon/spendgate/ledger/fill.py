@@ -1,0 +1,113 @@
+"""Filling: a new or changed budget counts what its current windows already hold, before its policy takes force.
+
+`counted` says for each budget (its name and words) up to which call it has counted all. Filling goes through the later
+calls and gives each one that the budget's scopes fit a holds row in the balance, unless it has one: an ended call as a
+charge, an open one as a hold. That makes it repeatable, and right also for calls that other gates still admit under the
+old policy. It runs on a connection of its own, in short transactions, and asks the policy outside of them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from spendgate.admission import Scope
+from spendgate.ledger import balances, rows
+from spendgate.ledger.balances import Balance, Balances, Change
+from spendgate.ledger.holds import bound_of
+from spendgate.ledger.rows import PastCall
+from spendgate.ledger.store import Store
+
+CHUNK: Final = 200
+"""Calls in one transaction: some 5 ms in which gates find the ledger busy and retry."""
+
+ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
+"""The scopes of a past call under the new policy: windows of its `booked_ms`, its answering model where that is known."""
+
+_ADD: Final = """INSERT OR IGNORE INTO holds (call, balance, slides_ms, mode, nanos, bound_nanos, charged_nanos, added)
+    VALUES (?, ?, ?, ?, ?, ?, ?, 1)"""
+_NOTE: Final = """INSERT INTO counted (budget, words, upto_seq) VALUES (?, ?, ?)
+    ON CONFLICT (budget, words) DO UPDATE SET upto_seq = max(upto_seq, excluded.upto_seq)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A budget of the new policy. `words` as in `Scope.words`; `since_ms`: where its oldest current window starts."""
+
+    budget: str
+    words: str
+    since_ms: int
+
+
+def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int:
+    """Fill the budgets' current windows from the ledger; how many holds rows were added. Raises LedgerUnavailable."""
+    if not budgets:
+        return 0
+    newest = int(store.conn.execute("SELECT coalesce(max(seq), 0) FROM call_rows").fetchone()[0])
+    upto = _counted_upto(store.conn, budgets)
+    since_ms = min(budget.since_ms for budget in budgets)
+    after, added = min(upto.values()), 0
+    while calls := rows.select_past(
+        store.conn,
+        "seq > ? AND seq <= ? AND booked_ms >= ? AND state IN ('open', 'settled', 'interrupted') ORDER BY seq LIMIT ?",
+        (after, newest, since_ms, CHUNK),
+    ):
+        wanted = [(call.seq, scope) for call in calls for scope in _missing(call, scopes_of(call), upto, now_ms)]
+        added += _add_all(store, wanted)
+        after = calls[-1].seq
+    store.write(lambda conn: conn.executemany(_NOTE, [(each.budget, each.words, newest) for each in budgets]))
+    return added
+
+
+def _counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> dict[tuple[str, str], int]:
+    known = {
+        (budget, words): upto for budget, words, upto in conn.execute("SELECT budget, words, upto_seq FROM counted")
+    }
+    return {(each.budget, each.words): known.get((each.budget, each.words), 0) for each in budgets}
+
+
+def _missing(
+    call: PastCall, scopes: tuple[Scope, ...], upto: dict[tuple[str, str], int], now_ms: int
+) -> tuple[Scope, ...]:
+    """Those scopes of budgets to fill that have not counted the call and whose window still runs."""
+    return tuple(
+        scope
+        for scope in scopes
+        if call.seq > upto.get((scope.budget, scope.words), call.seq) and _runs(scope, call.booked_ms, now_ms)
+    )
+
+
+def _runs(scope: Scope, booked_ms: int, now_ms: int) -> bool:
+    if scope.rolling_ms is not None:
+        return booked_ms > now_ms - scope.rolling_ms
+    return scope.ends_ms is None or scope.ends_ms > now_ms
+
+
+def _add_all(store: Store, wanted: list[tuple[int, Scope]]) -> int:
+    """Write the missing holds rows of one chunk as one transaction."""
+    if not wanted:
+        return 0
+    finder = Balances()
+
+    def work(conn: sqlite3.Connection) -> int:
+        return sum(_add(conn, seq, scope, finder.locate(conn, (scope,))[0]) for seq, scope in wanted)
+
+    return store.write(work)
+
+
+def _add(conn: sqlite3.Connection, seq: int, scope: Scope, balance: Balance) -> bool:
+    """Count one call in one balance, as it stands now (it may have ended since it was read); False: it was counted."""
+    state, booked_ms, held, ceiling, cost = conn.execute(
+        "SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos FROM call_rows WHERE seq = ?", (seq,)
+    ).fetchone()
+    is_open = state == "open"
+    nanos, bound, charged = (held, bound_of(ceiling, held), None) if is_open else (0, 0, cost)
+    values = (seq, balance.id, balance.slides_ms(booked_ms), scope.hold.value, nanos, bound, charged)
+    if not conn.execute(_ADD, values).rowcount:
+        return False
+    if balance.counts(booked_ms):
+        change = Change(balance.id, held=nanos, ceiling=bound, open_calls=1) if is_open else Change(balance.id, cost)
+        balances.move(conn, [change])
+    return True

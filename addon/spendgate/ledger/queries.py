@@ -1,0 +1,193 @@
+"""What people ask of the ledger. A read-only connection of its own: nothing here can write, hold up or be held up by a gate.
+
+Times are epoch milliseconds, amounts nano-dollars; calls come as rows of the public view `calls`, by its column names.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
+
+from spendgate.admission import Scope, Standing
+from spendgate.errors import StateError
+from spendgate.ledger import chain, check, schema
+from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.periods import PERIODS, period_of
+
+ATTRIBUTES: Final = (
+    "person", "team", "machine", "tool", "process", "project", "session", "agent", "provider", "host", "path", "model",
+    "model_requested", "api_key", "account", "account_os", "billing", "state", "basis", "kind", "refused_by", "refused_why",
+)  # fmt: skip
+"""What spend and calls can be grouped and filtered by, besides the periods `hour`, `day`, `week`, `month`."""
+
+_SPEND: Final = """count(*) FILTER (WHERE state IN ('open', 'settled', 'interrupted')),
+    count(*) FILTER (WHERE state = 'refused'), coalesce(sum(cost_nanos), 0), coalesce(sum(value_nanos), 0),
+    coalesce(sum(held_nanos) FILTER (WHERE state = 'open'), 0),
+    coalesce(sum(cost_nanos) FILTER (WHERE basis <> 'reported'), 0),
+    coalesce(sum(input_tokens), 0), coalesce(sum(cache_read_tokens), 0),
+    coalesce(sum(coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
+        + coalesce(cache_write_other_tokens, 0)), 0),
+    coalesce(sum(output_tokens), 0)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Calls booked from `since_ms` on and before `until_ms`, with these attributes; empty parts limit nothing."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    where: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Totals of one group. `key` are its values, in the order asked for; None where a call had none."""
+
+    key: tuple[str | None, ...]
+    calls: int
+    """Calls that left: settled, interrupted, open."""
+    refused: int
+    cost_nanos: int
+    value_nanos: int
+    held_nanos: int
+    not_reported_nanos: int
+    """The part of the cost that is estimated or a ceiling."""
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallHold:
+    """What one call held in, and was charged to, one balance."""
+
+    budget: str
+    value: str
+    window: str
+    mode: str
+    nanos: int
+    charged_nanos: int | None
+
+
+class Reader:
+    """A read-only connection to one ledger. Use from one thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StateError when there is no ledger, or one that this Spendgate cannot read."""
+        try:
+            self._conn = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
+            )
+        except sqlite3.Error as fault:
+            raise StateError(f"{path} cannot be read as a ledger: {fault}") from fault
+        try:
+            schema.refuse_other(self._conn)
+        except sqlite3.Error as fault:
+            self._conn.close()
+            raise StateError(f"{path} cannot be read as a ledger: {fault}") from fault
+        except StateError:
+            self._conn.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._conn.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def head(self) -> chain.Head:
+        """The ledger's id, age, and the end of its chain."""
+        return chain.head(self._conn)
+
+    def check(self) -> tuple[str, ...]:
+        """Every fault of the ledger against itself."""
+        return check.check(self._conn)
+
+    def standings(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[Standing, ...]:
+        """Each scope's balance as the gate would see it now; zero where nothing was ever held."""
+        return tuple(self._standing(scope, now_ms) for scope in scopes)
+
+    def _standing(self, scope: Scope, now_ms: int) -> Standing:
+        key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
+        found = self._conn.execute(READ_BY_KEY, key).fetchone()
+        if found is None:
+            return Standing(scope, 0, 0, 0, 0, 0)
+        balance = Balance._make(found)
+        if scope.rolling_ms is not None:
+            balance = at_edge(self._conn, balance, now_ms - scope.rolling_ms)
+        return balance.standing(scope, 0)
+
+    def spend(self, by: tuple[str, ...], span: Span, zone: ZoneInfo, *, week_starts: int = 0) -> tuple[Spend, ...]:
+        """Totals by attributes and periods, dearest first; periods in `zone`, weeks from `week_starts` (Monday is 0).
+
+        Raises ValueError for an attribute that calls do not have.
+        """
+        self._conn.create_function(
+            "period", 2, lambda word, ms: period_of(word, ms, zone, week_starts), deterministic=True
+        )
+        keys = [f"period('{word}', booked_ms)" if word in PERIODS else _attribute(word) for word in by]
+        condition, values = _condition(span)
+        group = f"GROUP BY {', '.join(str(place + 1) for place in range(len(keys)))}" if keys else ""
+        columns = ", ".join([*keys, _SPEND])
+        sql = f"SELECT {columns} FROM call_rows {condition} {group} ORDER BY {len(keys) + 3} DESC"  # noqa: S608 - checked words
+        return tuple(Spend(row[: len(by)], *row[len(by) :]) for row in self._conn.execute(sql, values))
+
+    def calls(self, span: Span, limit: int | None = None) -> tuple[dict[str, Any], ...]:
+        """Rows of the view `calls`, newest first."""
+        condition, values = _condition(span)
+        inner = f"SELECT id FROM call_rows {condition} ORDER BY booked_ms DESC, seq DESC LIMIT ?"  # noqa: S608 - checked words
+        sql = f"SELECT calls.* FROM ({inner}) JOIN calls USING (id)"  # noqa: S608 - as above
+        return self._rows(sql, (*values, -1 if limit is None else limit))
+
+    def call(self, prefix: str) -> tuple[dict[str, Any], tuple[CallHold, ...]]:
+        """One call by the beginning of its id, and its holds. Raises ValueError when none or several begin so."""
+        end = f"{prefix}\U0010ffff"
+        found = self._rows("SELECT * FROM calls WHERE id >= ? AND id < ? LIMIT 2", (prefix, end))
+        if len(found) != 1:
+            raise ValueError(f"{'several calls begin' if found else 'no call begins'} with {prefix!r}")
+        holds = self._conn.execute(
+            """SELECT budget, value, window, mode, nanos, charged_nanos FROM holds JOIN balances ON balances.id = balance
+               WHERE call = (SELECT seq FROM call_rows WHERE id = ?) ORDER BY balance""",
+            (found[0]["id"],),
+        )
+        return found[0], tuple(CallHold(*hold) for hold in holds)
+
+    def coverage(self) -> tuple[dict[str, Any], ...]:
+        """Connections to providers that could not be read, by account, tool, host and reason."""
+        return self._rows("SELECT * FROM coverage ORDER BY last_ms DESC", ())
+
+    def audit(self, since_ms: int = 0) -> tuple[dict[str, Any], ...]:
+        """The audit trail, oldest first."""
+        return self._rows("SELECT at_ms, what, detail FROM audit WHERE at_ms >= ? ORDER BY id", (since_ms,))
+
+    def _rows(self, sql: str, values: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
+        cursor = self._conn.execute(sql, values)
+        names = [column[0] for column in cursor.description]
+        return tuple(dict(zip(names, row, strict=True)) for row in cursor)
+
+
+def _condition(span: Span) -> tuple[str, tuple[Any, ...]]:
+    """A WHERE clause of checked words, and its values."""
+    parts: list[tuple[str, Any]] = [(f"{_attribute(name)} = ?", value) for name, value in span.where]
+    if span.since_ms is not None:
+        parts.append(("booked_ms >= ?", span.since_ms))
+    if span.until_ms is not None:
+        parts.append(("booked_ms < ?", span.until_ms))
+    if not parts:
+        return "", ()
+    return f"WHERE {' AND '.join(part for part, _ in parts)}", tuple(value for _, value in parts)
+
+
+def _attribute(name: str) -> str:
+    if name not in ATTRIBUTES:
+        raise ValueError(f"calls have no {name!r}; allowed: {', '.join((*ATTRIBUTES, *PERIODS))}")
+    # A model is the one that answered, else the one asked for.
+    return "coalesce(model, model_requested)" if name == "model" else name

@@ -1,0 +1,216 @@
+"""Holding, correcting, settling and releasing: money moves once, and the balance follows in the same transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ledger.kit import (
+    DAY,
+    FAILED,
+    HOUR,
+    NOW,
+    ROW,
+    admit,
+    open_ledger,
+    refuse,
+    row,
+    scope,
+    settled,
+    standing_of,
+    within_limits,
+)
+from spendgate.admission import Admit, Hold, KindStanding, RefusalKind, Refuse
+from spendgate.ledger import Ledger
+from spendgate.ledger.queries import Reader, Span
+
+DAILY, MONTHLY, ROLLING = scope(), scope("person/month", window="2026-11"), scope("person/24h", rolling_ms=DAY)
+
+
+def test_hold_counts_at_once_and_settles_to_its_charge(ledger: Ledger) -> None:
+    """A hold is in the balance before the call leaves; its charge replaces it."""
+    ledger.hold(ROW, (DAILY, ROLLING), admit(700), NOW)
+    held = standing_of(ledger, DAILY)
+    assert (held.settled_nanos, held.held_nanos, held.open_calls) == (0, 700, 1)
+    assert ledger.settle(ROW.id, settled(300, DAILY, ROLLING))
+    for each in (DAILY, ROLLING):
+        after = standing_of(ledger, each)
+        assert (after.settled_nanos, after.held_nanos, after.ceiling_nanos, after.open_calls) == (300, 0, 0, 0)
+
+
+def test_settled_once(ledger: Ledger) -> None:
+    """Whatever comes after the first end changes nothing and says so."""
+    ledger.hold(ROW, (DAILY,), admit(700), NOW)
+    assert [ledger.settle(ROW.id, settled(cost, DAILY)) for cost in (300, 400)] == [True, False]
+    assert ledger.settle(ROW.id, FAILED) is False
+    assert ledger.resize(ROW.id, ((DAILY, 900),)) == ()
+    assert standing_of(ledger, DAILY).settled_nanos == 300
+
+
+def test_unknown_call_settles_nothing(ledger: Ledger) -> None:
+    """Ending a call that was never opened is told, not guessed."""
+    assert ledger.settle("never-held", settled(5, DAILY)) is False
+
+
+def test_failed_call_releases_its_hold(ledger: Ledger) -> None:
+    """Nothing was sent: nothing is charged."""
+    ledger.hold(ROW, (DAILY,), admit(700), NOW)
+    assert ledger.settle(ROW.id, FAILED)
+    after = standing_of(ledger, DAILY)
+    assert (after.settled_nanos, after.held_nanos) == (0, 0)
+
+
+def test_charge_beyond_hold_is_posted_and_flagged(ledger: Ledger, reader: Reader) -> None:
+    """An overrun is posted in full, never clipped to the hold or the limit."""
+    tight = scope(limit=500)
+    ledger.hold(ROW, (tight,), admit(400), NOW)
+    ledger.settle(ROW.id, settled(9_000, tight))
+    assert standing_of(ledger, tight).settled_nanos == 9_000
+    assert reader.call(ROW.id)[0]["flags"] == "overrun"
+
+
+def test_answering_model_charges_a_budget_that_held_nothing(ledger: Ledger) -> None:
+    """The hold of a budget that the answer does not fit is released; one that it fits is charged without a hold."""
+    opus, haiku = scope("opus"), scope("haiku", rolling_ms=DAY)
+    ledger.hold(ROW, (DAILY, opus), admit(700), NOW)
+    ledger.settle(ROW.id, settled(100, DAILY, haiku))
+    assert [standing_of(ledger, each).settled_nanos for each in (DAILY, opus, haiku)] == [100, 0, 100]
+    assert standing_of(ledger, opus).held_nanos == 0
+
+
+def test_resize_moves_hold_and_gives_the_standing(ledger: Ledger, reader: Reader) -> None:
+    """A correction replaces the hold; the largest one granted stays on the row."""
+    ledger.hold(ROW, (DAILY, MONTHLY), admit(700), NOW)
+    (daily,) = ledger.resize(ROW.id, ((DAILY, 900),))
+    assert (daily.held_nanos, daily.ceiling_nanos) == (900, 900)
+    assert standing_of(ledger, MONTHLY).held_nanos == 700
+    ledger.resize(ROW.id, ((DAILY, 50),))
+    assert standing_of(ledger, DAILY).held_nanos == 50
+    ledger.settle(ROW.id, settled(60, DAILY, MONTHLY))
+    assert reader.call(ROW.id)[0]["held_nanos"] == 900
+
+
+def test_ceiling_sums_bounds_of_open_calls(ledger: Ledger) -> None:
+    """An open call counts its bound, one without a bound its hold."""
+    ledger.hold(row("a", ceiling_nanos=5_000), (DAILY,), admit(700), NOW)
+    ledger.hold(row("b"), (DAILY,), admit(300), NOW)
+    standing = standing_of(ledger, DAILY)
+    assert (standing.held_nanos, standing.ceiling_nanos, standing.open_calls) == (1_000, 5_300, 2)
+
+
+def test_hold_is_of_the_whole_call_or_of_nothing(ledger: Ledger) -> None:
+    """A decision that raises leaves no row, no hold and no lock behind."""
+
+    def broken(*_: object) -> Admit:
+        raise RuntimeError("a fault in the decision")
+
+    with pytest.raises(RuntimeError, match="a fault in the decision"):
+        ledger.hold(ROW, (DAILY,), broken, NOW)
+    ledger.hold(ROW, (DAILY,), admit(5), NOW)
+    assert standing_of(ledger, DAILY).held_nanos == 5
+
+
+def test_same_call_is_not_held_twice(ledger: Ledger) -> None:
+    """A second hold under one id is refused, and holds nothing."""
+    ledger.hold(ROW, (DAILY,), admit(5), NOW)
+    with pytest.raises(ValueError, match=r"call_rows\.id"):
+        ledger.hold(ROW, (DAILY,), admit(5), NOW)
+    assert standing_of(ledger, DAILY).held_nanos == 5
+
+
+def test_admit_must_hold_in_every_scope(ledger: Ledger) -> None:
+    """An Admit that forgets a budget is a fault of the gate, not a free pass."""
+    with pytest.raises(ValueError, match="each scope"):
+        ledger.hold(ROW, (DAILY, MONTHLY), lambda standings, kind: Admit(((DAILY, 5),)), NOW)
+
+
+def test_kinds_are_counted_over_gates(ledger: Ledger, tmp_path: Path) -> None:
+    """How many calls of a kind have settled and are open is one number for all gates; failed ones teach nothing."""
+    other = open_ledger(tmp_path)
+    for name, gate in (("a", ledger), ("b", other), ("c", other)):
+        gate.hold(row(name), (DAILY,), admit(5), NOW)
+    ledger.settle("a", settled(5, DAILY))
+    other.settle("b", FAILED)
+    seen: list[KindStanding] = []
+    ledger.hold(row("d"), (), lambda standings, kind: seen.append(kind) or Admit(()), NOW)  # type: ignore[func-returns-value]
+    assert seen == [KindStanding(ROW.kind, settled=1, open_calls=1)]
+    other.settle("c", FAILED)
+    other.close()
+
+
+def test_refused_row_keeps_its_figures(ledger: Ledger, reader: Reader) -> None:
+    """A refusal is provable from its row: settled + hold > limit for `spent`; written once, whatever is retried."""
+    tight = scope(limit=1_000)
+    ledger.hold(row("a"), (tight,), admit(800), NOW)
+    ledger.settle("a", settled(800, tight))
+    decision = ledger.hold(ROW, (tight,), within_limits(300), NOW)
+    assert isinstance(decision, Refuse)
+    for _ in range(2):
+        ledger.refused(ROW, decision, now_ms=NOW, waited_ms=12, http_status=429)
+    (found,) = reader.calls(Span(where=(("state", "refused"),)))
+    figures = {name: found[f"refused_{name}_nanos"] for name in ("settled", "held", "hold", "limit")}
+    assert figures == {"settled": 800, "held": 0, "hold": 300, "limit": 1_000}
+    assert (found["refused_by"], found["refused_why"], found["http_status"], found["waited_ms"]) == (
+        "person/day", RefusalKind.SPENT, 429, 12,
+    )  # fmt: skip
+
+
+def test_refused_takes_only_a_refusal(ledger: Ledger) -> None:
+    """Nothing else can stand in a refused row."""
+    with pytest.raises(TypeError, match="Refuse"):
+        ledger.refused(ROW, Admit(()), now_ms=NOW, waited_ms=0, http_status=429)
+
+
+@pytest.mark.parametrize("state", ["free", "unrecognized", "failed"])
+def test_recorded_costs_nothing(ledger: Ledger, reader: Reader, state: str) -> None:
+    """Calls that held nothing have a row, and no money."""
+    ledger.recorded(
+        ROW, state, ended_ms=NOW + 5, http_status=200, request_bytes=7, response_bytes=9, duration_ms=5, first_byte_ms=2,
+        flags=("a", "b"),
+    )  # fmt: skip
+    found = reader.call(ROW.id)[0]
+    assert (found["state"], found["cost_nanos"], found["request_bytes"], found["flags"]) == (state, None, 7, "a,b")
+    assert found["booked_at"] is None
+
+
+def test_recorded_refuses_billable_states(ledger: Ledger) -> None:
+    """A settled call cannot be written around the hold."""
+    with pytest.raises(ValueError, match="settled"):
+        ledger.recorded(
+            ROW,
+            "settled",
+            ended_ms=NOW,
+            http_status=200,
+            request_bytes=0,
+            response_bytes=0,
+            duration_ms=0,
+            first_byte_ms=0,
+        )
+
+
+def test_would_refuse_is_kept(ledger: Ledger, reader: Reader) -> None:
+    """Under observe the rule that would have refused stands on the admitted row."""
+    ledger.hold(
+        ROW,
+        (DAILY,),
+        lambda standings, kind: Admit(((DAILY, 5),), would_refuse=refuse(standings[0], 5)),
+        NOW,
+    )
+    assert reader.call(ROW.id)[0]["would_refuse_by"] == "person/day"
+
+
+def test_call_belongs_to_the_instant_of_its_hold(ledger: Ledger) -> None:
+    """Settling in the next window charges the window of the hold; a new window is a new row."""
+    tomorrow = scope(window="2026-11-23", starts_ms=NOW + 23 * HOUR, ends_ms=NOW + 47 * HOUR)
+    ledger.hold(ROW, (DAILY,), admit(700), NOW)
+    ledger.settle(ROW.id, settled(650, DAILY, ended_ms=NOW + DAY))
+    assert standing_of(ledger, DAILY).settled_nanos == 650
+    assert standing_of(ledger, tomorrow, NOW + DAY).settled_nanos == 0
+
+
+def test_other_words_are_another_budget(ledger: Ledger) -> None:
+    """A budget that counts something else under the same name does not inherit the old sum."""
+    ledger.hold(ROW, (DAILY,), admit(700), NOW)
+    assert standing_of(ledger, scope(words="other")).held_nanos == 0
+    assert standing_of(ledger, scope(limit=1, hold=Hold.CEILING)).held_nanos == 700
