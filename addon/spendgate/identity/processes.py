@@ -11,6 +11,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -50,7 +51,7 @@ class Finder:
         for pid, held in recent.items():
             if inode in held:
                 return pid
-        for pid in [*reversed(recent), *(pid for pid in _candidates(uid) if pid not in recent)]:
+        for pid in chain(list(reversed(recent)), (pid for pid in _candidates(uid) if pid not in recent)):
             held = _sockets(pid)
             if inode in held:
                 recent[pid] = held

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity.interface import Endpoints
@@ -28,7 +29,7 @@ def pack_addresses(addresses: frozenset[str]) -> bytes:
 
 def addresses(packet: bytes) -> frozenset[str]:
     """The addresses of a packet. Raises ValueError."""
-    listed = json.loads(packet)
+    listed = _parsed(packet)
     if not isinstance(listed, list) or len(listed) > ADDRESSES_MAX:
         raise ValueError("not a short list of addresses")
     return frozenset(str(ipaddress.ip_address(text)) for text in listed if isinstance(text, str))
@@ -41,7 +42,7 @@ def pack_question(number: int, uid: int, ends: Endpoints) -> bytes:
 
 def question(packet: bytes) -> tuple[int, int, Endpoints]:
     """Number, uid and addresses of a question. Raises ValueError."""
-    parts = json.loads(packet)
+    parts = _parsed(packet)
     if not isinstance(parts, list) or [type(part) for part in parts] != [int, int, str, int, str, int]:
         raise ValueError("not a question")
     number, uid, local, local_port, remote, remote_port = parts
@@ -53,10 +54,17 @@ def question(packet: bytes) -> tuple[int, int, Endpoints]:
 def pack_answer(number: int, peer: Peer) -> bytes:
     """What is known of the process."""
     said = asdict(peer)
-    return json.dumps([number, {name: said[name] for name in _FROM_PROCESS}]).encode()
+    return json.dumps([number, {name: said[name] for name in _FROM_PROCESS if said[name] is not None}]).encode()
 
 
 def answer(packet: bytes, peer: Peer) -> tuple[int, Peer]:
     """The question's number, and `peer` with what the answer says of its process."""
-    number, said = json.loads(packet)
+    number, said = _parsed(packet)
     return number, replace(peer, **said, evidence=Evidence.SOCKET_OWNER)
+
+
+def _parsed(packet: bytes) -> Any:
+    try:
+        return json.loads(packet)
+    except RecursionError:
+        raise ValueError("nested too deep") from None

@@ -1,0 +1,123 @@
+"""Socket to process, and what is remembered of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spendgate.identity import processes
+from spendgate.identity.cgroups import Cgroups, mount_point
+from spendgate.identity.interface import Endpoints
+from spendgate.identity.processes import Finder, describe
+from spendgate.identity.unsupported import UnsupportedLookup
+
+linux = pytest.mark.skipif(platform.system() != "Linux", reason="/proc is Linux")
+
+
+@linux
+def test_a_socket_is_found_in_its_process_and_then_without_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first socket of a process costs a scan; its others, seen by that scan, cost none."""
+    scanned: list[int] = []
+    real = processes._sockets
+    monkeypatch.setattr(processes, "_sockets", lambda pid: scanned.append(pid) or real(pid))
+    finder = Finder()
+    with socket.socket() as one, socket.socket() as two:
+        inodes = [os.fstat(each.fileno()).st_ino for each in (one, two)]
+        first = finder.pid(inodes[0], os.getuid(), 1)
+        scans = len(scanned)
+        second = finder.pid(inodes[1], os.getuid(), 1)
+
+    assert first == second == os.getpid()
+    assert scans == len(scanned) > 0
+
+
+@linux
+def test_a_process_that_had_a_socket_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new socket of a known process costs reading that process's files alone."""
+    finder = Finder()
+    with socket.socket() as one:
+        finder.pid(os.fstat(one.fileno()).st_ino, os.getuid(), 1)
+
+    def scan(_uid: int) -> Iterator[int]:
+        yield pytest.fail("all processes were scanned")
+
+    monkeypatch.setattr(processes, "_candidates", scan)
+    with socket.socket() as two:
+        assert finder.pid(os.fstat(two.fileno()).st_ino, os.getuid(), 1) == os.getpid()
+
+
+@linux
+def test_a_socket_nobody_holds_has_no_process() -> None:
+    """No process, no error."""
+    assert Finder().pid(0xFFFFFFFF, os.getuid(), None) is None
+
+
+@linux
+def test_what_is_remembered_is_bounded() -> None:
+    """Owners that come and go do not grow the memory."""
+    finder = Finder()
+    finder._recent.update({(uid, None): processes.OrderedDict() for uid in range(10_000, 10_256)})
+    finder.pid(0xFFFFFFFF, os.getuid(), None)
+
+    assert len(finder._recent) == 256
+
+
+def test_this_process_is_described() -> None:
+    """Name, program, start, directory: what psutil says of it."""
+    found = describe(os.getpid())
+
+    assert found is not None
+    assert (found.pid, found.directory) == (os.getpid(), Path.cwd())
+    assert found.path
+    assert found.started_ms > 1_500_000_000_000
+    assert os.getuid() in found.ancestors or found.ancestors
+
+
+def test_a_process_that_has_gone_is_not_described() -> None:
+    """None, not an error."""
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+
+    assert describe(ended.pid) is None
+
+
+@linux
+@pytest.mark.skipif(mount_point() is None, reason="needs cgroup v2")
+def test_a_cgroup_id_is_its_directorys_inode() -> None:
+    """Known after a walk, not before; an id that is not there is no path."""
+    root = mount_point()
+    assert root is not None
+    cgroups = Cgroups(root)
+    number = root.stat().st_ino
+
+    assert cgroups.known(number) is None
+    assert cgroups.path(number) == "/"
+    assert cgroups.known(number) == "/"
+    assert cgroups.path(2**60) is None
+
+
+def test_the_cgroup_mount_is_found_in_any_layout(tmp_path: Path) -> None:
+    """Unified, hybrid, none."""
+    line = "32 24 0:28 / {} rw,nosuid shared:9 - {} cgroup rw\n"
+    file = tmp_path / "mountinfo"
+    file.write_text(line.format("/sys/fs/cgroup/unified", "cgroup2") + line.format("/sys/fs/cgroup/cpu", "cgroup"))
+
+    assert mount_point(file) == Path("/sys/fs/cgroup/unified")
+    file.write_text(line.format("/sys/fs/cgroup/cpu", "cgroup"))
+    assert mount_point(file) is None
+    assert mount_point(tmp_path / "none") is None
+
+
+def test_a_system_without_a_look_up_says_so() -> None:
+    """Everybody is unknown, with the reason."""
+    lookup = UnsupportedLookup("Plan 9")
+    peer = lookup.owner(Endpoints(("192.0.2.1", 1), ("192.0.2.2", 2)))
+
+    assert (peer.account, peer.why_unknown) == (None, "connections are not looked up on Plan 9")
+    assert lookup.process(peer, Endpoints(("192.0.2.1", 1), ("192.0.2.2", 2))) == peer
