@@ -152,14 +152,15 @@ def _answer(reading: Reading, found: Fields, ttl: str | None) -> Reading:
     served = [_served(block) for block in blocks if block]
     model = next((name for name in reversed(served) if name), found.get("model"))
     empty = all(block is None or block.get("type") == "fallback" for block in blocks) and "content" in found
+    free = found.get("stop_reason") == "refusal" and empty
     return replace(
         reading,
-        parts=counts.parts(model),
+        parts=() if free else counts.parts(model),
         model=model,
         response_id=found.get("id"),
         final=counts.usage.known,
         ended=True,
-        free=found.get("stop_reason") == "refusal" and empty,
+        free=free,
         flags=(*reading.flags, SPLIT_ASSUMED) if counts.assumed else reading.flags,
     )
 
@@ -215,7 +216,9 @@ class _Stream(EventReader):
         reason = (found.get("delta") or {}).get("stop_reason")
         if reason is not None:
             free = reason == "refusal" and not self._content
-            self.current = replace(self.current, final=found.get("usage") is not None, free=free)
+            # The counts beside such a refusal are not billed.
+            parts = () if free else self.current.parts
+            self.current = replace(self.current, parts=parts, final=found.get("usage") is not None, free=free)
 
     def _block(self, block: Fields) -> None:
         served = _served(block)
