@@ -41,7 +41,7 @@ def test_words_become_windows(text: str, unit: Unit, length_ms: int, name: str) 
 )
 def test_other_words_are_refused(text: str) -> None:
     """What is not a window is refused with what was found."""
-    with pytest.raises(ValueError, match="is not a window|is longer than"):
+    with pytest.raises(ValueError, match=r"is not a window|is longer than"):
         Window.parse(text)
 
 
@@ -49,26 +49,31 @@ LOS_ANGELES = Calendar("America/Los_Angeles")
 FISCAL = Calendar("UTC", week_starts=6, fiscal_month=2)
 
 
-@pytest.mark.parametrize(
-    ("unit", "calendar", "now", "key", "starts", "ends"),
-    [
-        pytest.param("hour", LOS_ANGELES, "2026-11-22T14:30-08:00", "2026-11-22T14", "2026-11-22T14:00-08:00", "2026-11-22T15:00-08:00", id="hour"),
-        pytest.param("day", LOS_ANGELES, "2026-11-22T23:59-08:00", "2026-11-22", "2026-11-22T00:00-08:00", "2026-11-23T00:00-08:00", id="day"),
-        pytest.param("day", LOS_ANGELES, "2026-11-01T12:00-08:00", "2026-11-01", "2026-11-01T00:00-07:00", "2026-11-02T00:00-08:00", id="day of 25 hours"),
-        pytest.param("week", Calendar(), "2026-11-22T12:00+00:00", "week 2026-11-16", "2026-11-16T00:00+00:00", "2026-11-23T00:00+00:00", id="week from monday"),
-        pytest.param("week", FISCAL, "2026-11-22T12:00+00:00", "week 2026-11-22", "2026-11-22T00:00+00:00", "2026-11-29T00:00+00:00", id="week from sunday"),
-        pytest.param("month", LOS_ANGELES, "2026-11-30T23:59:59-08:00", "2026-11", "2026-11-01T00:00-07:00", "2026-12-01T00:00-08:00", id="month over a change"),
-        pytest.param("month", Calendar(), "2026-12-31T23:59:59+00:00", "2026-12", "2026-12-01T00:00+00:00", "2027-01-01T00:00+00:00", id="december"),
-        pytest.param("month", Calendar(), "2028-02-29T00:00+00:00", "2028-02", "2028-02-01T00:00+00:00", "2028-03-01T00:00+00:00", id="leap"),
-        pytest.param("quarter", Calendar(), "2026-11-22T00:00+00:00", "quarter 2026-10", "2026-10-01T00:00+00:00", "2027-01-01T00:00+00:00", id="quarter"),
-        pytest.param("quarter", FISCAL, "2027-01-31T00:00+00:00", "quarter 2026-11", "2026-11-01T00:00+00:00", "2027-02-01T00:00+00:00", id="fiscal quarter"),
-        pytest.param("year", FISCAL, "2027-01-31T00:00+00:00", "year 2026-02", "2026-02-01T00:00+00:00", "2027-02-01T00:00+00:00", id="fiscal year"),
-        pytest.param("year", Calendar(), "2026-01-01T00:00+00:00", "year 2026-01", "2026-01-01T00:00+00:00", "2027-01-01T00:00+00:00", id="year"),
-    ],
-)  # fmt: skip
-def test_calendar_windows(unit: str, calendar: Calendar, now: str, key: str, starts: str, ends: str) -> None:
+CALENDARS = {"utc": Calendar(), "la": LOS_ANGELES, "fiscal": FISCAL}
+
+# unit, calendar | an instant in it | key | starts | ends
+CASES = """
+hour la        | 2026-11-22T14:30-08:00    | 2026-11-22T14   | 2026-11-22T14:00-08:00 | 2026-11-22T15:00-08:00
+day la         | 2026-11-22T23:59-08:00    | 2026-11-22      | 2026-11-22T00:00-08:00 | 2026-11-23T00:00-08:00
+day la         | 2026-11-01T12:00-08:00    | 2026-11-01      | 2026-11-01T00:00-07:00 | 2026-11-02T00:00-08:00
+week utc       | 2026-11-22T12:00+00:00    | week 2026-11-16 | 2026-11-16T00:00+00:00 | 2026-11-23T00:00+00:00
+week fiscal    | 2026-11-22T12:00+00:00    | week 2026-11-22 | 2026-11-22T00:00+00:00 | 2026-11-29T00:00+00:00
+month la       | 2026-11-30T23:59:59-08:00 | 2026-11         | 2026-11-01T00:00-07:00 | 2026-12-01T00:00-08:00
+month utc      | 2026-12-31T23:59:59+00:00 | 2026-12         | 2026-12-01T00:00+00:00 | 2027-01-01T00:00+00:00
+month utc      | 2028-02-29T00:00+00:00    | 2028-02         | 2028-02-01T00:00+00:00 | 2028-03-01T00:00+00:00
+quarter utc    | 2026-11-22T00:00+00:00    | quarter 2026-10 | 2026-10-01T00:00+00:00 | 2027-01-01T00:00+00:00
+quarter fiscal | 2027-01-31T00:00+00:00    | quarter 2026-11 | 2026-11-01T00:00+00:00 | 2027-02-01T00:00+00:00
+year fiscal    | 2027-01-31T00:00+00:00    | year 2026-02    | 2026-02-01T00:00+00:00 | 2027-02-01T00:00+00:00
+year utc       | 2026-01-01T00:00+00:00    | year 2026-01    | 2026-01-01T00:00+00:00 | 2027-01-01T00:00+00:00
+"""
+
+
+@pytest.mark.parametrize("case", CASES.strip().splitlines(), ids=lambda case: " ".join(case.split("|")[0:3:2]))
+def test_calendar_windows(case: str) -> None:
     """A calendar window starts and ends on the wall clock of its zone."""
-    found = bounds(Window.parse(unit), calendar, ms(now))
+    which, now, key, starts, ends = (part.strip() for part in case.split("|"))
+    unit, calendar = which.split()
+    found = bounds(Window.parse(unit), CALENDARS[calendar], ms(now))
     assert (found.key, found.starts_ms, found.ends_ms) == (key, ms(starts), ms(ends))
 
 

@@ -120,8 +120,17 @@ def fold(name: str) -> str:
 
 
 def glob(folded: str) -> re.Pattern[str]:
-    """A glob as an expression; everything but `*` and `?` is literal. Runs of `*` are one: no catastrophic backtracking."""
-    parts = re.split(r"(\*+|\?)", folded)
-    return re.compile(
-        "".join(".*" if p.startswith("*") else "." if p == "?" else re.escape(p) for p in parts), re.DOTALL
-    )
+    """A glob as an expression; everything but `*` and `?` is literal.
+
+    Each run between two stars is found at its first place and never tried again (an atomic group), which is enough for a
+    glob and keeps a pattern of many stars from backtracking for ever.
+    """
+    first, *rest = [_literal(part) for part in re.split(r"\*+", folded)]
+    if not rest:
+        return re.compile(first, re.DOTALL)
+    middle = "".join(f"(?>.*?{part})" for part in rest[:-1])
+    return re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL)
+
+
+def _literal(part: str) -> str:
+    return ".".join(re.escape(piece) for piece in part.split("?"))
