@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -17,13 +18,15 @@ from spendgate.attribution import Evidence, Peer
 from spendgate.identity.accounts import Accounts, login_uid, people_from_uid
 from spendgate.identity.cgroups import Cgroups
 from spendgate.identity.interface import Endpoints
-from spendgate.identity.processes import Finder, Process, describe
+from spendgate.identity.processes import Descriptions, Finder, Process
 from spendgate.identity.project import project_of
 from spendgate.identity.sock_diag import Owner, SockDiag
 from spendgate.identity.tools import tool_of
 
 GONE = "the process had gone when the kernel was asked"
 _NOT_HERE = "no such connection on this host (another machine, container or network namespace)"
+_KEEP_S = 30
+_KEPT_MAX = 1024
 _HIDDEN = "the process is not visible to the gate's account"
 
 
@@ -40,6 +43,8 @@ class LinuxLookup:
         self._accounts = Accounts()
         self._cgroups = Cgroups()
         self._finder = Finder()
+        self._descriptions = Descriptions()
+        self._kept: OrderedDict[int, tuple[Process, Peer, float]] = OrderedDict()
         self._reading_as = reading_as
         self._one_at_a_time = threading.Lock()
 
@@ -61,7 +66,7 @@ class LinuxLookup:
         with self._one_at_a_time:
             peer = replace(peer, cgroup=peer.cgroup or self._cgroups.path(owner.cgroup_id))
             pid = self._finder.pid(owner.inode, owner.uid, owner.cgroup_id)
-            found = describe(pid) if pid is not None else None
+            found = self._descriptions.of(pid) if pid is not None else None
             return self._told(peer, found) if found is not None else replace(peer, why_unknown=_HIDDEN)
 
     def _ask(self, ends: Endpoints) -> tuple[Owner | None, str | None]:
@@ -86,11 +91,23 @@ class LinuxLookup:
         )
 
     def _told(self, peer: Peer, found: Process) -> Peer:
+        """The peer with what its process tells. A process's answers are kept for half a minute: its next connection is mostly
+        the same work, and reading the repository's configuration is most of the cost."""
+        now_s = time.monotonic()
+        kept = self._kept.get(found.pid)
+        if kept is None or kept[0] is not found or kept[1].uid != peer.uid or now_s - kept[2] > _KEEP_S:
+            kept = self._kept[found.pid] = (found, self._read(peer, found, now_s), now_s)
+            self._kept.move_to_end(found.pid)
+            if len(self._kept) > _KEPT_MAX:
+                self._kept.popitem(last=False)
+        return replace(kept[1], account=peer.account, cgroup=peer.cgroup)
+
+    def _read(self, peer: Peer, found: Process, now_s: float) -> Peer:
         uid = peer.uid or 0
         login = login_uid(uid, found.audit_uid, found.ancestors, from_uid=people_from_uid())
         return replace(
             peer,
-            login_account=self._accounts.name(login, time.monotonic()) if login is not None else None,
+            login_account=self._accounts.name(login, now_s) if login is not None else None,
             pid=found.pid,
             process=_plain(PurePosixPath(found.path).name.removesuffix(" (deleted)") if found.path else found.name),
             process_path=_plain(found.path) if found.path else None,
@@ -108,4 +125,4 @@ class LinuxLookup:
 
 def _plain(name: str) -> str:
     """A program's name is its user's choice and ends up on an admin's terminal: no control characters, no broken text."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
+    return name if name.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in name)

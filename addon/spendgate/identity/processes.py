@@ -19,6 +19,7 @@ import psutil
 _PROC = Path("/proc")
 _RECENT_PIDS_MAX = 64
 _OWNERS_MAX = 256
+_DESCRIBED_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,41 @@ def _points(path: str) -> str:
     try:
         return os.readlink(path)  # noqa: PTH115  Path.readlink costs four times as much, here thousands of times
     except OSError:
-        return ""  # closed while we read
+        return ""  # closed while we read, or not ours to see
+
+
+class Descriptions:
+    """What processes are, each asked about once for as long as it runs the same program in the same directory.
+
+    Asking psutil costs 2 ms with all ancestors; seeing that nothing has changed costs three reads, 0.03 ms.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, tuple[tuple[str, ...], Process]] = OrderedDict()
+
+    def of(self, pid: int) -> Process | None:
+        """As `describe`."""
+        mark = _mark(pid)
+        known = self._known.get(pid)
+        if known is not None and mark is not None and known[0] == mark:
+            return known[1]
+        found = describe(pid)
+        if found is not None and mark is not None:
+            self._known[pid] = (mark, found)
+            self._known.move_to_end(pid)
+            if len(self._known) > _DESCRIBED_MAX:
+                self._known.popitem(last=False)
+        return found
+
+
+def _mark(pid: int) -> tuple[str, ...] | None:
+    """What changes when a process becomes another: its start, its program, its directory. None where it has gone."""
+    folder = f"/proc/{pid}"
+    try:
+        stat = Path(folder, "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return stat.rpartition(")")[2].split()[19], _points(f"{folder}/exe"), _points(f"{folder}/cwd")
 
 
 def describe(pid: int) -> Process | None:

@@ -3,6 +3,7 @@ tool with a gap of 30 minutes. A session known by process or gap carries the mac
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,5 +51,6 @@ class Sessions:
         return run.began_ms
 
 
+@functools.lru_cache(maxsize=1024)
 def _at(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -63,7 +63,7 @@ def answer(packet: bytes, peer: Peer) -> tuple[int, Peer]:
     return number, replace(peer, **said, evidence=Evidence.SOCKET_OWNER)
 
 
-def _parsed(packet: bytes) -> Any:
+def _parsed(packet: bytes) -> Any:  # noqa: ANN401  JSON is any shape until it is checked
     try:
         return json.loads(packet)
     except RecursionError:
