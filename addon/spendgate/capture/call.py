@@ -142,7 +142,7 @@ class Call:
             self._gate.settle(self.call_id, Reading(), end)
         else:
             self.state = advance(self.state, State.SETTLED if complete else State.INTERRUPTED)
-            self._gate.settle(self.call_id, reading(), end)
+            self._gate.settle(self.call_id, _read(reading), end)
 
     def _end(self, response_bytes: int, complete: bool, error: str | None) -> End:
         return End(
@@ -169,6 +169,13 @@ class Call:
             end,
             self.flags,
         )
+
+
+def _read(reading: Callable[[], Reading]) -> Reading:
+    try:
+        return reading()
+    except Exception as fault:  # noqa: BLE001 - what was sent is settled, read or not
+        return Reading(flags=(f"reader failed: {type(fault).__name__}",))
 
 
 def _unheld(route: Route, sent: bool) -> State:

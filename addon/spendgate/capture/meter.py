@@ -111,6 +111,8 @@ class Meter:
         if flow.response is not None:
             return
         try:
+            if passage.fault is not None:
+                raise passage.fault
             call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route)
             call.attribution = self._attribute(await passage.visitor.known(), call.ask)
             if call.route.websocket:
@@ -125,14 +127,15 @@ class Meter:
         try:
             route = self._registry.route(head)
             dialect = self._registry.dialect(route.dialect) if route.kind is Kind.BILLABLE else None
-        except Exception as fault:  # noqa: BLE001 - a request that cannot be routed is decided by `on_failure`, not passed
-            logger.error("a request could not be routed: %s", type(fault).__name__)
+            fault = None
+        except Exception as raised:  # noqa: BLE001 - a request that cannot be routed is decided by `on_failure`, not passed
+            fault = raised
             route, dialect = Route(provider="unknown", dialect="unknown", kind=Kind.BILLABLE, path="*"), None
         call = Call(self._gate, self._clock, head.host, route, self._machine)
         visitor = self._visitors.get(flow.client_conn.id)
         if visitor is None:
             visitor = self._visitors[flow.client_conn.id] = Visitor(flow.client_conn, self._lookup, self._executor)
-        return Passage(call, head, dialect, visitor)
+        return Passage(call, head, dialect, visitor, fault)
 
     async def _ask(self, flow: MeteredFlow, passage: Passage) -> Answered:
         call, now_ms = passage.call, self._clock.now_ms()

@@ -22,14 +22,18 @@ TOO_LONG_STATUS = 413
 class Passage:
     """One exchange. It is its stream's `Watch`."""
 
-    __slots__ = ("_declared", "_unread", "call", "dialect", "head", "response_bytes", "tap", "visitor")
+    __slots__ = ("_declared", "_unread", "call", "dialect", "fault", "head", "response_bytes", "tap", "visitor")
 
-    def __init__(self, call: Call, head: Head, dialect: Dialect | None, visitor: Visitor) -> None:
+    def __init__(
+        self, call: Call, head: Head, dialect: Dialect | None, visitor: Visitor, fault: Exception | None = None
+    ) -> None:
         self.call = call
         self.head = head
         self.dialect = dialect
         """None: nothing of this exchange is read."""
         self.visitor = visitor
+        self.fault = fault
+        """What kept this request from being routed: `on_failure` then decides."""
         self.tap: Tap | None = None
         self.response_bytes = 0
         self._declared = _length(head)

@@ -147,7 +147,8 @@ class Talk:
     def _act(self, call: Call, answered: Admitted | Refused | Gone, push: Push) -> tuple[Push, ...]:
         if isinstance(answered, Refused):
             call.written_off(State.REFUSED)
-            frame = self._dialect.refusal_frame(notice(answered), call.attribution.tool)
+            tool = call.attribution.tool
+            frame = self._dialect.refusal_frame(notice(answered), tool, strict=answered.strict)
             return (Push(frame, to_server=False),)
         if isinstance(answered, Gone):
             call.written_off(State.FAILED)
@@ -214,7 +215,7 @@ class Talk:
         said = self._gate.progress(running.call.call_id, running.reading)
         if said is not None and running.call.cut:
             self._end(running, complete=False, error="cut")
-            frame = self._dialect.refusal_frame(said, running.call.attribution.tool)
+            frame = self._dialect.cut_frame(said, running.reading.response_id)
             self._deliver((Push(frame, to_server=False, close=POLICY_VIOLATION),))
 
     @staticmethod

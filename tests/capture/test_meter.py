@@ -1,0 +1,384 @@
+"""The meter in a real running proxy, in front of a real TLS provider stand-in."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from pathlib import Path
+
+import pytest
+
+from capture.rig import ANTHROPIC, HEADERS, KEY, URL, FakeGate, FakeRegistry, body, refused, rig
+from spendgate.admission import RefusalKind
+from spendgate.exchange import State
+from spendgate.gate.interface import Admitted, Gone
+from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.interface import Notice, Reading
+
+NOTICE = Notice("Budget person/day is spent", "spent", request_id="c1")
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_counts_are_the_providers_and_the_call_ends_once(tmp_path: Path, http2: bool, stream: bool) -> None:
+    """A call is held, sent and settled once, with the provider's counts, and its bytes arrive as they were sent."""
+    async with rig(tmp_path) as it, it.client(http2=http2) as client:
+        async with client.stream("POST", URL, json=body(stream=stream), headers=HEADERS) as response:
+            got = b"".join([chunk async for chunk in response.aiter_raw()])
+        await it.ended()
+        served = it.provider.log.billable()[0]
+        assert hashlib.sha256(got).hexdigest() == served.sha256
+        [(call_id, reading, end)] = it.gate.settled
+        assert it.gate.sent_ids == [call_id] == [intent.call_id for intent in it.gate.intents]
+        assert (reading.parts[0].usage.input_tokens, reading.parts[0].usage.output_tokens) == (12, 7)
+        assert (end.complete, end.sent, end.http_status, end.error) == (True, True, 200, None)
+        assert end.response_bytes == len(got)
+        assert it.gate.intents[0].attribution.person == "alice"
+        assert it.gate.intents[0].attribution.process == "python"
+        assert it.gate.intents[0].attribution.tool == "claude-code"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_every_encoding_in_every_cut_is_untouched_and_read(tmp_path: Path, stream: bool) -> None:
+    """Whatever the content-encoding and however it is cut, one byte a write included: same bytes, same counts."""
+    encodings = ["", "gzip", "deflate", "br", "zstd", "gzip,br"]
+    scripts = [f"encoding={encoding}; chunk={chunk}" for encoding in encodings for chunk in (0, 1, 7)]
+    async with rig(tmp_path) as it, it.client() as client:
+        for number, script in enumerate(scripts, 1):
+            headers = {**HEADERS, "x-standin": script}
+            async with client.stream("POST", URL, json=body(stream=stream), headers=headers) as response:
+                got = b"".join([chunk async for chunk in response.aiter_raw()])
+            await it.ended(number)
+            assert hashlib.sha256(got).hexdigest() == it.provider.log.billable()[-1].sha256, script
+            usage = it.gate.settled[-1][1].parts[0].usage
+            assert (usage.input_tokens, usage.output_tokens) == (12, 7), script
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_refused_call_sends_nothing(tmp_path: Path, http2: bool) -> None:
+    """A refusal is the provider's own shape with our marker, and no request reaches the provider."""
+    async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client(http2=http2) as client:
+        response = await client.post(URL, json=body(), headers=HEADERS)
+        assert response.status_code == 429
+        assert response.json()["error"]["message"] == "Budget person/day is spent: $20.00 of $20.00"
+        assert response.headers["x-spendgate"] == "refused; rule=person/day"
+        assert response.headers["x-should-retry"] == "false"
+        assert "retry-after" not in response.headers
+        assert it.provider.log.served == []
+        assert it.gate.settled == it.gate.seen == it.gate.sent_ids == []
+
+
+async def test_passing_refusal_carries_its_wait(tmp_path: Path) -> None:
+    """Money that is only held by others: the client may come back, and when."""
+    gate = FakeGate(answer=lambda intent: refused(intent, RefusalKind.HELD, 1_200))
+    async with rig(tmp_path, gate=gate) as it, it.client() as client:
+        response = await client.post(URL, json=body(), headers=HEADERS)
+        assert (response.status_code, response.headers["retry-after"]) == (429, "2")
+
+
+async def test_a_client_that_repeats_a_final_refusal_is_answered_from_memory(tmp_path: Path) -> None:
+    """From the fourth identical request on the gate is not asked, and another request still is."""
+    async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client() as client:
+        for _ in range(6):
+            assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 429
+        assert len(it.gate.intents) == 3
+        await client.post(URL, json=body(size=100), headers=HEADERS)
+        assert len(it.gate.intents) == 4
+
+
+@pytest.mark.parametrize("allow", [False, True], ids=["refuse", "allow"])
+async def test_a_gate_that_raises_is_on_failures_to_decide(tmp_path: Path, allow: bool) -> None:
+    """A fault before the hold never lets a call pass by itself."""
+    gate = FakeGate(answer=lambda intent: RuntimeError("boom"))
+    if allow:
+        gate.on_failure = lambda intent: Admitted(intent.call_id, cut=False)
+    async with rig(tmp_path, gate=gate) as it, it.client() as client:
+        response = await client.post(URL, json=body(), headers=HEADERS)
+        assert response.status_code == (200 if allow else 429)
+        assert gate.faults == ["RuntimeError"]
+        assert len(it.provider.log.billable()) == len(gate.settled) == int(allow)
+
+
+async def test_a_request_that_cannot_be_routed_does_not_pass(tmp_path: Path) -> None:
+    """A fault in the registry is a decision of `on_failure`, not a pass."""
+    async with rig(tmp_path) as it, it.client() as client:
+        it.registry.broken = True
+        assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 429
+        assert it.provider.log.served == []
+
+
+async def test_a_refusal_that_cannot_be_rendered_is_still_one(tmp_path: Path) -> None:
+    """A fault in a dialect's refusal gives a plain 429; mitmproxy would have let the request pass."""
+
+    class Broken(AnthropicMessages):
+        def refusal(self, *_: object, **__: object):
+            raise ValueError("boom")
+
+    registry = FakeRegistry()
+    registry.dialects["anthropic-messages"] = Broken()
+    async with rig(tmp_path, gate=FakeGate(answer=refused), registry=registry) as it, it.client() as client:
+        assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 429
+        assert it.provider.log.served == []
+
+
+class _Raising:
+    """A reader that raises where it is told to."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def _maybe(self, place: str) -> None:
+        if place == self.where:
+            raise ValueError("content-canary")
+
+    def feed(self, data: bytes) -> bool:
+        self._maybe("feed")
+        return True
+
+    def reading(self) -> Reading:
+        self._maybe("reading")
+        return Reading()
+
+    def close(self) -> Reading:
+        self._maybe("close")
+        return Reading()
+
+
+@pytest.mark.parametrize("where", ["feed", "reading", "close", "make"])
+async def test_a_failing_reader_costs_no_byte(tmp_path: Path, where: str) -> None:
+    """Whatever a reader raises, the client gets every byte and the call is settled, flagged with the fault's class alone."""
+
+    class Dialect(AnthropicMessages):
+        def reader(self, *_: object):
+            if where == "make":
+                raise ValueError("content-canary")
+            return _Raising(where)
+
+    registry = FakeRegistry()
+    registry.dialects["anthropic-messages"] = Dialect()
+    async with rig(tmp_path, registry=registry) as it, it.client() as client:
+        async with client.stream("POST", URL, json=body(stream=True), headers=HEADERS) as response:
+            got = b"".join([chunk async for chunk in response.aiter_raw()])
+        await it.ended()
+        assert hashlib.sha256(got).hexdigest() == it.provider.log.billable()[0].sha256
+        [(_, reading, end)] = it.gate.settled
+        assert end.complete
+        assert any(flag.startswith("reader failed: ") for flag in reading.flags)
+        assert "content-canary" not in repr(reading)
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_a_server_that_breaks_off_is_settled_as_such(tmp_path: Path, http2: bool) -> None:
+    """What was read up to the break is what the gate gets, and who broke off."""
+    headers = {**HEADERS, "x-standin": "break_after=500"}
+    async with rig(tmp_path) as it, it.client(http2=http2) as client:
+        with pytest.raises(Exception, match=r"."):
+            await client.post(URL, json=body(stream=True), headers=headers)
+        await it.ended()
+        [(_, reading, end)] = it.gate.settled
+        assert (end.complete, end.error, end.sent) == (False, "server", True)
+        assert reading.parts[0].usage.input_tokens == 12
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_a_client_that_leaves_mid_stream_is_settled(tmp_path: Path, http2: bool) -> None:
+    """The client hangs up during its answer: one settlement, incomplete, by the client."""
+    headers = {**HEADERS, "x-standin": "events=1000; interval_ms=20"}
+    async with rig(tmp_path) as it:
+        async with it.client(http2=http2) as client:
+            async with client.stream("POST", URL, json=body(stream=True), headers=headers) as response:
+                await anext(response.aiter_raw())
+        await it.ended()
+        [(_, _, end)] = it.gate.settled
+        assert (end.complete, end.error, end.sent) == (False, "client", True)
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_a_client_that_leaves_while_its_call_waits_sends_nothing(tmp_path: Path, http2: bool) -> None:
+    """The gate can see that a waiter has gone, and even if it admits, nothing is sent and the hold ends."""
+    gate = FakeGate(gap=asyncio.Event())
+    async with rig(tmp_path, gate=gate) as it:
+        async with it.client(http2=http2) as client:
+            asked = asyncio.ensure_future(client.post(URL, json=body(), headers=HEADERS))
+            while not gate.intents:
+                await asyncio.sleep(0.01)
+            assert not gate.intents[0].gone()
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+        while not gate.intents[0].gone():
+            await asyncio.sleep(0.01)
+        gate.gap.set()
+        await it.ended()
+        [(_, _, end)] = gate.settled
+        assert (end.sent, end.complete, end.error) == (False, False, "client")
+        assert it.provider.log.served == gate.sent_ids == []
+
+
+async def test_a_gate_that_says_gone_has_nothing_settled(tmp_path: Path) -> None:
+    """Gone has its row already: nothing is sent, nothing settled."""
+    gate = FakeGate(answer=lambda intent: Gone(intent.call_id))
+    async with rig(tmp_path, gate=gate) as it, it.client() as client:
+        with pytest.raises(Exception, match=r"."):
+            await client.post(URL, json=body(), headers=HEADERS)
+        assert it.provider.log.served == gate.settled == gate.seen == []
+
+
+async def test_what_costs_nothing_is_recorded_and_never_asked_about(tmp_path: Path) -> None:
+    """Free and unrecognized exchanges pass in both directions and have a row with bytes and status."""
+    async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client() as client:
+        counted = await client.post(f"{URL}/count_tokens", json=body(), headers=HEADERS)
+        unknown = await client.post(f"https://{ANTHROPIC}/v1/nobody/knows", content=b"x" * 5000, headers=HEADERS)
+        head = await client.head(f"https://{ANTHROPIC}/", headers=HEADERS)
+        assert (counted.status_code, unknown.status_code, head.status_code) == (200, 404, 200)
+        assert it.gate.intents == it.gate.settled == []
+        free, other, third = it.gate.seen
+        assert (free.state, free.end.http_status, free.end.response_bytes) == (State.FREE, 200, len(counted.content))
+        assert (other.state, other.request_bytes, other.end.http_status) == (State.UNRECOGNIZED, 5000, 404)
+        assert third.end.complete
+        assert free.attribution.person == "alice"
+        assert free.ask.api_key is not None
+        assert KEY not in repr(it.gate.seen)
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["content-length", "grows"])
+async def test_a_request_beyond_the_bound_is_answered_while_it_is_sent(
+    tmp_path: Path, http2: bool, chunked: bool
+) -> None:
+    """413 in the provider's shape, a row, and nothing upstream; the rest of the body is dropped."""
+
+    async def parts():
+        for _ in range(40):
+            yield b"x" * 50_000
+
+    content = parts() if chunked else b"x" * 2_000_000
+    async with rig(tmp_path) as it, it.client(http2=http2) as client:
+        response = await client.post(URL, content=content, headers=HEADERS)
+        assert response.status_code == 413
+        assert response.json()["error"]["type"] == "request_too_large"
+        assert it.provider.log.served == it.gate.intents == []
+        [seen] = it.gate.seen
+        assert (seen.state, seen.end.http_status) == (State.FAILED, 413)
+        again = await client.post(URL, json=body(), headers=HEADERS)
+        assert again.status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+async def test_encoded_requests_are_read(tmp_path: Path, encoding: str) -> None:
+    """The model of a compressed request is seen; its bytes go upstream as they came."""
+    import gzip
+    import json
+
+    import zstandard
+
+    plain = json.dumps(body(size=100_000)).encode()
+    packed = gzip.compress(plain) if encoding == "gzip" else zstandard.compress(plain)
+    async with rig(tmp_path) as it, it.client() as client:
+        await client.post(URL, content=packed, headers={**HEADERS, "content-encoding": encoding})
+        assert it.gate.intents[0].ask.model == "claude-sonnet-4-5"
+        assert it.provider.log.billable()[0].request_bytes == len(packed)
+
+
+async def test_an_unreadable_request_has_no_bound(tmp_path: Path) -> None:
+    """A body that is not the dialect's is asked about as a call without model and bound."""
+    async with rig(tmp_path) as it, it.client() as client:
+        await client.post(URL, content=b"\x00\x01", headers={**HEADERS, "content-encoding": "nonsense"})
+        ask = it.gate.intents[0].ask
+        assert (ask.model, ask.loops, ask.tool.value) == (None, True, "claude-code")
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["connections", "one h2 connection"])
+async def test_a_hundred_at_once_end_once_each(tmp_path: Path, http2: bool) -> None:
+    """100 concurrent streams: each held, sent and settled once, each with its own counts."""
+    async with rig(tmp_path) as it, it.client(http2=http2) as client:
+
+        async def one(number: int) -> None:
+            headers = {**HEADERS, "x-standin": f"input={number}; output={number + 1}; delay_ms=50"}
+            response = await client.post(URL, json=body(stream=True), headers=headers)
+            assert response.status_code == 200
+
+        await asyncio.gather(*(one(number) for number in range(100)))
+        await it.ended(100)
+        usages = [reading.parts[0].usage for _, reading, _ in it.gate.settled]
+        assert sorted(usage.input_tokens or 0 for usage in usages) == list(range(100))
+        assert all(usage.output_tokens == (usage.input_tokens or 0) + 1 for usage in usages)
+        ids = [call_id for call_id, _, _ in it.gate.settled]
+        assert len(set(ids)) == 100
+        assert sorted(ids) == sorted(it.gate.sent_ids)
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_a_cut_ends_the_stream_in_its_dialect(tmp_path: Path, http2: bool) -> None:
+    """The client gets whole events and then the dialect's error; upstream stops; the connection goes on."""
+    gate = FakeGate(answer=lambda intent: Admitted(intent.call_id, cut=True), notice=NOTICE)
+    headers = {**HEADERS, "x-standin": "events=2000; interval_ms=10", "accept-encoding": "gzip"}
+    async with rig(tmp_path, gate=gate) as it, it.client(http2=http2) as client:
+        response = await client.post(URL, json=body(stream=True), headers=headers)
+        assert response.content.endswith(AnthropicMessages().cut(NOTICE))
+        events = response.content.split(b"\n\n")
+        assert all(event.startswith(b"event: ") for event in events if event)
+        await it.ended()
+        [(_, reading, end)] = gate.settled
+        assert (end.complete, end.error) == (False, "cut")
+        assert reading.parts[0].usage.input_tokens == 12
+        gate.notice = None
+        async with asyncio.timeout(30):
+            while not it.provider.log.served[0].ended_ms:
+                await asyncio.sleep(0.01)
+        assert not it.provider.log.served[0].complete
+        assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 200
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_an_encoded_stream_is_cut_by_breaking_off(tmp_path: Path, http2: bool) -> None:
+    """Where no readable frame can follow, the client sees a broken stream, never one that looks whole."""
+    gate = FakeGate(answer=lambda intent: Admitted(intent.call_id, cut=True), notice=NOTICE)
+    headers = {**HEADERS, "x-standin": "events=2000; interval_ms=10; encoding=gzip"}
+    async with rig(tmp_path, gate=gate) as it, it.client(http2=http2) as client:
+        with pytest.raises(Exception, match=r"."):
+            await client.post(URL, json=body(stream=True), headers=headers)
+        await it.ended()
+        assert gate.settled[0][2].error == "cut"
+
+
+async def test_without_cut_a_spent_budget_does_not_end_a_stream(tmp_path: Path) -> None:
+    """A notice for a call whose budgets do not say `cut` changes nothing."""
+    async with rig(tmp_path, gate=FakeGate(notice=NOTICE)) as it, it.client() as client:
+        headers = {**HEADERS, "x-standin": "interval_ms=20"}
+        response = await client.post(URL, json=body(stream=True), headers=headers)
+        assert hashlib.sha256(response.content).hexdigest() == it.provider.log.billable()[0].sha256
+        assert it.gate.cues, "the first counts are a cue"
+
+
+async def test_nothing_secret_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Keys, prompts and answers are in no log record, whatever goes wrong."""
+    caplog.set_level(logging.DEBUG)
+    gate = FakeGate(answer=lambda intent: RuntimeError("prompt-canary"))
+    async with rig(tmp_path, gate=gate) as it, it.client() as client:
+        for script in ("", "break_after=10", "status=529"):
+            await client.post(URL, json={**body(), "system": "prompt-canary"}, headers={**HEADERS, "x-standin": script})
+        it.registry.broken = True
+        await client.post(URL, json=body(), headers=HEADERS)
+        await client.post(f"{URL}?key=query-canary", json=body(), headers=HEADERS)
+    ours = [record for record in caplog.records if record.name.startswith(("spendgate", "mitmproxy"))]
+    assert ours
+    text = "\n".join(caplog.handler.format(record) for record in ours)
+    for canary in ("prompt-canary", KEY, "query-canary", "secret-canary", "stand-in."):
+        assert canary not in text
+
+
+async def test_an_answer_of_any_size_leaves_memory_flat(tmp_path: Path) -> None:
+    """A long answer and a decompression bomb pass in bounded memory."""
+    import psutil
+
+    async with rig(tmp_path) as it, it.client() as client:
+        process = psutil.Process()
+        for number, script in enumerate(("size=30000000", "size=300000000; encoding=gzip"), 1):
+            before = process.memory_info().rss
+            headers = {**HEADERS, "x-standin": script}
+            async with client.stream("POST", URL, json=body(), headers=headers) as response:
+                async for _ in response.aiter_raw():
+                    pass
+            await it.ended(number)
+            assert process.memory_info().rss - before < 48 * 1024 * 1024, script
