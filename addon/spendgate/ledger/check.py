@@ -33,7 +33,7 @@ _NEVER: Final = (
     ("a hold of no call", "SELECT call FROM holds WHERE call NOT IN (SELECT seq FROM call_rows)"),
     ("a place in line of no waiter", "SELECT place FROM waits WHERE place NOT IN (SELECT place FROM waiters)"),
     ("an open call of a gate that has ended", """SELECT c.id FROM call_rows c JOIN gates g ON g.id = c.gate
-        WHERE c.state = 'open' AND g.ended_ms IS NOT NULL"""),
+        WHERE c.state = 'open' AND g.ended = 1"""),
 )  # fmt: skip
 
 

@@ -81,9 +81,21 @@ class Gates:
         ).fetchone()
         self.id = int(found[0])
 
-    def leave(self) -> None:
-        """Let the lock go; what is still open then belongs to whoever resolves orphans."""
-        self._lock.release()
+    def end(self, conn: sqlite3.Connection) -> bool:
+        """Close this gate's row if none of its calls is open; else they are left to whoever resolves orphans."""
+        ended = conn.execute(
+            """UPDATE gates SET ended = 1 WHERE id = ? AND NOT EXISTS (SELECT 1 FROM call_rows
+               WHERE state = 'open' AND gate = gates.id AND seq > gates.from_seq)""",
+            (self.id,),
+        )
+        return ended.rowcount == 1
+
+    def leave(self, *, ended: bool) -> None:
+        """Let the lock go. The file goes too where the row is closed; else it is the proof that the gate has died."""
+        if ended:
+            self._lock.release()
+        else:
+            self._lock.drop()
 
     def claim(self, conn: sqlite3.Connection, gate: int) -> GateLock | None:
         """The lock of a gate that has died, so that only one process resolves its calls; None while it lives."""

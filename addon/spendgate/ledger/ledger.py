@@ -55,8 +55,16 @@ class Ledger:
 
     def close(self) -> None:
         """Stop being a gate. Calls still open are then orphans for any other gate."""
+        try:
+            ended = self._store.end(self._end_gate)
+        except LedgerUnavailable:
+            ended = False  # the next gate that can write resolves what is left
         self._store.close()
-        self._gates.leave()
+        self._gates.leave(ended=ended)
+
+    def _end_gate(self, conn: sqlite3.Connection) -> bool:
+        waiters.vanish(conn, self._gates.id)
+        return self._gates.end(conn)
 
     # -- a call's way, in the order of its life ------------------------------------------------------------------
 
@@ -112,7 +120,7 @@ class Ledger:
     def resolve_orphans(self, now_ms: int) -> orphans.Resolved:
         """End the open calls of gates that have died; at start and each minute. Also takes the disk reserve again."""
         self._reserve.fill()
-        gates = self._store.conn.execute("SELECT id FROM gates WHERE ended_ms IS NULL").fetchall()
+        gates = self._store.conn.execute("SELECT id FROM gates WHERE ended = 0").fetchall()
         total = orphans.Resolved()
         for (gate,) in gates:
             total += self._resolve(gate, now_ms)

@@ -65,7 +65,7 @@ def resolve(conn: sqlite3.Connection, gate: int, now_ms: int) -> Resolved:
     for orphan in orphans:
         _end(conn, orphan, now_ms)
     waiters.vanish(conn, gate)
-    conn.execute("UPDATE gates SET ended_ms = ? WHERE id = ?", (now_ms, gate))
+    conn.execute("UPDATE gates SET ended = 1 WHERE id = ?", (gate,))
     released = sum(orphan.sent_ms is None for orphan in orphans)
     return Resolved(1, released, len(orphans) - released)
 

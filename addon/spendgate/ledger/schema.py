@@ -122,7 +122,8 @@ def m003_gates(db: Database) -> None:
     db.conn.execute("""
         CREATE TABLE gates (
             id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, pid_started_ms INTEGER NOT NULL,
-            opened_ms INTEGER NOT NULL, from_seq INTEGER NOT NULL, ended_ms INTEGER
+            opened_ms INTEGER NOT NULL, from_seq INTEGER NOT NULL,
+            ended INTEGER NOT NULL DEFAULT 0
         ) STRICT""")
     db.conn.execute("""
         CREATE TABLE waiters (

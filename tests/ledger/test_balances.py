@@ -1,0 +1,89 @@
+"""Windows: rolling sums exact to the millisecond, and a clock that steps frees nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.kit import DAY, HOUR, NOW, admit, open_ledger, row, scope, settled, standing_of
+from spendgate.ledger import Ledger
+from spendgate.ledger.check import check
+from spendgate.ledger.queries import Reader
+
+ROLLING = scope("person/1h", rolling_ms=HOUR)
+
+
+def test_rolling_window_ends_to_the_millisecond(ledger: Ledger) -> None:
+    """A call booked at t counts until t + length, and not one millisecond longer."""
+    ledger.hold(row("a"), (ROLLING,), admit(70), NOW)
+    ledger.settle("a", settled(70, ROLLING))
+    assert standing_of(ledger, ROLLING, NOW + HOUR - 1).settled_nanos == 70
+    assert standing_of(ledger, ROLLING, NOW + HOUR).settled_nanos == 0
+
+
+def test_clock_set_back_frees_nothing(ledger: Ledger) -> None:
+    """What a rolling window has counted counts again when the clock returns to before its end, and if set before its booking."""
+    ledger.hold(row("a"), (ROLLING,), admit(70), NOW)
+    ledger.settle("a", settled(70, ROLLING))
+    seen = [standing_of(ledger, ROLLING, at).settled_nanos for at in (NOW + 2 * HOUR, NOW + 1, NOW - DAY, NOW)]
+    assert seen == [0, 70, 70, 70]
+
+
+def test_hold_granted_after_a_step_back_is_counted(ledger: Ledger) -> None:
+    """Calls booked before the edge that an earlier, later clock had left are counted too."""
+    standing_of(ledger, ROLLING, NOW + DAY)
+    ledger.hold(row("a"), (ROLLING,), admit(70), NOW)
+    assert standing_of(ledger, ROLLING, NOW).held_nanos == 70
+
+
+def test_open_call_that_outlives_its_window_settles_outside(ledger: Ledger) -> None:
+    """Its hold leaves the window with its booking, and its charge does not come back into a later one."""
+    ledger.hold(row("a"), (ROLLING,), admit(70), NOW)
+    later = standing_of(ledger, ROLLING, NOW + 2 * HOUR)
+    assert (later.held_nanos, later.open_calls) == (0, 0)
+    ledger.settle("a", settled(60, ROLLING))
+    assert standing_of(ledger, ROLLING, NOW + 2 * HOUR).settled_nanos == 0
+    assert standing_of(ledger, ROLLING, NOW + 1).settled_nanos == 60
+
+
+def test_reader_sees_the_window_of_now(ledger: Ledger, reader: Reader) -> None:
+    """`status` reads the same sum as a decision, though it cannot move the window."""
+    for name, at in (("a", NOW), ("b", NOW + 1000)):
+        ledger.hold(row(name), (ROLLING,), admit(70), at)
+        ledger.settle(name, settled(70, ROLLING))
+    read = [reader.standings((ROLLING,), at)[0].settled_nanos for at in (NOW + 2000, NOW + HOUR, NOW + DAY)]
+    assert read == [140, 70, 0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-3 * HOUR, 3 * HOUR), st.integers(0, 10**12), st.sampled_from(["open", "settled", "failed"])
+        ),
+        max_size=30,
+    )
+)
+def test_rolling_equals_the_plain_sum(calls: list[tuple[int, int, str]]) -> None:
+    """At any sequence of clock readings, forward and back, the window is the sum over booked_at > now - length."""
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = open_ledger(Path(folder))
+        booked: list[tuple[int, int, str]] = []
+        for number, (offset, nanos, fate) in enumerate(calls):
+            now = NOW + offset
+            standing = standing_of(ledger, ROLLING, now)
+            inside = [(cost, state) for at, cost, state in booked if at > now - HOUR]
+            assert standing.settled_nanos == sum(cost for cost, state in inside if state == "settled")
+            assert standing.held_nanos == sum(cost for cost, state in inside if state == "open")
+            ledger.hold(row(str(number)), (ROLLING,), admit(nanos), now)
+            if fate != "open":
+                ledger.settle(str(number), settled(nanos if fate == "settled" else 0, ROLLING, state=fate))
+            booked.append((now, nanos, fate))
+        ledger.close()
+        with closing(sqlite3.connect(Path(folder) / "ledger.db", isolation_level=None)) as conn:
+            assert check(conn) == ()
