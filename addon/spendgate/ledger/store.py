@@ -39,16 +39,27 @@ def connect(path: Path, *, timeout_ms: int) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         # The store's own lock makes one thread write at a time, so the driver's per-thread check would only be in the way.
         conn = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False, timeout=0)
-        conn.execute(f"PRAGMA busy_timeout = {timeout_ms:d}")
-        journal = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     except (OSError, sqlite3.Error) as fault:
         raise StateError(f"{path} cannot be opened as a ledger: {fault}") from fault
+    try:
+        _configure(conn, timeout_ms)
+    except sqlite3.Error as fault:
+        conn.close()
+        raise StateError(f"{path} cannot be used as a ledger: {fault}") from fault
+    except StateError:
+        conn.close()
+        raise
+    return conn
+
+
+def _configure(conn: sqlite3.Connection, timeout_ms: int) -> None:
+    conn.execute(f"PRAGMA busy_timeout = {timeout_ms:d}")
+    journal = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if journal != "wal":
-        raise StateError(f"{path} is on a file system without write-ahead logging ({journal}): use a local disk")
+        raise StateError(f"the ledger is on a file system without write-ahead logging ({journal}): use a local disk")
     conn.execute("PRAGMA synchronous = NORMAL")
     conn.execute(f"PRAGMA wal_autocheckpoint = {_LAST_RESORT_PAGES:d}")
     conn.execute("PRAGMA journal_size_limit = 16777216")
-    return conn
 
 
 class Store:

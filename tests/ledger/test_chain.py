@@ -1,0 +1,104 @@
+"""The hash chain: a changed, removed or swapped row is found, and an untouched ledger is not accused."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ledger.kit import NOW, ROW, admit, open_ledger, refuse, row, scope, settled, standing_of
+from spendgate.ledger import chain
+from spendgate.ledger.chain import Head, verify
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A ledger with one settled, one refused and one free call, its append-only triggers taken off."""
+    ledger = open_ledger(tmp_path)
+    ledger.hold(row("settled", account="org-1"), (scope(),), admit(5), NOW)
+    ledger.sent("settled", NOW)
+    ledger.settle("settled", settled(7, scope(), account="org-2"))
+    ledger.refused(row("refused"), refuse(standing_of(ledger, scope()), 9), now_ms=NOW, waited_ms=3, http_status=429)
+    ledger.recorded(
+        row("free"),
+        "free",
+        ended_ms=NOW,
+        http_status=200,
+        request_bytes=1,
+        response_bytes=1,
+        duration_ms=1,
+        first_byte_ms=1,
+    )
+    ledger.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as opened:
+        for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            opened.execute(f"DROP TRIGGER {name}")
+        yield opened
+
+
+def test_untouched_chain_holds(conn: sqlite3.Connection) -> None:
+    """Every ended call is in the chain, and the chain follows."""
+    assert verify(conn) == ()
+    assert chain.head(conn).rows == 3
+
+
+def test_each_column_is_covered(conn: sqlite3.Connection) -> None:
+    """No column that says something about a call can be changed unseen, in any kind of ended row."""
+    columns = [column[1] for column in conn.execute("PRAGMA table_info(call_rows)")]
+    machinery = {"seq", "gate", "opening", "resized"}
+    for call in ("settled", "refused", "free"):
+        for column in set(columns) - machinery:
+            conn.execute("BEGIN")
+            conn.execute(f"UPDATE call_rows SET {column} = '99' WHERE id = ?", (call,))  # noqa: S608 - a column's own name
+            assert verify(conn) != (), f"{column} of a {call} call"
+            conn.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        ("DELETE FROM call_rows WHERE id = 'refused'", "link 2: its call is missing"),
+        ("DELETE FROM chain WHERE position = 2", "links 2 to 2 are missing"),
+        ("DELETE FROM chain WHERE position = 3", "1 ended calls are in no link"),
+        ("UPDATE chain SET head = digest WHERE position = 1", "link 1 does not follow"),
+    ],
+)
+def test_edit_is_named(conn: sqlite3.Connection, edit: str, fault: str) -> None:
+    """The fault says which link."""
+    conn.execute(edit)
+    assert any(fault in found for found in verify(conn))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"rows": 9}, "shrunk from 9 to 3"),
+        ({"id": "another"}, "not another"),
+        ({"head": "00" * 32}, "not the one seen earlier"),
+    ],
+)
+def test_ledger_unlike_an_earlier_look_is_found(
+    conn: sqlite3.Connection, changes: dict[str, object], fault: str
+) -> None:
+    """A new, shrunken or rewritten ledger does not pass for the one seen before; the same one does."""
+    head = chain.head(conn)
+    assert verify(conn, head) == ()
+    known: Head = replace(head, **changes)  # type: ignore[arg-type]
+    assert any(fault in found for found in verify(conn, known))
+
+
+def test_order_of_endings_is_the_order_of_links(tmp_path: Path) -> None:
+    """Two gates write one chain."""
+    first, second = open_ledger(tmp_path), open_ledger(tmp_path)
+    first.hold(ROW, (scope(),), admit(5), NOW)
+    second.hold(row("b"), (scope(),), admit(5), NOW)
+    second.settle("b", settled(1, scope()))
+    first.settle(ROW.id, settled(1, scope()))
+    assert first.head() == second.head()
+    assert first.head().rows == 2
+    first.close()
+    second.close()

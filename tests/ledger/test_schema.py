@@ -1,0 +1,129 @@
+"""Opening: from nothing, from an older file, never from a newer one; and a file that refuses edits."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from ledger.kit import NOW, ROW, admit, open_ledger, row, scope, settled
+from spendgate.errors import StateError
+from spendgate.ledger import Ledger, schema
+from spendgate.ledger.check import check
+from spendgate.ledger.queries import Reader
+
+STEPS = tuple(step.name for step in schema.migration._migrations)
+
+
+def tables(path: Path) -> dict[str, str]:
+    """The schema as SQLite keeps it."""
+    with closing(sqlite3.connect(path)) as conn:
+        return dict(conn.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+
+
+@pytest.mark.parametrize("reached", STEPS)
+def test_old_file_is_brought_up_to_date(tmp_path: Path, reached: str) -> None:
+    """A ledger that stopped at any earlier step ends with the tables of a new one."""
+    fresh, old = tmp_path / "fresh", tmp_path / "old"
+    for folder in (fresh, old):
+        folder.mkdir()
+    open_ledger(fresh).close()
+    with closing(sqlite3.connect(old / "ledger.db", isolation_level=None)) as conn:
+        schema.migration.apply(Database(conn), stop_before=reached)
+    open_ledger(old).close()
+    assert tables(old / "ledger.db") == tables(fresh / "ledger.db")
+
+
+def test_reopened_ledger_is_the_same(tmp_path: Path) -> None:
+    """Opening again changes neither id nor rows."""
+    first = open_ledger(tmp_path)
+    first.recorded(
+        ROW, "free", ended_ms=NOW, http_status=200, request_bytes=1, response_bytes=1, duration_ms=1, first_byte_ms=1
+    )
+    head = first.head()
+    first.close()
+    again = open_ledger(tmp_path, NOW + 1)
+    assert (again.head(), head.rows) == (head, 1)
+    again.close()
+
+
+def test_failed_migration_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record of a migration and what it did share a transaction: a fault half-way leaves an empty file."""
+
+    def broken(_: Database) -> None:
+        raise sqlite3.OperationalError("a fault half-way")
+
+    monkeypatch.setattr(schema.migration._migrations[-1], "fn", broken)
+    with pytest.raises(StateError, match="half-way"):
+        open_ledger(tmp_path)
+    assert tables(tmp_path / "ledger.db") == {}
+
+
+def test_newer_ledger_is_refused(tmp_path: Path) -> None:
+    """A file that a newer version has changed is not opened half-understood, for writing or reading."""
+    open_ledger(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        conn.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('spendgate-ledger', 'm999_future', '')"
+        )
+    with pytest.raises(StateError, match=r"newer Spendgate \(it has m999_future\)"):
+        open_ledger(tmp_path)
+    with pytest.raises(StateError, match="newer Spendgate"):
+        Reader(tmp_path / "ledger.db")
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    """What is no ledger is named, not overwritten."""
+    (tmp_path / "ledger.db").write_bytes(b"not a database, but long enough to be read as one" * 100)
+    with pytest.raises(StateError, match=r"ledger\.db"):
+        open_ledger(tmp_path)
+    with pytest.raises(StateError, match="cannot be read"):
+        Reader(tmp_path / "nowhere.db")
+    with closing(sqlite3.connect(tmp_path / "other.db")) as conn:
+        conn.execute("CREATE TABLE t (a)")
+    with pytest.raises(StateError, match="not a ledger"):
+        Reader(tmp_path / "other.db")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE call_rows SET cost_nanos = 1 WHERE id = 'call-1'",
+        "UPDATE call_rows SET state = 'open' WHERE id = 'call-1'",
+        "DELETE FROM call_rows WHERE id = 'call-1'",
+        "DELETE FROM call_rows WHERE id = 'still-open'",
+        "UPDATE holds SET charged_nanos = 1 WHERE charged_nanos IS NOT NULL",
+        "DELETE FROM holds",
+        "UPDATE chain SET digest = x'00'",
+        "DELETE FROM chain",
+        "UPDATE audit SET detail = ''",
+        "DELETE FROM audit",
+        "UPDATE ledger SET id = 'another'",
+    ],
+)
+def test_what_has_ended_cannot_be_changed(ledger: Ledger, tmp_path: Path, edit: str) -> None:
+    """The file itself refuses an edit of what has ended, whoever tries."""
+    ledger.hold(ROW, (scope(),), admit(5), NOW)
+    ledger.settle(ROW.id, settled(5, scope()))
+    ledger.hold(row("still-open"), (scope(),), admit(5), NOW)
+    ledger.audit(NOW, "clock", "stepped by 3 s")
+    with (
+        closing(sqlite3.connect(tmp_path / "ledger.db")) as conn,
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+    ):
+        conn.execute(edit)
+
+
+def test_check_finds_a_balance_that_was_changed(tmp_path: Path) -> None:
+    """A counter that is not the sum of its calls is named with both figures."""
+    ledger = open_ledger(tmp_path)
+    ledger.hold(ROW, (scope(),), admit(5), NOW)
+    ledger.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        conn.execute("UPDATE balances SET held = 4")
+        (fault,) = check(conn)
+    assert "person/day alice" in fault
+    assert "(0, 4, 5, 1), its calls make (0, 5, 5, 1)" in fault
