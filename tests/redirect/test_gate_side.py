@@ -179,7 +179,7 @@ async def test_names_are_resolved_and_handed_on(monkeypatch: pytest.MonkeyPatch)
     known = ProviderAddresses()
     known.add(["192.0.2.9"], asyncio.get_running_loop().time())
     hosts = ("127.0.0.1", "::1", "does-not-exist.invalid")
-    keeping = asyncio.create_task(quic.keep_rejecting(hosts, known, handed.append))
+    keeping = asyncio.create_task(quic.keep_rejecting(hosts, handed.append, known))
     while not handed:
         await asyncio.sleep(0.01)
     keeping.cancel()

@@ -51,10 +51,14 @@ async def resolve(hosts: Iterable[str]) -> frozenset[str]:
 
 
 async def keep_rejecting(
-    hosts: tuple[str, ...], known: ProviderAddresses, reject: Callable[[frozenset[str]], None]
+    hosts: tuple[str, ...], reject: Callable[[frozenset[str]], None], known: ProviderAddresses | None = None
 ) -> None:
-    """Resolve the names every five minutes and hand on what is known, until cancelled. `reject`: `GateSide.reject_quic_to`."""
+    """Resolve the names every five minutes and hand on what is known, until cancelled.
+
+    `reject` is `GateSide.reject_quic_to`. Give `known` to add addresses that captured connections went to.
+    """
     loop = asyncio.get_running_loop()
+    known = known or ProviderAddresses()
     while True:
         known.add(await resolve(hosts), loop.time())
         reject(known.current(loop.time()))
