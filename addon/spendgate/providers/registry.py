@@ -18,7 +18,7 @@ from spendgate.providers.interface import Dialect, Head, Kind, Route
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.registry_data import API_FAMILIES, FAMILIES, PROVIDERS, Family, Rule
+from spendgate.providers.registry_data import API_FAMILIES, FAMILIES, PATH_WORDS, PROVIDERS, Family, Rule
 
 DIALECTS: Final[dict[str, Dialect]] = {
     dialect.name: dialect for dialect in (AnthropicMessages(), OpenAIChat(), OpenAIResponses(), OpenAIEmbeddings())
@@ -28,7 +28,7 @@ HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
 
 _PATH_MAX: Final = 512
-_WORD: Final = re.compile(r"[a-z][a-z_.-]{0,23}|v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
+_VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
 _DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]{1,128})/")
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
@@ -132,11 +132,13 @@ class Registry:
 
 
 def template(path: str) -> str:
-    """A path fit for the ledger: each segment that is not a plain short word or a version becomes `*`.
+    """A path in lower case, fit for the ledger: what is not a word of these APIs or a version becomes `*`.
 
-    So no id, name of a person or deployment, digest or key is ever kept: `/v1/responses/resp_68a…` is `/v1/responses/*`.
+    So no id, key or name of a person or deployment is ever kept: `/v1/responses/resp_68a…` is `/v1/responses/*`.
     """
-    return "/".join(part if not part or _WORD.fullmatch(part) else "*" for part in path.split("/"))
+    return "/".join(
+        part if not part or part in PATH_WORDS or _VERSION.fullmatch(part) else "*" for part in path.split("/")
+    )
 
 
 def _entry(added: HostPolicy) -> HostEntry:

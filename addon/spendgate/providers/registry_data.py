@@ -114,3 +114,19 @@ API_FAMILIES: Final[dict[str, Family]] = {
     )
 }
 """The vendors' own APIs, whose paths are known in full."""
+
+PATH_WORDS: Final = frozenset(
+    part
+    for family in (*FAMILIES.values(), *API_FAMILIES.values())
+    for rule in family.rules
+    for part in rule.pattern.split("/")
+    if part and "*" not in part
+) | frozenset(
+    # Paths of the same APIs that cost nothing or are not read, so that their rows can be told apart.
+    "images generations edits variations audio transcriptions translations speech realtime calls client_secrets "
+    "transcription_sessions batches batch results complete sessions events stream environments agents threads messages "
+    "assistants runs vector_stores search fine_tuning jobs checkpoints videos containers evals content versions "
+    "deployments openai anthropic hello eval bootstrap oauth profile usage settings policy_limits claude_code claude_cli "
+    "metrics grove account servers organization organizations token authorize feedback".split()
+)
+"""The only words of a path that are kept in the ledger; anything else could be an id, a name or a secret."""

@@ -1,0 +1,92 @@
+"""Every content-encoding gives the bytes that went in; what cannot be undone is flagged and never grows memory."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+
+import brotli
+import pytest
+import zstandard
+from providers.feeding import ENCODERS, pieces, raw_deflate
+
+from spendgate.errors import WireError
+from spendgate.providers.decoding import FREE_BYTES, PIECE_BYTES_MAX, Decoder, decode_body
+
+BODY = b'data: {"text":"hello"}\n\n' * 500 + os.urandom(300)
+
+
+def decoded(encoding: str | None, body: bytes, longest: int = 40) -> tuple[bytes, tuple[str, ...]]:
+    """(bytes, flags) of a body that comes in random pieces."""
+    decoder = Decoder(encoding)
+    return b"".join(out for part in pieces(body, 3, longest) for out in decoder.feed(part)), decoder.flags
+
+
+@pytest.mark.parametrize("longest", [1, 40, 100_000])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_round_trip(name: str, longest: int) -> None:
+    """Each encoding is undone, whatever the pieces."""
+    assert decoded(name, ENCODERS[name](BODY), longest) == (BODY, ())
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (None, BODY),
+        ("", BODY),
+        ("Identity", BODY),
+        ("GZIP", gzip.compress(BODY)),
+        ("x-gzip", gzip.compress(BODY)),
+        ("deflate", raw_deflate(BODY)),
+        ("gzip, br", brotli.compress(gzip.compress(BODY))),
+        ("identity, zstd , gzip", gzip.compress(zstandard.compress(BODY))),
+        ("gzip", gzip.compress(BODY[:100]) + gzip.compress(BODY[100:])),
+        ("gzip", gzip.compress(BODY) + b"\0" * 30),
+        ("zstd", zstandard.compress(BODY[:100]) + zstandard.compress(BODY[100:])),
+    ],
+    ids=["none", "empty", "identity", "upper case", "x-gzip", "raw deflate", "stack of two", "stack with identity",
+         "two gzip members", "gzip padding", "two zstd frames"],
+)  # fmt: skip
+def test_spellings_and_stacks(header: str | None, body: bytes) -> None:
+    """Header spellings, stacked encodings, several members and raw deflate are all read."""
+    assert decoded(header, body) == (BODY, ())
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "identity"])
+def test_broken_body_is_flagged_and_stops(name: str) -> None:
+    """A body that is not what its header says gives a flag, no exception and nothing more."""
+    decoder = Decoder(name)
+    assert b"".join(decoder.feed(b"this is not compressed at all, by nothing" * 3)) == b""
+    assert decoder.flags == ("content-encoding broken",)
+    assert list(decoder.feed(ENCODERS[name](BODY))) == []
+
+
+@pytest.mark.parametrize("header", ["compress", "gzip, snappy", "gzip, gzip, gzip, gzip, gzip"])
+def test_unknown_encoding_is_flagged(header: str) -> None:
+    """An encoding that nobody knows, or a stack too high, is flagged at once and nothing is read as if it were plain."""
+    assert decoded(header, b"abc") == (b"", ("content-encoding not known",))
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_bomb_is_stopped(name: str) -> None:
+    """A small body that decodes to a huge one is given up soon after the free allowance, in bounded pieces."""
+    bomb = ENCODERS[name](b"\0" * 300_000_000)
+    decoder = Decoder(name)
+    total = largest = 0
+    for start in range(0, len(bomb), 16_384):
+        for piece in decoder.feed(bomb[start : start + 16_384]):
+            total += len(piece)
+            largest = max(largest, len(piece))
+    assert decoder.flags == ("content-encoding grows beyond belief",)
+    assert total < 4 * FREE_BYTES
+    assert largest <= (2 * PIECE_BYTES_MAX if name != "zstd" else 8 * 1024 * 1024)
+
+
+def test_whole_body() -> None:
+    """A request body is decoded whole, within its bound, and a WireError says why not, without content."""
+    assert decode_body("zstd", zstandard.compress(BODY), bytes_max=len(BODY)) == BODY
+    with pytest.raises(WireError, match="longer than 100 bytes"):
+        decode_body("gzip", gzip.compress(BODY), bytes_max=100)
+    with pytest.raises(WireError, match="content-encoding broken"):
+        decode_body("deflate", zlib.compress(BODY)[5:], bytes_max=10**6)

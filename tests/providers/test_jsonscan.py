@@ -1,0 +1,154 @@
+"""A scan from both ends finds what a parse of the whole would, or says that the whole must be parsed."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spendgate.errors import WireError
+from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scanner
+from spendgate.providers.shapes import COUNT, FLAG, TEXT, Shape, items, record
+
+SHAPE = Shape(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))
+KEYS = ("model", "stream", "max_tokens", "n", "tools")
+SCANNER = Scanner(SHAPE, KEYS, marks=rb'type"\s*:\s*"(image)"|(file_id)"')
+LONG = [{"role": "user", "content": [{"type": "text", "text": 'say {"model": "fake", \\"n\\": 3} ' * 40}]}] * 80
+
+
+def found(body: bytes) -> dict[str, object]:
+    """The fields that were found and are not null."""
+    return {name: value for name, value in SCANNER.read(body).fields.items() if value is not None}
+
+
+def truth(body: bytes) -> dict[str, object]:
+    """What json itself reads of the same fields."""
+    parsed = json.loads(body)
+    whole = {name: parsed[name] for name in KEYS if name in parsed and parsed[name] is not None}
+    if "tools" in whole:
+        whole["tools"] = [{"type": tool.get("type")} for tool in whole["tools"]]
+    return whole
+
+
+MEMBERS = {
+    "model": "claude-opus-4-5",
+    "stream": True,
+    "max_tokens": 64000,
+    "n": 2,
+    "tools": [{"type": "web_search_20250305", "input": {"model": "x"}}, {"type": "custom"}],
+    "messages": LONG,
+    "system": [{"text": "s" * 70_000}],
+    "metadata": {"n": 7, "model": "nested"},
+}
+
+
+@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("indent", [None, 1], ids=["compact", "indented"])
+def test_order_of_members_does_not_matter(seed: int, indent: int | None) -> None:
+    """Wherever the wanted members stand between the long ones, all are found and no nested one is."""
+    names = list(MEMBERS)
+    random.Random(seed).shuffle(names)
+    body = json.dumps({name: MEMBERS[name] for name in names}, indent=indent).encode()
+    assert len(body) > WHOLE_BYTES_MAX
+    assert found(body) == truth(body)
+
+
+NESTED = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(0, 99)
+    | st.text(max_size=12)
+    | st.sampled_from(['"model":', "\\", '{"n":1']),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*KEYS, "x", "text"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NESTED, max_size=6), st.permutations(["model", "messages", "max_tokens", "input"]), st.booleans())
+def test_nested_keys_never_count(values: list[object], names: list[str], ascii_only: bool) -> None:
+    """Whatever stands inside the long members, with the same keys and with quotes in text, only the document's own count."""
+    filler = [*values, *LONG, *values]
+    made = {"model": "real-model", "max_tokens": 5, "messages": filler, "input": values}
+    body = json.dumps({name: made[name] for name in names}, ensure_ascii=ascii_only).encode()
+    assert found(body) == {"model": "real-model", "max_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    "second",
+    [b'"model":"opus"', b'"mod\\u0065l":"opus"', b'"\\u006dodel" : "opus"', b'"m\\u006Fdel"\n:\n"opus"'],
+    ids=["plain", "escaped letter", "escaped first letter", "escaped and spaced"],
+)
+@pytest.mark.parametrize("place", ["head", "middle", "tail"])
+def test_last_of_duplicate_keys_wins(second: bytes, place: str) -> None:
+    """A second `model`, also one spelled with escapes, counts as it does for the provider, wherever it stands."""
+    long = json.dumps(LONG).encode()
+    members = {
+        "head": [second, b'"messages":' + long],
+        "middle": [b'"messages":' + long, second, b'"system":' + long],
+        "tail": [b'"messages":' + long, second],
+    }[place]
+    assert found(b'{"model":"haiku",' + b",".join(members) + b"}")["model"] == "opus"
+
+
+def test_escaped_quotes_in_text_are_not_keys() -> None:
+    """Text that spells members, at any depth of escaping, is text."""
+    text = json.dumps({"model": "fake", "n": 9})
+    nested = json.dumps(json.dumps({"t": text}))
+    body = json.dumps({"model": "real", "messages": [{"content": [text, nested] * 900}]}).encode()
+    assert found(body) == {"model": "real"}
+
+
+def test_many_nested_keys_fall_back_to_a_parse() -> None:
+    """More nested keys than can be looked at one by one do not hide the real one."""
+    body = json.dumps({"messages": [{"model": "x", "n": i} for i in range(6000)], "model": "real"}).encode()
+    assert found(body) == {"model": "real"}
+
+
+def test_marks_are_found_at_any_depth_but_not_in_text() -> None:
+    """A mark counts wherever it stands as JSON; the same words in a prompt do not."""
+    said = {"messages": [*LONG, {"content": [{"type": "text", "text": '"type":"image" "file_id":1'}]}]}
+    shown = {"messages": [*LONG, {"content": [{"type": "image", "source": {"file_id": "f"}}]}]}
+    assert SCANNER.read(json.dumps(said).encode()).marks == frozenset()
+    assert SCANNER.read(json.dumps(shown).encode()).marks == {b"image", b"file_id"}
+    assert SCANNER.read(b'{"a":{"type" : "image"}}').marks == {b"image"}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"hello", b'{"model":', b"[" + b"1," * 40_000 + b"1]"])
+def test_what_is_not_an_object_raises(body: bytes) -> None:
+    """A body that is not a JSON object is a WireError that does not quote it."""
+    with pytest.raises(WireError) as raised:
+        SCANNER.read(body)
+    assert str(raised.value) == "not a JSON object"
+
+
+def test_steps_are_many_and_give_the_same() -> None:
+    """A megabyte is read in several steps, and the last gives what one read gives."""
+    body = json.dumps({"model": "m", "messages": LONG * 12, "max_tokens": 9}).encode()
+    steps, count = SCANNER.steps(body), 0
+    while True:
+        try:
+            next(steps)
+            count += 1
+        except StopIteration as end:
+            assert end.value == SCANNER.read(body)
+            break
+    assert len(body) > 1_000_000
+    assert count >= len(body) // (128 * 1024)
+
+
+def test_ends_of_a_document_whose_middle_is_gone() -> None:
+    """Members in the first and last bytes are found; nested ones in the tail are not taken for the document's own."""
+    body = json.dumps({"n": 3, "messages": [*LONG, {"model": "nested", "n": 9}], "model": "real"}).encode()
+    assert SCANNER.read_ends(body[:500], body[-500:]) == {
+        "n": 3,
+        "model": "real",
+        "stream": None,
+        "max_tokens": None,
+        "tools": None,
+    }

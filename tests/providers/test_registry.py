@@ -1,0 +1,161 @@
+"""Every path of a provider's host is one thing, however it is spelled; no id or secret of a path is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from providers.feeding import head
+
+from spendgate.providers.interface import Kind
+from spendgate.providers.registry import DIALECTS, PROVIDER_NAMES, Registry, template
+
+
+@dataclass(frozen=True)
+class Host:
+    """A policy's host."""
+
+    host: str
+    dialect: str
+    prices: str | None = None
+    billing: str | None = None
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A policy's `capture`."""
+
+    providers: tuple[str, ...] | None = None
+    hosts: tuple[Host, ...] = ()
+    never: tuple[str, ...] = ()
+
+
+ALL = Registry.build(Capture())
+OWN = Registry.build(
+    Capture(
+        providers=(),
+        hosts=(
+            Host("llm.acme.example", "openai", prices="anthropic", billing="gateway"),
+            Host("acme.openai.azure.com", "openai"),
+            Host("claude.acme.example", "anthropic"),
+        ),
+    )
+)
+A, O = "api.anthropic.com", "api.openai.com"  # noqa: E741  the two vendors, all over the table
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "kind", "dialect", "kept"),
+    [
+        ("POST", A, "/v1/messages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
+        ("POST", A, "//v1/./x/../messages/", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
+        ("POST", A, "/v1/%6dessages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
+        ("POST", A, "/v1/%256dessages;x=1", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
+        ("POST", A, "/V1/Messages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
+        ("post", A, "/v1/messages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
+        ("POST", A, "/v1/messages/count_tokens", Kind.FREE, "", "/v1/messages/count_tokens"),
+        ("POST", A, "/api/event_logging/v2/batch", Kind.FREE, "", "/api/event_logging/v2/batch"),
+        ("POST", A, "/api/eval/sdk-zAZezfDKGoZuXXKe", Kind.FREE, "", "/api/eval/*"),
+        ("HEAD", A, "/", Kind.FREE, "", "/"),
+        ("GET", A, "/mcp-registry/v0/servers", Kind.FREE, "", "/mcp-registry/v0/servers"),
+        ("POST", A, "/v1/messages/batches", Kind.UNRECOGNIZED, "", "/v1/messages/batches"),
+        ("POST", A, "/v1/sessions/sess_01AbC/events", Kind.UNRECOGNIZED, "", "/v1/sessions/*/events"),
+        ("PUT", A, "/v1/messages", Kind.UNRECOGNIZED, "", "/v1/messages"),
+        ("POST", O, "/v1/chat/completions", Kind.BILLABLE, "openai-chat", "/v1/chat/completions"),
+        ("POST", O, "/v1/completions", Kind.BILLABLE, "openai-chat", "/v1/completions"),
+        ("POST", O, "/v1/responses", Kind.BILLABLE, "openai-responses", "/v1/responses"),
+        ("POST", O, "/v1/responses/compact", Kind.BILLABLE, "openai-responses", "/v1/responses/compact"),
+        ("POST", O, "/v1/embeddings", Kind.BILLABLE, "openai-embeddings", "/v1/embeddings"),
+        ("POST", O, "/v1/responses/input_tokens", Kind.FREE, "", "/v1/responses/input_tokens"),
+        ("POST", O, "/v1/responses/resp_68aB9/cancel", Kind.FREE, "", "/v1/responses/*/cancel"),
+        ("GET", O, "/v1/responses/resp_68aB9", Kind.FREE, "", "/v1/responses/*"),
+        ("DELETE", O, "/v1/files/file-abcDEF", Kind.FREE, "", "/v1/files/*"),
+        ("OPTIONS", O, "/v1/chat/completions", Kind.FREE, "", "/v1/chat/completions"),
+        ("POST", O, "/v1/images/generations", Kind.UNRECOGNIZED, "", "/v1/images/generations"),
+        ("POST", O, "/v1/audio/transcriptions", Kind.UNRECOGNIZED, "", "/v1/audio/transcriptions"),
+        ("POST", O, "/v1/chat/completions/extra", Kind.UNRECOGNIZED, "", "/v1/chat/completions/*"),
+    ],
+)  # fmt: skip
+def test_paths(method: str, host: str, path: str, kind: Kind, dialect: str, kept: str) -> None:
+    """What costs money is billable however its path is spelled; what is known to be free is free; the rest shows."""
+    route = ALL.route(head(method, path, host))
+    assert (route.kind, route.path) == (kind, kept)
+    if kind is Kind.BILLABLE:
+        assert route.dialect == dialect
+    assert ALL.dialect(route.dialect).name == route.dialect
+
+
+def test_websocket_of_responses_is_billable_and_others_are_not_known() -> None:
+    """A handshake to /v1/responses is a billable socket; one to a path that is not read is unrecognized, not free."""
+    route = ALL.route(head("GET", "/v1/responses", O, upgrade="WebSocket", connection="Upgrade"))
+    assert (route.kind, route.websocket, route.dialect) == (Kind.BILLABLE, True, "openai-responses")
+    assert ALL.route(head("GET", "/v1/responses", O)).kind is Kind.FREE
+    realtime = ALL.route(head("GET", "/v1/realtime", O, upgrade="websocket"))
+    assert (realtime.kind, realtime.websocket) == (Kind.UNRECOGNIZED, False)
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "dialect", "model", "provider"),
+    [
+        (
+            "acme.openai.azure.com",
+            "/openai/deployments/Team%20GPT/chat/completions",
+            "openai-chat",
+            "Team GPT",
+            "azure",
+        ),
+        ("acme.openai.azure.com", "/openai/deployments/gpt4/embeddings", "openai-embeddings", "gpt4", "azure"),
+        ("acme.openai.azure.com", "/openai/v1/responses", "openai-responses", None, "azure"),
+        ("acme.openai.azure.com", "/anthropic/v1/messages", "anthropic-messages", None, "azure"),
+        ("llm.acme.example", "/team-a/v1/chat/completions", "openai-chat", None, "anthropic"),
+        ("llm.acme.example", "/v1/messages", "anthropic-messages", None, "anthropic"),
+        ("claude.acme.example", "/sk-live-1234/v1/messages", "anthropic-messages", None, "anthropic"),
+    ],
+)
+def test_hosts_of_a_policy(host: str, path: str, dialect: str, model: str | None, provider: str) -> None:
+    """Azure and compatible hosts are read by how their paths end, whatever stands before; deployments name the model."""
+    route = OWN.route(head("POST", path, host))
+    assert (route.kind, route.dialect, route.model, route.provider) == (Kind.BILLABLE, dialect, model, provider)
+    assert "sk-live" not in route.path and "Team" not in route.path and "gpt4" not in route.path
+
+
+def test_gateway_billing_and_free_paths() -> None:
+    """The policy's word for billing goes with the route; token counts stay free on a policy's hosts."""
+    assert OWN.route(head("POST", "/v1/chat/completions", "llm.acme.example")).billing == "gateway"
+    assert OWN.route(head("POST", "/x/v1/messages/count_tokens", "llm.acme.example")).kind is Kind.FREE
+    assert OWN.route(head("POST", "/whatever", "llm.acme.example")).kind is Kind.UNRECOGNIZED
+
+
+def test_hosts_are_exact() -> None:
+    """Only named hosts are ours: no parent, no child, in any case and with a trailing dot."""
+    assert ALL.hosts() == (A, O)
+    assert ALL.host("API.Anthropic.com.") is ALL.host(A)
+    for other in ("anthropic.com", "x.api.anthropic.com", "api.anthropic.com.evil.example", "claude.ai", ""):
+        assert ALL.host(other) is None
+
+
+def test_capture_chooses() -> None:
+    """`providers` picks, `never` takes away, and names that nobody knows are refused with the known ones."""
+    assert Registry.build(Capture(providers=("openai",))).hosts() == (O,)
+    assert Registry.build(Capture(never=("API.openai.com",))).hosts() == (A,)
+    assert Registry.build(Capture(never=("*.openai.com",))).hosts() == (A,)
+    with pytest.raises(ValueError, match="anthropic, openai"):
+        Registry.build(Capture(providers=("antropic",)))
+    with pytest.raises(ValueError, match="anthropic, azure, openai"):
+        Registry.build(Capture(hosts=(Host("x.example", "grpc"),)))
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["sk-ant-api03-abc", "550e8400-e29b-41d4-a716-446655440000", "deadbeef", "alice@acme.example", "JohnDoe", "12345",
+     "averyveryverylongsegmentofletters", "caf\u00e9", "a b", "eyJhbGciOi.J9.x"],
+)  # fmt: skip
+def test_template_keeps_no_secret(secret: str) -> None:
+    """What is not a word of the APIs never stays in a path."""
+    assert template(f"/v1/files/{secret}/content") == "/v1/files/*/content"
+
+
+def test_every_dialect_of_the_table_exists() -> None:
+    """Each provider's rules name dialects that are there."""
+    assert PROVIDER_NAMES == ("anthropic", "openai")
+    assert set(DIALECTS) == {"anthropic-messages", "openai-chat", "openai-responses", "openai-embeddings"}
