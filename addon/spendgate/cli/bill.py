@@ -1,0 +1,30 @@
+"""The short bill at the end of `exec`, on stderr: the command's own output stays what it was."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from spendgate.cli.output import note
+from spendgate.ledger.queries import Reader, Span
+from spendgate.money import short_dollars
+
+
+def bill(ledger: Path, gate: int) -> None:
+    """Print what the calls of one gate cost, by model. Raises StateError where the ledger cannot be read."""
+    with closing(Reader(ledger)) as reader:
+        lines = reader.spend(("model",), Span(gate=gate), ZoneInfo("UTC"))
+    paid = [line for line in lines if line.calls]
+    refused = sum(line.refused for line in lines)
+    for line in paid:
+        cached = line.cache_read_tokens + line.cache_write_tokens
+        tokens = f"{line.input_tokens:,} in, {cached:,} cached, {line.output_tokens:,} out"
+        note(f"  {line.key[0] or 'unknown model'}: {_counted(line.calls)}, {tokens}, {short_dollars(line.cost_nanos)}")
+    total = sum(line.cost_nanos for line in paid)
+    said = f"{_counted(sum(line.calls for line in paid), 'billable call')}, {short_dollars(total)}"
+    note(said + (f"; {refused} refused" if refused else ""))
+
+
+def _counted(count: int, what: str = "call") -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,53 @@
+"""`spendgate ca`: the device's certificate authority, shown and replaced."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import typer
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from spendgate.cli.options import StateOption
+from spendgate.cli.output import note
+from spendgate.config import paths
+from spendgate.errors import StateError
+
+_commands = typer.Typer(help="The certificate authority of this device.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(_commands, name="ca")
+
+
+@_commands.command()
+def show(state: StateOption = None) -> None:
+    """Where the certificate is, until when it holds, and for which hosts alone it can sign."""
+    file = paths.find(state).ca_certificate
+    if not file.exists():
+        raise StateError(
+            f"{file} is not there: `spendgate run` makes it at its first start; `exec` keeps its own in memory"
+        )
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    names = sorted(str(name.value) for name in constraints.permitted_subtrees or ())
+    days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
+    typer.echo(f"certificate  {file}")
+    typer.echo(f"sha256       {certificate.fingerprint(SHA256()).hex()}")
+    typer.echo(f"valid until  {certificate.not_valid_after_utc:%Y-%m-%d} ({days} days)")
+    typer.echo(f"signs for    {', '.join(names)}")
+
+
+@_commands.command()
+def rotate(state: StateOption = None) -> None:
+    """Remove the authority, so that the next start of the gate makes another, for the hosts that the policy then names.
+
+    Trust stores need the new certificate afterwards. A running gate keeps the old one until it is restarted.
+    """
+    found = paths.find(state)
+    if not found.ca_key.exists() and not found.ca_certificate.exists():
+        raise StateError(f"{found.root} has no certificate authority to rotate")
+    found.ca_key.unlink(missing_ok=True)
+    found.ca_certificate.unlink(missing_ok=True)
+    note("removed; restart the gate, then put the new certificate into the trust stores and take the old one out")

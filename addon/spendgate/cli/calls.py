@@ -1,0 +1,141 @@
+"""`spendgate calls` and `calls show ID`: one line for each call, and one call explained."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+
+from spendgate.cli import in_force
+from spendgate.cli.options import FormatOption, StateOption, existing_state
+from spendgate.cli.output import Column, Format, console, emit, emit_json, money, safe
+from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, span
+from spendgate.errors import UsageError
+from spendgate.ledger.queries import CallHold, Reader
+
+_SHOWN_ID = 13
+_COLUMNS = (
+    Column("id", "id"),
+    Column("started_at", "started"),
+    Column("person", "person"),
+    Column("tool", "tool"),
+    Column("model", "model"),
+    Column("path", "path"),
+    Column("state", "state"),
+    Column("input_tokens", "input", right=True),
+    Column("cached", "cached", right=True),
+    Column("output_tokens", "output", right=True),
+    Column("cost_nanos", "cost", right=True),
+    Column("basis", "basis"),
+    Column("why", "why"),
+)
+_commands = typer.Typer(help="One line for each call; `calls show ID` explains one.", invoke_without_command=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(_commands, name="calls")
+
+
+@_commands.callback()
+def calls(
+    context: typer.Context,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    where: WhereOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    state: StateOption = None,
+    fmt: FormatOption = Format.TABLE,
+) -> None:
+    """One line for each call, newest first. JSON and CSV hold every column of the ledger's view `calls`."""
+    if context.invoked_subcommand is not None:
+        return
+    found = existing_state(state)
+    with closing(Reader(found.ledger)) as reader:
+        rows = reader.calls(span(in_force.policy(found), since, until, where), limit)
+    emit([_short(row) for row in rows] if fmt is Format.TABLE else rows, _COLUMNS, fmt)
+
+
+@_commands.command()
+def show(
+    call: Annotated[str, typer.Argument(metavar="ID", help="The call's id, or its beginning.")],
+    state: StateOption = None,
+    fmt: FormatOption = Format.TABLE,
+) -> None:
+    """One call explained: who and how that is known, what was held, what it cost by which price, or why it was refused."""
+    found = existing_state(state)
+    with closing(Reader(found.ledger)) as reader:
+        try:
+            row, holds = reader.call(call)
+        except ValueError as fault:
+            raise UsageError(str(fault)) from fault
+    if fmt is Format.JSON:
+        emit_json({**row, "holds": [_hold(hold) for hold in holds]})
+    elif fmt is Format.CSV:
+        emit([row], _COLUMNS, fmt)
+    else:
+        _explain(row, holds)
+
+
+def _short(row: dict[str, Any]) -> dict[str, object]:
+    cached = [row["cache_read_tokens"], row["cache_write_tokens"]]
+    return {
+        **row,
+        "id": row["id"][:_SHOWN_ID],
+        "started_at": row["started_at"][:19].replace("T", " "),
+        "model": row["model"] or row["model_requested"],
+        "cached": None if cached == [None, None] else sum(count or 0 for count in cached),
+        "why": row["refused_by"] and f"{row['refused_by']}: {row['refused_why']}",
+    }
+
+
+def _hold(hold: CallHold) -> dict[str, object]:
+    return {
+        "budget": hold.budget,
+        "value": hold.value,
+        "window": hold.window,
+        "mode": hold.mode,
+        "held_nanos": hold.nanos,
+        "charged_nanos": hold.charged_nanos,
+    }
+
+
+_SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("call", ("id", "state", "started_at", "booked_at", "ended_at", "duration_ms", "first_byte_ms", "waited_ms", "http_status")),
+    ("who", ("person", "team", "groups", "account_os", "machine", "tool", "process", "project", "session", "agent", "evidence")),
+    ("where", ("provider", "host", "path", "dialect", "api_key", "account", "billing", "request_id")),
+    ("model", ("model_requested", "model", "basis", "prices", "flags")),
+    (
+        "counts",
+        (
+            "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens",
+            "cache_write_other_tokens", "output_tokens", "reasoning_tokens", "web_searches",
+        ),
+    ),
+    ("money", ("estimate_nanos", "ceiling_nanos", "held_nanos", "cost_nanos", "value_nanos")),
+    (
+        "decision",
+        (
+            "refused_by", "refused_why", "refused_reason", "refused_settled_nanos", "refused_held_nanos",
+            "refused_hold_nanos", "refused_limit_nanos", "refused_resets_at", "would_refuse_by", "policy_hash",
+        ),
+    ),
+)  # fmt: skip
+
+
+def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
+    out = console()
+    for title, names in _SECTIONS:
+        known = [(name, row[name]) for name in names if row.get(name) not in (None, "", "[]")]
+        if known:
+            out.print(f"[bold]{title}[/]")
+        for name, value in known:
+            label = name.removesuffix("_nanos").removesuffix("_tokens").replace("_", " ")
+            out.print(f"  {label:18} {money(value) if name.endswith('_nanos') else safe(value)}")
+    if holds:
+        out.print("[bold]budgets[/]")
+    for hold in holds:
+        charged = "running" if hold.charged_nanos is None else f"charged {money(hold.charged_nanos)}"
+        whose = safe(f"{hold.value or 'all'} {hold.window}")
+        out.print(f"  {safe(hold.budget):18} {whose}: held {money(hold.nanos)} ({hold.mode}), {charged}")

@@ -1,0 +1,65 @@
+"""`spendgate exec -- COMMAND`: one command through the gate, and a short bill at its end. Changes nothing on the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spendgate.cli.bill import bill
+from spendgate.cli.child import CouldNotRun, run_child
+from spendgate.cli.environment import surroundings
+from spendgate.cli.options import PolicyOption, SetOption, StateOption
+from spendgate.cli.output import note
+from spendgate.cli.wanted import Wanted
+from spendgate.config import paths
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("exec", context_settings={"ignore_unknown_options": True})(exec_)
+
+
+def exec_(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND…", help="The command, after `--`.")],
+    policy: PolicyOption = None,
+    state: StateOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Start capture on a free port, run COMMAND so that its calls pass through it, stop, and print what it spent.
+
+    The command keeps its terminal, its signals reach it, and its exit status is this one's. The certificate authority lives in
+    memory and is trusted by this command alone.
+    """
+    found = paths.find(state)
+    status = asyncio.run(_run(command, policy, found, tuple(set_ or ())))
+    raise typer.Exit(status)
+
+
+async def _run(command: list[str], policy: Path | None, state: paths.State, sets: tuple[str, ...]) -> int:
+    from spendgate.cli.serving import serving  # noqa: PLC0415 - loads the proxy
+
+    upstream = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    # A proxy that the command would have used stays in the way: the gate goes through it.
+    mode = f"upstream:{upstream}" if upstream else "regular"
+    with tempfile.TemporaryDirectory(prefix="spendgate-") as name:
+        folder = Path(name)
+        wanted = Wanted(policy=policy, state=state, modes=(mode,), port=0, sets=sets, ca_folder=folder)
+        async with serving(wanted) as running:
+            for notice in running.listening.notices:
+                note(f"WARNING {notice}")
+            port = running.listening.address[1]
+            child = surroundings(os.environ, port=port, ca_cert=running.ca_cert, folder=folder, hosts=running.hosts)
+            for text in child.notes:
+                note(text)
+            try:
+                status = await run_child(command, child.variables)
+            except CouldNotRun as fault:
+                note(str(fault))
+                return fault.status
+        bill(state.ledger, running.gate_id)
+    return status

@@ -1,0 +1,58 @@
+"""What the running gate last said of itself in the state directory, so that a reading command needs no gate to ask."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from spendgate.config import policies
+from spendgate.config.paths import State, write_private
+from spendgate.errors import PolicyError
+from spendgate.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The policy in force and where it came from. Times in epoch milliseconds."""
+
+    hash: str
+    source: str
+    since_ms: int
+    refused: tuple[str, ...]
+    """Faults of a newer file that was refused."""
+    machine: str
+    prices: str
+    modes: tuple[str, ...]
+
+
+def _file(state: State) -> Path:
+    return state.root / "policy" / "in-force.json"
+
+
+def tell(state: State, said: InForce) -> None:
+    """Keep it, whole or not at all. Raises OSError."""
+    write_private(_file(state), json.dumps(asdict(said)).encode())
+
+
+def told(state: State) -> InForce | None:
+    """What was kept last; None where no gate has said anything that can be read."""
+    try:
+        kept = json.loads(_file(state).read_bytes())
+        return InForce(**{**kept, "refused": tuple(kept["refused"]), "modes": tuple(kept["modes"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def policy(state: State) -> Policy:
+    """The policy in force: the last good copy, or the embedded default where that is what runs.
+
+    Raises PolicyError where the copy cannot be read.
+    """
+    said = told(state)
+    if said is None or said.source == policies.DEFAULT_NAME:
+        return policies.default()
+    kept = policies.load(state.last_good_policy)
+    if kept.hash != said.hash:
+        raise PolicyError((f"{state.last_good_policy}: is not the policy in force ({said.hash}); restart the gate",))
+    return kept

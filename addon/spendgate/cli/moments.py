@@ -1,0 +1,43 @@
+"""Times that a person types, read in the policy's zone: `today`, `yesterday`, `7d`, `90m`, `2026-11-22`, an ISO instant."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from spendgate.errors import UsageError
+
+_AGO = re.compile(r"(?P<count>\d{1,6})(?P<unit>[mhdw])", re.ASCII)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str, zone: ZoneInfo, now: datetime) -> int:
+    """Epoch milliseconds. A date is its first instant in `zone`; a time without an offset is a time there.
+
+    Raises UsageError that shows what can be written.
+    """
+    here = now.astimezone(zone)
+    midnight = here.replace(hour=0, minute=0, second=0, microsecond=0)
+    named = {"now": here, "today": midnight, "yesterday": midnight - timedelta(days=1)}
+    if text in named:
+        return _ms(named[text])
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return _ms(now - timedelta(**{_UNITS[ago["unit"]]: int(ago["count"])}))
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not a time; write today, yesterday, 7d, 90m, 2026-11-22 or an ISO instant"
+        ) from None
+    return _ms(read if read.tzinfo else read.replace(tzinfo=zone))
+
+
+def shown(ms: int | None, zone: ZoneInfo) -> str:
+    """An instant for a table: `2026-11-22 14:05 PST`; empty where there is none."""
+    return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _ms(when: datetime) -> int:
+    return int(when.timestamp() * 1000)

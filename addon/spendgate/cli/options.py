@@ -1,0 +1,44 @@
+"""Options that several commands share, so that one word means one thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spendgate.cli.output import Format
+from spendgate.config import paths
+from spendgate.errors import StateError
+
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", metavar="FILE", help="Policy file; without it the default policy (policies/default.yaml)."
+    ),
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", metavar="DIR", help="State directory; else SPENDGATE_STATE, else the system's or the user's."
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="K=V",
+        help="A mitmproxy option, passed through; also connect_to=HOST=ADDRESS:PORT, for development.",
+    ),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="table for people, json or csv for programs.")]
+
+
+def existing_state(chosen: Path | None) -> paths.State:
+    """The state directory of a reading command. Raises StateError where no gate has ever written to it."""
+    state = paths.find(chosen)
+    if not state.ledger.exists():
+        raise StateError(
+            f"{state.root} has no ledger yet: run a command through the gate first, `spendgate exec -- claude`"
+        )
+    return state

@@ -1,0 +1,116 @@
+"""`spendgate run`: the gate, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spendgate.cli.options import PolicyOption, SetOption, StateOption
+from spendgate.cli.output import note
+from spendgate.cli.wanted import Wanted
+from spendgate.config import paths
+from spendgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from spendgate.cli.serving import Serving
+    from spendgate.redirect.gate_side import GateSide
+
+TRANSPARENT = "transparent"
+TRANSPARENT_PORT = 8443
+Ready = Callable[["Serving"], Awaitable[None]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    policy: PolicyOption = None,
+    state: StateOption = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mode",
+            help="How traffic comes: regular (default), transparent, local:…, upstream:…, reverse:…, socks5. Several at once.",
+        ),
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on; 0 takes a free one.")] = None,
+    set_: SetOption = None,
+    account: Annotated[
+        str, typer.Option("--account", help="transparent: the account that the gate runs under; its traffic is exempt.")
+    ] = "spendgate",
+    cgroup: Annotated[
+        list[str] | None, typer.Option("--cgroup", help="transparent: capture this cgroup alone. May be given again.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="transparent: print the firewall rules that would be set, and exit.")
+    ] = False,
+) -> None:
+    """Capture, decide and record until stopped. Prints one line `ready …` on stderr when it accepts connections."""
+    modes = tuple(mode or ["regular"])
+    wanted = Wanted(policy=policy, state=paths.find(state), modes=modes, port=port, sets=tuple(set_ or ()))
+    if TRANSPARENT in modes:
+        _redirected(wanted, account, tuple(cgroup or ()), dry_run=dry_run)
+    elif dry_run or cgroup:
+        raise UsageError("--dry-run and --cgroup belong to --mode transparent")
+    else:
+        asyncio.run(_until_stopped(wanted))
+
+
+def _redirected(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_run: bool) -> None:
+    """Linux: root sets the rules and stays small; the gate runs under an account of its own."""
+    # Linux alone has these, and they must be loaded before the fork, the proxy after it.
+    from spendgate.redirect import nftables  # noqa: PLC0415
+    from spendgate.redirect.supervisor import Settings, listeners, rules_of, supervise  # noqa: PLC0415
+
+    settings = Settings(account=account, port=wanted.port or TRANSPARENT_PORT, cgroups=cgroups, state=wanted.state.root)
+    if dry_run:
+        typer.echo(nftables.ruleset(rules_of(settings)), nl=False)
+        return
+    others = tuple(mode for mode in wanted.modes if mode != TRANSPARENT)
+    gate = replace(wanted, modes=(*listeners(settings), *others), port=None)
+    raise typer.Exit(supervise(settings, lambda side: _as_gate(gate, side)))
+
+
+def _as_gate(wanted: Wanted, side: GateSide) -> int:
+    """The forked gate's main function."""
+    from spendgate.redirect.quic import keep_rejecting  # noqa: PLC0415 - Linux alone has it
+
+    async def ready(serving: Serving) -> None:
+        side.attend(asyncio.get_running_loop())
+        await keep_rejecting(serving.hosts, side.reject_quic_to)
+
+    asyncio.run(_until_stopped(replace(wanted, lookup=side.lookup), ready))
+    return 0
+
+
+async def _until_stopped(wanted: Wanted, ready: Ready | None = None) -> None:
+    from spendgate.cli.serving import serving  # noqa: PLC0415 - loads the proxy
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(wanted) as running:
+        for notice in running.listening.notices:
+            note(f"WARNING {notice}")
+        task = asyncio.ensure_future(ready(running)) if ready else None
+        print(_ready_line(running), file=sys.stderr, flush=True)  # noqa: T201 - the line that a starter waits for
+        await stop.wait()
+        if task:
+            task.cancel()
+
+
+def _ready_line(running: Serving) -> str:
+    where = [
+        f"{listener.mode.partition('@')[0]}={host}:{port}"
+        for listener in running.listening.listeners
+        for host, port in listener.addresses
+    ]
+    return " ".join(["ready", *where, f"policy={running.in_force.policy.hash}", f"ca={running.ca_cert}"])

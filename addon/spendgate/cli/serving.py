@@ -1,0 +1,213 @@
+"""Puts the parts together: policy, prices, ledger, gate, meter and proxy, as one running thing. Used by `run` and `exec`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spendgate.attribution import Attribution, Peer
+from spendgate.capture import ca, ca_files
+from spendgate.capture.coverage import CoverageEvent
+from spendgate.capture.launcher import Listening, Settings, running
+from spendgate.capture.meter import Meter
+from spendgate.capture.scope import Scope
+from spendgate.capture.server import MeteredHttpLayer
+from spendgate.cli import in_force
+from spendgate.cli.output import note
+from spendgate.cli.wanted import Wanted
+from spendgate.config import policies, prices
+from spendgate.config.paths import State, prepare
+from spendgate.config.people import Known
+from spendgate.errors import StateError
+from spendgate.gate.gate import Gate
+from spendgate.identity import system_lookup
+from spendgate.identity.machine import machine_id
+from spendgate.identity.people import attribute
+from spendgate.identity.sessions import Sessions
+from spendgate.ledger.ledger import Ledger
+from spendgate.providers.interface import Ask
+from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_NAMES, Registry
+
+
+@dataclass(slots=True)
+class Serving:
+    """The running gate."""
+
+    listening: Listening
+    hosts: tuple[str, ...]
+    ca_cert: Path
+    in_force: policies.InForce
+    gate_id: int
+    """This gate's number in the ledger."""
+
+
+@dataclass(slots=True)
+class _House:
+    """The parts, and what a change of the policy replaces in them."""
+
+    state: State
+    wanted: Wanted
+    known: Known
+    last_good: policies.LastGood
+    in_force: policies.InForce
+    registry: Registry
+    authority: ca.Authority
+    ca_cert: Path
+    store: prices.PriceStore
+    prices: str
+    machine: str
+    sessions: Sessions
+
+    def scope(self) -> Scope:
+        """What is decrypted now."""
+        never = frozenset(self.in_force.policy.capture.never)
+        return Scope(frozenset(self.registry.hosts()), never, self.authority.covers)
+
+    def attributed(self, peer: Peer, ask: Ask) -> Attribution:
+        """Whose call it is, by the policy in force."""
+        return attribute(peer, ask, self.in_force.policy, self.machine, now_ms=_now_ms(), sessions=self.sessions)
+
+    def tell(self) -> None:
+        """Say to reading commands what is in force."""
+        found = self.in_force
+        in_force.tell(
+            self.state,
+            in_force.InForce(
+                hash=found.policy.hash,
+                source=found.source,
+                since_ms=found.since_ms,
+                refused=found.refused,
+                machine=self.machine,
+                prices=self.prices,
+                modes=tuple(mode.partition("@")[0].partition(":")[0] for mode in self.wanted.modes),
+            ),
+        )
+
+
+@asynccontextmanager
+async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
+    """The gate, up and listening inside. Raises PolicyError, StateError, UsageError before anything listens."""
+    house = _built(wanted)
+    book = house.store.book()
+    ledger = Ledger.open(house.state.ledger, house.state.gates, _now_ms())
+    gate = Gate(ledger, house.in_force.policy, book)
+    meter = Meter(gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine)
+
+    def uncovered(event: CoverageEvent) -> None:
+        peer = meter.peer_of(event.connection)
+        gate.uncovered(peer.spender or "unknown", peer.tool or peer.process or "unknown", event.host, event.gap.value)
+
+    settings = Settings(
+        minter=house.authority,
+        scope=house.scope,
+        modes=wanted.modes,
+        port=wanted.port,
+        sets=wanted.sets,
+        http_layer=MeteredHttpLayer,
+        on_coverage=uncovered,
+    )
+    try:
+        await gate.start()
+        async with running(settings, [meter]) as listening, _following(house, gate, meter):
+            house.tell()
+            yield Serving(listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id)
+    finally:
+        await gate.stop()
+        ledger.close()
+
+
+def _built(wanted: Wanted) -> _House:
+    state = prepare(wanted.state)
+    known = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS)
+    last_good = policies.LastGood(state)
+    found = last_good.start(wanted.policy, _now_ms(), known)
+    registry = Registry.build(found.policy.capture)
+    authority, certificate = _authority(wanted, state, registry)
+    store = prices.PriceStore(state.root / "prices")
+    return _House(
+        state=state,
+        wanted=wanted,
+        known=known,
+        last_good=last_good,
+        in_force=found,
+        registry=registry,
+        authority=authority,
+        ca_cert=certificate,
+        store=store,
+        prices=prices.age(store.book(), datetime.now(UTC)),
+        machine=machine_id(state.root),
+        sessions=Sessions(),
+    )
+
+
+def _authority(wanted: Wanted, state: State, registry: Registry) -> tuple[ca.Authority, Path]:
+    now = datetime.now(UTC)
+    if wanted.ca_folder is None:
+        return ca_files.open_authority(state.ca_certificate, state.ca_key, registry.hosts(), now), state.ca_certificate
+    authority, file = ca.create(registry.hosts(), now), wanted.ca_folder / "ca-cert.pem"
+    file.write_bytes(authority.pem)
+    return authority, file
+
+
+@asynccontextmanager
+async def _following(house: _House, gate: Gate, meter: Meter) -> AsyncIterator[None]:
+    """Follow the policy file, and the price list where the policy says so."""
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(_follow_prices(house, gate))]
+    if house.wanted.policy is not None:
+        watch = policies.Watch(house.wanted.policy, house.in_force, house.last_good, now_ms=_now_ms, known=house.known)
+
+        async def changed(found: policies.InForce) -> None:
+            await _policy_changed(house, gate, meter, found)
+
+        tasks.append(asyncio.create_task(watch.run(changed, stop)))
+    try:
+        yield
+    finally:
+        stop.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _policy_changed(house: _House, gate: Gate, meter: Meter, found: policies.InForce) -> None:
+    """Another policy takes force once its balances are filled; a bad file changes nothing but what `status` says."""
+    if found.refused:
+        note("the policy file is refused; the last good one stays in force:")
+        for line in found.refused:
+            note(f"  {line}")
+    elif found.policy.hash != house.in_force.policy.hash:
+        await gate.set_policy(found.policy)
+        house.registry = Registry.build(found.policy.capture)
+        meter.policy_changed(house.registry)
+        note(f"policy {found.policy.hash} is in force")
+    house.in_force = found
+    house.tell()
+
+
+async def _follow_prices(house: _House, gate: Gate) -> None:
+    while True:
+        now = datetime.now(UTC)
+        due = house.store.due(now) and house.in_force.policy.prices_update == "daily"
+        await asyncio.sleep(prices.next_fetch(now, due))
+        if not due:
+            continue
+        try:
+            book = await house.store.refresh(datetime.now(UTC))
+        except StateError as fault:
+            note(str(fault))
+            await asyncio.sleep(prices.next_fetch(now, about_due=False))
+            continue
+        if book is not None:
+            gate.set_prices(book)
+            house.prices = prices.age(book, datetime.now(UTC))
+            house.tell()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

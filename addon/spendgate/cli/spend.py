@@ -1,0 +1,94 @@
+"""`spendgate spend`: totals, by any attributes and periods."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from spendgate.cli import in_force
+from spendgate.cli.moments import moment
+from spendgate.cli.options import FormatOption, StateOption, existing_state
+from spendgate.cli.output import Column, Format, emit
+from spendgate.errors import UsageError
+from spendgate.ledger.periods import PERIODS
+from spendgate.ledger.queries import ATTRIBUTES, Reader, Span, Spend
+from spendgate.policy import Policy
+
+SinceOption = Annotated[str | None, typer.Option("--since", metavar="T", help="From then on: today, 7d, 2026-11-22, …")]
+UntilOption = Annotated[str | None, typer.Option("--until", metavar="T", help="Before then.")]
+WhereOption = Annotated[
+    list[str] | None, typer.Option("--where", metavar="ATTR=VALUE", help="Only these. May be given again.")
+]
+_TOTALS = (
+    Column("calls", "calls", right=True),
+    Column("refused", "refused", right=True),
+    Column("cost_nanos", "spent", right=True),
+    Column("held_nanos", "held", right=True),
+    Column("value_nanos", "list price", right=True),
+    Column("not_reported_nanos", "of it estimated", right=True),
+    Column("input_tokens", "input", right=True),
+    Column("cache_read_tokens", "cache read", right=True),
+    Column("cache_write_tokens", "cache write", right=True),
+    Column("output_tokens", "output", right=True),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("spend")(spend)
+
+
+def spend(
+    by: Annotated[
+        str, typer.Option("--by", metavar="ATTR[,ATTR]", help="Attributes, or hour, day, week, month.")
+    ] = "person",
+    since: SinceOption = None,
+    until: UntilOption = None,
+    where: WhereOption = None,
+    state: StateOption = None,
+    fmt: FormatOption = Format.TABLE,
+) -> None:
+    """Totals of what was spent, dearest first."""
+    found = existing_state(state)
+    policy = in_force.policy(found)
+    names = tuple(filter(None, (name.strip() for name in by.split(","))))
+    checked(names)
+    with closing(Reader(found.ledger)) as reader:
+        totals = reader.spend(
+            names, span(policy, since, until, where), ZoneInfo(policy.timezone), week_starts=policy.week_starts
+        )
+    emit([_row(names, total) for total in totals], [*(Column(name, name) for name in names), *_TOTALS], fmt)
+
+
+def checked(names: tuple[str, ...]) -> None:
+    """Raises UsageError for what calls cannot be grouped by."""
+    for name in names:
+        if name not in (*ATTRIBUTES, *PERIODS):
+            raise UsageError(f"calls have no {name!r}; there are: {', '.join((*PERIODS, *ATTRIBUTES))}")
+
+
+def span(policy: Policy, since: str | None, until: str | None, where: list[str] | None) -> Span:
+    """The span of a reading command's options. Raises UsageError."""
+    zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
+    pairs = []
+    for text in where or ():
+        name, equals, value = text.partition("=")
+        if not equals or name not in ATTRIBUTES:
+            raise UsageError(f"--where {text}: write ATTR=VALUE; attributes are: {', '.join(ATTRIBUTES)}")
+        pairs.append((name, value))
+    return Span(
+        since_ms=moment(since, zone, now) if since else None,
+        until_ms=moment(until, zone, now) if until else None,
+        where=tuple(pairs),
+    )
+
+
+def _row(names: tuple[str, ...], total: Spend) -> dict[str, object]:
+    numbers = asdict(total)
+    del numbers["key"]
+    return {**dict(zip(names, total.key, strict=True)), **numbers}

@@ -1,0 +1,198 @@
+"""`spendgate status`: is a gate up, which policy holds, what is left of each budget, and what could not be seen."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import typer
+
+from spendgate.admission import Scope, Standing
+from spendgate.cli import in_force
+from spendgate.cli.moments import shown
+from spendgate.cli.options import FormatOption, StateOption, existing_state
+from spendgate.cli.output import Column, Format, console, emit, emit_json, safe
+from spendgate.config.paths import State
+from spendgate.ledger.gates import living
+from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.money import short_dollars
+from spendgate.policy import Policy, enforces, person_of, scopes, today_in
+from spendgate.roster import PersonMatch
+from spendgate.selector import Facts
+
+_RECENT_MS = 31 * 86_400_000
+_RECENT_KINDS = 200
+_KINDS = ("tool", "provider", "model", "session", "project", "api_key", "account", "billing")
+_BUDGETS = (
+    Column("budget", "budget"),
+    Column("value", "for"),
+    Column("spent_nanos", "spent", right=True),
+    Column("held_nanos", "held", right=True),
+    Column("limit_nanos", "limit", right=True),
+    Column("left_nanos", "left", right=True),
+    Column("used", "used", right=True),
+    Column("resets", "resets"),
+    Column("mode", "mode"),
+)
+_COVERAGE = (
+    Column("tool", "tool"),
+    Column("account", "account"),
+    Column("host", "host"),
+    Column("reason", "not read because"),
+    Column("count", "connections", right=True),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(status)
+
+
+def status(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
+    """Gate, policy, budgets of this person (spent and held told apart), and connections that could not be read."""
+    found = existing_state(state)
+    policy = in_force.policy(found)
+    now_ms = time.time_ns() // 1_000_000
+    with closing(Reader(found.ledger)) as reader:
+        report = _report(found, policy, reader, now_ms)
+    if fmt is Format.JSON:
+        emit_json(report.as_json())
+    elif fmt is Format.CSV:
+        emit(report.budgets, _BUDGETS, fmt)
+    else:
+        _print(report)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that `status` says."""
+
+    gates: int
+    policy: Policy
+    said: in_force.InForce | None
+    person: str
+    budgets: tuple[dict[str, object], ...]
+    coverage: tuple[dict[str, object], ...]
+    over_nanos: int
+    """The most that open calls could still cost above their holds."""
+    free: int
+    unrecognized: int
+    ledger: dict[str, object]
+
+    def as_json(self) -> dict[str, object]:
+        """The report for programs."""
+        said = self.said
+        return {
+            "gate": {"up": self.gates > 0, "gates": self.gates, "modes": list(said.modes) if said else []},
+            "policy": {
+                "hash": self.policy.hash,
+                "source": said.source if said else None,
+                "owner": self.policy.owner,
+                "mode": self.policy.mode.default,
+                "refused": list(said.refused) if said else [],
+            },
+            "prices": said.prices if said else None,
+            "person": self.person,
+            "budgets": list(self.budgets),
+            "open_calls_above_holds_nanos": self.over_nanos,
+            "free_calls": self.free,
+            "unrecognized_calls": self.unrecognized,
+            "coverage": list(self.coverage),
+            "ledger": self.ledger,
+        }
+
+
+def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report:
+    said = in_force.told(state)
+    machine = said.machine if said else "unknown"
+    match = person_of(policy, getpass.getuser(), today=today_in(policy, now_ms), machine=machine)
+    standings = reader.standings(tuple(_scopes(policy, match, machine, reader, now_ms)), now_ms)
+    states = reader.states()
+    head = reader.head()
+    return Report(
+        gates=living(state.gates),
+        policy=policy,
+        said=said,
+        person=match.person,
+        budgets=tuple(_budget(standing, policy) for standing in standings),
+        coverage=reader.coverage(),
+        over_nanos=reader.open_above_holds(),
+        free=states.get("free", 0),
+        unrecognized=states.get("unrecognized", 0),
+        ledger={"id": head.id, "created_at": head.created_at, "rows": head.rows, "head": head.head},
+    )
+
+
+def _scopes(policy: Policy, match: PersonMatch, machine: str, reader: Reader, now_ms: int) -> Iterable[Scope]:
+    """The balances that this person draws on: those of the person alone, then those of the kinds of calls lately made.
+
+    A budget kept per session, project or model has a balance only where such a call was made.
+    """
+    own = {"person": match.person, "team": match.team, "group": match.groups, "machine": machine}
+    kinds = reader.spend(
+        _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person),)), ZoneInfo(policy.timezone)
+    )
+    seen: set[tuple[str, str, str]] = set()
+    for facts in (Facts.of(**own), *(_facts(own, kind) for kind in kinds[:_RECENT_KINDS])):
+        for scope in scopes(policy, facts, now_ms, enforces(policy, facts)):
+            if (key := (scope.budget, scope.value, scope.window)) not in seen:
+                seen.add(key)
+                yield scope
+
+
+def _facts(own: Mapping[str, str | tuple[str, ...]], kind: Spend) -> Facts:
+    named = dict(zip(_KINDS, kind.key, strict=True))
+    model = named.pop("model")
+    return Facts.of(model=model, **own, **named)
+
+
+def _budget(standing: Standing, policy: Policy) -> dict[str, object]:
+    scope = standing.scope
+    left = scope.limit_nanos - standing.settled_nanos - standing.held_nanos
+    percent = 100 * standing.settled_nanos // scope.limit_nanos if scope.limit_nanos else 100
+    zone = ZoneInfo(policy.timezone)
+    slides = f"slides ({scope.rolling_ms // 60_000} min)" if scope.rolling_ms else "never"
+    return {
+        "budget": scope.budget,
+        "value": scope.value or "all",
+        "window": scope.window,
+        "spent_nanos": standing.settled_nanos,
+        "held_nanos": standing.held_nanos,
+        "limit_nanos": scope.limit_nanos,
+        "left_nanos": left,
+        "used": f"{percent}%",
+        "open_calls": standing.open_calls,
+        "resets": shown(scope.ends_ms, zone) or slides,
+        "resets_ms": scope.ends_ms,
+        "hold": scope.hold.value,
+        "mode": "enforced" if scope.enforced else "observed",
+    }
+
+
+def _print(report: Report) -> None:
+    out, said = console(), report.said
+    up = f"up ({', '.join(said.modes)})" if report.gates and said else "not running"
+    if report.gates > 1:
+        up += f", {report.gates} gates on this ledger"
+    out.print(f"gate      {up}")
+    source = said.source if said else "not started yet"
+    out.print(
+        f"policy    {safe(source)}  {report.policy.hash}  {report.policy.mode.default}  owner {safe(report.policy.owner)}"
+    )
+    for fault in said.refused if said else ():
+        out.print(f"          [yellow]refused since it changed:[/] {safe(fault)}")
+    out.print(f"person    {safe(report.person)}")
+    out.print(f"prices    {safe(said.prices if said else 'bundled')}")
+    out.print(
+        f"ledger    {report.ledger['rows']} ended calls, {report.free} free, {report.unrecognized} unrecognized\n"
+    )
+    emit(report.budgets, _BUDGETS, Format.TABLE, empty="no budget applies to this person")
+    if report.over_nanos:
+        out.print(f"\nopen calls could still cost {short_dollars(report.over_nanos)} above what they hold")
+    if report.coverage:
+        out.print("\nnot seen:")
+        emit(report.coverage, _COVERAGE, Format.TABLE)

@@ -1,0 +1,24 @@
+"""What a person asked to be run, before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spendgate.config.paths import State
+from spendgate.identity.interface import Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options of `run` and `exec`."""
+
+    policy: Path | None
+    state: State
+    modes: tuple[str, ...] = ("regular",)
+    port: int | None = None
+    sets: tuple[str, ...] = ()
+    lookup: Lookup | None = None
+    """Who asks the operating system; None: this process itself."""
+    ca_folder: Path | None = None
+    """`exec`: the CA's key stays in memory, and its certificate goes here. None: both live in the state directory."""

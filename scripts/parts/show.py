@@ -1,0 +1,130 @@
+"""What `scripts/run` shows: one tool through the gate until its budget is spent, then status, spend and calls."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SPENDGATE = [sys.executable, "-m", "spendgate"]
+POLICY = """\
+version: 1
+owner: you@acme.example
+help: "Ask in #ai-budget."
+budgets:
+  - {name: person, per: person, limit: $0.60 per day}
+"""
+SCRIPT = "input=1200; cache_read=30000; write_5m=20000; output=900; events=12; interval_ms=20"
+"""A turn of a coding agent, in tokens."""
+CALLS_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A real client, and the surroundings in which it needs no account."""
+
+    name: str
+    command: list[str]
+    variables: dict[str, str]
+
+
+def main() -> int:
+    """Show it; exit status 1 where what was promised did not happen."""
+    with tempfile.TemporaryDirectory(prefix="spendgate-show-") as name, _standin(Path(name)) as upstream:
+        folder = Path(name)
+        policy, state = folder / "policy.yaml", folder / "state"
+        policy.write_text(POLICY)
+        tool = _tool(folder)
+        _say(f"1. {tool.name} through the gate, its provider played by a stand-in. Budget: $0.60 per person and day.")
+        if not _until_refused(tool, policy, state, upstream):
+            _say("The budget was never refused: that is a fault, please report it.")
+            return 1
+        for number, words in enumerate((["status"], ["spend", "--by", "person,tool,model"], ["calls"]), start=2):
+            _say(f"{number}. spendgate {' '.join(words)}")
+            subprocess.run([*SPENDGATE, *words, "--state", str(state)], check=True, env=_env())
+    _say(
+        "Now with your own tool and account (the default policy: policies/default.yaml):\n"
+        "   .venv/bin/spendgate exec -- claude        # or codex, or any program\n"
+        "   .venv/bin/spendgate status"
+    )
+    return 0
+
+
+def _until_refused(tool: Tool, policy: Path, state: Path, upstream: list[str]) -> bool:
+    for _ in range(CALLS_MAX):
+        command = [*SPENDGATE, "exec", "--policy", str(policy), "--state", str(state), *upstream, "--", *tool.command]
+        done = subprocess.run(
+            command,
+            env={**_env(), **tool.variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        for line in (done.stdout + done.stderr).strip().splitlines():
+            print(f"   | {line}", flush=True)
+        if "refused" in done.stderr or "budget" in done.stdout:
+            return True
+    return False
+
+
+def _tool(folder: Path) -> Tool:
+    """Claude Code or Codex where one is installed, else the official Anthropic SDK."""
+    home = folder / "home"
+    home.mkdir()
+    claude, codex = shutil.which("claude"), shutil.which("codex")
+    prompt = "Say hello."
+    if claude:
+        quiet = {"DISABLE_AUTOUPDATER": "1", "ANTHROPIC_API_KEY": "sk-ant-api03-not-a-key", "HOME": str(home)}
+        return Tool("Claude Code", [claude, "-p", prompt], quiet)
+    if codex:
+        return Tool(
+            "Codex",
+            [codex, "exec", "--skip-git-repo-check", prompt],
+            {
+                "OPENAI_API_KEY": "sk-not-a-key",
+                "CODEX_API_KEY": "sk-not-a-key",
+                "HOME": str(home),
+                "CODEX_HOME": str(home),
+            },
+        )
+    sdk = [sys.executable, "-m", "parts.hello"]
+    return Tool("the Anthropic SDK", sdk, {"ANTHROPIC_API_KEY": "sk-ant-api03-not-a-key"})
+
+
+@contextlib.contextmanager
+def _standin(folder: Path) -> Iterator[list[str]]:
+    """A running stand-in, and the options that lead the gate to it in place of the providers."""
+    command = [sys.executable, "-m", "spendgate.standin", "--script", SCRIPT, "--ca", str(folder / "standin-ca.pem")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=_env()) as process:
+        try:
+            assert process.stdout
+            where = json.loads(process.stdout.readline())
+            options = [f"ssl_verify_upstream_trusted_ca={where['ca']}"]
+            options += [
+                f"connect_to={host}=127.0.0.1:{where['port']}" for host in ("api.anthropic.com", "api.openai.com")
+            ]
+            yield [word for option in options for word in ("--set", option)]
+        finally:
+            process.terminate()
+
+
+def _env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": f"{ROOT / 'addon'}:{ROOT / 'scripts'}"}
+
+
+def _say(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

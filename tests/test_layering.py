@@ -1,0 +1,105 @@
+"""Imports point inward: nouns import only the nouns below them, edges import nouns, and each edge keeps to its own outside world."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "addon" / "spendgate"
+
+NOUNS = {
+    "errors": set(),
+    "money": set(),
+    "usage": set(),
+    "attribution": set(),
+    "exchange": set(),
+    "model_names": set(),
+    "price_cards": {"money", "usage"},
+    "pricing": {"money", "usage", "price_cards"},
+    "window": {"errors"},
+    "admission": set(),
+    "selector": {"model_names", "errors"},
+    "roster": {"attribution", "window"},
+    "draws": {"admission", "selector", "window"},
+    "policy": {"admission", "attribution", "draws", "errors", "model_names", "money", "roster", "selector", "window"},
+    "estimate": {"admission", "money", "usage", "price_cards", "pricing"},
+}
+"""Each noun, and the nouns that it may import. All of them are pure: no I/O, no clock, no randomness, no mitmproxy."""
+
+EDGES = {
+    "providers": set(),
+    "identity": {"providers"},
+    "ledger": set(),
+    "config": {"providers"},
+    "gate": {"providers", "ledger", "identity"},
+    "capture": {"providers", "identity", "gate", "config"},
+    "redirect": {"identity"},
+    "standin": set(),
+    "cli": {"providers", "identity", "ledger", "config", "gate", "capture", "redirect"},
+}
+"""Each edge, and the other edges that it may import. Every edge may import every noun."""
+
+ONLY_PLACE = {
+    "mitmproxy": {"capture"},
+    "sqlite3": {"ledger"},
+    "sqlite_utils": {"ledger"},
+    "yaml": {"config"},
+    "httpx2": {"config"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "genai_prices": {"pricing", "price_cards", "config"},
+}
+"""Libraries that stand for an outside world, and the one place that knows them."""
+
+IMPURE = {"os", "time", "random", "socket", "subprocess", "pathlib", "asyncio", "threading", "secrets"}
+"""What no noun imports."""
+
+
+def modules() -> list[Path]:
+    """Every module of the package."""
+    return sorted(path for path in ROOT.rglob("*.py") if path.name not in {"__init__.py", "__main__.py"})
+
+
+def room(path: Path) -> str:
+    """The noun or edge that a module belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Absolute names of all imports of a module, whether at its top or inside a function."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_every_room_is_in_the_table() -> None:
+    """A new noun or edge is argued for by adding it here."""
+    assert {room(path) for path in modules()} == set(NOUNS) | set(EDGES)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_inward(path: Path) -> None:
+    """A module imports its own room, the nouns below it, and the edges that the table names."""
+    own = room(path)
+    allowed = {own} | (NOUNS[own] if own in NOUNS else set(NOUNS) | EDGES[own])
+    reached = {name.split(".")[1] for name in imported(path) if name.startswith("spendgate.")}
+
+    assert reached - {"__version__"} <= allowed
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_outside_world_has_one_door(path: Path) -> None:
+    """mitmproxy, SQLite, YAML and the rest are known in one place; a noun knows no outside world at all."""
+    tops = {name.split(".")[0] for name in imported(path)}
+
+    assert not [lib for lib, homes in ONLY_PLACE.items() if lib in tops and room(path) not in homes]
+    if room(path) in NOUNS:
+        assert not tops & IMPURE
