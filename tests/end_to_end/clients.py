@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,14 +115,9 @@ def run(command: Sequence[str], env: Mapping[str, str], *, patience_s: float = P
     program = shutil.which(command[0], path=env["PATH"])
     assert program is not None, f"no {command[0]} on the path"
     started = time.monotonic()
-    process = subprocess.Popen(
-        [program, *command[1:]],
-        env=dict(env),
-        cwd=work,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    # A session of its own: Codex is a script that starts the real program, and ending the script alone would leave that.
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([program, *command[1:]], env=dict(env), cwd=work, start_new_session=True, **pipes)
     lines: list[tuple[float, str]] = []
     stdout: list[str] = []
     readers = [
@@ -132,7 +129,7 @@ def run(command: Sequence[str], env: Mapping[str, str], *, patience_s: float = P
     try:
         status: int | None = process.wait(patience_s)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         status = None
     seconds, ended = time.monotonic() - started, time.time()

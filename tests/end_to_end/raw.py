@@ -28,7 +28,7 @@ class Seen:
     def head(self, response: httpx2.Response) -> None:
         """A new answer begins."""
         self.digest, self.size, self.status = hashlib.sha256(), 0, response.status_code
-        self.request_id = response.headers.get("request-id") or response.headers.get("x-request-id", "")
+        self.request_id = response.headers.get("request-id", "") or response.headers.get("x-request-id", "")
         self.encoding = response.headers.get("content-encoding", "")
         self.http = response.extensions["http_version"].decode()
 

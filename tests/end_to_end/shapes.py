@@ -13,7 +13,7 @@ WORD = "kiebitz"
 MESSAGE = f"Budget person/day is spent: $5.00 of $5.00 used ({WORD}). Ask in #ai-budget"
 STOP = (("x-should-retry", "false"),)
 PROMO = (("x-codex-promo-message", MESSAGE),)
-RESETS = {"plan_type": "team", "resets_at": 4_102_444_800}
+RESETS: dict[str, object] = {"plan_type": "team", "resets_at": 4_102_444_800}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ def _anthropic(status: int, kind: str, *headers: tuple[str, str]) -> Canned:
     return Canned(status, headers, json.dumps(body).encode())
 
 
-def _openai(status: int, kind: str, *headers: tuple[str, str], frame: bool = False, **more: object) -> Canned:
-    error = {"message": MESSAGE, "type": kind, "param": None, "code": kind, **more}
+def _openai(status: int, kind: str, *headers: tuple[str, str], frame: bool = False, resets: bool = False) -> Canned:
+    error = {"message": MESSAGE, "type": kind, "param": None, "code": kind, **(RESETS if resets else {})}
     message = {"type": "error", "status": status, "error": error, "headers": dict(headers)}
     return Canned(
         status, headers, json.dumps({"error": error}).encode(), json.dumps(message).encode() if frame else None
@@ -39,7 +39,13 @@ def _openai(status: int, kind: str, *headers: tuple[str, str], frame: bool = Fal
 
 
 def _failed(code: str) -> Canned:
-    response = {"id": "resp_refused", "object": "response", "status": "failed", "output": [], "usage": None}
+    response: dict[str, object] = {
+        "id": "resp_refused",
+        "object": "response",
+        "status": "failed",
+        "output": [],
+        "usage": None,
+    }
     event = {"type": "response.failed", "response": {**response, "error": {"code": code, "message": MESSAGE}}}
     return Canned(200, (), b"", json.dumps(event).encode())
 
@@ -68,19 +74,22 @@ SHAPES = (
     _claude("402 billing_error, x-should-retry: false", _anthropic(402, "billing_error", *STOP)),
     _claude("403 permission_error, x-should-retry: false", _anthropic(403, "permission_error", *STOP)),
     _http(
-        "429 usage_limit_reached, x-codex-promo-message", _openai(429, "usage_limit_reached", *STOP, *PROMO, **RESETS)
+        "429 usage_limit_reached, x-codex-promo-message",
+        _openai(429, "usage_limit_reached", *STOP, *PROMO, resets=True),
     ),
-    _http("429 usage_limit_reached", _openai(429, "usage_limit_reached", *STOP, **RESETS)),
+    _http("429 usage_limit_reached", _openai(429, "usage_limit_reached", *STOP, resets=True)),
     _http("429 insufficient_quota", _openai(429, "insufficient_quota", *STOP)),
     _http("429 rate_limit_error", _openai(429, "rate_limit_error", *STOP)),
     _http("429 rate_limit_error, retry-after: 3600", _openai(429, "rate_limit_error", ("retry-after", "3600"))),
     _http("400 invalid_request_error", _openai(400, "invalid_request_error")),
     _http("402 insufficient_quota", _openai(402, "insufficient_quota", *STOP)),
-    _frame("frame 429 usage_limit_reached, promo", _openai(429, "usage_limit_reached", *PROMO, frame=True, **RESETS)),
+    _frame(
+        "frame 429 usage_limit_reached, promo", _openai(429, "usage_limit_reached", *PROMO, frame=True, resets=True)
+    ),
     _frame("frame 429 insufficient_quota", _openai(429, "insufficient_quota", frame=True)),
     _frame("frame 400 invalid_request_error", _openai(400, "invalid_request_error", frame=True)),
     _frame("response.failed, invalid_prompt", _failed("invalid_prompt")),
     _frame("response.failed, insufficient_quota", _failed("insufficient_quota")),
-    _frame("handshake 429 usage_limit_reached, promo", _openai(429, "usage_limit_reached", *PROMO, **RESETS)),
+    _frame("handshake 429 usage_limit_reached, promo", _openai(429, "usage_limit_reached", *PROMO, resets=True)),
     _frame("handshake 429, retry-after: 3600", _openai(429, "rate_limit_error", ("retry-after", "3600"))),
 )

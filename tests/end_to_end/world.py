@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
+from typing import Any
 
 from genai_prices import Usage as ListedUsage
 from genai_prices import calc_price
@@ -46,7 +47,7 @@ budgets:
 class Provider:
     """The stand-in in a thread with a loop of its own, so that synchronous clients can be tested beside it."""
 
-    NAMES = NAMES
+    NAMES: tuple[str, ...] = NAMES
 
     def __init__(self, folder: Path) -> None:
         self._loop = asyncio.new_event_loop()
@@ -99,11 +100,11 @@ class Gate:
         """What clients put into HTTPS_PROXY."""
         return f"http://127.0.0.1:{self.port}"
 
-    def calls(self) -> list[dict[str, object]]:
+    def calls(self) -> list[dict[str, Any]]:
         """All rows of the public view."""
         return calls(self.state)
 
-    def row(self, request_id: str) -> dict[str, object]:
+    def row(self, request_id: str) -> dict[str, Any]:
         """The settled row of the request with this id of the provider's; waits for it."""
         return until(
             lambda: next((row for row in self.calls() if row["request_id"] == request_id and row["ended_at"]), None)
@@ -115,7 +116,7 @@ class Gate:
         self.process.wait(PATIENCE_S)
 
 
-def calls(state: Path) -> list[dict[str, object]]:
+def calls(state: Path) -> list[dict[str, Any]]:
     """The rows of the view `calls`, in order of their start."""
     with contextlib.closing(sqlite3.connect(f"file:{state / 'ledger.db'}?mode=ro", uri=True, timeout=30)) as ledger:
         ledger.row_factory = sqlite3.Row
