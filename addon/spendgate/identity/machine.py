@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-import os
 import uuid
 from pathlib import Path
 
@@ -39,9 +38,10 @@ def _kept(file: Path) -> str:
     """The id in the file, drawn when there is none: linked into place whole, so that two gates starting at once agree."""
     if file.exists():
         return _read(file)
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    fresh = uuid.uuid4().hex
+    draft = file.with_name(f"{file.name}.{fresh}")
     try:
-        draft.write_text(uuid.uuid4().hex + "\n", encoding="ascii")
+        draft.write_text(fresh + "\n", encoding="ascii")
         with contextlib.suppress(FileExistsError):
             file.hardlink_to(draft)
         draft.unlink()

@@ -40,7 +40,9 @@ class Rules:
     ports: tuple[int, ...] = (443,)
     """Destination ports that are captured."""
     cgroups: tuple[str, ...] = ()
-    """cgroup v2 paths without leading slash (`user.slice`); empty: every process of every account but the gate's."""
+    """cgroup v2 paths without leading slash (`user.slice`); empty: every process of every account but the gate's.
+
+    The kernel resolves a path when the rules are installed: a group removed and made anew is another one, not captured."""
     timeout_ms: int = 3000
     """How long the rules outlive the gate's last sign of life."""
 

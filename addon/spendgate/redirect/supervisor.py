@@ -6,7 +6,7 @@
 
 The rules act only while the gate answers the pulse, so whatever dies or hangs puts traffic back on its direct way within
 `timeout_ms`: gate killed: at once; gate hung, root killed or hung: when the last sign of life runs out. Connections that
-are open through a hung gate hang with it.
+are open through a hung gate hang with it; connections older than the rules stay direct until they close.
 """
 
 from __future__ import annotations
