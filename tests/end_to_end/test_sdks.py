@@ -78,9 +78,9 @@ OPENAI = [
 Call = Callable[[Any, dict[str, str]], Any]
 
 
-def check(gate: Gate, provider: Provider, seen: Seen, model: str, *, name: str) -> dict[str, object]:
+def check(gate: Gate, provider: Provider, seen: Seen, model: str, *, name: str) -> dict[str, Any]:
     """Compare the client's bytes, the stand-in's log and the ledger's row of the last call; gives the row."""
-    served = until(lambda: next((s for s in provider.served if s.request_id == seen.request_id and s.ended_ms), None))
+    served = provider.ended(seen.request_id)
     assert (seen.digest.hexdigest(), seen.size) == (served.sha256, served.bytes_sent)
     row = gate.row(served.request_id)
     assert (row["state"], row["basis"], row["provider"]) == ("settled", "reported", name)
@@ -92,7 +92,7 @@ def check(gate: Gate, provider: Provider, seen: Seen, model: str, *, name: str) 
     return row
 
 
-def counts_equal(row: dict[str, object], served: Served) -> None:
+def counts_equal(row: dict[str, Any], served: Served) -> None:
     """The row's counts are the stand-in's own; what a dialect does not tell apart is nought or unknown."""
     usage = served.usage
     assert usage is not None
@@ -259,7 +259,7 @@ async def test_other_hosts_with_the_same_dialect(gate: Gate, provider: Provider,
     async with httpx2.AsyncClient(transport=AsyncHashing(gate, seen, http2=False)) as http:
         client = openai.AsyncOpenAI(api_key="sk-test", base_url=url, http_client=http)
         await drained(responses_stream(client, script(OPENAI_COUNTS, "", "")))
-    served = until(lambda: next((s for s in provider.served if s.request_id == seen.request_id and s.ended_ms), None))
+    served = provider.ended(seen.request_id)
     assert seen.digest.hexdigest() == served.sha256
     row = gate.row(seen.request_id)
     counts_equal(row, served)

@@ -1,4 +1,4 @@
-"""Show 2 under Linux transparent capture: clients that know of no proxy, in a network namespace, each metered as its account's."""
+"""Show 2 under Linux transparent capture: clients that know of no proxy, in a network namespace, metered by their account."""
 
 from __future__ import annotations
 

@@ -68,6 +68,12 @@ class Provider:
         """All that was served so far."""
         return list(self.standin.log.served)
 
+    def ended(self, name: str) -> Served:
+        """What was served under this request or response id; waits for its end."""
+        return until(
+            lambda: next((s for s in self.served if name in (s.request_id, s.response_id) and s.ended_ms), None)
+        )
+
     def set(self, script: Script | None = None, canned: Canned | None = None) -> None:
         """Answer with this from now on."""
         self.standin.set(script, canned)
