@@ -79,7 +79,7 @@ def _people(section: Section | None, teams: tuple[str, ...], faults: Faults) -> 
         if person.name.casefold() in RESERVED_NAMES:
             faults.add(key.place, entry.path, f"{shown(person.name)} is a word of Spendgate's own; choose another name")
         for place, account in entry.parsed_list("accounts", words.account) or ((key.place, person.name),):
-            accounts.take(account, place, f"{entry.path}.accounts", person.name)
+            accounts.take(account, place, f"{entry.path}.accounts", person.name.casefold())
         people.append(person)
         entry.done()
     return tuple(people)

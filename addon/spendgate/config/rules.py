@@ -138,12 +138,12 @@ def read_model_rules(top: Section, declared: Declared, names: Names) -> tuple[Mo
 
 def _model_rule(section: Section, declared: Declared, names: Names, order: int) -> ModelRule:
     allow, deny = section.names("allow"), section.names("deny")
+    suggest, unresolved = section.text("suggest"), section.word("unresolved", ("deny", "allow"))
     if section.has("allow") == section.has("deny"):
         section.fault(
             "allow" if section.has("allow") else "", "exactly one of allow and deny is needed; allow denies the rest"
         )
-    suggest, unresolved = section.text("suggest"), section.word("unresolved", ("deny", "allow"))
-    if suggest and _fits(suggest, deny or allow) is bool(deny):
+    elif suggest and _fits(suggest, deny or allow) is bool(deny):
         section.fault("suggest", f"{shown(suggest)} is what this rule refuses")
     rule = ModelRule(
         name=names.take(section),

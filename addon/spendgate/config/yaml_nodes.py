@@ -35,7 +35,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 _COMMENT = re.compile(r"[ \t]+#(.*)")
 _AMOUNT_HEAD = re.compile(r"(?:.*\s)?\$\d{1,3}")
 _AMOUNT_TAIL = re.compile(r"\d{3}(?!\d).*")
-_CANNOT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_CANNOT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 class _Mark(Protocol):
@@ -109,6 +109,8 @@ def read(data: bytes, faults: Faults) -> Node | None:
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         faults.add(_place(mark), "", f"not YAML: {fault.problem or fault.context}")
+    except yaml.YAMLError as fault:
+        faults.add(start, "", f"not YAML: {fault}")
     except _GivesUp:
         pass
     return None
@@ -230,15 +232,20 @@ class _Builder:
         entries[key.value] = (key, value)
 
     def _whole_amounts(self, items: Items) -> Items:
-        for head, tail in zip(items.items, items.items[1:], strict=False):
+        whole: list[Node] = []
+        for item in items.items:
+            head = whole[-1] if whole else None
             if (
-                isinstance(head, Text)
-                and isinstance(tail, Text)
+                isinstance(item, Text)
+                and _AMOUNT_TAIL.fullmatch(item.value)
+                and isinstance(head, Text)
                 and _is_head(head)
-                and _AMOUNT_TAIL.fullmatch(tail.value)
             ):
-                self._split(head, tail)
-        return items
+                self._split(head, item)
+                whole[-1] = Broken(head.place)
+            else:
+                whole.append(item)
+        return Items(items.place, tuple(whole))
 
     def _split(self, head: Text, tail: Text) -> None:
         whole = f"{head.value},{tail.value}"
