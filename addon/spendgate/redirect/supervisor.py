@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from spendgate.errors import StateError
+from spendgate.errors import SpendgateError, StateError, UsageError
 from spendgate.redirect import nftables
 from spendgate.redirect.clerk import answer_until_closed
 from spendgate.redirect.gate_side import GateSide
@@ -121,6 +121,9 @@ def _fork(main: Callable[[], int], close: tuple[socket.socket, ...]) -> int:
         status = main()
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except SpendgateError as error:
+        sys.stderr.write(f"spendgate: {error}\n")
+        status = 2 if isinstance(error, UsageError) else 1
     except BaseException:  # noqa: BLE001  the child must not return into its parent's code, whatever happened
         traceback.print_exc()
     finally:
