@@ -34,6 +34,19 @@ SMALL = (
 )
 
 
+KEY_USAGES = (
+    "digitalSignature",
+    "contentCommitment",
+    "keyEncipherment",
+    "dataEncipherment",
+    "keyAgreement",
+    "keyCertSign",
+    "cRLSign",
+    "encipherOnly",
+    "decipherOnly",
+)
+
+
 @dataclass(frozen=True)
 class Identity:
     """A throwaway CA, and a server certificate of its own for some names. PEM, in files."""
@@ -48,6 +61,8 @@ class Identity:
         ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "origin test CA")])
 
+        identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+
         def build(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
             return (
                 x509.CertificateBuilder()
@@ -57,12 +72,15 @@ class Identity:
                 .serial_number(x509.random_serial_number())
                 .not_valid_before(now - datetime.timedelta(days=1))
                 .not_valid_after(now + datetime.timedelta(days=30))
+                .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
             )
 
         ca = build(ca_name, ca_key.public_key()).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
-        root = ca.sign(ca_key, SHA256())
+        usage = x509.KeyUsage(*(name == "keyCertSign" for name in KEY_USAGES))
+        root = ca.add_extension(usage, critical=True).sign(ca_key, SHA256())
         alternatives = [_general_name(name) for name in names]
         leaf = (
             build(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), key.public_key())
@@ -147,7 +165,7 @@ class Origin:
                 return
             self.seen.append(head)
             self.requests += 1
-            method, path, _ = head.split(b"\r\n", 1)[0].split(b" ", 2)
+            method, path, _ = head.lstrip(b"\r\n").split(b"\r\n", 1)[0].split(b" ", 2)
             body = b""
             for line in head.split(b"\r\n"):
                 if line.lower().startswith(b"content-length:"):

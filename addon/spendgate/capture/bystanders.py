@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from mitmproxy import connection, exceptions, http, tcp, tls
+from mitmproxy.proxy import mode_specs
 
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
 from spendgate.capture.responder import Responder
@@ -56,6 +57,8 @@ class Bystanders:
             flow.response = self._responder.answer()
         elif not self._metered(flow):
             flow.request.stream = True
+        elif flow.request.method == "PRI":
+            flow.kill()  # HTTP/2 without ALPN: its preface reads as a request, what follows it as nothing
         self._stays(flow)
 
     def request(self, flow: http.HTTPFlow) -> None:
@@ -97,10 +100,12 @@ class Bystanders:
             raise exceptions.AddonHalt
 
     def _metered(self, flow: http.HTTPFlow) -> bool:
-        """Whether the flow is a provider's: it came over a connection that we decrypted, or its plain host is one."""
+        """Whether the flow is a provider's: over a connection that we decrypted, through a reverse listener, or by its host."""
         name = flow.client_conn.sni
         if name is not None:
             return name != CANARY_HOST
+        if isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
+            return True
         return self._scope().names(host_of(flow.request.host)) or self._scope().names(
             host_of(flow.request.host_header or "")
         )

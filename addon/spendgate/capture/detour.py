@@ -33,6 +33,8 @@ class Detours:
 
     def __init__(self) -> None:
         self._addresses: dict[str, tuple[str, int]] = {}
+        self._meant: dict[str, tuple[str, int]] = {}
+        """Where connections that are being opened were meant to go, by mitmproxy's connection id."""
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -54,5 +56,16 @@ class Detours:
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """mitmproxy's hook. In transparent modes only an address is known, which may be given as HOST too."""
-        if data.server.address:
-            data.server.address = self._addresses.get(data.server.address[0].lower(), data.server.address)
+        address = data.server.address
+        if address and (elsewhere := self._addresses.get(address[0].lower())):
+            self._meant[data.server.id] = address
+            data.server.address = elsewhere
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        """The connection is there: from here on it goes by its true name again."""
+        if meant := self._meant.pop(data.server.id, None):
+            # mitmproxy forbids a new address on an open connection, lest it be mistaken for a reconnect; this is none
+            object.__setattr__(data.server, "address", meant)
+
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        self.server_connected(data)

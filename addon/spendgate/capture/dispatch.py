@@ -8,7 +8,6 @@ a hook that is added to an addon after its first event is not found.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import fields
 from inspect import isawaitable
@@ -17,7 +16,7 @@ from typing import Any
 from mitmproxy import addonmanager, exceptions, hooks
 from mitmproxy.master import Master
 
-logger = logging.getLogger(__name__)
+from spendgate.capture import logs
 
 Handler = Callable[[Any], Any]
 
@@ -61,5 +60,5 @@ class Dispatch(addonmanager.AddonManager):
                 return
             except exceptions.OptionsError:
                 raise
-            except Exception:  # an addon's fault must not end other people's connections; mitmproxy's own rule
-                logger.error("an addon failed in %s", event.name, exc_info=True)
+            except Exception as fault:  # noqa: BLE001  # an addon's fault must not end other people's connections
+                logs.OURS.error("an addon failed in %s (%s)", event.name, logs.where(fault))

@@ -35,7 +35,7 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"mitmproxy has crashed!", "the proxy core failed on one connection"),
         (r"connection handler has crashed", "the proxy core failed on one connection"),
         (r"Unhandled error in task", "a task of the proxy core failed"),
-        (r"an addon failed in ([a-z_]{1,40})$", r"an addon failed in \1"),
+        (r"Addon error: ", "an addon failed"),
     )
 )
 OURS = logging.getLogger("spendgate.capture")
@@ -80,11 +80,11 @@ def said(record: logging.LogRecord) -> str:
             words = found.expand(known)
             break
     if record.exc_info and record.exc_info[1] is not None:
-        words += f" ({_where(record.exc_info[1])})"
+        words += f" ({where(record.exc_info[1])})"
     return words
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """`KeyError at meter.py:12 in request < …`, innermost first; never the message, which may quote a request."""
     frames = traceback.extract_tb(error.__traceback__)[-PLACES_MAX:]
     places = (f"{PurePath(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in reversed(frames))

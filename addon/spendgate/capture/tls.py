@@ -265,7 +265,16 @@ def _read_side(side: str, ciphers: str) -> Side:
     curve = getattr(options, f"tls_ecdh_curve_{side}")
     if curve is not None and curve not in net_tls.EC_CURVES:
         raise exceptions.OptionsError(f"tls_ecdh_curve_{side}: {curve!r} is none of {', '.join(net_tls.EC_CURVES)}")
-    lowest = net_tls.Version[getattr(options, f"tls_version_{side}_min")]
-    highest = net_tls.Version[getattr(options, f"tls_version_{side}_max")]
-    chosen = getattr(options, f"ciphers_{side}") or ciphers
-    return Side((lowest.value, highest.value), chosen, curve)
+    versions = tuple(_version(getattr(options, f"tls_version_{side}_{end}")) for end in ("min", "max"))
+    chosen = Side((versions[0], versions[1]), getattr(options, f"ciphers_{side}") or ciphers, curve)
+    try:
+        chosen.context(SSL.TLS_METHOD)
+    except SSL.Error as fault:
+        raise exceptions.OptionsError(f"ciphers_{side}: OpenSSL takes none of {chosen.ciphers!r}") from fault
+    return chosen
+
+
+def _version(name: str) -> int:
+    if name not in net_tls.Version.__members__:
+        raise exceptions.OptionsError(f"{name} is none of {', '.join(net_tls.Version.__members__)}")
+    return net_tls.Version[name].value

@@ -1,0 +1,82 @@
+"""The table of hooks keeps mitmproxy's meaning."""
+
+import logging
+
+import pytest
+from capture.proxies import NOW
+from mitmproxy import exceptions
+from mitmproxy.proxy.layers.http import HttpRequestHook, HttpResponseHook
+from mitmproxy.test import tflow
+
+from spendgate.capture.ca import create
+from spendgate.capture.launcher import Gatehouse, Settings
+from spendgate.capture.scope import Scope
+
+
+class First:
+    def __init__(self, heard, fault=None):
+        self.heard, self.fault = heard, fault
+
+    def request(self, flow):
+        self.heard.append(type(self).__name__)
+        if self.fault:
+            raise self.fault
+
+
+class Second(First):
+    async def request(self, flow):
+        super().request(flow)
+
+
+class Third(First):
+    pass
+
+
+@pytest.fixture
+async def house():
+    made = Gatehouse(Settings(create(["api.anthropic.com"], NOW), lambda: Scope(frozenset({"address"}))))
+    yield made
+
+
+async def test_hooks_run_in_the_order_of_the_chain(house):
+    """Sync and async alike; an addon that is added later joins; one that is removed is not called again."""
+    heard: list[str] = []
+    second = Second(heard)
+    house.addons.add(First(heard), second)
+    await house.addons.handle_lifecycle(HttpRequestHook(tflow.tflow()))
+    house.addons.add(Third(heard))
+    await house.addons.handle_lifecycle(HttpRequestHook(tflow.tflow()))
+    house.addons.remove(second)
+    await house.addons.handle_lifecycle(HttpRequestHook(tflow.tflow()))
+    assert heard == ["First", "Second", "First", "Second", "Third", "First", "Third"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "heard_by"),
+    [
+        pytest.param(exceptions.AddonHalt(), ["First", "Second"], id="halt ends the event"),
+        pytest.param(ValueError("sk-canary-secret"), ["First", "Second", "Third"], id="a fault does not"),
+    ],
+)
+async def test_a_fault_ends_only_its_addon(house, caplog, fault, heard_by):
+    """The fault is logged by type and place, never by its message."""
+    heard: list[str] = []
+    house.addons.add(First(heard), Second(heard, fault), Third(heard))
+    with caplog.at_level(logging.DEBUG):
+        await house.addons.handle_lifecycle(HttpRequestHook(tflow.tflow()))
+    assert heard == heard_by
+    assert "canary-secret" not in caplog.text
+    assert ("an addon failed in request (ValueError at test_dispatch.py" in caplog.text) == isinstance(fault, ValueError)
+
+
+async def test_an_options_error_reaches_the_caller(house):
+    """mitmproxy rolls options back on it, so it must not be swallowed."""
+    house.addons.add(First([], exceptions.OptionsError("no")))
+    with pytest.raises(exceptions.OptionsError):
+        await house.addons.handle_lifecycle(HttpRequestHook(tflow.tflow()))
+
+
+async def test_an_event_that_nobody_hears_is_fine(house):
+    """No handler, no cost, no error."""
+    house.addons.clear()
+    await house.addons.handle_lifecycle(HttpResponseHook(tflow.tflow(resp=True)))

@@ -1,0 +1,68 @@
+"""What of mitmproxy's log lines reaches ours: known shapes in our words, nothing else of them."""
+
+import logging
+
+import pytest
+
+from spendgate.capture import logs
+
+SECRET = "sk-ant-canary-secret"
+
+
+@pytest.fixture
+def relay():
+    made = logs.install()
+    yield made
+    logs.remove(made)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        pytest.param(
+            f"Client TLS handshake failed. The client does not trust the proxy's certificate for api.openai.com ({SECRET})",
+            "a client does not trust our certificate for api.openai.com",
+            id="trust",
+        ),
+        pytest.param(
+            "Server TLS handshake failed. Certificate verify failed: hostname mismatch",
+            "an upstream's certificate was not accepted: hostname mismatch",
+            id="upstream",
+        ),
+        pytest.param(
+            f"Client TLS handshake failed. Cannot parse ClientHello: {SECRET}", "a client's TLS handshake failed", id="hello"
+        ),
+        pytest.param(f"GET /v1/messages?key={SECRET}", "reports a problem", id="a line of no known shape"),
+        pytest.param("mitmproxy has crashed!", "the proxy core failed on one connection", id="crash"),
+    ],
+)
+def test_a_line_is_said_again_without_what_it_quotes(relay, caplog, line, said):
+    """Hosts and causes from closed tables pass; paths, headers and bytes never do."""
+    logging.getLogger("mitmproxy.proxy.server").warning(line)
+    assert said in caplog.text
+    assert SECRET not in caplog.text
+    assert "/v1/messages" not in caplog.text
+
+
+def test_a_traceback_is_reduced_to_types_and_places(relay, caplog):
+    """The message of an exception may quote a request; its type and where it came from do not."""
+    try:
+        raise KeyError(SECRET)
+    except KeyError:
+        logging.getLogger("mitmproxy.proxy.server").exception("mitmproxy has crashed!")
+    assert "KeyError at test_logs.py" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_lines_below_a_warning_are_not_even_made(relay, caplog):
+    """mitmproxy logs each connection and each stream at INFO."""
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("mitmproxy.proxy.server").info("client connect")
+    assert caplog.text == ""
+
+
+def test_a_record_that_cannot_be_read_is_said_to_be_so(relay, caplog):
+    """A broken format string neither raises nor prints its arguments."""
+    logging.getLogger("mitmproxy").error("%d", SECRET)
+    assert "could not be read" in caplog.text
+    assert SECRET not in caplog.text
