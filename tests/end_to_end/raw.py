@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from end_to_end.world import PATIENCE_S, Gate
+from end_to_end.world import PATIENCE_S, Gate, Way
 
 
 @dataclass(slots=True)
@@ -93,12 +93,12 @@ class SyncHashing(httpx2.HTTPTransport):
         return response
 
 
-def trust(gate: Gate) -> ssl.SSLContext:
+def trust(gate: Way) -> ssl.SSLContext:
     """Trusts the gate's certificate and nothing else."""
     return ssl.create_default_context(cafile=str(gate.ca))
 
 
-def tunnel(gate: Gate, host: str) -> socket.socket:
+def tunnel(gate: Way, host: str) -> socket.socket:
     """A CONNECT through the gate, answered."""
     plain = socket.create_connection(("127.0.0.1", gate.port), PATIENCE_S)
     plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nhost: {host}:443\r\n\r\n".encode())

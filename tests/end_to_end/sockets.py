@@ -12,7 +12,7 @@ from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, 
 from wsproto.extensions import PerMessageDeflate
 
 from end_to_end.raw import trust, tunnel
-from end_to_end.world import PATIENCE_S, Gate
+from end_to_end.world import PATIENCE_S, Way
 
 HOST = "api.openai.com"
 
@@ -20,7 +20,7 @@ HOST = "api.openai.com"
 class Socket:
     """One connection to `/v1/responses`, as Codex opens it."""
 
-    def __init__(self, gate: Gate, *, deflate: bool = True) -> None:
+    def __init__(self, gate: Way, *, deflate: bool = True) -> None:
         self._wire = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
         self._socket: ssl.SSLSocket = trust(gate).wrap_socket(tunnel(gate, HOST), server_hostname=HOST)
         self._socket.settimeout(PATIENCE_S)
@@ -48,7 +48,8 @@ class Socket:
 
     def close(self) -> None:
         """Close as a client does."""
-        self._send(CloseConnection(code=1000))
+        if self.accepted:
+            self._send(CloseConnection(code=1000))
         self._socket.close()
 
     def _send(self, event: Any) -> None:

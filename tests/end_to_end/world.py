@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from genai_prices import Usage as ListedUsage
 from genai_prices import calc_price
@@ -84,6 +84,16 @@ class Provider:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE_S)
         self._loop.close()
+
+
+class Way(Protocol):
+    """A proxy on the loopback, and the certificate that its clients must trust."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def ca(self) -> Path: ...
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 
 import anthropic
-import brotli
+import brotli  # type: ignore[import-untyped]  # ships no types
 import httpx2
 import openai
 import pytest
