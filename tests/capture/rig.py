@@ -160,9 +160,9 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def rig(
-    tmp_path: Path, *, gate: FakeGate | None = None, registry: FakeRegistry | None = None
+    tmp_path: Path, *, gate: FakeGate | None = None, registry: FakeRegistry | None = None, addon: object | None = None
 ) -> AsyncIterator[Rig]:
-    """The whole thing on loopback ports."""
+    """The whole thing on loopback ports. `addon` stands in the meter's place."""
     provider = StandIn()
     await provider.start()
     trusted = tmp_path / "provider-ca.pem"
@@ -183,7 +183,7 @@ async def rig(
     )
     trust = ssl.create_default_context(cadata=authority.pem.decode() if isinstance(authority.pem, bytes) else None)
     try:
-        async with launcher.running(settings, [meter]) as listening:
+        async with launcher.running(settings, [addon or meter]) as listening:
             yield Rig(gate, registry, provider, meter, listening.address[1], trust)
     finally:
         await provider.stop()

@@ -186,9 +186,11 @@ async def test_a_client_that_leaves_mid_stream_is_settled(tmp_path: Path, http2:
     """The client hangs up during its answer: one settlement, incomplete, by the client."""
     headers = {**HEADERS, "x-standin": "events=1000; interval_ms=20"}
     async with rig(tmp_path) as it:
-        async with it.client(http2=http2) as client:
-            async with client.stream("POST", URL, json=body(stream=True), headers=headers) as response:
-                await anext(response.aiter_raw())
+        async with (
+            it.client(http2=http2) as client,
+            client.stream("POST", URL, json=body(stream=True), headers=headers) as response,
+        ):
+            await anext(response.aiter_raw())
         await it.ended()
         [(_, _, end)] = it.gate.settled
         assert (end.complete, end.error, end.sent) == (False, "client", True)
@@ -213,6 +215,20 @@ async def test_a_client_that_leaves_while_its_call_waits_sends_nothing(tmp_path:
         [(_, _, end)] = gate.settled
         assert (end.sent, end.complete, end.error) == (False, False, "client")
         assert it.provider.log.served == gate.sent_ids == []
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_a_provider_that_cannot_be_reached_costs_nothing(tmp_path: Path, http2: bool) -> None:
+    """Admitted, but never given to an upstream connection: ended as not sent."""
+    async with rig(tmp_path) as it, it.client(http2=http2) as client:
+        await client.post(URL, json=body(), headers=HEADERS)
+        await it.provider.stop()
+        async with asyncio.timeout(60):
+            while len(it.gate.settled) < 2:
+                response = await client.post(URL, json=body(), headers=HEADERS)
+        assert response.status_code == 502
+        assert [end.sent for _, _, end in it.gate.settled] == [True, False]
+        assert len(it.gate.sent_ids) == 1
 
 
 async def test_a_gate_that_says_gone_has_nothing_settled(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ async def test_a_client_that_leaves_while_its_create_waits_sends_nothing(tmp_pat
             client.create()
             await _until(lambda: gate.intents)
             assert not gate.intents[0].gone()
-        await _until(lambda: gate.intents[0].gone())
+        await _until(gate.intents[0].gone)
         gate.gap.set()
         await it.ended()
         [(_, _, end)] = gate.settled

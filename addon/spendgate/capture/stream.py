@@ -261,10 +261,15 @@ class MeteredHttpStream(HttpStream):
 
 
 class BoundedHttp1Server(Http1Server):
-    """mitmproxy's HTTP/1 server with a bound on the head."""
+    """mitmproxy's HTTP/1 server with a bound on the head, and with a way past empty lines before it (RFC 9112, 2.2)."""
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        left = len(self.buf)
         yield from super().read_headers(event)
+        while self.state == self.read_headers and isinstance(event, events.DataReceived) and 0 < len(self.buf) < left:
+            # mitmproxy takes one empty line an event, and waits for more bytes with a whole request at hand.
+            left = len(self.buf)
+            yield from super().read_headers(event)
         if self.state == self.read_headers and len(self.buf) > HEAD_BYTES_MAX:
             yield commands.CloseConnection(self.conn)
             self.state = self.done
