@@ -98,6 +98,8 @@ class Size:
     """What it holds under `expected` while nothing is learned: the bound, distrusted; None: not even that is known."""
     spread_nanos: int = 0
     """Standard deviation of its kind at this call's prices."""
+    output_nanos: int | None = None
+    """The part of it that its output is expected to cost: learned, else the most it may; None: unknown."""
     seen: int = 0
     """How many settled calls `learned_nanos` rests on."""
 

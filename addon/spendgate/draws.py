@@ -56,6 +56,13 @@ class Draw:
         cut_by = b"" if self.window is None or self._rolling_ms else repr(calendar).encode()
         return Clock(self.window, calendar), hashlib.sha256(self.counted + cut_by).hexdigest()[:_WORDS_LENGTH]
 
+    def counted_since(self, now_ms: int) -> tuple[tuple[str, int], ...]:
+        """The words of each of its calendars, and where the window that runs at `now_ms` starts (0 for a life)."""
+        timings = (self._timing, *self._team_timings.values())
+        if self._rolling_ms is not None:
+            return tuple((words, now_ms - self._rolling_ms) for _, words in timings)
+        return tuple((words, 0 if self.window is None else clock.at(now_ms).starts_ms) for clock, words in timings)
+
     def fits(self, facts: Facts) -> bool:
         """Whether the budget is about this call; an alias that may become a model of it counts."""
         # Most budgets have neither; an empty selector is not even asked.

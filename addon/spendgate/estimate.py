@@ -61,6 +61,8 @@ class Bound:
     """The most it can cost; None: no finite bound."""
     guess_nanos: int | None
     """What a call of an unknown kind holds under `expected`; None where not even the context window is known."""
+    output_nanos: int | None = None
+    """The most that its output can cost."""
 
 
 def bound(ask: Request, rates: Rates) -> Bound:
@@ -84,7 +86,7 @@ def bound(ask: Request, rates: Rates) -> Bound:
         guessed *= LOOPS_GUESSED
     searches = SEARCHES_GUESSED if ask.searches_max is None else ask.searches_max
     guess = max(ceiling or 0, guessed * dearest + rest + searches * rates.web_search)
-    return Bound(None if ceiling is None else _up(ceiling), _up(guess))
+    return Bound(None if ceiling is None else _up(ceiling), _up(guess), _up(rest))
 
 
 def _input_rate(ask: Request, rates: Rates) -> int:
@@ -220,7 +222,7 @@ class Sizes:
             if ring is not None and ring.samples:
                 seen = ring.seen if name == keys.kind else min(ring.seen, _FALLBACK_WEIGHT_MAX)
                 return _learned(limits, ring.lines(rates), ask, rates, seen)
-        return Size(limits.ceiling_nanos, None, guess_nanos=limits.guess_nanos)
+        return Size(limits.ceiling_nanos, None, guess_nanos=limits.guess_nanos, output_nanos=limits.output_nanos)
 
 
 def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: Rates, seen: int) -> Size:
@@ -243,5 +245,6 @@ def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: 
         typical_nanos=costs[(count - 1) // 2],
         guess_nanos=limits.guess_nanos,
         spread_nanos=spread,
+        output_nanos=_up(sum(fixed for _, fixed in lines)) // count,
         seen=seen,
     )

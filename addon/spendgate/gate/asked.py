@@ -32,7 +32,7 @@ class Asked:
     enforced: bool
     billing: str
     rates: Rates
-    """Dearest over all tiers: what sizes are learned by."""
+    """Dearest over all tiers (`rates_of`): what sizes are learned by."""
     bound_rates: Rates
     """Dearest over the tiers that this call can reach: what bounds it."""
     price_known: bool
@@ -76,7 +76,8 @@ def prepare(intent: Intent, policy: Policy, prices: PriceBook, now_ms: int) -> A
     who = facts(intent.attribution, intent.route, intent.ask)
     ask, model = intent.ask, intent.ask.model or intent.route.model
     unknown = rates_unknown(policy.unknown_model)
-    rates = _dearest(prices, intent, model, None, now_ms)
+    priced_by = intent.route.prices or intent.route.provider
+    rates = _dearest(prices, priced_by, model, None, now_ms)
     reach = None if ask.opaque_input else ask.text_bytes
     return Asked(
         intent,
@@ -85,7 +86,7 @@ def prepare(intent: Intent, policy: Policy, prices: PriceBook, now_ms: int) -> A
         enforced=enforces(policy, who),
         billing=intent.route.billing or ask.billing,
         rates=rates or unknown,
-        bound_rates=_dearest(prices, intent, model, reach, now_ms) or unknown,
+        bound_rates=_dearest(prices, priced_by, model, ask.service_tier, now_ms, reach) or unknown,
         price_known=rates is not None,
         keys=KindKeys.of(intent.attribution.tool, model, intent.route.dialect),
         refusal=_unlisted(intent) or model_refusal(policy, who),
@@ -99,17 +100,17 @@ def _unlisted(intent: Intent) -> Refuse | None:
     return Refuse(RefusalKind.RULE, UNLISTED, f"{account} belongs to nobody whom the policy lists")
 
 
-def _dearest(prices: PriceBook, intent: Intent, model: str | None, reach: int | None, now_ms: int) -> Rates | None:
-    """The dearest price of each class over every service tier that may apply and every tier that `reach` input tokens can
-    fall into; None: no price is known.
+def _dearest(
+    prices: PriceBook, provider: str, model: str | None, tier: str | None, at_ms: int, reach: int | None = None
+) -> Rates | None:
+    """The dearest price of each class over every service tier that may apply, and every price tier that `reach` input tokens
+    can fall into (None: all); None: no price is known.
     """
-    tier = intent.ask.service_tier
     words = ("standard", "priority") if tier in _PROJECT_TIERS else ("standard", tier or "standard")
-    provider = intent.route.prices or intent.route.provider
     found: Rates | None = None
     for word in dict.fromkeys(words):
         context = {"service_tier": word}
-        rates = prices.rates(provider, model, at=utc(now_ms), context=context, input_tokens_max=reach)
+        rates = prices.rates(provider, model, at=utc(at_ms), context=context, input_tokens_max=reach)
         if isinstance(rates, UnknownPrice):
             return None
         found = rates if found is None or rates == found else _dearer(found, rates)
@@ -128,6 +129,11 @@ def _dearer(one: Rates, other: Rates) -> Rates:
         web_search=max(one.web_search, other.web_search),
         request=max(one.request, other.request),
     )
+
+
+def rates_of(prices: PriceBook, provider: str, model: str | None, at_ms: int, unknown: UnknownModel) -> Rates:
+    """The rates that sizes of a model are learned by: the same for every call of it, whatever its tier."""
+    return _dearest(prices, provider, model, None, at_ms) or rates_unknown(unknown)
 
 
 def rates_unknown(unknown: UnknownModel) -> Rates:

@@ -1,0 +1,208 @@
+"""From what a response used to what it costs: pure, once at the end and as often as asked while it runs.
+
+The provider's own counts are `reported`; what they lack is estimated and says so; with nothing known a call that some budget
+holds by its ceiling is charged that ceiling. A missing count is never a zero, an unknown price never nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from spendgate.admission import Hold, Scope, Size
+from spendgate.gate.asked import Asked
+from spendgate.gate.interface import End
+from spendgate.ledger.interface import Settlement
+from spendgate.pricing import PriceBook, UnknownPrice, unknown_price, utc
+from spendgate.providers.interface import Ask, Part, Reading
+from spendgate.usage import Usage
+
+logger = logging.getLogger(__name__)
+
+EstimateUsage = Callable[[Ask, Reading], Usage]
+"""Counts of a response whose provider gave none or not all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One billed sampling: its model, counts and list price in nano-dollars."""
+
+    model: str | None
+    usage: Usage
+    nanos: int
+    source: str
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a reading costs at list price."""
+
+    items: tuple[Item, ...]
+    nanos: int
+    reported: bool
+    """All counts are the provider's own and final."""
+
+    @property
+    def usage(self) -> Usage:
+        """The counts of all samplings."""
+        total = Usage()
+        for item in self.items:
+            total = total + item.usage
+        return total
+
+
+def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, estimate: EstimateUsage) -> Bill:
+    """Price a reading, final or not; counts that it lacks are estimated."""
+    parts = reading.parts
+    reported = reading.final and bool(parts) and all(part.usage.known for part in parts)
+    if not reported:
+        last = parts[-1] if parts else Part(Usage())
+        parts = (*parts[:-1], replace(last, usage=estimate(asked.intent.ask, replace(reading, parts=(last,)))))
+    items = tuple(_item(asked, part, reading, prices, booked_ms) for part in parts)
+    return Bill(items, sum(item.nanos for item in items), reported)
+
+
+def _item(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Item:
+    """Price one sampling: by the model that answered, else the one asked for, else as an unknown one."""
+    answered = part.model or reading.model
+    for model in dict.fromkeys((answered, asked.model)):
+        charge = prices.price(
+            asked.priced_by, model, part.usage, at=utc(booked_ms), context=dict(part.context), geo=part.geo
+        )
+        if not isinstance(charge, UnknownPrice):
+            return Item(answered or asked.model, part.usage, charge.nanos, charge.source, known=True)
+    unknown = asked.policy.unknown_model
+    nanos = unknown_price(part.usage, input_per_million=unknown.input_nanos, output_per_million=unknown.output_nanos)
+    return Item(answered or asked.model, part.usage, nanos, "policy:unknown_model", known=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call ended, with all that its settlement rests on."""
+
+    asked: Asked
+    size: Size
+    holds: tuple[tuple[Scope, int], ...]
+    booked_ms: int
+    reading: Reading
+    end: End
+
+
+Learnable = tuple[Usage, int]
+"""The provider's own counts of a whole call, and its value at list price in nano-dollars."""
+
+
+def settled(
+    ending: Ending, prices: PriceBook, estimate: EstimateUsage, flags: tuple[str, ...]
+) -> tuple[Settlement, Learnable | None]:
+    """The end of an admitted call, with the flags it already has; and what it teaches, where the provider counted it.
+
+    Never raises: whatever fails, a call that was sent is charged what was held, and flagged.
+    """
+    try:
+        end, learnable = _settlement(ending, prices, estimate)
+    except Exception as fault:
+        logger.exception("a call could not be priced: %s", type(fault).__name__)
+        end, learnable = _unpriced(ending, type(fault).__name__), None
+    return (replace(end, flags=(*flags, *end.flags)) if flags else end), learnable
+
+
+def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> tuple[Settlement, Learnable | None]:
+    if not ending.end.sent:
+        return _free(ending, "failed", ()), None
+    if ending.reading.free and not any(part.usage.output_tokens for part in ending.reading.parts):
+        return _free(ending, _state(ending), ending.reading.flags), None
+    priced = bill(ending.asked, ending.reading, prices, ending.booked_ms, estimate)
+    return _charged(ending, priced), (priced.usage, priced.nanos) if priced.reported else None
+
+
+def _unpriced(ending: Ending, fault: str) -> Settlement:
+    held = max((nanos for _, nanos in ending.holds), default=0)
+    return replace(
+        _free(ending, _state(ending), (f"not priced: {fault}",)),
+        basis="estimated",
+        cost_nanos=held,
+        value_nanos=held,
+        charges=ending.holds,
+        model=ending.asked.model,
+    )
+
+
+def _state(ending: Ending) -> str:
+    return "settled" if ending.end.complete else "interrupted"
+
+
+def _charged(ending: Ending, priced: Bill) -> Settlement:
+    asked, reading = ending.asked, ending.reading
+    basis, cost, flags = _basis(ending, priced)
+    value = priced.nanos if any(item.known for item in priced.items) or reading.stated_cost_nanos is None else cost
+    cost = cost if asked.counts else 0
+    return replace(
+        _free(ending, _state(ending), (*reading.flags, *flags)),
+        basis=basis,
+        usage=priced.usage,
+        cost_nanos=cost,
+        value_nanos=value,
+        charges=_charges(ending, priced, cost),
+        model=priced.items[-1].model if priced.items else asked.model,
+        prices=",".join(dict.fromkeys(item.source for item in priced.items)) or None,
+    )
+
+
+def _basis(ending: Ending, priced: Bill) -> tuple[str, int, tuple[str, ...]]:
+    """Basis, cost and flags: reported, the provider's own price, the ceiling of what is unknown, or an estimate."""
+    stated, ceiling = ending.reading.stated_cost_nanos, ending.size.ceiling_nanos
+    flags = () if all(item.known for item in priced.items) else ("unknown price",)
+    if stated is not None:
+        return "reported", stated, flags
+    if priced.reported:
+        return "reported", priced.nanos, flags
+    blind = not ending.reading.parts and not ending.reading.output_bytes and not ending.end.complete
+    if blind and ceiling is not None and any(scope.hold is Hold.CEILING for scope, _ in ending.holds):
+        return "ceiling", max(ceiling, priced.nanos), flags
+    return "estimated", priced.nanos, flags
+
+
+def _charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
+    """What each budget is charged: the share of the cost whose answering model it fits, in the window of the hold."""
+    if not ending.asked.counts or not priced.items:
+        return ()
+    totals: dict[Scope, int] = {}
+    for model, nanos in _shares(priced, cost):
+        for scope in ending.asked.charged(model, ending.booked_ms):
+            totals[scope] = totals.get(scope, 0) + nanos
+    return tuple(totals.items())
+
+
+def _shares(priced: Bill, cost: int) -> list[tuple[str | None, int]]:
+    """The cost split over the samplings by their list prices; the last one takes what rounding leaves."""
+    shares = [(item.model, cost * item.nanos // priced.nanos if priced.nanos else 0) for item in priced.items]
+    model, last = shares[-1]
+    shares[-1] = (model, last + cost - sum(nanos for _, nanos in shares))
+    return shares
+
+
+def _free(ending: Ending, state: str, flags: tuple[str, ...]) -> Settlement:
+    """The end of a call that costs nothing; also the frame of one that does."""
+    end, reading = ending.end, ending.reading
+    broken = (f"ended by {end.error}",) if end.error else ()
+    return Settlement(
+        state=state,
+        basis="reported" if state == "settled" else None,
+        usage=Usage(),
+        cost_nanos=0,
+        value_nanos=0,
+        charges=(),
+        ended_ms=end.ended_ms,
+        model=reading.model,
+        http_status=end.http_status,
+        first_byte_ms=end.first_byte_ms,
+        duration_ms=end.duration_ms,
+        request_id=reading.request_id,
+        response_id=reading.response_id,
+        account=reading.account,
+        response_bytes=end.response_bytes,
+        flags=(*flags, *broken),
+    )

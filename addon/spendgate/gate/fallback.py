@@ -1,0 +1,114 @@
+"""Deciding without the ledger: the policy's `on_failure`, from the balances as they were last seen.
+
+A budget that was spent stays spent. What is allowed meanwhile is added up for each budget and person, so that `allow up to`
+holds; each decision is counted and each call's row is written when the ledger is back.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from spendgate.admission import RefusalKind, Refuse, Scope, Standing
+from spendgate.policy import OnFailure
+
+ON_FAILURE = "on_failure"
+"""The rule that such a refusal names."""
+REMEMBERED_MAX = 4096
+
+_Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many calls were decided without the ledger."""
+
+    allowed: int = 0
+    refused: int = 0
+
+
+class Fallback:
+    """Balances as last seen, and what was allowed since. Bounded: the balances least lately seen are forgotten."""
+
+    def __init__(self) -> None:
+        self._settled: OrderedDict[_Key, int] = OrderedDict()
+        self._by_person: dict[str, int] = {}
+        self.counts = Counts()
+
+    def saw(self, standings: Iterable[Standing]) -> None:
+        """Remember balances that the ledger has just shown."""
+        for standing in standings:
+            self._put(standing.scope, standing.settled_nanos)
+
+    def spent(self, scopes: Iterable[Scope], nanos: int, person: str) -> None:
+        """Add what a call that was let through meanwhile has cost, beyond what was counted for it when it was."""
+        for scope in scopes:
+            self._put(scope, self._settled.get(_key(scope), 0) + nanos)
+        self._by_person[person] = self._by_person.get(person, 0) + nanos
+
+    def recovered(self) -> None:
+        """The ledger writes again: `allow up to` starts anew at the next failure."""
+        self._by_person.clear()
+
+    def decide(
+        self, scopes: tuple[Scope, ...], hold_nanos: int, person: str, on_failure: OnFailure, *, why: str, room: bool
+    ) -> Refuse | None:
+        """None: let it through, counted with `hold_nanos`. `room` False: its row could not be kept."""
+        refuse = self._refusal(scopes, hold_nanos, person, on_failure, why=why, room=room)
+        if refuse is None:
+            self.spent(scopes, hold_nanos, person)
+            self.counts = Counts(self.counts.allowed + 1, self.counts.refused)
+        else:
+            self.counts = Counts(self.counts.allowed, self.counts.refused + 1)
+        return refuse
+
+    def _refusal(
+        self, scopes: tuple[Scope, ...], hold_nanos: int, person: str, on_failure: OnFailure, *, why: str, room: bool
+    ) -> Refuse | None:
+        for scope in scopes:
+            settled = self._settled.get(_key(scope), 0)
+            if scope.enforced and settled >= scope.limit_nanos:
+                return _spent(scope, settled)
+        if on_failure.action == "refuse":
+            return Refuse(RefusalKind.FAILURE, ON_FAILURE, f"{why}, and the policy then refuses")
+        if not room:
+            return Refuse(RefusalKind.FAILURE, ON_FAILURE, f"{why} for too long to keep more rows in memory")
+        limit, used = on_failure.limit_nanos, self._by_person.get(person, 0)
+        if limit is not None and used + hold_nanos > limit:
+            return Refuse(
+                RefusalKind.FAILURE,
+                ON_FAILURE,
+                f"{why}, and what the policy then allows a person is used up",
+                value=person,
+                settled_nanos=used,
+                held_nanos=0,
+                hold_nanos=hold_nanos,
+                limit_nanos=limit,
+            )
+        return None
+
+    def _put(self, scope: Scope, nanos: int) -> None:
+        key = _key(scope)
+        self._settled[key] = nanos
+        self._settled.move_to_end(key)
+        if len(self._settled) > REMEMBERED_MAX:
+            self._settled.popitem(last=False)
+
+
+def _key(scope: Scope) -> _Key:
+    return scope.budget, scope.value, scope.window
+
+
+def _spent(scope: Scope, settled: int) -> Refuse:
+    return Refuse(
+        RefusalKind.SPENT,
+        scope.budget,
+        "the budget is spent",
+        value=scope.value,
+        settled_nanos=settled,
+        held_nanos=0,
+        hold_nanos=1,
+        limit_nanos=scope.limit_nanos,
+        resets_ms=scope.ends_ms,
+    )

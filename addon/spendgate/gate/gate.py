@@ -1,0 +1,314 @@
+"""The gate: what capture asks, answered from the policy in force, the price list and the ledger.
+
+Rules: a call is admitted by the transaction that holds its cost; it is ended once; nothing here waits in the loop for another
+process, and nothing but `hold`, `spent` and `failing` takes time. `GatePort` says what each method promises.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import replace
+from statistics import median_low
+from typing import TYPE_CHECKING
+
+from spendgate.admission import Admit, Decision, Hold, KindStanding, RefusalKind, Refuse, Scope, Size, Standing
+from spendgate.errors import LedgerUnavailable
+from spendgate.estimate import Sizes, sample_of
+from spendgate.gate import charging, running, wording
+from spendgate.gate.asked import Asked, prepare, row, seen_row, without_model
+from spendgate.gate.backlog import Backlog
+from spendgate.gate.charging import EstimateUsage
+from spendgate.gate.clock import Clock
+from spendgate.gate.fallback import Fallback
+from spendgate.gate.interface import Admitted, Answered, End, Gone, Intent, Refused, Seen
+from spendgate.gate.line import Lines, keys
+from spendgate.gate.running import Running
+from spendgate.gate.upkeep import GateLedger, Upkeep
+from spendgate.gate.waiting import UNSIZED, Denied, Granted, Left, Waiting
+from spendgate.policy import Policy
+from spendgate.pricing import PriceBook
+from spendgate.providers.interface import Notice, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+logger = logging.getLogger(__name__)
+
+REFUSED_STATUS = 429
+_RETRY_MS = (1_000, 60_000)
+_DURATIONS_KEPT = 64
+WITHOUT_LEDGER = "admitted while the ledger failed"
+"""Flag of a call that `on_failure` let through."""
+
+
+class Gate:
+    """One process's gate; implements `interface.GatePort`. Of one event loop: `start` it there, `stop` it there."""
+
+    def __init__(
+        self,
+        ledger: GateLedger,
+        prices: PriceBook,
+        policy: Policy,
+        *,
+        estimate: EstimateUsage,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.policy = policy
+        self.prices = prices
+        self.sizes = Sizes()
+        self.backlog = Backlog(self.clock)
+        self.fallback = Fallback()
+        self._ledger = ledger
+        self._estimate = estimate
+        self._lines = Lines()
+        self._waiting = Waiting(
+            ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock
+        )
+        self._upkeep = Upkeep(ledger, self.sizes, self.backlog, self.clock)
+        self._running: dict[str, Running] = {}
+        self._durations: deque[int] = deque(maxlen=_DURATIONS_KEPT)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Learn from the ledger, fill the policy's budgets, end dead gates' calls, begin upkeep. Raises StateError."""
+        await self._upkeep.start(self.policy, self.prices)
+
+    async def stop(self, patience_s: float = 5.0) -> int:
+        """Stop upkeep and write what is queued, at most so long. How many writes were left unwritten."""
+        await self._upkeep.stop()
+        left = await self.backlog.drain(patience_s)
+        if left:
+            logger.error("the ledger could not be written: %d writes are lost", left)
+        return left
+
+    async def set_policy(self, policy: Policy) -> None:
+        """Fill the new policy's budgets from the ledger, then let it take force. Calls under way keep their own."""
+        await self._upkeep.fill(policy)
+        self.policy = policy
+
+    def set_prices(self, prices: PriceBook) -> None:
+        """Use this price list from now on, also for the charge of calls under way."""
+        self.prices = prices
+
+    @property
+    def open_calls(self) -> Mapping[str, Running]:
+        """The admitted calls of this process that have not ended."""
+        return self._running
+
+    # -- before a call leaves ------------------------------------------------------------------------------------
+
+    async def hold(self, intent: Intent) -> Answered:
+        """Hold the call's cost, wait, or refuse; see `GatePort.hold`."""
+        asked = self._asked(intent)
+        if asked.refusal is not None and asked.enforced:
+            return self._refused(asked, asked.refusal, UNSIZED, 0)
+        try:
+            answer = await self._waiting.ask(asked)
+        except LedgerUnavailable as fault:
+            return self._without_ledger(asked, str(fault))
+        if isinstance(answer, Granted):
+            self._ledger_writes()
+            return self._admitted(Running(asked, answer.size, answer.admit.holds, answer.booked_ms))
+        if isinstance(answer, Denied):
+            return self._refused(asked, answer.refuse, answer.size, answer.waited_ms)
+        return self._left(asked, answer)
+
+    async def spent(self, intent: Intent) -> Refused | None:
+        """Whether nothing is left for any call of this connection; see `GatePort.spent`."""
+        asked = self._asked(intent)
+        now_ms = self.clock.now_ms()
+        scopes = tuple(scope for scope in without_model(asked, now_ms) if scope.enforced)
+        refuse = asked.refusal if intent.attribution.refused else None
+        if refuse is None and scopes:
+            refuse = await self._peek(asked, scopes, now_ms)
+        return self._refused(asked, refuse, UNSIZED, 0) if refuse is not None and asked.enforced else None
+
+    async def failing(self, intent: Intent, why: str) -> Answered:
+        """Capture failed before it could ask; see `GatePort.failing`."""
+        return self._without_ledger(self._asked(intent), f"the gate failed ({why})")
+
+    def _asked(self, intent: Intent) -> Asked:
+        return prepare(intent, self.policy, self.prices, self.clock.now_ms())
+
+    async def _peek(self, asked: Asked, scopes: tuple[Scope, ...], now_ms: int) -> Refuse | None:
+        """The first of these budgets that is spent. Asks the ledger and refuses there whatever it says: nothing is written."""
+        found: list[Refuse] = []
+
+        def look(standings: tuple[Standing, ...], _: KindStanding) -> Decision:
+            self.fallback.saw(standings)
+            found.extend(refuse for standing in standings if (refuse := _used_up(standing)))
+            return found[0] if found else Refuse(RefusalKind.SPENT, "", "only looking")
+
+        peeked = row(asked, UNSIZED)
+        try:
+            await self._waiting.patiently(lambda: self._ledger.hold(peeked, scopes, look, now_ms))
+        except LedgerUnavailable:
+            return None  # each call behind this handshake is decided by itself
+        return found[0] if found else None
+
+    def _admitted(self, call: Running) -> Admitted:
+        call_id = call.asked.intent.call_id
+        repeats = call.asked.intent.repeats
+        if repeats:
+            call.flags += (f"{repeats} repeats answered from memory",)
+        self._running[call_id] = call
+        return Admitted(call_id, call.cut)
+
+    def _refused(self, asked: Asked, refuse: Refuse, size: Size, waited_ms: int) -> Refused:
+        """Write the row and word the answer."""
+        now_ms, policy = self.clock.now_ms(), asked.policy
+        if refuse.kind is RefusalKind.HELD:
+            refuse = replace(refuse, retry_after_ms=self._retry_ms())
+        opened = row(asked, size)
+        self.backlog.write(
+            lambda: self._ledger.refused(opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=REFUSED_STATUS)
+        )
+        message = wording.message(refuse, timezone=policy.timezone, help_text=policy.help)
+        return Refused(asked.intent.call_id, refuse, message, strict=policy.refusals == "strict")
+
+    def _retry_ms(self) -> int:
+        """When others' holds are likely to have moved: what half of the latest calls took."""
+        low, high = _RETRY_MS
+        return min(high, max(low, median_low(self._durations) if self._durations else low))
+
+    def _left(self, asked: Asked, left: Left) -> Gone:
+        now_ms, intent = self.clock.now_ms(), asked.intent
+        opened = row(asked, left.size)
+        self.backlog.write(
+            lambda: self._ledger.recorded(
+                opened, "failed", ended_ms=now_ms, http_status=None, request_bytes=intent.request_bytes,
+                response_bytes=0, duration_ms=left.waited_ms, first_byte_ms=None, flags=("client left while waiting",),
+            )
+        )  # fmt: skip
+        return Gone(intent.call_id)
+
+    # -- without the ledger --------------------------------------------------------------------------------------
+
+    def _without_ledger(self, asked: Asked, why: str) -> Answered:
+        """The policy's `on_failure`; rows are queued in their order."""
+        now_ms, intent = self.clock.now_ms(), asked.intent
+        size, scopes, person = asked.size(self.sizes), asked.scopes(now_ms), intent.attribution.person
+        hold_nanos = next((each for each in (size.learned_nanos, size.guess_nanos) if each is not None), 0)
+        refuse = asked.refusal if asked.enforced else None
+        refuse = refuse or self.fallback.decide(
+            scopes, hold_nanos, person, asked.policy.on_failure, why=why, room=self.backlog.room
+        )
+        if refuse is not None:
+            return self._refused(asked, refuse, size, 0)
+        holds = tuple((scope, _booked(scope, size, hold_nanos)) for scope in scopes)
+        call = Running(asked, size, holds, now_ms, flags=(WITHOUT_LEDGER,), remembered_nanos=hold_nanos)
+        opened = row(asked, size)
+        self.backlog.later(lambda: self._ledger.hold(opened, scopes, lambda *_: Admit(holds), now_ms))
+        return self._admitted(call)
+
+    def _ledger_writes(self) -> None:
+        if not self.backlog:
+            self.fallback.recovered()
+
+    # -- while a call runs ---------------------------------------------------------------------------------------
+
+    def sent(self, call_id: str) -> None:
+        """The request's head was given to the upstream connection."""
+        if call_id in self._running:
+            at_ms = self.clock.now_ms()
+            self.backlog.write(lambda: self._ledger.sent(call_id, at_ms))
+
+    def progress(self, call_id: str, reading: Reading) -> Notice | None:
+        """Correct the hold of a running call; a Notice says: end its stream now. Never raises."""
+        call = self._running.get(call_id)
+        if call is None or not call.adjustable_nanos:
+            return None
+        try:
+            return self._correct(call_id, call, reading)
+        except LedgerUnavailable:
+            return None  # the next cue corrects it
+        except Exception as fault:
+            logger.exception("call %s: its hold could not be corrected: %s", call_id, type(fault).__name__)
+            return None
+
+    def _correct(self, call_id: str, call: Running, reading: Reading) -> Notice | None:
+        so_far = charging.bill(call.asked, reading, self.prices, call.booked_ms, self._estimate)
+        known = any(part.usage.input_tokens is not None for part in reading.parts)
+        nanos = running.corrected(call, so_far, known)
+        if nanos is None:
+            return None
+        call.counted = call.counted or known
+        standings = self._resize(call_id, call, nanos)
+        over = running.gone_over(call, standings)
+        if over is None:
+            return None
+        scope, too_much = over
+        if nanos - too_much >= so_far.nanos:
+            self._resize(call_id, call, nanos - too_much)
+            return None
+        message = wording.cut_message(scope.budget, help_text=call.asked.policy.help)
+        return Notice(message, RefusalKind.SPENT.value, request_id=call_id)
+
+    def _resize(self, call_id: str, call: Running, nanos: int) -> tuple[Standing, ...]:
+        before, holds = call.adjustable_nanos, running.resized(call, nanos)
+        standings = self._ledger.resize(call_id, holds)
+        call.holds = holds
+        self.fallback.saw(standings)
+        if nanos < before:
+            self._lines.wake(keys(scope for scope, _ in holds))
+        return standings
+
+    # -- its end -------------------------------------------------------------------------------------------------
+
+    def settle(self, call_id: str, reading: Reading, end: End) -> None:
+        """End an admitted call; a second time changes nothing. Never raises."""
+        call = self._running.pop(call_id, None)
+        if call is None:
+            return
+        ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, reading, end)
+        settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
+        self.backlog.write(lambda: self._ledger.settle(call_id, settlement))
+        scopes = [scope for scope, _ in (*call.holds, *settlement.charges)]
+        self._lines.wake(keys(scopes))
+        if call.remembered_nanos:
+            person = call.asked.intent.attribution.person
+            self.fallback.spent(
+                call.asked.scopes(call.booked_ms), settlement.cost_nanos - call.remembered_nanos, person
+            )
+        if sample is not None:
+            usage, value = sample
+            text_bytes = call.asked.intent.ask.text_bytes
+            self._upkeep.learned(call_id)
+            self.sizes.learn(call.asked.keys, sample_of(text_bytes, usage, value, call.asked.rates))
+        self._durations.append(end.duration_ms)
+
+    def record(self, seen: Seen) -> None:
+        """Write an exchange that held nothing. Never raises."""
+        opened, end = seen_row(seen, self.policy), seen.end
+        self.backlog.write(
+            lambda: self._ledger.recorded(
+                opened, seen.state.stored, ended_ms=end.ended_ms, http_status=end.http_status,
+                request_bytes=seen.request_bytes, response_bytes=end.response_bytes, duration_ms=end.duration_ms,
+                first_byte_ms=end.first_byte_ms, flags=seen.flags,
+            )
+        )  # fmt: skip
+
+
+def _booked(scope: Scope, size: Size, hold_nanos: int) -> int:
+    """What a call that nothing could check is booked with in one budget."""
+    return size.ceiling_nanos if scope.hold is Hold.CEILING and size.ceiling_nanos is not None else hold_nanos
+
+
+def _used_up(standing: Standing) -> Refuse | None:
+    scope = standing.scope
+    if standing.settled_nanos < scope.limit_nanos:
+        return None
+    return Refuse(
+        RefusalKind.SPENT,
+        scope.budget,
+        "the budget is spent",
+        value=scope.value,
+        settled_nanos=standing.settled_nanos,
+        held_nanos=standing.held_nanos,
+        hold_nanos=1,
+        limit_nanos=scope.limit_nanos,
+        resets_ms=scope.ends_ms,
+    )

@@ -1,0 +1,50 @@
+"""Past calls under a new policy: which budgets they count in, so that a new budget starts with what its window already holds."""
+
+from __future__ import annotations
+
+from spendgate.admission import Scope
+from spendgate.gate.asked import UNPRICED
+from spendgate.ledger.fill import Counted, ScopesOf
+from spendgate.ledger.rows import PastCall
+from spendgate.policy import Policy, enforces, scopes
+from spendgate.selector import Facts
+
+
+def counted(policy: Policy, now_ms: int) -> tuple[Counted, ...]:
+    """The policy's budgets by name and words, with the start of the window that runs now."""
+    return tuple(
+        Counted(draw.name, words, since_ms)
+        for draw, _ in policy.draws
+        for words, since_ms in draw.counted_since(now_ms)
+    )
+
+
+def scopes_of(policy: Policy) -> ScopesOf:
+    """A function from a past call to its budgets under `policy`."""
+
+    def of(past: PastCall) -> tuple[Scope, ...]:
+        if past.row.billing in UNPRICED:
+            return ()
+        facts = _facts(past, policy)
+        return scopes(policy, facts, past.booked_ms, enforces(policy, facts))
+
+    return of
+
+
+def _facts(past: PastCall, policy: Policy) -> Facts:
+    made = past.row
+    team = policy.roster.team_by_name.get(made.team or "")
+    return Facts.of(
+        model=past.model or made.model_requested,
+        person=made.person,
+        team=team.lineage if team else made.team,
+        group=made.groups,
+        machine=made.machine,
+        tool=made.tool,
+        provider=made.provider,
+        session=made.session,
+        api_key=made.api_key,
+        account=made.account,
+        project=made.project,
+        billing=made.billing,
+    )

@@ -1,0 +1,134 @@
+"""What a gate does beside calls: learning from the ledger, filling budgets, ending dead gates' calls, watching the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Protocol
+
+from spendgate.errors import LedgerUnavailable
+from spendgate.estimate import KindKeys, Sizes, sample_of
+from spendgate.gate.asked import rates_of
+from spendgate.gate.backlog import Backlog
+from spendgate.gate.clock import Clock
+from spendgate.gate.past import counted, scopes_of
+from spendgate.ledger.fill import Counted, ScopesOf
+from spendgate.ledger.interface import LedgerPort
+from spendgate.ledger.orphans import Resolved
+from spendgate.ledger.rows import PastCall
+from spendgate.policy import Policy
+from spendgate.pricing import PriceBook
+
+logger = logging.getLogger(__name__)
+
+HISTORY_CALLS = 2_000
+ORPHANS_EVERY_MS = 60_000
+LEARN_EVERY_S = 2.0
+LEARN_CALLS = 100
+_LOOK_BACK = 1_000
+"""How many rows a long call may end behind the newest one and still be learned from."""
+CLOCK_STEP_MS = 2_000
+"""A wall clock that moves against the boot clock by more is written to the audit trail."""
+_KNOWN_KEPT = 4_096
+
+
+class GateLedger(LedgerPort, Protocol):
+    """The ledger with what upkeep needs of it."""
+
+    def resolve_orphans(self, now_ms: int) -> Resolved: ...
+    def prepare(self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int: ...
+    def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
+    def audit(self, at_ms: int, what: str, detail: str) -> None: ...
+
+
+class Upkeep:
+    """The background of one gate. Of one event loop."""
+
+    def __init__(self, ledger: GateLedger, sizes: Sizes, backlog: Backlog, clock: Clock) -> None:
+        self._ledger = ledger
+        self._sizes = sizes
+        self._backlog = backlog
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._seq = 0
+        self._orphans_at_ms = 0
+        self._offset_ms = 0
+        self._prices = PriceBook()
+        self._policy = Policy(owner="nobody")
+
+    async def start(self, policy: Policy, prices: PriceBook) -> None:
+        """Do everything once, then keep doing it. Raises StateError, LedgerUnavailable where the budgets cannot be filled."""
+        self._prices = prices
+        self._offset_ms = self._clock.now_ms() - self._clock.boot_ms()
+        self._resolve()
+        await self.fill(policy)
+        self._learn()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="gate-upkeep")
+
+    async def stop(self) -> None:
+        """Stop the background."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def fill(self, policy: Policy) -> None:
+        """Count in the policy's budgets what their windows already hold: off the loop, then once more for what came since."""
+        for _ in range(2):
+            now_ms = self._clock.now_ms()
+            budgets = counted(policy, now_ms)
+            await asyncio.to_thread(self._ledger.prepare, budgets, scopes_of(policy), now_ms)
+        self._policy = policy
+
+    def learned(self, call_id: str) -> None:
+        """This call was learned from: its row teaches nothing more."""
+        self._known[call_id] = None
+        if len(self._known) > _KNOWN_KEPT:
+            self._known.popitem(last=False)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LEARN_EVERY_S)
+            for work in (self._watch_clock, self._learn, self._resolve_when_due):
+                try:
+                    work()
+                except LedgerUnavailable:
+                    pass  # the next round does it
+                except Exception:
+                    logger.exception("upkeep of the gate failed")
+
+    def _learn(self) -> None:
+        """Learn what other gates' calls needed, and at the start what all did."""
+        calls = LEARN_CALLS if self._seq else HISTORY_CALLS
+        for past in self._ledger.recent(calls, after_seq=max(0, self._seq - _LOOK_BACK)):
+            self._seq = max(self._seq, past.seq)
+            if past.row.id not in self._known:
+                self.learned(past.row.id)
+                self._learn_from(past)
+
+    def _learn_from(self, past: PastCall) -> None:
+        made = past.row
+        rates = rates_of(self._prices, made.provider, made.model_requested, past.booked_ms, self._policy.unknown_model)
+        keys = KindKeys.of(made.tool, made.model_requested, made.dialect or "")
+        if past.value_nanos is not None:
+            self._sizes.learn(keys, sample_of(made.text_bytes, past.usage, past.value_nanos, rates))
+
+    def _resolve_when_due(self) -> None:
+        if self._clock.boot_ms() - self._orphans_at_ms >= ORPHANS_EVERY_MS:
+            self._resolve()
+
+    def _resolve(self) -> None:
+        """End the calls of gates that have died."""
+        self._orphans_at_ms = self._clock.boot_ms()
+        resolved = self._ledger.resolve_orphans(self._clock.now_ms())
+        if resolved.released or resolved.interrupted:
+            logger.warning("ended %d calls of a gate that died", resolved.released + resolved.interrupted)
+
+    def _watch_clock(self) -> None:
+        offset_ms = self._clock.now_ms() - self._clock.boot_ms()
+        step_ms, self._offset_ms = offset_ms - self._offset_ms, offset_ms
+        if abs(step_ms) > CLOCK_STEP_MS:
+            now_ms = self._clock.now_ms()
+            self._backlog.write(lambda: self._ledger.audit(now_ms, "clock stepped", f"{step_ms:+d} ms"))

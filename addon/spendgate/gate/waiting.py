@@ -1,0 +1,175 @@
+"""Asking the ledger for a hold until it is granted, refused, or the client has gone.
+
+Within a process the head of a line is woken when a hold ends; across processes it looks again every 25 to 100 ms. Waits are
+measured on the boot clock. A ledger that another gate is writing to is tried again with jitter, never waited for in the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from spendgate.admission import Admit, Decision, KindStanding, Refuse, Size, Standing, Wait, decide, who_refuses
+from spendgate.errors import LedgerBusy, LedgerUnavailable
+from spendgate.estimate import Sizes
+from spendgate.gate.asked import Asked, row
+from spendgate.gate.backlog import Backlog
+from spendgate.gate.clock import Clock
+from spendgate.gate.fallback import Fallback
+from spendgate.gate.line import Lines, Place
+from spendgate.ledger.interface import LedgerPort
+
+POLL_MS = (25, 100)
+"""How often the head of a line looks whether another process has freed something."""
+BUSY_PATIENCE_MS = 2_000
+"""How long a ledger may be busy before it counts as unavailable."""
+_BUSY_S = (0.001, 0.01)
+
+UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
+"""Of a call that was never sized."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A hold that the ledger has written."""
+
+    admit: Admit
+    size: Size
+    booked_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A refusal that the ledger has decided; its row is still to be written."""
+
+    refuse: Refuse
+    size: Size
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The client went while the call waited; it holds nothing."""
+
+    size: Size
+    waited_ms: int
+
+
+@dataclass(eq=False, slots=True)
+class _Try:
+    """One call's state between two tries."""
+
+    asked: Asked
+    place: Place
+    started_ms: int
+    """Boot clock."""
+    until_ms: int | None = None
+    """Boot clock: when it has waited long enough; None while it has not had to."""
+    size: Size = UNSIZED
+
+
+class Waiting:
+    """The waiting room of one gate."""
+
+    def __init__(
+        self, ledger: LedgerPort, *, lines: Lines, sizes: Sizes, fallback: Fallback, backlog: Backlog, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._lines = lines
+        self._sizes = sizes
+        self._fallback = fallback
+        self._backlog = backlog
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    async def ask(self, asked: Asked) -> Granted | Denied | Left:
+        """Hold the call's cost. Raises LedgerUnavailable where the ledger cannot say."""
+        trying = _Try(asked, Place(), self._clock.boot_ms())
+        try:
+            while True:
+                answer = await self._once(trying)
+                if not isinstance(answer, Wait):
+                    return answer
+                waited = trying.started_ms + answer.wait_ms
+                trying.until_ms = waited if trying.until_ms is None else min(trying.until_ms, waited)
+                self._lines.stand(trying.place, (answer.scope, *answer.also))
+                await self._rest(trying)
+                if asked.intent.gone():
+                    self._give_up(trying)
+                    return Left(trying.size, self._waited(trying))
+        except asyncio.CancelledError:
+            self._give_up(trying)
+            raise
+        finally:
+            self._lines.leave(trying.place)
+
+    def _give_up(self, trying: _Try) -> None:
+        if trying.until_ms is not None:
+            self._backlog.write(lambda: self._ledger.leave(trying.asked.intent.call_id))
+
+    def _waited(self, trying: _Try) -> int:
+        return self._clock.boot_ms() - trying.started_ms if trying.until_ms is not None else 0
+
+    async def _once(self, trying: _Try) -> Granted | Denied | Wait:
+        """One try. Tries after the first take turns, so that many waiters leave the loop to others between two."""
+        if trying.until_ms is None:
+            return await self._try(trying)
+        async with self._turn:
+            answer = await self._try(trying)
+            await asyncio.sleep(0)
+            return answer
+
+    async def _try(self, trying: _Try) -> Granted | Denied | Wait:
+        asked, now_ms = trying.asked, self._clock.now_ms()
+        trying.size = size = asked.size(self._sizes)
+        patient = asked.intent.may_wait and (trying.until_ms is None or self._clock.boot_ms() < trying.until_ms)
+
+        def here(standings: tuple[Standing, ...], kind: KindStanding) -> Decision:
+            self._fallback.saw(standings)
+            return _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient))
+
+        opened, scopes, waited_ms = row(asked, size), asked.scopes(now_ms), self._waited(trying)
+        decision = await self.patiently(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms))
+        if isinstance(decision, Admit):
+            return Granted(decision, size, now_ms)
+        if isinstance(decision, Refuse):
+            return Denied(decision, size, waited_ms)
+        return decision
+
+    async def patiently(self, work: Callable[[], T]) -> T:
+        """Do one transaction, again while another process writes. Raises LedgerUnavailable after BUSY_PATIENCE_MS."""
+        until_ms = self._clock.boot_ms() + BUSY_PATIENCE_MS
+        while True:
+            try:
+                return work()
+            except LedgerBusy as fault:
+                if self._clock.boot_ms() >= until_ms:
+                    raise LedgerUnavailable(str(fault)) from fault
+            low, high = _BUSY_S
+            await asyncio.sleep(low + self._clock.random() * (high - low))
+
+    async def _rest(self, trying: _Try) -> None:
+        """Until woken, until it is time to look again, or until it has waited long enough."""
+        until_ms = trying.until_ms or 0
+        while (left_ms := until_ms - self._clock.boot_ms()) > 0 and not trying.asked.intent.gone():
+            low, high = POLL_MS
+            pause_ms = low + self._clock.random() * (high - low)
+            try:
+                await asyncio.wait_for(trying.place.woken.wait(), min(left_ms, pause_ms) / 1000)
+            except TimeoutError:
+                pass  # time to look again, where looking is of use
+            if trying.place.woken.is_set() or self._lines.is_head(trying.place):
+                trying.place.woken.clear()
+                return
+
+
+def _observed(asked: Asked, decision: Decision) -> Decision:
+    """A rule that is only observed joins what an admission says would have been refused."""
+    if asked.refusal is None or not isinstance(decision, Admit):
+        return decision
+    would = (asked.refusal, decision.would_refuse) if decision.would_refuse else (asked.refusal,)
+    return replace(decision, would_refuse=who_refuses(would))
