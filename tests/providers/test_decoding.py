@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import os
-import zlib
 
 import brotli
 import pytest
 import zstandard
-from providers.feeding import ENCODERS, pieces, raw_deflate
 
+from providers.feeding import ENCODERS, pieces, raw_deflate
 from spendgate.errors import WireError
 from spendgate.providers.decoding import FREE_BYTES, PIECE_BYTES_MAX, Decoder, decode_body
 
@@ -71,7 +70,7 @@ def test_unknown_encoding_is_flagged(header: str) -> None:
 @pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
 def test_bomb_is_stopped(name: str) -> None:
     """A small body that decodes to a huge one is given up soon after the free allowance, in bounded pieces."""
-    bomb = ENCODERS[name](b"\0" * 300_000_000)
+    bomb = ENCODERS[name](b"\0" * 40_000_000)
     decoder = Decoder(name)
     total = largest = 0
     for start in range(0, len(bomb), 16_384):
@@ -89,4 +88,4 @@ def test_whole_body() -> None:
     with pytest.raises(WireError, match="longer than 100 bytes"):
         decode_body("gzip", gzip.compress(BODY), bytes_max=100)
     with pytest.raises(WireError, match="content-encoding broken"):
-        decode_body("deflate", zlib.compress(BODY)[5:], bytes_max=10**6)
+        decode_body("gzip", b"nonsense", bytes_max=10**6)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from providers.feeding import JSON, STREAM, each_way, read
 
+from providers.feeding import JSON, STREAM, each_way, read
 from spendgate.providers.interface import Ask, Reading
 from spendgate.providers.registry import DIALECTS
 from spendgate.usage import Usage

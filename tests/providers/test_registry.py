@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from providers.feeding import head
 
+from providers.feeding import head
 from spendgate.providers.interface import Kind
 from spendgate.providers.registry import DIALECTS, PROVIDER_NAMES, Registry, template
 
@@ -76,7 +76,7 @@ A, O = "api.anthropic.com", "api.openai.com"  # noqa: E741  the two vendors, all
         ("POST", O, "/v1/chat/completions/extra", Kind.UNRECOGNIZED, "", "/v1/chat/completions/*"),
     ],
 )  # fmt: skip
-def test_paths(method: str, host: str, path: str, kind: Kind, dialect: str, kept: str) -> None:
+def test_paths(method: str, host: str, path: str, kind: Kind, dialect: str, kept: str) -> None:  # noqa: PLR0917  a table
     """What costs money is billable however its path is spelled; what is known to be free is free; the rest shows."""
     route = ALL.route(head(method, path, host))
     assert (route.kind, route.path) == (kind, kept)

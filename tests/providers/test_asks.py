@@ -1,0 +1,124 @@
+"""What a request asks for is read the same from a short body and a long one, and its bound is never too low."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from providers.feeding import head
+from spendgate.errors import WireError
+from spendgate.providers.anthropic import TOOL_BYTES, TOOLS_BYTES
+from spendgate.providers.interface import Ask
+from spendgate.providers.registry import DIALECTS
+
+PADDING = [{"role": "user", "content": 'they said {"model": "none", "max_tokens": 1, "stream": false}'}] * 900
+
+
+def ask(dialect: str, *, long: bool = False, **members: Any) -> Ask:
+    """The Ask of a body with these members, padded to a long one on request."""
+    name = "input" if dialect == "openai-responses" else "messages"
+    shown = PADDING if long else [{"role": "user", "content": "hi"}]
+    body = json.dumps({"model": "m-1", name: members.pop(name, []) + shown, **members}).encode()
+    found = DIALECTS[dialect].ask(head(), body)
+    assert found.text_bytes >= len(body)
+    return found
+
+
+WEB = {"type": "web_search_20250305", "name": "web_search"}
+BASH = {"type": "bash_20250124", "name": "bash"}
+PLAIN = {"name": "f", "input_schema": {"type": "object"}}
+CACHED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+HOUR = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+IMAGE = {"type": "image", "source": {"type": "url", "url": "https://x.example/i.png"}}
+
+
+def said(*blocks: dict[str, Any]) -> list[dict[str, Any]]:
+    """One user message of these blocks."""
+    return [{"role": "user", "content": list(blocks)}]
+
+
+CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("anthropic-messages", {"max_tokens": 64000, "stream": True}, {"streamed": True, "output_tokens_max": 64000}),
+    ("anthropic-messages", {"messages": said(CACHED)}, {"cache_ttl": "5m", "opaque_input": False}),
+    ("anthropic-messages", {"messages": said(CACHED, HOUR)}, {"cache_ttl": "1h"}),
+    ("anthropic-messages", {"messages": said(IMAGE)}, {"opaque_input": True, "cache_ttl": None}),
+    ("anthropic-messages", {"tools": [PLAIN, BASH]}, {"loops": False, "searches_max": 0}),
+    ("anthropic-messages", {"tools": [WEB]}, {"loops": True, "searches_max": None}),
+    ("anthropic-messages", {"tools": [WEB | {"max_uses": 5}]}, {"loops": True, "searches_max": 5}),
+    ("anthropic-messages", {"tools": [{"type": "code_execution_20260209", "name": "c"}]}, {"loops": True}),
+    ("anthropic-messages", {"tools": [{"type": "future_thing_20990101"}]}, {"loops": True}),
+    ("anthropic-messages", {"mcp_servers": [{"type": "url", "url": "https://x"}]}, {"loops": True}),
+    ("anthropic-messages", {"context_management": {"edits": [{"type": "compact_20260112"}]}}, {"loops": True}),
+    ("anthropic-messages", {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, {"loops": False}),
+    ("anthropic-messages", {"fallbacks": [{"model": "claude-opus-4-8"}]}, {"loops": True}),
+    ("anthropic-messages", {"speed": "fast"}, {"service_tier": "fast"}),
+    ("openai-chat", {"max_tokens": 9, "n": 4}, {"output_tokens_max": 9, "choices": 4, "usage_reported": True}),
+    ("openai-chat", {"max_tokens": 9, "max_completion_tokens": 7}, {"output_tokens_max": 7, "choices": 1}),
+    ("openai-chat", {"stream": True}, {"streamed": True, "usage_reported": False, "output_tokens_max": None}),
+    ("openai-chat", {"stream": True, "stream_options": {"include_usage": True}}, {"usage_reported": True}),
+    ("openai-chat", {"messages": said({"type": "image_url", "image_url": {"url": "data:"}})}, {"opaque_input": True}),
+    ("openai-chat", {"web_search_options": {}}, {"loops": True, "searches_max": None}),
+    ("openai-chat", {"service_tier": "flex", "n": "many"}, {"service_tier": "flex", "choices": 1}),
+    ("openai-responses", {"max_output_tokens": 5, "stream": True}, {"output_tokens_max": 5, "streamed": True}),
+    ("openai-responses", {"previous_response_id": "resp_1"}, {"opaque_input": True}),
+    ("openai-responses", {"conversation": {"id": "conv_1"}}, {"opaque_input": True}),
+    ("openai-responses", {"input": said({"type": "input_image", "file_id": "f"})}, {"opaque_input": True}),
+    ("openai-responses", {"tools": [{"type": "function", "name": "f"}]}, {"loops": False, "searches_max": 0}),
+    ("openai-responses", {"tools": [{"type": "web_search"}], "max_tool_calls": 3}, {"loops": True, "searches_max": 3}),
+    ("openai-responses", {"tools": [{"type": "file_search"}]}, {"loops": True, "searches_max": 0}),
+    ("openai-responses", {"reasoning": {"mode": "pro"}}, {"loops": True}),
+    ("openai-responses", {"background": True}, {"background": True, "cache_ttl": "write"}),
+]
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize(("dialect", "members", "expected"), CASES, ids=lambda value: str(value)[:60])
+def test_members(dialect: str, members: dict[str, Any], expected: dict[str, Any], long: bool) -> None:
+    """Each member that changes what a call may cost is read, before and after the scan takes over from the parse."""
+    found = ask(dialect, long=long, **members)
+    assert {name: getattr(found, name) for name in expected} == expected
+    assert found.model == "m-1"
+
+
+def test_tools_raise_the_bound() -> None:
+    """What Anthropic adds to the prompt for tools is part of the bound: bytes alone would be too few."""
+    plain = ask("anthropic-messages")
+    assert ask("anthropic-messages", tools=[]).text_bytes < plain.text_bytes + 20
+    assert ask("anthropic-messages", tools=[PLAIN]).text_bytes > plain.text_bytes + TOOLS_BYTES
+    assert ask("anthropic-messages", tools=[BASH]).text_bytes > plain.text_bytes + TOOLS_BYTES + TOOL_BYTES
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_body_that_is_not_json_raises(dialect: str) -> None:
+    """What is not the dialect at all is a WireError, so that the caller can treat it as a call without a bound."""
+    with pytest.raises(WireError):
+        DIALECTS[dialect].ask(head(), b"--boundary\r\n")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_steps_give_the_same_ask(dialect: str) -> None:
+    """`asking` gives what `ask` gives."""
+    body = json.dumps({"messages": PADDING * 3, "model": "m", "input": PADDING, "max_tokens": 3}).encode()
+    steps = DIALECTS[dialect].asking(head(), body)
+    count = 0
+    while True:
+        try:
+            next(steps)
+            count += 1
+        except StopIteration as end:
+            assert end.value == DIALECTS[dialect].ask(head(), body)
+            break
+    assert count >= 2
+
+
+def test_embeddings_have_no_output() -> None:
+    """An embedding is bounded by its input alone."""
+    found = DIALECTS["openai-embeddings"].ask(head(), b'{"model":"text-embedding-3-small","input":["a","b"]}')
+    assert (found.model, found.output_tokens_max, found.loops, found.searches_max) == (
+        "text-embedding-3-small",
+        0,
+        False,
+        0,
+    )

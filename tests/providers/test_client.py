@@ -1,0 +1,106 @@
+"""Who a request says it is from; a credential never goes on, and a forged header makes nothing free."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from providers.feeding import head
+from spendgate.attribution import Evidence
+from spendgate.providers.client import client, fingerprint
+from spendgate.providers.interface import Claim
+
+SESSION = "0c9f5f5e-6d1b-4a8e-9a57-0d9b8d2d2f10"
+JWT = "eyJhbGciOiJub25l.eyJzdWIiOiJ4In0.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("headers", "tool"),
+    [
+        ({"user_agent": "claude-cli/2.1.197 (external, cli)", "x_app": "cli"}, "claude-code"),
+        ({"user_agent": "codex_exec/0.169.0 (Linux)"}, "codex"),
+        ({"user_agent": "node", "originator": "codex_cli_rs"}, "codex"),
+        ({"user_agent": "Anthropic/Python 0.112.0"}, "anthropic-sdk"),
+        ({"user_agent": "AsyncAnthropic/Python 0.112.0"}, "anthropic-sdk"),
+        ({"user_agent": "OpenAI/Python 3.54.0"}, "openai-sdk"),
+        ({"user_agent": "AsyncAzureOpenAI/Python 3.54.0"}, "openai-sdk"),
+        ({"user_agent": "opencode/1.18.33 ai-sdk/5"}, "opencode"),
+        ({"user_agent": "Mozilla/5.0 claude-cli/2"}, None),
+        ({}, None),
+    ],
+)
+def test_tool(headers: dict[str, str], tool: str | None) -> None:
+    """A tool is what the client names first; what does not name itself is not guessed."""
+    assert client(head(**headers)).tool == (Claim(tool, Evidence.HEADER) if tool else Claim())
+
+
+@pytest.mark.parametrize(
+    ("headers", "user_id", "expected"),
+    [
+        ({"x_claude_code_session_id": SESSION}, None, Claim(SESSION, Evidence.HEADER)),
+        ({"session_id": SESSION}, None, Claim(SESSION, Evidence.HEADER)),
+        ({"thread_id": "t-1"}, None, Claim("t-1", Evidence.HEADER)),
+        ({}, json.dumps({"device_id": "d", "session_id": SESSION}), Claim(SESSION, Evidence.BODY)),
+        ({}, f"user_{'a' * 64}_account__session_{SESSION}", Claim(SESSION, Evidence.BODY)),
+        ({}, '{"session_id": 7}', Claim()),
+        ({}, "{broken", Claim()),
+        ({}, "someone", Claim()),
+        ({"session_id": "a prompt, not an id"}, None, Claim()),
+        ({"session_id": "x" * 500}, None, Claim()),
+        ({"session_id": "sk-ant-api03-secret"}, None, Claim()),
+    ],
+)
+def test_session(headers: dict[str, str], user_id: str | None, expected: Claim) -> None:
+    """A session comes from the client's header, else its metadata; what does not look like an id is dropped."""
+    assert client(head(**headers), user_id).session == expected
+
+
+def test_agents() -> None:
+    """Sub-agents of Claude Code and Codex name themselves and their parent."""
+    claude = client(head(x_claude_code_agent_id="a1", x_claude_code_parent_agent_id="a0"))
+    codex = client(head(x_openai_subagent="review", x_codex_parent_thread_id="t0"))
+    assert (claude.agent, claude.parent_agent) == ("a1", "a0")
+    assert (codex.agent, codex.parent_agent) == ("review", "t0")
+
+
+@pytest.mark.parametrize(
+    ("headers", "host", "billing"),
+    [
+        ({"x_api_key": "sk-ant-api03-AAAA"}, "api.anthropic.com", "metered"),
+        ({"authorization": "Bearer sk-ant-oat01-AAAA"}, "api.anthropic.com", "subscription"),
+        ({"authorization": "Bearer sk-ant-oat01-A", "x_api_key": "sk-ant-api03-B"}, "api.anthropic.com", "metered"),
+        ({"authorization": f"Bearer {JWT}", "chatgpt_account_id": "acc"}, "api.openai.com", "subscription"),
+        ({"authorization": f"Bearer {JWT}"}, "chatgpt.com", "subscription"),
+        ({"authorization": f"Bearer {JWT}"}, "acme.openai.azure.com", "metered"),
+        ({"authorization": "Bearer sk-proj-A", "chatgpt_account_id": "acc"}, "api.openai.com", "metered"),
+        ({}, "api.openai.com", "metered"),
+    ],
+    ids=["key", "oauth", "both", "chatgpt", "codex host", "entra", "forged account header", "none"],
+)
+def test_billing(headers: dict[str, str], host: str, billing: str) -> None:
+    """Only a credential of a plan makes a call a subscription's; a header beside a metered key does not."""
+    assert client(head(host=host, **headers)).billing == billing
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix"),
+    [
+        ("sk-ant-api03-SECRETSECRET", "sk-ant-api03"),
+        ("sk-proj-SECRETSECRET", "sk-proj"),
+        ("sk-SECRETSECRET", "sk"),
+        ("0123SECRETSECRET", "key"),
+    ],
+)
+def test_fingerprint(key: str, prefix: str) -> None:
+    """A fingerprint is the key's public prefix and twelve hex digits: stable, different for different keys, no secret."""
+    found = fingerprint(key)
+    assert found.startswith(f"{prefix}:") and len(found) == len(prefix) + 13
+    assert found == fingerprint(key) != fingerprint(key + "x")
+    assert "SECRET" not in found
+
+
+def test_no_credential_survives() -> None:
+    """Nothing that a client's credentials hold is in what goes on."""
+    shown = client(head(authorization="Bearer sk-proj-CANARY", x_api_key="CANARYCANARY", api_key="CANARY"))
+    assert "CANARY" not in repr(shown)
