@@ -17,7 +17,8 @@ from spendgate.redirect.nftables import Rules
 
 _STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _END_WITHIN_S = 15.0
-_CLERK_ENDS_WITHIN_MS = 1000
+_ENDS_TOGETHER_MS = 1000
+"""The clerk sees the gate's socket close before root sees the gate end."""
 
 
 class Watch:
@@ -47,6 +48,8 @@ class Watch:
                     self._end(os.read(signals, 1)[0], signals)
                     break
                 if self._clerk_fd in ready:
+                    if _ends(self._gate_fd, _ENDS_TOGETHER_MS):
+                        break
                     self._say("the process that answers for connections has ended; stopping")
                     self._end(signal.SIGTERM, signals)
                     break
@@ -117,9 +120,7 @@ class Watch:
 
     def _reap_clerk(self) -> None:
         """The clerk ends when the gate's end of their socket closes; one that is stuck in a file system is killed."""
-        poll = select.poll()
-        poll.register(self._clerk_fd, select.POLLIN)
-        if not poll.poll(_CLERK_ENDS_WITHIN_MS):
+        if not _ends(self._clerk_fd, _ENDS_TOGETHER_MS):
             os.kill(self._clerk, signal.SIGKILL)
             return
         os.waitpid(self._clerk, 0)
@@ -127,6 +128,12 @@ class Watch:
     def _say(self, what: str) -> None:
         sys.stderr.write(f"spendgate: {what}\n")
         sys.stderr.flush()
+
+
+def _ends(pid_fd: int, within_ms: int) -> bool:
+    poll = select.poll()
+    poll.register(pid_fd, select.POLLIN)
+    return bool(poll.poll(within_ms))
 
 
 def _status(pid: int) -> int:
