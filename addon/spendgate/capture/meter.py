@@ -22,7 +22,7 @@ from mitmproxy import connection, ctx, http
 from mitmproxy.flow import Error
 from mitmproxy.proxy import events
 
-from spendgate.attribution import Attribution, Peer
+from spendgate.attribution import NOBODY, Attribution, Peer
 from spendgate.capture import asked, asking, handshake, refusal
 from spendgate.capture.call import Call, Clock
 from spendgate.capture.passage import Passage
@@ -67,6 +67,11 @@ class Meter:
         """Another policy is in force: its providers hold for the next request, and no refusal is repeated from memory."""
         self._registry = registry
         self._breaker.clear()
+
+    def peer_of(self, connection_id: str) -> Peer:
+        """Whose connection this is, as far as is known by now."""
+        visitor = self._visitors.get(connection_id)
+        return visitor.peer if visitor else NOBODY
 
     # connections
 

@@ -74,7 +74,7 @@ class FirstMessage:
     body: bytes = b""
 
 
-class MeteredFlow(http.HTTPFlow):  # type: ignore[no-untyped-call]  # mitmproxy's __init_subclass__ has no types
+class MeteredFlow(http.HTTPFlow):
     """A flow made by `MeteredHttpStream`. Replayed and loaded flows are never one, so the meter knows them apart."""
 
     def __init__(self, client: connection.Client, server: connection.Server, queued: deque[events.Event]) -> None:
@@ -93,7 +93,7 @@ class MeteredFlow(http.HTTPFlow):  # type: ignore[no-untyped-call]  # mitmproxy'
 
 
 @dataclass
-class FirstMessageHook(commands.StartHook):  # type: ignore[no-untyped-call]  # as above
+class FirstMessageHook(commands.StartHook):
     """The beginning of a streamed request is in `flow.first.body`. A response set here is sent; nothing goes upstream."""
 
     flow: MeteredFlow
@@ -153,7 +153,7 @@ class MeteredHttpStream(HttpStream):
         if not self.flow.request.is_http2:
             response.headers["connection"] = "close"
         self.client_state = self.state_errored
-        self.request_body_buf.clear()  # type: ignore[no-untyped-call]  # h11 has no types here
+        self.request_body_buf.clear()
         self.flow.response = response
         yield from self.send_response()
         if self.server_state == self.state_done:
@@ -178,7 +178,7 @@ class MeteredHttpStream(HttpStream):
             if len(body) < first.bytes_max and not first.complete(body):
                 return
         first.body = bytes(self.request_body_buf)
-        self.request_body_buf.clear()  # type: ignore[no-untyped-call]  # h11 has no types here
+        self.request_body_buf.clear()
         self.client_state = self.state_stream_request_body
         yield FirstMessageHook(self.flow)
         if (yield from self.check_killed(True)):
