@@ -147,6 +147,8 @@ class Policy(Values):
     """Budgets whose `limit` is `none`: declared, never in the way."""
     models: tuple[ModelRule, ...] = ()
     unknown_model: UnknownModel = UnknownModel()
+    prices_update: Literal["never", "daily"] = "never"
+    """Whether price lists are fetched (`pricing.updates`): no network that the policy does not name."""
 
     @cached_property
     def hash(self) -> str:

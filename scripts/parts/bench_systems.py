@@ -49,7 +49,7 @@ class System:
 def origin(folder: Path) -> Iterator[tuple[int, str]]:
     """A running origin: its port, and the authority's file."""
     command = [sys.executable, "-m", "parts.bench_origin", str(folder / "origin")]
-    with _running(command, {}) as process:
+    with running(command, {}) as process:
         assert process.stdout
         port = int(process.stdout.readline())
         yield port, str(folder / "origin" / "origin-ca.pem")
@@ -60,31 +60,31 @@ def stock(folder: Path, name: str, upstream_ca: str) -> Iterator[System]:
     """mitmdump as it comes, streaming, without an addon."""
     confdir = folder / name
     command = [str(Path(sys.executable).parent / "mitmdump"), "-q", "--mode", "regular@0", "--listen-host", "127.0.0.1"]
-    port = _free_port()
+    port = free_port()
     command[3] = f"regular@{port}"
     options = (f"confdir={confdir}", "stream_large_bodies=1", f"ssl_verify_upstream_trusted_ca={upstream_ca}")
     for option in options:
         command += ["--set", option]
-    with _running(command, {}) as process:
-        _wait_for(port, process)
+    with running(command, {}) as process:
+        wait_for(port, process)
         yield System(name, process.pid, port, str(confdir / "mitmproxy-ca-cert.pem"))
 
 
 @contextlib.contextmanager
-def gate(folder: Path, upstream_ca: str, *more: str) -> Iterator[System]:
+def gate(folder: Path, upstream_ca: str, policy: str = POLICY) -> Iterator[System]:
     """`spendgate run` in full."""
-    state, policy = folder / "state", folder / "policy.yaml"
-    policy.write_text(POLICY)
-    port = _free_port()
-    command = [sys.executable, "-m", "spendgate", "run", "--policy", str(policy), "--state", str(state)]
-    command += ["--port", str(port), "--set", f"ssl_verify_upstream_trusted_ca={upstream_ca}", *more]
-    with _running(command, {"HOME": str(folder)}) as process:
-        _wait_for(port, process)
+    state, file = folder / "state", folder / "policy.yaml"
+    file.write_text(policy)
+    port = free_port()
+    command = [sys.executable, "-m", "spendgate", "run", "--policy", str(file), "--state", str(state)]
+    command += ["--port", str(port), "--set", f"ssl_verify_upstream_trusted_ca={upstream_ca}"]
+    with running(command, {"HOME": str(folder)}) as process:
+        wait_for(port, process)
         yield System("spendgate", process.pid, port, str(state / "ca" / "ca-cert.pem"))
 
 
 @contextlib.contextmanager
-def _running(command: list[str], more: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], more: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     env = {**os.environ, **more, "PYTHONPATH": f"{ROOT / 'addon'}:{ROOT / 'tests'}:{ROOT / 'scripts'}"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
     said = bytearray()
@@ -100,12 +100,12 @@ def _running(command: list[str], more: dict[str, str]) -> Iterator[subprocess.Po
             sys.stderr.write(said.decode(errors="replace"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
             raise SystemExit(f"{process.args} ended with {process.returncode}")

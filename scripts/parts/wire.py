@@ -28,18 +28,21 @@ def trusting(*pem_files: str) -> ssl.SSLContext:
 
 
 async def call(
-    host: str, path: str, body: object, *, proxy: int, trust: ssl.SSLContext, headers: dict[str, str] | None = None
+    host: str, path: str, body: object, *, proxy: int, trust: ssl.SSLContext, headers: dict[str, str], connect: str
 ) -> Got:
-    """POST `body` as JSON to https://host/path through the proxy on this port; a connection of its own."""
+    """POST `body` as JSON to https://host/path through the proxy on this port; a connection of its own.
+
+    `connect` is the address that the proxy is asked for; the TLS hello names the host.
+    """
     began = time.monotonic()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy)
-        writer.write(f"CONNECT {host}:443 HTTP/1.1\r\nhost: {host}:443\r\n\r\n".encode())
+        writer.write(f"CONNECT {connect} HTTP/1.1\r\nhost: {connect}\r\n\r\n".encode())
         if b" 200 " not in await reader.readuntil(b"\r\n\r\n"):
             return Got(0, b"", 0.0, time.monotonic() - began)
         await writer.start_tls(trust, server_hostname=host)
         data = json.dumps(body).encode()
-        fields = {"host": host, "content-type": "application/json", "connection": "close", **(headers or {})}
+        fields = {"host": host, "content-type": "application/json", "connection": "close", **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         writer.write(f"POST {path} HTTP/1.1\r\n{head}content-length: {len(data)}\r\n\r\n".encode() + data)
         answer = await reader.readuntil(b"\r\n\r\n")

@@ -39,5 +39,10 @@ def shown(ms: int | None, zone: ZoneInfo) -> str:
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
+def iso(ms: int) -> str:
+    """An instant for programs: `2026-11-22T14:05:09.042Z`."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _ms(when: datetime) -> int:
     return int(when.timestamp() * 1000)

@@ -16,14 +16,14 @@ from spendgate.capture.coverage import CoverageEvent
 from spendgate.capture.launcher import Listening, Settings, running
 from spendgate.capture.meter import Meter
 from spendgate.capture.scope import Scope
-from spendgate.capture.server import MeteredHttpLayer
+from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.cli import in_force
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
 from spendgate.config.paths import State, prepare
 from spendgate.config.people import Known
-from spendgate.errors import StateError
+from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
 from spendgate.identity.machine import machine_id
@@ -32,6 +32,7 @@ from spendgate.identity.sessions import Sessions
 from spendgate.ledger.ledger import Ledger
 from spendgate.providers.interface import Ask
 from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_NAMES, Registry
+from spendgate.providers.unfinished import estimate_usage
 
 
 @dataclass(slots=True)
@@ -95,12 +96,12 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
     house = _built(wanted)
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, _now_ms())
-    gate = Gate(ledger, house.in_force.policy, book)
+    gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage)
     meter = Meter(gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine)
 
     def uncovered(event: CoverageEvent) -> None:
         peer = meter.peer_of(event.connection)
-        gate.uncovered(peer.spender or "unknown", peer.tool or peer.process or "unknown", event.host, event.gap.value)
+        _count_gap(ledger, peer, event)
 
     settings = Settings(
         minter=house.authority,
@@ -119,6 +120,14 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
     finally:
         await gate.stop()
         ledger.close()
+
+
+def _count_gap(ledger: Ledger, peer: Peer, event: CoverageEvent) -> None:
+    tool = peer.tool or peer.process or "unknown"
+    try:
+        ledger.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value, at_ms=_now_ms())
+    except LedgerUnavailable:
+        pass  # coverage is a count for people; a busy ledger may miss one, money may not
 
 
 def _built(wanted: Wanted) -> _House:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from spendgate.admission import Scope, Standing
 from spendgate.cli import in_force
-from spendgate.cli.moments import shown
+from spendgate.cli.moments import iso, shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, emit_json, safe
 from spendgate.config.paths import State
@@ -123,7 +124,7 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         over_nanos=reader.open_above_holds(),
         free=states.get("free", 0),
         unrecognized=states.get("unrecognized", 0),
-        ledger={"id": head.id, "created_at": head.created_at, "rows": head.rows, "head": head.head},
+        ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
     )
 
 
@@ -132,22 +133,21 @@ def _scopes(policy: Policy, match: PersonMatch, machine: str, reader: Reader, no
 
     A budget kept per session, project or model has a balance only where such a call was made.
     """
-    own = {"person": match.person, "team": match.team, "group": match.groups, "machine": machine}
+    own: dict[str, Any] = {"person": match.person, "team": match.team, "group": match.groups, "machine": machine}
     kinds = reader.spend(
         _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person),)), ZoneInfo(policy.timezone)
     )
     seen: set[tuple[str, str, str]] = set()
-    for facts in (Facts.of(**own), *(_facts(own, kind) for kind in kinds[:_RECENT_KINDS])):
+    for facts in (Facts.of(model=None, **own), *(_facts(own, kind) for kind in kinds[:_RECENT_KINDS])):
         for scope in scopes(policy, facts, now_ms, enforces(policy, facts)):
             if (key := (scope.budget, scope.value, scope.window)) not in seen:
                 seen.add(key)
                 yield scope
 
 
-def _facts(own: Mapping[str, str | tuple[str, ...]], kind: Spend) -> Facts:
-    named = dict(zip(_KINDS, kind.key, strict=True))
-    model = named.pop("model")
-    return Facts.of(model=model, **own, **named)
+def _facts(own: Mapping[str, Any], kind: Spend) -> Facts:
+    named = {name: value for name, value in zip(_KINDS, kind.key, strict=True) if name != "model"}
+    return Facts.of(model=None, **own, **named).answered_by(kind.key[_KINDS.index("model")])
 
 
 def _budget(standing: Standing, policy: Policy) -> dict[str, object]:

@@ -127,6 +127,24 @@ class Gates:
         return self._folder / f"{name}.lock"
 
 
+def living(folder: Path) -> int:
+    """How many gates run on the ledger whose lock files are in `folder`. For a reading command; changes nothing."""
+    alive = 0
+    for path in folder.glob("*.lock"):
+        try:
+            lock = GateLock.take(path, create=False)
+        except FileNotFoundError:
+            continue  # it ended just now
+        except OSError:
+            alive += 1  # another account's lock file, which only a service has
+            continue
+        if lock is None:
+            alive += 1
+        else:
+            lock.drop()
+    return alive
+
+
 def _runs(pid: int, started_ms: int) -> bool:
     """Whether that very process (not another with its id) still runs."""
     try:

@@ -168,6 +168,11 @@ class Ledger:
         unread = journal.Unread(account, tool, host, reason)
         self._store.write(lambda conn: journal.uncovered(conn, unread, count, at_ms))
 
+    @property
+    def gate_id(self) -> int:
+        """This process's number among the ledger's gates."""
+        return self._gates.id
+
     def head(self) -> chain.Head:
         """The ledger's id and the end of its chain."""
         return chain.head(self._store.conn)

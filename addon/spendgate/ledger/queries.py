@@ -40,6 +40,8 @@ class Span:
     since_ms: int | None = None
     until_ms: int | None = None
     where: tuple[tuple[str, str], ...] = ()
+    gate: int | None = None
+    """Only calls of this gate (`Ledger.gate_id`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,17 @@ class Reader:
         )
         return found[0], tuple(CallHold(*hold) for hold in holds)
 
+    def states(self) -> dict[str, int]:
+        """How many calls are in each state, by its stored word."""
+        return dict(self._conn.execute("SELECT state, count(*) FROM call_rows GROUP BY state").fetchall())
+
+    def open_above_holds(self) -> int:
+        """The most, in nano-dollars, that open calls could still cost above the largest hold that each has."""
+        found = self._conn.execute(
+            "SELECT coalesce(sum(max(0, ceiling_nanos - coalesce(held_nanos, 0))), 0) FROM call_rows WHERE state = 'open'"
+        )
+        return int(found.fetchone()[0])
+
     def coverage(self) -> tuple[dict[str, Any], ...]:
         """Connections to providers that could not be read, by account, tool, host and reason."""
         return self._rows("SELECT * FROM coverage ORDER BY last_ms DESC", ())
@@ -181,6 +194,8 @@ def _condition(span: Span) -> tuple[str, tuple[Any, ...]]:
         parts.append(("booked_ms >= ?", span.since_ms))
     if span.until_ms is not None:
         parts.append(("booked_ms < ?", span.until_ms))
+    if span.gate is not None:
+        parts.append(("gate = ?", span.gate))
     if not parts:
         return "", ()
     return f"WHERE {' AND '.join(part for part, _ in parts)}", tuple(value for _, value in parts)

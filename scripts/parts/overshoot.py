@@ -1,0 +1,182 @@
+"""Runs the cases live and prints what each gate let through, and whether the ledger proves every refusal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import sqlite3
+import ssl
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from parts import wire
+from parts.bench_systems import ROOT, System, free_port, running, wait_for
+from parts.bench_systems import gate as proxy_gate
+from parts.overshoot_cases import CASES, DOLLAR, INPUT_NANOS, MODEL, OUTPUT_NANOS, Call, Case
+
+DELAY_MS = 2_000
+EVENTS = 40
+POLICY = """\
+version: 1
+owner: bench@acme.example
+budgets:
+  - {{name: person, per: person, limit: "{limit} per day", hold: {hold}, wait: 60s, cut: {cut}}}
+"""
+HOST = "api.anthropic.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one case. Amounts in nano-dollars."""
+
+    let_through: int
+    spent: int
+    limit: int
+    refused: int
+    alone: int
+    """The dearest call that was let through: what may be over where costs vary."""
+    seconds: float
+    unproven: int = 0
+    """Refusals whose figures in the ledger do not show why."""
+
+
+def main() -> int:
+    """Run and print; exit status 1 where a promise was broken."""
+    parser = argparse.ArgumentParser(prog="scripts/overshoot", description=__doc__)
+    parser.add_argument("--only", default="", help="cases, separated by semicolons")
+    parser.add_argument("--gates", type=int, choices=(1, 2), default=1, help="gates on one ledger (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="of the costs that vary")
+    parser.add_argument("--naive", action="store_true", help="the naive gate too, on the first case")
+    wanted = parser.parse_args()
+    only = set(filter(None, wanted.only.split(";")))
+    print(
+        f"{'case':32}{'let through':>12}{'spent':>9}{'over':>8}{'unused':>8}{'refused':>9}{'s':>6}  promise", flush=True
+    )
+    broken = 0
+    for case in CASES:
+        if only and case.name not in only:
+            continue
+        broken += _print(case.name, case, asyncio.run(_run(case, wanted.gates, wanted.seed)))
+    if wanted.naive:
+        _print("naive gate: 20x", CASES[0], asyncio.run(_run(CASES[0], 0, wanted.seed)))
+    return 1 if broken else 0
+
+
+def _print(name: str, case: Case, got: Outcome) -> bool:
+    over, unused = max(0, got.spent - got.limit), max(0, got.limit - got.spent)
+    allowed = case.over_max * got.limit + (got.alone if case.varied else 0)
+    kept = over <= allowed and got.spent >= case.used_min * got.limit and not got.unproven
+    row = f"{name:32}{got.let_through:12}{got.spent / DOLLAR:9.3f}{over / got.limit:8.1%}{unused / got.limit:8.1%}"
+    proof = f", {got.unproven} refusals unproven" if got.unproven else ""
+    print(f"{row}{got.refused:9}{got.seconds:6.1f}  {'kept' if kept else 'BROKEN'}{proof}", flush=True)
+    return not kept
+
+
+async def _run(case: Case, gates: int, seed: int) -> Outcome:
+    limit = int(float(case.limit[1:]) * DOLLAR)
+    calls = case.calls(random.Random(seed))
+    with tempfile.TemporaryDirectory(prefix="spendgate-overshoot-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        policy = POLICY.format(limit=case.limit, hold=case.hold, cut="true" if case.cut else "false")
+        where = stack.enter_context(_standin(folder))
+        systems = [stack.enter_context(proxy_gate(folder, where["ca"], policy=policy)) for _ in range(gates)]
+        if not systems:
+            systems = [stack.enter_context(_naive(folder, where))]
+        trust = wire.trusting(*{system.ca for system in systems})
+        began = time.monotonic()
+        tasks = [_one(case, call, systems[number % len(systems)], trust, where) for number, call in enumerate(calls)]
+        answers = await asyncio.gather(*tasks)
+        seconds = time.monotonic() - began
+        unproven = _unproven(folder / "state" / "ledger.db") if gates else 0
+    costs = [_produced(call, got) for call, got in zip(calls, answers, strict=True) if got.status == 200]
+    refused = sum(got.status == 429 for got in answers)
+    return Outcome(len(costs), sum(costs), limit, refused, max(costs, default=0), seconds, unproven)
+
+
+def _produced(call: Call, got: wire.Got) -> int:
+    """What a provider bills: all of a whole answer; of a stream that was cut the input, and the output that had left."""
+    if b"event: error" not in got.body:
+        return call.nanos
+    share = got.body.count(b"event: content_block_delta") / EVENTS
+    return call.input_tokens * INPUT_NANOS + int(call.output_tokens * share) * OUTPUT_NANOS
+
+
+async def _one(case: Case, call: Call, system: System, trust: ssl.SSLContext, where: dict[str, str]) -> wire.Got:
+    stream = f"; events={EVENTS}; interval_ms={DELAY_MS // EVENTS}" if case.stream else f"; delay_ms={DELAY_MS}"
+    script = f"input={call.input_tokens}; output={call.output_tokens}{stream}"
+    content = "x" * call.body_bytes
+    body = {
+        "model": MODEL,
+        "max_tokens": call.max_tokens,
+        "stream": case.stream,
+        "messages": [{"role": "user", "content": content}],
+    }
+    headers = {"x-api-key": "sk-ant-api03-bench", "anthropic-version": "2023-06-01", "x-standin": script}
+    return await wire.call(
+        HOST,
+        "/v1/messages",
+        body,
+        proxy=system.port,
+        trust=trust,
+        headers=headers,
+        connect=f"127.0.0.1:{where['port']}",
+    )
+
+
+def _unproven(ledger: Path) -> int:
+    """Refused rows whose own figures do not satisfy the inequality of their kind."""
+    with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
+        rows = db.execute(
+            "SELECT refused_why, refused_settled_nanos, refused_held_nanos, refused_hold_nanos, refused_limit_nanos "
+            "FROM calls WHERE state = 'refused'"
+        ).fetchall()
+    proven = {
+        "spent": lambda settled, _held, hold, limit: settled + hold > limit,
+        "held": lambda settled, held, hold, limit: settled + held + hold > limit,
+    }
+    return sum(why not in proven or not proven[why](*figures) for why, *figures in rows)
+
+
+@contextlib.contextmanager
+def _standin(folder: Path) -> Iterator[dict[str, str]]:
+    command = [
+        sys.executable,
+        "-m",
+        "spendgate.standin",
+        "--ca",
+        str(folder / "standin-ca.pem"),
+        "--log",
+        str(folder / "served.jsonl"),
+    ]
+    with running(command, {}) as process:
+        assert process.stdout
+        yield json.loads(process.stdout.readline())
+
+
+@contextlib.contextmanager
+def _naive(folder: Path, where: dict[str, str]) -> Iterator[System]:
+    confdir, port = folder / "naive", free_port()
+    command = [
+        str(Path(sys.executable).parent / "mitmdump"),
+        "-q",
+        "--mode",
+        f"regular@{port}",
+        "--listen-host",
+        "127.0.0.1",
+    ]
+    command += ["-s", str(ROOT / "scripts" / "parts" / "naive.py"), "--set", f"confdir={confdir}"]
+    command += ["--set", f"ssl_verify_upstream_trusted_ca={where['ca']}"]
+    with running(command, {}) as process:
+        wait_for(port, process)
+        yield System("naive", process.pid, port, str(confdir / "mitmproxy-ca-cert.pem"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
