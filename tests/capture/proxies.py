@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from load.origin import Identity, Origin
 from mitmproxy import http
+
+from load.origin import Identity, Origin
 from spendgate.capture import launcher
 from spendgate.capture.ca import Authority, create
 from spendgate.capture.coverage import CoverageEvent

@@ -3,11 +3,11 @@
 import logging
 
 import pytest
-from capture.proxies import NOW
 from mitmproxy import exceptions
 from mitmproxy.proxy.layers.http import HttpRequestHook, HttpResponseHook
 from mitmproxy.test import tflow
 
+from capture.proxies import NOW
 from spendgate.capture.ca import create
 from spendgate.capture.launcher import Gatehouse, Settings
 from spendgate.capture.scope import Scope
@@ -66,7 +66,9 @@ async def test_a_fault_ends_only_its_addon(house, caplog, fault, heard_by):
         await house.addons.handle_lifecycle(HttpRequestHook(tflow.tflow()))
     assert heard == heard_by
     assert "canary-secret" not in caplog.text
-    assert ("an addon failed in request (ValueError at test_dispatch.py" in caplog.text) == isinstance(fault, ValueError)
+    assert ("an addon failed in request (ValueError at test_dispatch.py" in caplog.text) == isinstance(
+        fault, ValueError
+    )
 
 
 async def test_an_options_error_reaches_the_caller(house):

@@ -12,15 +12,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from capture.proxies import NOW, OTHER, PROVIDER, gate, origin, until
-from load.client import Target, ask, run
 from mitmproxy.proxy import server as proxy_server
 
+from capture.proxies import NOW, OTHER, PROVIDER, gate, origin, until
+from load.client import Target, ask, run
 from spendgate.capture import launcher
 from spendgate.capture.ca import create
 from spendgate.capture.coverage import Gap
-from spendgate.capture.responder import INSTANCE_HEADER
-from spendgate.capture.scope import CANARY_HOST, Scope
+from spendgate.capture.health import call_canary
+from spendgate.capture.scope import CANARY_HOST, INSTANCE_HEADER, Scope
 from spendgate.errors import StateError, UsageError
 
 SECRET = b"canary-secret-in-a-prompt"
@@ -89,17 +89,20 @@ async def test_an_upgraded_plain_connection_keeps_nothing(tmp_path):
         await reader.read()
         writer.close()
 
-    async with await asyncio.start_server(upgrade, "127.0.0.1", 0) as server, origin(tmp_path) as unused:
-        async with gate(tmp_path, unused) as here:
-            reader, writer = await asyncio.open_connection(*here.address)
-            port = server.sockets[0].getsockname()[1]
-            head = f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nupgrade: websocket\r\n"
-            writer.write((head + "connection: upgrade\r\nsec-websocket-version: 13\r\n\r\n").encode())
-            assert b"101" in await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"ping")
-            assert await asyncio.wait_for(reader.readexactly(4), 20) == b"gnip"
-            writer.close()
-            assert here.seen.hooks == []
+    async with (
+        await asyncio.start_server(upgrade, "127.0.0.1", 0) as server,
+        origin(tmp_path) as unused,
+        gate(tmp_path, unused) as here,
+    ):
+        reader, writer = await asyncio.open_connection(*here.address)
+        port = server.sockets[0].getsockname()[1]
+        head = f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nupgrade: websocket\r\n"
+        writer.write((head + "connection: upgrade\r\nsec-websocket-version: 13\r\n\r\n").encode())
+        assert b"101" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"ping")
+        assert await asyncio.wait_for(reader.readexactly(4), 20) == b"gnip"
+        writer.close()
+        assert here.seen.hooks == []
 
 
 # What is a provider's
@@ -241,8 +244,9 @@ async def test_a_client_that_leaves_after_the_handshake_is_counted(tmp_path):
 
 async def test_an_upstream_that_is_not_the_provider_gets_nothing(tmp_path):
     """A server without a trusted certificate for the name sees no request; the client gets an error."""
-    async with origin(tmp_path) as server, origin(tmp_path / "impostor") as impostor:
-        async with gate(tmp_path, server, sets=(f"connect_to={PROVIDER}=127.0.0.1:{impostor.port}",)) as here:
+    async with origin(tmp_path / "impostor") as impostor, origin(tmp_path) as server:
+        away = (f"connect_to={PROVIDER}=127.0.0.1:{impostor.port}",)
+        async with gate(tmp_path, server, sets=away) as here:
             reader, writer = await here.secure(PROVIDER, "http/1.1")
             writer.write(b"GET /small HTTP/1.1\r\nHost: x\r\nauthorization: " + SECRET + b"\r\n\r\n")
             assert b" 502 " in await asyncio.wait_for(reader.readline(), 20)
@@ -265,7 +269,9 @@ async def test_several_modes_listen_at_once(tmp_path):
             writer.close()
 
             reader, writer = await asyncio.open_connection("127.0.0.1", ports[1])
-            writer.write(b"\x05\x01\x00" + b"\x05\x01\x00\x03" + bytes([len(PROVIDER)]) + PROVIDER.encode() + b"\x01\xbb")
+            writer.write(
+                b"\x05\x01\x00" + b"\x05\x01\x00\x03" + bytes([len(PROVIDER)]) + PROVIDER.encode() + b"\x01\xbb"
+            )
             await reader.readexactly(2 + 10)
             await writer.start_tls(here.client_context("http/1.1"), server_hostname=PROVIDER)
             await ask(reader, writer, PROVIDER, "/small")
@@ -303,7 +309,9 @@ async def test_the_gate_listens_on_loopback_with_a_long_queue(tmp_path):
     """No other machine can reach it; a burst of connections waits instead of being refused."""
     async with origin(tmp_path) as server, gate(tmp_path, server) as here:
         assert here.address[0] == "127.0.0.1"
-        listing = subprocess.run(["ss", "-ltnH", f"sport = :{here.address[1]}"], capture_output=True, text=True, check=False)
+        listing = subprocess.run(
+            ["ss", "-ltnH", f"sport = :{here.address[1]}"], capture_output=True, text=True, check=False
+        )
         if listing.returncode == 0 and listing.stdout:
             assert int(listing.stdout.split()[2]) == min(4096, int(Path("/proc/sys/net/core/somaxconn").read_text()))
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -353,9 +361,25 @@ async def test_the_canary_is_answered_by_this_gate(tmp_path):
         assert (here.seen.hooks, here.gaps, server.requests) == ([], [], 0)
 
 
+async def test_health_is_asked_of_each_listener(tmp_path):
+    """Each way that captures answers with this gate's instance; a listener of somebody else's answers nothing."""
+    async with origin(tmp_path) as server, gate(tmp_path, server, modes=("regular", "socks5")) as here:
+        root = here.authority.pem.decode()
+        for listener in here.listening.listeners:
+            assert await call_canary(listener.mode, listener.addresses[0], root) == here.listening.instance
+        stranger = create([CANARY_HOST], NOW).pem.decode()
+        assert await call_canary("regular", here.address, stranger) is None
+        assert await call_canary("regular", ("127.0.0.1", server.port), root, timeout_s=2) is None
+        with pytest.raises(ValueError, match="reverse"):
+            await call_canary("reverse:https://x", here.address, root)
+
+
 async def test_detours_are_said_aloud(tmp_path):
     """Who starts a gate that sends a provider's traffic elsewhere is told so."""
-    async with origin(tmp_path) as server, gate(tmp_path, server, sets=("ssl_insecure=upstreams-are-not-verified",)) as here:
+    async with (
+        origin(tmp_path) as server,
+        gate(tmp_path, server, sets=("ssl_insecure=upstreams-are-not-verified",)) as here,
+    ):
         assert f"connect_to: {PROVIDER} goes to 127.0.0.1:{server.port}" in here.listening.notices
         assert any("not verified" in notice for notice in here.listening.notices)
 
@@ -389,7 +413,9 @@ def test_a_signal_ends_the_gate_in_order(tmp_path, number):
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": paths, "SSLKEYLOGFILE": str(keylog), "HOME": str(tmp_path)}
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         port = int(process.stdout.readline().split()[1])
         with socket.create_connection(("127.0.0.1", port)):
             process.send_signal(number)

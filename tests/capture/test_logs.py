@@ -30,7 +30,9 @@ def relay():
             id="upstream",
         ),
         pytest.param(
-            f"Client TLS handshake failed. Cannot parse ClientHello: {SECRET}", "a client's TLS handshake failed", id="hello"
+            f"Client TLS handshake failed. Cannot parse ClientHello: {SECRET}",
+            "a client's TLS handshake failed",
+            id="hello",
         ),
         pytest.param(f"GET /v1/messages?key={SECRET}", "reports a problem", id="a line of no known shape"),
         pytest.param("mitmproxy has crashed!", "the proxy core failed on one connection", id="crash"),

@@ -51,7 +51,9 @@ def test_a_hidden_name_is_counted_where_the_way_there_named_a_provider():
     ("sent", "plain"),
     [
         pytest.param(b"GET / HTTP/1.1\r\nHost: A.example:80\r\n\r\n", Plain(True, "a.example"), id="request"),
-        pytest.param(b"\r\n\r\nPOST /v1 HTTP/1.1\r\nx: 1\r\nhost:a.example\r\n", Plain(True, "a.example"), id="blank lines first"),
+        pytest.param(
+            b"\r\n\r\nPOST /v1 HTTP/1.1\r\nx: 1\r\nhost:a.example\r\n", Plain(True, "a.example"), id="blank lines first"
+        ),
         pytest.param(b"GET / HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n\r\n", Plain(True, "2001:db8::1"), id="IPv6"),
         pytest.param(b"GET / HTTP/1.0\r\n\r\n", Plain(True), id="no host"),
         pytest.param(b"G", None, id="one letter"),

@@ -73,7 +73,9 @@ class Identity:
                 .not_valid_before(now - datetime.timedelta(days=1))
                 .not_valid_after(now + datetime.timedelta(days=30))
                 .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+                .add_extension(
+                    x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
+                )
             )
 
         ca = build(ca_name, ca_key.public_key()).add_extension(
@@ -111,6 +113,7 @@ class Origin:
     greeting: bytes = b""
     """Sent before the client says anything."""
     requests: int = 0
+    resumed: int = 0
     seen: list[bytes] = field(default_factory=list)
     port: int = 0
     _server: asyncio.Server | None = None
@@ -145,6 +148,7 @@ class Origin:
             if self.greeting:
                 writer.write(self.greeting)
             secured = writer.get_extra_info("ssl_object")
+            self.resumed += bool(secured is not None and secured.session_reused)
             if secured is not None and secured.selected_alpn_protocol() == "h2":
                 await _Http2(self, reader, writer).run()
             else:

@@ -8,6 +8,7 @@ or replaced silently, since whoever could put another CA there could read what t
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Iterable
 from datetime import datetime
@@ -92,7 +93,7 @@ def _check_private(path: Path, mode: int) -> None:
 def _write_new(path: Path, content: bytes) -> None:
     """Puts a private file in place unless there is one already: the first of two writers wins, whole."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=KEY_DIRECTORY_MODE)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = _draft(path)
     _write(draft, content, KEY_MODE)
     try:
         os.link(draft, path)
@@ -103,13 +104,16 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = _draft(path)
     _write(draft, content, mode)
     draft.replace(path)
 
 
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
 def _write(path: Path, content: bytes, mode: int) -> None:
-    path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

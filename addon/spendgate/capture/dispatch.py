@@ -25,19 +25,19 @@ class Dispatch(addonmanager.AddonManager):
     """An AddonManager whose `handle_lifecycle`, called for each event of each flow, is a table look-up."""
 
     def __init__(self, master: Master) -> None:
-        super().__init__(master)
+        super().__init__(master)  # type: ignore[no-untyped-call]  # mitmproxy's
         self._table: dict[type[hooks.Hook], tuple[str, tuple[Handler, ...]]] = {}
 
     def add(self, *addons: object) -> None:
-        super().add(*addons)
+        super().add(*addons)  # type: ignore[no-untyped-call]  # mitmproxy's
         self._table.clear()
 
     def remove(self, addon: object) -> None:
-        super().remove(addon)
+        super().remove(addon)  # type: ignore[no-untyped-call]  # mitmproxy's
         self._table.clear()
 
     def clear(self) -> None:
-        super().clear()
+        super().clear()  # type: ignore[no-untyped-call]  # mitmproxy's
         self._table.clear()
 
     def handlers(self, event: hooks.Hook) -> tuple[str, tuple[Handler, ...]]:

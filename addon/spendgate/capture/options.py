@@ -106,7 +106,7 @@ class Options(stock.Options):
     def __init__(self) -> None:
         super().__init__()
         self.changed.connect(self._expose)
-        self._expose(self.keys())
+        self._expose(self.keys())  # type: ignore[no-untyped-call]  # mitmproxy's
 
     def add_option(
         self,

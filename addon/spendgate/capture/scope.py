@@ -15,6 +15,7 @@ from spendgate.capture.coverage import Gap
 
 CANARY_HOST = "canary.spendgate.invalid"
 """Answered by the gate itself. RFC 6761 promises that no name under `invalid` ever resolves."""
+INSTANCE_HEADER = "x-spendgate-instance"
 
 HELLO_MAX = 65_536
 """A TLS hello is one handshake message, 16 MB by its length field; real ones are below 4 KB, with post-quantum keys too."""

@@ -34,7 +34,7 @@ class Server(proxyserver.Proxyserver):
     name = "proxyserver"
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # mitmproxy's
         self._emptied = asyncio.Event()
 
     async def listen(self) -> tuple[Listener, ...]:
