@@ -166,7 +166,8 @@ def answer(reading: Reading, found: Fields) -> Reading:
     if searches:
         counts = counts.overlaid(Usage(web_searches=searches))
     part = Part(counts, model, price_context(found.get("service_tier")))
-    return replace(reading, parts=(part,), final=counts.known and ended)
+    # Counts are given once, with the last word on a response, whatever its status says.
+    return replace(reading, parts=(part,), final=counts.known, ended=True)
 
 
 def _is_search(item: Fields) -> bool:

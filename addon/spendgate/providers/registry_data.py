@@ -121,12 +121,14 @@ PATH_WORDS: Final = frozenset(
     for rule in family.rules
     for part in rule.pattern.split("/")
     if part and "*" not in part
-) | frozenset(
-    # Paths of the same APIs that cost nothing or are not read, so that their rows can be told apart.
-    "images generations edits variations audio transcriptions translations speech realtime calls client_secrets "
-    "transcription_sessions batches batch results complete sessions events stream environments agents threads messages "
-    "assistants runs vector_stores search fine_tuning jobs checkpoints videos containers evals content versions "
-    "deployments openai anthropic hello eval bootstrap oauth profile usage settings policy_limits claude_code claude_cli "
-    "metrics grove account servers organization organizations token authorize feedback".split()
-)
+) | {
+    # Of the same APIs, what costs nothing or is not read, so that their rows can be told apart.
+    "account", "agents", "anthropic", "assistants", "audio", "authorize", "batch", "batches", "bootstrap",
+    "calls", "checkpoints", "claude_cli", "claude_code", "client_secrets", "complete", "containers", "content",
+    "deployments", "edits", "environments", "eval", "evals", "events", "feedback", "fine_tuning", "generations",
+    "grove", "hello", "images", "jobs", "messages", "metrics", "oauth", "openai", "organization",
+    "organizations", "policy_limits", "profile", "realtime", "results", "runs", "search", "servers", "sessions",
+    "settings", "speech", "stream", "threads", "token", "transcription_sessions", "transcriptions",
+    "translations", "usage", "variations", "vector_stores", "versions", "videos",
+}  # fmt: skip
 """The only words of a path that are kept in the ledger; anything else could be an id, a name or a secret."""

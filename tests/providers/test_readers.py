@@ -1,0 +1,152 @@
+"""Readers never raise, never grow, and find the counts of an answer too long to keep."""
+
+from __future__ import annotations
+
+import json
+import random
+import tracemalloc
+
+import pytest
+
+from providers.feeding import JSON, STREAM, fed, pieces, read
+from spendgate.providers.headers import CaseInsensitive
+from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.openai_usage import usage_of
+from spendgate.providers.registry import DIALECTS
+from spendgate.providers.sse import EVENT_BYTES_MAX
+from spendgate.usage import Usage
+
+MB = 1024 * 1024
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 429, 500, 529])
+@pytest.mark.parametrize("name", DIALECTS)
+def test_errors_are_free(name: str, status: int) -> None:
+    """A response that is not a success costs nothing, whatever its body says; its request id is kept."""
+    headers = CaseInsensitive({"Request-ID": "req_1", "content-type": "application/json"})
+    reading = read(DIALECTS[name].reader(Ask(), status, headers), [b'{"usage":{"prompt_tokens":9}}'])
+    assert reading == Reading(request_id="req_1", free=True, final=True)
+
+
+@pytest.mark.parametrize("headers", [STREAM, JSON], ids=["stream", "json"])
+@pytest.mark.parametrize("name", DIALECTS)
+def test_garbage_never_raises(name: str, headers: CaseInsensitive) -> None:
+    """Random bytes, random JSON and wrong types give a reading that is not final, never an exception."""
+    dice = random.Random(name)
+    junk = [
+        dice.randbytes(5000),
+        b"data: " + dice.randbytes(300) + b"\n\n",
+        b'data: {"type":"message_start","message":7,"usage":[],"error":1}\n\n',
+        b'data: {"type":"message_delta","usage":{"output_tokens":-4,"input_tokens":"many","iterations":[1,null]}}\n\n',
+        b'data: {"type":"response.completed","response":{"usage":{"input_tokens":1e99}}}\n\n',
+        b'data: {"choices":[null,{"usage":3}],"usage":{"prompt_tokens":true}}\n\n',
+        b'{"usage":[[[',
+        b"data: [1,2]\n\ndata: null\n\n" * 3,
+    ]
+    for _ in range(20):
+        dice.shuffle(junk)
+        reading = read(DIALECTS[name].reader(Ask(), 200, headers), pieces(b"".join(junk), dice.randrange(99), 90))
+        assert not reading.final
+        assert all(len(flag) < 60 for flag in reading.flags)
+
+
+@pytest.mark.parametrize(
+    "unit", [b"x" * MB, b'data: {"a":"' + b"x" * MB], ids=["no line end", "one line after another"]
+)
+@pytest.mark.parametrize("headers", [STREAM, JSON], ids=["stream", "json"])
+@pytest.mark.parametrize("name", DIALECTS)
+def test_long_answer_does_not_grow_memory(name: str, headers: CaseInsensitive, unit: bytes) -> None:
+    """A hundred megabytes without an event's end take a few."""
+    reader = DIALECTS[name].reader(Ask(), 200, headers)
+    tracemalloc.start()
+    for _ in range(100):
+        reader.feed(unit)
+    peak = tracemalloc.get_traced_memory()[1]
+    reader.close()
+    tracemalloc.stop()
+    assert peak < 8 * MB
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_usage_of_a_long_json_answer(place: str) -> None:
+    """The counts of an answer too long to keep are found at its start or end; fakes within the answer are not taken."""
+    usage = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
+    fake = {"usage": {"prompt_tokens": 999999, "completion_tokens": 1}, "model": "fake"}
+    choices = [{"index": i, "message": {"content": "x" * 900}, "args": fake} for i in range(1500)]
+    members = {"model": "gpt-5", "usage": usage, "choices": choices}
+    if place == "last":
+        members = {"model": "gpt-5", "choices": choices, "usage": usage}
+    body = json.dumps(members).encode()
+    assert len(body) > MB
+    reading = read(DIALECTS["openai-chat"].reader(Ask(), 200, JSON), pieces(body, 1, 60_000))
+    assert [part.usage for part in reading.parts] == [Usage(input_tokens=11, output_tokens=5)]
+    assert (reading.model, reading.final) == ("gpt-5", True)
+
+
+def test_long_embeddings_answer() -> None:
+    """Embeddings stand before their counts, megabytes of them."""
+    data = [{"object": "embedding", "index": i, "embedding": [0.123456] * 1500} for i in range(120)]
+    body = json.dumps({"object": "list", "data": data, "model": "e", "usage": {"prompt_tokens": 8, "total_tokens": 8}})
+    assert len(body) > MB
+    reading = fed(DIALECTS["openai-embeddings"], body.encode(), stream=False)
+    assert [part.usage for part in reading.parts] == [Usage(input_tokens=8, output_tokens=0)]
+
+
+def test_last_event_of_a_long_response() -> None:
+    """`response.completed` repeats the whole answer: its counts are read also when it is too long to keep."""
+    usage = {"input_tokens": 21, "output_tokens": 9, "total_tokens": 30}
+    nested = {"usage": {"input_tokens": 5}, "id": "fake"}
+    output = [{"type": "image_generation_call", "result": "A" * (EVENT_BYTES_MAX + MB), "extra": nested}]
+    response = {
+        "id": "resp_1",
+        "status": "completed",
+        "model": "gpt-5",
+        "output": output,
+        "metadata": nested,
+        "usage": usage,
+    }
+    created = {"type": "response.created", "response": {"id": "resp_1", "model": "gpt-5", "status": "in_progress"}}
+    done = {"type": "response.completed", "response": response, "sequence_number": 4}
+    wire = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in (created, done))
+    reading = read(DIALECTS["openai-responses"].reader(Ask(), 200, STREAM), pieces(wire, 2, 60_000))
+    assert [part.usage for part in reading.parts] == [Usage(input_tokens=21, output_tokens=9)]
+    assert (reading.model, reading.response_id, reading.final, reading.ended) == ("gpt-5", "resp_1", True, True)
+
+
+def test_feed_tells_when_counts_change() -> None:
+    """`feed` is True at the first counts and at each change, and only then."""
+    reader = DIALECTS["anthropic-messages"].reader(Ask(), 200, STREAM)
+    usage = {"input_tokens": 3, "output_tokens": 1}
+    start = {"type": "message_start", "message": {"id": "m", "model": "c", "usage": usage}}
+    text = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "abc"}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 8}}
+    said = [reader.feed(b"data: " + json.dumps(event).encode() + b"\n\n") for event in (start, text, text, end, end)]
+    assert said == [True, False, False, True, False]
+    assert reader.reading().output_bytes == 6
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"prompt_tokens": 5, "completion_tokens": 2}, Usage(input_tokens=5, output_tokens=2)),
+        ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}, Usage(input_tokens=0, cache_read_tokens=5)),
+        ({"prompt_tokens": 9, "num_cached_tokens": 4}, Usage(input_tokens=5, cache_read_tokens=4)),
+        ({"prompt_tokens": 9, "cached_tokens": 4, "prompt_tokens_details": {"cached_tokens": 4}},
+         Usage(input_tokens=5, cache_read_tokens=4)),
+        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 0}, Usage(input_tokens=9, cache_read_tokens=0)),
+        ({"input_tokens": 9, "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 3}},
+         Usage(input_tokens=4, cache_read_tokens=2, cache_write_tokens=3)),
+        ({"prompt_tokens": 12, "completion_tokens": 1, "total_tokens": 303,
+          "completion_tokens_details": {"reasoning_tokens": 290}},
+         Usage(input_tokens=12, output_tokens=291, reasoning_tokens=290)),
+        ({"prompt_tokens": 12, "completion_tokens": 291, "total_tokens": 303,
+          "completion_tokens_details": {"reasoning_tokens": 290}},
+         Usage(input_tokens=12, output_tokens=291, reasoning_tokens=290)),
+        ({}, Usage()),
+    ],
+    ids=["plain", "more cached than input", "beside", "in two places", "none hit", "written", "reasoning apart",
+         "reasoning within", "nothing"],
+)  # fmt: skip
+def test_openai_counts_are_disjoint(found: dict[str, object], expected: Usage) -> None:
+    """Cached input and reasoning are counted once, wherever a host puts them; a missing count is not a zero."""
+    assert usage_of(found) == expected

@@ -1,0 +1,88 @@
+"""Over a WebSocket each `response.create` is an Ask and each response gets its own reading."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from providers.feeding import head
+from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.openai_responses import OpenAIResponses, ResponsesSocket
+from spendgate.usage import Usage
+
+HANDSHAKE = head(
+    "GET", "/v1/responses", "api.openai.com", upgrade="websocket", originator="codex_exec", session_id="s-1"
+)
+
+
+def socket() -> ResponsesSocket:
+    """A reader of a fresh connection."""
+    return OpenAIResponses().socket(HANDSHAKE)
+
+
+def message(kind: str, **members: Any) -> bytes:
+    """One text message."""
+    return json.dumps({"type": kind, **members}).encode()
+
+
+def response(name: str, status: str, usage: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A `response` object."""
+    return {"id": name, "model": "gpt-5.3-codex", "status": status, "usage": usage, "error": None}
+
+
+def test_only_creates_are_asks() -> None:
+    """A create is read with the handshake's tool and session; other client messages start nothing."""
+    reader = socket()
+    ask = reader.from_client(message("response.create", model="gpt-5.3-codex", input=[], previous_response_id="r0"))
+    assert ask is not None
+    assert (ask.model, ask.tool.value, ask.session.value) == ("gpt-5.3-codex", "codex", "s-1")
+    assert ask.opaque_input and ask.streamed
+    assert reader.from_client(message("response.processed", response_id="r1")) is None
+
+
+def test_what_cannot_be_read_is_an_ask_without_bound() -> None:
+    """A message that is no JSON might still start work: it is never nothing."""
+    ask = socket().from_client(b"response.create")
+    assert isinstance(ask, Ask)
+    assert (ask.model, ask.opaque_input) == (None, True)
+
+
+def test_two_responses_one_after_the_other() -> None:
+    """Each response has its own counts and ends once; what stands between changes nothing."""
+    reader = socket()
+    for name, count in (("resp_1", 10), ("resp_2", 20)):
+        created = reader.from_server(message("response.created", response=response(name, "in_progress")))
+        assert created is not None and created[0] == name and not created[1].ended
+        assert reader.from_server(message("response.output_text.delta", delta='say "usage"')) is None
+        assert reader.from_server(message("codex.rate_limits", rate_limits={})) is None
+        usage = {"input_tokens": count, "output_tokens": 4, "total_tokens": count + 4}
+        done = reader.from_server(message("response.completed", response=response(name, "completed", usage)))
+        assert done is not None
+        reading = done[1]
+        assert (done[0], reading.final, reading.ended, reading.output_bytes) == (name, True, True, 13)
+        assert [part.usage for part in reading.parts] == [Usage(input_tokens=count, output_tokens=4)]
+
+
+def test_error_before_a_response_is_free() -> None:
+    """An error frame before anything was created ends the create that asked, for nothing."""
+    found = socket().from_server(message("error", status=429, error={"type": "rate_limit_exceeded"}))
+    assert found == (None, Reading(free=True, final=True, ended=True))
+
+
+def test_error_in_the_middle_ends_without_counts() -> None:
+    """After output has begun, an error ends the response; what was streamed is left to be estimated."""
+    reader = socket()
+    reader.from_server(message("response.created", response=response("resp_1", "in_progress")))
+    reader.from_server(message("response.output_text.delta", delta="half an answer"))
+    found = reader.from_server(message("error", status=500, error={"type": "server_error"}))
+    assert found is not None
+    assert (found[0], found[1].ended, found[1].final, found[1].free) == ("resp_1", True, False, False)
+    assert found[1].output_bytes == 14
+
+
+def test_garbage_never_raises() -> None:
+    """What is not JSON, or not what it says, changes nothing and raises nothing."""
+    reader = socket()
+    for junk in (b"", b"\xff\xfe", b'"usage"', b'{"usage":', b'{"type":"response.created","response":7}', b"[]"):
+        found = reader.from_server(junk)
+        assert found is None or (not found[1].final and not found[1].parts)
