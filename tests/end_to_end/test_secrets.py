@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx2
 
 from end_to_end.canaries import CANARIES, leaks
 from end_to_end.raw import trust, tunnel
-from end_to_end.world import PATIENCE_S, Gate, Provider, environment, policy, running_gate, until
+from end_to_end.world import PATIENCE_S, PRODUCT, Gate, Provider, environment, policy, running_gate, until
 from spendgate.standin.script import Script
 
 
@@ -21,7 +20,7 @@ def written(folder: Path, gate: Gate) -> dict[str, bytes]:
     found = {str(file.relative_to(folder)): file.read_bytes() for file in gate.state.rglob("*") if file.is_file()}
     found["output of run"] = bytes(gate.output)
     for words in (["status"], ["spend", "--by", "person,model"], ["calls"], ["calls", "--format", "json"]):
-        command = [sys.executable, "-m", "spendgate", *words, "--state", str(gate.state)]
+        command = [*PRODUCT, *words, "--state", str(gate.state)]
         done = subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE_S, env=environment(folder))
         assert done.returncode == 0, done.stderr.decode()
         found[" ".join(words)] = done.stdout + done.stderr

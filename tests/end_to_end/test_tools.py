@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from end_to_end.clients import CLIENTS, PROMPT, Client, Run, run, surroundings
 from end_to_end.raw import trust
-from end_to_end.world import Provider, calls, listed_nanos, policy, running_gate, upstream
+from end_to_end.world import PRODUCT, Provider, calls, listed_nanos, policy, running_gate, upstream
 from spendgate.standin.script import Script
 from spendgate.standin.served import Served
 
@@ -24,7 +23,7 @@ ALL = [pytest.param(client, id=client.name) for client in CLIENTS]
 
 def started(client: Client, provider: Provider, folder: Path, file: Path) -> Run:
     """The client, as a person tries the product: `spendgate exec -- claude …`, in an empty home."""
-    command = [sys.executable, "-m", "spendgate", "exec", "--policy", str(file), "--state", str(folder / "state")]
+    command = [*PRODUCT, "exec", "--policy", str(file), "--state", str(folder / "state")]
     return run([*command, *upstream(provider), "--", *client.command, PROMPT], surroundings(folder))
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from end_to_end.clients import CLIENTS, PROMPT, Client, binaries
-from end_to_end.world import PATIENCE_S, ROOT, calls, listed_nanos, policy, until
+from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, calls, listed_nanos, policy, until
 from redirect.lab import Lab, lab, why_not
 from spendgate.standin.server import NAMES
 from spendgate.usage import Usage
@@ -92,7 +92,7 @@ def _standin(laptop: Lab, folder: Path) -> Iterator[None]:
 def _gate(village: Village) -> None:
     laptop, folder = village.laptop, village.folder
     file = policy(folder)
-    command = [sys.executable, "-m", "spendgate", "run", "--mode", "transparent", "--account", laptop.gate_account]
+    command = [*PRODUCT, "run", "--mode", "transparent", "--account", laptop.gate_account]
     command += ["--policy", str(file), "--state", str(village.state)]
     command += ["--set", f"ssl_verify_upstream_trusted_ca={folder / 'standin-ca.pem'}"]
     log = (folder / "gate.log").open("wb")

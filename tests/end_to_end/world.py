@@ -30,6 +30,7 @@ from spendgate.standin.server import NAMES, StandIn
 from spendgate.usage import Usage
 
 ROOT = Path(__file__).parents[2]
+PRODUCT = (sys.executable, "-m", "spendgate")
 PATIENCE_S = 60.0
 """How long a test waits for what must come: long enough for a busy machine."""
 POLICY = """\
@@ -167,7 +168,7 @@ def upstream(provider: Provider) -> list[str]:
 def running_gate(folder: Path, provider: Provider, file: Path, *more: str) -> Iterator[Gate]:
     """A gate in regular mode whose upstream is the stand-in."""
     state = folder / "state"
-    command = [sys.executable, "-m", "spendgate", "run", "--policy", str(file), "--state", str(state)]
+    command = [*PRODUCT, "run", "--policy", str(file), "--state", str(state)]
     command += ["--mode", "regular", "--port", "0", *upstream(provider), *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(folder))
     gate = Gate(state, 0, process)
