@@ -29,7 +29,7 @@ HELP = "#ai-budget"
 SHOWN_MAX = 110
 PROMPTED = "[{'role': 'user', 'content': 'hi'}]"
 SDK_CALLS = {
-    "anthropic (Python)": f"anthropic.Anthropic().messages.create(model='claude-sonnet-4-5', max_tokens=9, messages={PROMPTED})",
+    "anthropic (Python)": f"anthropic.Anthropic().messages.create(model='claude-sonnet-4-6', max_tokens=9, messages={PROMPTED})",
     "openai (Python), chat": f"openai.OpenAI().chat.completions.create(model='gpt-5.1', messages={PROMPTED})",
     "openai (Python), responses": "openai.OpenAI().responses.create(model='gpt-5.1', input='hi')",
 }
@@ -86,7 +86,7 @@ def _refused(gate: Gate) -> list[dict[str, object]]:
 
 
 def _spend(gate: Gate) -> None:
-    body = {"model": "claude-sonnet-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+    body = {"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
     headers = {"x-standin": "input=10000", "x-api-key": "sk-ant-api03-made-up"}
     with httpx2.Client(proxy=gate.proxy, verify=trust(gate)) as http:
         answer = http.post("https://api.anthropic.com/v1/messages", json=body, headers=headers)

@@ -16,7 +16,7 @@ from end_to_end.canaries import CANARIES, leaks
 from end_to_end.raw import trust, tunnel
 from end_to_end.world import Gate, Provider, policy, running_gate
 
-BODY = b'{"model":"claude-sonnet-4-5","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}'
+BODY = b'{"model":"claude-sonnet-4-6","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}'
 REQUEST = (
     b"POST /v1/messages HTTP/1.1\r\nhost: api.anthropic.com\r\nx-api-key: sk-ant-api03-x\r\ncontent-type: application/json\r\n"
     b"connection: close\r\ncontent-length: " + str(len(BODY)).encode() + b"\r\n\r\n" + BODY

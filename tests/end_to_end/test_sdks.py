@@ -14,7 +14,7 @@ from end_to_end.raw import AsyncHashing, Seen, SyncHashing
 from end_to_end.world import Gate, Provider, listed_nanos, until
 from spendgate.standin.served import Served
 
-CLAUDE, GPT, EMBED = "claude-sonnet-4-5", "gpt-5.1", "text-embedding-3-small"
+CLAUDE, GPT, EMBED = "claude-sonnet-4-6", "gpt-5.1", "text-embedding-3-small"
 COUNTS = "input=1201; output=377; cache_read=2048"
 ANTHROPIC_COUNTS = f"{COUNTS}; write_5m=311; write_1h=97"
 OPENAI_COUNTS = f"{COUNTS}; reasoning=128"

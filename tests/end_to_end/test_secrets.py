@@ -63,17 +63,17 @@ def _talk(gate: Gate) -> None:
     with httpx2.Client(proxy=gate.proxy, verify=trust(gate), headers=headers, timeout=PATIENCE_S) as http:
         url = f"{base}/v1/messages?beta={CANARIES['query']}"
         for stream in (False, True):
-            http.post(url, json={"model": "claude-sonnet-4-5", "stream": stream, **prompt})
+            http.post(url, json={"model": "claude-sonnet-4-6", "stream": stream, **prompt})
         with contextlib.suppress(httpx2.TransportError):
             broken = {"x-standin": f"break_after=300; text={CANARIES['answer']}"}
-            http.post(url, json={"model": "claude-sonnet-4-5", "stream": True, **prompt}, headers=broken)
-        http.post(url, json={"model": "claude-sonnet-4-5", **prompt}, headers={"x-standin": "status=500"})
+            http.post(url, json={"model": "claude-sonnet-4-6", "stream": True, **prompt}, headers=broken)
+        http.post(url, json={"model": "claude-sonnet-4-6", **prompt}, headers={"x-standin": "status=500"})
         http.post(url, content=f"{{{CANARIES['broken']}", headers={"content-type": "application/json"})
         http.get(f"{base}/v1/models")
         http.get(f"{base}/v1/files/{CANARIES['path']}")
         spend = {"x-standin": "input=20000; output=9000"}
-        http.post(url, json={"model": "claude-sonnet-4-5", **prompt}, headers=spend)
-        refused = http.post(url, json={"model": "claude-sonnet-4-5", **prompt})
+        http.post(url, json={"model": "claude-sonnet-4-6", **prompt}, headers=spend)
+        refused = http.post(url, json={"model": "claude-sonnet-4-6", **prompt})
         assert refused.status_code == 429
     _malformed(gate, f"\x00{CANARIES['broken']}\r\n\r\n".encode())
     _malformed(gate, f"GET /{CANARIES['path']} HTTP/9.9\r\nx: {CANARIES['header']}\r\n\r\n".encode())

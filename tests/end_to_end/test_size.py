@@ -31,7 +31,7 @@ def test_memory_stays_flat(provider: Provider, folder: Path, encoding: str, *, s
 
 def _fetch(gate: Gate, script: str, *, stream: bool) -> str:
     body = {
-        "model": "claude-sonnet-4-5",
+        "model": "claude-sonnet-4-6",
         "max_tokens": 10,
         "stream": stream,
         "messages": [{"role": "user", "content": "hi"}],

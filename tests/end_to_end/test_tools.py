@@ -65,7 +65,7 @@ def spent(provider: Provider, folder: Path) -> Path:
     """A policy whose only budget is spent, in the state directory beside it."""
     file = policy(folder, limit="$0.01")
     with running_gate(folder, provider, file) as gate:
-        body = {"model": "claude-sonnet-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+        body = {"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
         with httpx2.Client(proxy=gate.proxy, verify=trust(gate)) as http:
             headers = {"x-standin": "input=10000", "x-api-key": "sk-ant-api03-made-up"}
             answer = http.post("https://api.anthropic.com/v1/messages", json=body, headers=headers)
