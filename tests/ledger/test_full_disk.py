@@ -1,0 +1,87 @@
+"""A full disk: new calls are told at once, open holds still settle on the reserve, and nothing is half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.kit import NOW, admit, open_ledger, row, scope, settled, standing_of
+from spendgate.errors import LedgerBusy, LedgerUnavailable
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.reserve import Reserve
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MB."""
+    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a small file system needs root on Linux")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "none", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill_up(folder: Path) -> None:
+    """Take every block that is left."""
+    with (folder / "ballast").open("wb", buffering=0) as file:
+        for size in (65536, 4096, 512):
+            try:
+                while file.write(b"\0" * size):
+                    pass
+            except OSError:
+                continue
+
+
+def test_open_holds_settle_on_the_reserve(small_disk: Path) -> None:
+    """Full: no new call is held, LedgerUnavailable says why; all open ones settle; sums and chain are right."""
+    ledger, budget = open_ledger(small_disk), scope()
+    names = [str(number) for number in range(50)]
+    for name in names:
+        ledger.hold(row(name), (budget,), admit(700), NOW)
+    fill_up(small_disk)
+    with pytest.raises(LedgerUnavailable, match="disk is full") as refusal:
+        for number in range(1000):
+            ledger.hold(row(f"new-{number}"), (budget,), admit(700), NOW)
+            names.append(f"new-{number}")
+    assert not isinstance(refusal.value, LedgerBusy)
+    assert (small_disk / "ledger.db-reserve").exists(), "a new call must not use the room that open calls need"
+    for name in names:
+        assert ledger.settle(name, settled(500, budget))
+    assert not (small_disk / "ledger.db-reserve").exists()
+    assert standing_of(ledger, budget).settled_nanos == 500 * len(names)
+    with Reader(small_disk / "ledger.db") as reader:
+        assert reader.check() == ()
+    (small_disk / "ballast").unlink()
+    ledger.resolve_orphans(NOW)
+    assert (small_disk / "ledger.db-reserve").exists(), "the reserve is taken again when there is room"
+    ledger.close()
+
+
+def test_reserve_holds_real_blocks(tmp_path: Path) -> None:
+    """A sparse file would keep nothing in reserve."""
+    reserve = Reserve(tmp_path / "reserve", 1024 * 1024)
+    assert reserve.fill()
+    assert reserve.path.stat().st_blocks * 512 >= 1024 * 1024
+    assert reserve.free()
+    assert not reserve.free()
+
+
+def test_reserve_that_does_not_fit_is_not_kept(small_disk: Path) -> None:
+    """Half a reserve is given back: it would only make the disk fuller."""
+    reserve = Reserve(small_disk / "reserve", 1024 * 1024 * 1024)
+    assert not reserve.fill()
+    assert not reserve.path.exists()

@@ -1,0 +1,56 @@
+"""`kill -9` at any point: counter = settled + open holds, every served call charged once, no call twice."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ledger.kit import NOW, open_ledger
+from ledger.processes import worker
+from ledger.worker import BUDGETS
+from spendgate.ledger.check import check
+from spendgate.ledger.queries import Reader, Span
+
+
+def kill_at_random_points(folder: Path, times: int, seed: int) -> None:
+    """Kill a busy gate so many times; look at the ledger after each."""
+    chance, served = random.Random(seed), set[str]()
+    for number in range(times):
+        gate = worker("churn", folder, f"run{number}")
+        assert gate.stdout is not None
+        served.add(gate.stdout.readline().strip())
+        time.sleep(chance.uniform(0, 0.05))
+        gate.kill()
+        rest, _ = gate.communicate()
+        # A line cut short by the kill names no call.
+        served.update(each.strip() for each in rest.splitlines(keepends=True) if each.endswith("\n"))
+        with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as conn:
+            assert check(conn) == ()
+    last = open_ledger(folder)
+    last.resolve_orphans(NOW)
+    last.close()
+    with Reader(folder / "ledger.db") as reader:
+        calls = {each["id"]: each for each in reader.calls(Span())}
+        assert reader.check() == ()
+        assert {standing.open_calls for standing in reader.standings(BUDGETS, NOW)} == {0}
+        for standing in reader.standings(BUDGETS, NOW):
+            assert standing.settled_nanos == sum(each["cost_nanos"] for each in calls.values())
+    assert served <= calls.keys()
+    # 700 where the end was seen, 1,000 (what was held) where the gate died first; never nothing.
+    assert {calls[call]["cost_nanos"] for call in served} <= {700, 1_000}
+
+
+def test_killed_gate_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Twenty kills."""
+    kill_at_random_points(tmp_path, 20, seed=1)
+
+
+@pytest.mark.heavy
+def test_killed_gate_loses_and_doubles_nothing_200_times(tmp_path: Path) -> None:
+    """Two hundred kills."""
+    kill_at_random_points(tmp_path, 200, seed=2)

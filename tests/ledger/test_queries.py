@@ -1,0 +1,142 @@
+"""What people read: totals that add up, in the zone they live in; one call with its evidence; nothing that can write."""
+
+from __future__ import annotations
+
+import sqlite3
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ledger.kit import DAY, HOUR, NOW, admit, row, scope, settled
+from spendgate.ledger import Ledger
+from spendgate.ledger.periods import period_of
+from spendgate.ledger.queries import CallHold, Reader, Span
+
+UTC, PACIFIC = ZoneInfo("UTC"), ZoneInfo("America/Los_Angeles")
+DAILY = scope()
+
+
+@pytest.fixture(autouse=True)
+def calls(ledger: Ledger) -> None:
+    """Alice spends 100 and 50 with two tools on two UTC days, Bob 7, one call is open, one free."""
+    for name, cost, at, changes in (
+        ("a1", 100, NOW, {"tool": "codex"}),
+        ("a2", 50, NOW + DAY, {"tool": "claude-code"}),
+        ("b1", 7, NOW, {"person": "bob", "tool": "codex"}),
+        ("open", None, NOW, {"tool": "codex"}),
+    ):
+        ledger.hold(row(name, **changes), (DAILY,), admit(200), at)  # type: ignore[arg-type]
+        if cost is not None:
+            ledger.settle(name, settled(cost, DAILY, basis="estimated" if name == "b1" else "reported"))
+    ledger.recorded(
+        row("free", tool="codex"), "free", ended_ms=NOW, http_status=200, request_bytes=1, response_bytes=1, duration_ms=1,
+        first_byte_ms=1,
+    )  # fmt: skip
+
+
+ALL = Span()
+
+
+def totals(
+    reader: Reader, *by: str, span: Span = ALL, zone: ZoneInfo = UTC
+) -> list[tuple[tuple[str | None, ...], int]]:
+    """Cost by group."""
+    return [(each.key, each.cost_nanos) for each in reader.spend(by, span, zone)]
+
+
+def test_spend_in_all(reader: Reader) -> None:
+    """Money spent and money held are told apart, estimates are named, free calls cost and count nothing."""
+    (total,) = reader.spend((), Span(), UTC)
+    assert (total.cost_nanos, total.held_nanos, total.not_reported_nanos, total.calls) == (157, 200, 7, 4)
+    assert (total.input_tokens, total.output_tokens) == (30, 15)
+
+
+def test_spend_by_attributes(reader: Reader) -> None:
+    """Dearest first; a filter and a span narrow it."""
+    assert totals(reader, "person") == [(("alice",), 150), (("bob",), 7)]
+    assert totals(reader, "person", "tool")[0] == (("alice", "codex"), 100)
+    assert totals(reader, "tool", span=Span(where=(("person", "alice"),))) == [
+        (("codex",), 100),
+        (("claude-code",), 50),
+    ]
+    assert totals(reader, span=Span(since_ms=NOW + 1, until_ms=NOW + 2 * DAY)) == [((), 50)]
+
+
+def test_spend_by_day_follows_the_zone(reader: Reader) -> None:
+    """Two in the morning UTC is the day before in California."""
+    assert totals(reader, "day") == [(("2026-11-22",), 107), (("2026-11-23",), 50)]
+    assert totals(reader, "day", zone=PACIFIC) == [(("2026-11-21",), 107), (("2026-11-22",), 50)]
+
+
+@pytest.mark.parametrize(
+    ("word", "ms", "zone", "week_starts", "expected"),
+    [
+        pytest.param("hour", NOW, PACIFIC, 0, "2026-11-21T18-08:00", id="hour with its offset"),
+        pytest.param("hour", 1_793_520_000_000, PACIFIC, 0, "2026-11-01T01-07:00", id="first of the repeated hour"),
+        pytest.param(
+            "hour", 1_793_520_000_000 + HOUR, PACIFIC, 0, "2026-11-01T01-08:00", id="second of the repeated hour"
+        ),
+        pytest.param("week", NOW, UTC, 0, "2026-11-16", id="Sunday belongs to Monday's week"),
+        pytest.param("week", NOW, UTC, 6, "2026-11-22", id="or begins its own"),
+        pytest.param("month", NOW, UTC, 0, "2026-11", id="month"),
+    ],
+)
+def test_periods(word: str, ms: int, zone: ZoneInfo, week_starts: int, expected: str) -> None:
+    """Names of periods, across the end of daylight saving time."""
+    assert period_of(word, ms, zone, week_starts) == expected
+
+
+@pytest.mark.parametrize("name", ["prompt", "person; DROP TABLE call_rows", ""])
+def test_unknown_attribute_is_refused(reader: Reader, name: str) -> None:
+    """Only attributes that calls have reach the query; the error names them."""
+    with pytest.raises(ValueError, match="allowed: person, team"):
+        reader.spend((name,), Span(), UTC)
+    with pytest.raises(ValueError, match="allowed: person, team"):
+        reader.calls(Span(where=((name, "x"),)))
+
+
+def test_calls_newest_first(reader: Reader) -> None:
+    """The list and its limit; times as ISO 8601 with milliseconds and Z."""
+    newest, *rest = reader.calls(Span(), limit=3)
+    assert (newest["id"], len(rest)) == ("a2", 2)
+    assert newest["booked_at"] == "2026-11-23T02:00:00.000Z"
+
+
+def test_one_call_with_its_holds(reader: Reader) -> None:
+    """Found by the beginning of its id, if only one begins so."""
+    found, holds = reader.call("b")
+    assert (found["id"], found["person"], found["cost_nanos"]) == ("b1", "bob", 7)
+    assert holds == (CallHold("person/day", "alice", "2026-11-22", "expected", 200, 7),)
+    with pytest.raises(ValueError, match="several calls begin with 'a'"):
+        reader.call("a")
+    with pytest.raises(ValueError, match="no call begins with 'zzz'"):
+        reader.call("zzz")
+
+
+def test_view_has_the_promised_columns(reader: Reader) -> None:
+    """Scripts rely on these names."""
+    promised = tuple(
+        """id started_at ended_at person team machine tool process project provider host path model_requested model session
+        api_key billing state basis input_tokens cache_read_tokens cache_write_tokens output_tokens reasoning_tokens
+        cost_nanos value_nanos held_nanos booked_at groups estimate_nanos ceiling_nanos waited_ms http_status refused_by
+        refused_why refused_settled_nanos refused_held_nanos refused_hold_nanos refused_limit_nanos would_refuse_by
+        first_byte_ms duration_ms request_id parent_call agent policy_hash""".split()  # noqa: SIM905 - read as design.md lists them
+    )
+    assert promised == tuple(name for name in reader.calls(ALL, limit=1)[0] if name in promised)
+
+
+def test_reader_cannot_write(reader: Reader) -> None:
+    """Its connection is read-only in SQLite itself."""
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader._conn.execute("DELETE FROM balances")
+
+
+def test_journal_is_read_back(ledger: Ledger, reader: Reader) -> None:
+    """Audit lines in order; unread connections counted by who, what, where and why."""
+    ledger.audit(NOW, "policy", "loaded")
+    ledger.audit(NOW + 1, "clock", "stepped by 3 s")
+    for _ in range(2):
+        ledger.uncovered("alice", "cursor", "api2.cursor.sh", "pinned", at_ms=NOW)
+    assert [line["what"] for line in reader.audit()] == ["policy", "clock"]
+    (seen,) = reader.coverage()
+    assert (seen["tool"], seen["reason"], seen["count"]) == ("cursor", "pinned", 2)

@@ -1,0 +1,70 @@
+"""A gate in a process of its own, for tests that need several or must kill one.
+
+python worker.py race FOLDER CALLS NANOS      hold CALLS calls of NANOS within the limit, settle none, print how many went
+python worker.py churn FOLDER NAME            hold, send, settle without end; each served call's id goes to stdout first
+python worker.py lock FOLDER                  keep the write lock until stdin closes
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ledger.kit import NOW, admit, open_ledger, row, scope, settled, within_limits
+from spendgate.admission import Admit
+from spendgate.errors import LedgerBusy
+
+LIMIT = 5_000_000_000
+BUDGETS = (scope("person/day", limit=LIMIT), scope("person/24h", limit=LIMIT, rolling_ms=86_400_000))
+
+
+def retried(action: Callable[[], object]) -> object:
+    """Try until the ledger is not busy, as a gate does."""
+    while True:
+        try:
+            return action()
+        except LedgerBusy:
+            time.sleep(0.001)
+
+
+def race(folder: Path, calls: int, nanos: int) -> None:
+    """As many calls as fit."""
+    ledger, name = open_ledger(folder), Path(sys.argv[0]).stem + str(time.monotonic_ns())
+    decisions = [
+        retried(lambda n=n: ledger.hold(row(f"{name}-{n}"), BUDGETS, within_limits(nanos), NOW)) for n in range(calls)
+    ]
+    print(sum(isinstance(each, Admit) for each in decisions), flush=True)
+    sys.stdin.read()
+
+
+def churn(folder: Path, name: str) -> None:
+    """One call after the other, each a little late to settle, so that some are always open."""
+    ledger = open_ledger(folder)
+    ledger.resolve_orphans(NOW)
+    waiting: list[str] = []
+    for number in itertools.count():
+        call = f"{name}-{number}"
+        retried(lambda call=call: ledger.hold(row(call), BUDGETS, admit(1_000), NOW))
+        retried(lambda call=call: ledger.sent(call, NOW))
+        print(call, flush=True)
+        waiting.append(call)
+        if len(waiting) > 3:
+            retried(lambda: ledger.settle(waiting.pop(0), settled(700, *BUDGETS)))
+
+
+def lock(folder: Path) -> None:
+    """Another process that writes for too long."""
+    conn = sqlite3.connect(folder / "ledger.db", isolation_level=None)
+    conn.execute("BEGIN IMMEDIATE")
+    print("locked", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    word, folder, *rest = sys.argv[1:]
+    {"race": lambda: race(Path(folder), int(rest[0]), int(rest[1])), "churn": lambda: churn(Path(folder), rest[0]),
+     "lock": lambda: lock(Path(folder))}[word]()  # fmt: skip
