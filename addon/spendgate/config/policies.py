@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -60,6 +60,10 @@ def _read(path: Path) -> bytes:
         raise PolicyError((f"{path}: cannot be read: {fault.strerror or fault}",)) from fault
 
 
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class InForce:
     """The policy that decides now, and the newer one that was refused, if any. Times in epoch milliseconds."""
@@ -71,6 +75,22 @@ class InForce:
     refused: tuple[str, ...] = ()
     """The faults of the file as it is now; empty where the file is in force."""
     refused_ms: int | None = None
+    digest: str | None = None
+    """SHA-256 of the file as it was last read, good or bad; None where it could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A file that did not take force."""
+
+    error: PolicyError | StateError
+    digest: str | None
+
+    def beside(self, current: InForce, now_ms: int) -> InForce:
+        """What goes on deciding, with the refusal."""
+        faults = self.error.faults if isinstance(self.error, PolicyError) else (str(self.error),)
+        since_ms = current.refused_ms if current.refused == faults else None
+        return replace(current, refused=faults, refused_ms=since_ms or now_ms, digest=self.digest)
 
 
 class LastGood:
@@ -89,45 +109,50 @@ class LastGood:
         if path is None:
             return InForce(default(known), now_ms, DEFAULT_NAME)
         source = str(path.absolute())
-        try:
-            return self._take(_read(path), source, now_ms, known)
-        except PolicyError as fault:
-            kept = self._kept(source, known)
-            if kept is None:
-                raise
-            return InForce(kept.policy, kept.since_ms, source, fault.faults, now_ms)
+        found = self._take(path, source, now_ms, known)
+        if isinstance(found, InForce):
+            return found
+        kept = self._kept(source, known)
+        if kept is None:
+            raise found.error
+        return found.beside(kept, now_ms)
 
     def replaced(self, current: InForce, path: Path, now_ms: int, known: Known = UNCHECKED) -> InForce:
         """What is in force after the file changed: the new policy, or the current one with why the file is refused.
 
         A policy that cannot be kept does not take force either: after a restart nobody could tell what had decided.
         """
-        try:
-            return self._take(_read(path), current.source, now_ms, known)
-        except PolicyError as fault:
-            return InForce(current.policy, current.since_ms, current.source, fault.faults, now_ms)
-        except StateError as fault:
-            return InForce(current.policy, current.since_ms, current.source, (str(fault),), now_ms)
+        found = self._take(path, current.source, now_ms, known)
+        return found if isinstance(found, InForce) else found.beside(current, now_ms)
 
-    def _take(self, data: bytes, source: str, now_ms: int, known: Known) -> InForce:
-        policy = parse_policy(data, source, known)
-        kept = self._kept(source, known)
-        since_ms = kept.since_ms if kept is not None and kept.policy.hash == policy.hash else now_ms
+    def _take(self, path: Path, source: str, now_ms: int, known: Known) -> InForce | _Refused:
+        """Read, parse and keep the file."""
+        digest = None
+        try:
+            data = _read(path)
+            digest = _digest(data)
+            policy = parse_policy(data, str(path), known)
+            kept = self._kept(source, known)
+            since_ms = kept.since_ms if kept is not None and kept.policy.hash == policy.hash else now_ms
+            self._keep(data, {"source": source, "since_ms": since_ms, "sha256": digest})
+        except (PolicyError, StateError) as fault:
+            return _Refused(fault, digest)
+        return InForce(policy, since_ms, source, digest=digest)
+
+    def _keep(self, data: bytes, about: dict[str, object]) -> None:
         # The digest ties the two files together: a crash between the writes leaves a pair that does not fit, and is no copy.
-        about = {"source": source, "since_ms": since_ms, "sha256": hashlib.sha256(data).hexdigest()}
         try:
             write_private(self._text, data)
             write_private(self._about, json.dumps(about).encode())
         except OSError as fault:
             raise StateError(f"{self._text}: cannot keep the policy: {fault.strerror or fault}") from fault
-        return InForce(policy, since_ms, source)
 
     def _kept(self, source: str, known: Known) -> InForce | None:
         """The good copy of this source; None where there is none that can be read."""
         try:
             about = json.loads(self._about.read_bytes())
             data = self._text.read_bytes()
-            if about["source"] != source or about["sha256"] != hashlib.sha256(data).hexdigest():
+            if about["source"] != source or about["sha256"] != _digest(data):
                 return None
             return InForce(parse_policy(data, source, known), int(about["since_ms"]), source)
         except (OSError, ValueError, KeyError, TypeError, PolicyError):
@@ -153,16 +178,17 @@ class Watch:
         The directory is watched, since editors and configuration tools replace files; and the bytes are compared every two
         seconds besides, since some file systems report nothing. `self.current` is new before `changed` is called.
         """
-        seen = await asyncio.to_thread(self._bytes)
         while not stop.is_set():
+            await self._look_if_new(changed)
             try:
                 async for _ in self._moments(stop):
-                    data = await asyncio.to_thread(self._bytes)
-                    if data != seen:
-                        seen = data
-                        await self.look(changed)
+                    await self._look_if_new(changed)
             except FileNotFoundError:  # the directory itself is not there (yet, or any more)
                 await asyncio.sleep(_POLL_MS / 1000)
+
+    async def _look_if_new(self, changed: OnChange) -> None:
+        if await asyncio.to_thread(self._digest) != self.current.digest:
+            await self.look(changed)
 
     async def look(self, changed: OnChange) -> None:
         """Read the file now, and tell what came of it."""
@@ -170,9 +196,9 @@ class Watch:
         self.current = found
         await changed(found)
 
-    def _bytes(self) -> bytes | None:
+    def _digest(self) -> str | None:
         try:
-            return _read(self._path)
+            return _digest(_read(self._path))
         except PolicyError:
             return None
 

@@ -1,0 +1,184 @@
+"""Policies from disk: the last good copy, and what a changed file does."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from spendgate.config.paths import State, prepare
+from spendgate.config.policies import DEFAULT_NAME, InForce, LastGood, Watch, load
+from spendgate.errors import PolicyError
+
+GOOD = "version: 1\nowner: ops@acme.example\nbudgets: [{name: a, limit: $5}]\n"
+BETTER = GOOD.replace("$5", "$6")
+BAD = GOOD.replace("$5", "5")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    """A prepared state directory."""
+    return prepare(State(tmp_path / "state"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A good policy file in a directory of its own."""
+    path = tmp_path / "etc" / "policy.yaml"
+    path.parent.mkdir()
+    path.write_text(GOOD)
+    return path
+
+
+def limit_of(found: InForce) -> int:
+    """The limit in force, in whole dollars."""
+    return found.policy.budgets[0].limit_nanos // 10**9
+
+
+def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    """A missing file and a directory are told like any other fault."""
+    with pytest.raises(PolicyError, match=r"none.yaml: cannot be read: No such file"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(PolicyError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+def test_a_good_file_takes_force_and_is_kept_privately(state: State, file: Path) -> None:
+    """The copy is the file's own text, readable by nobody else."""
+    found = LastGood(state).start(file, 1000)
+    assert (limit_of(found), found.since_ms, found.refused) == (5, 1000, ())
+    assert state.last_good_policy.read_text() == GOOD
+    assert stat.S_IMODE(state.last_good_policy.stat().st_mode) == 0o600
+
+
+def test_a_bad_file_at_start_leaves_the_last_good_one_in_force(state: State, file: Path) -> None:
+    """With a good copy of the same file a bad one is refused, with since when and why."""
+    LastGood(state).start(file, 1000)
+    file.write_text(BAD)
+    found = LastGood(state).start(file, 2000)
+    assert (limit_of(found), found.since_ms, found.refused_ms) == (5, 1000, 2000)
+    assert found.refused[0].startswith(f"{file}:3:28: budgets[1].limit: '5' is not an amount")
+
+
+def test_a_file_that_is_gone_leaves_the_last_good_one_in_force(state: State, file: Path) -> None:
+    """Taking the file away does not take the policy away."""
+    LastGood(state).start(file, 1000)
+    file.unlink()
+    assert limit_of(LastGood(state).start(file, 2000)) == 5
+
+
+def test_without_a_good_copy_a_bad_file_stops_the_start(state: State, file: Path) -> None:
+    """Nothing is captured without a valid policy."""
+    file.write_text(BAD)
+    with pytest.raises(PolicyError):
+        LastGood(state).start(file, 1000)
+
+
+@pytest.mark.parametrize("harm", ["another source", "edited", "cut", "no json"])
+def test_a_copy_that_is_not_that_files_is_no_copy(state: State, file: Path, harm: str) -> None:
+    """A copy of another file, or one that does not fit its digest, never takes force."""
+    LastGood(state).start(file, 1000)
+    other = file.with_name("other.yaml")
+    other.write_text(BAD)
+    file.write_text(BAD)
+    if harm == "edited":
+        state.last_good_policy.write_text(BETTER)
+    elif harm == "cut":
+        state.last_good_policy.write_text(GOOD[:-5])
+    elif harm == "no json":
+        state.last_good_policy.with_suffix(".json").write_text("{")
+    with pytest.raises(PolicyError):
+        LastGood(state).start(other if harm == "another source" else file, 2000)
+
+
+def test_the_same_policy_stays_in_force_since_it_was_first_seen(state: State, file: Path) -> None:
+    """A restart does not change since when a policy holds; another policy does."""
+    LastGood(state).start(file, 1000)
+    assert LastGood(state).start(file, 2000).since_ms == 1000
+    file.write_text(BETTER)
+    assert LastGood(state).start(file, 3000).since_ms == 3000
+
+
+def test_the_default_needs_no_file_and_is_not_kept(state: State) -> None:
+    """Without a file the embedded default holds."""
+    found = LastGood(state).start(None, 1000)
+    assert (found.source, found.policy.budgets[0].base_name) == (DEFAULT_NAME, "person")
+    assert not state.last_good_policy.exists()
+
+
+def test_a_replaced_file_takes_force_or_is_refused(state: State, file: Path) -> None:
+    """A good change replaces the policy, a bad one is told and changes nothing, and mending it clears the refusal."""
+    kept = LastGood(state)
+    first = kept.start(file, 1000)
+    file.write_text(BAD)
+    refused = kept.replaced(first, file, 2000)
+    assert (limit_of(refused), bool(refused.refused), refused.since_ms) == (5, True, 1000)
+    assert state.last_good_policy.read_text() == GOOD
+    file.write_text(BETTER)
+    mended = kept.replaced(refused, file, 3000)
+    assert (limit_of(mended), mended.refused, mended.since_ms) == (6, (), 3000)
+
+
+def test_a_policy_that_cannot_be_kept_does_not_take_force(state: State, file: Path) -> None:
+    """Where the copy cannot be written, the one in force stays, and the reason is told."""
+    kept = LastGood(state)
+    first = kept.start(file, 1000)
+    state.last_good_policy.unlink()
+    state.last_good_policy.mkdir()
+    file.write_text(BETTER)
+    found = kept.replaced(first, file, 2000)
+    assert limit_of(found) == 5
+    assert "cannot keep the policy" in found.refused[0]
+
+
+@asynccontextmanager
+async def watching(state: State, file: Path) -> AsyncIterator[tuple[Watch, asyncio.Queue[InForce]]]:
+    """A running watch and what it tells."""
+    kept = LastGood(state)
+    watch = Watch(file, kept.start(file, 1000), kept, now_ms=lambda: 2000)
+    told: asyncio.Queue[InForce] = asyncio.Queue()
+    stop = asyncio.Event()
+    task = asyncio.create_task(watch.run(told.put, stop))
+    try:
+        yield watch, told
+    finally:
+        stop.set()
+        await task
+
+
+async def test_a_change_is_told_whichever_way_an_editor_makes_it(state: State, file: Path) -> None:
+    """Written in place, replaced by a rename, made bad, taken away: each is told once, and the gate is never without a policy."""
+    async with watching(state, file) as (watch, told):
+        beside = file.with_name(".policy.yaml.swp")
+        beside.write_text(BETTER)
+        beside.rename(file)
+        assert limit_of(await told.get()) == 6
+        file.write_text(BAD)
+        assert (await told.get()).refused
+        file.unlink()
+        assert "cannot be read" in (await told.get()).refused[0]
+        file.write_text(GOOD)
+        assert (limit_of(await told.get()), watch.current.refused) == (5, ())
+        assert told.empty()
+
+
+async def test_a_watch_survives_the_loss_of_the_directory(state: State, file: Path) -> None:
+    """The directory may go and come back, as on a mount; the policy that comes back takes force."""
+    async with watching(state, file) as (_, told):
+        aside = file.parent.rename(file.parent.with_name("aside"))
+        assert "cannot be read" in (await told.get()).refused[0]
+        aside.rename(file.parent)
+        file.write_text(BETTER)
+        found = await told.get()
+        assert limit_of(found if not found.refused else await told.get()) == 6
+
+
+def test_a_linked_policy_is_read_where_it_points(state: State, file: Path, tmp_path: Path) -> None:
+    """Configuration tools swap links; the path that was given names the policy."""
+    link = tmp_path / "link.yaml"
+    link.symlink_to(file)
+    assert limit_of(LastGood(state).start(link, 1000)) == 5
