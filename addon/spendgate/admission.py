@@ -163,6 +163,10 @@ DEVIATIONS = 3
 """How many standard deviations of the sum of all calls in flight must have room beside their mean. Both figures are chosen by
 `scripts/simulate`: the least overshoot that still uses nine tenths of a budget within ten call durations."""
 
+UNKNOWN_AT_ONCE = 12
+"""A call of which nothing is known holds at least this part of what is left, whatever its bound says: a provider may bill input
+that the request does not show, and a wrong bound must not let a hundred calls through before the first one has settled."""
+
 
 def decide(
     standings: tuple[Standing, ...], kind: KindStanding, size: Size, *, now_ms: int, patient: bool = True
@@ -249,20 +253,21 @@ def _likely(size: Size) -> int:
 def wanted(standing: Standing, kind: KindStanding, size: Size) -> int:
     """What a call would hold under `expected` beside the calls in flight, in nano-dollars, whether there is room or not.
 
-    Nothing learned: its guessed bound. Ample room for the bounds of all: what calls of its kind cost on average. Else so much
-    that all holds together cover the mean and DEVIATIONS standard deviations of all calls in flight, the mean being itself
-    uncertain while few have settled. A kind in slow start holds its bound.
+    Nothing learned: its guessed bound, and at least a share of what is left. Ample room for the bounds of all: what calls of
+    its kind cost on average. Else so much that all holds together cover the mean and DEVIATIONS standard deviations of all
+    calls in flight, the mean being itself uncertain while few have settled. In slow start the kind counts as unknown.
     """
     limit = standing.scope.limit_nanos
     bound = size.guess_nanos if size.guess_nanos is not None else limit
+    unproven = max(bound, size.largest_nanos or 0, (limit - standing.settled_nanos) // UNKNOWN_AT_ONCE)
     if size.learned_nanos is None:
-        return bound
+        return unproven
     if _ample(standing, size):
         return size.learned_nanos
     seen = max(1, size.seen, kind.settled)
     same = min(kind.open_calls, standing.open_calls)
     if same + 1 > max(1, ceil(PROVEN_SHARE * seen)):
-        return max(bound, size.largest_nanos or 0)
+        return unproven
     strangers = standing.held_nanos * (standing.open_calls - same) // max(1, standing.open_calls)
     needed = strangers + _risk(size.learned_nanos, size.spread_nanos, same + 1, seen)
     return max(size.learned_nanos, needed - standing.held_nanos)

@@ -77,7 +77,7 @@ def prepare(intent: Intent, policy: Policy, prices: PriceBook, now_ms: int) -> A
     ask, model = intent.ask, intent.ask.model or intent.route.model
     unknown = rates_unknown(policy.unknown_model)
     priced_by = intent.route.prices or intent.route.provider
-    rates = _dearest(prices, priced_by, model, None, now_ms)
+    rates = _dearest(prices, priced_by, model, now_ms, tier=None)
     reach = None if ask.opaque_input else ask.text_bytes
     return Asked(
         intent,
@@ -86,7 +86,7 @@ def prepare(intent: Intent, policy: Policy, prices: PriceBook, now_ms: int) -> A
         enforced=enforces(policy, who),
         billing=intent.route.billing or ask.billing,
         rates=rates or unknown,
-        bound_rates=_dearest(prices, priced_by, model, ask.service_tier, now_ms, reach) or unknown,
+        bound_rates=_dearest(prices, priced_by, model, now_ms, tier=ask.service_tier, reach=reach) or unknown,
         price_known=rates is not None,
         keys=KindKeys.of(intent.attribution.tool, model, intent.route.dialect),
         refusal=_unlisted(intent) or model_refusal(policy, who),
@@ -101,7 +101,7 @@ def _unlisted(intent: Intent) -> Refuse | None:
 
 
 def _dearest(
-    prices: PriceBook, provider: str, model: str | None, tier: str | None, at_ms: int, reach: int | None = None
+    prices: PriceBook, provider: str, model: str | None, at_ms: int, *, tier: str | None, reach: int | None = None
 ) -> Rates | None:
     """The dearest price of each class over every service tier that may apply, and every price tier that `reach` input tokens
     can fall into (None: all); None: no price is known.
@@ -133,7 +133,7 @@ def _dearer(one: Rates, other: Rates) -> Rates:
 
 def rates_of(prices: PriceBook, provider: str, model: str | None, at_ms: int, unknown: UnknownModel) -> Rates:
     """The rates that sizes of a model are learned by: the same for every call of it, whatever its tier."""
-    return _dearest(prices, provider, model, None, at_ms) or rates_unknown(unknown)
+    return _dearest(prices, provider, model, at_ms, tier=None) or rates_unknown(unknown)
 
 
 def rates_unknown(unknown: UnknownModel) -> Rates:
