@@ -175,7 +175,7 @@ class _Stream(EventReader):
     """Reads a streamed answer."""
 
     marks = (b'"usage"', b'"content_block"', b'"error"', b'"message_stop"')
-    deltas = re.compile(rb'"(?:text|thinking|partial_json)"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
+    texts = (b"text", b"thinking", b"partial_json")
 
     def __init__(self, headers: Headers, ttl: str | None) -> None:
         super().__init__(headers)

@@ -1,9 +1,9 @@
 """Undoes content-encodings of bodies as they pass: gzip, deflate, br, zstd, identity, and any stack of them.
 
-The relayed bytes are never touched; this works on a copy. Two bounds keep a small body from becoming a large one: each
-step gives about `PIECE_BYTES_MAX` bytes, at most twice that (zstd: what 256 bytes of input can hold, at most 8 MiB), and decoding stops where a
-body grows beyond `RATIO_MAX` times its size (after `FREE_BYTES`), since no real answer does. What cannot be decoded is flagged
-and the call is then counted as an estimate (design.md, promise 9).
+The relayed bytes are never touched; this works on a copy. Two bounds keep a small body from becoming a large one: each step
+gives about `PIECE_BYTES_MAX` bytes, at most twice that (zstd: what 256 bytes of input can hold, at most 8 MiB), and decoding
+stops where a body grows beyond `RATIO_MAX` times its size (after `FREE_BYTES`), since no real answer does. What cannot be
+decoded is flagged, and the call is then counted as an estimate (design.md, promise 9).
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ added. A stream without any is estimated. Sources: facts/wire-formats.md 2, 6, 1
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
@@ -142,9 +141,7 @@ class _Stream(EventReader):
     marks = (
         b'"usage":{', b'"usage": {', b'"finish_reason":"', b'"finish_reason": "', b'"error"', b"[DONE]",
     )  # fmt: skip
-    deltas = re.compile(
-        rb'"(?:content|reasoning_content|reasoning|arguments|refusal|text)"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
-    )
+    texts = (b"content", b"reasoning_content", b"reasoning", b"arguments", b"refusal", b"text")
 
     def __init__(self, headers: Headers) -> None:
         super().__init__(headers)

@@ -7,7 +7,6 @@ stand in `tool_usage` or, without it, in the output. Sources: facts/wire-formats
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
@@ -16,7 +15,7 @@ from spendgate.providers.client import client
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
-from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
+from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events, text_bytes
 from spendgate.providers.refusals import (
     openai_error,
     openai_refusal,
@@ -68,7 +67,8 @@ _ANSWER_SCAN: Final = Scanner(_ANSWER, _RESPONSE)
 _EVENT: Final = Shape(type=TEXT, response=record(**_RESPONSE))
 _EVENT_ENDS: Final = Scanner(_EVENT, _RESPONSE)
 MARKS: Final = (b'"usage"', b'"error"', b'"response.created"')
-DELTAS: Final = re.compile(rb'"delta"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
+TEXTS: Final = (b"delta",)
+_TIGHT: Final = (b'"delta":"',)
 _ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
 
@@ -197,7 +197,7 @@ class _Stream(EventReader):
     """Reads a streamed answer."""
 
     marks = MARKS
-    deltas = DELTAS
+    texts = TEXTS
 
     def event(self, data: bytes) -> bool:
         """Read an event that holds a `response` or an error."""
@@ -232,9 +232,9 @@ class ResponsesSocket:
     def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
         """(response id, reading) when a response was created, moved its counts or ended. An error before any: (None, free)."""
         current = self._reading or Reading()
-        if not any(mark in message for mark in MARKS):
+        if not any(message.find(mark) >= 0 for mark in MARKS):
             if self._reading is not None:
-                grown = sum(map(len, DELTAS.findall(message)))
+                grown = text_bytes(message, _TIGHT)
                 self._reading = replace(current, output_bytes=current.output_bytes + grown)
             return None
         try:

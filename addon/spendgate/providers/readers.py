@@ -20,6 +20,9 @@ from spendgate.providers.sse import END_BYTES, Events, Oversized
 WHOLE_BYTES_MAX: Final = 256 * 1024
 """A longer JSON answer is read from its ends, so that its end is never delayed by a parse (0.6 ms for this)."""
 
+_BACKSLASH: Final = 0x5C
+_STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+
 REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id")
 ACCOUNT_HEADERS: Final = ("anthropic-organization-id", "openai-organization")
 
@@ -61,16 +64,16 @@ class FreeReader:
 
 
 class EventReader:
-    """Reads a stream of events. A dialect fills in `marks`, `deltas` and `event`, and keeps `self.current` up to date.
+    """Reads a stream of events. A dialect fills in `marks`, `texts` and `event`, and keeps `self.current` up to date.
 
-    The fast path: a chunk of whole events that holds none of `marks` is not split or parsed; only its `deltas` are measured.
+    The fast path: a chunk of whole events that holds none of `marks` is not split or parsed; only its `texts` are measured.
     An unescaped key cannot stand inside an answer's text, so a mark that is missing is really missing.
     """
 
     marks: tuple[bytes, ...] = ()
     """An event that holds none of these changes nothing but `output_bytes`."""
-    deltas: re.Pattern[bytes] = re.compile(rb"(?!)")
-    """Finds generated text, its one group: JSON-escaped, so up to twice as long as the text itself."""
+    texts: tuple[bytes, ...] = ()
+    """Keys of generated text. It is measured as JSON-escaped bytes, so up to twice as long as the text itself."""
 
     def __init__(self, headers: Headers) -> None:
         self.current = from_headers(headers)
@@ -78,18 +81,19 @@ class EventReader:
         self.failed = False
         self._first = True
         self._events = Events()
+        self._tight = tuple(b'"' + key + b'":"' for key in self.texts)
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes. True when counts changed."""
         if self.failed:
             return False
         if not self._first and data[-2:] == b"\n\n" and self._events.between:
+            # `find`, not `in`: bytes first try their operand as a number, which takes six times as long.
             for mark in self.marks:
-                if mark in data:
+                if data.find(mark) >= 0:
                     break
             else:
-                for text in self.deltas.findall(data):
-                    self.output_bytes += len(text)
+                self.output_bytes += text_bytes(data, self._tight)
                 return False
         return self._read(self._events.feed(data))
 
@@ -124,9 +128,8 @@ class EventReader:
                 if isinstance(event, Oversized):
                     self.oversized(event)
                     continue
-                for text in self.deltas.findall(event):
-                    self.output_bytes += len(text)
-                if self._first or any(mark in event for mark in self.marks):
+                self.output_bytes += text_bytes(event, self._tight)
+                if self._first or any(event.find(mark) >= 0 for mark in self.marks):
                     self._first = False
                     self.event(event)
             except WireError:
@@ -136,6 +139,29 @@ class EventReader:
                 self.flag(f"reader failed: {type(fault).__name__}")
                 break
         return self.current.parts != before
+
+
+def text_bytes(data: bytes, keys: tuple[bytes, ...]) -> int:
+    """Bytes of the JSON strings that follow `keys` (each with its quotes, colon and opening quote: `"text":"`).
+
+    With JSON that puts a space after the colon, as no large provider does, the space is put in here.
+    """
+    if data.find(b'": ') >= 0:
+        data = data.replace(b'": ', b'":')
+    total = 0
+    for key in keys:
+        at = data.find(key)
+        while at >= 0:
+            start = at + len(key)
+            end = data.find(b'"', start)
+            if end > 0 and data[end - 1] == _BACKSLASH:
+                closed = _STRING_REST.match(data, start)
+                end = closed.end() if closed else len(data)
+            if end < 0:
+                end = len(data)
+            total += end - start
+            at = data.find(key, end)
+    return total
 
 
 class BodyReader:
