@@ -1,0 +1,143 @@
+"""Bounds and learned sizes: a bound is never passed, equal calls are learned to the nano-dollar, wider kinds stand in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spendgate.estimate import HIDDEN_INPUT, KindKeys, Sizes, bound, sample_of
+from spendgate.price_cards import Rates
+from spendgate.pricing import Charge, PriceBook, utc
+from spendgate.providers.interface import Ask
+from spendgate.usage import Usage
+
+RATES = Rates(
+    input=5_000_000_000, cache_read=500_000_000, cache_write_5m=6_250_000_000, cache_write_1h=10_000_000_000,
+    cache_write=6_250_000_000, output=25_000_000_000, web_search=10_000_000_000_000, request=7, context_window=200_000,
+    source="test",
+)  # fmt: skip
+ASK = Ask(model="m", text_bytes=1_000, output_tokens_max=100)
+KEYS = KindKeys.of("claude-code", "m", "anthropic-messages")
+counts = st.integers(0, 300_000)
+
+
+@pytest.mark.parametrize(
+    ("ask", "nanos"),
+    [
+        pytest.param(ASK, 1_000 * 5_000 + 100 * 25_000 + 7, id="bytes as tokens, all output"),
+        pytest.param(replace(ASK, choices=3), 1_000 * 5_000 + 300 * 25_000 + 7, id="each choice"),
+        pytest.param(replace(ASK, cache_ttl="5m"), 1_000 * 6_250 + 100 * 25_000 + 7, id="cache writes"),
+        pytest.param(replace(ASK, cache_ttl="1h"), 1_000 * 10_000 + 100 * 25_000 + 7, id="dear cache writes"),
+        pytest.param(
+            replace(ASK, opaque_input=True), 200_000 * 5_000 + 100 * 25_000 + 7, id="packed input: the window"
+        ),
+        pytest.param(replace(ASK, output_tokens_max=None), 1_000 * 5_000 + 200_000 * 25_000 + 7, id="uncapped output"),
+        pytest.param(replace(ASK, searches_max=2), 1_000 * 5_000 + 100 * 25_000 + 7 + 2 * 10_000_000, id="searches"),
+        pytest.param(replace(ASK, searches_max=None), None, id="uncapped searches"),
+        pytest.param(replace(ASK, loops=True), None, id="input billed again and again"),
+    ],
+)
+def test_the_bound_is_the_most_that_a_request_can_cost(ask, nanos):
+    """Each thing that a provider may bill is in the bound; what nothing caps has none."""
+    found = bound(ask, RATES)
+
+    assert found.ceiling_nanos == nanos
+    assert found.guess_nanos is not None
+    assert found.guess_nanos >= (nanos or 0)
+
+
+def test_a_model_without_a_window_has_no_bound_for_packed_input():
+    """Where neither bytes nor a context window bound the input, nothing does, and not even a guess is made."""
+    found = bound(replace(ASK, opaque_input=True), replace(RATES, context_window=None))
+
+    assert (found.ceiling_nanos, found.guess_nanos) == (None, None)
+
+
+def test_a_guess_distrusts_the_bound():
+    """A cold call is expected to bill up to HIDDEN_INPUT tokens a byte, within the context window."""
+    assert bound(ASK, RATES).guess_nanos == 1_000 * HIDDEN_INPUT * 5_000 + 100 * 25_000 + 7
+    assert bound(replace(ASK, text_bytes=190_000), RATES).guess_nanos == 200_000 * 5_000 + 100 * 25_000 + 7
+
+
+@given(
+    st.tuples(counts, counts, counts, st.integers(0, 32_000)),
+    st.integers(1, 2**31),
+    st.integers(1, 12),
+    st.integers(1, 4),
+)
+def test_equal_calls_are_learned_to_the_nano_dollar(tokens, text_bytes, times, discount):
+    """However its price came about, a call like those that were seen is expected to cost exactly what they cost."""
+    uncached, read, written, output = tokens
+    usage = Usage(input_tokens=uncached, cache_read_tokens=read, cache_write_5m_tokens=written, output_tokens=output)
+    dearest = uncached * 5_000 + read * 500 + written * 6_250 + output * 25_000 + 7
+    cost, sizes = dearest // discount, Sizes()
+    for _ in range(times):
+        sizes.learn(KEYS, sample_of(text_bytes, usage, cost, RATES))
+    size = sizes.size(KEYS, replace(ASK, text_bytes=text_bytes), replace(RATES, context_window=None))
+
+    assert (size.learned_nanos, size.typical_nanos, size.largest_nanos) == (cost, cost, cost)
+    assert (size.spread_nanos, size.seen) == (0, times)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10_000), st.integers(0, 5_000), st.integers(0, 5_000)), min_size=1, max_size=80)
+)
+def test_learned_figures_keep_their_order(calls):
+    """Median and mean never pass the largest; the ring forgets all but the latest."""
+    sizes = Sizes()
+    for text_bytes, tokens_in, tokens_out in calls:
+        usage = Usage(input_tokens=tokens_in, output_tokens=tokens_out)
+        sizes.learn(KEYS, sample_of(text_bytes, usage, tokens_in * 5_000 + tokens_out * 25_000 + 7, RATES))
+    size = sizes.size(KEYS, ASK, RATES)
+
+    assert 0 <= size.typical_nanos <= size.largest_nanos
+    assert size.learned_nanos <= size.largest_nanos
+    assert size.output_nanos <= size.largest_nanos
+    assert size.seen == len(calls)
+
+
+@pytest.mark.parametrize(
+    ("known", "seen"),
+    [
+        pytest.param(KindKeys.of("claude-code", "m", "anthropic-messages"), 9, id="tool and model"),
+        pytest.param(KindKeys.of("claude-code", "other", "x"), 4, id="tool"),
+        pytest.param(KindKeys.of("another", "other", "anthropic-messages"), 4, id="dialect"),
+        pytest.param(KindKeys.of("another", "other", "x"), 4, id="all"),
+    ],
+)
+def test_a_new_model_of_a_known_tool_is_not_cold(known, seen):
+    """What is not known of a kind is taken from the next wider one, in tokens, at this call's prices, as weaker evidence."""
+    sizes, usage = Sizes(), Usage(input_tokens=100, output_tokens=10)
+    for _ in range(9):
+        sizes.learn(known, sample_of(1_000, usage, 100 * 5_000 + 10 * 25_000 + 7, RATES))
+    dearer = replace(RATES, input=10_000_000_000, output=50_000_000_000, request=0)
+    size = sizes.size(KEYS, ASK, dearer)
+
+    assert size.seen == seen
+    assert abs(size.learned_nanos - (100 * 10_000 + 10 * 50_000)) <= 10
+    assert Sizes().size(KEYS, ASK, RATES).learned_nanos is None
+
+
+def test_counts_that_the_provider_did_not_give_teach_nothing():
+    """A missing count is not a zero, and no sample."""
+    sizes = Sizes()
+    sizes.learn(KEYS, sample_of(1_000, Usage(input_tokens=5), 25_000, RATES))
+
+    assert sizes.size(KEYS, ASK, RATES).learned_nanos is None
+
+
+@given(st.integers(0, 30_000), st.integers(0, 190_000), st.integers(0, 190_000), st.integers(0, 190_000))
+def test_no_real_price_passes_the_bound(output, uncached, read, written):
+    """At the real price list, no usage within the request's reach costs more than its bound (promise 3)."""
+    book, at = PriceBook(), utc(1_790_000_000_000)
+    usage = Usage(input_tokens=uncached, cache_read_tokens=read, cache_write_5m_tokens=written, output_tokens=output)
+    ask = Ask(model="claude-sonnet-4-5", text_bytes=usage.input_total, output_tokens_max=output, cache_ttl="5m")
+    rates = book.rates("anthropic", ask.model, at=at, input_tokens_max=ask.text_bytes)
+    charge = book.price("anthropic", ask.model, usage, at=at)
+
+    assert isinstance(rates, Rates)
+    assert isinstance(charge, Charge)
+    assert charge.nanos <= bound(ask, rates).ceiling_nanos
