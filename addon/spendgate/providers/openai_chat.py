@@ -138,9 +138,7 @@ def _answer(reading: Reading, found: Fields) -> Reading:
 class _Stream(EventReader):
     """Reads a streamed answer."""
 
-    marks = (
-        b'"usage":{', b'"usage": {', b'"finish_reason":"', b'"finish_reason": "', b'"error"', b"[DONE]",
-    )  # fmt: skip
+    marks = (b'"usage":{', b'"finish_reason":"', b'"error"', b"[DONE]")
     texts = (b"content", b"reasoning_content", b"reasoning", b"arguments", b"refusal", b"text")
 
     def __init__(self, headers: Headers) -> None:

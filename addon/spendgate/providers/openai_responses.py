@@ -15,7 +15,7 @@ from spendgate.providers.client import client
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
-from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events, text_bytes
+from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events, text_bytes, tightened
 from spendgate.providers.refusals import (
     openai_error,
     openai_refusal,
@@ -234,7 +234,7 @@ class ResponsesSocket:
         current = self._reading or Reading()
         if not any(message.find(mark) >= 0 for mark in MARKS):
             if self._reading is not None:
-                grown = text_bytes(message, _TIGHT)
+                grown = text_bytes(tightened(message), _TIGHT)
                 self._reading = replace(current, output_bytes=current.output_bytes + grown)
             return None
         try:
