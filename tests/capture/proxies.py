@@ -16,7 +16,7 @@ from load.origin import Identity, Origin
 from spendgate.capture import launcher
 from spendgate.capture.ca import Authority, create
 from spendgate.capture.coverage import CoverageEvent
-from spendgate.capture.scope import CANARY_HOST, Scope
+from spendgate.capture.scope import Scope
 
 NOW = datetime.datetime.now(datetime.UTC)
 PROVIDER, OTHER = "api.anthropic.com", "bank.example"
@@ -99,7 +99,7 @@ class Gate:
 @asynccontextmanager
 async def gate(tmp_path: Path, origin: Origin, *, scope: Scope | None = None, **changes) -> AsyncIterator[Gate]:
     """A gate whose way to PROVIDER and OTHER leads to the origin."""
-    authority = create([PROVIDER, "api.openai.com", CANARY_HOST], NOW)
+    authority = create([PROVIDER, "api.openai.com"], NOW)
     ca = tmp_path / "gate-ca.pem"
     ca.write_bytes(authority.pem)
     seen, gaps = Recorder(), []

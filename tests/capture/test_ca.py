@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from spendgate.capture.ca import Authority, Leaf, create
 from spendgate.capture.ca_files import load, open_authority
+from spendgate.capture.scope import CANARY_HOST
 from spendgate.errors import StateError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -124,11 +125,8 @@ def test_the_ca_says_what_it_is_for(authority):
     for certificate, depth in ((authority.root, 1), (authority.issuer, 0)):
         constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints)
         assert constraints.critical
-        assert [n.value for n in constraints.value.permitted_subtrees] == [
-            "api.anthropic.com",
-            "api.openai.com",
-            "llm.acme.example",
-        ]
+        permitted = ["api.anthropic.com", "api.openai.com", CANARY_HOST, "llm.acme.example"]
+        assert [n.value for n in constraints.value.permitted_subtrees] == permitted
         excluded = [n.value for n in constraints.value.excluded_subtrees]
         assert excluded == [ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")]
         assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(

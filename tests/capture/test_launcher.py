@@ -144,6 +144,33 @@ async def test_odd_first_bytes_of_a_provider_connection_are_metered(tmp_path, pi
         writer.close()
 
 
+async def test_a_hello_in_packets_of_one_byte_is_still_read(tmp_path):
+    """A hello is waited for as long as it may still name a provider."""
+    async with origin(tmp_path, "http/1.1") as server, gate(tmp_path, server) as here:
+        reader, writer = await here.tunnel(PROVIDER, 443)
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        link = here.client_context("http/1.1").wrap_bio(incoming, outgoing, server_hostname=PROVIDER)
+        done = False
+        while not done:
+            try:
+                link.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                pass
+            for byte in outgoing.read():
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0)
+            if not done:
+                incoming.write(await asyncio.wait_for(reader.read(65_536), 20))
+        link.write(b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(outgoing.read())
+        await until(lambda: "response" in here.seen.hooks)
+        writer.close()
+        assert here.seen.hosts == [PROVIDER]
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -367,7 +394,7 @@ async def test_health_is_asked_of_each_listener(tmp_path):
         root = here.authority.pem.decode()
         for listener in here.listening.listeners:
             assert await call_canary(listener.mode, listener.addresses[0], root) == here.listening.instance
-        stranger = create([CANARY_HOST], NOW).pem.decode()
+        stranger = create([PROVIDER], NOW).pem.decode()
         assert await call_canary("regular", here.address, stranger) is None
         assert await call_canary("regular", ("127.0.0.1", server.port), root, timeout_s=2) is None
         with pytest.raises(ValueError, match="reverse"):

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from spendgate.capture.scope import CANARY_HOST
+
 CA_LIFE = timedelta(days=3 * 365)
 LEAF_LIFE = timedelta(days=30)
 """Far below the 199 days that the strictest clients take; leaves live in memory and cost 0.2 ms, so long lives buy nothing."""
@@ -101,13 +103,14 @@ class Authority:
 
 
 def create(hosts: Iterable[str], now: datetime, label: str = "this device") -> Authority:
-    """A new authority for exactly these hosts (`*.domain` permits the domain). The root's key does not outlive the call.
+    """A new authority for these hosts (`*.domain` permits the domain) and the canary. The root's key does not outlive the call.
 
     Raises ValueError for an empty list: a CA without permitted names could sign for every name.
     """
     domains = frozenset(host.lower().removeprefix("*.") for host in hosts)
     if not domains:
         raise ValueError("a CA needs at least one host")
+    domains |= {CANARY_HOST}
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     constraints, born = _constraints(domains), _backdated(now)
     dies = born + CA_LIFE

@@ -1,0 +1,56 @@
+"""UDP, as local capture sees it: QUIC to a provider is ended so that the client uses TCP; the rest passes."""
+
+import pytest
+from mitmproxy import connection
+from mitmproxy.proxy import commands, context, events, layers, mode_specs
+from mitmproxy.tls import ClientHello
+
+from spendgate.capture import next_layer
+from spendgate.capture.coverage import Gap, Watch
+from spendgate.capture.options import Options
+from spendgate.capture.scope import Scope
+
+SCOPE = Scope(frozenset({"api.anthropic.com"}))
+
+
+def datagrams(port: int) -> context.Context:
+    client = connection.Client(peername=("127.0.0.1", 5000), sockname=("192.0.2.9", port), timestamp_start=0)
+    client.transport_protocol, client.proxy_mode = "udp", mode_specs.ProxyMode.parse("local")
+    made = context.Context(client, Options())
+    made.server.address = ("192.0.2.9", port)
+    made.layers.append(layers.modes.TransparentProxy.__new__(layers.modes.TransparentProxy))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("port", "name", "kind", "gaps"),
+    [
+        pytest.param(443, "api.anthropic.com", next_layer.Closed, [Gap.QUIC], id="QUIC to a provider"),
+        pytest.param(443, "bank.example", layers.UDPLayer, [], id="QUIC to a bystander"),
+        pytest.param(443, None, layers.UDPLayer, [], id="not QUIC"),
+        pytest.param(53, None, layers.DNSLayer, [], id="DNS"),
+    ],
+)
+def test_only_a_providers_quic_is_ended(monkeypatch, port, name, kind, gaps):
+    """By the name in its hello; it is counted, and nothing of a bystander is parsed further."""
+
+    def parse(sent: list[bytes]) -> ClientHello | None:
+        if name is None:
+            raise ValueError
+        hello = ClientHello.__new__(ClientHello)
+        monkeypatch.setattr(ClientHello, "sni", property(lambda self: name))
+        return hello
+
+    monkeypatch.setattr(next_layer, "quic_parse_client_hello_from_datagrams", parse)
+    counted = []
+    addon = next_layer.NextLayer(lambda: SCOPE, Watch(), counted.append, layers.HttpLayer)
+    chosen = addon._choose(datagrams(port), b"\xc0" + b"\0" * 40, b"")
+    assert isinstance(chosen, kind)
+    assert [event.gap for event in counted] == gaps
+
+
+def test_a_closed_layer_ends_the_connection():
+    """At once, and it says nothing more."""
+    closed = next_layer.Closed(datagrams(443))
+    assert [type(command) for command in closed.handle_event(events.Start())] == [commands.CloseConnection]
+    assert list(closed.handle_event(events.DataReceived(closed.context.client, b"x"))) == []
