@@ -16,71 +16,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import addonmanager, connection, ctx, exceptions, tls
+from mitmproxy import addonmanager, connection, ctx, tls
 from mitmproxy.addons import tlsconfig as stock
-from mitmproxy.net import tls as net_tls
 from mitmproxy.proxy.layers import tls as proxy_tls
 from OpenSSL import SSL, crypto
 
 from spendgate.capture.ca import Leaf, Minter
-from spendgate.capture.trust import Trust, os_trust
+from spendgate.capture.tls_options import UPDATES, TlsSettings, read_options
+from spendgate.capture.trust import Trust
 
 LEAVES_MAX = 256
 """Names with a leaf at once; a policy with wildcards can meet more, and the one not used for longest goes."""
 SESSIONS_MAX = 256
-
-CLIENT_SIDE_CIPHERS = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
-    "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
-)
-"""For TLS 1.2; our leaves are ECDSA, so no other suite could be chosen."""
-UPSTREAM_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:RSA+AESGCM:RSA+AES:!aNULL"
-"""For TLS 1.2: forward secrecy first; suites that HTTP/2 forbids come last."""
-
-UPDATES = frozenset(
-    {
-        "http2",
-        "connection_strategy",
-        "ssl_insecure",
-        "ssl_verify_upstream_trusted_ca",
-        "ssl_verify_upstream_trusted_confdir",
-        "client_certs",
-        *(f"tls_version_{side}_{end}" for side in ("client", "server") for end in ("min", "max")),
-        *(f"{what}_{side}" for what in ("ciphers", "tls_ecdh_curve") for side in ("client", "server")),
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """What one side negotiates. Versions are OpenSSL's numbers, 0 for no bound."""
-
-    versions: tuple[int, int]
-    ciphers: str
-    curve: str | None
-
-    def context(self, method: int) -> SSL.Context:
-        context = SSL.Context(method)
-        context.set_min_proto_version(self.versions[0])
-        context.set_max_proto_version(self.versions[1])
-        context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_COMPRESSION)
-        context.set_cipher_list(self.ciphers.encode())
-        if curve := net_tls.get_curve(self.curve):
-            context.set_tmp_ecdh(curve)
-        return context
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """mitmproxy's TLS options, read once: each reading of an option copies it."""
-
-    http2: bool
-    eager: bool
-    verify: bool
-    client: Side
-    server: Side
-    trust: Trust
-    client_certs: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +64,7 @@ class GateTls:
         if self._settings is None or updated & UPDATES:
             if "tls_version_client_min" not in ctx.options:
                 return  # called for each option that is added while loading; ours are not all there yet
-            self._settings = _read_options()
+            self._settings = read_options()
             self._leaves.clear()
             self._sessions.clear()
             self._upstream.clear()
@@ -190,7 +137,7 @@ class GateTls:
 
     def _now_set(self) -> TlsSettings:
         if self._settings is None:
-            self._settings = _read_options()
+            self._settings = read_options()
         return self._settings
 
 
@@ -241,40 +188,3 @@ def _client_certificate(option: str | None, host: str) -> str | None:
         return str(path)
     own = path / f"{host}.pem"
     return str(own) if own.is_file() else None
-
-
-def _read_options() -> TlsSettings:
-    options = ctx.options
-    file, directory = options.ssl_verify_upstream_trusted_ca, options.ssl_verify_upstream_trusted_confdir
-    for place in (file, directory):
-        if place and not Path(place).exists():
-            raise exceptions.OptionsError(f"{place} does not exist")
-    return TlsSettings(
-        http2=options.http2,
-        eager=options.connection_strategy == "eager",
-        verify=not options.ssl_insecure,
-        client=_read_side("client", CLIENT_SIDE_CIPHERS),
-        server=_read_side("server", UPSTREAM_CIPHERS),
-        trust=Trust(file, directory) if file or directory else os_trust(),
-        client_certs=options.client_certs,
-    )
-
-
-def _read_side(side: str, ciphers: str) -> Side:
-    options = ctx.options
-    curve = getattr(options, f"tls_ecdh_curve_{side}")
-    if curve is not None and curve not in net_tls.EC_CURVES:
-        raise exceptions.OptionsError(f"tls_ecdh_curve_{side}: {curve!r} is none of {', '.join(net_tls.EC_CURVES)}")
-    versions = tuple(_version(getattr(options, f"tls_version_{side}_{end}")) for end in ("min", "max"))
-    chosen = Side((versions[0], versions[1]), getattr(options, f"ciphers_{side}") or ciphers, curve)
-    try:
-        chosen.context(SSL.TLS_METHOD)
-    except SSL.Error as fault:
-        raise exceptions.OptionsError(f"ciphers_{side}: OpenSSL takes none of {chosen.ciphers!r}") from fault
-    return chosen
-
-
-def _version(name: str) -> int:
-    if name not in net_tls.Version.__members__:
-        raise exceptions.OptionsError(f"{name} is none of {', '.join(net_tls.Version.__members__)}")
-    return net_tls.Version[name].value
