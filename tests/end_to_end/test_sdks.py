@@ -167,7 +167,8 @@ def test_openai_sync(gate: Gate, provider: Provider, call: Call, *, http2: bool)
     with httpx2.Client(transport=SyncHashing(gate, seen, http2=http2)) as http:
         client = openai.OpenAI(api_key="sk-test", http_client=http)
         counts = "input=1201; output=0; cache_read=0" if call is embeddings else OPENAI_COUNTS
-        drain(call(client, script(counts, "gzip", "")))
+        # Not encoded: after `[DONE]` this client closes without reading an encoding's last bytes.
+        drain(call(client, script(counts, "", "")))
     check(gate, provider, seen, EMBED if call is embeddings else GPT, name="openai")
 
 
@@ -194,7 +195,7 @@ async def test_a_stream_that_reports_nothing_is_estimated(gate: Gate, provider: 
     async with httpx2.AsyncClient(transport=AsyncHashing(gate, seen, http2=False)) as http:
         client = openai.AsyncOpenAI(api_key="sk-test", http_client=http)
         prompt: Any = [{"role": "user", "content": "hi " * 400}]
-        text = "word " * 400
+        text = "word " * 399 + "word"
         headers = {"x-standin": f"events=40; text={text}"}
         await drained(client.chat.completions.create(model=GPT, messages=prompt, stream=True, extra_headers=headers))
     row = gate.row(seen.request_id)

@@ -56,5 +56,5 @@ def test_a_budget_that_ends_on_an_open_connection(provider: Provider, folder: Pa
         rows = until(lambda: [row for row in gate.calls() if row["state"] == "refused"] or None)
     assert len([one for one in provider.served if one.billable]) == sent
     assert json.loads(refusal[-1])["type"] in ("error", "response.failed")
-    assert "person/day" in refusal[-1]
-    assert [(row["refused_by"], row["refused_why"]) for row in rows] == [("person/day", "spent")]
+    assert "budget person" in refusal[-1]
+    assert [(row["refused_by"], row["refused_why"]) for row in rows] == [("person", "spent")]

@@ -82,12 +82,12 @@ def test_a_spent_budget_stops_a_tool(spent: Path, provider: Provider, folder: Pa
     done = started(client, provider, folder, spent)
 
     assert done.status not in (0, None), done.text
-    assert "person/day" in done.text
+    assert "budget person" in done.text
     assert "#ai-budget" in done.text
     reached = [one.path for one in provider.served[before:] if one.billable or one.transport == "websocket"]
     assert reached == []
     refused = [row for row in calls(folder / "state") if row["state"] == "refused"]
     assert 1 <= len(refused) <= 3
-    assert {(row["refused_by"], row["refused_why"]) for row in refused} == {("person/day", "spent")}
+    assert {(row["refused_by"], row["refused_why"]) for row in refused} == {("person", "spent")}
     first = datetime.fromisoformat(refused[0]["started_at"]).timestamp()
     assert done.ended - first < 5
