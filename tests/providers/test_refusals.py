@@ -36,7 +36,7 @@ def test_final_refusals(name: str, tool: str | None) -> None:
         assert "retry-after" not in headers(answer)
         assert json.loads(answer.body)["error"]["message"] == FINAL.message
         assert answer.status == 429 or not strict
-    readable = {"codex": 400, "opencode": 402, "cline": 402, "ai-sdk": 403}
+    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403}
     assert dialect.refusal(FINAL, tool).status == readable.get(tool or "", 429)
 
 
@@ -49,9 +49,10 @@ def test_passing_refusals(name: str, tool: str | None) -> None:
     assert (headers(answer)["x-should-retry"], headers(answer)["retry-after"]) == ("true", "3")
 
 
-def test_codex_strict() -> None:
-    """Where a 429 must be sent, Codex gets the type and header whose text it shows, on one line of ASCII."""
-    answer = DIALECTS["openai-responses"].refusal(Notice("Spent \u2014\nask \u00e9", "spent"), "codex", strict=True)
+@pytest.mark.parametrize("strict", [False, True])
+def test_codex(strict: bool) -> None:
+    """Codex gets the type and header whose text it shows, on one line of ASCII."""
+    answer = DIALECTS["openai-responses"].refusal(Notice("Spent \u2014\nask \u00e9", "spent"), "codex", strict=strict)
     assert json.loads(answer.body)["error"]["type"] == "usage_limit_reached"
     assert headers(answer)["x-codex-promo-message"] == "Spent ? ask ?"
 

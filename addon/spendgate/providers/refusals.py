@@ -1,9 +1,12 @@
 """Refusals, cuts and the gate's own errors in each provider's error shape, such that a tool shows them and stops.
 
-Which status a tool shows and does not retry differs; `_READABLE` is the table, from facts/wire-formats.md 1b, 2.3, 3, 14 and 20
-(measured: Claude Code 2.1.197, Codex 0.169.0, OpenCode 1.18.33). It is used only for final refusals under `refusals: readable`;
-`strict` and passing refusals are 429 always. Every final refusal carries `x-should-retry: false`, which the official SDKs obey,
-and no `retry-after`: Codex, Cline and OpenCode wait it out in silence, up to days. A passing one carries its true, short wait.
+Which status a tool shows and does not retry differs; `_READABLE` is the table, from facts/wire-formats.md 1b, 2.3, 3, 14 and 20.
+It is used only for final refusals under `refusals: readable`; `strict` and passing refusals are 429 always. Every final refusal
+carries `x-should-retry: false`, which the official SDKs obey, and no `retry-after`: Codex, Cline and OpenCode wait it out in
+silence, up to days. A passing one carries its true, short wait.
+
+Measured with these shapes, over HTTP: Claude Code 2.1.197 (429) and Codex 0.169.0 (429 `usage_limit_reached`) send one request
+and print the whole message; Codex prints a 400's raw body too, which is why it needs no other status than 429.
 """
 
 from __future__ import annotations
@@ -14,8 +17,6 @@ from typing import Final
 from spendgate.providers.interface import Answer, Notice
 
 _READABLE: Final[dict[str, int]] = {
-    # Codex replaces the text of any 429 by its own; a 400 is shown as it is and not retried.
-    "codex": 400,
     # Both retry every 429, whatever its headers; a 402 is shown.
     "opencode": 402,
     "cline": 402,
@@ -55,7 +56,7 @@ def openai_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:
     status = refusal_status(notice, tool, strict=strict)
     headers = _headers(notice, "x-request-id")
     if tool == "codex" and status == 429 and not notice.passing:
-        # Of a 429, Codex shows a canned sentence and this header's text.
+        # Codex 0.169.0 hides the text of a 429, except of this type, to whose sentence it adds this header's text.
         headers = (*headers, ("x-codex-promo-message", _header_text(notice.message)))
     return Answer(status, headers, _json({"error": _openai_error(notice, tool, status)}))
 
