@@ -88,14 +88,14 @@ def binaries() -> Path:
     return found
 
 
-def surroundings(folder: Path, keys: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An empty account that has the clients on its path and made-up keys."""
+def surroundings(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An empty account that has the clients on its path, made-up keys, and these variables more."""
     made_up = {
         "ANTHROPIC_API_KEY": "sk-ant-api03-made-up",
         "OPENAI_API_KEY": "sk-made-up",
         "CODEX_API_KEY": "sk-made-up",
     }
-    env = environment(folder, **{**made_up, **(keys or {})})
+    env = environment(folder, **{**made_up, **(more or {})})
     env["PATH"] = f"{binaries()}:{env['PATH']}"
     return env
 

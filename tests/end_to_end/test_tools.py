@@ -24,7 +24,9 @@ ALL = [pytest.param(client, id=client.name) for client in CLIENTS]
 def started(client: Client, provider: Provider, folder: Path, file: Path) -> Run:
     """The client, as a person tries the product: `spendgate exec -- claude …`, in an empty home."""
     command = [*PRODUCT, "exec", "--policy", str(file), "--state", str(folder / "state")]
-    return run([*command, *upstream(provider), "--", *client.command, PROMPT], surroundings(folder))
+    # Hosts that are only tunnelled are the stand-in too: the tool trusted its authority before the gate came.
+    before = dict.fromkeys(("SSL_CERT_FILE", "CODEX_CA_CERTIFICATE", "NODE_EXTRA_CA_CERTS"), str(provider.ca))
+    return run([*command, *upstream(provider), "--", *client.command, PROMPT], surroundings(folder, before))
 
 
 @pytest.mark.parametrize("client", ALL)
