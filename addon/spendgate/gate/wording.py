@@ -62,4 +62,4 @@ def _when(refuse: Refuse, timezone: str) -> str:
     if refuse.kind is not RefusalKind.SPENT or refuse.resets_ms is None:
         return ""
     moment = datetime.fromtimestamp(refuse.resets_ms / 1000, UTC).astimezone(ZoneInfo(timezone))
-    return f"It resets {moment:%a %-d %b %Y %H:%M} {timezone}."
+    return f"It resets {moment:%a} {moment.day} {moment:%b %Y %H:%M} {timezone}."
