@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isqrt
+from operator import mul
 from typing import Protocol
 
 from spendgate.admission import Size
@@ -228,16 +229,16 @@ class Sizes:
 def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: Rates, seen: int) -> Size:
     """Mean, spread, median and largest of what the samples say this call costs, each rounded up."""
     size_bytes = max(1, ask.text_bytes)
-    window = rates.context_window
-    most = None if window is None or ask.loops else window * rates.input_dearest
-    costs = []
-    for per_byte, fixed in lines:
-        by_input = per_byte * size_bytes >> _SHIFT
-        costs.append(_up((by_input if most is None or by_input < most else most) + fixed))
-    costs.sort()
+    if rates.context_window is None or ask.loops:
+        scaled = [(per_byte * size_bytes >> _SHIFT) + fixed for per_byte, fixed in lines]
+    else:
+        most = rates.context_window * rates.input_dearest
+        scaled = [min(per_byte * size_bytes >> _SHIFT, most) + fixed for per_byte, fixed in lines]
+    costs = sorted([-(-cost // _MILLION) for cost in scaled])
     count = len(costs)
     mean = -(-sum(costs) // count)
-    spread = isqrt(sum((cost - mean) ** 2 for cost in costs) // count)
+    # The mean is rounded up, so the difference may be a hair below zero where all are nearly equal.
+    spread = isqrt(max(0, sum(map(mul, costs, costs)) // count - mean * mean))
     return Size(
         limits.ceiling_nanos,
         learned_nanos=mean,
