@@ -51,6 +51,7 @@ def test_killed_gate_loses_and_doubles_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(3600)  # two hundred process starts, on whatever machine
 def test_killed_gate_loses_and_doubles_nothing_200_times(tmp_path: Path) -> None:
     """Two hundred kills."""
     kill_at_random_points(tmp_path, 200, seed=2)
