@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgate.admission import RefusalKind, Refuse
+from spendgate.admission import RefusalKind, Refuse, who_refuses
 from spendgate.policy import (
     Budget,
     Missing,
@@ -21,7 +21,6 @@ from spendgate.policy import (
     person_of,
     scopes,
     today_in,
-    who_refuses,
 )
 from spendgate.roster import Roster, Team
 from spendgate.selector import Facts, Selector

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -20,7 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import InstanceOf, PlainSerializer
 
-from spendgate.admission import Hold, RefusalKind, Refuse, Scope
+from spendgate.admission import Hold, RefusalKind, Refuse, Scope, who_refuses
 from spendgate.draws import Draw
 from spendgate.model_names import ModelPattern
 from spendgate.money import NANOS_PER_DOLLAR
@@ -257,28 +255,6 @@ def _alias_refused(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: F
         else "the call does not say which model it wants"
     )
     return Refuse(RefusalKind.RULE, rule.name, reason, suggest=rule.suggest)
-
-
-_RANKS = {
-    RefusalKind.RULE: 0,
-    RefusalKind.UNBOUNDED: 1,
-    RefusalKind.SPENT: 2,
-    RefusalKind.HELD: 3,
-    RefusalKind.FAILURE: 4,
-}
-
-
-def who_refuses(refusals: Iterable[Refuse]) -> Refuse:
-    """Of refusals in file order the one that lasts longest, counting the others: a model rule, what has no bound, what is
-    spent with the latest reset (None: never), then what others hold; then file order. Raises ValueError for none.
-    """
-    every = tuple(refusals)
-    first = min(every, key=_lasts)
-    return replace(first, others=len(every) - 1 + sum(refuse.others for refuse in every))
-
-
-def _lasts(refuse: Refuse) -> tuple[int, int, int]:
-    return (_RANKS[refuse.kind], int(refuse.resets_ms is not None), -(refuse.resets_ms or 0))
 
 
 def person_of(

@@ -151,9 +151,15 @@ def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as fault:  # not found; not a zone's name at all; a folder such as `America`
-        if not available_timezones():
+        if not known_zones():
             raise ValueError(f"{name!r} cannot be read: this system has no time zone data; install tzdata") from fault
         raise ValueError(f"{name!r} is not a time zone") from fault
+
+
+@lru_cache(maxsize=1)
+def known_zones() -> tuple[str, ...]:
+    """The names of all zones that this system knows; asking takes a walk through its zone data, so it is asked once."""
+    return tuple(sorted(available_timezones()))
 
 
 def local_date(zone: str, now_ms: int) -> date:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 FAULTS_MAX = 100
 _FOUND_LENGTH_MAX = 60
+_COMPARED_MAX = 700  # a little more than there are time zones
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -47,6 +48,11 @@ class Faults:
         """Keep one fault; said twice it counts once."""
         self._found[Fault(place, key, text)] = None
 
+    @property
+    def enough(self) -> bool:
+        """More would not be told: nearest words, which cost a comparison with each, need not be looked for."""
+        return len(self._found) > FAULTS_MAX
+
     def __bool__(self) -> bool:
         return bool(self._found)
 
@@ -69,8 +75,29 @@ def one_of(words: Iterable[str]) -> str:
     return f"allowed: {', '.join(words)}"
 
 
+class NotAmong(ValueError):
+    """A word that is not one of those allowed. The nearest one is looked for only when the fault is printed."""
+
+    def __init__(self, text: str, word: str, words: Iterable[str]) -> None:
+        super().__init__(text)
+        self._word, self._words = word, tuple(words)
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}{meant(self._word, self._words)}"
+
+
 def meant(word: str, words: Iterable[str]) -> str:
     """`; did you mean x?` for the nearest correct word, else nothing. Case counts as nearness."""
+    sought = word[:_FOUND_LENGTH_MAX].casefold()
     by_fold = {known.casefold(): known for known in words}
-    near = difflib.get_close_matches(word[:_FOUND_LENGTH_MAX].casefold(), by_fold, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(sought, _likely(sought, by_fold), n=1, cutoff=0.6)
     return f"; did you mean {by_fold[near[0]]}?" if near else ""
+
+
+def _likely(sought: str, folded: Iterable[str]) -> list[str]:
+    """Of very many words those that start alike and are about as long: comparing costs some microseconds for each."""
+    every = list(folded)
+    if len(every) <= _COMPARED_MAX:
+        return every
+    alike = [word for word in every if word[:1] == sought[:1] and abs(len(word) - len(sought)) <= 3]
+    return alike[:_COMPARED_MAX]

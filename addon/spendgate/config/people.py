@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spendgate.config import words
-from spendgate.config.faults import Faults, Place, meant, one_of, shown
+from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
 from spendgate.config.sections import Section
 from spendgate.config.yaml_nodes import Text
 from spendgate.model_names import glob
@@ -43,21 +43,27 @@ class Declared:
 
     def parser(self, attribute: str) -> Callable[[str], str]:
         """Reads one value of an attribute. Raises ValueError for a name that nothing declares, or a glob that fits none."""
+        names = self.names.get(attribute)
+        if names is None:
+            return str
+        folded = {name.casefold() for name in names}
 
         def parse(text: str) -> str:
-            names = self.names.get(attribute)
-            if names is None or (is_glob(text) and _some_fit(text, names)):
+            if text.casefold() in folded or (is_glob(text) and _some_fit(text, folded)):
                 return text
-            if text.casefold() not in [known.casefold() for known in names]:
-                allowed = one_of(names[:_WORDS_SHOWN_MAX]) if names else "the file declares none"
-                raise ValueError(f"{shown(text)} is no {attribute} that is declared; {allowed}{meant(text, names)}")
-            return text
+            raise _undeclared(text, attribute, names)
 
         return parse
 
 
-def _some_fit(text: str, names: tuple[str, ...]) -> bool:
-    return any(glob(text.casefold()).fullmatch(name.casefold()) for name in names)
+def _undeclared(text: str, attribute: str, names: tuple[str, ...]) -> NotAmong:
+    allowed = one_of(names[:_WORDS_SHOWN_MAX]) if names else "the file declares none"
+    return NotAmong(f"{shown(text)} is no {attribute} that is declared; {allowed}", text, names)
+
+
+def _some_fit(text: str, folded: set[str]) -> bool:
+    pattern = glob(text.casefold())
+    return any(pattern.fullmatch(name) for name in folded)
 
 
 def read_roster(top: Section, faults: Faults) -> Roster:
@@ -123,10 +129,12 @@ def _person(entry: Section, name: str, teams: tuple[str, ...]) -> Person:
 
 
 def _member_of(teams: tuple[str, ...]) -> Callable[[str], str]:
+    """Exactly one of the teams: a name in another case would be another team in every report."""
+    known = frozenset(teams)
+
     def parse(text: str) -> str:
-        if text not in teams:
-            allowed = one_of(teams[:_WORDS_SHOWN_MAX]) if teams else "the file declares none"
-            raise ValueError(f"{shown(text)} is no team that is declared; {allowed}{meant(text, teams)}")
+        if text not in known:
+            raise _undeclared(text, "team", teams)
         return text
 
     return parse

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from spendgate.admission import Hold
 from spendgate.config import words
-from spendgate.config.faults import Faults, Place, meant, one_of, shown
+from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
 from spendgate.config.people import Declared
 from spendgate.config.sections import LATER, Section
 from spendgate.model_names import ModelPattern, family, fold
@@ -55,7 +55,7 @@ def _attribute(text: str) -> str:
     if text in _ATTRIBUTES_LATER:
         raise ValueError(f"{text} {LATER}")
     if text not in ATTRIBUTES:
-        raise ValueError(f"{shown(text)} is not an attribute; {one_of(ATTRIBUTES)}{meant(text, ATTRIBUTES)}")
+        raise NotAmong(f"{shown(text)} is not an attribute; {one_of(ATTRIBUTES)}", text, ATTRIBUTES)
     return text
 
 

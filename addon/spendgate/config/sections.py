@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from spendgate.config.faults import Faults, Place, meant, one_of, shown
+from spendgate.config.faults import Faults, NotAmong, Place, meant, one_of, shown
 from spendgate.config.yaml_nodes import Broken, Items, Mapping, Node, Text
 
 LATER = "is not supported yet"
@@ -155,7 +155,7 @@ class Section:
             if name in later:
                 self._faults.add(key.place, self._at(name), LATER)
             elif name not in self._asked:
-                near = meant(name, (*self._asked, *later))
+                near = "" if self._faults.enough else meant(name, (*self._asked, *later))
                 self._faults.add(key.place, self._at(name), f"unknown key; {one_of(self._asked)}{near}")
 
 
@@ -173,7 +173,7 @@ def _parse[T](text: Text, path: str, parse: Callable[[str], T], faults: Faults) 
     try:
         return parse(text.value.strip())
     except ValueError as fault:
-        faults.add(text.place, path, str(fault))
+        faults.add(text.place, path, str(fault.args[0]) if faults.enough else str(fault))
         return None
 
 
@@ -190,5 +190,5 @@ def known_word(text: str, words: Iterable[str]) -> str:
     """The text, where it is one of the words. Raises ValueError with them and the nearest."""
     words = tuple(words)
     if text not in words:
-        raise ValueError(f"{shown(text)} is not known; {one_of(words)}{meant(text, words)}")
+        raise NotAmong(f"{shown(text)} is not known; {one_of(words)}", text, words)
     return text

@@ -8,13 +8,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import date
-from zoneinfo import available_timezones
 
-from spendgate.config.faults import meant, shown
-from spendgate.config.sections import LATER
+from spendgate.config.faults import NotAmong, shown
+from spendgate.config.sections import LATER, known_word
 from spendgate.money import Money
 from spendgate.policy import OnFailure
-from spendgate.window import MONTHS, WEEKDAYS, Window, zone_of
+from spendgate.window import MONTHS, WEEKDAYS, Window, known_zones, zone_of
 
 WAIT_MS_MAX = 10 * 60_000
 NAME_LENGTH_MAX = 64
@@ -76,9 +75,7 @@ def zone(text: str) -> str:
     try:
         zone_of(text)
     except ValueError as fault:
-        raise ValueError(
-            f"{fault}; allowed: IANA names such as Europe/Berlin{meant(text, available_timezones())}"
-        ) from fault
+        raise NotAmong(f"{fault}; allowed: IANA names such as Europe/Berlin", text, known_zones()) from fault
     return text
 
 
@@ -93,9 +90,7 @@ def month(text: str) -> int:
 
 
 def _index(text: str, words: tuple[str, ...]) -> int:
-    if text.lower() not in words:
-        raise ValueError(f"{shown(text)} is not known; allowed: {', '.join(words)}{meant(text, words)}")
-    return words.index(text.lower())
+    return words.index(known_word(text.lower(), words))
 
 
 def name(text: str) -> str:
