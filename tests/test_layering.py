@@ -90,6 +90,8 @@ def test_imports_point_inward(path: Path) -> None:
     """A module imports its own room, the nouns below it, and the edges that the table names."""
     own = room(path)
     allowed = {own} | (NOUNS[own] if own in NOUNS else set(NOUNS) | EDGES[own])
+    if path.relative_to(ROOT).as_posix() == "capture/entry.py":
+        allowed |= EDGES["cli"]  # what `mitmdump -s` loads puts the parts together, as the command line does
     reached = {name.split(".")[1] for name in imported(path) if name.startswith("spendgate.")}
 
     assert reached - {"__version__"} <= allowed

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import ssl
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,9 @@ def _truststore(pem: str) -> bytes:
     certificates: list[PKCS12Certificate] = []
     for part in pem.split(_PEM_END)[:-1]:
         try:
-            certificate = x509.load_pem_x509_certificate(f"{part[part.index('-----BEGIN') :]}{_PEM_END}\n".encode())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # old roots have odd serial numbers; whoever trusts them knows
+                certificate = x509.load_pem_x509_certificate(f"{part[part.index('-----BEGIN') :]}{_PEM_END}\n".encode())
         except ValueError:
             continue  # one old root that the library does not parse must not cost the others
         certificates.append(PKCS12Certificate(certificate, str(len(certificates)).encode()))

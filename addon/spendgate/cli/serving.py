@@ -30,6 +30,7 @@ from spendgate.identity.machine import machine_id
 from spendgate.identity.people import attribute
 from spendgate.identity.sessions import Sessions
 from spendgate.ledger.ledger import Ledger
+from spendgate.policy import Policy
 from spendgate.providers.interface import Ask
 from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_NAMES, Registry
 from spendgate.providers.unfinished import estimate_usage
@@ -63,11 +64,8 @@ class _House:
     prices: str
     machine: str
     sessions: Sessions
-
-    def scope(self) -> Scope:
-        """What is decrypted now."""
-        never = frozenset(self.in_force.policy.capture.never)
-        return Scope(frozenset(self.registry.hosts()), never, self.authority.covers)
+    scope: Scope
+    """What is decrypted now."""
 
     def attributed(self, peer: Peer, ask: Ask) -> Attribution:
         """Whose call it is, by the policy in force."""
@@ -105,7 +103,7 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
 
     settings = Settings(
         minter=house.authority,
-        scope=house.scope,
+        scope=lambda: house.scope,
         modes=wanted.modes,
         port=wanted.port,
         sets=wanted.sets,
@@ -151,7 +149,12 @@ def _built(wanted: Wanted) -> _House:
         prices=prices.age(store.book(), datetime.now(UTC)),
         machine=machine_id(state.root),
         sessions=Sessions(),
+        scope=_scope(found.policy, registry, authority),
     )
+
+
+def _scope(policy: Policy, registry: Registry, authority: ca.Authority) -> Scope:
+    return Scope(frozenset(registry.hosts()), frozenset(policy.capture.never), authority.covers)
 
 
 def _authority(wanted: Wanted, state: State, registry: Registry) -> tuple[ca.Authority, Path]:
@@ -193,6 +196,7 @@ async def _policy_changed(house: _House, gate: Gate, meter: Meter, found: polici
     elif found.policy.hash != house.in_force.policy.hash:
         await gate.set_policy(found.policy)
         house.registry = Registry.build(found.policy.capture)
+        house.scope = _scope(found.policy, house.registry, house.authority)
         meter.policy_changed(house.registry)
         note(f"policy {found.policy.hash} is in force")
     house.in_force = found

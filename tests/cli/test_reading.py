@@ -1,0 +1,201 @@
+"""`status`, `spend`, `calls` and `calls show` over a ledger with known calls."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spendgate.admission import Admit, RefusalKind, Refuse, Scope
+from spendgate.cli import in_force
+from spendgate.cli.main import app
+from spendgate.cli.output import safe
+from spendgate.config import policies
+from spendgate.config.paths import State, prepare
+from spendgate.ledger.interface import CallRow, Settlement
+from spendgate.ledger.ledger import Ledger
+from spendgate.policy import Policy, enforces, scopes
+from spendgate.selector import Facts
+from spendgate.usage import Usage
+
+NOW_MS = time.time_ns() // 1_000_000
+POLICY = """\
+version: 1
+owner: tests@acme.example
+budgets:
+  - {name: person, per: person, limit: [$1 per day, $10 per month]}
+  - {name: session, per: session, limit: $5}
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
+    """A state directory with one settled, one open and one refused call of alice's."""
+    monkeypatch.setattr("getpass.getuser", lambda: "alice")
+    found = prepare(State(tmp_path / "state"))
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY)
+    policy = policies.LastGood(found).start(file, NOW_MS).policy
+    in_force.tell(found, in_force.InForce(policy.hash, str(file), NOW_MS, (), "m" * 32, "genai-prices 0", ("regular",)))
+    ledger = Ledger.open(found.ledger, found.gates, NOW_MS)
+    _fill(ledger, policy)
+    ledger.close()
+    return found
+
+
+def _fill(ledger: Ledger, policy: Policy) -> None:
+    drawn = scopes(
+        policy,
+        facts := Facts.of(model="claude-sonnet-4-5", person="alice", session="s1"),
+        NOW_MS,
+        enforces(policy, facts),
+    )
+    for number, call_id in enumerate(("0a1b2c3d-settled", "0b1b2c3d-open")):
+        held = Admit(tuple((scope, 250_000_000) for scope in drawn))
+        ledger.hold(_row(call_id, number), drawn, lambda _s, _k, held=held: held, NOW_MS)
+    ledger.settle("0a1b2c3d-settled", _settlement(drawn))
+    refuse = Refuse(
+        RefusalKind.SPENT,
+        "person/day",
+        "the budget is spent",
+        settled_nanos=1,
+        held_nanos=0,
+        hold_nanos=2,
+        limit_nanos=2,
+    )
+    ledger.refused(_row("0c1b2c3d-refused", 2), refuse, now_ms=NOW_MS, waited_ms=0, http_status=429)
+
+
+def _row(call_id: str, number: int) -> CallRow:
+    return CallRow(
+        id=call_id,
+        started_ms=NOW_MS + number,
+        person="alice",
+        machine="m",
+        provider="anthropic",
+        host="api.anthropic.com",
+        path="/v1/messages",
+        tool="claude-code",
+        session="s1",
+        model_requested="claude-sonnet-4-5",
+        ceiling_nanos=400_000_000,
+    )
+
+
+def _settlement(drawn: tuple[Scope, ...]) -> Settlement:
+    return Settlement(
+        state="settled",
+        basis="reported",
+        usage=Usage(input_tokens=1000, cache_read_tokens=200, output_tokens=30),
+        cost_nanos=123_456_789,
+        value_nanos=123_456_789,
+        charges=tuple((scope, 123_456_789) for scope in drawn),
+        ended_ms=NOW_MS + 5,
+        model="claude-sonnet-4-5",
+        http_status=200,
+    )
+
+
+def ran(state: State, *words: str) -> str:
+    """The output of a command that succeeds."""
+    result = CliRunner().invoke(app, [*words, "--state", str(state.root)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_status_tells_spent_from_held(state: State) -> None:
+    """Money spent and money held are two figures, in every format; the open call's excess over its hold is told."""
+    said = json.loads(ran(state, "status", "--format", "json"))
+    day = next(row for row in said["budgets"] if row["budget"] == "person/day")
+
+    assert (day["spent_nanos"], day["held_nanos"], day["limit_nanos"]) == (123_456_789, 250_000_000, 10**9)
+    assert day["left_nanos"] == 10**9 - 123_456_789 - 250_000_000
+    assert said["open_calls_above_holds_nanos"] == 150_000_000
+    assert said["ledger"]["rows"] == 2 and len(said["ledger"]["head"]) == 64
+    assert not said["gate"]["up"]
+
+
+def test_status_shows_budgets_kept_by_what_calls_had(state: State) -> None:
+    """A budget per session is shown for the sessions that this person's calls had."""
+    said = json.loads(ran(state, "status", "--format", "json"))
+
+    assert [row["value"] for row in said["budgets"] if row["budget"] == "session"] == ["s1"]
+    assert "person/day" in ran(state, "status")
+
+
+def test_spend_totals_are_exact(state: State) -> None:
+    """Totals are integers of nano-dollars; refused calls are counted apart and cost nothing."""
+    (row,) = json.loads(ran(state, "spend", "--by", "person,tool,model", "--format", "json"))
+
+    assert (row["calls"], row["refused"], row["cost_nanos"], row["held_nanos"]) == (2, 1, 123_456_789, 250_000_000)
+    assert (row["person"], row["tool"], row["model"]) == ("alice", "claude-code", "claude-sonnet-4-5")
+
+
+def test_spend_can_be_narrowed(state: State) -> None:
+    """`--where` and `--since` choose calls."""
+    assert json.loads(ran(state, "spend", "--where", "person=bob", "--format", "json")) == []
+    assert json.loads(ran(state, "spend", "--since", "1h", "--by", "day", "--format", "json"))
+
+
+def test_csv_has_every_column_of_the_view(state: State) -> None:
+    """A script reads the same names from CSV as from the ledger's view."""
+    rows = list(csv.DictReader(io.StringIO(ran(state, "calls", "--format", "csv"))))
+
+    assert {row["state"] for row in rows} == {"settled", "open", "refused"}
+    assert {"cost_nanos", "held_nanos", "refused_why", "policy_hash", "request_id"} <= set(rows[0])
+
+
+def test_one_call_is_explained(state: State) -> None:
+    """By the beginning of its id: counts, price, holds and charges of each budget."""
+    said = json.loads(ran(state, "calls", "show", "0a1b", "--format", "json"))
+
+    assert said["cost_nanos"] == 123_456_789
+    assert {(hold["budget"], hold["charged_nanos"]) for hold in said["holds"]} >= {("person/day", 123_456_789)}
+    assert "charged" in ran(state, "calls", "show", "0a1b")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["spend", "--by", "colour"], "colour", id="unknown attribute"),
+        pytest.param(["spend", "--since", "soon"], "not a time", id="no time"),
+        pytest.param(["calls", "--where", "person"], "ATTR=VALUE", id="no value"),
+        pytest.param(["calls", "show", "ffff"], "ffff", id="no such call"),
+    ],
+)
+def test_wrong_usage_names_the_remedy(state: State, words: list[str], says: str) -> None:
+    """One line that says what was wrong."""
+    result = CliRunner().invoke(app, [*words, "--state", str(state.root)])
+
+    assert result.exit_code != 0
+    assert says in str(result.exception)
+
+
+def test_a_name_cannot_write_to_the_terminal(state: State) -> None:
+    """Escape sequences in what a client claimed come out inert."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    row = CallRow(
+        id="0d-evil", started_ms=NOW_MS, person="alice", machine="m", provider="anthropic", host="h", path="/p",
+        tool="\x1b]0;owned\x07[red]tool[/red]", session="s",
+    )  # fmt: skip
+    ledger.recorded(
+        row, "free", ended_ms=NOW_MS, http_status=200, request_bytes=0, response_bytes=0, duration_ms=1, first_byte_ms=1
+    )
+    ledger.close()
+
+    shown = ran(state, "calls")
+
+    assert "\x1b" not in shown and "\x07" not in shown
+    assert safe("[red]tool[/red]\x1b") == "\\[red]tool\\[/red]·"
+
+
+def test_without_a_ledger_the_next_step_is_named(tmp_path: Path) -> None:
+    """A new machine: nothing has been captured yet, and the error says how to begin."""
+    result = CliRunner().invoke(app, ["status", "--state", str(tmp_path)])
+
+    assert "spendgate exec -- claude" in str(result.exception)
