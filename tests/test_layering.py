@@ -1,4 +1,4 @@
-"""Imports point inward: nouns import only the nouns below them, edges import nouns, and each edge keeps to its own outside world."""
+"""Imports point inward: nouns import the nouns below them, edges import nouns, each edge keeps to its own outside world."""
 
 from __future__ import annotations
 
