@@ -23,7 +23,9 @@ def kill_at_random_points(folder: Path, times: int, seed: int) -> None:
     for number in range(times):
         gate = worker("churn", folder, f"run{number}")
         assert gate.stdout is not None
-        served.add(gate.stdout.readline().strip())
+        first = gate.stdout.readline().strip()
+        assert first, f"the gate of run {number} ended by itself with {gate.wait()}"
+        served.add(first)
         time.sleep(chance.uniform(0, 0.05))
         gate.kill()
         rest, _ = gate.communicate()
