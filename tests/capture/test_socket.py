@@ -7,6 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -222,6 +223,41 @@ async def test_a_client_that_leaves_while_its_create_waits_sends_nothing(tmp_pat
         assert it.provider.log.billable() == []
 
 
+async def test_a_response_that_ends_without_counts_is_settled_at_once(tmp_path: Path) -> None:
+    """The provider's word that a response is over ends its call, counted or not, while the connection goes on."""
+    async with rig(tmp_path) as it, talking(it) as client:
+        it.provider.set(Script(usage=False))
+        await client.event()
+        for number in (1, 2):
+            client.create()
+            await client.until("response.completed")
+            await it.ended(number)
+        for _, reading, end in it.gate.settled:
+            assert (reading.ended, reading.final, end.complete, end.error) == (True, False, True, None)
+            assert reading.output_bytes > 0
+        client.send(Ping(b"still here"))
+        assert await client.event() == Pong(b"still here")
+
+
+async def test_a_strict_policy_refuses_a_create_with_429(tmp_path: Path) -> None:
+    """`refusals: strict` reaches the frame: 429 also for a tool that reads another status better."""
+
+    class Dialect(OpenAIResponses):
+        def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
+            said.append(strict)
+            return super().refusal_frame(notice, tool, strict=strict)
+
+    said: list[bool] = []
+    registry = FakeRegistry()
+    registry.dialects["openai-responses"] = Dialect()
+    gate = FakeGate(answer=lambda intent: replace(refused(intent), strict=True))
+    async with rig(tmp_path, gate=gate, registry=registry) as it, talking(it) as client:
+        await client.event()
+        client.create()
+        assert (await client.message())["status"] == 429
+        assert said == [True]
+
+
 @pytest.mark.parametrize("allow", [False, True], ids=["refuse", "allow"])
 async def test_a_gate_that_raises_is_on_failures_to_decide(tmp_path: Path, allow: bool) -> None:
     """A fault never lets a create pass by itself, and never ends the connection."""
@@ -268,7 +304,8 @@ async def test_a_cut_ends_the_response_and_the_connection(tmp_path: Path) -> Non
         it.provider.set(Script(interval_ms=20, events=1000))
         await client.event()
         client.create()
-        failed = (await client.until("response.failed"))[-1]
+        started, *_, failed = await client.until("response.failed")
+        assert failed["response"]["id"] == started["response"]["id"]
         assert "Budget spent" in json.dumps(failed)
         assert isinstance(await client.event(), CloseConnection)
         [(_, reading, end)] = gate.settled

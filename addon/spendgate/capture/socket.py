@@ -195,7 +195,7 @@ class Talk:
         if running.call.first_byte_ms is None:
             running.call.replied(200)
         running.reading = reading
-        if reading.final:
+        if reading.final or reading.ended:
             self._end(running, complete=True)
             self._forget(running, response_id)
         else:
