@@ -94,7 +94,7 @@ capture:
 people:
   alice: {email: alice@acme.example, accounts: [alice, 'ACME\alice'], team: payments, groups: [senior, canary]}
   bob: {team: payments, until: 2027-03-31}
-unknown_people: owner
+unknown_people: refuse
 teams:
   commerce: {owner: vp@acme.example, timezone: Europe/Berlin}
   payments: {parent: commerce, cost_center: "0471"}

@@ -42,6 +42,7 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
     roster = read_roster(top, faults)
     declared = Declared.by(roster, known)
     names = Names()
+    pricing = top.section("pricing")
     budgets, unlimited = read_budgets(top, declared, names, faults)
     values = {
         "owner": top.text("owner", required=True),
@@ -57,7 +58,8 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
         "budgets": budgets,
         "unlimited": unlimited,
         "models": read_model_rules(top, declared, names),
-        "unknown_model": _unknown_model(top.section("pricing")),
+        "unknown_model": _unknown_model(pricing),
+        "prices_update": _prices_update(pricing),
     }
     top.done(later=KEYS_LATER)
     return values
@@ -122,11 +124,17 @@ def _host(section: Section, known: Known) -> Host:
 
 def _unknown_model(section: Section | None) -> UnknownModel:
     inner = section.section("unknown_model") if section is not None else None
-    if section is not None:
-        section.done(later=("adjust",))
     if inner is None:
         return UnknownModel()
     amounts = [inner.parsed(key, Money.parse, required=True) for key in ("input", "output")]
     inner.done()
     sums = [amount.nanos if amount else 0 for amount in amounts]
     return UnknownModel(input_nanos=sums[0], output_nanos=sums[1])
+
+
+def _prices_update(section: Section | None) -> str:
+    if section is None:
+        return "never"
+    word = section.word("updates", ("never", "daily"))
+    section.done(later=("adjust",))
+    return word or "never"
