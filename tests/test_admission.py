@@ -234,7 +234,7 @@ def test_the_rule_that_lasts_longest_is_named(refusals, named):
 @pytest.fixture(scope="module")
 def simulation() -> ModuleType:
     """`scripts/simulate` as a module."""
-    path = Path(__file__).parents[1] / "scripts" / "simulate"
+    path = Path(__file__).parents[1] / "scripts" / "parts" / "simulate.py"
     loader = SourceFileLoader("simulate", str(path))
     spec = spec_from_loader("simulate", loader)
     assert spec is not None

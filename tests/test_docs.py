@@ -1,0 +1,80 @@
+"""Every command, option and setting stands in the documentation, and what the documentation names exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from spendgate.cli.main import app
+from spendgate.config import paths
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PRODUCT = (ROOT / "addon" / "README.md").read_text()
+EVERYWHERE = {
+    "--help",
+    "-h",
+    "--format",
+    "--state",
+    "--policy",
+    "--since",
+    "--until",
+    "--where",
+    "--limit",
+    "--by",
+    "--version",
+}
+"""Options that every reading command has, or whose place is the command's own help."""
+
+
+def commands() -> list[tuple[str, TyperCommand]]:
+    """Every command with its whole name."""
+    top = typer.main.get_command(app)
+    assert isinstance(top, TyperGroup)
+    found: list[tuple[str, TyperCommand]] = []
+    for name, command in top.commands.items():
+        found.append((name, command))
+        if isinstance(command, TyperGroup):
+            found += [(f"{name} {inner}", sub) for inner, sub in command.commands.items()]
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_every_command_is_documented_and_helps(name: str, command: TyperCommand) -> None:
+    """Its name stands in the product's README, its help says what it does, each option says what it is for."""
+    assert f"`{name}" in PRODUCT or f"{name} " in PRODUCT
+    assert command.help
+    for option in command.params:
+        if isinstance(option, TyperOption):
+            assert option.help, option.name
+            assert set(option.opts) & EVERYWHERE or any(word in PRODUCT for word in option.opts), option.opts
+
+
+@pytest.mark.parametrize("document", ["README.md", "addon/README.md"])
+def test_what_a_document_names_exists(document: str) -> None:
+    """Files and scripts that a README names are there."""
+    text = (ROOT / document).read_text()
+    base = (ROOT / document).parent
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (base / link).exists(), link
+    for script in re.findall(r"scripts/([a-z-]+)", text):
+        assert (ROOT / "scripts" / script).exists(), script
+    for test in re.findall(r"`(tests/[\w/]+\.py)`", text):
+        assert (ROOT / test).exists(), test
+
+
+def test_the_setting_of_the_environment_is_documented() -> None:
+    """The one variable that moves the state directory."""
+    assert paths.VARIABLE in PRODUCT
+
+
+def test_every_script_says_what_it_does() -> None:
+    """The first comment of each verb, and a line in the first screen's table."""
+    for script in (ROOT / "scripts").iterdir():
+        if script.is_file():
+            assert script.read_text().splitlines()[1].startswith("# "), script.name
+            assert f"`{script.name}`" in README or script.name in README, script.name
