@@ -16,6 +16,7 @@ from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution, Evidence, Peer
 from spendgate.capture import launcher
 from spendgate.capture.ca import create
+from spendgate.capture.coverage import CoverageEvent
 from spendgate.capture.meter import Meter
 from spendgate.capture.scope import Scope
 from spendgate.capture.stream import MeteredHttpLayer
@@ -45,6 +46,8 @@ class FakeGate:
     settled: list[tuple[str, Reading, End]] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    refused_ids: list[str] = field(default_factory=list)
+    """Calls that `spent` refused with a row."""
     on_failure: Callable[[Intent], Answered] = lambda intent: refused(intent, RefusalKind.FAILURE)
 
     async def hold(self, intent: Intent) -> Answered:
@@ -56,7 +59,9 @@ class FakeGate:
             raise answered
         return answered  # type: ignore[return-value]
 
-    async def spent(self, intent: Intent) -> Refused | None:
+    async def spent(self, intent: Intent, *, writes: bool = True) -> Refused | None:
+        if self.broke and writes:
+            self.refused_ids.append(intent.call_id)
         return refused(intent) if self.broke else None
 
     async def failing(self, intent: Intent, why: str) -> Answered:
@@ -136,6 +141,7 @@ class Rig:
     meter: Meter
     port: int
     trust: ssl.SSLContext
+    gaps: list[CoverageEvent]
 
     def client(self, *, http2: bool = False) -> httpx.AsyncClient:
         """An HTTP client that goes through the gate."""
@@ -151,10 +157,10 @@ class Rig:
         await writer.start_tls(self.trust, server_hostname=host)
         return reader, writer
 
-    async def ended(self, count: int = 1) -> None:
-        """Until so many calls have been settled."""
+    async def ended(self, count: int = 1, seen: int = 0) -> None:
+        """Until so many calls have been settled, and so many that held nothing recorded."""
         async with asyncio.timeout(60):
-            while len(self.gate.settled) < count:
+            while len(self.gate.settled) < count or len(self.gate.seen) < seen:
                 await asyncio.sleep(0.01)
 
 
@@ -170,6 +176,7 @@ async def rig(
     authority = create((ANTHROPIC, OPENAI), datetime.now(UTC))
     gate, registry = gate or FakeGate(), registry or FakeRegistry()
     meter = Meter(gate, registry, FakeLookup(), attribute, machine="m1")
+    gaps: list[CoverageEvent] = []
     settings = launcher.Settings(
         minter=authority,
         scope=lambda: Scope(frozenset({ANTHROPIC, OPENAI})),
@@ -180,11 +187,12 @@ async def rig(
             f"connect_to={OPENAI}=127.0.0.1:{provider.port}",
         ),
         http_layer=MeteredHttpLayer,
+        on_coverage=gaps.append,
     )
     trust = ssl.create_default_context(cadata=authority.pem.decode() if isinstance(authority.pem, bytes) else None)
     try:
         async with launcher.running(settings, [addon or meter]) as listening:
-            yield Rig(gate, registry, provider, meter, listening.address[1], trust)
+            yield Rig(gate, registry, provider, meter, listening.address[1], trust, gaps)
     finally:
         await provider.stop()
 

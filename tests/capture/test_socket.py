@@ -159,13 +159,23 @@ async def test_a_refused_create_is_answered_by_an_error_frame(tmp_path: Path) ->
 
 
 async def test_a_spent_budget_is_told_where_the_tool_hears_it(tmp_path: Path) -> None:
-    """Codex gets a 101 of ours and the error frame for each create; no request reaches the provider."""
-    async with rig(tmp_path, gate=FakeGate(broke=True)) as it, talking(it) as client:
-        assert isinstance(await client.event(), AcceptConnection)
-        for _ in range(2):
-            client.create()
-            assert (await client.message())["type"] == "error"
-        assert it.provider.log.served == it.gate.intents == []
+    """Codex gets a 101 of ours and the error frame for each create; no request reaches the provider.
+
+    The creates are refused; the handshake, which was answered, is a free exchange of its own.
+    """
+    async with rig(tmp_path, gate=FakeGate(broke=True)) as it:
+        async with talking(it) as client:
+            assert isinstance(await client.event(), AcceptConnection)
+            for _ in range(2):
+                client.create()
+                assert (await client.message())["type"] == "error"
+        await it.ended(0, 1)
+        assert it.provider.log.served == it.gate.intents == it.gate.settled == []
+        assert [(seen.state, seen.flags, seen.end.http_status) for seen in it.gate.seen] == [
+            (State.FREE, ("answered by the gate",), 101)
+        ]
+        assert len(it.gate.refused_ids) == 2
+        assert it.gate.seen[0].call_id not in it.gate.refused_ids
 
 
 async def test_money_that_is_back_sends_the_client_to_the_provider(tmp_path: Path) -> None:
@@ -189,7 +199,8 @@ async def test_another_tool_gets_a_refused_handshake(tmp_path: Path) -> None:
         told = await client.event()
         assert isinstance(told, RejectData)
         assert b"Budget person/day is spent" in told.data
-        assert it.provider.log.served == []
+        assert it.provider.log.served == it.gate.seen == []
+        assert len(it.gate.refused_ids) == 1
 
 
 async def test_a_client_that_leaves_mid_response_is_settled(tmp_path: Path) -> None:

@@ -260,8 +260,12 @@ async def test_a_spent_budget_is_told_at_the_handshake(tmp_path):
         place.gate.sent(call.call_id)
         place.gate.settle(call.call_id, costing(0.06), end())
 
+        unwritten = await place.gate.spent(intent(model=None), writes=False)
+        assert isinstance(unwritten, Refused)
+        assert place.rows.states() == {"settled": 1}
         refused = await place.gate.spent(intent(model=None))
         assert isinstance(refused, Refused)
+        assert refused.message == unwritten.message
         assert place.rows.states() == {"settled": 1, "refused": 1}
 
 

@@ -16,6 +16,8 @@ from spendgate.gate.interface import Admitted, End, GatePort, Intent, Seen
 from spendgate.providers.interface import Ask, Kind, Reading, Route
 
 _ENDED = frozenset({State.SETTLED, State.REFUSED, State.FAILED, State.INTERRUPTED, State.FREE, State.UNRECOGNIZED})
+ANSWERED_HERE = "answered by the gate"
+"""Flag of a free exchange that reached nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,11 @@ class Call:
         self.http_status = http_status
         self.first_byte_ms = self._clock.ticks_ms() - (self._sent_ticks or self._started_ticks)
 
+    def answered_here(self, http_status: int) -> None:
+        """The gate gives the response to this free exchange itself."""
+        self.replied(http_status)
+        self.flags += (ANSWERED_HERE,)
+
     def end(
         self,
         reading: Callable[[], Reading],
@@ -134,7 +141,7 @@ class Call:
             return
         end = self._end(response_bytes, complete, error)
         if self.state is State.SEEN:
-            state = _unheld(self.route, self._sent_ticks is not None)
+            state = _unheld(self.route, self._sent_ticks is not None or ANSWERED_HERE in self.flags)
             self.state = advance(self.state, state)
             self._gate.record(self._seen(state, end))
         elif self.state is State.HELD:
@@ -178,8 +185,8 @@ def _read(reading: Callable[[], Reading]) -> Reading:
         return Reading(flags=(f"reader failed: {type(fault).__name__}",))
 
 
-def _unheld(route: Route, sent: bool) -> State:
-    """What an exchange without a hold was. One that never left, or that should have had a hold, has failed."""
-    if not sent or route.kind is Kind.BILLABLE:
+def _unheld(route: Route, answered: bool) -> State:
+    """What an exchange without a hold was. One that neither left nor was answered, or should have had a hold, has failed."""
+    if not answered or route.kind is Kind.BILLABLE:
         return State.FAILED
     return State.FREE if route.kind is Kind.FREE else State.UNRECOGNIZED

@@ -45,17 +45,16 @@ def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: G
     call = passage.call
     dialect = cast(SocketDialect, passage.dialect)
     by_frame = refused is not None and call.attribution.tool in HEARS_FRAMES_ONLY
-    if refused is None:
+    if refused is None or by_frame:
         # The handshake itself costs nothing and has a row of its own; its creates are the calls.
         call.route = replace(call.route, kind=Kind.FREE)
-    else:
+    if by_frame:
+        flow.response = _accepted(flow.request)
+        call.answered_here(flow.response.status_code)
+    elif refused is not None:
+        said, tool = refusal.notice(refused), call.attribution.tool
         call.written_off(State.REFUSED)
-        said = refusal.notice(refused)
-        flow.response = (
-            _accepted(flow.request)
-            if by_frame
-            else refusal.rendered(dialect, said, call.attribution.tool, rule=refused.refuse.rule, strict=refused.strict)
-        )
+        flow.response = refusal.rendered(dialect, said, tool, rule=refused.refuse.rule, strict=refused.strict)
     if refused is None or by_frame:
         talk = _talk(flow, passage, dialect, gate, host, upstream=refused is None)
         passage.visitor.open[call.call_id] = flow.conversation = talk

@@ -180,8 +180,11 @@ class Meter:
 
     async def _handshake(self, flow: MeteredFlow, passage: Passage) -> None:
         """Holds nothing and waits for nothing; refused only where every call on it would be."""
+        call = passage.call
         try:
-            refused = await self._gate.spent(passage.call.intent(flow.client_left(), may_wait=False))
+            # One that is answered here with 101 is not refused: its creates are.
+            writes = call.attribution.tool not in handshake.HEARS_FRAMES_ONLY
+            refused = await self._gate.spent(call.intent(flow.client_left(), may_wait=False), writes=writes)
         except Exception as fault:  # noqa: BLE001 - each create on it is decided by itself
             logger.error("a handshake was not checked: %s", type(fault).__name__)
             refused = None

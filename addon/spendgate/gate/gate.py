@@ -116,7 +116,7 @@ class Gate:
             return self._refused(asked, answer.refuse, answer.size, answer.waited_ms)
         return self._left(asked, answer)
 
-    async def spent(self, intent: Intent) -> Refused | None:
+    async def spent(self, intent: Intent, *, writes: bool = True) -> Refused | None:
         """Whether nothing is left for any call of this connection; see `GatePort.spent`."""
         asked = self._asked(intent)
         now_ms = self.clock.now_ms()
@@ -124,7 +124,9 @@ class Gate:
         refuse = asked.refusal if intent.attribution.refused else None
         if refuse is None and scopes:
             refuse = await self._peek(asked, scopes, now_ms)
-        return self._refused(asked, refuse, UNSIZED, 0) if refuse is not None and asked.enforced else None
+        if refuse is None or not asked.enforced:
+            return None
+        return self._refused(asked, refuse, UNSIZED, 0) if writes else self._worded(asked, refuse)
 
     async def failing(self, intent: Intent, why: str) -> Answered:
         """Capture failed before it could ask; see `GatePort.failing`."""
@@ -159,13 +161,18 @@ class Gate:
 
     def _refused(self, asked: Asked, refuse: Refuse, size: Size, waited_ms: int) -> Refused:
         """Write the row and word the answer."""
-        now_ms, policy = self.clock.now_ms(), asked.policy
+        now_ms = self.clock.now_ms()
         if refuse.kind is RefusalKind.HELD:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
         opened = row(asked, size)
         self.backlog.write(
             lambda: self._ledger.refused(opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=REFUSED_STATUS)
         )
+        return self._worded(asked, refuse)
+
+    @staticmethod
+    def _worded(asked: Asked, refuse: Refuse) -> Refused:
+        policy = asked.policy
         message = wording.message(refuse, timezone=policy.timezone, help_text=policy.help)
         return Refused(asked.intent.call_id, refuse, message, strict=policy.refusals == "strict")
 

@@ -105,10 +105,11 @@ class GatePort(Protocol):
         """Hold the call's cost, wait, or refuse. A Refused and a Gone have their row already."""
         ...
 
-    async def spent(self, intent: Intent) -> Refused | None:
+    async def spent(self, intent: Intent, *, writes: bool = True) -> Refused | None:
         """Refused, with its row, where the intent's budgets or rules leave nothing at all; else None. Never holds or waits.
 
-        For a WebSocket handshake, which costs nothing but leads only to calls that would all be refused.
+        For a WebSocket handshake, which costs nothing but leads only to calls that would all be refused. `writes` False: no
+        row, since capture will answer this one itself and `record` it.
         """
         ...
 
