@@ -11,7 +11,8 @@ import zstandard
 
 from providers.feeding import ENCODERS, pieces, raw_deflate
 from spendgate.errors import WireError
-from spendgate.providers.decoding import FREE_BYTES, PIECE_BYTES_MAX, Decoder, decode_body
+from spendgate.providers import decoding
+from spendgate.providers.decoding import PIECE_BYTES_MAX, Decoder, decode_body
 
 BODY = b'data: {"text":"hello"}\n\n' * 500 + os.urandom(300)
 
@@ -67,19 +68,29 @@ def test_unknown_encoding_is_flagged(header: str) -> None:
     assert decoded(header, b"abc") == (b"", ("content-encoding not known",))
 
 
+@pytest.mark.parametrize("bound", ["FEED_BYTES_MAX", "FREE_BYTES"])
 @pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
-def test_bomb_is_stopped(name: str) -> None:
-    """A small body that decodes to a huge one is given up soon after the free allowance, in bounded pieces."""
-    bomb = ENCODERS[name](b"\0" * 40_000_000)
+def test_bomb_is_stopped(name: str, bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What decodes to more than one read may hold, or to a huge body in all, is given up there, in bounded pieces."""
+    monkeypatch.setattr(decoding, bound, 4 * 1024 * 1024)
+    bomb = ENCODERS[name](b"\0" * 12_000_000)
+    step = len(bomb) if bound == "FEED_BYTES_MAX" else 64
     decoder = Decoder(name)
-    total = largest = 0
-    for start in range(0, len(bomb), 16_384):
-        for piece in decoder.feed(bomb[start : start + 16_384]):
-            total += len(piece)
-            largest = max(largest, len(piece))
+    sizes = [len(piece) for at in range(0, len(bomb), step) for piece in decoder.feed(bomb[at : at + step])]
     assert decoder.flags == ("content-encoding grows beyond belief",)
-    assert total < 4 * FREE_BYTES
-    assert largest <= (2 * PIECE_BYTES_MAX if name != "zstd" else 8 * 1024 * 1024)
+    assert sum(sizes) <= 4 * 1024 * 1024
+    assert max(sizes, default=0) <= (2 * PIECE_BYTES_MAX if name != "zstd" else 8 * 1024 * 1024)
+
+
+def test_an_answer_that_compresses_a_thousandfold_is_read_to_its_end() -> None:
+    """A large answer of little content is no bomb: its end, where the counts stand, is decoded, in bounded pieces."""
+    packer = brotli.Compressor(quality=1)
+    body = [packer.process(b"0123456789abcdef" * 4096) + packer.flush() for _ in range(400)] + [packer.finish()]
+    decoder = Decoder("br")
+    sizes = [len(piece) for part in body for piece in decoder.feed(part)]
+    assert (sum(sizes), decoder.flags) == (400 * 65_536, ())
+    assert sum(sizes) > 1_000 * sum(map(len, body))
+    assert max(sizes) <= 2 * PIECE_BYTES_MAX
 
 
 def test_whole_body() -> None:

@@ -1,9 +1,11 @@
 """Undoes content-encodings of bodies as they pass: gzip, deflate, br, zstd, identity, and any stack of them.
 
 The relayed bytes are never touched; this works on a copy. Two bounds keep a small body from becoming a large one: each step
-gives about `PIECE_BYTES_MAX` bytes, at most twice that (zstd: what 256 bytes of input can hold, at most 8 MiB), and decoding
-stops where a body grows beyond `RATIO_MAX` times its size (after `FREE_BYTES`), since no real answer does. What cannot be
-decoded is flagged, and the call is then counted as an estimate (design.md, promise 9).
+gives about `PIECE_BYTES_MAX` bytes, at most twice that (zstd: what 256 bytes of input can hold, at most 8 MiB). So memory is
+bounded whatever comes, and two more bounds keep a bomb from taking the loop's time: decoding stops where one feed grows beyond
+`FEED_BYTES_MAX`, and where a body grows beyond `RATIO_MAX` times its size after `FREE_BYTES`. An answer of a gigabyte that
+compresses a thousandfold is still read to its end, where its counts are. What cannot be decoded is flagged, and the call is
+then counted as an estimate (design.md, promise 9).
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from spendgate.errors import WireError
 
 PIECE_BYTES_MAX: Final = 64 * 1024
 RATIO_MAX: Final = 200
-FREE_BYTES: Final = 4 * 1024 * 1024
+FREE_BYTES: Final = 2 * 1024 * 1024 * 1024
+"""About a second of decoding in all, in steps that FEED_BYTES_MAX bounds."""
+FEED_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of one feed, which is at most what one read of a socket gave: some 30 ms of decoding."""
 _ZSTD_INPUT_BYTES: Final = 256
 _ZSTD_WINDOW_MAX: Final = 8 * 1024 * 1024
 _LAYERS_MAX: Final = 4
@@ -70,9 +75,11 @@ def _brotli() -> Layer:
     inflater = brotli.Decompressor()
 
     def inflate(data: bytes) -> Iterator[bytes]:
-        yield inflater.process(data, output_buffer_limit=PIECE_BYTES_MAX)
-        while not inflater.can_accept_more_data():
-            yield inflater.process(b"", output_buffer_limit=PIECE_BYTES_MAX)
+        piece = inflater.process(data, output_buffer_limit=PIECE_BYTES_MAX)
+        # The library may have taken all input and still keep output, so only an empty piece says that nothing is left.
+        while piece or not inflater.can_accept_more_data():
+            yield piece
+            piece = inflater.process(b"", output_buffer_limit=PIECE_BYTES_MAX)
 
     return inflate
 
@@ -128,10 +135,12 @@ class Decoder:
         if self._layers is None:
             return
         self._taken += len(data)
+        fed = 0
         try:
             for piece in self._through(self._layers, data):
                 self._given += len(piece)
-                if self._given > FREE_BYTES and self._given > RATIO_MAX * self._taken:
+                fed += len(piece)
+                if fed > FEED_BYTES_MAX or (self._given > FREE_BYTES and self._given > RATIO_MAX * self._taken):
                     self._stop("content-encoding grows beyond belief")
                     return
                 if piece:
