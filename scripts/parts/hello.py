@@ -6,7 +6,7 @@ import anthropic
 
 try:
     with anthropic.Anthropic().messages.stream(
-        model="claude-sonnet-4-5", max_tokens=1000, messages=[{"role": "user", "content": "Say hello."}]
+        model="claude-sonnet-5", max_tokens=1000, messages=[{"role": "user", "content": "Say hello."}]
     ) as stream:
         print("".join(stream.text_stream))
 except anthropic.APIStatusError as error:

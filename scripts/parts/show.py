@@ -20,7 +20,7 @@ version: 1
 owner: you@acme.example
 help: "Ask in #ai-budget."
 budgets:
-  - {name: person, per: person, limit: $0.32 per day}
+  - {name: person, per: person, limit: $0.22 per day}
 """
 SCRIPT = "input=1200; cache_read=30000; write_5m=20000; output=900; events=12; interval_ms=20"
 """A turn of a coding agent, in tokens."""
@@ -43,7 +43,7 @@ def main() -> int:
         policy, state = folder / "policy.yaml", folder / "state"
         policy.write_text(POLICY)
         tool = _tool(folder)
-        _say(f"1. {tool.name} through the gate, its provider played by a stand-in. Budget: $0.32 per person and day.")
+        _say(f"1. {tool.name} through the gate, its provider played by a stand-in. Budget: $0.22 per person and day.")
         if not _until_refused(tool, policy, state, upstream):
             _say("The budget was never refused: that is a fault, please report it.")
             return 1
