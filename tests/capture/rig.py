@@ -32,6 +32,12 @@ KEY = "sk-ant-api03-canary-key"
 MODEL = "claude-sonnet-4-5"
 
 
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class FakeGate:
     """Admits, unless told otherwise, and keeps what it was told. `answer` may wait, refuse or raise."""
@@ -42,6 +48,8 @@ class FakeGate:
     broke: bool = False
     intents: list[Intent] = field(default_factory=list)
     sent_ids: list[str] = field(default_factory=list)
+    noted_ids: list[str] = field(default_factory=list)
+    ledger_free: asyncio.Event = field(default_factory=_set)
     cues: list[Reading] = field(default_factory=list)
     settled: list[tuple[str, Reading, End]] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -68,8 +76,13 @@ class FakeGate:
         self.faults.append(why)
         return self.on_failure(intent)
 
-    def sent(self, call_id: str) -> None:
+    def sent(self, call_id: str) -> bool:
         self.sent_ids.append(call_id)
+        return self.ledger_free.is_set()
+
+    async def noted(self, call_id: str) -> None:
+        await self.ledger_free.wait()
+        self.noted_ids.append(call_id)
 
     def progress(self, call_id: str, reading: Reading) -> Notice | None:
         self.cues.append(reading)

@@ -110,13 +110,21 @@ class Call:
         """The gate has written this exchange's row itself: `REFUSED`, or `FAILED` where the client left while it waited."""
         self.state = advance(self.state, state)
 
-    def sent(self) -> None:
-        """The head is being given to the upstream connection. From here the call is never free."""
+    def sent(self) -> bool:
+        """The head is about to be given to the upstream connection. From here the call is never free.
+
+        False: the ledger does not say so yet; `noted` waits for that.
+        """
         if self._sent_ticks is None:
             self._sent_ticks = self._clock.ticks_ms()
-        if self.state is State.HELD:
-            self.state = advance(self.state, State.SENT)
-            self._gate.sent(self.call_id)
+        if self.state is not State.HELD:
+            return True
+        self.state = advance(self.state, State.SENT)
+        return self._gate.sent(self.call_id)
+
+    async def noted(self) -> None:
+        """Wait until the ledger has `sent`."""
+        await self._gate.noted(self.call_id)
 
     def replied(self, http_status: int) -> None:
         """The response's head is here."""

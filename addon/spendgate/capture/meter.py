@@ -213,6 +213,15 @@ class Meter:
         except Exception as fault:  # noqa: BLE001 - it costs nothing, and has its row
             logger.error("an exchange could not be attributed: %s", type(fault).__name__)
 
+    async def sent(self, flow: http.HTTPFlow) -> None:
+        """The ledger was busy when a head was about to leave: it leaves once the ledger has it."""
+        passage = _passage_of(flow)
+        try:
+            if passage is not None:
+                await passage.call.noted()
+        except Exception as fault:  # noqa: BLE001 - it was admitted, and a fault of ours must not keep it back
+            logger.error("an exchange leaves before the ledger says so: %s", type(fault).__name__)
+
     # responses
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:

@@ -55,8 +55,8 @@ class Passage:
         self.response_bytes += len(data)
         return data
 
-    def sent(self) -> None:
-        self.call.sent()
+    def sent(self) -> bool:
+        return self.call.sent()
 
     def oversized(self, received: int) -> http.Response | None:
         """413 in the provider's shape, as soon as the length is known to pass the bound: by its header or as it grows."""

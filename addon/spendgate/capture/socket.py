@@ -142,7 +142,16 @@ class Talk:
                 call.end(Reading, complete=False, error="gate")
                 return (Push(b"", to_server=False, close=TRY_AGAIN),)
             answered = refused
-        return self._act(call, answered, push)
+        pushes = self._act(call, answered, push)
+        if call.state is State.HELD and not self._send(call):
+            await call.noted()
+        return pushes
+
+    def _send(self, call: Call) -> bool:
+        """An admitted call is about to leave. False: the ledger does not say so yet."""
+        written = call.sent()
+        self._unnamed.append(_Running(call, Reading()))
+        return written
 
     def _act(self, call: Call, answered: Admitted | Refused | Gone, push: Push) -> tuple[Push, ...]:
         if isinstance(answered, Refused):
@@ -157,8 +166,6 @@ class Talk:
         if self._over:
             call.end(Reading, complete=False, error="client")
             return ()
-        call.sent()
-        self._unnamed.append(_Running(call, Reading()))
         return (push,)
 
     def _keep(self, push: Push) -> tuple[Push, ...]:

@@ -55,8 +55,8 @@ HEAD_BYTES_MAX = 256 * 1024
 class Watch(Protocol):
     """What a stream tells the exchange that it carries. No method may raise or block."""
 
-    def sent(self) -> None:
-        """The request's head is being given to the upstream connection."""
+    def sent(self) -> bool:
+        """The request's head is about to be given to the upstream connection. False: `SentHook` is to be awaited first."""
         ...
 
     def oversized(self, received: int) -> http.Response | None:
@@ -99,6 +99,13 @@ class FirstMessageHook(commands.StartHook):
     flow: MeteredFlow
 
 
+@dataclass
+class SentHook(commands.StartHook):
+    """The request's head leaves when this hook has ended: what must be on disk before it is written meanwhile."""
+
+    flow: MeteredFlow
+
+
 class Cut(events.MessageInjected[None]):
     """Injected: end this flow's stream with its tap's `cut`."""
 
@@ -131,8 +138,8 @@ class MeteredHttpStream(HttpStream):
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         connected = yield from super().make_server_connection()
-        if connected and self.flow.watch is not None:
-            self.flow.watch.sent()
+        if connected and self.flow.watch is not None and not self.flow.watch.sent():
+            yield SentHook(self.flow)
         return connected
 
     # answer

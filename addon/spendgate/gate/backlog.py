@@ -32,6 +32,9 @@ class Backlog:
         self._clock = clock
         self._writes: deque[Write] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._written = 0
+        self._failing = False
+        """The last try found the ledger unavailable, not only busy."""
         self.refused = 0
         """Writes that the ledger will never take (a row it does not believe): dropped, counted, logged."""
 
@@ -88,9 +91,22 @@ class Backlog:
             except LedgerBusy:
                 return self._between(_BUSY_S)
             except LedgerUnavailable:
+                self._failing = True
                 return self._between(_UNAVAILABLE_S)
             self._writes.popleft()
+            self._written += 1
+            self._failing = False
         return 0
+
+    async def caught_up(self, patience_s: float) -> bool:
+        """Wait until all that is queued now is written. False: the ledger fails, or was busy for so long."""
+        last = self._written + len(self._writes)
+        until_ms = self._clock.boot_ms() + patience_s * 1000
+        while self._written < last:
+            if self._failing or self._clock.boot_ms() >= until_ms:
+                return False
+            await asyncio.sleep(_BUSY_S[0])
+        return True
 
     def _between(self, bounds: tuple[float, float]) -> float:
         low, high = bounds

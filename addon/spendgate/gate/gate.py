@@ -1,7 +1,7 @@
 """The gate: what capture asks, answered from the policy in force, the price list and the ledger.
 
 Rules: a call is admitted by the transaction that holds its cost; it is ended once; nothing here waits in the loop for another
-process, and nothing but `hold`, `spent` and `failing` takes time. `GatePort` says what each method promises.
+process, and nothing but `hold`, `spent`, `failing` and `noted` takes time. `GatePort` says what each method promises.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spendgate.gate.interface import Admitted, Answered, End, Gone, Intent, Refu
 from spendgate.gate.line import Lines, keys
 from spendgate.gate.running import Running
 from spendgate.gate.upkeep import GateLedger, Upkeep
-from spendgate.gate.waiting import UNSIZED, Denied, Granted, Left, Waiting
+from spendgate.gate.waiting import BUSY_PATIENCE_MS, UNSIZED, Denied, Granted, Left, Waiting
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
@@ -217,11 +217,17 @@ class Gate:
 
     # -- while a call runs ---------------------------------------------------------------------------------------
 
-    def sent(self, call_id: str) -> None:
-        """The request's head was given to the upstream connection."""
-        if call_id in self._running:
-            at_ms = self.clock.now_ms()
-            self.backlog.write(lambda: self._ledger.sent(call_id, at_ms))
+    def sent(self, call_id: str) -> bool:
+        """The request's head is about to leave; see `GatePort.sent`."""
+        if call_id not in self._running:
+            return True
+        at_ms = self.clock.now_ms()
+        return self.backlog.write(lambda: self._ledger.sent(call_id, at_ms))
+
+    async def noted(self, call_id: str) -> None:
+        """Wait until the ledger has `sent`; see `GatePort.noted`."""
+        if not await self.backlog.caught_up(BUSY_PATIENCE_MS / 1000):
+            logger.warning("call %s leaves before the ledger says so", call_id)
 
     def progress(self, call_id: str, reading: Reading) -> Notice | None:
         """Correct the hold of a running call; a Notice says: end its stream now. Never raises."""

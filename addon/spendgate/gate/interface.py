@@ -99,7 +99,8 @@ class Seen:
 
 
 class GatePort(Protocol):
-    """The gate as capture uses it. Only `hold`, `spent` and `failing` may take time; the others never block and never raise."""
+    """The gate as capture uses it. Only `hold`, `spent`, `failing` and `noted` may take time; the others
+    never block and never raise."""
 
     async def hold(self, intent: Intent) -> Answered:
         """Hold the call's cost, wait, or refuse. A Refused and a Gone have their row already."""
@@ -117,8 +118,15 @@ class GatePort(Protocol):
         """Capture failed before it could ask: the policy's `on_failure` decides, and the row says so. `why` has no content."""
         ...
 
-    def sent(self, call_id: str) -> None:
-        """The request's head was given to the upstream connection."""
+    def sent(self, call_id: str) -> bool:
+        """The request's head is about to be given to the upstream connection. False: the ledger has not written that yet."""
+        ...
+
+    async def noted(self, call_id: str) -> None:
+        """Wait until `sent` is in the ledger, so that a killed gate's call that was served is never free.
+
+        Not for ever: a ledger that fails, or is busy for seconds, keeps no admitted call back.
+        """
         ...
 
     def progress(self, call_id: str, reading: Reading) -> Notice | None:
