@@ -75,11 +75,14 @@ class Upkeep:
             await asyncio.wait({task})
 
     async def fill(self, policy: Policy) -> None:
-        """Count in the policy's budgets what their windows already hold: off the loop, then once more for what came since."""
-        for _ in range(2):
-            now_ms = self._clock.now_ms()
-            budgets = counted(policy, now_ms)
-            await asyncio.to_thread(self._ledger.prepare, budgets, scopes_of(policy), now_ms)
+        """Count in the policy's budgets what their windows already hold: off the loop, then what came since, on it.
+
+        The second pass is short, and no call of this gate can be admitted between it and the swap that its caller makes.
+        """
+        now_ms = self._clock.now_ms()
+        await asyncio.to_thread(self._ledger.prepare, counted(policy, now_ms), scopes_of(policy), now_ms)
+        now_ms = self._clock.now_ms()
+        self._ledger.prepare(counted(policy, now_ms), scopes_of(policy), now_ms)
         self._policy = policy
 
     def learned(self, call_id: str) -> None:
