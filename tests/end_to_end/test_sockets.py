@@ -55,6 +55,9 @@ def test_a_budget_that_ends_on_an_open_connection(provider: Provider, folder: Pa
         socket.close()
         rows = until(lambda: [row for row in gate.calls() if row["state"] == "refused"] or None)
     assert len([one for one in provider.served if one.billable]) == sent
-    assert json.loads(refusal[-1])["type"] in ("error", "response.failed")
-    assert "budget person" in refusal[-1]
+    frame = json.loads(refusal[-1])
+    # Told by `originator` alone: this client sends no User-Agent.
+    assert (frame["type"], frame["status"], frame["error"]["type"]) == ("error", 429, "usage_limit_reached")
+    assert "budget person" in frame["headers"]["x-codex-promo-message"]
+    assert not frame["headers"]["x-codex-promo-message"].endswith(".")
     assert [(row["refused_by"], row["refused_why"]) for row in rows] == [("person", "spent")]

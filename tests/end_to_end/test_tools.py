@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from end_to_end.clients import CLIENTS, PROMPT, Client, Run, run, surroundings
+from end_to_end.clients import CLIENTS, CODEX_WEBSOCKET, PROMPT, Client, Run, run, surroundings
 from end_to_end.raw import trust
 from end_to_end.world import PRODUCT, Provider, calls, listed_nanos, policy, running_gate, upstream
 from spendgate.standin.script import Script
@@ -18,6 +18,10 @@ from spendgate.standin.served import Served
 
 pytestmark = pytest.mark.clients
 TEXT = "The canal froze twice in 1963, and the herons left."
+ASKING = ("/v1/messages", "/v1/responses")
+"""What the clients ask for answers."""
+ANSWERED = "answered by the gate"
+"""Flags of a handshake that reached nobody."""
 ALL = [pytest.param(client, id=client.name) for client in CLIENTS]
 
 
@@ -88,8 +92,12 @@ def test_a_spent_budget_stops_a_tool(spent: Path, provider: Provider, folder: Pa
     assert "#ai-budget" in done.text
     reached = [one.path for one in provider.served[before:] if one.billable or one.transport == "websocket"]
     assert reached == []
-    refused = [row for row in calls(folder / "state") if row["state"] == "refused"]
+    rows = [row for row in calls(folder / "state") if row["path"] in ASKING and row["state"] != "settled"]
+    refused = [row for row in rows if row["state"] == "refused"]
     assert 1 <= len(refused) <= 3
     assert {(row["refused_by"], row["refused_why"]) for row in refused} == {("person", "spent")}
-    first = datetime.fromisoformat(refused[0]["started_at"]).timestamp()
+    answered = [row for row in rows if row not in refused]
+    assert {(row["state"], row["flags"], row["cost_nanos"] or 0) for row in answered} <= {("free", ANSWERED, 0)}
+    assert bool(answered) == (client is CODEX_WEBSOCKET)
+    first = datetime.fromisoformat(rows[0]["started_at"]).timestamp()
     assert done.ended - first < 5

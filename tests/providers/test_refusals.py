@@ -51,10 +51,27 @@ def test_passing_refusals(name: str, tool: str | None) -> None:
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_codex(strict: bool) -> None:
-    """Codex gets the type and header whose text it shows, on one line of ASCII."""
-    answer = DIALECTS["openai-responses"].refusal(Notice("Spent \u2014\nask \u00e9", "spent"), "codex", strict=strict)
-    assert json.loads(answer.body)["error"]["type"] == "usage_limit_reached"
+    """Codex gets the type and header whose text it shows: one line of ASCII that its sentence can go on after."""
+    said = Notice("Spent \u2014\nask \u00e9.", "spent")
+    answer = DIALECTS["openai-responses"].refusal(said, "codex", strict=strict)
+    assert json.loads(answer.body)["error"] == {
+        "message": said.message,
+        "type": "usage_limit_reached",
+        "param": None,
+        "code": "project_spend_limit_exceeded",
+    }
     assert headers(answer)["x-codex-promo-message"] == "Spent ? ask ?"
+    frame = json.loads(OpenAIResponses().refusal_frame(said, "codex", strict=strict))
+    assert (frame["status"], frame["error"]["type"]) == (429, "usage_limit_reached")
+    assert frame["headers"] == {"x-codex-promo-message": "Spent ? ask ?"}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_passing_frames(tool: str | None) -> None:
+    """A passing refusal on a socket says how long to wait, and holds nothing that a tool would stop at."""
+    frame = json.loads(OpenAIResponses().refusal_frame(PASSING, tool))
+    assert (frame["type"], frame["status"], frame["headers"]) == ("error", 429, {"retry-after": "3"})
+    assert frame["error"]["code"] == "rate_limit_exceeded"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def openai_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:
     headers = _headers(notice, "x-request-id")
     if tool == "codex" and status == 429 and not notice.passing:
         # Codex 0.169.0 hides the text of a 429, except of this type, to whose sentence it adds this header's text.
-        headers = (*headers, ("x-codex-promo-message", _header_text(notice.message)))
+        headers = (*headers, ("x-codex-promo-message", _promo(notice.message)))
     return Answer(status, headers, _json({"error": _openai_error(notice, tool, status)}))
 
 
@@ -100,8 +100,11 @@ def responses_frame(notice: Notice, tool: str | None, *, strict: bool = False) -
     """The WebSocket message that refuses one `response.create`; Codex treats it as it would the HTTP status in it."""
     status = refusal_status(notice, tool, strict=strict)
     frame: dict[str, object] = {"type": "error", "status": status, "error": _openai_error(notice, tool, status)}
-    if tool == "codex" and status == 429:
-        frame["headers"] = {"x-codex-promo-message": _header_text(notice.message)}
+    if notice.passing:
+        # Codex 0.169.0 waits so long and asks again; without it, it ends with "exceeded retry limit" and hides the text.
+        frame["headers"] = {"retry-after": str(_wait_s(notice))}
+    elif tool == "codex" and status == 429:
+        frame["headers"] = {"x-codex-promo-message": _promo(notice.message)}
     return _json(frame)
 
 
@@ -125,8 +128,11 @@ def _headers(notice: Notice, id_header: str) -> tuple[tuple[str, str], ...]:
     headers = _plain_headers(id_header, notice.request_id)
     if not notice.passing:
         return (*headers, ("x-should-retry", "false"))
-    wait = max(1, notice.retry_after_s or 1)
-    return (*headers, ("x-should-retry", "true"), ("retry-after", str(wait)))
+    return (*headers, ("x-should-retry", "true"), ("retry-after", str(_wait_s(notice))))
+
+
+def _wait_s(notice: Notice) -> int:
+    return max(1, notice.retry_after_s or 1)
 
 
 def _plain_headers(id_header: str, request_id: str) -> tuple[tuple[str, str], ...]:
@@ -137,9 +143,9 @@ def _plain_headers(id_header: str, request_id: str) -> tuple[tuple[str, str], ..
     )
 
 
-def _header_text(message: str) -> str:
-    """One line of ASCII, fit for a header."""
-    return " ".join(message.encode("ascii", "replace").decode().split())[:_HEADER_TEXT_MAX]
+def _promo(message: str) -> str:
+    """One line of ASCII, fit for a header, as the middle of Codex's sentence: it goes on with ", or try again at …"."""
+    return " ".join(message.encode("ascii", "replace").decode().split())[:_HEADER_TEXT_MAX].rstrip(". ")
 
 
 def _json(value: object) -> bytes:
