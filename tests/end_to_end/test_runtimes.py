@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from end_to_end.world import Provider, calls, environment, policy, upstream
+from spendgate.standin.tunnel import Tunnel
 
 URL = "https://api.anthropic.com/v1/messages"
 BODY = json.dumps({"model": "claude-sonnet-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]})
@@ -98,3 +101,40 @@ def test_exec_prints_only_what_the_command_printed(folder: Path) -> None:
     assert (done.stdout, done.returncode) == ("mine\n", 9)
     assert done.stderr.splitlines() == ["spendgate: 0 billable calls, $0.00"]
     assert not list((folder / "state").rglob("*key*"))
+
+
+@contextlib.contextmanager
+def _tunnel(provider: Provider) -> Iterator[tuple[Tunnel, int]]:
+    """A company's proxy, and its port."""
+    tunnel = Tunnel(frozenset(provider.NAMES), provider.port)
+    port = provider.run(tunnel.start())
+    try:
+        yield tunnel, port
+    finally:
+        provider.run(tunnel.stop())
+
+
+def test_a_proxy_that_stood_before_stays_in_the_way(provider: Provider, folder: Path) -> None:
+    """Where HTTPS_PROXY is set, the gate itself goes through that proxy, and the call is metered all the same."""
+    with _tunnel(provider) as (tunnel, port):
+        gate = [
+            sys.executable,
+            "-m",
+            "spendgate",
+            "exec",
+            "--policy",
+            str(policy(folder)),
+            "--state",
+            str(folder / "state"),
+        ]
+        trust = ["--set", f"ssl_verify_upstream_trusted_ca={provider.ca}"]
+
+        done = subprocess.run(
+            [*gate, *trust, "--", *command("curl", folder)],
+            env=environment(folder, HTTPS_PROXY=f"http://127.0.0.1:{port}"),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+        assert "stand-in" in done.stdout, done.stderr
+        assert tunnel.asked == {"api.anthropic.com": 1}
+    assert [row["state"] for row in calls(folder / "state")] == ["settled"]

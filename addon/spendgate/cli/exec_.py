@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -17,6 +19,7 @@ from spendgate.cli.options import PolicyOption, SetOption, StateOption
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
+from spendgate.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -43,12 +46,10 @@ def exec_(
 async def _run(command: list[str], policy: Path | None, state: paths.State, sets: tuple[str, ...]) -> int:
     from spendgate.cli.serving import serving  # noqa: PLC0415 - loads the proxy
 
-    upstream = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
-    # A proxy that the command would have used stays in the way: the gate goes through it.
-    mode = f"upstream:{upstream}" if upstream else "regular"
+    mode, auth = way_out(os.environ)
     with tempfile.TemporaryDirectory(prefix="spendgate-") as name:
         folder = Path(name)
-        wanted = Wanted(policy=policy, state=state, modes=(mode,), port=0, sets=sets, ca_folder=folder)
+        wanted = Wanted(policy=policy, state=state, modes=(mode,), port=0, sets=(*sets, *auth), ca_folder=folder)
         async with serving(wanted) as running:
             for notice in running.listening.notices:
                 note(f"WARNING {notice}")
@@ -63,3 +64,25 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
                 return fault.status
         bill(state.ledger, running.gate_id)
     return status
+
+
+def way_out(environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The gate's mode and options, such that a proxy which the command would have used stays in the way.
+
+    Raises UsageError for a proxy that the gate cannot go through. Its password never becomes part of a message.
+    """
+    name = next((name for name in ("HTTPS_PROXY", "https_proxy") if environ.get(name)), None)
+    if name is None:
+        return "regular", ()
+    try:
+        proxy = urlsplit(environ[name] if "://" in environ[name] else f"http://{environ[name]}")
+        host, port = proxy.hostname, proxy.port or (443 if proxy.scheme == "https" else 80)
+    except ValueError:
+        raise UsageError(f"{name} is not the address of a proxy: write http://host:port") from None
+    if proxy.scheme not in ("http", "https") or not host:
+        raise UsageError(
+            f"{name} names a {proxy.scheme or 'strange'} proxy; the gate can go through http and https proxies"
+        )
+    host = f"[{host}]" if ":" in host else host
+    auth = (f"upstream_auth={unquote(proxy.username)}:{unquote(proxy.password or '')}",) if proxy.username else ()
+    return f"upstream:{proxy.scheme}://{host}:{port}", auth
