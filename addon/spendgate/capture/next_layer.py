@@ -18,6 +18,7 @@ from mitmproxy.proxy.layers.quic import quic_parse_client_hello_from_datagrams
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
+from spendgate.capture.joined import ClientTls, ServerTls
 from spendgate.capture.scope import (
     CANARY_HOST,
     ENCRYPTED_CLIENT_HELLO,
@@ -84,15 +85,15 @@ class NextLayer:
     def _decrypted(self, context: Context, host: str) -> layer.Layer:
         stack = tunnel.LayerStack()
         if host != CANARY_HOST and _reverse_scheme(context) != "http":
-            stack /= layers.ServerTLSLayer(context)
-        stack /= layers.ClientTLSLayer(context)
+            stack /= ServerTls(context)
+        stack /= ClientTls(context)
         return stack[0]
 
     def _plain(self, context: Context, sent: bytes) -> layer.Layer | None:
         if isinstance(context.layers[-1], modes.ReverseProxy):
             stack = tunnel.LayerStack()
             if _reverse_scheme(context) == "https":
-                stack /= layers.ServerTLSLayer(context)
+                stack /= ServerTls(context)
             stack /= self._http_layer(context, HTTPMode.transparent)
             return stack[0]
         scope, destination = self._scope(), _destination(context)

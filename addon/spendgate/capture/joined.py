@@ -1,0 +1,43 @@
+"""TLS layers that send what one event brings forth in one piece: mitmproxy makes a TLS record and a system call of each part.
+
+A head with its body, or the events of a stream that came in one packet, are then one record and one write, not two or fifty;
+writing was a fifth of the time of a small call and more of a stream's. Nothing waits: what is joined was made by one run of the
+layers on bytes that had all come, and it leaves before any other command of that run (a hook may take time) and at its end.
+"""
+
+from __future__ import annotations
+
+from mitmproxy.proxy import commands, events, layer, layers, tunnel
+
+
+class _Joining(tunnel.TunnelLayer):
+    """Joins consecutive sends into the tunnel."""
+
+    def event_to_child(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self.tunnel_state is tunnel.TunnelState.ESTABLISHING and not self.command_to_reply_to:
+            yield from super().event_to_child(event)
+            return
+        parts: list[bytes] = []
+        try:
+            for command in self.child_layer.handle_event(event):
+                if isinstance(command, commands.SendData) and command.connection == self.conn:
+                    parts.append(command.data)
+                    continue
+                if parts:
+                    data, parts = b"".join(parts), []
+                    yield from self.send_data(data)
+                yield from self._handle_command(command)
+        except Exception:
+            if parts:  # a fault in what follows must not keep them back
+                yield from self.send_data(b"".join(parts))
+            raise
+        if parts:
+            yield from self.send_data(b"".join(parts))
+
+
+class ClientTls(layers.ClientTLSLayer, _Joining):
+    """The client's side of a decrypted connection."""
+
+
+class ServerTls(layers.ServerTLSLayer, _Joining):
+    """The provider's side of a decrypted connection."""
