@@ -10,7 +10,8 @@ import pytest
 from mitmproxy import http
 
 from capture.rig import ANTHROPIC, HEADERS, URL, body, rig
-from spendgate.capture.stream import HEAD_BYTES_MAX, FirstMessage, MeteredFlow
+from spendgate.capture.connections import HEAD_BYTES_MAX
+from spendgate.capture.stream import FirstMessage, MeteredFlow
 
 
 class Streamer:

@@ -49,6 +49,10 @@ class Bystanders:
         if event := self._watch.closed(client.id, self._clock()):
             self._on_coverage(event)
 
+    def unreadable(self, client: connection.Client) -> None:
+        """`connections.UnreadableHook`: its connection is about to end, and is then counted."""
+        self._watch.garbled(client.id)
+
     # HTTP flows: `_stays` ends the event for whoever is not a provider's
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:

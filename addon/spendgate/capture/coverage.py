@@ -77,6 +77,11 @@ class Watch:
         if connection in self._open:
             self._open[connection].asked = True
 
+    def garbled(self, connection: str) -> None:
+        """Bytes came, after requests or before any, that are none."""
+        if connection in self._open:
+            self._open[connection].spoke, self._open[connection].asked = True, False
+
     def closed(self, connection: str, now_s: float) -> CoverageEvent | None:
         """It has ended: the gap that this leaves, if any."""
         seen = self._open.pop(connection, None)

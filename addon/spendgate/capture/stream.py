@@ -8,6 +8,8 @@ request leaves. `MeteredHttpStream` adds these four things by subclassing, witho
     first message   an awaited hook on a streamed request's beginning, before its head goes upstream
     cut             the client's stream ends in its dialect's own error form, and that one stream is reset upstream
 
+Trailers, interim answers, bounds on heads and unreadable bytes are `connections`' concern, which lists what stock mitmproxy does.
+
 mitmproxy is pinned to its minor version; tests/capture/test_stream.py fails where its core moves.
 """
 
@@ -24,6 +26,7 @@ from mitmproxy.proxy.layers.http import (
     DropStream,
     HttpLayer,
     HttpStream,
+    RegisterHttpConnection,
     SendHttp,
 )
 from mitmproxy.proxy.layers.http._events import (
@@ -41,15 +44,14 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseTrailers,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
-from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.layers.http._http1 import Http1Client
 
+from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp1, interim
 from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
 
 CUT = "spendgate: cut"
 """The flow's error where the gate itself ended the stream."""
-HEAD_BYTES_MAX = 256 * 1024
-"""A connection whose request head is longer than this is closed; mitmproxy itself would buffer it without end."""
 
 
 class Watch(Protocol):
@@ -202,6 +204,12 @@ class MeteredHttpStream(HttpStream):
 
     # the response: bytes first, then the tap
 
+    def state_wait_for_response_headers(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
+        if not interim(event.response):
+            yield from super().state_wait_for_response_headers(event)
+        elif self.flow.request.http_version != "HTTP/1.0":
+            yield SendHttp(ResponseHeaders(self.stream_id, event.response, end_stream=False), self.context.client)
+
     def start_response_stream(self) -> layer.CommandGenerator[None]:
         # As mitmproxy's own, without a log line for each call.
         if self.flow.response is not None:
@@ -267,21 +275,6 @@ class MeteredHttpStream(HttpStream):
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
 
-class BoundedHttp1Server(Http1Server):
-    """mitmproxy's HTTP/1 server with a bound on the head, and with a way past empty lines before it (RFC 9112, 2.2)."""
-
-    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        left = len(self.buf)
-        yield from super().read_headers(event)
-        while self.state == self.read_headers and isinstance(event, events.DataReceived) and 0 < len(self.buf) < left:
-            # mitmproxy takes one empty line an event, and waits for more bytes with a whole request at hand.
-            left = len(self.buf)
-            yield from super().read_headers(event)
-        if self.state == self.read_headers and len(self.buf) > HEAD_BYTES_MAX:
-            yield commands.CloseConnection(self.conn)
-            self.state = self.done
-
-
 class MeteredHttpLayer(HttpLayer):
     """mitmproxy's HTTP layer with metered streams, and with injected events that find their stream over HTTP/2 too."""
 
@@ -289,9 +282,19 @@ class MeteredHttpLayer(HttpLayer):
         if isinstance(event, events.MessageInjected):
             yield from self._inject(event)
             return
-        if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
-            self.connections[self.context.client] = BoundedHttp1Server(self.context.fork())
+        if isinstance(event, events.Start) and self.context.client.alpn == b"h2":
+            self.connections[self.context.client] = ClientHttp2(self.context.fork())
+        elif isinstance(event, events.Start):
+            self.connections[self.context.client] = ClientHttp1(self.context.fork())
         yield from super()._handle_event(event)
+
+    def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
+        wire = self.connections[command.connection].context.layers[-1]
+        if type(wire) is Http1Client:
+            # mitmproxy makes it where nothing can be put in its place; it has seen no request yet.
+            wire.__class__ = ProviderHttp1
+            wire.state = wire.read_headers
+        yield from super().register_connection(command)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         self.streams[stream_id] = MeteredHttpStream(self.context.fork(), stream_id)
