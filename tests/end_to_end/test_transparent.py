@@ -1,136 +1,44 @@
-"""Show 2 under Linux transparent capture: clients that know of no proxy, in a network namespace, metered by their account."""
+"""Shows 2 and 7 under Linux transparent capture: clients that know of no proxy, each metered as its account's."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
+import secrets
+import shutil
 import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from end_to_end.clients import CLIENTS, PROMPT, Client, binaries
-from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, calls, listed_nanos, policy, until
-from redirect.lab import Lab, lab, why_not
-from spendgate.standin.server import NAMES
+from end_to_end.village import TEXT, Village, village
+from end_to_end.world import PATIENCE_S, listed_nanos
+from redirect.lab import why_not
 from spendgate.usage import Usage
 
-pytestmark = [pytest.mark.root, pytest.mark.clients]
-STANDIN = "198.51.100.4"
-TEXT = "The canal froze twice in 1963, and the herons left."
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("village")]
 
 
-@dataclass(frozen=True, slots=True)
-class Village:
-    """A laptop under transparent capture, and the stand-in where its providers would be."""
-
-    laptop: Lab
-    folder: Path
-
-    @property
-    def state(self) -> Path:
-        """The gate's state directory."""
-        return self.folder / "state"
-
-    def served(self) -> list[dict[str, Any]]:
-        """What the stand-in's log says so far."""
-        lines = (self.folder / "served.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
-
-
-@pytest.fixture(scope="module")
-def village() -> Iterator[Village]:
-    """Everything up: names, the stand-in on port 443, the gate under an account of its own."""
+@pytest.fixture(scope="module", name="village")
+def _village() -> Iterator[Village]:
+    """One for the module: it takes seconds to set up."""
     if reason := why_not():
         pytest.skip(reason)
-    # Not pytest's own folder: that is closed to other accounts, and the gate and the clients run under some.
-    with tempfile.TemporaryDirectory(prefix="village-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        with lab() as laptop, _names(laptop.name), _standin(laptop, folder):
-            made = Village(laptop, folder)
-            with _gate(made):
-                yield made
+    with village() as made:
+        yield made
 
 
-@contextlib.contextmanager
-def _names(laptop: str) -> Iterator[None]:
-    """The laptop's own /etc/hosts, which `ip netns exec` puts in place of the machine's."""
-    folder = Path("/etc/netns") / laptop
-    folder.mkdir(parents=True)
-    file = folder / "hosts"
-    file.write_text(f"127.0.0.1 localhost\n{STANDIN} {' '.join(NAMES[:-1])}\n")
-    try:
-        yield
-    finally:
-        file.unlink()
-        folder.rmdir()
-
-
-@contextlib.contextmanager
-def _standin(laptop: Lab, folder: Path) -> Iterator[None]:
-    """The stand-in, as a program, in the provider's namespace."""
-    namespace = laptop.name.replace("sgl", "sgp")
-    link = laptop.name.replace("sgl", "w")
-    subprocess.run(["ip", "-n", namespace, "address", "add", f"{STANDIN}/24", "dev", link], check=True)
-    command = [sys.executable, "-m", "spendgate.standin", "--host", STANDIN, "--port", "443"]
-    command += ["--ca", str(folder / "standin-ca.pem"), "--log", str(folder / "served.jsonl")]
-    command += ["--script", f"input=2311; cache_read=917; output=53; text={TEXT}"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
-    with subprocess.Popen(["ip", "netns", "exec", namespace, *command], env=env, stdout=subprocess.PIPE) as program:
-        assert program.stdout is not None
-        program.stdout.readline()
-        try:
-            yield
-        finally:
-            program.terminate()
-
-
-@contextlib.contextmanager
-def _gate(village: Village) -> Iterator[None]:
-    laptop, folder = village.laptop, village.folder
-    command = [*PRODUCT, "run", "--mode", "transparent", "--account", laptop.gate_account]
-    command += ["--policy", str(policy(folder)), "--state", str(village.state)]
-    command += ["--set", f"ssl_verify_upstream_trusted_ca={folder / 'standin-ca.pem'}"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
-    started = laptop.inside(*command, env=env, cwd="/")
-    log = folder / "gate.log"
-    reader = threading.Thread(target=_copy, args=(started, log), daemon=True)
-    reader.start()
-    try:
-        until(lambda: True if log.exists() and b"\nready" in b"\n" + log.read_bytes() else None)
-        yield
-    finally:
-        started.terminate()
-        started.wait(PATIENCE_S)
-        reader.join(PATIENCE_S)
-
-
-def _copy(started: subprocess.Popen[str], log: Path) -> None:
-    """Keep what the gate says; its pipe must not fill up."""
-    with log.open("w", buffering=1) as file:
-        while started.stderr and (line := started.stderr.readline()):
-            file.write(line)
-
-
+@pytest.mark.clients
 @pytest.mark.parametrize("client", [pytest.param(client, id=client.name) for client in CLIENTS])
 def test_a_client_without_a_proxy_is_metered(village: Village, client: Client) -> None:
     """Answer unchanged, one row for each billable call with exact counts and cost, the account as the person."""
-    person, ca = village.laptop.people[0], village.folder / "trusted.pem"
-    # The state directory is the gate's alone; an admin hands the certificate to the trust stores, as root.
-    ca.write_bytes((village.state / "ca" / "ca-cert.pem").read_bytes())
+    person = village.laptop.people[0]
     home = Path(f"/home/{person}")
-    trust = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "CODEX_CA_CERTIFICATE"), str(ca))
+    trust = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "CODEX_CA_CERTIFICATE"), str(village.ca))
     keys = {"ANTHROPIC_API_KEY": "sk-ant-api03-made-up", "OPENAI_API_KEY": "sk-made-up", "CODEX_API_KEY": "sk-made-up"}
     env = {"HOME": str(home), "PATH": f"{binaries()}:{os.environ['PATH']}", "TERM": "dumb", **trust, **keys}
-    rows_before, served_before = {row["id"] for row in calls(village.state)}, len(village.served())
+    rows_before, served_before = village.ids(), len(village.served())
 
     asked = village.laptop.inside(
         "setpriv",
@@ -147,7 +55,7 @@ def test_a_client_without_a_proxy_is_metered(village: Village, client: Client) -
     assert asked.returncode == 0, out + err
     assert TEXT in out
     served = {one["response_id"]: one for one in village.served()[served_before:] if one["billable"]}
-    rows = until(lambda: _ended(village.state, rows_before) or None)
+    rows = village.ended(rows_before)
     billed = {row["response_id"]: row for row in rows if row["state"] not in ("free", "unrecognized")}
     assert served
     assert billed.keys() == served.keys()
@@ -159,6 +67,56 @@ def test_a_client_without_a_proxy_is_metered(village: Village, client: Client) -
         assert row["cost_nanos"] == listed_nanos(row["provider"], told["model"], usage, row["booked_at"])
 
 
-def _ended(state: Path, before: set[object]) -> list[dict[str, Any]]:
-    rows = [row for row in calls(state) if row["id"] not in before]
-    return rows if all(row["ended_at"] for row in rows) else []
+def test_two_accounts_are_two_people(village: Village) -> None:
+    """Each call on a shared host is its own account's, and root's is root's."""
+    one, two = village.laptop.people
+
+    rows = [village.ask(account) for account in (one, two, None, one)]
+
+    assert [row["person"] for row in rows] == [one, two, "root", one]
+    assert {row["state"] for row in rows} == {"settled"}
+
+
+def test_a_new_account_is_known_at_its_first_call(village: Village) -> None:
+    """An account that was made while the gate ran is known by its name."""
+    name = f"sgn{secrets.token_hex(3)}"
+    subprocess.run(["useradd", "--no-create-home", name], check=True, capture_output=True)
+    try:
+        row = village.ask(name)
+    finally:
+        subprocess.run(["userdel", name], check=True, capture_output=True)
+
+    assert (row["person"], row["state"]) == (name, "settled")
+
+
+@pytest.mark.skipif(shutil.which("sudo") is None, reason="needs sudo")
+def test_sudo_spends_the_callers_money(village: Village) -> None:
+    """What a person runs through sudo, as root or as another, counts for that person."""
+    one, two = village.laptop.people
+
+    rows = [village.ask(one, before="sudo -n"), village.ask(one, before=f"sudo -n -u {two}")]
+
+    assert [row["person"] for row in rows] == [one, one]
+    assert [row["account_os"] for row in rows] == ["root", two]
+
+
+def test_a_process_that_ends_at_once_is_still_its_accounts(village: Village) -> None:
+    """Gone before its request could be answered, and never root's nor unknown for it."""
+    two = village.laptop.people[1]
+
+    rows = [village.ask(two, gone=True) for _ in range(5)]
+
+    assert {row["person"] for row in rows} == {two}
+
+
+def test_others_read_the_certificate_alone(village: Village) -> None:
+    """Of the state directory other accounts can read the CA's certificate and nothing else, nor list what is in it."""
+    files = [path for path in village.state.rglob("*") if path.is_file()]
+    stranger = ("setpriv", f"--reuid={village.laptop.people[0]}", "--clear-groups", "sh", "-c")
+    test = 'for path; do [ -r "$path" ] && echo "$path"; done; ls "$0" 2>/dev/null; true'
+
+    seen = subprocess.run([*stranger, test, village.state, *files], capture_output=True, text=True, check=True).stdout
+
+    assert len(files) > 4
+    assert seen.split() == [str(village.ca)]
+    assert village.ca.stat().st_mode & 0o777 == 0o644

@@ -110,6 +110,7 @@ _GATE = """
         asyncio.run(serve())
         return 7
 
+    os.umask(0o077)  # an admin may have any: what others must read has its mode all the same
     options = json.loads(sys.argv[1])
     if "state" in options["settings"]:
         options["settings"]["state"] = Path(options["settings"]["state"])

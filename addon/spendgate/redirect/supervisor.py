@@ -28,6 +28,8 @@ from spendgate.redirect.nftables import Rules
 from spendgate.redirect.privileges import Capability, become, check_readable, gate_account, keep
 from spendgate.redirect.watch import Watch
 
+STATE_MODE = 0o711
+"""As `config.paths` makes it: others reach the CA certificate in it, and list nothing."""
 _KEPT = frozenset({Capability.NET_ADMIN, Capability.KILL})
 
 GateMain = Callable[[GateSide], int]
@@ -100,7 +102,8 @@ def _make_state(folder: Path | None, uid: int, gid: int) -> None:
     if folder is None or folder.exists():
         return
     try:
-        folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=STATE_MODE, parents=True)
+        folder.chmod(STATE_MODE)  # whatever the umask is
         os.chown(folder, uid, gid)
     except OSError as error:
         raise StateError(f"the state directory {folder} cannot be made: {error.strerror}") from error
