@@ -107,6 +107,8 @@ async def test_a_socket_that_upgrades_elsewhere_is_not_a_way_round(gate: Gate, p
     writer.write(b"GET /v1/models HTTP/1.1\r\nhost: api.openai.com\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n")
     await writer.drain()
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
-    writer.close()
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
     assert not head.startswith(b"HTTP/1.1 101")
     assert len(provider.served) - served_before <= 1
