@@ -296,6 +296,36 @@ async def test_encoded_requests_are_read(tmp_path: Path, encoding: str) -> None:
         assert it.provider.log.billable()[0].request_bytes == len(packed)
 
 
+async def test_a_long_body_is_read_while_the_loop_goes_on() -> None:
+    """Of a megabyte, however it is made, only a small part is read before others have their turn."""
+    import json
+
+    from mitmproxy import http
+
+    from spendgate.capture.asked import ask_of
+    from spendgate.providers.interface import Head, Kind, Route
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    route = Route("anthropic", "anthropic-messages", Kind.BILLABLE, "/v1/messages")
+    for filler in ("x" * 1_000_000, [{"model": "nested", "n": n} for n in range(40_000)]):
+        content = json.dumps({"messages": filler, **{"model": "m", "max_tokens": 9}}).encode()
+        request = http.Request.make("POST", URL, content, HEADERS)
+        turning = asyncio.ensure_future(others())
+        before = turns
+        head = Head("POST", ANTHROPIC, "/v1/messages", "", request.headers)
+        ask = await ask_of(request, head, AnthropicMessages(), route)
+        assert (ask.model, ask.output_tokens_max) == ("m", 9)
+        assert turns - before >= len(content) // (128 * 1024)
+        turning.cancel()
+
+
 async def test_an_unreadable_request_has_no_bound(tmp_path: Path) -> None:
     """A body that is not the dialect's is asked about as a call without model and bound."""
     async with rig(tmp_path) as it, it.client() as client:

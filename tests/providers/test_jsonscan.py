@@ -104,10 +104,74 @@ def test_escaped_quotes_in_text_are_not_keys() -> None:
     assert found(body) == {"model": "real"}
 
 
-def test_many_nested_keys_fall_back_to_a_parse() -> None:
+def test_many_nested_keys_are_walked_through() -> None:
     """More nested keys than can be looked at one by one do not hide the real one."""
     body = json.dumps({"messages": [{"model": "x", "n": i} for i in range(6000)], "model": "real"}).encode()
     assert found(body) == {"model": "real"}
+
+
+MANY = [{"model": "x", "n": 1, "t": 'a "model": \\" {['}] * 1500
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(NESTED, max_size=6), st.permutations(["model", "messages", "tools", "input"]), st.sampled_from([None, 1])
+)
+def test_a_walk_finds_what_a_parse_finds(values: list[object], names: list[str], indent: int | None) -> None:
+    """With more keys than can be looked at one by one, and whatever stands between: the document's own members alone."""
+    made = {"model": 'real-"model', "tools": MEMBERS["tools"], "messages": [*values, *MANY], "input": values}
+    body = json.dumps({name: made[name] for name in names}, indent=indent).encode()
+    assert len(body) > WHOLE_BYTES_MAX
+    assert found(body) == truth(body)
+
+
+@pytest.mark.parametrize("second", [b'"model":"opus"', b'"mod\\u0065l":"opus"', b' \n"model" : "opus" '])
+def test_a_walk_keeps_duplicates_and_escaped_keys(second: bytes) -> None:
+    """The last of duplicate keys wins here too."""
+    body = b'{"model":"haiku","messages":' + json.dumps(MANY).encode() + b"," + second + b"}"
+    assert found(body)["model"] == "opus"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(json.dumps({"messages": MANY}).encode()[:-1], id="no end"),
+        pytest.param(json.dumps({"messages": MANY}).encode() + b"}", id="too many ends"),
+        pytest.param(b"[" + json.dumps({"messages": MANY}).encode() + b"]", id="an array"),
+        pytest.param(
+            json.dumps(MANY).encode().join((b'{"m":', b',"a":"' + b"\\\\\\" * 9)), id="a string without an end"
+        ),
+        pytest.param(json.dumps({"m": MANY, "tools": [{"type": "x" * 5_000_000}]}).encode(), id="tools beyond bounds"),
+    ],
+)
+def test_a_walk_that_finds_no_object_raises(body: bytes) -> None:
+    """What is broken, or too long to be parsed, is a WireError: the caller then knows no bound."""
+    with pytest.raises(WireError):
+        SCANNER.read(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(json.dumps({"model": "m", "messages": MANY * 9}).encode(), id="many keys"),
+        pytest.param(json.dumps({"messages": [{"model": "m"}] * 60_000, "model": "m"}).encode(), id="keys alone"),
+        pytest.param(b'{"m":' + json.dumps(MANY).encode() + b',"a":[' + b"[]," * 300_000 + b"1]}", id="brackets alone"),
+        pytest.param(json.dumps({"t": MANY, "n": 1, "x": "\\\\ä\n" * 200_000}).encode(), id="one string of escapes"),
+    ],
+)
+def test_no_step_parses_much(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a long body is made, no parser is given more than a small part of it at once, and the steps are many."""
+    parsed: list[int] = []
+
+    class Noted(Shape):
+        def read(self, document: bytes) -> dict[str, object]:
+            parsed.append(len(document))
+            return super().read(document)
+
+    noted = Noted(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))
+    count = sum(1 for _ in Scanner(noted, KEYS).steps(body))
+    assert count > len(body) // (128 * 1024)
+    assert max(parsed) < WHOLE_BYTES_MAX
 
 
 def test_marks_are_found_at_any_depth_but_not_in_text() -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from spendgate.providers.client import client
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
-from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events, text_bytes, tightened
 from spendgate.providers.refusals import (
@@ -28,7 +28,6 @@ from spendgate.providers.sse import Oversized
 from spendgate.usage import Usage
 
 _REQUEST: Final = Shape(
-    type=TEXT,
     model=TEXT,
     stream=FLAG,
     max_output_tokens=COUNT,
@@ -44,11 +43,13 @@ _REQUEST: Final = Shape(
 REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
-        "type", "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background",
+        "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background",
         "previous_response_id", "conversation", "prompt", "reasoning", "tools",
     ),
     marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"',
 )  # fmt: skip
+_CREATE: Final = b'"response.create"'
+_TYPE_SCAN: Final = Scanner(Shape(type=TEXT), ("type",))
 _CLIENT_TOOLS: Final = frozenset(
     {None, "function", "custom", "local_shell", "apply_patch", "computer", "computer_use_preview", "namespace"}
 )
@@ -210,6 +211,16 @@ class _Stream(EventReader):
         return True
 
 
+def _creates(message: bytes) -> bool:
+    """Whether a client's message starts a response. Raises WireError.
+
+    In a long one `type` stands in every item, so the value is looked for as a string: in a text its quotes would be escaped.
+    """
+    if len(message) >= WHOLE_BYTES_MAX and message.find(_CREATE) >= 0:
+        return True
+    return bool(_TYPE_SCAN.read(message).fields.get("type") == "response.create")
+
+
 class ResponsesSocket:
     """Reads one WebSocket connection. Responses run one at a time: what has no id belongs to the one created last."""
 
@@ -222,11 +233,11 @@ class ResponsesSocket:
     def from_client(self, message: bytes) -> Ask | None:
         """An Ask when this message starts a response. One that cannot be read counts as one without a known model."""
         try:
+            if not _creates(message):
+                return None
             scan = REQUEST_SCAN.read(message)
         except Exception:  # noqa: BLE001  whatever it is, it may cost money: an Ask without a bound, never nothing
             return Ask(streamed=True, text_bytes=len(message), opaque_input=True, tool=client(self._head).tool)
-        if scan.fields.get("type") != "response.create":
-            return None
         return replace(ask_of(self._head, message, scan), streamed=True)
 
     def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:

@@ -1,0 +1,105 @@
+"""Walks a long JSON document in short steps and cuts its wanted top-level members out, whatever stands between them.
+
+For documents whose ends do not settle what is in them (`jsonscan`): a parser that is not ours would take them in one go, up to
+30 ms for a megabyte of small values, and hold the interpreter meanwhile. Only structure is looked at: strings, brackets, and
+the document's own commas; whether numbers and words between them are JSON is not checked, since a provider that finds they
+are not answers with an error that costs nothing. Duplicate and escaped keys are kept, in order, for the parser to settle.
+
+Measured (Python 3.13, two shared cores under load, minimum of 15): a megabyte of code with 1,200 nested wanted keys takes
+10-20 ms in all, in steps of 0.5 ms; a parse of the wanted members at the end adds 1 ms for each 100 KB of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator
+from typing import Final
+
+from spendgate.errors import WireError
+
+WANTED_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Wanted members that are longer together are not read: parsing them would hold everybody else up."""
+_STEP_BYTES: Final = 64 * 1024
+_STEP_PARTS: Final = 256
+_KEY_BYTES_MAX: Final = 256
+
+_START: Final = re.compile(rb"\s*\{")
+_SPACE: Final = re.compile(rb"\s*")
+_SIGN: Final = re.compile(rb"[{}\[\],]")
+_STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
+_BACKSLASH: Final = 0x5C
+_COMMA: Final = ord(",")
+
+
+def wanted_members(body: bytes, keys: frozenset[str]) -> Generator[None, None, bytes]:
+    """A document of the top-level members with these keys alone, made in steps. Raises WireError: not an object, or too long."""
+    start = _START.match(body)
+    if start is None:
+        raise WireError("not a JSON object")
+    member, closed, found = start.end(), False, []
+    for at in _ends(body, start.end()):
+        if at is None:
+            yield
+            continue
+        if closed:
+            raise WireError("not a JSON object")
+        if _key(body, member, at) in keys:
+            found.append(body[member:at])
+        member, closed = at + 1, body[at] != _COMMA
+    if not closed or _SPACE.fullmatch(body, member) is None or sum(map(len, found)) > WANTED_BYTES_MAX:
+        raise WireError("not a JSON object")
+    return b"{" + b",".join(found) + b"}"
+
+
+def _ends(body: bytes, at: int) -> Iterator[int | None]:
+    """Where the document's members end, at a comma or its own bracket, and every bracket behind that; None is a pause."""
+    depth, quoted, parts = 1, False, 0
+    while at < len(body):
+        end = min(at + _STEP_BYTES, len(body))
+        while end < len(body) and body[end - 1] == _BACKSLASH:
+            end += 1
+        # Of the same length, and every quote that is left begins or ends a string.
+        plain = body[at:end].replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        for part in plain.split(b'"'):
+            if not quoted and part and (depth < 2 or (brackets := part.translate(None, _NO_BRACKETS))):
+                closing = 0 if depth < 2 else brackets.count(b"}") + brackets.count(b"]")
+                if depth > 1 and depth - closing > 1:
+                    depth += len(brackets) - 2 * closing
+                else:
+                    depth = yield from _ends_in(part, at, depth)
+            quoted = not quoted
+            at += len(part) + 1
+            parts += 1
+            if parts % _STEP_PARTS == 0:
+                yield None
+        quoted = not quoted  # the last part of a piece goes on in the next one
+        at = end
+        yield None
+
+
+def _ends_in(part: bytes, at: int, depth: int) -> Generator[int | None, None, int]:
+    """The same in one part without strings; returns the depth behind it."""
+    for count, sign in enumerate(_SIGN.finditer(part)):
+        if sign[0] != b",":
+            depth += 1 if sign[0] in (b"{", b"[") else -1
+        if depth < 1 or (depth == 1 and sign[0] == b","):
+            yield at + sign.start()
+        if count % _STEP_PARTS == _STEP_PARTS - 1:
+            yield None
+    return depth
+
+
+def _key(body: bytes, start: int, end: int) -> str | None:
+    """The key of the member that stands here; None where none can be one of ours."""
+    first = _SPACE.match(body, start, end)
+    opening = first.end() if first else start
+    if body[opening : opening + 1] != b'"':
+        return None
+    rest = _STRING_REST.match(body, opening + 1, min(end, opening + _KEY_BYTES_MAX))
+    try:
+        key = json.loads(body[opening : (rest.end() if rest else opening) + 1])
+    except ValueError:
+        return None
+    return str(key)
