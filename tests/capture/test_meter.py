@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from capture.rig import ANTHROPIC, HEADERS, KEY, URL, FakeGate, FakeRegistry, body, refused, rig
 from spendgate.admission import RefusalKind
+from spendgate.capture.call import Clock
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Gone
 from spendgate.providers.anthropic import AnthropicMessages
-from spendgate.providers.interface import Notice, Reading
+from spendgate.providers.interface import Head, Notice, Reading, Route
 
 NOTICE = Notice("Budget person/day is spent", "spent", request_id="c1")
 
@@ -85,6 +87,33 @@ async def test_a_client_that_repeats_a_final_refusal_is_answered_from_memory(tmp
         assert len(it.gate.intents) == 3
         await client.post(URL, json=body(size=100), headers=HEADERS)
         assert len(it.gate.intents) == 4
+
+
+async def test_repeats_are_told_to_the_gate_when_it_is_asked_again(tmp_path: Path) -> None:
+    """What was answered from memory is counted with the next decision about the same request, once."""
+    now = [1_000_000]
+    async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client() as client:
+        it.meter._clock = Clock(now_ms=lambda: now[0])
+        for _ in range(9):
+            await client.post(URL, json=body(), headers=HEADERS)
+        now[0] += 2_000
+        for _ in range(2):
+            await client.post(URL, json=body(), headers=HEADERS)
+        assert [intent.repeats for intent in it.gate.intents] == [0, 0, 0, 6]
+
+
+@pytest.mark.parametrize("deployment", ["gpt-a", "gpt-b"])
+async def test_the_paths_model_is_the_requests(tmp_path: Path, deployment: str) -> None:
+    """A body without a model is for the one that the path names (Azure deployments)."""
+
+    class Azure(FakeRegistry):
+        def route(self, head: Head) -> Route:
+            return replace(super().route(head), model=deployment)
+
+    async with rig(tmp_path, registry=Azure()) as it, it.client() as client:
+        await client.post(URL, json={"max_tokens": 5, "messages": []}, headers=HEADERS)
+        await client.post(URL, json=body(), headers=HEADERS)
+        assert [intent.ask.model for intent in it.gate.intents] == [deployment, "claude-sonnet-4-5"]
 
 
 @pytest.mark.parametrize("allow", [False, True], ids=["refuse", "allow"])

@@ -235,6 +235,15 @@ async def test_an_unknown_model_is_never_free(tmp_path):
         assert "unknown price" in row["flags"]
 
 
+async def test_repeats_answered_from_memory_are_told_by_the_next_row(tmp_path):
+    """The row of the next decision, refusal or call, carries how many of the same requests had none."""
+    async with house(tmp_path, policy(budget(1.0))) as place:
+        assert await serve(place.gate, intent(repeats=5, prefix="1"), 1.0) == "admitted"
+        assert await serve(place.gate, intent(repeats=37, prefix="2"), 0.1) == "spent"
+        assert await serve(place.gate, intent(prefix="3"), 0.1) == "spent"
+        assert [row["flags"].partition(",")[0] for row in place.rows.calls()] == ["repeats=5", "repeats=37", ""]
+
+
 async def test_a_model_rule_refuses_whatever_is_left(tmp_path):
     """A denied model is refused by its rule, with what to use instead; under `observe` it leaves and says so."""
     rule = ModelRule(name="frontier", deny=("claude-opus-*",), suggest="claude-sonnet-4-5", order=0)

@@ -53,7 +53,7 @@ def policy(*budgets: Budget, **words: Any) -> Policy:
 
 def intent(
     person: str = "alice", *, text_bytes: int = 2_000, output_max: int | None = 1_000, gone: Callable[[], bool] = lambda: False,
-    may_wait: bool = True, prefix: str = "call", **ask: Any,
+    may_wait: bool = True, repeats: int = 0, prefix: str = "call", **ask: Any,
 ) -> Intent:  # fmt: skip
     """A call of one person."""
     return Intent(
@@ -66,6 +66,7 @@ def intent(
         text_bytes,
         may_wait,
         gone,
+        repeats,
     )
 
 

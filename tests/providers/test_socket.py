@@ -40,6 +40,18 @@ def test_only_creates_are_asks() -> None:
     assert reader.from_client(message("response.processed", response_id="r1")) is None
 
 
+def test_long_messages_are_told_apart() -> None:
+    """A long create starts a response; a long message of another type does not, whatever its text says."""
+    long = [{"type": "message", "content": [{"type": "input_text", "text": 'say "response.create" ' * 400}]}] * 20
+    reader = socket()
+    for escaped in (False, True):
+        create = message("response.create", model="gpt-5.3-codex", input=long)
+        create = create.replace(b'"response.create"', b'"respons\\u0065.create"', 1) if escaped else create
+        ask = reader.from_client(create)
+        assert ask is not None and ask.model == "gpt-5.3-codex" and ask.text_bytes == len(create)
+    assert reader.from_client(message("response.processed", input=long)) is None
+
+
 def test_what_cannot_be_read_is_an_ask_without_bound() -> None:
     """A message that is no JSON might still start work: it is never nothing."""
     ask = socket().from_client(b"response.create")

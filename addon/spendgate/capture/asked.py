@@ -60,7 +60,8 @@ async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, rou
             body = decode_body(encoding, body, bytes_max=route.body_bytes_max)
         if dialect is None:
             raise WireError("no dialect")
-        return await _asking(dialect, head, body)
+        ask = await _asking(dialect, head, body)
+        return ask if ask.model else replace(ask, model=route.model)
     except WireError:
         return replace(claimed(head, UNREADABLE), model=route.model, text_bytes=len(body))
 

@@ -153,9 +153,7 @@ class Gate:
 
     def _admitted(self, call: Running) -> Admitted:
         call_id = call.asked.intent.call_id
-        repeats = call.asked.intent.repeats
-        if repeats:
-            call.flags += (f"{repeats} repeats answered from memory",)
+        call.flags += _repeats(call.asked)
         self._running[call_id] = call
         return Admitted(call_id, call.cut)
 
@@ -164,9 +162,11 @@ class Gate:
         now_ms = self.clock.now_ms()
         if refuse.kind is RefusalKind.HELD:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
-        opened = row(asked, size)
+        opened, flags = row(asked, size), _repeats(asked)
         self.backlog.write(
-            lambda: self._ledger.refused(opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=REFUSED_STATUS)
+            lambda: self._ledger.refused(
+                opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=REFUSED_STATUS, flags=flags
+            )
         )
         return self._worded(asked, refuse)
 
@@ -325,3 +325,8 @@ def _used_up(standing: Standing) -> Refuse | None:
         limit_nanos=scope.limit_nanos,
         resets_ms=scope.ends_ms,
     )
+
+
+def _repeats(asked: Asked) -> tuple[str, ...]:
+    """The row's flag for the same requests that were answered from memory before it."""
+    return (f"repeats={asked.intent.repeats}",) if asked.intent.repeats else ()

@@ -112,7 +112,16 @@ class LedgerPort(Protocol):
         """End an open call once. False: it had already ended, nothing was changed."""
         ...
 
-    def refused(self, row: CallRow, decision: object, *, now_ms: int, waited_ms: int, http_status: int) -> None:
+    def refused(
+        self,
+        row: CallRow,
+        decision: object,
+        *,
+        now_ms: int,
+        waited_ms: int,
+        http_status: int,
+        flags: tuple[str, ...] = (),
+    ) -> None:
         """Write a refused call with the figures of its Refuse."""
         ...
 

@@ -95,11 +95,14 @@ class Ledger:
         """End an open call once. False: it had already ended, nothing was changed."""
         return self._store.end(lambda conn: endings.settle(conn, self._finder, call_id, settlement))
 
-    def refused(self, row: CallRow, decision: object, *, now_ms: int, waited_ms: int, http_status: int) -> None:
+    def refused(
+        self, row: CallRow, decision: object, *,
+        now_ms: int, waited_ms: int, http_status: int, flags: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         """Write a refused call with the figures of its Refuse. Raises TypeError for anything but a Refuse."""
         if not isinstance(decision, Refuse):
             raise TypeError(f"a refused call needs its Refuse, not {type(decision).__name__}")
-        figures = rows.refused(decision, now_ms, waited_ms, http_status)
+        figures = rows.refused(decision, now_ms, waited_ms, http_status, flags)
         self._store.write(lambda conn: endings.write_ended(conn, chain.REFUSED, row, self._gates.id, figures))
 
     def recorded(

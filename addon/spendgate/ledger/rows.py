@@ -37,7 +37,7 @@ SETTLED = (
 REFUSED = (
     "state", "booked_ms", "ended_ms", "waited_ms", "http_status", "refused_by", "refused_why", "refused_reason",
     "refused_value", "refused_settled_nanos", "refused_held_nanos", "refused_hold_nanos", "refused_limit_nanos",
-    "refused_resets_ms", "refused_others",
+    "refused_resets_ms", "refused_others", "flags",
 )  # fmt: skip
 """The columns that `refused` fills, in its order."""
 
@@ -78,11 +78,12 @@ def ended(end: Settlement, flags: tuple[str, ...]) -> Values:
     )  # fmt: skip
 
 
-def refused(refuse: Refuse, now_ms: int, waited_ms: int, http_status: int) -> Values:
+def refused(refuse: Refuse, now_ms: int, waited_ms: int, http_status: int, flags: tuple[str, ...]) -> Values:
     """The values of REFUSED: the figures of that moment, by which the refusal can be proved (promise 4)."""
     return (
         "refused", now_ms, now_ms, waited_ms, http_status, refuse.rule, refuse.kind.value, refuse.reason, refuse.value,
         refuse.settled_nanos, refuse.held_nanos, refuse.hold_nanos, refuse.limit_nanos, refuse.resets_ms, refuse.others,
+        ",".join(flags),
     )  # fmt: skip
 
 
