@@ -138,13 +138,15 @@ def test_the_environment_names_the_trust_store():
     assert trust.os_trust({"SSL_CERT_DIR": "/x"}) == trust.Trust(directory="/x")
 
 
-def test_the_systems_own_store_is_found():
-    """Not certifi's, which knows nothing of the company's own inspection."""
+def test_the_systems_own_store_is_found(monkeypatch):
+    """OpenSSL's own or a known one; not certifi's, which knows nothing of the company's own inspection."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     if os.name != "posix" or not any(Path(bundle).exists() for bundle in trust.BUNDLES):
         pytest.skip("no bundle on this system")
     found = trust.os_trust({})
     assert found.file is not None
-    assert found.file in trust.BUNDLES
+    assert found.file in (ssl.get_default_verify_paths().openssl_cafile, *trust.BUNDLES)
 
 
 def test_a_system_without_trust_is_said_so(monkeypatch):
