@@ -229,12 +229,12 @@ class Sizes:
 def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: Rates, seen: int) -> Size:
     """Mean, spread, median and largest of what the samples say this call costs, each rounded up."""
     size_bytes = max(1, ask.text_bytes)
-    if rates.context_window is None or ask.loops:
-        scaled = [(per_byte * size_bytes >> _SHIFT) + fixed for per_byte, fixed in lines]
+    most = None if rates.context_window is None or ask.loops else rates.context_window * rates.input_dearest
+    if most is None or (max(lines)[0] * size_bytes >> _SHIFT) <= most:
+        costs = sorted([-(-((per_byte * size_bytes >> _SHIFT) + fixed) // _MILLION) for per_byte, fixed in lines])
     else:
-        most = rates.context_window * rates.input_dearest
         scaled = [min(per_byte * size_bytes >> _SHIFT, most) + fixed for per_byte, fixed in lines]
-    costs = sorted([-(-cost // _MILLION) for cost in scaled])
+        costs = sorted([-(-cost // _MILLION) for cost in scaled])
     count = len(costs)
     mean = -(-sum(costs) // count)
     # The mean is rounded up, so the difference may be a hair below zero where all are nearly equal.
@@ -246,6 +246,6 @@ def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: 
         typical_nanos=costs[(count - 1) // 2],
         guess_nanos=limits.guess_nanos,
         spread_nanos=spread,
-        output_nanos=_up(sum(fixed for _, fixed in lines)) // count,
+        output_nanos=_up(sum([fixed for _, fixed in lines])) // count,
         seen=seen,
     )

@@ -100,7 +100,7 @@ class PriceBook:
         if found is None:
             return None
         owner, info = found
-        in_context = _meant(context, owner, info)
+        in_context = _meant(context, owner, info) if context and info.price_variants else None
         prices = info.get_prices(at, in_context)
         # A price without a context is the snapshot's own object; one with a context is a fresh copy, told by its text.
         key: object = (info.id, id(prices)) if in_context is None else (info.id, repr(prices))

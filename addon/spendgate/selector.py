@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from spendgate.model_names import ModelPattern, alias_stem, family, fold, glob
 
@@ -18,6 +19,7 @@ ATTRIBUTES = (
     "person", "team", "group", "machine", "tool", "provider", "model",
     "session", "api_key", "account", "project", "billing",
 )  # fmt: skip
+_KNOWN = frozenset(ATTRIBUTES)
 BILLINGS = ("metered", "subscription", "overage", "gateway", "personal")
 _VALUE_LENGTH_MAX = 200
 
@@ -41,7 +43,7 @@ class Facts:
 
         Raises TypeError for an attribute that policies do not know.
         """
-        unknown = set(values) - set(ATTRIBUTES)
+        unknown = values.keys() - _KNOWN
         if unknown:
             raise TypeError(f"not an attribute of calls: {', '.join(sorted(unknown))}")
         kept = {name: texts for name, value in values.items() if (texts := _texts(value))}
@@ -51,8 +53,15 @@ class Facts:
         """The same call with another model: the one that answers, which is what a charge is counted by."""
         if not model:
             return Facts({name: texts for name, texts in self.values.items() if name != "model"}, (), alias_stem(None))
-        short = family(model)
-        return Facts({**self.values, "model": (model, short)}, (fold(model), short), alias_stem(model))
+        spellings, names, stem = _spelled(model)
+        return Facts({**self.values, "model": spellings}, names, stem)
+
+
+@lru_cache(maxsize=1024)
+def _spelled(model: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """What facts hold of a model's name: as asked for, as patterns are folded, its stem. Models in use are few."""
+    short = family(model)
+    return (model, short), (fold(model), short), alias_stem(model)
 
 
 def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:

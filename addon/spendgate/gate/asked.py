@@ -18,6 +18,7 @@ from spendgate.selector import Facts
 UNPRICED = ("subscription", "personal")
 """Billing words whose calls draw on no budget (policy.md, What counts): cost 0, value at list price."""
 _NOTHING = Size(ceiling_nanos=0, learned_nanos=0, largest_nanos=0, typical_nanos=0, guess_nanos=0)
+_UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 _PROJECT_TIERS = (None, "auto", "priority")
 """OpenAI: `auto`, also where nothing is asked for, is the tier of the project's settings, which no request shows."""
 
@@ -63,7 +64,7 @@ class Asked:
         """The budgets that its charge counts in, by the model that answered."""
         if not self.counts:
             return ()
-        answered = self.facts.answered_by(model) if model else self.facts
+        answered = self.facts.answered_by(model) if model and model != self.model else self.facts
         return scopes(self.policy, answered, booked_ms, self.enforced)
 
     def size(self, sizes: Sizes) -> Size:
@@ -144,23 +145,15 @@ def rates_unknown(unknown: UnknownModel) -> Rates:
 
 def row(asked: Asked, size: Size) -> CallRow:
     """The call as the ledger opens it."""
-    opened = _row(asked.intent, asked.billing, asked.keys.kind)
-    return replace(
-        opened,
-        estimate_nanos=size.learned_nanos if size.learned_nanos is not None else size.guess_nanos,
-        ceiling_nanos=size.ceiling_nanos,
-        typical_nanos=size.typical_nanos,
-        policy_hash=asked.policy.hash,
-    )
+    return _row(asked.intent, asked.billing, asked.keys.kind, asked.policy.hash, size)
 
 
 def seen_row(seen: Seen, policy: Policy) -> CallRow:
     """An exchange that held nothing, as the ledger writes it."""
-    opened = _row(seen, seen.route.billing or seen.ask.billing, "")
-    return replace(opened, policy_hash=policy.hash)
+    return _row(seen, seen.route.billing or seen.ask.billing, "", policy.hash, _UNSIZED)
 
 
-def _row(call: Intent | Seen, billing: str, kind: str) -> CallRow:
+def _row(call: Intent | Seen, billing: str, kind: str, policy_hash: str, size: Size) -> CallRow:
     who, ask, route = call.attribution, call.ask, call.route
     return CallRow(
         id=call.call_id,
@@ -186,8 +179,12 @@ def _row(call: Intent | Seen, billing: str, kind: str) -> CallRow:
         dialect=route.dialect,
         model_requested=ask.model or route.model,
         kind=kind,
+        estimate_nanos=size.learned_nanos if size.learned_nanos is not None else size.guess_nanos,
+        ceiling_nanos=size.ceiling_nanos,
+        typical_nanos=size.typical_nanos,
         request_bytes=call.request_bytes,
         text_bytes=ask.text_bytes,
+        policy_hash=policy_hash,
     )
 
 

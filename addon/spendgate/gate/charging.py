@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 from spendgate.admission import Hold, Scope, Size
 from spendgate.gate.asked import Asked
@@ -47,10 +49,9 @@ class Bill:
     @property
     def usage(self) -> Usage:
         """The counts of all samplings."""
-        total = Usage()
-        for item in self.items:
-            total = total + item.usage
-        return total
+        return (
+            reduce(add, [item.usage for item in self.items], Usage()) if len(self.items) != 1 else self.items[0].usage
+        )
 
 
 def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, estimate: EstimateUsage) -> Bill:
