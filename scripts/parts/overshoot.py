@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from parts import wire
 from parts.bench_systems import ROOT, System, free_port, running, wait_for
@@ -23,6 +24,10 @@ from parts.overshoot_cases import CASES, DOLLAR, INPUT_NANOS, MODEL, OUTPUT_NANO
 
 DELAY_MS = 2_000
 EVENTS = 40
+EVENTS_BEFORE = 3
+"""Of a stream of Messages, before its text: `message_start`, `content_block_start`, `ping`."""
+TOKEN_BYTES = 3
+"""Bytes of text for each output token of a stream: near the median of recorded streams (1.9 to 4.4)."""
 POLICY = """\
 version: 1
 owner: bench@acme.example
@@ -82,34 +87,50 @@ def _print(name: str, case: Case, got: Outcome) -> bool:
 async def _run(case: Case, gates: int, seed: int) -> Outcome:
     limit = int(float(case.limit[1:]) * DOLLAR)
     calls = case.calls(random.Random(seed))
-    with tempfile.TemporaryDirectory(prefix="spendgate-overshoot-") as name, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="spendgate-overshoot-") as name:
         folder = Path(name)
+        began = time.monotonic()
+        statuses = await _all(case, calls, folder, gates)
+        seconds = time.monotonic() - began
+        costs = _served(folder / "served.jsonl")
+        unproven = _unproven(folder / "state" / "ledger.db") if gates else 0
+    return Outcome(len(costs), sum(costs), limit, statuses.count(429), max(costs, default=0), seconds, unproven)
+
+
+async def _all(case: Case, calls: list[Call], folder: Path, gates: int) -> list[int]:
+    """All calls at once; their statuses. Everything that ran has ended when this returns, the stand-in's log too."""
+    with contextlib.ExitStack() as stack:
         policy = POLICY.format(limit=case.limit, hold=case.hold, cut="true" if case.cut else "false")
         where = stack.enter_context(_standin(folder))
         systems = [stack.enter_context(proxy_gate(folder, where["ca"], policy=policy)) for _ in range(gates)]
         if not systems:
             systems = [stack.enter_context(_naive(folder, where))]
         trust = wire.trusting(*{system.ca for system in systems})
-        began = time.monotonic()
         tasks = [_one(case, call, systems[number % len(systems)], trust, where) for number, call in enumerate(calls)]
-        answers = await asyncio.gather(*tasks)
-        seconds = time.monotonic() - began
-        unproven = _unproven(folder / "state" / "ledger.db") if gates else 0
-    costs = [_produced(call, got) for call, got in zip(calls, answers, strict=True) if got.status == 200]
-    refused = sum(got.status == 429 for got in answers)
-    return Outcome(len(costs), sum(costs), limit, refused, max(costs, default=0), seconds, unproven)
+        return [got.status for got in await asyncio.gather(*tasks)]
 
 
-def _produced(call: Call, got: wire.Got) -> int:
-    """What a provider bills: all of a whole answer; of a stream that was cut the input, and the output that had left."""
-    if b"event: error" not in got.body:
-        return call.nanos
-    share = got.body.count(b"event: content_block_delta") / EVENTS
-    return call.input_tokens * INPUT_NANOS + int(call.output_tokens * share) * OUTPUT_NANOS
+def _served(log: Path) -> list[int]:
+    """What a provider bills for each call, by the stand-in's own log, whatever any gate or client says."""
+    lines = (json.loads(line) for line in log.read_text().splitlines())
+    return [_billed(row) for row in lines if row["billable"] and row["status"] == 200]
+
+
+def _billed(row: dict[str, Any]) -> int:
+    """All of an answer that ended; of a stream that was broken off the input, and the output that had been handed out."""
+    usage = row["usage"]
+    output = usage["output_tokens"]
+    if not row["complete"] and row["writes"]:
+        output = output * min(EVENTS, max(0, row["writes"] - EVENTS_BEFORE)) // EVENTS
+    return int(usage["input_tokens"] * INPUT_NANOS + output * OUTPUT_NANOS)
 
 
 async def _one(case: Case, call: Call, system: System, trust: ssl.SSLContext, where: dict[str, str]) -> wire.Got:
-    stream = f"; events={EVENTS}; interval_ms={DELAY_MS // EVENTS}" if case.stream else f"; delay_ms={DELAY_MS}"
+    stream = (
+        f"; events={EVENTS}; interval_ms={DELAY_MS // EVENTS}; token_bytes={TOKEN_BYTES}"
+        if case.stream
+        else f"; delay_ms={DELAY_MS}"
+    )
     script = f"input={call.input_tokens}; output={call.output_tokens}{stream}"
     content = "x" * call.body_bytes
     body = {

@@ -80,7 +80,7 @@ class Passage:
             return self.download
         events_only = "text/event-stream" in response.headers.get("content-type", "")
         framed = call.cut and events_only and decoder.plain and "content-length" not in response.headers
-        self.tap = Tap(reader, cue, decoder, framed=framed)
+        self.tap = Tap(reader, cue, decoder, framed=framed, watched=call.cut)
         return self.tap
 
     def end(self, flow: MeteredFlow) -> None:

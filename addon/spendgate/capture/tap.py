@@ -2,7 +2,8 @@
 
 The bytes have gone to the client before the tap sees them, and whatever fails in here, they went. The tap never writes
 and never waits: it cues corrections of the hold to the loop, at the first counts, at each doubling of them, and at each
-doubling of the bytes (streams that give no counts before their end).
+doubling of the bytes (streams that give no counts before their end). A call that may be cut is watched closely: at each
+twentieth more, since a cut that comes one doubling late has spent twice the money.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from spendgate.providers.decoding import Decoder
 from spendgate.providers.interface import Reader, Reading
 
 CUE_BYTES_FIRST = 16 * 1024
+WATCHED_BYTES_FIRST = 1024
+_DOUBLED, _TWENTIETH = (2, 1), (21, 20)
+"""How much more there must be for the next cue, as a fraction."""
 
 
 class Tap:
@@ -26,6 +30,7 @@ class Tap:
         "_decoder",
         "_failed",
         "_feed",
+        "_growth",
         "_reader",
         "_tail",
         "bytes",
@@ -34,9 +39,18 @@ class Tap:
     )
 
     def __init__(
-        self, reader: Reader, cue: Callable[[Reading], None], decoder: Decoder | None = None, *, framed: bool = False
+        self,
+        reader: Reader,
+        cue: Callable[[Reading], None],
+        decoder: Decoder | None = None,
+        *,
+        framed: bool = False,
+        watched: bool = False,
     ) -> None:
-        """`decoder` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body."""
+        """`decoder` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body.
+
+        `watched`: the call may be cut.
+        """
         self.bytes = 0
         """Bytes of the body passed so far, as they came."""
         self.cut: bytes | None = None
@@ -48,7 +62,8 @@ class Tap:
         self._feed = reader.feed if decoder is None or decoder.plain else self._feed_decoded
         self._failed: str | None = None
         self._counted = 0
-        self._cue_bytes = CUE_BYTES_FIRST
+        self._cue_bytes = WATCHED_BYTES_FIRST if watched else CUE_BYTES_FIRST
+        self._growth = _TWENTIETH if watched else _DOUBLED
         self._tail = b"\n\n"
 
     def __call__(self, data: bytes) -> bytes:
@@ -100,10 +115,11 @@ class Tap:
         """Cue where there is something new: a correction for each event would cost a transaction for each."""
         reading = self._reader.reading()
         counted = sum(part.usage.input_total + (part.usage.output_tokens or 0) for part in reading.parts)
-        if counted and counted >= 2 * self._counted:
+        more, of = self._growth
+        if counted and counted * of >= more * self._counted:
             self._counted = counted
         elif self.bytes >= self._cue_bytes:
-            self._cue_bytes = 2 * self.bytes
+            self._cue_bytes = self.bytes * more // of
         else:
             return
         self._cue(reading)

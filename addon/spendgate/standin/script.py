@@ -35,6 +35,8 @@ class Script:
     text: str = "Hello from the stand-in."
     size: int = 0
     """Bytes of generated filler in place of `text`; a bomb where `encoding` is set."""
+    token_bytes: int = 0
+    """Bytes of generated filler for each output token in place of `text`, as a real answer grows with its tokens."""
     events: int = 3
     """How many deltas a stream cuts its text into."""
     interval_ms: int = 0

@@ -35,6 +35,8 @@ class Served:
     ended_ms: int | None = None
     request_bytes: int = 0
     """Of the body, as it came."""
+    writes: int = 0
+    """Of the body (WebSocket: messages) that were given to the connection: how far a stream had come."""
     bytes_sent: int = 0
     """Of the body (WebSocket: of the messages), content-encoding applied, transfer framing not."""
     complete: bool = False
@@ -46,6 +48,7 @@ class Served:
 
     def sent(self, data: bytes) -> None:
         """Count and hash bytes of the body that were given to the connection."""
+        self.writes += 1
         self.bytes_sent += len(data)
         self._hash.update(data)
 
@@ -69,7 +72,7 @@ class Served:
             "status",
             "reported",
         )
-        more = ("started_ms", "ended_ms", "request_bytes", "bytes_sent", "complete")
+        more = ("started_ms", "ended_ms", "request_bytes", "writes", "bytes_sent", "complete")
         row = {name: getattr(self, name) for name in (*names, *more)}
         return json.dumps({**row, "sha256": self.sha256, "usage": usage}, separators=(",", ":"))
 

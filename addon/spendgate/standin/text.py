@@ -19,6 +19,8 @@ def deltas(script: Script) -> Iterator[str]:
         yield from filler(script.size)
         return
     text, events = script.text, max(1, script.events)
+    if script.token_bytes:
+        text = "".join(filler(script.output * script.token_bytes))
     for index in range(events):
         yield text[len(text) * index // events : len(text) * (index + 1) // events] or "."
 

@@ -1,0 +1,81 @@
+"""Taking the hold out of the code makes a promise break: each of the three places where money is held is shown to matter.
+
+Every test runs the same calls twice, as the code is and with one hold taken out, and only the first may keep the budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gate.world import House, budget, costing, dollars, end, house, intent, policy
+from spendgate import admission
+from spendgate.gate.gate import Gate
+from spendgate.gate.interface import Admitted, Intent
+from spendgate.ledger import holds
+
+CALLS = 60
+COST = 0.05
+LIMIT = 1.0
+AT_MOST = 1.05
+
+
+async def _one(place: House) -> None:
+    call = intent()
+    if isinstance(await place.gate.hold(call), Admitted):
+        place.gate.sent(call.call_id)
+        await asyncio.sleep(0.05)
+        place.gate.settle(call.call_id, costing(COST), end())
+
+
+async def _spent(folder: Path) -> int:
+    """What so many calls at once cost together, by the provider's counts; nano-dollars."""
+    charged: list[int] = []
+    async with house(folder, policy(budget(LIMIT, wait_ms=60_000))) as place:
+        settle = place.gate.settle
+
+        def counting(call_id: str, *ending: object) -> None:
+            charged.append(dollars(COST))
+            settle(call_id, *ending)  # type: ignore[arg-type]  # handed on as it came
+
+        place.gate.settle = counting  # type: ignore[method-assign]  # the provider's side of the account
+        await asyncio.gather(*(_one(place) for _ in range(CALLS)))
+    return sum(charged)
+
+
+def _sizes_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(admission, "wanted", lambda *_: 0)
+
+
+def _writes_nothing(patch: pytest.MonkeyPatch) -> None:
+    opened = holds.open_call
+
+    def unheld(conn: sqlite3.Connection, row: object, admit: object, located: object, booking: object) -> None:
+        opened(conn, row, admission.Admit(()), [], booking)  # type: ignore[arg-type]  # handed on as it came
+
+    patch.setattr(holds, "open_call", unheld)
+
+
+def _asks_nobody(patch: pytest.MonkeyPatch) -> None:
+    async def admitted(gate: Gate, asked: Intent) -> Admitted:
+        return Admitted(asked.call_id, cut=False)
+
+    patch.setattr(Gate, "hold", admitted)
+
+
+async def test_with_its_holds_the_budget_is_kept(tmp_path: Path) -> None:
+    """As the code is: at most 5% over, and nine tenths used."""
+    assert dollars(0.9) <= await _spent(tmp_path) <= dollars(AT_MOST)
+
+
+@pytest.mark.parametrize("without", [_sizes_nothing, _writes_nothing, _asks_nobody])
+async def test_without_a_hold_the_budget_is_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """The size of a hold, its rows in the ledger, the question itself: without any one of them the same test fails."""
+    without(monkeypatch)
+    assert await _spent(tmp_path) > dollars(AT_MOST)
