@@ -12,7 +12,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from spendgate.capture.ca import Authority, Leaf, create
@@ -263,17 +269,28 @@ public class Probe {
 """
 
 
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    """The folder of the compiled class: compiling it takes longer than all the tests that run it."""
+    if not shutil.which("java") or not shutil.which("javac"):
+        pytest.skip("no Java development kit is installed")
+    folder = tmp_path_factory.mktemp("java")
+    (folder / "Probe.java").write_text(JAVA)
+    done = run("javac", "-d", folder, folder / "Probe.java")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.xdist_group("java")
 @pytest.mark.parametrize(("host", "names", "accepted"), CASES)
-def test_java(served, host, names, accepted):
+def test_java(served, probe, host, names, accepted):
     """Java ignores a root's own constraints and a name that only the common name holds; the issuer's are held to both."""
-    if not shutil.which("java") or not shutil.which("keytool"):
-        pytest.skip("Java is not installed")
     port, files = served(host, names)
-    (files / "Probe.java").write_text(JAVA)
-    store = ("-keystore", files / "trust.p12", "-storepass", "changeit", "-storetype", "PKCS12")
-    run("keytool", "-importcert", "-noprompt", "-alias", "gate", "-file", files / "root.pem", *store)
+    root = x509.load_pem_x509_certificate((files / "root.pem").read_bytes())
+    encrypted = BestAvailableEncryption(b"changeit")
+    (files / "trust.p12").write_bytes(serialize_java_truststore([PKCS12Certificate(root, b"gate")], encrypted))
     trust = (f"-Djavax.net.ssl.trustStore={files / 'trust.p12'}", "-Djavax.net.ssl.trustStorePassword=changeit")
-    done = run("java", *trust, files / "Probe.java", str(port), host)
+    done = run("java", "-XX:TieredStopAtLevel=1", *trust, "-cp", probe, "Probe", str(port), host)
     assert done.stdout.split()[:1] == ["accepted" if accepted else "refused"], done
 
 
