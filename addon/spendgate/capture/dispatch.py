@@ -4,21 +4,38 @@ The stock manager walks every addon for every hook and then sends an `update` ev
 of a small call. The table keeps its meaning: order of the chain, sync and async hooks, AddonHalt ends an event, an addon's
 error is logged and the next addon runs. Two things differ, neither of which a capturing addon sees: `update` is not sent, and
 a hook that is added to an addon after its first event is not found.
+
+`InPlace` goes further for hooks of which no function waits: they run where the layers ask for them, and the layers go on with
+the answer at once. mitmproxy makes a task of each, with a lock and a turn of the loop between.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import fields
-from inspect import isawaitable
+from dataclasses import dataclass, fields
+from inspect import isawaitable, iscoroutinefunction
 from typing import Any
 
 from mitmproxy import addonmanager, exceptions, hooks
 from mitmproxy.master import Master
+from mitmproxy.proxy import commands, events, layer
 
 from spendgate.capture import logs
 
 Handler = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is done for one kind of event."""
+
+    field: str
+    """The event's one field, which is what its functions take."""
+    handlers: tuple[Handler, ...]
+    """In the order of the chain."""
+    waits: bool
+    """Whether some of them are coroutines."""
 
 
 class Dispatch(addonmanager.AddonManager):
@@ -26,7 +43,7 @@ class Dispatch(addonmanager.AddonManager):
 
     def __init__(self, master: Master) -> None:
         super().__init__(master)  # type: ignore[no-untyped-call]  # mitmproxy's
-        self._table: dict[type[hooks.Hook], tuple[str, tuple[Handler, ...]]] = {}
+        self._table: dict[type[hooks.Hook], Entry] = {}
 
     def add(self, *addons: object) -> None:
         super().add(*addons)  # type: ignore[no-untyped-call]  # mitmproxy's
@@ -40,20 +57,21 @@ class Dispatch(addonmanager.AddonManager):
         super().clear()  # type: ignore[no-untyped-call]  # mitmproxy's
         self._table.clear()
 
-    def handlers(self, event: hooks.Hook) -> tuple[str, tuple[Handler, ...]]:
-        """The event's field and the functions that take it, in the order of the chain."""
+    def entry(self, event: hooks.Hook) -> Entry:
+        """What is done for this event."""
         kind = type(event)
         entry = self._table.get(kind)
         if entry is None:
             found = tuple(func for addon in self.chain for _, func in self._iter_hooks(addon, event))
-            entry = self._table[kind] = (fields(event)[0].name, found)  # type: ignore[arg-type]  # every hook is a dataclass
+            field = fields(event)[0].name  # type: ignore[arg-type]  # every hook is a dataclass
+            entry = self._table[kind] = Entry(field, found, any(iscoroutinefunction(func) for func in found))
         return entry
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
-        name, handlers = self.handlers(event)
-        for handler in handlers:
+        entry = self.entry(event)
+        for handler in entry.handlers:
             try:
-                result = handler(getattr(event, name))
+                result = handler(getattr(event, entry.field))
                 if result is not None and isawaitable(result):
                     await result
             except exceptions.AddonHalt:
@@ -62,3 +80,38 @@ class Dispatch(addonmanager.AddonManager):
                 raise
             except Exception as fault:  # noqa: BLE001  # an addon's fault must not end other people's connections
                 logs.OURS.error("an addon failed in %s (%s)", event.name, logs.where(fault))
+
+    def in_place(self, event: hooks.Hook) -> bool:
+        """As `handle_lifecycle`, for an event of which no function waits. False: some may, and nothing was done."""
+        entry = self.entry(event)
+        if entry.waits:
+            return False
+        for handler in entry.handlers:
+            try:
+                handler(getattr(event, entry.field))
+            except exceptions.AddonHalt:
+                break
+            except exceptions.OptionsError:
+                raise
+            except Exception as fault:  # noqa: BLE001  # as above
+                logs.OURS.error("an addon failed in %s (%s)", event.name, logs.where(fault))
+        return True
+
+
+class InPlace:
+    """Stands above a connection's layers and runs their hooks, in the order in which mitmproxy would run them."""
+
+    def __init__(self, below: layer.Layer, dispatch: Dispatch) -> None:
+        self.context = below.context
+        self._below = below
+        self._dispatch = dispatch
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """The commands of an event, and of the answers to its hooks, but for the hooks that are done."""
+        due = deque((event,))
+        while due:
+            for command in self._below.handle_event(due.popleft()):
+                if not isinstance(command, commands.StartHook) or not self._dispatch.in_place(command):
+                    yield command
+                elif command.blocking:
+                    due.append(events.HookCompleted(command))

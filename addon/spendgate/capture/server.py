@@ -12,6 +12,7 @@ from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
 
+from spendgate.capture.dispatch import Dispatch, InPlace
 from spendgate.errors import StateError
 
 BACKLOG = 4_096
@@ -64,6 +65,8 @@ class Server(proxyserver.Proxyserver):
     def register_connection(
         self, connection_id: tuple[object, ...] | str, handler: ProxyConnectionHandler
     ) -> Iterator[None]:
+        if isinstance(handler.master.addons, Dispatch):
+            handler.layer = InPlace(handler.layer, handler.master.addons)  # type: ignore[assignment]  # all that it is asked
         try:
             with super().register_connection(connection_id, handler):
                 yield
