@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -20,6 +21,7 @@ from end_to_end.clients import CLIENTS, PROMPT, Client, Run, binaries, run, surr
 from end_to_end.raw import trust
 from end_to_end.shapes import SHAPES, WORD, Shape
 from end_to_end.world import ROOT, Gate, Provider, policy, running_gate
+from spendgate.capture.call import ANSWERED_HERE
 from spendgate.standin.tunnel import Tunnel
 
 README = ROOT / "addon" / "README.md"
@@ -27,6 +29,7 @@ BEGIN, END = "<!-- client-table -->", "<!-- /client-table -->"
 PATIENCE_S = 20
 HELP = "#ai-budget"
 SHOWN_MAX = 110
+ASKING = ("/v1/messages", "/v1/responses", "/v1/chat/completions")
 PROMPTED = "[{'role': 'user', 'content': 'hi'}]"
 SDK_CALLS = {
     "anthropic (Python)": f"anthropic.Anthropic().messages.create(model='claude-sonnet-4-6', max_tokens=9, messages={PROMPTED})",
@@ -53,14 +56,18 @@ def main() -> None:
     _write("\n".join([_head(), "", *_table(PRODUCT, product), "", SHAPES_INTRO, "", *_table(TRIED, shapes)]))
 
 
-PRODUCT = ("client", "version", "refusals", "requests", "reached the provider", "seconds", "what the person reads")
-TRIED = ("client", "shape", "requests", "seconds", "ends", "what the person reads")
+SECONDS = "seconds until the person sees why"
+PRODUCT = ("client", "version", "refusals", "requests sent", "reached the provider", SECONDS, "what the person reads")
+TRIED = ("client", "shape", "requests sent", SECONDS, "ends after", "what the person reads")
 SHAPES_INTRO = "Shapes tried, without the gate (a dash: our text was not shown):"
 
 
 def _head() -> str:
     today = datetime.now(UTC).date().isoformat()
-    return f"Measured {today} by `scripts/client-table`; seconds count from the client's own start."
+    return (
+        f"Measured {today} by `scripts/client-table`. Seconds count from the client's first request for an answer.\n"
+        "Requests are those for an answer; over WebSocket each `response.create`, beside the handshakes that the gate accepts."
+    )
 
 
 def _product(folder: Path, provider: Provider, word: str) -> Iterator[tuple[str, ...]]:
@@ -72,7 +79,7 @@ def _product(folder: Path, provider: Provider, word: str) -> Iterator[tuple[str,
         trusted = folder / "trusted.pem"
         trusted.write_bytes(gate.ca.read_bytes() + provider.ca.read_bytes())
         for client in (*CLIENTS, *SDKS):
-            served, rows = len(provider.served), len(_refused(gate))
+            served, rows = len(provider.served), {row["id"] for row in gate.calls()}
             home = folder / client.name.replace(" ", "-")
             home.mkdir()
             done = run(
@@ -80,12 +87,17 @@ def _product(folder: Path, provider: Provider, word: str) -> Iterator[tuple[str,
                 through(surroundings(home), gate.proxy, trusted),
             )
             reached = [one for one in provider.served[served:] if one.billable or one.transport == "websocket"]
-            counts = (str(len(_refused(gate)) - rows), str(len(reached)))
-            yield (client.name, _version(client), word, *counts, _seconds(done.shown(HELP)), _shown(done, HELP))
+            new = [row for row in gate.calls() if row["id"] not in rows and row["path"] in ASKING]
+            first = datetime.fromisoformat(new[0]["started_at"]).timestamp()
+            counts = (_sent(new), str(len(reached)))
+            yield (client.name, _version(client), word, *counts, _seconds(done, HELP, first), _shown(done, HELP))
 
 
-def _refused(gate: Gate) -> list[dict[str, object]]:
-    return [row for row in gate.calls() if row["state"] == "refused"]
+def _sent(rows: list[dict[str, Any]]) -> str:
+    """How many requests for an answer these rows are, and how many handshakes without one."""
+    handshakes = sum(row["flags"] == ANSWERED_HERE for row in rows)
+    requests = sum(row["state"] == "refused" for row in rows)
+    return f"{requests}, {handshakes} handshakes" if handshakes else str(requests)
 
 
 def _spend(gate: Gate) -> None:
@@ -111,11 +123,11 @@ def _shape(home: Path, provider: Provider, proxy: str, shape: Shape) -> tuple[st
     served = len(provider.served)
     env = through(surroundings(home), proxy, provider.ca)
     done = run([*shape.client.command, PROMPT], env, patience_s=PATIENCE_S)
-    tried = [
-        one for one in provider.served[served:] if one.billable or (one.transport == "websocket" and one.status != 101)
-    ]
+    asked = [one for one in provider.served[served:] if one.billable or one.transport == "websocket"]
+    tried = [one for one in asked if one.billable or one.status != 101]
+    seconds = _seconds(done, WORD, asked[0].started_ms / 1000)
     ends = f"{done.seconds:.1f} s" if done.status is not None else f"hangs ({PATIENCE_S} s)"
-    return (shape.client.name, shape.name, str(len(tried)), _seconds(done.shown(WORD)), ends, _shown(done, WORD))
+    return (shape.client.name, shape.name, str(len(tried)), seconds, ends, _shown(done, WORD))
 
 
 @contextmanager
@@ -134,8 +146,10 @@ def _version(client: Client) -> str:
     return version(client.command[0])
 
 
-def _seconds(at: float | None) -> str:
-    return "-" if at is None else f"{at:.1f}"
+def _seconds(done: Run, word: str, first: float) -> str:
+    """From the client's first request, in epoch seconds, to the line with this word."""
+    at = done.shown(word)
+    return "-" if at is None else f"{done.ended - done.seconds + at - first:.1f}"
 
 
 def _shown(done: Run, word: str) -> str:
