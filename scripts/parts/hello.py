@@ -10,4 +10,4 @@ try:
     ) as stream:
         print("".join(stream.text_stream))
 except anthropic.APIStatusError as error:
-    print(f"{type(error).__name__}: {error.body}")
+    print(f"{type(error).__name__}: {error.body['error']['message'] if isinstance(error.body, dict) else error}")

@@ -53,7 +53,7 @@ def main() -> int:
     _say(
         "Now with your own tool and account (the default policy: policies/default.yaml):\n"
         "   .venv/bin/spendgate exec -- claude        # or codex, or any program\n"
-        "   .venv/bin/spendgate status"
+        "   .venv/bin/spendgate status                # then spend, calls, calls show ID"
     )
     return 0
 
@@ -71,7 +71,8 @@ def _until_refused(tool: Tool, policy: Path, state: Path, upstream: list[str]) -
             timeout=120,
         )
         for line in (done.stdout + done.stderr).strip().splitlines():
-            print(f"   | {line}", flush=True)
+            if "WARNING connect_to" not in line:  # the stand-in's own detour, said once above
+                print(f"   | {line}", flush=True)
         if "refused" in done.stderr or "budget" in done.stdout:
             return True
     return False

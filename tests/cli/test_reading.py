@@ -41,7 +41,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY)
     policy = policies.LastGood(found).start(file, NOW_MS).policy
-    in_force.tell(found, in_force.InForce(policy.hash, str(file), NOW_MS, (), "m" * 32, "genai-prices 0", ("regular",)))
+    in_force.tell(
+        found, in_force.InForce(policy.hash, str(file), NOW_MS, (), None, "m" * 32, "genai-prices 0", ("regular",))
+    )
     ledger = Ledger.open(found.ledger, found.gates, NOW_MS)
     _fill(ledger, policy)
     ledger.close()

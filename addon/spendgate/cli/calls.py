@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from spendgate.cli import in_force
 from spendgate.cli.options import FormatOption, StateOption, existing_state
-from spendgate.cli.output import Column, Format, console, emit, emit_json, money, safe
+from spendgate.cli.output import Column, Format, console, emit, emit_json, exact, note, safe
+from spendgate.cli.reckoning import reckoned
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, span
-from spendgate.errors import UsageError
+from spendgate.errors import StateError
 from spendgate.ledger.queries import CallHold, Reader
 
 _SHOWN_ID = 13
 _COLUMNS = (
-    Column("id", "id"),
-    Column("started_at", "started"),
-    Column("person", "person"),
-    Column("tool", "tool"),
-    Column("model", "model"),
-    Column("path", "path"),
-    Column("state", "state"),
-    Column("input_tokens", "input", right=True),
-    Column("cached", "cached", right=True),
-    Column("output_tokens", "output", right=True),
-    Column("cost_nanos", "cost", right=True),
-    Column("basis", "basis"),
-    Column("why", "why"),
+    Column("id", "id", weight=0),
+    Column("started_at", "started", weight=3),
+    Column("person", "person", weight=5),
+    Column("tool", "tool", weight=4),
+    Column("model", "model", weight=2),
+    Column("path", "path", weight=9),
+    Column("state", "state", weight=0),
+    Column("input_tokens", "input", right=True, weight=6),
+    Column("cached", "cached", right=True, weight=7),
+    Column("output_tokens", "output", right=True, weight=6),
+    Column("cost_nanos", "cost", right=True, weight=0),
+    Column("basis", "basis", weight=8),
+    Column("why", "refused by", weight=2),
 )
 _commands = typer.Typer(help="One line for each call; `calls show ID` explains one.", invoke_without_command=True)
 
@@ -45,6 +47,9 @@ def calls(
     until: UntilOption = None,
     where: WhereOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    free: Annotated[
+        bool, typer.Option("--free", help="Also requests that cost nothing: settings, telemetry, token counts.")
+    ] = False,
     state: StateOption = None,
     fmt: FormatOption = Format.TABLE,
 ) -> None:
@@ -52,9 +57,13 @@ def calls(
     if context.invoked_subcommand is not None:
         return
     found = existing_state(state)
+    asked = replace(span(in_force.policy(found), since, until, where), free=free)
     with closing(Reader(found.ledger)) as reader:
-        rows = reader.calls(span(in_force.policy(found), since, until, where), limit)
+        rows = reader.calls(asked, limit)
+        hidden = 0 if free else reader.states().get("free", 0)
     emit([_short(row) for row in rows] if fmt is Format.TABLE else rows, _COLUMNS, fmt)
+    if hidden:
+        note(f"{hidden} free requests in this ledger are not shown (--free)")
 
 
 @_commands.command()
@@ -69,7 +78,7 @@ def show(
         try:
             row, holds = reader.call(call)
         except ValueError as fault:
-            raise UsageError(str(fault)) from fault
+            raise StateError(str(fault)) from fault
     if fmt is Format.JSON:
         emit_json({**row, "holds": [_hold(hold) for hold in holds]})
     elif fmt is Format.CSV:
@@ -83,7 +92,7 @@ def _short(row: dict[str, Any]) -> dict[str, object]:
     return {
         **row,
         "id": row["id"][:_SHOWN_ID],
-        "started_at": row["started_at"][:19].replace("T", " "),
+        "started_at": row["started_at"][5:19].replace("T", " "),
         "model": row["model"] or row["model_requested"],
         "cached": None if cached == [None, None] else sum(count or 0 for count in cached),
         "why": row["refused_by"] and f"{row['refused_by']}: {row['refused_why']}",
@@ -126,16 +135,36 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
     out = console()
+    lines = _priced(row)
     for title, names in _SECTIONS:
         known = [(name, row[name]) for name in names if row.get(name) not in (None, "", "[]")]
         if known:
             out.print(f"[bold]{title}[/]")
         for name, value in known:
             label = name.removesuffix("_nanos").removesuffix("_tokens").replace("_", " ")
-            out.print(f"  {label:18} {money(value) if name.endswith('_nanos') else safe(value)}")
+            out.print(f"  {label:18} {exact(value) if name.endswith('_nanos') else safe(value)}")
+    if lines:
+        out.print("[bold]price[/]")
+    for line in lines:
+        out.print(f"  {line}")
     if holds:
-        out.print("[bold]budgets[/]")
+        out.print("[bold]budgets[/]  held at most, and what that became")
     for hold in holds:
-        charged = "running" if hold.charged_nanos is None else f"charged {money(hold.charged_nanos)}"
+        charged = "running" if hold.charged_nanos is None else f"charged {exact(hold.charged_nanos)}"
         whose = safe(f"{hold.value or 'all'} {hold.window}")
-        out.print(f"  {safe(hold.budget):18} {whose}: held {money(hold.nanos)} ({hold.mode}), {charged}")
+        out.print(f"  {safe(hold.budget):18} {whose}: held {exact(hold.nanos)} ({hold.mode}), {charged}")
+
+
+def _priced(row: dict[str, Any]) -> list[str]:
+    """Counts times prices, line by line, where today's price list gives the same sum; else where the sum came from."""
+    if not row.get("prices") or row.get("value_nanos") is None or not row.get("booked_at"):
+        return []
+    found = reckoned(row)
+    if found is None:
+        return [f"the list that gave {safe(exact(row['value_nanos']))} is not loaded now: {safe(row['prices'])}"]
+    width = max(len(line.name) for line in found)
+    lines = [
+        f"{line.name:{width}} {line.count:>12,} x {exact(line.per_million_nanos)} per million = {exact(line.nanos)}"
+        for line in found
+    ]
+    return [*lines, f"{'sum, rounded once':{width}} {exact(row['value_nanos'])}"]

@@ -24,7 +24,7 @@ from spendgate.errors import UsageError
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("exec", context_settings={"ignore_unknown_options": True})(exec_)
+    app.command("exec", context_settings={"allow_interspersed_args": False})(exec_)
 
 
 def exec_(

@@ -21,6 +21,7 @@ class InForce:
     since_ms: int
     refused: tuple[str, ...]
     """Faults of a newer file that was refused."""
+    refused_ms: int | None
     machine: str
     prices: str
     modes: tuple[str, ...]

@@ -56,6 +56,11 @@ def run() -> None:
     except SpendgateError as fault:
         note(str(fault))
         sys.exit(1)
+    except PermissionError as fault:
+        note(
+            f"{fault.filename}: {fault.strerror}; run as the account that it belongs to, or choose another state with --state"
+        )
+        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; nobody wants to hear of it
         sys.exit(0)

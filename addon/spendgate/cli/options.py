@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,13 @@ FormatOption = Annotated[Format, typer.Option("--format", help="table for people
 def existing_state(chosen: Path | None) -> paths.State:
     """The state directory of a reading command. Raises StateError where no gate has ever written to it."""
     state = paths.find(chosen)
+    if (state.root.exists() and not os.access(state.root, os.X_OK)) or (
+        state.ledger.exists() and not os.access(state.ledger, os.R_OK)
+    ):
+        owner = state.root.stat().st_uid
+        raise StateError(
+            f"{state.root} belongs to uid {owner}: run this as that account, or choose another with --state"
+        )
     if not state.ledger.exists():
         raise StateError(
             f"{state.root} has no ledger yet: run a command through the gate first, `spendgate exec -- claude`"

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spendgate.money import short_dollars
+from spendgate.money import dollars, short_dollars
 
 Value = str | int | bool | None
 Row = Mapping[str, object]
@@ -38,6 +38,8 @@ class Column:
     key: str
     heading: str
     right: bool = False
+    weight: int = 1
+    """0: never left out; else the heaviest go first where the terminal is too narrow."""
 
 
 def emit(rows: Sequence[Row], columns: Sequence[Column], fmt: Format, *, empty: str = "nothing yet") -> None:
@@ -78,17 +80,40 @@ def money(nanos: object) -> str:
     return "" if nanos is None else short_dollars(int(str(nanos)))
 
 
+def exact(nanos: object) -> str:
+    """An amount to the nano-dollar, for an explanation; empty where there is none."""
+    return "" if nanos is None else dollars(int(str(nanos)))
+
+
 def _table(rows: Sequence[Row], columns: Sequence[Column], empty: str) -> None:
     out = console()
     if not rows:
         out.print(empty)
         return
+    cells = {column.key: [_cell(row.get(column.key), column.key) for row in rows] for column in columns}
+    shown = fitting(columns, cells, out.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row.get(column.key), column.key) for column in columns))
+    for column in shown:
+        table.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")
+    for index in range(len(rows)):
+        table.add_row(*(cells[column.key][index] for column in shown))
     out.print(table)
+    left_out = [column.heading for column in columns if column not in shown and any(cells[column.key])]
+    if left_out:
+        note(f"too narrow for: {', '.join(left_out)} (--format csv has every column)")
+
+
+def fitting(columns: Sequence[Column], cells: Mapping[str, Sequence[str]], width: int) -> list[Column]:
+    """The columns that hold something and fit beside each other; the heaviest leave first, the last of equals before others."""
+    shown = [column for column in columns if column.weight == 0 or any(cells[column.key])]
+
+    def taken() -> int:
+        return sum(max(len(column.heading), *map(len, cells[column.key])) + 2 for column in shown) - 2
+
+    while taken() > width and (loose := [column for column in shown if column.weight]):
+        heaviest = max(column.weight for column in loose)
+        shown.remove([column for column in loose if column.weight == heaviest][-1])
+    return shown
 
 
 def _cell(value: object, key: str) -> str:

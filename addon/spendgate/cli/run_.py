@@ -41,7 +41,12 @@ def run(
             help="How traffic comes: regular (default), transparent, local:…, upstream:…, reverse:…, socks5. Several at once.",
         ),
     ] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port to listen on; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65535, help="Port to listen on (default 8080, transparent 8443); 0 takes a free one."
+        ),
+    ] = None,
     set_: SetOption = None,
     account: Annotated[
         str, typer.Option("--account", help="transparent: the account that the gate runs under; its traffic is exempt.")
@@ -102,6 +107,11 @@ async def _until_stopped(wanted: Wanted, ready: Ready | None = None) -> None:
             note(f"WARNING {notice}")
         task = asyncio.ensure_future(ready(running)) if ready else None
         print(_ready_line(running), file=sys.stderr, flush=True)  # noqa: T201 - the line that a starter waits for
+        if sys.stderr.isatty() and any(mode.startswith("regular") for mode in wanted.modes):
+            note(
+                "programs reach it with HTTPS_PROXY and the certificate in NODE_EXTRA_CA_CERTS or the system's trust store;"
+            )
+            note("for one command there is an easier way: spendgate exec -- COMMAND")
         await stop.wait()
         if task:
             task.cancel()

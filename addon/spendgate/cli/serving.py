@@ -81,6 +81,7 @@ class _House:
                 source=found.source,
                 since_ms=found.since_ms,
                 refused=found.refused,
+                refused_ms=found.refused_ms,
                 machine=self.machine,
                 prices=self.prices,
                 modes=tuple(mode.partition("@")[0].partition(":")[0] for mode in self.wanted.modes),

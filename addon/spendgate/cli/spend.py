@@ -25,16 +25,16 @@ WhereOption = Annotated[
     list[str] | None, typer.Option("--where", metavar="ATTR=VALUE", help="Only these. May be given again.")
 ]
 _TOTALS = (
-    Column("calls", "calls", right=True),
-    Column("refused", "refused", right=True),
-    Column("cost_nanos", "spent", right=True),
-    Column("held_nanos", "held", right=True),
-    Column("value_nanos", "list price", right=True),
-    Column("not_reported_nanos", "of it estimated", right=True),
-    Column("input_tokens", "input", right=True),
-    Column("cache_read_tokens", "cache read", right=True),
-    Column("cache_write_tokens", "cache write", right=True),
-    Column("output_tokens", "output", right=True),
+    Column("calls", "calls", right=True, weight=0),
+    Column("refused", "refused", right=True, weight=2),
+    Column("cost_nanos", "spent", right=True, weight=0),
+    Column("held_nanos", "held", right=True, weight=1),
+    Column("value_nanos", "list price", right=True, weight=6),
+    Column("not_reported_nanos", "estimated", right=True, weight=5),
+    Column("input_tokens", "input", right=True, weight=3),
+    Column("cache_read_tokens", "cache read", right=True, weight=4),
+    Column("cache_write_tokens", "cache write", right=True, weight=4),
+    Column("output_tokens", "output", right=True, weight=3),
 )
 
 
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
 def spend(
     by: Annotated[
-        str, typer.Option("--by", metavar="ATTR[,ATTR]", help="Attributes, or hour, day, week, month.")
+        str, typer.Option("--by", metavar="ATTR[,ATTR]", help=f"Any of: {', '.join((*PERIODS, *ATTRIBUTES))}.")
     ] = "person",
     since: SinceOption = None,
     until: UntilOption = None,
@@ -62,7 +62,7 @@ def spend(
         totals = reader.spend(
             names, span(policy, since, until, where), ZoneInfo(policy.timezone), week_starts=policy.week_starts
         )
-    emit([_row(names, total) for total in totals], [*(Column(name, name) for name in names), *_TOTALS], fmt)
+    emit([_row(names, total) for total in totals], [*(Column(name, name, weight=0) for name in names), *_TOTALS], fmt)
 
 
 def checked(names: tuple[str, ...]) -> None:

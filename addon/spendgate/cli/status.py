@@ -29,15 +29,15 @@ _RECENT_MS = 31 * 86_400_000
 _RECENT_KINDS = 200
 _KINDS = ("tool", "provider", "model", "session", "project", "api_key", "account", "billing")
 _BUDGETS = (
-    Column("budget", "budget"),
-    Column("value", "for"),
-    Column("spent_nanos", "spent", right=True),
-    Column("held_nanos", "held", right=True),
-    Column("limit_nanos", "limit", right=True),
-    Column("left_nanos", "left", right=True),
-    Column("used", "used", right=True),
-    Column("resets", "resets"),
-    Column("mode", "mode"),
+    Column("budget", "budget", weight=0),
+    Column("value", "for", weight=0),
+    Column("spent_nanos", "spent", right=True, weight=0),
+    Column("held_nanos", "held", right=True, weight=0),
+    Column("limit_nanos", "limit", right=True, weight=0),
+    Column("left_nanos", "left", right=True, weight=2),
+    Column("used", "used", right=True, weight=3),
+    Column("resets", "resets", weight=1),
+    Column("mode", "mode", weight=4),
 )
 _COVERAGE = (
     Column("tool", "tool"),
@@ -155,10 +155,10 @@ def _budget(standing: Standing, policy: Policy) -> dict[str, object]:
     left = scope.limit_nanos - standing.settled_nanos - standing.held_nanos
     percent = 100 * standing.settled_nanos // scope.limit_nanos if scope.limit_nanos else 100
     zone = ZoneInfo(policy.timezone)
-    slides = f"slides ({scope.rolling_ms // 60_000} min)" if scope.rolling_ms else "never"
+    slides = f"slides, {_length(scope.rolling_ms)}" if scope.rolling_ms else "never"
     return {
         "budget": scope.budget,
-        "value": scope.value or "all",
+        "value": scope.value.replace("|", ", ") or "all",
         "window": scope.window,
         "spent_nanos": standing.settled_nanos,
         "held_nanos": standing.held_nanos,
@@ -173,8 +173,16 @@ def _budget(standing: Standing, policy: Policy) -> dict[str, object]:
     }
 
 
+def _length(ms: int) -> str:
+    """A rolling window as the policy writes it: `7d`, `24h`, `30m`."""
+    minutes = ms // 60_000
+    if minutes % 1440 == 0 and minutes > 1440:
+        return f"{minutes // 1440}d"
+    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
+
+
 def _print(report: Report) -> None:
-    out, said = console(), report.said
+    out, said, zone = console(), report.said, ZoneInfo(report.policy.timezone)
     up = f"up ({', '.join(said.modes)})" if report.gates and said else "not running"
     if report.gates > 1:
         up += f", {report.gates} gates on this ledger"
@@ -183,8 +191,9 @@ def _print(report: Report) -> None:
     out.print(
         f"policy    {safe(source)}  {report.policy.hash}  {report.policy.mode.default}  owner {safe(report.policy.owner)}"
     )
+    since = safe(shown(said.refused_ms, zone)) if said else ""
     for fault in said.refused if said else ():
-        out.print(f"          [yellow]refused since it changed:[/] {safe(fault)}")
+        out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
     out.print(f"person    {safe(report.person)}")
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")
     out.print(

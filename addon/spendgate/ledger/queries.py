@@ -42,6 +42,8 @@ class Span:
     where: tuple[tuple[str, str], ...] = ()
     gate: int | None = None
     """Only calls of this gate (`Ledger.gate_id`)."""
+    free: bool = True
+    """False: without what costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,8 @@ def _condition(span: Span) -> tuple[str, tuple[Any, ...]]:
         parts.append(("booked_ms >= ?", span.since_ms))
     if span.until_ms is not None:
         parts.append(("booked_ms < ?", span.until_ms))
+    if not span.free:
+        parts.append(("state <> ?", "free"))
     if span.gate is not None:
         parts.append(("gate = ?", span.gate))
     if not parts:
