@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import os
 import shutil
 import signal
@@ -19,7 +21,7 @@ from end_to_end.world import PATIENCE_S, ROOT, environment
 
 PACKAGES = ("@anthropic-ai/claude-code@2.1.197", "@openai/codex@0.169.0")
 CACHE = ROOT / ".cache" / "clients"
-INSTALL_S = 600
+INSTALL_S = 240
 MODEL = "gpt-5.1"
 """A model that genai-prices knows; Codex's own default changes with its releases."""
 PROMPT = "say hi"
@@ -73,19 +75,29 @@ class Run:
 
 def binaries() -> Path:
     """The folder of the clients' programs, installed by npm at the first use. Skips the test where that cannot be."""
+    if reason := _installed():
+        pytest.skip(reason)
+    return CACHE / "node_modules" / ".bin"
+
+
+@functools.cache
+def _installed() -> str | None:
+    """Why the clients are not here; None: they are. Tried once in a process, by one process at a time."""
     found = CACHE / "node_modules" / ".bin"
-    if all((found / name).exists() for name in ("claude", "codex")):
-        return found
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("Claude Code and Codex are installed by npm, and there is no npm here")
     CACHE.mkdir(parents=True, exist_ok=True)
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(CACHE), *PACKAGES]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_S)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
-        pytest.skip(f"npm could not install {' '.join(PACKAGES)}: {fault}")
-    return found
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if all((found / name).exists() for name in ("claude", "codex")):
+            return None
+        npm = shutil.which("npm")
+        if npm is None:
+            return "Claude Code and Codex are installed by npm, and there is no npm here"
+        command = [npm, "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+        try:
+            subprocess.run([*command, "--prefix", CACHE, *PACKAGES], check=True, capture_output=True, timeout=INSTALL_S)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
+            return f"npm could not install {' '.join(PACKAGES)}: {type(fault).__name__}"
+    return None
 
 
 def surroundings(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
