@@ -17,6 +17,7 @@ from spendgate.attribution import UNKNOWN, Evidence
 SHARED = "shared"
 RESERVED_NAMES = (SHARED, UNKNOWN)
 """Names no person can have: attribution uses them."""
+_MATCHED_MAX = 1024
 _ANCESTORS_MAX = 32
 
 
@@ -78,6 +79,11 @@ class Roster(Values):
     unknown: UnknownPeople = UnknownPeople.EACH
 
     @cached_property
+    def _matched(self) -> dict[tuple[str | None, date, str | None, str | None], PersonMatch]:
+        """Answers of `person_of`: the same few accounts ask all day."""
+        return {}
+
+    @cached_property
     def _by_account(self) -> dict[str, Person]:
         return {account.casefold(): person for person in self.people for account in person.accounts}
 
@@ -103,8 +109,17 @@ class Roster(Values):
         `machine` lets an entry `admin@MACHINE` match that account on that machine only. `machine_owner` is a person's name or
         account; without one, `unknown_people: owner` falls to the shared allowance.
         """
-        listed = self._listed(account, machine, today)
-        return self._match(listed, Evidence.SOCKET_OWNER) if listed else self._nobody(account, today, machine_owner)
+        key = (account, today, machine, machine_owner)
+        found = self._matched.get(key)
+        if found is None:
+            listed = self._listed(account, machine, today)
+            found = (
+                self._match(listed, Evidence.SOCKET_OWNER) if listed else self._nobody(account, today, machine_owner)
+            )
+            if len(self._matched) >= _MATCHED_MAX:
+                self._matched.clear()
+            self._matched[key] = found
+        return found
 
     def _listed(self, account: str | None, machine: str | None, today: date) -> Person | None:
         if not account:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from load import client
@@ -67,15 +68,20 @@ class Times:
     total: list[float] = field(default_factory=list)
     end_lag: list[float] = field(default_factory=list)
     """From the arrival of a stream's last bytes to its end."""
+    cpu_s: float = 0.0
+    """What the proxy took of a CPU meanwhile."""
 
 
-async def run(case: Case, proxy_port: int, ca: str, origin_port: int) -> Times:
-    """All calls of one case through one proxy."""
+async def run(
+    case: Case, proxy_port: int, ca: str, origin_port: int, cpu_s: Callable[[], float] = lambda: 0.0
+) -> Times:
+    """All calls of one case through one proxy. Where connections are kept they are open before anything is measured, so that
+    handshakes do not stand in the figures of calls; `cpu_s` is read just before the first call and just after the last."""
     target = client.Target(HOST, ("127.0.0.1", origin_port), ("127.0.0.1", proxy_port), ca, case.http2)
     times = Times()
+    links = [None if case.fresh else await _open(target) for _ in range(case.concurrency)]
 
-    async def worker(calls: int) -> None:
-        link = None if case.fresh else await _open(target)
+    async def worker(link: _Http1 | _Http2 | None, calls: int) -> None:
         for _ in range(calls):
             began = time.perf_counter()
             here = link or await _open(target)
@@ -83,10 +89,13 @@ async def run(case: Case, proxy_port: int, ca: str, origin_port: int) -> Times:
             times.total.append(time.perf_counter() - began)
             if case.fresh:
                 here.writer.close()
+
+    before = cpu_s()
+    await asyncio.gather(*(worker(link, max(1, case.calls // case.concurrency)) for link in links))
+    times.cpu_s = cpu_s() - before
+    for link in links:
         if link:
             link.writer.close()
-
-    await asyncio.gather(*(worker(max(1, case.calls // case.concurrency)) for _ in range(case.concurrency)))
     return times
 
 

@@ -52,10 +52,9 @@ async def _case(case: Case, systems: list[System], port: int, pairs: int) -> dic
     for pair in range(pairs):
         for shift in range(len(systems)):
             system = systems[(pair + shift) % len(systems)]
-            before = system.cpu_s()
-            times = await bench_load.run(case, system.port, system.ca, port)
+            times = await bench_load.run(case, system.port, system.ca, port, system.cpu_s)
             mine = runs[system.name]
-            mine.cpu_ms.append((system.cpu_s() - before) * 1000 / len(times.total))
+            mine.cpu_ms.append(times.cpu_s * 1000 / len(times.total))
             mine.p50_ms.append(statistics.median(times.total) * 1000)
             if times.end_lag:
                 mine.end_lag_ms.append(sorted(times.end_lag)[int(len(times.end_lag) * 0.99) - 1] * 1000)

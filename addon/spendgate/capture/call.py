@@ -9,15 +9,22 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from spendgate.attribution import UNKNOWN, Attribution
 from spendgate.exchange import State, advance
 from spendgate.gate.interface import Admitted, End, GatePort, Intent, Seen
 from spendgate.providers.interface import Ask, Kind, Reading, Route
 
+_NOTHING_ASKED = Ask()
 _ENDED = frozenset({State.SETTLED, State.REFUSED, State.FAILED, State.INTERRUPTED, State.FREE, State.UNRECOGNIZED})
 ANSWERED_HERE = "answered by the gate"
 """Flag of a free exchange that reached nobody."""
+
+
+@lru_cache(maxsize=8)
+def _nobody(machine: str) -> Attribution:
+    return Attribution(person=UNKNOWN, machine=machine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +80,10 @@ class Call:
         self.host = host
         self.route = route
         self.state = State.SEEN
-        self.ask = Ask()
+        self.ask = _NOTHING_ASKED
         self.asking = False
         """The gate is being asked: its answer comes first, whatever happens meanwhile."""
-        self.attribution = Attribution(person=UNKNOWN, machine=machine)
+        self.attribution = _nobody(machine)
         self.cut = False
         self.first_byte_ms: int | None = None
         self.http_status: int | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 from mitmproxy import http
 
@@ -14,6 +13,7 @@ from spendgate.capture.tap import Tap
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.providers.decoding import Decoder
+from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading
 
 TOO_LONG_STATUS = 413
@@ -104,8 +104,13 @@ class Passage:
 
 
 def headers_of(message: http.Request | http.Response) -> Headers:
-    """mitmproxy's headers; its types say Any where the protocol says str, and both mean the same."""
-    return cast(Headers, message.headers)
+    """The head's fields, repeated ones joined as mitmproxy joins them. Folded once: mitmproxy's own goes through all of them,
+    and lowers each name, for each that is asked for, and a request is asked for about twenty."""
+    folded: dict[str, str] = {}
+    for name, value in message.headers.items(multi=True):
+        key = name.lower()
+        folded[key] = f"{folded[key]}, {value}" if key in folded else value
+    return CaseInsensitive(folded)
 
 
 def _breaker(flow: MeteredFlow) -> str:
