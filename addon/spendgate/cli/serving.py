@@ -215,6 +215,8 @@ async def _follow_prices(house: _House, gate: Gate) -> None:
             book = await house.store.refresh(datetime.now(UTC))
         except StateError as fault:
             note(str(fault))
+            house.prices = f"{prices.age(house.store.book(), now)}; the newer list could not be fetched"
+            house.tell()
             await asyncio.sleep(prices.next_fetch(now, about_due=False))
             continue
         if book is not None:
