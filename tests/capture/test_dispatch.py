@@ -4,11 +4,13 @@ import logging
 
 import pytest
 from mitmproxy import exceptions
+from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http import HttpRequestHook, HttpResponseHook
 from mitmproxy.test import tflow
 
 from capture.proxies import NOW
 from spendgate.capture.ca import create
+from spendgate.capture.dispatch import InPlace
 from spendgate.capture.launcher import Gatehouse, Settings
 from spendgate.capture.scope import Scope
 
@@ -82,3 +84,53 @@ async def test_an_event_that_nobody_hears_is_fine(house):
     """No handler, no cost, no error."""
     house.addons.clear()
     await house.addons.handle_lifecycle(HttpResponseHook(tflow.tflow(resp=True)))
+
+
+class Below:
+    """Layers that ask for one hook, and say what they went on with."""
+
+    context = None
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    def handle_event(self, event):
+        if isinstance(event, events.HookCompleted):
+            yield commands.Log("went on")
+        else:
+            yield self.hook
+            yield commands.Log("first")
+
+
+@pytest.mark.parametrize(
+    ("addon", "commands_out"),
+    [
+        pytest.param(First, ["first", "went on"], id="none waits: run here, answered after the event"),
+        pytest.param(Second, ["HttpRequestHook", "first"], id="one may wait: left to mitmproxy, run once by it"),
+    ],
+)
+async def test_hooks_that_do_not_wait_run_in_place(house, addon, commands_out):
+    """In mitmproxy's order; a hook with a coroutine is passed on untouched."""
+    heard: list[str] = []
+    house.addons.add(addon(heard))
+    out = InPlace(Below(HttpRequestHook(tflow.tflow())), house.addons).handle_event(events.Start())
+    said = [command.message if isinstance(command, commands.Log) else type(command).__name__ for command in out]
+    assert said == commands_out
+    assert heard == (["First"] if addon is First else [])
+
+
+@pytest.mark.parametrize(
+    ("fault", "heard_by"),
+    [
+        pytest.param(exceptions.AddonHalt(), ["First"], id="halt ends the event"),
+        pytest.param(ValueError("sk-canary-secret"), ["First", "Third"], id="a fault does not"),
+    ],
+)
+async def test_a_fault_in_place_ends_only_its_addon(house, caplog, fault, heard_by):
+    """As where mitmproxy runs the hook."""
+    heard: list[str] = []
+    house.addons.add(First(heard, fault), Third(heard))
+    with caplog.at_level(logging.DEBUG):
+        assert house.addons.in_place(HttpRequestHook(tflow.tflow()))
+    assert heard == heard_by
+    assert "canary-secret" not in caplog.text
