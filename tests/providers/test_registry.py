@@ -85,6 +85,17 @@ def test_paths(method: str, host: str, path: str, kind: Kind, dialect: str, kept
     assert ALL.dialect(route.dialect).name == route.dialect
 
 
+@pytest.mark.parametrize(
+    "start", ["/" * 600, "/." * 600, "/x/.." * 200, "/%2e" * 300], ids=["slashes", "dots", "up", "encoded"]
+)
+def test_a_long_path_is_read_whole(start: str) -> None:
+    """What folds away may be of any length: the call at its end is found, and what is kept of a long path is bounded."""
+    assert ALL.route(head("POST", f"{start}/v1/messages", A)).kind is Kind.BILLABLE
+    assert OWN.route(head("POST", f"{start}/v1/chat/completions", "llm.acme.example")).kind is Kind.BILLABLE
+    long = OWN.route(head("POST", "/x" * 20_000 + "/v1/chat/completions", "llm.acme.example"))
+    assert (long.kind, len(long.path)) == (Kind.BILLABLE, 512)
+
+
 def test_websocket_of_responses_is_billable_and_others_are_not_known() -> None:
     """A handshake to /v1/responses is a billable socket; one to a path that is not read is unrecognized, not free."""
     route = ALL.route(head("GET", "/v1/responses", O, upgrade="WebSocket", connection="Upgrade"))

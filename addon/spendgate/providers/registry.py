@@ -28,6 +28,7 @@ HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
 
 _PATH_MAX: Final = 512
+"""A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
 _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
 _DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]{1,128})/")
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
@@ -112,7 +113,8 @@ class Registry:
         What no rule knows is `free` if its method never makes a model work, else `unrecognized`.
         """
         websocket = head.method == "GET" and (head.headers.get("upgrade") or "").lower() == "websocket"
-        return self._found(_canonical(head.host), head.method.upper(), head.path[:_PATH_MAX], websocket)
+        find = self._found if len(head.path) <= _PATH_MAX else self._find
+        return find(_canonical(head.host), head.method.upper(), head.path, websocket)
 
     def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
         entry = self._entries[host]
@@ -123,7 +125,7 @@ class Registry:
             provider=entry.provider,
             dialect=dialect,
             kind=kind,
-            path=template(path),
+            path=template(path)[:_PATH_MAX],
             websocket=websocket and kind is Kind.BILLABLE,
             model=deployment[1] if deployment else None,
             prices=None if entry.prices == entry.provider else entry.prices,
