@@ -70,16 +70,33 @@ def test_agents() -> None:
         ({"x_api_key": "sk-ant-api03-AAAA"}, "api.anthropic.com", "metered"),
         ({"authorization": "Bearer sk-ant-oat01-AAAA"}, "api.anthropic.com", "subscription"),
         ({"authorization": "Bearer sk-ant-oat01-A", "x_api_key": "sk-ant-api03-B"}, "api.anthropic.com", "metered"),
-        ({"authorization": f"Bearer {JWT}", "chatgpt_account_id": "acc"}, "api.openai.com", "subscription"),
+        ({"x_api_key": "sk-ant-oat01-A, sk-ant-api03-B"}, "api.anthropic.com", "metered"),
+        ({"x_api_key": "sk-ant-oat01-A", "x_litellm_api_key": "sk-real"}, "llm.acme.example", "metered"),
+        ({"authorization": "Bearer sk-ant-oat01-A"}, "api.openai.com", "metered"),
+        ({"authorization": f"Bearer {JWT}", "chatgpt_account_id": "acc"}, "api.openai.com", "metered"),
+        ({"authorization": f"Bearer {JWT}", "chatgpt_account_id": "acc"}, "acme.openai.azure.com", "metered"),
         ({"authorization": f"Bearer {JWT}"}, "chatgpt.com", "subscription"),
         ({"authorization": f"Bearer {JWT}"}, "acme.openai.azure.com", "metered"),
         ({"authorization": "Bearer sk-proj-A", "chatgpt_account_id": "acc"}, "api.openai.com", "metered"),
         ({}, "api.openai.com", "metered"),
     ],
-    ids=["key", "oauth", "both", "chatgpt", "codex host", "entra", "forged account header", "none"],
+    ids=[
+        "key",
+        "oauth",
+        "both",
+        "twice",
+        "gateway",
+        "elsewhere",
+        "account header",
+        "entra and header",
+        "codex host",
+        "entra",
+        "forged account header",
+        "none",
+    ],
 )
 def test_billing(headers: dict[str, str], host: str, billing: str) -> None:
-    """Only a credential of a plan makes a call a subscription's; a header beside a metered key does not."""
+    """Only a plan's credential, alone and at its own provider, makes a call a subscription's; what can be forged does not."""
     assert client(head(host=host, **headers)).billing == billing
 
 

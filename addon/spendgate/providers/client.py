@@ -20,6 +20,9 @@ from spendgate.providers.interface import Claim, Head, Headers
 _NAME_MAX: Final = 128
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]*")
 _KEY_PREFIX: Final = re.compile(r"sk-ant-[a-z]+[0-9]{2}|sk-(?:proj|svcacct|admin|or-v1|ant)|sk|gsk|xai")
+# Whole: a header that is sent twice is joined by a comma, and the second key may be a metered one.
+_CLAUDE_TOKEN: Final = re.compile(r"sk-ant-oat[\w-]*", re.ASCII)
+_CHATGPT_TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
 _OLD_USER_ID: Final = re.compile(r"_session_([0-9a-fA-F-]{36})$")
 
 # By how the User-Agent begins. The SDKs come last: a tool that is built on one mostly names itself first.
@@ -104,12 +107,12 @@ def _credentials(headers: Headers) -> list[str]:
 def _is_subscription(key: str, head: Head) -> bool:
     """Whether a credential belongs to a plan that is not billed by the call: Claude's OAuth tokens, ChatGPT's JWTs.
 
-    A header alone proves nothing: `ChatGPT-Account-ID` beside a metered key would make its calls look free.
+    Only where the provider itself would turn a forged one away: elsewhere (gateways, Azure, the metered API) what looks like
+    such a token may be ignored beside a real key, or be a company's own sign-in. There the policy's `billing` says what it is.
     """
-    if key.startswith("sk-ant-oat"):
-        return True
-    chatgpt = head.host == "chatgpt.com" or head.headers.get("chatgpt-account-id") is not None
-    return chatgpt and key.startswith("eyJ") and key.count(".") == 2
+    if head.host == "api.anthropic.com":
+        return _CLAUDE_TOKEN.fullmatch(key) is not None
+    return head.host == "chatgpt.com" and _CHATGPT_TOKEN.fullmatch(key) is not None
 
 
 def _session(headers: Headers, user_id: str | None) -> Claim:
