@@ -1,6 +1,7 @@
 """A real gate on loopback: what is tunnelled, what is metered whatever its first bytes, how it starts and how it ends."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import resource
@@ -322,14 +323,36 @@ async def test_a_mode_that_would_not_be_metered_is_wrong_usage(mode):
             pass
 
 
-async def test_a_taken_port_is_said_clearly(tmp_path):
-    """mitmproxy only logs it and goes on; a gate that captures nothing must not look ready."""
+@pytest.mark.parametrize(
+    "mode", ["upstream", "upstream:", "upstream:http://", "upstream:@8081", "reverse:", "reverse:https://"]
+)
+async def test_a_mode_without_its_host_names_what_to_write(mode):
+    """The message has the form that is wanted, not the parser's word for the one that is not."""
+    settings = launcher.Settings(create([PROVIDER], NOW), lambda: Scope(frozenset({PROVIDER})), modes=(mode,))
+    with pytest.raises(UsageError, match=rf"^--mode {mode}: names no host; write --mode {mode[:7]}.*HOST"):
+        async with launcher.running(settings, []):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("mode", "remedy"),
+    [
+        pytest.param("regular", "--port", id="--port"),
+        pytest.param("regular@{}", "--mode regular@PORT", id="the mode's own"),
+    ],
+)
+async def test_a_taken_port_is_said_in_one_sentence(mode, remedy, caplog):
+    """mitmproxy only logs it and goes on; here it is an error with one cause and one remedy, and nothing is logged."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        settings = launcher.Settings(create([PROVIDER], NOW), lambda: Scope(frozenset()), port=port)
-        with pytest.raises(StateError, match=rf"{port}.*[Ii]n use"):
+        modes = (mode.format(port),)
+        settings = launcher.Settings(create([PROVIDER], NOW), lambda: Scope(frozenset()), modes=modes, port=port)
+        with pytest.raises(StateError) as caught:
             async with launcher.running(settings, []):
                 pass
+    cause = os.strerror(errno.EADDRINUSE)
+    assert str(caught.value) == f"port {port} of 127.0.0.1 cannot be listened on: {cause}; choose another with {remedy}"
+    assert caplog.text == ""
 
 
 async def test_the_gate_listens_on_loopback_with_a_long_queue(tmp_path):

@@ -34,6 +34,8 @@ from spendgate.capture.tls import GateTls
 from spendgate.errors import UsageError
 
 MODES = ("regular", "transparent", "local", "upstream", "reverse", "socks5")
+_WRITTEN = {"upstream": "upstream:http://HOST:PORT", "reverse": "reverse:https://HOST"}
+"""The modes that lead to one host, as they are written."""
 LOOPBACK = "127.0.0.1"
 FILES = 65_536
 """Open files, if the hard limit allows: two for each connection that passes through."""
@@ -144,6 +146,8 @@ def _check_modes(settings: Settings) -> None:
         name = text.partition("@")[0].partition(":")[0]
         if name not in MODES:
             raise UsageError(f"--mode {text}: only {', '.join(MODES)} are captured and metered")
+        if name in _WRITTEN and not text.partition("@")[0].partition(":")[2].rpartition("//")[2]:
+            raise UsageError(f"--mode {text}: names no host; write --mode {_WRITTEN[name]}")
         try:
             mode = mode_specs.ProxyMode.parse(text)
         except ValueError as fault:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mitmproxy import ctx
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
@@ -40,7 +43,8 @@ class Server(proxyserver.Proxyserver):
 
     async def listen(self) -> tuple[Listener, ...]:
         """Opens every listener of the option `mode`. Raises StateError for the first that is not up: mitmproxy only logs it."""
-        await self.setup_servers()
+        with _unsaid():
+            await self.setup_servers()
         instances = tuple(self.servers)
         for instance in instances:
             if instance.last_exception is not None or not instance.is_running:
@@ -50,7 +54,8 @@ class Server(proxyserver.Proxyserver):
 
     async def close(self) -> None:
         """Stops listening and ends what is open, so that each call is settled. Bounded by `FAREWELL_S`."""
-        await self.servers.update([])
+        with _unsaid():
+            await self.servers.update([])
         for handler in list(self.connections.values()):
             if (io := handler.transports.get(handler.client)) and io.handler:
                 io.handler.cancel("the gate stops")
@@ -75,14 +80,27 @@ class Server(proxyserver.Proxyserver):
                 self._emptied.set()
 
 
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Drops what mitmproxy logs of a listener that does not open, and then of its end: `listen` raises it."""
+    theirs = logging.getLogger(proxyserver.__name__)
+    before, theirs.disabled = theirs.disabled, True
+    try:
+        yield
+    finally:
+        theirs.disabled = before
+
+
 def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> str:
     fault, mode = instance.last_exception, instance.mode
-    if isinstance(fault, OSError) and fault.errno is not None:
-        cause = (fault.strerror or "").partition(" failed to listen on ")[2] or fault.strerror
-        return (
-            f"--mode {mode.full_spec} cannot listen on {cause}. Is a gate running already? Else choose another --port"
-        )
-    return f"--mode {mode.full_spec} did not start: {fault or 'no reason given'}"
+    if not isinstance(fault, OSError) or fault.errno is None:
+        return f"--mode {mode.full_spec} did not start: {fault or 'no reason given'}"
+    host, port = mode.listen_host(ctx.options.listen_host), mode.listen_port(ctx.options.listen_port)
+    own = mode.custom_listen_port is not None
+    another = (
+        f"choose another with --mode {mode.full_spec.rpartition('@')[0]}@PORT" if own else "choose another with --port"
+    )
+    return f"port {port} of {host} cannot be listened on: {os.strerror(fault.errno)}; {another}"
 
 
 def _deepen(instance: ServerInstance[mode_specs.ProxyMode]) -> None:
