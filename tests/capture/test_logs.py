@@ -29,7 +29,7 @@ def heard():
     [
         pytest.param(
             f"Client TLS handshake failed. The client does not trust the proxy's certificate for api.openai.com ({SECRET})",
-            "a client does not trust our certificate for api.openai.com",
+            "a client does not trust our certificate for api.openai.com; `spendgate ca show` prints the one that",
             id="trust",
         ),
         pytest.param(

@@ -15,11 +15,12 @@ from pathlib import PurePath
 HOST = r"[A-Za-z0-9_.:\[\]-]{1,255}"
 _CLIENT, _SERVER = r"Client TLS handshake failed\. ", r"Server TLS handshake failed\. "
 _CERTIFICATE = rf"trust the proxy's certificate for ({HOST}) "
+_ADD_IT = "; `spendgate ca show` prints the one that its trust store lacks"
 SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(shape), said)
     for shape, said in (
-        (_CLIENT + "The client does not " + _CERTIFICATE, r"a client does not trust our certificate for \1"),
-        (_CLIENT + "The client may not " + _CERTIFICATE, r"a client may not trust our certificate for \1"),
+        (_CLIENT + "The client does not " + _CERTIFICATE, r"a client does not trust our certificate for \1" + _ADD_IT),
+        (_CLIENT + "The client may not " + _CERTIFICATE, r"a client may not trust our certificate for \1" + _ADD_IT),
         (_CLIENT + "Client and mitmproxy cannot agree", "a client speaks no TLS version that we do"),
         (_CLIENT, "a client's TLS handshake failed"),
         (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from spendgate.attribution import Attribution, Peer
 from spendgate.capture import ca, ca_files
 from spendgate.capture.coverage import CoverageEvent
 from spendgate.capture.launcher import Listening, Settings, running
+from spendgate.capture.logs import where
 from spendgate.capture.meter import Meter
 from spendgate.capture.scope import Scope
 from spendgate.capture.stream import MeteredHttpLayer
@@ -89,6 +91,24 @@ class _House:
         )
 
 
+class _Notes(logging.Handler):
+    """What parts of the product log is for the person who started the gate, as every other line on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fault = record.exc_info[1] if record.exc_info else None
+        note(f"{record.getMessage()} ({where(fault)})" if fault else record.getMessage())
+
+
+@contextmanager
+def _logged_as_notes() -> Iterator[None]:
+    ours, notes = logging.getLogger("spendgate"), _Notes(logging.WARNING)
+    ours.addHandler(notes)
+    try:
+        yield
+    finally:
+        ours.removeHandler(notes)
+
+
 @asynccontextmanager
 async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
     """The gate, up and listening inside. Raises PolicyError, StateError, UsageError before anything listens."""
@@ -111,14 +131,15 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
         http_layer=MeteredHttpLayer,
         on_coverage=uncovered,
     )
-    try:
-        await gate.start()
-        async with running(settings, [meter]) as listening, _following(house, gate, meter):
-            house.tell()
-            yield Serving(listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id)
-    finally:
-        await gate.stop()
-        ledger.close()
+    with _logged_as_notes():
+        try:
+            await gate.start()
+            async with running(settings, [meter]) as listening, _following(house, gate, meter):
+                house.tell()
+                yield Serving(listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id)
+        finally:
+            await gate.stop()
+            ledger.close()
 
 
 def _count_gap(ledger: Ledger, peer: Peer, event: CoverageEvent) -> None:
