@@ -174,8 +174,12 @@ async def test_a_cancelled_waiter_gives_up_its_place(tmp_path):
             id="broken off: counted input, estimated output",
         ),
         pytest.param(
-            Reading(), end(complete=False, status=None, error="server"), ("interrupted", "estimated", 500 * 5_000),
-            id="sent, and no answer came",
+            used(final=False, input_tokens=1_000, output_tokens=1), end(complete=False, error="client"),
+            ("interrupted", "estimated", 1_000 * 5_000 + 25_000), id="broken off after the first counts",
+        ),
+        pytest.param(
+            Reading(output_bytes=300), end(), ("settled", "estimated", 500 * 5_000 + 100 * 25_000),
+            id="a whole answer of a provider that never counts",
         ),
         pytest.param(
             Reading(stated_cost_nanos=123, final=True), end(), ("settled", "reported", 123), id="the provider's own price"

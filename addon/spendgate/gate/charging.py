@@ -1,7 +1,8 @@
 """From what a response used to what it costs: pure, once at the end and as often as asked while it runs.
 
-The provider's own counts are `reported`; what they lack is estimated and says so; with nothing known a call that some budget
-holds by its ceiling is charged that ceiling. A missing count is never a zero, an unknown price never nothing.
+The provider's own counts are `reported`; what they lack is estimated and says so. Without any count, a call that some budget
+holds by its ceiling is charged that ceiling, and one whose answer was not seen to its end what such calls usually cost: who
+hangs up early saves nothing. A missing count is never a zero, an unknown price never nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from spendgate.providers.interface import Ask, Part, Reading
 from spendgate.usage import Usage
 
 logger = logging.getLogger(__name__)
+
+UNCOUNTED = "no counts"
+"""Flag of a charge for which the provider's answer gave nothing to go by."""
 
 EstimateUsage = Callable[[Ask, Reading], Usage]
 """Counts of a response whose provider gave none or not all."""
@@ -138,7 +142,7 @@ def _state(ending: Ending) -> str:
 def _charged(ending: Ending, priced: Bill) -> Settlement:
     asked, reading = ending.asked, ending.reading
     basis, cost, flags = _basis(ending, priced)
-    value = priced.nanos if any(item.known for item in priced.items) or reading.stated_cost_nanos is None else cost
+    value = priced.nanos if reading.stated_cost_nanos is not None and any(item.known for item in priced.items) else cost
     cost = cost if asked.counts else 0
     return replace(
         _free(ending, _state(ending), (*reading.flags, *flags)),
@@ -154,16 +158,27 @@ def _charged(ending: Ending, priced: Bill) -> Settlement:
 
 def _basis(ending: Ending, priced: Bill) -> tuple[str, int, tuple[str, ...]]:
     """Basis, cost and flags: reported, the provider's own price, the ceiling of what is unknown, or an estimate."""
-    stated, ceiling = ending.reading.stated_cost_nanos, ending.size.ceiling_nanos
+    stated, ceiling, reading = ending.reading.stated_cost_nanos, ending.size.ceiling_nanos, ending.reading
     flags = () if all(item.known for item in priced.items) else ("unknown price",)
     if stated is not None:
         return "reported", stated, flags
     if priced.reported:
         return "reported", priced.nanos, flags
-    blind = not ending.reading.parts and not ending.reading.output_bytes and not ending.end.complete
-    if blind and ceiling is not None and any(scope.hold is Hold.CEILING for scope, _ in ending.holds):
-        return "ceiling", max(ceiling, priced.nanos), flags
-    return "estimated", priced.nanos, flags
+    if any(part.usage.input_tokens is not None for part in reading.parts):
+        return "estimated", priced.nanos, flags
+    if ceiling is not None and any(scope.hold is Hold.CEILING for scope, _ in ending.holds):
+        return "ceiling", max(ceiling, priced.nanos), (*flags, UNCOUNTED)
+    if ending.end.complete and reading.output_bytes:
+        return "estimated", priced.nanos, flags
+    return "estimated", max(_usual(ending), priced.nanos), (*flags, UNCOUNTED)
+
+
+def _usual(ending: Ending) -> int:
+    """What a call costs of which nothing was seen, in nano-dollars: the learned median, else what was held for it."""
+    typical = ending.size.typical_nanos
+    if typical is not None:
+        return typical
+    return max((nanos for scope, nanos in ending.holds if scope.hold is Hold.EXPECTED), default=0)
 
 
 def _charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:

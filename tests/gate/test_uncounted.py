@@ -1,0 +1,70 @@
+"""What a call is charged whose provider gave no counts: hanging up saves nothing, under any `hold`."""
+
+from __future__ import annotations
+
+import pytest
+
+from gate.world import Hold, budget, costing, end, house, intent, policy
+from spendgate.providers.interface import Reading
+
+HUNG_UP = end(complete=False, status=None, error="client")
+
+
+async def run(place, reading, how, **words):
+    """One call from hold to settlement; its row."""
+    call = intent(**words)
+    await place.gate.hold(call)
+    place.gate.sent(call.call_id)
+    place.gate.settle(call.call_id, reading, how)
+    (row,) = place.rows.calls(f"id = '{call.call_id}'")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("reading", "how"),
+    [
+        pytest.param(Reading(), HUNG_UP, id="before the first byte"),
+        pytest.param(Reading(output_bytes=9), HUNG_UP, id="after the first word"),
+        pytest.param(Reading(), end(complete=False, status=None, error="server"), id="the provider went away"),
+        pytest.param(Reading(), end(), id="an answer that shows nothing"),
+    ],
+)
+async def test_a_cold_call_without_counts_is_charged_what_it_held(tmp_path, reading, how):
+    """With nothing learned, a call of which nothing was counted costs its hold, flagged."""
+    async with house(tmp_path, policy(budget(1.0))) as place:
+        row = await run(place, reading, how)
+
+        assert row["cost_nanos"] == row["value_nanos"] == row["held_nanos"] > 500 * 5_000
+        assert row["basis"] == "estimated"
+        assert "no counts" in row["flags"]
+
+
+async def test_a_known_kind_without_counts_is_charged_its_median(tmp_path):
+    """Once calls of the kind have been counted, one that hangs up costs what they usually do."""
+    async with house(tmp_path, policy(budget(10.0))) as place:
+        for amount in (0.02, 0.05, 0.05, 0.05, 0.3):
+            await run(place, costing(amount, output_share=1.0), end())
+        row = await run(place, Reading(), HUNG_UP)
+
+        assert (row["basis"], row["cost_nanos"]) == ("estimated", 50_000_000)
+
+
+async def test_what_was_streamed_is_the_least(tmp_path):
+    """A broken-off answer that was longer than usual is charged for what was seen of it."""
+    async with house(tmp_path, policy(budget(10.0))) as place:
+        for _ in range(3):
+            await run(place, costing(0.001), end(), output_max=None)
+        row = await run(place, Reading(output_bytes=30_000), HUNG_UP, output_max=None)
+
+        assert row["cost_nanos"] == 500 * 5_000 + 10_000 * 25_000
+
+
+@pytest.mark.parametrize("how", [HUNG_UP, end()], ids=["hung up", "complete"])
+@pytest.mark.parametrize("reading", [Reading(), Reading(output_bytes=300)], ids=["nothing seen", "text seen"])
+async def test_under_ceiling_an_answer_without_counts_costs_the_ceiling(tmp_path, reading, how):
+    """Bytes are no bound: where the provider counted nothing, a budget that holds ceilings is charged the ceiling."""
+    async with house(tmp_path, policy(budget(1.0, hold=Hold.CEILING))) as place:
+        row = await run(place, reading, how)
+
+        assert (row["basis"], row["cost_nanos"]) == ("ceiling", row["ceiling_nanos"])
+        assert "no counts" in row["flags"]
