@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mitmproxy.proxy import layers
 from mitmproxy.proxy import server as proxy_server
 
 from capture.proxies import NOW, OTHER, PROVIDER, gate, origin, until
@@ -22,6 +23,7 @@ from spendgate.capture.ca import create
 from spendgate.capture.coverage import Gap
 from spendgate.capture.health import call_canary
 from spendgate.capture.scope import CANARY_HOST, INSTANCE_HEADER, Scope
+from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.errors import StateError, UsageError
 
 SECRET = b"canary-secret-in-a-prompt"
@@ -191,15 +193,17 @@ async def test_what_is_not_http_on_a_provider_connection_is_closed_and_counted(t
         assert server.seen == []
 
 
-async def test_http2_without_alpn_goes_nowhere(tmp_path):
-    """Its preface parses as a request named PRI: shown to the meter as a failed exchange, never sent."""
-    async with origin(tmp_path) as server, gate(tmp_path, server) as here:
+@pytest.mark.parametrize("layer", [layers.HttpLayer, MeteredHttpLayer], ids=["stock", "metered"])
+async def test_http2_without_alpn_goes_nowhere_and_is_counted(tmp_path, layer):
+    """Its preface parses as a request named PRI: a failed exchange, never sent, and one gap that says why."""
+    async with origin(tmp_path) as server, gate(tmp_path, server, http_layer=layer) as here:
         reader, writer = await here.secure(PROVIDER)
-        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
         await asyncio.wait_for(reader.read(), 20)
         writer.close()
         assert here.seen.hooks == ["requestheaders", "error"]
         assert server.seen == []
+    assert [(gap.host, gap.gap) for gap in here.gaps] == [(PROVIDER, Gap.NO_ALPN)]
 
 
 async def test_a_switch_to_a_protocol_without_a_meter_is_cut(tmp_path):

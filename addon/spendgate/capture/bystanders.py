@@ -63,6 +63,8 @@ class Bystanders:
             flow.request.stream = True
         elif flow.request.method == "PRI":
             flow.kill()  # HTTP/2 without ALPN: its preface reads as a request, what follows it as nothing
+            host = flow.client_conn.sni or flow.request.host
+            self._on_coverage(CoverageEvent(flow.client_conn.id, host, Gap.NO_ALPN))
         self._stays(flow)
 
     def request(self, flow: http.HTTPFlow) -> None:

@@ -21,6 +21,7 @@ class Gap(StrEnum):
     TRUST_REFUSED = "the tool refused our certificate"
     TRUST_SUSPECTED = "closed right after the handshake, without a request"
     NOT_HTTP = "not HTTP; closed"
+    NO_ALPN = "HTTP/2 without ALPN; closed"
 
 
 @dataclass(frozen=True, slots=True)
