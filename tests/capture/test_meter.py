@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from capture.rig import ANTHROPIC, HEADERS, KEY, URL, FakeGate, FakeRegistry, body, refused, rig
+from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeRegistry, body, refused, rig
 from spendgate.admission import RefusalKind
 from spendgate.capture.call import Clock
 from spendgate.exchange import State
@@ -114,6 +114,21 @@ async def test_the_paths_model_is_the_requests(tmp_path: Path, deployment: str) 
         await client.post(URL, json={"max_tokens": 5, "messages": []}, headers=HEADERS)
         await client.post(URL, json=body(), headers=HEADERS)
         assert [intent.ask.model for intent in it.gate.intents] == [deployment, "claude-sonnet-4-5"]
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+@pytest.mark.parametrize("sent", [b"", b"{}"], ids=["no body", "body"])
+async def test_a_request_that_names_another_provider_goes_nowhere(tmp_path: Path, http2: bool, sent: bytes) -> None:
+    """Whose rules and prices hold would be the client's choice: it is answered 421, recorded, and asked about nowhere."""
+    async with rig(tmp_path) as it, it.client(http2=http2) as client:
+        response = await client.post(URL, content=sent, headers={**HEADERS, "host": OPENAI})
+        assert response.status_code == 421
+        await it.ended(0, seen=1)
+        assert it.provider.log.served == [] and it.gate.intents == []
+        [seen] = it.gate.seen
+        assert (seen.state, seen.end.http_status, seen.flags) == (State.FAILED, 421, ("names two providers",))
+        for same in (ANTHROPIC.upper(), f"{ANTHROPIC}:443", "elsewhere.example"):
+            assert (await client.post(URL, json=body(), headers={**HEADERS, "host": same})).status_code == 200
 
 
 @pytest.mark.parametrize("allow", [False, True], ids=["refuse", "allow"])

@@ -9,6 +9,7 @@ from typing import Protocol
 from mitmproxy import http
 
 from spendgate.capture.passage import headers_of
+from spendgate.capture.scope import host_of
 from spendgate.errors import WireError
 from spendgate.providers.client import client
 from spendgate.providers.decoding import decode_body
@@ -44,6 +45,14 @@ def head_of(flow: http.HTTPFlow, registry: Registry) -> Head | None:
             path, _, query = request.path.partition("?")
             return Head(request.method, host, path, query, headers_of(request))
     return None
+
+
+def misdirected(flow: http.HTTPFlow, registry: Registry) -> bool:
+    """Whether a request names one provider and its connection another: which of them will answer, and bill, is not known here."""
+    request = flow.request
+    named = [*request.headers.get_all("host"), request.authority, flow.client_conn.sni, request.host]
+    hosts = {host_of(name) for name in named if name}
+    return len([host for host in hosts if registry.host(host) is not None]) > 1
 
 
 async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, route: Route) -> Ask:

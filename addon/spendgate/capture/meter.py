@@ -102,7 +102,10 @@ class Meter:
             kill(flow)
         else:
             passage = flow.watch = self._passage(flow, head)
-            if passage.call.route.kind is not Kind.BILLABLE:
+            if asked.misdirected(flow, self._registry):
+                flow.response = passage.goes_nowhere(refusal.misdirected(), "names two providers")
+                self._claims(passage)
+            elif passage.call.route.kind is not Kind.BILLABLE:
                 self._claims(passage)
                 flow.request.stream = passage.upload
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mitmproxy import http
 
@@ -22,7 +23,18 @@ TOO_LONG_STATUS = 413
 class Passage:
     """One exchange. It is its stream's `Watch`."""
 
-    __slots__ = ("_declared", "_unread", "call", "dialect", "fault", "head", "response_bytes", "tap", "visitor")
+    __slots__ = (
+        "_declared",
+        "_unread",
+        "call",
+        "dialect",
+        "fault",
+        "head",
+        "instead",
+        "response_bytes",
+        "tap",
+        "visitor",
+    )
 
     def __init__(
         self, call: Call, head: Head, dialect: Dialect | None, visitor: Visitor, fault: Exception | None = None
@@ -34,6 +46,8 @@ class Passage:
         self.visitor = visitor
         self.fault = fault
         """What kept this request from being routed: `on_failure` then decides."""
+        self.instead: http.Response | None = None
+        """The answer to a request that goes nowhere, whatever its body holds."""
         self.tap: Tap | None = None
         self.response_bytes = 0
         self._declared = _length(head)
@@ -59,7 +73,12 @@ class Passage:
         return self.call.sent()
 
     def oversized(self, received: int) -> http.Response | None:
-        """413 in the provider's shape, as soon as the length is known to pass the bound: by its header or as it grows."""
+        """413 in the provider's shape, as soon as the length is known to pass the bound: by its header or as it grows.
+
+        A request that goes nowhere gets its answer at its body's first bytes.
+        """
+        if self.instead is not None:
+            return self.instead
         bound = self.call.route.body_bytes_max
         if not self.undecided or max(received, self._declared) <= bound:
             return None
@@ -82,6 +101,14 @@ class Passage:
         framed = call.cut and events_only and decoder.plain and "content-length" not in response.headers
         self.tap = Tap(reader, cue, decoder, framed=framed, watched=call.cut)
         return self.tap
+
+    def goes_nowhere(self, instead: http.Response, why: str) -> http.Response:
+        """The gate gives this answer itself, asks nobody, and the row says why."""
+        self.instead = instead
+        self.call.route = replace(self.call.route, kind=Kind.UNRECOGNIZED)
+        self.call.http_status = instead.status_code
+        self.call.flags += (why,)
+        return instead
 
     def end(self, flow: MeteredFlow) -> None:
         """The exchange is over, whole or not. The first end counts."""

@@ -63,6 +63,11 @@ def too_long(dialect: Dialect | None, bytes_max: int, request_id: str) -> http.R
     return _response(answer, "request-length")
 
 
+def misdirected() -> http.Response:
+    """421, for a request that names another provider than its connection does. No dialect: it is not known whose it would be."""
+    return _response(_plain(421, "The request names another provider than the connection that it came on."), "provider")
+
+
 def _response(answer: Answer, rule: str) -> http.Response:
     headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers]
     response = http.Response.make(answer.status, answer.body, http.Headers(headers))
