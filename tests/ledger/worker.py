@@ -3,11 +3,15 @@
 python worker.py race FOLDER CALLS NANOS      hold CALLS calls of NANOS within the limit, settle none, print how many went
 python worker.py churn FOLDER NAME            hold, send, settle without end; each served call's id goes to stdout first
 python worker.py lock FOLDER                  keep the write lock until stdin closes
+python worker.py steps FOLDER NAME            start a gate with its budgets filled; for each line of stdin settle one call and
+                                              print its id; stop as a gate does when stdin closes
+python worker.py read FOLDER                  look at the ledger as `status` does, print how many calls it shows
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
 import sys
 import time
@@ -17,6 +21,8 @@ from pathlib import Path
 from ledger.kit import NOW, admit, open_ledger, row, scope, settled, within_limits
 from spendgate.admission import Admit
 from spendgate.errors import LedgerBusy
+from spendgate.ledger.fill import Counted
+from spendgate.ledger.queries import Reader, Span
 
 LIMIT = 5_000_000_000
 BUDGETS = (scope("person/day", limit=LIMIT), scope("person/24h", limit=LIMIT, rolling_ms=86_400_000))
@@ -64,7 +70,29 @@ def lock(folder: Path) -> None:
     sys.stdin.read()
 
 
+def steps(folder: Path, name: str) -> None:
+    """A gate that does what it is told: a start with all it opens, calls, an orderly stop."""
+    ledger = open_ledger(folder)
+    # As a gate does at its start and at each change of the policy: with a second connection, closed again.
+    counted = (Counted("person/day", BUDGETS[0].words, NOW - 86_400_000),)
+    ledger.prepare(counted, lambda _: BUDGETS[:1], NOW)
+    print("started", flush=True)
+    for number, _ in enumerate(sys.stdin):
+        call = f"{name}-{os.getpid()}-{number}"
+        retried(lambda call=call: ledger.hold(row(call), BUDGETS, admit(1_000), NOW))
+        retried(lambda call=call: ledger.settle(call, settled(700, *BUDGETS)))
+        print(call, flush=True)
+    ledger.close()
+
+
+def read(folder: Path) -> None:
+    """A reading command, from its open to its close."""
+    with Reader(folder / "ledger.db") as reader:
+        print(sum(1 for _ in reader.calls(Span())), flush=True)
+
+
 if __name__ == "__main__":
     word, folder, *rest = sys.argv[1:]
     {"race": lambda: race(Path(folder), int(rest[0]), int(rest[1])), "churn": lambda: churn(Path(folder), rest[0]),
-     "lock": lambda: lock(Path(folder))}[word]()  # fmt: skip
+     "lock": lambda: lock(Path(folder)), "steps": lambda: steps(Path(folder), rest[0]),
+     "read": lambda: read(Path(folder))}[word]()  # fmt: skip

@@ -1,8 +1,9 @@
 """The ledger's connection: how a transaction begins, ends and fails.
 
 Rules: every write is inside one `BEGIN IMMEDIATE`; nothing here waits for another writer (`busy_timeout` 0, the caller
-retries); every failure of SQLite becomes `LedgerBusy` or `LedgerUnavailable` with the transaction rolled back. Checkpoints
-run in a thread of their own, since one inside a commit stalls an event loop for the length of an fsync.
+retries); every failure of SQLite becomes `LedgerBusy` or `LedgerUnavailable` with the transaction rolled back; nothing but
+SQLite opens the file of a ledger in use (`_create`). Checkpoints run in a thread of their own, since one inside a commit
+stalls an event loop for the length of an fsync.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def connect(path: Path, *, timeout_ms: int) -> sqlite3.Connection:
     Raises StateError when it is no ledger or cannot be opened.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _create(path)
         # The store's own lock makes one thread write at a time, so the driver's per-thread check would only be in the way.
         conn = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False, timeout=0)
     except (OSError, sqlite3.Error) as fault:
@@ -50,6 +51,19 @@ def connect(path: Path, *, timeout_ms: int) -> sqlite3.Connection:
         conn.close()
         raise
     return conn
+
+
+def _create(path: Path) -> None:
+    """Make the file, private, where there is none. One that exists is never opened here.
+
+    Closing any descriptor of a file drops every POSIX lock that the process has on it (fcntl(2)), also those by which
+    SQLite tells other processes that this one still uses the write-ahead log (sqlite.org/howtocorrupt.html, 2.2): the next
+    of them to close would delete a log that is in use. A file that only this call can have made has no such lock yet.
+    """
+    try:
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass  # what it is, SQLite will say
 
 
 def _configure(conn: sqlite3.Connection, timeout_ms: int) -> None:
