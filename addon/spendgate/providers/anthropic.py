@@ -15,7 +15,7 @@ from typing import Any, Final
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED, USAGE, Counts
 from spendgate.providers.client import client
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader, Reading
-from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
 from spendgate.providers.refusals import anthropic_cut, anthropic_error, anthropic_refusal
 from spendgate.providers.shapes import COUNT, FLAG, LONG_TEXT, PRESENT, TEXT, Fields, Shape, items, record
@@ -40,7 +40,8 @@ _REQUEST_SCAN: Final = Scanner(
     ),
     marks=rb'(cache_control)"|ttl"\s*:\s*"(1h)"|type"\s*:\s*"(image|document|container_upload)"|(file_id)"',
 )  # fmt: skip
-_OPAQUE: Final = frozenset({b"image", b"document", b"container_upload", b"file_id"})
+_OPAQUE: Final = frozenset({b"image", b"document", b"container_upload", b"file_id", ESCAPED})
+_HOUR: Final = frozenset({b"1h", ESCAPED})
 _SERVER_TOOL: Final = re.compile(r"mcp_toolset$|.*_\d{8}$")
 _CLIENT_TOOL: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d{8}$")
 
@@ -112,7 +113,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         opaque_input=bool(scan.marks & _OPAQUE),
         output_tokens_max=found.get("max_tokens"),
         service_tier="fast" if found.get("speed") == "fast" else found.get("service_tier"),
-        cache_ttl="1h" if b"1h" in scan.marks else "5m" if b"cache_control" in scan.marks else None,
+        cache_ttl="1h" if scan.marks & _HOUR else "5m" if b"cache_control" in scan.marks else None,
         searches_max=_searches(hosted),
         # Each of these makes the provider sample again and bill the input again, as often as it sees fit.
         loops=bool(hosted or found.get("mcp_servers") or compacts or found.get("fallbacks")),

@@ -44,10 +44,19 @@ _ESCAPED_LETTER: Final = rb"\\u00[0-9a-fA-F]{2}"
 
 NO_MARKS: Final = rb"(?!)"
 
+ESCAPED: Final = b"escaped"
+"""The mark of a letter, digit or underscore that is spelled `\\u00xx`: no encoder does that, a client that hides a mark would."""
+_ESCAPE: Final = b"\\u00"
+# No mark holds a backslash, so an escape right behind an escaped backslash is in none of them.
+_HIDDEN: Final = re.compile(rb"\\u00(?<!\\\\u00)(?:3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9Aa])")
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan found: top-level fields, and the marks that stand anywhere in the document outside its strings."""
+    """What a scan found: top-level fields, and the marks that stand anywhere in the document outside its strings.
+
+    `ESCAPED` is among the marks where one may be hidden by its spelling.
+    """
 
     fields: Fields
     marks: frozenset[bytes] = frozenset()
@@ -63,7 +72,7 @@ class Scanner:
     `marks` is a pattern for what follows an unescaped quote; the group of it that fits is what `Scan.marks` collects.
     """
 
-    __slots__ = ("_hit", "_keys", "_mark", "_shape")
+    __slots__ = ("_hit", "_keys", "_mark", "_marked", "_shape")
 
     def __init__(self, shape: Shape, keys: Iterable[str], marks: bytes = NO_MARKS) -> None:
         self._shape = shape
@@ -71,6 +80,7 @@ class Scanner:
         names = b"|".join(_spellings(key) for key in sorted(self._keys))
         self._hit = re.compile(rb'"(?:(?:' + names + rb')"\s*:|' + _ESCAPED_LETTER + rb"|" + marks + rb")")
         self._mark = re.compile(rb'"(?:' + marks + rb")")
+        self._marked = marks != NO_MARKS
 
     def read(self, body: bytes) -> Scan:
         """All steps at once. Raises WireError where the body is not a JSON object as far as it was looked at."""
@@ -123,8 +133,15 @@ class Scanner:
 
     def _whole(self, body: bytes) -> Scan:
         fields = self._shape.read(body)
-        marks = (hit[hit.lastindex or 0] for hit in self._mark.finditer(body) if not _escaped(body, hit.start()))
+        marks = {hit[hit.lastindex or 0] for hit in self._mark.finditer(body) if not _escaped(body, hit.start())}
+        if self._hides(body, 0, len(body)):
+            marks.add(ESCAPED)
         return Scan(fields, frozenset(marks))
+
+    def _hides(self, body: bytes, start: int, stop: int) -> bool:
+        """Whether a mark may be spelled with escapes here. The plain search goes first: it is ten times as fast."""
+        at = body.find(_ESCAPE, start, stop) if self._marked else -1
+        return at >= 0 and _HIDDEN.search(body, at, stop) is not None
 
     def _undecided(self, body: bytes, marks: set[bytes]) -> Generator[None, None, list[int] | None]:
         """Where wanted keys stand that are not seen to be nested; None for more than can be looked at. Adds to `marks`."""
@@ -132,6 +149,8 @@ class Scanner:
         seen = 0
         for start in range(0, len(body), _STEP_BYTES):
             stop = start + _STEP_BYTES
+            if ESCAPED not in marks and self._hides(body, start, stop + _KEY_BYTES_MAX):
+                marks.add(ESCAPED)
             for hit in self._hit.finditer(body, start, stop + _KEY_BYTES_MAX):
                 if hit.start() >= stop or _escaped(body, hit.start()):
                     continue
