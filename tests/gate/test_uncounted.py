@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gate.world import Hold, budget, costing, end, house, intent, policy
-from spendgate.providers.interface import Reading
+from spendgate.providers.interface import Head, Reading
+from spendgate.providers.openai_responses import OpenAIResponses
 
 HUNG_UP = end(complete=False, status=None, error="client")
 
@@ -68,3 +69,49 @@ async def test_under_ceiling_an_answer_without_counts_costs_the_ceiling(tmp_path
 
         assert (row["basis"], row["cost_nanos"]) == ("ceiling", row["ceiling_nanos"])
         assert "no counts" in row["flags"]
+
+
+QUEUED = b"""{"id": "resp_1", "object": "response", "created_at": 1, "status": "queued", "background": true, "error": null,
+ "instructions": "Be brief.", "model": "gpt-5", "output": [], "usage": null}"""
+CREATED = b"""event: response.created
+data: {"type":"response.created","response":{"id":"resp_1","status":"queued","background":true,"usage":null,"output":[]}}
+
+event: response.output_text.delta
+data: {"type":"response.output_text.delta","delta":"some words"}
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers", "how"),
+    [
+        pytest.param(QUEUED, {"content-type": "application/json"}, end(), id="queued"),
+        pytest.param(CREATED, {"content-type": "text/event-stream"}, end(), id="streamed, ended early"),
+        pytest.param(CREATED, {"content-type": "text/event-stream"}, HUNG_UP, id="streamed, hung up"),
+    ],
+)
+@pytest.mark.parametrize("hold", Hold)
+async def test_a_background_call_is_charged_what_was_held_for_it(tmp_path, answer, headers, how, hold):
+    """`background: true` is worked off after the answer, so its row costs the hold: under ceiling the most it can cost."""
+    dialect = OpenAIResponses()
+    head = Head("POST", "api.openai.com", "/v1/responses", "", headers)
+    ask = dialect.ask(head, b'{"model": "gpt-5", "background": true, "max_output_tokens": 1000, "input": "Count."}')
+    assert ask.background
+    reader = dialect.reader(ask, 200, headers)
+    reader.feed(answer)
+    async with house(tmp_path, policy(budget(1.0, hold=hold))) as place:
+        row = await run(place, reader.close(), how, background=True)
+
+        assert row["cost_nanos"] == row["held_nanos"] > 500 * 5_000
+        assert row["basis"] == ("ceiling" if hold is Hold.CEILING else "estimated")
+        assert "background" in row["flags"]
+
+
+async def test_a_background_call_costs_no_less_than_its_hold(tmp_path):
+    """Small calls before it make no big background call cheap: where the hold is more than the median, the hold counts."""
+    async with house(tmp_path, policy(budget(1.0))) as place:
+        for amount in (0.001, 0.001, 0.001, 0.05):
+            await run(place, costing(amount, output_share=1.0), end(), output_max=None)
+        row = await run(place, Reading(), end(), output_max=None, background=True)
+
+        assert row["cost_nanos"] == row["held_nanos"] > 1_000_000

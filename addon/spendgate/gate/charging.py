@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 UNCOUNTED = "no counts"
 """Flag of a charge for which the provider's answer gave nothing to go by."""
+BACKGROUND = "background"
+"""Flag of a call that the provider works off after its answer (Responses `background: true`), which has no counts yet."""
 
 EstimateUsage = Callable[[Ask, Reading], Usage]
 """Counts of a response whose provider gave none or not all."""
@@ -166,8 +168,12 @@ def _basis(ending: Ending, priced: Bill) -> tuple[str, int, tuple[str, ...]]:
         return "reported", priced.nanos, flags
     if any(part.usage.input_tokens is not None for part in reading.parts):
         return "estimated", priced.nanos, flags
+    behind = (BACKGROUND,) if ending.asked.intent.ask.background else ()
     if ceiling is not None and any(scope.hold is Hold.CEILING for scope, _ in ending.holds):
-        return "ceiling", max(ceiling, priced.nanos), (*flags, UNCOUNTED)
+        return "ceiling", max(ceiling, priced.nanos), (*flags, UNCOUNTED, *behind)
+    if behind:
+        # The provider goes on in full, whoever hangs up: less than the hold is no safe guess.
+        return "estimated", max(_usual(ending), _held(ending), priced.nanos), (*flags, UNCOUNTED, *behind)
     if ending.end.complete and reading.output_bytes:
         return "estimated", priced.nanos, flags
     return "estimated", max(_usual(ending), priced.nanos), (*flags, UNCOUNTED)
@@ -176,8 +182,11 @@ def _basis(ending: Ending, priced: Bill) -> tuple[str, int, tuple[str, ...]]:
 def _usual(ending: Ending) -> int:
     """What a call costs of which nothing was seen, in nano-dollars: the learned median, else what was held for it."""
     typical = ending.size.typical_nanos
-    if typical is not None:
-        return typical
+    return _held(ending) if typical is None else typical
+
+
+def _held(ending: Ending) -> int:
+    """The largest hold that was sized by expectation, in nano-dollars."""
     return max((nanos for scope, nanos in ending.holds if scope.hold is Hold.EXPECTED), default=0)
 
 
