@@ -17,7 +17,7 @@ from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
 from spendgate.providers.refusals import chat_cut, openai_error, openai_refusal
-from spendgate.providers.shapes import COUNT, FLAG, PRESENT, TEXT, Fields, Shape, items, record
+from spendgate.providers.shapes import COUNT, FACTOR, FLAG, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
 
 _REQUEST: Final = Shape(
     model=TEXT,
@@ -25,8 +25,8 @@ _REQUEST: Final = Shape(
     stream_options=record(include_usage=FLAG),
     max_tokens=COUNT,
     max_completion_tokens=COUNT,
-    n=COUNT,
-    best_of=COUNT,
+    n=FACTOR,
+    best_of=FACTOR,
     service_tier=TEXT,
     web_search_options=PRESENT,
 )
@@ -38,6 +38,9 @@ _REQUEST_SCAN: Final = Scanner(
     ),
     marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"',
 )  # fmt: skip
+
+_CHOICES_MAX: Final = 128
+"""OpenAI's limit of `n`; other hosts may have none."""
 
 _CHOICE: Final = record(finish_reason=TEXT, usage=USAGE)
 _ANSWER: Final = Shape(
@@ -93,17 +96,20 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     streamed = bool(found.get("stream"))
     capped = found.get("max_completion_tokens")
     searches = bool(found.get("web_search_options"))
+    factors = [found.get("n"), found.get("best_of")]
+    # A host may well read what this does not, and there is no telling as how many.
+    unread = UNREADABLE in factors
     return Ask(
         model=found.get("model"),
         streamed=streamed,
         text_bytes=len(body),
         opaque_input=bool(scan.marks),
         output_tokens_max=found.get("max_tokens") if capped is None else capped,
-        choices=max(1, found.get("n") or 1, found.get("best_of") or 1),
+        choices=_CHOICES_MAX if unread else max(1, *(factor or 1 for factor in factors)),
         service_tier=found.get("service_tier"),
         cache_ttl="write",
         searches_max=None if searches else 0,
-        loops=searches,
+        loops=searches or unread,
         usage_reported=not streamed or bool((found.get("stream_options") or {}).get("include_usage")),
         tool=sender.tool,
         session=sender.session,

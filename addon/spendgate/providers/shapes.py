@@ -32,6 +32,16 @@ def _lenient(inner: CoreSchema) -> CoreSchema:
 
 COUNT: Final = _lenient(schema.int_schema(strict=True, ge=0, le=_COUNT_MAX))
 """A whole number of zero or more; `1.0`, `true` and `"1"` are not."""
+UNREADABLE: Final = -1
+FACTOR: Final = schema.with_default_schema(
+    schema.nullable_schema(
+        schema.with_default_schema(schema.int_schema(ge=0, le=_COUNT_MAX), default=UNREADABLE, on_error="default")
+    ),
+    default=None,
+)
+"""A whole number as lenient hosts read one (`"100"`, `100.0`); UNREADABLE where something else stands, None where nothing
+does. For what raises a price: there, something that cannot be read is not nothing.
+"""
 NUMBER: Final = _lenient(schema.float_schema(strict=True))
 TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=_TEXT_MAX))
 """A name, an id: short text."""
