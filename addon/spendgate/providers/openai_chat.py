@@ -17,14 +17,14 @@ from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
 from spendgate.providers.refusals import chat_cut, openai_error, openai_refusal
-from spendgate.providers.shapes import COUNT, FACTOR, FLAG, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
+from spendgate.providers.shapes import FACTOR, FLAG, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
 
 _REQUEST: Final = Shape(
     model=TEXT,
     stream=FLAG,
     stream_options=record(include_usage=FLAG),
-    max_tokens=COUNT,
-    max_completion_tokens=COUNT,
+    max_tokens=FACTOR,
+    max_completion_tokens=FACTOR,
     n=FACTOR,
     best_of=FACTOR,
     service_tier=TEXT,
@@ -94,7 +94,6 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     found = scan.fields
     sender = client(head)
     streamed = bool(found.get("stream"))
-    capped = found.get("max_completion_tokens")
     searches = bool(found.get("web_search_options"))
     factors = [found.get("n"), found.get("best_of")]
     # A host may well read what this does not, and there is no telling as how many.
@@ -104,7 +103,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         streamed=streamed,
         text_bytes=len(body),
         opaque_input=bool(scan.marks),
-        output_tokens_max=found.get("max_tokens") if capped is None else capped,
+        output_tokens_max=_output_max(found),
         choices=_CHOICES_MAX if unread else max(1, *(factor or 1 for factor in factors)),
         service_tier=found.get("service_tier"),
         cache_ttl="write",
@@ -119,6 +118,12 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         billing=sender.billing,
         account=sender.account,
     )
+
+
+def _output_max(found: Fields) -> int | None:
+    """The larger of both caps, since hosts differ in which one they heed; None where neither can be read, or one cannot."""
+    caps = [cap for name in ("max_tokens", "max_completion_tokens") if (cap := found.get(name)) is not None]
+    return None if UNREADABLE in caps else max(caps, default=None)
 
 
 def _usage(found: Fields) -> Fields | None:
