@@ -23,6 +23,7 @@ from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.gate.interface import Admitted, Answered, End, Intent, Refused, Seen
 from spendgate.identity.interface import Endpoints
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Ask, Dialect, Head, Kind, Notice, Reading, Route
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.standin.server import StandIn
@@ -123,7 +124,7 @@ class FakeRegistry:
                 "anthropic", "anthropic-messages", Kind.BILLABLE, "/v1/messages", body_bytes_max=self.body_bytes_max
             )
         if head.path == "/v1/responses":
-            upgrade = (head.headers.get("upgrade") or "").lower() == "websocket"
+            upgrade = asks_websocket(head.headers.get("upgrade"))
             return Route("openai", "openai-responses", Kind.BILLABLE, "/v1/responses", websocket=upgrade)
         kind = Kind.FREE if head.path.endswith("/count_tokens") else Kind.UNRECOGNIZED
         return Route("anthropic", "anthropic-messages", kind, head.path)

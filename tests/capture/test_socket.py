@@ -121,6 +121,57 @@ async def test_each_create_is_a_call_of_its_own(tmp_path: Path, deflate: bool) -
         assert len({intent.call_id for intent in it.gate.intents} | {handshake.call_id}) == 3
 
 
+async def test_a_handshake_that_offers_more_is_metered_all_the_same(tmp_path: Path) -> None:
+    """The server may pick WebSocket out of several offers; only that one is passed on, and the creates are calls."""
+    async with rig(tmp_path) as it:
+        client = Client(*await it.tunnel(OPENAI))
+        asked = client.wire.send(Request(host=OPENAI, target="/v1/responses"))
+        client.writer.write(asked.replace(b"Upgrade: WebSocket", b"Upgrade: x, websocket"))
+        assert isinstance(await client.event(), AcceptConnection)
+        client.create()
+        await client.until("response.completed")
+        await it.ended()
+        client.writer.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "offered", "passes"),
+    [("/v1/realtime", "websocket", True), ("/v1/realtime", "x", False), ("/v1/responses", "x", False)],
+    ids=["unrecognized", "not asked for", "billable, not asked for"],
+)
+async def test_only_a_socket_that_was_asked_for_is_opened(
+    tmp_path: Path, path: str, offered: str, passes: bool
+) -> None:
+    """One on a path that no table knows passes, its bytes counted; a switch that the request did not name is closed."""
+    heard: list[bytes] = []
+
+    async def switch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        heard.append(await reader.read(100))
+        writer.write(b"\x81\x02hi\x88\x00")
+        await reader.read()
+        writer.close()
+
+    async with rig(tmp_path) as it:
+        port, identity = it.provider.port, it.provider._tls
+        await it.provider.stop()
+        async with await asyncio.start_server(switch, "127.0.0.1", port, ssl=identity):
+            reader, writer = await it.tunnel(OPENAI)
+            writer.write(
+                f"GET {path} HTTP/1.1\r\nhost: {OPENAI}\r\nconnection: upgrade\r\nupgrade: {offered}\r\n".encode()
+                + b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+                + b"\x81\x86\0\0\0\0secret"
+            )
+            got = await asyncio.wait_for(reader.read(), 60)
+            writer.close()
+            await _until(lambda: it.gate.seen or it.gate.settled)
+        assert (b"hi" in got, any(heard)) == (passes, passes)
+        if passes:
+            [seen] = it.gate.seen
+            assert (seen.state, seen.request_bytes, seen.end.response_bytes) == (State.UNRECOGNIZED, 6, 2)
+
+
 async def test_a_create_that_waits_keeps_what_follows_behind_it(tmp_path: Path) -> None:
     """While a create waits nothing of the client passes, pings are answered, and afterwards the order is the client's."""
     gate = FakeGate(gap=asyncio.Event())

@@ -101,6 +101,8 @@ def test_websocket_of_responses_is_billable_and_others_are_not_known() -> None:
     route = ALL.route(head("GET", "/v1/responses", O, upgrade="WebSocket", connection="Upgrade"))
     assert (route.kind, route.websocket, route.dialect) == (Kind.BILLABLE, True, "openai-responses")
     assert ALL.route(head("GET", "/v1/responses", O)).kind is Kind.FREE
+    for offered in ("websocket, x", "x,WebSocket/13"):
+        assert ALL.route(head("GET", "/v1/responses", O, upgrade=offered)).websocket
     realtime = ALL.route(head("GET", "/v1/realtime", O, upgrade="websocket"))
     assert (realtime.kind, realtime.websocket) == (Kind.UNRECOGNIZED, False)
 

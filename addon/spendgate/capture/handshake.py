@@ -22,6 +22,7 @@ from spendgate.capture.socket_layer import Deliver, Push
 from spendgate.capture.stream import MeteredFlow
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
+from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Ask, Kind, SocketDialect
 
 HEARS_FRAMES_ONLY = frozenset({"codex"})
@@ -44,6 +45,7 @@ def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: G
     """Prepare the flow for what follows the handshake. `refused`: every call on it would be, with the reason."""
     call = passage.call
     dialect = cast(SocketDialect, passage.dialect)
+    flow.request.headers["upgrade"] = "websocket"  # whatever else was offered: of no other protocol is anything read
     by_frame = refused is not None and call.attribution.tool in HEARS_FRAMES_ONLY
     if refused is None or by_frame:
         # The handshake itself costs nothing and has a row of its own; its creates are the calls.
@@ -58,6 +60,39 @@ def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: G
     if refused is None or by_frame:
         talk = _talk(flow, passage, dialect, gate, host, upstream=refused is None)
         passage.visitor.open[call.call_id] = flow.conversation = talk
+
+
+class Counted:
+    """The conversation of a socket that no dialect reads: every message passes, its bytes are counted, its row ends with it."""
+
+    upstream = True
+
+    def __init__(self, passage: Passage) -> None:
+        self._passage = passage
+
+    def from_client(self, content: bytes, text: bool) -> None:
+        """None: it passes as it is."""
+        self._passage.upload(content)
+
+    def from_server(self, content: bytes) -> None:
+        self._passage.download(content)
+
+    def ended(self, by_client: bool) -> None:
+        self._passage.finish(complete=True, error=None)
+
+
+def switched(flow: MeteredFlow, passage: Passage) -> bool:
+    """Whether what follows a 101 can be let through: a read conversation, or a WebSocket on a path that no table knows.
+
+    A switch that nobody asked for by that name, or on a path that is none of the two, would go past the meter.
+    """
+    route = passage.call.route
+    if flow.conversation is not None or route.websocket:
+        return True
+    if route.kind is not Kind.UNRECOGNIZED or not asks_websocket(passage.head.headers.get("upgrade")):
+        return False
+    flow.conversation = Counted(passage)
+    return True
 
 
 def _talk(

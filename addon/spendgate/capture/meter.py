@@ -235,7 +235,10 @@ class Meter:
             flow.response.stream = True
         elif not passage.call.ended and isinstance(flow, MeteredFlow):
             passage.call.replied(flow.response.status_code)
-            if flow.response.status_code != 101:
+            if flow.response.status_code == 101:
+                if not handshake.switched(flow, passage):
+                    kill(flow)
+            else:
                 flow.response.stream = passage.tapped(flow.response, lambda reading: self._cue(flow, passage, reading))
 
     def response(self, flow: http.HTTPFlow) -> None:

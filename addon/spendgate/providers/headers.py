@@ -1,4 +1,7 @@
-"""Case-insensitive headers for everything that is not mitmproxy's own: WebSocket error frames, the stand-in, tests."""
+"""Case-insensitive headers for everything that is not mitmproxy's own: WebSocket error frames, the stand-in, tests.
+
+And what `Upgrade` asks for, which more than one place must read alike.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,8 @@ class CaseInsensitive:
     def get(self, name: str, default: str | None = None, /) -> str | None:
         """The value of `name`, or `default`."""
         return self._fields.get(name.lower(), default)
+
+
+def asks_websocket(upgrade: str | None) -> bool:
+    """Whether an `Upgrade` field offers WebSocket, alone or among other protocols: the server picks (RFC 9110, 7.8)."""
+    return any(offer.partition("/")[0].strip().lower() == "websocket" for offer in (upgrade or "").split(","))

@@ -14,6 +14,7 @@ from typing import Final, Protocol, Self
 from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.openai_embeddings import OpenAIEmbeddings
@@ -112,7 +113,7 @@ class Registry:
         A path counts however it is spelled (percent-encoding, doubled slashes, dots, case), since servers are lenient.
         What no rule knows is `free` if its method never makes a model work, else `unrecognized`.
         """
-        websocket = head.method == "GET" and (head.headers.get("upgrade") or "").lower() == "websocket"
+        websocket = head.method == "GET" and asks_websocket(head.headers.get("upgrade"))
         find = self._found if len(head.path) <= _PATH_MAX else self._find
         return find(_canonical(head.host), head.method.upper(), head.path, websocket)
 
