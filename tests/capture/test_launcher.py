@@ -23,10 +23,12 @@ from spendgate.capture.ca import create
 from spendgate.capture.coverage import Gap
 from spendgate.capture.health import call_canary
 from spendgate.capture.scope import CANARY_HOST, INSTANCE_HEADER, Scope
+from spendgate.capture.server import ITSELF
 from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.errors import StateError, UsageError
 
 SECRET = b"canary-secret-in-a-prompt"
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # what a gate may be told to listen on, and may be called by
 
 
 def fingerprint(writer: asyncio.StreamWriter) -> str:
@@ -284,6 +286,70 @@ async def test_an_upstream_that_is_not_the_provider_gets_nothing(tmp_path):
             assert b" 502 " in await asyncio.wait_for(reader.readline(), 20)
             writer.close()
             assert impostor.seen == []
+
+
+# The gate is no destination
+
+
+@pytest.mark.parametrize(
+    ("listening", "named"),
+    [
+        pytest.param("127.0.0.1", "127.0.0.1", id="as it listens"),
+        pytest.param("127.0.0.1", EVERYWHERE, id="the wildcard"),
+        pytest.param("127.0.0.1", "127.1", id="short"),
+        pytest.param("127.0.0.1", "2130706433", id="one number"),
+        pytest.param("127.0.0.1", "[::ffff:127.0.0.1]", id="IPv4 in IPv6"),
+        pytest.param("127.0.0.1", "localhost", id="a name"),
+        pytest.param(EVERYWHERE, "127.0.0.1", id="listens everywhere"),
+        pytest.param(EVERYWHERE, socket.gethostname(), id="the machine's own name"),
+    ],
+)
+async def test_the_gate_does_not_connect_to_itself(tmp_path, listening, named):
+    """By whatever name: a tunnel and a plain request get an error, and only the asking connection was ever accepted."""
+    async with origin(tmp_path) as server, gate(tmp_path, server, host=listening) as here:
+        port = here.address[1]
+        for asked in (f"CONNECT {named}:{port}", f"GET http://{named}:{port}/"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"{asked} HTTP/1.1\r\nHost: {named}:{port}\r\n\r\n".encode())
+            answer = await asyncio.wait_for(reader.read(2_000), 20)
+            assert answer.startswith(b"HTTP/1.1 502 ")
+            assert ITSELF.encode() in answer
+            writer.close()
+
+
+async def test_another_address_with_the_gates_port_is_no_loop(tmp_path):
+    """Many programs listen on 8080: only this one's own address is refused."""
+
+    async def greet(reader, writer):
+        writer.write(b"hi")
+        await reader.read()
+        writer.close()
+
+    async with origin(tmp_path) as unused, gate(tmp_path, unused) as here:
+        try:
+            other = await asyncio.start_server(greet, "127.0.0.2", here.address[1])
+        except OSError:
+            pytest.skip("only Linux has all of 127.0.0.0/8")
+        async with other:
+            reader, writer = await here.tunnel("127.0.0.2", here.address[1])
+            assert await asyncio.wait_for(reader.readexactly(2), 20) == b"hi"
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    "host", ["127.1:{}", "localhost:{}", "api.anthropic.com", ""], ids=["us", "by name", "a provider", "none"]
+)
+async def test_a_request_for_an_origin_is_not_followed(tmp_path, host):
+    """Only a path and a Host, as web pages send it: 400, no addon sees it, and the answer names no software."""
+    async with origin(tmp_path) as server, gate(tmp_path, server, http_layer=MeteredHttpLayer) as here:
+        reader, writer = await asyncio.open_connection(*here.address)
+        writer.write(f"GET / HTTP/1.1\r\nHost: {host.format(here.address[1])}\r\n\r\n".encode())
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"HTTPS_PROXY" in answer
+        assert b"mitmproxy" not in answer
+        assert here.seen.hooks == []
 
 
 # Modes, listeners, ends

@@ -9,6 +9,7 @@ What stock mitmproxy 12.2 does, and what a client would suffer from it compared 
     a reply of ours     HTTP/1: head and body in two TLS records   here: in one; clients that read once keep its text
     empty lines first   HTTP/1: one an event                       here: skipped (RFC 9112, 2.2)
     unreadable bytes    closed                                     here: closed, and told by `UnreadableHook`
+    an error's head     names mitmproxy and its version            here: HTTP/1 names nobody
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import ClassVar
 import h11
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
-from mitmproxy import connection, http
+from mitmproxy import connection, http, version
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
@@ -36,6 +37,7 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Connection, Http1Server
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 
+_SERVER = b"\r\nServer: " + version.MITMPROXY.encode()
 HEAD_BYTES_MAX = 256 * 1024
 """A connection on which a head grows longer than this is closed; HTTP/2 has a bound of its own."""
 
@@ -51,6 +53,16 @@ class UnreadableHook(commands.StartHook):
 def interim(response: http.Response) -> bool:
     """Whether another answer follows this one: every 1xx but the switch to another protocol."""
     return 100 <= response.status_code < 200 and response.status_code != 101
+
+
+def _unnamed(sent: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
+    """An error's answer without mitmproxy's `Server`: a page that probes ports must not learn what listens."""
+    for command in sent:
+        if isinstance(command, commands.SendData):
+            head, gap, body = command.data.partition(b"\r\n\r\n")
+            yield commands.SendData(command.connection, head.replace(_SERVER, b"", 1) + gap + body)
+        else:
+            yield command
 
 
 class _TrailerReader(ChunkedReader):
@@ -139,6 +151,8 @@ class ClientHttp1(_Http1Trailers, Http1Server):
                     self._head += command.data
                 else:
                     yield command
+        elif isinstance(event, ResponseProtocolError):
+            yield from _unnamed(super().send(event))
         elif self._head and isinstance(event, ResponseData):
             head, self._head = self._head, b""
             for command in super().send(event):
@@ -152,11 +166,11 @@ class ClientHttp1(_Http1Trailers, Http1Server):
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         left, requested = len(self.buf), self.request
         partial = isinstance(event, events.ConnectionClosed) and bool(bytes(self.buf).strip())
-        yield from super().read_headers(event)
+        yield from _unnamed(super().read_headers(event))
         while self.state == self.read_headers and isinstance(event, events.DataReceived) and 0 < len(self.buf) < left:
             # mitmproxy takes one empty line an event, and waits for more bytes with a whole request at hand.
             left = len(self.buf)
-            yield from super().read_headers(event)
+            yield from _unnamed(super().read_headers(event))
         too_long = self.state == self.read_headers and len(self.buf) > HEAD_BYTES_MAX
         if too_long:
             yield commands.CloseConnection(self.conn)

@@ -1,8 +1,12 @@
-"""The listeners: mitmproxy's Proxyserver with a long queue, a check that each listener is really up, and an orderly end."""
+"""The listeners: mitmproxy's Proxyserver with a long queue, a check that each listener is really up, and an orderly end.
+
+No connection goes from the gate to itself, whatever it is called: each turn would open two more, until no file can be opened.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import os
 import socket
@@ -14,14 +18,18 @@ from mitmproxy import ctx
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from spendgate.capture.dispatch import Dispatch, InPlace
 from spendgate.errors import StateError
 
 BACKLOG = 4_096
 """Connections that may wait to be accepted; asyncio asks for 100. The kernel's own bound (`somaxconn`) is 4,096 on Linux."""
+ITSELF = "the destination is the gate itself"
 FAREWELL_S = 5.0
 """How long open connections have to end, once they are told to, before they are dropped."""
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,16 @@ class Server(proxyserver.Proxyserver):
             _deepen(instance)
         return tuple(Listener(i.mode.full_spec, tuple((a[0], a[1]) for a in i.listen_addrs)) for i in instances)
 
+    async def server_connect(self, data: ServerConnectionHookData) -> None:
+        """mitmproxy's hook. Its own check knows four spellings; this one resolves names, where the port is one of ours."""
+        super().server_connect(data)
+        if data.server.address is None:
+            return
+        host, port = data.server.address[:2]
+        ours = [own[0] for instance in self.servers for own in instance.listen_addrs if own[1] == port]
+        if data.server.error or (ours and await _leads_to(host, port, ours)):
+            data.server.error = ITSELF
+
     async def close(self) -> None:
         """Stops listening and ends what is open, so that each call is settled. Bounded by `FAREWELL_S`."""
         with _unsaid():
@@ -78,6 +96,38 @@ class Server(proxyserver.Proxyserver):
         finally:
             if not self.connections:
                 self._emptied.set()
+
+
+async def _leads_to(host: str, port: int, listening: list[str]) -> bool:
+    """Whether this name or address is, or may be, one at which we listen. A name that does not resolve leads nowhere."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return any(_is_ours(_plain_ip(entry[4][0]), _plain_ip(own)) for entry in found for own in listening)
+
+
+def _is_ours(address: _Address, listening: _Address) -> bool:
+    """Whether a connection to `address` reaches `listening`. The wildcard address listens everywhere, and leads to loopback."""
+    if listening.is_unspecified:
+        return address.is_unspecified or _is_local(address)
+    return address == listening or (address.is_unspecified and listening.is_loopback)
+
+
+def _is_local(address: _Address) -> bool:
+    """Whether it is this machine's: only those can be bound."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
+
+
+def _plain_ip(text: str | int) -> _Address:
+    address = ipaddress.ip_address(str(text))
+    return (address.ipv4_mapped or address) if address.version == 6 else address
 
 
 @contextmanager

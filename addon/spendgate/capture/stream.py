@@ -25,6 +25,7 @@ from mitmproxy.proxy import commands, context, events, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
     HttpLayer,
+    HTTPMode,
     HttpStream,
     RegisterHttpConnection,
     SendHttp,
@@ -52,6 +53,9 @@ from spendgate.capture.tap import Tap
 
 CUT = "spendgate: cut"
 """The flow's error where the gate itself ended the stream."""
+MISDIRECTED = (
+    "this is a proxy: set it as HTTPS_PROXY, or, for a base URL, start the gate with --mode reverse:https://HOST"
+)
 
 
 class Watch(Protocol):
@@ -126,8 +130,20 @@ class MeteredHttpStream(HttpStream):
     def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
         if event.replay_flow is None:
             # mitmproxy takes a given flow here instead of making its own: the way to hand it a subclass.
-            event.replay_flow = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue)
+            made = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue)
+            if self.mode is not HTTPMode.transparent and event.request.first_line_format == "relative":
+                yield from self._misdirected(made, event.request)
+                return
+            event.replay_flow = made
         yield from super().state_wait_for_request_headers(event)
+
+    def _misdirected(self, made: MeteredFlow, request: http.Request) -> layer.CommandGenerator[None]:
+        """Answers 400 to a request that is for an origin, not for a proxy. mitmproxy would follow its Host, which may be us:
+        web pages can send such a request, and programs do whose base URL is the proxy's."""
+        self.flow, made.request = made, request
+        self.client_state = self.state_errored
+        fault = ResponseProtocolError(self.stream_id, MISDIRECTED, ErrorCode.DESTINATION_UNKNOWN)
+        yield SendHttp(fault, self.context.client)
 
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
