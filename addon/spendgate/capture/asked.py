@@ -51,6 +51,8 @@ def misdirected(flow: http.HTTPFlow, registry: Registry) -> bool:
     """Whether a request names one provider and its connection another: which of them will answer, and bill, is not known here."""
     request = flow.request
     named = [*request.headers.get_all("host"), request.authority, flow.client_conn.sni, request.host]
+    if "://" in request.path.partition("?")[0]:
+        named.append(request.path.partition("://")[2].partition("/")[0])  # HTTP/2 carries any target
     hosts = {host_of(name) for name in named if name}
     return len([host for host in hosts if registry.host(host) is not None]) > 1
 

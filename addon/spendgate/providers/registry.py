@@ -31,6 +31,8 @@ PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
 _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
 _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
+_ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/#]*")
+_DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.UNRECOGNIZED, Kind.FREE)
 _DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]{1,128})/")
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
@@ -119,9 +121,9 @@ class Registry:
 
     def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
         entry = self._entries[host]
-        path = _plain(raw_path)
+        read = [(path, *_kind(entry.family, method, path, websocket=websocket)) for path in _paths(raw_path)]
+        path, kind, dialect = min(read, key=lambda found: _DEAREST_FIRST.index(found[1]))
         deployment = _DEPLOYMENT.search(unquote(raw_path))
-        kind, dialect = _kind(entry.family, method, path, websocket=websocket)
         return Route(
             provider=entry.provider,
             dialect=dialect,
@@ -159,6 +161,13 @@ def _canonical(host: str) -> str:
 
 def _is_never(host: str, never: Sequence[str]) -> bool:
     return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in never)
+
+
+def _paths(target: str) -> list[str]:
+    """What servers may take a request's target for: a scheme and a host before the path are dropped by all (RFC 9112, 3.2.2), a
+    fragment, which no client may send, by some."""
+    whole = _ORIGIN.sub("", target, count=1)
+    return [_plain(path) for path in dict.fromkeys((whole, whole.partition("#")[0]))]
 
 
 def _plain(path: str) -> str:
