@@ -136,6 +136,14 @@ def test_hosts_of_a_policy(host: str, path: str, dialect: str, model: str | None
     assert "sk-live" not in route.path and "Team" not in route.path and "gpt4" not in route.path
 
 
+@pytest.mark.parametrize(
+    "path", ["/openai//deployments/./gpt4", "/OpenAI/Deployments/gpt4", "/openai/deployments/cheap/../gpt4"]
+)
+def test_a_deployment_is_found_however_its_path_is_spelled(path: str) -> None:
+    """What the server folds is folded before the deployment is read: the body's model would be the client's choice."""
+    assert OWN.route(head("POST", f"{path}/chat/completions", "acme.openai.azure.com")).model == "gpt4"
+
+
 def test_gateway_billing_and_free_paths() -> None:
     """The policy's word for billing goes with the route; token counts stay free on a policy's hosts."""
     assert OWN.route(head("POST", "/v1/chat/completions", "llm.acme.example")).billing == "gateway"

@@ -72,7 +72,8 @@ async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, rou
         if dialect is None:
             raise WireError("no dialect")
         ask = await _asking(dialect, head, body)
-        return ask if ask.model else replace(ask, model=route.model)
+        # What a path names is what answers; a body may say anything beside it.
+        return replace(ask, model=route.model) if route.model else ask
     except WireError:
         return replace(claimed(head, UNREADABLE), model=route.model, text_bytes=len(body))
 

@@ -44,7 +44,7 @@ class Asked:
     @property
     def model(self) -> str | None:
         """The model asked for."""
-        return self.intent.ask.model or self.intent.route.model
+        return self.intent.route.model or self.intent.ask.model
 
     @property
     def priced_by(self) -> str:
@@ -75,7 +75,7 @@ class Asked:
 def prepare(intent: Intent, policy: Policy, prices: PriceBook, now_ms: int) -> Asked:
     """Put together what deciding a call needs. Takes some tens of microseconds."""
     who = facts(intent.attribution, intent.route, intent.ask)
-    ask, model = intent.ask, intent.ask.model or intent.route.model
+    ask, model = intent.ask, intent.route.model or intent.ask.model
     unknown = rates_unknown(policy.unknown_model)
     priced_by = intent.route.prices or intent.route.provider
     rates = _dearest(prices, priced_by, model, now_ms, tier=None)
@@ -177,7 +177,7 @@ def _row(call: Intent | Seen, billing: str, kind: str, policy_hash: str, size: S
         account=ask.account,
         billing=billing,
         dialect=route.dialect,
-        model_requested=ask.model or route.model,
+        model_requested=route.model or ask.model,
         kind=kind,
         estimate_nanos=size.learned_nanos if size.learned_nanos is not None else size.guess_nanos,
         ceiling_nanos=size.ceiling_nanos,

@@ -52,7 +52,7 @@ def attribute(
 def facts(attribution: Attribution, route: Route, ask: Ask) -> Facts:
     """The call as selectors and budgets see it. The model is the one asked for; for the charge `Facts.answered_by`."""
     return Facts.of(
-        model=ask.model or route.model,
+        model=route.model or ask.model,
         person=attribution.person,
         team=attribution.teams,
         group=attribution.groups,

@@ -33,7 +33,7 @@ _PATH_MAX: Final = 512
 _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
 _ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/#]*")
 _DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.UNRECOGNIZED, Kind.FREE)
-_DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]{1,128})/")
+_DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]{1,128})/", re.IGNORECASE)
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
 _IDLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -121,14 +121,14 @@ class Registry:
 
     def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
         entry = self._entries[host]
-        read = [(path, *_kind(entry.family, method, path, websocket=websocket)) for path in _paths(raw_path)]
+        read = [(path, *_kind(entry.family, method, path.lower(), websocket=websocket)) for path in _paths(raw_path)]
         path, kind, dialect = min(read, key=lambda found: _DEAREST_FIRST.index(found[1]))
-        deployment = _DEPLOYMENT.search(unquote(raw_path))
+        deployment = _DEPLOYMENT.search(path)
         return Route(
             provider=entry.provider,
             dialect=dialect,
             kind=kind,
-            path=template(path)[:_PATH_MAX],
+            path=template(path.lower())[:_PATH_MAX],
             websocket=websocket and kind is Kind.BILLABLE,
             model=deployment[1] if deployment else None,
             prices=None if entry.prices == entry.provider else entry.prices,
@@ -171,9 +171,9 @@ def _paths(target: str) -> list[str]:
 
 
 def _plain(path: str) -> str:
-    """A path with encodings, empty and dot segments and a trailing slash undone, in lower case."""
+    """A path with encodings, empty and dot segments and a trailing slash undone."""
     parts: list[str] = []
-    for part in unquote(unquote(path)).lower().replace("\\", "/").split("/"):
+    for part in unquote(unquote(path)).replace("\\", "/").split("/"):
         if part == "..":
             del parts[-1:]
         elif part not in ("", "."):
