@@ -18,6 +18,8 @@ KEYS = ("model", "stream", "max_tokens", "n", "tools")
 SCANNER = Scanner(SHAPE, KEYS, marks=rb'type"\s*:\s*"(image)"|(file_id)"')
 LONG = [{"role": "user", "content": [{"type": "text", "text": 'say {"model": "fake", \\"n\\": 3} ' * 40}]}] * 80
 
+MANY = [{"model": "x", "n": 1, "t": 'a "model": \\" {['}] * 1500
+
 
 def found(body: bytes) -> dict[str, object]:
     """The fields that were found and are not null."""
@@ -96,6 +98,29 @@ def test_last_of_duplicate_keys_wins(second: bytes, place: str) -> None:
     assert found(b'{"model":"haiku",' + b",".join(members) + b"}")["model"] == "opus"
 
 
+@pytest.mark.parametrize("value", [b"null", b'"32000"', b"[1]"], ids=["null", "text", "list"])
+@pytest.mark.parametrize("shown", [LONG[:1], LONG, MANY], ids=["short", "long", "many keys"])
+def test_a_last_duplicate_that_cannot_be_read_hides_the_first(value: bytes, shown: list[object]) -> None:
+    """A cap that a later null or text takes away does not count, in a long body as in a short one."""
+    body = b'{"model":"m","max_tokens":1,"messages":' + json.dumps(shown).encode() + b',"max_tokens":' + value + b"}"
+    assert found(body) == {"model": "m"}
+
+
+@pytest.mark.parametrize("more", [b" {}", b"{}", b"\n[]", b" 1", b' {"model":"other"}', b" x}", b"\0"])
+@pytest.mark.parametrize("shown", [LONG[:1], LONG, MANY], ids=["short", "long", "many keys"])
+def test_more_than_one_document_raises(more: bytes, shown: list[object]) -> None:
+    """What follows the object would hide its last members from a scan; a host may read the first object alone."""
+    body = b'{"model":"m","messages":' + json.dumps(shown).encode() + b',"n":100}' + more
+    with pytest.raises(WireError):
+        SCANNER.read(body)
+
+
+def test_space_after_the_document_is_part_of_it() -> None:
+    """A line's end, or thousands of spaces, behind a long body change nothing."""
+    body = b'{"model":"m","messages":' + json.dumps(LONG).encode() + b',"n":100}'
+    assert found(body + b"\r\n") == found(body + b" \n" * 900) == {"model": "m", "n": 100}
+
+
 def test_escaped_quotes_in_text_are_not_keys() -> None:
     """Text that spells members, at any depth of escaping, is text."""
     text = json.dumps({"model": "fake", "n": 9})
@@ -108,9 +133,6 @@ def test_many_nested_keys_are_walked_through() -> None:
     """More nested keys than can be looked at one by one do not hide the real one."""
     body = json.dumps({"messages": [{"model": "x", "n": i} for i in range(6000)], "model": "real"}).encode()
     assert found(body) == {"model": "real"}
-
-
-MANY = [{"model": "x", "n": 1, "t": 'a "model": \\" {['}] * 1500
 
 
 @settings(max_examples=60, deadline=None)
@@ -212,7 +234,4 @@ def test_ends_of_a_document_whose_middle_is_gone() -> None:
     assert SCANNER.read_ends(body[:500], body[-500:]) == {
         "n": 3,
         "model": "real",
-        "stream": None,
-        "max_tokens": None,
-        "tools": None,
     }

@@ -33,14 +33,11 @@ def _lenient(inner: CoreSchema) -> CoreSchema:
 COUNT: Final = _lenient(schema.int_schema(strict=True, ge=0, le=_COUNT_MAX))
 """A whole number of zero or more; `1.0`, `true` and `"1"` are not."""
 UNREADABLE: Final = -1
-FACTOR: Final = schema.with_default_schema(
-    schema.nullable_schema(
-        schema.with_default_schema(schema.int_schema(ge=0, le=_COUNT_MAX), default=UNREADABLE, on_error="default")
-    ),
-    default=None,
+FACTOR: Final = schema.nullable_schema(
+    schema.with_default_schema(schema.int_schema(ge=0, le=_COUNT_MAX), default=UNREADABLE, on_error="default")
 )
-"""A whole number as lenient hosts read one (`"100"`, `100.0`); UNREADABLE where something else stands, None where nothing
-does. For what raises a price: there, something that cannot be read is not nothing.
+"""A whole number as lenient hosts read one (`"100"`, `100.0`); UNREADABLE where something else stands. For what raises a
+price: there, something that cannot be read is not nothing.
 """
 NUMBER: Final = _lenient(schema.float_schema(strict=True))
 TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=_TEXT_MAX))
@@ -68,12 +65,15 @@ def _required(**fields: CoreSchema) -> CoreSchema:
 
 
 class Shape:
-    """A JSON object of which the named fields are looked at."""
+    """A JSON object of which the named fields are looked at. Of its own fields, missing ones are left out."""
 
     __slots__ = ("_validator",)
 
     def __init__(self, **fields: CoreSchema) -> None:
-        self._validator = SchemaValidator(_required(**fields))
+        # A missing field stays apart from a null: a last duplicate that is null, or of another type, takes the place of
+        # the first, also where the two are read apart (`jsonscan`).
+        own = {name: schema.nullable_schema(inner) for name, inner in fields.items()}
+        self._validator = SchemaValidator(_required(**own))
 
     def read(self, document: bytes) -> Fields:
         """The fields of one whole document. Raises WireError where it is not a JSON object."""
