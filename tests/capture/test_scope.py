@@ -44,6 +44,7 @@ def test_a_hidden_name_is_counted_where_the_way_there_named_a_provider():
     """Encrypted ClientHello shows an outer name of the CDN: tunnelled and counted; noise beside our own name is ignored."""
     hidden = Hello("cloudflare-ech.com", hides_name=True)
     assert judge(SCOPE, hidden, "api.anthropic.com") == Tunnel("api.anthropic.com", Gap.HIDDEN_NAME)
+    assert judge(SCOPE, hidden, "192.0.2.7") == Tunnel()  # an address of a CDN names nobody
     assert judge(SCOPE, Hello("api.anthropic.com", hides_name=True), None) == Decrypt("api.anthropic.com")
 
 
