@@ -12,7 +12,7 @@ import pytest
 
 from spendgate.config.paths import State, prepare
 from spendgate.config.policies import DEFAULT_NAME, InForce, LastGood, Watch, load
-from spendgate.errors import PolicyError
+from spendgate.errors import LedgerBusy, PolicyError
 
 GOOD = "version: 1\nowner: ops@acme.example\nbudgets: [{name: a, limit: $5}]\n"
 BETTER = GOOD.replace("$5", "$6")
@@ -175,6 +175,74 @@ async def test_a_watch_survives_the_loss_of_the_directory(state: State, file: Pa
         file.write_text(BETTER)
         found = await told.get()
         assert limit_of(found if not found.refused else await told.get()) == 6
+
+
+@pytest.mark.parametrize(
+    "fault", [LedgerBusy("another process is writing"), KeyError("sk-secret")], ids=["busy", "defect"]
+)
+async def test_a_change_that_cannot_take_force_is_told_and_tried_again(
+    state: State, file: Path, fault: Exception
+) -> None:
+    """One failure ends nothing: the old policy stays, why is told once, and the file takes force as soon as it can."""
+    kept = LastGood(state)
+    watch = Watch(file, kept.start(file, 1000), kept, now_ms=lambda: 2000)
+    told, failures = list[InForce](), iter([fault] * 2)
+
+    async def changed(found: InForce) -> None:
+        if not found.refused and (failed := next(failures, None)):
+            raise failed
+        told.append(found)
+
+    file.write_text(BETTER)
+    for _ in range(2):
+        await watch.look_if_new(changed)
+        assert limit_of(watch.current) == 5
+    assert [(limit_of(each), each.refused_ms) for each in told] == [(5, 2000)]
+    assert "is tried again" in told[0].refused[0]
+    assert "sk-secret" not in told[0].refused[0]
+    await watch.look_if_new(changed)
+    assert [(limit_of(each), each.refused) for each in told[1:]] == [(6, ())]
+    await watch.look_if_new(changed)
+    assert len(told) == 2
+
+
+async def test_a_change_taken_back_before_it_took_force_is_forgotten(state: State, file: Path) -> None:
+    """Where the file is again what decides, its failure is no longer told."""
+    kept = LastGood(state)
+    watch = Watch(file, kept.start(file, 1000), kept, now_ms=lambda: 2000)
+    told: list[InForce] = []
+
+    async def changed(found: InForce) -> None:
+        told.append(found)
+        if limit_of(found) == 6:
+            raise LedgerBusy("another process is writing")
+
+    file.write_text(BETTER)
+    await watch.look_if_new(changed)
+    file.write_text(GOOD)
+    await watch.look_if_new(changed)
+    assert [(limit_of(each), bool(each.refused)) for each in told] == [(6, False), (5, True), (5, False)]
+
+
+async def test_a_watch_goes_on_after_a_change_that_failed(state: State, file: Path) -> None:
+    """The running watch tries the file again by itself."""
+    kept = LastGood(state)
+    watch = Watch(file, kept.start(file, 1000), kept, now_ms=lambda: 2000)
+    told: asyncio.Queue[InForce] = asyncio.Queue()
+    stop, failures = asyncio.Event(), iter([LedgerBusy("another process is writing")])
+
+    async def changed(found: InForce) -> None:
+        if not found.refused and (failed := next(failures, None)):
+            raise failed
+        told.put_nowait(found)
+
+    task = asyncio.create_task(watch.run(changed, stop))
+    file.write_text(BETTER)
+    first, then = [await told.get() for _ in range(2)]
+    assert (limit_of(first), bool(first.refused)) == (5, True)
+    assert (limit_of(then), then.refused) == (6, ())
+    stop.set()
+    await task
 
 
 def test_a_linked_policy_is_read_where_it_points(state: State, file: Path, tmp_path: Path) -> None:

@@ -74,21 +74,22 @@ class _House:
         return attribute(peer, ask, self.in_force.policy, self.machine, now_ms=_now_ms(), sessions=self.sessions)
 
     def tell(self) -> None:
-        """Say to reading commands what is in force."""
+        """Say to reading commands what is in force; where that cannot be written, say so and go on."""
         found = self.in_force
-        in_force.tell(
-            self.state,
-            in_force.InForce(
-                hash=found.policy.hash,
-                source=found.source,
-                since_ms=found.since_ms,
-                refused=found.refused,
-                refused_ms=found.refused_ms,
-                machine=self.machine,
-                prices=self.prices,
-                modes=tuple(mode.partition("@")[0].partition(":")[0] for mode in self.wanted.modes),
-            ),
+        said = in_force.InForce(
+            hash=found.policy.hash,
+            source=found.source,
+            since_ms=found.since_ms,
+            refused=found.refused,
+            refused_ms=found.refused_ms,
+            machine=self.machine,
+            prices=self.prices,
+            modes=tuple(mode.partition("@")[0].partition(":")[0] for mode in self.wanted.modes),
         )
+        try:
+            in_force.tell(self.state, said)
+        except OSError as fault:
+            note(f"`status` cannot show what is in force: {fault.strerror or fault}")
 
 
 class _Notes(logging.Handler):
@@ -216,9 +217,10 @@ async def _policy_changed(house: _House, gate: Gate, meter: Meter, found: polici
         for line in found.refused:
             note(f"  {line}")
     elif found.policy.hash != house.in_force.policy.hash:
-        await gate.set_policy(found.policy)
-        house.registry = Registry.build(found.policy.capture)
-        house.scope = _scope(found.policy, house.registry, house.authority)
+        registry = Registry.build(found.policy.capture)
+        scope = _scope(found.policy, registry, house.authority)
+        await gate.set_policy(found.policy)  # may fail; nothing after it does, so that no two parts follow two policies
+        house.registry, house.scope = registry, scope
         meter.policy_changed(house.registry)
         note(f"policy {found.policy.hash} is in force")
     house.in_force = found

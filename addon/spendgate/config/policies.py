@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -20,8 +21,10 @@ from spendgate.config.paths import State, write_private
 from spendgate.config.people import Known
 from spendgate.config.policy_file import UNCHECKED, parse_policy
 from spendgate.config.yaml_nodes import BYTES_MAX
-from spendgate.errors import PolicyError, StateError
+from spendgate.errors import PolicyError, SpendgateError, StateError
 from spendgate.policy import Policy
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_NAME = "policies/default.yaml"
 _POLL_MS = 2000
@@ -76,7 +79,7 @@ class InForce:
     """The faults of the file as it is now; empty where the file is in force."""
     refused_ms: int | None = None
     digest: str | None = None
-    """SHA-256 of the file as it was last read, good or bad; None where it could not be read."""
+    """SHA-256 of the file as it was last read, good or bad; None where it could not be read; empty where nothing came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,24 +180,46 @@ class Watch:
 
         The directory is watched, since editors and configuration tools replace files; and the bytes are compared every two
         seconds besides, since some file systems report nothing. `self.current` is new before `changed` is called.
+        Where `changed` fails, it is told so as a refusal of the file, the old policy stays, and the file is tried again.
         """
         while not stop.is_set():
-            await self._look_if_new(changed)
+            await self.look_if_new(changed)
             try:
                 async for _ in self._moments(stop):
-                    await self._look_if_new(changed)
-            except FileNotFoundError:  # the directory itself is not there (yet, or any more)
+                    await self.look_if_new(changed)
+            except (
+                OSError,
+                RuntimeError,
+            ):  # the directory is not there (yet, or any more), or the system has no more watches
                 await asyncio.sleep(_POLL_MS / 1000)
 
-    async def _look_if_new(self, changed: OnChange) -> None:
+    async def look_if_new(self, changed: OnChange) -> None:
+        """Look where the file's bytes are not those that were last read."""
         if await asyncio.to_thread(self._digest) != self.current.digest:
             await self.look(changed)
 
     async def look(self, changed: OnChange) -> None:
         """Read the file now, and tell what came of it."""
-        found = await asyncio.to_thread(self._last_good.replaced, self.current, self._path, self._now_ms(), self._known)
-        self.current = found
-        await changed(found)
+        before = self.current
+        try:
+            found = await asyncio.to_thread(self._last_good.replaced, before, self._path, self._now_ms(), self._known)
+            self.current = found
+            await changed(found)
+        except Exception as fault:  # noqa: BLE001 - whatever fails, the file must be followed on
+            await self._failed(before, fault, changed)
+
+    async def _failed(self, before: InForce, fault: Exception, changed: OnChange) -> None:
+        """The file could not take force: what did goes on, and the next round tries the file again."""
+        # Only our own errors are made to be read; another one's text may quote anything.
+        why = str(fault) if isinstance(fault, SpendgateError) else type(fault).__name__
+        error = StateError(f"{self._path}: cannot take force yet, and is tried again: {why}")
+        self.current = _Refused(error, digest="").beside(before, self._now_ms())
+        if self.current.refused == before.refused:
+            return  # it was told
+        try:
+            await changed(self.current)
+        except Exception:
+            logger.exception("a policy that cannot take force could not be told")
 
     def _digest(self) -> str | None:
         try:
