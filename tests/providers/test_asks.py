@@ -69,6 +69,13 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-chat", {"n": 100.0, "best_of": 7}, {"choices": 100, "loops": False}),
     ("openai-chat", {"n": "many"}, {"choices": 128, "loops": True}),
     ("openai-chat", {"n": 2, "best_of": [9]}, {"choices": 128, "loops": True}),
+    ("openai-chat", {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{"id": "msg_123"}]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{"id": "msg_123", "type": None}]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{"type": None, "id": "msg_123"}]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{"type": "item_reference", "id": "msg_123"}]}, {"opaque_input": True}),
+    ("openai-responses", {"input": [{"id": "rs_1", "type": "reasoning", "summary": []}]}, {"opaque_input": False}),
+    ("openai-responses", {"input": [{"type": "function_call", "name": "f", "id": "fc_1"}]}, {"opaque_input": False}),
     ("openai-responses", {"max_output_tokens": 5, "stream": True}, {"output_tokens_max": 5, "streamed": True}),
     ("openai-responses", {"previous_response_id": "resp_1"}, {"opaque_input": True}),
     ("openai-responses", {"conversation": {"id": "conv_1"}}, {"opaque_input": True}),
@@ -96,6 +103,33 @@ def test_tools_raise_the_bound() -> None:
     assert ask("anthropic-messages", tools=[]).text_bytes < plain.text_bytes + 20
     assert ask("anthropic-messages", tools=[PLAIN]).text_bytes > plain.text_bytes + TOOLS_BYTES
     assert ask("anthropic-messages", tools=[BASH]).text_bytes > plain.text_bytes + TOOLS_BYTES + TOOL_BYTES
+
+
+@pytest.mark.parametrize(
+    "item",
+    [b'{"id":"m"}', b'{\n  "id" : "m"\n }', b'{ "id": "m" }', b'{"id":"x","id":"m"}', b'{"id":"m", "type" : null}'],
+)
+def test_a_reference_is_seen_however_it_is_spaced(item: bytes) -> None:
+    """A bare id stands for input that no byte shows, whatever the space around it."""
+    body = b'{"model":"m","input":[' + item + b"]}"
+    assert DIALECTS["openai-responses"].ask(head(), body).opaque_input
+
+
+@pytest.mark.parametrize(
+    ("model", "searches"),
+    [
+        ("gpt-4o-search-preview", True),
+        ("gpt-5-search-api", True),
+        ("gpt-4o-mini-search-preview-2025-03-11", True),
+        ("openai/gpt-5:online", True),
+        ("gpt-5-research", False),
+        ("gpt-5", False),
+    ],
+)
+def test_search_models_search_unasked(model: str, searches: bool) -> None:
+    """A chat model that searches by itself has no bound, as one that is offered a search."""
+    found = ask("openai-chat", model=model)
+    assert (found.loops, found.searches_max) == (searches, None if searches else 0)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -7,6 +7,7 @@ added. A stream without any is estimated. Sources: facts/wire-formats.md 2, 6, 1
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
@@ -36,9 +37,11 @@ _REQUEST_SCAN: Final = Scanner(
         "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "best_of", "service_tier",
         "web_search_options",
     ),
-    marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"',
+    marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{',
 )  # fmt: skip
 
+_SEARCH_MODELS: Final = re.compile(r"-search(?:-|$)|:online$")
+"""`gpt-4o-search-preview`, `gpt-5-search-api`, and OpenRouter's suffix: models that search whether asked to or not."""
 _CHOICES_MAX: Final = 128
 """OpenAI's limit of `n`; other hosts may have none."""
 
@@ -94,7 +97,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     found = scan.fields
     sender = client(head)
     streamed = bool(found.get("stream"))
-    searches = bool(found.get("web_search_options"))
+    searches = bool(found.get("web_search_options") or _SEARCH_MODELS.search(found.get("model") or ""))
     factors = [found.get("n"), found.get("best_of")]
     # A host may well read what this does not, and there is no telling as how many.
     unread = UNREADABLE in factors

@@ -34,11 +34,16 @@ _REQUEST: Final = Shape(
     max_tool_calls=COUNT,
     service_tier=TEXT,
     background=FLAG,
-    previous_response_id=TEXT,
+    previous_response_id=PRESENT,
     conversation=PRESENT,
     prompt=record(id=TEXT),
     reasoning=record(mode=TEXT),
     tools=items(record(type=TEXT)),
+)
+# An item of an id alone, its type left out or null, refers to an earlier one: behind its bracket, spaced or not.
+_VALUE: Final = rb'"\s*+:\s*+(?:null|"[^"]*+")\s*+'
+_REFERENCE: Final = (
+    rb'(?:(?<=\{")|(?<=[\s{]\s"))(id)' + _VALUE + rb'(?:,\s*+"(?:id|type)' + _VALUE + rb')*+\}|type"\s*+:\s*+(null)'
 )
 REQUEST_SCAN: Final = Scanner(
     _REQUEST,
@@ -46,7 +51,8 @@ REQUEST_SCAN: Final = Scanner(
         "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background",
         "previous_response_id", "conversation", "prompt", "reasoning", "tools",
     ),
-    marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"',
+    marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"|'
+    + _REFERENCE,
 )  # fmt: skip
 _CREATE: Final = b'"response.create"'
 _TYPE_SCAN: Final = Scanner(Shape(type=TEXT), ("type",))
