@@ -85,8 +85,10 @@ async def test_a_client_that_repeats_a_final_refusal_is_answered_from_memory(tmp
         for _ in range(6):
             assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 429
         assert len(it.gate.intents) == 3
-        await client.post(URL, json=body(size=100), headers=HEADERS)
-        assert len(it.gate.intents) == 4
+        # "hello" and five other letters: as long, and another request.
+        await client.post(URL, json=body(size=5), headers=HEADERS)
+        await client.post(URL, json=body(), headers={**HEADERS, "x-api-key": "sk-ant-api03-another"})
+        assert len(it.gate.intents) == 5
 
 
 async def test_repeats_are_told_to_the_gate_when_it_is_asked_again(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_marker_names_the_rule_as_a_token() -> None:
     assert response.status_code == 429
 
 
-KEY = Repeated.of(Attribution("alice", "m1"), Ask(model="opus"), "api.anthropic.com", "/v1/messages", 100)
+KEY = Repeated.of(Attribution("alice", "m1"), Ask(model="opus"), "api.anthropic.com", "/v1/messages", b"{}")
 
 
 def test_the_breaker_repeats_only_final_refusals_of_the_same_request() -> None:
@@ -58,7 +58,11 @@ def test_the_breaker_repeats_only_final_refusals_of_the_same_request() -> None:
         breaker.refused(KEY, final, at)
     assert breaker.answer(KEY, 30) is final
     assert breaker.answer(KEY, 20 + ANSWERED_FOR_MS - 1) is final
-    assert breaker.answer(replace(KEY, model="haiku"), 30) is None
+    for other in (
+        {"model": "haiku"}, {"project": "h/o/n"}, {"api_key": "sk:1"}, {"billing": "gateway"}, {"account": "a"},
+        {"body_hash": b"x"},
+    ):  # fmt: skip
+        assert breaker.answer(replace(KEY, **other), 30) is None
     assert breaker.answer(KEY, 20 + ANSWERED_FOR_MS) is None
     assert breaker.answered(KEY) == 2
     assert breaker.answered(KEY) == 0
@@ -86,5 +90,5 @@ def test_the_breaker_is_bounded() -> None:
     """Requests beyond the bound push out the oldest."""
     breaker = Breaker()
     for number in range(REQUESTS_KEPT_MAX + 10):
-        breaker.refused(replace(KEY, request_bytes=number), refused(RefusalKind.SPENT), number)
+        breaker.refused(replace(KEY, body_hash=number.to_bytes(4)), refused(RefusalKind.SPENT), number)
     assert len(breaker._series) == REQUESTS_KEPT_MAX

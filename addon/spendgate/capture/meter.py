@@ -147,18 +147,19 @@ class Meter:
 
     async def _ask(self, flow: MeteredFlow, passage: Passage) -> Answered:
         call, now_ms = passage.call, self._clock.now_ms()
-        key = refusal.Repeated.of(call.attribution, call.ask, call.host, call.route.path, call.request_bytes)
-        repeated = self._breaker.answer(key, now_ms)
+        # A hash of the body costs what a hold does, so it is made only where it can meet another.
+        key = None if self._breaker.idle else _key(flow, call)
+        repeated = self._breaker.answer(key, now_ms) if key else None
         if repeated is not None:
             return repeated
         call.asking = True
         try:
-            intent = call.intent(flow.client_left(), repeats=self._breaker.answered(key))
+            intent = call.intent(flow.client_left(), repeats=self._breaker.answered(key) if key else 0)
             answered = await asking.hold(self._gate, intent)
         finally:
             call.asking = False
         if isinstance(answered, Refused):
-            self._breaker.refused(key, answered, now_ms)
+            self._breaker.refused(key or _key(flow, call), answered, now_ms)
         return answered
 
     def _act(self, flow: MeteredFlow, passage: Passage, answered: Answered) -> None:
@@ -269,6 +270,11 @@ def _passage_of(flow: http.HTTPFlow) -> Passage | None:
     """None for whatever is not metered: replayed and loaded flows, and hosts that are no provider's."""
     watch = flow.watch if isinstance(flow, MeteredFlow) else None
     return watch if isinstance(watch, Passage) else None
+
+
+def _key(flow: MeteredFlow, call: Call) -> refusal.Repeated:
+    body = flow.request.raw_content or b""
+    return refusal.Repeated.of(call.attribution, call.ask, call.host, call.route.path, body)
 
 
 def kill(flow: http.HTTPFlow) -> None:

@@ -6,6 +6,7 @@ new: it repeats an answer to the same request, for a second at a time, and not p
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections import OrderedDict
@@ -87,7 +88,7 @@ def _token(rule: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """What makes two requests the same to the breaker: who, on which route, for which model, and how long."""
+    """What makes two requests the same to the breaker: all that a policy may look at, and every byte of the body."""
 
     person: str
     tool: str | None
@@ -95,11 +96,18 @@ class Repeated:
     host: str
     path: str
     model: str | None
-    request_bytes: int
+    project: str | None
+    api_key: str | None
+    billing: str
+    account: str | None
+    body_hash: bytes
 
     @classmethod
-    def of(cls, attribution: Attribution, ask: Ask, host: str, path: str, request_bytes: int) -> Repeated:
-        return cls(attribution.person, attribution.tool, attribution.session, host, path, ask.model, request_bytes)
+    def of(cls, attribution: Attribution, ask: Ask, host: str, path: str, body: bytes) -> Repeated:
+        """`body` as it came; of it only a hash is kept, which never leaves memory."""
+        who, digest = attribution, hashlib.blake2b(body, digest_size=16).digest()
+        claimed = (ask.model, who.project, ask.api_key, ask.billing, ask.account)
+        return cls(who.person, who.tool, who.session, host, path, *claimed, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,11 @@ class Breaker:
 
     def __init__(self) -> None:
         self._series: OrderedDict[Repeated, _Series] = OrderedDict()
+
+    @property
+    def idle(self) -> bool:
+        """Nobody was refused of late: no request needs a key."""
+        return not self._series
 
     def answer(self, key: Repeated, now_ms: int) -> Refused | None:
         """The last refusal, for a request that has just been refused often enough; None: ask the gate."""
