@@ -34,7 +34,9 @@ EXPECTED = Scope("person/day", "alice", "2026-11-22", 0, NOW + 1000, None, 1_000
 CEILING = replace(EXPECTED, budget="session", hold=Hold.CEILING, order=1)
 NO_KIND = KindStanding("")
 COLD = Size(ceiling_nanos=300, learned_nanos=None, guess_nanos=400)
-WARM = Size(ceiling_nanos=900, learned_nanos=50, largest_nanos=50, typical_nanos=50, guess_nanos=900, seen=50)
+WARM = Size(
+    ceiling_nanos=900, learned_nanos=50, largest_nanos=50, typical_nanos=50, guess_nanos=900, seen=50, own_seen=50
+)
 
 
 def at(
@@ -80,10 +82,11 @@ standings = st.builds(
 sizes = st.one_of(
     st.builds(lambda c, g: Size(c, None, guess_nanos=g), st.none() | nanos, st.none() | nanos),
     st.builds(
-        lambda c, mean, more, spread, seen: Size(
-            c, mean, largest_nanos=mean + more, typical_nanos=max(0, mean - spread), guess_nanos=c, spread_nanos=spread, seen=seen
+        lambda c, mean, more, spread, seen, own: Size(
+            c, mean, largest_nanos=mean + more, typical_nanos=max(0, mean - spread), guess_nanos=c, spread_nanos=spread,
+            seen=seen, own_seen=own,
         ),
-        st.none() | nanos, nanos, nanos, nanos, st.integers(1, 200),
+        st.none() | nanos, nanos, nanos, nanos, st.integers(1, 200), st.integers(0, 5),
     ),
 )  # fmt: skip
 kinds = st.builds(lambda settled, opened: KindStanding("k", settled, opened), st.integers(0, 200), st.integers(0, 5))
@@ -165,6 +168,22 @@ def test_one_cold_call_always_goes(left):
     decision = decide((at(settled=1_000 - left),), NO_KIND, COLD, now_ms=NOW)
 
     assert decision == Admit(((EXPECTED, min(left, 400)),))
+
+
+@pytest.mark.parametrize(
+    ("own_seen", "goes"), [(0, True), (1, True), (2, True), (3, False)], ids=["another's", "one", "two", "three"]
+)
+def test_a_final_refusal_needs_evidence_of_its_own_kind(own_seen, goes):
+    """A median that another model or too few calls have taught refuses nothing as spent: alone, the call goes."""
+    size = replace(WARM, typical_nanos=180, learned_nanos=180, largest_nanos=180, own_seen=own_seen)
+    alone = decide((at(settled=900),), NO_KIND, size, now_ms=NOW)
+    beside = decide((at(settled=900, held=10, opened=1),), NO_KIND, size, now_ms=NOW, patient=False)
+
+    if goes:
+        assert alone == Admit(((EXPECTED, 100),))
+        assert beside.kind is RefusalKind.HELD
+    else:
+        assert alone.kind is beside.kind is RefusalKind.SPENT
 
 
 def test_a_wrong_bound_does_not_open_the_gate():

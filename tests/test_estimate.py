@@ -100,15 +100,15 @@ def test_learned_figures_keep_their_order(calls):
 
 
 @pytest.mark.parametrize(
-    ("known", "seen"),
+    ("known", "seen", "own_seen"),
     [
-        pytest.param(KindKeys.of("claude-code", "m", "anthropic-messages"), 9, id="tool and model"),
-        pytest.param(KindKeys.of("claude-code", "other", "x"), 4, id="tool"),
-        pytest.param(KindKeys.of("another", "other", "anthropic-messages"), 4, id="dialect"),
-        pytest.param(KindKeys.of("another", "other", "x"), 4, id="all"),
+        pytest.param(KindKeys.of("claude-code", "m", "anthropic-messages"), 9, 9, id="tool and model"),
+        pytest.param(KindKeys.of("claude-code", "other", "x"), 4, 0, id="tool"),
+        pytest.param(KindKeys.of("another", "other", "anthropic-messages"), 4, 0, id="dialect"),
+        pytest.param(KindKeys.of("another", "other", "x"), 4, 0, id="all"),
     ],
 )
-def test_a_new_model_of_a_known_tool_is_not_cold(known, seen):
+def test_a_new_model_of_a_known_tool_is_not_cold(known, seen, own_seen):
     """What is not known of a kind is taken from the next wider one, in tokens, at this call's prices, as weaker evidence."""
     sizes, usage = Sizes(), Usage(input_tokens=100, output_tokens=10)
     for _ in range(9):
@@ -116,7 +116,7 @@ def test_a_new_model_of_a_known_tool_is_not_cold(known, seen):
     dearer = replace(RATES, input=10_000_000_000, output=50_000_000_000, request=0)
     size = sizes.size(KEYS, ASK, dearer)
 
-    assert size.seen == seen
+    assert (size.seen, size.own_seen) == (seen, own_seen)
     assert abs(size.learned_nanos - (100 * 10_000 + 10 * 50_000)) <= 10
     assert Sizes().size(KEYS, ASK, RATES).learned_nanos is None
 

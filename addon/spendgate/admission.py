@@ -102,6 +102,13 @@ class Size:
     """The part of it that its output is expected to cost: learned, else the most it may; None: unknown."""
     seen: int = 0
     """How many settled calls `learned_nanos` rests on."""
+    own_seen: int = 0
+    """How many of them are of its own kind (tool and model); 0 where only wider kinds are known."""
+
+    @property
+    def usual_nanos(self) -> int | None:
+        """`typical_nanos` where its own kind has shown it often enough for a final word, else None."""
+        return self.typical_nanos if self.own_seen >= OWN_SEEN_LEAST else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,8 @@ class Refuse:
     others: int = 0
     """How many more rules refused it."""
     suggest: str | None = None
+    bounded: bool = False
+    """`hold_nanos` is the most that the call can cost, not a guess."""
 
 
 Decision = Admit | Wait | Refuse
@@ -162,6 +171,9 @@ more must hold their bound. At least one may."""
 DEVIATIONS = 3
 """How many standard deviations of the sum of all calls in flight must have room beside their mean. Both figures are chosen by
 `scripts/simulate`: the least overshoot that still uses nine tenths of a budget within ten call durations."""
+
+OWN_SEEN_LEAST = 3
+"""A median of fewer settled calls of the very tool and model is a guess: it sizes a hold, but refuses nothing as `spent`."""
 
 UNKNOWN_AT_ONCE = 12
 """A call of which nothing is known holds at least this part of what is left, whatever its bound says: a provider may bill input
@@ -233,9 +245,10 @@ def _by_ceiling(standing: Standing, size: Size, now_ms: int) -> _Verdict:
 def _by_expectation(standing: Standing, kind: KindStanding, size: Size, now_ms: int) -> _Verdict:
     """Room for what the call is expected to cost, beside what the calls in flight may still cost.
 
-    With nothing else held the hold is cut down to what is left, so that one call always goes while a usual one still fits.
+    With nothing else held the hold is cut down to what is left, so that one call always goes while a usual one still fits; what
+    is usual, only its own kind can say.
     """
-    usual = 1 if size.typical_nanos is None else size.typical_nanos
+    usual = 1 if size.usual_nanos is None else size.usual_nanos
     hold = wanted(standing, kind, size)
     if standing.held_nanos == 0:
         hold = min(hold, max(usual, standing.scope.limit_nanos - standing.settled_nanos))
@@ -321,4 +334,5 @@ def _refuse(kind: RefusalKind, standing: Standing, hold: int | None, now_ms: int
         hold_nanos=hold,
         limit_nanos=scope.limit_nanos,
         resets_ms=scope.ends_ms if scope.rolling_ms is None else now_ms + scope.rolling_ms,
+        bounded=scope.hold is Hold.CEILING,
     )

@@ -221,12 +221,15 @@ class Sizes:
         for name in keys.widening():
             ring = self._rings.get(name)
             if ring is not None and ring.samples:
-                seen = ring.seen if name == keys.kind else min(ring.seen, _FALLBACK_WEIGHT_MAX)
-                return _learned(limits, ring.lines(rates), ask, rates, seen)
+                own_seen = ring.seen if name == keys.kind else 0
+                seen = own_seen or min(ring.seen, _FALLBACK_WEIGHT_MAX)
+                return _learned(limits, ring.lines(rates), ask, rates, seen=seen, own_seen=own_seen)
         return Size(limits.ceiling_nanos, None, guess_nanos=limits.guess_nanos, output_nanos=limits.output_nanos)
 
 
-def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: Rates, seen: int) -> Size:
+def _learned(
+    limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: Rates, *, seen: int, own_seen: int
+) -> Size:
     """Mean, spread, median and largest of what the samples say this call costs, each rounded up."""
     size_bytes = max(1, ask.text_bytes)
     most = None if rates.context_window is None or ask.loops else rates.context_window * rates.input_dearest
@@ -248,4 +251,5 @@ def _learned(limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: 
         spread_nanos=spread,
         output_nanos=_up(sum([fixed for _, fixed in lines])) // count,
         seen=seen,
+        own_seen=own_seen,
     )

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from gate.world import budget, costing, dollars, end, house, intent, policy, used
+from gate.world import budget, costing, dollars, end, house, intent, policy, replace, used
 from spendgate.admission import Hold, RefusalKind
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, End, Gone, Refused, Seen
@@ -71,6 +71,26 @@ async def test_holding_nothing_would_overshoot(tmp_path, monkeypatch):
         said = Counter(await asyncio.gather(*(serve(place.gate, intent(), 0.05) for _ in range(100))))
 
         assert said["admitted"] > 21
+
+
+async def test_a_newcomer_is_not_refused_for_what_another_model_costs(tmp_path):
+    """A little budget with most of it left admits a first call of a model, whatever calls of other models needed."""
+    async with house(tmp_path, policy()) as place:
+        for _ in range(4):
+            other = intent("bob", model="claude-sonnet-4-5")
+            await place.gate.hold(other)
+            place.gate.sent(other.call_id)
+            place.gate.settle(other.call_id, replace(costing(0.3), model="claude-sonnet-4-5"), end())
+        await place.gate.set_policy(policy(budget(0.04)))
+        spent = intent()
+        await place.gate.hold(spent)
+        place.gate.sent(spent.call_id)
+        place.gate.settle(spent.call_id, Reading(stated_cost_nanos=dollars(0.0057), final=True), end())
+        newcomer = intent()
+        answer = await place.gate.hold(newcomer)
+
+        assert isinstance(answer, Admitted)
+        assert place.rows.calls(f"id = '{newcomer.call_id}'")[0]["held_nanos"] == dollars(0.04) - dollars(0.0057)
 
 
 async def test_people_do_not_wait_for_each_other(tmp_path):

@@ -180,9 +180,14 @@ def _basis(ending: Ending, priced: Bill) -> tuple[str, int, tuple[str, ...]]:
 
 
 def _usual(ending: Ending) -> int:
-    """What a call costs of which nothing was seen, in nano-dollars: the learned median, else what was held for it."""
-    typical = ending.size.typical_nanos
-    return _held(ending) if typical is None else typical
+    """What a call costs of which nothing was seen, in nano-dollars: the median of its kind, else what was held for it.
+
+    A median that others or too few calls have taught charges no more than the hold.
+    """
+    size, held = ending.size, _held(ending)
+    if size.usual_nanos is not None:
+        return size.usual_nanos
+    return held if size.typical_nanos is None else min(size.typical_nanos, held)
 
 
 def _held(ending: Ending) -> int:
