@@ -20,9 +20,27 @@ FIGURES = {
     [
         pytest.param(
             Refuse(RefusalKind.SPENT, "person/day", "", value="alice", resets_ms=1_795_420_800_000, others=1, **FIGURES),
-            "Spendgate: budget person/day (alice) is spent. On this machine $19.50 spent and $0.30 held of $20.00; this call"
-            " needs $0.60. It resets Mon 23 Nov 2026 00:00 America/Los_Angeles. 1 more rule refuses it too. Ask.",
-            id="spent",
+            "Spendgate: budget person/day (alice) has $0.50 left; this call may need about $0.60 (an estimate). On this machine"
+            " $19.50 spent and $0.30 held of $20.00. It resets Mon 23 Nov 2026 00:00 America/Los_Angeles. 1 more rule refuses it"
+            " too. Ask.",
+            id="less left than a usual call needs",
+        ),
+        pytest.param(
+            Refuse(RefusalKind.SPENT, "session", "", bounded=True, **FIGURES),
+            "Spendgate: budget session has $0.50 left; this call may cost up to $0.60. On this machine $19.50 spent and"
+            " $0.30 held of $20.00. Ask.",
+            id="less left than the ceiling",
+        ),
+        pytest.param(
+            Refuse(RefusalKind.SPENT, "person/tool", "", value="root|curl", **FIGURES | {"limit_nanos": 19_500_000_000}),
+            "Spendgate: budget person/tool (root, curl) is spent. On this machine $19.50 spent and $0.30 held of $19.50; this"
+            " call needs $0.60. Ask.",
+            id="nothing left",
+        ),
+        pytest.param(
+            Refuse(RefusalKind.SPENT, "project", "", value="a%7Cb|50%25", hold_nanos=1, settled_nanos=7, limit_nanos=7),
+            "Spendgate: budget project (a|b, 50%) is spent. On this machine $0.00 spent of $0.00. Ask.",
+            id="values with a bar",
         ),
         pytest.param(
             Refuse(RefusalKind.HELD, "organization", "", **FIGURES),

@@ -1,6 +1,7 @@
 """What a refused person reads: the rule, what is spent and what is held of what, when it resets, and whom to ask.
 
 Money that is spent and money that is only held for running calls are told apart, since only the second comes back by waiting.
+A budget of which something is left is never called spent: what is left and what the call may need are said instead.
 """
 
 from __future__ import annotations
@@ -30,10 +31,13 @@ def cut_message(rule: str, *, help_text: str) -> str:
 
 
 def _what(refuse: Refuse) -> str:
-    whose = f" ({refuse.value})" if refuse.value else ""
+    whose = f" ({_values(refuse.value)})" if refuse.value else ""
     match refuse.kind:
         case RefusalKind.SPENT:
-            return f"Spendgate: budget {refuse.rule}{whose} is spent."
+            left = _left(refuse)
+            if left is None:
+                return f"Spendgate: budget {refuse.rule}{whose} is spent."
+            return f"Spendgate: budget {refuse.rule}{whose} has {short_dollars(left)} left; {_need(refuse)}."
         case RefusalKind.HELD:
             return f"Spendgate: the rest of budget {refuse.rule}{whose} is held for calls that are still running."
         case RefusalKind.UNBOUNDED:
@@ -45,12 +49,34 @@ def _what(refuse: Refuse) -> str:
             return f"Spendgate cannot decide about this call: {refuse.reason}."
 
 
+def _values(key: str) -> str:
+    """The values of a budget's `per` as people write lists; the ledger joins them by bars."""
+    return ", ".join(value.replace("%7C", "|").replace("%25", "%") for value in key.split("|"))
+
+
+def _left(refuse: Refuse) -> int | None:
+    """What running calls could at best leave of the budget, in nano-dollars; None: nothing, or not known."""
+    if refuse.limit_nanos is None or refuse.settled_nanos is None or refuse.settled_nanos >= refuse.limit_nanos:
+        return None
+    return refuse.limit_nanos - refuse.settled_nanos
+
+
+def _need(refuse: Refuse) -> str:
+    needed = short_dollars(refuse.hold_nanos or 0)
+    return (
+        f"this call may cost up to {needed}" if refuse.bounded else f"this call may need about {needed} (an estimate)"
+    )
+
+
 def _figures(refuse: Refuse) -> str:
     if refuse.limit_nanos is None or refuse.settled_nanos is None or refuse.kind is RefusalKind.FAILURE:
         return ""
     held = f" and {short_dollars(refuse.held_nanos)} held" if refuse.held_nanos else ""
+    said = refuse.kind is RefusalKind.SPENT and _left(refuse) is not None
     needs = (
-        f"; this call needs {short_dollars(refuse.hold_nanos)}" if refuse.hold_nanos and refuse.hold_nanos > 1 else ""
+        f"; this call needs {short_dollars(refuse.hold_nanos or 0)}"
+        if not said and (refuse.hold_nanos or 0) > 1
+        else ""
     )
     spent = short_dollars(refuse.settled_nanos)
     return f"On this machine {spent} spent{held} of {short_dollars(refuse.limit_nanos)}{needs}."
