@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from parts.bench_origin import DELTA, END, START
+from parts.bench_systems import POLICY
 
 from spendgate.admission import Admit, Hold, Scope
+from spendgate.attribution import Attribution
 from spendgate.capture.tap import Tap
+from spendgate.config import policies
+from spendgate.config.paths import State, prepare
+from spendgate.config.people import Known
+from spendgate.gate.gate import Gate
+from spendgate.gate.interface import End, Intent
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger
+from spendgate.pricing import PriceBook
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head
-from spendgate.providers.registry import DIALECTS
+from spendgate.providers.interface import Ask, Head, Kind, Part, Reading, Route
+from spendgate.providers.registry import DIALECTS, HOST_DIALECTS, PROVIDER_NAMES
+from spendgate.providers.unfinished import estimate_usage
 from spendgate.usage import Usage
 
 DAY_MS = 86_400_000
@@ -27,12 +38,19 @@ def run(folder: Path) -> dict[str, float]:
     """Measure, print a line each, and give the figures."""
     figures = {
         "tap per event (us), goal 2": _tap() * 1e6,
-        "1 MB request read (ms), goal 1": _large_body() * 1e3,
+        "1 MB request, longest step (ms), goal 1": _large_body() * 1e3,
     }
-    median, p99 = _hold_and_settle(folder / "ledger")
-    figures |= {"hold + settle, 3 budgets, p50 (ms), goal 0.1": median * 1e3, "the same, p99 (ms), goal 0.5": p99 * 1e3}
+    for name, taken in (
+        ("ledger", _hold_and_settle(folder / "ledger")),
+        ("gate", asyncio.run(_gate(folder / "gate"))),
+    ):
+        figures |= {
+            f"{name}: hold + settle, 3 budgets, p50 (ms), goal 0.1": statistics.median(taken) * 1e3,
+            f"{name}: the same, p99 (ms), goal 0.5": sorted(taken)[int(len(taken) * 0.99)] * 1e3,
+            f"{name}: the same, least (ms)": min(taken) * 1e3,
+        }
     for name, figure in figures.items():
-        print(f"{name:48}{figure:10.3f}", flush=True)
+        print(f"{name:56}{figure:10.3f}", flush=True)
     return figures
 
 
@@ -66,7 +84,16 @@ def _large_body() -> float:
     head = Head("POST", "api.anthropic.com", "/v1/messages", "", CaseInsensitive({"content-type": "application/json"}))
     data = body.encode()
     assert len(data) > 1_000_000
-    return _best(lambda: DIALECTS["anthropic-messages"].ask(head, data), 20)
+    return min(_longest_step(DIALECTS["anthropic-messages"].asking(head, data)) for _ in range(20))
+
+
+def _longest_step(steps: Iterator[None]) -> float:
+    """The longest that the loop stands still while this work is done in steps."""
+    longest, began = 0.0, time.perf_counter()
+    for _ in chain(steps, (None,)):
+        now = time.perf_counter()
+        longest, began = max(longest, now - began), now
+    return longest
 
 
 def _scopes() -> tuple[Scope, ...]:
@@ -83,7 +110,7 @@ def _scopes() -> tuple[Scope, ...]:
     )
 
 
-def _hold_and_settle(folder: Path) -> tuple[float, float]:
+def _hold_and_settle(folder: Path) -> list[float]:
     folder.mkdir()
     ledger, scopes = Ledger.open(folder / "ledger.db", folder / "gates", NOW_MS), _scopes()
     admit = Admit(tuple((scope, 1_000_000) for scope in scopes))
@@ -102,4 +129,34 @@ def _hold_and_settle(folder: Path) -> tuple[float, float]:
         ledger.settle(row.id, end)
         taken.append(time.perf_counter() - began)
     ledger.close()
-    return statistics.median(taken), sorted(taken)[int(len(taken) * 0.99)]
+    return taken
+
+
+async def _gate(folder: Path) -> list[float]:
+    """The whole of it: budgets found, price and size, decision, ledger, charge and what is learned."""
+    state, file = prepare(State(folder)), folder.with_suffix(".yaml")
+    file.write_text(POLICY)
+    known = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS)
+    policy = policies.LastGood(state).start(file, NOW_MS, known).policy
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    gate = Gate(ledger, PriceBook(), policy, estimate=estimate_usage)
+    await gate.start()
+    route = Route("anthropic", "anthropic-messages", Kind.BILLABLE, "/v1/messages")
+    who = Attribution(person="alice", machine="m", tool="claude-code", session="one")
+    taken = []
+    for number in range(3_000):
+        ask = Ask(model="claude-sonnet-4-5", text_bytes=300 + number % 7, output_tokens_max=1024, searches_max=0)
+        intent = Intent(f"{number:032d}", NOW_MS, "api.anthropic.com", route, ask, who, 300)
+        parts = (Part(Usage(input_tokens=12, output_tokens=7), "claude-sonnet-4-5"),)
+        reading = Reading(parts=parts, model="claude-sonnet-4-5", final=True, ended=True)
+        end = End(NOW_MS, sent=True, complete=True, http_status=200, first_byte_ms=1, duration_ms=2, response_bytes=400)
+        began = time.perf_counter()
+        await gate.hold(intent)
+        held = time.perf_counter()
+        gate.sent(intent.call_id)
+        sent = time.perf_counter()
+        gate.settle(intent.call_id, reading, end)
+        taken.append(time.perf_counter() - sent + held - began)
+    await gate.stop()
+    ledger.close()
+    return taken
