@@ -23,6 +23,7 @@ from spendgate.gate.clock import Clock
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, End, Gone, Intent, Refused, Seen
 from spendgate.gate.line import Lines, keys
+from spendgate.gate.plausible import believed
 from spendgate.gate.running import Running
 from spendgate.gate.upkeep import GateLedger, Upkeep
 from spendgate.gate.waiting import BUSY_PATIENCE_MS, UNSIZED, Denied, Granted, Left, Waiting
@@ -153,7 +154,7 @@ class Gate:
 
     def _admitted(self, call: Running) -> Admitted:
         call_id = call.asked.intent.call_id
-        call.flags += _repeats(call.asked)
+        call.flags += _told(call.asked)
         self._running[call_id] = call
         return Admitted(call_id, call.cut)
 
@@ -162,7 +163,7 @@ class Gate:
         now_ms = self.clock.now_ms()
         if refuse.kind is RefusalKind.HELD:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
-        opened, flags = row(asked, size), _repeats(asked)
+        opened, flags = row(asked, size), _told(asked)
         self.backlog.write(
             lambda: self._ledger.refused(
                 opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=REFUSED_STATUS, flags=flags
@@ -243,6 +244,7 @@ class Gate:
             return None
 
     def _correct(self, call_id: str, call: Running, reading: Reading) -> Notice | None:
+        reading = believed(call.asked, reading)
         so_far = charging.bill(call.asked, reading, self.prices, call.booked_ms, self._estimate)
         known = any(part.usage.input_tokens is not None for part in reading.parts)
         nanos = running.corrected(call, so_far, known)
@@ -276,7 +278,8 @@ class Gate:
         call = self._running.pop(call_id, None)
         if call is None:
             return
-        ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, reading, end)
+        found = believed(call.asked, reading)
+        ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
         self.backlog.write(lambda: self._ledger.settle(call_id, settlement))
         scopes = [scope for scope, _ in (*call.holds, *settlement.charges)]
@@ -327,6 +330,6 @@ def _used_up(standing: Standing) -> Refuse | None:
     )
 
 
-def _repeats(asked: Asked) -> tuple[str, ...]:
-    """The row's flag for the same requests that were answered from memory before it."""
-    return (f"repeats={asked.intent.repeats}",) if asked.intent.repeats else ()
+def _told(asked: Asked) -> tuple[str, ...]:
+    """The row's flags for the request itself, and for the same ones that were answered from memory before it."""
+    return (*asked.flags, *((f"repeats={asked.intent.repeats}",) if asked.intent.repeats else ()))

@@ -1,0 +1,73 @@
+"""What a provider may say that a call used: counts that no call can have are cut, flagged, and never taken as reported.
+
+A wrong or hostile endpoint could otherwise spend a person's budget for years with one answer, or more than a ledger row
+holds. What is cut is charged as an estimate and teaches nothing. Pure; costs a comparison for each count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from operator import attrgetter
+from typing import Final
+
+from spendgate.gate.asked import Asked
+from spendgate.money import NANOS_PER_DOLLAR
+from spendgate.providers.interface import Part, Reading
+from spendgate.usage import Usage
+
+CUT: Final = "counts beyond belief: cut"
+"""Flag of a call whose provider reported more than a call can use."""
+CALL_TOKENS_MAX: Final = 100_000_000
+"""Tokens of one class in one call, all its samplings together: a hundred of today's largest context windows."""
+WINDOW_TOKENS_LEAST: Final = 1_000_000
+"""Price lists name a model's plain window; its provider may sell a longer one (Anthropic: context-1m)."""
+WINDOWS_MAX: Final = 10
+"""Windows that one sampling of a call without server-side loops may report: room for price lists that are out of date."""
+SEARCHES_MAX: Final = 10_000
+STATED_MAX_NANOS: Final = 10_000 * NANOS_PER_DOLLAR
+"""The largest price of its own that a provider is believed."""
+
+_NAMES: Final = tuple(field.name for field in fields(Usage))
+_counts = attrgetter(*_NAMES)
+
+
+def believed(asked: Asked, reading: Reading) -> Reading:
+    """The same reading where all of it can be; else one that is cut, flagged `CUT` and not final."""
+    most = _most(asked)
+    left = dict.fromkeys(_NAMES, CALL_TOKENS_MAX) | {"web_searches": SEARCHES_MAX}
+    parts = tuple(_cut(part, most, left) for part in reading.parts)
+    stated = reading.stated_cost_nanos
+    dear = stated is not None and stated > STATED_MAX_NANOS
+    if not dear and all(map(_same, parts, reading.parts)):
+        return reading
+    return replace(
+        reading,
+        parts=parts,
+        final=False,
+        stated_cost_nanos=None if dear else stated,
+        flags=(*reading.flags, CUT),
+    )
+
+
+def _most(asked: Asked) -> int:
+    """Tokens of one class that one sampling of this call may report."""
+    ask, window = asked.intent.ask, asked.bound_rates.context_window
+    if ask.loops or window is None:
+        return CALL_TOKENS_MAX
+    return min(CALL_TOKENS_MAX, WINDOWS_MAX * max(window, WINDOW_TOKENS_LEAST) * max(1, ask.choices))
+
+
+def _cut(part: Part, most: int, left: dict[str, int]) -> Part:
+    """The part itself or one with smaller counts; takes what it keeps off `left`."""
+    smaller: dict[str, int] = {}
+    for name, count in zip(_NAMES, _counts(part.usage), strict=True):
+        if count:
+            kept = min(count, most, left[name])
+            left[name] -= kept
+            if kept != count:
+                smaller[name] = kept
+    return replace(part, usage=replace(part.usage, **smaller)) if smaller else part
+
+
+def _same(one: Part, other: Part) -> bool:
+    return one is other

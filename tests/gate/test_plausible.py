@@ -1,0 +1,90 @@
+"""A provider that reports what no call can use spends nobody's budget for long, and breaks no ledger row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gate.world import MODEL, budget, dollars, end, house, intent, policy, used
+from spendgate.admission import Hold
+from spendgate.gate.interface import Admitted
+from spendgate.gate.plausible import CUT
+from spendgate.providers.interface import Part, Reading
+from spendgate.usage import Usage
+
+HUGE = 10**12
+NANOS_OF_A_ROW = 2**63 - 1
+
+
+def lie(**counts: int) -> Reading:
+    """A final reading of these counts."""
+    return used(**{"input_tokens": 10, "output_tokens": 5, **counts})
+
+
+LIES = [
+    pytest.param(lie(input_tokens=HUGE), id="input"),
+    pytest.param(lie(output_tokens=HUGE), id="output"),
+    pytest.param(lie(output_tokens=10**30, reasoning_tokens=10**30), id="more than a row holds"),
+    pytest.param(lie(cache_read_tokens=HUGE), id="cache"),
+    pytest.param(lie(web_searches=HUGE), id="searches"),
+    pytest.param(
+        replace(lie(), parts=(Part(Usage(input_tokens=10**7, output_tokens=1)),) * 1_000), id="many samplings"
+    ),
+    pytest.param(replace(lie(), stated_cost_nanos=10**20), id="a price of its own"),
+]
+
+
+@pytest.mark.parametrize("reading", LIES)
+async def test_what_no_call_can_use_is_cut_and_estimated(tmp_path, reading):
+    """The charge is bounded and flagged, not reported, and teaches nothing about the next call."""
+    async with house(tmp_path, policy(budget(10**6, hold=Hold.EXPECTED))) as place:
+        call = intent()
+        assert isinstance(await place.gate.hold(call), Admitted)
+        place.gate.settle(call.call_id, reading, end())
+        await place.gate.stop()
+        (row,) = place.rows.calls()
+        assert (row["state"], row["basis"]) == ("settled", "estimated")
+        assert CUT in row["flags"]
+        assert row["cost_nanos"] <= dollars(1_000)
+        assert isinstance(await place.gate.hold(intent()), Admitted)
+
+
+async def test_hundreds_of_lies_do_not_overflow_a_balance(tmp_path):
+    """Sums stay within what the ledger stores, whatever a provider says how often."""
+    async with house(tmp_path, policy(budget(9 * 10**9, hold=Hold.EXPECTED))) as place:
+        for _ in range(300):
+            call = intent(loops=True)
+            assert isinstance(await place.gate.hold(call), Admitted)
+            place.gate.settle(call.call_id, lie(output_tokens=10**18), end())
+        await place.gate.stop()
+        assert 0 < place.rows.spent() < NANOS_OF_A_ROW // 1_000
+
+
+async def test_a_running_lie_is_cut_too(tmp_path):
+    """A hold is corrected by believable counts only."""
+    async with house(tmp_path, policy(budget(10**6, hold=Hold.EXPECTED))) as place:
+        call = intent()
+        await place.gate.hold(call)
+        place.gate.progress(call.call_id, replace(lie(output_tokens=HUGE), final=False))
+        assert max(nanos for _, nanos in place.gate.open_calls[call.call_id].holds) <= dollars(1_000)
+        place.gate.settle(call.call_id, lie(), end())
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        pytest.param(lie(input_tokens=1_000_000, output_tokens=128_000), id="a million tokens of input"),
+        pytest.param(lie(cache_read_tokens=5_000_000), id="more than the price list's window"),
+        pytest.param(replace(lie(), stated_cost_nanos=dollars(900)), id="a dear call"),
+    ],
+)
+async def test_what_a_call_can_use_is_reported(tmp_path, reading):
+    """Large counts that can be true are the provider's own, to the nano-dollar."""
+    async with house(tmp_path, policy(budget(10**6, hold=Hold.EXPECTED))) as place:
+        call = intent(model=MODEL)
+        await place.gate.hold(call)
+        place.gate.settle(call.call_id, reading, end())
+        await place.gate.stop()
+        (row,) = place.rows.calls()
+        assert (row["basis"], row["flags"]) == ("reported", "")
