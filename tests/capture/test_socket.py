@@ -131,6 +131,8 @@ async def test_a_handshake_that_offers_more_is_metered_all_the_same(tmp_path: Pa
         client.create()
         await client.until("response.completed")
         await it.ended()
+        [create] = it.gate.intents
+        assert (create.ask.model, it.gate.settled[0][1].final) == ("gpt-5", True)
         client.writer.close()
 
 
