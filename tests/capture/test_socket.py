@@ -126,7 +126,9 @@ async def test_a_handshake_that_offers_more_is_metered_all_the_same(tmp_path: Pa
     async with rig(tmp_path) as it:
         client = Client(*await it.tunnel(OPENAI))
         asked = client.wire.send(Request(host=OPENAI, target="/v1/responses"))
-        client.writer.write(asked.replace(b"Upgrade: WebSocket", b"Upgrade: x, websocket"))
+        offering = asked.replace(b": websocket\r\n", b": x, websocket\r\n")
+        assert offering != asked
+        client.writer.write(offering)
         assert isinstance(await client.event(), AcceptConnection)
         client.create()
         await client.until("response.completed")
