@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gate.world import MODEL, PRICES, ROUTE, budget, intent, policy, replace
-from spendgate.gate.asked import prepare
+from spendgate.gate.asked import UNPRICED_SPEED, prepare
 
 
 def test_the_paths_model_is_priced_whatever_the_body_says() -> None:
@@ -16,3 +18,16 @@ def test_the_paths_model_is_priced_whatever_the_body_says() -> None:
     assert (
         prepare(intent(model="claude-haiku-4-5"), policy(budget(1.0)), PRICES, 1_000).bound_rates != plain.bound_rates
     )
+
+
+@pytest.mark.parametrize(
+    ("speed", "factor", "flags"),
+    [(None, 1, ()), ("standard", 1, ()), ("fast", 2, ()), ("turbo", 1, (UNPRICED_SPEED,))],
+)
+def test_a_speed_is_in_the_bound(speed, factor, flags):
+    """A call that asks for a dearer speed is bounded at that speed's price; a speed that has none is told."""
+    found = prepare(intent(model="claude-opus-5", speed=speed), policy(budget(1.0)), PRICES, 1_795_000_000_000)
+    plain = prepare(intent(model="claude-opus-5"), policy(budget(1.0)), PRICES, 1_795_000_000_000)
+
+    assert found.bound_rates.output == plain.bound_rates.output * factor
+    assert found.flags == flags

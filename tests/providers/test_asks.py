@@ -53,7 +53,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("anthropic-messages", {"context_management": {"edits": [{"type": "compact_20260112"}]}}, {"loops": True}),
     ("anthropic-messages", {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, {"loops": False}),
     ("anthropic-messages", {"fallbacks": [{"model": "claude-opus-4-8"}]}, {"loops": True}),
-    ("anthropic-messages", {"speed": "fast"}, {"service_tier": "fast"}),
+    ("anthropic-messages", {"speed": "fast", "service_tier": "auto"}, {"speed": "fast", "service_tier": "auto"}),
     ("openai-chat", {"max_tokens": 9, "n": 4}, {"output_tokens_max": 9, "choices": 4, "usage_reported": True}),
     ("openai-chat", {"max_tokens": 9, "max_completion_tokens": 7}, {"output_tokens_max": 9, "choices": 1}),
     ("openai-chat", {"max_tokens": 7, "max_completion_tokens": 9}, {"output_tokens_max": 9}),

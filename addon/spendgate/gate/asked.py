@@ -17,6 +17,7 @@ from spendgate.selector import Facts
 
 UNPRICED = ("subscription", "personal")
 """Billing words whose calls draw on no budget (policy.md, What counts): cost 0, value at list price."""
+UNPRICED_SPEED = "a speed without a price"
 _NOTHING = Size(ceiling_nanos=0, learned_nanos=0, largest_nanos=0, typical_nanos=0, guess_nanos=0)
 _UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 _PROJECT_TIERS = (None, "auto", "priority")
@@ -40,6 +41,8 @@ class Asked:
     keys: KindKeys
     refusal: Refuse | None
     """What a rule says, whatever the budgets say."""
+    flags: tuple[str, ...] = ()
+    """What its row shall tell of the request, whatever becomes of it."""
 
     @property
     def model(self) -> str | None:
@@ -87,10 +90,12 @@ def prepare(intent: Intent, policy: Policy, prices: PriceBook, now_ms: int) -> A
         enforced=enforces(policy, who),
         billing=intent.route.billing or ask.billing,
         rates=rates or unknown,
-        bound_rates=_dearest(prices, priced_by, model, now_ms, tier=ask.service_tier, reach=reach) or unknown,
+        bound_rates=_dearest(prices, priced_by, model, now_ms, tier=ask.service_tier, speed=ask.speed, reach=reach)
+        or unknown,
         price_known=rates is not None,
         keys=KindKeys.of(intent.attribution.tool, model, intent.route.dialect),
         refusal=_unlisted(intent) or model_refusal(policy, who),
+        flags=_unpriced_speed(prices, priced_by, model, now_ms, ask.speed),
     )
 
 
@@ -102,20 +107,40 @@ def _unlisted(intent: Intent) -> Refuse | None:
 
 
 def _dearest(
-    prices: PriceBook, provider: str, model: str | None, at_ms: int, *, tier: str | None, reach: int | None = None
+    prices: PriceBook,
+    provider: str,
+    model: str | None,
+    at_ms: int,
+    *,
+    tier: str | None,
+    speed: str | None = None,
+    reach: int | None = None,
 ) -> Rates | None:
-    """The dearest price of each class over every service tier that may apply, and every price tier that `reach` input tokens
-    can fall into (None: all); None: no price is known.
+    """The dearest price of each class over every service tier that may apply, at the speed asked for and at none, and every
+    price tier that `reach` input tokens can fall into (None: all); None: no price is known.
     """
     words = ("standard", "priority") if tier in _PROJECT_TIERS else ("standard", tier or "standard")
     found: Rates | None = None
-    for word in dict.fromkeys(words):
-        context = {"service_tier": word}
+    contexts = [{"service_tier": word} for word in dict.fromkeys(words)]
+    if speed is not None:
+        contexts += [{**context, "speed": speed} for context in contexts]
+    for context in contexts:
         rates = prices.rates(provider, model, at=utc(at_ms), context=context, input_tokens_max=reach)
         if isinstance(rates, UnknownPrice):
             return None
         found = rates if found is None or rates == found else _dearer(found, rates)
     return found
+
+
+def _unpriced_speed(
+    prices: PriceBook, provider: str, model: str | None, at_ms: int, speed: str | None
+) -> tuple[str, ...]:
+    """The flag of a speed that the price list does not know: the provider may charge more for it than is written down."""
+    if speed in (None, "standard"):
+        return ()
+    rates = prices.rates(provider, model, at=utc(at_ms), context={"speed": speed})
+    known = not isinstance(rates, UnknownPrice) and "speed=" in rates.source
+    return () if known else (UNPRICED_SPEED,)
 
 
 def _dearer(one: Rates, other: Rates) -> Rates:

@@ -112,7 +112,8 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         text_bytes=len(body) + (TOOLS_BYTES if tools else 0) + TOOL_BYTES * own,
         opaque_input=bool(scan.marks & _OPAQUE),
         output_tokens_max=found.get("max_tokens"),
-        service_tier="fast" if found.get("speed") == "fast" else found.get("service_tier"),
+        service_tier=found.get("service_tier"),
+        speed=found.get("speed"),
         cache_ttl="1h" if scan.marks & _HOUR else "5m" if b"cache_control" in scan.marks else None,
         searches_max=_searches(hosted),
         # Each of these makes the provider sample again and bill the input again, as often as it sees fit.

@@ -85,6 +85,8 @@ class Ask:
     """The request's own cap for one choice; None: the model's maximum."""
     choices: int = 1
     service_tier: str | None = None
+    speed: str | None = None
+    """Anthropic's `speed`: `fast` costs more; None or `standard`: the list price."""
     cache_ttl: str | None = None
     """Dearest cache write asked for: `5m`, `1h`; `write` where the provider writes caches by itself; None: none."""
     searches_max: int | None = 0
