@@ -33,6 +33,8 @@ _LEAVES = (
 )
 """The counts of `Usage`; of two where one is part of the other, the smaller is priced and taken off the larger."""
 
+_LONG_WINDOW = 1_000_000
+"""The long context window of models that have two (Claude Sonnet 4.5: 200,000 and, in a beta, this)."""
 US_FACTOR = Fraction(11, 10)
 """Anthropic's `inference_geo: us` (facts/wire-formats.md 1.2); genai-prices does not know it."""
 
@@ -119,6 +121,9 @@ def open_sheet(prices: ModelPrice, *, name: str, context_window: int | None, geo
             {tier.start for value in vars(prices).values() if isinstance(value, TieredPrices) for tier in value.tiers}
         )
     )
+    if context_window is not None and starts and starts[-1] >= context_window:
+        # A price for more input than fits says that more does, on request.
+        context_window = max(context_window, _LONG_WINDOW)
     cards = tuple(_probe(prices, start + 1) for start in (-1, *starts))
     rates = tuple(_dearest(cards[: upto + 1], geo, context_window, name) for upto in range(len(cards)))
     return Sheet(prices=prices, starts=starts, cards=cards, rates=rates, geo=geo, name=name)

@@ -31,3 +31,15 @@ def test_a_speed_is_in_the_bound(speed, factor, flags):
 
     assert found.bound_rates.output == plain.bound_rates.output * factor
     assert found.flags == flags
+
+
+def test_packed_input_is_bounded_by_the_longest_window() -> None:
+    """A window asked for by a beta, or shown by a price for more input than fits, bounds what no byte shows."""
+    plain = prepare(intent(model=MODEL), policy(budget(1.0)), PRICES, 1_000)
+    asking = prepare(intent(model=MODEL, context_window=1_000_000), policy(budget(1.0)), PRICES, 1_000)
+    tiered = prepare(intent(model="claude-sonnet-4-5"), policy(budget(1.0)), PRICES, 1_000)
+
+    assert (plain.bound_rates.context_window, plain.rates.context_window) == (200_000, 200_000)
+    assert (asking.bound_rates.context_window, asking.rates.context_window) == (1_000_000, 1_000_000)
+    assert replace(asking.bound_rates, context_window=200_000) == plain.bound_rates
+    assert tiered.bound_rates.context_window == 1_000_000

@@ -155,6 +155,18 @@ def test_steps_give_the_same_ask(dialect: str) -> None:
     assert count >= 2
 
 
+@pytest.mark.parametrize(
+    ("betas", "window"),
+    [(None, None), ("interleaved-thinking-2025-05-14", None), ("x-2025-01-01,context-1m-2025-08-07", 1_000_000)],
+)
+def test_a_long_window_is_asked_for_by_a_beta(betas: str | None, window: int | None) -> None:
+    """The header that opens the long context window is read, among others."""
+    found = DIALECTS["anthropic-messages"].ask(
+        head(**({"anthropic_beta": betas} if betas else {})), b'{"model":"claude-opus-4-5"}'
+    )
+    assert found.context_window == window
+
+
 def test_embeddings_have_no_output() -> None:
     """An embedding is bounded by its input alone."""
     found = DIALECTS["openai-embeddings"].ask(head(), b'{"model":"text-embedding-3-small","input":["a","b"]}')

@@ -83,15 +83,15 @@ def prepare(intent: Intent, policy: Policy, prices: PriceBook, now_ms: int) -> A
     priced_by = intent.route.prices or intent.route.provider
     rates = _dearest(prices, priced_by, model, now_ms, tier=None)
     reach = None if ask.opaque_input else ask.text_bytes
+    bound_rates = _dearest(prices, priced_by, model, now_ms, tier=ask.service_tier, speed=ask.speed, reach=reach)
     return Asked(
         intent,
         policy,
         who,
         enforced=enforces(policy, who),
         billing=intent.route.billing or ask.billing,
-        rates=rates or unknown,
-        bound_rates=_dearest(prices, priced_by, model, now_ms, tier=ask.service_tier, speed=ask.speed, reach=reach)
-        or unknown,
+        rates=_within(rates or unknown, ask.context_window),
+        bound_rates=_within(bound_rates or unknown, ask.context_window),
         price_known=rates is not None,
         keys=KindKeys.of(intent.attribution.tool, model, intent.route.dialect),
         refusal=_unlisted(intent) or model_refusal(policy, who),
@@ -141,6 +141,12 @@ def _unpriced_speed(
     rates = prices.rates(provider, model, at=utc(at_ms), context={"speed": speed})
     known = not isinstance(rates, UnknownPrice) and "speed=" in rates.source
     return () if known else (UNPRICED_SPEED,)
+
+
+def _within(rates: Rates, window: int | None) -> Rates:
+    """The rates with the larger context window that the request asks for; where none is known, none is."""
+    known = rates.context_window
+    return rates if window is None or known is None or known >= window else replace(rates, context_window=window)
 
 
 def _dearer(one: Rates, other: Rates) -> Rates:

@@ -45,6 +45,8 @@ _HOUR: Final = frozenset({b"1h", ESCAPED})
 _SERVER_TOOL: Final = re.compile(r"mcp_toolset$|.*_\d{8}$")
 _CLIENT_TOOL: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d{8}$")
 
+_LONG_WINDOW: Final = 1_000_000
+"""What `anthropic-beta: context-1m-…` asks for."""
 TOOLS_BYTES: Final = 1024
 """Tokens that Anthropic adds to the prompt when tools are offered (313-530), so that bytes stay a bound of tokens."""
 TOOL_BYTES: Final = 1536
@@ -111,6 +113,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         streamed=bool(found.get("stream")),
         text_bytes=len(body) + (TOOLS_BYTES if tools else 0) + TOOL_BYTES * own,
         opaque_input=bool(scan.marks & _OPAQUE),
+        context_window=_LONG_WINDOW if "context-1m" in (head.headers.get("anthropic-beta") or "").lower() else None,
         output_tokens_max=found.get("max_tokens"),
         service_tier=found.get("service_tier"),
         speed=found.get("speed"),

@@ -81,6 +81,8 @@ class Ask:
     """Bytes of the request that can become input tokens; at most one token a byte."""
     opaque_input: bool = False
     """Input that is only referred to or packed (images, files, earlier response ids): only the context window bounds it."""
+    context_window: int | None = None
+    """The context window asked for, where a request can ask for a larger one than the model's own."""
     output_tokens_max: int | None = None
     """The request's own cap for one choice; None: the model's maximum."""
     choices: int = 1
