@@ -11,8 +11,9 @@ from mitmproxy import connection
 from spendgate.attribution import NOBODY, Evidence, Peer
 from spendgate.identity.interface import Endpoints, Lookup
 
-PROCESS_WAIT_S = 0.25
-"""The longest that a first call waits for its process to be found; without it the account alone is known."""
+PROCESS_WAIT_S = 2.0
+"""The longest that a first call waits for its process to be found, which takes milliseconds unless the machine is busy. Without
+it the account alone is known, and what runs through `sudo` would count for root and not for whoever called it."""
 
 
 class Unfinished(Protocol):
