@@ -62,7 +62,8 @@ def spend(
         totals = reader.spend(
             names, span(policy, since, until, where), ZoneInfo(policy.timezone), week_starts=policy.week_starts
         )
-    emit([_row(names, total) for total in totals], [*(Column(name, name, weight=0) for name in names), *_TOTALS], fmt)
+    spent = [total for total in totals if total.calls or total.refused]  # what was free altogether is no spend
+    emit([_row(names, total) for total in spent], [*(Column(name, name, weight=0) for name in names), *_TOTALS], fmt)
 
 
 def checked(names: tuple[str, ...]) -> None:
