@@ -7,6 +7,7 @@ into a Reading. Readers never raise: a fault becomes a flag, reading stops, and 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -65,7 +66,7 @@ class FreeReader:
         return self._reading
 
 
-class EventReader:
+class EventReader(ABC):
     """Reads a stream of events. A dialect fills in `marks`, `texts` and `event`, and keeps `self.current` up to date.
 
     The fast path: a chunk of whole events that holds none of `marks` is not split or parsed; only its `texts` are measured.
@@ -112,9 +113,9 @@ class EventReader:
             self._read(self._events.close())
         return self.reading()
 
+    @abstractmethod
     def event(self, data: bytes) -> bool:
         """Read one event that holds a mark, or the first. True when counts changed. May raise WireError."""
-        raise NotImplementedError
 
     def oversized(self, event: Oversized) -> bool:
         """Read an event of which only the ends were kept. True when counts changed."""
