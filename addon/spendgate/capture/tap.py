@@ -1,9 +1,10 @@
 """What stands beside a running response and reads a copy of it.
 
-The bytes have gone to the client before the tap sees them, and whatever fails in here, they went. The tap never writes
-and never waits: it cues corrections of the hold to the loop, at the first counts, at each doubling of them, and at each
-doubling of the bytes (streams that give no counts before their end). A call that may be cut is watched closely: at each
-twentieth more, since a cut that comes one doubling late has spent twice the money.
+The very bytes that come in go to the client, whatever fails in here: they leave when mitmproxy's layers have had their turn,
+in the same run of the loop (`joined`). The tap never writes and never waits: it cues corrections of the hold to the loop, at
+the first counts, at each doubling of them, and at each doubling of the bytes (streams that give no counts before their end).
+A call that may be cut is watched closely: at each twentieth more, since a cut that comes one doubling late has spent twice
+the money.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The ledger checked against itself: every balance recomputed from calls and holds, and what must never be.
 
-Used by tests and by `doctor`. Reads one snapshot; each fault is one line that names its row.
+For tests, and for whoever doubts a ledger (`queries.Reader.check`). Reads one
+snapshot; each fault is one line that names its row.
 """
 
 from __future__ import annotations
