@@ -8,8 +8,8 @@ import typer
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from spendgate.cli.options import StateOption
-from spendgate.cli.output import note
+from spendgate.cli.options import FormatOption, StateOption
+from spendgate.cli.output import Format, emit, emit_json, note
 from spendgate.config import paths
 from spendgate.errors import StateError
 
@@ -22,8 +22,8 @@ def register(app: typer.Typer) -> None:
 
 
 @_commands.command()
-def show(state: StateOption = None) -> None:
-    """Where the certificate is, until when it holds, and for which hosts alone it can sign."""
+def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
+    """Where the certificate is, until when it holds, and for which hosts alone it can sign. CSV has a line for each host."""
     file = paths.find(state).ca_certificate
     if not file.exists():
         raise StateError(
@@ -32,11 +32,21 @@ def show(state: StateOption = None) -> None:
     certificate = x509.load_pem_x509_certificate(file.read_bytes())
     constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
     names = sorted(str(name.value) for name in constraints.permitted_subtrees or ())
-    days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
-    typer.echo(f"certificate  {file}")
-    typer.echo(f"sha256       {certificate.fingerprint(SHA256()).hex()}")
-    typer.echo(f"valid until  {certificate.not_valid_after_utc:%Y-%m-%d} ({days} days)")
-    typer.echo(f"signs for    {', '.join(names)}")
+    until = certificate.not_valid_after_utc
+    facts = {
+        "certificate": str(file),
+        "sha256": certificate.fingerprint(SHA256()).hex(),
+        "valid_until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+    }
+    if fmt is Format.JSON:
+        emit_json({**facts, "signs_for": names})
+    elif fmt is Format.CSV:
+        emit([{**facts, "signs_for": name} for name in names], (), fmt)
+    else:
+        typer.echo(f"certificate  {file}")
+        typer.echo(f"sha256       {facts['sha256']}")
+        typer.echo(f"valid until  {until:%Y-%m-%d} ({(until - datetime.now(UTC)).days} days)")
+        typer.echo(f"signs for    {', '.join(names)}")
 
 
 @_commands.command()

@@ -1,0 +1,62 @@
+"""`spendgate ca show`: the same facts for people and for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import ssl
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spendgate.capture.ca_files import open_authority
+from spendgate.capture.scope import CANARY_HOST
+from spendgate.cli.main import app
+from spendgate.config.paths import State, prepare
+
+HOSTS = ("api.anthropic.com", "api.openai.com")
+SIGNED = [*HOSTS, CANARY_HOST]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    """A state directory with an authority for two hosts."""
+    made = prepare(State(tmp_path / "state"))
+    open_authority(made.ca_certificate, made.ca_key, HOSTS, datetime.now(UTC))
+    return made
+
+
+def show(state: State, *more: str) -> str:
+    """What `ca show` prints."""
+    answer = CliRunner().invoke(app, ["ca", "show", "--state", str(state.root), *more])
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout
+
+
+def test_json_has_the_fingerprint_of_the_file_and_every_host(state: State) -> None:
+    """A roll-out can compare the fingerprint and the hosts without reading the certificate."""
+    shown = json.loads(show(state, "--format", "json"))
+    der = ssl.PEM_cert_to_DER_cert(state.ca_certificate.read_text())
+    assert shown["certificate"] == str(state.ca_certificate)
+    assert shown["sha256"] == sha256(der).hexdigest()
+    assert shown["signs_for"] == SIGNED
+    assert datetime.fromisoformat(shown["valid_until"]) > datetime.now(UTC)
+
+
+def test_csv_has_a_line_for_each_host(state: State) -> None:
+    """Each line is whole by itself."""
+    lines = list(csv.DictReader(io.StringIO(show(state, "--format", "csv"))))
+    assert [line["signs_for"] for line in lines] == SIGNED
+    assert {line["sha256"] for line in lines} == {json.loads(show(state, "--format", "json"))["sha256"]}
+
+
+def test_people_read_the_same_facts(state: State) -> None:
+    """The table names file, fingerprint and hosts."""
+    shown = show(state)
+    assert json.loads(show(state, "--format", "json"))["sha256"] in shown
+    assert str(state.ca_certificate) in shown
+    assert ", ".join(SIGNED) in shown
