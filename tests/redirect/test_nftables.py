@@ -7,7 +7,7 @@ import pytest
 from spendgate.errors import UsageError
 from spendgate.redirect.nftables import PAUSE, REMOVAL, Rules, quic_targets, ruleset, sign_of_life
 
-RULES = Rules(gate_uid=65500, port=8443)
+RULES = Rules(gate=65500, port=8443)
 
 
 def test_every_rule_that_acts_asks_whether_the_gate_is_alive() -> None:
@@ -38,7 +38,7 @@ def test_only_our_table_is_named() -> None:
 
 def test_cgroups_narrow_every_rule() -> None:
     """With cgroups named, each acting rule is for one of them, at its depth in the tree."""
-    text = ruleset(Rules(gate_uid=65500, port=8443, cgroups=("user.slice", "system.slice/ci.service")))
+    text = ruleset(Rules(gate=65500, port=8443, cgroups=("user.slice", "system.slice/ci.service")))
     acting = [line.strip() for line in text.splitlines() if "redirect" in line or "reject" in line]
 
     assert len(acting) == 6
@@ -59,17 +59,17 @@ def test_cgroups_narrow_every_rule() -> None:
 def test_a_cgroup_cannot_smuggle_rules_in(path: str) -> None:
     """What is not a plain path is refused before nft sees it."""
     with pytest.raises(UsageError):
-        ruleset(Rules(gate_uid=65500, port=8443, cgroups=(path,)))
+        ruleset(Rules(gate=65500, port=8443, cgroups=(path,)))
 
 
 def test_ports_are_listed_once_in_order() -> None:
     """Captured ports are a set."""
-    assert "tcp dport { 443, 8080 }" in ruleset(Rules(gate_uid=1, port=2, ports=(8080, 443, 443)))
+    assert "tcp dport { 443, 8080 }" in ruleset(Rules(gate=1, port=2, ports=(8080, 443, 443)))
 
 
 def test_a_sign_of_life_flushes_and_adds_in_one_transaction() -> None:
     """Adding alone would not renew; the timeout is the rules' own."""
-    flush, add = sign_of_life(Rules(gate_uid=1, port=2, timeout_ms=1500)).splitlines()
+    flush, add = sign_of_life(Rules(gate=1, port=2, timeout_ms=1500)).splitlines()
 
     assert flush == "flush set inet spendgate alive"
     assert add == "add element inet spendgate alive { tcp timeout 1500ms, udp timeout 1500ms }"

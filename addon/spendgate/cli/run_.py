@@ -73,11 +73,14 @@ def _redirected(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_r
     """Linux: root sets the rules and stays small; the gate runs under an account of its own."""
     # Linux alone has these, and they must be loaded before the fork, the proxy after it.
     from spendgate.redirect import nftables  # noqa: PLC0415
-    from spendgate.redirect.supervisor import Settings, listeners, rules_of, supervise  # noqa: PLC0415
+    from spendgate.redirect.supervisor import Settings, listeners, rules_to_read, supervise  # noqa: PLC0415
 
     settings = Settings(account=account, port=wanted.port or TRANSPARENT_PORT, cgroups=cgroups, state=wanted.state.root)
     if dry_run:
-        typer.echo(nftables.ruleset(rules_of(settings)), nl=False)
+        rules, missing = rules_to_read(settings)
+        typer.echo(nftables.ruleset(rules), nl=False)
+        if missing:
+            note(missing)
         return
     others = tuple(mode for mode in wanted.modes if mode != TRANSPARENT)
     gate = replace(wanted, modes=(*listeners(settings), *others), port=None)

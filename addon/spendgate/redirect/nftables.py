@@ -33,8 +33,8 @@ PAUSE = f"flush set {TABLE} alive\n"
 class Rules:
     """What the rules are made from."""
 
-    gate_uid: int
-    """The gate's own account: its traffic is never redirected."""
+    gate: int | str
+    """The gate's own account, whose traffic is never redirected: its uid; its name only in rules that are read, not set."""
     port: int
     """Where the gate listens, on 127.0.0.1 and on ::1."""
     ports: tuple[int, ...] = (443,)
@@ -57,7 +57,8 @@ def ruleset(rules: Rules) -> str:
         for scope in where
         for family, name in (("ip", "quic4"), ("ip6", "quic6"))
     )
-    own = f'    meta skuid {rules.gate_uid} return\n    oifname "lo" return\n'
+    account = rules.gate if isinstance(rules.gate, int) else f'"{rules.gate}"'
+    own = f'    meta skuid {account} return\n    oifname "lo" return\n'
     return (
         f"{REMOVAL}table {TABLE} {{\n"
         "  set alive { type inet_proto; flags timeout; }\n"

@@ -52,8 +52,23 @@ class Settings:
 
 def rules_of(settings: Settings) -> Rules:
     """The rules for these settings. Raises StateError, UsageError (no such account, or not one to be used)."""
+    return _rules(settings, gate_account(settings.account).pw_uid)
+
+
+def rules_to_read(settings: Settings) -> tuple[Rules, str]:
+    """The rules for `--dry-run`, and what must be done before they can be set; empty: nothing. Raises UsageError.
+
+    An account that is not there yet stands in them by its name, so that they can be read before anything is made.
+    """
+    try:
+        return rules_of(settings), ""
+    except StateError as missing:
+        return _rules(settings, settings.account), str(missing)
+
+
+def _rules(settings: Settings, gate: int | str) -> Rules:
     return Rules(
-        gate_uid=gate_account(settings.account).pw_uid,
+        gate=gate,
         port=settings.port,
         ports=settings.ports,
         cgroups=settings.cgroups,
