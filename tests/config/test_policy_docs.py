@@ -71,6 +71,47 @@ def test_every_attribute_is_in_the_reference() -> None:
     assert re.findall(r"`(\w+)`", listed) == list(ATTRIBUTES)
 
 
+def examples() -> list[tuple[str, str]]:
+    """Each key of the table with the example beside it; keys that one example sets together by what stands above them."""
+    found: list[tuple[str, str]] = []
+    for row in (line for line in README.splitlines() if line.startswith("| `")):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        keys, example = re.findall(r"`([^`]+)`", cells[0]), cells[-1].strip("`")
+        parents = {key.rpartition(".")[0] for key in keys if f"{key.rpartition('.')[2]}:" in example}
+        found += [(key, example) for key in sorted(parents) or keys]
+    return found
+
+
+def policy_with(key: str, example: str) -> str:
+    """A policy in which this key has this value, among what the examples refer to."""
+    people, teams = "groups: [senior, junior, canary]", "{owner: lead@acme.example}"
+    text = HEAD + f"people: {{bob: {{{people}}}, alice: PERSON}}\nteams: {{commerce: {teams}, payments: TEAM}}\n"
+    match key.replace("[]", "").split("."):
+        case ["people", _, *inner]:
+            text = text.replace("PERSON", f"{{{inner[0]}: {example}}}" if inner else example)
+        case ["teams", _]:
+            text = text.replace("TEAM", example)
+        case [("budgets" | "models") as section, name]:
+            usual = {"name": "a", "per": "person", "limit": "$5"} if section == "budgets" else {"name": "a"}
+            usual |= {"deny": '["gpt-5*"]'} if section == "models" and name != "allow" else {}
+            rule = ", ".join(f"{word}: {value}" for word, value in {**usual, name: example}.items())
+            text += f"{section}: [{{{rule}}}]\n"
+        case [section, name]:
+            text += f"{section}: {{{name}: {example}}}\n"
+        case [top]:
+            text = (
+                "".join(line for line in text.splitlines(True) if not line.startswith(f"{top}:"))
+                + f"{top}: {example}\n"
+            )
+    return text.replace("PERSON", "{team: payments}").replace("TEAM", teams)
+
+
+@pytest.mark.parametrize(("key", "example"), examples(), ids=[key for key, _ in examples()])
+def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
+    """What stands beside a key can be copied as it is."""
+    parse_policy(policy_with(key, example).encode())
+
+
 def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
