@@ -19,7 +19,7 @@ from spendgate.cli.options import PolicyOption, SetOption, StateOption
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
-from spendgate.errors import UsageError
+from spendgate.errors import SpendgateError, UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -35,8 +35,11 @@ def exec_(
 ) -> None:
     """Start capture on a free port, run COMMAND so that its calls pass through it, stop, and print what it spent.
 
-    The command keeps its terminal, its signals reach it, and its exit status is this one's. The certificate authority lives in
-    memory and is trusted by this command alone.
+    The command keeps its terminal and its signals reach it. The certificate authority lives in memory and is trusted by this
+    command alone.
+
+    Exit status: the command's own; 128 + N where signal N ended it; 127 where it is not found, 126 where it cannot be run. Where
+    the gate cannot start, the command is not run: 1, or 2 for a wrong option.
     """
     found = paths.find(state)
     status = asyncio.run(_run(command, policy, found, tuple(set_ or ())))
@@ -62,7 +65,10 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
             except CouldNotRun as fault:
                 note(str(fault))
                 return fault.status
-        bill(state.ledger, running.gate_id)
+        try:
+            bill(state.ledger, running.gate_id)
+        except SpendgateError as fault:
+            note(f"no bill: {fault}")  # the command has run: its exit status is not ours to replace
     return status
 
 

@@ -1,0 +1,59 @@
+"""What a script learns from `spendgate exec`: the exit status of the command that it ran, or why none was run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from spendgate.cli import exec_
+from spendgate.cli.main import app
+from spendgate.errors import StateError
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate needs no other proxy to go through."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def executed(folder: Path, *command: str) -> Result:
+    """`spendgate exec` on a ledger of its own."""
+    return CliRunner().invoke(app, ["exec", "--state", str(folder / "state"), "--", *command])
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        pytest.param((sys.executable, "-c", "raise SystemExit(7)"), 7, id="its own"),
+        pytest.param(
+            (sys.executable, "-c", "import os; os.kill(os.getpid(), 15)"), 128 + signal.SIGTERM, id="a signal"
+        ),
+        pytest.param(("/no/such/program",), 127, id="not found"),
+        pytest.param((str(Path(__file__)),), 126, id="cannot be run"),
+    ],
+)
+def test_the_exit_status_is_the_commands(tmp_path: Path, command: tuple[str, ...], status: int) -> None:
+    """As its help says, and as a shell would tell it."""
+    assert executed(tmp_path, *command).exit_code == status
+
+
+def test_a_bill_that_cannot_be_made_does_not_hide_the_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command has run; what failed afterwards is a line on stderr."""
+
+    def broken(ledger: Path, gate: int) -> None:
+        raise StateError(f"{ledger} cannot be read")
+
+    monkeypatch.setattr(exec_, "bill", broken)
+    answer = executed(tmp_path, sys.executable, "-c", "raise SystemExit(7)")
+    assert answer.exit_code == 7
+    assert "no bill: " in answer.stderr
