@@ -96,7 +96,8 @@ def _installed() -> str | None:
         try:
             subprocess.run([*command, "--prefix", CACHE, *PACKAGES], check=True, capture_output=True, timeout=INSTALL_S)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
-            return f"npm could not install {' '.join(PACKAGES)}: {type(fault).__name__}"
+            said = (fault.stderr or b"").decode(errors="replace").strip().partition("\n")[0]
+            return f"npm could not install {' '.join(PACKAGES)}: {said or type(fault).__name__}"
     return None
 
 
