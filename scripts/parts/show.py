@@ -24,7 +24,9 @@ budgets:
 """
 SCRIPT = "input=1200; cache_read=30000; write_5m=20000; output=900; events=12; interval_ms=20"
 """A turn of a coding agent, in tokens."""
+PROMPT = "Say hello."
 CALLS_MAX = 12
+PATIENCE_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,7 @@ def main() -> int:
         folder = Path(name)
         policy, state = folder / "policy.yaml", folder / "state"
         policy.write_text(POLICY)
-        tool = _tool(folder)
-        _say(f"1. {tool.name} through the gate, its provider played by a stand-in. Budget: $0.22 per person and day.")
-        if not _until_refused(tool, policy, state, upstream):
+        if not any(_until_refused(tool, policy, state, upstream) for tool in _tools(folder)):
             _say("The budget was never refused: that is a fault, please report it.")
             return 1
         for number, words in enumerate((["status"], ["spend", "--by", "person,tool,model"], ["calls"]), start=2):
@@ -59,47 +59,48 @@ def main() -> int:
 
 
 def _until_refused(tool: Tool, policy: Path, state: Path, upstream: list[str]) -> bool:
+    """Run the tool until it is refused; False where it makes no call, as one that is set up for another provider does."""
+    _say(f"1. {tool.name} through the gate, its provider played by a stand-in. Budget: $0.22 per person and day.")
+    command = [*SPENDGATE, "exec", "--policy", str(policy), "--state", str(state), *upstream, "--", *tool.command]
     for _ in range(CALLS_MAX):
-        command = [*SPENDGATE, "exec", "--policy", str(policy), "--state", str(state), *upstream, "--", *tool.command]
-        done = subprocess.run(
-            command,
-            env={**_env(), **tool.variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                env={**_env(), **tool.variables},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE_S,
+            )
+        except subprocess.TimeoutExpired:
+            _say(f"{tool.name} did not end within {PATIENCE_S} s.")
+            return False
         for line in (done.stdout + done.stderr).strip().splitlines():
             if "WARNING connect_to" not in line:  # the stand-in's own detour, said once above
                 print(f"   | {line}", flush=True)
         if "refused" in done.stderr or "budget" in done.stdout:
             return True
+        if "spendgate: 0 billable calls" in done.stderr:
+            _say(f"{tool.name} made no call that costs anything.")
+            return False
     return False
 
 
-def _tool(folder: Path) -> Tool:
-    """Claude Code or Codex where one is installed, else the official Anthropic SDK."""
+def _tools(folder: Path) -> Iterator[Tool]:
+    """Claude Code and Codex where they are installed, in an empty home; last the official Anthropic SDK."""
     home = folder / "home"
     home.mkdir()
     claude, codex = shutil.which("claude"), shutil.which("codex")
-    prompt = "Say hello."
     if claude:
         quiet = {"DISABLE_AUTOUPDATER": "1", "ANTHROPIC_API_KEY": "sk-ant-api03-not-a-key", "HOME": str(home)}
-        return Tool("Claude Code", [claude, "-p", prompt], quiet)
+        yield Tool("Claude Code", [claude, "-p", PROMPT], quiet)
     if codex:
-        return Tool(
-            "Codex",
-            [codex, "exec", "--skip-git-repo-check", prompt],
-            {
-                "OPENAI_API_KEY": "sk-not-a-key",
-                "CODEX_API_KEY": "sk-not-a-key",
-                "HOME": str(home),
-                "CODEX_HOME": str(home),
-            },
-        )
+        keys = dict.fromkeys(("OPENAI_API_KEY", "CODEX_API_KEY"), "sk-not-a-key")
+        command = [codex, "exec", "--skip-git-repo-check", PROMPT]
+        yield Tool("Codex", command, {**keys, "HOME": str(home), "CODEX_HOME": str(home)})
     sdk = [sys.executable, "-m", "parts.hello"]
-    return Tool("the Anthropic SDK", sdk, {"ANTHROPIC_API_KEY": "sk-ant-api03-not-a-key"})
+    yield Tool("the Anthropic SDK", sdk, {"ANTHROPIC_API_KEY": "sk-ant-api03-not-a-key"})
 
 
 @contextlib.contextmanager
