@@ -26,6 +26,11 @@ _SPACED: Final = b'": '
 """JSON with a space after the colon, as few providers write it, is brought into the other form before it is searched."""
 _STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
+_FORMS_MAX: Final = 32
+"""How many forms of events one reader learns: where each event is numbered, as in Responses, no form comes twice."""
+_NONE_LEARNED: Final = b"\0"
+"""No event begins so, and no rest is empty."""
+
 REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id")
 ACCOUNT_HEADERS: Final = ("anthropic-organization-id", "openai-organization")
 
@@ -69,8 +74,9 @@ class FreeReader:
 class EventReader(ABC):
     """Reads a stream of events. A dialect fills in `marks`, `texts` and `event`, and keeps `self.current` up to date.
 
-    The fast path: a chunk of whole events that holds none of `marks` is not split or parsed; only its `texts` are measured.
-    An unescaped key cannot stand inside an answer's text, so a mark that is missing is really missing.
+    Most events carry text alone and are not split or parsed; only their text is measured. Two tests tell them, both of
+    chunks of whole events: they hold none of `marks` (an unescaped key cannot stand inside an answer's text, so a mark that is
+    missing is really missing), or they are, but for the text and spaces, the very bytes of one that held none.
     """
 
     marks: tuple[bytes, ...] = ()
@@ -86,21 +92,30 @@ class EventReader(ABC):
         self._events = Events()
         self._between = False
         self._tight = tuple(b'"' + key + b'":"' for key in self.texts)
+        self._forms = _FORMS_MAX
+        # Around the text of the last event that was learned: up to its opening quote, and from its closing one without spaces.
+        self._opening, self._text_at, self._ending = _NONE_LEARNED, 0, b""
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes. True when counts changed."""
+        if self._between:
+            if data.startswith(self._opening):
+                end = data.find(b'"', self._text_at)
+                rest = data[end:]
+                # A text that begins with a colon and a space is measured without the space, on the long way.
+                if (
+                    (rest == self._ending or rest.replace(b" ", b"") == self._ending)
+                    and data[end - 1] != _BACKSLASH
+                    and not data.startswith(b": ", self._text_at)
+                ):
+                    self.output_bytes += end - self._text_at
+                    return False
+            if self._unmarked(data):
+                return False
         if self.failed:
             return False
-        # `find`, not `in`: bytes first try their operand as a number, which takes six times as long.
-        if self._between and data.endswith(b"\n\n") and data.find(_SPACED) < 0:
-            for mark in self.marks:
-                if data.find(mark) >= 0:
-                    break
-            else:
-                self.output_bytes += text_bytes(data, self._tight)
-                return False
         changed = self._read(self._events.feed(data))
-        self._between = not self._first and self._events.between
+        self._between = not self._first and not self.failed and self._events.between
         return changed
 
     def reading(self) -> Reading:
@@ -126,6 +141,32 @@ class EventReader(ABC):
         """Note what did not fit, once."""
         if text not in self.current.flags:
             self.current = replace(self.current, flags=(*self.current.flags, text))
+
+    def _unmarked(self, data: bytes) -> bool:
+        """Whether these are whole events without a mark; their text is then measured."""
+        if not data.endswith(b"\n\n"):
+            return False
+        tight = data.replace(_SPACED, b'":')
+        # `find`, not `in`: bytes first try their operand as a number, which takes six times as long.
+        for mark in self.marks:
+            if tight.find(mark) >= 0:
+                return False
+        self.output_bytes += text_bytes(tight, self._tight)
+        if self._forms:
+            self._learn(tight)
+        return True
+
+    def _learn(self, data: bytes) -> None:
+        """Remember what stands around the text of these unmarked bytes, where they hold one text."""
+        if data.startswith(self._opening):
+            return
+        self._forms -= 1
+        found = [(data.find(key) + len(key), data.count(key)) for key in self._tight if data.find(key) >= 0]
+        if len(found) == 1 and found[0][1] == 1:
+            start = found[0][0]
+            end = data.find(b'"', start)
+            if data[end - 1] != _BACKSLASH:
+                self._opening, self._text_at, self._ending = data[:start], start, data[end:].replace(b" ", b"")
 
     def _read(self, events: list[bytes | Oversized]) -> bool:
         before = self.current.parts
