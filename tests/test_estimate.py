@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendgate.estimate import HIDDEN_INPUT, KindKeys, Sizes, bound, sample_of
-from spendgate.price_cards import Rates
+from spendgate.price_cards import Ladder, Rates
 from spendgate.pricing import Charge, PriceBook, utc
 from spendgate.providers.interface import Ask
 from spendgate.usage import Usage
@@ -135,9 +135,9 @@ def test_no_real_price_passes_the_bound(output, uncached, read, written):
     book, at = PriceBook(), utc(1_790_000_000_000)
     usage = Usage(input_tokens=uncached, cache_read_tokens=read, cache_write_5m_tokens=written, output_tokens=output)
     ask = Ask(model="claude-sonnet-4-5", text_bytes=usage.input_total, output_tokens_max=output, cache_ttl="5m")
-    rates = book.rates("anthropic", ask.model, at=at, input_tokens_max=ask.text_bytes)
+    ladder = book.ladder("anthropic", ask.model, at=at)
     charge = book.price("anthropic", ask.model, usage, at=at)
 
-    assert isinstance(rates, Rates)
+    assert isinstance(ladder, Ladder)
     assert isinstance(charge, Charge)
-    assert charge.nanos <= bound(ask, rates).ceiling_nanos
+    assert charge.nanos <= bound(ask, ladder.upto(ask.text_bytes)).ceiling_nanos

@@ -103,7 +103,7 @@ def test_us_inference_costs_a_tenth_more() -> None:
 def test_an_unknown_price_is_a_value(provider: str, model: str | None) -> None:
     """A model or provider that nobody prices is never free and never an exception."""
     assert BOOK.price(provider, model, Usage(input_tokens=1), at=NOW) == UnknownPrice(provider, model)
-    assert BOOK.rates(provider, model, at=NOW) == UnknownPrice(provider, model)
+    assert BOOK.ladder(provider, model, at=NOW) == UnknownPrice(provider, model)
 
 
 def test_the_policys_price_for_an_unknown_model() -> None:
@@ -116,10 +116,11 @@ def test_the_policys_price_for_an_unknown_model() -> None:
 @given(st.sampled_from(PRICED), counts, counts, counts)
 def test_rates_bound_every_price(priced: tuple[str, str], text: int, read: int, out: int) -> None:
     """No call of these sizes costs more than the dearest rates say, whatever its tier."""
-    rates = BOOK.rates(*priced, at=NOW)
+    ladder = BOOK.ladder(*priced, at=NOW)
     got = BOOK.price(*priced, Usage(input_tokens=text, cache_write_1h_tokens=read, output_tokens=out), at=NOW, geo="us")
 
-    if not isinstance(rates, UnknownPrice) and isinstance(got, Charge):
+    if not isinstance(ladder, UnknownPrice) and isinstance(got, Charge):
+        rates = ladder.upto(None)
         bound = rates.request * 1_000_000 + (text + read) * rates.input_dearest + out * rates.output
         assert got.nanos * 1_000_000 <= bound + 1_000_000
 

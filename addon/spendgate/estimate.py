@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import isqrt
-from operator import mul
+from math import isqrt, sumprod
 from typing import Protocol
 
 from spendgate.admission import Size
@@ -120,7 +119,7 @@ class Sample:
 
 @dataclass(slots=True)
 class _Ring:
-    """The latest samples of one kind, and their prices at the rates last asked for: (per byte << _SHIFT, fixed)."""
+    """The latest samples of one kind, and their lines (`_line`) at the rates last asked for."""
 
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES_MAX))
     priced: OrderedDict[Rates, deque[tuple[int, int]]] = field(default_factory=OrderedDict)
@@ -129,17 +128,17 @@ class _Ring:
     def add(self, sample: Sample) -> None:
         self.samples.append(sample)
         self.seen += 1
-        for rates, prices in self.priced.items():
-            prices.append(_line(sample, rates))
+        for rates, lines in self.priced.items():
+            lines.append(_line(sample, rates))
 
     def lines(self, rates: Rates) -> deque[tuple[int, int]]:
-        prices = self.priced.get(rates)
-        if prices is None:
-            prices = deque((_line(sample, rates) for sample in self.samples), maxlen=_SAMPLES_MAX)
-            self.priced[rates] = prices
+        lines = self.priced.get(rates)
+        if lines is None:
+            lines = deque((_line(sample, rates) for sample in self.samples), maxlen=_SAMPLES_MAX)
+            self.priced[rates] = lines
             if len(self.priced) > _PRICED_MAX:
                 self.priced.popitem(last=False)
-        return prices
+        return lines
 
 
 def _line(sample: Sample, rates: Rates) -> tuple[int, int]:
@@ -232,16 +231,18 @@ def _learned(
 ) -> Size:
     """Mean, spread, median and largest of what the samples say this call costs, each rounded up."""
     size_bytes = max(1, ask.text_bytes)
+    # Adding all but one of a million before dividing rounds up.
+    costs = [((per_byte * size_bytes >> _SHIFT) + fixed + _MILLION - 1) // _MILLION for per_byte, fixed in lines]
+    costs.sort()
     most = None if rates.context_window is None or ask.loops else rates.context_window * rates.input_dearest
-    if most is None or (max(lines)[0] * size_bytes >> _SHIFT) <= most:
-        costs = sorted([-(-((per_byte * size_bytes >> _SHIFT) + fixed) // _MILLION) for per_byte, fixed in lines])
-    else:
+    if most is not None and costs[-1] * _MILLION > most:
         scaled = [min(per_byte * size_bytes >> _SHIFT, most) + fixed for per_byte, fixed in lines]
-        costs = sorted([-(-cost // _MILLION) for cost in scaled])
+        costs = sorted([_up(cost) for cost in scaled])
     count = len(costs)
     mean = -(-sum(costs) // count)
+    squares = int(sumprod(costs, costs))  # of integers it is one, and exact
     # The mean is rounded up, so the difference may be a hair below zero where all are nearly equal.
-    spread = isqrt(max(0, sum(map(mul, costs, costs)) // count - mean * mean))
+    spread = isqrt(max(0, squares // count - mean * mean))
     return Size(
         limits.ceiling_nanos,
         learned_nanos=mean,

@@ -159,6 +159,12 @@ class Policy(Values):
         return tuple((self._draw(budget), budget.enforce_action) for budget in self.budgets)
 
     @cached_property
+    def by_model(self) -> bool:
+        """Whether some budget tells calls apart by their model: the answering one then decides what is charged."""
+        chosen = [selector for budget in self.budgets for selector in (budget.match, budget.excepted)]
+        return any("model" in budget.per for budget in self.budgets) or any(each.texts("model") for each in chosen)
+
+    @cached_property
     def model_patterns(self) -> tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...]:
         """The model rules with their patterns compiled."""
         return tuple((rule, tuple(ModelPattern.of(text) for text in rule.deny or rule.allow)) for rule in self.models)

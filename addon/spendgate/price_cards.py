@@ -7,9 +7,12 @@ integers over one denominator. A property test compares cards with genai-prices'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import reduce
 from math import ceil, lcm
 from operator import mul
 
@@ -64,6 +67,48 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class Ladder:
+    """The dearest rates that a call can reach, by how much input it may have."""
+
+    starts: tuple[int, ...]
+    """Input tokens above which the next rung begins, ascending."""
+    rungs: tuple[Rates, ...]
+    """One more than `starts`: the dearest of each class over all rungs up to this one."""
+
+    def upto(self, input_tokens_max: int | None) -> Rates:
+        """The dearest that so much input can reach; None: any."""
+        return self.rungs[-1 if input_tokens_max is None else bisect_left(self.starts, input_tokens_max)]
+
+    def within(self, window: int | None) -> Ladder:
+        """With the larger context window that a request asks for; where none is known, none is."""
+        known = self.rungs[0].context_window
+        if window is None or known is None or known >= window:
+            return self
+        return Ladder(self.starts, tuple(replace(rung, context_window=window) for rung in self.rungs))
+
+
+def dearest(ladders: Sequence[Ladder]) -> Ladder:
+    """The dearest of several, class by class; window and source are the first one's. Raises TypeError for none."""
+    starts = sorted({start for ladder in ladders for start in ladder.starts})
+    reached = ([ladder.upto(tokens) for ladder in ladders] for tokens in (0, *[start + 1 for start in starts]))
+    return Ladder(tuple(starts), tuple(reduce(_dearer, rates) for rates in reached))
+
+
+def _dearer(one: Rates, other: Rates) -> Rates:
+    return replace(
+        one,
+        input=max(one.input, other.input),
+        cache_read=max(one.cache_read, other.cache_read),
+        cache_write_5m=max(one.cache_write_5m, other.cache_write_5m),
+        cache_write_1h=max(one.cache_write_1h, other.cache_write_1h),
+        cache_write=max(one.cache_write, other.cache_write),
+        output=max(one.output, other.output),
+        web_search=max(one.web_search, other.web_search),
+        request=max(one.request, other.request),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Exact prices of one unit of each count within one tier: `units[i] / scale` nano-dollars for a unit of `_LEAVES[i]`."""
 
@@ -85,14 +130,13 @@ class Sheet:
     """Kept so that its `id`, the cache's key, is not given to another object."""
     starts: tuple[int, ...]
     cards: tuple[Card, ...]
-    rates: tuple[Rates, ...]
-    """The dearest of each class over the first tier, the first two, …"""
+    ladder: Ladder
     geo: bool
     name: str
 
     def tier(self, input_tokens: int) -> int:
         """Index of the card whose tier this much input falls into: a tier begins above its start."""
-        return sum(input_tokens > start for start in self.starts)
+        return bisect_left(self.starts, input_tokens)
 
 
 def _disjoint(usage: Usage) -> tuple[int, ...]:
@@ -125,8 +169,8 @@ def open_sheet(prices: ModelPrice, *, name: str, context_window: int | None, geo
         # A price for more input than fits says that more does, on request.
         context_window = max(context_window, _LONG_WINDOW)
     cards = tuple(_probe(prices, start + 1) for start in (-1, *starts))
-    rates = tuple(_dearest(cards[: upto + 1], geo, context_window, name) for upto in range(len(cards)))
-    return Sheet(prices=prices, starts=starts, cards=cards, rates=rates, geo=geo, name=name)
+    rungs = tuple(_rates(cards[: upto + 1], geo, context_window, name) for upto in range(len(cards)))
+    return Sheet(prices=prices, starts=starts, cards=cards, ladder=Ladder(starts, rungs), geo=geo, name=name)
 
 
 def _probe(prices: ModelPrice, base: int) -> Card:
@@ -149,21 +193,21 @@ def _probe(prices: ModelPrice, base: int) -> Card:
     return Card(units=tuple(int(unit * scale) for unit in units), request=int(request * scale), scale=scale)
 
 
-def _dearest(cards: tuple[Card, ...], geo: bool, context_window: int | None, name: str) -> Rates:
+def _rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, name: str) -> Rates:
     factor = US_FACTOR if geo else Fraction(1)
 
-    def dearest(leaf: str) -> int:
+    def most(leaf: str) -> int:
         index = _LEAVES.index(leaf)
         return ceil(max(Fraction(card.units[index], card.scale) for card in cards) * factor * 1_000_000)
 
     return Rates(
-        input=dearest("input_tokens"),
-        cache_read=dearest("cache_read_tokens"),
-        cache_write_5m=dearest("cache_write_5m_tokens"),
-        cache_write_1h=dearest("cache_write_1h_tokens"),
-        cache_write=dearest("cache_write_tokens"),
-        output=max(dearest("output_tokens"), dearest("reasoning_tokens")),
-        web_search=dearest("web_searches"),
+        input=most("input_tokens"),
+        cache_read=most("cache_read_tokens"),
+        cache_write_5m=most("cache_write_5m_tokens"),
+        cache_write_1h=most("cache_write_1h_tokens"),
+        cache_write=most("cache_write_tokens"),
+        output=max(most("output_tokens"), most("reasoning_tokens")),
+        web_search=most("web_searches"),
         request=ceil(max(Fraction(card.request, card.scale) for card in cards) * factor),
         context_window=context_window,
         source=name,

@@ -9,16 +9,17 @@ does not know it, so it is applied here and named in `Charge.source`. An unknown
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
-from genai_prices.types import ModelInfo, Provider
+from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 
 from spendgate.money import half_even
-from spendgate.price_cards import Rates, Sheet, open_sheet
+from spendgate.price_cards import Ladder, Sheet, open_sheet
 from spendgate.usage import Usage
 
 _SHEETS_MAX = 4096
@@ -42,14 +43,19 @@ class UnknownPrice:
 
 
 class PriceBook:
-    """The prices of one genai-prices snapshot; immutable. `at` is the call's own instant: prices have dates and hours."""
+    """The prices of one genai-prices snapshot; immutable. `at` is the call's own instant: prices have dates and hours.
+
+    What was found for a model is kept (bounded) under the instant that its prices hold since, so it never goes out of date.
+    """
 
     def __init__(
         self, snapshot: DataSnapshot | None = None, *, as_of: datetime | None = None, origin: str = "bundled"
     ) -> None:
         self._snapshot = snapshot or get_snapshot()
         self._providers = {provider.id: provider for provider in self._snapshot.providers}
+        self._hours = _hours(self._snapshot)
         self._models = lru_cache(maxsize=_SHEETS_MAX)(self._find)
+        self._found = lru_cache(maxsize=_SHEETS_MAX)(self._sheet)
         self._sheets: dict[object, Sheet] = {}
         self.as_of = as_of
         self.origin = origin
@@ -65,7 +71,7 @@ class PriceBook:
         geo: str | None = None,
     ) -> Charge | UnknownPrice:
         """What `usage` of `model` costs at `provider` (a genai-prices id), rounded once to the nano-dollar."""
-        sheet = self._sheet(provider, model, at, context)
+        sheet = self._lookup(provider, model, at, context)
         if sheet is None:
             return UnknownPrice(provider, model)
         tier = sheet.tier(usage.input_total)
@@ -77,41 +83,46 @@ class PriceBook:
             scaled, scale, source = scaled * 11, scale * 10, f"{source};geo=us"
         return Charge(half_even(scaled, scale), source)
 
-    def rates(
-        self,
-        provider: str,
-        model: str | None,
-        *,
-        at: datetime,
-        context: Mapping[str, str] | None = None,
-        input_tokens_max: int | None = None,
-    ) -> Rates | UnknownPrice:
-        """The dearest price of each class, for the bound of a call before it leaves.
+    def ladder(
+        self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None
+    ) -> Ladder | UnknownPrice:
+        """The dearest price of each class by input size, for the bound of a call before it leaves."""
+        sheet = self._lookup(provider, model, at, context)
+        return UnknownPrice(provider, model) if sheet is None else sheet.ladder
 
-        Over all tiers, or over those that at most `input_tokens_max` can reach.
+    def since(self, at: datetime) -> datetime:
+        """When the prices of the instant `at` began to hold: between two such instants no price of the list changes.
+
+        genai-prices changes prices at UTC midnights (`StartDateConstraint`) and at hours of the day (`TimeOfDateConstraint`).
         """
-        sheet = self._sheet(provider, model, at, context)
-        if sheet is None:
-            return UnknownPrice(provider, model)
-        return sheet.rates[-1 if input_tokens_max is None else sheet.tier(input_tokens_max)]
+        hours, here = self._hours, at.astimezone(UTC)
+        return datetime.combine(here, hours[bisect_right(hours, here.time()) - 1], UTC)
 
-    def _sheet(self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None) -> Sheet | None:
-        found = self._models(provider, model.lower()) if model else None
+    def _lookup(
+        self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None
+    ) -> Sheet | None:
+        words = frozenset(context.items()) if context else None
+        return self._found(provider, model, self.since(at), words) if model else None
+
+    def _sheet(
+        self, provider: str, model: str, since: datetime, words: frozenset[tuple[str, str]] | None
+    ) -> Sheet | None:
+        found = self._models(provider, model.lower())
         if found is None:
             return None
         owner, info = found
-        in_context = _meant(context, owner, info) if context and info.price_variants else None
-        prices = info.get_prices(at, in_context)
+        in_context = _meant(words, owner, info) if words else None
+        prices = info.get_prices(since, in_context)
         # A price without a context is the snapshot's own object; one with a context is a fresh copy, told by its text.
         key: object = (info.id, id(prices)) if in_context is None else (info.id, repr(prices))
         sheet = self._sheets.get(key)
         if sheet is None:
             if len(self._sheets) >= _SHEETS_MAX:
                 self._sheets.clear()
-            words = "".join(f";{name}={value}" for name, value in sorted((in_context or {}).items()))
+            told = "".join(f";{name}={value}" for name, value in sorted((in_context or {}).items()))
             sheet = self._sheets[key] = open_sheet(
                 prices,
-                name=f"{self.origin}:{owner.id}/{info.id}{words}",
+                name=f"{self.origin}:{owner.id}/{info.id}{told}",
                 context_window=info.context_window,
                 geo=bool(_GEO_MODELS.search(info.id)),
             )
@@ -134,15 +145,32 @@ def unknown_price(usage: Usage, *, input_per_million: int, output_per_million: i
     return half_even(total, 1_000_000)
 
 
-def _meant(context: Mapping[str, str] | None, owner: Provider, info: ModelInfo) -> dict[str, str] | None:
+def _meant(words: frozenset[tuple[str, str]], owner: Provider, info: ModelInfo) -> dict[str, str] | None:
     """The part of the context that some price of this model depends on; None for the list price.
 
     genai-prices applies a context only to a provider's own models, not to those it falls back to.
     """
-    if not context or not info.price_variants or not any(info is model for model in owner.models):
+    if not info.price_variants or not any(info is model for model in owner.models):
         return None
-    meant = {(name, value) for variant in info.price_variants for name, value in variant.when.items()}
-    return {name: value for name, value in context.items() if (name, value) in meant} or None
+    return dict(words & {each for variant in info.price_variants for each in variant.when.items()}) or None
+
+
+def _hours(snapshot: DataSnapshot) -> tuple[time, ...]:
+    """The times of day (UTC) at which some price of the list may change, ascending, midnight first."""
+    models = [model for provider in snapshot.providers for model in provider.models]
+    return tuple(sorted({time.min, *[hour for model in models for hour in _hours_of(model)]}))
+
+
+def _hours_of(model: ModelInfo) -> Iterator[time]:
+    dated = model.prices if isinstance(model.prices, list) else []
+    for constraint in [each.constraint for each in (*dated, *(model.price_variants or ()))]:
+        if isinstance(constraint, TimeOfDateConstraint):
+            yield from (_in_utc(constraint.start_time), _in_utc(constraint.end_time))
+
+
+def _in_utc(hour: time) -> time:
+    """A time of day in UTC, as genai-prices reads it: one without a zone is UTC."""
+    return hour if hour.tzinfo is None else datetime.combine(date(1970, 1, 1), hour).astimezone(UTC).time()
 
 
 def utc(epoch_ms: int) -> datetime:

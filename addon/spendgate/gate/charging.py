@@ -28,6 +28,8 @@ UNCOUNTED = "no counts"
 BACKGROUND = "background"
 """Flag of a call that the provider works off after its answer (Responses `background: true`), which has no counts yet."""
 
+_NO_USAGE = Usage()
+
 EstimateUsage = Callable[[Ask, Reading], Usage]
 """Counts of a response whose provider gave none or not all."""
 
@@ -73,16 +75,15 @@ def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, esti
 
 def _item(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Item:
     """Price one sampling: by the model that answered, else the one asked for, else as an unknown one."""
-    answered = part.model or reading.model
-    for model in dict.fromkeys((answered, asked.model)):
-        charge = prices.price(
-            asked.priced_by, model, part.usage, at=utc(booked_ms), context=dict(part.context), geo=part.geo
-        )
+    terms, answered = asked.terms, part.model or reading.model
+    named, at = answered or terms.model, utc(booked_ms)
+    for model in dict.fromkeys((answered, terms.model)):
+        charge = prices.price(terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo)
         if not isinstance(charge, UnknownPrice):
-            return Item(answered or asked.model, part.usage, charge.nanos, charge.source, known=True)
-    unknown = asked.policy.unknown_model
+            return Item(named, part.usage, charge.nanos, charge.source, known=True)
+    unknown = terms.policy.unknown_model
     nanos = unknown_price(part.usage, input_per_million=unknown.input_nanos, output_per_million=unknown.output_nanos)
-    return Item(answered or asked.model, part.usage, nanos, "policy:unknown_model", known=False)
+    return Item(named, part.usage, nanos, "policy:unknown_model", known=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +119,24 @@ def settled(
 
 def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> tuple[Settlement, Learnable | None]:
     if not ending.end.sent:
-        return _free(ending, "failed", ()), None
+        return _free(ending, "failed"), None
     if ending.reading.free and not any(part.usage.output_tokens for part in ending.reading.parts):
         return _free(ending, _state(ending), ending.reading.flags), None
     priced = bill(ending.asked, ending.reading, prices, ending.booked_ms, estimate)
     return _charged(ending, priced), (priced.usage, priced.nanos) if priced.reported else None
 
 
+def _free(ending: Ending, state: str, flags: tuple[str, ...] = ()) -> Settlement:
+    basis = "reported" if state == "settled" else None
+    return _settlement_of(ending, state, basis, flags, model=ending.reading.model)
+
+
 def _unpriced(ending: Ending, fault: str) -> Settlement:
     held = max((nanos for _, nanos in ending.holds), default=0)
-    return replace(
-        _free(ending, _state(ending), (f"not priced: {fault}",)),
-        basis="estimated",
-        cost_nanos=held,
-        value_nanos=held,
-        charges=ending.holds,
-        model=ending.asked.model,
-    )
+    return _settlement_of(
+        ending, _state(ending), "estimated", (f"not priced: {fault}",),
+        cost=held, value=held, charges=ending.holds, model=ending.asked.terms.model,
+    )  # fmt: skip
 
 
 def _state(ending: Ending) -> str:
@@ -142,20 +144,16 @@ def _state(ending: Ending) -> str:
 
 
 def _charged(ending: Ending, priced: Bill) -> Settlement:
-    asked, reading = ending.asked, ending.reading
+    terms, reading = ending.asked.terms, ending.reading
     basis, cost, flags = _basis(ending, priced)
     value = priced.nanos if reading.stated_cost_nanos is not None and any(item.known for item in priced.items) else cost
-    cost = cost if asked.counts else 0
-    return replace(
-        _free(ending, _state(ending), (*reading.flags, *flags)),
-        basis=basis,
-        usage=priced.usage,
-        cost_nanos=cost,
-        value_nanos=value,
-        charges=_charges(ending, priced, cost),
-        model=priced.items[-1].model if priced.items else asked.model,
-        prices=",".join(dict.fromkeys(item.source for item in priced.items)) or None,
-    )
+    cost = cost if terms.counts else 0
+    return _settlement_of(
+        ending, _state(ending), basis, (*reading.flags, *flags),
+        usage=priced.usage, cost=cost, value=value, charges=_charges(ending, priced, cost),
+        model=priced.items[-1].model if priced.items else terms.model,
+        prices=",".join(dict.fromkeys([item.source for item in priced.items])) or None,
+    )  # fmt: skip
 
 
 def _basis(ending: Ending, priced: Bill) -> tuple[str, int, tuple[str, ...]]:
@@ -197,11 +195,13 @@ def _held(ending: Ending) -> int:
 
 def _charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
     """What each budget is charged: the share of the cost whose answering model it fits, in the window of the hold."""
-    if not ending.asked.counts or not priced.items:
-        return ()
+    terms, booked_ms = ending.asked.terms, ending.booked_ms
+    shares = _shares(priced, cost) if terms.counts and priced.items else []
+    if len(shares) == 1:
+        return tuple([(scope, cost) for scope in terms.charged(shares[0][0], booked_ms)])
     totals: dict[Scope, int] = {}
-    for model, nanos in _shares(priced, cost):
-        for scope in ending.asked.charged(model, ending.booked_ms):
+    for model, nanos in shares:
+        for scope in terms.charged(model, booked_ms):
             totals[scope] = totals.get(scope, 0) + nanos
     return tuple(totals.items())
 
@@ -210,23 +210,25 @@ def _shares(priced: Bill, cost: int) -> list[tuple[str | None, int]]:
     """The cost split over the samplings by their list prices; the last one takes what rounding leaves."""
     shares = [(item.model, cost * item.nanos // priced.nanos if priced.nanos else 0) for item in priced.items]
     model, last = shares[-1]
-    shares[-1] = (model, last + cost - sum(nanos for _, nanos in shares))
+    shares[-1] = (model, last + cost - sum([nanos for _, nanos in shares]))
     return shares
 
 
-def _free(ending: Ending, state: str, flags: tuple[str, ...]) -> Settlement:
-    """The end of a call that costs nothing; also the frame of one that does."""
+def _settlement_of(
+    ending: Ending, state: str, basis: str | None, flags: tuple[str, ...], *, model: str | None, usage: Usage = _NO_USAGE,
+    cost: int = 0, value: int = 0, charges: tuple[tuple[Scope, int], ...] = (), prices: str | None = None,
+) -> Settlement:  # fmt: skip
+    """What the wire showed of the end, with what it costs: nothing unless told."""
     end, reading = ending.end, ending.reading
-    broken = (f"ended by {end.error}",) if end.error else ()
     return Settlement(
         state=state,
-        basis="reported" if state == "settled" else None,
-        usage=Usage(),
-        cost_nanos=0,
-        value_nanos=0,
-        charges=(),
+        basis=basis,
+        usage=usage,
+        cost_nanos=cost,
+        value_nanos=value,
+        charges=charges,
         ended_ms=end.ended_ms,
-        model=reading.model,
+        model=model,
         http_status=end.http_status,
         first_byte_ms=end.first_byte_ms,
         duration_ms=end.duration_ms,
@@ -234,5 +236,6 @@ def _free(ending: Ending, state: str, flags: tuple[str, ...]) -> Settlement:
         response_id=reading.response_id,
         account=reading.account,
         response_bytes=end.response_bytes,
-        flags=(*flags, *broken),
+        prices=prices,
+        flags=(*flags, f"ended by {end.error}") if end.error else flags,
     )

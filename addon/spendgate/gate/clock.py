@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _MS = 1_000_000
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def _boot_ns() -> int:
     """Nanoseconds since boot, suspended time included where the system tells (Linux); never goes back."""
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic_ns() if boottime is None else time.clock_gettime_ns(boottime)
+    return time.monotonic_ns() if _BOOTTIME is None else time.clock_gettime_ns(_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from spendgate.admission import Admit, Decision, Hold, KindStanding, RefusalKind
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, running, wording
-from spendgate.gate.asked import Asked, prepare, row, seen_row, without_model
+from spendgate.gate.asked import Asked, row, seen_row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.charging import EstimateUsage
 from spendgate.gate.clock import Clock
@@ -25,6 +25,7 @@ from spendgate.gate.interface import Admitted, Answered, End, Gone, Intent, Refu
 from spendgate.gate.line import Lines, keys
 from spendgate.gate.plausible import believed
 from spendgate.gate.running import Running
+from spendgate.gate.terms import KnownTerms
 from spendgate.gate.upkeep import GateLedger, Upkeep
 from spendgate.gate.waiting import BUSY_PATIENCE_MS, UNSIZED, Denied, Granted, Left, Waiting
 from spendgate.policy import Policy
@@ -68,6 +69,7 @@ class Gate:
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock
         )
         self._upkeep = Upkeep(ledger, self.sizes, self.backlog, self.clock)
+        self._known = KnownTerms(policy, prices)
         self._running: dict[str, Running] = {}
         self._durations: deque[int] = deque(maxlen=_DURATIONS_KEPT)
 
@@ -89,10 +91,12 @@ class Gate:
         """Fill the new policy's budgets from the ledger, then let it take force. Calls under way keep their own."""
         await self._upkeep.fill(policy)
         self.policy = policy
+        self._known = KnownTerms(policy, self.prices)
 
     def set_prices(self, prices: PriceBook) -> None:
         """Use this price list from now on, also for the charge of calls under way."""
         self.prices = prices
+        self._known = KnownTerms(self.policy, prices)
 
     @property
     def open_calls(self) -> Mapping[str, Running]:
@@ -104,8 +108,8 @@ class Gate:
     async def hold(self, intent: Intent) -> Answered:
         """Hold the call's cost, wait, or refuse; see `GatePort.hold`."""
         asked = self._asked(intent)
-        if asked.refusal is not None and asked.enforced:
-            return self._refused(asked, asked.refusal, UNSIZED, 0)
+        if asked.terms.refusal is not None and asked.terms.enforced:
+            return self._refused(asked, asked.terms.refusal, UNSIZED, 0)
         try:
             answer = await self._waiting.ask(asked)
         except LedgerUnavailable as fault:
@@ -121,11 +125,11 @@ class Gate:
         """Whether nothing is left for any call of this connection; see `GatePort.spent`."""
         asked = self._asked(intent)
         now_ms = self.clock.now_ms()
-        scopes = tuple(scope for scope in without_model(asked, now_ms) if scope.enforced)
-        refuse = asked.refusal if intent.attribution.refused else None
+        scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced)
+        refuse = asked.terms.refusal if intent.attribution.refused else None
         if refuse is None and scopes:
             refuse = await self._peek(asked, scopes, now_ms)
-        if refuse is None or not asked.enforced:
+        if refuse is None or not asked.terms.enforced:
             return None
         return self._refused(asked, refuse, UNSIZED, 0) if writes else self._worded(asked, refuse)
 
@@ -134,7 +138,7 @@ class Gate:
         return self._without_ledger(self._asked(intent), f"the gate failed ({why})")
 
     def _asked(self, intent: Intent) -> Asked:
-        return prepare(intent, self.policy, self.prices, self.clock.now_ms())
+        return Asked(intent, self._known.of(intent, self.clock.now_ms()))
 
     async def _peek(self, asked: Asked, scopes: tuple[Scope, ...], now_ms: int) -> Refuse | None:
         """The first of these budgets that is spent. Asks the ledger and refuses there whatever it says: nothing is written."""
@@ -173,7 +177,7 @@ class Gate:
 
     @staticmethod
     def _worded(asked: Asked, refuse: Refuse) -> Refused:
-        policy = asked.policy
+        policy = asked.terms.policy
         message = wording.message(refuse, timezone=policy.timezone, help_text=policy.help)
         return Refused(asked.intent.call_id, refuse, message, strict=policy.refusals == "strict")
 
@@ -198,11 +202,11 @@ class Gate:
     def _without_ledger(self, asked: Asked, why: str) -> Answered:
         """The policy's `on_failure`; rows are queued in their order."""
         now_ms, intent = self.clock.now_ms(), asked.intent
-        size, scopes, person = asked.size(self.sizes), asked.scopes(now_ms), intent.attribution.person
+        size, scopes, person = asked.size(self.sizes), asked.terms.scopes(now_ms), intent.attribution.person
         hold_nanos = next((each for each in (size.learned_nanos, size.guess_nanos) if each is not None), 0)
-        refuse = asked.refusal if asked.enforced else None
+        refuse = asked.terms.refusal if asked.terms.enforced else None
         refuse = refuse or self.fallback.decide(
-            scopes, hold_nanos, person, asked.policy.on_failure, why=why, room=self.backlog.room
+            scopes, hold_nanos, person, asked.terms.policy.on_failure, why=why, room=self.backlog.room
         )
         if refuse is not None:
             return self._refused(asked, refuse, size, 0)
@@ -259,7 +263,7 @@ class Gate:
         if nanos - too_much >= so_far.nanos:
             self._resize(call_id, call, nanos - too_much)
             return None
-        message = wording.cut_message(scope.budget, help_text=call.asked.policy.help)
+        message = wording.cut_message(scope.budget, help_text=call.asked.terms.policy.help)
         return Notice(message, RefusalKind.SPENT.value, request_id=call_id)
 
     def _resize(self, call_id: str, call: Running, nanos: int) -> tuple[Standing, ...]:
@@ -287,13 +291,14 @@ class Gate:
         if call.remembered_nanos:
             person = call.asked.intent.attribution.person
             self.fallback.spent(
-                call.asked.scopes(call.booked_ms), settlement.cost_nanos - call.remembered_nanos, person
+                call.asked.terms.scopes(call.booked_ms), settlement.cost_nanos - call.remembered_nanos, person
             )
         if sample is not None:
             usage, value = sample
             text_bytes = call.asked.intent.ask.text_bytes
             self._upkeep.learned(call_id)
-            self.sizes.learn(call.asked.keys, sample_of(text_bytes, usage, value, call.asked.rates))
+            terms = call.asked.terms
+            self.sizes.learn(terms.keys, sample_of(text_bytes, usage, value, terms.rates))
         self._durations.append(end.duration_ms)
 
     def record(self, seen: Seen) -> None:
@@ -332,4 +337,4 @@ def _used_up(standing: Standing) -> Refuse | None:
 
 def _told(asked: Asked) -> tuple[str, ...]:
     """The row's flags for the request itself, and for the same ones that were answered from memory before it."""
-    return (*asked.flags, *((f"repeats={asked.intent.repeats}",) if asked.intent.repeats else ()))
+    return (*asked.terms.flags, *((f"repeats={asked.intent.repeats}",) if asked.intent.repeats else ()))

@@ -58,7 +58,7 @@ class Lines:
 
     def wake(self, lines: Iterable[Key]) -> None:
         """Let the first of each line try again."""
-        for key in lines:
+        for key in lines if self._lines else ():
             waiting = self._lines.get(key)
             if waiting:
                 next(iter(waiting)).woken.set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spendgate.admission import Scope
-from spendgate.gate.asked import UNPRICED
+from spendgate.gate.terms import UNPRICED
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, enforces, scopes

@@ -7,7 +7,7 @@ holds. What is cut is charged as an estimate and teaches nothing. Pure; costs a 
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Final
 
 from spendgate.gate.asked import Asked
@@ -29,16 +29,17 @@ STATED_MAX_NANOS: Final = 10_000 * NANOS_PER_DOLLAR
 
 _NAMES: Final = tuple(field.name for field in fields(Usage))
 _counts = attrgetter(*_NAMES)
+_MOST: Final = {**dict.fromkeys(_NAMES, CALL_TOKENS_MAX), "web_searches": SEARCHES_MAX}
 
 
 def believed(asked: Asked, reading: Reading) -> Reading:
     """The same reading where all of it can be; else one that is cut, flagged `CUT` and not final."""
     most = _most(asked)
-    left = dict.fromkeys(_NAMES, CALL_TOKENS_MAX) | {"web_searches": SEARCHES_MAX}
+    left = _MOST.copy()
     parts = tuple(_cut(part, most, left) for part in reading.parts)
     stated = reading.stated_cost_nanos
     dear = stated is not None and stated > STATED_MAX_NANOS
-    if not dear and all(map(_same, parts, reading.parts)):
+    if not dear and all(map(is_, parts, reading.parts)):
         return reading
     return replace(
         reading,
@@ -67,7 +68,3 @@ def _cut(part: Part, most: int, left: dict[str, int]) -> Part:
             if kept != count:
                 smaller[name] = kept
     return replace(part, usage=replace(part.usage, **smaller)) if smaller else part
-
-
-def _same(one: Part, other: Part) -> bool:
-    return one is other

@@ -45,7 +45,7 @@ class Running:
 def corrected(call: Running, so_far: Bill, input_known: bool) -> int | None:
     """What the call should hold now, in nano-dollars; None: its holds still fit."""
     held = call.adjustable_nanos
-    output = min(so_far.nanos, (so_far.usage.output_tokens or 0) * call.asked.rates.output // _MILLION)
+    output = min(so_far.nanos, (so_far.usage.output_tokens or 0) * call.asked.terms.rates.output // _MILLION)
     first = input_known and not call.counted
     if not first and so_far.nanos * _MARGIN_DEN <= held * _MARGIN_NUM:
         return None

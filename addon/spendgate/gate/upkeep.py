@@ -9,10 +9,10 @@ from typing import Protocol
 
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
-from spendgate.gate.asked import rates_of
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
 from spendgate.gate.past import counted, scopes_of
+from spendgate.gate.terms import rates_of
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.interface import LedgerPort
 from spendgate.ledger.orphans import Resolved

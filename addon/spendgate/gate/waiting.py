@@ -64,9 +64,10 @@ class _Try:
     """One call's state between two tries."""
 
     asked: Asked
-    place: Place
     started_ms: int
     """Boot clock."""
+    place: Place | None = None
+    """None while it has not had to wait."""
     until_ms: int | None = None
     """Boot clock: when it has waited long enough; None while it has not had to."""
     size: Size = UNSIZED
@@ -88,7 +89,7 @@ class Waiting:
 
     async def ask(self, asked: Asked) -> Granted | Denied | Left:
         """Hold the call's cost. Raises LedgerUnavailable where the ledger cannot say."""
-        trying = _Try(asked, Place(), self._clock.boot_ms())
+        trying = _Try(asked, self._clock.boot_ms())
         try:
             while True:
                 answer = await self._once(trying)
@@ -96,8 +97,9 @@ class Waiting:
                     return answer
                 waited = trying.started_ms + answer.wait_ms
                 trying.until_ms = waited if trying.until_ms is None else min(trying.until_ms, waited)
-                self._lines.stand(trying.place, (answer.scope, *answer.also))
-                await self._rest(trying)
+                place = trying.place = trying.place or Place()
+                self._lines.stand(place, (answer.scope, *answer.also))
+                await self._rest(trying, place)
                 if asked.intent.gone():
                     self._give_up(trying)
                     return Left(trying.size, self._waited(trying))
@@ -105,7 +107,8 @@ class Waiting:
             self._give_up(trying)
             raise
         finally:
-            self._lines.leave(trying.place)
+            if trying.place is not None:
+                self._lines.leave(trying.place)
 
     def _give_up(self, trying: _Try) -> None:
         if trying.until_ms is not None:
@@ -132,7 +135,7 @@ class Waiting:
             self._fallback.saw(standings)
             return _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient))
 
-        opened, scopes, waited_ms = row(asked, size), asked.scopes(now_ms), self._waited(trying)
+        opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
         decision = await self.patiently(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms))
         if isinstance(decision, Admit):
             return Granted(decision, size, now_ms)
@@ -142,34 +145,37 @@ class Waiting:
 
     async def patiently(self, work: Callable[[], T]) -> T:
         """Do one transaction, again while another process writes. Raises LedgerUnavailable after BUSY_PATIENCE_MS."""
-        until_ms = self._clock.boot_ms() + BUSY_PATIENCE_MS
+        until_ms: int | None = None
         while True:
             try:
                 return work()
             except LedgerBusy as fault:
-                if self._clock.boot_ms() >= until_ms:
+                now_ms = self._clock.boot_ms()
+                until_ms = now_ms + BUSY_PATIENCE_MS if until_ms is None else until_ms
+                if now_ms >= until_ms:
                     raise LedgerUnavailable(str(fault)) from fault
             low, high = _BUSY_S
             await asyncio.sleep(low + self._clock.random() * (high - low))
 
-    async def _rest(self, trying: _Try) -> None:
+    async def _rest(self, trying: _Try, place: Place) -> None:
         """Until woken, until it is time to look again, or until it has waited long enough."""
         until_ms = trying.until_ms or 0
         while (left_ms := until_ms - self._clock.boot_ms()) > 0 and not trying.asked.intent.gone():
             low, high = POLL_MS
             pause_ms = low + self._clock.random() * (high - low)
             try:
-                await asyncio.wait_for(trying.place.woken.wait(), min(left_ms, pause_ms) / 1000)
+                await asyncio.wait_for(place.woken.wait(), min(left_ms, pause_ms) / 1000)
             except TimeoutError:
                 pass  # time to look again, where looking is of use
-            if trying.place.woken.is_set() or self._lines.is_head(trying.place):
-                trying.place.woken.clear()
+            if place.woken.is_set() or self._lines.is_head(place):
+                place.woken.clear()
                 return
 
 
 def _observed(asked: Asked, decision: Decision) -> Decision:
     """A rule that is only observed joins what an admission says would have been refused."""
-    if asked.refusal is None or not isinstance(decision, Admit):
+    refusal = asked.terms.refusal
+    if refusal is None or not isinstance(decision, Admit):
         return decision
-    would = (asked.refusal, decision.would_refuse) if decision.would_refuse else (asked.refusal,)
+    would = (refusal, decision.would_refuse) if decision.would_refuse else (refusal,)
     return replace(decision, would_refuse=who_refuses(would))

@@ -6,6 +6,8 @@ its process is fills in where it claims nothing.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from spendgate.attribution import Attribution, Evidence, Peer
 from spendgate.identity.sessions import Sessions
 from spendgate.policy import Policy, person_of, today_in
@@ -49,7 +51,20 @@ def attribute(
     )
 
 
-def facts(attribution: Attribution, route: Route, ask: Ask) -> Facts:
+class Named(Protocol):
+    """What a request says that policies know by name; `providers.interface.Ask` has these words and says what they mean."""
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def api_key(self) -> str | None: ...
+    @property
+    def account(self) -> str | None: ...
+    @property
+    def billing(self) -> str: ...
+
+
+def facts(attribution: Attribution, route: Route, ask: Named) -> Facts:
     """The call as selectors and budgets see it. The model is the one asked for; for the charge `Facts.answered_by`."""
     return Facts.of(
         model=route.model or ask.model,

@@ -1,0 +1,218 @@
+"""What the policy and the price list say of a call, whatever its size: facts, rules, budgets, prices, what it is learned by.
+
+Calls of one session differ in little but their size, so `KnownTerms` keeps the terms of the latest; all else here is pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from spendgate.admission import RefusalKind, Refuse, Scope
+from spendgate.attribution import Attribution
+from spendgate.estimate import KindKeys
+from spendgate.gate.interface import Intent
+from spendgate.gate.wording import UNLISTED
+from spendgate.identity.people import evidence, facts
+from spendgate.policy import Policy, UnknownModel, enforces, model_refusal, scopes
+from spendgate.price_cards import Ladder, Rates, dearest
+from spendgate.pricing import PriceBook, UnknownPrice, utc
+from spendgate.providers.interface import Route
+from spendgate.selector import Facts
+
+UNPRICED = ("subscription", "personal")
+"""Billing words whose calls draw on no budget (policy.md, What counts): cost 0, value at list price."""
+UNPRICED_SPEED = "a speed without a price"
+KEPT_MAX = 512
+_FOR_EVER_MS = 2**63
+_PROJECT_TIERS = (None, "auto", "priority")
+"""OpenAI: `auto`, also where nothing is asked for, is the tier of the project's settings, which no request shows."""
+
+
+class Signs(NamedTuple):
+    """All of a call that its terms depend on; fields as in `Attribution`, `Route` and `Ask`."""
+
+    since: datetime
+    """When the prices of its instant began to hold (`PriceBook.since`)."""
+    attribution: Attribution
+    route: Route
+    model: str | None
+    """The one that the path names, else the body."""
+    api_key: str | None
+    account: str | None
+    billing: str
+    service_tier: str | None
+    speed: str | None
+    context_window: int | None
+
+    @classmethod
+    def of(cls, intent: Intent, since: datetime) -> Signs:
+        """The signs of one call."""
+        ask, route = intent.ask, intent.route
+        return cls(
+            since, intent.attribution, route, route.model or ask.model, ask.api_key, ask.account, route.billing or ask.billing,
+            ask.service_tier, ask.speed, ask.context_window,
+        )  # fmt: skip
+
+
+class Draws:
+    """The budgets that calls of some facts draw on: found once for the time in which no window of theirs ends."""
+
+    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_policy", "_until_ms")
+
+    def __init__(self, policy: Policy, facts: Facts, enforced: bool) -> None:
+        self._policy, self._facts, self._enforced = policy, facts, enforced
+        self._found: tuple[Scope, ...] = ()
+        self._from_ms = self._until_ms = 0
+
+    def at(self, now_ms: int) -> tuple[Scope, ...]:
+        """As `policy.scopes`."""
+        if self._from_ms <= now_ms < self._until_ms:
+            return self._found
+        found = scopes(self._policy, self._facts, now_ms, self._enforced)
+        if all(scope.rolling_ms is None for scope in found):
+            self._found = found
+            self._from_ms = max((scope.starts_ms for scope in found), default=0)
+            self._until_ms = min((scope.ends_ms for scope in found if scope.ends_ms is not None), default=_FOR_EVER_MS)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a call leaves, holds and is charged by, under the policy that will see it through."""
+
+    policy: Policy
+    facts: Facts
+    enforced: bool
+    draws: Draws
+    billing: str
+    model: str | None
+    """The model asked for."""
+    priced_by: str
+    """The genai-prices provider."""
+    rates: Rates
+    """Dearest over all tiers (`rates_of`): what sizes are learned by."""
+    reach: Ladder
+    """Dearest over the tiers that such a call can reach: what bounds it, by how much input it may have."""
+    keys: KindKeys
+    refusal: Refuse | None
+    """What a rule says, whatever the budgets say."""
+    flags: tuple[str, ...]
+    """What the row shall tell of the request, whatever becomes of it."""
+    evidence: str
+
+    @property
+    def counts(self) -> bool:
+        """Whether budgets count it."""
+        return self.billing not in UNPRICED
+
+    def scopes(self, now_ms: int) -> tuple[Scope, ...]:
+        """The budgets that it draws on at this instant."""
+        return self.draws.at(now_ms) if self.counts else ()
+
+    def charged(self, model: str | None, booked_ms: int) -> tuple[Scope, ...]:
+        """The budgets that its charge counts in, by the model that answered."""
+        if not model or model == self.model or not self.policy.by_model:
+            return self.scopes(booked_ms)
+        return scopes(self.policy, self.facts.answered_by(model), booked_ms, self.enforced) if self.counts else ()
+
+    def without_model(self, now_ms: int) -> tuple[Scope, ...]:
+        """The budgets that any call of this connection draws on, whatever model it will ask for."""
+        return self.charged("spendgate-no-model", now_ms)
+
+
+class KnownTerms:
+    """The terms of the calls lately asked for, under one policy and one price list: either's change takes another."""
+
+    def __init__(self, policy: Policy, prices: PriceBook) -> None:
+        self._policy = policy
+        self._prices = prices
+        self._kept: dict[Signs, Terms] = {}
+
+    def of(self, intent: Intent, now_ms: int) -> Terms:
+        """As `terms`, which takes some tens of microseconds; a few where they are known."""
+        signs = Signs.of(intent, self._prices.since(utc(now_ms)))
+        found = self._kept.get(signs)
+        if found is None:
+            if len(self._kept) >= KEPT_MAX:
+                self._kept.clear()
+            found = self._kept[signs] = terms(signs, self._policy, self._prices)
+        return found
+
+
+def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
+    """The terms of every call with these signs."""
+    who, route, model = signs.attribution, signs.route, signs.model
+    known = facts(who, route, signs)
+    enforced = enforces(policy, known)
+    priced = _Prices(prices, route.prices or route.provider, model, signs.since)
+    unknown = rates_unknown(policy.unknown_model)
+    anywhere, reach = priced.dearest(None, None), priced.dearest(signs.service_tier, signs.speed)
+    return Terms(
+        policy=policy,
+        facts=known,
+        enforced=enforced,
+        draws=Draws(policy, known, enforced),
+        billing=signs.billing,
+        model=model,
+        priced_by=priced.provider,
+        rates=(anywhere or unknown).within(signs.context_window).upto(None),
+        reach=(reach or unknown).within(signs.context_window),
+        keys=KindKeys.of(who.tool, model, route.dialect),
+        refusal=_unlisted(who) or model_refusal(policy, known),
+        flags=priced.unpriced_speed(signs.speed),
+        evidence=evidence(who),
+    )
+
+
+def _unlisted(who: Attribution) -> Refuse | None:
+    if not who.refused:
+        return None
+    account = who.account_os or "this account"
+    return Refuse(RefusalKind.RULE, UNLISTED, f"{account} belongs to nobody whom the policy lists")
+
+
+class _Prices(NamedTuple):
+    """One model's prices at one instant."""
+
+    book: PriceBook
+    provider: str
+    model: str | None
+    at: datetime
+
+    def dearest(self, tier: str | None, speed: str | None) -> Ladder | None:
+        """The dearest price of each class over every service tier that may apply, at the speed asked for and at none.
+
+        None: no price is known.
+        """
+        words = ("standard", "priority") if tier in _PROJECT_TIERS else ("standard", tier or "standard")
+        contexts = [{"service_tier": word} for word in dict.fromkeys(words)]
+        if speed is not None:
+            contexts += [{**context, "speed": speed} for context in contexts]
+        found = [self._ladder(context) for context in contexts]
+        known = [ladder for ladder in found if not isinstance(ladder, UnknownPrice)]
+        return dearest(known) if len(known) == len(found) else None
+
+    def unpriced_speed(self, speed: str | None) -> tuple[str, ...]:
+        """The flag of a speed that the price list does not know: the provider may charge more for it than is written down."""
+        if speed in (None, "standard"):
+            return ()
+        found = self._ladder({"speed": speed})
+        known = not isinstance(found, UnknownPrice) and "speed=" in found.upto(None).source
+        return () if known else (UNPRICED_SPEED,)
+
+    def _ladder(self, context: dict[str, str]) -> Ladder | UnknownPrice:
+        return self.book.ladder(self.provider, self.model, at=self.at, context=context)
+
+
+def rates_of(prices: PriceBook, provider: str, model: str | None, at_ms: int, unknown: UnknownModel) -> Rates:
+    """The rates that sizes of a model are learned by: the same for every call of it, whatever its tier."""
+    found = _Prices(prices, provider, model, utc(at_ms)).dearest(None, None)
+    return (found or rates_unknown(unknown)).upto(None)
+
+
+def rates_unknown(unknown: UnknownModel) -> Ladder:
+    """The policy's price of a model whose price nobody knows. It has no context window, so packed input has no bound."""
+    each = unknown.input_nanos
+    return Ladder((), (Rates(each, each, each, each, each, unknown.output_nanos, 0, 0, None, "policy:unknown_model"),))
