@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spendgate.errors import WireError
-from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scanner
+from spendgate.providers.jsonscan import ESCAPED, WHOLE_BYTES_MAX, Scanner
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Shape, items, record
 
 SHAPE = Shape(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))
@@ -203,6 +203,43 @@ def test_marks_are_found_at_any_depth_but_not_in_text() -> None:
     assert SCANNER.read(json.dumps(said).encode()).marks == frozenset()
     assert SCANNER.read(json.dumps(shown).encode()).marks == {b"image", b"file_id"}
     assert SCANNER.read(b'{"a":{"type" : "image"}}').marks == {b"image"}
+
+
+ODD = st.lists(
+    st.sampled_from(["\\", '"', '{"type":"image"', '"file_id":', "image", "file_id", "type", " ", "{"]), max_size=4
+).map("".join)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.dictionaries(ODD, ODD, max_size=3) | st.fixed_dictionaries({"type": ODD}) | ODD, max_size=8),
+    st.booleans(),
+    st.sampled_from([None, 1]),
+)
+def test_marks_are_those_of_a_parse(values: list[object], long: bool, indent: int | None) -> None:
+    """Whatever quotes and backslashes strings hold and end with, the marks are those that stand as JSON, in any length."""
+    dicts = [value for value in values if isinstance(value, dict)]
+    expected = {b"image" for value in dicts if value.get("type") == "image"}
+    expected |= {b"file_id" for value in dicts if "file_id" in value or "file_id" in value.values()}
+    expected |= {b"file_id" for value in values if value == "file_id"}
+    body = json.dumps({"a": values, "long": LONG if long else [], "b": values, "model": "m"}, indent=indent).encode()
+    assert SCANNER.read(body).marks == expected
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_a_string_with_an_escaped_letter_is_told(long: bool) -> None:
+    """Where only the start of a string decides, an escaped letter in it counts, first or not; a sign or a later one does not."""
+    padding = b',"x":' + json.dumps(LONG).encode() if long else b""
+    for text, marks in (
+        (rb"i\u006dage", {ESCAPED}),
+        (rb"\u0069mage", {ESCAPED}),
+        (rb"computer_screensho\u0074", {ESCAPED}),
+        (rb"caf\u00e9", set()),
+        (rb"\u00e9t\u00e9", set()),
+        (rb"an \u0069mage", set()),
+        (rb"\\u0069mage", set()),
+    ):
+        assert SCANNER.read(b'{"a":{"type":"' + text + b'"}' + padding + b"}").marks == marks
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"hello", b'{"model":', b"[" + b"1," * 40_000 + b"1]"])

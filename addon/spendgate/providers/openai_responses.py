@@ -43,7 +43,7 @@ _REQUEST: Final = Shape(
 # An item of an id alone, its type left out or null, refers to an earlier one: behind its bracket, spaced or not.
 _VALUE: Final = rb'"\s*+:\s*+(?:null|"[^"]*+")\s*+'
 _REFERENCE: Final = (
-    rb'(?:(?<=\{")|(?<=[\s{]\s"))(id)' + _VALUE + rb'(?:,\s*+"(?:id|type)' + _VALUE + rb')*+\}|type"\s*+:\s*+(null)'
+    rb'(id)(?:(?<=\{"id)|(?<=[\s{]\s"id))' + _VALUE + rb'(?:,\s*+"(?:id|type)' + _VALUE + rb')*+\}|type"\s*+:\s*+(null)'
 )
 REQUEST_SCAN: Final = Scanner(
     _REQUEST,
