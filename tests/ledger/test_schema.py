@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from ledger.kit import NOW, ROW, admit, open_ledger, row, scope, settled
+from ledger.kit import DAY, NOW, ROW, admit, open_ledger, row, scope, settled
 from spendgate.errors import StateError
 from spendgate.ledger import Ledger, schema
 from spendgate.ledger.check import check
+from spendgate.ledger.fill import Counted
 from spendgate.ledger.queries import Reader
 
 STEPS = tuple(step.name for step in schema.migration._migrations)
@@ -95,8 +96,10 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         "UPDATE call_rows SET state = 'open' WHERE id = 'call-1'",
         "DELETE FROM call_rows WHERE id = 'call-1'",
         "DELETE FROM call_rows WHERE id = 'still-open'",
-        "UPDATE holds SET charged_nanos = 1 WHERE charged_nanos IS NOT NULL",
-        "DELETE FROM holds",
+        "UPDATE call_rows SET holds = NULL WHERE id = 'call-1'",
+        "UPDATE call_rows SET holds = replace(holds, '5', '6') WHERE id = 'call-1'",
+        "UPDATE charges SET charged_nanos = 1",
+        "DELETE FROM charges",
         "UPDATE chain SET digest = x'00'",
         "DELETE FROM chain",
         "UPDATE audit SET detail = ''",
@@ -109,6 +112,7 @@ def test_what_has_ended_cannot_be_changed(ledger: Ledger, tmp_path: Path, edit: 
     ledger.hold(ROW, (scope(),), admit(5), NOW)
     ledger.settle(ROW.id, settled(5, scope()))
     ledger.hold(row("still-open"), (scope(),), admit(5), NOW)
+    ledger.prepare((Counted("new", "", NOW - DAY),), lambda _: (scope("new"),), NOW)
     ledger.audit(NOW, "clock", "stepped by 3 s")
     with (
         closing(sqlite3.connect(tmp_path / "ledger.db")) as conn,

@@ -1,11 +1,11 @@
 """The hash chain over ended calls: a row changed, removed or put in between is found by anyone with the file.
 
-    opening = sha256(JSON array of the columns that were written first, in the order of rows.OPENED)
-    digest  = sha256(opening + JSON array of the columns that were written at the end, in the order of the link's form)
+    digest  = sha256(JSON array of the columns that were written first, in the order of rows.OPENED, and at the end, in the
+              order of the link's form)
     head    = sha256(previous head + digest), the first on 32 zero bytes
 
-JSON without spaces, ASCII. A column that is in neither array is NULL. A link is written in the transaction that ends the
-call; digests stay when content is purged, so the chain outlives it. In two steps, since the row is not read again at its end.
+JSON without spaces, ASCII. A column that is not in the array is NULL. A link is written in the transaction that ends the
+call; digests stay when content is purged, so the chain outlives it.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendgate.ledger import rows
+from spendgate.ledger.known import Known
 
 FIRST: Final = bytes(32)
 SETTLED: Final = 1
 REFUSED: Final = 2
 RECORDED: Final = 3
 FORMS: Final[dict[int, tuple[str, ...]]] = {
-    SETTLED: (*rows.SETTLED, *rows.RUNNING),
+    SETTLED: (*rows.SETTLED, *rows.RUNNING, "holds"),
     REFUSED: (*rows.REFUSED, "account"),
     RECORDED: (*rows.RECORDED, "account"),
 }
-"""What the digest of a link of each form covers after the opening. A change of columns is a new form; old links keep theirs."""
+"""What the digest of a link of each form covers after rows.OPENED. A change of columns is a new form; old links keep theirs."""
 
-_UNCHAINED: Final = frozenset({"seq", "gate", "opening", "resized"})
+_UNCHAINED: Final = frozenset({"seq", "gate", "resized"})
 """Columns of the machinery, which say nothing about a call."""
+_LINK: Final = "INSERT INTO chain (position, call, form, digest, head) VALUES (?, ?, ?, ?, ?)"
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def opening(values: rows.Values) -> bytes:
-    """The digest of a call's first columns, in the order of rows.OPENED."""
+def link(known: Known, call: int, form: int, values: rows.Values) -> None:
+    """Chain a row that has just ended: its row id, and the values of rows.OPENED and FORMS[form]."""
+    digest = _digest(values)
+    before, head_before = known.link or _last(known.conn)
+    position, head = before + 1, hashlib.sha256(head_before + digest).digest()
+    known.conn.execute(_LINK, (position, call, form, digest, head))
+    known.link = position, head
+
+
+def _digest(values: rows.Values) -> bytes:
     return hashlib.sha256(_encode(values).encode()).digest()
 
 
-def link(conn: sqlite3.Connection, call: int, form: int, opened: bytes, ending: rows.Values) -> None:
-    """Chain a row that has just ended: its row id, its opening's digest, and the values of FORMS[form]."""
-    digest = _digest(opened, ending)
+def _last(conn: sqlite3.Connection) -> tuple[int, bytes]:
     last = conn.execute("SELECT position, head FROM chain ORDER BY position DESC LIMIT 1").fetchone()
-    position, before = last or (0, FIRST)
-    conn.execute(
-        "INSERT INTO chain (position, call, form, digest, head) VALUES (?, ?, ?, ?, ?)",
-        (position + 1, call, form, digest, hashlib.sha256(before + digest).digest()),
-    )
-
-
-def _digest(opened: bytes, ending: rows.Values) -> bytes:
-    return hashlib.sha256(opened + _encode(ending).encode()).digest()
+    return last or (0, FIRST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,7 @@ class Head:
 def head(conn: sqlite3.Connection) -> Head:
     """The ledger's identity and the end of its chain."""
     name, created_ms = conn.execute("SELECT id, created_ms FROM ledger").fetchone()
-    last = conn.execute("SELECT position, head FROM chain ORDER BY position DESC LIMIT 1").fetchone()
-    position, digest = last if last else (0, FIRST)
+    position, digest = _last(conn)
     return Head(name, created_ms, position, digest.hex())
 
 
@@ -101,8 +100,7 @@ def _row_faults(conn: sqlite3.Connection, call: int, form: int, digest: bytes) -
         return ["its call is missing"]
     row = dict(zip((column[0] for column in cursor.description), found, strict=True))
     covered = FORMS[form]
-    opened = opening(tuple(row[name] for name in rows.OPENED))
-    if _digest(opened, tuple(row[name] for name in covered)) != digest:
+    if _digest(tuple(row[name] for name in (*rows.OPENED, *covered))) != digest:
         return [f"call {row['id']} is not what was chained"]
     stray = row.keys() - _UNCHAINED - set(rows.OPENED) - set(covered)
     return [f"call {row['id']} has a {name} that was not chained" for name in sorted(stray) if row[name]]

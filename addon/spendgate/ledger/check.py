@@ -16,8 +16,7 @@ _SUMS: Final = """SELECT b.id, b.budget, b.value, b.window, b.settled, b.held, b
     coalesce(sum(h.nanos) FILTER (WHERE h.charged_nanos IS NULL), 0),
     coalesce(sum(h.bound_nanos) FILTER (WHERE h.charged_nanos IS NULL), 0),
     count(h.call) FILTER (WHERE h.charged_nanos IS NULL)
-    FROM balances b LEFT JOIN (holds h JOIN call_rows c ON c.seq = h.call)
-        ON h.balance = b.id AND (b.edge_ms IS NULL OR c.booked_ms > b.edge_ms)
+    FROM balances b LEFT JOIN holds h ON h.balance = b.id AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms)
     GROUP BY b.id"""
 
 _NEVER: Final = (
@@ -31,7 +30,10 @@ _NEVER: Final = (
         WHERE c.state IN ('refused', 'free', 'unrecognized')"""),
     ("a call chained twice", """SELECT c.id FROM call_rows c JOIN (SELECT call FROM chain GROUP BY call
         HAVING count(*) > 1) t ON t.call = c.seq"""),
-    ("a hold of no call", "SELECT call FROM holds WHERE call NOT IN (SELECT seq FROM call_rows)"),
+    ("a charge of no call, or at another time than its call", """SELECT h.call FROM charges h LEFT JOIN call_rows c
+        ON c.seq = h.call WHERE c.booked_ms IS NOT h.booked_ms"""),
+    ("a call twice in one balance", "SELECT call FROM holds GROUP BY call, balance HAVING count(*) > 1"),
+    ("a hold in no balance", "SELECT call FROM holds WHERE balance NOT IN (SELECT id FROM balances)"),
     ("a place in line of no waiter", "SELECT place FROM waits WHERE place NOT IN (SELECT place FROM waiters)"),
     ("an open call of a gate that has ended", """SELECT c.id FROM call_rows c JOIN gates g ON g.id = c.gate
         WHERE c.state = 'open' AND g.ended = 1"""),

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from spendgate.admission import Admit, Decision, Scope, Standing, Wait
 from spendgate.ledger import holds, waiters
-from spendgate.ledger.balances import Balance, Balances
+from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide
+from spendgate.ledger.known import Known
 
 
 class Asking(NamedTuple):
@@ -20,46 +21,46 @@ class Asking(NamedTuple):
     scopes: tuple[Scope, ...]
     decide: Decide
     booking: Booking
-    finder: Balances
+    known: Known
     is_dead: Callable[[sqlite3.Connection, int], bool]
     """Whether another gate has died, asked only when its waiters stand in line."""
 
 
-def hold(conn: sqlite3.Connection, asking: Asking) -> Decision:
+def hold(asking: Asking) -> Decision:
     """Decide the call and write the outcome: an open call, a place in line, or neither."""
-    booking, call_id = asking.booking, asking.row.id
-    located = asking.finder.locate_at(conn, asking.scopes, booking.now_ms)
-    place = waiters.place_of(conn, call_id)
-    standings = _standings(conn, asking, located, place)
-    decision = asking.decide(standings, holds.kind_standing(conn, asking.row.kind))
+    booking, known, call_id = asking.booking, asking.known, asking.row.id
+    conn = known.conn
+    located = known.balances.locate_at(conn, asking.scopes, booking.now_ms)
+    place = waiters.place_of(known, call_id)
+    standings = _standings(asking, located, place)
+    decision = asking.decide(standings, known.kind(asking.row.kind))
     if isinstance(decision, Wait):
-        _stand(conn, asking, decision, place, located)
+        _stand(asking, decision, place, located)
         return decision
     if place is not None and place != waiters.NOBODY_WAITS:
         waiters.leave(conn, call_id)
     if isinstance(decision, Admit):
         if tuple(scope for scope, _ in decision.holds) != asking.scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
-        holds.open_call(conn, asking.row, decision, located, booking)
+        holds.open_call(known, asking.row, decision, located, booking)
     return decision
 
 
-def _standings(
-    conn: sqlite3.Connection, asking: Asking, located: list[Balance], place: int | None
-) -> tuple[Standing, ...]:
+def _standings(asking: Asking, located: list[Balance], place: int | None) -> tuple[Standing, ...]:
     """The balances as they stand now, each with the waiters ahead of this call; dead gates' waiters are dropped."""
     pairs = zip(located, asking.scopes, strict=True)
     if place == waiters.NOBODY_WAITS:
         return tuple(balance.standing(scope, 0) for balance, scope in pairs)
+    conn = asking.known.conn
     waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
     now_ms = asking.booking.now_ms
     return tuple(balance.standing(scope, waiters.ahead(conn, balance.id, place, now_ms)) for balance, scope in pairs)
 
 
-def _stand(conn: sqlite3.Connection, asking: Asking, wait: Wait, place: int | None, located: list[Balance]) -> None:
+def _stand(asking: Asking, wait: Wait, place: int | None, located: list[Balance]) -> None:
     if place is None or place == waiters.NOBODY_WAITS:
         until_ms = asking.booking.now_ms + wait.wait_ms + waiters.GRACE_MS
-        place = waiters.take_place(conn, asking.row.id, asking.booking.gate, until_ms)
+        place = waiters.take_place(asking.known, asking.row.id, asking.booking.gate, until_ms)
     blocking = (wait.scope, *wait.also)
     lines = [balance.id for balance, scope in zip(located, asking.scopes, strict=True) if scope in blocking]
-    waiters.stand(conn, place, lines)
+    waiters.stand(asking.known.conn, place, lines)

@@ -1,9 +1,10 @@
 """Filling: a new or changed budget counts what its current windows already hold, before its policy takes force.
 
 `counted` says for each budget (its name and words) up to which call it has counted all. Filling goes through the later
-calls and gives each one that the budget's scopes fit a holds row in the balance, unless it has one: an ended call as a
-charge, an open one as a hold. That makes it repeatable, and right also for calls that other gates still admit under the
-old policy. It runs on a connection of its own, in short transactions, and asks the policy outside of them.
+calls and counts each one that the budget's scopes fit in the balance, unless it is there: an open call gets one hold more
+in its row, an ended one, whose row is never changed, a row in `charges`. That makes it repeatable, and right also for calls
+that other gates still admit under the old policy. It runs on a connection of its own, in short transactions, and asks the
+policy outside of them.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendgate.admission import Scope
-from spendgate.ledger import balances, rows
-from spendgate.ledger.balances import Balance, Balances, Change
+from spendgate.ledger import balances, open_calls, rows
+from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.holds import bound_of
+from spendgate.ledger.known import Known
+from spendgate.ledger.open_calls import Held
 from spendgate.ledger.rows import PastCall
 from spendgate.ledger.store import Store
 
@@ -26,8 +29,8 @@ CHUNK: Final = 200
 ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
 """The scopes of a past call under the new policy: windows of its `booked_ms`, its answering model where that is known."""
 
-_ADD: Final = """INSERT OR IGNORE INTO holds (call, balance, slides_ms, mode, nanos, bound_nanos, charged_nanos, added)
-    VALUES (?, ?, ?, ?, ?, ?, ?, 1)"""
+_ADD: Final = "INSERT OR IGNORE INTO charges (call, balance, booked_ms, mode, charged_nanos) VALUES (?, ?, ?, ?, ?)"
+_FIND: Final = "SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, holds FROM call_rows WHERE seq = ?"
 _NOTE: Final = """INSERT INTO counted (budget, words, upto_seq) VALUES (?, ?, ?)
     ON CONFLICT (budget, words) DO UPDATE SET upto_seq = max(upto_seq, excluded.upto_seq)"""
 
@@ -42,7 +45,7 @@ class Counted:
 
 
 def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int:
-    """Fill the budgets' current windows from the ledger; how many holds rows were added. Raises LedgerUnavailable."""
+    """Fill the budgets' current windows from the ledger; how many holds and charges were added. Raises LedgerUnavailable."""
     if not budgets:
         return 0
     newest = int(store.conn.execute("SELECT coalesce(max(seq), 0) FROM call_rows").fetchone()[0])
@@ -57,7 +60,7 @@ def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now
         wanted = [(call.seq, scope) for call in calls for scope in _missing(call, scopes_of(call), upto, now_ms)]
         added += _add_all(store, wanted)
         after = calls[-1].seq
-    store.write(lambda conn: conn.executemany(_NOTE, [(each.budget, each.words, newest) for each in budgets]))
+    store.write(lambda known: known.conn.executemany(_NOTE, [(each.budget, each.words, newest) for each in budgets]))
     return added
 
 
@@ -86,28 +89,30 @@ def _runs(scope: Scope, booked_ms: int, now_ms: int) -> bool:
 
 
 def _add_all(store: Store, wanted: list[tuple[int, Scope]]) -> int:
-    """Write the missing holds rows of one chunk as one transaction."""
+    """Write the missing holds of one chunk as one transaction."""
     if not wanted:
         return 0
-    finder = Balances()
 
-    def work(conn: sqlite3.Connection) -> int:
-        return sum(_add(conn, seq, scope, finder.locate(conn, (scope,))[0]) for seq, scope in wanted)
+    def work(known: Known) -> int:
+        located = known.balances.locate(known.conn, [scope for _, scope in wanted])
+        return sum(_add(known.conn, seq, scope, at) for (seq, scope), at in zip(wanted, located, strict=True))
 
     return store.write(work)
 
 
 def _add(conn: sqlite3.Connection, seq: int, scope: Scope, balance: Balance) -> bool:
     """Count one call in one balance, as it stands now (it may have ended since it was read); False: it was counted."""
-    state, booked_ms, held, ceiling, cost = conn.execute(
-        "SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos FROM call_rows WHERE seq = ?", (seq,)
-    ).fetchone()
-    is_open = state == "open"
-    nanos, bound, charged = (held, bound_of(ceiling, held), None) if is_open else (0, 0, cost)
-    values = (seq, balance.id, balance.slides_ms(booked_ms), scope.hold.value, nanos, bound, charged)
-    if not conn.execute(_ADD, values).rowcount:
+    state, booked_ms, held, ceiling, cost, text = conn.execute(_FIND, (seq,)).fetchone()
+    holds = open_calls.unpacked(text)
+    if any(hold.balance == balance.id for hold in holds):
         return False
-    if balance.counts(booked_ms):
-        change = Change(balance.id, held=nanos, ceiling=bound, open_calls=1) if is_open else Change(balance.id, cost)
-        balances.move(conn, [change])
+    if state == "open":
+        hold = Held(balance.id, held, bound_of(ceiling, held), scope.hold.value, added=1)
+        conn.execute("UPDATE call_rows SET holds = ? WHERE seq = ?", (open_calls.packed((*holds, hold)), seq))
+        change = Change(balance, held=held, ceiling=hold.bound_nanos, open_calls=1)
+    elif conn.execute(_ADD, (seq, balance.id, booked_ms, scope.hold.value, cost)).rowcount:
+        change = Change(balance, cost)
+    else:
+        return False
+    balances.move(conn, booked_ms, [change])
     return True

@@ -5,19 +5,20 @@ Every function runs inside the caller's transaction and leaves the balances equa
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final, NamedTuple
 
 from spendgate.admission import Admit, KindStanding, Scope, Standing
-from spendgate.ledger import balances, chain, rows
-from spendgate.ledger.balances import Balance, Balances, Change
+from spendgate.ledger import balances, open_calls, rows
+from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.interface import CallRow
+from spendgate.ledger.known import Known
+from spendgate.ledger.open_calls import Held, OpenCall
 
-_OPEN: Final = rows.insert_sql((*rows.OPENED, "opening", "account", *rows.HOLDING))
-
-_HOLD: Final = "INSERT INTO holds (call, balance, slides_ms, mode, nanos, bound_nanos) VALUES (?, ?, ?, ?, ?, ?)"
+_OPEN: Final = rows.insert_sql((*rows.OPENED, "account", *rows.HOLDING))
 _KIND_OPENED: Final = """INSERT INTO kinds (kind, settled, open_calls) VALUES (?, 0, 1)
     ON CONFLICT (kind) DO UPDATE SET open_calls = open_calls + 1"""
+_SENT: Final = "UPDATE call_rows SET sent_ms = ? WHERE id = ? AND state = 'open' AND sent_ms IS NULL"
+_RESIZED: Final = "UPDATE call_rows SET held_nanos = ?, holds = ?, resized = 1 WHERE seq = ?"
 
 
 class Booking(NamedTuple):
@@ -28,31 +29,25 @@ class Booking(NamedTuple):
     waited_ms: int
 
 
-def kind_standing(conn: sqlite3.Connection, kind: str) -> KindStanding:
-    """How many calls of this kind have settled and are open, on all gates."""
-    found = conn.execute("SELECT settled, open_calls FROM kinds WHERE kind = ?", (kind,)).fetchone()
-    return KindStanding(kind, *found) if found else KindStanding(kind)
-
-
-def open_call(conn: sqlite3.Connection, row: CallRow, admit: Admit, located: list[Balance], booking: Booking) -> None:
+def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], booking: Booking) -> None:
     """Write the open call, its holds, and what they take from each balance; `located` are those of `admit.holds`.
 
     Raises IntegrityError for a known call id.
     """
+    conn, (gate, now_ms, waited_ms) = known.conn, booking
     largest = max((nanos for _, nanos in admit.holds), default=0)
     rule = admit.would_refuse.rule if admit.would_refuse else None
-    opening = ("open", booking.gate, booking.now_ms, largest, booking.waited_ms, rule)
-    first = rows.opened(row)
-    call = conn.execute(_OPEN, (*first, chain.opening(first), row.account, *opening)).lastrowid
-    holds, changes = [], []
-    for (scope, nanos), balance in zip(admit.holds, located, strict=True):
-        bound = bound_of(row.ceiling_nanos, nanos)
-        holds.append((call, balance.id, balance.slides_ms(booking.now_ms), scope.hold.value, nanos, bound))
-        if balance.counts(booking.now_ms):
-            changes.append(Change(balance.id, held=nanos, ceiling=bound, open_calls=1))
-    conn.executemany(_HOLD, holds)
-    balances.move(conn, changes)
+    bounds = [bound_of(row.ceiling_nanos, nanos) for _, nanos in admit.holds]
+    placed = list(zip(admit.holds, located, bounds, strict=True))
+    holds = tuple(Held(at.id, nanos, bound, scope.hold.value) for (scope, nanos), at, bound in placed)
+    opened = rows.opened(row)
+    holding = ("open", gate, now_ms, largest, waited_ms, rule, open_calls.packed(holds))
+    seq = conn.execute(_OPEN, (*opened, row.account, *holding)).lastrowid or 0
+    balances.move(conn, now_ms, [Change(at, 0, nanos, bound, 1) for (_, nanos), at, bound in placed])
     conn.execute(_KIND_OPENED, (row.kind,))
+    before = known.kind(row.kind)
+    known.kinds[row.kind] = KindStanding(row.kind, before.settled, before.open_calls + 1)
+    known.calls[row.id] = OpenCall(seq, row.account, now_ms, None, largest, waited_ms, rule, holds, opened)
 
 
 def bound_of(ceiling_nanos: int | None, hold_nanos: int) -> int:
@@ -60,39 +55,36 @@ def bound_of(ceiling_nanos: int | None, hold_nanos: int) -> int:
     return hold_nanos if ceiling_nanos is None else max(ceiling_nanos, hold_nanos)
 
 
-def mark_sent(conn: sqlite3.Connection, call_id: str, at_ms: int) -> None:
-    """Note the first moment from which the call is never free."""
-    conn.execute(
-        "UPDATE call_rows SET sent_ms = ? WHERE id = ? AND state = 'open' AND sent_ms IS NULL", (at_ms, call_id)
-    )
+def mark_sent(known: Known, call_id: str, at_ms: int) -> None:
+    """Note the first moment from which the call is never free. One statement, which needs no transaction around it."""
+    marked = known.conn.execute(_SENT, (at_ms, call_id)).rowcount
+    call = known.calls.get(call_id)
+    if marked and call is not None:
+        call.sent_ms = at_ms
 
 
-def resize(
-    conn: sqlite3.Connection, finder: Balances, call_id: str, holds: tuple[tuple[Scope, int], ...]
-) -> tuple[Standing, ...]:
-    """Set an open call's holds to these sizes; the standings after it, in their order. Empty for a call that has ended."""
-    found = conn.execute(
-        "SELECT seq, booked_ms, ceiling_nanos FROM call_rows WHERE id = ? AND state = 'open'", (call_id,)
-    ).fetchone()
-    if found is None:
+def resize(known: Known, call_id: str, sizes: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
+    """Set an open call's holds to these sizes; the standings after it, in their order. Empty for a call that has ended.
+
+    A balance that the call never held in stays as it is.
+    """
+    call = known.call(call_id)
+    if call is None:
         return ()
-    seq, booked_ms, ceiling_nanos = found
-    scopes = [scope for scope, _ in holds]
-    for balance, (_, nanos) in zip(finder.locate(conn, scopes), holds, strict=True):
-        change = _resize_one(conn, seq, balance, nanos, bound_of(ceiling_nanos, nanos))
-        if change is not None and balance.counts(booked_ms):
-            balances.move(conn, [change])
-    largest = max((nanos for _, nanos in holds), default=0)
-    conn.execute("UPDATE call_rows SET held_nanos = max(held_nanos, ?), resized = 1 WHERE seq = ?", (largest, seq))
-    after = finder.locate(conn, scopes)
-    return tuple(balance.standing(scope, 0) for balance, scope in zip(after, scopes, strict=True))
+    located = known.balances.locate(known.conn, [scope for scope, _ in sizes])
+    wanted = {at.id: nanos for at, (_, nanos) in zip(located, sizes, strict=True)}
+    ceiling_nanos = call.opened[rows.CEILING_AT]
+    after = tuple(_resized(hold, wanted.get(hold.balance), ceiling_nanos) for hold in call.holds)
+    changes = [
+        Change(known.balances.get(known.conn, new.balance), 0, new.nanos - old.nanos, new.bound_nanos - old.bound_nanos)
+        for old, new in zip(call.holds, after, strict=True)
+        if new != old
+    ]
+    balances.move(known.conn, call.booked_ms, changes)
+    call.holds, call.held_nanos = after, max(call.held_nanos, *wanted.values(), 0)
+    known.conn.execute(_RESIZED, (call.held_nanos, open_calls.packed(after), call.seq))
+    return tuple(at.standing(scope, 0) for at, (scope, _) in zip(located, sizes, strict=True))
 
 
-def _resize_one(conn: sqlite3.Connection, seq: int, balance: Balance, nanos: int, bound: int) -> Change | None:
-    """Correct one hold; None for a balance that the call never held in."""
-    key = (seq, balance.id)
-    found = conn.execute("SELECT nanos, bound_nanos FROM holds WHERE call = ? AND balance = ?", key).fetchone()
-    if found is None:
-        return None
-    conn.execute("UPDATE holds SET nanos = ?, bound_nanos = ? WHERE call = ? AND balance = ?", (nanos, bound, *key))
-    return Change(balance.id, held=nanos - found[0], ceiling=bound - found[1])
+def _resized(hold: Held, nanos: int | None, ceiling_nanos: int | None) -> Held:
+    return hold if nanos is None else hold._replace(nanos=nanos, bound_nanos=bound_of(ceiling_nanos, nanos))

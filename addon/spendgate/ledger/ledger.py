@@ -13,10 +13,10 @@ from pathlib import Path
 from spendgate.admission import Decision, Refuse, Scope, Standing
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import chain, deciding, endings, fill, holds, journal, orphans, rows, schema, waiters
-from spendgate.ledger.balances import Balances
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide, Settlement
+from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
 
@@ -29,7 +29,6 @@ class Ledger:
         self._store = store
         self._gates = gates
         self._reserve = reserve
-        self._finder = Balances()
 
     @classmethod
     def open(cls, path: Path, gates_dir: Path, now_ms: int) -> Ledger:
@@ -42,7 +41,7 @@ class Ledger:
         try:
             schema.migrate(store.database, now_ms)
             gates = Gates(gates_dir)
-            store.write(lambda conn: gates.enter(conn, now_ms))
+            store.write(lambda known: gates.enter(known.conn, now_ms))
         except (sqlite3.Error, LedgerUnavailable) as fault:
             store.close()
             raise StateError(f"{path} cannot be used as a ledger: {fault}") from fault
@@ -62,9 +61,9 @@ class Ledger:
         self._store.close()
         self._gates.leave(ended=ended)
 
-    def _end_gate(self, conn: sqlite3.Connection) -> bool:
-        waiters.vanish(conn, self._gates.id)
-        return self._gates.end(conn)
+    def _end_gate(self, known: Known) -> bool:
+        waiters.vanish(known.conn, self._gates.id)
+        return self._gates.end(known.conn)
 
     # -- a call's way, in the order of its life ------------------------------------------------------------------
 
@@ -76,24 +75,24 @@ class Ledger:
         `booked_at` becomes `now_ms`. Raises ValueError for a call that the ledger has already; what `decide` raises.
         """
         booking = Booking(self._gates.id, now_ms, waited_ms)
-        asking = deciding.Asking(row, scopes, decide, booking, self._finder, self._gates.is_dead)
-        return self._store.write(lambda conn: deciding.hold(conn, asking))
+        asking = deciding.Asking(row, scopes, decide, booking, self._store.known, self._gates.is_dead)
+        return self._store.write(lambda _: deciding.hold(asking))
 
     def leave(self, call_id: str) -> None:
         """A waiter gives up its place."""
-        self._store.end(lambda conn: waiters.leave(conn, call_id))
+        self._store.end(lambda known: waiters.leave(known.conn, call_id))
 
     def sent(self, call_id: str, at_ms: int) -> None:
         """The request's head was given to the upstream connection: from here the call is never free."""
-        self._store.end(lambda conn: holds.mark_sent(conn, call_id, at_ms))
+        self._store.mark(lambda known: holds.mark_sent(known, call_id, at_ms))
 
     def resize(self, call_id: str, held: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
         """Correct a running call's holds; the standings after it, none when the call has ended."""
-        return self._store.end(lambda conn: holds.resize(conn, self._finder, call_id, held))
+        return self._store.end(lambda known: holds.resize(known, call_id, held))
 
     def settle(self, call_id: str, settlement: Settlement) -> bool:
         """End an open call once. False: it had already ended, nothing was changed."""
-        return self._store.end(lambda conn: endings.settle(conn, self._finder, call_id, settlement))
+        return self._store.end(lambda known: endings.settle(known, call_id, settlement))
 
     def refused(
         self, row: CallRow, decision: object, *,
@@ -103,7 +102,7 @@ class Ledger:
         if not isinstance(decision, Refuse):
             raise TypeError(f"a refused call needs its Refuse, not {type(decision).__name__}")
         figures = rows.refused(decision, now_ms, waited_ms, http_status, flags)
-        self._store.write(lambda conn: endings.write_ended(conn, chain.REFUSED, row, self._gates.id, figures))
+        self._store.write(lambda known: endings.write_ended(known, chain.REFUSED, row, self._gates.id, figures))
 
     def recorded(
         self, row: CallRow, state: str, *, ended_ms: int, http_status: int | None, request_bytes: int,
@@ -116,7 +115,7 @@ class Ledger:
         ending = (
             state, row.started_ms, ended_ms, http_status, response_bytes, duration_ms, first_byte_ms, ",".join(flags),
         )  # fmt: skip
-        self._store.write(lambda conn: endings.write_ended(conn, chain.RECORDED, seen, self._gates.id, ending))
+        self._store.write(lambda known: endings.write_ended(known, chain.RECORDED, seen, self._gates.id, ending))
 
     # -- what a gate does beside calls ---------------------------------------------------------------------------
 
@@ -134,7 +133,7 @@ class Ledger:
         if lock is None:
             return orphans.Resolved()
         try:
-            resolved = self._store.end(lambda conn: orphans.resolve(conn, gate, now_ms))
+            resolved = self._store.end(lambda known: orphans.resolve(known, gate, now_ms))
         except BaseException:
             lock.drop()
             raise
@@ -164,12 +163,12 @@ class Ledger:
 
     def audit(self, at_ms: int, what: str, detail: str) -> None:
         """Append an audit line."""
-        self._store.write(lambda conn: journal.audit(conn, at_ms, what, detail))
+        self._store.write(lambda known: journal.audit(known.conn, at_ms, what, detail))
 
     def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None:
         """Count connections to a provider that could not be read."""
         unread = journal.Unread(account, tool, host, reason)
-        self._store.write(lambda conn: journal.uncovered(conn, unread, count, at_ms))
+        self._store.write(lambda known: journal.uncovered(known.conn, unread, count, at_ms))
 
     @property
     def gate_id(self) -> int:

@@ -7,12 +7,12 @@ calls of its kind are known to need, else what was held. It is never free.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, fields
 
 from spendgate.admission import Hold
 from spendgate.ledger import endings, waiters
 from spendgate.ledger.interface import Settlement
+from spendgate.ledger.known import Known
 from spendgate.usage import Usage
 
 
@@ -59,26 +59,26 @@ _UNPRICED = ("subscription", "personal")
 """Billing words whose calls cost a budget nothing."""
 
 
-def resolve(conn: sqlite3.Connection, gate: int, now_ms: int) -> Resolved:
+def resolve(known: Known, gate: int, now_ms: int) -> Resolved:
     """End all open calls of a dead gate, drop its waiters, close its row. The caller holds its lock."""
-    orphans = [_Orphan(*values) for values in conn.execute(_OPEN, (gate, gate))]
+    orphans = [_Orphan(*values) for values in known.conn.execute(_OPEN, (gate, gate))]
     for orphan in orphans:
-        _end(conn, orphan, now_ms)
-    waiters.vanish(conn, gate)
-    conn.execute("UPDATE gates SET ended = 1 WHERE id = ?", (gate,))
+        _end(known, orphan, now_ms)
+    waiters.vanish(known.conn, gate)
+    known.conn.execute("UPDATE gates SET ended = 1 WHERE id = ?", (gate,))
     released = sum(orphan.sent_ms is None for orphan in orphans)
     return Resolved(1, released, len(orphans) - released)
 
 
-def _end(conn: sqlite3.Connection, orphan: _Orphan, now_ms: int) -> None:
-    call = endings.find_open(conn, orphan.id)
+def _end(known: Known, orphan: _Orphan, now_ms: int) -> None:
+    call = known.call(orphan.id)
     if call is None:
         return
     charges = [orphan.charge(hold.nanos, hold.mode) for hold in call.holds]
-    endings.charge_holds(conn, call, charges)
+    charged = endings.charged(known, call, charges)
     unbudgeted = 0 if orphan.billing in _UNPRICED else orphan.value()
     end = _settlement(orphan, max(charges, default=unbudgeted), now_ms)
-    endings.finish(conn, call, end, end.flags)
+    endings.finish(known, call, end, end.flags, charged)
 
 
 def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:

@@ -124,7 +124,7 @@ class Reader:
         found = self._conn.execute(READ_BY_KEY, key).fetchone()
         if found is None:
             return Standing(scope, 0, 0, 0, 0, 0)
-        balance = Balance._make(found)
+        balance = Balance(*found)
         if scope.rolling_ms is not None:
             balance = at_edge(self._conn, balance, now_ms - scope.rolling_ms)
         return balance.standing(scope, 0)

@@ -17,7 +17,9 @@ OPENED = (
 )  # fmt: skip
 """The columns that `opened` fills, in its order; `account` is apart, since an answer may name a better one."""
 
-HOLDING = ("state", "gate", "booked_ms", "held_nanos", "waited_ms", "would_refuse_by")
+ID_AT, KIND_AT, CEILING_AT = (OPENED.index(name) for name in ("id", "kind", "ceiling_nanos"))
+
+HOLDING = ("state", "gate", "booked_ms", "held_nanos", "waited_ms", "would_refuse_by", "holds")
 """What an open call has besides."""
 
 RUNNING = ("account", "booked_ms", "sent_ms", "held_nanos", "waited_ms", "would_refuse_by")

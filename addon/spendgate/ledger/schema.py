@@ -74,7 +74,7 @@ def m001_calls(db: Database) -> None:
             provider TEXT NOT NULL, host TEXT NOT NULL, path TEXT NOT NULL, dialect TEXT,
             model_requested TEXT, model TEXT, kind TEXT NOT NULL, api_key TEXT, account TEXT, billing TEXT NOT NULL,
             estimate_nanos INTEGER, ceiling_nanos INTEGER, typical_nanos INTEGER, held_nanos INTEGER,
-            resized INTEGER, opening BLOB NOT NULL,
+            resized INTEGER, holds TEXT,
             cost_nanos INTEGER, value_nanos INTEGER, basis TEXT, prices TEXT, flags TEXT NOT NULL DEFAULT '',
             input_tokens INTEGER, cache_read_tokens INTEGER, cache_write_5m_tokens INTEGER,
             cache_write_1h_tokens INTEGER, cache_write_other_tokens INTEGER, output_tokens INTEGER,
@@ -91,7 +91,10 @@ def m001_calls(db: Database) -> None:
 
 @migration()
 def m002_money(db: Database) -> None:
-    """Holds and charges by call and balance; balances; what each budget has counted of the calls; kinds of calls."""
+    """Balances; charges that filling has added to ended calls; what each budget has counted of the calls; kinds of calls.
+
+    The view `holds` has a row for each call and balance: those in the call's own row, and the added ones.
+    """
     db.conn.execute("""
         CREATE TABLE balances (
             id INTEGER PRIMARY KEY, budget TEXT NOT NULL, words TEXT NOT NULL, value TEXT NOT NULL, window TEXT NOT NULL,
@@ -100,12 +103,16 @@ def m002_money(db: Database) -> None:
             open_calls INTEGER NOT NULL DEFAULT 0, UNIQUE (budget, value, window, words, length_ms)
         ) STRICT""")
     db.conn.execute("""
-        CREATE TABLE holds (
-            call INTEGER NOT NULL, balance INTEGER NOT NULL, slides_ms INTEGER, mode TEXT NOT NULL, nanos INTEGER NOT NULL,
-            bound_nanos INTEGER NOT NULL, charged_nanos INTEGER, added INTEGER NOT NULL DEFAULT 0,
-            PRIMARY KEY (call, balance)
+        CREATE TABLE charges (
+            call INTEGER NOT NULL, balance INTEGER NOT NULL, booked_ms INTEGER NOT NULL, mode TEXT NOT NULL,
+            charged_nanos INTEGER NOT NULL, PRIMARY KEY (call, balance)
         ) STRICT, WITHOUT ROWID""")
-    db.conn.execute("CREATE INDEX holds_sliding ON holds (balance, slides_ms) WHERE slides_ms IS NOT NULL")
+    db.conn.execute("CREATE INDEX charges_booked ON charges (balance, booked_ms)")
+    held = ("balance", "nanos", "bound_nanos", "mode", "charged_nanos", "added")
+    columns = ", ".join(f"json_extract(hold.value, '$[{place}]') AS {name}" for place, name in enumerate(held))
+    db.conn.execute(f"""
+        CREATE VIEW holds AS SELECT seq AS call, booked_ms, {columns} FROM call_rows, json_each(call_rows.holds) AS hold
+        UNION ALL SELECT call, booked_ms, balance, 0, 0, mode, charged_nanos, 1 FROM charges""")  # noqa: S608 - our own words
     db.conn.execute("""
         CREATE TABLE counted (
             budget TEXT NOT NULL, words TEXT NOT NULL, upto_seq INTEGER NOT NULL, PRIMARY KEY (budget, words)
@@ -165,8 +172,8 @@ def m005_append_only(db: Database) -> None:
     for table, change, when in (
         ("call_rows", "UPDATE", "WHEN OLD.state <> 'open'"),
         ("call_rows", "DELETE", ""),
-        ("holds", "UPDATE", "WHEN OLD.charged_nanos IS NOT NULL"),
-        ("holds", "DELETE", ""),
+        ("charges", "UPDATE", ""),
+        ("charges", "DELETE", ""),
         ("chain", "UPDATE", ""),
         ("chain", "DELETE", ""),
         ("audit", "UPDATE", ""),

@@ -1,9 +1,9 @@
 """The ledger's connection: how a transaction begins, ends and fails.
 
-Rules: every write is inside one `BEGIN IMMEDIATE`; nothing here waits for another writer (`busy_timeout` 0, the caller
-retries); every failure of SQLite becomes `LedgerBusy` or `LedgerUnavailable` with the transaction rolled back; nothing but
-SQLite opens the file of a ledger in use (`_create`). Checkpoints run in a thread of their own, since one inside a commit
-stalls an event loop for the length of an fsync.
+Rules: every write is inside one `BEGIN IMMEDIATE`, or is one statement; nothing here waits for another writer (`busy_timeout`
+0, the caller retries); every failure of SQLite becomes `LedgerBusy` or `LedgerUnavailable` with the transaction rolled back
+and all that was known forgotten; nothing but SQLite opens the file of a ledger in use (`_create`). Checkpoints run in a
+thread of their own, since one inside a commit stalls an event loop for the length of an fsync.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from sqlite_utils import Database
 
 from spendgate.errors import LedgerBusy, LedgerUnavailable, StateError
+from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
 
 OPEN_TIMEOUT_MS = 5_000
@@ -29,6 +29,8 @@ _LAST_RESORT_PAGES = 20_000
 """SQLite's own checkpoint, only if ours did not run: 80 MB of log."""
 
 T = TypeVar("T")
+Work = Callable[[Known], T]
+Way = Callable[[Work[T]], T]
 
 
 def connect(path: Path, *, timeout_ms: int) -> sqlite3.Connection:
@@ -77,86 +79,79 @@ def _configure(conn: sqlite3.Connection, timeout_ms: int) -> None:
 
 
 class Store:
-    """One connection and its transactions. Safe to use from several threads, one transaction at a time."""
+    """One connection, its transactions, and what it knows. Safe to use from several threads, one transaction at a time."""
 
     def __init__(self, path: Path, reserve: Reserve) -> None:
         """Open `path`, patiently. Raises StateError."""
         self.path = path
         self.conn = connect(path, timeout_ms=OPEN_TIMEOUT_MS)
         self.database = Database(self.conn, recursive_triggers=False, execute_plugins=False)
+        self.known = Known(self.conn)
         self._reserve = reserve
-        self._transaction = _Transaction(self.conn)
+        self._lock = threading.Lock()
         self._checkpoints = _Checkpoints(path)
 
     def impatient(self) -> None:
         """From here on another writer means LedgerBusy at once."""
         self.conn.execute("PRAGMA busy_timeout = 0")
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, work: Work[T]) -> T:
         """Run `work` as one transaction. Raises LedgerBusy or LedgerUnavailable; nothing is then changed."""
-        with self._transaction as conn:
-            result = work(conn)
-        self._checkpoints.committed()
-        return result
+        return self._run(self._transacted, work)
 
-    def end(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def end(self, work: Work[T]) -> T:
         """Like `write`, for what ends or corrects an open call: it may use the reserve of a full disk."""
-        try:
-            return self.write(work)
-        except LedgerBusy:
-            raise
-        except LedgerUnavailable as fault:
-            if not (_is_full(fault.__cause__) and self._reserve.free()):
-                raise
-        return self.write(work)
+        return self._at_last(self._transacted, work)
+
+    def mark(self, work: Work[T]) -> T:
+        """Like `end`, for work that is one statement: SQLite makes it a transaction by itself, at half the price."""
+        return self._at_last(self._alone, work)
 
     def close(self) -> None:
         """Close the connection; the last one on the file folds the log into it."""
         self._checkpoints.stop()
         self.conn.close()
 
-
-class _Transaction:
-    """`with` it: BEGIN IMMEDIATE, then COMMIT or ROLLBACK. A class, since a generator costs more than the BEGIN."""
-
-    def __init__(self, conn: sqlite3.Connection) -> None:
-        self._conn = conn
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._lock.acquire()
+    def _at_last(self, way: Way[T], work: Work[T]) -> T:
         try:
-            self._conn.execute("BEGIN IMMEDIATE")
-        except BaseException as fault:
-            self._lock.release()
-            if isinstance(fault, sqlite3.Error):
-                raise unavailable(fault) from fault
+            return self._run(way, work)
+        except LedgerBusy:
             raise
-        return self._conn
+        except LedgerUnavailable as fault:
+            if not (_is_full(fault.__cause__) and self._reserve.free()):
+                raise
+        return self._run(way, work)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if fault is None:
-                self._conn.execute("COMMIT")
-                return
-            self._rollback()
-        except sqlite3.Error as failed:
-            self._rollback()
-            raise unavailable(failed) from failed
-        finally:
-            self._lock.release()
-        if isinstance(fault, sqlite3.IntegrityError):
-            raise ValueError(f"the ledger holds other rows than its caller believes: {fault}") from fault
-        if isinstance(fault, sqlite3.Error):
-            raise unavailable(fault) from fault
+    def _run(self, way: Way[T], work: Work[T]) -> T:
+        with self._lock:
+            try:
+                result = way(work)
+            except BaseException as fault:
+                self.known.forget()
+                self._rollback()
+                if isinstance(fault, sqlite3.IntegrityError):
+                    raise ValueError(f"the ledger holds other rows than its caller believes: {fault}") from fault
+                if isinstance(fault, sqlite3.Error):
+                    raise unavailable(fault) from fault
+                raise
+        self._checkpoints.committed()
+        return result
+
+    def _transacted(self, work: Work[T]) -> T:
+        self.conn.execute("BEGIN IMMEDIATE")
+        self.known.look()
+        result = work(self.known)
+        self.conn.execute("COMMIT")
+        return result
+
+    def _alone(self, work: Work[T]) -> T:
+        return work(self.known)
 
     def _rollback(self) -> None:
-        if not self._conn.in_transaction:
-            return  # SQLite has rolled back by itself (full disk, I/O error)
+        if not self.conn.in_transaction:
+            return  # it had not begun, or SQLite has rolled back by itself (full disk, I/O error)
         try:
-            self._conn.execute("ROLLBACK")
+            self.conn.execute("ROLLBACK")
         except sqlite3.Error:
             pass  # the error that made us roll back is the one to report; SQLite discards the log's tail at the next open
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 
+from spendgate.ledger.known import Known
+
 GRACE_MS = 5_000
 """How much longer than its `wait` a place is kept, for a gate that is slow to give it up."""
 
@@ -16,11 +18,13 @@ NOBODY_WAITS = -1
 """`place_of` when the ledger has no waiter at all: the usual case, and then no line need be counted."""
 
 
-def place_of(conn: sqlite3.Connection, call_id: str) -> int | None:
+def place_of(known: Known, call_id: str) -> int | None:
     """The call's place; None: it has none yet; NOBODY_WAITS: nor has anyone else."""
-    if conn.execute("SELECT 1 FROM waiters LIMIT 1").fetchone() is None:
+    if not known.nobody_waits:
+        known.nobody_waits = known.conn.execute("SELECT 1 FROM waiters LIMIT 1").fetchone() is None
+    if known.nobody_waits:
         return NOBODY_WAITS
-    found = conn.execute("SELECT place FROM waiters WHERE call_id = ?", (call_id,)).fetchone()
+    found = known.conn.execute("SELECT place FROM waiters WHERE call_id = ?", (call_id,)).fetchone()
     return None if found is None else int(found[0])
 
 
@@ -34,10 +38,11 @@ def ahead(conn: sqlite3.Connection, balance: int, place: int | None, now_ms: int
     return int(found[0])
 
 
-def take_place(conn: sqlite3.Connection, call_id: str, gate: int, until_ms: int) -> int:
+def take_place(known: Known, call_id: str, gate: int, until_ms: int) -> int:
     """A place at the end of every line, kept until then at the latest."""
+    known.nobody_waits = False
     return int(
-        conn.execute(
+        known.conn.execute(
             "INSERT INTO waiters (call_id, gate, until_ms) VALUES (?, ?, ?) RETURNING place", (call_id, gate, until_ms)
         ).fetchone()[0]
     )

@@ -1,0 +1,66 @@
+"""What a gate knows of the ledger's file between its own transactions, so that it need not read what it has just written.
+
+Everything here is as the file was at this connection's last transaction, and so is true until another connection commits.
+SQLite counts such commits (`PRAGMA data_version`, sqlite.org/pragma.html); `look` asks for the count at the begin of
+every transaction, under the write lock, and forgets everything when it has moved. A transaction that fails forgets
+everything too. A ledger with one gate on it never has to read again; with several, each reads what it needs after another
+has written, as if it knew nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from spendgate.admission import KindStanding
+from spendgate.ledger.balances import Balances
+from spendgate.ledger.open_calls import OpenCall, find
+
+_MOST: Final = 4096
+"""Balances (sessions, projects), kinds or open calls; more at the begin of a transaction, and the memory begins anew."""
+
+
+class Known:
+    """One connection, and what it knows. Touched only inside its transactions."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self.conn = conn
+        self.balances = Balances()
+        self.kinds: dict[str, KindStanding] = {}
+        self.calls: dict[str, OpenCall] = {}
+        self.link: tuple[int, bytes] | None = None
+        """Position and head of the chain's last link; None: not known."""
+        self.nobody_waits = False
+        """True: no call waits at any gate. False: not known."""
+        self._version = -1
+
+    def look(self) -> None:
+        """Forget everything if another connection has committed since the last look. Inside a transaction."""
+        version = self.conn.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version or max(len(self.balances), len(self.kinds), len(self.calls)) > _MOST:
+            self.forget()
+            self._version = version
+
+    def forget(self) -> None:
+        """Know nothing."""
+        self.balances.clear()
+        self.kinds.clear()
+        self.calls.clear()
+        self.link, self.nobody_waits = None, False
+
+    def call(self, call_id: str) -> OpenCall | None:
+        """An open call; None when it is not open."""
+        known = self.calls.get(call_id)
+        if known is None:
+            known = find(self.conn, call_id)
+            if known is not None:
+                self.calls[call_id] = known
+        return known
+
+    def kind(self, kind: str) -> KindStanding:
+        """How many calls of this kind have settled and are open, on all gates."""
+        known = self.kinds.get(kind)
+        if known is None:
+            row = self.conn.execute("SELECT settled, open_calls FROM kinds WHERE kind = ?", (kind,)).fetchone()
+            known = self.kinds[kind] = KindStanding(kind, *row) if row else KindStanding(kind)
+        return known

@@ -1,0 +1,86 @@
+"""An open call, its holds, and how they are kept in its row.
+
+The column `holds` is a JSON array with one array for each balance that the call draws on, in the order of `Held`. It is part
+of the row, so that opening and ending a call write one row each, and the chain covers what each budget was charged.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from spendgate.ledger import rows
+
+_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_FIND: Final = f"""SELECT seq, {", ".join(rows.RUNNING)}, holds, {", ".join(rows.OPENED)}
+    FROM call_rows WHERE id = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
+_OPENED_AT: Final = 2 + len(rows.RUNNING)
+
+
+class Held(NamedTuple):
+    """What one call holds in one balance, and what that became. Nano-dollars."""
+
+    balance: int
+    nanos: int
+    bound_nanos: int
+    mode: str
+    charged_nanos: int | None = None
+    """None while the call is open; then its charge, 0 for a hold that was released."""
+    added: int = 0
+    """1: filling added it, for a policy that came into force while the call ran."""
+
+
+Holds = tuple[Held, ...]
+
+
+@dataclass(slots=True)
+class OpenCall:
+    """An open call as its row has it."""
+
+    seq: int
+    account: str | None
+    booked_ms: int
+    sent_ms: int | None
+    held_nanos: int
+    waited_ms: int
+    would_refuse_by: str | None
+    holds: Holds
+    opened: rows.Values
+    """The values of rows.OPENED."""
+
+    @property
+    def id(self) -> str:
+        """The call's id, as the gate names it."""
+        return str(self.opened[rows.ID_AT])
+
+    @property
+    def kind(self) -> str:
+        """What its size is learned by."""
+        return str(self.opened[rows.KIND_AT])
+
+    def running(self, account: str | None) -> rows.Values:
+        """The values of rows.RUNNING; the account is the answer's where it names one."""
+        known = account or self.account
+        return (known, self.booked_ms, self.sent_ms, self.held_nanos, self.waited_ms, self.would_refuse_by)
+
+
+def find(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
+    """Read an open call; None when it is not open."""
+    found = conn.execute(_FIND, (call_id,)).fetchone()
+    if found is None:
+        return None
+    seq, account, booked_ms, sent_ms, held_nanos, waited_ms, rule, holds = found[:_OPENED_AT]
+    opened = found[_OPENED_AT:]
+    return OpenCall(seq, account, booked_ms, sent_ms, held_nanos, waited_ms, rule, unpacked(holds), opened)
+
+
+def packed(holds: Holds) -> str:
+    """The text of the column `holds`."""
+    return _encode(holds)
+
+
+def unpacked(text: str | None) -> Holds:
+    """The holds in the column's text; none for a call that never held."""
+    return tuple(Held(*each) for each in json.loads(text)) if text else ()
