@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 
 from ledger.kit import open_ledger
 from ledger.processes import finish, line, worker
+from spendgate.errors import StateError
 from spendgate.ledger.check import check
 from spendgate.ledger.queries import Reader, Span
-from spendgate.ledger.store import connect
+from spendgate.ledger.store import OPEN_TIMEOUT_MS, connect
 
 
 def call(gate: subprocess.Popen[str]) -> str:
@@ -113,6 +115,20 @@ def test_both_gates_go_on_counting_together(tmp_path: Path) -> None:
     assert ids(tmp_path) == served
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
         assert conn.execute("SELECT DISTINCT settled, held FROM balances").fetchall() == [(700 * len(served), 0)]
+
+
+def test_a_new_ledger_that_another_gate_is_making_is_waited_for(tmp_path: Path) -> None:
+    """SQLite does not wait before it turns the write-ahead log on; two gates that start at once on a new machine would fail."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StateError, match="locked"):
+            connect(path, timeout_ms=0)
+        gone = threading.Timer(0.1, other.execute, ("COMMIT",))
+        gone.start()
+        with closing(connect(path, timeout_ms=OPEN_TIMEOUT_MS)) as ours:
+            assert ours.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        gone.join()
 
 
 def test_a_new_ledger_is_private_and_an_old_one_is_left_as_it_is(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +24,7 @@ from spendgate.ledger.reserve import Reserve
 
 OPEN_TIMEOUT_MS = 5_000
 """How long opening and filling may wait for another writer; the hot path never does."""
+_AGAIN_S = 0.005
 CHECKPOINT_EVERY = 200
 """Commits between two checkpoints, some 5 MB of log."""
 _LAST_RESORT_PAGES = 20_000
@@ -70,12 +72,27 @@ def _create(path: Path) -> None:
 
 def _configure(conn: sqlite3.Connection, timeout_ms: int) -> None:
     conn.execute(f"PRAGMA busy_timeout = {timeout_ms:d}")
-    journal = conn.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    journal = _write_ahead(conn, time.monotonic() + timeout_ms / 1000)
     if journal != "wal":
         raise StateError(f"the ledger is on a file system without write-ahead logging ({journal}): use a local disk")
     conn.execute("PRAGMA synchronous = NORMAL")
     conn.execute(f"PRAGMA wal_autocheckpoint = {_LAST_RESORT_PAGES:d}")
     conn.execute("PRAGMA journal_size_limit = 16777216")
+
+
+def _write_ahead(conn: sqlite3.Connection, until: float) -> str:
+    """Turn the write-ahead log on; the journal that is then in use. Patient until that moment of the monotonic clock.
+
+    Of two gates that make the same new file at once, each holds a read lock and wants the one write lock: SQLite answers the
+    second with SQLITE_BUSY at once, whatever `busy_timeout` says, lest both wait for ever (sqlite.org/c3ref/busy_handler.html).
+    """
+    while True:
+        try:
+            return str(conn.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        time.sleep(_AGAIN_S)
 
 
 class Store:
