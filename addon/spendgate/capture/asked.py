@@ -11,7 +11,7 @@ from mitmproxy import http
 from spendgate.capture.passage import headers_of
 from spendgate.capture.scope import host_of
 from spendgate.errors import WireError
-from spendgate.providers.client import client
+from spendgate.providers.client import sender
 from spendgate.providers.decoding import decode_body
 from spendgate.providers.interface import Ask, Dialect, Head, Route
 
@@ -36,25 +36,30 @@ class Registry(Protocol):
 def head_of(flow: http.HTTPFlow, registry: Registry) -> Head | None:
     """The request's head under the name of the provider that it is for; None: for no provider.
 
-    The Host header comes first, since providers route by it; then the name that the connection was decrypted for.
+    The name in the request comes first, since providers route by it; then the one that the connection was decrypted for.
     """
-    request = flow.request
-    for name in (request.pretty_host, flow.client_conn.sni, request.host):
-        host = (name or "").lower().rstrip(".")
+    request, headers = flow.request, headers_of(flow.request)
+    for name in (_authority(request), headers.get("host"), flow.client_conn.sni, request.host):
+        host = host_of(name) if name else ""
         if host and registry.host(host) is not None:
             path, _, query = request.path.partition("?")
-            return Head(request.method, host, path, query, headers_of(request))
+            return Head(request.method, host, path, query, headers)
     return None
 
 
-def misdirected(flow: http.HTTPFlow, registry: Registry) -> bool:
+def misdirected(flow: http.HTTPFlow, head: Head, registry: Registry) -> bool:
     """Whether a request names one provider and its connection another: which of them will answer, and bill, is not known here."""
     request = flow.request
-    named = [*request.headers.get_all("host"), request.authority, flow.client_conn.sni, request.host]
-    if "://" in request.path.partition("?")[0]:
-        named.append(request.path.partition("://")[2].partition("/")[0])  # HTTP/2 carries any target
+    named = [_authority(request), flow.client_conn.sni, request.host, *(head.headers.get("host") or "").split(", ")]
+    if "://" in head.path:
+        named.append(head.path.partition("://")[2].partition("/")[0])  # HTTP/2 carries any target
     hosts = {host_of(name) for name in named if name}
-    return len([host for host in hosts if registry.host(host) is not None]) > 1
+    return any(host != head.host and registry.host(host) is not None for host in hosts)
+
+
+def _authority(request: http.Request) -> str:
+    """The request's own, mostly empty over HTTP/1: reading nothing costs as much as reading a name."""
+    return request.authority if request.data.authority else ""
 
 
 async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, route: Route) -> Ask:
@@ -91,14 +96,4 @@ async def _asking(dialect: Dialect, head: Head, body: bytes) -> Ask:
 
 def claimed(head: Head, ask: Ask) -> Ask:
     """`ask` with what the request's head alone says of its sender."""
-    said = client(head)
-    return replace(
-        ask,
-        tool=said.tool,
-        session=said.session,
-        agent=said.agent,
-        parent_agent=said.parent_agent,
-        api_key=said.api_key,
-        billing=said.billing,
-        account=said.account,
-    )
+    return replace(ask, **sender(head))

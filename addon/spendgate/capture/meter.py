@@ -102,7 +102,7 @@ class Meter:
             kill(flow)
         else:
             passage = flow.watch = self._passage(flow, head)
-            if asked.misdirected(flow, self._registry):
+            if asked.misdirected(flow, head, self._registry):
                 flow.response = passage.goes_nowhere(refusal.misdirected(), "names two providers")
                 self._claims(passage)
             elif passage.call.route.kind is not Kind.BILLABLE:

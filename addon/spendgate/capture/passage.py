@@ -92,14 +92,14 @@ class Passage:
         if call.state is not State.SENT or self.dialect is None:
             return self.download
         try:
-            reader = self.dialect.reader(call.ask, response.status_code, headers_of(response))
-            decoder = Decoder(response.headers.get("content-encoding"))
+            headers = headers_of(response)
+            reader = self.dialect.reader(call.ask, response.status_code, headers)
+            encoding = headers.get("content-encoding")
+            decoder = Decoder(encoding) if encoding else None
         except Exception as fault:  # noqa: BLE001 - the response goes on; the row says that it was not read
             self._unread = f"reader failed: {type(fault).__name__}"
             return self.download
-        events_only = "text/event-stream" in response.headers.get("content-type", "")
-        framed = call.cut and events_only and decoder.plain and "content-length" not in response.headers
-        self.tap = Tap(reader, cue, decoder, framed=framed, watched=call.cut)
+        self.tap = Tap(reader, cue, decoder, framed=call.cut and _framed(headers, decoder), watched=call.cut)
         return self.tap
 
     def goes_nowhere(self, instead: http.Response, why: str) -> http.Response:
@@ -134,10 +134,17 @@ def headers_of(message: http.Request | http.Response) -> Headers:
     """The head's fields, repeated ones joined as mitmproxy joins them. Folded once: mitmproxy's own goes through all of them,
     and lowers each name, for each that is asked for, and a request is asked for about twenty."""
     folded: dict[str, str] = {}
-    for name, value in message.headers.items(multi=True):
-        key = name.lower()
-        folded[key] = f"{folded[key]}, {value}" if key in folded else value
-    return CaseInsensitive(folded)
+    for name, value in message.headers.fields:
+        key, text = name.decode("utf-8", "surrogateescape").lower(), value.decode("utf-8", "surrogateescape")
+        folded[key] = f"{folded[key]}, {text}" if key in folded else text
+    return CaseInsensitive.folded(folded)
+
+
+def _framed(headers: Headers, decoder: Decoder | None) -> bool:
+    """Whether a frame of our own may follow a whole event of this body."""
+    if decoder is not None and not decoder.plain:
+        return False
+    return "text/event-stream" in (headers.get("content-type") or "") and headers.get("content-length") is None
 
 
 def _breaker(flow: MeteredFlow) -> str:

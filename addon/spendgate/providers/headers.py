@@ -6,6 +6,7 @@ And what `Upgrade` asks for, which more than one place must read alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 
 class CaseInsensitive:
@@ -19,6 +20,13 @@ class CaseInsensitive:
         self._fields: dict[str, str] = {}
         for name, value in pairs:
             self._fields.setdefault(name.lower(), value)
+
+    @classmethod
+    def folded(cls, fields: dict[str, str]) -> Self:
+        """Of names that are in lower case already. `fields` is kept, not copied."""
+        made = cls()
+        made._fields = fields
+        return made
 
     def get(self, name: str, default: str | None = None, /) -> str | None:
         """The value of `name`, or `default`."""
