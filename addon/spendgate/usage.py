@@ -34,9 +34,10 @@ class Usage:
     """Billed server-side searches: a count, not tokens."""
 
     def __post_init__(self) -> None:
-        for place, count in enumerate(_counts(self)):
+        for count in _counts(self):
             if count is not None and (type(count) is not int or count < 0):
-                raise ValueError(f"{_NAMES[place]} must be a whole count of zero or more, not {count!r}")
+                name = _NAMES[next(place for place, each in enumerate(_counts(self)) if each is count)]
+                raise ValueError(f"{name} must be a whole count of zero or more, not {count!r}")
 
     @property
     def writes(self) -> int:
@@ -55,6 +56,8 @@ class Usage:
 
     def overlaid(self, later: Usage) -> Usage:
         """This report with each count that `later` gives put in its place: cumulative reports of one stream."""
+        if self is NO_USAGE:
+            return later
         pairs = zip(_counts(self), _counts(later), strict=True)
         return Usage(*[mine if given is None else given for mine, given in pairs])
 
@@ -69,3 +72,5 @@ class Usage:
 _NAMES = tuple(field.name for field in fields(Usage))
 _counts = attrgetter(*_NAMES)
 """The counts in the order of the fields; several are made for each call, and `fields` costs more than all else of it."""
+NO_USAGE = Usage()
+"""No counts at all."""

@@ -8,7 +8,7 @@ import pytest
 
 from providers.feeding import head
 from spendgate.attribution import Evidence
-from spendgate.providers.client import client, fingerprint
+from spendgate.providers.client import fingerprint, sender
 from spendgate.providers.interface import Claim
 
 SESSION = "0c9f5f5e-6d1b-4a8e-9a57-0d9b8d2d2f10"
@@ -32,7 +32,7 @@ JWT = "eyJhbGciOiJub25l.eyJzdWIiOiJ4In0.c2ln"
 )
 def test_tool(headers: dict[str, str], tool: str | None) -> None:
     """A tool is what the client names first; what does not name itself is not guessed."""
-    assert client(head(**headers)).tool == (Claim(tool, Evidence.HEADER) if tool else Claim())
+    assert sender(head(**headers))["tool"] == (Claim(tool, Evidence.HEADER) if tool else Claim())
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ def test_tool(headers: dict[str, str], tool: str | None) -> None:
 )
 def test_session(headers: dict[str, str], user_id: str | None, expected: Claim) -> None:
     """A session comes from the client's header, else its metadata; what does not look like an id is dropped."""
-    assert client(head(**headers), user_id).session == expected
+    assert sender(head(**headers), user_id)["session"] == expected
 
 
 def test_agents() -> None:
     """Sub-agents of Claude Code and Codex name themselves and their parent."""
-    claude = client(head(x_claude_code_agent_id="a1", x_claude_code_parent_agent_id="a0"))
-    codex = client(head(x_openai_subagent="review", x_codex_parent_thread_id="t0"))
-    assert (claude.agent, claude.parent_agent) == ("a1", "a0")
-    assert (codex.agent, codex.parent_agent) == ("review", "t0")
+    claude = sender(head(x_claude_code_agent_id="a1", x_claude_code_parent_agent_id="a0"))
+    codex = sender(head(x_openai_subagent="review", x_codex_parent_thread_id="t0"))
+    assert (claude["agent"], claude["parent_agent"]) == ("a1", "a0")
+    assert (codex["agent"], codex["parent_agent"]) == ("review", "t0")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_agents() -> None:
 )
 def test_billing(headers: dict[str, str], host: str, billing: str) -> None:
     """Only a plan's credential, alone and at its own provider, makes a call a subscription's; what can be forged does not."""
-    assert client(head(host=host, **headers)).billing == billing
+    assert sender(head(host=host, **headers))["billing"] == billing
 
 
 @pytest.mark.parametrize(
@@ -119,5 +119,5 @@ def test_fingerprint(key: str, prefix: str) -> None:
 
 def test_no_credential_survives() -> None:
     """Nothing that a client's credentials hold is in what goes on."""
-    shown = client(head(authorization="Bearer sk-proj-CANARY", x_api_key="CANARYCANARY", api_key="CANARY"))
+    shown = sender(head(authorization="Bearer sk-proj-CANARY", x_api_key="CANARYCANARY", api_key="CANARY"))
     assert "CANARY" not in repr(shown)

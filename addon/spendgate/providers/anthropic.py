@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED, USAGE, Counts
-from spendgate.providers.client import client
+from spendgate.providers.client import sender
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader, Reading
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
@@ -102,7 +102,7 @@ class AnthropicMessages:
 
 def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     found = scan.fields
-    sender = client(head, (found.get("metadata") or {}).get("user_id"))
+    said = sender(head, (found.get("metadata") or {}).get("user_id"))
     tools: list[Fields] = [tool for tool in found.get("tools") or [] if tool]
     edits = (found.get("context_management") or {}).get("edits") or []
     hosted = [tool for tool in tools if _hosted(tool.get("type"))]
@@ -121,13 +121,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         searches_max=_searches(hosted),
         # Each of these makes the provider sample again and bill the input again, as often as it sees fit.
         loops=bool(hosted or found.get("mcp_servers") or compacts or found.get("fallbacks")),
-        tool=sender.tool,
-        session=sender.session,
-        agent=sender.agent,
-        parent_agent=sender.parent_agent,
-        api_key=sender.api_key,
-        billing=sender.billing,
-        account=sender.account,
+        **said,
     )
 
 

@@ -8,12 +8,12 @@ before any output, followed by a fallback, is listed but free. Sources: facts/wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from spendgate.providers.interface import Part
 from spendgate.providers.shapes import COUNT, TEXT, Fields, items, record
-from spendgate.usage import Usage
+from spendgate.usage import NO_USAGE, Usage
 
 _COUNTS: Final = {
     "input_tokens": COUNT,
@@ -40,7 +40,7 @@ class Counts:
 
     ttl: str | None = None
     """The only time-to-live that the request's cache marks name, `1h`; else None."""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     tier: str | None = None
     geo: str | None = None
     speed: str | None = None
@@ -73,7 +73,7 @@ class Counts:
             context["speed"] = "fast"
         geo = self.geo if self.geo == "us" else None
         if not self.iterations:
-            return () if self.usage == Usage() else (Part(self.usage, model, context, geo),)
+            return () if self.usage == NO_USAGE else (Part(self.usage, model, context, geo),)
         billed = [one for place, one in enumerate(self.iterations) if not self._declined(place)]
         parts = [Part(usage, name or model, context, geo) for _, name, usage in billed]
         searches = self.usage.web_searches

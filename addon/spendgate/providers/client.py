@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 from spendgate.attribution import Evidence
 from spendgate.providers.interface import Claim, Head, Headers
@@ -25,31 +24,31 @@ _CLAUDE_TOKEN: Final = re.compile(r"sk-ant-oat[\w-]*", re.ASCII)
 _CHATGPT_TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
 _OLD_USER_ID: Final = re.compile(r"_session_([0-9a-fA-F-]{36})$")
 
-# By how the User-Agent begins. The SDKs come last: a tool that is built on one mostly names itself first.
-_AGENTS: Final[tuple[tuple[str, str], ...]] = (
-    ("claude-cli/", "claude-code"),
-    ("claude-code/", "claude-code"),
-    ("codex", "codex"),
-    ("opencode/", "opencode"),
-    ("zed/", "zed"),
-    ("cline/", "cline"),
-    ("aider/", "aider"),
-    ("litellm/", "litellm"),
-    ("ai-sdk/", "ai-sdk"),
-    ("curl/", "curl"),
-    ("anthropic/", "anthropic-sdk"),
-    ("asyncanthropic/", "anthropic-sdk"),
-    ("openai/", "openai-sdk"),
-    ("asyncopenai/", "openai-sdk"),
-    ("azureopenai/", "openai-sdk"),
-    ("asyncazureopenai/", "openai-sdk"),
-)
+# By the User-Agent's first product. A tool that is built on an SDK mostly names itself first.
+_AGENTS: Final = {
+    "claude-cli": "claude-code",
+    "claude-code": "claude-code",
+    "opencode": "opencode",
+    "zed": "zed",
+    "cline": "cline",
+    "aider": "aider",
+    "litellm": "litellm",
+    "ai-sdk": "ai-sdk",
+    "curl": "curl",
+    "anthropic": "anthropic-sdk",
+    "asyncanthropic": "anthropic-sdk",
+    "openai": "openai-sdk",
+    "asyncopenai": "openai-sdk",
+    "azureopenai": "openai-sdk",
+    "asyncazureopenai": "openai-sdk",
+}
+_CODEX: Final = "codex"
 _SESSION_HEADERS: Final = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "thread-id")
+_UNSAID: Final = Claim()
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """What a request's head and metadata say of its sender."""
+class Sender(TypedDict):
+    """What a request's head and metadata say of its sender: the fields of an Ask that tell it."""
 
     tool: Claim
     session: Claim
@@ -60,34 +59,32 @@ class Client:
     account: str | None
 
 
-def client(head: Head, user_id: str | None = None) -> Client:
+def sender(head: Head, user_id: str | None = None) -> Sender:
     """Read the sender; `user_id` is the body's `metadata.user_id`, where the dialect has one."""
     headers = head.headers
     keys = _credentials(headers)
     subscription = bool(keys) and all(_is_subscription(key, head) for key in keys)
-    return Client(
+    return Sender(
         tool=tool(headers),
         session=_session(headers, user_id),
-        agent=_name(headers.get("x-claude-code-agent-id")) or _name(headers.get("x-openai-subagent")),
-        parent_agent=_name(headers.get("x-claude-code-parent-agent-id"))
-        or _name(headers.get("x-codex-parent-thread-id")),
+        agent=_first(headers, "x-claude-code-agent-id", "x-openai-subagent"),
+        parent_agent=_first(headers, "x-claude-code-parent-agent-id", "x-codex-parent-thread-id"),
         api_key=fingerprint(keys[0]) if keys and not subscription else None,
         billing="subscription" if subscription else "metered",
-        account=_name(headers.get("chatgpt-account-id")) or _name(headers.get("openai-organization")),
+        account=_first(headers, "chatgpt-account-id", "openai-organization"),
     )
 
 
 def tool(headers: Headers) -> Claim:
     """The program that the client says it is."""
-    if (headers.get("originator") or "").lower().startswith("codex"):
-        return Claim("codex", Evidence.HEADER)
     agent = (headers.get("user-agent") or "").lower()
-    for start, name in _AGENTS:
-        if agent.startswith(start):
-            return Claim(name, Evidence.HEADER)
-    if headers.get("x-claude-code-session-id"):
-        return Claim("claude-code", Evidence.HEADER)
-    return Claim()
+    if (headers.get("originator") or "").lower().startswith(_CODEX) or agent.startswith(_CODEX):
+        return Claim(_CODEX, Evidence.HEADER)
+    product, slash, _ = agent.partition("/")
+    name = _AGENTS.get(product) if slash else None
+    if name is None and headers.get("x-claude-code-session-id"):
+        name = "claude-code"
+    return Claim(name, Evidence.HEADER) if name else _UNSAID
 
 
 def fingerprint(key: str) -> str:
@@ -116,12 +113,11 @@ def _is_subscription(key: str, head: Head) -> bool:
 
 
 def _session(headers: Headers, user_id: str | None) -> Claim:
-    for header in _SESSION_HEADERS:
-        value = _name(headers.get(header))
-        if value is not None:
-            return Claim(value, Evidence.HEADER)
+    value = _first(headers, *_SESSION_HEADERS)
+    if value is not None:
+        return Claim(value, Evidence.HEADER)
     value = _session_of(user_id) if user_id else None
-    return Claim(value, Evidence.BODY) if value else Claim()
+    return Claim(value, Evidence.BODY) if value else _UNSAID
 
 
 def _session_of(user_id: str) -> str | None:
@@ -137,8 +133,17 @@ def _session_of(user_id: str) -> str | None:
     return _name(session) if isinstance(session, str) else None
 
 
-def _name(value: str | None) -> str | None:
+def _first(headers: Headers, *names: str) -> str | None:
+    """The first of these fields that holds an id fit for the ledger."""
+    for name in names:
+        value = headers.get(name)
+        if value is not None and (fit := _name(value)) is not None:
+            return fit
+    return None
+
+
+def _name(value: str) -> str | None:
     """An id fit for the ledger: what does not look like one (and could be content or a secret) is dropped."""
-    if value is None or len(value) > _NAME_MAX or not _NAME.fullmatch(value) or value.startswith(("sk-", "eyJ")):
+    if len(value) > _NAME_MAX or not _NAME.fullmatch(value) or value.startswith(("sk-", "eyJ")):
         return None
     return value

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
 
-from spendgate.providers.client import client
+from spendgate.providers.client import sender
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
@@ -95,7 +95,6 @@ class OpenAIChat:
 
 def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     found = scan.fields
-    sender = client(head)
     streamed = bool(found.get("stream"))
     searches = bool(found.get("web_search_options") or _SEARCH_MODELS.search(found.get("model") or ""))
     factors = [found.get("n"), found.get("best_of")]
@@ -113,13 +112,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         searches_max=None if searches else 0,
         loops=searches or unread,
         usage_reported=not streamed or bool((found.get("stream_options") or {}).get("include_usage")),
-        tool=sender.tool,
-        session=sender.session,
-        agent=sender.agent,
-        parent_agent=sender.parent_agent,
-        api_key=sender.api_key,
-        billing=sender.billing,
-        account=sender.account,
+        **sender(head),
     )
 
 
@@ -141,12 +134,12 @@ def _usage(found: Fields) -> Fields | None:
 def _answer(reading: Reading, found: Fields) -> Reading:
     """The Reading of a whole answer."""
     model, usage = found.get("model"), _usage(found)
-    reading = replace(reading, model=model, response_id=found.get("id"), ended=True)
     if usage is None:
-        return replace(reading, flags=(*reading.flags, "an answer without usage"))
+        flags = (*reading.flags, "an answer without usage")
+        return replace(reading, model=model, response_id=found.get("id"), ended=True, flags=flags)
     counts = usage_of(usage)
     parts = (Part(counts, model, price_context(found.get("service_tier"))),)
-    return replace(reading, parts=parts, final=counts.known)
+    return replace(reading, parts=parts, model=model, response_id=found.get("id"), final=counts.known, ended=True)
 
 
 class _Stream(EventReader):

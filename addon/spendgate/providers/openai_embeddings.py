@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
 
-from spendgate.providers.client import client
+from spendgate.providers.client import sender
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scanner
 from spendgate.providers.openai_usage import USAGE, usage_of
@@ -53,17 +53,7 @@ class OpenAIEmbeddings:
 
 
 def _ask(head: Head, body: bytes, found: Fields) -> Ask:
-    sender = client(head)
-    return Ask(
-        model=found.get("model"),
-        text_bytes=len(body),
-        output_tokens_max=0,
-        tool=sender.tool,
-        session=sender.session,
-        api_key=sender.api_key,
-        billing=sender.billing,
-        account=sender.account,
-    )
+    return Ask(model=found.get("model"), text_bytes=len(body), output_tokens_max=0, **sender(head))
 
 
 def _answer(reading: Reading, found: Fields) -> Reading:

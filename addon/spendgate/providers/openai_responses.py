@@ -11,7 +11,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
 
-from spendgate.providers.client import client
+from spendgate.providers.client import sender
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
@@ -129,7 +129,6 @@ class OpenAIResponses:
 def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
     """The Ask of a request body, or of a `response.create` message, which holds the same fields."""
     found = scan.fields
-    sender = client(head)
     kinds = [tool.get("type") for tool in found.get("tools") or [] if tool]
     hosted = [kind for kind in kinds if kind not in _CLIENT_TOOLS]
     searches = any((kind or "").startswith("web_search") for kind in hosted)
@@ -146,13 +145,7 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         # The provider runs these itself and bills the input again at each round; `pro` samples several times.
         loops=bool(hosted) or (found.get("reasoning") or {}).get("mode") == "pro",
         background=bool(found.get("background")),
-        tool=sender.tool,
-        session=sender.session,
-        agent=sender.agent,
-        parent_agent=sender.parent_agent,
-        api_key=sender.api_key,
-        billing=sender.billing,
-        account=sender.account,
+        **sender(head),
     )
 
 
@@ -161,11 +154,11 @@ def answer(reading: Reading, found: Fields) -> Reading:
     status, usage = found.get("status"), found.get("usage")
     model = found.get("model") or reading.model
     ended = status is None or status in _ENDS
-    reading = replace(reading, model=model, response_id=found.get("id") or reading.response_id, ended=ended)
+    response_id = found.get("id") or reading.response_id
     if usage is None:
         # Failed without counts and without output: the provider did no work that it bills.
         free = status == "failed" and not reading.output_bytes
-        return replace(reading, free=free, final=free)
+        return replace(reading, model=model, response_id=response_id, final=free, ended=ended, free=free)
     counts = usage_of(usage)
     searches = ((found.get("tool_usage") or {}).get("web_search") or {}).get("num_requests")
     if searches is None:
@@ -174,7 +167,7 @@ def answer(reading: Reading, found: Fields) -> Reading:
         counts = counts.overlaid(Usage(web_searches=searches))
     part = Part(counts, model, price_context(found.get("service_tier")))
     # Counts are given once, with the last word on a response, whatever its status says.
-    return replace(reading, parts=(part,), final=counts.known, ended=True)
+    return replace(reading, parts=(part,), model=model, response_id=response_id, final=counts.known, ended=True)
 
 
 def _is_search(item: Fields) -> bool:
@@ -243,7 +236,7 @@ class ResponsesSocket:
                 return None
             scan = REQUEST_SCAN.read(message)
         except Exception:  # noqa: BLE001  whatever it is, it may cost money: an Ask without a bound, never nothing
-            return Ask(streamed=True, text_bytes=len(message), opaque_input=True, tool=client(self._head).tool)
+            return Ask(streamed=True, text_bytes=len(message), opaque_input=True, **sender(self._head))
         return replace(ask_of(self._head, message, scan), streamed=True)
 
     def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:

@@ -41,7 +41,11 @@ def from_headers(headers: Headers) -> Reading:
 
 
 def _first(headers: Headers, names: tuple[str, ...]) -> str | None:
-    return next((value[:128] for value in map(headers.get, names) if value), None)
+    for name in names:
+        value = headers.get(name)
+        if value:
+            return value[:128]
+    return None
 
 
 def is_events(headers: Headers, *, asked: bool) -> bool:
