@@ -20,7 +20,7 @@ from mitmproxy.addons import core, strip_dns_https_records, upstream_auth
 from mitmproxy.proxy import layers, mode_specs
 from mitmproxy.utils import asyncio_utils
 
-from spendgate.capture import logs, options
+from spendgate.capture import heads, logs, options
 from spendgate.capture.bystanders import Bystanders
 from spendgate.capture.ca import Minter
 from spendgate.capture.coverage import OnCoverage, Watch, ignore_coverage
@@ -115,6 +115,7 @@ async def running(settings: Settings, addons: Sequence[object]) -> AsyncIterator
     """The proxy as a context: it listens inside. Raises as `serve`."""
     _check_modes(settings)
     raise_file_limit()
+    heads.unchecked()
     relay = logs.install()
     try:
         house = Gatehouse(settings)
