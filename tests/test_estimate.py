@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -97,6 +99,41 @@ def test_learned_figures_keep_their_order(calls):
     assert size.learned_nanos <= size.largest_nanos
     assert size.output_nanos <= size.largest_nanos
     assert size.seen == len(calls)
+
+
+def plainly(sample, text_bytes, rates):
+    """What one sample says that a call of so many bytes costs, by exact fractions."""
+    use = sample.usage
+    by_input = use.input_tokens * rates.input + use.cache_read_tokens * rates.cache_read
+    share = Fraction(sample.cost_nanos, sample.dearest_nanos * 1_000_000)
+    of_input = share * by_input * text_bytes / sample.text_bytes
+    most = Fraction(rates.context_window * rates.input_dearest, 1_000_000)
+    return ceil(min(of_input, most) + share * (use.output_tokens * rates.output + rates.request * 1_000_000))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**6), counts, counts, counts, st.integers(1, 4)), min_size=1, max_size=70),
+    st.integers(1, 2**26),
+    st.sampled_from([RATES, replace(RATES, input=3_000_000_000, output=15_000_000_000, request=0)]),
+)
+def test_learned_figures_are_those_of_exact_fractions(calls, text_bytes, rates):
+    """Mean, median, largest and output of the latest samples at this call's prices, each exact to a nano-dollar."""
+    sizes, samples = Sizes(), []
+    for number, (sample_bytes, uncached, read, output, discount) in enumerate(calls):
+        usage = Usage(input_tokens=uncached, cache_read_tokens=read, output_tokens=output)
+        cost = (uncached * 5_000 + read * 500 + output * 25_000 + 7) // discount
+        samples.append(sample_of(sample_bytes, usage, cost, RATES))
+        sizes.learn(KEYS, samples[-1])
+        if number == len(calls) // 2:
+            sizes.size(KEYS, ASK, rates)  # later samples join those that are priced already
+    size = sizes.size(KEYS, replace(ASK, text_bytes=text_bytes), rates)
+    costs = sorted(plainly(sample, text_bytes, rates) for sample in samples[-64:])
+
+    assert size.largest_nanos in (costs[-1] - 1, costs[-1], costs[-1] + 1)
+    assert abs(size.typical_nanos - costs[(len(costs) - 1) // 2]) <= 1
+    assert abs(size.learned_nanos * len(costs) - sum(costs)) <= 2 * len(costs)
+    variance = sum(cost * cost for cost in costs) // len(costs) - size.learned_nanos**2
+    assert abs(size.spread_nanos**2 - max(0, variance)) <= 4 * costs[-1] + 4
 
 
 @pytest.mark.parametrize(

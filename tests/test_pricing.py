@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pytest
 from genai_prices import Usage as ListedUsage
 from genai_prices import calc_price
-from genai_prices.data_snapshot import get_snapshot
+from genai_prices.data_snapshot import DataSnapshot, get_snapshot
+from genai_prices.types import (
+    ClauseEquals,
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    Provider,
+    TimeOfDateConstraint,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +30,7 @@ PRICED = [(p.id, m.id) for p in get_snapshot().providers if p.id in {"anthropic"
 counts = st.integers(0, 400_000)
 
 
-def listed(provider: str, model: str, usage: Usage, context: dict[str, str] | None = None) -> int:
+def listed(provider: str, model: str, usage: Usage, context: dict[str, str] | None = None, at: datetime = NOW) -> int:
     """genai-prices' answer, asked the long way and rounded to nano-dollars."""
     given_counts = {
         "input_tokens": usage.input_total,
@@ -35,7 +43,7 @@ def listed(provider: str, model: str, usage: Usage, context: dict[str, str] | No
         "web_searches": usage.web_searches,
     }
     asked = ListedUsage(**{name: count for name, count in given_counts.items() if count})
-    price = calc_price(asked, model, provider_id=provider, genai_request_timestamp=NOW, price_context=context)
+    price = calc_price(asked, model, provider_id=provider, genai_request_timestamp=at, price_context=context)
     return Money.from_decimal(price.total_price).nanos
 
 
@@ -135,3 +143,66 @@ def test_prices_have_dates() -> None:
     assert isinstance(before, Charge) and isinstance(after, Charge)
     assert before.nanos > after.nanos  # the tier above 200,000 tokens was retired in between
     assert Money.from_decimal(Decimal("0.000000001")).nanos == 1
+
+
+HOURLY = [
+    (provider.id, model.id)
+    for provider in get_snapshot().providers
+    for model in provider.models
+    if isinstance(model.prices, list)
+    if any(isinstance(price.constraint, TimeOfDateConstraint) for price in model.prices)
+]
+instants = st.one_of(
+    st.integers(1_750_000_000_000, 1_810_000_000_000).map(utc),
+    # Where dates and hours change, to the millisecond.
+    st.builds(
+        lambda day, minute, ms: utc(1_750_032_000_000 + day * 86_400_000 + minute * 1_800_000 + ms),
+        st.integers(0, 600), st.integers(0, 48), st.sampled_from([-1, 0, 1]),
+    ),
+)  # fmt: skip
+
+
+@given(st.sampled_from(HOURLY + PRICED), st.lists(instants, min_size=1, max_size=6))
+def test_a_remembered_price_is_that_of_its_own_instant(priced: tuple[str, str], moments: list[datetime]) -> None:
+    """Whatever was asked before, each instant's price is genai-prices' own: by date, by hour of the day, back and forth."""
+    usage = Usage(input_tokens=250_000, cache_read_tokens=1_000, output_tokens=77)
+    for at in moments:
+        got = BOOK.price(*priced, usage, at=at)
+        if isinstance(got, Charge):
+            assert got.nanos == listed(*priced, usage, at=at)
+
+
+@given(instants, instants)
+def test_prices_hold_from_one_change_to_the_next(one: datetime, other: datetime) -> None:
+    """Instants that share their `since` share every model's prices, in whatever zone they are written."""
+    since = BOOK.since(one)
+
+    assert since <= one < since + timedelta(days=1)
+    assert BOOK.since(since) == since
+    assert BOOK.since(one.astimezone(timezone(timedelta(hours=-7)))) == since
+    if BOOK.since(other) == since:
+        for provider in get_snapshot().providers:
+            for model in provider.models:
+                assert model.get_prices(one) is model.get_prices(other)
+
+
+def test_an_hour_written_in_another_zone_is_that_instant() -> None:
+    """genai-prices reads the hours of a price in their own zone; they are compared in UTC."""
+    east = timezone(timedelta(hours=2))
+    night = TimeOfDateConstraint(start_time=time(1, tzinfo=east), end_time=time(3, 30))
+    model = ModelInfo(
+        id="m", match=ClauseEquals(equals="m"),
+        prices=[
+            ConditionalPrice(prices=ModelPrice(input_mtok=Decimal(2))),
+            ConditionalPrice(constraint=night, prices=ModelPrice(input_mtok=Decimal(1))),
+        ],
+    )  # fmt: skip
+    provider = Provider(id="p", name="P", api_pattern="p", models=[model])
+    book = PriceBook(DataSnapshot(providers=[provider], from_auto_update=False))
+    paid = {}
+    for hour in range(24):
+        charge = book.price("p", "m", Usage(input_tokens=1_000_000), at=datetime(2026, 5, 1, hour, 15, tzinfo=UTC))
+        assert isinstance(charge, Charge)
+        paid[hour] = charge.nanos // 10**9
+
+    assert [hour for hour, price in paid.items() if price == 1] == [0, 1, 2, 3, 23]

@@ -11,15 +11,15 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isqrt, sumprod
-from typing import Protocol
+from typing import Any, Protocol
 
 from spendgate.admission import Size
 from spendgate.price_cards import Rates
 from spendgate.usage import Usage
 
 _MILLION = 1_000_000
-_SHIFT = 40
-"""Fixed point of a price per request byte: exact after rounding up for requests below 2**40 bytes."""
+_SHIFT = 56
+"""Fixed point of nano-dollars in `_Lines`: equal calls of less than 2**35 bytes get their exact cost after rounding up."""
 _SAMPLES_MAX = 64
 _KINDS_MAX = 1024
 _PRICED_MAX = 4
@@ -117,38 +117,51 @@ class Sample:
     service tiers made the call cheaper than its bound's rates."""
 
 
+def _latest() -> deque[Any]:
+    return deque(maxlen=_SAMPLES_MAX)
+
+
+@dataclass(slots=True)
+class _Lines:
+    """What samples say a call of b bytes costs, in nano-dollars shifted left by _SHIFT: `per_byte * b + fixed`.
+
+    Both are rounded down, a hair short of the truth; `fixed` then has all but one of a nano-dollar added, so that shifting
+    the sum back rounds it up, and gives equal calls their exact price.
+    """
+
+    per_byte: deque[int] = field(default_factory=_latest)
+    fixed: deque[int] = field(default_factory=_latest)
+
+    def add(self, sample: Sample, rates: Rates) -> None:
+        by_input, fixed = _at_rates(sample.usage, rates)
+        cost, scale = sample.cost_nanos << _SHIFT, max(1, sample.dearest_nanos) * _MILLION
+        self.per_byte.append(by_input * cost // (max(1, sample.text_bytes) * scale))
+        self.fixed.append(fixed * cost // scale + (1 << _SHIFT) - 1)
+
+
 @dataclass(slots=True)
 class _Ring:
-    """The latest samples of one kind, and their lines (`_line`) at the rates last asked for."""
+    """The latest samples of one kind, and their lines at the rates last asked for."""
 
-    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES_MAX))
-    priced: OrderedDict[Rates, deque[tuple[int, int]]] = field(default_factory=OrderedDict)
+    samples: deque[Sample] = field(default_factory=_latest)
+    priced: OrderedDict[Rates, _Lines] = field(default_factory=OrderedDict)
     seen: int = 0
 
     def add(self, sample: Sample) -> None:
         self.samples.append(sample)
         self.seen += 1
         for rates, lines in self.priced.items():
-            lines.append(_line(sample, rates))
+            lines.add(sample, rates)
 
-    def lines(self, rates: Rates) -> deque[tuple[int, int]]:
+    def lines(self, rates: Rates) -> _Lines:
         lines = self.priced.get(rates)
         if lines is None:
-            lines = deque((_line(sample, rates) for sample in self.samples), maxlen=_SAMPLES_MAX)
-            self.priced[rates] = lines
+            lines = self.priced[rates] = _Lines()
+            for sample in self.samples:
+                lines.add(sample, rates)
             if len(self.priced) > _PRICED_MAX:
                 self.priced.popitem(last=False)
         return lines
-
-
-def _line(sample: Sample, rates: Rates) -> tuple[int, int]:
-    """What a sample says a call of b bytes costs: a price for each byte and a fixed one, in millionths of a nano-dollar.
-
-    Rounded down, a few millionths short of the truth, so that rounding up at the end gives equal calls their exact price.
-    """
-    by_input, fixed = _at_rates(sample.usage, rates)
-    cost, dearest = sample.cost_nanos, max(1, sample.dearest_nanos)
-    return (by_input * cost << _SHIFT) // (max(1, sample.text_bytes) * dearest), fixed * cost // dearest
 
 
 def _at_rates(usage: Usage, rates: Rates) -> tuple[int, int]:
@@ -226,18 +239,15 @@ class Sizes:
         return Size(limits.ceiling_nanos, None, guess_nanos=limits.guess_nanos, output_nanos=limits.output_nanos)
 
 
-def _learned(
-    limits: Bound, lines: deque[tuple[int, int]], ask: Request, rates: Rates, *, seen: int, own_seen: int
-) -> Size:
+def _learned(limits: Bound, lines: _Lines, ask: Request, rates: Rates, *, seen: int, own_seen: int) -> Size:
     """Mean, spread, median and largest of what the samples say this call costs, each rounded up."""
     size_bytes = max(1, ask.text_bytes)
-    # Adding all but one of a million before dividing rounds up.
-    costs = [((per_byte * size_bytes >> _SHIFT) + fixed + _MILLION - 1) // _MILLION for per_byte, fixed in lines]
+    costs = [each * size_bytes + fixed >> _SHIFT for each, fixed in zip(lines.per_byte, lines.fixed, strict=True)]
     costs.sort()
     most = None if rates.context_window is None or ask.loops else rates.context_window * rates.input_dearest
     if most is not None and costs[-1] * _MILLION > most:
-        scaled = [min(per_byte * size_bytes >> _SHIFT, most) + fixed for per_byte, fixed in lines]
-        costs = sorted([_up(cost) for cost in scaled])
+        within = [min(each * size_bytes, (most << _SHIFT) // _MILLION) for each in lines.per_byte]
+        costs = sorted([each + fixed >> _SHIFT for each, fixed in zip(within, lines.fixed, strict=True)])
     count = len(costs)
     mean = -(-sum(costs) // count)
     squares = int(sumprod(costs, costs))  # of integers it is one, and exact
@@ -250,7 +260,7 @@ def _learned(
         typical_nanos=costs[(count - 1) // 2],
         guess_nanos=limits.guess_nanos,
         spread_nanos=spread,
-        output_nanos=_up(sum([fixed for _, fixed in lines])) // count,
+        output_nanos=sum(lines.fixed) // count >> _SHIFT,
         seen=seen,
         own_seen=own_seen,
     )

@@ -12,7 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
@@ -54,6 +54,8 @@ class PriceBook:
         self._snapshot = snapshot or get_snapshot()
         self._providers = {provider.id: provider for provider in self._snapshot.providers}
         self._hours = _hours(self._snapshot)
+        self._stretch = (datetime.max.replace(tzinfo=UTC),) * 2
+        """The time since which, and until which, prices held at the instant last asked for."""
         self._models = lru_cache(maxsize=_SHEETS_MAX)(self._find)
         self._found = lru_cache(maxsize=_SHEETS_MAX)(self._sheet)
         self._sheets: dict[object, Sheet] = {}
@@ -95,8 +97,17 @@ class PriceBook:
 
         genai-prices changes prices at UTC midnights (`StartDateConstraint`) and at hours of the day (`TimeOfDateConstraint`).
         """
-        hours, here = self._hours, at.astimezone(UTC)
-        return datetime.combine(here, hours[bisect_right(hours, here.time()) - 1], UTC)
+        since, until = self._stretch
+        if not since <= at < until:
+            self._stretch = since, until = self._stretch_of(at.astimezone(UTC))
+        return since
+
+    def _stretch_of(self, at: datetime) -> tuple[datetime, datetime]:
+        """The last and the next instant at which some price may change, seen from `at` in UTC."""
+        place, midnight = bisect_right(self._hours, at.time()), datetime.combine(at, time.min, UTC)
+        last = place == len(self._hours)
+        until = midnight + timedelta(days=1) if last else datetime.combine(at, self._hours[place], UTC)
+        return datetime.combine(at, self._hours[place - 1], UTC), until
 
     def _lookup(
         self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None

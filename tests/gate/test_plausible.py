@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gate.world import MODEL, budget, dollars, end, house, intent, policy, used
+from gate.world import MODEL, PRICES, budget, dollars, end, house, intent, policy, used
 from spendgate.admission import Hold
+from spendgate.gate import plausible
+from spendgate.gate.asked import Asked
 from spendgate.gate.interface import Admitted
 from spendgate.gate.plausible import CUT
+from spendgate.gate.terms import KnownTerms
 from spendgate.providers.interface import Part, Reading
 from spendgate.usage import Usage
 
@@ -88,3 +93,23 @@ async def test_what_a_call_can_use_is_reported(tmp_path, reading):
         await place.gate.stop()
         (row,) = place.rows.calls()
         assert (row["basis"], row["flags"]) == ("reported", "")
+
+
+@given(
+    st.builds(
+        Usage,
+        **dict.fromkeys(("input_tokens", "cache_read_tokens", "output_tokens"), st.none() | st.integers(0, 2 * 10**8)),
+        web_searches=st.none() | st.integers(0, 20_000),
+    ),
+    st.none() | st.integers(0, 2 * plausible.STATED_MAX_NANOS),
+    st.booleans(),
+)
+def test_what_is_believed_at_a_glance_is_believed_after_a_look(usage, stated, loops):
+    """The quick look at a call of one sampling lets nothing pass that counting would cut."""
+    call = intent(loops=loops)
+    asked = Asked(call, KnownTerms(policy(), PRICES).of(call, 1_000))
+    reading = replace(used(), parts=(Part(usage),), stated_cost_nanos=stated)
+    quick = plausible.believed(asked, reading)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plausible, "_can_be", lambda *_: False)
+        assert plausible.believed(asked, reading) == quick

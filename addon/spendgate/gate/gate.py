@@ -22,7 +22,7 @@ from spendgate.gate.charging import EstimateUsage
 from spendgate.gate.clock import Clock
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, End, Gone, Intent, Refused, Seen
-from spendgate.gate.line import Lines, keys
+from spendgate.gate.line import Lines
 from spendgate.gate.plausible import believed
 from spendgate.gate.running import Running
 from spendgate.gate.terms import KnownTerms
@@ -272,7 +272,7 @@ class Gate:
         call.holds = holds
         self.fallback.saw(standings)
         if nanos < before:
-            self._lines.wake(keys(scope for scope, _ in holds))
+            self._lines.freed(scope for scope, _ in holds)
         return standings
 
     # -- its end -------------------------------------------------------------------------------------------------
@@ -286,8 +286,7 @@ class Gate:
         ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
         self.backlog.write(lambda: self._ledger.settle(call_id, settlement))
-        scopes = [scope for scope, _ in (*call.holds, *settlement.charges)]
-        self._lines.wake(keys(scopes))
+        self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))
         if call.remembered_nanos:
             person = call.asked.intent.attribution.person
             self.fallback.spent(

@@ -56,9 +56,14 @@ class Lines:
                 del self._lines[key]
         self.wake(lines)
 
+    def freed(self, scopes: Iterable[Scope]) -> None:
+        """Something that these scopes held is free again: wake their lines."""
+        if self._lines:
+            self.wake(keys(scopes))
+
     def wake(self, lines: Iterable[Key]) -> None:
         """Let the first of each line try again."""
-        for key in lines if self._lines else ():
+        for key in lines:
             waiting = self._lines.get(key)
             if waiting:
                 next(iter(waiting)).woken.set()

@@ -35,6 +35,8 @@ _MOST: Final = {**dict.fromkeys(_NAMES, CALL_TOKENS_MAX), "web_searches": SEARCH
 def believed(asked: Asked, reading: Reading) -> Reading:
     """The same reading where all of it can be; else one that is cut, flagged `CUT` and not final."""
     most = _most(asked)
+    if len(reading.parts) == 1 and reading.stated_cost_nanos is None and _can_be(reading.parts[0].usage, most):
+        return reading
     left = _MOST.copy()
     parts = tuple(_cut(part, most, left) for part in reading.parts)
     stated = reading.stated_cost_nanos
@@ -48,6 +50,11 @@ def believed(asked: Asked, reading: Reading) -> Reading:
         stated_cost_nanos=None if dear else stated,
         flags=(*reading.flags, CUT),
     )
+
+
+def _can_be(usage: Usage, most: int) -> bool:
+    """Whether one sampling that is the whole call may have used this: so it is nearly always, and soon seen."""
+    return max(filter(None, _counts(usage)), default=0) <= most and (usage.web_searches or 0) <= SEARCHES_MAX
 
 
 def _most(asked: Asked) -> int:
