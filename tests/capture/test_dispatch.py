@@ -1,5 +1,6 @@
 """The table of hooks keeps mitmproxy's meaning."""
 
+import asyncio
 import logging
 
 import pytest
@@ -102,35 +103,69 @@ class Below:
             yield commands.Log("first")
 
 
-@pytest.mark.parametrize(
-    ("addon", "commands_out"),
-    [
-        pytest.param(First, ["first", "went on"], id="none waits: run here, answered after the event"),
-        pytest.param(Second, ["HttpRequestHook", "first"], id="one may wait: left to mitmproxy, run once by it"),
-    ],
-)
-async def test_hooks_that_do_not_wait_run_in_place(house, addon, commands_out):
-    """In mitmproxy's order; a hook with a coroutine is passed on untouched."""
+class Waits(First):
+    """Waits for something that has not happened."""
+
+    def __init__(self, heard):
+        super().__init__(heard)
+        self.happens = asyncio.Event()
+
+    async def request(self, flow):
+        self.heard.append("begun")
+        await self.happens.wait()
+        super().request(flow)
+
+
+def _said(out):
+    return [command.message if isinstance(command, commands.Log) else type(command).__name__ for command in out]
+
+
+@pytest.mark.parametrize("addon", [First, Second], ids=["no coroutine", "a coroutine that waits for nothing"])
+async def test_hooks_that_do_not_wait_run_in_place(house, addon):
+    """In mitmproxy's order: the layers have their answer after the event, and no command goes to mitmproxy."""
     heard: list[str] = []
     house.addons.add(addon(heard))
     out = InPlace(Below(HttpRequestHook(tflow.tflow())), house.addons).handle_event(events.Start())
-    said = [command.message if isinstance(command, commands.Log) else type(command).__name__ for command in out]
-    assert said == commands_out
-    assert heard == (["First"] if addon is First else [])
+    assert _said(out) == ["first", "went on"]
+    assert heard == [addon.__name__]
+
+
+async def test_a_hook_that_waits_is_left_to_mitmproxy(house):
+    """It is begun in place and passed on; mitmproxy's call sees the same run through, and none is left behind."""
+    heard: list[str] = []
+    addon, hook = Waits(heard), HttpRequestHook(tflow.tflow())
+    house.addons.add(addon, First(heard))
+    assert _said(InPlace(Below(hook), house.addons).handle_event(events.Start())) == ["HttpRequestHook", "first"]
+    assert heard == ["begun"]
+    through = asyncio.create_task(house.addons.handle_lifecycle(hook))
+    await asyncio.sleep(0)
+    assert not through.done()
+    addon.happens.set()
+    await through
+    assert heard == ["begun", "Waits", "First"]
+    assert house.addons._begun == {}
+
+
+async def test_an_options_error_of_a_coroutine_in_place_reaches_the_caller(house):
+    """As where no coroutine is."""
+    house.addons.add(Second([], exceptions.OptionsError("no")))
+    with pytest.raises(exceptions.OptionsError):
+        house.addons.in_place(HttpRequestHook(tflow.tflow()))
 
 
 @pytest.mark.parametrize(
     ("fault", "heard_by"),
     [
-        pytest.param(exceptions.AddonHalt(), ["First"], id="halt ends the event"),
-        pytest.param(ValueError("sk-canary-secret"), ["First", "Third"], id="a fault does not"),
+        pytest.param(exceptions.AddonHalt(), [], id="halt ends the event"),
+        pytest.param(ValueError("sk-canary-secret"), ["Third"], id="a fault does not"),
     ],
 )
-async def test_a_fault_in_place_ends_only_its_addon(house, caplog, fault, heard_by):
+@pytest.mark.parametrize("addon", [First, Second], ids=["no coroutine", "coroutine"])
+async def test_a_fault_in_place_ends_only_its_addon(house, caplog, addon, fault, heard_by):
     """As where mitmproxy runs the hook."""
     heard: list[str] = []
-    house.addons.add(First(heard, fault), Third(heard))
+    house.addons.add(addon(heard, fault), Third(heard))
     with caplog.at_level(logging.DEBUG):
         assert house.addons.in_place(HttpRequestHook(tflow.tflow()))
-    assert heard == heard_by
+    assert heard == [addon.__name__, *heard_by]
     assert "canary-secret" not in caplog.text

@@ -5,16 +5,18 @@ of a small call. The table keeps its meaning: order of the chain, sync and async
 error is logged and the next addon runs. Two things differ, neither of which a capturing addon sees: `update` is not sent, and
 a hook that is added to an addon after its first event is not found.
 
-`InPlace` goes further for hooks of which no function waits: they run where the layers ask for them, and the layers go on with
-the answer at once. mitmproxy makes a task of each, with a lock and a turn of the loop between.
+`InPlace` goes further: hooks run where the layers ask for them, and the layers go on with the answer at once. mitmproxy makes
+a task of each, with a lock and a turn of the loop between; here only what really waits for something is left to it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from inspect import isawaitable, iscoroutinefunction
+from types import UnionType
 from typing import Any
 
 from mitmproxy import addonmanager, exceptions, hooks
@@ -44,6 +46,8 @@ class Dispatch(addonmanager.AddonManager):
     def __init__(self, master: Master) -> None:
         super().__init__(master)  # type: ignore[no-untyped-call]  # mitmproxy's
         self._table: dict[type[hooks.Hook], Entry] = {}
+        self._begun: dict[hooks.Hook, asyncio.Task[None]] = {}
+        """Events that were begun in place and wait; each until `handle_lifecycle` is called for it."""
 
     def add(self, *addons: object) -> None:
         super().add(*addons)  # type: ignore[no-untyped-call]  # mitmproxy's
@@ -68,6 +72,9 @@ class Dispatch(addonmanager.AddonManager):
         return entry
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
+        await (self._begun.pop(event, None) or self._run(event))
+
+    async def _run(self, event: hooks.Hook) -> None:
         entry = self.entry(event)
         for handler in entry.handlers:
             try:
@@ -82,10 +89,10 @@ class Dispatch(addonmanager.AddonManager):
                 logs.OURS.error("an addon failed in %s (%s)", event.name, logs.where(fault))
 
     def in_place(self, event: hooks.Hook) -> bool:
-        """As `handle_lifecycle`, for an event of which no function waits. False: some may, and nothing was done."""
+        """As `handle_lifecycle`, at once. False: a function of it waits for something, and `handle_lifecycle` sees it through."""
         entry = self.entry(event)
         if entry.waits:
-            return False
+            return self._begin(event)
         for handler in entry.handlers:
             try:
                 handler(getattr(event, entry.field))
@@ -95,6 +102,15 @@ class Dispatch(addonmanager.AddonManager):
                 raise
             except Exception as fault:  # noqa: BLE001  # as above
                 logs.OURS.error("an addon failed in %s (%s)", event.name, logs.where(fault))
+        return True
+
+    def _begin(self, event: hooks.Hook) -> bool:
+        """Run coroutines up to where one of them first waits, which most never do."""
+        task = asyncio.Task(self._run(event), loop=asyncio.get_running_loop(), eager_start=True)
+        if not task.done():
+            self._begun[event] = task
+            return False
+        task.result()
         return True
 
 
@@ -108,10 +124,20 @@ class InPlace:
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """The commands of an event, and of the answers to its hooks, but for the hooks that are done."""
-        due = deque((event,))
-        while due:
-            for command in self._below.handle_event(due.popleft()):
-                if not isinstance(command, commands.StartHook) or not self._dispatch.in_place(command):
-                    yield command
-                elif command.blocking:
-                    due.append(events.HookCompleted(command))
+        return answering(self._below.handle_event, event, self._dispatch, commands.StartHook)
+
+
+def answering(
+    handle: Callable[[events.Event], layer.CommandGenerator[None]],
+    event: events.Event,
+    dispatch: Dispatch,
+    hooks: type[commands.StartHook] | UnionType,
+) -> layer.CommandGenerator[None]:
+    """What `handle` commands at this event, with those of its hooks that can be run in place run, and their ends handled."""
+    due = deque((event,))
+    while due:
+        for command in handle(due.popleft()):
+            if not isinstance(command, hooks) or not dispatch.in_place(command):
+                yield command
+            elif command.blocking:
+                due.append(events.HookCompleted(command))
