@@ -8,17 +8,18 @@ names the model that was asked for, and a `fallback` block names the one that an
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, Final
 
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED, USAGE, Counts
+from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader, Reading
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
-from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
+from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import anthropic_cut, anthropic_error, anthropic_refusal
 from spendgate.providers.shapes import COUNT, FLAG, LONG_TEXT, PRESENT, TEXT, Fields, Shape, items, record
+from spendgate.providers.streams import EventReader
 
 _REQUEST: Final = Shape(
     model=TEXT,
@@ -64,27 +65,24 @@ _EVENT: Final = Shape(
 )
 
 
-class AnthropicMessages:
+class AnthropicMessages(BaseDialect):
     """Anthropic Messages. Stateless."""
 
     name = "anthropic-messages"
 
-    def ask(self, head: Head, body: bytes) -> Ask:
-        """What the request asks for, in one go; `asking` does the same in steps."""
-        return _ask(head, body, _REQUEST_SCAN.read(body))
+    request = _REQUEST_SCAN
 
-    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
-        """What the request asks for, in steps of well under a millisecond."""
-        scan = yield from _REQUEST_SCAN.steps(body)
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a request with this scan."""
         return _ask(head, body, scan)
 
-    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
-        """A reader for the response."""
-        if status >= 300:
-            return FreeReader(headers)
-        ttl = "1h" if ask.cache_ttl == "1h" else None
-        if is_events(headers, asked=ask.streamed):
-            return _Stream(headers, ttl)
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of a stream of events."""
+        return _Stream(headers, _ttl(ask))
+
+    def document(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of one JSON answer."""
+        ttl = _ttl(ask)
         return BodyReader(headers, _ANSWER, _ANSWER_SCAN, lambda reading, found: _answer(reading, found, ttl))
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
@@ -123,6 +121,11 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         loops=bool(hosted or found.get("mcp_servers") or compacts or found.get("fallbacks")),
         **said,
     )
+
+
+def _ttl(ask: Ask) -> str | None:
+    """The time-to-live that an unsplit count of cache writes is taken to have, where it is not the short one."""
+    return "1h" if ask.cache_ttl == "1h" else None
 
 
 def _hosted(kind: str | None) -> bool:

@@ -8,17 +8,18 @@ added. A stream without any is estimated. Sources: facts/wire-formats.md 2, 6, 1
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
 
+from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
-from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events
-from spendgate.providers.refusals import chat_cut, openai_error, openai_refusal
+from spendgate.providers.readers import BodyReader
+from spendgate.providers.refusals import chat_cut
 from spendgate.providers.shapes import FACTOR, FLAG, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
+from spendgate.providers.streams import EventReader
 
 _REQUEST: Final = Shape(
     model=TEXT,
@@ -58,35 +59,24 @@ _ANSWER: Final = Shape(
 _ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "service_tier", "usage", "x_groq"))
 
 
-class OpenAIChat:
+class OpenAIChat(OpenAIDialect):
     """OpenAI Chat Completions. Stateless."""
 
     name = "openai-chat"
 
-    def ask(self, head: Head, body: bytes) -> Ask:
-        """What the request asks for, in one go; `asking` does the same in steps."""
-        return _ask(head, body, _REQUEST_SCAN.read(body))
+    request = _REQUEST_SCAN
 
-    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
-        """What the request asks for, in steps of well under a millisecond."""
-        scan = yield from _REQUEST_SCAN.steps(body)
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a request with this scan."""
         return _ask(head, body, scan)
 
-    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
-        """A reader for the response."""
-        if status >= 300:
-            return FreeReader(headers)
-        if is_events(headers, asked=ask.streamed):
-            return _Stream(headers)
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of a stream of events."""
+        return _Stream(headers)
+
+    def document(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of one JSON answer."""
         return BodyReader(headers, _ANSWER, _ANSWER_SCAN, _answer)
-
-    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
-        """A refusal in OpenAI's error shape."""
-        return openai_refusal(notice, tool, strict=strict)
-
-    def error(self, status: int, message: str, request_id: str = "") -> Answer:
-        """The gate's own error in OpenAI's shape."""
-        return openai_error(status, message, request_id)
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """A chunk with a top-level `error`, which ends a stream."""

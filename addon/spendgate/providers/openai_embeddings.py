@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
 
+from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
-from spendgate.providers.jsonscan import Scanner
+from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, usage_of
-from spendgate.providers.readers import BodyReader, FreeReader
-from spendgate.providers.refusals import chat_cut, openai_error, openai_refusal
+from spendgate.providers.readers import BodyReader
+from spendgate.providers.refusals import chat_cut
 from spendgate.providers.shapes import TEXT, Fields, Shape
 from spendgate.usage import Usage
 
@@ -21,39 +21,28 @@ _ANSWER: Final = Shape(model=TEXT, usage=USAGE)
 _ANSWER_SCAN: Final = Scanner(_ANSWER, ("model", "usage"))
 
 
-class OpenAIEmbeddings:
+class OpenAIEmbeddings(OpenAIDialect):
     """OpenAI Embeddings. Stateless."""
 
     name = "openai-embeddings"
 
-    def ask(self, head: Head, body: bytes) -> Ask:
-        """What the request asks for. Input given as token numbers has at least two bytes a token."""
-        return _ask(head, body, _REQUEST_SCAN.read(body).fields)
+    request = _REQUEST_SCAN
 
-    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
-        """What the request asks for, in steps of well under a millisecond."""
-        scan = yield from _REQUEST_SCAN.steps(body)
-        return _ask(head, body, scan.fields)
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a request with this scan. Input given as token numbers has at least two bytes a token."""
+        return Ask(model=scan.fields.get("model"), text_bytes=len(body), output_tokens_max=0, **sender(head))
 
-    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
-        """A reader for the response."""
-        return FreeReader(headers) if status >= 300 else BodyReader(headers, _ANSWER, _ANSWER_SCAN, _answer)
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """Whatever a head says, nothing here streams."""
+        return self.document(ask, headers)
 
-    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
-        """A refusal in OpenAI's error shape."""
-        return openai_refusal(notice, tool, strict=strict)
-
-    def error(self, status: int, message: str, request_id: str = "") -> Answer:
-        """The gate's own error in OpenAI's shape."""
-        return openai_error(status, message, request_id)
+    def document(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of one JSON answer."""
+        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, _answer)
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """As for chat; nothing here streams, so nothing is ever cut in the middle."""
         return chat_cut(notice)
-
-
-def _ask(head: Head, body: bytes, found: Fields) -> Ask:
-    return Ask(model=found.get("model"), text_bytes=len(body), output_tokens_max=0, **sender(head))
 
 
 def _answer(reading: Reading, found: Fields) -> Reading:

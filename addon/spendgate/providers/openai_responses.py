@@ -7,24 +7,19 @@ stand in `tool_usage` or, without it, in the output. Sources: facts/wire-formats
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
 
+from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
-from spendgate.providers.readers import BodyReader, EventReader, FreeReader, is_events, text_bytes, tightened
-from spendgate.providers.refusals import (
-    openai_error,
-    openai_refusal,
-    responses_cut,
-    responses_failed,
-    responses_frame,
-)
+from spendgate.providers.readers import BodyReader
+from spendgate.providers.refusals import responses_cut, responses_failed, responses_frame
 from spendgate.providers.shapes import COUNT, FLAG, PRESENT, TEXT, Fields, Shape, items, record
 from spendgate.providers.sse import Oversized
+from spendgate.providers.streams import EventReader, text_bytes, tightened
 from spendgate.usage import Usage
 
 _REQUEST: Final = Shape(
@@ -79,35 +74,24 @@ _TIGHT: Final = (b'"delta":"',)
 _ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
 
-class OpenAIResponses:
+class OpenAIResponses(OpenAIDialect):
     """OpenAI Responses over HTTP and WebSocket. Stateless."""
 
     name = "openai-responses"
 
-    def ask(self, head: Head, body: bytes) -> Ask:
-        """What the request asks for, in one go; `asking` does the same in steps."""
-        return ask_of(head, body, REQUEST_SCAN.read(body))
+    request = REQUEST_SCAN
 
-    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
-        """What the request asks for, in steps of well under a millisecond."""
-        scan = yield from REQUEST_SCAN.steps(body)
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a request with this scan."""
         return ask_of(head, body, scan)
 
-    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
-        """A reader for the response."""
-        if status >= 300:
-            return FreeReader(headers)
-        if is_events(headers, asked=ask.streamed):
-            return _Stream(headers)
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of a stream of events."""
+        return _Stream(headers)
+
+    def document(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of one JSON answer."""
         return BodyReader(headers, _ANSWER, _ANSWER_SCAN, answer)
-
-    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
-        """A refusal in OpenAI's error shape."""
-        return openai_refusal(notice, tool, strict=strict)
-
-    def error(self, status: int, message: str, request_id: str = "") -> Answer:
-        """The gate's own error in OpenAI's shape."""
-        return openai_error(status, message, request_id)
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """`response.failed`, which ends a stream."""

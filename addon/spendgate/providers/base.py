@@ -1,0 +1,57 @@
+"""What dialects share: a request is scanned, then read; an answer is free, a stream or one document; OpenAI's error shape."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+
+from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.readers import FreeReader, is_events
+from spendgate.providers.refusals import openai_error, openai_refusal
+
+
+class BaseDialect(ABC):
+    """A dialect as far as all are alike. Stateless."""
+
+    request: Scanner
+    """What is looked at in a request."""
+
+    def ask(self, head: Head, body: bytes) -> Ask:
+        """What the request asks for, in one go; `asking` does the same in steps."""
+        return self.asked(head, body, self.request.read(body))
+
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """What the request asks for, in steps of well under a millisecond."""
+        scan = yield from self.request.steps(body)
+        return self.asked(head, body, scan)
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response."""
+        if status >= 300:
+            return FreeReader(headers)
+        return self.events(ask, headers) if is_events(headers, asked=ask.streamed) else self.document(ask, headers)
+
+    @abstractmethod
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a request with this scan."""
+
+    @abstractmethod
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of a stream of events."""
+
+    @abstractmethod
+    def document(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of one JSON answer."""
+
+
+class OpenAIDialect(BaseDialect):
+    """A dialect with OpenAI's error shape."""
+
+    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
+        """A refusal in OpenAI's error shape."""
+        return openai_refusal(notice, tool, strict=strict)
+
+    def error(self, status: int, message: str, request_id: str = "") -> Answer:
+        """The gate's own error in OpenAI's shape."""
+        return openai_error(status, message, request_id)
