@@ -114,7 +114,9 @@ def test_both_gates_go_on_counting_together(tmp_path: Path) -> None:
     finish(second)
     assert ids(tmp_path) == served
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
-        assert conn.execute("SELECT DISTINCT settled, held FROM balances").fetchall() == [(700 * len(served), 0)]
+        assert conn.execute("SELECT DISTINCT settled, held FROM balances WHERE budget <> ''").fetchall() == [
+            (700 * len(served), 0)
+        ]
 
 
 def test_a_new_ledger_that_another_gate_is_making_is_waited_for(tmp_path: Path) -> None:

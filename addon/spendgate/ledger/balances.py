@@ -15,7 +15,9 @@ from typing import Final, NamedTuple
 
 from spendgate.admission import Scope, Standing
 
-_COLUMNS: Final = "id, budget, value, window, words, length_ms, edge_ms, settled, held, ceiling, open_calls"
+_COLUMNS: Final = (
+    "id, budget, value, window, words, length_ms, edge_ms, settled, held, ceiling, open_calls, settled_calls"
+)
 READ_BY_KEY: Final = f"""SELECT {_COLUMNS} FROM balances
     WHERE budget = ? AND value = ? AND window = ? AND words = ? AND length_ms = ?"""  # noqa: S608 - our own words
 _READ_BY_ID: Final = f"SELECT {_COLUMNS} FROM balances WHERE id = ?"  # noqa: S608 - our own words
@@ -28,7 +30,7 @@ _PASSED: Final = """SELECT coalesce(sum(charged_nanos), 0),
     FROM holds WHERE booked_ms > ? AND booked_ms <= ? AND balance = ?"""
 _NEXT: Final = "SELECT min(booked_ms) FROM call_rows WHERE booked_ms > ?"
 _MOVE: Final = """UPDATE balances SET settled = settled + ?, held = held + ?, ceiling = ceiling + ?,
-    open_calls = open_calls + ? WHERE id = ?"""
+    open_calls = open_calls + ?, settled_calls = settled_calls + ? WHERE id = ?"""
 _SLIDE: Final = "UPDATE balances SET settled = ?, held = ?, ceiling = ?, open_calls = ?, edge_ms = ? WHERE id = ?"
 _NO_CALL_MS: Final = 2**62
 
@@ -52,6 +54,8 @@ class Balance:
     held: int
     ceiling: int
     open_calls: int
+    settled_calls: int
+    """Of a kind: how many of its calls have settled. A budget's calls are not counted."""
     next_ms: int = 0
     """Rolling: no call that it counts is booked after its edge and before this. 0: nobody has looked yet."""
 
@@ -72,6 +76,7 @@ class Change(NamedTuple):
     held: int = 0
     ceiling: int = 0
     open_calls: int = 0
+    settled_calls: int = 0
 
 
 class Balances:
@@ -93,23 +98,28 @@ class Balances:
         """The scopes' balances as they stand, in their order; made when a window is met for the first time."""
         known = self._by_key
         keys = [((s.budget, s.value, s.window, s.words, s.rolling_ms or 0), s) for s in scopes]
-        return [known.get(key) or self._find(conn, key, scope) for key, scope in keys]
+        return [known.get(key) or self._find(conn, key, scope.starts_ms, scope.ends_ms) for key, scope in keys]
 
     def locate_at(self, conn: sqlite3.Connection, scopes: Iterable[Scope], now_ms: int) -> list[Balance]:
         """Like `locate`, with the edge of rolling windows at now - length."""
         found = self.locate(conn, scopes)
         return [self._slid(conn, each, now_ms - each.length_ms) if each.length_ms else each for each in found]
 
+    def kind(self, conn: sqlite3.Connection, kind: str) -> Balance:
+        """The row that counts the calls of this kind, as if it were a budget's: one statement then writes all counters."""
+        key = ("", kind, "", "", 0)
+        return self._by_key.get(key) or self._find(conn, key, 0, None)
+
     def get(self, conn: sqlite3.Connection, balance: int) -> Balance:
         """The balance of a hold."""
         known = self._by_id.get(balance)
         return known or self._remember(Balance(*conn.execute(_READ_BY_ID, (balance,)).fetchone()))
 
-    def _find(self, conn: sqlite3.Connection, key: Key, scope: Scope) -> Balance:
+    def _find(self, conn: sqlite3.Connection, key: Key, starts_ms: int, ends_ms: int | None) -> Balance:
         row = conn.execute(READ_BY_KEY, key).fetchone()
         if row is None:
-            edge_ms = scope.starts_ms if scope.rolling_ms else None
-            row = conn.execute(_CREATE, (*key, scope.starts_ms, scope.ends_ms, edge_ms)).fetchone()
+            edge_ms = starts_ms if key[-1] else None
+            row = conn.execute(_CREATE, (*key, starts_ms, ends_ms, edge_ms)).fetchone()
         # A hold may have made it known by its id already.
         balance = self._by_id.get(row[0]) or self._remember(Balance(*row))
         self._by_key[key] = balance
@@ -137,13 +147,14 @@ def move(conn: sqlite3.Connection, booked_ms: int, changes: Sequence[Change]) ->
     in the same transaction."""
     counted = [each for each in changes if each.balance.counts(booked_ms)]
     conn.executemany(
-        _MOVE, [(each.settled, each.held, each.ceiling, each.open_calls, each.balance.id) for each in counted]
+        _MOVE, [(settled, held, ceiling, opened, ended, at.id) for at, settled, held, ceiling, opened, ended in counted]
     )
-    for balance, settled, held, ceiling, open_calls in counted:
+    for balance, settled, held, ceiling, opened, ended in counted:
         balance.settled += settled
         balance.held += held
         balance.ceiling += ceiling
-        balance.open_calls += open_calls
+        balance.open_calls += opened
+        balance.settled_calls += ended
         balance.next_ms = min(balance.next_ms, booked_ms)
 
 

@@ -17,7 +17,7 @@ _SUMS: Final = """SELECT b.id, b.budget, b.value, b.window, b.settled, b.held, b
     coalesce(sum(h.bound_nanos) FILTER (WHERE h.charged_nanos IS NULL), 0),
     count(h.call) FILTER (WHERE h.charged_nanos IS NULL)
     FROM balances b LEFT JOIN holds h ON h.balance = b.id AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms)
-    GROUP BY b.id"""
+    WHERE b.budget <> '' GROUP BY b.id"""
 
 _NEVER: Final = (
     ("an ended call with a hold that was neither charged nor released", """SELECT c.id FROM call_rows c JOIN holds h
@@ -60,7 +60,7 @@ def _balances(conn: sqlite3.Connection) -> list[str]:
 
 
 def _kinds(conn: sqlite3.Connection) -> list[str]:
-    kept = dict(_counts(conn, "SELECT kind, settled, open_calls FROM kinds"))
+    kept = dict(_counts(conn, "SELECT value, settled_calls, open_calls FROM balances WHERE budget = ''"))
     summed = _counts(
         conn,
         """SELECT kind, count(*) FILTER (WHERE state = 'settled'), count(*) FILTER (WHERE state = 'open')

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import NamedTuple
 
-from spendgate.admission import Admit, Decision, Scope, Standing, Wait
+from spendgate.admission import Admit, Decision, KindStanding, Scope, Standing, Wait
 from spendgate.ledger import holds, waiters
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
@@ -31,9 +31,10 @@ def hold(asking: Asking) -> Decision:
     booking, known, call_id = asking.booking, asking.known, asking.row.id
     conn = known.conn
     located = known.balances.locate_at(conn, asking.scopes, booking.now_ms)
+    kind = known.balances.kind(conn, asking.row.kind)
     place = waiters.place_of(known, call_id)
     standings = _standings(asking, located, place)
-    decision = asking.decide(standings, known.kind(asking.row.kind))
+    decision = asking.decide(standings, KindStanding(kind.value, kind.settled_calls, kind.open_calls))
     if isinstance(decision, Wait):
         _stand(asking, decision, place, located)
         return decision

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.admission import KindStanding
 from spendgate.ledger import balances, chain, open_calls, rows
 from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.known import Known
-from spendgate.ledger.open_calls import Held, Holds, OpenCall
+from spendgate.ledger.open_calls import Held, OpenCall
 
 OVERRUN: Final = "overrun"
 """Flag of a call that cost more than some hold of it."""
 
 _END: Final = f"""UPDATE call_rows SET {", ".join(f"{name} = ?" for name in rows.SETTLED)}, account = ?, holds = ?
     WHERE seq = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
-_KIND_ENDED: Final = "UPDATE kinds SET open_calls = open_calls - 1, settled = settled + ? WHERE kind = ?"
 _ENDED_AT_ONCE: Final = {
     form: rows.insert_sql((*rows.OPENED, *chain.FORMS[form], "gate"), once=True)
     for form in (chain.REFUSED, chain.RECORDED)
@@ -43,32 +41,31 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     charges = {at.id: charge for at, charge in zip(located, end.charges, strict=True)}
     costs = [charges.pop(hold.balance, (None, end.cost_nanos if hold.added else 0))[1] for hold in call.holds]
     over = any(nanos > hold.nanos for nanos, hold in zip(costs, call.holds, strict=True))
-    ended = charged(known, call, costs)
-    if charges:
-        ended += tuple(Held(at, 0, 0, scope.hold.value, nanos) for at, (scope, nanos) in charges.items())
-        unheld = [Change(known.balances.get(known.conn, at), nanos) for at, (_, nanos) in charges.items()]
-        balances.move(known.conn, call.booked_ms, unheld)
-    finish(known, call, end, (*end.flags, OVERRUN) if over else end.flags, ended)
+    unheld = [(Held(at, 0, 0, scope.hold.value, 0), nanos) for at, (scope, nanos) in charges.items()]
+    flags = (*end.flags, OVERRUN) if over else end.flags
+    finish(known, call, end, flags=flags, costs=costs, unheld=unheld)
     return True
 
 
-def charged(known: Known, call: OpenCall, costs: list[int]) -> Holds:
-    """Turn each hold of an open call into the charge at its place, in its balance; the holds as the ended call has them."""
-    paired = list(zip(call.holds, costs, strict=True))
+def finish(
+    known: Known,
+    call: OpenCall,
+    end: Settlement,
+    *,
+    flags: tuple[str, ...],
+    costs: list[int],
+    unheld: list[tuple[Held, int]],
+) -> None:
+    """End an open call: its row, its balances and its link. `costs` are the charges of its holds, in their order; `unheld`
+    those where it held nothing."""
     conn, at = known.conn, known.balances.get
+    paired = list(zip(call.holds, costs, strict=True))
     changes = [Change(at(conn, hold.balance), cost, -hold.nanos, -hold.bound_nanos, -1) for hold, cost in paired]
-    balances.move(known.conn, call.booked_ms, changes)
-    return tuple(Held(hold.balance, hold.nanos, hold.bound_nanos, hold.mode, cost, hold.added) for hold, cost in paired)
-
-
-def finish(known: Known, call: OpenCall, end: Settlement, flags: tuple[str, ...], ended: Holds) -> None:
-    """Write the end state of an open call with its charged holds, and chain it."""
-    ending, running, holds = rows.ended(end, flags), call.running(end.account), open_calls.packed(ended)
-    conn = known.conn
+    changes += [Change(at(conn, hold.balance), cost) for hold, cost in unheld]
+    changes.append(Change(known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(end.state == "settled")))
+    ending, running, holds = rows.ended(end, flags), call.running(end.account), open_calls.charged(paired + unheld)
     conn.execute(_END, (*ending, running[0], holds, call.seq))
-    settled, kind = int(end.state == "settled"), known.kind(call.kind)
-    conn.execute(_KIND_ENDED, (settled, call.kind))
-    known.kinds[call.kind] = KindStanding(call.kind, kind.settled + settled, kind.open_calls - 1)
+    balances.move(conn, call.booked_ms, changes)
     chain.link(known, call.seq, chain.SETTLED, (*call.opened, *ending, *running, holds))
     known.calls.pop(call.id, None)
 

@@ -107,7 +107,7 @@ def _add(conn: sqlite3.Connection, seq: int, scope: Scope, balance: Balance) -> 
     if any(hold.balance == balance.id for hold in holds):
         return False
     if state == "open":
-        hold = Held(balance.id, held, bound_of(ceiling, held), scope.hold.value, added=1)
+        hold = Held(balance.id, held, bound_of(ceiling, held), scope.hold.value, 1)
         conn.execute("UPDATE call_rows SET holds = ? WHERE seq = ?", (open_calls.packed((*holds, hold)), seq))
         change = Change(balance, held=held, ceiling=hold.bound_nanos, open_calls=1)
     elif conn.execute(_ADD, (seq, balance.id, booked_ms, scope.hold.value, cost)).rowcount:

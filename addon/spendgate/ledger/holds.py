@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from spendgate.admission import Admit, KindStanding, Scope, Standing
+from spendgate.admission import Admit, Scope, Standing
 from spendgate.ledger import balances, open_calls, rows
 from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.interface import CallRow
@@ -15,8 +15,6 @@ from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held, OpenCall
 
 _OPEN: Final = rows.insert_sql((*rows.OPENED, "account", *rows.HOLDING))
-_KIND_OPENED: Final = """INSERT INTO kinds (kind, settled, open_calls) VALUES (?, 0, 1)
-    ON CONFLICT (kind) DO UPDATE SET open_calls = open_calls + 1"""
 _SENT: Final = "UPDATE call_rows SET sent_ms = ? WHERE id = ? AND state = 'open' AND sent_ms IS NULL"
 _RESIZED: Final = "UPDATE call_rows SET held_nanos = ?, holds = ?, resized = 1 WHERE seq = ?"
 
@@ -35,19 +33,18 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
     Raises IntegrityError for a known call id.
     """
     conn, (gate, now_ms, waited_ms) = known.conn, booking
-    largest = max((nanos for _, nanos in admit.holds), default=0)
+    largest, holds, changes = 0, [], [Change(known.balances.kind(conn, row.kind), 0, 0, 0, 1)]
+    for (scope, nanos), at in zip(admit.holds, located, strict=True):
+        bound = bound_of(row.ceiling_nanos, nanos)
+        largest = max(largest, nanos)
+        holds.append(Held(at.id, nanos, bound, scope.hold.value, 0))
+        changes.append(Change(at, 0, nanos, bound, 1))
     rule = admit.would_refuse.rule if admit.would_refuse else None
-    bounds = [bound_of(row.ceiling_nanos, nanos) for _, nanos in admit.holds]
-    placed = list(zip(admit.holds, located, bounds, strict=True))
-    holds = tuple(Held(at.id, nanos, bound, scope.hold.value) for (scope, nanos), at, bound in placed)
-    opened = rows.opened(row)
-    holding = ("open", gate, now_ms, largest, waited_ms, rule, open_calls.packed(holds))
-    seq = conn.execute(_OPEN, (*opened, row.account, *holding)).lastrowid or 0
-    balances.move(conn, now_ms, [Change(at, 0, nanos, bound, 1) for (_, nanos), at, bound in placed])
-    conn.execute(_KIND_OPENED, (row.kind,))
-    before = known.kind(row.kind)
-    known.kinds[row.kind] = KindStanding(row.kind, before.settled, before.open_calls + 1)
-    known.calls[row.id] = OpenCall(seq, row.account, now_ms, None, largest, waited_ms, rule, holds, opened)
+    opened, text = rows.opened(row), open_calls.packed(holds)
+    inserted = conn.execute(_OPEN, (*opened, row.account, "open", gate, now_ms, largest, waited_ms, rule, text))
+    balances.move(conn, now_ms, changes)
+    seq = inserted.lastrowid or 0
+    known.calls[row.id] = OpenCall(seq, row.account, now_ms, None, largest, waited_ms, rule, tuple(holds), opened)
 
 
 def bound_of(ceiling_nanos: int | None, hold_nanos: int) -> int:

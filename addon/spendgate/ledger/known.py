@@ -12,12 +12,11 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from spendgate.admission import KindStanding
 from spendgate.ledger.balances import Balances
 from spendgate.ledger.open_calls import OpenCall, find
 
 _MOST: Final = 4096
-"""Balances (sessions, projects), kinds or open calls; more at the begin of a transaction, and the memory begins anew."""
+"""Balances (sessions, projects, kinds) or open calls; more at the begin of a transaction, and the memory begins anew."""
 
 
 class Known:
@@ -26,7 +25,6 @@ class Known:
     def __init__(self, conn: sqlite3.Connection) -> None:
         self.conn = conn
         self.balances = Balances()
-        self.kinds: dict[str, KindStanding] = {}
         self.calls: dict[str, OpenCall] = {}
         self.link: tuple[int, bytes] | None = None
         """Position and head of the chain's last link; None: not known."""
@@ -37,14 +35,13 @@ class Known:
     def look(self) -> None:
         """Forget everything if another connection has committed since the last look. Inside a transaction."""
         version = self.conn.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version or max(len(self.balances), len(self.kinds), len(self.calls)) > _MOST:
+        if version != self._version or max(len(self.balances), len(self.calls)) > _MOST:
             self.forget()
             self._version = version
 
     def forget(self) -> None:
         """Know nothing."""
         self.balances.clear()
-        self.kinds.clear()
         self.calls.clear()
         self.link, self.nobody_waits = None, False
 
@@ -55,12 +52,4 @@ class Known:
             known = find(self.conn, call_id)
             if known is not None:
                 self.calls[call_id] = known
-        return known
-
-    def kind(self, kind: str) -> KindStanding:
-        """How many calls of this kind have settled and are open, on all gates."""
-        known = self.kinds.get(kind)
-        if known is None:
-            row = self.conn.execute("SELECT settled, open_calls FROM kinds WHERE kind = ?", (kind,)).fetchone()
-            known = self.kinds[kind] = KindStanding(kind, *row) if row else KindStanding(kind)
         return known

@@ -140,13 +140,18 @@ class Ledger:
         lock.release()
         return resolved
 
-    def prepare(self, budgets: tuple[fill.Counted, ...], scopes_of: fill.ScopesOf, now_ms: int) -> int:
+    def prepare(
+        self, budgets: tuple[fill.Counted, ...], scopes_of: fill.ScopesOf, now_ms: int, *, patient: bool = True
+    ) -> int:
         """Fill the current windows of a policy's budgets from the ledger, before it takes force; rows that were added.
 
         Call it off the loop first, and once more just before the policy is swapped: it then only catches up. It has a
-        connection of its own and waits up to five seconds for other writers. Raises StateError, LedgerUnavailable.
+        connection of its own and waits up to five seconds for other writers, or, not `patient`, for none (LedgerBusy: what was
+        counted stays, call again). Raises StateError, LedgerUnavailable.
         """
         store = Store(self._store.path, self._reserve)
+        if not patient:
+            store.impatient()
         try:
             return fill.prepare(store, budgets, scopes_of, now_ms)
         finally:

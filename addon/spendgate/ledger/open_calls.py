@@ -1,19 +1,20 @@
 """An open call, its holds, and how they are kept in its row.
 
-The column `holds` is a JSON array with one array for each balance that the call draws on, in the order of `Held`. It is part
-of the row, so that opening and ending a call write one row each, and the chain covers what each budget was charged.
+The column `holds` is a JSON array with one array for each balance that the call draws on: the fields of `Held` (numbers and a
+word of `admission.Hold`, so nothing needs an escape) and, once the call has ended, its charge. It is part of the row, so that
+opening and ending a call write one row each, and the chain covers what each budget was charged.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from spendgate.ledger import rows
 
-_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _FIND: Final = f"""SELECT seq, {", ".join(rows.RUNNING)}, holds, {", ".join(rows.OPENED)}
     FROM call_rows WHERE id = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
 _OPENED_AT: Final = 2 + len(rows.RUNNING)
@@ -26,13 +27,11 @@ class Held(NamedTuple):
     nanos: int
     bound_nanos: int
     mode: str
-    charged_nanos: int | None = None
-    """None while the call is open; then its charge, 0 for a hold that was released."""
-    added: int = 0
+    added: int
     """1: filling added it, for a policy that came into force while the call ran."""
 
 
-Holds = tuple[Held, ...]
+_FIELDS: Final = len(Held._fields)
 
 
 @dataclass(slots=True)
@@ -46,7 +45,7 @@ class OpenCall:
     held_nanos: int
     waited_ms: int
     would_refuse_by: str | None
-    holds: Holds
+    holds: tuple[Held, ...]
     opened: rows.Values
     """The values of rows.OPENED."""
 
@@ -76,11 +75,16 @@ def find(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
     return OpenCall(seq, account, booked_ms, sent_ms, held_nanos, waited_ms, rule, unpacked(holds), opened)
 
 
-def packed(holds: Holds) -> str:
-    """The text of the column `holds`."""
-    return _encode(holds)
+def packed(holds: Iterable[Held]) -> str:
+    """The text of the column `holds` while the call is open."""
+    return f"[{','.join([f'[{at},{nanos},{bound},"{mode}",{added}]' for at, nanos, bound, mode, added in holds])}]"
 
 
-def unpacked(text: str | None) -> Holds:
-    """The holds in the column's text; none for a call that never held."""
-    return tuple(Held(*each) for each in json.loads(text)) if text else ()
+def charged(holds: Iterable[tuple[Held, int]]) -> str:
+    """The text of the column `holds` of an ended call: each with its charge, 0 for a hold that was released."""
+    return f"[{','.join([f'[{at},{nanos},{bound},"{mode}",{added},{cost}]' for (at, nanos, bound, mode, added), cost in holds])}]"
+
+
+def unpacked(text: str | None) -> tuple[Held, ...]:
+    """The holds in the column's text, without charges; none for a call that never held."""
+    return tuple(Held(*each[:_FIELDS]) for each in json.loads(text)) if text else ()

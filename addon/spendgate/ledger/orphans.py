@@ -75,10 +75,9 @@ def _end(known: Known, orphan: _Orphan, now_ms: int) -> None:
     if call is None:
         return
     charges = [orphan.charge(hold.nanos, hold.mode) for hold in call.holds]
-    charged = endings.charged(known, call, charges)
     unbudgeted = 0 if orphan.billing in _UNPRICED else orphan.value()
     end = _settlement(orphan, max(charges, default=unbudgeted), now_ms)
-    endings.finish(known, call, end, end.flags, charged)
+    endings.finish(known, call, end, flags=end.flags, costs=charges, unheld=[])
 
 
 def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:

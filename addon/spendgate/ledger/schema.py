@@ -91,16 +91,18 @@ def m001_calls(db: Database) -> None:
 
 @migration()
 def m002_money(db: Database) -> None:
-    """Balances; charges that filling has added to ended calls; what each budget has counted of the calls; kinds of calls.
+    """Balances; charges that filling has added to ended calls; what each budget has counted of the calls.
 
-    The view `holds` has a row for each call and balance: those in the call's own row, and the added ones.
+    A balance without a budget counts the calls of one kind, its `value`. The view `holds` has a row for each call and
+    balance: those in the call's own row, and the added ones.
     """
     db.conn.execute("""
         CREATE TABLE balances (
             id INTEGER PRIMARY KEY, budget TEXT NOT NULL, words TEXT NOT NULL, value TEXT NOT NULL, window TEXT NOT NULL,
             length_ms INTEGER NOT NULL, starts_ms INTEGER NOT NULL, ends_ms INTEGER, edge_ms INTEGER,
             settled INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0, ceiling INTEGER NOT NULL DEFAULT 0,
-            open_calls INTEGER NOT NULL DEFAULT 0, UNIQUE (budget, value, window, words, length_ms)
+            open_calls INTEGER NOT NULL DEFAULT 0, settled_calls INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (budget, value, window, words, length_ms)
         ) STRICT""")
     db.conn.execute("""
         CREATE TABLE charges (
@@ -108,18 +110,14 @@ def m002_money(db: Database) -> None:
             charged_nanos INTEGER NOT NULL, PRIMARY KEY (call, balance)
         ) STRICT, WITHOUT ROWID""")
     db.conn.execute("CREATE INDEX charges_booked ON charges (balance, booked_ms)")
-    held = ("balance", "nanos", "bound_nanos", "mode", "charged_nanos", "added")
+    held = ("balance", "nanos", "bound_nanos", "mode", "added", "charged_nanos")
     columns = ", ".join(f"json_extract(hold.value, '$[{place}]') AS {name}" for place, name in enumerate(held))
     db.conn.execute(f"""
         CREATE VIEW holds AS SELECT seq AS call, booked_ms, {columns} FROM call_rows, json_each(call_rows.holds) AS hold
-        UNION ALL SELECT call, booked_ms, balance, 0, 0, mode, charged_nanos, 1 FROM charges""")  # noqa: S608 - our own words
+        UNION ALL SELECT call, booked_ms, balance, 0, 0, mode, 1, charged_nanos FROM charges""")  # noqa: S608 - our own words
     db.conn.execute("""
         CREATE TABLE counted (
             budget TEXT NOT NULL, words TEXT NOT NULL, upto_seq INTEGER NOT NULL, PRIMARY KEY (budget, words)
-        ) STRICT, WITHOUT ROWID""")
-    db.conn.execute("""
-        CREATE TABLE kinds (
-            kind TEXT PRIMARY KEY, settled INTEGER NOT NULL, open_calls INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID""")
 
 
