@@ -13,8 +13,7 @@ _ROOT = Path(__file__).parents[2]
 _GATE = """
 import asyncio, json, sys
 from pathlib import Path
-from gate.test_gate import serve
-from gate.world import Hold, budget, house, intent, policy
+from gate.world import Hold, budget, house, intent, policy, serve
 
 async def main(folder, name, hold):
     async with house(Path(folder), policy(budget(1.0, hold=Hold(hold), wait_ms=60_000))) as place:

@@ -15,7 +15,7 @@ from spendgate.admission import Hold
 from spendgate.attribution import Attribution, Evidence
 from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
-from spendgate.gate.interface import End, Intent
+from spendgate.gate.interface import Admitted, End, Intent, Refused
 from spendgate.ledger.ledger import Ledger
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.policy import Budget, Mode, OnFailure, Policy
@@ -146,7 +146,25 @@ async def house(folder: Path, rules: Policy, *, start: bool = True) -> AsyncIter
         ledger.close()
 
 
+async def serve(gate: Gate, call: Intent, cost: float, *, seconds: float = 0.05) -> str:
+    """Ask for one call and, if it may leave, let it run and settle; what became of it."""
+    answer = await gate.hold(call)
+    if isinstance(answer, Admitted):
+        gate.sent(call.call_id)
+        await asyncio.sleep(seconds)
+        gate.settle(call.call_id, costing(cost), end())
+        return "admitted"
+    return answer.refuse.kind.value if isinstance(answer, Refused) else "gone"
+
+
+def prove(row: dict[str, Any]) -> None:
+    """Assert that a refused row's figures satisfy the inequality of its kind."""
+    settled, hold = row["refused_settled_nanos"], row["refused_hold_nanos"]
+    held = row["refused_held_nanos"] if row["refused_why"] == "held" else 0
+    assert settled + held + hold > row["refused_limit_nanos"]
+
+
 __all__ = [
     "Hold", "House", "Mode", "OnFailure", "asyncio", "budget", "costing", "dollars", "end", "house", "intent", "policy",
-    "replace", "used",
+    "prove", "replace", "serve", "used",
 ]  # fmt: skip

@@ -30,6 +30,12 @@ class Asked:
         ask = self.intent.ask
         return self.terms.reach.upto(None if ask.opaque_input else ask.text_bytes)
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Its row's flags for the request itself, and for the same ones that were answered from memory before it."""
+        repeats, flags = self.intent.repeats, self.terms.flags
+        return (*flags, f"repeats={repeats}") if repeats else flags
+
     def size(self, sizes: Sizes) -> Size:
         """What it may cost, as far as is known now."""
         terms = self.terms

@@ -15,19 +15,22 @@ from typing import TYPE_CHECKING
 from spendgate.admission import Admit, Decision, Hold, KindStanding, RefusalKind, Refuse, Scope, Size, Standing
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
-from spendgate.gate import charging, running, wording
-from spendgate.gate.asked import Asked, row, seen_row
+from spendgate.gate import charging, wording
+from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.charging import EstimateUsage
 from spendgate.gate.clock import Clock
+from spendgate.gate.correcting import Correcting
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, End, Gone, Intent, Refused, Seen
 from spendgate.gate.line import Lines
+from spendgate.gate.patience import BUSY_PATIENCE_MS, patiently
 from spendgate.gate.plausible import believed
+from spendgate.gate.recording import Recording
 from spendgate.gate.running import Running
 from spendgate.gate.terms import KnownTerms
 from spendgate.gate.upkeep import GateLedger, Upkeep
-from spendgate.gate.waiting import BUSY_PATIENCE_MS, UNSIZED, Denied, Granted, Left, Waiting
+from spendgate.gate.waiting import UNSIZED, Denied, Granted, Waiting
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REFUSED_STATUS = 429
 _RETRY_MS = (1_000, 60_000)
 _DURATIONS_KEPT = 64
 WITHOUT_LEDGER = "admitted while the ledger failed"
@@ -68,7 +70,9 @@ class Gate:
         self._waiting = Waiting(
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock
         )
-        self._upkeep = Upkeep(ledger, self.sizes, self.backlog, self.clock)
+        self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
+        self._correcting = Correcting(ledger, lines=self._lines, fallback=self.fallback, estimate=estimate)
+        self._rows = Recording(ledger, self.backlog)
         self._known = KnownTerms(policy, prices)
         self._running: dict[str, Running] = {}
         self._durations: deque[int] = deque(maxlen=_DURATIONS_KEPT)
@@ -77,7 +81,7 @@ class Gate:
 
     async def start(self) -> None:
         """Learn from the ledger, fill the policy's budgets, end dead gates' calls, begin upkeep. Raises StateError."""
-        await self._upkeep.start(self.policy, self.prices)
+        await self._upkeep.start(self.policy)
 
     async def stop(self, patience_s: float = 5.0) -> int:
         """Stop upkeep and write what is queued, at most so long. How many writes were left unwritten."""
@@ -95,7 +99,7 @@ class Gate:
 
     def set_prices(self, prices: PriceBook) -> None:
         """Use this price list from now on, also for the charge of calls under way."""
-        self.prices = prices
+        self.prices = self._upkeep.prices = prices
         self._known = KnownTerms(self.policy, prices)
 
     @property
@@ -119,7 +123,8 @@ class Gate:
             return self._admitted(Running(asked, answer.size, answer.admit.holds, answer.booked_ms))
         if isinstance(answer, Denied):
             return self._refused(asked, answer.refuse, answer.size, answer.waited_ms)
-        return self._left(asked, answer)
+        self._rows.left(asked, answer.size, now_ms=self.clock.now_ms(), waited_ms=answer.waited_ms)
+        return Gone(intent.call_id)
 
     async def spent(self, intent: Intent, *, writes: bool = True) -> Refused | None:
         """Whether nothing is left for any call of this connection; see `GatePort.spent`."""
@@ -151,28 +156,22 @@ class Gate:
 
         peeked = row(asked, UNSIZED)
         try:
-            await self._waiting.patiently(lambda: self._ledger.hold(peeked, scopes, look, now_ms))
+            await patiently(lambda: self._ledger.hold(peeked, scopes, look, now_ms), self.clock)
         except LedgerUnavailable:
             return None  # each call behind this handshake is decided by itself
         return found[0] if found else None
 
     def _admitted(self, call: Running) -> Admitted:
         call_id = call.asked.intent.call_id
-        call.flags += _told(call.asked)
+        call.flags += call.asked.told
         self._running[call_id] = call
         return Admitted(call_id, call.cut)
 
     def _refused(self, asked: Asked, refuse: Refuse, size: Size, waited_ms: int) -> Refused:
         """Write the row and word the answer."""
-        now_ms = self.clock.now_ms()
         if refuse.kind is RefusalKind.HELD:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
-        opened, flags = row(asked, size), _told(asked)
-        self.backlog.write(
-            lambda: self._ledger.refused(
-                opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=REFUSED_STATUS, flags=flags
-            )
-        )
+        self._rows.refused(asked, refuse, size, now_ms=self.clock.now_ms(), waited_ms=waited_ms)
         return self._worded(asked, refuse)
 
     @staticmethod
@@ -185,17 +184,6 @@ class Gate:
         """When others' holds are likely to have moved: what half of the latest calls took."""
         low, high = _RETRY_MS
         return min(high, max(low, median_low(self._durations) if self._durations else low))
-
-    def _left(self, asked: Asked, left: Left) -> Gone:
-        now_ms, intent = self.clock.now_ms(), asked.intent
-        opened = row(asked, left.size)
-        self.backlog.write(
-            lambda: self._ledger.recorded(
-                opened, "failed", ended_ms=now_ms, http_status=None, request_bytes=intent.request_bytes,
-                response_bytes=0, duration_ms=left.waited_ms, first_byte_ms=None, flags=("client left while waiting",),
-            )
-        )  # fmt: skip
-        return Gone(intent.call_id)
 
     # -- without the ledger --------------------------------------------------------------------------------------
 
@@ -240,40 +228,12 @@ class Gate:
         if call is None or not call.adjustable_nanos:
             return None
         try:
-            return self._correct(call_id, call, reading)
+            return self._correcting.follow(call_id, call, reading, self.prices)
         except LedgerUnavailable:
             return None  # the next cue corrects it
         except Exception as fault:
             logger.exception("call %s: its hold could not be corrected: %s", call_id, type(fault).__name__)
             return None
-
-    def _correct(self, call_id: str, call: Running, reading: Reading) -> Notice | None:
-        reading = believed(call.asked, reading)
-        so_far = charging.bill(call.asked, reading, self.prices, call.booked_ms, self._estimate)
-        known = any(part.usage.input_tokens is not None for part in reading.parts)
-        nanos = running.corrected(call, so_far, known)
-        if nanos is None:
-            return None
-        call.counted = call.counted or known
-        standings = self._resize(call_id, call, nanos)
-        over = running.gone_over(call, standings)
-        if over is None:
-            return None
-        scope, too_much = over
-        if nanos - too_much >= so_far.nanos:
-            self._resize(call_id, call, nanos - too_much)
-            return None
-        message = wording.cut_message(scope.budget, help_text=call.asked.terms.policy.help)
-        return Notice(message, RefusalKind.SPENT.value, request_id=call_id)
-
-    def _resize(self, call_id: str, call: Running, nanos: int) -> tuple[Standing, ...]:
-        before, holds = call.adjustable_nanos, running.resized(call, nanos)
-        standings = self._ledger.resize(call_id, holds)
-        call.holds = holds
-        self.fallback.saw(standings)
-        if nanos < before:
-            self._lines.freed(scope for scope, _ in holds)
-        return standings
 
     # -- its end -------------------------------------------------------------------------------------------------
 
@@ -302,14 +262,7 @@ class Gate:
 
     def record(self, seen: Seen) -> None:
         """Write an exchange that held nothing. Never raises."""
-        opened, end = seen_row(seen, self.policy), seen.end
-        self.backlog.write(
-            lambda: self._ledger.recorded(
-                opened, seen.state.stored, ended_ms=end.ended_ms, http_status=end.http_status,
-                request_bytes=seen.request_bytes, response_bytes=end.response_bytes, duration_ms=end.duration_ms,
-                first_byte_ms=end.first_byte_ms, flags=seen.flags,
-            )
-        )  # fmt: skip
+        self._rows.seen(seen, self.policy)
 
 
 def _booked(scope: Scope, size: Size, hold_nanos: int) -> int:
@@ -332,8 +285,3 @@ def _used_up(standing: Standing) -> Refuse | None:
         limit_nanos=scope.limit_nanos,
         resets_ms=scope.ends_ms,
     )
-
-
-def _told(asked: Asked) -> tuple[str, ...]:
-    """The row's flags for the request itself, and for the same ones that were answered from memory before it."""
-    return (*asked.terms.flags, *((f"repeats={asked.intent.repeats}",) if asked.intent.repeats else ()))

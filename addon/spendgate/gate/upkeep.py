@@ -12,6 +12,7 @@ from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
 from spendgate.gate.past import counted, scopes_of
+from spendgate.gate.patience import patiently
 from spendgate.gate.terms import rates_of
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.interface import LedgerPort
@@ -30,6 +31,8 @@ _LOOK_BACK = 1_000
 """How many rows a long call may end behind the newest one and still be learned from."""
 CLOCK_STEP_MS = 2_000
 """A wall clock that moves against the boot clock by more is written to the audit trail."""
+FILL_PATIENCE_MS = 5_000
+"""How long a new policy may wait for a moment in which no other gate writes."""
 _KNOWN_KEPT = 4_096
 
 
@@ -37,7 +40,9 @@ class GateLedger(LedgerPort, Protocol):
     """The ledger with what upkeep needs of it."""
 
     def resolve_orphans(self, now_ms: int) -> Resolved: ...
-    def prepare(self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int: ...
+    def prepare(
+        self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, patient: bool = True
+    ) -> int: ...
     def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
     def audit(self, at_ms: int, what: str, detail: str) -> None: ...
 
@@ -45,7 +50,9 @@ class GateLedger(LedgerPort, Protocol):
 class Upkeep:
     """The background of one gate. Of one event loop."""
 
-    def __init__(self, ledger: GateLedger, sizes: Sizes, backlog: Backlog, clock: Clock) -> None:
+    def __init__(self, ledger: GateLedger, prices: PriceBook, sizes: Sizes, backlog: Backlog, clock: Clock) -> None:
+        self.prices = prices
+        """What other gates' calls are learned by."""
         self._ledger = ledger
         self._sizes = sizes
         self._backlog = backlog
@@ -55,12 +62,10 @@ class Upkeep:
         self._seq = 0
         self._orphans_at_ms = 0
         self._offset_ms = 0
-        self._prices = PriceBook()
         self._policy = Policy(owner="nobody")
 
-    async def start(self, policy: Policy, prices: PriceBook) -> None:
+    async def start(self, policy: Policy) -> None:
         """Do everything once, then keep doing it. Raises StateError, LedgerUnavailable where the budgets cannot be filled."""
-        self._prices = prices
         self._offset_ms = self._clock.now_ms() - self._clock.boot_ms()
         self._resolve()
         await self.fill(policy)
@@ -77,13 +82,16 @@ class Upkeep:
     async def fill(self, policy: Policy) -> None:
         """Count in the policy's budgets what their windows already hold: off the loop, then what came since, on it.
 
-        The second pass is short, and no call of this gate can be admitted between it and the swap that its caller makes.
+        The second pass is short and waits for nobody, so the loop goes on while another gate writes; and no call of this gate
+        can be admitted between its last step and the swap that its caller makes. Raises StateError, LedgerUnavailable.
         """
-        now_ms = self._clock.now_ms()
-        await asyncio.to_thread(self._ledger.prepare, counted(policy, now_ms), scopes_of(policy), now_ms)
-        now_ms = self._clock.now_ms()
-        self._ledger.prepare(counted(policy, now_ms), scopes_of(policy), now_ms)
+        await asyncio.to_thread(self._prepare, policy)
+        await patiently(lambda: self._prepare(policy, patient=False), self._clock, FILL_PATIENCE_MS)
         self._policy = policy
+
+    def _prepare(self, policy: Policy, *, patient: bool = True) -> None:
+        now_ms = self._clock.now_ms()
+        self._ledger.prepare(counted(policy, now_ms), scopes_of(policy), now_ms, patient=patient)
 
     def learned(self, call_id: str) -> None:
         """This call was learned from: its row teaches nothing more."""
@@ -113,7 +121,7 @@ class Upkeep:
 
     def _learn_from(self, past: PastCall) -> None:
         made = past.row
-        rates = rates_of(self._prices, made.provider, made.model_requested, past.booked_ms, self._policy.unknown_model)
+        rates = rates_of(self.prices, made.provider, made.model_requested, past.booked_ms, self._policy.unknown_model)
         keys = KindKeys.of(made.tool, made.model_requested, made.dialect or "")
         if past.value_nanos is not None:
             self._sizes.learn(keys, sample_of(made.text_bytes, past.usage, past.value_nanos, rates))

@@ -1,36 +1,29 @@
 """Asking the ledger for a hold until it is granted, refused, or the client has gone.
 
 Within a process the head of a line is woken when a hold ends; across processes it looks again every 25 to 100 ms. Waits are
-measured on the boot clock. A ledger that another gate is writing to is tried again with jitter, never waited for in the loop.
+measured on the boot clock.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from spendgate.admission import Admit, Decision, KindStanding, Refuse, Size, Standing, Wait, decide, who_refuses
-from spendgate.errors import LedgerBusy, LedgerUnavailable
 from spendgate.estimate import Sizes
 from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.line import Lines, Place
+from spendgate.gate.patience import patiently
 from spendgate.ledger.interface import LedgerPort
 
 POLL_MS = (25, 100)
 """How often the head of a line looks whether another process has freed something."""
-BUSY_PATIENCE_MS = 2_000
-"""How long a ledger may be busy before it counts as unavailable."""
-_BUSY_S = (0.001, 0.01)
 
 UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 """Of a call that was never sized."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,26 +129,12 @@ class Waiting:
             return _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient))
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
-        decision = await self.patiently(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms))
+        decision = await patiently(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms), self._clock)
         if isinstance(decision, Admit):
             return Granted(decision, size, now_ms)
         if isinstance(decision, Refuse):
             return Denied(decision, size, waited_ms)
         return decision
-
-    async def patiently(self, work: Callable[[], T]) -> T:
-        """Do one transaction, again while another process writes. Raises LedgerUnavailable after BUSY_PATIENCE_MS."""
-        until_ms: int | None = None
-        while True:
-            try:
-                return work()
-            except LedgerBusy as fault:
-                now_ms = self._clock.boot_ms()
-                until_ms = now_ms + BUSY_PATIENCE_MS if until_ms is None else until_ms
-                if now_ms >= until_ms:
-                    raise LedgerUnavailable(str(fault)) from fault
-            low, high = _BUSY_S
-            await asyncio.sleep(low + self._clock.random() * (high - low))
 
     async def _rest(self, trying: _Try, place: Place) -> None:
         """Until woken, until it is time to look again, or until it has waited long enough."""

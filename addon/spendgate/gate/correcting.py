@@ -1,0 +1,53 @@
+"""While a call runs: its hold follows its stream's own counts, and a budget with `cut` ends the stream that passes it."""
+
+from __future__ import annotations
+
+from spendgate.admission import RefusalKind, Standing
+from spendgate.gate import charging, running, wording
+from spendgate.gate.charging import EstimateUsage
+from spendgate.gate.fallback import Fallback
+from spendgate.gate.line import Lines
+from spendgate.gate.plausible import believed
+from spendgate.gate.running import Running
+from spendgate.ledger.interface import LedgerPort
+from spendgate.pricing import PriceBook
+from spendgate.providers.interface import Notice, Reading
+
+
+class Correcting:
+    """Corrects the holds of one gate's running calls."""
+
+    def __init__(self, ledger: LedgerPort, *, lines: Lines, fallback: Fallback, estimate: EstimateUsage) -> None:
+        self._ledger = ledger
+        self._lines = lines
+        self._fallback = fallback
+        self._estimate = estimate
+
+    def follow(self, call_id: str, call: Running, reading: Reading, prices: PriceBook) -> Notice | None:
+        """Correct the call's holds by what was counted so far; a Notice says: end its stream now. Raises LedgerUnavailable."""
+        reading = believed(call.asked, reading)
+        so_far = charging.bill(call.asked, reading, prices, call.booked_ms, self._estimate)
+        known = any(part.usage.input_tokens is not None for part in reading.parts)
+        nanos = running.corrected(call, so_far, known)
+        if nanos is None:
+            return None
+        call.counted = call.counted or known
+        standings = self._resize(call_id, call, nanos)
+        over = running.gone_over(call, standings)
+        if over is None:
+            return None
+        scope, too_much = over
+        if nanos - too_much >= so_far.nanos:
+            self._resize(call_id, call, nanos - too_much)
+            return None
+        message = wording.cut_message(scope.budget, help_text=call.asked.terms.policy.help)
+        return Notice(message, RefusalKind.SPENT.value, request_id=call_id)
+
+    def _resize(self, call_id: str, call: Running, nanos: int) -> tuple[Standing, ...]:
+        before, holds = call.adjustable_nanos, running.resized(call, nanos)
+        standings = self._ledger.resize(call_id, holds)
+        call.holds = holds
+        self._fallback.saw(standings)
+        if nanos < before:
+            self._lines.freed(scope for scope, _ in holds)
+        return standings

@@ -1,0 +1,42 @@
+"""While a call runs: its hold follows its own counts, and a budget with `cut` ends it where its money ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gate.world import budget, house, intent, policy, used
+from spendgate.gate.interface import Admitted
+
+
+async def test_first_counts_free_what_is_not_needed(tmp_path):
+    """A stream's first counts bring its hold down to what is still to be expected, and let the next one leave."""
+    async with house(tmp_path, policy(budget(1.0, wait_ms=60_000))) as place:
+        first = intent(text_bytes=100_000, output_max=10_000)
+        await place.gate.hold(first)
+        place.gate.sent(first.call_id)
+        waiting = asyncio.create_task(place.gate.hold(intent(text_bytes=1_000, output_max=10_000)))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+
+        assert place.gate.progress(first.call_id, used(final=False, input_tokens=1_000, output_tokens=1)) is None
+        assert isinstance(await waiting, Admitted)
+
+
+async def test_a_stream_is_cut_where_its_money_ends(tmp_path):
+    """With `cut` a stream may use what is left, and gets a notice when it would pass it; without, it never does."""
+    for cut in (True, False):
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        async with house(folder, policy(budget(0.1, cut=cut))) as place:
+            call = intent(output_max=32_000)
+            answer = await place.gate.hold(call)
+            assert isinstance(answer, Admitted)
+            assert answer.cut is cut
+            place.gate.sent(call.call_id)
+            notices = [
+                place.gate.progress(call.call_id, used(final=False, input_tokens=1_000, output_tokens=tokens))
+                for tokens in (1, 1_000, 3_700, 4_000)
+            ]
+
+            assert notices[:3] == [None] * 3
+            assert (notices[3] is not None) is cut

@@ -1,0 +1,70 @@
+"""What a gate does beside calls: a new budget finds what was spent, a new gate what calls of its kind need."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+from gate.world import budget, costing, dollars, end, house, intent, policy, serve
+from spendgate.gate.interface import Refused
+from spendgate.pricing import PriceBook
+
+
+async def test_a_new_budget_counts_what_its_window_holds(tmp_path):
+    """A policy that brings a new budget finds in it what was spent before it took force."""
+    async with house(tmp_path, policy(budget(10.0))) as place:
+        call = intent()
+        await place.gate.hold(call)
+        place.gate.sent(call.call_id)
+        place.gate.settle(call.call_id, costing(2), end())
+        await place.gate.set_policy(policy(budget(10.0), budget(1.0, "tool", per=("tool",))))
+        answer = await place.gate.hold(intent())
+
+        assert isinstance(answer, Refused)
+        assert (answer.refuse.rule, answer.refuse.settled_nanos) == ("tool", dollars(2))
+
+
+async def test_a_second_gate_learns_from_the_first(tmp_path):
+    """A gate that starts on a ledger with settled calls knows their sizes."""
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        for _ in range(3):
+            await serve(place.gate, intent(), 0.05, seconds=0)
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        call = intent()
+        await place.gate.hold(call)
+
+        assert place.rows.calls(f"id = '{call.call_id}'")[0]["estimate_nanos"] == dollars(0.05)
+
+
+async def test_a_new_policy_waits_for_another_gate_without_stopping_the_loop(tmp_path, monkeypatch):
+    """Another process that writes just before the swap delays it; meanwhile the loop goes on, and here ends that write."""
+    async with house(tmp_path, policy()) as place:
+        other, prepare = sqlite3.connect(place.rows.path, isolation_level=None), place.ledger.prepare
+        passes = []
+
+        def prepared(*words, **more):
+            passes.append(more)
+            if len(passes) == 2:
+                other.execute("BEGIN IMMEDIATE")
+            return prepare(*words, **more)
+
+        monkeypatch.setattr(place.ledger, "prepare", prepared)
+        changing = asyncio.create_task(place.gate.set_policy(policy(budget(1.0))))
+        while len(passes) < 5:
+            await asyncio.sleep(0.001)
+        assert not changing.done()
+        assert place.gate.policy.budgets == ()
+        other.execute("ROLLBACK")
+        other.close()
+        await changing
+
+        assert [budget.name for budget in place.gate.policy.budgets] == ["person"]
+
+
+async def test_other_gates_calls_are_learned_at_the_prices_in_force(tmp_path):
+    """A new price list prices what is learned from the ledger from then on, too."""
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        dearer = PriceBook(origin="another")
+        place.gate.set_prices(dearer)
+
+        assert place.gate._upkeep.prices is dearer
