@@ -193,7 +193,7 @@ class Dialect(Protocol):
         """Read what a billable request asks for. `body` is decoded of its content-encoding.
 
         Raises WireError where the body is not this dialect at all; the caller then treats the call as one without a known
-        model and bound. On a 1 MB body this takes 1-2 ms: where the loop must not wait so long, use `asking`.
+        model and bound. On a 1 MB body this takes 1-3 ms: where the loop must not wait so long, use `asking`.
         """
         ...
 
