@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from parts import wire
+from parts.alone import Span, excess
 from parts.bench_systems import ROOT, System, free_port, running, wait_for
 from parts.bench_systems import gate as proxy_gate
 from parts.overshoot_cases import CASES, DOLLAR, INPUT_NANOS, MODEL, OUTPUT_NANOS, Call, Case
@@ -46,7 +47,7 @@ class Outcome:
     limit: int
     refused: int
     alone: int
-    """The dearest call that was let through: what may be over where costs vary."""
+    """What the call that went alone cost beyond what was left (`parts.alone`): what more may be over where costs vary."""
     seconds: float
     unproven: int = 0
     """Refusals whose figures in the ledger do not show why."""
@@ -62,7 +63,8 @@ def main() -> int:
     wanted = parser.parse_args()
     only = set(filter(None, wanted.only.split(";")))
     print(
-        f"{'case':32}{'let through':>12}{'spent':>9}{'over':>8}{'unused':>8}{'refused':>9}{'s':>6}  promise", flush=True
+        f"{'case':32}{'let through':>12}{'spent':>9}{'over':>8}{'beyond':>8}{'unused':>8}{'refused':>9}{'s':>6}  promise",
+        flush=True,
     )
     broken = 0
     for case in CASES:
@@ -76,10 +78,12 @@ def main() -> int:
 
 def _print(name: str, case: Case, got: Outcome) -> bool:
     over, unused = max(0, got.spent - got.limit), max(0, got.limit - got.spent)
-    allowed = case.over_max * got.limit + (got.alone if case.varied else 0)
-    kept = over <= allowed and got.spent >= case.used_min * got.limit and not got.unproven
-    row = f"{name:32}{got.let_through:12}{got.spent / DOLLAR:9.3f}{over / got.limit:8.1%}{unused / got.limit:8.1%}"
+    beyond = max(0, over - got.alone) if case.varied else over
+    kept = beyond <= case.over_max * got.limit and got.spent >= case.used_min * got.limit and not got.unproven
+    kept = kept and case.admits in (None, got.let_through)
+    shares = "".join(f"{share / got.limit:8.1%}" for share in (over, beyond, unused))
     proof = f", {got.unproven} refusals unproven" if got.unproven else ""
+    row = f"{name:32}{got.let_through:12}{got.spent / DOLLAR:9.3f}{shares}"
     print(f"{row}{got.refused:9}{got.seconds:6.1f}  {'kept' if kept else 'BROKEN'}{proof}", flush=True)
     return not kept
 
@@ -93,8 +97,10 @@ async def _run(case: Case, gates: int, seed: int) -> Outcome:
         statuses = await _all(case, calls, folder, gates)
         seconds = time.monotonic() - began
         costs = _served(folder / "served.jsonl")
-        unproven = _unproven(folder / "state" / "ledger.db") if gates else 0
-    return Outcome(len(costs), sum(costs), limit, statuses.count(429), max(costs, default=0), seconds, unproven)
+        unproven, alone = 0, 0
+        if gates:
+            unproven, alone = _unproven(folder / "state" / "ledger.db"), _alone(folder / "state" / "ledger.db", limit)
+    return Outcome(len(costs), sum(costs), limit, statuses.count(429), alone, seconds, unproven)
 
 
 async def _all(case: Case, calls: list[Call], folder: Path, gates: int) -> list[int]:
@@ -132,13 +138,9 @@ async def _one(case: Case, call: Call, system: System, trust: ssl.SSLContext, wh
         else f"; delay_ms={DELAY_MS}"
     )
     script = f"input={call.input_tokens}; output={call.output_tokens}{stream}"
-    content = "x" * call.body_bytes
-    body = {
-        "model": MODEL,
-        "max_tokens": call.max_tokens,
-        "stream": case.stream,
-        "messages": [{"role": "user", "content": content}],
-    }
+    message = {"role": "user", "content": ""}
+    body = {"model": MODEL, "max_tokens": call.max_tokens, "stream": case.stream, "messages": [message]}
+    message["content"] = "x" * (call.body_bytes - len(json.dumps(body)))
     headers = {"x-api-key": "sk-ant-api03-bench", "anthropic-version": "2023-06-01", "x-standin": script}
     return await wire.call(
         HOST,
@@ -149,6 +151,15 @@ async def _one(case: Case, call: Call, system: System, trust: ssl.SSLContext, wh
         headers=headers,
         connect=f"127.0.0.1:{where['port']}",
     )
+
+
+def _alone(ledger: Path, limit: int) -> int:
+    """What the call that went alone may have passed the budget by, from the ledger's own times and charges."""
+    with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
+        rows = db.execute(
+            "SELECT booked_at, ended_at, cost_nanos FROM calls WHERE state IN ('settled', 'interrupted') ORDER BY id"
+        )
+        return excess((Span(*row) for row in rows), limit)
 
 
 def _unproven(ledger: Path) -> int:

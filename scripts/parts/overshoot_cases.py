@@ -14,7 +14,7 @@ DOLLAR = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: what the request shows, and what it will really use. Tokens, except `body_bytes`."""
+    """One call: what the request shows, and what it will really use. Tokens, but for `body_bytes`, the whole body's length."""
 
     body_bytes: int
     max_tokens: int
@@ -39,8 +39,10 @@ class Case:
     cut: bool = False
     used_min: float = 0.9
     over_max: float = 0.05
-    """Beyond the one call that went alone, where costs vary; in all, where they do not or `cut` is on."""
+    """Beyond the call that went alone (`parts.alone`) where costs vary; in all, where they do not or `cut` is on."""
     varied: bool = False
+    admits: int | None = None
+    """Exactly so many calls are let through; None: as many as it takes."""
 
 
 def _costing(nanos: int, max_tokens: int = 32_000) -> Call:
@@ -66,7 +68,8 @@ def _tiny_first(count: int) -> Callable[[random.Random], list[Call]]:
 HIDDEN = Call(body_bytes=2_000, max_tokens=16, input_tokens=9_950, output_tokens=10)
 MODEST = Call(body_bytes=2_000, max_tokens=32_000, input_tokens=500, output_tokens=1_900)
 EXACT = Call(body_bytes=20_000, max_tokens=1_000, input_tokens=5_000, output_tokens=1_000)
-CEILED = Call(body_bytes=2_000, max_tokens=3_500, input_tokens=500, output_tokens=3_500)
+CEILED = Call(body_bytes=2_000, max_tokens=3_600, input_tokens=2_000, output_tokens=3_600)
+"""Its ceiling (a token for each byte, all its output) and its cost are exactly $0.10."""
 
 CASES = (
     Case("20x a naive estimate", lambda _: [HIDDEN] * 100),
@@ -79,5 +82,5 @@ CASES = (
     Case("log-normal", _log_normal, varied=True),
     Case("two humps", _two_humps, varied=True),
     Case("log-normal, cut", _log_normal, stream=True, cut=True),
-    Case("ceiling", lambda _: [CEILED] * 1_000, hold="ceiling", limit="$5", over_max=0.0, used_min=0.0),
+    Case("ceiling", lambda _: [CEILED] * 1_000, hold="ceiling", limit="$5", over_max=0.0, used_min=1.0, admits=50),
 )
