@@ -8,6 +8,10 @@ layers on bytes that had all come, and it leaves before any other command of tha
 from __future__ import annotations
 
 from mitmproxy.proxy import commands, events, layer, layers, tunnel
+from OpenSSL import SSL
+
+READ_MOST = 65_535
+"""Bytes of one piece of what OpenSSL has to send. A shorter piece was all of it."""
 
 
 class _Joining(tunnel.TunnelLayer):
@@ -20,13 +24,17 @@ class _Joining(tunnel.TunnelLayer):
         parts: list[bytes] = []
         try:
             for command in self.child_layer.handle_event(event):
-                if isinstance(command, commands.SendData) and command.connection == self.conn:
+                ours = isinstance(command, commands.ConnectionCommand) and command.connection == self.conn
+                if ours and isinstance(command, commands.SendData):
                     parts.append(command.data)
                     continue
                 if parts:
                     data, parts = b"".join(parts), []
                     yield from self.send_data(data)
-                yield from self._handle_command(command)
+                if ours:
+                    yield from self._handle_command(command)
+                else:
+                    yield command
         except Exception:
             if parts:  # a fault in what follows must not keep them back
                 yield from self.send_data(b"".join(parts))
@@ -35,9 +43,27 @@ class _Joining(tunnel.TunnelLayer):
             yield from self.send_data(b"".join(parts))
 
 
-class ClientTls(layers.ClientTLSLayer, _Joining):
+class _Tls(layers.tls.TLSLayer, _Joining):
+    """TLS that takes what OpenSSL has to send at once: an empty hand is an exception, which costs more than the reading."""
+
+    def tls_interact(self) -> layer.CommandGenerator[None]:
+        size = READ_MOST
+        while size == READ_MOST:
+            try:
+                data = self.tls.bio_read(READ_MOST)
+            except SSL.WantReadError:
+                return
+            yield commands.SendData(self.conn, data)
+            size = len(data)
+
+
+class ClientTls(layers.ClientTLSLayer, _Tls):
     """The client's side of a decrypted connection."""
 
 
-class ServerTls(layers.ServerTLSLayer, _Joining):
+class ServerTls(layers.ServerTLSLayer, _Tls):
     """The provider's side of a decrypted connection."""
+
+    def event_to_child(self, event: events.Event) -> layer.CommandGenerator[None]:
+        # mitmproxy looks at each command for one that comes before the handshake alone.
+        return super().event_to_child(event) if self.wait_for_clienthello else _Joining.event_to_child(self, event)

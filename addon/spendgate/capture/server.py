@@ -21,6 +21,7 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from spendgate.capture.dispatch import Dispatch, InPlace
+from spendgate.capture.handler import Handler
 from spendgate.errors import StateError
 
 BACKLOG = 4_096
@@ -90,6 +91,7 @@ class Server(proxyserver.Proxyserver):
     ) -> Iterator[None]:
         if isinstance(handler.master.addons, Dispatch):
             handler.layer = InPlace(handler.layer, handler.master.addons)  # type: ignore[assignment]  # all that it is asked
+            Handler.put_in_place_of(handler)
         try:
             with super().register_connection(connection_id, handler):
                 yield

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mitmproxy import connection, flow, http
+from mitmproxy import connection, ctx, flow, http
 from mitmproxy.proxy import commands, context, events, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
@@ -44,12 +44,14 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
     ResponseTrailers,
 )
-from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
 from mitmproxy.proxy.layers.http._http1 import Http1Client
 
 from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp1, interim
+from spendgate.capture.dispatch import Dispatch, answering
 from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
+from spendgate.capture.tunnelled import TunnellingHttpLayer
 
 CUT = "spendgate: cut"
 """The flow's error where the gate itself ended the stream."""
@@ -120,6 +122,14 @@ class MeteredHttpStream(HttpStream):
     """mitmproxy's HTTP stream with `sent`, an early answer, a first message and `cut`."""
 
     flow: MeteredFlow
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        addons = ctx.master.addons
+        if isinstance(event, RequestHeaders | ResponseHeaders) and isinstance(addons, Dispatch):
+            # Run here, the hooks on a head need not go up and down through every layer. `response` must: on its way up all
+            # that was received is sent, before the call is settled.
+            return answering(super().handle_event, event, addons, HttpRequestHeadersHook | HttpResponseHeadersHook)
+        return super().handle_event(event)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, Cut):
@@ -291,7 +301,7 @@ class MeteredHttpStream(HttpStream):
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
 
-class MeteredHttpLayer(HttpLayer):
+class MeteredHttpLayer(TunnellingHttpLayer):
     """mitmproxy's HTTP layer with metered streams, and with injected events that find their stream over HTTP/2 too."""
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:

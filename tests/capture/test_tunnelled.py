@@ -1,0 +1,72 @@
+"""The short way through a CONNECT tunnel is taken, and nothing that goes it is lost."""
+
+import asyncio
+
+import pytest
+
+from capture.proxies import PROVIDER, gate, origin
+from capture.test_handler import handlers, tunnel_to
+from spendgate.capture.stream import MeteredHttpLayer
+from spendgate.capture.tunnelled import TunnellingHttpLayer
+
+
+def outermost() -> TunnellingHttpLayer:
+    layers = handlers()[0].layer.context.layers
+    return next(layer for layer in layers if isinstance(layer, TunnellingHttpLayer))
+
+
+@pytest.mark.parametrize("alpn", ["http/1.1", "h2"])
+async def test_the_layers_in_a_tunnel_are_asked_directly(tmp_path, alpn):
+    """Once CONNECT is answered. What was asked before the tunnel stood leaves nothing behind."""
+    async with origin(tmp_path) as server, gate(tmp_path, server, http_layer=MeteredHttpLayer) as here:
+        _, writer = await here.secure(PROVIDER, alpn)
+        assert outermost()._inside is not None
+        assert not outermost().command_sources
+        writer.close()
+
+
+async def test_requests_to_a_proxy_go_the_long_way(tmp_path):
+    """A plain request that names its host whole opens no tunnel, so no layer steps aside."""
+    async with origin(tmp_path, tls=False) as server, gate(tmp_path, server, http_layer=MeteredHttpLayer) as here:
+        reader, writer = await asyncio.open_connection(*here.address)
+        for _ in range(2):
+            writer.write(f"GET http://127.0.0.1:{server.port}/small HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            answer = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(answer.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+            assert outermost()._inside is None
+        writer.close()
+
+
+async def test_bytes_right_behind_connect_arrive(tmp_path):
+    """A client need not wait for the answer to its CONNECT; and what the server still sends before it closes arrives."""
+
+    async def serve(reader, writer):
+        writer.write((await reader.readexactly(4))[::-1])
+        writer.close()
+
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as server,
+        origin(tmp_path) as unused,
+        gate(tmp_path, unused, http_layer=MeteredHttpLayer) as here,
+    ):
+        name = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        reader, writer = await asyncio.open_connection(*here.address)
+        writer.write(f"CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n\r\nping".encode())
+        assert (await reader.read()).endswith(b"\r\n\r\ngnip")
+        writer.close()
+
+
+async def test_a_client_that_ends_its_half_ends_the_tunnel(tmp_path):
+    """As mitmproxy has it: the server hears the end, the client gets its own."""
+    heard: list[bytes] = []
+
+    async def serve(reader, writer):
+        heard.append(await reader.read())
+        writer.close()
+
+    async with tunnel_to(tmp_path, serve, http_layer=MeteredHttpLayer) as (reader, writer):
+        writer.write(b"all")
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+    assert heard == [b"all"]
