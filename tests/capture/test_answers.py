@@ -261,6 +261,19 @@ async def test_a_providers_head_is_bounded(tmp_path: Path) -> None:
         await leave(writer)
 
 
+async def test_an_error_names_nobody(tmp_path: Path) -> None:
+    """A provider that hangs up is answered with 502 over both protocols, and no head says what stands between."""
+    async with rig(tmp_path) as it, in_its_place(it, hanging_up):
+        reader, writer = await it.tunnel()
+        writer.write(request(PAYLOAD))
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).lower()
+        assert head.startswith(b"http/1.1 502 ")
+        assert b"server:" not in head
+        await leave(writer)
+        [answer] = [event for event in await h2_ask(it, PAYLOAD) if isinstance(event, h2.events.ResponseReceived)]
+        assert answer.headers == [(b":status", b"502"), (b"content-type", b"text/html")]
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -328,6 +341,21 @@ async def test_a_refusal_leaves_in_one_write(tmp_path: Path, websocket: bool) ->
         assert first.startswith(b"HTTP/1.1 429 ")
         assert b"Budget person/day is spent" in first
         await leave(writer)
+
+
+async def hanging_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that ends the connection when it has heard a request, over either protocol."""
+    secured = writer.get_extra_info("ssl_object")
+    if secured.selected_alpn_protocol() == "h2":
+        wire = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        wire.initiate_connection()
+        writer.write(wire.data_to_send())
+        while not any(
+            isinstance(event, h2.events.StreamEnded) for event in wire.receive_data(await reader.read(65536))
+        ):
+            writer.write(wire.data_to_send())
+    else:
+        await reader.readuntil(b"\r\n\r\n")
 
 
 def h2_server(head: list[tuple[str, str]], parts: tuple[bytes, ...], trailers: tuple[tuple[str, str], ...]) -> Serve:

@@ -9,7 +9,7 @@ What stock mitmproxy 12.2 does, and what a client would suffer from it compared 
     a reply of ours     HTTP/1: head and body in two TLS records   here: in one; clients that read once keep its text
     empty lines first   HTTP/1: one an event                       here: skipped (RFC 9112, 2.2)
     unreadable bytes    closed                                     here: closed, and told by `UnreadableHook`
-    an error's head     names mitmproxy and its version            here: HTTP/1 names nobody
+    an error's head     names mitmproxy and its version            here: names nobody
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import connection, http, version
 from mitmproxy.proxy import commands, events, layer
-from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._base import ReceiveHttp, format_error
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     HttpEvent,
@@ -182,6 +182,22 @@ class ClientHttp1(_Http1Trailers, Http1Server):
 
 class ClientHttp2(Http2Server):
     """An HTTP/2 connection of a client."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and (status := self._answers(event)):
+            head = [(b":status", b"%d" % status), (b"content-type", b"text/html")]
+            self.h2_conn.send_headers(event.stream_id, head)
+            self.h2_conn.send_data(event.stream_id, format_error(status, event.message), end_stream=True)
+            yield commands.SendData(self.conn, self.h2_conn.data_to_send())
+        else:
+            yield from super()._handle_event(event)
+
+    def _answers(self, error: ResponseProtocolError) -> int | None:
+        """The status with which this error is answered; None: its stream is reset, or closed already."""
+        if not self.is_open_for_us(error.stream_id):
+            return None
+        answered = self.h2_conn.streams[error.stream_id].state_machine.headers_sent
+        return None if answered else error.code.http_status_code()
 
     def protocol_error(self, message: str, error_code: int = 1) -> layer.CommandGenerator[None]:
         yield UnreadableHook(self.context.client)

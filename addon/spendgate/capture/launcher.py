@@ -8,9 +8,9 @@ Prints nothing; raises before it is ready, and says through `ready` where it lis
 from __future__ import annotations
 
 import asyncio
-import resource
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -135,7 +135,11 @@ async def running(settings: Settings, addons: Sequence[object]) -> AsyncIterator
 
 
 def raise_file_limit() -> None:
-    """Lets this process open as many files as its hard limit allows, up to `FILES`."""
+    """Lets this process open as many files as its hard limit allows, up to `FILES`. Windows bounds sockets by memory alone."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - POSIX alone has it
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
