@@ -15,6 +15,10 @@ from spendgate.config import paths
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PRODUCT = (ROOT / "addon" / "README.md").read_text()
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for top in ("addon", "policies", "mdm") for path in (ROOT / top).rglob("README.md")
+)
+DOCUMENTS.append("README.md")
 EVERYWHERE = {
     "--help",
     "-h",
@@ -54,7 +58,7 @@ def test_every_command_is_documented_and_helps(name: str, command: TyperCommand)
             assert set(option.opts) & EVERYWHERE or any(word in PRODUCT for word in option.opts), option.opts
 
 
-@pytest.mark.parametrize("document", ["README.md", "addon/README.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_what_a_document_names_exists(document: str) -> None:
     """Files and scripts that a README names are there."""
     text = (ROOT / document).read_text()
@@ -63,7 +67,7 @@ def test_what_a_document_names_exists(document: str) -> None:
         assert (base / link).exists(), link
     for script in re.findall(r"scripts/([a-z-]+)", text):
         assert (ROOT / "scripts" / script).exists(), script
-    for test in re.findall(r"`(tests/[\w/]+\.py)`", text):
+    for test in re.findall(r"`(tests/[\w/]+(?:\.py)?)`", text):
         assert (ROOT / test).exists(), test
 
 

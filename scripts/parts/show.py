@@ -20,10 +20,10 @@ version: 1
 owner: you@acme.example
 help: "Ask in #ai-budget."
 budgets:
-  - {name: person, per: person, limit: $0.22 per day}
+  - {name: person, per: person, limit: $0.30 per day}
 """
-SCRIPT = "input=1200; cache_read=30000; write_5m=20000; output=900; events=12; interval_ms=20"
-"""A turn of a coding agent, in tokens."""
+SCRIPT = "input=2500; cache_read=50000; write_5m=30000; output=1000; events=12; interval_ms=20"
+"""A turn of a coding agent, in tokens: $0.05 with Haiku 4.5, $0.10 with Sonnet 5, $0.25 with Opus 4.8."""
 PROMPT = "Say hello."
 CALLS_MAX = 12
 PATIENCE_S = 120
@@ -60,7 +60,7 @@ def main() -> int:
 
 def _until_refused(tool: Tool, policy: Path, state: Path, upstream: list[str]) -> bool:
     """Run the tool until it is refused; False where it makes no call, as one that is set up for another provider does."""
-    _say(f"1. {tool.name} through the gate, its provider played by a stand-in. Budget: $0.22 per person and day.")
+    _say(f"1. {tool.name} through the gate, its provider played by a stand-in. Budget: $0.30 per person and day.")
     command = [*SPENDGATE, "exec", "--policy", str(policy), "--state", str(state), *upstream, "--", *tool.command]
     for _ in range(CALLS_MAX):
         try:
