@@ -196,11 +196,12 @@ def _held(ending: Ending) -> int:
 def _charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
     """What each budget is charged: the share of the cost whose answering model it fits, in the window of the hold."""
     terms, booked_ms = ending.asked.terms, ending.booked_ms
-    shares = _shares(priced, cost) if terms.counts and priced.items else []
-    if len(shares) == 1:
-        return tuple([(scope, cost) for scope in terms.charged(shares[0][0], booked_ms)])
+    if not terms.counts or not priced.items:
+        return ()
+    if len(priced.items) == 1:
+        return tuple([(scope, cost) for scope in terms.charged(priced.items[0].model, booked_ms)])
     totals: dict[Scope, int] = {}
-    for model, nanos in shares:
+    for model, nanos in _shares(priced, cost):
         for scope in terms.charged(model, booked_ms):
             totals[scope] = totals.get(scope, 0) + nanos
     return tuple(totals.items())
