@@ -9,6 +9,7 @@ import pytest
 from providers.feeding import head
 from spendgate.providers.interface import Kind
 from spendgate.providers.registry import DIALECTS, PROVIDER_NAMES, Registry, template
+from spendgate.providers.registry_data import API_FAMILIES, FAMILIES, Family
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,33 @@ def test_a_deployment_is_found_however_its_path_is_spelled(path: str) -> None:
 def test_gateway_billing_and_free_paths() -> None:
     """The policy's word for billing goes with the route; token counts stay free on a policy's hosts."""
     assert OWN.route(head("POST", "/v1/chat/completions", "llm.acme.example")).billing == "gateway"
-    assert OWN.route(head("POST", "/x/v1/messages/count_tokens", "llm.acme.example")).kind is Kind.FREE
+    for path in ("/x/v1/messages/count_tokens", "/v1/files", "/openai/files", "/api/event_logging/v2/batch"):
+        assert OWN.route(head("POST", path, "llm.acme.example")).kind is Kind.FREE
     assert OWN.route(head("POST", "/whatever", "llm.acme.example")).kind is Kind.UNRECOGNIZED
+
+
+@pytest.mark.parametrize("host", ["llm.acme.example", "acme.openai.azure.com", "claude.acme.example"])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/v1/messages", Kind.BILLABLE), ("/v1/chat/completions", Kind.BILLABLE), ("/embeddings", Kind.BILLABLE),
+     ("/responses", Kind.BILLABLE), ("/responses/compact", Kind.BILLABLE), ("/v1/images/generations", Kind.UNRECOGNIZED),
+     (":generateContent", Kind.UNRECOGNIZED), ("/v1/messages/batches", Kind.UNRECOGNIZED)],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "prefix",
+    ["/files", "/v1/files", "/proxy/files/x", "/models", "/v1/models/gpt-5", "/moderations", "/api/event_logging",
+     "/api/event_logging/v2/batch", "/v1/messages/count_tokens", "/responses/input_tokens", "/responses/x/cancel"],
+)  # fmt: skip
+def test_a_free_word_in_front_frees_nothing(host: str, prefix: str, path: str, kind: Kind) -> None:
+    """A gateway's prefix is anybody's choice: only how a path ends says that it is free."""
+    assert OWN.route(head("POST", prefix + path, host)).kind is kind
+
+
+@pytest.mark.parametrize("family", [*FAMILIES.values(), *API_FAMILIES.values()], ids=lambda family: family.name)
+def test_what_costs_money_is_looked_for_first(family: Family) -> None:
+    """The first rule that fits decides, so no free one stands before one that is billable."""
+    kinds = [rule.kind for rule in family.rules]
+    assert kinds == sorted(kinds, key=[Kind.BILLABLE, Kind.FREE].index)
 
 
 def test_hosts_are_exact() -> None:

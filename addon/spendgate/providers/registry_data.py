@@ -74,26 +74,25 @@ _OPENAI_RULES: Final = (
     *_free("/", "/v1/models/**", "/v1/files/**", "/v1/uploads/**", "/v1/moderations", "/v1/organization/**"),
     *_free("/v1/responses/input_tokens", "/v1/responses/*/cancel", "/v1/conversations/**"),
 )
-# A gateway may put anything before the API's own path, and may speak both vendors' dialects, whichever it is listed with.
-_ANYWHERE_OPENAI: Final = (
+# A gateway may put anything before the API's own path, and may speak both vendors' dialects, whichever it is listed with. So
+# what costs money stands first, and what is free is known by its end alone: a free word in front is a gateway's, or anyone's.
+_ANYWHERE: Final = (
+    _billable("/**/v1/messages", MESSAGES),
     _billable("/**/chat/completions", CHAT),
     _billable("/**/completions", CHAT),
     _billable("/**/responses", RESPONSES, websocket=True),
     _billable("/**/responses/compact", RESPONSES),
     _billable("/**/embeddings", EMBEDDINGS),
-    *_free("/**/responses/input_tokens", "/**/responses/*/cancel", "/**/moderations", "/**/files/**", "/**/models"),
-)
-_ANYWHERE_ANTHROPIC: Final = (
-    _billable("/**/v1/messages", MESSAGES),
-    *_free("/**/v1/messages/count_tokens", "/**/v1/models/**", "/**/v1/files/**", "/api/event_logging/**"),
+    *_free("/**/v1/messages/count_tokens", "/**/responses/input_tokens", "/**/responses/*/cancel", "/**/moderations"),
+    *_free("/**/files", "/**/models", "/api/event_logging/batch", "/api/event_logging/*/batch"),
 )
 
 FAMILIES: Final[dict[str, Family]] = {
     family.name: family
     for family in (
-        Family("anthropic", "anthropic", MESSAGES, _ANYWHERE_ANTHROPIC + _ANYWHERE_OPENAI),
-        Family("openai", "openai", CHAT, _ANYWHERE_OPENAI + _ANYWHERE_ANTHROPIC),
-        Family("azure", "azure", CHAT, _ANYWHERE_OPENAI + _ANYWHERE_ANTHROPIC),
+        Family("anthropic", "anthropic", MESSAGES, _ANYWHERE),
+        Family("openai", "openai", CHAT, _ANYWHERE),
+        Family("azure", "azure", CHAT, _ANYWHERE),
     )
 }
 """For hosts that a policy names. `azure` also takes the model from `/openai/deployments/MODEL/…`."""
