@@ -66,8 +66,17 @@ class EventReader(ABC):
                 ):
                     self.output_bytes += end - self._text_at
                     return False
-            if self._unmarked(data):
-                return False
+            if data.endswith(b"\n\n"):
+                tight = data.replace(_SPACED, b'":')
+                # `find`, not `in`: bytes first try their operand as a number, which takes six times as long.
+                for mark in self.marks:
+                    if tight.find(mark) >= 0:
+                        break
+                else:
+                    self.output_bytes += text_bytes(tight, self._tight)
+                    if self._forms:
+                        self._learn(tight)
+                    return False
         if self.failed:
             return False
         changed = self._read(self._events.feed(data))
@@ -97,20 +106,6 @@ class EventReader(ABC):
         """Note what did not fit, once."""
         if text not in self.current.flags:
             self.current = replace(self.current, flags=(*self.current.flags, text))
-
-    def _unmarked(self, data: bytes) -> bool:
-        """Whether these are whole events without a mark; their text is then measured."""
-        if not data.endswith(b"\n\n"):
-            return False
-        tight = data.replace(_SPACED, b'":')
-        # `find`, not `in`: bytes first try their operand as a number, which takes six times as long.
-        for mark in self.marks:
-            if tight.find(mark) >= 0:
-                return False
-        self.output_bytes += text_bytes(tight, self._tight)
-        if self._forms:
-            self._learn(tight)
-        return True
 
     def _learn(self, data: bytes) -> None:
         """Remember what stands around the text of these unmarked bytes, where they hold one text."""
