@@ -41,7 +41,7 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     charges = {at.id: charge for at, charge in zip(located, end.charges, strict=True)}
     costs = [charges.pop(hold.balance, (None, end.cost_nanos if hold.added else 0))[1] for hold in call.holds]
     over = any(nanos > hold.nanos for nanos, hold in zip(costs, call.holds, strict=True))
-    unheld = [(Held(at, 0, 0, scope.hold.value, 0), nanos) for at, (scope, nanos) in charges.items()]
+    unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()]
     flags = (*end.flags, OVERRUN) if over else end.flags
     finish(known, call, end, flags=flags, costs=costs, unheld=unheld)
     return True

@@ -37,7 +37,7 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
         bound = bound_of(row.ceiling_nanos, nanos)
         largest = max(largest, nanos)
-        holds.append(Held(at.id, nanos, bound, scope.hold.value, 0))
+        holds.append(Held(at.id, nanos, bound, scope.hold, 0))
         changes.append(Change(at, 0, nanos, bound, 1))
     rule = admit.would_refuse.rule if admit.would_refuse else None
     opened, text = rows.opened(row), open_calls.packed(holds)

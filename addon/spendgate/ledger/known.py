@@ -1,10 +1,9 @@
 """What a gate knows of the ledger's file between its own transactions, so that it need not read what it has just written.
 
 Everything here is as the file was at this connection's last transaction, and so is true until another connection commits.
-SQLite counts such commits (`PRAGMA data_version`, sqlite.org/pragma.html); `look` asks for the count at the begin of
-every transaction, under the write lock, and forgets everything when it has moved. A transaction that fails forgets
-everything too. A ledger with one gate on it never has to read again; with several, each reads what it needs after another
-has written, as if it knew nothing.
+SQLite tells of that (`PRAGMA data_version` is then another number, sqlite.org/pragma.html); `look` asks at the start of
+every transaction, under the write lock, and forgets everything where it has changed. So does a transaction that fails. A
+gate that is alone never reads again; of several, each reads what it needs after another has written, as if it knew nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from spendgate.ledger.balances import Balances
 from spendgate.ledger.open_calls import OpenCall, find
 
 _MOST: Final = 4096
-"""Balances (sessions, projects, kinds) or open calls; more at the begin of a transaction, and the memory begins anew."""
+"""Balances (sessions, projects, kinds) or open calls; more at the start of a transaction, and the memory begins anew."""
 
 
 class Known:

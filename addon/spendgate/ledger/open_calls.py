@@ -27,6 +27,7 @@ class Held(NamedTuple):
     nanos: int
     bound_nanos: int
     mode: str
+    """A word of `admission.Hold`."""
     added: int
     """1: filling added it, for a policy that came into force while the call ran."""
 
