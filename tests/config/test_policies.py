@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,11 +42,56 @@ def limit_of(found: InForce) -> int:
 
 
 def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
-    """A missing file and a directory are told like any other fault."""
+    """A missing file, and one that is a link to itself, are told like any other fault."""
     with pytest.raises(PolicyError, match=r"none.yaml: cannot be read: No such file"):
         load(tmp_path / "none.yaml")
-    with pytest.raises(PolicyError, match="cannot be read: Is a directory"):
-        load(tmp_path)
+    (loop := tmp_path / "loop.yaml").symlink_to(loop)
+    with pytest.raises(PolicyError, match=r"loop.yaml: cannot be read: Too many levels"):
+        load(loop)
+
+
+def put(kind: str, path: Path) -> None:
+    """Something that is no regular file."""
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "directory":
+            path.mkdir()
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as bound:
+                bound.bind(str(path))
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "link to a pipe":
+            os.mkfifo(path.with_suffix(".pipe"))
+            path.symlink_to(path.with_suffix(".pipe"))
+
+
+OTHERS = ["pipe", "directory", "socket", "device", "link to a pipe"]
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_only_a_regular_file_is_read(tmp_path: Path, kind: str) -> None:
+    """Anything else is refused at once, with the place and what to do."""
+    put(kind, path := tmp_path / "policy.yaml")
+    with pytest.raises(PolicyError, match=r"policy.yaml: cannot be read: it is a .*put a regular file"):
+        load(path)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+async def test_a_watch_outlives_what_is_no_file(state: State, file: Path, kind: str) -> None:
+    """What decided goes on, why is told, and the next file takes force."""
+    async with watching(state, file) as (watch, told):
+        file.unlink()
+        put(kind, file)
+        refused = await told.get()
+        while "it is a directory, pipe" not in refused.refused[0]:  # the moment without any file may be seen too
+            refused = await told.get()
+        assert limit_of(watch.current) == 5
+        file.rmdir() if kind == "directory" else file.unlink()
+        file.write_text(BETTER)
+        found = await told.get()
+        assert limit_of(found if not found.refused else await told.get()) == 6
 
 
 def test_a_good_file_takes_force_and_is_kept_privately(state: State, file: Path) -> None:

@@ -20,6 +20,7 @@ from watchfiles import awatch
 from spendgate.config.paths import State, write_private
 from spendgate.config.people import Known
 from spendgate.config.policy_file import UNCHECKED, parse_policy
+from spendgate.config.reading import apart, read_regular
 from spendgate.config.yaml_nodes import BYTES_MAX
 from spendgate.errors import PolicyError, SpendgateError, StateError
 from spendgate.policy import Policy
@@ -57,8 +58,7 @@ def default_bytes() -> bytes:
 def _read(path: Path) -> bytes:
     """At most one byte more than a policy may have, so that a huge file costs nothing."""
     try:
-        with path.open("rb") as file:
-            return file.read(BYTES_MAX + 1)
+        return read_regular(path, BYTES_MAX + 1)
     except OSError as fault:
         raise PolicyError((f"{path}: cannot be read: {fault.strerror or fault}",)) from fault
 
@@ -195,14 +195,15 @@ class Watch:
 
     async def look_if_new(self, changed: OnChange) -> None:
         """Look where the file's bytes are not those that were last read."""
-        if await asyncio.to_thread(self._digest) != self.current.digest:
+        if await apart(self._digest) != self.current.digest:
             await self.look(changed)
 
     async def look(self, changed: OnChange) -> None:
         """Read the file now, and tell what came of it."""
         before = self.current
         try:
-            found = await asyncio.to_thread(self._last_good.replaced, before, self._path, self._now_ms(), self._known)
+            now_ms = self._now_ms()
+            found = await apart(lambda: self._last_good.replaced(before, self._path, now_ms, self._known))
             self.current = found
             await changed(found)
         except Exception as fault:  # noqa: BLE001 - whatever fails, the file must be followed on

@@ -1,0 +1,49 @@
+"""Reading a file that somebody else may replace by anything, without ever waiting for it where waiting would matter."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final
+
+_NOT_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)  # Windows has none, and no pipes among its files
+_NO_FILE: Final = "it is a directory, pipe, device or socket; put a regular file, or a link to one, in its place"
+
+
+def read_regular(path: Path, bytes_max: int) -> bytes:
+    """The first `bytes_max` bytes of a regular file, also behind links. Raises OSError; for anything else than a file at once."""
+    with open(path, "rb", opener=_opened) as file:
+        return file.read(bytes_max)
+
+
+def _opened(path: str, flags: int) -> int:
+    if stat.S_ISREG(Path(path).stat().st_mode):
+        handle = os.open(path, flags | _NOT_WAITING)
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return handle
+        os.close(handle)  # a pipe took its place in between, and would have waited for a writer
+    raise OSError(errno.EINVAL, _NO_FILE)
+
+
+async def apart[T](work: Callable[[], T]) -> T:
+    """What `work` gives or raises, done on a thread of its own that the program's end does not wait for.
+
+    asyncio's own threads are joined at the end, for ever if a file system that went away holds one of them.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        done.set_running_or_notify_cancel()
+        try:
+            done.set_result(work())
+        except BaseException as fault:  # noqa: BLE001 - it is the caller's to judge
+            done.set_exception(fault)
+
+    threading.Thread(target=run, name="apart", daemon=True).start()
+    return await asyncio.wrap_future(done)
