@@ -26,6 +26,7 @@ def datagrams(port: int) -> context.Context:
     ("port", "name", "kind", "gaps"),
     [
         pytest.param(443, "api.anthropic.com", next_layer.Closed, [Gap.QUIC], id="QUIC to a provider"),
+        pytest.param(443, "API.Anthropic.com.", next_layer.Closed, [Gap.QUIC], id="however it is written"),
         pytest.param(443, "bank.example", layers.UDPLayer, [], id="QUIC to a bystander"),
         pytest.param(443, None, layers.UDPLayer, [], id="not QUIC"),
         pytest.param(53, None, layers.DNSLayer, [], id="DNS"),

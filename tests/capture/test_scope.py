@@ -17,6 +17,10 @@ SCOPE = Scope(
     [
         pytest.param("api.anthropic.com", None, Decrypt("api.anthropic.com"), id="provider by address"),
         pytest.param("API.Anthropic.com", "api.anthropic.com", Decrypt("api.anthropic.com"), id="case"),
+        pytest.param("Api.anthropic.com.", None, Decrypt("api.anthropic.com"), id="the root's dot"),
+        pytest.param(
+            None, "API.anthropic.com.", Tunnel("api.anthropic.com", Gap.NO_SNI), id="a destination's case and dot"
+        ),
         pytest.param("api.anthropic.com", "192.0.2.7", Decrypt("api.anthropic.com"), id="CONNECT to an address"),
         pytest.param("a.b.ai.acme.example", None, Decrypt("a.b.ai.acme.example"), id="below a wildcard"),
         pytest.param(CANARY_HOST, None, Decrypt(CANARY_HOST), id="canary"),

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from capture.proxies import NOW, PROVIDER, gate, origin
+from capture.proxies import NOW, PROVIDER, gate, origin, until
 from load.client import ask
 from spendgate.capture import tls, trust
 from spendgate.capture.ca import Leaf, create
+from spendgate.capture.coverage import Gap
 from spendgate.capture.launcher import Gatehouse, Settings
 from spendgate.capture.scope import Scope
 from spendgate.errors import StateError
@@ -98,6 +99,32 @@ async def test_there_is_no_context_for_a_name_that_is_not_covered(addon, name):
     made.tls_start_client(Data)
     assert Data.ssl_conn is None
     assert minter.made == 0
+
+
+@pytest.mark.parametrize("name", ["API.Anthropic.com", "API.ANTHROPIC.COM", "api.anthropic.com."])
+async def test_a_host_is_the_same_however_its_name_is_written(tmp_path, name):
+    """In any case, and with the root's dot, though no hello may have it: the same leaf, a verified provider, no gap."""
+    async with origin(tmp_path, "http/1.1") as server, gate(tmp_path, server) as here:
+        reader, writer = await here.tunnel(name, 443)
+        context = here.client_context("http/1.1")
+        context.check_hostname = not name.endswith(".")  # the dot is the client's to take off, and Python leaves it
+        await writer.start_tls(context, server_hostname=name)
+        assert writer.get_extra_info("peercert")["subjectAltName"] == (("DNS", PROVIDER),)
+        await ask(reader, writer, name, "/small")
+        writer.close()
+        assert (server.requests, here.seen.hosts, here.gaps) == (1, [PROVIDER], [])
+
+
+async def test_a_name_without_a_certificate_is_said_so(tmp_path):
+    """Where there is no leaf the connection ends, and the client is not said to have refused one."""
+    async with (
+        origin(tmp_path) as server,
+        gate(tmp_path, server, scope=Scope(frozenset({"late.acme.example"}))) as here,
+    ):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await here.secure("late.acme.example")
+        await until(lambda: here.gaps)
+        assert [(event.host, event.gap) for event in here.gaps] == [("late.acme.example", Gap.NO_CERTIFICATE)]
 
 
 async def test_a_second_connection_resumes_the_upstreams_session(tmp_path):

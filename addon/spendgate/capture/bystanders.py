@@ -43,7 +43,8 @@ class Bystanders:
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         if data.conn.sni and data.conn.sni != CANARY_HOST:
-            self._on_coverage(CoverageEvent(data.conn.id, data.conn.sni, Gap.TRUST_REFUSED))
+            gap = Gap.TRUST_REFUSED if data.ssl_conn is not None else Gap.NO_CERTIFICATE
+            self._on_coverage(CoverageEvent(data.conn.id, data.conn.sni, gap))
 
     def client_disconnected(self, client: connection.Client) -> None:
         if event := self._watch.closed(client.id, self._clock()):

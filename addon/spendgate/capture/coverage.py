@@ -18,6 +18,7 @@ class Gap(StrEnum):
     QUIC = "QUIC"
     OUTSIDE_CA = "outside the CA's constraints"
     NEVER = "policy says never"
+    NO_CERTIFICATE = "no certificate of ours for the name; closed"
     TRUST_REFUSED = "the tool refused our certificate"
     TRUST_SUSPECTED = "closed right after the handshake, without a request"
     NOT_HTTP = "not HTTP; closed"
@@ -31,7 +32,7 @@ class CoverageEvent:
     connection: str
     """mitmproxy's id of the client connection, the key under which its peer was looked up."""
     host: str
-    """The provider's host, as the client named it: in the hello, in CONNECT, or in SOCKS."""
+    """The provider's host, folded, as the client named it: in the hello, in CONNECT, or in SOCKS."""
     gap: Gap
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from mitmproxy import addonmanager, ctx, exceptions
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from spendgate.capture.scope import folded
+
 
 @dataclass(frozen=True, slots=True)
 class Detour:
@@ -25,7 +27,7 @@ def read_detour(text: str) -> Detour:
     place, _, port = address.rpartition(":")
     if not host or not place or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ValueError(f"connect_to={text}: expected HOST=ADDR:PORT")
-    return Detour(host.lower(), (place.strip("[]"), int(port)))
+    return Detour(folded(host), (place.strip("[]"), int(port)))
 
 
 class Detours:
@@ -57,7 +59,7 @@ class Detours:
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """mitmproxy's hook. In transparent modes only an address is known, which may be given as HOST too."""
         address = data.server.address
-        if address and (elsewhere := self._addresses.get(address[0].lower())):
+        if address and (elsewhere := self._addresses.get(folded(address[0]))):
             self._meant[data.server.id] = address
             data.server.address = elsewhere
 

@@ -27,6 +27,7 @@ from spendgate.capture.scope import (
     Hello,
     Scope,
     Tunnel,
+    folded,
     judge,
     read_plain,
 )
@@ -116,7 +117,7 @@ class NextLayer:
         except ValueError:
             hello = None
         scope = self._scope()
-        name = hello.sni.lower() if hello and hello.sni else None
+        name = folded(hello.sni) if hello and hello.sni else None
         if name is not None and scope.names(name) and scope.gap(name) is None:
             self._on_coverage(CoverageEvent(context.client.id, name, Gap.QUIC))
             return Closed(context)
@@ -150,7 +151,7 @@ def _read_hello(sent: bytes) -> Hello | None:
 
 def _destination(context: Context) -> str | None:
     """The host that the client named on its way here. In transparent modes only an address is known, which names nobody."""
-    return context.server.address[0] if context.server.address else None
+    return folded(context.server.address[0]) if context.server.address else None
 
 
 def _reverse_scheme(context: Context) -> str:

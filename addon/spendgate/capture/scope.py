@@ -68,13 +68,18 @@ class Tunnel:
     gap: Gap | None = None
 
 
+def folded(name: str) -> str:
+    """A host's name as all that decide compare it: lower case, without the root's dot. Hosts are named in any case (RFC 4343)."""
+    return name.lower().rstrip(".")
+
+
 def judge(scope: Scope, hello: Hello, destination: str | None) -> Decrypt | Tunnel:
     """What becomes of a TLS connection. `destination` is the host that CONNECT or SOCKS named; None: only an address is known."""
-    name = hello.server_name.lower().rstrip(".") if hello.server_name else None
+    name = folded(hello.server_name) if hello.server_name else None
     if name is not None and scope.names(name):
         gap = scope.gap(name)
         return Tunnel(name, gap) if gap else Decrypt(name)
-    target = destination.lower().rstrip(".") if destination else None
+    target = folded(destination) if destination else None
     if target is None or not scope.names(target):
         return Tunnel()
     if name is None:
@@ -115,7 +120,7 @@ def host_of(authority: str) -> str:
     """The lower-case host of `host:port`, `[v6]:port` or a bare host."""
     if authority.startswith("["):
         return authority[1:].partition("]")[0].lower()
-    return authority.partition(":")[0].lower().rstrip(".")
+    return folded(authority.partition(":")[0])
 
 
 def _within(host: str, names: frozenset[str]) -> bool:

@@ -22,6 +22,7 @@ from mitmproxy.proxy.layers import tls as proxy_tls
 from OpenSSL import SSL, crypto
 
 from spendgate.capture.ca import Leaf, Minter
+from spendgate.capture.scope import folded
 from spendgate.capture.tls_options import UPDATES, TlsSettings, read_options
 from spendgate.capture.trust import Trust
 
@@ -70,6 +71,9 @@ class GateTls:
             self._upstream.clear()
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """mitmproxy's hook, first of a handshake's. The name is folded here, as `scope.judge` did: all that comes reads it."""
+        if name := data.context.client.sni:
+            data.context.client.sni = folded(name)
         data.establish_server_tls_first = data.context.server.tls and self._now_set().eager
 
     def tls_start_client(self, data: tls.TlsData) -> None:
@@ -86,8 +90,7 @@ class GateTls:
         if data.ssl_conn is not None or data.is_dtls or not isinstance(data.conn, connection.Server):
             return
         settings, server, client = self._now_set(), data.conn, data.context.client
-        if server.sni is None:
-            server.sni = client.sni or (server.address[0] if server.address else "")
+        server.sni = folded(server.sni or client.sni or (server.address[0] if server.address else ""))
         if not server.alpn_offers:
             known = proxy_tls.HTTP_ALPNS if settings.http2 else proxy_tls.HTTP1_ALPNS
             server.alpn_offers = tuple(offer for offer in client.alpn_offers if offer in known)
