@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parts import wire
+import httpx2
+from parts import litellm, wire
 from parts.alone import Span, excess
 from parts.bench_systems import ROOT, System, free_port, running, wait_for
 from parts.bench_systems import gate as proxy_gate
@@ -60,6 +61,9 @@ def main() -> int:
     parser.add_argument("--gates", type=int, choices=(1, 2), default=1, help="gates on one ledger (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="of the costs that vary")
     parser.add_argument("--naive", action="store_true", help="the naive gate too, on the first case")
+    parser.add_argument(
+        "--litellm", action="store_true", help="LiteLLM too, on the first case, where it can be installed"
+    )
     wanted = parser.parse_args()
     only = set(filter(None, wanted.only.split(";")))
     print(
@@ -73,7 +77,39 @@ def main() -> int:
         broken += _print(case.name, case, asyncio.run(_run(case, wanted.gates, wanted.seed)))
     if wanted.naive:
         _print("naive gate: 20x", CASES[0], asyncio.run(_run(CASES[0], 0, wanted.seed)))
+    if wanted.litellm:
+        _litellm(CASES[0])
     return 1 if broken else 0
+
+
+def _litellm(case: Case) -> None:
+    """Print LiteLLM's row: a call to warm it up, then all at once, and one more. Or why there is none."""
+    limit = int(float(case.limit[1:]) * DOLLAR)
+    with tempfile.TemporaryDirectory(prefix="spendgate-overshoot-") as name:
+        folder, call = Path(name), case.calls(random.Random(1))[0]
+        try:
+            command = litellm.binary(folder / "venv")
+            with (
+                _standin(folder) as where,
+                litellm.running_proxy(command, where, _script(case, call), limit / DOLLAR) as proxy,
+            ):
+                began = time.monotonic()
+                statuses = asyncio.run(_through(proxy))
+                seconds = time.monotonic() - began
+        except litellm.NotInstallable as reason:
+            print(f"LiteLLM left out: {reason}", flush=True)
+            return
+        costs = _served(folder / "served.jsonl")
+    _print(
+        f"LiteLLM {proxy.version}: 20x", case, Outcome(len(costs), sum(costs), limit, statuses.count(429), 0, seconds)
+    )
+
+
+async def _through(proxy: litellm.LiteLLM) -> list[int]:
+    async with httpx2.AsyncClient(timeout=300, limits=httpx2.Limits(max_connections=200)) as client:
+        first = await litellm.ask(client, proxy)
+        burst = await asyncio.gather(*(litellm.ask(client, proxy) for _ in range(100)))
+        return [first, *burst, await litellm.ask(client, proxy)]
 
 
 def _print(name: str, case: Case, got: Outcome) -> bool:
@@ -132,12 +168,7 @@ def _billed(row: dict[str, Any]) -> int:
 
 
 async def _one(case: Case, call: Call, system: System, trust: ssl.SSLContext, where: dict[str, str]) -> wire.Got:
-    stream = (
-        f"; events={EVENTS}; interval_ms={DELAY_MS // EVENTS}; token_bytes={TOKEN_BYTES}"
-        if case.stream
-        else f"; delay_ms={DELAY_MS}"
-    )
-    script = f"input={call.input_tokens}; output={call.output_tokens}{stream}"
+    script = _script(case, call)
     message = {"role": "user", "content": ""}
     body = {"model": MODEL, "max_tokens": call.max_tokens, "stream": case.stream, "messages": [message]}
     message["content"] = "x" * (call.body_bytes - len(json.dumps(body)))
@@ -150,6 +181,14 @@ async def _one(case: Case, call: Call, system: System, trust: ssl.SSLContext, wh
         trust=trust,
         headers=headers,
         connect=f"127.0.0.1:{where['port']}",
+    )
+
+
+def _script(case: Case, call: Call) -> str:
+    """How the stand-in shall answer this call."""
+    stream = f"events={EVENTS}; interval_ms={DELAY_MS // EVENTS}; token_bytes={TOKEN_BYTES}"
+    return (
+        f"input={call.input_tokens}; output={call.output_tokens}; {stream if case.stream else f'delay_ms={DELAY_MS}'}"
     )
 
 
