@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from spendgate.admission import Admit, RefusalKind, Refuse, Scope
 from spendgate.cli import in_force
 from spendgate.cli.main import app
-from spendgate.cli.output import safe
+from spendgate.cli.output import Format, emit, safe
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.interface import CallRow, Settlement
@@ -150,6 +151,44 @@ def test_csv_has_every_column_of_the_view(state: State) -> None:
 
     assert {row["state"] for row in rows} == {"settled", "open", "refused"}
     assert {"cost_nanos", "held_nanos", "refused_why", "policy_hash", "request_id"} <= set(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("model", "cell"),
+    [
+        ("=cmd|'/C calc'!A0", "'=cmd|'/C calc'!A0"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'·=1"),
+        ("\r=1", "'·=1"),
+        ("\x1b[2J\x9b31m\u202ea\nb", "·[2J·31m·a·b"),
+        ("gpt-5=@+é", "gpt-5=@+é"),
+    ],
+)
+@pytest.mark.parametrize("words", [("calls",), ("calls", "show", "0d"), ("spend", "--by", "model")], ids=" ".join)
+def test_no_name_runs_in_a_terminal_or_a_spreadsheet(
+    state: State, words: tuple[str, ...], model: str, cell: str
+) -> None:
+    """What clients name stands in CSV as text and nothing else, and in JSON as it was, escaped."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    ledger.hold(replace(_row("0d-named", 5), model_requested=model), (), lambda _s, _k: Admit(()), NOW_MS)
+    ledger.settle("0d-named", replace(_settlement(()), model=model))
+    ledger.close()
+
+    said = ran(state, *words, "--format", "csv")
+    document = ran(state, *words, "--format", "json")
+
+    assert all(char.isprintable() or char == "\n" for char in said + document)
+    assert cell in {row["model"] for row in csv.DictReader(io.StringIO(said))}
+    assert f'"model": {json.dumps(model)}' in document
+
+
+def test_numbers_in_csv_are_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """A negative amount is no formula."""
+    emit([{"left_nanos": -5, "none": None, "yes": True}], (), Format.CSV)
+
+    assert capsys.readouterr().out == "left_nanos,none,yes\n-5,,True\n"
 
 
 def test_one_call_is_explained(state: State) -> None:

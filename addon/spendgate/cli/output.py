@@ -1,7 +1,8 @@
 """How commands that list print: a table for people, JSON or CSV for programs; always on stdout, everything else on stderr.
 
 A `Listing` holds plain values; each format renders the same ones. Amounts stay integers of nano-dollars in JSON and CSV
-(columns ending in `_nanos`), so that a script never meets a rounded number; only tables shorten.
+(columns ending in `_nanos`), so that a script never meets a rounded number; only tables shorten. Names are partly a client's to
+choose, so tables and CSV make them inert; JSON escapes what is not ASCII, and has them as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from spendgate.money import dollars, short_dollars
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Value = str | int | bool | None
 Row = Mapping[str, object]
 
@@ -54,7 +56,7 @@ def emit(rows: Sequence[Row], columns: Sequence[Column], fmt: Format, *, empty: 
 
 def emit_json(value: object) -> None:
     """Print one JSON document."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    json.dump(value, sys.stdout, indent=2, default=str)
     sys.stdout.write("\n")
 
 
@@ -71,8 +73,11 @@ def console() -> Console:
 
 def safe(value: object) -> str:
     """Text for a terminal: markup inert, control characters shown as `·`, since names can come from a client's headers."""
-    text = "" if value is None else str(value)
-    return escape("".join(char if char.isprintable() else "·" for char in text))
+    return escape(_inert("" if value is None else str(value)))
+
+
+def _inert(text: str) -> str:
+    return "".join(char if char.isprintable() else "·" for char in text)
 
 
 def money(nanos: object) -> str:
@@ -130,7 +135,9 @@ def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> None:
 
 
 def _plain(value: object) -> object:
-    """A cell that no spreadsheet runs as a formula: text that begins like one gets a leading quote (OWASP, CSV injection)."""
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return f"'{value}"
-    return value
+    """A cell that runs nowhere, in a terminal or a spreadsheet: control characters are shown as in tables, and text that begins
+    as a formula does gets a quote before it (OWASP, CSV Injection). Numbers stay as they are."""
+    if not isinstance(value, str):
+        return value
+    text = _inert(value)
+    return f"'{text}" if value.startswith(_FORMULA) else text
