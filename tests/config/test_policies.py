@@ -6,14 +6,17 @@ import asyncio
 import os
 import socket
 import stat
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.config.policies import DEFAULT_NAME, InForce, LastGood, Watch, load
+from spendgate.config.reading import read_regular
 from spendgate.errors import LedgerBusy, PolicyError
 
 GOOD = "version: 1\nowner: ops@acme.example\nbudgets: [{name: a, limit: $5}]\n"
@@ -195,6 +198,21 @@ async def watching(state: State, file: Path) -> AsyncIterator[tuple[Watch, async
     finally:
         stop.set()
         await task
+
+
+async def test_no_end_waits_for_a_watch_that_reads(state: State, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system may hang where no check helps: what a watch reads, it reads on threads that end with the program."""
+    outlive: list[bool] = []
+
+    def read(path: Path, bytes_max: int) -> bytes:
+        outlive.append(not threading.current_thread().daemon)
+        return read_regular(path, bytes_max)
+
+    async with watching(state, file) as (_, told):
+        monkeypatch.setattr(policies, "read_regular", read)
+        file.write_text(BETTER)
+        assert limit_of(await told.get()) == 6
+    assert len(outlive) >= 2 and not any(outlive)
 
 
 async def test_a_change_is_told_whichever_way_an_editor_makes_it(state: State, file: Path) -> None:
