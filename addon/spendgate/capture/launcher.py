@@ -116,6 +116,7 @@ async def running(settings: Settings, addons: Sequence[object]) -> AsyncIterator
     _check_modes(settings)
     raise_file_limit()
     heads.unchecked()
+    heads.quick()
     relay = logs.install()
     try:
         house = Gatehouse(settings)
