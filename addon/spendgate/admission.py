@@ -104,11 +104,28 @@ class Size:
     """How many settled calls `learned_nanos` rests on."""
     own_seen: int = 0
     """How many of them are of its own kind (tool and model); 0 where only wider kinds are known."""
+    output_most_nanos: int | None = None
+    """The most that its output can cost, whatever was learned; None: no finite bound."""
 
     @property
     def usual_nanos(self) -> int | None:
         """`typical_nanos` where its own kind has shown it often enough for a final word, else None."""
         return self.typical_nanos if self.own_seen >= OWN_SEEN_LEAST else None
+
+    @property
+    def bound_nanos(self) -> int | None:
+        """Its ceiling, and where it has none its guess; None: not even that is known."""
+        return self.ceiling_nanos if self.ceiling_nanos is not None else self.guess_nanos
+
+    @property
+    def uncounted_nanos(self) -> int | None:
+        """What it is charged where nothing was counted: the median of its own kind, else no more than its bound.
+
+        None: nothing is known. A hold is no measure of this: `UNKNOWN_AT_ONCE` makes it a share of a budget.
+        """
+        if self.usual_nanos is not None:
+            return self.usual_nanos
+        return min((each for each in (self.typical_nanos, self.bound_nanos) if each is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,7 +236,13 @@ class Sizes:
                 own_seen = ring.seen if name == keys.kind else 0
                 seen = own_seen or min(ring.seen, _FALLBACK_WEIGHT_MAX)
                 return _learned(limits, ring.lines(rates), ask, rates, seen=seen, own_seen=own_seen)
-        return Size(limits.ceiling_nanos, None, guess_nanos=limits.guess_nanos, output_nanos=limits.output_nanos)
+        return Size(
+            limits.ceiling_nanos,
+            None,
+            guess_nanos=limits.guess_nanos,
+            output_nanos=limits.output_nanos,
+            output_most_nanos=limits.output_nanos,
+        )
 
 
 def _learned(limits: Bound, lines: _Lines, ask: Request, rates: Rates, *, seen: int, own_seen: int) -> Size:
@@ -263,4 +269,5 @@ def _learned(limits: Bound, lines: _Lines, ask: Request, rates: Rates, *, seen: 
         output_nanos=sum(lines.fixed) // count >> _SHIFT,
         seen=seen,
         own_seen=own_seen,
+        output_most_nanos=limits.output_nanos,
     )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from gate.world import budget, costing, dollars, end, house, intent, policy
+from gate.world import Hold, budget, costing, dollars, end, house, intent, policy
 from spendgate.admission import RefusalKind
 from spendgate.errors import LedgerBusy, LedgerUnavailable
 from spendgate.gate.gate import WITHOUT_LEDGER
@@ -157,9 +157,10 @@ async def test_capture_that_fails_asks_the_same_policy(tmp_path):
         assert place.rows.states() == {"settled": 1}
 
 
-async def test_a_price_that_fails_is_charged_as_held(tmp_path, monkeypatch):
-    """A fault in pricing never breaks an end: the call is charged what it held, and flagged."""
-    async with house(tmp_path, policy(budget(1.0))) as place:
+@pytest.mark.parametrize("hold", Hold)
+async def test_a_price_that_fails_is_charged_as_held(tmp_path, monkeypatch, hold):
+    """A fault in pricing never breaks an end: the call is charged what it held, at most its bound, and flagged."""
+    async with house(tmp_path, policy(budget(1.0, hold=hold))) as place:
         call = intent()
         await place.gate.hold(call)
         place.gate.sent(call.call_id)
@@ -167,5 +168,6 @@ async def test_a_price_that_fails_is_charged_as_held(tmp_path, monkeypatch):
         place.gate.settle(call.call_id, costing(0.05), end())
 
         (row,) = place.rows.calls()
-        assert (row["cost_nanos"], row["basis"]) == (row["held_nanos"], "estimated")
+        assert row["cost_nanos"] == min(row["held_nanos"], row["ceiling_nanos"]) > 0
+        assert row["basis"] == "estimated"
         assert "not priced: ZeroDivisionError" in row["flags"]

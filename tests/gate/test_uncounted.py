@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gate.world import Hold, budget, costing, end, house, intent, policy
+from gate.world import Hold, budget, costing, end, house, intent, policy, used
 from spendgate.providers.interface import Head, Reading
 from spendgate.providers.openai_responses import OpenAIResponses
 
@@ -30,14 +30,54 @@ async def run(place, reading, how, **words):
         pytest.param(Reading(), end(), id="an answer that shows nothing"),
     ],
 )
-async def test_a_cold_call_without_counts_is_charged_what_it_held(tmp_path, reading, how):
-    """With nothing learned, a call of which nothing was counted costs its hold, flagged."""
-    async with house(tmp_path, policy(budget(1.0))) as place:
+async def test_a_cold_call_without_counts_is_charged_its_ceiling(tmp_path, reading, how):
+    """With nothing learned, a call of which nothing was counted costs the most it can, not the share of a budget it held."""
+    async with house(tmp_path, policy(budget(100.0))) as place:
         row = await run(place, reading, how)
 
-        assert row["cost_nanos"] == row["value_nanos"] == row["held_nanos"] > 500 * 5_000
-        assert row["basis"] == "estimated"
+        assert row["held_nanos"] > 100 * row["ceiling_nanos"]
+        assert row["cost_nanos"] == row["value_nanos"] == row["ceiling_nanos"] > 500 * 5_000
+        assert row["basis"] == "ceiling"
         assert "no counts" in row["flags"]
+
+
+async def test_a_cold_call_without_counts_costs_no_more_than_was_held(tmp_path):
+    """Where less was left than its ceiling, a call that held the rest is charged that rest, an estimate."""
+    async with house(tmp_path, policy(budget(0.02))) as place:
+        row = await run(place, Reading(), HUNG_UP)
+
+        assert row["cost_nanos"] == row["held_nanos"] == 20_000_000 < row["ceiling_nanos"]
+        assert row["basis"] == "estimated"
+
+
+async def test_a_cold_call_without_a_ceiling_is_charged_its_guess(tmp_path):
+    """Where nothing bounds a call, what it was guessed to cost at most is charged, whatever the budget made of that."""
+    async with house(tmp_path, policy(budget(1_000.0))) as place:
+        row = await run(place, Reading(), HUNG_UP, loops=True)
+
+        assert row["ceiling_nanos"] is None
+        assert row["cost_nanos"] == row["estimate_nanos"] == 10 * 10_000 * 5_000 + 1_000 * 25_000 < row["held_nanos"]
+        assert row["basis"] == "estimated"
+
+
+async def test_a_call_of_which_nothing_is_known_is_charged_what_was_seen(tmp_path):
+    """A model without price and window held all that was left; what it sent and got is all there is to charge."""
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        row = await run(place, Reading(output_bytes=30), HUNG_UP, model="nobody-knows-1", output_max=None)
+
+        assert row["held_nanos"] == 100_000_000_000
+        assert row["cost_nanos"] == 500 * 15_000 + 10 * 75_000
+        assert (row["basis"], "no counts" in row["flags"]) == ("estimated", True)
+
+
+async def test_what_other_models_cost_is_charged_up_to_the_ceiling(tmp_path):
+    """A tool's dear calls to one model make a small call to another, hung up, no dearer than it can be."""
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        for _ in range(5):
+            await run(place, costing(2.0, output_share=1.0), end(), output_max=None)
+        row = await run(place, Reading(), HUNG_UP, model="claude-sonnet-4-5", output_max=50)
+
+        assert row["cost_nanos"] == row["ceiling_nanos"] < row["held_nanos"]
 
 
 async def test_a_known_kind_without_counts_is_charged_its_median(tmp_path):
@@ -71,6 +111,27 @@ async def test_under_ceiling_an_answer_without_counts_costs_the_ceiling(tmp_path
         assert "no counts" in row["flags"]
 
 
+@pytest.mark.parametrize("complete", [False, True], ids=["hung up", "complete"])
+@pytest.mark.parametrize("seen", [0, 300, 600_000])
+async def test_under_ceiling_output_that_is_not_counted_costs_the_most_it_can(tmp_path, seen, complete):
+    """After the first counts of a stream unseen thinking may be billed: counted input, and all the output asked for."""
+    async with house(tmp_path, policy(budget(1.0, hold=Hold.CEILING))) as place:
+        reading = used(final=False, input_tokens=100, output_tokens=1, output_bytes=seen)
+        row = await run(place, reading, end(complete=complete))
+
+        assert row["cost_nanos"] == 100 * 5_000 + 1_000 * 25_000 < row["ceiling_nanos"]
+        assert row["basis"] == "ceiling"
+        assert "output not counted" in row["flags"]
+
+
+async def test_under_ceiling_counted_input_costs_no_more_than_the_ceiling(tmp_path):
+    """Where the ceiling covers more output than is left beside the counted input, the ceiling is the charge."""
+    async with house(tmp_path, policy(budget(1.0, hold=Hold.CEILING))) as place:
+        row = await run(place, used(final=False, input_tokens=2_500, output_tokens=1), HUNG_UP)
+
+        assert (row["basis"], row["cost_nanos"]) == ("ceiling", row["ceiling_nanos"])
+
+
 QUEUED = b"""{"id": "resp_1", "object": "response", "created_at": 1, "status": "queued", "background": true, "error": null,
  "instructions": "Be brief.", "model": "gpt-5", "output": [], "usage": null}"""
 CREATED = b"""event: response.created
@@ -91,8 +152,8 @@ data: {"type":"response.output_text.delta","delta":"some words"}
     ],
 )
 @pytest.mark.parametrize("hold", Hold)
-async def test_a_background_call_is_charged_what_was_held_for_it(tmp_path, answer, headers, how, hold):
-    """`background: true` is worked off after the answer, so its row costs the hold: under ceiling the most it can cost."""
+async def test_a_background_call_is_charged_the_most_it_can_cost(tmp_path, answer, headers, how, hold):
+    """`background: true` is worked off after the answer, in full: with nothing learned its row costs the ceiling."""
     dialect = OpenAIResponses()
     head = Head("POST", "api.openai.com", "/v1/responses", "", headers)
     ask = dialect.ask(head, b'{"model": "gpt-5", "background": true, "max_output_tokens": 1000, "input": "Count."}')
@@ -102,8 +163,8 @@ async def test_a_background_call_is_charged_what_was_held_for_it(tmp_path, answe
     async with house(tmp_path, policy(budget(1.0, hold=hold))) as place:
         row = await run(place, reader.close(), how, background=True)
 
-        assert row["cost_nanos"] == row["held_nanos"] > 500 * 5_000
-        assert row["basis"] == ("ceiling" if hold is Hold.CEILING else "estimated")
+        assert row["cost_nanos"] == row["ceiling_nanos"] > 500 * 5_000
+        assert row["basis"] == "ceiling"
         assert "background" in row["flags"]
 
 

@@ -31,8 +31,11 @@ def orphan(folder: Path, *, sent: bool = True, resized: int | None = None, **cha
 @pytest.mark.parametrize(
     ("made", "expected", "basis"),
     [
-        pytest.param({}, 700, "ceiling", id="nothing learned: what was held"),
+        pytest.param({}, 700, "estimated", id="nothing known: what was held"),
+        pytest.param({"ceiling_nanos": 700}, 700, "ceiling", id="its ceiling"),
+        pytest.param({"ceiling_nanos": 900}, 700, "estimated", id="a ceiling above the hold"),
         pytest.param({"typical_nanos": 90}, 90, "estimated", id="the median"),
+        pytest.param({"typical_nanos": 900}, 700, "estimated", id="a median above the hold"),
         pytest.param({"typical_nanos": 90, "resized": 250}, 250, "estimated", id="what had been streamed"),
     ],
 )
@@ -51,6 +54,29 @@ def test_sent_orphan_is_charged(
         "orphan",
         700,
     )
+
+
+@pytest.mark.parametrize(
+    ("known", "cost", "basis"),
+    [
+        pytest.param({"ceiling_nanos": 12, "estimate_nanos": 60}, 12, "ceiling", id="its ceiling"),
+        pytest.param({"ceiling_nanos": None, "estimate_nanos": 60}, 60, "estimated", id="its guess"),
+        pytest.param({"ceiling_nanos": 12, "typical_nanos": 5}, 5, "estimated", id="the median"),
+    ],
+)
+def test_a_share_of_a_budget_that_a_cold_orphan_held_is_no_charge(
+    ledger: Ledger, tmp_path: Path, known: dict[str, int], cost: int, basis: str
+) -> None:
+    """Under `expected` it costs what calls like it do, else at most its bound; `ceiling` is said only of the ceiling."""
+    gate = open_ledger(tmp_path)
+    gate.hold(row("orphan", **known), (EXPECTED,), admit(700), NOW)
+    gate.sent("orphan", NOW + 1)
+    gate.close()
+    ledger.resolve_orphans(NOW + 5)
+    assert standing_of(ledger, EXPECTED).settled_nanos == cost
+    with Reader(tmp_path / "ledger.db") as reader:
+        found = reader.call("orphan")[0]
+    assert (found["cost_nanos"], found["basis"]) == (cost, basis)
 
 
 def test_unsent_orphan_is_released(ledger: Ledger, reader: Reader, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def _row(call: Intent | Seen, size: Size, policy: Policy, *, billing: str, kind:
         kind=kind,
         estimate_nanos=size.learned_nanos if size.learned_nanos is not None else size.guess_nanos,
         ceiling_nanos=size.ceiling_nanos,
-        typical_nanos=size.typical_nanos,
+        typical_nanos=size.uncounted_nanos,
         request_bytes=call.request_bytes,
         text_bytes=ask.text_bytes,
         policy_hash=policy.hash,

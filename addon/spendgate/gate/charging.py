@@ -1,8 +1,10 @@
 """From what a response used to what it costs: pure, once at the end and as often as asked while it runs.
 
-The provider's own counts are `reported`; what they lack is estimated and says so. Without any count, a call that some budget
-holds by its ceiling is charged that ceiling, and one whose answer was not seen to its end what such calls usually cost: who
-hangs up early saves nothing. A missing count is never a zero, an unknown price never nothing.
+The provider's own counts are `reported`; what they lack is estimated and says so. A call that some budget holds by its ceiling
+is charged the most it can have cost: that ceiling, or its counted input and all the output it may have had. Any other one that
+ended without counts is charged what its kind usually costs, and while that is not known at most its bound: who hangs up early
+saves nothing. A hold is no measure of it, since it may be a share of the budget. A missing count is never a zero, an unknown
+price never nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 UNCOUNTED = "no counts"
 """Flag of a charge for which the provider's answer gave nothing to go by."""
+UNSEEN = "output not counted"
+"""Flag of a charge for counted input and the most that its output can have cost."""
 BACKGROUND = "background"
 """Flag of a call that the provider works off after its answer (Responses `background: true`), which has no counts yet."""
 
@@ -107,7 +111,7 @@ def settled(
 ) -> tuple[Settlement, Learnable | None]:
     """The end of an admitted call, with the flags it already has; and what it teaches, where the provider counted it.
 
-    Never raises: whatever fails, a call that was sent is charged what was held, and flagged.
+    Never raises: whatever fails, a call that was sent is charged, and flagged: what was held, under `expected` at most its bound.
     """
     try:
         end, learnable = _settlement(ending, prices, estimate)
@@ -123,7 +127,7 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
     if ending.reading.free and not any(part.usage.output_tokens for part in ending.reading.parts):
         return _free(ending, _state(ending), ending.reading.flags), None
     priced = bill(ending.asked, ending.reading, prices, ending.booked_ms, estimate)
-    return _charged(ending, priced), (priced.usage, priced.nanos) if priced.reported else None
+    return _charged(ending, priced, prices), (priced.usage, priced.nanos) if priced.reported else None
 
 
 def _free(ending: Ending, state: str, flags: tuple[str, ...] = ()) -> Settlement:
@@ -132,10 +136,13 @@ def _free(ending: Ending, state: str, flags: tuple[str, ...] = ()) -> Settlement
 
 
 def _unpriced(ending: Ending, fault: str) -> Settlement:
-    held = max((nanos for _, nanos in ending.holds), default=0)
+    charges = tuple(
+        [(scope, nanos if scope.hold is Hold.CEILING else _bounded(ending, nanos)) for scope, nanos in ending.holds]
+    )
+    cost = max((nanos for _, nanos in charges), default=0)
     return _settlement_of(
         ending, _state(ending), "estimated", (f"not priced: {fault}",),
-        cost=held, value=held, charges=ending.holds, model=ending.asked.terms.model,
+        cost=cost, value=cost, charges=charges, model=ending.asked.terms.model,
     )  # fmt: skip
 
 
@@ -143,9 +150,9 @@ def _state(ending: Ending) -> str:
     return "settled" if ending.end.complete else "interrupted"
 
 
-def _charged(ending: Ending, priced: Bill) -> Settlement:
+def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
     terms, reading = ending.asked.terms, ending.reading
-    basis, cost, flags = _basis(ending, priced)
+    basis, cost, flags = _basis(ending, priced, prices)
     value = priced.nanos if reading.stated_cost_nanos is not None and any(item.known for item in priced.items) else cost
     cost = cost if terms.counts else 0
     return _settlement_of(
@@ -156,41 +163,63 @@ def _charged(ending: Ending, priced: Bill) -> Settlement:
     )  # fmt: skip
 
 
-def _basis(ending: Ending, priced: Bill) -> tuple[str, int, tuple[str, ...]]:
-    """Basis, cost and flags: reported, the provider's own price, the ceiling of what is unknown, or an estimate."""
-    stated, ceiling, reading = ending.reading.stated_cost_nanos, ending.size.ceiling_nanos, ending.reading
+def _basis(ending: Ending, priced: Bill, prices: PriceBook) -> tuple[str, int, tuple[str, ...]]:
+    """Basis, cost and flags: reported, the provider's own price, the most that is not counted, or an estimate."""
+    stated, reading = ending.reading.stated_cost_nanos, ending.reading
     flags = () if all(item.known for item in priced.items) else ("unknown price",)
     if stated is not None:
         return "reported", stated, flags
     if priced.reported:
         return "reported", priced.nanos, flags
-    if any(part.usage.input_tokens is not None for part in reading.parts):
+    counted = any(part.usage.input_tokens is not None for part in reading.parts)
+    if ending.size.ceiling_nanos is not None and any(scope.hold is Hold.CEILING for scope, _ in ending.holds):
+        most = _unseen(ending, prices) if counted else ending.size.ceiling_nanos
+        return "ceiling", max(most, priced.nanos), (*flags, *((UNSEEN,) if counted else _uncounted(ending)))
+    if counted or (ending.end.complete and reading.output_bytes and not ending.asked.intent.ask.background):
         return "estimated", priced.nanos, flags
-    behind = (BACKGROUND,) if ending.asked.intent.ask.background else ()
-    if ceiling is not None and any(scope.hold is Hold.CEILING for scope, _ in ending.holds):
-        return "ceiling", max(ceiling, priced.nanos), (*flags, UNCOUNTED, *behind)
-    if behind:
-        # The provider goes on in full, whoever hangs up: less than the hold is no safe guess.
-        return "estimated", max(_usual(ending), _held(ending), priced.nanos), (*flags, UNCOUNTED, *behind)
-    if ending.end.complete and reading.output_bytes:
-        return "estimated", priced.nanos, flags
-    return "estimated", max(_usual(ending), priced.nanos), (*flags, UNCOUNTED)
+    cost = max(_usual(ending), priced.nanos)
+    return "ceiling" if cost == ending.size.ceiling_nanos else "estimated", cost, (*flags, *_uncounted(ending))
+
+
+def _uncounted(ending: Ending) -> tuple[str, ...]:
+    return (UNCOUNTED, BACKGROUND) if ending.asked.intent.ask.background else (UNCOUNTED,)
+
+
+def _unseen(ending: Ending, prices: PriceBook) -> int:
+    """The most that a call can have cost whose input was counted, in nano-dollars: no more than its ceiling.
+
+    A provider may bill reasoning that it never shows, so that what was streamed bounds nothing.
+    """
+    asked, reading, size = ending.asked, ending.reading, ending.size
+    *whole, last = reading.parts
+    usage = replace(last.usage, output_tokens=0, reasoning_tokens=None, output_audio_tokens=None)
+    parts = (*whole, replace(last, usage=usage))
+    known = sum([_item(asked, part, reading, prices, ending.booked_ms).nanos for part in parts])
+    ceiling = size.ceiling_nanos or 0
+    return ceiling if size.output_most_nanos is None else min(ceiling, known + size.output_most_nanos)
 
 
 def _usual(ending: Ending) -> int:
-    """What a call costs of which nothing was seen, in nano-dollars: the median of its kind, else what was held for it.
+    """What a call costs of which nothing was seen, in nano-dollars: the median of its kind, else at most its bound.
 
-    A median that others or too few calls have taught charges no more than the hold.
+    A median that others or too few calls have taught charges no more than the bound and the hold. In the background the
+    provider goes on in full, whoever hangs up: less than its hold, as far as its bound goes, is no safe guess.
     """
-    size, held = ending.size, _held(ending)
-    if size.usual_nanos is not None:
-        return size.usual_nanos
-    return held if size.typical_nanos is None else min(size.typical_nanos, held)
+    usual, held = ending.size.usual_nanos, _held(ending)
+    if usual is None:
+        usual = min(ending.size.uncounted_nanos or 0, held)
+    return max(usual, _bounded(ending, held)) if ending.asked.intent.ask.background else usual
 
 
 def _held(ending: Ending) -> int:
     """The largest hold that was sized by expectation, in nano-dollars."""
     return max((nanos for scope, nanos in ending.holds if scope.hold is Hold.EXPECTED), default=0)
+
+
+def _bounded(ending: Ending, held_nanos: int) -> int:
+    """So much of a hold as the call can cost, as far as that is known."""
+    bound = ending.size.bound_nanos
+    return held_nanos if bound is None else min(held_nanos, bound)
 
 
 def _charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:

@@ -45,7 +45,7 @@ class CallRow:
     estimate_nanos: int | None = None
     ceiling_nanos: int | None = None
     typical_nanos: int | None = None
-    """The learned median at this call's prices: what an orphan of a dead gate is charged under `expected`."""
+    """The learned median at this call's prices, else its bound: what an orphan of a dead gate is charged under `expected`."""
     request_bytes: int = 0
     text_bytes: int = 0
     policy_hash: str = ""

@@ -2,7 +2,7 @@
 
 A call whose head never went upstream is released as `failed`. One that was sent is `interrupted` and charged: under
 `ceiling` what was held; under `expected` what had been streamed (the last correction of its hold), else the median that
-calls of its kind are known to need, else what was held. It is never free.
+calls of its kind are known to need, else its bound, and never more than was held. It is never free.
 """
 
 from __future__ import annotations
@@ -42,14 +42,17 @@ class _Orphan:
         """What one balance is charged; nothing where nothing was held (subscription traffic)."""
         if self.sent_ms is None:
             return 0
-        if mode == Hold.CEILING or self.resized or self.typical_nanos is None:
-            return hold_nanos
-        return self.typical_nanos if hold_nanos else 0
+        likely = self._likely()
+        return hold_nanos if mode == Hold.CEILING or self.resized or likely is None else min(likely, hold_nanos)
 
     def value(self) -> int:
         """What such a call is likely to cost at list price."""
-        guesses = (self.typical_nanos, self.estimate_nanos, self.ceiling_nanos)
-        return 0 if self.sent_ms is None else next((guess for guess in guesses if guess is not None), 0)
+        return 0 if self.sent_ms is None else self._likely() or 0
+
+    def _likely(self) -> int | None:
+        """A hold is no measure where anything is known: of a cold call it may be a share of the budget."""
+        guesses = (self.typical_nanos, self.ceiling_nanos, self.estimate_nanos)
+        return next((guess for guess in guesses if guess is not None), None)
 
 
 _COLUMNS = tuple(field.name for field in fields(_Orphan))
@@ -82,10 +85,10 @@ def _end(known: Known, orphan: _Orphan, now_ms: int) -> None:
 
 def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:
     sent = orphan.sent_ms is not None
-    learned = orphan.resized or orphan.typical_nanos is not None
+    basis = "ceiling" if cost_nanos == orphan.ceiling_nanos else "estimated"
     return Settlement(
         state="interrupted" if sent else "failed",
-        basis=("estimated" if learned else "ceiling") if sent else None,
+        basis=basis if sent else None,
         usage=Usage(),
         cost_nanos=cost_nanos,
         value_nanos=max(cost_nanos, orphan.value()),
