@@ -1,8 +1,9 @@
 """What stands beside a running response and reads a copy of it.
 
 The very bytes that come in go to the client, whatever fails in here: they leave when mitmproxy's layers have had their turn,
-in the same run of the loop (`joined`). The tap never writes and never waits: it cues corrections of the hold to the loop, at
-the first counts, at each doubling of them, and at each doubling of the bytes (streams that give no counts before their end).
+in the same run of the loop (`joined`). What takes long to read is read in later turns (`unread`). The tap never writes and
+never waits: it cues corrections of the hold to the loop, at the first counts, at each doubling of them, and at each doubling of
+the bytes (streams that give no counts before their end).
 A call that may be cut is watched closely: at each twentieth more, since a cut that comes one doubling late has spent twice
 the money.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from spendgate.capture.unread import LOOP, SLICE_BYTES, Turns, Unread
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.interface import Reader, Reading
 
@@ -19,6 +21,8 @@ CUE_BYTES_FIRST = 16 * 1024
 WATCHED_BYTES_FIRST = 1024
 _DOUBLED, _TWENTIETH = (2, 1), (21, 20)
 """How much more there must be for the next cue, as a fraction."""
+LEFT = "not read to its end"
+"""Flag of a response that took longer to read than the loop can give it: its counts are not final, whatever they say."""
 
 
 class Tap:
@@ -34,6 +38,7 @@ class Tap:
         "_growth",
         "_reader",
         "_tail",
+        "_unread",
         "bytes",
         "cut",
         "framed",
@@ -47,6 +52,7 @@ class Tap:
         *,
         framed: bool = False,
         watched: bool = False,
+        turns: Turns = LOOP,
     ) -> None:
         """`decoder` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body.
 
@@ -60,7 +66,9 @@ class Tap:
         self._reader = reader
         self._cue = cue
         self._decoder = decoder
-        self._feed = reader.feed if decoder is None or decoder.plain else self._feed_decoded
+        plain = decoder is None or decoder.plain
+        self._unread = Unread(reader.feed, None if plain else decoder, turns, self._go_on)
+        self._feed = reader.feed if plain else self._unread.take
         self._failed: str | None = None
         self._counted = 0
         self._cue_bytes = WATCHED_BYTES_FIRST if watched else CUE_BYTES_FIRST
@@ -78,10 +86,11 @@ class Tap:
         self.bytes += len(data)
         if self.framed:
             self._tail = data[-3:] if len(data) > 2 else (self._tail + data)[-3:]
-        if self._failed is not None:
+        unread = self._unread
+        if self._failed is not None or unread.left:
             return
         try:
-            moved = self._feed(data)
+            moved = unread.take(data) if unread.waiting or len(data) > SLICE_BYTES else self._feed(data)
             if moved or self.bytes >= self._cue_bytes:
                 self._consider()
         except Exception as fault:  # noqa: BLE001 - the core drops the rest of a stream whose callable raises
@@ -99,18 +108,25 @@ class Tap:
     def close(self) -> Reading:
         """What was read, whatever happened. Never raises."""
         try:
+            self._unread.finish()
             reading = self._reader.close()
         except Exception as fault:  # noqa: BLE001 - a call that was sent is settled, read or not
             self._fail(fault)
             reading = Reading()
         flags = (*(self._decoder.flags if self._decoder else ()), *((self._failed,) if self._failed else ()))
+        if self._unread.left:
+            reading, flags = replace(reading, final=False, free=False, stated_cost_nanos=None), (*flags, LEFT)
         return replace(reading, flags=(*reading.flags, *flags)) if flags else reading
 
-    def _feed_decoded(self, data: bytes) -> bool:
-        moved = False
-        for piece in self._decoder.feed(data) if self._decoder else ():
-            moved = self._reader.feed(piece) or moved
-        return moved
+    def _go_on(self) -> None:
+        """Read on in a further turn. Never raises."""
+        if not self._unread.waiting:
+            return
+        try:
+            if self._unread.turn():
+                self._consider()
+        except Exception as fault:  # noqa: BLE001 - the loop would only log it
+            self._fail(fault)
 
     def _consider(self) -> None:
         """Cue where there is something new: a correction for each event would cost a transaction for each."""
@@ -128,3 +144,5 @@ class Tap:
     def _fail(self, fault: Exception) -> None:
         # The class alone: a fault's text may quote the content.
         self._failed = f"reader failed: {type(fault).__name__}"
+        if self._unread.waiting:
+            self._unread.give_up()

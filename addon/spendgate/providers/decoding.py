@@ -128,7 +128,10 @@ class Decoder:
         return self._layers == ()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What `data` decodes to, in bounded pieces; nothing once decoding has stopped."""
+        """What `data` decodes to, in bounded pieces, also empty ones; nothing once decoding has stopped.
+
+        A step that gave nothing is a piece too, so that who takes them can stop between any two steps.
+        """
         if self._layers == ():
             yield data
             return
@@ -143,8 +146,7 @@ class Decoder:
                 if fed > FEED_BYTES_MAX or (self._given > FREE_BYTES and self._given > RATIO_MAX * self._taken):
                     self._stop("content-encoding grows beyond belief")
                     return
-                if piece:
-                    yield piece
+                yield piece
         except (zlib.error, brotli.error, zstandard.ZstdError):
             self._stop("content-encoding broken")
 
@@ -155,6 +157,8 @@ class Decoder:
         for piece in layers[0](data):
             if piece:
                 yield from self._through(layers[1:], piece)
+            else:
+                yield piece
 
     def _stop(self, why: str) -> None:
         self._layers = None
