@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendgate.money import Money
+from spendgate.price_cards import Ladder
 from spendgate.pricing import Charge, PriceBook, UnknownPrice, unknown_price, utc
 from spendgate.usage import Usage
 
@@ -131,6 +132,17 @@ def test_rates_bound_every_price(priced: tuple[str, str], text: int, read: int, 
         rates = ladder.upto(None)
         bound = rates.request * 1_000_000 + (text + read) * rates.input_dearest + out * rates.output
         assert got.nanos * 1_000_000 <= bound + 1_000_000
+
+
+@pytest.mark.parametrize("model", ["gpt-audio", "gpt-audio-mini", "gpt-realtime", "gpt-4o-transcribe"])
+def test_rates_bound_a_call_of_audio_alone(model: str) -> None:
+    """Audio costs up to 16 times as much as text: the bound is that of audio where a model takes or gives it."""
+    usage = Usage(input_tokens=700, input_audio_tokens=700, output_tokens=900, output_audio_tokens=900)
+    ladder, got = BOOK.ladder("openai", model, at=NOW), BOOK.price("openai", model, usage, at=NOW)
+    assert isinstance(ladder, Ladder)
+    assert isinstance(got, Charge)
+    rates = ladder.upto(None)
+    assert got.nanos * 1_000_000 <= 700 * rates.input + 900 * rates.output + rates.request * 1_000_000
 
 
 def test_prices_have_dates() -> None:

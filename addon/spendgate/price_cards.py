@@ -47,11 +47,13 @@ class Rates:
     """The dearest price of each class over all tiers of a model, in nano-dollars for a million tokens, rounded up: for bounds."""
 
     input: int
+    """Uncached, text or audio."""
     cache_read: int
     cache_write_5m: int
     cache_write_1h: int
     cache_write: int
     output: int
+    """Text, reasoning or audio."""
     web_search: int
     """Nano-dollars for a million searches."""
     request: int
@@ -201,12 +203,12 @@ def _rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, name:
         return ceil(max(Fraction(card.units[index], card.scale) for card in cards) * factor * 1_000_000)
 
     return Rates(
-        input=most("input_tokens"),
+        input=max(most("input_tokens"), most("input_audio_tokens")),
         cache_read=most("cache_read_tokens"),
         cache_write_5m=most("cache_write_5m_tokens"),
         cache_write_1h=most("cache_write_1h_tokens"),
         cache_write=most("cache_write_tokens"),
-        output=max(most("output_tokens"), most("reasoning_tokens")),
+        output=max(most("output_tokens"), most("reasoning_tokens"), most("output_audio_tokens")),
         web_search=most("web_searches"),
         request=ceil(max(Fraction(card.request, card.scale) for card in cards) * factor),
         context_window=context_window,
