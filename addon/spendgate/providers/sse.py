@@ -91,7 +91,9 @@ class Events:
             self._dispatch(found)
         elif self._head is not None:
             # The line in hand is the rest of an oversized one, or one more line of its event.
-            self._data = bytearray((self._data + line)[-END_BYTES:])
+            self._data += line
+            if len(self._data) > 2 * END_BYTES:
+                del self._data[:-END_BYTES]
         elif line.startswith(_FIELD):
             if self._data:
                 self._data += b"\n"
@@ -102,7 +104,7 @@ class Events:
 
     def _dispatch(self, found: list[Data]) -> None:
         if self._head is not None:
-            found.append(Oversized(self._head, bytes(self._data)))
+            found.append(Oversized(self._head, bytes(self._data[-END_BYTES:])))
             self._head = None
         elif self._data:
             found.append(bytes(self._data))
