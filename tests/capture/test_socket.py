@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -344,7 +344,7 @@ class _Counting:
     def __init__(self, inner: SocketReader) -> None:
         self.inner, self.id, self.count = inner, "", 0
 
-    def from_client(self, message: bytes) -> Ask | None:
+    def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
         return self.inner.from_client(message)
 
     def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from providers.feeding import head
+from providers.feeding import head, in_one_go
 from spendgate.providers.interface import Ask, Reading
 from spendgate.providers.openai_responses import OpenAIResponses, ResponsesSocket
 from spendgate.usage import Usage
@@ -25,6 +25,11 @@ def message(kind: str, **members: Any) -> bytes:
     return json.dumps({"type": kind, **members}).encode()
 
 
+def asked(reader: ResponsesSocket, message: bytes) -> Ask | None:
+    """What a client's message asks for."""
+    return in_one_go(reader.from_client(message))
+
+
 def response(name: str, status: str, usage: dict[str, Any] | None = None) -> dict[str, Any]:
     """A `response` object."""
     return {"id": name, "model": "gpt-5.3-codex", "status": status, "usage": usage, "error": None}
@@ -33,11 +38,11 @@ def response(name: str, status: str, usage: dict[str, Any] | None = None) -> dic
 def test_only_creates_are_asks() -> None:
     """A create is read with the handshake's tool and session; other client messages start nothing."""
     reader = socket()
-    ask = reader.from_client(message("response.create", model="gpt-5.3-codex", input=[], previous_response_id="r0"))
+    ask = asked(reader, message("response.create", model="gpt-5.3-codex", input=[], previous_response_id="r0"))
     assert ask is not None
     assert (ask.model, ask.tool.value, ask.session.value) == ("gpt-5.3-codex", "codex", "s-1")
     assert ask.opaque_input and ask.streamed
-    assert reader.from_client(message("response.processed", response_id="r1")) is None
+    assert asked(reader, message("response.processed", response_id="r1")) is None
 
 
 def test_long_messages_are_told_apart() -> None:
@@ -47,14 +52,14 @@ def test_long_messages_are_told_apart() -> None:
     for escaped in (False, True):
         create = message("response.create", model="gpt-5.3-codex", input=long)
         create = create.replace(b'"response.create"', b'"respons\\u0065.create"', 1) if escaped else create
-        ask = reader.from_client(create)
+        ask = asked(reader, create)
         assert ask is not None and ask.model == "gpt-5.3-codex" and ask.text_bytes == len(create)
-    assert reader.from_client(message("response.processed", input=long)) is None
+    assert asked(reader, message("response.processed", input=long)) is None
 
 
 def test_what_cannot_be_read_is_an_ask_without_bound() -> None:
     """A message that is no JSON might still start work: it is never nothing."""
-    ask = socket().from_client(b"response.create")
+    ask = asked(socket(), b"response.create")
     assert isinstance(ask, Ask)
     assert (ask.model, ask.opaque_input) == (None, True)
 

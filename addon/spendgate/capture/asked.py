@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Protocol
 
@@ -76,21 +77,21 @@ async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, rou
             body = decode_body(encoding, body, bytes_max=route.body_bytes_max)
         if dialect is None:
             raise WireError("no dialect")
-        ask = await _asking(dialect, head, body)
+        ask = await in_steps(dialect.asking(head, body))
         # What a path names is what answers; a body may say anything beside it.
         return replace(ask, model=route.model) if route.model else ask
     except WireError:
         return replace(claimed(head, UNREADABLE), model=route.model, text_bytes=len(body))
 
 
-async def _asking(dialect: Dialect, head: Head, body: bytes) -> Ask:
-    steps = dialect.asking(head, body)
+async def in_steps[T](steps: Generator[None, None, T]) -> T:
+    """What the steps return in the end; the loop runs between two of them."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            ask: Ask = end.value
-            return ask
+            found: T = end.value
+            return found
         await asyncio.sleep(0)
 
 

@@ -11,8 +11,10 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from spendgate.capture import asking
+from spendgate.capture.asked import in_steps
 from spendgate.capture.call import Call
 from spendgate.capture.refusal import notice
 from spendgate.capture.socket_layer import MESSAGE_BYTES_MAX, Push
@@ -64,7 +66,7 @@ class Talk:
         self._deliver = deliver
         self._ended = ended
         self._over = False
-        self._waiting: asyncio.Task[tuple[Push, ...]] | None = None
+        self._waiting: asyncio.Task[tuple[Push, ...] | None] | None = None
         self._kept: deque[Push] = deque()
         self._kept_bytes = 0
         self._unnamed: deque[_Running] = deque()
@@ -75,20 +77,12 @@ class Talk:
         push = Push(content, to_server=True, text=text)
         if self._waiting is not None:
             return self._keep(push)
-        fault: Exception | None = None
-        ask: Ask | None = Ask()
-        try:
-            ask = self._reader.from_client(content)
-        except Exception as raised:  # noqa: BLE001 - what cannot be read is decided by `on_failure`, not passed
-            fault = raised
-        if ask is None:
-            return None if self.upstream else ()
-        task = asyncio.get_running_loop().create_task(self._decide(ask or Ask(), push, fault))
-        # mitmproxy's loop starts tasks eagerly: a create that need not wait has been decided here.
+        task = asyncio.get_running_loop().create_task(self._decide(push))
+        # mitmproxy's loop starts tasks eagerly: a short message that need not wait has been decided here.
         if task.done():
             return task.result()
         self._waiting = task
-        task.add_done_callback(self._decided)
+        task.add_done_callback(partial(self._decided, push))
         return ()
 
     def from_server(self, content: bytes) -> None:
@@ -121,7 +115,16 @@ class Talk:
 
     # a create
 
-    async def _decide(self, ask: Ask, push: Push, fault: Exception | None) -> tuple[Push, ...]:
+    async def _decide(self, push: Push) -> tuple[Push, ...] | None:
+        """What to send instead of this message; None: it passes."""
+        ask: Ask | None = Ask()
+        fault: Exception | None = None
+        try:
+            ask = await in_steps(self._reader.from_client(push.content))
+        except Exception as raised:  # noqa: BLE001 - what cannot be read is decided by `on_failure`, not passed
+            fault = raised
+        if ask is None:
+            return None if self.upstream else ()
         try:
             return await self._answer(ask, push, fault)
         except Exception as raised:  # noqa: BLE001 - nothing may pass undecided, and nothing may wait for ever
@@ -175,12 +178,13 @@ class Talk:
         self._kept.append(push)
         return ()
 
-    def _decided(self, task: asyncio.Task[tuple[Push, ...]]) -> None:
-        """A create has been decided after a wait: deliver, then what was kept behind it, up to the next one that waits."""
+    def _decided(self, push: Push, task: asyncio.Task[tuple[Push, ...] | None]) -> None:
+        """A message has been decided after a wait: deliver, then what was kept behind it, up to the next one that waits."""
         self._waiting = None
         if task.cancelled() or self._over:
             return
-        pushes = [*task.result()]
+        decided = task.result()
+        pushes = [push] if decided is None else [*decided]
         while self._kept and self._waiting is None:
             kept = self._kept.popleft()
             self._kept_bytes -= len(kept.content)

@@ -224,8 +224,11 @@ class Dialect(Protocol):
 class SocketReader(Protocol):
     """Reads one WebSocket connection, message by message, both ways. Never raises."""
 
-    def from_client(self, message: bytes) -> Ask | None:
-        """An Ask when this message starts a billable response (`response.create`), else None."""
+    def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
+        """An Ask when this message starts a billable response (`response.create`), else None: the return value of steps.
+
+        A message of less than 64 KB takes one step. Let the loop run between two.
+        """
         ...
 
     def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:

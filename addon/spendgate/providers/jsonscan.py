@@ -41,7 +41,7 @@ _TRIES_MAX: Final = 16
 
 # A string that the search limit cuts short counts as a string, also when it is cut within an escape.
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\],]', re.DOTALL)
-_NEXT: Final = re.compile(rb"[ \t\n\r]*+(.?)", re.DOTALL)
+_NEXT: Final = re.compile(rb"[ \t\n\r]{0,256}+(.?)", re.DOTALL)
 _CLOSES: Final = re.compile(rb"\}[ \t\n\r]*\Z")
 _END_BYTES: Final = 4 * 1024
 _GOES_ON: Final = (b",", b"}", b"]")
@@ -131,11 +131,11 @@ class Scanner:
         """
         end = _members_end(head, len(head))
         first = self._shape.read_or_none(head[:end] + b"}") if end else None
-        for hit in self._hit.finditer(tail):
-            if _may_be_key(hit):
-                last = self._shape.read_or_none(opening + tail[hit.start() :])
-                if last is not None:
-                    return _overlaid(first or {}, last)
+        hits = {hit.start() for hit in self._hit.finditer(tail) if _may_be_key(hit)}
+        for at in _at_level(tail, hits, opening.count(b"{"))[:_TRIES_MAX]:
+            last = self._shape.read_or_none(opening + tail[at:])
+            if last is not None:
+                return _overlaid(first or {}, last)
         return first or {}
 
     def _whole(self, body: bytes) -> Scan:
@@ -212,6 +212,20 @@ def _members_end(document: bytes, stop: int) -> int:
     return end
 
 
+def _at_level(tail: bytes, keys: set[int], level: int) -> list[int]:
+    """Those of the keys that stand in the `level`-th object, counted from the outermost, of the document that ends here."""
+    depth, depths = 0, {}
+    for token in _TOKEN.finditer(tail, min(keys, default=len(tail))):
+        text = token[0]
+        if text in (b"{", b"["):
+            depth += 1
+        elif text in (b"}", b"]"):
+            depth -= 1
+        elif token.start() in keys:
+            depths[token.start()] = depth
+    return [at for at, found in depths.items() if found - depth == level]
+
+
 def _nested(body: bytes, key: int) -> bool:
     """Whether the object that holds this key is seen to close before the document ends.
 
@@ -227,6 +241,8 @@ def _nested(body: bytes, key: int) -> bool:
             if depth < 0:
                 following = _NEXT.match(body, token.end())
                 sign = following[1] if following else b""
+                if sign.isspace():
+                    return False  # not looked for further: hundreds of keys may stand before the same space
                 if sign and sign not in _GOES_ON:
                     raise WireError("not a JSON object")
                 return bool(sign)

@@ -30,7 +30,7 @@ _SPACE: Final = re.compile(rb"\s*")
 _SIGN: Final = re.compile(rb"[{}\[\],]")
 _STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
-_BACKSLASH: Final = 0x5C
+_BACKSLASH: Final = b"\\"
 _COMMA: Final = ord(",")
 
 
@@ -59,8 +59,8 @@ def _ends(body: bytes, at: int) -> Iterator[int | None]:
     depth, quoted, parts = 1, False, 0
     while at < len(body):
         end = min(at + _STEP_BYTES, len(body))
-        while end < len(body) and body[end - 1] == _BACKSLASH:
-            end += 1
+        backslashes = end - at - len(body[at:end].rstrip(_BACKSLASH))
+        end += backslashes % 2  # not between one and what it escapes
         # Of the same length, and every quote that is left begins or ends a string.
         plain = body[at:end].replace(b"\\\\", b"__").replace(b'\\"', b"__")
         for part in plain.split(b'"'):

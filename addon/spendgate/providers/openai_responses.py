@@ -7,6 +7,7 @@ stand in `tool_usage` or, without it, in the output. Sources: facts/wire-formats
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
 
@@ -31,14 +32,17 @@ _REQUEST: Final = Shape(
     background=FLAG,
     previous_response_id=PRESENT,
     conversation=PRESENT,
-    prompt=record(id=TEXT),
+    prompt=PRESENT,
     reasoning=record(mode=TEXT),
     tools=items(record(type=TEXT)),
 )
-# An item of an id alone, its type left out or null, refers to an earlier one: behind its bracket, spaced or not.
+# An item of an id alone, its type left out or null, refers to an earlier one: behind its bracket, spaced or not. One that says
+# them four times counts too, without a look at its end: of a thousand ids in a row, each would be read from up to the last.
 _VALUE: Final = rb'"\s*+:\s*+(?:null|"[^"]*+")\s*+'
+_AGAIN: Final = rb'(?:,\s*+"(?:id|type)' + _VALUE + rb")"
 _REFERENCE: Final = (
-    rb'(id)(?:(?<=\{"id)|(?<=[\s{]\s"id))' + _VALUE + rb'(?:,\s*+"(?:id|type)' + _VALUE + rb')*+\}|type"\s*+:\s*+(null)'
+    rb'(id)(?:(?<=\{"id)|(?<=[\s{]\s"id))' + _VALUE + rb"(?:" + _AGAIN + rb"{3}|" + _AGAIN + rb"{0,2}+\})"
+    rb'|type"\s*+:\s*+(null)'
 )
 REQUEST_SCAN: Final = Scanner(
     _REQUEST,
@@ -116,18 +120,20 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
     kinds = [tool.get("type") for tool in found.get("tools") or [] if tool]
     hosted = [kind for kind in kinds if kind not in _CLIENT_TOOLS]
     searches = any((kind or "").startswith("web_search") for kind in hosted)
-    refers = any(found.get(name) for name in ("previous_response_id", "conversation", "prompt"))
+    stored = bool(found.get("prompt"))
+    refers = stored or bool(found.get("previous_response_id") or found.get("conversation"))
     return Ask(
         model=found.get("model"),
         streamed=bool(found.get("stream")),
         text_bytes=len(body),
-        opaque_input=bool(scan.marks) or refers,
+        opaque_input=refers or bool(scan.marks),
         output_tokens_max=found.get("max_output_tokens"),
         service_tier=found.get("service_tier"),
         cache_ttl="write",
         searches_max=found.get("max_tool_calls") if searches else 0,
-        # The provider runs these itself and bills the input again at each round; `pro` samples several times.
-        loops=bool(hosted) or (found.get("reasoning") or {}).get("mode") == "pro",
+        # The provider runs these itself and bills the input again at each round, a stored prompt may bring some that are not
+        # seen here, and a model; `pro` samples several times.
+        loops=bool(hosted) or stored or (found.get("reasoning") or {}).get("mode") == "pro",
         background=bool(found.get("background")),
         **sender(head),
     )
@@ -194,14 +200,15 @@ class _Stream(EventReader):
         return True
 
 
-def _creates(message: bytes) -> bool:
-    """Whether a client's message starts a response. Raises WireError.
+def _creates(message: bytes) -> Generator[None, None, bool]:
+    """Whether a client's message starts a response, in steps. Raises WireError.
 
     In a long one `type` stands in every item, so the value is looked for as a string: in a text its quotes would be escaped.
     """
     if len(message) >= WHOLE_BYTES_MAX and message.find(_CREATE) >= 0:
         return True
-    return bool(_TYPE_SCAN.read(message).fields.get("type") == "response.create")
+    scan = yield from _TYPE_SCAN.steps(message)
+    return bool(scan.fields.get("type") == "response.create")
 
 
 class ResponsesSocket:
@@ -213,12 +220,12 @@ class ResponsesSocket:
         self._head = head
         self._reading: Reading | None = None
 
-    def from_client(self, message: bytes) -> Ask | None:
+    def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
         """An Ask when this message starts a response. One that cannot be read counts as one without a known model."""
         try:
-            if not _creates(message):
+            if not (yield from _creates(message)):
                 return None
-            scan = REQUEST_SCAN.read(message)
+            scan = yield from REQUEST_SCAN.steps(message)
         except Exception:  # noqa: BLE001  whatever it is, it may cost money: an Ask without a bound, never nothing
             return Ask(streamed=True, text_bytes=len(message), opaque_input=True, **sender(self._head))
         return replace(ask_of(self._head, message, scan), streamed=True)

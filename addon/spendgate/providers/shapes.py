@@ -44,8 +44,30 @@ TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=_TEXT_MAX))
 """A name, an id: short text."""
 LONG_TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=8192))
 FLAG: Final = _lenient(schema.bool_schema(strict=True))
-PRESENT: Final = schema.no_info_plain_validator_function(lambda value: value is not None)
-"""True for anything but null. For small values only: it does build the Python object."""
+PRESENT: Final = schema.with_default_schema(schema.none_schema(), default=True, on_error="default")
+"""True for anything but null."""
+
+
+def _prompts(found: list[int | None]) -> int:
+    return 1 if None not in found else len(found)
+
+
+PROMPTS: Final = schema.with_default_schema(
+    schema.union_schema(
+        [
+            schema.no_info_after_validator_function(
+                _prompts, schema.list_schema(_lenient(schema.int_schema(strict=True)))
+            ),
+            schema.no_info_after_validator_function(lambda _: 1, schema.str_schema(strict=True)),
+        ],
+        mode="left_to_right",
+    ),
+    default=UNREADABLE,
+    on_error="default",
+)
+"""How many prompts: one text or one array of token numbers is one, any other array one for each item. UNREADABLE where
+something else stands. A text is built for a moment, and not kept.
+"""
 
 
 def record(**fields: CoreSchema) -> CoreSchema:
