@@ -53,6 +53,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("anthropic-messages", {"context_management": {"edits": [{"type": "compact_20260112"}]}}, {"loops": True}),
     ("anthropic-messages", {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, {"loops": False}),
     ("anthropic-messages", {"fallbacks": [{"model": "claude-opus-4-8"}]}, {"loops": True}),
+    ("anthropic-messages", {"container": {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}}, {"loops": True}),
+    ("anthropic-messages", {"container": None}, {"loops": False}),
     ("anthropic-messages", {"speed": "fast", "service_tier": "auto"}, {"speed": "fast", "service_tier": "auto"}),
     ("openai-chat", {"max_tokens": 9, "n": 4}, {"output_tokens_max": 9, "choices": 4, "usage_reported": True}),
     ("openai-chat", {"max_tokens": 9, "max_completion_tokens": 7}, {"output_tokens_max": 9, "choices": 1}),
@@ -69,6 +71,15 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-chat", {"n": 100.0, "best_of": 7}, {"choices": 100, "loops": False}),
     ("openai-chat", {"n": "many"}, {"choices": 128, "loops": True}),
     ("openai-chat", {"n": 2, "best_of": [9]}, {"choices": 128, "loops": True}),
+    ("openai-chat", {"prompt": "a"}, {"choices": 1, "loops": False}),
+    ("openai-chat", {"prompt": ["a"] * 100}, {"choices": 100, "loops": False}),
+    ("openai-chat", {"prompt": ["a", "b"], "n": 3, "best_of": 5}, {"choices": 10, "loops": False}),
+    ("openai-chat", {"prompt": [7] * 100}, {"choices": 1, "loops": False}),
+    ("openai-chat", {"prompt": [[7, 8], [9]]}, {"choices": 2, "loops": False}),
+    ("openai-chat", {"prompt": [7, "a"]}, {"choices": 2, "loops": False}),
+    ("openai-chat", {"prompt": []}, {"choices": 1, "loops": False}),
+    ("openai-chat", {"prompt": {"text": "a"}}, {"choices": 128, "loops": True}),
+    ("openai-chat", {"prompt": None}, {"choices": 1, "loops": False}),
     ("openai-chat", {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, {"opaque_input": True}),
     ("openai-responses", {"input": [{"id": "msg_123"}]}, {"opaque_input": True}),
     ("openai-responses", {"input": [{"id": "msg_123", "type": None}]}, {"opaque_input": True}),
@@ -77,8 +88,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("openai-responses", {"input": [{"id": "rs_1", "type": "reasoning", "summary": []}]}, {"opaque_input": False}),
     ("openai-responses", {"input": [{"type": "function_call", "name": "f", "id": "fc_1"}]}, {"opaque_input": False}),
     ("openai-responses", {"max_output_tokens": 5, "stream": True}, {"output_tokens_max": 5, "streamed": True}),
-    ("openai-responses", {"previous_response_id": "resp_1"}, {"opaque_input": True}),
-    ("openai-responses", {"conversation": {"id": "conv_1"}}, {"opaque_input": True}),
+    ("openai-responses", {"previous_response_id": "resp_1"}, {"opaque_input": True, "loops": False}),
+    ("openai-responses", {"conversation": {"id": "conv_1"}}, {"opaque_input": True, "loops": False}),
+    ("openai-responses", {"prompt": {"id": "pmpt_1"}}, {"opaque_input": True, "loops": True}),
+    ("openai-responses", {"prompt": "pmpt_1"}, {"opaque_input": True, "loops": True}),
+    ("openai-responses", {"prompt": None}, {"opaque_input": False, "loops": False}),
     ("openai-responses", {"input": said({"type": "input_image", "file_id": "f"})}, {"opaque_input": True}),
     ("openai-responses", {"tools": [{"type": "function", "name": "f"}]}, {"loops": False, "searches_max": 0}),
     ("openai-responses", {"tools": [{"type": "web_search"}], "max_tool_calls": 3}, {"loops": True, "searches_max": 3}),
@@ -107,8 +121,12 @@ def test_tools_raise_the_bound() -> None:
 
 @pytest.mark.parametrize(
     "item",
-    [b'{"id":"m"}', b'{\n  "id" : "m"\n }', b'{ "id": "m" }', b'{"id":"x","id":"m"}', b'{"id":"m", "type" : null}'],
-)
+    [
+        b'{"id":"m"}', b'{\n  "id" : "m"\n }', b'{ "id": "m" }', b'{"id":"x","id":"m"}', b'{"id":"m", "type" : null}',
+        b'{"id":"1","id":"2","id":"3"}', b'{"id":"1","id":"2","id":"3","id":"4"}', b'{"id":"m"' + b',"id":"m"' * 99 + b"}",
+    ],
+    ids=["bare", "indented", "spaced", "twice", "null type", "three times", "four times", "a hundred times"],
+)  # fmt: skip
 def test_a_reference_is_seen_however_it_is_spaced(item: bytes) -> None:
     """A bare id stands for input that no byte shows, whatever the space around it."""
     body = b'{"model":"m","input":[' + item + b"]}"
@@ -165,6 +183,14 @@ def test_a_long_window_is_asked_for_by_a_beta(betas: str | None, window: int | N
         head(**({"anthropic_beta": betas} if betas else {})), b'{"model":"claude-opus-4-5"}'
     )
     assert found.context_window == window
+
+
+@pytest.mark.parametrize("dialect", ["openai-chat", "openai-embeddings"])
+def test_token_numbers_are_bounded_by_their_bytes(dialect: str) -> None:
+    """Input given as numbers of tokens, of one digit each and without spaces, is at most a token a byte."""
+    name = "prompt" if dialect == "openai-chat" else "input"
+    body = b'{"model":"m","' + name.encode() + b'":[' + b"7," * 999 + b"7]}"
+    assert DIALECTS[dialect].ask(head(), body).text_bytes >= 2 * 1000
 
 
 def test_embeddings_have_no_output() -> None:

@@ -125,6 +125,73 @@ def test_feed_tells_when_counts_change() -> None:
     assert reader.reading().output_bytes == 6
 
 
+STARTED = {"id": "m", "model": "c", "usage": {"input_tokens": 3, "output_tokens": 1}}
+
+
+@pytest.mark.parametrize(
+    ("usage", "final"),
+    [
+        ({"output_tokens": 9000}, True),
+        ({"output_tokens": 0}, True),
+        ({}, False),
+        (None, False),
+        ({"output_tokens": 9000.0}, False),
+        ({"output_tokens": "9000"}, False),
+        ({"output_tokens": None}, False),
+        ({"input_tokens": 3}, False),
+    ],
+    ids=["count", "zero", "nothing", "null", "fraction", "text", "null count", "input alone"],
+)
+def test_the_first_events_output_is_never_the_last(usage: dict[str, object] | None, final: bool) -> None:
+    """Anthropic's first event counts what was begun: without a last count that can be read, a stream is flagged, not final."""
+    events = [
+        {"type": "message_start", "message": STARTED},
+        {"type": "content_block_start", "content_block": {"type": "text"}},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "word " * 4000}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage},
+        {"type": "message_stop"},
+    ]
+    wire = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+    reading = fed(DIALECTS["anthropic-messages"], wire, stream=True)
+    assert (reading.final, reading.flags) == (final, () if final else ("the last counts are missing",))
+    assert reading.parts[0].usage.input_tokens == 3
+
+
+@pytest.mark.parametrize(
+    ("last", "final"),
+    [
+        ({"completion_tokens": 9, "prompt_tokens": 5}, True),
+        ({"completion_tokens": 9.0, "prompt_tokens": 5}, False),
+        ({"completion_tokens": "9", "prompt_tokens": 5}, False),
+        ({"prompt_tokens": 5}, False),
+        ({}, False),
+        (None, False),
+        ([], False),
+    ],
+    ids=["count", "fraction", "text", "input alone", "nothing", "null", "list"],
+)
+def test_counts_of_a_part_of_an_answer_are_not_final(last: object, final: bool) -> None:
+    """A chat host that counts with each chunk, and not readably after the last text, has not counted that text."""
+    counted = {"completion_tokens": 1, "prompt_tokens": 5}
+    choices = [[{"index": 0, "delta": {"content": "some text"}}]] * 2 + [[{"index": 0, "finish_reason": "stop"}]]
+    usages = [counted, None, last]
+    events = [json.dumps({"choices": one, "usage": usage}) for one, usage in zip(choices, usages, strict=True)]
+    wire = b"".join(b"data: " + event.encode() + b"\n\n" for event in (*events, "[DONE]"))
+    assert fed(DIALECTS["openai-chat"], wire, stream=True).final is final
+
+
+@pytest.mark.parametrize("count", [9000.0, "9000", None, True], ids=["fraction", "text", "null", "flag"])
+@pytest.mark.parametrize("dialect", ["anthropic-messages", "openai-chat", "openai-responses", "openai-embeddings"])
+def test_a_whole_answer_with_a_count_that_cannot_be_read_is_not_final(dialect: str, count: object) -> None:
+    """What is not a whole number is not a count, and without it nothing is the provider's last word."""
+    words = {"openai-chat": "completion_tokens", "openai-embeddings": "prompt_tokens"}
+    usage = {"input_tokens": 3, "prompt_tokens": 3, words.get(dialect, "output_tokens"): count}
+    if dialect == "openai-embeddings":
+        del usage["input_tokens"]
+    body = json.dumps({"id": "x", "status": "completed", "model": "m", "usage": usage}).encode()
+    assert not fed(DIALECTS[dialect], body, stream=False).final
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [

@@ -14,7 +14,7 @@ from typing import Any, Final
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED, USAGE, Counts
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader, Reading
+from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import anthropic_cut, anthropic_error, anthropic_refusal
@@ -32,12 +32,13 @@ _REQUEST: Final = Shape(
     mcp_servers=items(record(type=TEXT)),
     context_management=record(edits=items(record(type=TEXT))),
     fallbacks=PRESENT,
+    container=PRESENT,
 )
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "max_tokens", "stream", "service_tier", "speed", "metadata", "tools", "mcp_servers",
-        "context_management", "fallbacks",
+        "context_management", "fallbacks", "container",
     ),
     marks=rb'(cache_control)"|ttl"\s*:\s*"(1h)"|type"\s*:\s*"(image|document|container_upload)"|(file_id)"',
 )  # fmt: skip
@@ -118,7 +119,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         cache_ttl="1h" if scan.marks & _HOUR else "5m" if b"cache_control" in scan.marks else None,
         searches_max=_searches(hosted),
         # Each of these makes the provider sample again and bill the input again, as often as it sees fit.
-        loops=bool(hosted or found.get("mcp_servers") or compacts or found.get("fallbacks")),
+        loops=bool(hosted or compacts or any(found.get(name) for name in ("mcp_servers", "fallbacks", "container"))),
         **said,
     )
 
@@ -155,16 +156,22 @@ def _answer(reading: Reading, found: Fields, ttl: str | None) -> Reading:
     model = next((name for name in reversed(served) if name), found.get("model"))
     empty = all(block is None or block.get("type") == "fallback" for block in blocks) and "content" in found
     free = found.get("stop_reason") == "refusal" and empty
+    parts = () if free else counts.parts(model)
     return replace(
         reading,
-        parts=() if free else counts.parts(model),
+        parts=parts,
         model=model,
         response_id=found.get("id"),
-        final=counts.usage.known,
+        final=free or _known(parts),
         ended=True,
         free=free,
         flags=(*reading.flags, SPLIT_ASSUMED) if counts.assumed else reading.flags,
     )
+
+
+def _known(parts: tuple[Part, ...]) -> bool:
+    """Whether everything that is billed was counted."""
+    return bool(parts) and all(part.usage.known for part in parts)
 
 
 def _served(block: Fields) -> str | None:
@@ -184,6 +191,7 @@ class _Stream(EventReader):
         self._ttl = ttl
         self._counts = Counts(ttl)
         self._content = False
+        self._stopped = False
 
     def event(self, data: bytes) -> bool:
         """Read a `message_start`, `message_delta`, `content_block_start`, `message_stop` or `error`."""
@@ -200,11 +208,13 @@ class _Stream(EventReader):
                 self.current = replace(self.current, free=not self.current.parts, ended=True)
             case "message_stop":
                 self.current = replace(self.current, ended=True)
+                if not self.current.final:
+                    self.flag("the last counts are missing")
         return True
 
     def _start(self, message: Fields) -> None:
         self._counts = Counts(self._ttl)
-        self._content = False
+        self._content = self._stopped = False
         self.current = replace(
             self.current,
             model=message.get("model"),
@@ -214,13 +224,17 @@ class _Stream(EventReader):
         self._report(message.get("usage"))
 
     def _delta(self, found: Fields) -> None:
-        self._report(found.get("usage"))
+        usage = found.get("usage")
+        self._report(usage)
         reason = (found.get("delta") or {}).get("stop_reason")
         if reason is not None:
+            self._stopped = True
             free = reason == "refusal" and not self._content
             # The counts beside such a refusal are not billed.
-            parts = () if free else self.current.parts
-            self.current = replace(self.current, parts=parts, final=found.get("usage") is not None, free=free)
+            self.current = replace(self.current, parts=() if free else self.current.parts, free=free)
+        # What the first event says of the output is where it began; only this one's own count is the last.
+        counted = usage is not None and usage.get("output_tokens") is not None and _known(self.current.parts)
+        self.current = replace(self.current, final=self.current.free or (self._stopped and counted))
 
     def _block(self, block: Fields) -> None:
         served = _served(block)

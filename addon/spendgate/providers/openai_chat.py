@@ -18,7 +18,7 @@ from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import chat_cut
-from spendgate.providers.shapes import FACTOR, FLAG, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
+from spendgate.providers.shapes import FACTOR, FLAG, PRESENT, PROMPTS, TEXT, UNREADABLE, Fields, Shape, items, record
 from spendgate.providers.streams import EventReader
 
 _REQUEST: Final = Shape(
@@ -29,14 +29,15 @@ _REQUEST: Final = Shape(
     max_completion_tokens=FACTOR,
     n=FACTOR,
     best_of=FACTOR,
+    prompt=PROMPTS,
     service_tier=TEXT,
     web_search_options=PRESENT,
 )
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
-        "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "best_of", "service_tier",
-        "web_search_options",
+        "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
+        "service_tier", "web_search_options",
     ),
     marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{',
 )  # fmt: skip
@@ -88,15 +89,16 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     streamed = bool(found.get("stream"))
     searches = bool(found.get("web_search_options") or _SEARCH_MODELS.search(found.get("model") or ""))
     factors = [found.get("n"), found.get("best_of")]
+    prompts = found.get("prompt")
     # A host may well read what this does not, and there is no telling as how many.
-    unread = UNREADABLE in factors
+    unread = UNREADABLE in (*factors, prompts)
     return Ask(
         model=found.get("model"),
         streamed=streamed,
         text_bytes=len(body),
         opaque_input=bool(scan.marks),
         output_tokens_max=_output_max(found),
-        choices=_CHOICES_MAX if unread else max(1, *(factor or 1 for factor in factors)),
+        choices=_CHOICES_MAX if unread else max(1, *(factor or 1 for factor in factors)) * (prompts or 1),
         service_tier=found.get("service_tier"),
         cache_ttl="write",
         searches_max=None if searches else 0,
@@ -142,13 +144,13 @@ class _Stream(EventReader):
         super().__init__(headers)
         self._tier: str | None = None
         self._finished = False
-        self._known = False
+        self._counted: int | None = None
 
     def event(self, data: bytes) -> bool:
         """Read the first chunk, one that finishes a choice, one with usage, an error, or `[DONE]`."""
         if data.strip() == b"[DONE]":
             self._finished = True
-            self.current = replace(self.current, ended=True, final=self._known)
+            self.current = replace(self.current, ended=True, final=self._all_counted())
             return True
         found = _ANSWER.read(data)
         self._tier = found.get("service_tier") or self._tier
@@ -162,8 +164,12 @@ class _Stream(EventReader):
         usage = _usage(found)
         if usage is not None:
             counts = usage_of(usage)
-            self._known = counts.known
+            self._counted = self.output_bytes if counts.known else None
             self._finished = self._finished or found.get("choices") == []
             self.current = replace(self.current, parts=(Part(counts, model, price_context(self._tier)),))
-        self.current = replace(self.current, final=self._known and self._finished)
+        self.current = replace(self.current, final=self._finished and self._all_counted())
         return True
+
+    def _all_counted(self) -> bool:
+        """Whether no text came after the last counts: on a host that reports with each chunk, earlier ones are of a part."""
+        return self._counted == self.output_bytes
