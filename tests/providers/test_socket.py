@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from providers.feeding import head, in_one_go
 from spendgate.providers.interface import Ask, Reading
 from spendgate.providers.openai_responses import OpenAIResponses, ResponsesSocket
@@ -103,3 +105,17 @@ def test_garbage_never_raises() -> None:
     for junk in (b"", b"\xff\xfe", b'"usage"', b'{"usage":', b'{"type":"response.created","response":7}', b"[]"):
         found = reader.from_server(junk)
         assert found is None or (not found[1].final and not found[1].parts)
+
+
+def test_a_message_of_too_many_parts_is_read_by_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading all of it would stop the loop, so it is not; the counts that stand behind the parts are read all the same."""
+    usage = {"input_tokens": 12, "output_tokens": 5}
+    reader = socket()
+    asked(reader, message("response.create", model="gpt-5.3-codex", input=[]))
+    reader.from_server(message("response.created", response=response("r1", "in_progress")))
+    monkeypatch.setattr("spendgate.providers.openai_responses.read_event", lambda *_: pytest.fail("read whole"))
+    parts = {"id": "r1", "status": "completed", "output": [{"type": "reasoning"}] * 101_000, "usage": usage}
+    found = reader.from_server(message("response.completed", response=parts))
+    assert found is not None
+    assert (found[0], found[1].final, found[1].ended) == ("r1", True, True)
+    assert [(part.usage.input_tokens, part.usage.output_tokens) for part in found[1].parts] == [(12, 5)]
