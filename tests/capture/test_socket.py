@@ -195,6 +195,20 @@ async def test_a_create_that_waits_keeps_what_follows_behind_it(tmp_path: Path) 
         assert [intent.ask.model for intent in gate.intents] == ["first", "second"]
 
 
+async def test_a_long_message_keeps_its_place(tmp_path: Path) -> None:
+    """What is read in steps, a create or not, leaves before what the client said after it."""
+    async with rig(tmp_path) as it, talking(it) as client:
+        await client.event()
+        client.send(TextMessage(json.dumps({"type": "response.processed", "padding": "x" * 500_000})))
+        client.create(model="first", input="x" * 500_000)
+        client.create(model="second")
+        await client.until("response.completed")
+        await client.until("response.completed")
+        await it.ended(2)
+        assert [served.model for served in it.provider.log.billable()] == ["first", "second"]
+        assert [intent.ask.model for intent in it.gate.intents] == ["first", "second"]
+
+
 async def test_a_refused_create_is_answered_by_an_error_frame(tmp_path: Path) -> None:
     """A refusal is a message of the dialect; nothing reaches the provider and the connection goes on."""
     gate = FakeGate(
