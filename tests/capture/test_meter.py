@@ -12,7 +12,9 @@ import pytest
 
 from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeRegistry, body, refused, rig
 from spendgate.admission import RefusalKind
+from spendgate.attribution import Peer
 from spendgate.capture.call import Clock
+from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Gone
 from spendgate.providers.anthropic import AnthropicMessages
@@ -261,6 +263,33 @@ async def test_a_client_that_leaves_while_its_call_waits_sends_nothing(tmp_path:
         [(_, _, end)] = gate.settled
         assert (end.sent, end.complete, end.error) == (False, False, "client")
         assert it.provider.log.served == gate.sent_ids == []
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_a_client_that_leaves_before_its_call_is_asked_for_holds_nothing(
+    tmp_path: Path, http2: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its row is written when it leaves, while its process is still looked for: no hold may follow that nothing would end."""
+    found, looked = asyncio.Event(), asyncio.Event()
+
+    async def known(visitor: Visitor) -> Peer:
+        looked.set()
+        await found.wait()
+        return visitor.peer
+
+    monkeypatch.setattr(Visitor, "known", known)
+    async with rig(tmp_path) as it:
+        async with it.client(http2=http2) as client:
+            asked = asyncio.ensure_future(client.post(URL, json=body(), headers=HEADERS))
+            await looked.wait()
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+        await it.ended(0, seen=1)
+        found.set()
+        await asyncio.sleep(0.1)
+        assert [seen.state for seen in it.gate.seen] == [State.FAILED]
+        assert it.gate.intents == it.gate.settled == it.provider.log.served == []
+    assert "an addon failed" not in caplog.text
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])

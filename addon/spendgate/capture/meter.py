@@ -123,11 +123,17 @@ class Meter:
                 raise passage.fault
             call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route)
             call.attribution = self._attribute(await passage.visitor.known(), call.ask)
+            if call.ended:
+                kill(flow)  # its client left meanwhile, and its row is written: a hold now would never end
+                return
             if call.route.websocket:
                 await self._handshake(flow, passage)
                 return
             answered = await self._ask(flow, passage)
         except Exception as fault:  # noqa: BLE001 - the boundary
+            if call.ended:
+                kill(flow)
+                return
             answered = await asking.failing(self._gate, call.intent(flow.client_left()), fault)
         self._act(flow, passage, answered)
 
