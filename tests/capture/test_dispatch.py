@@ -146,6 +146,20 @@ async def test_a_hook_that_waits_is_left_to_mitmproxy(house):
     assert house.addons._begun == {}
 
 
+async def test_a_hook_that_waits_is_begun_once(house):
+    """However many on its way up would run it in place: a second run would hold the same money again."""
+    heard: list[str] = []
+    addon, hook = Waits(heard), HttpRequestHook(tflow.tflow())
+    house.addons.add(addon)
+    stream = InPlace(Below(hook), house.addons)
+    assert _said(InPlace(stream, house.addons).handle_event(events.Start())) == ["HttpRequestHook", "first"]
+    assert heard == ["begun"]
+    addon.happens.set()
+    await house.addons.handle_lifecycle(hook)
+    assert heard == ["begun", "Waits"]
+    assert house.addons._begun == {}
+
+
 async def test_an_options_error_of_a_coroutine_in_place_reaches_the_caller(house):
     """As where no coroutine is."""
     house.addons.add(Second([], exceptions.OptionsError("no")))

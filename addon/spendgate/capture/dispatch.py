@@ -106,6 +106,8 @@ class Dispatch(addonmanager.AddonManager):
 
     def _begin(self, event: hooks.Hook) -> bool:
         """Run coroutines up to where one of them first waits, which most never do."""
+        if event in self._begun:
+            return False  # begun further down: what answers in a stream passes it on to what answers above all layers
         task = asyncio.Task(self._run(event), loop=asyncio.get_running_loop(), eager_start=True)
         if not task.done():
             self._begun[event] = task
