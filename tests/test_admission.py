@@ -11,21 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgate import admission
-from spendgate.admission import (
-    Admit,
-    Hold,
-    KindStanding,
-    RefusalKind,
-    Refuse,
-    Scope,
-    Size,
-    Standing,
-    Wait,
-    decide,
-    wanted,
-    who_refuses,
-)
+from spendgate.admission import Admit, RefusalKind, Refuse, Wait, decide, who_refuses
+from spendgate.sizing import SURPRISE, wanted
+from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
 
 NOW = 1_000_000
 EXPECTED = Scope("person/day", "alice", "2026-11-22", 0, NOW + 1000, None, 1_000, Hold.EXPECTED, 20_000, True, False, 0)
@@ -308,7 +296,7 @@ def test_one_surprise_is_held_for_where_costs_vary():
     equal = replace(varied, largest_nanos=50, spread_nanos=0)
     beside = at(replace(EXPECTED, limit_nanos=4_000), held=50, ceiling=5_000, opened=1)
 
-    assert wanted(beside, KindStanding("k", 50, 1), varied) == 50 + 50 + admission.SURPRISE * 30 - 50
+    assert wanted(beside, KindStanding("k", 50, 1), varied) == 50 + 50 + SURPRISE * 30 - 50
     assert wanted(beside, KindStanding("k", 50, 1), equal) < 50 + 50 // 4
 
 
@@ -348,7 +336,7 @@ def test_only_the_call_that_went_alone_is_excused(simulation, spans, excess):
 
 def test_without_holds_the_simulation_overshoots(simulation, monkeypatch):
     """The mutation: decide with holds of nothing, and the same case lets everything through."""
-    monkeypatch.setattr(admission, "wanted", lambda *_: 0)
+    monkeypatch.setattr("spendgate.admission.wanted", lambda *_: 0)
     (case,) = [case for case in simulation.CASES if case.name == "c: equal costs, cold"]
 
     assert simulation.simulate(case, 0).over > 3

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
-from spendgate.admission import Hold, Scope
 from spendgate.selector import Facts, Selector
+from spendgate.standing import Hold, Scope
 from spendgate.window import LIFE, Bounds, Calendar, Clock, Unit, Window
 
 _SCOPES_KEPT_MAX = 4096

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from math import isqrt, sumprod
 from typing import Any, Protocol
 
-from spendgate.admission import Size
 from spendgate.price_cards import Rates
+from spendgate.standing import Size
 from spendgate.usage import Usage
 
 _MILLION = 1_000_000

@@ -18,12 +18,13 @@ from typing import Annotated, Literal
 
 from pydantic import InstanceOf, PlainSerializer
 
-from spendgate.admission import Hold, RefusalKind, Refuse, Scope, who_refuses
+from spendgate.admission import RefusalKind, Refuse, who_refuses
 from spendgate.draws import Draw
 from spendgate.model_names import ModelPattern
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.roster import PersonMatch, Roster, Values
 from spendgate.selector import EVERY, Facts, Selector
+from spendgate.standing import Hold, Scope
 from spendgate.window import Calendar, Window, local_date
 
 HASH_LENGTH = 12

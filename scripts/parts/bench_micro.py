@@ -12,7 +12,7 @@ from pathlib import Path
 from parts.bench_origin import DELTA, END, START
 from parts.bench_systems import POLICY
 
-from spendgate.admission import Admit, Hold, Scope
+from spendgate.admission import Admit
 from spendgate.attribution import Attribution
 from spendgate.capture.tap import Tap
 from spendgate.config import policies
@@ -28,6 +28,7 @@ from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Kind, Part, Reading, Route
 from spendgate.providers.registry import DIALECTS, HOST_DIALECTS, PROVIDER_NAMES
 from spendgate.providers.unfinished import estimate_usage
+from spendgate.standing import Hold, Scope
 from spendgate.usage import Usage
 
 DAY_MS = 86_400_000

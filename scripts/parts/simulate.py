@@ -22,10 +22,11 @@ from itertools import count
 from parts.alone import Span, excess
 from parts.simulated import CASES, Case
 
-from spendgate.admission import Admit, KindStanding, Refuse, Scope, Size, Standing, Wait, decide
+from spendgate.admission import Admit, Refuse, Wait, decide
 from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.price_cards import Rates
 from spendgate.providers.interface import Ask
+from spendgate.standing import KindStanding, Scope, Size, Standing
 from spendgate.usage import Usage
 
 NANOS = 1_000_000_000

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from spendgate.admission import Hold
+from spendgate.standing import Hold
 
 Draw = Callable[[random.Random, int], list[float]]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spendgate.admission import Admit, RefusalKind, Refuse, Scope
+from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.cli import in_force
 from spendgate.cli.main import app
 from spendgate.cli.output import Format, emit, safe
@@ -22,6 +22,7 @@ from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger
 from spendgate.policy import Policy, enforces, scopes
 from spendgate.selector import Facts
+from spendgate.standing import Scope
 from spendgate.usage import Usage
 
 NOW_MS = time.time_ns() // 1_000_000

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spendgate.admission import Hold
 from spendgate.config.people import Known
 from spendgate.config.policies import default, load
 from spendgate.config.policy_file import KEYS_LATER, parse_policy
@@ -18,6 +17,7 @@ from spendgate.config.yaml_nodes import BYTES_MAX
 from spendgate.errors import PolicyError
 from spendgate.policy import Missing
 from spendgate.roster import UnknownPeople
+from spendgate.standing import Hold
 from spendgate.window import Unit
 
 BAD = Path(__file__).parents[1] / "bad_policies"

@@ -6,9 +6,10 @@ import asyncio
 from collections import Counter
 
 from gate.world import budget, costing, dollars, end, house, intent, policy, prove, replace, serve
-from spendgate.admission import Hold, RefusalKind
+from spendgate.admission import RefusalKind
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.providers.interface import Reading
+from spendgate.standing import Hold
 
 
 async def test_equal_calls_use_a_budget_exactly(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gate.world import budget, costing, dollars, end, house, intent, policy, used
-from spendgate.admission import Hold
 from spendgate.exchange import State
 from spendgate.gate.interface import End, Seen
 from spendgate.providers.interface import Reading
+from spendgate.standing import Hold
 
 
 @pytest.mark.parametrize(

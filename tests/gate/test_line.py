@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spendgate.admission import Hold, Scope
 from spendgate.gate.line import Lines, Place, keys
+from spendgate.standing import Hold, Scope
 
 A = Scope("a", "alice", "2026-11", 0, None, None, 1, Hold.EXPECTED, 0, True, False, 0)
 B = replace(A, budget="b")

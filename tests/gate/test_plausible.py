@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.world import MODEL, PRICES, budget, dollars, end, house, intent, policy, used
-from spendgate.admission import Hold
 from spendgate.gate import plausible
 from spendgate.gate.asked import Asked
 from spendgate.gate.interface import Admitted
 from spendgate.gate.plausible import CUT
 from spendgate.gate.terms import KnownTerms
 from spendgate.providers.interface import Part, Reading
+from spendgate.standing import Hold
 from spendgate.usage import Usage
 
 HUGE = 10**12

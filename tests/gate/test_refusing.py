@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gate.world import budget, costing, end, house, intent, policy, serve
-from spendgate.admission import Hold
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.policy import Mode, ModelRule
+from spendgate.standing import Hold
 
 
 async def test_repeats_answered_from_memory_are_told_by_the_next_row(tmp_path):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from gate.world import budget, end, house, intent, policy, prove
-from spendgate.admission import Hold, RefusalKind
+from spendgate.admission import RefusalKind
 from spendgate.gate.interface import Admitted, Gone, Refused
 from spendgate.providers.interface import Reading
+from spendgate.standing import Hold
 
 
 async def test_a_settled_call_wakes_the_next_in_line(tmp_path):

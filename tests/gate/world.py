@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spendgate.admission import Hold
 from spendgate.attribution import Attribution, Evidence
 from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
@@ -22,6 +21,7 @@ from spendgate.policy import Budget, Mode, OnFailure, Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Ask, Kind, Part, Reading, Route
 from spendgate.providers.unfinished import estimate_usage
+from spendgate.standing import Hold
 from spendgate.usage import Usage
 
 MODEL = "claude-opus-4-5"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from spendgate.admission import Admit, Decision, Hold, KindStanding, RefusalKind, Refuse, Scope, Standing, Wait
+from spendgate.admission import Admit, Decision, RefusalKind, Refuse, Wait
 from spendgate.ledger import Ledger
 from spendgate.ledger.interface import CallRow, Decide, Settlement
+from spendgate.standing import Hold, KindStanding, Scope, Standing
 from spendgate.usage import Usage
 
 NOW = 1_795_312_800_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ledger.kit import DAY, HOUR, NOW, admit, open_ledger, row, scope, settled, standing_of
-from spendgate.admission import Scope
 from spendgate.ledger import Ledger
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.rows import PastCall
+from spendgate.standing import Scope
 
 OLD, NEW, SLIDING = scope("old"), scope("new", words="w1"), scope("sliding", rolling_ms=HOUR)
 BUDGETS = (Counted("old", "", NOW - DAY), Counted("new", "w1", NOW - HOUR), Counted("sliding", "", NOW - HOUR))

@@ -21,9 +21,10 @@ from ledger.kit import (
     standing_of,
     within_limits,
 )
-from spendgate.admission import Admit, Hold, KindStanding, RefusalKind, Refuse
+from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.ledger import Ledger
 from spendgate.ledger.queries import Reader, Span
+from spendgate.standing import Hold, KindStanding
 
 DAILY, MONTHLY, ROLLING = scope(), scope("person/month", window="2026-11"), scope("person/24h", rolling_ms=DAY)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from ledger.kit import DAY, FAILED, HOUR, NOW, ROW, admit, open_ledger, row, scope, settled, standing_of, wait
-from spendgate.admission import Admit, Decision, KindStanding, Standing
+from spendgate.admission import Admit, Decision
 from spendgate.errors import LedgerUnavailable
 from spendgate.ledger import Ledger, known
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.queries import Reader
+from spendgate.standing import KindStanding, Standing
 
 DAILY, ROLLING = scope(), scope("person/1h", rolling_ms=HOUR)
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from ledger.kit import DAY, FAILED, HOUR, NOW, admit, open_ledger, row, scope, settled
-from spendgate.admission import Hold, Scope
 from spendgate.ledger import Ledger
 from spendgate.ledger.check import check
 from spendgate.ledger.queries import Reader
+from spendgate.standing import Hold, Scope
 
 MONEY = st.integers(0, 10**13)
 SCOPES = (

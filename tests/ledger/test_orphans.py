@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from ledger.kit import DAY, NOW, admit, open_ledger, row, scope, standing_of
-from spendgate.admission import Hold
 from spendgate.errors import StateError
 from spendgate.ledger import Ledger
 from spendgate.ledger.orphans import Resolved
 from spendgate.ledger.queries import Reader
+from spendgate.standing import Hold
 
 EXPECTED, CEILING = scope("expected"), scope("ceiling", hold=Hold.CEILING)
 

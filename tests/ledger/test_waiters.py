@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ledger.kit import FAILED, NOW, admit, open_ledger, refuse, row, scope, standing_of, wait
-from spendgate.admission import Decision, KindStanding, Scope, Standing
+from spendgate.admission import Decision
 from spendgate.ledger import Ledger, gates
+from spendgate.standing import KindStanding, Scope, Standing
 
 A, B = scope("a"), scope("b")
 

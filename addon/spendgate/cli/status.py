@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.admission import Scope, Standing
 from spendgate.cli import in_force
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
@@ -24,6 +23,7 @@ from spendgate.money import short_dollars
 from spendgate.policy import Policy, enforces, person_of, scopes, today_in
 from spendgate.roster import PersonMatch
 from spendgate.selector import Facts
+from spendgate.standing import Scope, Standing
 
 _RECENT_MS = 31 * 86_400_000
 _RECENT_KINDS = 200

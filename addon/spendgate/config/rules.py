@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spendgate.admission import Hold
 from spendgate.config import words
 from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
 from spendgate.config.people import Declared
@@ -12,6 +11,7 @@ from spendgate.config.sections import LATER, Section
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import WAIT_MS_DEFAULT, Budget, Missing, ModelRule
 from spendgate.selector import ATTRIBUTES, EVERY, Selector
+from spendgate.standing import Hold
 from spendgate.window import Window
 
 BUDGET_KEYS_LATER = ("alerts", "at_least", "at_most", "per_machine", "counts")

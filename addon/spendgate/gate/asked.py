@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spendgate.admission import Size
 from spendgate.estimate import Sizes
 from spendgate.gate.interface import Intent, Seen
 from spendgate.gate.terms import Terms
@@ -12,6 +11,7 @@ from spendgate.identity.people import evidence
 from spendgate.ledger.interface import CallRow
 from spendgate.policy import Policy
 from spendgate.price_cards import Rates
+from spendgate.standing import Size
 
 _NOTHING = Size(ceiling_nanos=0, learned_nanos=0, largest_nanos=0, typical_nanos=0, guess_nanos=0)
 _UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
-from spendgate.admission import Hold, Scope, Size
 from spendgate.gate.asked import Asked
 from spendgate.gate.interface import End
 from spendgate.ledger.interface import Settlement
 from spendgate.pricing import PriceBook, UnknownPrice, unknown_price, utc
 from spendgate.providers.interface import Ask, Part, Reading
+from spendgate.standing import Hold, Scope, Size
 from spendgate.usage import Usage
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spendgate.admission import RefusalKind, Standing
+from spendgate.admission import RefusalKind
 from spendgate.gate import charging, running, wording
 from spendgate.gate.charging import EstimateUsage
 from spendgate.gate.fallback import Fallback
@@ -12,6 +12,7 @@ from spendgate.gate.running import Running
 from spendgate.ledger.interface import LedgerPort
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
+from spendgate.standing import Standing
 
 
 class Correcting:

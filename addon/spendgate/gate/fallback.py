@@ -10,8 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from spendgate.admission import RefusalKind, Refuse, Scope, Standing
+from spendgate.admission import RefusalKind, Refuse
 from spendgate.policy import OnFailure
+from spendgate.standing import Scope, Standing
 
 ON_FAILURE = "on_failure"
 """The rule that such a refusal names."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from statistics import median_low
 from typing import TYPE_CHECKING
 
-from spendgate.admission import Admit, Decision, Hold, KindStanding, RefusalKind, Refuse, Scope, Size, Standing
+from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
@@ -34,6 +34,7 @@ from spendgate.gate.waiting import UNSIZED, Denied, Granted, Waiting
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
+from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

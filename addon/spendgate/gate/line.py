@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from spendgate.admission import Scope
+from spendgate.standing import Scope
 
 Key = tuple[str, str]
 """A budget and its value: windows share a line."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from spendgate.admission import Scope
 from spendgate.gate.terms import UNPRICED
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, enforces, scopes
 from spendgate.selector import Facts
+from spendgate.standing import Scope
 
 
 def counted(policy: Policy, now_ms: int) -> tuple[Counted, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from spendgate.admission import Refuse, Size
+from spendgate.admission import Refuse
 from spendgate.gate.asked import Asked, row, seen_row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.interface import Seen
 from spendgate.ledger.interface import LedgerPort
 from spendgate.policy import Policy
+from spendgate.standing import Size
 
 REFUSED_STATUS = 429
 LEFT = "client left while waiting"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spendgate.admission import Hold, Scope, Size, Standing
 from spendgate.gate.asked import Asked
 from spendgate.gate.charging import Bill
+from spendgate.standing import Hold, Scope, Size, Standing
 
 _MILLION = 1_000_000
 _MARGIN_NUM, _MARGIN_DEN = 9, 10

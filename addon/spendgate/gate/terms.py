@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from spendgate.admission import RefusalKind, Refuse, Scope
+from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
 from spendgate.estimate import KindKeys
 from spendgate.gate.interface import Intent
@@ -20,6 +20,7 @@ from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
 from spendgate.selector import Facts
+from spendgate.standing import Scope
 
 UNPRICED = ("subscription", "personal")
 """Billing words whose calls draw on no budget (policy.md, What counts): cost 0, value at list price."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from spendgate.admission import Admit, Decision, KindStanding, Refuse, Size, Standing, Wait, decide, who_refuses
+from spendgate.admission import Admit, Decision, Refuse, Wait, decide, who_refuses
 from spendgate.estimate import Sizes
 from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
@@ -18,6 +18,7 @@ from spendgate.gate.fallback import Fallback
 from spendgate.gate.line import Lines, Place
 from spendgate.gate.patience import patiently
 from spendgate.ledger.interface import LedgerPort
+from spendgate.standing import KindStanding, Size, Standing
 
 POLL_MS = (25, 100)
 """How often the head of a line looks whether another process has freed something."""

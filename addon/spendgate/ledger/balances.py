@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from spendgate.admission import Scope, Standing
+from spendgate.standing import Scope, Standing
 
 _COLUMNS: Final = (
     "id, budget, value, window, words, length_ms, edge_ms, settled, held, ceiling, open_calls, settled_calls"

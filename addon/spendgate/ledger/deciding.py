@@ -6,12 +6,13 @@ import sqlite3
 from collections.abc import Callable
 from typing import NamedTuple
 
-from spendgate.admission import Admit, Decision, KindStanding, Scope, Standing, Wait
+from spendgate.admission import Admit, Decision, Wait
 from spendgate.ledger import holds, waiters
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide
 from spendgate.ledger.known import Known
+from spendgate.standing import KindStanding, Scope, Standing
 
 
 class Asking(NamedTuple):

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from spendgate.admission import Scope
 from spendgate.ledger import balances, open_calls, rows
 from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.holds import bound_of
@@ -22,6 +21,7 @@ from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.rows import PastCall
 from spendgate.ledger.store import Store
+from spendgate.standing import Scope
 
 CHUNK: Final = 200
 """Calls in one transaction: some 5 ms in which gates find the ledger busy and retry."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from spendgate.admission import Admit, Scope, Standing
+from spendgate.admission import Admit
 from spendgate.ledger import balances, open_calls, rows
 from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.interface import CallRow
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held, OpenCall
+from spendgate.standing import Scope, Standing
 
 _OPEN: Final = rows.insert_sql((*rows.OPENED, "account", *rows.HOLDING))
 _SENT: Final = "UPDATE call_rows SET sent_ms = ? WHERE id = ? AND state = 'open' AND sent_ms IS NULL"

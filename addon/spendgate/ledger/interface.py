@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from spendgate.admission import Decision, KindStanding, Scope, Standing
+from spendgate.admission import Decision
+from spendgate.standing import KindStanding, Scope, Standing
 from spendgate.usage import Usage
 
 

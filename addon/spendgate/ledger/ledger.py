@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from spendgate.admission import Decision, Refuse, Scope, Standing
+from spendgate.admission import Decision, Refuse
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import chain, deciding, endings, fill, holds, journal, orphans, rows, schema, waiters
 from spendgate.ledger.gates import Gates
@@ -19,6 +19,7 @@ from spendgate.ledger.interface import CallRow, Decide, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
+from spendgate.standing import Scope, Standing
 
 
 class Ledger:

@@ -1,7 +1,7 @@
 """An open call, its holds, and how they are kept in its row.
 
 The column `holds` is a JSON array with one array for each balance that the call draws on: the fields of `Held` (numbers and a
-word of `admission.Hold`, so nothing needs an escape) and, once the call has ended, its charge. It is part of the row, so that
+word of `standing.Hold`, so nothing needs an escape) and, once the call has ended, its charge. It is part of the row, so that
 opening and ending a call write one row each, and the chain covers what each budget was charged.
 """
 
@@ -27,7 +27,7 @@ class Held(NamedTuple):
     nanos: int
     bound_nanos: int
     mode: str
-    """A word of `admission.Hold`."""
+    """A word of `standing.Hold`."""
     added: int
     """1: filling added it, for a policy that came into force while the call ran."""
 

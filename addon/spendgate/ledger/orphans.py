@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from spendgate.admission import Hold
 from spendgate.ledger import endings, waiters
 from spendgate.ledger.interface import Settlement
 from spendgate.ledger.known import Known
+from spendgate.standing import Hold
 from spendgate.usage import Usage
 
 

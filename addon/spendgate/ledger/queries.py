@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
-from spendgate.admission import Scope, Standing
 from spendgate.errors import StateError
 from spendgate.ledger import chain, check, schema
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.periods import PERIODS, period_of
+from spendgate.standing import Scope, Standing
 
 ATTRIBUTES: Final = (
     "person", "team", "machine", "tool", "process", "project", "session", "agent", "provider", "host", "path", "model",

@@ -1,0 +1,117 @@
+"""A budget's balance as one call meets it, and what the call may cost: values, no decision.
+
+Amounts are nano-dollars, times epoch milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+OWN_SEEN_LEAST = 3
+"""A median of fewer settled calls of the very tool and model is a guess: it sizes a hold, but refuses nothing as `spent`."""
+
+
+class Hold(StrEnum):
+    """How a budget sizes its holds."""
+
+    EXPECTED = "expected"
+    CEILING = "ceiling"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One budget applied to one call: the balance that it draws on, and the budget's words. Times are epoch milliseconds."""
+
+    budget: str
+    """Unique name with its window: `person/month`."""
+    value: str
+    """The value of the budget's `per`, `alice`, `alice|claude-code`; empty for a shared allowance."""
+    window: str
+    """Key of the window that holds now: `2026-11`, `2026-11-22T14`, `rolling`, `life`."""
+    starts_ms: int
+    """First instant counted; for a rolling window now - length."""
+    ends_ms: int | None
+    """When the window resets; None for rolling windows and for the life of a value."""
+    rolling_ms: int | None
+    limit_nanos: int
+    hold: Hold
+    wait_ms: int
+    enforced: bool
+    """False under `observe` or `action: warn`: held and recorded, never refused, never waits."""
+    cut: bool
+    order: int
+    """Place in the policy file, the last tie-breaker of which rule a refusal names."""
+    words: str = ""
+    """Fingerprint of what the budget counts (per, match, except, window, zone; never its limit): with other words it is
+    another budget, whose balances are filled from the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A scope's balance at one moment, read inside the transaction. Amounts in nano-dollars."""
+
+    scope: Scope
+    settled_nanos: int
+    held_nanos: int
+    """Open holds of all calls, all gates."""
+    ceiling_nanos: int
+    """Sum of the bounds of the same open calls (a call without a bound counts its hold)."""
+    open_calls: int
+    ahead: int
+    """Waiters of this balance that came before this call."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindStanding:
+    """How many calls of this call's kind (tool and model) the ledger has seen, all gates, read in the same transaction."""
+
+    kind: str
+    settled: int = 0
+    open_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What one call may cost, computed before the transaction. Amounts in nano-dollars."""
+
+    ceiling_nanos: int | None
+    """The most it can cost; None: no finite bound."""
+    learned_nanos: int | None
+    """What calls of its kind are known to need; None: nothing learned yet (cold)."""
+    largest_nanos: int | None = None
+    """The dearest call of its kind seen, at this call's prices."""
+    typical_nanos: int | None = None
+    """Median of its kind at this call's prices."""
+    guess_nanos: int | None = None
+    """What it holds under `expected` while nothing is learned: the bound, distrusted; None: not even that is known."""
+    spread_nanos: int = 0
+    """Standard deviation of its kind at this call's prices."""
+    output_nanos: int | None = None
+    """The part of it that its output is expected to cost: learned, else the most it may; None: unknown."""
+    seen: int = 0
+    """How many settled calls `learned_nanos` rests on."""
+    own_seen: int = 0
+    """How many of them are of its own kind (tool and model); 0 where only wider kinds are known."""
+    output_most_nanos: int | None = None
+    """The most that its output can cost, whatever was learned; None: no finite bound."""
+
+    @property
+    def usual_nanos(self) -> int | None:
+        """`typical_nanos` where its own kind has shown it often enough for a final word, else None."""
+        return self.typical_nanos if self.own_seen >= OWN_SEEN_LEAST else None
+
+    @property
+    def bound_nanos(self) -> int | None:
+        """Its ceiling, and where it has none its guess; None: not even that is known."""
+        return self.ceiling_nanos if self.ceiling_nanos is not None else self.guess_nanos
+
+    @property
+    def uncounted_nanos(self) -> int | None:
+        """What it is charged where nothing was counted: the median of its own kind, else no more than its bound.
+
+        None: nothing is known. A hold is no measure of this: `sizing.UNKNOWN_AT_ONCE` makes it a share of a budget.
+        """
+        if self.usual_nanos is not None:
+            return self.usual_nanos
+        return min((each for each in (self.typical_nanos, self.bound_nanos) if each is not None), default=None)
