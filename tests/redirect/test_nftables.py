@@ -28,6 +28,18 @@ def test_the_gate_is_exempt_before_anything_else() -> None:
     assert after_policy == ["meta skuid 65500 return"] * 2
 
 
+@pytest.mark.parametrize("cgroups", [(), ("user.slice",)], ids=["everything", "cgroup"])
+def test_rules_are_set_out_evenly(cgroups: tuple[str, ...]) -> None:
+    """Whoever reads a dry run sees two spaces for each open brace and one between words, with cgroups and without."""
+    depth = 0
+    for line in ruleset(Rules(gate=65500, port=8443, cgroups=cgroups)).splitlines():
+        text = line.strip()
+        depth -= text == "}"
+        assert line == "  " * depth + " ".join(text.split())
+        depth += text.endswith("{")
+    assert depth == 0
+
+
 def test_only_our_table_is_named() -> None:
     """Each command of each transaction names the table `inet spendgate`, so no other table can be touched."""
     for transaction in (REMOVAL, PAUSE, sign_of_life(RULES), quic_targets(["192.0.2.1", "2001:db8::1"])):

@@ -50,7 +50,7 @@ class Rules:
 def ruleset(rules: Rules) -> str:
     """The whole table as nft(8) reads it, replacing an older one in the same transaction. Raises UsageError."""
     ports = ", ".join(str(port) for port in sorted(set(rules.ports)))
-    where = [f"{scope} meta l4proto @alive" for scope in _scopes(rules.cgroups)]
+    where = [f"{scope} meta l4proto @alive".lstrip() for scope in _scopes(rules.cgroups)]
     captured = "".join(f"    {scope} tcp dport {{ {ports} }} counter redirect to :{rules.port}\n" for scope in where)
     rejected = "".join(
         f"    {scope} udp dport {{ {ports} }} {family} daddr @{name} counter reject\n"
