@@ -17,6 +17,7 @@ from spendgate.capture.ca_files import open_authority
 from spendgate.capture.scope import CANARY_HOST
 from spendgate.cli.main import app
 from spendgate.config.paths import State, prepare
+from spendgate.errors import StateError
 
 HOSTS = ("api.anthropic.com", "api.openai.com")
 SIGNED = [*HOSTS, CANARY_HOST]
@@ -60,3 +61,13 @@ def test_people_read_the_same_facts(state: State) -> None:
     assert json.loads(show(state, "--format", "json"))["sha256"] in shown
     assert str(state.ca_certificate) in shown
     assert ", ".join(SIGNED) in shown
+
+
+def test_after_a_rotation_the_next_start_is_named(state: State) -> None:
+    """Both commands say the same: what was removed is made by the start that comes, be it the first or not."""
+    rotated = CliRunner().invoke(app, ["ca", "rotate", "--state", str(state.root)])
+    assert rotated.exit_code == 0
+    answer = CliRunner().invoke(app, ["ca", "show", "--state", str(state.root)])
+    assert isinstance(answer.exception, StateError)
+    assert "next start" in str(answer.exception)
+    assert "first" not in str(answer.exception)

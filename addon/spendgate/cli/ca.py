@@ -27,7 +27,7 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     file = paths.find(state).ca_certificate
     if not file.exists():
         raise StateError(
-            f"{file} is not there: `spendgate run` makes it at its first start; `exec` keeps its own in memory"
+            f"{file} is not there: `spendgate run` makes it at its next start; `exec` keeps its own in memory"
         )
     certificate = x509.load_pem_x509_certificate(file.read_bytes())
     constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
