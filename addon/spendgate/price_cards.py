@@ -123,6 +123,10 @@ class Card:
         total: int = self.request + sum(map(mul, self.units, _disjoint(usage)))
         return total
 
+    def each(self) -> dict[str, Fraction]:
+        """The exact price in nano-dollars of one unit of each count, by its name in `Usage`."""
+        return {leaf: Fraction(unit, self.scale) for leaf, unit in zip(_LEAVES, self.units, strict=True)}
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:

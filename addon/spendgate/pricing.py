@@ -13,13 +13,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
 from functools import lru_cache
 
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 
 from spendgate.money import half_even
-from spendgate.price_cards import Ladder, Sheet, open_sheet
+from spendgate.price_cards import US_FACTOR, Ladder, Sheet, open_sheet
 from spendgate.usage import Usage
 
 _SHEETS_MAX = 4096
@@ -84,6 +85,23 @@ class PriceBook:
         if geo == "us" and sheet.geo:
             scaled, scale, source = scaled * 11, scale * 10, f"{source};geo=us"
         return Charge(half_even(scaled, scale), source)
+
+    def units(
+        self,
+        provider: str,
+        model: str,
+        input_tokens: int,
+        *,
+        at: datetime,
+        context: Mapping[str, str] | None = None,
+        geo: str | None = None,
+    ) -> dict[str, Fraction] | UnknownPrice:
+        """What `price` multiplies each count by, in the tier that so much input falls into: nano-dollars, by name in `Usage`."""
+        sheet = self._lookup(provider, model, at, context)
+        if sheet is None:
+            return UnknownPrice(provider, model)
+        factor = US_FACTOR if geo == "us" and sheet.geo else 1
+        return {name: unit * factor for name, unit in sheet.cards[sheet.tier(input_tokens)].each().items()}
 
     def ladder(
         self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from spendgate.money import half_even
-from spendgate.pricing import Charge, PriceBook
-from spendgate.usage import Usage
+from spendgate.pricing import PriceBook, UnknownPrice
 
 _SOURCE = re.compile(r"(?P<origin>[^:]+):(?P<provider>[^/]+)/(?P<model>[^;]+?)(?:\+\d+)?(?P<words>(?:;[^;=]+=[^;]+)*)")
 _COUNTS = {
-    "input": "input_tokens",
-    "cache read": "cache_read_tokens",
-    "cache write 5m": "cache_write_5m_tokens",
-    "cache write 1h": "cache_write_1h_tokens",
-    "cache write": "cache_write_other_tokens",
-    "output": "output_tokens",
-    "web search": "web_searches",
+    "input": ("input_tokens", "input_tokens"),
+    "cache read": ("cache_read_tokens", "cache_read_tokens"),
+    "cache write 5m": ("cache_write_5m_tokens", "cache_write_5m_tokens"),
+    "cache write 1h": ("cache_write_1h_tokens", "cache_write_1h_tokens"),
+    "cache write": ("cache_write_other_tokens", "cache_write_tokens"),
+    "output": ("output_tokens", "output_tokens"),
+    "web search": ("web_searches", "web_searches"),
 }
+"""A line's name: the column of the view `calls` that counts it, and what `Usage` calls it."""
+_NOT_INPUT = ("output", "web search")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One count at its price, both in nano-dollars; `nanos` is exact where the price is whole."""
+    """One count at its price, both in nano-dollars, each rounded for itself."""
 
     name: str
     count: int
@@ -35,46 +37,29 @@ class Line:
 
 
 def reckoned(row: Mapping[str, Any], book: PriceBook | None = None) -> list[Line] | None:
-    """The lines of a call, where they add up to its list price; None where today's list or several samplings say otherwise."""
+    """The lines of a call, where their exact sum, rounded once, is its list price; none where nothing was counted.
+
+    None where today's list gives another sum, as it also may for audio and for a call of several samplings.
+    """
     source = _SOURCE.fullmatch(row["prices"])
     if source is None:
         return None
+    counts = {name: row.get(column) or 0 for name, (column, _) in _COUNTS.items()}
+    total = sum(count for name, count in counts.items() if name not in _NOT_INPUT)
     words = dict(word.split("=", 1) for word in source["words"].split(";") if word)
-    geo, book = words.pop("geo", None), book or PriceBook()
-    at = datetime.fromisoformat(row["booked_at"])
-
-    def priced(usage: Usage) -> int | None:
-        charge = book.price(source["provider"], source["model"], usage, at=at, context=words, geo=geo)
-        return charge.nanos if isinstance(charge, Charge) else None
-
-    counts = {name: row.get(column) or 0 for name, column in _COUNTS.items()}
-    if priced(_usage(counts)) != row["value_nanos"]:
+    geo, at = words.pop("geo", None), datetime.fromisoformat(row["booked_at"])
+    units = (book or PriceBook()).units(source["provider"], source["model"], total, at=at, context=words, geo=geo)
+    if isinstance(units, UnknownPrice):
         return None
-    total = sum(counts[name] for name in _COUNTS if name not in ("output", "web search"))
-    lines = []
-    for name, count in counts.items():
-        if count:
-            one = _marginal(priced, name, total)
-            if one is None:
-                return None
-            lines.append(Line(name, count, one, half_even(one * count, 1_000_000)))
-    return lines
+    prices = {name: units[leaf] for name, (_, leaf) in _COUNTS.items()}
+    if _whole(sum((counts[name] * price for name, price in prices.items()), Fraction(0))) != row["value_nanos"]:
+        return None
+    return [
+        Line(name, count, _whole(prices[name] * 1_000_000), _whole(prices[name] * count))
+        for name, count in counts.items()
+        if count
+    ]
 
 
-def _marginal(priced: Callable[[Usage], int | None], name: str, total: int) -> int | None:
-    """The price of a million more of one count, within the tier that `total` input falls into."""
-    base = priced(_usage({"input": total}))
-    with_more = priced(_usage({"input": total} | {name: 1_000_000 + (total if name == "input" else 0)}))
-    return None if base is None or with_more is None else with_more - base
-
-
-def _usage(counts: Mapping[str, int]) -> Usage:
-    return Usage(
-        input_tokens=counts.get("input", 0),
-        cache_read_tokens=counts.get("cache read", 0),
-        cache_write_5m_tokens=counts.get("cache write 5m", 0),
-        cache_write_1h_tokens=counts.get("cache write 1h", 0),
-        cache_write_tokens=counts.get("cache write", 0),
-        output_tokens=counts.get("output", 0),
-        web_searches=counts.get("web search", 0),
-    )
+def _whole(nanos: Fraction) -> int:
+    return half_even(nanos.numerator, nanos.denominator)
