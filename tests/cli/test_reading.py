@@ -202,6 +202,29 @@ def test_one_call_is_explained(state: State) -> None:
 
 
 @pytest.mark.parametrize(
+    ("usage", "nanos", "says"),
+    [
+        pytest.param(
+            Usage(input_tokens=0, output_tokens=0), 0, "nothing was counted, so it cost nothing", id="nothing"
+        ),
+        pytest.param(Usage(input_tokens=50_000), 150_000_000, "$3.00 per million = $0.15", id="first tier"),
+        pytest.param(Usage(input_tokens=50_000), 1, "$0.000000001 does not follow from today's price list", id="other"),
+    ],
+)
+def test_a_price_is_explained_by_its_counts(state: State, usage: Usage, nanos: int, says: str) -> None:
+    """Counts times the prices of the call's own tier; in words where nothing was counted, or where they do not add up."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    ledger.hold(_row("0d-priced", 5), (), lambda _s, _k: Admit(()), NOW_MS)
+    priced = replace(
+        _settlement(()), usage=usage, cost_nanos=nanos, value_nanos=nanos, prices="bundled:anthropic/claude-sonnet-4-5"
+    )
+    ledger.settle("0d-priced", priced)
+    ledger.close()
+
+    assert says in ran(state, "calls", "show", "0d")
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         pytest.param(["spend", "--by", "colour"], "colour", id="unknown attribute"),

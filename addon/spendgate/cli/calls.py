@@ -161,7 +161,11 @@ def _priced(row: dict[str, Any]) -> list[str]:
         return []
     found = reckoned(row)
     if found is None:
-        return [f"the list that gave {safe(exact(row['value_nanos']))} is not loaded now: {safe(row['prices'])}"]
+        return [
+            f"{exact(row['value_nanos'])} does not follow from today's price list; it came from {safe(row['prices'])}"
+        ]
+    if not found:
+        return ["nothing was counted, so it cost nothing"]
     width = max(len(line.name) for line in found)
     lines = [
         f"{line.name:{width}} {line.count:>12,} x {exact(line.per_million_nanos)} per million = {exact(line.nanos)}"
