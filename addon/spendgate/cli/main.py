@@ -1,11 +1,12 @@
 """`spendgate`: the command line. Exit status 0 fine, 1 findings, 2 wrong usage.
 
 Commands import what they need when they run: `spendgate --help` and the reading commands stay quick, and only `run` and
-`exec` load the proxy.
+`exec` load the proxy. SPENDGATE_TRACEBACK=1 in the environment shows where a fault of Spendgate's own arose.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -64,3 +65,11 @@ def run() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; nobody wants to hear of it
         sys.exit(0)
+    except Exception as fault:  # its text may hold what a call said, so that only its class is shown
+        if os.environ.get("SPENDGATE_TRACEBACK"):
+            raise
+        note(
+            f"{' '.join(sys.argv[1:2])} failed by a fault of Spendgate's own: {type(fault).__name__}"
+            " (SPENDGATE_TRACEBACK=1 shows where)"
+        )
+        sys.exit(1)
