@@ -121,7 +121,16 @@ def test_status_tells_spent_from_held(state: State) -> None:
     assert day["left_nanos"] == 10**9 - 123_456_789 - 250_000_000
     assert said["open_calls_above_holds_nanos"] == 150_000_000
     assert said["ledger"]["rows"] == 2 and len(said["ledger"]["head"]) == 64
-    assert not said["gate"]["up"]
+    assert said["gate"] == {"up": False, "gates": 0, "modes": []}
+
+
+def test_status_tells_the_modes_of_a_gate_that_is_up(state: State) -> None:
+    """How traffic reaches the gate is told while one lives, and not of one that has gone."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    said = json.loads(ran(state, "status", "--format", "json"))
+    ledger.close()
+
+    assert said["gate"] == {"up": True, "gates": 1, "modes": ["regular"]}
 
 
 def test_status_shows_budgets_kept_by_what_calls_had(state: State) -> None:

@@ -88,7 +88,11 @@ class Report:
         """The report for programs."""
         said = self.said
         return {
-            "gate": {"up": self.gates > 0, "gates": self.gates, "modes": list(said.modes) if said else []},
+            "gate": {
+                "up": self.gates > 0,
+                "gates": self.gates,
+                "modes": list(said.modes) if said and self.gates else [],
+            },
             "policy": {
                 "hash": self.policy.hash,
                 "source": said.source if said else None,
