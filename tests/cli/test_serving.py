@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from spendgate.cli.main import app
 from spendgate.cli.serving import serving
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
+from spendgate.errors import PolicyError, StateError, UsageError
 
 
 async def test_what_is_logged_is_a_line_like_every_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,3 +38,42 @@ def test_a_port_that_is_none_is_wrong_usage(tmp_path: Path, port: str) -> None:
     answer = CliRunner().invoke(app, ["run", "--state", str(tmp_path / "state"), "--port", port])
     assert answer.exit_code == 2
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        pytest.param(["--mode", "bogus"], 2, id="mode"),
+        pytest.param(["--mode", "reverse:https://www.example.com"], 2, id="a host that is not captured"),
+        pytest.param(["--set", "nobody=1"], 2, id="option"),
+        pytest.param(["--policy", "faulty.yaml"], 1, id="policy"),
+        pytest.param(["--policy", "good.yaml", "--port", "TAKEN"], 1, id="port"),
+        pytest.param(["--policy", "good.yaml", "--mode", "socks5@TAKEN"], 1, id="port of a mode"),
+    ],
+)
+def test_a_start_that_cannot_be_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], status: int
+) -> None:
+    """No folder, no ledger, and above all no signing key stays behind."""
+    monkeypatch.chdir(tmp_path)
+    Path("faulty.yaml").write_text("version: 1\nowner: you@acme.example\nbudget: []\n")
+    Path("good.yaml").write_text("version: 1\nowner: you@acme.example\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        words = [word.replace("TAKEN", port) for word in words]
+        answer = CliRunner().invoke(app, ["run", "--state", "state", *words])
+    assert isinstance(answer.exception, (UsageError if status == 2 else (PolicyError, StateError)))
+    assert not Path("state").exists()
+
+
+async def test_a_faulty_policy_starts_with_its_last_good_copy(tmp_path: Path) -> None:
+    """Nor does looking first take away what a restart under a bad file has always had."""
+    file, state = tmp_path / "policy.yaml", paths.find(tmp_path / "state")
+    wanted = Wanted(policy=file, state=state, modes=("regular",), port=0, sets=())
+    file.write_text("version: 1\nowner: you@acme.example\n")
+    async with serving(wanted) as first:
+        good = first.in_force.policy.hash
+    file.write_text("version: 2\n")
+    async with serving(wanted) as again:
+        assert again.in_force.policy.hash == good
+        assert again.in_force.refused

@@ -29,7 +29,7 @@ from spendgate.capture.dispatch import Dispatch
 from spendgate.capture.next_layer import HttpLayerFactory, NextLayer
 from spendgate.capture.responder import Responder
 from spendgate.capture.scope import Scope
-from spendgate.capture.server import Listener, Server
+from spendgate.capture.server import Listener, Server, try_ports
 from spendgate.capture.tls import GateTls
 from spendgate.errors import UsageError
 
@@ -134,6 +134,17 @@ async def running(settings: Settings, addons: Sequence[object]) -> AsyncIterator
                 await house.addons.trigger_event(hooks.DoneHook())
     finally:
         logs.remove(relay)
+
+
+def check(settings: Settings) -> None:
+    """Raises what `running` would for these modes, options and ports; opens and writes nothing. Needs a running event loop.
+
+    What happens later can still stop a start: a port that is taken meanwhile.
+    """
+    _check_modes(settings)
+    house = Gatehouse(settings)
+    _configure(house, settings, ())
+    try_ports(house.options)
 
 
 def raise_file_limit() -> None:

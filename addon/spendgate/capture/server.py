@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mitmproxy import ctx
+from mitmproxy import ctx, options
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
@@ -143,16 +143,49 @@ def _unsaid() -> Iterator[None]:
         theirs.disabled = before
 
 
+def try_ports(asked: options.Options) -> None:
+    """Binds the address of each listener of the option `mode` for a moment. Raises StateError for the first that is taken.
+
+    It does not listen: whoever connected in that moment would pass a gate that cannot meter yet.
+    """
+    for text in asked.mode:
+        mode = mode_specs.ProxyMode.parse(text)
+        host, port = mode.listen_host(asked.listen_host), mode.listen_port(asked.listen_port)
+        if port is None:
+            continue  # local mode has no address
+        try:
+            _bind_once(host, port)
+        except socket.gaierror:
+            continue  # a name that this family does not have; the listener itself knows all
+        except OSError as fault:
+            raise StateError(_cannot_listen(mode, host, port, fault)) from fault
+
+
+def _bind_once(host: str, port: int) -> None:
+    """With asyncio's own settings: a port that was just left is free, and `::` does not mean IPv4."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as trial:
+        if os.name == "posix":
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if trial.family == socket.AF_INET6:
+            trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        trial.bind((host, port))
+
+
 def _not_listening(instance: ServerInstance[mode_specs.ProxyMode]) -> str:
     fault, mode = instance.last_exception, instance.mode
     if not isinstance(fault, OSError) or fault.errno is None:
         return f"--mode {mode.full_spec} did not start: {fault or 'no reason given'}"
     host, port = mode.listen_host(ctx.options.listen_host), mode.listen_port(ctx.options.listen_port)
+    return _cannot_listen(mode, host, port, fault)
+
+
+def _cannot_listen(mode: mode_specs.ProxyMode, host: str, port: int | None, fault: OSError) -> str:
     own = mode.custom_listen_port is not None
     another = (
         f"choose another with --mode {mode.full_spec.rpartition('@')[0]}@PORT" if own else "choose another with --port"
     )
-    return f"port {port} of {host} cannot be listened on: {os.strerror(fault.errno)}; {another}"
+    why = os.strerror(fault.errno) if fault.errno is not None else str(fault)
+    return f"port {port} of {host} cannot be listened on: {why}; {another}"
 
 
 def _deepen(instance: ServerInstance[mode_specs.ProxyMode]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from spendgate.attribution import Attribution, Peer
 from spendgate.capture import ca, ca_files
-from spendgate.capture.coverage import CoverageEvent
-from spendgate.capture.launcher import Listening, Settings, running
+from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
+from spendgate.capture.launcher import Listening, Settings, check, running
 from spendgate.capture.logs import where
 from spendgate.capture.meter import Meter
 from spendgate.capture.scope import Scope
@@ -37,6 +37,8 @@ from spendgate.providers.interface import Ask
 from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_NAMES, Registry
 from spendgate.providers.unfinished import estimate_usage
 
+KNOWN = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS)
+
 
 @dataclass(slots=True)
 class Serving:
@@ -56,7 +58,6 @@ class _House:
 
     state: State
     wanted: Wanted
-    known: Known
     last_good: policies.LastGood
     in_force: policies.InForce
     registry: Registry
@@ -112,7 +113,11 @@ def _logged_as_notes() -> Iterator[None]:
 
 @asynccontextmanager
 async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
-    """The gate, up and listening inside. Raises PolicyError, StateError, UsageError before anything listens."""
+    """The gate, up and listening inside. Raises PolicyError, StateError, UsageError before anything listens.
+
+    A wrong option, a faulty policy or a port that is taken is told before anything is written.
+    """
+    _check(wanted)
     house = _built(wanted)
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, _now_ms())
@@ -123,15 +128,7 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
         peer = meter.peer_of(event.connection)
         _count_gap(ledger, peer, event)
 
-    settings = Settings(
-        minter=house.authority,
-        scope=lambda: house.scope,
-        modes=wanted.modes,
-        port=wanted.port,
-        sets=wanted.sets,
-        http_layer=MeteredHttpLayer,
-        on_coverage=uncovered,
-    )
+    settings = _settings(wanted, house.authority, lambda: house.scope, uncovered)
     with _logged_as_notes():
         try:
             await gate.start()
@@ -151,18 +148,36 @@ def _count_gap(ledger: Ledger, peer: Peer, event: CoverageEvent) -> None:
         pass  # coverage is a count for people; a busy ledger may miss one, money may not
 
 
+def _check(wanted: Wanted) -> None:
+    """What can be known to be wrong while nothing is written yet; the authority that is made for it is forgotten here."""
+    policy = policies.LastGood(wanted.state).would_start(wanted.policy, KNOWN)
+    registry = Registry.build(policy.capture)
+    authority = ca.create(registry.hosts(), datetime.now(UTC))
+    check(_settings(wanted, authority, lambda: _scope(policy, registry, authority), ignore_coverage))
+
+
+def _settings(wanted: Wanted, minter: ca.Minter, scope: Callable[[], Scope], uncovered: OnCoverage) -> Settings:
+    return Settings(
+        minter=minter,
+        scope=scope,
+        modes=wanted.modes,
+        port=wanted.port,
+        sets=wanted.sets,
+        http_layer=MeteredHttpLayer,
+        on_coverage=uncovered,
+    )
+
+
 def _built(wanted: Wanted) -> _House:
     state = prepare(wanted.state)
-    known = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS)
     last_good = policies.LastGood(state)
-    found = last_good.start(wanted.policy, _now_ms(), known)
+    found = last_good.start(wanted.policy, _now_ms(), KNOWN)
     registry = Registry.build(found.policy.capture)
     authority, certificate = _authority(wanted, state, registry)
     store = prices.PriceStore(state.root / "prices")
     return _House(
         state=state,
         wanted=wanted,
-        known=known,
         last_good=last_good,
         in_force=found,
         registry=registry,
@@ -195,7 +210,7 @@ async def _following(house: _House, gate: Gate, meter: Meter) -> AsyncIterator[N
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_follow_prices(house, gate))]
     if house.wanted.policy is not None:
-        watch = policies.Watch(house.wanted.policy, house.in_force, house.last_good, now_ms=_now_ms, known=house.known)
+        watch = policies.Watch(house.wanted.policy, house.in_force, house.last_good, now_ms=_now_ms, known=KNOWN)
 
         async def changed(found: policies.InForce) -> None:
             await _policy_changed(house, gate, meter, found)

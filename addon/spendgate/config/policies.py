@@ -120,6 +120,18 @@ class LastGood:
             raise found.error
         return found.beside(kept, now_ms)
 
+    def would_start(self, path: Path | None, known: Known = UNCHECKED) -> Policy:
+        """The policy that `start` would put in force; nothing is written. Raises PolicyError as `start` does."""
+        if path is None:
+            return default(known)
+        try:
+            return load(path, known)
+        except PolicyError:
+            kept = self._kept(str(path.absolute()), known)
+            if kept is None:
+                raise
+            return kept.policy
+
     def replaced(self, current: InForce, path: Path, now_ms: int, known: Known = UNCHECKED) -> InForce:
         """What is in force after the file changed: the new policy, or the current one with why the file is refused.
 
