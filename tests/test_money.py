@@ -77,6 +77,21 @@ def test_people_see_few_digits(nanos: int, text: str) -> None:
     assert short_dollars(nanos) == text
 
 
+@pytest.mark.parametrize(
+    ("nanos", "text"),
+    [
+        pytest.param(1_996_054_000, "$1.99", id="cents"),
+        pytest.param(9_999_999, "$0.009999", id="millionths"),
+        pytest.param(999, "$0.00", id="less than a millionth"),
+        pytest.param(2 * 10**9, "$2.00", id="even"),
+        pytest.param(-1_001_000_000, "-$1.01", id="overspent"),
+    ],
+)
+def test_what_is_left_is_never_rounded_up(nanos: int, text: str) -> None:
+    """A person is not promised money that is not there."""
+    assert short_dollars(nanos, down=True) == text
+
+
 def test_a_float_never_becomes_dollars() -> None:
     """Dollars come as a finite Decimal or not at all."""
     for wrong in (0.1, Decimal("NaN"), Decimal("Infinity"), 1):

@@ -74,9 +74,12 @@ def dollars(nanos: int, *, places_min: int = 2) -> str:
     return f"{sign}${whole:,}.{digits}" if digits else f"{sign}${whole:,}"
 
 
-def short_dollars(nanos: int) -> str:
-    """Print for people: whole cents from one cent up, millionths of a dollar below. Never used for a computation."""
+def short_dollars(nanos: int, *, down: bool = False) -> str:
+    """Print for people: whole cents from one cent up, millionths of a dollar below. Never used for a computation.
+
+    `down` is for what is left: never more than there is.
+    """
     if nanos == 0:
         return "$0.00"
     step = NANOS_PER_DOLLAR // 100 if abs(nanos) >= NANOS_PER_DOLLAR // 100 else NANOS_PER_DOLLAR // 1_000_000
-    return dollars(half_even(nanos, step) * step)
+    return dollars((nanos // step if down else half_even(nanos, step)) * step)

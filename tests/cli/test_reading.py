@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.cli import in_force
 from spendgate.cli.main import app
-from spendgate.cli.output import Format, emit, safe
+from spendgate.cli.output import Column, Format, emit, safe
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.interface import CallRow, Settlement
@@ -199,6 +199,17 @@ def test_numbers_in_csv_are_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     emit([{"left_nanos": -5, "none": None, "yes": True}], (), Format.CSV)
 
     assert capsys.readouterr().out == "left_nanos,none,yes\n-5,,True\n"
+
+
+def test_a_table_promises_no_more_than_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is left is rounded down, what was spent to the nearest."""
+    emit(
+        [{"spent_nanos": 1_996_000_000, "left_nanos": 1_996_000_000}],
+        (Column("spent_nanos", "spent"), Column("left_nanos", "left")),
+        Format.TABLE,
+    )
+
+    assert capsys.readouterr().out.split() == ["spent", "left", "$2.00", "$1.99"]
 
 
 def test_one_call_is_explained(state: State) -> None:

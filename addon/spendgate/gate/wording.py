@@ -37,7 +37,7 @@ def _what(refuse: Refuse) -> str:
             left = _left(refuse)
             if left is None:
                 return f"Spendgate: budget {refuse.rule}{whose} is spent."
-            return f"Spendgate: budget {refuse.rule}{whose} has {short_dollars(left)} left; {_need(refuse)}."
+            return f"Spendgate: budget {refuse.rule}{whose} has {short_dollars(left, down=True)} left; {_need(refuse)}."
         case RefusalKind.HELD:
             return f"Spendgate: the rest of budget {refuse.rule}{whose} is held for calls that are still running."
         case RefusalKind.UNBOUNDED:
