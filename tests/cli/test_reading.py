@@ -18,6 +18,7 @@ from spendgate.cli.main import app
 from spendgate.cli.output import Column, Format, emit, safe
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
+from spendgate.errors import UsageError
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger
 from spendgate.policy import Policy, enforces, scopes
@@ -153,6 +154,42 @@ def test_spend_can_be_narrowed(state: State) -> None:
     """`--where` and `--since` choose calls."""
     assert json.loads(ran(state, "spend", "--where", "person=bob", "--format", "json")) == []
     assert json.loads(ran(state, "spend", "--since", "1h", "--by", "day", "--format", "json"))
+
+
+@pytest.mark.parametrize("command", ["spend", "calls"])
+@pytest.mark.parametrize(
+    ("filters", "says"),
+    [
+        pytest.param(["--since", "2126-01-01"], "no call fits these filters\n", id="since"),
+        pytest.param(["--until", "2026-01-01"], "no call fits these filters\n", id="until"),
+        pytest.param(
+            ["--where", "model=claude-*"], "no call fits these filters (--where compares exactly)\n", id="where"
+        ),
+    ],
+)
+def test_filters_that_fit_nothing_say_so(state: State, command: str, filters: list[str], says: str) -> None:
+    """Calls there are, only none of these: a person is not told that there is nothing yet."""
+    assert ran(state, command, *filters) == says
+
+
+@pytest.mark.parametrize("command", ["spend", "calls"])
+def test_an_empty_ledger_says_that_there_is_nothing_yet(tmp_path: Path, command: str) -> None:
+    """Without filters and without calls."""
+    found = prepare(State(tmp_path / "state"))
+    Ledger.open(found.ledger, found.gates, NOW_MS).close()
+
+    assert ran(found, command) == "nothing yet\n"
+
+
+@pytest.mark.parametrize("command", ["spend", "calls"])
+@pytest.mark.parametrize("until", ["2026-11-21", "2026-11-22"])
+def test_a_range_that_holds_no_instant_is_wrong_usage(state: State, command: str, until: str) -> None:
+    """Its end is not after its beginning: no ledger could answer it with a call."""
+    words = [command, "--since", "2026-11-22", "--until", until, "--state", str(state.root)]
+
+    result = CliRunner().invoke(app, words)
+
+    assert isinstance(result.exception, UsageError) and "is not before" in str(result.exception)
 
 
 def test_csv_has_every_column_of_the_view(state: State) -> None:

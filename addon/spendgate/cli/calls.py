@@ -12,7 +12,7 @@ from spendgate.cli import in_force
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, emit_json, exact, note, safe
 from spendgate.cli.reckoning import reckoned
-from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, span
+from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, nothing, span
 from spendgate.errors import StateError
 from spendgate.ledger.queries import CallHold, Reader
 
@@ -61,7 +61,7 @@ def calls(
     with closing(Reader(found.ledger)) as reader:
         rows = reader.calls(asked, limit)
         hidden = 0 if free else reader.states().get("free", 0)
-    emit([_short(row) for row in rows] if fmt is Format.TABLE else rows, _COLUMNS, fmt)
+    emit([_short(row) for row in rows] if fmt is Format.TABLE else rows, _COLUMNS, fmt, empty=nothing(asked))
     if hidden:
         note(f"{hidden} free requests in this ledger are not shown (--free)")
 

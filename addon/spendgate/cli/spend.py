@@ -58,12 +58,12 @@ def spend(
     policy = in_force.policy(found)
     names = tuple(filter(None, (name.strip() for name in by.split(","))))
     checked(names)
+    asked = span(policy, since, until, where)
     with closing(Reader(found.ledger)) as reader:
-        totals = reader.spend(
-            names, span(policy, since, until, where), ZoneInfo(policy.timezone), week_starts=policy.week_starts
-        )
+        totals = reader.spend(names, asked, ZoneInfo(policy.timezone), week_starts=policy.week_starts)
     spent = [total for total in totals if total.calls or total.refused]  # what was free altogether is no spend
-    emit([_row(names, total) for total in spent], [*(Column(name, name, weight=0) for name in names), *_TOTALS], fmt)
+    columns = [*(Column(name, name, weight=0) for name in names), *_TOTALS]
+    emit([_row(names, total) for total in spent], columns, fmt, empty=nothing(asked))
 
 
 def checked(names: tuple[str, ...]) -> None:
@@ -82,11 +82,19 @@ def span(policy: Policy, since: str | None, until: str | None, where: list[str] 
         if not equals or name not in ATTRIBUTES:
             raise UsageError(f"--where {text}: write ATTR=VALUE; attributes are: {', '.join(ATTRIBUTES)}")
         pairs.append((name, value))
-    return Span(
-        since_ms=moment(since, zone, now) if since else None,
-        until_ms=moment(until, zone, now) if until else None,
-        where=tuple(pairs),
-    )
+    since_ms = moment(since, zone, now) if since else None
+    until_ms = moment(until, zone, now) if until else None
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise UsageError(f"--since {since} is not before --until {until}: no call can be in between")
+    return Span(since_ms=since_ms, until_ms=until_ms, where=tuple(pairs))
+
+
+def nothing(asked: Span) -> str:
+    """What a table without a row says: whether there is nothing, or nothing that was asked for."""
+    if asked.where:
+        return "no call fits these filters (--where compares exactly)"
+    narrowed = asked.since_ms is not None or asked.until_ms is not None
+    return "no call fits these filters" if narrowed else "nothing yet"
 
 
 def _row(names: tuple[str, ...], total: Spend) -> dict[str, object]:
