@@ -103,11 +103,12 @@ def test_calls_newest_first(reader: Reader) -> None:
 
 
 def test_one_call_with_its_holds(reader: Reader) -> None:
-    """Found by the beginning of its id, if only one begins so."""
+    """Found by the beginning of its id in any case, if only one begins so; else the remedy is named."""
     found, holds = reader.call("b")
     assert (found["id"], found["person"], found["cost_nanos"]) == ("b1", "bob", 7)
     assert holds == (CallHold("person/day", "alice", "2026-11-22", "expected", 200, 7),)
-    with pytest.raises(ValueError, match="several calls begin with 'a'"):
+    assert reader.call("B1") == (found, holds)
+    with pytest.raises(ValueError, match="several calls begin with 'a': give more characters"):
         reader.call("a")
     with pytest.raises(ValueError, match="no call begins with 'zzz'"):
         reader.call("zzz")

@@ -152,11 +152,16 @@ class Reader:
         return self._rows(sql, (*values, -1 if limit is None else limit))
 
     def call(self, prefix: str) -> tuple[dict[str, Any], tuple[CallHold, ...]]:
-        """One call by the beginning of its id, and its holds. Raises ValueError when none or several begin so."""
-        end = f"{prefix}\U0010ffff"
-        found = self._rows("SELECT * FROM calls WHERE id >= ? AND id < ? LIMIT 2", (prefix, end))
-        if len(found) != 1:
-            raise ValueError(f"{'several calls begin' if found else 'no call begins'} with {prefix!r}")
+        """One call by the beginning of its id, and its holds. Raises ValueError when none or several begin so.
+
+        Ids are lower case, so a prefix in capitals is found, too.
+        """
+        begin = prefix.lower()
+        found = self._rows("SELECT * FROM calls WHERE id >= ? AND id < ? LIMIT 2", (begin, f"{begin}\U0010ffff"))
+        if len(found) > 1:
+            raise ValueError(f"several calls begin with {prefix!r}: give more characters of the id")
+        if not found:
+            raise ValueError(f"no call begins with {prefix!r}")
         holds = self._conn.execute(
             """SELECT budget, value, window, mode, nanos, charged_nanos FROM holds JOIN balances ON balances.id = balance
                WHERE call = (SELECT seq FROM call_rows WHERE id = ?) ORDER BY balance""",
