@@ -80,7 +80,7 @@ kinds = st.builds(lambda settled, opened: KindStanding("k", settled, opened), st
 
 @given(st.lists(standings, max_size=3), kinds, sizes, st.booleans())
 def test_an_admission_passes_no_enforced_limit(found, kind, size, patient):
-    """What is admitted fits every enforced budget with all that is settled and held, by its own hold."""
+    """What is admitted fits every enforced budget with all that is settled and held (by ceiling: bounded), by its own hold."""
     decision = decide(tuple(found), kind, size, now_ms=NOW, patient=patient)
 
     if isinstance(decision, Admit):
@@ -88,8 +88,9 @@ def test_an_admission_passes_no_enforced_limit(found, kind, size, patient):
         for standing, (scope, hold) in zip(found, decision.holds, strict=True):
             assert scope is standing.scope
             assert hold >= 0
+            others = standing.held_nanos if scope.hold is Hold.EXPECTED else standing.ceiling_nanos
             if scope.enforced:
-                assert standing.settled_nanos + standing.held_nanos + hold <= scope.limit_nanos
+                assert standing.settled_nanos + others + hold <= scope.limit_nanos
 
 
 @given(st.lists(standings, max_size=3), kinds, sizes, st.booleans())
@@ -128,6 +129,31 @@ def test_ceiling_admits_what_fits_and_nothing_more(calls, limit):
     assert held <= limit
 
 
+@given(
+    st.lists(st.tuples(nanos, nanos), max_size=6),
+    st.lists(st.tuples(nanos, st.booleans(), st.fractions(0, 1)), max_size=30),
+    st.integers(0, 6_000),
+)
+def test_no_mix_of_open_holds_lets_a_ceiling_budget_be_passed(open_before, calls, limit):
+    """Whatever the calls hold that run when `ceiling` comes: it admits what fits beside their bounds, and what all cost in the
+    end, each at most its bound, stays within the limit or within what the running ones alone could cost."""
+    scope = replace(CEILING, limit_nanos=limit)
+    running = [(min(pair), max(pair)) for pair in open_before]
+    settled, before = 0, sum(bound for _, bound in running)
+    for bound, ends, share in calls:
+        if ends and running:
+            settled += int(running.pop(0)[1] * share)
+        held, ceiling = (sum(each) for each in zip(*running, strict=True)) if running else (0, 0)
+        standing = at(scope, settled, held=held, ceiling=ceiling, opened=len(running))
+        decision = decide((standing,), NO_KIND, Size(bound, None), now_ms=NOW, patient=False)
+        assert isinstance(decision, Admit) == (settled + ceiling + bound <= limit)
+        if isinstance(decision, Admit):
+            running.append((decision.holds[0][1], bound))
+        else:
+            assert proves(decision)
+    assert settled + sum(bound for _, bound in running) <= max(limit, before)
+
+
 @pytest.mark.parametrize(
     ("standing", "size", "kind"),
     [
@@ -136,6 +162,9 @@ def test_ceiling_admits_what_fits_and_nothing_more(calls, limit):
         pytest.param(at(settled=400, held=560, opened=2), WARM, RefusalKind.HELD, id="others hold the rest"),
         pytest.param(at(CEILING, settled=701), COLD, RefusalKind.SPENT, id="less left than the ceiling"),
         pytest.param(at(CEILING, settled=400, held=301, opened=1), COLD, RefusalKind.HELD, id="others' ceilings"),
+        pytest.param(
+            at(CEILING, held=9, ceiling=701, opened=1), COLD, RefusalKind.HELD, id="others' bounds, held as less"
+        ),
         pytest.param(at(CEILING), replace(COLD, ceiling_nanos=None), RefusalKind.UNBOUNDED, id="no bound"),
     ],
 )

@@ -57,6 +57,7 @@ class Refuse:
     value: str = ""
     settled_nanos: int | None = None
     held_nanos: int | None = None
+    """What others' calls kept from it: their holds, by ceiling the most that they can cost."""
     hold_nanos: int | None = None
     limit_nanos: int | None = None
     resets_ms: int | None = None
@@ -167,9 +168,19 @@ def _in_the_way(standing: Standing, hold: int, least: int, now_ms: int) -> Refus
     limit, settled = standing.scope.limit_nanos, standing.settled_nanos
     if settled + least > limit:
         return _refuse(RefusalKind.SPENT, standing, least, now_ms)
-    if settled + standing.held_nanos + hold > limit:
+    if settled + _others(standing) + hold > limit:
         return _refuse(RefusalKind.HELD, standing, hold, now_ms)
     return None
+
+
+def _others(standing: Standing) -> int:
+    """What the calls in flight keep from this one: their holds, and by ceiling their bounds.
+
+    The two differ for calls that left under a policy with another `hold`: they may still cost more than they hold.
+    """
+    if standing.scope.hold is Hold.CEILING:
+        return max(standing.ceiling_nanos, standing.held_nanos)
+    return standing.held_nanos
 
 
 _REASONS = {
@@ -187,7 +198,7 @@ def _refuse(kind: RefusalKind, standing: Standing, hold: int | None, now_ms: int
         _REASONS[kind],
         value=scope.value,
         settled_nanos=standing.settled_nanos,
-        held_nanos=standing.held_nanos,
+        held_nanos=_others(standing),
         hold_nanos=hold,
         limit_nanos=scope.limit_nanos,
         resets_ms=scope.ends_ms if scope.rolling_ms is None else now_ms + scope.rolling_ms,

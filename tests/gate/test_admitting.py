@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from gate.world import budget, costing, dollars, end, house, intent, policy, prove, replace, serve
+import pytest
+
+from gate.world import budget, costing, dollars, end, house, intent, policy, prove, replace, serve, used
 from spendgate.admission import RefusalKind
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.providers.interface import Reading
@@ -31,6 +33,27 @@ async def test_ceiling_admits_exactly_what_fits(tmp_path):
 
         assert said == {"admitted": 50, "spent": 950}
         assert place.rows.spent() == dollars(5)
+
+
+@pytest.mark.parametrize("name", ["person", "another"], ids=["the same budget", "a new budget"])
+async def test_a_ceiling_that_comes_while_calls_run_is_not_passed(tmp_path, name):
+    """Calls that left on small holds run as the policy becomes `ceiling`: it counts what they can cost, and is not passed."""
+    async with house(tmp_path, policy(budget(6.0))) as place:
+        calls = [intent(output_max=32_000, may_wait=False) for _ in range(65)]
+        for call in calls[:40]:
+            assert await serve(place.gate, call, 0.002, seconds=0) == "admitted"
+        before = [isinstance(await place.gate.hold(call), Admitted) for call in calls[40:45]]
+        await place.gate.set_policy(policy(budget(6.0, name, hold=Hold.CEILING)))
+        after = [isinstance(await place.gate.hold(call), Admitted) for call in calls[45:]]
+        for call in calls[40:]:
+            place.gate.sent(call.call_id)
+            place.gate.settle(call.call_id, used(input_tokens=100, output_tokens=32_000), end())
+
+        assert all(before)
+        assert 0 < after.count(True) < len(after)
+        assert place.rows.spent() <= dollars(6)
+        for row in place.rows.calls("state = 'refused'"):
+            prove(row)
 
 
 async def test_hidden_input_does_not_pass_the_budget(tmp_path):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ledger.kit import DAY, HOUR, NOW, admit, open_ledger, row, scope, settled, standing_of
 from spendgate.ledger import Ledger
 from spendgate.ledger.fill import Counted
+from spendgate.ledger.queries import Reader
 from spendgate.ledger.rows import PastCall
-from spendgate.standing import Scope
+from spendgate.standing import Hold, Scope
 
 OLD, NEW, SLIDING = scope("old"), scope("new", words="w1"), scope("sliding", rolling_ms=HOUR)
 BUDGETS = (Counted("old", "", NOW - DAY), Counted("new", "w1", NOW - HOUR), Counted("sliding", "", NOW - HOUR))
@@ -37,6 +39,21 @@ def test_new_budgets_count_what_was_spent_and_is_held(ledger: Ledger) -> None:
         standing = standing_of(ledger, each)
         assert (standing.settled_nanos, standing.held_nanos, standing.open_calls) == (100, 500, 1)
     assert standing_of(ledger, OLD).settled_nanos == 7_130
+
+
+def test_a_ceiling_budget_is_filled_with_the_bounds_of_open_calls(ledger: Ledger, reader: Reader) -> None:
+    """A call that left on a small hold holds the most it can cost, one without a bound its hold; both leave nothing."""
+    ceiling = replace(NEW, hold=Hold.CEILING)
+    make(ledger, "bounded", None, ceiling_nanos=2_000)
+    make(ledger, "unbounded", None)
+    ledger.prepare(BUDGETS[1:2], lambda call: (ceiling,), NOW)
+    assert standing_of(ledger, ceiling).held_nanos == standing_of(ledger, ceiling).ceiling_nanos == 2_500
+    assert standing_of(ledger, OLD).held_nanos == 1_000
+    assert reader.check() == ()
+    for name in ("bounded", "unbounded"):
+        ledger.settle(name, settled(80, OLD, ceiling))
+    after = standing_of(ledger, ceiling)
+    assert (after.settled_nanos, after.held_nanos, after.ceiling_nanos, after.open_calls) == (160, 0, 0, 0)
 
 
 def test_filling_is_repeatable(ledger: Ledger) -> None:

@@ -2,9 +2,9 @@
 
 `counted` says for each budget (its name and words) up to which call it has counted all. Filling goes through the later
 calls and counts each one that the budget's scopes fit in the balance, unless it is there: an open call gets one hold more
-in its row, an ended one, whose row is never changed, a row in `charges`. That makes it repeatable, and right also for calls
-that other gates still admit under the old policy. It runs on a connection of its own, in short transactions, and asks the
-policy outside of them.
+in its row (by ceiling its bound), an ended one, whose row is never changed, a row in `charges`. That makes it repeatable,
+and right also for calls that other gates still admit under the old policy. It runs on a connection of its own, in short
+transactions, and asks the policy outside of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.rows import PastCall
 from spendgate.ledger.store import Store
-from spendgate.standing import Scope
+from spendgate.standing import Hold, Scope
 
 CHUNK: Final = 200
 """Calls in one transaction: some 5 ms in which gates find the ledger busy and retry."""
@@ -107,9 +107,10 @@ def _add(conn: sqlite3.Connection, seq: int, scope: Scope, balance: Balance) -> 
     if any(hold.balance == balance.id for hold in holds):
         return False
     if state == "open":
-        hold = Held(balance.id, held, bound_of(ceiling, held), scope.hold.value, 1)
+        bound = bound_of(ceiling, held)
+        hold = Held(balance.id, bound if scope.hold is Hold.CEILING else held, bound, scope.hold.value, 1)
         conn.execute("UPDATE call_rows SET holds = ? WHERE seq = ?", (open_calls.packed((*holds, hold)), seq))
-        change = Change(balance, held=held, ceiling=hold.bound_nanos, open_calls=1)
+        change = Change(balance, held=hold.nanos, ceiling=bound, open_calls=1)
     elif conn.execute(_ADD, (seq, balance.id, booked_ms, scope.hold.value, cost)).rowcount:
         change = Change(balance, cost)
     else:
