@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.cli import in_force
 from spendgate.cli.main import app
-from spendgate.cli.output import Column, Format, emit, safe
+from spendgate.cli.output import Column, Format, console, emit, safe
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.errors import UsageError
@@ -148,6 +148,27 @@ def test_spend_totals_are_exact(state: State) -> None:
 
     assert (row["calls"], row["refused"], row["cost_nanos"], row["held_nanos"]) == (2, 1, 123_456_789, 250_000_000)
     assert (row["person"], row["tool"], row["model"]) == ("alice", "claude-code", "claude-sonnet-4-5")
+
+
+def test_an_attribute_named_twice_is_one_column(state: State) -> None:
+    """`--by tool,tool` groups as `--by tool` does, in tables and in CSV."""
+    assert ran(state, "spend", "--by", "tool,tool") == ran(state, "spend", "--by", "tool")
+    assert ran(state, "spend", "--by", "tool,tool", "--format", "csv").startswith("tool,calls,")
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"),
+    [("100", 100), ("200", 200), (None, 160), ("", 160), ("0", 160), ("wide", 160), ("-5", 160)],
+)
+def test_a_piped_table_is_as_wide_as_columns_says(
+    monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
+) -> None:
+    """COLUMNS where it is a width, else 160."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+
+    assert console().width == width
 
 
 def test_spend_can_be_narrowed(state: State) -> None:
@@ -316,8 +337,12 @@ def test_a_name_cannot_write_to_the_terminal(state: State) -> None:
     assert safe("[red]tool[/red]\x1b") == "\\[red]tool\\[/red]·"
 
 
-def test_without_a_ledger_the_next_step_is_named(tmp_path: Path) -> None:
-    """A new machine: nothing has been captured yet, and the error says how to begin."""
-    result = CliRunner().invoke(app, ["status", "--state", str(tmp_path)])
+def test_without_a_ledger_the_next_step_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new machine: nothing has been captured yet, and the error says how to begin, in the state that was chosen."""
+    chosen = tmp_path / "my state"
+    told = CliRunner().invoke(app, ["status", "--state", str(chosen)])
+    monkeypatch.setenv("SPENDGATE_STATE", str(chosen))
+    by_variable = CliRunner().invoke(app, ["status"])
 
-    assert "spendgate exec -- claude" in str(result.exception)
+    assert f"`spendgate exec --state '{chosen}' -- claude`" in str(told.exception)
+    assert "`spendgate exec -- claude`" in str(by_variable.exception)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +47,8 @@ def existing_state(chosen: Path | None) -> paths.State:
             f"{state.root} belongs to uid {owner}: run this as that account, or choose another with --state"
         )
     if not state.ledger.exists():
+        there = f"--state {shlex.quote(str(chosen))} " if chosen else ""
         raise StateError(
-            f"{state.root} has no ledger yet: run a command through the gate first, `spendgate exec -- claude`"
+            f"{state.root} has no ledger yet: run a command through the gate first, `spendgate exec {there}-- claude`"
         )
     return state

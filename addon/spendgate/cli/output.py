@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,9 +67,13 @@ def note(text: str) -> None:
 
 
 def console() -> Console:
-    """Where tables go: stdout, as wide as the terminal, or 160 columns where there is none."""
+    """Where tables go: stdout, as wide as the terminal; where there is none, as COLUMNS says, else 160 columns."""
     out = Console(file=sys.stdout, highlight=False, soft_wrap=False)
-    return out if out.is_terminal else Console(file=sys.stdout, width=160, highlight=False, no_color=True)
+    if out.is_terminal:
+        return out
+    said = os.environ.get("COLUMNS", "")
+    width = int(said) if said.isdecimal() and int(said) else 160
+    return Console(file=sys.stdout, width=width, highlight=False, no_color=True)
 
 
 def safe(value: object) -> str:

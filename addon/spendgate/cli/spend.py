@@ -56,7 +56,7 @@ def spend(
     """Totals of what was spent, dearest first."""
     found = existing_state(state)
     policy = in_force.policy(found)
-    names = tuple(filter(None, (name.strip() for name in by.split(","))))
+    names = tuple(dict.fromkeys(filter(None, (name.strip() for name in by.split(",")))))
     checked(names)
     asked = span(policy, since, until, where)
     with closing(Reader(found.ledger)) as reader:
