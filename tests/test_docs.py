@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from spendgate.cli.main import app
 from spendgate.config import paths
+from spendgate.providers.client import fingerprint
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -82,3 +85,19 @@ def test_every_script_says_what_it_does() -> None:
         if script.is_file():
             assert script.read_text().splitlines()[1].startswith("# "), script.name
             assert f"`{script.name}`" in README or script.name in README, script.name
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="the documented command needs sha256sum")
+@pytest.mark.parametrize("key", ["sk-ant-api03-AbC_9", "sk-proj-AbC-9", "sk-or-v1-9", "sk-9", "gsk_9", "xai-9", "9"])
+def test_an_api_key_selector_can_be_written_as_documented(key: str) -> None:
+    """The command in the policies' README gives the digits that the ledger has, and its list has the prefix."""
+    text = (ROOT / "policies" / "README.md").read_text()
+    found = re.search(r"`(printf [^`]+)`", text)
+    assert found
+    command = ["sh", "-c", found[1]]
+    done = subprocess.run(
+        command, env={"KEY": key, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True
+    )
+    prefix, _, digits = fingerprint(key).partition(":")
+    assert done.stdout.strip() == digits
+    assert f"`{prefix}`" in text
