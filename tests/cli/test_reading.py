@@ -319,6 +319,17 @@ def test_wrong_usage_names_the_remedy(state: State, words: list[str], says: str)
     assert says in str(result.exception)
 
 
+@pytest.mark.parametrize("command", ["status", "spend", "calls", "ca"])
+def test_an_unknown_format_names_those_that_exist(state: State, command: str) -> None:
+    """Wrong usage, exit status 2, in words for a person."""
+    words = [command, *(["show"] if command == "ca" else []), "--format", "xml", "--state", str(state.root)]
+
+    result = CliRunner().invoke(app, words, env={"TERMINAL_WIDTH": "160"})
+
+    assert result.exit_code == 2
+    assert "'xml' is not one of table, json, csv" in result.output and "Value error" not in result.output
+
+
 def test_a_name_cannot_write_to_the_terminal(state: State) -> None:
     """Escape sequences in what a client claimed come out inert."""
     ledger = Ledger.open(state.ledger, state.gates, NOW_MS)

@@ -33,7 +33,25 @@ SetOption = Annotated[
         help="A mitmproxy option, passed through; also connect_to=HOST=ADDRESS:PORT, for development.",
     ),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="table for people, json or csv for programs.")]
+
+
+def _format(word: str) -> Format:
+    """Read here, since typer's own reading shows its validator's words to the person."""
+    try:
+        return Format(word)
+    except ValueError:
+        raise typer.BadParameter(f"{word!r} is not one of {', '.join(Format)}") from None
+
+
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format",
+        parser=_format,
+        metavar=f"[{'|'.join(Format)}]",
+        help="table for people, json or csv for programs.",
+    ),
+]
 
 
 def existing_state(chosen: Path | None) -> paths.State:
