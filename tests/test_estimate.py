@@ -65,7 +65,7 @@ def test_a_guess_distrusts_the_bound():
 
 
 @given(
-    st.tuples(counts, counts, counts, st.integers(0, 32_000)),
+    st.tuples(counts, counts, counts, st.integers(0, 32_000)).filter(any),
     st.integers(1, 2**31),
     st.integers(1, 12),
     st.integers(1, 4),
@@ -85,7 +85,13 @@ def test_equal_calls_are_learned_to_the_nano_dollar(tokens, text_bytes, times, d
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 10_000), st.integers(0, 5_000), st.integers(0, 5_000)), min_size=1, max_size=80)
+    st.lists(
+        st.tuples(st.integers(1, 10_000), st.integers(0, 5_000), st.integers(0, 5_000)).filter(
+            lambda call: any(call[1:])
+        ),
+        min_size=1,
+        max_size=80,
+    )
 )
 def test_learned_figures_keep_their_order(calls):
     """Median and mean never pass the largest; the ring forgets all but the latest."""
@@ -112,7 +118,11 @@ def plainly(sample, text_bytes, rates):
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 10**6), counts, counts, counts, st.integers(1, 4)), min_size=1, max_size=70),
+    st.lists(
+        st.tuples(st.integers(1, 10**6), counts, counts, counts, st.integers(1, 4)).filter(lambda call: any(call[1:4])),
+        min_size=1,
+        max_size=70,
+    ),
     st.integers(1, 2**26),
     st.sampled_from([RATES, replace(RATES, input=3_000_000_000, output=15_000_000_000, request=0)]),
 )
@@ -156,6 +166,37 @@ def test_a_new_model_of_a_known_tool_is_not_cold(known, seen, own_seen):
     assert (size.seen, size.own_seen) == (seen, own_seen)
     assert abs(size.learned_nanos - (100 * 10_000 + 10 * 50_000)) <= 10
     assert Sizes().size(KEYS, ASK, RATES).learned_nanos is None
+
+
+NOTHING = Usage(input_tokens=0, cache_read_tokens=0, output_tokens=0)
+"""What Codex's warm-ups are answered with: a report, and all of it zero."""
+
+
+@given(st.lists(st.tuples(st.integers(1, 10_000), st.integers(1, 5_000), st.integers(0, 80)), max_size=5))
+def test_calls_that_used_nothing_teach_nothing(calls):
+    """However many stand between real calls, in whatever kind: each size is what the real ones alone teach, or cold."""
+    sizes, real = Sizes(), Sizes()
+    for text_bytes, tokens, warm_ups in [*calls, (1, 0, 80)]:
+        for _ in range(warm_ups):
+            sizes.learn(KEYS, sample_of(text_bytes, NOTHING, 0, RATES))
+            sizes.learn(KEYS, sample_of(text_bytes, Usage(input_tokens=9, output_tokens=9), 0, RATES))
+        if tokens:
+            sample = sample_of(text_bytes, Usage(input_tokens=tokens, output_tokens=1), tokens * 5_000 + 25_007, RATES)
+            sizes.learn(KEYS, sample)
+            real.learn(KEYS, sample)
+
+        for keys in (KEYS, KindKeys.of("claude-code", "other", "x")):
+            assert sizes.size(keys, ASK, RATES) == real.size(keys, ASK, RATES)
+
+
+def test_a_model_of_no_price_is_known_and_still_teaches_its_tokens():
+    """At a price of nothing a call is expected to cost nothing; a dearer model of the tool costs what those tokens would."""
+    sizes, gratis = Sizes(), Rates(0, 0, 0, 0, 0, 0, 0, 0, 200_000, "test")
+    usage = Usage(input_tokens=100, output_tokens=10)
+    sizes.learn(KindKeys.of("claude-code", "gratis", "x"), sample_of(1_000, usage, 0, gratis))
+
+    assert sizes.size(KindKeys.of("claude-code", "gratis", "x"), ASK, gratis).learned_nanos == 0
+    assert abs(sizes.size(KEYS, ASK, RATES).learned_nanos - (100 * 5_000 + 10 * 25_000 + 7)) <= 10
 
 
 def test_counts_that_the_provider_did_not_give_teach_nothing():

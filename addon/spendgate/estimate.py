@@ -116,6 +116,16 @@ class Sample:
     """What it cost, and what its counts cost at the dearest rates: the ratio keeps learned sizes exact where tiers, regions or
     service tiers made the call cheaper than its bound's rates."""
 
+    @property
+    def evidence(self) -> bool:
+        """Whether it says what calls need: the provider counted something, and it had a price.
+
+        Codex 0.169.0 warms its connections up with requests that use nothing, and reports that: they would teach that its calls
+        cost nothing.
+        """
+        counted = self.usage.input_total or self.usage.output_tokens or self.usage.web_searches
+        return self.usage.known and bool(counted) and self.cost_nanos > 0
+
 
 def _latest() -> deque[Any]:
     return deque(maxlen=_SAMPLES_MAX)
@@ -178,8 +188,12 @@ def _at_rates(usage: Usage, rates: Rates) -> tuple[int, int]:
 
 
 def sample_of(text_bytes: int, usage: Usage, cost_nanos: int, rates: Rates) -> Sample:
-    """The sample of a call that was charged `cost_nanos` (its value at list price) for `usage`."""
-    return Sample(text_bytes, usage, cost_nanos, max(1, _up(sum(_at_rates(usage, rates)))))
+    """The sample of a call that was charged `cost_nanos` (its value at list price) for `usage`.
+
+    At a price of nothing there is no ratio, and its tokens count in full: at another price they teach what they would cost.
+    """
+    dearest = _up(sum(_at_rates(usage, rates)))
+    return Sample(text_bytes, usage, cost_nanos, dearest) if dearest else Sample(text_bytes, usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +220,8 @@ class Sizes:
         self._rings: OrderedDict[str, _Ring] = OrderedDict()
 
     def learn(self, keys: KindKeys, sample: Sample) -> None:
-        """Take one settled call whose counts the provider reported. Samples without output count are not evidence."""
-        if not sample.usage.known:
+        """Take one settled call whose counts the provider reported. What is no evidence teaches nothing."""
+        if not sample.evidence:
             return
         for name in keys.widening():
             ring = self._rings.get(name)

@@ -68,6 +68,7 @@ class KindStanding:
 
     kind: str
     settled: int = 0
+    """Those with a value above zero."""
     open_calls: int = 0
 
 

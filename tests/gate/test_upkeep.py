@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
+
+import pytest
 
 from gate.world import budget, costing, dollars, end, house, intent, policy, serve
 from spendgate.gate.interface import Refused
@@ -29,6 +32,46 @@ async def test_a_second_gate_learns_from_the_first(tmp_path):
     async with house(tmp_path, policy(budget(100.0))) as place:
         for _ in range(3):
             await serve(place.gate, intent(), 0.05, seconds=0)
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        call = intent()
+        await place.gate.hold(call)
+
+        assert place.rows.calls(f"id = '{call.call_id}'")[0]["estimate_nanos"] == dollars(0.05)
+
+
+@pytest.mark.parametrize(
+    ("warm_ups", "restarts"),
+    [
+        pytest.param(0, 0, id="cold"),
+        pytest.param(40, 0, id="warm-ups"),
+        pytest.param(40, 1, id="warm-ups and a restart"),
+    ],
+)
+async def test_calls_that_used_nothing_do_not_teach_that_calls_cost_nothing(tmp_path, warm_ups, restarts):
+    """Thirty calls of $0.15 at once against $1: six are admitted, cold and after warm-ups answered with zeros."""
+    rules = policy(budget(1.0, wait_ms=60_000))
+    for _ in range(restarts):
+        async with house(tmp_path, rules) as place:
+            await warm_up(place.gate, warm_ups)
+    async with house(tmp_path, rules) as place:
+        await warm_up(place.gate, 0 if restarts else warm_ups)
+        said = Counter(await asyncio.gather(*(serve(place.gate, intent(text_bytes=30_000), 0.15) for _ in range(30))))
+
+        assert said == {"admitted": 6, "spent": 24}
+        assert place.rows.spent() == dollars(0.9)
+
+
+async def warm_up(gate, times):
+    """Calls that are counted, with all counts zero."""
+    for _ in range(times):
+        assert await serve(gate, intent(), 0, seconds=0) == "admitted"
+
+
+async def test_what_a_subscription_used_is_learned(tmp_path):
+    """Its calls cost no budget, and their value says what calls of their kind need, also after a restart."""
+    async with house(tmp_path, policy(budget(100.0))) as place:
+        for _ in range(3):
+            await serve(place.gate, intent(billing="subscription"), 0.05, seconds=0)
     async with house(tmp_path, policy(budget(100.0))) as place:
         call = intent()
         await place.gate.hold(call)

@@ -21,10 +21,10 @@ from ledger.kit import (
     standing_of,
     within_limits,
 )
-from spendgate.admission import Admit, RefusalKind, Refuse
+from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.ledger import Ledger
 from spendgate.ledger.queries import Reader, Span
-from spendgate.standing import Hold, KindStanding
+from spendgate.standing import Hold, KindStanding, Standing
 
 DAILY, MONTHLY, ROLLING = scope(), scope("person/month", window="2026-11"), scope("person/24h", rolling_ms=DAY)
 
@@ -199,6 +199,23 @@ def test_would_refuse_is_kept(ledger: Ledger, reader: Reader) -> None:
         NOW,
     )
     assert reader.call(ROW.id)[0]["would_refuse_by"] == "person/day"
+
+
+def test_only_calls_with_a_value_prove_their_kind(ledger: Ledger, reader: Reader) -> None:
+    """What used nothing does not end a kind's slow start; a subscription's call, which costs nothing but has a value, does."""
+    seen: list[KindStanding] = []
+
+    def look(standings: tuple[Standing, ...], kind: KindStanding) -> Decision:
+        seen.append(kind)
+        return Admit(((DAILY, 5),))
+
+    for number, end in enumerate((settled(0, DAILY), settled(0, DAILY, value_nanos=7), settled(7, DAILY), FAILED)):
+        ledger.hold(row(str(number)), (DAILY,), look, NOW)
+        ledger.settle(str(number), end)
+    ledger.hold(ROW, (DAILY,), look, NOW)
+
+    assert [kind.settled for kind in seen] == [0, 0, 1, 2, 2]
+    assert reader.check() == ()
 
 
 def test_call_belongs_to_the_instant_of_its_hold(ledger: Ledger) -> None:

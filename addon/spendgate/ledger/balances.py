@@ -55,7 +55,7 @@ class Balance:
     ceiling: int
     open_calls: int
     settled_calls: int
-    """Of a kind: how many of its calls have settled. A budget's calls are not counted."""
+    """Of a kind: how many of its calls have settled with a value above zero. A budget's calls are not counted."""
     next_ms: int = 0
     """Rolling: no call that it counts is booked after its edge and before this. 0: nobody has looked yet."""
 

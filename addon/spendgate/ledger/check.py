@@ -63,8 +63,8 @@ def _kinds(conn: sqlite3.Connection) -> list[str]:
     kept = dict(_counts(conn, "SELECT value, settled_calls, open_calls FROM balances WHERE budget = ''"))
     summed = _counts(
         conn,
-        """SELECT kind, count(*) FILTER (WHERE state = 'settled'), count(*) FILTER (WHERE state = 'open')
-           FROM call_rows WHERE held_nanos IS NOT NULL GROUP BY kind""",
+        """SELECT kind, count(*) FILTER (WHERE state = 'settled' AND value_nanos > 0),
+           count(*) FILTER (WHERE state = 'open') FROM call_rows WHERE held_nanos IS NOT NULL GROUP BY kind""",
     )
     return [
         f"kind {kind} is {kept.get(kind)}, its calls make {now}"

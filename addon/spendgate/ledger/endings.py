@@ -62,7 +62,9 @@ def finish(
     paired = list(zip(call.holds, costs, strict=True))
     changes = [Change(at(conn, hold.balance), cost, -hold.nanos, -hold.bound_nanos, -1) for hold, cost in paired]
     changes += [Change(at(conn, hold.balance), cost) for hold, cost in unheld]
-    changes.append(Change(known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(end.state == "settled")))
+    # What used nothing (a warm-up, an error) does not show what its kind costs: slow start goes by what had a value.
+    proven = end.state == "settled" and end.value_nanos > 0
+    changes.append(Change(known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(proven)))
     ending, running, holds = rows.ended(end, flags), call.running(end.account), open_calls.charged(paired + unheld)
     conn.execute(_END, (*ending, running[0], holds, call.seq))
     balances.move(conn, call.booked_ms, changes)
