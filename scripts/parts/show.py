@@ -62,7 +62,8 @@ def _until_refused(tool: Tool, policy: Path, state: Path, upstream: list[str]) -
     """Run the tool until it is refused; False where it makes no call, as one that is set up for another provider does."""
     _say(f"1. {tool.name} through the gate, its provider played by a stand-in. Budget: $0.30 per person and day.")
     command = [*SPENDGATE, "exec", "--policy", str(policy), "--state", str(state), *upstream, "--", *tool.command]
-    for _ in range(CALLS_MAX):
+    for number in range(1, CALLS_MAX + 1):
+        print(f"   turn {number}: the gate starts, then {tool.name} …", flush=True)
         try:
             done = subprocess.run(
                 command,
