@@ -32,6 +32,12 @@ FIGURES = {
             id="less left than the ceiling",
         ),
         pytest.param(
+            Refuse(RefusalKind.SPENT, "session", "", bounded=True, **FIGURES | {"settled_nanos": 19_504_000_000}),
+            "Spendgate: budget session has $0.49 left; this call may cost up to $0.60. On this machine $19.50 spent and"
+            " $0.30 held of $20.00. Ask.",
+            id="what is left is rounded down",
+        ),
+        pytest.param(
             Refuse(RefusalKind.SPENT, "person/tool", "", value="root|curl", **FIGURES | {"limit_nanos": 19_500_000_000}),
             "Spendgate: budget person/tool (root, curl) is spent. On this machine $19.50 spent and $0.30 held of $19.50; this"
             " call needs $0.60. Ask.",
