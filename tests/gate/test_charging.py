@@ -18,6 +18,10 @@ from spendgate.standing import Hold
         pytest.param(Reading(), end(sent=False), ("failed", None, 0), id="nothing was sent"),
         pytest.param(Reading(free=True), end(status=529), ("settled", "reported", 0), id="the provider says free"),
         pytest.param(
+            Reading(free=True, final=True, output_bytes=300), end(), ("settled", "estimated", 500 * 5_000 + 100 * 25_000),
+            id="said to be free, with output",
+        ),
+        pytest.param(
             used(final=False, input_tokens=1_000, output_tokens=1, output_bytes=300),
             end(complete=False, error="client"), ("interrupted", "estimated", 1_000 * 5_000 + 100 * 25_000),
             id="broken off: counted input, estimated output",
@@ -50,13 +54,20 @@ async def test_a_call_is_charged_once_by_what_is_known(tmp_path, reading, how, e
         assert not place.gate.open_calls
 
 
-async def test_a_blind_end_under_ceiling_is_charged_the_ceiling(tmp_path):
-    """A call held by its ceiling, of whose use nothing is known, is charged that ceiling."""
+@pytest.mark.parametrize(
+    ("reading", "how"),
+    [
+        pytest.param(Reading(), end(complete=False, status=None), id="broken off"),
+        pytest.param(Reading(free=True, ended=True, output_bytes=300), end(), id="said to be free, with output"),
+    ],
+)
+async def test_a_blind_end_under_ceiling_is_charged_the_ceiling(tmp_path, reading, how):
+    """A call held by its ceiling, of whose use nothing was counted, is charged that ceiling."""
     async with house(tmp_path, policy(budget(1.0, hold=Hold.CEILING))) as place:
         call = intent()
         await place.gate.hold(call)
         place.gate.sent(call.call_id)
-        place.gate.settle(call.call_id, Reading(), end(complete=False, status=None))
+        place.gate.settle(call.call_id, reading, how)
 
         (row,) = place.rows.calls()
         assert (row["basis"], row["cost_nanos"]) == ("ceiling", row["ceiling_nanos"])

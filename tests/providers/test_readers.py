@@ -125,6 +125,24 @@ def test_feed_tells_when_counts_change() -> None:
     assert reader.reading().output_bytes == 6
 
 
+@pytest.mark.parametrize("usage", [{}, {"usage": None}], ids=["no usage", "usage null"])
+@pytest.mark.parametrize(
+    ("streamed", "free"),
+    [
+        pytest.param((), True, id="nothing"),
+        pytest.param(({"type": "content_block_start", "content_block": {"type": "tool_use"}},), False, id="a block"),
+        pytest.param(({"type": "content_block_delta", "delta": {"text": "abc"}},), False, id="text"),
+    ],
+)
+def test_an_error_after_output_is_not_free(streamed: tuple[object, ...], free: bool, usage: dict[str, None]) -> None:
+    """An Anthropic stream that ends in an error costs nothing only where nothing was begun, counted or not."""
+    start = {"type": "message_start", "message": {"id": "m", "model": "c", **usage}}
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    wire = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in (start, *streamed, error))
+    reading = fed(DIALECTS["anthropic-messages"], wire, stream=True)
+    assert (reading.free, reading.final, reading.ended, reading.parts) == (free, False, True, ())
+
+
 STARTED = {"id": "m", "model": "c", "usage": {"input_tokens": 3, "output_tokens": 1}}
 
 

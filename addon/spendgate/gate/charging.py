@@ -124,10 +124,22 @@ def settled(
 def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> tuple[Settlement, Learnable | None]:
     if not ending.end.sent:
         return _free(ending, "failed"), None
-    if ending.reading.free and not any(part.usage.output_tokens for part in ending.reading.parts):
-        return _free(ending, _state(ending), ending.reading.flags), None
+    reading = ending.reading
+    if reading.free:
+        if not reading.output_bytes and not any(part.usage.output_tokens for part in reading.parts):
+            return _free(ending, _state(ending), reading.flags), None
+        # Output that was seen is billed, whatever its reader says of the call.
+        ending = replace(ending, reading=replace(reading, free=False))
     priced = bill(ending.asked, ending.reading, prices, ending.booked_ms, estimate)
+    if _warmed_up(ending, priced):
+        return _free(ending, "free", ending.reading.flags), None
     return _charged(ending, priced, prices), (priced.usage, priced.nanos) if priced.reported else None
+
+
+def _warmed_up(ending: Ending, priced: Bill) -> bool:
+    """Whether the request asked for no work, and the provider's own counts and price say that there was none."""
+    nothing = priced.reported and priced.usage.nothing and not (priced.nanos or ending.reading.stated_cost_nanos)
+    return nothing and not ending.asked.intent.ask.generates
 
 
 def _free(ending: Ending, state: str, flags: tuple[str, ...] = ()) -> Settlement:

@@ -204,8 +204,9 @@ class _Stream(EventReader):
             case "content_block_start":
                 self._block(found.get("content_block") or {})
             case "error":
-                # An error before anything was begun costs nothing; one after it leaves what was streamed.
-                self.current = replace(self.current, free=not self.current.parts, ended=True)
+                # An error before anything was begun costs nothing; one after it leaves what was streamed, counted or not.
+                free = not (self.current.parts or self._content or self.output_bytes)
+                self.current = replace(self.current, free=free, ended=True)
             case "message_stop":
                 self.current = replace(self.current, ended=True)
                 if not self.current.final:
