@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from gate.world import budget, house, intent, policy, used
+from gate.world import budget, costing, end, house, intent, policy, used
 from spendgate.gate.interface import Admitted
+from spendgate.window import Unit, Window
 
 
 async def test_first_counts_free_what_is_not_needed(tmp_path):
@@ -40,3 +41,22 @@ async def test_a_stream_is_cut_where_its_money_ends(tmp_path):
 
             assert notices[:3] == [None] * 3
             assert (notices[3] is not None) is cut
+
+
+async def test_a_stream_is_not_cut_for_what_has_left_the_window(tmp_path):
+    """A rolling budget cuts by what its window holds at that moment, not by what it held when the stream began."""
+    hour_ms = 3_600_000
+    window = Window(unit=Unit.ROLLING, length_ms=hour_ms)
+    async with house(tmp_path, policy(budget(1.0, cut=True, window=window))) as place:
+        before, call = intent(), intent(output_max=32_000)
+        await place.gate.hold(before)
+        place.gate.sent(before.call_id)
+        place.gate.settle(before.call_id, costing(0.9), end())
+        place.time.wall_ms += hour_ms * 5 // 6
+        assert isinstance(await place.gate.hold(call), Admitted)
+        place.gate.sent(call.call_id)
+        fitting = used(final=False, input_tokens=1_000, output_tokens=4_000)
+        place.time.wall_ms += hour_ms // 3
+        assert place.gate.progress(call.call_id, fitting) is None
+        too_much = used(final=False, input_tokens=1_000, output_tokens=41_000)
+        assert place.gate.progress(call.call_id, too_much) is not None

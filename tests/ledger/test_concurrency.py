@@ -67,7 +67,7 @@ def test_busy_ledger_says_so_at_once(ledger: Ledger, tmp_path: Path) -> None:
         lambda: ledger.hold(row("a"), (scope(),), within_limits(5), NOW),
         lambda: ledger.sent("a", NOW),
         lambda: ledger.leave("a"),
-        lambda: ledger.resize("a", ()),
+        lambda: ledger.resize("a", (), NOW),
     )
     started = time.thread_time()
     for attempt in tries:

@@ -45,7 +45,7 @@ def test_settled_once(ledger: Ledger) -> None:
     ledger.hold(ROW, (DAILY,), admit(700), NOW)
     assert [ledger.settle(ROW.id, settled(cost, DAILY)) for cost in (300, 400)] == [True, False]
     assert ledger.settle(ROW.id, FAILED) is False
-    assert ledger.resize(ROW.id, ((DAILY, 900),)) == ()
+    assert ledger.resize(ROW.id, ((DAILY, 900),), NOW) == ()
     assert standing_of(ledger, DAILY).settled_nanos == 300
 
 
@@ -83,13 +83,30 @@ def test_answering_model_charges_a_budget_that_held_nothing(ledger: Ledger) -> N
 def test_resize_moves_hold_and_gives_the_standing(ledger: Ledger, reader: Reader) -> None:
     """A correction replaces the hold; the largest one granted stays on the row."""
     ledger.hold(ROW, (DAILY, MONTHLY), admit(700), NOW)
-    (daily,) = ledger.resize(ROW.id, ((DAILY, 900),))
+    (daily,) = ledger.resize(ROW.id, ((DAILY, 900),), NOW)
     assert (daily.held_nanos, daily.ceiling_nanos) == (900, 900)
     assert standing_of(ledger, MONTHLY).held_nanos == 700
-    ledger.resize(ROW.id, ((DAILY, 50),))
+    ledger.resize(ROW.id, ((DAILY, 50),), NOW)
     assert standing_of(ledger, DAILY).held_nanos == 50
     ledger.settle(ROW.id, settled(60, DAILY, MONTHLY))
     assert reader.call(ROW.id)[0]["held_nanos"] == 900
+
+
+def test_a_correction_sees_the_window_as_it_is_then(ledger: Ledger, reader: Reader) -> None:
+    """Rolling: what a correction gives back counts the calls of the window that ends at that moment, as a hold would."""
+    sliding = scope("person/1h", rolling_ms=HOUR)
+    for name, at in (("long ago", NOW), ("running", NOW + HOUR // 2)):
+        ledger.hold(row(name), (sliding,), admit(700), at)
+    ledger.settle("long ago", settled(900, sliding))
+    for at, counted in ((NOW + HOUR - 1, 900), (NOW + HOUR, 0)):
+        (seen,) = ledger.resize("running", ((sliding, 150),), at)
+        assert (seen.settled_nanos, seen.held_nanos) == (counted, 150)
+        assert seen == standing_of(ledger, sliding, at)
+    (outlasted,) = ledger.resize("running", ((sliding, 90),), NOW + 2 * HOUR)
+    assert (outlasted.settled_nanos, outlasted.held_nanos, outlasted.open_calls) == (0, 0, 0)
+    assert reader.check() == ()
+    ledger.settle("running", settled(90, sliding))
+    assert reader.check() == ()
 
 
 def test_ceiling_sums_bounds_of_open_calls(ledger: Ledger) -> None:

@@ -86,7 +86,7 @@ class Lifecycle(RuleBasedStateMachine):
     def resize(self, name: str, nanos: int) -> None:
         """Its holds are corrected, unless a crash has ended it."""
         call = self.model.calls[name]
-        after = self.gates[call.gate].resize(name, tuple((each, nanos) for each in call.holds))
+        after = self.gates[call.gate].resize(name, tuple((each, nanos) for each in call.holds), self.now)
         assert bool(after) == (call.charges is None)
         if call.charges is None:
             call.holds, call.resized = dict.fromkeys(call.holds, nanos), True

@@ -24,7 +24,7 @@ def orphan(folder: Path, *, sent: bool = True, resized: int | None = None, **cha
     if sent:
         gate.sent("orphan", NOW + 1)
     if resized is not None:
-        gate.resize("orphan", ((EXPECTED, resized),))
+        gate.resize("orphan", ((EXPECTED, resized),), NOW + 2)
     gate.close()
 
 

@@ -24,7 +24,7 @@ class Correcting:
         self._fallback = fallback
         self._estimate = estimate
 
-    def follow(self, call_id: str, call: Running, reading: Reading, prices: PriceBook) -> Notice | None:
+    def follow(self, call_id: str, call: Running, reading: Reading, prices: PriceBook, now_ms: int) -> Notice | None:
         """Correct the call's holds by what was counted so far; a Notice says: end its stream now. Raises LedgerUnavailable."""
         reading = believed(call.asked, reading)
         so_far = charging.bill(call.asked, reading, prices, call.booked_ms, self._estimate)
@@ -33,20 +33,20 @@ class Correcting:
         if nanos is None:
             return None
         call.counted = call.counted or known
-        standings = self._resize(call_id, call, nanos)
+        standings = self._resize(call_id, call, nanos, now_ms)
         over = running.gone_over(call, standings)
         if over is None:
             return None
         scope, too_much = over
         if nanos - too_much >= so_far.nanos:
-            self._resize(call_id, call, nanos - too_much)
+            self._resize(call_id, call, nanos - too_much, now_ms)
             return None
         message = wording.cut_message(scope.budget, help_text=call.asked.terms.policy.help)
         return Notice(message, RefusalKind.SPENT.value, request_id=call_id)
 
-    def _resize(self, call_id: str, call: Running, nanos: int) -> tuple[Standing, ...]:
+    def _resize(self, call_id: str, call: Running, nanos: int, now_ms: int) -> tuple[Standing, ...]:
         before, holds = call.adjustable_nanos, running.resized(call, nanos)
-        standings = self._ledger.resize(call_id, holds)
+        standings = self._ledger.resize(call_id, holds, now_ms)
         call.holds = holds
         self._fallback.saw(standings)
         if nanos < before:

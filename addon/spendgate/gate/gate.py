@@ -229,7 +229,7 @@ class Gate:
         if call is None or not call.adjustable_nanos:
             return None
         try:
-            return self._correcting.follow(call_id, call, reading, self.prices)
+            return self._correcting.follow(call_id, call, reading, self.prices, self.clock.now_ms())
         except LedgerUnavailable:
             return None  # the next cue corrects it
         except Exception as fault:

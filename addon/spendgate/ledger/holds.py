@@ -61,15 +61,15 @@ def mark_sent(known: Known, call_id: str, at_ms: int) -> None:
         call.sent_ms = at_ms
 
 
-def resize(known: Known, call_id: str, sizes: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
+def resize(known: Known, call_id: str, sizes: tuple[tuple[Scope, int], ...], now_ms: int) -> tuple[Standing, ...]:
     """Set an open call's holds to these sizes; the standings after it, in their order. Empty for a call that has ended.
 
-    A balance that the call never held in stays as it is.
+    A balance that the call never held in keeps its sums; rolling windows end at `now_ms`.
     """
     call = known.call(call_id)
     if call is None:
         return ()
-    located = known.balances.locate(known.conn, [scope for scope, _ in sizes])
+    located = known.balances.locate_at(known.conn, [scope for scope, _ in sizes], now_ms)
     wanted = {at.id: nanos for at, (_, nanos) in zip(located, sizes, strict=True)}
     ceiling_nanos = call.opened[rows.CEILING_AT]
     after = tuple(_resized(hold, wanted.get(hold.balance), ceiling_nanos) for hold in call.holds)

@@ -105,8 +105,8 @@ class LedgerPort(Protocol):
         """The request's head was given to the upstream connection: from here the call is never free."""
         ...
 
-    def resize(self, call_id: str, holds: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
-        """Correct a running call's holds; gives the standings after it, for `cut`."""
+    def resize(self, call_id: str, holds: tuple[tuple[Scope, int], ...], now_ms: int) -> tuple[Standing, ...]:
+        """Correct a running call's holds; gives the standings after it, at `now_ms`, for `cut`."""
         ...
 
     def settle(self, call_id: str, settlement: Settlement) -> bool:

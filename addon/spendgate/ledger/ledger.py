@@ -87,9 +87,9 @@ class Ledger:
         """The request's head was given to the upstream connection: from here the call is never free."""
         self._store.mark(lambda known: holds.mark_sent(known, call_id, at_ms))
 
-    def resize(self, call_id: str, held: tuple[tuple[Scope, int], ...]) -> tuple[Standing, ...]:
-        """Correct a running call's holds; the standings after it, none when the call has ended."""
-        return self._store.end(lambda known: holds.resize(known, call_id, held))
+    def resize(self, call_id: str, held: tuple[tuple[Scope, int], ...], now_ms: int) -> tuple[Standing, ...]:
+        """Correct a running call's holds; the standings after it at `now_ms`, none when the call has ended."""
+        return self._store.end(lambda known: holds.resize(known, call_id, held, now_ms))
 
     def settle(self, call_id: str, settlement: Settlement) -> bool:
         """End an open call once. False: it had already ended, nothing was changed."""
