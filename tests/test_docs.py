@@ -11,8 +11,16 @@ import pytest
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from spendgate.capture.call import ANSWERED_HERE
 from spendgate.cli.main import app
 from spendgate.config import paths
+from spendgate.gate.charging import BACKGROUND, UNCOUNTED, UNSEEN
+from spendgate.gate.gate import WITHOUT_LEDGER
+from spendgate.gate.plausible import CUT
+from spendgate.gate.recording import LEFT
+from spendgate.gate.terms import UNPRICED_SPEED
+from spendgate.ledger.endings import OVERRUN
+from spendgate.providers.anthropic_usage import SPLIT_ASSUMED
 from spendgate.providers.client import fingerprint
 
 ROOT = Path(__file__).parents[1]
@@ -101,3 +109,32 @@ def test_an_api_key_selector_can_be_written_as_documented(key: str) -> None:
     prefix, _, digits = fingerprint(key).partition(":")
     assert done.stdout.strip() == digits
     assert f"`{prefix}`" in text
+
+
+FLAGS = [
+    BACKGROUND,
+    UNCOUNTED,
+    UNSEEN,
+    WITHOUT_LEDGER,
+    CUT,
+    LEFT,
+    UNPRICED_SPEED,
+    OVERRUN,
+    SPLIT_ASSUMED,
+    ANSWERED_HERE,
+]
+IN_PLACE = re.compile(
+    r"""(?:self\.flag\(|\._stop\(|flags=\(|flags\)?, |goes_nowhere\(.*, |known .*else \(|"estimated", \()f?"([^"{]+)"""
+)
+"""Flags that the code writes in place: their text up to the first figure."""
+
+
+def test_every_flag_of_a_call_is_explained() -> None:
+    """Whoever meets one in `calls show` finds it in the table that stands with the commands."""
+    sources = [path.read_text() for path in (ROOT / "addon" / "spendgate").rglob("*.py")]
+    written = {flag for text in sources for flag in IN_PLACE.findall(text)}
+    assert len(written) > 10
+    table = "".join(line for line in PRODUCT.partition("| flag |")[2].partition("\n\n")[0].splitlines())
+    for flag in [*FLAGS, *written]:
+        head = flag.strip() if not flag.startswith("content-encoding") else "content-encoding"
+        assert f"`{head}" in table, flag
