@@ -123,8 +123,7 @@ class Sample:
         Codex 0.169.0 warms its connections up with requests that use nothing, and reports that: they would teach that its calls
         cost nothing.
         """
-        counted = self.usage.input_total or self.usage.output_tokens or self.usage.web_searches
-        return self.usage.known and bool(counted) and self.cost_nanos > 0
+        return self.usage.known and not self.usage.nothing and self.cost_nanos > 0
 
 
 def _latest() -> deque[Any]:

@@ -54,6 +54,11 @@ class Usage:
         """Whether the provider gave at least input and output."""
         return self.input_tokens is not None and self.output_tokens is not None
 
+    @property
+    def nothing(self) -> bool:
+        """Whether the provider gave its counts, and all of them are zero."""
+        return self.known and not (self.input_total or self.output_tokens or self.web_searches)
+
     def overlaid(self, later: Usage) -> Usage:
         """This report with each count that `later` gives put in its place: cumulative reports of one stream."""
         if self is NO_USAGE:

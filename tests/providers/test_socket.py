@@ -47,6 +47,15 @@ def test_only_creates_are_asks() -> None:
     assert asked(reader, message("response.processed", response_id="r1")) is None
 
 
+def test_a_warm_up_is_told_from_what_generates() -> None:
+    """`generate: false` asks for no work; any other value, or none, does."""
+    creates = [
+        message("response.create", model="gpt-5.1", **more) for more in ({"generate": False}, {"generate": True}, {})
+    ]
+    asks = [asked(socket(), create) for create in creates]
+    assert [ask and ask.generates for ask in asks] == [False, True, True]
+
+
 def test_long_messages_are_told_apart() -> None:
     """A long create starts a response; a long message of another type does not, whatever its text says."""
     long = [{"type": "message", "content": [{"type": "input_text", "text": 'say "response.create" ' * 400}]}] * 20

@@ -48,7 +48,7 @@ def test_each_response_is_logged_by_its_messages(straight: Straight, *, deflate:
         served = straight.provider.ended(json.loads(messages[-1])["response"]["id"])
         assert served.sha256 == digest(messages)
         assert served.usage is not None
-        assert served.usage.output_tokens == output
+        assert (served.usage.output_tokens, served.billable) == (output, bool(output))
 
 
 def test_a_canned_frame_answers_each_request(straight: Straight) -> None:

@@ -27,7 +27,9 @@ _NEVER: Final = (
     ("a settled call without its cost", """SELECT id FROM call_rows
         WHERE state IN ('settled', 'interrupted') AND cost_nanos IS NULL"""),
     ("a call that held nothing yet holds", """SELECT c.id FROM call_rows c JOIN holds h ON h.call = c.seq
-        WHERE c.state IN ('refused', 'free', 'unrecognized')"""),
+        WHERE c.state IN ('refused', 'unrecognized')"""),
+    ("a free call with a charge", """SELECT c.id FROM call_rows c JOIN holds h ON h.call = c.seq
+        WHERE c.state = 'free' AND h.charged_nanos <> 0"""),
     ("a call chained twice", """SELECT c.id FROM call_rows c JOIN (SELECT call FROM chain GROUP BY call
         HAVING count(*) > 1) t ON t.call = c.seq"""),
     ("a charge of no call, or at another time than its call", """SELECT h.call FROM charges h LEFT JOIN call_rows c

@@ -98,6 +98,8 @@ class Ask:
     usage_reported: bool = True
     """False for OpenAI-style chat streams without `stream_options.include_usage`."""
     background: bool = False
+    generates: bool = True
+    """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""
     tool: Claim = Claim()
     session: Claim = Claim()
     agent: str | None = None

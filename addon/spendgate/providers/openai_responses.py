@@ -30,6 +30,7 @@ _REQUEST: Final = Shape(
     max_tool_calls=COUNT,
     service_tier=TEXT,
     background=FLAG,
+    generate=FLAG,
     previous_response_id=PRESENT,
     conversation=PRESENT,
     prompt=PRESENT,
@@ -47,7 +48,7 @@ _REFERENCE: Final = (
 REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
-        "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background",
+        "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background", "generate",
         "previous_response_id", "conversation", "prompt", "reasoning", "tools",
     ),
     marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"|'
@@ -137,6 +138,7 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         # seen here, and a model; `pro` samples several times.
         loops=bool(hosted) or stored or (found.get("reasoning") or {}).get("mode") == "pro",
         background=bool(found.get("background")),
+        generates=found.get("generate") is not False,
         **sender(head),
     )
 

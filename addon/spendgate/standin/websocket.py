@@ -105,6 +105,7 @@ class Conversation:
         if asked.get("generate") is False:
             # Codex warms a connection up so; what comes back has an id, no output and no counts above zero.
             script = replace(script, input=0, cache_read=0, write=0, output=0, reasoning=0)
+            served.billable = False
         served.model = script.model or str(asked.get("model", ""))
         served.response_id, served.usage, served.reported = new_id("resp"), script.counts(), script.usage
         complete = False
