@@ -48,6 +48,7 @@ def test_a_tool_is_metered_exactly(provider: Provider, folder: Path, client: Cli
     billed = {str(row["response_id"]): row for row in rows if row["state"] not in ("free", "unrecognized")}
     assert served
     assert billed.keys() == served.keys()
+    assert f"{len(served)} billable call" in done.text
     for response_id, row in billed.items():
         _exact(row, served[response_id], client)
     rest = [row for row in rows if row["state"] in ("free", "unrecognized")]
