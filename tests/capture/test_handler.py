@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 from mitmproxy import ctx
-from mitmproxy.proxy import events
+from mitmproxy.proxy import commands, events
 
 from capture.proxies import PROVIDER, gate, origin, until
-from spendgate.capture.handler import Handler
+from spendgate.capture.handler import OWED_BYTES_MAX, Handler
 
 MUCH = 96 * 1024 * 1024
 """More than the sockets' buffers on all four sides together."""
@@ -76,12 +76,79 @@ async def test_nothing_is_read_while_the_other_side_is_full(tmp_path, to_client)
     async with tunnel_to(tmp_path, serve) as (reader, writer):
         here = asyncio.create_task(take(reader) if to_client else send(writer))
         assert 0 < await stalled(lambda: sent) < MUCH
-        assert len(handlers()[0]._full) == 1
+        assert sum(reading.full for reading in handlers()[0]._readings) == 1
         go.set()
         await got.wait()
         await here
         writer.close()
     assert digest.digest() == hashlib.sha256(piece * (MUCH // len(piece))).digest()
+
+
+async def test_a_server_that_takes_no_more_is_still_heard(tmp_path):
+    """A server that refuses an upload in the middle of it and reads no more, as providers do: its answer arrives."""
+    go, heard = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader, writer):
+        writer.transport.pause_reading()
+        await go.wait()
+        writer.write(b"413")
+        await heard.wait()
+        writer.transport.abort()
+
+    async with tunnel_to(tmp_path, serve) as (reader, writer):
+        writer.write(b"x" * MUCH)
+        await stalled(writer.transport.get_write_buffer_size)
+        assert sum(held.full for held in handlers()[0]._readings) == 1
+        go.set()
+        async with asyncio.timeout(20):
+            assert await reader.readexactly(3) == b"413"
+        heard.set()
+        writer.transport.abort()
+
+
+async def test_a_server_that_answers_more_than_it_is_asked_does_not_stall(tmp_path):
+    """It reads nothing while it sends, its client sends and reads at once, and every buffer between them is filled."""
+    asked, answer = 4096, b"y" * 16 * 1024
+
+    async def serve(reader, writer):
+        for _ in range(asked):
+            await reader.readexactly(1024)
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+    async with tunnel_to(tmp_path, serve) as (reader, writer):
+        writer.write(b"z" * 1024 * asked)
+        async with asyncio.timeout(60):
+            await reader.readexactly(len(answer) * asked)
+        writer.close()
+
+
+async def test_a_flood_of_what_must_be_answered_is_not_read_on(tmp_path):
+    """A client that takes nothing, and whose own bytes call forth others, is read no further than a bound."""
+
+    class Echoes:
+        def handle_event(self, event):
+            if isinstance(event, events.DataReceived):
+                yield commands.SendData(event.connection, event.data)
+
+    async def serve(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async with tunnel_to(tmp_path, serve) as (_, writer):
+        handler = handlers()[0]
+        below, handler.layer = handler.layer, Echoes()
+        [client] = [reading for reading in handler._readings if reading.connection is handler.client]
+        writer.transport.pause_reading()
+        writer.write(b"x" * MUCH)
+        assert 0 < await stalled(writer.transport.get_write_buffer_size) < MUCH
+        assert client.full
+        assert client.owed > OWED_BYTES_MAX
+        assert client.transport.get_write_buffer_size() < 2 * OWED_BYTES_MAX
+        handler.layer = below
+        writer.transport.abort()
+        client.transport.abort()
 
 
 async def test_a_client_that_is_gone_ends_its_exchange(tmp_path):

@@ -3,7 +3,10 @@
 mitmproxy reads each connection in a task of its own: bytes wait in a buffer, the task is woken in the loop's next turn, takes
 two locks and asks every writer whether it is full. For an event of a live stream, which comes alone, that second turn and its
 polling of the sockets cost as much as mitmproxy's HTTP does. What is kept: one event at a time in the order in which they came,
-nothing read while a writer is full, half-closed connections, and what ends which task.
+half-closed connections, and what ends which task.
+
+A connection that is full stops those that feed it: a server the client, the client its servers. It is itself still read, where
+mitmproxy reads nothing at all: a server that refuses an upload answers in the middle of it, and takes no more.
 
 `tests/capture/test_handler.py` fails where mitmproxy's own handler moves.
 """
@@ -19,6 +22,9 @@ from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.proxy import events
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
+OWED_BYTES_MAX = 1024 * 1024
+"""What a full connection may itself still call forth, as a flood of control frames does, before it is not read either."""
+
 
 class Reading(asyncio.Protocol):
     """What the loop tells of one connection."""
@@ -29,14 +35,27 @@ class Reading(asyncio.Protocol):
         """Nothing more will come."""
         self.lost: asyncio.Future[None] = loop.create_future()
         """Nothing can be sent either."""
+        self.full = False
+        """It was given more than it takes."""
+        self.owed = 0
+        """Bytes that it called forth for itself since it is full."""
         self.transport = transport
+        self.connection = connection
         self._handler = handler
-        self._connection = connection
 
     def data_received(self, data: bytes) -> None:
         # A connection that the layers have closed is told to them no more, though its task has not yet ended.
-        if self._connection.state is not ConnectionState.CLOSED:
-            self._handler.take(events.DataReceived(self._connection, data))
+        if self.connection.state is ConnectionState.CLOSED:
+            return
+        event = events.DataReceived(self.connection, data)
+        if not self.full:
+            self._handler.take(event)
+            return
+        before = self.transport.get_write_buffer_size()
+        self._handler.take(event)
+        self.owed += max(0, self.transport.get_write_buffer_size() - before)
+        if self.owed > OWED_BYTES_MAX:
+            self._handler.pace()
 
     def eof_received(self) -> bool:
         _done(self.ended)
@@ -45,13 +64,16 @@ class Reading(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         _done(self.ended)
         _done(self.lost)
-        self._handler.flows_again(self)
+        self.resume_writing()
 
     def pause_writing(self) -> None:
-        self._handler.is_full(self)
+        self.full = True
+        self._handler.pace()
 
     def resume_writing(self) -> None:
-        self._handler.flows_again(self)
+        if self.full:
+            self.full, self.owed = False, 0
+            self._handler.pace()
 
 
 class Handler(ProxyConnectionHandler):
@@ -60,8 +82,6 @@ class Handler(ProxyConnectionHandler):
     _due: deque[events.Event]
     _taking: bool
     _readings: set[Reading]
-    _full: set[Reading]
-    """Those to which more was given than they take."""
 
     @classmethod
     def put_in_place_of(cls, handler: ProxyConnectionHandler) -> None:
@@ -77,7 +97,7 @@ class Handler(ProxyConnectionHandler):
 
     def _begin(self) -> None:
         self._due, self._taking = deque(), False
-        self._readings, self._full = set(), set()
+        self._readings = set()
 
     async def server_event(self, event: events.Event) -> None:
         self.take(event)
@@ -113,7 +133,7 @@ class Handler(ProxyConnectionHandler):
             except asyncio.CancelledError as fault:
                 cancelled = fault
         self._readings.discard(reading)
-        self.flows_again(reading)
+        self.pace()
         reading.transport.close()
         self.transports.pop(connection)
         if cancelled is not None:
@@ -125,8 +145,9 @@ class Handler(ProxyConnectionHandler):
         reading = Reading(self, connection, transport)
         transport.set_protocol(reading)
         self._readings.add(reading)
-        if transport.get_write_buffer_size() > transport.get_write_buffer_limits()[1]:
-            self.is_full(reading)  # said to the protocol before
+        # What the stream's protocol was told before: that it is full, that there is enough to read.
+        reading.full = transport.get_write_buffer_size() > transport.get_write_buffer_limits()[1]
+        self.pace()
         held: bytearray = reader._buffer  # type: ignore[attr-defined]  # no public call gives what is there without waiting
         early = bytes(held)
         held.clear()
@@ -134,25 +155,18 @@ class Handler(ProxyConnectionHandler):
             reading.data_received(early)
         if reader.at_eof() or reader.exception() is not None:
             reading.eof_received()
-        elif not self._full:
-            transport.resume_reading()  # a long beginning had paused it
-        else:
-            transport.pause_reading()
         return reading
 
-    def is_full(self, reading: Reading) -> None:
-        """Nothing more is read for this client, from whomever, until this connection has taken what it was given."""
-        self._full.add(reading)
-        for other in self._readings:
-            other.transport.pause_reading()
-
-    def flows_again(self, reading: Reading) -> None:
-        """The last full connection was emptied, or has gone."""
-        if reading in self._full:
-            self._full.discard(reading)
-            if not self._full:
-                for other in self._readings:
-                    other.transport.resume_reading()
+    def pace(self) -> None:
+        """Read those alone whose bytes are taken: servers unless the client is full, the client unless one of them is."""
+        full = {reading.connection for reading in self._readings if reading.full}
+        to_client, to_server = self.client in full, bool(full - {self.client})
+        for reading in self._readings:
+            stopped = to_server if reading.connection is self.client else to_client
+            if stopped or reading.owed > OWED_BYTES_MAX:
+                reading.transport.pause_reading()
+            else:
+                reading.transport.resume_reading()
 
 
 def _run(handling: Coroutine[None, None, None]) -> None:
