@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from capture.proxies import PROVIDER, gate, origin
+from capture.proxies import PROVIDER, gate, origin, until
 from capture.test_handler import handlers, tunnel_to
 from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.capture.tunnelled import TunnellingHttpLayer
@@ -56,8 +56,8 @@ async def test_bytes_right_behind_connect_arrive(tmp_path):
         writer.close()
 
 
-async def test_a_client_that_ends_its_half_ends_the_tunnel(tmp_path):
-    """As mitmproxy has it: the server hears the end, the client gets its own."""
+async def test_a_server_hears_the_end_of_what_its_client_sent(tmp_path):
+    """And when it answers that with its own end, so does the client."""
     heard: list[bytes] = []
 
     async def serve(reader, writer):
@@ -70,3 +70,27 @@ async def test_a_client_that_ends_its_half_ends_the_tunnel(tmp_path):
         assert await reader.read() == b""
         writer.close()
     assert heard == [b"all"]
+
+
+@pytest.mark.parametrize("client_first", [True, False], ids=["the client", "the server"])
+async def test_who_has_ended_its_half_still_gets_the_other(tmp_path, client_first):
+    """A one-shot protocol: all is sent and ended, then all is answered. More than any buffer between holds, both ways."""
+    much, heard = b"0123456789abcdef" * 65536 * 8, []
+
+    async def first(reader, writer):
+        writer.write(much)
+        writer.write_eof()
+        heard.append(await reader.read())
+        writer.close()
+
+    async def second(reader, writer):
+        heard.append(await reader.read())
+        writer.write(much)
+        await writer.drain()
+        writer.close()
+
+    here, there = (first, second) if client_first else (second, first)
+    async with tunnel_to(tmp_path, there, http_layer=MeteredHttpLayer) as (reader, writer):
+        await here(reader, writer)
+        await until(lambda: not handlers())
+    assert [len(all_of_it) for all_of_it in heard] == [len(much)] * 2

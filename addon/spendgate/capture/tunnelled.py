@@ -2,8 +2,8 @@
 
 Once a client's CONNECT is answered, mitmproxy goes on to take each packet for a piece of a request's body, and each answer for
 a piece of a response's: two layers and a stream, for every command of everything that is in the tunnel. Here the layers inside
-are asked directly. What the two said on their way is kept: a close of the client's side happens once, and a half-close inside
-a tunnel closes it whole.
+are asked directly. What the two said on their way is kept: a close of the client's side happens once. But a half-close stays
+one, where mitmproxy closes the tunnel whole and drops what is still on its way: some protocols answer only what has ended.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ class TunnellingHttpLayer(HttpLayer):
         if isinstance(event, events.CommandCompleted):
             self.command_sources.pop(event.command, None)  # asked before the tunnel stood
         for command in inside.handle_event(event):
-            if not isinstance(command, commands.CloseConnection):
+            if not isinstance(command, commands.CloseConnection) or _half(command):
                 yield command
             elif command.connection != self.context.client or command.connection.state & ConnectionState.CAN_WRITE:
                 yield commands.CloseConnection(command.connection)
+
+
+def _half(command: commands.CloseConnection) -> bool:
+    return isinstance(command, commands.CloseTcpConnection) and command.half_close
