@@ -4,12 +4,18 @@ import asyncio
 import hashlib
 from contextlib import asynccontextmanager
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 from mitmproxy import ctx
 from mitmproxy.proxy import commands, events
 
 from capture.proxies import PROVIDER, gate, origin, until
+from capture.rig import HEADERS, URL, FakeRegistry, body, rig
+from capture.test_answers import in_its_place
 from spendgate.capture.handler import OWED_BYTES_MAX, Handler
+from spendgate.capture.stream import MeteredHttpLayer
 
 MUCH = 96 * 1024 * 1024
 """More than the sockets' buffers on all four sides together."""
@@ -149,6 +155,86 @@ async def test_a_flood_of_what_must_be_answered_is_not_read_on(tmp_path):
         handler.layer = below
         writer.transport.abort()
         client.transport.abort()
+
+
+async def test_what_waits_for_a_clients_windows_is_bounded(tmp_path):
+    """An HTTP/2 client that opens no window: its server is not read on, and all of it arrives once it does open them."""
+    much = 16 * 1024 * 1024
+    wire = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
+    wire.initiate_connection()
+    head = [(":method", "GET"), (":scheme", "https"), (":authority", PROVIDER), (":path", f"/bytes/{much}")]
+    wire.send_headers(1, head, end_stream=True)
+    async with origin(tmp_path) as server, gate(tmp_path, server, http_layer=MeteredHttpLayer) as here:
+        reader, writer = await here.secure(PROVIDER, "h2")
+        writer.write(wire.data_to_send())
+        [handler] = handlers()
+        await until(lambda: handler._waited_for)
+        assert handler._waited_for == {handler.client}
+        assert all(held.transport.is_reading() is (held.connection is handler.client) for held in handler._readings)
+        wire.increment_flow_control_window(2 * much)
+        wire.increment_flow_control_window(2 * much, 1)
+        got = 0
+        async with asyncio.timeout(60):
+            while got < much:
+                writer.write(wire.data_to_send())
+                heard = wire.receive_data(await reader.read(1 << 20))
+                got += sum(len(event.data) for event in heard if isinstance(event, h2.events.DataReceived))
+        assert not handler._waited_for
+        assert all(held.transport.is_reading() for held in handler._readings)
+        writer.close()
+
+
+async def test_a_window_that_is_waited_for_is_forgotten_with_its_stream(tmp_path):
+    """A client that resets the stream which it did not read goes on with others."""
+    wire = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
+    wire.initiate_connection()
+    head = [(":method", "GET"), (":scheme", "https"), (":authority", PROVIDER)]
+    wire.send_headers(1, [*head, (":path", "/bytes/16777216")], end_stream=True)
+    async with origin(tmp_path) as server, gate(tmp_path, server, http_layer=MeteredHttpLayer) as here:
+        _, writer = await here.secure(PROVIDER, "h2")
+        writer.write(wire.data_to_send())
+        [handler] = handlers()
+        await until(lambda: handler._waited_for)
+        wire.reset_stream(1)
+        writer.write(wire.data_to_send())
+        await until(lambda: not handler._waited_for)
+        assert all(held.transport.is_reading() for held in handler._readings)
+        writer.close()
+
+
+async def test_what_waits_for_a_providers_windows_is_bounded(tmp_path):
+    """An HTTP/2 provider that opens no window: its client is not read on, and all of it arrives once it does open them."""
+    go, size, got = asyncio.Event(), 4 * 1024 * 1024, 0
+
+    async def serve(reader, writer):
+        nonlocal got
+        wire = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding=None))
+        wire.initiate_connection()
+        writer.write(wire.data_to_send())
+        while data := await reader.read(1 << 20):
+            for event in wire.receive_data(data):
+                if isinstance(event, h2.events.RequestReceived):
+                    await until(lambda: handlers()[0]._waited_for)
+                    [waited_for] = handlers()[0]._waited_for
+                    held = {reading.connection: reading.transport for reading in handlers()[0]._readings}
+                    assert held.pop(waited_for).is_reading()
+                    assert not held.pop(handlers()[0].client).is_reading()
+                    go.set()
+                    wire.increment_flow_control_window(2 * size)
+                    wire.increment_flow_control_window(2 * size, event.stream_id)
+                elif isinstance(event, h2.events.DataReceived):
+                    got += len(event.data)
+                elif isinstance(event, h2.events.StreamEnded):
+                    wire.send_headers(event.stream_id, [(":status", "204")], end_stream=True)
+            writer.write(wire.data_to_send())
+
+    registry = FakeRegistry(body_bytes_max=2 * size)
+    async with rig(tmp_path, registry=registry) as it, in_its_place(it, serve), it.client(http2=True) as client:
+        answer = await client.post(URL, json=body(size=size), headers=HEADERS)
+        assert answer.status_code == 204
+        assert not handlers()[0]._waited_for
+    assert go.is_set()
+    assert got > size
 
 
 async def test_a_client_that_is_gone_ends_its_exchange(tmp_path):

@@ -10,6 +10,7 @@ What stock mitmproxy 12.2 does, and what a client would suffer from it compared 
     empty lines first   HTTP/1: one an event                       here: skipped (RFC 9112, 2.2)
     unreadable bytes    closed                                     here: closed, and told by `UnreadableHook`
     an error's head     names mitmproxy and its version            here: names nobody
+    a shut window       HTTP/2: what waits for it grows for ever   here: told by `WaitingHook`, so that its source is not read
 """
 
 from __future__ import annotations
@@ -35,11 +36,32 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseTrailers,
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Connection, Http1Server
-from mitmproxy.proxy.layers.http._http2 import Http2Server
+from mitmproxy.proxy.layers.http._http2 import Http2Client, Http2Connection, Http2Server
 
 _SERVER = b"\r\nServer: " + version.MITMPROXY.encode()
 HEAD_BYTES_MAX = 256 * 1024
 """A connection on which a head grows longer than this is closed; HTTP/2 has a bound of its own."""
+
+
+WAITING_BYTES_MAX = 1024 * 1024
+"""Of one HTTP/2 connection, for its peer to open a window, before what feeds it is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Whether too much waits for the peer of one of a client's connections, the client's own or a server's."""
+
+    client: connection.Client
+    connection: connection.Connection
+    too_much: bool
+
+
+@dataclass
+class WaitingHook(commands.StartHook):
+    """Too much began to wait for the windows of an HTTP/2 connection, or no longer does."""
+
+    waiting: Waiting
+    blocking = False
 
 
 @dataclass
@@ -180,7 +202,31 @@ class ClientHttp1(_Http1Trailers, Http1Server):
             yield UnreadableHook(self.context.client)
 
 
-class ClientHttp2(Http2Server):
+class _Http2Waiting(Http2Connection):
+    """Tells when too much waits: a socket that is never full says nothing of a window that is shut."""
+
+    _too_much = False
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super()._handle_event(event)
+        if self._too_much or self.h2_conn.stream_buffers:
+            too_much = self._waits() > WAITING_BYTES_MAX
+            if too_much is not self._too_much:
+                self._too_much = too_much
+                yield WaitingHook(Waiting(self.context.client, self.conn, too_much))
+
+    def _waits(self) -> int:
+        """Bytes that a window holds back; none where nothing more can be sent."""
+        if not self.conn.state & connection.ConnectionState.CAN_WRITE:
+            return 0
+        return sum(len(part.data) for parts in self.h2_conn.stream_buffers.values() for part in parts)
+
+
+class ProviderHttp2(_Http2Waiting, Http2Client):
+    """An HTTP/2 connection to a provider."""
+
+
+class ClientHttp2(_Http2Waiting, Http2Server):
     """An HTTP/2 connection of a client."""
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
@@ -202,3 +248,12 @@ class ClientHttp2(Http2Server):
     def protocol_error(self, message: str, error_code: int = 1) -> layer.CommandGenerator[None]:
         yield UnreadableHook(self.context.client)
         yield from super().protocol_error(message, error_code)
+
+
+def made_ours(wire: layer.Layer) -> None:
+    """Of a provider's connection that mitmproxy has just made, where nothing can be put in its place; it has seen no request."""
+    if type(wire) is Http1Client:
+        wire.__class__ = ProviderHttp1
+        wire.state = wire.read_headers
+    elif type(wire) is Http2Client:
+        wire.__class__ = ProviderHttp2

@@ -82,6 +82,8 @@ class Handler(ProxyConnectionHandler):
     _due: deque[events.Event]
     _taking: bool
     _readings: set[Reading]
+    _waited_for: set[Connection]
+    """Those for whose HTTP/2 windows too much waits."""
 
     @classmethod
     def put_in_place_of(cls, handler: ProxyConnectionHandler) -> None:
@@ -97,7 +99,7 @@ class Handler(ProxyConnectionHandler):
 
     def _begin(self) -> None:
         self._due, self._taking = deque(), False
-        self._readings = set()
+        self._readings, self._waited_for = set(), set()
 
     async def server_event(self, event: events.Event) -> None:
         self.take(event)
@@ -133,6 +135,7 @@ class Handler(ProxyConnectionHandler):
             except asyncio.CancelledError as fault:
                 cancelled = fault
         self._readings.discard(reading)
+        self._waited_for.discard(connection)
         self.pace()
         reading.transport.close()
         self.transports.pop(connection)
@@ -157,10 +160,19 @@ class Handler(ProxyConnectionHandler):
             reading.eof_received()
         return reading
 
+    def waits(self, connection: Connection, *, too_much: bool) -> None:
+        """Too much waits for this connection's HTTP/2 windows, or no longer does."""
+        (self._waited_for.add if too_much else self._waited_for.discard)(connection)
+        self.pace()
+
     def pace(self) -> None:
-        """Read those alone whose bytes are taken: servers unless the client is full, the client unless one of them is."""
-        full = {reading.connection for reading in self._readings if reading.full}
-        to_client, to_server = self.client in full, bool(full - {self.client})
+        """Read those alone whose bytes are taken: servers unless the client is full, the client unless one of them is.
+
+        A client whose windows are waited for is read in any case: it is there that it opens them.
+        """
+        full = {reading.connection for reading in self._readings if reading.full} | self._waited_for
+        to_client = self.client in full
+        to_server = bool(full - {self.client}) and self.client not in self._waited_for
         for reading in self._readings:
             stopped = to_server if reading.connection is self.client else to_client
             if stopped or reading.owed > OWED_BYTES_MAX:

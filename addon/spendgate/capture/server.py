@@ -20,6 +20,7 @@ from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from spendgate.capture.connections import Waiting
 from spendgate.capture.dispatch import Dispatch, InPlace
 from spendgate.capture.handler import Handler
 from spendgate.errors import StateError
@@ -70,6 +71,12 @@ class Server(proxyserver.Proxyserver):
         ours = [own[0] for instance in self.servers for own in instance.listen_addrs if own[1] == port]
         if data.server.error or (ours and await _leads_to(host, port, ours)):
             data.server.error = ITSELF
+
+    def waiting(self, waiting: Waiting) -> None:
+        """`connections.WaitingHook`."""
+        handler = self.connections.get(waiting.client.id)
+        if isinstance(handler, Handler):
+            handler.waits(waiting.connection, too_much=waiting.too_much)
 
     async def close(self) -> None:
         """Stops listening and ends what is open, so that each call is settled. Bounded by `FAREWELL_S`."""

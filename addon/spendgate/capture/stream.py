@@ -45,9 +45,8 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseTrailers,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
-from mitmproxy.proxy.layers.http._http1 import Http1Client
 
-from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp1, interim
+from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2, interim, made_ours
 from spendgate.capture.dispatch import Dispatch, answering
 from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
@@ -312,14 +311,17 @@ class MeteredHttpLayer(TunnellingHttpLayer):
             self.connections[self.context.client] = ClientHttp2(self.context.fork())
         elif isinstance(event, events.Start):
             self.connections[self.context.client] = ClientHttp1(self.context.fork())
+        elif (
+            isinstance(event, events.DataReceived)
+            and event.connection not in self.connections
+            and self.context.server.alpn == b"h2"
+        ):  # a provider's settings, before any request
+            early = self.connections[event.connection] = ProviderHttp2(self.context.fork())
+            yield from self.event_to_child(early, events.Start())
         yield from super()._handle_event(event)
 
     def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
-        wire = self.connections[command.connection].context.layers[-1]
-        if type(wire) is Http1Client:
-            # mitmproxy makes it where nothing can be put in its place; it has seen no request yet.
-            wire.__class__ = ProviderHttp1
-            wire.state = wire.read_headers
+        made_ours(self.connections[command.connection].context.layers[-1])
         yield from super().register_connection(command)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
