@@ -196,13 +196,13 @@ def _configure(house: Gatehouse, settings: Settings, addons: Sequence[object]) -
 
 
 def _placed(settings: Settings) -> list[str]:
-    """The modes, each with a free port of its own where any port will do: mitmproxy takes two zeros for the same address."""
-    if settings.port != 0:
+    """The modes, each with a free port of its own where any port will do and there are several: mitmproxy takes two zeros for
+    the same address. A single one is given its port as it binds, since one that is looked for first may be taken meanwhile.
+    """
+    anywhere = [mode for mode in settings.modes if "@" not in mode and not mode.startswith("local")]
+    if settings.port != 0 or len(anywhere) < 2:
         return list(settings.modes)
-    return [
-        mode if "@" in mode or mode.startswith("local") else f"{mode}@{_free_port(settings.host)}"
-        for mode in settings.modes
-    ]
+    return [f"{mode}@{_free_port(settings.host)}" if mode in anywhere else mode for mode in settings.modes]
 
 
 def _free_port(host: str) -> int:
