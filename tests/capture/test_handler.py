@@ -114,7 +114,7 @@ async def test_a_server_that_takes_no_more_is_still_heard(tmp_path):
 
 async def test_a_server_that_answers_more_than_it_is_asked_does_not_stall(tmp_path):
     """It reads nothing while it sends, its client sends and reads at once, and every buffer between them is filled."""
-    asked, answer = 4096, b"y" * 16 * 1024
+    asked, answer = 16_384, b"y" * 16 * 1024
 
     async def serve(reader, writer):
         for _ in range(asked):
