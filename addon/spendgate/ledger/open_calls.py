@@ -78,12 +78,14 @@ def find(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
 
 def packed(holds: Iterable[Held]) -> str:
     """The text of the column `holds` while the call is open."""
-    return f"[{','.join([f'[{at},{nanos},{bound},"{mode}",{added}]' for at, nanos, bound, mode, added in holds])}]"
+    texts = [f'[{at},{nanos},{bound},"{mode}",{added}]' for at, nanos, bound, mode, added in holds]
+    return f"[{','.join(texts)}]"
 
 
 def charged(holds: Iterable[tuple[Held, int]]) -> str:
     """The text of the column `holds` of an ended call: each with its charge, 0 for a hold that was released."""
-    return f"[{','.join([f'[{at},{nanos},{bound},"{mode}",{added},{cost}]' for (at, nanos, bound, mode, added), cost in holds])}]"
+    texts = [f'[{at},{nanos},{bound},"{mode}",{added},{cost}]' for (at, nanos, bound, mode, added), cost in holds]
+    return f"[{','.join(texts)}]"
 
 
 def unpacked(text: str | None) -> tuple[Held, ...]:
