@@ -127,7 +127,7 @@ def plainly(sample, text_bytes, rates):
     st.sampled_from([RATES, replace(RATES, input=3_000_000_000, output=15_000_000_000, request=0)]),
 )
 def test_learned_figures_are_those_of_exact_fractions(calls, text_bytes, rates):
-    """Mean, median, largest and output of the latest samples at this call's prices, each exact to a nano-dollar."""
+    """Of the latest samples at this call's prices: largest and median to a nano-dollar, mean to two, spread to their rounding."""
     sizes, samples = Sizes(), []
     for number, (sample_bytes, uncached, read, output, discount) in enumerate(calls):
         usage = Usage(input_tokens=uncached, cache_read_tokens=read, output_tokens=output)
