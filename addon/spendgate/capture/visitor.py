@@ -29,15 +29,23 @@ class Visitor:
 
     def __init__(self, client: connection.Client, lookup: Lookup, executor: Executor) -> None:
         self.open: dict[str, Unfinished] = {}
-        self.peer = NOBODY
+        self._peer = NOBODY
         self._finding: asyncio.Future[Peer] | None = None
         # IPv6 addresses come with flow and scope. In transparent mode mitmproxy's `sockname` is the original destination.
         ends = Endpoints(local=client.peername[:2], remote=client.sockname[:2])
-        self.peer = lookup.owner(ends)
-        if self.peer.evidence is not Evidence.NONE:
+        self._peer = lookup.owner(ends)
+        if self._peer.evidence is not Evidence.NONE:
             loop = asyncio.get_running_loop()
-            self._finding = loop.run_in_executor(executor, lookup.process, self.peer, ends)
+            self._finding = loop.run_in_executor(executor, lookup.process, self._peer, ends)
             self._finding.add_done_callback(self._found)
+
+    @property
+    def peer(self) -> Peer:
+        """Who it is, as far as is known by now."""
+        # The loop runs an answer's callbacks a turn after the answer is there, and a request may be decided in that turn.
+        if self._finding is not None and self._finding.done():
+            self._found(self._finding)
+        return self._peer
 
     async def known(self) -> Peer:
         """The peer with its process, where that is found in time."""
@@ -52,5 +60,6 @@ class Visitor:
         self.open.clear()
 
     def _found(self, finding: asyncio.Future[Peer]) -> None:
+        self._finding = None
         if not finding.cancelled() and finding.exception() is None:
-            self.peer = finding.result()
+            self._peer = finding.result()
