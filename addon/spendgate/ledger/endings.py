@@ -40,11 +40,15 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     located = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
     charges = {at.id: charge for at, charge in zip(located, end.charges, strict=True)}
     costs = [charges.pop(hold.balance, (None, end.cost_nanos if hold.added else 0))[1] for hold in call.holds]
-    over = any(nanos > hold.nanos for nanos, hold in zip(costs, call.holds, strict=True))
     unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()]
-    flags = (*end.flags, OVERRUN) if over else end.flags
-    finish(known, call, end, flags=flags, costs=costs, unheld=unheld)
+    finish(known, call, end, flags=flagged(end.flags, call, costs), costs=costs, unheld=unheld)
     return True
+
+
+def flagged(flags: tuple[str, ...], call: OpenCall, costs: list[int]) -> tuple[str, ...]:
+    """These flags, and `overrun` where a charge is more than its hold; `costs` in the order of the call's holds."""
+    over = any(nanos > hold.nanos for nanos, hold in zip(costs, call.holds, strict=True))
+    return (*flags, OVERRUN) if over else flags
 
 
 def finish(

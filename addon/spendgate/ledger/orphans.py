@@ -2,7 +2,8 @@
 
 A call whose head never went upstream is released as `failed`. One that was sent is `interrupted` and charged: under
 `ceiling` what was held; under `expected` what had been streamed (the last correction of its hold), else the median that
-calls of its kind are known to need, else its bound, and never more than was held. It is never free.
+calls of its kind are known to need, also where its hold was cut down to what was left, else its bound, but no more than
+was held. It is never free.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ class _Orphan:
         """What one balance is charged; nothing where nothing was held (subscription traffic)."""
         if self.sent_ms is None:
             return 0
+        if mode == Hold.CEILING or self.resized or hold_nanos == 0:
+            return hold_nanos
+        if self.typical_nanos is not None:
+            return self.typical_nanos
         likely = self._likely()
-        return hold_nanos if mode == Hold.CEILING or self.resized or likely is None else min(likely, hold_nanos)
+        return hold_nanos if likely is None else min(likely, hold_nanos)
 
     def value(self) -> int:
         """What such a call is likely to cost at list price."""
@@ -80,7 +85,7 @@ def _end(known: Known, orphan: _Orphan, now_ms: int) -> None:
     charges = [orphan.charge(hold.nanos, hold.mode) for hold in call.holds]
     unbudgeted = 0 if orphan.billing in _UNPRICED else orphan.value()
     end = _settlement(orphan, max(charges, default=unbudgeted), now_ms)
-    endings.finish(known, call, end, flags=end.flags, costs=charges, unheld=[])
+    endings.finish(known, call, end, flags=endings.flagged(end.flags, call, charges), costs=charges, unheld=[])
 
 
 def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:
