@@ -103,8 +103,11 @@ class Rows:
     """The ledger's file, read beside the gate."""
 
     path: Path
+    written: Callable[[], None] = lambda: None
+    """Writes what a gate would write within milliseconds."""
 
     def calls(self, where: str = "1 = 1") -> list[dict[str, Any]]:
+        self.written()
         with sqlite3.connect(self.path) as conn:
             conn.row_factory = sqlite3.Row
             rows = [dict(row) for row in conn.execute(f"SELECT * FROM calls WHERE {where} ORDER BY id")]  # noqa: S608 - tests' own words
@@ -140,7 +143,7 @@ async def house(folder: Path, rules: Policy, *, start: bool = True) -> AsyncIter
     if start:
         await gate.start()
     try:
-        yield House(gate, ledger, Rows(folder / "ledger.db"), time)
+        yield House(gate, ledger, Rows(folder / "ledger.db", gate.backlog.write_out), time)
     finally:
         await gate.stop()
         ledger.close()

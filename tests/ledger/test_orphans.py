@@ -35,7 +35,9 @@ def orphan(folder: Path, *, sent: bool = True, resized: int | None = None, **cha
         pytest.param({"ceiling_nanos": 700}, 700, "ceiling", id="its ceiling"),
         pytest.param({"ceiling_nanos": 900}, 700, "estimated", id="a ceiling above the hold"),
         pytest.param({"typical_nanos": 90}, 90, "estimated", id="the median"),
-        pytest.param({"typical_nanos": 900}, 900, "estimated", id="a median above the hold, which was cut to what was left"),
+        pytest.param(
+            {"typical_nanos": 900}, 900, "estimated", id="a median above the hold, which was cut to what was left"
+        ),
         pytest.param({"typical_nanos": 90, "resized": 250}, 250, "estimated", id="what had been streamed"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spendgate.admission import RefusalKind
 from spendgate.gate import charging, running, wording
+from spendgate.gate.backlog import Backlog
 from spendgate.gate.charging import EstimateUsage
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.line import Lines
@@ -18,10 +19,13 @@ from spendgate.standing import Standing
 class Correcting:
     """Corrects the holds of one gate's running calls."""
 
-    def __init__(self, ledger: LedgerPort, *, lines: Lines, fallback: Fallback, estimate: EstimateUsage) -> None:
+    def __init__(
+        self, ledger: LedgerPort, *, lines: Lines, fallback: Fallback, backlog: Backlog, estimate: EstimateUsage
+    ) -> None:
         self._ledger = ledger
         self._lines = lines
         self._fallback = fallback
+        self._backlog = backlog
         self._estimate = estimate
 
     def follow(self, call_id: str, call: Running, reading: Reading, prices: PriceBook, now_ms: int) -> Notice | None:
@@ -46,7 +50,7 @@ class Correcting:
 
     def _resize(self, call_id: str, call: Running, nanos: int, now_ms: int) -> tuple[Standing, ...]:
         before, holds = call.adjustable_nanos, running.resized(call, nanos)
-        standings = self._ledger.resize(call_id, holds, now_ms)
+        standings = self._backlog.joined(lambda: self._ledger.resize(call_id, holds, now_ms))
         call.holds = holds
         self._fallback.saw(standings)
         if nanos < before:

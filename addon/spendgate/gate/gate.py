@@ -63,7 +63,7 @@ class Gate:
         self.policy = policy
         self.prices = prices
         self.sizes = Sizes()
-        self.backlog = Backlog(self.clock)
+        self.backlog = Backlog(self.clock, ledger.together)
         self.fallback = Fallback()
         self._ledger = ledger
         self._estimate = estimate
@@ -72,7 +72,9 @@ class Gate:
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock
         )
         self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
-        self._correcting = Correcting(ledger, lines=self._lines, fallback=self.fallback, estimate=estimate)
+        self._correcting = Correcting(
+            ledger, lines=self._lines, fallback=self.fallback, backlog=self.backlog, estimate=estimate
+        )
         self._rows = Recording(ledger, self.backlog)
         self._known = KnownTerms(policy, prices)
         self._running: dict[str, Running] = {}
@@ -157,7 +159,8 @@ class Gate:
 
         peeked = row(asked, UNSIZED)
         try:
-            await patiently(lambda: self._ledger.hold(peeked, scopes, look, now_ms), self.clock)
+            peek = lambda: self._ledger.hold(peeked, scopes, look, now_ms)  # noqa: E731
+            await patiently(lambda: self.backlog.joined(peek), self.clock)
         except LedgerUnavailable:
             return None  # each call behind this handshake is decided by itself
         return found[0] if found else None
@@ -246,7 +249,7 @@ class Gate:
         found = believed(call.asked, reading)
         ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
-        self.backlog.write(lambda: self._ledger.settle(call_id, settlement))
+        self.backlog.soon(lambda: self._ledger.settle(call_id, settlement))
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))
         if call.remembered_nanos:
             person = call.asked.intent.attribution.person

@@ -130,7 +130,10 @@ class Waiting:
             return _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient))
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
-        decision = await patiently(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms), self._clock)
+        decision = await patiently(
+            lambda: self._backlog.joined(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms)),
+            self._clock,
+        )
         if isinstance(decision, Admit):
             return Granted(decision, size, now_ms)
         if isinstance(decision, Refuse):

@@ -87,6 +87,13 @@ Decide = Callable[[tuple[Standing, ...], KindStanding], Decision]
 class LedgerPort(Protocol):
     """The ledger as the gate uses it. Each method is one transaction. `LedgerBusy` (a LedgerUnavailable): try again soon."""
 
+    def together[T](self, work: Callable[[], T]) -> T:
+        """Run `work` at once, and all that it asks of this ledger as one transaction, which stands or falls as a whole.
+
+        Raises what `work` raises; nothing of it is then written.
+        """
+        ...
+
     def hold(
         self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0
     ) -> Decision:

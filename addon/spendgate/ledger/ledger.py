@@ -7,6 +7,7 @@ changes; no method waits for another process (LedgerBusy: try again within milli
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,10 @@ class Ledger:
     def _end_gate(self, known: Known) -> bool:
         waiters.vanish(known.conn, self._gates.id)
         return self._gates.end(known.conn)
+
+    def together[T](self, work: Callable[[], T]) -> T:
+        """Run `work` as one transaction with all that it asks of this ledger; see `LedgerPort.together`."""
+        return self._store.together(work)
 
     # -- a call's way, in the order of its life ------------------------------------------------------------------
 

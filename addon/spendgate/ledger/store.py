@@ -1,9 +1,10 @@
 """The ledger's connection: how a transaction begins, ends and fails.
 
-Rules: every write is inside one `BEGIN IMMEDIATE`, or is one statement; nothing here waits for another writer (`busy_timeout`
-0, the caller retries); every failure of SQLite becomes `LedgerBusy` or `LedgerUnavailable` with the transaction rolled back
-and all that was known forgotten; nothing but SQLite opens the file of a ledger in use (`_create`). Checkpoints run in a
-thread of their own, since one inside a commit stalls an event loop for the length of an fsync.
+Rules: every write is inside one `BEGIN IMMEDIATE`, or is one statement; `together` makes several writes one transaction,
+which stands or falls as a whole; nothing here waits for another writer (`busy_timeout` 0, the caller retries); every failure
+of SQLite becomes `LedgerBusy` or `LedgerUnavailable` with the transaction rolled back and all that was known forgotten;
+nothing but SQLite opens the file of a ledger in use (`_create`). Checkpoints run in a thread of their own, since one inside
+a commit stalls an event loop for the length of an fsync.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def _create(path: Path) -> None:
 
 def _configure(conn: sqlite3.Connection, timeout_ms: int) -> None:
     conn.execute(f"PRAGMA busy_timeout = {timeout_ms:d}")
+    conn.execute(f"PRAGMA page_size = {_PAGE_BYTES:d}")  # of a file that is still empty; an older ledger keeps its own
     journal = _write_ahead(conn, time.monotonic() + timeout_ms / 1000)
     if journal != "wal":
         raise StateError(f"the ledger is on a file system without write-ahead logging ({journal}): use a local disk")
@@ -111,6 +113,8 @@ class Store:
         self.known = Known(self.conn)
         self._reserve = reserve
         self._lock = threading.Lock()
+        self._inside: int | None = None
+        """The thread whose work `together` runs; what that writes belongs to its transaction."""
         self._checkpoints = _Checkpoints(path, self._lock)
 
     def impatient(self) -> None:
@@ -129,6 +133,18 @@ class Store:
         """Like `end`, for work that is one statement: SQLite makes it a transaction by itself, at half the price."""
         return self._at_last(self._alone, work)
 
+    def together(self, work: Callable[[], T]) -> T:
+        """Run `work` as one transaction with all that it writes through this store. Raises as `write`, and what `work` raises;
+        nothing of it is then written."""
+        return self.write(lambda _: self._inner(work))
+
+    def _inner(self, work: Callable[[], T]) -> T:
+        self._inside = threading.get_ident()
+        try:
+            return work()
+        finally:
+            self._inside = None
+
     def close(self) -> None:
         """Close the connection; the last one on the file folds the log into it."""
         self._checkpoints.stop()
@@ -145,6 +161,8 @@ class Store:
         return self._run(way, work)
 
     def _run(self, way: Way[T], work: Work[T]) -> T:
+        if self._inside is not None and self._inside == threading.get_ident():
+            return work(self.known)
         with self._lock:
             try:
                 result = way(work)
