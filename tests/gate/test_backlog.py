@@ -9,7 +9,7 @@ import pytest
 
 from gate.world import House, budget, costing, dollars, end, house, intent, policy, used
 from spendgate.errors import LedgerBusy, LedgerUnavailable
-from spendgate.gate.backlog import SOON_S, Backlog
+from spendgate.gate.backlog import Backlog
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.ledger.interface import Settlement
 
@@ -58,14 +58,28 @@ async def test_a_handshake_goes_by_it(tmp_path: Path) -> None:
 
 
 async def test_it_waits_for_nobody_long(tmp_path: Path) -> None:
-    """Where nothing else comes it is written by itself."""
+    """Where nothing else comes it is written by itself, in the loop's turn after next."""
     async with house(tmp_path, policy(budget(1.00))) as place:
         await ended(place, 0.10)
-        for _ in range(1_000):
-            if written(place):
-                break
-            await asyncio.sleep(SOON_S)
+        assert written(place) == 0
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         assert written(place) == 1
+
+
+async def test_ends_that_come_together_are_one_commit(tmp_path: Path) -> None:
+    """As when many streams end in one turn of the loop."""
+    async with house(tmp_path, policy(budget(10.00))) as place:
+        calls = [await opened(place) for _ in range(5)]
+        statements: list[str] = []
+        place.ledger._store.conn.set_trace_callback(statements.append)
+        for call_id in calls:
+            place.gate.settle(call_id, costing(0.10), end())
+        place.gate.backlog.write_out()
+        place.ledger._store.conn.set_trace_callback(None)
+
+        assert statements.count("COMMIT") == 1
+        assert written(place) == len(calls)
 
 
 async def test_a_gate_that_stops_writes_it(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 A write goes straight to the ledger while nothing is queued. From the first one that fails, all writes queue behind it, and a
 task tries them again until they are written. Bounded: `room` is false when no new call should be let in without its row.
 
-The end of a call is written `soon`: within milliseconds, or in the transaction of whatever next reads the balances
-(`joined`), so that two calls in a row cost three commits and not four, and many that end at once cost one. Nothing that is
-decided misses it. A gate that is killed in between leaves an open call, charged as an orphan, as if killed a moment before.
+The end of a call is written `soon`: when what has come meanwhile has had its turn of the loop, or in the transaction of
+whatever reads the balances before that (`joined`). On a busy gate the end of one call and the hold of the next then share a
+commit, and many that end at once have one; on an idle one the end is written while its client reads the answer. Nothing that
+is decided misses it. A gate that is killed in between leaves an open call, charged as an orphan, as if killed a moment before.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ _BUSY_S = (0.002, 0.03)
 _UNAVAILABLE_S = (0.5, 2.0)
 _FLUSH_SLICE = 8
 """Writes of one visit to the loop."""
-SOON_S = 0.005
-"""The longest that the end of a call waits for company."""
 
 Write = Callable[[], object]
 
@@ -46,7 +45,7 @@ class Backlog:
         self._clock = clock
         self._together = together
         self._soon: list[Write] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Handle | None = None
         self._writes: deque[Write] = deque()
         self._task: asyncio.Task[None] | None = None
         self._written = 0
@@ -81,15 +80,17 @@ class Backlog:
         self._start()
 
     def soon(self, write: Write) -> None:
-        """Write with the next transaction that is `joined`, or in `SOON_S`. Never raises, never waits."""
+        """Write with the next transaction that is `joined`, at the latest in the loop's turn after next. Never raises or waits."""
         if self._writes:
             self._writes.append(write)
             return
         self._soon.append(write)
         if len(self._soon) >= _FLUSH_SLICE:
             self.write_out()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SOON_S, self.write_out)
+        elif self._turn is None:
+            loop = asyncio.get_running_loop()
+            # Two turns: in the next one the loop asks its sockets, and what they have comes behind what is due already.
+            self._turn = loop.call_soon(self._after, loop)
 
     def joined[T](self, work: Callable[[], T]) -> T:
         """Do one transaction, and in it what is to be written soon. Raises what `work` raises."""
@@ -110,11 +111,14 @@ class Backlog:
             write()
         return work()
 
+    def _after(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turn = loop.call_soon(self.write_out)
+
     def _taken(self) -> list[Write]:
         """What was to be written soon; nothing is from here on."""
-        if self._timer is not None:
-            self._timer.cancel()
-        soon, self._soon, self._timer = self._soon, [], None
+        if self._turn is not None:
+            self._turn.cancel()
+        soon, self._soon, self._turn = self._soon, [], None
         return soon
 
     def write_out(self) -> None:
