@@ -99,6 +99,8 @@ def _ledger(folder: Path) -> dict[str, float]:
     return {
         "ledger: hold + settle, 3 budgets, p50 (ms), goal 0.1": pair.median_us / 1e3,
         "ledger: the same, p99 (ms), goal 0.5": pair.p99_us / 1e3,
+        "ledger: settle + next hold as one, busy gate, p50 (ms)": found["joined"].median_us / 1e3,
+        "ledger: the same, p99 (ms)": found["joined"].p99_us / 1e3,
         "ledger: mark as sent, p50 (ms)": found["sent"].median_us / 1e3,
         "bare SQLite, the same two transactions, p50 (ms)": bare.median_us / 1e3,
         "bare SQLite, p99 (ms)": bare.p99_us / 1e3,

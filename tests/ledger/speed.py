@@ -2,6 +2,8 @@
 
     PYTHONPATH=addon:tests python tests/ledger/speed.py [CALLS]      prints microseconds: median, 99th percentile, largest
 
+`joined` is the end of one call and the hold of the next in one transaction, as a busy gate makes them (`gate/backlog.py`).
+
 Beside it stands what SQLite alone needs for the same promises, in turns with the calls, so that the ratio holds on any
 machine and under any load: two transactions, one that inserts a row of a call's size under a unique id and changes three
 balances, one that ends that row and changes them again.
@@ -15,12 +17,14 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.kit import DAY, NOW, admit, open_ledger, row, scope, settled
+from spendgate.ledger import Ledger
 from spendgate.ledger.store import connect
+from spendgate.standing import Scope
 
 _ROW = "x" * 500
 
@@ -47,9 +51,26 @@ def measure(calls: int, folder: Path) -> dict[str, Speed]:
         pair = _timed(lambda: _bare_pair(bare, call.id))  # noqa: B023 - called at once
         for name, each in zip(took, (hold, sent, settle, hold + settle, pair), strict=True):
             took[name].append(each)
+    took["joined"] = [_timed(one) for one in _joined(ledger, budgets, calls)]
     ledger.close()
     bare.close()
     return {name: _speed(each) for name, each in took.items()}
+
+
+def _joined(ledger: Ledger, budgets: tuple[Scope, ...], calls: int) -> Iterator[Callable[[], object]]:
+    """On a busy gate: the end of one call and the hold of the next, as one transaction."""
+    end, decide, before = settled(700, *budgets), admit(1_000), row("joined")
+    ledger.hold(before, budgets, decide, NOW)
+    for number in range(calls):
+        ledger.sent(before.id, NOW)
+        ending, call = before.id, row(f"01939d3f-0000-7000-8000-{number:012d}")
+
+        def both() -> None:
+            ledger.settle(ending, end)  # noqa: B023 - called at once
+            ledger.hold(call, budgets, decide, NOW + number)  # noqa: B023 - called at once
+
+        yield lambda: ledger.together(both)  # noqa: B023 - called at once
+        before = call
 
 
 def _bare(path: Path) -> sqlite3.Connection:

@@ -13,7 +13,7 @@ from ledger.processes import finish, line, worker
 from ledger.worker import BUDGETS, LIMIT, retried
 from spendgate.admission import Admit
 from spendgate.errors import LedgerBusy
-from spendgate.ledger import Ledger, holds
+from spendgate.ledger import Ledger, balances, holds
 
 CALL = 100_000_000
 """$0.10 against $5: fifty fit."""
@@ -44,7 +44,7 @@ def test_threads_admit_exactly_what_fits(ledger: Ledger, tmp_path: Path, gates: 
 def test_without_the_hold_the_budget_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same race with the hold taken out of the code goes far over: the test above does test the hold."""
     monkeypatch.setattr(holds, "bound_of", lambda ceiling_nanos, hold_nanos: 0)
-    monkeypatch.setattr(holds.balances, "move", lambda conn, booked_ms, changes: None)
+    monkeypatch.setattr(balances.Balances, "move", lambda self, booked_ms, changes: None)
     assert race_of_threads(tmp_path, 300, 2) == 300
 
 

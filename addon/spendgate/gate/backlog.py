@@ -80,7 +80,7 @@ class Backlog:
         self._start()
 
     def soon(self, write: Write) -> None:
-        """Write with the next transaction that is `joined`, at the latest in the loop's turn after next. Never raises or waits."""
+        """Write with the next transaction that is `joined`, at the latest in the loop's turn after next. Never raises, waits."""
         if self._writes:
             self._writes.append(write)
             return

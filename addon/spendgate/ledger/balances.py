@@ -9,8 +9,9 @@ were the plan; they add a table and a partial bucket at each end, and are not fa
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from operator import add
 from typing import Final, NamedTuple
 
 from spendgate.standing import Scope, Standing
@@ -59,10 +60,6 @@ class Balance:
     next_ms: int = 0
     """Rolling: no call that it counts is booked after its edge and before this. 0: nobody has looked yet."""
 
-    def counts(self, booked_ms: int) -> bool:
-        """Whether a call booked then is inside the window as the row stands."""
-        return self.edge_ms is None or booked_ms > self.edge_ms
-
     def standing(self, scope: Scope, ahead: int) -> Standing:
         """This balance as admission sees it."""
         return Standing(scope, self.settled, self.held, self.ceiling, self.open_calls, ahead)
@@ -85,6 +82,8 @@ class Balances:
     def __init__(self) -> None:
         self._by_key: dict[Key, Balance] = {}
         self._by_id: dict[int, Balance] = {}
+        self._moved: dict[int, list[int]] = {}
+        """What this transaction is still to add to the file's rows: the fields of a Change."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -93,6 +92,31 @@ class Balances:
         """Forget them all. Only between transactions: a row must not be two objects within one."""
         self._by_key.clear()
         self._by_id.clear()
+        self._moved.clear()
+
+    def move(self, booked_ms: int, changes: Iterable[Change]) -> None:
+        """Add to the balances whose window counts a call booked then. The caller writes the holds or charges that this mirrors
+        in the same transaction, and its end writes the balances, each once (`write`)."""
+        for at, settled, held, ceiling, opened, ended in changes:
+            if at.edge_ms is not None and booked_ms <= at.edge_ms:
+                continue
+            moved = self._moved.get(at.id)
+            if moved is None:
+                self._moved[at.id] = [settled, held, ceiling, opened, ended]
+            else:
+                moved[:] = map(add, moved, (settled, held, ceiling, opened, ended))
+            at.settled += settled
+            at.held += held
+            at.ceiling += ceiling
+            at.open_calls += opened
+            at.settled_calls += ended
+            at.next_ms = min(at.next_ms, booked_ms)
+
+    def write(self, conn: sqlite3.Connection) -> None:
+        """What has moved, to the file: the last that a transaction does. By adding, so that no memory can overwrite a sum."""
+        if self._moved:
+            conn.executemany(_MOVE, [(*moved, balance) for balance, moved in self._moved.items()])
+            self._moved.clear()
 
     def locate(self, conn: sqlite3.Connection, scopes: Iterable[Scope]) -> list[Balance]:
         """The scopes' balances as they stand, in their order; made when a window is met for the first time."""
@@ -135,27 +159,12 @@ class Balances:
             return balance
         moved = at_edge(conn, balance, edge_ms)
         if moved is not balance:
+            self._moved.pop(moved.id, None)  # in the sums that are written here
             conn.execute(_SLIDE, (moved.settled, moved.held, moved.ceiling, moved.open_calls, edge_ms, moved.id))
             balance.edge_ms, balance.settled, balance.held = edge_ms, moved.settled, moved.held
             balance.ceiling, balance.open_calls = moved.ceiling, moved.open_calls
         balance.next_ms = conn.execute(_NEXT, (edge_ms,)).fetchone()[0] or _NO_CALL_MS
         return balance
-
-
-def move(conn: sqlite3.Connection, booked_ms: int, changes: Sequence[Change]) -> None:
-    """Add to the balances whose window counts a call booked then. The caller writes the holds or charges that this mirrors
-    in the same transaction."""
-    counted = [each for each in changes if each.balance.counts(booked_ms)]
-    conn.executemany(
-        _MOVE, [(settled, held, ceiling, opened, ended, at.id) for at, settled, held, ceiling, opened, ended in counted]
-    )
-    for balance, settled, held, ceiling, opened, ended in counted:
-        balance.settled += settled
-        balance.held += held
-        balance.ceiling += ceiling
-        balance.open_calls += opened
-        balance.settled_calls += ended
-        balance.next_ms = min(balance.next_ms, booked_ms)
 
 
 def at_edge(conn: sqlite3.Connection, balance: Balance, edge_ms: int) -> Balance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.ledger import balances, chain, open_calls, rows
+from spendgate.ledger import chain, open_calls, rows
 from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.known import Known
@@ -71,7 +71,7 @@ def finish(
     changes.append(Change(known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(proven)))
     ending, running, holds = rows.ended(end, flags), call.running(end.account), open_calls.charged(paired + unheld)
     conn.execute(_END, (*ending, running[0], holds, call.seq))
-    balances.move(conn, call.booked_ms, changes)
+    known.balances.move(call.booked_ms, changes)
     chain.link(known, call.seq, chain.SETTLED, (*call.opened, *ending, *running, holds))
     known.calls.pop(call.id, None)
 

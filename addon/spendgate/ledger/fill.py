@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from spendgate.ledger import balances, open_calls, rows
+from spendgate.ledger import open_calls, rows
 from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
@@ -95,13 +95,14 @@ def _add_all(store: Store, wanted: list[tuple[int, Scope]]) -> int:
 
     def work(known: Known) -> int:
         located = known.balances.locate(known.conn, [scope for _, scope in wanted])
-        return sum(_add(known.conn, seq, scope, at) for (seq, scope), at in zip(wanted, located, strict=True))
+        return sum(_add(known, seq, scope, at) for (seq, scope), at in zip(wanted, located, strict=True))
 
     return store.write(work)
 
 
-def _add(conn: sqlite3.Connection, seq: int, scope: Scope, balance: Balance) -> bool:
+def _add(known: Known, seq: int, scope: Scope, balance: Balance) -> bool:
     """Count one call in one balance, as it stands now (it may have ended since it was read); False: it was counted."""
+    conn = known.conn
     state, booked_ms, held, ceiling, cost, text = conn.execute(_FIND, (seq,)).fetchone()
     holds = open_calls.unpacked(text)
     if any(hold.balance == balance.id for hold in holds):
@@ -115,5 +116,5 @@ def _add(conn: sqlite3.Connection, seq: int, scope: Scope, balance: Balance) -> 
         change = Change(balance, cost)
     else:
         return False
-    balances.move(conn, booked_ms, [change])
+    known.balances.move(booked_ms, [change])
     return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from spendgate.admission import Admit
-from spendgate.ledger import balances, open_calls, rows
+from spendgate.ledger import open_calls, rows
 from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.interface import CallRow
 from spendgate.ledger.known import Known
@@ -43,7 +43,7 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
     rule = admit.would_refuse.rule if admit.would_refuse else None
     opened, text = rows.opened(row), open_calls.packed(holds)
     inserted = conn.execute(_OPEN, (*opened, row.account, "open", gate, now_ms, largest, waited_ms, rule, text))
-    balances.move(conn, now_ms, changes)
+    known.balances.move(now_ms, changes)
     seq = inserted.lastrowid or 0
     known.calls[row.id] = OpenCall(seq, row.account, now_ms, None, largest, waited_ms, rule, tuple(holds), opened)
 
@@ -78,7 +78,7 @@ def resize(known: Known, call_id: str, sizes: tuple[tuple[Scope, int], ...], now
         for old, new in zip(call.holds, after, strict=True)
         if new != old
     ]
-    balances.move(known.conn, call.booked_ms, changes)
+    known.balances.move(call.booked_ms, changes)
     call.holds, call.held_nanos = after, max(call.held_nanos, *wanted.values(), 0)
     known.conn.execute(_RESIZED, (call.held_nanos, open_calls.packed(after), call.seq))
     return tuple(at.standing(scope, 0) for at, (scope, _) in zip(located, sizes, strict=True))

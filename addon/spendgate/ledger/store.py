@@ -181,6 +181,7 @@ class Store:
         self.conn.execute("BEGIN IMMEDIATE")
         self.known.look()
         result = work(self.known)
+        self.known.balances.write(self.conn)
         self.conn.execute("COMMIT")
         return result
 
