@@ -69,7 +69,7 @@ def _joined(ledger: Ledger, budgets: tuple[Scope, ...], calls: int) -> Iterator[
             ledger.settle(ending, end)  # noqa: B023 - called at once
             ledger.hold(call, budgets, decide, NOW + number)  # noqa: B023 - called at once
 
-        yield lambda: ledger.together(both)  # noqa: B023 - called at once
+        yield lambda: ledger.together(both)
         before = call
 
 

@@ -6,10 +6,12 @@ and which keeps the frames above it until the garbage collector comes: about 40 
 making both heads costs otherwise. The types that are checked are those that mitmproxy's own parsers fill in.
 
 A call asks its heads for a name some twenty times, mostly for one that is not there: mitmproxy makes a Python call of each
-field's spelling, and an exception of each absence.
+field's spelling, and an exception of each absence. Few names are asked for, again and again; their spelling is kept.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 from mitmproxy import http
 from mitmproxy.utils.strutils import always_bytes
@@ -37,8 +39,13 @@ def _nothing(_message: http.MessageData) -> None:
 
 def _get_all(self: http.Headers, name: str | bytes) -> list[str]:
     """Every value of this name, in order. Raises TypeError for a name that is no text."""
-    wanted = always_bytes(name, "utf-8", "surrogateescape").lower()
+    wanted = _wanted(name)
     return [value.decode("utf-8", "surrogateescape") for key, value in self.fields if key.lower() == wanted]
+
+
+@lru_cache(maxsize=256)
+def _wanted(name: str | bytes) -> bytes:
+    return always_bytes(name, "utf-8", "surrogateescape").lower()
 
 
 def _get(self: http.Headers, key: str | bytes, default: object = None) -> object:

@@ -48,6 +48,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeaders
 
 from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2, interim, made_ours
 from spendgate.capture.dispatch import Dispatch, answering
+from spendgate.capture.routing import forked
 from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
 from spendgate.capture.tunnelled import TunnellingHttpLayer
@@ -325,7 +326,7 @@ class MeteredHttpLayer(TunnellingHttpLayer):
         yield from super().register_connection(command)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = MeteredHttpStream(self.context.fork(), stream_id)
+        self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
     def _inject(self, event: events.MessageInjected[object]) -> layer.CommandGenerator[None]:

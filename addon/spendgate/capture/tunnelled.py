@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events, layer
-from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
+from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 
+from spendgate.capture.routing import RoutingHttpLayer
 
-class TunnellingHttpLayer(HttpLayer):
+
+class TunnellingHttpLayer(RoutingHttpLayer):
     """An HTTP layer that steps aside when it has become a tunnel."""
 
     _inside: layer.Layer | None = None
