@@ -14,10 +14,10 @@ from mitmproxy.proxy.layers.http import (
     GetHttpConnection,
     HttpLayer,
     HttpStream,
-    ReceiveHttp,  # type: ignore[attr-defined]  # used by its layer, not listed
     RegisterHttpConnection,
     SendHttp,
 )
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 
 
