@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 OWN_SEEN_LEAST = 3
 """A median of fewer settled calls of the very tool and model is a guess: it sizes a hold, but refuses nothing as `spent`."""
@@ -47,8 +48,7 @@ class Scope:
     another budget, whose balances are filled from the ledger."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A scope's balance at one moment, read inside the transaction. Amounts in nano-dollars."""
 
     scope: Scope

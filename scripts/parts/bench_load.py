@@ -26,8 +26,8 @@ class Case:
     fresh: bool = False
     """A new connection for each call."""
     http2: bool = False
-    goal: float = 1.0
-    """The most that the ratio to stock may be, of CPU and of median latency."""
+    goal: float | None = 1.0
+    """The most that the ratio to stock may be, of CPU and of median latency; None: issue 2 sets none."""
 
     @property
     def path(self) -> str:
@@ -53,7 +53,7 @@ CASES = (
     Case("live 50x20ms c=8", 8, 8, events=50, pause_ms=20),
     Case("live 50x20ms c=64", 64, 64, events=50, pause_ms=20),
     Case("stream 5000 c=1", 2, 1, events=5000),
-    Case("1 MB request c=1", 30, 1, body_bytes=1_048_576),
+    Case("1 MB request c=1", 30, 1, body_bytes=1_048_576, goal=None),
     Case("new connection c=1", 60, 1, fresh=True, goal=0.8),
     Case("h2 small c=8", 160, 8, http2=True, goal=0.7),
     Case("h2 stream 50 c=8", 48, 8, events=50, http2=True),

@@ -65,7 +65,7 @@ async def _case(case: Case, systems: list[System], port: int, pairs: int) -> dic
 
 _HEAD = (
     f"{'case':24}{'stock CPU':>10}{'gate CPU':>10}{'ratio':>7}{'A/A':>6} |"
-    f"{'stock p50':>10}{'gate p50':>10}{'ratio':>7}{'A/A':>6} | goal | end lag p99 ms"
+    f"{'stock p50':>10}{'gate p50':>10}{'ratio':>7}{'A/A':>6} | goal        | end lag p99 ms"
 )
 
 
@@ -73,7 +73,7 @@ def _line(case: Case, runs: dict[str, Runs]) -> str:
     stock_runs, again, ours = runs["stock"], runs["stock-2"], runs["spendgate"]
     cpu, cpu_aa = _ratio(ours.cpu_ms, stock_runs.cpu_ms, again.cpu_ms), _ratio(again.cpu_ms, stock_runs.cpu_ms)
     p50, p50_aa = _ratio(ours.p50_ms, stock_runs.p50_ms, again.p50_ms), _ratio(again.p50_ms, stock_runs.p50_ms)
-    verdict = "met" if max(cpu, p50) <= case.goal else "MISSED"
+    verdict = "none" if case.goal is None else f"{case.goal:.2f} {'met' if max(cpu, p50) <= case.goal else 'MISSED'}"
     lag = ""
     if ours.end_lag_ms:
         lag = f"{statistics.median(ours.end_lag_ms):.2f} (stock {statistics.median(stock_runs.end_lag_ms):.2f})"
@@ -81,7 +81,7 @@ def _line(case: Case, runs: dict[str, Runs]) -> str:
     return (
         f"{case.name:24}{middle(stock_runs.cpu_ms):10.2f}{middle(ours.cpu_ms):10.2f}{cpu:7.2f}{cpu_aa:6.2f} |"
         f"{middle(stock_runs.p50_ms):10.2f}{middle(ours.p50_ms):10.2f}{p50:7.2f}{p50_aa:6.2f} |"
-        f" {case.goal:.2f} {verdict:6} | {lag}"
+        f" {verdict:11} | {lag}"
     )
 
 

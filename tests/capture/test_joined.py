@@ -6,7 +6,7 @@ from mitmproxy.proxy import commands, context, events, layer, tunnel
 from mitmproxy.proxy.layers.http import HttpRequestHook
 from mitmproxy.test import tflow
 
-from spendgate.capture.joined import _Joining
+from spendgate.capture.joined import PIECE_BYTES, _Joining
 from spendgate.capture.options import Options
 
 
@@ -66,3 +66,13 @@ def test_a_fault_keeps_nothing_back():
     out, fault = through(b"one", b"two", ValueError("later"))
     assert out == [b"onetwo"]
     assert fault is not None
+
+
+def test_a_long_body_leaves_piece_by_piece():
+    """Whoever reads it begins while the rest is still encrypted; nothing of it is lost."""
+    long = bytes(range(256)) * 2000
+    out, fault = through(b"head", long)
+    assert fault is None
+    assert [len(piece) for piece in out[:-1]] == [PIECE_BYTES] * (len(out) - 1)
+    assert len(out) > 3
+    assert b"".join(out) == b"head" + long

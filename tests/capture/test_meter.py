@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -371,15 +372,44 @@ async def test_encoded_requests_are_read(tmp_path: Path, encoding: str) -> None:
         assert it.provider.log.billable()[0].request_bytes == len(packed)
 
 
-async def test_a_long_body_is_read_while_the_loop_goes_on() -> None:
-    """Of a megabyte, however it is made, only a small part is read before others have their turn."""
+@pytest.mark.parametrize(("step_s", "turns"), [(0.0001, 19), (0.0005, 99), (0.0, 0)], ids=["quick", "slow", "at once"])
+async def test_others_have_their_turn_when_time_is_up(step_s: float, turns: int) -> None:
+    """However many steps that is; on a quick machine several fit into one turn."""
+    from spendgate.capture.asked import in_steps
+
+    had, now_s = 0, 0.0
+
+    async def others() -> None:
+        nonlocal had
+        while True:
+            await asyncio.sleep(0)
+            had += 1
+
+    def work() -> Generator[None, None, str]:
+        nonlocal now_s
+        for _ in range(99):
+            now_s += step_s
+            yield
+        return "done"
+
+    turning = asyncio.ensure_future(others())
+    await asyncio.sleep(0)
+    assert await in_steps(work(), lambda: now_s) == "done"
+    assert had == pytest.approx(turns, abs=1)
+    turning.cancel()
+
+
+async def test_a_long_body_is_read_while_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a megabyte, however it is made, only a small part is read before others can have their turn."""
     import json
 
     from mitmproxy import http
 
+    from spendgate.capture import asked
     from spendgate.capture.asked import ask_of
     from spendgate.providers.interface import Head, Kind, Route
 
+    monkeypatch.setattr(asked, "TURN_S", 0)
     turns = 0
 
     async def others() -> None:

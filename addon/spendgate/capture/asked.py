@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from spendgate.providers.interface import Ask, Dialect, Head, Route
 
 OFF_LOOP_BYTES = 16 * 1024
 """An encoded body longer than this is decoded beside the loop."""
+TURN_S = 0.0005
+"""How long a long body is read before the loop has its turn, and the one step that is under way then, of some 0.2 ms."""
 UNREADABLE = Ask(opaque_input=True, output_tokens_max=None, loops=True)
 """What is asked cannot be read: no known model, no bound."""
 
@@ -84,15 +87,18 @@ async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, rou
         return replace(claimed(head, UNREADABLE), model=route.model, text_bytes=len(body))
 
 
-async def in_steps[T](steps: Generator[None, None, T]) -> T:
-    """What the steps return in the end; the loop runs between two of them."""
+async def in_steps[T](steps: Generator[None, None, T], clock_s: Callable[[], float] = time.perf_counter) -> T:
+    """What the steps return in the end; the loop runs again after so many of them as fit into `TURN_S`."""
+    until_s = clock_s() + TURN_S
     while True:
         try:
             next(steps)
         except StopIteration as end:
             found: T = end.value
             return found
-        await asyncio.sleep(0)
+        if clock_s() >= until_s:
+            await asyncio.sleep(0)
+            until_s = clock_s() + TURN_S
 
 
 def claimed(head: Head, ask: Ask) -> Ask:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from mitmproxy.proxy import commands, events, layer, layers, tunnel
 from OpenSSL import SSL
 
+PIECE_BYTES = 128 * 1024
+"""So much is encrypted before it leaves: whoever is to read a longer body begins while the rest is still encrypted."""
 READ_MOST = 65_535
 """Bytes of one piece of what OpenSSL has to send. A shorter piece was all of it."""
 
@@ -30,17 +32,24 @@ class _Joining(tunnel.TunnelLayer):
                     continue
                 if parts:
                     data, parts = b"".join(parts), []
-                    yield from self.send_data(data)
+                    yield from self._send(data)
                 if ours:
                     yield from self._handle_command(command)
                 else:
                     yield command
         except Exception:
             if parts:  # a fault in what follows must not keep them back
-                yield from self.send_data(b"".join(parts))
+                yield from self._send(b"".join(parts))
             raise
         if parts:
-            yield from self.send_data(b"".join(parts))
+            yield from self._send(b"".join(parts))
+
+    def _send(self, data: bytes) -> layer.CommandGenerator[None]:
+        if len(data) <= PIECE_BYTES:
+            yield from self.send_data(data)
+            return
+        for at in range(0, len(data), PIECE_BYTES):
+            yield from self.send_data(data[at : at + PIECE_BYTES])
 
 
 class _Tls(layers.tls.TLSLayer, _Joining):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from operator import add
 from typing import Final, NamedTuple
 
 from spendgate.standing import Scope, Standing
@@ -82,8 +81,8 @@ class Balances:
     def __init__(self) -> None:
         self._by_key: dict[Key, Balance] = {}
         self._by_id: dict[int, Balance] = {}
-        self._moved: dict[int, list[int]] = {}
-        """What this transaction is still to add to the file's rows: the fields of a Change."""
+        self._moved: dict[int, tuple[Balance, int, int, int, int, int]] = {}
+        """What this transaction has moved and is still to write, with the sums that the file's rows have."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -100,11 +99,8 @@ class Balances:
         for at, settled, held, ceiling, opened, ended in changes:
             if at.edge_ms is not None and booked_ms <= at.edge_ms:
                 continue
-            moved = self._moved.get(at.id)
-            if moved is None:
-                self._moved[at.id] = [settled, held, ceiling, opened, ended]
-            else:
-                moved[:] = map(add, moved, (settled, held, ceiling, opened, ended))
+            if at.id not in self._moved:
+                self._moved[at.id] = (at, at.settled, at.held, at.ceiling, at.open_calls, at.settled_calls)
             at.settled += settled
             at.held += held
             at.ceiling += ceiling
@@ -115,7 +111,14 @@ class Balances:
     def write(self, conn: sqlite3.Connection) -> None:
         """What has moved, to the file: the last that a transaction does. By adding, so that no memory can overwrite a sum."""
         if self._moved:
-            conn.executemany(_MOVE, [(*moved, balance) for balance, moved in self._moved.items()])
+            conn.executemany(
+                _MOVE,
+                [
+                    (at.settled - settled, at.held - held, at.ceiling - ceiling, at.open_calls - opened,
+                     at.settled_calls - ended, at.id)
+                    for at, settled, held, ceiling, opened, ended in self._moved.values()
+                ],
+            )  # fmt: skip
             self._moved.clear()
 
     def locate(self, conn: sqlite3.Connection, scopes: Iterable[Scope]) -> list[Balance]:

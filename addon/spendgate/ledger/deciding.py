@@ -42,7 +42,7 @@ def hold(asking: Asking) -> Decision:
     if place is not None and place != waiters.NOBODY_WAITS:
         waiters.leave(conn, call_id)
     if isinstance(decision, Admit):
-        if tuple(scope for scope, _ in decision.holds) != asking.scopes:
+        if tuple([scope for scope, _ in decision.holds]) != asking.scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
         holds.open_call(known, asking.row, decision, located, booking)
     return decision
@@ -52,7 +52,7 @@ def _standings(asking: Asking, located: list[Balance], place: int | None) -> tup
     """The balances as they stand now, each with the waiters ahead of this call; dead gates' waiters are dropped."""
     pairs = zip(located, asking.scopes, strict=True)
     if place == waiters.NOBODY_WAITS:
-        return tuple(balance.standing(scope, 0) for balance, scope in pairs)
+        return tuple([balance.standing(scope, 0) for balance, scope in pairs])
     conn = asking.known.conn
     waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
     now_ms = asking.booking.now_ms
