@@ -13,8 +13,6 @@ class Gap(StrEnum):
     NO_SNI = "no server name"
     OTHER_NAME = "asked for under another name"
     HIDDEN_NAME = "encrypted server name"
-    BROKEN_HELLO = "unreadable TLS hello"
-    NOT_TLS = "not TLS"
     QUIC = "QUIC"
     OUTSIDE_CA = "outside the CA's constraints"
     NEVER = "policy says never"

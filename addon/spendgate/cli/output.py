@@ -22,7 +22,6 @@ from rich.table import Table
 from spendgate.money import dollars, short_dollars
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-Value = str | int | bool | None
 Row = Mapping[str, object]
 
 

@@ -95,8 +95,6 @@ class Ask:
     """Most billed server-tool calls; 0 where no such tool is offered, None where nothing caps them."""
     loops: bool = False
     """Server tools that make the provider sample again and bill the input again: no finite bound."""
-    usage_reported: bool = True
-    """False for OpenAI-style chat streams without `stream_options.include_usage`."""
     background: bool = False
     generates: bool = True
     """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""

@@ -24,7 +24,6 @@ from spendgate.providers.streams import EventReader
 _REQUEST: Final = Shape(
     model=TEXT,
     stream=FLAG,
-    stream_options=record(include_usage=FLAG),
     max_tokens=FACTOR,
     max_completion_tokens=FACTOR,
     n=FACTOR,
@@ -36,7 +35,7 @@ _REQUEST: Final = Shape(
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
-        "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
+        "model", "stream", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
         "service_tier", "web_search_options",
     ),
     marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{',
@@ -103,7 +102,6 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         cache_ttl="write",
         searches_max=None if searches else 0,
         loops=searches or unread,
-        usage_reported=not streamed or bool((found.get("stream_options") or {}).get("include_usage")),
         **sender(head),
     )
 

@@ -39,7 +39,6 @@ FACTOR: Final = schema.nullable_schema(
 """A whole number as lenient hosts read one (`"100"`, `100.0`); UNREADABLE where something else stands. For what raises a
 price: there, something that cannot be read is not nothing.
 """
-NUMBER: Final = _lenient(schema.float_schema(strict=True))
 TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=_TEXT_MAX))
 """A name, an id: short text."""
 LONG_TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=8192))
