@@ -62,12 +62,14 @@ def test_open_holds_settle_on_the_reserve(small_disk: Path) -> None:
     for name in names:
         assert ledger.settle(name, settled(500, budget))
     assert not (small_disk / "ledger.db-reserve").exists()
-    assert standing_of(ledger, budget).settled_nanos == 500 * len(names)
+    with pytest.raises(LedgerUnavailable, match="disk is full"):
+        ledger.hold(row("newer"), (budget,), admit(700), NOW)  # though there is room now: it is for endings
     with Reader(small_disk / "ledger.db") as reader:
         assert reader.check() == ()
     (small_disk / "ballast").unlink()
     ledger.resolve_orphans(NOW)
     assert (small_disk / "ledger.db-reserve").exists(), "the reserve is taken again when there is room"
+    assert standing_of(ledger, budget).settled_nanos == 500 * len(names)
     ledger.close()
 
 
@@ -85,3 +87,38 @@ def test_reserve_that_does_not_fit_is_not_kept(small_disk: Path) -> None:
     reserve = Reserve(small_disk / "reserve", 1024 * 1024 * 1024)
     assert not reserve.fill()
     assert not reserve.path.exists()
+
+
+def test_the_room_of_many_open_calls_is_not_eaten_by_new_ones(small_disk: Path) -> None:
+    """Calls hold and settle one after another on a disk that has become full: those that were open before can still end."""
+    ledger, budget = open_ledger(small_disk), scope()
+    before = [str(number) for number in range(200)]
+    for name in before:
+        ledger.hold(row(name), (budget,), admit(700), NOW)
+    fill_up(small_disk)
+    refused = 0
+    for number in range(2_000):
+        try:
+            ledger.hold(row(f"new-{number}"), (budget,), admit(700), NOW)
+            ledger.settle(f"new-{number}", settled(500, budget))
+        except LedgerUnavailable:
+            refused += 1
+    assert refused > 1_000
+    assert all(ledger.settle(name, settled(500, budget)) for name in before)
+    ledger.close()
+
+
+def test_when_no_call_comes_any_more_the_rest_may_use_the_reserve(small_disk: Path) -> None:
+    """What a stopping gate still has to tell is told, as far as there is room at all."""
+    ledger, budget = open_ledger(small_disk), scope()
+    fill_up(small_disk)
+    left = [f"left-{number}" for number in range(200)]
+    with pytest.raises(LedgerUnavailable):
+        for name in left:
+            ledger.hold(row(name), (budget,), admit(700), NOW)
+    ledger.spend_reserve()
+    for name in (*left, "last"):
+        if not ledger.settle(name, settled(500, budget)):
+            ledger.hold(row(name), (budget,), admit(700), NOW)
+            assert ledger.settle(name, settled(500, budget))
+    ledger.close()

@@ -26,7 +26,7 @@ from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
 from spendgate.config.paths import State, prepare
 from spendgate.config.people import Known
-from spendgate.errors import LedgerUnavailable, StateError
+from spendgate.errors import StateError
 from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
 from spendgate.identity.machine import machine_id
@@ -127,7 +127,7 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
 
     def uncovered(event: CoverageEvent) -> None:
         peer = meter.peer_of(event.connection)
-        _count_gap(ledger, peer, event)
+        gate.uncovered(peer.spender or "unknown", peer.tool or peer.process or "unknown", event.host, event.gap.value)
 
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered)
     with _logged_as_notes():
@@ -147,14 +147,6 @@ def _set_aside() -> None:
     still 80 ms each time (150,000 objects, most of them price lists and modules)."""
     gc.collect()
     gc.freeze()
-
-
-def _count_gap(ledger: Ledger, peer: Peer, event: CoverageEvent) -> None:
-    tool = peer.tool or peer.process or "unknown"
-    try:
-        ledger.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value, at_ms=_now_ms())
-    except LedgerUnavailable:
-        pass  # coverage is a count for people; a busy ledger may miss one, money may not
 
 
 def _check(wanted: Wanted) -> None:

@@ -1,12 +1,16 @@
 """Writes that are not made at once: nothing that was admitted is lost while the ledger is busy or full, and an end has company.
 
-A write goes straight to the ledger while nothing is queued. From the first one that fails, all writes queue behind it, and a
-task tries them again until they are written. Bounded: `room` is false when no new call should be let in without its row.
+A write goes straight to the ledger while nothing is queued before it. From the first one that fails, writes queue, and a task
+tries them again until they are written. There are two lines. Ends of calls that the ledger knows go first: they may use the
+reserve of a full disk. All else waits for room behind them: refusals, and whatever is told of calls that left without the
+ledger. Bounded: `room` is false when no new call should be let in without its row.
+
+While anything is queued nobody decides by the ledger, which does not know it yet (`joined`).
 
 The end of a call is written `soon`: when what has come meanwhile has had its turn of the loop, or in the transaction of
-whatever reads the balances before that (`joined`). On a busy gate the end of one call and the hold of the next then share a
-commit, and many that end at once have one; on an idle one the end is written while its client reads the answer. Nothing that
-is decided misses it. A gate that is killed in between leaves an open call, charged as an orphan, as if killed a moment before.
+whatever reads the balances before that. On a busy gate the end of one call and the hold of the next then share a commit, and
+many that end at once have one; on an idle one the end is written while its client reads the answer. A gate that is killed in
+between leaves an open call, charged as an orphan, as if killed a moment before.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ _BUSY_S = (0.002, 0.03)
 _UNAVAILABLE_S = (0.5, 2.0)
 _FLUSH_SLICE = 8
 """Writes of one visit to the loop."""
+_FIRST = "what was told the ledger before is not yet written"
 
 Write = Callable[[], object]
 
@@ -46,7 +51,8 @@ class Backlog:
         self._together = together
         self._soon: list[Write] = []
         self._turn: asyncio.Handle | None = None
-        self._writes: deque[Write] = deque()
+        self._ends: deque[Write] = deque()
+        self._rest: deque[Write] = deque()
         self._task: asyncio.Task[None] | None = None
         self._written = 0
         self._failing = False
@@ -60,29 +66,36 @@ class Backlog:
         return len(self) < WRITES_MAX
 
     def __len__(self) -> int:
-        return len(self._writes) + len(self._soon)
+        return len(self._ends) + len(self._rest) + len(self._soon)
 
     def write(self, write: Write) -> bool:
         """Write now, or later in order. Never raises, never waits. True: written now."""
-        if not self._writes:
+        return self._now_or_later(write, self._rest, clear=not (self._ends or self._rest))
+
+    def end(self, write: Write) -> bool:
+        """As `write`, for what ends or corrects a call that the ledger knows: before all that needs room of its own."""
+        return self._now_or_later(write, self._ends, clear=not self._ends)
+
+    def later(self, write: Write) -> None:
+        """Queue behind whatever is queued, without trying now."""
+        self._rest.append(write)
+        self._start()
+
+    def _now_or_later(self, write: Write, line: deque[Write], *, clear: bool) -> bool:
+        if clear:
             try:
                 self._do(write)
                 return True
             except LedgerUnavailable:
                 pass  # the task tries again; `fallback` decides about new calls meanwhile
-        self._writes.append(write)
+        line.append(write)
         self._start()
         return False
 
-    def later(self, write: Write) -> None:
-        """Queue behind whatever is queued, without trying now."""
-        self._writes.append(write)
-        self._start()
-
     def soon(self, write: Write) -> None:
-        """Write with the next transaction that is `joined`, at the latest in the loop's turn after next. Never raises, waits."""
-        if self._writes:
-            self._writes.append(write)
+        """As `end`, in the next transaction that is `joined`, at the latest in the loop's turn after next. Never raises."""
+        if self._ends:
+            self._ends.append(write)
             return
         self._soon.append(write)
         if len(self._soon) >= _FLUSH_SLICE:
@@ -93,7 +106,11 @@ class Backlog:
             self._turn = loop.call_soon(self._after, loop)
 
     def joined[T](self, work: Callable[[], T]) -> T:
-        """Do one transaction, and in it what is to be written soon. Raises what `work` raises."""
+        """Do one transaction, and in it what is to be written soon.
+
+        Raises what `work` raises; LedgerBusy while something is queued that can be written, LedgerUnavailable where it cannot.
+        """
+        self._catch_up()
         if not self._soon:
             return work()
         try:
@@ -102,9 +119,17 @@ class Backlog:
             raise
         except Exception:  # noqa: BLE001 - whose fault it was does not show: each by itself, and `work` raises its own again
             self.write_out()
+            self._catch_up()
             return work()
         self._taken()
         return done
+
+    def _catch_up(self) -> None:
+        """Write some of what is queued. Raises LedgerUnavailable (LedgerBusy where it may soon be done) if that is not all."""
+        if self._ends or self._rest:
+            self._flush()
+        if self._ends or self._rest:
+            raise LedgerUnavailable(_FIRST) if self._failing else LedgerBusy(_FIRST)
 
     def _with_soon[T](self, work: Callable[[], T]) -> T:
         for write in self._soon:
@@ -124,14 +149,14 @@ class Backlog:
     def write_out(self) -> None:
         """Write now what is to be written soon, or later in order. Never raises, never waits."""
         soon = self._taken()
-        if len(soon) > 1 and not self._writes:
+        if len(soon) > 1 and not self._ends:
             try:
                 self._together(lambda: [write() for write in soon])
                 soon = []
             except Exception as fault:  # noqa: BLE001 - nothing of it is written: each by itself, with its own fault
                 logger.debug("%d writes did not go together: %s", len(soon), type(fault).__name__)
         for write in soon:
-            self.write(write)
+            self.end(write)
 
     def _do(self, write: Write) -> None:
         try:
@@ -149,28 +174,31 @@ class Backlog:
     async def _empty(self) -> None:
         while True:
             pause_s = self._flush()
-            if not self._writes:
+            if not (self._ends or self._rest):
                 return
             await asyncio.sleep(pause_s)
 
     def _flush(self) -> float:
         """Write a few; how many seconds to leave the loop to others."""
-        for _ in range(min(_FLUSH_SLICE, len(self._writes))):
+        for _ in range(_FLUSH_SLICE):
+            line = self._ends or self._rest
+            if not line:
+                break
             try:
-                self._do(self._writes[0])
+                self._do(line[0])
             except LedgerBusy:
                 return self._between(_BUSY_S)
             except LedgerUnavailable:
                 self._failing = True
                 return self._between(_UNAVAILABLE_S)
-            self._writes.popleft()
+            line.popleft()
             self._written += 1
             self._failing = False
         return 0
 
     async def caught_up(self, patience_s: float) -> bool:
         """Wait until all that is queued now is written. False: the ledger fails, or was busy for so long."""
-        last = self._written + len(self._writes)
+        last = self._written + len(self._ends) + len(self._rest)
         until_ms = self._clock.boot_ms() + patience_s * 1000
         while self._written < last:
             if self._failing or self._clock.boot_ms() >= until_ms:
@@ -182,11 +210,17 @@ class Backlog:
         low, high = bounds
         return low + self._clock.random() * (high - low)
 
-    async def drain(self, patience_s: float) -> int:
-        """Wait until all is written, at most so long. How many writes are left."""
+    async def drain(self, patience_s: float, last_resort: Callable[[], None]) -> int:
+        """Wait until all is written, at most so long; then try once more after `last_resort`. How many writes are left."""
         self.write_out()
         task, self._task = self._task, None
         if task is not None:
             await asyncio.wait({task}, timeout=patience_s)
             task.cancel()
-        return len(self._writes)
+        if self:
+            last_resort()
+            left = len(self) + 1
+            while self and len(self) < left:
+                left = len(self)
+                self._flush()
+        return len(self)

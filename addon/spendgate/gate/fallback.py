@@ -48,6 +48,11 @@ class Fallback:
             self._put(scope, self._settled.get(_key(scope), 0) + nanos)
         self._by_person[person] = self._by_person.get(person, 0) + nanos
 
+    def settled(self, charges: Iterable[tuple[Scope, int]]) -> None:
+        """Add what a call has cost that the ledger had let through: it may be some time before the ledger can show it."""
+        for scope, nanos in charges:
+            self._put(scope, self._settled.get(_key(scope), 0) + nanos)
+
     def recovered(self) -> None:
         """The ledger writes again: `allow up to` starts anew at the next failure."""
         self._by_person.clear()

@@ -69,8 +69,9 @@ class Gate:
         self._estimate = estimate
         self._lines = Lines()
         self._waiting = Waiting(
-            ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock
-        )
+            ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
+            in_force=lambda: self.policy,
+        )  # fmt: skip
         self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
         self._correcting = Correcting(
             ledger, lines=self._lines, fallback=self.fallback, backlog=self.backlog, estimate=estimate
@@ -89,16 +90,18 @@ class Gate:
     async def stop(self, patience_s: float = 5.0) -> int:
         """Stop upkeep and write what is queued, at most so long. How many writes were left unwritten."""
         await self._upkeep.stop()
-        left = await self.backlog.drain(patience_s)
+        left = await self.backlog.drain(patience_s, self._ledger.spend_reserve)
         if left:
             logger.error("the ledger could not be written: %d writes are lost", left)
         return left
 
     async def set_policy(self, policy: Policy) -> None:
-        """Fill the new policy's budgets from the ledger, then let it take force. Calls under way keep their own."""
+        """Fill the new policy's budgets from the ledger, then let it take force. Calls under way keep their own; those that
+        wait are asked anew, since none that leaves from here on may be one that the new budgets do not count."""
         await self._upkeep.fill(policy)
         self.policy = policy
         self._known = KnownTerms(policy, self.prices)
+        self._lines.wake_all()
 
     def set_prices(self, prices: PriceBook) -> None:
         """Use this price list from now on, also for the charge of calls under way."""
@@ -114,13 +117,15 @@ class Gate:
 
     async def hold(self, intent: Intent) -> Answered:
         """Hold the call's cost, wait, or refuse; see `GatePort.hold`."""
-        asked = self._asked(intent)
-        if asked.terms.refusal is not None and asked.terms.enforced:
-            return self._refused(asked, asked.terms.refusal, UNSIZED, 0)
-        try:
-            answer = await self._waiting.ask(asked)
-        except LedgerUnavailable as fault:
-            return self._without_ledger(asked, str(fault))
+        since_ms, answer = self.clock.boot_ms(), None
+        while answer is None:
+            asked = self._asked(intent)
+            if asked.terms.refusal is not None and asked.terms.enforced:
+                return self._refused(asked, asked.terms.refusal, UNSIZED, 0)
+            try:
+                answer = await self._waiting.ask(asked, since_ms)
+            except LedgerUnavailable as fault:
+                return self._without_ledger(asked, str(fault))
         if isinstance(answer, Granted):
             self._ledger_writes()
             return self._admitted(Running(asked, answer.size, answer.admit.holds, answer.booked_ms))
@@ -203,7 +208,7 @@ class Gate:
         if refuse is not None:
             return self._refused(asked, refuse, size, 0)
         holds = tuple((scope, _booked(scope, size, hold_nanos)) for scope in scopes)
-        call = Running(asked, size, holds, now_ms, flags=(WITHOUT_LEDGER,), remembered_nanos=hold_nanos)
+        call = Running(asked, size, holds, now_ms, flags=(WITHOUT_LEDGER,), late=True, remembered_nanos=hold_nanos)
         opened = row(asked, size)
         self.backlog.later(lambda: self._ledger.hold(opened, scopes, lambda *_: Admit(holds), now_ms))
         return self._admitted(call)
@@ -216,10 +221,12 @@ class Gate:
 
     def sent(self, call_id: str) -> bool:
         """The request's head is about to leave; see `GatePort.sent`."""
-        if call_id not in self._running:
+        call = self._running.get(call_id)
+        if call is None:
             return True
         at_ms = self.clock.now_ms()
-        return self.backlog.write(lambda: self._ledger.sent(call_id, at_ms))
+        write = self.backlog.write if call.late else self.backlog.end
+        return write(lambda: self._ledger.sent(call_id, at_ms))
 
     async def noted(self, call_id: str) -> None:
         """Wait until the ledger has `sent`; see `GatePort.noted`."""
@@ -249,13 +256,16 @@ class Gate:
         found = believed(call.asked, reading)
         ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
-        self.backlog.soon(lambda: self._ledger.settle(call_id, settlement))
+        write = self.backlog.write if call.late else self.backlog.soon
+        write(lambda: self._ledger.settle(call_id, settlement))
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))
-        if call.remembered_nanos:
+        if call.late:
             person = call.asked.intent.attribution.person
             self.fallback.spent(
                 call.asked.terms.scopes(call.booked_ms), settlement.cost_nanos - call.remembered_nanos, person
             )
+        else:
+            self.fallback.settled(settlement.charges)
         if sample is not None:
             usage, value = sample
             text_bytes = call.asked.intent.ask.text_bytes
@@ -263,6 +273,11 @@ class Gate:
             terms = call.asked.terms
             self.sizes.learn(terms.keys, sample_of(text_bytes, usage, value, terms.rates))
         self._durations.append(end.duration_ms)
+
+    def uncovered(self, account: str, tool: str, host: str, reason: str) -> None:
+        """Count a connection to a provider that could not be read. Never raises."""
+        at_ms = self.clock.now_ms()
+        self.backlog.write(lambda: self._ledger.uncovered(account, tool, host, reason, at_ms=at_ms))
 
     def record(self, seen: Seen) -> None:
         """Write an exchange that held nothing. Never raises."""

@@ -68,5 +68,13 @@ class Lines:
             if waiting:
                 next(iter(waiting)).woken.set()
 
+    def wake_all(self) -> None:
+        """Let everyone try again, in their order."""
+        for place in self._places():
+            place.woken.set()
+
+    def _places(self) -> dict[Place, None]:
+        return {place: None for waiting in self._lines.values() for place in waiting}
+
     def __len__(self) -> int:
-        return len({place for waiting in self._lines.values() for place in waiting})
+        return len(self._places())

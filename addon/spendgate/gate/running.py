@@ -28,8 +28,10 @@ class Running:
     flags: tuple[str, ...] = ()
     counted: bool = False
     """Whether a stream's own input counts have corrected the hold."""
+    late: bool = False
+    """It left without the ledger, which hears of it later."""
     remembered_nanos: int = 0
-    """What `fallback` counts for it, where the ledger could not."""
+    """What `fallback` counts for a late one."""
 
     @property
     def cut(self) -> bool:

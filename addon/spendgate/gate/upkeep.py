@@ -45,6 +45,8 @@ class GateLedger(LedgerPort, Protocol):
     ) -> int: ...
     def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
     def audit(self, at_ms: int, what: str, detail: str) -> None: ...
+    def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None: ...
+    def spend_reserve(self) -> None: ...
 
 
 class Upkeep:
@@ -86,7 +88,9 @@ class Upkeep:
         can be admitted between its last step and the swap that its caller makes. Raises StateError, LedgerUnavailable.
         """
         await asyncio.to_thread(self._prepare, policy)
-        await patiently(lambda: self._prepare(policy, patient=False), self._clock, FILL_PATIENCE_MS)
+        await patiently(
+            lambda: self._backlog.joined(lambda: self._prepare(policy, patient=False)), self._clock, FILL_PATIENCE_MS
+        )
         self._policy = policy
 
     def _prepare(self, policy: Policy, *, patient: bool = True) -> None:

@@ -7,6 +7,7 @@ measured on the boot clock.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from spendgate.admission import Admit, Decision, Refuse, Wait, decide, who_refuses
@@ -18,6 +19,7 @@ from spendgate.gate.fallback import Fallback
 from spendgate.gate.line import Lines, Place
 from spendgate.gate.patience import patiently
 from spendgate.ledger.interface import LedgerPort
+from spendgate.policy import Policy
 from spendgate.standing import KindStanding, Size, Standing
 
 POLL_MS = (25, 100)
@@ -53,6 +55,10 @@ class Left:
     waited_ms: int
 
 
+class _OutOfForceError(Exception):
+    """The policy by which this call was asked for is in force no longer."""
+
+
 @dataclass(eq=False, slots=True)
 class _Try:
     """One call's state between two tries."""
@@ -71,19 +77,25 @@ class Waiting:
     """The waiting room of one gate."""
 
     def __init__(
-        self, ledger: LedgerPort, *, lines: Lines, sizes: Sizes, fallback: Fallback, backlog: Backlog, clock: Clock
-    ) -> None:
+        self, ledger: LedgerPort, *, lines: Lines, sizes: Sizes, fallback: Fallback, backlog: Backlog, clock: Clock,
+        in_force: Callable[[], Policy],
+    ) -> None:  # fmt: skip
+        """`in_force` says by which policy calls leave now."""
         self._ledger = ledger
         self._lines = lines
         self._sizes = sizes
         self._fallback = fallback
         self._backlog = backlog
         self._clock = clock
+        self._in_force = in_force
         self._turn = asyncio.Lock()
 
-    async def ask(self, asked: Asked) -> Granted | Denied | Left:
-        """Hold the call's cost. Raises LedgerUnavailable where the ledger cannot say."""
-        trying = _Try(asked, self._clock.boot_ms())
+    async def ask(self, asked: Asked, since_ms: int) -> Granted | Denied | Left | None:
+        """Hold the cost of a call that has come at `since_ms` of the boot clock. None: another policy is in force meanwhile.
+
+        Raises LedgerUnavailable where the ledger cannot say.
+        """
+        trying = _Try(asked, since_ms)
         try:
             while True:
                 answer = await self._once(trying)
@@ -97,6 +109,9 @@ class Waiting:
                 if asked.intent.gone():
                     self._give_up(trying)
                     return Left(trying.size, self._waited(trying))
+        except _OutOfForceError:
+            self._give_up(trying)
+            return None
         except asyncio.CancelledError:
             self._give_up(trying)
             raise
@@ -106,19 +121,21 @@ class Waiting:
 
     def _give_up(self, trying: _Try) -> None:
         if trying.until_ms is not None:
-            self._backlog.write(lambda: self._ledger.leave(trying.asked.intent.call_id))
+            self._backlog.end(lambda: self._ledger.leave(trying.asked.intent.call_id))
 
     def _waited(self, trying: _Try) -> int:
         return self._clock.boot_ms() - trying.started_ms if trying.until_ms is not None else 0
 
     async def _once(self, trying: _Try) -> Granted | Denied | Wait:
-        """One try. Tries after the first take turns, so that many waiters leave the loop to others between two."""
+        """One try. Tries after the first take turns, so that many waiters leave the loop to others between two.
+
+        Nothing is awaited after a try: one that is cancelled then would leave its hold to nobody.
+        """
         if trying.until_ms is None:
             return await self._try(trying)
         async with self._turn:
-            answer = await self._try(trying)
             await asyncio.sleep(0)
-            return answer
+            return await self._try(trying)
 
     async def _try(self, trying: _Try) -> Granted | Denied | Wait:
         asked, now_ms = trying.asked, self._clock.now_ms()
@@ -130,10 +147,13 @@ class Waiting:
             return _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient))
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
-        decision = await patiently(
-            lambda: self._backlog.joined(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms)),
-            self._clock,
-        )
+
+        def hold() -> Decision:
+            if asked.terms.policy is not self._in_force():
+                raise _OutOfForceError
+            return self._backlog.joined(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms))
+
+        decision = await patiently(hold, self._clock)
         if isinstance(decision, Admit):
             return Granted(decision, size, now_ms)
         if isinstance(decision, Refuse):

@@ -43,7 +43,7 @@ class Ledger:
         try:
             schema.migrate(store.database, now_ms)
             gates = Gates(gates_dir)
-            store.write(lambda known: gates.enter(known.conn, now_ms))
+            store.end(lambda known: gates.enter(known.conn, now_ms))
         except (sqlite3.Error, LedgerUnavailable) as fault:
             store.close()
             raise StateError(f"{path} cannot be used as a ledger: {fault}") from fault
@@ -180,6 +180,10 @@ class Ledger:
         """Count connections to a provider that could not be read."""
         unread = journal.Unread(account, tool, host, reason)
         self._store.write(lambda known: journal.uncovered(known.conn, unread, count, at_ms))
+
+    def spend_reserve(self) -> None:
+        """No call will come any more: what is still to be written may use the reserve of a full disk."""
+        self._store.spends_reserve = True
 
     @property
     def gate_id(self) -> int:

@@ -36,6 +36,8 @@ _FOLD = "PRAGMA wal_checkpoint(PASSIVE)"
 _LONG_LOG_PAGES = 8_000
 """A log of 16 MB was never found folded whole by its next commit, and so never begun anew: its writer does not pause."""
 
+_FULL = "the ledger's disk is full: free some room"
+
 T = TypeVar("T")
 Work = Callable[[Known], T]
 Way = Callable[[Work[T]], T]
@@ -113,6 +115,8 @@ class Store:
         self.known = Known(self.conn)
         self._reserve = reserve
         self._lock = threading.Lock()
+        self.spends_reserve = False
+        """Whether any write may use the reserve of a full disk."""
         self._inside: int | None = None
         """The thread whose work `together` runs; what that writes belongs to its transaction."""
         self._checkpoints = _Checkpoints(path, self._lock)
@@ -122,7 +126,14 @@ class Store:
         self.conn.execute("PRAGMA busy_timeout = 0")
 
     def write(self, work: Work[T]) -> T:
-        """Run `work` as one transaction. Raises LedgerBusy or LedgerUnavailable; nothing is then changed."""
+        """Run `work` as one transaction. Raises LedgerBusy or LedgerUnavailable; nothing is then changed.
+
+        While the reserve is given back, only what ends a call may be written: that is what the room is for.
+        """
+        if self.spends_reserve:
+            return self.end(work)
+        if self._inside is None and not self._reserve.held(time.monotonic()):
+            raise LedgerUnavailable(_FULL)
         return self._run(self._transacted, work)
 
     def end(self, work: Work[T]) -> T:
@@ -203,7 +214,7 @@ def unavailable(fault: sqlite3.Error) -> LedgerUnavailable:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LedgerBusy("another process is writing to the ledger")
     if _is_full(fault):
-        return LedgerUnavailable("the ledger's disk is full: free some room")
+        return LedgerUnavailable(_FULL)
     return LedgerUnavailable(f"the ledger cannot be written: {fault} ({getattr(fault, 'sqlite_errorname', 'no code')})")
 
 
@@ -229,12 +240,17 @@ class _Checkpoints:
         self._thread: threading.Thread | None = None
 
     def committed(self) -> None:
+        """Never raises: what was committed must not look as if it were not."""
         self._commits += 1
         if self._commits % CHECKPOINT_EVERY:
             return
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="ledger-checkpoints", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="ledger-checkpoints", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # no thread to be had now: the log keeps the rows until the next round, or SQLite folds them
+            self._thread = thread
         self._due.set()
 
     def stop(self) -> None:

@@ -78,7 +78,9 @@ TEXTS: Final = (b"delta",)
 _TIGHT: Final = (b'"delta":"',)
 _OBJECTS_MAX: Final = 100_000
 """So many objects one message is read for, in some 0.1 s; no answer has them, but 64 MiB hold fifty times as many."""
-_ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
+_ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "error"})
+_BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
+"""Events that never end a response, even where a compatible host already gives counts in them, of zero."""
 
 
 class OpenAIResponses(OpenAIDialect):
@@ -143,11 +145,11 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
     )
 
 
-def answer(reading: Reading, found: Fields) -> Reading:
-    """The Reading of a `response` object."""
-    status, usage = found.get("status"), found.get("usage")
+def answer(reading: Reading, found: Fields, event: str = "response.completed") -> Reading:
+    """The Reading of a `response` object. Where a compatible host leaves its status out, the event's type tells it."""
+    status, usage = found.get("status") or event.removeprefix("response."), found.get("usage")
     model = found.get("model") or reading.model
-    ended = status is None or status in _ENDS
+    ended = status in _ENDS
     response_id = found.get("id") or reading.response_id
     if usage is None:
         # Failed without counts and without output: the provider did no work that it bills.
@@ -161,7 +163,9 @@ def answer(reading: Reading, found: Fields) -> Reading:
         counts = counts.overlaid(Usage(web_searches=searches))
     part = Part(counts, model, price_context(found.get("service_tier")))
     # Counts are given once, with the last word on a response, whatever its status says.
-    return replace(reading, parts=(part,), model=model, response_id=response_id, final=counts.known, ended=True)
+    last = event not in _BEGINS
+    final = last and counts.known
+    return replace(reading, parts=(part,), model=model, response_id=response_id, final=final, ended=last)
 
 
 def _is_search(item: Fields) -> bool:
@@ -169,22 +173,23 @@ def _is_search(item: Fields) -> bool:
     return item.get("type") == "web_search_call" and (item.get("action") or {}).get("type") in (None, "search")
 
 
-def read_event(reading: Reading, data: bytes) -> Reading:
-    """The Reading after one event that may hold a `response` or an error. Raises WireError."""
+def read_event(reading: Reading, data: bytes) -> tuple[Reading, bool]:
+    """The Reading after one event that may hold a `response` or an error, and whether it held a `response`. Raises WireError."""
     found = _EVENT.read(data)
     response = found.get("response")
     if response is not None:
-        return answer(reading, response)
+        return answer(reading, response, found.get("type") or ""), True
     if found.get("type") == "error":
         free = not reading.output_bytes and not reading.parts
-        return replace(reading, ended=True, free=free, final=free)
-    return reading
+        return replace(reading, ended=True, free=free, final=free), False
+    return reading, False
 
 
 def read_ends(reading: Reading, head: bytes, tail: bytes) -> Reading:
     """The Reading after an event of which only both ends were kept: its counts stand at the end of `response`."""
-    response = _EVENT_ENDS.read_ends(head, tail, opening=b'{"response":{').get("response")
-    return reading if response is None else answer(reading, response)
+    found = _EVENT_ENDS.read_ends(head, tail, opening=b'{"response":{')
+    response = found.get("response")
+    return reading if response is None else answer(reading, response, found.get("type") or "")
 
 
 class _Stream(EventReader):
@@ -195,7 +200,7 @@ class _Stream(EventReader):
 
     def event(self, data: bytes) -> bool:
         """Read an event that holds a `response` or an error."""
-        self.current = read_event(replace(self.current, output_bytes=self.output_bytes), data)
+        self.current, _ = read_event(replace(self.current, output_bytes=self.output_bytes), data)
         return True
 
     def oversized(self, event: Oversized) -> bool:
@@ -235,7 +240,11 @@ class ResponsesSocket:
         return replace(ask_of(self._head, message, scan), streamed=True)
 
     def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
-        """(response id, reading) when a response was created, moved its counts or ended. An error before any: (None, free)."""
+        """(response id, reading) when a response was created, moved its counts or ended.
+
+        An error names no response, so its id is None: before any it ends a create, for nothing; while one runs, its reading
+        is that one's, should it end so.
+        """
         current = self._reading or Reading()
         if not any(message.find(mark) >= 0 for mark in MARKS):
             if self._reading is not None:
@@ -245,13 +254,33 @@ class ResponsesSocket:
         try:
             if b'"response.created"' in message:
                 current = Reading()
-            if message.count(b"{") <= _OBJECTS_MAX:
-                reading = read_event(current, message)
-            else:
-                reading = read_ends(current, message[:END_BYTES], message[-END_BYTES:])
+            reading, named = _read_message(current, message)
+            if not named:
+                # What runs is kept: its own last word may still come.
+                return (None, reading) if reading.ended else None
+            if current.response_id not in (None, reading.response_id):
+                return _read_other(message)
         except Exception as fault:  # noqa: BLE001  a fault of ours must never break a person's socket
             reading = replace(current, flags=(f"reader failed: {type(fault).__name__}",))
         if reading == self._reading or (reading == Reading() and self._reading is None):
             return None
         self._reading = None if reading.ended else reading
         return reading.response_id, reading
+
+
+def _read_message(current: Reading, message: bytes) -> tuple[Reading, bool]:
+    """As `read_event`, without a look at the middle of a message of very many objects."""
+    if message.count(b"{") <= _OBJECTS_MAX:
+        return read_event(current, message)
+    return read_ends(current, message[:END_BYTES], message[-END_BYTES:]), True
+
+
+def _read_other(message: bytes) -> tuple[str | None, Reading]:
+    """A message about another response than the one created last, which keeps its own reading.
+
+    What the other one has put out is not known here, so none is called free.
+    """
+    reading, _ = _read_message(Reading(), message)
+    if reading.free:
+        reading = replace(reading, free=False, final=False)
+    return reading.response_id, reading
