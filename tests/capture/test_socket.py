@@ -421,6 +421,45 @@ async def test_messages_are_equal_whatever_they_hold(tmp_path: Path, deflate: bo
         assert served.request_bytes == len(message.encode())
 
 
+@pytest.mark.parametrize("deflate", [False, True], ids=["plain", "deflate"])
+async def test_a_message_in_very_many_frames_is_kept_in_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deflate: bool
+) -> None:
+    """Tiny and empty frames without end do not grow what is kept, and the message is equal."""
+    sent: list[bytes] = []
+
+    def message_of(content: bytes, text: bool, finished: bool) -> TextMessage | BytesMessage:
+        sent.append(content)
+        return passed_on(content, text, finished)
+
+    passed_on = socket_layer._message
+    monkeypatch.setattr(socket_layer, "_message", message_of)
+    text = "äß…😀" * 1_000
+    async with rig(tmp_path) as it, talking(it, deflate=deflate) as client:
+        await client.event()
+        message = json.dumps({"type": "response.create", "model": "gpt-5", "input": text}, ensure_ascii=False)
+        for piece in message:
+            for part in (piece, ""):
+                client.send(TextMessage(part, message_finished=False))
+        client.send(TextMessage(""))
+        await client.until("response.completed")
+        assert it.provider.log.billable()[0].request_bytes == len(message.encode())
+        create = sent[: next(at for at, frame in enumerate(sent, 1) if b"".join(sent[:at]) == message.encode())]
+        assert len(create) <= socket_layer.FRAMES_MAX
+
+
+def test_a_message_of_empty_frames_takes_no_memory() -> None:
+    """Nothing in them counts towards the bound of bytes: their number is bounded too."""
+    incoming = socket_layer._Incoming()
+    for _ in range(100_000):
+        incoming.add("", frame_finished=True, message_finished=False)
+    for _ in range(100_000):
+        incoming.add(b"", frame_finished=False, message_finished=False)
+    assert len(incoming.frames) < 2_000
+    incoming.add("end", frame_finished=True, message_finished=True)
+    assert b"".join(incoming.frames) == b"end"
+
+
 async def test_a_binary_message_stays_binary(tmp_path: Path) -> None:
     """What is no create passes as it is: the stand-in closes with 1003, as it does for binary messages."""
     async with rig(tmp_path) as it, talking(it) as client:

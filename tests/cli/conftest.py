@@ -1,8 +1,37 @@
-"""mitmproxy is imported here once, out of the reach of `error` for warnings: its own imports use what its libraries deprecate."""
+"""mitmproxy is imported here once, out of the reach of `error` for warnings: its own imports use what its libraries deprecate.
+
+The reading commands' tests read one state directory.
+"""
 
 import warnings
+from pathlib import Path
+
+import pytest
+
+from cli.kit import NOW_MS, POLICY, fill
+from spendgate.cli import in_force, status
+from spendgate.config import policies
+from spendgate.config.paths import State, prepare
+from spendgate.ledger.ledger import Ledger
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import mitmproxy.addons
     import mitmproxy.master  # noqa: F401  # imported for the warnings it gives
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
+    """A state directory with one settled, one open and one refused call of alice's."""
+    monkeypatch.setattr(status, "own_account", lambda: "alice")
+    found = prepare(State(tmp_path / "state"))
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY)
+    policy = policies.LastGood(found).start(file, NOW_MS).policy
+    in_force.tell(
+        found, in_force.InForce(policy.hash, str(file), NOW_MS, (), None, "m" * 32, "genai-prices 0", ("regular",))
+    )
+    ledger = Ledger.open(found.ledger, found.gates, NOW_MS)
+    fill(ledger, policy)
+    ledger.close()
+    return found

@@ -5,112 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from spendgate.admission import Admit, RefusalKind, Refuse
-from spendgate.cli import in_force
+from cli.kit import NOW_MS, ran, row, settlement
+from spendgate.admission import Admit
 from spendgate.cli.main import app
 from spendgate.cli.output import Column, Format, console, emit, safe
-from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.errors import UsageError
-from spendgate.ledger.interface import CallRow, Settlement
+from spendgate.ledger.interface import CallRow
 from spendgate.ledger.ledger import Ledger
-from spendgate.policy import Policy, enforces, scopes
-from spendgate.selector import Facts
-from spendgate.standing import Scope
 from spendgate.usage import Usage
-
-NOW_MS = time.time_ns() // 1_000_000
-POLICY = """\
-version: 1
-owner: tests@acme.example
-budgets:
-  - {name: person, per: person, limit: [$1 per day, $10 per month]}
-  - {name: session, per: session, limit: $5}
-"""
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
-    """A state directory with one settled, one open and one refused call of alice's."""
-    monkeypatch.setattr("getpass.getuser", lambda: "alice")
-    found = prepare(State(tmp_path / "state"))
-    file = tmp_path / "policy.yaml"
-    file.write_text(POLICY)
-    policy = policies.LastGood(found).start(file, NOW_MS).policy
-    in_force.tell(
-        found, in_force.InForce(policy.hash, str(file), NOW_MS, (), None, "m" * 32, "genai-prices 0", ("regular",))
-    )
-    ledger = Ledger.open(found.ledger, found.gates, NOW_MS)
-    _fill(ledger, policy)
-    ledger.close()
-    return found
-
-
-def _fill(ledger: Ledger, policy: Policy) -> None:
-    drawn = scopes(
-        policy,
-        facts := Facts.of(model="claude-sonnet-4-5", person="alice", session="s1"),
-        NOW_MS,
-        enforces(policy, facts),
-    )
-    for number, call_id in enumerate(("0a1b2c3d-settled", "0b1b2c3d-open")):
-        held = Admit(tuple((scope, 250_000_000) for scope in drawn))
-        ledger.hold(_row(call_id, number), drawn, lambda _s, _k, held=held: held, NOW_MS)
-    ledger.settle("0a1b2c3d-settled", _settlement(drawn))
-    refuse = Refuse(
-        RefusalKind.SPENT,
-        "person/day",
-        "the budget is spent",
-        settled_nanos=1,
-        held_nanos=0,
-        hold_nanos=2,
-        limit_nanos=2,
-    )
-    ledger.refused(_row("0c1b2c3d-refused", 2), refuse, now_ms=NOW_MS, waited_ms=0, http_status=429)
-
-
-def _row(call_id: str, number: int) -> CallRow:
-    return CallRow(
-        id=call_id,
-        started_ms=NOW_MS + number,
-        person="alice",
-        machine="m",
-        provider="anthropic",
-        host="api.anthropic.com",
-        path="/v1/messages",
-        tool="claude-code",
-        session="s1",
-        model_requested="claude-sonnet-4-5",
-        ceiling_nanos=400_000_000,
-    )
-
-
-def _settlement(drawn: tuple[Scope, ...]) -> Settlement:
-    return Settlement(
-        state="settled",
-        basis="reported",
-        usage=Usage(input_tokens=1000, cache_read_tokens=200, output_tokens=30),
-        cost_nanos=123_456_789,
-        value_nanos=123_456_789,
-        charges=tuple((scope, 123_456_789) for scope in drawn),
-        ended_ms=NOW_MS + 5,
-        model="claude-sonnet-4-5",
-        http_status=200,
-    )
-
-
-def ran(state: State, *words: str) -> str:
-    """The output of a command that succeeds."""
-    result = CliRunner().invoke(app, [*words, "--state", str(state.root)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def test_status_tells_spent_from_held(state: State) -> None:
@@ -122,7 +31,7 @@ def test_status_tells_spent_from_held(state: State) -> None:
     assert day["left_nanos"] == 10**9 - 123_456_789 - 250_000_000
     assert said["open_calls_above_holds_nanos"] == 150_000_000
     assert said["ledger"]["rows"] == 2 and len(said["ledger"]["head"]) == 64
-    assert said["gate"] == {"up": False, "gates": 0, "modes": []}
+    assert said["gate"] == {"up": False, "gates": 0, "modes": [], "captures_nothing_through": []}
 
 
 def test_status_tells_the_modes_of_a_gate_that_is_up(state: State) -> None:
@@ -131,7 +40,7 @@ def test_status_tells_the_modes_of_a_gate_that_is_up(state: State) -> None:
     said = json.loads(ran(state, "status", "--format", "json"))
     ledger.close()
 
-    assert said["gate"] == {"up": True, "gates": 1, "modes": ["regular"]}
+    assert said["gate"] == {"up": True, "gates": 1, "modes": ["regular"], "captures_nothing_through": []}
 
 
 def test_status_shows_budgets_kept_by_what_calls_had(state: State) -> None:
@@ -240,8 +149,8 @@ def test_no_name_runs_in_a_terminal_or_a_spreadsheet(
 ) -> None:
     """What clients name stands in CSV as text and nothing else, and in JSON as it was, escaped."""
     ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
-    ledger.hold(replace(_row("0d-named", 5), model_requested=model), (), lambda _s, _k: Admit(()), NOW_MS)
-    ledger.settle("0d-named", replace(_settlement(()), model=model))
+    ledger.hold(replace(row("0d-named", 5), model_requested=model), (), lambda _s, _k: Admit(()), NOW_MS)
+    ledger.settle("0d-named", replace(settlement(()), model=model))
     ledger.close()
 
     said = ran(state, *words, "--format", "csv")
@@ -292,9 +201,9 @@ def test_one_call_is_explained(state: State) -> None:
 def test_a_price_is_explained_by_its_counts(state: State, usage: Usage, nanos: int, says: str) -> None:
     """Counts times the prices of the call's own tier; in words where nothing was counted, or where they do not add up."""
     ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
-    ledger.hold(_row("0d-priced", 5), (), lambda _s, _k: Admit(()), NOW_MS)
+    ledger.hold(row("0d-priced", 5), (), lambda _s, _k: Admit(()), NOW_MS)
     priced = replace(
-        _settlement(()), usage=usage, cost_nanos=nanos, value_nanos=nanos, prices="bundled:anthropic/claude-sonnet-4-5"
+        settlement(()), usage=usage, cost_nanos=nanos, value_nanos=nanos, prices="bundled:anthropic/claude-sonnet-4-5"
     )
     ledger.settle("0d-priced", priced)
     ledger.close()

@@ -22,7 +22,9 @@ from spendgate.window import Unit
 
 BAD = Path(__file__).parents[1] / "bad_policies"
 POLICIES = Path(__file__).parents[2] / "policies"
-KNOWN = Known(("anthropic", "openai"), ("anthropic-messages", "openai"))
+KNOWN = Known(
+    ("anthropic", "openai"), ("anthropic-messages", "openai"), frozenset({"api.anthropic.com"}), ("anthropic", "openai")
+)
 HEAD = "version: 1\nowner: ops@acme.example\n"
 
 

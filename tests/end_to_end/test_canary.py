@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
+import subprocess
+from pathlib import Path
 
 import httpx2
 
 from end_to_end.raw import trust
-from end_to_end.world import Gate, Provider, calls
+from end_to_end.world import PRODUCT, Gate, Provider, calls, environment, policy, running_gate
 from spendgate.capture.health import call_canary
 
 
@@ -38,3 +41,15 @@ def test_a_stranger_does_not_answer_a_canary(gate: Gate, provider: Provider) -> 
     stranger = provider.ca.read_text()
     assert asyncio.run(call_canary("regular", ("127.0.0.1", gate.port), stranger)) is None
     assert asyncio.run(call_canary("regular", ("127.0.0.1", provider.port), gate.ca.read_text(), timeout_s=5)) is None
+
+
+def test_status_asks_the_gate_itself(folder: Path, provider: Provider) -> None:
+    """Its own canary comes back through the running product, and costs and records nothing."""
+    with running_gate(folder, provider, policy(folder)) as gate:
+        asked = subprocess.run(
+            [*PRODUCT, "status", "--state", str(gate.state), "--format", "json"],
+            capture_output=True, text=True, check=True, env=environment(folder),
+        )  # fmt: skip
+    found = json.loads(asked.stdout)
+    assert (found["gate"]["up"], found["gate"]["captures_nothing_through"]) == (True, [])
+    assert found["free_calls"] == found["unrecognized_calls"] == found["ledger"]["rows"] == 0

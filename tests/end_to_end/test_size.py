@@ -9,6 +9,7 @@ import pytest
 
 from end_to_end.raw import trust
 from end_to_end.world import Gate, Provider, policy, running_gate
+from spendgate.capture.tap import LEFT
 
 GIGABYTE = 1 << 30
 GROWTH_BYTES_MAX = 64 << 20
@@ -18,7 +19,8 @@ GROWTH_BYTES_MAX = 64 << 20
 @pytest.mark.parametrize("stream", [pytest.param(False, id="whole"), pytest.param(True, id="stream")])
 @pytest.mark.parametrize("encoding", ["", "gzip", "br", "zstd", "gzip,br"])
 def test_memory_stays_flat(provider: Provider, folder: Path, encoding: str, *, stream: bool) -> None:
-    """The peak of the gate's resident memory grows by less than 64 MiB, and the counts are still found."""
+    """The peak of the gate's resident memory grows by less than 64 MiB. The counts at the end are still found, or the row says
+    that the machine was too busy to read so far, and is charged an estimate."""
     with running_gate(folder, provider, policy(folder)) as gate:
         _fetch(gate, "size=1000", stream=stream)
         before = _peak(gate)
@@ -26,7 +28,11 @@ def test_memory_stays_flat(provider: Provider, folder: Path, encoding: str, *, s
         grown = _peak(gate) - before
         row = gate.row(request_id)
     assert grown < GROWTH_BYTES_MAX
-    assert (row["basis"], row["output_tokens"]) == ("reported", 77)
+    if LEFT in row["flags"]:
+        assert row["basis"] == "estimated"
+        assert row["cost_nanos"] > 0
+    else:
+        assert (row["basis"], row["output_tokens"]) == ("reported", 77)
 
 
 def _fetch(gate: Gate, script: str, *, stream: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -13,7 +14,7 @@ import pytest
 
 from end_to_end.clients import CLIENTS, PROMPT, Client, binaries
 from end_to_end.village import TEXT, Village, village
-from end_to_end.world import PATIENCE_S, listed_nanos
+from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, listed_nanos
 from redirect.lab import why_not
 from spendgate.usage import Usage
 
@@ -108,6 +109,22 @@ def test_a_process_that_ends_at_once_is_never_roots(village: Village) -> None:
 
     assert {row["person"] for row in rows} <= {two, "unknown"}
     assert {row["account_os"] for row in rows} <= {two, None}
+
+
+def test_status_asks_through_the_rules(village: Village) -> None:
+    """A canary call to an address that nobody has is led to the gate by the rules alone; without a route it is not health."""
+    link = village.laptop.name.replace("sgl", "v")
+    status = (*PRODUCT, "status", "--state", str(village.state), "--format", "json")
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
+
+    def silent() -> list[str]:
+        out, err = village.laptop.inside(*status, env=env, cwd="/").communicate(timeout=PATIENCE_S)
+        assert out, err
+        return list(json.loads(out)["gate"]["captures_nothing_through"])
+
+    assert silent() == ["transparent"]
+    village.laptop.inside("ip", "route", "add", "192.0.2.0/24", "dev", link).communicate(timeout=PATIENCE_S)
+    assert silent() == []
 
 
 def test_others_read_the_certificate_alone(village: Village) -> None:

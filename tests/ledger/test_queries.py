@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ledger.kit import DAY, HOUR, NOW, admit, row, scope, settled
+from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.ledger import Ledger
 from spendgate.ledger.periods import period_of
 from spendgate.ledger.queries import CallHold, Reader, Span
@@ -49,6 +50,46 @@ def test_spend_in_all(reader: Reader) -> None:
     (total,) = reader.spend((), Span(), UTC)
     assert (total.cost_nanos, total.held_nanos, total.not_reported_nanos, total.calls) == (157, 200, 7, 4)
     assert (total.input_tokens, total.output_tokens) == (30, 15)
+
+
+def test_spend_tells_what_is_held_now(ledger: Ledger, reader: Reader) -> None:
+    """A hold that was corrected, down or up, counts as it is; of holds in several budgets the largest; none is no hold."""
+    for name in ("two budgets", "no budget"):
+        scopes = (DAILY, scope("team/day", value="blue")) if name == "two budgets" else ()
+        ledger.hold(row(name, person=name), scopes, admit(300, 40), NOW)
+    assert [total.held_nanos for total in reader.spend((), Span(), UTC)] == [500]
+
+    ledger.resize("two budgets", ((DAILY, 30),), NOW)
+    ledger.resize("open", ((DAILY, 250),), NOW)
+    held = {total.key[0]: total.held_nanos for total in reader.spend(("person",), Span(), UTC)}
+    assert held == {"alice": 250, "bob": 0, "two budgets": 40, "no budget": 0}
+
+
+def test_what_open_calls_could_cost_goes_by_the_corrected_hold(ledger: Ledger, reader: Reader) -> None:
+    """Above what they hold now, never less than nothing; a call without a bound counts nothing."""
+    ledger.hold(row("bound", ceiling_nanos=1000), (DAILY,), admit(400), NOW)
+    assert reader.open_above_holds() == 600
+    ledger.resize("bound", ((DAILY, 100),), NOW)
+    assert reader.open_above_holds() == 900
+    ledger.resize("bound", ((DAILY, 2000),), NOW)
+    assert reader.open_above_holds() == 0
+
+
+def test_calls_that_would_have_been_refused_are_counted_by_rule(ledger: Ledger, reader: Reader) -> None:
+    """The busiest rule first, by gate where that is asked; the calls can be chosen by it."""
+    for name, rule in (("w1", "cap"), ("w2", "day"), ("w3", "day")):
+        observed = Admit((), would_refuse=Refuse(RefusalKind.SPENT, rule, "the budget is spent"))
+        ledger.hold(row(name), (), lambda _s, _k, observed=observed: observed, NOW)
+    assert list(reader.would_refuse().items()) == [("day", 2), ("cap", 1)]
+    assert reader.would_refuse(Span(gate=ledger.gate_id + 1)) == {}
+    assert [call["id"] for call in reader.calls(Span(where=(("would_refuse_by", "cap"),)))] == ["w1"]
+    assert (("day",), 0) in totals(reader, "would_refuse_by")
+
+
+def test_states_are_counted_for_one_gate(ledger: Ledger, reader: Reader) -> None:
+    """All calls, or those of one gate."""
+    assert reader.states(Span(gate=ledger.gate_id)) == reader.states() == {"settled": 3, "open": 1, "free": 1}
+    assert reader.states(Span(gate=ledger.gate_id + 1)) == {}
 
 
 def test_spend_by_attributes(reader: Reader) -> None:

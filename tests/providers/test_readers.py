@@ -143,6 +143,32 @@ def test_an_error_after_output_is_not_free(streamed: tuple[object, ...], free: b
     assert (reading.free, reading.final, reading.ended, reading.parts) == (free, False, True, ())
 
 
+def test_a_response_without_status_ends_with_its_last_event() -> None:
+    """A Responses stream of a compatible host that leaves `status` out is not over at `response.created`, counts or not."""
+    usage = {"input_tokens": 1000, "output_tokens": 1000}
+    reader = DIALECTS["openai-responses"].reader(Ask(), 200, STREAM)
+    read = []
+    for kind, counts in (
+        ("created", {}),
+        ("in_progress", {"input_tokens": 0, "output_tokens": 0}),
+        ("completed", usage),
+    ):
+        event = {"type": f"response.{kind}", "response": {"id": "r1", "usage": counts or None}}
+        reader.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+        read.append((reader.reading().ended, reader.reading().final))
+    assert read == [(False, False), (False, False), (True, True)]
+    assert reader.close().parts[0].usage == Usage(input_tokens=1000, output_tokens=1000)
+
+
+def test_counts_after_an_error_are_not_free() -> None:
+    """A Responses stream whose error came before any output costs what its last event counts."""
+    failed = {"id": "r1", "status": "failed", "usage": {"input_tokens": 9, "output_tokens": 9}}
+    events = ({"type": "error", "code": "x"}, {"type": "response.failed", "response": failed})
+    wire = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+    reading = fed(DIALECTS["openai-responses"], wire, stream=True)
+    assert (reading.free, reading.final, len(reading.parts)) == (False, True, 1)
+
+
 STARTED = {"id": "m", "model": "c", "usage": {"input_tokens": 3, "output_tokens": 1}}
 
 

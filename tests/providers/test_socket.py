@@ -98,14 +98,54 @@ def test_error_before_a_response_is_free() -> None:
 
 
 def test_error_in_the_middle_ends_without_counts() -> None:
-    """After output has begun, an error ends the response; what was streamed is left to be estimated."""
+    """After output has begun, an error names no response; should it end one, what was streamed is left to be estimated."""
     reader = socket()
     reader.from_server(message("response.created", response=response("resp_1", "in_progress")))
     reader.from_server(message("response.output_text.delta", delta="half an answer"))
     found = reader.from_server(message("error", status=500, error={"type": "server_error"}))
     assert found is not None
-    assert (found[0], found[1].ended, found[1].final, found[1].free) == ("resp_1", True, False, False)
-    assert found[1].output_bytes == 14
+    assert (found[0], found[1].ended, found[1].final, found[1].free) == (None, True, False, False)
+    assert (found[1].response_id, found[1].output_bytes) == ("resp_1", 14)
+
+
+def test_what_follows_an_error_is_still_read_as_the_response() -> None:
+    """Its failure without counts is not free, since the output before the error is remembered."""
+    reader = socket()
+    reader.from_server(message("response.created", response=response("resp_1", "in_progress")))
+    reader.from_server(message("response.output_text.delta", delta="half an answer"))
+    reader.from_server(message("error", status=500, error={"type": "server_error"}))
+    found = reader.from_server(message("response.failed", response=response("resp_1", "failed")))
+    assert found is not None
+    assert (found[0], found[1].ended, found[1].free, found[1].output_bytes) == ("resp_1", True, False, 14)
+
+
+def test_a_message_about_another_response_moves_nothing_of_the_running_one() -> None:
+    """A late word on an older response has its own reading; the output of the one that runs stays counted."""
+    reader = socket()
+    reader.from_server(message("response.created", response=response("resp_2", "in_progress")))
+    reader.from_server(message("response.output_text.delta", delta="half an answer"))
+    late = reader.from_server(message("response.failed", response=response("resp_1", "failed")))
+    assert late is not None
+    assert (late[0], late[1].ended, late[1].free, late[1].output_bytes) == ("resp_1", True, False, 0)
+    done = reader.from_server(message("response.completed", response=response("resp_2", "completed")))
+    assert done is not None
+    assert (done[0], done[1].output_bytes) == ("resp_2", 14)
+
+
+@pytest.mark.parametrize("members", [{}, {"status": None}], ids=["left out", "null"])
+@pytest.mark.parametrize("long", [False, True], ids=["whole", "by its ends"])
+def test_without_a_status_the_type_tells_the_end(members: dict[str, Any], long: bool) -> None:
+    """Compatible hosts leave `status` out: only the last events end a response, and a failed one is known as such."""
+    tools = [{"type": "function"}] * (101_000 if long else 1)
+    members = {"tools": tools, "id": "r1", **members, "error": None}
+    for end, free in (("completed", False), ("incomplete", False), ("failed", True), ("cancelled", False)):
+        reader = socket()
+        for kind in ("created", "queued", "in_progress"):
+            found = reader.from_server(message(f"response.{kind}", response=members))
+            assert found is None or (found[0], found[1].ended, found[1].final) == ("r1", False, False)
+        found = reader.from_server(message(f"response.{end}", response=members))
+        assert found is not None
+        assert (found[0], found[1].ended, found[1].free) == ("r1", True, free)
 
 
 def test_garbage_never_raises() -> None:

@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from spendgate.capture import asking
 from spendgate.capture.asked import in_steps
 from spendgate.capture.call import Call
 from spendgate.capture.refusal import notice
+from spendgate.capture.socket_answers import Answers, Running
 from spendgate.capture.socket_layer import MESSAGE_BYTES_MAX, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, GatePort, Gone, Refused
@@ -31,15 +31,6 @@ TRY_AGAIN = 1012
 POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 INTERNAL_ERROR = 1011
-
-
-@dataclass(slots=True)
-class _Running:
-    """An admitted call and what was last read of it."""
-
-    call: Call
-    reading: Reading
-    counted: int = 0
 
 
 class Talk:
@@ -69,8 +60,7 @@ class Talk:
         self._waiting: asyncio.Task[tuple[Push, ...] | None] | None = None
         self._kept: deque[Push] = deque()
         self._kept_bytes = 0
-        self._unnamed: deque[_Running] = deque()
-        self._named: dict[str, _Running] = {}
+        self._answers = Answers()
 
     def from_client(self, content: bytes, text: bool) -> tuple[Push, ...] | None:
         """None: pass it. Else what to send now instead."""
@@ -89,10 +79,11 @@ class Talk:
         """Move the counts of the response that this message is about."""
         try:
             moved = self._reader.from_server(content)
-            if moved is not None:
-                self._move(*moved)
+            running = self._answers.move(*moved) if moved is not None else None
+            if running is not None:
+                self._progress(running)
         except Exception as fault:  # noqa: BLE001 - the message has gone to the client; a fault here must not end the rest
-            for running in self._running():
+            for running in self._answers.running():
                 running.reading = Reading(flags=(f"reader failed: {type(fault).__name__}",))
 
     def ended(self, by_client: bool) -> None:
@@ -104,14 +95,8 @@ class Talk:
             return
         self._over = True
         self._kept.clear()
-        for running in self._running():
-            self._end(running, complete=complete, error=error)
-        self._unnamed.clear()
-        self._named.clear()
+        self._answers.finish(complete=complete, error=error)
         self._ended()
-
-    def _running(self) -> list[_Running]:
-        return [*self._named.values(), *self._unnamed]
 
     # a create
 
@@ -153,7 +138,7 @@ class Talk:
     def _send(self, call: Call) -> bool:
         """An admitted call is about to leave. False: the ledger does not say so yet."""
         written = call.sent()
-        self._unnamed.append(_Running(call, Reading()))
+        self._answers.sent(call)
         return written
 
     def _act(self, call: Call, answered: Admitted | Refused | Gone, push: Push) -> tuple[Push, ...]:
@@ -194,41 +179,13 @@ class Talk:
 
     # a response
 
-    def _move(self, response_id: str | None, reading: Reading) -> None:
-        running = self._named.get(response_id) if response_id else None
-        if running is None:
-            if not self._unnamed:
-                return
-            # Creates are answered in order; from its first event on a response goes by its id.
-            running = self._unnamed[0] if response_id is None else self._unnamed.popleft()
-            if response_id is not None:
-                self._named[response_id] = running
-        if running.call.first_byte_ms is None:
-            running.call.replied(200)
-        running.reading = reading
-        if reading.final or reading.ended:
-            self._end(running, complete=True)
-            self._forget(running, response_id)
-        else:
-            self._progress(running)
-
-    def _forget(self, running: _Running, response_id: str | None) -> None:
-        if response_id is not None:
-            self._named.pop(response_id, None)
-        elif running in self._unnamed:
-            self._unnamed.remove(running)
-
-    def _progress(self, running: _Running) -> None:
+    def _progress(self, running: Running) -> None:
         counted = sum(part.usage.input_total + (part.usage.output_tokens or 0) for part in running.reading.parts)
         if not counted or counted < 2 * running.counted:
             return
         running.counted = counted
         said = self._gate.progress(running.call.call_id, running.reading)
         if said is not None and running.call.cut:
-            self._end(running, complete=False, error="cut")
+            running.end(complete=False, error="cut")
             frame = self._dialect.cut_frame(said, running.reading.response_id)
             self._deliver((Push(frame, to_server=False, close=POLICY_VIOLATION),))
-
-    @staticmethod
-    def _end(running: _Running, *, complete: bool, error: str | None = None) -> None:
-        running.call.end(lambda: running.reading, complete=complete, error=error)

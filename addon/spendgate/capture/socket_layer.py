@@ -1,7 +1,8 @@
 """mitmproxy's WebSocket layer with a bound, flat memory, and a conversation that may keep, answer or add messages.
 
-Messages pass whole and unchanged, in the frames they came in; pings, pongs and closes pass at once. Awaiting a hook here
-would stop both directions and the pongs, so a `Conversation` is asked without waiting: what it keeps back it delivers later.
+Messages pass whole and unchanged, in the frames they came in unless those are very many; pings, pongs and closes pass at once.
+Awaiting a hook here would stop both directions and the pongs, so a `Conversation` is asked without waiting: what it keeps back
+it delivers later.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from wsproto.utilities import split_comma_header
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 """A longer message, inflated, closes the connection with 1009."""
+FRAMES_MAX = 1_024
+"""A message in more frames passes in so many, the last holding the rest: empty ones cost the sender next to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +85,19 @@ class BoundedDeflate(PerMessageDeflate):
 
 @dataclass(slots=True)
 class _Incoming:
-    """A message that has not ended: finished frames, and pieces of the running one. wsproto cuts text at whole characters."""
+    """A message that has not ended: finished frames, and the running one. wsproto cuts text at whole characters."""
 
     frames: list[bytes] = field(default_factory=list)
-    pieces: list[bytes] = field(default_factory=list)
+    frame: bytearray = field(default_factory=bytearray)
     size: int = 0
 
-    def add(self, data: str | bytes | bytearray, frame_finished: bool) -> None:
-        piece = data.encode() if isinstance(data, str) else bytes(data)
-        self.pieces.append(piece)
+    def add(self, data: str | bytes | bytearray, *, frame_finished: bool, message_finished: bool) -> None:
+        piece = data.encode() if isinstance(data, str) else data
+        self.frame += piece
         self.size += len(piece)
-        if frame_finished:
-            self.frames.append(b"".join(self.pieces))
-            self.pieces = []
+        if message_finished or (frame_finished and len(self.frames) < FRAMES_MAX - 1):
+            self.frames.append(bytes(self.frame))
+            self.frame.clear()
 
 
 class MeteredWebsocketLayer(WebsocketLayer):
@@ -134,7 +137,9 @@ class MeteredWebsocketLayer(WebsocketLayer):
     def _relay(self, ws_event: wsproto.events.Event, from_client: bool) -> layer.CommandGenerator[None]:
         if isinstance(ws_event, Message):
             incoming = self._incoming[from_client]
-            incoming.add(ws_event.data, ws_event.frame_finished or ws_event.message_finished)
+            incoming.add(
+                ws_event.data, frame_finished=ws_event.frame_finished, message_finished=ws_event.message_finished
+            )
             if incoming.size > MESSAGE_BYTES_MAX:
                 close = CloseConnection(code=CloseReason.MESSAGE_TOO_BIG, reason="message too big")
                 yield from self._close(close, from_client)

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from spendgate.cli.observed import would_have_been_refused
 from spendgate.cli.output import note
 from spendgate.ledger.queries import Reader, Span
 from spendgate.money import short_dollars
@@ -13,8 +14,11 @@ from spendgate.money import short_dollars
 
 def bill(ledger: Path, gate: int) -> None:
     """Print what the calls of one gate cost, by model. Raises StateError where the ledger cannot be read."""
+    own = Span(gate=gate)
     with closing(Reader(ledger)) as reader:
-        lines = reader.spend(("model",), Span(gate=gate), ZoneInfo("UTC"))
+        lines = reader.spend(("model",), own, ZoneInfo("UTC"))
+        unrecognized = reader.states(own).get("unrecognized", 0)
+        observed = would_have_been_refused(reader.would_refuse(own))
     paid = [line for line in lines if line.calls]
     refused = sum(line.refused for line in lines)
     for line in paid:
@@ -23,7 +27,11 @@ def bill(ledger: Path, gate: int) -> None:
         note(f"  {line.key[0] or 'unknown model'}: {_counted(line.calls)}, {tokens}, {short_dollars(line.cost_nanos)}")
     total = sum(line.cost_nanos for line in paid)
     said = f"{_counted(sum(line.calls for line in paid), 'billable call')}, {short_dollars(total)}"
-    note(said + (f"; {refused} refused" if refused else ""))
+    # What was not recognized may have cost money, too: a bill that did not name it would promise too much.
+    besides = [f"{count} {what}" for count, what in ((refused, "refused"), (unrecognized, "unrecognized")) if count]
+    note("; ".join([said, *filter(None, [", ".join(besides)])]))
+    if observed:
+        note(observed)
 
 
 def _counted(count: int, what: str = "call") -> str:

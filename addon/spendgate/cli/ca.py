@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from spendgate.cli.options import FormatOption, StateOption
-from spendgate.cli.output import Format, emit, emit_json, note
+from spendgate.cli.output import Format, emit, emit_json, note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError
 
@@ -43,10 +43,11 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     elif fmt is Format.CSV:
         emit([{**facts, "signs_for": name} for name in names], (), fmt)
     else:
-        typer.echo(f"certificate  {file}")
-        typer.echo(f"sha256       {facts['sha256']}")
-        typer.echo(f"valid until  {until:%Y-%m-%d} ({(until - datetime.now(UTC)).days} days)")
-        typer.echo(f"signs for    {', '.join(names)}")
+        with writing():
+            typer.echo(f"certificate  {file}")
+            typer.echo(f"sha256       {facts['sha256']}")
+            typer.echo(f"valid until  {until:%Y-%m-%d} ({(until - datetime.now(UTC)).days} days)")
+            typer.echo(f"signs for    {', '.join(names)}")
 
 
 @_commands.command()

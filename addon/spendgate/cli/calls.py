@@ -5,18 +5,22 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from spendgate.cli import in_force
-from spendgate.cli.options import FormatOption, StateOption, existing_state
-from spendgate.cli.output import Column, Format, console, emit, emit_json, exact, note, safe
+from spendgate.cli.moments import to_the_second
+from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
+from spendgate.cli.output import Column, Format, console, emit, emit_json, exact, note, safe, writing
 from spendgate.cli.reckoning import reckoned
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, nothing, span
-from spendgate.errors import StateError
+from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import CallHold, Reader
 
 _SHOWN_ID = 13
+_MOST = 1_000_000_000
+"""More calls than any ledger has, and few enough for SQLite to count to."""
 _COLUMNS = (
     Column("id", "id", weight=0),
     Column("started_at", "started", weight=3),
@@ -40,13 +44,24 @@ def register(app: typer.Typer) -> None:
     app.add_typer(_commands, name="calls")
 
 
+def _limit(word: str) -> int:
+    """Read here, since what is wrong is told in one line. Raises UsageError."""
+    try:
+        count = int(word)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= _MOST:
+        raise UsageError(f"--limit {word}: write a whole number from 1 to {_MOST}")
+    return count
+
+
 @_commands.callback()
 def calls(
     context: typer.Context,
     since: SinceOption = None,
     until: UntilOption = None,
     where: WhereOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", parser=_limit, metavar="N", help="The newest so many.")] = 50,
     free: Annotated[
         bool, typer.Option("--free", help="Also requests that cost nothing: settings, telemetry, token counts.")
     ] = False,
@@ -55,15 +70,34 @@ def calls(
 ) -> None:
     """One line for each call, newest first. JSON and CSV hold every column of the ledger's view `calls`."""
     if context.invoked_subcommand is not None:
+        _none_before(context, context.invoked_subcommand)
         return
     found = existing_state(state)
-    asked = replace(span(in_force.policy(found), since, until, where), free=free)
+    policy = in_force.policy(found)
+    asked = replace(span(policy, since, until, where), free=free)
     with closing(Reader(found.ledger)) as reader:
-        rows = reader.calls(asked, limit)
+        rows, keys = reader.calls(asked, limit), reader.columns()
         hidden = 0 if free else reader.states().get("free", 0)
-    emit([_short(row) for row in rows] if fmt is Format.TABLE else rows, _COLUMNS, fmt, empty=nothing(asked))
+    if fmt is Format.TABLE:
+        zone = ZoneInfo(policy.timezone)
+        rows = tuple(_short(row, zone) for row in rows)
+    emit(rows, _COLUMNS, fmt, empty=nothing(asked), keys=keys)
     if hidden:
         note(f"{hidden} free requests in this ledger are not shown (--free)")
+
+
+def _none_before(context: typer.Context, command: str) -> None:
+    """Options before a command of the group are those of the list, which is not made then: none may be lost in silence.
+
+    Raises UsageError.
+    """
+    sources = {param.opts[0]: context.get_parameter_source(param.name or "") for param in context.command.params}
+    given = [option for option, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} before `{command}` would be lost: write options behind it, "
+            f"`spendgate calls {command} ID [--state DIR] [--format {'|'.join(Format)}]`"
+        )
 
 
 @_commands.command()
@@ -76,7 +110,7 @@ def show(
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
         try:
-            row, holds = reader.call(call)
+            row, holds = reader.call(utf8("ID", call))
         except ValueError as fault:
             raise StateError(str(fault)) from fault
     if fmt is Format.JSON:
@@ -87,16 +121,22 @@ def show(
         _explain(row, holds)
 
 
-def _short(row: dict[str, Any]) -> dict[str, object]:
+def _short(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     cached = [row["cache_read_tokens"], row["cache_write_tokens"]]
     return {
         **row,
         "id": row["id"][:_SHOWN_ID],
-        "started_at": row["started_at"][5:19].replace("T", " "),
+        "started_at": to_the_second(row["started_at"], zone),
         "model": row["model"] or row["model_requested"],
         "cached": None if cached == [None, None] else sum(count or 0 for count in cached),
-        "why": row["refused_by"] and f"{row['refused_by']}: {row['refused_why']}",
+        "why": _why(row),
     }
+
+
+def _why(row: dict[str, Any]) -> str | None:
+    if row["refused_by"]:
+        return f"{row['refused_by']}: {row['refused_why']}"
+    return f"would have been: {row['would_refuse_by']}" if row["would_refuse_by"] else None
 
 
 def _hold(hold: CallHold) -> dict[str, object]:
@@ -133,6 +173,11 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
+_LABELS = {"held_nanos": "held at most"}
+"""What a column's own name does not say: it is the largest hold that the call ever had."""
+
+
+@writing()
 def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
     out = console()
     lines = _priced(row)
@@ -141,14 +186,15 @@ def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
         if known:
             out.print(f"[bold]{title}[/]")
         for name, value in known:
-            label = name.removesuffix("_nanos").removesuffix("_tokens").replace("_", " ")
+            label = _LABELS.get(name) or name.removesuffix("_nanos").removesuffix("_tokens").replace("_", " ")
             out.print(f"  {label:18} {exact(value) if name.endswith('_nanos') else safe(value)}")
     if lines:
         out.print("[bold]price[/]")
     for line in lines:
         out.print(f"  {line}")
     if holds:
-        out.print("[bold]budgets[/]  held at most, and what that became")
+        last = "held now" if row["state"] == "open" else "held when it ended, and what that became"
+        out.print(f"[bold]budgets[/]  {last}")
     for hold in holds:
         charged = "running" if hold.charged_nanos is None else f"charged {exact(hold.charged_nanos)}"
         whose = safe(f"{hold.value or 'all'} {hold.window}")

@@ -25,6 +25,12 @@ class InForce:
     machine: str
     prices: str
     modes: tuple[str, ...]
+    listeners: tuple[tuple[str, str, int], ...] = ()
+    """Mode, host and port of each way that a canary call can take (`alive`)."""
+    ca_cert: str = ""
+    """The certificate that such a call trusts."""
+    instance: str = ""
+    """What it is answered by this gate."""
 
 
 def _file(state: State) -> Path:
@@ -40,7 +46,8 @@ def told(state: State) -> InForce | None:
     """What was kept last; None where no gate has said anything that can be read."""
     try:
         kept = json.loads(_file(state).read_bytes())
-        return InForce(**{**kept, "refused": tuple(kept["refused"]), "modes": tuple(kept["modes"])})
+        ways = tuple((str(mode), str(host), int(port)) for mode, host, port in kept.get("listeners", ()))
+        return InForce(**{**kept, "refused": tuple(kept["refused"]), "modes": tuple(kept["modes"]), "listeners": ways})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

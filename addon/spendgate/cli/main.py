@@ -14,7 +14,7 @@ import typer
 
 from spendgate import __version__
 from spendgate.cli import ca, calls, exec_, run_, spend, status
-from spendgate.cli.output import note
+from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
 app = typer.Typer(
@@ -30,7 +30,8 @@ app = typer.Typer(
 def common(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     """Options before the command."""
     if version:
-        typer.echo(f"spendgate {__version__}")
+        with writing():
+            typer.echo(f"spendgate {__version__}")
         raise typer.Exit
 
 
@@ -45,7 +46,10 @@ ca.register(app)
 def run() -> None:
     """The program. What went wrong is one line that names the place and the remedy."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            flush()
     except UsageError as fault:
         note(str(fault))
         sys.exit(2)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from spendgate.errors import UsageError
 
 _AGO = re.compile(r"(?P<count>\d{1,6})(?P<unit>[mhdw])", re.ASCII)
+_ALLOWED = "write today, yesterday, 7d, 90m, 2026-11-22 or an ISO instant"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -24,19 +25,25 @@ def moment(text: str, zone: ZoneInfo, now: datetime) -> int:
         return _ms(named[text])
     ago = _AGO.fullmatch(text)
     if ago:
-        return _ms(now - timedelta(**{_UNITS[ago["unit"]]: int(ago["count"])}))
+        try:
+            return _ms(now - timedelta(**{_UNITS[ago["unit"]]: int(ago["count"])}))
+        except OverflowError:
+            raise UsageError(f"{text!r} is before the first year of the calendar; {_ALLOWED}") from None
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(
-            f"{text!r} is not a time; write today, yesterday, 7d, 90m, 2026-11-22 or an ISO instant"
-        ) from None
+        raise UsageError(f"{text!r} is not a time; {_ALLOWED}") from None
     return _ms(read if read.tzinfo else read.replace(tzinfo=zone))
 
 
 def shown(ms: int | None, zone: ZoneInfo) -> str:
     """An instant for a table: `2026-11-22 14:05 PST`; empty where there is none."""
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def to_the_second(instant: str, zone: ZoneInfo) -> str:
+    """An instant of the view `calls` for a table, without its year: `11-22 14:05:09 PST`."""
+    return datetime.fromisoformat(instant).astimezone(zone).strftime("%m-%d %H:%M:%S %Z")
 
 
 def iso(ms: int) -> str:

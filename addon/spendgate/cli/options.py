@@ -11,7 +11,7 @@ import typer
 
 from spendgate.cli.output import Format
 from spendgate.config import paths
-from spendgate.errors import StateError
+from spendgate.errors import StateError, UsageError
 
 PolicyOption = Annotated[
     Path | None,
@@ -52,6 +52,14 @@ FormatOption = Annotated[
         help="table for people, json or csv for programs.",
     ),
 ]
+
+
+def utf8(name: str, text: str) -> str:
+    """The text of an option or argument, which is looked for in the ledger. Raises UsageError where it holds bytes that no
+    text in the ledger can have."""
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise UsageError(f"{name} {text!r} is not UTF-8; write it as the ledger has it, in UTF-8")
+    return text
 
 
 def existing_state(chosen: Path | None) -> paths.State:

@@ -11,7 +11,8 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spendgate.errors import SpendgateError
 from spendgate.money import dollars, short_dollars
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -44,16 +46,56 @@ class Column:
     """0: never left out; else the heaviest go first where the terminal is too narrow."""
 
 
-def emit(rows: Sequence[Row], columns: Sequence[Column], fmt: Format, *, empty: str = "nothing yet") -> None:
-    """Print rows. A table shows `columns`; CSV and JSON show every key, in the order of the first row."""
+@contextmanager
+def writing() -> Iterator[None]:
+    """Around what prints on stdout: a full disk there is no fault of Spendgate's own. A reader that has left is the program's
+    to end by. Raises SpendgateError.
+    """
+    if sys.stdout is None:  # so Python has it where the caller closed it
+        raise SpendgateError("the output could not be written: stdout is closed")
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise SpendgateError(f"the output could not be written: {fault.strerror}") from fault
+
+
+def flush() -> None:
+    """Write what stdout still keeps, while its failure can be told: at the end of the process it would be lost in silence.
+
+    After a failure nothing is kept, so that the interpreter, which tries again, has no second word on it.
+    Raises SpendgateError.
+    """
+    if sys.stdout is None:  # closed, and a command that prints nothing needs none
+        return
+    with writing():
+        try:
+            sys.stdout.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+            raise
+
+
+@writing()
+def emit(
+    rows: Sequence[Row], columns: Sequence[Column], fmt: Format, *, empty: str = "nothing yet", keys: Sequence[str] = ()
+) -> None:
+    """Print rows. A table shows `columns`; JSON shows every key, CSV those of `keys`, whether there are rows or not.
+
+    Without `keys` CSV has those of the first row.
+    """
     if fmt is Format.JSON:
         emit_json(list(rows))
     elif fmt is Format.CSV:
-        _csv(rows, columns)
+        _csv(rows, keys)
     else:
         _table(rows, columns, empty)
 
 
+@writing()
 def emit_json(value: object) -> None:
     """Print one JSON document."""
     json.dump(value, sys.stdout, indent=2, default=str)
@@ -77,10 +119,11 @@ def console() -> Console:
 
 def safe(value: object) -> str:
     """Text for a terminal: markup inert, control characters shown as `·`, since names can come from a client's headers."""
-    return escape(_inert("" if value is None else str(value)))
+    return escape(inert("" if value is None else str(value)))
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
+    """Text without control characters, each shown as `·`."""
     return "".join(char if char.isprintable() else "·" for char in text)
 
 
@@ -131,8 +174,8 @@ def _cell(value: object, key: str) -> str:
     return f"{value:,}" if type(value) is int else safe(value)
 
 
-def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> None:
-    keys = list(rows[0]) if rows else [column.key for column in columns]
+def _csv(rows: Sequence[Row], keys: Sequence[str]) -> None:
+    keys = keys or (list(rows[0]) if rows else [])
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(keys)
     writer.writerows([_plain(row.get(key)) for key in keys] for row in rows)
@@ -143,5 +186,5 @@ def _plain(value: object) -> object:
     as a formula does gets a quote before it (OWASP, CSV Injection). Numbers stay as they are."""
     if not isinstance(value, str):
         return value
-    text = _inert(value)
+    text = inert(value)
     return f"'{text}" if value.startswith(_FORMULA) else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 TRANSPARENT = "transparent"
 TRANSPARENT_PORT = 8443
+ACCOUNT = "spendgate"
 Ready = Callable[["Serving"], Awaitable[None]]
 
 
@@ -49,8 +51,12 @@ def run(
     ] = None,
     set_: SetOption = None,
     account: Annotated[
-        str, typer.Option("--account", help="transparent: the account that the gate runs under; its traffic is exempt.")
-    ] = "spendgate",
+        str | None,
+        typer.Option(
+            "--account",
+            help=f"transparent: the account that the gate runs under (default {ACCOUNT}); its traffic is exempt.",
+        ),
+    ] = None,
     cgroup: Annotated[
         list[str] | None, typer.Option("--cgroup", help="transparent: capture this cgroup alone. May be given again.")
     ] = None,
@@ -60,11 +66,15 @@ def run(
 ) -> None:
     """Capture, decide and record until stopped. Prints one line `ready …` on stderr when it accepts connections."""
     modes = tuple(mode or ["regular"])
+    if any(each.startswith(f"{TRANSPARENT}@") for each in modes):
+        raise UsageError(
+            "--mode transparent@PORT: the firewall rules name the port, too; write --mode transparent --port PORT"
+        )
     wanted = Wanted(policy=policy, state=paths.find(state), modes=modes, port=port, sets=tuple(set_ or ()))
     if TRANSPARENT in modes:
-        _redirected(wanted, account, tuple(cgroup or ()), dry_run=dry_run)
-    elif dry_run or cgroup:
-        raise UsageError("--dry-run and --cgroup belong to --mode transparent")
+        _redirected(wanted, account or ACCOUNT, tuple(cgroup or ()), dry_run=dry_run)
+    elif dry_run or cgroup or account:
+        raise UsageError("--account, --cgroup and --dry-run belong to --mode transparent")
     else:
         asyncio.run(_until_stopped(wanted))
 
@@ -75,7 +85,8 @@ def _redirected(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_r
     from spendgate.redirect import nftables  # noqa: PLC0415
     from spendgate.redirect.supervisor import Settings, listeners, rules_to_read, supervise  # noqa: PLC0415
 
-    settings = Settings(account=account, port=wanted.port or TRANSPARENT_PORT, cgroups=cgroups, state=wanted.state.root)
+    port = TRANSPARENT_PORT if wanted.port is None else wanted.port or _free_port()
+    settings = Settings(account=account, port=port, cgroups=cgroups, state=wanted.state.root)
     if dry_run:
         rules, missing = rules_to_read(settings)
         typer.echo(nftables.ruleset(rules), nl=False)
@@ -85,6 +96,13 @@ def _redirected(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_r
     others = tuple(mode for mode in wanted.modes if mode != TRANSPARENT)
     gate = replace(wanted, modes=(*listeners(settings), *others), port=None)
     raise typer.Exit(supervise(settings, lambda side: _as_gate(gate, side)))
+
+
+def _free_port() -> int:
+    """One that nobody listens on now: the rules must name it before the gate binds it."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
 
 
 def _as_gate(wanted: Wanted, side: GateSide) -> int:

@@ -20,7 +20,7 @@ from spendgate.capture.logs import where
 from spendgate.capture.meter import Meter
 from spendgate.capture.scope import Scope
 from spendgate.capture.stream import MeteredHttpLayer
-from spendgate.cli import in_force
+from spendgate.cli import alive, in_force
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
@@ -35,10 +35,10 @@ from spendgate.identity.sessions import Sessions
 from spendgate.ledger.ledger import Ledger
 from spendgate.policy import Policy
 from spendgate.providers.interface import Ask
-from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_NAMES, Registry
+from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_HOSTS, PROVIDER_NAMES, Registry
 from spendgate.providers.unfinished import estimate_usage
 
-KNOWN = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS)
+KNOWN = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS, hosts=PROVIDER_HOSTS, price_lists=prices.list_names())
 
 
 @dataclass(slots=True)
@@ -70,6 +70,7 @@ class _House:
     sessions: Sessions
     scope: Scope
     """What is decrypted now."""
+    listening: Listening | None = None
 
     def attributed(self, peer: Peer, ask: Ask) -> Attribution:
         """Whose call it is, by the policy in force."""
@@ -87,6 +88,11 @@ class _House:
             machine=self.machine,
             prices=self.prices,
             modes=tuple(mode.partition("@")[0].partition(":")[0] for mode in self.wanted.modes),
+            listeners=alive.listeners(tuple((each.mode, each.addresses) for each in found_at.listeners))
+            if (found_at := self.listening)
+            else (),
+            ca_cert=str(self.ca_cert),
+            instance=self.listening.instance if self.listening else "",
         )
         try:
             in_force.tell(self.state, said)
@@ -134,6 +140,7 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
         try:
             await gate.start()
             async with running(settings, [meter]) as listening, _following(house, gate, meter):
+                house.listening = listening
                 house.tell()
                 _set_aside()
                 yield Serving(listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id)

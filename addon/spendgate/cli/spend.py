@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ import typer
 
 from spendgate.cli import in_force
 from spendgate.cli.moments import moment
-from spendgate.cli.options import FormatOption, StateOption, existing_state
+from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
 from spendgate.cli.output import Column, Format, emit
 from spendgate.errors import UsageError
 from spendgate.ledger.periods import PERIODS
@@ -36,6 +36,7 @@ _TOTALS = (
     Column("cache_write_tokens", "cache write", right=True, weight=4),
     Column("output_tokens", "output", right=True, weight=3),
 )
+_FIGURES = tuple(field.name for field in fields(Spend) if field.name != "key")
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +64,7 @@ def spend(
         totals = reader.spend(names, asked, ZoneInfo(policy.timezone), week_starts=policy.week_starts)
     spent = [total for total in totals if total.calls or total.refused]  # what was free altogether is no spend
     columns = [*(Column(name, name, weight=0) for name in names), *_TOTALS]
-    emit([_row(names, total) for total in spent], columns, fmt, empty=nothing(asked))
+    emit([_row(names, total) for total in spent], columns, fmt, empty=nothing(asked), keys=(*names, *_FIGURES))
 
 
 def checked(names: tuple[str, ...]) -> None:
@@ -78,15 +79,23 @@ def span(policy: Policy, since: str | None, until: str | None, where: list[str] 
     zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
     pairs = []
     for text in where or ():
-        name, equals, value = text.partition("=")
+        name, equals, value = utf8("--where", text).partition("=")
         if not equals or name not in ATTRIBUTES:
             raise UsageError(f"--where {text}: write ATTR=VALUE; attributes are: {', '.join(ATTRIBUTES)}")
         pairs.append((name, value))
-    since_ms = moment(since, zone, now) if since else None
-    until_ms = moment(until, zone, now) if until else None
+    since_ms = _instant("--since", since, zone, now)
+    until_ms = _instant("--until", until, zone, now)
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise UsageError(f"--since {since} is not before --until {until}: no call can be in between")
     return Span(since_ms=since_ms, until_ms=until_ms, where=tuple(pairs))
+
+
+def _instant(option: str, text: str | None, zone: ZoneInfo, now: datetime) -> int | None:
+    """An option's time; None where it was not given. Raises UsageError that names the option."""
+    try:
+        return None if text is None else moment(text, zone, now)
+    except UsageError as fault:
+        raise UsageError(f"{option}: {fault}") from fault
 
 
 def nothing(asked: Span) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -12,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force
+from spendgate.cli import alive, in_force
 from spendgate.cli.moments import iso, shown
+from spendgate.cli.observed import would_have_been_refused
 from spendgate.cli.options import FormatOption, StateOption, existing_state
-from spendgate.cli.output import Column, Format, console, emit, emit_json, safe
+from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
 from spendgate.config.paths import State
 from spendgate.ledger.gates import living
 from spendgate.ledger.queries import Reader, Span, Spend
@@ -39,6 +42,12 @@ _BUDGETS = (
     Column("resets", "resets", weight=1),
     Column("mode", "mode", weight=4),
 )
+_BUDGET_KEYS = (
+    "budget", "value", "window", "spent_nanos", "held_nanos", "limit_nanos", "left_nanos", "used", "open_calls", "resets",
+    "resets_ms", "hold", "mode",
+)  # fmt: skip
+"""What `_budget` gives, in its order: the header of CSV also where no budget applies."""
+_SHOWN_HEAD = 12
 _COVERAGE = (
     Column("tool", "tool"),
     Column("account", "account"),
@@ -63,7 +72,7 @@ def status(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     if fmt is Format.JSON:
         emit_json(report.as_json())
     elif fmt is Format.CSV:
-        emit(report.budgets, _BUDGETS, fmt)
+        emit(report.budgets, _BUDGETS, fmt, keys=_BUDGET_KEYS)
     else:
         _print(report)
 
@@ -73,6 +82,8 @@ class Report:
     """Everything that `status` says."""
 
     gates: int
+    silent: tuple[str, ...]
+    """Ways of the gate through which nothing is captured."""
     policy: Policy
     said: in_force.InForce | None
     person: str
@@ -82,6 +93,8 @@ class Report:
     """The most that open calls could still cost above their holds."""
     free: int
     unrecognized: int
+    would_refuse: dict[str, int]
+    """How many calls each rule would have refused but for `observe` or `warn`."""
     ledger: dict[str, object]
 
     def as_json(self) -> dict[str, object]:
@@ -92,6 +105,7 @@ class Report:
                 "up": self.gates > 0,
                 "gates": self.gates,
                 "modes": list(said.modes) if said and self.gates else [],
+                "captures_nothing_through": list(self.silent),
             },
             "policy": {
                 "hash": self.policy.hash,
@@ -106,6 +120,7 @@ class Report:
             "open_calls_above_holds_nanos": self.over_nanos,
             "free_calls": self.free,
             "unrecognized_calls": self.unrecognized,
+            "would_refuse_by": self.would_refuse,
             "coverage": list(self.coverage),
             "ledger": self.ledger,
         }
@@ -114,12 +129,14 @@ class Report:
 def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report:
     said = in_force.told(state)
     machine = said.machine if said else "unknown"
-    match = person_of(policy, getpass.getuser(), today=today_in(policy, now_ms), machine=machine)
+    match = person_of(policy, own_account(), today=today_in(policy, now_ms), machine=machine)
     standings = reader.standings(tuple(_scopes(policy, match, machine, reader, now_ms)), now_ms)
     states = reader.states()
     head = reader.head()
+    gates = living(state.gates)
     return Report(
-        gates=living(state.gates),
+        gates=gates,
+        silent=alive.silent(said) if said and gates else (),
         policy=policy,
         said=said,
         person=match.person,
@@ -128,8 +145,18 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         over_nanos=reader.open_above_holds(),
         free=states.get("free", 0),
         unrecognized=states.get("unrecognized", 0),
+        would_refuse=reader.would_refuse(),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
     )
+
+
+def own_account() -> str:
+    """The account that this process runs as, as the gate names it: asked of the system, since the environment can be set."""
+    if sys.platform == "win32":
+        return getpass.getuser()
+    from spendgate.identity.accounts import Accounts  # noqa: PLC0415 - imports what only POSIX has
+
+    return Accounts().name(os.getuid(), now_s=0)
 
 
 def _scopes(policy: Policy, match: PersonMatch, machine: str, reader: Reader, now_ms: int) -> Iterable[Scope]:
@@ -185,12 +212,15 @@ def _length(ms: int) -> str:
     return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
 
 
+@writing()
 def _print(report: Report) -> None:
     out, said, zone = console(), report.said, ZoneInfo(report.policy.timezone)
     up = f"up ({', '.join(said.modes)})" if report.gates and said else "not running"
     if report.gates > 1:
         up += f", {report.gates} gates on this ledger"
     out.print(f"gate      {up}")
+    for way in report.silent:
+        out.print(f"          [red]captures nothing through {safe(way)}:[/] a canary call there was not answered")
     source = said.source if said else "not started yet"
     out.print(
         f"policy    {safe(source)}  {report.policy.hash}  {report.policy.mode.default}  owner {safe(report.policy.owner)}"
@@ -200,9 +230,11 @@ def _print(report: Report) -> None:
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
     out.print(f"person    {safe(report.person)}")
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")
-    out.print(
-        f"ledger    {report.ledger['rows']} ended calls, {report.free} free, {report.unrecognized} unrecognized\n"
-    )
+    out.print(f"ledger    {report.ledger['rows']} ended calls, {report.free} free, {report.unrecognized} unrecognized")
+    out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
+    if observed := would_have_been_refused(report.would_refuse):
+        out.print(f"          {safe(observed)}")
+    out.print()
     emit(report.budgets, _BUDGETS, Format.TABLE, empty="no budget applies to this person")
     if report.over_nanos:
         out.print(f"\nopen calls could still cost {short_dollars(report.over_nanos)} above what they hold")

@@ -23,6 +23,9 @@ class Known:
 
     providers: tuple[str, ...] | None = None
     dialects: tuple[str, ...] | None = None
+    hosts: frozenset[str] = frozenset()
+    """Those that need not be added, since each is a provider's own."""
+    price_lists: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

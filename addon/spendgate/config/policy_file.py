@@ -112,13 +112,19 @@ def _browsers(text: str) -> str:
 
 def _host(section: Section, known: Known) -> Host:
     host = Host(
-        host=section.parsed("host", words.host, required=True) or "",
+        host=section.parsed("host", lambda text: _added(words.host(text), known), required=True) or "",
         dialect=section.parsed("dialect", lambda text: known_word(text, known.dialects or (text,)), required=True)
         or "",
-        prices=section.text("prices"),
+        prices=section.parsed("prices", lambda text: known_word(text, known.price_lists or (text,))),
         billing=section.word("billing", ("gateway", "metered")),
     )
     section.done()
+    return host
+
+
+def _added(host: str, known: Known) -> str:
+    if host in known.hosts:
+        raise ValueError(f"{host} is a provider's own host, whose dialect and prices are known; leave it out here")
     return host
 
 

@@ -34,6 +34,11 @@ KEPT_SHARE = 0.9
 """A new list must still know nine tenths of the models that the old one priced."""
 
 
+def list_names() -> tuple[str, ...]:
+    """The words that a policy's `capture.hosts[].prices` may use: genai-prices' providers."""
+    return tuple(sorted(provider.id for provider in get_snapshot().providers))
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """What is known of the kept list."""

@@ -22,7 +22,7 @@ class Names:
     """The names of rules given so far: unique over budgets and model rules, for a refusal names them alone."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, int] = {}
+        self._places: dict[str, Place] = {}
 
     def take(self, section: Section) -> str:
         """The rule's `name`; a fault where it is missing or taken."""
@@ -30,9 +30,9 @@ class Names:
         name = section.parsed("name", words.name) if found else None
         if found is None or name is None:
             return ""
-        first = self._lines.setdefault(name.casefold(), found.place.line)
-        if first != found.place.line:
-            section.fault("name", f"{shown(name)} is taken, first in line {first}")
+        first = self._places.setdefault(name.casefold(), found.place)
+        if first is not found.place:
+            section.fault("name", f"{shown(name)} is taken, first in line {first.line}")
         return name
 
 

@@ -14,18 +14,23 @@ from zoneinfo import ZoneInfo
 from spendgate.errors import StateError
 from spendgate.ledger import chain, check, schema
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
 from spendgate.standing import Scope, Standing
 
 ATTRIBUTES: Final = (
     "person", "team", "machine", "tool", "process", "project", "session", "agent", "provider", "host", "path", "model",
     "model_requested", "api_key", "account", "account_os", "billing", "state", "basis", "kind", "refused_by", "refused_why",
+    "would_refuse_by",
 )  # fmt: skip
 """What spend and calls can be grouped and filtered by, besides the periods `hour`, `day`, `week`, `month`."""
 
-_SPEND: Final = """count(*) FILTER (WHERE state IN ('open', 'settled', 'interrupted')),
+# The column `held_nanos` is the largest hold that a call ever had; what it holds now stands in its holds, one for each balance.
+_HELD_NOW: Final = f"""(SELECT coalesce(max(json_extract(hold.value, '$[{Held._fields.index("nanos")}]')), 0)
+    FROM json_each(call_rows.holds) AS hold)"""  # noqa: S608 - our own words
+_SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interrupted')),
     count(*) FILTER (WHERE state = 'refused'), coalesce(sum(cost_nanos), 0), coalesce(sum(value_nanos), 0),
-    coalesce(sum(held_nanos) FILTER (WHERE state = 'open'), 0),
+    coalesce(sum(CASE state WHEN 'open' THEN {_HELD_NOW} END), 0),
     coalesce(sum(cost_nanos) FILTER (WHERE basis <> 'reported'), 0),
     coalesce(sum(input_tokens), 0), coalesce(sum(cache_read_tokens), 0),
     coalesce(sum(coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
@@ -46,6 +51,9 @@ class Span:
     """False: without what costs nothing."""
 
 
+EVERY_CALL: Final = Span()
+
+
 @dataclass(frozen=True, slots=True)
 class Spend:
     """Totals of one group. `key` are its values, in the order asked for; None where a call had none."""
@@ -57,6 +65,7 @@ class Spend:
     cost_nanos: int
     value_nanos: int
     held_nanos: int
+    """What its open calls hold now: of each call the largest of its holds."""
     not_reported_nanos: int
     """The part of the cost that is estimated or a ceiling."""
     input_tokens: int
@@ -67,7 +76,7 @@ class Spend:
 
 @dataclass(frozen=True, slots=True)
 class CallHold:
-    """What one call held in, and was charged to, one balance."""
+    """What one call holds in one balance, or held there when it ended, and what was charged."""
 
     budget: str
     value: str
@@ -151,6 +160,10 @@ class Reader:
         sql = f"SELECT calls.* FROM ({inner}) JOIN calls USING (id)"  # noqa: S608 - as above
         return self._rows(sql, (*values, -1 if limit is None else limit))
 
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the view `calls`, in its order."""
+        return tuple(column[0] for column in self._conn.execute("SELECT * FROM calls LIMIT 0").description)
+
     def call(self, prefix: str) -> tuple[dict[str, Any], tuple[CallHold, ...]]:
         """One call by the beginning of its id, and its holds. Raises ValueError when none or several begin so.
 
@@ -169,14 +182,25 @@ class Reader:
         )
         return found[0], tuple(CallHold(*hold) for hold in holds)
 
-    def states(self) -> dict[str, int]:
+    def states(self, span: Span = EVERY_CALL) -> dict[str, int]:
         """How many calls are in each state, by its stored word."""
-        return dict(self._conn.execute("SELECT state, count(*) FROM call_rows GROUP BY state").fetchall())
+        return self._counts("state", span)
+
+    def would_refuse(self, span: Span = EVERY_CALL) -> dict[str, int]:
+        """How many calls each rule would have refused but for `observe` or `warn`, the busiest rule first."""
+        found = self._counts("would_refuse_by", span)
+        return {rule: found[rule] for rule in sorted(found, key=lambda rule: (-found[rule], rule))}
+
+    def _counts(self, column: str, span: Span) -> dict[str, int]:
+        """How many calls have each value of this column, where they have one."""
+        condition, values = _condition(span)
+        sql = f"SELECT {column}, count(*) FROM call_rows {condition} GROUP BY 1"  # noqa: S608 - checked words
+        return {value: count for value, count in self._conn.execute(sql, values) if value is not None}
 
     def open_above_holds(self) -> int:
-        """The most, in nano-dollars, that open calls could still cost above the largest hold that each has."""
+        """The most, in nano-dollars, that open calls could still cost above the largest hold that each has now."""
         found = self._conn.execute(
-            "SELECT coalesce(sum(max(0, ceiling_nanos - coalesce(held_nanos, 0))), 0) FROM call_rows WHERE state = 'open'"
+            f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows WHERE state = 'open'"  # noqa: S608
         )
         return int(found.fetchone()[0])
 

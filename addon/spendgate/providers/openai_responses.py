@@ -1,8 +1,6 @@
 """The dialect `openai-responses`: POST …/responses and …/responses/compact, streamed or not, and WebSocket …/responses.
 
-One object, `response`, carries id, model, tier and usage; a stream or socket gives it in `response.created` (counts null) and
-in `response.completed`, `.incomplete` or `.failed`. Some failed ones have no counts. Web searches are billed by the call and
-stand in `tool_usage` or, without it, in the output. Sources: facts/wire-formats.md 2, 3, 18; Codex 0.169.0 on the wire (20).
+What its answers hold is read in `openai_answers`. Sources: facts/wire-formats.md 2, 3, 18; Codex 0.169.0 on the wire (20).
 """
 
 from __future__ import annotations
@@ -13,15 +11,14 @@ from typing import Final
 
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.interface import Ask, Head, Headers, Notice, Reader, Reading
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
-from spendgate.providers.openai_usage import USAGE, price_context, usage_of
+from spendgate.providers.openai_answers import ANSWER, ANSWER_SCAN, answer, read_ends, read_event
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import responses_cut, responses_failed, responses_frame
-from spendgate.providers.shapes import COUNT, FLAG, PRESENT, TEXT, Fields, Shape, items, record
+from spendgate.providers.shapes import COUNT, FLAG, PRESENT, TEXT, Shape, items, record
 from spendgate.providers.sse import END_BYTES, Oversized
 from spendgate.providers.streams import EventReader, text_bytes, tightened
-from spendgate.usage import Usage
 
 _REQUEST: Final = Shape(
     model=TEXT,
@@ -60,27 +57,11 @@ _CLIENT_TOOLS: Final = frozenset(
     {None, "function", "custom", "local_shell", "apply_patch", "computer", "computer_use_preview", "namespace"}
 )
 
-_RESPONSE: Final = {
-    "id": TEXT,
-    "model": TEXT,
-    "status": TEXT,
-    "service_tier": TEXT,
-    "usage": USAGE,
-    "output": items(record(type=TEXT, action=record(type=TEXT))),
-    "tool_usage": record(web_search=record(num_requests=COUNT)),
-}
-_ANSWER: Final = Shape(**_RESPONSE)
-_ANSWER_SCAN: Final = Scanner(_ANSWER, _RESPONSE)
-_EVENT: Final = Shape(type=TEXT, response=record(**_RESPONSE))
-_EVENT_ENDS: Final = Scanner(_EVENT, _RESPONSE)
 MARKS: Final = (b'"usage"', b'"error"', b'"response.created"')
 TEXTS: Final = (b"delta",)
 _TIGHT: Final = (b'"delta":"',)
 _OBJECTS_MAX: Final = 100_000
 """So many objects one message is read for, in some 0.1 s; no answer has them, but 64 MiB hold fifty times as many."""
-_ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "error"})
-_BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
-"""Events that never end a response, even where a compatible host already gives counts in them, of zero."""
 
 
 class OpenAIResponses(OpenAIDialect):
@@ -100,7 +81,7 @@ class OpenAIResponses(OpenAIDialect):
 
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one JSON answer."""
-        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, answer)
+        return BodyReader(headers, ANSWER, ANSWER_SCAN, answer)
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """`response.failed`, which ends a stream."""
@@ -143,53 +124,6 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         generates=found.get("generate") is not False,
         **sender(head),
     )
-
-
-def answer(reading: Reading, found: Fields, event: str = "response.completed") -> Reading:
-    """The Reading of a `response` object. Where a compatible host leaves its status out, the event's type tells it."""
-    status, usage = found.get("status") or event.removeprefix("response."), found.get("usage")
-    model = found.get("model") or reading.model
-    ended = status in _ENDS
-    response_id = found.get("id") or reading.response_id
-    if usage is None:
-        # Failed without counts and without output: the provider did no work that it bills.
-        free = status == "failed" and not reading.output_bytes
-        return replace(reading, model=model, response_id=response_id, final=free, ended=ended, free=free)
-    counts = usage_of(usage)
-    searches = ((found.get("tool_usage") or {}).get("web_search") or {}).get("num_requests")
-    if searches is None:
-        searches = sum(1 for item in found.get("output") or [] if item and _is_search(item))
-    if searches:
-        counts = counts.overlaid(Usage(web_searches=searches))
-    part = Part(counts, model, price_context(found.get("service_tier")))
-    # Counts are given once, with the last word on a response, whatever its status says.
-    last = event not in _BEGINS
-    final = last and counts.known
-    return replace(reading, parts=(part,), model=model, response_id=response_id, final=final, ended=last)
-
-
-def _is_search(item: Fields) -> bool:
-    """A billed search; opening a page that it found and finding text in it are not billed."""
-    return item.get("type") == "web_search_call" and (item.get("action") or {}).get("type") in (None, "search")
-
-
-def read_event(reading: Reading, data: bytes) -> tuple[Reading, bool]:
-    """The Reading after one event that may hold a `response` or an error, and whether it held a `response`. Raises WireError."""
-    found = _EVENT.read(data)
-    response = found.get("response")
-    if response is not None:
-        return answer(reading, response, found.get("type") or ""), True
-    if found.get("type") == "error":
-        free = not reading.output_bytes and not reading.parts
-        return replace(reading, ended=True, free=free, final=free), False
-    return reading, False
-
-
-def read_ends(reading: Reading, head: bytes, tail: bytes) -> Reading:
-    """The Reading after an event of which only both ends were kept: its counts stand at the end of `response`."""
-    found = _EVENT_ENDS.read_ends(head, tail, opening=b'{"response":{')
-    response = found.get("response")
-    return reading if response is None else answer(reading, response, found.get("type") or "")
 
 
 class _Stream(EventReader):

@@ -27,6 +27,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
 PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
+PROVIDER_HOSTS: Final = frozenset(host for provider in PROVIDERS.values() for host in provider.hosts)
 
 _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""

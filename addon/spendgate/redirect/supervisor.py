@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from spendgate.errors import SpendgateError, StateError, UsageError
+from spendgate.errors import PolicyError, SpendgateError, StateError, UsageError
 from spendgate.redirect import nftables
 from spendgate.redirect.clerk import answer_until_closed
 from spendgate.redirect.gate_side import GateSide
@@ -139,6 +139,11 @@ def _fork(main: Callable[[], int], close: tuple[socket.socket, ...]) -> int:
         status = main()
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except PolicyError as error:
+        sys.stderr.writelines(
+            f"{fault}\n" for fault in error.faults
+        )  # each is `file:line:column: …`, for editors to follow
+        sys.stderr.write("spendgate: the policy cannot take force\n")
     except SpendgateError as error:
         sys.stderr.write(f"spendgate: {error}\n")
         status = 2 if isinstance(error, UsageError) else 1

@@ -1,0 +1,150 @@
+"""Which call of a WebSocket connection a message of the server is about: creates by their order, then by response id.
+
+No create may be settled with another's counts. So an id that has ended is remembered, and an error, which names no response,
+ends a running one only when no word of that one can follow any more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from spendgate.capture.call import Call
+from spendgate.providers.interface import Reading
+
+ENDED_IDS_MAX = 256
+"""The latest ids that are over, of which a message changes nothing. Each is at most 512 characters long."""
+_NOTHING_BEGUN = Reading(free=True, final=True, ended=True)
+"""What a create has cost that was answered by an error alone."""
+_NOT_SEEN = Reading(ended=True)
+"""What is known of a create of which no answer was seen."""
+
+
+@dataclass(slots=True)
+class Running:
+    """An admitted call and what was last read of it."""
+
+    call: Call
+    reading: Reading
+    counted: int = 0
+    failed: Reading | None = None
+    """An error came while it ran: how it ends, unless its own last word still comes."""
+    doubted: bool = False
+    """That error may have been the answer to this one instead, which waited behind."""
+
+    def end(self, *, complete: bool = True, error: str | None = None) -> None:
+        self.call.end(lambda: self.reading, complete=complete, error=error)
+
+    def end_failed(self) -> None:
+        """As the error said that came while it ran."""
+        self.reading = self.failed or self.reading
+        self.end()
+
+
+class Answers:
+    """The calls of one connection that run, those without an id in the order in which they were sent."""
+
+    def __init__(self) -> None:
+        self._unnamed: deque[Running] = deque()
+        self._named: dict[str, Running] = {}
+        self._ended_ids: deque[str] = deque(maxlen=ENDED_IDS_MAX)
+
+    def running(self) -> list[Running]:
+        return [*self._named.values(), *self._unnamed]
+
+    def sent(self, call: Call) -> None:
+        self._unnamed.append(Running(call, Reading()))
+
+    def finish(self, *, complete: bool, error: str | None) -> None:
+        """The connection is over, and all that runs."""
+        for running in self.running():
+            if running.failed is None:
+                running.end(complete=complete, error=error)
+            else:
+                running.end_failed()
+        self._unnamed.clear()
+        self._named.clear()
+
+    def move(self, response_id: str | None, reading: Reading) -> Running | None:
+        """The call that this reading is of, while it goes on; a call that it ends is ended here."""
+        if response_id is None:
+            return self._move_unnamed(reading)
+        running = self._named.get(response_id) or self._name(response_id)
+        if running is None:
+            return None
+        running.reading = reading
+        if not (reading.final or reading.ended):
+            return running
+        if running.failed is not None and (reading.free or not reading.final):
+            self._trust()
+        self._over(response_id, running)
+        return None
+
+    def _name(self, response_id: str) -> Running | None:
+        """The create that a response answers of which nothing has been heard; None: it is over, or answers none of ours."""
+        if response_id in self._ended_ids:
+            return None
+        for name, failed in list(self._named.items()):
+            # Responses run one at a time: with a new one there, nothing more comes of the one that failed.
+            if failed.failed is not None:
+                failed.reading = failed.failed
+                self._over(name, failed)
+                self._trust()
+        # One that the error may have answered gives way to what was sent after the error.
+        while len(self._unnamed) > 1 and self._unnamed[0].doubted and not self._unnamed[-1].doubted:
+            _answered(self._unnamed.popleft(), _NOT_SEEN)
+        if not self._unnamed:
+            self._ended_ids.append(response_id)
+            return None
+        # Creates are answered in order; from its first event on a response goes by its id.
+        running = self._named[response_id] = self._unnamed.popleft()
+        _heard(running)
+        return running
+
+    def _move_unnamed(self, reading: Reading) -> Running | None:
+        """An error, or a response of a host that gives it no id."""
+        running = self._named.get(reading.response_id or "")
+        if running is not None:
+            self._error(running, reading)
+            return None
+        if not self._unnamed:
+            return None
+        if reading.response_id is not None:
+            reading = _NOTHING_BEGUN
+        if reading.final or reading.ended:
+            _answered(self._unnamed.popleft(), reading)
+            return None
+        running = self._unnamed[0]
+        _heard(running)
+        running.reading = reading
+        return running
+
+    def _error(self, running: Running, reading: Reading) -> None:
+        """An error while this one runs: how it ends, it seems. A second one answers a create behind it, and at once."""
+        if running.failed is None:
+            running.failed = reading
+        elif self._unnamed:
+            _answered(self._unnamed.popleft(), _NOTHING_BEGUN)
+        for behind in self._unnamed:
+            behind.doubted = True
+
+    def _over(self, response_id: str, running: Running) -> None:
+        running.end()
+        self._named.pop(response_id, None)
+        self._ended_ids.append(response_id)
+
+    def _trust(self) -> None:
+        """The error was about the response that ran: those behind it are still to be answered."""
+        for running in self._unnamed:
+            running.doubted = False
+
+
+def _heard(running: Running) -> None:
+    if running.call.first_byte_ms is None:
+        running.call.replied(200)
+
+
+def _answered(running: Running, reading: Reading) -> None:
+    _heard(running)
+    running.reading = reading
+    running.end()

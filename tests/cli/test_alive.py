@@ -1,0 +1,68 @@
+"""`status` says of a running gate what a canary call through it says, not what its listeners say."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spendgate.capture import ca
+from spendgate.cli import alive, in_force
+from spendgate.cli.main import app
+from spendgate.config import policies
+from spendgate.config.paths import State, prepare
+from spendgate.ledger.ledger import Ledger
+
+NOW_MS = time.time_ns() // 1_000_000
+
+
+@pytest.fixture
+def deaf(tmp_path: Path) -> Iterator[State]:
+    """A gate whose process lives and whose listener accepts connections, and nothing more."""
+    state = prepare(State(tmp_path / "state"))
+    file = tmp_path / "policy.yaml"
+    file.write_text("version: 1\nowner: tests@acme.example\nbudgets: [{name: all, limit: $1 per day}]\n")
+    found = policies.LastGood(state).start(file, NOW_MS)
+    certificate = tmp_path / "ca.pem"
+    certificate.write_bytes(ca.create(["api.anthropic.com"], datetime.now(UTC)).pem)
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        said = in_force.InForce(
+            found.policy.hash, str(file), NOW_MS, (), None, "m" * 32, "genai-prices 0", ("regular",),
+            (("regular", host, port),), str(certificate), "0123",
+        )  # fmt: skip
+        in_force.tell(state, said)
+        yield state
+    ledger.close()
+
+
+def asked(state: State, *options: str) -> str:
+    """What `status` says."""
+    result = CliRunner().invoke(app, ["status", "--state", str(state.root), *options])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_gate_that_listens_and_captures_nothing_is_told(deaf: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process lives and its port is open; a canary call is not answered."""
+    monkeypatch.setattr(alive, "PATIENCE_S", 0.2)
+    said = in_force.told(deaf)
+    assert said is not None
+    way = f"regular {said.listeners[0][1]}:{said.listeners[0][2]}"
+    assert json.loads(asked(deaf, "--format", "json"))["gate"]["captures_nothing_through"] == [way]
+    assert "captures nothing through" in asked(deaf)
+
+
+def test_without_the_certificate_nobody_can_trust_it(deaf: State) -> None:
+    """Nor can a canary call."""
+    said = in_force.told(deaf)
+    assert said is not None
+    assert alive.silent(replace(said, ca_cert=str(deaf.root / "gone.pem"))) == ("regular",)

@@ -1,0 +1,99 @@
+"""What would have been refused, and what was not recognized, in the reading commands and in the bill of `exec`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cli.kit import NOW_MS, ran, row
+from spendgate.admission import Admit, RefusalKind, Refuse
+from spendgate.cli.bill import bill
+from spendgate.config.paths import State
+from spendgate.ledger.ledger import Ledger
+
+
+def observe(state: State, **calls: str) -> int:
+    """One gate that lets these calls through, each of which its rule would have refused; the gate's number."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    for number, (call_id, rule) in enumerate(calls.items()):
+        admit = Admit((), would_refuse=Refuse(RefusalKind.SPENT, rule, "the budget is spent"))
+        ledger.hold(row(call_id, number), (), lambda _s, _k, admit=admit: admit, NOW_MS)
+    gate = ledger.gate_id
+    ledger.close()
+    return gate
+
+
+def unrecognized(state: State) -> int:
+    """One gate that met one exchange of a kind that nobody knows; the gate's number."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    ledger.recorded(
+        replace(row("e1", 1), path="/v9/new"), "unrecognized", ended_ms=NOW_MS, http_status=200, request_bytes=0,
+        response_bytes=0, duration_ms=1, first_byte_ms=1,
+    )  # fmt: skip
+    gate = ledger.gate_id
+    ledger.close()
+    return gate
+
+
+def test_calls_are_grouped_and_chosen_by_what_would_have_refused_them(state: State) -> None:
+    """In `spend` and in `calls`, in tables, too, where a call that was let through names the rule."""
+    observe(state, e1="day", e2="day", e3="team cap")
+
+    totals = {
+        line["would_refuse_by"]: line["calls"]
+        for line in json.loads(ran(state, "spend", "--by", "would_refuse_by", "--format", "json"))
+    }
+    (one,) = json.loads(ran(state, "calls", "--where", "would_refuse_by=team cap", "--format", "json"))
+
+    assert (totals["day"], totals["team cap"]) == (2, 1)
+    assert one["id"] == "e3"
+    assert "would have been: team cap" in ran(state, "calls", "--where", "would_refuse_by=team cap")
+    assert len(ran(state, "spend", "--by", "would_refuse_by", "--where", "would_refuse_by=day").splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("calls", "says"),
+    [
+        pytest.param({"e1": "day"}, "1 call (spendgate calls --where would_refuse_by=day)", id="one call"),
+        pytest.param(
+            {"e1": "day", "e2": "day"}, "2 calls (spendgate calls --where would_refuse_by=day)", id="one rule"
+        ),
+        pytest.param({"e1": "a b"}, "1 call (spendgate calls --where 'would_refuse_by=a b')", id="a name with a space"),
+        pytest.param({"e1": "day", "e2": "cap"}, "2 calls (spendgate spend --by would_refuse_by)", id="two rules"),
+    ],
+)
+def test_status_and_the_bill_say_how_many_would_have_been_refused(
+    state: State, calls: dict[str, str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the command that shows them."""
+    gate = observe(state, **calls)
+    bill(state.ledger, gate)
+
+    line = f"would have been refused: {says}"
+    assert [told.strip() for told in ran(state, "status").splitlines()].count(line) == 1
+    assert capsys.readouterr().err.splitlines().count(f"spendgate: {line}") == 1
+
+
+def test_nothing_is_said_where_none_would_have_been_refused(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under `enforce` the line would only take room; another gate's calls are not on this one's bill."""
+    observe(state, e1="day")
+    bill(state.ledger, unrecognized(state))
+
+    assert "would have been" not in capsys.readouterr().err
+
+
+def test_status_tells_programs_which_rules_would_have_refused(state: State) -> None:
+    """Each rule with its calls."""
+    assert json.loads(ran(state, "status", "--format", "json"))["would_refuse_by"] == {}
+    observe(state, e1="cap", e2="day", e3="day")
+
+    assert json.loads(ran(state, "status", "--format", "json"))["would_refuse_by"] == {"day": 2, "cap": 1}
+
+
+def test_a_bill_names_what_was_not_recognized(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such an exchange may have cost money, so that "$0.00" alone would promise too much."""
+    bill(state.ledger, unrecognized(state))
+
+    assert capsys.readouterr().err == "spendgate: 0 billable calls, $0.00; 1 unrecognized\n"

@@ -1,0 +1,82 @@
+"""What scripts rely on in any output: the header of CSV, and an exit status that tells when the output was lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.kit import ran
+from spendgate.cli import status
+from spendgate.config.paths import State
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.parametrize("words", [("calls",), ("spend",), ("spend", "--by", "tool,day")], ids=" ".join)
+def test_csv_has_the_same_header_with_and_without_rows(state: State, words: tuple[str, ...]) -> None:
+    """A script that reads columns by their place is not led astray by an empty answer."""
+    with_rows = ran(state, *words, "--format", "csv").splitlines()
+    without_rows = ran(state, *words, "--where", "person=nobody", "--format", "csv").splitlines()
+
+    assert without_rows == with_rows[:1] and len(with_rows) > 1
+
+
+def test_status_has_the_same_header_where_no_budget_applies(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the other commands."""
+    with_rows = ran(state, "status", "--format", "csv").splitlines()
+    monkeypatch.setattr(status, "_scopes", lambda *_: ())
+
+    assert ran(state, "status", "--format", "csv").splitlines() == with_rows[:1] and len(with_rows) > 1
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("calls",),
+        ("calls", "--format", "json"),
+        ("calls", "--format", "csv"),
+        ("calls", "show", "0a"),
+        ("spend",),
+        ("status",),
+        ("status", "--format", "json"),
+    ],
+    ids=" ".join,
+)
+def test_output_that_cannot_be_written_fails(state: State, words: tuple[str, ...], unbuffered: str) -> None:
+    """Exit status 1 and one line, whether Python keeps output back or not."""
+    with FULL.open("w") as full:
+        done = _program(state, *words, stdout=full.fileno(), unbuffered=unbuffered)
+
+    assert done.returncode == 1
+    assert done.stderr == "spendgate: the output could not be written: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a descriptor as a shell does")
+def test_a_closed_stdout_fails(state: State) -> None:
+    """As `>&-` leaves it."""
+    closed = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    done = _program(state, "calls", before=("-c", closed))
+
+    assert done.returncode == 1
+    assert done.stderr == "spendgate: the output could not be written: stdout is closed\n"
+
+
+def _program(
+    state: State, *words: str, stdout: int | None = None, unbuffered: str = "", before: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """The program as a process of its own."""
+    module = ("-m", "spendgate", *words, "--state", str(state.root))
+    return subprocess.run(
+        [sys.executable, *before, *module],
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered, "SPENDGATE_TRACEBACK": ""},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,83 @@
+"""Plain bad input to the reading commands: one line that names the option and what is allowed, exit status 2."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.kit import ran
+from spendgate.cli import main
+from spendgate.config.paths import State
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["spend", "--since", "999999w"], ("--since", "'999999w'", "write today"), id="weeks"),
+        pytest.param(["spend", "--until", "999999d"], ("--until", "'999999d'", "write today"), id="days"),
+        pytest.param(["calls", "--since", ""], ("--since", "'' is not a time", "write today"), id="empty"),
+        pytest.param(["calls", "--until", ""], ("--until", "'' is not a time", "write today"), id="empty end"),
+        pytest.param(["calls", "--limit", "9" * 20], ("--limit", "whole number from 1 to"), id="limit"),
+        pytest.param(["calls", "--limit", "0"], ("--limit", "whole number from 1 to"), id="no limit"),
+        pytest.param(["calls", "--where", "person=\udcff"], ("--where", "\\udcff", "UTF-8"), id="where"),
+        pytest.param(["spend", "--where", "person=\udcff"], ("--where", "\\udcff", "UTF-8"), id="where in spend"),
+        pytest.param(["calls", "show", "\udcff"], ("ID", "\\udcff", "UTF-8"), id="id"),
+    ],
+)
+def test_bad_input_is_wrong_usage(
+    state: State,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    says: tuple[str, ...],
+) -> None:
+    """As the whole program ends: never as a fault of its own."""
+    status, told = ended(monkeypatch, capsys, *words, "--state", str(state.root))
+
+    assert status == 2
+    assert told.count("\n") == 1 and all(part in told for part in says)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        pytest.param(["--format", "json"], "--format", id="format"),
+        pytest.param(["--since", "nonsense"], "--since", id="an option that show has not"),
+        pytest.param(["--free", "--limit", "3"], "--limit, --free", id="two"),
+    ],
+)
+def test_options_before_show_are_not_lost(
+    state: State,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    named: str,
+) -> None:
+    """They would belong to the list, which is not made: the line names them and where they belong."""
+    status, told = ended(monkeypatch, capsys, "calls", *options, "show", "0a1b", "--state", str(state.root))
+
+    assert status == 2
+    assert told.startswith(f"spendgate: {named} before `show` would be lost: write options behind it")
+    assert told.count("\n") == 1
+
+
+def test_a_state_before_show_is_not_lost(state: State) -> None:
+    """Another ledger than the one that was named would be read."""
+    words = ["calls", "--state", str(state.root), "show", "0a1b"]
+
+    assert "--state before `show`" in str(CliRunner().invoke(main.app, words).exception)
+
+
+def test_options_behind_show_hold(state: State) -> None:
+    """Where the line says that they belong."""
+    assert ran(state, "calls", "show", "0a1b", "--format", "json").startswith("{")
+
+
+def ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int | str | None, str]:
+    """The program's exit status, and what it said on stderr."""
+    monkeypatch.setattr("sys.argv", ["spendgate", *words])
+    with pytest.raises(SystemExit) as end:
+        main.run()
+    return end.value.code, capsys.readouterr().err
