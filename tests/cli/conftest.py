@@ -20,6 +20,12 @@ with warnings.catch_warnings():
     import mitmproxy.master  # noqa: F401  # imported for the warnings it gives
 
 
+@pytest.fixture(autouse=True)
+def _as_wide_as_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs the tests (pytest-xdist says 80): a narrow table leaves columns out."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     """A state directory with one settled, one open and one refused call of alice's."""
