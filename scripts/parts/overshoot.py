@@ -25,6 +25,8 @@ from parts.bench_systems import gate as proxy_gate
 from parts.overshoot_cases import CASES, DOLLAR, INPUT_NANOS, MODEL, OUTPUT_NANOS, Call, Case
 
 DELAY_MS = 2_000
+LEARNED_S = 2.5
+"""After this the other gate has read from the ledger what calls cost."""
 EVENTS = 40
 EVENTS_BEFORE = 3
 """Of a stream of Messages, before its text: `message_start`, `content_block_start`, `ping`."""
@@ -34,7 +36,7 @@ POLICY = """\
 version: 1
 owner: bench@acme.example
 budgets:
-  - {{name: person, per: person, limit: "{limit} per day", hold: {hold}, wait: 60s, cut: {cut}}}
+  - {{name: session, per: session, limit: "{limit} per day", hold: {hold}, wait: 60s, cut: {cut}}}
 """
 HOST = "api.anthropic.com"
 
@@ -132,7 +134,7 @@ async def _run(case: Case, gates: int, seed: int) -> Outcome:
         began = time.monotonic()
         statuses = await _all(case, calls, folder, gates)
         seconds = time.monotonic() - began
-        costs = _served(folder / "served.jsonl")
+        costs = _served(folder / "served.jsonl")[case.warm :]
         unproven, alone = 0, 0
         if gates:
             unproven, alone = _unproven(folder / "state" / "ledger.db"), _alone(folder / "state" / "ledger.db", limit)
@@ -148,6 +150,13 @@ async def _all(case: Case, calls: list[Call], folder: Path, gates: int) -> list[
         if not systems:
             systems = [stack.enter_context(_naive(folder, where))]
         trust = wire.trusting(*{system.ca for system in systems})
+        if case.warm:
+            before = [
+                _one(case, calls[0], systems[n % len(systems)], trust, where, session="before")
+                for n in range(case.warm)
+            ]
+            await asyncio.gather(*before)
+            await asyncio.sleep(LEARNED_S)
         tasks = [_one(case, call, systems[number % len(systems)], trust, where) for number, call in enumerate(calls)]
         return [got.status for got in await asyncio.gather(*tasks)]
 
@@ -167,12 +176,15 @@ def _billed(row: dict[str, Any]) -> int:
     return int(usage["input_tokens"] * INPUT_NANOS + output * OUTPUT_NANOS)
 
 
-async def _one(case: Case, call: Call, system: System, trust: ssl.SSLContext, where: dict[str, str]) -> wire.Got:
+async def _one(
+    case: Case, call: Call, system: System, trust: ssl.SSLContext, where: dict[str, str], *, session: str = "measured"
+) -> wire.Got:
     script = _script(case, call)
     message = {"role": "user", "content": ""}
     body = {"model": MODEL, "max_tokens": call.max_tokens, "stream": case.stream, "messages": [message]}
     message["content"] = "x" * (call.body_bytes - len(json.dumps(body)))
     headers = {"x-api-key": "sk-ant-api03-bench", "anthropic-version": "2023-06-01", "x-standin": script}
+    headers["x-claude-code-session-id"] = session
     return await wire.call(
         HOST,
         "/v1/messages",

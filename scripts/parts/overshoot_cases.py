@@ -41,6 +41,8 @@ class Case:
     over_max: float = 0.05
     """Beyond the call that went alone (`parts.alone`) where costs vary; in all, where they do not or `cut` is on."""
     varied: bool = False
+    warm: int = 0
+    """So many calls like the first go before, in a session (and so a budget) of their own: what calls cost is then known."""
     admits: int | None = None
     """Exactly so many calls are let through; None: as many as it takes."""
 
@@ -76,7 +78,12 @@ CASES = (
     Case("20x, streams", lambda _: [HIDDEN] * 100, stream=True),
     Case("max_tokens 32,000, 1,900 used", lambda _: [MODEST] * 100),
     Case("max_tokens 32,000, streams", lambda _: [MODEST] * 100, stream=True),
-    Case("exact estimates", lambda _: [EXACT] * 100, over_max=0.0),
+    Case("exact estimates", lambda _: [EXACT] * 100, over_max=0.0, admits=20),
+    Case("exact estimates, streams", lambda _: [EXACT] * 100, over_max=0.0, stream=True, admits=20),
+    Case("20x, warm", lambda _: [HIDDEN] * 100, warm=15),
+    Case("max_tokens 32,000, warm", lambda _: [MODEST] * 100, warm=15),
+    Case("exact estimates, warm", lambda _: [EXACT] * 100, over_max=0.0, warm=15, admits=20),
+    Case("exact estimates, streams, warm", lambda _: [EXACT] * 100, over_max=0.0, stream=True, warm=15, admits=20),
     Case("one tiny call first", _tiny_first(1), varied=True),
     Case("three tiny calls first", _tiny_first(3), varied=True),
     Case("log-normal", _log_normal, varied=True),
