@@ -1,7 +1,8 @@
 """Whether a running gate captures: a canary call through each way by which traffic is to come, the only sign of health.
 
-The call is answered by the gate itself and reaches nobody else. A listener that says it is up proves nothing: mitmproxy's local
-mode says so also where it captures nothing, and firewall rules may have been flushed.
+The gate answers the call itself. Where transparent capture has gone, the first packet of the call may leave instead, towards an
+address that is reserved for documentation and that nobody has (RFC 5737); it holds nothing. A listener that says it is up proves
+nothing: mitmproxy's local mode says so also where it captures nothing, and firewall rules may have been flushed.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,7 +70,8 @@ class _House:
     sessions: Sessions
     scope: Scope
     """What is decrypted now."""
-    listening: Listening | None = None
+    listening: Listening = field(default_factory=lambda: Listening((), ""))
+    """Where the gate listens; nowhere until it is up."""
 
     def attributed(self, peer: Peer, ask: Ask) -> Attribution:
         """Whose call it is, by the policy in force."""
@@ -88,11 +89,9 @@ class _House:
             machine=self.machine,
             prices=self.prices,
             modes=tuple(mode.partition("@")[0].partition(":")[0] for mode in self.wanted.modes),
-            listeners=alive.listeners(tuple((each.mode, each.addresses) for each in found_at.listeners))
-            if (found_at := self.listening)
-            else (),
+            listeners=alive.listeners(tuple((each.mode, each.addresses) for each in self.listening.listeners)),
             ca_cert=str(self.ca_cert),
-            instance=self.listening.instance if self.listening else "",
+            instance=self.listening.instance,
         )
         try:
             in_force.tell(self.state, said)

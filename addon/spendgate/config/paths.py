@@ -3,7 +3,11 @@
     ledger.db                    SQLite, with its -wal and -shm
     ca/ca-cert.pem               the certificate alone, for trust stores: the one thing that others may read
     private/ca-key.pem           0600 in a 0700 folder
+    ledger.db-reserve            room for endings on a full disk
     policy/last-good.yaml        the last policy that took force, with last-good.json beside it
+    policy/in-force.json         what the running gate last said of itself, for reading commands
+    prices/                      the newest price list that was fetched
+    machine-id                   where the system has none
     gates/                       one lock file for each gate process
 
 Rule: everything in it belongs to one account. A directory that another account owns or may write to could hand the gate a

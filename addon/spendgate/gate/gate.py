@@ -164,8 +164,9 @@ class Gate:
 
         peeked = row(asked, UNSIZED)
         try:
-            peek = lambda: self._ledger.hold(peeked, scopes, look, now_ms)  # noqa: E731
-            await patiently(lambda: self.backlog.joined(peek), self.clock)
+            await patiently(
+                lambda: self.backlog.joined(lambda: self._ledger.hold(peeked, scopes, look, now_ms)), self.clock
+            )
         except LedgerUnavailable:
             return None  # each call behind this handshake is decided by itself
         return found[0] if found else None

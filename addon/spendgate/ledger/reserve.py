@@ -11,7 +11,7 @@ from pathlib import Path
 
 _LOOK_S, _AGAIN_S = 0.1, 1.0
 RESERVE_BYTES = 8 * 1024 * 1024
-"""Room for some 300 endings of 6 pages each in the write-ahead log."""
+"""Room for some 600 endings of 6 pages each in the write-ahead log."""
 
 
 class Reserve:

@@ -132,7 +132,7 @@ class Store:
         """
         if self.spends_reserve:
             return self.end(work)
-        if self._inside is None and not self._reserve.held(time.monotonic()):
+        if self._inside != threading.get_ident() and not self._reserve.held(time.monotonic()):
             raise LedgerUnavailable(_FULL)
         return self._run(self._transacted, work)
 
@@ -172,7 +172,7 @@ class Store:
         return self._run(way, work)
 
     def _run(self, way: Way[T], work: Work[T]) -> T:
-        if self._inside is not None and self._inside == threading.get_ident():
+        if self._inside == threading.get_ident():
             return work(self.known)
         with self._lock:
             try:

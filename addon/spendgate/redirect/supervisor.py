@@ -140,9 +140,8 @@ def _fork(main: Callable[[], int], close: tuple[socket.socket, ...]) -> int:
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except PolicyError as error:
-        sys.stderr.writelines(
-            f"{fault}\n" for fault in error.faults
-        )  # each is `file:line:column: …`, for editors to follow
+        # Each is `file:line:column: …` and stands alone, so that editors can follow it.
+        sys.stderr.writelines(f"{fault}\n" for fault in error.faults)
         sys.stderr.write("spendgate: the policy cannot take force\n")
     except SpendgateError as error:
         sys.stderr.write(f"spendgate: {error}\n")
