@@ -17,7 +17,7 @@ from spendgate.attribution import Peer
 from spendgate.capture.call import Clock
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
-from spendgate.gate.interface import Admitted, Gone
+from spendgate.gate.interface import Admitted, Gone, Intent
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.interface import Head, Notice, Reading, Route
 
@@ -58,6 +58,24 @@ async def test_every_encoding_in_every_cut_is_untouched_and_read(tmp_path: Path,
             assert hashlib.sha256(got).hexdigest() == it.provider.log.billable()[-1].sha256, script
             usage = it.gate.settled[-1][1].parts[0].usage
             assert (usage.input_tokens, usage.output_tokens) == (12, 7), script
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])
+async def test_a_call_leaves_with_its_answer_where_a_connection_is_open(tmp_path: Path, http2: bool) -> None:
+    """The first call of a client must wait for a connection upstream; the next ones go out over it at once, and say so."""
+    async with rig(tmp_path) as it, it.client(http2=http2) as client:
+        leaves: list[bool] = []
+
+        def answer(intent: Intent) -> Admitted:
+            leaves.append(intent.leaves())
+            return Admitted(intent.call_id, cut=False)
+
+        it.gate.answer = answer
+        for _ in range(3):
+            assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 200
+        await it.ended(3)
+        assert leaves[1:] == [True, True]
+        assert len(it.gate.sent_ids) == 3
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 
 from gate.test_failure import broken
-from gate.world import budget, house, intent, policy
+from gate.world import budget, end, house, intent, policy
 from spendgate.errors import LedgerUnavailable
+from spendgate.providers.interface import Reading
 
 
 async def test_sent_is_on_disk_when_it_says_so(tmp_path):
@@ -54,3 +56,27 @@ async def test_a_call_that_has_ended_is_not_waited_for(tmp_path):
     """Nothing is written for a call that the gate does not know."""
     async with house(tmp_path, policy(budget(1.0))) as place:
         assert place.gate.sent("nobody") is True
+
+
+async def test_a_call_that_leaves_at_once_is_sent_from_its_hold(tmp_path):
+    """The connection is open: the row says `sent` in the transaction of the hold, and `sent` itself writes nothing more."""
+    async with house(tmp_path, policy(budget(1.0))) as place:
+        call = replace(intent(), leaves=lambda: True)
+        await place.gate.hold(call)
+        held = place.rows.calls()[0]
+        assert held["state"] == "open" and held["sent_at"] is not None
+
+        assert place.gate.sent(call.call_id) is True
+        assert place.rows.calls()[0] == held
+
+
+async def test_what_was_to_leave_and_did_not_is_free(tmp_path):
+    """The connection closed between the answer and the head: nothing was sent, nothing is charged, and the row says so."""
+    async with house(tmp_path, policy(budget(1.0))) as place:
+        call = replace(intent(), leaves=lambda: True)
+        await place.gate.hold(call)
+        place.gate.settle(call.call_id, Reading(), end(sent=False, complete=False, error="server"))
+        await place.gate.stop()
+
+        row = place.rows.calls()[0]
+        assert (row["state"], row["cost_nanos"], row["sent_at"]) == ("failed", 0, None)

@@ -78,6 +78,15 @@ def test_a_share_of_a_budget_that_a_cold_orphan_held_is_no_charge(
     assert (found["cost_nanos"], found["basis"]) == (cost, basis)
 
 
+def test_an_orphan_that_left_with_its_hold_is_charged(ledger: Ledger, tmp_path: Path) -> None:
+    """Its gate died between the hold and the head: nobody can tell whether it went, so it is not free."""
+    gate = open_ledger(tmp_path)
+    gate.hold(row("orphan"), (EXPECTED,), admit(700), NOW, leaves=True)
+    gate.close()
+    assert ledger.resolve_orphans(NOW + 5) == Resolved(gates=1, interrupted=1)
+    assert standing_of(ledger, EXPECTED).settled_nanos == 700
+
+
 def test_unsent_orphan_is_released(ledger: Ledger, reader: Reader, tmp_path: Path) -> None:
     """Nothing had gone upstream: nothing is charged."""
     orphan(tmp_path, sent=False)

@@ -94,7 +94,9 @@ class Call:
     def ended(self) -> bool:
         return self.state in _ENDED
 
-    def intent(self, gone: Callable[[], bool], *, may_wait: bool = True, repeats: int = 0) -> Intent:
+    def intent(
+        self, gone: Callable[[], bool], leaves: Callable[[], bool], *, may_wait: bool = True, repeats: int = 0
+    ) -> Intent:  # fmt: skip
         """What the gate is asked."""
         return Intent(
             self.call_id,
@@ -107,6 +109,7 @@ class Call:
             may_wait,
             gone,
             repeats,
+            leaves,
         )
 
     def admitted(self, admitted: Admitted) -> None:

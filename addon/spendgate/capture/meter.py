@@ -134,7 +134,7 @@ class Meter:
             if call.ended:
                 kill(flow)
                 return
-            answered = await asking.failing(self._gate, call.intent(flow.client_left()), fault)
+            answered = await asking.failing(self._gate, call.intent(flow.client_left(), flow.upstream_open), fault)
         self._act(flow, passage, answered)
 
     def _passage(self, flow: MeteredFlow, head: Head) -> Passage:
@@ -160,7 +160,9 @@ class Meter:
             return repeated
         call.asking = True
         try:
-            intent = call.intent(flow.client_left(), repeats=self._breaker.answered(key) if key else 0)
+            intent = call.intent(
+                flow.client_left(), flow.upstream_open, repeats=self._breaker.answered(key) if key else 0
+            )
             answered = await asking.hold(self._gate, intent)
         finally:
             call.asking = False
@@ -194,7 +196,9 @@ class Meter:
         try:
             # One that is answered here with 101 is not refused: its creates are.
             writes = call.attribution.tool not in handshake.HEARS_FRAMES_ONLY
-            refused = await self._gate.spent(call.intent(flow.client_left(), may_wait=False), writes=writes)
+            refused = await self._gate.spent(
+                call.intent(flow.client_left(), flow.upstream_open, may_wait=False), writes=writes
+            )
         except Exception as fault:  # noqa: BLE001 - each create on it is decided by itself
             logger.error("a handshake was not checked: %s", type(fault).__name__)
             refused = None

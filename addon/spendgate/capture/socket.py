@@ -118,7 +118,7 @@ class Talk:
 
     async def _answer(self, ask: Ask, push: Push, fault: Exception | None) -> tuple[Push, ...]:
         call = self._open_call(ask, len(push.content))
-        intent = call.intent(lambda: self._over)
+        intent = call.intent(lambda: self._over, lambda: self.upstream)
         if fault is not None:
             answered = await asking.failing(self._gate, intent, fault)
         elif self.upstream:

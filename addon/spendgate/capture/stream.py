@@ -99,6 +99,12 @@ class MeteredFlow(http.HTTPFlow):
         client, queued = self.client_conn, self._queued
         return lambda: not client.connected or any(isinstance(event, RequestProtocolError) for event in queued)
 
+    def upstream_open(self) -> bool:
+        """Whether a request that passes now goes out at once, over a connection that is there (`HttpLayer.get_connection`)."""
+        client, server = self.client_conn, self.server_conn
+        one_each = client.alpn == b"h2" != server.alpn  # each request then has a connection of its own
+        return server.connected and (server.tls_established or not server.tls) and not one_each
+
 
 @dataclass
 class FirstMessageHook(commands.StartHook):

@@ -278,6 +278,7 @@ def _settlement_of(
         response_id=reading.response_id,
         account=reading.account,
         response_bytes=end.response_bytes,
+        sent=end.sent,
         prices=prices,
         flags=(*flags, f"ended by {end.error}") if end.error else flags,
     )

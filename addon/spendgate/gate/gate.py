@@ -128,7 +128,7 @@ class Gate:
                 return self._without_ledger(asked, str(fault))
         if isinstance(answer, Granted):
             self._ledger_writes()
-            return self._admitted(Running(asked, answer.size, answer.admit.holds, answer.booked_ms))
+            return self._admitted(Running(asked, answer.size, answer.admit.holds, answer.booked_ms, left=answer.left))
         if isinstance(answer, Denied):
             return self._refused(asked, answer.refuse, answer.size, answer.waited_ms)
         self._rows.left(asked, answer.size, now_ms=self.clock.now_ms(), waited_ms=answer.waited_ms)
@@ -223,7 +223,7 @@ class Gate:
     def sent(self, call_id: str) -> bool:
         """The request's head is about to leave; see `GatePort.sent`."""
         call = self._running.get(call_id)
-        if call is None:
+        if call is None or call.left:
             return True
         at_ms = self.clock.now_ms()
         write = self.backlog.write if call.late else self.backlog.end

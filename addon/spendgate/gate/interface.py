@@ -30,6 +30,8 @@ class Intent:
     """Whether the client has gone: a waiter then takes no hold."""
     repeats: int = 0
     """Identical requests that were answered from memory since this one's last refusal: to be told in its row's flags."""
+    leaves: Callable[[], bool] = lambda: False
+    """Whether the head goes upstream in the same turn of the loop that brings the answer: the connection is open already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,10 @@ class GatePort(Protocol):
         ...
 
     def sent(self, call_id: str) -> bool:
-        """The request's head is about to be given to the upstream connection. False: the ledger has not written that yet."""
+        """The request's head is about to be given to the upstream connection. False: the ledger has not written that yet.
+
+        Where the intent's `leaves` was true the hold has written it already.
+        """
         ...
 
     async def noted(self, call_id: str) -> None:

@@ -28,6 +28,8 @@ class Running:
     flags: tuple[str, ...] = ()
     counted: bool = False
     """Whether a stream's own input counts have corrected the hold."""
+    left: bool = False
+    """Its row says `sent` since its hold."""
     late: bool = False
     """It left without the ledger, which hears of it later."""
     remembered_nanos: int = 0

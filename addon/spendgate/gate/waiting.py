@@ -36,6 +36,8 @@ class Granted:
     admit: Admit
     size: Size
     booked_ms: int
+    left: bool
+    """Whether its row says `sent` already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +149,18 @@ class Waiting:
             return _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient))
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
+        leaves = asked.intent.leaves()
 
         def hold() -> Decision:
             if asked.terms.policy is not self._in_force():
                 raise _OutOfForceError
-            return self._backlog.joined(lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms))
+            return self._backlog.joined(
+                lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms, leaves=leaves)
+            )
 
         decision = await patiently(hold, self._clock)
         if isinstance(decision, Admit):
-            return Granted(decision, size, now_ms)
+            return Granted(decision, size, now_ms, leaves)
         if isinstance(decision, Refuse):
             return Denied(decision, size, waited_ms)
         return decision

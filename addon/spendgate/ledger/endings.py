@@ -17,7 +17,7 @@ from spendgate.ledger.open_calls import Held, OpenCall
 OVERRUN: Final = "overrun"
 """Flag of a call that cost more than some hold of it."""
 
-_END: Final = f"""UPDATE call_rows SET {", ".join(f"{name} = ?" for name in rows.SETTLED)}, account = ?, holds = ?
+_END: Final = f"""UPDATE call_rows SET {", ".join(f"{name} = ?" for name in rows.SETTLED)}, account = ?, sent_ms = ?, holds = ?
     WHERE seq = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
 _ENDED_AT_ONCE: Final = {
     form: rows.insert_sql((*rows.OPENED, *chain.FORMS[form], "gate"), once=True)
@@ -47,8 +47,10 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
 
 def flagged(flags: tuple[str, ...], call: OpenCall, costs: list[int]) -> tuple[str, ...]:
     """These flags, and `overrun` where a charge is more than its hold; `costs` in the order of the call's holds."""
-    over = any(nanos > hold.nanos for nanos, hold in zip(costs, call.holds, strict=True))
-    return (*flags, OVERRUN) if over else flags
+    for nanos, hold in zip(costs, call.holds, strict=True):
+        if nanos > hold.nanos:
+            return (*flags, OVERRUN)
+    return flags
 
 
 def finish(
@@ -69,8 +71,12 @@ def finish(
     # What used nothing (a warm-up, an error) does not show what its kind costs: slow start goes by what had a value.
     proven = end.state == "settled" and end.value_nanos > 0
     changes.append(Change(known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(proven)))
-    ending, running, holds = rows.ended(end, flags), call.running(end.account), open_calls.charged(paired + unheld)
-    conn.execute(_END, (*ending, running[0], holds, call.seq))
+    ending, running, holds = (
+        rows.ended(end, flags),
+        call.running(end.account, sent=end.sent),
+        open_calls.charged(paired + unheld),
+    )
+    conn.execute(_END, (*ending, running[0], running[2], holds, call.seq))
     known.balances.move(call.booked_ms, changes)
     chain.link(known, call.seq, chain.SETTLED, (*call.opened, *ending, *running, holds))
     known.calls.pop(call.id, None)

@@ -21,11 +21,12 @@ _RESIZED: Final = "UPDATE call_rows SET held_nanos = ?, holds = ?, resized = 1 W
 
 
 class Booking(NamedTuple):
-    """Under which gate, at what time and after what wait a call is opened."""
+    """Under which gate, at what time and after what wait a call is opened, and whether it leaves with its answer."""
 
     gate: int
     now_ms: int
     waited_ms: int
+    leaves: bool = False
 
 
 def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], booking: Booking) -> None:
@@ -33,7 +34,8 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
 
     Raises IntegrityError for a known call id.
     """
-    conn, (gate, now_ms, waited_ms) = known.conn, booking
+    conn, (gate, now_ms, waited_ms, leaves) = known.conn, booking
+    sent_ms = now_ms if leaves else None
     largest, holds, changes = 0, [], [Change(known.balances.kind(conn, row.kind), 0, 0, 0, 1)]
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
         bound = bound_of(row.ceiling_nanos, nanos)
@@ -42,10 +44,12 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
         changes.append(Change(at, 0, nanos, bound, 1))
     rule = admit.would_refuse.rule if admit.would_refuse else None
     opened, text = rows.opened(row), open_calls.packed(holds)
-    inserted = conn.execute(_OPEN, (*opened, row.account, "open", gate, now_ms, largest, waited_ms, rule, text))
+    inserted = conn.execute(
+        _OPEN, (*opened, row.account, "open", gate, now_ms, sent_ms, largest, waited_ms, rule, text)
+    )
     known.balances.move(now_ms, changes)
     seq = inserted.lastrowid or 0
-    known.calls[row.id] = OpenCall(seq, row.account, now_ms, None, largest, waited_ms, rule, tuple(holds), opened)
+    known.calls[row.id] = OpenCall(seq, row.account, now_ms, sent_ms, largest, waited_ms, rule, tuple(holds), opened)
 
 
 def bound_of(ceiling_nanos: int | None, hold_nanos: int) -> int:

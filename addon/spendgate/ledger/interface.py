@@ -76,6 +76,8 @@ class Settlement:
     response_id: str | None = None
     account: str | None = None
     response_bytes: int = 0
+    sent: bool = True
+    """Whether the request's head was given to the upstream connection. False also takes back what `hold` foretold."""
     prices: str | None = None
     """Which price was used: provider, model, its date; `calls show` prints it."""
     flags: tuple[str, ...] = ()
@@ -95,11 +97,13 @@ class LedgerPort(Protocol):
         ...
 
     def hold(
-        self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0
-    ) -> Decision:
+        self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0,
+        *, leaves: bool = False,
+    ) -> Decision:  # fmt: skip
         """Read the standings, decide, and write what was decided: an open call with holds, a waiter, or nothing.
 
-        Admit: row open, holds written, balances moved, waiter gone. Wait: a waiter's place is kept, no row.
+        Admit: row open, holds written, balances moved, waiter gone. `leaves`: its head goes upstream with the answer, so
+        that the row says `sent` from the start. Wait: a waiter's place is kept, no row.
         Refuse: waiter gone, no row (the gate then calls `refused`).
         """
         ...

@@ -74,13 +74,14 @@ class Ledger:
     # -- a call's way, in the order of its life ------------------------------------------------------------------
 
     def hold(
-        self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0
-    ) -> Decision:
+        self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0,
+        *, leaves: bool = False,
+    ) -> Decision:  # fmt: skip
         """Read the standings, decide, and write what was decided; see `LedgerPort.hold`.
 
         `booked_at` becomes `now_ms`. Raises ValueError for a call that the ledger has already; what `decide` raises.
         """
-        booking = Booking(self._gates.id, now_ms, waited_ms)
+        booking = Booking(self._gates.id, now_ms, waited_ms, leaves)
         asking = deciding.Asking(row, scopes, decide, booking, self._store.known, self._gates.is_dead)
         return self._store.write(lambda _: deciding.hold(asking))
 

@@ -33,6 +33,8 @@ class Held(NamedTuple):
 
 
 _FIELDS: Final = len(Held._fields)
+_HELD: Final = '[%d,%d,%d,"%s",%d]'
+_CHARGED: Final = '[%d,%d,%d,"%s",%d,%d]'
 
 
 @dataclass(slots=True)
@@ -60,10 +62,17 @@ class OpenCall:
         """What its size is learned by."""
         return str(self.opened[rows.KIND_AT])
 
-    def running(self, account: str | None) -> rows.Values:
-        """The values of rows.RUNNING; the account is the answer's where it names one."""
+    def running(self, account: str | None, *, sent: bool) -> rows.Values:
+        """The values of rows.RUNNING: the account is the answer's where it names one; not `sent` after all has no such time."""
         known = account or self.account
-        return (known, self.booked_ms, self.sent_ms, self.held_nanos, self.waited_ms, self.would_refuse_by)
+        return (
+            known,
+            self.booked_ms,
+            self.sent_ms if sent else None,
+            self.held_nanos,
+            self.waited_ms,
+            self.would_refuse_by,
+        )
 
 
 def find(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
@@ -78,14 +87,12 @@ def find(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
 
 def packed(holds: Iterable[Held]) -> str:
     """The text of the column `holds` while the call is open."""
-    texts = [f'[{at},{nanos},{bound},"{mode}",{added}]' for at, nanos, bound, mode, added in holds]
-    return f"[{','.join(texts)}]"
+    return f"[{','.join([_HELD % hold for hold in holds])}]"
 
 
 def charged(holds: Iterable[tuple[Held, int]]) -> str:
     """The text of the column `holds` of an ended call: each with its charge, 0 for a hold that was released."""
-    texts = [f'[{at},{nanos},{bound},"{mode}",{added},{cost}]' for (at, nanos, bound, mode, added), cost in holds]
-    return f"[{','.join(texts)}]"
+    return f"[{','.join([_CHARGED % (*hold, cost) for hold, cost in holds])}]"
 
 
 def unpacked(text: str | None) -> tuple[Held, ...]:

@@ -19,7 +19,7 @@ OPENED = (
 
 ID_AT, KIND_AT, CEILING_AT = (OPENED.index(name) for name in ("id", "kind", "ceiling_nanos"))
 
-HOLDING = ("state", "gate", "booked_ms", "held_nanos", "waited_ms", "would_refuse_by", "holds")
+HOLDING = ("state", "gate", "booked_ms", "sent_ms", "held_nanos", "waited_ms", "would_refuse_by", "holds")
 """What an open call has besides."""
 
 RUNNING = ("account", "booked_ms", "sent_ms", "held_nanos", "waited_ms", "would_refuse_by")
