@@ -113,3 +113,12 @@ def test_what_is_believed_at_a_glance_is_believed_after_a_look(usage, stated, lo
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(plausible, "_can_be", lambda *_: False)
         assert plausible.believed(asked, reading) == quick
+
+
+def test_a_price_counts_only_from_who_bills():
+    """A host that is not known to state what it bills may say anything: its counts are priced as any others."""
+    call = intent()
+    call = replace(call, route=replace(call.route, states_cost=False))
+    asked = Asked(call, KnownTerms(policy(), PRICES).of(call, 1_000))
+    reading = replace(used(), stated_cost_nanos=1)
+    assert plausible.believed(asked, reading) == replace(reading, stated_cost_nanos=None)

@@ -29,7 +29,8 @@ MODEL = "claude-opus-4-5"
 INPUT_NANOS = 5_000
 OUTPUT_NANOS = 25_000
 PRICES = PriceBook()
-ROUTE = Route("anthropic", "anthropic-messages", Kind.BILLABLE, "/v1/messages")
+ROUTE = Route("anthropic", "anthropic-messages", Kind.BILLABLE, "/v1/messages", states_cost=True)
+"""Of a provider whose own word on a call's cost counts."""
 _ids = itertools.count()
 
 

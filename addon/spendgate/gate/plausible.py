@@ -33,7 +33,12 @@ _MOST: Final = {**dict.fromkeys(_NAMES, CALL_TOKENS_MAX), "web_searches": SEARCH
 
 
 def believed(asked: Asked, reading: Reading) -> Reading:
-    """The same reading where all of it can be; else one that is cut, flagged `CUT` and not final."""
+    """The same reading where all of it can be; else one that is cut, flagged `CUT` and not final.
+
+    What a host says that the call costs counts only where it is the one that bills (`Route.states_cost`).
+    """
+    if reading.stated_cost_nanos is not None and not asked.intent.route.states_cost:
+        reading = replace(reading, stated_cost_nanos=None)
     most = _most(asked)
     if len(reading.parts) == 1 and reading.stated_cost_nanos is None and _can_be(reading.parts[0].usage, most):
         return reading

@@ -58,7 +58,9 @@ class Route:
     prices: str | None = None
     """The genai-prices provider id to price by, where it is not `provider`."""
     billing: str | None = None
-    """`gateway` where the policy's host entry says so."""
+    """`gateway` where the policy's host entry says so, `subscription` for the paths of a flat plan."""
+    states_cost: bool = False
+    """Whether this provider's answers state what is billed (OpenRouter, xAI, Copilot); elsewhere such a field counts nothing."""
     body_bytes_max: int = 64 * 1024 * 1024
     """A longer request body is answered 413 in the provider's shape; Anthropic's own limit is 32 MB."""
 

@@ -19,7 +19,8 @@ from spendgate.providers.interface import Dialect, Head, Kind, Route
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.registry_data import API_FAMILIES, FAMILIES, PATH_WORDS, PROVIDERS, Family, Rule
+from spendgate.providers.provider import Family, Provider, Rule
+from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
 
 DIALECTS: Final[dict[str, Dialect]] = {
     dialect.name: dialect for dialect in (AnthropicMessages(), OpenAIChat(), OpenAIResponses(), OpenAIEmbeddings())
@@ -34,7 +35,7 @@ _PATH_MAX: Final = 512
 _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
 _ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/#]*")
 _DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.UNRECOGNIZED, Kind.FREE)
-_DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]{1,128})/", re.IGNORECASE)
+_MODEL_MAX: Final = 512
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
 _IDLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -70,7 +71,8 @@ class HostEntry:
 
     host: str
     provider: str
-    family: Family
+    family: Family | Provider
+    """Whose rules its paths follow."""
     prices: str
     billing: str | None = None
 
@@ -92,7 +94,7 @@ class Registry:
                 raise ValueError(f"no provider {name!r}; known: {', '.join(PROVIDER_NAMES)}")
             provider = PROVIDERS[name]
             for host in provider.hosts:
-                entries[host] = HostEntry(host, name, API_FAMILIES[provider.family], provider.prices)
+                entries[host] = HostEntry(host, name, provider, provider.prices)
         for added in capture.hosts:
             entries[_canonical(added.host)] = _entry(added)
         never = tuple(_canonical(name) for name in capture.never)
@@ -122,29 +124,37 @@ class Registry:
 
     def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
         entry = self._entries[host]
-        read = [(path, *_kind(entry.family, method, path.lower(), websocket=websocket)) for path in _paths(raw_path)]
-        path, kind, dialect = min(read, key=lambda found: _DEAREST_FIRST.index(found[1]))
-        deployment = _DEPLOYMENT.search(path)
+        read = [(path, _rule(entry.family, method, path, websocket=websocket)) for path in _paths(raw_path)]
+        path, rule = min(read, key=lambda found: _DEAREST_FIRST.index(found[1].kind))
+        named = rule.match(path)
+        model = named.groupdict().get("model") if named else None
         return Route(
             provider=entry.provider,
-            dialect=dialect,
-            kind=kind,
+            dialect=rule.dialect or entry.family.dialect,
+            kind=rule.kind,
             path=template(path.lower())[:_PATH_MAX],
-            websocket=websocket and kind is Kind.BILLABLE,
-            model=deployment[1] if deployment else None,
+            websocket=websocket and rule.kind is Kind.BILLABLE,
+            model=model[:_MODEL_MAX] if model else None,
             prices=None if entry.prices == entry.provider else entry.prices,
-            billing=entry.billing,
+            billing="subscription" if rule.plan else entry.billing,
+            states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
         )
 
 
 def template(path: str) -> str:
     """A path in lower case, fit for the ledger: what is not a word of these APIs or a version becomes `*`.
 
-    So no id, key or name of a person or deployment is ever kept: `/v1/responses/resp_68a…` is `/v1/responses/*`.
+    So no id, key or name of a person or deployment is ever kept: `/v1/responses/resp_68a…` is `/v1/responses/*`, and
+    `/v1beta/models/gemini-3:generatecontent` is `/v1beta/models/*:generatecontent`.
     """
-    return "/".join(
-        part if not part or part in PATH_WORDS or _VERSION.fullmatch(part) else "*" for part in path.split("/")
-    )
+    return "/".join(map(_word, path.split("/")))
+
+
+def _word(part: str) -> str:
+    if not part or part in PATH_WORDS or _VERSION.fullmatch(part):
+        return part
+    _, colon, verb = part.rpartition(":")
+    return f"*:{verb}" if colon and f":{verb}" in PATH_WORDS else "*"
 
 
 def _entry(added: HostPolicy) -> HostEntry:
@@ -182,16 +192,15 @@ def _plain(path: str) -> str:
     return "/" + "/".join(parts)
 
 
-def _kind(family: Family, method: str, path: str, *, websocket: bool) -> tuple[Kind, str]:
+_IDLE: Final = Rule("", Kind.FREE)
+_UNKNOWN: Final = Rule("", Kind.UNRECOGNIZED)
+
+
+def _rule(family: Family | Provider, method: str, path: str, *, websocket: bool) -> Rule:
+    """The first rule that fits, or what no rule knows."""
     if method == "POST" or websocket:
         for rule in family.rules:
-            if _pattern(rule).fullmatch(path) and (rule.websocket or not websocket):
-                return rule.kind, rule.dialect or family.dialect
-        return Kind.UNRECOGNIZED, family.dialect
-    return (Kind.FREE if method in _IDLE_METHODS else Kind.UNRECOGNIZED), family.dialect
-
-
-@lru_cache(maxsize=256)
-def _pattern(rule: Rule) -> re.Pattern[str]:
-    source = re.escape(rule.pattern).replace(r"/\*\*/", "/(?:.+/)?").replace(r"/\*\*", "(?:/.*)?")
-    return re.compile(source.replace(r"\*", "[^/]+"))
+            if rule.match(path) and (rule.websocket or not websocket):
+                return rule
+        return _UNKNOWN
+    return _IDLE if method in _IDLE_METHODS else _UNKNOWN

@@ -1,0 +1,24 @@
+"""OpenAI's own API. Source: facts/wire-formats.md 2.1."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendgate.providers.provider import CHAT, EMBEDDINGS, RESPONSES, Provider, billable, free
+
+PROVIDERS: Final = (
+    Provider(
+        "openai",
+        ("api.openai.com",),
+        "openai",
+        (
+            billable("/v1/chat/completions", CHAT),
+            billable("/v1/completions", CHAT),
+            billable("/v1/responses", RESPONSES, websocket=True),
+            billable("/v1/responses/compact", RESPONSES),
+            billable("/v1/embeddings", EMBEDDINGS),
+            *free("/", "/v1/models/**", "/v1/files/**", "/v1/uploads/**", "/v1/moderations", "/v1/organization/**"),
+            *free("/v1/responses/input_tokens", "/v1/responses/*/cancel", "/v1/conversations/**"),
+        ),
+    ),
+)

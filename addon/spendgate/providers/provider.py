@@ -1,0 +1,97 @@
+"""What a provider is to the registry: who bills, at which exact hosts, and what each path there is.
+
+A pattern is a path, in any case: `*` is one segment, `**` any number, also none; `{model}` is a segment (or the part of one
+before a `:verb`) that names the model, `{model**}` one that may hold slashes. The first rule that fits decides.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from spendgate.providers.interface import Kind
+
+MESSAGES: Final = "anthropic-messages"
+CHAT: Final = "openai-chat"
+RESPONSES: Final = "openai-responses"
+EMBEDDINGS: Final = "openai-embeddings"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a POST to a path is, or a WebSocket handshake."""
+
+    pattern: str
+    kind: Kind
+    dialect: str = ""
+    websocket: bool = False
+    """The path is also spoken over WebSocket."""
+    plan: bool = False
+    """Traffic of a flat plan, whatever the credential: its row says `subscription`."""
+
+    def match(self, path: str) -> re.Match[str] | None:
+        """The match of a whole path; its group `model`, where the pattern has one, is the path's own spelling."""
+        return _compiled(self.pattern).fullmatch(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who bills, at which hosts."""
+
+    name: str
+    hosts: tuple[str, ...]
+    """Exact, in lower case."""
+    prices: str
+    """Its genai-prices id."""
+    rules: tuple[Rule, ...]
+    dialect: str = CHAT
+    """Whose error shape an exchange has that no rule knows."""
+    states_cost: bool = False
+    """Its answers state what they cost, and that is what is billed: it goes before a price computed from tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Paths that hosts of one kind have in common: the words of `capture.hosts[].dialect`."""
+
+    name: str
+    prices: str
+    dialect: str
+    """Whose error shape an exchange has that no rule knows."""
+    rules: tuple[Rule, ...]
+
+
+def billable(pattern: str, dialect: str, *, websocket: bool = False, plan: bool = False) -> Rule:
+    """A path that costs money."""
+    return Rule(pattern, Kind.BILLABLE, dialect, websocket, plan)
+
+
+def free(*patterns: str) -> tuple[Rule, ...]:
+    """Paths that are known to cost nothing."""
+    return tuple(Rule(pattern, Kind.FREE) for pattern in patterns)
+
+
+_PLACES: Final = {
+    r"/\*\*/": "/(?:.+/)?",
+    r"/\*\*": "(?:/.*)?",
+    r"\{model\*\*\}": "(?P<model>.+)",
+    r"\{model\}": "(?P<model>[^/]+)",
+    r"\*": "[^/]+",
+}
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    source = re.escape(pattern)
+    for place, expression in _PLACES.items():
+        source = source.replace(place, expression)
+    return re.compile(source, re.IGNORECASE)
+
+
+def words(rules: tuple[Rule, ...]) -> frozenset[str]:
+    """The plain words of these rules' paths, in lower case; of a `{model}:verb` its `:verb`."""
+    parts = [part for rule in rules for part in rule.pattern.lower().split("/")]
+    plain = {part for part in parts if part and not re.search(r"[*{]", part)}
+    return frozenset(plain | {f":{part.partition(':')[2]}" for part in parts if "{" in part and ":" in part})
