@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from spendgate.estimate import HIDDEN_INPUT, KindKeys, Sizes, bound, sample_of
 from spendgate.price_cards import Ladder, Rates

@@ -7,8 +7,10 @@ Refuse with its figures. The ledger writes what it answers in that same transact
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.sizing import wanted
 from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
@@ -24,8 +26,7 @@ class RefusalKind(StrEnum):
     FAILURE = "failure"
 
 
-@dataclass(frozen=True, slots=True)
-class Admit:
+class Admit(Struct, frozen=True):
     """The call may leave; `holds` are (scope, nano-dollars), one for each standing."""
 
     holds: tuple[tuple[Scope, int], ...]
@@ -33,8 +34,7 @@ class Admit:
     """What would have been refused but for `observe` or `warn`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Others' holds are in the way; try again when one settles, for at most `wait_ms` in all."""
 
     scope: Scope
@@ -45,8 +45,7 @@ class Wait:
     """The other budgets that block it: the call keeps its place in the line of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """The call may not leave. Figures of that moment, in nano-dollars; None where the kind has none."""
 
     kind: RefusalKind
@@ -120,8 +119,7 @@ def _lasts(refuse: Refuse) -> tuple[int, bool, int]:
     return _KINDS_BY_DURATION.index(refuse.kind), refuse.resets_ms is not None, -(refuse.resets_ms or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(Struct, frozen=True):
     """One budget's answer: what it would hold, and why the call may not leave, if it may not."""
 
     standing: Standing

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 UNKNOWN = "unknown"
 
 
@@ -54,8 +56,7 @@ class Peer:
 NOBODY = Peer(why_unknown="not looked up")
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(Struct, frozen=True):
     """The attributes of one call that budgets can be kept by. A value None is a missing value (policy.md, Missing values)."""
 
     person: str

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from math import isqrt, sumprod
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from spendgate.price_cards import Rates
 from spendgate.standing import Size
 from spendgate.usage import Usage
@@ -53,8 +55,7 @@ class Request(Protocol):
     def loops(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """What is known of one call's cost from its request alone, in nano-dollars."""
 
     ceiling_nanos: int | None
@@ -105,8 +106,7 @@ def _up(scaled: int) -> int:
     return -(-scaled // _MILLION)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """One settled call: bytes of its request that could become tokens, and what the provider counted."""
 
     text_bytes: int
@@ -195,8 +195,7 @@ def sample_of(text_bytes: int, usage: Usage, cost_nanos: int, rates: Rates) -> S
     return Sample(text_bytes, usage, cost_nanos, dearest) if dearest else Sample(text_bytes, usage)
 
 
-@dataclass(frozen=True, slots=True)
-class KindKeys:
+class KindKeys(Struct, frozen=True):
     """The kinds a call belongs to, narrowest first: tool and model, tool, dialect, all."""
 
     kind: str

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from functools import lru_cache
 
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
+from msgspec import Struct
 
 from spendgate.money import half_even
 from spendgate.price_cards import US_FACTOR, Ladder, Sheet, open_sheet
@@ -27,16 +27,14 @@ _SHEETS_MAX = 4096
 _GEO_MODELS = re.compile(r"claude-(?:(?:opus|sonnet|haiku)-(?:4-[6-9]|[5-9])|fable|mythos)")
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True):
     """Priced usage. `source` says by which price: provider, model, tier and date, for `calls show`."""
 
     nanos: int
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownPrice:
+class UnknownPrice(Struct, frozen=True):
     """genai-prices has no price for this model: the policy's `pricing.unknown_model` applies, and the row is flagged."""
 
     provider: str

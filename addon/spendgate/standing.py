@@ -5,9 +5,10 @@ Amounts are nano-dollars, times epoch milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 OWN_SEEN_LEAST = 3
 """A median of fewer settled calls of the very tool and model is a guess: it sizes a hold, but refuses nothing as `spent`."""
@@ -20,8 +21,7 @@ class Hold(StrEnum):
     CEILING = "ceiling"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """One budget applied to one call: the balance that it draws on, and the budget's words. Times are epoch milliseconds."""
 
     budget: str
@@ -62,8 +62,7 @@ class Standing(NamedTuple):
     """Waiters of this balance that came before this call."""
 
 
-@dataclass(frozen=True, slots=True)
-class KindStanding:
+class KindStanding(Struct, frozen=True):
     """How many calls of this call's kind (tool and model) the ledger has seen, all gates, read in the same transaction."""
 
     kind: str
@@ -72,8 +71,7 @@ class KindStanding:
     open_calls: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """What one call may cost, computed before the transaction. Amounts in nano-dollars."""
 
     ceiling_nanos: int | None

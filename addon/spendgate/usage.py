@@ -7,12 +7,12 @@ not zero. Streams report cumulative counts: a later report overwrites, it never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from operator import attrgetter
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+
+class Usage(Struct, frozen=True):
     """Counts of one sampling of one model. Tokens unless the name says otherwise."""
 
     input_tokens: int | None = None
@@ -74,7 +74,7 @@ class Usage:
         )
 
 
-_NAMES = tuple(field.name for field in fields(Usage))
+_NAMES = Usage.__struct_fields__
 _counts = attrgetter(*_NAMES)
 """The counts in the order of the fields; several are made for each call, and `fields` costs more than all else of it."""
 NO_USAGE = Usage()

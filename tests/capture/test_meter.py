@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeRegistry, body, refused, rig
 from spendgate.admission import RefusalKind

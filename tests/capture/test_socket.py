@@ -7,12 +7,12 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 import wsproto
+from msgspec.structs import replace
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,

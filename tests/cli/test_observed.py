@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from cli.kit import NOW_MS, ran, row
 from spendgate.admission import Admit, RefusalKind, Refuse

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from gate.world import MODEL, PRICES, ROUTE, budget, intent, policy, replace
@@ -45,7 +47,7 @@ def test_packed_input_is_bounded_by_the_longest_window() -> None:
 
     assert (plain.bound_rates.context_window, plain.terms.rates.context_window) == (200_000, 200_000)
     assert (asking.bound_rates.context_window, asking.terms.rates.context_window) == (1_000_000, 1_000_000)
-    assert replace(asking.bound_rates, context_window=200_000) == plain.bound_rates
+    assert dataclasses.replace(asking.bound_rates, context_window=200_000) == plain.bound_rates
     assert tiered.bound_rates.context_window == 1_000_000
 
 

@@ -101,6 +101,6 @@ async def test_what_is_free_has_a_row(tmp_path):
 
 def test_an_end_is_all_that_settling_needs():
     """`End` has no field that could hold content."""
-    assert End.__slots__ == (
+    assert End.__struct_fields__ == (
         "ended_ms", "sent", "complete", "http_status", "first_byte_ms", "duration_ms", "response_bytes", "error",
     )  # fmt: skip

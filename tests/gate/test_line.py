@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from spendgate.gate.line import Lines, Place, keys
 from spendgate.standing import Hold, Scope

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gate.world import MODEL, PRICES, budget, dollars, end, house, intent, policy, used
 from spendgate.gate import plausible

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gate.test_failure import broken
 from gate.world import budget, end, house, intent, policy

@@ -7,9 +7,11 @@ import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from spendgate.attribution import Attribution, Evidence
 from spendgate.gate.clock import Clock

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ledger.kit import DAY, HOUR, NOW, admit, open_ledger, row, scope, settled, standing_of
 from spendgate.ledger import Ledger

@@ -6,10 +6,10 @@ import gzip
 import random
 import zlib
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 
 import brotli
 import zstandard
+from msgspec.structs import replace
 
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive

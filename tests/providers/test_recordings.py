@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ def as_expected(reading: Reading, like: dict[str, Any]) -> dict[str, Any]:
     parts = []
     for part in reading.parts:
         found: dict[str, Any] = {"model": part.model}
-        counts = {field.name: getattr(part.usage, field.name) for field in fields(Usage)}
+        counts = {name: getattr(part.usage, name) for name in Usage.__struct_fields__}
         found.update({name: count for name, count in counts.items() if count is not None})
         found.update({"context": dict(part.context)} if part.context else {})
         found.update({"geo": part.geo} if part.geo else {})

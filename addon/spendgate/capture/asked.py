@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from typing import Protocol
 
 from mitmproxy import http
+from msgspec.structs import replace
 
 from spendgate.capture.passage import headers_of
 from spendgate.capture.scope import host_of

@@ -7,11 +7,11 @@ is answered with the dialect's error frame.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol, cast
 
 from mitmproxy import http
 from mitmproxy.proxy import events
+from msgspec.structs import replace
 from wsproto.utilities import generate_accept_token
 
 from spendgate.capture import refusal

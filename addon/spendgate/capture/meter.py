@@ -16,11 +16,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from mitmproxy import connection, ctx, http
 from mitmproxy.flow import Error
 from mitmproxy.proxy import events
+from msgspec.structs import replace
 
 from spendgate.attribution import NOBODY, Attribution, Peer
 from spendgate.capture import asked, asking, handshake, refusal

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from mitmproxy import http
+from msgspec.structs import replace
 
 from spendgate.capture import refusal
 from spendgate.capture.call import Call

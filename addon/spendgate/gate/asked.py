@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from spendgate.estimate import Sizes
 from spendgate.gate.interface import Intent, Seen
@@ -17,8 +17,7 @@ _NOTHING = Size(ceiling_nanos=0, learned_nanos=0, largest_nanos=0, typical_nanos
 _UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A call that wants to leave, under the policy that will see it through."""
 
     intent: Intent

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.gate.asked import Asked
 from spendgate.gate.interface import End
@@ -38,8 +40,7 @@ EstimateUsage = Callable[[Ask, Reading], Usage]
 """Counts of a response whose provider gave none or not all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One billed sampling: its model, counts and list price in nano-dollars."""
 
     model: str | None
@@ -49,8 +50,7 @@ class Item:
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """What a reading costs at list price."""
 
     items: tuple[Item, ...]
@@ -90,8 +90,7 @@ def _item(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_
     return Item(named, part.usage, nanos, "policy:unknown_model", known=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a call ended, with all that its settlement rests on."""
 
     asked: Asked

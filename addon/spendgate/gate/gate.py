@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import replace
 from statistics import median_low
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.errors import LedgerUnavailable

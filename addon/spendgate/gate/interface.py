@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from spendgate.admission import Refuse
 from spendgate.attribution import Attribution
@@ -12,8 +13,7 @@ from spendgate.exchange import State
 from spendgate.providers.interface import Ask, Notice, Reading, Route
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """One billable call that wants to leave. Times in epoch milliseconds."""
 
     call_id: str
@@ -34,8 +34,7 @@ class Intent:
     """Whether the head goes upstream in the same turn of the loop that brings the answer: the connection is open already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True):
     """The call may leave. `call_id` is open in the ledger (or in memory, while the ledger fails)."""
 
     call_id: str
@@ -43,8 +42,7 @@ class Admitted:
     """Whether some budget of it allows a running stream to be ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The call may not leave; a row says so already. `help` is the policy's."""
 
     call_id: str
@@ -55,8 +53,7 @@ class Refused:
     """The policy's `refusals: strict`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """The client went away while the call waited: no hold, a `failed` row."""
 
     call_id: str
@@ -65,8 +62,7 @@ class Gone:
 Answered = Admitted | Refused | Gone
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """How an admitted call ended on the wire."""
 
     ended_ms: int
@@ -83,8 +79,7 @@ class End:
     """Who broke off: `client`, `server`, `cut`. Never content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """An exchange that holds nothing: free, unrecognized, or failed before a hold. It has a row all the same."""
 
     call_id: str

@@ -6,9 +6,10 @@ holds. What is cut is charged as an estimate and teaches nothing. Pure; costs a 
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from operator import attrgetter, is_
 from typing import Final
+
+from msgspec.structs import replace
 
 from spendgate.gate.asked import Asked
 from spendgate.money import NANOS_PER_DOLLAR
@@ -27,7 +28,7 @@ SEARCHES_MAX: Final = 10_000
 STATED_MAX_NANOS: Final = 10_000 * NANOS_PER_DOLLAR
 """The largest price of its own that a provider is believed."""
 
-_NAMES: Final = tuple(field.name for field in fields(Usage))
+_NAMES: Final = Usage.__struct_fields__
 _counts = attrgetter(*_NAMES)
 _MOST: Final = {**dict.fromkeys(_NAMES, CALL_TOKENS_MAX), "web_searches": SEARCHES_MAX}
 

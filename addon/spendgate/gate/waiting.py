@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.admission import Admit, Decision, Refuse, Wait, decide, who_refuses
 from spendgate.estimate import Sizes
@@ -29,8 +32,7 @@ UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 """Of a call that was never sized."""
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(Struct, frozen=True):
     """A hold that the ledger has written."""
 
     admit: Admit
@@ -40,8 +42,7 @@ class Granted:
     """Whether its row says `sent` already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Struct, frozen=True):
     """A refusal that the ledger has decided; its row is still to be written."""
 
     refuse: Refuse
@@ -49,8 +50,7 @@ class Denied:
     waited_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """The client went while the call waited; it holds nothing."""
 
     size: Size

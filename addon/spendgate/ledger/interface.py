@@ -6,16 +6,16 @@ The gate (`spendgate.gate`) is the only writer; `cli` reads through `ledger.quer
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from spendgate.admission import Decision
 from spendgate.standing import KindStanding, Scope, Standing
 from spendgate.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class CallRow:
+class CallRow(Struct, frozen=True):
     """What is known of a call when it is first written. Column names are those of the view `calls` (design.md, Ledger)."""
 
     id: str
@@ -52,8 +52,7 @@ class CallRow:
     policy_hash: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """The end of an admitted call."""
 
     state: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from spendgate.admission import Decision, Refuse
 from spendgate.errors import LedgerUnavailable, StateError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from spendgate.admission import Refuse
@@ -26,7 +26,7 @@ RUNNING = ("account", "booked_ms", "sent_ms", "held_nanos", "waited_ms", "would_
 """What an open call has gathered by its end."""
 
 USAGE_COLUMNS = tuple(
-    "cache_write_other_tokens" if field.name == "cache_write_tokens" else field.name for field in fields(Usage)
+    "cache_write_other_tokens" if name == "cache_write_tokens" else name for name in Usage.__struct_fields__
 )
 """Usage's counts in its own order; the view's `cache_write_tokens` is the sum of all writes."""
 

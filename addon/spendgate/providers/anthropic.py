@@ -8,8 +8,9 @@ names the model that was asked for, and a `fallback` block names the one that an
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED, USAGE, Counts
 from spendgate.providers.base import BaseDialect

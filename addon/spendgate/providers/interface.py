@@ -8,10 +8,11 @@ Many providers speak one dialect; the registry joins them.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from spendgate.attribution import Evidence
 from spendgate.usage import Usage
@@ -33,8 +34,7 @@ class Kind(StrEnum):
     """A path that no table knows. Recorded with bytes and times, never refused, shown by `status`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """A request's head. `path` has no query; `host` is lower case without port."""
 
     method: str
@@ -44,8 +44,7 @@ class Head:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Where a request goes and what that means. `path` is a template with ids as `*`, fit for the ledger."""
 
     provider: str
@@ -65,16 +64,14 @@ class Route:
     """A longer request body is answered 413 in the provider's shape; Anthropic's own limit is 32 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """Something the client says of itself, with where it said it."""
 
     value: str | None = None
     evidence: Evidence = Evidence.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What one billable request asks for, as far as its bytes tell. Sizes in bytes, counts in tokens."""
 
     model: str | None = None
@@ -111,8 +108,7 @@ class Ask:
     account: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One sampling that the provider bills: its model, counts and what changes its price."""
 
     usage: Usage
@@ -124,8 +120,7 @@ class Part:
     """Anthropic's `inference_geo`: `us` costs 1.1 times."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What a response used, as far as it has been read. A reader may give one at any time."""
 
     parts: tuple[Part, ...] = ()
@@ -163,8 +158,7 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """A refusal or a cut, ready to be put into a provider's shape. `message` is for a person and ends with the policy's help."""
 
     message: str
@@ -177,8 +171,7 @@ class Notice:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An HTTP answer that the gate gives itself."""
 
     status: int

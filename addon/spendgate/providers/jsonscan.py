@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from spendgate.errors import WireError
 from spendgate.providers.jsonwalk import wanted_members
@@ -58,8 +59,7 @@ ESCAPED: Final = b"escaped"
 """The mark of a string that may be one with a letter spelled `\\u00xx`: no encoder does that, a client that hides one would."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What a scan found: top-level fields, and the marks that stand anywhere in the document outside its strings.
 
     `ESCAPED` is among the marks where one may be hidden by its spelling.

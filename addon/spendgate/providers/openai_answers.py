@@ -7,8 +7,9 @@ in `tool_usage` or, without it, in the output. Sources: facts/wire-formats.md 2,
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from spendgate.providers.interface import Part, Reading
 from spendgate.providers.jsonscan import Scanner

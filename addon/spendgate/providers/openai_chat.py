@@ -8,8 +8,9 @@ added. A stream without any is estimated. Sources: facts/wire-formats.md 2, 6, 1
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender

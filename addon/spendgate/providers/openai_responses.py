@@ -6,8 +6,9 @@ What its answers hold is read in `openai_answers`. Sources: facts/wire-formats.m
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender

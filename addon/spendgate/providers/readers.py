@@ -7,8 +7,9 @@ reading stops, and the call is counted as an estimate.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from spendgate.errors import WireError
 from spendgate.providers.interface import Headers, Reading

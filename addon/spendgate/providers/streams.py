@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from spendgate.errors import WireError
 from spendgate.providers.interface import Headers, Reading
