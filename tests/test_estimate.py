@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from math import ceil
 
@@ -53,7 +54,7 @@ def test_the_bound_is_the_most_that_a_request_can_cost(ask, nanos):
 
 def test_a_model_without_a_window_has_no_bound_for_packed_input():
     """Where neither bytes nor a context window bound the input, nothing does, and not even a guess is made."""
-    found = bound(replace(ASK, opaque_input=True), replace(RATES, context_window=None))
+    found = bound(replace(ASK, opaque_input=True), dataclasses.replace(RATES, context_window=None))
 
     assert (found.ceiling_nanos, found.guess_nanos) == (None, None)
 
@@ -78,7 +79,7 @@ def test_equal_calls_are_learned_to_the_nano_dollar(tokens, text_bytes, times, d
     cost, sizes = dearest // discount, Sizes()
     for _ in range(times):
         sizes.learn(KEYS, sample_of(text_bytes, usage, cost, RATES))
-    size = sizes.size(KEYS, replace(ASK, text_bytes=text_bytes), replace(RATES, context_window=None))
+    size = sizes.size(KEYS, replace(ASK, text_bytes=text_bytes), dataclasses.replace(RATES, context_window=None))
 
     assert (size.learned_nanos, size.typical_nanos, size.largest_nanos) == (cost, cost, cost)
     assert (size.spread_nanos, size.seen) == (0, times)
@@ -124,7 +125,7 @@ def plainly(sample, text_bytes, rates):
         max_size=70,
     ),
     st.integers(1, 2**26),
-    st.sampled_from([RATES, replace(RATES, input=3_000_000_000, output=15_000_000_000, request=0)]),
+    st.sampled_from([RATES, dataclasses.replace(RATES, input=3_000_000_000, output=15_000_000_000, request=0)]),
 )
 def test_learned_figures_are_those_of_exact_fractions(calls, text_bytes, rates):
     """Of the latest samples at this call's prices: largest and median to a nano-dollar, mean to two, spread to their rounding."""
@@ -160,7 +161,7 @@ def test_a_new_model_of_a_known_tool_is_not_cold(known, seen, own_seen):
     sizes, usage = Sizes(), Usage(input_tokens=100, output_tokens=10)
     for _ in range(9):
         sizes.learn(known, sample_of(1_000, usage, 100 * 5_000 + 10 * 25_000 + 7, RATES))
-    dearer = replace(RATES, input=10_000_000_000, output=50_000_000_000, request=0)
+    dearer = dataclasses.replace(RATES, input=10_000_000_000, output=50_000_000_000, request=0)
     size = sizes.size(KEYS, ASK, dearer)
 
     assert (size.seen, size.own_seen) == (seen, own_seen)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from ledger.kit import NOW, ROW, admit, open_ledger, refuse, row, scope, settled, standing_of
 from spendgate.ledger import chain

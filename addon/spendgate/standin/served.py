@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from spendgate.usage import Usage
 
