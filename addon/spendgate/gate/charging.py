@@ -169,7 +169,7 @@ def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
     cost = cost if terms.counts else 0
     return _settlement_of(
         ending, _state(ending), basis, (*reading.flags, *flags),
-        usage=priced.usage, cost=cost, value=value, charges=_charges(ending, priced, cost),
+        usage=_NO_USAGE if BACKGROUND in flags else priced.usage, cost=cost, value=value, charges=_charges(ending, priced, cost),
         model=priced.items[-1].model if priced.items else terms.model,
         prices=",".join(dict.fromkeys([item.source for item in priced.items])) or None,
     )  # fmt: skip

@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """What an exchange on a provider host is."""
 
     BILLABLE = "billable"
+    RESULT = "result"
+    """Reading back what was worked off before (a background response, a batch): never held or refused, metered once by its id."""
     FREE = "free"
     """Known to cost nothing: token counts, model lists, authentication, telemetry. Recorded, never refused."""
     UNRECOGNIZED = "unrecognized"
@@ -145,6 +147,19 @@ class Reading:
     """Bytes of generated text, thinking and tool input seen: what an estimate of an unfinished stream rests on."""
     flags: tuple[str, ...] = ()
     """What did not fit: `reader failed: …`, `split of cache writes assumed`, … Never content."""
+    background: bool = False
+    """The provider says that it works this answer off by itself, whoever is connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one answer that was worked off before has used, as it is read back."""
+
+    key: str
+    """What it is at this provider, whoever reads it and however often. Not stored itself: it may be a person's own word."""
+    reading: Reading
+    awaited: bool = False
+    """Its request has a row and a charge of its own, if it left through a gate (a background response; not a batch)."""
 
 
 class Reader(Protocol):
@@ -220,6 +235,26 @@ class Dialect(Protocol):
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """What ends a running stream in the dialect's own error form, to be sent after a whole event."""
+        ...
+
+
+class ResultReader(Protocol):
+    """Reads an answer that gives results back, as it passes. Never raises; bounded memory, however long it is."""
+
+    def feed(self, data: bytes) -> tuple[Result, ...]:
+        """Take the next bytes; the results that they complete."""
+        ...
+
+    def close(self) -> tuple[Result, ...]:
+        """No more bytes will come, at a clean end or not; the results that are complete now."""
+        ...
+
+
+class ResultDialect(Dialect, Protocol):
+    """A dialect whose answers are also read back later."""
+
+    def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
+        """A reader of what a request with this head is answered with."""
         ...
 
 

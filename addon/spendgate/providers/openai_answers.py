@@ -13,22 +13,23 @@ from typing import Final
 from spendgate.providers.interface import Part, Reading
 from spendgate.providers.jsonscan import Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
-from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, items, record
+from spendgate.providers.shapes import COUNT, FLAG, TEXT, Fields, Shape, items, record
 from spendgate.usage import Usage
 
-_RESPONSE: Final = {
+RESPONSE_FIELDS: Final = {
     "id": TEXT,
     "model": TEXT,
     "status": TEXT,
+    "background": FLAG,
     "service_tier": TEXT,
     "usage": USAGE,
     "output": items(record(type=TEXT, action=record(type=TEXT))),
     "tool_usage": record(web_search=record(num_requests=COUNT)),
 }
-ANSWER: Final = Shape(**_RESPONSE)
-ANSWER_SCAN: Final = Scanner(ANSWER, _RESPONSE)
-_EVENT: Final = Shape(type=TEXT, response=record(**_RESPONSE))
-_EVENT_ENDS: Final = Scanner(_EVENT, _RESPONSE)
+ANSWER: Final = Shape(**RESPONSE_FIELDS)
+ANSWER_SCAN: Final = Scanner(ANSWER, RESPONSE_FIELDS)
+_EVENT: Final = Shape(type=TEXT, response=record(**RESPONSE_FIELDS))
+_EVENT_ENDS: Final = Scanner(_EVENT, RESPONSE_FIELDS)
 _ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "error"})
 _BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 """Events that never end a response, even where a compatible host already gives counts in them, of zero."""
@@ -40,6 +41,8 @@ def answer(reading: Reading, found: Fields, event: str = "response.completed") -
     model = found.get("model") or reading.model
     ended = status in _ENDS
     response_id = found.get("id") or reading.response_id
+    if found.get("background"):
+        reading = replace(reading, background=True)
     if usage is None:
         # Failed without counts and without output: the provider did no work that it bills.
         free = status == "failed" and not reading.output_bytes
