@@ -51,15 +51,7 @@ def test_recorded_background_responses(path: Path) -> None:
         wire = json.dumps(parsed).encode() if parsed else response["body"]["string"]
         wire = wire.encode() if isinstance(wire, str) else wire
         headers = JSON if parsed else STREAM
-        documents = (
-            [parsed]
-            if parsed
-            else [
-                json.loads(line[6:]).get("response")
-                for line in wire.splitlines()
-                if line[:6] == b"data: " and b'"response"' in line
-            ]
-        )
+        documents = [parsed] if parsed else _documents(wire)
         last = [document for document in documents if document and document["status"] not in ("queued", "in_progress")]
         for chunks in ([wire], [wire[at : at + 1] for at in range(len(wire))], pieces(wire, 3)):
             results = given(reader("openai-responses", target, headers), chunks)
@@ -77,42 +69,33 @@ def test_recorded_background_responses(path: Path) -> None:
     assert seen
 
 
-def message(number: int, text: str = "hi", **more: Any) -> dict[str, Any]:
+def _documents(wire: bytes) -> list[Any]:
+    """Every `response` of a recorded stream."""
+    data = [line[6:] for line in wire.splitlines() if line.startswith(b"data: ") and b'"response"' in line]
+    return [json.loads(one).get("response") for one in data]
+
+
+def message(number: int, text: str = "hi") -> dict[str, Any]:
     """A line of a batch of messages, as Anthropic documents it."""
-    usage = {"input_tokens": 100 + number, "cache_creation_input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 9,
-             "cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3}, "service_tier": "batch"}  # fmt: skip
-    body = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": "claude-sonnet-4-6",
-            "content": [{"type": "text", "text": text}], "stop_reason": "end_turn", "usage": usage, **more}  # fmt: skip
+    split = {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3}
+    usage = {"input_tokens": 100 + number, "cache_creation_input_tokens": 5, "cache_read_input_tokens": 7}
+    usage |= {"output_tokens": 9, "cache_creation": split, "service_tier": "batch"}
+    answer = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": "claude-sonnet-4-6"}
+    body = {**answer, "content": [{"type": "text", "text": text}], "stop_reason": "end_turn", "usage": usage}
     return {"custom_id": f"mine {number}", "result": {"type": "succeeded", "message": body}}
 
 
 def body(number: int, text: str = "hi") -> dict[str, Any]:
     """A line of an output file, as OpenAI documents it; each third one of another endpoint."""
-    usage = {"prompt_tokens": 100 + number, "prompt_tokens_details": {"cached_tokens": 7}, "completion_tokens": 9}
-    whole: dict[str, Any] = {
-        "id": f"chatcmpl-{number}",
-        "object": "chat.completion",
-        "model": "gpt-5.1",
-        "choices": [text],
-        "usage": usage,
-    }
+    counts, cached, model = 100 + number, {"cached_tokens": 7}, "gpt-5.1"
+    usage: dict[str, Any] = {"prompt_tokens": counts, "prompt_tokens_details": cached, "completion_tokens": 9}
+    whole: dict[str, Any] = {"id": f"chatcmpl-{number}", "object": "chat.completion", "choices": [text]}
     if number % 3 == 1:
-        usage = {"input_tokens": 100 + number, "input_tokens_details": {"cached_tokens": 7}, "output_tokens": 9}
-        whole = {
-            "id": f"resp_{number}",
-            "object": "response",
-            "status": "completed",
-            "model": "gpt-5.1",
-            "output": [{"type": "message", "text": text}],
-            "usage": usage,
-        }
+        usage = {"input_tokens": counts, "input_tokens_details": cached, "output_tokens": 9}
+        whole = {"id": f"resp_{number}", "object": "response", "status": "completed", "output": [{"text": text}]}
     elif number % 3 == 2:
-        whole = {
-            "object": "list",
-            "model": "text-embedding-3-small",
-            "data": [text],
-            "usage": {"prompt_tokens": 100 + number},
-        }
+        usage, whole, model = {"prompt_tokens": counts}, {"object": "list", "data": [text]}, "text-embedding-3-small"
+    whole |= {"model": model, "usage": usage}
     response = {"status_code": 200, "request_id": "req_1", "body": whole}
     return {"id": f"batch_req_{number}", "custom_id": f"mine {number}", "response": response, "error": None}
 
