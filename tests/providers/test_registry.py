@@ -82,8 +82,8 @@ A, O = "api.anthropic.com", "api.openai.com"  # noqa: E741  the two vendors, all
         ("GET", O, "/v1/responses/resp_68aB9", Kind.RESULT, "openai-responses", "/v1/responses/*"),
         ("DELETE", O, "/v1/files/file-abcDEF", Kind.FREE, "", "/v1/files/*"),
         ("OPTIONS", O, "/v1/chat/completions", Kind.FREE, "", "/v1/chat/completions"),
-        ("POST", O, "/v1/images/generations", Kind.UNRECOGNIZED, "", "/v1/images/generations"),
-        ("POST", O, "/v1/audio/transcriptions", Kind.UNRECOGNIZED, "", "/v1/audio/transcriptions"),
+        ("POST", O, "/v1/images/generations", Kind.BILLABLE, "openai-images", "/v1/images/generations"),
+        ("POST", O, "/v1/audio/transcriptions", Kind.BILLABLE, "openai-transcriptions", "/v1/audio/transcriptions"),
         ("POST", O, "/v1/chat/completions/extra", Kind.UNRECOGNIZED, "", "/v1/chat/completions/*"),
     ],
 )  # fmt: skip

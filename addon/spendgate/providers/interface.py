@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from spendgate.attribution import Evidence
 from spendgate.usage import Usage
@@ -100,6 +100,8 @@ class Ask:
     loops: bool = False
     """Server tools that make the provider sample again and bill the input again: no finite bound."""
     background: bool = False
+    characters: int | None = None
+    """Characters that are to be spoken, where the dialect bills by them."""
     generates: bool = True
     """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""
     tool: Claim = Claim()
@@ -113,6 +115,10 @@ class Ask:
     account: str | None = None
 
 
+INSTEAD: Final = ("audio_ms", "input_characters")
+"""Units that are billed in place of tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One sampling that the provider bills: its model, counts and what changes its price."""
@@ -124,6 +130,15 @@ class Part:
     """genai-prices' price_context (`service_tier`, `speed`, `processing`), from the *response*."""
     geo: str | None = None
     """Anthropic's `inference_geo`: `us` costs 1.1 times."""
+    units: Mapping[str, int] = field(default_factory=dict)
+    """What `Usage` has no place for, by genai-prices' usage key: `input_image_tokens` and `output_image_tokens` (part of the
+    tokens), `input_characters`, `storage_searches`; and `audio_ms`, the milliseconds of audio that was listened to.
+    """
+
+    @property
+    def known(self) -> bool:
+        """Whether all that is billed was counted: in tokens, or by a unit that is billed in their place."""
+        return self.usage.known or any(name in self.units for name in INSTEAD)
 
 
 @dataclass(frozen=True, slots=True)

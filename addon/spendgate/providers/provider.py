@@ -19,6 +19,9 @@ RESPONSES: Final = "openai-responses"
 EMBEDDINGS: Final = "openai-embeddings"
 ANTHROPIC_BATCHES: Final = "anthropic-batches"
 OPENAI_BATCHES: Final = "openai-batches"
+IMAGES: Final = "openai-images"
+TRANSCRIPTIONS: Final = "openai-transcriptions"
+SPEECH: Final = "openai-speech"
 
 
 @dataclass(frozen=True, slots=True)

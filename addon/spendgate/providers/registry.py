@@ -17,8 +17,10 @@ from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
+from spendgate.providers.openai_audio import OpenAISpeech, OpenAITranscriptions
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.openai_embeddings import OpenAIEmbeddings
+from spendgate.providers.openai_images import OpenAIImages
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
@@ -32,6 +34,9 @@ DIALECTS: Final[dict[str, Dialect]] = {
         OpenAIEmbeddings(),
         AnthropicBatches(),
         OpenAIBatches(),
+        OpenAIImages(),
+        OpenAITranscriptions(),
+        OpenAISpeech(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, EMBEDDINGS, OPENAI_BATCHES, RESPONSES, Provider, billable, free, result
+from spendgate.providers.provider import (
+    CHAT,
+    EMBEDDINGS,
+    IMAGES,
+    OPENAI_BATCHES,
+    RESPONSES,
+    SPEECH,
+    TRANSCRIPTIONS,
+    Provider,
+    billable,
+    free,
+    result,
+)
 
 PROVIDERS: Final = (
     Provider(
@@ -17,6 +29,12 @@ PROVIDERS: Final = (
             billable("/v1/responses", RESPONSES, websocket=True),
             billable("/v1/responses/compact", RESPONSES),
             billable("/v1/embeddings", EMBEDDINGS),
+            billable("/v1/images/generations", IMAGES),
+            billable("/v1/images/edits", IMAGES),
+            billable("/v1/images/variations", IMAGES),
+            billable("/v1/audio/transcriptions", TRANSCRIPTIONS),
+            billable("/v1/audio/translations", TRANSCRIPTIONS),
+            billable("/v1/audio/speech", SPEECH),
             # Worked off in the background or in a batch, and metered when it is read.
             result("/v1/responses/*", RESPONSES),
             result("/v1/responses/*/cancel", RESPONSES, method="POST"),
