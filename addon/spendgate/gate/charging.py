@@ -34,6 +34,8 @@ BACKGROUND = "background"
 
 FEES = {"storage_searches": "file_search"}
 """Fees beside tokens, by genai-prices' usage key, as the providers' own items are called."""
+TIERS = frozenset({"priority", "flex", "scale", "fast", "ultrafast", "batch", "provisioned", "on_demand"})
+"""Words of an answer that a flag may repeat; any other text of a provider's is not for the ledger."""
 
 _NO_USAGE = Usage()
 
@@ -81,13 +83,30 @@ def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, esti
         last = parts[-1] if parts else Part(Usage())
         parts = (*parts[:-1], replace(last, usage=estimate(asked.intent.ask, replace(reading, parts=(last,)))))
     items = tuple(_item(asked, part, reading, prices, booked_ms) for part in parts)
-    unpriced = tuple([
-        f"fee not priced: {count} {FEES[name]}"
-        for given, kept in zip(reading.parts, parts, strict=False)
-        for name, count in given.units.items()
-        if name in FEES and name not in kept.units
-    ])  # fmt: skip
+    unpriced = (*_fees(reading.parts, parts), *_tiers(parts, items))
     return Bill(items, sum(item.nanos for item in items), reported, unpriced)
+
+
+def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:
+    """Flags of fees that the price list does not know for their model."""
+    dropped = [
+        (name, count)
+        for part, kept in zip(given, priced, strict=False)
+        for name, count in part.units.items()
+        if name in FEES and name not in kept.units
+    ]
+    return tuple(f"fee not priced: {count} {FEES[name]}" for name, count in dropped)
+
+
+def _tiers(parts: tuple[Part, ...], items: tuple[Item, ...]) -> tuple[str, ...]:
+    """Flags of tiers that an answer names and the price list has no price for: committed ones, or ones too new for it."""
+    found = [
+        f"{name}={value if value in TIERS else 'other'}"
+        for part, item in zip(parts, items, strict=True)
+        for name, value in part.context.items()
+        if item.known and name in ("service_tier", "processing", "speed") and f"{name}={value}" not in item.source
+    ]
+    return tuple(f"at the plain price: {tier}" for tier in dict.fromkeys(found))
 
 
 def _priced_by(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Part:

@@ -10,12 +10,13 @@ image_gen_completed_event.py.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from spendgate.providers.client import sender
 from spendgate.providers.form_dialect import FormDialect
 from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.openai_image_usage import IMAGE_USAGE, image_part
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.shapes import COUNT, FACTOR, FLAG, TEXT, Fields, Shape, record
 from spendgate.providers.sse import Oversized
@@ -24,14 +25,10 @@ from spendgate.usage import Usage
 
 _REQUEST: Final = Shape(model=TEXT, stream=FLAG, n=FACTOR)
 _REQUEST_SCAN: Final = Scanner(_REQUEST, ("model", "stream", "n"))
-_DETAILS: Final = record(image_tokens=COUNT, text_tokens=COUNT, cached_tokens=COUNT)
-_USAGE: Final = record(
-    input_tokens=COUNT, output_tokens=COUNT, input_tokens_details=_DETAILS, output_tokens_details=_DETAILS
-)
 _SVG: Final = record(model=TEXT, input_tokens=COUNT, output_tokens=COUNT, reasoning_tokens=COUNT)
-_ANSWER: Final = Shape(usage=_USAGE, svg_usage=_SVG)
+_ANSWER: Final = Shape(usage=IMAGE_USAGE, svg_usage=_SVG)
 _ANSWER_SCAN: Final = Scanner(_ANSWER, ("usage", "svg_usage"))
-_EVENT: Final = Shape(type=TEXT, usage=_USAGE)
+_EVENT: Final = Shape(type=TEXT, usage=IMAGE_USAGE)
 _EVENT_SCAN: Final = Scanner(_EVENT, ("type", "usage"))
 _COMPLETED: Final = ("image_generation.completed", "image_edit.completed")
 NO_COUNTS: Final = "an answer without usage"
@@ -65,28 +62,11 @@ class OpenAIImages(FormDialect):
 
 
 def _answer(reading: Reading, found: Fields) -> Reading:
-    part = _part(found.get("usage"))
+    part = image_part(found.get("usage"))
     if part is None:
         return replace(reading, ended=True, flags=(*reading.flags, NO_COUNTS))
     parts = (part, *_drawn(found.get("svg_usage")))
     return replace(reading, parts=parts, final=all(each.known for each in parts), ended=True)
-
-
-def _part(usage: Fields | None) -> Part | None:
-    """Counts in tokens, with those of images apart."""
-    if usage is None:
-        return None
-    given: dict[str, Any] = usage
-    into, out = given.get("input_tokens_details") or {}, given.get("output_tokens_details") or {}
-    total_in, total_out = given.get("input_tokens"), given.get("output_tokens")
-    units = {}
-    if into.get("image_tokens") and total_in:
-        units["input_image_tokens"] = min(into["image_tokens"], total_in)
-    # Without details all output is the image: "the number of image tokens in the output image".
-    drawn = total_out if out.get("image_tokens") is None else min(out["image_tokens"], total_out or 0)
-    if drawn:
-        units["output_image_tokens"] = drawn
-    return Part(Usage(input_tokens=total_in, output_tokens=total_out), units=units)
 
 
 def _drawn(found: Fields | None) -> tuple[Part, ...]:
@@ -115,7 +95,7 @@ class _Stream(EventReader):
         return self._read_fields(_EVENT_SCAN.read_ends(event.head, event.tail))
 
     def _read_fields(self, found: Fields) -> bool:
-        part = _part(found.get("usage"))
+        part = image_part(found.get("usage"))
         if found.get("type") == "error":
             free = not self.current.parts
             self.current = replace(self.current, ended=True, free=free, final=free)
