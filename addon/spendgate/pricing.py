@@ -157,9 +157,13 @@ class PriceBook:
             return None
         owner, info = found
         in_context = _meant(words, owner, info) if words else None
-        prices = info.get_prices(since, in_context)
+        prices, plain = info.get_prices(since, in_context), info.get_prices(since, None)
+        if in_context is not None and repr(prices) == repr(plain):
+            prices, in_context = plain, None  # the context has no price of its own at this instant
         # A price without a context is the snapshot's own object; one with a context is a fresh copy, told by its text.
-        key: object = (info.id, id(prices)) if in_context is None else (info.id, repr(prices))
+        key: object = (
+            (info.id, id(prices)) if in_context is None else (info.id, repr(prices), *sorted(in_context.items()))
+        )
         sheet = self._sheets.get(key)
         if sheet is None:
             if len(self._sheets) >= _SHEETS_MAX:
