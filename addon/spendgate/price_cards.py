@@ -8,7 +8,7 @@ integers over one denominator. A property test compares cards with genai-prices'
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -36,6 +36,8 @@ _LEAVES = (
 )
 """The counts of `Usage`; of two where one is part of the other, the smaller is priced and taken off the larger."""
 
+AUDIO_MS = "audio_ms"
+"""Our whole unit of audio, in place of genai-prices' seconds, which need not be whole."""
 _LONG_WINDOW = 1_000_000
 """The long context window of models that have two (Claude Sonnet 4.5: 200,000 and, in a beta, this)."""
 US_FACTOR = Fraction(11, 10)
@@ -139,6 +141,8 @@ class Sheet:
     ladder: Ladder
     geo: bool
     name: str
+    tokenless: bool = False
+    """It has prices, but none for tokens or requests: by the hour or the character."""
 
     def tier(self, input_tokens: int) -> int:
         """Index of the card whose tier this much input falls into: a tier begins above its start."""
@@ -175,8 +179,20 @@ def open_sheet(prices: ModelPrice, *, name: str, context_window: int | None, geo
         # A price for more input than fits says that more does, on request.
         context_window = max(context_window, _LONG_WINDOW)
     cards = tuple(_probe(prices, start + 1) for start in (-1, *starts))
-    rungs = tuple(_rates(cards[: upto + 1], geo, context_window, name) for upto in range(len(cards)))
-    return Sheet(prices=prices, starts=starts, cards=cards, ladder=Ladder(starts, rungs), geo=geo, name=name)
+    dearer = _media(prices)
+    rungs = tuple(_raised(_rates(cards[: upto + 1], geo, context_window, name), dearer) for upto in range(len(cards)))
+    tokenless = not any(any(card.units) or card.request for card in cards) and any(vars(prices).values())
+    return Sheet(prices, starts, cards, Ladder(starts, rungs), geo, name, tokenless)
+
+
+def _media(prices: ModelPrice) -> tuple[int, int]:
+    """What a unit of input and of output costs at most where it is an image's token, or a character: nano-dollars a million."""
+    given = max(_dearest_unit(prices, "input_image_tokens", "input_tokens"), _dearest_unit(prices, "input_characters"))
+    return ceil(given * 1_000_000), ceil(_dearest_unit(prices, "output_image_tokens", "output_tokens") * 1_000_000)
+
+
+def _raised(rates: Rates, dearer: tuple[int, int]) -> Rates:
+    return replace(rates, input=max(rates.input, dearer[0]), output=max(rates.output, dearer[1]))
 
 
 def _probe(prices: ModelPrice, base: int) -> Card:
@@ -220,7 +236,21 @@ def _rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, name:
     )
 
 
-def _listed(prices: ModelPrice, usage: Usage) -> Fraction:
+def listed_units(prices: ModelPrice, usage: Usage, units: Mapping[str, int]) -> Fraction:
+    """genai-prices' own answer in nano-dollars for a usage with units that have no place in it, exact."""
+    more: dict[str, Decimal | int] = {name: count for name, count in units.items() if name != AUDIO_MS}
+    if AUDIO_MS in units:
+        seconds = Decimal(units[AUDIO_MS]) / 1000
+        more |= {"audio_seconds": seconds, "input_audio_seconds": seconds}
+    return _listed(prices, usage, more)
+
+
+def _dearest_unit(prices: ModelPrice, unit: str, whole: str | None = None) -> Fraction:
+    """The price of one more of this unit, which may be part of another, in nano-dollars."""
+    return _listed(prices, Usage(**({whole: 1} if whole else {})), {unit: 1})
+
+
+def _listed(prices: ModelPrice, usage: Usage, units: Mapping[str, Decimal | int] | None = None) -> Fraction:
     """genai-prices' own answer in nano-dollars, exact. It counts inclusively: its input holds the cached and the written."""
     given = {
         "input_tokens": usage.input_total,
@@ -234,6 +264,6 @@ def _listed(prices: ModelPrice, usage: Usage) -> Fraction:
         "output_audio_tokens": usage.output_audio_tokens,
         "web_searches": usage.web_searches,
     }
-    listed = ListedUsage(**{name: count for name, count in given.items() if count})
+    listed = ListedUsage(**{name: count for name, count in (given | dict(units or {})).items() if count})
     total: Decimal = prices.calc_price(listed)["total_price"]
     return Fraction(total) * NANOS_PER_DOLLAR

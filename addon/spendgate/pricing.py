@@ -20,7 +20,7 @@ from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 from msgspec import Struct
 
 from spendgate.money import half_even
-from spendgate.price_cards import US_FACTOR, Ladder, Sheet, open_sheet
+from spendgate.price_cards import US_FACTOR, Ladder, Sheet, listed_units, open_sheet
 from spendgate.usage import Usage
 
 _SHEETS_MAX = 4096
@@ -70,11 +70,18 @@ class PriceBook:
         at: datetime,
         context: Mapping[str, str] | None = None,
         geo: str | None = None,
+        units: Mapping[str, int] | None = None,
     ) -> Charge | UnknownPrice:
-        """What `usage` of `model` costs at `provider` (a genai-prices id), rounded once to the nano-dollar."""
+        """What `usage` of `model` costs at `provider` (a genai-prices id), rounded once to the nano-dollar.
+
+        `units` as in `providers.interface.Part`. Tokens of a model without a price for any cost an unknown amount, not nothing.
+        """
         sheet = self._lookup(provider, model, at, context)
-        if sheet is None:
+        if sheet is None or (sheet.tokenless and not units):
             return UnknownPrice(provider, model)
+        if units:
+            exact = listed_units(sheet.prices, usage, units) * (US_FACTOR if geo == "us" and sheet.geo else 1)
+            return Charge(half_even(exact.numerator, exact.denominator), sheet.name)
         tier = sheet.tier(usage.input_total)
         card = sheet.cards[tier]
         scaled, scale, source = card.scaled(usage), card.scale, sheet.name
@@ -101,12 +108,21 @@ class PriceBook:
         factor = US_FACTOR if geo == "us" and sheet.geo else 1
         return {name: unit * factor for name, unit in sheet.cards[sheet.tier(input_tokens)].each().items()}
 
+    def has_unit(
+        self, provider: str, model: str | None, unit: str, *, at: datetime, context: Mapping[str, str] | None = None
+    ) -> bool:
+        """Whether the list has a price for this unit of the model (`providers.interface.Part.units`)."""
+        sheet = self._lookup(provider, model, at, context)
+        return sheet is not None and listed_units(sheet.prices, Usage(), {unit: 1000}) > 0
+
     def ladder(
         self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None
     ) -> Ladder | UnknownPrice:
         """The dearest price of each class by input size, for the bound of a call before it leaves."""
         sheet = self._lookup(provider, model, at, context)
-        return UnknownPrice(provider, model) if sheet is None else sheet.ladder
+        if sheet is None or not (sheet.ladder.rungs[-1].input or sheet.ladder.rungs[-1].output or not sheet.tokenless):
+            return UnknownPrice(provider, model)
+        return sheet.ladder
 
     def since(self, at: datetime) -> datetime:
         """When the prices of the instant `at` began to hold: between two such instants no price of the list changes.
@@ -139,9 +155,13 @@ class PriceBook:
             return None
         owner, info = found
         in_context = _meant(words, owner, info) if words else None
-        prices = info.get_prices(since, in_context)
+        prices, plain = info.get_prices(since, in_context), info.get_prices(since, None)
+        if in_context is not None and repr(prices) == repr(plain):
+            prices, in_context = plain, None  # the context has no price of its own at this instant
         # A price without a context is the snapshot's own object; one with a context is a fresh copy, told by its text.
-        key: object = (info.id, id(prices)) if in_context is None else (info.id, repr(prices))
+        key: object = (
+            (info.id, id(prices)) if in_context is None else (info.id, repr(prices), *sorted(in_context.items()))
+        )
         sheet = self._sheets.get(key)
         if sheet is None:
             if len(self._sheets) >= _SHEETS_MAX:

@@ -66,7 +66,10 @@ A, O = "api.anthropic.com", "api.openai.com"  # noqa: E741  the two vendors, all
         ("POST", A, "/api/eval/sdk-zAZezfDKGoZuXXKe", Kind.FREE, "", "/api/eval/*"),
         ("HEAD", A, "/", Kind.FREE, "", "/"),
         ("GET", A, "/mcp-registry/v0/servers", Kind.FREE, "", "/mcp-registry/v0/servers"),
-        ("POST", A, "/v1/messages/batches", Kind.UNRECOGNIZED, "", "/v1/messages/batches"),
+        ("POST", A, "/v1/messages/batches", Kind.FREE, "", "/v1/messages/batches"),
+        ("GET", A, "/v1/messages/batches/msgbatch_1/results", Kind.RESULT, "anthropic-batches", "/v1/messages/batches/*/results"),
+        ("GET", O, "/v1/files/file-abc/content", Kind.RESULT, "openai-batches", "/v1/files/*/content"),
+        ("GET", O, "/v1/responses/resp_68aB9/input_items", Kind.FREE, "", "/v1/responses/*/*"),
         ("POST", A, "/v1/sessions/sess_01AbC/events", Kind.UNRECOGNIZED, "", "/v1/sessions/*/events"),
         ("PUT", A, "/v1/messages", Kind.UNRECOGNIZED, "", "/v1/messages"),
         ("POST", O, "/v1/chat/completions", Kind.BILLABLE, "openai-chat", "/v1/chat/completions"),
@@ -75,12 +78,12 @@ A, O = "api.anthropic.com", "api.openai.com"  # noqa: E741  the two vendors, all
         ("POST", O, "/v1/responses/compact", Kind.BILLABLE, "openai-responses", "/v1/responses/compact"),
         ("POST", O, "/v1/embeddings", Kind.BILLABLE, "openai-embeddings", "/v1/embeddings"),
         ("POST", O, "/v1/responses/input_tokens", Kind.FREE, "", "/v1/responses/input_tokens"),
-        ("POST", O, "/v1/responses/resp_68aB9/cancel", Kind.FREE, "", "/v1/responses/*/cancel"),
-        ("GET", O, "/v1/responses/resp_68aB9", Kind.FREE, "", "/v1/responses/*"),
+        ("POST", O, "/v1/responses/resp_68aB9/cancel", Kind.RESULT, "openai-responses", "/v1/responses/*/cancel"),
+        ("GET", O, "/v1/responses/resp_68aB9", Kind.RESULT, "openai-responses", "/v1/responses/*"),
         ("DELETE", O, "/v1/files/file-abcDEF", Kind.FREE, "", "/v1/files/*"),
         ("OPTIONS", O, "/v1/chat/completions", Kind.FREE, "", "/v1/chat/completions"),
-        ("POST", O, "/v1/images/generations", Kind.UNRECOGNIZED, "", "/v1/images/generations"),
-        ("POST", O, "/v1/audio/transcriptions", Kind.UNRECOGNIZED, "", "/v1/audio/transcriptions"),
+        ("POST", O, "/v1/images/generations", Kind.BILLABLE, "openai-images", "/v1/images/generations"),
+        ("POST", O, "/v1/audio/transcriptions", Kind.BILLABLE, "openai-transcriptions", "/v1/audio/transcriptions"),
         ("POST", O, "/v1/chat/completions/extra", Kind.UNRECOGNIZED, "", "/v1/chat/completions/*"),
     ],
 )  # fmt: skip
@@ -177,7 +180,7 @@ def test_a_free_word_in_front_frees_nothing(host: str, prefix: str, path: str, k
 def test_what_costs_money_is_looked_for_first(family: Family | Provider) -> None:
     """The first rule that fits decides, so no free one stands before one that is billable."""
     kinds = [rule.kind for rule in family.rules]
-    assert kinds == sorted(kinds, key=[Kind.BILLABLE, Kind.FREE].index)
+    assert kinds == sorted(kinds, key=[Kind.BILLABLE, Kind.RESULT, Kind.FREE].index)
 
 
 def test_hosts_are_exact() -> None:

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from spendgate.attribution import UNKNOWN, Attribution
 from spendgate.exchange import State, advance
-from spendgate.gate.interface import Admitted, End, GatePort, Intent, Seen
-from spendgate.providers.interface import Ask, Kind, Reading, Route
+from spendgate.gate.interface import Admitted, Collected, End, GatePort, Intent, Seen
+from spendgate.providers.interface import Ask, Kind, Reading, Result, Route
 
 _NOTHING_ASKED = Ask()
 _ENDED = frozenset({State.SETTLED, State.REFUSED, State.FAILED, State.INTERRUPTED, State.FREE, State.UNRECOGNIZED})
@@ -146,6 +146,13 @@ class Call:
         self.replied(http_status)
         self.flags += (ANSWERED_HERE,)
 
+    def collect(self, results: tuple[Result, ...]) -> None:
+        """What this exchange has read back is metered; it is itself free."""
+        now_ms = self._clock.now_ms()
+        self._gate.collect(
+            Collected(now_ms, self.host, self.route, self.ask, self.attribution, results, self.http_status)
+        )
+
     def end(
         self,
         reading: Callable[[], Reading],
@@ -207,4 +214,4 @@ def _unheld(route: Route, answered: bool) -> State:
     """What an exchange without a hold was. One that neither left nor was answered, or should have had a hold, has failed."""
     if not answered or route.kind is Kind.BILLABLE:
         return State.FAILED
-    return State.FREE if route.kind is Kind.FREE else State.UNRECOGNIZED
+    return State.FREE if route.kind in (Kind.FREE, Kind.RESULT) else State.UNRECOGNIZED

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from mitmproxy import http
 from msgspec.structs import replace
 
 from spendgate.capture import refusal
 from spendgate.capture.call import Call
+from spendgate.capture.results import Results
 from spendgate.capture.stream import CUT, MeteredFlow
 from spendgate.capture.tap import Tap
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading
+from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading, ResultDialect
 
 TOO_LONG_STATUS = 413
 
@@ -32,6 +34,7 @@ class Passage:
         "head",
         "instead",
         "response_bytes",
+        "results",
         "tap",
         "visitor",
     )
@@ -49,6 +52,7 @@ class Passage:
         self.instead: http.Response | None = None
         """The answer to a request that goes nowhere, whatever its body holds."""
         self.tap: Tap | None = None
+        self.results: Results | None = None
         self.response_bytes = 0
         self._declared = _length(head)
         self._unread = ""
@@ -89,6 +93,8 @@ class Passage:
     def tapped(self, response: http.Response, cue: Callable[[Reading], None]) -> Callable[[bytes], bytes]:
         """What stands beside the response: a tap where it is billed, else a counter."""
         call = self.call
+        if call.route.kind is Kind.RESULT:
+            return self._results(response)
         if call.state is not State.SENT or self.dialect is None:
             return self.download
         try:
@@ -101,6 +107,18 @@ class Passage:
             return self.download
         self.tap = Tap(reader, cue, decoder, framed=call.cut and _framed(headers, decoder), watched=call.cut)
         return self.tap
+
+    def _results(self, response: http.Response) -> Callable[[bytes], bytes]:
+        """What reads results back, where this dialect gives any."""
+        try:
+            headers = headers_of(response)
+            reader = cast(ResultDialect, self.dialect).results(self.head, response.status_code, headers)
+            encoding = headers.get("content-encoding")
+            self.results = Results(reader, Decoder(encoding) if encoding else None, self.call.collect)
+        except Exception as fault:  # noqa: BLE001 - the response goes on; the row says that it was not read
+            self.call.flags += (f"reader failed: {type(fault).__name__}",)
+            return self.download
+        return self.results
 
     def goes_nowhere(self, instead: http.Response, why: str) -> http.Response:
         """The gate gives this answer itself, asks nobody, and the row says why."""
@@ -119,6 +137,10 @@ class Passage:
 
     def finish(self, *, complete: bool, error: str | None) -> None:
         self.visitor.open.pop(self.call.call_id, None)
+        if self.results is not None:
+            self.call.flags += self.results.close()
+            if error == "gate":
+                self.results.flush()
         self.call.end(self._reading, response_bytes=self._received(), complete=complete, error=error)
 
     def _reading(self) -> Reading:
@@ -127,7 +149,8 @@ class Passage:
         return Reading(flags=(self._unread,) if self._unread else ())
 
     def _received(self) -> int:
-        return self.tap.bytes if self.tap is not None else self.response_bytes
+        read = self.tap or self.results
+        return read.bytes if read is not None else self.response_bytes
 
 
 def headers_of(message: http.Request | http.Response) -> Headers:

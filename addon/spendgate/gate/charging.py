@@ -34,6 +34,11 @@ UNSEEN = "output not counted"
 BACKGROUND = "background"
 """Flag of a call that the provider works off after its answer (Responses `background: true`), which has no counts yet."""
 
+FEES = {"storage_searches": "file_search"}
+"""Fees beside tokens, by genai-prices' usage key, as the providers' own items are called."""
+TIERS = frozenset({"priority", "flex", "scale", "fast", "ultrafast", "batch", "provisioned", "on_demand"})
+"""Words of an answer that a flag may repeat; any other text of a provider's is not for the ledger."""
+
 _NO_USAGE = Usage()
 
 EstimateUsage = Callable[[Ask, Reading], Usage]
@@ -57,6 +62,8 @@ class Bill(Struct, frozen=True):
     nanos: int
     reported: bool
     """All counts are the provider's own and final."""
+    unpriced: tuple[str, ...] = ()
+    """Flags of fees that the price list does not know."""
 
     @property
     def usage(self) -> Usage:
@@ -68,13 +75,49 @@ class Bill(Struct, frozen=True):
 
 def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, estimate: EstimateUsage) -> Bill:
     """Price a reading, final or not; counts that it lacks are estimated."""
-    parts = reading.parts
-    reported = reading.final and bool(parts) and all(part.usage.known for part in parts)
+    parts = tuple(
+        [part if not part.units else _priced_by(asked, part, reading, prices, booked_ms) for part in reading.parts]
+    )
+    reported = reading.final and bool(parts) and all(part.known for part in parts)
     if not reported:
         last = parts[-1] if parts else Part(Usage())
         parts = (*parts[:-1], replace(last, usage=estimate(asked.intent.ask, replace(reading, parts=(last,)))))
     items = tuple(_item(asked, part, reading, prices, booked_ms) for part in parts)
-    return Bill(items, sum(item.nanos for item in items), reported)
+    unpriced = (*_fees(reading.parts, parts), *_tiers(parts, items))
+    return Bill(items, sum(item.nanos for item in items), reported, unpriced)
+
+
+def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:
+    """Flags of fees that the price list does not know for their model."""
+    dropped = [
+        (name, count)
+        for part, kept in zip(given, priced, strict=False)
+        for name, count in part.units.items()
+        if name in FEES and name not in kept.units
+    ]
+    return tuple(f"fee not priced: {count} {FEES[name]}" for name, count in dropped)
+
+
+def _tiers(parts: tuple[Part, ...], items: tuple[Item, ...]) -> tuple[str, ...]:
+    """Flags of tiers that an answer names and the price list has no price for: committed ones, or ones too new for it."""
+    found = [
+        f"{name}={value if value in TIERS else 'other'}"
+        for part, item in zip(parts, items, strict=True)
+        for name, value in part.context.items()
+        if item.known and name in ("service_tier", "processing", "speed") and f"{name}={value}" not in item.source
+    ]
+    return tuple(f"at the plain price: {tier}" for tier in dict.fromkeys(found))
+
+
+def _priced_by(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Part:
+    """The part without the units that the price list has no price for: of images' tokens it knows at least the tokens' own."""
+    model, at = part.model or reading.model or asked.terms.model, utc(booked_ms)
+    units = {
+        name: count
+        for name, count in part.units.items()
+        if name.endswith("_tokens") or prices.has_unit(asked.terms.priced_by, model, name, at=at, context=part.context)
+    }
+    return replace(part, units=units)
 
 
 def _item(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Item:
@@ -82,7 +125,9 @@ def _item(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_
     terms, answered = asked.terms, part.model or reading.model
     named, at = answered or terms.model, utc(booked_ms)
     for model in dict.fromkeys((answered, terms.model)):
-        charge = prices.price(terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo)
+        charge = prices.price(
+            terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo, units=part.units
+        )
         if not isinstance(charge, UnknownPrice):
             return Item(named, part.usage, charge.nanos, charge.source, known=True)
     unknown = terms.policy.unknown_model
@@ -168,7 +213,7 @@ def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
     cost = cost if terms.counts else 0
     return _settlement_of(
         ending, _state(ending), basis, (*reading.flags, *flags),
-        usage=priced.usage, cost=cost, value=value, charges=_charges(ending, priced, cost),
+        usage=_NO_USAGE if BACKGROUND in flags else priced.usage, cost=cost, value=value, charges=_charges(ending, priced, cost),
         model=priced.items[-1].model if priced.items else terms.model,
         prices=",".join(dict.fromkeys([item.source for item in priced.items])) or None,
     )  # fmt: skip
@@ -177,7 +222,7 @@ def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
 def _basis(ending: Ending, priced: Bill, prices: PriceBook) -> tuple[str, int, tuple[str, ...]]:
     """Basis, cost and flags: reported, the provider's own price, the most that is not counted, or an estimate."""
     stated, reading = ending.reading.stated_cost_nanos, ending.reading
-    flags = () if all(item.known for item in priced.items) else ("unknown price",)
+    flags = priced.unpriced if all(item.known for item in priced.items) else ("unknown price", *priced.unpriced)
     if stated is not None:
         return "reported", stated, flags
     if priced.reported:

@@ -21,9 +21,10 @@ from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.charging import EstimateUsage
 from spendgate.gate.clock import Clock
+from spendgate.gate.collecting import Collecting, result_id_of
 from spendgate.gate.correcting import Correcting
 from spendgate.gate.fallback import Fallback
-from spendgate.gate.interface import Admitted, Answered, End, Gone, Intent, Refused, Seen
+from spendgate.gate.interface import Admitted, Answered, Collected, End, Gone, Intent, Refused, Seen
 from spendgate.gate.line import Lines
 from spendgate.gate.patience import BUSY_PATIENCE_MS, patiently
 from spendgate.gate.plausible import believed
@@ -35,6 +36,7 @@ from spendgate.gate.waiting import UNSIZED, Denied, Granted, Waiting
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
+from spendgate.providers.results import response_key
 from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
 
 if TYPE_CHECKING:
@@ -79,6 +81,10 @@ class Gate:
         )
         self._rows = Recording(ledger, self.backlog)
         self._known = KnownTerms(policy, prices)
+        self._collecting = Collecting(
+            ledger, self.backlog, lines=self._lines, fallback=self.fallback, estimate=estimate,
+            in_force=lambda: (self._known, self.prices),
+        )  # fmt: skip
         self._running: dict[str, Running] = {}
         self._durations: deque[int] = deque(maxlen=_DURATIONS_KEPT)
 
@@ -258,6 +264,9 @@ class Gate:
         found = believed(call.asked, reading)
         ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
+        if call.asked.intent.ask.background and found.response_id and settlement.state != "failed":
+            awaited = result_id_of(call.asked.intent.route.provider, response_key(found.response_id))
+            settlement = replace(settlement, awaited=awaited)
         write = self.backlog.write if call.late else self.backlog.soon
         write(lambda: self._ledger.settle(call_id, settlement))
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))
@@ -280,6 +289,10 @@ class Gate:
         """Count a connection to a provider that could not be read. Never raises."""
         at_ms = self.clock.now_ms()
         self.backlog.write(lambda: self._ledger.uncovered(account, tool, host, reason, at_ms=at_ms))
+
+    def collect(self, collected: Collected) -> None:
+        """Meter what was read back, each result once. Never raises."""
+        self._collecting.collect(collected)
 
     def record(self, seen: Seen) -> None:
         """Write an exchange that held nothing. Never raises."""

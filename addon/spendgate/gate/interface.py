@@ -10,7 +10,7 @@ from msgspec import Struct
 from spendgate.admission import Refuse
 from spendgate.attribution import Attribution
 from spendgate.exchange import State
-from spendgate.providers.interface import Ask, Notice, Reading, Route
+from spendgate.providers.interface import Ask, Notice, Reading, Result, Route
 
 
 class Intent(Struct, frozen=True):
@@ -95,6 +95,19 @@ class Seen(Struct, frozen=True):
     flags: tuple[str, ...] = ()
 
 
+class Collected(Struct, frozen=True):
+    """Results that an exchange has read back, and who read them. The exchange itself is recorded apart, as free."""
+
+    at_ms: int
+    host: str
+    route: Route
+    ask: Ask
+    """What the head says of its sender."""
+    attribution: Attribution
+    results: tuple[Result, ...]
+    http_status: int | None = None
+
+
 class GatePort(Protocol):
     """The gate as capture uses it. Only `hold`, `spent`, `failing` and `noted` may take time; the others
     never block and never raise."""
@@ -135,6 +148,10 @@ class GatePort(Protocol):
 
     def settle(self, call_id: str, reading: Reading, end: End) -> None:
         """End an admitted call. A second time changes nothing."""
+        ...
+
+    def collect(self, collected: Collected) -> None:
+        """Meter what was read back, each result once, whoever reads it and however often."""
         ...
 
     def record(self, seen: Seen) -> None:

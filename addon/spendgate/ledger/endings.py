@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.ledger import chain, open_calls, rows
+from spendgate.ledger import chain, open_calls, results, rows
 from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.known import Known
@@ -37,6 +37,8 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     call = known.call(call_id)
     if call is None:
         return False
+    if end.awaited is not None:
+        end = results.awaiting(known, call.seq, end.awaited, end)
     located = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
     charges = {at.id: charge for at, charge in zip(located, end.charges, strict=True)}
     costs = [charges.pop(hold.balance, (None, end.cost_nanos if hold.added else 0))[1] for hold in call.holds]

@@ -80,6 +80,19 @@ class Settlement(Struct, frozen=True):
     prices: str | None = None
     """Which price was used: provider, model, its date; `calls show` prints it."""
     flags: tuple[str, ...] = ()
+    awaited: str | None = None
+    """The id of the row that its result will have, where that is read back later (a background response)."""
+
+
+class AwaitedCall(Struct, frozen=True):
+    """A call whose result was to come later, as it stands. Nano-dollars, epoch milliseconds."""
+
+    seq: int
+    row: CallRow
+    booked_ms: int
+    basis: str | None
+    cost_nanos: int
+    value_nanos: int
 
 
 Decide = Callable[[tuple[Standing, ...], KindStanding], Decision]
@@ -121,6 +134,20 @@ class LedgerPort(Protocol):
 
     def settle(self, call_id: str, settlement: Settlement) -> bool:
         """End an open call once. False: it had already ended, nothing was changed."""
+        ...
+
+    def awaited(self, result_id: str) -> AwaitedCall | None:
+        """The ended call whose result this row would be; None where none is known or the row is written already."""
+        ...
+
+    def collected(
+        self, row: CallRow, settlement: Settlement, booked_ms: int, *, corrects: AwaitedCall | None = None
+    ) -> bool:
+        """Write a result as a row of its own, once for its id. False: it was there, nothing was changed.
+
+        `corrects`: the row gets what that call was charged too little (or less than nothing) in each of its budgets, at its
+        time; `settlement` says what it really cost.
+        """
         ...
 
     def refused(

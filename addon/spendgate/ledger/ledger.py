@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from spendgate.admission import Decision, Refuse
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import chain, deciding, endings, fill, holds, journal, orphans, rows, schema, waiters
+from spendgate.ledger import chain, deciding, endings, fill, holds, journal, orphans, results, rows, schema, waiters
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
-from spendgate.ledger.interface import CallRow, Decide, Settlement
+from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
@@ -102,6 +102,18 @@ class Ledger:
         """End an open call once. False: it had already ended, nothing was changed."""
         return self._store.end(lambda known: endings.settle(known, call_id, settlement))
 
+    def awaited(self, result_id: str) -> AwaitedCall | None:
+        """The ended call whose result this row would be; see `LedgerPort.awaited`."""
+        return self._store.write(lambda known: results.awaited(known, result_id))
+
+    def collected(
+        self, row: CallRow, settlement: Settlement, booked_ms: int, *, corrects: AwaitedCall | None = None
+    ) -> bool:
+        """Write a result as a row of its own, once for its id; see `LedgerPort.collected`."""
+        return self._store.end(
+            lambda known: results.collected(known, row, settlement, booked_ms, gate=self._gates.id, corrects=corrects)
+        )
+
     def refused(
         self, row: CallRow, decision: object, *,
         now_ms: int, waited_ms: int, http_status: int, flags: tuple[str, ...] = (),
@@ -169,7 +181,7 @@ class Ledger:
         """The newest settled calls with reported counts, oldest first: what sizes are learned from, on all gates."""
         found = rows.select_past(
             self._store.conn,
-            "seq > ? AND state = 'settled' AND basis = 'reported' ORDER BY seq DESC LIMIT ?",
+            "seq > ? AND state = 'settled' AND basis = 'reported' AND held_nanos IS NOT NULL ORDER BY seq DESC LIMIT ?",
             (after_seq, limit),
         )
         return tuple(reversed(found))

@@ -16,6 +16,7 @@ from spendgate.ledger import chain, check, schema
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
+from spendgate.ledger.results import CORRECTS
 from spendgate.standing import Scope, Standing
 
 ATTRIBUTES: Final = (
@@ -28,7 +29,7 @@ ATTRIBUTES: Final = (
 # The column `held_nanos` is the largest hold that a call ever had; what it holds now stands in its holds, one for each balance.
 _HELD_NOW: Final = f"""(SELECT coalesce(max(json_extract(hold.value, '$[{Held._fields.index("nanos")}]')), 0)
     FROM json_each(call_rows.holds) AS hold)"""  # noqa: S608 - our own words
-_SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interrupted')),
+_SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interrupted') AND instr(flags, '{CORRECTS}') = 0),
     count(*) FILTER (WHERE state = 'refused'), coalesce(sum(cost_nanos), 0), coalesce(sum(value_nanos), 0),
     coalesce(sum(CASE state WHEN 'open' THEN {_HELD_NOW} END), 0),
     coalesce(sum(cost_nanos) FILTER (WHERE basis <> 'reported'), 0),

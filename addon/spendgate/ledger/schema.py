@@ -185,6 +185,22 @@ def m005_append_only(db: Database) -> None:
 @migration()
 def m006_calls_view(db: Database) -> None:
     """The public view. Columns may be added, never renamed, moved or given another meaning."""
+    _view_calls(db, booked="held_nanos IS NOT NULL")
+
+
+@migration()
+def m007_results(db: Database) -> None:
+    """Results that are read back later: which call waits for one, and the time of a row that is one, which held nothing."""
+    db.conn.execute("""
+        CREATE TABLE awaited (result TEXT PRIMARY KEY, call INTEGER NOT NULL) STRICT, WITHOUT ROWID""")
+    refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    for change in ("UPDATE", "DELETE"):
+        db.conn.execute(f"CREATE TRIGGER awaited_no_{change.lower()} BEFORE {change} ON awaited {refuse}")
+    db.conn.execute("DROP VIEW calls")
+    _view_calls(db, booked="held_nanos IS NOT NULL OR basis IS NOT NULL")
+
+
+def _view_calls(db: Database, *, booked: str) -> None:
     plain = """person, team, machine, tool, process, project, provider, host, path, model_requested, model, session, api_key,
         billing, state, basis, input_tokens, cache_read_tokens"""
     writes = ("cache_write_5m_tokens", "cache_write_1h_tokens", "cache_write_other_tokens")
@@ -194,7 +210,7 @@ def m006_calls_view(db: Database) -> None:
             id, {_iso("started")}, {_iso("ended")}, {plain},
             CASE WHEN coalesce({", ".join(writes)}) IS NOT NULL THEN {total} END AS cache_write_tokens,
             output_tokens, reasoning_tokens, cost_nanos, value_nanos, held_nanos,
-            {_iso("booked", when="held_nanos IS NOT NULL")}, groups, estimate_nanos,
+            {_iso("booked", when=booked)}, groups, estimate_nanos,
             ceiling_nanos, waited_ms, http_status, refused_by, refused_why, refused_settled_nanos, refused_held_nanos,
             refused_hold_nanos, refused_limit_nanos, would_refuse_by, first_byte_ms, duration_ms, request_id, parent_call,
             agent, policy_hash, {", ".join(writes)}, input_audio_tokens, output_audio_tokens, web_searches, account_os,

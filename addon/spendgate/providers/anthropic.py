@@ -56,7 +56,14 @@ TOOL_BYTES: Final = 1536
 """Tokens that one tool of Anthropic's own adds at most (`text_editor` 700, `computer` 735 and a system prompt)."""
 
 _BLOCK: Final = record(type=TEXT, to=record(model=TEXT))
-_ANSWER: Final = Shape(id=TEXT, model=TEXT, stop_reason=TEXT, usage=USAGE, content=items(_BLOCK))
+ANSWER_FIELDS: Final = {
+    "id": TEXT,
+    "model": TEXT,
+    "stop_reason": TEXT,
+    "usage": USAGE,
+    "content": items(_BLOCK),
+}
+_ANSWER: Final = Shape(**ANSWER_FIELDS)
 _ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "stop_reason", "usage"))
 _EVENT: Final = Shape(
     type=TEXT,
@@ -85,7 +92,7 @@ class AnthropicMessages(BaseDialect):
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one JSON answer."""
         ttl = _ttl(ask)
-        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, lambda reading, found: _answer(reading, found, ttl))
+        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, lambda reading, found: answer_of(reading, found, ttl))
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in Anthropic's error shape."""
@@ -145,7 +152,7 @@ def _searches(hosted: list[Fields]) -> int | None:
     return total
 
 
-def _answer(reading: Reading, found: Fields, ttl: str | None) -> Reading:
+def answer_of(reading: Reading, found: Fields, ttl: str | None) -> Reading:
     """The Reading of a whole answer."""
     usage = found.get("usage")
     if usage is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct, field
 
@@ -28,6 +28,8 @@ class Kind(StrEnum):
     """What an exchange on a provider host is."""
 
     BILLABLE = "billable"
+    RESULT = "result"
+    """Reading back what was worked off before (a background response, a batch): never held or refused, metered once by its id."""
     FREE = "free"
     """Known to cost nothing: token counts, model lists, authentication, telemetry. Recorded, never refused."""
     UNRECOGNIZED = "unrecognized"
@@ -95,6 +97,8 @@ class Ask(Struct, frozen=True):
     loops: bool = False
     """Server tools that make the provider sample again and bill the input again: no finite bound."""
     background: bool = False
+    characters: int | None = None
+    """Characters that are to be spoken, where the dialect bills by them."""
     generates: bool = True
     """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""
     tool: Claim = Claim()
@@ -108,6 +112,10 @@ class Ask(Struct, frozen=True):
     account: str | None = None
 
 
+INSTEAD: Final = ("audio_ms", "input_characters")
+"""Units that are billed in place of tokens."""
+
+
 class Part(Struct, frozen=True):
     """One sampling that the provider bills: its model, counts and what changes its price."""
 
@@ -118,6 +126,15 @@ class Part(Struct, frozen=True):
     """genai-prices' price_context (`service_tier`, `speed`, `processing`), from the *response*."""
     geo: str | None = None
     """Anthropic's `inference_geo`: `us` costs 1.1 times."""
+    units: Mapping[str, int] = field(default_factory=dict)
+    """What `Usage` has no place for, by genai-prices' usage key: `input_image_tokens` and `output_image_tokens` (part of the
+    tokens), `input_characters`, `storage_searches`; and `audio_ms`, the milliseconds of audio that was listened to.
+    """
+
+    @property
+    def known(self) -> bool:
+        """Whether all that is billed was counted: in tokens, or by a unit that is billed in their place."""
+        return self.usage.known or any(name in self.units for name in INSTEAD)
 
 
 class Reading(Struct, frozen=True):
@@ -140,6 +157,18 @@ class Reading(Struct, frozen=True):
     """Bytes of generated text, thinking and tool input seen: what an estimate of an unfinished stream rests on."""
     flags: tuple[str, ...] = ()
     """What did not fit: `reader failed: …`, `split of cache writes assumed`, … Never content."""
+    background: bool = False
+    """The provider says that it works this answer off by itself, whoever is connected."""
+
+
+class Result(Struct, frozen=True):
+    """What one answer that was worked off before has used, as it is read back."""
+
+    key: str
+    """What it is at this provider, whoever reads it and however often. Not stored itself: it may be a person's own word."""
+    reading: Reading
+    awaited: bool = False
+    """Its request has a row and a charge of its own, if it left through a gate (a background response; not a batch)."""
 
 
 class Reader(Protocol):
@@ -213,6 +242,26 @@ class Dialect(Protocol):
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """What ends a running stream in the dialect's own error form, to be sent after a whole event."""
+        ...
+
+
+class ResultReader(Protocol):
+    """Reads an answer that gives results back, as it passes. Never raises; bounded memory, however long it is."""
+
+    def feed(self, data: bytes) -> tuple[Result, ...]:
+        """Take the next bytes; the results that they complete."""
+        ...
+
+    def close(self) -> tuple[Result, ...]:
+        """No more bytes will come, at a clean end or not; the results that are complete now."""
+        ...
+
+
+class ResultDialect(Dialect, Protocol):
+    """A dialect whose answers are also read back later."""
+
+    def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
+        """A reader of what a request with this head is answered with."""
         ...
 
 

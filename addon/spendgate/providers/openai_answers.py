@@ -13,23 +13,27 @@ from msgspec.structs import replace
 
 from spendgate.providers.interface import Part, Reading
 from spendgate.providers.jsonscan import Scanner
+from spendgate.providers.openai_hosted import hosted_tools
+from spendgate.providers.openai_image_usage import IMAGE_USAGE
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
-from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, items, record
+from spendgate.providers.shapes import COUNT, FLAG, TEXT, Fields, Shape, items, record
 from spendgate.usage import Usage
 
-_RESPONSE: Final = {
+RESPONSE_FIELDS: Final = {
     "id": TEXT,
     "model": TEXT,
     "status": TEXT,
+    "background": FLAG,
     "service_tier": TEXT,
     "usage": USAGE,
-    "output": items(record(type=TEXT, action=record(type=TEXT))),
-    "tool_usage": record(web_search=record(num_requests=COUNT)),
+    "output": items(record(type=TEXT, action=record(type=TEXT), container_id=TEXT)),
+    "tool_usage": record(web_search=record(num_requests=COUNT), image_gen=IMAGE_USAGE),
+    "tools": items(record(type=TEXT, model=TEXT)),
 }
-ANSWER: Final = Shape(**_RESPONSE)
-ANSWER_SCAN: Final = Scanner(ANSWER, _RESPONSE)
-_EVENT: Final = Shape(type=TEXT, response=record(**_RESPONSE))
-_EVENT_ENDS: Final = Scanner(_EVENT, _RESPONSE)
+ANSWER: Final = Shape(**RESPONSE_FIELDS)
+ANSWER_SCAN: Final = Scanner(ANSWER, RESPONSE_FIELDS)
+_EVENT: Final = Shape(type=TEXT, response=record(**RESPONSE_FIELDS))
+_EVENT_ENDS: Final = Scanner(_EVENT, RESPONSE_FIELDS)
 _ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "error"})
 _BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 """Events that never end a response, even where a compatible host already gives counts in them, of zero."""
@@ -41,6 +45,8 @@ def answer(reading: Reading, found: Fields, event: str = "response.completed") -
     model = found.get("model") or reading.model
     ended = status in _ENDS
     response_id = found.get("id") or reading.response_id
+    if found.get("background"):
+        reading = replace(reading, background=True)
     if usage is None:
         # Failed without counts and without output: the provider did no work that it bills.
         free = status == "failed" and not reading.output_bytes
@@ -51,11 +57,15 @@ def answer(reading: Reading, found: Fields, event: str = "response.completed") -
         searches = sum(1 for item in found.get("output") or [] if item and _is_search(item))
     if searches:
         counts = counts.overlaid(Usage(web_searches=searches))
-    part = Part(counts, model, price_context(found.get("service_tier")))
+    fees = hosted_tools(found)
+    part = Part(counts, model, price_context(found.get("service_tier")), units=fees.units)
+    reading = replace(reading, flags=tuple(dict.fromkeys((*reading.flags, *fees.flags))))
     # Counts are given once, with the last word on a response, whatever its status says.
     last = event not in _BEGINS
     final = last and counts.known
-    return replace(reading, parts=(part,), model=model, response_id=response_id, final=final, ended=last, free=False)
+    return replace(
+        reading, parts=(part, *fees.parts), model=model, response_id=response_id, final=final, ended=last, free=False
+    )
 
 
 def _is_search(item: Fields) -> bool:

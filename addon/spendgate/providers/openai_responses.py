@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head, Headers, Notice, Reader, Reading
+from spendgate.providers.interface import Ask, Head, Headers, Notice, Reader, Reading, ResultReader
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.openai_answers import ANSWER, ANSWER_SCAN, answer, read_ends, read_event
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import responses_cut, responses_failed, responses_frame
+from spendgate.providers.results import NoResults, OneResult
 from spendgate.providers.shapes import COUNT, FLAG, PRESENT, TEXT, Shape, items, record
 from spendgate.providers.sse import END_BYTES, Oversized
 from spendgate.providers.streams import EventReader, text_bytes, tightened
@@ -87,6 +88,10 @@ class OpenAIResponses(OpenAIDialect):
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """`response.failed`, which ends a stream."""
         return responses_cut(notice, response_id)
+
+    def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
+        """A reader of one response that is asked for again: polled, streamed on, or cancelled."""
+        return NoResults() if status >= 300 else OneResult(self.reader(Ask(), status, headers))
 
     def socket(self, head: Head) -> ResponsesSocket:
         """A reader of one WebSocket connection; `head` is its handshake's."""

@@ -17,6 +17,11 @@ MESSAGES: Final = "anthropic-messages"
 CHAT: Final = "openai-chat"
 RESPONSES: Final = "openai-responses"
 EMBEDDINGS: Final = "openai-embeddings"
+ANTHROPIC_BATCHES: Final = "anthropic-batches"
+OPENAI_BATCHES: Final = "openai-batches"
+IMAGES: Final = "openai-images"
+TRANSCRIPTIONS: Final = "openai-transcriptions"
+SPEECH: Final = "openai-speech"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class Rule:
     """The path is also spoken over WebSocket."""
     plan: bool = False
     """Traffic of a flat plan, whatever the credential: its row says `subscription`."""
+    method: str = "POST"
+    """The method that it is about; a handshake fits any."""
 
     def match(self, path: str) -> re.Match[str] | None:
         """The match of a whole path; its group `model`, where the pattern has one, is the path's own spelling."""
@@ -66,6 +73,11 @@ class Family:
 def billable(pattern: str, dialect: str, *, websocket: bool = False, plan: bool = False) -> Rule:
     """A path that costs money."""
     return Rule(pattern, Kind.BILLABLE, dialect, websocket, plan)
+
+
+def result(pattern: str, dialect: str, *, method: str = "GET") -> Rule:
+    """A path that gives back what was worked off before; the dialect is one with `results`."""
+    return Rule(pattern, Kind.RESULT, dialect, method=method)
 
 
 def free(*patterns: str) -> tuple[Rule, ...]:

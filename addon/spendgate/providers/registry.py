@@ -14,16 +14,30 @@ from typing import Final, Protocol, Self
 from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
+from spendgate.providers.openai_audio import OpenAISpeech, OpenAITranscriptions
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.openai_embeddings import OpenAIEmbeddings
+from spendgate.providers.openai_images import OpenAIImages
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
 
 DIALECTS: Final[dict[str, Dialect]] = {
-    dialect.name: dialect for dialect in (AnthropicMessages(), OpenAIChat(), OpenAIResponses(), OpenAIEmbeddings())
+    dialect.name: dialect
+    for dialect in (
+        AnthropicMessages(),
+        OpenAIChat(),
+        OpenAIResponses(),
+        OpenAIEmbeddings(),
+        AnthropicBatches(),
+        OpenAIBatches(),
+        OpenAIImages(),
+        OpenAITranscriptions(),
+        OpenAISpeech(),
+    )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
@@ -34,7 +48,7 @@ _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
 _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
 _ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/#]*")
-_DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.UNRECOGNIZED, Kind.FREE)
+_DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.RESULT, Kind.UNRECOGNIZED, Kind.FREE)
 _MODEL_MAX: Final = 512
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
@@ -198,9 +212,7 @@ _UNKNOWN: Final = Rule("", Kind.UNRECOGNIZED)
 
 def _rule(family: Family | Provider, method: str, path: str, *, websocket: bool) -> Rule:
     """The first rule that fits, or what no rule knows."""
-    if method == "POST" or websocket:
-        for rule in family.rules:
-            if rule.match(path) and (rule.websocket or not websocket):
-                return rule
-        return _UNKNOWN
-    return _IDLE if method in _IDLE_METHODS else _UNKNOWN
+    for rule in family.rules:
+        if (rule.websocket if websocket else rule.method == method) and rule.match(path):
+            return rule
+    return _IDLE if method in _IDLE_METHODS and not websocket else _UNKNOWN

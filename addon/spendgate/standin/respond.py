@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from spendgate.standin import anthropic, openai
+from spendgate.standin import anthropic, later, media, openai
 from spendgate.standin.encoding import Stacked
 from spendgate.standin.script import HEADER, Canned, Script
 from spendgate.standin.served import Served
@@ -60,8 +60,17 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
         script = default.reading(request.headers.get(HEADER, ""))
     except ValueError as fault:
         return Reply(400, JSON, iter([json.dumps({"error": {"message": str(fault)}}).encode()]))
-    path = request.path.partition("?")[0]
-    kind = next((suffix for suffix in BILLABLE if path.endswith(suffix)), None) if request.method == "POST" else None
+    path, _, query = request.path.partition("?")
+    streamed = "stream=true" in query
+    plain = _decoded(request.body, request.headers.get("content-encoding", ""))
+    pieces = later.ordered(request.method, path, plain, uuid.uuid4().hex, script=script, streamed=streamed)
+    if pieces is not None:
+        return Reply(200, STREAM if streamed else JSON, pieces, script=script)
+    kind = (
+        next((suffix for suffix in (*BILLABLE, *media.ENDS) if path.endswith(suffix)), None)
+        if request.method == "POST"
+        else None
+    )
     if kind is None:
         return _free(request, path)
     served.billable = True
@@ -70,7 +79,17 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
     if script.status >= 400:
         body = anthropic.error(script, served.request_id) if kind == "/messages" else openai.error(script)
         return Reply(script.status, JSON, iter([body]), script=script)
+    if kind in media.ENDS:
+        return _media(kind, request, served, script)
     return _answer(kind, request.fields(), served, script)
+
+
+def _media(kind: str, request: Request, served: Served, script: Script) -> Reply:
+    asked = request.fields() or media.form(request.body)
+    served.model, served.usage, served.reported = str(asked.get("model", "")), script.counts(), script.usage
+    sound = media.ENDS[kind] == "sound"
+    content_type = media.SOUND if sound else STREAM if asked.get("stream") is True else JSON
+    return Reply(200, content_type, media.answer(kind, script, asked), script=script)
 
 
 def _answer(kind: str, asked: dict[str, object], served: Served, script: Script) -> Reply:
@@ -89,6 +108,9 @@ def _answer(kind: str, asked: dict[str, object], served: Served, script: Script)
     elif kind == "/chat/completions":
         choices = asked.get("n")
         pieces = openai.chat(script, model, answer_id, choices if isinstance(choices, int) else 1)
+    elif kind == "/responses" and asked.get("background") is True and not streamed:
+        served.reported = False
+        pieces = later.background(script, model, answer_id)
     elif kind == "/responses":
         pieces = (openai.response_stream if streamed else openai.response)(script, model, answer_id)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import MESSAGES, Provider, billable, free
+from spendgate.providers.provider import ANTHROPIC_BATCHES, MESSAGES, Provider, billable, free, result
 
 PROVIDERS: Final = (
     Provider(
@@ -13,6 +13,9 @@ PROVIDERS: Final = (
         "anthropic",
         (
             billable("/v1/messages", MESSAGES),
+            # A batch is billed when it is worked off, and metered when its results are read.
+            result("/v1/messages/batches/*/results", ANTHROPIC_BATCHES),
+            *free("/v1/messages/batches", "/v1/messages/batches/*/cancel"),
             *free(
                 "/v1/messages/count_tokens", "/v1/models/**", "/v1/files/**", "/v1/organizations/**", "/v1/skills/**"
             ),

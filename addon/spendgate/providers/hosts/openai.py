@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, EMBEDDINGS, RESPONSES, Provider, billable, free
+from spendgate.providers.provider import (
+    CHAT,
+    EMBEDDINGS,
+    IMAGES,
+    OPENAI_BATCHES,
+    RESPONSES,
+    SPEECH,
+    TRANSCRIPTIONS,
+    Provider,
+    billable,
+    free,
+    result,
+)
 
 PROVIDERS: Final = (
     Provider(
@@ -17,8 +29,19 @@ PROVIDERS: Final = (
             billable("/v1/responses", RESPONSES, websocket=True),
             billable("/v1/responses/compact", RESPONSES),
             billable("/v1/embeddings", EMBEDDINGS),
+            billable("/v1/images/generations", IMAGES),
+            billable("/v1/images/edits", IMAGES),
+            billable("/v1/images/variations", IMAGES),
+            billable("/v1/audio/transcriptions", TRANSCRIPTIONS),
+            billable("/v1/audio/translations", TRANSCRIPTIONS),
+            billable("/v1/audio/speech", SPEECH),
+            # Worked off in the background or in a batch, and metered when it is read.
+            result("/v1/responses/*", RESPONSES),
+            result("/v1/responses/*/cancel", RESPONSES, method="POST"),
+            result("/v1/files/*/content", OPENAI_BATCHES),
+            *free("/v1/batches", "/v1/batches/*/cancel"),
             *free("/", "/v1/models/**", "/v1/files/**", "/v1/uploads/**", "/v1/moderations", "/v1/organization/**"),
-            *free("/v1/responses/input_tokens", "/v1/responses/*/cancel", "/v1/conversations/**"),
+            *free("/v1/responses/input_tokens", "/v1/conversations/**"),
         ),
     ),
 )

@@ -1,0 +1,95 @@
+"""Results that are read back later: a row of its own for each, once, whoever reads it and however often.
+
+A result's row has an id made of what it is a result of (the gate mints it), so that the file itself knows it again: for a
+second poll, another process, a gate after a `kill -9`. Where its request has a row with a charge (a background response), the
+result's row is the correction: it names that row, is booked at its time, and has in each of its balances the difference
+between what the answer cost and what was charged, also below zero. So the two rows together are the cost, in the same windows,
+and neither is ever changed. A call that settles after its result was read leaves the charge to the result.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from spendgate.ledger import chain, open_calls, rows
+from spendgate.ledger.balances import Change
+from spendgate.ledger.interface import AwaitedCall, CallRow, Settlement
+from spendgate.ledger.known import Known
+from spendgate.ledger.open_calls import Held
+from spendgate.usage import NO_USAGE
+
+CORRECTS: Final = "corrects="
+"""Begins the flag of a correction; the id of the call that it corrects follows."""
+READ_BEFORE: Final = "counted when its result was read"
+"""Flag of a call whose result had its row before the call ended."""
+
+_WAIT: Final = "INSERT OR IGNORE INTO awaited (result, call) VALUES (?, ?)"
+_AWAITED: Final = "SELECT call FROM awaited WHERE result = ?"
+_IS_THERE: Final = "SELECT 1 FROM call_rows WHERE id = ?"
+_CHARGED: Final = "SELECT balance, mode, charged_nanos FROM holds WHERE call = ? AND charged_nanos IS NOT NULL"
+_WRITE: Final = rows.insert_sql((*rows.OPENED, *rows.SETTLED, *rows.RUNNING, "holds", "gate"), once=True)
+
+
+def awaiting(known: Known, seq: int, result_id: str, end: Settlement) -> Settlement:
+    """Note that this call's result will be read back; the end itself, or one that costs nothing where it was read already."""
+    if known.conn.execute(_IS_THERE, (result_id,)).fetchone() is None:
+        known.conn.execute(_WAIT, (result_id, seq))
+        return end
+    nothing = tuple((scope, 0) for scope, _ in end.charges)
+    return replace(end, usage=NO_USAGE, cost_nanos=0, value_nanos=0, charges=nothing, flags=(*end.flags, READ_BEFORE))
+
+
+def awaited(known: Known, result_id: str) -> AwaitedCall | None:
+    """The ended call that waits for this result; None where none does, or the result has its row."""
+    conn = known.conn
+    found = conn.execute(_AWAITED, (result_id,)).fetchone()
+    if found is None or conn.execute(_IS_THERE, (result_id,)).fetchone():
+        return None
+    past = rows.select_past(conn, "seq = ? AND state <> 'open'", found)
+    if not past:
+        return None
+    call = past[0]
+    return AwaitedCall(call.seq, call.row, call.booked_ms, call.basis, call.cost_nanos or 0, call.value_nanos or 0)
+
+
+def collected(
+    known: Known, row: CallRow, end: Settlement, booked_ms: int, *, gate: int, corrects: AwaitedCall | None
+) -> bool:
+    """Write a result as a row that is settled from the start. False: it has one."""
+    conn = known.conn
+    if conn.execute(_IS_THERE, (row.id,)).fetchone():
+        return False
+    if corrects is not None:
+        charges = _differences(known, corrects, end.cost_nanos)
+        end = replace(
+            end,
+            cost_nanos=end.cost_nanos - corrects.cost_nanos,
+            value_nanos=end.value_nanos - corrects.value_nanos,
+            flags=(f"{CORRECTS}{corrects.row.id}", *end.flags),
+        )
+    else:
+        located = known.balances.locate(conn, [scope for scope, _ in end.charges])
+        charges = [
+            (Held(at.id, 0, 0, scope.hold.value, 0), nanos)
+            for at, (scope, nanos) in zip(located, end.charges, strict=True)
+        ]
+    opened, ending, holds = rows.opened(row), rows.ended(end, end.flags), open_calls.charged(charges)
+    running = (end.account or row.account, booked_ms, None, None, None, None)
+    values = (*opened, *ending, *running, holds)
+    written = conn.execute(_WRITE, (*values, gate))
+    if not written.rowcount or written.lastrowid is None:
+        return False
+    known.balances.move(booked_ms, [Change(known.balances.get(conn, hold.balance), nanos) for hold, nanos in charges])
+    chain.link(known, written.lastrowid, chain.SETTLED, values)
+    return True
+
+
+def _differences(known: Known, corrects: AwaitedCall, cost_nanos: int) -> list[tuple[Held, int]]:
+    """What each balance that was charged the call's whole cost is to be charged more; a hold that was released stays so."""
+    return [
+        (Held(balance, 0, 0, mode, 0), cost_nanos - charged)
+        for balance, mode, charged in known.conn.execute(_CHARGED, (corrects.seq,)).fetchall()
+        if charged == corrects.cost_nanos
+    ]

@@ -1,0 +1,113 @@
+"""The dialects `anthropic-batches` and `openai-batches`: results of batches, as they are read.
+
+A batch is paid for when it is worked off, hours after it was sent and by no connection of this machine's; its results name what
+each request used. They are metered when they are read, at the batch price, once for each batch and `custom_id`. Requests that
+erred, expired or were cancelled are not billed. Sources: facts/wire-formats.md 1.1, 2.1, 13.3; docs.anthropic.com, batch
+processing; OpenAI's output file: one `{"id", "custom_id", "response": {"status_code", "body"}}` a line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from msgspec.structs import replace
+
+from spendgate.providers.anthropic import ANSWER_FIELDS, AnthropicMessages, answer_of
+from spendgate.providers.interface import Head, Headers, Part, Reading, Result, ResultReader
+from spendgate.providers.jsonscan import Scanner
+from spendgate.providers.openai_answers import RESPONSE_FIELDS, answer
+from spendgate.providers.openai_chat import OpenAIChat
+from spendgate.providers.openai_usage import usage_of
+from spendgate.providers.results import Lines, NoResults
+from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, record
+from spendgate.usage import Usage
+
+_BATCH: Final = {"processing": "batch"}
+"""genai-prices' word for the batch price, of both vendors."""
+
+_MESSAGE_LINE: Final = Shape(custom_id=TEXT, result=record(type=TEXT, message=record(**ANSWER_FIELDS)))
+_MESSAGE_ENDS: Final = Scanner(_MESSAGE_LINE, ("custom_id", *ANSWER_FIELDS))
+_BODY_LINE: Final = Shape(
+    id=TEXT, custom_id=TEXT, response=record(status_code=COUNT, body=record(**{**RESPONSE_FIELDS, "object": TEXT}))
+)
+_BODY_ENDS: Final = Scanner(_BODY_LINE, ("id", "custom_id", *RESPONSE_FIELDS))
+_ID: Final = re.compile(r"/([^/]+)/(?:results|content)/?$", re.IGNORECASE)
+
+
+class AnthropicBatches(AnthropicMessages):
+    """Results of message batches. Stateless."""
+
+    name = "anthropic-batches"
+
+    def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
+        """A reader of `GET …/messages/batches/{id}/results`."""
+        batch = _named(head)
+
+        def read(found: Fields) -> Result | None:
+            return _message(batch, found)
+
+        def ends(first: bytes, last: bytes) -> Result | None:
+            return read(_MESSAGE_ENDS.read_ends(first, last, opening=b'{"result":{"message":{'))
+
+        return NoResults() if status >= 300 else Lines(headers, lambda line: read(_MESSAGE_LINE.read(line)), ends)
+
+
+class OpenAIBatches(OpenAIChat):
+    """Results of batches, in the file that they are put into. Stateless."""
+
+    name = "openai-batches"
+
+    def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
+        """A reader of `GET …/files/{id}/content`: a file that is no batch's output has no line with these fields."""
+        file = _named(head)
+
+        def read(found: Fields) -> Result | None:
+            return _body(file, found)
+
+        def ends(first: bytes, last: bytes) -> Result | None:
+            return read(_BODY_ENDS.read_ends(first, last, opening=b'{"response":{"body":{'))
+
+        return NoResults() if status >= 300 else Lines(headers, lambda line: read(_BODY_LINE.read(line)), ends)
+
+
+def _named(head: Head) -> str:
+    """The id in the path: of the batch, of the file."""
+    found = _ID.search(head.path)
+    return found[1] if found else head.path
+
+
+def _message(batch: str, found: Fields) -> Result | None:
+    message = (found.get("result") or {}).get("message")
+    if not found.get("custom_id") or message is None:
+        return None
+    return _result(f"batch {batch} {found['custom_id']}", answer_of(Reading(), message, None))
+
+
+def _body(file: str, found: Fields) -> Result | None:
+    body = (found.get("response") or {}).get("body")
+    if not found.get("custom_id") or body is None or body.get("usage") is None:
+        return None
+    # Its own id is the same in whatever file the line is found.
+    key = f"batch {found['id']}" if found.get("id") else f"file {file} {found['custom_id']}"
+    if body.get("object") == "response" or body.get("output") is not None:
+        return _result(key, answer(Reading(), body))
+    counts = usage_of(body["usage"])
+    if counts.output_tokens is None:
+        counts = counts.overlaid(Usage(output_tokens=0))  # embeddings
+    model = body.get("model")
+    reading = Reading((Part(counts, model),), model, response_id=body.get("id"), final=counts.known, ended=True)
+    return _result(key, reading)
+
+
+def _result(key: str, reading: Reading) -> Result | None:
+    """The result at the batch price, whatever its own word for the tier; None where it says no counts or costs nothing."""
+    if not reading.final or reading.free:
+        return None
+    parts = tuple(_at_batch_price(part) for part in reading.parts)
+    return Result(key, replace(reading, parts=parts))
+
+
+def _at_batch_price(part: Part) -> Part:
+    kept = {name: word for name, word in part.context.items() if name != "service_tier"}
+    return replace(part, context={**kept, **_BATCH})
