@@ -15,7 +15,7 @@ from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading
+from spendgate.providers.interface import Dialect, Head, Headers, Kind, OpenDialect, Reading, Spoken
 
 TOO_LONG_STATUS = 413
 
@@ -26,12 +26,14 @@ class Passage:
     __slots__ = (
         "_declared",
         "_unread",
+        "_uploaded",
         "call",
         "dialect",
         "fault",
         "head",
         "instead",
         "response_bytes",
+        "spoken",
         "tap",
         "visitor",
     )
@@ -41,7 +43,9 @@ class Passage:
     ) -> None:
         self.call = call
         self.head = head
-        self.dialect = dialect
+        self.spoken: Spoken | None = dialect.spoken(head) if isinstance(dialect, OpenDialect) else None
+        """The dialect as this request speaks it, where it may stay open."""
+        self.dialect = self.spoken or dialect
         """None: nothing of this exchange is read."""
         self.visitor = visitor
         self.fault = fault
@@ -52,6 +56,7 @@ class Passage:
         self.response_bytes = 0
         self._declared = _length(head)
         self._unread = ""
+        self._uploaded = 0
         visitor.open[call.call_id] = self
 
     @property
@@ -62,6 +67,14 @@ class Passage:
     def upload(self, data: bytes) -> bytes:
         """Stream callable of a request that is not read: counts."""
         self.call.request_bytes += len(data)
+        return data
+
+    def upload_open(self, data: bytes) -> bytes:
+        """Stream callable of a request that was decided on its beginning: counts, and shows it to the dialect."""
+        self._uploaded += len(data)
+        self.call.request_bytes = max(self.call.request_bytes, self._uploaded)
+        if self.spoken is not None and data:
+            self.spoken.upload(data)
         return data
 
     def download(self, data: bytes) -> bytes:
@@ -96,10 +109,12 @@ class Passage:
             reader = self.dialect.reader(call.ask, response.status_code, headers)
             encoding = headers.get("content-encoding")
             decoder = Decoder(encoding) if encoding else None
+            boundaries = self.spoken.boundaries(headers) if self.spoken is not None and call.cut else None
         except Exception as fault:  # noqa: BLE001 - the response goes on; the row says that it was not read
             self._unread = f"reader failed: {type(fault).__name__}"
             return self.download
-        self.tap = Tap(reader, cue, decoder, framed=call.cut and _framed(headers, decoder), watched=call.cut)
+        framed = call.cut and (boundaries is not None if self.spoken is not None else _framed(headers, decoder))
+        self.tap = Tap(reader, cue, decoder, framed=framed, boundaries=boundaries, watched=call.cut)
         return self.tap
 
     def goes_nowhere(self, instead: http.Response, why: str) -> http.Response:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mitmproxy import connection, ctx, flow, http
@@ -76,10 +76,12 @@ class Watch(Protocol):
 class FirstMessage:
     """How much of a streamed request must be there before it is decided, and, once it is there, that beginning."""
 
-    complete: Callable[[bytes], bool]
+    complete: Callable[[bytes | bytearray], bool]
     """Whether these bytes hold the whole first message."""
     bytes_max: int = 64 * 1024
     body: bytes = b""
+    gathered: bytearray = field(default_factory=bytearray)
+    """What has come, until then."""
 
 
 class MeteredFlow(http.HTTPFlow):
@@ -214,12 +216,11 @@ class MeteredHttpStream(HttpStream):
         """Collect a streamed request's beginning, ask, then go on as mitmproxy does."""
         first = self.flow.first or FirstMessage(complete=bool)
         if isinstance(event, RequestData):
-            self.request_body_buf += event.data
-            body = bytes(self.request_body_buf)
-            if len(body) < first.bytes_max and not first.complete(body):
+            first.gathered += event.data
+            if len(first.gathered) < first.bytes_max and not first.complete(first.gathered):
                 return
-        first.body = bytes(self.request_body_buf)
-        self.request_body_buf.clear()
+        first.body = bytes(first.gathered)
+        first.gathered.clear()
         self.client_state = self.state_stream_request_body
         yield FirstMessageHook(self.flow)
         if (yield from self.check_killed(True)):

@@ -17,6 +17,8 @@ MESSAGES: Final = "anthropic-messages"
 CHAT: Final = "openai-chat"
 RESPONSES: Final = "openai-responses"
 EMBEDDINGS: Final = "openai-embeddings"
+CURSOR: Final = "cursor"
+WINDSURF: Final = "windsurf"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Final, Protocol, Self
 from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.cursor import Cursor
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
 from spendgate.providers.openai_chat import OpenAIChat
@@ -21,9 +22,18 @@ from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
+from spendgate.providers.windsurf import Windsurf
 
 DIALECTS: Final[dict[str, Dialect]] = {
-    dialect.name: dialect for dialect in (AnthropicMessages(), OpenAIChat(), OpenAIResponses(), OpenAIEmbeddings())
+    dialect.name: dialect
+    for dialect in (
+        AnthropicMessages(),
+        OpenAIChat(),
+        OpenAIResponses(),
+        OpenAIEmbeddings(),
+        Cursor(),
+        Windsurf(),
+    )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
