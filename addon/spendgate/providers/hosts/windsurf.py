@@ -12,7 +12,8 @@ PROVIDERS: Final = (
     Provider(
         "windsurf",
         ("server.codeium.com", "server.self-serve.windsurf.com", "inference.codeium.com"),
-        "windsurf",
+        # No list has Windsurf's own prices: its models are priced as unknown ones, as those of Cursor that this list lacks.
+        "cursor",
         (
             billable(f"{_SERVICE}/GetChatMessage", WINDSURF),
             *free(f"{_SERVICE}/CheckUserMessageRateLimit", f"{_SERVICE}/GetModelStatuses"),
