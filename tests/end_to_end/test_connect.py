@@ -21,7 +21,9 @@ def rows(gate: Gate, count: int, **of: str) -> list[dict[str, Any]]:
     """The first so many rows that have ended and hold these values; waits for them."""
 
     def look() -> list[dict[str, Any]] | None:
-        found = [row for row in gate.calls() if row["ended_at"] and all(row[name] == value for name, value in of.items())]
+        found = [
+            row for row in gate.calls() if row["ended_at"] and all(row[name] == value for name, value in of.items())
+        ]
         return found if len(found) >= count else None
 
     return until(look)
@@ -44,7 +46,9 @@ def reported(row: dict[str, Any]) -> None:
     assert (row["session"], row["tool"]) == (SESSION, "cursor")
 
 
-@pytest.mark.parametrize(("what", "version", "path"), [("run", "2", "run"), ("sse", "1.1", "runsse"), ("sse", "2", "runsse")])
+@pytest.mark.parametrize(
+    ("what", "version", "path"), [("run", "2", "run"), ("sse", "1.1", "runsse"), ("sse", "2", "runsse")]
+)
 def test_both_sides_talk_at_once(folder: Path, what: str, version: str, path: str) -> None:
     """Every answer comes while the request is open; what is sent is what is received, and the turn's own counts are charged."""
     with running_server(folder) as server, gate_before(server, folder, policy(folder)) as gate:
@@ -123,7 +127,9 @@ def test_a_minute_of_both_sides(folder: Path) -> None:
         equal(seen, server.ended(), 6000)
         assert seen["whileOpen"] >= 5990
         waits = sorted(seen["waits"])
-        print(f"answers after {median(waits):.1f} ms in the middle, {waits[-60]:.1f} ms at 99 of 100, {waits[-1]:.1f} ms at most")
+        print(
+            f"answers after {median(waits):.1f} ms in the middle, {waits[-60]:.1f} ms at 99 of 100, {waits[-1]:.1f} ms at most"
+        )
         assert median(waits) < 20
         assert waits[-60] < 250
         reported(rows(gate, 1, provider="cursor")[0])

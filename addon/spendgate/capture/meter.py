@@ -118,7 +118,7 @@ class Meter:
         passage = _passage_of(flow)
         if passage is None or not passage.undecided or flow.first is None:
             return
-        passage.call.request_bytes = len(flow.first.body)
+        passage.begun(len(flow.first.body))
         await self._decide(flow, passage, flow.first.body)
 
     async def request(self, flow: http.HTTPFlow) -> None:

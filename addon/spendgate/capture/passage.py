@@ -24,6 +24,7 @@ class Passage:
     """One exchange. It is its stream's `Watch`."""
 
     __slots__ = (
+        "_begun",
         "_declared",
         "_unread",
         "_uploaded",
@@ -56,7 +57,7 @@ class Passage:
         self.response_bytes = 0
         self._declared = _length(head)
         self._unread = ""
-        self._uploaded = 0
+        self._begun = self._uploaded = 0
         visitor.open[call.call_id] = self
 
     @property
@@ -68,6 +69,10 @@ class Passage:
         """Stream callable of a request that is not read: counts."""
         self.call.request_bytes += len(data)
         return data
+
+    def begun(self, size: int) -> None:
+        """It is decided on its first `size` bytes."""
+        self.call.request_bytes = self._begun = size
 
     def upload_open(self, data: bytes) -> bytes:
         """Stream callable of a request that was decided on its beginning: counts, and shows it to the dialect."""
@@ -137,9 +142,12 @@ class Passage:
         self.call.end(self._reading, response_bytes=self._received(), complete=complete, error=error)
 
     def _reading(self) -> Reading:
-        if self.tap is not None:
-            return self.tap.close()
-        return Reading(flags=(self._unread,) if self._unread else ())
+        reading = self.tap.close() if self.tap is not None else Reading(flags=(self._unread,) if self._unread else ())
+        later = self._uploaded - self._begun
+        if later <= 0:
+            return reading
+        # Its row was written when it was decided.
+        return replace(reading, flags=(*reading.flags, f"request went on for {later} bytes"))
 
     def _received(self) -> int:
         return self.tap.bytes if self.tap is not None else self.response_bytes

@@ -34,7 +34,7 @@ class Run:
         return bool(self._asked)
 
     def begin(self, message: bytes) -> None:
-        """Its first append; a repeated one changes nothing. It does not say which kind of stream takes it: it is read as either."""
+        """Its first append; a repeated one changes nothing. Which kind of stream takes it is not said: it is read as either."""
         if self._asked:
             return
         self._asked = {layout: asked(message, layout) for layout in (AGENT, CHAT_WITH_TOOLS)}

@@ -112,7 +112,8 @@ def count(message: Bytes, path: tuple[int, ...]) -> int | None:
 
 
 def text_bytes(message: Bytes, depth: int = _DEPTH_MAX) -> int:
-    """Bytes of all text in a message whose schema is not known. Bytes that are neither text nor a message count nothing."""
+    """Bytes of all text in a message whose schema is not known. Bytes that are neither text nor a message count nothing; a short
+    message may look like text, and counts with its own heads."""
     total = 0
     try:
         for field in fields(message):

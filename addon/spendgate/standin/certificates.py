@@ -26,7 +26,7 @@ def make(names: tuple[str, ...], now: dt.datetime) -> tuple[ssl.SSLContext, byte
 
 
 def made(names: tuple[str, ...], now: dt.datetime) -> tuple[bytes, bytes]:
-    """The certificate for all `names` with its key, and the authority's certificate, both PEM: for a server in another language."""
+    """The certificate for all `names` with its key, and the authority's certificate, in PEM: for servers in other languages."""
     authority_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = _authority(authority_key, now)
     leaf = _leaf(leaf_key, authority_key, authority, names, now)
