@@ -55,6 +55,8 @@ from spendgate.capture.tunnelled import TunnellingHttpLayer
 
 CUT = "spendgate: cut"
 """The flow's error where the gate itself ended the stream."""
+QUEUED_BYTES_MAX = 64 * 1024 * 1024
+"""Of a request that is still open while its first message waits to be decided."""
 MISDIRECTED = (
     "this is a proxy: set it as HTTPS_PROXY, or, for a base URL, start the gate with --mode reverse:https://HOST"
 )
@@ -97,15 +99,28 @@ class MeteredFlow(http.HTTPFlow):
         """`client` or `server`, where one of them ended the exchange before its time."""
 
     def client_left(self) -> Callable[[], bool]:
-        """A question that can be asked while a hook waits: has the client hung up or reset this stream?"""
+        """A question that can be asked while a hook waits: has the client hung up or reset this stream?
+
+        One that goes on sending without end is no better: what it sends meanwhile is kept.
+        """
         client, queued = self.client_conn, self._queued
-        return lambda: not client.connected or any(isinstance(event, RequestProtocolError) for event in queued)
+        return lambda: not client.connected or _ended(queued)
 
     def upstream_open(self) -> bool:
         """Whether a request that passes now goes out at once, over a connection that is there (`HttpLayer.get_connection`)."""
         client, server = self.client_conn, self.server_conn
         one_each = client.alpn == b"h2" != server.alpn  # each request then has a connection of its own
         return server.connected and (server.tls_established or not server.tls) and not one_each
+
+
+def _ended(queued: deque[events.Event]) -> bool:
+    kept = 0
+    for event in queued:
+        if isinstance(event, RequestProtocolError):
+            return True
+        if isinstance(event, RequestData):
+            kept += len(event.data)
+    return kept > QUEUED_BYTES_MAX
 
 
 @dataclass
