@@ -22,6 +22,8 @@ from spendgate.gate.terms import UNPRICED_SPEED
 from spendgate.ledger.endings import OVERRUN
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED
 from spendgate.providers.client import fingerprint
+from spendgate.providers.cursor_answers import NO_COUNTS
+from spendgate.providers.cursor_asked import MAX_MODE, NO_MODEL, OWN_KEY
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -122,6 +124,10 @@ FLAGS = [
     OVERRUN,
     SPLIT_ASSUMED,
     ANSWERED_HERE,
+    NO_MODEL,
+    MAX_MODE,
+    NO_COUNTS,
+    OWN_KEY.partition(":")[0],
 ]
 IN_PLACE = re.compile(
     r"""(?:self\.flag\(|\._stop\(|flags=\(|flags\)?, |goes_nowhere\(.*, |known .*else \(|"estimated", \()f?"([^"{]+)"""

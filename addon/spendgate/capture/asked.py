@@ -15,12 +15,15 @@ from spendgate.capture.scope import host_of
 from spendgate.errors import WireError
 from spendgate.providers.client import sender
 from spendgate.providers.decoding import decode_body
-from spendgate.providers.interface import Ask, Dialect, Head, Route
+from spendgate.providers.interface import Ask, Dialect, Head, Route, Spoken
 
 OFF_LOOP_BYTES = 16 * 1024
 """An encoded body longer than this is decoded beside the loop."""
 TURN_S = 0.0005
 """How long a long body is read before the loop has its turn, and the one step that is under way then, of some 0.2 ms."""
+TOLD_S = 1.0
+"""The longest that a request waits for another one, which its client sends at the same time."""
+TOLD_STEP_S = 0.005
 UNREADABLE = Ask(opaque_input=True, output_tokens_max=None, loops=True)
 """What is asked cannot be read: no known model, no bound."""
 
@@ -66,13 +69,17 @@ def _authority(request: http.Request) -> str:
     return request.authority if request.data.authority else ""
 
 
-async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, route: Route) -> Ask:
+async def ask_of(
+    request: http.Request, head: Head, dialect: Dialect | None, route: Route, begun: bytes | None = None
+) -> Ask:
     """What a billable request asks for; `UNREADABLE` with the sender's claims where its body cannot be read.
+
+    `begun`: the beginning of a body that is still open, which has no content-encoding of its own.
 
     A long body is decoded and read in steps, so that nobody else's stream stands still meanwhile.
     """
-    body = request.raw_content or b""
-    encoding = request.headers.get("content-encoding")
+    body = begun if begun is not None else request.raw_content or b""
+    encoding = request.headers.get("content-encoding") if begun is None else None
     try:
         if encoding and len(body) > OFF_LOOP_BYTES:
             body = await asyncio.to_thread(decode_body, encoding, body, bytes_max=route.body_bytes_max)
@@ -85,6 +92,13 @@ async def ask_of(request: http.Request, head: Head, dialect: Dialect | None, rou
         return replace(ask, model=route.model) if route.model else ask
     except WireError:
         return replace(claimed(head, UNREADABLE), model=route.model, text_bytes=len(body))
+
+
+async def told(spoken: Spoken, begun: bytes, gone: Callable[[], bool]) -> None:
+    """Wait for the request beside this one that says what is asked. Bounded: without it, it is asked for something unknown."""
+    until_s = time.monotonic() + TOLD_S
+    while not spoken.ready(begun) and time.monotonic() < until_s and not gone():  # noqa: ASYNC110 - a dialect has no loop
+        await asyncio.sleep(TOLD_STEP_S)
 
 
 async def in_steps[T](steps: Generator[None, None, T], clock_s: Callable[[], float] = time.perf_counter) -> T:

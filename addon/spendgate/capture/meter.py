@@ -2,6 +2,7 @@
 
     client_connected   whose connection is this                     Visitor
     requestheaders     which provider, dialect, path                registry.route
+    first_message      as `request`, of one that stays open         Spoken
     request            what does it ask; may it leave               dialect.ask, attribute, gate.hold
     responseheaders    a tap beside the response                    dialect.reader, Tap
     response | error   how it ended, once                           Call.end
@@ -27,12 +28,12 @@ from spendgate.capture import asked, asking, handshake, refusal
 from spendgate.capture.call import Call, Clock
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket_layer import Push
-from spendgate.capture.stream import Cut, MeteredFlow
+from spendgate.capture.stream import Cut, FirstMessage, MeteredFlow
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Answered, GatePort, Gone, Refused
 from spendgate.identity.interface import Lookup
-from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
+from spendgate.providers.interface import Ask, Head, Kind, Reading, Route, Spoken, Weight
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,17 @@ class Meter:
             elif passage.call.route.kind is not Kind.BILLABLE:
                 self._claims(passage)
                 flow.request.stream = passage.upload
+            elif passage.spoken is not None and passage.spoken.streamed:
+                flow.request.stream = passage.upload_open
+                flow.first = FirstMessage(passage.spoken.begun, passage.spoken.first_bytes_max)
+
+    async def first_message(self, flow: MeteredFlow) -> None:
+        """The beginning of a request that stays open is here."""
+        passage = _passage_of(flow)
+        if passage is None or not passage.undecided or flow.first is None:
+            return
+        passage.begun(len(flow.first.body))
+        await self._decide(flow, passage, flow.first.body)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         passage = _passage_of(flow)
@@ -116,18 +128,27 @@ class Meter:
         call = passage.call
         call.request_bytes = len(flow.request.raw_content or b"")
         flow.response = passage.oversized(call.request_bytes)
-        if flow.response is not None:
-            return
+        if flow.response is None:
+            await self._decide(flow, passage)
+
+    async def _decide(self, flow: MeteredFlow, passage: Passage, begun: bytes | None = None) -> None:
+        """May it leave? `begun`: the beginning of a request that stays open; None: it is here whole."""
+        call = passage.call
         try:
             if passage.fault is not None:
                 raise passage.fault
-            call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route)
+            if begun is not None and passage.spoken is not None:
+                await asked.told(passage.spoken, begun, flow.client_left())
+            call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route, begun)
             call.attribution = self._attribute(await passage.visitor.known(), call.ask)
             if call.ended:
                 kill(flow)  # its client left meanwhile, and its row is written: a hold now would never end
                 return
             if call.route.websocket:
                 await self._handshake(flow, passage)
+                return
+            if passage.spoken is not None and passage.spoken.weight is not Weight.CALL:
+                await self._beside(flow, passage, passage.spoken)
                 return
             answered = await self._ask(flow, passage)
         except Exception as fault:  # noqa: BLE001 - the boundary
@@ -203,6 +224,23 @@ class Meter:
             logger.error("a handshake was not checked: %s", type(fault).__name__)
             refused = None
         handshake.answer(flow, passage, refused, self._gate, self)
+
+    async def _beside(self, flow: MeteredFlow, passage: Passage, spoken: Spoken) -> None:
+        """A piece of another call: free, but turned away where it starts one that could only be refused."""
+        call = passage.call
+        refused = None
+        if spoken.weight is Weight.LEADS:
+            intent = call.intent(flow.client_left(), flow.upstream_open, may_wait=False)
+            try:
+                refused = await self._gate.spent(intent)
+            except Exception as fault:  # noqa: BLE001 - the call that it starts is decided by itself
+                logger.error("the start of a call was not checked: %s", type(fault).__name__)
+        if refused is None:
+            call.route = replace(call.route, kind=Kind.FREE)
+            return
+        call.written_off(State.REFUSED)
+        said, rule, tool = refusal.notice(refused), refused.refuse.rule, call.attribution.tool
+        flow.response = refusal.rendered(passage.dialect, said, tool, rule=rule, strict=refused.strict)
 
     def create(self, passage: Passage, ask: Ask, request_bytes: int) -> Call:
         """`handshake.Host`: a call of its own for one `response.create` on this connection."""
@@ -283,7 +321,7 @@ def _passage_of(flow: http.HTTPFlow) -> Passage | None:
 
 
 def _key(flow: MeteredFlow, call: Call) -> refusal.Repeated:
-    body = flow.request.raw_content or b""
+    body = flow.first.body if flow.first is not None else flow.request.raw_content or b""
     return refusal.Repeated.of(call.attribution, call.ask, call.host, call.route.path, body)
 
 

@@ -17,7 +17,7 @@ from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading, ResultDialect
+from spendgate.providers.interface import Dialect, Head, Headers, Kind, OpenDialect, Reading, ResultDialect, Spoken
 
 TOO_LONG_STATUS = 413
 
@@ -26,8 +26,10 @@ class Passage:
     """One exchange. It is its stream's `Watch`."""
 
     __slots__ = (
+        "_begun",
         "_declared",
         "_unread",
+        "_uploaded",
         "call",
         "dialect",
         "fault",
@@ -35,6 +37,7 @@ class Passage:
         "instead",
         "response_bytes",
         "results",
+        "spoken",
         "tap",
         "visitor",
     )
@@ -44,7 +47,9 @@ class Passage:
     ) -> None:
         self.call = call
         self.head = head
-        self.dialect = dialect
+        self.spoken: Spoken | None = dialect.spoken(head) if isinstance(dialect, OpenDialect) else None
+        """The dialect as this request speaks it, where it may stay open."""
+        self.dialect = self.spoken or dialect
         """None: nothing of this exchange is read."""
         self.visitor = visitor
         self.fault = fault
@@ -56,6 +61,7 @@ class Passage:
         self.response_bytes = 0
         self._declared = _length(head)
         self._unread = ""
+        self._begun = self._uploaded = 0
         visitor.open[call.call_id] = self
 
     @property
@@ -66,6 +72,18 @@ class Passage:
     def upload(self, data: bytes) -> bytes:
         """Stream callable of a request that is not read: counts."""
         self.call.request_bytes += len(data)
+        return data
+
+    def begun(self, size: int) -> None:
+        """It is decided on its first `size` bytes."""
+        self.call.request_bytes = self._begun = size
+
+    def upload_open(self, data: bytes) -> bytes:
+        """Stream callable of a request that was decided on its beginning: counts, and shows it to the dialect."""
+        self._uploaded += len(data)
+        self.call.request_bytes = max(self.call.request_bytes, self._uploaded)
+        if self.spoken is not None and data:
+            self.spoken.upload(data)
         return data
 
     def download(self, data: bytes) -> bytes:
@@ -102,10 +120,12 @@ class Passage:
             reader = self.dialect.reader(call.ask, response.status_code, headers)
             encoding = headers.get("content-encoding")
             decoder = Decoder(encoding) if encoding else None
+            boundaries = self.spoken.boundaries(headers) if self.spoken is not None and call.cut else None
         except Exception as fault:  # noqa: BLE001 - the response goes on; the row says that it was not read
             self._unread = f"reader failed: {type(fault).__name__}"
             return self.download
-        self.tap = Tap(reader, cue, decoder, framed=call.cut and _framed(headers, decoder), watched=call.cut)
+        framed = call.cut and (boundaries is not None if self.spoken is not None else _framed(headers, decoder))
+        self.tap = Tap(reader, cue, decoder, framed=framed, boundaries=boundaries, watched=call.cut)
         return self.tap
 
     def _results(self, response: http.Response) -> Callable[[bytes], bytes]:
@@ -144,9 +164,12 @@ class Passage:
         self.call.end(self._reading, response_bytes=self._received(), complete=complete, error=error)
 
     def _reading(self) -> Reading:
-        if self.tap is not None:
-            return self.tap.close()
-        return Reading(flags=(self._unread,) if self._unread else ())
+        reading = self.tap.close() if self.tap is not None else Reading(flags=(self._unread,) if self._unread else ())
+        later = self._uploaded - self._begun
+        if later <= 0:
+            return reading
+        # Its row was written when it was decided.
+        return replace(reading, flags=(*reading.flags, f"request went on for {later} bytes"))
 
     def _received(self) -> int:
         read = self.tap or self.results

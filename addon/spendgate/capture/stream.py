@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mitmproxy import connection, ctx, flow, http
@@ -55,6 +55,8 @@ from spendgate.capture.tunnelled import TunnellingHttpLayer
 
 CUT = "spendgate: cut"
 """The flow's error where the gate itself ended the stream."""
+QUEUED_BYTES_MAX = 64 * 1024 * 1024
+"""Of a request that is still open while its first message waits to be decided."""
 MISDIRECTED = (
     "this is a proxy: set it as HTTPS_PROXY, or, for a base URL, start the gate with --mode reverse:https://HOST"
 )
@@ -76,10 +78,12 @@ class Watch(Protocol):
 class FirstMessage:
     """How much of a streamed request must be there before it is decided, and, once it is there, that beginning."""
 
-    complete: Callable[[bytes], bool]
+    complete: Callable[[bytes | bytearray], bool]
     """Whether these bytes hold the whole first message."""
     bytes_max: int = 64 * 1024
     body: bytes = b""
+    gathered: bytearray = field(default_factory=bytearray)
+    """What has come, until then."""
 
 
 class MeteredFlow(http.HTTPFlow):
@@ -95,15 +99,28 @@ class MeteredFlow(http.HTTPFlow):
         """`client` or `server`, where one of them ended the exchange before its time."""
 
     def client_left(self) -> Callable[[], bool]:
-        """A question that can be asked while a hook waits: has the client hung up or reset this stream?"""
+        """A question that can be asked while a hook waits: has the client hung up or reset this stream?
+
+        One that goes on sending without end is no better: what it sends meanwhile is kept.
+        """
         client, queued = self.client_conn, self._queued
-        return lambda: not client.connected or any(isinstance(event, RequestProtocolError) for event in queued)
+        return lambda: not client.connected or _ended(queued)
 
     def upstream_open(self) -> bool:
         """Whether a request that passes now goes out at once, over a connection that is there (`HttpLayer.get_connection`)."""
         client, server = self.client_conn, self.server_conn
         one_each = client.alpn == b"h2" != server.alpn  # each request then has a connection of its own
         return server.connected and (server.tls_established or not server.tls) and not one_each
+
+
+def _ended(queued: deque[events.Event]) -> bool:
+    kept = 0
+    for event in queued:
+        if isinstance(event, RequestProtocolError):
+            return True
+        if isinstance(event, RequestData):
+            kept += len(event.data)
+    return kept > QUEUED_BYTES_MAX
 
 
 @dataclass
@@ -214,12 +231,11 @@ class MeteredHttpStream(HttpStream):
         """Collect a streamed request's beginning, ask, then go on as mitmproxy does."""
         first = self.flow.first or FirstMessage(complete=bool)
         if isinstance(event, RequestData):
-            self.request_body_buf += event.data
-            body = bytes(self.request_body_buf)
-            if len(body) < first.bytes_max and not first.complete(body):
+            first.gathered += event.data
+            if len(first.gathered) < first.bytes_max and not first.complete(first.gathered):
                 return
-        first.body = bytes(self.request_body_buf)
-        self.request_body_buf.clear()
+        first.body = bytes(first.gathered)
+        first.gathered.clear()
         self.client_state = self.state_stream_request_body
         yield FirstMessageHook(self.flow)
         if (yield from self.check_killed(True)):

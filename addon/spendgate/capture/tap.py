@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from spendgate.capture.unread import LOOP, SLICE_BYTES, Turns, Unread
 from spendgate.providers.decoding import Decoder
-from spendgate.providers.interface import Reader, Reading
+from spendgate.providers.interface import Boundaries, Reader, Reading
 
 CUE_BYTES_FIRST = 16 * 1024
 WATCHED_BYTES_FIRST = 1024
@@ -30,6 +30,7 @@ class Tap:
     """Reads one response. Also mitmproxy's stream callable, for streams that are not metered ones."""
 
     __slots__ = (
+        "_boundaries",
         "_counted",
         "_cue",
         "_cue_bytes",
@@ -52,10 +53,12 @@ class Tap:
         decoder: Decoder | None = None,
         *,
         framed: bool = False,
+        boundaries: Boundaries | None = None,
         watched: bool = False,
         turns: Turns = LOOP,
     ) -> None:
-        """`decoder` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body.
+        """`decoder` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body, which
+        ends where `boundaries` say, else at a blank line.
 
         `watched`: the call may be cut.
         """
@@ -75,6 +78,7 @@ class Tap:
         self._cue_bytes = WATCHED_BYTES_FIRST if watched else CUE_BYTES_FIRST
         self._growth = _TWENTIETH if watched else _DOUBLED
         self._tail = b"\n\n"
+        self._boundaries = boundaries
 
     def __call__(self, data: bytes) -> bytes:
         """mitmproxy's stream callable: the very bytes that it was given."""
@@ -85,7 +89,9 @@ class Tap:
     def feed(self, data: bytes) -> None:
         """Read the next bytes. Never raises."""
         self.bytes += len(data)
-        if self.framed:
+        if self.framed and self._boundaries is not None:
+            self._boundaries.passed(data)
+        elif self.framed:
             self._tail = data[-3:] if len(data) > 2 else (self._tail + data)[-3:]
         unread = self._unread
         if self._failed is not None or unread.left:
@@ -101,6 +107,8 @@ class Tap:
         """How many of `data` complete the last whole event, 0 where one has just ended; None where none ends in it."""
         if not self.framed:
             return 0
+        if self._boundaries is not None:
+            return self._boundaries.whole(data)
         text = self._tail + data
         end = max(text.rfind(blank) + len(blank) if blank in text else -1 for blank in (b"\n\n", b"\n\r\n", b"\r\r"))
         whole = end - len(self._tail)

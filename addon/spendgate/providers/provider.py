@@ -22,6 +22,8 @@ OPENAI_BATCHES: Final = "openai-batches"
 IMAGES: Final = "openai-images"
 TRANSCRIPTIONS: Final = "openai-transcriptions"
 SPEECH: Final = "openai-speech"
+CURSOR: Final = "cursor"
+WINDSURF: Final = "windsurf"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
+from spendgate.providers.cursor import Cursor
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
 from spendgate.providers.openai_audio import OpenAISpeech, OpenAITranscriptions
@@ -24,6 +25,7 @@ from spendgate.providers.openai_images import OpenAIImages
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
+from spendgate.providers.windsurf import Windsurf
 
 DIALECTS: Final[dict[str, Dialect]] = {
     dialect.name: dialect
@@ -37,6 +39,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
         OpenAIImages(),
         OpenAITranscriptions(),
         OpenAISpeech(),
+        Cursor(),
+        Windsurf(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))

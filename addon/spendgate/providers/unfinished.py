@@ -30,7 +30,7 @@ def estimate_usage(ask: Ask, reading: Reading) -> Usage:
         return Usage(input_tokens=0, output_tokens=0)
     known = _all(reading)
     if known.input_tokens is None:
-        known = known.overlaid(Usage(input_tokens=_up(ask.text_bytes, INPUT_BYTES_A_TOKEN)))
+        known = known.overlaid(Usage(input_tokens=_up(ask.text_bytes + reading.input_bytes, INPUT_BYTES_A_TOKEN)))
     output = max(_up(reading.output_bytes, OUTPUT_BYTES_A_TOKEN), known.output_tokens or 0)
     if ask.output_tokens_max is not None:
         output = max(min(output, ask.output_tokens_max * ask.choices), known.output_tokens or 0)

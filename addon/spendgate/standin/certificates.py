@@ -18,13 +18,22 @@ LIFE = dt.timedelta(days=7)
 
 def make(names: tuple[str, ...], now: dt.datetime) -> tuple[ssl.SSLContext, bytes]:
     """A server context with one certificate for all `names` (HTTP/2 and HTTP/1.1 offered), and the authority's PEM."""
+    pem, authority = made(names, now)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    _load(context, pem)
+    return context, authority
+
+
+def made(names: tuple[str, ...], now: dt.datetime) -> tuple[bytes, bytes]:
+    """The certificate for all `names` with its key, and the authority's certificate, in PEM: for servers in other languages."""
     authority_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = _authority(authority_key, now)
     leaf = _leaf(leaf_key, authority_key, authority, names, now)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    _load(context, leaf, leaf_key)
-    return context, authority.public_bytes(serialization.Encoding.PEM)
+    key = leaf_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return leaf.public_bytes(serialization.Encoding.PEM) + key, authority.public_bytes(serialization.Encoding.PEM)
 
 
 def _authority(key: ec.EllipticCurvePrivateKey, now: dt.datetime) -> x509.Certificate:
@@ -87,19 +96,12 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _load(context: ssl.SSLContext, leaf: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+def _load(context: ssl.SSLContext, pem: bytes) -> None:
     # `ssl` reads keys from files only; this one is private to the account and gone before the server listens.
     handle, name = tempfile.mkstemp(prefix="standin-", suffix=".pem")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(leaf.public_bytes(serialization.Encoding.PEM))
-            file.write(
-                key.private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                )
-            )
+            file.write(pem)
         context.load_cert_chain(name)
     finally:
         Path(name).unlink()

@@ -1,0 +1,29 @@
+"""Cursor: the editor, its agent on the command line, and what they ask beside model work. Source: facts/wire-formats.md 7.1, 7.2.
+
+`agent-gcpp-*.api5.cursor.sh` are regional names that are not known one by one; a policy may add those of its region.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendgate.providers.cursor_fields import FREE, RPCS
+from spendgate.providers.provider import CURSOR, Provider, billable, free
+
+PROVIDERS: Final = (
+    Provider(
+        "cursor",
+        (
+            "api2.cursor.sh",
+            "api3.cursor.sh",
+            "api4.cursor.sh",
+            "agent.api5.cursor.sh",
+            "agentn.api5.cursor.sh",
+            "agentn.global.api5.cursor.sh",
+            "agentn.us.api5.cursor.sh",
+        ),
+        "cursor",
+        (*(billable(path, CURSOR, plan=rpc.plan) for path, rpc in RPCS.items()), *free(*FREE), *free("/", "/auth/**")),
+        CURSOR,
+    ),
+)
