@@ -15,6 +15,7 @@ import pytest
 
 from providers.feeding import ENCODERS, JSON, STREAM, head, pieces
 from spendgate.capture.tap import Tap
+from spendgate.capture.unread import Turns
 from spendgate.errors import WireError
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
@@ -48,6 +49,8 @@ def pool() -> list[bytes]:
 
 
 POOL = pool()
+STILL = Turns(next=lambda _act: None, now_ns=lambda: 0)
+"""A clock that stands still: no turn is ever over, and nothing depends on how fast this machine is."""
 
 
 def mutated(dice: random.Random) -> bytes:
@@ -83,7 +86,7 @@ def through(dialect: str, seed: int) -> None:
         sent = sent[: dice.randrange(len(sent) + 1)]
     ask = Ask(model="m", streamed=dice.random() < 0.5)
     reader = DIALECTS[dialect].reader(ask, 200, headers)
-    tap = Tap(reader, lambda _reading: None, Decoder(encoding), framed=False)
+    tap = Tap(reader, lambda _reading: None, Decoder(encoding), framed=False, turns=STILL)
     chunks = list(pieces(sent, seed, dice.choice((1, 9, 700, 70_000))))
     assert b"".join(tap(chunk) for chunk in chunks) == sent
     reading = tap.close()
