@@ -2,7 +2,8 @@
 
 It carries id, model, tier and usage; a stream or socket gives it in `response.created` (counts null) and in
 `response.completed`, `.incomplete` or `.failed`. Some failed ones have no counts. Web searches are billed by the call and stand
-in `tool_usage` or, without it, in the output. Sources: facts/wire-formats.md 2, 3, 18.
+in `tool_usage` or, without it, in the output; other tools that are billed so are flagged, unless the answer states its
+cost. Sources: facts/wire-formats.md 2, 3, 18.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from spendgate.providers.interface import Part, Reading
 from spendgate.providers.jsonscan import Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, items, record
+from spendgate.providers.stated import FEES, stated_nanos, tools_run
 from spendgate.usage import Usage
 
 _RESPONSE: Final = {
@@ -29,6 +31,9 @@ ANSWER: Final = Shape(**_RESPONSE)
 ANSWER_SCAN: Final = Scanner(ANSWER, _RESPONSE)
 _EVENT: Final = Shape(type=TEXT, response=record(**_RESPONSE))
 _EVENT_ENDS: Final = Scanner(_EVENT, _RESPONSE)
+_BILLED_BY_THE_CALL: Final = frozenset(
+    {"file_search_call", "code_interpreter_call", "image_generation_call", "x_search_call", "document_search_call"}
+)
 _ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "error"})
 _BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 """Events that never end a response, even where a compatible host already gives counts in them, of zero."""
@@ -46,15 +51,28 @@ def answer(reading: Reading, found: Fields, event: str = "response.completed") -
         return replace(reading, model=model, response_id=response_id, final=free, ended=ended, free=free)
     counts = usage_of(usage)
     searches = ((found.get("tool_usage") or {}).get("web_search") or {}).get("num_requests")
+    output = [item for item in found.get("output") or [] if item]
     if searches is None:
-        searches = sum(1 for item in found.get("output") or [] if item and _is_search(item))
+        searches = sum(1 for item in output if _is_search(item))
     if searches:
         counts = counts.overlaid(Usage(web_searches=searches))
     part = Part(counts, model, price_context(found.get("service_tier")))
     # Counts are given once, with the last word on a response, whatever its status says.
     last = event not in _BEGINS
     final = last and counts.known
-    return replace(reading, parts=(part,), model=model, response_id=response_id, final=final, ended=last, free=False)
+    stated = stated_nanos(usage) if final else None
+    fees = stated is None and (tools_run(usage) or any(item.get("type") in _BILLED_BY_THE_CALL for item in output))
+    return replace(
+        reading,
+        parts=(part,),
+        model=model,
+        response_id=response_id,
+        final=final,
+        ended=last,
+        free=False,
+        stated_cost_nanos=stated,
+        flags=(*reading.flags, FEES) if fees and last and FEES not in reading.flags else reading.flags,
+    )
 
 
 def _is_search(item: Fields) -> bool:

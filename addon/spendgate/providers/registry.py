@@ -135,7 +135,7 @@ class Registry:
             path=template(path.lower())[:_PATH_MAX],
             websocket=websocket and rule.kind is Kind.BILLABLE,
             model=model[:_MODEL_MAX] if model else None,
-            prices=None if entry.prices == entry.provider else entry.prices,
+            prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
         )
