@@ -40,11 +40,13 @@ FACTOR: Final = schema.nullable_schema(
 """A whole number as lenient hosts read one (`"100"`, `100.0`); UNREADABLE where something else stands. For what raises a
 price: there, something that cannot be read is not nothing.
 """
-# Bounded in size and places, so that arithmetic with it is: `1e-999999999` is a number, too.
-_AMOUNT: Final = schema.decimal_schema(ge=Decimal(0), le=Decimal(10**18), decimal_places=40)
+# Not pydantic's own Decimal, which reads texts, too, and computes for hours at `"1e-999999999"`.
+_AMOUNT: Final = schema.no_info_after_validator_function(
+    lambda number: Decimal(repr(number)), schema.float_schema(strict=True, ge=0, le=10**15, allow_inf_nan=False)
+)
 AMOUNT: Final = _lenient(_AMOUNT)
-"""A Decimal of zero or more. pydantic-core reads a number by its nearest double, and gives that one's shortest spelling: what
-has at most 15 digits, or was printed from a double, is exact; of others 17 digits are, a millionth of a nano-dollar in $10,000.
+"""A Decimal of zero or more: the shortest spelling of the double nearest to a number. So what has at most 15 digits, or was
+printed from a double, is exact; of anything else 17 digits are, a millionth of a nano-dollar in $10,000.
 """
 TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=_TEXT_MAX))
 """A name, an id: short text."""
