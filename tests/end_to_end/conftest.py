@@ -14,6 +14,7 @@ capture:
   hosts:
     - {host: llm.acme.example, dialect: openai, prices: openai}
     - {host: standin.openai.azure.com, dialect: openai, prices: azure}
+    - {host: standin.services.ai.azure.com, dialect: anthropic, prices: azure}
 """
 
 

@@ -173,6 +173,7 @@ def answer_of(reading: Reading, found: Fields, ttl: str | None) -> Reading:
         final=free or _known(parts),
         ended=True,
         free=free,
+        stated_cost_nanos=None if free else counts.stated,
         flags=(*reading.flags, SPLIT_ASSUMED) if counts.assumed else reading.flags,
     )
 
@@ -229,6 +230,7 @@ class _Stream(EventReader):
             model=message.get("model"),
             response_id=message.get("id"),
             final=False,
+            stated_cost_nanos=None,
         )
         self._report(message.get("usage"))
 
@@ -243,7 +245,9 @@ class _Stream(EventReader):
             self.current = replace(self.current, parts=() if free else self.current.parts, free=free)
         # What the first event says of the output is where it began; only this one's own count is the last.
         counted = usage is not None and usage.get("output_tokens") is not None and _known(self.current.parts)
-        self.current = replace(self.current, final=self.current.free or (self._stopped and counted))
+        final = self._stopped and counted
+        stated = self._counts.stated if final and not self.current.free else None
+        self.current = replace(self.current, final=self.current.free or final, stated_cost_nanos=stated)
 
     def _block(self, block: Fields) -> None:
         served = _served(block)

@@ -13,6 +13,7 @@ from typing import Final
 
 from spendgate.providers.interface import Part
 from spendgate.providers.shapes import COUNT, TEXT, Fields, items, record
+from spendgate.providers.stated import STATED, stated_nanos
 from spendgate.usage import NO_USAGE, Usage
 
 _COUNTS: Final = {
@@ -30,6 +31,7 @@ USAGE: Final = record(
     inference_geo=TEXT,
     speed=TEXT,
     iterations=items(record(type=TEXT, model=TEXT, **_COUNTS)),
+    **STATED,
 )
 SPLIT_ASSUMED: Final = "split of cache writes assumed"
 
@@ -46,6 +48,8 @@ class Counts:
     speed: str | None = None
     iterations: tuple[tuple[str, str | None, Usage], ...] = ()
     """(kind, model, usage) of each sampling."""
+    stated: int | None = None
+    """What the last report says that the call cost, in nano-dollars: OpenRouter's Messages do."""
     assumed: bool = False
     """Whether a split of cache writes was assumed."""
 
@@ -55,6 +59,7 @@ class Counts:
         self.tier = found.get("service_tier") or self.tier
         self.geo = found.get("inference_geo") or self.geo
         self.speed = found.get("speed") or self.speed
+        self.stated = stated_nanos(found)
         if found.get("iterations"):
             self.iterations = tuple(
                 (one.get("type") or "message", one.get("model"), self._usage(one, self.usage))

@@ -2,7 +2,8 @@
 
 It carries id, model, tier and usage; a stream or socket gives it in `response.created` (counts null) and in
 `response.completed`, `.incomplete` or `.failed`. Some failed ones have no counts. Web searches are billed by the call and stand
-in `tool_usage` or, without it, in the output. Sources: facts/wire-formats.md 2, 3, 18.
+in `tool_usage` or, without it, in the output; other tools that are billed so are flagged, unless the answer states its
+cost. Sources: facts/wire-formats.md 2, 3, 18.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from spendgate.providers.openai_hosted import hosted_tools
 from spendgate.providers.openai_image_usage import IMAGE_USAGE
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Fields, Shape, items, record
+from spendgate.providers.stated import FEES, stated_nanos, tools_run
 from spendgate.usage import Usage
 
 RESPONSE_FIELDS: Final = {
@@ -34,6 +36,8 @@ ANSWER: Final = Shape(**RESPONSE_FIELDS)
 ANSWER_SCAN: Final = Scanner(ANSWER, RESPONSE_FIELDS)
 _EVENT: Final = Shape(type=TEXT, response=record(**RESPONSE_FIELDS))
 _EVENT_ENDS: Final = Scanner(_EVENT, RESPONSE_FIELDS)
+_OTHERS_SEARCHES: Final = frozenset({"x_search_call", "document_search_call"})
+"""Tools of other vendors (xAI) that are billed by the call and that no price list has."""
 _ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "error"})
 _BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 """Events that never end a response, even where a compatible host already gives counts in them, of zero."""
@@ -53,18 +57,29 @@ def answer(reading: Reading, found: Fields, event: str = "response.completed") -
         return replace(reading, model=model, response_id=response_id, final=free, ended=ended, free=free)
     counts = usage_of(usage)
     searches = ((found.get("tool_usage") or {}).get("web_search") or {}).get("num_requests")
+    output = [item for item in found.get("output") or [] if item]
     if searches is None:
-        searches = sum(1 for item in found.get("output") or [] if item and _is_search(item))
+        searches = sum(1 for item in output if _is_search(item))
     if searches:
         counts = counts.overlaid(Usage(web_searches=searches))
     fees = hosted_tools(found)
     part = Part(counts, model, price_context(found.get("service_tier")), units=fees.units)
-    reading = replace(reading, flags=tuple(dict.fromkeys((*reading.flags, *fees.flags))))
     # Counts are given once, with the last word on a response, whatever its status says.
     last = event not in _BEGINS
     final = last and counts.known
+    stated = stated_nanos(usage) if final else None
+    unpriced = last and (tools_run(usage) or any(item.get("type") in _OTHERS_SEARCHES for item in output))
+    flags = (*fees.flags, *((FEES,) if unpriced else ())) if stated is None else ()
     return replace(
-        reading, parts=(part, *fees.parts), model=model, response_id=response_id, final=final, ended=last, free=False
+        reading,
+        parts=(part, *fees.parts),
+        model=model,
+        response_id=response_id,
+        final=final,
+        ended=last,
+        free=False,
+        stated_cost_nanos=stated,
+        flags=tuple(dict.fromkeys((*reading.flags, *flags))),
     )
 
 

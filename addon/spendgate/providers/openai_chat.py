@@ -2,7 +2,8 @@
 
 A stream reports usage only when asked with `stream_options.include_usage`, in a last chunk without choices; many compatible
 hosts report it unasked, some on every chunk, Groq as `x_groq.usage`, Moonshot in a choice: the last report counts, none is
-added. A stream without any is estimated. Sources: facts/wire-formats.md 2, 6, 12.
+added. Groq's compound models break it down by the models that worked, and each is priced as its own. A stream without any is
+estimated. Sources: facts/wire-formats.md 2, 6, 12.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import chat_cut
 from spendgate.providers.shapes import FACTOR, FLAG, PRESENT, PROMPTS, TEXT, UNREADABLE, Fields, Shape, items, record
+from spendgate.providers.stated import FEES, stated_nanos, tools_run
 from spendgate.providers.streams import EventReader
+from spendgate.usage import Usage
 
 _REQUEST: Final = Shape(
     model=TEXT,
@@ -47,17 +50,20 @@ _SEARCH_MODELS: Final = re.compile(r"-search(?:-|$)|:online$")
 _CHOICES_MAX: Final = 128
 """OpenAI's limit of `n`; other hosts may have none."""
 
-_CHOICE: Final = record(finish_reason=TEXT, usage=USAGE)
+_RUN: Final = record(executed_tools=items(record(type=TEXT)))
+_CHOICE: Final = record(finish_reason=TEXT, usage=USAGE, message=_RUN, delta=_RUN)
+_BREAKDOWN: Final = record(models=items(record(model=TEXT, usage=USAGE)))
 _ANSWER: Final = Shape(
     id=TEXT,
     model=TEXT,
     service_tier=TEXT,
     usage=USAGE,
     choices=items(_CHOICE),
-    x_groq=record(id=TEXT, usage=USAGE),
+    usage_breakdown=_BREAKDOWN,
+    x_groq=record(id=TEXT, usage=USAGE, usage_breakdown=_BREAKDOWN),
     error=PRESENT,
 )
-_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "service_tier", "usage", "x_groq"))
+_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "service_tier", "usage", "usage_breakdown", "x_groq"))
 
 
 class OpenAIChat(OpenAIDialect):
@@ -73,11 +79,14 @@ class OpenAIChat(OpenAIDialect):
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of a stream of events."""
-        return _Stream(headers)
+        return _Stream(headers, searches=ask.searches_max is None)
 
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one JSON answer."""
-        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, _answer)
+        searches = ask.searches_max is None
+        return BodyReader(
+            headers, _ANSWER, _ANSWER_SCAN, lambda reading, found: _answer(reading, found, searches=searches)
+        )
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """A chunk with a top-level `error`, which ends a stream."""
@@ -122,25 +131,60 @@ def _usage(found: Fields) -> Fields | None:
     return usage
 
 
-def _answer(reading: Reading, found: Fields) -> Reading:
-    """The Reading of a whole answer."""
+def _parts(found: Fields, usage: Fields, model: str | None, tier: str | None) -> tuple[Part, ...]:
+    """What is billed: one sampling or, where the host breaks the whole down without a rest, one of each model."""
+    context = price_context(tier)
+    whole = usage_of(usage)
+    groq = found.get("x_groq") or {}
+    models = (found.get("usage_breakdown") or groq.get("usage_breakdown") or {}).get("models") or []
+    each = tuple(Part(usage_of(one["usage"]), one.get("model"), context) for one in models if one and one.get("usage"))
+    total = Usage()
+    for part in each:
+        total += part.usage
+    exact = total.known and (total.input_total, total.output_tokens) == (whole.input_total, whole.output_tokens)
+    return each if exact and len(each) == len(models) else (Part(whole, model, context),)
+
+
+def _fees(found: Fields, usage: Fields | None) -> bool:
+    """Whether tools ran that are billed by the call: as counted (xAI, OpenRouter) or shown (Groq)."""
+    choices = [choice for choice in found.get("choices") or [] if choice]
+    shown = [choice.get(place) or {} for choice in choices for place in ("message", "delta")]
+    return any(run.get("executed_tools") for run in shown) or (usage is not None and tools_run(usage))
+
+
+def _answer(reading: Reading, found: Fields, *, searches: bool) -> Reading:
+    """The Reading of a whole answer. `searches`: its model searches the web, which is billed."""
     model, usage = found.get("model"), _usage(found)
     if usage is None:
         flags = (*reading.flags, "an answer without usage")
         return replace(reading, model=model, response_id=found.get("id"), ended=True, flags=flags)
-    counts = usage_of(usage)
-    parts = (Part(counts, model, price_context(found.get("service_tier"))),)
-    return replace(reading, parts=parts, model=model, response_id=found.get("id"), final=counts.known, ended=True)
+    parts = _parts(found, usage, model, found.get("service_tier"))
+    final = all(part.usage.known for part in parts)
+    stated = stated_nanos(usage) if final else None
+    uncounted = searches and not any(part.usage.web_searches for part in parts)
+    fees = stated is None and (uncounted or _fees(found, usage))
+    return replace(
+        reading,
+        parts=parts,
+        model=model,
+        response_id=found.get("id"),
+        final=final,
+        ended=True,
+        stated_cost_nanos=stated,
+        flags=(*reading.flags, FEES) if fees else reading.flags,
+    )
 
 
 class _Stream(EventReader):
     """Reads a streamed answer."""
 
-    marks = (b'"usage":{', b'"finish_reason":"', b'"error"', b"[DONE]")
+    marks = (b'"usage":{', b'"finish_reason":"', b'"error"', b"[DONE]", b'"executed_tools":[')
     texts = (b"content", b"reasoning_content", b"reasoning", b"arguments", b"refusal", b"text")
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self, headers: Headers, *, searches: bool) -> None:
         super().__init__(headers)
+        self._fees = searches
+        self._stated: int | None = None
         self._tier: str | None = None
         self._finished = False
         self._counted: int | None = None
@@ -149,7 +193,7 @@ class _Stream(EventReader):
         """Read the first chunk, one that finishes a choice, one with usage, an error, or `[DONE]`."""
         if data.strip() == b"[DONE]":
             self._finished = True
-            self.current = replace(self.current, ended=True, final=self._all_counted())
+            self.current = replace(self.current, ended=True)
             return True
         found = _ANSWER.read(data)
         self._tier = found.get("service_tier") or self._tier
@@ -161,14 +205,23 @@ class _Stream(EventReader):
         if any(choice and choice.get("finish_reason") for choice in found.get("choices") or []):
             self._finished = True
         usage = _usage(found)
+        self._fees = self._fees or _fees(found, usage)
         if usage is not None:
-            counts = usage_of(usage)
-            self._counted = self.output_bytes if counts.known else None
+            parts = _parts(found, usage, model, self._tier)
+            self._counted = self.output_bytes if all(part.usage.known for part in parts) else None
+            self._stated = stated_nanos(usage)
             self._finished = self._finished or found.get("choices") == []
-            self.current = replace(self.current, parts=(Part(counts, model, price_context(self._tier)),))
-        self.current = replace(self.current, final=self._finished and self._all_counted())
+            self.current = replace(self.current, parts=parts)
         return True
 
-    def _all_counted(self) -> bool:
-        """Whether no text came after the last counts: on a host that reports with each chunk, earlier ones are of a part."""
-        return self._counted == self.output_bytes
+    def reading(self) -> Reading:
+        """What has been read so far: final where the answer is finished and no text came after the last counts.
+
+        On a host that reports with each chunk, earlier counts are of a part, and so is a cost beside them.
+        """
+        read = super().reading()
+        if not self._finished or self._counted != self.output_bytes:
+            return read
+        fees = self._stated is None and self._fees and not any(part.usage.web_searches for part in read.parts)
+        flags = (*read.flags, FEES) if fees else read.flags
+        return replace(read, final=True, stated_cost_nanos=self._stated, flags=flags)

@@ -14,6 +14,7 @@ from spendgate.providers.openai_usage import USAGE, usage_of
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import chat_cut
 from spendgate.providers.shapes import TEXT, Fields, Shape
+from spendgate.providers.stated import stated_nanos
 from spendgate.usage import Usage
 
 _REQUEST: Final = Shape(model=TEXT)
@@ -51,4 +52,6 @@ def _answer(reading: Reading, found: Fields) -> Reading:
     if usage is None:
         return replace(reading, model=model, ended=True, flags=(*reading.flags, "an answer without usage"))
     counts = usage_of(usage).overlaid(Usage(output_tokens=0))
-    return replace(reading, model=model, parts=(Part(counts, model),), final=counts.known, ended=True)
+    stated = stated_nanos(usage) if counts.known else None
+    parts = (Part(counts, model),)
+    return replace(reading, model=model, parts=parts, final=counts.known, ended=True, stated_cost_nanos=stated)

@@ -1,9 +1,10 @@
 """OpenAI's `usage` object, as chat, responses and embeddings spell it, as Usage.
 
 Its input count includes what was read from and written to a cache, ours does not. Its output count includes reasoning; a few
-compatible hosts count that beside it (xAI's chat), which `total_tokens` shows. Where cached tokens stand differs by host:
-in the details (OpenAI), beside them (`cached_tokens` Moonshot, `num_cached_tokens` Mistral, `prompt_cache_hit_tokens`
-DeepSeek); one place is read, never two added. Sources: facts/wire-formats.md 2.2, 12, 18.
+compatible hosts count that beside it (xAI's chat), which `total_tokens` shows: 12 in, 1 out and 290 reasoning are 303.
+Where cached tokens stand differs by host: in the details (OpenAI), beside them (`cached_tokens` Moonshot and Hugging Face,
+`num_cached_tokens` Mistral, `prompt_cache_hit_tokens` DeepSeek); one place is read, never two added. What it says of cost is
+read in `stated`. Sources: facts/wire-formats.md 2.2, 12, 18.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spendgate.providers.shapes import COUNT, Fields, record
+from spendgate.providers.stated import STATED
 from spendgate.usage import Usage
 
 _INPUT_DETAILS: Final = record(cached_tokens=COUNT, cache_write_tokens=COUNT, audio_tokens=COUNT)
@@ -29,6 +31,8 @@ USAGE: Final = record(
     cached_tokens=COUNT,
     num_cached_tokens=COUNT,
     prompt_cache_hit_tokens=COUNT,
+    num_search_queries=COUNT,
+    **STATED,
 )
 _CACHED_BESIDE: Final = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens")
 _PLAIN_TIERS: Final = frozenset({None, "default", "auto", "standard"})
@@ -54,12 +58,19 @@ def usage_of(found: Fields) -> Usage:
         reasoning_tokens=output_details.get("reasoning_tokens"),
         input_audio_tokens=None if audio is None or fresh is None else min(audio, fresh),
         output_audio_tokens=output_details.get("audio_tokens"),
+        web_searches=_searches(found),
     )
 
 
 def price_context(tier: str | None) -> Mapping[str, str]:
     """genai-prices' context for the tier that the *response* names: the one that was used, not the one asked for."""
     return {} if tier in _PLAIN_TIERS else {"service_tier": str(tier)}
+
+
+def _searches(found: Fields) -> int | None:
+    """Billed searches, as OpenRouter and Perplexity's research models count them."""
+    told: int | None = (found.get("server_tool_use_details") or {}).get("web_search_requests")
+    return told or found.get("num_search_queries") or None
 
 
 def _output(found: Fields, total_in: int | None, reasoning: int | None) -> int | None:

@@ -39,6 +39,8 @@ class Rule:
     """Traffic of a flat plan, whatever the credential: its row says `subscription`."""
     method: str = "POST"
     """The method that it is about; a handshake fits any."""
+    prices: str | None = None
+    """The genai-prices id of this path, where a reseller's paths are of several vendors; else its provider's."""
 
     def match(self, path: str) -> re.Match[str] | None:
         """The match of a whole path; its group `model`, where the pattern has one, is the path's own spelling."""
@@ -72,9 +74,11 @@ class Family:
     rules: tuple[Rule, ...]
 
 
-def billable(pattern: str, dialect: str, *, websocket: bool = False, plan: bool = False) -> Rule:
+def billable(
+    pattern: str, dialect: str, *, websocket: bool = False, plan: bool = False, prices: str | None = None
+) -> Rule:
     """A path that costs money."""
-    return Rule(pattern, Kind.BILLABLE, dialect, websocket, plan)
+    return Rule(pattern, Kind.BILLABLE, dialect, websocket, plan, prices=prices)
 
 
 def result(pattern: str, dialect: str, *, method: str = "GET") -> Rule:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
+from spendgate.providers.cohere import CohereChat, CohereEmbed
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
@@ -41,6 +42,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
         OpenAISpeech(),
         Cursor(),
         Windsurf(),
+        CohereChat(),
+        CohereEmbed(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
@@ -153,7 +156,7 @@ class Registry:
             path=template(path.lower())[:_PATH_MAX],
             websocket=websocket and rule.kind is Kind.BILLABLE,
             model=model[:_MODEL_MAX] if model else None,
-            prices=None if entry.prices == entry.provider else entry.prices,
+            prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
         )

@@ -123,7 +123,14 @@ def _chat_usage(script: Script) -> dict[str, object]:
             "audio_tokens": 0,
         },
         "completion_tokens_details": {"reasoning_tokens": script.reasoning, "audio_tokens": 0},
+        **_cost(script),
     }
+
+
+def _cost(script: Script) -> dict[str, object]:
+    """What an answer says that it cost."""
+    stated: dict[str, object] = {"cost": float(script.cost), "is_byok": False} if script.cost else {}
+    return {**stated, "cost_in_usd_ticks": script.ticks} if script.ticks else stated
 
 
 def _response(script: Script, model: str, response_id: str, status: str, output: list[object]) -> dict[str, object]:
@@ -134,6 +141,7 @@ def _response(script: Script, model: str, response_id: str, status: str, output:
         "output_tokens": script.output,
         "output_tokens_details": {"reasoning_tokens": script.reasoning},
         "total_tokens": inputs + script.output,
+        **_cost(script),
     }
     return {
         "id": response_id,

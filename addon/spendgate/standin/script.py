@@ -28,6 +28,10 @@ class Script:
     searches: int = 0
     usage: bool = True
     """False: the answer reports no counts at all."""
+    cost: str = ""
+    """Dollars that the answer says it cost, as OpenRouter does (`0.0076509169`); empty: it says nothing."""
+    ticks: int = 0
+    """The same as xAI says it, in ten-billionths of a dollar; 0: it says nothing."""
     model: str = ""
     """The model that claims to have answered; empty: the one asked for."""
     tier: str = ""

@@ -21,6 +21,10 @@ NAMES = (
     "standin.openai.azure.com",
     "standin.services.ai.azure.com",
     "llm.acme.example",
+    "openrouter.ai",
+    "api.x.ai",
+    "api.groq.com",
+    "api.deepseek.com",
     "localhost",
 )
 

@@ -1,0 +1,25 @@
+"""Perplexity: its answers may state their cost with searches and fees (`usage.cost`). Source: facts/wire-formats.md 12.
+
+`/search` and `/async` cost money by the call and are not read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendgate.providers.provider import CHAT, EMBEDDINGS, RESPONSES, Provider, billable
+
+PROVIDERS: Final = (
+    Provider(
+        "perplexity",
+        ("api.perplexity.ai",),
+        "perplexity",
+        (
+            billable("/chat/completions", CHAT),
+            billable("/v1/chat/completions", CHAT),
+            billable("/v1/responses", RESPONSES),
+            billable("/v1/embeddings", EMBEDDINGS),
+        ),
+        states_cost=True,
+    ),
+)

@@ -1,0 +1,24 @@
+"""xAI: each answer with what it cost (`usage.cost_in_usd_ticks`), tools included. Source: facts/wire-formats.md 12."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Provider, billable, free
+
+PROVIDERS: Final = (
+    Provider(
+        "x-ai",
+        ("api.x.ai",),
+        "x-ai",
+        (
+            billable("/v1/chat/completions", CHAT),
+            billable("/v1/completions", CHAT),
+            billable("/v1/responses", RESPONSES, websocket=True),
+            billable("/v1/messages", MESSAGES),
+            billable("/v1/embeddings", EMBEDDINGS),
+            *free("/v1/tokenize-text", "/v1/files/**", "/v1/messages/count_tokens"),
+        ),
+        states_cost=True,
+    ),
+)
