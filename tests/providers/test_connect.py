@@ -13,9 +13,9 @@ import zlib
 import pytest
 
 from providers.connect_frames import STREAM, call, frame, last, msg, text
-from providers.feeding import pieces
+from providers.feeding import in_one_go, pieces
 from spendgate.errors import WireError
-from spendgate.providers.connect import KEPT_BYTES_MAX, Boundaries, Envelopes, first_message
+from spendgate.providers.connect import FIRST_BYTES_MAX, KEPT_BYTES_MAX, Boundaries, Envelopes, first_message
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.cursor_answers import TextReader
 from spendgate.providers.headers import CaseInsensitive
@@ -117,8 +117,27 @@ def test_the_first_message_is_known_by_its_length() -> None:
         size = len(frame(message, flags))
         spoken = Cursor().spoken(call(RUN, connect_content_encoding="gzip"))
         assert next(at for at in range(len(body)) if spoken.begun(body[:at])) == size
-        assert first_message(body, "gzip") == (message, True)
+        assert in_one_go(first_message(body, "gzip")) == (message, True)
         assert spoken.ask(call(RUN), body).model == "composer-2.5"
+
+
+def test_a_first_message_that_is_a_bomb() -> None:
+    """A small message that grows without end is decompressed to a bound, in steps that take well under 5 ms each."""
+    bomb = gzip.compress(b"\0" * 300_000_000)
+    body = bytes([1]) + len(bomb).to_bytes(4, "big") + bomb
+    spoken = Cursor().spoken(call(RUN, connect_content_encoding="gzip"))
+    assert spoken.begun(body)
+    steps = spoken.asking(call(RUN), body)
+    longest = 0.0
+    while True:
+        before = time.process_time()
+        try:
+            next(steps)
+        except StopIteration as end:
+            assert (end.value.model, end.value.text_bytes) == (None, FIRST_BYTES_MAX)
+            break
+        longest = max(longest, time.process_time() - before)
+    assert longest < 0.05
 
 
 def test_a_refused_stream_is_one_last_envelope() -> None:
