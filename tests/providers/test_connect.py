@@ -121,6 +121,24 @@ def test_the_first_message_is_known_by_its_length() -> None:
         assert spoken.ask(call(RUN), body).model == "composer-2.5"
 
 
+@pytest.mark.parametrize("name", ["cursor", "windsurf"])
+def test_steps_give_the_same_ask(name: str) -> None:
+    """`asking` gives what `ask` gives, and takes a step for each piece that it decompresses."""
+    body = frame(msg(f1=msg(f5="conv-1", f9=msg(f1="composer-2.5")), f21="swe-1", f30=b"\0" * 300_000), 1)
+    head = call(RUN, connect_content_encoding="gzip")
+    dialect = DIALECTS[name]
+    steps, count = dialect.asking(head, body), 0
+    while True:
+        try:
+            next(steps)
+            count += 1
+        except StopIteration as end:
+            assert end.value == dialect.ask(head, body)
+            assert end.value.model in ("composer-2.5", "swe-1")
+            break
+    assert count >= 4
+
+
 def test_a_first_message_that_is_a_bomb() -> None:
     """A small message that grows without end is decompressed to a bound, in steps that take well under 5 ms each."""
     bomb = gzip.compress(b"\0" * 300_000_000)
