@@ -57,6 +57,22 @@ def test_a_bomb_and_a_giant_are_passed_over() -> None:
     assert most < 4 * KEPT_BYTES_MAX
 
 
+def test_an_envelope_of_a_gigabyte_takes_no_memory() -> None:
+    """Its bytes are counted as they pass; the next envelope is read."""
+    size = 1 << 30
+    chunk = b"x" * 65536
+    reader = TextReader(STREAM, lambda: 0)
+    tracemalloc.start()
+    reader.feed(b"\0" + size.to_bytes(4, "big"))
+    for _ in range(size // len(chunk)):
+        reader.feed(chunk)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    reader.feed(frame(msg(f1="after")) + last())
+    assert most < KEPT_BYTES_MAX
+    assert reader.close().output_bytes == KEPT_BYTES_MAX + len("after")
+
+
 def test_ends_of_envelopes() -> None:
     """A stream may be cut exactly where an envelope ends, and not behind its own last one."""
     parts = [frame(b"a" * 10), frame(b""), frame(b"b" * 300)]

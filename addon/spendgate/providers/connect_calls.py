@@ -25,7 +25,8 @@ from spendgate.providers.connect_errors import (
     unary_answer,
 )
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, OpenDialect, Reader, Spoken, Weight
+from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.spoken import OpenDialect, Spoken, Weight
 
 EVENTS: Final = "text/event-stream"
 STREAM: Final = "application/connect+proto"
