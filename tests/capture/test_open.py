@@ -14,7 +14,7 @@ import pytest
 from capture.rig import ANTHROPIC, FakeGate, FakeRegistry, Rig, refused, rig
 from capture.test_answers import in_its_place
 from providers.connect_frames import ended, frame, last, msg, run_request, text
-from spendgate.capture import asked, stream
+from spendgate.capture import asked, first_message
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Gone, Intent
 from spendgate.providers.connect import FIRST_BYTES_MAX, Envelopes
@@ -152,7 +152,7 @@ async def test_nothing_leaves_before_it_is_admitted(tmp_path: Path) -> None:
 
 async def test_a_client_that_never_stops_sending_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept of a request that waits is bounded."""
-    monkeypatch.setattr(stream, "QUEUED_BYTES_MAX", 100_000)
+    monkeypatch.setattr(first_message, "QUEUED_BYTES_MAX", 100_000)
 
     class Waits(FakeGate):
         async def hold(self, intent: Intent) -> Admitted | Gone:  # type: ignore[override]  # fewer answers

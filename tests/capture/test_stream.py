@@ -11,7 +11,8 @@ from mitmproxy import http
 
 from capture.rig import ANTHROPIC, HEADERS, URL, body, rig
 from spendgate.capture.connections import HEAD_BYTES_MAX
-from spendgate.capture.stream import FirstMessage, MeteredFlow
+from spendgate.capture.first_message import FirstMessage
+from spendgate.capture.stream import MeteredFlow
 
 
 class Streamer:

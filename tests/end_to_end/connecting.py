@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import fcntl
@@ -20,8 +21,9 @@ from typing import Any
 import pytest
 
 from end_to_end.clients import INSTALL_S
-from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, Gate, _port, _read, environment, until
+from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, Gate, Way, _port, _read, environment, until
 from spendgate.standin.certificates import made
+from spendgate.standin.tunnel import Tunnel
 
 PACKAGES = ("@connectrpc/connect@2.1.2", "@connectrpc/connect-node@2.1.2", "@bufbuild/protobuf@2.17.0")
 CACHE = ROOT / ".cache" / "connect"
@@ -95,6 +97,30 @@ def running_server(folder: Path) -> Iterator[Server]:
             process.stdout.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A way to the server without a gate."""
+
+    port: int
+    ca: Path
+
+
+@contextlib.contextmanager
+def no_gate_before(server: Server) -> Iterator[Plain]:
+    """A forward proxy that decrypts nothing: what the clients see without us."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    tunnel = Tunnel(frozenset({HOST}), server.port)
+    try:
+        yield Plain(asyncio.run_coroutine_threadsafe(tunnel.start(), loop).result(PATIENCE_S), server.ca)
+    finally:
+        asyncio.run_coroutine_threadsafe(tunnel.stop(), loop).result(PATIENCE_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(PATIENCE_S)
+        loop.close()
+
+
 @contextlib.contextmanager
 def gate_before(server: Server, folder: Path, file: Path) -> Iterator[Gate]:
     """A gate in regular mode whose upstream is the Connect server."""
@@ -117,7 +143,7 @@ def gate_before(server: Server, folder: Path, file: Path) -> Iterator[Gate]:
             process.stdout.close()
 
 
-def client(gate: Gate, folder: Path, version: str, what: str, *, messages: int = 1, pause_ms: int = 0,
+def client(gate: Way, folder: Path, version: str, what: str, *, messages: int = 1, pause_ms: int = 0,
            conversation: str = "c0ffee00-0000-4000-8000-000000000001", model: str = COMPOSER) -> Said:  # fmt: skip
     """What a client saw. `what`: `run` (both sides talk), `sse` (what stands for it over HTTP/1.1), `name` (free)."""
     arguments = [str(gate.port), HOST, str(gate.ca), version, what, str(messages), str(pause_ms), conversation, model]

@@ -12,6 +12,7 @@ from spendgate.errors import WireError
 from spendgate.providers.anthropic import TOOL_BYTES, TOOLS_BYTES
 from spendgate.providers.interface import Ask
 from spendgate.providers.registry import DIALECTS
+from spendgate.providers.spoken import OpenDialect
 
 PADDING = [{"role": "user", "content": 'they said {"model": "none", "max_tokens": 1, "stream": false}'}] * 900
 
@@ -156,7 +157,7 @@ def test_a_body_that_is_not_json_raises(dialect: str) -> None:
         DIALECTS[dialect].ask(head(), b"--boundary\r\n")
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", [name for name, each in DIALECTS.items() if not isinstance(each, OpenDialect)])
 def test_steps_give_the_same_ask(dialect: str) -> None:
     """`asking` gives what `ask` gives."""
     body = json.dumps({"messages": PADDING * 3, "model": "m", "input": PADDING, "max_tokens": 3}).encode()

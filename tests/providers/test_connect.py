@@ -13,9 +13,9 @@ import zlib
 import pytest
 
 from providers.connect_frames import STREAM, call, frame, last, msg, text
-from providers.feeding import pieces
+from providers.feeding import in_one_go, pieces
 from spendgate.errors import WireError
-from spendgate.providers.connect import KEPT_BYTES_MAX, Boundaries, Envelopes, first_message
+from spendgate.providers.connect import FIRST_BYTES_MAX, KEPT_BYTES_MAX, Boundaries, Envelopes, first_message
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.cursor_answers import TextReader
 from spendgate.providers.headers import CaseInsensitive
@@ -55,6 +55,22 @@ def test_a_bomb_and_a_giant_are_passed_over() -> None:
     assert [each.data for each in found] == [None, None, b"after"]
     assert [each.size for each in found] == [len(bomb), len(giant), 5]
     assert most < 4 * KEPT_BYTES_MAX
+
+
+def test_an_envelope_of_a_gigabyte_takes_no_memory() -> None:
+    """Its bytes are counted as they pass; the next envelope is read."""
+    size = 1 << 30
+    chunk = b"x" * 65536
+    reader = TextReader(STREAM, lambda: 0)
+    tracemalloc.start()
+    reader.feed(b"\0" + size.to_bytes(4, "big"))
+    for _ in range(size // len(chunk)):
+        reader.feed(chunk)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    reader.feed(frame(msg(f1="after")) + last())
+    assert most < KEPT_BYTES_MAX
+    assert reader.close().output_bytes == KEPT_BYTES_MAX + len("after")
 
 
 def test_ends_of_envelopes() -> None:
@@ -117,8 +133,45 @@ def test_the_first_message_is_known_by_its_length() -> None:
         size = len(frame(message, flags))
         spoken = Cursor().spoken(call(RUN, connect_content_encoding="gzip"))
         assert next(at for at in range(len(body)) if spoken.begun(body[:at])) == size
-        assert first_message(body, "gzip") == (message, True)
+        assert in_one_go(first_message(body, "gzip")) == (message, True)
         assert spoken.ask(call(RUN), body).model == "composer-2.5"
+
+
+@pytest.mark.parametrize("name", ["cursor", "windsurf"])
+def test_steps_give_the_same_ask(name: str) -> None:
+    """`asking` gives what `ask` gives, and takes a step for each piece that it decompresses."""
+    body = frame(msg(f1=msg(f5="conv-1", f9=msg(f1="composer-2.5")), f21="swe-1", f30=b"\0" * 300_000), 1)
+    head = call(RUN, connect_content_encoding="gzip")
+    dialect = DIALECTS[name]
+    steps, count = dialect.asking(head, body), 0
+    while True:
+        try:
+            next(steps)
+            count += 1
+        except StopIteration as end:
+            assert end.value == dialect.ask(head, body)
+            assert end.value.model in ("composer-2.5", "swe-1")
+            break
+    assert count >= 4
+
+
+def test_a_first_message_that_is_a_bomb() -> None:
+    """A small message that grows without end is decompressed to a bound, in steps that take well under 5 ms each."""
+    bomb = gzip.compress(b"\0" * 300_000_000)
+    body = bytes([1]) + len(bomb).to_bytes(4, "big") + bomb
+    spoken = Cursor().spoken(call(RUN, connect_content_encoding="gzip"))
+    assert spoken.begun(body)
+    steps = spoken.asking(call(RUN), body)
+    longest = 0.0
+    while True:
+        before = time.process_time()
+        try:
+            next(steps)
+        except StopIteration as end:
+            assert (end.value.model, end.value.text_bytes) == (None, FIRST_BYTES_MAX)
+            break
+        longest = max(longest, time.process_time() - before)
+    assert longest < 0.05
 
 
 def test_a_refused_stream_is_one_last_envelope() -> None:

@@ -12,8 +12,9 @@ from spendgate.attribution import Evidence
 from spendgate.errors import WireError
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.cursor_asked import MAX_MODE, NO_MODEL, OWN_KEY
-from spendgate.providers.interface import Ask, Claim, Head, Kind, Reading, Weight
+from spendgate.providers.interface import Ask, Claim, Head, Kind, Reading
 from spendgate.providers.registry import Registry
+from spendgate.providers.spoken import Weight
 from spendgate.providers.unfinished import estimate_usage
 from spendgate.providers.windsurf import Windsurf
 from spendgate.usage import Usage

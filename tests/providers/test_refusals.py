@@ -11,9 +11,10 @@ import httpx2 as httpx
 import openai
 import pytest
 
-from spendgate.providers.interface import Answer, Notice, OpenDialect
+from spendgate.providers.interface import Answer, Notice
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.registry import DIALECTS
+from spendgate.providers.spoken import OpenDialect
 
 FINAL = Notice("Budget person/day: $20.00 of $20.00 is spent.", "spent", resets_at=datetime(2026, 11, 23, tzinfo=UTC))
 PASSING = Notice("Held by other calls.", "held", passing=True, retry_after_s=3)

@@ -15,7 +15,8 @@ from spendgate.capture.scope import host_of
 from spendgate.errors import WireError
 from spendgate.providers.client import sender
 from spendgate.providers.decoding import decode_body
-from spendgate.providers.interface import Ask, Dialect, Head, Route, Spoken
+from spendgate.providers.interface import Ask, Dialect, Head, Route
+from spendgate.providers.spoken import Spoken
 
 OFF_LOOP_BYTES = 16 * 1024
 """An encoded body longer than this is decoded beside the loop."""

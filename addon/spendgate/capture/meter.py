@@ -24,16 +24,18 @@ from mitmproxy.proxy import events
 from msgspec.structs import replace
 
 from spendgate.attribution import NOBODY, Attribution, Peer
-from spendgate.capture import asked, asking, handshake, refusal
+from spendgate.capture import asked, asking, handshake, pieces, refusal
 from spendgate.capture.call import Call, Clock
+from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket_layer import Push
-from spendgate.capture.stream import Cut, FirstMessage, MeteredFlow
+from spendgate.capture.stream import Cut, MeteredFlow
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Answered, GatePort, Gone, Refused
 from spendgate.identity.interface import Lookup
-from spendgate.providers.interface import Ask, Head, Kind, Reading, Route, Spoken, Weight
+from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
+from spendgate.providers.spoken import Weight
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +150,7 @@ class Meter:
                 await self._handshake(flow, passage)
                 return
             if passage.spoken is not None and passage.spoken.weight is not Weight.CALL:
-                await self._beside(flow, passage, passage.spoken)
+                await pieces.answer(flow, passage, passage.spoken.weight, self._gate)
                 return
             answered = await self._ask(flow, passage)
         except Exception as fault:  # noqa: BLE001 - the boundary
@@ -224,23 +226,6 @@ class Meter:
             logger.error("a handshake was not checked: %s", type(fault).__name__)
             refused = None
         handshake.answer(flow, passage, refused, self._gate, self)
-
-    async def _beside(self, flow: MeteredFlow, passage: Passage, spoken: Spoken) -> None:
-        """A piece of another call: free, but turned away where it starts one that could only be refused."""
-        call = passage.call
-        refused = None
-        if spoken.weight is Weight.LEADS:
-            intent = call.intent(flow.client_left(), flow.upstream_open, may_wait=False)
-            try:
-                refused = await self._gate.spent(intent)
-            except Exception as fault:  # noqa: BLE001 - the call that it starts is decided by itself
-                logger.error("the start of a call was not checked: %s", type(fault).__name__)
-        if refused is None:
-            call.route = replace(call.route, kind=Kind.FREE)
-            return
-        call.written_off(State.REFUSED)
-        said, rule, tool = refusal.notice(refused), refused.refuse.rule, call.attribution.tool
-        flow.response = refusal.rendered(passage.dialect, said, tool, rule=rule, strict=refused.strict)
 
     def create(self, passage: Passage, ask: Ask, request_bytes: int) -> Call:
         """`handshake.Host`: a call of its own for one `response.create` on this connection."""

@@ -17,7 +17,8 @@ from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Dialect, Head, Headers, Kind, OpenDialect, Reading, ResultDialect, Spoken
+from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading, ResultDialect
+from spendgate.providers.spoken import OpenDialect, Spoken
 
 TOO_LONG_STATUS = 413
 

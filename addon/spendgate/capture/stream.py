@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from mitmproxy import connection, ctx, flow, http
@@ -48,6 +48,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeaders
 
 from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2, interim, made_ours
 from spendgate.capture.dispatch import Dispatch, answering
+from spendgate.capture.first_message import FirstMessage, gave_up
 from spendgate.capture.routing import forked
 from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
@@ -55,8 +56,6 @@ from spendgate.capture.tunnelled import TunnellingHttpLayer
 
 CUT = "spendgate: cut"
 """The flow's error where the gate itself ended the stream."""
-QUEUED_BYTES_MAX = 64 * 1024 * 1024
-"""Of a request that is still open while its first message waits to be decided."""
 MISDIRECTED = (
     "this is a proxy: set it as HTTPS_PROXY, or, for a base URL, start the gate with --mode reverse:https://HOST"
 )
@@ -72,18 +71,6 @@ class Watch(Protocol):
     def oversized(self, received: int) -> http.Response | None:
         """The answer to a request whose body is too long, `received` bytes of which are here; None: go on."""
         ...
-
-
-@dataclass(slots=True)
-class FirstMessage:
-    """How much of a streamed request must be there before it is decided, and, once it is there, that beginning."""
-
-    complete: Callable[[bytes | bytearray], bool]
-    """Whether these bytes hold the whole first message."""
-    bytes_max: int = 64 * 1024
-    body: bytes = b""
-    gathered: bytearray = field(default_factory=bytearray)
-    """What has come, until then."""
 
 
 class MeteredFlow(http.HTTPFlow):
@@ -104,23 +91,13 @@ class MeteredFlow(http.HTTPFlow):
         One that goes on sending without end is no better: what it sends meanwhile is kept.
         """
         client, queued = self.client_conn, self._queued
-        return lambda: not client.connected or _ended(queued)
+        return lambda: not client.connected or gave_up(queued)
 
     def upstream_open(self) -> bool:
         """Whether a request that passes now goes out at once, over a connection that is there (`HttpLayer.get_connection`)."""
         client, server = self.client_conn, self.server_conn
         one_each = client.alpn == b"h2" != server.alpn  # each request then has a connection of its own
         return server.connected and (server.tls_established or not server.tls) and not one_each
-
-
-def _ended(queued: deque[events.Event]) -> bool:
-    kept = 0
-    for event in queued:
-        if isinstance(event, RequestProtocolError):
-            return True
-        if isinstance(event, RequestData):
-            kept += len(event.data)
-    return kept > QUEUED_BYTES_MAX
 
 
 @dataclass

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from spendgate.capture.unread import LOOP, SLICE_BYTES, Turns, Unread
 from spendgate.providers.decoding import Decoder
-from spendgate.providers.interface import Boundaries, Reader, Reading
+from spendgate.providers.interface import Reader, Reading
+from spendgate.providers.spoken import Boundaries
 
 CUE_BYTES_FIRST = 16 * 1024
 WATCHED_BYTES_FIRST = 1024

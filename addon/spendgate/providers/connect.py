@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from spendgate.errors import WireError
+from spendgate.providers.decoding import PIECE_BYTES_MAX
 from spendgate.providers.interface import Headers, Reading
 from spendgate.providers.readers import from_headers
 from spendgate.providers.shapes import TEXT, Shape, record
@@ -97,8 +98,12 @@ def first_size(begun: bytes | bytearray) -> int | None:
     return None if len(begun) < HEAD_BYTES else HEAD_BYTES + int.from_bytes(begun[1:HEAD_BYTES])
 
 
-def first_message(begun: bytes, encoding: str | None) -> tuple[bytes, bool]:
-    """A stream's first message, as far as it is here, and whether that is all of it. Raises WireError where there is none."""
+First = tuple[bytes, bool]
+"""A stream's first message, as far as it is here, and whether that is all of it."""
+
+
+def first_message(begun: bytes, encoding: str | None) -> Generator[None, None, First]:
+    """The first message, decompressed in steps of well under a millisecond. Raises WireError where there is none."""
     size = first_size(begun)
     if size is None:
         raise WireError("a Connect stream without a message")
@@ -108,11 +113,17 @@ def first_message(begun: bytes, encoding: str | None) -> tuple[bytes, bool]:
     if (encoding or "").strip().lower() not in _GZIP:
         raise WireError("a Connect message in a compression that is not known")
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    parts: list[bytes] = []
+    left = FIRST_BYTES_MAX
     try:
-        data = inflater.decompress(payload, FIRST_BYTES_MAX)
+        while payload and left > 0 and not inflater.eof:
+            parts.append(inflater.decompress(payload, min(left, PIECE_BYTES_MAX)))
+            left -= len(parts[-1])
+            payload = inflater.unconsumed_tail
+            yield
     except zlib.error:
         raise WireError("a Connect message whose compression is broken") from None
-    return data, whole and inflater.eof
+    return b"".join(parts), whole and inflater.eof
 
 
 class Boundaries:
@@ -154,26 +165,29 @@ class Boundaries:
 
 
 class ConnectReader(ABC):
-    """Reads the answer to a streaming call. A dialect gives `message`, and keeps `self.current` up to date. Never raises."""
+    """Reads the answer to a streaming call. A dialect gives `message`, keeps `self.current` up to date, and sets `self._moved`
+    where counts moved enough to tell. Never raises.
+    """
 
     def __init__(self, headers: Headers) -> None:
         self.current = from_headers(headers)
         self.output_bytes = 0
         self._failed = False
+        self._moved = False
         self._envelopes = Envelopes(headers.get("connect-content-encoding"))
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes. True when counts changed."""
         if self._failed:
             return False
-        before = self.current.parts
+        self._moved = False
         try:
             for envelope in self._envelopes.feed(data):
                 self._take(envelope)
         except Exception as fault:  # noqa: BLE001  a fault of ours must never break a person's stream
             self._failed = True
             self.flag(f"reader failed: {type(fault).__name__}")
-        return self.current.parts is not before
+        return self._moved
 
     def reading(self) -> Reading:
         """What has been read so far."""
@@ -209,6 +223,6 @@ class ConnectReader(ABC):
     def _end(self, data: bytes) -> None:
         found = _END.read_or_none(data)
         failed = found is None or found.get("error") is not None
-        nothing = failed and not self.output_bytes and not self.current.parts
+        nothing = failed and not self.output_bytes and not self.reading().parts
         # An error before any output is the provider's own refusal: it did no work.
         self.current = replace(self.current, ended=True, free=nothing, final=self.current.final or nothing)

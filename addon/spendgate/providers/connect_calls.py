@@ -6,7 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator
 from typing import Final
 
-from spendgate.providers.connect import FIRST_BYTES_MAX, HEAD_BYTES, Boundaries, Envelopes, first_message, first_size
+from spendgate.providers.connect import (
+    FIRST_BYTES_MAX,
+    HEAD_BYTES,
+    Boundaries,
+    Envelopes,
+    First,
+    first_message,
+    first_size,
+)
 from spendgate.providers.connect_errors import (
     EXHAUSTED,
     Details,
@@ -17,7 +25,8 @@ from spendgate.providers.connect_errors import (
     unary_answer,
 )
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, OpenDialect, Reader, Spoken, Weight
+from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.spoken import OpenDialect, Spoken, Weight
 
 EVENTS: Final = "text/event-stream"
 STREAM: Final = "application/connect+proto"
@@ -41,6 +50,7 @@ class ConnectCall(ABC):
         self._answers = EVENTS if _is_sse(head.path) else kind if kind.startswith("application/connect+") else STREAM
         self._sent = Envelopes(self.encoding)
         self._messages = 0
+        self._first: First | None = None
         self.input_bytes = 0
         """Bytes of the messages after the first, decompressed where they can be."""
 
@@ -53,13 +63,23 @@ class ConnectCall(ABC):
         """As `Dialect.reader`."""
 
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
-        """In one step: few fields of one message are looked at."""
-        yield from ()
+        """Decompressed in steps, then in one: few fields of one message are looked at."""
+        if self.streamed:
+            self._first = yield from first_message(body, self.encoding)
         return self.ask(head, body)
 
     def message(self, body: bytes) -> tuple[bytes, bool]:
         """The request's first message, or its only one, and whether it is whole. Raises WireError."""
-        return first_message(body, self.encoding) if self.streamed else (body, True)
+        if not self.streamed:
+            return body, True
+        if self._first is None:
+            steps = first_message(body, self.encoding)
+            while self._first is None:
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    self._first = end.value
+        return self._first
 
     def begun(self, body: bytes | bytearray) -> bool:
         """Whether the first envelope is there."""

@@ -22,9 +22,10 @@ from spendgate.providers.cursor_answers import AgentReader, TextReader
 from spendgate.providers.cursor_asked import NO_MODEL, Asked, asked, begins
 from spendgate.providers.cursor_fields import RPCS, Rpc, Says
 from spendgate.providers.cursor_runs import Run, Runs
-from spendgate.providers.interface import Ask, Claim, Head, Headers, Notice, Reader, Spoken, Weight
+from spendgate.providers.interface import Ask, Claim, Head, Headers, Notice, Reader
 from spendgate.providers.protobuf import encoded, inside, word
 from spendgate.providers.readers import FreeReader
+from spendgate.providers.spoken import Spoken, Weight
 
 _RPCS: Final = {path.lower(): rpc for path, rpc in RPCS.items()}
 _NO_RPC: Final = Rpc()

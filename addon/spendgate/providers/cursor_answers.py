@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from spendgate.providers import cursor_fields as at
 from spendgate.providers.connect import ConnectReader
 from spendgate.providers.interface import Headers, Part, Reading
-from spendgate.providers.protobuf import Bytes, count, inside, text_bytes
+from spendgate.providers.protobuf import Bytes, count, fields, text_bytes
 from spendgate.usage import Usage
 
 NO_COUNTS: Final = "turn ended without counts"
@@ -48,31 +48,45 @@ class AgentReader(TextReader):
     def __init__(self, headers: Headers, sent: Sent, flags: tuple[str, ...] = ()) -> None:
         super().__init__(headers, sent, flags)
         self._turns: tuple[Part, ...] = ()
-        self._tokens = 0
+        self._tokens = self._told = 0
 
     def message(self, data: bytes) -> None:
         """One AgentServerMessage. What is no interaction update carries no generated text. Raises WireError."""
-        for update in inside(data, (at.UPDATE,)):
-            if isinstance(update, int):
-                continue
-            for ended in inside(update, (at.TURN_ENDED,)):
-                if not isinstance(ended, int):
-                    self._ended(ended)
-            self._generated(update)
+        for number, _, update in fields(data):
+            if number == at.UPDATE and not isinstance(update, int):
+                self._update(update)
 
-    def _generated(self, update: Bytes) -> None:
-        texts = [len(text) for path in at.TEXTS for text in inside(update, path) if not isinstance(text, int)]
-        tokens = count(update, at.TOKEN_DELTA) or 0
-        if not texts and not tokens:
-            return
-        self.output_bytes += sum(texts)
-        self._tokens = min(self._tokens + tokens, _TOKENS_MAX)
-        running = Part(Usage(output_tokens=self._tokens)) if self._tokens else None
-        self.current = replace(self.current, parts=(*self._turns, *((running,) if running else ())), final=False)
+    def reading(self) -> Reading:
+        """What has been read so far."""
+        reading = super().reading()
+        if not self._tokens:
+            return replace(reading, parts=self._turns)
+        return replace(reading, parts=(*self._turns, Part(Usage(output_tokens=self._tokens))), final=False)
+
+    def _update(self, update: Bytes) -> None:
+        # In one pass, since nearly all messages of a run come through here.
+        for number, _, value in fields(update):
+            if isinstance(value, int):
+                continue
+            if (text := at.TEXTS.get(number)) is not None:
+                texts = [part for inner, _, part in fields(value) if inner == text]
+                self.output_bytes += sum([len(part) for part in texts if not isinstance(part, int)])
+                self._open_turn()
+            elif number == at.TOKEN_DELTA:
+                self._tokens = min(self._tokens + (count(value, at.TOKENS) or 0), _TOKENS_MAX)
+                self._open_turn()
+            elif number == at.TURN_ENDED:
+                self._ended(value)
+        if self._tokens * 20 > self._told * 21:
+            self._told, self._moved = self._tokens, True
+
+    def _open_turn(self) -> None:
+        """What was generated behind the last counts is not counted yet."""
+        if self.current.final:
+            self.current = replace(self.current, final=False)
 
     def _ended(self, ended: Bytes) -> None:
         usage = turn_usage(ended)
-        self._tokens = 0
         if not usage.known:
             self.flag(NO_COUNTS)
             return
@@ -80,8 +94,9 @@ class AgentReader(TextReader):
             self._turns = (*self._turns, Part(usage))
         else:
             self.flag("more turns than are told apart")
-        self.output_bytes = 0
-        self.current = replace(self.current, parts=self._turns, final=NO_COUNTS not in self.current.flags)
+        self._tokens = self._told = self.output_bytes = 0
+        self._moved = True
+        self.current = replace(self.current, final=NO_COUNTS not in self.current.flags)
 
 
 def turn_usage(ended: Bytes) -> Usage:

@@ -61,10 +61,11 @@ POLL_ID: Final = (1, 1)
 
 # AgentServerMessage.interaction_update = 1.
 UPDATE: Final = 1
-TEXTS: Final = ((1, 1), (4, 1), (7, 3))
-"""Within it: text_delta.text, thinking_delta.text, partial_tool_call.args_text_delta."""
-TOKEN_DELTA: Final = (8, 1)
-"""What the screen counts up with: not the bill (5,022 where 5,870 were billed)."""
+TEXTS: Final = {1: 1, 4: 1, 7: 3}
+"""Within it, each a message with its text: text_delta.text, thinking_delta.text, partial_tool_call.args_text_delta."""
+TOKEN_DELTA: Final = 8
+TOKENS: Final = (1,)
+"""Of a TokenDeltaUpdate. What the screen counts up with: not the bill (5,022 where 5,870 were billed)."""
 TURN_ENDED: Final = 14
 INPUT, OUTPUT, CACHE_READ, CACHE_WRITE, REASONING = (1,), (2,), (3,), (4,), (5,)
 """Of TurnEndedUpdate: sums over the turn's samplings; the input holds both cache classes, the output the reasoning."""

@@ -7,7 +7,6 @@ Many providers speak one dialect; the registry joins them.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -157,7 +156,7 @@ class Reading(Struct, frozen=True):
     output_bytes: int = 0
     """Bytes of generated text, thinking and tool input seen: what an estimate of an unfinished stream rests on."""
     input_bytes: int = 0
-    """Bytes of the request that came after it was decided (`Spoken.upload`): an estimate adds them to `Ask.text_bytes`."""
+    """Bytes of the request that came after it was decided (`spoken.Spoken.upload`): an estimate adds them to `Ask.text_bytes`."""
     flags: tuple[str, ...] = ()
     """What did not fit: `reader failed: …`, `split of cache writes assumed`, … Never content."""
     background: bool = False
@@ -266,63 +265,6 @@ class ResultDialect(Dialect, Protocol):
     def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
         """A reader of what a request with this head is answered with."""
         ...
-
-
-class Weight(StrEnum):
-    """What one request is among those that make up a call together."""
-
-    CALL = "call"
-    """The one that is held and charged."""
-    LEADS = "leads"
-    """It costs nothing by itself, but starts one that does: turned away where that one could only be refused."""
-    NOTHING = "nothing"
-
-
-class Boundaries(Protocol):
-    """Where a frame of the gate's own may follow in a response that passes. Never raises."""
-
-    def passed(self, data: bytes) -> None:
-        """These bytes went to the client."""
-        ...
-
-    def whole(self, data: bytes) -> int | None:
-        """How many of `data` complete the last whole event, 0 where one has just ended; None where none ends in it."""
-        ...
-
-
-class Spoken(Dialect, Protocol):
-    """A dialect as one request speaks it: its answers depend on the request's head. Lives as long as its exchange."""
-
-    streamed: bool
-    """The request may stay open while it is answered: it is decided on its beginning, and never kept whole."""
-    first_bytes_max: int
-    """So much of it is waited for at most."""
-    weight: Weight
-    """Known after `asking`."""
-
-    def begun(self, body: bytes | bytearray) -> bool:
-        """Whether these first bytes are all that `ask` wants."""
-        ...
-
-    def ready(self, body: bytes) -> bool:
-        """Whether `ask` can tell all. False: a request that comes beside this one tells the rest, and is to be waited for."""
-        ...
-
-    def upload(self, data: bytes) -> None:
-        """The next bytes of a streamed request, from the first one on, as they pass. Never raises."""
-        ...
-
-    def boundaries(self, headers: Headers) -> Boundaries | None:
-        """Of the response with this head; None: nothing may be added to it."""
-        ...
-
-
-class OpenDialect(ABC):
-    """A dialect whose requests may stay open while they are answered (Connect). It is a Dialect as well."""
-
-    @abstractmethod
-    def spoken(self, head: Head) -> Spoken:
-        """The dialect as this request speaks it."""
 
 
 class SocketReader(Protocol):

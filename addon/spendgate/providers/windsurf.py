@@ -13,9 +13,10 @@ from spendgate.errors import WireError
 from spendgate.providers.client import fingerprint, sender
 from spendgate.providers.connect_calls import ConnectCall, ConnectDialect, no_details
 from spendgate.providers.cursor_answers import TextReader
-from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader, Spoken
+from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader
 from spendgate.providers.protobuf import Bytes, count, inside, word
 from spendgate.providers.readers import FreeReader
+from spendgate.providers.spoken import Spoken
 
 _API_KEY: Final = (1, 3)
 _MAX_TOKENS: Final = (8, 2)

@@ -20,6 +20,7 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 function connected(alpn) {
   return new Promise((done, failed) => {
     const raw = net.connect(Number(proxyPort), "127.0.0.1", () => raw.write(`CONNECT ${host}:443 HTTP/1.1\r\nhost: ${host}:443\r\n\r\n`));
+    raw.setNoDelay(true);
     raw.once("error", failed);
     raw.once("data", (head) => {
       if (!head.toString().startsWith("HTTP/1.1 200")) return failed(new Error(head.toString()));
