@@ -212,6 +212,30 @@ def test_a_price_is_explained_by_its_counts(state: State, usage: Usage, nanos: i
 
 
 @pytest.mark.parametrize(
+    ("basis", "value", "flags", "says"),
+    [
+        pytest.param("estimated", 500, (), "estimated from bytes: input is mostly between", id="estimated"),
+        pytest.param("reported", 400, (), "the provider states what it bills, $0.0000005, which goes", id="stated"),
+        pytest.param("reported", 500, (), None, id="by the list"),
+        pytest.param("estimated", 500, ("no counts",), None, id="what its kind costs"),
+    ],
+)
+def test_how_far_a_number_can_be_trusted(
+    state: State, basis: str, value: int, flags: tuple[str, ...], says: str | None
+) -> None:
+    """An estimate says how far it may be off, and a cost that the provider states says so; others need no word."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    ledger.hold(row("0d-priced", 5), (), lambda _s, _k: Admit(()), NOW_MS)
+    priced = replace(settlement(()), basis=basis, cost_nanos=500, value_nanos=value, flags=flags)
+    ledger.settle("0d-priced", priced)
+    ledger.close()
+
+    said = " ".join(ran(state, "calls", "show", "0d").split())
+    told = [text for text in ("estimated from bytes", "the provider states") if text in said]
+    assert (says in said if says else not told) and len(told) == bool(says)
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         pytest.param(["spend", "--by", "colour"], "colour", id="unknown attribute"),

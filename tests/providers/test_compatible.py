@@ -247,3 +247,23 @@ def test_coheres_stream() -> None:
         head(path="/v2/chat", host="api.cohere.com"), b'{"model":"command-a","stream":true,"max_tokens":9}'
     )
     assert (asked.model, asked.streamed, asked.output_tokens_max) == ("command-a", True, 9)
+
+
+@pytest.mark.parametrize(
+    ("more", "searches"),
+    [
+        ({"model": "openai/gpt-5:online"}, True),
+        ({"model": "groq/compound-mini"}, True),
+        ({"model": "gpt-4o", "plugins": [{"id": "web", "max_results": 3}]}, True),
+        ({"model": "gpt-4o", "plugins": [{}]}, True),
+        ({"model": "gpt-4o", "plugins": [{"id": "response-healing"}]}, False),
+        ({"model": "gpt-4o", "plugins": []}, False),
+        ({"model": "grok-4", "search_parameters": {"mode": "auto"}}, True),
+        ({"model": "grok-4", "search_parameters": None}, False),
+        ({"model": "my-compounds"}, False),
+    ],
+)
+def test_what_a_host_runs_by_itself_has_no_bound(more: dict[str, Any], searches: bool) -> None:
+    """Plugins, live search and models that search: neither the calls nor the input that comes back are bounded."""
+    asked = CHAT.ask(head(path="/v1/chat/completions"), json.dumps({"messages": [], **more}).encode())
+    assert (asked.loops, asked.searches_max) == ((True, None) if searches else (False, 0))

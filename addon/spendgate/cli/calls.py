@@ -16,7 +16,9 @@ from spendgate.cli.output import Column, Format, console, emit, emit_json, exact
 from spendgate.cli.reckoning import reckoned
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, nothing, span
 from spendgate.errors import StateError, UsageError
+from spendgate.gate.charging import UNCOUNTED
 from spendgate.ledger.queries import CallHold, Reader
+from spendgate.providers.unfinished import EXPECTED_ERROR
 
 _SHOWN_ID = 13
 _MOST = 1_000_000_000
@@ -180,7 +182,7 @@ _LABELS = {"held_nanos": "held at most"}
 @writing()
 def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
     out = console()
-    lines = _priced(row)
+    lines = [*_priced(row), *_basis(row)]
     for title, names in _SECTIONS:
         known = [(name, row[name]) for name in names if row.get(name) not in (None, "", "[]")]
         if known:
@@ -199,6 +201,15 @@ def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
         charged = "running" if hold.charged_nanos is None else f"charged {exact(hold.charged_nanos)}"
         whose = safe(f"{hold.value or 'all'} {hold.window}")
         out.print(f"  {safe(hold.budget):18} {whose}: held {exact(hold.nanos)} ({hold.mode}), {charged}")
+
+
+def _basis(row: dict[str, Any]) -> list[str]:
+    """What a person must know of how far to trust the number."""
+    if row["basis"] == "estimated" and UNCOUNTED not in (row.get("flags") or ""):
+        return [EXPECTED_ERROR]
+    if row["basis"] == "reported" and row.get("cost_nanos") and row["cost_nanos"] != row.get("value_nanos"):
+        return [f"the provider states what it bills, {exact(row['cost_nanos'])}, which goes before the list price"]
+    return []
 
 
 def _priced(row: dict[str, Any]) -> list[str]:

@@ -35,18 +35,22 @@ _REQUEST: Final = Shape(
     prompt=PROMPTS,
     service_tier=TEXT,
     web_search_options=PRESENT,
+    search_parameters=PRESENT,
+    plugins=items(record(id=TEXT)),
 )
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
-        "service_tier", "web_search_options",
+        "service_tier", "web_search_options", "search_parameters", "plugins",
     ),
     marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{',
 )  # fmt: skip
 
-_SEARCH_MODELS: Final = re.compile(r"-search(?:-|$)|:online$")
-"""`gpt-4o-search-preview`, `gpt-5-search-api`, and OpenRouter's suffix: models that search whether asked to or not."""
+_SEARCH_MODELS: Final = re.compile(r"-search(?:-|$)|:online$|(?:^|/)compound(?:-|$)")
+"""`gpt-4o-search-preview`, `gpt-5-search-api`, OpenRouter's suffix, Groq's compound: models that search unasked."""
+_FREE_PLUGINS: Final = frozenset({"response-healing", "context-compression", "auto-router", "moderation"})
+"""OpenRouter's plugins that bill nothing by the call; others search or read files."""
 _CHOICES_MAX: Final = 128
 """OpenAI's limit of `n`; other hosts may have none."""
 
@@ -96,7 +100,9 @@ class OpenAIChat(OpenAIDialect):
 def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     found = scan.fields
     streamed = bool(found.get("stream"))
-    searches = bool(found.get("web_search_options") or _SEARCH_MODELS.search(found.get("model") or ""))
+    asks = any(found.get(name) for name in ("web_search_options", "search_parameters"))
+    plugins = any((plugin or {}).get("id") not in _FREE_PLUGINS for plugin in found.get("plugins") or [])
+    searches = bool(asks or plugins or _SEARCH_MODELS.search(found.get("model") or ""))
     factors = [found.get("n"), found.get("best_of")]
     prompts = found.get("prompt")
     # A host may well read what this does not, and there is no telling as how many.
