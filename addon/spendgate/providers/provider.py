@@ -22,6 +22,7 @@ OPENAI_BATCHES: Final = "openai-batches"
 IMAGES: Final = "openai-images"
 TRANSCRIPTIONS: Final = "openai-transcriptions"
 SPEECH: Final = "openai-speech"
+REALTIME: Final = "openai-realtime"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from spendgate.providers.provider import (
     EMBEDDINGS,
     IMAGES,
     OPENAI_BATCHES,
+    REALTIME,
     RESPONSES,
     SPEECH,
     TRANSCRIPTIONS,
@@ -35,6 +36,7 @@ PROVIDERS: Final = (
             billable("/v1/audio/transcriptions", TRANSCRIPTIONS),
             billable("/v1/audio/translations", TRANSCRIPTIONS),
             billable("/v1/audio/speech", SPEECH),
+            billable("/v1/realtime", REALTIME, websocket=True),
             # Worked off in the background or in a batch, and metered when it is read.
             result("/v1/responses/*", RESPONSES),
             result("/v1/responses/*/cancel", RESPONSES, method="POST"),
