@@ -75,16 +75,17 @@ class Bill:
 
 def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, estimate: EstimateUsage) -> Bill:
     """Price a reading, final or not; counts that it lacks are estimated."""
-    parts = tuple(
-        [part if not part.units else _priced_by(asked, part, reading, prices, booked_ms) for part in reading.parts]
-    )
+    parts = reading.parts
+    fees: tuple[str, ...] = ()
+    if any(part.units for part in parts):
+        parts = tuple(_priced_by(asked, part, reading, prices, booked_ms) for part in parts)
+        fees = _fees(reading.parts, parts)
     reported = reading.final and bool(parts) and all(part.known for part in parts)
     if not reported:
         last = parts[-1] if parts else Part(Usage())
         parts = (*parts[:-1], replace(last, usage=estimate(asked.intent.ask, replace(reading, parts=(last,)))))
     items = tuple(_item(asked, part, reading, prices, booked_ms) for part in parts)
-    unpriced = (*_fees(reading.parts, parts), *_tiers(parts, items))
-    return Bill(items, sum(item.nanos for item in items), reported, unpriced)
+    return Bill(items, sum(item.nanos for item in items), reported, (*fees, *_tiers(parts, items)))
 
 
 def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:
@@ -100,6 +101,8 @@ def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:
 
 def _tiers(parts: tuple[Part, ...], items: tuple[Item, ...]) -> tuple[str, ...]:
     """Flags of tiers that an answer names and the price list has no price for: committed ones, or ones too new for it."""
+    if not any(part.context for part in parts):
+        return ()
     found = [
         f"{name}={value if value in TIERS else 'other'}"
         for part, item in zip(parts, items, strict=True)
