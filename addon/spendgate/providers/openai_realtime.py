@@ -8,6 +8,7 @@ own. Sources: facts/wire-formats.md 2.1; openai-python 3.54, types/realtime/real
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -51,7 +52,12 @@ class OpenAIRealtime(OpenAIDialect):
 
     def ask(self, head: Head, body: bytes) -> Ask:
         """What a handshake asks for: whatever the session will be. Its query names the model."""
-        return self.asked(head, body, Scan({}))
+        return self.asked(head, body, self.request.read(body) if body else Scan({}))
+
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """The same in steps."""
+        scan = (yield from self.request.steps(body)) if body else Scan({})
+        return self.asked(head, body, scan)
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a handshake."""
