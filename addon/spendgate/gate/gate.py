@@ -18,7 +18,7 @@ from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
 from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
-from spendgate.gate.charging import EstimateUsage
+from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.clock import Clock
 from spendgate.gate.collecting import Collecting, result_id_of
 from spendgate.gate.correcting import Correcting
