@@ -264,6 +264,7 @@ def _listed(prices: ModelPrice, usage: Usage, units: Mapping[str, Decimal | int]
         "output_audio_tokens": usage.output_audio_tokens,
         "web_searches": usage.web_searches,
     }
-    listed = ListedUsage(**{name: count for name, count in (given | dict(units or {})).items() if count})
+    # A unit's zero is said: genai-prices asks how many of an image's tokens were cached, say, where some tokens were.
+    listed = ListedUsage(**({name: count for name, count in given.items() if count} | dict(units or {})))
     total: Decimal = prices.calc_price(listed)["total_price"]
     return Fraction(total) * NANOS_PER_DOLLAR

@@ -77,11 +77,14 @@ class PriceBook:
         `units` as in `providers.interface.Part`. Tokens of a model without a price for any cost an unknown amount, not nothing.
         """
         sheet = self._lookup(provider, model, at, context)
-        if sheet is None or (sheet.tokenless and not units):
+        if sheet is None:
             return UnknownPrice(provider, model)
-        if units:
-            exact = listed_units(sheet.prices, usage, units) * (US_FACTOR if geo == "us" and sheet.geo else 1)
+        exact = _with_units(sheet, usage, units) if units else None
+        if exact is not None:
+            exact *= US_FACTOR if geo == "us" and sheet.geo else 1
             return Charge(half_even(exact.numerator, exact.denominator), sheet.name)
+        if sheet.tokenless:
+            return UnknownPrice(provider, model)
         tier = sheet.tier(usage.input_total)
         card = sheet.cards[tier]
         scaled, scale, source = card.scaled(usage), card.scale, sheet.name
@@ -183,6 +186,14 @@ class PriceBook:
             info = owner.find_model(name, all_providers=self._snapshot.providers)
             if info is not None:
                 return owner, info
+        return None
+
+
+def _with_units(sheet: Sheet, usage: Usage, units: Mapping[str, int]) -> Fraction | None:
+    """The exact price in nano-dollars; None where the counts contradict each other: then the tokens alone are priced."""
+    try:
+        return listed_units(sheet.prices, usage, units)
+    except ValueError:
         return None
 
 

@@ -18,9 +18,9 @@ HOST = "api.openai.com"
 
 
 class Socket:
-    """One connection to `/v1/responses`, as Codex opens it."""
+    """One connection, as Codex opens it to `/v1/responses`."""
 
-    def __init__(self, gate: Way, *, deflate: bool = True) -> None:
+    def __init__(self, gate: Way, *, deflate: bool = True, target: str = "/v1/responses") -> None:
         self._wire = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
         self._socket: ssl.SSLSocket = trust(gate).wrap_socket(tunnel(gate, HOST), server_hostname=HOST)
         self._socket.settimeout(PATIENCE_S)
@@ -30,7 +30,7 @@ class Socket:
             (b"originator", b"codex_exec"),
         ]
         extensions = [PerMessageDeflate()] if deflate else []
-        self._send(Request(host=HOST, target="/v1/responses", extensions=extensions, extra_headers=headers))
+        self._send(Request(host=HOST, target=target, extensions=extensions, extra_headers=headers))
         self.accepted = isinstance(self._next(), AcceptConnection)
 
     def ask(self, **fields: Any) -> list[str]:
@@ -45,6 +45,17 @@ class Socket:
         ):
             messages.append(self._message())
         return messages
+
+    def say(self, kind: str, until: str, **fields: Any) -> list[dict[str, Any]]:
+        """Send a message of this type; every answer up to one of the type `until`, or to the end of the connection."""
+        self._send(TextMessage(data=json.dumps({"type": kind, **fields})))
+        found: list[dict[str, Any]] = []
+        while not found or found[-1]["type"] != until:
+            event = self._next()
+            if isinstance(event, CloseConnection):
+                return [*found, {"type": "closed", "code": event.code}]
+            found.append(json.loads(event.data))
+        return found
 
     def close(self) -> None:
         """Close as a client does."""

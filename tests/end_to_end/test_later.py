@@ -100,7 +100,7 @@ def test_a_batch_of_messages_is_metered_when_it_is_read(gate: Gate, provider: Pr
         batch = claude.messages.batches.create(requests=asked, extra_headers=script)  # type: ignore[arg-type]  # plain dicts
         for _ in range(2):
             assert len(list(claude.messages.batches.results(batch.id, extra_headers=script))) == 40
-    rows = until(lambda: _new(gate, before, 40, free=4))
+    rows = until(lambda: _new(gate, before, 40, free=2))
     assert {row["cost_nanos"] for row in rows} == {
         listed("anthropic", CLAUDE, rows[0]["booked_at"], {"processing": "batch"})
     }
@@ -121,13 +121,33 @@ def test_a_batch_of_responses_is_metered_when_its_file_is_read(gate: Gate, provi
         for _ in range(2):
             assert batch.output_file_id
             assert gpt.files.content(batch.output_file_id).text.count("\n") == 20
-    rows = until(lambda: _new(gate, before, 20, free=4))
+    rows = until(lambda: _new(gate, before, 20, free=2))
     assert {row["cost_nanos"] for row in rows} == {listed("openai", GPT, rows[0]["booked_at"], {"processing": "batch"})}
+
+
+@pytest.mark.parametrize(("hold", "why"), [("expected", "spent"), ("ceiling", "unbounded")])
+def test_a_batch_needs_a_budget_with_something_left(tmp_path: Path, provider: Provider, hold: str, why: str) -> None:
+    """It is refused like any other call, and nothing of it leaves; where it may leave, its own row costs nothing."""
+    file = policy(tmp_path, limit="$0.05")
+    file.write_text(file.read_text() + f"    hold: {hold}\n")
+    params = {"model": CLAUDE, "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
+    order: Any = [{"custom_id": name, "params": params} for name in ("one", "two")]
+    with running_gate(tmp_path, provider, file) as gate, clients(gate) as (_, claude, _):
+        if hold == "expected":
+            batch = claude.messages.batches.create(requests=order, extra_headers={"x-standin": "input=200000"})
+            assert len(list(claude.messages.batches.results(batch.id))) == 2
+            until(lambda: [row for row in gate.calls() if row["cost_nanos"]][1:] or None)
+            ordered = next(row for row in gate.calls() if row["path"] == "/v1/messages/batches")
+            assert (ordered["state"], ordered["cost_nanos"]) == ("settled", 0)
+        with pytest.raises(anthropic.RateLimitError, match="budget person"):
+            claude.messages.batches.create(requests=order)
+        refused = until(lambda: [row for row in gate.calls() if row["state"] == "refused"] or None)
+    assert [row["refused_why"] for row in refused] == [why]
 
 
 def _new(gate: Gate, before: set[str], count: int, *, free: int) -> list[dict[str, Any]] | None:
     """The settled rows that came since, once both readings have ended and so many are there."""
     rows = [row for row in gate.calls() if row["id"] not in before]
-    settled = [row for row in rows if row["state"] == "settled"]
+    settled = [row for row in rows if row["state"] == "settled" and row["cost_nanos"]]
     ended = [row for row in rows if row["state"] == "free" and row["ended_at"]]
     return settled if len(settled) == count and len(ended) >= free else None

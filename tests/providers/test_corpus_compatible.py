@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
@@ -20,6 +20,7 @@ import pytest
 import yaml
 from genai_prices import Usage as Listed
 from genai_prices import calc_price
+from msgspec.structs import replace
 
 from providers.feeding import JSON, STREAM, each_way, pieces, read
 from providers.test_corpus import CORPUS, body_of, flat

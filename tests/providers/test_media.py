@@ -163,6 +163,13 @@ def test_tokens_of_a_model_that_is_billed_otherwise_are_not_free() -> None:
     assert ladder.upto(None).input == 15 * 10**9
 
 
+def test_counts_that_contradict_each_other_are_priced_as_tokens() -> None:
+    """More tokens of images than tokens: the list has no answer to that, and nothing is not one."""
+    usage = Usage(input_tokens=5, output_tokens=7)
+    odd = BOOK.price("openai", "gpt-image-1.5", usage, at=NOW, units={"input_image_tokens": 9})
+    assert odd == BOOK.price("openai", "gpt-image-1.5", usage, at=NOW)
+
+
 def test_forms_name_their_model() -> None:
     """Behind or in front of a long file, in any order; a file's own name for a field counts nothing."""
     asked, body = form(model="gpt-4o-transcribe", stream="true", language="de")

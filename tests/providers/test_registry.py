@@ -66,7 +66,7 @@ A, O = "api.anthropic.com", "api.openai.com"  # noqa: E741  the two vendors, all
         ("POST", A, "/api/eval/sdk-zAZezfDKGoZuXXKe", Kind.FREE, "", "/api/eval/*"),
         ("HEAD", A, "/", Kind.FREE, "", "/"),
         ("GET", A, "/mcp-registry/v0/servers", Kind.FREE, "", "/mcp-registry/v0/servers"),
-        ("POST", A, "/v1/messages/batches", Kind.FREE, "", "/v1/messages/batches"),
+        ("POST", A, "/v1/messages/batches", Kind.BILLABLE, "anthropic-batches", "/v1/messages/batches"),
         ("GET", A, "/v1/messages/batches/msgbatch_1/results", Kind.RESULT, "anthropic-batches", "/v1/messages/batches/*/results"),
         ("GET", O, "/v1/files/file-abc/content", Kind.RESULT, "openai-batches", "/v1/files/*/content"),
         ("GET", O, "/v1/responses/resp_68aB9/input_items", Kind.FREE, "", "/v1/responses/*/*"),
@@ -115,7 +115,9 @@ def test_websocket_of_responses_is_billable_and_others_are_not_known() -> None:
     for offered in ("websocket, x", "x,WebSocket/13"):
         assert ALL.route(head("GET", "/v1/responses", O, upgrade=offered)).websocket
     realtime = ALL.route(head("GET", "/v1/realtime", O, upgrade="websocket"))
-    assert (realtime.kind, realtime.websocket) == (Kind.UNRECOGNIZED, False)
+    assert (realtime.kind, realtime.websocket, realtime.dialect) == (Kind.BILLABLE, True, "openai-realtime")
+    other = ALL.route(head("GET", "/v1/agents/stream", O, upgrade="websocket"))
+    assert (other.kind, other.websocket) == (Kind.UNRECOGNIZED, False)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from wsproto.utilities import generate_accept_token
 
 from spendgate.capture import refusal
 from spendgate.capture.call import Call
+from spendgate.capture.overhearing import Overhearing
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket import Talk
 from spendgate.capture.socket_layer import Deliver, Push
@@ -23,7 +24,7 @@ from spendgate.capture.stream import MeteredFlow
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
 from spendgate.providers.headers import asks_websocket
-from spendgate.providers.interface import Ask, Kind, SocketDialect
+from spendgate.providers.interface import Ask, Kind, OverheardDialect, SocketDialect
 
 HEARS_FRAMES_ONLY = frozenset({"codex"})
 """Tools that show the text of an error frame, and lose that of a refused handshake."""
@@ -46,7 +47,7 @@ def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: G
     call = passage.call
     dialect = cast(SocketDialect, passage.dialect)
     flow.request.headers["upgrade"] = "websocket"  # whatever else was offered: of no other protocol is anything read
-    by_frame = refused is not None and call.attribution.tool in HEARS_FRAMES_ONLY
+    by_frame = refused is not None and hears_frames_only(passage)
     if refused is None or by_frame:
         # The handshake itself costs nothing and has a row of its own; its creates are the calls.
         call.route = replace(call.route, kind=Kind.FREE)
@@ -57,9 +58,18 @@ def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: G
         said, tool = refusal.notice(refused), call.attribution.tool
         call.written_off(State.REFUSED)
         flow.response = refusal.rendered(dialect, said, tool, rule=refused.refuse.rule, strict=refused.strict)
-    if refused is None or by_frame:
+    if refused is None and isinstance(passage.dialect, OverheardDialect):
+        heard = passage.dialect.overheard(passage.head)
+        session = Overhearing(passage, heard, gate, lambda pushes: host.inject(Deliver(flow, pushes)))
+        passage.visitor.open[call.call_id] = flow.conversation = session
+    elif refused is None or by_frame:
         talk = _talk(flow, passage, dialect, gate, host, upstream=refused is None)
         passage.visitor.open[call.call_id] = flow.conversation = talk
+
+
+def hears_frames_only(passage: Passage) -> bool:
+    """Whether this client reads a refusal in the protocol alone, and the protocol has a message to be refused."""
+    return passage.call.attribution.tool in HEARS_FRAMES_ONLY and not isinstance(passage.dialect, OverheardDialect)
 
 
 class Counted:

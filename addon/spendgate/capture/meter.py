@@ -218,7 +218,7 @@ class Meter:
         call = passage.call
         try:
             # One that is answered here with 101 is not refused: its creates are.
-            writes = call.attribution.tool not in handshake.HEARS_FRAMES_ONLY
+            writes = not handshake.hears_frames_only(passage)
             refused = await self._gate.spent(
                 call.intent(flow.client_left(), flow.upstream_open, may_wait=False), writes=writes
             )

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from spendgate.gate import charging
 from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
-from spendgate.gate.charging import EstimateUsage
+from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Collected, End, Intent
 from spendgate.gate.line import Lines

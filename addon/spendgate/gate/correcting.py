@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from spendgate.admission import RefusalKind
-from spendgate.gate import charging, running, wording
+from spendgate.gate import billing, running, wording
 from spendgate.gate.backlog import Backlog
-from spendgate.gate.charging import EstimateUsage
+from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.line import Lines
 from spendgate.gate.plausible import believed
@@ -31,7 +31,7 @@ class Correcting:
     def follow(self, call_id: str, call: Running, reading: Reading, prices: PriceBook, now_ms: int) -> Notice | None:
         """Correct the call's holds by what was counted so far; a Notice says: end its stream now. Raises LedgerUnavailable."""
         reading = believed(call.asked, reading)
-        so_far = charging.bill(call.asked, reading, prices, call.booked_ms, self._estimate)
+        so_far = billing.bill(call.asked, reading, prices, call.booked_ms, self._estimate)
         known = any(part.usage.input_tokens is not None for part in reading.parts)
         nanos = running.corrected(call, so_far, known)
         if nanos is None:

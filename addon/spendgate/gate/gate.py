@@ -19,7 +19,7 @@ from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
 from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
-from spendgate.gate.charging import EstimateUsage
+from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.clock import Clock
 from spendgate.gate.collecting import Collecting, result_id_of
 from spendgate.gate.correcting import Correcting
@@ -147,6 +147,8 @@ class Gate:
         now_ms = self.clock.now_ms()
         scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced)
         refuse = asked.terms.refusal if intent.attribution.refused else None
+        if refuse is None and intent.ask.loops:
+            refuse = next((_unbounded(scope) for scope in scopes if scope.hold is Hold.CEILING), None)
         if refuse is None and scopes:
             refuse = await self._peek(asked, scopes, now_ms)
         if refuse is None or not asked.terms.enforced:
@@ -302,6 +304,12 @@ class Gate:
 def _booked(scope: Scope, size: Size, hold_nanos: int) -> int:
     """What a call that nothing could check is booked with in one budget."""
     return size.ceiling_nanos if scope.hold is Hold.CEILING and size.ceiling_nanos is not None else hold_nanos
+
+
+def _unbounded(scope: Scope) -> Refuse:
+    """A connection whose calls have no bound and cannot be held one by one."""
+    why = "what such a connection costs has no bound"
+    return Refuse(RefusalKind.UNBOUNDED, scope.budget, why, value=scope.value, limit_nanos=scope.limit_nanos)
 
 
 def _used_up(standing: Standing) -> Refuse | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spendgate.gate.asked import Asked
-from spendgate.gate.charging import Bill
+from spendgate.gate.billing import Bill
 from spendgate.standing import Hold, Scope, Size, Standing
 
 _MILLION = 1_000_000

@@ -1,9 +1,10 @@
 """The dialects `anthropic-batches` and `openai-batches`: results of batches, as they are read.
 
-A batch is paid for when it is worked off, hours after it was sent and by no connection of this machine's; its results name what
-each request used. They are metered when they are read, at the batch price, once for each batch and `custom_id`. Requests that
-erred, expired or were cancelled are not billed. Sources: facts/wire-formats.md 1.1, 2.1, 13.3; docs.anthropic.com, batch
-processing; OpenAI's output file: one `{"id", "custom_id", "response": {"status_code", "body"}}` a line.
+A batch may be sent where a budget has something left; that holds nothing for long and costs nothing. It is paid for when it is
+worked off, hours after it was sent and by no connection of this machine's; its results name what each request used. They are
+metered when they are read, at the batch price, once for each batch and `custom_id`. Requests that erred, expired or were
+cancelled are not billed. Sources: facts/wire-formats.md 1.1, 2.1, 13.3; docs.anthropic.com, batch processing; OpenAI's output
+file: one `{"id", "custom_id", "response": {"status_code", "body"}}` a line.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.providers.anthropic import ANSWER_FIELDS, AnthropicMessages, answer_of
-from spendgate.providers.interface import Head, Headers, Part, Reading, Result, ResultReader
-from spendgate.providers.jsonscan import Scanner
+from spendgate.providers.client import sender
+from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading, Result, ResultReader
+from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_answers import RESPONSE_FIELDS, answer
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.openai_usage import usage_of
+from spendgate.providers.readers import FreeReader
 from spendgate.providers.results import Lines, NoResults
 from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, record
 from spendgate.usage import Usage
@@ -36,9 +39,17 @@ _ID: Final = re.compile(r"/([^/]+)/(?:results|content)/?$", re.IGNORECASE)
 
 
 class AnthropicBatches(AnthropicMessages):
-    """Results of message batches. Stateless."""
+    """Message batches, and their results. Stateless."""
 
     name = "anthropic-batches"
+
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a whole batch."""
+        return _order(head, body)
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """The answer to an order says nothing of what it will cost."""
+        return FreeReader(headers)
 
     def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
         """A reader of `GET …/messages/batches/{id}/results`."""
@@ -54,9 +65,17 @@ class AnthropicBatches(AnthropicMessages):
 
 
 class OpenAIBatches(OpenAIChat):
-    """Results of batches, in the file that they are put into. Stateless."""
+    """Batches, and their results, in the file that they are put into. Stateless."""
 
     name = "openai-batches"
+
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a whole batch, whose requests are in a file that was sent before."""
+        return _order(head, body)
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """The answer to an order says nothing of what it will cost."""
+        return FreeReader(headers)
 
     def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
         """A reader of `GET …/files/{id}/content`: a file that is no batch's output has no line with these fields."""
@@ -69,6 +88,12 @@ class OpenAIBatches(OpenAIChat):
             return read(_BODY_ENDS.read_ends(first, last, opening=b'{"response":{"body":{'))
 
         return NoResults() if status >= 300 else Lines(headers, lambda line: read(_BODY_LINE.read(line)), ends)
+
+
+def _order(head: Head, body: bytes) -> Ask:
+    """A batch may leave where there is money: it has no bound, and what it holds it holds until it is answered. Its requests cost
+    half of what others do, so their bytes count half."""
+    return Ask(text_bytes=len(body) // 2, opaque_input=True, loops=True, generates=False, **sender(head))
 
 
 def _named(head: Head) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
@@ -264,6 +264,23 @@ class ResultDialect(Dialect, Protocol):
 
     def results(self, head: Head, status: int, headers: Headers) -> ResultReader:
         """A reader of what a request with this head is answered with."""
+        ...
+
+
+class Overheard(Protocol):
+    """Reads what a server says on one WebSocket connection whose responses no message of a client stands for. Never raises."""
+
+    def from_server(self, message: bytes) -> tuple[Result, ...]:
+        """The results that this message completes."""
+        ...
+
+
+@runtime_checkable
+class OverheardDialect(Dialect, Protocol):
+    """A dialect of such connections: nothing is held for a response, each is metered when it is done."""
+
+    def overheard(self, head: Head) -> Overheard:
+        """A reader of one connection; `head` is its handshake's."""
         ...
 
 

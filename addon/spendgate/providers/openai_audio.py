@@ -29,16 +29,16 @@ _SECONDS: Final = schema.with_default_schema(
     schema.decimal_schema(ge=Decimal(0), le=Decimal(1_000_000)), default=None, on_error="default"
 )
 """Seconds as a number or as its text; more than eleven days are not of one recording."""
-_USAGE: Final = record(
+USAGE: Final = record(
     type=TEXT,
     seconds=_SECONDS,
     input_tokens=COUNT,
     output_tokens=COUNT,
     input_token_details=record(audio_tokens=COUNT, text_tokens=COUNT),
 )
-_ANSWER: Final = Shape(usage=_USAGE, duration=_SECONDS)
+_ANSWER: Final = Shape(usage=USAGE, duration=_SECONDS)
 _ANSWER_SCAN: Final = Scanner(_ANSWER, ("usage", "duration"))
-_EVENT: Final = Shape(type=TEXT, usage=_USAGE)
+_EVENT: Final = Shape(type=TEXT, usage=USAGE)
 _LENGTH: Final = schema.with_default_schema(
     schema.no_info_after_validator_function(len, schema.str_schema(strict=True)), default=None, on_error="default"
 )
@@ -101,7 +101,7 @@ class OpenAISpeech(FormDialect):
 
 
 def _answer(reading: Reading, found: Fields) -> Reading:
-    part = _part(found.get("usage"))
+    part = audio_part(found.get("usage"))
     if part is None and found.get("duration") is not None:
         part = _heard(found["duration"])  # whisper-1 as `verbose_json`
     if part is None:
@@ -109,21 +109,22 @@ def _answer(reading: Reading, found: Fields) -> Reading:
     return replace(reading, parts=(part,), final=part.known, ended=True)
 
 
-def _part(usage: Fields | None) -> Part | None:
+def audio_part(usage: Fields | None, model: str | None = None) -> Part | None:
+    """The counts of one transcription: seconds, or tokens."""
     if usage is None:
         return None
     if usage.get("seconds") is not None:
-        return _heard(usage["seconds"])
+        return _heard(usage["seconds"], model)
     given: dict[str, Any] = usage
     total_in = given.get("input_tokens")
     audio = (given.get("input_token_details") or {}).get("audio_tokens")
     heard = None if audio is None or total_in is None else min(audio, total_in)
-    return Part(Usage(input_tokens=total_in, output_tokens=given.get("output_tokens"), input_audio_tokens=heard))
+    return Part(Usage(input_tokens=total_in, output_tokens=given.get("output_tokens"), input_audio_tokens=heard), model)
 
 
-def _heard(seconds: Decimal) -> Part:
+def _heard(seconds: Decimal, model: str | None = None) -> Part:
     """What was listened to, in whole milliseconds, rounded up."""
-    return Part(Usage(), units={"audio_ms": ceil(seconds * 1000)})
+    return Part(Usage(), model, units={"audio_ms": ceil(seconds * 1000)})
 
 
 def _spoken(reading: Reading, characters: int | None) -> Reading:
@@ -147,7 +148,7 @@ class _Stream(EventReader):
     def event(self, data: bytes) -> bool:
         """Read an event that holds counts, or an error."""
         found = _EVENT.read(data)
-        part = _part(found.get("usage"))
+        part = audio_part(found.get("usage"))
         if found.get("type") == "error":
             free = not (self.current.parts or self.output_bytes)
             self.current = replace(self.current, ended=True, free=free, final=free)

@@ -24,6 +24,7 @@ TRANSCRIPTIONS: Final = "openai-transcriptions"
 SPEECH: Final = "openai-speech"
 CURSOR: Final = "cursor"
 WINDSURF: Final = "windsurf"
+REALTIME: Final = "openai-realtime"
 
 
 @dataclass(frozen=True, slots=True)

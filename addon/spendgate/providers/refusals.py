@@ -79,6 +79,11 @@ def anthropic_cut(notice: Notice) -> bytes:
     return b"event: error\ndata: " + _anthropic_body(429, notice.message, notice.request_id) + b"\n\n"
 
 
+def openai_error_frame(notice: Notice) -> bytes:
+    """The `error` event of OpenAI's sockets, as a message."""
+    return _json({"type": "error", "event_id": None, "error": _openai_error(notice, None, 429)})
+
+
 def chat_cut(notice: Notice) -> bytes:
     """Ends a Chat Completions stream: the SDKs raise on a top-level `error`."""
     return b"data: " + _json({"error": _openai_error(notice, None, 429)}) + b"\n\n"

@@ -23,6 +23,7 @@ from spendgate.providers.openai_audio import OpenAISpeech, OpenAITranscriptions
 from spendgate.providers.openai_chat import OpenAIChat
 from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_images import OpenAIImages
+from spendgate.providers.openai_realtime import OpenAIRealtime
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
@@ -44,6 +45,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         Windsurf(),
         CohereChat(),
         CohereEmbed(),
+        OpenAIRealtime(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))

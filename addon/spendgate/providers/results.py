@@ -17,6 +17,8 @@ RESULTS_MAX: Final = 200_000
 """Results that are read of one file; Anthropic takes 100,000 requests in a batch, OpenAI 50,000."""
 LINE_BYTES_LEAST: Final = 64
 """No line with counts is shorter."""
+COUNTED: Final = b'"usage"'
+"""In every line with counts; other files, which may be of any size, are not parsed for them."""
 
 
 def response_key(response_id: str) -> str:
@@ -99,7 +101,7 @@ class Lines:
     def _end(self, found: list[Result]) -> None:
         line, head = bytes(self._line), self._head
         self._line, self._head = bytearray(), None
-        if head is None and len(line) < LINE_BYTES_LEAST:
+        if head is None and (len(line) < LINE_BYTES_LEAST or line.find(COUNTED) < 0):
             return
         try:
             result = self._whole(line) if head is None else self._ends(head, line[-END_BYTES:])

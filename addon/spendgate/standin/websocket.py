@@ -21,7 +21,7 @@ from wsproto.events import (
 from wsproto.events import Request as Handshake
 from wsproto.extensions import PerMessageDeflate
 
-from spendgate.standin import openai
+from spendgate.standin import openai, realtime
 from spendgate.standin.context import Context
 from spendgate.standin.respond import Request, new_id
 
@@ -83,6 +83,8 @@ class Conversation:
         if canned is None or canned.frame is not None:
             identity = [(b"x-request-id", request_id.encode())]
             self._send(AcceptConnection(extensions=[PerMessageDeflate()], extra_headers=identity))
+            if self._request.path.startswith(realtime.PATH):
+                self._send(TextMessage(data=json.dumps(realtime.session("gpt-realtime"))))
             return
         length = (b"content-length", str(len(canned.body)).encode())
         headers = [*((name.encode(), value.encode()) for name, value in canned.headers), length]
@@ -92,6 +94,10 @@ class Conversation:
 
     async def _message(self, text: str) -> None:
         asked = json.loads(text)
+        if self._request.path.startswith(realtime.PATH):
+            for event in realtime.turn(asked.get("type"), self._context.script):
+                self._send(TextMessage(data=json.dumps(event)))
+            return
         if asked.get("type") != "response.create":
             return
         served = self._context.begin(self._request, "websocket")

@@ -13,9 +13,10 @@ PROVIDERS: Final = (
         "anthropic",
         (
             billable("/v1/messages", MESSAGES),
+            billable("/v1/messages/batches", ANTHROPIC_BATCHES),
             # A batch is billed when it is worked off, and metered when its results are read.
             result("/v1/messages/batches/*/results", ANTHROPIC_BATCHES),
-            *free("/v1/messages/batches", "/v1/messages/batches/*/cancel"),
+            *free("/v1/messages/batches/*/cancel"),
             *free(
                 "/v1/messages/count_tokens", "/v1/models/**", "/v1/files/**", "/v1/organizations/**", "/v1/skills/**"
             ),

@@ -1,0 +1,119 @@
+"""What a reading costs at list price: each sampling by the model that answered, in tokens and in whatever else is billed.
+
+A missing count is estimated, an unknown price is the policy's, and what the list has no price for is flagged. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from operator import add
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from spendgate.gate.asked import Asked
+from spendgate.pricing import PriceBook, UnknownPrice, unknown_price, utc
+from spendgate.providers.interface import Ask, Part, Reading
+from spendgate.usage import Usage
+
+FEES = {"storage_searches": "file_search"}
+"""Fees beside tokens, by genai-prices' usage key, as the providers' own items are called."""
+TIERS = frozenset({"priority", "flex", "scale", "fast", "ultrafast", "batch", "provisioned", "on_demand"})
+"""Words of an answer that a flag may repeat; any other text of a provider's is not for the ledger."""
+
+EstimateUsage = Callable[[Ask, Reading], Usage]
+"""Counts of a response whose provider gave none or not all."""
+
+
+class Item(Struct, frozen=True):
+    """One billed sampling: its model, counts and list price in nano-dollars."""
+
+    model: str | None
+    usage: Usage
+    nanos: int
+    source: str
+    known: bool
+
+
+class Bill(Struct, frozen=True):
+    """What a reading costs at list price."""
+
+    items: tuple[Item, ...]
+    nanos: int
+    reported: bool
+    """All counts are the provider's own and final."""
+    unpriced: tuple[str, ...] = ()
+    """Flags of fees that the price list does not know."""
+
+    @property
+    def usage(self) -> Usage:
+        """The counts of all samplings."""
+        return (
+            reduce(add, [item.usage for item in self.items], Usage()) if len(self.items) != 1 else self.items[0].usage
+        )
+
+
+def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, estimate: EstimateUsage) -> Bill:
+    """Price a reading, final or not; counts that it lacks are estimated."""
+    parts = reading.parts
+    fees: tuple[str, ...] = ()
+    if any(part.units for part in parts):
+        parts = tuple(_priced_by(asked, part, reading, prices, booked_ms) for part in parts)
+        fees = _fees(reading.parts, parts)
+    reported = reading.final and bool(parts) and all(part.known for part in parts)
+    if not reported:
+        last = parts[-1] if parts else Part(Usage())
+        parts = (*parts[:-1], replace(last, usage=estimate(asked.intent.ask, replace(reading, parts=(last,)))))
+    items = tuple(item_of(asked, part, reading, prices, booked_ms) for part in parts)
+    return Bill(items, sum(item.nanos for item in items), reported, (*fees, *_tiers(parts, items)))
+
+
+def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:
+    """Flags of fees that the price list does not know for their model."""
+    dropped = [
+        (name, count)
+        for part, kept in zip(given, priced, strict=False)
+        for name, count in part.units.items()
+        if name in FEES and name not in kept.units
+    ]
+    return tuple(f"fee not priced: {count} {FEES[name]}" for name, count in dropped)
+
+
+def _tiers(parts: tuple[Part, ...], items: tuple[Item, ...]) -> tuple[str, ...]:
+    """Flags of tiers that an answer names and the price list has no price for: committed ones, or ones too new for it."""
+    if not any(part.context for part in parts):
+        return ()
+    found = [
+        f"{name}={value if value in TIERS else 'other'}"
+        for part, item in zip(parts, items, strict=True)
+        for name, value in part.context.items()
+        if item.known and name in ("service_tier", "processing", "speed") and f"{name}={value}" not in item.source
+    ]
+    return tuple(f"at the plain price: {tier}" for tier in dict.fromkeys(found))
+
+
+def _priced_by(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Part:
+    """The part without the units that the price list has no price for: of images' tokens it knows at least the tokens' own."""
+    model, at = part.model or reading.model or asked.terms.model, utc(booked_ms)
+    units = {
+        name: count
+        for name, count in part.units.items()
+        if name.endswith("_tokens") or prices.has_unit(asked.terms.priced_by, model, name, at=at, context=part.context)
+    }
+    return replace(part, units=units)
+
+
+def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Item:
+    """Price one sampling: by the model that answered, else the one asked for, else as an unknown one."""
+    terms, answered = asked.terms, part.model or reading.model
+    named, at = answered or terms.model, utc(booked_ms)
+    for model in dict.fromkeys((answered, terms.model)):
+        charge = prices.price(
+            terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo, units=part.units
+        )
+        if not isinstance(charge, UnknownPrice):
+            return Item(named, part.usage, charge.nanos, charge.source, known=True)
+    unknown = terms.policy.unknown_model
+    nanos = unknown_price(part.usage, input_per_million=unknown.input_nanos, output_per_million=unknown.output_nanos)
+    return Item(named, part.usage, nanos, "policy:unknown_model", known=False)
