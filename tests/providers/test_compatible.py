@@ -147,7 +147,7 @@ def test_fees_that_nobody_prices_are_flagged() -> None:
     assert FEES not in chat({**COUNTED, "num_server_side_tools_used": 0}).flags
     searches = chat({**COUNTED, "server_tool_use_details": {"tool_calls_executed": 1, "web_search_requests": 1}})
     assert searches.parts[0].usage.web_searches == 1
-    output = [{"type": "file_search_call"}, {"type": "message"}]
+    output = [{"type": "x_search_call"}, {"type": "message"}]
     answer = {
         "id": "r",
         "model": "m",
