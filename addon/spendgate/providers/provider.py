@@ -17,6 +17,8 @@ MESSAGES: Final = "anthropic-messages"
 CHAT: Final = "openai-chat"
 RESPONSES: Final = "openai-responses"
 EMBEDDINGS: Final = "openai-embeddings"
+GEMINI: Final = "gemini"
+CODE_ASSIST: Final = "code-assist"
 
 
 @dataclass(frozen=True, slots=True)
