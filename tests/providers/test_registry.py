@@ -180,8 +180,11 @@ def test_a_free_word_in_front_frees_nothing(host: str, prefix: str, path: str, k
 
 @pytest.mark.parametrize("family", [*FAMILIES.values(), *PROVIDERS.values()], ids=lambda family: family.name)
 def test_what_costs_money_is_looked_for_first(family: Family | Provider) -> None:
-    """The first rule that fits decides, so no free one stands before one that is billable."""
-    kinds = [rule.kind for rule in family.rules]
+    """The first rule that fits decides, so no free one stands before one that is billable.
+
+    But for one: Vertex counts Claude's tokens at a path that looks like that of a model named `count-tokens`.
+    """
+    kinds = [rule.kind for rule in family.rules if not rule.pattern.endswith("/count-tokens:rawPredict")]
     assert kinds == sorted(kinds, key=[Kind.BILLABLE, Kind.RESULT, Kind.FREE].index)
 
 

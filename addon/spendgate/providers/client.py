@@ -35,6 +35,9 @@ _AGENTS: Final = {
     "litellm": "litellm",
     "ai-sdk": "ai-sdk",
     "curl": "curl",
+    "geminicli": "gemini-cli",
+    "antigravity": "antigravity",
+    "google-genai-sdk": "google-genai-sdk",
     "anthropic": "anthropic-sdk",
     "asyncanthropic": "anthropic-sdk",
     "openai": "openai-sdk",
@@ -97,7 +100,8 @@ def fingerprint(key: str) -> str:
 def _credentials(headers: Headers) -> list[str]:
     """The keys that the request carries, the provider's own header first. Claude Code's key helper sends one in both."""
     bearer = headers.get("authorization") or ""
-    found = [headers.get("x-api-key"), headers.get("api-key"), bearer[7:] if bearer[:7].lower() == "bearer " else None]
+    named = [headers.get(name) for name in ("x-api-key", "api-key", "x-goog-api-key")]
+    found = [*named, bearer[7:] if bearer[:7].lower() == "bearer " else None]
     return [key.strip() for key in found if key and key.strip()]
 
 
@@ -130,20 +134,20 @@ def _session_of(user_id: str) -> str | None:
     except ValueError:
         return None
     session = parsed.get("session_id") if isinstance(parsed, dict) else None
-    return _name(session) if isinstance(session, str) else None
+    return name_of(session) if isinstance(session, str) else None
 
 
 def _first(headers: Headers, *names: str) -> str | None:
     """The first of these fields that holds an id fit for the ledger."""
     for name in names:
         value = headers.get(name)
-        if value is not None and (fit := _name(value)) is not None:
+        if value is not None and (fit := name_of(value)) is not None:
             return fit
     return None
 
 
-def _name(value: str) -> str | None:
-    """An id fit for the ledger: what does not look like one (and could be content or a secret) is dropped."""
+def name_of(value: str) -> str | None:
+    """An id fit for the ledger; None: what does not look like one (and could be content or a secret) is dropped."""
     if len(value) > _NAME_MAX or not _NAME.fullmatch(value) or value.startswith(("sk-", "eyJ")):
         return None
     return value

@@ -25,6 +25,8 @@ SPEECH: Final = "openai-speech"
 CURSOR: Final = "cursor"
 WINDSURF: Final = "windsurf"
 REALTIME: Final = "openai-realtime"
+GEMINI: Final = "gemini"
+CODE_ASSIST: Final = "code-assist"
 
 
 @dataclass(frozen=True, slots=True)

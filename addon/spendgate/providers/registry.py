@@ -15,8 +15,10 @@ from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
+from spendgate.providers.code_assist import CodeAssist
 from spendgate.providers.cohere import CohereChat, CohereEmbed
 from spendgate.providers.cursor import Cursor
+from spendgate.providers.gemini import Gemini
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
 from spendgate.providers.openai_audio import OpenAISpeech, OpenAITranscriptions
@@ -46,6 +48,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
         CohereChat(),
         CohereEmbed(),
         OpenAIRealtime(),
+        Gemini(),
+        CodeAssist(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))

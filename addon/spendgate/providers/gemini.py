@@ -1,0 +1,232 @@
+"""The dialect `gemini`: generateContent, streamGenerateContent and embedContent of the Gemini API and of Vertex AI.
+
+The model stands in the path. A stream is of events with `alt=sse`, else one JSON array that comes element by element.
+`usageMetadata` comes with nearly every piece and falls as well as rises: the last one counts, none is added.
+Sources: facts/wire-formats.md 4, 16.1, 18.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qs
+
+from msgspec.structs import replace
+from pydantic_core import core_schema
+
+from spendgate.providers.base import BaseDialect
+from spendgate.providers.client import fingerprint, sender
+from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
+from spendgate.providers.gemini_usage import (
+    GROUNDING,
+    PROVISIONED,
+    USAGE,
+    is_report,
+    price_context,
+    searches,
+    usage_of,
+)
+from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
+from spendgate.providers.jsonarray import Elements
+from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.readers import BodyReader, FreeReader, is_events
+from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
+from spendgate.providers.sse import Oversized
+from spendgate.providers.streams import EventReader
+from spendgate.usage import Usage
+
+# Google's parsers take each name in camel case and in snake case.
+_CONFIG: Final = record(maxOutputTokens=FACTOR, max_output_tokens=FACTOR, candidateCount=FACTOR, candidate_count=FACTOR)
+_TOOLS: Final = ("googleSearch", "googleSearchRetrieval", "urlContext", "codeExecution", "fileSearch", "googleMaps")
+# Inside a record a missing member is to stay missing.
+_GIVEN: Final = core_schema.nullable_schema(PRESENT)
+_TOOL: Final = record(
+    functionDeclarations=_GIVEN,
+    function_declarations=_GIVEN,
+    google_search=_GIVEN,
+    google_search_retrieval=_GIVEN,
+    url_context=_GIVEN,
+    code_execution=_GIVEN,
+    file_search=_GIVEN,
+    google_maps=_GIVEN,
+    **dict.fromkeys(_TOOLS, _GIVEN),
+)
+_DECLARED: Final = frozenset({"functionDeclarations", "function_declarations"})
+REQUEST: Final = {
+    "generationConfig": _CONFIG,
+    "generation_config": _CONFIG,
+    "tools": items(_TOOL),
+    "serviceTier": TEXT,
+    "service_tier": TEXT,
+}
+MARKS: Final = rb'(inline_?[dD]ata|file_?[dD]ata|cached_?[cC]ontent)"\s*:'
+TOOLS_BYTES: Final = 1024
+"""Tokens that declared functions may add to the prompt beside their own bytes."""
+
+ANSWER: Final = {
+    "candidates": items(record(finishReason=TEXT, groundingMetadata=GROUNDING)),
+    "usageMetadata": USAGE,
+    "modelVersion": TEXT,
+    "responseId": TEXT,
+    "promptFeedback": record(blockReason=TEXT),
+}
+ANSWER_KEYS: Final = ("usageMetadata", "modelVersion", "responseId", "promptFeedback")
+_ANSWER: Final = Shape(**ANSWER, error=PRESENT)
+_ANSWER_SCAN: Final = Scanner(_ANSWER, ANSWER_KEYS)
+
+
+class Gemini(BaseDialect):
+    """Google's generateContent and its kin. Stateless."""
+
+    name = "gemini"
+
+    request = Scanner(Shape(**REQUEST), REQUEST, marks=MARKS)
+
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a request with this scan. The model is the path's: it is the route that names it."""
+        said = sender(head)
+        if said["api_key"] is None and (key := parse_qs(head.query).get("key")):
+            said["api_key"] = fingerprint(key[0])
+        return asked_of(head, body, scan, scan.fields, Ask(**said))
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response: of events, of an array that is streamed, or of one answer."""
+        if status < 300 and ask.streamed and not is_events(headers, asked=True):
+            return self.elements(headers)
+        if status >= 300:
+            return FreeReader(headers)
+        return super().reader(ask, status, headers)
+
+    def elements(self, headers: Headers) -> Reader:
+        """A reader of a streamed array."""
+        return Stream(headers, array=True)
+
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of a stream of events."""
+        return Stream(headers)
+
+    def document(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of one JSON answer."""
+        generates = ask.output_tokens_max != 0
+        return BodyReader(headers, _ANSWER, _ANSWER_SCAN, lambda reading, found: answer(reading, found, generates))
+
+    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
+        """A refusal in Google's error shape."""
+        return google_refusal(notice, tool, strict=strict)
+
+    def error(self, status: int, message: str, request_id: str = "") -> Answer:
+        """The gate's own error in Google's shape."""
+        return google_error(status, message, request_id)
+
+    def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """An event with a top-level `error`. A streamed array is ended by it, too, and is then no JSON any more."""
+        return google_cut(notice)
+
+
+def asked_of(head: Head, body: bytes, scan: Scan, found: Fields, said: Ask) -> Ask:
+    """What a request asks for, whose own members are `found`, into an Ask that says who asks."""
+    verb = head.path.rpartition(":")[2].lower()
+    embeds = "embed" in verb
+    configs = [found.get(name) or {} for name in ("generationConfig", "generation_config")]
+    caps = _said(configs, "maxOutputTokens", "max_output_tokens")
+    counts = _said(configs, "candidateCount", "candidate_count")
+    offered = [tool for tool in found.get("tools") or [] if tool is not None]
+    given = [{name for name, there in tool.items() if there} for tool in offered]
+    hosted = any(not names or names - _DECLARED for names in given)
+    unread = UNREADABLE in counts
+    return replace(
+        said,
+        streamed=verb.startswith("stream"),
+        text_bytes=len(body) + (TOOLS_BYTES if offered else 0),
+        opaque_input=bool(scan.marks),
+        output_tokens_max=0 if embeds else None if UNREADABLE in caps else max(caps, default=None),
+        choices=max([1, *counts]),
+        service_tier=found.get("serviceTier") or found.get("service_tier"),
+        searches_max=None if hosted else 0,
+        # A tool that Google runs makes it sample again and bill what the tool found as input.
+        loops=hosted or unread,
+    )
+
+
+def _said(configs: list[Fields], *names: str) -> list[int]:
+    return [each[name] for each in configs for name in names if each.get(name) is not None]
+
+
+def answer(reading: Reading, found: Fields, generates: bool = True) -> Reading:
+    """The Reading of a whole answer."""
+    model, usage = found.get("modelVersion"), found.get("usageMetadata")
+    reading = replace(reading, model=model, response_id=found.get("responseId"), ended=True)
+    if usage is None or not is_report(usage):
+        return replace(reading, flags=(*reading.flags, "an answer without usage"))
+    counts = usage_of(usage, generates=generates)
+    part = part_of(counts, model, usage, searches(found.get("candidates") or []))
+    flags = (*reading.flags, PROVISIONED) if prepaid(usage) else reading.flags
+    return replace(reading, parts=(part,), final=counts.known, flags=flags)
+
+
+def part_of(counts: Usage, model: str | None, usage: Fields, asked: int | None) -> Part:
+    """One sampling with the web searches that it `asked` for."""
+    return Part(counts.overlaid(Usage(web_searches=asked)), model, price_context(usage))
+
+
+def prepaid(usage: Fields) -> bool:
+    """Whether Vertex served this from capacity that is paid for by the month."""
+    return usage.get("trafficType") == "PROVISIONED_THROUGHPUT"
+
+
+class Stream(EventReader):
+    """Reads a streamed answer, of events or as an array."""
+
+    marks = (b'"usageMetadata"', b'"finishReason"', b'"groundingMetadata"', b'"promptFeedback"', b'"error"')
+    texts = (b"text", b"code")
+
+    def __init__(self, headers: Headers, *, array: bool = False) -> None:
+        super().__init__(headers)
+        if array:
+            self._events = Elements()
+        self._finished = False
+        self._counted: int | None = None
+        self._searches: int | None = None
+
+    def fields(self, data: bytes) -> Fields:
+        """The members of one piece."""
+        return _ANSWER.read(data)
+
+    def ends(self, event: Oversized) -> Fields:
+        """The members of one piece that was too long to keep."""
+        return _ANSWER_SCAN.read_ends(event.head, event.tail)
+
+    def event(self, data: bytes) -> bool:
+        """Read one piece."""
+        self._read_piece(self.fields(data))
+        return True
+
+    def oversized(self, event: Oversized) -> bool:
+        """Read the ends of a piece, where its counts stand: an image is such a long one."""
+        self._read_piece(self.ends(event))
+        return True
+
+    def _read_piece(self, found: Fields) -> None:
+        now = self.current
+        model = found.get("modelVersion") or now.model
+        self.current = replace(now, model=model, response_id=now.response_id or found.get("responseId"))
+        if found.get("error"):
+            free = not self.output_bytes and not now.parts
+            self.current = replace(self.current, ended=True, free=free)
+        candidates = found.get("candidates") or []
+        blocked = (found.get("promptFeedback") or {}).get("blockReason")
+        if blocked or any(each and each.get("finishReason") for each in candidates):
+            self._finished = True
+        self._searches = max(filter(None, (self._searches, searches(candidates))), default=self._searches)
+        usage = found.get("usageMetadata")
+        if usage is not None and is_report(usage):
+            counts = usage_of(usage)
+            self._counted = self.output_bytes if counts.known else None
+            self.current = replace(self.current, parts=(part_of(counts, model, usage, self._searches),))
+            if prepaid(usage):
+                self.flag(PROVISIONED)
+        elif self._searches is not None and self.current.parts:
+            part = self.current.parts[0]
+            searched = part.usage.overlaid(Usage(web_searches=self._searches))
+            self.current = replace(self.current, parts=(replace(part, usage=searched),))
+        final = self._finished and self._counted == self.output_bytes
+        self.current = replace(self.current, final=final, ended=self.current.ended or final)

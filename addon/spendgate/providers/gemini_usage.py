@@ -1,0 +1,93 @@
+"""Google's `usageMetadata` as Usage, and what of an answer changes its price.
+
+`promptTokenCount` includes what was cached and leaves out what server tools put in; `candidatesTokenCount` leaves out thoughts.
+Source: facts/wire-formats.md 4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from spendgate.providers.shapes import COUNT, TEXT, Fields, items, record
+from spendgate.usage import Usage
+
+_BY_MODALITY: Final = items(record(modality=TEXT, tokenCount=COUNT))
+USAGE: Final = record(
+    promptTokenCount=COUNT,
+    cachedContentTokenCount=COUNT,
+    candidatesTokenCount=COUNT,
+    thoughtsTokenCount=COUNT,
+    toolUsePromptTokenCount=COUNT,
+    totalTokenCount=COUNT,
+    promptTokensDetails=_BY_MODALITY,
+    cacheTokensDetails=_BY_MODALITY,
+    toolUsePromptTokensDetails=_BY_MODALITY,
+    candidatesTokensDetails=_BY_MODALITY,
+    serviceTier=TEXT,
+    trafficType=TEXT,
+)
+GROUNDING: Final = record(webSearchQueries=items(TEXT))
+PROVISIONED: Final = "provisioned throughput: prepaid, priced as on demand"
+"""The flag of a call that was served from prepaid capacity. A Reading cannot change the billing of a row, so the row stays
+metered: a budget then errs to the safe side, and the flag tells what to leave out of a bill."""
+_TIERS: Final = {"FLEX": "flex", "PRIORITY": "priority", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
+_COUNTS: Final = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount")
+
+
+def is_report(found: Fields) -> bool:
+    """Whether this object counts anything: Vertex's first ones name only the kind of traffic."""
+    return any(found.get(name) is not None for name in _COUNTS)
+
+
+def usage_of(found: Fields, *, generates: bool = True) -> Usage:
+    """The counts of one object, disjoint. An answer that `generates` nothing (embeddings) has an output of zero."""
+    prompt, tools = found.get("promptTokenCount"), found.get("toolUsePromptTokenCount") or 0
+    cached, thoughts = found.get("cachedContentTokenCount"), found.get("thoughtsTokenCount")
+    if prompt is not None and cached is not None:
+        cached = min(cached, prompt)
+    fresh = None if prompt is None else prompt - (cached or 0) + tools
+    audio = _audio(found, "promptTokensDetails", "toolUsePromptTokensDetails")
+    if audio is not None:
+        audio = max(0, audio - (_audio(found, "cacheTokensDetails") or 0))
+    output = _output(found, prompt, tools, thoughts) if generates else 0
+    spoken = _audio(found, "candidatesTokensDetails")
+    return Usage(
+        input_tokens=fresh,
+        cache_read_tokens=cached,
+        output_tokens=output,
+        reasoning_tokens=thoughts,
+        input_audio_tokens=None if audio is None or fresh is None else min(audio, fresh),
+        output_audio_tokens=None if spoken is None or output is None else min(spoken, output),
+    )
+
+
+def price_context(found: Fields) -> Mapping[str, str]:
+    """genai-prices' context for the tier that the response names, in AI Studio's words or in Vertex's."""
+    for name in ("serviceTier", "trafficType"):
+        tier = _TIERS.get((found.get(name) or "").upper().removeprefix("SERVICE_TIER_"))
+        if tier is not None:
+            return {"service_tier": tier}
+    return {}
+
+
+def searches(candidates: list[Fields | None]) -> int | None:
+    """Web searches that these candidates name; None where none of them says. Google bills those that are not empty."""
+    grounded = [each["groundingMetadata"] for each in candidates if each and each.get("groundingMetadata")]
+    asked = [each["webSearchQueries"] for each in grounded if each.get("webSearchQueries") is not None]
+    return sum(len([query for query in queries if query != ""]) for queries in asked) if asked else None
+
+
+def _output(found: Fields, prompt: int | None, tools: int, thoughts: int | None) -> int | None:
+    """Candidates and thoughts; where the candidates' count is missing, what the total leaves for both."""
+    candidates, total = found.get("candidatesTokenCount"), found.get("totalTokenCount")
+    if candidates is not None:
+        return int(candidates) + (thoughts or 0)
+    if total is None or prompt is None:
+        return None
+    return max(int(total) - prompt - tools, thoughts or 0)
+
+
+def _audio(found: Fields, *names: str) -> int | None:
+    rows = [row for name in names for row in found.get(name) or [] if row and row.get("modality") == "AUDIO"]
+    return sum(row.get("tokenCount") or 0 for row in rows) if rows else None
