@@ -17,7 +17,7 @@ from spendgate.providers.registry import DIALECTS
 
 FINAL = Notice("Budget person/day: $20.00 of $20.00 is spent.", "spent", resets_at=datetime(2026, 11, 23, tzinfo=UTC))
 PASSING = Notice("Held by other calls.", "held", passing=True, retry_after_s=3)
-TOOLS = (None, "claude-code", "codex", "opencode", "cline", "ai-sdk", "anthropic-sdk", "openai-sdk")
+TOOLS = (None, "claude-code", "codex", "opencode", "cline", "ai-sdk", "anthropic-sdk", "openai-sdk", "copilot")
 
 
 def headers(answer: Answer) -> dict[str, str]:
@@ -34,9 +34,11 @@ def test_final_refusals(name: str, tool: str | None) -> None:
         answer = dialect.refusal(FINAL, tool, strict=strict)
         assert headers(answer)["x-should-retry"] == "false"
         assert "retry-after" not in headers(answer)
-        assert json.loads(answer.body)["error"]["message"] == FINAL.message
+        said = json.loads(answer.body)
+        assert (said["detail"] if name == "chatgpt-conversation" else said["error"]["message"]) == FINAL.message
         assert answer.status == 429 or not strict
-    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403}
+    # ChatGPT's backend serves its own apps alone, and says no with a 429.
+    readable = {} if name == "chatgpt-conversation" else {"opencode": 402, "cline": 402, "ai-sdk": 403, "copilot": 402}
     assert dialect.refusal(FINAL, tool).status == readable.get(tool or "", 429)
 
 

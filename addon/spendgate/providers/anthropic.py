@@ -14,6 +14,7 @@ from typing import Any, Final
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED, USAGE, Counts
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
+from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader
@@ -55,14 +56,17 @@ TOOL_BYTES: Final = 1536
 """Tokens that one tool of Anthropic's own adds at most (`text_editor` 700, `computer` 735 and a system prompt)."""
 
 _BLOCK: Final = record(type=TEXT, to=record(model=TEXT))
-_ANSWER: Final = Shape(id=TEXT, model=TEXT, stop_reason=TEXT, usage=USAGE, content=items(_BLOCK))
-_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "stop_reason", "usage"))
+_ANSWER: Final = Shape(
+    id=TEXT, model=TEXT, stop_reason=TEXT, usage=USAGE, content=items(_BLOCK), copilot_usage=COPILOT_USAGE
+)
+_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "stop_reason", "usage", "copilot_usage"))
 _EVENT: Final = Shape(
     type=TEXT,
     message=record(id=TEXT, model=TEXT, usage=USAGE),
     usage=USAGE,
     delta=record(stop_reason=TEXT),
     content_block=_BLOCK,
+    copilot_usage=COPILOT_USAGE,
 )
 
 
@@ -165,6 +169,7 @@ def _answer(reading: Reading, found: Fields, ttl: str | None) -> Reading:
         final=free or _known(parts),
         ended=True,
         free=free,
+        stated_cost_nanos=None if free else copilot_cost_nanos(found),
         flags=(*reading.flags, SPLIT_ASSUMED) if counts.assumed else reading.flags,
     )
 
@@ -227,6 +232,9 @@ class _Stream(EventReader):
     def _delta(self, found: Fields) -> None:
         usage = found.get("usage")
         self._report(usage)
+        stated = copilot_cost_nanos(found)
+        if stated is not None:
+            self.current = replace(self.current, stated_cost_nanos=stated)
         reason = (found.get("delta") or {}).get("stop_reason")
         if reason is not None:
             self._stopped = True

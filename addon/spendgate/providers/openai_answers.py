@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Part, Reading
 from spendgate.providers.jsonscan import Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
@@ -24,10 +25,11 @@ _RESPONSE: Final = {
     "usage": USAGE,
     "output": items(record(type=TEXT, action=record(type=TEXT))),
     "tool_usage": record(web_search=record(num_requests=COUNT)),
+    "copilot_usage": COPILOT_USAGE,
 }
 ANSWER: Final = Shape(**_RESPONSE)
 ANSWER_SCAN: Final = Scanner(ANSWER, _RESPONSE)
-_EVENT: Final = Shape(type=TEXT, response=record(**_RESPONSE))
+_EVENT: Final = Shape(type=TEXT, response=record(**_RESPONSE), copilot_usage=COPILOT_USAGE)
 _EVENT_ENDS: Final = Scanner(_EVENT, _RESPONSE)
 _ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "error"})
 _BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
@@ -54,7 +56,11 @@ def answer(reading: Reading, found: Fields, event: str = "response.completed") -
     # Counts are given once, with the last word on a response, whatever its status says.
     last = event not in _BEGINS
     final = last and counts.known
-    return replace(reading, parts=(part,), model=model, response_id=response_id, final=final, ended=last, free=False)
+    stated = copilot_cost_nanos(found) if last else None
+    return replace(
+        reading, parts=(part,), model=model, response_id=response_id, final=final, ended=last, free=False,
+        stated_cost_nanos=reading.stated_cost_nanos if stated is None else stated,
+    )  # fmt: skip
 
 
 def _is_search(item: Fields) -> bool:
@@ -67,7 +73,9 @@ def read_event(reading: Reading, data: bytes) -> tuple[Reading, bool]:
     found = _EVENT.read(data)
     response = found.get("response")
     if response is not None:
-        return answer(reading, response, found.get("type") or ""), True
+        # Copilot states its price beside `response`, not in it.
+        beside = {"copilot_usage": found["copilot_usage"]} if found.get("copilot_usage") else {}
+        return answer(reading, {**response, **beside}, found.get("type") or ""), True
     if found.get("type") == "error":
         free = not reading.output_bytes and not reading.parts
         return replace(reading, ended=True, free=free, final=free), False

@@ -13,6 +13,7 @@ from typing import Final
 
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
+from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
@@ -55,8 +56,9 @@ _ANSWER: Final = Shape(
     choices=items(_CHOICE),
     x_groq=record(id=TEXT, usage=USAGE),
     error=PRESENT,
+    copilot_usage=COPILOT_USAGE,
 )
-_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "service_tier", "usage", "x_groq"))
+_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "service_tier", "usage", "x_groq", "copilot_usage"))
 
 
 class OpenAIChat(OpenAIDialect):
@@ -129,7 +131,10 @@ def _answer(reading: Reading, found: Fields) -> Reading:
         return replace(reading, model=model, response_id=found.get("id"), ended=True, flags=flags)
     counts = usage_of(usage)
     parts = (Part(counts, model, price_context(found.get("service_tier"))),)
-    return replace(reading, parts=parts, model=model, response_id=found.get("id"), final=counts.known, ended=True)
+    return replace(
+        reading, parts=parts, model=model, response_id=found.get("id"), final=counts.known, ended=True,
+        stated_cost_nanos=copilot_cost_nanos(found),
+    )  # fmt: skip
 
 
 class _Stream(EventReader):
@@ -160,6 +165,9 @@ class _Stream(EventReader):
         if any(choice and choice.get("finish_reason") for choice in found.get("choices") or []):
             self._finished = True
         usage = _usage(found)
+        stated = copilot_cost_nanos(found)
+        if stated is not None:
+            self.current = replace(self.current, stated_cost_nanos=stated)
         if usage is not None:
             counts = usage_of(usage)
             self._counted = self.output_bytes if counts.known else None
