@@ -192,7 +192,7 @@ def test_hosts_are_exact() -> None:
     """Only named hosts are ours: no parent, no child, in any case and with a trailing dot."""
     assert {A, O} <= set(ALL.hosts())
     assert ALL.host("API.Anthropic.com.") is ALL.host(A)
-    for other in ("anthropic.com", "x.api.anthropic.com", "api.anthropic.com.evil.example", "claude.ai", ""):
+    for other in ("anthropic.com", "x.api.anthropic.com", "api.anthropic.com.evil.example", "x.claude.ai", ""):
         assert ALL.host(other) is None
 
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from spendgate.providers.anthropic_usage import SPLIT_ASSUMED, USAGE, Counts
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
+from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader
@@ -62,15 +63,17 @@ ANSWER_FIELDS: Final = {
     "stop_reason": TEXT,
     "usage": USAGE,
     "content": items(_BLOCK),
+    "copilot_usage": COPILOT_USAGE,
 }
 _ANSWER: Final = Shape(**ANSWER_FIELDS)
-_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "stop_reason", "usage"))
+_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "stop_reason", "usage", "copilot_usage"))
 _EVENT: Final = Shape(
     type=TEXT,
     message=record(id=TEXT, model=TEXT, usage=USAGE),
     usage=USAGE,
     delta=record(stop_reason=TEXT),
     content_block=_BLOCK,
+    copilot_usage=COPILOT_USAGE,
 )
 
 
@@ -173,9 +176,15 @@ def answer_of(reading: Reading, found: Fields, ttl: str | None) -> Reading:
         final=free or _known(parts),
         ended=True,
         free=free,
-        stated_cost_nanos=None if free else counts.stated,
+        stated_cost_nanos=None if free else _stated(found, counts),
         flags=(*reading.flags, SPLIT_ASSUMED) if counts.assumed else reading.flags,
     )
+
+
+def _stated(found: Fields, counts: Counts) -> int | None:
+    """What the provider says that the answer cost: in Copilot's credits, or beside its counts."""
+    credit_nanos = copilot_cost_nanos(found)
+    return counts.stated if credit_nanos is None else credit_nanos
 
 
 def _known(parts: tuple[Part, ...]) -> bool:
@@ -246,7 +255,7 @@ class _Stream(EventReader):
         # What the first event says of the output is where it began; only this one's own count is the last.
         counted = usage is not None and usage.get("output_tokens") is not None and _known(self.current.parts)
         final = self._stopped and counted
-        stated = self._counts.stated if final and not self.current.free else None
+        stated = _stated(found, self._counts) if final and not self.current.free else None
         self.current = replace(self.current, final=self.current.free or final, stated_cost_nanos=stated)
 
     def _block(self, block: Fields) -> None:

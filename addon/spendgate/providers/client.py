@@ -46,7 +46,14 @@ _AGENTS: Final = {
     "asyncazureopenai": "openai-sdk",
 }
 _CODEX: Final = "codex"
-_SESSION_HEADERS: Final = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "thread-id")
+_SESSION_HEADERS: Final = (
+    "x-claude-code-session-id",
+    "session-id",
+    "session_id",
+    "x-session-id",
+    "thread-id",
+    "x-interaction-id",
+)
 _UNSAID: Final = Claim()
 
 
@@ -70,11 +77,11 @@ def sender(head: Head, user_id: str | None = None) -> Sender:
     return Sender(
         tool=tool(headers),
         session=_session(headers, user_id),
-        agent=_first(headers, "x-claude-code-agent-id", "x-openai-subagent"),
+        agent=_first(headers, "x-claude-code-agent-id", "x-openai-subagent", "x-agent-task-id"),
         parent_agent=_first(headers, "x-claude-code-parent-agent-id", "x-codex-parent-thread-id"),
         api_key=fingerprint(keys[0]) if keys and not subscription else None,
         billing="subscription" if subscription else "metered",
-        account=_first(headers, "chatgpt-account-id", "openai-organization"),
+        account=_first(headers, "chatgpt-account-id", "openai-organization") or _copilot_plan(head.host),
     )
 
 
@@ -87,6 +94,8 @@ def tool(headers: Headers) -> Claim:
     name = _AGENTS.get(product) if slash else None
     if name is None and headers.get("x-claude-code-session-id"):
         name = "claude-code"
+    if name is None and headers.get("copilot-integration-id"):
+        name = "copilot"
     return Claim(name, Evidence.HEADER) if name else _UNSAID
 
 
@@ -144,6 +153,12 @@ def _first(headers: Headers, *names: str) -> str | None:
         if value is not None and (fit := name_of(value)) is not None:
             return fit
     return None
+
+
+def _copilot_plan(host: str) -> str | None:
+    """`individual`, `business` or `enterprise`: of a Copilot account, its host says as much, and its token rotates."""
+    plan, _, rest = host.removeprefix("api.").partition(".")
+    return plan if rest == "githubcopilot.com" else None
 
 
 def name_of(value: str) -> str | None:

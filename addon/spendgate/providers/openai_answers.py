@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Part, Reading
 from spendgate.providers.jsonscan import Scanner
 from spendgate.providers.openai_hosted import hosted_tools
@@ -31,10 +32,11 @@ RESPONSE_FIELDS: Final = {
     "output": items(record(type=TEXT, action=record(type=TEXT), container_id=TEXT)),
     "tool_usage": record(web_search=record(num_requests=COUNT), image_gen=IMAGE_USAGE),
     "tools": items(record(type=TEXT, model=TEXT)),
+    "copilot_usage": COPILOT_USAGE,
 }
 ANSWER: Final = Shape(**RESPONSE_FIELDS)
 ANSWER_SCAN: Final = Scanner(ANSWER, RESPONSE_FIELDS)
-_EVENT: Final = Shape(type=TEXT, response=record(**RESPONSE_FIELDS))
+_EVENT: Final = Shape(type=TEXT, response=record(**RESPONSE_FIELDS), copilot_usage=COPILOT_USAGE)
 _EVENT_ENDS: Final = Scanner(_EVENT, RESPONSE_FIELDS)
 _OTHERS_SEARCHES: Final = frozenset({"x_search_call", "document_search_call"})
 """Tools of other vendors (xAI) that are billed by the call and that no price list has."""
@@ -67,7 +69,9 @@ def answer(reading: Reading, found: Fields, event: str = "response.completed") -
     # Counts are given once, with the last word on a response, whatever its status says.
     last = event not in _BEGINS
     final = last and counts.known
-    stated = stated_nanos(usage) if final else None
+    stated = copilot_cost_nanos(found) if last else None
+    if stated is None:
+        stated = stated_nanos(usage) if final else reading.stated_cost_nanos
     unpriced = last and (tools_run(usage) or any(item.get("type") in _OTHERS_SEARCHES for item in output))
     flags = (*fees.flags, *((FEES,) if unpriced else ())) if stated is None else ()
     return replace(
@@ -93,7 +97,9 @@ def read_event(reading: Reading, data: bytes) -> tuple[Reading, bool]:
     found = _EVENT.read(data)
     response = found.get("response")
     if response is not None:
-        return answer(reading, response, found.get("type") or ""), True
+        # Copilot states its price beside `response`, not in it.
+        beside = {"copilot_usage": found["copilot_usage"]} if found.get("copilot_usage") else {}
+        return answer(reading, {**response, **beside}, found.get("type") or ""), True
     if found.get("type") == "error":
         free = not reading.output_bytes and not reading.parts
         return replace(reading, ended=True, free=free, final=free), False

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
+from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
@@ -66,8 +67,11 @@ _ANSWER: Final = Shape(
     usage_breakdown=_BREAKDOWN,
     x_groq=record(id=TEXT, usage=USAGE, usage_breakdown=_BREAKDOWN),
     error=PRESENT,
+    copilot_usage=COPILOT_USAGE,
 )
-_ANSWER_SCAN: Final = Scanner(_ANSWER, ("id", "model", "service_tier", "usage", "usage_breakdown", "x_groq"))
+_ANSWER_SCAN: Final = Scanner(
+    _ANSWER, ("id", "model", "service_tier", "usage", "usage_breakdown", "x_groq", "copilot_usage")
+)
 
 
 class OpenAIChat(OpenAIDialect):
@@ -166,7 +170,9 @@ def _answer(reading: Reading, found: Fields, *, searches: bool) -> Reading:
         return replace(reading, model=model, response_id=found.get("id"), ended=True, flags=flags)
     parts = _parts(found, usage, model, found.get("service_tier"))
     final = all(part.usage.known for part in parts)
-    stated = stated_nanos(usage) if final else None
+    stated = copilot_cost_nanos(found)
+    if stated is None and final:
+        stated = stated_nanos(usage)
     uncounted = searches and not any(part.usage.web_searches for part in parts)
     fees = stated is None and (uncounted or _fees(found, usage))
     return replace(
@@ -215,9 +221,12 @@ class _Stream(EventReader):
         if usage is not None:
             parts = _parts(found, usage, model, self._tier)
             self._counted = self.output_bytes if all(part.usage.known for part in parts) else None
-            self._stated = stated_nanos(usage)
+            said = stated_nanos(usage)
+            self._stated = self._stated if said is None else said
             self._finished = self._finished or found.get("choices") == []
             self.current = replace(self.current, parts=parts)
+        credit_nanos = copilot_cost_nanos(found)
+        self._stated = self._stated if credit_nanos is None else credit_nanos
         return True
 
     def reading(self) -> Reading:

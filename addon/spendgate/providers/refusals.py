@@ -20,6 +20,8 @@ _READABLE: Final[dict[str, int]] = {
     # Both retry every 429, whatever its headers; a 402 is shown.
     "opencode": 402,
     "cline": 402,
+    # VS Code shows message and code of a 402 whose code is not one of GitHub's own.
+    "copilot": 402,
     # The AI SDK ignores x-should-retry; a 403 is shown at once.
     "ai-sdk": 403,
 }
@@ -48,7 +50,9 @@ def refusal_status(notice: Notice, tool: str | None, *, strict: bool) -> int:
 def anthropic_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:
     """A refusal as Anthropic's own API would word it."""
     status = refusal_status(notice, tool, strict=strict)
-    return Answer(status, _headers(notice, "request-id"), _anthropic_body(status, notice.message, notice.request_id))
+    code = _OPENAI_CODES.get(notice.code, notice.code) if tool == "copilot" else None
+    body = _anthropic_body(status, notice.message, notice.request_id, code)
+    return Answer(status, _headers(notice, "request-id"), body)
 
 
 def openai_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:
@@ -72,6 +76,21 @@ def openai_error(status: int, message: str, request_id: str) -> Answer:
     kind = "invalid_request_error" if status < 500 else "server_error"
     body = _json({"error": {"message": message, "type": kind, "param": None, "code": None}})
     return Answer(status, _plain_headers("x-request-id", request_id), body)
+
+
+def detail_refusal(notice: Notice) -> Answer:
+    """A refusal as ChatGPT's own backend would word it (facts/wire-formats.md 9)."""
+    return Answer(429, _headers(notice, "x-request-id"), _json({"detail": notice.message}))
+
+
+def detail_error(status: int, message: str, request_id: str) -> Answer:
+    """The gate's own error (413, 503), in ChatGPT's shape."""
+    return Answer(status, _plain_headers("x-request-id", request_id), _json({"detail": message}))
+
+
+def detail_cut(notice: Notice) -> bytes:
+    """Ends a conversation's stream."""
+    return b"data: " + _json({"error": notice.message}) + b"\n\ndata: [DONE]\n\n"
 
 
 def anthropic_cut(notice: Notice) -> bytes:
@@ -105,6 +124,9 @@ def responses_frame(notice: Notice, tool: str | None, *, strict: bool = False) -
     """The WebSocket message that refuses one `response.create`; Codex treats it as it would the HTTP status in it."""
     status = refusal_status(notice, tool, strict=strict)
     frame: dict[str, object] = {"type": "error", "status": status, "error": _openai_error(notice, tool, status)}
+    if tool == "copilot" and not notice.passing:
+        # Of the codes that its socket knows, the one whose message is shown.
+        frame["error"] = {"code": "rate_limited", "message": notice.message}
     if notice.passing:
         # Codex 0.169.0 waits so long and asks again; without it, it ends with "exceeded retry limit" and hides the text.
         frame["headers"] = {"retry-after": str(_wait_s(notice))}
@@ -124,8 +146,10 @@ def _openai_error(notice: Notice, tool: str | None, status: int) -> dict[str, ob
     return error
 
 
-def _anthropic_body(status: int, message: str, request_id: str) -> bytes:
+def _anthropic_body(status: int, message: str, request_id: str, code: str | None = None) -> bytes:
     error = {"type": _ANTHROPIC_TYPES.get(status, "api_error"), "message": message}
+    if code is not None:
+        error["code"] = code
     return _json({"type": "error", "error": error, "request_id": request_id})
 
 

@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
+from spendgate.providers.chatgpt import ChatGPTConversation
+from spendgate.providers.claude_ai import ClaudeAI
 from spendgate.providers.code_assist import CodeAssist
 from spendgate.providers.cohere import CohereChat, CohereEmbed
 from spendgate.providers.cursor import Cursor
@@ -50,6 +52,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
         OpenAIRealtime(),
         Gemini(),
         CodeAssist(),
+        ClaudeAI(),
+        ChatGPTConversation(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))

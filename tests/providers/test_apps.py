@@ -1,0 +1,208 @@
+"""Apps with backends of their own: what Copilot states, Codex with a ChatGPT login, turns of ChatGPT and claude.ai."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from providers.feeding import each_way, fed, head, in_one_go
+from spendgate.attribution import Evidence
+from spendgate.providers.client import sender
+from spendgate.providers.interface import Claim, Kind, Notice
+from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.registry import DIALECTS
+from spendgate.usage import Usage
+
+from .test_registry import ALL
+
+RECORDED = (
+    Path(__file__).parents[3]
+    / "shared/corpus/vercel-ai/packages/openai/src/responses/__fixtures__/github-copilot-id-rotation.1.chunks.txt"
+)
+COPILOT = "api.business.githubcopilot.com"
+JWT = "eyJhbGciOiJub25l.eyJzdWIiOiJ4In0.c2ln"
+ORG, CONVERSATION = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "0c9f5f5e-6d1b-4a8e-9a57-0d9b8d2d2f10"
+FINAL = Notice("Budget person/day: $20.00 of $20.00 is spent.", "spent")
+
+
+def stream(*events: Any) -> bytes:
+    """These events as a stream."""
+    return b"".join(b"data: " + (e if isinstance(e, bytes) else json.dumps(e).encode()) + b"\n\n" for e in events)
+
+
+def stated(nano_aiu: object) -> dict[str, Any]:
+    """Copilot's own price of a call."""
+    return {"copilot_usage": {"token_details": [], "total_nano_aiu": nano_aiu}}
+
+
+CHAT = ({"id": "c", "model": "gpt-5.5", "choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]},)
+CHAT_END = {"id": "c", "model": "gpt-5.5", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+MESSAGES = (
+    {"type": "message_start", "message": {"id": "m", "model": "claude-opus-5", "usage": {"input_tokens": 9}}},
+    {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hello"}},
+)
+MESSAGES_END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}
+RESPONSE = {"id": "r", "model": "gpt-5.5", "status": "completed", "usage": {"input_tokens": 9, "output_tokens": 2}}
+WHOLE = {
+    "openai-chat": {"id": "c", "model": "gpt-5.5", "choices": [], "usage": CHAT_END["usage"]},
+    "openai-responses": RESPONSE,
+    "anthropic-messages": {"id": "m", "model": "x", "content": [], "usage": {"input_tokens": 9, "output_tokens": 2}},
+}
+STREAMS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "openai-chat": (CHAT, CHAT_END),
+    "openai-responses": ((), {"type": "response.completed", "response": RESPONSE}),
+    "anthropic-messages": (MESSAGES, MESSAGES_END),
+}
+
+
+@pytest.mark.parametrize(
+    ("nano_aiu", "nanos"),
+    [(150_325_000, 1_503_250), (0, 0), (1, 1), (101, 2), (3 * 10**12, 3 * 10**10), (-1, None), (1.5, None), ("9", None),
+     (10**30, None), (None, None)],
+)  # fmt: skip
+@pytest.mark.parametrize("name", STREAMS)
+def test_copilot_states_its_cost(name: str, nano_aiu: object, nanos: int | None) -> None:
+    """A hundred nano-credits are a nano-dollar, rounded up, in each dialect; what is no amount is no price."""
+    before, last = STREAMS[name]
+    for way, reading in each_way(DIALECTS[name], stream(*before, last | stated(nano_aiu)), stream=True):
+        assert (reading.stated_cost_nanos, reading.final) == (nanos, True), way
+        assert [part.usage for part in reading.parts] == [Usage(input_tokens=9, output_tokens=2)], way
+    body = json.dumps(WHOLE[name] | stated(nano_aiu)).encode()
+    assert fed(DIALECTS[name], body, stream=False).stated_cost_nanos == nanos
+
+
+def test_an_answer_cut_before_its_price_has_none() -> None:
+    """What had not come yet is not taken for a price of zero."""
+    for name, (before, last) in STREAMS.items():
+        wire = stream(*before, last | stated(500))
+        assert fed(DIALECTS[name], wire[: wire.index(b"total_nano")], stream=True).stated_cost_nanos is None
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="the corpus of public recordings is not at ../shared/corpus")
+def test_a_recorded_stream_of_copilot() -> None:
+    """19 tokens in and 105 out of gpt-5.3-codex cost 150,325,000 nano-credits: $0.00150325."""
+    wire = stream(*[line for line in RECORDED.read_bytes().splitlines() if line.strip()])
+    for way, reading in each_way(OpenAIResponses(), wire, stream=True):
+        assert (reading.stated_cost_nanos, reading.model, reading.final) == (1_503_250, "gpt-5.3-codex", True), way
+    socket, found = OpenAIResponses().socket(head("GET", "/responses", COPILOT)), None
+    in_one_go(socket.from_client(b'{"type":"response.create","model":"gpt-5.3-codex","input":"x"}'))
+    for line in RECORDED.read_bytes().splitlines():
+        found = socket.from_server(line) or found if line.strip() else found
+    assert found is not None
+    assert (found[1].stated_cost_nanos, found[1].final) == (1_503_250, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "kind", "dialect", "billing"),
+    [
+        ("POST", COPILOT, "/chat/completions", Kind.BILLABLE, "openai-chat", None),
+        ("POST", "api.githubcopilot.com", "/responses", Kind.BILLABLE, "openai-responses", None),
+        ("POST", "api.enterprise.githubcopilot.com", "/v1/messages", Kind.BILLABLE, "anthropic-messages", None),
+        ("POST", "api.individual.githubcopilot.com", "/agents/x", Kind.UNRECOGNIZED, "openai-chat", None),
+        ("GET", COPILOT, "/models", Kind.FREE, "openai-chat", None),
+        ("POST", "proxy.business.githubcopilot.com", "/v1/engines/x/completions", Kind.FREE, "openai-chat", None),
+        ("POST", "chatgpt.com", "/backend-api/codex/responses", Kind.BILLABLE, "openai-responses", None),
+        ("POST", "chatgpt.com", "/backend-api/codex/responses/compact", Kind.BILLABLE, "openai-responses", None),
+        ("GET", "chatgpt.com", "/backend-api/wham/usage", Kind.FREE, "openai-chat", None),
+        ("POST", "chatgpt.com", "/backend-api/wham/tasks", Kind.UNRECOGNIZED, "openai-chat", None),
+        ("POST", "chatgpt.com", "/backend-api/f/conversation", Kind.BILLABLE, "chatgpt-conversation", None),
+        ("POST", "chatgpt.com", "/backend-api/conversation", Kind.BILLABLE, "chatgpt-conversation", None),
+        ("POST", "chatgpt.com", "/backend-api/f/conversation/prepare", Kind.FREE, "openai-chat", None),
+        ("POST", "claude.ai", f"/api/organizations/{ORG}/chat_conversations/{CONVERSATION}/completion",
+         Kind.BILLABLE, "claude-ai", "subscription"),
+        ("POST", "claude.ai", f"/api/organizations/{ORG}/chat_conversations/{CONVERSATION}/retry_completion",
+         Kind.BILLABLE, "claude-ai", "subscription"),
+        ("GET", "claude.ai", f"/api/organizations/{ORG}/usage", Kind.FREE, "claude-ai", None),
+    ],
+)  # fmt: skip
+def test_paths(method: str, host: str, path: str, kind: Kind, dialect: str, billing: str | None) -> None:  # noqa: PLR0917  a table
+    """What each app's backend is asked for; no organization or conversation is kept."""
+    route = ALL.route(head(method, path, host))
+    assert (route.kind, route.dialect or "openai-chat", route.billing) == (kind, dialect, billing)
+    assert ORG not in route.path and CONVERSATION not in route.path
+    assert route.states_cost == (host.startswith("api.") and host.endswith("githubcopilot.com"))
+
+
+@pytest.mark.parametrize("path", ["/responses", "/v1/responses"])
+def test_sockets(path: str) -> None:
+    """Copilot and Codex speak Responses over WebSocket."""
+    for host, at in ((COPILOT, path), ("chatgpt.com", "/backend-api/codex/responses")):
+        assert ALL.route(head("GET", at, host, upgrade="websocket")).websocket
+
+
+def test_who_sends() -> None:
+    """Copilot names itself, its session and agent in headers, its plan in the host; a JWT at chatgpt.com is a plan's."""
+    said = sender(
+        head("POST", "/responses", COPILOT, copilot_integration_id="vscode-chat", x_interaction_id="i-1",
+             x_agent_task_id="t-1", authorization="Bearer tid=abc;exp=1")
+    )  # fmt: skip
+    assert said["tool"] == Claim("copilot", Evidence.HEADER)
+    assert said["session"] == Claim("i-1", Evidence.HEADER)
+    assert (said["agent"], said["account"], said["billing"]) == ("t-1", "business", "metered")
+    assert "abc" not in str(said)
+    codex = sender(head("POST", "/backend-api/codex/responses", "chatgpt.com", authorization=f"Bearer {JWT}"))
+    assert (codex["billing"], codex["api_key"]) == ("subscription", None)
+    assert sender(head("POST", "/responses", COPILOT, authorization=f"Bearer {JWT}"))["billing"] == "metered"
+
+
+def test_copilot_shows_a_refusal() -> None:
+    """A 402 with a code that is not GitHub's own is shown with its text, in each dialect; strict is a 429."""
+    for name in STREAMS:
+        answer = DIALECTS[name].refusal(FINAL, "copilot")
+        error = json.loads(answer.body)["error"]
+        assert (answer.status, error["code"], error["message"]) == (402, "project_spend_limit_exceeded", FINAL.message)
+        assert DIALECTS[name].refusal(FINAL, "copilot", strict=True).status == 429
+    frame = json.loads(OpenAIResponses().refusal_frame(FINAL, "copilot"))
+    assert frame["error"] == {"code": "rate_limited", "message": FINAL.message}
+
+
+def test_a_turn_of_claude_ai() -> None:
+    """Messages without usage: never final, its text measured, its organization and conversation known."""
+    dialect = DIALECTS["claude-ai"]
+    path = f"/api/organizations/{ORG}/chat_conversations/{CONVERSATION}/completion"
+    ask = dialect.ask(head("POST", path, "claude.ai"), b'{"prompt":"Hi","model":"claude-opus-5"}')
+    assert (ask.model, ask.account, ask.session.value, ask.opaque_input) == ("claude-opus-5", ORG, CONVERSATION, True)
+    events = (
+        {"type": "message_start", "message": {"id": "m", "model": "claude-opus-5"}},
+        {"type": "content_block_start", "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hello there"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_limit", "message_limit": {"type": "within_limit", "overageInUse": False}},
+        {"type": "message_stop"},
+    )
+    for way, reading in each_way(dialect, stream(*events), stream=True):
+        assert (reading.model, reading.final, reading.ended, reading.free) == ("claude-opus-5", False, True, False), way
+        assert (reading.parts, reading.output_bytes) == ((), 11), way
+    assert fed(dialect, stream(*events), stream=True).flags == ("the last counts are missing",)
+
+
+def test_a_turn_of_chatgpt() -> None:
+    """The text of deltas and of whole messages is measured, and the model that answered is the metadata's."""
+    dialect = DIALECTS["chatgpt-conversation"]
+    ask = dialect.ask(head("POST", "/backend-api/f/conversation", "chatgpt.com"), b'{"model":"auto","messages":[]}')
+    assert (ask.model, ask.streamed, ask.opaque_input) == ("auto", True, True)
+    said = {"author": {"role": "assistant"}, "metadata": {"model_slug": "gpt-5-5"}}
+    deltas = (
+        b'"v1"',
+        {"p": "", "o": "add", "v": {"message": said | {"content": {"content_type": "text", "parts": [""]}}}},
+        {"p": "/message/content/parts/0", "o": "append", "v": "Hello"},
+        {"v": " there"},
+        {"p": "", "o": "patch", "v": [{"p": "/message/content/parts/0", "o": "append", "v": "!"}]},
+        b"[DONE]",
+    )
+    prompt = {
+        "message": {"author": {"role": "user"}, "metadata": {"model_slug": "x"}, "content": {"parts": ["A" * 99]}}
+    }
+    older = (
+        prompt,
+        *({"message": said | {"content": {"parts": [text]}}} for text in ("Hello", "Hello there!")),
+        b"[DONE]",
+    )
+    for events in (deltas, older):
+        for way, reading in each_way(dialect, stream(*events), stream=True):
+            assert (reading.model, reading.final, reading.ended) == ("gpt-5-5", False, True), way
+            assert (reading.parts, reading.output_bytes) == ((), 12), way
+        assert fed(dialect, stream(*events), stream=True).flags == ("no counts on this wire",)
