@@ -21,6 +21,10 @@ NAMES = (
     "standin.openai.azure.com",
     "standin.services.ai.azure.com",
     "llm.acme.example",
+    "generativelanguage.googleapis.com",
+    "cloudcode-pa.googleapis.com",
+    "aiplatform.googleapis.com",
+    "us-east5-aiplatform.googleapis.com",
     "localhost",
 )
 
