@@ -36,6 +36,7 @@ _AGENTS: Final = {
     "ai-sdk": "ai-sdk",
     "curl": "curl",
     "geminicli": "gemini-cli",
+    "geminicli-tui": "gemini-cli",
     "antigravity": "antigravity",
     "google-genai-sdk": "google-genai-sdk",
     "anthropic": "anthropic-sdk",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from spendgate.standin import anthropic, later, media, openai
+from spendgate.standin import anthropic, google, later, media, openai
 from spendgate.standin.encoding import Stacked
 from spendgate.standin.script import HEADER, Canned, Script
 from spendgate.standin.served import Served
@@ -66,22 +66,36 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
     pieces = later.ordered(request.method, path, plain, uuid.uuid4().hex, script=script, streamed=streamed)
     if pieces is not None:
         return Reply(200, STREAM if streamed else JSON, pieces, script=script)
-    kind = (
-        next((suffix for suffix in (*BILLABLE, *media.ENDS) if path.endswith(suffix)), None)
-        if request.method == "POST"
-        else None
-    )
-    if kind is None:
+    ends = (*BILLABLE, *media.ENDS, *google.VERBS, *CLAUDE)
+    kind = next((suffix for suffix in ends if path.endswith(suffix)), None) if request.method == "POST" else None
+    if kind is None or path.endswith("/count-tokens:rawPredict"):
         return _free(request, path)
     served.billable = True
     if canned:
         return Reply(canned.status, JSON, iter([canned.body]), canned.headers)
     if script.status >= 400:
-        body = anthropic.error(script, served.request_id) if kind == "/messages" else openai.error(script)
+        claude = kind == "/messages" or kind in CLAUDE
+        other = google.error(script) if kind in google.VERBS else openai.error(script)
+        body = anthropic.error(script, served.request_id) if claude else other
         return Reply(script.status, JSON, iter([body]), script=script)
     if kind in media.ENDS:
         return _media(kind, request, served, script)
-    return _answer(kind, request.fields(), served, script)
+    asked = request.fields()
+    if kind in google.VERBS:
+        return _google(request.path, asked, served, script)
+    if kind in CLAUDE:
+        # Vertex: the same API, the model in the path.
+        asked, kind = {**asked, "model": google.model_of(path)}, "/messages"
+    return _answer(kind, asked, served, script)
+
+
+def _google(target: str, asked: dict[str, object], served: Served, script: Script) -> Reply:
+    path = target.partition("?")[0]
+    model = script.model or str(asked.get("model") or google.model_of(path)).removeprefix("models/")
+    served.model, served.usage, served.response_id = model, script.counts(), new_id("gemini")
+    served.reported = script.usage
+    events, pieces = google.answer(script, target, model, served.response_id)
+    return Reply(200, STREAM if events else JSON, pieces, script=script)
 
 
 def _media(kind: str, request: Request, served: Served, script: Script) -> Reply:
@@ -121,10 +135,15 @@ def _answer(kind: str, asked: dict[str, object], served: Served, script: Script)
 BILLABLE = {"/messages": "msg", "/chat/completions": "chatcmpl", "/responses": "resp", "/embeddings": "emb"}
 """Ends of the paths that a provider bills, with the prefix of their answers' ids."""
 
+CLAUDE = (":rawPredict", ":streamRawPredict")
+"""Claude's on Vertex."""
+
 
 def _free(request: Request, path: str) -> Reply:
-    if path.endswith("/count_tokens"):
-        body: dict[str, object] = {"input_tokens": max(1, len(request.body) // 4)}
+    if path.endswith((":countTokens", ":loadCodeAssist", ":onboardUser")):
+        body: dict[str, object] = {"totalTokens": max(1, len(request.body) // 4)}
+    elif path.endswith(("/count_tokens", "/count-tokens:rawPredict")):
+        body = {"input_tokens": max(1, len(request.body) // 4)}
     elif path.endswith("/models"):
         # The keys of both providers' lists, and of Codex's, which wants `models`.
         body = {"object": "list", "data": [], "has_more": False, "models": []}

@@ -25,6 +25,10 @@ NAMES = (
     "api.x.ai",
     "api.groq.com",
     "api.deepseek.com",
+    "generativelanguage.googleapis.com",
+    "cloudcode-pa.googleapis.com",
+    "aiplatform.googleapis.com",
+    "us-east5-aiplatform.googleapis.com",
     "localhost",
 )
 
