@@ -35,11 +35,13 @@ def test_final_refusals(name: str, tool: str | None) -> None:
         assert headers(answer)["x-should-retry"] == "false"
         assert "retry-after" not in headers(answer)
         said = json.loads(answer.body)
-        assert (said["detail"] if name == "chatgpt-conversation" else said["error"]["message"]) == FINAL.message
+        apps = {"chatgpt-conversation": "detail", "zed-completions": "message"}
+        assert (said[apps[name]] if name in apps else said["error"]["message"]) == FINAL.message
         assert answer.status == 429 or not strict
-    # ChatGPT's backend serves its own apps alone, and says no with a 429.
-    readable = {} if name == "chatgpt-conversation" else {"opencode": 402, "cline": 402, "ai-sdk": 403, "copilot": 402}
-    assert dialect.refusal(FINAL, tool).status == readable.get(tool or "", 429)
+    # A backend that serves its own app alone has one status for it.
+    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403, "copilot": 402}
+    own = {"chatgpt-conversation": 429, "zed-completions": 403}.get(name)
+    assert dialect.refusal(FINAL, tool).status == (own or readable.get(tool or "", 429))
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -23,6 +23,7 @@ from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
+from spendgate.providers.zed import ZedCompletions
 
 DIALECTS: Final[dict[str, Dialect]] = {
     dialect.name: dialect
@@ -33,6 +34,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         OpenAIEmbeddings(),
         ClaudeAI(),
         ChatGPTConversation(),
+        ZedCompletions(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
