@@ -1,7 +1,8 @@
 """The dialect `zed-completions`: Zed's hosted models. A provider's own request in an envelope, its own events a line each.
 
-A line is `{"event":…}` or `{"status":…}`. Events of Anthropic and of Responses are read by their own dialects, told apart by the
-first one; those of others (Gemini) are not read here: such a call is an estimate, and flagged. Source: facts/wire-formats.md 11, 14.
+A line is `{"event":…}` or `{"status":…}`. Events of Anthropic and of Responses are read by their own dialects, told apart by
+the first one; those of others (Gemini) are not read here: such a call is an estimate, and flagged.
+Source: facts/wire-formats.md 11, 14.
 """
 
 from __future__ import annotations
