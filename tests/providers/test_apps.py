@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from providers.feeding import each_way, fed, head, in_one_go
+from providers.feeding import JSON, each_way, fed, head, in_one_go
 from spendgate.attribution import Evidence
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Claim, Kind, Notice
+from spendgate.providers.interface import Ask, Claim, Kind, Notice
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.registry import DIALECTS
 from spendgate.usage import Usage
@@ -206,3 +206,27 @@ def test_a_turn_of_chatgpt() -> None:
             assert (reading.model, reading.final, reading.ended) == ("gpt-5-5", False, True), way
             assert (reading.parts, reading.output_bytes) == ((), 12), way
         assert fed(dialect, stream(*events), stream=True).flags == ("no counts on this wire",)
+
+
+def test_zed_carries_native_events() -> None:
+    """Lines of Anthropic's and of Responses' events give their counts, however cut; others are flagged, not free."""
+    dialect = DIALECTS["zed-completions"]
+    for events in (
+        (*MESSAGES, MESSAGES_END),
+        ({"type": "response.created", "response": {"id": "r"}}, STREAMS["openai-responses"][1]),
+    ):
+        lines = [{"status": "started"}, *({"event": event} for event in events), {"status": "stream_ended"}]
+        wire = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+        for size in (1, 7, len(wire)):
+            reader = dialect.reader(Ask(), 200, JSON)
+            for at in range(0, len(wire), size):
+                reader.feed(wire[at : at + size])
+            reading = reader.close()
+            assert ([part.usage for part in reading.parts], reading.final) == (
+                [Usage(input_tokens=9, output_tokens=2)],
+                True,
+            )
+        cut = fed(dialect, wire[: len(wire) // 2], stream=False)
+        assert (cut.final, cut.free) == (False, False)
+    other = fed(dialect, b'{"event":{"candidates":[]}}\n', stream=False)
+    assert (other.final, other.free, other.flags) == (False, False, ("events of a provider that is not read",))

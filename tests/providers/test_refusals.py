@@ -38,13 +38,14 @@ def test_final_refusals(name: str, tool: str | None) -> None:
         assert headers(answer)["x-should-retry"] == "false"
         assert "retry-after" not in headers(answer)
         said = json.loads(answer.body)
-        # Cohere's shape is the text alone.
+        # Cohere's and Zed's shapes are the text alone.
         told = said["detail"] if name == "chatgpt-conversation" else said.get("error", said)["message"]
         assert told == FINAL.message
         assert answer.status == 429 or not strict
-    # ChatGPT's backend serves its own apps alone, and says no with a 429.
-    readable = {} if name == "chatgpt-conversation" else {"opencode": 402, "cline": 402, "ai-sdk": 403, "copilot": 402}
-    assert dialect.refusal(FINAL, tool).status == readable.get(tool or "", 429)
+    # A backend that serves its own app alone has one status for it.
+    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403, "copilot": 402}
+    own = {"chatgpt-conversation": 429, "zed-completions": 403}.get(name)
+    assert dialect.refusal(FINAL, tool).status == (own or readable.get(tool or "", 429))
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -78,6 +78,21 @@ def openai_error(status: int, message: str, request_id: str) -> Answer:
     return Answer(status, _plain_headers("x-request-id", request_id), body)
 
 
+def zed_refusal(notice: Notice, *, strict: bool) -> Answer:
+    """A refusal as Zed's own backend would word it (facts/wire-formats.md 14)."""
+    status = 429 if strict or notice.passing else 403
+    return Answer(status, _headers(notice, "x-request-id"), _zed_body("budget_exceeded", notice.message))
+
+
+def zed_error(status: int, message: str, request_id: str) -> Answer:
+    """The gate's own error (413, 503), in Zed's shape."""
+    return Answer(status, _plain_headers("x-request-id", request_id), _zed_body("gate_failure", message))
+
+
+def _zed_body(code: str, message: str) -> bytes:
+    return _json({"code": code, "message": message})
+
+
 def detail_refusal(notice: Notice) -> Answer:
     """A refusal as ChatGPT's own backend would word it (facts/wire-formats.md 9)."""
     return Answer(429, _headers(notice, "x-request-id"), _json({"detail": notice.message}))

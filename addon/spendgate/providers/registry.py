@@ -32,6 +32,7 @@ from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
 from spendgate.providers.windsurf import Windsurf
+from spendgate.providers.zed import ZedCompletions
 
 DIALECTS: Final[dict[str, Dialect]] = {
     dialect.name: dialect
@@ -54,6 +55,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         CodeAssist(),
         ClaudeAI(),
         ChatGPTConversation(),
+        ZedCompletions(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))

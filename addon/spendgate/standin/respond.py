@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from spendgate.standin import anthropic, google, later, media, openai
+from spendgate.standin import anthropic, apps, google, later, media, openai
 from spendgate.standin.encoding import Stacked
 from spendgate.standin.script import HEADER, Canned, Script
 from spendgate.standin.served import Served
@@ -112,7 +112,10 @@ def _answer(kind: str, asked: dict[str, object], served: Served, script: Script)
     served.model, served.usage, served.response_id = model, script.counts(), new_id(BILLABLE[kind])
     answer_id, content_type = served.response_id, STREAM if streamed else JSON
     served.reported = script.usage
-    if kind == "/messages":
+    if kind in APPS:
+        # Streamed, whatever is asked, and without counts.
+        content_type, served.reported, pieces = STREAM, False, APPS[kind](script, model, answer_id)
+    elif kind == "/messages":
         pieces = (anthropic.stream if streamed else anthropic.message)(script, model, answer_id)
     elif kind == "/chat/completions" and streamed:
         options = asked.get("stream_options")
@@ -132,8 +135,16 @@ def _answer(kind: str, asked: dict[str, object], served: Served, script: Script)
     return Reply(200, content_type, pieces, script=script)
 
 
-BILLABLE = {"/messages": "msg", "/chat/completions": "chatcmpl", "/responses": "resp", "/embeddings": "emb"}
+BILLABLE = {
+    "/messages": "msg",
+    "/chat/completions": "chatcmpl",
+    "/responses": "resp",
+    "/embeddings": "emb",
+    "/completion": "chatcompl",
+    "/conversation": "msg",
+}
 """Ends of the paths that a provider bills, with the prefix of their answers' ids."""
+APPS = {"/completion": apps.claude_ai, "/conversation": apps.chatgpt}
 
 CLAUDE = (":rawPredict", ":streamRawPredict")
 """Claude's on Vertex."""

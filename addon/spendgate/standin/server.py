@@ -18,6 +18,8 @@ NAMES = (
     "api.anthropic.com",
     "api.openai.com",
     "chatgpt.com",
+    "claude.ai",
+    "api.business.githubcopilot.com",
     "standin.openai.azure.com",
     "standin.services.ai.azure.com",
     "llm.acme.example",
