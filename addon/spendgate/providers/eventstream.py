@@ -73,8 +73,6 @@ class FrameReader:
             view = view[len(taken) :]
             if len(self._kept) == want:
                 self._complete(want, frames)
-        if self.fault is not None:
-            self._kept = bytearray()
         return frames
 
     def _wanted(self) -> int:
@@ -88,9 +86,9 @@ class FrameReader:
         total, headers_size, crc = _PRELUDE.unpack_from(self._kept)
         if size == _PRELUDE.size:
             if crc32(self._kept[:8]) != crc:
-                self.fault = "a frame with a wrong prelude CRC"
+                self._fail("a frame with a wrong prelude CRC")
             elif headers_size > _HEADERS_MAX or not headers_size + _OVERHEAD <= total <= _TOTAL_MAX:
-                self.fault = "a frame of impossible length"
+                self._fail("a frame of impossible length")
             elif total > FRAME_BYTES_MAX:
                 self.skipped += 1
                 self._skip = total - size
@@ -100,14 +98,18 @@ class FrameReader:
         self._kept = bytearray()
         end = total - _CRC.size
         if crc32(whole[:end]) != _CRC.unpack_from(whole, end)[0]:
-            self.fault = "a frame with a wrong message CRC"
+            self._fail("a frame with a wrong message CRC")
             return
         start = _PRELUDE.size + headers_size
         headers = _headers(whole[_PRELUDE.size : start])
         if headers is None:
-            self.fault = "a frame with unreadable headers"
+            self._fail("a frame with unreadable headers")
             return
         frames.append(Frame(headers, whole[start:end]))
+
+    def _fail(self, reason: str) -> None:
+        self.fault = reason
+        self._kept = bytearray()
 
 
 def _headers(block: bytes) -> dict[str, str] | None:

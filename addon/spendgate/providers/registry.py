@@ -14,6 +14,7 @@ from typing import Final, Protocol, Self
 from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.bedrock import BedrockConverse, BedrockInvoke
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Dialect, Head, Kind, Route
 from spendgate.providers.openai_chat import OpenAIChat
@@ -23,7 +24,15 @@ from spendgate.providers.provider import Family, Provider, Rule
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
 
 DIALECTS: Final[dict[str, Dialect]] = {
-    dialect.name: dialect for dialect in (AnthropicMessages(), OpenAIChat(), OpenAIResponses(), OpenAIEmbeddings())
+    dialect.name: dialect
+    for dialect in (
+        AnthropicMessages(),
+        OpenAIChat(),
+        OpenAIResponses(),
+        OpenAIEmbeddings(),
+        BedrockInvoke(),
+        BedrockConverse(),
+    )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
