@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
+from spendgate.providers.bedrock import BedrockConverse, BedrockInvoke
 from spendgate.providers.chatgpt import ChatGPTConversation
 from spendgate.providers.claude_ai import ClaudeAI
 from spendgate.providers.code_assist import CodeAssist
@@ -56,6 +57,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
         ClaudeAI(),
         ChatGPTConversation(),
         ZedCompletions(),
+        BedrockInvoke(),
+        BedrockConverse(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))

@@ -1,0 +1,143 @@
+"""The dialects `bedrock-invoke` and `bedrock-converse`: AWS Bedrock's four operations. Source: facts/wire-formats.md 5.
+
+The model stands in the URL alone, and its prefix decides the price (`global.` is list; `us.`, `eu.`, `apac.` or none is
+regional), so what a body names is not used. An ARN that hides the model (application inference profiles, provisioned and
+imported models, prompt routers) stays the model's name: no price list knows it, and it is never free.
+
+AWS counts beside the model: in headers of InvokeModel's answer and in `amazon-bedrock-invocationMetrics` of its stream's last
+event. These go before the body's counts; where the two differ, a flag says so.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+from msgspec.structs import replace
+
+from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.base import BaseDialect
+from spendgate.providers.bedrock_answers import ConverseStream, InvokeDocument, InvokeStream, converse_answer
+from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
+from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, CONVERSE_ANSWER_SCAN
+from spendgate.providers.client import sender
+from spendgate.providers.eventstream import CONTENT_TYPE
+from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
+from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
+from spendgate.providers.readers import BodyReader, FreeReader
+from spendgate.providers.shapes import COUNT, PRESENT, TEXT, Shape, items, record
+
+_CLAUDE: Final = AnthropicMessages()
+_PATH: Final = re.compile(r"/model/(?:[^/]+:(?:inference-profile|foundation-model)/)?(.+)/[^/]+/?")
+_TOOLS_BYTES: Final = 1536
+"""Tokens that a model's own prompt for tools adds at most, as for Claude."""
+_CONVERSE: Final = Shape(
+    inferenceConfig=record(maxTokens=COUNT),
+    toolConfig=record(tools=items(record(systemTool=PRESENT))),
+    serviceTier=record(type=TEXT),
+    additionalModelRequestFields=PRESENT,
+    promptVariables=PRESENT,
+)
+_CONVERSE_SCAN: Final = Scanner(
+    _CONVERSE,
+    ("inferenceConfig", "toolConfig", "serviceTier", "additionalModelRequestFields", "promptVariables"),
+    marks=rb'(cachePoint|cache_control)"|ttl"\s*:\s*"(1h)"|(image|document|video|audio|s3Location)"\s*:',
+)
+_OPAQUE: Final = frozenset({b"image", b"document", b"video", b"audio", b"s3Location", ESCAPED})
+
+
+def model_of(path: str) -> str | None:
+    """The model in a path of Bedrock's; the id at the end of an ARN that shows it, else the whole ARN."""
+    found = _PATH.fullmatch(unquote(path))
+    return found[1] if found else None
+
+
+class _Bedrock(BaseDialect):
+    """What both have in common."""
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response."""
+        if status >= 300:
+            return FreeReader(headers)
+        kind = (headers.get("content-type") or "").lower()
+        streamed = kind.startswith(CONTENT_TYPE) if kind else ask.streamed
+        return self.events(ask, headers) if streamed else self.document(ask, headers)
+
+    def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
+        """A refusal in AWS's error shape."""
+        return bedrock_refusal(notice, tool, strict=strict)
+
+    def error(self, status: int, message: str, request_id: str = "") -> Answer:
+        """The gate's own error in AWS's shape."""
+        return bedrock_error(status, message, request_id)
+
+    def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """An exception frame, which ends a stream."""
+        return bedrock_cut(notice)
+
+
+class BedrockInvoke(_Bedrock):
+    """InvokeModel and InvokeModelWithResponseStream: the model's own body. Stateless."""
+
+    name = "bedrock-invoke"
+
+    request = _CLAUDE.request
+
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a request with this scan; what is not Claude's is bounded by the model's own limits."""
+        asked = replace(
+            _CLAUDE.asked(head, body, scan),
+            model=model_of(head.path),
+            streamed=head.path.rstrip("/").endswith("-stream"),
+        )
+        if "anthropic." in (asked.model or ""):
+            return asked
+        return replace(asked, opaque_input=True, output_tokens_max=None)
+
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of a stream of events."""
+        return InvokeStream(headers, ask)
+
+    def document(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of one answer."""
+        return InvokeDocument(headers, ask)
+
+
+class BedrockConverse(_Bedrock):
+    """Converse and ConverseStream: one body for all models. Stateless."""
+
+    name = "bedrock-converse"
+
+    request = _CONVERSE_SCAN
+
+    def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
+        """The Ask of a request with this scan."""
+        found = scan.fields
+        tools = (found.get("toolConfig") or {}).get("tools")
+        cached = bool(scan.marks & {b"cachePoint", b"cache_control", ESCAPED})
+        hour = bool(scan.marks & {b"1h", ESCAPED})
+        return Ask(
+            model=model_of(head.path),
+            streamed=head.path.rstrip("/").endswith("-stream"),
+            text_bytes=len(body) + (_TOOLS_BYTES if tools else 0),
+            # A prompt's text may be kept at AWS (`promptVariables`); a model's own fields may hold anything, also a larger cap.
+            opaque_input=bool(scan.marks & _OPAQUE or found.get("promptVariables")),
+            output_tokens_max=None
+            if found.get("additionalModelRequestFields")
+            else (found.get("inferenceConfig") or {}).get("maxTokens"),
+            service_tier=(found.get("serviceTier") or {}).get("type"),
+            cache_ttl="1h" if cached and hour else "5m" if cached else None,
+            loops=any(tool and tool.get("systemTool") for tool in tools or []),
+            **sender(head),
+        )
+
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of a stream of events."""
+        return ConverseStream(headers, ask)
+
+    def document(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of one JSON answer."""
+        return BodyReader(
+            headers, CONVERSE_ANSWER, CONVERSE_ANSWER_SCAN, lambda reading, found: converse_answer(reading, found, ask)
+        )

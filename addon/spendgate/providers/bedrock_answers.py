@@ -1,0 +1,190 @@
+"""Readers of Bedrock's answers. Source: facts/wire-formats.md 5. They never raise, and hold no more than one frame."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from abc import ABC, abstractmethod
+from typing import Final
+
+from msgspec.structs import replace
+
+from spendgate.errors import WireError
+from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.bedrock_usage import CONVERSE_USAGE, METRICS, converse_usage, header_usage, metrics_usage
+from spendgate.providers.eventstream import Frame, FrameReader
+from spendgate.providers.interface import Ask, Headers, Part, Reading
+from spendgate.providers.readers import from_headers
+from spendgate.providers.shapes import TEXT, Fields, Shape, record
+from spendgate.providers.streams import text_bytes, tightened
+from spendgate.usage import NO_USAGE, Usage
+
+_CLAUDE: Final = AnthropicMessages()
+_DIFFER: Final = "AWS's counters differ from the model's own"
+_CHUNK: Final = Shape(**{"amazon-bedrock-invocationMetrics": METRICS})
+_WRAPPED: Final = b'"bytes":"'
+_METADATA: Final = Shape(usage=CONVERSE_USAGE, serviceTier=record(type=TEXT))
+_TEXTS: Final = tuple(f'"{name}":"'.encode() for name in ("text", "input", "generation", "outputText", "content"))
+
+
+def converse_answer(reading: Reading, found: Fields, ask: Ask) -> Reading:
+    """The Reading of Converse's answer, or of its stream's `metadata`."""
+    usage = found.get("usage")
+    if usage is None:
+        return replace(reading, model=ask.model, flags=(*reading.flags, "an answer without usage"))
+    counts = converse_usage(usage, ask.cache_ttl)
+    tier = (found.get("serviceTier") or {}).get("type")
+    context = {"service_tier": tier} if tier and tier != "default" else {}
+    return replace(reading, model=ask.model, parts=(Part(counts, ask.model, context),), final=counts.known, ended=True)
+
+
+def counted(reading: Reading, aws: Usage, ask: Ask) -> Reading:
+    """A Reading of the model's own counts, with AWS's in their place and the URL's model."""
+    own = tuple(replace(part, model=ask.model) for part in reading.parts)
+    reading = replace(reading, model=ask.model, parts=own)
+    if aws == NO_USAGE or len(own) > 1:
+        return reading
+    before = own[0].usage if own else NO_USAGE
+    after = before.overlaid(aws)
+    if before.writes == aws.writes:
+        # The same writes: the body's own split of them is the truer one.
+        after = replace(
+            after,
+            cache_write_5m_tokens=before.cache_write_5m_tokens,
+            cache_write_1h_tokens=before.cache_write_1h_tokens,
+        )
+    differ = bool(own) and before.known and after != before.overlaid(Usage(cache_read_tokens=after.cache_read_tokens))
+    part = replace(own[0], usage=after) if own else Part(after, ask.model)
+    flags = (*reading.flags, _DIFFER) if differ and _DIFFER not in reading.flags else reading.flags
+    return replace(reading, parts=(part,), flags=flags, free=False, final=after.known, ended=True)
+
+
+class InvokeDocument:
+    """Reads InvokeModel's answer: Claude's body, and the counters in the headers, which is all there is for other models."""
+
+    __slots__ = ("_ask", "_aws", "_body")
+
+    def __init__(self, headers: Headers, ask: Ask) -> None:
+        self._ask = ask
+        self._aws = header_usage(headers, ask.cache_ttl)
+        if self._aws.input_tokens is not None and self._aws.output_tokens is None:
+            # An embedding: AWS counts its input alone, and there is no output.
+            self._aws = replace(self._aws, output_tokens=0)
+        self._body = _CLAUDE.document(ask, headers)
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes; the counts show at the end."""
+        return self._body.feed(data)
+
+    def reading(self) -> Reading:
+        """What the head told."""
+        return counted(self._body.reading(), self._aws, self._ask)
+
+    def close(self) -> Reading:
+        """The whole."""
+        return counted(self._body.close(), self._aws, self._ask)
+
+
+class _Frames(ABC):
+    """Reads an event stream frame by frame."""
+
+    def __init__(self, headers: Headers, ask: Ask) -> None:
+        self.ask = ask
+        self.current = replace(from_headers(headers), model=ask.model)
+        self.output_bytes = 0
+        self._frames = FrameReader()
+        self._failed = False
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes. True when counts changed."""
+        if self._failed:
+            return False
+        before = self.current.parts
+        for each in self._frames.feed(data):
+            try:
+                self._frame(each)
+            except WireError:
+                self.flag("an event that is not JSON")
+            except Exception as fault:  # noqa: BLE001  a fault of ours must never break a person's stream
+                self._failed = True
+                self.flag(f"reader failed: {type(fault).__name__}")
+                break
+        if self._frames.fault:
+            self.flag(self._frames.fault)
+        if self._frames.skipped:
+            self.flag("an event too long to keep")
+        return self.current.parts != before
+
+    def reading(self) -> Reading:
+        """What has been read so far."""
+        return replace(self.current, output_bytes=self.output_bytes)
+
+    def close(self) -> Reading:
+        """The whole."""
+        return self.reading()
+
+    def flag(self, text: str) -> None:
+        """Note what did not fit, once."""
+        if text not in self.current.flags:
+            self.current = replace(self.current, flags=(*self.current.flags, text))
+
+    @abstractmethod
+    def event(self, kind: str, payload: bytes) -> None:
+        """Read one event. May raise WireError."""
+
+    def _frame(self, each: Frame) -> None:
+        if each.headers.get(":message-type") in ("exception", "error"):
+            free = not (self.current.parts or self.output_bytes)
+            self.current = replace(self.current, free=free, ended=True)
+        else:
+            self.event(each.headers.get(":event-type", ""), each.payload)
+
+
+class ConverseStream(_Frames):
+    """Reads ConverseStream: the counts stand in `metadata`, which comes last."""
+
+    def event(self, kind: str, payload: bytes) -> None:
+        """Read one event."""
+        if kind == "metadata":
+            self.current = converse_answer(self.current, _METADATA.read(payload), self.ask)
+        elif kind == "contentBlockDelta":
+            self.output_bytes += text_bytes(tightened(payload), _TEXTS)
+
+
+class InvokeStream(_Frames):
+    """Reads InvokeModelWithResponseStream: each `chunk` holds one event of the model's own stream in base64."""
+
+    def __init__(self, headers: Headers, ask: Ask) -> None:
+        super().__init__(headers, ask)
+        self._model = _CLAUDE.events(ask, headers)
+
+    def event(self, kind: str, payload: bytes) -> None:
+        """Read one event."""
+        if kind != "chunk":
+            return
+        inner = _unwrapped(payload)
+        self._model.feed(b"data: " + inner.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n\n")
+        read = self._model.reading()
+        self.output_bytes += text_bytes(tightened(inner), _TEXTS[2:])
+        own = replace(read, flags=tuple(dict.fromkeys((*self.current.flags, *read.flags))))
+        metrics = _CHUNK.read(inner).get("amazon-bedrock-invocationMetrics")
+        aws = metrics_usage(metrics, self.ask.cache_ttl) if metrics else NO_USAGE
+        self.current = counted(own, aws, self.ask)
+
+    def reading(self) -> Reading:
+        """What has been read so far; output is counted by the reader of Claude's events and, for others, here."""
+        own = self._model.reading().output_bytes
+        return replace(self.current, output_bytes=own + self.output_bytes)
+
+
+def _unwrapped(payload: bytes) -> bytes:
+    """The model's event in a chunk. Raises WireError."""
+    tight = tightened(payload)
+    start = tight.find(_WRAPPED)
+    end = tight.find(b'"', start + len(_WRAPPED))
+    if start < 0 or end < 0:
+        raise WireError("a chunk without bytes")
+    try:
+        return base64.b64decode(tight[start + len(_WRAPPED) : end], validate=True)
+    except binascii.Error:
+        raise WireError("a chunk that is not base64") from None

@@ -1,0 +1,220 @@
+"""Bedrock: every recording of the corpus, its numbers read by botocore's parser and plain JSON, and the shapes of a refusal."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from providers.feeding import head, pieces, read
+from spendgate.pricing import PriceBook
+from spendgate.providers.eventstream import FrameReader, frame
+from spendgate.providers.headers import CaseInsensitive
+from spendgate.providers.interface import Ask, Dialect, Head, Kind, Notice, Reading
+from spendgate.providers.registry import DIALECTS, Registry
+
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+needs_corpus = pytest.mark.skipif(
+    not CORPUS.is_dir(), reason="the corpus of public recordings is not at ../shared/corpus"
+)
+RUNTIME = "bedrock-runtime.us-east-1.amazonaws.com"
+EVENTS = CaseInsensitive({"Content-Type": "application/vnd.amazon.eventstream"})
+CONVERSE, INVOKE = DIALECTS["bedrock-converse"], DIALECTS["bedrock-invoke"]
+NOTICE = Notice("The budget is spent.", "spent", request_id="r1")
+
+
+class _All:
+    providers = None
+    hosts = ()
+    never = ()
+
+
+REGISTRY = Registry.build(_All())
+
+
+def recordings() -> Iterator[Any]:
+    """(path of the URL, request body, response headers, response body) of each good answer that the runtime gave."""
+    for file in sorted(CORPUS.rglob("*.yaml")):
+        if "bedrock-runtime" not in file.read_text(errors="replace"):
+            continue
+        for place, one in enumerate(yaml.load(file.read_text(), yaml.CSafeLoader)["interactions"]):
+            url = urlsplit(one["request"]["uri"])
+            if (
+                (url.hostname or "") != RUNTIME
+                or one["response"]["status"]["code"] != 200
+                or "count-tokens" in url.path
+            ):
+                continue
+            sent = one["request"].get("body") or one["request"].get("parsed_body") or ""
+            body = one["response"].get("body") or {"string": json.dumps(one["response"]["parsed_body"])}
+            content = body["string"]
+            raw = content if isinstance(content, bytes) else (content or "").encode()
+            headers = {k.lower(): v[0] if isinstance(v, list) else v for k, v in one["response"]["headers"].items()}
+            plain = {k: v.decode() if isinstance(v, bytes) else str(v) for k, v in headers.items()}
+            request = (
+                sent
+                if isinstance(sent, bytes)
+                else sent.encode()
+                if isinstance(sent, str)
+                else json.dumps(sent).encode()
+            )
+            yield pytest.param(url.path, request, plain, raw, id=f"{file.stem}-{place}")
+
+
+def independent(path: str, headers: dict[str, str], body: bytes) -> tuple[int | None, ...]:
+    """(input, output, cache read, cache write) by other means than the readers under test."""
+    if path.endswith("-stream"):
+        eventstream = pytest.importorskip("botocore.eventstream")
+        buffer = eventstream.EventStreamBuffer()
+        buffer.add_data(body)
+        found: dict[str, Any] = {}
+        for event in buffer:
+            if event.headers[":event-type"] == "metadata":
+                found = json.loads(event.payload)["usage"]
+    elif path.endswith("/converse"):
+        found = json.loads(body)["usage"]
+    else:
+        kinds = ("input", "output", "cache-read-input", "cache-write-input")
+        counts = [headers.get(f"x-amzn-bedrock-{kind}-token-count") for kind in kinds]
+        return tuple(None if count is None else int(count) for count in counts)
+    return tuple(
+        found.get(key) for key in ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
+    )
+
+
+@needs_corpus
+@pytest.mark.parametrize(("path", "request_body", "headers", "body"), list(recordings()) if CORPUS.is_dir() else [])
+def test_recordings_read_as_others_read_them(
+    path: str, request_body: bytes, headers: dict[str, str], body: bytes
+) -> None:
+    asked = Head("POST", RUNTIME, path, "", CaseInsensitive({}))
+    route = REGISTRY.route(asked)
+    assert route.kind is Kind.BILLABLE
+    dialect = DIALECTS[route.dialect]
+    ask = dialect.ask(asked, request_body)
+    ways = [[body], [body[at : at + 1] for at in range(len(body))], list(pieces(body, 3))]
+    if path.endswith("-stream"):
+        ways.append([body, b"garbage of more than twelve bytes"])
+    readings = [read(dialect.reader(ask, 200, CaseInsensitive(headers)), way) for way in ways]
+    want = independent(path, headers, body)
+    for reading in readings:
+        if want[0] is None:
+            assert not reading.final
+            continue
+        (part,) = reading.parts
+        usage = part.usage
+        assert reading.final
+        assert (usage.input_tokens, usage.output_tokens or None) == (want[0], want[1] or None)
+        assert (usage.cache_read_tokens or 0, usage.writes) == (want[2] or 0, want[3] or 0)
+        assert reading.model == route.model
+    for end in range(0, len(body), max(1, len(body) // 40)):
+        read(dialect.reader(ask, 200, CaseInsensitive(headers)), [body[:end]])
+
+
+def claude_stream(*, metrics: dict[str, int]) -> bytes:
+    """A short Claude stream of InvokeModelWithResponseStream."""
+    usage = {"input_tokens": 9, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
+    events = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "claude-opus-5", "usage": usage}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 60}},
+        {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics},
+    ]
+    chunks = [json.dumps({"bytes": base64.b64encode(json.dumps(one).encode()).decode(), "p": "abc"}) for one in events]
+    head = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
+    return b"".join(frame(head, chunk.encode()) for chunk in chunks)
+
+
+def of(dialect: Dialect, body: bytes) -> Reading:
+    """What a dialect reads from a stream that comes byte by byte."""
+    reader = dialect.reader(Ask(model="global.anthropic.claude-opus-5"), 200, EVENTS)
+    return read(reader, [body[at : at + 1] for at in range(len(body))])
+
+
+@pytest.mark.parametrize(("output", "flagged"), [(60, False), (41, True)])
+def test_awss_counters_go_before_the_bodys(output: int, flagged: bool) -> None:
+    reading = of(INVOKE, claude_stream(metrics={"inputTokenCount": 9, "outputTokenCount": output}))
+    (part,) = reading.parts
+    assert (part.usage.input_tokens, part.usage.output_tokens) == (9, output)
+    assert reading.final
+    assert (part.model, reading.model) == ("global.anthropic.claude-opus-5",) * 2
+    assert ("AWS's counters differ from the model's own" in reading.flags) is flagged
+
+
+def test_a_model_without_usage_is_counted_by_the_metrics_alone() -> None:
+    inner = {"choices": [], "amazon-bedrock-invocationMetrics": {"inputTokenCount": 7, "outputTokenCount": 3}}
+    chunk = json.dumps({"bytes": base64.b64encode(json.dumps(inner).encode()).decode()}).encode()
+    reading = of(INVOKE, frame({":event-type": "chunk", ":message-type": "event"}, chunk))
+    assert [(part.usage.input_tokens, part.usage.output_tokens) for part in reading.parts] == [(7, 3)]
+    assert reading.final
+
+
+def test_cache_details_split_the_writes() -> None:
+    details = [{"ttl": "1h", "inputTokens": 30}, {"ttl": "5m", "inputTokens": 12}]
+    usage = {"inputTokens": 1, "outputTokens": 2, "cacheWriteInputTokens": 42, "cacheDetails": details}
+    reading = of(
+        CONVERSE, frame({":event-type": "metadata", ":message-type": "event"}, json.dumps({"usage": usage}).encode())
+    )
+    (part,) = reading.parts
+    assert (part.usage.cache_write_5m_tokens, part.usage.cache_write_1h_tokens) == (12, 30)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/model/us.anthropic.claude-opus-5/converse", "us.anthropic.claude-opus-5"),
+        ("/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fglobal.anthropic.claude-opus-5/invoke",
+         "global.anthropic.claude-opus-5"),
+        ("/model/arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0/converse-stream", "amazon.nova-pro-v1:0"),
+        ("/model/arn:aws:bedrock:us-east-1:1:application-inference-profile%2Fotnfa2/invoke",
+         "arn:aws:bedrock:us-east-1:1:application-inference-profile/otnfa2"),
+    ],
+)  # fmt: skip
+def test_the_path_names_the_model(path: str, model: str) -> None:
+    asked = head(path=path, host=RUNTIME)
+    route = REGISTRY.route(asked)
+    assert (route.kind, route.model) == (Kind.BILLABLE, model)
+    assert DIALECTS[route.dialect].ask(asked, b"{}").model == model
+
+
+def test_count_tokens_is_free() -> None:
+    assert REGISTRY.route(head(path="/model/amazon.nova-pro-v1:0/count-tokens", host=RUNTIME)).kind is Kind.FREE
+
+
+def test_a_prefix_decides_the_price_and_a_hidden_model_has_none() -> None:
+    book = PriceBook()
+    names = ("global.anthropic.claude-opus-5", "us.anthropic.claude-opus-5", "anthropic.claude-opus-5")
+    found = [book._find("aws", name) for name in names]
+    assert [each[1].id for each in found if each] == [
+        "global.anthropic.claude-opus-5",
+        "regional.anthropic.claude-opus-5",
+        "regional.anthropic.claude-opus-5",
+    ]
+    assert book._find("aws", "arn:aws:bedrock:us-east-1:1:application-inference-profile/otnfa2") is None
+
+
+@pytest.mark.parametrize(
+    ("tool", "strict", "status", "kind"),
+    [
+        (None, False, 400, "ServiceQuotaExceededException"),
+        (None, True, 429, "ThrottlingException"),
+        ("claude-code", False, 429, "ThrottlingException"),
+    ],
+)
+def test_a_refusal_is_awss(tool: str | None, strict: bool, status: int, kind: str) -> None:
+    answer = CONVERSE.refusal(NOTICE, tool, strict=strict)
+    headers = CaseInsensitive(answer.headers)
+    assert (answer.status, headers.get("x-amzn-errortype"), headers.get("x-should-retry")) == (status, kind, "false")
+    assert json.loads(answer.body) == {"message": NOTICE.message}
+
+
+def test_a_cut_is_one_whole_exception_frame() -> None:
+    (cut,) = FrameReader().feed(INVOKE.cut(NOTICE))
+    assert cut.headers[":message-type"] == "exception"
+    assert json.loads(cut.payload) == {"message": NOTICE.message}
