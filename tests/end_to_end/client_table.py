@@ -74,7 +74,7 @@ def _product(folder: Path, provider: Provider, word: str) -> Iterator[tuple[str,
     """Rows of the first table for one value of the policy's `refusals`."""
     folder.mkdir()
     with running_gate(folder, provider, policy(folder, limit="$0.01", more=f"refusals: {word}\n")) as gate:
-        _spend(gate)
+        spend(gate)
         # Tunnelled hosts are the stand-in too; a client that did not trust it would spend seconds on trying again.
         trusted = folder / "trusted.pem"
         trusted.write_bytes(gate.ca.read_bytes() + provider.ca.read_bytes())
@@ -100,7 +100,8 @@ def _sent(rows: list[dict[str, Any]]) -> str:
     return f"{requests}, {handshakes} handshakes" if handshakes else str(requests)
 
 
-def _spend(gate: Gate) -> None:
+def spend(gate: Gate) -> None:
+    """Spend the whole of a budget of one cent."""
     body = {"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
     headers = {"x-standin": "input=10000", "x-api-key": "sk-ant-api03-made-up"}
     with httpx2.Client(proxy=gate.proxy, verify=trust(gate)) as http:

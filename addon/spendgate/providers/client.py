@@ -33,7 +33,10 @@ _AGENTS: Final = {
     "cline": "cline",
     "aider": "aider",
     "litellm": "litellm",
+    # The AI SDK of Vercel, `ai/6.0.326 ai-sdk/provider-utils/…`; a provider of it used alone begins with `ai-sdk/`.
+    "ai": "ai-sdk",
     "ai-sdk": "ai-sdk",
+    "qwencode": "qwen-code",
     "curl": "curl",
     "anthropic": "anthropic-sdk",
     "asyncanthropic": "anthropic-sdk",
