@@ -17,7 +17,7 @@ from spendgate.providers.registry import DIALECTS
 
 FINAL = Notice("Budget person/day: $20.00 of $20.00 is spent.", "spent", resets_at=datetime(2026, 11, 23, tzinfo=UTC))
 PASSING = Notice("Held by other calls.", "held", passing=True, retry_after_s=3)
-TOOLS = (None, "claude-code", "codex", "opencode", "cline", "ai-sdk", "anthropic-sdk", "openai-sdk")
+TOOLS = (None, "claude-code", "codex", "opencode", "cline", "ai-sdk", "qwen-code", "anthropic-sdk", "openai-sdk")
 
 
 def headers(answer: Answer) -> dict[str, str]:
@@ -36,7 +36,7 @@ def test_final_refusals(name: str, tool: str | None) -> None:
         assert "retry-after" not in headers(answer)
         assert json.loads(answer.body)["error"]["message"] == FINAL.message
         assert answer.status == 429 or not strict
-    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403}
+    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403, "qwen-code": 402}
     assert dialect.refusal(FINAL, tool).status == readable.get(tool or "", 429)
 
 
