@@ -6,6 +6,7 @@ shapes: what each client does with shapes that a provider could send, measured o
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,7 @@ def main() -> None:
     _write("\n".join([_head(), "", *_table(PRODUCT, product), "", SHAPES_INTRO, "", *_table(TRIED, shapes)]))
 
 
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 WORDS = ("readable", "strict")
 SECONDS = "seconds until the person sees why"
 PRODUCT = ("client", "version", "refusals", "requests sent", "reached the provider", SECONDS, "what the person reads")
@@ -195,7 +197,7 @@ def _shown(done: Run, word: str) -> str:
     """The line with our text, else the last one that the client printed, short enough for a table."""
     ours = [line for _, line in done.lines if word in line]
     line = ours[0] if ours else next((line for _, line in reversed(done.lines) if line.strip()), "nothing")
-    text = line.strip().replace("|", "\\|")
+    text = COLOURS.sub("", line).strip().replace("|", "\\|")
     return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"
 
 
