@@ -6,6 +6,7 @@ shapes: what each client does with shapes that a provider could send, measured o
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from typing import Any
 
 import httpx2
 
+from end_to_end.agents import AGENTS, Agent
 from end_to_end.clients import CLIENTS, PROMPT, Client, Run, binaries, run, surroundings, through, version
 from end_to_end.raw import trust
 from end_to_end.shapes import SHAPES, WORD, Shape
@@ -44,18 +46,35 @@ SDKS = tuple(
 
 def main() -> None:
     """Measure and write. Needs the stand-in alone, no account; a few minutes, most of them spent on clients that hang."""
+    chosen = tuple(sys.argv[1:])
+    if chosen:
+        # A part of the table is shown, not written: the page holds whole measurements only.
+        agents = tuple(agent for agent in AGENTS if agent.name in chosen)
+        if unknown := set(chosen) - {agent.name for agent in AGENTS}:
+            sys.exit(f"no such agent: {', '.join(sorted(unknown))}; there are {', '.join(a.name for a in AGENTS)}")
+        with tempfile.TemporaryDirectory(prefix="client-table-") as name:
+            provider = Provider(Path(name))
+            try:
+                rows = [row for word in WORDS for row in _agents(Path(name) / word, provider, word, agents)]
+            finally:
+                provider.close()
+        sys.stdout.write("\n".join(_table(PRODUCT, rows)) + "\n")
+        return
     binaries()
     with tempfile.TemporaryDirectory(prefix="client-table-") as name:
         folder = Path(name)
         provider = Provider(folder)
         try:
-            product = [row for word in ("readable", "strict") for row in _product(folder / word, provider, word)]
+            product = [row for word in WORDS for row in _product(folder / word, provider, word)]
+            product += [row for word in WORDS for row in _agents(folder / f"agents-{word}", provider, word, AGENTS)]
             shapes = list(_shapes(folder / "shapes", provider))
         finally:
             provider.close()
     _write("\n".join([_head(), "", *_table(PRODUCT, product), "", SHAPES_INTRO, "", *_table(TRIED, shapes)]))
 
 
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+WORDS = ("readable", "strict")
 SECONDS = "seconds until the person sees why"
 PRODUCT = ("client", "version", "refusals", "requests sent", "reached the provider", SECONDS, "what the person reads")
 TRIED = ("client", "shape", "requests sent", SECONDS, "ends after", "what the person reads")
@@ -74,7 +93,7 @@ def _product(folder: Path, provider: Provider, word: str) -> Iterator[tuple[str,
     """Rows of the first table for one value of the policy's `refusals`."""
     folder.mkdir()
     with running_gate(folder, provider, policy(folder, limit="$0.01", more=f"refusals: {word}\n")) as gate:
-        _spend(gate)
+        spend(gate)
         # Tunnelled hosts are the stand-in too; a client that did not trust it would spend seconds on trying again.
         trusted = folder / "trusted.pem"
         trusted.write_bytes(gate.ca.read_bytes() + provider.ca.read_bytes())
@@ -93,6 +112,27 @@ def _product(folder: Path, provider: Provider, word: str) -> Iterator[tuple[str,
             yield (client.name, _version(client), word, *counts, _seconds(done, HELP, first), _shown(done, HELP))
 
 
+def _agents(folder: Path, provider: Provider, word: str, agents: tuple[Agent, ...]) -> Iterator[tuple[str, ...]]:
+    """Rows of the first table for the agents that have a folder of packages each."""
+    folder.mkdir()
+    with running_gate(folder, provider, policy(folder, limit="$0.01", more=f"refusals: {word}\n")) as gate:
+        spend(gate)
+        trusted = folder / "trusted.pem"
+        trusted.write_bytes(gate.ca.read_bytes() + provider.ca.read_bytes())
+        for agent in agents:
+            served, rows = len(provider.served), {row["id"] for row in gate.calls()}
+            home = folder / agent.name.replace(" ", "-")
+            home.mkdir()
+            command, env = agent.program(), through(surroundings(home, agent.env), gate.proxy, trusted)
+            agent.prepare(Path(env["HOME"]))
+            done = run(command, env, patience_s=PATIENCE_S)
+            reached = [one for one in provider.served[served:] if one.billable]
+            new = [row for row in gate.calls() if row["id"] not in rows and row["path"] in ASKING]
+            first = datetime.fromisoformat(new[0]["started_at"]).timestamp()
+            counts = (_sent(new), str(len(reached)))
+            yield (agent.name, agent.version, word, *counts, _seconds(done, HELP, first), _shown(done, HELP))
+
+
 def _sent(rows: list[dict[str, Any]]) -> str:
     """How many requests for an answer these rows are, and how many handshakes without one."""
     handshakes = sum(row["flags"] == ANSWERED_HERE for row in rows)
@@ -100,7 +140,8 @@ def _sent(rows: list[dict[str, Any]]) -> str:
     return f"{requests}, {handshakes} handshakes" if handshakes else str(requests)
 
 
-def _spend(gate: Gate) -> None:
+def spend(gate: Gate) -> None:
+    """Spend the whole of a budget of one cent."""
     body = {"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
     headers = {"x-standin": "input=10000", "x-api-key": "sk-ant-api03-made-up"}
     with httpx2.Client(proxy=gate.proxy, verify=trust(gate)) as http:
@@ -156,7 +197,7 @@ def _shown(done: Run, word: str) -> str:
     """The line with our text, else the last one that the client printed, short enough for a table."""
     ours = [line for _, line in done.lines if word in line]
     line = ours[0] if ours else next((line for _, line in reversed(done.lines) if line.strip()), "nothing")
-    text = line.strip().replace("|", "\\|")
+    text = COLOURS.sub("", line).strip().replace("|", "\\|")
     return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"
 
 

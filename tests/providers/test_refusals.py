@@ -20,7 +20,18 @@ FINAL = Notice("Budget person/day: $20.00 of $20.00 is spent.", "spent", resets_
 PASSING = Notice("Held by other calls.", "held", passing=True, retry_after_s=3)
 OVER_HTTP = [name for name, dialect in DIALECTS.items() if not isinstance(dialect, OpenDialect)]
 """Dialects whose refusal is a status; the others' is in `test_connect`."""
-TOOLS = (None, "claude-code", "codex", "opencode", "cline", "ai-sdk", "anthropic-sdk", "openai-sdk", "copilot")
+TOOLS = (
+    None,
+    "claude-code",
+    "codex",
+    "opencode",
+    "cline",
+    "ai-sdk",
+    "qwen-code",
+    "anthropic-sdk",
+    "openai-sdk",
+    "copilot",
+)
 
 
 def headers(answer: Answer) -> dict[str, str]:
@@ -43,7 +54,7 @@ def test_final_refusals(name: str, tool: str | None) -> None:
         assert told == FINAL.message
         assert answer.status == 429 or not strict
     # A backend that serves its own app alone has one status for it.
-    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403, "copilot": 402}
+    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403, "qwen-code": 402, "copilot": 402}
     own = {"chatgpt-conversation": 429, "zed-completions": 403}.get(name)
     assert dialect.refusal(FINAL, tool).status == (own or readable.get(tool or "", 429))
 

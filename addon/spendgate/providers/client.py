@@ -33,7 +33,13 @@ _AGENTS: Final = {
     "cline": "cline",
     "aider": "aider",
     "litellm": "litellm",
+    # The AI SDK of Vercel, `ai/6.0.326 ai-sdk/provider-utils/…`; a provider of it used alone begins with `ai-sdk/`.
+    "ai": "ai-sdk",
     "ai-sdk": "ai-sdk",
+    "qwencode": "qwen-code",
+    "agents": "openai-agents",
+    "pydantic-ai": "pydantic-ai",
+    "langchain-anthropic": "langchain",
     "curl": "curl",
     "geminicli": "gemini-cli",
     "geminicli-tui": "gemini-cli",

@@ -24,6 +24,8 @@ _READABLE: Final[dict[str, int]] = {
     "copilot": 402,
     # The AI SDK ignores x-should-retry; a 403 is shown at once.
     "ai-sdk": 403,
+    # Qwen Code 0.15.10 retries a 429 in silence for longer than 20 s.
+    "qwen-code": 402,
 }
 _ANTHROPIC_TYPES: Final[dict[int, str]] = {
     400: "invalid_request_error",
