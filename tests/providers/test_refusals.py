@@ -49,13 +49,15 @@ def test_final_refusals(name: str, tool: str | None) -> None:
         assert headers(answer)["x-should-retry"] == "false"
         assert "retry-after" not in headers(answer)
         said = json.loads(answer.body)
-        # Cohere's and Zed's shapes are the text alone.
+        # The shapes of Cohere, Zed and AWS are the text alone.
         told = said["detail"] if name == "chatgpt-conversation" else said.get("error", said)["message"]
         assert told == FINAL.message
         assert answer.status == 429 or not strict
     # A backend that serves its own app alone has one status for it.
     readable = {"opencode": 402, "cline": 402, "ai-sdk": 403, "qwen-code": 402, "copilot": 402}
     own = {"chatgpt-conversation": 429, "zed-completions": 403}.get(name)
+    if name.startswith("bedrock"):  # no AWS SDK retries a 400; Anthropic's obeys the header beside a 429
+        own = 429 if tool in ("claude-code", "anthropic-sdk") else 400
     assert dialect.refusal(FINAL, tool).status == (own or readable.get(tool or "", 429))
 
 

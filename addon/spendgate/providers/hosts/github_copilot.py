@@ -39,6 +39,6 @@ PROVIDERS: Final = (
             "proxy.enterprise.githubcopilot.com",
         ),
         "github-copilot",
-        free("/**"),
+        free("/v1/engines/**"),
     ),
 )
