@@ -9,12 +9,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from mitmproxy import http
 from msgspec.structs import replace
 
 from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeRegistry, body, refused, rig
 from spendgate.admission import RefusalKind
 from spendgate.attribution import Peer
 from spendgate.capture.call import Clock
+from spendgate.capture.meter import signs
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Gone, Intent
@@ -509,6 +511,25 @@ async def test_an_encoded_stream_is_cut_by_breaking_off(tmp_path: Path, http2: b
             await client.post(URL, json=body(stream=True), headers=headers)
         await it.ended()
         assert gate.settled[0][2].error == "cut"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "expected"),
+    [
+        (
+            "AWS4-HMAC-SHA256 Credential=A/1/r/bedrock/aws4_request, SignedHeaders=accept-encoding;host, Signature=0",
+            True,
+        ),
+        ("AWS4-HMAC-SHA256 Credential=A, SignedHeaders=host;x-amz-date, Signature=accept-encoding", False),
+        ("AWS4-HMAC-SHA256 Credential=A, SignedHeaders=host;x-accept-encoding, Signature=0", False),
+        ("Bearer x", False),
+        ("", False),
+    ],
+)
+def test_a_signed_header_is_not_changed(authorization: str, expected: bool) -> None:
+    """Anthropic's client for Bedrock signs `accept-encoding`: with another one AWS would turn the call away."""
+    request = http.Request.make("POST", "https://x.example/", headers={"authorization": authorization})
+    assert signs(request, "accept-encoding") is expected
 
 
 async def test_without_cut_a_spent_budget_does_not_end_a_stream(tmp_path: Path) -> None:

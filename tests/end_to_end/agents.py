@@ -12,11 +12,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from end_to_end.clients import CACHE, INSTALL_S, MODEL, PROMPT
 

@@ -39,58 +39,62 @@ class Seen:
         return data
 
 
-class _Async(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, seen: Seen) -> None:
-        self._inner, self._seen = inner, seen
+def transports(http: Any) -> tuple[Any, Any]:
+    """The transports of a client library, asynchronous and not: httpx2, or httpx, which some SDKs still take.
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for data in self._inner:
-            yield self._seen.part(data)
+    They go through the gate, trust its certificate alone, and hash what comes.
+    """
 
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+    class Async(http.AsyncByteStream):
+        def __init__(self, inner: http.AsyncByteStream, seen: Seen) -> None:
+            self._inner, self._seen = inner, seen
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for data in self._inner:
+                yield self._seen.part(data)
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+
+    class Sync(http.SyncByteStream):
+        def __init__(self, inner: http.SyncByteStream, seen: Seen) -> None:
+            self._inner, self._seen = inner, seen
+
+        def __iter__(self) -> Iterator[bytes]:
+            for data in self._inner:
+                yield self._seen.part(data)
+
+        def close(self) -> None:
+            self._inner.close()
+
+    class AsyncHashing(http.AsyncHTTPTransport):
+        def __init__(self, gate: Gate, seen: Seen, *, http2: bool) -> None:
+            super().__init__(verify=trust(gate), http2=http2, proxy=http.Proxy(gate.proxy))
+            self._seen = seen
+
+        async def handle_async_request(self, request: http.Request) -> http.Response:
+            response = await super().handle_async_request(request)
+            self._seen.head(response)
+            assert isinstance(response.stream, http.AsyncByteStream)
+            response.stream = Async(response.stream, self._seen)
+            return response
+
+    class SyncHashing(http.HTTPTransport):
+        def __init__(self, gate: Gate, seen: Seen, *, http2: bool) -> None:
+            super().__init__(verify=trust(gate), http2=http2, proxy=http.Proxy(gate.proxy))
+            self._seen = seen
+
+        def handle_request(self, request: http.Request) -> http.Response:
+            response = super().handle_request(request)
+            self._seen.head(response)
+            assert isinstance(response.stream, http.SyncByteStream)
+            response.stream = Sync(response.stream, self._seen)
+            return response
+
+    return AsyncHashing, SyncHashing
 
 
-class _Sync(httpx2.SyncByteStream):
-    def __init__(self, inner: httpx2.SyncByteStream, seen: Seen) -> None:
-        self._inner, self._seen = inner, seen
-
-    def __iter__(self) -> Iterator[bytes]:
-        for data in self._inner:
-            yield self._seen.part(data)
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-class AsyncHashing(httpx2.AsyncHTTPTransport):
-    """Through the gate, trusting its certificate alone."""
-
-    def __init__(self, gate: Gate, seen: Seen, *, http2: bool) -> None:
-        super().__init__(verify=trust(gate), http2=http2, proxy=httpx2.Proxy(gate.proxy))
-        self._seen = seen
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await super().handle_async_request(request)
-        self._seen.head(response)
-        assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _Async(response.stream, self._seen)
-        return response
-
-
-class SyncHashing(httpx2.HTTPTransport):
-    """The same for synchronous clients."""
-
-    def __init__(self, gate: Gate, seen: Seen, *, http2: bool) -> None:
-        super().__init__(verify=trust(gate), http2=http2, proxy=httpx2.Proxy(gate.proxy))
-        self._seen = seen
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = super().handle_request(request)
-        self._seen.head(response)
-        assert isinstance(response.stream, httpx2.SyncByteStream)
-        response.stream = _Sync(response.stream, self._seen)
-        return response
+AsyncHashing, SyncHashing = transports(httpx2)
 
 
 def trust(gate: Way) -> ssl.SSLContext:

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx
 import httpx2
 import pytest
 from google import genai
 from google.auth.credentials import Credentials
 from google.genai import errors
 
-from end_to_end.raw import AsyncHashing, Seen, SyncHashing
+from end_to_end.raw import Seen, SyncHashing, transports
 from end_to_end.world import Gate, Provider, listed_nanos, policy, running_gate, until
 
+GoogleAsync, GoogleSync = transports(httpx)
+"""google-genai 2 takes a client of httpx."""
 GEMINI, CLAUDE = "gemini-2.5-flash", "claude-sonnet-4-6"
 COUNTS = "input=1201; output=377; cache_read=2048; reasoning=128"
 
@@ -59,7 +62,7 @@ def check(gate: Gate, provider: Provider, seen: Seen, name: str, model: str) -> 
 def test_genai_sync(gate: Gate, provider: Provider, mode: str, encoding: str, *, stream: bool) -> None:
     """Whole and streamed, of the Gemini API and of Vertex."""
     seen, said = Seen(), f"{COUNTS}; encoding={encoding}; chunk=3" if encoding else COUNTS
-    with httpx2.Client(transport=SyncHashing(gate, seen, http2=False)) as http:
+    with httpx.Client(transport=GoogleSync(gate, seen, http2=False)) as http:
         models = client(mode, options(said, httpx_client=http)).models
         call: Any = models.generate_content_stream if stream else models.generate_content
         answer = call(model=GEMINI, contents="hi")
@@ -73,7 +76,7 @@ def test_genai_sync(gate: Gate, provider: Provider, mode: str, encoding: str, *,
 async def test_genai_async(gate: Gate, provider: Provider, mode: str) -> None:
     """A stream, asynchronously."""
     seen = Seen()
-    async with httpx2.AsyncClient(transport=AsyncHashing(gate, seen, http2=False)) as http:
+    async with httpx.AsyncClient(transport=GoogleAsync(gate, seen, http2=False)) as http:
         models = client(mode, options(f"{COUNTS}; chunk=1", httpx_async_client=http)).aio.models
         async for _ in await models.generate_content_stream(model=GEMINI, contents="hi"):
             pass
@@ -117,7 +120,7 @@ def test_refusal(folder: Path, provider: Provider, mode: str) -> None:
     seen = Seen()
     with (
         running_gate(folder, provider, policy(folder, limit="$0.01")) as gate,
-        httpx2.Client(transport=SyncHashing(gate, seen, http2=False)) as http,
+        httpx.Client(transport=GoogleSync(gate, seen, http2=False)) as http,
     ):
         models = client(mode, options("input=1000000", httpx_client=http)).models
         models.generate_content(model=GEMINI, contents="hi", config={"max_output_tokens": 10})

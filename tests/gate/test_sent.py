@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gate.test_failure import broken
 from gate.world import budget, end, house, intent, policy
-from spendgate.errors import LedgerUnavailable
+from spendgate.errors import LedgerBusy, LedgerUnavailable
 from spendgate.providers.interface import Reading
 
 
@@ -81,3 +81,19 @@ async def test_what_was_to_leave_and_did_not_is_free(tmp_path):
 
         row = place.rows.calls()[0]
         assert (row["state"], row["cost_nanos"], row["sent_at"]) == ("failed", 0, None)
+
+
+async def test_leaves_is_asked_by_the_try_that_holds(tmp_path, monkeypatch):
+    """While another gate writes, the provider closes: the row that is then written does not say `sent`."""
+    async with house(tmp_path, policy(budget(1.0))) as place:
+        up, hold, tries = [True], place.ledger.hold, iter(range(9))
+
+        def busy_first(*given, **words):
+            if next(tries) < 3:
+                up[0] = False
+                raise LedgerBusy("another gate writes")
+            return hold(*given, **words)
+
+        monkeypatch.setattr(place.ledger, "hold", busy_first)
+        await place.gate.hold(replace(intent(), leaves=lambda: up[0]))
+        assert place.rows.calls()[0]["sent_at"] is None

@@ -23,6 +23,8 @@ JWT = "eyJhbGciOiJub25l.eyJzdWIiOiJ4In0.c2ln"
         ({"user_agent": "node", "originator": "codex_cli_rs"}, "codex"),
         ({"user_agent": "Anthropic/Python 0.112.0"}, "anthropic-sdk"),
         ({"user_agent": "AsyncAnthropic/Python 0.112.0"}, "anthropic-sdk"),
+        ({"user_agent": "AnthropicBedrock/Python 2.12.0"}, "anthropic-sdk"),
+        ({"user_agent": "Boto3/1.44.8 md/Botocore#1.44.8"}, "boto3"),
         ({"user_agent": "OpenAI/Python 3.54.0"}, "openai-sdk"),
         ({"user_agent": "AsyncAzureOpenAI/Python 3.54.0"}, "openai-sdk"),
         ({"user_agent": "opencode/1.18.33 ai-sdk/5"}, "opencode"),

@@ -199,7 +199,7 @@ class Meter:
             call.admitted(answered)
             if flow.client_left()():
                 kill(flow)  # the stream then ends in `error`, and nothing was sent
-            elif answered.cut and call.ask.streamed:
+            elif answered.cut and call.ask.streamed and not signs(flow.request, "accept-encoding"):
                 # A frame of ours can follow only plain text; nothing can be added to a compressed body.
                 flow.request.headers["accept-encoding"] = "identity"
         elif isinstance(answered, Gone):
@@ -308,6 +308,12 @@ def _passage_of(flow: http.HTTPFlow) -> Passage | None:
 def _key(flow: MeteredFlow, call: Call) -> refusal.Repeated:
     body = flow.first.body if flow.first is not None else flow.request.raw_content or b""
     return refusal.Repeated.of(call.attribution, call.ask, call.host, call.route.path, body)
+
+
+def signs(request: http.Request, name: str) -> bool:
+    """Whether this header is part of a request's AWS signature (`SignedHeaders=`), so that it may not be changed."""
+    signed = request.headers.get("authorization", "").lower().partition("signedheaders=")[2].partition(",")[0]
+    return name in signed.strip().split(";")
 
 
 def kill(flow: http.HTTPFlow) -> None:

@@ -149,11 +149,14 @@ class Waiting:
             return _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient))
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
-        leaves = asked.intent.leaves()
+        leaves = False
 
         def hold() -> Decision:
+            nonlocal leaves
             if asked.terms.policy is not self._in_force():
                 raise _OutOfForceError
+            # Asked by the very try that holds: while a busy ledger was waited for, the connection may have closed.
+            leaves = asked.intent.leaves()
             return self._backlog.joined(
                 lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms, leaves=leaves)
             )

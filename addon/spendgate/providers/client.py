@@ -45,14 +45,15 @@ _AGENTS: Final = {
     "geminicli-tui": "gemini-cli",
     "antigravity": "antigravity",
     "google-genai-sdk": "google-genai-sdk",
-    "anthropic": "anthropic-sdk",
-    "asyncanthropic": "anthropic-sdk",
+    "boto3": "boto3",
     "openai": "openai-sdk",
     "asyncopenai": "openai-sdk",
     "azureopenai": "openai-sdk",
     "asyncazureopenai": "openai-sdk",
 }
 _CODEX: Final = "codex"
+_ANTHROPIC_SDK: Final = re.compile(r"(?:async)?anthropic[a-z]{0,20}")
+"""Its clients for other clouds name themselves after their class: `AnthropicBedrock`, `AsyncAnthropicVertex`."""
 _SESSION_HEADERS: Final = (
     "x-claude-code-session-id",
     "session-id",
@@ -98,7 +99,7 @@ def tool(headers: Headers) -> Claim:
     if (headers.get("originator") or "").lower().startswith(_CODEX) or agent.startswith(_CODEX):
         return Claim(_CODEX, Evidence.HEADER)
     product, slash, _ = agent.partition("/")
-    name = _AGENTS.get(product) if slash else None
+    name = _AGENTS.get(product) or ("anthropic-sdk" if _ANTHROPIC_SDK.fullmatch(product) else None) if slash else None
     if name is None and headers.get("x-claude-code-session-id"):
         name = "claude-code"
     if name is None and headers.get("copilot-integration-id"):
