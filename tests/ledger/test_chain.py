@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ledger.kit import NOW, ROW, admit, open_ledger, refuse, row, scope, settled, standing_of
 from spendgate.ledger import chain
-from spendgate.ledger.chain import Head, verify
+from spendgate.ledger.chain import Head, canonical, verify
 
 
 @pytest.fixture
@@ -102,3 +105,13 @@ def test_order_of_endings_is_the_order_of_links(tmp_path: Path) -> None:
     assert first.head().rows == 2
     first.close()
     second.close()
+
+
+values = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(exclude_categories=[])))
+
+
+@given(values.map(tuple))
+@example(("caf\u00e9", "\x7f", "\\u007f", "\u2028", "\ud800", '"', 2**63))
+def test_what_is_digested_is_plain_json(row: tuple[object, ...]) -> None:
+    """Whichever encoder writes it, it is what Python's own writes: ASCII, without spaces."""
+    assert canonical(row) == json.dumps(row, separators=(",", ":")).encode()
