@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from end_to_end.clients import INSTALL_S
-from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, Gate, Way, _port, _read, environment, until
+from end_to_end.world import PATIENCE_S, ROOT, Gate, Way, environment, started_gate
 from spendgate.standin.certificates import made
 from spendgate.standin.tunnel import Tunnel
 
@@ -124,23 +124,9 @@ def no_gate_before(server: Server) -> Iterator[Plain]:
 @contextlib.contextmanager
 def gate_before(server: Server, folder: Path, file: Path) -> Iterator[Gate]:
     """A gate in regular mode whose upstream is the Connect server."""
-    state = folder / "state"
-    command = [*PRODUCT, "run", "--policy", str(file), "--state", str(state), "--mode", "regular", "--port", "0"]
-    for option in (f"connect_to={HOST}=127.0.0.1:{server.port}", f"ssl_verify_upstream_trusted_ca={server.ca}"):
-        command += ["--set", option]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(folder))
-    gate = Gate(state, 0, process)
-    reader = threading.Thread(target=_read, args=(process, gate.output), daemon=True)
-    reader.start()
-    try:
-        gate.port = until(lambda: _port(gate))
+    options = (f"connect_to={HOST}=127.0.0.1:{server.port}", f"ssl_verify_upstream_trusted_ca={server.ca}")
+    with started_gate(folder, file, *[word for option in options for word in ("--set", option)]) as gate:
         yield gate
-    finally:
-        if process.poll() is None:
-            gate.stop()
-        reader.join(PATIENCE_S)
-        if process.stdout:
-            process.stdout.close()
 
 
 def client(gate: Way, folder: Path, version: str, what: str, *, messages: int = 1, pause_ms: int = 0,

@@ -167,9 +167,15 @@ def upstream(provider: Provider) -> list[str]:
 @contextlib.contextmanager
 def running_gate(folder: Path, provider: Provider, file: Path, *more: str) -> Iterator[Gate]:
     """A gate in regular mode whose upstream is the stand-in."""
+    with started_gate(folder, file, *upstream(provider), *more) as gate:
+        yield gate
+
+
+@contextlib.contextmanager
+def started_gate(folder: Path, file: Path, *more: str) -> Iterator[Gate]:
+    """A gate in regular mode with these words on its command line."""
     state = folder / "state"
-    command = [*PRODUCT, "run", "--policy", str(file), "--state", str(state)]
-    command += ["--mode", "regular", "--port", "0", *upstream(provider), *more]
+    command = [*PRODUCT, "run", "--policy", str(file), "--state", str(state), "--mode", "regular", "--port", "0", *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(folder))
     gate = Gate(state, 0, process)
     reader = threading.Thread(target=_read, args=(process, gate.output), daemon=True)
