@@ -1,7 +1,8 @@
 """Refusals, cuts and the gate's own errors in AWS's error shape. Source: facts/wire-formats.md 5, 14.
 
-The AWS SDKs retry a 429 (JavaScript: any; botocore: by its code), and none retries a 400 `ServiceQuotaExceededException`, the
-one quota error that AWS sends so. Anthropic's SDK obeys `x-should-retry: false` beside a 429.
+The AWS SDKs retry a 429 (JavaScript: any; botocore: by its code); boto3 1.44.8 was seen not to retry a 400
+`ServiceQuotaExceededException`, the one quota error that AWS sends so, and to send a 429 three to five times. Anthropic's SDK
+obeys `x-should-retry: false` beside a 429.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def bedrock_error(status: int, message: str, request_id: str) -> Answer:
 
 
 def bedrock_cut(notice: Notice) -> bytes:
-    """Ends an event stream: `validationException` stands in both operations' models, and nobody retries it."""
+    """Ends an event stream: `validationException` stands in both operations' models, and boto3 raises it with the message.
+
+    Capture does not know yet where a frame may follow in an event stream, so today it breaks such a stream off instead.
+    """
     headers = {
         ":exception-type": "validationException",
         ":content-type": "application/json",
