@@ -225,6 +225,11 @@ class _Http2Waiting(Http2Connection):
 class ProviderHttp2(_Http2Waiting, Http2Client):
     """An HTTP/2 connection to a provider."""
 
+    def has_room(self) -> bool:
+        """Whether the provider takes one more stream now; before its settings have come, mitmproxy's own guess counts."""
+        streams_max = self.provisional_max_concurrency or self.h2_conn.remote_settings.max_concurrent_streams
+        return self.h2_conn.open_outbound_streams < streams_max
+
 
 class ClientHttp2(_Http2Waiting, Http2Server):
     """An HTTP/2 connection of a client."""

@@ -27,7 +27,6 @@ from mitmproxy.proxy.layers.http import (
     HttpLayer,
     HTTPMode,
     HttpStream,
-    RegisterHttpConnection,
     SendHttp,
 )
 from mitmproxy.proxy.layers.http._events import (
@@ -46,19 +45,23 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
 
-from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2, interim, made_ours
+from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2, interim
 from spendgate.capture.dispatch import Dispatch, answering
 from spendgate.capture.first_message import FirstMessage, gave_up
+from spendgate.capture.queueing import GAVE_UP, QueueingHttpLayer
 from spendgate.capture.routing import forked
 from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
-from spendgate.capture.tunnelled import TunnellingHttpLayer
 
 CUT = "spendgate: cut"
 """The flow's error where the gate itself ended the stream."""
 MISDIRECTED = (
     "this is a proxy: set it as HTTPS_PROXY, or, for a base URL, start the gate with --mode reverse:https://HOST"
 )
+
+
+type HasRoom = Callable[[connection.Server], bool]
+"""Whether one more request can go out on this connection at once."""
 
 
 class Watch(Protocol):
@@ -76,9 +79,12 @@ class Watch(Protocol):
 class MeteredFlow(http.HTTPFlow):
     """A flow made by `MeteredHttpStream`. Replayed and loaded flows are never one, so the meter knows them apart."""
 
-    def __init__(self, client: connection.Client, server: connection.Server, queued: deque[events.Event]) -> None:
+    def __init__(
+        self, client: connection.Client, server: connection.Server, queued: deque[events.Event], has_room: HasRoom
+    ) -> None:  # fmt: skip
         super().__init__(client, server)
         self._queued = queued
+        self._has_room = has_room
         self.watch: Watch | None = None
         self.first: FirstMessage | None = None
         self.conversation: Conversation | None = None
@@ -94,10 +100,11 @@ class MeteredFlow(http.HTTPFlow):
         return lambda: not client.connected or gave_up(queued)
 
     def upstream_open(self) -> bool:
-        """Whether a request that passes now goes out at once, over a connection that is there (`HttpLayer.get_connection`)."""
+        """Whether a request that passes now goes out at once: its connection is there, and takes one more stream."""
         client, server = self.client_conn, self.server_conn
         one_each = client.alpn == b"h2" != server.alpn  # each request then has a connection of its own
-        return server.connected and (server.tls_established or not server.tls) and not one_each
+        there = server.connected and (server.tls_established or not server.tls) and not one_each
+        return there and self._has_room(server)
 
 
 @dataclass
@@ -123,6 +130,10 @@ class MeteredHttpStream(HttpStream):
 
     flow: MeteredFlow
 
+    def __init__(self, context: context.Context, stream_id: int, has_room: HasRoom) -> None:
+        super().__init__(context, stream_id)
+        self._has_room = has_room
+
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         addons = ctx.master.addons
         if isinstance(event, RequestHeaders | ResponseHeaders) and isinstance(addons, Dispatch):
@@ -140,7 +151,7 @@ class MeteredHttpStream(HttpStream):
     def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
         if event.replay_flow is None:
             # mitmproxy takes a given flow here instead of making its own: the way to hand it a subclass.
-            made = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue)
+            made = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue, self._has_room)
             if self.mode is not HTTPMode.transparent and event.request.first_line_format == "relative":
                 yield from self._misdirected(made, event.request)
                 return
@@ -158,17 +169,39 @@ class MeteredHttpStream(HttpStream):
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
+        if event.message == GAVE_UP:
+            yield from self._left_unsent()
+            return
         # The hook that follows sees only a text, which is the same for both sides over HTTP/2.
         self.flow.broken_by = "client" if isinstance(event, RequestProtocolError) else "server"
         yield from super().handle_protocol_error(event)
+
+    def _left_unsent(self) -> layer.CommandGenerator[None]:
+        """The client is gone, and nothing has gone upstream, nor will it."""
+        self.flow.broken_by = "client"
+        self.client_state = self.state_consume_request_body  # not yet upstream, whatever it was about to be
+        left = RequestProtocolError(self.stream_id, "client left", ErrorCode.CANCEL)
+        yield from super().handle_protocol_error(left)
+        self.client_state = self.state_errored
 
     # sent
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         connected = yield from super().make_server_connection()
-        if connected and self.flow.watch is not None and not self.flow.watch.sent():
+        if not connected:
+            return False
+        if self._left():  # while its connection was made
+            yield from self._left_unsent()
+            return False
+        if self.flow.watch is not None and not self.flow.watch.sent():
             yield SentHook(self.flow)
-        return connected
+            # Its connection may be gone since, or its stream taken by another. From here it is charged, whatever happens.
+            return (yield from super().make_server_connection())
+        return True
+
+    def _left(self) -> bool:
+        waiting = self._paused_event_queue
+        return not self.context.client.connected or any(isinstance(event, RequestProtocolError) for event in waiting)
 
     # answer
 
@@ -300,12 +333,13 @@ class MeteredHttpStream(HttpStream):
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
 
-class MeteredHttpLayer(TunnellingHttpLayer):
+class MeteredHttpLayer(QueueingHttpLayer):
     """mitmproxy's HTTP layer with metered streams, and with injected events that find their stream over HTTP/2 too."""
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.MessageInjected):
             yield from self._inject(event)
+            yield from self.next_in_turn()
             return
         if isinstance(event, events.Start) and self.context.client.alpn == b"h2":
             self.connections[self.context.client] = ClientHttp2(self.context.fork())
@@ -320,12 +354,8 @@ class MeteredHttpLayer(TunnellingHttpLayer):
             yield from self.event_to_child(early, events.Start())
         yield from super()._handle_event(event)
 
-    def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
-        made_ours(self.connections[command.connection].context.layers[-1])
-        yield from super().register_connection(command)
-
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id)
+        self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id, self.has_room)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
     def _inject(self, event: events.MessageInjected[object]) -> layer.CommandGenerator[None]:

@@ -16,6 +16,8 @@ class Context:
     log: Log
     script: Script = field(default_factory=Script)
     canned: Canned | None = None
+    streams_max: int = 100
+    """That one HTTP/2 connection may have open at once (RFC 9113, 6.5.2); for connections made from then on."""
 
     def begin(self, request: Request, transport: str) -> Served:
         """Note a request's arrival."""
