@@ -2,7 +2,8 @@
 
 The model stands in the URL alone, and its prefix decides the price (`global.` is list; `us.`, `eu.`, `apac.` or none is
 regional), so what a body names is not used. An ARN that hides the model (application inference profiles, provisioned and
-imported models, prompt routers) stays the model's name: no price list knows it, and it is never free.
+imported models, prompt routers) stays the model's name, no price list knows it, and it is never free; but where the answer
+itself names a model, as Claude's does to InvokeModel, that is priced.
 
 AWS counts beside the model: in headers of InvokeModel's answer and in `amazon-bedrock-invocationMetrics` of its stream's last
 event. These go before the body's counts; where the two differ, a flag says so.

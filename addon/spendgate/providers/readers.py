@@ -20,7 +20,7 @@ from spendgate.providers.sse import END_BYTES
 WHOLE_BYTES_MAX: Final = 256 * 1024
 """A longer JSON answer is read from its ends, so that its end is never delayed by a parse (0.6 ms for this)."""
 
-REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id")
+REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 ACCOUNT_HEADERS: Final = ("anthropic-organization-id", "openai-organization")
 
 
