@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,10 @@ import boto3
 import httpx2
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EventStreamError
 
 from end_to_end.raw import AsyncHashing, Seen, SyncHashing
-from end_to_end.world import Gate, Provider, listed_nanos, policy, running_gate
+from end_to_end.world import Gate, Provider, listed_nanos, policy, running_gate, until
 from spendgate.standin.script import Script
 from spendgate.standin.sigv4 import KEY_ID, SECRET
 
@@ -57,13 +59,16 @@ class Stream:
         self._inner.close()
 
 
-def bedrock(gate: Gate, **retries: Any) -> Any:
+@contextmanager
+def bedrock(gate: Gate, **retries: Any) -> Iterator[Any]:
     """boto3's client, through the gate."""
     config = Config(proxies={"https": gate.proxy}, retries=retries or None)
-    return boto3.client(
+    client = boto3.client(
         "bedrock-runtime", region_name=REGION, aws_access_key_id=KEY_ID, aws_secret_access_key=SECRET,
         verify=str(gate.ca), config=config,
     )  # fmt: skip
+    with closing(client):
+        yield client
 
 
 def body(model: str) -> dict[str, Any]:
@@ -82,7 +87,8 @@ def invoke_stream(client: Any, model: str, seen: Raw) -> Any:
     answer = client.invoke_model_with_response_stream(modelId=model, body=json.dumps(body(model)))
     events = answer["body"]
     events._raw_stream = Stream(events._raw_stream, seen)
-    last = [json.loads(event["chunk"]["bytes"]) for event in events][-1]
+    with closing(events):
+        last = [json.loads(event["chunk"]["bytes"]) for event in events][-1]
     assert last["amazon-bedrock-invocationMetrics"]["inputTokenCount"] == COUNTS.input
     return answer
 
@@ -100,7 +106,8 @@ def converse_stream(client: Any, model: str, seen: Raw) -> Any:
     answer = client.converse_stream(modelId=model, messages=asked(), inferenceConfig={"maxTokens": 4000})
     events = answer["stream"]
     events._raw_stream = Stream(events._raw_stream, seen)
-    assert list(events)[-1]["metadata"]["usage"]["outputTokens"] == COUNTS.output
+    with closing(events):
+        assert list(events)[-1]["metadata"]["usage"]["outputTokens"] == COUNTS.output
     return answer
 
 
@@ -134,7 +141,8 @@ def test_boto3(gate: Gate, provider: Provider, call: Any, model: str, chunk: int
     counts = replace(COUNTS, write_5m=0, cache_read=0) if model == NOVA else COUNTS
     provider.set(replace(counts, chunk=chunk))
     seen = Raw()
-    answer = call(bedrock(gate), model, seen)
+    with bedrock(gate) as client:
+        answer = call(client, model, seen)
     name = model.rpartition("/")[2]
     row = check(gate, provider, answer["ResponseMetadata"]["RequestId"], seen.digest.hexdigest(), name)
     assert row["tool"] == "boto3"
@@ -149,7 +157,8 @@ def test_a_profile_that_hides_its_model(gate: Gate, provider: Provider, call: An
     of some region; Converse's names nothing, so it costs the policy's price, flagged, never nothing."""
     provider.set(COUNTS)
     seen = Raw()
-    answer = call(bedrock(gate), HIDDEN, seen)
+    with bedrock(gate) as client:
+        answer = call(client, HIDDEN, seen)
     request_id, named = answer["ResponseMetadata"]["RequestId"], call in (invoke, invoke_stream)
     row = check(
         gate, provider, request_id, seen.digest.hexdigest(), "claude-sonnet-4-6" if named else HIDDEN, requested=HIDDEN
@@ -168,12 +177,11 @@ def test_a_profile_that_hides_its_model(gate: Gate, provider: Provider, call: An
 def test_an_embedding_has_no_output(gate: Gate, provider: Provider) -> None:
     """AWS counts its input in a header alone."""
     provider.set(Script(input=1201, output=0))
-    answer = bedrock(gate).invoke_model(modelId="amazon.titan-embed-text-v2:0", body=json.dumps({"inputText": "hi"}))
-    raw = Raw()
-    raw.part(answer["body"].read())
-    row = check(
-        gate, provider, answer["ResponseMetadata"]["RequestId"], raw.digest.hexdigest(), "amazon.titan-embed-text-v2:0"
-    )
+    raw, model = Raw(), "amazon.titan-embed-text-v2:0"
+    with bedrock(gate) as client:
+        answer = client.invoke_model(modelId=model, body=json.dumps({"inputText": "hi"}))
+        raw.part(answer["body"].read())
+    row = check(gate, provider, answer["ResponseMetadata"]["RequestId"], raw.digest.hexdigest(), model)
     assert row["cost_nanos"] == 1201 * 20
 
 
@@ -214,8 +222,7 @@ async def test_anthropics_asynchronous_client(gate: Gate, provider: Provider, *,
 def test_a_model_rule_does_not_let_a_hidden_model_through(folder: Path, provider: Provider) -> None:
     """A rule that denies some model refuses a profile that may be of it, and says why; one that shows another model passes."""
     rule = 'models:\n  - {name: no-opus, deny: ["claude-opus-*"]}\n'
-    with running_gate(folder, provider, policy(folder, more=rule)) as running:
-        client = bedrock(running)
+    with running_gate(folder, provider, policy(folder, more=rule)) as running, bedrock(running) as client:
         assert client.converse(modelId=NOVA, messages=asked())["stopReason"] == "end_turn"
         with pytest.raises(ClientError, match="becomes is not known beforehand"):
             client.converse(modelId=HIDDEN, messages=asked())
@@ -223,11 +230,67 @@ def test_a_model_rule_does_not_let_a_hidden_model_through(folder: Path, provider
 
 def test_the_stand_in_turns_a_changed_request_away(gate: Gate, provider: Provider) -> None:
     """The control: with one header changed after it was signed, AWS's answer is 403. So what passed above was not changed."""
-    client = bedrock(gate, total_max_attempts=1)
 
     def change(request: Any, **_: Any) -> None:
         request.headers["X-Amz-Date"] = "20260101T000000Z"
 
-    client.meta.events.register("before-send.bedrock-runtime", change)
-    with pytest.raises(ClientError, match="InvalidSignatureException"):
+    with bedrock(gate, total_max_attempts=1) as client, pytest.raises(ClientError, match="InvalidSignatureException"):
+        client.meta.events.register("before-send.bedrock-runtime", change)
         client.converse(modelId=NOVA, messages=asked())
+
+
+def cutting(folder: Path) -> Path:
+    """A policy whose budget ends in the middle of an answer."""
+    return policy(folder, limit="$0.05", more="    cut: true\n")
+
+
+LONG = Script(input=100, output=20_000, token_bytes=4, events=1000, interval_ms=5)
+"""A stream of five seconds that costs $0.30."""
+
+
+@pytest.mark.parametrize("chunk", [0, 100])
+@pytest.mark.parametrize("operation", ["invoke_model_with_response_stream", "converse_stream"])
+def test_a_running_stream_is_cut(folder: Path, provider: Provider, operation: str, chunk: int) -> None:
+    """A budget that runs out ends the event stream after a whole frame, and boto3 raises our words."""
+    provider.set(replace(LONG, chunk=chunk))
+    with running_gate(folder, provider, cutting(folder)) as running, bedrock(running) as client:
+        if operation == "converse_stream":
+            events = client.converse_stream(modelId=CLAUDE, messages=asked())["stream"]
+        else:
+            events = client.invoke_model_with_response_stream(modelId=CLAUDE, body=json.dumps(body(CLAUDE)))["body"]
+        seen = []
+        said = r"was cut where its money ended\. Ask in #ai-budget\."
+        with closing(events), pytest.raises(EventStreamError, match=said) as cut:
+            seen.extend(events)
+        assert "(validationException)" in str(cut.value)
+        assert 5 < len(seen) < 1000
+        check_cut(running)
+        with pytest.raises(ClientError) as refused:
+            client.converse(modelId=CLAUDE, messages=asked())
+        assert "#ai-budget" in str(refused.value)
+
+
+def check_cut(running: Gate) -> None:
+    [row] = until(lambda: [row for row in running.calls() if row["ended_at"]] or None)
+    assert (row["state"], "ended by cut" in row["flags"]) == ("interrupted", True)
+    assert 20_000_000 < row["cost_nanos"] < 100_000_000
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+async def test_anthropics_client_reads_a_cut(folder: Path, provider: Provider, *, asynchronous: bool) -> None:
+    """Its decoder hands an exception frame on as the API's own `error` event."""
+    provider.set(LONG)
+    seen = []
+    with running_gate(folder, provider, cutting(folder)) as running:
+        with pytest.raises(anthropic.APIError, match="was cut where its money ended"):
+            if asynchronous:
+                async with httpx2.AsyncClient(transport=AsyncHashing(running, Seen(), http2=False)) as http:
+                    answer = await created(anthropic.AsyncAnthropicBedrock(**KEYS, http_client=http), stream=True)
+                    async for event in answer:
+                        seen.append(event)
+            else:
+                with httpx2.Client(transport=SyncHashing(running, Seen(), http2=False)) as http:
+                    for event in created(anthropic.AnthropicBedrock(**KEYS, http_client=http), stream=True):
+                        seen.append(event)
+        assert 5 < len(seen) < 1000
+        check_cut(running)

@@ -43,6 +43,11 @@ def is_events(headers: Headers, *, asked: bool) -> bool:
     return kind.startswith("text/event-stream") if kind else asked
 
 
+def is_open(headers: Headers, kind: str) -> bool:
+    """Whether a body is of this content type and may be longer than its head says: it says no length."""
+    return kind in (headers.get("content-type") or "").lower() and headers.get("content-length") is None
+
+
 class FreeReader:
     """Reads a response that costs nothing: an error status, before any work was done."""
 
