@@ -295,7 +295,7 @@ class Meter:
             return
         said = self._gate.progress(call.call_id, reading)
         if said is not None and call.cut:
-            tap.cut = passage.dialect.cut(said) if tap.framed else b""
+            tap.cut = passage.dialect.cut(said)
             self.inject(Cut(flow, None))
 
 

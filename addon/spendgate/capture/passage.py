@@ -121,12 +121,12 @@ class Passage:
             reader = self.dialect.reader(call.ask, response.status_code, headers)
             encoding = headers.get("content-encoding")
             decoder = Decoder(encoding) if encoding else None
-            boundaries = self.spoken.boundaries(headers) if self.spoken is not None and call.cut else None
+            plain = decoder is None or decoder.plain
+            boundaries = self.dialect.boundaries(headers) if call.cut and plain else None
         except Exception as fault:  # noqa: BLE001 - the response goes on; the row says that it was not read
             self._unread = f"reader failed: {type(fault).__name__}"
             return self.download
-        framed = call.cut and (boundaries is not None if self.spoken is not None else _framed(headers, decoder))
-        self.tap = Tap(reader, cue, decoder, framed=framed, boundaries=boundaries, watched=call.cut)
+        self.tap = Tap(reader, cue, decoder, boundaries=boundaries, watched=call.cut)
         return self.tap
 
     def _results(self, response: http.Response) -> Callable[[bytes], bytes]:
@@ -185,13 +185,6 @@ def headers_of(message: http.Request | http.Response) -> Headers:
         key, text = name.decode("utf-8", "surrogateescape").lower(), value.decode("utf-8", "surrogateescape")
         folded[key] = f"{folded[key]}, {text}" if key in folded else text
     return CaseInsensitive.folded(folded)
-
-
-def _framed(headers: Headers, decoder: Decoder | None) -> bool:
-    """Whether a frame of our own may follow a whole event of this body."""
-    if decoder is not None and not decoder.plain:
-        return False
-    return "text/event-stream" in (headers.get("content-type") or "") and headers.get("content-length") is None
 
 
 def _breaker(flow: MeteredFlow) -> str:

@@ -299,7 +299,7 @@ class MeteredHttpStream(HttpStream):
             yield SendHttp(ResponseData(self.stream_id, passing), self.context.client)
             tap.feed(passing)
         if whole is not None:
-            yield from self._cut(tap.cut or b"")
+            yield from self._cut(tap.ending())
 
     def _cut(self, frame: bytes) -> layer.CommandGenerator[None]:
         if frame:

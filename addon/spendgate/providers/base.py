@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 
+from spendgate.providers.boundaries import BlankLines, Boundaries
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
-from spendgate.providers.readers import FreeReader, is_events
+from spendgate.providers.readers import FreeReader, is_events, is_open
 from spendgate.providers.refusals import openai_error, openai_refusal
 
 
@@ -31,6 +32,10 @@ class BaseDialect(ABC):
         if status >= 300:
             return FreeReader(headers)
         return self.events(ask, headers) if is_events(headers, asked=ask.streamed) else self.document(ask, headers)
+
+    def boundaries(self, headers: Headers) -> Boundaries | None:
+        """Server-sent events, where the response is of them."""
+        return BlankLines() if is_open(headers, "text/event-stream") else None
 
     @abstractmethod
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:

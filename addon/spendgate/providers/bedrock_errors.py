@@ -44,10 +44,7 @@ def bedrock_error(status: int, message: str, request_id: str) -> Answer:
 
 
 def bedrock_cut(notice: Notice) -> bytes:
-    """Ends an event stream: `validationException` stands in both operations' models, and boto3 raises it with the message.
-
-    Capture does not know yet where a frame may follow in an event stream, so today it breaks such a stream off instead.
-    """
+    """Ends an event stream: `validationException` stands in both operations' models, and boto3 raises it with the message."""
     headers = {
         ":exception-type": "validationException",
         ":content-type": "application/json",

@@ -15,6 +15,7 @@ from typing import Final, Protocol, runtime_checkable
 from msgspec import Struct, field
 
 from spendgate.attribution import Evidence
+from spendgate.providers.boundaries import Boundaries
 from spendgate.usage import Usage
 
 
@@ -244,6 +245,10 @@ class Dialect(Protocol):
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """What ends a running stream in the dialect's own error form, to be sent after a whole event."""
+        ...
+
+    def boundaries(self, headers: Headers) -> Boundaries | None:
+        """Where a cut may follow in the response with this head, whose body is not encoded; None: nothing may be added to it."""
         ...
 
 

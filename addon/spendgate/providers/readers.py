@@ -20,7 +20,7 @@ from spendgate.providers.sse import END_BYTES
 WHOLE_BYTES_MAX: Final = 256 * 1024
 """A longer JSON answer is read from its ends, so that its end is never delayed by a parse (0.6 ms for this)."""
 
-REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id")
+REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 ACCOUNT_HEADERS: Final = ("anthropic-organization-id", "openai-organization")
 
 
@@ -41,6 +41,11 @@ def is_events(headers: Headers, *, asked: bool) -> bool:
     """Whether a response is a stream of events; where it does not say what it is, whether one was asked for."""
     kind = (headers.get("content-type") or "").lower()
     return kind.startswith("text/event-stream") if kind else asked
+
+
+def is_open(headers: Headers, kind: str) -> bool:
+    """Whether a body is of this content type and may be longer than its head says: it says no length."""
+    return kind in (headers.get("content-type") or "").lower() and headers.get("content-length") is None
 
 
 class FreeReader:

@@ -36,6 +36,8 @@ class Context:
     def headers(self, served: Served, answer: Reply) -> list[tuple[str, str]]:
         """The answer's head, with the request id as each provider spells it."""
         name = "request-id" if "anthropic" in served.host else "x-request-id"
+        if served.host.endswith(".amazonaws.com"):
+            name = "x-amzn-requestid"
         headers = [("content-type", answer.content_type), (name, served.request_id), *answer.headers]
         if answer.script.encoding:
             headers.append(("content-encoding", ", ".join(answer.script.encoding.split(","))))

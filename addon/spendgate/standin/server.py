@@ -31,6 +31,7 @@ NAMES = (
     "cloudcode-pa.googleapis.com",
     "aiplatform.googleapis.com",
     "us-east5-aiplatform.googleapis.com",
+    "bedrock-runtime.us-east-1.amazonaws.com",
     "localhost",
 )
 
