@@ -18,7 +18,8 @@ from typing import Any
 
 import httpx2
 
-from end_to_end.agents import AGENTS, Agent
+from end_to_end.agent import Agent
+from end_to_end.agents import AGENTS
 from end_to_end.clients import CLIENTS, PROMPT, Client, Run, binaries, run, surroundings, through, version
 from end_to_end.raw import trust
 from end_to_end.shapes import SHAPES, WORD, Shape
@@ -127,7 +128,10 @@ def _agents(folder: Path, provider: Provider, word: str, agents: tuple[Agent, ..
             agent.prepare(Path(env["HOME"]))
             done = run(command, env, patience_s=PATIENCE_S)
             reached = [one for one in provider.served[served:] if one.billable]
-            new = [row for row in gate.calls() if row["id"] not in rows and row["path"] in ASKING]
+            new = [row for row in gate.calls() if row["id"] not in rows and row["state"] == "refused"]
+            if not new:
+                yield (agent.name, agent.version, word, "0", str(len(reached)), "-", _shown(done, HELP))
+                continue
             first = datetime.fromisoformat(new[0]["started_at"]).timestamp()
             counts = (_sent(new), str(len(reached)))
             yield (agent.name, agent.version, word, *counts, _seconds(done, HELP, first), _shown(done, HELP))

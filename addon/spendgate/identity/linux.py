@@ -112,7 +112,7 @@ class LinuxLookup:
             process=_plain(PurePosixPath(found.path).name.removesuffix(" (deleted)") if found.path else found.name),
             process_path=_plain(found.path) if found.path else None,
             started_ms=found.started_ms,
-            tool=tool_of(found.path or found.name, found.arguments),
+            tool=tool_of(found.path or found.name, found.arguments, found.name),
             project=self._project(found.directory, login or uid),
         )
 

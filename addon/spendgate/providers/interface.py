@@ -72,6 +72,8 @@ class Claim(Struct, frozen=True):
 
     value: str | None = None
     evidence: Evidence = Evidence.NONE
+    library: bool = False
+    """It names a library that many programs are built on: what the process is known as says more."""
 
 
 class Ask(Struct, frozen=True):

@@ -27,6 +27,7 @@ NAMES = (
     "api.x.ai",
     "api.groq.com",
     "api.deepseek.com",
+    "api.mistral.ai",
     "generativelanguage.googleapis.com",
     "cloudcode-pa.googleapis.com",
     "aiplatform.googleapis.com",
