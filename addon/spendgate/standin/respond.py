@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from spendgate.standin import anthropic, apps, google, later, media, openai
+from spendgate.standin import anthropic, apps, google, later, media, openai, tools
 from spendgate.standin.encoding import Stacked
 from spendgate.standin.script import HEADER, Canned, Script
 from spendgate.standin.served import Served
@@ -71,6 +71,7 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
     if kind is None or path.endswith("/count-tokens:rawPredict"):
         return _free(request, path)
     served.billable = True
+    script = tools.turn(script, plain)
     if canned:
         return Reply(canned.status, JSON, iter([canned.body]), canned.headers)
     if script.status >= 400:
