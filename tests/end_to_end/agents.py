@@ -1,107 +1,34 @@
-"""More coding agents and SDKs, each with its own folder of packages: how it is installed, configured and started.
+"""Coding agents, agent frameworks and SDKs beside Claude Code and Codex: what each asks, and with which surroundings.
 
-Each is pinned to the version that its registry gave when it was measured. Most read no proxy from the environment by themselves
-under Node 20; the scripts here ask undici for it, as their users have to.
+Most read no proxy from the environment by themselves under Node 20; the scripts here ask undici for it, as their users have to.
 """
 
 from __future__ import annotations
 
-import fcntl
-import functools
-import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+import json
 
-import pytest
-
-from end_to_end.clients import CACHE, INSTALL_S, MODEL, PROMPT
+from end_to_end.agent import Agent
+from end_to_end.clients import MODEL, PROMPT
 
 _PROXIED = (
     "import {setGlobalDispatcher, EnvHttpProxyAgent} from 'undici'; setGlobalDispatcher(new EnvHttpProxyAgent());\n"
 )
+_LIBRARIES = ("undici@7.30.2",)
+GEMINI = "gemini-2.5-flash"
+CLAUDE = "claude-sonnet-4-6"
+_GEMINI_KEY = {"GEMINI_API_KEY": "AIzaMadeUp"}
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """One more client."""
-
-    name: str
-    tool: str | None
-    """What the ledger calls it; None: it does not say on the wire."""
-    folder: str
-    """Of its packages, in the cache."""
-    packages: tuple[str, ...]
-    """The first is the client itself."""
-    command: tuple[str, ...]
-    """The program, then its arguments; `PROMPT` stands in them."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Files of its configuration, by path under the home."""
-    python: bool = False
-
-    @property
-    def version(self) -> str:
-        """The pinned version of the client itself."""
-        return self.packages[0].rpartition("==" if self.python else "@")[2]
-
-    def program(self) -> list[str]:
-        """The command with the program's whole path. Skips the test where it cannot be installed."""
-        if reason := _installed(self.folder, self.packages, python=self.python):
-            pytest.skip(reason)
-        place = CACHE / self.folder
-        names = place / "bin" if self.python else place / "node_modules" / ".bin"
-        first, *rest = self.command
-        return ["node" if first == "node" else str(names / first), *rest]
-
-    def prepare(self, home: Path) -> None:
-        """Write its configuration into an empty home; its script stands there, but finds its packages in the cache."""
-        for name, text in self.files.items():
-            file = home / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        if not self.python:
-            (home / "work").mkdir(exist_ok=True)
-            (home / "work" / "node_modules").symlink_to(CACHE / self.folder / "node_modules")
+def _node(name: str, tool: str | None, folder: str, packages: tuple[str, ...], code: str) -> Agent:
+    return Agent(
+        name, tool, folder, (*packages, *_LIBRARIES), ("node", "ask.mjs"), files={"work/ask.mjs": _PROXIED + code}
+    )
 
 
-def _node(name: str, packages: tuple[str, ...], code: str) -> Agent:
-    return Agent(name, None, "vercel", packages, ("node", "ask.mjs"), files={"work/ask.mjs": _PROXIED + code})
+def _python(name: str, tool: str | None, folder: str, packages: tuple[str, ...], code: str) -> Agent:
+    return Agent(name, tool, folder, packages, ("python", "ask.py"), files={"work/ask.py": code}, python=True)
 
 
-@functools.cache
-def _installed(folder: str, packages: tuple[str, ...], *, python: bool) -> str | None:
-    """Why these packages are not here; None: they are. Tried once in a process, by one process at a time."""
-    place = CACHE / folder
-    place.mkdir(parents=True, exist_ok=True)
-    done, wanted = place / "installed.txt", "\n".join(sorted(packages))
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if done.exists() and done.read_text() == wanted:
-            return None
-        npm = shutil.which("npm")
-        if npm is None and not python:
-            return f"{packages[0]} is installed by npm, and there is no npm here"
-        steps = (
-            [[sys.executable, "-m", "venv", str(place)], [str(place / "bin" / "pip"), "install", "-q", *packages]]
-            if python
-            else [
-                [str(npm), "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix", str(place), *packages]
-            ]
-        )
-        try:
-            for step in steps:
-                subprocess.run(step, check=True, capture_output=True, timeout=INSTALL_S)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
-            said = (fault.stderr or b"").decode(errors="replace").strip().partition("\n")[0]
-            return f"{packages[0]} could not be installed: {said or type(fault).__name__}"
-        done.write_text(wanted)
-    return None
-
-
-_NODE = ("ai@6.0.326", "@ai-sdk/openai@3.0.141", "openai@6.49.0", "@anthropic-ai/sdk@1.14.0", "undici@7.30.2")
 OPENCODE = Agent(
     "OpenCode", "opencode", "opencode", ("opencode-ai@1.18.33",), ("opencode", "run", "-m", f"openai/{MODEL}", PROMPT)
 )
@@ -113,14 +40,45 @@ QWEN_CODE = Agent(
     ("qwen", "--auth-type", "openai", "-m", MODEL, "-p", PROMPT),
     env={"OPENAI_BASE_URL": "https://api.openai.com/v1"},
 )
-AI_SDK = replace(
-    _node(
-        "AI SDK (Vercel)",
-        _NODE,
-        "import {generateText} from 'ai'; import {openai} from '@ai-sdk/openai';\n"
-        f"console.log((await generateText({{model: openai('{MODEL}'), prompt: 'hi'}})).text);",
-    ),
-    tool="ai-sdk",
+GEMINI_CLI = Agent(
+    "Gemini CLI",
+    "gemini-cli",
+    "gemini",
+    ("@google/gemini-cli@0.61.0",),
+    ("gemini", "-m", GEMINI, "-p", PROMPT),
+    env={**_GEMINI_KEY, "GEMINI_CLI_TRUST_WORKSPACE": "true"},
+    files={
+        ".gemini/settings.json": json.dumps(
+            {
+                "security": {"auth": {"selectedType": "gemini-api-key"}},
+                "privacy": {"usageStatisticsEnabled": False},
+            }
+        )
+    },
+)
+COPILOT_CLI = Agent(
+    "Copilot CLI",
+    "openai-sdk",
+    "copilot",
+    ("@github/copilot@1.0.102",),
+    ("copilot", "--allow-all-tools", "--no-auto-update", "-p", PROMPT),
+    env={
+        # A provider of one's own: the one mode in which it asks for an answer without an account.
+        "COPILOT_PROVIDER_BASE_URL": "https://api.openai.com/v1",
+        "COPILOT_PROVIDER_API_KEY": "sk-made-up",
+        "COPILOT_PROVIDER_WIRE_API": "responses",
+        "COPILOT_MODEL": MODEL,
+        "COPILOT_OFFLINE": "true",
+    },
+)
+DEEPAGENTS = _python(
+    "deepagents",
+    "openai-sdk",
+    "deepagents",
+    ("deepagents==0.7.32", "langchain-openai==1.7.4"),
+    "from deepagents import create_deep_agent\n"
+    f"agent = create_deep_agent(model='openai:{MODEL}')\n"
+    f"print(agent.invoke({{'messages': [{{'role': 'user', 'content': '{PROMPT}'}}]}})['messages'][-1].text)\n",
 )
 PI = Agent(
     "pi",
@@ -130,15 +88,22 @@ PI = Agent(
     ("pi", "-p", "--provider", "openai", "--model", MODEL, PROMPT),
     env={"PI_OFFLINE": "1"},
 )
-OPENAI_NODE = replace(
-    _node(
-        "openai (node)",
-        ("openai@6.49.0", *(name for name in _NODE if not name.startswith("openai@"))),
-        "import OpenAI from 'openai';\n"
-        f"console.log((await new OpenAI().responses.create({{model: '{MODEL}', input: 'hi'}})).output_text);",
-    ),
-    tool="openai-sdk",
+AI_SDK = _node(
+    "AI SDK (Vercel)",
+    "ai-sdk",
+    "vercel",
+    ("ai@6.0.326", "@ai-sdk/openai@3.0.141"),
+    "import {generateText} from 'ai'; import {openai} from '@ai-sdk/openai';\n"
+    f"console.log((await generateText({{model: openai('{MODEL}'), prompt: 'hi'}})).text);",
 )
-AGENTS = (OPENCODE, QWEN_CODE, AI_SDK, PI, OPENAI_NODE)
+OPENAI_NODE = _node(
+    "openai (node)",
+    "openai-sdk",
+    "sdks-node",
+    ("openai@6.49.0", "@anthropic-ai/sdk@1.14.0"),
+    "import OpenAI from 'openai';\n"
+    f"console.log((await new OpenAI().responses.create({{model: '{MODEL}', input: 'hi'}})).output_text);",
+)
+AGENTS = (OPENCODE, QWEN_CODE, GEMINI_CLI, COPILOT_CLI, DEEPAGENTS, AI_SDK, PI, OPENAI_NODE)
 STOPPING = (OPENCODE, QWEN_CODE, AI_SDK)
-"""Those that show a refusal and stop at once. pi does not say its name on the wire, and asks four times."""
+"""Those that show a refusal and stop at once."""

@@ -18,7 +18,8 @@ from typing import Any
 
 import httpx2
 
-from end_to_end.agents import AGENTS, Agent
+from end_to_end.agent import Agent
+from end_to_end.agents import AGENTS
 from end_to_end.clients import CLIENTS, PROMPT, Client, Run, binaries, run, surroundings, through, version
 from end_to_end.raw import trust
 from end_to_end.shapes import SHAPES, WORD, Shape

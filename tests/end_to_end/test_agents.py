@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.agents import STOPPING, Agent
+from end_to_end.agent import Agent
+from end_to_end.agents import STOPPING
 from end_to_end.client_table import spend
 from end_to_end.clients import run, surroundings, through
 from end_to_end.world import Provider, policy, running_gate

@@ -1,0 +1,95 @@
+"""One more client with a folder of packages of its own: how it is installed, configured and started.
+
+Each is pinned to the version that its registry gave when it was measured.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from end_to_end.clients import CACHE, INSTALL_S
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One more client."""
+
+    name: str
+    tool: str | None
+    """What the ledger calls it; None: it does not say on the wire."""
+    folder: str
+    """Of its packages, in the cache."""
+    packages: tuple[str, ...]
+    """The first is the client itself."""
+    command: tuple[str, ...]
+    """The program, then its arguments; `PROMPT` stands in them."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files of its configuration, by path under the home."""
+    python: bool = False
+
+    @property
+    def version(self) -> str:
+        """The pinned version of the client itself."""
+        return self.packages[0].rpartition("==" if self.python else "@")[2]
+
+    def program(self) -> list[str]:
+        """The command with the program's whole path. Skips the test where it cannot be installed."""
+        if reason := _installed(self.folder, self.packages, python=self.python):
+            pytest.skip(reason)
+        place = CACHE / self.folder
+        names = place / "bin" if self.python else place / "node_modules" / ".bin"
+        first, *rest = self.command
+        return ["node" if first == "node" else str(names / first), *rest]
+
+    def prepare(self, home: Path) -> None:
+        """Write its configuration into an empty home; its script stands there, but finds its packages in the cache."""
+        for name, text in self.files.items():
+            file = home / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        if not self.python:
+            (home / "work").mkdir(exist_ok=True)
+            (home / "work" / "node_modules").symlink_to(CACHE / self.folder / "node_modules")
+
+
+@functools.cache
+def _installed(folder: str, packages: tuple[str, ...], *, python: bool) -> str | None:
+    """Why these packages are not here; None: they are. Tried once in a process, by one process at a time."""
+    place = CACHE / folder
+    place.mkdir(parents=True, exist_ok=True)
+    if not python and not (place / "package.json").exists():
+        # Without one, npm takes a folder above for its own, and some packages' own scripts fail.
+        (place / "package.json").write_text("{}")
+    done, wanted = place / "installed.txt", "\n".join(sorted(packages))
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists() and done.read_text() == wanted:
+            return None
+        npm = shutil.which("npm")
+        if npm is None and not python:
+            return f"{packages[0]} is installed by npm, and there is no npm here"
+        steps = (
+            [[sys.executable, "-m", "venv", str(place)], [str(place / "bin" / "pip"), "install", "-q", *packages]]
+            if python
+            else [
+                [str(npm), "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix", str(place), *packages]
+            ]
+        )
+        try:
+            for step in steps:
+                subprocess.run(step, check=True, capture_output=True, timeout=INSTALL_S)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
+            said = (fault.stderr or b"").decode(errors="replace").strip().partition("\n")[0]
+            return f"{packages[0]} could not be installed: {said or type(fault).__name__}"
+        done.write_text(wanted)
+    return None
