@@ -28,6 +28,7 @@ _COLUMNS = (
     Column("started_at", "started", weight=3),
     Column("person", "person", weight=5),
     Column("tool", "tool", weight=4),
+    Column("who", "sub-agent", weight=10),
     Column("model", "model", weight=2),
     Column("path", "path", weight=9),
     Column("state", "state", weight=0),
@@ -132,7 +133,17 @@ def _short(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
         "model": row["model"] or row["model_requested"],
         "cached": None if cached == [None, None] else sum(count or 0 for count in cached),
         "why": _why(row),
+        "who": _sub_agent(row),
     }
+
+
+def _sub_agent(row: dict[str, Any]) -> str | None:
+    """`review 01a220a2-c377 of main`: what the sub-agent is for, who it is, who started it; None for the main agent."""
+    name, agent = row["agent_name"], row["agent"]
+    if agent is None:
+        return name
+    whose = f"{agent[:_SHOWN_ID]} of {(row['parent_agent'] or 'main')[:_SHOWN_ID]}"
+    return f"{name} {whose}" if name else whose
 
 
 def _why(row: dict[str, Any]) -> str | None:
@@ -154,7 +165,8 @@ def _hold(hold: CallHold) -> dict[str, object]:
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("call", ("id", "state", "started_at", "booked_at", "ended_at", "duration_ms", "first_byte_ms", "waited_ms", "http_status")),
-    ("who", ("person", "team", "groups", "account_os", "machine", "tool", "process", "project", "session", "agent", "evidence")),
+    ("who", ("person", "team", "groups", "account_os", "machine", "tool", "process", "project", "session", "evidence")),
+    ("agent", ("agent", "agent_name", "parent_agent", "parent_call")),
     ("where", ("provider", "host", "path", "dialect", "api_key", "account", "billing", "request_id")),
     ("model", ("model_requested", "model", "basis", "prices", "flags")),
     (
@@ -183,6 +195,8 @@ _LABELS = {"held_nanos": "held at most"}
 def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
     out = console()
     lines = [*_priced(row), *_basis(row)]
+    if row["agent"] is not None and row["parent_agent"] is None:
+        row = {**row, "parent_agent": "the main agent of this session"}
     for title, names in _SECTIONS:
         known = [(name, row[name]) for name in names if row.get(name) not in (None, "", "[]")]
         if known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.estimate import Sizes
 from spendgate.gate.interface import Intent, Seen
@@ -22,6 +23,8 @@ class Asked(Struct, frozen=True):
 
     intent: Intent
     terms: Terms
+    parent_call: str | None = None
+    """`kin.Kin`'s answer."""
 
     @property
     def bound_rates(self) -> Rates:
@@ -46,7 +49,10 @@ class Asked(Struct, frozen=True):
 def row(asked: Asked, size: Size) -> CallRow:
     """The call as the ledger opens it."""
     terms = asked.terms
-    return _row(asked.intent, size, terms.policy, billing=terms.billing, kind=terms.keys.kind, known_by=terms.evidence)
+    opened = _row(
+        asked.intent, size, terms.policy, billing=terms.billing, kind=terms.keys.kind, known_by=terms.evidence
+    )
+    return opened if asked.parent_call is None else replace(opened, parent_call=asked.parent_call)
 
 
 def seen_row(seen: Seen, policy: Policy) -> CallRow:
@@ -73,7 +79,6 @@ def _row(call: Intent | Seen, size: Size, policy: Policy, *, billing: str, kind:
         project=who.project,
         session=who.session,
         agent=ask.agent,
-        parent_call=ask.parent_agent,
         evidence=known_by,
         api_key=ask.api_key,
         account=ask.account,
@@ -87,4 +92,6 @@ def _row(call: Intent | Seen, size: Size, policy: Policy, *, billing: str, kind:
         request_bytes=call.request_bytes,
         text_bytes=ask.text_bytes,
         policy_hash=policy.hash,
+        agent_name=ask.agent_name,
+        parent_agent=ask.parent_agent,
     )

@@ -25,6 +25,7 @@ from spendgate.gate.collecting import Collecting, result_id_of
 from spendgate.gate.correcting import Correcting
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, Collected, End, Gone, Intent, Refused, Seen
+from spendgate.gate.kin import Kin
 from spendgate.gate.line import Lines
 from spendgate.gate.patience import BUSY_PATIENCE_MS, patiently
 from spendgate.gate.plausible import believed
@@ -86,6 +87,7 @@ class Gate:
             in_force=lambda: (self._known, self.prices),
         )  # fmt: skip
         self._running: dict[str, Running] = {}
+        self._kin = Kin()
         self._durations: deque[int] = deque(maxlen=_DURATIONS_KEPT)
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -160,7 +162,7 @@ class Gate:
         return self._without_ledger(self._asked(intent), f"the gate failed ({why})")
 
     def _asked(self, intent: Intent) -> Asked:
-        return Asked(intent, self._known.of(intent, self.clock.now_ms()))
+        return Asked(intent, self._known.of(intent, self.clock.now_ms()), self._kin.parent_call(intent))
 
     async def _peek(self, asked: Asked, scopes: tuple[Scope, ...], now_ms: int) -> Refuse | None:
         """The first of these budgets that is spent. Asks the ledger and refuses there whatever it says: nothing is written."""
@@ -184,6 +186,7 @@ class Gate:
         call_id = call.asked.intent.call_id
         call.flags += call.asked.told
         self._running[call_id] = call
+        self._kin.left(call.asked.intent)
         return Admitted(call_id, call.cut)
 
     def _refused(self, asked: Asked, refuse: Refuse, size: Size, waited_ms: int) -> Refused:

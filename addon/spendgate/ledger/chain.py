@@ -1,7 +1,7 @@
 """The hash chain over ended calls: a row changed, removed or put in between is found by anyone with the file.
 
-    digest  = sha256(JSON array of the columns that were written first, in the order of rows.OPENED, and at the end, in the
-              order of the link's form)
+    digest  = sha256(JSON array of the columns that were written first and at the end, each in the order of the link's form:
+              BEGINNINGS and FORMS)
     head    = sha256(previous head + digest), the first on 32 zero bytes
 
 JSON without spaces, ASCII. A column that is not in the array is NULL. A link is written in the transaction that ends the
@@ -22,15 +22,20 @@ from spendgate.ledger import rows
 from spendgate.ledger.known import Known
 
 FIRST: Final = bytes(32)
-SETTLED: Final = 1
-REFUSED: Final = 2
-RECORDED: Final = 3
-FORMS: Final[dict[int, tuple[str, ...]]] = {
-    SETTLED: (*rows.SETTLED, *rows.RUNNING, "holds"),
-    REFUSED: (*rows.REFUSED, "account"),
-    RECORDED: (*rows.RECORDED, "account"),
-}
-"""What the digest of a link of each form covers after rows.OPENED. A change of columns is a new form; old links keep theirs."""
+SETTLED: Final = 4
+REFUSED: Final = 5
+RECORDED: Final = 6
+_ENDINGS: Final = (
+    (*rows.SETTLED, *rows.RUNNING, "holds"),
+    (*rows.REFUSED, "account"),
+    (*rows.RECORDED, "account"),
+)
+FORMS: Final[dict[int, tuple[str, ...]]] = dict(zip((SETTLED, REFUSED, RECORDED, 1, 2, 3), _ENDINGS * 2, strict=True))
+"""What the digest of a link of each form covers of a call's end. A change of columns is a new form; old links keep theirs."""
+BEGINNINGS: Final = dict.fromkeys((SETTLED, REFUSED, RECORDED), rows.OPENED) | dict.fromkeys(
+    (1, 2, 3), rows.OPENED_FIRST
+)
+"""What it covers before that."""
 
 _UNCHAINED: Final = frozenset({"seq", "gate", "resized"})
 """Columns of the machinery, which say nothing about a call."""
@@ -113,10 +118,10 @@ def _row_faults(conn: sqlite3.Connection, call: int, form: int, digest: bytes) -
     if found is None:
         return ["its call is missing"]
     row = dict(zip((column[0] for column in cursor.description), found, strict=True))
-    covered = FORMS[form]
-    if _digest(tuple(row[name] for name in (*rows.OPENED, *covered))) != digest:
+    covered = (*BEGINNINGS[form], *FORMS[form])
+    if _digest(tuple(row[name] for name in covered)) != digest:
         return [f"call {row['id']} is not what was chained"]
-    stray = row.keys() - _UNCHAINED - set(rows.OPENED) - set(covered)
+    stray = row.keys() - _UNCHAINED - set(covered)
     return [f"call {row['id']} has a {name} that was not chained" for name in sorted(stray) if row[name]]
 
 

@@ -33,7 +33,9 @@ class CallRow(Struct, frozen=True):
     project: str | None = None
     session: str | None = None
     agent: str | None = None
+    """The sub-agent that asks; None: the main agent of the session."""
     parent_call: str | None = None
+    """A sub-agent's: the newest call of the agent that started it, when it first asked."""
     evidence: str = ""
     """`person=socket owner;tool=header;session=header`: how each attribute is known."""
     api_key: str | None = None
@@ -50,6 +52,8 @@ class CallRow(Struct, frozen=True):
     request_bytes: int = 0
     text_bytes: int = 0
     policy_hash: str = ""
+    agent_name: str | None = None
+    parent_agent: str | None = None
 
 
 class Settlement(Struct, frozen=True):

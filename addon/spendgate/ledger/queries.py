@@ -20,9 +20,9 @@ from spendgate.ledger.results import CORRECTS
 from spendgate.standing import Scope, Standing
 
 ATTRIBUTES: Final = (
-    "person", "team", "machine", "tool", "process", "project", "session", "agent", "provider", "host", "path", "model",
-    "model_requested", "api_key", "account", "account_os", "billing", "state", "basis", "kind", "refused_by", "refused_why",
-    "would_refuse_by",
+    "person", "team", "machine", "tool", "process", "project", "session", "agent", "agent_name", "parent_agent",
+    "provider", "host", "path", "model", "model_requested", "api_key", "account", "account_os", "billing", "state",
+    "basis", "kind", "refused_by", "refused_why", "would_refuse_by",
 )  # fmt: skip
 """What spend and calls can be grouped and filtered by, besides the periods `hour`, `day`, `week`, `month`."""
 

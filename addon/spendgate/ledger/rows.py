@@ -10,11 +10,14 @@ from spendgate.admission import Refuse
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.usage import Usage
 
-OPENED = (
+OPENED_FIRST = (
     "id", "started_ms", "person", "machine", "provider", "host", "path", "team", "groups", "account_os", "tool", "process",
     "project", "session", "agent", "parent_call", "evidence", "api_key", "billing", "dialect", "model_requested", "kind",
     "estimate_nanos", "ceiling_nanos", "typical_nanos", "request_bytes", "text_bytes", "policy_hash",
 )  # fmt: skip
+"""What `opened` filled before sub-agents were told apart: the oldest links of the chain cover no more of a call's beginning."""
+
+OPENED = (*OPENED_FIRST, "agent_name", "parent_agent")
 """The columns that `opened` fills, in its order; `account` is apart, since an answer may name a better one."""
 
 ID_AT, KIND_AT, CEILING_AT = (OPENED.index(name) for name in ("id", "kind", "ceiling_nanos"))
@@ -65,6 +68,7 @@ def opened(row: CallRow) -> Values:
         row.account_os, row.tool, row.process, row.project, row.session, row.agent, row.parent_call, row.evidence,
         row.api_key, row.billing, row.dialect, row.model_requested, row.kind, row.estimate_nanos,
         row.ceiling_nanos, row.typical_nanos, row.request_bytes, row.text_bytes, row.policy_hash,
+        row.agent_name, row.parent_agent,
     )  # fmt: skip
 
 

@@ -197,10 +197,22 @@ def m007_results(db: Database) -> None:
     for change in ("UPDATE", "DELETE"):
         db.conn.execute(f"CREATE TRIGGER awaited_no_{change.lower()} BEFORE {change} ON awaited {refuse}")
     db.conn.execute("DROP VIEW calls")
-    _view_calls(db, booked="held_nanos IS NOT NULL OR basis IS NOT NULL")
+    _view_calls(db, booked=_BOOKED)
 
 
-def _view_calls(db: Database, *, booked: str) -> None:
+@migration()
+def m008_agents(db: Database) -> None:
+    """Which agent of a session asked, and which one started it."""
+    for column in ("agent_name", "parent_agent"):
+        db.conn.execute(f"ALTER TABLE call_rows ADD COLUMN {column} TEXT")
+    db.conn.execute("DROP VIEW calls")
+    _view_calls(db, booked=_BOOKED, more=", agent_name, parent_agent")
+
+
+_BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
+
+
+def _view_calls(db: Database, *, booked: str, more: str = "") -> None:
     plain = """person, team, machine, tool, process, project, provider, host, path, model_requested, model, session, api_key,
         billing, state, basis, input_tokens, cache_read_tokens"""
     writes = ("cache_write_5m_tokens", "cache_write_1h_tokens", "cache_write_other_tokens")
@@ -215,7 +227,7 @@ def _view_calls(db: Database, *, booked: str) -> None:
             refused_hold_nanos, refused_limit_nanos, would_refuse_by, first_byte_ms, duration_ms, request_id, parent_call,
             agent, policy_hash, {", ".join(writes)}, input_audio_tokens, output_audio_tokens, web_searches, account_os,
             account, dialect, evidence, kind, prices, flags, request_bytes, text_bytes, response_bytes, response_id,
-            refused_reason, refused_value, {_iso("refused_resets")}, refused_others, {_iso("sent")}
+            refused_reason, refused_value, {_iso("refused_resets")}, refused_others, {_iso("sent")}{more}
         FROM call_rows""")  # noqa: S608 - made of this file's own words
 
 

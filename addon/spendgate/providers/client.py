@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Final, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 from spendgate.attribution import Evidence
 from spendgate.providers.interface import Claim, Head, Headers
@@ -81,8 +81,11 @@ _SESSION_HEADERS: Final = (
     "session_id",
     "x-session-id",
     "thread-id",
+    "x-client-session-id",
     "x-interaction-id",
 )
+_OWN_SESSION: Final = "conversation-user"
+"""How Copilot names what a person asked for, in contrast to its sub-agents, compactions and titles."""
 _UNSAID: Final = Claim()
 
 
@@ -92,6 +95,7 @@ class Sender(TypedDict):
     tool: Claim
     session: Claim
     agent: str | None
+    agent_name: str | None
     parent_agent: str | None
     api_key: str | None
     billing: str
@@ -103,11 +107,13 @@ def sender(head: Head, user_id: str | None = None) -> Sender:
     headers = head.headers
     keys = _credentials(headers)
     subscription = bool(keys) and all(_is_subscription(key, head) for key in keys)
+    lineage = _lineage(headers, _session(headers, user_id))
     return Sender(
         tool=tool(headers),
-        session=_session(headers, user_id),
-        agent=_first(headers, "x-claude-code-agent-id", "x-openai-subagent", "x-agent-task-id"),
-        parent_agent=_first(headers, "x-claude-code-parent-agent-id", "x-codex-parent-thread-id"),
+        session=lineage.session,
+        agent=lineage.agent,
+        agent_name=_agent_name(headers),
+        parent_agent=lineage.parent_agent,
         api_key=fingerprint(keys[0]) if keys and not subscription else None,
         billing="subscription" if subscription else "metered",
         account=_first(headers, "chatgpt-account-id", "openai-organization") or _copilot_plan(head.host),
@@ -159,6 +165,41 @@ def _is_subscription(key: str, head: Head) -> bool:
     if head.host == "api.anthropic.com":
         return _CLAUDE_TOKEN.fullmatch(key) is not None
     return head.host == "chatgpt.com" and _CHATGPT_TOKEN.fullmatch(key) is not None
+
+
+class _Lineage(NamedTuple):
+    session: Claim
+    """The main agent's, whichever of its agents asks."""
+    agent: str | None = None
+    """None: the main agent."""
+    parent_agent: str | None = None
+    """None: the main agent, where `agent` is not."""
+
+
+def _lineage(headers: Headers, said: Claim) -> _Lineage:
+    """Which agent of which conversation asks; `said` is the session that the client names.
+
+    Claude Code and Codex name the main agent's session in every call of the conversation, Codex its sub-agents as threads.
+    OpenCode gives each agent a session of its own, and names the one that it comes from (each as seen on the wire; facts 3).
+    """
+    own = _first(headers, "x-claude-code-agent-id")
+    if own is not None:
+        return _Lineage(said, own, _first(headers, "x-claude-code-parent-agent-id"))
+    thread = _first(headers, "thread-id")
+    parent = _first(headers, "x-codex-parent-thread-id", "x-parent-session-id")
+    if parent is None:
+        return _Lineage(said)
+    if thread is not None and thread != said.value:
+        return _Lineage(said, thread, parent if parent != said.value else None)
+    if parent != said.value:
+        return _Lineage(Claim(parent, Evidence.HEADER), said.value)
+    return _Lineage(said)
+
+
+def _agent_name(headers: Headers) -> str | None:
+    """What an agent is for, as its client calls it: Codex's `review`, `compact`, …; Copilot's `conversation-subagent`, …"""
+    name = _first(headers, "x-openai-subagent", "x-interaction-type")
+    return name if name != _OWN_SESSION else None
 
 
 def _session(headers: Headers, user_id: str | None) -> Claim:

@@ -106,8 +106,13 @@ class Ask(Struct, frozen=True):
     """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""
     tool: Claim = Claim()
     session: Claim = Claim()
+    """The whole conversation, OpenTelemetry's `gen_ai.conversation.id`: the main agent's, also where a sub-agent asks."""
     agent: str | None = None
+    """The sub-agent that asks, `gen_ai.agent.id`; None: the main one, or nobody says."""
+    agent_name: str | None = None
+    """What that agent is for, `gen_ai.agent.name`."""
     parent_agent: str | None = None
+    """The `agent` that started it; None: the main one of its session, where `agent` is not None."""
     api_key: str | None = None
     """A fingerprint of the credential (first 12 hex of SHA-256, with the key's public prefix), never the key."""
     billing: str = "metered"

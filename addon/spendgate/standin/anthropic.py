@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from spendgate.standin import tools
 from spendgate.standin.script import Script
 from spendgate.standin.text import MARK, deltas, filled
 
 
 def message(script: Script, model: str, message_id: str) -> Iterator[bytes]:
     """The JSON of an answer that is not streamed, in pieces."""
-    body = {**_message(script, model, message_id), "content": [{"type": "text", "text": MARK}]}
-    return filled({**body, "stop_reason": "end_turn"}, script)
+    content: list[object] = [{"type": "text", "text": MARK}]
+    if script.tool:
+        content.append(tools.anthropic(script))
+    return filled({**_message(script, model, message_id), "content": content, "stop_reason": _stop(script)}, script)
 
 
 def stream(script: Script, model: str, message_id: str) -> Iterator[bytes]:
@@ -30,11 +33,20 @@ def stream(script: Script, model: str, message_id: str) -> Iterator[bytes]:
     for part in deltas(script):
         yield _event("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": part}})
     yield _event("content_block_stop", {"index": 0})
-    end: dict[str, object] = {"delta": {"stop_reason": "end_turn", "stop_sequence": None}}
+    if script.tool:
+        yield _event("content_block_start", {"index": 1, "content_block": {**tools.anthropic(script), "input": {}}})
+        delta = {"type": "input_json_delta", "partial_json": script.arguments}
+        yield _event("content_block_delta", {"index": 1, "delta": delta})
+        yield _event("content_block_stop", {"index": 1})
+    end: dict[str, object] = {"delta": {"stop_reason": _stop(script), "stop_sequence": None}}
     if script.usage:
         end["usage"] = {key: value for key, value in _usage(script).items() if key not in _START_ONLY}
     yield _event("message_delta", end)
     yield _event("message_stop", {})
+
+
+def _stop(script: Script) -> str:
+    return "tool_use" if script.tool else "end_turn"
 
 
 _START_ONLY = ("cache_creation", "service_tier")

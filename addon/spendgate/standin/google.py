@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from urllib.parse import parse_qs
 
+from spendgate.standin import tools
 from spendgate.standin.script import Script
 from spendgate.standin.text import MARK, deltas, filled
 
@@ -54,7 +55,8 @@ def _pieces(script: Script, model: str, answer_id: str) -> Iterator[dict[str, ob
 
 
 def _piece(script: Script, model: str, answer_id: str, text: str, *, last: bool) -> dict[str, object]:
-    candidate: dict[str, object] = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
+    called = [tools.gemini(script)] if last and script.tool else []
+    candidate: dict[str, object] = {"content": {"parts": [{"text": text}, *called], "role": "model"}, "index": 0}
     if last:
         candidate["finishReason"] = "STOP"
     if last and script.searches:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from spendgate.standin import tools
 from spendgate.standin.script import Script
 from spendgate.standin.text import MARK, deltas, filled
 
@@ -17,7 +18,10 @@ CREATED_S = 1_790_000_000
 
 def chat(script: Script, model: str, answer_id: str, choices: int) -> Iterator[bytes]:
     """A chat completion that is not streamed, in pieces."""
-    first = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": MARK, "refusal": None}}
+    message: dict[str, object] = {"role": "assistant", "content": MARK, "refusal": None}
+    if script.tool:
+        message["tool_calls"] = [tools.chat(script)]
+    first = {"index": 0, "finish_reason": _stop(script), "message": message}
     more = [{**first, "index": n, "message": {"role": "assistant", "content": ""}} for n in range(1, choices)]
     body: dict[str, object] = {**_chat(script, model, answer_id, "chat.completion"), "choices": [first, *more]}
     if script.usage:
@@ -31,7 +35,10 @@ def chat_stream(script: Script, model: str, answer_id: str, *, usage_asked: bool
     for part in deltas(script):
         delta = {"index": 0, "delta": {"role": "assistant", "content": part}, "finish_reason": None}
         yield _data({**head, "choices": [delta]})
-    yield _data({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    if script.tool:
+        called = {"index": 0, "delta": {"tool_calls": [tools.chat(script)]}, "finish_reason": None}
+        yield _data({**head, "choices": [called]})
+    yield _data({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _stop(script)}]})
     if usage_asked and script.usage:
         yield _data({**head, "choices": [], "usage": _chat_usage(script)})
     yield b"data: [DONE]\n\n"
@@ -39,7 +46,7 @@ def chat_stream(script: Script, model: str, answer_id: str, *, usage_asked: bool
 
 def response(script: Script, model: str, response_id: str) -> Iterator[bytes]:
     """A response that is not streamed, in pieces."""
-    return filled(_response(script, model, response_id, "completed", [_output(response_id, MARK)]), script)
+    return filled(_response(script, model, response_id, "completed", _outputs(script, response_id, MARK)), script)
 
 
 def response_events(script: Script, model: str, response_id: str) -> Iterator[dict[str, object]]:
@@ -48,7 +55,7 @@ def response_events(script: Script, model: str, response_id: str) -> Iterator[di
     started = _response(script, model, response_id, "in_progress", [])
     text = "" if script.size else "".join(deltas(script))
     full = _output(response_id, text)
-    ended = _response(script, model, response_id, "completed", [full])
+    ended = _response(script, model, response_id, "completed", _outputs(script, response_id, text))
     part = {"type": "output_text", "annotations": []}
     events: Iterator[tuple[str, dict[str, object]]] = iter(
         [
@@ -71,6 +78,7 @@ def response_events(script: Script, model: str, response_id: str) -> Iterator[di
             ("response.output_text.done", {**where, "text": text}),
             ("response.content_part.done", {**where, "part": {**part, "text": text}}),
             ("response.output_item.done", {"output_index": 0, "item": full}),
+            *_called(script, response_id),
             ("response.completed", {"response": ended}),
         ]
     )
@@ -168,6 +176,32 @@ def _output(response_id: str, text: str) -> dict[str, object]:
     content = {"type": "output_text", "text": text, "annotations": []}
     head = {"id": f"msg_{response_id}", "type": "message", "role": "assistant", "status": "completed"}
     return {**head, "content": [content]}
+
+
+def _outputs(script: Script, response_id: str, text: str) -> list[object]:
+    called = [tools.responses(script, response_id, script.arguments)] if script.tool else []
+    return [_output(response_id, text), *called]
+
+
+def _called(script: Script, response_id: str) -> list[tuple[str, dict[str, object]]]:
+    """The events of a tool call, where there is one."""
+    if not script.tool:
+        return []
+    begun, full = (
+        tools.responses(script, response_id, "", "in_progress"),
+        tools.responses(script, response_id, script.arguments),
+    )
+    where = {"output_index": 1, "item_id": begun["id"]}
+    return [
+        ("response.output_item.added", {"output_index": 1, "item": begun}),
+        ("response.function_call_arguments.delta", {**where, "delta": script.arguments}),
+        ("response.function_call_arguments.done", {**where, "arguments": script.arguments}),
+        ("response.output_item.done", {"output_index": 1, "item": full}),
+    ]
+
+
+def _stop(script: Script) -> str:
+    return "tool_calls" if script.tool else "stop"
 
 
 def _numbered(events: Iterator[tuple[str, dict[str, object]]], first: int) -> Iterator[dict[str, object]]:

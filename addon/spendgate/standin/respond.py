@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from spendgate.standin import anthropic, apps, bedrock, google, later, media, openai, sigv4
+from spendgate.standin import anthropic, apps, bedrock, google, later, media, openai, sigv4, tools
 from spendgate.standin.encoding import Stacked
 from spendgate.standin.script import HEADER, Canned, Script
 from spendgate.standin.served import Served
@@ -73,6 +73,7 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
     if sigv4.is_broken(request.method, request.path, request.headers, request.body):
         return _aws_error(403, "The request signature we calculated does not match the signature you provided.")
     served.billable = True
+    script = tools.turn(script, plain)
     if canned:
         return Reply(canned.status, JSON, iter([canned.body]), canned.headers)
     if script.status >= 400 and kind in bedrock.OPERATIONS:

@@ -37,6 +37,11 @@ class Script:
     tier: str = ""
     """The service tier that the answer names; empty: `standard` or `default`."""
     text: str = "Hello from the stand-in."
+    tool: str = ""
+    """A tool that the answer calls, once in a conversation, where the request offers it and holds `when`; empty: none."""
+    arguments: str = "{}"
+    """JSON of what the tool is called with."""
+    when: str = ""
     size: int = 0
     """Bytes of generated filler in place of `text`; a bomb where `encoding` is set."""
     token_bytes: int = 0

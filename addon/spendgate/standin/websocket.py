@@ -21,7 +21,7 @@ from wsproto.events import (
 from wsproto.events import Request as Handshake
 from wsproto.extensions import PerMessageDeflate
 
-from spendgate.standin import openai, realtime
+from spendgate.standin import openai, realtime, tools
 from spendgate.standin.context import Context
 from spendgate.standin.respond import Request, new_id
 
@@ -102,7 +102,7 @@ class Conversation:
             return
         served = self._context.begin(self._request, "websocket")
         served.method, served.billable, served.status, served.request_bytes = "WEBSOCKET", True, 200, len(text.encode())
-        canned, script = self._context.canned, self._context.script
+        canned, script = self._context.canned, tools.turn(self._context.script, text.encode())
         if canned and canned.frame is not None:
             served.status = canned.status
             self._send(TextMessage(data=canned.frame.decode()))
@@ -110,7 +110,7 @@ class Conversation:
             return
         if asked.get("generate") is False:
             # Codex warms a connection up so; what comes back has an id, no output and no counts above zero.
-            script = replace(script, input=0, cache_read=0, write=0, output=0, reasoning=0)
+            script = replace(script, input=0, cache_read=0, write=0, output=0, reasoning=0, tool="")
             served.billable = False
         served.model = script.model or str(asked.get("model", ""))
         served.response_id, served.usage, served.reported = new_id("resp"), script.counts(), script.usage
