@@ -24,6 +24,7 @@ from spendgate.providers.anthropic_usage import SPLIT_ASSUMED
 from spendgate.providers.client import fingerprint
 from spendgate.providers.cursor_answers import NO_COUNTS
 from spendgate.providers.cursor_asked import MAX_MODE, NO_MODEL, OWN_KEY
+from spendgate.providers.stream_usage import ASKED, SHOWN
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -128,6 +129,8 @@ FLAGS = [
     MAX_MODE,
     NO_COUNTS,
     OWN_KEY.partition(":")[0],
+    ASKED,
+    SHOWN,
 ]
 IN_PLACE = re.compile(
     r"""(?:self\.flag\(|\._stop\(|flags=\(|flags\)?, |goes_nowhere\(.*, |known .*else \(|"estimated", \()f?"([^"{]+)"""

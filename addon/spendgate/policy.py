@@ -82,6 +82,8 @@ class Capture(Values):
     providers: tuple[str, ...] | None = None
     hosts: tuple[Host, ...] = ()
     never: tuple[str, ...] = ()
+    stream_usage: Literal["never", "ask"] = "never"
+    """Whether a chat stream that does not ask for its usage is made to (`providers/stream_usage`)."""
 
 
 class Budget(Values):

@@ -197,6 +197,7 @@ class Meter:
         call = passage.call
         if isinstance(answered, Admitted):
             call.admitted(answered)
+            passage.ask_usage(flow.request)
             if flow.client_left()():
                 kill(flow)  # the stream then ends in `error`, and nothing was sent
             elif answered.cut and call.ask.streamed and not signs(flow.request, "accept-encoding"):

@@ -18,6 +18,7 @@ from spendgate.capture.unread import LOOP, SLICE_BYTES, Turns, Unread
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.interface import Reader, Reading
 from spendgate.providers.spoken import Boundaries
+from spendgate.providers.stream_usage import Hidden
 
 CUE_BYTES_FIRST = 16 * 1024
 WATCHED_BYTES_FIRST = 1024
@@ -45,6 +46,7 @@ class Tap:
         "bytes",
         "cut",
         "framed",
+        "hidden",
     )
 
     def __init__(
@@ -68,6 +70,8 @@ class Tap:
         self.cut: bytes | None = None
         """Set: the stream is to end after a whole event, with this frame; empty: break it off."""
         self.framed = framed
+        self.hidden: Hidden | None = None
+        """Set: the client is not to see all that is read here (`providers/stream_usage`)."""
         self._reader = reader
         self._cue = cue
         self._decoder = decoder

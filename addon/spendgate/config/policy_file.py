@@ -100,8 +100,9 @@ def _capture(section: Section | None, known: Known) -> Capture:
     for both in sorted(seen & set(never)):
         section.fault("never", f"{both} stands under hosts too")
     section.parsed("browsers", _browsers)
+    asks = section.word("stream_usage", ("never", "ask")) == "ask"
     section.done()
-    return Capture(providers=providers or None, hosts=hosts, never=never)
+    return Capture(providers=providers or None, hosts=hosts, never=never, stream_usage="ask" if asks else "never")
 
 
 def _browsers(text: str) -> str:

@@ -62,6 +62,8 @@ class Route(Struct, frozen=True):
     """`gateway` where the policy's host entry says so, `subscription` for the paths of a flat plan."""
     states_cost: bool = False
     """Whether this provider's answers state what is billed (OpenRouter, xAI, Copilot); elsewhere such a field counts nothing."""
+    asks_usage: bool = False
+    """Whether a chat stream here may be made to report its usage: the policy says so, and the host does it only then."""
     body_bytes_max: int = 64 * 1024 * 1024
     """A longer request body is answered 413 in the provider's shape; Anthropic's own limit is 32 MB."""
 
@@ -101,6 +103,8 @@ class Ask(Struct, frozen=True):
     """Characters that are to be spoken, where the dialect bills by them."""
     generates: bool = True
     """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""
+    usage_unsaid: bool = False
+    """A stream whose request says nothing of whether it is to report its usage, where it could."""
     tool: Claim = Claim()
     session: Claim = Claim()
     agent: str | None = None

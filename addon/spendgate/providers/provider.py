@@ -64,6 +64,8 @@ class Provider:
     """Whose error shape an exchange has that no rule knows."""
     states_cost: bool = False
     """Its answers state what they cost, and that is what is billed: it goes before a price computed from tokens."""
+    usage_when_asked: bool = False
+    """Its chat streams report usage where `stream_options` asks for it, and then alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,8 @@ class CapturePolicy(Protocol):
     def hosts(self) -> Sequence[HostPolicy]: ...
     @property
     def never(self) -> Sequence[str]: ...
+    @property
+    def stream_usage(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class HostEntry:
 class Registry:
     """The hosts of one policy. Immutable."""
 
-    def __init__(self, entries: Sequence[HostEntry]) -> None:
+    def __init__(self, entries: Sequence[HostEntry], *, asks_usage: bool = False) -> None:
+        self._asks_usage = asks_usage
         self._entries = {entry.host: entry for entry in entries}
         # Paths in use are few, and each costs one look-up; a scan over many is bounded by the cache.
         self._found = lru_cache(maxsize=1024)(self._find)
@@ -134,7 +137,8 @@ class Registry:
         for added in capture.hosts:
             entries[_canonical(added.host)] = _entry(added)
         never = tuple(_canonical(name) for name in capture.never)
-        return cls([entry for host, entry in sorted(entries.items()) if not _is_never(host, never)])
+        kept = [entry for host, entry in sorted(entries.items()) if not _is_never(host, never)]
+        return cls(kept, asks_usage=capture.stream_usage == "ask")
 
     def hosts(self) -> tuple[str, ...]:
         """Every host that is decrypted, exact and in order. The CA's certificate is constrained to them."""
@@ -174,6 +178,7 @@ class Registry:
             prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
+            asks_usage=self._asks_usage and isinstance(entry.family, Provider) and entry.family.usage_when_asked,
         )
 
 
