@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from spendgate.capture.call import ANSWERED_HERE
+from spendgate.capture.tally import NOT_DECRYPTED
 from spendgate.cli.main import app
 from spendgate.config import paths
 from spendgate.gate.charging import BACKGROUND, UNCOUNTED, UNSEEN
@@ -130,6 +131,7 @@ FLAGS = [
     NO_COUNTS,
     OWN_KEY.partition(":")[0],
     ASKED,
+    NOT_DECRYPTED,
     SHOWN,
 ]
 IN_PLACE = re.compile(

@@ -92,7 +92,7 @@ capture:
   hosts:
     - {host: LLM.acme.example, dialect: openai, prices: anthropic, billing: gateway}
   never: [bridge.example.com]
-  browsers: never
+  browsers: count
   stream_usage: ask
 people:
   alice: {email: alice@acme.example, accounts: [alice, 'ACME\alice'], team: payments, groups: [senior, canary]}

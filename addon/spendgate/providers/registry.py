@@ -30,7 +30,7 @@ from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_images import OpenAIImages
 from spendgate.providers.openai_realtime import OpenAIRealtime
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.provider import Family, Provider, Rule
+from spendgate.providers.provider import Family, Provider, Rule, Site
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
 from spendgate.providers.windsurf import Windsurf
 from spendgate.providers.zed import ZedCompletions
@@ -65,6 +65,9 @@ HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
 PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
 PROVIDER_HOSTS: Final = frozenset(host for provider in PROVIDERS.values() for host in provider.hosts)
+SITES: Final = frozenset(host for each in PROVIDERS.values() if each.site is not Site.NONE for host in each.hosts)
+"""Hosts that people also open in a browser."""
+PRIVATE_SITES: Final = frozenset(host for each in PROVIDERS.values() if each.site is Site.MAINLY for host in each.hosts)
 
 _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
