@@ -17,6 +17,7 @@ from spendgate.cli.main import app
 from spendgate.config import paths
 from spendgate.gate.charging import BACKGROUND, UNCOUNTED, UNSEEN
 from spendgate.gate.gate import WITHOUT_LEDGER
+from spendgate.gate.overage import FLAG as BEYOND
 from spendgate.gate.plausible import CUT
 from spendgate.gate.recording import LEFT
 from spendgate.gate.terms import UNPRICED_SPEED
@@ -132,6 +133,7 @@ FLAGS = [
     OWN_KEY.partition(":")[0],
     ASKED,
     NOT_DECRYPTED,
+    BEYOND,
     SHOWN,
 ]
 IN_PLACE = re.compile(

@@ -165,6 +165,8 @@ class Meter:
             if begun is not None and passage.spoken is not None:
                 await asked.told(passage.spoken, begun, flow.client_left())
             call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route, begun)
+            if call.ask.prices is not None:
+                call.route = replace(call.route, prices=call.ask.prices)
             call.attribution = self._attribute(await passage.visitor.known(), call.ask)
             if call.ended:
                 kill(flow)  # its client left meanwhile, and its row is written: a hold now would never end

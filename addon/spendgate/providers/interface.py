@@ -103,6 +103,12 @@ class Ask(Struct, frozen=True):
     """Characters that are to be spoken, where the dialect bills by them."""
     generates: bool = True
     """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""
+    continues: str | None = None
+    """The answer, or the conversation that the provider keeps, which this request goes on from without repeating it."""
+    conversation: str | None = None
+    """The conversation that the provider keeps this request and its answer in."""
+    prices: str | None = None
+    """The genai-prices id to price by, where a request of a reseller names the vendor."""
     usage_unsaid: bool = False
     """A stream whose request says nothing of whether it is to report its usage, where it could."""
     tool: Claim = Claim()
@@ -165,6 +171,8 @@ class Reading(Struct, frozen=True):
     """What did not fit: `reader failed: …`, `split of cache writes assumed`, … Never content."""
     background: bool = False
     """The provider says that it works this answer off by itself, whoever is connected."""
+    overage: bool | None = None
+    """Whether the account is past what its plan includes, where the provider says so."""
 
 
 class Result(Struct, frozen=True):
