@@ -1,4 +1,4 @@
-"""Conversations that OpenAI keeps, through a gate: the request that only names them is held for all that it will be billed for."""
+"""Conversations that OpenAI keeps, through a gate: what only names them is held for all that it will be billed for."""
 
 from __future__ import annotations
 
