@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final, Protocol, Self
 from urllib.parse import unquote
 
+from spendgate.providers.amazon_q import AmazonQ
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
 from spendgate.providers.bedrock import BedrockConverse, BedrockInvoke
@@ -59,6 +60,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         ZedCompletions(),
         BedrockInvoke(),
         BedrockConverse(),
+        AmazonQ(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
