@@ -119,6 +119,12 @@ def test_a_refusal_is_awss() -> None:
             Kind.BILLABLE,
             ("amazon-q", "subscription", "anthropic"),
         ),
+        (
+            "runtime.eu-central-1.kiro.dev",
+            "/SendMessageStreaming",
+            Kind.BILLABLE,
+            ("amazon-q", "subscription", "anthropic"),
+        ),
         (HOST, "/", Kind.UNRECOGNIZED, ("amazon-q", None, "anthropic")),
         (JETBRAINS, "chat/stream/v8", Kind.UNRECOGNIZED, ("openai-chat", None, "openai")),
         (JETBRAINS, "openai/v1/chat/completions", Kind.BILLABLE, ("openai-chat", "subscription", "openai")),
@@ -138,3 +144,29 @@ def test_routes(host: str, path: str, kind: Kind, said: tuple[str, str | None, s
     """What is not known to be read is unrecognized, not free."""
     route = ALL.route(head(host=host, path=path if path.startswith("/") else f"/user/v5/llm/{path}"))
     assert (route.kind, (route.dialect, route.billing, route.prices)) == (kind, said)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "path"),
+    [
+        ("AmazonCodeWhispererStreamingService.GenerateAssistantResponse", Kind.BILLABLE, "/generateassistantresponse"),
+        ("AmazonQDeveloperStreamingService.SendMessage", Kind.BILLABLE, "/sendmessage"),
+        ("AmazonCodeWhispererService.ListAvailableModels", Kind.FREE, "/listavailablemodels"),
+        ("AmazonCodeWhispererService.Secret-of-mine", Kind.UNRECOGNIZED, "/*"),
+        ("X." + "y" * 4000, Kind.UNRECOGNIZED, "/*"),
+        ("", Kind.UNRECOGNIZED, "/"),
+    ],
+)
+def test_an_operation_that_stands_in_a_header_is_a_path(target: str, kind: Kind, path: str) -> None:
+    """The command-line tools send everything to `/`; an unknown name is not kept. Elsewhere that header says nothing."""
+    route = ALL.route(head(host=HOST, path="/", x_amz_target=target))
+    assert (route.kind, route.path) == (kind, path)
+    other = ALL.route(head(host="api.openai.com", path="/", x_amz_target=target))
+    assert (other.kind, other.path) == (Kind.FREE, "/")
+
+
+def test_kiro_is_known_by_its_user_agent() -> None:
+    """Its SDK names itself first, and the tool after it."""
+    agent = "aws-sdk-js/1.0.27 ua/2.1 os/linux lang/js md/nodejs#22.21.1 api/codewhispererstreaming#1.0.27 m/E KiroIDE-0.10.32-x"
+    ask = Q.ask(head(host=HOST, path="/generateAssistantResponse", user_agent=agent), turn())
+    assert ask.tool == Claim("kiro", Evidence.HEADER)

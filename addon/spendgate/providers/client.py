@@ -104,6 +104,8 @@ def tool(headers: Headers) -> Claim:
         name = "claude-code"
     if name is None and headers.get("copilot-integration-id"):
         name = "copilot"
+    if name is None and " kiroide-" in agent:
+        name = "kiro"
     return Claim(name, Evidence.HEADER) if name else _UNSAID
 
 

@@ -78,6 +78,8 @@ class Provider:
     usage_when_asked: bool = False
     """Its chat streams report usage where `stream_options` asks for it, and then alone."""
     site: Site = Site.NONE
+    targets: bool = False
+    """What is sent to `/` names its operation in `x-amz-target` (AWS's JSON protocols): `/Operation` is then its path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,8 +164,16 @@ class Registry:
         What no rule knows is `free` if its method never makes a model work, else `unrecognized`.
         """
         websocket = head.method == "GET" and asks_websocket(head.headers.get("upgrade"))
-        find = self._found if len(head.path) <= _PATH_MAX else self._find
-        return find(_canonical(head.host), head.method.upper(), head.path, websocket)
+        path = head.path if head.path != "/" else self._target(head)
+        find = self._found if len(path) <= _PATH_MAX else self._find
+        return find(_canonical(head.host), head.method.upper(), path, websocket)
+
+    def _target(self, head: Head) -> str:
+        """The operation that a request to `/` names, as a path, where its host's protocol does so."""
+        family = self._entries[_canonical(head.host)].family
+        if not (isinstance(family, Provider) and family.targets):
+            return "/"
+        return "/" + (head.headers.get("x-amz-target") or "").rpartition(".")[2]
 
     def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
         entry = self._entries[host]
