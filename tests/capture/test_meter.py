@@ -191,6 +191,21 @@ async def test_a_refusal_that_cannot_be_rendered_is_still_one(tmp_path: Path) ->
         assert it.provider.log.served == []
 
 
+async def test_a_request_may_name_whose_prices_hold(tmp_path: Path) -> None:
+    """A reseller's envelope tells the vendor (Zed): the gate is asked with that one's price list."""
+
+    class Resold(AnthropicMessages):
+        def asked(self, *given):
+            return replace(super().asked(*given), prices="openai")
+
+    registry = FakeRegistry()
+    registry.dialects["anthropic-messages"] = Resold()
+    async with rig(tmp_path, registry=registry) as it, it.client() as client:
+        assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 200
+        await it.ended()
+        assert [(intent.route.provider, intent.route.prices) for intent in it.gate.intents] == [("anthropic", "openai")]
+
+
 class _Raising:
     """A reader that raises where it is told to."""
 

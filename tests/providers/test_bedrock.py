@@ -33,6 +33,7 @@ class _All:
     providers = None
     hosts = ()
     never = ()
+    stream_usage = "never"
 
 
 REGISTRY = Registry.build(_All())

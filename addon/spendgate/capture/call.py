@@ -139,6 +139,10 @@ class Call:
     def replied(self, http_status: int) -> None:
         """The response's head is here."""
         self.http_status = http_status
+        self.first_byte()
+
+    def first_byte(self) -> None:
+        """The first of what is answered is here."""
         self.first_byte_ms = self._clock.ticks_ms() - (self._sent_ticks or self._started_ticks)
 
     def answered_here(self, http_status: int) -> None:

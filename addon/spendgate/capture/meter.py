@@ -30,10 +30,12 @@ from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket_layer import Push
 from spendgate.capture.stream import Cut, MeteredFlow
+from spendgate.capture.tally import Tally
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Answered, GatePort, Gone, Refused
 from spendgate.identity.interface import Lookup
+from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
 from spendgate.providers.spoken import Weight
 
@@ -75,6 +77,27 @@ class Meter:
         """Whose connection this is, as far as is known by now."""
         visitor = self._visitors.get(connection_id)
         return visitor.peer if visitor else NOBODY
+
+    async def whose(self, connection_id: str) -> Peer:
+        """As `peer_of`, with the process, where it is found in time."""
+        visitor = self._visitors.get(connection_id)
+        return await visitor.known() if visitor else NOBODY
+
+    def tally(self, connection_id: str, host: str) -> Tally | None:
+        """What counts a connection to a provider that is not decrypted; None where it is none of ours. Never raises."""
+        visitor = self._visitors.get(connection_id)
+        if visitor is None or self._registry.host(host) is None:
+            return None
+        try:
+            route = self._registry.route(Head("CONNECT", host, "/", "", CaseInsensitive({})))
+            route = replace(route, kind=Kind.UNRECOGNIZED, path="*", websocket=False)
+            call = Call(self._gate, self._clock, host, route, self._machine)
+            call.attribution = self._attribute(visitor.peer, call.ask)
+        except Exception as fault:  # noqa: BLE001 - the connection passes all the same
+            logger.error("a connection could not be counted: %s", type(fault).__name__)
+            return None
+        tally = visitor.open[call.call_id] = Tally(call)
+        return tally
 
     # connections
 
@@ -142,6 +165,8 @@ class Meter:
             if begun is not None and passage.spoken is not None:
                 await asked.told(passage.spoken, begun, flow.client_left())
             call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route, begun)
+            if call.ask.prices is not None:
+                call.route = replace(call.route, prices=call.ask.prices)
             call.attribution = self._attribute(await passage.visitor.known(), call.ask)
             if call.ended:
                 kill(flow)  # its client left meanwhile, and its row is written: a hold now would never end
@@ -197,6 +222,7 @@ class Meter:
         call = passage.call
         if isinstance(answered, Admitted):
             call.admitted(answered)
+            passage.ask_usage(flow.request)
             if flow.client_left()():
                 kill(flow)  # the stream then ends in `error`, and nothing was sent
             elif answered.cut and call.ask.streamed and not signs(flow.request, "accept-encoding"):

@@ -19,6 +19,7 @@ from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading, ResultDialect
 from spendgate.providers.spoken import OpenDialect, Spoken
+from spendgate.providers.stream_usage import ASKED, SHOWN, Hidden, asking, hides, may_ask
 
 TOO_LONG_STATUS = 413
 
@@ -27,6 +28,7 @@ class Passage:
     """One exchange. It is its stream's `Watch`."""
 
     __slots__ = (
+        "_asked_usage",
         "_begun",
         "_declared",
         "_unread",
@@ -62,6 +64,7 @@ class Passage:
         self.response_bytes = 0
         self._declared = _length(head)
         self._unread = ""
+        self._asked_usage: tuple[str, ...] = ()
         self._begun = self._uploaded = 0
         visitor.open[call.call_id] = self
 
@@ -69,6 +72,18 @@ class Passage:
     def undecided(self) -> bool:
         """Whether the gate is still to be asked about it."""
         return self.call.route.kind is Kind.BILLABLE and self.call.state is State.SEEN
+
+    def ask_usage(self, request: http.Request) -> None:
+        """Have its stream report its usage, where the policy lets that be asked and the client has said nothing of it."""
+        body = request.raw_content
+        if not (self.call.route.asks_usage and self.call.ask.usage_unsaid and body) or not may_ask(self.head.headers):
+            return
+        request.raw_content = asking(body)
+        if "content-length" in request.headers:
+            request.headers["content-length"] = str(len(request.raw_content))
+        # Out of an encoded answer nothing can be taken.
+        request.headers["accept-encoding"] = "identity"
+        self._asked_usage = (ASKED,)
 
     def upload(self, data: bytes) -> bytes:
         """Stream callable of a request that is not read: counts."""
@@ -127,6 +142,10 @@ class Passage:
             self._unread = f"reader failed: {type(fault).__name__}"
             return self.download
         self.tap = Tap(reader, cue, decoder, boundaries=boundaries, watched=call.cut)
+        if self._asked_usage and hides(headers):
+            self.tap.hidden = Hidden()
+        elif self._asked_usage and response.status_code < 300:
+            self._asked_usage += (SHOWN,)
         return self.tap
 
     def _results(self, response: http.Response) -> Callable[[bytes], bytes]:
@@ -167,6 +186,8 @@ class Passage:
     def _reading(self) -> Reading:
         reading = self.tap.close() if self.tap is not None else Reading(flags=(self._unread,) if self._unread else ())
         later = self._uploaded - self._begun
+        if self._asked_usage:
+            reading = replace(reading, flags=(*reading.flags, *self._asked_usage))
         if later <= 0:
             return reading
         # Its row was written when it was decided.

@@ -174,6 +174,8 @@ class MeteredHttpStream(HttpStream):
             return
         # The hook that follows sees only a text, which is the same for both sides over HTTP/2.
         self.flow.broken_by = "client" if isinstance(event, RequestProtocolError) else "server"
+        if self.flow.broken_by == "server" and self.server_state == self.state_stream_response_body:
+            yield from self._rest()
         yield from super().handle_protocol_error(event)
 
     def _left_unsent(self) -> layer.CommandGenerator[None]:
@@ -278,13 +280,31 @@ class MeteredHttpStream(HttpStream):
         self, event: ResponseData | ResponseTrailers | ResponseEndOfMessage
     ) -> layer.CommandGenerator[None]:
         tap = self.flow.response.stream if self.flow.response else None
-        if not isinstance(tap, Tap) or not isinstance(event, ResponseData):
+        if not isinstance(tap, Tap):
             yield from super().state_stream_response_body(event)
-        elif tap.cut is None:
+        elif not isinstance(event, ResponseData):
+            yield from self._rest()
+            yield from super().state_stream_response_body(event)
+        elif tap.cut is not None:
+            yield from self._cut_when_whole(event.data)
+        elif tap.hidden is None:
             yield SendHttp(event, self.context.client)
             tap.feed(event.data)
         else:
-            yield from self._cut_when_whole(event.data)
+            yield from self._pass(tap, event.data)
+
+    def _pass(self, tap: Tap, data: bytes) -> layer.CommandGenerator[None]:
+        """The client's part of these bytes to the client, all of them to the tap. Empty bytes would end an HTTP/1 body."""
+        passing = data if tap.hidden is None else tap.hidden.feed(data)
+        if passing:
+            yield SendHttp(ResponseData(self.stream_id, passing), self.context.client)
+        tap.feed(data)
+
+    def _rest(self) -> layer.CommandGenerator[None]:
+        """What was held back of an event that never ended: the stream is over."""
+        tap = self.flow.response.stream if self.flow.response else None
+        if isinstance(tap, Tap) and tap.hidden is not None and (held := tap.hidden.close()):
+            yield SendHttp(ResponseData(self.stream_id, held), self.context.client)
 
     # cut
 
@@ -296,12 +316,12 @@ class MeteredHttpStream(HttpStream):
         whole = tap.whole(data)
         passing = data if whole is None else data[:whole]
         if passing:
-            yield SendHttp(ResponseData(self.stream_id, passing), self.context.client)
-            tap.feed(passing)
+            yield from self._pass(tap, passing)
         if whole is not None:
             yield from self._cut(tap.ending())
 
     def _cut(self, frame: bytes) -> layer.CommandGenerator[None]:
+        yield from self._rest()
         if frame:
             yield SendHttp(ResponseData(self.stream_id, frame), self.context.client)
         yield SendHttp(RequestProtocolError(self.stream_id, CUT, ErrorCode.CANCEL), self.context.server)

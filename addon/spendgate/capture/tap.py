@@ -18,6 +18,7 @@ from spendgate.capture.unread import LOOP, SLICE_BYTES, Turns, Unread
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.interface import Reader, Reading
+from spendgate.providers.stream_usage import Hidden
 
 CUE_BYTES_FIRST = 16 * 1024
 WATCHED_BYTES_FIRST = 1024
@@ -43,6 +44,7 @@ class Tap:
         "_unread",
         "bytes",
         "cut",
+        "hidden",
     )
 
     def __init__(
@@ -63,6 +65,8 @@ class Tap:
         """Bytes of the body passed so far, as they came."""
         self.cut: bytes | None = None
         """Set: the stream is to end after a whole event, with this frame; where nothing may be added it is broken off."""
+        self.hidden: Hidden | None = None
+        """Set: the client is not to see all that is read here (`providers/stream_usage`)."""
         self._reader = reader
         self._cue = cue
         self._decoder = decoder

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from spendgate.providers.boundaries import BlankLines, Boundaries
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
-from spendgate.providers.readers import FreeReader, is_events, is_open
+from spendgate.providers.readers import FreeReader, is_events, is_open, served
 from spendgate.providers.refusals import openai_error, openai_refusal
 
 
@@ -51,7 +51,11 @@ class BaseDialect(ABC):
 
 
 class OpenAIDialect(BaseDialect):
-    """A dialect with OpenAI's error shape."""
+    """A dialect with OpenAI's error shape, and its word on which model serves."""
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response."""
+        return served(super().reader(ask, status, headers), headers)
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in OpenAI's error shape."""

@@ -131,6 +131,8 @@ def tool(headers: Headers) -> Claim:
         name = "claude-code"
     if name is None and headers.get("copilot-integration-id"):
         name = "copilot"
+    if name is None and " kiroide-" in agent:
+        name = "kiro"
     return Claim(name, Evidence.HEADER, library=name in _LIBRARIES) if name else _UNSAID
 
 

@@ -63,6 +63,8 @@ class Route(Struct, frozen=True):
     """`gateway` where the policy's host entry says so, `subscription` for the paths of a flat plan."""
     states_cost: bool = False
     """Whether this provider's answers state what is billed (OpenRouter, xAI, Copilot); elsewhere such a field counts nothing."""
+    asks_usage: bool = False
+    """Whether a chat stream here may be made to report its usage: the policy says so, and the host does it only then."""
     body_bytes_max: int = 64 * 1024 * 1024
     """A longer request body is answered 413 in the provider's shape; Anthropic's own limit is 32 MB."""
 
@@ -104,6 +106,14 @@ class Ask(Struct, frozen=True):
     """Characters that are to be spoken, where the dialect bills by them."""
     generates: bool = True
     """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""
+    continues: str | None = None
+    """The answer, or the conversation that the provider keeps, which this request goes on from without repeating it."""
+    conversation: str | None = None
+    """The conversation that the provider keeps this request and its answer in."""
+    prices: str | None = None
+    """The genai-prices id to price by, where a request of a reseller names the vendor."""
+    usage_unsaid: bool = False
+    """A stream whose request says nothing of whether it is to report its usage, where it could."""
     tool: Claim = Claim()
     session: Claim = Claim()
     """The whole conversation, OpenTelemetry's `gen_ai.conversation.id`: the main agent's, also where a sub-agent asks."""
@@ -169,6 +179,8 @@ class Reading(Struct, frozen=True):
     """What did not fit: `reader failed: …`, `split of cache writes assumed`, … Never content."""
     background: bool = False
     """The provider says that it works this answer off by itself, whoever is connected."""
+    overage: bool | None = None
+    """Whether the account is past what its plan includes, where the provider says so."""
 
 
 class Result(Struct, frozen=True):
