@@ -92,13 +92,17 @@ def test_the_client_gets_the_bytes_of_a_gate_that_does_not_ask(
     assert SHOWN not in row["flags"]
 
 
+@pytest.mark.parametrize("framing", ["", "; chunk=1"], ids=["events", "single bytes"])
 @pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
-def test_the_sdk_sees_no_chunk_that_it_did_not_ask_for(asking: Gate, provider: Provider, http2: bool) -> None:
+def test_the_sdk_sees_no_chunk_that_it_did_not_ask_for(asking: Gate, http2: bool, framing: str) -> None:
     """OpenAI's own client, which hands every chunk to its caller."""
     with httpx2.Client(proxy=asking.proxy, verify=trust(asking), http2=http2) as http:
         client = openai.OpenAI(api_key="sk-proj-test", http_client=http)
         answer = client.chat.completions.create(
-            model=GPT, messages=[{"role": "user", "content": "hi"}], stream=True, extra_headers={"x-standin": COUNTS}
+            model=GPT,
+            messages=[{"role": "user", "content": "hi"}],
+            stream=True,
+            extra_headers={"x-standin": COUNTS + framing},
         )
         request_id = answer.response.headers["x-request-id"]
         chunks = list(answer)
