@@ -37,6 +37,8 @@ class Agent:
     """Files of its configuration, by path under the home."""
     heavy: bool = False
     """Over 150 MB or more than half a minute to install: tried by `scripts/test-heavy`."""
+    talks: bool = True
+    """Whether it prints an answer that calls no tool."""
     unshown: str = ""
     """Why no shape of a refusal makes it show the text in time; empty: one does."""
     python: str = ""

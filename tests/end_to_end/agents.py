@@ -18,6 +18,10 @@ _PROXIED = (
 _LIBRARIES = ("undici@7.30.2",)
 GEMINI = "gemini-2.5-flash"
 CLAUDE = "claude-sonnet-4-6"
+_ONES_OWN = (
+    "a program of one's own that asks through the OpenAI SDK: nothing tells it from that SDK's own users, whom a 429 suits, "
+    "and it asks again after a 429, whatever stands beside it"
+)
 _GEMINI_KEY = {"GEMINI_API_KEY": "AIzaMadeUp"}
 
 
@@ -42,12 +46,22 @@ def _python(
     code: str,
     *,
     env: Mapping[str, str] = MappingProxyType({}),
+    talks: bool = True,
     unshown: str = "",
     heavy: bool = False,
 ) -> Agent:
-    command = ("python", "ask.py")
     return Agent(
-        name, tool, folder, packages, command, env=env, files={"work/ask.py": code}, unshown=unshown, python="3"
+        name,
+        tool,
+        folder,
+        packages,
+        ("python", "ask.py"),
+        env=env,
+        files={"work/ask.py": code},
+        talks=talks,
+        unshown=unshown,
+        heavy=heavy,
+        python="3",
     )
 
 
@@ -190,6 +204,7 @@ MINI = Agent(
     env={"MSWEA_CONFIGURED": "true"},
     python="3",
     heavy=True,
+    talks=False,
 )
 VIBE = Agent(
     "Mistral Vibe",
@@ -261,8 +276,55 @@ SMOLAGENTS = _python(
     ("smolagents[openai]==1.26.0",),
     "from smolagents import OpenAIServerModel, ToolCallingAgent\n"
     f"ToolCallingAgent(tools=[], model=OpenAIServerModel('{MODEL}'), max_steps=1).run('{PROMPT}')\n",
-    unshown="a program of one's own that sends the OpenAI SDK's requests alone: nothing tells it from that SDK, which gets 429; "
-    "it waits a minute before it asks again, whatever stands beside the 429",
+    unshown=_ONES_OWN,
+    talks=False,
+)
+STRANDS = _python(
+    "Strands Agents",
+    "openai-sdk",
+    "strands",
+    ("strands-agents[openai]==1.62.0",),
+    "from strands import Agent\nfrom strands.models.openai import OpenAIModel\n"
+    f"Agent(model=OpenAIModel(model_id='{MODEL}'))('{PROMPT}')\n",
+    unshown=_ONES_OWN,
+)
+GOOGLE_ADK = _python(
+    "Google ADK",
+    "google-genai-sdk",
+    "adk",
+    ("google-adk==2.13.0",),
+    "import asyncio\nfrom google.adk.agents import LlmAgent\nfrom google.adk.runners import InMemoryRunner\n"
+    f"runner = InMemoryRunner(LlmAgent(name='tests', model='{GEMINI}'))\n"
+    f"asyncio.run(runner.run_debug('{PROMPT}'))\n",
+    env=_GEMINI_KEY,
+)
+CREWAI = _python(
+    "CrewAI",
+    "openai-sdk",
+    "crew",
+    ("crewai==1.15.30",),
+    "from crewai import Agent\n"
+    f"agent = Agent(role='r', goal='g', backstory='b', llm='openai/{MODEL}')\nprint(agent.kickoff('{PROMPT}').raw)\n",
+    heavy=True,
+)
+LLAMA_INDEX = _python(
+    "LlamaIndex",
+    "openai-sdk",
+    "llama",
+    ("llama-index-llms-openai==0.8.3",),
+    f"from llama_index.llms.openai import OpenAI\nprint(OpenAI(model='{MODEL}').complete('{PROMPT}'))\n",
+    heavy=True,
+)
+CLAUDE_AGENT_SDK = _python(
+    "Claude Agent SDK (Python)",
+    "claude-code",
+    "casdk",
+    ("claude-agent-sdk==0.2.189",),
+    "import asyncio\nfrom claude_agent_sdk import query\n"
+    "async def main():\n"
+    f"    async for message in query(prompt='{PROMPT}'):\n        print(message)\n"
+    "asyncio.run(main())\n",
+    heavy=True,
 )
 SMOLAGENT = Agent(
     "smolagent (CLI)",
@@ -357,6 +419,7 @@ CLIS = (
 )
 FRAMEWORKS = (
     *(DEEPAGENTS, OPENAI_AGENTS, PYDANTIC_AI, LANGCHAIN, LANGCHAIN_ANTHROPIC, LANGCHAIN_GOOGLE, LITELLM),
+    *(STRANDS, GOOGLE_ADK, CREWAI, LLAMA_INDEX, CLAUDE_AGENT_SDK),
     *(INSTRUCTOR, SMOLAGENTS, AI_SDK, AI_SDK_ANTHROPIC, LANGCHAIN_NODE, OPENAI_AGENTS_NODE),
 )
 MORE_SDKS = (GOOGLE_GENAI, OPENAI_NODE, ANTHROPIC_NODE, GOOGLE_NODE)

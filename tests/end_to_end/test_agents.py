@@ -17,6 +17,8 @@ from spendgate.standin.served import Served
 
 pytestmark = pytest.mark.clients
 TEXT = "The herons left in spring."
+FIRST_START_S = 60.0
+"""Some set up a home first; one that shows nothing is not waited for so long."""
 ALL = [pytest.param(agent, id=agent.name, marks=[pytest.mark.heavy] * agent.heavy) for agent in AGENTS]
 
 
@@ -27,7 +29,7 @@ def test_an_agent_is_metered_then_stopped(provider: Provider, folder: Path, agen
     provider.set(Script(text=TEXT, input=211, output=13))
     with running_gate(folder, provider, policy(folder)) as gate:
         done, served, rows = _through(gate, provider, folder / "rich", agent)
-        assert TEXT in done.text
+        assert TEXT in done.text or not agent.talks
         assert {str(row["response_id"]) for row in rows} == {str(one.response_id) for one in served}
         assert {(row["tool"], row["input_tokens"], row["output_tokens"]) for row in rows} == {(agent.tool, 211, 13)}
 
@@ -55,7 +57,7 @@ def _through(
     trusted.write_bytes(gate.ca.read_bytes() + provider.ca.read_bytes())
     env = through(surroundings(place, agent.env), gate.proxy, trusted)
     agent.prepare(Path(env["HOME"]))
-    done = run(agent.program(), env, patience_s=PATIENCE_S)
+    done = run(agent.program(), env, patience_s=PATIENCE_S if agent.unshown else FIRST_START_S)
     served = [one for one in provider.served[before:] if one.billable]
     rows = [row for row in gate.calls() if row["id"] not in ids and row["state"] in ("settled", "refused")]
     return done, served, rows

@@ -138,7 +138,9 @@ def _answer(kind: str, asked: dict[str, object], served: Served, script: Script)
         pieces = (anthropic.stream if streamed else anthropic.message)(script, model, answer_id)
     elif kind == "/chat/completions" and streamed:
         options = asked.get("stream_options")
-        usage_asked = isinstance(options, dict) and options.get("include_usage") is True
+        # Mistral sends counts unasked.
+        told = served.host == "api.mistral.ai"
+        usage_asked = told or (isinstance(options, dict) and options.get("include_usage") is True)
         served.reported = usage_asked and script.usage
         pieces = openai.chat_stream(script, model, answer_id, usage_asked=usage_asked)
     elif kind == "/chat/completions":
