@@ -135,14 +135,14 @@ def test_sockets(path: str) -> None:
 
 
 def test_who_sends() -> None:
-    """Copilot names itself, its session and agent in headers, its plan in the host; a JWT at chatgpt.com is a plan's."""
+    """Copilot names itself and its session in headers (a task is no agent), its plan in the host; a JWT at chatgpt.com is a plan's."""
     said = sender(
         head("POST", "/responses", COPILOT, copilot_integration_id="vscode-chat", x_interaction_id="i-1",
              x_agent_task_id="t-1", authorization="Bearer tid=abc;exp=1")
     )  # fmt: skip
     assert said["tool"] == Claim("copilot", Evidence.HEADER)
     assert said["session"] == Claim("i-1", Evidence.HEADER)
-    assert (said["agent"], said["account"], said["billing"]) == ("t-1", "business", "metered")
+    assert (said["agent"], said["account"], said["billing"]) == (None, "business", "metered")
     assert "abc" not in str(said)
     codex = sender(head("POST", "/backend-api/codex/responses", "chatgpt.com", authorization=f"Bearer {JWT}"))
     assert (codex["billing"], codex["api_key"]) == ("subscription", None)

@@ -79,9 +79,15 @@ def test_session(headers: dict[str, str], user_id: str | None, expected: Claim) 
 def test_agents() -> None:
     """Sub-agents of Claude Code and Codex name themselves and their parent."""
     claude = sender(head(x_claude_code_agent_id="a1", x_claude_code_parent_agent_id="a0"))
-    codex = sender(head(x_openai_subagent="review", x_codex_parent_thread_id="t0"))
     assert (claude["agent"], claude["parent_agent"]) == ("a1", "a0")
-    assert (codex["agent"], codex["parent_agent"]) == ("review", "t0")
+    threads = {"session_id": "t0", "thread_id": "t2", "x_codex_parent_thread_id": "t1"}
+    codex = sender(head(x_openai_subagent="review", **threads))
+    assert (codex["session"].value, codex["agent"], codex["agent_name"]) == ("t0", "t2", "review")
+    assert codex["parent_agent"] == "t1"
+    main = sender(
+        head(**{**threads, "x_codex_parent_thread_id": "t0"})
+    )  # what the main agent starts has no agent for a parent
+    assert (main["agent"], main["parent_agent"]) == ("t2", None)
 
 
 @pytest.mark.parametrize(

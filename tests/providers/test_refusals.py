@@ -68,7 +68,7 @@ def test_final_refusals(name: str, tool: str | None) -> None:
     paid = (*paid, "mistral-vibe", "langchain-google-genai")
     readable = {**dict.fromkeys(paid, 402), "ai-sdk": 403, "aider": 400, "mini-swe-agent": 404}
     own = {"chatgpt-conversation": 429, "zed-completions": 403}.get(name)
-    if name.startswith("bedrock"):  # no AWS SDK retries a 400; Anthropic's obeys the header beside a 429
+    if name.startswith(("bedrock", "amazon-q")):  # no AWS SDK retries a 400; Anthropic's obeys the header beside a 429
         own = 429 if tool in ("claude-code", "anthropic-sdk") else 400
     assert dialect.refusal(FINAL, tool).status == (own or readable.get(tool or "", 429))
 
