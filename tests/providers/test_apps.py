@@ -135,7 +135,7 @@ def test_sockets(path: str) -> None:
 
 
 def test_who_sends() -> None:
-    """Copilot names itself and its session in headers (a task is no agent), its plan in the host; a JWT at chatgpt.com is a plan's."""
+    """Copilot tells itself and its session (a task is no agent) its plan in the host; JWTs at chatgpt.com are a plan's."""
     said = sender(
         head("POST", "/responses", COPILOT, copilot_integration_id="vscode-chat", x_interaction_id="i-1",
              x_agent_task_id="t-1", authorization="Bearer tid=abc;exp=1")
