@@ -16,11 +16,11 @@ from wsproto.utilities import generate_accept_token
 
 from spendgate.capture import refusal
 from spendgate.capture.call import Call
+from spendgate.capture.flow import MeteredFlow
 from spendgate.capture.overhearing import Overhearing
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket import Talk
 from spendgate.capture.socket_layer import Deliver, Push
-from spendgate.capture.stream import MeteredFlow
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
 from spendgate.providers.headers import asks_websocket

@@ -27,9 +27,9 @@ from spendgate.attribution import NOBODY, Attribution, Peer
 from spendgate.capture import asked, asking, handshake, pieces, refusal
 from spendgate.capture.call import Call, Clock
 from spendgate.capture.first_message import FirstMessage
+from spendgate.capture.flow import Cut, MeteredFlow
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket_layer import Push
-from spendgate.capture.stream import Cut, MeteredFlow
 from spendgate.capture.tally import Tally
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from spendgate.capture import refusal
 from spendgate.capture.call import Call
+from spendgate.capture.flow import CUT, MeteredFlow
 from spendgate.capture.results import Results
-from spendgate.capture.stream import CUT, MeteredFlow
 from spendgate.capture.tap import Tap
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State

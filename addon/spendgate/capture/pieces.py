@@ -9,8 +9,8 @@ import logging
 from msgspec.structs import replace
 
 from spendgate.capture import refusal
+from spendgate.capture.flow import MeteredFlow
 from spendgate.capture.passage import Passage
-from spendgate.capture.stream import MeteredFlow
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
 from spendgate.providers.interface import Kind

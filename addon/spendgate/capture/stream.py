@@ -15,16 +15,10 @@ mitmproxy is pinned to its minor version; tests/capture/test_stream.py fails whe
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from mitmproxy import connection, ctx, flow, http
+from mitmproxy import ctx, flow, http
 from mitmproxy.proxy import commands, context, events, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
-    HttpLayer,
     HTTPMode,
     HttpStream,
     SendHttp,
@@ -45,84 +39,17 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
 
-from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2, interim
+from spendgate.capture.connections import interim
 from spendgate.capture.dispatch import Dispatch, answering
-from spendgate.capture.first_message import FirstMessage, gave_up
-from spendgate.capture.queueing import GAVE_UP, QueueingHttpLayer
-from spendgate.capture.routing import forked
-from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
+from spendgate.capture.first_message import FirstMessage
+from spendgate.capture.flow import CUT, Cut, FirstMessageHook, HasRoom, MeteredFlow, SentHook
+from spendgate.capture.queueing import GAVE_UP
+from spendgate.capture.socket_layer import MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
 
-CUT = "spendgate: cut"
-"""The flow's error where the gate itself ended the stream."""
 MISDIRECTED = (
     "this is a proxy: set it as HTTPS_PROXY, or, for a base URL, start the gate with --mode reverse:https://HOST"
 )
-
-
-type HasRoom = Callable[[connection.Server], bool]
-"""Whether one more request can go out on this connection at once."""
-
-
-class Watch(Protocol):
-    """What a stream tells the exchange that it carries. No method may raise or block."""
-
-    def sent(self) -> bool:
-        """The request's head is about to be given to the upstream connection. False: `SentHook` is to be awaited first."""
-        ...
-
-    def oversized(self, received: int) -> http.Response | None:
-        """The answer to a request whose body is too long, `received` bytes of which are here; None: go on."""
-        ...
-
-
-class MeteredFlow(http.HTTPFlow):
-    """A flow made by `MeteredHttpStream`. Replayed and loaded flows are never one, so the meter knows them apart."""
-
-    def __init__(
-        self, client: connection.Client, server: connection.Server, queued: deque[events.Event], has_room: HasRoom
-    ) -> None:  # fmt: skip
-        super().__init__(client, server)
-        self._queued = queued
-        self._has_room = has_room
-        self.watch: Watch | None = None
-        self.first: FirstMessage | None = None
-        self.conversation: Conversation | None = None
-        self.broken_by: str | None = None
-        """`client` or `server`, where one of them ended the exchange before its time."""
-
-    def client_left(self) -> Callable[[], bool]:
-        """A question that can be asked while a hook waits: has the client hung up or reset this stream?
-
-        One that goes on sending without end is no better: what it sends meanwhile is kept.
-        """
-        client, queued = self.client_conn, self._queued
-        return lambda: not client.connected or gave_up(queued)
-
-    def upstream_open(self) -> bool:
-        """Whether a request that passes now goes out at once: its connection is there, and takes one more stream."""
-        client, server = self.client_conn, self.server_conn
-        one_each = client.alpn == b"h2" != server.alpn  # each request then has a connection of its own
-        there = server.connected and (server.tls_established or not server.tls) and not one_each
-        return there and self._has_room(server)
-
-
-@dataclass
-class FirstMessageHook(commands.StartHook):
-    """The beginning of a streamed request is in `flow.first.body`. A response set here is sent; nothing goes upstream."""
-
-    flow: MeteredFlow
-
-
-@dataclass
-class SentHook(commands.StartHook):
-    """The request's head leaves when this hook has ended: what must be on disk before it is written meanwhile."""
-
-    flow: MeteredFlow
-
-
-class Cut(events.MessageInjected[None]):
-    """Injected: end this flow's stream with its tap's `cut`."""
 
 
 class MeteredHttpStream(HttpStream):
@@ -351,47 +278,3 @@ class MeteredHttpStream(HttpStream):
             self._handle_event = self.passthrough  # type: ignore[method-assign]  # mitmproxy's own way to switch
             yield from self.child_layer.handle_event(events.Start())
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-
-
-class MeteredHttpLayer(QueueingHttpLayer):
-    """mitmproxy's HTTP layer with metered streams, and with injected events that find their stream over HTTP/2 too."""
-
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.MessageInjected):
-            yield from self._inject(event)
-            yield from self.next_in_turn()
-            return
-        if isinstance(event, events.Start) and self.context.client.alpn == b"h2":
-            self.connections[self.context.client] = ClientHttp2(self.context.fork())
-        elif isinstance(event, events.Start):
-            self.connections[self.context.client] = ClientHttp1(self.context.fork())
-        elif (
-            isinstance(event, events.DataReceived)
-            and event.connection not in self.connections
-            and self.context.server.alpn == b"h2"
-        ):  # a provider's settings, before any request
-            early = self.connections[event.connection] = ProviderHttp2(self.context.fork())
-            yield from self.event_to_child(early, events.Start())
-        yield from super()._handle_event(event)
-
-    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id, self.has_room)
-        yield from self.event_to_child(self.streams[stream_id], events.Start())
-
-    def _inject(self, event: events.MessageInjected[object]) -> layer.CommandGenerator[None]:
-        """To the stream of the event's flow; else through the CONNECT tunnel, in which another layer knows it."""
-        tunnel = None
-        for stream in self.streams.values():
-            if getattr(stream, "flow", None) is event.flow:
-                yield from self.event_to_child(stream, event)
-                return
-            if stream.child_layer is not None:
-                tunnel = stream
-        if tunnel is not None:
-            yield from self.event_to_child(tunnel, event)
-
-
-def metered(context: context.Context, http_layer: HttpLayer) -> MeteredHttpLayer:
-    """The metered layer in place of a stock one that was just made and has seen no event."""
-    context.layers.remove(http_layer)
-    return MeteredHttpLayer(context, http_layer.mode)

@@ -15,12 +15,12 @@ from pathlib import Path
 from spendgate.attribution import Attribution, Peer
 from spendgate.capture import ca, ca_files
 from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
+from spendgate.capture.http_layer import MeteredHttpLayer
 from spendgate.capture.launcher import Listening, Settings, check, running
 from spendgate.capture.logs import where
 from spendgate.capture.meter import Meter
 from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.scope import Scope
-from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.cli import alive, in_force
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
