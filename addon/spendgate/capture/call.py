@@ -55,6 +55,7 @@ class Call:
         "_gate",
         "_sent_ticks",
         "_started_ticks",
+        "_told",
         "ask",
         "asking",
         "attribution",
@@ -81,6 +82,8 @@ class Call:
         self.route = route
         self.state = State.SEEN
         self.ask = _NOTHING_ASKED
+        self._told = False
+        """The gate was told that it leaves."""
         self.asking = False
         """The gate is being asked: its answer comes first, whatever happens meanwhile."""
         self.attribution = _nobody(machine)
@@ -123,14 +126,17 @@ class Call:
     def sent(self) -> bool:
         """The head is about to be given to the upstream connection. From here the call is never free.
 
-        False: the ledger does not say so yet; `noted` waits for that.
+        False: the ledger does not say so yet; `noted` waits for that, then this is asked again. Until then it has not left.
         """
+        if self.state is State.HELD and not self._told:
+            self._told = True
+            if not self._gate.sent(self.call_id):
+                return False
         if self._sent_ticks is None:
             self._sent_ticks = self._clock.ticks_ms()
-        if self.state is not State.HELD:
-            return True
-        self.state = advance(self.state, State.SENT)
-        return self._gate.sent(self.call_id)
+        if self.state is State.HELD:
+            self.state = advance(self.state, State.SENT)
+        return True
 
     async def noted(self) -> None:
         """Wait until the ledger has `sent`."""

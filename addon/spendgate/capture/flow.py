@@ -24,7 +24,8 @@ class Watch(Protocol):
     """What a stream tells the exchange that it carries. No method may raise or block."""
 
     def sent(self) -> bool:
-        """The request's head is about to be given to the upstream connection. False: `SentHook` is to be awaited first."""
+        """The request's head is about to be given to the upstream connection. False: `SentHook` is to be awaited first, and then
+        this to be asked again: until it is true, nothing counts as sent."""
         ...
 
     def oversized(self, received: int) -> http.Response | None:
@@ -46,6 +47,8 @@ class MeteredFlow(http.HTTPFlow):
         self.conversation: Conversation | None = None
         self.broken_by: str | None = None
         """`client` or `server`, where one of them ended the exchange before its time."""
+        self.unprocessed = False
+        """The provider says that it did nothing with this request."""
 
     def client_left(self) -> Callable[[], bool]:
         """A question that can be asked while a hook waits: has the client hung up or reset this stream?

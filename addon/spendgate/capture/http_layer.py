@@ -33,7 +33,7 @@ class MeteredHttpLayer(QueueingHttpLayer):
         yield from super()._handle_event(event)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id, self.has_room)
+        self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id, self)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
     def _inject(self, event: events.MessageInjected[object]) -> layer.CommandGenerator[None]:

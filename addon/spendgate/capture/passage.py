@@ -22,6 +22,8 @@ from spendgate.providers.spoken import OpenDialect, Spoken
 from spendgate.providers.stream_usage import ASKED, SHOWN, Hidden, asking, hides, may_ask
 
 TOO_LONG_STATUS = 413
+UNPROCESSED = "not processed by the provider"
+"""Flag of a call that was sent, and that the provider says it did nothing with."""
 
 
 class Passage:
@@ -31,6 +33,7 @@ class Passage:
         "_asked_usage",
         "_begun",
         "_declared",
+        "_unprocessed",
         "_unread",
         "_uploaded",
         "call",
@@ -64,6 +67,7 @@ class Passage:
         self.response_bytes = 0
         self._declared = _length(head)
         self._unread = ""
+        self._unprocessed = False
         self._asked_usage: tuple[str, ...] = ()
         self._begun = self._uploaded = 0
         visitor.open[call.call_id] = self
@@ -173,6 +177,7 @@ class Passage:
         error = None
         if flow.error is not None:
             error = "cut" if flow.error.msg == CUT else _breaker(flow)
+        self._unprocessed = flow.unprocessed
         self.finish(complete=flow.error is None, error=error)
 
     def finish(self, *, complete: bool, error: str | None) -> None:
@@ -184,6 +189,8 @@ class Passage:
         self.call.end(self._reading, response_bytes=self._received(), complete=complete, error=error)
 
     def _reading(self) -> Reading:
+        if self._unprocessed:
+            return Reading(free=True, flags=(UNPROCESSED,))
         reading = self.tap.close() if self.tap is not None else Reading(flags=(self._unread,) if self._unread else ())
         later = self._uploaded - self._begun
         if self._asked_usage:

@@ -39,11 +39,11 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
 
-from spendgate.capture.connections import interim
+from spendgate.capture.connections import Unprocessed, interim
 from spendgate.capture.dispatch import Dispatch, answering
 from spendgate.capture.first_message import FirstMessage
-from spendgate.capture.flow import CUT, Cut, FirstMessageHook, HasRoom, MeteredFlow, SentHook
-from spendgate.capture.queueing import GAVE_UP
+from spendgate.capture.flow import CUT, Cut, FirstMessageHook, MeteredFlow, SentHook
+from spendgate.capture.queueing import GAVE_UP, Lanes, Wanted
 from spendgate.capture.socket_layer import MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
 
@@ -57,9 +57,9 @@ class MeteredHttpStream(HttpStream):
 
     flow: MeteredFlow
 
-    def __init__(self, context: context.Context, stream_id: int, has_room: HasRoom) -> None:
+    def __init__(self, context: context.Context, stream_id: int, lanes: Lanes) -> None:
         super().__init__(context, stream_id)
-        self._has_room = has_room
+        self._lanes = lanes
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         addons = ctx.master.addons
@@ -78,7 +78,7 @@ class MeteredHttpStream(HttpStream):
     def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
         if event.replay_flow is None:
             # mitmproxy takes a given flow here instead of making its own: the way to hand it a subclass.
-            made = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue, self._has_room)
+            made = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue, self._lanes.has_room)
             if self.mode is not HTTPMode.transparent and event.request.first_line_format == "relative":
                 yield from self._misdirected(made, event.request)
                 return
@@ -101,6 +101,9 @@ class MeteredHttpStream(HttpStream):
             return
         # The hook that follows sees only a text, which is the same for both sides over HTTP/2.
         self.flow.broken_by = "client" if isinstance(event, RequestProtocolError) else "server"
+        self.flow.unprocessed = (
+            isinstance(event, Unprocessed) and self.server_state == self.state_wait_for_response_headers
+        )
         if self.flow.broken_by == "server" and self.server_state == self.state_stream_response_body:
             yield from self._rest()
         yield from super().handle_protocol_error(event)
@@ -116,16 +119,30 @@ class MeteredHttpStream(HttpStream):
     # sent
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
-        connected = yield from super().make_server_connection()
-        if not connected:
-            return False
-        if self._left():  # while its connection was made
-            yield from self._left_unsent()
-            return False
-        if self.flow.watch is not None and not self.flow.watch.sent():
+        while (yield from self._connected()):
+            if self._left():  # while its connection was made
+                yield from self._left_unsent()
+                return False
+            if self.flow.watch is None or self.flow.watch.sent():
+                return True
+            self._lanes.reserve(self.stream_id, self.context.server)
             yield SentHook(self.flow)
-            # Its connection may be gone since, or its stream taken by another. From here it is charged, whatever happens.
-            return (yield from super().make_server_connection())
+            self._lanes.release(self.stream_id)
+            # Its connection may be gone since.
+        return False
+
+    def _connected(self) -> layer.CommandGenerator[bool]:
+        """As mitmproxy's own, by a connection that is not about to close."""
+        asked, there = self.flow.request, self.flow.server_conn
+        wanted = Wanted((asked.host, asked.port), asked.scheme == "https", there.via, there.transport_protocol)
+        wanted.lanes = self._lanes
+        found, fault = yield wanted
+        if fault:
+            yield from self.handle_protocol_error(
+                ResponseProtocolError(self.stream_id, fault, ErrorCode.CONNECT_FAILED)
+            )
+            return False
+        self.context.server = self.flow.server_conn = found
         return True
 
     def _left(self) -> bool:
