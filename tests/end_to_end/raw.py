@@ -24,10 +24,13 @@ class Seen:
     encoding: str = ""
     status: int = 0
     http: str = ""
+    answers: int = 0
+    """How many answers have come."""
 
     def head(self, response: httpx2.Response) -> None:
         """A new answer begins."""
         self.digest, self.size, self.status = hashlib.sha256(), 0, response.status_code
+        self.answers += 1
         names = ("request-id", "x-request-id", "x-amzn-requestid")
         self.request_id = next((response.headers[name] for name in names if name in response.headers), "")
         self.encoding = response.headers.get("content-encoding", "")

@@ -294,3 +294,49 @@ async def test_anthropics_client_reads_a_cut(folder: Path, provider: Provider, *
                         seen.append(event)
         assert 5 < len(seen) < 1000
         check_cut(running)
+
+
+def spent(folder: Path, provider: Provider, word: str) -> Path:
+    """A policy of one cent; what spends it is the next call."""
+    provider.set(Script(input=10_000))
+    return policy(folder, limit="$0.01", more=f"refusals: {word}\n")
+
+
+@pytest.mark.parametrize("word", ["readable", "strict"])
+def test_boto3_reads_a_refusal(folder: Path, provider: Provider, word: str) -> None:
+    """One request and our words at once, in every retry mode and operation; under `strict` mode legacy alone retries, any 429."""
+    with running_gate(folder, provider, spent(folder, provider, word)) as running:
+        with bedrock(running) as client:
+            client.converse(modelId=CLAUDE, messages=asked())
+        until(lambda: [row for row in running.calls() if row["ended_at"]] or None)
+        reached = len(provider.served)
+        modes = ("standard", "adaptive") if word == "strict" else ("legacy", "standard", "adaptive")
+        for retries in ({}, *({"mode": mode} for mode in modes)):
+            for call in OPERATIONS:
+                with bedrock(running, **retries) as client, pytest.raises(ClientError) as refused:
+                    call(client, CLAUDE, Raw())
+                response = refused.value.response
+                assert response["ResponseMetadata"]["RetryAttempts"] == 0
+                assert response["ResponseMetadata"]["HTTPStatusCode"] == (429 if word == "strict" else 400)
+                assert "is spent" in response["Error"]["Message"]
+                assert "#ai-budget" in response["Error"]["Message"]
+        assert len(provider.served) == reached
+
+
+@pytest.mark.parametrize("word", ["readable", "strict"])
+async def test_anthropics_client_reads_a_refusal(folder: Path, provider: Provider, word: str) -> None:
+    """One request, a RateLimitError with our words, whole and streamed."""
+    with running_gate(folder, provider, spent(folder, provider, word)) as running:
+        seen = Seen()
+        with httpx2.Client(transport=SyncHashing(running, seen, http2=False)) as http:
+            client = anthropic.AnthropicBedrock(**KEYS, http_client=http)
+            created(client, stream=False)
+            until(lambda: [row for row in running.calls() if row["ended_at"]] or None)
+            for stream in (False, True):
+                with pytest.raises(anthropic.RateLimitError, match="#ai-budget"):
+                    created(client, stream=stream)
+        async with httpx2.AsyncClient(transport=AsyncHashing(running, seen, http2=False)) as http:
+            for stream in (False, True):
+                with pytest.raises(anthropic.RateLimitError, match="#ai-budget"):
+                    await created(anthropic.AsyncAnthropicBedrock(**KEYS, http_client=http), stream=stream)
+        assert seen.answers == 5

@@ -64,7 +64,7 @@ class AmazonQ(BaseDialect):
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in AWS's error shape, which its SDKs do not retry."""
-        return bedrock_refusal(notice, tool, strict=strict)
+        return bedrock_refusal(notice, tool, strict=strict, final="ServiceQuotaExceededException")
 
     def error(self, status: int, message: str, request_id: str = "") -> Answer:
         """The gate's own error in AWS's shape."""

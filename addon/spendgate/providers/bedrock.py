@@ -58,6 +58,9 @@ def model_of(path: str) -> str | None:
 class _Bedrock(BaseDialect):
     """What both have in common."""
 
+    final: str
+    """The error of its operations that says most nearly what a refusal is, and that boto3 does not retry."""
+
     def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
         """A reader for the response."""
         if status >= 300:
@@ -68,7 +71,7 @@ class _Bedrock(BaseDialect):
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in AWS's error shape."""
-        return bedrock_refusal(notice, tool, strict=strict)
+        return bedrock_refusal(notice, tool, strict=strict, final=self.final)
 
     def error(self, status: int, message: str, request_id: str = "") -> Answer:
         """The gate's own error in AWS's shape."""
@@ -87,6 +90,7 @@ class BedrockInvoke(_Bedrock):
     """InvokeModel and InvokeModelWithResponseStream: the model's own body. Stateless."""
 
     name = "bedrock-invoke"
+    final = "ServiceQuotaExceededException"
 
     request = _CLAUDE.request
 
@@ -114,6 +118,7 @@ class BedrockConverse(_Bedrock):
     """Converse and ConverseStream: one body for all models. Stateless."""
 
     name = "bedrock-converse"
+    final = "AccessDeniedException"
 
     request = _CONVERSE_SCAN
 
