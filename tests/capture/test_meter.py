@@ -94,6 +94,15 @@ async def test_refused_call_sends_nothing(tmp_path: Path, http2: bool) -> None:
         assert it.gate.settled == it.gate.seen == it.gate.sent_ids == []
 
 
+@pytest.mark.parametrize(("agent", "status"), [("opencode/1.0", 402), ("claude-cli/2.1.197 (external, cli)", 429)])
+async def test_the_gate_is_told_how_a_client_is_refused(tmp_path: Path, agent: str, status: int) -> None:
+    """Its row has the status that the client gets, which depends on the client."""
+    async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client() as client:
+        response = await client.post(f"https://{OPENAI}/v1/responses", json=body(), headers={"user-agent": agent})
+        [asked] = it.gate.intents
+        assert (response.status_code, asked.answers(refused(asked))) == (status, status)
+
+
 async def test_passing_refusal_carries_its_wait(tmp_path: Path) -> None:
     """Money that is only held by others: the client may come back, and when."""
     gate = FakeGate(answer=lambda intent: refused(intent, RefusalKind.HELD, 1_200))

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from spendgate.attribution import UNKNOWN, Attribution
 from spendgate.exchange import State, advance
-from spendgate.gate.interface import Admitted, Collected, End, GatePort, Intent, Seen
+from spendgate.gate.interface import Admitted, Collected, End, GatePort, Intent, Refused, Seen
 from spendgate.providers.interface import Ask, Kind, Reading, Result, Route
 
 _NOTHING_ASKED = Ask()
@@ -56,6 +56,7 @@ class Call:
         "_sent_ticks",
         "_started_ticks",
         "_told",
+        "answers",
         "ask",
         "asking",
         "attribution",
@@ -87,6 +88,8 @@ class Call:
         self.asking = False
         """The gate is being asked: its answer comes first, whatever happens meanwhile."""
         self.attribution = _nobody(machine)
+        self.answers: Callable[[Refused], int] = lambda _: 429
+        """How its client would be refused."""
         self.cut = False
         self.first_byte_ms: int | None = None
         self.http_status: int | None = None
@@ -113,6 +116,7 @@ class Call:
             gone,
             repeats,
             leaves,
+            self.answers,
         )
 
     def admitted(self, admitted: Admitted) -> None:

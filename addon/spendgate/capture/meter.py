@@ -168,6 +168,7 @@ class Meter:
             if call.ask.prices is not None:
                 call.route = replace(call.route, prices=call.ask.prices)
             call.attribution = self._attribute(await passage.visitor.known(), call.ask)
+            call.answers = lambda refused: passage.refused(refused).status_code
             if call.ended:
                 kill(flow)  # its client left meanwhile, and its row is written: a hold now would never end
                 return
@@ -233,11 +234,7 @@ class Meter:
             kill(flow)
         else:
             call.written_off(State.REFUSED)
-            said = refusal.notice(answered)
-            rule = answered.refuse.rule
-            flow.response = refusal.rendered(
-                passage.dialect, said, call.attribution.tool, rule=rule, strict=answered.strict
-            )
+            flow.response = passage.refused(answered)
 
     async def _handshake(self, flow: MeteredFlow, passage: Passage) -> None:
         """Holds nothing and waits for nothing; refused only where every call on it would be."""

@@ -15,6 +15,7 @@ from spendgate.capture.results import Results
 from spendgate.capture.tap import Tap
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
+from spendgate.gate.interface import Refused
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading, ResultDialect
@@ -127,6 +128,11 @@ class Passage:
         self.call.request_bytes = received
         self.call.http_status = TOO_LONG_STATUS
         return refusal.too_long(self.dialect, bound, self.call.call_id)
+
+    def refused(self, answered: Refused) -> http.Response:
+        """This refusal as its client is to hear it."""
+        said, tool = refusal.notice(answered), self.call.attribution.tool
+        return refusal.rendered(self.dialect, said, tool, rule=answered.refuse.rule, strict=answered.strict)
 
     def tapped(self, response: http.Response, cue: Callable[[Reading], None]) -> Callable[[bytes], bytes]:
         """What stands beside the response: a tap where it is billed, else a counter."""

@@ -198,8 +198,10 @@ class Gate:
         """Write the row and word the answer."""
         if refuse.kind is RefusalKind.HELD:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
-        self._rows.refused(asked, refuse, size, now_ms=self.clock.now_ms(), waited_ms=waited_ms)
-        return self._worded(asked, refuse)
+        refused = self._worded(asked, refuse)
+        now_ms, status = self.clock.now_ms(), asked.intent.answers(refused)
+        self._rows.refused(asked, refuse, size, now_ms=now_ms, waited_ms=waited_ms, http_status=status)
+        return refused
 
     @staticmethod
     def _worded(asked: Asked, refuse: Refuse) -> Refused:
