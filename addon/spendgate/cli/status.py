@@ -135,8 +135,8 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
     head = reader.head()
     gates = living(state.gates)
     return Report(
-        gates=gates,
-        silent=alive.silent(said) if said and gates else (),
+        gates=len(gates),
+        silent=tuple(way for gate in in_force.of_gates(state, gates) for way in alive.silent(gate)),
         policy=policy,
         said=said,
         person=match.person,
