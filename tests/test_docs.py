@@ -12,10 +12,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from spendgate.capture.call import ANSWERED_HERE
+from spendgate.capture.tally import NOT_DECRYPTED
 from spendgate.cli.main import app
 from spendgate.config import paths
 from spendgate.gate.charging import BACKGROUND, UNCOUNTED, UNSEEN
 from spendgate.gate.gate import WITHOUT_LEDGER
+from spendgate.gate.overage import FLAG as BEYOND
 from spendgate.gate.plausible import CUT
 from spendgate.gate.recording import LEFT
 from spendgate.gate.terms import UNPRICED_SPEED
@@ -24,6 +26,7 @@ from spendgate.providers.anthropic_usage import SPLIT_ASSUMED
 from spendgate.providers.client import fingerprint
 from spendgate.providers.cursor_answers import NO_COUNTS
 from spendgate.providers.cursor_asked import MAX_MODE, NO_MODEL, OWN_KEY
+from spendgate.providers.stream_usage import ASKED, SHOWN
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -128,6 +131,10 @@ FLAGS = [
     MAX_MODE,
     NO_COUNTS,
     OWN_KEY.partition(":")[0],
+    ASKED,
+    NOT_DECRYPTED,
+    BEYOND,
+    SHOWN,
 ]
 IN_PLACE = re.compile(
     r"""(?:self\.flag\(|\._stop\(|flags=\(|flags\)?, |goes_nowhere\(.*, |known .*else \(|"estimated", \()f?"([^"{]+)"""

@@ -128,6 +128,13 @@ def test_patterns(pattern: str, name: str, fits: bool) -> None:
         pytest.param("~anthropic/claude-opus-latest", "claude-opus", id="latest of a line"),
         pytest.param("claude-3-5-haiku-latest", None, id="latest of one model"),
         pytest.param("gpt-5", None, id="a model"),
+        pytest.param("arn:aws:bedrock:us-east-1:1:application-inference-profile/otnfa2", "", id="a profile"),
+        pytest.param("ARN:aws:bedrock:us-east-1:1:provisioned-model/abc", "", id="provisioned"),
+        pytest.param("arn:aws:sagemaker:us-east-1:1:endpoint/mine", "", id="an endpoint"),
+        pytest.param("arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-pro-v1:0", None, id="shown"),
+        pytest.param(
+            "arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/amazon.nova-pro-v1:0", None, id="shown, too"
+        ),
     ],
 )
 def test_aliases(name: str | None, stem: str | None) -> None:

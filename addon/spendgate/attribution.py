@@ -12,6 +12,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 UNKNOWN = "unknown"
+BROWSER = "browser"
+NAMED_BROWSER = "named like a browser"
 
 
 class Evidence(StrEnum):
@@ -44,6 +46,8 @@ class Peer:
     """What the process is known as (`identity/tools.py`), for a client that does not say what it is."""
     project: str | None = None
     """Repository of the working directory as `host/owner/name`."""
+    browser: str | None = None
+    """`BROWSER`: a web browser that an administrator installed; `NAMED_BROWSER`: by its name one, by its file anything."""
     evidence: Evidence = Evidence.NONE
     why_unknown: str | None = None
 

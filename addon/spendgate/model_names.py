@@ -33,6 +33,8 @@ _CLAUDE_OLD = re.compile(r"^claude-(\d+(?:-\d{1,2})?)-(opus|sonnet|haiku|fable|m
 _ROUTER = re.compile(
     r"^(?:auto|default|best|router|model-router|premium|.*/auto|.*/router|.*-auto-router|cursor-default|opusplan)$"
 )
+_ARN = re.compile(r"^arn:[^/]+/", re.IGNORECASE)
+_ARN_SHOWS = re.compile(r":(?:inference-profile|foundation-model)/", re.IGNORECASE)
 _BARE = {"opus": "claude-opus", "sonnet": "claude-sonnet", "haiku": "claude-haiku", "fable": "claude-fable"}
 
 
@@ -79,15 +81,23 @@ def _without_tails(text: str) -> str:
 def alias_stem(name: str | None) -> str | None:
     """What a router's or alias's models all start with, `""` for anything; None where the name names one model.
 
-    `auto` may become anything, `claude-opus-latest` and `opus` any `claude-opus`. A call whose model is not known is `""`.
+    `auto` may become anything, `claude-opus-latest` and `opus` any `claude-opus`. A call whose model is not known is `""`, also
+    where AWS alone knows it (`hides_model`).
     """
     text = (name or "").strip().lower()[:_NAME_LENGTH_MAX]
-    if not text or _ROUTER.match(text):
+    if not text or _ROUTER.match(text) or hides_model(text):
         return ""
     short = family(text)
     if short in _BARE:
         return _BARE[short]
     return short.removesuffix("-latest") if short.endswith("-latest") else None
+
+
+def hides_model(name: str | None) -> bool:
+    """Whether a name is an ARN that does not end in its model: application inference profiles, provisioned, imported and custom
+    models, prompts and prompt routers, endpoints of AWS's marketplace (facts/wire-formats.md 5)."""
+    found = _ARN.match(name) if name else None
+    return found is not None and _ARN_SHOWS.search(found[0]) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,10 @@ class Capture(Values):
     providers: tuple[str, ...] | None = None
     hosts: tuple[Host, ...] = ()
     never: tuple[str, ...] = ()
+    browsers: Literal["never", "count"] = "never"
+    """What becomes of a browser's own connections, which are never decrypted: nothing, or a row of bytes and times."""
+    stream_usage: Literal["never", "ask"] = "never"
+    """Whether a chat stream that does not ask for its usage is made to (`providers/stream_usage`)."""
 
 
 class Budget(Values):

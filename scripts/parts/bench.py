@@ -9,15 +9,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from parts import bench_matrix, bench_memory, bench_micro
+from parts import bench_dialects, bench_matrix, bench_memory, bench_micro
 
 
 def main() -> None:
     """Run what was asked for and print it."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["matrix", "micro", "memory", []], default=[])
+    parser.add_argument("what", nargs="*", choices=["matrix", "micro", "memory", "dialects", []], default=[])
     parser.add_argument("--pairs", type=int, default=10, help="interleaved pairs for each case (default 10)")
-    parser.add_argument("--only", default="", help="cases, comma-separated")
+    parser.add_argument("--only", default="", help="cases or dialects, comma-separated")
     parser.add_argument("--json", type=Path, help="file for the raw figures")
     wanted = parser.parse_args()
     what = wanted.what or ["matrix", "micro"]
@@ -30,6 +30,10 @@ def main() -> None:
             )
         if "micro" in what:
             figures["micro"] = bench_micro.run(folder)
+        if "dialects" in what:
+            figures["dialects"] = asyncio.run(
+                bench_dialects.run(folder, wanted.pairs, set(filter(None, wanted.only.split(","))))
+            )
         if "memory" in what:
             figures["memory"] = asyncio.run(bench_memory.run(folder))
     if wanted.json:

@@ -46,9 +46,9 @@ class System:
 
 
 @contextlib.contextmanager
-def origin(folder: Path) -> Iterator[tuple[int, str]]:
-    """A running origin: its port, and the authority's file."""
-    command = [sys.executable, "-m", "parts.bench_origin", str(folder / "origin")]
+def origin(folder: Path, program: str = "parts.bench_origin", *names: str) -> Iterator[tuple[int, str]]:
+    """A running origin: its port, and the authority's file. `names` are the hosts that it is to be, where it may be several."""
+    command = [sys.executable, "-m", program, str(folder / "origin"), *names]
     with running(command, {}) as process:
         assert process.stdout
         port = int(process.stdout.readline())

@@ -17,9 +17,9 @@ from spendgate.attribution import Attribution, Evidence, Peer
 from spendgate.capture import launcher
 from spendgate.capture.ca import create
 from spendgate.capture.coverage import CoverageEvent
+from spendgate.capture.http_layer import MeteredHttpLayer
 from spendgate.capture.meter import Meter
 from spendgate.capture.scope import Scope
-from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.gate.interface import Admitted, Answered, End, Intent, Refused, Seen
 from spendgate.identity.interface import Endpoints
 from spendgate.providers.anthropic import AnthropicMessages

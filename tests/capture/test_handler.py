@@ -15,7 +15,7 @@ from capture.proxies import PROVIDER, gate, origin, until
 from capture.rig import HEADERS, URL, FakeRegistry, body, rig
 from capture.test_answers import in_its_place
 from spendgate.capture.handler import OWED_BYTES_MAX, Handler
-from spendgate.capture.stream import MeteredHttpLayer
+from spendgate.capture.http_layer import MeteredHttpLayer
 
 MUCH = 96 * 1024 * 1024
 """More than the sockets' buffers on all four sides together."""

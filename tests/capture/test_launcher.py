@@ -22,9 +22,9 @@ from spendgate.capture import launcher
 from spendgate.capture.ca import create
 from spendgate.capture.coverage import Gap
 from spendgate.capture.health import call_canary
+from spendgate.capture.http_layer import MeteredHttpLayer
 from spendgate.capture.scope import CANARY_HOST, INSTANCE_HEADER, Scope
 from spendgate.capture.server import ITSELF
-from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.errors import StateError, UsageError
 
 SECRET = b"canary-secret-in-a-prompt"

@@ -94,6 +94,15 @@ async def test_refused_call_sends_nothing(tmp_path: Path, http2: bool) -> None:
         assert it.gate.settled == it.gate.seen == it.gate.sent_ids == []
 
 
+@pytest.mark.parametrize(("agent", "status"), [("opencode/1.0", 402), ("claude-cli/2.1.197 (external, cli)", 429)])
+async def test_the_gate_is_told_how_a_client_is_refused(tmp_path: Path, agent: str, status: int) -> None:
+    """Its row has the status that the client gets, which depends on the client."""
+    async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client() as client:
+        response = await client.post(f"https://{OPENAI}/v1/responses", json=body(), headers={"user-agent": agent})
+        [asked] = it.gate.intents
+        assert (response.status_code, asked.answers(refused(asked))) == (status, status)
+
+
 async def test_passing_refusal_carries_its_wait(tmp_path: Path) -> None:
     """Money that is only held by others: the client may come back, and when."""
     gate = FakeGate(answer=lambda intent: refused(intent, RefusalKind.HELD, 1_200))
@@ -189,6 +198,21 @@ async def test_a_refusal_that_cannot_be_rendered_is_still_one(tmp_path: Path) ->
     async with rig(tmp_path, gate=FakeGate(answer=refused), registry=registry) as it, it.client() as client:
         assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 429
         assert it.provider.log.served == []
+
+
+async def test_a_request_may_name_whose_prices_hold(tmp_path: Path) -> None:
+    """A reseller's envelope tells the vendor (Zed): the gate is asked with that one's price list."""
+
+    class Resold(AnthropicMessages):
+        def asked(self, *given):
+            return replace(super().asked(*given), prices="openai")
+
+    registry = FakeRegistry()
+    registry.dialects["anthropic-messages"] = Resold()
+    async with rig(tmp_path, registry=registry) as it, it.client() as client:
+        assert (await client.post(URL, json=body(), headers=HEADERS)).status_code == 200
+        await it.ended()
+        assert [(intent.route.provider, intent.route.prices) for intent in it.gate.intents] == [("anthropic", "openai")]
 
 
 class _Raising:

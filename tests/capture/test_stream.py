@@ -12,7 +12,7 @@ from mitmproxy import http
 from capture.rig import ANTHROPIC, HEADERS, URL, body, rig
 from spendgate.capture.connections import HEAD_BYTES_MAX
 from spendgate.capture.first_message import FirstMessage
-from spendgate.capture.stream import MeteredFlow
+from spendgate.capture.flow import MeteredFlow
 
 
 class Streamer:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendgate.capture.tap import CUE_BYTES_FIRST, Tap
+from spendgate.providers.boundaries import BlankLines
 from spendgate.providers.interface import Part, Reading
 from spendgate.usage import Usage
 
@@ -67,7 +68,7 @@ def test_streams_without_counts_cue_by_their_bytes() -> None:
 )
 def test_a_cut_falls_behind_a_whole_event(passed: bytes, data: bytes, whole: int | None) -> None:
     """Where an event has ended, whatever its line ends and however the bytes are cut."""
-    tap = Tap(Counter(), lambda _: None, framed=True)
+    tap = Tap(Counter(), lambda _: None, boundaries=BlankLines())
     for byte in passed:
         tap.feed(bytes([byte]))
     assert tap.whole(data) == whole

@@ -6,7 +6,7 @@ import pytest
 
 from capture.proxies import PROVIDER, gate, origin, until
 from capture.test_handler import handlers, tunnel_to
-from spendgate.capture.stream import MeteredHttpLayer
+from spendgate.capture.http_layer import MeteredHttpLayer
 from spendgate.capture.tunnelled import TunnellingHttpLayer
 
 

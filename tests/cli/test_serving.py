@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from capture.proxies import PROVIDER
+from spendgate.capture import ca
 from spendgate.cli.main import app
-from spendgate.cli.serving import serving
+from spendgate.cli.serving import _scope, serving
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
+from spendgate.config.policy_file import parse_policy
 from spendgate.errors import PolicyError, StateError, UsageError
+from spendgate.providers.registry import Registry
 
 
 async def test_what_is_logged_is_a_line_like_every_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,6 +68,19 @@ def test_a_start_that_cannot_be_leaves_nothing(
         answer = CliRunner().invoke(app, ["run", "--state", "state", *words])
     assert isinstance(answer.exception, (UsageError if status == 2 else (PolicyError, StateError)))
     assert not Path("state").exists()
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["run", "exec"])
+def test_who_may_be_a_browser_is_asked_on_its_sites(tmp_path: Path, alone: bool) -> None:
+    """`exec` serves one command, which is none where nobody can tell; what the policy says is counted."""
+    policy = parse_policy(b"version: 1\nowner: you@acme.example\ncapture: {browsers: count}\n")
+    registry = Registry.build(policy.capture)
+    authority = ca.create(registry.hosts(), datetime.now(UTC))
+    wanted = Wanted(policy=None, state=paths.find(tmp_path), ca_folder=tmp_path if alone else None)
+    scope = _scope(wanted, policy, registry, authority)
+    assert scope.private == {"claude.ai", "chatgpt.com"}
+    assert scope.sites == scope.private | {"openrouter.ai", "opencode.ai", "ampcode.com"}
+    assert (scope.one_command, scope.counts_browsers) == (alone, True)
 
 
 async def test_a_faulty_policy_starts_with_its_last_good_copy(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ capture:
   hosts:
     - {host: LLM.acme.example, dialect: openai, prices: anthropic, billing: gateway}
   never: [bridge.example.com]
-  browsers: never
+  browsers: count
+  stream_usage: ask
 people:
   alice: {email: alice@acme.example, accounts: [alice, 'ACME\alice'], team: payments, groups: [senior, canary]}
   bob: {team: payments, until: 2027-03-31}

@@ -35,7 +35,14 @@ class Agent:
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """Files of its configuration, by path under the home."""
-    python: bool = False
+    heavy: bool = False
+    """Over 150 MB or more than half a minute to install: tried by `scripts/test-heavy`."""
+    talks: bool = True
+    """Whether it prints an answer that calls no tool."""
+    unshown: str = ""
+    """Why no shape of a refusal makes it show the text in time; empty: one does."""
+    python: str = ""
+    """A Python's version where it is installed by pip: `3` the one of these tests, else one that the client needs."""
 
     @property
     def version(self) -> str:
@@ -63,28 +70,18 @@ class Agent:
 
 
 @functools.cache
-def _installed(folder: str, packages: tuple[str, ...], *, python: bool) -> str | None:
+def _installed(folder: str, packages: tuple[str, ...], *, python: str) -> str | None:
     """Why these packages are not here; None: they are. Tried once in a process, by one process at a time."""
     place = CACHE / folder
     place.mkdir(parents=True, exist_ok=True)
-    if not python and not (place / "package.json").exists():
-        # Without one, npm takes a folder above for its own, and some packages' own scripts fail.
-        (place / "package.json").write_text("{}")
     done, wanted = place / "installed.txt", "\n".join(sorted(packages))
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if done.exists() and done.read_text() == wanted:
             return None
-        npm = shutil.which("npm")
-        if npm is None and not python:
-            return f"{packages[0]} is installed by npm, and there is no npm here"
-        steps = (
-            [[sys.executable, "-m", "venv", str(place)], [str(place / "bin" / "pip"), "install", "-q", *packages]]
-            if python
-            else [
-                [str(npm), "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix", str(place), *packages]
-            ]
-        )
+        steps = _from_pypi(place, packages, python) if python else _from_npm(place, packages)
+        if isinstance(steps, str):
+            return steps
         try:
             for step in steps:
                 subprocess.run(step, check=True, capture_output=True, timeout=INSTALL_S)
@@ -92,4 +89,33 @@ def _installed(folder: str, packages: tuple[str, ...], *, python: bool) -> str |
             said = (fault.stderr or b"").decode(errors="replace").strip().partition("\n")[0]
             return f"{packages[0]} could not be installed: {said or type(fault).__name__}"
         done.write_text(wanted)
+    return None
+
+
+def _from_npm(place: Path, packages: tuple[str, ...]) -> list[list[str]] | str:
+    """The commands; a text: why there are none."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return f"{packages[0]} is installed by npm, and there is no npm here"
+    if not (place / "package.json").exists():
+        # Without one, npm takes a folder above for its own, and some packages' own scripts fail.
+        (place / "package.json").write_text("{}")
+    return [[npm, "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix", str(place), *packages]]
+
+
+def _from_pypi(place: Path, packages: tuple[str, ...], version: str) -> list[list[str]] | str:
+    """The commands; a text: why there are none."""
+    interpreter = sys.executable if version == "3" else _python(version)
+    if interpreter is None:
+        return f"{packages[0]} needs Python {version}, which is not here"
+    return [[interpreter, "-m", "venv", str(place)], [str(place / "bin" / "pip"), "install", "-q", *packages]]
+
+
+def _python(version: str) -> str | None:
+    """A Python of this version: on the path, or where pyenv keeps its own. Its shims may stand for one that is not there."""
+    kept = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python3"))
+    for name in (f"python{version}", *map(str, kept)):
+        found = shutil.which(name)
+        if found and subprocess.run([found, "-c", ""], check=False, capture_output=True).returncode == 0:
+            return found
     return None

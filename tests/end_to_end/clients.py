@@ -116,7 +116,8 @@ def surroundings(folder: Path, more: Mapping[str, str] | None = None) -> dict[st
 def through(env: dict[str, str], proxy: str, ca: Path) -> dict[str, str]:
     """The same with a proxy and what must be trusted, for a client that `spendgate exec` does not start."""
     proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy)
-    trust = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "CODEX_CA_CERTIFICATE"), str(ca))
+    names = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CODEX_CA_CERTIFICATE")
+    trust = dict.fromkeys(names, str(ca))
     return {**env, **proxies, **trust}
 
 

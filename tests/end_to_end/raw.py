@@ -24,11 +24,15 @@ class Seen:
     encoding: str = ""
     status: int = 0
     http: str = ""
+    answers: int = 0
+    """How many answers have come."""
 
     def head(self, response: httpx2.Response) -> None:
         """A new answer begins."""
         self.digest, self.size, self.status = hashlib.sha256(), 0, response.status_code
-        self.request_id = response.headers.get("request-id", "") or response.headers.get("x-request-id", "")
+        self.answers += 1
+        names = ("request-id", "x-request-id", "x-amzn-requestid")
+        self.request_id = next((response.headers[name] for name in names if name in response.headers), "")
         self.encoding = response.headers.get("content-encoding", "")
         self.http = response.extensions["http_version"].decode()
 

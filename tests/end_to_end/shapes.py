@@ -5,6 +5,24 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from end_to_end.agent import Agent
+from end_to_end.agents import (
+    AI_SDK,
+    AIDER,
+    CLINE,
+    CONTINUE,
+    DROID,
+    GPTME,
+    KILO,
+    LANGCHAIN_GOOGLE,
+    MINI,
+    OPENCODE,
+    PI,
+    QWEN_CODE,
+    SMOLAGENTS,
+    STRANDS,
+    VIBE,
+)
 from end_to_end.clients import CLAUDE_CODE, CODEX_HTTP, CODEX_WEBSOCKET, Client
 from spendgate.standin.script import Canned
 
@@ -20,7 +38,7 @@ RESETS: dict[str, object] = {"plan_type": "team", "resets_at": 4_102_444_800}
 class Shape:
     """One shape, for one client."""
 
-    client: Client
+    client: Client | Agent
     name: str
     canned: Canned
 
@@ -62,6 +80,33 @@ def _frame(name: str, canned: Canned) -> Shape:
     return Shape(CODEX_WEBSOCKET, name, canned)
 
 
+def _tried(agent: Agent, *statuses: int) -> tuple[Shape, ...]:
+    """An agent with the statuses of a refusal; each says not to retry."""
+    google = agent is LANGCHAIN_GOOGLE
+    return tuple(
+        Shape(agent, f"{status} {KINDS[status]}, x-should-retry: false", _google(status) if google else _plain(status))
+        for status in statuses
+    )
+
+
+def _plain(status: int) -> Canned:
+    return _openai(status, KINDS[status], *STOP)
+
+
+def _google(status: int) -> Canned:
+    error = {"code": status, "message": MESSAGE, "status": "RESOURCE_EXHAUSTED"}
+    return Canned(status, STOP, json.dumps({"error": error}).encode())
+
+
+KINDS = {
+    400: "invalid_request_error",
+    401: "invalid_api_key",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "insufficient_quota",
+}
+USUAL = (429, 402, 400, 403)
 SHAPES = (
     _claude("429 billing_error, x-should-retry: false", _anthropic(429, "billing_error", *STOP)),
     _claude("429 rate_limit_error, x-should-retry: false", _anthropic(429, "rate_limit_error", *STOP)),
@@ -92,4 +137,11 @@ SHAPES = (
     _frame("response.failed, insufficient_quota", _failed("insufficient_quota")),
     _frame("handshake 429 usage_limit_reached, promo", _openai(429, "usage_limit_reached", *PROMO, resets=True)),
     _frame("handshake 429, retry-after: 3600", _openai(429, "rate_limit_error", ("retry-after", "3600"))),
+    *(
+        shape
+        for agent in (OPENCODE, QWEN_CODE, PI, CLINE, KILO, CONTINUE, GPTME, VIBE)
+        for shape in _tried(agent, *USUAL)
+    ),
+    *(shape for agent in (AIDER, MINI, DROID) for shape in _tried(agent, *USUAL, 401, 404)),
+    *(shape for agent in (AI_SDK, LANGCHAIN_GOOGLE, SMOLAGENTS, STRANDS) for shape in _tried(agent, *USUAL)),
 )

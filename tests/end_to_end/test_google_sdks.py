@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,27 @@ def test_refusal(folder: Path, provider: Provider, mode: str) -> None:
         assert (refused.value.code, refused.value.status) == (429, "RESOURCE_EXHAUSTED")
         assert "#ai-budget" in (refused.value.message or "")
         assert len([one for one in provider.served if one.billable]) == before
+
+
+@pytest.mark.parametrize("events", [False, True], ids=["array", "events"])
+@pytest.mark.parametrize("chunk", [0, 13])
+def test_a_running_stream_is_cut(folder: Path, provider: Provider, chunk: int, *, events: bool) -> None:
+    """A budget that runs out ends an array as an array, whose last element is the error, and events with one more."""
+    url = f"https://generativelanguage.googleapis.com/v1beta/models/{GEMINI}:streamGenerateContent"
+    script = f"input=100; output=60000; token_bytes=2; events=600; interval_ms=5; chunk={chunk}"
+    more = "    cut: true\n"
+    with (
+        running_gate(folder, provider, policy(folder, limit="$0.02", more=more)) as gate,
+        httpx2.Client(transport=SyncHashing(gate, Seen(), http2=False)) as http,
+    ):
+        answer = http.post(url + "?alt=sse" * events, json={}, headers={"x-standin": script})
+        if events:
+            pieces = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+        else:
+            pieces = answer.json()
+        assert 5 < len(pieces) < 600
+        assert pieces[-1]["error"]["status"] == "RESOURCE_EXHAUSTED"
+        assert "was cut where its money ended" in pieces[-1]["error"]["message"]
+        [row] = until(lambda: [row for row in gate.calls() if row["ended_at"]] or None)
+        assert (row["state"], "ended by cut" in row["flags"]) == ("interrupted", True)
+        assert 0 < row["cost_nanos"] < 30_000_000

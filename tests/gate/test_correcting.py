@@ -6,6 +6,7 @@ import asyncio
 
 from gate.world import budget, costing, end, house, intent, policy, used
 from spendgate.gate.interface import Admitted
+from spendgate.providers.interface import Reading
 from spendgate.window import Unit, Window
 
 
@@ -60,3 +61,18 @@ async def test_a_stream_is_not_cut_for_what_has_left_the_window(tmp_path):
         assert place.gate.progress(call.call_id, fitting) is None
         too_much = used(final=False, input_tokens=1_000, output_tokens=41_000)
         assert place.gate.progress(call.call_id, too_much) is not None
+
+
+async def test_a_cut_stream_without_counts_costs_what_it_showed(tmp_path):
+    """Streams that count at their end alone (Converse, chat) are cut by an estimate, and that is what they cost: the output that
+    was still expected did not come."""
+    async with house(tmp_path, policy(budget(0.05, cut=True))) as place:
+        call = intent(text_bytes=100, output_max=None)
+        await place.gate.hold(call)
+        place.gate.sent(call.call_id)
+        shown = [Reading(output_bytes=size) for size in range(1_000, 40_000, 1_000)]
+        reading = next(each for each in shown if place.gate.progress(call.call_id, each) is not None)
+        place.gate.settle(call.call_id, reading, end(complete=False, error="cut"))
+        [row] = place.rows.calls()
+        assert (row["state"], row["basis"]) == ("interrupted", "estimated")
+        assert 45_000_000 < row["cost_nanos"] < 60_000_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from gate.world import budget, costing, end, house, intent, policy, serve
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.policy import Mode, ModelRule
@@ -64,3 +66,19 @@ async def test_money_held_and_money_spent_are_told_apart(tmp_path):
         assert isinstance(answer, Refused)
         assert "held for calls that are still running" in answer.message
         assert "On this machine $0.10 spent and $0.52 held of $1.00; this call needs $0.52." in answer.message
+
+
+async def test_a_row_has_the_status_that_its_client_got(tmp_path):
+    """Clients are refused in the shape at which they stop: the row says 402 where one got 402, and 429 where nobody says."""
+    async with house(tmp_path, policy(budget(0.0))) as place:
+        told: list[Refused] = []
+
+        def answers(refused: Refused) -> int:
+            told.append(refused)
+            return 402
+
+        shaped, plain = replace(intent(), answers=answers), intent()
+        assert await place.gate.hold(shaped) == told[0]
+        await place.gate.hold(plain)
+        statuses = {row["id"]: row["http_status"] for row in place.rows.calls()}
+        assert statuses == {shaped.call_id: 402, plain.call_id: 429}

@@ -28,6 +28,7 @@ SAYS = Ask(
     session=Claim("s1", Evidence.BODY),
     api_key="sk-ant-1f",
 )
+LIBRARY = Claim("openai-sdk", Evidence.HEADER, library=True)
 
 
 def _policy(unknown: UnknownPeople = UnknownPeople.SHARED) -> Policy:
@@ -79,6 +80,27 @@ def test_what_the_client_claims_comes_before_its_process() -> None:
     assert evidence(claimed) == "person=socket owner;tool=header;session=body;project=process"
     assert silent.tool == "codex"
     assert evidence(silent) == "person=socket owner;tool=process;session=process;project=process"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "process", "tool", "how"),
+    [
+        pytest.param(Claim("cline", Evidence.HEADER), "vscode", "cline", Evidence.HEADER, id="a product"),
+        pytest.param(LIBRARY, "pi", "pi", Evidence.PROCESS, id="a library in a known tool"),
+        pytest.param(LIBRARY, "python", "openai-sdk", Evidence.HEADER, id="a library in a program of one's own"),
+        pytest.param(LIBRARY, None, "openai-sdk", Evidence.HEADER, id="a library in an unknown program"),
+        pytest.param(Claim(), "python", "python", Evidence.PROCESS, id="nothing but an interpreter"),
+        pytest.param(Claim(), None, None, Evidence.NONE, id="nothing"),
+    ],
+)
+def test_a_tool_is_known_by_its_product_its_process_or_its_library(
+    claimed: Claim, process: str | None, tool: str | None, how: Evidence
+) -> None:
+    """In this order: many agents send no more than their SDK's name, and many programs are only an interpreter."""
+    peer, ask = _peer("alice", tool=process), Ask(tool=claimed)
+    found = attribute(peer, ask, _policy(), MACHINE, now_ms=NOW, sessions=Sessions())
+
+    assert (found.tool, found.tool_evidence) == (tool, how)
 
 
 def test_nothing_known_is_no_evidence() -> None:

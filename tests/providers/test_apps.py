@@ -11,6 +11,7 @@ import pytest
 from providers.feeding import JSON, each_way, fed, head, in_one_go
 from spendgate.attribution import Evidence
 from spendgate.providers.client import sender
+from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Claim, Kind, Notice
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.registry import DIALECTS
@@ -134,14 +135,14 @@ def test_sockets(path: str) -> None:
 
 
 def test_who_sends() -> None:
-    """Copilot names itself, its session and agent in headers, its plan in the host; a JWT at chatgpt.com is a plan's."""
+    """Copilot tells itself and its session (a task is no agent) its plan in the host; JWTs at chatgpt.com are a plan's."""
     said = sender(
         head("POST", "/responses", COPILOT, copilot_integration_id="vscode-chat", x_interaction_id="i-1",
              x_agent_task_id="t-1", authorization="Bearer tid=abc;exp=1")
     )  # fmt: skip
     assert said["tool"] == Claim("copilot", Evidence.HEADER)
     assert said["session"] == Claim("i-1", Evidence.HEADER)
-    assert (said["agent"], said["account"], said["billing"]) == ("t-1", "business", "metered")
+    assert (said["agent"], said["account"], said["billing"]) == (None, "business", "metered")
     assert "abc" not in str(said)
     codex = sender(head("POST", "/backend-api/codex/responses", "chatgpt.com", authorization=f"Bearer {JWT}"))
     assert (codex["billing"], codex["api_key"]) == ("subscription", None)
@@ -228,5 +229,109 @@ def test_zed_carries_native_events() -> None:
             )
         cut = fed(dialect, wire[: len(wire) // 2], stream=False)
         assert (cut.final, cut.free) == (False, False)
-    other = fed(dialect, b'{"event":{"candidates":[]}}\n', stream=False)
+    other = fed(dialect, b'{"event":{"other":[]}}\n', stream=False)
     assert (other.final, other.free, other.flags) == (False, False, ("events of a provider that is not read",))
+
+
+def test_zed_carries_geminis_events_too() -> None:
+    """Native as well: the last `usageMetadata` counts."""
+    pieces = (
+        {"candidates": [{"content": {"parts": [{"text": "Hel"}]}}], "usageMetadata": {"promptTokenCount": 9}},
+        {
+            "candidates": [{"content": {"parts": [{"text": "lo"}]}, "finishReason": "STOP"}],
+            "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 11},
+            "modelVersion": "gemini-3-pro",
+        },
+    )
+    wire = b"".join(json.dumps({"event": piece}, separators=(",", ":")).encode() + b"\n" for piece in pieces)
+    for size in (1, 7, len(wire)):
+        reader = DIALECTS["zed-completions"].reader(Ask(), 200, JSON)
+        for at in range(0, len(wire), size):
+            reader.feed(wire[at : at + size])
+        reading = reader.close()
+        assert [part.usage.input_tokens for part in reading.parts] == [9]
+        assert [part.usage.output_tokens for part in reading.parts] == [2]
+        assert (reading.final, reading.model, reading.flags) == (True, "gemini-3-pro", ())
+
+
+@pytest.mark.parametrize(
+    ("provider", "prices"),
+    [
+        ("anthropic", "anthropic"),
+        ("open_ai", "openai"),
+        ("google", "google"),
+        ("x_ai", "x-ai"),
+        ("else", None),
+        (7, None),
+    ],
+)
+def test_zeds_envelope_names_the_price_list(provider: object, prices: str | None) -> None:
+    """A GPT model is priced by OpenAI's list, not by the one that Zed's host stands with."""
+    body = json.dumps({"thread_id": "t", "provider": provider, "model": "gpt-5.1", "provider_request": {}}).encode()
+    assert DIALECTS["zed-completions"].ask(head(host="cloud.zed.dev", path="/completions"), body).prices == prices
+
+
+@pytest.mark.parametrize(
+    ("model", "answered"),
+    [("gpt-5.2-codex", "gpt-5.2-codex"), ("", "gpt-5.5"), ("a b; drop", "gpt-5.5"), ("x" * 200, "gpt-5.5")],
+)
+def test_the_head_names_the_model_that_serves(model: str, answered: str) -> None:
+    """Codex' backend may serve another model than the body repeats: `openai-model` tells, and prices go by it."""
+    for name in ("openai-responses", "openai-chat"):
+        before, last = STREAMS[name]
+        headers = CaseInsensitive({"content-type": "text/event-stream", "openai-model": model})
+        reader = DIALECTS[name].reader(Ask(streamed=True), 200, headers)
+        for byte in stream(*before, last):
+            reader.feed(bytes([byte]))
+        reading = reader.close()
+        assert (reading.model, [part.model for part in reading.parts]) == (answered, [answered])
+        assert reading.final
+
+
+@pytest.mark.parametrize(
+    ("event", "overage"),
+    [
+        ({"type": "message_limit", "message_limit": {"type": "within_limit", "overageInUse": True}}, True),
+        ({"type": "message_limit", "message_limit": {"type": "exceeded_limit", "overageInUse": False}}, False),
+        ({"type": "message_limit", "overageInUse": True}, True),
+        ({"type": "message_limit", "message_limit": {"overageInUse": "yes"}}, None),
+        ({"type": "message_limit", "message_limit": {"type": "within_limit"}}, None),
+        ({"type": "content_block_delta", "delta": {"text": '"overageInUse":true,"message_limit"'}}, None),
+    ],
+)
+def test_claude_ai_says_when_a_seat_is_past_its_plan(event: dict[str, Any], overage: bool | None) -> None:
+    """In an event of its own, in either place where it has been reported; words of an answer say nothing."""
+    wire = stream({"type": "message_start", "message": {"id": "m"}}, event, {"type": "message_stop"})
+    for way, reading in each_way(DIALECTS["claude-ai"], wire, stream=True):
+        assert reading.overage is overage, way
+
+
+@pytest.mark.parametrize(
+    ("body", "continues", "conversation", "opaque"),
+    [
+        ({"previous_response_id": "resp_1"}, "resp_1", None, True),
+        ({"conversation": "conv_1"}, "conv_1", "conv_1", True),
+        ({"conversation": {"id": "conv_1"}}, "conv_1", "conv_1", True),
+        ({"conversation": {"other": 1}}, None, None, True),
+        ({"previous_response_id": 7}, None, None, True),
+        ({"previous_response_id": None, "conversation": None}, None, None, False),
+        ({}, None, None, False),
+    ],
+)
+def test_what_a_request_goes_on_from(
+    body: dict[str, object], continues: str | None, conversation: str | None, opaque: bool
+) -> None:
+    """By its name, where it is one; whatever else stands there still bounds nothing."""
+    for size in (0, 100_000):
+        said = {"model": "gpt-5.5", "input": "x" * size, **body}
+        ask = DIALECTS["openai-responses"].ask(head(path="/v1/responses"), json.dumps(said).encode())
+        assert (ask.continues, ask.conversation, ask.opaque_input) == (continues, conversation, opaque)
+
+
+def test_conversations_of_apps_are_named() -> None:
+    """claude.ai's in its path, ChatGPT's in its body."""
+    path = f"/api/organizations/{ORG}/chat_conversations/{CONVERSATION}/completion"
+    claude = DIALECTS["claude-ai"].ask(head(host="claude.ai", path=path), b'{"model":"claude-opus-5"}')
+    body = json.dumps({"model": "gpt-5.5", "conversation_id": CONVERSATION}).encode()
+    chatgpt = DIALECTS["chatgpt-conversation"].ask(head(host="chatgpt.com", path="/backend-api/f/conversation"), body)
+    assert claude.continues == claude.conversation == chatgpt.continues == chatgpt.conversation == CONVERSATION

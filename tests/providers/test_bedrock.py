@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
+import botocore
 import pytest
 import yaml
+from botocore.config import Config
 
 from providers.feeding import head, pieces, read
 from spendgate.pricing import PriceBook
@@ -29,10 +32,15 @@ CONVERSE, INVOKE = DIALECTS["bedrock-converse"], DIALECTS["bedrock-invoke"]
 NOTICE = Notice("The budget is spent.", "spent", request_id="r1")
 
 
+INVOKING = ("InvokeModel", "InvokeModelWithResponseStream")
+CONVERSING = ("Converse", "ConverseStream")
+
+
 class _All:
     providers = None
     hosts = ()
     never = ()
+    stream_usage = "never"
 
 
 REGISTRY = Registry.build(_All())
@@ -203,7 +211,10 @@ def test_a_prefix_decides_the_price_and_a_hidden_model_has_none() -> None:
     ("tool", "strict", "status", "kind"),
     [
         (None, False, 400, "ServiceQuotaExceededException"),
-        (None, True, 429, "ThrottlingException"),
+        (None, True, 429, "AccessDeniedException"),
+        ("boto3", True, 429, "AccessDeniedException"),
+        ("boto3", False, 400, "ServiceQuotaExceededException"),
+        ("anthropic-sdk", True, 429, "ThrottlingException"),
         ("claude-code", False, 429, "ThrottlingException"),
     ],
 )
@@ -214,7 +225,47 @@ def test_a_refusal_is_awss(tool: str | None, strict: bool, status: int, kind: st
     assert json.loads(answer.body) == {"message": NOTICE.message}
 
 
+@pytest.mark.parametrize("dialect", [CONVERSE, INVOKE])
+def test_a_passing_refusal_is_a_throttle_that_says_when(dialect: Dialect) -> None:
+    """AWS's SDKs may try again, and do."""
+    answer = dialect.refusal(Notice("Held.", "held", passing=True, retry_after_s=3), "boto3", strict=False)
+    headers = CaseInsensitive(answer.headers)
+    assert (answer.status, headers.get("x-amzn-errortype")) == (429, "ThrottlingException")
+    assert (headers.get("x-should-retry"), headers.get("retry-after")) == ("true", "3")
+
+
+@pytest.mark.parametrize(("dialect", "operations"), [(INVOKE, INVOKING), (CONVERSE, CONVERSING)])
+def test_a_strict_refusal_is_an_error_of_the_operations_model(dialect: Dialect, operations: tuple[str, ...]) -> None:
+    """botocore retries a 429 unless its model has the code and does not call it retryable."""
+    model = boto3.client("bedrock-runtime", region_name="us-east-1").meta.service_model
+    kind = CaseInsensitive(dialect.refusal(NOTICE, None, strict=True).headers).get("x-amzn-errortype")
+    for name in operations:
+        [shape] = [each for each in model.operation_model(name).error_shapes if each.name == kind]
+        assert "retryable" not in shape.metadata
+
+
 def test_a_cut_is_one_whole_exception_frame() -> None:
     (cut,) = FrameReader().feed(INVOKE.cut(NOTICE))
     assert cut.headers[":message-type"] == "exception"
     assert json.loads(cut.payload) == {"message": NOTICE.message}
+
+
+def test_every_endpoint_of_botocores_list_is_captured() -> None:
+    """By botocore's own data and rules, in all partitions but the ones that no laptop on the internet reaches."""
+    data = json.loads((Path(botocore.__file__).parent / "data" / "endpoints.json").read_text())
+    wanted: set[str] = set()
+    for partition in data["partitions"]:
+        found = partition["services"].get("bedrock")
+        if found is None or partition["partition"].startswith("aws-iso"):
+            continue
+        for name, endpoint in found["endpoints"].items():
+            host = endpoint.get("hostname", "")
+            if host.startswith("bedrock-runtime"):
+                wanted.add(host)
+            elif name in partition["regions"]:
+                for dual in (False, True):
+                    config = Config(use_dualstack_endpoint=dual)
+                    made = boto3.client("bedrock-runtime", region_name=name, config=config)
+                    wanted.add(urlsplit(made.meta.endpoint_url).hostname or "")
+    assert len(wanted) > 70
+    assert wanted <= set(REGISTRY.hosts())

@@ -12,6 +12,11 @@ from spendgate.providers.client import fingerprint, sender
 from spendgate.providers.interface import Claim
 
 SESSION = "0c9f5f5e-6d1b-4a8e-9a57-0d9b8d2d2f10"
+LIBRARIES = (
+    *("ai-sdk", "anthropic-sdk", "boto3", "google-genai-sdk", "langchain", "langchain-google-genai"),
+    *("openai-agents", "openai-sdk", "opencode", "pydantic-ai"),
+)
+"""What many programs are built on, and OpenCode, whose name Kilo's CLI sends."""
 JWT = "eyJhbGciOiJub25l.eyJzdWIiOiJ4In0.c2ln"
 
 
@@ -33,13 +38,21 @@ JWT = "eyJhbGciOiJub25l.eyJzdWIiOiJ4In0.c2ln"
         ({"user_agent": "Agents/Python 0.24.0"}, "openai-agents"),
         ({"user_agent": "pydantic-ai/2.68.0"}, "pydantic-ai"),
         ({"user_agent": "langchain-anthropic/1.7.10"}, "langchain"),
+        ({"user_agent": "langchainjs-openai/1.0.0 ((node/v20.20.2; linux; x64))"}, "langchain"),
+        (
+            {"user_agent": "google-genai-sdk/3.6.1 gl-python/3.13.0 langchain-google-genai/4.4.3-ChatGoogle"},
+            "langchain-google-genai",
+        ),
+        ({"user_agent": "google-genai-sdk/3.6.1 gl-python/3.13.0"}, "google-genai-sdk"),
+        ({"user_agent": "factory-cli/0.215.0"}, "droid"),
         ({"user_agent": "Mozilla/5.0 claude-cli/2"}, None),
         ({}, None),
     ],
 )
 def test_tool(headers: dict[str, str], tool: str | None) -> None:
     """A tool is what the client names first; what does not name itself is not guessed."""
-    assert sender(head(**headers))["tool"] == (Claim(tool, Evidence.HEADER) if tool else Claim())
+    library = tool in LIBRARIES
+    assert sender(head(**headers))["tool"] == (Claim(tool, Evidence.HEADER, library) if tool else Claim())
 
 
 @pytest.mark.parametrize(
@@ -66,9 +79,15 @@ def test_session(headers: dict[str, str], user_id: str | None, expected: Claim) 
 def test_agents() -> None:
     """Sub-agents of Claude Code and Codex name themselves and their parent."""
     claude = sender(head(x_claude_code_agent_id="a1", x_claude_code_parent_agent_id="a0"))
-    codex = sender(head(x_openai_subagent="review", x_codex_parent_thread_id="t0"))
     assert (claude["agent"], claude["parent_agent"]) == ("a1", "a0")
-    assert (codex["agent"], codex["parent_agent"]) == ("review", "t0")
+    threads = {"session_id": "t0", "thread_id": "t2", "x_codex_parent_thread_id": "t1"}
+    codex = sender(head(x_openai_subagent="review", **threads))
+    assert (codex["session"].value, codex["agent"], codex["agent_name"]) == ("t0", "t2", "review")
+    assert codex["parent_agent"] == "t1"
+    main = sender(
+        head(**{**threads, "x_codex_parent_thread_id": "t0"})
+    )  # what the main agent starts has no agent for a parent
+    assert (main["agent"], main["parent_agent"]) == ("t2", None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from providers.connect_frames import STREAM, call, frame, last, msg, text
 from providers.feeding import in_one_go, pieces
 from spendgate.errors import WireError
-from spendgate.providers.connect import FIRST_BYTES_MAX, KEPT_BYTES_MAX, Boundaries, Envelopes, first_message
+from spendgate.providers.connect import FIRST_BYTES_MAX, KEPT_BYTES_MAX, BetweenEnvelopes, Envelopes, first_message
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.cursor_answers import TextReader
 from spendgate.providers.headers import CaseInsensitive
@@ -79,7 +79,7 @@ def test_ends_of_envelopes() -> None:
     data = b"".join(parts)
     ends = {0, len(parts[0]), len(parts[0]) + len(parts[1]), len(data)}
     for at in range(len(data) + 1):
-        passed = Boundaries()
+        passed = BetweenEnvelopes()
         passed.passed(data[:at])
         assert (passed.whole(b"") == 0) == (at in ends)
         assert passed.whole(data[at:]) == len(data) - at
@@ -87,7 +87,7 @@ def test_ends_of_envelopes() -> None:
             after = min(end for end in ends if end > at)
             assert passed.whole(data[at : after - 1]) is None
             assert passed.whole(data[at : after + 3]) == after - at
-    passed = Boundaries()
+    passed = BetweenEnvelopes()
     passed.passed(data + last())
     assert passed.whole(b"") is None
 

@@ -88,6 +88,7 @@ class Everything:
     providers: None = None
     hosts: tuple[()] = ()
     never: tuple[()] = ()
+    stream_usage: str = "never"
 
 
 def flat(headers: dict[str, Any] | None) -> CaseInsensitive:

@@ -74,6 +74,7 @@ class Everything:
     providers: None = None
     hosts: tuple[AzureHost, ...] = tuple(AzureHost(host) for host in HOSTS if host.endswith("azure.com"))
     never: tuple[()] = ()
+    stream_usage: str = "never"
 
 
 REGISTRY = Registry.build(Everything())

@@ -29,6 +29,7 @@ class Everything:
     providers = None
     hosts = ()
     never = ()
+    stream_usage = "never"
 
 
 def asked(path: str, message: bytes, **headers: str) -> Ask:

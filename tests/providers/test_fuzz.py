@@ -86,7 +86,7 @@ def through(dialect: str, seed: int) -> None:
         sent = sent[: dice.randrange(len(sent) + 1)]
     ask = Ask(model="m", streamed=dice.random() < 0.5)
     reader = DIALECTS[dialect].reader(ask, 200, headers)
-    tap = Tap(reader, lambda _reading: None, Decoder(encoding), framed=False, turns=STILL)
+    tap = Tap(reader, lambda _reading: None, Decoder(encoding), turns=STILL)
     chunks = list(pieces(sent, seed, dice.choice((1, 9, 700, 70_000))))
     assert b"".join(tap(chunk) for chunk in chunks) == sent
     reading = tap.close()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from providers.feeding import JSON, STREAM, fed, head, read
+from providers.feeding import JSON, STREAM, each_way, fed, head, read
 from providers.test_corpus import Everything
 from spendgate.providers.code_assist import CodeAssist
 from spendgate.providers.gemini import Gemini
@@ -142,3 +142,23 @@ def test_refusal() -> None:
     assert json.loads(passing.body)["error"]["details"][1]["retryDelay"] == "3s"
     assert json.loads(Gemini().cut(Notice("Over.", "spent"))[6:])["error"]["message"] == "Over."
     assert json.loads(Gemini().error(413, "Too long.").body)["error"]["status"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("order", [("response", "traceId"), ("traceId", "response")])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_long_answer_of_code_assist_has_its_counts(order: tuple[str, str], indent: int | None) -> None:
+    """Longer than is kept, in its envelope: its end is read, and its counts are the provider's own."""
+    inner = {
+        "candidates": [
+            {"content": {"parts": [{"text": 'said "usageMetadata" and {' * 30_000}]}, "finishReason": "STOP"}
+        ],
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 70_000, "totalTokenCount": 70_009},
+        "modelVersion": "gemini-3-pro",
+        "responseId": "r1",
+    }
+    members = {"response": inner, "traceId": "t"}
+    body = json.dumps({name: members[name] for name in order}, indent=indent).encode()
+    assert len(body) > 2 * 256 * 1024
+    for way, reading in each_way(CodeAssist(), body, stream=False):
+        assert (reading.final, reading.model, reading.response_id) == (True, "gemini-3-pro", "r1"), way
+        assert [part.usage.output_tokens for part in reading.parts] == [70_000], way

@@ -28,6 +28,16 @@ TOOLS = (
     "cline",
     "ai-sdk",
     "qwen-code",
+    "pi",
+    "kilo",
+    "continue",
+    "droid",
+    "smolagents",
+    "gptme",
+    "mistral-vibe",
+    "langchain-google-genai",
+    "aider",
+    "mini-swe-agent",
     "anthropic-sdk",
     "openai-sdk",
     "copilot",
@@ -54,9 +64,11 @@ def test_final_refusals(name: str, tool: str | None) -> None:
         assert told == FINAL.message
         assert answer.status == 429 or not strict
     # A backend that serves its own app alone has one status for it.
-    readable = {"opencode": 402, "cline": 402, "ai-sdk": 403, "qwen-code": 402, "copilot": 402}
+    paid = ("opencode", "cline", "qwen-code", "copilot", "pi", "kilo", "continue", "droid", "smolagents", "gptme")
+    paid = (*paid, "mistral-vibe", "langchain-google-genai")
+    readable = {**dict.fromkeys(paid, 402), "ai-sdk": 403, "aider": 400, "mini-swe-agent": 404}
     own = {"chatgpt-conversation": 429, "zed-completions": 403}.get(name)
-    if name.startswith("bedrock"):  # no AWS SDK retries a 400; Anthropic's obeys the header beside a 429
+    if name.startswith(("bedrock", "amazon-q")):  # no AWS SDK retries a 400; Anthropic's obeys the header beside a 429
         own = 429 if tool in ("claude-code", "anthropic-sdk") else 400
     assert dialect.refusal(FINAL, tool).status == (own or readable.get(tool or "", 429))
 

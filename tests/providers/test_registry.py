@@ -32,6 +32,7 @@ class Capture:
     providers: tuple[str, ...] | None = None
     hosts: tuple[Host, ...] = ()
     never: tuple[str, ...] = ()
+    stream_usage: str = "never"
 
 
 ALL = Registry.build(Capture())

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from spendgate.attribution import UNKNOWN, Attribution
 from spendgate.exchange import State, advance
-from spendgate.gate.interface import Admitted, Collected, End, GatePort, Intent, Seen
+from spendgate.gate.interface import Admitted, Collected, End, GatePort, Intent, Refused, Seen
 from spendgate.providers.interface import Ask, Kind, Reading, Result, Route
 
 _NOTHING_ASKED = Ask()
@@ -55,6 +55,8 @@ class Call:
         "_gate",
         "_sent_ticks",
         "_started_ticks",
+        "_told",
+        "answers",
         "ask",
         "asking",
         "attribution",
@@ -81,9 +83,13 @@ class Call:
         self.route = route
         self.state = State.SEEN
         self.ask = _NOTHING_ASKED
+        self._told = False
+        """The gate was told that it leaves."""
         self.asking = False
         """The gate is being asked: its answer comes first, whatever happens meanwhile."""
         self.attribution = _nobody(machine)
+        self.answers: Callable[[Refused], int] = lambda _: 429
+        """How its client would be refused."""
         self.cut = False
         self.first_byte_ms: int | None = None
         self.http_status: int | None = None
@@ -110,6 +116,7 @@ class Call:
             gone,
             repeats,
             leaves,
+            self.answers,
         )
 
     def admitted(self, admitted: Admitted) -> None:
@@ -123,14 +130,17 @@ class Call:
     def sent(self) -> bool:
         """The head is about to be given to the upstream connection. From here the call is never free.
 
-        False: the ledger does not say so yet; `noted` waits for that.
+        False: the ledger does not say so yet; `noted` waits for that, then this is asked again. Until then it has not left.
         """
+        if self.state is State.HELD and not self._told:
+            self._told = True
+            if not self._gate.sent(self.call_id):
+                return False
         if self._sent_ticks is None:
             self._sent_ticks = self._clock.ticks_ms()
-        if self.state is not State.HELD:
-            return True
-        self.state = advance(self.state, State.SENT)
-        return self._gate.sent(self.call_id)
+        if self.state is State.HELD:
+            self.state = advance(self.state, State.SENT)
+        return True
 
     async def noted(self) -> None:
         """Wait until the ledger has `sent`."""
@@ -139,6 +149,10 @@ class Call:
     def replied(self, http_status: int) -> None:
         """The response's head is here."""
         self.http_status = http_status
+        self.first_byte()
+
+    def first_byte(self) -> None:
+        """The first of what is answered is here."""
         self.first_byte_ms = self._clock.ticks_ms() - (self._sent_ticks or self._started_ticks)
 
     def answered_here(self, http_status: int) -> None:

@@ -10,6 +10,8 @@ What stock mitmproxy 12.2 does, and what a client would suffer from it compared 
     empty lines first   HTTP/1: one an event                       here: skipped (RFC 9112, 2.2)
     unreadable bytes    closed                                     here: closed, and told by `UnreadableHook`
     an error's head     names mitmproxy and its version            here: names nobody
+    a goodbye           HTTP/2: breaks off what runs               here: what runs goes on, what comes has a new connection
+    a refused stream    HTTP/2: an error as any                    here: told by `Unprocessed`, since it cost nothing
     a shut window       HTTP/2: what waits for it grows for ever   here: told by `WaitingHook`, so that its source is not read
 """
 
@@ -18,11 +20,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import h2.connection
+import h2.errors
+import h2.events
 import h11
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import connection, http, version
 from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http._base import ReceiveHttp, format_error
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -222,8 +228,57 @@ class _Http2Waiting(Http2Connection):
         return sum(len(part.data) for parts in self.h2_conn.stream_buffers.values() for part in parts)
 
 
+@dataclass
+class Unprocessed(ResponseProtocolError):
+    """The provider says of a request that it did nothing with it (RFC 9113, 8.7)."""
+
+
 class ProviderHttp2(_Http2Waiting, Http2Client):
     """An HTTP/2 connection to a provider."""
+
+    closing = False
+    """The provider takes no new request here; what runs goes on (RFC 9113, 6.8)."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        _goes_on_after_goodbye(self.h2_conn)
+
+    def has_room(self, reserved: int = 0) -> bool:
+        """Whether the provider takes one more stream now, beside these that are about to be opened.
+
+        Before its settings have come it is trusted with one, not with the ten that mitmproxy guesses: they come with the end of
+        the handshake, and what it would refuse till then has left.
+        """
+        guessed = self.provisional_max_concurrency is not None
+        streams_max = 1 if guessed else self.h2_conn.remote_settings.max_concurrent_streams
+        return not self.closing and self.h2_conn.open_outbound_streams + reserved < streams_max
+
+    def handle_h2_event(self, event: h2.events.Event) -> layer.CommandGenerator[bool]:
+        if isinstance(event, h2.events.StreamReset) and event.error_code == h2.errors.ErrorCodes.REFUSED_STREAM:
+            yield from self._unprocessed([event.stream_id or 0], "the provider refused the stream")
+            return False
+        if isinstance(event, h2.events.ConnectionTerminated):
+            last = event.last_stream_id or 0
+            beyond = [stream_id for stream_id in self.streams if stream_id > last]
+            yield from self._unprocessed(beyond, "the provider closes the connection")
+            if event.error_code == h2.errors.ErrorCodes.NO_ERROR and self.streams:
+                self.closing = True
+                return False
+            self.h2_conn.state_machine.state = h2.connection.ConnectionState.CLOSED
+        return (yield from super().handle_h2_event(event))
+
+    def _unprocessed(self, stream_ids: list[int], why: str) -> layer.CommandGenerator[None]:
+        for stream_id in stream_ids:
+            if self.streams.pop(stream_id, None) is not None:
+                yield ReceiveHttp(Unprocessed(stream_id, why, ErrorCode.GENERIC_SERVER_ERROR))
+
+
+def _goes_on_after_goodbye(wire: h2.connection.H2Connection) -> None:
+    """h2 takes any GOAWAY for the end, and nothing that comes after it."""
+    machine = wire.state_machine
+    open_state = h2.connection.ConnectionState.CLIENT_OPEN
+    farewell = (open_state, h2.connection.ConnectionInputs.RECV_GOAWAY)
+    machine._transitions = {**machine._transitions, farewell: (None, open_state)}
 
 
 class ClientHttp2(_Http2Waiting, Http2Server):
@@ -257,3 +312,4 @@ def made_ours(wire: layer.Layer) -> None:
         wire.state = wire.read_headers
     elif type(wire) is Http2Client:
         wire.__class__ = ProviderHttp2
+        _goes_on_after_goodbye(wire.h2_conn)

@@ -16,6 +16,8 @@ class Gap(StrEnum):
     QUIC = "QUIC"
     OUTSIDE_CA = "outside the CA's constraints"
     NEVER = "policy says never"
+    NAMED_BROWSER = "named like a browser; not an installed one"
+    NO_PROCESS = "the process is not known, and may be a browser"
     NO_CERTIFICATE = "no certificate of ours for the name; closed"
     TRUST_REFUSED = "the tool refused our certificate"
     TRUST_SUSPECTED = "closed right after the handshake, without a request"

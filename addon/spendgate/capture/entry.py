@@ -19,8 +19,8 @@ from mitmproxy.tls import ClientHelloData
 from mitmproxy.utils import asyncio_utils
 
 from spendgate.attribution import Attribution, Peer
+from spendgate.capture.http_layer import metered
 from spendgate.capture.meter import Attribute, Meter, kill
-from spendgate.capture.stream import metered
 from spendgate.config import policies
 from spendgate.config.paths import find, prepare
 from spendgate.config.prices import PriceStore
@@ -41,6 +41,7 @@ Spendgate inside mitmdump is for development. These promises do not hold here:
   - mitmproxy's own CA signs for any host name; its key lies in mitmproxy's folder (promise 6)
   - mitmproxy's other addons see every prompt and answer, and its log prints URLs (promises 6 and 7)
   - what does not look like HTTP is relayed as raw TCP, past the meter (promise 1)
+  - browsers are decrypted like any program, on claude.ai and chatgpt.com too (`capture.browsers`)
   - the policy is read once; gaps in coverage are not counted"""
 
 

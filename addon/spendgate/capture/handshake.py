@@ -14,13 +14,12 @@ from mitmproxy.proxy import events
 from msgspec.structs import replace
 from wsproto.utilities import generate_accept_token
 
-from spendgate.capture import refusal
 from spendgate.capture.call import Call
+from spendgate.capture.flow import MeteredFlow
 from spendgate.capture.overhearing import Overhearing
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket import Talk
 from spendgate.capture.socket_layer import Deliver, Push
-from spendgate.capture.stream import MeteredFlow
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
 from spendgate.providers.headers import asks_websocket
@@ -55,9 +54,8 @@ def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: G
         flow.response = _accepted(flow.request)
         call.answered_here(flow.response.status_code)
     elif refused is not None:
-        said, tool = refusal.notice(refused), call.attribution.tool
         call.written_off(State.REFUSED)
-        flow.response = refusal.rendered(dialect, said, tool, rule=refused.refuse.rule, strict=refused.strict)
+        flow.response = passage.refused(refused)
     if refused is None and isinstance(passage.dialect, OverheardDialect):
         heard = passage.dialect.overheard(passage.head)
         session = Overhearing(passage, heard, gate, lambda pushes: host.inject(Deliver(flow, pushes)))

@@ -26,10 +26,11 @@ from spendgate.capture.ca import Minter
 from spendgate.capture.coverage import OnCoverage, Watch, ignore_coverage
 from spendgate.capture.detour import Detours
 from spendgate.capture.dispatch import Dispatch
-from spendgate.capture.next_layer import HttpLayerFactory, NextLayer
+from spendgate.capture.next_layer import HttpLayerFactory, NextLayer, WhoseConnection, nobodys, uncounted
 from spendgate.capture.responder import Responder
 from spendgate.capture.scope import Scope
 from spendgate.capture.server import Listener, Server, try_ports
+from spendgate.capture.tally import Tallying
 from spendgate.capture.tls import GateTls
 from spendgate.errors import UsageError
 
@@ -55,6 +56,10 @@ class Settings:
     """mitmproxy options as `K=V`."""
     http_layer: HttpLayerFactory = layers.HttpLayer
     on_coverage: OnCoverage = ignore_coverage
+    whose: WhoseConnection = nobodys
+    """The process behind a client connection, by mitmproxy's id of it, where the scope has `sites`."""
+    tally: Tallying = uncounted
+    """What counts a connection that is not decrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,14 @@ class Gatehouse(master.Master):
             core.Core(),
             self.server,
             Bystanders(settings.scope, watch, settings.on_coverage, self.responder),
-            NextLayer(settings.scope, watch, settings.on_coverage, settings.http_layer),
+            NextLayer(
+                settings.scope,
+                watch,
+                settings.on_coverage,
+                settings.http_layer,
+                whose=settings.whose,
+                tally=settings.tally,
+            ),
             GateTls(settings.minter),
             self.detours,
             self.responder,

@@ -27,13 +27,15 @@ from spendgate.attribution import NOBODY, Attribution, Peer
 from spendgate.capture import asked, asking, handshake, pieces, refusal
 from spendgate.capture.call import Call, Clock
 from spendgate.capture.first_message import FirstMessage
+from spendgate.capture.flow import Cut, MeteredFlow
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket_layer import Push
-from spendgate.capture.stream import Cut, MeteredFlow
+from spendgate.capture.tally import Tally
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Answered, GatePort, Gone, Refused
 from spendgate.identity.interface import Lookup
+from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
 from spendgate.providers.spoken import Weight
 
@@ -75,6 +77,27 @@ class Meter:
         """Whose connection this is, as far as is known by now."""
         visitor = self._visitors.get(connection_id)
         return visitor.peer if visitor else NOBODY
+
+    async def whose(self, connection_id: str) -> Peer:
+        """As `peer_of`, with the process, where it is found in time."""
+        visitor = self._visitors.get(connection_id)
+        return await visitor.known() if visitor else NOBODY
+
+    def tally(self, connection_id: str, host: str) -> Tally | None:
+        """What counts a connection to a provider that is not decrypted; None where it is none of ours. Never raises."""
+        visitor = self._visitors.get(connection_id)
+        if visitor is None or self._registry.host(host) is None:
+            return None
+        try:
+            route = self._registry.route(Head("CONNECT", host, "/", "", CaseInsensitive({})))
+            route = replace(route, kind=Kind.UNRECOGNIZED, path="*", websocket=False)
+            call = Call(self._gate, self._clock, host, route, self._machine)
+            call.attribution = self._attribute(visitor.peer, call.ask)
+        except Exception as fault:  # noqa: BLE001 - the connection passes all the same
+            logger.error("a connection could not be counted: %s", type(fault).__name__)
+            return None
+        tally = visitor.open[call.call_id] = Tally(call)
+        return tally
 
     # connections
 
@@ -142,7 +165,10 @@ class Meter:
             if begun is not None and passage.spoken is not None:
                 await asked.told(passage.spoken, begun, flow.client_left())
             call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route, begun)
+            if call.ask.prices is not None:
+                call.route = replace(call.route, prices=call.ask.prices)
             call.attribution = self._attribute(await passage.visitor.known(), call.ask)
+            call.answers = lambda refused: passage.refused(refused).status_code
             if call.ended:
                 kill(flow)  # its client left meanwhile, and its row is written: a hold now would never end
                 return
@@ -197,6 +223,7 @@ class Meter:
         call = passage.call
         if isinstance(answered, Admitted):
             call.admitted(answered)
+            passage.ask_usage(flow.request)
             if flow.client_left()():
                 kill(flow)  # the stream then ends in `error`, and nothing was sent
             elif answered.cut and call.ask.streamed and not signs(flow.request, "accept-encoding"):
@@ -207,11 +234,7 @@ class Meter:
             kill(flow)
         else:
             call.written_off(State.REFUSED)
-            said = refusal.notice(answered)
-            rule = answered.refuse.rule
-            flow.response = refusal.rendered(
-                passage.dialect, said, call.attribution.tool, rule=rule, strict=answered.strict
-            )
+            flow.response = passage.refused(answered)
 
     async def _handshake(self, flow: MeteredFlow, passage: Passage) -> None:
         """Holds nothing and waits for nothing; refused only where every call on it would be."""
@@ -295,7 +318,7 @@ class Meter:
             return
         said = self._gate.progress(call.call_id, reading)
         if said is not None and call.cut:
-            tap.cut = passage.dialect.cut(said) if tap.framed else b""
+            tap.cut = passage.dialect.cut(said)
             self.inject(Cut(flow, None))
 
 

@@ -7,7 +7,7 @@ for a provider, the relay is raw, so that nothing of it is parsed, kept or shown
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer, layers, mode_specs, tunnel
@@ -17,6 +17,8 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.quic import quic_parse_client_hello_from_datagrams
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
+from spendgate.attribution import NOBODY, Peer
+from spendgate.capture.browsing import depends, for_whom
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
 from spendgate.capture.joined import ClientTls, ServerTls
 from spendgate.capture.scope import (
@@ -31,6 +33,19 @@ from spendgate.capture.scope import (
     judge,
     read_plain,
 )
+from spendgate.capture.tally import TalliedLayer, Tallying
+
+WhoseConnection = Callable[[str], Awaitable[Peer]]
+
+
+async def nobodys(connection_id: str) -> Peer:
+    """Where nobody looks processes up."""
+    return NOBODY
+
+
+def uncounted(connection_id: str, host: str) -> None:
+    """Where nobody counts what is not decrypted."""
+
 
 HttpLayerFactory = Callable[[Context, HTTPMode], layer.Layer]
 
@@ -42,19 +57,36 @@ class NextLayer:
     """The addon. `scope` is asked for each connection, so a reloaded policy holds for the next one."""
 
     def __init__(
-        self, scope: Callable[[], Scope], watch: Watch, on_coverage: OnCoverage, http_layer: HttpLayerFactory
+        self,
+        scope: Callable[[], Scope],
+        watch: Watch,
+        on_coverage: OnCoverage,
+        http_layer: HttpLayerFactory,
+        *,
+        whose: WhoseConnection = nobodys,
+        tally: Tallying = uncounted,
     ) -> None:
+        """`whose` is asked for the process behind a connection, by its id, where that decides; `tally` counts one that is
+        not decrypted."""
+        self._whose = whose
+        self._tally = tally
         self._scope = scope
         self._watch = watch
         self._on_coverage = on_coverage
         self._http_layer = http_layer
 
-    def next_layer(self, data: layer.NextLayer) -> None:
-        """mitmproxy's hook. Leaving `data.layer` unset means: ask again when more bytes are there."""
-        if data.layer is None:
-            data.layer = self._choose(data.context, data.data_client(), data.data_server())
+    async def next_layer(self, data: layer.NextLayer) -> None:
+        """mitmproxy's hook. Leaving `data.layer` unset means: ask again when more bytes are there. What comes meanwhile waits."""
+        if data.layer is not None:
+            return
+        chosen = self._choose(data.context, data.data_client(), data.data_server())
+        if isinstance(chosen, Decrypt | Tunnel):
+            peer = await self._whose(data.context.client.id)
+            chosen = self._judged(data.context, for_whom(self._scope(), chosen, peer))
+        data.layer = chosen
 
-    def _choose(self, context: Context, sent: bytes, received: bytes) -> layer.Layer | None:
+    def _choose(self, context: Context, sent: bytes, received: bytes) -> layer.Layer | Decrypt | Tunnel | None:
+        """The layer; a verdict, where the process at the other end is to be known first."""
         above = context.layers[-1]
         if isinstance(above, modes.HttpProxy):
             return self._http_layer(context, HTTPMode.regular)
@@ -72,13 +104,17 @@ class NextLayer:
             return self._tls(context, sent)
         return self._plain(context, sent)
 
-    def _tls(self, context: Context, sent: bytes) -> layer.Layer | None:
+    def _tls(self, context: Context, sent: bytes) -> layer.Layer | Decrypt | Tunnel | None:
         if len(sent) < 3:
             return None
         hello = _read_hello(sent) if starts_like_tls_record(sent) else Hello(None)
         if hello is None:
             return None
-        verdict = judge(self._scope(), hello, _destination(context))
+        scope = self._scope()
+        verdict = judge(scope, hello, _destination(context))
+        return verdict if depends(scope, verdict) else self._judged(context, verdict)
+
+    def _judged(self, context: Context, verdict: Decrypt | Tunnel) -> layer.Layer:
         if isinstance(verdict, Decrypt):
             return self._decrypted(context, verdict.host)
         return self._tunnelled(context, verdict)
@@ -119,13 +155,17 @@ class NextLayer:
         scope = self._scope()
         name = folded(hello.sni) if hello and hello.sni else None
         if name is not None and scope.names(name) and scope.gap(name) is None:
-            self._on_coverage(CoverageEvent(context.client.id, name, Gap.QUIC))
+            if name not in scope.sites:  # it may be a browser's, and what comes over TCP in its place is decided there
+                self._on_coverage(CoverageEvent(context.client.id, name, Gap.QUIC))
             return Closed(context)
         return layers.UDPLayer(context, ignore=True)
 
     def _tunnelled(self, context: Context, verdict: Tunnel) -> layer.Layer:
         if verdict.gap is not None and verdict.host is not None:
             self._on_coverage(CoverageEvent(context.client.id, verdict.host, verdict.gap))
+        tally = self._tally(context.client.id, verdict.host) if verdict.counted and verdict.host else None
+        if tally is not None:
+            return TalliedLayer(context, tally)
         return layers.TCPLayer(context, ignore=True)
 
 

@@ -10,25 +10,31 @@ from msgspec.structs import replace
 
 from spendgate.capture import refusal
 from spendgate.capture.call import Call
+from spendgate.capture.flow import CUT, MeteredFlow
 from spendgate.capture.results import Results
-from spendgate.capture.stream import CUT, MeteredFlow
 from spendgate.capture.tap import Tap
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
+from spendgate.gate.interface import Refused
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Dialect, Head, Headers, Kind, Reading, ResultDialect
 from spendgate.providers.spoken import OpenDialect, Spoken
+from spendgate.providers.stream_usage import ASKED, SHOWN, Hidden, asking, hides, may_ask
 
 TOO_LONG_STATUS = 413
+UNPROCESSED = "not processed by the provider"
+"""Flag of a call that was sent, and that the provider says it did nothing with."""
 
 
 class Passage:
     """One exchange. It is its stream's `Watch`."""
 
     __slots__ = (
+        "_asked_usage",
         "_begun",
         "_declared",
+        "_unprocessed",
         "_unread",
         "_uploaded",
         "call",
@@ -62,6 +68,8 @@ class Passage:
         self.response_bytes = 0
         self._declared = _length(head)
         self._unread = ""
+        self._unprocessed = False
+        self._asked_usage: tuple[str, ...] = ()
         self._begun = self._uploaded = 0
         visitor.open[call.call_id] = self
 
@@ -69,6 +77,18 @@ class Passage:
     def undecided(self) -> bool:
         """Whether the gate is still to be asked about it."""
         return self.call.route.kind is Kind.BILLABLE and self.call.state is State.SEEN
+
+    def ask_usage(self, request: http.Request) -> None:
+        """Have its stream report its usage, where the policy lets that be asked and the client has said nothing of it."""
+        body = request.raw_content
+        if not (self.call.route.asks_usage and self.call.ask.usage_unsaid and body) or not may_ask(self.head.headers):
+            return
+        request.raw_content = asking(body)
+        if "content-length" in request.headers:
+            request.headers["content-length"] = str(len(request.raw_content))
+        # Out of an encoded answer nothing can be taken.
+        request.headers["accept-encoding"] = "identity"
+        self._asked_usage = (ASKED,)
 
     def upload(self, data: bytes) -> bytes:
         """Stream callable of a request that is not read: counts."""
@@ -109,6 +129,11 @@ class Passage:
         self.call.http_status = TOO_LONG_STATUS
         return refusal.too_long(self.dialect, bound, self.call.call_id)
 
+    def refused(self, answered: Refused) -> http.Response:
+        """This refusal as its client is to hear it."""
+        said, tool = refusal.notice(answered), self.call.attribution.tool
+        return refusal.rendered(self.dialect, said, tool, rule=answered.refuse.rule, strict=answered.strict)
+
     def tapped(self, response: http.Response, cue: Callable[[Reading], None]) -> Callable[[bytes], bytes]:
         """What stands beside the response: a tap where it is billed, else a counter."""
         call = self.call
@@ -121,12 +146,16 @@ class Passage:
             reader = self.dialect.reader(call.ask, response.status_code, headers)
             encoding = headers.get("content-encoding")
             decoder = Decoder(encoding) if encoding else None
-            boundaries = self.spoken.boundaries(headers) if self.spoken is not None and call.cut else None
+            plain = decoder is None or decoder.plain
+            boundaries = self.dialect.boundaries(headers) if call.cut and plain else None
         except Exception as fault:  # noqa: BLE001 - the response goes on; the row says that it was not read
             self._unread = f"reader failed: {type(fault).__name__}"
             return self.download
-        framed = call.cut and (boundaries is not None if self.spoken is not None else _framed(headers, decoder))
-        self.tap = Tap(reader, cue, decoder, framed=framed, boundaries=boundaries, watched=call.cut)
+        self.tap = Tap(reader, cue, decoder, boundaries=boundaries, watched=call.cut)
+        if self._asked_usage and hides(headers):
+            self.tap.hidden = Hidden()
+        elif self._asked_usage and response.status_code < 300:
+            self._asked_usage += (SHOWN,)
         return self.tap
 
     def _results(self, response: http.Response) -> Callable[[bytes], bytes]:
@@ -154,6 +183,7 @@ class Passage:
         error = None
         if flow.error is not None:
             error = "cut" if flow.error.msg == CUT else _breaker(flow)
+        self._unprocessed = flow.unprocessed
         self.finish(complete=flow.error is None, error=error)
 
     def finish(self, *, complete: bool, error: str | None) -> None:
@@ -165,8 +195,12 @@ class Passage:
         self.call.end(self._reading, response_bytes=self._received(), complete=complete, error=error)
 
     def _reading(self) -> Reading:
+        if self._unprocessed:
+            return Reading(free=True, flags=(UNPROCESSED,))
         reading = self.tap.close() if self.tap is not None else Reading(flags=(self._unread,) if self._unread else ())
         later = self._uploaded - self._begun
+        if self._asked_usage:
+            reading = replace(reading, flags=(*reading.flags, *self._asked_usage))
         if later <= 0:
             return reading
         # Its row was written when it was decided.
@@ -185,13 +219,6 @@ def headers_of(message: http.Request | http.Response) -> Headers:
         key, text = name.decode("utf-8", "surrogateescape").lower(), value.decode("utf-8", "surrogateescape")
         folded[key] = f"{folded[key]}, {text}" if key in folded else text
     return CaseInsensitive.folded(folded)
-
-
-def _framed(headers: Headers, decoder: Decoder | None) -> bool:
-    """Whether a frame of our own may follow a whole event of this body."""
-    if decoder is not None and not decoder.plain:
-        return False
-    return "text/event-stream" in (headers.get("content-type") or "") and headers.get("content-length") is None
 
 
 def _breaker(flow: MeteredFlow) -> str:

@@ -8,9 +8,8 @@ import logging
 
 from msgspec.structs import replace
 
-from spendgate.capture import refusal
+from spendgate.capture.flow import MeteredFlow
 from spendgate.capture.passage import Passage
-from spendgate.capture.stream import MeteredFlow
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
 from spendgate.providers.interface import Kind
@@ -27,8 +26,7 @@ async def answer(flow: MeteredFlow, passage: Passage, weight: Weight, gate: Gate
         call.route = replace(call.route, kind=Kind.FREE)
         return
     call.written_off(State.REFUSED)
-    said, rule = refusal.notice(refused), refused.refuse.rule
-    flow.response = refusal.rendered(passage.dialect, said, call.attribution.tool, rule=rule, strict=refused.strict)
+    flow.response = passage.refused(refused)
 
 
 async def _spent(flow: MeteredFlow, passage: Passage, gate: GatePort) -> Refused | None:

@@ -41,6 +41,14 @@ class Scope:
     hosts: frozenset[str]
     never: frozenset[str] = frozenset()
     covers: Callable[[str], bool] = lambda host: True
+    sites: frozenset[str] = frozenset()
+    """Of all hosts those that people also open in a browser (`browsing`)."""
+    private: frozenset[str] = frozenset()
+    """Of these the ones where only what is known to be no browser is decrypted."""
+    counts_browsers: bool = False
+    """Whether what is not decrypted for a browser's sake is counted (`capture.browsers: count`)."""
+    one_command: bool = False
+    """Whether one command alone comes through here, started for that (`exec`): then a process that is not found is no browser."""
 
     def names(self, host: str | None) -> bool:
         """Whether this is a provider's host, `never` or not."""
@@ -66,6 +74,8 @@ class Tunnel:
 
     host: str | None = None
     gap: Gap | None = None
+    counted: bool = False
+    """Its bytes and times get a row."""
 
 
 def folded(name: str) -> str:

@@ -133,6 +133,7 @@ class Talk:
         pushes = self._act(call, answered, push)
         if call.state is State.HELD and not self._send(call):
             await call.noted()
+            call.sent()
         return pushes
 
     def _send(self, call: Call) -> bool:

@@ -15,19 +15,12 @@ mitmproxy is pinned to its minor version; tests/capture/test_stream.py fails whe
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from mitmproxy import connection, ctx, flow, http
+from mitmproxy import ctx, flow, http
 from mitmproxy.proxy import commands, context, events, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
-    HttpLayer,
     HTTPMode,
     HttpStream,
-    RegisterHttpConnection,
     SendHttp,
 )
 from mitmproxy.proxy.layers.http._events import (
@@ -46,82 +39,27 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
 
-from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2, interim, made_ours
+from spendgate.capture.connections import Unprocessed, interim
 from spendgate.capture.dispatch import Dispatch, answering
-from spendgate.capture.first_message import FirstMessage, gave_up
-from spendgate.capture.routing import forked
-from spendgate.capture.socket_layer import Conversation, MeteredWebsocketLayer
+from spendgate.capture.first_message import FirstMessage
+from spendgate.capture.flow import CUT, Cut, FirstMessageHook, MeteredFlow, SentHook
+from spendgate.capture.queueing import GAVE_UP, Lanes, Wanted
+from spendgate.capture.socket_layer import MeteredWebsocketLayer
 from spendgate.capture.tap import Tap
-from spendgate.capture.tunnelled import TunnellingHttpLayer
 
-CUT = "spendgate: cut"
-"""The flow's error where the gate itself ended the stream."""
 MISDIRECTED = (
     "this is a proxy: set it as HTTPS_PROXY, or, for a base URL, start the gate with --mode reverse:https://HOST"
 )
-
-
-class Watch(Protocol):
-    """What a stream tells the exchange that it carries. No method may raise or block."""
-
-    def sent(self) -> bool:
-        """The request's head is about to be given to the upstream connection. False: `SentHook` is to be awaited first."""
-        ...
-
-    def oversized(self, received: int) -> http.Response | None:
-        """The answer to a request whose body is too long, `received` bytes of which are here; None: go on."""
-        ...
-
-
-class MeteredFlow(http.HTTPFlow):
-    """A flow made by `MeteredHttpStream`. Replayed and loaded flows are never one, so the meter knows them apart."""
-
-    def __init__(self, client: connection.Client, server: connection.Server, queued: deque[events.Event]) -> None:
-        super().__init__(client, server)
-        self._queued = queued
-        self.watch: Watch | None = None
-        self.first: FirstMessage | None = None
-        self.conversation: Conversation | None = None
-        self.broken_by: str | None = None
-        """`client` or `server`, where one of them ended the exchange before its time."""
-
-    def client_left(self) -> Callable[[], bool]:
-        """A question that can be asked while a hook waits: has the client hung up or reset this stream?
-
-        One that goes on sending without end is no better: what it sends meanwhile is kept.
-        """
-        client, queued = self.client_conn, self._queued
-        return lambda: not client.connected or gave_up(queued)
-
-    def upstream_open(self) -> bool:
-        """Whether a request that passes now goes out at once, over a connection that is there (`HttpLayer.get_connection`)."""
-        client, server = self.client_conn, self.server_conn
-        one_each = client.alpn == b"h2" != server.alpn  # each request then has a connection of its own
-        return server.connected and (server.tls_established or not server.tls) and not one_each
-
-
-@dataclass
-class FirstMessageHook(commands.StartHook):
-    """The beginning of a streamed request is in `flow.first.body`. A response set here is sent; nothing goes upstream."""
-
-    flow: MeteredFlow
-
-
-@dataclass
-class SentHook(commands.StartHook):
-    """The request's head leaves when this hook has ended: what must be on disk before it is written meanwhile."""
-
-    flow: MeteredFlow
-
-
-class Cut(events.MessageInjected[None]):
-    """Injected: end this flow's stream with its tap's `cut`."""
 
 
 class MeteredHttpStream(HttpStream):
     """mitmproxy's HTTP stream with `sent`, an early answer, a first message and `cut`."""
 
     flow: MeteredFlow
+
+    def __init__(self, context: context.Context, stream_id: int, lanes: Lanes) -> None:
+        super().__init__(context, stream_id)
+        self._lanes = lanes
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         addons = ctx.master.addons
@@ -140,7 +78,7 @@ class MeteredHttpStream(HttpStream):
     def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
         if event.replay_flow is None:
             # mitmproxy takes a given flow here instead of making its own: the way to hand it a subclass.
-            made = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue)
+            made = MeteredFlow(self.context.client, self.context.server, self._paused_event_queue, self._lanes.has_room)
             if self.mode is not HTTPMode.transparent and event.request.first_line_format == "relative":
                 yield from self._misdirected(made, event.request)
                 return
@@ -158,17 +96,58 @@ class MeteredHttpStream(HttpStream):
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
+        if event.message == GAVE_UP:
+            yield from self._left_unsent()
+            return
         # The hook that follows sees only a text, which is the same for both sides over HTTP/2.
         self.flow.broken_by = "client" if isinstance(event, RequestProtocolError) else "server"
+        self.flow.unprocessed = (
+            isinstance(event, Unprocessed) and self.server_state == self.state_wait_for_response_headers
+        )
+        if self.flow.broken_by == "server" and self.server_state == self.state_stream_response_body:
+            yield from self._rest()
         yield from super().handle_protocol_error(event)
+
+    def _left_unsent(self) -> layer.CommandGenerator[None]:
+        """The client is gone, and nothing has gone upstream, nor will it."""
+        self.flow.broken_by = "client"
+        self.client_state = self.state_consume_request_body  # not yet upstream, whatever it was about to be
+        left = RequestProtocolError(self.stream_id, "client left", ErrorCode.CANCEL)
+        yield from super().handle_protocol_error(left)
+        self.client_state = self.state_errored
 
     # sent
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
-        connected = yield from super().make_server_connection()
-        if connected and self.flow.watch is not None and not self.flow.watch.sent():
+        while (yield from self._connected()):
+            if self._left():  # while its connection was made
+                yield from self._left_unsent()
+                return False
+            if self.flow.watch is None or self.flow.watch.sent():
+                return True
+            self._lanes.reserve(self.stream_id, self.context.server)
             yield SentHook(self.flow)
-        return connected
+            self._lanes.release(self.stream_id)
+            # Its connection may be gone since.
+        return False
+
+    def _connected(self) -> layer.CommandGenerator[bool]:
+        """As mitmproxy's own, by a connection that is not about to close."""
+        asked, there = self.flow.request, self.flow.server_conn
+        wanted = Wanted((asked.host, asked.port), asked.scheme == "https", there.via, there.transport_protocol)
+        wanted.lanes = self._lanes
+        found, fault = yield wanted
+        if fault:
+            yield from self.handle_protocol_error(
+                ResponseProtocolError(self.stream_id, fault, ErrorCode.CONNECT_FAILED)
+            )
+            return False
+        self.context.server = self.flow.server_conn = found
+        return True
+
+    def _left(self) -> bool:
+        waiting = self._paused_event_queue
+        return not self.context.client.connected or any(isinstance(event, RequestProtocolError) for event in waiting)
 
     # answer
 
@@ -245,13 +224,31 @@ class MeteredHttpStream(HttpStream):
         self, event: ResponseData | ResponseTrailers | ResponseEndOfMessage
     ) -> layer.CommandGenerator[None]:
         tap = self.flow.response.stream if self.flow.response else None
-        if not isinstance(tap, Tap) or not isinstance(event, ResponseData):
+        if not isinstance(tap, Tap):
             yield from super().state_stream_response_body(event)
-        elif tap.cut is None:
+        elif not isinstance(event, ResponseData):
+            yield from self._rest()
+            yield from super().state_stream_response_body(event)
+        elif tap.cut is not None:
+            yield from self._cut_when_whole(event.data)
+        elif tap.hidden is None:
             yield SendHttp(event, self.context.client)
             tap.feed(event.data)
         else:
-            yield from self._cut_when_whole(event.data)
+            yield from self._pass(tap, event.data)
+
+    def _pass(self, tap: Tap, data: bytes) -> layer.CommandGenerator[None]:
+        """The client's part of these bytes to the client, all of them to the tap. Empty bytes would end an HTTP/1 body."""
+        passing = data if tap.hidden is None else tap.hidden.feed(data)
+        if passing:
+            yield SendHttp(ResponseData(self.stream_id, passing), self.context.client)
+        tap.feed(data)
+
+    def _rest(self) -> layer.CommandGenerator[None]:
+        """What was held back of an event that never ended: the stream is over."""
+        tap = self.flow.response.stream if self.flow.response else None
+        if isinstance(tap, Tap) and tap.hidden is not None and (held := tap.hidden.close()):
+            yield SendHttp(ResponseData(self.stream_id, held), self.context.client)
 
     # cut
 
@@ -263,12 +260,12 @@ class MeteredHttpStream(HttpStream):
         whole = tap.whole(data)
         passing = data if whole is None else data[:whole]
         if passing:
-            yield SendHttp(ResponseData(self.stream_id, passing), self.context.client)
-            tap.feed(passing)
+            yield from self._pass(tap, passing)
         if whole is not None:
-            yield from self._cut(tap.cut or b"")
+            yield from self._cut(tap.ending())
 
     def _cut(self, frame: bytes) -> layer.CommandGenerator[None]:
+        yield from self._rest()
         if frame:
             yield SendHttp(ResponseData(self.stream_id, frame), self.context.client)
         yield SendHttp(RequestProtocolError(self.stream_id, CUT, ErrorCode.CANCEL), self.context.server)
@@ -298,50 +295,3 @@ class MeteredHttpStream(HttpStream):
             self._handle_event = self.passthrough  # type: ignore[method-assign]  # mitmproxy's own way to switch
             yield from self.child_layer.handle_event(events.Start())
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-
-
-class MeteredHttpLayer(TunnellingHttpLayer):
-    """mitmproxy's HTTP layer with metered streams, and with injected events that find their stream over HTTP/2 too."""
-
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.MessageInjected):
-            yield from self._inject(event)
-            return
-        if isinstance(event, events.Start) and self.context.client.alpn == b"h2":
-            self.connections[self.context.client] = ClientHttp2(self.context.fork())
-        elif isinstance(event, events.Start):
-            self.connections[self.context.client] = ClientHttp1(self.context.fork())
-        elif (
-            isinstance(event, events.DataReceived)
-            and event.connection not in self.connections
-            and self.context.server.alpn == b"h2"
-        ):  # a provider's settings, before any request
-            early = self.connections[event.connection] = ProviderHttp2(self.context.fork())
-            yield from self.event_to_child(early, events.Start())
-        yield from super()._handle_event(event)
-
-    def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
-        made_ours(self.connections[command.connection].context.layers[-1])
-        yield from super().register_connection(command)
-
-    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id)
-        yield from self.event_to_child(self.streams[stream_id], events.Start())
-
-    def _inject(self, event: events.MessageInjected[object]) -> layer.CommandGenerator[None]:
-        """To the stream of the event's flow; else through the CONNECT tunnel, in which another layer knows it."""
-        tunnel = None
-        for stream in self.streams.values():
-            if getattr(stream, "flow", None) is event.flow:
-                yield from self.event_to_child(stream, event)
-                return
-            if stream.child_layer is not None:
-                tunnel = stream
-        if tunnel is not None:
-            yield from self.event_to_child(tunnel, event)
-
-
-def metered(context: context.Context, http_layer: HttpLayer) -> MeteredHttpLayer:
-    """The metered layer in place of a stock one that was just made and has seen no event."""
-    context.layers.remove(http_layer)
-    return MeteredHttpLayer(context, http_layer.mode)

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from spendgate.capture.unread import LOOP, SLICE_BYTES, Turns, Unread
+from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.interface import Reader, Reading
-from spendgate.providers.spoken import Boundaries
+from spendgate.providers.stream_usage import Hidden
 
 CUE_BYTES_FIRST = 16 * 1024
 WATCHED_BYTES_FIRST = 1024
@@ -40,11 +41,10 @@ class Tap:
         "_feed",
         "_growth",
         "_reader",
-        "_tail",
         "_unread",
         "bytes",
         "cut",
-        "framed",
+        "hidden",
     )
 
     def __init__(
@@ -53,21 +53,20 @@ class Tap:
         cue: Callable[[Reading], None],
         decoder: Decoder | None = None,
         *,
-        framed: bool = False,
         boundaries: Boundaries | None = None,
         watched: bool = False,
         turns: Turns = LOOP,
     ) -> None:
-        """`decoder` None: the body is not encoded. `framed`: a frame of our own may follow a whole event of this body, which
-        ends where `boundaries` say, else at a blank line.
+        """`decoder` None: the body is not encoded. `boundaries` None: no frame of our own may follow anything in this body.
 
         `watched`: the call may be cut.
         """
         self.bytes = 0
         """Bytes of the body passed so far, as they came."""
         self.cut: bytes | None = None
-        """Set: the stream is to end after a whole event, with this frame; empty: break it off."""
-        self.framed = framed
+        """Set: the stream is to end after a whole event, with this frame; where nothing may be added it is broken off."""
+        self.hidden: Hidden | None = None
+        """Set: the client is not to see all that is read here (`providers/stream_usage`)."""
         self._reader = reader
         self._cue = cue
         self._decoder = decoder
@@ -78,7 +77,6 @@ class Tap:
         self._counted = 0
         self._cue_bytes = WATCHED_BYTES_FIRST if watched else CUE_BYTES_FIRST
         self._growth = _TWENTIETH if watched else _DOUBLED
-        self._tail = b"\n\n"
         self._boundaries = boundaries
 
     def __call__(self, data: bytes) -> bytes:
@@ -90,10 +88,8 @@ class Tap:
     def feed(self, data: bytes) -> None:
         """Read the next bytes. Never raises."""
         self.bytes += len(data)
-        if self.framed and self._boundaries is not None:
+        if self._boundaries is not None:
             self._boundaries.passed(data)
-        elif self.framed:
-            self._tail = data[-3:] if len(data) > 2 else (self._tail + data)[-3:]
         unread = self._unread
         if self._failed is not None or unread.left:
             return
@@ -106,14 +102,11 @@ class Tap:
 
     def whole(self, data: bytes) -> int | None:
         """How many of `data` complete the last whole event, 0 where one has just ended; None where none ends in it."""
-        if not self.framed:
-            return 0
-        if self._boundaries is not None:
-            return self._boundaries.whole(data)
-        text = self._tail + data
-        end = max(text.rfind(blank) + len(blank) if blank in text else -1 for blank in (b"\n\n", b"\n\r\n", b"\r\r"))
-        whole = end - len(self._tail)
-        return whole if whole >= 0 else None
+        return self._boundaries.whole(data) if self._boundaries is not None else 0
+
+    def ending(self) -> bytes:
+        """What ends the stream at the place that was reached; empty: break it off."""
+        return self._boundaries.ending(self.cut) if self._boundaries is not None and self.cut else b""
 
     def close(self) -> Reading:
         """What was read, whatever happened. Never raises."""

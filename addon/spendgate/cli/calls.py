@@ -139,7 +139,8 @@ def _short(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
 
 def _sub_agent(row: dict[str, Any]) -> str | None:
     """`review 01a220a2-c377 of main`: what the sub-agent is for, who it is, who started it; None for the main agent."""
-    name, agent = row["agent_name"], row["agent"]
+    agent: str | None = row["agent"]
+    name: str | None = row["agent_name"]
     if agent is None:
         return name
     whose = f"{agent[:_SHOWN_ID]} of {(row['parent_agent'] or 'main')[:_SHOWN_ID]}"

@@ -15,11 +15,12 @@ from pathlib import Path
 from spendgate.attribution import Attribution, Peer
 from spendgate.capture import ca, ca_files
 from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
+from spendgate.capture.http_layer import MeteredHttpLayer
 from spendgate.capture.launcher import Listening, Settings, check, running
 from spendgate.capture.logs import where
 from spendgate.capture.meter import Meter
+from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.scope import Scope
-from spendgate.capture.stream import MeteredHttpLayer
 from spendgate.cli import alive, in_force
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
@@ -35,7 +36,14 @@ from spendgate.identity.sessions import Sessions
 from spendgate.ledger.ledger import Ledger
 from spendgate.policy import Policy
 from spendgate.providers.interface import Ask
-from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_HOSTS, PROVIDER_NAMES, Registry
+from spendgate.providers.registry import (
+    HOST_DIALECTS,
+    PRIVATE_SITES,
+    PROVIDER_HOSTS,
+    PROVIDER_NAMES,
+    SITES,
+    Registry,
+)
 from spendgate.providers.unfinished import estimate_usage
 
 KNOWN = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS, hosts=PROVIDER_HOSTS, price_lists=prices.list_names())
@@ -134,7 +142,7 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
         peer = meter.peer_of(event.connection)
         gate.uncovered(peer.spender or "unknown", peer.tool or peer.process or "unknown", event.host, event.gap.value)
 
-    settings = _settings(wanted, house.authority, lambda: house.scope, uncovered)
+    settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():
         try:
             await gate.start()
@@ -160,10 +168,16 @@ def _check(wanted: Wanted) -> None:
     policy = policies.LastGood(wanted.state).would_start(wanted.policy, KNOWN)
     registry = Registry.build(policy.capture)
     authority = ca.create(registry.hosts(), datetime.now(UTC))
-    check(_settings(wanted, authority, lambda: _scope(policy, registry, authority), ignore_coverage))
+    check(_settings(wanted, authority, lambda: _scope(wanted, policy, registry, authority), ignore_coverage))
 
 
-def _settings(wanted: Wanted, minter: ca.Minter, scope: Callable[[], Scope], uncovered: OnCoverage) -> Settings:
+def _settings(
+    wanted: Wanted,
+    minter: ca.Minter,
+    scope: Callable[[], Scope],
+    uncovered: OnCoverage,
+    meter: Meter | None = None,
+) -> Settings:
     return Settings(
         minter=minter,
         scope=scope,
@@ -172,6 +186,8 @@ def _settings(wanted: Wanted, minter: ca.Minter, scope: Callable[[], Scope], unc
         sets=wanted.sets,
         http_layer=MeteredHttpLayer,
         on_coverage=uncovered,
+        whose=meter.whose if meter else nobodys,
+        tally=meter.tally if meter else uncounted,
     )
 
 
@@ -194,12 +210,20 @@ def _built(wanted: Wanted) -> _House:
         prices=prices.age(store.book(), datetime.now(UTC)),
         machine=machine_id(state.root),
         sessions=Sessions(),
-        scope=_scope(found.policy, registry, authority),
+        scope=_scope(wanted, found.policy, registry, authority),
     )
 
 
-def _scope(policy: Policy, registry: Registry, authority: ca.Authority) -> Scope:
-    return Scope(frozenset(registry.hosts()), frozenset(policy.capture.never), authority.covers)
+def _scope(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.Authority) -> Scope:
+    return Scope(
+        frozenset(registry.hosts()),
+        frozenset(policy.capture.never),
+        authority.covers,
+        sites=SITES,
+        private=PRIVATE_SITES,
+        counts_browsers=policy.capture.browsers == "count",
+        one_command=wanted.ca_folder is not None,
+    )
 
 
 def _authority(wanted: Wanted, state: State, registry: Registry) -> tuple[ca.Authority, Path]:
@@ -240,7 +264,7 @@ async def _policy_changed(house: _House, gate: Gate, meter: Meter, found: polici
             note(f"  {line}")
     elif found.policy.hash != house.in_force.policy.hash:
         registry = Registry.build(found.policy.capture)
-        scope = _scope(found.policy, registry, house.authority)
+        scope = _scope(house.wanted, found.policy, registry, house.authority)
         await gate.set_policy(found.policy)  # may fail; nothing after it does, so that no two parts follow two policies
         house.registry, house.scope = registry, scope
         meter.policy_changed(house.registry)

@@ -11,7 +11,7 @@ from spendgate.config import words
 from spendgate.config.faults import Faults, shown
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
-from spendgate.config.sections import LATER, Section, known_word
+from spendgate.config.sections import Section, known_word
 from spendgate.config.yaml_nodes import Text, read
 from spendgate.errors import PolicyError
 from spendgate.money import Money
@@ -99,15 +99,16 @@ def _capture(section: Section | None, known: Known) -> Capture:
     never = section.names("never", words.host)
     for both in sorted(seen & set(never)):
         section.fault("never", f"{both} stands under hosts too")
-    section.parsed("browsers", _browsers)
+    counts = section.word("browsers", ("never", "count")) == "count"
+    asks = section.word("stream_usage", ("never", "ask")) == "ask"
     section.done()
-    return Capture(providers=providers or None, hosts=hosts, never=never)
-
-
-def _browsers(text: str) -> str:
-    if text == "count":
-        raise ValueError(f"count {LATER}; allowed: never")
-    return known_word(text, ("never",))
+    return Capture(
+        providers=providers or None,
+        hosts=hosts,
+        never=never,
+        browsers="count" if counts else "never",
+        stream_usage="ask" if asks else "never",
+    )
 
 
 def _host(section: Section, known: Known) -> Host:

@@ -22,6 +22,9 @@ FEES = {"storage_searches": "file_search"}
 TIERS = frozenset({"priority", "flex", "scale", "fast", "ultrafast", "batch", "provisioned", "on_demand"})
 """Words of an answer that a flag may repeat; any other text of a provider's is not for the ledger."""
 
+DEPLOYING = frozenset({"azure"})
+"""Price lists of providers whose requests name a deployment, which may be called anything, also like another model (facts 6)."""
+
 EstimateUsage = Callable[[Ask, Reading], Usage]
 """Counts of a response whose provider gave none or not all."""
 
@@ -95,7 +98,8 @@ def _tiers(parts: tuple[Part, ...], items: tuple[Item, ...]) -> tuple[str, ...]:
 
 def _priced_by(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Part:
     """The part without the units that the price list has no price for: of images' tokens it knows at least the tokens' own."""
-    model, at = part.model or reading.model or asked.terms.model, utc(booked_ms)
+    asked_for = None if asked.terms.priced_by in DEPLOYING else asked.terms.model
+    model, at = part.model or reading.model or asked_for, utc(booked_ms)
     units = {
         name: count
         for name, count in part.units.items()
@@ -105,10 +109,14 @@ def _priced_by(asked: Asked, part: Part, reading: Reading, prices: PriceBook, bo
 
 
 def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Item:
-    """Price one sampling: by the model that answered, else the one asked for, else as an unknown one."""
+    """Price one sampling: by the model that answered, else the one asked for, else as an unknown one.
+
+    Where customers name deployments themselves, what was asked for says nothing of the model: only the answer does.
+    """
     terms, answered = asked.terms, part.model or reading.model
-    named, at = answered or terms.model, utc(booked_ms)
-    for model in dict.fromkeys((answered, terms.model)):
+    asked_for = None if terms.priced_by in DEPLOYING else terms.model
+    named, at = answered or asked_for, utc(booked_ms)
+    for model in dict.fromkeys((answered, asked_for)):
         charge = prices.price(
             terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo, units=part.units
         )

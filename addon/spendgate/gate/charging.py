@@ -10,6 +10,7 @@ price never nothing.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace as replace_terms
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from spendgate.gate.asked import Asked
 from spendgate.gate.billing import Bill, EstimateUsage, bill, item_of
 from spendgate.gate.interface import End
+from spendgate.gate.overage import FLAG, OVERAGE, SUBSCRIPTION
 from spendgate.ledger.interface import Settlement
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Reading
@@ -69,6 +71,12 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
     if not ending.end.sent:
         return _free(ending, "failed"), None
     reading = ending.reading
+    if reading.overage and ending.asked.terms.billing == SUBSCRIPTION:
+        # Its row said `subscription` before anybody knew; what it costs counts all the same.
+        counting = replace_terms(ending.asked.terms, billing=OVERAGE)
+        ending = replace(ending, asked=replace(ending.asked, terms=counting))
+        reading = replace(reading, flags=(*reading.flags, FLAG))
+        ending = replace(ending, reading=reading)
     if reading.free:
         if not reading.output_bytes and not any(part.usage.output_tokens for part in reading.parts):
             return _free(ending, _state(ending), reading.flags), None

@@ -45,6 +45,8 @@ class Correcting:
         if nanos - too_much >= so_far.nanos:
             self._resize(call_id, call, nanos - too_much, now_ms)
             return None
+        # The output that was still expected will not come: what is held now is charged where no counts came before the cut.
+        self._resize(call_id, call, so_far.nanos, now_ms)
         message = wording.cut_message(scope.budget, help_text=call.asked.terms.policy.help)
         return Notice(message, RefusalKind.SPENT.value, request_id=call_id)
 

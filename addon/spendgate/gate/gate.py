@@ -27,8 +27,10 @@ from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, Collected, End, Gone, Intent, Refused, Seen
 from spendgate.gate.kin import Kin
 from spendgate.gate.line import Lines
+from spendgate.gate.overage import Overage
 from spendgate.gate.patience import BUSY_PATIENCE_MS, patiently
 from spendgate.gate.plausible import believed
+from spendgate.gate.recall import Recall
 from spendgate.gate.recording import Recording
 from spendgate.gate.running import Running
 from spendgate.gate.terms import KnownTerms
@@ -86,6 +88,8 @@ class Gate:
             ledger, self.backlog, lines=self._lines, fallback=self.fallback, estimate=estimate,
             in_force=lambda: (self._known, self.prices),
         )  # fmt: skip
+        self._recall = Recall()
+        self._overage = Overage()
         self._running: dict[str, Running] = {}
         self._kin = Kin()
         self._durations: deque[int] = deque(maxlen=_DURATIONS_KEPT)
@@ -162,6 +166,7 @@ class Gate:
         return self._without_ledger(self._asked(intent), f"the gate failed ({why})")
 
     def _asked(self, intent: Intent) -> Asked:
+        intent = self._recall.known(self._overage.known(intent))
         return Asked(intent, self._known.of(intent, self.clock.now_ms()), self._kin.parent_call(intent))
 
     async def _peek(self, asked: Asked, scopes: tuple[Scope, ...], now_ms: int) -> Refuse | None:
@@ -193,8 +198,10 @@ class Gate:
         """Write the row and word the answer."""
         if refuse.kind is RefusalKind.HELD:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
-        self._rows.refused(asked, refuse, size, now_ms=self.clock.now_ms(), waited_ms=waited_ms)
-        return self._worded(asked, refuse)
+        refused = self._worded(asked, refuse)
+        now_ms, status = self.clock.now_ms(), asked.intent.answers(refused)
+        self._rows.refused(asked, refuse, size, now_ms=now_ms, waited_ms=waited_ms, http_status=status)
+        return refused
 
     @staticmethod
     def _worded(asked: Asked, refuse: Refuse) -> Refused:
@@ -272,6 +279,8 @@ class Gate:
         if call.asked.intent.ask.background and found.response_id and settlement.state != "failed":
             awaited = result_id_of(call.asked.intent.route.provider, response_key(found.response_id))
             settlement = replace(settlement, awaited=awaited)
+        self._recall.saw(call.asked.intent, found.response_id, settlement.usage)
+        self._overage.saw(call.asked.intent, found)
         write = self.backlog.write if call.late else self.backlog.soon
         write(lambda: self._ledger.settle(call_id, settlement))
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))

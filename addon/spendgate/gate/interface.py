@@ -34,6 +34,9 @@ class Intent(Struct, frozen=True):
     """Whether the head goes upstream as soon as the answer is there: the connection is open already. Where one read brought many
     requests (HTTP/2), all are decided before the first of them leaves: 9 ms were measured for 20."""
 
+    answers: Callable[[Refused], int] = lambda _: 429
+    """The HTTP status with which this client is refused: its row has what its client saw."""
+
 
 class Admitted(Struct, frozen=True):
     """The call may leave. `call_id` is open in the ledger (or in memory, while the ledger fails)."""

@@ -10,7 +10,6 @@ from spendgate.ledger.interface import LedgerPort
 from spendgate.policy import Policy
 from spendgate.standing import Size
 
-REFUSED_STATUS = 429
 LEFT = "client left while waiting"
 """Flag of a call whose client went before it could leave."""
 
@@ -22,12 +21,14 @@ class Recording:
         self._ledger = ledger
         self._backlog = backlog
 
-    def refused(self, asked: Asked, refuse: Refuse, size: Size, *, now_ms: int, waited_ms: int) -> None:
-        """A call that may not leave, with the figures of that moment."""
+    def refused(
+        self, asked: Asked, refuse: Refuse, size: Size, *, now_ms: int, waited_ms: int, http_status: int
+    ) -> None:  # fmt: skip
+        """A call that may not leave, with the figures of that moment, and how its client is answered."""
         opened, flags = row(asked, size), asked.told
         self._backlog.write(
             lambda: self._ledger.refused(
-                opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=REFUSED_STATUS, flags=flags
+                opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=http_status, flags=flags
             )
         )
 

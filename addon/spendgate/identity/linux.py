@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity.accounts import Accounts, login_uid, people_from_uid
+from spendgate.identity.browsers import browser_of
 from spendgate.identity.cgroups import Cgroups
 from spendgate.identity.interface import Endpoints
 from spendgate.identity.processes import Descriptions, Finder, Process
@@ -112,8 +113,9 @@ class LinuxLookup:
             process=_plain(PurePosixPath(found.path).name.removesuffix(" (deleted)") if found.path else found.name),
             process_path=_plain(found.path) if found.path else None,
             started_ms=found.started_ms,
-            tool=tool_of(found.path or found.name, found.arguments),
+            tool=tool_of(found.path or found.name, found.arguments, found.name),
             project=self._project(found.directory, login or uid),
+            browser=browser_of(found.path or found.name, f"/proc/{found.pid}/exe" if found.path else None),
         )
 
     def _project(self, directory: Path | None, uid: int) -> str | None:

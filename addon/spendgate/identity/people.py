@@ -1,7 +1,7 @@
 """From a connection's owner and a request's claims to the attributes that budgets are kept by.
 
 Person and machine come from the operating system and the policy alone. What the client claims decides tool and session; what
-its process is fills in where it claims nothing.
+its process is fills in where it claims nothing, or no more than the library that it was built with.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from spendgate.attribution import Attribution, Evidence, Peer
 from spendgate.identity.sessions import Sessions
+from spendgate.identity.tools import KNOWN
 from spendgate.policy import Policy, person_of, today_in
 from spendgate.providers.interface import Ask, Claim, Route
 from spendgate.selector import Facts
@@ -31,7 +32,7 @@ def attribute(
     `unknown_people`, and so does root's where the kernel could not say whose connection it was.
     """
     matched = person_of(policy, peer.spender, machine_owner, today=today_in(policy, now_ms), machine=machine)
-    tool = ask.tool if ask.tool.value else Claim(peer.tool, Evidence.PROCESS if peer.tool else Evidence.NONE)
+    tool = _tool(ask.tool, peer.tool)
     session = sessions.of(ask.session, peer, machine, (matched.person, tool.value), now_ms)
     return Attribution(
         person=matched.person,
@@ -49,6 +50,14 @@ def attribute(
         session_evidence=session.evidence,
         refused=matched.refused,
     )
+
+
+def _tool(claimed: Claim, process: str | None) -> Claim:
+    """The tool: a product that the client names, else a process that is a known tool, else the library it names, else whatever
+    the process is. Many agents send their SDK's `User-Agent` alone, and each takes a refusal in its own way."""
+    if claimed.value and not (claimed.library and process in KNOWN):
+        return claimed
+    return Claim(process, Evidence.PROCESS if process else Evidence.NONE)
 
 
 class Named(Protocol):

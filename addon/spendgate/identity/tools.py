@@ -25,19 +25,35 @@ _TOOLS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"/@google/gemini-cli|(^|/)gemini$", "gemini-cli"),
         (r"(^|/)(code|code-insiders)(\.exe)?$|/visual studio code", "vscode"),
         (r"(^|/)zed(-editor)?(\.exe)?$", "zed"),
-        (r"(^|/)opencode(\.exe)?$|/opencode-ai/", "opencode"),
+        (r"(^|/)\.?opencode(\.exe)?$|/opencode-ai/", "opencode"),
         (r"(^|/)aider$|/aider/__main__\.py$", "aider"),
         (r"(^|/)goose(d)?$", "goose"),
         (r"(^|/)crush$", "crush"),
+        (r"/@kilocode/cli|(^|/)\.?kilo(code)?(\.exe)?$", "kilo"),
+        (r"(^|/)cline(\.exe)?$|/node_modules/cline/", "cline"),
+        (r"/@qwen-code/qwen-code|(^|/)qwen$", "qwen-code"),
+        (r"/pi-coding-agent/|(^|/)pi$", "pi"),
+        (r"/@continuedev/cli|(^|/)cn$", "continue"),
+        (r"(^|/)droid(\.exe)?$", "droid"),
+        (r"(^|/)amp(\.exe)?$|/@(sourcegraph|ampcode)/", "amp"),
+        (r"(^|/)gptme(-[a-z]+)?$", "gptme"),
+        (r"(^|/)mini(-swe-agent)?$", "mini-swe-agent"),
+        (r"(^|/)(smol|web)agent$", "smolagents"),
+        (r"(^|/)vibe(-acp|-app-server)?$", "mistral-vibe"),
         (r"(^|/)curl(\.exe)?$", "curl"),
     )
 )
 
 
-def tool_of(path: str, arguments: tuple[str, ...] = ()) -> str | None:
+KNOWN = frozenset(tool for _, tool in _TOOLS)
+"""What `tool_of` may call a program that it knows; other answers of its are the names of interpreters."""
+
+
+def tool_of(path: str, arguments: tuple[str, ...] = (), name: str = "") -> str | None:
     """The tool that the program at `path` is, started with `arguments` (without the program itself).
 
-    An interpreter is known by the script it runs, else by its own name without version: `python`, `node`. None: not known.
+    An interpreter is known by the script it runs, or by the `name` that its script gave to the process, which overwrites the
+    arguments (pi does so); else by its own name without version: `python`, `node`. None: not known.
     """
     found = _named(path)
     if found is not None:
@@ -46,7 +62,7 @@ def tool_of(path: str, arguments: tuple[str, ...] = ()) -> str | None:
     if not _INTERPRETERS.match(program):
         return None
     script = next((word for word in arguments if not word.startswith("-")), None)
-    return (_named(script) if script else None) or re.sub(r"[0-9.]+$", "", program.lower())
+    return (_named(script) if script else None) or _named(name) or re.sub(r"[0-9.]+$", "", program.lower())
 
 
 def _named(path: str) -> str | None:

@@ -90,7 +90,7 @@ class AnthropicMessages(BaseDialect):
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of a stream of events."""
-        return _Stream(headers, _ttl(ask))
+        return Stream(headers, _ttl(ask))
 
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one JSON answer."""
@@ -198,10 +198,10 @@ def _served(block: Fields) -> str | None:
     return model if isinstance(model, str) else None
 
 
-class _Stream(EventReader):
+class Stream(EventReader):
     """Reads a streamed answer."""
 
-    marks = (b'"usage"', b'"content_block"', b'"error"', b'"message_stop"')
+    marks: tuple[bytes, ...] = (b'"usage"', b'"content_block"', b'"error"', b'"message_stop"')
     texts = (b"text", b"thinking", b"partial_json")
 
     def __init__(self, headers: Headers, ttl: str | None) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 
+from spendgate.providers.boundaries import BlankLines, Boundaries
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
-from spendgate.providers.readers import FreeReader, is_events
+from spendgate.providers.readers import FreeReader, is_events, is_open, served
 from spendgate.providers.refusals import openai_error, openai_refusal
 
 
@@ -32,6 +33,10 @@ class BaseDialect(ABC):
             return FreeReader(headers)
         return self.events(ask, headers) if is_events(headers, asked=ask.streamed) else self.document(ask, headers)
 
+    def boundaries(self, headers: Headers) -> Boundaries | None:
+        """Server-sent events, where the response is of them."""
+        return BlankLines() if is_open(headers, "text/event-stream") else None
+
     @abstractmethod
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan."""
@@ -46,7 +51,11 @@ class BaseDialect(ABC):
 
 
 class OpenAIDialect(BaseDialect):
-    """A dialect with OpenAI's error shape."""
+    """A dialect with OpenAI's error shape, and its word on which model serves."""
+
+    def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
+        """A reader for the response."""
+        return served(super().reader(ask, status, headers), headers)
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in OpenAI's error shape."""

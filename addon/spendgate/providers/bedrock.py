@@ -2,7 +2,8 @@
 
 The model stands in the URL alone, and its prefix decides the price (`global.` is list; `us.`, `eu.`, `apac.` or none is
 regional), so what a body names is not used. An ARN that hides the model (application inference profiles, provisioned and
-imported models, prompt routers) stays the model's name: no price list knows it, and it is never free.
+imported models, prompt routers) stays the model's name, no price list knows it, and it is never free; but where the answer
+itself names a model, as Claude's does to InvokeModel, that is priced.
 
 AWS counts beside the model: in headers of InvokeModel's answer and in `amazon-bedrock-invocationMetrics` of its stream's last
 event. These go before the body's counts; where the two differ, a flag says so.
@@ -21,11 +22,12 @@ from spendgate.providers.base import BaseDialect
 from spendgate.providers.bedrock_answers import ConverseStream, InvokeDocument, InvokeStream, converse_answer
 from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
 from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, CONVERSE_ANSWER_SCAN
+from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.client import sender
-from spendgate.providers.eventstream import CONTENT_TYPE
+from spendgate.providers.eventstream import CONTENT_TYPE, BetweenFrames
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
-from spendgate.providers.readers import BodyReader, FreeReader
+from spendgate.providers.readers import BodyReader, FreeReader, is_open
 from spendgate.providers.shapes import COUNT, PRESENT, TEXT, Shape, items, record
 
 _CLAUDE: Final = AnthropicMessages()
@@ -56,6 +58,9 @@ def model_of(path: str) -> str | None:
 class _Bedrock(BaseDialect):
     """What both have in common."""
 
+    final: str
+    """The error of its operations that says most nearly what a refusal is, and that boto3 does not retry."""
+
     def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
         """A reader for the response."""
         if status >= 300:
@@ -66,7 +71,7 @@ class _Bedrock(BaseDialect):
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A refusal in AWS's error shape."""
-        return bedrock_refusal(notice, tool, strict=strict)
+        return bedrock_refusal(notice, tool, strict=strict, final=self.final)
 
     def error(self, status: int, message: str, request_id: str = "") -> Answer:
         """The gate's own error in AWS's shape."""
@@ -76,11 +81,16 @@ class _Bedrock(BaseDialect):
         """An exception frame, which ends a stream."""
         return bedrock_cut(notice)
 
+    def boundaries(self, headers: Headers) -> Boundaries | None:
+        """Frames of AWS's event stream."""
+        return BetweenFrames() if is_open(headers, CONTENT_TYPE) else None
+
 
 class BedrockInvoke(_Bedrock):
     """InvokeModel and InvokeModelWithResponseStream: the model's own body. Stateless."""
 
     name = "bedrock-invoke"
+    final = "ServiceQuotaExceededException"
 
     request = _CLAUDE.request
 
@@ -108,6 +118,7 @@ class BedrockConverse(_Bedrock):
     """Converse and ConverseStream: one body for all models. Stateless."""
 
     name = "bedrock-converse"
+    final = "AccessDeniedException"
 
     request = _CONVERSE_SCAN
 

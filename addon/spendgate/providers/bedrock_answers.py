@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.errors import WireError
+from spendgate.model_names import hides_model
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.bedrock_usage import CONVERSE_USAGE, METRICS, converse_usage, header_usage, metrics_usage
 from spendgate.providers.eventstream import Frame, FrameReader
@@ -21,6 +22,7 @@ from spendgate.usage import NO_USAGE, Usage
 
 _CLAUDE: Final = AnthropicMessages()
 _DIFFER: Final = "AWS's counters differ from the model's own"
+_ASSUMED: Final = "a region's price assumed"
 _CHUNK: Final = Shape(**{"amazon-bedrock-invocationMetrics": METRICS})
 _WRAPPED: Final = b'"bytes":"'
 _METADATA: Final = Shape(usage=CONVERSE_USAGE, serviceTier=record(type=TEXT))
@@ -39,9 +41,17 @@ def converse_answer(reading: Reading, found: Fields, ask: Ask) -> Reading:
 
 
 def counted(reading: Reading, aws: Usage, ask: Ask) -> Reading:
-    """A Reading of the model's own counts, with AWS's in their place and the URL's model."""
-    own = tuple(replace(part, model=ask.model) for part in reading.parts)
-    reading = replace(reading, model=ask.model, parts=own)
+    """A Reading of the model's own counts, with AWS's in their place and the URL's model.
+
+    Where the URL's ARN hides the model, the one that the answer names: without a prefix, so at the price of a region, which is
+    never the lower one.
+    """
+    told = reading.model if hides_model(ask.model) else None
+    model = told or ask.model
+    own = tuple(replace(part, model=model) for part in reading.parts)
+    reading = replace(reading, model=model, parts=own)
+    if told and _ASSUMED not in reading.flags:
+        reading = replace(reading, flags=(*reading.flags, _ASSUMED))
     if aws == NO_USAGE or len(own) > 1:
         return reading
     before = own[0].usage if own else NO_USAGE
@@ -54,7 +64,7 @@ def counted(reading: Reading, aws: Usage, ask: Ask) -> Reading:
             cache_write_1h_tokens=before.cache_write_1h_tokens,
         )
     differ = bool(own) and before.known and after != before.overlaid(Usage(cache_read_tokens=after.cache_read_tokens))
-    part = replace(own[0], usage=after) if own else Part(after, ask.model)
+    part = replace(own[0], usage=after) if own else Part(after, model)
     flags = (*reading.flags, _DIFFER) if differ and _DIFFER not in reading.flags else reading.flags
     return replace(reading, parts=(part,), flags=flags, free=False, final=after.known, ended=True)
 

@@ -30,12 +30,15 @@ class ChatGPTConversation(BaseDialect):
 
     name = "chatgpt-conversation"
 
-    request = Scanner(Shape(model=TEXT), ("model",))
+    request = Scanner(Shape(model=TEXT, conversation_id=TEXT), ("model", "conversation_id"))
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of one turn."""
-        model = scan.fields.get("model")
-        return Ask(model=model, streamed=True, text_bytes=len(body), opaque_input=True, **sender(head))
+        model, kept = scan.fields.get("model"), scan.fields.get("conversation_id")
+        return Ask(
+            model=model, streamed=True, text_bytes=len(body), opaque_input=True, continues=kept, conversation=kept,
+            **sender(head),
+        )  # fmt: skip
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of a stream of events."""

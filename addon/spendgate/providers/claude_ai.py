@@ -12,12 +12,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
-from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.anthropic import AnthropicMessages, Stream
 from spendgate.providers.client import name_of, sender
-from spendgate.providers.interface import Ask, Claim, Head
+from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader
 from spendgate.providers.jsonscan import Scan, Scanner
-from spendgate.providers.shapes import TEXT, Shape
+from spendgate.providers.shapes import FLAG, TEXT, Shape, record
 
+_LIMIT: Final = Shape(overageInUse=FLAG, message_limit=record(overageInUse=FLAG))
 _PATH: Final = re.compile(r"/api/organizations/([^/]+)/chat_conversations/([^/]+)/", re.IGNORECASE)
 
 
@@ -25,6 +26,10 @@ class ClaudeAI(AnthropicMessages):
     """A conversation of claude.ai. Stateless."""
 
     name = "claude-ai"
+
+    def events(self, ask: Ask, headers: Headers) -> Reader:
+        """A reader of a stream of events."""
+        return _Stream(headers)
 
     request = Scanner(Shape(model=TEXT), ("model",))
 
@@ -38,4 +43,22 @@ class ClaudeAI(AnthropicMessages):
             return ask
         session = name_of(found[2])
         claim = Claim(session, Evidence.HEADER) if session else ask.session
-        return replace(ask, account=name_of(found[1]), session=claim)
+        return replace(ask, account=name_of(found[1]), session=claim, continues=session, conversation=session)
+
+
+class _Stream(Stream):
+    """Reads a turn, and what its `message_limit` says of the plan: in the event itself or in an object of its name."""
+
+    marks = (*Stream.marks, b'"message_limit"')
+
+    def __init__(self, headers: Headers) -> None:
+        super().__init__(headers, None)
+
+    def event(self, data: bytes) -> bool:
+        """Read `message_limit`, or an event of Messages."""
+        if b"overageInUse" in data:
+            found = _LIMIT.read(data)
+            said = found.get("overageInUse")
+            beside = (found.get("message_limit") or {}).get("overageInUse")
+            self.current = replace(self.current, overage=beside if said is None else said)
+        return super().event(data)

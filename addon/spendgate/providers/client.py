@@ -40,6 +40,8 @@ _AGENTS: Final = {
     "agents": "openai-agents",
     "pydantic-ai": "pydantic-ai",
     "langchain-anthropic": "langchain",
+    "langchainjs-openai": "langchain",
+    "factory-cli": "droid",
     "curl": "curl",
     "geminicli": "gemini-cli",
     "geminicli-tui": "gemini-cli",
@@ -51,7 +53,26 @@ _AGENTS: Final = {
     "azureopenai": "openai-sdk",
     "asyncazureopenai": "openai-sdk",
 }
+_LIBRARIES: Final = frozenset(
+    {
+        "ai-sdk",
+        "anthropic-sdk",
+        "boto3",
+        "google-genai-sdk",
+        "langchain",
+        "litellm",
+        "langchain-google-genai",
+        "openai-agents",
+        "openai-sdk",
+        # Kilo's CLI is built on it and goes by its name.
+        "opencode",
+        "pydantic-ai",
+    }
+)
+"""What names itself although an agent was built on it: pi, aider, Copilot CLI and others send no name of their own."""
 _CODEX: Final = "codex"
+_LANGCHAIN_GOOGLE: Final = "langchain-google-genai"
+"""Stands behind the token of Google's SDK, and has another way with refusals than that."""
 _ANTHROPIC_SDK: Final = re.compile(r"(?:async)?anthropic[a-z]{0,20}")
 """Its clients for other clouds name themselves after their class: `AnthropicBedrock`, `AsyncAnthropicVertex`."""
 _SESSION_HEADERS: Final = (
@@ -107,12 +128,21 @@ def tool(headers: Headers) -> Claim:
     if (headers.get("originator") or "").lower().startswith(_CODEX) or agent.startswith(_CODEX):
         return Claim(_CODEX, Evidence.HEADER)
     product, slash, _ = agent.partition("/")
-    name = _AGENTS.get(product) or ("anthropic-sdk" if _ANTHROPIC_SDK.fullmatch(product) else None) if slash else None
+    name = _product(product, agent) if slash else None
     if name is None and headers.get("x-claude-code-session-id"):
         name = "claude-code"
     if name is None and headers.get("copilot-integration-id"):
         name = "copilot"
-    return Claim(name, Evidence.HEADER) if name else _UNSAID
+    if name is None and " kiroide-" in agent:
+        name = "kiro"
+    return Claim(name, Evidence.HEADER, library=name in _LIBRARIES) if name else _UNSAID
+
+
+def _product(first: str, agent: str) -> str | None:
+    """The tool by the first product of a whole `User-Agent`, both in lower case."""
+    if _LANGCHAIN_GOOGLE in agent:
+        return _LANGCHAIN_GOOGLE
+    return _AGENTS.get(first) or ("anthropic-sdk" if _ANTHROPIC_SDK.fullmatch(first) else None)
 
 
 def fingerprint(key: str) -> str:

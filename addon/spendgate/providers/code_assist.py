@@ -69,7 +69,7 @@ class CodeAssist(Gemini):
 
     def document(self, ask: Ask, headers: Headers) -> Reader:
         """A reader of one JSON answer."""
-        return BodyReader(headers, _ENVELOPE, _ENVELOPE_SCAN, _answer)
+        return BodyReader(headers, _ENVELOPE, _ENVELOPE_SCAN, _answer, opening=_OPENING)
 
 
 def _opened(found: Fields) -> Fields:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from spendgate.errors import WireError
+from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.decoding import PIECE_BYTES_MAX
 from spendgate.providers.interface import Headers, Reading
 from spendgate.providers.readers import from_headers
@@ -126,7 +127,7 @@ def first_message(begun: bytes, encoding: str | None) -> Generator[None, None, F
     return b"".join(parts), whole and inflater.eof
 
 
-class Boundaries:
+class BetweenEnvelopes(Boundaries):
     """Where whole envelopes end in a stream that passes: after one of them a stream may be cut."""
 
     __slots__ = ("_ended", "_head", "_left")

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator
 from typing import Final
 
+from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.connect import (
     FIRST_BYTES_MAX,
     HEAD_BYTES,
-    Boundaries,
+    BetweenEnvelopes,
     Envelopes,
     First,
     first_message,
@@ -104,7 +105,7 @@ class ConnectCall(ABC):
         """Envelopes, where the response has them and nothing is wrapped around."""
         kind = (headers.get("content-type") or "").lower()
         framed = kind.startswith(("application/connect+", EVENTS)) and not headers.get("content-encoding")
-        return Boundaries() if framed and headers.get("content-length") is None else None
+        return BetweenEnvelopes() if framed and headers.get("content-length") is None else None
 
     def refusal(self, notice: Notice, tool: str | None, *, strict: bool = False) -> Answer:
         """A last envelope for a stream, whose status is always 200, also under `refusals: strict`; 429 for a unary call."""
@@ -153,6 +154,10 @@ class ConnectDialect(OpenDialect):
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """As `Dialect.cut`."""
         return self._any.cut(notice, response_id)
+
+    def boundaries(self, headers: Headers) -> Boundaries | None:
+        """As `Dialect.boundaries`."""
+        return self._any.boundaries(headers)
 
     @property
     def _any(self) -> Spoken:

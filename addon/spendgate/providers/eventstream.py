@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
+from spendgate.providers.boundaries import Boundaries
+
 FRAME_BYTES_MAX: Final = 1024 * 1024
 """A longer frame is passed over."""
 CONTENT_TYPE: Final = "application/vnd.amazon.eventstream"
@@ -110,6 +112,49 @@ class FrameReader:
     def _fail(self, reason: str) -> None:
         self.fault = reason
         self._kept = bytearray()
+
+
+class BetweenFrames(Boundaries):
+    """Where whole frames end in a stream that passes. After bytes that are no frame nothing can be added: it is broken off."""
+
+    __slots__ = ("_broken", "_head", "_left")
+
+    def __init__(self) -> None:
+        self._head, self._left, self._broken = b"", 0, False
+
+    def passed(self, data: bytes) -> None:
+        """These bytes went to the client."""
+        self._head, self._left, self._broken, _ = self._walk(data)
+
+    def whole(self, data: bytes) -> int | None:
+        """How many of `data` complete the last whole frame; all of them where they are no frames."""
+        *_, broken, at = self._walk(data)
+        return len(data) if broken else at
+
+    def ending(self, frame: bytes) -> bytes:
+        """The frame itself."""
+        return b"" if self._broken else frame
+
+    def _walk(self, data: bytes) -> tuple[bytes, int, bool, int | None]:
+        head, left, broken = self._head, self._left, self._broken
+        at, size = 0, len(data)
+        whole = 0 if not head and not left else None
+        while at < size and not broken:
+            if not left:
+                step = min(_PRELUDE.size - len(head), size - at)
+                head += data[at : at + step]
+                at += step
+                if len(head) < _PRELUDE.size:
+                    break
+                total, headers_size, crc = _PRELUDE.unpack(head)
+                broken = crc32(head[:8]) != crc or not headers_size + _OVERHEAD <= total <= _TOTAL_MAX
+                left, head = total - _PRELUDE.size, b""
+            step = min(left, size - at)
+            at += step
+            left -= step
+            if not left:
+                whole = at
+        return head, left, broken, whole
 
 
 def _headers(block: bytes) -> dict[str, str] | None:

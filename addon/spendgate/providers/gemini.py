@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from pydantic_core import core_schema
 
 from spendgate.providers.base import BaseDialect
+from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.client import fingerprint, sender
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
 from spendgate.providers.gemini_usage import (
@@ -26,9 +27,9 @@ from spendgate.providers.gemini_usage import (
     usage_of,
 )
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
-from spendgate.providers.jsonarray import Elements
+from spendgate.providers.jsonarray import BetweenElements, Elements
 from spendgate.providers.jsonscan import Scan, Scanner
-from spendgate.providers.readers import BodyReader, FreeReader, is_events
+from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
 from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader
@@ -118,8 +119,12 @@ class Gemini(BaseDialect):
         return google_error(status, message, request_id)
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
-        """An event with a top-level `error`. A streamed array is ended by it, too, and is then no JSON any more."""
+        """An event with a top-level `error`."""
         return google_cut(notice)
+
+    def boundaries(self, headers: Headers) -> Boundaries | None:
+        """Events, or the elements of an array."""
+        return super().boundaries(headers) or (BetweenElements() if is_open(headers, "application/json") else None)
 
 
 def asked_of(head: Head, body: bytes, scan: Scan, found: Fields, said: Ask) -> Ask:

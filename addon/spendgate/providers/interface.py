@@ -15,6 +15,7 @@ from typing import Final, Protocol, runtime_checkable
 from msgspec import Struct, field
 
 from spendgate.attribution import Evidence
+from spendgate.providers.boundaries import Boundaries
 from spendgate.usage import Usage
 
 
@@ -62,6 +63,8 @@ class Route(Struct, frozen=True):
     """`gateway` where the policy's host entry says so, `subscription` for the paths of a flat plan."""
     states_cost: bool = False
     """Whether this provider's answers state what is billed (OpenRouter, xAI, Copilot); elsewhere such a field counts nothing."""
+    asks_usage: bool = False
+    """Whether a chat stream here may be made to report its usage: the policy says so, and the host does it only then."""
     body_bytes_max: int = 64 * 1024 * 1024
     """A longer request body is answered 413 in the provider's shape; Anthropic's own limit is 32 MB."""
 
@@ -71,6 +74,8 @@ class Claim(Struct, frozen=True):
 
     value: str | None = None
     evidence: Evidence = Evidence.NONE
+    library: bool = False
+    """It names a library that many programs are built on: what the process is known as says more."""
 
 
 class Ask(Struct, frozen=True):
@@ -101,6 +106,14 @@ class Ask(Struct, frozen=True):
     """Characters that are to be spoken, where the dialect bills by them."""
     generates: bool = True
     """False: only a connection or a cache is to be warmed up. What the provider counts is charged all the same."""
+    continues: str | None = None
+    """The answer, or the conversation that the provider keeps, which this request goes on from without repeating it."""
+    conversation: str | None = None
+    """The conversation that the provider keeps this request and its answer in."""
+    prices: str | None = None
+    """The genai-prices id to price by, where a request of a reseller names the vendor."""
+    usage_unsaid: bool = False
+    """A stream whose request says nothing of whether it is to report its usage, where it could."""
     tool: Claim = Claim()
     session: Claim = Claim()
     """The whole conversation, OpenTelemetry's `gen_ai.conversation.id`: the main agent's, also where a sub-agent asks."""
@@ -168,6 +181,8 @@ class Reading(Struct, frozen=True):
     """What did not fit: `reader failed: …`, `split of cache writes assumed`, … Never content."""
     background: bool = False
     """The provider says that it works this answer off by itself, whoever is connected."""
+    overage: bool | None = None
+    """Whether the account is past what its plan includes, where the provider says so."""
 
 
 class Result(Struct, frozen=True):
@@ -251,6 +266,10 @@ class Dialect(Protocol):
 
     def cut(self, notice: Notice, response_id: str | None = None) -> bytes:
         """What ends a running stream in the dialect's own error form, to be sent after a whole event."""
+        ...
+
+    def boundaries(self, headers: Headers) -> Boundaries | None:
+        """Where a cut may follow in the response with this head, whose body is not encoded; None: nothing may be added to it."""
         ...
 
 

@@ -17,7 +17,7 @@ from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
 from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
-from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import chat_cut
@@ -38,12 +38,13 @@ _REQUEST: Final = Shape(
     web_search_options=PRESENT,
     search_parameters=PRESENT,
     plugins=items(record(id=TEXT)),
+    stream_options=PRESENT,
 )
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
-        "service_tier", "web_search_options", "search_parameters", "plugins",
+        "service_tier", "web_search_options", "search_parameters", "plugins", "stream_options",
     ),
     marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{',
 )  # fmt: skip
@@ -122,6 +123,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         cache_ttl="write",
         searches_max=None if searches else 0,
         loops=searches or unread,
+        usage_unsaid=streamed and "stream_options" not in found and ESCAPED not in scan.marks,
         **sender(head),
     )
 

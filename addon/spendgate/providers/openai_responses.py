@@ -18,7 +18,7 @@ from spendgate.providers.openai_answers import ANSWER, ANSWER_SCAN, answer, read
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import responses_cut, responses_failed, responses_frame
 from spendgate.providers.results import NoResults, OneResult
-from spendgate.providers.shapes import COUNT, FLAG, PRESENT, TEXT, Shape, items, record
+from spendgate.providers.shapes import COUNT, FLAG, NAMED, PRESENT, TEXT, Shape, items, record
 from spendgate.providers.sse import END_BYTES, Oversized
 from spendgate.providers.streams import EventReader, text_bytes, tightened
 
@@ -30,8 +30,8 @@ _REQUEST: Final = Shape(
     service_tier=TEXT,
     background=FLAG,
     generate=FLAG,
-    previous_response_id=PRESENT,
-    conversation=PRESENT,
+    previous_response_id=NAMED,
+    conversation=NAMED,
     prompt=PRESENT,
     reasoning=record(mode=TEXT),
     tools=items(record(type=TEXT)),
@@ -113,7 +113,9 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
     hosted = [kind for kind in kinds if kind not in _CLIENT_TOOLS]
     searches = any((kind or "").startswith("web_search") for kind in hosted)
     stored = bool(found.get("prompt"))
-    refers = stored or bool(found.get("previous_response_id") or found.get("conversation"))
+    before, conversation = found.get("previous_response_id"), found.get("conversation")
+    refers = stored or bool(before or conversation)
+    kept = conversation if isinstance(conversation, str) else None
     return Ask(
         model=found.get("model"),
         streamed=bool(found.get("stream")),
@@ -127,6 +129,8 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         # seen here, and a model; `pro` samples several times.
         loops=bool(hosted) or stored or (found.get("reasoning") or {}).get("mode") == "pro",
         background=bool(found.get("background")),
+        continues=before if isinstance(before, str) else kept,
+        conversation=kept,
         generates=found.get("generate") is not False,
         **sender(head),
     )

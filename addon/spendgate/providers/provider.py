@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
@@ -27,6 +28,16 @@ WINDSURF: Final = "windsurf"
 REALTIME: Final = "openai-realtime"
 GEMINI: Final = "gemini"
 CODE_ASSIST: Final = "code-assist"
+
+
+class Site(StrEnum):
+    """Whether people open a provider's hosts in a browser, too."""
+
+    NONE = "none"
+    ALSO = "also"
+    """An API on a website's host: what may be a program is metered, since its calls cost money."""
+    MAINLY = "mainly"
+    """A website with a seat's traffic: what may be a browser is not looked into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,11 @@ class Provider:
     """Whose error shape an exchange has that no rule knows."""
     states_cost: bool = False
     """Its answers state what they cost, and that is what is billed: it goes before a price computed from tokens."""
+    usage_when_asked: bool = False
+    """Its chat streams report usage where `stream_options` asks for it, and then alone."""
+    site: Site = Site.NONE
+    targets: bool = False
+    """What is sent to `/` names its operation in `x-amz-target` (AWS's JSON protocols): `/Operation` is then its path."""
 
 
 @dataclass(frozen=True, slots=True)

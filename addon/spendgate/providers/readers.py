@@ -6,13 +6,14 @@ reading stops, and the call is counted as an estimate.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
 from msgspec.structs import replace
 
 from spendgate.errors import WireError
-from spendgate.providers.interface import Headers, Reading
+from spendgate.providers.interface import Headers, Reader, Reading
 from spendgate.providers.jsonscan import Scanner
 from spendgate.providers.shapes import Fields, Shape
 from spendgate.providers.sse import END_BYTES
@@ -20,7 +21,7 @@ from spendgate.providers.sse import END_BYTES
 WHOLE_BYTES_MAX: Final = 256 * 1024
 """A longer JSON answer is read from its ends, so that its end is never delayed by a parse (0.6 ms for this)."""
 
-REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id")
+REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 ACCOUNT_HEADERS: Final = ("anthropic-organization-id", "openai-organization")
 
 
@@ -41,6 +42,11 @@ def is_events(headers: Headers, *, asked: bool) -> bool:
     """Whether a response is a stream of events; where it does not say what it is, whether one was asked for."""
     kind = (headers.get("content-type") or "").lower()
     return kind.startswith("text/event-stream") if kind else asked
+
+
+def is_open(headers: Headers, kind: str) -> bool:
+    """Whether a body is of this content type and may be longer than its head says: it says no length."""
+    return kind in (headers.get("content-type") or "").lower() and headers.get("content-length") is None
 
 
 class FreeReader:
@@ -64,14 +70,57 @@ class FreeReader:
         return self._reading
 
 
+SERVED_HEADER: Final = "openai-model"
+"""The model that serves, in the answer's head: OpenAI and Codex' backend (facts/wire-formats.md 3)."""
+_MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
+
+
+def served(reader: Reader, headers: Headers) -> Reader:
+    """The reader, its answer's model the one that the head names as the one that serves, whatever the body repeats."""
+    model = headers.get(SERVED_HEADER)
+    return _Served(reader, model) if model and _MODEL.fullmatch(model) else reader
+
+
+class _Served:
+    """A reader whose model is known beforehand."""
+
+    __slots__ = ("_model", "_reader", "feed")
+
+    def __init__(self, reader: Reader, model: str) -> None:
+        self._reader = reader
+        self._model = model
+        self.feed = reader.feed
+
+    def reading(self) -> Reading:
+        """What has been read so far."""
+        return self._told(self._reader.reading())
+
+    def close(self) -> Reading:
+        """The whole."""
+        return self._told(self._reader.close())
+
+    def _told(self, reading: Reading) -> Reading:
+        said = (None, reading.model)
+        parts = tuple(replace(part, model=self._model) if part.model in said else part for part in reading.parts)
+        return replace(reading, model=self._model, parts=parts)
+
+
 class BodyReader:
     """Reads one JSON answer: whole when it is short, from its two ends when it is long. Memory is bounded either way."""
 
-    __slots__ = ("_body", "_closed", "_finish", "_head", "_reading", "_scanner", "_shape")
+    __slots__ = ("_body", "_closed", "_finish", "_head", "_opening", "_reading", "_scanner", "_shape")
 
     def __init__(
-        self, headers: Headers, shape: Shape, scanner: Scanner, finish: Callable[[Reading, Fields], Reading]
+        self,
+        headers: Headers,
+        shape: Shape,
+        scanner: Scanner,
+        finish: Callable[[Reading, Fields], Reading],
+        *,
+        opening: bytes = b"{",
     ) -> None:
+        """`opening`: what stands before the members that count in a long answer's end (`Scanner.read_ends`)."""
+        self._opening = opening
         self._reading = from_headers(headers)
         self._shape = shape
         self._scanner = scanner
@@ -103,7 +152,8 @@ class BodyReader:
         try:
             body = bytes(self._body)
             head = self._head
-            fields = self._shape.read(body) if head is None else self._scanner.read_ends(head, body[-END_BYTES:])
+            ends = self._scanner.read_ends
+            fields = self._shape.read(body) if head is None else ends(head, body[-END_BYTES:], self._opening)
             self._reading = self._finish(self._reading, fields)
         except WireError:
             self._reading = replace(self._reading, flags=("an answer that is not JSON",))

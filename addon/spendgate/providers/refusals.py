@@ -24,13 +24,27 @@ _READABLE: Final[dict[str, int]] = {
     "copilot": 402,
     # The AI SDK ignores x-should-retry; a 403 is shown at once.
     "ai-sdk": 403,
-    # Qwen Code 0.15.10 retries a 429 in silence for longer than 20 s.
+    # Measured (scripts/client-table): these ask again after every 429, in silence for longer than 10 s, and show a 402 at once.
     "qwen-code": 402,
+    "pi": 402,
+    "continue": 402,
+    "kilo": 402,
+    "smolagents": 402,
+    "gptme": 402,
+    "mistral-vibe": 402,
+    "langchain-google-genai": 402,
+    # Says "Exec failed" of every status, at once but for a 429, which it retries in silence.
+    "droid": 402,
+    # LiteLLM, inside it, retries all but a 400.
+    "aider": 400,
+    # Asks ten times after everything but LiteLLM's errors for 401 and 404, and that for 401 talks of the API key.
+    "mini-swe-agent": 404,
 }
 _ANTHROPIC_TYPES: Final[dict[int, str]] = {
     400: "invalid_request_error",
     402: "billing_error",
     403: "permission_error",
+    404: "not_found_error",
     413: "request_too_large",
     429: "rate_limit_error",
 }

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final, Protocol, Self
 from urllib.parse import unquote
 
+from spendgate.providers.amazon_q import AmazonQ
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
 from spendgate.providers.bedrock import BedrockConverse, BedrockInvoke
@@ -30,7 +31,7 @@ from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_images import OpenAIImages
 from spendgate.providers.openai_realtime import OpenAIRealtime
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.provider import Family, Provider, Rule
+from spendgate.providers.provider import Family, Provider, Rule, Site
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
 from spendgate.providers.windsurf import Windsurf
 from spendgate.providers.zed import ZedCompletions
@@ -59,12 +60,16 @@ DIALECTS: Final[dict[str, Dialect]] = {
         ZedCompletions(),
         BedrockInvoke(),
         BedrockConverse(),
+        AmazonQ(),
     )
 }
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
 PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
 PROVIDER_HOSTS: Final = frozenset(host for provider in PROVIDERS.values() for host in provider.hosts)
+SITES: Final = frozenset(host for each in PROVIDERS.values() if each.site is not Site.NONE for host in each.hosts)
+"""Hosts that people also open in a browser."""
+PRIVATE_SITES: Final = frozenset(host for each in PROVIDERS.values() if each.site is Site.MAINLY for host in each.hosts)
 
 _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
@@ -99,6 +104,8 @@ class CapturePolicy(Protocol):
     def hosts(self) -> Sequence[HostPolicy]: ...
     @property
     def never(self) -> Sequence[str]: ...
+    @property
+    def stream_usage(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,8 @@ class HostEntry:
 class Registry:
     """The hosts of one policy. Immutable."""
 
-    def __init__(self, entries: Sequence[HostEntry]) -> None:
+    def __init__(self, entries: Sequence[HostEntry], *, asks_usage: bool = False) -> None:
+        self._asks_usage = asks_usage
         self._entries = {entry.host: entry for entry in entries}
         # Paths in use are few, and each costs one look-up; a scan over many is bounded by the cache.
         self._found = lru_cache(maxsize=1024)(self._find)
@@ -134,7 +142,8 @@ class Registry:
         for added in capture.hosts:
             entries[_canonical(added.host)] = _entry(added)
         never = tuple(_canonical(name) for name in capture.never)
-        return cls([entry for host, entry in sorted(entries.items()) if not _is_never(host, never)])
+        kept = [entry for host, entry in sorted(entries.items()) if not _is_never(host, never)]
+        return cls(kept, asks_usage=capture.stream_usage == "ask")
 
     def hosts(self) -> tuple[str, ...]:
         """Every host that is decrypted, exact and in order. The CA's certificate is constrained to them."""
@@ -155,8 +164,16 @@ class Registry:
         What no rule knows is `free` if its method never makes a model work, else `unrecognized`.
         """
         websocket = head.method == "GET" and asks_websocket(head.headers.get("upgrade"))
-        find = self._found if len(head.path) <= _PATH_MAX else self._find
-        return find(_canonical(head.host), head.method.upper(), head.path, websocket)
+        path = head.path if head.path != "/" else self._target(head)
+        find = self._found if len(path) <= _PATH_MAX else self._find
+        return find(_canonical(head.host), head.method.upper(), path, websocket)
+
+    def _target(self, head: Head) -> str:
+        """The operation that a request to `/` names, as a path, where its host's protocol does so."""
+        family = self._entries[_canonical(head.host)].family
+        if not (isinstance(family, Provider) and family.targets):
+            return "/"
+        return "/" + (head.headers.get("x-amz-target") or "").rpartition(".")[2]
 
     def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
         entry = self._entries[host]
@@ -174,6 +191,7 @@ class Registry:
             prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
+            asks_usage=self._asks_usage and isinstance(entry.family, Provider) and entry.family.usage_when_asked,
         )
 
 

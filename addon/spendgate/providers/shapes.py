@@ -56,6 +56,26 @@ PRESENT: Final = schema.with_default_schema(schema.none_schema(), default=True, 
 """True for anything but null."""
 
 
+NAMED: Final = schema.with_default_schema(
+    schema.union_schema(
+        [
+            schema.none_schema(),
+            schema.str_schema(strict=True, max_length=_TEXT_MAX),
+            schema.no_info_after_validator_function(
+                lambda found: found["id"],
+                schema.typed_dict_schema(
+                    {"id": schema.typed_dict_field(schema.str_schema(strict=True, max_length=_TEXT_MAX))}
+                ),
+            ),
+        ],
+        mode="left_to_right",
+    ),
+    default=True,
+    on_error="default",
+)
+"""A name, or the `id` of an object; True for anything else but null."""
+
+
 def _prompts(found: list[int | None]) -> int:
     return 1 if None not in found else len(found)
 

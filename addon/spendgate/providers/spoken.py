@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import Protocol
 
-from spendgate.providers.interface import Dialect, Head, Headers
+from spendgate.providers.interface import Dialect, Head
 
 
 class Weight(StrEnum):
@@ -21,18 +21,6 @@ class Weight(StrEnum):
     LEADS = "leads"
     """It costs nothing by itself, but starts one that does: turned away where that one could only be refused."""
     NOTHING = "nothing"
-
-
-class Boundaries(Protocol):
-    """Where a frame of the gate's own may follow in a response that passes. Never raises."""
-
-    def passed(self, data: bytes) -> None:
-        """These bytes went to the client."""
-        ...
-
-    def whole(self, data: bytes) -> int | None:
-        """How many of `data` complete the last whole event, 0 where one has just ended; None where none ends in it."""
-        ...
 
 
 class Spoken(Dialect, Protocol):
@@ -55,10 +43,6 @@ class Spoken(Dialect, Protocol):
 
     def upload(self, data: bytes) -> None:
         """The next bytes of a streamed request, from the first one on, as they pass. Never raises."""
-        ...
-
-    def boundaries(self, headers: Headers) -> Boundaries | None:
-        """Of the response with this head; None: nothing may be added to it."""
         ...
 
 

@@ -1,7 +1,8 @@
 """The dialect `zed-completions`: Zed's hosted models. A provider's own request in an envelope, its own events a line each.
 
-A line is `{"event":…}` or `{"status":…}`. Events of Anthropic and of Responses are read by their own dialects, told apart by
-the first one; those of others (Gemini) are not read here: such a call is an estimate, and flagged.
+A line is `{"event":…}` or `{"status":…}`. Events of Anthropic, of Responses and of Gemini are read by their own dialects, told
+apart by the first one; those of others are not read here: such a call is an estimate, and flagged. The envelope names the
+vendor, by whose list the call is priced.
 Source: facts/wire-formats.md 11, 14.
 """
 
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.client import sender
+from spendgate.providers.gemini import Gemini
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Answer, Ask, Dialect, Head, Headers, Notice, Reader, Reading
 from spendgate.providers.jsonscan import Scan, Scanner
@@ -25,6 +27,14 @@ from spendgate.providers.shapes import TEXT, Shape
 
 UNREAD: Final = "events of a provider that is not read"
 TOO_LONG: Final = "a line too long to keep"
+_PRICES: Final = {
+    "anthropic": "anthropic",
+    "open_ai": "openai",
+    "google": "google",
+    "x_ai": "x-ai",
+    "baseten": "baseten",
+}
+"""The vendor in the envelope, and its price list. Without one here Anthropic's is asked, and what that lacks is unknown."""
 _LINE_BYTES_MAX: Final = 1024 * 1024
 _EVENT: Final = b'{"event":'
 _STREAM: Final = CaseInsensitive({"content-type": "text/event-stream"})
@@ -35,13 +45,13 @@ class ZedCompletions(BaseDialect):
 
     name = "zed-completions"
 
-    request = Scanner(Shape(model=TEXT), ("model",))
+    request = Scanner(Shape(model=TEXT, provider=TEXT), ("model", "provider"))
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of an envelope. What is in it may hold anything, so that its size bounds no input and nothing its rounds."""
         return Ask(
             model=scan.fields.get("model"), streamed=True, text_bytes=len(body), opaque_input=True, cache_ttl="1h",
-            searches_max=None, loops=True, **sender(head),
+            searches_max=None, loops=True, prices=_PRICES.get(scan.fields.get("provider") or ""), **sender(head),
         )  # fmt: skip
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
@@ -133,10 +143,13 @@ class _Lines:
 
 _MESSAGES: Final = AnthropicMessages()
 _RESPONSES: Final = OpenAIResponses()
+_GEMINI: Final = Gemini()
 
 
 def _spoken(event: bytes) -> Dialect | None:
     """Whose event this is."""
     if b'"message_start"' in event[:4096]:
         return _MESSAGES
-    return _RESPONSES if b'"response.' in event else None
+    if b'"response.' in event:
+        return _RESPONSES
+    return _GEMINI if b'"candidates"' in event or b'"usageMetadata"' in event else None

@@ -17,7 +17,7 @@ PULSE = b"pulse"
 PACKET_BYTES_MAX = 64 * 1024
 ADDRESSES_MAX = 1024
 _FROM_PROCESS = (
-    "login_account", "cgroup", "pid", "process", "process_path", "started_ms", "tool", "project", "why_unknown",
+    "login_account", "cgroup", "pid", "process", "process_path", "started_ms", "tool", "project", "browser", "why_unknown",
 )  # fmt: skip
 """What an answer may add to the peer that the gate has looked up by itself."""
 

@@ -16,6 +16,8 @@ class Context:
     log: Log
     script: Script = field(default_factory=Script)
     canned: Canned | None = None
+    streams_max: int = 100
+    """That one HTTP/2 connection may have open at once (RFC 9113, 6.5.2); for connections made from then on."""
 
     def begin(self, request: Request, transport: str) -> Served:
         """Note a request's arrival."""
@@ -34,6 +36,8 @@ class Context:
     def headers(self, served: Served, answer: Reply) -> list[tuple[str, str]]:
         """The answer's head, with the request id as each provider spells it."""
         name = "request-id" if "anthropic" in served.host else "x-request-id"
+        if served.host.endswith(".amazonaws.com"):
+            name = "x-amzn-requestid"
         headers = [("content-type", answer.content_type), (name, served.request_id), *answer.headers]
         if answer.script.encoding:
             headers.append(("content-encoding", ", ".join(answer.script.encoding.split(","))))

@@ -10,11 +10,13 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import h2.settings
 
 from spendgate.standin.context import Context
 from spendgate.standin.respond import BrokenOffError, Request, body, reply
 
 READ_BYTES = 65536
+HEADER_LIST_BYTES_MAX = 65536
 
 
 @dataclass(slots=True)
@@ -32,6 +34,14 @@ class Connection:
         self._wire = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self._streams: dict[int, _Stream] = {}
         self._window = asyncio.Condition()
+
+        self._wire.local_settings = h2.settings.Settings(
+            client=False,
+            initial_values={
+                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: context.streams_max,
+                h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: HEADER_LIST_BYTES_MAX,
+            },
+        )
 
     async def serve(self) -> None:
         """Answer streams until the client leaves; then end what still runs."""

@@ -30,15 +30,17 @@ def chat(script: Script, model: str, answer_id: str, choices: int) -> Iterator[b
 
 
 def chat_stream(script: Script, model: str, answer_id: str, *, usage_asked: bool) -> Iterator[bytes]:
-    """The events of a streamed chat completion. Without `stream_options.include_usage` no counts are sent anywhere."""
+    """The events of a streamed chat completion. Without `stream_options.include_usage` no counts are sent anywhere; with it each
+    other chunk says that it has none."""
+    nothing: dict[str, object] = {"usage": None} if usage_asked else {}
     head = _chat(script, model, answer_id, "chat.completion.chunk")
     for part in deltas(script):
         delta = {"index": 0, "delta": {"role": "assistant", "content": part}, "finish_reason": None}
-        yield _data({**head, "choices": [delta]})
+        yield _data({**head, "choices": [delta], **nothing})
     if script.tool:
         called = {"index": 0, "delta": {"tool_calls": [tools.chat(script)]}, "finish_reason": None}
-        yield _data({**head, "choices": [called]})
-    yield _data({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _stop(script)}]})
+        yield _data({**head, "choices": [called], **nothing})
+    yield _data({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _stop(script)}], **nothing})
     if usage_asked and script.usage:
         yield _data({**head, "choices": [], "usage": _chat_usage(script)})
     yield b"data: [DONE]\n\n"

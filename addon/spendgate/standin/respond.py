@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from spendgate.standin import anthropic, apps, google, later, media, openai, tools
+from spendgate.standin import anthropic, apps, bedrock, google, later, media, openai, sigv4, tools
 from spendgate.standin.encoding import Stacked
 from spendgate.standin.script import HEADER, Canned, Script
 from spendgate.standin.served import Served
@@ -66,14 +66,18 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
     pieces = later.ordered(request.method, path, plain, uuid.uuid4().hex, script=script, streamed=streamed)
     if pieces is not None:
         return Reply(200, STREAM if streamed else JSON, pieces, script=script)
-    ends = (*BILLABLE, *media.ENDS, *google.VERBS, *CLAUDE)
+    ends = (*BILLABLE, *media.ENDS, *google.VERBS, *CLAUDE, *(bedrock.OPERATIONS if path.startswith("/model/") else ()))
     kind = next((suffix for suffix in ends if path.endswith(suffix)), None) if request.method == "POST" else None
     if kind is None or path.endswith("/count-tokens:rawPredict"):
         return _free(request, path)
+    if sigv4.is_broken(request.method, request.path, request.headers, request.body):
+        return _aws_error(403, "The request signature we calculated does not match the signature you provided.")
     served.billable = True
     script = tools.turn(script, plain)
     if canned:
         return Reply(canned.status, JSON, iter([canned.body]), canned.headers)
+    if script.status >= 400 and kind in bedrock.OPERATIONS:
+        return _aws_error(script.status, "The stand-in was asked for an error.", script)
     if script.status >= 400:
         claude = kind == "/messages" or kind in CLAUDE
         other = google.error(script) if kind in google.VERBS else openai.error(script)
@@ -84,6 +88,8 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
     asked = request.fields()
     if kind in google.VERBS:
         return _google(request.path, asked, served, script)
+    if kind in bedrock.OPERATIONS:
+        return _bedrock(kind, path, served, script)
     if kind in CLAUDE:
         # Vertex: the same API, the model in the path.
         asked, kind = {**asked, "model": google.model_of(path)}, "/messages"
@@ -97,6 +103,18 @@ def _google(target: str, asked: dict[str, object], served: Served, script: Scrip
     served.reported = script.usage
     events, pieces = google.answer(script, target, model, served.response_id)
     return Reply(200, STREAM if events else JSON, pieces, script=script)
+
+
+def _bedrock(kind: str, path: str, served: Served, script: Script) -> Reply:
+    served.model, served.usage, served.reported = bedrock.model_of(path), script.counts(), script.usage
+    served.response_id = new_id("msg_bdrk")
+    headers, pieces = bedrock.answer(kind, script, served.model, served.response_id)
+    return Reply(200, bedrock.EVENTS if bedrock.is_stream(kind) else JSON, pieces, headers, script)
+
+
+def _aws_error(status: int, message: str, script: Script = Script()) -> Reply:  # noqa: B008  frozen
+    headers, content = bedrock.error(status, message)
+    return Reply(status, JSON, iter([content]), headers, script)
 
 
 def _media(kind: str, request: Request, served: Served, script: Script) -> Reply:
@@ -120,7 +138,9 @@ def _answer(kind: str, asked: dict[str, object], served: Served, script: Script)
         pieces = (anthropic.stream if streamed else anthropic.message)(script, model, answer_id)
     elif kind == "/chat/completions" and streamed:
         options = asked.get("stream_options")
-        usage_asked = isinstance(options, dict) and options.get("include_usage") is True
+        # Mistral sends counts unasked.
+        told = served.host == "api.mistral.ai"
+        usage_asked = told or (isinstance(options, dict) and options.get("include_usage") is True)
         served.reported = usage_asked and script.usage
         pieces = openai.chat_stream(script, model, answer_id, usage_asked=usage_asked)
     elif kind == "/chat/completions":

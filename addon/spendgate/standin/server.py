@@ -27,10 +27,12 @@ NAMES = (
     "api.x.ai",
     "api.groq.com",
     "api.deepseek.com",
+    "api.mistral.ai",
     "generativelanguage.googleapis.com",
     "cloudcode-pa.googleapis.com",
     "aiplatform.googleapis.com",
     "us-east5-aiplatform.googleapis.com",
+    "bedrock-runtime.us-east-1.amazonaws.com",
     "localhost",
 )
 
@@ -64,10 +66,14 @@ class StandIn:
         """Close the port and every connection."""
         if self._server:
             self._server.close()
-        for task in self._open:
-            task.cancel()
+        self.hang_up()
         await asyncio.gather(*self._open, return_exceptions=True)
         self.log.close()
+
+    def hang_up(self) -> None:
+        """Break every connection off, whatever runs on it; new ones are taken."""
+        for task in self._open:
+            task.cancel()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))

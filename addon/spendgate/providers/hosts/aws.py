@@ -16,8 +16,9 @@ _REGIONS: Final = (
     "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3",
     "af-south-1", "il-central-1", "me-central-1", "me-south-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2",
     "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3",
-    "ap-southeast-4", "ap-southeast-5", "ap-southeast-7", "us-gov-east-1", "us-gov-west-1",
+    "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "us-gov-east-1", "us-gov-west-1",
 )  # fmt: skip
+"""Where botocore 1.44.8 knows Bedrock, in the partitions that the internet reaches (China has none of it)."""
 _FIPS: Final = (
     "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "ca-west-1", "us-gov-east-1", "us-gov-west-1",
 )  # fmt: skip
@@ -37,6 +38,12 @@ PROVIDERS: Final = (
         (
             *(f"bedrock-runtime.{region}.amazonaws.com" for region in _REGIONS),
             *(f"bedrock-runtime-fips.{region}.amazonaws.com" for region in _FIPS),
+            # Asked for by AWS_USE_DUALSTACK_ENDPOINT.
+            *(f"bedrock-runtime.{region}.api.aws" for region in _REGIONS),
+            *(f"bedrock-runtime-fips.{region}.api.aws" for region in _FIPS),
+            # The European sovereign cloud.
+            "bedrock-runtime.eusc-de-east-1.amazonaws.eu",
+            "bedrock-runtime.eusc-de-east-1.api.amazonwebservices.eu",
         ),
         "aws",
         (

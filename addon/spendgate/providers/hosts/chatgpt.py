@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import RESPONSES, Provider, billable, free
+from spendgate.providers.provider import RESPONSES, Provider, Site, billable, free
 
 CONVERSATION: Final = "chatgpt-conversation"
 
@@ -28,5 +28,6 @@ PROVIDERS: Final = (
                 "/backend-api/sentinel/**",
             ),
         ),
+        site=Site.MAINLY,
     ),
 )  # fmt: skip

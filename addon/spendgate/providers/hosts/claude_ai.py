@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import Provider, billable, free
+from spendgate.providers.provider import Provider, Site, billable, free
 
 CLAUDE_AI: Final = "claude-ai"
 _CHAT: Final = "/api/organizations/*/chat_conversations"
@@ -20,5 +20,6 @@ PROVIDERS: Final = (
             *free(_CHAT, "/api/organizations/*/convert_document"),
         ),
         CLAUDE_AI,
+        site=Site.MAINLY,
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, MESSAGES, RESPONSES, Provider, billable, free
+from spendgate.providers.provider import CHAT, MESSAGES, RESPONSES, Provider, Site, billable, free
 
 PROVIDERS: Final = (
     Provider(
@@ -42,5 +42,6 @@ PROVIDERS: Final = (
             billable("/api/provider/**/chat/completions", CHAT),
             *free("/api/provider/anthropic/v1/messages/count_tokens"),
         ),
+        site=Site.ALSO,
     ),
 )

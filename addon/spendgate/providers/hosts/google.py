@@ -30,7 +30,9 @@ _REGIONS: Final = (
     "europe-west12", "me-central1", "me-central2", "me-west1", "northamerica-northeast1",
     "northamerica-northeast2", "southamerica-east1", "southamerica-west1", "us-central1", "us-east1",
     "us-east4", "us-east5", "us-south1", "us-west1", "us-west2", "us-west3", "us-west4", "us", "eu",
+    "europe-north2", "europe-west10", "europe-west15", "us-central2", "us-east7", "us-west8",
 )  # fmt: skip
+"""The service endpoints of Vertex' REST reference; in the last line what gcloud's own table has beside them."""
 _PUBLISHERS: Final = ("/*/projects/*/locations/*/publishers", "/*/publishers")
 """With a project, and without one: Vertex in express mode, with an API key."""
 

@@ -46,5 +46,6 @@ PROVIDERS: Final = (
             *free("/", "/v1/models/**", "/v1/files/**", "/v1/uploads/**", "/v1/moderations", "/v1/organization/**"),
             *free("/v1/responses/input_tokens", "/v1/conversations/**"),
         ),
+        usage_when_asked=True,
     ),
 )

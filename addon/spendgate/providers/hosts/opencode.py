@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, MESSAGES, RESPONSES, Provider, Rule, billable, free
+from spendgate.providers.provider import CHAT, MESSAGES, RESPONSES, Provider, Rule, Site, billable, free
 
 
 def _models(base: str, *, plan: bool) -> tuple[Rule, ...]:
@@ -29,5 +29,6 @@ PROVIDERS: Final = (
             *_models("/zen/go/v1", plan=True),
             *free("/zen/v1/messages/count_tokens", "/zen/go/v1/messages/count_tokens"),
         ),
+        site=Site.ALSO,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Provider, billable, free
+from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Provider, Site, billable, free
 
 PROVIDERS: Final = (
     Provider(
@@ -20,5 +20,6 @@ PROVIDERS: Final = (
             *free("/api/v1/messages/count_tokens", "/api/v1/auth/**", "/api/v1/keys/**"),
         ),
         states_cost=True,
+        site=Site.ALSO,
     ),
 )

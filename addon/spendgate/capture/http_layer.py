@@ -1,0 +1,55 @@
+"""mitmproxy's HTTP layer with metered streams, and with connections that do what a client and a provider expect of each other."""
+
+from __future__ import annotations
+
+from mitmproxy.proxy import context, events, layer
+from mitmproxy.proxy.layers.http import HttpLayer
+
+from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2
+from spendgate.capture.queueing import QueueingHttpLayer
+from spendgate.capture.routing import forked
+from spendgate.capture.stream import MeteredHttpStream
+
+
+class MeteredHttpLayer(QueueingHttpLayer):
+    """mitmproxy's HTTP layer with metered streams, and with injected events that find their stream over HTTP/2 too."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.MessageInjected):
+            yield from self._inject(event)
+            yield from self.next_in_turn()
+            return
+        if isinstance(event, events.Start) and self.context.client.alpn == b"h2":
+            self.connections[self.context.client] = ClientHttp2(self.context.fork())
+        elif isinstance(event, events.Start):
+            self.connections[self.context.client] = ClientHttp1(self.context.fork())
+        elif (
+            isinstance(event, events.DataReceived)
+            and event.connection not in self.connections
+            and self.context.server.alpn == b"h2"
+        ):  # a provider's settings, before any request
+            early = self.connections[event.connection] = ProviderHttp2(self.context.fork())
+            yield from self.event_to_child(early, events.Start())
+        yield from super()._handle_event(event)
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id, self)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+    def _inject(self, event: events.MessageInjected[object]) -> layer.CommandGenerator[None]:
+        """To the stream of the event's flow; else through the CONNECT tunnel, in which another layer knows it."""
+        tunnel = None
+        for stream in self.streams.values():
+            if getattr(stream, "flow", None) is event.flow:
+                yield from self.event_to_child(stream, event)
+                return
+            if stream.child_layer is not None:
+                tunnel = stream
+        if tunnel is not None:
+            yield from self.event_to_child(tunnel, event)
+
+
+def metered(context: context.Context, http_layer: HttpLayer) -> MeteredHttpLayer:
+    """The metered layer in place of a stock one that was just made and has seen no event."""
+    context.layers.remove(http_layer)
+    return MeteredHttpLayer(context, http_layer.mode)

@@ -1,0 +1,51 @@
+"""Accounts of a flat plan that are past what it includes, as their provider says in its answers: their calls cost money.
+
+claude.ai tells it with each answer (`message_limit.overageInUse`, facts/wire-formats.md 8): the answer that says so first is
+charged, and flagged; calls of that account after it are `overage` from their hold on, until an answer says that it is over.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from msgspec.structs import replace
+
+from spendgate.gate.interface import Intent
+from spendgate.providers.interface import Reading
+
+SUBSCRIPTION: Final = "subscription"
+OVERAGE: Final = "overage"
+FLAG: Final = "beyond the plan"
+"""Flag of a call whose row says `subscription` and that was charged all the same."""
+KEPT_MAX: Final = 1_024
+
+
+class Overage:
+    """The accounts that are past their plan."""
+
+    def __init__(self) -> None:
+        self._past: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def known(self, intent: Intent) -> Intent:
+        """The same intent; billed as `overage` where it is of such an account."""
+        billing = intent.route.billing or intent.ask.billing
+        if billing != SUBSCRIPTION or _key(intent) not in self._past:
+            return intent
+        return replace(intent, route=replace(intent.route, billing=OVERAGE))
+
+    def saw(self, intent: Intent, reading: Reading) -> None:
+        """What an answer says of its account's plan."""
+        key = _key(intent)
+        if reading.overage is True:
+            self._past[key] = None
+            self._past.move_to_end(key)
+            if len(self._past) > KEPT_MAX:
+                self._past.popitem(last=False)
+        elif reading.overage is False:
+            self._past.pop(key, None)
+
+
+def _key(intent: Intent) -> tuple[str, str]:
+    """Whose plan it is: the account at the provider, else the person here."""
+    return intent.route.provider, intent.ask.account or intent.attribution.person

@@ -1,0 +1,68 @@
+"""A seat that is past its plan: its calls cost money from the answer on that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gate.world import House, budget, end, house, intent, policy, replace
+from spendgate.gate.interface import Admitted, Intent, Refused
+from spendgate.gate.overage import KEPT_MAX, Overage
+from spendgate.providers.interface import Reading
+
+
+def seat(account: str = "org", **ask: object) -> Intent:
+    """A turn of a flat plan."""
+    call = intent(text_bytes=4_000, account=account, **ask)
+    return replace(call, route=replace(call.route, billing="subscription", provider="claude-ai", prices="anthropic"))
+
+
+def said(overage: bool | None) -> Reading:
+    """An answer without counts that says this of the plan."""
+    return Reading(output_bytes=300, ended=True, overage=overage)
+
+
+async def turn(place: House, call: Intent, overage: bool | None) -> dict[str, object]:
+    """One turn, whose row it gives."""
+    assert isinstance(await place.gate.hold(call), Admitted)
+    place.gate.sent(call.call_id)
+    place.gate.settle(call.call_id, said(overage), end())
+    return next(row for row in place.rows.calls() if row["id"] == call.call_id)
+
+
+async def test_what_is_beyond_a_plan_is_charged(tmp_path: Path) -> None:
+    """The first answer that says so is charged and flagged, those after it are held as `overage`, until one says it is over."""
+    async with house(tmp_path, policy(budget(1.0))) as place:
+        before = await turn(place, seat(), None)
+        first = await turn(place, seat(), True)
+        later = await turn(place, seat(), True)
+        another = await turn(place, seat("other"), None)
+        last = await turn(place, seat(), False)
+        after = await turn(place, seat(), None)
+    cost = 1_000 * 5_000 + 100 * 25_000
+    rows = (before, first, later, another, last, after)
+    assert [row["cost_nanos"] for row in rows] == [0, cost, cost, 0, cost, 0]
+    assert [row["value_nanos"] for row in rows] == [cost] * 6
+    words = ["subscription", "subscription", "overage", "subscription", "overage", "subscription"]
+    assert [row["billing"] for row in rows] == words
+    assert ["beyond the plan" in str(row["flags"]) for row in rows] == [False, True, False, False, False, False]
+    assert {row["basis"] for row in rows} == {"estimated"}
+
+
+async def test_a_spent_budget_stops_what_is_beyond_a_plan(tmp_path: Path) -> None:
+    """And nothing that the plan includes."""
+    async with house(tmp_path, policy(budget(0.005))) as place:
+        await turn(place, seat(), True)
+        refused = await place.gate.hold(seat())
+        within = await place.gate.hold(seat("other"))
+    assert isinstance(refused, Refused)
+    assert isinstance(within, Admitted)
+
+
+def test_memory_is_bounded() -> None:
+    """A client may name any account."""
+    overage = Overage()
+    for number in range(KEPT_MAX + 1):
+        overage.saw(seat(f"org{number}"), said(True))
+    assert len(overage._past) == KEPT_MAX
+    assert overage.known(seat("org0")).route.billing == "subscription"
+    assert overage.known(seat(f"org{KEPT_MAX}")).route.billing == "overage"
