@@ -42,6 +42,7 @@ _AGENTS: Final = {
     "langchain-anthropic": "langchain",
     "langchainjs-openai": "langchain",
     "factory-cli": "droid",
+    "copilot": "copilot-cli",
     "curl": "curl",
     "geminicli": "gemini-cli",
     "geminicli-tui": "gemini-cli",
