@@ -41,7 +41,7 @@ SLICE_S = 0.05
 """Of the CPU, for the 4 KB that a tap reads at once, however much they hold when they are decompressed."""
 STEP_S = 0.05
 STEP_S_PER_MB = 0.02
-"""Of the CPU, for the longest step of reading a request: others' streams wait as long. What an envelope holds is parsed in one."""
+"""CPU of the longest step of reading a request: others' streams wait as long. What stands in an envelope is parsed in one."""
 BEGUN = {
     EVENTS: b'data: {"type":"content_block_delta","delta":"',
     JSON: b'{"object":"list","data":["',

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from spendgate.errors import WireError
 
-FIELDS_MAX: Final = 8_192
-"""Fields that are looked at in one message and all within it together, about 5 ms. What follows them is not: a few kilobytes of
+FIELDS_MAX: Final = 4_096
+"""Fields that are looked at in one message and all within it together, about 3 ms. What follows them is not: a few kilobytes of
 a compressed message could hold a million.
 """
 _DEPTH_MAX: Final = 8
