@@ -16,13 +16,14 @@ NOUNS = {
     "attribution": set(),
     "exchange": set(),
     "model_names": set(),
+    "written": set(),
     "price_cards": {"money", "usage"},
     "pricing": {"money", "usage", "price_cards"},
     "window": {"errors"},
     "standing": set(),
     "sizing": {"standing"},
     "admission": {"standing", "sizing"},
-    "selector": {"model_names", "errors"},
+    "selector": {"model_names", "errors", "written"},
     "roster": {"attribution", "window"},
     "draws": {"standing", "selector", "window"},
     "policy": {
@@ -36,6 +37,7 @@ NOUNS = {
         "roster",
         "selector",
         "window",
+        "written",
     },
     "estimate": {"standing", "money", "usage", "price_cards", "pricing"},
 }

@@ -26,6 +26,7 @@ from spendgate.roster import PersonMatch, Roster, Values
 from spendgate.selector import EVERY, Facts, Selector
 from spendgate.standing import Hold, Scope
 from spendgate.window import Calendar, Window, local_date
+from spendgate.written import written
 
 HASH_LENGTH = 12
 WAIT_MS_DEFAULT = 20_000
@@ -245,7 +246,7 @@ def _refused_by(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Fact
     if facts.stem is not None and (not refused or rule.allow):
         return _alias_refused(rule, patterns, facts, refused)
     return (
-        Refuse(RefusalKind.RULE, rule.name, f"model {names[0]} is not allowed", suggest=rule.suggest)
+        Refuse(RefusalKind.RULE, rule.name, f"model {written(names[0])} is not allowed", suggest=rule.suggest)
         if refused
         else None
     )

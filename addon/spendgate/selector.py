@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from spendgate.model_names import ModelPattern, alias_stem, family, fold, glob
+from spendgate.written import written
 
 ATTRIBUTES = (
     "person", "team", "group", "machine", "tool", "provider", "model",
@@ -59,9 +60,9 @@ class Facts:
 
 @lru_cache(maxsize=1024)
 def _spelled(model: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-    """What facts hold of a model's name: as asked for, as patterns are folded, its stem. Models in use are few."""
+    """What facts hold of a model's name: as it is written, as patterns are folded, its stem. Models in use are few."""
     short = family(model)
-    return (model, short), (fold(model), short), alias_stem(model)
+    return (written(model) or "", written(short) or ""), (fold(model), short), alias_stem(model)
 
 
 def _texts(value: str | Iterable[str] | None) -> tuple[str, ...]:

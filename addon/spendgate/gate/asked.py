@@ -13,6 +13,7 @@ from spendgate.ledger.interface import CallRow
 from spendgate.policy import Policy
 from spendgate.price_cards import Rates
 from spendgate.standing import Size
+from spendgate.written import written
 
 _NOTHING = Size(ceiling_nanos=0, learned_nanos=0, largest_nanos=0, typical_nanos=0, guess_nanos=0)
 _UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
@@ -84,7 +85,7 @@ def _row(call: Intent | Seen, size: Size, policy: Policy, *, billing: str, kind:
         account=ask.account,
         billing=billing,
         dialect=route.dialect,
-        model_requested=route.model or ask.model,
+        model_requested=written(route.model or ask.model),
         kind=kind,
         estimate_nanos=size.learned_nanos if size.learned_nanos is not None else size.guess_nanos,
         ceiling_nanos=size.ceiling_nanos,

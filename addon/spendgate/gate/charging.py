@@ -24,6 +24,7 @@ from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Reading
 from spendgate.standing import Hold, Scope, Size
 from spendgate.usage import Usage
+from spendgate.written import written
 
 logger = logging.getLogger(__name__)
 
@@ -222,13 +223,13 @@ def _settlement_of(
         value_nanos=value,
         charges=charges,
         ended_ms=end.ended_ms,
-        model=model,
+        model=written(model),
         http_status=end.http_status,
         first_byte_ms=end.first_byte_ms,
         duration_ms=end.duration_ms,
-        request_id=reading.request_id,
-        response_id=reading.response_id,
-        account=reading.account,
+        request_id=written(reading.request_id),
+        response_id=written(reading.response_id),
+        account=written(reading.account),
         response_bytes=end.response_bytes,
         sent=end.sent,
         prices=prices,

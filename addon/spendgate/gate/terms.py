@@ -21,6 +21,7 @@ from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
 from spendgate.selector import Facts
 from spendgate.standing import Scope
+from spendgate.written import written
 
 UNPRICED = ("subscription", "personal")
 """Billing words whose calls draw on no budget (policy.md, What counts): cost 0, value at list price."""
@@ -160,7 +161,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         priced_by=priced.provider,
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
-        keys=KindKeys.of(who.tool, model, route.dialect),
+        keys=KindKeys.of(who.tool, written(model), route.dialect),
         refusal=_unlisted(who) or model_refusal(policy, known),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from spendgate.providers import cursor_fields as at
 from spendgate.providers.connect import ConnectReader
 from spendgate.providers.interface import Headers, Part, Reading
-from spendgate.providers.protobuf import Bytes, count, fields, text_bytes
+from spendgate.providers.protobuf import Bytes, Look, count, fields, text_bytes
 from spendgate.usage import Usage
 
 NO_COUNTS: Final = "turn ended without counts"
@@ -52,9 +52,10 @@ class AgentReader(TextReader):
 
     def message(self, data: bytes) -> None:
         """One AgentServerMessage. What is no interaction update carries no generated text. Raises WireError."""
-        for number, _, update in fields(data):
+        look = Look()
+        for number, _, update in fields(data, look=look):
             if number == at.UPDATE and not isinstance(update, int):
-                self._update(update)
+                self._update(update, look)
 
     def reading(self) -> Reading:
         """What has been read so far."""
@@ -63,20 +64,20 @@ class AgentReader(TextReader):
             return replace(reading, parts=self._turns)
         return replace(reading, parts=(*self._turns, Part(Usage(output_tokens=self._tokens))), final=False)
 
-    def _update(self, update: Bytes) -> None:
+    def _update(self, update: Bytes, look: Look) -> None:
         # In one pass, since nearly all messages of a run come through here.
-        for number, _, value in fields(update):
+        for number, _, value in fields(update, look=look):
             if isinstance(value, int):
                 continue
             if (text := at.TEXTS.get(number)) is not None:
-                texts = [part for inner, _, part in fields(value) if inner == text]
+                texts = [part for inner, _, part in fields(value, look=look) if inner == text]
                 self.output_bytes += sum([len(part) for part in texts if not isinstance(part, int)])
                 self._open_turn()
             elif number == at.TOKEN_DELTA:
-                self._tokens = min(self._tokens + (count(value, at.TOKENS) or 0), _TOKENS_MAX)
+                self._tokens = min(self._tokens + (count(value, at.TOKENS, look) or 0), _TOKENS_MAX)
                 self._open_turn()
             elif number == at.TURN_ENDED:
-                self._ended(value)
+                self._ended(value, look)
         if self._tokens * 20 > self._told * 21:
             self._told, self._moved = self._tokens, True
 
@@ -85,8 +86,8 @@ class AgentReader(TextReader):
         if self.current.final:
             self.current = replace(self.current, final=False)
 
-    def _ended(self, ended: Bytes) -> None:
-        usage = turn_usage(ended)
+    def _ended(self, ended: Bytes, look: Look) -> None:
+        usage = turn_usage(ended, look)
         if not usage.known:
             self.flag(NO_COUNTS)
             return
@@ -99,10 +100,10 @@ class AgentReader(TextReader):
         self.current = replace(self.current, final=NO_COUNTS not in self.current.flags)
 
 
-def turn_usage(ended: Bytes) -> Usage:
+def turn_usage(ended: Bytes, look: Look | None = None) -> Usage:
     """The disjoint counts of a TurnEndedUpdate; None for what it does not say. Raises WireError."""
-    whole, output, reasoning = count(ended, at.INPUT), count(ended, at.OUTPUT), count(ended, at.REASONING)
-    reads, writes = count(ended, at.CACHE_READ), count(ended, at.CACHE_WRITE)
+    paths = (at.INPUT, at.OUTPUT, at.REASONING, at.CACHE_READ, at.CACHE_WRITE)
+    whole, output, reasoning, reads, writes = (count(ended, path, look) for path in paths)
     cached = (reads or 0) + (writes or 0)
     # Both caches stand within the input (388,564 of which 346,112 read). A build that counts them beside it would go below zero.
     plain = None if whole is None else whole - cached if whole >= cached else whole

@@ -41,7 +41,11 @@ def fields(content_type: str, body: bytes) -> Generator[None, None, Form]:
     delimiter = b"--" + (found[1] or found[2]).encode("latin-1", "replace")
     form: Form = {}
     at = yield from _find(body, delimiter, 0)
+    parts = 0
     while at >= 0 and len(form) < FIELDS_MAX:
+        parts += 1
+        if parts % FIELDS_MAX == 0:
+            yield
         start = at + len(delimiter)
         if body.startswith(b"--", start):
             break

@@ -14,7 +14,9 @@ from typing import Final, NamedTuple
 from spendgate.errors import WireError
 
 FIELDS_MAX: Final = 4_096
-"""Fields of one message that are looked at, about 3 ms. What follows them is not."""
+"""Fields that are looked at in one message and all within it together, about 3 ms. What follows them is not: a few kilobytes of
+a compressed message could hold a million.
+"""
 _DEPTH_MAX: Final = 8
 _COUNT_MAX: Final = 10**12
 _VARINT_BYTES_MAX: Final = 10
@@ -25,6 +27,7 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 Bytes = bytes | memoryview
 """A message within another is a view of it: nothing is copied on the way down."""
 _FIXED: Final = {FIXED64: 8, FIXED32: 4}
+_WIRES: Final = frozenset((VARINT, LENGTH, *_FIXED))
 
 
 class Field(NamedTuple):
@@ -35,20 +38,33 @@ class Field(NamedTuple):
     value: int | memoryview
 
 
-def fields(message: Bytes, *, whole: bool = True) -> Iterator[Field]:
+class Look:
+    """How many fields one look at a message may still take."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = FIELDS_MAX
+
+
+def fields(message: Bytes, *, whole: bool = True, look: Look | None = None) -> Iterator[Field]:
     """The fields in order. Raises WireError where the bytes are no message.
 
     `whole` False: the message is cut off somewhere; what is there of its last field is given, and nothing raised.
+    `look`: the look at the message around this one, which they share.
     """
+    look = look or Look()
     view = memoryview(message)
     at, end = 0, len(view)
-    for _ in range(FIELDS_MAX):
-        if at >= end:
-            return
+    while at < end and look.left > 0:
+        look.left -= 1
         try:
-            tag, at = _varint(view, at)
+            tag = view[at]
+            at += 1
+            if tag >= 0x80:
+                tag, at = _varint(view, at - 1)
             number, wire = tag >> 3, tag & 7
-            if not number or wire not in (VARINT, LENGTH, *_FIXED):
+            if not number or wire not in _WIRES:
                 raise WireError("not a protobuf message")
             value: int | memoryview
             if wire == VARINT:
@@ -80,13 +96,16 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
     raise WireError("a protobuf number without end")
 
 
-def inside(message: Bytes, path: tuple[int, ...], *, whole: bool = True) -> list[int | memoryview]:
+def inside(
+    message: Bytes, path: tuple[int, ...], *, whole: bool = True, look: Look | None = None
+) -> list[int | memoryview]:
     """The values at a path of field numbers, in order of the wire; of a message that stands twice, both. Raises WireError."""
     first, *rest = path
-    found = [field.value for field in fields(message, whole=whole) if field.number == first]
+    look = look or Look()
+    found = [field.value for field in fields(message, whole=whole, look=look) if field.number == first]
     if not rest:
         return found
-    deeper = [inside(each, tuple(rest), whole=whole) for each in found if isinstance(each, memoryview)]
+    deeper = [inside(each, tuple(rest), whole=whole, look=look) for each in found if isinstance(each, memoryview)]
     return [value for values in deeper for value in values]
 
 
@@ -104,25 +123,26 @@ def plain(value: int | Bytes) -> str | None:
     return text if _WORD.fullmatch(text) and not text.startswith(("sk-", "eyJ")) else None
 
 
-def count(message: Bytes, path: tuple[int, ...]) -> int | None:
+def count(message: Bytes, path: tuple[int, ...], look: Look | None = None) -> int | None:
     """A count at a path; None where there is none, or one too large (negative ones are). Raises WireError."""
-    found = inside(message, path)
+    found = inside(message, path, look=look)
     value = found[-1] if found else None
     return value if isinstance(value, int) and value <= _COUNT_MAX else None
 
 
-def text_bytes(message: Bytes, depth: int = _DEPTH_MAX) -> int:
+def text_bytes(message: Bytes, depth: int = _DEPTH_MAX, look: Look | None = None) -> int:
     """Bytes of all text in a message whose schema is not known. Bytes that are neither text nor a message count nothing; a short
     message may look like text, and counts with its own heads."""
+    look = look or Look()
     total = 0
     try:
-        for field in fields(message):
+        for field in fields(message, look=look):
             if field.wire != LENGTH or isinstance(field.value, int):
                 continue
             if not _CONTROL.search(field.value):
                 total += len(field.value)
             elif depth:
-                total += text_bytes(field.value, depth - 1)
+                total += text_bytes(field.value, depth - 1, look)
     except WireError:
         return total
     return total
