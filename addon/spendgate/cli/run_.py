@@ -40,7 +40,8 @@ def run(
         list[str] | None,
         typer.Option(
             "--mode",
-            help="How traffic comes: regular (default), transparent, local:…, upstream:…, reverse:…, socks5. Several at once, each at its own MODE@PORT.",
+            help="How traffic comes: regular (default), transparent, local:…, upstream:…, reverse:…, socks5. Several at once,"
+            " each at its own MODE@PORT.",
         ),
     ] = None,
     port: Annotated[
