@@ -66,7 +66,7 @@ def _tap() -> float:
 
     def stream() -> None:
         reader = DIALECTS["anthropic-messages"].reader(Ask(model="claude-sonnet-4-5", streamed=True), 200, headers)
-        tap = Tap(reader, lambda _reading: None, Decoder(None), framed=False)
+        tap = Tap(reader, lambda _reading: None, Decoder(None))
         for chunk in chunks:
             tap(chunk)
 

@@ -37,7 +37,7 @@ def deaf(tmp_path: Path) -> Iterator[State]:
         host, port = server.getsockname()
         said = in_force.InForce(
             found.policy.hash, str(file), NOW_MS, (), None, "m" * 32, "genai-prices 0", ("regular",),
-            (("regular", host, port),), str(certificate), "0123",
+            (("regular", host, port),), str(certificate), "0123", ledger.gate_name,
         )  # fmt: skip
         in_force.tell(state, said)
         yield state
@@ -66,3 +66,20 @@ def test_without_the_certificate_nobody_can_trust_it(deaf: State) -> None:
     said = in_force.told(deaf)
     assert said is not None
     assert alive.silent(replace(said, ca_cert=str(deaf.root / "gone.pem"))) == ("regular",)
+
+
+def test_only_gates_that_live_are_asked(deaf: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second gate that was there and has ended, cleanly or not, is not missed; the first is asked although it spoke earlier."""
+    monkeypatch.setattr(alive, "PATIENCE_S", 0.2)
+    said = in_force.told(deaf)
+    assert said is not None
+    second = Ledger.open(deaf.ledger, deaf.gates, NOW_MS)
+    elsewhere = replace(said, listeners=(("regular", "127.0.0.1", 1),), gate=second.gate_name)
+    in_force.tell(deaf, elsewhere)
+    both = json.loads(asked(deaf, "--format", "json"))["gate"]["captures_nothing_through"]
+    second.close()
+    killed = json.loads(asked(deaf, "--format", "json"))["gate"]["captures_nothing_through"]
+    in_force.forget(deaf, second.gate_name)
+    ended = json.loads(asked(deaf, "--format", "json"))["gate"]["captures_nothing_through"]
+    assert sorted(both) == sorted([*killed, "regular 127.0.0.1:1"])
+    assert ended == killed == [f"regular {said.listeners[0][1]}:{said.listeners[0][2]}"]

@@ -7,7 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from cli.kit import NOW_MS, ran, row
+from cli.kit import NOW_MS, ran, row, settlement
 from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.cli.bill import bill
 from spendgate.config.paths import State
@@ -97,3 +97,33 @@ def test_a_bill_names_what_was_not_recognized(state: State, capsys: pytest.Captu
     bill(state.ledger, unrecognized(state))
 
     assert capsys.readouterr().err == "spendgate: 0 billable calls, $0.00; 1 unrecognized\n"
+
+
+def guessed(state: State) -> int:
+    """One gate with one call of a model that no list has; the gate's number."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    ledger.hold(row("g1", 1), (), lambda *_: Admit(()), NOW_MS)
+    ledger.settle("g1", replace(settlement(()), prices="policy:unknown_model", cost_nanos=862_500_000))
+    gate = ledger.gate_id
+    ledger.close()
+    return gate
+
+
+def test_a_price_that_is_a_guess_is_told(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the bill, in `status`, and at the call itself: nobody takes the policy's own price for a provider's."""
+    gate = guessed(state)
+    line = "price unknown, the policy's unknown_model counted: 1 call, $0.86 (spendgate spend --by model,prices)"
+    bill(state.ledger, gate)
+    assert line in capsys.readouterr().err
+    assert line in ran(state, "status")
+    assert json.loads(ran(state, "status", "--format", "json"))["price_unknown_calls"] == 1
+    assert "reported, price unknown" in ran(state, "calls")
+    assert "no price list has this model" in ran(state, "calls", "show", "g1")
+    lines = json.loads(ran(state, "spend", "--by", "model,prices", "--format", "json"))
+    assert [each["cost_nanos"] for each in lines if each["prices"] == "policy:unknown_model"] == [862_500_000]
+
+
+def test_known_prices_are_not_told(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is said where nothing was guessed."""
+    bill(state.ledger, observe(state, e1="day"))
+    assert "price unknown" not in capsys.readouterr().err + ran(state, "status") + ran(state, "calls")

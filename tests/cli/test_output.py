@@ -11,6 +11,7 @@ import pytest
 
 from cli.kit import ran
 from spendgate.cli import status
+from spendgate.cli.output import Column, fitting
 from spendgate.config.paths import State
 
 FULL = Path("/dev/full")
@@ -80,3 +81,12 @@ def _program(
         text=True,
         check=False,
     )
+
+
+def test_a_column_that_fits_is_shown_although_a_lighter_one_does_not() -> None:
+    """What must be there is, then the lightest that fit; a wide one does not take narrow ones down with it."""
+    columns = [Column("id", "id", weight=0), Column("long", "long", weight=1), Column("short", "short", weight=2)]
+    cells = {"id": ["a" * 20], "long": ["b" * 40], "short": ["c" * 6]}
+    assert [column.key for column in fitting(columns, cells, 40)] == ["id", "short"]
+    assert [column.key for column in fitting(columns, cells, 80)] == ["id", "long", "short"]
+    assert [column.key for column in fitting(columns, cells, 10)] == ["id"]

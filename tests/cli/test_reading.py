@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,34 @@ def test_one_call_is_explained(state: State) -> None:
     assert said["cost_nanos"] == 123_456_789
     assert {(hold["budget"], hold["charged_nanos"]) for hold in said["holds"]} >= {("person/day", 123_456_789)}
     assert "charged" in ran(state, "calls", "show", "0a1b")
+
+
+def test_a_sub_agent_is_shown_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it is for, who it is, who started it: in the list, in the explanation, and to group by."""
+    monkeypatch.setenv("COLUMNS", "300")
+    state = prepare(State(tmp_path / "state"))
+    kin = (
+        ("0a-main", None, None, None, None),
+        ("0b-below", "agent-1", "review", None, "0a-main"),
+        ("0c-nested", "agent-2", None, "agent-1", "0b-below"),
+    )
+    with closing(Ledger.open(state.ledger, state.gates, NOW_MS)) as ledger:
+        for number, (call_id, agent, name, parent, call) in enumerate(kin):
+            made = replace(row(call_id, number), agent=agent, agent_name=name, parent_agent=parent, parent_call=call)
+            ledger.hold(made, (), lambda *_: Admit(()), NOW_MS)
+    said = ran(state, "calls")
+    assert "review agent-1 of main" in said
+    assert "agent-2 of agent-1" in said
+    below, nested = ran(state, "calls", "show", "0b"), ran(state, "calls", "show", "0c")
+    assert re.search(r"parent agent +the main agent of this session\n  parent call +0a-main", below)
+    assert re.search(r"parent agent +agent-1\n  parent call +0b-below", nested)
+    assert "parent" not in ran(state, "calls", "show", "0a")
+    grouped = json.loads(ran(state, "spend", "--by", "session,agent_name,parent_agent", "--format", "json"))
+    assert {(one["session"], one["agent_name"], one["parent_agent"]) for one in grouped} == {
+        ("s1", None, None),
+        ("s1", "review", None),
+        ("s1", None, "agent-1"),
+    }
 
 
 @pytest.mark.parametrize(

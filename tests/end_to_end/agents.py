@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from end_to_end.agent import Agent
 from end_to_end.clients import MODEL, PROMPT
+from spendgate.standin import github
 
 _PROXIED = (
     "import {setGlobalDispatcher, EnvHttpProxyAgent} from 'undici'; setGlobalDispatcher(new EnvHttpProxyAgent());\n"
@@ -107,6 +109,22 @@ COPILOT_CLI = Agent(
         "COPILOT_OFFLINE": "true",
     },
     heavy=True,
+)
+COPILOT_WITH_A_SEAT = replace(
+    COPILOT_CLI,
+    name="Copilot CLI with an account",
+    command=(
+        "copilot",
+        "--model",
+        github.MODEL,
+        "--disable-builtin-mcps",
+        "--allow-all-tools",
+        "--no-auto-update",
+        "-p",
+        PROMPT,
+    ),
+    # The stand-in is GitHub, too: the token is looked at by nobody.
+    env={"COPILOT_GITHUB_TOKEN": f"gho_{'a' * 36}"},
 )
 DEEPAGENTS = _python(
     "deepagents",

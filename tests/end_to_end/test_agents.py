@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from end_to_end.agent import Agent
-from end_to_end.agents import AGENTS
+from end_to_end.agents import AGENTS, COPILOT_WITH_A_SEAT
 from end_to_end.client_table import PATIENCE_S, spend
 from end_to_end.clients import Run, run, surroundings, through
 from end_to_end.world import Gate, Provider, policy, running_gate
@@ -19,7 +19,10 @@ pytestmark = pytest.mark.clients
 TEXT = "The herons left in spring."
 FIRST_START_S = 60.0
 """Some set up a home first; one that shows nothing is not waited for so long."""
-ALL = [pytest.param(agent, id=agent.name, marks=[pytest.mark.heavy] * agent.heavy) for agent in AGENTS]
+ALL = [
+    pytest.param(agent, id=agent.name, marks=[pytest.mark.heavy] * agent.heavy)
+    for agent in (*AGENTS, COPILOT_WITH_A_SEAT)
+]
 
 
 @pytest.mark.parametrize("agent", ALL)

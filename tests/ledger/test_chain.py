@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger.kit import NOW, ROW, admit, open_ledger, refuse, row, scope, settled, standing_of
-from spendgate.ledger import chain
+from spendgate.ledger import chain, rows
 from spendgate.ledger.chain import Head, canonical, verify
 
 
@@ -47,6 +48,22 @@ def test_untouched_chain_holds(conn: sqlite3.Connection) -> None:
     """Every ended call is in the chain, and the chain follows."""
     assert verify(conn) == ()
     assert chain.head(conn).rows == 3
+
+
+def test_links_of_an_earlier_form_still_hold(conn: sqlite3.Connection) -> None:
+    """A ledger from before a row said more of a call's beginning is not accused, and nothing is added to it unseen."""
+    before = chain.FIRST
+    for position, call, form in conn.execute("SELECT position, call, form FROM chain ORDER BY position").fetchall():
+        earlier = form - 3
+        columns = ", ".join((*rows.OPENED_FIRST, *chain.FORMS[earlier]))
+        values = conn.execute(f"SELECT {columns} FROM call_rows WHERE seq = ?", (call,)).fetchone()  # noqa: S608 - column names
+        digest = hashlib.sha256(json.dumps(values, separators=(",", ":")).encode()).digest()
+        before = hashlib.sha256(before + digest).digest()
+        written = (earlier, digest, before, position)
+        conn.execute("UPDATE chain SET form = ?, digest = ?, head = ? WHERE position = ?", written)
+    assert verify(conn) == ()
+    conn.execute("UPDATE call_rows SET parent_agent = 'a' WHERE id = 'free'")
+    assert any("parent_agent that was not chained" in fault for fault in verify(conn))
 
 
 def test_each_column_is_covered(conn: sqlite3.Connection) -> None:

@@ -29,6 +29,7 @@ JWT = "eyJhbGciOiJub25l.eyJzdWIiOiJ4In0.c2ln"
         ({"user_agent": "Anthropic/Python 0.112.0"}, "anthropic-sdk"),
         ({"user_agent": "AsyncAnthropic/Python 0.112.0"}, "anthropic-sdk"),
         ({"user_agent": "AnthropicBedrock/Python 2.12.0"}, "anthropic-sdk"),
+        ({"user_agent": "copilot/1.0.102 (linux v24.20.0) term/unknown client/github/cli"}, "copilot-cli"),
         ({"user_agent": "Boto3/1.44.8 md/Botocore#1.44.8"}, "boto3"),
         ({"user_agent": "OpenAI/Python 3.54.0"}, "openai-sdk"),
         ({"user_agent": "AsyncAzureOpenAI/Python 3.54.0"}, "openai-sdk"),
@@ -76,18 +77,54 @@ def test_session(headers: dict[str, str], user_id: str | None, expected: Claim) 
     assert sender(head(**headers), user_id)["session"] == expected
 
 
-def test_agents() -> None:
-    """Sub-agents of Claude Code and Codex name themselves and their parent."""
-    claude = sender(head(x_claude_code_agent_id="a1", x_claude_code_parent_agent_id="a0"))
-    assert (claude["agent"], claude["parent_agent"]) == ("a1", "a0")
-    threads = {"session_id": "t0", "thread_id": "t2", "x_codex_parent_thread_id": "t1"}
-    codex = sender(head(x_openai_subagent="review", **threads))
-    assert (codex["session"].value, codex["agent"], codex["agent_name"]) == ("t0", "t2", "review")
-    assert codex["parent_agent"] == "t1"
-    main = sender(
-        head(**{**threads, "x_codex_parent_thread_id": "t0"})
-    )  # what the main agent starts has no agent for a parent
-    assert (main["agent"], main["parent_agent"]) == ("t2", None)
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        pytest.param(
+            {"x_claude_code_session_id": "s", "x_claude_code_agent_id": "a"}, ("s", "a", None, None), id="claude"
+        ),
+        pytest.param(
+            {"x_claude_code_session_id": "s", "x_claude_code_agent_id": "a1", "x_claude_code_parent_agent_id": "a0"},
+            ("s", "a1", None, "a0"),
+            id="claude, nested",
+        ),
+        pytest.param({"session_id": "s", "thread_id": "s"}, ("s", None, None, None), id="codex, main"),
+        pytest.param(
+            {"session_id": "s", "thread_id": "s", "x_openai_subagent": "compact"},
+            ("s", None, "compact", None),
+            id="codex, an errand",
+        ),
+        pytest.param(
+            {"session_id": "s", "thread_id": "t", "x_openai_subagent": "review", "x_codex_parent_thread_id": "s"},
+            ("s", "t", "review", None),
+            id="codex",
+        ),
+        pytest.param(
+            {"session_id": "s", "thread_id": "t2", "x_codex_parent_thread_id": "t1"},
+            ("s", "t2", None, "t1"),
+            id="codex, nested",
+        ),
+        pytest.param({"x_session_id": "s1", "x_parent_session_id": "s0"}, ("s0", "s1", None, None), id="opencode"),
+        pytest.param({"x_session_id": "s", "x_parent_session_id": "s"}, ("s", None, None, None), id="its own parent"),
+        pytest.param(
+            {"x_session_id": "s", "x_parent_session_id": "no id, a text"}, ("s", None, None, None), id="no id"
+        ),
+        pytest.param(
+            {"x_client_session_id": "s", "x_agent_task_id": "t0", "x_interaction_type": "conversation-agent"},
+            ("s", None, None, None),
+            id="copilot, main",
+        ),
+        pytest.param(
+            {"x_client_session_id": "s", "x_agent_task_id": "t1", "x_parent_agent_id": "t0", "x_interaction_id": "i"},
+            ("s", "t1", None, "t0"),
+            id="copilot",
+        ),
+    ],
+)
+def test_agents(headers: dict[str, str], said: tuple[str | None, ...]) -> None:
+    """One session for the whole conversation; who asks, what for, and who started it, as each client says it."""
+    found = sender(head(**headers))
+    assert (found["session"].value, found["agent"], found["agent_name"], found["parent_agent"]) == said
 
 
 @pytest.mark.parametrize(

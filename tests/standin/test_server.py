@@ -8,6 +8,7 @@ import hashlib
 import json
 import ssl
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anthropic
 import brotli  # type: ignore[import-untyped]  # ships no types
@@ -144,6 +145,49 @@ async def test_the_official_sdks_read_the_answers(standin: StandIn) -> None:
     assert streamed.content[0].type == "text"
     assert streamed.content[0].text == "four words of text"
     assert response.output_text == final.output_text == "four words of text"
+
+
+async def test_a_tool_is_called_once_where_it_is_offered(standin: StandIn) -> None:
+    """The official SDKs read the call, streamed or not; a request without the tool, or with the call's result, gets text."""
+    standin.set(Script(tool="look", arguments='{"at": "it"}', when="hi", text="done"))
+    said = [{"role": "user", "content": "hi"}]
+    schema = {"type": "object", "properties": {}}
+    async with client(standin) as http:
+        url = f"https://localhost:{standin.port}"
+        claude = anthropic.AsyncAnthropic(api_key="k", base_url=url, http_client=http)
+        asked: Any = {"model": "m", "max_tokens": 9, "messages": said}
+        offered = {**asked, "tools": [{"name": "look", "input_schema": schema}]}
+        whole = await claude.messages.create(**offered)
+        async with claude.messages.stream(**offered) as stream:
+            streamed = await stream.get_final_message()
+        for message in (whole, streamed):
+            called = message.content[1]
+            assert called.type == "tool_use"
+            assert (message.stop_reason, called.name, called.input) == ("tool_use", "look", {"at": "it"})
+        result = {"type": "tool_result", "tool_use_id": called.id, "content": "seen"}
+        after = {**offered, "messages": [*said, {"role": "user", "content": [result]}]}
+        for message in (await claude.messages.create(**asked), await claude.messages.create(**after)):
+            assert (message.stop_reason, [part.type for part in message.content]) == ("end_turn", ["text"])
+
+        gpt = openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", http_client=http)
+        function: Any = {"type": "function", "name": "look", "parameters": schema, "strict": False}
+        response = await gpt.responses.create(model="m", input="hi", tools=[function])
+        async with gpt.responses.stream(model="m", input="hi", tools=[function]) as events:
+            final = await events.get_final_response()
+        for answer in (response, final):
+            item = answer.output[1]
+            assert item.type == "function_call"
+            assert (item.name, item.arguments) == ("look", '{"at": "it"}')
+        nested: Any = {"type": "function", "function": {"name": "look", "parameters": schema}}
+        chat: Any = {"model": "m", "messages": said, "tools": [nested]}
+        completion = await gpt.chat.completions.create(**chat)
+        async with gpt.chat.completions.stream(**chat) as chunks:
+            last = await chunks.get_final_completion()
+        for choice in (completion.choices[0], last.choices[0]):
+            assert choice.finish_reason == "tool_calls"
+            assert choice.message.tool_calls
+            assert choice.message.tool_calls[0].type == "function"
+            assert choice.message.tool_calls[0].function.arguments == '{"at": "it"}'
 
 
 async def test_a_client_that_leaves_ends_its_row(standin: StandIn) -> None:

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from spendgate.cli.observed import would_have_been_refused
+from spendgate.cli.observed import priced_by_guess, would_have_been_refused
 from spendgate.cli.output import note
 from spendgate.ledger.queries import Reader, Span
 from spendgate.money import short_dollars
@@ -18,7 +18,7 @@ def bill(ledger: Path, gate: int) -> None:
     with closing(Reader(ledger)) as reader:
         lines = reader.spend(("model",), own, ZoneInfo("UTC"))
         unrecognized = reader.states(own).get("unrecognized", 0)
-        observed = would_have_been_refused(reader.would_refuse(own))
+        told = (priced_by_guess(*reader.guessed_prices(own)), would_have_been_refused(reader.would_refuse(own)))
     paid = [line for line in lines if line.calls]
     refused = sum(line.refused for line in lines)
     for line in paid:
@@ -30,8 +30,8 @@ def bill(ledger: Path, gate: int) -> None:
     # What was not recognized may have cost money, too: a bill that did not name it would promise too much.
     besides = [f"{count} {what}" for count, what in ((refused, "refused"), (unrecognized, "unrecognized")) if count]
     note("; ".join([said, *filter(None, [", ".join(besides)])]))
-    if observed:
-        note(observed)
+    for words in filter(None, told):
+        note(words)
 
 
 def _counted(count: int, what: str = "call") -> str:

@@ -17,7 +17,7 @@ from spendgate.cli.reckoning import reckoned
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, nothing, span
 from spendgate.errors import StateError, UsageError
 from spendgate.gate.charging import UNCOUNTED
-from spendgate.ledger.queries import CallHold, Reader
+from spendgate.ledger.queries import POLICY_PRICE, CallHold, Reader
 from spendgate.providers.unfinished import EXPECTED_ERROR
 
 _SHOWN_ID = 13
@@ -134,7 +134,12 @@ def _short(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
         "cached": None if cached == [None, None] else sum(count or 0 for count in cached),
         "why": _why(row),
         "who": _sub_agent(row),
+        "basis": f"{row['basis']}, price unknown" if row["basis"] and _guessed(row) else row["basis"],
     }
+
+
+def _guessed(row: dict[str, Any]) -> bool:
+    return POLICY_PRICE in (row["prices"] or "")
 
 
 def _sub_agent(row: dict[str, Any]) -> str | None:
@@ -232,6 +237,8 @@ def _priced(row: dict[str, Any]) -> list[str]:
     if not row.get("prices") or row.get("value_nanos") is None or not row.get("booked_at"):
         return []
     found = reckoned(row)
+    if found is None and _guessed(row):
+        return [f"{exact(row['value_nanos'])} by the policy's `pricing.unknown_model`: no price list has this model"]
     if found is None:
         return [
             f"{exact(row['value_nanos'])} does not follow from today's price list; it came from {safe(row['prices'])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,21 +32,45 @@ class InForce:
     """The certificate that such a call trusts."""
     instance: str = ""
     """What it is answered by this gate."""
+    gate: str = ""
+    """The gate, as its lock file is named."""
 
 
 def _file(state: State) -> Path:
     return state.root / "policy" / "in-force.json"
 
 
+def _own(state: State, gate: str) -> Path:
+    return state.gates / f"{gate}.json"
+
+
 def tell(state: State, said: InForce) -> None:
-    """Keep it, whole or not at all. Raises OSError."""
-    write_private(_file(state), json.dumps(asdict(said)).encode())
+    """Keep it, whole or not at all: as the last word on the policy, and as this gate's own. Raises OSError."""
+    data = json.dumps(asdict(said)).encode()
+    write_private(_file(state), data)
+    if said.gate:
+        write_private(_own(state, said.gate), data)
+
+
+def forget(state: State, gate: str) -> None:
+    """This gate ends: it can be asked no more."""
+    with contextlib.suppress(OSError):
+        _own(state, gate).unlink()
 
 
 def told(state: State) -> InForce | None:
     """What was kept last; None where no gate has said anything that can be read."""
+    return _read(_file(state))
+
+
+def of_gates(state: State, gates: tuple[str, ...]) -> tuple[InForce, ...]:
+    """What each of these gates said last, as far as it can be read."""
+    return tuple(said for gate in gates if (said := _read(_own(state, gate))) is not None)
+
+
+def _read(file: Path) -> InForce | None:
     try:
-        kept = json.loads(_file(state).read_bytes())
+        kept = json.loads(file.read_bytes())
         ways = tuple((str(mode), str(host), int(port)) for mode, host, port in kept.get("listeners", ()))
         return InForce(**{**kept, "refused": tuple(kept["refused"]), "modes": tuple(kept["modes"]), "listeners": ways})
     except (OSError, ValueError, KeyError, TypeError):

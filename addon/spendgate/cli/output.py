@@ -156,16 +156,17 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], empty: str) -> None:
 
 
 def fitting(columns: Sequence[Column], cells: Mapping[str, Sequence[str]], width: int) -> list[Column]:
-    """The columns that hold something and fit beside each other; the heaviest leave first, the last of equals before others."""
-    shown = [column for column in columns if column.weight == 0 or any(cells[column.key])]
-
-    def taken() -> int:
-        return sum(max(len(column.heading), *map(len, cells[column.key])) + 2 for column in shown) - 2
-
-    while taken() > width and (loose := [column for column in shown if column.weight]):
-        heaviest = max(column.weight for column in loose)
-        shown.remove([column for column in loose if column.weight == heaviest][-1])
-    return shown
+    """The columns that hold something and fit beside each other: those that must, then the lightest that still fits, the first
+    of equals before others. In their own order."""
+    held = [column for column in columns if column.weight == 0 or any(cells[column.key])]
+    wide = {column.key: max(len(column.heading), *map(len, cells[column.key])) + 2 for column in held}
+    kept = {column.key for column in held if column.weight == 0}
+    left = width + 2 - sum(wide[key] for key in kept)
+    for column in sorted(held, key=lambda column: column.weight):
+        if column.weight and wide[column.key] <= left:
+            kept.add(column.key)
+            left -= wide[column.key]
+    return [column for column in held if column.key in kept]
 
 
 def _cell(value: object, key: str) -> str:

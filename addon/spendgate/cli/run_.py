@@ -70,6 +70,11 @@ def run(
         raise UsageError(
             "--mode transparent@PORT: the firewall rules name the port, too; write --mode transparent --port PORT"
         )
+    at_port = [each for each in modes if "@" not in each and each not in (TRANSPARENT, "local") and port]
+    if len(at_port) > 1:
+        raise UsageError(
+            f"--port {port}: {' and '.join(at_port)} cannot share it; give each its own, as in --mode {at_port[1]}@PORT"
+        )
     wanted = Wanted(policy=policy, state=paths.find(state), modes=modes, port=port, sets=tuple(set_ or ()))
     if TRANSPARENT in modes:
         _redirected(wanted, account or ACCOUNT, tuple(cgroup or ()), dry_run=dry_run)

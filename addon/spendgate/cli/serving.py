@@ -78,6 +78,8 @@ class _House:
     sessions: Sessions
     scope: Scope
     """What is decrypted now."""
+    gate: str = ""
+    """What its lock file is named by; nothing until it has one."""
     listening: Listening = field(default_factory=lambda: Listening((), ""))
     """Where the gate listens; nowhere until it is up."""
 
@@ -100,6 +102,7 @@ class _House:
             listeners=alive.listeners(tuple((each.mode, each.addresses) for each in self.listening.listeners)),
             ca_cert=str(self.ca_cert),
             instance=self.listening.instance,
+            gate=self.gate,
         )
         try:
             in_force.tell(self.state, said)
@@ -135,6 +138,7 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
     house = _built(wanted)
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, _now_ms())
+    house.gate = ledger.gate_name
     gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage)
     meter = Meter(gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine)
 
@@ -152,6 +156,7 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
                 _set_aside()
                 yield Serving(listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id)
         finally:
+            in_force.forget(house.state, house.gate)
             await gate.stop()
             ledger.close()
 

@@ -16,7 +16,7 @@ import typer
 
 from spendgate.cli import alive, in_force
 from spendgate.cli.moments import iso, shown
-from spendgate.cli.observed import would_have_been_refused
+from spendgate.cli.observed import priced_by_guess, would_have_been_refused
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
 from spendgate.config.paths import State
@@ -94,6 +94,8 @@ class Report:
     free: int
     unrecognized: int
     would_refuse: dict[str, int]
+    guessed: tuple[int, int]
+    """Calls whose model no price list has, and their nano-dollars."""
     """How many calls each rule would have refused but for `observe` or `warn`."""
     ledger: dict[str, object]
 
@@ -121,6 +123,8 @@ class Report:
             "free_calls": self.free,
             "unrecognized_calls": self.unrecognized,
             "would_refuse_by": self.would_refuse,
+            "price_unknown_calls": self.guessed[0],
+            "price_unknown_nanos": self.guessed[1],
             "coverage": list(self.coverage),
             "ledger": self.ledger,
         }
@@ -135,8 +139,8 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
     head = reader.head()
     gates = living(state.gates)
     return Report(
-        gates=gates,
-        silent=alive.silent(said) if said and gates else (),
+        gates=len(gates),
+        silent=tuple(way for gate in in_force.of_gates(state, gates) for way in alive.silent(gate)),
         policy=policy,
         said=said,
         person=match.person,
@@ -146,6 +150,7 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         free=states.get("free", 0),
         unrecognized=states.get("unrecognized", 0),
         would_refuse=reader.would_refuse(),
+        guessed=reader.guessed_prices(),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
     )
 
@@ -232,8 +237,9 @@ def _print(report: Report) -> None:
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")
     out.print(f"ledger    {report.ledger['rows']} ended calls, {report.free} free, {report.unrecognized} unrecognized")
     out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
-    if observed := would_have_been_refused(report.would_refuse):
-        out.print(f"          {safe(observed)}")
+    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
+        if line:
+            out.print(f"          {safe(line)}")
     out.print()
     emit(report.budgets, _BUDGETS, Format.TABLE, empty="no budget applies to this person")
     if report.over_nanos:

@@ -41,7 +41,7 @@ class Kin:
         """This call may leave, so that its answer may start agents. An agent's errands (titles, compaction) start none."""
         who, ask = intent.attribution, intent.ask
         if ask.agent is not None or ask.agent_name is None:
-            _keep(self._newest, (who.person, who.session, ask.agent), intent.call_id)
+            _keep(self._newest, (who.person, who.session, ask.agent or ask.known_as), intent.call_id)
 
 
 def _keep(kept: OrderedDict[Agent, str], agent: Agent, call_id: str) -> None:

@@ -127,22 +127,22 @@ class Gates:
         return self._folder / f"{name}.lock"
 
 
-def living(folder: Path) -> int:
-    """How many gates run on the ledger whose lock files are in `folder`. For a reading command; changes nothing."""
-    alive = 0
-    for path in folder.glob("*.lock"):
+def living(folder: Path) -> tuple[str, ...]:
+    """The gates that run on the ledger whose lock files are in `folder`, by name. For a reading command; changes nothing."""
+    alive = []
+    for path in sorted(folder.glob("*.lock")):
         try:
             lock = GateLock.take(path, create=False)
         except FileNotFoundError:
             continue  # it ended just now
         except OSError:
-            alive += 1  # another account's lock file, which only a service has
+            alive.append(path.stem)  # another account's lock file, which only a service has
             continue
         if lock is None:
-            alive += 1
+            alive.append(path.stem)
         else:
             lock.drop()
-    return alive
+    return tuple(alive)
 
 
 def _runs(pid: int, started_ms: int) -> bool:

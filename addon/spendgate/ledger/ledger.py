@@ -200,6 +200,11 @@ class Ledger:
         self._store.spends_reserve = True
 
     @property
+    def gate_name(self) -> str:
+        """What this process's lock file is named by (`gates.living`)."""
+        return self._gates.name
+
+    @property
     def gate_id(self) -> int:
         """This process's number among the ledger's gates."""
         return self._gates.id

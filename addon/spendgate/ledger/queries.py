@@ -22,7 +22,7 @@ from spendgate.standing import Scope, Standing
 ATTRIBUTES: Final = (
     "person", "team", "machine", "tool", "process", "project", "session", "agent", "agent_name", "parent_agent",
     "provider", "host", "path", "model", "model_requested", "api_key", "account", "account_os", "billing", "state",
-    "basis", "kind", "refused_by", "refused_why", "would_refuse_by",
+    "basis", "kind", "prices", "refused_by", "refused_why", "would_refuse_by",
 )  # fmt: skip
 """What spend and calls can be grouped and filtered by, besides the periods `hour`, `day`, `week`, `month`."""
 
@@ -37,6 +37,10 @@ _SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interru
     coalesce(sum(coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
         + coalesce(cache_write_other_tokens, 0)), 0),
     coalesce(sum(output_tokens), 0)"""
+
+
+POLICY_PRICE: Final = "policy:unknown_model"
+"""What stands in `prices` where no list has the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,14 @@ class Reader:
         """How many calls each rule would have refused but for `observe` or `warn`, the busiest rule first."""
         found = self._counts("would_refuse_by", span)
         return {rule: found[rule] for rule in sorted(found, key=lambda rule: (-found[rule], rule))}
+
+    def guessed_prices(self, span: Span = EVERY_CALL) -> tuple[int, int]:
+        """Calls of a model that no price list has, and the nano-dollars that the policy's own price makes of them."""
+        condition, values = _condition(span)
+        clause = f"{condition} {'AND' if condition else 'WHERE'} instr(prices, ?) > 0 AND cost_nanos > 0"
+        sql = f"SELECT count(*), coalesce(sum(cost_nanos), 0) FROM call_rows {clause}"  # noqa: S608 - checked words
+        calls, nanos = self._conn.execute(sql, (*values, POLICY_PRICE)).fetchone()
+        return int(calls), int(nanos)
 
     def _counts(self, column: str, span: Span) -> dict[str, int]:
         """How many calls have each value of this column, where they have one."""

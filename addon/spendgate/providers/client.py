@@ -42,6 +42,7 @@ _AGENTS: Final = {
     "langchain-anthropic": "langchain",
     "langchainjs-openai": "langchain",
     "factory-cli": "droid",
+    "copilot": "copilot-cli",
     "curl": "curl",
     "geminicli": "gemini-cli",
     "geminicli-tui": "gemini-cli",
@@ -84,8 +85,8 @@ _SESSION_HEADERS: Final = (
     "x-client-session-id",
     "x-interaction-id",
 )
-_OWN_SESSION: Final = "conversation-user"
-"""How Copilot names what a person asked for, in contrast to its sub-agents, compactions and titles."""
+_MAIN: Final = ("conversation-user", "conversation-agent")
+"""How Copilot names the calls of its main agent, in contrast to sub-agents, compactions and titles."""
 _UNSAID: Final = Claim()
 
 
@@ -97,6 +98,7 @@ class Sender(TypedDict):
     agent: str | None
     agent_name: str | None
     parent_agent: str | None
+    known_as: str | None
     api_key: str | None
     billing: str
     account: str | None
@@ -114,6 +116,7 @@ def sender(head: Head, user_id: str | None = None) -> Sender:
         agent=lineage.agent,
         agent_name=_agent_name(headers),
         parent_agent=lineage.parent_agent,
+        known_as=lineage.known_as,
         api_key=fingerprint(keys[0]) if keys and not subscription else None,
         billing="subscription" if subscription else "metered",
         account=_first(headers, "chatgpt-account-id", "openai-organization") or _copilot_plan(head.host),
@@ -176,17 +179,22 @@ class _Lineage(NamedTuple):
     """None: the main agent."""
     parent_agent: str | None = None
     """None: the main agent, where `agent` is not."""
+    known_as: str | None = None
 
 
 def _lineage(headers: Headers, said: Claim) -> _Lineage:
     """Which agent of which conversation asks; `said` is the session that the client names.
 
     Claude Code and Codex name the main agent's session in every call of the conversation, Codex its sub-agents as threads.
-    OpenCode gives each agent a session of its own, and names the one that it comes from (each as seen on the wire; facts 3).
+    OpenCode gives each agent a session of its own, and names the one that it comes from. Copilot names every agent, also the
+    main one, which alone has no parent (each as seen on the wire of the real client, `tests/end_to_end/test_sub_agents.py`).
     """
     own = _first(headers, "x-claude-code-agent-id")
     if own is not None:
         return _Lineage(said, own, _first(headers, "x-claude-code-parent-agent-id"))
+    task, of = _first(headers, "x-agent-task-id"), _first(headers, "x-parent-agent-id")
+    if task is not None:
+        return _Lineage(said, task, of) if of is not None else _Lineage(said, known_as=task)
     thread = _first(headers, "thread-id")
     parent = _first(headers, "x-codex-parent-thread-id", "x-parent-session-id")
     if parent is None:
@@ -201,7 +209,7 @@ def _lineage(headers: Headers, said: Claim) -> _Lineage:
 def _agent_name(headers: Headers) -> str | None:
     """What an agent is for, as its client calls it: Codex's `review`, `compact`, …; Copilot's `conversation-subagent`, …"""
     name = _first(headers, "x-openai-subagent", "x-interaction-type")
-    return name if name != _OWN_SESSION else None
+    return name if name not in _MAIN else None
 
 
 def _session(headers: Headers, user_id: str | None) -> Claim:

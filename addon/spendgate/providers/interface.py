@@ -122,7 +122,9 @@ class Ask(Struct, frozen=True):
     agent_name: str | None = None
     """What that agent is for, `gen_ai.agent.name`."""
     parent_agent: str | None = None
-    """The `agent` that started it; None: the main one of its session, where `agent` is not None."""
+    """The agent that started it; None: the main one of its session, where `agent` is not None."""
+    known_as: str | None = None
+    """As what a main agent's sub-agents name their parent, where the client names that, too (Copilot)."""
     api_key: str | None = None
     """A fingerprint of the credential (first 12 hex of SHA-256, with the key's public prefix), never the key."""
     billing: str = "metered"

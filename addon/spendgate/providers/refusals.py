@@ -22,6 +22,8 @@ _READABLE: Final[dict[str, int]] = {
     "cline": 402,
     # VS Code shows message and code of a 402 whose code is not one of GitHub's own.
     "copilot": 402,
+    # With an account Copilot CLI asks again after a 429 for over a minute and then shows words of its own; a 403 becomes a login.
+    "copilot-cli": 402,
     # The AI SDK ignores x-should-retry; a 403 is shown at once.
     "ai-sdk": 403,
     # Measured (scripts/client-table): these ask again after every 429, in silence for longer than 10 s, and show a 402 at once.
@@ -40,6 +42,7 @@ _READABLE: Final[dict[str, int]] = {
     # Asks ten times after everything but LiteLLM's errors for 401 and 404, and that for 401 talks of the API key.
     "mini-swe-agent": 404,
 }
+_COPILOT: Final = ("copilot", "copilot-cli")
 _ANTHROPIC_TYPES: Final[dict[int, str]] = {
     400: "invalid_request_error",
     402: "billing_error",
@@ -66,7 +69,7 @@ def refusal_status(notice: Notice, tool: str | None, *, strict: bool) -> int:
 def anthropic_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:
     """A refusal as Anthropic's own API would word it."""
     status = refusal_status(notice, tool, strict=strict)
-    code = _OPENAI_CODES.get(notice.code, notice.code) if tool == "copilot" else None
+    code = _OPENAI_CODES.get(notice.code, notice.code) if tool in _COPILOT else None
     body = _anthropic_body(status, notice.message, notice.request_id, code)
     return Answer(status, _headers(notice, "request-id"), body)
 
@@ -155,7 +158,7 @@ def responses_frame(notice: Notice, tool: str | None, *, strict: bool = False) -
     """The WebSocket message that refuses one `response.create`; Codex treats it as it would the HTTP status in it."""
     status = refusal_status(notice, tool, strict=strict)
     frame: dict[str, object] = {"type": "error", "status": status, "error": _openai_error(notice, tool, status)}
-    if tool == "copilot" and not notice.passing:
+    if tool in _COPILOT and not notice.passing:
         # Of the codes that its socket knows, the one whose message is shown.
         frame["error"] = {"code": "rate_limited", "message": notice.message}
     if notice.passing:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from spendgate.standin import anthropic, apps, bedrock, google, later, media, openai, sigv4, tools
+from spendgate.standin import anthropic, apps, bedrock, github, google, later, media, openai, sigv4, tools
 from spendgate.standin.encoding import Stacked
 from spendgate.standin.script import HEADER, Canned, Script
 from spendgate.standin.served import Served
@@ -172,8 +172,11 @@ CLAUDE = (":rawPredict", ":streamRawPredict")
 
 
 def _free(request: Request, path: str) -> Reply:
+    body = github.answer(request.host, path)
+    if body is not None:
+        return Reply(200, JSON, iter([json.dumps(body).encode()]))
     if path.endswith((":countTokens", ":loadCodeAssist", ":onboardUser")):
-        body: dict[str, object] = {"totalTokens": max(1, len(request.body) // 4)}
+        body = {"totalTokens": max(1, len(request.body) // 4)}
     elif path.endswith(("/count_tokens", "/count-tokens:rawPredict")):
         body = {"input_tokens": max(1, len(request.body) // 4)}
     elif path.endswith("/models"):

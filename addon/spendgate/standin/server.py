@@ -20,6 +20,7 @@ NAMES = (
     "chatgpt.com",
     "claude.ai",
     "api.business.githubcopilot.com",
+    "api.github.com",
     "standin.openai.azure.com",
     "standin.services.ai.azure.com",
     "llm.acme.example",
