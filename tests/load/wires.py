@@ -22,6 +22,8 @@ EVENTS, JSON, LINES, CONNECT, SOUND = (
 )  # fmt: skip
 ARRAY = "application/json; charset=UTF-8"
 WORDS = "some words of an answer, about as many as come at once. "
+LINE_TEXTS = 60
+"""Of a batch's line: with WORDS an answer of some 900 tokens. Each line becomes a row of the ledger."""
 _TIGHT = (",", ":")
 Pieces = Iterator[bytes]
 
@@ -208,14 +210,14 @@ def _vectors(text: str) -> tuple[bytes, bytes, bytes]:
 
 def _batch_message(text: str) -> tuple[bytes, bytes, bytes]:
     message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-6", "usage": _CLAUDE}
-    content = [{"type": "text", "text": text * 20}]
+    content = [{"type": "text", "text": text * LINE_TEXTS}]
     line = _json(custom_id="q_1", result={"type": "succeeded", "message": {**message, "content": content}}) + b"\n"
     return line, line, line
 
 
 def _batch_body(text: str) -> tuple[bytes, bytes, bytes]:
     usage = {"input_tokens": 12, "output_tokens": 7, "total_tokens": 19}
-    output = [{"type": "message", "content": [{"type": "output_text", "text": text * 20}]}]
+    output = [{"type": "message", "content": [{"type": "output_text", "text": text * LINE_TEXTS}]}]
     body = {
         "id": "resp_1",
         "object": "response",

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from msgspec.structs import replace
 from pydantic_core import core_schema
 
+from spendgate.errors import WireError
 from spendgate.providers.base import BaseDialect
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.client import fingerprint, sender
@@ -178,10 +179,15 @@ def prepaid(usage: Fields) -> bool:
     return usage.get("trafficType") == "PROVISIONED_THROUGHPUT"
 
 
+_TELLING: Final = (b'"finishReason"', b'"groundingMetadata"', b'"promptFeedback"', b'"error"')
+"""In pieces that say more than how far it has come."""
+_COUNTS: Final = b'TokenCount"'
+
+
 class Stream(EventReader):
     """Reads a streamed answer, of events or as an array."""
 
-    marks = (b'"usageMetadata"', b'"finishReason"', b'"groundingMetadata"', b'"promptFeedback"', b'"error"')
+    marks = (b'"usageMetadata"', *_TELLING)
     texts = (b"text", b"code")
 
     def __init__(self, headers: Headers, *, array: bool = False) -> None:
@@ -189,6 +195,7 @@ class Stream(EventReader):
         if array:
             self._events = Elements()
         self._finished = False
+        self._passed: tuple[bytes, int] | None = None
         self._counted: int | None = None
         self._searches: int | None = None
 
@@ -201,16 +208,37 @@ class Stream(EventReader):
         return _ANSWER_SCAN.read_ends(event.head, event.tail)
 
     def event(self, data: bytes) -> bool:
-        """Read one piece."""
-        self._read_piece(self.fields(data))
+        """Read one piece; one that only counts further is kept until somebody looks, or the next one takes its place."""
+        if self.current.parts and not any(data.find(mark) >= 0 for mark in _TELLING):
+            if data.find(_COUNTS) >= 0:
+                self._passed = data, self.output_bytes
+            return False
+        self._catch_up()
+        self._read_piece(self.fields(data), self.output_bytes)
         return True
 
     def oversized(self, event: Oversized) -> bool:
         """Read the ends of a piece, where its counts stand: an image is such a long one."""
-        self._read_piece(self.ends(event))
+        self._catch_up()
+        self._read_piece(self.ends(event), self.output_bytes)
         return True
 
-    def _read_piece(self, found: Fields) -> None:
+    def reading(self) -> Reading:
+        """What has been read so far."""
+        self._catch_up()
+        return super().reading()
+
+    def _catch_up(self) -> None:
+        if self._passed is None:
+            return
+        (data, output_bytes), self._passed = self._passed, None
+        try:
+            self._read_piece(self.fields(data), output_bytes)
+        except WireError:
+            self.flag("an event that is not JSON")
+
+    def _read_piece(self, found: Fields, output_bytes: int) -> None:
+        """Take the members of a piece in, after which so much text had been seen."""
         now = self.current
         model = found.get("modelVersion") or now.model
         self.current = replace(now, model=model, response_id=now.response_id or found.get("responseId"))
@@ -225,7 +253,7 @@ class Stream(EventReader):
         usage = found.get("usageMetadata")
         if usage is not None and is_report(usage):
             counts = usage_of(usage)
-            self._counted = self.output_bytes if counts.known else None
+            self._counted = output_bytes if counts.known else None
             self.current = replace(self.current, parts=(part_of(counts, model, usage, self._searches),))
             if prepaid(usage):
                 self.flag(PROVISIONED)

@@ -14,6 +14,8 @@ from spendgate.providers.sse import END_BYTES, EVENT_BYTES_MAX, Data, Events, Ov
 
 _OUTSIDE: Final = re.compile(rb'["{}]')
 _INSIDE: Final = re.compile(rb'["\\]')
+# Up to the next bracket that is in no string, over whole strings: many members in one step.
+_BRACKET: Final = re.compile(rb'[^"{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}]*+)*+([{}])', re.DOTALL)
 
 
 class Elements(Events):
@@ -39,16 +41,19 @@ class Elements(Events):
         start = at = 0
         if self._escaped and chunk:
             at, self._escaped = 1, False
-        while hit := (_INSIDE if self._string else _OUTSIDE).search(chunk, at):
+        whole = True
+        while hit := self._next(chunk, at, whole):
             at = hit.end()
-            sign = hit[0]
+            sign = hit[hit.lastindex or 0]
+            # Once a string was seen to go on in the next chunk, the rest of this one is gone over sign by sign, and only once.
+            whole = whole and (hit.re is _BRACKET or not self._depth or self._string)
             if sign == b"\\":
                 self._escaped = at == len(chunk)
                 at += 1
             elif sign == b'"':
                 self._string = not self._string and self._depth > 0
             elif sign == b"{":
-                start = hit.start() if self._depth == 0 else start
+                start = at - 1 if self._depth == 0 else start
                 self._depth += 1
             elif self._depth:
                 self._depth -= 1
@@ -58,6 +63,11 @@ class Elements(Events):
         if self._depth:
             self._keep(chunk[start:])
         return found
+
+    def _next(self, chunk: bytes, at: int, whole: bool) -> re.Match[bytes] | None:
+        if self._string:
+            return _INSIDE.search(chunk, at)
+        return (_BRACKET.match(chunk, at) if whole and self._depth else None) or _OUTSIDE.search(chunk, at)
 
     def close(self) -> list[Data]:
         """An object that is cut short is none."""

@@ -52,6 +52,10 @@ class Events:
             self._after_cr = False
         if not chunk:
             return []
+        if chunk.find(b"\n") < 0 and chunk.find(b"\r") < 0:
+            self._after_cr = False
+            self._extend(chunk)
+            return []
         self._after_cr = chunk[-1:] == b"\r"
         lines = _NEWLINE.split(chunk) if b"\r" in chunk else chunk.split(b"\n")
         found: list[Data] = []

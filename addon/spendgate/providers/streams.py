@@ -22,6 +22,8 @@ _SPACED: Final = b'": '
 """JSON with a space after the colon, as few providers write it, is brought into the other form before it is searched."""
 _STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
+_LONG_BYTES: Final = 16 * 1024
+_LONG_STRING_BYTES: Final = 256
 _FORMS_MAX: Final = 32
 """How many forms of events one reader learns: where each event is numbered, as in Responses, no form comes twice."""
 _NONE_LEARNED: Final = b"\0"
@@ -127,7 +129,7 @@ class EventReader(ABC):
                 if isinstance(event, Oversized):
                     self.oversized(event)
                     continue
-                tight = tightened(event)
+                tight = tightened(event if self.texts or len(event) < _LONG_BYTES else _without_long_strings(event))
                 self.output_bytes += text_bytes(tight, self._tight)
                 if self._first or any(tight.find(mark) >= 0 for mark in self.marks):
                     self._first = False
@@ -139,6 +141,14 @@ class EventReader(ABC):
                 self.flag(f"reader failed: {type(fault).__name__}")
                 break
         return self.current.parts != before
+
+
+def _without_long_strings(event: bytes) -> bytes:
+    """An event whose text is not measured, as it is searched for marks: none stands in a long piece without quotes.
+
+    A search for one sign takes a fraction of one for a mark, and an image is 100 KB without a quote.
+    """
+    return b'"'.join([part if len(part) < _LONG_STRING_BYTES else b"" for part in event.split(b'"')])
 
 
 def tightened(data: bytes) -> bytes:
