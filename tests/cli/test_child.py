@@ -60,3 +60,17 @@ async def test_a_command_that_is_not_there(tmp_path: Path) -> None:
         await run_child([str(plain)], os.environ)
 
     assert (absent.value.status, barred.value.status) == (127, 126)
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() == 0, reason="needs an account that may be kept out of a directory"
+)
+async def test_a_directory_on_path_that_is_closed(tmp_path: Path) -> None:
+    """`su` keeps root's PATH: a command that is nowhere is not found, whoever may not look into one of its places."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+
+    with pytest.raises(CouldNotRun, match="No such file") as absent:
+        await run_child(["no-such-command"], {**os.environ, "PATH": f"{closed}:{os.environ['PATH']}"})
+
+    assert absent.value.status == 127

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -29,10 +31,17 @@ async def run_child(command: Sequence[str], variables: Mapping[str, str]) -> int
     try:
         process = await asyncio.create_subprocess_exec(*command, env=dict(variables))
     except OSError as cause:
-        raise CouldNotRun(command[0], cause) from cause
+        raise CouldNotRun(command[0], _meant(cause, command[0], variables.get("PATH"))) from cause
     with _passing_signals_to(process):
         status = await process.wait()
     return 128 - status if status < 0 else status
+
+
+def _meant(cause: OSError, command: str, path: str | None) -> OSError:
+    """What a shell would say: a directory on PATH that this account may not enter makes no command forbidden that is nowhere."""
+    if not isinstance(cause, PermissionError) or os.path.dirname(command) or shutil.which(command, os.F_OK, path):  # noqa: PTH120 - a name, not yet a path
+        return cause
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command)
 
 
 @contextlib.contextmanager
