@@ -11,7 +11,7 @@ from mitmproxy import http
 from msgspec.structs import replace
 
 from spendgate.capture.passage import headers_of
-from spendgate.capture.scope import host_of
+from spendgate.capture.scope import CANARY_HOST, folded, host_of
 from spendgate.errors import WireError
 from spendgate.providers.client import sender
 from spendgate.providers.decoding import decode_body
@@ -25,6 +25,8 @@ TURN_S = 0.0005
 TOLD_S = 1.0
 """The longest that a request waits for another one, which its client sends at the same time."""
 TOLD_STEP_S = 0.005
+LEFT_BEHIND = "its host is captured no longer"
+"""Flag of a request on a connection that an earlier policy had decrypted."""
 UNREADABLE = Ask(opaque_input=True, output_tokens_max=None, loops=True)
 """What is asked cannot be read: no known model, no bound."""
 
@@ -63,6 +65,14 @@ def misdirected(flow: http.HTTPFlow, head: Head, registry: Registry) -> bool:
         named.append(head.path.partition("://")[2].partition("/")[0])  # HTTP/2 carries any target
     hosts = {host_of(name) for name in named if name}
     return any(host != head.host and registry.host(host) is not None for host in hosts)
+
+
+def left_behind(flow: http.HTTPFlow, registry: Registry) -> bool:
+    """Whether its connection was decrypted for a host that the policy names no longer. Nothing on it is to be read, or to pass
+    unread: the next connection is tunnelled."""
+    client = flow.client_conn
+    name = folded(client.sni) if client.tls_established and client.sni else None
+    return name is not None and name != CANARY_HOST and registry.host(name) is None
 
 
 def _authority(request: http.Request) -> str:
