@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Generator
 from typing import Protocol
@@ -65,6 +66,15 @@ def misdirected(flow: http.HTTPFlow, head: Head, registry: Registry) -> bool:
         named.append(head.path.partition("://")[2].partition("/")[0])  # HTTP/2 carries any target
     hosts = {host_of(name) for name in named if name}
     return any(host != head.host and registry.host(host) is not None for host in hosts)
+
+
+_ENDS = re.compile(rb"[\r\n\0]")
+
+
+def ambiguous(request: http.Request) -> bool:
+    """Whether a field's value holds what ends it for another reader: a CR alone, a NUL, a folded line. mitmproxy passes them on,
+    and what its provider then takes for a length, or for a second request, is not what was metered (RFC 9110, 5.5; 9112, 5.2)."""
+    return _ENDS.search(b"".join([value for _, value in request.headers.fields])) is not None
 
 
 def left_behind(flow: http.HTTPFlow, registry: Registry) -> bool:

@@ -135,6 +135,9 @@ class Meter:
             if asked.misdirected(flow, head, self._registry):
                 flow.response = passage.goes_nowhere(refusal.misdirected(), "names two providers")
                 self._claims(passage)
+            elif asked.ambiguous(flow.request):
+                flow.response = passage.goes_nowhere(refusal.ambiguous(), "a field with a line break")
+                self._claims(passage)
             elif passage.call.route.kind is not Kind.BILLABLE:
                 self._claims(passage)
                 flow.request.stream = passage.upload
