@@ -140,7 +140,7 @@ class Ledger:
     # -- what a gate does beside calls ---------------------------------------------------------------------------
 
     def resolve_orphans(self, now_ms: int) -> orphans.Resolved:
-        """End the open calls of gates that have died; at start and each minute. Also takes the disk reserve again."""
+        """End the open calls of gates that have died: at start, each minute, where a call waits. Takes the disk reserve again."""
         self._reserve.fill()
         gates = self._store.conn.execute("SELECT id FROM gates WHERE ended = 0").fetchall()
         total = orphans.Resolved()
