@@ -14,7 +14,20 @@ from msgspec.structs import replace
 
 from spendgate.admission import Decision, Refuse
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import chain, deciding, endings, fill, holds, journal, orphans, results, rows, schema, waiters
+from spendgate.ledger import (
+    balances,
+    chain,
+    deciding,
+    endings,
+    fill,
+    holds,
+    journal,
+    orphans,
+    results,
+    rows,
+    schema,
+    waiters,
+)
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Settlement
@@ -85,6 +98,10 @@ class Ledger:
         booking = Booking(self._gates.id, now_ms, waited_ms, leaves)
         asking = deciding.Asking(row, scopes, decide, booking, self._store.known, self._gates.is_dead)
         return self._store.write(lambda _: deciding.hold(asking))
+
+    def settled(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[int, ...]:
+        """What these budgets have settled, only read; see `LedgerPort.settled`."""
+        return self._store.read(lambda conn: balances.settled(conn, scopes, now_ms))
 
     def leave(self, call_id: str) -> None:
         """A waiter gives up its place."""
