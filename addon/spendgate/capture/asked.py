@@ -112,7 +112,9 @@ async def ask_of(
         # What a path names is what answers; a body may say anything beside it.
         return replace(ask, model=route.model) if route.model else ask
     except WireError:
-        return replace(claimed(head, UNREADABLE), model=route.model, text_bytes=len(body))
+        # A handshake without a body asks for nothing yet: each message on it will, and is bounded or not by itself.
+        said = Ask() if route.websocket and not body else UNREADABLE
+        return replace(claimed(head, said), model=route.model, text_bytes=len(body))
 
 
 async def told(spoken: Spoken, begun: bytes, gone: Callable[[], bool]) -> None:
