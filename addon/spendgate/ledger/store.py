@@ -145,7 +145,7 @@ class Store:
         return self._at_last(self._alone, work)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work`, which only reads. Raises LedgerUnavailable."""
+        """Run `work`, which only reads, by itself: not within `together`. Raises LedgerUnavailable."""
         with self._lock:
             try:
                 return work(self.conn)
