@@ -324,6 +324,32 @@ async def test_a_request_of_contradictory_length_has_a_row(tmp_path: Path) -> No
         await leave(writer)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"x: a\rtransfer-encoding: chunked",
+        b"x: a\r content-length: 0",
+        b"x: a\0b",
+        b"x: a\r\n content-length: 0",
+        b"x: a\n b",
+    ],
+    ids=["CR", "CR and a space", "NUL", "folded", "folded by LF"],
+)
+async def test_a_field_that_others_may_read_as_two_goes_nowhere(tmp_path: Path, field: bytes) -> None:
+    """mitmproxy passes such a field on as it came, and a provider may find another length in it, or a second request."""
+    async with rig(tmp_path) as it:
+        reader, writer = await it.tunnel()
+        sent = json.dumps(body()).encode()
+        head = b"POST /v1/messages HTTP/1.1\r\nhost: %s\r\n%s\r\ncontent-length: %d\r\n\r\n"
+        writer.write(head % (ANTHROPIC.encode(), field, len(sent)) + sent)
+        assert (await reader.readuntil(b"\r\n")).split()[1] == b"400"
+        await it.ended(0, seen=1)
+        writer.transport.abort()
+        assert it.provider.log.served == [] and it.gate.intents == []
+        [seen] = it.gate.seen
+        assert (seen.state, seen.flags) == (State.FAILED, ("a field with a line break",))
+
+
 @pytest.mark.parametrize("websocket", [False, True], ids=["a call", "a handshake"])
 async def test_a_refusal_leaves_in_one_write(tmp_path: Path, websocket: bool) -> None:
     """Head and body of the gate's own answer are one TLS record: a client that reads once has the text."""

@@ -61,3 +61,20 @@ def test_a_budget_that_ends_on_an_open_connection(provider: Provider, folder: Pa
     assert "budget person" in frame["headers"]["x-codex-promo-message"]
     assert not frame["headers"]["x-codex-promo-message"].endswith(".")
     assert [(row["refused_by"], row["refused_why"]) for row in rows] == [("person", "spent")]
+
+
+def test_a_ceiling_is_asked_of_each_response(provider: Provider, folder: Path) -> None:
+    """A handshake asks for nothing yet: what has a bound is answered on it, what has none is refused by a frame."""
+    file = policy(folder)
+    file.write_text(file.read_text() + "    hold: ceiling\n")
+    with running_gate(folder, provider, file) as gate:
+        socket = Socket(gate)
+        assert socket.accepted
+        bounded = json.loads(socket.ask(max_output_tokens=200)[-1])
+        assert bounded["type"] == "response.completed"
+        assert row_of(gate, bounded["response"]["id"])["state"] == "settled"
+        unbounded = json.loads(socket.ask(tools=[{"type": "web_search"}])[-1])
+        socket.close()
+        assert "nothing bounds this one" in json.dumps(unbounded)
+        refused = until(lambda: next((row for row in gate.calls() if row["state"] == "refused"), None))
+        assert (refused["refused_why"], refused["http_status"]) == ("unbounded", 429)

@@ -14,6 +14,7 @@ from spendgate.errors import LedgerBusy, LedgerUnavailable
 from spendgate.gate.gate import WITHOUT_LEDGER
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.policy import OnFailure
+from spendgate.window import Unit, Window
 
 WRITES = ("hold", "sent", "settle", "resize", "refused", "recorded", "leave")
 
@@ -22,13 +23,19 @@ WRITES = ("hold", "sent", "settle", "resize", "refused", "recorded", "leave")
 def broken(ledger, fault, monkeypatch):
     """A ledger whose writes all fail."""
 
+    with monkeypatch.context() as patch:
+        for name in WRITES:
+            patch.setattr(ledger, name, raising(fault))
+        yield
+
+
+def raising(fault):
+    """A method that fails."""
+
     def fail(*_, **__):
         raise fault
 
-    with monkeypatch.context() as patch:
-        for name in WRITES:
-            patch.setattr(ledger, name, fail)
-        yield
+    return fail
 
 
 async def written(gate):
@@ -115,6 +122,34 @@ async def test_a_spent_budget_stays_spent(tmp_path, monkeypatch, action):
             assert answer.refuse.kind is RefusalKind.SPENT
         await written(place.gate)
         assert place.rows.states() == {"settled": 1, "refused": 2}
+
+
+@pytest.mark.parametrize("rolling", [False, True], ids=["life", "rolling"])
+async def test_what_another_gate_spent_stays_spent(tmp_path, monkeypatch, rolling):
+    """A gate that was just started has seen no balance: while the ledger cannot be written, it reads them there."""
+    window = Window(Unit.ROLLING, 3_600_000) if rolling else None
+    rules = policy(budget(0.05, window=window))
+    async with house(tmp_path, rules) as place:
+        call = intent()
+        await place.gate.hold(call)
+        settle(place.gate, call, 0.06)
+    async with house(tmp_path, rules) as place:
+        with broken(place.ledger, LedgerUnavailable("the disk is full"), monkeypatch):
+            answer = await place.gate.hold(intent())
+
+            assert isinstance(answer, Refused)
+            assert (answer.refuse.kind, answer.refuse.settled_nanos) == (RefusalKind.SPENT, dollars(0.06))
+            assert isinstance(await place.gate.hold(intent("bob")), Admitted)
+
+
+async def test_a_ledger_that_cannot_be_read_either_is_on_failures_to_decide(tmp_path, monkeypatch):
+    """Nobody is refused for what is not known."""
+    async with house(tmp_path, policy(budget(0.05))) as place:
+        fault = LedgerUnavailable("the disk is broken")
+        with broken(place.ledger, fault, monkeypatch), monkeypatch.context() as patch:
+            patch.setattr(place.ledger, "settled", raising(fault))
+
+            assert isinstance(await place.gate.hold(intent()), Admitted)
 
 
 async def test_refuse_refuses(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from gate.world import budget, end, house, intent, policy, prove
 from spendgate.admission import RefusalKind
@@ -86,3 +87,19 @@ async def test_a_cancelled_waiter_gives_up_its_place(tmp_path):
         place.gate.settle(first.call_id, Reading(), end(sent=False))
 
         assert isinstance(await behind, Admitted)
+
+
+async def test_nobody_waits_for_a_gate_that_has_died(tmp_path):
+    """What a dead gate's call held goes with the first call that waits for it, not with the next round of the minute."""
+    rules = policy(budget(1.0, hold=Hold.CEILING, wait_ms=10_000))
+    async with AsyncExitStack() as dying:
+        dead = await dying.enter_async_context(house(tmp_path, rules))
+        await dead.gate.hold(intent(text_bytes=150_000))
+        async with house(tmp_path, rules) as place:
+            place.gate._upkeep._orphans_at_ms -= 1_000
+            await dying.aclose()  # its call is open, and its lock gone: as after a kill
+
+            answer = await place.gate.hold(intent(text_bytes=150_000))
+
+            assert isinstance(answer, Admitted)
+            assert place.rows.states() == {"failed": 1, "open": 1}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
+from msgspec.structs import replace
 
 from providers.feeding import head
 from spendgate.providers.interface import Kind
@@ -106,6 +107,27 @@ def test_a_long_path_is_read_whole(start: str) -> None:
     assert OWN.route(head("POST", f"{start}/v1/chat/completions", "llm.acme.example")).kind is Kind.BILLABLE
     long = OWN.route(head("POST", "/x" * 20_000 + "/v1/chat/completions", "llm.acme.example"))
     assert (long.kind, len(long.path)) == (Kind.BILLABLE, 512)
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "kind"),
+    [
+        ("GET", "", {"X-HTTP-Method-Override": "POST"}, Kind.BILLABLE),
+        ("PUT", "", {"x-http-method-override": " post "}, Kind.BILLABLE),
+        ("GET", "key=x&$httpMethod=POST&alt=sse", {}, Kind.BILLABLE),
+        ("GET", "%24http%4Dethod=POST", {}, Kind.BILLABLE),
+        ("POST", "", {"x-http-method-override": "GET"}, Kind.BILLABLE),
+        ("GET", "", {"x-http-method-override": "PATCH"}, Kind.UNRECOGNIZED),
+        ("GET", "", {"x-http-method-override": "HEAD"}, Kind.FREE),
+        ("GET", "", {"x-http-method-override": ""}, Kind.FREE),
+        ("GET", "$httpMethod=", {}, Kind.FREE),
+        ("GET", "", {}, Kind.FREE),
+    ],
+)
+def test_a_method_that_is_only_asked_for_counts(method: str, query: str, headers: dict[str, str], kind: Kind) -> None:
+    """A server that heeds it makes a model work at a GET; one that does not answers with an error, which costs nothing."""
+    path, host = "/v1beta/models/gemini-2.5-pro:generateContent", "generativelanguage.googleapis.com"
+    assert ALL.route(replace(head(method, path, host, **headers), query=query)).kind is kind
 
 
 def test_websocket_of_responses_is_billable_and_others_are_not_known() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Generator
 from typing import Protocol
@@ -11,7 +12,7 @@ from mitmproxy import http
 from msgspec.structs import replace
 
 from spendgate.capture.passage import headers_of
-from spendgate.capture.scope import host_of
+from spendgate.capture.scope import CANARY_HOST, folded, host_of
 from spendgate.errors import WireError
 from spendgate.providers.client import sender
 from spendgate.providers.decoding import decode_body
@@ -25,6 +26,8 @@ TURN_S = 0.0005
 TOLD_S = 1.0
 """The longest that a request waits for another one, which its client sends at the same time."""
 TOLD_STEP_S = 0.005
+LEFT_BEHIND = "its host is captured no longer"
+"""Flag of a request on a connection that an earlier policy had decrypted."""
 UNREADABLE = Ask(opaque_input=True, output_tokens_max=None, loops=True)
 """What is asked cannot be read: no known model, no bound."""
 
@@ -65,6 +68,23 @@ def misdirected(flow: http.HTTPFlow, head: Head, registry: Registry) -> bool:
     return any(host != head.host and registry.host(host) is not None for host in hosts)
 
 
+_ENDS = re.compile(rb"[\r\n\0]")
+
+
+def ambiguous(request: http.Request) -> bool:
+    """Whether a field's value holds what ends it for another reader: a CR alone, a NUL, a folded line. mitmproxy passes them on,
+    and what its provider then takes for a length, or for a second request, is not what was metered (RFC 9110, 5.5; 9112, 5.2)."""
+    return _ENDS.search(b"".join([value for _, value in request.headers.fields])) is not None
+
+
+def left_behind(flow: http.HTTPFlow, registry: Registry) -> bool:
+    """Whether its connection was decrypted for a host that the policy names no longer. Nothing on it is to be read, or to pass
+    unread: the next connection is tunnelled."""
+    client = flow.client_conn
+    name = folded(client.sni) if client.tls_established and client.sni else None
+    return name is not None and name != CANARY_HOST and registry.host(name) is None
+
+
 def _authority(request: http.Request) -> str:
     """The request's own, mostly empty over HTTP/1: reading nothing costs as much as reading a name."""
     return request.authority if request.data.authority else ""
@@ -92,7 +112,9 @@ async def ask_of(
         # What a path names is what answers; a body may say anything beside it.
         return replace(ask, model=route.model) if route.model else ask
     except WireError:
-        return replace(claimed(head, UNREADABLE), model=route.model, text_bytes=len(body))
+        # A handshake without a body asks for nothing yet: each message on it will, and is bounded or not by itself.
+        said = Ask() if route.websocket and not body else UNREADABLE
+        return replace(claimed(head, said), model=route.model, text_bytes=len(body))
 
 
 async def told(spoken: Spoken, begun: bytes, gone: Callable[[], bool]) -> None:

@@ -29,6 +29,7 @@ from spendgate.capture.call import Call, Clock
 from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.flow import Cut, MeteredFlow
 from spendgate.capture.passage import Passage
+from spendgate.capture.scope import folded
 from spendgate.capture.socket_layer import Push
 from spendgate.capture.tally import Tally
 from spendgate.capture.visitor import Visitor
@@ -120,6 +121,9 @@ class Meter:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         if not flow.live:
             return
+        if asked.left_behind(flow, self._registry):
+            self._part(flow)
+            return
         head = asked.head_of(flow, self._registry)
         if head is None:
             flow.request.stream = True
@@ -131,12 +135,34 @@ class Meter:
             if asked.misdirected(flow, head, self._registry):
                 flow.response = passage.goes_nowhere(refusal.misdirected(), "names two providers")
                 self._claims(passage)
+            elif asked.ambiguous(flow.request):
+                flow.response = passage.goes_nowhere(refusal.ambiguous(), "a field with a line break")
+                self._claims(passage)
             elif passage.call.route.kind is not Kind.BILLABLE:
                 self._claims(passage)
                 flow.request.stream = passage.upload
             elif passage.spoken is not None and passage.spoken.streamed:
                 flow.request.stream = passage.upload_open
                 flow.first = FirstMessage(passage.spoken.begun, passage.spoken.first_bytes_max)
+
+    def _part(self, flow: http.HTTPFlow) -> None:
+        """Its connection was decrypted under an earlier policy: it goes nowhere, and its client connects anew, past all this.
+
+        The connection ends with it, unless others still run there: then what comes after those ends it.
+        """
+        route = Route(provider="unknown", dialect="unknown", kind=Kind.UNRECOGNIZED, path="*")
+        call = Call(self._gate, self._clock, folded(flow.client_conn.sni or ""), route, self._machine)
+        call.flags = (asked.LEFT_BEHIND,)
+        visitor = self._visitors.get(flow.client_conn.id)
+        try:
+            call.attribution = self._attribute(visitor.peer if visitor else NOBODY, call.ask)
+        except Exception as fault:  # noqa: BLE001 - it costs nothing, and has its row
+            logger.error("an exchange could not be attributed: %s", type(fault).__name__)
+        kill(flow)
+        _safely(lambda: call.end(Reading, complete=False, error="gate"))
+        server = ctx.master.addons.lookup.get("proxyserver")
+        if server is not None and not (visitor and visitor.open):
+            server.part(flow.client_conn.id)
 
     async def first_message(self, flow: MeteredFlow) -> None:
         """The beginning of a request that stays open is here."""

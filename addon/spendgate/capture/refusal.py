@@ -69,6 +69,11 @@ def misdirected() -> http.Response:
     return _response(_plain(421, "The request names another provider than the connection that it came on."), "provider")
 
 
+def ambiguous() -> http.Response:
+    """400, for a request with a field that others may read as two."""
+    return _response(_plain(400, "A header field of the request holds a line break or a NUL."), "request-fields")
+
+
 def _response(answer: Answer, rule: str) -> http.Response:
     headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers]
     response = http.Response.make(answer.status, answer.body, http.Headers(headers))

@@ -78,6 +78,12 @@ class Server(proxyserver.Proxyserver):
         if isinstance(handler, Handler):
             handler.waits(waiting.connection, too_much=waiting.too_much)
 
+    def part(self, client_id: str) -> None:
+        """Ends this client's connection, with all that belongs to it."""
+        handler = self.connections.get(client_id)
+        if handler and (io := handler.transports.get(handler.client)) and io.handler:
+            io.handler.cancel("its host is captured no longer")
+
     async def close(self) -> None:
         """Stops listening and ends what is open, so that each call is settled. Bounded by `FAREWELL_S`."""
         with _unsaid():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +22,7 @@ from spendgate.capture.launcher import Listening, Settings, check, running
 from spendgate.capture.logs import where
 from spendgate.capture.meter import Meter
 from spendgate.capture.next_layer import nobodys, uncounted
+from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
 from spendgate.cli import alive, in_force
 from spendgate.cli.output import note
@@ -150,7 +153,7 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
     with _logged_as_notes():
         try:
             await gate.start()
-            async with running(settings, [meter]) as listening, _following(house, gate, meter):
+            async with running(settings, [*_turning_away(wanted), meter]) as listening, _following(house, gate, meter):
                 house.listening = listening
                 house.tell()
                 _set_aside()
@@ -166,6 +169,11 @@ def _set_aside() -> None:
     still 80 ms each time (150,000 objects, most of them price lists and modules)."""
     gc.collect()
     gc.freeze()
+
+
+def _turning_away(wanted: Wanted) -> Iterator[object]:
+    if wanted.ca_folder is not None and sys.platform != "win32":
+        yield OneAccount(wanted.lookup or system_lookup(), os.geteuid())
 
 
 def _check(wanted: Wanted) -> None:

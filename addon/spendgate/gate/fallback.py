@@ -1,4 +1,4 @@
-"""Deciding without the ledger: the policy's `on_failure`, from the balances as they were last seen.
+"""Deciding without the ledger: the policy's `on_failure`, from the balances as they were last seen, or can still be read.
 
 A budget that was spent stays spent. What is allowed meanwhile is added up for each budget and person, so that `allow up to`
 holds; each decision is counted and each call's row is written when the ledger is back.
@@ -41,6 +41,12 @@ class Fallback:
         """Remember balances that the ledger has just shown."""
         for standing in standings:
             self._put(standing.scope, standing.settled_nanos)
+
+    def told(self, scopes: Iterable[Scope], settled: Iterable[int]) -> None:
+        """A ledger that cannot be written can still be read: what it says is spent there is, whoever spent it. What is
+        remembered may be more, since not all of it is written."""
+        for scope, nanos in zip(scopes, settled, strict=True):
+            self._put(scope, max(nanos, self._settled.get(_key(scope), 0)))
 
     def spent(self, scopes: Iterable[Scope], nanos: int, person: str) -> None:
         """Add what a call that was let through meanwhile has cost, beyond what was counted for it when it was."""

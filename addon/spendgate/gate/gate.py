@@ -74,11 +74,11 @@ class Gate:
         self._ledger = ledger
         self._estimate = estimate
         self._lines = Lines()
+        self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
         self._waiting = Waiting(
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
-            in_force=lambda: self.policy,
+            in_force=lambda: self.policy, waited_for=self._upkeep.waited_for,
         )  # fmt: skip
-        self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
         self._correcting = Correcting(
             ledger, lines=self._lines, fallback=self.fallback, backlog=self.backlog, estimate=estimate
         )
@@ -221,6 +221,10 @@ class Gate:
         now_ms, intent = self.clock.now_ms(), asked.intent
         size, scopes, person = asked.size(self.sizes), asked.terms.scopes(now_ms), intent.attribution.person
         hold_nanos = next((each for each in (size.learned_nanos, size.guess_nanos) if each is not None), 0)
+        try:
+            self.fallback.told(scopes, self._ledger.settled(scopes, now_ms))
+        except LedgerUnavailable:
+            pass  # it cannot be read either: what is remembered decides
         refuse = asked.terms.refusal if asked.terms.enforced else None
         refuse = refuse or self.fallback.decide(
             scopes, hold_nanos, person, asked.terms.policy.on_failure, why=why, room=self.backlog.room

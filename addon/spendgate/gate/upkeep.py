@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 HISTORY_CALLS = 2_000
 ORPHANS_EVERY_MS = 60_000
+ORPHANS_WHILE_WAITED_FOR_MS = 1_000
+"""How often while a call waits for others' holds: a dead gate's are none that will end by themselves."""
 LEARN_EVERY_S = 2.0
 LEARN_CALLS = 100
 _LOOK_BACK = 1_000
@@ -102,6 +104,16 @@ class Upkeep:
         self._known[call_id] = None
         if len(self._known) > _KNOWN_KEPT:
             self._known.popitem(last=False)
+
+    def waited_for(self) -> None:
+        """A call waits for others' holds: see whether they are a dead gate's. Never raises."""
+        if self._clock.boot_ms() - self._orphans_at_ms >= ORPHANS_WHILE_WAITED_FOR_MS:
+            try:
+                self._resolve()
+            except LedgerUnavailable:
+                pass  # the next try of some waiting call does it
+            except Exception:
+                logger.exception("the calls of dead gates could not be looked for")
 
     async def _run(self) -> None:
         while True:

@@ -80,9 +80,9 @@ class Waiting:
 
     def __init__(
         self, ledger: LedgerPort, *, lines: Lines, sizes: Sizes, fallback: Fallback, backlog: Backlog, clock: Clock,
-        in_force: Callable[[], Policy],
+        in_force: Callable[[], Policy], waited_for: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`in_force` says by which policy calls leave now."""
+        """`in_force` says by which policy calls leave now; `waited_for` is told each time that others' holds are in the way."""
         self._ledger = ledger
         self._lines = lines
         self._sizes = sizes
@@ -90,6 +90,7 @@ class Waiting:
         self._backlog = backlog
         self._clock = clock
         self._in_force = in_force
+        self._waited_for = waited_for
         self._turn = asyncio.Lock()
 
     async def ask(self, asked: Asked, since_ms: int) -> Granted | Denied | Left | None:
@@ -107,6 +108,7 @@ class Waiting:
                 trying.until_ms = waited if trying.until_ms is None else min(trying.until_ms, waited)
                 place = trying.place = trying.place or Place()
                 self._lines.stand(place, (answer.scope, *answer.also))
+                self._waited_for()
                 await self._rest(trying, place)
                 if asked.intent.gone():
                     self._give_up(trying)

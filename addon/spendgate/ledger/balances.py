@@ -170,6 +170,16 @@ class Balances:
         return balance
 
 
+def settled(conn: sqlite3.Connection, scopes: Iterable[Scope], now_ms: int) -> tuple[int, ...]:
+    """What these scopes' windows have settled, in their order, only read; nothing for a window that nobody has met."""
+    found = []
+    for scope in scopes:
+        key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
+        row = conn.execute(READ_BY_KEY, key).fetchone()
+        found.append(0 if row is None else at_edge(conn, Balance(*row), now_ms - key[-1]).settled)
+    return tuple(found)
+
+
 def at_edge(conn: sqlite3.Connection, balance: Balance, edge_ms: int) -> Balance:
     """What moving its edge would make of a balance, only read. The same object where an edge moved forward passes nothing:
     the row then stays true for its old edge, and a write is saved."""

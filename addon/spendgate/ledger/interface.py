@@ -124,6 +124,10 @@ class LedgerPort(Protocol):
         """
         ...
 
+    def settled(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[int, ...]:
+        """What these budgets have settled, in their order. Writes nothing, so a ledger that is full or busy can tell."""
+        ...
+
     def leave(self, call_id: str) -> None:
         """A waiter gives up its place (client gone, gate stopping)."""
         ...

@@ -14,7 +14,20 @@ from msgspec.structs import replace
 
 from spendgate.admission import Decision, Refuse
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import chain, deciding, endings, fill, holds, journal, orphans, results, rows, schema, waiters
+from spendgate.ledger import (
+    balances,
+    chain,
+    deciding,
+    endings,
+    fill,
+    holds,
+    journal,
+    orphans,
+    results,
+    rows,
+    schema,
+    waiters,
+)
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Settlement
@@ -86,6 +99,10 @@ class Ledger:
         asking = deciding.Asking(row, scopes, decide, booking, self._store.known, self._gates.is_dead)
         return self._store.write(lambda _: deciding.hold(asking))
 
+    def settled(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[int, ...]:
+        """What these budgets have settled, only read; see `LedgerPort.settled`."""
+        return self._store.read(lambda conn: balances.settled(conn, scopes, now_ms))
+
     def leave(self, call_id: str) -> None:
         """A waiter gives up its place."""
         self._store.end(lambda known: waiters.leave(known.conn, call_id))
@@ -140,7 +157,7 @@ class Ledger:
     # -- what a gate does beside calls ---------------------------------------------------------------------------
 
     def resolve_orphans(self, now_ms: int) -> orphans.Resolved:
-        """End the open calls of gates that have died; at start and each minute. Also takes the disk reserve again."""
+        """End the open calls of gates that have died: at start, each minute, where a call waits. Takes the disk reserve again."""
         self._reserve.fill()
         gates = self._store.conn.execute("SELECT id FROM gates WHERE ended = 0").fetchall()
         total = orphans.Resolved()

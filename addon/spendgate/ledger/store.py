@@ -144,6 +144,14 @@ class Store:
         """Like `end`, for work that is one statement: SQLite makes it a transaction by itself, at half the price."""
         return self._at_last(self._alone, work)
 
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`, which only reads, by itself: not within `together`. Raises LedgerUnavailable."""
+        with self._lock:
+            try:
+                return work(self.conn)
+            except sqlite3.Error as fault:
+                raise unavailable(fault) from fault
+
     def together(self, work: Callable[[], T]) -> T:
         """Run `work` as one transaction with all that it writes through this store. Raises as `write`, and what `work` raises;
         nothing of it is then written."""

@@ -77,6 +77,7 @@ _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
 _ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/#]*")
 _DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.RESULT, Kind.UNRECOGNIZED, Kind.FREE)
 _MODEL_MAX: Final = 512
+_METHOD_MAX: Final = 16
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # What a GET, HEAD, OPTIONS or DELETE does never makes a model work, in any of these APIs: reading, probing, removing.
 _IDLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -160,13 +161,19 @@ class Registry:
     def route(self, head: Head) -> Route:
         """What a request to one of `hosts` is. Raises KeyError for any other host.
 
-        A path counts however it is spelled (percent-encoding, doubled slashes, dots, case), since servers are lenient.
+        A path counts however it is spelled (percent-encoding, doubled slashes, dots, case), and a method also where it is only
+        asked for (`X-HTTP-Method-Override`), since servers are lenient.
         What no rule knows is `free` if its method never makes a model work, else `unrecognized`.
         """
         websocket = head.method == "GET" and asks_websocket(head.headers.get("upgrade"))
         path = head.path if head.path != "/" else self._target(head)
         find = self._found if len(path) <= _PATH_MAX else self._find
-        return find(_canonical(head.host), head.method.upper(), path, websocket)
+        host, override = _canonical(head.host), _override(head)
+        found = find(host, head.method.upper(), path, websocket)
+        if override is None:
+            return found
+        # Whether its server heeds it is not known, so it is what costs more.
+        return min(found, find(host, override, path, websocket), key=lambda route: _DEAREST_FIRST.index(route.kind))
 
     def _target(self, head: Head) -> str:
         """The operation that a request to `/` names, as a path, where its host's protocol does so."""
@@ -226,6 +233,15 @@ def _canonical(host: str) -> str:
 
 def _is_never(host: str, never: Sequence[str]) -> bool:
     return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in never)
+
+
+def _override(head: Head) -> str | None:
+    """The method that a request asks to be taken for: Google's APIs and many frameworks heed that, in a header or, Google's, in
+    the query (cloud.google.com/apis/docs/system-parameters)."""
+    said = head.headers.get("x-http-method-override")
+    if said is None and head.query and "httpMethod=" in (query := unquote(head.query)):
+        said = query.partition("httpMethod=")[2].partition("&")[0]
+    return said.strip()[:_METHOD_MAX].upper() if said else None
 
 
 def _paths(target: str) -> list[str]:
