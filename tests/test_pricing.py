@@ -147,6 +147,15 @@ def test_rates_bound_a_call_of_audio_alone(model: str) -> None:
     assert got.nanos * 1_000_000 <= 700 * rates.input + 900 * rates.output + rates.request * 1_000_000
 
 
+def test_what_a_request_costs_is_in_no_token_of_its_bound() -> None:
+    """Perplexity's Sonar costs $0.012 a request and $1 for a million tokens: a bound has the first once, not for each token."""
+    ladder = BOOK.ladder("perplexity", "sonar", at=NOW)
+    assert isinstance(ladder, Ladder)
+    rates = ladder.upto(None)
+    assert (rates.request, rates.input, rates.output) == (12_000_000, 10**9, 10**9)
+    assert not BOOK.has_unit("perplexity", "sonar", "storage_searches", at=NOW)
+
+
 def test_prices_have_dates() -> None:
     """A model whose price changed costs what it cost at the call's own instant."""
     usage = Usage(input_tokens=250_000, output_tokens=1)

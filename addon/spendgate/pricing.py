@@ -104,7 +104,10 @@ class PriceBook:
         context: Mapping[str, str] | None = None,
         geo: str | None = None,
     ) -> dict[str, Fraction] | UnknownPrice:
-        """What `price` multiplies each count by, in the tier that so much input falls into: nano-dollars, by name in `Usage`."""
+        """What `price` multiplies each count by, in the tier that so much input falls into: nano-dollars, by name in `Usage`.
+
+        Under `price_cards.REQUEST` what it adds for the request itself.
+        """
         sheet = self._lookup(provider, model, at, context)
         if sheet is None:
             return UnknownPrice(provider, model)
@@ -116,7 +119,9 @@ class PriceBook:
     ) -> bool:
         """Whether the list has a price for this unit of the model (`providers.interface.Part.units`)."""
         sheet = self._lookup(provider, model, at, context)
-        return sheet is not None and listed_units(sheet.prices, Usage(), {unit: 1000}) > 0
+        if sheet is None:
+            return False
+        return listed_units(sheet.prices, Usage(), {unit: 1000}) > listed_units(sheet.prices, Usage(), {})
 
     def ladder(
         self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None
