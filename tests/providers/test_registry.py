@@ -189,6 +189,22 @@ def test_what_costs_money_is_looked_for_first(family: Family | Provider) -> None
     assert kinds == sorted(kinds, key=[Kind.BILLABLE, Kind.RESULT, Kind.FREE].index)
 
 
+@pytest.mark.parametrize(
+    ("host", "provider"),
+    [
+        ("eu.api.openai.com", "openai"),
+        ("eu-west-1.api.x.ai", "x-ai"),
+        ("eu.openrouter.ai", "openrouter"),
+        ("agentn-gcpp-eucentral.api5.cursor.sh", "cursor"),
+    ],
+)
+def test_regions_are_hosts_like_the_global_one(host: str, provider: str) -> None:
+    """Who has to keep data in a region asks there and nowhere else: a host that is missing is neither captured nor counted."""
+    entry = ALL.host(host)
+    assert entry is not None
+    assert entry.provider == provider
+
+
 def test_hosts_are_exact() -> None:
     """Only named hosts are ours: no parent, no child, in any case and with a trailing dot."""
     assert {A, O} <= set(ALL.hosts())
@@ -199,10 +215,10 @@ def test_hosts_are_exact() -> None:
 
 def test_capture_chooses() -> None:
     """`providers` picks, `never` takes away, and names that nobody knows are refused with the known ones."""
-    assert Registry.build(Capture(providers=("openai",))).hosts() == (O,)
-    two = ("anthropic", "openai")
-    assert Registry.build(Capture(providers=two, never=("API.openai.com",))).hosts() == (A,)
-    assert Registry.build(Capture(providers=two, never=("*.openai.com",))).hosts() == (A,)
+    assert Registry.build(Capture(providers=("anthropic",))).hosts() == (A,)
+    two = ("anthropic", "groq")
+    assert Registry.build(Capture(providers=two, never=("API.groq.com",))).hosts() == (A,)
+    assert Registry.build(Capture(providers=two, never=("*.groq.com",))).hosts() == (A,)
     with pytest.raises(ValueError, match="anthropic, "):
         Registry.build(Capture(providers=("antropic",)))
     with pytest.raises(ValueError, match="anthropic, azure, openai"):
