@@ -184,6 +184,7 @@ class PriceBook:
         return sheet
 
     def _find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
+        provider, model = self._partner(provider, model)
         owner = self._providers.get(provider)
         if owner is None:
             return None
@@ -192,6 +193,14 @@ class PriceBook:
             if info is not None:
                 return owner, info
         return None
+
+    def _partner(self, provider: str, model: str) -> tuple[str, str]:
+        """Hugging Face's router: behind the model stands the partner, or how one is chosen (`:groq`, `:cheapest`)."""
+        family, (name, colon, chosen) = provider.partition("_")[0], model.rpartition(":")
+        if family != "huggingface" or not colon:
+            return provider, model
+        named = f"{family}_{chosen}"
+        return named if named in self._providers else provider, name
 
 
 def _with_units(sheet: Sheet, usage: Usage, units: Mapping[str, int]) -> Fraction | None:
