@@ -205,6 +205,24 @@ def test_regions_are_hosts_like_the_global_one(host: str, provider: str) -> None
     assert entry.provider == provider
 
 
+AMP_GOOGLE = "/api/provider/google"
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "dialect", "model"),
+    [
+        ("api.perplexity.ai", "/v1/sonar", "openai-chat", None),
+        ("api.perplexity.ai", "/v1/agent", "openai-responses", None),
+        ("ampcode.com", f"{AMP_GOOGLE}/v1beta/models/gemini-3-pro:generateContent", "gemini", "gemini-3-pro"),
+        ("ampcode.com", f"{AMP_GOOGLE}/v1beta1/publishers/google/models/gemini-3:streamGenerateContent", "gemini", "gemini-3"),
+    ],
+)  # fmt: skip
+def test_other_names_of_what_costs_money(host: str, path: str, dialect: str, model: str | None) -> None:
+    """Perplexity's own names for two APIs, and Gemini behind Amp, which passes three vendors' on."""
+    route = ALL.route(head("POST", path, host))
+    assert (route.kind, route.dialect, route.model) == (Kind.BILLABLE, dialect, model)
+
+
 def test_hosts_are_exact() -> None:
     """Only named hosts are ours: no parent, no child, in any case and with a trailing dot."""
     assert {A, O} <= set(ALL.hosts())
