@@ -147,6 +147,34 @@ def test_rates_bound_a_call_of_audio_alone(model: str) -> None:
     assert got.nanos * 1_000_000 <= 700 * rates.input + 900 * rates.output + rates.request * 1_000_000
 
 
+def test_what_a_request_costs_is_in_no_token_of_its_bound() -> None:
+    """Perplexity's Sonar costs $0.012 a request and $1 for a million tokens: a bound has the first once, not for each token."""
+    ladder = BOOK.ladder("perplexity", "sonar", at=NOW)
+    assert isinstance(ladder, Ladder)
+    rates = ladder.upto(None)
+    assert (rates.request, rates.input, rates.output) == (12_000_000, 10**9, 10**9)
+    assert not BOOK.has_unit("perplexity", "sonar", "storage_searches", at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("model", "source"),
+    [
+        ("openai/gpt-oss-120b", "huggingface_novita/openai/gpt-oss-120b"),
+        ("openai/gpt-oss-120b:groq", "huggingface_groq/openai/gpt-oss-120b"),
+        ("openai/gpt-oss-120b:cheapest", "huggingface_novita/openai/gpt-oss-120b"),
+    ],
+)
+def test_hugging_faces_partner_stands_behind_the_model(model: str, source: str) -> None:
+    """The partner's own list prices it; a word on how the router is to choose leaves the host's."""
+    got = BOOK.price("huggingface_novita", model, Usage(input_tokens=10), at=NOW)
+
+    assert isinstance(got, Charge)
+    assert got.source == f"bundled:{source}"
+    assert BOOK.price("openai", "gpt-5.4:groq", Usage(input_tokens=10), at=NOW) == UnknownPrice(
+        "openai", "gpt-5.4:groq"
+    )
+
+
 def test_prices_have_dates() -> None:
     """A model whose price changed costs what it cost at the call's own instant."""
     usage = Usage(input_tokens=250_000, output_tokens=1)

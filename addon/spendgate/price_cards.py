@@ -36,6 +36,8 @@ _LEAVES = (
 )
 """The counts of `Usage`; of two where one is part of the other, the smaller is priced and taken off the larger."""
 
+REQUEST = "request"
+"""What a request costs whatever it uses, beside the prices of counts (`Card.each`)."""
 AUDIO_MS = "audio_ms"
 """Our whole unit of audio, in place of genai-prices' seconds, which need not be whole."""
 _LONG_WINDOW = 1_000_000
@@ -126,8 +128,9 @@ class Card:
         return total
 
     def each(self) -> dict[str, Fraction]:
-        """The exact price in nano-dollars of one unit of each count, by its name in `Usage`."""
-        return {leaf: Fraction(unit, self.scale) for leaf, unit in zip(_LEAVES, self.units, strict=True)}
+        """The exact price in nano-dollars of one unit of each count, by its name in `Usage`, and of the `REQUEST` itself."""
+        units = {leaf: Fraction(unit, self.scale) for leaf, unit in zip(_LEAVES, self.units, strict=True)}
+        return {**units, REQUEST: Fraction(self.request, self.scale)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +249,8 @@ def listed_units(prices: ModelPrice, usage: Usage, units: Mapping[str, int]) -> 
 
 
 def _dearest_unit(prices: ModelPrice, unit: str, whole: str | None = None) -> Fraction:
-    """The price of one more of this unit, which may be part of another, in nano-dollars."""
-    return _listed(prices, Usage(**({whole: 1} if whole else {})), {unit: 1})
+    """The price of one more of this unit, which may be part of another, in nano-dollars, beside what each request costs."""
+    return _listed(prices, Usage(**({whole: 1} if whole else {})), {unit: 1}) - _listed(prices, Usage())
 
 
 def _listed(prices: ModelPrice, usage: Usage, units: Mapping[str, Decimal | int] | None = None) -> Fraction:

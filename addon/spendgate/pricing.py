@@ -104,7 +104,10 @@ class PriceBook:
         context: Mapping[str, str] | None = None,
         geo: str | None = None,
     ) -> dict[str, Fraction] | UnknownPrice:
-        """What `price` multiplies each count by, in the tier that so much input falls into: nano-dollars, by name in `Usage`."""
+        """What `price` multiplies each count by, in the tier that so much input falls into: nano-dollars, by name in `Usage`.
+
+        Under `price_cards.REQUEST` what it adds for the request itself.
+        """
         sheet = self._lookup(provider, model, at, context)
         if sheet is None:
             return UnknownPrice(provider, model)
@@ -116,7 +119,9 @@ class PriceBook:
     ) -> bool:
         """Whether the list has a price for this unit of the model (`providers.interface.Part.units`)."""
         sheet = self._lookup(provider, model, at, context)
-        return sheet is not None and listed_units(sheet.prices, Usage(), {unit: 1000}) > 0
+        if sheet is None:
+            return False
+        return listed_units(sheet.prices, Usage(), {unit: 1000}) > listed_units(sheet.prices, Usage(), {})
 
     def ladder(
         self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None
@@ -179,6 +184,7 @@ class PriceBook:
         return sheet
 
     def _find(self, provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
+        provider, model = self._partner(provider, model)
         owner = self._providers.get(provider)
         if owner is None:
             return None
@@ -187,6 +193,14 @@ class PriceBook:
             if info is not None:
                 return owner, info
         return None
+
+    def _partner(self, provider: str, model: str) -> tuple[str, str]:
+        """Hugging Face's router: behind the model stands the partner, or how one is chosen (`:groq`, `:cheapest`)."""
+        family, (name, colon, chosen) = provider.partition("_")[0], model.rpartition(":")
+        if family != "huggingface" or not colon:
+            return provider, model
+        named = f"{family}_{chosen}"
+        return named if named in self._providers else provider, name
 
 
 def _with_units(sheet: Sheet, usage: Usage, units: Mapping[str, int]) -> Fraction | None:

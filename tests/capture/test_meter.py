@@ -7,12 +7,13 @@ import hashlib
 import logging
 from collections.abc import Generator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from mitmproxy import http
 from msgspec.structs import replace
 
-from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeRegistry, body, refused, rig
+from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeLookup, FakeRegistry, body, refused, rig
 from spendgate.admission import RefusalKind
 from spendgate.attribution import Peer
 from spendgate.capture.call import Clock
@@ -20,6 +21,7 @@ from spendgate.capture.meter import signs
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Gone, Intent
+from spendgate.identity.interface import Endpoints
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.interface import Head, Notice, Reading, Route
 
@@ -375,6 +377,30 @@ async def test_what_costs_nothing_is_recorded_and_never_asked_about(tmp_path: Pa
         assert free.attribution.person == "alice"
         assert free.ask.api_key is not None
         assert KEY not in repr(it.gate.seen)
+
+
+async def test_what_nobody_waits_for_has_its_process_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exchange that is not held goes on at once; its row, written at its end, names the process that was found meanwhile."""
+    at_once, found = FakeLookup.process, Event()
+
+    def later(self: FakeLookup, peer: Peer, ends: Endpoints) -> Peer:
+        found.wait(10)
+        return at_once(self, peer, ends)
+
+    monkeypatch.setattr(FakeLookup, "process", later)
+
+    async def parts():
+        yield b"x" * 100
+        await asyncio.sleep(0.2)
+        found.set()
+        await asyncio.sleep(0.2)
+        yield b"x"
+
+    async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client() as client:
+        await client.post(f"https://{ANTHROPIC}/v1/nobody/knows", content=parts(), headers=HEADERS)
+        assert [seen.attribution.process for seen in it.gate.seen] == ["python"]
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http/1.1", "h2"])

@@ -96,7 +96,25 @@ def test_a_bill_names_what_was_not_recognized(state: State, capsys: pytest.Captu
     """Such an exchange may have cost money, so that "$0.00" alone would promise too much."""
     bill(state.ledger, unrecognized(state))
 
-    assert capsys.readouterr().err == "spendgate: 0 billable calls, $0.00; 1 unrecognized\n"
+    listed = "1 unrecognized (spendgate calls --where state=unrecognized)"
+    assert capsys.readouterr().err == f"spendgate: 0 billable calls, $0.00; {listed}\n"
+    assert listed in ran(state, "status")
+
+
+@pytest.mark.parametrize(("reported", "says"), [(0, "$0.02, estimated"), (1, "$0.04, of it $0.02 estimated")])
+def test_a_bill_tells_what_is_estimated(
+    state: State, reported: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sum that nobody counted is not told like one that a provider reported."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    for name, basis in [("x1", "estimated"), *[("x2", "reported")] * reported]:
+        ledger.hold(row(name, 1), (), lambda *_: Admit(()), NOW_MS)
+        ledger.settle(name, replace(settlement(()), basis=basis, cost_nanos=20_000_000))
+    gate = ledger.gate_id
+    ledger.close()
+    bill(state.ledger, gate)
+
+    assert capsys.readouterr().err.splitlines()[0].endswith(says)
 
 
 def guessed(state: State) -> int:

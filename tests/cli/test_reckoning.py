@@ -15,7 +15,7 @@ from spendgate.usage import Usage
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BOOK = PriceBook()
-PROVIDERS = {"anthropic", "openai", "azure"}
+PROVIDERS = {"anthropic", "openai", "azure", "perplexity"}
 LISTED = [provider for provider in get_snapshot().providers if provider.id in PROVIDERS]
 PRICED = [(provider.id, model.id) for provider in LISTED for model in provider.models]
 

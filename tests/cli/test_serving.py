@@ -79,7 +79,8 @@ def test_who_may_be_a_browser_is_asked_on_its_sites(tmp_path: Path, alone: bool)
     wanted = Wanted(policy=None, state=paths.find(tmp_path), ca_folder=tmp_path if alone else None)
     scope = _scope(wanted, policy, registry, authority)
     assert scope.private == {"claude.ai", "chatgpt.com"}
-    assert scope.sites == scope.private | {"openrouter.ai", "opencode.ai", "ampcode.com"}
+    openrouter = {"openrouter.ai", "eu.openrouter.ai", "us.openrouter.ai"}
+    assert scope.sites == scope.private | openrouter | {"opencode.ai", "ampcode.com"}
     assert (scope.one_command, scope.counts_browsers) == (alone, True)
 
 

@@ -73,6 +73,22 @@ def test_genai_sync(gate: Gate, provider: Provider, mode: str, encoding: str, *,
     assert (row["tool"], row["reasoning_tokens"]) == ("google-genai-sdk", 128)
 
 
+@pytest.mark.filterwarnings("ignore:Interactions usage is experimental")
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_interactions(gate: Gate, provider: Provider, *, stream: bool) -> None:
+    """The Interactions API, whole and streamed: the row has the counts that the SDK shows."""
+    seen = Seen()
+    with httpx.Client(transport=GoogleSync(gate, seen, http2=False)) as http:
+        google = client("gemini", options(COUNTS, httpx_client=http))  # closes its HTTP client when it is forgotten
+        answer: Any = google.interactions.create(
+            model=GEMINI, input="hi", stream=stream, extra_headers={"x-standin": COUNTS}
+        )
+        last = list(answer)[-1].interaction if stream else answer
+    assert last.usage.total_thought_tokens == 128
+    row = check(gate, provider, seen, "google", GEMINI)
+    assert (row["tool"], row["reasoning_tokens"], row["path"]) == ("google-genai-sdk", 128, "/v1beta/interactions")
+
+
 @pytest.mark.parametrize("mode", ["gemini", "us-east5"])
 async def test_genai_async(gate: Gate, provider: Provider, mode: str) -> None:
     """A stream, asynchronously."""

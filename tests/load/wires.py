@@ -336,6 +336,24 @@ def _array(text: str) -> tuple[bytes, bytes, bytes]:
     return b"[" + piece, piece, _piece(text, last=True).encode() + b"\r\n]"
 
 
+def _interacts(text: str) -> bytes:
+    return _json(model="gemini-2.5-pro", input=text, stream=True)
+
+
+def _interaction(text: str) -> tuple[bytes, bytes, bytes]:
+    begun = {"id": "v1_1", "status": "in_progress", "object": "interaction", "model": "gemini-2.5-pro"}
+    usage = {"total_tokens": 19, "total_input_tokens": 12, "total_cached_tokens": 0, "total_output_tokens": 7}
+    first, unit, last = (
+        b"data: " + _json(**members) + b"\n\n"
+        for members in (
+            {"interaction": begun, "event_type": "interaction.created"},
+            {"index": 0, "delta": {"text": text, "type": "text"}, "event_type": "step.delta"},
+            {"interaction": {**begun, "status": "completed", "usage": usage}, "event_type": "interaction.completed"},
+        )
+    )
+    return first, unit, last
+
+
 def _code_assist(text: str) -> tuple[bytes, bytes, bytes]:
     piece, last = (
         f'data: {{"response": {each},"traceId": "t-1"}}\r\n\r\n'.encode()
@@ -436,6 +454,7 @@ WIRES = (
     Wire("openai-realtime", "api.openai.com", "/v1/realtime?model=gpt-realtime", _said, _spoken, method="GET"),
     Wire("gemini", _GOOGLE, "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse", _contents, _gemini),
     Wire("gemini", _GOOGLE, "/v1beta/models/gemini-2.5-pro:streamGenerateContent", _contents, _array, ARRAY),
+    Wire("gemini-interactions", _GOOGLE, "/v1beta/interactions", _interacts, _interaction),
     Wire("code-assist", "cloudcode-pa.googleapis.com", "/v1internal:streamGenerateContent?alt=sse", _enveloped, _code_assist),
     Wire("claude-ai", "claude.ai", f"{_CONVERSATION}/completion", _prompted, _claude_app),
     Wire("chatgpt-conversation", "chatgpt.com", "/backend-api/f/conversation", _asked_chatgpt, _chatgpt),

@@ -33,6 +33,7 @@ JWT = "eyJhbGciOiJub25l.eyJzdWIiOiJ4In0.c2ln"
         ({"user_agent": "Boto3/1.44.8 md/Botocore#1.44.8"}, "boto3"),
         ({"user_agent": "OpenAI/Python 3.54.0"}, "openai-sdk"),
         ({"user_agent": "AsyncAzureOpenAI/Python 3.54.0"}, "openai-sdk"),
+        ({"user_agent": "AsyncGeminiNextGenAPIClient/Python 2.8.0"}, "google-genai-sdk"),
         ({"user_agent": "opencode/1.18.33 ai-sdk/5"}, "opencode"),
         ({"user_agent": "ai/6.0.326 ai-sdk/provider-utils/4.0.66 runtime/node.js/v20.20.2"}, "ai-sdk"),
         ({"user_agent": "QwenCode/0.15.10 (linux; x64)"}, "qwen-code"),

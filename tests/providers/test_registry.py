@@ -211,6 +211,40 @@ def test_what_costs_money_is_looked_for_first(family: Family | Provider) -> None
     assert kinds == sorted(kinds, key=[Kind.BILLABLE, Kind.RESULT, Kind.FREE].index)
 
 
+@pytest.mark.parametrize(
+    ("host", "provider"),
+    [
+        ("eu.api.openai.com", "openai"),
+        ("eu-west-1.api.x.ai", "x-ai"),
+        ("eu.openrouter.ai", "openrouter"),
+        ("agentn-gcpp-eucentral.api5.cursor.sh", "cursor"),
+    ],
+)
+def test_regions_are_hosts_like_the_global_one(host: str, provider: str) -> None:
+    """Who has to keep data in a region asks there and nowhere else: a host that is missing is neither captured nor counted."""
+    entry = ALL.host(host)
+    assert entry is not None
+    assert entry.provider == provider
+
+
+AMP_GOOGLE = "/api/provider/google"
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "dialect", "model"),
+    [
+        ("api.perplexity.ai", "/v1/sonar", "openai-chat", None),
+        ("api.perplexity.ai", "/v1/agent", "openai-responses", None),
+        ("ampcode.com", f"{AMP_GOOGLE}/v1beta/models/gemini-3-pro:generateContent", "gemini", "gemini-3-pro"),
+        ("ampcode.com", f"{AMP_GOOGLE}/v1beta1/publishers/google/models/gemini-3:streamGenerateContent", "gemini", "gemini-3"),
+    ],
+)  # fmt: skip
+def test_other_names_of_what_costs_money(host: str, path: str, dialect: str, model: str | None) -> None:
+    """Perplexity's own names for two APIs, and Gemini behind Amp, which passes three vendors' on."""
+    route = ALL.route(head("POST", path, host))
+    assert (route.kind, route.dialect, route.model) == (Kind.BILLABLE, dialect, model)
+
+
 def test_hosts_are_exact() -> None:
     """Only named hosts are ours: no parent, no child, in any case and with a trailing dot."""
     assert {A, O} <= set(ALL.hosts())
@@ -221,10 +255,10 @@ def test_hosts_are_exact() -> None:
 
 def test_capture_chooses() -> None:
     """`providers` picks, `never` takes away, and names that nobody knows are refused with the known ones."""
-    assert Registry.build(Capture(providers=("openai",))).hosts() == (O,)
-    two = ("anthropic", "openai")
-    assert Registry.build(Capture(providers=two, never=("API.openai.com",))).hosts() == (A,)
-    assert Registry.build(Capture(providers=two, never=("*.openai.com",))).hosts() == (A,)
+    assert Registry.build(Capture(providers=("anthropic",))).hosts() == (A,)
+    two = ("anthropic", "groq")
+    assert Registry.build(Capture(providers=two, never=("API.groq.com",))).hosts() == (A,)
+    assert Registry.build(Capture(providers=two, never=("*.groq.com",))).hosts() == (A,)
     with pytest.raises(ValueError, match="anthropic, "):
         Registry.build(Capture(providers=("antropic",)))
     with pytest.raises(ValueError, match="anthropic, azure, openai"):
@@ -239,6 +273,8 @@ def test_capture_chooses() -> None:
 def test_template_keeps_no_secret(secret: str) -> None:
     """What is not a word of the APIs never stays in a path."""
     assert template(f"/v1/files/{secret}/content") == "/v1/files/*/content"
+    for unread in ("/v1/ocr", "/v1beta/cachedcontents", "/v1beta/models/*:batchgeneratecontent"):
+        assert template(unread) == unread  # a row that says `unrecognized` says what
 
 
 @pytest.mark.parametrize("family", [*FAMILIES.values(), *PROVIDERS.values()], ids=lambda family: family.name)

@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from mitmproxy import connection, ctx, http
 from mitmproxy.flow import Error
@@ -291,8 +292,9 @@ class Meter:
             server.inject_event(event)
 
     def _claims(self, passage: Passage) -> None:
-        """Whose exchange it is, where the body is not read."""
+        """Whose exchange it is, where the body is not read. Nobody waits for its process, so its end asks once more."""
         call = passage.call
+        passage.claims = partial(self._claims, passage) if passage.visitor.looking else None
         try:
             call.ask = asked.claimed(passage.head, Ask())
             call.attribution = self._attribute(passage.visitor.peer, call.ask)

@@ -38,6 +38,7 @@ class Passage:
         "_unread",
         "_uploaded",
         "call",
+        "claims",
         "dialect",
         "fault",
         "head",
@@ -61,6 +62,8 @@ class Passage:
         self.visitor = visitor
         self.fault = fault
         """What kept this request from being routed: `on_failure` then decides."""
+        self.claims: Callable[[], None] | None = None
+        """Says again whose it is, where that was not wholly known when it began."""
         self.instead: http.Response | None = None
         """The answer to a request that goes nowhere, whatever its body holds."""
         self.tap: Tap | None = None
@@ -188,6 +191,8 @@ class Passage:
 
     def finish(self, *, complete: bool, error: str | None) -> None:
         self.visitor.open.pop(self.call.call_id, None)
+        if self.claims is not None and not self.call.ended:
+            self.claims()
         if self.results is not None:
             self.call.flags += self.results.close()
             if error == "gate":

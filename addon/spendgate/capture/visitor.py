@@ -47,6 +47,11 @@ class Visitor:
             self._found(self._finding)
         return self._peer
 
+    @property
+    def looking(self) -> bool:
+        """Whether the process is still being looked for."""
+        return self._finding is not None and not self._finding.done()
+
     async def known(self) -> Peer:
         """The peer with its process, where that is found in time."""
         if self._finding is not None and not self._finding.done():

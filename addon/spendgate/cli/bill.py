@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from spendgate.cli.observed import priced_by_guess, would_have_been_refused
+from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.output import note
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader, Span, Spend
 from spendgate.money import short_dollars
 
 
@@ -24,14 +24,24 @@ def bill(ledger: Path, gate: int) -> None:
     for line in paid:
         cached = line.cache_read_tokens + line.cache_write_tokens
         tokens = f"{line.input_tokens:,} in, {cached:,} cached, {line.output_tokens:,} out"
-        note(f"  {line.key[0] or 'unknown model'}: {_counted(line.calls)}, {tokens}, {short_dollars(line.cost_nanos)}")
+        cost = f"{short_dollars(line.cost_nanos)}{_estimated(line)}"
+        note(f"  {line.key[0] or 'unknown model'}: {_counted(line.calls)}, {tokens}, {cost}")
     total = sum(line.cost_nanos for line in paid)
     said = f"{_counted(sum(line.calls for line in paid), 'billable call')}, {short_dollars(total)}"
     # What was not recognized may have cost money, too: a bill that did not name it would promise too much.
-    besides = [f"{count} {what}" for count, what in ((refused, "refused"), (unrecognized, "unrecognized")) if count]
+    unread = f"unrecognized ({LISTED})"
+    besides = [f"{count} {what}" for count, what in ((refused, "refused"), (unrecognized, unread)) if count]
     note("; ".join([said, *filter(None, [", ".join(besides)])]))
     for words in filter(None, told):
         note(words)
+
+
+def _estimated(line: Spend) -> str:
+    """How much of a line nobody counted."""
+    if not line.not_reported_nanos:
+        return ""
+    whole = line.not_reported_nanos == line.cost_nanos
+    return ", estimated" if whole else f", of it {short_dollars(line.not_reported_nanos)} estimated"
 
 
 def _counted(count: int, what: str = "call") -> str:

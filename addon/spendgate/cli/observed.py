@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from spendgate.cli.output import inert
 from spendgate.money import short_dollars
 
+LISTED = "spendgate calls --where state=unrecognized"
+"""What lists the exchanges that no table knows, with their hosts' paths."""
+
 
 def would_have_been_refused(rules: Mapping[str, int]) -> str:
     """The line, from how many calls each rule would have refused; empty where there are none."""

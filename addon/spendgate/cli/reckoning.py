@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from spendgate.money import half_even
+from spendgate.price_cards import REQUEST
 from spendgate.pricing import PriceBook, UnknownPrice
 
 _SOURCE = re.compile(r"(?P<origin>[^:]+):(?P<provider>[^/]+)/(?P<model>[^;]+?)(?:\+\d+)?(?P<words>(?:;[^;=]+=[^;]+)*)")
@@ -52,12 +53,13 @@ def reckoned(row: Mapping[str, Any], book: PriceBook | None = None) -> list[Line
     if isinstance(units, UnknownPrice):
         return None
     prices = {name: units[leaf] for name, (_, leaf) in _COUNTS.items()}
+    counts[REQUEST], prices[REQUEST] = int(row["value_nanos"] > 0), units[REQUEST]
     if _whole(sum((counts[name] * price for name, price in prices.items()), Fraction(0))) != row["value_nanos"]:
         return None
     return [
         Line(name, count, _whole(prices[name] * 1_000_000), _whole(prices[name] * count))
         for name, count in counts.items()
-        if count
+        if count and (prices[name] or name != REQUEST)
     ]
 
 

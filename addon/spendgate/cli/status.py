@@ -16,7 +16,7 @@ import typer
 
 from spendgate.cli import alive, in_force
 from spendgate.cli.moments import iso, shown
-from spendgate.cli.observed import priced_by_guess, would_have_been_refused
+from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
 from spendgate.config.paths import State
@@ -235,7 +235,9 @@ def _print(report: Report) -> None:
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
     out.print(f"person    {safe(report.person)}")
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")
-    out.print(f"ledger    {report.ledger['rows']} ended calls, {report.free} free, {report.unrecognized} unrecognized")
+    listed = f" ({LISTED})" if report.unrecognized else ""
+    counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
+    out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
     out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
     for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
         if line:

@@ -48,6 +48,9 @@ _AGENTS: Final = {
     "geminicli-tui": "gemini-cli",
     "antigravity": "antigravity",
     "google-genai-sdk": "google-genai-sdk",
+    # google-genai 2 and Node's ask for interactions under this name.
+    "gemininextgenapiclient": "google-genai-sdk",
+    "asyncgemininextgenapiclient": "google-genai-sdk",
     "boto3": "boto3",
     "openai": "openai-sdk",
     "asyncopenai": "openai-sdk",

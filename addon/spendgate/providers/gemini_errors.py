@@ -25,9 +25,9 @@ _DOMAIN: Final = "cloudcode-pa.googleapis.com"
 _GOOGLE: Final = "type.googleapis.com/google.rpc."
 
 
-def google_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:
-    """A refusal as Google's APIs would word it."""
-    status = refusal_status(notice, tool, strict=strict)
+def google_refusal(notice: Notice, tool: str | None, *, strict: bool, others: int = 429) -> Answer:
+    """A refusal as Google's APIs would word it; `others` as in `refusal_status`."""
+    status = refusal_status(notice, tool, strict=strict, others=others)
     retry = "true" if notice.passing else "false"
     headers = [*_headers(notice.request_id), ("x-should-retry", retry)]
     if notice.passing:

@@ -27,6 +27,7 @@ CURSOR: Final = "cursor"
 WINDSURF: Final = "windsurf"
 REALTIME: Final = "openai-realtime"
 GEMINI: Final = "gemini"
+INTERACTIONS: Final = "gemini-interactions"
 CODE_ASSIST: Final = "code-assist"
 
 

@@ -61,9 +61,9 @@ _OPENAI_CODES: Final[dict[str, str]] = {
 _HEADER_TEXT_MAX: Final = 512
 
 
-def refusal_status(notice: Notice, tool: str | None, *, strict: bool) -> int:
-    """The HTTP status that makes this tool show the refusal and stop."""
-    return 429 if strict or notice.passing or tool is None else _READABLE.get(tool, 429)
+def refusal_status(notice: Notice, tool: str | None, *, strict: bool, others: int = 429) -> int:
+    """The HTTP status that makes this tool show the refusal and stop; `others`: what tools get that are not in the table."""
+    return 429 if strict or notice.passing else _READABLE.get(tool or "", others)
 
 
 def anthropic_refusal(notice: Notice, tool: str | None, *, strict: bool) -> Answer:

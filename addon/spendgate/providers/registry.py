@@ -24,6 +24,7 @@ from spendgate.providers.cohere import CohereChat, CohereEmbed
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.gemini import Gemini
 from spendgate.providers.headers import asks_websocket
+from spendgate.providers.interactions import Interactions
 from spendgate.providers.interface import Dialect, Head, Kind, Route
 from spendgate.providers.openai_audio import OpenAISpeech, OpenAITranscriptions
 from spendgate.providers.openai_chat import OpenAIChat
@@ -54,6 +55,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         CohereEmbed(),
         OpenAIRealtime(),
         Gemini(),
+        Interactions(),
         CodeAssist(),
         ClaudeAI(),
         ChatGPTConversation(),

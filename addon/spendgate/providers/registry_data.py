@@ -68,5 +68,7 @@ PATH_WORDS: Final = words(_RULES) | {
     "organizations", "policy_limits", "profile", "realtime", "results", "runs", "search", "servers", "sessions",
     "settings", "speech", "stream", "threads", "token", "transcription_sessions", "transcriptions",
     "translations", "usage", "variations", "vector_stores", "versions", "videos",
+    "cachedcontents", "ocr", "operations", "rerank", "tuning", "tunings", ":asyncbatchembedcontent", ":batchgeneratecontent",
+    ":predict", ":predictlongrunning",
 }  # fmt: skip
 """The only words of a path that are kept in the ledger; anything else could be an id, a name or a secret."""

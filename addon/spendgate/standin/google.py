@@ -30,6 +30,22 @@ def answer(script: Script, target: str, model: str, answer_id: str) -> tuple[boo
     return events, (b"data: " + each + b"\r\n\r\n" for each in pieces) if events else _array(pieces)
 
 
+def interaction(script: Script, model: str, answer_id: str) -> Iterator[bytes]:
+    """An answer of the Interactions API."""
+    return filled(_interaction(script, model, answer_id, steps=[_step(MARK)]), script)
+
+
+def interaction_stream(script: Script, model: str, answer_id: str) -> Iterator[bytes]:
+    """The same as events: counts stand in the last one."""
+    begun = {"id": answer_id, "model": model, "status": "in_progress"}
+    yield _event("interaction.created", interaction=begun)
+    yield _event("step.start", index=0, step={"type": "model_output"})
+    for text in deltas(script):
+        yield _event("step.delta", index=0, delta={"type": "text", "text": text})
+    yield _event("step.stop", index=0)
+    yield _event("interaction.completed", interaction=_interaction(script, model, answer_id))
+
+
 def error(script: Script) -> bytes:
     """An error."""
     return json.dumps({"error": {"code": script.status, "message": "Scripted.", "status": script.error}}).encode()
@@ -38,6 +54,22 @@ def error(script: Script) -> bytes:
 def model_of(path: str) -> str:
     """The model that a path names; empty for Code Assist's."""
     return path.rpartition(":")[0].rpartition("/")[2]
+
+
+def _event(kind: str, **more: object) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({**more, 'event_type': kind})}\n\n".encode()
+
+
+def _step(text: str) -> dict[str, object]:
+    return {"type": "model_output", "content": [{"type": "text", "text": text}]}
+
+
+def _interaction(script: Script, model: str, answer_id: str, **more: object) -> dict[str, object]:
+    prompt, visible = script.input + script.cache_read, script.output - script.reasoning
+    usage = {"total_input_tokens": prompt, "total_cached_tokens": script.cache_read, "total_output_tokens": visible}
+    usage |= {"total_thought_tokens": script.reasoning, "total_tokens": prompt + script.output}
+    counts = {"usage": usage} if script.usage else {}
+    return {"id": answer_id, "object": "interaction", "model": model, "status": "completed", **counts, **more}
 
 
 def _array(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -80,7 +80,7 @@ def reply(request: Request, served: Served, default: Script, canned: Canned | No
         return _aws_error(script.status, "The stand-in was asked for an error.", script)
     if script.status >= 400:
         claude = kind == "/messages" or kind in CLAUDE
-        other = google.error(script) if kind in google.VERBS else openai.error(script)
+        other = google.error(script) if kind in (*google.VERBS, "/interactions") else openai.error(script)
         body = anthropic.error(script, served.request_id) if claude else other
         return Reply(script.status, JSON, iter([body]), script=script)
     if kind in media.ENDS:
@@ -151,6 +151,8 @@ def _answer(kind: str, asked: dict[str, object], served: Served, script: Script)
         pieces = later.background(script, model, answer_id)
     elif kind == "/responses":
         pieces = (openai.response_stream if streamed else openai.response)(script, model, answer_id)
+    elif kind == "/interactions":
+        pieces = (google.interaction_stream if streamed else google.interaction)(script, model, answer_id)
     else:
         pieces = openai.embeddings(script, model)
     return Reply(200, content_type, pieces, script=script)
@@ -163,6 +165,7 @@ BILLABLE = {
     "/embeddings": "emb",
     "/completion": "chatcompl",
     "/conversation": "msg",
+    "/interactions": "v1",
 }
 """Ends of the paths that a provider bills, with the prefix of their answers' ids."""
 APPS = {"/completion": apps.claude_ai, "/conversation": apps.chatgpt}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, MESSAGES, RESPONSES, Provider, Site, billable, free
+from spendgate.providers.provider import CHAT, GEMINI, MESSAGES, RESPONSES, Provider, Site, billable, free
 
 PROVIDERS: Final = (
     Provider(
@@ -39,6 +39,10 @@ PROVIDERS: Final = (
             billable("/api/provider/openai/v1/chat/completions", CHAT, prices="openai"),
             billable("/api/provider/openai/v1/responses", RESPONSES, websocket=True, prices="openai"),
             billable("/api/provider/xai/v1/chat/completions", CHAT, prices="x-ai"),
+            *(
+                billable(f"/api/provider/google/**/models/{{model}}:{verb}", GEMINI, prices="google")
+                for verb in ("generateContent", "streamGenerateContent")
+            ),
             billable("/api/provider/**/chat/completions", CHAT),
             *free("/api/provider/anthropic/v1/messages/count_tokens"),
         ),

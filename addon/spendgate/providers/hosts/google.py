@@ -1,8 +1,9 @@
-"""Google: the Gemini API, Code Assist (Gemini CLI, Antigravity) and Vertex AI. Source: facts/wire-formats.md 0.1, 4.1, 4.2.
+"""Google: the Gemini API, Code Assist (Gemini CLI, Antigravity) and Vertex AI. Source: facts/wire-formats.md 0.1, 4.1, 4.2;
+of interactions: google-genai 3.6.1.
 
 What is neither billed by tokens nor known to be free is left to be shown as unrecognized: `predict` and `predictLongRunning`
-(images, films), batches, stored caches, file search stores, Live over WebSocket. Vertex's premium of a tenth for Claude at a
-regional host (facts 13.3) is not applied: no source says for which models and since when.
+(images, films), batches, stored caches, file search stores, Live and interactions over WebSocket. Vertex's premium of a tenth
+for Claude at a regional host (facts 13.3) is not applied: no source says for which models and since when.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from spendgate.providers.provider import (
     CODE_ASSIST,
     EMBEDDINGS,
     GEMINI,
+    INTERACTIONS,
     MESSAGES,
     Provider,
     Rule,
     billable,
     free,
+    result,
 )
 
 _VERBS: Final = ("generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents")
@@ -56,6 +59,15 @@ def _claude(at: str) -> tuple[Rule, ...]:
     )
 
 
+def _interactions(at: str) -> tuple[Rule, ...]:
+    """The Interactions API; what is worked off in the background is metered when it is read."""
+    return (
+        billable(f"{at}/interactions", INTERACTIONS),
+        result(f"{at}/interactions/*", INTERACTIONS),
+        result(f"{at}/interactions/*/cancel", INTERACTIONS, method="POST"),
+    )
+
+
 _OWN: Final = ("/*/models", "/*/tunedModels")
 _VERTEX: Final = tuple(f"{at}/google/models" for at in _PUBLISHERS)
 
@@ -73,6 +85,7 @@ PROVIDERS: Final = (
             *_generating(*_OWN),
             billable("/*/openai/chat/completions", CHAT),
             billable("/*/openai/embeddings", EMBEDDINGS),
+            *_interactions("/*"),
             *_counting(*_OWN),
             *free("/*/files/**", "/upload/*/files", "/*/files:register"),
         ),
@@ -109,6 +122,7 @@ PROVIDERS: Final = (
             *_generating(*_VERTEX),
             billable("/*/projects/*/locations/*/endpoints/openapi/chat/completions", CHAT),
             billable("/*/projects/*/locations/*/endpoints/openapi/embeddings", EMBEDDINGS),
+            *_interactions("/*/projects/*/locations/*"),
             *_counting(*_VERTEX),
         ),
         GEMINI,

@@ -1,7 +1,8 @@
 """Hugging Face's router. Source: facts/wire-formats.md 12.
 
-genai-prices has a list for each partner that serves a model. Where the path names none, the router chooses, and nothing on the
-wire says whom: priced by the longest of these lists, which a row's `prices` names.
+genai-prices has a list for each partner that serves a model. The path names it, or the end of the model's name (`…:groq`, which
+`pricing` reads). Where neither does, the router chooses, and nothing on the wire says whom: priced by the longest of these lists,
+which a row's `prices` names.
 """
 
 from __future__ import annotations

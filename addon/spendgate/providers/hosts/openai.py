@@ -1,4 +1,8 @@
-"""OpenAI's own API. Source: facts/wire-formats.md 2.1."""
+"""OpenAI's own API, at its global host and at those of its data residency.
+
+A region's premium of a tenth, for models since March 2026, is not added: no list tells which these are.
+Source: facts/wire-formats.md 2.1; of the regions OpenAI's guide to data residency, November 2026.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,12 @@ from spendgate.providers.provider import (
     result,
 )
 
+_REGIONS: Final = ("us", "eu", "gb", "ae", "au", "ca", "in", "jp", "kr", "sg")
+
 PROVIDERS: Final = (
     Provider(
         "openai",
-        ("api.openai.com",),
+        ("api.openai.com", *(f"{region}.api.openai.com" for region in _REGIONS)),
         "openai",
         (
             billable("/v1/chat/completions", CHAT),

@@ -1,4 +1,5 @@
-"""OpenRouter: three dialects, each answer with what it cost (`usage.cost`). Source: facts/wire-formats.md 12."""
+"""OpenRouter: three dialects, each answer with what it cost (`usage.cost`). Source: facts/wire-formats.md 12;
+its regional hosts: OpenRouter's SDK reference, November 2026."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, 
 PROVIDERS: Final = (
     Provider(
         "openrouter",
-        ("openrouter.ai",),
+        ("openrouter.ai", "eu.openrouter.ai", "us.openrouter.ai"),
         "openrouter",
         (
             billable("/api/v1/chat/completions", CHAT),

@@ -1,6 +1,7 @@
 """Perplexity: its answers may state their cost with searches and fees (`usage.cost`). Source: facts/wire-formats.md 12.
 
-`/search` and `/async` cost money by the call and are not read.
+`/v1/agent` is its own name for `/v1/responses`, `/v1/sonar` for chat (both reported, not tried). `/search`
+and `/async` cost money by the call and are not read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ PROVIDERS: Final = (
         (
             billable("/chat/completions", CHAT),
             billable("/v1/chat/completions", CHAT),
+            billable("/v1/sonar", CHAT),
             billable("/v1/responses", RESPONSES),
+            billable("/v1/agent", RESPONSES),
             billable("/v1/embeddings", EMBEDDINGS),
         ),
         states_cost=True,

@@ -1,4 +1,5 @@
-"""xAI: each answer with what it cost (`usage.cost_in_usd_ticks`), tools included. Source: facts/wire-formats.md 12."""
+"""xAI: each answer with what it cost (`usage.cost_in_usd_ticks`), tools included. Source: facts/wire-formats.md 12;
+its regional hosts as several public clients have them (reported, not tried)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, 
 PROVIDERS: Final = (
     Provider(
         "x-ai",
-        ("api.x.ai",),
+        ("api.x.ai", "us-east-1.api.x.ai", "us-west-2.api.x.ai", "eu-west-1.api.x.ai"),
         "x-ai",
         (
             billable("/v1/chat/completions", CHAT),
