@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from spendgate.admission import Admit, Decision, Wait
 from spendgate.ledger import holds, waiters
@@ -15,7 +16,7 @@ from spendgate.ledger.known import Known
 from spendgate.standing import KindStanding, Scope, Standing
 
 
-class Asking(NamedTuple):
+class Asking(Struct, frozen=True):
     """One call that wants to leave, and who decides it."""
 
     row: CallRow

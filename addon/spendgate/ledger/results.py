@@ -14,7 +14,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.ledger import chain, open_calls, rows
-from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import AwaitedCall, CallRow, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held
@@ -78,10 +77,11 @@ def collected(
     opened, ending, holds = rows.opened(row), rows.ended(end, end.flags), open_calls.charged(charges)
     running = (end.account or row.account, booked_ms, None, None, None, None)
     values = (*opened, *ending, *running, holds)
-    written = conn.execute(_WRITE, (*values, gate))
+    written = known.run(_WRITE, (*values, gate))
     if not written.rowcount or written.lastrowid is None:
         return False
-    known.balances.move(booked_ms, [Change(known.balances.get(conn, hold.balance), nanos) for hold, nanos in charges])
+    at = known.balances.get
+    known.balances.move(booked_ms, [(at(conn, hold.balance), nanos, 0, 0, 0, 0) for hold, nanos in charges])
     chain.link(known, written.lastrowid, chain.SETTLED, values)
     return True
 

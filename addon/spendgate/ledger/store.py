@@ -189,11 +189,12 @@ class Store:
         return result
 
     def _transacted(self, work: Work[T]) -> T:
-        self.conn.execute("BEGIN IMMEDIATE")
-        self.known.look()
-        result = work(self.known)
-        self.known.balances.write(self.conn)
-        self.conn.execute("COMMIT")
+        known = self.known
+        known.run("BEGIN IMMEDIATE")
+        known.look()
+        result = work(known)
+        known.balances.write(known.cursor)
+        known.run("COMMIT")
         return result
 
     def _alone(self, work: Work[T]) -> T:
