@@ -105,8 +105,8 @@ class Balances:
             if before is None:
                 moved[number] = (settled, held, ceiling, opened, ended, number)
             else:
-                sums = (before[0] + settled, before[1] + held, before[2] + ceiling, before[3] + opened, before[4] + ended)
-                moved[number] = (*sums, number)
+                s, h, c, o, e, _ = before
+                moved[number] = (s + settled, h + held, c + ceiling, o + opened, e + ended, number)
 
     def write(self, cursor: sqlite3.Cursor) -> None:
         """What has moved, to the file: the last that a transaction does. By adding, so that no memory can overwrite a sum."""
@@ -116,9 +116,11 @@ class Balances:
 
     def locate(self, conn: sqlite3.Connection, scopes: Iterable[Scope]) -> list[Balance]:
         """The scopes' balances as they stand, in their order; made when a window is met for the first time."""
-        known = self._by_key
-        keys = [((s.budget, s.value, s.window, s.words, s.rolling_ms or 0), s) for s in scopes]
-        return [known.get(key) or self._find(conn, key, scope.starts_ms, scope.ends_ms) for key, scope in keys]
+        known, found = self._by_key, []
+        for scope in scopes:
+            key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
+            found.append(known.get(key) or self._find(conn, key, scope.starts_ms, scope.ends_ms))
+        return found
 
     def locate_at(self, conn: sqlite3.Connection, scopes: Iterable[Scope], now_ms: int) -> list[Balance]:
         """Like `locate`, with the edge of rolling windows at now - length."""

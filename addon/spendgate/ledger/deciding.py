@@ -32,7 +32,8 @@ def hold(asking: Asking) -> Decision:
     """Decide the call and write the outcome: an open call, a place in line, or neither."""
     booking, known, call_id = asking.booking, asking.known, asking.row.id
     conn = known.conn
-    located = known.balances.locate_at(conn, asking.scopes, booking.now_ms)
+    scopes = asking.scopes
+    located = known.balances.locate_at(conn, scopes, booking.now_ms)
     kind = known.balances.kind(conn, asking.row.kind)
     place = waiters.place_of(known, call_id)
     standings = _standings(asking, located, place)
@@ -43,9 +44,9 @@ def hold(asking: Asking) -> Decision:
     if place is not None and place != waiters.NOBODY_WAITS:
         waiters.leave(conn, call_id)
     if isinstance(decision, Admit):
-        if tuple([scope for scope, _ in decision.holds]) != asking.scopes:
+        if tuple([scope for scope, _ in decision.holds]) != scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
-        holds.open_call(known, asking.row, decision, located, booking)
+        holds.open_call(known, asking.row, decision, located, booking, kind=kind)
     return decision
 
 
