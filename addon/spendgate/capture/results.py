@@ -16,7 +16,7 @@ from spendgate.providers.interface import Result, ResultReader
 
 WAITING_MAX = 10_000
 """Results, of about a kilobyte each, that wait to be written."""
-TURN = 8
+TURN = 16
 """Results that are written in one turn of the loop."""
 
 
