@@ -46,7 +46,7 @@ def hold(asking: Asking) -> Decision:
     if isinstance(decision, Admit):
         if tuple([scope for scope, _ in decision.holds]) != scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
-        holds.open_call(known, asking.row, decision, located, booking, kind=kind)
+        holds.open_call(known, asking.row, decision, located, booking)
     return decision
 
 

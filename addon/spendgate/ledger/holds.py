@@ -32,18 +32,15 @@ class Booking(Struct, frozen=True):
     leaves: bool = False
 
 
-def open_call(
-    known: Known, row: CallRow, admit: Admit, located: list[Balance], booking: Booking, *, kind: Balance
-) -> None:
-    """Write the open call, its holds, and what they take from each balance; `located` are those of `admit.holds`, `kind` is its
-    kind's.
+def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], booking: Booking) -> None:
+    """Write the open call, its holds, and what they take from each balance; `located` are those of `admit.holds`.
 
     Raises IntegrityError for a known call id.
     """
     now_ms, waited_ms, account, ceiling_nanos = booking.now_ms, booking.waited_ms, row.account, row.ceiling_nanos
     sent_ms = now_ms if booking.leaves else None
     largest, held = 0, []
-    changes: list[Change] = [(kind, 0, 0, 0, 1, 0)]
+    changes: list[Change] = [(known.balances.kind(known.conn, row.kind), 0, 0, 0, 1, 0)]
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
         bound = bound_of(ceiling_nanos, nanos)
         largest = max(largest, nanos)
