@@ -214,7 +214,7 @@ async def test_results_that_fail_half_way_are_told_once(tmp_path: Path):
     async with house(tmp_path, RULES) as place:
         conn = place.ledger._store.conn
         conn.execute(
-            "CREATE TEMP TRIGGER broken BEFORE INSERT ON chain WHEN NEW.position = 3 BEGIN SELECT 1 FROM nowhere; END"
+            "CREATE TEMP TRIGGER broken BEFORE INSERT ON chain WHEN NEW.position = 3 BEGIN SELECT json('{'); END"
         )
         place.gate.collect(found(place, *results))
         assert place.rows.calls() == []
