@@ -200,10 +200,11 @@ async def test_what_was_read_before_is_not_priced_again(tmp_path: Path, monkeypa
 
 
 async def test_a_result_that_stands_twice_in_a_file_is_counted_once(tmp_path: Path):
-    """Also where both lines share a transaction."""
-    twice = (Result("batch b 1", costing(0.001)), Result("batch b 1", costing(0.001)))
+    """Also where the lines share a transaction: the first that costs something is the one that counts."""
+    nothing = Result("batch b 1", Reading(final=True, free=True))
+    same = (nothing, Result("batch b 1", costing(0.001)), Result("batch b 1", costing(0.002)))
     async with house(tmp_path, RULES) as place:
-        place.gate.collect(found(place, *twice))
+        place.gate.collect(found(place, *same))
         assert sum_of(place) == (dollars(0.001), 2 * dollars(0.001))
 
 

@@ -64,18 +64,18 @@ class Collecting:
 
     def _write_all(self, found: Collected, some: tuple[Result, ...]) -> None:
         """One transaction; what it has charged is told to who waits and who decides without the ledger once it is committed."""
-        named = {result_id_of(found.route.provider, result.key): result for result in some}
+        named = [(result_id_of(found.route.provider, result.key), result) for result in some]
         charges, corrected = self._ledger.together(lambda: self._write_named(found, named))
         self._fallback.settled(charges.items())
         self._lines.freed(charges)
         if corrected:
             self._lines.wake_all()  # it may have given back to any of its budgets
 
-    def _write_named(self, found: Collected, named: dict[str, Result]) -> tuple[dict[Scope, int], bool]:
+    def _write_named(self, found: Collected, named: list[tuple[str, Result]]) -> tuple[dict[Scope, int], bool]:
         """What the rows that were not there have charged to each budget, corrections apart; whether there was a correction."""
-        there = self._ledger.written(tuple(named))
+        there = self._ledger.written(tuple([result_id for result_id, _ in named]))
         reader, charges, corrected = _Reader(found, *self._in_force()), dict[Scope, int](), False
-        for result_id, result in named.items():
+        for result_id, result in named:
             if result_id in there:
                 continue
             call = self._ledger.awaited(result_id) if result.awaited else None
