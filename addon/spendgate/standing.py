@@ -6,7 +6,6 @@ Amounts are nano-dollars, times epoch milliseconds.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -48,7 +47,7 @@ class Scope(Struct, frozen=True):
     another budget, whose balances are filled from the ledger."""
 
 
-class Standing(NamedTuple):
+class Standing(Struct, frozen=True):
     """A scope's balance at one moment, read inside the transaction. Amounts in nano-dollars."""
 
     scope: Scope

@@ -2,6 +2,7 @@
 
 By itself: CPU of a tap for each megabyte of an answer, event by event as they come and in pieces of 16 KB, and of the reader of
 requests. Through the gate: interleaved pairs with an A/A control, as in the matrix. A dialect is to cost at most 1.25 of stock.
+Results of a batch are measured as new ones, each of which becomes a row, and as those that were read before, which do not.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ REPEATS = 5
 """Of which the quickest counts: what reading costs where nothing else is in the way."""
 REST_S = 0.03
 """A proxy that takes less than a twentieth of such a pause has come to rest."""
+_FIRST_READ = 1
+_numbers = itertools.count(100_000, 100_000)
+"""From where the results of one answer are numbered, more than it has apart."""
 _STILL = Turns(next=lambda _act: None, now_ns=lambda: 0)
 
 
@@ -61,6 +65,8 @@ async def run(folder: Path, pairs: int, only: set[str]) -> dict[str, object]:
                 print(f"{_name(wire):36}{'a WebSocket: its messages are measured alone':>46}", flush=True)
                 continue
             figures[f"{_name(wire)}, live"] = _live(wire, (a, b, ours), port, pairs)
+            if wire.result:
+                figures[f"{_name(wire)}, live, again"] = _live(wire, (a, b, ours), port, pairs, again=True)
     return figures
 
 
@@ -126,22 +132,26 @@ def _cpu(work: Callable[[], object]) -> float:
     return min(taken)
 
 
-def _live(wire: Wire, systems: tuple[System, System, System], port: int, pairs: int) -> dict[str, list[float]]:
+def _live(
+    wire: Wire, systems: tuple[System, System, System], port: int, pairs: int, *, again: bool = False
+) -> dict[str, list[float]]:
+    """`again`: the results of all answers are the same ones, which the first round has read."""
+    name = f"{_name(wire)}, read again" if again else _name(wire)
     cpu: dict[str, list[float]] = {system.name: [] for system in systems}
     for pair in range(-1, pairs):  # the first round warms certificates, caches and code paths up, and is not counted
         for shift in range(len(systems)):
             system = systems[(pair + shift) % len(systems)]
-            taken = _call(wire, system, port)
+            taken = _call(wire, system, port, _FIRST_READ if again else next(_numbers))
             if pair >= 0:
                 cpu[system.name].append(taken * 1000)
-        sys.stderr.write(f"\r{_name(wire)}: pair {pair + 1}/{pairs}  ")
+        sys.stderr.write(f"\r{name}: pair {pair + 1}/{pairs}  ")
     sys.stderr.write("\r" + " " * 60 + "\r")
     ours, one, two = cpu["spendgate"], cpu["stock"], cpu["stock-2"]
     ratio = statistics.median(o / ((a + b) / 2) for o, a, b in zip(ours, one, two, strict=True))
     same = statistics.median(b / a for a, b in zip(one, two, strict=True))
     middle = statistics.median
     verdict = "met" if ratio <= GOAL else "MISSED"
-    print(f"{_name(wire):36}{middle(one):10.1f}{middle(ours):10.1f}{ratio:7.2f}{same:6.2f}  {verdict}", flush=True)
+    print(f"{name:36}{middle(one):10.1f}{middle(ours):10.1f}{ratio:7.2f}{same:6.2f}  {verdict}", flush=True)
     return cpu
 
 
@@ -154,13 +164,13 @@ def _at_rest(system: System) -> float:
     return now
 
 
-def _call(wire: Wire, system: System, port: int) -> float:
-    """Seconds of the proxy's CPU for one answer, on a connection that was open before."""
+def _call(wire: Wire, system: System, port: int, first: int) -> float:
+    """Seconds of the proxy's CPU for one answer, its results numbered from `first`, on a connection that was open before."""
     context = ssl.create_default_context(cafile=system.ca)
     wanted = LIVE_BYTES if len(wire.pieces("")[1]) < 8_000 else LIVE_BYTES_LARGE
     with asked_for(wire, ("127.0.0.1", system.port), ("127.0.0.1", port), context) as ask:
         before = system.cpu_s()
-        size = ask(wanted)
+        size = ask(wanted, first)
         taken = _at_rest(system) - before
     if size < wanted:
         raise SystemExit(f"{_name(wire)}: {system.name} gave {size} bytes")

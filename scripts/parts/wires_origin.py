@@ -1,7 +1,7 @@
 """The provider of the dialects' benchmark, a long answer on each dialect's own host and path; and one call to it by a proxy.
 
-`bench-bytes` in a request's query says how many bytes to answer. Run as a program, with a folder and host names, it prints its
-port.
+`bench-bytes` in a request's query says how many bytes to answer, `bench-first` from where to number results. Run as a program,
+with a folder and host names, it prints its port.
 """
 
 from __future__ import annotations
@@ -18,39 +18,40 @@ from urllib.parse import parse_qs
 from load import origin
 from load.wires import WIRES, Wire
 
-_SIZE = "bench-bytes"
+_SIZE, _FIRST = "bench-bytes", "bench-first"
 
 
 def answer(target: str, _body: bytes) -> tuple[str, AsyncIterator[bytes]]:
     """Content type and chunks of a dialect's answer."""
     path, _, query = target.partition("?")
     said = parse_qs(query)
-    size = int(said.pop(_SIZE)[0])
+    size, first = int(said.pop(_SIZE)[0]), int(said.pop(_FIRST)[0])
     wire = next(each for each in WIRES if each.path == path and parse_qs(each.query) == said)
-    return wire.answers, _written(wire, size)
+    return wire.answers, _written(wire, size, first)
 
 
-async def _written(wire: Wire, size: int) -> AsyncIterator[bytes]:
-    for piece in wire.answer(size=size):
+async def _written(wire: Wire, size: int, first: int) -> AsyncIterator[bytes]:
+    for piece in wire.answer(size=size, first=first):
         yield piece
 
 
 @contextlib.contextmanager
 def asked_for(
     wire: Wire, proxy: tuple[str, int], address: tuple[str, int], context: ssl.SSLContext
-) -> Iterator[Callable[[int], int]]:
-    """An open connection through a proxy; what is given asks for an answer of so many bytes, and returns how many came."""
+) -> Iterator[Callable[[int, int], int]]:
+    """An open connection through a proxy; what is given asks for an answer of so many bytes, its results numbered from so many
+    on, and returns how many bytes came."""
     with socket.create_connection(proxy, 30) as plain:
         authority = f"{address[0]}:{address[1]}"
         plain.sendall(f"CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode())
         while b"\r\n\r\n" not in plain.recv(65_536):
             pass
         with context.wrap_socket(plain, server_hostname=wire.host) as wrapped:
-            yield lambda size: _ask(wire, wrapped, size)
+            yield lambda size, first: _ask(wire, wrapped, size, first)
 
 
-def _ask(wire: Wire, wrapped: ssl.SSLSocket, size: int) -> int:
-    target = f"{wire.target}{'&' if wire.query else '?'}{_SIZE}={size}"
+def _ask(wire: Wire, wrapped: ssl.SSLSocket, size: int, first: int) -> int:
+    target = f"{wire.target}{'&' if wire.query else '?'}{_SIZE}={size}&{_FIRST}={first}"
     body = wire.body("hi") if wire.method == "POST" else b""
     head = f"{wire.method} {target} HTTP/1.1\r\nhost: {wire.host}\r\ncontent-type: {wire.asks}\r\n"
     wrapped.sendall(f"{head}authorization: Bearer sk-bench\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)

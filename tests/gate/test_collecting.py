@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from gate.world import PRICES, Hold, House, asyncio, budget, costing, dollars, end, house, intent, policy
 from spendgate.attribution import Attribution
-from spendgate.gate.collecting import result_id_of
+from spendgate.gate import charging
+from spendgate.gate.collecting import TOGETHER, result_id_of
 from spendgate.gate.interface import Admitted, Collected
 from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
@@ -177,6 +178,53 @@ async def test_a_batch_is_counted_once_and_its_custom_ids_are_not_kept(tmp_path:
         assert sum_of(place) == (60 * dollars(0.001), 120 * dollars(0.001))
 
     assert b"secret-" not in b"".join(file.read_bytes() for file in tmp_path.glob("ledger.db*"))
+
+
+async def test_what_was_read_before_is_not_priced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A file that is read a second time costs a look into the ledger; a new result in it is written all the same."""
+    results = tuple(Result(f"batch b {number}", costing(0.001)) for number in range(3 * TOGETHER))
+    priced = 0
+    settled = charging.settled
+
+    def counting(*of: object) -> object:
+        nonlocal priced
+        priced += 1
+        return settled(*of)  # type: ignore[arg-type]  # handed on as it came
+
+    async with house(tmp_path, RULES) as place:
+        place.gate.collect(found(place, *results))
+        monkeypatch.setattr(charging, "settled", counting)
+        place.gate.collect(found(place, *results, Result("batch b new", costing(0.001))))
+        assert priced == 1
+        assert sum_of(place) == ((3 * TOGETHER + 1) * dollars(0.001), 2 * (3 * TOGETHER + 1) * dollars(0.001))
+
+
+async def test_a_result_that_stands_twice_in_a_file_is_counted_once(tmp_path: Path):
+    """Also where the lines share a transaction: the first that costs something is the one that counts."""
+    nothing = Result("batch b 1", Reading(final=True, free=True))
+    same = (nothing, Result("batch b 1", costing(0.001)), Result("batch b 1", costing(0.002)))
+    async with house(tmp_path, RULES) as place:
+        place.gate.collect(found(place, *same))
+        assert sum_of(place) == (dollars(0.001), 2 * dollars(0.001))
+
+
+async def test_results_that_fail_half_way_are_told_once(tmp_path: Path):
+    """A transaction that fails at its third row leaves none, neither in the file nor in what decides without it; the next try
+    writes all of them."""
+    results = tuple(Result(f"batch b {number}", costing(0.001)) for number in range(5))
+    async with house(tmp_path, RULES) as place:
+        conn = place.ledger._store.conn
+        conn.execute(
+            "CREATE TEMP TRIGGER broken BEFORE INSERT ON chain WHEN NEW.position = 3 BEGIN SELECT json('{'); END"
+        )
+        place.gate.collect(found(place, *results))
+        assert place.rows.calls() == []
+        assert set(place.gate.fallback._settled.values()) <= {0}
+        conn.execute("DROP TRIGGER broken")
+        while place.gate.backlog:
+            await asyncio.sleep(0.01)
+        assert sum_of(place) == (5 * dollars(0.001), 10 * dollars(0.001))
+        assert list(place.gate.fallback._settled.values()) == [5 * dollars(0.001)] * 2
 
 
 async def test_results_teach_no_sizes(tmp_path: Path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.kit import (
     DAY,
@@ -22,7 +25,8 @@ from ledger.kit import (
     within_limits,
 )
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
-from spendgate.ledger import Ledger
+from spendgate.ledger import Ledger, open_calls
+from spendgate.ledger.open_calls import Held
 from spendgate.ledger.queries import Reader, Span
 from spendgate.standing import Hold, KindStanding, Standing
 
@@ -249,3 +253,27 @@ def test_other_words_are_another_budget(ledger: Ledger) -> None:
     ledger.hold(ROW, (DAILY,), admit(700), NOW)
     assert standing_of(ledger, scope(words="other")).held_nanos == 0
     assert standing_of(ledger, scope(limit=1, hold=Hold.CEILING)).held_nanos == 700
+
+
+NANOS = st.integers(-(2**63), 2**63 - 1)
+HELD = st.builds(Held, st.integers(1), NANOS, NANOS, st.sampled_from(Hold), st.sampled_from([0, 1]))
+
+
+@given(st.lists(st.tuples(HELD, NANOS)))
+def test_the_holds_of_a_row_are_read_back_as_they_were_written(pairs: list[tuple[Held, int]]) -> None:
+    """While the call is open and when it has ended; the text is plain JSON without spaces, which the chain covers."""
+    holds = tuple(hold for hold, _ in pairs)
+    fields = [[at.balance, at.nanos, at.bound_nanos, at.mode.value, at.added] for at in holds]  # type: ignore[attr-defined]
+    ended = [[*each, cost] for each, (_, cost) in zip(fields, pairs, strict=True)]
+    assert open_calls.packed(holds) == json.dumps(fields, separators=(",", ":"))
+    assert open_calls.charged(pairs) == json.dumps(ended, separators=(",", ":"))
+    assert open_calls.unpacked(open_calls.packed(holds)) == holds == open_calls.unpacked(open_calls.charged(pairs))
+
+
+def test_which_results_have_a_row(ledger: Ledger) -> None:
+    """Those that were written, and no other."""
+    assert ledger.collected(row("r-1"), settled(5, DAILY), NOW)
+    assert ledger.written(("r-1", "r-2")) == {"r-1"}
+    assert ledger.written(()) == frozenset()
+    assert not ledger.collected(row("r-1"), settled(9, DAILY), NOW)
+    assert standing_of(ledger, DAILY).settled_nanos == 5

@@ -48,13 +48,13 @@ class Wire:
     result: bool = False
     """The answer gives back what was ordered before."""
 
-    def answer(self, text: str = WORDS, size: int = 0) -> Pieces:
-        """The pieces of an answer of at least `size` bytes."""
-        first, unit, last = self.pieces(text)
+    def answer(self, text: str = WORDS, size: int = 0, first: int = 0) -> Pieces:
+        """The pieces of an answer of at least `size` bytes; results are numbered from `first`."""
+        start, unit, last = self.pieces(text)
         count = max(1, -(-size // len(unit)))
         if self.result:
-            return (unit.replace(b'_1"', b'_%d"' % number) for number in range(count))
-        return chain((first,), repeat(unit, count), (last,))
+            return (unit.replace(b'_1"', b'_%d"' % number) for number in range(first, first + count))
+        return chain((start,), repeat(unit, count), (last,))
 
     @property
     def path(self) -> str:

@@ -1,6 +1,6 @@
 """What stands beside an answer that gives results back, and reads a copy of it.
 
-The bytes that come in go on, whatever fails in here. Unlike the tap of a running call it puts nothing off: a line takes some ten
+The bytes that come in go on, whatever fails in here. Unlike the tap of a running call it puts nothing off: a line takes some 15
 microseconds to read, and a file of any length is read at the pace of its bytes, so that no result is left out because it came
 too fast. What is to be written waits in a queue of small results; where that is full the loop writes before it reads on.
 """
@@ -16,7 +16,7 @@ from spendgate.providers.interface import Result, ResultReader
 
 WAITING_MAX = 10_000
 """Results, of about a kilobyte each, that wait to be written."""
-TURN = 8
+TURN = 16
 """Results that are written in one turn of the loop."""
 
 

@@ -68,8 +68,8 @@ def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, esti
     if not reported:
         last = parts[-1] if parts else Part(Usage())
         parts = (*parts[:-1], replace(last, usage=estimate(asked.intent.ask, replace(reading, parts=(last,)))))
-    items = tuple(item_of(asked, part, reading, prices, booked_ms) for part in parts)
-    return Bill(items, sum(item.nanos for item in items), reported, (*fees, *_tiers(parts, items)))
+    items = tuple([item_of(asked, part, reading, prices, booked_ms) for part in parts])
+    return Bill(items, sum([item.nanos for item in items]), reported, (*fees, *_tiers(parts, items)))
 
 
 def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booke
     terms, answered = asked.terms, part.model or reading.model
     asked_for = None if terms.priced_by in DEPLOYING else terms.model
     named, at = answered or asked_for, utc(booked_ms)
-    for model in dict.fromkeys((answered, asked_for)):
+    for model in (answered,) if answered == asked_for else (answered, asked_for):
         charge = prices.price(
             terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo, units=part.units
         )

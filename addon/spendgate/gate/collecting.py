@@ -26,14 +26,14 @@ from spendgate.gate.terms import KnownTerms
 from spendgate.ledger.interface import AwaitedCall, CallRow, LedgerPort, Settlement
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Result
-from spendgate.standing import Size
+from spendgate.standing import Scope, Size
 
 logger = logging.getLogger(__name__)
 
 ELSEWHERE = "sent from elsewhere"
 """Flag of a background response whose request this ledger does not know: it is charged in full to whoever reads it."""
-TOGETHER = 8
-"""Results in one transaction: some 2 ms of the loop."""
+TOGETHER = 16
+"""Results in one transaction: some 1.3 ms of the loop."""
 _UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 
 
@@ -60,53 +60,84 @@ class Collecting:
                 logger.error("%d results are not metered: the ledger takes no more", len(found.results) - start)
                 return
             some = found.results[start : start + TOGETHER]
-            self._backlog.write(partial(self._ledger.together, partial(self._write_all, found, some)))
+            self._backlog.write(partial(self._write_all, found, some))
 
     def _write_all(self, found: Collected, some: tuple[Result, ...]) -> None:
-        for result in some:
-            self._write(found, result)
-
-    def _write(self, found: Collected, result: Result) -> None:
-        result_id = result_id_of(found.route.provider, result.key)
-        call = self._ledger.awaited(result_id) if result.awaited else None
-        if (call is not None and call.basis == "reported") or (call is None and result.reading.free):
-            return  # it was counted when it was made, or cost nothing
-        if call is None and result.awaited and not result.reading.background:
-            return  # an ordinary response that is looked at again
-        settlement, opened = self._priced(found, result, result_id, call)
-        booked_ms = found.at_ms if call is None else call.booked_ms
-        if not self._ledger.collected(opened, settlement, booked_ms, corrects=call):
-            return
-        if call is None:
-            self._fallback.settled(settlement.charges)
-            self._lines.freed(scope for scope, _ in settlement.charges)
-        else:
+        """One transaction; what it has charged is told to who waits and who decides without the ledger once it is committed."""
+        named = [(result_id_of(found.route.provider, result.key), result) for result in some]
+        charges, corrected = self._ledger.together(lambda: self._write_named(found, named))
+        self._fallback.settled(charges.items())
+        self._lines.freed(charges)
+        if corrected:
             self._lines.wake_all()  # it may have given back to any of its budgets
 
+    def _write_named(self, found: Collected, named: list[tuple[str, Result]]) -> tuple[dict[Scope, int], bool]:
+        """What the rows that were not there have charged to each budget, corrections apart; whether there was a correction."""
+        there = self._ledger.written(tuple([result_id for result_id, _ in named]))
+        reader, charges, corrected = _Reader(found, *self._in_force()), dict[Scope, int](), False
+        for result_id, result in named:
+            if result_id in there:
+                continue
+            call = self._ledger.awaited(result_id) if result.awaited else None
+            if (call is not None and call.basis == "reported") or (call is None and result.reading.free):
+                continue  # it was counted when it was made, or cost nothing
+            if call is None and result.awaited and not result.reading.background:
+                continue  # an ordinary response that is looked at again
+            settlement, opened = self._priced(reader, result, result_id, call)
+            booked_ms = found.at_ms if call is None else call.booked_ms
+            if not self._ledger.collected(opened, settlement, booked_ms, corrects=call):
+                continue
+            if call is not None:
+                corrected = True
+                continue
+            for scope, nanos in settlement.charges:
+                charges[scope] = charges.get(scope, 0) + nanos
+        return charges, corrected
+
     def _priced(
-        self, found: Collected, result: Result, result_id: str, call: AwaitedCall | None
+        self, reader: _Reader, result: Result, result_id: str, call: AwaitedCall | None
     ) -> tuple[Settlement, CallRow]:
         """What the result costs at the prices of its time, and the row that it will be."""
+        found, model = reader.found, result.reading.model
         booked_ms = found.at_ms if call is None else call.booked_ms
-        billing = found.route.billing if call is None else call.row.billing
-        intent = Intent(
-            result_id, found.at_ms, found.host, replace(found.route, billing=billing),
-            replace(found.ask, model=result.reading.model), found.attribution, 0,
-        )  # fmt: skip
-        terms, prices = self._in_force()
-        asked = Asked(intent, terms.of(intent, booked_ms))
-        end = End(found.at_ms, True, True, found.http_status, None, 0, 0)
-        ending = charging.Ending(asked, _UNSIZED, (), booked_ms, believed(asked, result.reading), end)
+        asked, opened = reader.asking(model) if call is None else reader.asked_by(call, model)
+        ending = charging.Ending(asked, _UNSIZED, (), booked_ms, believed(asked, result.reading), reader.end)
         flags = (ELSEWHERE,) if result.awaited and call is None else ()
-        settlement, _ = charging.settled(ending, prices, self._estimate, flags)
-        if call is None:
-            return settlement, replace(row(asked, _UNSIZED), kind="")
-        # Whose it is, and all else that a new budget may count it by, is the request's, not the reader's.
+        settlement, _ = charging.settled(ending, reader.prices, self._estimate, flags)
+        return settlement, replace(opened, id=result_id)
+
+
+class _Reader:
+    """Who reads, and what results of one model that come together have in common: found once."""
+
+    def __init__(self, found: Collected, terms: KnownTerms, prices: PriceBook) -> None:
+        self.found = found
+        self.prices = prices
+        self.end = End(found.at_ms, True, True, found.http_status, None, 0, 0)
+        self._terms = terms
+        self._asking: dict[str | None, tuple[Asked, CallRow]] = {}
+
+    def asking(self, model: str | None) -> tuple[Asked, CallRow]:
+        """A result that is the reader's own: as if asked for now, and its row but for the id."""
+        known = self._asking.get(model)
+        if known is None:
+            asked = self._asked(self.found.route.billing, model, self.found.at_ms)
+            known = self._asking[model] = asked, replace(row(asked, _UNSIZED), kind="")
+        return known
+
+    def asked_by(self, call: AwaitedCall, model: str | None) -> tuple[Asked, CallRow]:
+        """A result of a call that has a row: whose it is, and all else that a new budget may count it by, is the request's."""
         opened = replace(
-            call.row, id=result_id, started_ms=found.at_ms, path=found.route.path, estimate_nanos=None, ceiling_nanos=None,
+            call.row, started_ms=self.found.at_ms, path=self.found.route.path, estimate_nanos=None, ceiling_nanos=None,
             typical_nanos=None, request_bytes=0, text_bytes=0,
         )  # fmt: skip
-        return settlement, opened
+        return self._asked(call.row.billing, model, call.booked_ms), opened
+
+    def _asked(self, billing: str | None, model: str | None, booked_ms: int) -> Asked:
+        found = self.found
+        route, ask = replace(found.route, billing=billing), replace(found.ask, model=model)
+        intent = Intent("", found.at_ms, found.host, route, ask, found.attribution, 0)
+        return Asked(intent, self._terms.of(intent, booked_ms))
 
 
 def result_id_of(provider: str, key: str) -> str:

@@ -49,7 +49,7 @@ def link(known: Known, call: int, form: int, values: rows.Values) -> None:
     digest = _digest(values)
     before, head_before = known.link or _last(known.conn)
     position, head = before + 1, hashlib.sha256(head_before + digest).digest()
-    known.conn.execute(_LINK, (position, call, form, digest, head))
+    known.run(_LINK, (position, call, form, digest, head))
     known.link = position, head
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from spendgate.admission import Admit, Decision, Wait
 from spendgate.ledger import holds, waiters
@@ -15,7 +16,7 @@ from spendgate.ledger.known import Known
 from spendgate.standing import KindStanding, Scope, Standing
 
 
-class Asking(NamedTuple):
+class Asking(Struct, frozen=True):
     """One call that wants to leave, and who decides it."""
 
     row: CallRow
@@ -31,7 +32,8 @@ def hold(asking: Asking) -> Decision:
     """Decide the call and write the outcome: an open call, a place in line, or neither."""
     booking, known, call_id = asking.booking, asking.known, asking.row.id
     conn = known.conn
-    located = known.balances.locate_at(conn, asking.scopes, booking.now_ms)
+    scopes = asking.scopes
+    located = known.balances.locate_at(conn, scopes, booking.now_ms)
     kind = known.balances.kind(conn, asking.row.kind)
     place = waiters.place_of(known, call_id)
     standings = _standings(asking, located, place)
@@ -42,7 +44,7 @@ def hold(asking: Asking) -> Decision:
     if place is not None and place != waiters.NOBODY_WAITS:
         waiters.leave(conn, call_id)
     if isinstance(decision, Admit):
-        if tuple([scope for scope, _ in decision.holds]) != asking.scopes:
+        if tuple([scope for scope, _ in decision.holds]) != scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
         holds.open_call(known, asking.row, decision, located, booking)
     return decision

@@ -41,8 +41,11 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
         end = results.awaiting(known, call.seq, end.awaited, end)
     located = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
     charges = {at.id: charge for at, charge in zip(located, end.charges, strict=True)}
-    costs = [charges.pop(hold.balance, (None, end.cost_nanos if hold.added else 0))[1] for hold in call.holds]
-    unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()]
+    costs = []
+    for hold in call.holds:
+        charge = charges.pop(hold.balance, None)
+        costs.append(charge[1] if charge is not None else end.cost_nanos if hold.added else 0)
+    unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()] if charges else []
     finish(known, call, end, flags=flagged(end.flags, call, costs), costs=costs, unheld=unheld)
     return True
 
@@ -68,17 +71,17 @@ def finish(
     those where it held nothing."""
     conn, at = known.conn, known.balances.get
     paired = list(zip(call.holds, costs, strict=True))
-    changes = [Change(at(conn, hold.balance), cost, -hold.nanos, -hold.bound_nanos, -1) for hold, cost in paired]
-    changes += [Change(at(conn, hold.balance), cost) for hold, cost in unheld]
+    changes: list[Change] = [
+        (at(conn, hold.balance), cost, -hold.nanos, -hold.bound_nanos, -1, 0) for hold, cost in paired
+    ]
+    if unheld:
+        changes += [(at(conn, hold.balance), cost, 0, 0, 0, 0) for hold, cost in unheld]
     # What used nothing (a warm-up, an error) does not show what its kind costs: slow start goes by what had a value.
     proven = end.state == "settled" and end.value_nanos > 0
-    changes.append(Change(known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(proven)))
-    ending, running, holds = (
-        rows.ended(end, flags),
-        call.running(end.account, sent=end.sent),
-        open_calls.charged(paired + unheld),
-    )
-    conn.execute(_END, (*ending, running[0], running[2], holds, call.seq))
+    changes.append((known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(proven)))
+    ending, running = rows.ended(end, flags), call.running(end.account, sent=end.sent)
+    holds = open_calls.charged(paired + unheld)
+    known.run(_END, (*ending, running[0], running[2], holds, call.seq))
     known.balances.move(call.booked_ms, changes)
     chain.link(known, call.seq, chain.SETTLED, (*call.opened, *ending, *running, holds))
     known.calls.pop(call.id, None)
@@ -90,6 +93,6 @@ def write_ended(known: Known, form: int, row: CallRow, gate: int, ending: rows.V
     A second time changes nothing.
     """
     values = (*rows.opened(row), *ending, row.account)
-    written = known.conn.execute(_ENDED_AT_ONCE[form], (*values, gate))
+    written = known.run(_ENDED_AT_ONCE[form], (*values, gate))
     if written.rowcount and written.lastrowid is not None:
         chain.link(known, written.lastrowid, form, values)

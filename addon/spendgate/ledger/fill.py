@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendgate.ledger import open_calls, rows
-from spendgate.ledger.balances import Balance, Change
+from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held
@@ -111,9 +111,9 @@ def _add(known: Known, seq: int, scope: Scope, balance: Balance) -> bool:
         bound = bound_of(ceiling, held)
         hold = Held(balance.id, bound if scope.hold is Hold.CEILING else held, bound, scope.hold.value, 1)
         conn.execute("UPDATE call_rows SET holds = ? WHERE seq = ?", (open_calls.packed((*holds, hold)), seq))
-        change = Change(balance, held=hold.nanos, ceiling=bound, open_calls=1)
+        change = (balance, 0, hold.nanos, bound, 1, 0)
     elif conn.execute(_ADD, (seq, balance.id, booked_ms, scope.hold.value, cost)).rowcount:
-        change = Change(balance, cost)
+        change = (balance, cost, 0, 0, 0, 0)
     else:
         return False
     known.balances.move(booked_ms, [change])

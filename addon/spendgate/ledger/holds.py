@@ -5,7 +5,10 @@ Every function runs inside the caller's transaction and leaves the balances equa
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.admission import Admit
 from spendgate.ledger import open_calls, rows
@@ -20,7 +23,7 @@ _SENT: Final = "UPDATE call_rows SET sent_ms = ? WHERE id = ? AND state = 'open'
 _RESIZED: Final = "UPDATE call_rows SET held_nanos = ?, holds = ?, resized = 1 WHERE seq = ?"
 
 
-class Booking(NamedTuple):
+class Booking(Struct, frozen=True):
     """Under which gate, at what time and after what wait a call is opened, and whether it leaves with its answer."""
 
     gate: int
@@ -34,22 +37,21 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
 
     Raises IntegrityError for a known call id.
     """
-    conn, (gate, now_ms, waited_ms, leaves) = known.conn, booking
-    sent_ms = now_ms if leaves else None
-    largest, holds, changes = 0, [], [Change(known.balances.kind(conn, row.kind), 0, 0, 0, 1)]
+    now_ms, waited_ms, account, ceiling_nanos = booking.now_ms, booking.waited_ms, row.account, row.ceiling_nanos
+    sent_ms = now_ms if booking.leaves else None
+    largest, held = 0, []
+    changes: list[Change] = [(known.balances.kind(known.conn, row.kind), 0, 0, 0, 1, 0)]
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
-        bound = bound_of(row.ceiling_nanos, nanos)
+        bound = bound_of(ceiling_nanos, nanos)
         largest = max(largest, nanos)
-        holds.append(Held(at.id, nanos, bound, scope.hold, 0))
-        changes.append(Change(at, 0, nanos, bound, 1))
+        held.append(Held(at.id, nanos, bound, scope.hold, 0))
+        changes.append((at, 0, nanos, bound, 1, 0))
     rule = admit.would_refuse.rule if admit.would_refuse else None
-    opened, text = rows.opened(row), open_calls.packed(holds)
-    inserted = conn.execute(
-        _OPEN, (*opened, row.account, "open", gate, now_ms, sent_ms, largest, waited_ms, rule, text)
-    )
+    holds, opened = tuple(held), rows.opened(row)
+    holding = ("open", booking.gate, now_ms, sent_ms, largest, waited_ms, rule, open_calls.packed(holds))
+    seq = known.run(_OPEN, (*opened, account, *holding)).lastrowid or 0
     known.balances.move(now_ms, changes)
-    seq = inserted.lastrowid or 0
-    known.calls[row.id] = OpenCall(seq, row.account, now_ms, sent_ms, largest, waited_ms, rule, tuple(holds), opened)
+    known.calls[row.id] = OpenCall(seq, account, now_ms, sent_ms, largest, waited_ms, rule, holds, opened)
 
 
 def bound_of(ceiling_nanos: int | None, hold_nanos: int) -> int:
@@ -59,7 +61,7 @@ def bound_of(ceiling_nanos: int | None, hold_nanos: int) -> int:
 
 def mark_sent(known: Known, call_id: str, at_ms: int) -> None:
     """Note the first moment from which the call is never free. One statement, which needs no transaction around it."""
-    marked = known.conn.execute(_SENT, (at_ms, call_id)).rowcount
+    marked = known.run(_SENT, (at_ms, call_id)).rowcount
     call = known.calls.get(call_id)
     if marked and call is not None:
         call.sent_ms = at_ms
@@ -77,16 +79,17 @@ def resize(known: Known, call_id: str, sizes: tuple[tuple[Scope, int], ...], now
     wanted = {at.id: nanos for at, (_, nanos) in zip(located, sizes, strict=True)}
     ceiling_nanos = call.opened[rows.CEILING_AT]
     after = tuple(_resized(hold, wanted.get(hold.balance), ceiling_nanos) for hold in call.holds)
-    changes = [
-        Change(known.balances.get(known.conn, new.balance), 0, new.nanos - old.nanos, new.bound_nanos - old.bound_nanos)
+    at, conn = known.balances.get, known.conn
+    changes: list[Change] = [
+        (at(conn, new.balance), 0, new.nanos - old.nanos, new.bound_nanos - old.bound_nanos, 0, 0)
         for old, new in zip(call.holds, after, strict=True)
         if new != old
     ]
     known.balances.move(call.booked_ms, changes)
     call.holds, call.held_nanos = after, max(call.held_nanos, *wanted.values(), 0)
-    known.conn.execute(_RESIZED, (call.held_nanos, open_calls.packed(after), call.seq))
+    known.run(_RESIZED, (call.held_nanos, open_calls.packed(after), call.seq))
     return tuple(at.standing(scope, 0) for at, (scope, _) in zip(located, sizes, strict=True))
 
 
 def _resized(hold: Held, nanos: int | None, ceiling_nanos: int | None) -> Held:
-    return hold if nanos is None else hold._replace(nanos=nanos, bound_nanos=bound_of(ceiling_nanos, nanos))
+    return hold if nanos is None else replace(hold, nanos=nanos, bound_nanos=bound_of(ceiling_nanos, nanos))

@@ -144,6 +144,10 @@ class LedgerPort(Protocol):
         """End an open call once. False: it had already ended, nothing was changed."""
         ...
 
+    def written(self, result_ids: tuple[str, ...]) -> frozenset[str]:
+        """Which of these, a few, have a row already: such a result need not be looked at again."""
+        ...
+
     def awaited(self, result_id: str) -> AwaitedCall | None:
         """The ended call whose result this row would be; None where none is known or the row is written already."""
         ...

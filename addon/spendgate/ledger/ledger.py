@@ -119,6 +119,10 @@ class Ledger:
         """End an open call once. False: it had already ended, nothing was changed."""
         return self._store.end(lambda known: endings.settle(known, call_id, settlement))
 
+    def written(self, result_ids: tuple[str, ...]) -> frozenset[str]:
+        """Which of these have a row already; see `LedgerPort.written`."""
+        return self._store.write(lambda known: results.written(known, result_ids))
+
     def awaited(self, result_id: str) -> AwaitedCall | None:
         """The ended call whose result this row would be; see `LedgerPort.awaited`."""
         return self._store.write(lambda known: results.awaited(known, result_id))

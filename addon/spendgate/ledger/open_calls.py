@@ -7,11 +7,12 @@ opening and ending a call write one row each, and the chain covers what each bud
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
+from msgspec import Struct
 
 from spendgate.ledger import rows
 
@@ -20,7 +21,7 @@ _FIND: Final = f"""SELECT seq, {", ".join(rows.RUNNING)}, holds, {", ".join(rows
 _OPENED_AT: Final = 2 + len(rows.RUNNING)
 
 
-class Held(NamedTuple):
+class Held(Struct, frozen=True, array_like=True, gc=False):
     """What one call holds in one balance, and what that became. Nano-dollars."""
 
     balance: int
@@ -32,13 +33,11 @@ class Held(NamedTuple):
     """1: filling added it, for a policy that came into force while the call ran."""
 
 
-_FIELDS: Final = len(Held._fields)
-_HELD: Final = '[%d,%d,%d,"%s",%d]'
-_CHARGED: Final = '[%d,%d,%d,"%s",%d,%d]'
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[Held, ...]).decode
 
 
-@dataclass(slots=True)
-class OpenCall:
+class OpenCall(Struct):
     """An open call as its row has it."""
 
     seq: int
@@ -85,16 +84,16 @@ def find(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
     return OpenCall(seq, account, booked_ms, sent_ms, held_nanos, waited_ms, rule, unpacked(holds), opened)
 
 
-def packed(holds: Iterable[Held]) -> str:
+def packed(holds: tuple[Held, ...]) -> str:
     """The text of the column `holds` while the call is open."""
-    return f"[{','.join([_HELD % hold for hold in holds])}]"
+    return _encode(holds).decode()
 
 
 def charged(holds: Iterable[tuple[Held, int]]) -> str:
     """The text of the column `holds` of an ended call: each with its charge, 0 for a hold that was released."""
-    return f"[{','.join([_CHARGED % (*hold, cost) for hold, cost in holds])}]"
+    return _encode([(at.balance, at.nanos, at.bound_nanos, at.mode, at.added, cost) for at, cost in holds]).decode()
 
 
 def unpacked(text: str | None) -> tuple[Held, ...]:
     """The holds in the column's text, without charges; none for a call that never held."""
-    return tuple(Held(*each[:_FIELDS]) for each in json.loads(text)) if text else ()
+    return _decode(text) if text else ()

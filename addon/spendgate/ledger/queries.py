@@ -27,7 +27,7 @@ ATTRIBUTES: Final = (
 """What spend and calls can be grouped and filtered by, besides the periods `hour`, `day`, `week`, `month`."""
 
 # The column `held_nanos` is the largest hold that a call ever had; what it holds now stands in its holds, one for each balance.
-_HELD_NOW: Final = f"""(SELECT coalesce(max(json_extract(hold.value, '$[{Held._fields.index("nanos")}]')), 0)
+_HELD_NOW: Final = f"""(SELECT coalesce(max(json_extract(hold.value, '$[{Held.__struct_fields__.index("nanos")}]')), 0)
     FROM json_each(call_rows.holds) AS hold)"""  # noqa: S608 - our own words
 _SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interrupted') AND instr(flags, '{CORRECTS}') = 0),
     count(*) FILTER (WHERE state = 'refused'), coalesce(sum(cost_nanos), 0), coalesce(sum(value_nanos), 0),

@@ -14,7 +14,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.ledger import chain, open_calls, rows
-from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import AwaitedCall, CallRow, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held
@@ -41,6 +40,13 @@ def awaiting(known: Known, seq: int, result_id: str, end: Settlement) -> Settlem
     return replace(end, usage=NO_USAGE, cost_nanos=0, value_nanos=0, charges=nothing, flags=(*end.flags, READ_BEFORE))
 
 
+def written(known: Known, result_ids: tuple[str, ...]) -> frozenset[str]:
+    """Which of these have a row."""
+    marks = ", ".join("?" * len(result_ids))
+    found = known.conn.execute(f"SELECT id FROM call_rows WHERE id IN ({marks})", result_ids)  # noqa: S608 - only marks
+    return frozenset([result_id for (result_id,) in found])
+
+
 def awaited(known: Known, result_id: str) -> AwaitedCall | None:
     """The ended call that waits for this result; None where none does, or the result has its row."""
     conn = known.conn
@@ -59,8 +65,6 @@ def collected(
 ) -> bool:
     """Write a result as a row that is settled from the start. False: it has one."""
     conn = known.conn
-    if conn.execute(_IS_THERE, (row.id,)).fetchone():
-        return False
     if corrects is not None:
         charges = _differences(known, corrects, end.cost_nanos)
         end = replace(
@@ -78,11 +82,12 @@ def collected(
     opened, ending, holds = rows.opened(row), rows.ended(end, end.flags), open_calls.charged(charges)
     running = (end.account or row.account, booked_ms, None, None, None, None)
     values = (*opened, *ending, *running, holds)
-    written = conn.execute(_WRITE, (*values, gate))
-    if not written.rowcount or written.lastrowid is None:
+    inserted = known.run(_WRITE, (*values, gate))
+    if not inserted.rowcount or inserted.lastrowid is None:
         return False
-    known.balances.move(booked_ms, [Change(known.balances.get(conn, hold.balance), nanos) for hold, nanos in charges])
-    chain.link(known, written.lastrowid, chain.SETTLED, values)
+    at = known.balances.get
+    known.balances.move(booked_ms, [(at(conn, hold.balance), nanos, 0, 0, 0, 0) for hold, nanos in charges])
+    chain.link(known, inserted.lastrowid, chain.SETTLED, values)
     return True
 
 

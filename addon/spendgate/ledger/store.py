@@ -130,9 +130,11 @@ class Store:
 
         While the reserve is given back, only what ends a call may be written: that is what the room is for.
         """
+        if self._inside == threading.get_ident():
+            return work(self.known)
         if self.spends_reserve:
             return self.end(work)
-        if self._inside != threading.get_ident() and not self._reserve.held(time.monotonic()):
+        if not self._reserve.held(time.monotonic()):
             raise LedgerUnavailable(_FULL)
         return self._run(self._transacted, work)
 
@@ -197,11 +199,12 @@ class Store:
         return result
 
     def _transacted(self, work: Work[T]) -> T:
-        self.conn.execute("BEGIN IMMEDIATE")
-        self.known.look()
-        result = work(self.known)
-        self.known.balances.write(self.conn)
-        self.conn.execute("COMMIT")
+        known = self.known
+        known.run("BEGIN IMMEDIATE")
+        known.look()
+        result = work(known)
+        known.balances.write(known.cursor)
+        known.run("COMMIT")
         return result
 
     def _alone(self, work: Work[T]) -> T:
