@@ -129,6 +129,16 @@ def test_escaped_quotes_in_text_are_not_keys() -> None:
     assert found(body) == {"model": "real"}
 
 
+@pytest.mark.parametrize("after", [{}, {"n": 2}], ids=["the last wanted one", "one after it"])
+@pytest.mark.parametrize("size", [2, 20, 200, 900])
+def test_a_long_member_is_read_wherever_it_ends(size: int, after: dict[str, int]) -> None:
+    """The many tools of an agent before its conversation: the last of them may be one that costs more."""
+    tools = [{"type": "custom", "name": "t" * 200}] * size + [{"type": "web_search_20250305"}]
+    body = json.dumps({"model": "m", "tools": tools, "messages": LONG, **after}).encode()
+    assert len(body) > WHOLE_BYTES_MAX
+    assert found(body) == truth(body)
+
+
 def test_many_nested_keys_are_walked_through() -> None:
     """More nested keys than can be looked at one by one do not hide the real one."""
     body = json.dumps({"messages": [{"model": "x", "n": i} for i in range(6000)], "model": "real"}).encode()

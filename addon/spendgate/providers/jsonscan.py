@@ -111,8 +111,11 @@ class Scanner:
         half = len(body) // 2
         first: Fields | None = {}
         for hit in reversed([hit for hit in hits if hit < half]):
-            first = self._before(body, hit)
+            first, all_there = self._before(body, hit)
             yield
+            if first is not None and not all_there:
+                members = yield from wanted_members(body, self._keys)
+                return Scan(self._shape.read(members), frozenset(marks))
             if first is not None:
                 break
         last: Fields | None = {}
@@ -171,11 +174,14 @@ class Scanner:
                 yield
         return undecided
 
-    def _before(self, body: bytes, key: int) -> Fields | None:
-        """The members up to `key`, its own and short ones after it; None if that is no key of the document's own."""
+    def _before(self, body: bytes, key: int) -> tuple[Fields | None, bool]:
+        """The members up to `key`, its own and short ones after it; None if that is no key of the document's own.
+
+        Whether its own is among them: of a long one (the tools of an agent) the end was not looked for.
+        """
         end = key + _members_end(b"{" + body[key : key + _MEMBERS_BYTES], _MEMBERS_BYTES) - 1
         head = body[:end] if end > key else body[:key].rstrip().rstrip(b",")
-        return self._shape.read_or_none(head + b"}")
+        return self._shape.read_or_none(head + b"}"), end > key
 
 
 def _spellings(key: str) -> bytes:
