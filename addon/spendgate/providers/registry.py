@@ -75,6 +75,8 @@ _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
 _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
 _ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/#]*")
+_PARAMETERS: Final = re.compile(r";[^/\\]*")
+_OVERRIDES: Final = ("x-http-method-override", "x-http-method", "x-method-override")
 _DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.RESULT, Kind.UNRECOGNIZED, Kind.FREE)
 _MODEL_MAX: Final = 512
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
@@ -166,7 +168,8 @@ class Registry:
         websocket = head.method == "GET" and asks_websocket(head.headers.get("upgrade"))
         path = head.path if head.path != "/" else self._target(head)
         find = self._found if len(path) <= _PATH_MAX else self._find
-        return find(_canonical(head.host), head.method.upper(), path, websocket)
+        found = [find(_canonical(head.host), method, path, websocket) for method in _methods(head)]
+        return found[0] if len(found) == 1 else min(found, key=lambda route: _DEAREST_FIRST.index(route.kind))
 
     def _target(self, head: Head) -> str:
         """The operation that a request to `/` names, as a path, where its host's protocol does so."""
@@ -228,11 +231,19 @@ def _is_never(host: str, never: Sequence[str]) -> bool:
     return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in never)
 
 
+def _methods(head: Head) -> set[str]:
+    """What servers may take a request's method for: some, Google's among them, obey a header beside it."""
+    named = {(head.headers.get(name) or "").strip().upper() for name in _OVERRIDES}
+    return {head.method.upper(), *named} - {""}
+
+
 def _paths(target: str) -> list[str]:
     """What servers may take a request's target for: a scheme and a host before the path are dropped by all (RFC 9112, 3.2.2), a
-    fragment, which no client may send, by some."""
+    fragment, which no client may send, by some, and what a segment has behind `;` by some before they look for dots (`..;`)."""
     whole = _ORIGIN.sub("", target, count=1)
-    return [_plain(path) for path in dict.fromkeys((whole, whole.partition("#")[0]))]
+    read = (whole, whole.partition("#")[0])
+    without = [_PARAMETERS.sub("", unquote(unquote(path))) for path in read]
+    return [_plain(path) for path in dict.fromkeys((*read, *without))]
 
 
 def _plain(path: str) -> str:
