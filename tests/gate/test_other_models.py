@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from gate.world import PRICES, budget, end, house, intent, policy
+from spendgate.gate.asked import Asked
+from spendgate.gate.billing import item_of
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.gate.terms import KnownTerms
 from spendgate.policy import ModelRule
@@ -70,6 +72,20 @@ async def test_a_budget_without_bound_is_the_others_too(tmp_path: Path) -> None:
         refused = await world.gate.hold(intent(model=HAIKU, also=(OPUS,), loops=True))
         assert isinstance(refused, Refused)
         assert refused.refuse.kind.value == "unbounded"
+
+
+@pytest.mark.parametrize(
+    ("answers", "known"), [(f"{HAIKU}-20991231", True), (HAIKU, True), ("nobody-knows", False), (None, True)]
+)
+def test_an_unknown_one_that_answers_has_no_price_of_the_first(answers: str | None, known: bool) -> None:
+    """Its own name is all that tells what it costs; a spelling of the model that was asked for is that model."""
+    call = intent(model=HAIKU, also=("nobody-knows",))
+    asked = Asked(call, KnownTerms(policy(), PRICES).of(call, NOW))
+    part = Part(Usage(input_tokens=10, output_tokens=10), answers)
+    assert item_of(asked, part, Reading((part,), answers), PRICES, NOW).known is known
+    alone = intent(model=HAIKU)
+    asked = Asked(alone, KnownTerms(policy(), PRICES).of(alone, NOW))
+    assert item_of(asked, part, Reading((part,), answers), PRICES, NOW).known
 
 
 async def test_who_only_might_have_answered_is_charged_nothing(tmp_path: Path) -> None:
