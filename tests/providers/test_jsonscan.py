@@ -206,6 +206,35 @@ def test_no_step_parses_much(body: bytes, monkeypatch: pytest.MonkeyPatch) -> No
     assert max(parsed) < WHOLE_BYTES_MAX
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"a":[' + b'"x",' * 500_000 + b'1],"model":"m","b":[' + b'"x",' * 500_000 + b"1]}", id="in the middle"),
+        pytest.param(b'{"a":[' + b'"x",' * 500_000 + b'1],"n":1,"b":[' + b'"x",' * 400_000 + b'1],"model":"m"}', id="far apart"),
+    ],
+)  # fmt: skip
+def test_no_step_parses_half_of_a_long_body(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key in the middle would have all before it, or behind it, parsed at once."""
+    longest = 0
+
+    class Noted(Shape):
+        def read(self, document: bytes) -> dict[str, object]:
+            nonlocal longest
+            longest = max(longest, len(document))
+            return super().read(document)
+
+    noted = Noted(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))
+    assert Scanner(noted, KEYS).read(body).fields["model"] == "m"
+    assert longest < WHOLE_BYTES_MAX
+
+
+def test_members_of_too_many_items_are_not_read() -> None:
+    """Half a second of parsing for four megabytes of them: such a body is one that cannot be read."""
+    tools = b'{"type":"x"},' * 150_000
+    with pytest.raises(WireError):
+        SCANNER.read(b'{"model":"m","tools":[' + tools + b'{}],"messages":[' + b"1," * 1_500_000 + b"1]}")
+
+
 def test_marks_are_found_at_any_depth_but_not_in_text() -> None:
     """A mark counts wherever it stands as JSON; the same words in a prompt do not."""
     said = {"messages": [*LONG, {"content": [{"type": "text", "text": '"type":"image" "file_id":1'}]}]}
