@@ -248,6 +248,8 @@ HOSTILE = {
     "one long model": b'{"model":"' + b"m" * MB + b'"}',
     "many keys": b'{"model":"m"' + b',"request":1,"tools":[]' * 60_000 + b"}",
     "numbers": b'{"model":"m","request":{"contents":[' + b"1," * (3 * MB) + b"1]}}",
+    "tools of nothing": b'{"model":"m","tools":[' + b"{}," * (MB // 2) + b"{}]}",
+    "tools of nothing in an envelope": b'{"model":"m","request":{"tools":[' + b"{}," * (MB // 2) + b"{}]}}",
     "zeros": b"\0" * (8 * MB),
     "not utf-8": b'{"model":"' + b"\xff\xfe" * MB + b'"}',
     "an envelope of a bomb": envelope(bomb("gzip", 64 * MB), COMPRESSED),

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.feeding import head
 from spendgate.errors import WireError
 from spendgate.providers.jsonscan import ESCAPED, WHOLE_BYTES_MAX, Scanner
+from spendgate.providers.registry import DIALECTS
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Shape, items, record
 
 SHAPE = Shape(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))
@@ -226,6 +228,40 @@ def test_no_step_parses_half_of_a_long_body(body: bytes, monkeypatch: pytest.Mon
     noted = Noted(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))
     assert Scanner(noted, KEYS).read(body).fields["model"] == "m"
     assert longest < WHOLE_BYTES_MAX
+
+
+@pytest.mark.parametrize("dialect", ["code-assist", "amazon-q"])
+@pytest.mark.parametrize("name", ["request", r"r\u0065quest"])
+def test_a_long_envelope_is_opened_in_steps(dialect: str, name: str) -> None:
+    """No parser is given the whole of it; what it says is found wherever it stands, the last of duplicates."""
+    parts = [{"text": 'code with "model": \\" { ' * 40}] * 400
+    key = name if dialect == "code-assist" else name.replace("request", "conversationState")
+    if dialect == "code-assist":
+        inner = {
+            "contents": parts,
+            "session_id": "s-1",
+            "tools": [{"googleSearch": {}}],
+            "generationConfig": {"maxOutputTokens": 9},
+        }
+        outer = '{"model":"m-1","%s":{"session_id":"s-0"},"x":%s,"%s":%s,"project":"p-1"}'
+    else:
+        turn = {"userInputMessage": {"modelId": "m-1", "content": "x"}}
+        inner = {"history": parts, "conversationId": "s-1", "currentMessage": turn, "more": parts}
+        outer = '{"profileArn":"a","%s":{"conversationId":"s-0"},"x":%s,"%s":%s}'
+        key = key.replace(name, r"conversationStat\u0065")
+    body = (outer % (key, json.dumps(parts), key, json.dumps(inner))).encode()
+    steps, count = DIALECTS[dialect].asking(head(path="/v1internal:generateContent"), body), 0
+    while True:
+        try:
+            next(steps)
+            count += 1
+        except StopIteration as end:
+            ask = end.value
+            break
+    assert (ask.model, ask.session.value) == ("m-1", "s-1")
+    assert count > len(body) // (64 * 1024)
+    if dialect == "code-assist":
+        assert (ask.account, ask.output_tokens_max, ask.loops) == ("p-1", 9, True)
 
 
 def test_members_of_too_many_items_are_not_read() -> None:
