@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import random
 import time
 import tracemalloc
@@ -281,6 +282,25 @@ def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
     for said in (ask.model, ask.session.value, ask.account, ask.agent, ask.parent_agent, ask.service_tier, ask.speed):
         assert said is None or len(said) <= 512
     assert longest < max(STEP_S, STEP_S_PER_MB * len(body) / MB)
+
+
+@pytest.mark.parametrize("kind", ["message", "fallback_message"])
+@pytest.mark.parametrize("count", [900, 12_000])
+def test_samplings_without_end_take_time_by_their_number(count: int, kind: str) -> None:
+    """A megabyte of them was looked through once for each. So many are no last counts."""
+    each = json.dumps({"type": kind, "input_tokens": 1, "output_tokens": 0})
+    usage = f'{{"input_tokens":1,"output_tokens":1,"iterations":[{",".join([each] * count)}]}}'
+    start = b'data: {"type":"message_start","message":{"id":"m","model":"c","usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
+    last = b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":' + usage.encode() + b"}\n\n"
+    reader = DIALECTS["anthropic-messages"].reader(Ask(), 200, CaseInsensitive({"content-type": "text/event-stream"}))
+    began = time.thread_time()
+    reader.feed(start)
+    reader.feed(last[: len(last) // 2])
+    reader.feed(last[len(last) // 2 :])
+    reading = reader.close()
+    assert time.thread_time() - began < 1
+    assert reading.final is (count == 900)
+    assert len(reading.parts) <= 1_025
 
 
 @pytest.mark.parametrize(
