@@ -124,6 +124,8 @@ def test_patterns(pattern: str, name: str, fits: bool) -> None:
         pytest.param("auto", "", id="auto"),
         pytest.param("openrouter/auto", "", id="router"),
         pytest.param("model-router", "", id="azure router"),
+        pytest.param("@preset/gpt-5", "", id="a preset of one's own"),
+        pytest.param("openai/gpt-5@preset/mine", "", id="a preset behind a model"),
         pytest.param("opus", "claude-opus", id="short name"),
         pytest.param("~anthropic/claude-opus-latest", "claude-opus", id="latest of a line"),
         pytest.param("claude-3-5-haiku-latest", None, id="latest of one model"),

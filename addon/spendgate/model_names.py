@@ -33,6 +33,8 @@ _CLAUDE_OLD = re.compile(r"^claude-(\d+(?:-\d{1,2})?)-(opus|sonnet|haiku|fable|m
 _ROUTER = re.compile(
     r"^(?:auto|default|best|router|model-router|premium|.*/auto|.*/router|.*-auto-router|cursor-default|opusplan)$"
 )
+_PRESET = "@preset/"
+"""OpenRouter's presets, which hold the model, or what goes before it: `@preset/mine`, `openai/gpt-5@preset/mine`."""
 _ARN = re.compile(r"^arn:[^/]+/", re.IGNORECASE)
 _ARN_SHOWS = re.compile(r":(?:inference-profile|foundation-model)/", re.IGNORECASE)
 _BARE = {"opus": "claude-opus", "sonnet": "claude-sonnet", "haiku": "claude-haiku", "fable": "claude-fable"}
@@ -49,6 +51,8 @@ def family(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _family(text: str) -> str:
+    if _PRESET in text:
+        return text  # what a person has called a preset says nothing of its models
     text = _HOST_PREFIX.sub("", text)
     text = text.rpartition("/")[2] or text
     text = _VENDOR_DOT.sub("", text)
@@ -85,7 +89,7 @@ def alias_stem(name: str | None) -> str | None:
     where AWS alone knows it (`hides_model`).
     """
     text = (name or "").strip().lower()[:_NAME_LENGTH_MAX]
-    if not text or _ROUTER.match(text) or hides_model(text):
+    if not text or _ROUTER.match(text) or _PRESET in text or hides_model(text):
         return ""
     short = family(text)
     if short in _BARE:

@@ -54,6 +54,37 @@ async def test_what_no_call_can_use_is_cut_and_estimated(tmp_path, reading):
         assert isinstance(await place.gate.hold(intent()), Admitted)
 
 
+@pytest.mark.parametrize(
+    ("counts", "seen", "basis", "output"),
+    [
+        pytest.param({"input_tokens": 0, "output_tokens": 0}, 3_000, "estimated", 1_000, id="all zero"),
+        pytest.param({"input_tokens": 700, "output_tokens": 0}, 3_000, "estimated", 1_000, id="output zero"),
+        pytest.param({"input_tokens": 700, "output_tokens": 1}, 3_000, "reported", 1, id="counted"),
+        pytest.param({"input_tokens": 0, "output_tokens": 0}, 0, "reported", 0, id="nothing came"),
+    ],
+)
+async def test_text_that_came_was_not_nothing(tmp_path, counts, seen, basis, output):
+    """Hosts that report zeros in streams are estimated: a count that cannot be is a missing one, and no zero."""
+    async with house(tmp_path, policy(budget(10**6, hold=Hold.EXPECTED))) as place:
+        call = intent()
+        assert isinstance(await place.gate.hold(call), Admitted)
+        place.gate.settle(call.call_id, used(output_bytes=seen, **counts), end())
+        await place.gate.stop()
+        (row,) = place.rows.calls()
+        assert (row["basis"], row["output_tokens"]) == (basis, output)
+        assert (plausible.ZERO in (row["flags"] or "")) is (basis == "estimated")
+        assert row["input_tokens"] == (counts["input_tokens"] or (500 if seen else 0))
+
+
+def test_a_stated_cost_stands_beside_counts_of_zero():
+    """Who bills and says what it costs need not count."""
+    call = intent()
+    call = replace(call, route=replace(call.route, states_cost=True))
+    asked = Asked(call, KnownTerms(policy(), PRICES).of(call, 1_000))
+    reading = replace(used(input_tokens=0, output_tokens=0, output_bytes=900), stated_cost_nanos=5)
+    assert plausible.believed(asked, reading) == reading
+
+
 async def test_hundreds_of_lies_do_not_overflow_a_balance(tmp_path):
     """Sums stay within what the ledger stores, whatever a provider says how often."""
     async with house(tmp_path, policy(budget(9 * 10**9, hold=Hold.EXPECTED))) as place:

@@ -50,8 +50,8 @@ OTHERS = [
 ] + [
     pytest.param(replace(BASE, ask=replace(BASE.ask, **{name: value})), id=f"ask {name}")
     for name, value in {
-        "model": "claude-haiku-4-5", "api_key": "sk-1", "account": "org-1", "billing": "subscription",
-        "service_tier": "flex", "speed": "turbo", "context_window": 1_000_000,
+        "model": "claude-haiku-4-5", "also": ("claude-haiku-4-5",), "api_key": "sk-1", "account": "org-1",
+        "billing": "subscription", "service_tier": "flex", "speed": "turbo", "context_window": 1_000_000,
     }.items()
 ] + [
     pytest.param(replace(BASE, route=replace(BASE.route, **{name: value})), id=f"route {name}")

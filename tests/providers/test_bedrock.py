@@ -163,6 +163,35 @@ def test_a_model_without_usage_is_counted_by_the_metrics_alone() -> None:
     assert reading.final
 
 
+@pytest.mark.parametrize("tier", ["priority", "flex", "default", None])
+def test_the_tier_of_an_invocation_stands_in_its_head(tier: str | None) -> None:
+    """The model's own body does not name it, and it changes the price: what the list has none for is flagged."""
+    said = {"x-amzn-bedrock-service-tier": tier} if tier else {}
+    usage = {"input_tokens": 3, "output_tokens": 5}
+    body = json.dumps({"model": "claude", "content": [], "usage": usage}).encode()
+    chunk = json.dumps({"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3, "outputTokenCount": 5}}).encode()
+    payload = json.dumps({"bytes": base64.b64encode(chunk).decode()}).encode()
+    stream = frame({":message-type": "event", ":event-type": "chunk"}, payload)
+    asked = Ask(model="us.anthropic.claude-opus-4-6-v1")
+    context = {"service_tier": tier} if tier not in (None, "default") else {}
+    for kind, wire in (("application/json", body), ("application/vnd.amazon.eventstream", stream)):
+        found = read(INVOKE.reader(asked, 200, CaseInsensitive({"content-type": kind, **said})), [wire])
+        assert found.final
+        assert found.parts[0].context == context
+    asks = INVOKE.ask(head(path="/model/amazon.nova-pro-v1:0/invoke", host=RUNTIME, **said), b"{}")
+    assert asks.service_tier == tier
+
+
+@pytest.mark.parametrize("prefix", ["", "/openai"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_openais_apis_on_the_runtime_cost_money(prefix: str, path: str) -> None:
+    """They are the model's work as Converse is, and none of it is let through as unrecognized."""
+    route = REGISTRY.route(head(path=prefix + path, host=RUNTIME))
+    assert (route.kind, route.provider) == (Kind.BILLABLE, "aws")
+    assert route.dialect == ("openai-responses" if "responses" in path else "openai-chat")
+    assert REGISTRY.route(head(path="/model/v1/converse", host=RUNTIME)).dialect == "bedrock-converse"
+
+
 def test_cache_details_split_the_writes() -> None:
     details = [{"ttl": "1h", "inputTokens": 30}, {"ttl": "5m", "inputTokens": 12}]
     usage = {"inputTokens": 1, "outputTokens": 2, "cacheWriteInputTokens": 42, "cacheDetails": details}

@@ -143,6 +143,15 @@ def test_agents(headers: dict[str, str], said: tuple[str | None, ...]) -> None:
         ({"authorization": f"Bearer {JWT}"}, "acme.openai.azure.com", "metered"),
         ({"authorization": "Bearer sk-proj-A", "chatgpt_account_id": "acc"}, "api.openai.com", "metered"),
         ({}, "api.openai.com", "metered"),
+        ({"authorization": "Bearer\tsk-ant-api03-B", "x_api_key": "sk-ant-oat01-A"}, "api.anthropic.com", "metered"),
+        (
+            {"authorization": "Bearer\tsk-ant-api03-B", "x_goog_api_key": "sk-ant-oat01-A"},
+            "api.anthropic.com",
+            "metered",
+        ),
+        ({"authorization": "Bearer sk-ant-oat01-A, Bearer sk-ant-api03-B"}, "api.anthropic.com", "metered"),
+        ({"api_key": "sk-ant-oat01-A"}, "api.anthropic.com", "metered"),
+        ({"authorization": "bearer  sk-ant-oat01-AAAA "}, "api.anthropic.com", "subscription"),
     ],
     ids=[
         "key",
@@ -157,6 +166,11 @@ def test_agents(headers: dict[str, str], said: tuple[str | None, ...]) -> None:
         "entra",
         "forged account header",
         "none",
+        "a key behind a tab",
+        "a key behind a tab, the token elsewhere",
+        "two in one",
+        "another provider's header",
+        "spaced",
     ],
 )
 def test_billing(headers: dict[str, str], host: str, billing: str) -> None:

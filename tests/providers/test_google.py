@@ -66,6 +66,10 @@ def test_what_is_asked() -> None:
     assert asked({"tools": [{"a_tool_of_tomorrow": {}}]}).loops
     assert asked({"contents": [{"parts": [{"inlineData": {"data": ""}}]}]}).opaque_input
     assert asked({"cachedContent": "cachedContents/x"}).opaque_input
+    for routing in ({"manualMode": {"modelName": "gemini-3-pro"}}, {"manual_mode": {"model_name": "gemini-3-pro"}}):
+        assert asked({"generationConfig": {"routingConfig": routing}}).also == ("gemini-3-pro",)
+    assert asked({"generation_config": {"routing_config": {"autoMode": {}}}}).also == ("",)
+    assert asked({"generationConfig": {"routingConfig": None}}).also == ()
     assert asked({}, "embedContent").output_tokens_max == 0
     assert asked({}, "streamGenerateContent").streamed
     assert (asked({}, query="key=AIzaSecret").api_key or "").startswith("key:")
@@ -102,6 +106,30 @@ def test_prepaid_searches_audio_and_a_missing_count() -> None:
     assert PROVISIONED in reading.flags
     expected = Usage(60, 40, output_tokens=25, reasoning_tokens=5, input_audio_tokens=30, web_searches=2)
     assert reading.parts[0].usage == expected
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_words_may_be_numbers(stream: bool) -> None:
+    """Google's generated REST clients ask for numbers: the end of a stream is seen, audio has its own price, prepaid is told."""
+    answer = {
+        "candidates": [{"finishReason": 1}],
+        "usageMetadata": {
+            "promptTokenCount": 100, "candidatesTokenCount": 5, "totalTokenCount": 105, "trafficType": 2,
+            "promptTokensDetails": [{"modality": 4, "tokenCount": 30}, {"modality": 1, "tokenCount": 70}],
+        },
+    }  # fmt: skip
+    begun = json.dumps({"candidates": [{"content": {}, "finishReason": 0}]}).encode()
+    wire = json.dumps(answer).encode()
+    if stream:
+        wire = b"data: " + begun + b"\n\ndata: " + wire + b"\n\n"
+    reading = fed(Gemini(), wire, stream=stream)
+    assert reading.final
+    assert PROVISIONED in reading.flags
+    assert reading.parts[0].usage == Usage(input_tokens=100, output_tokens=5, input_audio_tokens=30)
+    blocked = (
+        b'data: {"promptFeedback":{"blockReason":1},"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}\n\n'
+    )
+    assert fed(Gemini(), blocked, stream=True).final
 
 
 def test_the_last_counts_win() -> None:

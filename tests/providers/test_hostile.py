@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import random
 import time
 import tracemalloc
@@ -248,6 +249,8 @@ HOSTILE = {
     "one long model": b'{"model":"' + b"m" * MB + b'"}',
     "many keys": b'{"model":"m"' + b',"request":1,"tools":[]' * 60_000 + b"}",
     "numbers": b'{"model":"m","request":{"contents":[' + b"1," * (3 * MB) + b"1]}}",
+    "tools of nothing": b'{"model":"m","tools":[' + b"{}," * (MB // 2) + b"{}]}",
+    "tools of nothing in an envelope": b'{"model":"m","request":{"tools":[' + b"{}," * (MB // 2) + b"{}]}}",
     "zeros": b"\0" * (8 * MB),
     "not utf-8": b'{"model":"' + b"\xff\xfe" * MB + b'"}',
     "an envelope of a bomb": envelope(bomb("gzip", 64 * MB), COMPRESSED),
@@ -279,6 +282,25 @@ def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
     for said in (ask.model, ask.session.value, ask.account, ask.agent, ask.parent_agent, ask.service_tier, ask.speed):
         assert said is None or len(said) <= 512
     assert longest < max(STEP_S, STEP_S_PER_MB * len(body) / MB)
+
+
+@pytest.mark.parametrize("kind", ["message", "fallback_message"])
+@pytest.mark.parametrize("count", [900, 12_000])
+def test_samplings_without_end_take_time_by_their_number(count: int, kind: str) -> None:
+    """A megabyte of them was looked through once for each. So many are no last counts."""
+    each = json.dumps({"type": kind, "input_tokens": 1, "output_tokens": 0})
+    usage = f'{{"input_tokens":1,"output_tokens":1,"iterations":[{",".join([each] * count)}]}}'
+    start = b'data: {"type":"message_start","message":{"id":"m","model":"c","usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
+    last = b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":' + usage.encode() + b"}\n\n"
+    reader = DIALECTS["anthropic-messages"].reader(Ask(), 200, CaseInsensitive({"content-type": "text/event-stream"}))
+    began = time.thread_time()
+    reader.feed(start)
+    reader.feed(last[: len(last) // 2])
+    reader.feed(last[len(last) // 2 :])
+    reading = reader.close()
+    assert time.thread_time() - began < 1
+    assert reading.final is (count == 900)
+    assert len(reading.parts) <= 1_025
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.feeding import head
 from spendgate.errors import WireError
 from spendgate.providers.jsonscan import ESCAPED, WHOLE_BYTES_MAX, Scanner
+from spendgate.providers.registry import DIALECTS
 from spendgate.providers.shapes import COUNT, FLAG, TEXT, Shape, items, record
 
 SHAPE = Shape(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))
@@ -129,6 +131,16 @@ def test_escaped_quotes_in_text_are_not_keys() -> None:
     assert found(body) == {"model": "real"}
 
 
+@pytest.mark.parametrize("after", [{}, {"n": 2}], ids=["the last wanted one", "one after it"])
+@pytest.mark.parametrize("size", [2, 20, 200, 900])
+def test_a_long_member_is_read_wherever_it_ends(size: int, after: dict[str, int]) -> None:
+    """The many tools of an agent before its conversation: the last of them may be one that costs more."""
+    tools = [{"type": "custom", "name": "t" * 200}] * size + [{"type": "web_search_20250305"}]
+    body = json.dumps({"model": "m", "tools": tools, "messages": LONG, **after}).encode()
+    assert len(body) > WHOLE_BYTES_MAX
+    assert found(body) == truth(body)
+
+
 def test_many_nested_keys_are_walked_through() -> None:
     """More nested keys than can be looked at one by one do not hide the real one."""
     body = json.dumps({"messages": [{"model": "x", "n": i} for i in range(6000)], "model": "real"}).encode()
@@ -194,6 +206,69 @@ def test_no_step_parses_much(body: bytes, monkeypatch: pytest.MonkeyPatch) -> No
     count = sum(1 for _ in Scanner(noted, KEYS).steps(body))
     assert count > len(body) // (128 * 1024)
     assert max(parsed) < WHOLE_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"a":[' + b'"x",' * 500_000 + b'1],"model":"m","b":[' + b'"x",' * 500_000 + b"1]}", id="in the middle"),
+        pytest.param(b'{"a":[' + b'"x",' * 500_000 + b'1],"n":1,"b":[' + b'"x",' * 400_000 + b'1],"model":"m"}', id="far apart"),
+    ],
+)  # fmt: skip
+def test_no_step_parses_half_of_a_long_body(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key in the middle would have all before it, or behind it, parsed at once."""
+    longest = 0
+
+    class Noted(Shape):
+        def read(self, document: bytes) -> dict[str, object]:
+            nonlocal longest
+            longest = max(longest, len(document))
+            return super().read(document)
+
+    noted = Noted(model=TEXT, stream=FLAG, max_tokens=COUNT, n=COUNT, tools=items(record(type=TEXT)))
+    assert Scanner(noted, KEYS).read(body).fields["model"] == "m"
+    assert longest < WHOLE_BYTES_MAX
+
+
+@pytest.mark.parametrize("dialect", ["code-assist", "amazon-q"])
+@pytest.mark.parametrize("name", ["request", r"r\u0065quest"])
+def test_a_long_envelope_is_opened_in_steps(dialect: str, name: str) -> None:
+    """No parser is given the whole of it; what it says is found wherever it stands, the last of duplicates."""
+    parts = [{"text": 'code with "model": \\" { ' * 40}] * 400
+    key = name if dialect == "code-assist" else name.replace("request", "conversationState")
+    if dialect == "code-assist":
+        inner = {
+            "contents": parts,
+            "session_id": "s-1",
+            "tools": [{"googleSearch": {}}],
+            "generationConfig": {"maxOutputTokens": 9},
+        }
+        outer = '{"model":"m-1","%s":{"session_id":"s-0"},"x":%s,"%s":%s,"project":"p-1"}'
+    else:
+        turn = {"userInputMessage": {"modelId": "m-1", "content": "x"}}
+        inner = {"history": parts, "conversationId": "s-1", "currentMessage": turn, "more": parts}
+        outer = '{"profileArn":"a","%s":{"conversationId":"s-0"},"x":%s,"%s":%s}'
+        key = key.replace(name, r"conversationStat\u0065")
+    body = (outer % (key, json.dumps(parts), key, json.dumps(inner))).encode()
+    steps, count = DIALECTS[dialect].asking(head(path="/v1internal:generateContent"), body), 0
+    while True:
+        try:
+            next(steps)
+            count += 1
+        except StopIteration as end:
+            ask = end.value
+            break
+    assert (ask.model, ask.session.value) == ("m-1", "s-1")
+    assert count > len(body) // (64 * 1024)
+    if dialect == "code-assist":
+        assert (ask.account, ask.output_tokens_max, ask.loops) == ("p-1", 9, True)
+
+
+def test_members_of_too_many_items_are_not_read() -> None:
+    """Half a second of parsing for four megabytes of them: such a body is one that cannot be read."""
+    tools = b'{"type":"x"},' * 150_000
+    with pytest.raises(WireError):
+        SCANNER.read(b'{"model":"m","tools":[' + tools + b'{}],"messages":[' + b"1," * 1_500_000 + b"1]}")
 
 
 def test_marks_are_found_at_any_depth_but_not_in_text() -> None:

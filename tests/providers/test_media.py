@@ -189,6 +189,33 @@ def test_what_is_no_form_says_so(kind: str) -> None:
         HEARD.ask(head(content_type=kind), body)
 
 
+_CHEAP = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\ngpt-image-1-mini\r\n'
+_DEAR = _CHEAP.replace(b"-mini", b"")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            _CHEAP + b"".join(_CHEAP.replace(b"model", b"x%d" % number) for number in range(64)) + _DEAR, id="behind many"
+        ),
+        pytest.param(_CHEAP + _DEAR.replace(b'name="model"', b"name*=utf-8''model"), id="an encoded name"),
+        pytest.param(
+            _CHEAP + _DEAR.replace(b'name="model"', b"name=\"x\"; name*=utf-8''model"), id="an encoded name beside one"
+        ),
+        pytest.param(_CHEAP + _DEAR.replace(b"Content", b"X: " + b"x" * 5_000 + b"\r\nContent"), id="a long head"),
+        pytest.param(_DEAR + _DEAR.replace(b"model", b"prompt") + b"--bc" + _CHEAP[3:], id="in a value"),
+        pytest.param(b"x" + _CHEAP + b"--b--\r\n" + _DEAR, id="in front of the first part"),
+    ],
+)  # fmt: skip
+def test_a_form_that_hides_another_model_names_none(body: bytes) -> None:
+    """Parsers take the last of two, and read more than this does: the cheaper one would be priced where the other is billed."""
+    asked = head(host="api.openai.com", content_type="multipart/form-data; boundary=b")
+    assert IMAGES.ask(asked, _CHEAP + _DEAR + b"--b--\r\n").model == "gpt-image-1"
+    with pytest.raises(WireError):
+        IMAGES.ask(asked, body + b"--b--\r\n")
+
+
 def test_no_bytes_make_a_form_raise_anything_else() -> None:
     """Mutated forms give fields or a WireError; what is kept is bounded."""
     dice = random.Random(3)
@@ -205,9 +232,8 @@ def test_no_bytes_make_a_form_raise_anything_else() -> None:
     many = b"".join(
         b'--b0undary\r\nContent-Disposition: form-data; name="f%d"\r\n\r\nx\r\n' % number for number in range(5_000)
     )
-    steps = multipart.fields("multipart/form-data; boundary=b0undary", many)
-    found = _all(steps)
-    assert len(found) == multipart.FIELDS_MAX
+    with pytest.raises(WireError):
+        _all(multipart.fields("multipart/form-data; boundary=b0undary", many))
 
 
 def _all(steps: Any) -> Any:

@@ -60,6 +60,8 @@ A, O = "api.anthropic.com", "api.openai.com"  # noqa: E741  the two vendors, all
         ("POST", A, "/v1/messages#x", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
         ("POST", A, "/v1/messages#/../../../api/x", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
         ("POST", A, "/api/x#/../../../v1/messages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
+        ("POST", A, "/api/..;/v1/messages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
+        ("POST", A, "/api/..%3Bx=y/v1/messages;z", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
         ("POST", A, "https://api.anthropic.com/v1/messages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
         ("POST", A, "/V1/Messages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
         ("post", A, "/v1/messages", Kind.BILLABLE, "anthropic-messages", "/v1/messages"),
@@ -96,6 +98,16 @@ def test_paths(method: str, host: str, path: str, kind: Kind, dialect: str, kept
     if kind is Kind.BILLABLE:
         assert route.dialect == dialect
     assert ALL.dialect(route.dialect).name == route.dialect
+
+
+@pytest.mark.parametrize("name", ["x_http_method_override", "X_HTTP_Method", "x_method_override"])
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
+def test_a_header_that_names_a_method_may_be_obeyed(method: str, name: str) -> None:
+    """Google and others take the method from a header: what costs money under either is billable, and neither frees the other."""
+    google, path = "generativelanguage.googleapis.com", "/v1beta/models/gemini-3-pro-preview:generateContent"
+    assert ALL.route(head(method, path, google, **{name: " post"})).kind is Kind.BILLABLE
+    assert ALL.route(head("POST", path, google, **{name: method})).kind is Kind.BILLABLE
+    assert ALL.route(head("POST", "/v1/files/x", O, **{name: method})).kind is not Kind.BILLABLE
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,25 @@ def test_each_line_of_a_batch_is_a_result(dialect: str, path: str, line: Any, en
     assert len(given(reader(dialect, path, LINES), [short[at : at + 1] for at in range(len(short))])) == 2
 
 
+@pytest.mark.parametrize("custom_id", ["x" * 600, 7, "", None])
+def test_a_line_is_known_by_its_own_id(custom_id: Any) -> None:
+    """What a person called a request may be anything; the line has an id of OpenAI's own."""
+    wire = json.dumps(body(0) | {"custom_id": custom_id}).encode()
+    (result,) = given(reader("openai-batches", FILES, LINES), [wire])
+    assert result.key == given(reader("openai-batches", FILES, LINES), [json.dumps(body(0)).encode()])[0].key
+
+
+@pytest.mark.parametrize(("status", "count"), [("queued", 0), ("in_progress", 0), ("completed", 1), (None, 1)])
+def test_a_poll_before_the_end_gives_no_result(status: str | None, count: int) -> None:
+    """Counts of zero in an answer that still runs would be its charge for ever: it is known once."""
+    usage = {"input_tokens": 0, "output_tokens": 0}
+    wire = json.dumps(
+        {"id": "resp_1", "model": "gpt-5.1", "status": status, "background": True, "usage": usage}
+    ).encode()
+    poll = reader("openai-responses", "/v1/responses/resp_1", CaseInsensitive({"content-type": "application/json"}))
+    assert len(given(poll, [wire])) == count
+
+
 @pytest.mark.parametrize("dialect", ["anthropic-batches", "openai-batches"])
 def test_an_error_gives_no_results(dialect: str) -> None:
     """Nothing was read back."""

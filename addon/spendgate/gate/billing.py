@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.gate.asked import Asked
+from spendgate.model_names import family
 from spendgate.pricing import PriceBook, UnknownPrice, unknown_price, utc
 from spendgate.providers.interface import Ask, Part, Reading
 from spendgate.usage import Usage
@@ -111,10 +112,13 @@ def _priced_by(asked: Asked, part: Part, reading: Reading, prices: PriceBook, bo
 def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booked_ms: int) -> Item:
     """Price one sampling: by the model that answered, else the one asked for, else as an unknown one.
 
-    Where customers name deployments themselves, what was asked for says nothing of the model: only the answer does.
+    Where customers name deployments themselves, what was asked for says nothing of the model: only the answer does; nor where the
+    request names several, and another one answers.
     """
     terms, answered = asked.terms, part.model or reading.model
     asked_for = None if terms.priced_by in DEPLOYING else terms.model
+    if terms.also and answered and asked_for and family(answered) != family(asked_for):
+        asked_for = None
     named, at = answered or asked_for, utc(booked_ms)
     for model in (answered,) if answered == asked_for else (answered, asked_for):
         charge = prices.price(

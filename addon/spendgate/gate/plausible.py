@@ -1,7 +1,8 @@
 """What a provider may say that a call used: counts that no call can have are cut, flagged, and never taken as reported.
 
 A wrong or hostile endpoint could otherwise spend a person's budget for years with one answer, or more than a ledger row
-holds. What is cut is charged as an estimate and teaches nothing. Pure; costs a comparison for each count.
+holds; and one that counts nothing, as some compatible hosts do in streams, would be free. What is cut is charged as an estimate
+and teaches nothing, and so is output that was seen and counted as none. Pure; costs a comparison for each count.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from spendgate.usage import Usage
 
 CUT: Final = "counts beyond belief: cut"
 """Flag of a call whose provider reported more than a call can use."""
+ZERO: Final = "output counted as none: estimated"
+"""Flag of a call whose provider reported that it put nothing out, while text came."""
+SEEN_BYTES_LEAST: Final = 16
+"""Of text, so that what is taken for it is some."""
 CALL_TOKENS_MAX: Final = 100_000_000
 """Tokens of one class in one call, all its samplings together: a hundred of today's largest context windows."""
 WINDOW_TOKENS_LEAST: Final = 1_000_000
@@ -40,6 +45,8 @@ def believed(asked: Asked, reading: Reading) -> Reading:
     """
     if reading.stated_cost_nanos is not None and not asked.intent.route.states_cost:
         reading = replace(reading, stated_cost_nanos=None)
+    if reading.final and reading.output_bytes >= SEEN_BYTES_LEAST and reading.stated_cost_nanos is None:
+        reading = _seen(reading)
     most = _most(asked)
     if len(reading.parts) == 1 and reading.stated_cost_nanos is None and _can_be(reading.parts[0].usage, most):
         return reading
@@ -61,6 +68,17 @@ def believed(asked: Asked, reading: Reading) -> Reading:
 def _can_be(usage: Usage, most: int) -> bool:
     """Whether one sampling that is the whole call may have used this: so it is nearly always, and soon seen."""
     return max(filter(None, _counts(usage)), default=0) <= most and (usage.web_searches or 0) <= SEARCHES_MAX
+
+
+def _seen(reading: Reading) -> Reading:
+    """Without an output of zero, which a stream that brought text did not have; where all is zero, without any counts."""
+    parts = reading.parts
+    if not parts or any(part.usage.output_tokens or not part.usage.known for part in parts):
+        return reading
+    last = parts[-1]
+    nothing = all(part.usage.nothing for part in parts)
+    usage = Usage() if nothing else replace(last.usage, output_tokens=None, reasoning_tokens=None)
+    return replace(reading, parts=(*parts[:-1], replace(last, usage=usage)), final=False, flags=(*reading.flags, ZERO))
 
 
 def _most(asked: Asked) -> int:

@@ -41,6 +41,7 @@ class Signs(NamedTuple):
     route: Route
     model: str | None
     """The one that the path names, else the body."""
+    also: tuple[str, ...]
     api_key: str | None
     account: str | None
     billing: str
@@ -53,8 +54,8 @@ class Signs(NamedTuple):
         """The signs of one call."""
         ask, route = intent.ask, intent.route
         return cls(
-            since, intent.attribution, route, route.model or ask.model, ask.api_key, ask.account, route.billing or ask.billing,
-            ask.service_tier, ask.speed, ask.context_window,
+            since, intent.attribution, route, route.model or ask.model, ask.also, ask.api_key, ask.account,
+            route.billing or ask.billing, ask.service_tier, ask.speed, ask.context_window,
         )  # fmt: skip
 
 
@@ -63,7 +64,8 @@ class Draws:
 
     __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_policy", "_until_ms")
 
-    def __init__(self, policy: Policy, facts: Facts, enforced: bool) -> None:
+    def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool) -> None:
+        """`facts`: the call's, and as of each other model that may have a part in it."""
         self._policy, self._facts, self._enforced = policy, facts, enforced
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
@@ -72,7 +74,8 @@ class Draws:
         """As `policy.scopes`."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        found = scopes(self._policy, self._facts, now_ms, self._enforced)
+        each = [scopes(self._policy, facts, now_ms, self._enforced) for facts in self._facts]
+        found = each[0] if len(each) == 1 else tuple(dict.fromkeys([scope for some in each for scope in some]))
         if all(scope.rolling_ms is None for scope in found):
             self._found = found
             self._from_ms = max((scope.starts_ms for scope in found), default=0)
@@ -91,6 +94,8 @@ class Terms:
     billing: str
     model: str | None
     """The model asked for."""
+    also: bool
+    """Whether others may have a part in the answer: budgets of theirs hold it, too, and are charged as far as they had."""
     priced_by: str
     """The genai-prices provider."""
     rates: Rates
@@ -115,9 +120,11 @@ class Terms:
 
     def charged(self, model: str | None, booked_ms: int) -> tuple[Scope, ...]:
         """The budgets that its charge counts in, by the model that answered."""
-        if not model or model == self.model or not self.policy.by_model:
+        same = not model or model == self.model
+        if not self.policy.by_model or (same and not self.also):
             return self.scopes(booked_ms)
-        return scopes(self.policy, self.facts.answered_by(model), booked_ms, self.enforced) if self.counts else ()
+        answered = self.facts if same else self.facts.answered_by(model)
+        return scopes(self.policy, answered, booked_ms, self.enforced) if self.counts else ()
 
     def without_model(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that any call of this connection draws on, whatever model it will ask for."""
@@ -147,22 +154,27 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
     """The terms of every call with these signs."""
     who, route, model = signs.attribution, signs.route, signs.model
     known = facts(who, route, signs)
+    others = tuple([known.answered_by(name) for name in signs.also])
     enforced = enforces(policy, known)
     priced = _Prices(prices, route.prices or route.provider, model, signs.since)
     unknown = rates_unknown(policy.unknown_model)
     anywhere, reach = priced.dearest(None, None), priced.dearest(signs.service_tier, signs.speed)
+    if others and reach is not None:
+        beside = [priced._replace(model=name or None).dearest(signs.service_tier, signs.speed) for name in signs.also]
+        reach = dearest([reach, *(ladder or unknown for ladder in beside)])
     return Terms(
         policy=policy,
         facts=known,
         enforced=enforced,
-        draws=Draws(policy, known, enforced),
+        draws=Draws(policy, (known, *others), enforced),
         billing=signs.billing,
         model=model,
+        also=bool(others),
         priced_by=priced.provider,
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
         keys=KindKeys.of(who.tool, written(model), route.dialect),
-        refusal=_unlisted(who) or model_refusal(policy, known),
+        refusal=_unlisted(who) or next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
     )

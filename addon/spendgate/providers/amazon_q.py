@@ -8,6 +8,7 @@ Source: facts/wire-formats.md 11.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from decimal import Decimal
 from typing import Final
 
@@ -20,13 +21,16 @@ from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedro
 from spendgate.providers.client import name_of, sender
 from spendgate.providers.eventstream import Frame, FrameReader
 from spendgate.providers.interface import Answer, Ask, Claim, Head, Headers, Notice, Reader, Reading
-from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
+from spendgate.providers.jsonwalk import value_of
 from spendgate.providers.readers import FreeReader, from_headers
-from spendgate.providers.shapes import AMOUNT, TEXT, Shape, record
+from spendgate.providers.shapes import AMOUNT, PRESENT, TEXT, Shape, record
 from spendgate.providers.streams import text_bytes, tightened
 
 _MESSAGE: Final = record(userInputMessage=record(modelId=TEXT))
-_REQUEST: Final = Shape(conversationState=record(conversationId=TEXT, currentMessage=_MESSAGE))
+_STATE: Final = {"conversationId": TEXT, "currentMessage": _MESSAGE}
+_STATE_SCAN: Final = Scanner(Shape(**_STATE), _STATE)
+_REQUEST: Final = Shape(conversationState=record(**_STATE), profileArn=PRESENT)
 _METERED: Final = Shape(usage=AMOUNT, unit=TEXT)
 _TEXTS: Final = tuple(f'"{name}":"'.encode() for name in ("content", "text", "input"))
 _ENDS: Final = frozenset({"messageStopEvent", "meteringEvent", "metricsEvent"})
@@ -37,11 +41,31 @@ class AmazonQ(BaseDialect):
 
     name = "amazon-q"
 
-    request = Scanner(_REQUEST, ("conversationState",), marks=rb'(images)"\s*:\s*\[\s*\{')
+    request = Scanner(_REQUEST, ("profileArn",), marks=rb'(images)"\s*:\s*\[\s*\{')
+
+    def ask(self, head: Head, body: bytes) -> Ask:
+        """What a turn asks for, in one go."""
+        steps = self.asking(head, body)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: Ask = end.value
+                return found
+
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """What a turn asks for, in steps. A long one is nearly all one member, which is cut out and scanned by itself."""
+        scan = yield from self.request.steps(body)
+        if len(body) >= WHOLE_BYTES_MAX:
+            state = yield from value_of(body, "conversationState")
+            if state is not None:
+                within = yield from _STATE_SCAN.steps(state)
+                scan = replace(scan, fields={**scan.fields, "conversationState": within.fields})
+        return self.asked(head, body, scan)
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
-        """The Ask of one turn. A long one is all one member, which is parsed in one step: 2-5 ms for 1 MB (`shapes`)."""
-        found = scan.fields if "conversationState" in scan.fields else _REQUEST.read(body)
+        """The Ask of one turn."""
+        found = scan.fields
         state = found.get("conversationState") or {}
         model = ((state.get("currentMessage") or {}).get("userInputMessage") or {}).get("modelId")
         said = Ask(**sender(head))

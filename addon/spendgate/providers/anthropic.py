@@ -18,6 +18,7 @@ from spendgate.providers.client import sender
 from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
+from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import anthropic_cut, anthropic_error, anthropic_refusal
 from spendgate.providers.shapes import COUNT, FLAG, LONG_TEXT, PRESENT, TEXT, Fields, Shape, items, record
@@ -30,17 +31,17 @@ _REQUEST: Final = Shape(
     service_tier=TEXT,
     speed=TEXT,
     metadata=record(user_id=LONG_TEXT),
-    tools=items(record(type=TEXT, max_uses=COUNT)),
+    tools=items(record(type=TEXT, max_uses=COUNT, **TOOL)),
     mcp_servers=items(record(type=TEXT)),
     context_management=record(edits=items(record(type=TEXT))),
-    fallbacks=PRESENT,
     container=PRESENT,
+    **NAMING,
 )
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "max_tokens", "stream", "service_tier", "speed", "metadata", "tools", "mcp_servers",
-        "context_management", "fallbacks", "container",
+        "context_management", "container", *NAMING,
     ),
     marks=rb'(cache_control)"|ttl"\s*:\s*"(1h)"|type"\s*:\s*"(image|document|container_upload)"|(file_id)"',
 )  # fmt: skip
@@ -120,6 +121,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     compacts = any(((edit or {}).get("type") or "").startswith("compact") for edit in edits)
     return Ask(
         model=found.get("model"),
+        also=others(found, hosted),
         streamed=bool(found.get("stream")),
         text_bytes=len(body) + (TOOLS_BYTES if tools else 0) + TOOL_BYTES * own,
         opaque_input=bool(scan.marks & _OPAQUE),

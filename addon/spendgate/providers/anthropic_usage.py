@@ -33,6 +33,8 @@ USAGE: Final = record(
     iterations=items(record(type=TEXT, model=TEXT, **_COUNTS)),
     **STATED,
 )
+ITERATIONS_MAX: Final = 1024
+"""Samplings of one answer that are looked at; of more it is an estimate. A megabyte holds 300,000 of nothing."""
 SPLIT_ASSUMED: Final = "split of cache writes assumed"
 
 
@@ -50,6 +52,8 @@ class Counts:
     """(kind, model, usage) of each sampling."""
     stated: int | None = None
     """What the last report says that the call cost, in nano-dollars: OpenRouter's Messages do."""
+    cut: bool = False
+    """Whether there were more samplings than are looked at."""
     assumed: bool = False
     """Whether a split of cache writes was assumed."""
 
@@ -61,11 +65,12 @@ class Counts:
         self.speed = found.get("speed") or self.speed
         self.stated = stated_nanos(found)
         if found.get("iterations"):
+            each = [one for one in found["iterations"] if one is not None]
             self.iterations = tuple(
                 (one.get("type") or "message", one.get("model"), self._usage(one, self.usage))
-                for one in found["iterations"]
-                if one is not None
+                for one in each[:ITERATIONS_MAX]
             )
+            self.cut = len(each) > ITERATIONS_MAX
 
     def parts(self, model: str | None) -> tuple[Part, ...]:
         """What is billed; `model` is the one that answered."""
@@ -79,18 +84,17 @@ class Counts:
         geo = self.geo if self.geo == "us" else None
         if not self.iterations:
             return () if self.usage == NO_USAGE else (Part(self.usage, model, context, geo),)
-        billed = [one for place, one in enumerate(self.iterations) if not self._declined(place)]
+        fallbacks = [place for place, (kind, _, _) in enumerate(self.iterations) if kind == "fallback_message"]
+        last = fallbacks[-1] if fallbacks else 0
+        billed = [one for place, one in enumerate(self.iterations) if place >= last or one[2].output_tokens]
         parts = [Part(usage, name or model, context, geo) for _, name, usage in billed]
         searches = self.usage.web_searches
         if searches and parts and not any(part.usage.web_searches for part in parts):
             first = parts[0].usage + Usage(web_searches=searches)
             parts[0] = Part(first, parts[0].model, context, geo)
+        if self.cut:
+            parts.append(Part(NO_USAGE, model, context, geo))
         return tuple(parts)
-
-    def _declined(self, place: int) -> bool:
-        later = self.iterations[place + 1 :]
-        output = self.iterations[place][2].output_tokens
-        return not output and any(kind == "fallback_message" for kind, _, _ in later)
 
     def _usage(self, found: Fields, earlier: Usage) -> Usage:
         five, hour = self._writes(found, earlier)

@@ -111,7 +111,7 @@ def _message(batch: str, found: Fields) -> Result | None:
 
 def _body(file: str, found: Fields) -> Result | None:
     body = (found.get("response") or {}).get("body")
-    if not found.get("custom_id") or body is None or body.get("usage") is None:
+    if not (found.get("id") or found.get("custom_id")) or body is None or body.get("usage") is None:
         return None
     # Its own id is the same in whatever file the line is found.
     key = f"batch {found['id']}" if found.get("id") else f"file {file} {found['custom_id']}"

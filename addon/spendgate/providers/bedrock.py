@@ -19,7 +19,13 @@ from msgspec.structs import replace
 
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.base import BaseDialect
-from spendgate.providers.bedrock_answers import ConverseStream, InvokeDocument, InvokeStream, converse_answer
+from spendgate.providers.bedrock_answers import (
+    TIER_HEADER,
+    ConverseStream,
+    InvokeDocument,
+    InvokeStream,
+    converse_answer,
+)
 from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
 from spendgate.providers.bedrock_usage import CONVERSE_ANSWER, CONVERSE_ANSWER_SCAN
 from spendgate.providers.boundaries import Boundaries
@@ -96,10 +102,12 @@ class BedrockInvoke(_Bedrock):
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan; what is not Claude's is bounded by the model's own limits."""
+        said = _CLAUDE.asked(head, body, scan)
         asked = replace(
-            _CLAUDE.asked(head, body, scan),
+            said,
             model=model_of(head.path),
             streamed=head.path.rstrip("/").endswith("-stream"),
+            service_tier=head.headers.get(TIER_HEADER) or said.service_tier,
         )
         if "anthropic." in (asked.model or ""):
             return asked

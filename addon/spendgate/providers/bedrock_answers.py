@@ -22,6 +22,8 @@ from spendgate.usage import NO_USAGE, Usage
 
 _CLAUDE: Final = AnthropicMessages()
 _DIFFER: Final = "AWS's counters differ from the model's own"
+TIER_HEADER: Final = "x-amzn-bedrock-service-tier"
+"""InvokeModel's `serviceTier`, in a request's head and in its answer's (botocore 1.44.8): `priority`, `flex`, `reserved`."""
 _ASSUMED: Final = "a region's price assumed"
 _CHUNK: Final = Shape(**{"amazon-bedrock-invocationMetrics": METRICS})
 _WRAPPED: Final = b'"bytes":"'
@@ -69,13 +71,22 @@ def counted(reading: Reading, aws: Usage, ask: Ask) -> Reading:
     return replace(reading, parts=(part,), flags=flags, free=False, final=after.known, ended=True)
 
 
+def tiered(reading: Reading, tier: str | None) -> Reading:
+    """With the tier that served it in its prices' context. A head names it, since the model's own body is passed on."""
+    if tier in (None, "", "default"):
+        return reading
+    parts = tuple(replace(part, context={**part.context, "service_tier": str(tier)[:32]}) for part in reading.parts)
+    return replace(reading, parts=parts)
+
+
 class InvokeDocument:
     """Reads InvokeModel's answer: Claude's body, and the counters in the headers, which is all there is for other models."""
 
-    __slots__ = ("_ask", "_aws", "_body")
+    __slots__ = ("_ask", "_aws", "_body", "_tier")
 
     def __init__(self, headers: Headers, ask: Ask) -> None:
         self._ask = ask
+        self._tier = headers.get(TIER_HEADER)
         self._aws = header_usage(headers, ask.cache_ttl)
         if self._aws.input_tokens is not None and self._aws.output_tokens is None:
             # An embedding: AWS counts its input alone, and there is no output.
@@ -88,11 +99,11 @@ class InvokeDocument:
 
     def reading(self) -> Reading:
         """What the head told."""
-        return counted(self._body.reading(), self._aws, self._ask)
+        return tiered(counted(self._body.reading(), self._aws, self._ask), self._tier)
 
     def close(self) -> Reading:
         """The whole."""
-        return counted(self._body.close(), self._aws, self._ask)
+        return tiered(counted(self._body.close(), self._aws, self._ask), self._tier)
 
 
 class _Frames(ABC):
@@ -167,6 +178,7 @@ class InvokeStream(_Frames):
     def __init__(self, headers: Headers, ask: Ask) -> None:
         super().__init__(headers, ask)
         self._model = _CLAUDE.events(ask, headers)
+        self._tier = headers.get(TIER_HEADER)
 
     def event(self, kind: str, payload: bytes) -> None:
         """Read one event."""
@@ -184,7 +196,7 @@ class InvokeStream(_Frames):
     def reading(self) -> Reading:
         """What has been read so far; output is counted by the reader of Claude's events and, for others, here."""
         own = self._model.reading().output_bytes
-        return replace(self.current, output_bytes=own + self.output_bytes)
+        return tiered(replace(self.current, output_bytes=own + self.output_bytes), self._tier)
 
 
 def _unwrapped(payload: bytes) -> bytes:

@@ -75,6 +75,7 @@ _LIBRARIES: Final = frozenset(
 )
 """What names itself although an agent was built on it: pi, aider, Copilot CLI and others send no name of their own."""
 _CODEX: Final = "codex"
+_BEARER: Final = re.compile(r"bearer +[^\s,]+ *", re.IGNORECASE)
 _LANGCHAIN_GOOGLE: Final = "langchain-google-genai"
 """Stands behind the token of Google's SDK, and has another way with refusals than that."""
 _ANTHROPIC_SDK: Final = re.compile(r"(?:async)?anthropic[a-z]{0,20}")
@@ -111,7 +112,7 @@ def sender(head: Head, user_id: str | None = None) -> Sender:
     """Read the sender; `user_id` is the body's `metadata.user_id`, where the dialect has one."""
     headers = head.headers
     keys = _credentials(headers)
-    subscription = bool(keys) and all(_is_subscription(key, head) for key in keys)
+    subscription = _of_a_plan(keys, head)
     lineage = _lineage(headers, _session(headers, user_id))
     return Sender(
         tool=tool(headers),
@@ -162,6 +163,15 @@ def _credentials(headers: Headers) -> list[str]:
     named = [headers.get(name) for name in ("x-api-key", "api-key", "x-goog-api-key")]
     found = [*named, bearer[7:] if bearer[:7].lower() == "bearer " else None]
     return [key.strip() for key in found if key and key.strip()]
+
+
+def _of_a_plan(keys: list[str], head: Head) -> bool:
+    """Whether all credentials are of a plan. One in a form that is not read here, or in a header of another provider's, is none:
+    beside a real key that the provider finds all the same it would make a metered call free of charge."""
+    headers = head.headers
+    bearer, foreign = headers.get("authorization") or "", headers.get("api-key") or headers.get("x-goog-api-key")
+    unread = bool(bearer) and _BEARER.fullmatch(bearer) is None
+    return bool(keys) and not (unread or foreign) and all(_is_subscription(key, head) for key in keys)
 
 
 def _is_subscription(key: str, head: Head) -> bool:

@@ -20,6 +20,7 @@ from spendgate.providers.client import fingerprint, sender
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
 from spendgate.providers.gemini_usage import (
     GROUNDING,
+    PREPAID,
     PROVISIONED,
     USAGE,
     is_report,
@@ -31,13 +32,18 @@ from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Pa
 from spendgate.providers.jsonarray import BetweenElements, Elements
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
-from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
+from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, items, record
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
 
 # Google's parsers take each name in camel case and in snake case.
-_CONFIG: Final = record(maxOutputTokens=FACTOR, max_output_tokens=FACTOR, candidateCount=FACTOR, candidate_count=FACTOR)
+_MANUAL: Final = record(modelName=TEXT, model_name=TEXT)
+_ROUTING: Final = record(manualMode=_MANUAL, manual_mode=_MANUAL)
+_CONFIG: Final = record(
+    maxOutputTokens=FACTOR, max_output_tokens=FACTOR, candidateCount=FACTOR, candidate_count=FACTOR,
+    routingConfig=_ROUTING, routing_config=_ROUTING,
+)  # fmt: skip
 _TOOLS: Final = ("googleSearch", "googleSearchRetrieval", "urlContext", "codeExecution", "fileSearch", "googleMaps")
 # Inside a record a missing member is to stay missing.
 _GIVEN: Final = core_schema.nullable_schema(PRESENT)
@@ -65,11 +71,11 @@ TOOLS_BYTES: Final = 1024
 """Tokens that declared functions may add to the prompt beside their own bytes."""
 
 ANSWER: Final = {
-    "candidates": items(record(finishReason=TEXT, groundingMetadata=GROUNDING)),
+    "candidates": items(record(finishReason=WORD, groundingMetadata=GROUNDING)),
     "usageMetadata": USAGE,
     "modelVersion": TEXT,
     "responseId": TEXT,
-    "promptFeedback": record(blockReason=TEXT),
+    "promptFeedback": record(blockReason=WORD),
 }
 ANSWER_KEYS: Final = ("usageMetadata", "modelVersion", "responseId", "promptFeedback")
 _ANSWER: Final = Shape(**ANSWER, error=PRESENT)
@@ -141,6 +147,7 @@ def asked_of(head: Head, body: bytes, scan: Scan, found: Fields, said: Ask) -> A
     unread = UNREADABLE in counts
     return replace(
         said,
+        also=_routed(configs),
         streamed=verb.startswith("stream"),
         text_bytes=len(body) + (TOOLS_BYTES if offered else 0),
         opaque_input=bool(scan.marks),
@@ -155,6 +162,18 @@ def asked_of(head: Head, body: bytes, scan: Scan, found: Fields, said: Ask) -> A
 
 def _said(configs: list[Fields], *names: str) -> list[int]:
     return [each[name] for each in configs for name in names if each.get(name) is not None]
+
+
+def _routed(configs: list[Fields]) -> tuple[str, ...]:
+    """The model that Vertex uses in place of the path's, where the request says so; `""` where Vertex chooses (aiplatform/v1,
+    content.proto, RoutingConfig)."""
+    named = []
+    for routing in [each.get(name) for each in configs for name in ("routingConfig", "routing_config")]:
+        if routing is None:
+            continue
+        manual = routing.get("manualMode") or routing.get("manual_mode") or {}
+        named.append(manual.get("modelName") or manual.get("model_name") or "")
+    return tuple(dict.fromkeys(named))
 
 
 def answer(reading: Reading, found: Fields, generates: bool = True) -> Reading:
@@ -176,7 +195,7 @@ def part_of(counts: Usage, model: str | None, usage: Fields, asked: int | None) 
 
 def prepaid(usage: Fields) -> bool:
     """Whether Vertex served this from capacity that is paid for by the month."""
-    return usage.get("trafficType") == "PROVISIONED_THROUGHPUT"
+    return usage.get("trafficType") in PREPAID
 
 
 _TELLING: Final = (b'"finishReason"', b'"groundingMetadata"', b'"promptFeedback"', b'"error"')

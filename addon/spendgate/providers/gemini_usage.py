@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from spendgate.providers.shapes import COUNT, TEXT, Fields, items, record
+from spendgate.providers.shapes import COUNT, TEXT, WORD, Fields, items, record
 from spendgate.usage import Usage
 
-_BY_MODALITY: Final = items(record(modality=TEXT, tokenCount=COUNT))
+_BY_MODALITY: Final = items(record(modality=WORD, tokenCount=COUNT))
 USAGE: Final = record(
     promptTokenCount=COUNT,
     cachedContentTokenCount=COUNT,
@@ -25,12 +25,16 @@ USAGE: Final = record(
     toolUsePromptTokensDetails=_BY_MODALITY,
     candidatesTokensDetails=_BY_MODALITY,
     serviceTier=TEXT,
-    trafficType=TEXT,
+    trafficType=WORD,
 )
 GROUNDING: Final = record(webSearchQueries=items(TEXT))
 PROVISIONED: Final = "provisioned throughput: prepaid, priced as on demand"
 """The flag of a call that was served from prepaid capacity. A Reading cannot change the billing of a row, so the row stays
 metered: a budget then errs to the safe side, and the flag tells what to leave out of a bill."""
+_AUDIO: Final = ("AUDIO", "4")
+"""A client may ask for numbers in place of words (`$alt=json;enum-encoding=int`), as Google's generated REST clients do
+(googleapis, google/ai/generativelanguage and google/cloud/aiplatform, content.proto)."""
+PREPAID: Final = ("PROVISIONED_THROUGHPUT", "2")
 _TIERS: Final = {"FLEX": "flex", "PRIORITY": "priority", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
 _COUNTS: Final = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount")
 
@@ -89,5 +93,5 @@ def _output(found: Fields, prompt: int | None, tools: int, thoughts: int | None)
 
 
 def _audio(found: Fields, *names: str) -> int | None:
-    rows = [row for name in names for row in found.get(name) or [] if row and row.get("modality") == "AUDIO"]
+    rows = [row for name in names for row in found.get(name) or [] if row and row.get("modality") in _AUDIO]
     return sum(row.get("tokenCount") or 0 for row in rows) if rows else None

@@ -82,6 +82,8 @@ class Ask(Struct, frozen=True):
     """What one billable request asks for, as far as its bytes tell. Sizes in bytes, counts in tokens."""
 
     model: str | None = None
+    also: tuple[str, ...] = ()
+    """Other models that may answer, or work for the one that does (`other_models`); `""`: one that the request does not name."""
     streamed: bool = False
     text_bytes: int = 0
     """Bytes of the request that can become input tokens; at most one token a byte."""

@@ -39,6 +39,8 @@ _NESTED_BYTES: Final = 4 * 1024
 _NESTED_A_STEP: Final = 8
 _HITS_MAX: Final = 512
 _TRIES_MAX: Final = 16
+_TRY_BYTES_MAX: Final = 1024 * 1024
+"""A try that takes more would hold everybody else up: 2-5 ms for so much, a quarter of a second in the middle of 64 MB."""
 
 # A string that the search limit cuts short counts as a string, also when it is cut within an escape.
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\],]', re.DOTALL)
@@ -105,14 +107,17 @@ class Scanner:
             return self._whole(body)
         marks: set[bytes] = set()
         hits = yield from self._undecided(body, marks)
-        if hits is None or len(hits) > _TRIES_MAX:
+        half = len(body) // 2
+        if hits is None or len(hits) > _TRIES_MAX or _parsed(hits, half, len(body)) > _TRY_BYTES_MAX:
             members = yield from wanted_members(body, self._keys)
             return Scan(self._shape.read(members), frozenset(marks))
-        half = len(body) // 2
         first: Fields | None = {}
         for hit in reversed([hit for hit in hits if hit < half]):
-            first = self._before(body, hit)
+            first, all_there = self._before(body, hit)
             yield
+            if first is not None and not all_there:
+                members = yield from wanted_members(body, self._keys)
+                return Scan(self._shape.read(members), frozenset(marks))
             if first is not None:
                 break
         last: Fields | None = {}
@@ -171,11 +176,19 @@ class Scanner:
                 yield
         return undecided
 
-    def _before(self, body: bytes, key: int) -> Fields | None:
-        """The members up to `key`, its own and short ones after it; None if that is no key of the document's own."""
+    def _before(self, body: bytes, key: int) -> tuple[Fields | None, bool]:
+        """The members up to `key`, its own and short ones after it; None if that is no key of the document's own.
+
+        Whether its own is among them: of a long one (the tools of an agent) the end was not looked for.
+        """
         end = key + _members_end(b"{" + body[key : key + _MEMBERS_BYTES], _MEMBERS_BYTES) - 1
         head = body[:end] if end > key else body[:key].rstrip().rstrip(b",")
-        return self._shape.read_or_none(head + b"}")
+        return self._shape.read_or_none(head + b"}"), end > key
+
+
+def _parsed(hits: list[int], half: int, size: int) -> int:
+    """The most bytes that one try takes: up to the last key of the first half, or from the first of the second."""
+    return max([hit for hit in hits if hit < half] + [size - hit for hit in hits if hit >= half], default=0)
 
 
 def _spellings(key: str) -> bytes:

@@ -21,11 +21,14 @@ from spendgate.errors import WireError
 
 WANTED_BYTES_MAX: Final = 4 * 1024 * 1024
 """Wanted members that are longer together are not read: parsing them would hold everybody else up."""
+WANTED_ITEMS_MAX: Final = 100_000
+"""Nor those of more objects and texts: of the smallest, 4 MB take half a second, and so many a quarter of that."""
 _STEP_BYTES: Final = 64 * 1024
 _STEP_PARTS: Final = 256
 _KEY_BYTES_MAX: Final = 256
 
 _START: Final = re.compile(rb"\s*\{")
+_NAME: Final = re.compile(rb'\s*"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*:\s*', re.DOTALL)
 _SPACE: Final = re.compile(rb"\s*")
 _SIGN: Final = re.compile(rb"[{}\[\],]")
 _STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -36,6 +39,27 @@ _COMMA: Final = ord(",")
 
 def wanted_members(body: bytes, keys: frozenset[str]) -> Generator[None, None, bytes]:
     """A document of the top-level members with these keys alone, made in steps. Raises WireError: not an object, or too long."""
+    spans = yield from _spans(body, keys)
+    found = [body[start:end] for start, end in spans]
+    items = sum([each.count(b"{") + each.count(b'",') for each in found])
+    if sum(map(len, found)) > WANTED_BYTES_MAX or items > WANTED_ITEMS_MAX:
+        raise WireError("not a JSON object")
+    return b"{" + b",".join(found) + b"}"
+
+
+def value_of(body: bytes, key: str) -> Generator[None, None, bytes | None]:
+    """The value of the last top-level member with this key, of any length and as it is written; None where there is none. Raises
+    WireError: not an object."""
+    spans = yield from _spans(body, frozenset({key}))
+    if not spans:
+        return None
+    start, end = spans[-1]
+    name = _NAME.match(body, start, end)
+    return body[name.end() if name else start : end]
+
+
+def _spans(body: bytes, keys: frozenset[str]) -> Generator[None, None, list[tuple[int, int]]]:
+    """Where the top-level members with these keys stand, in order."""
     start = _START.match(body)
     if start is None:
         raise WireError("not a JSON object")
@@ -47,11 +71,11 @@ def wanted_members(body: bytes, keys: frozenset[str]) -> Generator[None, None, b
         if closed:
             raise WireError("not a JSON object")
         if _key(body, member, at) in keys:
-            found.append(body[member:at])
+            found.append((member, at))
         member, closed = at + 1, body[at] != _COMMA
-    if not closed or _SPACE.fullmatch(body, member) is None or sum(map(len, found)) > WANTED_BYTES_MAX:
+    if not closed or _SPACE.fullmatch(body, member) is None:
         raise WireError("not a JSON object")
-    return b"{" + b",".join(found) + b"}"
+    return found
 
 
 def _ends(body: bytes, at: int) -> Iterator[int | None]:

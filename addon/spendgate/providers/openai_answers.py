@@ -43,11 +43,13 @@ _OTHERS_SEARCHES: Final = frozenset({"x_search_call", "document_search_call"})
 _ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "error"})
 _BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 """Events that never end a response, even where a compatible host already gives counts in them, of zero."""
+_RUNS: Final = frozenset({"queued", "in_progress"})
 
 
-def answer(reading: Reading, found: Fields, event: str = "response.completed") -> Reading:
-    """The Reading of a `response` object. Where a compatible host leaves its status out, the event's type tells it."""
-    status, usage = found.get("status") or event.removeprefix("response."), found.get("usage")
+def answer(reading: Reading, found: Fields, event: str = "") -> Reading:
+    """The Reading of a `response` object. Where a compatible host leaves its status out, the event's type tells it, and a whole
+    answer (no event) is complete."""
+    status, usage = found.get("status") or event.removeprefix("response.") or "completed", found.get("usage")
     model = found.get("model") or reading.model
     ended = status in _ENDS
     response_id = found.get("id") or reading.response_id
@@ -66,8 +68,9 @@ def answer(reading: Reading, found: Fields, event: str = "response.completed") -
         counts = counts.overlaid(Usage(web_searches=searches))
     fees = hosted_tools(found)
     part = Part(counts, model, price_context(found.get("service_tier")), units=fees.units)
-    # Counts are given once, with the last word on a response, whatever its status says.
-    last = event not in _BEGINS
+    # Counts are given once, with the last word on a response, whatever its status says; an answer that is polled before that
+    # may hold some, too.
+    last = event not in _BEGINS and (event != "" or status not in _RUNS)
     final = last and counts.known
     stated = copilot_cost_nanos(found) if last else None
     if stated is None:

@@ -19,6 +19,7 @@ from spendgate.providers.copilot_usage import COPILOT_USAGE, copilot_cost_nanos
 from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.openai_usage import USAGE, price_context, usage_of
+from spendgate.providers.other_models import NAMING, PLUGINS, TOOL, others
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import chat_cut
 from spendgate.providers.shapes import FACTOR, FLAG, PRESENT, PROMPTS, TEXT, UNREADABLE, Fields, Shape, items, record
@@ -37,14 +38,16 @@ _REQUEST: Final = Shape(
     service_tier=TEXT,
     web_search_options=PRESENT,
     search_parameters=PRESENT,
-    plugins=items(record(id=TEXT)),
+    plugins=PLUGINS,
     stream_options=PRESENT,
+    tools=items(record(type=TEXT, **TOOL)),
+    **NAMING,
 )
 _REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "max_tokens", "max_completion_tokens", "n", "best_of", "prompt",
-        "service_tier", "web_search_options", "search_parameters", "plugins", "stream_options",
+        "service_tier", "web_search_options", "search_parameters", "plugins", "stream_options", "tools", *NAMING,
     ),
     marks=rb'type"\s*:\s*"(image_url|input_audio|file)"|(file_id)"|(audio)"\s*:\s*\{',
 )  # fmt: skip
@@ -53,6 +56,8 @@ _SEARCH_MODELS: Final = re.compile(r"-search(?:-|$)|:online$|(?:^|/)compound(?:-
 """`gpt-4o-search-preview`, `gpt-5-search-api`, OpenRouter's suffix, Groq's compound: models that search unasked."""
 _FREE_PLUGINS: Final = frozenset({"response-healing", "context-compression", "auto-router", "moderation"})
 """OpenRouter's plugins that bill nothing by the call; others search or read files."""
+_CLIENT_TOOLS: Final = frozenset({None, "function", "custom"})
+"""Others are run by the provider, and may have it sample again: OpenRouter's, Groq's, Z.ai's, Moonshot's `builtin_function`."""
 _CHOICES_MAX: Final = 128
 """OpenAI's limit of `n`; other hosts may have none."""
 
@@ -107,13 +112,15 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
     streamed = bool(found.get("stream"))
     asks = any(found.get(name) for name in ("web_search_options", "search_parameters"))
     plugins = any((plugin or {}).get("id") not in _FREE_PLUGINS for plugin in found.get("plugins") or [])
-    searches = bool(asks or plugins or _SEARCH_MODELS.search(found.get("model") or ""))
+    hosted = [tool for tool in found.get("tools") or [] if tool and tool.get("type") not in _CLIENT_TOOLS]
+    searches = bool(asks or plugins or hosted or _SEARCH_MODELS.search(found.get("model") or ""))
     factors = [found.get("n"), found.get("best_of")]
     prompts = found.get("prompt")
     # A host may well read what this does not, and there is no telling as how many.
     unread = UNREADABLE in (*factors, prompts)
     return Ask(
         model=found.get("model"),
+        also=others(found, hosted),
         streamed=streamed,
         text_bytes=len(body),
         opaque_input=bool(scan.marks),

@@ -15,6 +15,7 @@ from spendgate.providers.client import sender
 from spendgate.providers.interface import Ask, Head, Headers, Notice, Reader, Reading, ResultReader
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.openai_answers import ANSWER, ANSWER_SCAN, answer, read_ends, read_event
+from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import responses_cut, responses_failed, responses_frame
 from spendgate.providers.results import NoResults, OneResult
@@ -34,7 +35,8 @@ _REQUEST: Final = Shape(
     conversation=NAMED,
     prompt=PRESENT,
     reasoning=record(mode=TEXT),
-    tools=items(record(type=TEXT)),
+    tools=items(record(type=TEXT, **TOOL)),
+    **NAMING,
 )
 # An item of an id alone, its type left out or null, refers to an earlier one: behind its bracket, spaced or not. One that says
 # them four times counts too, without a look at its end: of a thousand ids in a row, each would be read from up to the last.
@@ -48,7 +50,7 @@ REQUEST_SCAN: Final = Scanner(
     _REQUEST,
     (
         "model", "stream", "max_output_tokens", "max_tool_calls", "service_tier", "background", "generate",
-        "previous_response_id", "conversation", "prompt", "reasoning", "tools",
+        "previous_response_id", "conversation", "prompt", "reasoning", "tools", *NAMING,
     ),
     marks=rb'type"\s*:\s*"(input_image|input_file|input_audio|computer_screenshot|item_reference)"|(file_id)"|'
     + _REFERENCE,
@@ -109,15 +111,15 @@ class OpenAIResponses(OpenAIDialect):
 def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
     """The Ask of a request body, or of a `response.create` message, which holds the same fields."""
     found = scan.fields
-    kinds = [tool.get("type") for tool in found.get("tools") or [] if tool]
-    hosted = [kind for kind in kinds if kind not in _CLIENT_TOOLS]
-    searches = any((kind or "").startswith("web_search") for kind in hosted)
+    hosted = [tool for tool in found.get("tools") or [] if tool and tool.get("type") not in _CLIENT_TOOLS]
+    searches = any((tool.get("type") or "").startswith("web_search") for tool in hosted)
     stored = bool(found.get("prompt"))
     before, conversation = found.get("previous_response_id"), found.get("conversation")
     refers = stored or bool(before or conversation)
     kept = conversation if isinstance(conversation, str) else None
     return Ask(
         model=found.get("model"),
+        also=others(found, hosted),
         streamed=bool(found.get("stream")),
         text_bytes=len(body),
         opaque_input=refers or bool(scan.marks),

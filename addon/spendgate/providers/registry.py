@@ -77,6 +77,8 @@ _PATH_MAX: Final = 512
 """A longer path is read whole, since servers fold it before they look at it, but is neither remembered nor kept in full."""
 _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:(?:alpha|beta)[0-9]{0,2})?")
 _ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/#]*")
+_PARAMETERS: Final = re.compile(r";[^/\\]*")
+_OVERRIDES: Final = ("x-http-method-override", "x-http-method", "x-method-override")
 _DEAREST_FIRST: Final = (Kind.BILLABLE, Kind.RESULT, Kind.UNRECOGNIZED, Kind.FREE)
 _MODEL_MAX: Final = 512
 _METHOD_MAX: Final = 16
@@ -170,12 +172,8 @@ class Registry:
         websocket = head.method == "GET" and asks_websocket(head.headers.get("upgrade"))
         path = head.path if head.path != "/" else self._target(head)
         find = self._found if len(path) <= _PATH_MAX else self._find
-        host, override = _canonical(head.host), _override(head)
-        found = find(host, head.method.upper(), path, websocket)
-        if override is None:
-            return found
-        # Whether its server heeds it is not known, so it is what costs more.
-        return min(found, find(host, override, path, websocket), key=lambda route: _DEAREST_FIRST.index(route.kind))
+        found = [find(_canonical(head.host), method, path, websocket) for method in _methods(head)]
+        return found[0] if len(found) == 1 else min(found, key=lambda route: _DEAREST_FIRST.index(route.kind))
 
     def _target(self, head: Head) -> str:
         """The operation that a request to `/` names, as a path, where its host's protocol does so."""
@@ -237,20 +235,22 @@ def _is_never(host: str, never: Sequence[str]) -> bool:
     return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in never)
 
 
-def _override(head: Head) -> str | None:
-    """The method that a request asks to be taken for: Google's APIs and many frameworks heed that, in a header or, Google's, in
-    the query (cloud.google.com/apis/docs/system-parameters)."""
-    said = head.headers.get("x-http-method-override")
-    if said is None and head.query and "httpMethod=" in (query := unquote(head.query)):
-        said = query.partition("httpMethod=")[2].partition("&")[0]
-    return said.strip()[:_METHOD_MAX].upper() if said else None
+def _methods(head: Head) -> set[str]:
+    """What servers may take a request's method for: Google's APIs and many frameworks obey a header beside it or, Google's, the
+    query (cloud.google.com/apis/docs/system-parameters)."""
+    named = {(head.headers.get(name) or "").strip()[:_METHOD_MAX].upper() for name in _OVERRIDES}
+    if head.query and "httpMethod=" in (query := unquote(head.query)):
+        named.add(query.partition("httpMethod=")[2].partition("&")[0].strip()[:_METHOD_MAX].upper())
+    return {head.method.upper(), *named} - {""}
 
 
 def _paths(target: str) -> list[str]:
     """What servers may take a request's target for: a scheme and a host before the path are dropped by all (RFC 9112, 3.2.2), a
-    fragment, which no client may send, by some."""
+    fragment, which no client may send, by some, and what a segment has behind `;` by some before they look for dots (`..;`)."""
     whole = _ORIGIN.sub("", target, count=1)
-    return [_plain(path) for path in dict.fromkeys((whole, whole.partition("#")[0]))]
+    read = (whole, whole.partition("#")[0])
+    without = [_PARAMETERS.sub("", unquote(unquote(path))) for path in read]
+    return [_plain(path) for path in dict.fromkeys((*read, *without))]
 
 
 def _plain(path: str) -> str:

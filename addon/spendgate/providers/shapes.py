@@ -50,6 +50,16 @@ printed from a double, is exact; of anything else 17 digits are, a millionth of 
 """
 TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=_TEXT_MAX))
 """A name, an id: short text."""
+WORD: Final = _lenient(
+    schema.union_schema(
+        [
+            schema.str_schema(strict=True, max_length=_TEXT_MAX),
+            schema.no_info_after_validator_function(str, schema.int_schema(strict=True, ge=1, le=_COUNT_MAX)),
+        ],
+        mode="left_to_right",
+    )
+)
+"""A word of an enumeration, or its number as text, as protobuf's JSON may spell either; zero says nothing."""
 LONG_TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=8192))
 FLAG: Final = _lenient(schema.bool_schema(strict=True))
 PRESENT: Final = schema.with_default_schema(schema.none_schema(), default=True, on_error="default")

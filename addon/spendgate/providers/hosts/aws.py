@@ -48,6 +48,9 @@ PROVIDERS: Final = (
         "aws",
         (
             *(billable(f"/model/{model}/{verb}", dialect) for model in _MODELS for verb, dialect in _OPERATIONS),
+            # OpenAI's APIs, below `/openai` or not: the same as Mantle's (docs.aws.amazon.com, Bedrock, apis).
+            billable("/**/v1/chat/completions", CHAT),
+            billable("/**/v1/responses", RESPONSES),
             *free("/model/**/count-tokens"),
         ),
         _CONVERSE,

@@ -1,0 +1,62 @@
+"""Models that a request names beside the one it asks for: each may answer in its place, or work for it, at its own price.
+
+Anthropic's `fallbacks` and its advisor tool; `models` of OpenRouter and of Perplexity, which tries them before `model`; tools and
+plugins of OpenRouter's that ask a further model, and its presets, which hold models that no request shows. Gateways that speak as
+OpenAI does take `fallbacks`, too. A model that may come in and is not named is `""`, which model rules treat as an alias of any.
+Sources: facts/wire-formats.md 1.4; anthropic 2.12, types/beta; docs.perplexity.ai, model fallback; openrouter.ai/docs, model
+fallbacks, presets, server tools (advisor, subagent, fusion).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic_core import core_schema as schema
+
+from spendgate.providers.shapes import PRESENT, TEXT, Fields, items, record
+
+_UNNAMED: Final = ""
+_MODELS_MAX: Final = 32
+"""More are not named one by one; no provider takes more than five."""
+_NAME: Final = schema.str_schema(strict=True, max_length=512)
+_ENTRY: Final = schema.with_default_schema(
+    schema.union_schema(
+        [
+            _NAME,
+            schema.no_info_after_validator_function(
+                lambda found: found["model"], schema.typed_dict_schema({"model": schema.typed_dict_field(_NAME)})
+            ),
+        ],
+        mode="left_to_right",
+    ),
+    default=_UNNAMED,
+    on_error="default",
+)
+_LIST: Final = schema.with_default_schema(schema.list_schema(_ENTRY), default=[_UNNAMED], on_error="default")
+"""Names, or objects with a `model`; anything else (`"default"`) is one that is not named."""
+
+NAMING: Final = {"models": _LIST, "fallbacks": _LIST, "preset": PRESENT}
+"""The members of a request that name models, or hide them."""
+TOOL: Final = {"model": TEXT, "parameters": record(model=TEXT)}
+"""The members of a tool that name one. A person's own functions have them elsewhere."""
+PLUGINS: Final = items(record(id=TEXT, model=TEXT))
+_ASKING: Final = ("advisor", "openrouter:advisor", "openrouter:subagent", "openrouter:fusion")
+"""Tools that ask a model, whether they name it or not."""
+
+
+def others(found: Fields, hosted: list[Fields]) -> tuple[str, ...]:
+    """The other models of a request; `hosted` are its tools that the provider runs."""
+    listed = [*(found.get("models") or []), *(found.get("fallbacks") or [])]
+    if found.get("preset"):
+        listed.append(_UNNAMED)
+    for tool in hosted:
+        name = tool.get("model") or (tool.get("parameters") or {}).get("model")
+        if name or (tool.get("type") or "").startswith(_ASKING):
+            listed.append(name or _UNNAMED)
+    listed += [plugin.get("model") or _UNNAMED for plugin in found.get("plugins") or [] if _asks(plugin)]
+    named = list(dict.fromkeys([name for name in listed if name != found.get("model")]))
+    return tuple(named if len(named) <= _MODELS_MAX else [*named[:_MODELS_MAX], _UNNAMED])
+
+
+def _asks(plugin: Fields | None) -> bool:
+    return plugin is not None and (plugin.get("id") == "fusion" or bool(plugin.get("model")))

@@ -1,0 +1,75 @@
+"""Which other models a request names, in each dialect, short and long."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from providers.feeding import head
+from spendgate.providers.registry import DIALECTS
+
+LONG = [{"role": "user", "content": "a" * 60}] * 1500
+MESSAGES, CHAT, RESPONSES = "anthropic-messages", "openai-chat", "openai-responses"
+EACH = [MESSAGES, CHAT, RESPONSES]
+
+
+def also(dialect: str, *, long: bool = False, **members: object) -> tuple[str, ...]:
+    """The other models of a request with these members."""
+    body = {"model": "m-1", **members, "messages": LONG if long else [], "n": 1}
+    return DIALECTS[dialect].ask(head(), json.dumps(body).encode()).also
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("dialect", EACH)
+def test_fallbacks_and_presets(dialect: str, long: bool) -> None:
+    """Lists of names and of objects, each name once, the model itself not; what hides a model is one without a name."""
+    assert also(dialect, long=long) == ()
+    assert also(dialect, long=long, models=["m-1", "m-2", "m-2", "m-3"]) == ("m-2", "m-3")
+    assert also(dialect, long=long, fallbacks=[{"model": "m-2", "max_tokens": 5}, "m-3", 7]) == ("m-2", "m-3", "")
+    assert also(dialect, long=long, fallbacks="default") == ("",)
+    assert also(dialect, long=long, models=None, fallbacks=[], preset=None) == ()
+    assert also(dialect, long=long, preset="mine") == ("",)
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_advisors(long: bool) -> None:
+    """Anthropic's advisor names its model beside its type, OpenRouter's in its parameters, where it need not."""
+    assert also(MESSAGES, long=long, tools=[{"type": "advisor_20260301", "name": "advisor", "model": "m-2"}]) == (
+        "m-2",
+    )
+    assert also(MESSAGES, long=long, tools=[{"type": "advisor_20260301", "name": "advisor"}]) == ("",)
+    for dialect in (CHAT, RESPONSES):
+        named = [{"type": "openrouter:advisor", "parameters": {"model": "m-2"}}, {"type": "openrouter:subagent"}]
+        assert also(dialect, long=long, tools=named) == ("m-2", "")
+        drawing = [{"type": "image_generation", "model": "gpt-image-1"}]
+        assert also(dialect, long=long, tools=drawing) == ("gpt-image-1",)
+        assert (
+            also(dialect, long=long, tools=[{"type": "openrouter:web_search", "parameters": {"engine": "exa"}}]) == ()
+        )
+    assert also(CHAT, long=long, plugins=[{"id": "web"}, {"id": "fusion"}, {"id": "x", "model": "m-4"}]) == ("", "m-4")
+
+
+def test_a_persons_own_tools_name_nothing() -> None:
+    """Their members are theirs, and what looks like a model in a schema is none."""
+    own = {"name": "f", "parameters": {"model": "m-2", "properties": {"model": {"type": "string"}}}}
+    assert also(CHAT, tools=[{"type": "function", "function": own, "parameters": {"model": "m-2"}}]) == ()
+    assert also(RESPONSES, tools=[{"type": "function", **own}]) == ()
+    assert also(MESSAGES, tools=[{"name": "f", "model": "m-2", "input_schema": own["parameters"]}]) == ()
+
+
+def test_a_list_without_end_is_cut() -> None:
+    """Rules are not asked a million times: behind the first ones stands one without a name."""
+    found = also(CHAT, models=[f"m-{count}" for count in range(2, 5_000)])
+    assert (len(found), found[-1]) == (33, "")
+
+
+@pytest.mark.parametrize("kind", ["openrouter:web_search", "browser_search", "builtin_function", "web_search", "mcp"])
+def test_a_tool_that_the_host_runs_has_no_bound_in_chat(kind: str) -> None:
+    """The host samples again with what the tool found, and bills the tool by the call."""
+    body = {"model": "m-1", "max_tokens": 5, "tools": [{"type": "function", "function": {}}, {"type": kind}]}
+    ask = DIALECTS[CHAT].ask(head(), json.dumps(body).encode())
+    assert (ask.loops, ask.searches_max) == (True, None)
+    body["tools"] = [{"type": "function", "function": {"name": "web_search"}}, {"type": "custom"}, {"function": {}}]
+    ask = DIALECTS[CHAT].ask(head(), json.dumps(body).encode())
+    assert (ask.loops, ask.searches_max) == (False, 0)
