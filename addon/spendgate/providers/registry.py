@@ -235,13 +235,13 @@ def _is_never(host: str, never: Sequence[str]) -> bool:
     return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in never)
 
 
-def _methods(head: Head) -> set[str]:
+def _methods(head: Head) -> list[str]:
     """What servers may take a request's method for: Google's APIs and many frameworks obey a header beside it or, Google's, the
     query (cloud.google.com/apis/docs/system-parameters)."""
-    named = {(head.headers.get(name) or "").strip()[:_METHOD_MAX].upper() for name in _OVERRIDES}
+    named = [head.method, *[head.headers.get(name) or "" for name in _OVERRIDES]]
     if head.query and "httpMethod=" in (query := unquote(head.query)):
-        named.add(query.partition("httpMethod=")[2].partition("&")[0].strip()[:_METHOD_MAX].upper())
-    return {head.method.upper(), *named} - {""}
+        named.append(query.partition("httpMethod=")[2].partition("&")[0])
+    return [method for method in dict.fromkeys([each.strip()[:_METHOD_MAX].upper() for each in named]) if method]
 
 
 def _paths(target: str) -> list[str]:
