@@ -69,7 +69,8 @@ class Collecting:
     def _write(self, found: Collected, result: Result) -> None:
         result_id = result_id_of(found.route.provider, result.key)
         call = self._ledger.awaited(result_id) if result.awaited else None
-        if (call is not None and call.basis == "reported") or (call is None and result.reading.free):
+        counted = call is not None and call.basis == "reported" and (call.value_nanos or result.reading.free)
+        if counted or (call is None and result.reading.free):
             return  # it was counted when it was made, or cost nothing
         if call is None and result.awaited and not result.reading.background:
             return  # an ordinary response that is looked at again
