@@ -21,12 +21,12 @@ from load.wires import WIRES, Wire
 _SIZE = "bench-bytes"
 
 
-def answer(target: str, _body: bytes) -> tuple[str, AsyncIterator[bytes]]:
+def answer(path: str, body: bytes) -> tuple[str, AsyncIterator[bytes]]:
     """Content type and chunks of a dialect's answer."""
-    path, _, query = target.partition("?")
+    where, _, query = path.partition("?")
     said = parse_qs(query)
     size = int(said.pop(_SIZE)[0])
-    wire = next(each for each in WIRES if each.path == path and parse_qs(each.query) == said)
+    wire = next(each for each in WIRES if each.path == where and parse_qs(each.query) == said)
     return wire.answers, _written(wire, size)
 
 
