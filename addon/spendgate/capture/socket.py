@@ -80,7 +80,8 @@ class Talk:
         try:
             moved = self._reader.from_server(content)
             if moved is None:
-                self._answers.passed(len(content))
+                if (speaking := self._answers.speaking) is not None:
+                    speaking.received_bytes += len(content)
             elif (running := self._answers.move(*moved, len(content))) is not None:
                 self._progress(running)
         except Exception as fault:  # noqa: BLE001 - the message has gone to the client; a fault here must not end the rest

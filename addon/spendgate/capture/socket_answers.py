@@ -58,12 +58,15 @@ class Answers:
         self._named: dict[str, Running] = {}
         self._ended_ids: deque[str] = deque(maxlen=ENDED_IDS_MAX)
         self._failed: OrderedDict[str, Call] = OrderedDict()
+        self.speaking: Running | None = None
+        """What a message is of that moves no reading: they run one at a time, in order."""
 
     def running(self) -> list[Running]:
         return [*self._named.values(), *self._unnamed]
 
     def sent(self, call: Call) -> None:
         self._unnamed.append(Running(call, Reading()))
+        self._turn()
 
     def finish(self, *, complete: bool, error: str | None) -> None:
         """The connection is over, and all that runs."""
@@ -74,17 +77,18 @@ class Answers:
                 running.end_failed()
         self._unnamed.clear()
         self._named.clear()
-
-    def passed(self, size_bytes: int) -> None:
-        """A message that moves no reading, of the response that runs: they run one at a time, in order."""
-        for running in self._named.values():
-            running.received_bytes += size_bytes
-            return
-        if self._unnamed:
-            self._unnamed[0].received_bytes += size_bytes
+        self._turn()
 
     def move(self, response_id: str | None, reading: Reading, size_bytes: int) -> Running | None:
         """The call that this reading, of a message of so many bytes, is of, while it goes on; one that it ends is ended here."""
+        moved = self._move(response_id, reading, size_bytes)
+        self._turn()
+        return moved
+
+    def _turn(self) -> None:
+        self.speaking = next(iter(self._named.values()), self._unnamed[0] if self._unnamed else None)
+
+    def _move(self, response_id: str | None, reading: Reading, size_bytes: int) -> Running | None:
         if response_id is None:
             return self._move_unnamed(reading, size_bytes)
         running = self._named.get(response_id) or self._name(response_id)
