@@ -35,9 +35,10 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
 
-from spendgate.capture.connections import Unprocessed, interim
+from spendgate.capture.connections import interim
 from spendgate.capture.dispatch import Dispatch, answering
 from spendgate.capture.flow import CUT, Cut
+from spendgate.capture.http2 import Unprocessed
 from spendgate.capture.queueing import GAVE_UP
 from spendgate.capture.request_stream import RequestStream
 from spendgate.capture.socket_layer import MeteredWebsocketLayer
