@@ -25,11 +25,12 @@ def head(wire: Wire) -> Head:
 
 
 def reader(wire: Wire) -> Reader:
-    """The reader of the wire's answer."""
+    """The reader of the wire's answer to its own request."""
     headers = CaseInsensitive({"content-type": wire.answers, "connect-content-encoding": "gzip"})
     dialect = DIALECTS[wire.dialect]
     spoken = dialect.spoken(head(wire)) if isinstance(dialect, OpenDialect) else dialect
-    return spoken.reader(Ask(model="m", streamed=True), 200, headers)
+    ask = Ask(model="m", streamed=True) if wire.result else dialect.ask(head(wire), wire.body("hi"))
+    return spoken.reader(ask, 200, headers)
 
 
 class Bounded:
