@@ -97,7 +97,8 @@ def fed(wire: Wire, made: Made, size: int) -> tuple[float, float]:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < PEAK_BYTES
-    assert made is second_piece or not reading.final or reading.free
+    if made is not second_piece and wire.dialect != "openai-speech":  # which is counted by its request
+        assert not reading.final or reading.free
     return halves[0], halves[1]
 
 
