@@ -5,6 +5,7 @@ came.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import itertools
 import random
@@ -17,6 +18,7 @@ import pytest
 import zstandard
 
 from load.wires import CONNECT, WIRES, Wire, envelope
+from providers import feeding
 from providers.feeding import pieces
 from providers.tapped import PEAK_BYTES, Bounded, head
 from providers.test_fuzz import MB
@@ -180,6 +182,15 @@ def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
     for said in (ask.model, ask.session.value, ask.account, ask.agent, ask.parent_agent, ask.service_tier, ask.speed):
         assert said is None or len(said) <= 512
     assert longest < max(STEP_S, STEP_S_PER_MB * len(body) / MB)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"model":"m"}', b"\x01\0\0\0\x05hello", b"\xff" * 9])
+@every_wire
+def test_a_request_under_anothers_head_is_read_or_turned_down(wire: Wire, body: bytes) -> None:
+    """A path, a content type and an encoding that are not the dialect's."""
+    with contextlib.suppress(WireError):
+        ask = DIALECTS[wire.dialect].ask(feeding.head(), body)
+        assert len(ask.model or "") <= 512
 
 
 @pytest.mark.parametrize(
