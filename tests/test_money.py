@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgate.money import NANOS_MAX, NANOS_PER_DOLLAR, Money, dollars, half_even, short_dollars
+from spendgate.money import NANOS_MAX, NANOS_PER_DOLLAR, Beside, Money, dollars, half_even, short_dollars
 
 
 @pytest.mark.parametrize(
@@ -77,19 +77,41 @@ def test_people_see_few_digits(nanos: int, text: str) -> None:
     assert short_dollars(nanos) == text
 
 
+_LIMIT = st.one_of(
+    st.integers(0, 10**10).map(lambda hundredths: hundredths * 100_000),  # as a policy can write one
+    st.integers(0, NANOS_MAX // 4),  # as a share of one may come out
+)
+
+
+@given(_LIMIT, st.integers(0, NANOS_MAX // 4), st.integers(0, NANOS_MAX // 4), st.integers(1, NANOS_MAX // 4))
+def test_what_stands_beside_a_limit_adds_up(limit: int, spent: int, held: int, need: int) -> None:
+    """As printed, spent, held and left are the limit, and nobody reads of more room than there is."""
+    shown = Beside.of(limit, spent, held)
+    read_back = [
+        Decimal(dollars(nanos).replace("$", "").replace(",", "")) for nanos in (shown.spent, shown.held, shown.left)
+    ]
+
+    assert sum(read_back) * NANOS_PER_DOLLAR == shown.limit
+    assert shown.left <= limit - spent - held
+    assert shown.spent >= spent and shown.held >= held
+    assert limit - shown.limit < shown.step and (limit % 100_000 or shown.limit == limit)
+    assert shown.needed(need) > shown.left or need <= limit - spent - held
+
+
 @pytest.mark.parametrize(
-    ("nanos", "text"),
+    ("limit", "spent", "held", "texts"),
     [
-        pytest.param(1_996_054_000, "$1.99", id="cents"),
-        pytest.param(9_999_999, "$0.009999", id="millionths"),
-        pytest.param(999, "$0.00", id="less than a millionth"),
-        pytest.param(2 * 10**9, "$2.00", id="even"),
-        pytest.param(-1_001_000_000, "-$1.01", id="overspent"),
+        pytest.param(2 * 10**10, 1_234_050_001, 7_500_000, "$1.2341 $0.0075 $20.00 $18.7584", id="a usual one"),
+        pytest.param(10**9, 1_000_000_001, 0, "$1.0001 $0.00 $1.00 -$0.0001", id="passed by a nano-dollar"),
+        pytest.param(100_000, 999, 0, "$0.000001 $0.00 $0.0001 $0.000099", id="a limit below a cent"),
+        pytest.param(0, 0, 0, "$0.00 $0.00 $0.00 $0.00", id="none"),
     ],
 )
-def test_what_is_left_is_never_rounded_up(nanos: int, text: str) -> None:
-    """A person is not promised money that is not there."""
-    assert short_dollars(nanos, down=True) == text
+def test_four_decimals_are_enough_beside_a_limit(limit: int, spent: int, held: int, texts: str) -> None:
+    """As many as a limit is written with."""
+    shown = Beside.of(limit, spent, held)
+
+    assert [dollars(nanos) for nanos in (shown.spent, shown.held, shown.limit, shown.left)] == texts.split()
 
 
 def test_a_float_never_becomes_dollars() -> None:

@@ -13,6 +13,9 @@ from decimal import Decimal
 
 NANOS_PER_DOLLAR = 1_000_000_000
 NANOS_MAX = 2**63 - 1
+CENT = NANOS_PER_DOLLAR // 100
+_HUNDREDTH_CENT = CENT // 100
+_MILLIONTH = NANOS_PER_DOLLAR // 1_000_000
 _AMOUNT = re.compile(r"\$(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<cents>\d{1,4}))?", re.ASCII)
 
 
@@ -74,12 +77,41 @@ def dollars(nanos: int, *, places_min: int = 2) -> str:
     return f"{sign}${whole:,}.{digits}" if digits else f"{sign}${whole:,}"
 
 
-def short_dollars(nanos: int, *, down: bool = False) -> str:
-    """Print for people: whole cents from one cent up, millionths of a dollar below. Never used for a computation.
+def short_dollars(nanos: int) -> str:
+    """Print for people: whole cents from one cent up, millionths of a dollar below. Never used for a computation."""
+    step = CENT if abs(nanos) >= CENT else _MILLIONTH
+    return dollars(half_even(nanos, step) * step)
 
-    `down` is for what is left: never more than there is.
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Amounts that stand beside a limit, each a whole number of `step`, so that what is printed adds up, in nano-dollars:
+    `spent + held + left == limit`.
+
+    A limit is written with at most four decimals, and so are these (one below a cent to the millionth). Spent and held are
+    rounded up and left is what remains, so that nobody reads of more room than there is.
     """
-    if nanos == 0:
-        return "$0.00"
-    step = NANOS_PER_DOLLAR // 100 if abs(nanos) >= NANOS_PER_DOLLAR // 100 else NANOS_PER_DOLLAR // 1_000_000
-    return dollars((nanos // step if down else half_even(nanos, step)) * step)
+
+    limit: int
+    spent: int
+    held: int
+    step: int
+
+    @classmethod
+    def of(cls, limit_nanos: int, spent_nanos: int, held_nanos: int = 0) -> Beside:
+        """The amounts as they are printed."""
+        step = _HUNDREDTH_CENT if limit_nanos >= CENT else _MILLIONTH
+        return cls(limit_nanos // step * step, _up(spent_nanos, step), _up(held_nanos, step), step)
+
+    @property
+    def left(self) -> int:
+        """What is neither spent nor held; below zero where the limit was passed."""
+        return self.limit - self.spent - self.held
+
+    def needed(self, nanos: int) -> int:
+        """What a call needs of it: rounded up, so that it is more than what is left where it is refused."""
+        return _up(nanos, self.step)
+
+
+def _up(nanos: int, step: int) -> int:
+    return -(-nanos // step) * step

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 from parts.bench_systems import System, gate, origin, stock
@@ -82,7 +83,7 @@ def _alone(wire: Wire) -> tuple[float, float, float]:
     large = pieces if wire.dialect == "openai-realtime" else list(map(bytes, itertools.batched(whole, PIECE_BYTES)))
     head = _head(wire)
     asking = 0.0 if wire.result else _cpu(lambda: _all(DIALECTS[wire.dialect].asking(head, body))) / len(body)
-    fed = [_cpu(lambda given=given: _feed(wire, given)) / len(whole) for given in (pieces, large)]
+    fed = [_cpu(partial(_feed, wire, given)) / len(whole) for given in (pieces, large)]
     return fed[0] * MB * 1000, fed[1] * MB * 1000, asking * MB * 1000
 
 

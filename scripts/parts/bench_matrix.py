@@ -87,4 +87,5 @@ def _line(case: Case, runs: dict[str, Runs]) -> str:
 
 def _ratio(mine: list[float], *theirs: list[float]) -> float:
     """Median over the pairs of mine to the mean of theirs in the same pair."""
-    return statistics.median(m / statistics.mean(t) for m, *t in zip(mine, *theirs, strict=True))
+    ratios: list[float] = [m / statistics.mean(t) for m, *t in zip(mine, *theirs, strict=True)]
+    return statistics.median(ratios)

@@ -41,7 +41,7 @@ async def _once() -> AsyncIterator[bytes]:
     yield SMALL
 
 
-def answer(path: str, _body: bytes) -> tuple[str, AsyncIterator[bytes]]:
+def answer(path: str, body: bytes) -> tuple[str, AsyncIterator[bytes]]:
     """Content type and chunks for a path with its query."""
     asked = parse_qs(path.partition("?")[2])
     if "events" in asked:

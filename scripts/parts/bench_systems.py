@@ -108,9 +108,9 @@ def free_port() -> int:
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
             time.sleep(0.3)
             return
         time.sleep(0.1)
-    raise SystemExit(f"{process.args} does not listen on {port}")
+    raise SystemExit(f"{process.args!r} does not listen on {port}")

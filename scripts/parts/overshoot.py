@@ -12,7 +12,7 @@ import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -220,7 +220,7 @@ def _unproven(ledger: Path) -> int:
             "SELECT refused_why, refused_settled_nanos, refused_held_nanos, refused_hold_nanos, refused_limit_nanos "
             "FROM calls WHERE state = 'refused'"
         ).fetchall()
-    proven = {
+    proven: dict[str, Callable[[int, int, int, int], bool]] = {
         "spent": lambda settled, _held, hold, limit: settled + hold > limit,
         "held": lambda settled, held, hold, limit: settled + held + hold > limit,
     }

@@ -17,6 +17,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 from parts.alone import Span, excess
@@ -104,7 +105,7 @@ class World:
         for call in calls[case.calls :]:
             self._learn(call)
         for call in calls[: case.calls]:
-            self._at(case.arrives(call.number), lambda t, call=call: self._arrive(call, t))
+            self._at(case.arrives(call.number), partial(self._arrive, call))
 
     def _costs(self) -> list[float]:
         case = self.case
@@ -237,7 +238,8 @@ def simulate(case: Case, seed: int) -> Result:
 
 def mean(results: list[Result], word: str) -> float:
     """Mean of one figure over runs."""
-    return sum(getattr(result, word) for result in results) / len(results)
+    figures: list[float] = [getattr(result, word) for result in results]
+    return sum(figures) / len(figures)
 
 
 def kept(results: list[Result]) -> float:

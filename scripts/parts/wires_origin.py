@@ -21,12 +21,12 @@ from load.wires import WIRES, Wire
 _SIZE, _FIRST = "bench-bytes", "bench-first"
 
 
-def answer(target: str, _body: bytes) -> tuple[str, AsyncIterator[bytes]]:
+def answer(path: str, body: bytes) -> tuple[str, AsyncIterator[bytes]]:
     """Content type and chunks of a dialect's answer."""
-    path, _, query = target.partition("?")
+    where, _, query = path.partition("?")
     said = parse_qs(query)
     size, first = int(said.pop(_SIZE)[0]), int(said.pop(_FIRST)[0])
-    wire = next(each for each in WIRES if each.path == path and parse_qs(each.query) == said)
+    wire = next(each for each in WIRES if each.path == where and parse_qs(each.query) == said)
     return wire.answers, _written(wire, size, first)
 
 
@@ -56,8 +56,8 @@ def _ask(wire: Wire, wrapped: ssl.SSLSocket, size: int, first: int) -> int:
     head = f"{wire.method} {target} HTTP/1.1\r\nhost: {wire.host}\r\ncontent-type: {wire.asks}\r\n"
     wrapped.sendall(f"{head}authorization: Bearer sk-bench\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
     with wrapped.makefile("rb") as answer:
-        if b" 200 " not in (first := answer.readline()):
-            raise SystemExit(f"{wire.dialect}: {first.decode(errors='replace')}")
+        if b" 200 " not in (status := answer.readline()):
+            raise SystemExit(f"{wire.dialect}: {status.decode(errors='replace')}")
         length = None
         while (line := answer.readline().lower().strip()) != b"":
             if line.startswith(b"content-length:"):

@@ -20,7 +20,7 @@ from spendgate.capture.coverage import CoverageEvent
 from spendgate.capture.http_layer import MeteredHttpLayer
 from spendgate.capture.meter import Meter
 from spendgate.capture.scope import Scope
-from spendgate.gate.interface import Admitted, Answered, End, Intent, Refused, Seen
+from spendgate.gate.interface import Admitted, Answered, Collected, End, Intent, Refused, Seen
 from spendgate.identity.interface import Endpoints
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.headers import asks_websocket
@@ -54,6 +54,7 @@ class FakeGate:
     cues: list[Reading] = field(default_factory=list)
     settled: list[tuple[str, Reading, End]] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    collected: list[Collected] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     refused_ids: list[str] = field(default_factory=list)
     """Calls that `spent` refused with a row."""
@@ -94,6 +95,9 @@ class FakeGate:
 
     def record(self, seen: Seen) -> None:
         self.seen.append(seen)
+
+    def collect(self, found: Collected) -> None:
+        self.collected.append(found)
 
 
 def refused(intent: Intent, kind: RefusalKind = RefusalKind.SPENT, retry_after_ms: int | None = None) -> Refused:

@@ -16,8 +16,8 @@ import h11
 import pytest
 
 from capture.rig import ANTHROPIC, HEADERS, FakeGate, Rig, body, refused, rig
-from spendgate.capture.connections import HEAD_BYTES_MAX
 from spendgate.capture.coverage import Gap
+from spendgate.capture.http1 import HEAD_BYTES_MAX
 from spendgate.exchange import State
 
 ANSWER = json.dumps({"id": "msg_1", "model": "m", "usage": {"input_tokens": 12, "output_tokens": 7}}).encode()

@@ -17,7 +17,7 @@ from capture.rig import ANTHROPIC, HEADERS, KEY, OPENAI, URL, FakeGate, FakeLook
 from spendgate.admission import RefusalKind
 from spendgate.attribution import Peer
 from spendgate.capture.call import Clock
-from spendgate.capture.meter import signs
+from spendgate.capture.deciding import signs
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, Gone, Intent
@@ -129,7 +129,7 @@ async def test_repeats_are_told_to_the_gate_when_it_is_asked_again(tmp_path: Pat
     """What was answered from memory is counted with the next decision about the same request, once."""
     now = [1_000_000]
     async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client() as client:
-        it.meter._clock = Clock(now_ms=lambda: now[0])
+        it.meter._deciding._clock = Clock(now_ms=lambda: now[0])
         for _ in range(9):
             await client.post(URL, json=body(), headers=HEADERS)
         now[0] += 2_000

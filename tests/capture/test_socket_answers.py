@@ -14,6 +14,7 @@ from spendgate.capture.socket_answers import ENDED_IDS_MAX
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
 from spendgate.providers.openai_responses import OpenAIResponses
+from spendgate.providers.results import response_key
 
 ROUTE = Route("openai", "openai-responses", Kind.BILLABLE, "/v1/responses", websocket=True)
 CREATE = b'{"type":"response.create","model":"gpt-5","input":"x"}'
@@ -104,34 +105,55 @@ async def test_an_answer_to_no_create_of_ours_is_none_later() -> None:
     assert line.say(created("r1"), completed("r1", 9)) == [9]
 
 
-async def test_counts_that_come_after_an_error_are_charged() -> None:
-    """An error while a response runs does not end it when its last word still comes, nor the create after it."""
+@pytest.mark.parametrize(("output", "charge"), [((), FREE), ((DELTA,), ESTIMATED)], ids=["no output", "output"])
+async def test_an_error_ends_the_response_that_runs_alone(output: tuple[bytes, ...], charge: str) -> None:
+    """No other can be meant: its hold is not kept for a last word that may never come."""
     line = Line()
-    assert line.say(CREATE, created("r1"), ERROR, CREATE) == [RUNS, RUNS]
-    assert line.say(completed("r1", 1000)) == [1000, RUNS]
-    assert line.say(created("r2"), completed("r2", 9)) == [1000, 9]
+    assert line.say(CREATE, created("r1"), *output, ERROR) == [charge]
+    [(_, reading, end)] = line.gate.settled
+    assert (end.complete, end.counts_later, reading.response_id) == (True, True, "r1")
+    assert line.say(CREATE, created("r2"), completed("r2", 9)) == [charge, 9]
+    assert line.gate.settled[1][2].counts_later is False
 
 
-async def test_a_failure_after_an_error_ends_without_counts() -> None:
-    """The error's own `response.failed` ends the response at once; what was put out before is not free."""
+async def test_counts_that_come_after_an_error_are_collected_once() -> None:
+    """The response had ended for us, not for its provider: what it is counted at is told, to correct the charge."""
+    line = Line()
+    assert line.say(CREATE, created("r1"), ERROR, CREATE) == [FREE, RUNS]
+    assert line.say(completed("r1", 1000), completed("r1", 1000)) == [FREE, RUNS]
+    assert line.say(created("r2"), completed("r2", 9)) == [FREE, 9]
+    [[late]] = [found.results for found in line.gate.collected]
+    assert (late.key, late.awaited, _charged(late.reading)) == (response_key("r1"), True, 1000)
+
+
+async def test_a_failure_after_an_error_changes_nothing() -> None:
+    """The error's own `response.failed`, without counts; what was put out before is not free."""
     line = Line()
     assert line.say(CREATE, created("r1"), DELTA, ERROR, event("failed", "r1")) == [ESTIMATED]
     assert line.gate.settled[0][1].output_bytes == len("some words")
+    assert line.gate.collected == []
+
+
+async def test_a_failed_response_says_at_once_that_it_is_over() -> None:
+    """`response.failed` names its response, also where a create waits behind."""
+    line = Line()
+    assert line.say(CREATE, created("r1"), CREATE, event("failed", "r1")) == [FREE, RUNS]
 
 
 @pytest.mark.parametrize(("output", "charge"), [((), FREE), ((DELTA,), ESTIMATED)], ids=["no output", "output"])
-async def test_a_failed_response_ends_with_the_next_one(output: tuple[bytes, ...], charge: str) -> None:
-    """Responses run one at a time: after an error, a new response is the end of the one that failed."""
+async def test_a_failed_response_before_a_create_ends_with_the_next_one(output: tuple[bytes, ...], charge: str) -> None:
+    """The error may have been the create's. Responses run one at a time: a new one is the end of the one that failed."""
     line = Line()
-    assert line.say(CREATE, created("r1"), *output, ERROR, CREATE, created("r2")) == [charge, RUNS]
+    assert line.say(CREATE, created("r1"), *output, CREATE, ERROR) == [RUNS, RUNS]
+    assert line.say(created("r2")) == [charge, RUNS]
     assert line.say(completed("r1", 1000), completed("r2", 9)) == [charge, 9]
     assert all(end.complete for _, _, end in line.gate.settled)
 
 
-async def test_a_failed_response_ends_with_the_connection() -> None:
+async def test_a_failed_response_before_a_create_ends_with_the_connection() -> None:
     """Where nothing else comes, it ends as the error said; what had no answer is interrupted."""
     line = Line()
-    line.say(CREATE, created("r1"), DELTA, ERROR, CREATE)
+    line.say(CREATE, created("r1"), DELTA, CREATE, ERROR)
     line.talk.ended(by_client=True)
     assert line.charged() == [ESTIMATED, ESTIMATED]
     assert [(end.complete, end.error) for _, _, end in line.gate.settled] == [(True, None), (False, "client")]
@@ -141,7 +163,7 @@ async def test_an_error_alone_ends_its_create_at_once() -> None:
     """Where nothing was begun the error is the create's answer, also after a response that failed."""
     line = Line()
     assert line.say(CREATE, ERROR) == [FREE]
-    assert line.say(CREATE, created("r1"), DELTA, ERROR, CREATE, ERROR) == [FREE, RUNS, FREE]
+    assert line.say(CREATE, created("r1"), DELTA, ERROR, CREATE, ERROR) == [FREE, ESTIMATED, FREE]
     assert line.say(CREATE, created("r2"), completed("r2", 9)) == [FREE, ESTIMATED, FREE, 9]
 
 
@@ -170,11 +192,23 @@ async def test_a_status_left_out_does_not_end_a_response_at_its_start() -> None:
     assert line.say(CREATE, event("completed", "r1", 1000, status=None)) == [1000, RUNS]
 
 
+async def test_each_response_has_the_bytes_of_its_messages() -> None:
+    """All that the server said of it, to the byte; what it says between two is nobody's."""
+    line = Line()
+    first = (created("r1"), DELTA, DELTA, completed("r1", 1000))
+    second = (created("r2"), DELTA, ERROR)
+    between = b'{"type":"codex.rate_limits"}'
+    line.say(CREATE, *first, between, CREATE, *second, CREATE, ERROR)
+
+    told = [end.response_bytes for _, _, end in line.gate.settled]
+    assert told == [sum(map(len, first)), sum(map(len, second)), len(ERROR)]
+
+
 async def test_only_the_latest_ids_are_remembered() -> None:
     """A connection may carry any number of responses; what is kept of those that are over does not grow."""
     line = Line()
     for number in range(ENDED_IDS_MAX + 10):
-        line.say(CREATE, completed(f"r{number}", 1))
+        line.say(CREATE, completed(f"r{number}", 1), CREATE, created(f"f{number}"), ERROR)
     answers = line.talk._answers
-    assert (len(answers._ended_ids), answers.running()) == (ENDED_IDS_MAX, [])
-    assert line.charged() == [1] * (ENDED_IDS_MAX + 10)
+    assert (len(answers._ended_ids), len(answers._failed), answers.running()) == (ENDED_IDS_MAX, ENDED_IDS_MAX, [])
+    assert line.charged() == [1, FREE] * (ENDED_IDS_MAX + 10)

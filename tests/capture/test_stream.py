@@ -10,9 +10,9 @@ import pytest
 from mitmproxy import http
 
 from capture.rig import ANTHROPIC, HEADERS, URL, body, rig
-from spendgate.capture.connections import HEAD_BYTES_MAX
 from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.flow import MeteredFlow
+from spendgate.capture.http1 import HEAD_BYTES_MAX
 
 
 class Streamer:

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from capture.proxies import PROVIDER
 from spendgate.capture import ca
+from spendgate.cli.house import scope_of
 from spendgate.cli.main import app
-from spendgate.cli.serving import _scope, serving
+from spendgate.cli.serving import serving
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
 from spendgate.config.policy_file import parse_policy
@@ -77,7 +78,7 @@ def test_who_may_be_a_browser_is_asked_on_its_sites(tmp_path: Path, alone: bool)
     registry = Registry.build(policy.capture)
     authority = ca.create(registry.hosts(), datetime.now(UTC))
     wanted = Wanted(policy=None, state=paths.find(tmp_path), ca_folder=tmp_path if alone else None)
-    scope = _scope(wanted, policy, registry, authority)
+    scope = scope_of(wanted, policy, registry, authority)
     assert scope.private == {"claude.ai", "chatgpt.com"}
     openrouter = {"openrouter.ai", "eu.openrouter.ai", "us.openrouter.ai"}
     assert scope.sites == scope.private | openrouter | {"opencode.ai", "ampcode.com"}

@@ -22,17 +22,28 @@ from spendgate.config.paths import State
         pytest.param(["calls", "--where", "person=\udcff"], ("--where", "\\udcff", "UTF-8"), id="where"),
         pytest.param(["spend", "--where", "person=\udcff"], ("--where", "\\udcff", "UTF-8"), id="where in spend"),
         pytest.param(["calls", "show", "\udcff"], ("ID", "\\udcff", "UTF-8"), id="id"),
+        pytest.param(["spend", "--by", ""], ("--by ''", "no ''", "day", "tool"), id="by nothing"),
+        pytest.param(["spend", "--by", "tool,"], ("--by 'tool,'", "no ''", "day", "tool"), id="a comma too many"),
+        pytest.param(["spend", "--by", "tool, tool"], ("'tool' stands twice", "day", "person"), id="by twice"),
+        pytest.param(["spend", "--by", "colour"], ("no 'colour'", "day", "person"), id="no such attribute"),
+        pytest.param(
+            ["calls", "--where", "tool=a", "--where", "tool=b"], ("'tool' stands twice", "person"), id="where twice"
+        ),
     ],
 )
+@pytest.mark.parametrize("ledger", [True, False], ids=["a ledger", "no ledger yet"])
 def test_bad_input_is_wrong_usage(
     state: State,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     words: list[str],
     says: tuple[str, ...],
+    *,
+    ledger: bool,
 ) -> None:
-    """As the whole program ends: never as a fault of its own."""
-    status, told = ended(monkeypatch, capsys, *words, "--state", str(state.root))
+    """As the whole program ends: never as a fault of its own, and on a machine that has no ledger yet as on any other."""
+    root = state.root if ledger else state.root / "nothing yet"
+    status, told = ended(monkeypatch, capsys, *words, "--state", str(root))
 
     assert status == 2
     assert told.count("\n") == 1 and all(part in told for part in says)

@@ -42,6 +42,34 @@ def test_a_relative_variable_is_refused() -> None:
         find(environ={"SPENDGATE_STATE": "state"}, service=False)
 
 
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        pytest.param({"HOME": "home"}, "HOME is 'home'", id="home"),
+        pytest.param({"XDG_DATA_HOME": "data", "HOME": "/home/alice"}, "XDG_DATA_HOME is 'data'", id="data"),
+    ],
+)
+def test_a_relative_home_is_refused(variables: dict[str, str], named: str) -> None:
+    """It is not passed over in silence: the ledger would be another than the one that is meant."""
+    with pytest.raises(StateError, match=f"{named}; it must be an absolute path"):
+        find(environ=variables, service=False)
+
+
+def test_a_relative_home_that_decides_nothing_is_nobodys_matter() -> None:
+    """What was chosen goes before it, and XDG_DATA_HOME does."""
+    assert find(Path("/a"), environ={"HOME": "home"}).root == Path("/a")
+    assert find(environ={"SPENDGATE_STATE": "/b", "HOME": "home"}).root == Path("/b")
+    assert find(environ={"HOME": "home"}, service=True).root == SERVICE_DIRECTORY
+    assert find(environ={"XDG_DATA_HOME": "/data", "HOME": "home"}, service=False)
+
+
+def test_a_relative_state_is_where_it_is_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As any path of a command line."""
+    monkeypatch.chdir(tmp_path)
+
+    assert find(Path("mine")).root == tmp_path / "mine"
+
+
 def test_folders_have_their_modes_whatever_the_umask(tmp_path: Path) -> None:
     """Everybody can reach the certificate; nobody else anything else."""
     before = os.umask(0)

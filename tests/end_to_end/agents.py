@@ -6,9 +6,8 @@ Most read no proxy from the environment by themselves under Node 20; the scripts
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from typing import Any
 
 from end_to_end.agent import Agent
 from end_to_end.clients import MODEL, PROMPT
@@ -27,44 +26,16 @@ _ONES_OWN = (
 _GEMINI_KEY = {"GEMINI_API_KEY": "AIzaMadeUp"}
 
 
-def _node(
-    name: str,
-    tool: str | None,
-    folder: str,
-    packages: tuple[str, ...],
-    code: str,
-    *,
-    env: Mapping[str, str] = MappingProxyType({}),
-) -> Agent:
+def _node(name: str, tool: str, folder: str, packages: tuple[str, ...], code: str, **words: Any) -> Agent:
+    """A script of Node's over these packages; `words` as `Agent` has them."""
     files = {"work/ask.mjs": _PROXIED + code}
-    return Agent(name, tool, folder, (*packages, *_LIBRARIES), ("node", "ask.mjs"), env=env, files=files)
+    return Agent(name, tool, folder, (*packages, *_LIBRARIES), ("node", "ask.mjs"), files=files, **words)
 
 
-def _python(
-    name: str,
-    tool: str | None,
-    folder: str,
-    packages: tuple[str, ...],
-    code: str,
-    *,
-    env: Mapping[str, str] = MappingProxyType({}),
-    talks: bool = True,
-    unshown: str = "",
-    heavy: bool = False,
-) -> Agent:
-    return Agent(
-        name,
-        tool,
-        folder,
-        packages,
-        ("python", "ask.py"),
-        env=env,
-        files={"work/ask.py": code},
-        talks=talks,
-        unshown=unshown,
-        heavy=heavy,
-        python="3",
-    )
+def _python(name: str, tool: str, folder: str, packages: tuple[str, ...], code: str, **words: Any) -> Agent:
+    """A script of Python's over these packages; `words` as `Agent` has them."""
+    files = {"work/ask.py": code}
+    return Agent(name, tool, folder, packages, ("python", "ask.py"), files=files, python="3", **words)
 
 
 OPENCODE = Agent(

@@ -1,7 +1,7 @@
 """A provider of every wire that answers with a text of the test's own, well or badly: what a request asks for by `x-mode`.
 
-`whole`, `cut` (the connection ends within the answer), `nonsense` (no format under the right type), `error` (status 500),
-`odd` (ids and model in the answer are the text).
+`whole`, `cut` (the connection ends within the answer), `short` (the answer ends well, and lacks its end), `nonsense` (no format
+under the right type), `error` (status 500), `odd` (ids and model in the answer are the text).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from load.origin import Identity
 from load.wires import Wire
 
-MODES = ("whole", "cut", "nonsense", "error", "odd")
+MODES = ("whole", "cut", "short", "nonsense", "error", "odd")
 _IDS = (
     b'"msg_1"',
     b'"chatcmpl-1"',
@@ -47,7 +47,7 @@ def running_mirror(folder: Path, wires: tuple[Wire, ...], text: str) -> Iterator
             mode = self.headers.get("x-mode", "whole")
             wire = by_target.get((self.headers["host"], self.path.partition("?")[0]))
             pieces = list(wire.answer(text, 2_000)) if wire else [json.dumps({"text": text}).encode()]
-            body = b"".join(pieces)
+            body = b"".join([*pieces[:1], pieces[-1][:-7]] if mode == "short" else pieces)
             if mode == "odd":
                 for name in _IDS:
                     body = body.replace(name, json.dumps(text).encode())

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from end_to_end.storm import Storm, storm
 from end_to_end.world import Gate, calls, until
+from small_disk import fill_up, mounted
 
 ANSWERS_MAX = 25
 """How many calls have ended, at most, when a gate is killed; some sixteen more are under way."""
@@ -129,29 +126,8 @@ def test_a_stopped_gate_goes_on_where_it_was(folder: Path) -> None:
 @pytest.fixture
 def small_disk(folder: Path) -> Iterator[Path]:
     """A file system of 24 MB for the state directory."""
-    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system needs root on Linux")
-    disk = folder / "state"
-    disk.mkdir(mode=0o700)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "none", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
-    try:
+    with mounted(folder / "state", 24) as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
-
-
-def _fill(file: FileIO) -> None:
-    """Take every block that is left."""
-    for size in (65_536, 4_096, 512):
-        try:
-            while file.write(b"\0" * size):
-                pass
-        except OSError:
-            continue
 
 
 async def _full_for_a_while(world: Storm, gate: Gate, disk: Path) -> None:
@@ -164,7 +140,7 @@ async def _full_for_a_while(world: Storm, gate: Gate, disk: Path) -> None:
         async with asyncio.timeout(240):
             while world.answers[200] < last:
                 # Again and again: the gate frees its reserve, and its log has room that it may write over.
-                _fill(file)
+                fill_up(file)
                 await asyncio.sleep(0.01)
     ballast.unlink()
     await world.answered(ANSWERS_MAX)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.world import Provider, calls, environment, policy, upstream
+from end_to_end.world import PRODUCT, Provider, calls, environment, policy, upstream
 from spendgate.standin.tunnel import Tunnel
 
 URL = "https://api.anthropic.com/v1/messages"
@@ -60,15 +60,18 @@ def command(runtime: str, folder: Path) -> list[str]:
     return [program, "-c", PYTHON]
 
 
+def _exec(folder: Path) -> list[str]:
+    """`spendgate exec` under a policy, over a state in this folder."""
+    return [*PRODUCT, "exec", "--policy", str(policy(folder)), "--state", str(folder / "state")]
+
+
 @pytest.mark.parametrize("runtime", ["python", "curl", "java", "node"])
 def test_a_runtime_goes_through_the_gate(runtime: str, provider: Provider, folder: Path) -> None:
     """The answer is the provider's, and there is one settled row."""
     words = command(runtime, folder)
     state = folder / "state"
-    gate = [sys.executable, "-m", "spendgate", "exec", "--policy", str(policy(folder)), "--state", str(state)]
-
     done = subprocess.run(
-        [*gate, *upstream(provider), "--", *words],
+        [*_exec(folder), *upstream(provider), "--", *words],
         env=environment(folder, **{name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ}),
         capture_output=True,
         text=True,
@@ -82,19 +85,8 @@ def test_a_runtime_goes_through_the_gate(runtime: str, provider: Provider, folde
 
 def test_exec_prints_only_what_the_command_printed(folder: Path) -> None:
     """stdout is the command's alone; its status is ours; nothing is said where nothing was spent but the bill."""
-    gate = [
-        sys.executable,
-        "-m",
-        "spendgate",
-        "exec",
-        "--policy",
-        str(policy(folder)),
-        "--state",
-        str(folder / "state"),
-    ]
-
     done = subprocess.run(
-        [*gate, "--", sys.executable, "-c", "print('mine'); raise SystemExit(9)"],
+        [*_exec(folder), "--", sys.executable, "-c", "print('mine'); raise SystemExit(9)"],
         env=environment(folder), capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -117,20 +109,10 @@ def _tunnel(provider: Provider) -> Iterator[tuple[Tunnel, int]]:
 def test_a_proxy_that_stood_before_stays_in_the_way(provider: Provider, folder: Path) -> None:
     """Where HTTPS_PROXY is set, the gate itself goes through that proxy, and the call is metered all the same."""
     with _tunnel(provider) as (tunnel, port):
-        gate = [
-            sys.executable,
-            "-m",
-            "spendgate",
-            "exec",
-            "--policy",
-            str(policy(folder)),
-            "--state",
-            str(folder / "state"),
-        ]
         trust = ["--set", f"ssl_verify_upstream_trusted_ca={provider.ca}"]
 
         done = subprocess.run(
-            [*gate, *trust, "--", *command("curl", folder)],
+            [*_exec(folder), *trust, "--", *command("curl", folder)],
             env=environment(folder, HTTPS_PROXY=f"http://127.0.0.1:{port}"),
             capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from end_to_end.sockets import Socket, digest
-from end_to_end.world import Gate, Provider, listed_nanos, policy, running_gate, until
+from end_to_end.world import PRODUCT, Gate, Provider, environment, listed_nanos, policy, running_gate, until
+from spendgate.standin import openai
 from spendgate.standin.script import Script
 
 MULTIBYTE = "Grüße — 価格は九十九円 🦢 " * 40
@@ -78,3 +81,42 @@ def test_a_ceiling_is_asked_of_each_response(provider: Provider, folder: Path) -
         assert "nothing bounds this one" in json.dumps(unbounded)
         refused = until(lambda: next((row for row in gate.calls() if row["state"] == "refused"), None))
         assert (refused["refused_why"], refused["http_status"]) == ("unbounded", 429)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["the last word", "counted after all"])
+def test_an_error_frees_its_hold_on_an_open_connection(
+    provider: Provider, folder: Path, monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    """Nothing is held any more while the client stays; counts that come after it make the two rows the cost."""
+    served = openai.response_events
+
+    def failing(script: Script, model: str, response_id: str) -> Iterator[dict[str, object]]:
+        *events, completed = served(script, model, response_id)
+        yield from events[:10]
+        yield {"type": "error", "error": {"type": "server_error", "message": "made up"}}
+        if late:
+            yield completed
+
+    monkeypatch.setattr(openai, "response_events", failing)
+    provider.set(Script(input=700, output=977, events=25))
+    with running_gate(folder, provider, policy(folder)) as gate:
+        socket = Socket(gate)
+        messages = socket.ask()
+        row, *more = until(lambda: rows if len(rows := _responses(gate)) == 1 + late else None)
+        status = [*PRODUCT, "status", "--format", "json", "--state", str(gate.state)]
+        told = json.loads(subprocess.run(status, check=True, capture_output=True, env=environment(folder)).stdout)
+        socket.close()
+    assert json.loads(messages[-1])["type"] == "error"
+    assert (row["state"], row["basis"]) == ("settled", "estimated") and row["cost_nanos"] > 0
+    assert [(budget["held_nanos"], budget["open_calls"]) for budget in told["budgets"]] == [(0, 0)]
+    if late:
+        usage = provider.ended(row["response_id"]).usage
+        assert usage is not None
+        cost = row["cost_nanos"] + more[0]["cost_nanos"]
+        assert cost == listed_nanos("openai", "gpt-5.1", usage, row["booked_at"])
+        assert told["budgets"][0]["spent_nanos"] == cost
+
+
+def _responses(gate: Gate) -> list[dict[str, Any]]:
+    """The ended rows of what was answered under a response id, oldest first."""
+    return [row for row in gate.calls() if row["response_id"] and row["ended_at"]]

@@ -103,4 +103,5 @@ def test_an_end_is_all_that_settling_needs():
     """`End` has no field that could hold content."""
     assert End.__struct_fields__ == (
         "ended_ms", "sent", "complete", "http_status", "first_byte_ms", "duration_ms", "response_bytes", "error",
+        "counts_later",
     )  # fmt: skip

@@ -241,3 +241,31 @@ def test_ids_of_results(key: str):
     one = result_id_of("openai", key)
     assert one == result_id_of("openai", key) != result_id_of("azure", key)
     assert (one[14], one[19] in "89ab", len(one)) == ("8", True, 36)
+
+
+@pytest.mark.parametrize("held", [0.01, None], ids=["charged an estimate", "free"])
+async def test_what_an_error_had_ended_is_corrected_by_late_counts(tmp_path: Path, held: float | None) -> None:
+    """A WebSocket's response that failed for its client, with or without output, and was counted by its provider after all."""
+    async with house(tmp_path, policy(budget(1.0, wait_ms=0))) as place:
+        call_id = await order(place, background=False)
+        nothing = Reading(
+            response_id="r1", ended=True, final=held is None, free=held is None, output_bytes=400 if held else 0
+        )
+        place.gate.settle(call_id, nothing, replace(end(), counts_later=True))
+        before, _ = sum_of(place)
+        assert bool(before) == bool(held)
+
+        for _ in range(2):
+            place.gate.collect(found(place, response("r1", 0.02, background=False)))
+
+        assert sum_of(place) == (dollars(0.02), dollars(0.02))
+
+
+async def test_what_ended_with_its_counts_waits_for_no_more(tmp_path: Path) -> None:
+    """An ordinary response that is looked at again is not charged again."""
+    async with house(tmp_path, policy(budget(1.0, wait_ms=0))) as place:
+        call_id = await order(place, background=False)
+        place.gate.settle(call_id, replace(costing(0.02), response_id="r1"), end())
+        place.gate.collect(found(place, response("r1", 0.03, background=False)))
+
+        assert sum_of(place) == (dollars(0.02), dollars(0.02))

@@ -65,7 +65,7 @@ async def test_money_held_and_money_spent_are_told_apart(tmp_path):
 
         assert isinstance(answer, Refused)
         assert "held for calls that are still running" in answer.message
-        assert "On this machine $0.10 spent and $0.52 held of $1.00; this call needs $0.52." in answer.message
+        assert "On this machine $0.10 spent and $0.525 held of $1.00; this call needs $0.525." in answer.message
 
 
 async def test_a_row_has_the_status_that_its_client_got(tmp_path):

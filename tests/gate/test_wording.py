@@ -33,9 +33,15 @@ FIGURES = {
         ),
         pytest.param(
             Refuse(RefusalKind.SPENT, "session", "", bounded=True, **FIGURES | {"settled_nanos": 19_504_000_000}),
-            "Spendgate: budget session has $0.49 left; this call may cost up to $0.60. On this machine $19.50 spent and"
+            "Spendgate: budget session has $0.496 left; this call may cost up to $0.60. On this machine $19.504 spent and"
             " $0.30 held of $20.00. Ask.",
-            id="what is left is rounded down",
+            id="what is spent and left is the limit",
+        ),
+        pytest.param(
+            Refuse(RefusalKind.SPENT, "session", "", bounded=True, settled_nanos=999_999_999, hold_nanos=2, limit_nanos=10**9),
+            "Spendgate: budget session has $0.00 left; this call may cost up to $0.0001. On this machine $1.00 spent of $1.00."
+            " Ask.",
+            id="less left than is printed",
         ),
         pytest.param(
             Refuse(RefusalKind.SPENT, "person/tool", "", value="root|curl", **FIGURES | {"limit_nanos": 19_500_000_000}),
@@ -44,7 +50,7 @@ FIGURES = {
             id="nothing left",
         ),
         pytest.param(
-            Refuse(RefusalKind.SPENT, "project", "", value="a%7Cb|50%25", hold_nanos=1, settled_nanos=7, limit_nanos=7),
+            Refuse(RefusalKind.SPENT, "project", "", value="a%7Cb|50%25", hold_nanos=1, settled_nanos=0, limit_nanos=0),
             "Spendgate: budget project (a|b, 50%) is spent. On this machine $0.00 spent of $0.00. Ask.",
             id="values with a bar",
         ),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ledger.kit import NOW, admit, open_ledger, row, scope, settled, standing_of
+from small_disk import fill_up, mounted
 from spendgate.errors import LedgerBusy, LedgerUnavailable
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.reserve import Reserve
@@ -20,30 +17,14 @@ from spendgate.ledger.reserve import Reserve
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MB."""
-    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system needs root on Linux")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "none", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
-    try:
+    with mounted(tmp_path / "disk", 16) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def fill_up(folder: Path) -> None:
+def filled(folder: Path) -> None:
     """Take every block that is left."""
     with (folder / "ballast").open("wb", buffering=0) as file:
-        for size in (65536, 4096, 512):
-            try:
-                while file.write(b"\0" * size):
-                    pass
-            except OSError:
-                continue
+        fill_up(file)
 
 
 def test_open_holds_settle_on_the_reserve(small_disk: Path) -> None:
@@ -52,7 +33,7 @@ def test_open_holds_settle_on_the_reserve(small_disk: Path) -> None:
     names = [str(number) for number in range(50)]
     for name in names:
         ledger.hold(row(name), (budget,), admit(700), NOW)
-    fill_up(small_disk)
+    filled(small_disk)
     with pytest.raises(LedgerUnavailable, match="disk is full") as refusal:
         for number in range(1000):
             ledger.hold(row(f"new-{number}"), (budget,), admit(700), NOW)
@@ -95,7 +76,7 @@ def test_the_room_of_many_open_calls_is_not_eaten_by_new_ones(small_disk: Path) 
     before = [str(number) for number in range(200)]
     for name in before:
         ledger.hold(row(name), (budget,), admit(700), NOW)
-    fill_up(small_disk)
+    filled(small_disk)
     refused = 0
     for number in range(2_000):
         try:
@@ -111,7 +92,7 @@ def test_the_room_of_many_open_calls_is_not_eaten_by_new_ones(small_disk: Path) 
 def test_when_no_call_comes_any_more_the_rest_may_use_the_reserve(small_disk: Path) -> None:
     """What a stopping gate still has to tell is told, as far as there is room at all."""
     ledger, budget = open_ledger(small_disk), scope()
-    fill_up(small_disk)
+    filled(small_disk)
     left = [f"left-{number}" for number in range(200)]
     with pytest.raises(LedgerUnavailable):
         for name in left:

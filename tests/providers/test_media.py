@@ -140,6 +140,13 @@ def test_a_transcription_without_counts_is_not_free(wire: bytes) -> None:
     assert (reading.final, reading.free) == (False, False)
 
 
+def test_speech_whose_request_was_not_read_says_that_it_has_no_counts() -> None:
+    """Nothing is counted by the sound itself."""
+    reading = answer(SPOKEN, b"\xff\xfb" * 9, SOUND, Ask(model="tts-1"))
+
+    assert (reading.final, reading.parts, reading.flags) == (False, (), ("an answer without usage",))
+
+
 def test_speech_is_billed_by_its_characters() -> None:
     """Characters, not bytes or escapes; what the price list has no such price for is estimated."""
     body = json.dumps({"model": "tts-1", "input": 'Ein "schöner" Tag 🙂', "voice": "alloy"}).encode()

@@ -174,11 +174,15 @@ class Call:
         response_bytes: int = 0,
         complete: bool = True,
         error: str | None = None,
+        counts_later: bool = False,
     ) -> None:
-        """The one end: settle what was held, record what was not. `error` is `client`, `server`, `cut` or `gate`."""
+        """The one end: settle what was held, record what was not. `error` is `client`, `server`, `cut` or `gate`.
+
+        `counts_later`: what it is counted at may still be collected.
+        """
         if self.ended or self.asking:
             return
-        end = self._end(response_bytes, complete, error)
+        end = self._end(response_bytes, complete, error, counts_later)
         if self.state is State.SEEN:
             state = _unheld(self.route, self._sent_ticks is not None or ANSWERED_HERE in self.flags)
             self.state = advance(self.state, state)
@@ -190,7 +194,7 @@ class Call:
             self.state = advance(self.state, State.SETTLED if complete else State.INTERRUPTED)
             self._gate.settle(self.call_id, _read(reading), end)
 
-    def _end(self, response_bytes: int, complete: bool, error: str | None) -> End:
+    def _end(self, response_bytes: int, complete: bool, error: str | None, counts_later: bool) -> End:
         return End(
             ended_ms=self._clock.now_ms(),
             sent=self._sent_ticks is not None,
@@ -200,6 +204,7 @@ class Call:
             duration_ms=self._clock.ticks_ms() - self._started_ticks,
             response_bytes=response_bytes,
             error=error,
+            counts_later=counts_later,
         )
 
     def _seen(self, state: State, end: End) -> Seen:

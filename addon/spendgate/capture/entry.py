@@ -19,8 +19,10 @@ from mitmproxy.tls import ClientHelloData
 from mitmproxy.utils import asyncio_utils
 
 from spendgate.attribution import Attribution, Peer
+from spendgate.capture.deciding import Attribute
+from spendgate.capture.flow import kill
 from spendgate.capture.http_layer import metered
-from spendgate.capture.meter import Attribute, Meter, kill
+from spendgate.capture.meter import Meter
 from spendgate.config import policies
 from spendgate.config.paths import find, prepare
 from spendgate.config.prices import PriceStore

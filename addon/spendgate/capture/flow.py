@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mitmproxy import connection, http
+from mitmproxy.flow import Error
 from mitmproxy.proxy import commands, events
 
 from spendgate.capture.first_message import FirstMessage, gave_up
@@ -82,3 +83,8 @@ class SentHook(commands.StartHook):
 
 class Cut(events.MessageInjected[None]):
     """Injected: end this flow's stream with its tap's `cut`."""
+
+
+def kill(flow: http.HTTPFlow) -> None:
+    """Nothing goes upstream, and the client's connection or stream is closed."""
+    flow.error = Error(Error.KILLED_MESSAGE)

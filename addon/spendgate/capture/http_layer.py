@@ -5,7 +5,8 @@ from __future__ import annotations
 from mitmproxy.proxy import context, events, layer
 from mitmproxy.proxy.layers.http import HttpLayer
 
-from spendgate.capture.connections import ClientHttp1, ClientHttp2, ProviderHttp2
+from spendgate.capture.http1 import ClientHttp1
+from spendgate.capture.http2 import ClientHttp2, ProviderHttp2
 from spendgate.capture.queueing import QueueingHttpLayer
 from spendgate.capture.routing import forked
 from spendgate.capture.stream import MeteredHttpStream

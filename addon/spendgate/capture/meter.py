@@ -3,7 +3,7 @@
     client_connected   whose connection is this                     Visitor
     requestheaders     which provider, dialect, path                registry.route
     first_message      as `request`, of one that stays open         Spoken
-    request            what does it ask; may it leave               dialect.ask, attribute, gate.hold
+    request            what does it ask; may it leave               Deciding: dialect.ask, attribute, gate.hold
     responseheaders    a tap beside the response                    dialect.reader, Tap
     response | error   how it ended, once                           Call.end
 
@@ -20,30 +20,26 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from mitmproxy import connection, ctx, http
-from mitmproxy.flow import Error
 from mitmproxy.proxy import events
 from msgspec.structs import replace
 
-from spendgate.attribution import NOBODY, Attribution, Peer
-from spendgate.capture import asked, asking, handshake, pieces, refusal
+from spendgate.attribution import NOBODY, Peer
+from spendgate.capture import asked, handshake, refusal
 from spendgate.capture.call import Call, Clock
+from spendgate.capture.deciding import Attribute, Deciding
 from spendgate.capture.first_message import FirstMessage
-from spendgate.capture.flow import Cut, MeteredFlow
+from spendgate.capture.flow import Cut, MeteredFlow, kill
 from spendgate.capture.passage import Passage
 from spendgate.capture.scope import folded
 from spendgate.capture.socket_layer import Push
 from spendgate.capture.tally import Tally
 from spendgate.capture.visitor import Visitor
-from spendgate.exchange import State
-from spendgate.gate.interface import Admitted, Answered, GatePort, Gone, Refused
+from spendgate.gate.interface import GatePort
 from spendgate.identity.interface import Lookup
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Head, Kind, Reading, Route
-from spendgate.providers.spoken import Weight
 
 logger = logging.getLogger(__name__)
-
-Attribute = Callable[[Peer, Ask], Attribution]
 
 
 class Meter:
@@ -67,13 +63,13 @@ class Meter:
         self._machine = machine
         self._clock = clock or Clock()
         self._visitors: dict[str, Visitor] = {}
-        self._breaker = refusal.Breaker()
+        self._deciding = Deciding(gate, self._clock, attribute, self)
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spendgate-identity")
 
     def policy_changed(self, registry: asked.Registry) -> None:
         """Another policy is in force: its providers hold for the next request, and no refusal is repeated from memory."""
         self._registry = registry
-        self._breaker.clear()
+        self._deciding.forget()
 
     def peer_of(self, connection_id: str) -> Peer:
         """Whose connection this is, as far as is known by now."""
@@ -171,7 +167,7 @@ class Meter:
         if passage is None or not passage.undecided or flow.first is None:
             return
         passage.begun(len(flow.first.body))
-        await self._decide(flow, passage, flow.first.body)
+        await self._deciding.decide(flow, passage, flow.first.body)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         passage = _passage_of(flow)
@@ -181,37 +177,7 @@ class Meter:
         call.request_bytes = len(flow.request.raw_content or b"")
         flow.response = passage.oversized(call.request_bytes)
         if flow.response is None:
-            await self._decide(flow, passage)
-
-    async def _decide(self, flow: MeteredFlow, passage: Passage, begun: bytes | None = None) -> None:
-        """May it leave? `begun`: the beginning of a request that stays open; None: it is here whole."""
-        call = passage.call
-        try:
-            if passage.fault is not None:
-                raise passage.fault
-            if begun is not None and passage.spoken is not None:
-                await asked.told(passage.spoken, begun, flow.client_left())
-            call.ask = await asked.ask_of(flow.request, passage.head, passage.dialect, call.route, begun)
-            if call.ask.prices is not None:
-                call.route = replace(call.route, prices=call.ask.prices)
-            call.attribution = self._attribute(await passage.visitor.known(), call.ask)
-            call.answers = lambda refused: passage.refused(refused).status_code
-            if call.ended:
-                kill(flow)  # its client left meanwhile, and its row is written: a hold now would never end
-                return
-            if call.route.websocket:
-                await self._handshake(flow, passage)
-                return
-            if passage.spoken is not None and passage.spoken.weight is not Weight.CALL:
-                await pieces.answer(flow, passage, passage.spoken.weight, self._gate)
-                return
-            answered = await self._ask(flow, passage)
-        except Exception as fault:  # noqa: BLE001 - the boundary
-            if call.ended:
-                kill(flow)
-                return
-            answered = await asking.failing(self._gate, call.intent(flow.client_left(), flow.upstream_open), fault)
-        self._act(flow, passage, answered)
+            await self._deciding.decide(flow, passage)
 
     def _passage(self, flow: MeteredFlow, head: Head) -> Passage:
         try:
@@ -226,56 +192,6 @@ class Meter:
         if visitor is None:
             visitor = self._visitors[flow.client_conn.id] = Visitor(flow.client_conn, self._lookup, self._executor)
         return Passage(call, head, dialect, visitor, fault)
-
-    async def _ask(self, flow: MeteredFlow, passage: Passage) -> Answered:
-        call, now_ms = passage.call, self._clock.now_ms()
-        # A hash of the body costs what a hold does, so it is made only where it can meet another.
-        key = None if self._breaker.idle else _key(flow, call)
-        repeated = self._breaker.answer(key, now_ms) if key else None
-        if repeated is not None:
-            return repeated
-        call.asking = True
-        try:
-            intent = call.intent(
-                flow.client_left(), flow.upstream_open, repeats=self._breaker.answered(key) if key else 0
-            )
-            answered = await asking.hold(self._gate, intent)
-        finally:
-            call.asking = False
-        if isinstance(answered, Refused):
-            self._breaker.refused(key or _key(flow, call), answered, now_ms)
-        return answered
-
-    def _act(self, flow: MeteredFlow, passage: Passage, answered: Answered) -> None:
-        call = passage.call
-        if isinstance(answered, Admitted):
-            call.admitted(answered)
-            passage.ask_usage(flow.request)
-            if flow.client_left()():
-                kill(flow)  # the stream then ends in `error`, and nothing was sent
-            elif answered.cut and call.ask.streamed and not signs(flow.request, "accept-encoding"):
-                # A frame of ours can follow only plain text; nothing can be added to a compressed body.
-                flow.request.headers["accept-encoding"] = "identity"
-        elif isinstance(answered, Gone):
-            call.written_off(State.FAILED)
-            kill(flow)
-        else:
-            call.written_off(State.REFUSED)
-            flow.response = passage.refused(answered)
-
-    async def _handshake(self, flow: MeteredFlow, passage: Passage) -> None:
-        """Holds nothing and waits for nothing; refused only where every call on it would be."""
-        call = passage.call
-        try:
-            # One that is answered here with 101 is not refused: its creates are.
-            writes = not handshake.hears_frames_only(passage)
-            refused = await self._gate.spent(
-                call.intent(flow.client_left(), flow.upstream_open, may_wait=False), writes=writes
-            )
-        except Exception as fault:  # noqa: BLE001 - each create on it is decided by itself
-            logger.error("a handshake was not checked: %s", type(fault).__name__)
-            refused = None
-        handshake.answer(flow, passage, refused, self._gate, self)
 
     def create(self, passage: Passage, ask: Ask, request_bytes: int) -> Call:
         """`handshake.Host`: a call of its own for one `response.create` on this connection."""
@@ -354,22 +270,6 @@ def _passage_of(flow: http.HTTPFlow) -> Passage | None:
     """None for whatever is not metered: replayed and loaded flows, and hosts that are no provider's."""
     watch = flow.watch if isinstance(flow, MeteredFlow) else None
     return watch if isinstance(watch, Passage) else None
-
-
-def _key(flow: MeteredFlow, call: Call) -> refusal.Repeated:
-    body = flow.first.body if flow.first is not None else flow.request.raw_content or b""
-    return refusal.Repeated.of(call.attribution, call.ask, call.host, call.route.path, body)
-
-
-def signs(request: http.Request, name: str) -> bool:
-    """Whether this header is part of a request's AWS signature (`SignedHeaders=`), so that it may not be changed."""
-    signed = request.headers.get("authorization", "").lower().partition("signedheaders=")[2].partition(",")[0]
-    return name in signed.strip().split(";")
-
-
-def kill(flow: http.HTTPFlow) -> None:
-    """Nothing goes upstream, and the client's connection or stream is closed."""
-    flow.error = Error(Error.KILLED_MESSAGE)
 
 
 def _safely(act: Callable[[], None]) -> None:

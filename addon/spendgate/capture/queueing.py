@@ -29,9 +29,12 @@ from mitmproxy.proxy.layers.http import (
 )
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestData, RequestProtocolError
+from mitmproxy.proxy.layers.http._http1 import Http1Client
+from mitmproxy.proxy.layers.http._http2 import Http2Client
 
-from spendgate.capture.connections import ProviderHttp2, made_ours
 from spendgate.capture.first_message import QUEUED_BYTES_MAX
+from spendgate.capture.http1 import ProviderHttp1
+from spendgate.capture.http2 import ProviderHttp2, goes_on_after_goodbye
 from spendgate.capture.tunnelled import TunnellingHttpLayer
 
 GAVE_UP = "spendgate: its client left before its turn"
@@ -132,7 +135,7 @@ class QueueingHttpLayer(TunnellingHttpLayer):
             yield from super().get_connection(event, reuse=reuse)
 
     def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
-        made_ours(self.connections[command.connection].context.layers[-1])
+        _made_ours(self.connections[command.connection].context.layers[-1])
         waiting = self.waiting_for_establishment[command.connection]
         others: list[GetHttpConnection] = []
         if not command.err and command.connection.alpn == b"h2":
@@ -166,3 +169,13 @@ class QueueingHttpLayer(TunnellingHttpLayer):
         asked = self._queue.pop(stream_id).asked
         stream = self.command_sources.pop(asked)
         yield from self.event_to_child(stream, GetHttpConnectionCompleted(asked, (None, why)))
+
+
+def _made_ours(wire: layer.Layer) -> None:
+    """Of a provider's connection that mitmproxy has just made, where nothing can be put in its place; it has seen no request."""
+    if type(wire) is Http1Client:
+        wire.__class__ = ProviderHttp1
+        wire.state = wire.read_headers
+    elif type(wire) is Http2Client:
+        wire.__class__ = ProviderHttp2
+        goes_on_after_goodbye(wire.h2_conn)

@@ -79,8 +79,10 @@ class Talk:
         """Move the counts of the response that this message is about."""
         try:
             moved = self._reader.from_server(content)
-            running = self._answers.move(*moved) if moved is not None else None
-            if running is not None:
+            if moved is None:
+                if (speaking := self._answers.speaking) is not None:
+                    speaking.received_bytes += len(content)
+            elif (running := self._answers.move(*moved, len(content))) is not None:
                 self._progress(running)
         except Exception as fault:  # noqa: BLE001 - the message has gone to the client; a fault here must not end the rest
             for running in self._answers.running():

@@ -1,16 +1,17 @@
 """Which call of a WebSocket connection a message of the server is about: creates by their order, then by response id.
 
 No create may be settled with another's counts. So an id that has ended is remembered, and an error, which names no response,
-ends a running one only when no word of that one can follow any more.
+ends a running one at once only where no create behind it can be meant; else when no word of that one can follow any more.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from spendgate.capture.call import Call
-from spendgate.providers.interface import Reading
+from spendgate.providers.interface import Reading, Result
+from spendgate.providers.results import response_key
 
 ENDED_IDS_MAX = 256
 """The latest ids that are over, of which a message changes nothing. Each is at most 512 characters long."""
@@ -31,9 +32,17 @@ class Running:
     """An error came while it ran: how it ends, unless its own last word still comes."""
     doubted: bool = False
     """That error may have been the answer to this one instead, which waited behind."""
+    received_bytes: int = 0
+    """The server's messages about it."""
 
-    def end(self, *, complete: bool = True, error: str | None = None) -> None:
-        self.call.end(lambda: self.reading, complete=complete, error=error)
+    def end(self, *, complete: bool = True, error: str | None = None, counts_later: bool = False) -> None:
+        self.call.end(
+            lambda: self.reading,
+            response_bytes=self.received_bytes,
+            complete=complete,
+            error=error,
+            counts_later=counts_later,
+        )
 
     def end_failed(self) -> None:
         """As the error said that came while it ran."""
@@ -48,12 +57,16 @@ class Answers:
         self._unnamed: deque[Running] = deque()
         self._named: dict[str, Running] = {}
         self._ended_ids: deque[str] = deque(maxlen=ENDED_IDS_MAX)
+        self._failed: OrderedDict[str, Call] = OrderedDict()
+        self.speaking: Running | None = None
+        """What a message is of that moves no reading: they run one at a time, in order."""
 
     def running(self) -> list[Running]:
         return [*self._named.values(), *self._unnamed]
 
     def sent(self, call: Call) -> None:
         self._unnamed.append(Running(call, Reading()))
+        self._turn()
 
     def finish(self, *, complete: bool, error: str | None) -> None:
         """The connection is over, and all that runs."""
@@ -64,14 +77,25 @@ class Answers:
                 running.end_failed()
         self._unnamed.clear()
         self._named.clear()
+        self._turn()
 
-    def move(self, response_id: str | None, reading: Reading) -> Running | None:
-        """The call that this reading is of, while it goes on; a call that it ends is ended here."""
+    def move(self, response_id: str | None, reading: Reading, size_bytes: int) -> Running | None:
+        """The call that this reading, of a message of so many bytes, is of, while it goes on; one that it ends is ended here."""
+        moved = self._move(response_id, reading, size_bytes)
+        self._turn()
+        return moved
+
+    def _turn(self) -> None:
+        self.speaking = next(iter(self._named.values()), self._unnamed[0] if self._unnamed else None)
+
+    def _move(self, response_id: str | None, reading: Reading, size_bytes: int) -> Running | None:
         if response_id is None:
-            return self._move_unnamed(reading)
+            return self._move_unnamed(reading, size_bytes)
         running = self._named.get(response_id) or self._name(response_id)
         if running is None:
+            self._late(response_id, reading)
             return None
+        running.received_bytes += size_bytes
         running.reading = reading
         if not (reading.final or reading.ended):
             return running
@@ -101,14 +125,16 @@ class Answers:
         _heard(running)
         return running
 
-    def _move_unnamed(self, reading: Reading) -> Running | None:
+    def _move_unnamed(self, reading: Reading, size_bytes: int) -> Running | None:
         """An error, or a response of a host that gives it no id."""
         running = self._named.get(reading.response_id or "")
         if running is not None:
+            running.received_bytes += size_bytes
             self._error(running, reading)
             return None
         if not self._unnamed:
             return None
+        self._unnamed[0].received_bytes += size_bytes
         if reading.response_id is not None:
             reading = _NOTHING_BEGUN
         if reading.final or reading.ended:
@@ -120,16 +146,33 @@ class Answers:
         return running
 
     def _error(self, running: Running, reading: Reading) -> None:
-        """An error while this one runs: how it ends, it seems. A second one answers a create behind it, and at once."""
-        if running.failed is None:
+        """An error while this one runs. With no create behind that it could answer, it ends this one, at once; with one, it
+        seems to be how this one ends, and a second error answers the create behind it."""
+        if not self._unnamed and running.failed is None:
+            self._fail(running, reading)
+        elif running.failed is None:
             running.failed = reading
         elif self._unnamed:
             _answered(self._unnamed.popleft(), _NOTHING_BEGUN)
         for behind in self._unnamed:
             behind.doubted = True
 
-    def _over(self, response_id: str, running: Running) -> None:
-        running.end()
+    def _fail(self, running: Running, reading: Reading) -> None:
+        """It ends as the error says, so that its hold is free; should it be counted after all, that is a correction."""
+        name = reading.response_id or ""
+        running.reading = reading
+        self._failed[name] = running.call
+        if len(self._failed) > ENDED_IDS_MAX:
+            self._failed.popitem(last=False)
+        self._over(name, running, counts_later=True)
+
+    def _late(self, response_id: str, reading: Reading) -> None:
+        """Words about a response that is over change nothing, but for the counts of one that an error had ended."""
+        if reading.final and not reading.free and (call := self._failed.pop(response_id, None)) is not None:
+            call.collect((Result(response_key(response_id), reading, awaited=True),))
+
+    def _over(self, response_id: str, running: Running, *, counts_later: bool = False) -> None:
+        running.end(counts_later=counts_later)
         self._named.pop(response_id, None)
         self._ended_ids.append(response_id)
 

@@ -47,7 +47,14 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
             typer.echo(f"certificate  {file}")
             typer.echo(f"sha256       {facts['sha256']}")
             typer.echo(f"valid until  {until:%Y-%m-%d} ({(until - datetime.now(UTC)).days} days)")
-            typer.echo(f"signs for    {', '.join(names)}")
+            typer.echo(f"signs for    {len(names)} host{'' if len(names) == 1 else 's'}:")
+            for name in sorted(names, key=_by_domain):
+                typer.echo(f"  {name}")
+
+
+def _by_domain(host: str) -> list[str]:
+    """Hosts of one domain stand together: compared from their last label."""
+    return host.split(".")[::-1]
 
 
 @_commands.command()

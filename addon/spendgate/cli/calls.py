@@ -15,6 +15,7 @@ from spendgate.cli.options import FormatOption, StateOption, existing_state, utf
 from spendgate.cli.output import Column, Format, console, emit, emit_json, exact, note, safe, writing
 from spendgate.cli.reckoning import reckoned
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, nothing, span
+from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
 from spendgate.gate.charging import UNCOUNTED
 from spendgate.ledger.queries import POLICY_PRICE, CallHold, Reader
@@ -75,9 +76,9 @@ def calls(
     if context.invoked_subcommand is not None:
         _none_before(context, context.invoked_subcommand)
         return
-    found = existing_state(state)
-    policy = in_force.policy(found)
+    policy = in_force.policy(paths.find(state))
     asked = replace(span(policy, since, until, where), free=free)
+    found = existing_state(state)  # after the words: wrong ones are wrong on a machine without a ledger, too
     with closing(Reader(found.ledger)) as reader:
         rows, keys = reader.calls(asked, limit), reader.columns()
         hidden = 0 if free else reader.states().get("free", 0)
@@ -110,10 +111,11 @@ def show(
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """One call explained: who and how that is known, what was held, what it cost by which price, or why it was refused."""
+    wanted = utf8("ID", call)
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
         try:
-            row, holds = reader.call(utf8("ID", call))
+            row, holds = reader.call(wanted)
         except ValueError as fault:
             raise StateError(str(fault)) from fault
     if fmt is Format.JSON:

@@ -127,9 +127,9 @@ def inert(text: str) -> str:
     return "".join(char if char.isprintable() else "·" for char in text)
 
 
-def money(nanos: object, *, down: bool = False) -> str:
-    """An amount for a table, rounded `down` where it is what is left; empty where there is none."""
-    return "" if nanos is None else short_dollars(int(str(nanos)), down=down)
+def money(nanos: object) -> str:
+    """An amount for a table, to the cent; empty where there is none."""
+    return "" if nanos is None else short_dollars(int(str(nanos)))
 
 
 def exact(nanos: object) -> str:
@@ -171,7 +171,7 @@ def fitting(columns: Sequence[Column], cells: Mapping[str, Sequence[str]], width
 
 def _cell(value: object, key: str) -> str:
     if key.endswith("_nanos"):
-        return money(value, down=key == "left_nanos")
+        return money(value)
     return f"{value:,}" if type(value) is int else safe(value)
 
 

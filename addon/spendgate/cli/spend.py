@@ -14,6 +14,7 @@ from spendgate.cli import in_force
 from spendgate.cli.moments import moment
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
 from spendgate.cli.output import Column, Format, emit
+from spendgate.config import paths
 from spendgate.errors import UsageError
 from spendgate.ledger.periods import PERIODS
 from spendgate.ledger.queries import ATTRIBUTES, Reader, Span, Spend
@@ -22,7 +23,8 @@ from spendgate.policy import Policy
 SinceOption = Annotated[str | None, typer.Option("--since", metavar="T", help="From then on: today, 7d, 2026-11-22, …")]
 UntilOption = Annotated[str | None, typer.Option("--until", metavar="T", help="Before then.")]
 WhereOption = Annotated[
-    list[str] | None, typer.Option("--where", metavar="ATTR=VALUE", help="Only these. May be given again.")
+    list[str] | None,
+    typer.Option("--where", metavar="ATTR=VALUE", help="Only these. May be given again, for another attribute."),
 ]
 _TOTALS = (
     Column("calls", "calls", right=True, weight=0),
@@ -36,6 +38,7 @@ _TOTALS = (
     Column("cache_write_tokens", "cache write", right=True, weight=4),
     Column("output_tokens", "output", right=True, weight=3),
 )
+_GROUPS = (*PERIODS, *ATTRIBUTES)
 _FIGURES = tuple(field.name for field in fields(Spend) if field.name != "key")
 
 
@@ -45,9 +48,7 @@ def register(app: typer.Typer) -> None:
 
 
 def spend(
-    by: Annotated[
-        str, typer.Option("--by", metavar="ATTR[,ATTR]", help=f"Any of: {', '.join((*PERIODS, *ATTRIBUTES))}.")
-    ] = "person",
+    by: Annotated[str, typer.Option("--by", metavar="ATTR[,ATTR]", help=f"Any of: {', '.join(_GROUPS)}.")] = "person",
     since: SinceOption = None,
     until: UntilOption = None,
     where: WhereOption = None,
@@ -55,11 +56,10 @@ def spend(
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """Totals of what was spent, dearest first."""
-    found = existing_state(state)
-    policy = in_force.policy(found)
-    names = tuple(dict.fromkeys(filter(None, (name.strip() for name in by.split(",")))))
-    checked(names)
+    names = attributes(by)
+    policy = in_force.policy(paths.find(state))
     asked = span(policy, since, until, where)
+    found = existing_state(state)  # after the words: wrong ones are wrong on a machine without a ledger, too
     with closing(Reader(found.ledger)) as reader:
         totals = reader.spend(names, asked, ZoneInfo(policy.timezone), week_starts=policy.week_starts)
     spent = [total for total in totals if total.calls or total.refused]  # what was free altogether is no spend
@@ -67,21 +67,29 @@ def spend(
     emit([_row(names, total) for total in spent], columns, fmt, empty=nothing(asked), keys=(*names, *_FIGURES))
 
 
-def checked(names: tuple[str, ...]) -> None:
-    """Raises UsageError for what calls cannot be grouped by."""
-    for name in names:
-        if name not in (*ATTRIBUTES, *PERIODS):
-            raise UsageError(f"calls have no {name!r}; there are: {', '.join((*PERIODS, *ATTRIBUTES))}")
+def attributes(by: str) -> tuple[str, ...]:
+    """What calls are grouped by. Raises UsageError where a word is no attribute, is empty, or stands twice."""
+    names = tuple(name.strip() for name in by.split(","))
+    for place, name in enumerate(names):
+        if name not in _GROUPS:
+            raise UsageError(f"--by {by!r}: calls have no {name!r}; there are: {', '.join(_GROUPS)}")
+        if name in names[:place]:
+            raise UsageError(f"--by {by!r}: {name!r} stands twice; name each once, of: {', '.join(_GROUPS)}")
+    return names
 
 
 def span(policy: Policy, since: str | None, until: str | None, where: list[str] | None) -> Span:
     """The span of a reading command's options. Raises UsageError."""
     zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for text in where or ():
         name, equals, value = utf8("--where", text).partition("=")
         if not equals or name not in ATTRIBUTES:
             raise UsageError(f"--where {text}: write ATTR=VALUE; attributes are: {', '.join(ATTRIBUTES)}")
+        if any(name == before for before, _ in pairs):
+            raise UsageError(
+                f"--where {text}: {name!r} stands twice; ask for one value each of: {', '.join(ATTRIBUTES)}"
+            )
         pairs.append((name, value))
     since_ms = _instant("--since", since, zone, now)
     until_ms = _instant("--until", until, zone, now)

@@ -22,7 +22,7 @@ from spendgate.cli.output import Column, Format, console, emit, emit_json, safe,
 from spendgate.config.paths import State
 from spendgate.ledger.gates import living
 from spendgate.ledger.queries import Reader, Span, Spend
-from spendgate.money import short_dollars
+from spendgate.money import Beside, dollars, short_dollars
 from spendgate.policy import Policy, enforces, person_of, scopes, today_in
 from spendgate.roster import PersonMatch
 from spendgate.selector import Facts
@@ -34,10 +34,10 @@ _KINDS = ("tool", "provider", "model", "session", "project", "api_key", "account
 _BUDGETS = (
     Column("budget", "budget", weight=0),
     Column("value", "for", weight=0),
-    Column("spent_nanos", "spent", right=True, weight=0),
-    Column("held_nanos", "held", right=True, weight=0),
-    Column("limit_nanos", "limit", right=True, weight=0),
-    Column("left_nanos", "left", right=True, weight=2),
+    Column("spent", "spent", right=True, weight=0),
+    Column("held", "held", right=True, weight=0),
+    Column("limit", "limit", right=True, weight=0),
+    Column("left", "left", right=True, weight=2),
     Column("used", "used", right=True, weight=3),
     Column("resets", "resets", weight=1),
     Column("mode", "mode", weight=4),
@@ -209,6 +209,13 @@ def _budget(standing: Standing, policy: Policy) -> dict[str, object]:
     }
 
 
+def _shown(budget: Mapping[str, Any]) -> dict[str, object]:
+    """A row for people, whose figures add up as they are printed."""
+    beside = Beside.of(budget["limit_nanos"], budget["spent_nanos"], budget["held_nanos"])
+    amounts = {"spent": beside.spent, "held": beside.held, "limit": beside.limit, "left": beside.left}
+    return {**budget, **{name: dollars(nanos) for name, nanos in amounts.items()}}
+
+
 def _length(ms: int) -> str:
     """A rolling window as the policy writes it: `7d`, `24h`, `30m`."""
     minutes = ms // 60_000
@@ -243,7 +250,9 @@ def _print(report: Report) -> None:
         if line:
             out.print(f"          {safe(line)}")
     out.print()
-    emit(report.budgets, _BUDGETS, Format.TABLE, empty="no budget applies to this person")
+    emit(
+        [_shown(budget) for budget in report.budgets], _BUDGETS, Format.TABLE, empty="no budget applies to this person"
+    )
     if report.over_nanos:
         out.print(f"\nopen calls could still cost {short_dollars(report.over_nanos)} above what they hold")
     if report.coverage:

@@ -37,6 +37,9 @@ _SERVICE_DIRECTORIES = {
 }
 SERVICE_DIRECTORY = _SERVICE_DIRECTORIES.get(sys.platform, Path("/var/lib/spendgate"))
 
+_USERS_OWN: tuple[str, ...] = {"win32": (), "darwin": ("HOME",)}.get(sys.platform, ("XDG_DATA_HOME", "HOME"))
+"""The variables that say where a user's data lie; the first that is set decides. platformdirs passes over relative ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -73,19 +76,29 @@ class State:
 def find(chosen: Path | None = None, *, environ: Mapping[str, str] | None = None, service: bool | None = None) -> State:
     """The state directory: `--state`, else `SPENDGATE_STATE`, else the service's when run as root, else the user's own.
 
-    Nothing is made or checked. Raises StateError where the variable names a relative path: it would mean another place in
-    every working directory.
+    Nothing is made or checked. `--state` may be relative, to where it is typed. Raises StateError where a variable that decides
+    is a relative path: it would mean another place in every working directory, or, ignored, one that nobody named.
     """
+    variables = os.environ if environ is None else environ
     if chosen is not None:
         return State(chosen.expanduser().absolute())
-    named = (os.environ if environ is None else environ).get(VARIABLE)
-    if named:
-        path = Path(named).expanduser()
-        if not path.is_absolute():
-            raise StateError(f"{VARIABLE} is {named!r}; it must be an absolute path")
-        return State(path)
-    as_service = service if service is not None else _is_root()
-    return State(SERVICE_DIRECTORY if as_service else Path(platformdirs.user_data_dir(APP, appauthor=False)))
+    if named := variables.get(VARIABLE):
+        return State(_absolute(VARIABLE, named))
+    if service if service is not None else _is_root():
+        return State(SERVICE_DIRECTORY)
+    for variable in _USERS_OWN:
+        if named := variables.get(variable):
+            _absolute(variable, named)
+            break
+    return State(Path(platformdirs.user_data_dir(APP, appauthor=False)))
+
+
+def _absolute(variable: str, named: str) -> Path:
+    """The path that a variable names. Raises StateError."""
+    path = Path(named).expanduser()
+    if not path.is_absolute():
+        raise StateError(f"{variable} is {named!r}; it must be an absolute path")
+    return path
 
 
 def prepare(state: State) -> State:

@@ -79,7 +79,8 @@ class Collecting:
             if result_id in there:
                 continue
             call = self._ledger.awaited(result_id) if result.awaited else None
-            if (call is not None and call.basis == "reported") or (call is None and result.reading.free):
+            counted = call is not None and call.basis == "reported" and (call.value_nanos or result.reading.free)
+            if counted or (call is None and result.reading.free):
                 continue  # it was counted when it was made, or cost nothing
             if call is None and result.awaited and not result.reading.background:
                 continue  # an ordinary response that is looked at again

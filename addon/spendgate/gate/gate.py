@@ -280,7 +280,8 @@ class Gate:
         found = believed(call.asked, reading)
         ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
-        if call.asked.intent.ask.background and found.response_id and settlement.state != "failed":
+        later = call.asked.intent.ask.background or end.counts_later
+        if later and found.response_id and settlement.state != "failed":
             awaited = result_id_of(call.asked.intent.route.provider, response_key(found.response_id))
             settlement = replace(settlement, awaited=awaited)
         self._recall.saw(call.asked.intent, found.response_id, settlement.usage)

@@ -81,6 +81,8 @@ class End(Struct, frozen=True):
     response_bytes: int
     error: str | None = None
     """Who broke off: `client`, `server`, `cut`. Never content."""
+    counts_later: bool = False
+    """An error ended it, and its provider may count it all the same: what is collected of its response corrects the charge."""
 
 
 class Seen(Struct, frozen=True):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from spendgate.admission import RefusalKind, Refuse
-from spendgate.money import short_dollars
+from spendgate.money import Beside, dollars
 
 UNLISTED = "unknown_people"
 """The rule that a refusal names where the policy says `unknown_people: refuse`."""
@@ -37,7 +37,9 @@ def _what(refuse: Refuse) -> str:
             left = _left(refuse)
             if left is None:
                 return f"Spendgate: budget {refuse.rule}{whose} is spent."
-            return f"Spendgate: budget {refuse.rule}{whose} has {short_dollars(left, down=True)} left; {_need(refuse)}."
+            needed = dollars(left.needed(refuse.hold_nanos or 0))
+            need = f"may cost up to {needed}" if refuse.bounded else f"may need about {needed} (an estimate)"
+            return f"Spendgate: budget {refuse.rule}{whose} has {dollars(left.left)} left; this call {need}."
         case RefusalKind.HELD:
             return f"Spendgate: the rest of budget {refuse.rule}{whose} is held for calls that are still running."
         case RefusalKind.UNBOUNDED:
@@ -54,32 +56,22 @@ def _values(key: str) -> str:
     return ", ".join(value.replace("%7C", "|").replace("%25", "%") for value in key.split("|"))
 
 
-def _left(refuse: Refuse) -> int | None:
-    """What running calls could at best leave of the budget, in nano-dollars; None: nothing, or not known."""
+def _left(refuse: Refuse) -> Beside | None:
+    """What running calls could at best leave of the budget; None: nothing, or not known."""
     if refuse.limit_nanos is None or refuse.settled_nanos is None or refuse.settled_nanos >= refuse.limit_nanos:
         return None
-    return refuse.limit_nanos - refuse.settled_nanos
-
-
-def _need(refuse: Refuse) -> str:
-    needed = short_dollars(refuse.hold_nanos or 0)
-    return (
-        f"this call may cost up to {needed}" if refuse.bounded else f"this call may need about {needed} (an estimate)"
-    )
+    return Beside.of(refuse.limit_nanos, refuse.settled_nanos)
 
 
 def _figures(refuse: Refuse) -> str:
     if refuse.limit_nanos is None or refuse.settled_nanos is None or refuse.kind is RefusalKind.FAILURE:
         return ""
-    held = f" and {short_dollars(refuse.held_nanos)} held" if refuse.held_nanos else ""
+    shown = Beside.of(refuse.limit_nanos, refuse.settled_nanos, refuse.held_nanos or 0)
+    held = f" and {dollars(shown.held)} held" if shown.held else ""
     said = refuse.kind is RefusalKind.SPENT and _left(refuse) is not None
-    needs = (
-        f"; this call needs {short_dollars(refuse.hold_nanos or 0)}"
-        if not said and (refuse.hold_nanos or 0) > 1
-        else ""
-    )
-    spent = short_dollars(refuse.settled_nanos)
-    return f"On this machine {spent} spent{held} of {short_dollars(refuse.limit_nanos)}{needs}."
+    hold_nanos = refuse.hold_nanos or 0
+    needs = f"; this call needs {dollars(shown.needed(hold_nanos))}" if not said and hold_nanos > 1 else ""
+    return f"On this machine {dollars(shown.spent)} spent{held} of {dollars(shown.limit)}{needs}."
 
 
 def _when(refuse: Refuse, timezone: str) -> str:

@@ -14,7 +14,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from spendgate.providers.anthropic import ANSWER_FIELDS, AnthropicMessages, answer_of
+from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.anthropic_answers import ANSWER_FIELDS, answer_of
 from spendgate.providers.client import sender
 from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading, Result, ResultReader
 from spendgate.providers.jsonscan import Scan, Scanner

@@ -12,7 +12,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
-from spendgate.providers.anthropic import AnthropicMessages, Stream
+from spendgate.providers.anthropic import AnthropicMessages
+from spendgate.providers.anthropic_answers import Stream
 from spendgate.providers.client import name_of, sender
 from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader
 from spendgate.providers.jsonscan import Scan, Scanner

@@ -1,0 +1,155 @@
+"""HTTP/1 connections with what mitmproxy's lack; `connections` lists it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import h11
+from h11._readers import ChunkedReader
+from h11._receivebuffer import ReceiveBuffer
+from mitmproxy import http, version
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    HttpEvent,
+    RequestEndOfMessage,
+    RequestTrailers,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+    ResponseTrailers,
+)
+from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Connection, Http1Server
+
+from spendgate.capture.connections import UnreadableHook, interim
+
+_SERVER = b"\r\nServer: " + version.MITMPROXY.encode()
+HEAD_BYTES_MAX = 256 * 1024
+"""A connection on which a head grows longer than this is closed; HTTP/2 has a bound of its own."""
+
+
+def _unnamed(sent: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
+    """An error's answer without mitmproxy's `Server`: a page that probes ports must not learn what listens."""
+    for command in sent:
+        if isinstance(command, commands.SendData):
+            head, gap, body = command.data.partition(b"\r\n\r\n")
+            yield commands.SendData(command.connection, head.replace(_SERVER, b"", 1) + gap + body)
+        else:
+            yield command
+
+
+class _TrailerReader(ChunkedReader):
+    """A chunked body whose trailers are kept apart: mitmproxy raises where it sees any."""
+
+    trailers: http.Headers | None = None
+
+    def __call__(self, buf: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
+        event: h11.Data | h11.EndOfMessage | None = super().__call__(buf)
+        if isinstance(event, h11.EndOfMessage) and event.headers:
+            self.trailers = http.Headers(event.headers.raw_items())
+            return h11.EndOfMessage()
+        return event
+
+
+class _Http1Trailers(Http1Connection):
+    """Trailers of HTTP/1, as mitmproxy's HTTP/2 has them."""
+
+    ReceiveTrailers: ClassVar[type[RequestTrailers | ResponseTrailers]]
+    _trailers: http.Headers | None = None
+    """To be sent with the end of the message that goes out on this connection."""
+
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if type(self.body_reader) is ChunkedReader:
+            self.body_reader = _TrailerReader()
+        reader = self.body_reader
+        for command in super().read_body(event):
+            ends = isinstance(command, ReceiveHttp) and isinstance(command.event, self.ReceiveEndOfMessage)
+            if ends and isinstance(reader, _TrailerReader) and reader.trailers is not None and self.stream_id:
+                yield ReceiveHttp(self.ReceiveTrailers(self.stream_id, reader.trailers))
+                reader.trailers = None
+            yield command
+
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestTrailers | ResponseTrailers):
+            self._trailers = event.trailers
+        elif self._trailers is not None and isinstance(event, RequestEndOfMessage | ResponseEndOfMessage):
+            trailers, self._trailers = self._trailers, None
+            for command in super().send(event):
+                if isinstance(command, commands.SendData):  # the last chunk
+                    yield commands.SendData(command.connection, b"0\r\n" + bytes(trailers) + b"\r\n")
+                else:
+                    yield command
+        else:
+            yield from super().send(event)
+
+
+class ProviderHttp1(_Http1Trailers, Http1Client):
+    """An HTTP/1 connection to a provider."""
+
+    ReceiveTrailers = ResponseTrailers
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        more = True
+        while more:
+            more = False
+            for command in super().read_headers(event):
+                yield command
+                more = (
+                    isinstance(command, ReceiveHttp)
+                    and isinstance(command.event, ResponseHeaders)
+                    and interim(command.event.response)
+                )
+                if more:
+                    # Dropped here, mitmproxy's reader has not yet taken this head for the answer's.
+                    event = events.DataReceived(self.conn, b"")
+                    break
+        if self.state == self.read_headers and len(self.buf) > HEAD_BYTES_MAX and self.stream_id:
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+            too_long = "response head too long"
+            yield ReceiveHttp(ResponseProtocolError(self.stream_id, too_long, ErrorCode.GENERIC_SERVER_ERROR))
+
+
+class ClientHttp1(_Http1Trailers, Http1Server):
+    """An HTTP/1 connection of a client."""
+
+    ReceiveTrailers = RequestTrailers
+    _head = b""
+    """Of an answer whose body is at hand."""
+
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseHeaders) and event.response.data.content and not event.end_stream:
+            for command in super().send(event):
+                if isinstance(command, commands.SendData):
+                    self._head += command.data
+                else:
+                    yield command
+        elif isinstance(event, ResponseProtocolError):
+            yield from _unnamed(super().send(event))
+        elif self._head and isinstance(event, ResponseData):
+            head, self._head = self._head, b""
+            for command in super().send(event):
+                if isinstance(command, commands.SendData):
+                    yield commands.SendData(self.conn, head + command.data)
+                else:
+                    yield command
+        else:
+            yield from super().send(event)
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        left, requested = len(self.buf), self.request
+        partial = isinstance(event, events.ConnectionClosed) and bool(bytes(self.buf).strip())
+        yield from _unnamed(super().read_headers(event))
+        while self.state == self.read_headers and isinstance(event, events.DataReceived) and 0 < len(self.buf) < left:
+            # mitmproxy takes one empty line an event, and waits for more bytes with a whole request at hand.
+            left = len(self.buf)
+            yield from _unnamed(super().read_headers(event))
+        too_long = self.state == self.read_headers and len(self.buf) > HEAD_BYTES_MAX
+        if too_long:
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+        no_request = self.state == self.done and requested is None and self.request is None
+        if partial or too_long or no_request:
+            yield UnreadableHook(self.context.client)

@@ -1,0 +1,75 @@
+"""What changes while a gate runs: the policy file, and the price list where the policy says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from spendgate.capture.meter import Meter
+from spendgate.cli.house import KNOWN, House, now_ms, scope_of
+from spendgate.cli.output import note
+from spendgate.config import policies, prices
+from spendgate.errors import StateError
+from spendgate.gate.gate import Gate
+from spendgate.providers.registry import Registry
+
+
+@asynccontextmanager
+async def following(house: House, gate: Gate, meter: Meter) -> AsyncIterator[None]:
+    """Follow them inside."""
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(_follow_prices(house, gate))]
+    if house.wanted.policy is not None:
+        watch = policies.Watch(house.wanted.policy, house.in_force, house.last_good, now_ms=now_ms, known=KNOWN)
+
+        async def changed(found: policies.InForce) -> None:
+            await _policy_changed(house, gate, meter, found)
+
+        tasks.append(asyncio.create_task(watch.run(changed, stop)))
+    try:
+        yield
+    finally:
+        stop.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policies.InForce) -> None:
+    """Another policy takes force once its balances are filled; a bad file changes nothing but what `status` says."""
+    if found.refused:
+        note("the policy file is refused; the last good one stays in force:")
+        for line in found.refused:
+            note(f"  {line}")
+    elif found.policy.hash != house.in_force.policy.hash:
+        registry = Registry.build(found.policy.capture)
+        scope = scope_of(house.wanted, found.policy, registry, house.authority)
+        await gate.set_policy(found.policy)  # may fail; nothing after it does, so that no two parts follow two policies
+        house.registry, house.scope = registry, scope
+        meter.policy_changed(house.registry)
+        note(f"policy {found.policy.hash} is in force")
+    house.in_force = found
+    house.tell()
+
+
+async def _follow_prices(house: House, gate: Gate) -> None:
+    while True:
+        now = datetime.now(UTC)
+        due = house.store.due(now) and house.in_force.policy.prices_update == "daily"
+        await asyncio.sleep(prices.next_fetch(now, due))
+        if not due:
+            continue
+        try:
+            book = await house.store.refresh(datetime.now(UTC))
+        except StateError as fault:
+            note(str(fault))
+            house.prices = f"{prices.age(house.store.book(), now)}; the newer list could not be fetched"
+            house.tell()
+            await asyncio.sleep(prices.next_fetch(now, about_due=False))
+            continue
+        if book is not None:
+            gate.set_prices(book)
+            house.prices = prices.age(book, datetime.now(UTC))
+            house.tell()

@@ -1,0 +1,134 @@
+"""The parts of a gate, built from what is wanted and from its state directory: what a change of the policy replaces is here."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spendgate.attribution import Attribution, Peer
+from spendgate.capture import ca, ca_files
+from spendgate.capture.launcher import Listening
+from spendgate.capture.scope import Scope
+from spendgate.cli import alive, in_force
+from spendgate.cli.output import note
+from spendgate.cli.wanted import Wanted
+from spendgate.config import policies, prices
+from spendgate.config.paths import State, prepare
+from spendgate.config.people import Known
+from spendgate.identity.machine import machine_id
+from spendgate.identity.people import attribute
+from spendgate.identity.sessions import Sessions
+from spendgate.policy import Policy
+from spendgate.providers.interface import Ask
+from spendgate.providers.registry import (
+    HOST_DIALECTS,
+    PRIVATE_SITES,
+    PROVIDER_HOSTS,
+    PROVIDER_NAMES,
+    SITES,
+    Registry,
+)
+
+KNOWN = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS, hosts=PROVIDER_HOSTS, price_lists=prices.list_names())
+
+
+@dataclass(slots=True)
+class House:
+    """The parts, and what a change of the policy replaces in them."""
+
+    state: State
+    wanted: Wanted
+    last_good: policies.LastGood
+    in_force: policies.InForce
+    registry: Registry
+    authority: ca.Authority
+    ca_cert: Path
+    store: prices.PriceStore
+    prices: str
+    machine: str
+    sessions: Sessions
+    scope: Scope
+    """What is decrypted now."""
+    gate: str = ""
+    """What its lock file is named by; nothing until it has one."""
+    listening: Listening = field(default_factory=lambda: Listening((), ""))
+    """Where the gate listens; nowhere until it is up."""
+
+    def attributed(self, peer: Peer, ask: Ask) -> Attribution:
+        """Whose call it is, by the policy in force."""
+        return attribute(peer, ask, self.in_force.policy, self.machine, now_ms=now_ms(), sessions=self.sessions)
+
+    def tell(self) -> None:
+        """Say to reading commands what is in force; where that cannot be written, say so and go on."""
+        found = self.in_force
+        said = in_force.InForce(
+            hash=found.policy.hash,
+            source=found.source,
+            since_ms=found.since_ms,
+            refused=found.refused,
+            refused_ms=found.refused_ms,
+            machine=self.machine,
+            prices=self.prices,
+            modes=tuple(mode.partition("@")[0].partition(":")[0] for mode in self.wanted.modes),
+            listeners=alive.listeners(tuple((each.mode, each.addresses) for each in self.listening.listeners)),
+            ca_cert=str(self.ca_cert),
+            instance=self.listening.instance,
+            gate=self.gate,
+        )
+        try:
+            in_force.tell(self.state, said)
+        except OSError as fault:
+            note(f"`status` cannot show what is in force: {fault.strerror or fault}")
+
+
+def built(wanted: Wanted) -> House:
+    """The parts, on disk where they are kept. Raises PolicyError, StateError."""
+    state = prepare(wanted.state)
+    last_good = policies.LastGood(state)
+    found = last_good.start(wanted.policy, now_ms(), KNOWN)
+    registry = Registry.build(found.policy.capture)
+    authority, certificate = _authority(wanted, state, registry)
+    store = prices.PriceStore(state.root / "prices")
+    return House(
+        state=state,
+        wanted=wanted,
+        last_good=last_good,
+        in_force=found,
+        registry=registry,
+        authority=authority,
+        ca_cert=certificate,
+        store=store,
+        prices=prices.age(store.book(), datetime.now(UTC)),
+        machine=machine_id(state.root),
+        sessions=Sessions(),
+        scope=scope_of(wanted, found.policy, registry, authority),
+    )
+
+
+def scope_of(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.Authority) -> Scope:
+    """What is decrypted under this policy."""
+    return Scope(
+        frozenset(registry.hosts()),
+        frozenset(policy.capture.never),
+        authority.covers,
+        sites=SITES,
+        private=PRIVATE_SITES,
+        counts_browsers=policy.capture.browsers == "count",
+        one_command=wanted.ca_folder is not None,
+    )
+
+
+def _authority(wanted: Wanted, state: State, registry: Registry) -> tuple[ca.Authority, Path]:
+    now = datetime.now(UTC)
+    if wanted.ca_folder is None:
+        return ca_files.open_authority(state.ca_certificate, state.ca_key, registry.hosts(), now), state.ca_certificate
+    authority, file = ca.create(registry.hosts(), now), wanted.ca_folder / "ca-cert.pem"
+    file.write_bytes(authority.pem)
+    return authority, file
+
+
+def now_ms() -> int:
+    """Epoch milliseconds."""
+    return time.time_ns() // 1_000_000
