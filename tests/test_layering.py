@@ -49,10 +49,11 @@ EDGES = {
     "ledger": set(),
     "config": {"providers"},
     "gate": {"providers", "ledger", "identity"},
+    "replay": {"ledger", "gate"},
     "capture": {"providers", "identity", "gate", "config"},
     "redirect": {"identity"},
     "standin": set(),
-    "cli": {"providers", "identity", "ledger", "config", "gate", "capture", "redirect"},
+    "cli": {"providers", "identity", "ledger", "config", "gate", "replay", "capture", "redirect"},
 }
 """Each edge, and the other edges that it may import. Every edge may import every noun."""
 
