@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from spendgate.cli import replay
+from spendgate.cli import cases, replay
 
 group = typer.Typer(name="policy", help="Check a policy, ask what it would do, and compare it.", no_args_is_help=True)
+cases.register(group)
 replay.register(group)
 
 
