@@ -100,9 +100,9 @@ class Verdict:
 
 
 def judge(policy: Policy, case: Case) -> Verdict:
-    """Run one case."""
+    """Run one case. What is given before the call happened, whatever the policy says of it."""
     heard = _Heard()
-    replay = Replay(policy, 0)
+    replay = Replay(policy, case.when.at_ms)
     replay.outcome = heard
     replay.run(sorted(_steps(case), key=lambda step: step.arrived_ms))
     return Verdict(case, heard.then, heard.refuse)
