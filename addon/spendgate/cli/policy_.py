@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from spendgate.cli import cases, replay
+from spendgate.cli import cases, diff, replay
 
 group = typer.Typer(name="policy", help="Check a policy, ask what it would do, and compare it.", no_args_is_help=True)
+diff.register(group)
 cases.register(group)
 replay.register(group)
 
