@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from spendgate.cli import cases, diff, replay
+from spendgate.cli import cases, check, diff, explain, replay
 
 group = typer.Typer(name="policy", help="Check a policy, ask what it would do, and compare it.", no_args_is_help=True)
+check.register(group)
+explain.register(group)
 diff.register(group)
 cases.register(group)
 replay.register(group)
