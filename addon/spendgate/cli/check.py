@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from spendgate.cli.options import FormatOption
-from spendgate.cli.output import Format, emit, inert, note, writing
+from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
 from spendgate.config import policies
 from spendgate.config.faults import Place
 from spendgate.config.known import KNOWN
 from spendgate.config.places import places
+from spendgate.config.policy_file import policy_schema
 from spendgate.errors import PolicyError
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
@@ -42,6 +43,7 @@ class Finding:
 def register(group: typer.Typer) -> None:
     """Add the command."""
     group.command("check")(check)
+    group.command("schema")(schema)
 
 
 def check(files: FilesArgument, fmt: FormatOption = Format.TABLE) -> None:
@@ -60,6 +62,14 @@ def check(files: FilesArgument, fmt: FormatOption = Format.TABLE) -> None:
     note(f"{len(files)} checked: {faults} fault{'' if faults == 1 else 's'}, {len(found) - faults} warnings")
     if faults:
         raise typer.Exit(1)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a policy file, so that an editor completes keys and marks faults.
+
+    It has the keys that this version reads; what only reading can tell, such as a team that nobody declares, `policy check` says.
+    """
+    emit_json(policy_schema(KNOWN))
 
 
 def _findings(file: Path) -> list[Finding]:
