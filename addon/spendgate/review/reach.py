@@ -9,7 +9,7 @@ from typing import Final
 
 from spendgate.policy import Budget, Policy, model_refusal
 from spendgate.roster import SHARED, Person, UnknownPeople
-from spendgate.selector import Facts, Selector
+from spendgate.selector import Clause, Facts, Selector
 
 ANYBODY: Final = "anybody who is not listed"
 PERSONAL: Final = frozenset({"person", "team", "group"})
@@ -33,7 +33,7 @@ def subjects(policy: Policy, today: date) -> tuple[Subject, ...]:
     listed = [_subject(policy, person) for person in roster.people if person.until is None or today <= person.until]
     if roster.unknown is UnknownPeople.REFUSE:
         return tuple(listed)
-    stranger = Facts.of(person=SHARED) if roster.unknown is UnknownPeople.SHARED else Facts.of(person=ANYBODY)
+    stranger = Facts.of(person=SHARED) if roster.unknown is UnknownPeople.SHARED else Facts.of()
     return (*listed, Subject(ANYBODY if roster.people else "anybody", stranger))
 
 
@@ -44,13 +44,20 @@ def _subject(policy: Policy, person: Person) -> Subject:
 
 
 def reaches(match: Selector, excepted: Selector, facts: Facts) -> bool:
-    """Whether the rule is about some call of this person: what a call may have besides is taken to fit."""
+    """Whether the rule is about some call of this person: what a call may have besides is taken to fit.
+
+    Somebody who is not listed and keeps the account's name may be called anything.
+    """
     for clause in match.clauses:
-        if clause.attribute in PERSONAL and not clause.fits(facts):
+        if clause.attribute in PERSONAL and not clause.fits(facts) and not _anybody(clause, facts):
             return False
     personal = [clause for clause in excepted.clauses if clause.attribute in PERSONAL]
     # An exception that asks for anything else beside the person leaves other calls of theirs under the rule.
     return not (personal and len(personal) == len(excepted.clauses) and all(clause.fits(facts) for clause in personal))
+
+
+def _anybody(clause: Clause, facts: Facts) -> bool:
+    return clause.attribute == "person" and "person" not in facts.values
 
 
 def covers(budget: Budget, facts: Facts) -> bool:
@@ -58,7 +65,8 @@ def covers(budget: Budget, facts: Facts) -> bool:
     others = {
         clause.attribute for selector in (budget.match, budget.excepted) for clause in selector.clauses
     } - PERSONAL
-    return not others and reaches(budget.match, budget.excepted, facts)
+    named = any(_anybody(clause, facts) for clause in budget.match.clauses)
+    return not others and not named and reaches(budget.match, budget.excepted, facts)
 
 
 def hangs_on(budget: Budget) -> frozenset[str]:
