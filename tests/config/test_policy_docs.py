@@ -114,5 +114,5 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
 
 def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    block = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0]
     assert parse_policy(block.encode()).budgets[0].name == "person"

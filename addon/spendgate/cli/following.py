@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from spendgate.capture.meter import Meter
-from spendgate.cli.house import KNOWN, House, now_ms, scope_of
+from spendgate.cli.house import House, now_ms, scope_of
 from spendgate.cli.output import note
 from spendgate.config import policies, prices
+from spendgate.config.known import KNOWN
 from spendgate.errors import StateError
 from spendgate.gate.gate import Gate
 from spendgate.providers.registry import Registry

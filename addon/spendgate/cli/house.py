@@ -15,23 +15,18 @@ from spendgate.cli import alive, in_force
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
+from spendgate.config.known import KNOWN
 from spendgate.config.paths import State, prepare
-from spendgate.config.people import Known
 from spendgate.identity.machine import machine_id
 from spendgate.identity.people import attribute
 from spendgate.identity.sessions import Sessions
 from spendgate.policy import Policy
 from spendgate.providers.interface import Ask
 from spendgate.providers.registry import (
-    HOST_DIALECTS,
     PRIVATE_SITES,
-    PROVIDER_HOSTS,
-    PROVIDER_NAMES,
     SITES,
     Registry,
 )
-
-KNOWN = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS, hosts=PROVIDER_HOSTS, price_lists=prices.list_names())
 
 
 @dataclass(slots=True)

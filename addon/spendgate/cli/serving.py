@@ -23,10 +23,11 @@ from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
 from spendgate.cli import in_force
 from spendgate.cli.following import following
-from spendgate.cli.house import KNOWN, built, now_ms, scope_of
+from spendgate.cli.house import built, now_ms, scope_of
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies
+from spendgate.config.known import KNOWN
 from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
 from spendgate.ledger.ledger import Ledger

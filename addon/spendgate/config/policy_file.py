@@ -11,6 +11,7 @@ from spendgate.config import words
 from spendgate.config.faults import Faults, shown
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
+from spendgate.config.schema import DIALECT, Schema, schema_of
 from spendgate.config.sections import Section, known_word
 from spendgate.config.yaml_nodes import Text, read
 from spendgate.errors import PolicyError
@@ -34,6 +35,12 @@ def parse_policy(data: bytes, file: str = "policy.yaml", known: Known = UNCHECKE
     if faults:
         raise PolicyError(faults.lines())
     return Policy(**values)
+
+
+def policy_schema(known: Known = UNCHECKED) -> Schema:
+    """The JSON Schema (draft 2020-12) of a policy file: the keys that this version reads."""
+    made = schema_of(lambda top: _top(top, known, Faults("")))
+    return {"$schema": DIALECT, "title": "Spendgate policy", **made}
 
 
 def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:

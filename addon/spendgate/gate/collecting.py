@@ -26,7 +26,7 @@ from spendgate.gate.terms import KnownTerms
 from spendgate.ledger.interface import AwaitedCall, CallRow, LedgerPort, Settlement
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Result
-from spendgate.standing import Scope, Size
+from spendgate.standing import UNSIZED, Scope
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ ELSEWHERE = "sent from elsewhere"
 """Flag of a background response whose request this ledger does not know: it is charged in full to whoever reads it."""
 TOGETHER = 16
 """Results in one transaction: some 1.3 ms of the loop."""
-_UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 
 
 class Collecting:
@@ -102,7 +101,7 @@ class Collecting:
         found, model = reader.found, result.reading.model
         booked_ms = found.at_ms if call is None else call.booked_ms
         asked, opened = reader.asking(model) if call is None else reader.asked_by(call, model)
-        ending = charging.Ending(asked, _UNSIZED, (), booked_ms, believed(asked, result.reading), reader.end)
+        ending = charging.Ending(asked, UNSIZED, (), booked_ms, believed(asked, result.reading), reader.end)
         flags = (ELSEWHERE,) if result.awaited and call is None else ()
         settlement, _ = charging.settled(ending, reader.prices, self._estimate, flags)
         return settlement, replace(opened, id=result_id)
@@ -123,7 +122,7 @@ class _Reader:
         known = self._asking.get(model)
         if known is None:
             asked = self._asked(self.found.route.billing, model, self.found.at_ms)
-            known = self._asking[model] = asked, replace(row(asked, _UNSIZED), kind="")
+            known = self._asking[model] = asked, replace(row(asked, UNSIZED), kind="")
         return known
 
     def asked_by(self, call: AwaitedCall, model: str | None) -> tuple[Asked, CallRow]:

@@ -35,12 +35,12 @@ from spendgate.gate.recording import Recording
 from spendgate.gate.running import Running
 from spendgate.gate.terms import KnownTerms
 from spendgate.gate.upkeep import GateLedger, Upkeep
-from spendgate.gate.waiting import UNSIZED, Denied, Granted, Waiting
+from spendgate.gate.waiting import Denied, Granted, Waiting
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
 from spendgate.providers.results import response_key
-from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
+from spendgate.standing import UNSIZED, Hold, KindStanding, Scope, Size, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +134,7 @@ class Gate:
         while answer is None:
             asked = self._asked(intent)
             if asked.terms.refusal is not None and asked.terms.enforced:
-                return self._refused(asked, asked.terms.refusal, UNSIZED, 0)
+                return self._refused(asked, asked.terms.refusal, asked.size(self.sizes), 0)
             try:
                 answer = await self._waiting.ask(asked, since_ms)
             except LedgerUnavailable as fault:

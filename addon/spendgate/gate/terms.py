@@ -174,17 +174,17 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
         keys=KindKeys.of(who.tool, written(model), route.dialect),
-        refusal=_unlisted(who) or next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
+        refusal=unlisted(who.account_os)
+        if who.refused
+        else next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
     )
 
 
-def _unlisted(who: Attribution) -> Refuse | None:
-    if not who.refused:
-        return None
-    account = who.account_os or "this account"
-    return Refuse(RefusalKind.RULE, UNLISTED, f"{account} belongs to nobody whom the policy lists")
+def unlisted(account: str | None) -> Refuse:
+    """The refusal of an account that nobody lists, under `unknown_people: refuse`."""
+    return Refuse(RefusalKind.RULE, UNLISTED, f"{account or 'this account'} belongs to nobody whom the policy lists")
 
 
 class _Prices(NamedTuple):
