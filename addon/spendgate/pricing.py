@@ -20,7 +20,8 @@ from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 from msgspec import Struct
 
 from spendgate.money import half_even
-from spendgate.price_cards import US_FACTOR, Ladder, Sheet, listed_units, open_sheet
+from spendgate.price_cards import US_FACTOR, Ladder, Sheet, adjusted, listed_units, open_sheet, unlisted
+from spendgate.price_change import PriceChange
 from spendgate.usage import Usage
 
 _SHEETS_MAX = 4096
@@ -58,6 +59,8 @@ class PriceBook:
         self._models = lru_cache(maxsize=_SHEETS_MAX)(self._find)
         self._found = lru_cache(maxsize=_SHEETS_MAX)(self._sheet)
         self._sheets: dict[object, Sheet] = {}
+        self._adjusted: dict[tuple[object, PriceChange], tuple[Sheet | None, Sheet]] = {}
+        """By list sheet (its `id`, which is not given to another while it is kept here) and change."""
         self.as_of = as_of
         self.origin = origin
 
@@ -71,18 +74,19 @@ class PriceBook:
         context: Mapping[str, str] | None = None,
         geo: str | None = None,
         units: Mapping[str, int] | None = None,
+        change: PriceChange | None = None,
     ) -> Charge | UnknownPrice:
         """What `usage` of `model` costs at `provider` (a genai-prices id), rounded once to the nano-dollar.
 
-        `units` as in `providers.interface.Part`. Tokens of a model without a price for any cost an unknown amount, not nothing.
+        `units` as in `providers.interface.Part`; `change` is what a policy makes of the list price. Tokens of a model without a price for any cost an unknown amount, not nothing.
         """
-        sheet = self._lookup(provider, model, at, context)
+        sheet = self._lookup(provider, model, at, context, change)
         if sheet is None:
             return UnknownPrice(provider, model)
         exact = _with_units(sheet, usage, units) if units else None
         if exact is not None:
             exact *= US_FACTOR if geo == "us" and sheet.geo else 1
-            return Charge(half_even(exact.numerator, exact.denominator), sheet.name)
+            return Charge(half_even(exact.numerator, exact.denominator), _told(sheet, sheet.name))
         if sheet.tokenless:
             return UnknownPrice(provider, model)
         tier = sheet.tier(usage.input_total)
@@ -92,7 +96,7 @@ class PriceBook:
             source = f"{source}+{sheet.starts[tier - 1]}"
         if geo == "us" and sheet.geo:
             scaled, scale, source = scaled * 11, scale * 10, f"{source};geo=us"
-        return Charge(half_even(scaled, scale), source)
+        return Charge(half_even(scaled, scale), _told(sheet, source))
 
     def units(
         self,
@@ -103,12 +107,13 @@ class PriceBook:
         at: datetime,
         context: Mapping[str, str] | None = None,
         geo: str | None = None,
+        change: PriceChange | None = None,
     ) -> dict[str, Fraction] | UnknownPrice:
         """What `price` multiplies each count by, in the tier that so much input falls into: nano-dollars, by name in `Usage`.
 
         Under `price_cards.REQUEST` what it adds for the request itself.
         """
-        sheet = self._lookup(provider, model, at, context)
+        sheet = self._lookup(provider, model, at, context, change)
         if sheet is None:
             return UnknownPrice(provider, model)
         factor = US_FACTOR if geo == "us" and sheet.geo else 1
@@ -128,10 +133,11 @@ class PriceBook:
         return listed_units(sheet.prices, Usage(), {unit: 1000}) > listed_units(sheet.prices, Usage(), {})
 
     def ladder(
-        self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None
-    ) -> Ladder | UnknownPrice:
+        self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str] | None = None,
+        change: PriceChange | None = None,
+    ) -> Ladder | UnknownPrice:  # fmt: skip
         """The dearest price of each class by input size, for the bound of a call before it leaves."""
-        sheet = self._lookup(provider, model, at, context)
+        sheet = self._lookup(provider, model, at, context, change)
         if sheet is None or not (sheet.ladder.rungs[-1].input or sheet.ladder.rungs[-1].output or not sheet.tokenless):
             return UnknownPrice(provider, model)
         return sheet.ladder
@@ -154,10 +160,26 @@ class PriceBook:
         return datetime.combine(at, self._hours[place - 1], UTC), until
 
     def _lookup(
-        self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None
-    ) -> Sheet | None:
-        words = frozenset(context.items()) if context else None
-        return self._found(provider, model, self.since(at), words) if model else None
+        self, provider: str, model: str | None, at: datetime, context: Mapping[str, str] | None,
+        change: PriceChange | None = None,
+    ) -> Sheet | None:  # fmt: skip
+        if not model:
+            return None
+        found = self._found(provider, model, self.since(at), frozenset(context.items()) if context else None)
+        return found if change is None else self._changed(provider, model, found, change)
+
+    def _changed(self, provider: str, model: str, listed: Sheet | None, change: PriceChange) -> Sheet | None:
+        """A list sheet at what a policy makes of it; of a model that no list has, only where the policy prices it whole."""
+        key = ((provider, model) if listed is None else id(listed)), change
+        found = self._adjusted.get(key)
+        if found is None:
+            if listed is None and not change.whole:
+                return None
+            made = unlisted(provider, model, change) if listed is None else adjusted(listed, change)
+            if len(self._adjusted) >= _SHEETS_MAX:
+                self._adjusted.clear()
+            found = self._adjusted[key] = listed, made
+        return found[1]
 
     def _sheet(
         self, provider: str, model: str, since: datetime, words: frozenset[tuple[str, str]] | None
@@ -207,10 +229,14 @@ class PriceBook:
         return named if named in self._providers else provider, name
 
 
+def _told(sheet: Sheet, source: str) -> str:
+    return source if sheet.change is None else f"{source};{sheet.change.source}"
+
+
 def _with_units(sheet: Sheet, usage: Usage, units: Mapping[str, int]) -> Fraction | None:
     """The exact price in nano-dollars; None where the counts contradict each other: then the tokens alone are priced."""
     try:
-        return listed_units(sheet.prices, usage, units)
+        return sheet.with_units(usage, units)
     except ValueError:
         return None
 
