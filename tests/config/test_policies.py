@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from spendgate.config import policies
+from spendgate.config import bundle
 from spendgate.config.paths import State, prepare
 from spendgate.config.policies import DEFAULT_NAME, InForce, LastGood, Watch, load
 from spendgate.config.reading import read_regular
@@ -209,7 +209,7 @@ async def test_no_end_waits_for_a_watch_that_reads(state: State, file: Path, mon
         return read_regular(path, bytes_max)
 
     async with watching(state, file) as (_, told):
-        monkeypatch.setattr(policies, "read_regular", read)
+        monkeypatch.setattr(bundle, "read_regular", read)
         file.write_text(BETTER)
         assert limit_of(await told.get()) == 6
     assert len(outlive) >= 2 and not any(outlive)

@@ -39,7 +39,7 @@ def faults(text: str) -> tuple[str, ...]:
 def test_each_fault_is_told_with_its_place(bad: Path) -> None:
     """A bad file is refused with file, line, column, key, what was found and what is allowed."""
     with pytest.raises(PolicyError) as caught:
-        parse_policy(bad.read_bytes(), bad.name, KNOWN)
+        parse_policy(bad.read_bytes(), bad.name, KNOWN, beside=lambda name: (BAD / "included" / name).read_bytes())
     assert "\n".join(caught.value.faults) + "\n" == bad.with_suffix(".txt").read_text()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -28,10 +27,11 @@ from spendgate.config import policies, prices
 from spendgate.config.paths import State, prepare
 from spendgate.config.people import Known
 from spendgate.errors import StateError
+from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
-from spendgate.identity.machine import machine_id
-from spendgate.identity.people import attribute
+from spendgate.identity.machine import assigned_id, machine_id
+from spendgate.identity.people import attribute, known_tool
 from spendgate.identity.sessions import Sessions
 from spendgate.ledger.ledger import Ledger
 from spendgate.policy import Policy
@@ -78,6 +78,7 @@ class _House:
     sessions: Sessions
     scope: Scope
     """What is decrypted now."""
+    clock: Clock
     gate: str = ""
     """What its lock file is named by; nothing until it has one."""
     listening: Listening = field(default_factory=lambda: Listening((), ""))
@@ -85,7 +86,9 @@ class _House:
 
     def attributed(self, peer: Peer, ask: Ask) -> Attribution:
         """Whose call it is, by the policy in force."""
-        return attribute(peer, ask, self.in_force.policy, self.machine, now_ms=_now_ms(), sessions=self.sessions)
+        return attribute(
+            peer, ask, self.in_force.policy, self.machine, now_ms=self.clock.now_ms(), sessions=self.sessions
+        )
 
     def tell(self) -> None:
         """Say to reading commands what is in force; where that cannot be written, say so and go on."""
@@ -103,6 +106,7 @@ class _House:
             ca_cert=str(self.ca_cert),
             instance=self.listening.instance,
             gate=self.gate,
+            included=found.included,
         )
         try:
             in_force.tell(self.state, said)
@@ -129,27 +133,32 @@ def _logged_as_notes() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
+async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[Serving]:
     """The gate, up and listening inside. Raises PolicyError, StateError, UsageError before anything listens.
 
-    A wrong option, a faulty policy or a port that is taken is told before anything is written.
+    A wrong option, a faulty policy or a port that is taken is told before anything is written. `clock`: the system's, unless a
+    test steps one of its own.
     """
     _check(wanted)
-    house = _built(wanted)
+    house = _built(wanted, clock or Clock())
     book = house.store.book()
-    ledger = Ledger.open(house.state.ledger, house.state.gates, _now_ms())
+    ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
     house.gate = ledger.gate_name
-    gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage)
+    gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage, clock=house.clock)
     meter = Meter(gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine)
 
     def uncovered(event: CoverageEvent) -> None:
         peer = meter.peer_of(event.connection)
-        gate.uncovered(peer.spender or "unknown", peer.tool or peer.process or "unknown", event.host, event.gap.value)
+        privacy = house.in_force.policy.privacy
+        process = peer.process if privacy.process != "none" else None
+        tool = known_tool(peer, privacy) or process or "unknown"
+        gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():
         try:
             await gate.start()
+            _audit_policy(gate, house.in_force)
             async with running(settings, [meter]) as listening, _following(house, gate, meter):
                 house.listening = listening
                 house.tell()
@@ -161,6 +170,17 @@ async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
             ledger.close()
 
 
+def _audit_policy(gate: Gate, found: policies.InForce) -> None:
+    """What decides from here on, and that newer files were refused: by numbers alone, since their text may hold anything."""
+    if found.refused:
+        count = len(found.refused)
+        detail = f"{found.policy.hash} stays in force; {count} fault{'s' if count > 1 else ''}"
+        gate.audit("policy refused", detail)
+        return
+    revision = found.policy.validity.revision
+    gate.audit("policy in force", f"{found.policy.hash}{'' if revision is None else f', revision {revision}'}")
+
+
 def _set_aside() -> None:
     """All that was loaded until now stays: the garbage collector need not look at it again, for which the loop would stand
     still 80 ms each time (150,000 objects, most of them price lists and modules)."""
@@ -170,6 +190,7 @@ def _set_aside() -> None:
 
 def _check(wanted: Wanted) -> None:
     """What can be known to be wrong while nothing is written yet; the authority that is made for it is forgotten here."""
+    assigned_id()
     policy = policies.LastGood(wanted.state).would_start(wanted.policy, KNOWN)
     registry = Registry.build(policy.capture)
     authority = ca.create(registry.hosts(), datetime.now(UTC))
@@ -196,10 +217,10 @@ def _settings(
     )
 
 
-def _built(wanted: Wanted) -> _House:
+def _built(wanted: Wanted, clock: Clock) -> _House:
     state = prepare(wanted.state)
     last_good = policies.LastGood(state)
-    found = last_good.start(wanted.policy, _now_ms(), KNOWN)
+    found = last_good.start(wanted.policy, clock.now_ms(), KNOWN)
     registry = Registry.build(found.policy.capture)
     authority, certificate = _authority(wanted, state, registry)
     store = prices.PriceStore(state.root / "prices")
@@ -216,6 +237,7 @@ def _built(wanted: Wanted) -> _House:
         machine=machine_id(state.root),
         sessions=Sessions(),
         scope=_scope(wanted, found.policy, registry, authority),
+        clock=clock,
     )
 
 
@@ -246,7 +268,9 @@ async def _following(house: _House, gate: Gate, meter: Meter) -> AsyncIterator[N
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_follow_prices(house, gate))]
     if house.wanted.policy is not None:
-        watch = policies.Watch(house.wanted.policy, house.in_force, house.last_good, now_ms=_now_ms, known=KNOWN)
+        watch = policies.Watch(
+            house.wanted.policy, house.in_force, house.last_good, now_ms=house.clock.now_ms, known=KNOWN
+        )
 
         async def changed(found: policies.InForce) -> None:
             await _policy_changed(house, gate, meter, found)
@@ -274,6 +298,8 @@ async def _policy_changed(house: _House, gate: Gate, meter: Meter, found: polici
         house.registry, house.scope = registry, scope
         meter.policy_changed(house.registry)
         note(f"policy {found.policy.hash} is in force")
+    if (found.refused, found.policy.hash) != (house.in_force.refused, house.in_force.policy.hash):
+        _audit_policy(gate, found)
     house.in_force = found
     house.tell()
 
@@ -297,7 +323,3 @@ async def _follow_prices(house: _House, gate: Gate) -> None:
             gate.set_prices(book)
             house.prices = prices.age(book, datetime.now(UTC))
             house.tell()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
