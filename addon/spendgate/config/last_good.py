@@ -216,15 +216,17 @@ class LastGood:
             return None
 
     def _latest(self, source: str, kept: InForce | None, current: InForce | None) -> Latest | None:
-        """The revision that this source has reached, by what is kept of it or else by what decides now; None: it has none."""
-        found: list[Latest] = []
-        if current is not None and current.policy.validity.revision is not None:
-            found.append(Latest(current.policy.validity.revision, "", current.policy.hash))
+        """What a new policy must not be older than: what decides now, at start what is kept of this source; None: nothing.
+
+        A running gate goes by itself, since what was kept last may not have taken force, and is then tried again.
+        """
+        if current is not None:
+            revision = current.policy.validity.revision
+            return None if revision is None else Latest(revision, "", current.policy.hash)
         about = self._told()
-        if about.get("source") == source and isinstance(about.get("revision"), int):
-            content = kept.policy.hash if kept else None
-            found.append(Latest(about["revision"], str(about.get("sha256")), content))
-        return max(found, key=lambda latest: latest.revision, default=None)
+        if about.get("source") != source or not isinstance(about.get("revision"), int):
+            return None
+        return Latest(about["revision"], str(about.get("sha256")), kept.policy.hash if kept else None)
 
 
 def _read(found: Gathering, path: Path, known: Known, latest: Latest | None) -> Policy:
