@@ -135,7 +135,9 @@ async def test_a_gate_that_starts_after_the_end_says_so(tmp_path):
 
 async def test_a_call_that_waits_past_the_end_is_refused(tmp_path):
     """It has not left; its place in line is given up."""
-    rules = ending("refuse", zone="UTC").model_copy(update={"budgets": (budget(1.0, hold=Hold.CEILING, wait_ms=60_000),)})
+    rules = ending("refuse", zone="UTC").model_copy(
+        update={"budgets": (budget(1.0, hold=Hold.CEILING, wait_ms=60_000),)}
+    )
     async with house(tmp_path, rules) as place:
         place.time.wall_ms = at("2027-03-31T23:59:00+00:00")
         assert isinstance(await place.gate.hold(intent(text_bytes=150_000)), Admitted)
