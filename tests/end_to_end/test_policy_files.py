@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import ssl
@@ -12,13 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx2
-import pytest
 
-from end_to_end.world import ROOT, Gate, Provider, environment, running_gate, until, upstream
-from spendgate.cli.serving import serving
-from spendgate.cli.wanted import Wanted
-from spendgate.config import paths
-from spendgate.gate.clock import Clock
+from end_to_end.world import ROOT, Gate, Provider, environment, running_gate, until
 from spendgate.standin.script import Script
 
 CALL = {"model": "claude-sonnet-5", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
@@ -152,36 +146,6 @@ def test_a_staged_mode_that_changes_while_running(provider: Provider, folder: Pa
             until(lambda before=before: True if status(gate, folder)["policy"]["hash"] != before else None)
             until(lambda code=code: True if ask(gate.proxy, gate.ca).status_code == code else None)
         assert {row["would_refuse_by"] for row in gate.calls() if row["state"] == "settled"} == {"no-sonnet"}
-
-
-@pytest.mark.parametrize("expired", ["keep", "refuse"])
-async def test_a_policy_that_ends_while_the_gate_runs(
-    provider: Provider, folder: Path, capsys: pytest.CaptureFixture[str], expired: str
-) -> None:
-    """The same process as `spendgate run`, under a clock of the test's own: one second before midnight, and one after it."""
-    provider.set(Script(input=1_000, output=10))
-    wall_ms = [1_806_562_799_000]  # 2027-03-31T23:59:59-07:00
-    file = folder / "policy.yaml"
-    file.write_text(
-        "version: 1\nowner: platform-ai@acme.example\ntimezone: America/Los_Angeles\n"
-        f"valid_until: 2027-03-31\nexpired: {expired}\nbudgets: [{{name: person, per: person, limit: $10 per day}}]\n"
-    )
-    wanted = Wanted(policy=file, state=paths.find(folder / "state"), port=0, sets=tuple(upstream(provider)[1::2]))
-    async with serving(wanted, Clock(now_ms=lambda: wall_ms[0])) as gate:
-        proxy = f"http://127.0.0.1:{gate.listening.address[1]}"
-        before = await asyncio.to_thread(ask, proxy, gate.ca_cert)
-        wall_ms[0] += 1_000
-        after = await asyncio.to_thread(ask, proxy, gate.ca_cert)
-        while "policy ended" not in await asyncio.to_thread(audited, folder / "state"):
-            await asyncio.sleep(0.1)
-    assert (before.status_code, after.status_code) == (200, 200 if expired == "keep" else 429)
-    said = capsys.readouterr().err
-    assert f"ended on 2027-03-31: {'it stays in force' if expired == 'keep' else 'calls are refused'}" in said
-    if expired == "refuse":
-        assert (
-            "the policy ended on 2027-03-31 and refuses calls since; platform-ai@acme.example answers for it"
-            in after.text
-        )
 
 
 def test_no_project_and_no_process_is_written(provider: Provider, folder: Path) -> None:
