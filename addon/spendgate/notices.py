@@ -19,7 +19,12 @@ _TIMES = "\u00d7"
 
 def notices(policy: Policy, now_ms: int) -> tuple[str, ...]:
     """What holds of the file as a whole at this instant (epoch milliseconds), the gravest first; each one sentence."""
-    return (*_validity(policy, now_ms), *_hub(policy), *_keep(policy))
+    return (*_validity(policy, now_ms), *not_done(policy))
+
+
+def not_done(policy: Policy) -> tuple[str, ...]:
+    """The words of the policy that this version checks and does not carry out, and what happens meanwhile."""
+    return (*_hub(policy), *_keep(policy))
 
 
 def _validity(policy: Policy, now_ms: int) -> Iterator[str]:

@@ -34,6 +34,7 @@ from spendgate.identity.machine import assigned_id, machine_id
 from spendgate.identity.people import attribute, known_tool
 from spendgate.identity.sessions import Sessions
 from spendgate.ledger.ledger import Ledger
+from spendgate.notices import not_done
 from spendgate.policy import Policy
 from spendgate.providers.interface import Ask
 from spendgate.providers.registry import (
@@ -158,7 +159,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     with _logged_as_notes():
         try:
             await gate.start()
-            _audit_policy(gate, house.in_force)
+            _tell_policy(gate, house.in_force)
             async with running(settings, [meter]) as listening, _following(house, gate, meter):
                 house.listening = listening
                 house.tell()
@@ -170,8 +171,9 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             ledger.close()
 
 
-def _audit_policy(gate: Gate, found: policies.InForce) -> None:
-    """What decides from here on, and that newer files were refused: by numbers alone, since their text may hold anything."""
+def _tell_policy(gate: Gate, found: policies.InForce) -> None:
+    """To the audit trail: what decides from here on, or that newer files were refused, by numbers alone, since their text may
+    hold anything. To the person who started the gate: what of the policy this version does not do."""
     if found.refused:
         count = len(found.refused)
         detail = f"{found.policy.hash} stays in force; {count} fault{'s' if count > 1 else ''}"
@@ -179,6 +181,8 @@ def _audit_policy(gate: Gate, found: policies.InForce) -> None:
         return
     revision = found.policy.validity.revision
     gate.audit("policy in force", f"{found.policy.hash}{'' if revision is None else f', revision {revision}'}")
+    for line in not_done(found.policy):
+        note(line)
 
 
 def _set_aside() -> None:
@@ -299,7 +303,7 @@ async def _policy_changed(house: _House, gate: Gate, meter: Meter, found: polici
         meter.policy_changed(house.registry)
         note(f"policy {found.policy.hash} is in force")
     if (found.refused, found.policy.hash) != (house.in_force.refused, house.in_force.policy.hash):
-        _audit_policy(gate, found)
+        _tell_policy(gate, found)
     house.in_force = found
     house.tell()
 

@@ -18,6 +18,8 @@ from spendgate.config.yaml_nodes import read
 from spendgate.roster import Roster
 
 FILES_MAX = 32
+TEAM_RULES_MAX = 100
+"""In one team's file: every call of everyone is compared with every rule, so one team must not make all others slow."""
 BYTES_MAX_ALL = 2 * 1024 * 1024
 """Of the policy and all that it includes."""
 HINT = (

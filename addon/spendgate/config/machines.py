@@ -10,7 +10,7 @@ from spendgate.config.sections import Section
 from spendgate.config.taken import Taken
 from spendgate.config.words import NAME_LENGTH_MAX
 from spendgate.config.yaml_nodes import Text
-from spendgate.roster import MachineGroup, Roster, UnknownPeople
+from spendgate.roster import MachineGroup, Person, Roster, UnknownPeople
 
 _ID = re.compile(r"[\w.:+*?-]+", re.ASCII)
 
@@ -39,13 +39,19 @@ def _id(text: str) -> str:
     return text
 
 
+def _is(person: Person, folded: str) -> bool:
+    return folded in {text.casefold() for text in (person.name, person.email, *person.accounts) if text}
+
+
 def _owner(roster: Roster) -> Callable[[str], str]:
     """The text; a ValueError where it must be a person and is none, or where nobody can tell which."""
-    emails = [person.email.casefold() for person in roster.people if person.email]
 
     def parse(text: str) -> str:
-        if emails.count(text.casefold()) > 1:
-            raise ValueError(f"{shown(text)} is the e-mail of several people; name one of them")
+        several = [person.name for person in roster.people if _is(person, text.casefold())]
+        if len(several) > 1:
+            raise ValueError(
+                f"{shown(text)} may be {' or '.join(several[:3])}; name an account or e-mail of one person"
+            )
         if roster.unknown is UnknownPeople.OWNER and roster.listed(text) is None:
             people = tuple(person.name for person in roster.people)
             raise NotAmong(

@@ -10,7 +10,7 @@ from typing import Any
 
 from spendgate.config import words
 from spendgate.config.faults import Faults, all_lines, shown
-from spendgate.config.includes import Beside, Includes, nothing_beside
+from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
 from spendgate.config.sections import Section, known_word
@@ -73,7 +73,10 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
     for source, allowed in ((top, declared), *includes.teams(declared, roster)):
         more, without = read_budgets(source, allowed, names, len(budgets))
         budgets, unlimited = budgets + more, unlimited + without
-        models += read_model_rules(source, allowed, names, len(models))
+        rules = read_model_rules(source, allowed, names, len(models))
+        models += rules
+        if source is not top and (count := len(more) + len(without) + len(rules)) > TEAM_RULES_MAX:
+            source.fault("", f"{count} rules; one team's file has at most {TEAM_RULES_MAX}")
     values: dict[str, Any] = {
         "owner": top.text("owner", required=True),
         "help": top.prose("help") or "",
