@@ -21,7 +21,7 @@ version: 1
 revision: {revision}
 owner: platform-ai@acme.example
 help: "Ask in #ai-budget."
-include: [people.yaml, team.yaml]
+include: [people.yaml, payments.yaml]
 unknown_people: owner
 budgets:
   - {{name: person, per: person, limit: {limit} per day}}
@@ -37,7 +37,7 @@ TEAM = 'team: payments\nmodels: [{name: no-opus, deny: ["claude-opus-*"], sugges
 def files(folder: Path, *, revision: int = 42, limit: str = "$100", people: str = PEOPLE, team: str = TEAM) -> Path:
     """The three files, the policy last."""
     (folder / "people.yaml").write_text(people)
-    (folder / "team.yaml").write_text(team)
+    (folder / "payments.yaml").write_text(team)
     (folder / "policy.yaml").write_text(POLICY.format(revision=revision, limit=limit))
     return folder / "policy.yaml"
 
@@ -76,7 +76,7 @@ def test_files_that_change_under_a_running_gate(provider: Provider, folder: Path
     file = files(folder)
     with running_gate(folder, provider, file) as gate:
         first = status(gate, folder)
-        assert (first["person"], first["policy"]["included"]) == ("alice", ["people.yaml", "team.yaml"])
+        assert (first["person"], first["policy"]["included"]) == ("alice", ["people.yaml", "payments.yaml"])
         assert ask(gate.proxy, gate.ca).status_code == 200
         assert "no-opus" in ask(gate.proxy, gate.ca, "claude-opus-4-5").text
         assert [row["person"] for row in gate.calls()] == ["alice", "alice"]
@@ -86,7 +86,9 @@ def test_files_that_change_under_a_running_gate(provider: Provider, folder: Path
         files(folder, revision=42, limit="$1")
         assert "42 has been in force with other content" in refused(gate, folder, "other content")
         files(folder, revision=43, team=TEAM.replace("deny", "deni"))
-        assert refused(gate, folder, ".deni").startswith(f"{folder / 'team.yaml'}:2:26: models[1].deni: unknown key")
+        assert refused(gate, folder, ".deni").startswith(
+            f"{folder / 'payments.yaml'}:2:26: models[1].deni: unknown key"
+        )
         (folder / "people.yaml").unlink()
         assert "people.yaml cannot be read: No such file" in refused(gate, folder, "people.yaml cannot be read")
         now = status(gate, folder)["policy"]
@@ -111,10 +113,10 @@ def test_a_restart_without_an_included_file(provider: Provider, folder: Path) ->
     file = files(folder)
     with running_gate(folder, provider, file) as gate:
         first = status(gate, folder)["policy"]["hash"]
-    (folder / "team.yaml").unlink()
+    (folder / "payments.yaml").unlink()
     with running_gate(folder, provider, file) as gate:
         assert f"policy={first}".encode() in gate.output
-        assert "team.yaml cannot be read" in refused(gate, folder, "team.yaml")
+        assert "payments.yaml cannot be read" in refused(gate, folder, "payments.yaml")
         assert "no-opus" in ask(gate.proxy, gate.ca, "claude-opus-4-5").text
     files(folder, revision=41, team="team: payments\nbudgets: [{name: t, limit: none}]\n")
     with running_gate(folder, provider, file) as gate:

@@ -41,6 +41,7 @@ def nothing_beside(name: str) -> bytes:
 class Included:
     """One included file, as far as it is YAML with keys."""
 
+    name: str
     top: Section
     rules: bool
     """It is one team's rules."""
@@ -65,10 +66,11 @@ class Includes:
 
     def teams(self, declared: Declared, roster: Roster) -> tuple[tuple[Section, Declared], ...]:
         """The files of one team's rules, each with the names that its rules may use: all of them bound to its team."""
+        known = member_of(tuple(team.name for team in roster.teams))
         found: list[tuple[Section, Declared]] = []
         for each in self._files:
             if each.rules:
-                team = each.top.parsed("team", member_of(tuple(team.name for team in roster.teams)))
+                team = each.top.parsed("team", _whose(known, each.name))
                 found.append((each.top, declared.within(team or "", roster)))
         return tuple(found)
 
@@ -120,7 +122,25 @@ class Includes:
         if top.empty:
             top.fault("", f"nothing is in it{HINT}")
             return None
-        return Included(top, rules=top.has("team"))
+        return Included(name, top, rules=top.has("team"))
+
+
+def _whose(known: Callable[[str], str], name: str) -> Callable[[str], str]:
+    """Reads a team, whose name its file must have: so the policy's own `include` says which teams have rules of their own, and
+    who may change one team's file cannot write rules for another."""
+
+    def parse(text: str) -> str:
+        team = known(text)
+        if _plain(team) != _plain(PurePath(name).stem):
+            raise ValueError(f"{shown(team)} is not whose file this is; its rules stand in {_plain(team)}.yaml")
+        return team
+
+    return parse
+
+
+def _plain(name: str) -> str:
+    """The letters and digits of a name that every file system has, in lower case: `Data Platform` is data-platform."""
+    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "team"
 
 
 def _file_name(text: str) -> str:

@@ -60,9 +60,11 @@ class Declared:
         if names is None:
             return str
         folded = {name.casefold() for name in names}
+        # Beside a team's own name and those below it a glob could fit others, too: `pay*` also the team above.
+        exactly = attribute == "team" and self.team is not None
 
         def parse(text: str) -> str:
-            if text.casefold() in folded or (is_glob(text) and _some_fit(text, folded)):
+            if text.casefold() in folded or (is_glob(text) and not exactly and _some_fit(text, folded)):
                 return text
             raise _undeclared(text, attribute, names)
 
