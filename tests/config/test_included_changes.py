@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from spendgate.config import last_good
 from spendgate.config.last_good import InForce, LastGood
-from spendgate.config.paths import State, prepare
+from spendgate.config.paths import State, prepare, write_private
 from spendgate.config.policies import Watch
 from spendgate.errors import PolicyError
 
@@ -157,3 +162,68 @@ async def test_what_is_refused_is_read_once(state: State, file: Path) -> None:
     file.with_name("payments.yaml").write_text(TEAM)
     await watch.look_if_new(changed)
     assert (limits(told[2]), told[2].refused) == ({"a": 5, "ours": 2}, ())
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from spendgate.config.last_good import LastGood
+from spendgate.config.paths import State, prepare
+
+state, file = prepare(State(Path(sys.argv[1]))), Path(sys.argv[2])
+kept = LastGood(state)
+found = None
+for revision in range(int(sys.argv[3]), 10**6):
+    file.with_name("people.yaml").write_text(f"people: {{r{revision}: {{}}}}")
+    file.write_text(f"version: 1\\nrevision: {revision}\\nowner: o@acme.example\\ninclude: people.yaml\\n")
+    found = kept.replaced(found, file, 1000) if found else kept.start(file, 1000)
+    assert found.policy.validity.revision == revision, found.refused
+    print(revision, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 as POSIX has it")
+def test_a_killed_gate_leaves_a_whole_copy(tmp_path: Path) -> None:
+    """Whenever it is killed: the copy is one state of all files, no older than the last that took force, and decides again
+    where the files are spoiled."""
+    home, root = tmp_path / "etc", tmp_path / "state"
+    home.mkdir()
+    file, at = home / "policy.yaml", 1
+    for delay_ms in (1, 3, 7, 20, 53):
+        command = [sys.executable, "-c", CHILD, str(root), str(file), str(at)]
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "addon")}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True) as child:
+            assert child.stdout is not None
+            assert int(child.stdout.readline()) == at
+            time.sleep(delay_ms / 1000)
+            child.kill()
+            last = int((child.stdout.read().split() or [at])[-1])
+        kept = LastGood(prepare(State(root))).policy()
+        revision = kept.validity.revision
+        assert revision in (last, last + 1)
+        assert [person.name for person in kept.roster.people] == [f"r{revision}"]
+        file.write_text("spoiled")
+        assert LastGood(State(root)).start(file, 2000).policy.hash == kept.hash
+        at = last + 2
+
+
+def test_a_copy_that_cannot_be_replaced_is_the_one_before(
+    state: State, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk between its two files costs nothing: what decides on is also what a restart finds."""
+    kept = LastGood(state)
+    first = kept.start(file, 1000)
+    written: list[Path] = []
+
+    def full(path: Path, content: bytes) -> None:
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        write_private(path, content)
+
+    monkeypatch.setattr(last_good, "write_private", full)
+    file.write_text(MAIN.replace("$5", "$6"))
+    found = kept.replaced(first, file, 2000)
+    assert (limits(found), "No space left" in found.refused[0]) == ({"a": 5, "ours": 2}, True)
+    file.write_text("spoiled")
+    assert limits(LastGood(state).start(file, 3000)) == {"a": 5, "ours": 2}

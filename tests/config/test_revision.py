@@ -80,7 +80,8 @@ def test_a_file_that_never_had_one_changes_freely(state: State, file: Path) -> N
 def test_a_damaged_copy_does_not_forget_the_revision(state: State, file: Path) -> None:
     """With no copy to fall back on an older file ends the start; the very bytes, and a newer file, do not."""
     LastGood(state).start(file, 1000)
-    state.last_good_policy.write_text("damaged")
+    about = state.last_good_policy.with_suffix(".json")
+    about.write_text(about.read_text().replace("limit", "limits"))
     for refused in (text(41), text(42, 6), text(None)):
         file.write_text(refused)
         with pytest.raises(PolicyError, match="revision"):

@@ -106,7 +106,7 @@ class Latest:
 
 
 class LastGood:
-    """The last policy that took force, kept in the state directory as text (0600), with what it includes, its source and time."""
+    """The last policy that took force, kept in the state directory (0600) with what it includes, its source and time."""
 
     def __init__(self, state: State) -> None:
         self._text = state.last_good_policy
@@ -175,10 +175,11 @@ class LastGood:
         return InForce(policy, since_ms, source, digest=found.digest, looked_for=found.names, included=found.names)
 
     def _keep(self, found: Bundle, source: str, since_ms: int, revision: int | None) -> None:
-        # The digest ties the two files together: a crash between the writes leaves a pair that does not fit, and is no copy.
+        """One file is the copy, written whole or not at all; the other, written before it, is for people to read."""
         included = {name: (data or b"").decode() for name, data in found.included}
         about = {
-            "source": source, "since_ms": since_ms, "sha256": found.digest, "revision": revision, "included": included,
+            "source": source, "since_ms": since_ms, "sha256": found.digest, "revision": revision,
+            "text": found.main.decode(), "included": included,
         }  # fmt: skip
         try:
             write_private(self._text, found.main)
@@ -187,7 +188,7 @@ class LastGood:
             raise StateError(f"{self._text}: cannot keep the policy: {fault.strerror or fault}") from fault
 
     def _told(self) -> dict[str, Any]:
-        """What stands beside the copy; empty where it cannot be read."""
+        """What was kept; empty where it cannot be read."""
         try:
             about = json.loads(self._about.read_bytes())
         except (OSError, ValueError):
@@ -196,10 +197,12 @@ class LastGood:
 
     def _bundle(self, about: dict[str, Any]) -> Bundle | None:
         """The copy's bytes; None where they are not those that were kept."""
+        text = about.get("text")
         try:
             included = tuple((str(name), str(text).encode()) for name, text in about.get("included", {}).items())
-            found = Bundle(self._text.read_bytes(), included)
-        except (OSError, AttributeError):
+            # Earlier versions had the text in its own file alone.
+            found = Bundle(text.encode() if isinstance(text, str) else self._text.read_bytes(), included)
+        except (OSError, AttributeError, UnicodeEncodeError):
             return None
         return found if about.get("sha256") == found.digest else None
 
