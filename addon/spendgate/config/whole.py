@@ -114,22 +114,23 @@ def _counting_by(attribute: str, values: Mapping[str, Any]) -> Iterable[str]:
     mode = values.get("mode")
     if isinstance(mode, Mode) and any(selector.texts(attribute) for selector in mode.enforce):
         yield "mode"
-    for rule in _rules(values):
+    for name, rule in _rules(values):
         chosen = [getattr(rule, key, None) for key in ("match", "excepted")]
         texts = any(selector.texts(attribute) for selector in chosen if isinstance(selector, Selector))
         if texts or attribute in getattr(rule, "per", ()):
-            yield rule.name
+            yield name
 
 
 def _windows(values: Mapping[str, Any]) -> Iterable[tuple[int, str]]:
     """How many days the window of each rule may last, and the rule's name. The sum over a life is kept without its rows."""
-    for rule in _rules(values):
+    for name, rule in _rules(values):
         window = getattr(rule, "window", None)
         if isinstance(window, Window):
             rolls = window.unit is Unit.ROLLING
-            yield (-(-window.length_ms // DAY_MS) if rolls else _UNIT_DAYS[window.unit]), rule.name
+            yield (-(-window.length_ms // DAY_MS) if rolls else _UNIT_DAYS[window.unit]), name
 
 
-def _rules(values: Mapping[str, Any]) -> Iterable[Any]:
-    """Everything with a name in the lists of the policy."""
-    return (rule for every in values.values() if isinstance(every, tuple) for rule in every if hasattr(rule, "name"))
+def _rules(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Everything in the lists of the policy, by its name, else by its list's."""
+    lists = ((key, every) for key, every in values.items() if isinstance(every, tuple))
+    return ((str(getattr(rule, "name", key)), rule) for key, every in lists for rule in every)
