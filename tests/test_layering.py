@@ -55,12 +55,14 @@ EDGES = {
     "providers": set(),
     "identity": {"providers"},
     "ledger": set(),
-    "config": {"providers"},
+    "config": {"providers", "review"},
     "gate": {"providers", "ledger", "identity"},
+    "replay": {"ledger", "gate"},
+    "review": {"ledger", "replay"},
     "capture": {"providers", "identity", "gate", "config"},
     "redirect": {"identity"},
     "standin": set(),
-    "cli": {"providers", "identity", "ledger", "config", "gate", "capture", "redirect"},
+    "cli": {"providers", "identity", "ledger", "config", "gate", "replay", "review", "capture", "redirect"},
 }
 """Each edge, and the other edges that it may import. Every edge may import every noun."""
 

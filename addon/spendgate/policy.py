@@ -285,6 +285,11 @@ def person_of(policy: Policy, account: str | None, *, today: date, machine: str 
     return policy.roster.person_of(account, today=today, machine=machine)
 
 
+def person_then(policy: Policy, person: str, account: str | None, machine: str, at_ms: int) -> PersonMatch:
+    """Whom this policy takes a past call for: see `Roster.person_then`."""
+    return policy.roster.person_then(person, account, today=today_in(policy, at_ms), machine=machine)
+
+
 def today_in(policy: Policy, now_ms: int) -> date:
     """The date in the policy's zone."""
     return local_date(policy.timezone, now_ms)

@@ -111,6 +111,10 @@ class PriceBook:
         factor = US_FACTOR if geo == "us" and sheet.geo else 1
         return {name: unit * factor for name, unit in sheet.cards[sheet.tier(input_tokens)].each().items()}
 
+    def model_ids(self) -> tuple[str, ...]:
+        """Every model that the list has a price for, as its provider calls it; sorted, each once."""
+        return tuple(sorted({model.id for provider in self._snapshot.providers for model in provider.models}))
+
     def has_unit(
         self, provider: str, model: str | None, unit: str, *, at: datetime, context: Mapping[str, str] | None = None
     ) -> bool:

@@ -156,6 +156,20 @@ class Roster(Values):
             self._matched[key] = found
         return found
 
+    def person_then(self, person: str, account: str | None, *, today: date, machine: str) -> PersonMatch:
+        """Whom this roster takes a past call for, of which its ledger says `person` and OS `account`.
+
+        The account decides where it is listed. Else the name does where that is listed: under `sudo` the account is not the
+        person's own. Else it is an account that nobody lists; with `unknown_people: each` it keeps its name.
+        """
+        found = self._listed(account, machine, today)
+        if found is None:
+            named = self._by_name.get(person.casefold())
+            found = named if named is not None and _holds(named, today) else None
+        if found is not None:
+            return self._match(found, Evidence.POLICY)
+        return self._nobody(person if person not in RESERVED_NAMES else account, today, machine)
+
     def _listed(self, account: str | None, machine: str | None, today: date) -> Person | None:
         if not account:
             return None

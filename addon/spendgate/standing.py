@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 OWN_SEEN_LEAST = 3
@@ -71,7 +72,7 @@ class KindStanding(Struct, frozen=True):
     open_calls: int = 0
 
 
-class Size(Struct, frozen=True):
+class Size(Struct, frozen=True, array_like=True):
     """What one call may cost, computed before the transaction. Amounts in nano-dollars."""
 
     ceiling_nanos: int | None
@@ -96,6 +97,16 @@ class Size(Struct, frozen=True):
     """The most that its output can cost, whatever was learned; None: no finite bound."""
 
     @property
+    def text(self) -> str:
+        """All of it as a JSON array in the order of the fields: what a row keeps, so that its decision can be made again."""
+        return _encode(self)
+
+    @classmethod
+    def of_text(cls, text: str) -> Size:
+        """Read `text` back. Raises ValueError for anything else."""
+        return _decode(text)
+
+    @property
     def usual_nanos(self) -> int | None:
         """`typical_nanos` where its own kind has shown it often enough for a final word, else None."""
         return self.typical_nanos if self.own_seen >= OWN_SEEN_LEAST else None
@@ -114,3 +125,20 @@ class Size(Struct, frozen=True):
         if self.usual_nanos is not None:
             return self.usual_nanos
         return min((each for each in (self.typical_nanos, self.bound_nanos) if each is not None), default=None)
+
+
+UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
+"""Of a call of whose cost nothing is known, or that was never sized."""
+
+_encoder, _decoder = msgspec.json.Encoder(), msgspec.json.Decoder(Size)
+
+
+def _encode(size: Size) -> str:
+    return _encoder.encode(size).decode()
+
+
+def _decode(text: str) -> Size:
+    try:
+        return _decoder.decode(text)
+    except msgspec.DecodeError as fault:
+        raise ValueError(f"not a call's size: {fault}") from fault

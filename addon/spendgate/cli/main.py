@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from spendgate import __version__
-from spendgate.cli import ca, calls, exec_, run_, spend, status
+from spendgate.cli import ca, calls, exec_, policy_, run_, spend, status
 from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
@@ -41,6 +41,7 @@ status.register(app)
 spend.register(app)
 calls.register(app)
 ca.register(app)
+policy_.register(app)
 
 
 def run() -> None:

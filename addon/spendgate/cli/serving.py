@@ -24,8 +24,8 @@ from spendgate.cli import alive, in_force
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
+from spendgate.config.known import KNOWN
 from spendgate.config.paths import State, prepare
-from spendgate.config.people import Known
 from spendgate.errors import StateError
 from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
@@ -38,16 +38,11 @@ from spendgate.notices import not_done
 from spendgate.policy import Policy
 from spendgate.providers.interface import Ask
 from spendgate.providers.registry import (
-    HOST_DIALECTS,
     PRIVATE_SITES,
-    PROVIDER_HOSTS,
-    PROVIDER_NAMES,
     SITES,
     Registry,
 )
 from spendgate.providers.unfinished import estimate_usage
-
-KNOWN = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS, hosts=PROVIDER_HOSTS, price_lists=prices.list_names())
 
 
 @dataclass(slots=True)

@@ -90,10 +90,10 @@ class NotAmong(ValueError):
 
     def __init__(self, text: str, word: str, words: Iterable[str]) -> None:
         super().__init__(text)
-        self._word, self._words = word, tuple(words)
+        self._word, self.words = word, tuple(words)
 
     def __str__(self) -> str:
-        return f"{self.args[0]}{meant(self._word, self._words)}"
+        return f"{self.args[0]}{meant(self._word, self.words)}"
 
 
 def meant(word: str, words: Iterable[str]) -> str:

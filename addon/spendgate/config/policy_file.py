@@ -13,6 +13,7 @@ from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
+from spendgate.config.schema import DIALECT, Schema, schema_of
 from spendgate.config.sections import Section, known_word
 from spendgate.config.whole import read_fleet, read_privacy, read_validity
 from spendgate.config.yaml_nodes import Text, read
@@ -58,6 +59,12 @@ def parse_policy(
         except ValueError as fault:
             top.fault("revision", str(fault))
     raise PolicyError(all_lines(files))
+
+
+def policy_schema(known: Known = UNCHECKED) -> Schema:
+    """The JSON Schema (draft 2020-12) of a policy file: the keys that this version reads."""
+    made = schema_of(lambda top: _top(top, Includes(top, nothing_beside, main_bytes=0), known))
+    return {"$schema": DIALECT, "title": "Spendgate policy", **made}
 
 
 def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from spendgate.identity.people import evidence
 from spendgate.ledger.interface import CallRow
 from spendgate.policy import Policy
 from spendgate.price_cards import Rates
-from spendgate.standing import Size
+from spendgate.standing import UNSIZED, Size
 from spendgate.written import written
 
 _NOTHING = Size(ceiling_nanos=0, learned_nanos=0, largest_nanos=0, typical_nanos=0, guess_nanos=0)
-_UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 
 
 class Asked(Struct, frozen=True):
@@ -59,7 +58,7 @@ def row(asked: Asked, size: Size) -> CallRow:
 def seen_row(seen: Seen, policy: Policy) -> CallRow:
     """An exchange that held nothing, as the ledger writes it."""
     billing = seen.route.billing or seen.ask.billing
-    return _row(seen, _UNSIZED, policy, billing=billing, kind="", known_by=evidence(seen.attribution))
+    return _row(seen, UNSIZED, policy, billing=billing, kind="", known_by=evidence(seen.attribution))
 
 
 def _row(call: Intent | Seen, size: Size, policy: Policy, *, billing: str, kind: str, known_by: str) -> CallRow:
@@ -95,4 +94,5 @@ def _row(call: Intent | Seen, size: Size, policy: Policy, *, billing: str, kind:
         policy_hash=policy.hash,
         agent_name=ask.agent_name,
         parent_agent=ask.parent_agent,
+        size=None if size is UNSIZED else size.text,
     )

@@ -26,7 +26,7 @@ from spendgate.gate.terms import KnownTerms
 from spendgate.ledger.interface import AwaitedCall, CallRow, LedgerPort, Settlement
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Result
-from spendgate.standing import Size
+from spendgate.standing import UNSIZED
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ ELSEWHERE = "sent from elsewhere"
 """Flag of a background response whose request this ledger does not know: it is charged in full to whoever reads it."""
 TOGETHER = 8
 """Results in one transaction: some 2 ms of the loop."""
-_UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 
 
 class Collecting:
@@ -96,11 +95,11 @@ class Collecting:
         terms, prices = self._in_force()
         asked = Asked(intent, terms.of(intent, booked_ms))
         end = End(found.at_ms, True, True, found.http_status, None, 0, 0)
-        ending = charging.Ending(asked, _UNSIZED, (), booked_ms, believed(asked, result.reading), end)
+        ending = charging.Ending(asked, UNSIZED, (), booked_ms, believed(asked, result.reading), end)
         flags = (ELSEWHERE,) if result.awaited and call is None else ()
         settlement, _ = charging.settled(ending, prices, self._estimate, flags)
         if call is None:
-            return settlement, replace(row(asked, _UNSIZED), kind="")
+            return settlement, replace(row(asked, UNSIZED), kind="")
         # Whose it is, and all else that a new budget may count it by, is the request's, not the reader's.
         opened = replace(
             call.row, id=result_id, started_ms=found.at_ms, path=found.route.path, estimate_nanos=None, ceiling_nanos=None,

@@ -36,12 +36,12 @@ from spendgate.gate.recording import Recording
 from spendgate.gate.running import Running
 from spendgate.gate.terms import KnownTerms
 from spendgate.gate.upkeep import GateLedger, Upkeep
-from spendgate.gate.waiting import UNSIZED, Denied, Granted, Waiting
+from spendgate.gate.waiting import Denied, Granted, Waiting
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
 from spendgate.providers.results import response_key
-from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
+from spendgate.standing import UNSIZED, Hold, KindStanding, Scope, Size, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +136,7 @@ class Gate:
             asked = self._asked(intent)
             refuse = asked.terms.refused(self.clock.now_ms()) if asked.terms.enforced else None
             if refuse is not None:
-                return self._refused(asked, refuse, UNSIZED, 0)
+                return self._refused(asked, refuse, asked.size(self.sizes), 0)
             try:
                 answer = await self._waiting.ask(asked, since_ms)
             except LedgerUnavailable as fault:

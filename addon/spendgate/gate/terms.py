@@ -167,17 +167,15 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
         keys=KindKeys.of(who.tool, written(model), route.dialect),
-        refusal=_unlisted(who) or model_refusal(policy, known),
+        refusal=unlisted(who.account_os) if who.refused else model_refusal(policy, known),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
     )
 
 
-def _unlisted(who: Attribution) -> Refuse | None:
-    if not who.refused:
-        return None
-    account = who.account_os or "this account"
-    return Refuse(RefusalKind.RULE, UNLISTED, f"{account} belongs to nobody whom the policy lists")
+def unlisted(account: str | None) -> Refuse:
+    """The refusal of an account that nobody lists, under `unknown_people: refuse`."""
+    return Refuse(RefusalKind.RULE, UNLISTED, f"{account or 'this account'} belongs to nobody whom the policy lists")
 
 
 class _Prices(NamedTuple):

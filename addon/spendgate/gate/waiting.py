@@ -23,13 +23,10 @@ from spendgate.gate.line import Lines, Place
 from spendgate.gate.patience import patiently
 from spendgate.ledger.interface import LedgerPort
 from spendgate.policy import Policy
-from spendgate.standing import KindStanding, Size, Standing
+from spendgate.standing import UNSIZED, KindStanding, Size, Standing
 
 POLL_MS = (25, 100)
 """How often the head of a line looks whether another process has freed something."""
-
-UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
-"""Of a call that was never sized."""
 
 
 class Granted(Struct, frozen=True):

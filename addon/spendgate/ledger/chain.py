@@ -22,18 +22,22 @@ from spendgate.ledger import rows
 from spendgate.ledger.known import Known
 
 FIRST: Final = bytes(32)
-SETTLED: Final = 4
-REFUSED: Final = 5
-RECORDED: Final = 6
+SETTLED: Final = 7
+REFUSED: Final = 8
+RECORDED: Final = 9
 _ENDINGS: Final = (
     (*rows.SETTLED, *rows.RUNNING, "holds"),
     (*rows.REFUSED, "account"),
     (*rows.RECORDED, "account"),
 )
-FORMS: Final[dict[int, tuple[str, ...]]] = dict(zip((SETTLED, REFUSED, RECORDED, 1, 2, 3), _ENDINGS * 2, strict=True))
+FORMS: Final[dict[int, tuple[str, ...]]] = dict(
+    zip((SETTLED, REFUSED, RECORDED, 4, 5, 6, 1, 2, 3), _ENDINGS * 3, strict=True)
+)
 """What the digest of a link of each form covers of a call's end. A change of columns is a new form; old links keep theirs."""
-BEGINNINGS: Final = dict.fromkeys((SETTLED, REFUSED, RECORDED), rows.OPENED) | dict.fromkeys(
-    (1, 2, 3), rows.OPENED_FIRST
+BEGINNINGS: Final = (
+    dict.fromkeys((SETTLED, REFUSED, RECORDED), rows.OPENED)
+    | dict.fromkeys((4, 5, 6), rows.OPENED_SECOND)
+    | dict.fromkeys((1, 2, 3), rows.OPENED_FIRST)
 )
 """What it covers before that."""
 

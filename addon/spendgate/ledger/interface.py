@@ -54,6 +54,8 @@ class CallRow(Struct, frozen=True):
     policy_hash: str = ""
     agent_name: str | None = None
     parent_agent: str | None = None
+    size: str | None = None
+    """All that was known of its size when it was decided (`standing.Size.text`); None: it was never sized."""
 
 
 class Settlement(Struct, frozen=True):

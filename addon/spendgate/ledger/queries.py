@@ -6,6 +6,7 @@ Times are epoch milliseconds, amounts nano-dollars; calls come as rows of the pu
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 from spendgate.errors import StateError
 from spendgate.ledger import chain, check, schema
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.history import Step, steps
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
 from spendgate.ledger.results import CORRECTS
@@ -216,6 +218,10 @@ class Reader:
             f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows WHERE state = 'open'"  # noqa: S608
         )
         return int(found.fetchone()[0])
+
+    def history(self, since_ms: int, until_ms: int | None = None) -> Iterator[Step]:
+        """Every decided or charged call booked in this span, in the order in which they asked."""
+        return steps(self._conn, since_ms, until_ms)
 
     def coverage(self) -> tuple[dict[str, Any], ...]:
         """Connections to providers that could not be read, by account, tool, host and reason."""

@@ -209,6 +209,14 @@ def m008_agents(db: Database) -> None:
     _view_calls(db, booked=_BOOKED, more=", agent_name, parent_agent")
 
 
+@migration()
+def m009_sizes(db: Database) -> None:
+    """What was known of a call's size when it was decided: what proves a refusal, and decides it again under another policy."""
+    db.conn.execute("ALTER TABLE call_rows ADD COLUMN size TEXT")
+    db.conn.execute("DROP VIEW calls")
+    _view_calls(db, booked=_BOOKED, more=", agent_name, parent_agent, size")
+
+
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 

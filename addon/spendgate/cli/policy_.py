@@ -1,0 +1,19 @@
+"""`spendgate policy`: what a reviewer does with a policy file."""
+
+from __future__ import annotations
+
+import typer
+
+from spendgate.cli import cases, check, diff, explain, replay
+
+group = typer.Typer(name="policy", help="Check a policy, ask what it would do, and compare it.", no_args_is_help=True)
+check.register(group)
+explain.register(group)
+diff.register(group)
+cases.register(group)
+replay.register(group)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(group)

@@ -1,0 +1,173 @@
+"""`spendgate policy replay`: the ledger's history run through a candidate policy."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from spendgate.cli import in_force
+from spendgate.cli.moments import shown
+from spendgate.cli.options import FormatOption, StateOption, existing_state
+from spendgate.cli.output import Column, Format, emit, emit_json, money, safe, writing
+from spendgate.cli.spend import SinceOption, UntilOption, span
+from spendgate.config import policies
+from spendgate.config.known import KNOWN
+from spendgate.ledger.queries import Reader
+from spendgate.policy import Policy
+from spendgate.replay import report
+from spendgate.replay.engine import replay as run_again
+from spendgate.replay.outcome import KEPT_MAX, Outcome
+
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="The candidate; without it the policy in force.", show_default=False),
+]
+SINCE = "30d"
+SHOWN_MAX = 20
+"""How many people and calls a table shows; JSON and CSV have more."""
+
+_RULES = (
+    Column("rule", "rule", weight=0),
+    Column("does", "does", weight=0),
+    Column("kind", "why", weight=1),
+    Column("calls", "calls", right=True, weight=0),
+    Column("people", "people", right=True, weight=2),
+    Column("cost_nanos", "their cost", right=True, weight=1),
+    Column("first", "first", weight=3),
+    Column("last", "last", weight=4),
+)
+_PEOPLE = (
+    Column("person", "person", weight=0),
+    Column("refused", "refused", right=True, weight=0),
+    Column("saved_nanos", "saved", right=True, weight=0),
+    Column("calls", "calls left", right=True, weight=1),
+    Column("cost_nanos", "spent", right=True, weight=1),
+)
+_CALLS = (
+    Column("when", "when", weight=1),
+    Column("person", "person", weight=0),
+    Column("tool", "tool", weight=4),
+    Column("model_requested", "model", weight=3),
+    Column("then", "then", weight=2),
+    Column("now", "now", weight=0),
+    Column("kind", "why", weight=2),
+    Column("cost_nanos", "cost", right=True, weight=1),
+    Column("id", "id", weight=5),
+)
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command."""
+    group.command("replay")(replay)
+
+
+def replay(
+    file: FileArgument = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    state: StateOption = None,
+    fmt: FormatOption = Format.TABLE,
+) -> None:
+    """Run the ledger's history through a policy: whom it would have refused, when, and what that would have saved.
+
+    From --since on (30d where it is not given) every call is decided again as it asked, on what the gate knew then of its
+    size; earlier ones fill the windows that run then.
+    """
+    found = existing_state(state)
+    then = in_force.policy(found)
+    candidate = then if file is None else policies.load(file, KNOWN)
+    asked = span(then, since or SINCE, until, None)
+    with closing(Reader(found.ledger)) as reader:
+        outcome = run_again(candidate, asked.since_ms or 0, lambda at_ms: reader.history(at_ms, asked.until_ms))
+    _print(outcome, candidate, fmt)
+
+
+def _print(outcome: Outcome, policy: Policy, fmt: Format) -> None:
+    if fmt is Format.JSON:
+        emit_json(
+            {
+                "policy": policy.hash,
+                **report.summary(outcome),
+                "rules": report.rules(outcome),
+                "people": report.people(outcome),
+                "differing": report.calls(outcome),
+            }
+        )
+    elif fmt is Format.CSV:
+        emit(report.calls(outcome), (), fmt, keys=report.CALL_KEYS)
+    else:
+        _table(outcome, ZoneInfo(policy.timezone))
+
+
+def _table(outcome: Outcome, zone: ZoneInfo) -> None:
+    with writing():
+        for line in headline(outcome, zone):
+            typer.echo(line)
+    if outcome.rules or outcome.would:
+        _part("", [_dated(row, zone, ("first", "last")) for row in report.rules(outcome)], _RULES)
+    refused = [row for row in report.people(outcome) if row["refused"]]
+    if refused:
+        _part(_first("people that it refuses", len(refused), len(refused)), refused[:SHOWN_MAX], _PEOPLE)
+    if outcome.differing:
+        total = outcome.newly_refused + outcome.no_longer_refused
+        rows = [_dated({**row, "when_at": row["at"]}, zone, ("when",)) for row in report.calls(outcome)[:SHOWN_MAX]]
+        _part(_first("calls that it decides otherwise", len(rows), total), rows, _CALLS)
+
+
+def headline(outcome: Outcome, zone: ZoneInfo) -> list[str]:
+    """The sums in words."""
+    if not outcome.calls:
+        return [f"no call was decided since {shown(outcome.since_ms, zone)}"]
+    lines = [
+        f"{outcome.calls:,} calls from {shown(outcome.first_ms, zone)} to {shown(outcome.last_ms, zone)}: "
+        f"{outcome.refused:,} refused ({outcome.refused_then:,} then), {outcome.newly_refused:,} of which left then, "
+        f"{outcome.no_longer_refused:,} would leave that were refused",
+        f"spent {money(outcome.cost_nanos)} ({money(outcome.cost_then_nanos)} then); the newly refused calls cost "
+        f"{money(outcome.saved_nanos)}",
+    ]
+    if outcome.assumed_nanos:
+        lines.append(f"of that {money(outcome.assumed_nanos)} is what calls refused then were expected to cost")
+    if outcome.waited:
+        lines.append(
+            f"{outcome.waited:,} calls wait for others, {outcome.waited_ms / 1000 / outcome.waited:,.1f} s on average"
+        )
+    if outcome.uncaptured:
+        lines.append(
+            f"{outcome.uncaptured:,} calls are of providers that it does not capture: neither held nor counted"
+        )
+    if outcome.unsized:
+        lines.append(
+            f"{outcome.unsized:,} calls are from before sizes were kept: decided on what they were expected to cost"
+        )
+    return lines
+
+
+def _first(what: str, shown_rows: int, total: int) -> str:
+    few = min(shown_rows, SHOWN_MAX)
+    if few == total:
+        return f"{what}:"
+    more = f" (--format json has {min(total, KEPT_MAX):,})"
+    return f"{what}, the first {few} of {total:,}{more}:"
+
+
+def _part(heading: str, rows: list[report.Row], columns: tuple[Column, ...]) -> None:
+    with writing():
+        typer.echo("")
+        if heading:
+            typer.echo(safe(heading))
+    emit(rows, columns, Format.TABLE)
+
+
+def _dated(row: report.Row, zone: ZoneInfo, names: tuple[str, ...]) -> report.Row:
+    return {**row, **{name: _local(row[f"{name}_at"], zone) for name in names}}
+
+
+def _local(instant: object, zone: ZoneInfo) -> str:
+    if not isinstance(instant, str):
+        return ""
+    return shown(int(datetime.fromisoformat(instant).astimezone(UTC).timestamp() * 1000), zone)

@@ -1,0 +1,73 @@
+"""The ledger's calls in the order in which they asked to leave, with what was known of each: what `policy replay` reads."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+
+class Step(NamedTuple):
+    """One past call. Nano-dollars, epoch milliseconds, tokens; columns as in the view `calls`.
+
+    `who` and the columns after it up to `model_requested` are all of a call that its rules and budgets go by.
+    """
+
+    seq: int
+    id: str
+    state: str
+    arrived_ms: int
+    """When it asked: `booked_ms` less what it waited."""
+    booked_ms: int
+    ended_ms: int | None
+    """None: it is still open."""
+    person: str
+    team: str | None
+    groups: str
+    machine: str
+    account_os: str | None
+    tool: str | None
+    provider: str
+    session: str | None
+    api_key: str | None
+    account: str | None
+    project: str | None
+    billing: str
+    model_requested: str | None
+    model: str | None
+    """The one that answered."""
+    kind: str
+    size: str | None
+    """`standing.Size.text`; None: never sized, or written before sizes were kept."""
+    estimate_nanos: int | None
+    ceiling_nanos: int | None
+    typical_nanos: int | None
+    held_nanos: int | None
+    """None: it never held anything (refused, or a result read back)."""
+    cost_nanos: int | None
+    value_nanos: int | None
+    refused_by: str | None
+    refused_why: str | None
+    would_refuse_by: str | None
+
+
+FACTS_AT: Final = slice(Step._fields.index("person"), Step._fields.index("model_requested") + 1)
+"""Where the columns stand that rules and budgets go by."""
+
+_ARRIVED: Final = "booked_ms - coalesce(waited_ms, 0)"
+_COLUMNS: Final = ", ".join(f"{_ARRIVED} AS arrived_ms" if name == "arrived_ms" else name for name in Step._fields)
+_DECIDED: Final = """state IN ('open', 'settled', 'interrupted', 'refused') OR held_nanos IS NOT NULL"""
+_STEPS: Final = f"""SELECT {_COLUMNS} FROM call_rows WHERE booked_ms >= ? AND booked_ms < ? AND ({_DECIDED})
+    ORDER BY {_ARRIVED}, seq"""  # noqa: S608 - our own words
+_AT_ONCE: Final = 1_000
+_ALWAYS_MS: Final = 2**62
+
+
+def steps(conn: sqlite3.Connection, since_ms: int, until_ms: int | None) -> Iterator[Step]:
+    """Every call that was decided, or charged without a decision, booked from `since_ms` on and before `until_ms`.
+
+    In the order in which they asked; exchanges that cost nothing and were never held are not among them.
+    """
+    cursor = conn.execute(_STEPS, (since_ms, _ALWAYS_MS if until_ms is None else until_ms))
+    while found := cursor.fetchmany(_AT_ONCE):
+        yield from map(Step._make, found)

@@ -1,0 +1,87 @@
+"""Whom a rule reaches: the people of a policy as facts, and which of its budgets and models are theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from spendgate.policy import Budget, Policy, model_refusal
+from spendgate.roster import SHARED, Person, UnknownPeople
+from spendgate.selector import Clause, Facts, Selector
+
+ANYBODY: Final = "anybody who is not listed"
+PERSONAL: Final = frozenset({"person", "team", "group"})
+"""What a person brings to every call. All else a call may have or not."""
+FORGEABLE: Final = frozenset({"session", "tool", "project", "account"})
+"""What a client can claim without administrator rights (policy.md, Words)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One person, or anybody who is not listed."""
+
+    name: str
+    facts: Facts
+    """Person, team and groups alone."""
+
+
+def subjects(policy: Policy, today: date) -> tuple[Subject, ...]:
+    """Everybody the policy lists on this day, then whoever it does not list, unless those are refused."""
+    roster = policy.roster
+    listed = [_subject(policy, person) for person in roster.people if person.until is None or today <= person.until]
+    if roster.unknown is UnknownPeople.REFUSE:
+        return tuple(listed)
+    stranger = Facts.of(person=SHARED) if roster.unknown is UnknownPeople.SHARED else Facts.of()
+    return (*listed, Subject(ANYBODY if roster.people else "anybody", stranger))
+
+
+def _subject(policy: Policy, person: Person) -> Subject:
+    team = policy.roster.team_by_name.get(person.team) if person.team else None
+    facts = Facts.of(person=person.name, team=team.lineage if team else (), group=person.groups)
+    return Subject(person.name, facts)
+
+
+def reaches(match: Selector, excepted: Selector, facts: Facts) -> bool:
+    """Whether the rule is about some call of this person: what a call may have besides is taken to fit.
+
+    Somebody who is not listed and keeps the account's name may be called anything.
+    """
+    for clause in match.clauses:
+        if clause.attribute in PERSONAL and not clause.fits(facts) and not _anybody(clause, facts):
+            return False
+    personal = [clause for clause in excepted.clauses if clause.attribute in PERSONAL]
+    # An exception that asks for anything else beside the person leaves other calls of theirs under the rule.
+    return not (personal and len(personal) == len(excepted.clauses) and all(clause.fits(facts) for clause in personal))
+
+
+def _anybody(clause: Clause, facts: Facts) -> bool:
+    return clause.attribute == "person" and "person" not in facts.values
+
+
+def covers(budget: Budget, facts: Facts) -> bool:
+    """Whether the budget counts every call of this person: neither its `match` nor its `except` asks for anything else."""
+    others = {
+        clause.attribute for selector in (budget.match, budget.excepted) for clause in selector.clauses
+    } - PERSONAL
+    named = any(_anybody(clause, facts) for clause in budget.match.clauses)
+    return not others and not named and reaches(budget.match, budget.excepted, facts)
+
+
+def hangs_on(budget: Budget) -> frozenset[str]:
+    """The forgeable attributes by which a call could leave this budget."""
+    asked = {clause.attribute for selector in (budget.match, budget.excepted) for clause in selector.clauses}
+    return frozenset(asked | set(budget.per)) & FORGEABLE
+
+
+def refused_models(policy: Policy, facts: Facts, models: Iterable[str]) -> frozenset[str]:
+    """The models that a rule refuses this person, whatever else their calls have."""
+    return frozenset(model for model in models if model_refusal(policy, facts.answered_by(model)) is not None)
+
+
+def people_in_words(names: Iterable[str], *, shown: int = 6) -> str:
+    """`alice, bob and 3 more`."""
+    every = list(names)
+    head = ", ".join(every[:shown])
+    return head if len(every) <= shown else f"{head} and {len(every) - shown} more"

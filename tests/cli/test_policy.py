@@ -1,0 +1,210 @@
+"""`spendgate policy …` as a reviewer uses it, over a ledger that a real gate has written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.gate.world import budget, policy
+from tests.replay.virtual import Scripted, play
+from typer.testing import CliRunner, Result
+
+from spendgate.cli.main import app
+from spendgate.config.policy_file import parse_policy
+
+CANDIDATE = """\
+version: 1
+owner: lead@acme.example
+budgets:
+  - {name: person, per: person, limit: $1 per day}
+models:
+  - {name: no-sonnet, match: {person: bob}, deny: ["claude-sonnet-*"], suggest: claude-haiku-4-5}
+"""
+SCRIPT = [
+    *(Scripted(60_000 * number, "alice", 0.3, 500) for number in range(6)),
+    Scripted(400_000, "bob", 0.2, 500, model="claude-sonnet-4-5"),
+]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state directory with the calls of a morning, none of which was refused."""
+    made = tmp_path / "state"
+    made.mkdir()
+    play(made, policy(budget(500)), SCRIPT)
+    return made
+
+
+def spendgate(*words: str | Path, code: int = 0) -> Result:
+    """Run a command; its exit status is asserted."""
+    done = CliRunner().invoke(app, ["policy", *map(str, words)])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    file = folder / name
+    file.write_text(text)
+    return file
+
+
+def test_replay_says_whom_when_and_how_much(state: Path, tmp_path: Path) -> None:
+    """Three of alice's calls and bob's one, with their costs, in words and in figures that add up."""
+    file = written(tmp_path, "candidate.yaml", CANDIDATE)
+    shown = spendgate("replay", file, "--state", state, "--since", "2026-01-01").stdout
+    assert "7 calls from " in shown
+    assert "4 refused (0 then), 4 of which left then" in shown
+    assert "the newly refused calls cost $1.10" in shown
+
+    told = json.loads(spendgate("replay", file, "--state", state, "--since", "2026-01-01", "--format", "json").stdout)
+    assert told["policy"] == parse_policy(CANDIDATE.encode()).hash
+    assert (told["calls"], told["refused"], told["newly_refused"]) == (7, 4, 4)
+    assert told["cost_nanos"] + told["saved_nanos"] == told["cost_then_nanos"] == 2_000_000_000
+    assert {(rule["rule"], rule["kind"], rule["calls"]) for rule in told["rules"]} == {
+        ("person", "spent", 3),
+        ("no-sonnet", "rule", 1),
+    }
+    assert [row["person"] for row in told["people"]] == ["alice", "bob"]
+    assert [row["now"] for row in told["differing"]] == ["refused by person"] * 3 + ["refused by no-sonnet"]
+
+
+def test_replay_as_csv(state: Path, tmp_path: Path) -> None:
+    """One line for each call that is decided otherwise."""
+    file = written(tmp_path, "candidate.yaml", CANDIDATE)
+    lines = spendgate("replay", file, "--state", state, "--since", "2026-01-01", "--format", "csv").stdout.splitlines()
+    assert lines[0].startswith("at,id,person,")
+    assert len(lines) == 5
+
+
+def test_replay_of_nothing(state: Path, tmp_path: Path) -> None:
+    """Says so."""
+    file = written(tmp_path, "candidate.yaml", CANDIDATE)
+    assert "no call was decided since" in spendgate("replay", file, "--state", state, "--since", "2040-01-01").stdout
+
+
+def test_explain_has_every_rule_in_order(state: Path, tmp_path: Path) -> None:
+    """Applied or not, with the reason, and what becomes of the call."""
+    file = written(tmp_path, "candidate.yaml", CANDIDATE)
+    words = ("explain", file, "--person", "bob", "--model", "claude-4.5-sonnet", "--state", state, "--format", "json")
+    lines = json.loads(spendgate(*words).stdout)
+    assert [line["rule"] for line in lines] == ["capture", "mode", "no-sonnet", "person", "call"]
+    assert "claude-haiku-4-5 is allowed" in lines[2]["says"]
+    assert lines[-1]["says"].startswith("is refused by no-sonnet")
+    alice = json.loads(spendgate("explain", file, "--person", "alice", "--state", state, "--format", "json").stdout)
+    assert (alice[2]["applies"], alice[2]["says"]) == ("no", "is about person bob")
+    assert alice[-1]["says"] == "leaves"
+
+
+def test_explain_reads_the_ledger(state: Path, tmp_path: Path) -> None:
+    """What was spent at that time, in a budget that the gate kept."""
+    file = written(
+        tmp_path, "same.yaml", "version: 1\nowner: a@b.example\nbudgets: [{name: person, per: person, limit: $2}]\n"
+    )
+    lines = json.loads(spendgate("explain", file, "--person", "alice", "--state", state, "--format", "json").stdout)
+    spent = next(line for line in lines if line["rule"] == "person")
+    assert (spent["spent_nanos"], spent["left_nanos"]) == (1_800_000_000, 200_000_000)
+    dear = ("explain", file, "--person", "alice", "--cost", "$0.30", "--state", state, "--format", "json")
+    assert json.loads(spendgate(*dear).stdout)[-1]["says"] == "is refused by person: the budget is spent"
+
+
+@pytest.mark.parametrize(
+    "words", [("--with", "colour=red"), ("--with", "model=x"), ("--cost", "much"), ("--at", "soon")]
+)
+def test_explain_asked_wrongly(state: Path, tmp_path: Path, words: tuple[str, str]) -> None:
+    """A usage error that names the option."""
+    file = written(tmp_path, "candidate.yaml", CANDIDATE)
+    done = CliRunner().invoke(app, ["policy", "explain", str(file), "--person", "a", "--state", str(state), *words])
+    assert type(done.exception).__name__ == "UsageError"
+    assert words[1] in str(done.exception)
+
+
+def test_check_names_faults_and_doubts(tmp_path: Path) -> None:
+    """Faults are findings, warnings are not; each with its place."""
+    good = written(tmp_path, "good.yaml", CANDIDATE + "help: ask\n")
+    doubtful = written(
+        tmp_path, "doubtful.yaml", "version: 1\nowner: a@b.example\nmode: observe\nbudgets: [{name: a, limit: $1}]\n"
+    )
+    bad = written(tmp_path, "bad.yaml", "version: 1\nowner: a@b.example\nbudget: []\n")
+    assert spendgate("check", good).stdout.startswith(
+        f"{good}: note: person: $1 per day \N{MULTIPLICATION SIGN} N machines"
+    )
+    assert spendgate("check", doubtful).stdout.startswith(f"{doubtful}:3:1: warning: observe: no budget")
+    shown = spendgate("check", good, bad, code=1).stdout
+    assert f"{bad}:3:1: budget: unknown key; " in shown
+    assert "did you mean budgets?" in shown
+    rows = json.loads(spendgate("check", bad, doubtful, "--format", "json", code=1).stdout)
+    assert [row["severity"] for row in rows] == ["fault", "warning", "note"]
+
+
+def test_review_is_a_comment(state: Path, tmp_path: Path) -> None:
+    """Markdown with the change and its consequences; a name is no markup."""
+    old = written(
+        tmp_path,
+        "old.yaml",
+        "version: 1\nowner: a@b.example\nbudgets: [{name: person, per: person, limit: $2 per day}]\n",
+    )
+    new = written(tmp_path, "new.yaml", CANDIDATE)
+    shown = spendgate("review", old, new, "--state", state, "--since", "2026-01-01").stdout
+    assert "**May spend less**" in shown
+    assert "everybody: $2.00 per day for each person (person) -" in shown
+    assert "### What it would have done" in shown
+    assert "| person | refuses | spent | 3 | 1 | $0.90 |" in shown
+
+
+def test_cases_pass_and_fail(tmp_path: Path) -> None:
+    """The count, the failed case with its figures, and the exit status."""
+    written(tmp_path, "team.yaml", CANDIDATE)
+    written(
+        tmp_path,
+        "team.test.yaml",
+        "cases:\n"
+        "  - name: spent\n    given: [{spent: $0.95, ago: 1h}]\n    when: {person: alice, costs: $0.10}\n"
+        "    then: refused by person\n"
+        "  - name: wrong\n    when: {person: bob, model: claude-sonnet-4-5, costs: $0.10}\n    then: admitted\n",
+    )
+    done = spendgate("test", tmp_path, code=1)
+    assert "1 passed, 1 failed" in done.stderr
+    assert "wrong" in done.stdout
+    assert "refused by no-sonnet" in done.stdout
+    rows = json.loads(spendgate("test", tmp_path / "team.yaml", "--format", "json", code=1).stdout)
+    assert [row["passed"] for row in rows] == ["yes", "no"]
+    assert rows[0]["why"] == "$0.95 of $1.00 is spent"
+
+
+@pytest.mark.parametrize(
+    ("case", "fault"),
+    [
+        ("{name: a, then: admitted}", "when is missing"),
+        ("{name: a, when: {person: x}, then: admitted}", "costs: is missing"),
+        ("{name: a, when: {person: x, costs: $1}}", "then: is missing"),
+        (
+            "{name: a, when: {person: x, costs: $1}, then: refused by nobody}",
+            "is no rule of this policy; it has: person, no-sonnet",
+        ),
+        ("{name: a, when: {person: x, costs: $1}, then: allowed}", "allowed: admitted, refused"),
+        ("{name: a, when: {person: x, costs: 1x}, then: admitted}", "costs"),
+        ("{name: a, when: {person: x, costs: $1, at: noon}, then: admitted}", "is not a time"),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{ago: 1h}], then: admitted}",
+            "exactly one of spent and holds",
+        ),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, ago: 1h, at: 2026-01-01}], then: admitted}",
+            "stands beside at",
+        ),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, calls: 99999999}], then: admitted}",
+            "is no number of calls",
+        ),
+        ("{name: a, when: {persn: x, costs: $1}, then: admitted}", "did you mean person?"),
+    ],
+)
+def test_a_bad_case_is_named(tmp_path: Path, case: str, fault: str) -> None:
+    """With its place and what is allowed; nothing is run."""
+    written(tmp_path, "team.yaml", CANDIDATE)
+    file = written(tmp_path, "team.test.yaml", f"cases:\n  - {case}\n")
+    done = CliRunner().invoke(app, ["policy", "test", str(file)])
+    assert type(done.exception).__name__ == "PolicyError"
+    assert fault in str(done.exception)
+    assert str(done.exception).startswith(f"{file}:2:")

@@ -1,0 +1,126 @@
+"""What a replay refuses is what the live gate refused: the same calls, by the same rule, with the same figures."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.gate.world import budget, policy
+from tests.replay.virtual import START_MS, Scripted, again, play, refused_live
+
+from spendgate.gate import waiting
+from spendgate.policy import Policy
+from spendgate.standing import Hold
+from spendgate.window import Unit, Window
+
+HOUR = Window(Unit.HOUR)
+SEEDS = (0, 1, *(pytest.param(seed, marks=pytest.mark.heavy) for seed in range(2, 20)))
+PEOPLE = ("alice", "bob", "carol", "dave")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits looks each millisecond: a replay looks whenever something changes, the gate up to 100 ms later."""
+    monkeypatch.setattr(waiting, "POLL_MS", (1, 1))
+
+
+def morning(seed: int, calls: int = 200, *, crowd_ms: int = 700) -> list[Scripted]:
+    """A few people's calls over some hours, of three tools, some at once; no two ask in the same millisecond."""
+    rng, at_ms, made = random.Random(seed), 0, []
+    for _ in range(calls):
+        at_ms += 1 + rng.randrange(crowd_ms if rng.random() < 0.8 else 60_000)
+        person = rng.choice(PEOPLE)
+        tool = rng.choice(("claude-code", "codex", "cursor"))
+        model = rng.choice(("claude-opus-4-5", "claude-sonnet-4-5"))
+        cost = round(min(0.9, rng.lognormvariate(-3.2, 1.0)), 4)
+        made.append(
+            Scripted(at_ms, person, cost, rng.randrange(37, 9_000), tool, f"{person}-{rng.randrange(3)}", model)
+        )
+    return made
+
+
+def rules(**words: object) -> Policy:
+    """Five kinds of window, holds of both kinds, waits that end and waits that do not."""
+    made = [
+        budget(2.5, "person", window=HOUR, wait_ms=4_000),
+        budget(1.2, "quick", window=Window(Unit.ROLLING, 600_000), wait_ms=0),
+        budget(0.9, "session", per=("session",), wait_ms=2_000),
+        budget(9, "everybody", per=(), window=Window(Unit.DAY), wait_ms=1_000),
+        budget(4, "by tool", per=("person", "tool"), window=Window(Unit.MONTH), hold=Hold.CEILING, wait_ms=3_000),
+        budget(0.5, "told", per=("person",), window=HOUR, enforce_action=False),
+    ]
+    return policy(*made, **words)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_policy_in_force_refuses_again_what_it_refused(tmp_path: Path, seed: int) -> None:
+    """Under the same policy nothing differs: neither a call nor a figure, of what was spent and of what others held."""
+    play(tmp_path, rules(), morning(seed))
+    outcome, found = again(tmp_path, rules())
+    live = refused_live(tmp_path)
+    assert live and found == live
+    assert (outcome.newly_refused, outcome.no_longer_refused) == (0, 0)
+    assert outcome.refused == outcome.refused_then == len(live)
+    assert outcome.cost_nanos == outcome.cost_then_nanos
+
+
+def even(seed: int, calls: int = 150) -> list[Scripted]:
+    """As `morning`, but each tool's calls cost the same: first one after the other, so that all is learned, then crowds."""
+    rng = random.Random(seed)
+    costs = {"claude-code": 0.05, "codex": 0.11, "cursor": 0.02}
+    made = [
+        Scripted(1_000 * number, "warm", costs[tool], 137, tool, f"warm-{number}")
+        for number, tool in enumerate(list(costs) * 12)
+    ]
+    at_ms = 3_600_000
+    for _ in range(calls):
+        at_ms += 1 + rng.randrange(900 if rng.random() < 0.8 else 40_000)
+        person, tool = rng.choice(PEOPLE), rng.choice(tuple(costs))
+        made.append(
+            Scripted(at_ms, person, costs[tool], rng.randrange(37, 9_000), tool, f"{person}-{rng.randrange(3)}")
+        )
+    return made
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_candidate_refuses_what_a_gate_under_it_would_have(tmp_path: Path, seed: int) -> None:
+    """The same calls, once under a policy that lets nearly all through and replayed, once live under the candidate.
+
+    What a call is expected to need rests on the calls that settled; those that a candidate refuses would have taught it less.
+    So holds may differ by a little, and with costs that vary a call that waits may then be decided otherwise.
+    """
+    then, live = tmp_path / "then", tmp_path / "live"
+    then.mkdir()
+    live.mkdir()
+    play(then, policy(budget(500)), even(seed))
+    play(live, rules(), even(seed))
+    assert not refused_live(then)
+    outcome, found = again(then, rules())
+    expected = refused_live(live)
+    assert expected and _decisions(found) == _decisions(expected)
+    assert outcome.newly_refused == len(expected)
+
+
+def _decisions(refusals: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Rule, kind, what was settled and the limit."""
+    return {call: (rule, why, settled, limit) for call, (rule, why, settled, _, _, limit) in refusals.items()}
+
+
+def test_the_same_history_gives_the_same_outcome(tmp_path: Path) -> None:
+    """Nothing of a replay depends on when or how often it is run."""
+    play(tmp_path, policy(budget(500)), morning(1, 120))
+    first, second = again(tmp_path, rules())[0], again(tmp_path, rules())[0]
+    assert (first.rules, first.people, first.differing) == (second.rules, second.people, second.differing)
+    assert first.refused == second.refused > 0
+
+
+def test_what_came_before_fills_the_windows(tmp_path: Path) -> None:
+    """Calls before the time asked about are not decided, and count: a day that was nearly spent is nearly spent."""
+    script = [Scripted(60_000 * number, "alice", 0.6, 100) for number in range(4)]
+    day = policy(budget(2, window=Window(Unit.DAY)))
+    play(tmp_path, policy(budget(500)), script)
+    late, found = again(tmp_path, day, since_ms=START_MS + 150_000)
+    assert (late.before, late.calls) == (3, 1)
+    assert found["call-00003"][:3] == ("person", "spent", 1_800_000_000)

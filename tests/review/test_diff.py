@@ -1,0 +1,189 @@
+"""What a change of a policy does: every change has its sentence, and none is silent."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spendgate.config.policy_file import parse_policy
+from spendgate.policy import Policy
+from spendgate.review.diff import Change, Effect, diff
+
+TODAY = date(2026, 11, 28)
+MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "gpt-5", "gpt-5-pro")
+OLD = """\
+version: 1
+owner: lead@acme.example
+help: "Ask in #ai."
+on_failure: allow
+people:
+  alice: {team: payments, groups: [senior]}
+  bob: {team: payments}
+  carol: {accounts: [carol, car]}
+unknown_people: shared
+teams: {payments: {owner: lead@acme.example}}
+capture: {never: [bridge.example.com]}
+budgets:
+  - {name: person, per: person, limit: [$20 per day, $200 per month]}
+  - {name: team, match: {team: payments}, limit: $600 per month}
+models:
+  - {name: frontier, except: {group: senior}, deny: ["claude-opus-*", "gpt-5-pro*"]}
+"""
+
+
+def policy(text: str) -> Policy:
+    return parse_policy(text.encode())
+
+
+def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
+    """What these replacements in OLD change."""
+    text = OLD
+    for before, after in edits:
+        assert before in text
+        text = text.replace(before, after)
+    return diff(policy(OLD), policy(text), TODAY, MODELS)
+
+
+@pytest.mark.parametrize(
+    ("edit", "effect", "text"),
+    [
+        (
+            ("$20 per day", "$30 per day"),
+            Effect.MORE,
+            "everybody: $20.00 per day for each person (person/day) -> $30.00 per day",
+        ),
+        (
+            ("$200 per month", "$150 per month"),
+            Effect.LESS,
+            "$200.00 per month for each person (person/month) -> $150.00",
+        ),
+        (
+            (", limit: $600 per month", ", limit: none"),
+            Effect.MORE,
+            "alice, bob: the limit of $600.00 per month together (team) is gone",
+        ),
+        (
+            ("match: {team: payments}, limit", "limit"),
+            Effect.LESS,
+            "anybody who is not listed, carol: now under $600.00 per month",
+        ),
+        (("limit: $600 per month", "limit: $600 per month, action: warn"), Effect.MORE, "only warns from now on"),
+        (
+            ("limit: $600 per month", "limit: $600 per month, hold: ceiling"),
+            Effect.OTHER,
+            "team: hold: expected -> ceiling",
+        ),
+        (("group: senior}, deny", "person: bob}, deny"), Effect.MODELS, "alice: lose claude-opus-4-5, gpt-5-pro"),
+        (
+            ("bob: {team: payments}", "bob: {team: payments, groups: [senior]}"),
+            Effect.MODELS,
+            "bob: gain claude-opus-4-5, gpt-5-pro",
+        ),
+        (
+            ('deny: ["claude-opus-*", "gpt-5-pro*"]', 'allow: ["claude-*"]'),
+            Effect.MODELS,
+            "carol, anybody who is not listed: gain claude-opus-4-5, lose gpt-5",
+        ),
+        (
+            ("never: [bridge.example.com]", "never: [b.example.com]"),
+            Effect.DECRYPTS,
+            "bridge.example.com may be decrypted from now on",
+        ),
+        (
+            ("never:", "hosts: [{host: llm.acme.example, dialect: openai}], never:"),
+            Effect.DECRYPTS,
+            "llm.acme.example is decrypted from now on",
+        ),
+        (("never:", "providers: [anthropic], never:"), Effect.DECRYPTS, "providers: all that are known -> anthropic"),
+        (("on_failure: allow", "on_failure: refuse"), Effect.POWER, "while the gate cannot decide: allow -> refuse"),
+        (("version: 1", "version: 1\nmode: observe"), Effect.POWER, "mode: enforce -> observe"),
+        (("  carol: {accounts: [carol, car]}\n", ""), Effect.PEOPLE, "no longer listed: carol"),
+        (("[carol, car]", "[carol, carl]"), Effect.PEOPLE, "carol: accounts: carol, car -> carol, carl"),
+        (("unknown_people: shared", "unknown_people: refuse"), Effect.PEOPLE, "not listed: shared -> refuse"),
+        (('"Ask in #ai."', '"Ask in #it."'), Effect.OTHER, "help: Ask in #ai. -> Ask in #it."),
+        (
+            ("version: 1", "version: 1\npricing: {unknown_model: {input: $1, output: $2}}"),
+            Effect.OTHER,
+            "unknown_model.input_nanos: $15.00 -> $1.00",
+        ),
+    ],
+)
+def test_each_change_has_its_sentence(edit: tuple[str, str], effect: Effect, text: str) -> None:
+    """The sentence names whom it is about, and the figures before and after."""
+    found = changes(edit)
+    assert any(change.effect is effect and text in change.text for change in found), found
+
+
+def test_nothing_changed() -> None:
+    """Comments and layout are no change; the order of rules is one, and said."""
+    assert changes(("version: 1", "# a comment\nversion: 1")) == ()
+    first, second = OLD[OLD.index("  - {name: person") :].split("\n")[:2]
+    assert [change.where for change in changes((f"{first}\n{second}", f"{second}\n{first}"))] == ["order"]
+
+
+def test_the_gravest_come_first() -> None:
+    """A reviewer reads what is decrypted before anything else."""
+    found = changes(
+        ('"Ask in #ai."', '"Ask."'),
+        ("$20 per day", "$30 per day"),
+        ("never: [bridge.example.com]", "never: [b.example.com]"),
+    )
+    assert [change.effect for change in found][:1] == [Effect.DECRYPTS]
+    assert [change.effect for change in found] == sorted((change.effect for change in found), key=list(Effect).index)
+
+
+EDITS = (
+    ("$20 per day", ("$20 per day", "$25 per day", "$20 per rolling 24h", "$20 per week")),
+    (
+        "$600 per month}",
+        ("$600 per month}", "$60 per month}", "$600 per month, wait: 5s}", "$600 per month, cut: true}", "none}"),
+    ),
+    ("[senior]", ("[senior]", "[junior]")),
+    ("shared", ("shared", "each", "refuse")),
+    (
+        "version: 1",
+        (
+            "version: 1",
+            "version: 1\ntimezone: Europe/Berlin",
+            "version: 1\nrefusals: strict",
+            "version: 1\nweek_starts: sunday",
+        ),
+    ),
+    ('"gpt-5-pro*"]', ('"gpt-5-pro*"]', '"gpt-5-pro*"], suggest: gpt-5', '"gpt-5*"], unresolved: allow')),
+    ("{group: senior}, deny", ("{group: senior}, deny", "{person: alice}, deny")),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.tuples(*[st.sampled_from(words) for _, words in EDITS]),
+    st.tuples(*[st.sampled_from(words) for _, words in EDITS]),
+)
+def test_no_change_is_silent(left: tuple[str, ...], right: tuple[str, ...]) -> None:
+    """Two policies have no line between them if and only if they are the same policy."""
+
+    def made(chosen: tuple[str, ...]) -> Policy | None:
+        text = OLD
+        for (before, _), after in zip(EDITS, chosen, strict=True):
+            text = text.replace(before, after)
+        if "senior}" in text and "[senior]" not in text:
+            text = text.replace("senior}", "junior}")
+        return policy(text)
+
+    old, new = made(left), made(right)
+    assert old is not None
+    assert new is not None
+    assert bool(diff(old, new, TODAY, MODELS)) is (old.hash != new.hash)
+
+
+def test_every_shipped_policy_against_every_other() -> None:
+    """No pair breaks it."""
+    files = sorted((Path(__file__).parents[2] / "policies").rglob("*.yaml"))
+    every = [policy(file.read_text()) for file in files if not file.name.endswith(".test.yaml")]
+    for old in every:
+        for new in every:
+            assert bool(diff(old, new, TODAY, MODELS)) is (old.hash != new.hash)

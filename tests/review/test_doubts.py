@@ -1,0 +1,127 @@
+"""What is allowed and hardly meant is said, with the rule that it is about; what is meant is not."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from spendgate.config.policy_file import parse_policy
+from spendgate.review.doubts import doubts, secrets_in
+
+TODAY = date(2026, 11, 28)
+MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "gpt-5", "gpt-5-pro")
+HEAD = "version: 1\nowner: lead@acme.example\n"
+PEOPLE = "people:\n  alice: {team: payments, groups: [senior]}\n  bob: {}\nteams: {payments: {}, empty: {}}\n"
+PERSON = "  - {name: person, per: person, limit: $20 per day}\n"
+
+
+def told(text: str) -> list[tuple[str, str]]:
+    """Every warning: what it is about, and its words."""
+    return [(doubt.subject, doubt.text) for doubt in doubts(parse_policy((HEAD + text).encode()), TODAY, MODELS)]
+
+
+@pytest.mark.parametrize(
+    ("text", "subject", "words"),
+    [
+        (f"mode: observe\nbudgets:\n{PERSON}", "mode", "no budget of this policy refuses anything"),
+        (
+            f"people: {{carol: {{until: 2026-01-01}}, dan: {{}}}}\nbudgets:\n{PERSON}",
+            "people.carol",
+            "carol ended on 2026-01-01",
+        ),
+        (
+            f"{PEOPLE}budgets:\n  - {{name: team, match: {{team: payments}}, limit: $20 per day}}\n",
+            "budgets",
+            "nothing limits bob, anybody who is not listed",
+        ),
+        ("budgets:\n  - {name: warned, limit: $20 per day, action: warn}\n", "budgets", "nothing limits anybody"),
+        (
+            "budgets:\n  - {name: opus, match: {model: 'claude-opus-*'}, limit: $20 per day}\n",
+            "budgets",
+            "every limit is about some calls only",
+        ),
+        (
+            "budgets:\n  - {name: session, per: session, limit: $5}\n",
+            "budgets",
+            "every limit hangs on session, which a client can forge",
+        ),
+        (
+            f"{PEOPLE}budgets:\n{PERSON}  - {{name: nobody, match: {{team: empty}}, limit: $5 per day}}\n",
+            "budgets.nobody",
+            "no listed person fits its match",
+        ),
+        (
+            f"{PEOPLE}budgets:\n{PERSON}  - {{name: both, match: {{person: bob, group: senior}}, limit: $5 per day}}\n",
+            "budgets.both",
+            "no listed person fits its match",
+        ),
+        (
+            "budgets:\n  - {name: person, per: person, limit: [$20 per day, $15 per month]}\n",
+            "budgets.person",
+            "person/day can never be reached: person/month counts the same calls",
+        ),
+        (
+            f"budgets:\n{PERSON}models:\n  - {{name: wide, deny: ['claude-*']}}\n  - {{name: narrow, deny: ['claude-opus-*']}}\n",
+            "models.narrow",
+            "narrow changes nothing: wide denies the same already",
+        ),
+        (
+            f"budgets:\n{PERSON}models:\n  - {{name: typo, deny: ['claude-opsu-*']}}\n",
+            "models.typo",
+            "claude-opsu-* fits no model that is known",
+        ),
+        (
+            f"budgets:\n{PERSON}  - {{name: typo, match: {{model: gtp-5}}, limit: $5 per day}}\n",
+            "budgets.typo",
+            "gtp-5 fits no model that is known",
+        ),
+    ],
+)
+def test_it_is_said(text: str, subject: str, words: str) -> None:
+    assert any(about == subject and words in said for about, said in told(text)), told(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"budgets:\n{PERSON}",
+        f"{PEOPLE}budgets:\n{PERSON}  - {{name: team, match: {{team: payments}}, limit: $20 per month}}\n",
+        "budgets:\n  - {name: person, per: person, limit: [$5 per hour, $20 per day, $15 per rolling 24h]}\n",
+        f"budgets:\n{PERSON}  - {{name: session, per: session, limit: $5}}\n",
+        f"{PEOPLE}budgets:\n{PERSON}models:\n  - {{name: a, match: {{person: bob}}, deny: ['gpt-5*']}}\n"
+        "  - {name: b, except: {group: senior}, deny: ['gpt-5*']}\n",
+    ],
+)
+def test_what_is_meant_is_not_doubted(text: str) -> None:
+    """Two rules beside each other are no fault: neither window holds the other, and neither rule reaches all of the other's."""
+    assert told(text) == []
+
+
+def test_a_pattern_of_one_letter_is_no_pattern_of_many() -> None:
+    """`?` is one letter: it does not make `*` needless, the other way round it does."""
+    rules = "  - {name: one, deny: ['claude-opus-4-?']}\n  - {name: more, deny: ['claude-opus-*']}\n"
+    text = f"budgets:\n{PERSON}models:\n{rules}"
+    assert told(text) == [("models.one", "one changes nothing: more denies the same already")]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-" + "ant-api03-abcdefghijklmnopqrstuvwxyz",
+        "xoxb-" + "1234567890-abcdefghij",
+        "AKIA" + "ABCDEFGHIJKLMNOP",
+        "ghp_" + "a" * 36,
+        "https://hooks.slack.com/services/" + "T0000/B0000/abcdefgh",
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+    ],
+)
+def test_a_secret_is_found_where_it_stands(secret: str) -> None:
+    assert secrets_in(f"version: 1\nhelp: {secret}\n") == ((2, 7 if not secret.startswith("https") else 15),)
+
+
+def test_words_of_a_policy_are_no_secrets() -> None:
+    assert (
+        secrets_in("api_key: sk-proj:9f86d081884c\nto: slack://${SPENDGATE_SECRET_AI}\nname: task-runner-for-sk\n")
+        == ()
+    )
