@@ -5,11 +5,11 @@ A file's last day ends at midnight in the policy's own zone, as every day of a p
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from spendgate.roster import Values
-from spendgate.window import day_ends_ms
+from spendgate.window import day_starts_ms
 
 
 class Validity(Values):
@@ -23,4 +23,4 @@ class Validity(Values):
 
     def ends_ms(self, zone: str) -> int | None:
         """The first instant after the last day in `zone`, in epoch milliseconds."""
-        return None if self.valid_until is None else day_ends_ms(zone, self.valid_until)
+        return None if self.valid_until is None else day_starts_ms(zone, self.valid_until + timedelta(days=1))

@@ -167,9 +167,9 @@ def local_date(zone: str, now_ms: int) -> date:
     return _local(zone_of(zone), now_ms).date()
 
 
-def day_ends_ms(zone: str, day: date) -> int:
-    """The first instant after a date in `zone`: where `until` ends. Raises ValueError for a zone that is not known."""
-    return _day_starts(zone_of(zone), day + timedelta(days=1))
+def day_starts_ms(zone: str, day: date) -> int:
+    """The first instant of a date in `zone`. Raises ValueError for a zone that this system does not know; OverflowError."""
+    return _day_starts(zone_of(zone), day)
 
 
 def _local(zone: tzinfo, at_ms: int) -> datetime:

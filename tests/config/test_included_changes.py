@@ -67,7 +67,7 @@ def harm(kind: str, file: Path) -> str:
         team.mkdir()
         return f"{file}:3:24: include: payments.yaml cannot be read: it is a directory"
     if kind == "a link out of the folder":
-        team.symlink_to("/etc/passwd")
+        team.symlink_to(Path(__file__).parents[2] / "policies" / "default.yaml")
         return f"{file}:3:24: include: payments.yaml is a link that leads out"
     return f"{file}:3:24: include: payments.yaml cannot be read: No such file"
 

@@ -187,6 +187,13 @@ def test_a_link_within_the_folder_is_followed_and_no_other(tmp_path: Path) -> No
         f"{path}:3:11: include: people.yaml is a link that leads out of the policy's folder" in caught.value.faults[0]
     )
     assert "hunter2" not in "".join(caught.value.faults)
+    (path.parent / "key.pem").write_text("password: hunter2\n")
+    (path.parent / "people.yaml").unlink()
+    (path.parent / "people.yaml").symlink_to("key.pem")
+    with pytest.raises(PolicyError) as caught:
+        load(path)
+    assert "people.yaml is a link to a file that is not called .yaml or .yml" in caught.value.faults[0]
+    assert "hunter2" not in "".join(caught.value.faults)
 
 
 @pytest.mark.parametrize("kind", ["directory", "pipe", "loop", "device", "unreadable name"])

@@ -127,3 +127,17 @@ def test_a_copy_of_an_earlier_version_counts(state: State, file: Path) -> None:
     file.write_text("bad")
     found = LastGood(state).start(file, 2000)
     assert (decides(found), bool(found.refused)) == (5, True)
+
+
+def test_two_gates_on_one_state_agree(state: State, file: Path) -> None:
+    """Each follows by itself what has been in force in it; the slower one is not kept from what the other has taken."""
+    first, second = LastGood(state), LastGood(state)
+    one, two = first.start(file, 1000), second.start(file, 1000)
+    file.write_text(text(43, 6))
+    one = first.replaced(one, file, 2000)
+    file.write_text(text(42))
+    one = first.replaced(one, file, 3000)
+    assert (decides(one), bool(one.refused)) == (6, True)
+    file.write_text(text(44, 7))
+    one, two = first.replaced(one, file, 4000), second.replaced(two, file, 4000)
+    assert (decides(one), decides(two), one.refused, two.refused) == (7, 7, (), ())

@@ -6,6 +6,7 @@ Its digest is what tells one state of the files from another, and what a signatu
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,11 +91,15 @@ def _or_none(path: Path, name: str) -> bytes | None:
 
 def _beside(path: Path, name: str) -> bytes:
     """A link may lead to another file of the folder or below it (as configuration tools swap files), and no further: whoever may
-    change one included file in a repository must not make the gate read, and its faults quote, a file of the system."""
-    folder = path.parent.resolve(strict=True)
-    found = (folder / name).resolve(strict=True)
+    change one included file in a repository must not make the gate read, and its faults quote, a file of the system, nor one of
+    the folder that is no policy at all."""
+    # `Path.resolve` raises RuntimeError for a link to itself on Python 3.12.
+    folder = Path(os.path.realpath(path.parent, strict=True))
+    found = Path(os.path.realpath(folder / name, strict=True))
     if not found.is_relative_to(folder):
         raise ValueError(
             f"{name} is a link that leads out of the policy's folder; put the file itself beside the policy"
         )
+    if found.suffix not in (".yaml", ".yml"):
+        raise ValueError(f"{name} is a link to a file that is not called .yaml or .yml")
     return read_regular(found, BYTES_MAX + 1)
