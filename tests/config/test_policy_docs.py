@@ -125,6 +125,6 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
 def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
     block, *others = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    for other in others:  # parts of a policy
+    for other in (each for each in others if "cases:" not in each):  # parts of a policy
         assert parse_policy((HEAD + other).encode()).budgets
     assert parse_policy(block.encode()).budgets[0].name == "person"
