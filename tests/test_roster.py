@@ -7,11 +7,17 @@ from datetime import date
 import pytest
 
 from spendgate.attribution import Evidence
-from spendgate.roster import Person, Roster, Team, UnknownPeople, lineage
+from spendgate.roster import MachineGroup, Person, Roster, Team, UnknownPeople, lineage
 
 TODAY = date(2026, 11, 22)
 PEOPLE = (
-    Person(name="alice", accounts=("alice", "ACME\\alice", "admin@lt-0412"), team="payments", groups=("senior",)),
+    Person(
+        name="alice",
+        accounts=("alice", "ACME\\alice", "admin@lt-0412"),
+        email="Alice@acme.example",
+        team="payments",
+        groups=("senior",),
+    ),
     Person(name="bob", accounts=("bob",), until=TODAY),
     Person(name="carol", accounts=("carol",), until=date(2026, 11, 21)),
 )
@@ -56,6 +62,7 @@ def test_a_person_brings_team_and_groups() -> None:
         pytest.param("refuse", None, None, "unknown", True, id="refuse, account not known"),
         pytest.param("owner", "mallory", "ALICE", "alice", False, id="owner by name"),
         pytest.param("owner", "mallory", "acme\\alice", "alice", False, id="owner by account"),
+        pytest.param("owner", "mallory", "alice@acme.example", "alice", False, id="owner by e-mail"),
         pytest.param("owner", "mallory", None, "shared", False, id="no owner known"),
         pytest.param("owner", "mallory", "carol", "shared", False, id="owner has left"),
     ],
@@ -64,8 +71,9 @@ def test_accounts_that_nobody_lists(
     unknown: str, account: str | None, owner: str | None, person: str, *, refused: bool
 ) -> None:
     """`unknown_people` decides, and never makes a person out of root or nobody."""
-    roster = Roster(people=PEOPLE, teams=TEAMS, unknown=UnknownPeople(unknown))
-    found = roster.person_of(account, today=TODAY, machine_owner=owner)
+    machines = (MachineGroup(name="laptops", match=("LT-*",), owner=owner),)
+    roster = Roster(people=PEOPLE, teams=TEAMS, unknown=UnknownPeople(unknown), machines=machines)
+    found = roster.person_of(account, today=TODAY, machine="lt-7")
     assert (found.person, found.refused) == (person, refused)
 
 

@@ -80,3 +80,5 @@ class Attribution(Struct, frozen=True):
     session_evidence: Evidence = Evidence.NONE
     refused: bool = False
     """The policy's `unknown_people: refuse` applies."""
+    machine_groups: tuple[str, ...] = ()
+    """The policy's groups of machines that this one is in."""

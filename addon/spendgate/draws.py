@@ -17,6 +17,8 @@ from spendgate.window import LIFE, Bounds, Calendar, Clock, Unit, Window
 
 _SCOPES_KEPT_MAX = 4096
 _WORDS_LENGTH = 16
+_EACH_COUNTS = ("group", "machine_group")
+"""Attributes of which a call may have several values, each with an allowance of its own."""
 
 
 @dataclass(slots=True)
@@ -117,7 +119,7 @@ class Draw:
         values = facts.values.get(attribute, ())
         if not values:
             return (f"(no {attribute})",) if self.shared_missing else ()
-        if len(values) == 1 or attribute == "group":
+        if len(values) == 1 or attribute in _EACH_COUNTS:
             return values
         # A team's own name comes before its ancestors', a model's family after the name asked for.
         return values[-1:] if attribute == "model" else values[:1]

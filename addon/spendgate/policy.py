@@ -22,9 +22,12 @@ from spendgate.admission import RefusalKind, Refuse, who_refuses
 from spendgate.draws import Draw
 from spendgate.model_names import ModelPattern
 from spendgate.money import NANOS_PER_DOLLAR
+from spendgate.privacy import Privacy
+from spendgate.reach import Fleet
 from spendgate.roster import PersonMatch, Roster, Values
 from spendgate.selector import EVERY, Facts, Selector
 from spendgate.standing import Hold, Scope
+from spendgate.validity import Validity
 from spendgate.window import Calendar, Window, local_date
 from spendgate.written import written
 
@@ -153,11 +156,19 @@ class Policy(Values):
     unknown_model: UnknownModel = UnknownModel()
     prices_update: Literal["never", "daily"] = "never"
     """Whether price lists are fetched (`pricing.updates`): no network that the policy does not name."""
+    validity: Validity = Validity()
+    privacy: Privacy = Privacy()
+    fleet: Fleet = Fleet()
 
     @cached_property
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 over the policy's content: comments and layout do not change it."""
         return hashlib.sha256(_canonical(self.model_dump(mode="json"))).hexdigest()[:HASH_LENGTH]
+
+    @cached_property
+    def ends_ms(self) -> int | None:
+        """When the file's last day is over, in its own zone; None: it has no end."""
+        return self.validity.ends_ms(self.timezone)
 
     @cached_property
     def draws(self) -> tuple[tuple[Draw, bool], ...]:
@@ -269,11 +280,9 @@ def _alias_refused(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: F
     return Refuse(RefusalKind.RULE, rule.name, reason, suggest=rule.suggest)
 
 
-def person_of(
-    policy: Policy, account: str | None, machine_owner: str | None = None, *, today: date, machine: str | None = None
-) -> PersonMatch:
+def person_of(policy: Policy, account: str | None, *, today: date, machine: str | None = None) -> PersonMatch:
     """Whom an OS account is: see `Roster.person_of`. `today` is `local_date(policy.timezone, now_ms)`."""
-    return policy.roster.person_of(account, today=today, machine=machine, machine_owner=machine_owner)
+    return policy.roster.person_of(account, today=today, machine=machine)
 
 
 def person_then(policy: Policy, person: str, account: str | None, machine: str, at_ms: int) -> PersonMatch:

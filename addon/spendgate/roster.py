@@ -13,6 +13,7 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict
 
 from spendgate.attribution import UNKNOWN, Evidence
+from spendgate.model_names import glob
 
 SHARED = "shared"
 RESERVED_NAMES = (SHARED, UNKNOWN)
@@ -60,6 +61,16 @@ class Team(Values):
     zone: str | None = None
 
 
+class MachineGroup(Values):
+    """Machines by their ids (`identity/machine`), never by their host names, which anyone at a machine can change."""
+
+    name: str
+    match: tuple[str, ...]
+    """Ids or globs; they compare without case."""
+    owner: str | None = None
+    """Who answers for them: a listed person's name, account or e-mail; or any address, where nothing falls to owners."""
+
+
 class PersonMatch(Values):
     """Whom an account is. `team` is the team first, then its ancestors: what `Facts` wants."""
 
@@ -72,14 +83,15 @@ class PersonMatch(Values):
 
 
 class Roster(Values):
-    """People and teams, by name."""
+    """People, teams and groups of machines, by name."""
 
     people: tuple[Person, ...] = ()
     teams: tuple[Team, ...] = ()
     unknown: UnknownPeople = UnknownPeople.EACH
+    machines: tuple[MachineGroup, ...] = ()
 
     @cached_property
-    def _matched(self) -> dict[tuple[str | None, date, str | None, str | None], PersonMatch]:
+    def _matched(self) -> dict[tuple[str | None, date, str | None], PersonMatch]:
         """Answers of `person_of`: the same few accounts ask all day."""
         return {}
 
@@ -92,6 +104,33 @@ class Roster(Values):
         return {person.name.casefold(): person for person in self.people}
 
     @cached_property
+    def _by_email(self) -> dict[str, Person]:
+        return {person.email.casefold(): person for person in reversed(self.people) if person.email}
+
+    @cached_property
+    def _groups_of(self) -> dict[str, tuple[MachineGroup, ...]]:
+        """Answers of `machine_groups`: one gate asks of one machine, a replay of a fleet's."""
+        return {}
+
+    def machine_groups(self, machine: str) -> tuple[MachineGroup, ...]:
+        """The groups that a machine belongs to, in the file's order."""
+        found = self._groups_of.get(machine)
+        if found is None:
+            folded = machine.casefold()
+            found = tuple(
+                group for group in self.machines if any(glob(text.casefold()).fullmatch(folded) for text in group.match)
+            )
+            if len(self._groups_of) >= _MATCHED_MAX:
+                self._groups_of.clear()
+            self._groups_of[machine] = found
+        return found
+
+    def listed(self, text: str) -> Person | None:
+        """The person with this name, account or e-mail."""
+        key = text.casefold()
+        return self._by_name.get(key) or self._by_account.get(key) or self._by_email.get(key)
+
+    @cached_property
     def team_by_name(self) -> dict[str, Team]:
         """Teams by their exact name."""
         return {team.name: team for team in self.teams}
@@ -101,21 +140,17 @@ class Roster(Values):
         """Every group that some person is in, sorted."""
         return tuple(sorted({group for person in self.people for group in person.groups}))
 
-    def person_of(
-        self, account: str | None, *, today: date, machine: str | None = None, machine_owner: str | None = None
-    ) -> PersonMatch:
+    def person_of(self, account: str | None, *, today: date, machine: str | None = None) -> PersonMatch:
         """Whom `account` is on `today` (a date in the policy's zone); None: the account is not known.
 
-        `machine` lets an entry `admin@MACHINE` match that account on that machine only. `machine_owner` is a person's name or
-        account; without one, `unknown_people: owner` falls to the shared allowance.
+        `machine` lets an entry `admin@MACHINE` match that account on that machine only, and says whose machine it is where
+        `unknown_people: owner` applies. A machine in no group with an owner falls to the shared allowance.
         """
-        key = (account, today, machine, machine_owner)
+        key = (account, today, machine)
         found = self._matched.get(key)
         if found is None:
             listed = self._listed(account, machine, today)
-            found = (
-                self._match(listed, Evidence.SOCKET_OWNER) if listed else self._nobody(account, today, machine_owner)
-            )
+            found = self._match(listed, Evidence.SOCKET_OWNER) if listed else self._nobody(account, today, machine)
             if len(self._matched) >= _MATCHED_MAX:
                 self._matched.clear()
             self._matched[key] = found
@@ -133,7 +168,7 @@ class Roster(Values):
             found = named if named is not None and _holds(named, today) else None
         if found is not None:
             return self._match(found, Evidence.POLICY)
-        return self._nobody(person if person not in RESERVED_NAMES else account, today, None)
+        return self._nobody(person if person not in RESERVED_NAMES else account, today, machine)
 
     def _listed(self, account: str | None, machine: str | None, today: date) -> Person | None:
         if not account:
@@ -142,7 +177,13 @@ class Roster(Values):
         found = found or self._by_account.get(account.casefold())
         return found if found is not None and _holds(found, today) else None
 
-    def _nobody(self, account: str | None, today: date, machine_owner: str | None) -> PersonMatch:
+    def _owner(self, machine: str, today: date) -> Person | None:
+        """The person to whom a machine belongs: the owner of the first of its groups that has one, while the listing holds."""
+        named = next((group.owner for group in self.machine_groups(machine) if group.owner), None)
+        owner = self.listed(named) if named else None
+        return owner if owner is not None and _holds(owner, today) else None
+
+    def _nobody(self, account: str | None, today: date, machine: str | None) -> PersonMatch:
         """What `unknown_people` makes of an account that nobody lists, or of none."""
         own_name = account.casefold() if account else UNKNOWN
         match self.unknown:
@@ -150,11 +191,8 @@ class Roster(Values):
                 return PersonMatch(person=own_name, evidence=Evidence.SOCKET_OWNER if account else Evidence.NONE)
             case UnknownPeople.REFUSE:
                 return PersonMatch(person=own_name, refused=True, evidence=Evidence.POLICY)
-            case UnknownPeople.OWNER if machine_owner:
-                key = machine_owner.casefold()
-                owner = self._by_name.get(key) or self._by_account.get(key)
-                if owner is not None and _holds(owner, today):
-                    return self._match(owner, Evidence.POLICY)
+            case UnknownPeople.OWNER if machine and (owner := self._owner(machine, today)):
+                return self._match(owner, Evidence.POLICY)
         return PersonMatch(person=SHARED, evidence=Evidence.POLICY)
 
     def _match(self, person: Person, evidence: Evidence) -> PersonMatch:

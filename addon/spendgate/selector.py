@@ -17,7 +17,7 @@ from spendgate.model_names import ModelPattern, alias_stem, family, fold, glob
 from spendgate.written import written
 
 ATTRIBUTES = (
-    "person", "team", "group", "machine", "tool", "provider", "model",
+    "person", "team", "group", "machine", "machine_group", "tool", "provider", "model",
     "session", "api_key", "account", "project", "billing",
 )  # fmt: skip
 _KNOWN = frozenset(ATTRIBUTES)
@@ -29,7 +29,8 @@ _VALUE_LENGTH_MAX = 200
 class Facts:
     """What one call is known to be: attribute -> values; an attribute that is not there is a missing value.
 
-    `team` is the person's team first, then its ancestors; `group` every group; `model` the name asked for, then its family.
+    `team` is the person's team first, then its ancestors; `group` and `machine_group` every group; `model` the name asked for,
+    then its family.
     """
 
     values: Mapping[str, tuple[str, ...]]

@@ -126,13 +126,15 @@ def test_check_names_faults_and_doubts(tmp_path: Path) -> None:
         tmp_path, "doubtful.yaml", "version: 1\nowner: a@b.example\nmode: observe\nbudgets: [{name: a, limit: $1}]\n"
     )
     bad = written(tmp_path, "bad.yaml", "version: 1\nowner: a@b.example\nbudget: []\n")
-    assert spendgate("check", good).stdout == ""
+    assert spendgate("check", good).stdout.startswith(
+        f"{good}: note: person: $1 per day \N{MULTIPLICATION SIGN} N machines"
+    )
     assert spendgate("check", doubtful).stdout.startswith(f"{doubtful}:3:1: warning: observe: no budget")
     shown = spendgate("check", good, bad, code=1).stdout
-    assert shown.startswith(f"{bad}:3:1: budget: unknown key; ")
+    assert f"{bad}:3:1: budget: unknown key; " in shown
     assert "did you mean budgets?" in shown
     rows = json.loads(spendgate("check", bad, doubtful, "--format", "json", code=1).stdout)
-    assert [row["severity"] for row in rows] == ["fault", "warning"]
+    assert [row["severity"] for row in rows] == ["fault", "warning", "note"]
 
 
 def test_review_is_a_comment(state: Path, tmp_path: Path) -> None:

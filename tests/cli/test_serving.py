@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import PolicyError, StateError, UsageError
+from spendgate.identity.machine import assigned_id
 from spendgate.providers.registry import Registry
 
 
@@ -96,3 +98,32 @@ async def test_a_faulty_policy_starts_with_its_last_good_copy(tmp_path: Path) ->
     async with serving(wanted) as again:
         assert again.in_force.policy.hash == good
         assert again.in_force.refused
+
+
+async def test_what_this_version_does_not_do_is_said_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hub that nobody reaches, rows that nobody purges: whoever starts the gate reads of it."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(
+        "version: 1\nowner: you@acme.example\nfleet: {hub: https://spend.acme.example}\nprivacy: {keep: 400 days}\n"
+    )
+    async with serving(Wanted(policy=file, state=paths.find(tmp_path / "state"), port=0)):
+        pass
+    said = capsys.readouterr().err
+    assert "fleet.hub https://spend.acme.example: no hub is reached by this version" in said
+    assert "privacy.keep 400 days: nothing is purged by this version" in said
+
+
+async def test_a_machine_id_that_others_could_write_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start ends before anything is written."""
+    file = tmp_path / "machine-id"
+    file.write_text("ci-1\n")
+    file.chmod(0o666)
+    monkeypatch.setattr("spendgate.cli.serving.assigned_id", lambda: assigned_id(file, trusted_uid=os.geteuid()))
+    with pytest.raises(StateError, match="can be written by others"):
+        async with serving(Wanted(policy=None, state=paths.find(tmp_path / "state"), port=0)):
+            pass
+    assert not (tmp_path / "state").exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from spendgate.config import policies
+from spendgate.config import bundle
 from spendgate.config.paths import State, prepare
 from spendgate.config.policies import DEFAULT_NAME, InForce, LastGood, Watch, load
 from spendgate.config.reading import read_regular
@@ -135,10 +135,11 @@ def test_a_copy_that_is_not_that_files_is_no_copy(state: State, file: Path, harm
     other = file.with_name("other.yaml")
     other.write_text(BAD)
     file.write_text(BAD)
+    about = state.last_good_policy.with_suffix(".json")
     if harm == "edited":
-        state.last_good_policy.write_text(BETTER)
+        about.write_text(about.read_text().replace("$5", "$6"))
     elif harm == "cut":
-        state.last_good_policy.write_text(GOOD[:-5])
+        about.write_text(about.read_text().replace("limit: $5", "limit"))
     elif harm == "no json":
         state.last_good_policy.with_suffix(".json").write_text("{")
     with pytest.raises(PolicyError):
@@ -209,7 +210,7 @@ async def test_no_end_waits_for_a_watch_that_reads(state: State, file: Path, mon
         return read_regular(path, bytes_max)
 
     async with watching(state, file) as (_, told):
-        monkeypatch.setattr(policies, "read_regular", read)
+        monkeypatch.setattr(bundle, "read_regular", read)
         file.write_text(BETTER)
         assert limit_of(await told.get()) == 6
     assert len(outlive) >= 2 and not any(outlive)

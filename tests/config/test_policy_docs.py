@@ -12,6 +12,12 @@ from spendgate.errors import PolicyError
 from spendgate.selector import ATTRIBUTES
 
 README = (Path(__file__).parents[2] / "policies" / "README.md").read_text()
+KEYS = README.partition("\nWindows:")[0]
+"""The table of keys."""
+BESIDE = {
+    "people.yaml": b"people: {carol: {}}\n",
+    "payments.yaml": b"team: payments\nbudgets: [{name: b, limit: $5}]\n",
+}
 HEAD = "version: 1\nowner: ops@acme.example\n"
 
 SECTIONS = [
@@ -22,9 +28,10 @@ SECTIONS = [
     pytest.param("budgets: [{zz: x}]\n", "budgets[].", id="budgets"),
     pytest.param("models: [{zz: x}]\n", "models[].", id="models"),
     pytest.param("pricing: {zz: x}\n", "pricing.", id="pricing"),
+    pytest.param("privacy: {zz: x}\n", "privacy.", id="privacy"),
 ]
 # Documented by their parts, or by their rows' text.
-PARENTS = {"people", "teams", "budgets", "models", "capture", "pricing"}
+PARENTS = {"people", "teams", "machines", "budgets", "models", "capture", "pricing", "privacy"}
 
 
 def keys_of(text: str) -> set[str]:
@@ -37,7 +44,7 @@ def keys_of(text: str) -> set[str]:
 
 def documented() -> set[str]:
     """Every key in the first column of the table."""
-    rows = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `")]
+    rows = [line.split("|")[1] for line in KEYS.splitlines() if line.startswith("| `")]
     return {key for row in rows for key in re.findall(r"`([^`]+)`", row)}
 
 
@@ -56,6 +63,8 @@ def test_every_key_is_in_the_reference(text: str, prefix: str) -> None:
     [
         pytest.param("teams: {a: {zz: x}}\n", "| `teams.NAME`", id="teams"),
         pytest.param("capture: {hosts: [{zz: x}]}\n", "| `capture.hosts`", id="hosts"),
+        pytest.param("machines: {a: {zz: x}}\n", "| `machines.NAME`", id="machines"),
+        pytest.param("fleet: {zz: x}\n", "| `fleet`", id="fleet"),
         pytest.param("pricing: {unknown_model: {zz: x}}\n", "| `pricing.unknown_model`", id="unknown model"),
     ],
 )
@@ -74,7 +83,7 @@ def test_every_attribute_is_in_the_reference() -> None:
 def examples() -> list[tuple[str, str]]:
     """Each key of the table with the example beside it; keys that one example sets together by what stands above them."""
     found: list[tuple[str, str]] = []
-    for row in (line for line in README.splitlines() if line.startswith("| `")):
+    for row in (line for line in KEYS.splitlines() if line.startswith("| `")):
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         keys, example = re.findall(r"`([^`]+)`", cells[0]), cells[-1].strip("`")
         parents = {key.rpartition(".")[0] for key in keys if f"{key.rpartition('.')[2]}:" in example}
@@ -102,6 +111,7 @@ def policy_with(key: str, example: str) -> str:
             text = (
                 "".join(line for line in text.splitlines(True) if not line.startswith(f"{top}:"))
                 + f"{top}: {example}\n"
+                + ("valid_until: 2027-03-31\n" if top == "expired" else "")
             )
     return text.replace("PERSON", "{team: payments}").replace("TEAM", teams)
 
@@ -109,10 +119,12 @@ def policy_with(key: str, example: str) -> str:
 @pytest.mark.parametrize(("key", "example"), examples(), ids=[key for key, _ in examples()])
 def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
     """What stands beside a key can be copied as it is."""
-    parse_policy(policy_with(key, example).encode())
+    parse_policy(policy_with(key, example).encode(), beside=BESIDE.__getitem__)
 
 
 def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
-    block = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0]
+    block, *others = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    for other in (each for each in others if "cases:" not in each):  # parts of a policy
+        assert parse_policy((HEAD + other).encode()).budgets
     assert parse_policy(block.encode()).budgets[0].name == "person"

@@ -35,11 +35,17 @@ def faults(text: str) -> tuple[str, ...]:
     return caught.value.faults
 
 
+def included(bad: Path, name: str) -> bytes:
+    """What a bad file includes: in a folder of its own, else in the common one."""
+    own = BAD / "included" / bad.stem.removeprefix("included_") / name
+    return (own if own.exists() else BAD / "included" / name).read_bytes()
+
+
 @pytest.mark.parametrize("bad", sorted(BAD.glob("*.yaml")), ids=lambda path: path.stem)
 def test_each_fault_is_told_with_its_place(bad: Path) -> None:
     """A bad file is refused with file, line, column, key, what was found and what is allowed."""
     with pytest.raises(PolicyError) as caught:
-        parse_policy(bad.read_bytes(), bad.name, KNOWN)
+        parse_policy(bad.read_bytes(), bad.name, KNOWN, beside=lambda name: included(bad, name))
     assert "\n".join(caught.value.faults) + "\n" == bad.with_suffix(".txt").read_text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -67,3 +68,48 @@ def test_a_state_directory_that_cannot_hold_it_is_told(tmp_path: Path) -> None:
     """The fault names the file."""
     with pytest.raises(StateError, match="cannot be kept"):
         machine_id(tmp_path / "missing", tmp_path / "none")
+
+
+# -- assigned by an administrator ------------------------------------------------------------------------------------
+
+
+def _assigned(folder: Path, text: str = "C02XK1ZYJGH5\n") -> Path:
+    """The file that an MDM puts in place."""
+    home = folder / "etc"
+    home.mkdir(mode=0o755)
+    file = home / "machine-id"
+    file.write_text(text)
+    file.chmod(0o644)
+    return file
+
+
+@pytest.mark.parametrize("text", ["C02XK1ZYJGH5\n", "ci-7", "4C4C4544-0042-3510-8052-B4C04F4E3532\r\n"])
+def test_an_assigned_id_is_the_machines(tmp_path: Path, text: str) -> None:
+    """As the MDM wrote it, whatever the system's own is."""
+    assert machine_id(tmp_path, assigned=_assigned(tmp_path, text), trusted_uid=os.geteuid()) == text.strip()
+
+
+@pytest.mark.parametrize("text", ["", "two words", "a\nb", "-x", "x" * 65, "\u00e4", "a|b", "\0"])
+def test_what_is_no_id_ends_the_start(tmp_path: Path, text: str) -> None:
+    """Not taken for another machine in silence."""
+    with pytest.raises(StateError, match="does not hold a machine's id"):
+        machine_id(tmp_path, assigned=_assigned(tmp_path, text), trusted_uid=os.geteuid())
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "owner"])
+def test_an_id_that_others_could_write_ends_the_start(tmp_path: Path, what: str) -> None:
+    """Whoever chooses a machine's id chooses its budgets."""
+    file = _assigned(tmp_path)
+    if what != "owner":
+        (file if what == "file" else file.parent).chmod(0o777)
+    with pytest.raises(StateError, match=r"can be written by others than root; run: chown root .*; chmod go-w"):
+        machine_id(tmp_path, assigned=file, trusted_uid=os.geteuid() + (what == "owner"))
+
+
+def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
+    """Whatever is there is looked at, and nothing breaks."""
+    file = _assigned(tmp_path)
+    file.unlink()
+    file.mkdir(mode=0o755)
+    with pytest.raises(StateError, match="cannot be read: Is a directory"):
+        machine_id(tmp_path, assigned=file, trusted_uid=os.geteuid())

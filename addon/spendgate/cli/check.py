@@ -17,6 +17,7 @@ from spendgate.config.known import KNOWN
 from spendgate.config.places import places
 from spendgate.config.policy_file import policy_schema
 from spendgate.errors import PolicyError
+from spendgate.notices import notices, spent_on_each
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.review.doubts import doubts, secrets_in
@@ -34,7 +35,7 @@ _CREDENTIAL = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: `file:line:column: …`. `severity` is `fault` or `warning`."""
+    """One line: `file:line:column: …`. `severity` is `fault`, `warning`, or `note`: what holds, and is no mistake."""
 
     severity: str
     text: str
@@ -59,7 +60,8 @@ def check(files: FilesArgument, fmt: FormatOption = Format.TABLE) -> None:
                 typer.echo(inert(finding.text))
     else:
         emit([{"severity": each.severity, "text": each.text} for each in found], (), fmt, keys=_KEYS)
-    note(f"{len(files)} checked: {faults} fault{'' if faults == 1 else 's'}, {len(found) - faults} warnings")
+    warnings = sum(finding.severity == "warning" for finding in found)
+    note(f"{len(files)} checked: {faults} fault{'' if faults == 1 else 's'}, {warnings} warnings")
     if faults:
         raise typer.Exit(1)
 
@@ -78,19 +80,21 @@ def _findings(file: Path) -> list[Finding]:
     except PolicyError as fault:
         return [Finding("fault", line) for line in fault.faults]
     return [
-        Finding("warning", f"{file}:{place.line}:{place.column}: warning: {text}")
-        for place, text in _warnings(file, policy)
+        *(Finding("warning", f"{file}:{at.line}:{at.column}: warning: {text}") for at, text in _warnings(file, policy)),
+        *(Finding("note", f"{file}: note: {text}") for text in spent_on_each(policy)),
     ]
 
 
 def _warnings(file: Path, policy: Policy) -> list[tuple[Place, str]]:
     data = file.read_bytes()
     where = places(data)
-    today = local_date(policy.timezone, int(datetime.now(UTC).timestamp() * 1000))
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    today = local_date(policy.timezone, now_ms)
     found = [
         (where.get(doubt.subject) or where.get(doubt.subject.partition(".")[0]) or _TOP, doubt.text)
         for doubt in doubts(policy, today, PriceBook().model_ids())
     ]
+    found += [(_TOP, text) for text in notices(policy, now_ms)]
     found += [
         (
             Place(line, column),

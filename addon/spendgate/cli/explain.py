@@ -115,5 +115,8 @@ def _facts(
             raise UsageError(f"--with {text}: {name} has an option of its own, --{name}")
         values[name] = value
     who = person_then(policy, person, person, values.get("machine", ""), at_ms)
-    known = {"person": who.person, "team": who.team, "group": who.groups, "tool": tool, **values}
+    machines = tuple(group.name for group in policy.roster.machine_groups(values.get("machine", "")))
+    known = {
+        "person": who.person, "team": who.team, "group": who.groups, "machine_group": machines, "tool": tool, **values,
+    }  # fmt: skip
     return Facts.of(model=model, **known), unlisted(person) if who.refused else None

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from spendgate.capture.meter import Meter
-from spendgate.cli.house import House, now_ms, scope_of
+from spendgate.cli.house import House, scope_of
 from spendgate.cli.output import note
 from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
 from spendgate.errors import StateError
 from spendgate.gate.gate import Gate
+from spendgate.notices import not_done
 from spendgate.providers.registry import Registry
 
 
@@ -23,7 +24,9 @@ async def following(house: House, gate: Gate, meter: Meter) -> AsyncIterator[Non
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_follow_prices(house, gate))]
     if house.wanted.policy is not None:
-        watch = policies.Watch(house.wanted.policy, house.in_force, house.last_good, now_ms=now_ms, known=KNOWN)
+        watch = policies.Watch(
+            house.wanted.policy, house.in_force, house.last_good, now_ms=house.clock.now_ms, known=KNOWN
+        )
 
         async def changed(found: policies.InForce) -> None:
             await _policy_changed(house, gate, meter, found)
@@ -51,8 +54,24 @@ async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policie
         house.registry, house.scope = registry, scope
         meter.policy_changed(house.registry)
         note(f"policy {found.policy.hash} is in force")
+    if (found.refused, found.policy.hash) != (house.in_force.refused, house.in_force.policy.hash):
+        tell_policy(gate, found)
     house.in_force = found
     house.tell()
+
+
+def tell_policy(gate: Gate, found: policies.InForce) -> None:
+    """To the audit trail: what decides from here on, or that newer files were refused, by numbers alone, since their text may
+    hold anything. To the person who started the gate: what of the policy this version does not do."""
+    if found.refused:
+        count = len(found.refused)
+        detail = f"{found.policy.hash} stays in force; {count} fault{'s' if count > 1 else ''}"
+        gate.audit("policy refused", detail)
+        return
+    revision = found.policy.validity.revision
+    gate.audit("policy in force", f"{found.policy.hash}{'' if revision is None else f', revision {revision}'}")
+    for line in not_done(found.policy):
+        note(line)
 
 
 async def _follow_prices(house: House, gate: Gate) -> None:

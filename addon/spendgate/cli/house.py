@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
 from spendgate.config.paths import State, prepare
+from spendgate.gate.clock import Clock
 from spendgate.identity.machine import machine_id
 from spendgate.identity.people import attribute
 from spendgate.identity.sessions import Sessions
@@ -46,6 +46,7 @@ class House:
     sessions: Sessions
     scope: Scope
     """What is decrypted now."""
+    clock: Clock
     gate: str = ""
     """What its lock file is named by; nothing until it has one."""
     listening: Listening = field(default_factory=lambda: Listening((), ""))
@@ -53,7 +54,9 @@ class House:
 
     def attributed(self, peer: Peer, ask: Ask) -> Attribution:
         """Whose call it is, by the policy in force."""
-        return attribute(peer, ask, self.in_force.policy, self.machine, now_ms=now_ms(), sessions=self.sessions)
+        return attribute(
+            peer, ask, self.in_force.policy, self.machine, now_ms=self.clock.now_ms(), sessions=self.sessions
+        )
 
     def tell(self) -> None:
         """Say to reading commands what is in force; where that cannot be written, say so and go on."""
@@ -71,6 +74,7 @@ class House:
             ca_cert=str(self.ca_cert),
             instance=self.listening.instance,
             gate=self.gate,
+            included=found.included,
         )
         try:
             in_force.tell(self.state, said)
@@ -78,11 +82,11 @@ class House:
             note(f"`status` cannot show what is in force: {fault.strerror or fault}")
 
 
-def built(wanted: Wanted) -> House:
+def built(wanted: Wanted, clock: Clock) -> House:
     """The parts, on disk where they are kept. Raises PolicyError, StateError."""
     state = prepare(wanted.state)
     last_good = policies.LastGood(state)
-    found = last_good.start(wanted.policy, now_ms(), KNOWN)
+    found = last_good.start(wanted.policy, clock.now_ms(), KNOWN)
     registry = Registry.build(found.policy.capture)
     authority, certificate = _authority(wanted, state, registry)
     store = prices.PriceStore(state.root / "prices")
@@ -99,6 +103,7 @@ def built(wanted: Wanted) -> House:
         machine=machine_id(state.root),
         sessions=Sessions(),
         scope=scope_of(wanted, found.policy, registry, authority),
+        clock=clock,
     )
 
 
@@ -122,8 +127,3 @@ def _authority(wanted: Wanted, state: State, registry: Registry) -> tuple[ca.Aut
     authority, file = ca.create(registry.hosts(), now), wanted.ca_folder / "ca-cert.pem"
     file.write_bytes(authority.pem)
     return authority, file
-
-
-def now_ms() -> int:
-    """Epoch milliseconds."""
-    return time.time_ns() // 1_000_000

@@ -34,6 +34,8 @@ class InForce:
     """What it is answered by this gate."""
     gate: str = ""
     """The gate, as its lock file is named."""
+    included: tuple[str, ...] = ()
+    """The files that the policy includes."""
 
 
 def _file(state: State) -> Path:
@@ -72,7 +74,8 @@ def _read(file: Path) -> InForce | None:
     try:
         kept = json.loads(file.read_bytes())
         ways = tuple((str(mode), str(host), int(port)) for mode, host, port in kept.get("listeners", ()))
-        return InForce(**{**kept, "refused": tuple(kept["refused"]), "modes": tuple(kept["modes"]), "listeners": ways})
+        texts = {name: tuple(kept.get(name, ())) for name in ("refused", "modes", "included")}
+        return InForce(**{**kept, **texts, "listeners": ways})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -85,7 +88,7 @@ def policy(state: State) -> Policy:
     said = told(state)
     if said is None or said.source == policies.DEFAULT_NAME:
         return policies.default()
-    kept = policies.load(state.last_good_policy)
+    kept = policies.LastGood(state).policy()
     if kept.hash != said.hash:
         raise PolicyError((f"{state.last_good_policy}: is not the policy in force ({said.hash}); restart the gate",))
     return kept

@@ -22,14 +22,17 @@ from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
 from spendgate.cli import in_force
-from spendgate.cli.following import following
-from spendgate.cli.house import built, now_ms, scope_of
+from spendgate.cli.following import following, tell_policy
+from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
+from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
+from spendgate.identity.machine import assigned_id
+from spendgate.identity.people import known_tool
 from spendgate.ledger.ledger import Ledger
 from spendgate.providers.registry import Registry
 from spendgate.providers.unfinished import estimate_usage
@@ -66,27 +69,32 @@ def _logged_as_notes() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def serving(wanted: Wanted) -> AsyncIterator[Serving]:
+async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[Serving]:
     """The gate, up and listening inside. Raises PolicyError, StateError, UsageError before anything listens.
 
-    A wrong option, a faulty policy or a port that is taken is told before anything is written.
+    A wrong option, a faulty policy or a port that is taken is told before anything is written. `clock`: the system's, unless a
+    test steps one of its own.
     """
     _check(wanted)
-    house = built(wanted)
+    house = built(wanted, clock or Clock())
     book = house.store.book()
-    ledger = Ledger.open(house.state.ledger, house.state.gates, now_ms())
+    ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
     house.gate = ledger.gate_name
-    gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage)
+    gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage, clock=house.clock)
     meter = Meter(gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine)
 
     def uncovered(event: CoverageEvent) -> None:
         peer = meter.peer_of(event.connection)
-        gate.uncovered(peer.spender or "unknown", peer.tool or peer.process or "unknown", event.host, event.gap.value)
+        privacy = house.in_force.policy.privacy
+        process = peer.process if privacy.process != "none" else None
+        tool = known_tool(peer, privacy) or process or "unknown"
+        gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():
         try:
             await gate.start()
+            tell_policy(gate, house.in_force)
             async with running(settings, [*_turning_away(wanted), meter]) as listening, following(house, gate, meter):
                 house.listening = listening
                 house.tell()
@@ -112,6 +120,7 @@ def _turning_away(wanted: Wanted) -> Iterator[object]:
 
 def _check(wanted: Wanted) -> None:
     """What can be known to be wrong while nothing is written yet; the authority that is made for it is forgotten here."""
+    assigned_id()
     policy = policies.LastGood(wanted.state).would_start(wanted.policy, KNOWN)
     registry = Registry.build(policy.capture)
     authority = ca.create(registry.hosts(), datetime.now(UTC))

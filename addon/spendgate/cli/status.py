@@ -23,8 +23,9 @@ from spendgate.config.paths import State
 from spendgate.ledger.gates import living
 from spendgate.ledger.queries import Reader, Span, Spend
 from spendgate.money import Beside, dollars, short_dollars
+from spendgate.notices import notices
 from spendgate.policy import Policy, enforces, person_of, scopes, today_in
-from spendgate.roster import PersonMatch
+from spendgate.roster import MachineGroup, PersonMatch
 from spendgate.selector import Facts
 from spendgate.standing import Scope, Standing
 
@@ -48,6 +49,8 @@ _BUDGET_KEYS = (
 )  # fmt: skip
 """What `_budget` gives, in its order: the header of CSV also where no budget applies."""
 _SHOWN_HEAD = 12
+ON_THIS_MACHINE = "on this machine"
+"""Where a limit holds while no ledger is shared: another machine may spend it once more."""
 _COVERAGE = (
     Column("tool", "tool"),
     Column("account", "account"),
@@ -98,10 +101,14 @@ class Report:
     """Calls whose model no price list has, and their nano-dollars."""
     """How many calls each rule would have refused but for `observe` or `warn`."""
     ledger: dict[str, object]
+    machine: str
+    machine_groups: tuple[MachineGroup, ...]
+    notices: tuple[str, ...]
+    """What the policy's own words lead to now: that it has ended, that no hub is reached, that nothing is purged."""
 
     def as_json(self) -> dict[str, object]:
         """The report for programs."""
-        said = self.said
+        said, validity = self.said, self.policy.validity
         return {
             "gate": {
                 "up": self.gates > 0,
@@ -115,7 +122,17 @@ class Report:
                 "owner": self.policy.owner,
                 "mode": self.policy.mode.default,
                 "refused": list(said.refused) if said else [],
+                "revision": validity.revision,
+                "valid_until": str(validity.valid_until) if validity.valid_until else None,
+                "included": list(said.included) if said else [],
+                "notices": list(self.notices),
             },
+            "machine": {
+                "id": self.machine,
+                "groups": [group.name for group in self.machine_groups],
+                "owners": [group.owner for group in self.machine_groups if group.owner],
+            },
+            "limits_hold": ON_THIS_MACHINE,
             "prices": said.prices if said else None,
             "person": self.person,
             "budgets": list(self.budgets),
@@ -151,6 +168,9 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         unrecognized=states.get("unrecognized", 0),
         would_refuse=reader.would_refuse(),
         guessed=reader.guessed_prices(),
+        machine=machine,
+        machine_groups=policy.roster.machine_groups(machine),
+        notices=notices(policy, now_ms),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
     )
 
@@ -169,7 +189,10 @@ def _scopes(policy: Policy, match: PersonMatch, machine: str, reader: Reader, no
 
     A budget kept per session, project or model has a balance only where such a call was made.
     """
-    own: dict[str, Any] = {"person": match.person, "team": match.team, "group": match.groups, "machine": machine}
+    groups = tuple(group.name for group in policy.roster.machine_groups(machine))
+    own: dict[str, Any] = {
+        "person": match.person, "team": match.team, "group": match.groups, "machine": machine, "machine_group": groups,
+    }  # fmt: skip
     kinds = reader.spend(
         _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person),)), ZoneInfo(policy.timezone)
     )
@@ -224,6 +247,18 @@ def _length(ms: int) -> str:
     return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
 
 
+def _about(report: Report) -> Iterable[str]:
+    """Which state of the policy's files it is, and until when it holds."""
+    validity, included = report.policy.validity, report.said.included if report.said else ()
+    if validity.revision is not None:
+        yield f"revision {validity.revision}"
+    if included:
+        yield f"with {', '.join(included)}"
+    if validity.valid_until is not None:
+        then = "then calls are refused" if validity.expired == "refuse" else "then it is kept"
+        yield f"valid until {validity.valid_until}, {then}"
+
+
 @writing()
 def _print(report: Report) -> None:
     out, said, zone = console(), report.said, ZoneInfo(report.policy.timezone)
@@ -237,10 +272,16 @@ def _print(report: Report) -> None:
     out.print(
         f"policy    {safe(source)}  {report.policy.hash}  {report.policy.mode.default}  owner {safe(report.policy.owner)}"
     )
+    for line in _about(report):
+        out.print(f"          {safe(line)}")
+    for notice in report.notices:
+        out.print(f"          [yellow]{safe(notice)}[/]")
     since = safe(shown(said.refused_ms, zone)) if said else ""
     for fault in said.refused if said else ():
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
     out.print(f"person    {safe(report.person)}")
+    groups = ", ".join(f"{each.name} of {each.owner}" if each.owner else each.name for each in report.machine_groups)
+    out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")
     listed = f" ({LISTED})" if report.unrecognized else ""
     counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
@@ -250,6 +291,8 @@ def _print(report: Report) -> None:
         if line:
             out.print(f"          {safe(line)}")
     out.print()
+    if report.budgets:
+        out.print(f"limits, {ON_THIS_MACHINE}:")
     emit(
         [_shown(budget) for budget in report.budgets], _BUDGETS, Format.TABLE, empty="no budget applies to this person"
     )

@@ -41,7 +41,8 @@ class Faults:
     """The faults found so far in one file."""
 
     def __init__(self, file: str) -> None:
-        self._file = file
+        self.file = file
+        """How faults name the file."""
         self._found: dict[Fault, None] = {}
 
     def add(self, place: Place, key: str, text: str) -> None:
@@ -58,11 +59,20 @@ class Faults:
 
     def lines(self) -> tuple[str, ...]:
         """In the order of the file; at most `FAULTS_MAX`, and then how many more."""
-        every = sorted(self._found)
-        lines = [fault.line_of(self._file) for fault in every[:FAULTS_MAX]]
-        if len(every) > FAULTS_MAX:
-            lines.append(f"{self._file}: and {len(every) - FAULTS_MAX} more")
-        return tuple(lines)
+        return all_lines((self,))
+
+    def told(self) -> list[str]:
+        """Each fault as a line, in the order of the file."""
+        return [fault.line_of(self.file) for fault in sorted(self._found)]
+
+
+def all_lines(every: Iterable[Faults]) -> tuple[str, ...]:
+    """The faults of several files, the first file's first; at most `FAULTS_MAX`, and then how many more."""
+    files = list(every)
+    lines = [line for faults in files for line in faults.told()]
+    if len(lines) > FAULTS_MAX:
+        lines[FAULTS_MAX:] = [f"{files[0].file}: and {len(lines) - FAULTS_MAX} more"]
+    return tuple(lines)
 
 
 def shown(text: str) -> str:

@@ -4,7 +4,7 @@
     ca/ca-cert.pem               the certificate alone, for trust stores: the one thing that others may read
     private/ca-key.pem           0600 in a 0700 folder
     ledger.db-reserve            room for endings on a full disk
-    policy/last-good.yaml        the last policy that took force, with last-good.json beside it
+    policy/last-good.json        the last policy that took force, whole; last-good.yaml beside it is its text, for people
     policy/in-force.json         what the running gate last said of itself, for reading commands
     prices/                      the newest price list that was fetched
     machine-id                   where the system has none

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spendgate.config import words
-from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
-from spendgate.config.sections import LATER, Section, known_word
+from spendgate.config.faults import NotAmong, one_of, shown
+from spendgate.config.machines import read_machines
+from spendgate.config.sections import Section
+from spendgate.config.taken import Found, Taken
 from spendgate.config.yaml_nodes import Text
 from spendgate.model_names import glob
 from spendgate.roster import RESERVED_NAMES, Person, Roster, Team, UnknownPeople, lineage
@@ -33,11 +35,19 @@ class Declared:
     """The names that selectors may use, by attribute; an attribute that is not there is open (`session`, `project`, …)."""
 
     names: dict[str, tuple[str, ...]]
+    team: str | None = None
+    """The team to which every rule that is read with these names is bound; None: rules are about whom they say."""
+
+    def within(self, team: str, roster: Roster) -> Declared:
+        """For a file of one team's rules: no other team can be named than this one and those below it."""
+        below = tuple(each.name for each in roster.teams if team in each.lineage)
+        return Declared({**self.names, "team": below}, team)
 
     @classmethod
     def by(cls, roster: Roster, known: Known) -> Declared:
         """From the file's people and teams. With nobody listed a person is an account, which no file declares."""
         names = {"team": tuple(team.name for team in roster.teams), "group": roster.groups, "billing": BILLINGS}
+        names["machine_group"] = tuple(group.name for group in roster.machines)
         if roster.people:
             names["person"] = (*(person.name for person in roster.people), *RESERVED_NAMES)
         if known.providers is not None:
@@ -50,9 +60,11 @@ class Declared:
         if names is None:
             return str
         folded = {name.casefold() for name in names}
+        # Beside a team's own name and those below it a glob could fit others, too: `pay*` also the team above.
+        exactly = attribute == "team" and self.team is not None
 
         def parse(text: str) -> str:
-            if text.casefold() in folded or (is_glob(text) and _some_fit(text, folded)):
+            if text.casefold() in folded or (is_glob(text) and not exactly and _some_fit(text, folded)):
                 return text
             raise _undeclared(text, attribute, names)
 
@@ -69,62 +81,39 @@ def _some_fit(text: str, folded: set[str]) -> bool:
     return any(pattern.fullmatch(name) for name in folded)
 
 
-def read_roster(top: Section, faults: Faults) -> Roster:
-    """The roster as far as it could be read."""
-    teams = _teams(top.section("teams"), faults)
-    people = _people(top.section("people"), tuple(team.name for team in teams), faults)
-    fallback = UnknownPeople.SHARED if top.has("people") else UnknownPeople.EACH
-    unknown = top.parsed("unknown_people", _unknown_people)
-    return Roster(people=people, teams=teams, unknown=UnknownPeople(unknown) if unknown else fallback)
+def read_roster(tops: Sequence[Section]) -> Roster:
+    """The roster as far as it could be read. The first of `tops` is the policy file, the others what it includes."""
+    teams = _teams(_entries(tops, "teams"))
+    people = _people(_entries(tops, "people"), tuple(team.name for team in teams))
+    fallback = UnknownPeople.SHARED if any(top.has("people") for top in tops) else UnknownPeople.EACH
+    unknown = tops[0].word("unknown_people", [word.value for word in UnknownPeople])
+    roster = Roster(people=people, teams=teams, unknown=UnknownPeople(unknown) if unknown else fallback)
+    groups = _entries(tops, "machines")
+    machines = read_machines(groups, roster)
+    if roster.unknown is UnknownPeople.OWNER and not any(entry.has("owner") for _, entry in groups):
+        tops[0].fault("unknown_people", "owner needs machines with an owner; list them under machines")
+    return roster.model_copy(update={"machines": machines})
 
 
-def _unknown_people(text: str) -> str:
-    if text == UnknownPeople.OWNER:
-        # The owner stands under `machines`, which is read with the fleet: until then the word would decide nothing.
-        raise ValueError(f"owner {LATER}; allowed: shared, each, refuse")
-    return known_word(text, ("shared", "each", "refuse"))
+def _entries(tops: Sequence[Section], key: str) -> list[tuple[Text, Section]]:
+    """What all files list under the key."""
+    return [entry for top in tops if (section := top.section(key)) is not None for entry in section.entries()]
 
 
-def _people(section: Section | None, teams: tuple[str, ...], faults: Faults) -> tuple[Person, ...]:
-    if section is None:
-        return ()
+def _people(entries: list[tuple[Text, Section]], teams: tuple[str, ...]) -> tuple[Person, ...]:
     people: list[Person] = []
-    names, accounts = _Taken(faults), _Taken(faults)
-    for key, entry in section.entries():
-        person = _person(entry, _name(entry, key, names, faults), teams)
+    names, accounts = Taken(), Taken()
+    for key, entry in entries:
+        person = _person(entry, names.name(key, entry), teams)
         if person.name.casefold() in RESERVED_NAMES:
-            faults.add(key.place, entry.path, f"{shown(person.name)} is a word of Spendgate's own; choose another name")
+            entry.faults.add(
+                key.place, entry.path, f"{shown(person.name)} is a word of Spendgate's own; choose another name"
+            )
         for place, account in entry.parsed_list("accounts", words.account) or ((key.place, person.name),):
-            accounts.take(account, place, f"{entry.path}.accounts", person.name.casefold())
+            accounts.take(account, Found(entry.faults, place, f"{entry.path}.accounts"), person.name.casefold())
         people.append(person)
         entry.done()
     return tuple(people)
-
-
-class _Taken:
-    """Names given so far; they compare without case."""
-
-    def __init__(self, faults: Faults) -> None:
-        self._owners: dict[str, str] = {}
-        self._faults = faults
-
-    def take(self, name: str, place: Place, path: str, owner: str) -> None:
-        """Keep a name for its owner; a fault where it is another's."""
-        first = self._owners.setdefault(name.casefold(), owner)
-        if first != owner:
-            self._faults.add(
-                place, path, f"{shown(name)} is listed twice, first for {first}; names compare without case"
-            )
-
-
-def _name(entry: Section, key: Text, names: _Taken, faults: Faults) -> str:
-    """The key as a name of the file's own."""
-    try:
-        words.name(key.value)
-    except ValueError as fault:
-        faults.add(key.place, entry.path, str(fault))
-    names.take(key.value, key.place, entry.path, key.value)
-    return key.value
 
 
 def _person(entry: Section, name: str, teams: tuple[str, ...]) -> Person:
@@ -132,13 +121,13 @@ def _person(entry: Section, name: str, teams: tuple[str, ...]) -> Person:
         name=name,
         email=entry.text("email"),
         accounts=entry.names("accounts", words.account) or (name,),
-        team=entry.parsed("team", _member_of(teams)),
+        team=entry.parsed("team", member_of(teams)),
         groups=entry.names("groups", words.name),
         until=entry.parsed("until", words.day),
     )
 
 
-def _member_of(teams: tuple[str, ...]) -> Callable[[str], str]:
+def member_of(teams: tuple[str, ...]) -> Callable[[str], str]:
     """Exactly one of the teams: a name in another case would be another team in every report."""
     known = frozenset(teams)
 
@@ -150,12 +139,9 @@ def _member_of(teams: tuple[str, ...]) -> Callable[[str], str]:
     return parse
 
 
-def _teams(section: Section | None, faults: Faults) -> tuple[Team, ...]:
-    if section is None:
-        return ()
-    entries = list(section.entries())
-    names = _Taken(faults)
-    declared = tuple(_name(entry, key, names, faults) for key, entry in entries)
+def _teams(entries: list[tuple[Text, Section]]) -> tuple[Team, ...]:
+    names = Taken()
+    declared = tuple(names.name(key, entry) for key, entry in entries)
     read = {key.value: _team(entry, declared) for key, entry in entries}
     parents = {name: values["parent"] for name, values in read.items()}
     teams: list[Team] = []
@@ -174,7 +160,7 @@ def _teams(section: Section | None, faults: Faults) -> tuple[Team, ...]:
 def _team(entry: Section, teams: tuple[str, ...]) -> dict[str, Any]:
     return {
         "owner": entry.text("owner"),
-        "parent": entry.parsed("parent", _member_of(teams)),
+        "parent": entry.parsed("parent", member_of(teams)),
         "cost_center": entry.text("cost_center"),
         "timezone": entry.parsed("timezone", words.zone),
     }

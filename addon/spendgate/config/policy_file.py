@@ -5,53 +5,86 @@ Keys that policy.md describes and this version does not support yet are faults w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from spendgate.config import words
-from spendgate.config.faults import Faults, shown
+from spendgate.config.faults import Faults, all_lines, shown
+from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
 from spendgate.config.schema import DIALECT, Schema, schema_of
 from spendgate.config.sections import Section, known_word
+from spendgate.config.whole import read_fleet, read_privacy, read_validity
 from spendgate.config.yaml_nodes import Text, read
 from spendgate.errors import PolicyError
 from spendgate.money import Money
-from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
+from spendgate.policy import Budget, Capture, Host, Mode, ModelRule, OnFailure, Policy, UnknownModel
 
-KEYS_LATER = (
-    "revision", "valid_until", "expired", "include", "machines", "rates", "exceptions", "approvers", "alerts", "notify",
-    "billing", "privacy", "fleet",
-)  # fmt: skip
+KEYS_LATER = ("rates", "exceptions", "approvers", "alerts", "notify", "billing")
 VERSION = "1"
 UNCHECKED = Known()
 
 
-def parse_policy(data: bytes, file: str = "policy.yaml", known: Known = UNCHECKED) -> Policy:
-    """The policy in `data`; `file` is how faults name it. Raises PolicyError with every fault."""
-    faults = Faults(file)
-    node = read(data, faults)
-    top = Section.of(node, "", faults) if node is not None else None
-    values = _top(top, known, faults) if top is not None else {}
-    if faults:
-        raise PolicyError(faults.lines())
-    return Policy(**values)
+Judge = Callable[[Policy], None]
+"""Raises ValueError where a policy is older than it may be, saying what is wrong with its `revision`."""
+
+
+def parse_policy(
+    data: bytes,
+    file: str = "policy.yaml",
+    known: Known = UNCHECKED,
+    *,
+    beside: Beside = nothing_beside,
+    judge: Judge | None = None,
+) -> Policy:
+    """The policy in `data` with what it includes; `file` is how faults name it. Raises PolicyError with every fault.
+
+    `beside` gives the bytes of included files; `judge` has the last word on a policy that has no other fault.
+    """
+    files = [Faults(file)]
+    node = read(data, files[0])
+    top = Section.of(node, "", files[0]) if node is not None else None
+    if top is None:
+        raise PolicyError(all_lines(files))
+    includes = Includes(top, beside, main_bytes=len(data))
+    files += includes.faults
+    values = _top(top, includes, known)
+    if not any(files):
+        policy = Policy(**values)
+        try:
+            if judge is not None:
+                judge(policy)
+            return policy
+        except ValueError as fault:
+            top.fault("revision", str(fault))
+    raise PolicyError(all_lines(files))
 
 
 def policy_schema(known: Known = UNCHECKED) -> Schema:
     """The JSON Schema (draft 2020-12) of a policy file: the keys that this version reads."""
-    made = schema_of(lambda top: _top(top, known, Faults("")))
+    made = schema_of(lambda top: _top(top, Includes(top, nothing_beside, main_bytes=0), known))
     return {"$schema": DIALECT, "title": "Spendgate policy", **made}
 
 
-def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
-    """Every key of the file; values are whole only where no fault was kept."""
+def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
+    """Every key of the files; values are whole only where no fault was kept."""
     top.parsed("version", _version, required=True)
-    roster = read_roster(top, faults)
+    roster = read_roster((top, *includes.directories))
     declared = Declared.by(roster, known)
     names = Names()
     pricing = top.section("pricing")
-    budgets, unlimited = read_budgets(top, declared, names, faults)
-    values = {
+    budgets: tuple[Budget, ...] = ()
+    unlimited: tuple[str, ...] = ()
+    models: tuple[ModelRule, ...] = ()
+    for source, allowed in ((top, declared), *includes.teams(declared, roster)):
+        more, without = read_budgets(source, allowed, names, len(budgets))
+        budgets, unlimited = budgets + more, unlimited + without
+        rules = read_model_rules(source, allowed, names, len(models))
+        models += rules
+        if source is not top and (count := len(more) + len(without) + len(rules)) > TEAM_RULES_MAX:
+            source.fault("", f"{count} rules; one team's file has at most {TEAM_RULES_MAX}")
+    values: dict[str, Any] = {
         "owner": top.text("owner", required=True),
         "help": top.prose("help") or "",
         "mode": _mode(top, declared),
@@ -64,10 +97,14 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
         "roster": roster,
         "budgets": budgets,
         "unlimited": unlimited,
-        "models": read_model_rules(top, declared, names),
+        "models": models,
         "unknown_model": _unknown_model(pricing),
         "prices_update": _prices_update(pricing),
+        "validity": read_validity(top),
+        "fleet": read_fleet(top.section("fleet")),
     }
+    values["privacy"] = read_privacy(top.section("privacy"), values)
+    includes.done()
     top.done(later=KEYS_LATER)
     return values
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from spendgate.config import words
 from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
 from spendgate.config.people import Declared
-from spendgate.config.sections import LATER, Section
+from spendgate.config.sections import Section
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import WAIT_MS_DEFAULT, Budget, Missing, ModelRule
 from spendgate.selector import ATTRIBUTES, EVERY, Selector
@@ -15,14 +15,13 @@ from spendgate.standing import Hold
 from spendgate.window import Window
 
 BUDGET_KEYS_LATER = ("alerts", "at_least", "at_most", "per_machine", "counts")
-_ATTRIBUTES_LATER = ("machine_group",)
 
 
 class Names:
     """The names of rules given so far: unique over budgets and model rules, for a refusal names them alone."""
 
     def __init__(self) -> None:
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, tuple[Place, Faults]] = {}
 
     def take(self, section: Section) -> str:
         """The rule's `name`; a fault where it is missing or taken."""
@@ -30,16 +29,23 @@ class Names:
         name = section.parsed("name", words.name) if found else None
         if found is None or name is None:
             return ""
-        first = self._places.setdefault(name.casefold(), found.place)
+        first, faults = self._places.setdefault(name.casefold(), (found.place, section.faults))
         if first is not found.place:
-            section.fault("name", f"{shown(name)} is taken, first in line {first.line}")
+            where = f"line {first.line}" if faults is section.faults else f"{faults.file}:{first.line}"
+            section.fault("name", f"{shown(name)} is taken, first in {where}")
         return name
 
 
 def read_selector(section: Section, key: str, declared: Declared) -> Selector:
-    """The selector under `match` or `except`; one that fits everything where the key is not there."""
+    """The selector under `match` or `except`; one that fits everything where the key is not there.
+
+    In a file of one team's rules `match` is bound to that team: where it names none, the team itself is added.
+    """
     inner = section.section(key)
-    return selector_in(inner, declared) if inner is not None else EVERY
+    found = selector_in(inner, declared) if inner is not None else EVERY
+    if key == "match" and declared.team is not None and not found.texts("team"):
+        return Selector((*Selector.of({"team": (declared.team,)}).clauses, *found.clauses))
+    return found
 
 
 def selector_in(section: Section, declared: Declared) -> Selector:
@@ -47,28 +53,26 @@ def selector_in(section: Section, declared: Declared) -> Selector:
     if section.empty:
         section.fault("", f"is empty; name an attribute; {one_of(ATTRIBUTES)}")
     values = {attribute: section.names(attribute, declared.parser(attribute)) for attribute in ATTRIBUTES}
-    section.done(later=_ATTRIBUTES_LATER)
+    section.done()
     return Selector.of({attribute: texts for attribute, texts in values.items() if texts})
 
 
 def _attribute(text: str) -> str:
-    if text in _ATTRIBUTES_LATER:
-        raise ValueError(f"{text} {LATER}")
     if text not in ATTRIBUTES:
         raise NotAmong(f"{shown(text)} is not an attribute; {one_of(ATTRIBUTES)}", text, ATTRIBUTES)
     return text
 
 
 def read_budgets(
-    top: Section, declared: Declared, names: Names, faults: Faults
+    top: Section, declared: Declared, names: Names, order: int = 0
 ) -> tuple[tuple[Budget, ...], tuple[str, ...]]:
-    """The budgets in file order, one for each limit; and the names of those whose limit is `none`."""
+    """The budgets in file order from `order` on, one for each limit; and the names of those whose limit is `none`."""
     budgets: list[Budget] = []
     unlimited: list[str] = []
     for section in top.sections("budgets"):
         name = names.take(section)
-        parts = list(_limits(section, faults))
-        found = _budgets(section, name, parts, declared, len(budgets))
+        parts = list(_limits(section, section.faults))
+        found = _budgets(section, name, parts, declared, order + len(budgets))
         budgets.extend(found)
         if not parts and name:
             unlimited.append(name)
@@ -131,9 +135,10 @@ def _budgets(
     )
 
 
-def read_model_rules(top: Section, declared: Declared, names: Names) -> tuple[ModelRule, ...]:
-    """The model rules in file order."""
-    return tuple(_model_rule(section, declared, names, order) for order, section in enumerate(top.sections("models")))
+def read_model_rules(top: Section, declared: Declared, names: Names, order: int = 0) -> tuple[ModelRule, ...]:
+    """The model rules in file order from `order` on."""
+    sections = enumerate(top.sections("models"), order)
+    return tuple(_model_rule(section, declared, names, place) for place, section in sections)
 
 
 def _model_rule(section: Section, declared: Declared, names: Names, order: int) -> ModelRule:

@@ -91,7 +91,7 @@ class Recorder(Section):
         self.each = _Later(inner)
         yield Text(_HERE, _NAME), inner
 
-    def done(self, later: Iterable[str] = ()) -> None:
+    def done(self, later: Iterable[str] = (), *, hint: str = "") -> None:
         """Keys of a later version are no keys of this one."""
 
     def schema(self) -> Schema:

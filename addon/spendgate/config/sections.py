@@ -32,6 +32,11 @@ class Section:
             faults.add(node.place, path, f"found {_kind(node)}; allowed: keys with values")
         return None
 
+    @property
+    def faults(self) -> Faults:
+        """Where the faults of this section's file are kept."""
+        return self._faults
+
     def fault(self, key: str, text: str) -> None:
         """Keep a fault at a key, or at the section where the key is not there."""
         node = self._entries.get(key)
@@ -148,15 +153,18 @@ class Section:
         """Whether nothing is written in it."""
         return not self._entries
 
-    def done(self, later: Iterable[str] = ()) -> None:
-        """Name every key that nobody asked for; `later` are the policy's own words that are not supported yet."""
+    def done(self, later: Iterable[str] = (), *, hint: str = "") -> None:
+        """Name every key that nobody asked for; `later` are the policy's own words that are not supported yet.
+
+        `hint` ends the fault of an unknown key.
+        """
         later = tuple(later)
         for name, (key, _) in self._entries.items():
             if name in later:
                 self._faults.add(key.place, self._at(name), LATER)
             elif name not in self._asked:
                 near = "" if self._faults.enough else meant(name, (*self._asked, *later))
-                self._faults.add(key.place, self._at(name), f"unknown key; {one_of(self._asked)}{near}")
+                self._faults.add(key.place, self._at(name), f"unknown key; {one_of(self._asked)}{near}{hint}")
 
 
 def _scalar(node: Node, path: str, faults: Faults) -> Text | None:

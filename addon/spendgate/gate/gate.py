@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from spendgate import lapse
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
@@ -133,8 +134,9 @@ class Gate:
         since_ms, answer = self.clock.boot_ms(), None
         while answer is None:
             asked = self._asked(intent)
-            if asked.terms.refusal is not None and asked.terms.enforced:
-                return self._refused(asked, asked.terms.refusal, asked.size(self.sizes), 0)
+            refuse = asked.terms.refused(self.clock.now_ms()) if asked.terms.enforced else None
+            if refuse is not None:
+                return self._refused(asked, refuse, asked.size(self.sizes), 0)
             try:
                 answer = await self._waiting.ask(asked, since_ms)
             except LedgerUnavailable as fault:
@@ -152,7 +154,8 @@ class Gate:
         asked = self._asked(intent)
         now_ms = self.clock.now_ms()
         scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced)
-        refuse = asked.terms.refusal if intent.attribution.refused else None
+        # Model rules wait for the calls themselves; what refuses every one of them need not.
+        refuse = asked.terms.refusal if intent.attribution.refused else lapse.refusal(asked.terms.policy, now_ms)
         if refuse is None and intent.ask.loops:
             refuse = next((_unbounded(scope) for scope in scopes if scope.hold is Hold.CEILING), None)
         if refuse is None and scopes:
@@ -225,7 +228,7 @@ class Gate:
             self.fallback.told(scopes, self._ledger.settled(scopes, now_ms))
         except LedgerUnavailable:
             pass  # it cannot be read either: what is remembered decides
-        refuse = asked.terms.refusal if asked.terms.enforced else None
+        refuse = asked.terms.refused(now_ms) if asked.terms.enforced else None
         refuse = refuse or self.fallback.decide(
             scopes, hold_nanos, person, asked.terms.policy.on_failure, why=why, room=self.backlog.room
         )
@@ -308,6 +311,11 @@ class Gate:
         """Count a connection to a provider that could not be read. Never raises."""
         at_ms = self.clock.now_ms()
         self.backlog.write(lambda: self._ledger.uncovered(account, tool, host, reason, at_ms=at_ms))
+
+    def audit(self, what: str, detail: str) -> None:
+        """Append a line to the audit trail: a fixed word, and a sentence without content or secrets. Never raises."""
+        at_ms = self.clock.now_ms()
+        self.backlog.write(lambda: self._ledger.audit(at_ms, what, detail))
 
     def collect(self, collected: Collected) -> None:
         """Meter what was read back, each result once. Never raises."""

@@ -40,6 +40,7 @@ def _facts(past: PastCall, policy: Policy) -> Facts:
         team=team.lineage if team else made.team,
         group=made.groups,
         machine=made.machine,
+        machine_group=tuple(group.name for group in policy.roster.machine_groups(made.machine)),
         tool=made.tool,
         provider=made.provider,
         session=made.session,

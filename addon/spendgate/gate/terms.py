@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
 from spendgate.estimate import KindKeys
@@ -113,6 +114,10 @@ class Terms:
     def counts(self) -> bool:
         """Whether budgets count it."""
         return self.billing not in UNPRICED
+
+    def refused(self, now_ms: int) -> Refuse | None:
+        """Why it may not leave at this instant, whatever the budgets say: a rule, or the policy file as a whole."""
+        return self.refusal or lapse.refusal(self.policy, now_ms)
 
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant."""

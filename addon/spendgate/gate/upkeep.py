@@ -7,6 +7,7 @@ import logging
 from collections import OrderedDict
 from typing import Protocol
 
+from spendgate import lapse
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.gate.backlog import Backlog
@@ -67,12 +68,15 @@ class Upkeep:
         self._orphans_at_ms = 0
         self._offset_ms = 0
         self._policy = Policy(owner="nobody")
+        self._ended = ""
+        """The hash of the policy whose end was told."""
 
     async def start(self, policy: Policy) -> None:
         """Do everything once, then keep doing it. Raises StateError, LedgerUnavailable where the budgets cannot be filled."""
         self._offset_ms = self._clock.now_ms() - self._clock.boot_ms()
         self._resolve()
         await self.fill(policy)
+        self._watch_end()
         self._learn()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="gate-upkeep")
 
@@ -118,7 +122,7 @@ class Upkeep:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(LEARN_EVERY_S)
-            for work in (self._watch_clock, self._learn, self._resolve_when_due):
+            for work in (self._watch_clock, self._watch_end, self._learn, self._resolve_when_due):
                 try:
                     work()
                 except LedgerUnavailable:
@@ -152,6 +156,17 @@ class Upkeep:
         resolved = self._ledger.resolve_orphans(self._clock.now_ms())
         if resolved.released or resolved.interrupted:
             logger.warning("ended %d calls of a gate that died", resolved.released + resolved.interrupted)
+
+    def _watch_end(self) -> None:
+        """Tell once, in the log and in the audit trail, that the policy in force has ended, whatever it says of that."""
+        policy, now_ms = self._policy, self._clock.now_ms()
+        if policy.hash == self._ended or not lapse.ended(policy, now_ms):
+            return
+        self._ended = policy.hash
+        becomes = "calls are refused" if policy.validity.expired == "refuse" else "it stays in force"
+        told = f"{policy.hash} ended on {policy.validity.valid_until}: {becomes}"
+        logger.warning("the policy %s; %s answers for it", told, policy.owner)
+        self._backlog.write(lambda: self._ledger.audit(now_ms, "policy ended", told))
 
     def _watch_clock(self) -> None:
         offset_ms = self._clock.now_ms() - self._clock.boot_ms()

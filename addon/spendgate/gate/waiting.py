@@ -141,11 +141,13 @@ class Waiting:
     async def _try(self, trying: _Try) -> Granted | Denied | Wait:
         asked, now_ms = trying.asked, self._clock.now_ms()
         trying.size = size = asked.size(self._sizes)
+        ended = asked.terms.refused(now_ms) if asked.terms.enforced else None
         patient = asked.intent.may_wait and (trying.until_ms is None or self._clock.boot_ms() < trying.until_ms)
 
         def here(standings: tuple[Standing, ...], kind: KindStanding) -> Decision:
             self._fallback.saw(standings)
-            return _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient))
+            # A policy may end while a call waits under it.
+            return ended or _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient), now_ms)
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
         leaves = False
@@ -182,9 +184,9 @@ class Waiting:
                 return
 
 
-def _observed(asked: Asked, decision: Decision) -> Decision:
+def _observed(asked: Asked, decision: Decision, now_ms: int) -> Decision:
     """A rule that is only observed joins what an admission says would have been refused."""
-    refusal = asked.terms.refusal
+    refusal = asked.terms.refused(now_ms)
     if refusal is None or not isinstance(decision, Admit):
         return decision
     would = (refusal, decision.would_refuse) if decision.would_refuse else (refusal,)

@@ -12,6 +12,7 @@ from spendgate.attribution import Attribution, Evidence, Peer
 from spendgate.identity.sessions import Sessions
 from spendgate.identity.tools import KNOWN
 from spendgate.policy import Policy, person_of, today_in
+from spendgate.privacy import Privacy
 from spendgate.providers.interface import Ask, Claim, Route
 from spendgate.selector import Facts
 
@@ -24,15 +25,15 @@ def attribute(
     *,
     now_ms: int,
     sessions: Sessions,
-    machine_owner: str | None = None,
 ) -> Attribution:
     """Who makes this call, with how it is known. Costs some microseconds; a fresh `Sessions` gives no gap-free sessions.
 
     `sudo` and `su` count for the login account (`Peer.spender`). An account that is not known falls to the policy's
-    `unknown_people`, and so does root's where the kernel could not say whose connection it was.
+    `unknown_people`, and so does root's where the kernel could not say whose connection it was. Of process and project no more
+    is kept than the policy's `privacy` allows.
     """
-    matched = person_of(policy, peer.spender, machine_owner, today=today_in(policy, now_ms), machine=machine)
-    tool = _tool(ask.tool, peer.tool)
+    matched = person_of(policy, peer.spender, today=today_in(policy, now_ms), machine=machine)
+    tool = _tool(ask.tool, known_tool(peer, policy.privacy))
     session = sessions.of(ask.session, peer, machine, (matched.person, tool.value), now_ms)
     return Attribution(
         person=matched.person,
@@ -42,14 +43,30 @@ def attribute(
         teams=matched.team,
         groups=matched.groups,
         tool=tool.value,
-        process=peer.process,
-        project=peer.project,
+        process=process_of(peer, policy.privacy),
+        project=peer.project if policy.privacy.project == "repository" else None,
         session=session.value,
         person_evidence=matched.evidence,
         tool_evidence=tool.evidence,
         session_evidence=session.evidence,
         refused=matched.refused,
+        machine_groups=tuple(group.name for group in policy.roster.machine_groups(machine)),
     )
+
+
+def process_of(peer: Peer, privacy: Privacy) -> str | None:
+    """What may be written of a process: its name, its path, or nothing."""
+    match privacy.process:
+        case "none":
+            return None
+        case "path":
+            return peer.process_path or peer.process
+    return peer.process
+
+
+def known_tool(peer: Peer, privacy: Privacy) -> str | None:
+    """What the process is known as. Under `process: none` an interpreter's own name is none: it says no more than the process."""
+    return peer.tool if privacy.process != "none" or peer.tool in KNOWN else None
 
 
 def _tool(claimed: Claim, process: str | None) -> Claim:
@@ -81,6 +98,7 @@ def facts(attribution: Attribution, route: Route, ask: Named) -> Facts:
         team=attribution.teams,
         group=attribution.groups,
         machine=attribution.machine,
+        machine_group=attribution.machine_groups,
         tool=attribution.tool,
         provider=route.provider,
         session=attribution.session,

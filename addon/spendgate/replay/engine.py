@@ -94,8 +94,9 @@ class Replay:
 
     def _decide(self, call: _Call, now_ms: int) -> None:
         terms = call.terms
-        if terms.refusal is not None and terms.enforced:
-            self.outcome.refuses(call.step, terms.person, now_ms, terms.refusal, _cost(call))
+        refuse = terms.refused(now_ms) if terms.enforced else None
+        if refuse is not None:
+            self.outcome.refuses(call.step, terms.person, now_ms, refuse, _cost(call))
             return
         self._ask(call, now_ms)
 
@@ -145,7 +146,7 @@ class Replay:
             call.place, call.lines = None, []
 
     def _open(self, call: _Call, admit: Admit, located: list[Balance], now_ms: int) -> None:
-        would, observed = admit.would_refuse, call.terms.refusal
+        would, observed = admit.would_refuse, call.terms.refused(now_ms)
         if observed is not None:
             would = observed if would is None else who_refuses((observed, would))
         self.outcome.admitted(call.step, call.terms.person, now_ms, _cost(call), would)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from spendgate import lapse
 from spendgate.admission import Refuse
 from spendgate.gate.terms import UNPRICED, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
@@ -55,6 +56,10 @@ class PastTerms:
     captured: bool
     """False: the candidate does not decrypt its provider."""
 
+    def refused(self, now_ms: int) -> Refuse | None:
+        """As `gate.terms.Terms.refused`."""
+        return self.refusal or lapse.refusal(self.policy, now_ms)
+
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant. Of a rolling window `starts_ms` is not kept up: `Balance.slide` is."""
         return self.draws.at(now_ms) if self.counts else ()
@@ -90,7 +95,7 @@ class KnownPast:
 def past_terms(step: Step, policy: Policy) -> PastTerms:
     """What `policy` says of every call that is like this one."""
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
-    facts = _facts(step, who)
+    facts = _facts(step, who, policy)
     enforced = enforces(policy, facts)
     refusal = unlisted(step.account_os) if who.refused else model_refusal(policy, facts)
     providers = policy.capture.providers
@@ -106,13 +111,14 @@ def past_terms(step: Step, policy: Policy) -> PastTerms:
     )
 
 
-def _facts(step: Step, who: PersonMatch) -> Facts:
+def _facts(step: Step, who: PersonMatch, policy: Policy) -> Facts:
     return Facts.of(
         model=step.model_requested,
         person=who.person,
         team=who.team,
         group=who.groups,
         machine=step.machine,
+        machine_group=tuple(group.name for group in policy.roster.machine_groups(step.machine)),
         tool=step.tool,
         provider=step.provider,
         session=step.session,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from spendgate import lapse
 from spendgate.admission import Admit, Refuse, decide, who_refuses
 from spendgate.money import Beside, dollars
 from spendgate.policy import Budget, Missing, Policy, enforces, model_refusal, scopes
@@ -58,7 +59,10 @@ def explain(
     known = standings(found) if standings is not None else tuple(Standing(scope, 0, 0, 0, 0, 0) for scope in found)
     for budget in policy.budgets:
         lines += _budget(policy, budget, facts, [each for each in known if each.scope.budget == budget.name])
-    by_rule = unlisted or model_refusal(policy, facts)
+    whole = lapse.refusal(policy, now_ms)
+    if whole is not None:
+        lines.append(Line(whole.rule, "file", True, _reason(whole)))
+    by_rule = unlisted or model_refusal(policy, facts) or whole
     lines.append(_end(by_rule, known, cost_nanos, now_ms, enforced=enforced))
     return tuple(lines)
 

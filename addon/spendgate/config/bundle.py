@@ -1,0 +1,105 @@
+"""All bytes that make one policy, in one place: the file itself and every file that it includes.
+
+Its digest is what tells one state of the files from another, and what a signature of a policy has to cover.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from spendgate.config.reading import read_regular
+from spendgate.config.yaml_nodes import BYTES_MAX
+from spendgate.errors import PolicyError
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The policy file's bytes, and those of each included file by its name; None for one that could not be read."""
+
+    main: bytes
+    included: tuple[tuple[str, bytes | None], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The included files."""
+        return tuple(name for name, _ in self.included)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256. Of a single file that file's own; else over all, each with its name and length, so that no bytes can pass
+        from one file to another."""
+        if not self.included:
+            return hashlib.sha256(self.main).hexdigest()
+        whole = hashlib.sha256(b"spendgate policy\0")
+        for name, data in (("", self.main), *self.included):
+            whole.update(f"{name}\0{'none' if data is None else len(data)}\0".encode())
+            whole.update(data or b"")
+        return whole.hexdigest()
+
+    def beside(self, name: str) -> bytes:
+        """The bytes of an included file. Raises FileNotFoundError."""
+        data = dict(self.included).get(name)
+        if data is None:
+            raise FileNotFoundError(2, "the copy does not have it")
+        return data
+
+
+class Gathering:
+    """Reads a policy file and, as they are asked for, the files beside it; each once, so that what is parsed is what is kept."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises PolicyError where the file itself cannot be read."""
+        self._path = path
+        self.main = read_main(path)
+        self._included: dict[str, bytes | None] = {}
+
+    @property
+    def bundle(self) -> Bundle:
+        """What was read until now."""
+        return Bundle(self.main, tuple(self._included.items()))
+
+    def beside(self, name: str) -> bytes:
+        """One file of the policy's folder. Raises OSError, and ValueError for a link that leads out of the folder."""
+        self._included[name] = None
+        data = _beside(self._path, name)
+        self._included[name] = data
+        return data
+
+
+def read_main(path: Path) -> bytes:
+    """At most one byte more than a policy may have, so that a huge file costs nothing. Raises PolicyError."""
+    try:
+        return read_regular(path, BYTES_MAX + 1)
+    except OSError as fault:
+        raise PolicyError((f"{path}: cannot be read: {fault.strerror or fault}",)) from fault
+
+
+def looked(path: Path, names: tuple[str, ...]) -> Bundle:
+    """The files as they are now, by the names that were included last. Raises PolicyError where the policy cannot be read."""
+    return Bundle(read_main(path), tuple((name, _or_none(path, name)) for name in names))
+
+
+def _or_none(path: Path, name: str) -> bytes | None:
+    try:
+        return _beside(path, name)
+    except (OSError, ValueError):
+        return None
+
+
+def _beside(path: Path, name: str) -> bytes:
+    """A link may lead to another file of the folder or below it (as configuration tools swap files), and no further: whoever may
+    change one included file in a repository must not make the gate read, and its faults quote, a file of the system, nor one of
+    the folder that is no policy at all."""
+    # `Path.resolve` raises RuntimeError for a link to itself on Python 3.12.
+    folder = Path(os.path.realpath(path.parent, strict=True))
+    found = Path(os.path.realpath(folder / name, strict=True))
+    if not found.is_relative_to(folder):
+        raise ValueError(
+            f"{name} is a link that leads out of the policy's folder; put the file itself beside the policy"
+        )
+    if found.suffix not in (".yaml", ".yml"):
+        raise ValueError(f"{name} is a link to a file that is not called .yaml or .yml")
+    return read_regular(found, BYTES_MAX + 1)

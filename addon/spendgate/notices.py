@@ -1,0 +1,73 @@
+"""What a reader of a policy must be told of it besides its faults: that it has ended, what of it waits, where its limits hold.
+
+Pure: the same words wherever a policy is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spendgate.lapse import ended
+from spendgate.money import dollars
+from spendgate.policy import Budget, Policy
+
+_ONE_MACHINES = ("machine", "session")
+"""Attributes whose values live on one machine: an allowance for each of them is not spent twice."""
+
+_TIMES = "\u00d7"
+
+
+def notices(policy: Policy, now_ms: int) -> tuple[str, ...]:
+    """What holds of the file as a whole at this instant (epoch milliseconds), the gravest first; each one sentence."""
+    return (*_validity(policy, now_ms), *not_done(policy))
+
+
+def not_done(policy: Policy) -> tuple[str, ...]:
+    """The words of the policy that this version checks and does not carry out, and what happens meanwhile."""
+    return (*_hub(policy), *_keep(policy))
+
+
+def _validity(policy: Policy, now_ms: int) -> Iterator[str]:
+    if not ended(policy, now_ms):
+        return
+    since = f"the policy ended on {policy.validity.valid_until}"
+    now = "calls are refused" if policy.validity.expired == "refuse" else "it stays in force (expired: keep)"
+    yield f"{since}: {now}; {policy.owner} answers for it"
+
+
+def _hub(policy: Policy) -> Iterator[str]:
+    fleet = policy.fleet
+    if fleet.hub is None:
+        return
+    meanwhile = {
+        "lease": "nothing is leased, so each machine enforces alone",
+        "allow": "each machine enforces alone",
+        "refuse": "calls are refused (offline: refuse)",
+    }[fleet.offline]
+    yield f"fleet.hub {fleet.hub}: no hub is reached by this version; {meanwhile}"
+
+
+def _keep(policy: Policy) -> Iterator[str]:
+    if policy.privacy.keep_days is not None:
+        yield f"privacy.keep {policy.privacy.keep_days} days: nothing is purged by this version; rows are kept for good"
+
+
+def spent_on_each(policy: Policy) -> tuple[str, ...]:
+    """The limits that hold on each machine alone, and that several machines share."""
+    return tuple(
+        f"{budget.name}: {limit_text(budget)} {_TIMES} N machines; it holds on this machine, and can be spent once on each"
+        for budget in policy.budgets
+        if _shared(budget)
+    )
+
+
+def _shared(budget: Budget) -> bool:
+    """Whether several machines may draw on one allowance of the budget."""
+    one = budget.match.texts("machine")
+    return not set(_ONE_MACHINES) & set(budget.per) and not (len(one) == 1 and not set("*?") & set(one[0]))
+
+
+def limit_text(budget: Budget) -> str:
+    """The limit as a policy writes it: `$2,000 per month`, `$0.0005 per rolling 24h`, `$25`."""
+    window = f" per {budget.window.name.replace('-', ' ')}" if budget.window is not None else ""
+    return f"{dollars(budget.limit_nanos).removesuffix('.00')}{window}"

@@ -1,0 +1,49 @@
+"""What of a process and its project may be written: as little as the policy's `privacy` says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from spendgate.attribution import Peer
+from spendgate.identity.people import attribute, evidence
+from spendgate.identity.sessions import Sessions
+from spendgate.policy import Policy
+from spendgate.privacy import Privacy
+from spendgate.providers.interface import Ask
+
+PEER = Peer(
+    uid=1000, account="alice", pid=7, started_ms=1, process="secret-agent", process_path="/home/alice/bin/secret-agent",
+    tool="codex", project="github.com/acme/secret-project",
+)  # fmt: skip
+
+
+def written(peer: Peer, **privacy: str) -> dict[str, object]:
+    """All that a call of the peer's is known as."""
+    policy = Policy(owner="o@acme.example", privacy=Privacy.model_validate(privacy))
+    found = attribute(peer, Ask(), policy, "m1", now_ms=10, sessions=Sessions())
+    return {name: getattr(found, name) for name in found.__struct_fields__} | {"evidence": evidence(found)}
+
+
+@pytest.mark.parametrize(
+    ("word", "process"),
+    [("name", "secret-agent"), ("path", "/home/alice/bin/secret-agent"), ("none", None)],
+)
+def test_what_a_row_has_of_the_process(word: str, process: str | None) -> None:
+    """Its name, its path, or nothing; a tool that is known stays known."""
+    found = written(PEER, process=word)
+    assert (found["process"], found["tool"]) == (process, "codex")
+
+
+def test_a_process_without_a_path_has_its_name() -> None:
+    """The kernel does not always tell."""
+    assert written(replace(PEER, process_path=None), process="path")["process"] == "secret-agent"
+
+
+def test_none_leaves_no_trace() -> None:
+    """Neither in a column nor in the session, the evidence or the tool's name."""
+    found = repr(written(replace(PEER, tool="python"), process="none", project="none"))
+    assert "secret" not in found and "python" not in found and "project=" not in found
+    kept = repr(written(replace(PEER, tool="python")))
+    assert "secret-agent" in kept and "python" in kept and "secret-project" in kept
