@@ -21,6 +21,7 @@ NOUNS = {
     "price_cards": {"money", "usage", "price_change"},
     "pricing": {"money", "usage", "price_cards", "price_change"},
     "window": {"errors"},
+    "contracts": {"model_names", "price_change", "roster", "selector", "window"},
     "standing": set(),
     "sizing": {"standing"},
     "admission": {"standing", "sizing"},
@@ -34,6 +35,7 @@ NOUNS = {
     "draws": {"standing", "selector", "window"},
     "policy": {
         "admission",
+        "contracts",
         "standing",
         "attribution",
         "draws",

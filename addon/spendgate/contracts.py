@@ -7,20 +7,25 @@ provider is among `accounts` and its account is known and not listed: an account
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import InstanceOf, PlainSerializer
 
 from spendgate.model_names import family
 from spendgate.price_change import PriceChange
 from spendgate.roster import Values
-from spendgate.selector import EVERY, Chosen, Facts, Selector
-from spendgate.window import Cut, day_starts_ms
+from spendgate.selector import EVERY, Facts, Selector
+from spendgate.window import Window, day_starts_ms
 
-SUBSCRIPTION = "subscription"
-PERSONAL = "personal"
-GATEWAY = "gateway"
-FOR_EVER_MS = 2**62
+SUBSCRIPTION: Final = "subscription"
+PERSONAL: Final = "personal"
+GATEWAY: Final = "gateway"
+FOR_EVER_MS: Final = 2**62
+_ANSWERING_MAX: Final = 64
+
+Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 
 
 class Adjustment(Values):
@@ -56,8 +61,8 @@ class Seat(Values):
     price_nanos: int
     included_nanos: int | None = None
     """What the plan includes, at list price; None: nobody says."""
-    window: Cut
-    """Of both."""
+    window: Annotated[InstanceOf[Window], PlainSerializer(lambda window: window.name)]
+    """Of both: a calendar window."""
 
 
 class Billing(Values):
@@ -117,7 +122,7 @@ class Span:
         self.match = adjustment.match
         self.others = Selector(tuple(each for each in adjustment.match.clauses if each.attribute != "model"))
         self.starts_ms = day_starts_ms(zone, first) if first else 0
-        self.ends_ms = day_starts_ms(zone, last, after=True) if last else FOR_EVER_MS
+        self.ends_ms = day_starts_ms(zone, last + timedelta(days=1)) if last else FOR_EVER_MS
 
 
 class Adjustments:
@@ -156,6 +161,9 @@ class Changes:
         self.asked = self._by(facts)
         """By the model that is asked for."""
 
+    def __bool__(self) -> bool:
+        return bool(self._spans)
+
     def _by(self, facts: Facts) -> PriceChange | None:
         return next((span.change for span in self._spans if span.match.fits(facts) or not span.match.clauses), None)
 
@@ -164,11 +172,8 @@ class Changes:
         if not self._spans or not model or model == self._model:
             return self.asked
         if model not in self._found:
-            if len(self._found) >= 64:  # noqa: PLR2004 - models that one kind of call is answered by are few
+            if len(self._found) >= _ANSWERING_MAX:
                 self._found.clear()
             same = self._model is not None and family(model) == family(self._model)
             self._found[model] = self.asked if same else self._by(self._facts.answered_by(model))
         return self._found[model]
-
-
-NO_CHANGES = Changes(Facts({}), ())

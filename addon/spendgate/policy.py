@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 from pydantic import InstanceOf, PlainSerializer
 
 from spendgate.admission import RefusalKind, Refuse, who_refuses
+from spendgate.contracts import Adjustment, Adjustments, Billing
 from spendgate.draws import Draw
 from spendgate.model_names import ModelPattern
 from spendgate.money import NANOS_PER_DOLLAR
@@ -159,6 +160,14 @@ class Policy(Values):
     validity: Validity = Validity()
     privacy: Privacy = Privacy()
     fleet: Fleet = Fleet()
+    adjust: tuple[Adjustment, ...] = ()
+    """`pricing.adjust`, in the file's order."""
+    billing: Billing = Billing()
+
+    @cached_property
+    def adjustments(self) -> Adjustments:
+        """`adjust` compiled."""
+        return Adjustments(self.adjust, self.timezone)
 
     @cached_property
     def hash(self) -> str:

@@ -162,7 +162,9 @@ class Sheet:
         if not self.change.rates:
             return listed * self.change.factor
         card = self.cards[self.tier(usage.input_total)]
-        return max(Fraction(0), Fraction(card.scaled(usage), card.scale) + listed - listed_units(self.prices, usage, {}))
+        return max(
+            Fraction(0), Fraction(card.scaled(usage), card.scale) + listed - listed_units(self.prices, usage, {})
+        )
 
     def tier(self, input_tokens: int) -> int:
         """Index of the card whose tier this much input falls into: a tier begins above its start."""
@@ -270,7 +272,13 @@ def _changed_media(
     if change.factor_millionths is not None:
         return ceil(listed[0] * change.factor), ceil(listed[1] * change.factor)
     more = [
-        max(0, *(ceil((_unit(new, leaf) - _unit(old, leaf)) * 1_000_000) for new, old in zip(cards, sheet.cards, strict=True)))
+        max(
+            0,
+            *(
+                ceil((_unit(new, leaf) - _unit(old, leaf)) * 1_000_000)
+                for new, old in zip(cards, sheet.cards, strict=True)
+            ),
+        )
         for leaf in ("input_tokens", "output_tokens")
     ]
     return (listed[0] + more[0] if listed[0] else 0, listed[1] + more[1] if listed[1] else 0)

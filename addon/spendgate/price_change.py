@@ -1,7 +1,7 @@
 """What a policy makes of a list price: a factor on all of it, or rates of its own. Values only.
 
-A factor is on everything that the list prices: tokens, searches, requests. Rates are those of a contract: they hold in every tier of
-input size and every service tier, and what they do not name keeps its list price.
+A factor is on everything that the list prices: tokens, searches, requests. Rates are those of a contract: they hold in every
+tier of input size and every service tier, and what they do not name keeps its list price.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ class PriceBook:
     ) -> Charge | UnknownPrice:
         """What `usage` of `model` costs at `provider` (a genai-prices id), rounded once to the nano-dollar.
 
-        `units` as in `providers.interface.Part`; `change` is what a policy makes of the list price. Tokens of a model without a price for any cost an unknown amount, not nothing.
+        `units` as in `providers.interface.Part`; `change` is what a policy makes of the list price. Tokens of a model without a
+        price for any cost an unknown amount, not nothing.
         """
         sheet = self._lookup(provider, model, at, context, change)
         if sheet is None:

@@ -140,6 +140,10 @@ def headline(outcome: Outcome, zone: ZoneInfo) -> list[str]:
         lines.append(
             f"{outcome.uncaptured:,} calls are of providers that it does not capture: neither held nor counted"
         )
+    if outcome.repriced:
+        lines.append(f"{outcome.repriced:,} calls cost something else at its prices")
+    if outcome.unpriced:
+        lines.append(f"{outcome.unpriced:,} calls could not be priced anew: they count as they did then")
     if outcome.unsized:
         lines.append(
             f"{outcome.unsized:,} calls are from before sizes were kept: decided on what they were expected to cost"

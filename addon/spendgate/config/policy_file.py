@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spendgate.config import words
+from spendgate.config.contracts import read_adjustments, read_billing
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
 from spendgate.config.people import Declared, Known, read_roster
@@ -21,7 +22,7 @@ from spendgate.errors import PolicyError
 from spendgate.money import Money
 from spendgate.policy import Budget, Capture, Host, Mode, ModelRule, OnFailure, Policy, UnknownModel
 
-KEYS_LATER = ("rates", "exceptions", "approvers", "alerts", "notify", "billing")
+KEYS_LATER = ("rates", "exceptions", "approvers", "alerts", "notify")
 VERSION = "1"
 UNCHECKED = Known()
 
@@ -99,7 +100,9 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
         "unlimited": unlimited,
         "models": models,
         "unknown_model": _unknown_model(pricing),
+        "adjust": read_adjustments(pricing, declared),
         "prices_update": _prices_update(pricing),
+        "billing": read_billing(top.section("billing"), declared, known),
         "validity": read_validity(top),
         "fleet": read_fleet(top.section("fleet")),
     }
@@ -187,5 +190,5 @@ def _prices_update(section: Section | None) -> str:
     if section is None:
         return "never"
     word = section.word("updates", ("never", "daily"))
-    section.done(later=("adjust",))
+    section.done()
     return word or "never"

@@ -15,6 +15,10 @@ from spendgate.price_cards import Rates
 from spendgate.standing import UNSIZED, Size
 from spendgate.written import written
 
+_KEPT_OF_NOBODY = dict.fromkeys(
+    ("project", "session", "agent", "agent_name", "parent_agent", "api_key", "account"), None
+)
+"""What the row of a personal account's call leaves out: it has counts and times, and what models and tools were used."""
 _NOTHING = Size(ceiling_nanos=0, learned_nanos=0, largest_nanos=0, typical_nanos=0, guess_nanos=0)
 
 
@@ -52,6 +56,8 @@ def row(asked: Asked, size: Size) -> CallRow:
     opened = _row(
         asked.intent, size, terms.policy, billing=terms.billing, kind=terms.keys.kind, known_by=terms.evidence
     )
+    if terms.ignored:
+        return replace(opened, **_KEPT_OF_NOBODY)
     return opened if asked.parent_call is None else replace(opened, parent_call=asked.parent_call)
 
 

@@ -1,4 +1,5 @@
-"""What a reading costs at list price: each sampling by the model that answered, in tokens and in whatever else is billed.
+"""What a reading costs: each sampling by the model that answered, in tokens and in whatever else is billed; at list price, and
+at what the policy's `pricing.adjust` makes of that.
 
 A missing count is estimated, an unknown price is the policy's, and what the list has no price for is flagged. Pure.
 """
@@ -6,6 +7,7 @@ A missing count is estimated, an unknown price is the policy's, and what the lis
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import reduce
 from operator import add
 
@@ -13,8 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.gate.asked import Asked
+from spendgate.gate.terms import Terms
 from spendgate.model_names import family
-from spendgate.pricing import PriceBook, UnknownPrice, unknown_price, utc
+from spendgate.price_change import PriceChange
+from spendgate.pricing import Charge, PriceBook, UnknownPrice, unknown_price, utc
 from spendgate.providers.interface import Ask, Part, Reading
 from spendgate.usage import Usage
 
@@ -31,22 +35,28 @@ EstimateUsage = Callable[[Ask, Reading], Usage]
 
 
 class Item(Struct, frozen=True):
-    """One billed sampling: its model, counts and list price in nano-dollars."""
+    """One billed sampling: its model, counts, and prices in nano-dollars."""
 
     model: str | None
     usage: Usage
     nanos: int
+    """What it costs: the list price, as the policy adjusts it."""
     source: str
     known: bool
+    listed_nanos: int
+    """Its list price; of a model that only the policy prices, what it costs."""
 
 
 class Bill(Struct, frozen=True):
-    """What a reading costs at list price."""
+    """What a reading costs, by the list and by what the policy makes of it."""
 
     items: tuple[Item, ...]
     nanos: int
+    """What it costs."""
     reported: bool
     """All counts are the provider's own and final."""
+    listed_nanos: int
+    """Its list price."""
     unpriced: tuple[str, ...] = ()
     """Flags of fees that the price list does not know."""
 
@@ -70,7 +80,9 @@ def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, esti
         last = parts[-1] if parts else Part(Usage())
         parts = (*parts[:-1], replace(last, usage=estimate(asked.intent.ask, replace(reading, parts=(last,)))))
     items = tuple([item_of(asked, part, reading, prices, booked_ms) for part in parts])
-    return Bill(items, sum([item.nanos for item in items]), reported, (*fees, *_tiers(parts, items)))
+    nanos = sum([item.nanos for item in items])
+    listed = sum([item.listed_nanos for item in items]) if asked.terms.changes else nanos
+    return Bill(items, nanos, reported, listed, (*fees, *_tiers(parts, items)))
 
 
 def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:
@@ -120,12 +132,29 @@ def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booke
     if terms.also and answered and asked_for and family(answered) != family(asked_for):
         asked_for = None
     named, at = answered or asked_for, utc(booked_ms)
+    change = terms.changes.answered(named) if terms.changes else None
     for model in (answered,) if answered == asked_for else (answered, asked_for):
-        charge = prices.price(
+        listed = prices.price(
             terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo, units=part.units
         )
+        if isinstance(listed, UnknownPrice):
+            continue
+        charge = listed if change is None else _changed(terms, part, model, prices, at=at, change=change)
         if not isinstance(charge, UnknownPrice):
-            return Item(named, part.usage, charge.nanos, charge.source, known=True)
+            return Item(named, part.usage, charge.nanos, charge.source, known=True, listed_nanos=listed.nanos)
+    if change is not None and change.whole:
+        charge = _changed(terms, part, named, prices, at=at, change=change)
+        if not isinstance(charge, UnknownPrice):
+            return Item(named, part.usage, charge.nanos, charge.source, known=True, listed_nanos=charge.nanos)
     unknown = terms.policy.unknown_model
     nanos = unknown_price(part.usage, input_per_million=unknown.input_nanos, output_per_million=unknown.output_nanos)
-    return Item(named, part.usage, nanos, "policy:unknown_model", known=False)
+    return Item(named, part.usage, nanos, "policy:unknown_model", known=False, listed_nanos=nanos)
+
+
+def _changed(
+    terms: Terms, part: Part, model: str | None, prices: PriceBook, *, at: datetime, change: PriceChange
+) -> Charge | UnknownPrice:
+    """What a part costs at what the policy makes of the list price."""
+    return prices.price(
+        terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo, units=part.units, change=change
+    )

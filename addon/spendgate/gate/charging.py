@@ -15,6 +15,7 @@ from dataclasses import replace as replace_terms
 from msgspec import Struct
 from msgspec.structs import replace
 
+from spendgate.gate import accounts
 from spendgate.gate.asked import Asked
 from spendgate.gate.billing import Bill, EstimateUsage, bill, item_of
 from spendgate.gate.interface import End
@@ -50,7 +51,7 @@ class Ending(Struct, frozen=True):
 
 
 Learnable = tuple[Usage, int]
-"""The provider's own counts of a whole call, and its value at list price in nano-dollars."""
+"""The provider's own counts of a whole call, and what they cost in nano-dollars, whatever was charged for them."""
 
 
 def settled(
@@ -71,6 +72,7 @@ def settled(
 def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> tuple[Settlement, Learnable | None]:
     if not ending.end.sent:
         return _free(ending, "failed"), None
+    ending = _on_its_account(ending)
     reading = ending.reading
     if reading.overage and ending.asked.terms.billing == SUBSCRIPTION:
         # Its row said `subscription` before anybody knew; what it costs counts all the same.
@@ -87,6 +89,16 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
     if _warmed_up(ending, priced):
         return _free(ending, "free", ending.reading.flags), None
     return _charged(ending, priced, prices), (priced.usage, priced.nanos) if priced.reported else None
+
+
+def _on_its_account(ending: Ending) -> Ending:
+    """As its answer says whose account it is on, where that matters and was not known when it left."""
+    terms, reading = ending.asked.terms, ending.reading
+    word, flag = accounts.answered(terms.policy.billing, ending.asked.intent, terms.billing, reading.account)
+    if flag is None:
+        return ending
+    asked = ending.asked if word == terms.billing else replace(ending.asked, terms=terms.billed_as(word))
+    return replace(ending, asked=asked, reading=replace(reading, flags=(*reading.flags, flag)))
 
 
 def _warmed_up(ending: Ending, priced: Bill) -> bool:
@@ -118,7 +130,9 @@ def _state(ending: Ending) -> str:
 def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
     terms, reading = ending.asked.terms, ending.reading
     basis, cost, flags = _basis(ending, priced, prices)
-    value = priced.nanos if reading.stated_cost_nanos is not None and any(item.known for item in priced.items) else cost
+    listed = reading.stated_cost_nanos is not None and any(item.known for item in priced.items)
+    # Where nothing was counted, nobody knows its list price: it has the value that it is charged.
+    value = 0 if terms.ignored else priced.listed_nanos if listed or cost == priced.nanos else cost
     cost = cost if terms.counts else 0
     return _settlement_of(
         ending, _state(ending), basis, (*reading.flags, *flags),
@@ -214,7 +228,7 @@ def _settlement_of(
     cost: int = 0, value: int = 0, charges: tuple[tuple[Scope, int], ...] = (), prices: str | None = None,
 ) -> Settlement:  # fmt: skip
     """What the wire showed of the end, with what it costs: nothing unless told."""
-    end, reading = ending.end, ending.reading
+    end, reading, ignored = ending.end, ending.reading, ending.asked.terms.ignored
     return Settlement(
         state=state,
         basis=basis,
@@ -227,9 +241,9 @@ def _settlement_of(
         http_status=end.http_status,
         first_byte_ms=end.first_byte_ms,
         duration_ms=end.duration_ms,
-        request_id=written(reading.request_id),
-        response_id=written(reading.response_id),
-        account=written(reading.account),
+        request_id=None if ignored else written(reading.request_id),
+        response_id=None if ignored else written(reading.response_id),
+        account=None if ignored else written(reading.account),
         response_bytes=end.response_bytes,
         sent=end.sent,
         prices=prices,

@@ -18,6 +18,7 @@ from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
+from spendgate.gate.accounts import Accounts
 from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
@@ -91,6 +92,7 @@ class Gate:
         )  # fmt: skip
         self._recall = Recall()
         self._overage = Overage()
+        self._accounts = Accounts()
         self._running: dict[str, Running] = {}
         self._kin = Kin()
         self._durations: deque[int] = deque(maxlen=_DURATIONS_KEPT)
@@ -169,6 +171,7 @@ class Gate:
         return self._without_ledger(self._asked(intent), f"the gate failed ({why})")
 
     def _asked(self, intent: Intent) -> Asked:
+        intent = self._accounts.known(intent, self.policy.billing)
         intent = self._recall.known(self._overage.known(intent))
         return Asked(intent, self._known.of(intent, self.clock.now_ms()), self._kin.parent_call(intent))
 
@@ -289,6 +292,7 @@ class Gate:
             settlement = replace(settlement, awaited=awaited)
         self._recall.saw(call.asked.intent, found.response_id, settlement.usage)
         self._overage.saw(call.asked.intent, found)
+        self._accounts.saw(call.asked.intent, found, call.asked.terms.policy.billing)
         write = self.backlog.write if call.late else self.backlog.soon
         write(lambda: self._ledger.settle(call_id, settlement))
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from spendgate.gate.terms import UNPRICED
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, enforces, scopes
@@ -23,15 +22,16 @@ def scopes_of(policy: Policy) -> ScopesOf:
     """A function from a past call to its budgets under `policy`."""
 
     def of(past: PastCall) -> tuple[Scope, ...]:
-        if past.row.billing in UNPRICED:
+        if not policy.billing.counts(past.row.billing):
             return ()
-        facts = _facts(past, policy)
+        facts = facts_of(past, policy)
         return scopes(policy, facts, past.booked_ms, enforces(policy, facts))
 
     return of
 
 
-def _facts(past: PastCall, policy: Policy) -> Facts:
+def facts_of(past: PastCall, policy: Policy) -> Facts:
+    """A past call as selectors see it, by the model that answered where that is known."""
     made = past.row
     team = policy.roster.team_by_name.get(made.team or "")
     return Facts.of(

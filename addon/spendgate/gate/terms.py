@@ -6,26 +6,30 @@ Calls of one session differ in little but their size, so `KnownTerms` keeps the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace as replace_terms
 from datetime import datetime
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
+from spendgate.contracts import PERSONAL, Changes
 from spendgate.estimate import KindKeys
+from spendgate.gate.accounts import refusal_of
 from spendgate.gate.interface import Intent
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
 from spendgate.policy import Policy, UnknownModel, enforces, model_refusal, scopes
 from spendgate.price_cards import Ladder, Rates, dearest
+from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
 from spendgate.selector import Facts
 from spendgate.standing import Scope
 from spendgate.written import written
 
-UNPRICED = ("subscription", "personal")
-"""Billing words whose calls draw on no budget (policy.md, What counts): cost 0, value at list price."""
 UNPRICED_SPEED = "a speed without a price"
 KEPT_MAX = 512
 _FOR_EVER_MS = 2**63
@@ -37,7 +41,7 @@ class Signs(NamedTuple):
     """All of a call that its terms depend on; fields as in `Attribution`, `Route` and `Ask`."""
 
     since: datetime
-    """When the prices of its instant began to hold (`PriceBook.since`)."""
+    """When the prices of its instant began to hold: of the list (`PriceBook.since`), and the policy's adjustments of them."""
     attribution: Attribution
     route: Route
     model: str | None
@@ -109,11 +113,23 @@ class Terms:
     flags: tuple[str, ...]
     """What the row shall tell of the request, whatever becomes of it."""
     evidence: str
+    changes: Changes
+    """What the policy's `pricing.adjust` makes of its prices on the day on which it asked."""
 
     @property
     def counts(self) -> bool:
         """Whether budgets count it."""
-        return self.billing not in UNPRICED
+        return self.policy.billing.counts(self.billing)
+
+    @property
+    def ignored(self) -> bool:
+        """Whether its row keeps counts and times only: a personal account's, under `billing.personal: ignore`."""
+        return self.billing == PERSONAL and not self.counts
+
+    def billed_as(self, billing: str) -> Terms:
+        """The same call with another billing word, by which budgets tell it apart, too."""
+        known = Facts({**self.facts.values, "billing": (billing,)}, self.facts.names, self.facts.stem)
+        return replace_terms(self, billing=billing, facts=known, draws=Draws(self.policy, (known,), self.enforced))
 
     def refused(self, now_ms: int) -> Refuse | None:
         """Why it may not leave at this instant, whatever the budgets say: a rule, or the policy file as a whole."""
@@ -142,11 +158,15 @@ class KnownTerms:
     def __init__(self, policy: Policy, prices: PriceBook) -> None:
         self._policy = policy
         self._prices = prices
+        self._changes = policy.adjustments
         self._kept: dict[Signs, Terms] = {}
 
     def of(self, intent: Intent, now_ms: int) -> Terms:
         """As `terms`, which takes some tens of microseconds; a few where they are known."""
-        signs = Signs.of(intent, self._prices.since(utc(now_ms)))
+        since = self._prices.since(utc(now_ms))
+        if self._changes:
+            since = max(since, utc(self._changes.since(now_ms)))
+        signs = Signs.of(intent, since)
         found = self._kept.get(signs)
         if found is None:
             if len(self._kept) >= KEPT_MAX:
@@ -158,21 +178,30 @@ class KnownTerms:
 def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
     """The terms of every call with these signs."""
     who, route, model = signs.attribution, signs.route, signs.model
-    known = facts(who, route, signs)
+    billing = policy.billing.word(route.provider, signs.account, signs.billing)
+    known = facts(who, route if billing == signs.billing else replace(route, billing=billing), signs)
     others = tuple([known.answered_by(name) for name in signs.also])
     enforced = enforces(policy, known)
-    priced = _Prices(prices, route.prices or route.provider, model, signs.since)
+    changes = policy.adjustments.of(known, int(signs.since.timestamp()) * 1000)
+    priced = _Prices(prices, route.prices or route.provider, model, signs.since, changes.asked)
     unknown = rates_unknown(policy.unknown_model)
     anywhere, reach = priced.dearest(None, None), priced.dearest(signs.service_tier, signs.speed)
+    if reach is not None and priced.change is not None and route.states_cost:
+        # Its provider may say what it bills, which is charged as it is said.
+        listed = priced._replace(change=None).dearest(signs.service_tier, signs.speed)
+        reach = reach if listed is None else dearest([reach, listed])
     if others and reach is not None:
-        beside = [priced._replace(model=name or None).dearest(signs.service_tier, signs.speed) for name in signs.also]
+        beside = [
+            priced._replace(model=name or None, change=changes.answered(name)).dearest(signs.service_tier, signs.speed)
+            for name in signs.also
+        ]
         reach = dearest([reach, *(ladder or unknown for ladder in beside)])
     return Terms(
         policy=policy,
         facts=known,
         enforced=enforced,
         draws=Draws(policy, (known, *others), enforced),
-        billing=signs.billing,
+        billing=billing,
         model=model,
         also=bool(others),
         priced_by=priced.provider,
@@ -181,9 +210,11 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         keys=KindKeys.of(who.tool, written(model), route.dialect),
         refusal=unlisted(who.account_os)
         if who.refused
-        else next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
+        else refusal_of(policy.billing, route.provider, signs.account, billing)
+        or next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
+        changes=changes,
     )
 
 
@@ -199,6 +230,7 @@ class _Prices(NamedTuple):
     provider: str
     model: str | None
     at: datetime
+    change: PriceChange | None = None
 
     def dearest(self, tier: str | None, speed: str | None) -> Ladder | None:
         """The dearest price of each class over every service tier that may apply, at the speed asked for and at none.
@@ -222,12 +254,15 @@ class _Prices(NamedTuple):
         return () if known else (UNPRICED_SPEED,)
 
     def _ladder(self, context: dict[str, str]) -> Ladder | UnknownPrice:
-        return self.book.ladder(self.provider, self.model, at=self.at, context=context)
+        return self.book.ladder(self.provider, self.model, at=self.at, context=context, change=self.change)
 
 
-def rates_of(prices: PriceBook, provider: str, model: str | None, at_ms: int, unknown: UnknownModel) -> Rates:
+def rates_of(
+    prices: PriceBook, provider: str, model: str | None, at_ms: int, unknown: UnknownModel, *,
+    change: PriceChange | None = None,
+) -> Rates:  # fmt: skip
     """The rates that sizes of a model are learned by: the same for every call of it, whatever its tier."""
-    found = _Prices(prices, provider, model, utc(at_ms)).dearest(None, None)
+    found = _Prices(prices, provider, model, utc(at_ms), change).dearest(None, None)
     return (found or rates_unknown(unknown)).upto(None)
 
 

@@ -12,7 +12,7 @@ from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
-from spendgate.gate.past import counted, scopes_of
+from spendgate.gate.past import counted, facts_of, scopes_of
 from spendgate.gate.patience import patiently
 from spendgate.gate.terms import rates_of
 from spendgate.ledger.fill import Counted, ScopesOf
@@ -20,7 +20,8 @@ from spendgate.ledger.interface import LedgerPort
 from spendgate.ledger.orphans import Resolved
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy
-from spendgate.pricing import PriceBook
+from spendgate.price_change import PriceChange
+from spendgate.pricing import PriceBook, UnknownPrice, utc
 
 logger = logging.getLogger(__name__)
 
@@ -141,10 +142,28 @@ class Upkeep:
 
     def _learn_from(self, past: PastCall) -> None:
         made = past.row
-        rates = rates_of(self.prices, made.provider, made.model_requested, past.booked_ms, self._policy.unknown_model)
+        change, value = self._changed(past)
+        rates = rates_of(
+            self.prices, made.provider, made.model_requested, past.booked_ms, self._policy.unknown_model, change=change
+        )
         keys = KindKeys.of(made.tool, made.model_requested, made.dialect or "")
-        if past.value_nanos is not None:
-            self._sizes.learn(keys, sample_of(made.text_bytes, past.usage, past.value_nanos, rates))
+        if value is not None:
+            self._sizes.learn(keys, sample_of(made.text_bytes, past.usage, value, rates))
+
+    def _changed(self, past: PastCall) -> tuple[PriceChange | None, int | None]:
+        """What the policy would make of its list price on the day on which it left, and what its counts cost so: a sample and its
+        rates must be of one price. A tier of its answer is not known any more."""
+        made = past.row
+        if not self._policy.adjust:
+            return None, past.value_nanos
+        facts = facts_of(past, self._policy).answered_by(made.model_requested)
+        change = self._policy.adjustments.of(facts, past.booked_ms).asked
+        if change is None or not change.rates:
+            return None, past.value_nanos  # a factor changes both alike
+        charge = self.prices.price(
+            made.provider, made.model_requested, past.usage, at=utc(past.booked_ms), change=change
+        )
+        return (None, past.value_nanos) if isinstance(charge, UnknownPrice) else (change, charge.nanos)
 
     def _resolve_when_due(self) -> None:
         if self._clock.boot_ms() - self._orphans_at_ms >= ORPHANS_EVERY_MS:

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from spendgate.usage import Usage
+
 
 class Step(NamedTuple):
     """One past call. Nano-dollars, epoch milliseconds, tokens; columns as in the view `calls`.
@@ -49,8 +51,27 @@ class Step(NamedTuple):
     refused_by: str | None
     refused_why: str | None
     would_refuse_by: str | None
+    prices: str | None = None
+    """By which price it was charged; None: it was not."""
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    cache_write_other_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    web_searches: int | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """Its counts."""
+        counts: tuple[int | None, ...] = tuple(self)[_COUNTS_AT]
+        return Usage(*counts)
 
 
+_COUNTS_AT: Final = slice(Step._fields.index("input_tokens"), None)
 FACTS_AT: Final = slice(Step._fields.index("person"), Step._fields.index("model_requested") + 1)
 """Where the columns stand that rules and budgets go by."""
 

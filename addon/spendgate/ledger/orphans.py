@@ -63,8 +63,8 @@ class _Orphan:
 _COLUMNS = tuple(field.name for field in fields(_Orphan))
 _OPEN = f"""SELECT {", ".join(_COLUMNS)} FROM call_rows WHERE state = 'open' AND gate = ?
     AND seq > (SELECT from_seq FROM gates WHERE gates.id = ?)"""  # noqa: S608 - our own words
-_UNPRICED = ("subscription", "personal")
-"""Billing words whose calls cost a budget nothing."""
+_UNPRICED = ("subscription",)
+"""Billing words whose calls cost nothing. A personal account's has been sized as nothing where it is ignored."""
 
 
 def resolve(known: Known, gate: int, now_ms: int) -> Resolved:

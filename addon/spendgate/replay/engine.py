@@ -13,14 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from itertools import count
+from math import ceil
 from typing import Final
 
 from spendgate.admission import Admit, Refuse, Wait, decide, who_refuses
+from spendgate.contracts import PERSONAL
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
+from spendgate.pricing import PriceBook
 from spendgate.replay.books import Balance, Books, Entry, kind_standing
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
+from spendgate.replay.repricing import ADJUSTED, Repricing, resized
 from spendgate.standing import UNSIZED, Hold, Scope, Size
 
 _ENDS, _LOOKS = 0, 1
@@ -31,12 +35,13 @@ class _Call:
     """One call that asks, waits or runs."""
 
     __slots__ = (
-        "booked_ms", "entries", "lines", "looks_ms", "place", "size", "step", "terms", "until_ms",
+        "booked_ms", "cost_nanos", "entries", "expected_nanos", "lines", "looks_ms", "place", "size", "step", "terms", "until_ms",
     )  # fmt: skip
 
     def __init__(self, step: Step, terms: PastTerms, size: Size) -> None:
         self.step, self.terms, self.size = step, terms, size
         self.booked_ms = 0
+        self.cost_nanos, self.expected_nanos = step.cost_nanos, step.estimate_nanos
         self.entries: list[Entry] = []
         self.place: int | None = None
         self.until_ms: int | None = None
@@ -51,13 +56,16 @@ class _Call:
 class Replay:
     """One candidate policy, and the history that it is asked about."""
 
-    def __init__(self, policy: Policy, since_ms: int) -> None:
-        """Calls before `since_ms` are not decided again: they only fill the windows that run then."""
+    def __init__(self, policy: Policy, since_ms: int, prices: PriceBook | None = None) -> None:
+        """`prices`: the list that calls are priced anew by; None: the one that is shipped.
+
+        Calls before `since_ms` are not decided again: they only fill the windows that run then."""
         self.outcome = Outcome(since_ms=since_ms)
         self._since_ms = since_ms
         self._policy = policy
         self._books = Books()
         self._known = KnownPast(policy)
+        self._repricing = Repricing(prices or PriceBook())
         self._events: list[tuple[int, int, int, _Call]] = []
         self._order = count()
         self._waiting: dict[int, _Call] = {}
@@ -80,6 +88,8 @@ class Replay:
             self.outcome.uncaptured += step.arrived_ms >= self._since_ms
             return
         call = _Call(step, terms, self._size(step))
+        if terms.changes or (step.prices is not None and ADJUSTED in step.prices) or step.billing == PERSONAL:
+            self._reprice(call)
         if step.arrived_ms < self._since_ms:
             self._remember(call)
         elif step.held_nanos is None and step.refused_by is None:
@@ -252,7 +262,7 @@ class Replay:
     def _charge_at_once(self, call: _Call) -> None:
         """A result that was read back: charged without having been held."""
         self.outcome.cost_then_nanos += call.step.cost_nanos or 0
-        self.outcome.cost_nanos += call.step.cost_nanos or 0
+        self.outcome.cost_nanos += _cost(call)
         self._charge(call)
 
     def _charge(self, call: _Call) -> None:
@@ -260,7 +270,19 @@ class Replay:
         charged = terms.elsewhere(step, step.booked_ms)
         charged = terms.scopes(step.booked_ms) if charged is None else charged
         for at in self._books.locate(charged, step.booked_ms):
-            at.add(step.booked_ms, 0, 0).end(step.cost_nanos or 0)
+            at.add(step.booked_ms, 0, 0).end(_cost(call))
+
+    def _reprice(self, call: _Call) -> None:
+        """At the candidate's prices. The policy of then is known by what the row says of it."""
+        found = self._repricing.of(call.step, call.terms.changes, counted=call.terms.counts)
+        call.size = resized(call.size, found.size_factor)
+        step = call.step
+        if found.cost_nanos != step.cost_nanos:
+            self.outcome.repriced += step.arrived_ms >= self._since_ms
+            call.cost_nanos = found.cost_nanos
+        if step.estimate_nanos is not None:
+            call.expected_nanos = ceil(step.estimate_nanos * found.size_factor)
+        self.outcome.unpriced += found.unknown and step.arrived_ms >= self._since_ms
 
     def _size(self, step: Step) -> Size:
         if step.size is not None:
@@ -275,17 +297,18 @@ class Replay:
 
 def _cost(call: _Call) -> int:
     """What the call cost; of one that was refused then or still runs, what it is expected to."""
-    cost = call.step.cost_nanos
-    if cost is not None and call.step.refused_by is None:
-        return cost
-    return (call.step.estimate_nanos or 0) if call.terms.counts else 0
+    if not call.terms.counts:
+        return 0
+    if call.cost_nanos is not None and call.step.refused_by is None:
+        return call.cost_nanos
+    return call.expected_nanos or 0
 
 
 Steps = Callable[[int], Iterable[Step]]
 """Every step booked from this instant on."""
 
 
-def replay(policy: Policy, since_ms: int, steps: Steps) -> Outcome:
-    """Run the history since `since_ms` through `policy`, its windows filled with what came before."""
+def replay(policy: Policy, since_ms: int, steps: Steps, prices: PriceBook | None = None) -> Outcome:
+    """Run the history since `since_ms` through `policy`, its windows filled with what came before. `prices` as in `Replay`."""
     found = [starts for draw, _ in policy.draws for _, starts in draw.counted_since(since_ms)]
-    return Replay(policy, since_ms).run(steps(max(0, min([since_ms, *found]))))
+    return Replay(policy, since_ms, prices).run(steps(max(0, min([since_ms, *found]))))

@@ -89,6 +89,10 @@ class Outcome:
     waited_ms: int = 0
     uncaptured: int = 0
     """Calls of providers that the candidate does not capture; neither held nor counted."""
+    repriced: int = 0
+    """Calls that cost something else at the candidate's prices."""
+    unpriced: int = 0
+    """Calls that fit a price adjustment and could not be priced anew: they keep their cost, or the size they had."""
     unsized: int = 0
     """Calls from before sizes were kept: decided on their estimate."""
     rules: dict[tuple[str, str], Tally] = field(default_factory=dict)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendgate import lapse
-from spendgate.admission import Refuse
-from spendgate.gate.terms import UNPRICED, unlisted
+from spendgate.admission import RefusalKind, Refuse
+from spendgate.contracts import PERSONAL, Changes
+from spendgate.gate.accounts import RULE, refusal_of
+from spendgate.gate.terms import unlisted
 from spendgate.ledger.history import FACTS_AT, Step
 from spendgate.policy import Policy, enforces, model_refusal, person_then, scopes
 from spendgate.roster import PersonMatch
@@ -55,6 +57,8 @@ class PastTerms:
     refusal: Refuse | None
     captured: bool
     """False: the candidate does not decrypt its provider."""
+    changes: Changes
+    """As `gate.terms.Terms.changes`."""
 
     def refused(self, now_ms: int) -> Refuse | None:
         """As `gate.terms.Terms.refused`."""
@@ -83,7 +87,8 @@ class KnownPast:
     def of(self, step: Step) -> PastTerms:
         """The terms of this call when it asked."""
         day = self._days.at(step.arrived_ms).key if self._dated else ""
-        key = (step[FACTS_AT], day)
+        changed = self._policy.adjustments.since(step.arrived_ms) if self._policy.adjust else 0
+        key = (step[FACTS_AT], day, changed)
         found = self._kept.get(key)
         if found is None:
             if len(self._kept) >= _KEPT_MAX:
@@ -95,9 +100,11 @@ class KnownPast:
 def past_terms(step: Step, policy: Policy) -> PastTerms:
     """What `policy` says of every call that is like this one."""
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
-    facts = _facts(step, who, policy)
+    billing = policy.billing.word(step.provider, step.account, step.billing)
+    facts = _facts(step, who, policy, billing)
     enforced = enforces(policy, facts)
-    refusal = unlisted(step.account_os) if who.refused else model_refusal(policy, facts)
+    refusal = unlisted(step.account_os) if who.refused else _on_its_account(step, policy, billing)
+    refusal = refusal or model_refusal(policy, facts)
     providers = policy.capture.providers
     return PastTerms(
         policy=policy,
@@ -105,13 +112,21 @@ def past_terms(step: Step, policy: Policy) -> PastTerms:
         facts=facts,
         enforced=enforced,
         draws=PastDraws(policy, facts, enforced),
-        counts=step.billing not in UNPRICED,
+        counts=policy.billing.counts(billing),
         refusal=refusal,
         captured=providers is None or step.provider in providers or step.billing == "gateway",
+        changes=policy.adjustments.of(facts, step.arrived_ms),
     )
 
 
-def _facts(step: Step, who: PersonMatch, policy: Policy) -> Facts:
+def _on_its_account(step: Step, policy: Policy, billing: str) -> Refuse | None:
+    """As `gate.accounts.refusal_of`; a row that says `personal` may say no more of the account."""
+    if step.billing == PERSONAL and not step.account and policy.billing.personal == "refuse":
+        return Refuse(RefusalKind.RULE, RULE, f"the {step.provider} account is not the company's")
+    return refusal_of(policy.billing, step.provider, step.account, billing)
+
+
+def _facts(step: Step, who: PersonMatch, policy: Policy, billing: str) -> Facts:
     return Facts.of(
         model=step.model_requested,
         person=who.person,
@@ -125,5 +140,5 @@ def _facts(step: Step, who: PersonMatch, policy: Policy) -> Facts:
         api_key=step.api_key,
         account=step.account,
         project=step.project,
-        billing=step.billing,
+        billing=billing,
     )

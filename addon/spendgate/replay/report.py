@@ -34,6 +34,8 @@ def summary(outcome: Outcome) -> Row:
         "waited_ms": outcome.waited_ms,
         "not_captured": outcome.uncaptured,
         "unsized": outcome.unsized,
+        "repriced": outcome.repriced,
+        "unpriced": outcome.unpriced,
     }
 
 

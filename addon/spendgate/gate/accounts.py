@@ -1,0 +1,77 @@
+"""Whose account a call is on, where the policy lists the company's own (`billing.accounts`): known from the request, or learned.
+
+Most requests name no account; most answers do. So the first call with a key leaves before anybody knows: what its answer says
+decides what it is charged, and from then on the key stands for the account, until this gate ends. A request may claim any
+account; what an answer says goes before it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from msgspec.structs import replace
+
+from spendgate.admission import RefusalKind, Refuse
+from spendgate.contracts import GATEWAY, PERSONAL, Billing
+from spendgate.gate.interface import Intent
+from spendgate.providers.interface import Reading
+from spendgate.written import written
+
+RULE: Final = "billing.personal"
+"""The rule that such a refusal names."""
+FLAG: Final = "personal account"
+"""Flag of a call whose answer named an account that is not the company's, and whose row does not say `personal`."""
+OWN: Final = "the company's account"
+"""Flag of a call whose row says `personal` and whose answer named an account of the company: it is charged."""
+KEPT_MAX: Final = 1_024
+
+
+def refusal_of(billing: Billing, provider: str, account: str | None, word: str) -> Refuse | None:
+    """Why a call on this account may not leave; `word` is its billing word. A gateway's calls are the company's own."""
+    if billing.personal != "refuse" or word == GATEWAY or not billing.is_personal(provider, account):
+        return None
+    return Refuse(RefusalKind.RULE, RULE, f"the {provider} account {written(account)} is not the company's")
+
+
+class Accounts:
+    """The accounts that keys stand for, as answers have told. Bounded: the keys least lately seen are forgotten."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def known(self, intent: Intent, billing: Billing) -> Intent:
+        """The same intent; with the account that its key stands for, where it matters and the request names none."""
+        ask, provider = intent.ask, intent.route.provider
+        if not self._known or ask.account or not ask.api_key or not billing.asks_for(provider):
+            return intent
+        account = self._known.get((provider, ask.api_key))
+        return intent if account is None else replace(intent, ask=replace(ask, account=account))
+
+    def saw(self, intent: Intent, reading: Reading, billing: Billing) -> None:
+        """What an answer says of the account behind a key."""
+        provider, key = intent.route.provider, intent.ask.api_key
+        if not key or not reading.account or not billing.asks_for(provider):
+            return
+        self._known[provider, key] = reading.account
+        self._known.move_to_end((provider, key))
+        if len(self._known) > KEPT_MAX:
+            self._known.popitem(last=False)
+
+
+def answered(billing: Billing, intent: Intent, word: str, said: str | None) -> tuple[str, str | None]:
+    """The billing word by which a call is charged whose answer names the account `said`, and the flag that tells why.
+
+    `word` is its row's. Only `ignore` makes a difference to the charge. Where the request named a listed account, that holds: an
+    answer may call the same one by another name (OpenAI's do).
+    """
+    provider = intent.route.provider
+    if not said or word == GATEWAY or not billing.asks_for(provider):
+        return word, None
+    own, ignored = billing.is_own(provider, said), billing.personal == "ignore"
+    if word == PERSONAL:
+        wire = intent.route.billing or intent.ask.billing
+        return (wire if own and ignored else word), OWN if own else None
+    if own or billing.is_own(provider, intent.ask.account):
+        return word, None
+    return (PERSONAL if ignored else word), FLAG
