@@ -50,6 +50,7 @@ NOUNS = {
         "window",
         "written",
     },
+    "seats": {"contracts", "policy", "selector", "window"},
     "estimate": {"standing", "money", "usage", "price_cards", "pricing"},
 }
 """Each noun, and the nouns that it may import. All of them are pure: no I/O, no clock, no randomness, no mitmproxy."""

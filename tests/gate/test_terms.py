@@ -31,8 +31,8 @@ RULES = policy(
 
 def told(found: Terms) -> dict[str, Any]:
     """All that terms say, the budgets as they are at one instant."""
-    said = {name: getattr(found, name) for name in Terms.__slots__ if name != "draws"}
-    return {**said, "scopes": found.scopes(NOW)}
+    said = {name: getattr(found, name) for name in Terms.__slots__ if name not in ("draws", "changes")}
+    return {**said, "scopes": found.scopes(NOW), "change": found.changes.asked}
 
 
 def fresh(call: Any, rules: Policy, prices: PriceBook = PRICES, now_ms: int = NOW) -> Terms:

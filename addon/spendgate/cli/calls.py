@@ -13,7 +13,7 @@ from spendgate.cli import in_force
 from spendgate.cli.moments import to_the_second
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
 from spendgate.cli.output import Column, Format, console, emit, emit_json, exact, note, safe, writing
-from spendgate.cli.reckoning import reckoned
+from spendgate.cli.reckoning import adjustment, reckoned
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, nothing, span
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
@@ -227,8 +227,12 @@ def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
 
 def _basis(row: dict[str, Any]) -> list[str]:
     """What a person must know of how far to trust the number."""
+    adjusted = adjustment(row.get("prices") or "") if row.get("cost_nanos") else None
+    lines = [f"{exact(row['cost_nanos'])} by the policy's {safe(adjusted)}: what budgets count"] if adjusted else []
     if row["basis"] == "estimated" and UNCOUNTED not in (row.get("flags") or ""):
-        return [EXPECTED_ERROR]
+        return [*lines, EXPECTED_ERROR]
+    if lines:
+        return lines
     if row["basis"] == "reported" and row.get("cost_nanos") and row["cost_nanos"] != row.get("value_nanos"):
         return [f"the provider states what it bills, {exact(row['cost_nanos'])}, which goes before the list price"]
     return []

@@ -27,6 +27,18 @@ _COUNTS = {
 _NOT_INPUT = ("output", "web search")
 
 
+_ADJUSTED = re.compile(r";(pricing\.adjust\[\d+\])=([^,;]+)")
+
+
+def adjustment(prices: str) -> str | None:
+    """`pricing.adjust[1] (x 0.85)`: by which entry a row's price was adjusted; None: by none.
+
+    The entry's number is its place in the policy that was in force then.
+    """
+    found = list(dict.fromkeys(_ADJUSTED.findall(prices)))
+    return " and ".join(f"{entry} ({words})" for entry, words in found) or None
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One count at its price, both in nano-dollars, each rounded for itself."""
@@ -42,7 +54,7 @@ def reckoned(row: Mapping[str, Any], book: PriceBook | None = None) -> list[Line
 
     None where today's list gives another sum, as it also may for audio and for a call of several samplings.
     """
-    source = _SOURCE.fullmatch(row["prices"])
+    source = _SOURCE.fullmatch(_ADJUSTED.sub("", row["prices"]))
     if source is None:
         return None
     counts = {name: row.get(column) or 0 for name, (column, _) in _COUNTS.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -10,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force
+from spendgate.cli import in_force, seats
 from spendgate.cli.moments import moment
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
-from spendgate.cli.output import Column, Format, emit
+from spendgate.cli.output import Column, Format, emit, note
 from spendgate.config import paths
 from spendgate.errors import UsageError
 from spendgate.ledger.periods import PERIODS
@@ -62,9 +63,12 @@ def spend(
     found = existing_state(state)  # after the words: wrong ones are wrong on a machine without a ledger, too
     with closing(Reader(found.ledger)) as reader:
         totals = reader.spend(names, asked, ZoneInfo(policy.timezone), week_starts=policy.week_starts)
+        used = seats.of_everybody(policy, reader, time.time_ns() // 1_000_000) if fmt is Format.TABLE else ()
     spent = [total for total in totals if total.calls or total.refused]  # what was free altogether is no spend
     columns = [*(Column(name, name, weight=0) for name in names), *_TOTALS]
     emit([_row(names, total) for total in spent], columns, fmt, empty=nothing(asked), keys=(*names, *_FIGURES))
+    for all_of, _ in used:
+        note(f"seat {seats.line(all_of)}")
 
 
 def attributes(by: str) -> tuple[str, ...]:

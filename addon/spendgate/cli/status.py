@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import alive, in_force
+from spendgate.cli import alive, in_force, seats
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.options import FormatOption, StateOption, existing_state
@@ -26,6 +26,7 @@ from spendgate.money import Beside, dollars, short_dollars
 from spendgate.notices import notices
 from spendgate.policy import Policy, enforces, person_of, scopes, today_in
 from spendgate.roster import MachineGroup, PersonMatch
+from spendgate.seats import InUse, Used
 from spendgate.selector import Facts
 from spendgate.standing import Scope, Standing
 
@@ -103,6 +104,8 @@ class Report:
     ledger: dict[str, object]
     machine: str
     machine_groups: tuple[MachineGroup, ...]
+    seats: tuple[tuple[InUse, Used | None], ...]
+    """Each seat over everybody who was seen to use it, and this person's use."""
     notices: tuple[str, ...]
     """What the policy's own words lead to now: that it has ended, that no hub is reached, that nothing is purged."""
 
@@ -136,6 +139,7 @@ class Report:
             "prices": said.prices if said else None,
             "person": self.person,
             "budgets": list(self.budgets),
+            "seats": [{**seats.summary(all_of), "own": seats.row(own) if own else None} for all_of, own in self.seats],
             "open_calls_above_holds_nanos": self.over_nanos,
             "free_calls": self.free,
             "unrecognized_calls": self.unrecognized,
@@ -170,6 +174,10 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         guessed=reader.guessed_prices(),
         machine=machine,
         machine_groups=policy.roster.machine_groups(machine),
+        seats=tuple(
+            (all_of, next((each for each in people if each.person == match.person), None))
+            for all_of, people in seats.of_everybody(policy, reader, now_ms)
+        ),
         notices=notices(policy, now_ms),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
     )
@@ -296,8 +304,19 @@ def _print(report: Report) -> None:
     emit(
         [_shown(budget) for budget in report.budgets], _BUDGETS, Format.TABLE, empty="no budget applies to this person"
     )
+    if report.seats:
+        _print_seats(report)
     if report.over_nanos:
         out.print(f"\nopen calls could still cost {short_dollars(report.over_nanos)} above what they hold")
     if report.coverage:
         out.print("\nnot seen:")
         emit(report.coverage, _COVERAGE, Format.TABLE)
+
+
+def _print_seats(report: Report) -> None:
+    out = console()
+    out.print("\nseats:")
+    for all_of, _ in report.seats:
+        out.print(safe(seats.line(all_of)))
+    if mine := [seats.shown(own) for _, own in report.seats if own is not None]:
+        emit(mine, seats.COLUMNS, Format.TABLE)

@@ -132,7 +132,8 @@ def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booke
     if terms.also and answered and asked_for and family(answered) != family(asked_for):
         asked_for = None
     named, at = answered or asked_for, utc(booked_ms)
-    change = terms.changes.answered(named) if terms.changes else None
+    # What its provider states that it bills needs no contract to say so.
+    change = terms.changes.answered(named) if terms.changes and reading.stated_cost_nanos is None else None
     for model in (answered,) if answered == asked_for else (answered, asked_for):
         listed = prices.price(
             terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo, units=part.units

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from spendgate.usage import Usage
 
@@ -67,7 +67,7 @@ class Step(NamedTuple):
     @property
     def usage(self) -> Usage:
         """Its counts."""
-        counts: tuple[int | None, ...] = tuple(self)[_COUNTS_AT]
+        counts = cast("tuple[int | None, ...]", self[_COUNTS_AT])
         return Usage(*counts)
 
 
