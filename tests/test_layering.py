@@ -20,12 +20,14 @@ NOUNS = {
     "price_cards": {"money", "usage"},
     "pricing": {"money", "usage", "price_cards"},
     "window": {"errors"},
-    "standing": set(),
+    "flow": {"usage"},
+    "standing": {"flow"},
     "sizing": {"standing"},
-    "admission": {"standing", "sizing"},
+    "rates": {"draws", "flow", "roster", "selector", "standing", "window"},
+    "admission": {"standing", "sizing", "rates"},
     "selector": {"model_names", "errors", "written"},
     "roster": {"attribution", "window"},
-    "draws": {"standing", "selector", "window"},
+    "draws": {"flow", "standing", "selector", "window"},
     "policy": {
         "admission",
         "standing",
@@ -34,12 +36,13 @@ NOUNS = {
         "errors",
         "model_names",
         "money",
+        "rates",
         "roster",
         "selector",
         "window",
         "written",
     },
-    "estimate": {"standing", "money", "usage", "price_cards", "pricing"},
+    "estimate": {"flow", "standing", "money", "usage", "price_cards", "pricing"},
 }
 """Each noun, and the nouns that it may import. All of them are pure: no I/O, no clock, no randomness, no mitmproxy."""
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from spendgate.flow import Tokens
 from spendgate.price_cards import Rates
 from spendgate.standing import Size
 from spendgate.usage import Usage
@@ -126,6 +127,13 @@ class Sample(Struct, frozen=True):
         return self.usage.known and not self.usage.nothing and self.cost_nanos > 0
 
 
+_OUTPUT_GUESSED = 4_096
+"""Output tokens that a call is expected to use at most where nothing at all has been learned."""
+_BYTES_OF_TOKEN = 4
+"""Bytes of text that make a token where nothing at all has been learned."""
+_TOKEN_SHIFT = 20
+
+
 def _latest() -> deque[Any]:
     return deque(maxlen=_SAMPLES_MAX)
 
@@ -149,18 +157,61 @@ class _Lines:
 
 
 @dataclass(slots=True)
+class _TokenMeans:
+    """What samples say a call of b bytes uses: sums of tokens per byte, shifted left by _TOKEN_SHIFT, and of output."""
+
+    latest: deque[tuple[int, int, int]] = field(default_factory=_latest)
+    counted: int = 0
+    reads: int = 0
+    output: int = 0
+
+    def add(self, sample: Sample) -> None:
+        usage, size_bytes = sample.usage, max(1, sample.text_bytes)
+        if len(self.latest) == _SAMPLES_MAX:
+            self._move(self.latest[0], -1)
+        counted = (((usage.input_tokens or 0) + usage.writes) << _TOKEN_SHIFT) // size_bytes
+        found = (counted, ((usage.cache_read_tokens or 0) << _TOKEN_SHIFT) // size_bytes, usage.output_tokens or 0)
+        self.latest.append(found)
+        self._move(found, 1)
+
+    def _move(self, each: tuple[int, int, int], sign: int) -> None:
+        self.counted += sign * each[0]
+        self.reads += sign * each[1]
+        self.output += sign * each[2]
+
+    def of(self, text_bytes: int) -> Tokens:
+        """The mean, rounded up."""
+        seen = len(self.latest)
+        counted = (self.counted * text_bytes >> _TOKEN_SHIFT) + self.output
+        return Tokens(-(-counted // seen), -(-(self.reads * text_bytes >> _TOKEN_SHIFT) // seen))
+
+
+@dataclass(slots=True)
 class _Ring:
     """The latest samples of one kind, and their lines at the rates last asked for."""
 
     samples: deque[Sample] = field(default_factory=_latest)
     priced: OrderedDict[Rates, _Lines] = field(default_factory=OrderedDict)
     seen: int = 0
+    means: _TokenMeans | None = None
+    """None: no rate has asked for them yet."""
 
     def add(self, sample: Sample) -> None:
         self.samples.append(sample)
         self.seen += 1
+        if self.means is not None:
+            self.means.add(sample)
         for rates, lines in self.priced.items():
             lines.add(sample, rates)
+
+    def tokens(self, text_bytes: int) -> Tokens:
+        """What such a call uses on average."""
+        means = self.means
+        if means is None:
+            means = self.means = _TokenMeans()
+            for sample in self.samples:
+                means.add(sample)
+        return means.of(text_bytes)
 
     def lines(self, rates: Rates) -> _Lines:
         lines = self.priced.get(rates)
@@ -255,6 +306,16 @@ class Sizes:
             output_nanos=limits.output_nanos,
             output_most_nanos=limits.output_nanos,
         )
+
+
+    def tokens(self, keys: KindKeys, ask: Request) -> Tokens:
+        """What this call is likely to use: the mean of its kind, else of the next wider one, else a guess by its size."""
+        for name in keys.widening():
+            ring = self._rings.get(name)
+            if ring is not None and ring.samples:
+                return ring.tokens(max(1, ask.text_bytes))
+        output = _OUTPUT_GUESSED if ask.output_tokens_max is None else min(ask.output_tokens_max, _OUTPUT_GUESSED)
+        return Tokens(-(-ask.text_bytes // _BYTES_OF_TOKEN) + output * max(1, ask.choices))
 
 
 def _learned(limits: Bound, lines: _Lines, ask: Request, rates: Rates, *, seen: int, own_seen: int) -> Size:

@@ -21,10 +21,11 @@ SECTIONS = [
     pytest.param("people: {a: {zz: x}}\n", "people.NAME.", id="people"),
     pytest.param("budgets: [{zz: x}]\n", "budgets[].", id="budgets"),
     pytest.param("models: [{zz: x}]\n", "models[].", id="models"),
+    pytest.param("rates: [{zz: x}]\n", "rates[].", id="rates"),
     pytest.param("pricing: {zz: x}\n", "pricing.", id="pricing"),
 ]
 # Documented by their parts, or by their rows' text.
-PARENTS = {"people", "teams", "budgets", "models", "capture", "pricing"}
+PARENTS = {"people", "teams", "budgets", "models", "rates", "capture", "pricing"}
 
 
 def keys_of(text: str) -> set[str]:
@@ -91,8 +92,10 @@ def policy_with(key: str, example: str) -> str:
             text = text.replace("PERSON", f"{{{inner[0]}: {example}}}" if inner else example)
         case ["teams", _]:
             text = text.replace("TEAM", example)
-        case [("budgets" | "models") as section, name]:
+        case [("budgets" | "models" | "rates") as section, name]:
             usual = {"name": "a", "per": "person", "limit": "$5"} if section == "budgets" else {"name": "a"}
+            if section == "rates":
+                usual |= {"per": "person", "tokens": "5 per minute", "parallel": "8"}
             usual |= {"deny": '["gpt-5*"]'} if section == "models" and name != "allow" else {}
             rule = ", ".join(f"{word}: {value}" for word, value in {**usual, name: example}.items())
             text += f"{section}: [{{{rule}}}]\n"
@@ -114,5 +117,6 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
 
 def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    assert parse_policy(block.encode()).budgets[0].name == "person"
+    first, second = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert parse_policy(first.encode()).budgets[0].name == "person"
+    assert parse_policy(second.encode()).rates[0].name == "loop"

@@ -10,6 +10,7 @@ from typing import Any
 from spendgate.config import words
 from spendgate.config.faults import Faults, shown
 from spendgate.config.people import Declared, Known, read_roster
+from spendgate.config.rates import read_rates
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
 from spendgate.config.sections import Section, known_word
 from spendgate.config.yaml_nodes import Text, read
@@ -18,7 +19,7 @@ from spendgate.money import Money
 from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
 
 KEYS_LATER = (
-    "revision", "valid_until", "expired", "include", "machines", "rates", "exceptions", "approvers", "alerts", "notify",
+    "revision", "valid_until", "expired", "include", "machines", "exceptions", "approvers", "alerts", "notify",
     "billing", "privacy", "fleet",
 )  # fmt: skip
 VERSION = "1"
@@ -58,6 +59,7 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
         "budgets": budgets,
         "unlimited": unlimited,
         "models": read_model_rules(top, declared, names),
+        "rates": read_rates(top, declared, names),
         "unknown_model": _unknown_model(pricing),
         "prices_update": _prices_update(pricing),
     }

@@ -17,7 +17,7 @@ from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
-from spendgate.gate.asked import Asked, row
+from spendgate.gate.asked import Asked, flowed, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.clock import Clock
@@ -141,7 +141,10 @@ class Gate:
                 return self._without_ledger(asked, str(fault))
         if isinstance(answer, Granted):
             self._ledger_writes()
-            return self._admitted(Running(asked, answer.size, answer.admit.holds, answer.booked_ms, left=answer.left))
+            held = Running(
+                asked, answer.size, answer.admit.holds, answer.booked_ms, left=answer.left, flowing=answer.flowing
+            )
+            return self._admitted(held)
         if isinstance(answer, Denied):
             return self._refused(asked, answer.refuse, answer.size, answer.waited_ms)
         self._rows.left(asked, answer.size, now_ms=self.clock.now_ms(), waited_ms=answer.waited_ms)
@@ -196,7 +199,7 @@ class Gate:
 
     def _refused(self, asked: Asked, refuse: Refuse, size: Size, waited_ms: int) -> Refused:
         """Write the row and word the answer."""
-        if refuse.kind is RefusalKind.HELD:
+        if refuse.passes and refuse.retry_after_ms is None:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
         refused = self._worded(asked, refuse)
         now_ms, status = self.clock.now_ms(), asked.intent.answers(refused)
@@ -276,6 +279,9 @@ class Gate:
         found = believed(call.asked, reading)
         ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
+        change = flowed(call.flowing, settlement.usage, sent=end.sent)
+        if change is not None:
+            settlement = replace(settlement, flowed=change)
         if call.asked.intent.ask.background and found.response_id and settlement.state != "failed":
             awaited = result_id_of(call.asked.intent.route.provider, response_key(found.response_id))
             settlement = replace(settlement, awaited=awaited)

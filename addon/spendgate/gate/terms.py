@@ -19,6 +19,7 @@ from spendgate.policy import Policy, UnknownModel, enforces, model_refusal, scop
 from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
+from spendgate.rates import rate_scopes
 from spendgate.selector import Facts
 from spendgate.standing import Scope
 from spendgate.written import written
@@ -103,6 +104,8 @@ class Terms:
     flags: tuple[str, ...]
     """What the row shall tell of the request, whatever becomes of it."""
     evidence: str
+    flows: tuple[Scope, ...] = ()
+    """The policy's rates that count it."""
 
     @property
     def counts(self) -> bool:
@@ -165,6 +168,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         refusal=_unlisted(who) or model_refusal(policy, known),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
+        flows=rate_scopes(policy.rate_draws, known, enforced),
     )
 
 

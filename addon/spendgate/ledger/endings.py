@@ -13,6 +13,7 @@ from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held, OpenCall
+from spendgate.standing import Hold
 
 OVERRUN: Final = "overrun"
 """Flag of a call that cost more than some hold of it."""
@@ -44,6 +45,9 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     costs = [charges.pop(hold.balance, (None, end.cost_nanos if hold.added else 0))[1] for hold in call.holds]
     unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()]
     finish(known, call, end, flags=flagged(end.flags, call, costs), costs=costs, unheld=unheld)
+    if end.flowed is not None:
+        rated = tuple([hold.balance for hold in call.holds if hold.mode == Hold.RATE])
+        known.flows.ended(known.conn, rated, end.flowed, end.ended_ms)
     return True
 
 

@@ -13,7 +13,7 @@ from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.interface import CallRow
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held, OpenCall
-from spendgate.standing import Scope, Standing
+from spendgate.standing import Hold, Scope, Standing
 
 _OPEN: Final = rows.insert_sql((*rows.OPENED, "account", *rows.HOLDING))
 _SENT: Final = "UPDATE call_rows SET sent_ms = ? WHERE id = ? AND state = 'open' AND sent_ms IS NULL"
@@ -38,7 +38,8 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
     sent_ms = now_ms if leaves else None
     largest, holds, changes = 0, [], [Change(known.balances.kind(conn, row.kind), 0, 0, 0, 1)]
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
-        bound = bound_of(row.ceiling_nanos, nanos)
+        # A rate holds no money: of its balance only the open calls count.
+        bound = 0 if scope.rate is not None else bound_of(row.ceiling_nanos, nanos)
         largest = max(largest, nanos)
         holds.append(Held(at.id, nanos, bound, scope.hold, 0))
         changes.append(Change(at, 0, nanos, bound, 1))
@@ -89,4 +90,6 @@ def resize(known: Known, call_id: str, sizes: tuple[tuple[Scope, int], ...], now
 
 
 def _resized(hold: Held, nanos: int | None, ceiling_nanos: int | None) -> Held:
-    return hold if nanos is None else hold._replace(nanos=nanos, bound_nanos=bound_of(ceiling_nanos, nanos))
+    if nanos is None or hold.mode == Hold.RATE:
+        return hold
+    return hold._replace(nanos=nanos, bound_nanos=bound_of(ceiling_nanos, nanos))

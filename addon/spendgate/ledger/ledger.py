@@ -17,7 +17,7 @@ from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import chain, deciding, endings, fill, holds, journal, orphans, results, rows, schema, waiters
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
-from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Settlement
+from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Flowing, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
@@ -76,14 +76,15 @@ class Ledger:
 
     def hold(
         self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0,
-        *, leaves: bool = False,
+        *, leaves: bool = False, flowing: Flowing | None = None,
     ) -> Decision:  # fmt: skip
         """Read the standings, decide, and write what was decided; see `LedgerPort.hold`.
 
         `booked_at` becomes `now_ms`. Raises ValueError for a call that the ledger has already; what `decide` raises.
         """
         booking = Booking(self._gates.id, now_ms, waited_ms, leaves)
-        asking = deciding.Asking(row, scopes, decide, booking, self._store.known, self._gates.is_dead)
+        known, is_dead = self._store.known, self._gates.is_dead
+        asking = deciding.Asking(row, scopes, decide, booking, known, is_dead, flowing)
         return self._store.write(lambda _: deciding.hold(asking))
 
     def leave(self, call_id: str) -> None:

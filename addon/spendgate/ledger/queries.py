@@ -182,7 +182,7 @@ class Reader:
             raise ValueError(f"no call begins with {prefix!r}")
         holds = self._conn.execute(
             """SELECT budget, value, window, mode, nanos, charged_nanos FROM holds JOIN balances ON balances.id = balance
-               WHERE call = (SELECT seq FROM call_rows WHERE id = ?) ORDER BY balance""",
+               WHERE call = (SELECT seq FROM call_rows WHERE id = ?) AND mode <> 'rate' ORDER BY balance""",
             (found[0]["id"],),
         )
         return found[0], tuple(CallHold(*hold) for hold in holds)

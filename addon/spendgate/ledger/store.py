@@ -178,7 +178,7 @@ class Store:
             try:
                 result = way(work)
             except BaseException as fault:
-                self.known.forget()
+                self.known.failed()
                 self._rollback()
                 if isinstance(fault, sqlite3.IntegrityError):
                     raise ValueError(f"the ledger holds other rows than its caller believes: {fault}") from fault
@@ -194,6 +194,7 @@ class Store:
         result = work(self.known)
         self.known.balances.write(self.conn)
         self.conn.execute("COMMIT")
+        self.known.flows.unsure = False
         return result
 
     def _alone(self, work: Work[T]) -> T:
