@@ -23,6 +23,7 @@ NOUNS = {
     "flow": {"usage"},
     "standing": {"flow"},
     "sizing": {"standing"},
+    "rate_memory": {"flow", "standing"},
     "rates": {"draws", "flow", "roster", "selector", "standing", "window"},
     "admission": {"standing", "sizing", "rates"},
     "selector": {"model_names", "errors", "written"},
