@@ -16,7 +16,8 @@ Key = tuple[str, str, str]
 
 class _Open(NamedTuple):
     at_ms: int
-    keys: tuple[Key, ...]
+    at_once: tuple[Key, ...]
+    looks_back: tuple[Key, ...]
     need: Tokens
     longest_ms: int
 
@@ -43,8 +44,9 @@ class RateMemory:
         limits = {_key(scope): scope.rate for scope in scopes if scope.rate is not None}
         looks_back = tuple(key for key, each in limits.items() if each.longest_ms)
         longest_ms = max((each.longest_ms for each in limits.values()), default=0)
-        self._open[call] = _Open(at_ms, tuple(limits), need, longest_ms)
-        for key in limits:
+        at_once = tuple(key for key, each in limits.items() if each.parallel is not None)
+        self._open[call] = _Open(at_ms, at_once, looks_back, need, longest_ms)
+        for key in at_once:
             self._running[key] = self._running.get(key, 0) + 1
         self._windows.add(looks_back, Entry(at_ms, 1, need.counted, need.reads), longest_ms)
 
@@ -53,14 +55,14 @@ class RateMemory:
         known = self._open.pop(call, None)
         if known is None:
             return
-        for key in known.keys:
+        for key in known.at_once:
             self._running[key] -= 1
             if not self._running[key]:
                 del self._running[key]
         change = corrected(known.need, used, sent=sent)
         if change is not None and known.longest_ms:
             requests, tokens = change
-            self._windows.add(known.keys, Entry(known.at_ms, requests, tokens.counted, tokens.reads), known.longest_ms)
+            self._windows.add(known.looks_back, Entry(known.at_ms, requests, tokens.counted, tokens.reads), known.longest_ms)
 
 
 def _key(scope: Scope) -> Key:

@@ -22,6 +22,7 @@ from spendgate.ledger.interface import Flowing
 from spendgate.rate_memory import RateMemory
 from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
 
+NEED = Tokens()
 NOTHING = Size(ceiling_nanos=0, learned_nanos=0)
 RATES = (
     Limits(Sliding(4, 50)),
@@ -46,8 +47,13 @@ class Gate:
         self.ledger = open_ledger(folder)
         self.open: dict[str, Flowing] = {}
 
-    def hold(self, call: str, scopes: tuple[Scope, ...], flowing: Flowing, wall_ms: int = NOW) -> list[Standing]:
+    def hold(
+        self, call: str, scopes: tuple[Scope, ...], boot: str, boot_ms: int, need: Tokens = NEED, wall_ms: int = NOW
+    ) -> list[Standing]:
         """Decide this call; the standings that it was decided by."""
+        rates = tuple(scope for scope in scopes if scope.rate.longest_ms)
+        longest_ms = max((scope.rate.longest_ms for scope in rates), default=0)
+        flowing = Flowing(boot, boot_ms, need, rates, longest_ms)
         seen: list[Standing] = []
 
         def look(standings: tuple[Standing, ...], kind: KindStanding) -> Decision:
@@ -61,7 +67,7 @@ class Gate:
     def end(self, call: str, used: Tokens | None, *, sent: bool) -> None:
         """End it."""
         was = self.open.pop(call)
-        change = corrected(was.need, used, sent=sent)
+        change = corrected(was.need, used, sent=sent) if was.rates else None
         flowed = None if change is None else replace(was, requests=change[0], need=change[1])
         assert self.ledger.settle(call, replace(settled(0) if sent else FAILED, flowed=flowed))
 
@@ -86,9 +92,8 @@ def test_the_file_counts_as_memory_does(steps: list[tuple[Any, ...]]) -> None:
             if what == "ask":
                 need, places, value = rest
                 scopes = tuple(rate_scope(place, value) for place in sorted(places))
-                longest = max(scope.rate.longest_ms for scope in scopes if scope.rate)
                 expected = memory.standings(scopes, need, boot_ms)
-                assert tuple(gate.hold(call, scopes, Flowing("one", boot_ms, need, longest))) == expected
+                assert tuple(gate.hold(call, scopes, "one", boot_ms, need)) == expected
                 if call in gate.open:
                     memory.admitted(call, scopes, need, boot_ms)
             elif what == "end" and gate.open:
@@ -111,7 +116,7 @@ def _failing_hold(gate: Gate, call: str, boot_ms: int) -> None:
     """A transaction that admits a call and then fails: nothing of it is counted."""
 
     def both() -> None:
-        gate.hold(call, (rate_scope(1, "a"),), Flowing("one", boot_ms, Tokens(1), 200))
+        gate.hold(call, (rate_scope(1, "a"),), "one", boot_ms, Tokens(1))
         raise RuntimeError("it fails")
 
     with pytest.raises(RuntimeError):
@@ -137,12 +142,12 @@ def test_clocks(tmp_path: Path, boot: str, boot_ms: int, off_ms: int, wait_ms: i
     full = Limits(Sliding(1, 50))
     scope = replace(rate_scope(0, "a"), rate=full)
     first = Gate(tmp_path)
-    first.hold("first", (scope,), Flowing("one", 5_000, Tokens(), 50), NOW)
+    first.hold("first", (scope,), "one", 5_000)
     first.end("first", None, sent=True)
     first.ledger.close()
 
     second = Gate(tmp_path)
-    (standing,) = second.hold("second", (scope,), Flowing(boot, boot_ms, Tokens(), 50), NOW + off_ms)
+    (standing,) = second.hold("second", (scope,), boot, boot_ms, wall_ms=NOW + off_ms)
     assert standing.flow.requests_wait_ms == wait_ms
     second.ledger.close()
 
@@ -152,7 +157,7 @@ def test_without_a_name_of_the_boot_a_reboot_counts_as_no_time(tmp_path: Path) -
     scope = replace(rate_scope(0, "a"), rate=Limits(Sliding(1, 50)))
     for boot_ms, off_ms in ((5_000_000, 0), (7, 86_400_000)):
         gate = Gate(tmp_path)
-        (standing,) = gate.hold(f"at-{boot_ms}", (scope,), Flowing("", boot_ms, Tokens(), 50), NOW + off_ms)
+        (standing,) = gate.hold(f"at-{boot_ms}", (scope,), "", boot_ms, wall_ms=NOW + off_ms)
         gate.ledger.close()
     assert standing.flow.requests_wait_ms == 50
 
@@ -162,7 +167,7 @@ def test_what_counts_no_more_leaves_the_file(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     scope = replace(rate_scope(1, "a"), rate=Limits(Sliding(1_000, 50), Sliding(10**9, 50)))
     for number in range(1_000):
-        gate.hold(f"call-{number}", (scope,), Flowing("one", number * 10, Tokens(5), 50))
+        gate.hold(f"call-{number}", (scope,), "one", number * 10, Tokens(5))
         gate.end(f"call-{number}", Tokens(7), sent=True)
     assert rows_of(tmp_path) <= 2 * 5 + 2 * flows.DELETE_EVERY
     gate.ledger.close()
@@ -179,13 +184,13 @@ def test_a_dead_gates_calls_free_their_places(tmp_path: Path) -> None:
     scope = replace(rate_scope(2, "a"), rate=Limits(Sliding(5, 1_000), parallel=2))
     dead, living = Gate(tmp_path), Gate(tmp_path)
     for call in ("one", "two"):
-        dead.hold(call, (scope,), Flowing("one", 1_000, Tokens(), 1_000))
-    (standing,) = living.hold("three", (scope,), Flowing("one", 1_001, Tokens(), 1_000))
+        dead.hold(call, (scope,), "one", 1_000)
+    (standing,) = living.hold("three", (scope,), "one", 1_001)
     assert (standing.open_calls, standing.flow.requests) == (2, 2)
 
     _die(dead.ledger)
     living.ledger.resolve_orphans(NOW)
-    (standing,) = living.hold("four", (scope,), Flowing("one", 1_002, Tokens(), 1_000))
+    (standing,) = living.hold("four", (scope,), "one", 1_002)
     assert (standing.open_calls, standing.flow.requests) == (0, 2)
     assert "four" in living.open
     living.ledger.close()

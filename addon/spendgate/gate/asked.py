@@ -14,7 +14,7 @@ from spendgate.identity.people import evidence
 from spendgate.ledger.interface import CallRow, Flowing
 from spendgate.policy import Policy
 from spendgate.price_cards import Rates
-from spendgate.standing import Scope, Size
+from spendgate.standing import Size
 from spendgate.usage import Usage
 from spendgate.written import written
 
@@ -52,15 +52,10 @@ class Asked(Struct, frozen=True):
     def flowing(self, sizes: Sizes, clock: Clock) -> Flowing | None:
         """How the policy's rates count it now; None where none does."""
         flows = self.terms.flows
-        if not flows:
+        if flows is None:
             return None
-        counts_tokens = any([scope.rate is not None and scope.rate.tokens is not None for scope in flows])
-        need = sizes.tokens(self.terms.keys, self.intent.ask) if counts_tokens else Tokens()
-        return Flowing(clock.boot(), clock.boot_ms(), need, _longest_ms(flows))
-
-
-def _longest_ms(flows: tuple[Scope, ...]) -> int:
-    return max([scope.rate.longest_ms for scope in flows if scope.rate is not None], default=0)
+        need = sizes.tokens(self.terms.keys, self.intent.ask) if flows.counts_tokens else Tokens()
+        return Flowing(clock.boot(), clock.boot_ms(), need, flows.looking_back, flows.longest_ms)
 
 
 def flowed(was: Flowing | None, used: Usage, *, sent: bool) -> Flowing | None:

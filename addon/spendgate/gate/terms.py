@@ -81,6 +81,27 @@ class Draws:
         return found
 
 
+class Flows(NamedTuple):
+    """The rates that count a call."""
+
+    scopes: tuple[Scope, ...]
+    looking_back: tuple[Scope, ...]
+    """Those of `requests` or `tokens`."""
+    longest_ms: int
+    counts_tokens: bool
+
+    @classmethod
+    def of(cls, scopes: tuple[Scope, ...]) -> Flows | None:
+        """None: no rate does."""
+        limits = [scope.rate for scope in scopes if scope.rate is not None]
+        if not limits:
+            return None
+        looking_back = tuple(scope for scope in scopes if scope.rate is not None and scope.rate.longest_ms)
+        return cls(
+            scopes, looking_back, max(each.longest_ms for each in limits), any(each.tokens is not None for each in limits)
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a call leaves, holds and is charged by, under the policy that will see it through."""
@@ -104,8 +125,8 @@ class Terms:
     flags: tuple[str, ...]
     """What the row shall tell of the request, whatever becomes of it."""
     evidence: str
-    flows: tuple[Scope, ...] = ()
-    """The policy's rates that count it."""
+    flows: Flows | None = None
+    """The policy's rates that count it; None: no rate does."""
 
     @property
     def counts(self) -> bool:
@@ -168,7 +189,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         refusal=_unlisted(who) or model_refusal(policy, known),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
-        flows=rate_scopes(policy.rate_draws, known, enforced),
+        flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced)),
     )
 
 

@@ -152,8 +152,8 @@ class Waiting:
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
         flowing = asked.flowing(self._sizes, self._clock)
-        if flowing is not None:
-            scopes = (*scopes, *asked.terms.flows)
+        if asked.terms.flows is not None:
+            scopes = (*scopes, *asked.terms.flows.scopes)
         leaves = False
 
         def hold() -> Decision:

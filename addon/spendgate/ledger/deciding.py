@@ -52,9 +52,9 @@ def hold(asking: Asking) -> Decision:
         if tuple([scope for scope, _ in decision.holds]) != asking.scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
         holds.open_call(known, asking.row, decision, located, booking)
-        if flowing is not None:
-            rated = zip(asking.scopes, located, strict=True)
-            known.flows.admitted(conn, rated, flowing.need, flows_ms, booking.now_ms)
+        if flowing is not None and flowing.rates:
+            rated = tuple([at.id for at in known.balances.locate(conn, flowing.rates)])
+            known.flows.admitted(conn, rated, flowing, flows_ms, booking.now_ms)
     return decision
 
 

@@ -13,7 +13,6 @@ from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held, OpenCall
-from spendgate.standing import Hold
 
 OVERRUN: Final = "overrun"
 """Flag of a call that cost more than some hold of it."""
@@ -46,8 +45,8 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()]
     finish(known, call, end, flags=flagged(end.flags, call, costs), costs=costs, unheld=unheld)
     if end.flowed is not None:
-        rated = tuple([hold.balance for hold in call.holds if hold.mode == Hold.RATE])
-        known.flows.ended(known.conn, rated, end.flowed, end.ended_ms)
+        rated = known.balances.locate(known.conn, end.flowed.rates)
+        known.flows.ended(known.conn, tuple([at.id for at in rated]), end.flowed, end.ended_ms)
     return True
 
 

@@ -78,13 +78,11 @@ class Flows:
         return Flow() if scope.rate is None else self._windows.flow(balance, scope.rate, need, now_ms)
 
     def admitted(
-        self, conn: sqlite3.Connection, rated: Iterable[tuple[Scope, Balance]], need: Tokens, now_ms: int, wall_ms: int
+        self, conn: sqlite3.Connection, balances: tuple[int, ...], flowing: Flowing, now_ms: int, wall_ms: int
     ) -> None:
-        """Count an admitted call in all of its rates that look back. `now_ms` as `now` gave it."""
-        found = [(at.id, scope.rate.longest_ms) for scope, at in rated if scope.rate is not None and scope.rate.longest_ms]
-        if found:
-            balances, longest_ms = tuple([balance for balance, _ in found]), max([each for _, each in found])
-            self._add(conn, balances, Entry(now_ms, 1, need.counted, need.reads), longest_ms, wall_ms)
+        """Count an admitted call in its rates that look back. `now_ms` as `now` gave it."""
+        entry = Entry(now_ms, 1, flowing.need.counted, flowing.need.reads)
+        self._add(conn, balances, entry, flowing.longest_ms, wall_ms)
 
     def ended(
         self, conn: sqlite3.Connection, balances: tuple[int, ...], flowing: Flowing, wall_ms: int

@@ -38,8 +38,13 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
     sent_ms = now_ms if leaves else None
     largest, holds, changes = 0, [], [Change(known.balances.kind(conn, row.kind), 0, 0, 0, 1)]
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
-        # A rate holds no money: of its balance only the open calls count.
-        bound = 0 if scope.rate is not None else bound_of(row.ceiling_nanos, nanos)
+        if scope.rate is not None:
+            # A rate holds no money: of its balance the open calls count, if anything does.
+            if scope.rate.parallel is not None:
+                holds.append(Held(at.id, 0, 0, scope.hold, 0))
+                changes.append(Change(at, 0, 0, 0, 1))
+            continue
+        bound = bound_of(row.ceiling_nanos, nanos)
         largest = max(largest, nanos)
         holds.append(Held(at.id, nanos, bound, scope.hold, 0))
         changes.append(Change(at, 0, nanos, bound, 1))

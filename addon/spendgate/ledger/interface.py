@@ -66,8 +66,10 @@ class Flowing(Struct, frozen=True):
     """Milliseconds of the boot clock: when it was admitted."""
     need: Tokens = Tokens()
     """What it is expected to use; at its end: what that was too little, or too much."""
+    rates: tuple[Scope, ...] = ()
+    """Those of its rates that look back."""
     longest_ms: int = 0
-    """At its end: how long the longest of its rates looks back."""
+    """How long the longest of them does."""
     requests: int = 1
     """At its end: -1 where it never left, else 0."""
 
