@@ -169,7 +169,9 @@ def test_ends_correct_what_was_expected() -> None:
     assert corrected(Tokens(10, 2), Tokens(4, 5), sent=False) == (-1, Tokens(-10, -2))
     assert corrected(Tokens(10, 2), None, sent=True) is None
     assert Tokens.of(Usage()) is None
-    usage = Usage(input_tokens=1, cache_read_tokens=2, cache_write_5m_tokens=4, cache_write_1h_tokens=8, output_tokens=16)
+    usage = Usage(
+        input_tokens=1, cache_read_tokens=2, cache_write_5m_tokens=4, cache_write_1h_tokens=8, output_tokens=16
+    )
     assert Tokens.of(usage) == (29, 2)
 
 

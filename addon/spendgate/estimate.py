@@ -307,7 +307,6 @@ class Sizes:
             output_most_nanos=limits.output_nanos,
         )
 
-
     def tokens(self, keys: KindKeys, ask: Request) -> Tokens:
         """What this call is likely to use: the mean of its kind, else of the next wider one, else a guess by its size."""
         for name in keys.widening():

@@ -58,9 +58,7 @@ class Tokens(NamedTuple):
         """What was counted; None where nothing was."""
         if usage.output_tokens is None and usage.input_tokens is None:
             return None
-        return cls(
-            (usage.input_tokens or 0) + usage.writes + (usage.output_tokens or 0), usage.cache_read_tokens or 0
-        )
+        return cls((usage.input_tokens or 0) + usage.writes + (usage.output_tokens or 0), usage.cache_read_tokens or 0)
 
 
 class Flow(NamedTuple):

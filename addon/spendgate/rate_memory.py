@@ -62,7 +62,9 @@ class RateMemory:
         change = corrected(known.need, used, sent=sent)
         if change is not None and known.longest_ms:
             requests, tokens = change
-            self._windows.add(known.looks_back, Entry(known.at_ms, requests, tokens.counted, tokens.reads), known.longest_ms)
+            self._windows.add(
+                known.looks_back, Entry(known.at_ms, requests, tokens.counted, tokens.reads), known.longest_ms
+            )
 
 
 def _key(scope: Scope) -> Key:

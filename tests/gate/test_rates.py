@@ -141,7 +141,12 @@ async def test_tokens_are_corrected_when_a_call_ends(tmp_path):
         assert "14,096 of 20,000 tokens per minute are used" in second.refuse.reason
 
         place.gate.sent(first.call_id)
-        counts = {"input_tokens": 3_000, "cache_read_tokens": 990_000, "cache_write_5m_tokens": 500, "output_tokens": 500}
+        counts = {
+            "input_tokens": 3_000,
+            "cache_read_tokens": 990_000,
+            "cache_write_5m_tokens": 500,
+            "output_tokens": 500,
+        }
         place.gate.settle(first.call_id, used(**counts), end())
         # Learned: the next one of this size is expected to use the same, 4,000 and 990,000 of cache reads.
         third = await place.gate.hold(intent(text_bytes=40_000, output_max=5_000))

@@ -150,7 +150,9 @@ async def house(
     """A started gate over the ledger in `folder`; stopped and closed at the end, its ledger checked."""
     time = Time()
     ledger = Ledger.open(folder / "ledger.db", folder / "gates", time.now_ms())
-    gate = Gate(ledger, PRICES, rules, estimate=estimate_usage, clock=boot.clock(time) if boot else Clock(now_ms=time.now_ms))
+    gate = Gate(
+        ledger, PRICES, rules, estimate=estimate_usage, clock=boot.clock(time) if boot else Clock(now_ms=time.now_ms)
+    )
     if start:
         await gate.start()
     try:

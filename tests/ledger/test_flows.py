@@ -34,9 +34,7 @@ RATES = (
 
 def rate_scope(place: int, value: str) -> Scope:
     """One of the rates, for one value."""
-    return Scope(
-        f"rate{place}", value, "life", 0, None, None, 0, Hold.RATE, 0, True, False, place, "w", RATES[place]
-    )
+    return Scope(f"rate{place}", value, "life", 0, None, None, 0, Hold.RATE, 0, True, False, place, "w", RATES[place])
 
 
 class Gate:

@@ -22,6 +22,7 @@ from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.clock import Clock
 from spendgate.gate.collecting import Collecting, result_id_of
+from spendgate.gate.connection import unbounded, used_up
 from spendgate.gate.correcting import Correcting
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, Collected, End, Gone, Intent, Refused, Seen
@@ -157,7 +158,7 @@ class Gate:
         scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced)
         refuse = asked.terms.refusal if intent.attribution.refused else None
         if refuse is None and intent.ask.loops:
-            refuse = next((_unbounded(scope) for scope in scopes if scope.hold is Hold.CEILING), None)
+            refuse = next((unbounded(scope) for scope in scopes if scope.hold is Hold.CEILING), None)
         if refuse is None and scopes:
             refuse = await self._peek(asked, scopes, now_ms)
         if refuse is None or not asked.terms.enforced:
@@ -178,7 +179,7 @@ class Gate:
 
         def look(standings: tuple[Standing, ...], _: KindStanding) -> Decision:
             self.fallback.saw(standings)
-            found.extend(refuse for standing in standings if (refuse := _used_up(standing)))
+            found.extend(refuse for standing in standings if (refuse := used_up(standing)))
             return found[0] if found else Refuse(RefusalKind.SPENT, "", "only looking")
 
         peeked = row(asked, UNSIZED)
@@ -224,12 +225,17 @@ class Gate:
         now_ms, intent = self.clock.now_ms(), asked.intent
         size, scopes, person = asked.size(self.sizes), asked.terms.scopes(now_ms), intent.attribution.person
         hold_nanos = next((each for each in (size.learned_nanos, size.guess_nanos) if each is not None), 0)
+        flowing, rates = asked.flowing(self.sizes, self.clock), asked.terms.rate_scopes
+        held = (scope for call in self._running.values() for scope, _ in call.holds)
         refuse = asked.terms.refusal if asked.terms.enforced else None
+        refuse = refuse or self.fallback.rate_refusal(rates, flowing, held, now_ms)
         refuse = refuse or self.fallback.decide(
             scopes, hold_nanos, person, asked.terms.policy.on_failure, why=why, room=self.backlog.room
         )
         if refuse is not None:
             return self._refused(asked, refuse, size, 0)
+        self.fallback.left(intent.call_id, rates, flowing)
+        scopes = (*scopes, *rates)
         holds = tuple((scope, _booked(scope, size, hold_nanos)) for scope in scopes)
         call = Running(asked, size, holds, now_ms, flags=(WITHOUT_LEDGER,), late=True, remembered_nanos=hold_nanos)
         opened = row(asked, size)
@@ -292,6 +298,7 @@ class Gate:
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))
         if call.late:
             person = call.asked.intent.attribution.person
+            self.fallback.ended(call_id, settlement.usage, sent=end.sent)
             self.fallback.spent(
                 call.asked.terms.scopes(call.booked_ms), settlement.cost_nanos - call.remembered_nanos, person
             )
@@ -320,28 +327,7 @@ class Gate:
 
 
 def _booked(scope: Scope, size: Size, hold_nanos: int) -> int:
-    """What a call that nothing could check is booked with in one budget."""
+    """What a call that nothing could check is booked with in one budget; in a rate nothing."""
+    if scope.rate is not None:
+        return 0
     return size.ceiling_nanos if scope.hold is Hold.CEILING and size.ceiling_nanos is not None else hold_nanos
-
-
-def _unbounded(scope: Scope) -> Refuse:
-    """A connection whose calls have no bound and cannot be held one by one."""
-    why = "what such a connection costs has no bound"
-    return Refuse(RefusalKind.UNBOUNDED, scope.budget, why, value=scope.value, limit_nanos=scope.limit_nanos)
-
-
-def _used_up(standing: Standing) -> Refuse | None:
-    scope = standing.scope
-    if standing.settled_nanos < scope.limit_nanos:
-        return None
-    return Refuse(
-        RefusalKind.SPENT,
-        scope.budget,
-        "the budget is spent",
-        value=scope.value,
-        settled_nanos=standing.settled_nanos,
-        held_nanos=standing.held_nanos,
-        hold_nanos=1,
-        limit_nanos=scope.limit_nanos,
-        resets_ms=scope.ends_ms,
-    )

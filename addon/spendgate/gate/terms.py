@@ -98,7 +98,10 @@ class Flows(NamedTuple):
             return None
         looking_back = tuple(scope for scope in scopes if scope.rate is not None and scope.rate.longest_ms)
         return cls(
-            scopes, looking_back, max(each.longest_ms for each in limits), any(each.tokens is not None for each in limits)
+            scopes,
+            looking_back,
+            max(each.longest_ms for each in limits),
+            any(each.tokens is not None for each in limits),
         )
 
 
@@ -126,7 +129,7 @@ class Terms:
     """What the row shall tell of the request, whatever becomes of it."""
     evidence: str
     flows: Flows | None = None
-    """The policy's rates that count it; None: no rate does."""
+    """The rates that count it; None: no rate does."""
 
     @property
     def counts(self) -> bool:
@@ -136,6 +139,11 @@ class Terms:
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant."""
         return self.draws.at(now_ms) if self.counts else ()
+
+    @property
+    def rate_scopes(self) -> tuple[Scope, ...]:
+        """The policy's rates that count it."""
+        return () if self.flows is None else self.flows.scopes
 
     def charged(self, model: str | None, booked_ms: int) -> tuple[Scope, ...]:
         """The budgets that its charge counts in, by the model that answered."""

@@ -152,8 +152,8 @@ class Waiting:
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
         flowing = asked.flowing(self._sizes, self._clock)
-        if asked.terms.flows is not None:
-            scopes = (*scopes, *asked.terms.flows.scopes)
+        if flowing is not None:
+            scopes = (*scopes, *asked.terms.rate_scopes)
         leaves = False
 
         def hold() -> Decision:
@@ -163,9 +163,7 @@ class Waiting:
             # Asked by the very try that holds: while a busy ledger was waited for, the connection may have closed.
             leaves = asked.intent.leaves()
             return self._backlog.joined(
-                lambda: self._ledger.hold(
-                    opened, scopes, here, now_ms, waited_ms, leaves=leaves, flowing=flowing
-                )
+                lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms, leaves=leaves, flowing=flowing)
             )
 
         decision = await patiently(hold, self._clock)

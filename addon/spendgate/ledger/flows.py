@@ -84,9 +84,7 @@ class Flows:
         entry = Entry(now_ms, 1, flowing.need.counted, flowing.need.reads)
         self._add(conn, balances, entry, flowing.longest_ms, wall_ms)
 
-    def ended(
-        self, conn: sqlite3.Connection, balances: tuple[int, ...], flowing: Flowing, wall_ms: int
-    ) -> None:
+    def ended(self, conn: sqlite3.Connection, balances: tuple[int, ...], flowing: Flowing, wall_ms: int) -> None:
         """What the end of a call changes, at the instant of its admission: `flowing.boot_ms`, with what `need` is more or less."""
         now_ms = self.now(conn, flowing, wall_ms)
         at_ms = flowing.boot_ms + (self._offset_ms or 0)
@@ -100,9 +98,7 @@ class Flows:
         self.unsure = True
         until_ms = entry.at_ms + longest_ms
         text = ",".join([str(each) for each in balances])
-        added = conn.execute(
-            _ADD, (entry.at_ms, until_ms, wall_ms, text, entry.requests, entry.counted, entry.reads)
-        )
+        added = conn.execute(_ADD, (entry.at_ms, until_ms, wall_ms, text, entry.requests, entry.counted, entry.reads))
         self._take(added.lastrowid or 0, balances, entry, until_ms)
         self._drop(conn, entry.at_ms)
 
