@@ -68,7 +68,7 @@ steps = st.lists(
 @settings(max_examples=300)
 @given(limits_of, steps)
 def test_every_decision_is_the_oracles(limits: Limits, made: list[tuple]) -> None:
-    """A call is admitted exactly where all that was admitted leaves room for it, and a refusal says the first instant that does."""
+    """A call is admitted exactly where all that was admitted leaves room for it; a refusal says from when on there is."""
     memory, oracle, scope, now, open_calls = RateMemory(), Oracle(), scope_of(limits), 1_000, []
     for number, (what, pause, *rest) in enumerate(made):
         now += pause
@@ -124,7 +124,7 @@ def test_no_stretch_has_more_than_the_limit(pauses: list[int], sliding: Sliding)
 
 
 def test_a_clock_that_goes_back_frees_nothing() -> None:
-    """Of two gates one may have read its clock a little earlier: what has left for the other has not come back, nor is less counted."""
+    """One of two gates may have read its clock earlier: what has left has not come back, nor is less counted."""
     windows: Windows[str] = Windows()
     limits = Limits(Sliding(1, 100))
     windows.add(["a"], Entry(windows.moment(1_000), 1, 0, 0), 100)
@@ -154,7 +154,7 @@ def test_memory_is_bounded() -> None:
     for number in range(5_000):
         track.add(Entry(number, 1, 0, 0), 100)
         assert track.used(len_one, 100, number) <= 100
-    assert len(track._entries) < 1_024  # noqa: SLF001 - the bound itself is what is tested
+    assert len(track._entries) < 1_024
     assert windows.flow("session-19999", limits, Tokens(), 20_000).requests == 1
 
 

@@ -235,7 +235,7 @@ def enforces(policy: Policy, facts: Facts) -> bool:
 
 
 def model_refusal(policy: Policy, facts: Facts) -> Refuse | None:
-    """The refusal by a model rule, or by a budget or rate with `missing: refuse`; None where none refuses. Under `observe` too."""
+    """The refusal by a model rule, or a budget or rate with `missing: refuse`; None where none refuses. Under `observe` too."""
     refusals = [refuse for rule, patterns in policy.model_patterns if (refuse := _refused_by(rule, patterns, facts))]
     for budget, (draw, _) in zip(policy.budgets, policy.draws, strict=True):
         if budget.missing is Missing.REFUSE and budget.enforce_action and (lacks := draw.lacks(facts)):

@@ -33,9 +33,14 @@ class RateMemory:
     def standings(self, scopes: tuple[Scope, ...], need: Tokens, now_ms: int) -> tuple[Standing, ...]:
         """These rates' standings (`rates.rate_scopes`) for a call that is expected to need so much."""
         return tuple(
-            Standing(scope, 0, 0, 0, self._running.get(_key(scope), 0), 0, self._windows.flow(_key(scope), scope.rate, need, now_ms))
-            for scope in scopes
-            if scope.rate is not None
+            [
+                Standing(
+                    scope, 0, 0, 0, self._running.get(_key(scope), 0), 0,
+                    self._windows.flow(_key(scope), scope.rate, need, now_ms),
+                )
+                for scope in scopes
+                if scope.rate is not None
+            ]
         )  # fmt: skip
 
     def admitted(self, call: str, scopes: tuple[Scope, ...], need: Tokens, now_ms: int) -> None:

@@ -175,7 +175,7 @@ async def test_a_price_that_fails_is_charged_as_held(tmp_path, monkeypatch, hold
 
 
 async def test_rates_hold_while_the_ledger_fails(tmp_path, monkeypatch):
-    """Calls let through meanwhile count in memory, running ones in `parallel`; what was refused is not; and all is written later."""
+    """Calls let through meanwhile count in memory, running ones in `parallel`; refused ones do not; all is written later."""
     rates = (
         Rate(name="often", requests=Quota(most=3, length_ms=3_600_000), wait_ms=0, order=0),
         Rate(name="many", parallel=2, wait_ms=0, order=1),

@@ -1,4 +1,4 @@
-"""Rates in the running gate: never more than the limit in any sliding stretch, never more at once, refusals that say the true wait."""
+"""Rates in the running gate: never more than the limit in any stretch, never more at once, refusals that say the true wait."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_500_at_once_are_never_more_than_the_limit(tmp_path):
 
 
 async def test_parallel_8_is_never_9(tmp_path):
-    """500 calls at once wait in line for eight places: all are served, at every moment at most eight are under way, in their order."""
+    """500 calls at once wait in line for eight places: all are served in their order, at every moment at most eight run."""
     running, most, begun = 0, 0, []
     calls = [intent() for _ in range(500)]
     async with house(tmp_path, rated(rate(parallel=8, wait_ms=600_000))) as place:

@@ -46,7 +46,7 @@ class Gate:
         self.open: dict[str, Flowing] = {}
 
     def hold(
-        self, call: str, scopes: tuple[Scope, ...], boot: str, boot_ms: int, need: Tokens = NEED, wall_ms: int = NOW
+        self, call: str, scopes: tuple[Scope, ...], boot: str, boot_ms: int, need: Tokens = NEED, *, wall_ms: int = NOW
     ) -> list[Standing]:
         """Decide this call; the standings that it was decided by."""
         rates = tuple(scope for scope in scopes if scope.rate.longest_ms)
@@ -72,7 +72,8 @@ class Gate:
 
 tokens_of = st.builds(Tokens, st.integers(0, 40), st.integers(0, 40))
 asks = st.tuples(
-    st.just("ask"), st.integers(0, 1), st.integers(0, 30), tokens_of, st.sets(st.integers(0, 3), min_size=1), st.sampled_from("ab")
+    st.just("ask"), st.integers(0, 1), st.integers(0, 30), tokens_of, st.sets(st.integers(0, 3), min_size=1),
+    st.sampled_from("ab"),
 )  # fmt: skip
 ends = st.tuples(st.just("end"), st.integers(0, 1), st.integers(0, 30), st.none() | tokens_of, st.booleans())
 others = st.tuples(st.sampled_from(["restart", "fail"]), st.integers(0, 1), st.integers(0, 30))
@@ -196,5 +197,5 @@ def test_a_dead_gates_calls_free_their_places(tmp_path: Path) -> None:
 
 def _die(ledger: Ledger) -> None:
     """As a killed process: the lock goes, nothing is written."""
-    ledger._store.close()  # noqa: SLF001 - no method does this
-    ledger._gates.leave(ended=False)  # noqa: SLF001
+    ledger._store.close()
+    ledger._gates.leave(ended=False)

@@ -19,7 +19,7 @@ LENGTH_MS_MAX = 24 * HOUR_MS
 _UNITS = {"second": 1_000, "minute": MINUTE_MS, "hour": HOUR_MS}
 _LETTERS = {"s": 1_000, "m": MINUTE_MS, "h": HOUR_MS}
 _QUOTA = re.compile(r"(\S+)\s+per\s+(.+)")
-_COUNT = re.compile(r"[0-9]{1,13}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
+_COUNT = re.compile(r"[0-9]{1,40}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
 _LENGTH = re.compile(r"([1-9][0-9]{0,5})([smh])")
 _WINDOWS = "second, minute, hour, or a length such as 30s, 5m, 24h (the most)"
 
@@ -71,6 +71,8 @@ def quota(text: str) -> Quota:
 
 def at_once(text: str) -> int:
     """`8` calls at once."""
+    if _QUOTA.fullmatch(text):
+        raise ValueError(f"{shown(text)}: calls at once are so many at any time; allowed: a count such as 8")
     return _count(text, PARALLEL_MAX)
 
 
@@ -90,7 +92,7 @@ def _length_ms(text: str) -> int:
         return _UNITS[text]
     found = _LENGTH.fullmatch(text)
     if found is None:
-        slides = "; a rate always slides" if text.startswith("rolling") else ""
+        slides = "; a rate always slides: write 24h" if text == "day" or text.startswith("rolling") else ""
         raise ValueError(f"{shown(text)} is not what a rate is over{slides}; allowed: {_WINDOWS}")
     length_ms = int(found[1]) * _LETTERS[found[2]]
     if length_ms > LENGTH_MS_MAX:

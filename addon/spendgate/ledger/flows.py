@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from spendgate.flow import Entry, Flow, Tokens, Windows
-from spendgate.ledger.balances import Balance
 from spendgate.ledger.interface import Flowing
 from spendgate.standing import Scope
 
@@ -85,7 +84,7 @@ class Flows:
         self._add(conn, balances, entry, flowing.longest_ms, wall_ms)
 
     def ended(self, conn: sqlite3.Connection, balances: tuple[int, ...], flowing: Flowing, wall_ms: int) -> None:
-        """What the end of a call changes, at the instant of its admission: `flowing.boot_ms`, with what `need` is more or less."""
+        """What the end of a call changes, at the instant of its admission, which is `flowing.boot_ms`; `need` is the difference."""
         now_ms = self.now(conn, flowing, wall_ms)
         at_ms = flowing.boot_ms + (self._offset_ms or 0)
         if at_ms + flowing.longest_ms > now_ms:
