@@ -84,7 +84,7 @@ class Flows:
         self._add(conn, balances, entry, flowing.longest_ms, wall_ms)
 
     def ended(self, conn: sqlite3.Connection, balances: tuple[int, ...], flowing: Flowing, wall_ms: int) -> None:
-        """What the end of a call changes, at the instant of its admission, which is `flowing.boot_ms`; `need` is the difference."""
+        """What the end of a call changes, at the instant of its admission (`flowing.boot_ms`); `need` is the difference."""
         now_ms = self.now(conn, flowing, wall_ms)
         at_ms = flowing.boot_ms + (self._offset_ms or 0)
         if at_ms + flowing.longest_ms > now_ms:
