@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spendgate.cli.output import Column
-from spendgate.flow import Sliding
+from spendgate.flow import Sliding, Tokens
 from spendgate.gate.clock import Clock
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
@@ -21,7 +21,7 @@ COLUMNS = (
     Column("used", "used", right=True, weight=0),
     Column("limit", "limit", right=True, weight=0),
     Column("per", "per", weight=0),
-    Column("room_in_ms", "room in ms", right=True, weight=2),
+    Column("room", "room for one more", weight=2),
     Column("mode", "mode", weight=4),
 )
 
@@ -32,7 +32,7 @@ def rows(policy: Policy, facts: Iterable[Facts], reader: Reader, now_ms: int) ->
     for each in facts:
         scopes.update(dict.fromkeys(rate_scopes(policy.rate_draws, each, enforces(policy, each))))
     clock = Clock()
-    flowing = Flowing(clock.boot(), clock.boot_ms())
+    flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1))
     return tuple(row for standing in reader.rates(tuple(scopes), flowing, now_ms) for row in _rows(standing))
 
 
@@ -60,6 +60,14 @@ def _row(standing: Standing, what: str, used: int, sliding: Sliding, wait_ms: in
         "limit": sliding.most,
         "per": length(sliding.length_ms) if sliding.length_ms else None,
         "per_ms": sliding.length_ms or None,
+        "room": _room(used, sliding, wait_ms),
         "room_in_ms": wait_ms,
         "mode": "enforced" if scope.enforced else "observed",
     }
+
+
+def _room(used: int, sliding: Sliding, wait_ms: int | None) -> str:
+    """When one more call fits, for a person; of calls at once nobody knows when one ends."""
+    if wait_ms is None:
+        return "now" if used < sliding.most else "when one ends"
+    return f"in {-(-wait_ms // 1000):,} s" if wait_ms else "now"
