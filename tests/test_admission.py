@@ -410,7 +410,7 @@ def test_of_a_rate_and_a_spent_budget_the_later_reset_is_named() -> None:
 
 
 def test_parallel_waits_in_line_and_lasts_no_longer_than_what_others_hold() -> None:
-    """As a budget's room that others hold: first come first served, by the shortest wait; then refused, by the first in the file."""
+    """As a budget's room that others hold: first come first served; then refused, where nothing lasts longer."""
     full = rated(opened=8, parallel=8)
     found = decide((at(), full), NO_KIND, WARM, now_ms=NOW)
     assert isinstance(found, Wait)

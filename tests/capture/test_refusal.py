@@ -69,7 +69,7 @@ def test_the_breaker_repeats_only_final_refusals_of_the_same_request() -> None:
 
 
 def test_the_breaker_repeats_a_rates_refusal_until_it_has_room() -> None:
-    """From memory for a second at most, never past the instant at which the call fits, and not where nobody knows that instant."""
+    """From memory for a second at most, never past the instant at which the call fits; not where nobody knows that instant."""
     breaker = Breaker()
     rated = Refuse(RefusalKind.RULE, "loop", "100 of 100", resets_ms=500, retry_after_ms=500, rate=True)
     passing = Refused("c1", rated, "not now")

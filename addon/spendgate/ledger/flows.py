@@ -57,10 +57,11 @@ class Flows:
         if self._offset_ms is None:
             self._offset_ms = _offset_ms(conn, flowing, wall_ms, write=True)
         if self.behind:
-            self._read(conn)
+            self.catch_up(conn)
         return self._windows.moment(flowing.boot_ms + self._offset_ms)
 
-    def _read(self, conn: sqlite3.Connection) -> None:
+    def catch_up(self, conn: sqlite3.Connection) -> None:
+        """Read what has been added since the last look; at the start all of it, some 10 us a row."""
         for id_, at_ms, until_ms, balances, requests, counted, reads in conn.execute(_SINCE, (self._last_id,)):
             keys = tuple([int(each) for each in balances.split(",")])
             self._take(id_, keys, Entry(at_ms, requests, counted, reads), until_ms)

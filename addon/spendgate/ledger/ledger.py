@@ -45,6 +45,8 @@ class Ledger:
             schema.migrate(store.database, now_ms)
             gates = Gates(gates_dir)
             store.end(lambda known: gates.enter(known.conn, now_ms))
+            # What rates have counted is read here, not by the first call that asks.
+            store.end(lambda known: known.flows.catch_up(known.conn))
         except (sqlite3.Error, LedgerUnavailable) as fault:
             store.close()
             raise StateError(f"{path} cannot be used as a ledger: {fault}") from fault
