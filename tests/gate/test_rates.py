@@ -272,7 +272,7 @@ from spendgate.gate.interface import Admitted
 from gate.world import costing, end, house, intent
 from spendgate.rates import Quota
 
-async def main(folder, name, many, what):
+async def main(folder, name, many, what, seconds):
     rules = rated(rate(requests=Quota(most=50, length_ms=3_600_000)) if what == "requests" else rate(parallel=8, wait_ms=600_000))
     async with house(Path(folder), rules) as place:
         async def serve(call):
@@ -282,7 +282,7 @@ async def main(folder, name, many, what):
             place.gate.sent(call.call_id)
             print(call.call_id, flush=True)
             since = time.monotonic_ns()
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(float(seconds))
             until = time.monotonic_ns()
             place.gate.settle(call.call_id, costing(0.001), end())
             return [since, until]
@@ -294,10 +294,10 @@ asyncio.run(main(*sys.argv[1:]))
 _ROOT = Path(__file__).parents[2]
 
 
-def _gate(folder: Path, name: str, many: int, what: str) -> subprocess.Popen[str]:
+def _gate(folder: Path, name: str, many: int, what: str, *, seconds: float = 0.005) -> subprocess.Popen[str]:
     environment = {"PYTHONPATH": f"{_ROOT / 'addon'}:{_ROOT / 'tests'}", "PATH": "/usr/bin:/bin"}
     return subprocess.Popen(
-        [sys.executable, "-c", _GATE, str(folder), name, str(many), what],
+        [sys.executable, "-c", _GATE, str(folder), name, str(many), what, str(seconds)],
         env=environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -320,6 +320,23 @@ def test_two_gates_have_together_eight_at_once(tmp_path):
     moments = sorted([(since, 1) for since, _ in said] + [(until, -1) for _, until in said])
     running = list(itertools.accumulate(step for _, step in moments))
     assert max(running) <= 8
+
+
+async def test_a_dead_gates_places_come_free_for_who_waits(tmp_path):
+    """A call that waits for a place need not wait for the minute's round: a gate that dies meanwhile is found."""
+    gate = _gate(tmp_path, "killed", 20, "parallel", seconds=600)
+    try:
+        for _ in range(8):
+            assert (await asyncio.to_thread(gate.stdout.readline)).startswith("killed")
+        async with house(tmp_path, rated(rate(parallel=8, wait_ms=40_000))) as place:
+            waiting = asyncio.create_task(place.gate.hold(intent()))
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+            gate.kill()
+            assert isinstance(await waiting, Admitted)
+    finally:
+        gate.kill()
+        gate.communicate()
 
 
 def test_a_killed_gate_gives_its_places_back(tmp_path):

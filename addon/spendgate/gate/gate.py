@@ -77,7 +77,7 @@ class Gate:
         self._lines = Lines()
         self._waiting = Waiting(
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
-            in_force=lambda: self.policy,
+            in_force=lambda: self.policy, blocked=lambda: self._upkeep.blocked(),
         )  # fmt: skip
         self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
         self._correcting = Correcting(

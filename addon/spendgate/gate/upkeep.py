@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 HISTORY_CALLS = 2_000
 ORPHANS_EVERY_MS = 60_000
+BLOCKED_EVERY_MS = 1_000
+"""How often dead gates are looked for while calls wait."""
 LEARN_EVERY_S = 2.0
 LEARN_CALLS = 100
 _LOOK_BACK = 1_000
@@ -133,6 +135,14 @@ class Upkeep:
     def _resolve_when_due(self) -> None:
         if self._clock.boot_ms() - self._orphans_at_ms >= ORPHANS_EVERY_MS:
             self._resolve()
+
+    def blocked(self) -> None:
+        """A call waits for others to end: one of a gate that has died would never. Never raises."""
+        if self._clock.boot_ms() - self._orphans_at_ms >= BLOCKED_EVERY_MS:
+            try:
+                self._resolve()
+            except LedgerUnavailable:
+                pass  # the next one that waits asks again
 
     def _resolve(self) -> None:
         """End the calls of gates that have died."""

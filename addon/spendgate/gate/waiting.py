@@ -82,9 +82,9 @@ class Waiting:
 
     def __init__(
         self, ledger: LedgerPort, *, lines: Lines, sizes: Sizes, fallback: Fallback, backlog: Backlog, clock: Clock,
-        in_force: Callable[[], Policy],
+        in_force: Callable[[], Policy], blocked: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`in_force` says by which policy calls leave now."""
+        """`in_force` says by which policy calls leave now; `blocked` is told, as often as it tries, that a call waits."""
         self._ledger = ledger
         self._lines = lines
         self._sizes = sizes
@@ -92,6 +92,7 @@ class Waiting:
         self._backlog = backlog
         self._clock = clock
         self._in_force = in_force
+        self._blocked = blocked
         self._turn = asyncio.Lock()
 
     async def ask(self, asked: Asked, since_ms: int) -> Granted | Denied | Left | None:
@@ -105,6 +106,7 @@ class Waiting:
                 answer = await self._once(trying)
                 if not isinstance(answer, Wait):
                     return answer
+                self._blocked()
                 waited = trying.started_ms + answer.wait_ms
                 trying.until_ms = waited if trying.until_ms is None else min(trying.until_ms, waited)
                 place = trying.place = trying.place or Place()
