@@ -234,7 +234,7 @@ used = st.builds(
     st.lists(st.tuples(st.integers(0, 100_000), used), min_size=1, max_size=100), st.integers(0, 100_000), st.booleans()
 )
 def test_learned_tokens_are_the_mean_of_the_latest_calls(calls, text_bytes, asked_before):
-    """What a rate expects of a call is the mean of its kind's latest calls, input by the request's bytes; whoever asked before."""
+    """What a rate expects of a call is the mean of its kind's latest calls, input by the bytes; whoever asked before."""
     sizes, samples = Sizes(), []
     for number, (size_bytes, usage) in enumerate(calls):
         if usage.nothing:

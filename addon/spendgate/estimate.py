@@ -131,7 +131,6 @@ _OUTPUT_GUESSED = 4_096
 """Output tokens that a call is expected to use at most where nothing at all has been learned."""
 _BYTES_OF_TOKEN = 4
 """Bytes of text that make a token where nothing at all has been learned."""
-_TOKEN_SHIFT = 20
 
 
 def _latest() -> deque[Any]:
@@ -158,7 +157,7 @@ class _Lines:
 
 @dataclass(slots=True)
 class _TokenMeans:
-    """What samples say a call of b bytes uses: sums of tokens per byte, shifted left by _TOKEN_SHIFT, and of output."""
+    """What samples say a call of b bytes uses: sums of tokens per byte, shifted left by _SHIFT, and of output."""
 
     latest: deque[tuple[int, int, int]] = field(default_factory=_latest)
     counted: int = 0
@@ -169,8 +168,8 @@ class _TokenMeans:
         usage, size_bytes = sample.usage, max(1, sample.text_bytes)
         if len(self.latest) == _SAMPLES_MAX:
             self._move(self.latest[0], -1)
-        counted = (((usage.input_tokens or 0) + usage.writes) << _TOKEN_SHIFT) // size_bytes
-        found = (counted, ((usage.cache_read_tokens or 0) << _TOKEN_SHIFT) // size_bytes, usage.output_tokens or 0)
+        counted = (((usage.input_tokens or 0) + usage.writes) << _SHIFT) // size_bytes
+        found = (counted, ((usage.cache_read_tokens or 0) << _SHIFT) // size_bytes, usage.output_tokens or 0)
         self.latest.append(found)
         self._move(found, 1)
 
@@ -182,8 +181,8 @@ class _TokenMeans:
     def of(self, text_bytes: int) -> Tokens:
         """The mean, rounded up."""
         seen = len(self.latest)
-        counted = (self.counted * text_bytes >> _TOKEN_SHIFT) + self.output
-        return Tokens(-(-counted // seen), -(-(self.reads * text_bytes >> _TOKEN_SHIFT) // seen))
+        counted, reads = (-(-each * text_bytes >> _SHIFT) for each in (self.counted, self.reads))
+        return Tokens(-(-(counted + self.output) // seen), -(-reads // seen))
 
 
 @dataclass(slots=True)

@@ -75,11 +75,11 @@ class Gate:
         self._ledger = ledger
         self._estimate = estimate
         self._lines = Lines()
+        self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
         self._waiting = Waiting(
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
-            in_force=lambda: self.policy, blocked=lambda: self._upkeep.blocked(),
+            in_force=lambda: self.policy, blocked=self._upkeep.blocked,
         )  # fmt: skip
-        self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
         self._correcting = Correcting(
             ledger, lines=self._lines, fallback=self.fallback, backlog=self.backlog, estimate=estimate
         )
