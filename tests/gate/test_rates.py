@@ -66,6 +66,23 @@ async def test_500_at_once_are_never_more_than_the_limit(tmp_path):
         assert isinstance(await place.gate.hold(intent()), Admitted)
 
 
+async def test_no_minute_has_more_than_the_limit(tmp_path):
+    """Wave after wave of 500 calls over two gates on one ledger: no minute, wherever it begins, has more than 100 admitted ones,
+    and none is refused that would fit."""
+    boot, rules, admitted = Boot(), rated(rate(requests=Quota(most=100, length_ms=MINUTE))), []
+    async with house(tmp_path, rules, boot=boot) as one, house(tmp_path, rules, boot=boot) as two:
+        for wave in range(8):
+            boot.at_ms += 17_321
+            wanted = 500 if wave % 3 == 0 else 30
+            answers = await asyncio.gather(*((one, two)[n % 2].gate.hold(intent()) for n in range(wanted)))
+            went = sum(isinstance(each, Admitted) for each in answers)
+            counted = sum(at > boot.at_ms - MINUTE for at in admitted)
+            assert went == min(wanted, 100 - counted)
+            admitted += [boot.at_ms] * went
+    for since in admitted:
+        assert sum(since <= at < since + MINUTE for at in admitted) <= 100
+
+
 async def test_parallel_8_is_never_9(tmp_path):
     """500 calls at once wait in line for eight places: all are served in their order, at every moment at most eight run."""
     running, most, begun = 0, 0, []
