@@ -34,8 +34,8 @@ def test_a_quota_is_read(text: str, most: int, length_ms: int) -> None:
 
 def test_the_contracts_own_rate_loads() -> None:
     """As it stands in the policy's contract; and each call of a person is counted for that person."""
-    text = "rates:\n  - name: loop\n    per: person\n    requests: 100 per minute\n    tokens: 1,000,000 per minute\n    parallel: 8\n"
-    policy = parse_policy((HEAD + text).encode())
+    keys = ("per: person", "requests: 100 per minute", "tokens: 1,000,000 per minute", "parallel: 8")
+    policy = parse_policy("\n    ".join([f"{HEAD}rates:\n  - name: loop", *keys]).encode())
     (scope,) = rate_scopes(policy.rate_draws, Facts.of(person="alice", billing="metered"), True)
     assert (scope.budget, scope.value, scope.wait_ms, scope.enforced) == ("loop", "alice", 20_000, True)
     assert scope.rate == Limits(Sliding(100, 60_000), Sliding(1_000_000, 60_000), 8)
