@@ -164,19 +164,27 @@ class _TokenMeans:
     reads: int = 0
     output: int = 0
 
-    def add(self, sample: Sample) -> None:
+    @staticmethod
+    def each(sample: Sample) -> tuple[int, int, int]:
+        """What one sample adds to the three sums."""
         usage, size_bytes = sample.usage, max(1, sample.text_bytes)
-        if len(self.latest) == _SAMPLES_MAX:
-            self._move(self.latest[0], -1)
-        counted = (((usage.input_tokens or 0) + usage.writes) << _SHIFT) // size_bytes
-        found = (counted, ((usage.cache_read_tokens or 0) << _SHIFT) // size_bytes, usage.output_tokens or 0)
-        self.latest.append(found)
-        self._move(found, 1)
+        counted = (usage.input_tokens or 0) + usage.writes
+        return (
+            (counted << _SHIFT) // size_bytes,
+            ((usage.cache_read_tokens or 0) << _SHIFT) // size_bytes,
+            usage.output_tokens or 0,
+        )
 
-    def _move(self, each: tuple[int, int, int], sign: int) -> None:
-        self.counted += sign * each[0]
-        self.reads += sign * each[1]
-        self.output += sign * each[2]
+    def add(self, each: tuple[int, int, int]) -> None:
+        """Take one sample's, and let the oldest go."""
+        counted, reads, output = each
+        if len(self.latest) == _SAMPLES_MAX:
+            gone = self.latest[0]
+            counted, reads, output = counted - gone[0], reads - gone[1], output - gone[2]
+        self.latest.append(each)
+        self.counted += counted
+        self.reads += reads
+        self.output += output
 
     def of(self, text_bytes: int) -> Tokens:
         """The mean, rounded up."""
@@ -195,11 +203,11 @@ class _Ring:
     means: _TokenMeans | None = None
     """None: no rate has asked for them yet."""
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Sample, tokens: tuple[int, int, int] | None) -> None:
         self.samples.append(sample)
         self.seen += 1
-        if self.means is not None:
-            self.means.add(sample)
+        if self.means is not None and tokens is not None:
+            self.means.add(tokens)
         for rates, lines in self.priced.items():
             lines.add(sample, rates)
 
@@ -209,7 +217,7 @@ class _Ring:
         if means is None:
             means = self.means = _TokenMeans()
             for sample in self.samples:
-                means.add(sample)
+                means.add(means.each(sample))
         return means.of(text_bytes)
 
     def lines(self, rates: Rates) -> _Lines:
@@ -266,11 +274,14 @@ class Sizes:
 
     def __init__(self) -> None:
         self._rings: OrderedDict[str, _Ring] = OrderedDict()
+        self._counts_tokens = False
+        """Whether anybody has asked for tokens."""
 
     def learn(self, keys: KindKeys, sample: Sample) -> None:
         """Take one settled call whose counts the provider reported. What is no evidence teaches nothing."""
         if not sample.evidence:
             return
+        tokens = _TokenMeans.each(sample) if self._counts_tokens else None
         for name in keys.widening():
             ring = self._rings.get(name)
             if ring is None:
@@ -279,7 +290,7 @@ class Sizes:
                     self._rings.popitem(last=False)
             else:
                 self._rings.move_to_end(name)
-            ring.add(sample)
+            ring.add(sample, tokens)
 
     def load(self, history: Iterable[tuple[KindKeys, Sample]]) -> None:
         """Take what the ledger holds, oldest first."""
@@ -308,6 +319,7 @@ class Sizes:
 
     def tokens(self, keys: KindKeys, ask: Request) -> Tokens:
         """What this call is likely to use: the mean of its kind, else of the next wider one, else a guess by its size."""
+        self._counts_tokens = True
         for name in keys.widening():
             ring = self._rings.get(name)
             if ring is not None and ring.samples:

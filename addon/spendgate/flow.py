@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable
-from operator import itemgetter
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ from spendgate.usage import Usage
 _TRACKS_SWEPT: Final = 1_024
 """So many rates and values are kept before those are looked for in which nothing counts any more."""
 _ENTRIES_SWEPT: Final = 256
-_at = itemgetter(0)
+_at = attrgetter("at_ms")
 
 
 class Sliding(Struct, frozen=True):
@@ -70,8 +70,8 @@ class Flow(NamedTuple):
     tokens_wait_ms: int = 0
 
 
-class Entry(NamedTuple):
-    """One admitted call, or the correction of one, at the call's own instant."""
+class Entry(Struct, frozen=True, gc=False):
+    """One admitted call, or the correction of one, at the call's own instant. Many are kept: numbers alone, never collected."""
 
     at_ms: int
     requests: int

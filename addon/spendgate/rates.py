@@ -95,6 +95,8 @@ def over(standing: Standing) -> Over | None:
     limits, flow = standing.scope.rate, standing.flow
     if limits is None:
         return None
+    if not (flow.requests_wait_ms or flow.tokens_wait_ms):
+        return _too_many(standing, limits.parallel)
     found: list[Over] = []
     for sliding, what, used, wait_ms in (
         (limits.requests, "requests", flow.requests, flow.requests_wait_ms),
@@ -103,12 +105,13 @@ def over(standing: Standing) -> Over | None:
         if sliding is not None and wait_ms > 0:
             each = f"{used:,} of {sliding.most:,} {what} per {length(sliding.length_ms)} are used"
             found.append(Over(each, wait_ms))
-    if found:
-        return max(found, key=lambda each: each.wait_ms or 0)
-    if limits.parallel is not None and standing.open_calls >= limits.parallel:
-        running = f"{standing.open_calls:,} of {limits.parallel:,} calls at once are running"
-        return Over(running, None)
-    return None
+    return max(found, key=lambda each: each.wait_ms or 0)
+
+
+def _too_many(standing: Standing, parallel: int | None) -> Over | None:
+    if parallel is None or standing.open_calls < parallel:
+        return None
+    return Over(f"{standing.open_calls:,} of {parallel:,} calls at once are running", None)
 
 
 def length(length_ms: int) -> str:

@@ -53,7 +53,13 @@ def hold(asking: Asking) -> Decision:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
         holds.open_call(known, asking.row, decision, located, booking)
         if flowing is not None and flowing.rates:
-            rated = tuple([at.id for at in known.balances.locate(conn, flowing.rates)])
+            rated = tuple(
+                [
+                    at.id
+                    for at, scope in zip(located, asking.scopes, strict=True)
+                    if scope.rate and scope.rate.longest_ms
+                ]
+            )
             known.flows.admitted(conn, rated, flowing, flows_ms, booking.now_ms)
     return decision
 
@@ -76,7 +82,9 @@ def _with_flow(
     flows = asking.known.flows
     return tuple(
         [
-            each if each.scope.rate is None else each._replace(flow=flows.of(each.scope, at.id, need, flows_ms))
+            each
+            if each.scope.rate is None
+            else at.standing(each.scope, each.ahead, flows.of(each.scope, at.id, need, flows_ms))
             for each, at in zip(standings, located, strict=True)
         ]
     )
