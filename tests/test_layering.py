@@ -43,7 +43,8 @@ NOUNS = {
         "window",
         "written",
     },
-    "estimate": {"flow", "standing", "money", "usage", "price_cards", "pricing"},
+    "token_means": {"flow", "usage"},
+    "estimate": {"flow", "token_means", "standing", "money", "usage", "price_cards", "pricing"},
 }
 """Each noun, and the nouns that it may import. All of them are pure: no I/O, no clock, no randomness, no mitmproxy."""
 

@@ -18,6 +18,8 @@ from msgspec import Struct
 from spendgate.flow import Tokens
 from spendgate.price_cards import Rates
 from spendgate.standing import Size
+from spendgate.token_means import Sample as TokenSample
+from spendgate.token_means import TokenMeans, guessed, sampled
 from spendgate.usage import Usage
 
 _MILLION = 1_000_000
@@ -127,12 +129,6 @@ class Sample(Struct, frozen=True):
         return self.usage.known and not self.usage.nothing and self.cost_nanos > 0
 
 
-_OUTPUT_GUESSED = 4_096
-"""Output tokens that a call is expected to use at most where nothing at all has been learned."""
-_BYTES_OF_TOKEN = 4
-"""Bytes of text that make a token where nothing at all has been learned."""
-
-
 def _latest() -> deque[Any]:
     return deque(maxlen=_SAMPLES_MAX)
 
@@ -156,54 +152,16 @@ class _Lines:
 
 
 @dataclass(slots=True)
-class _TokenMeans:
-    """What samples say a call of b bytes uses: sums of tokens per byte, shifted left by _SHIFT, and of output."""
-
-    latest: deque[tuple[int, int, int]] = field(default_factory=_latest)
-    counted: int = 0
-    reads: int = 0
-    output: int = 0
-
-    @staticmethod
-    def each(sample: Sample) -> tuple[int, int, int]:
-        """What one sample adds to the three sums."""
-        usage, size_bytes = sample.usage, max(1, sample.text_bytes)
-        counted = (usage.input_tokens or 0) + usage.writes
-        return (
-            (counted << _SHIFT) // size_bytes,
-            ((usage.cache_read_tokens or 0) << _SHIFT) // size_bytes,
-            usage.output_tokens or 0,
-        )
-
-    def add(self, each: tuple[int, int, int]) -> None:
-        """Take one sample's, and let the oldest go."""
-        counted, reads, output = each
-        if len(self.latest) == _SAMPLES_MAX:
-            gone = self.latest[0]
-            counted, reads, output = counted - gone[0], reads - gone[1], output - gone[2]
-        self.latest.append(each)
-        self.counted += counted
-        self.reads += reads
-        self.output += output
-
-    def of(self, text_bytes: int) -> Tokens:
-        """The mean, rounded up."""
-        seen = len(self.latest)
-        counted, reads = (-(-each * text_bytes >> _SHIFT) for each in (self.counted, self.reads))
-        return Tokens(-(-(counted + self.output) // seen), -(-reads // seen))
-
-
-@dataclass(slots=True)
 class _Ring:
     """The latest samples of one kind, and their lines at the rates last asked for."""
 
     samples: deque[Sample] = field(default_factory=_latest)
     priced: OrderedDict[Rates, _Lines] = field(default_factory=OrderedDict)
     seen: int = 0
-    means: _TokenMeans | None = None
+    means: TokenMeans | None = None
     """None: no rate has asked for them yet."""
 
-    def add(self, sample: Sample, tokens: tuple[int, int, int] | None) -> None:
+    def add(self, sample: Sample, tokens: TokenSample | None) -> None:
         self.samples.append(sample)
         self.seen += 1
         if self.means is not None and tokens is not None:
@@ -215,9 +173,9 @@ class _Ring:
         """What such a call uses on average."""
         means = self.means
         if means is None:
-            means = self.means = _TokenMeans()
+            means = self.means = TokenMeans()
             for sample in self.samples:
-                means.add(means.each(sample))
+                means.add(sampled(sample.usage, sample.text_bytes))
         return means.of(text_bytes)
 
     def lines(self, rates: Rates) -> _Lines:
@@ -281,7 +239,7 @@ class Sizes:
         """Take one settled call whose counts the provider reported. What is no evidence teaches nothing."""
         if not sample.evidence:
             return
-        tokens = _TokenMeans.each(sample) if self._counts_tokens else None
+        tokens = sampled(sample.usage, sample.text_bytes) if self._counts_tokens else None
         for name in keys.widening():
             ring = self._rings.get(name)
             if ring is None:
@@ -323,9 +281,8 @@ class Sizes:
         for name in keys.widening():
             ring = self._rings.get(name)
             if ring is not None and ring.samples:
-                return ring.tokens(max(1, ask.text_bytes))
-        output = _OUTPUT_GUESSED if ask.output_tokens_max is None else min(ask.output_tokens_max, _OUTPUT_GUESSED)
-        return Tokens(-(-ask.text_bytes // _BYTES_OF_TOKEN) + output * max(1, ask.choices))
+                return ring.tokens(ask.text_bytes)
+        return guessed(ask.text_bytes, ask.output_tokens_max, ask.choices)
 
 
 def _learned(limits: Bound, lines: _Lines, ask: Request, rates: Rates, *, seen: int, own_seen: int) -> Size:
