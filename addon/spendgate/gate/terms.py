@@ -20,6 +20,7 @@ from spendgate.policy import Policy, UnknownModel, enforces, model_refusal, scop
 from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
+from spendgate.rates import rate_scopes
 from spendgate.selector import Facts
 from spendgate.standing import Scope
 from spendgate.written import written
@@ -84,6 +85,30 @@ class Draws:
         return found
 
 
+class Flows(NamedTuple):
+    """The rates that count a call."""
+
+    scopes: tuple[Scope, ...]
+    looking_back: tuple[Scope, ...]
+    """Those of `requests` or `tokens`."""
+    longest_ms: int
+    counts_tokens: bool
+
+    @classmethod
+    def of(cls, scopes: tuple[Scope, ...]) -> Flows | None:
+        """None: no rate does."""
+        limits = [scope.rate for scope in scopes if scope.rate is not None]
+        if not limits:
+            return None
+        looking_back = tuple(scope for scope in scopes if scope.rate is not None and scope.rate.longest_ms)
+        return cls(
+            scopes,
+            looking_back,
+            max(each.longest_ms for each in limits),
+            any(each.tokens is not None for each in limits),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a call leaves, holds and is charged by, under the policy that will see it through."""
@@ -109,6 +134,8 @@ class Terms:
     flags: tuple[str, ...]
     """What the row shall tell of the request, whatever becomes of it."""
     evidence: str
+    flows: Flows | None = None
+    """The rates that count it; None: no rate does."""
 
     @property
     def counts(self) -> bool:
@@ -122,6 +149,11 @@ class Terms:
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant."""
         return self.draws.at(now_ms) if self.counts else ()
+
+    @property
+    def rate_scopes(self) -> tuple[Scope, ...]:
+        """The policy's rates that count it."""
+        return () if self.flows is None else self.flows.scopes
 
     def charged(self, model: str | None, booked_ms: int) -> tuple[Scope, ...]:
         """The budgets that its charge counts in, by the model that answered."""
@@ -184,6 +216,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         else next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
+        flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced)),
     )
 
 
