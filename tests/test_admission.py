@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spendgate.admission import Admit, RefusalKind, Refuse, Wait, decide, who_refuses
+from spendgate.flow import Flow, Limits, Sliding
 from spendgate.sizing import SURPRISE, wanted
 from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
 
@@ -52,7 +53,7 @@ scopes = st.builds(
     lambda limit, hold, enforced, wait, order: replace(
         EXPECTED, budget=f"b{order}", limit_nanos=limit, hold=hold, enforced=enforced, wait_ms=wait, order=order
     ),
-    nanos, st.sampled_from(Hold), st.booleans(), st.integers(0, 9), st.integers(0, 3),
+    nanos, st.sampled_from((Hold.EXPECTED, Hold.CEILING)), st.booleans(), st.integers(0, 9), st.integers(0, 3),
 )  # fmt: skip
 standings = st.builds(
     lambda scope, settled, held, extra, opened, ahead: at(
@@ -369,3 +370,63 @@ def test_without_holds_the_simulation_overshoots(simulation, monkeypatch):
     (case,) = [case for case in simulation.CASES if case.name == "c: equal costs, cold"]
 
     assert simulation.simulate(case, 0).over > 3
+
+
+def rated(
+    *,
+    name: str = "loop",
+    wait_ms: int = 0,
+    opened: int = 0,
+    parallel: int | None = None,
+    ahead: int = 0,
+    enforced: bool = True,
+) -> Standing:
+    """A rate's standing: full for so long, or with so many calls at once."""
+    limits = Limits(Sliding(100, 60_000), parallel=parallel)
+    scope = replace(EXPECTED, budget=name, hold=Hold.RATE, rate=limits, enforced=enforced, limit_nanos=0)
+    return Standing(scope, 0, 0, 0, opened, ahead, Flow(100 if wait_ms else 5, wait_ms))
+
+
+def test_a_rate_refuses_at_once_and_says_when() -> None:
+    """It does not wait: what it counts only leaves with time."""
+    found = decide((at(), rated(wait_ms=500)), NO_KIND, WARM, now_ms=NOW)
+    assert isinstance(found, Refuse)
+    assert (found.kind, found.rule, found.retry_after_ms, found.resets_ms) == (RefusalKind.RULE, "loop", 500, NOW + 500)
+    assert found.passes
+
+
+def test_of_a_rate_and_a_spent_budget_the_later_reset_is_named() -> None:
+    """`person/day` resets in a second; what never resets lasts longest; a model's rule longer than both."""
+    spent = at(settled=1_000)
+    later = decide((spent, rated(wait_ms=1_001)), NO_KIND, WARM, now_ms=NOW)
+    sooner = decide((spent, rated(wait_ms=999)), NO_KIND, WARM, now_ms=NOW)
+    same = decide((spent, rated(wait_ms=1_000)), NO_KIND, WARM, now_ms=NOW)
+    for_life = decide((at(replace(EXPECTED, ends_ms=None), 1_000), rated(wait_ms=10**9)), NO_KIND, WARM, now_ms=NOW)
+    assert [(each.rule, each.others) for each in (later, sooner, same, for_life)] == [
+        ("loop", 1), ("person/day", 1), ("person/day", 1), ("person/day", 1),
+    ]  # fmt: skip
+    model = Refuse(RefusalKind.RULE, "frontier", "model opus is not allowed")
+    assert who_refuses([later, model]).rule == "frontier"
+
+
+def test_parallel_waits_in_line_and_lasts_no_longer_than_what_others_hold() -> None:
+    """As a budget's room that others hold: first come first served; then refused, where nothing lasts longer."""
+    full = rated(opened=8, parallel=8)
+    found = decide((at(), full), NO_KIND, WARM, now_ms=NOW)
+    assert isinstance(found, Wait)
+    assert found.scope == full.scope
+    assert isinstance(decide((at(), rated(opened=7, parallel=8, ahead=1)), NO_KIND, WARM, now_ms=NOW), Wait)
+    assert isinstance(decide((at(), rated(opened=7, parallel=8)), NO_KIND, WARM, now_ms=NOW), Admit)
+    late = decide((at(), full), NO_KIND, WARM, now_ms=NOW, patient=False)
+    assert (late.kind, late.rule, late.passes, late.retry_after_ms) == (RefusalKind.RULE, "loop", True, None)
+    refused = decide((at(settled=1_000), full), NO_KIND, WARM, now_ms=NOW)
+    assert refused.rule == "person/day"
+
+
+def test_an_observed_rate_neither_refuses_nor_waits() -> None:
+    """It joins what would have been refused."""
+    found = decide((at(), rated(wait_ms=500, enforced=False)), NO_KIND, WARM, now_ms=NOW)
+    assert isinstance(found, Admit)
+    assert found.would_refuse.rule == "loop"
+    assert [nanos for _, nanos in found.holds] == [50, 0]
+    assert isinstance(decide((rated(opened=9, parallel=8, enforced=False),), NO_KIND, WARM, now_ms=NOW), Admit)

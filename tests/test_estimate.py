@@ -220,3 +220,56 @@ def test_no_real_price_passes_the_bound(output, uncached, read, written):
     assert isinstance(ladder, Ladder)
     assert isinstance(charge, Charge)
     assert charge.nanos <= bound(ask, ladder.upto(ask.text_bytes)).ceiling_nanos
+
+
+used = st.builds(
+    lambda plain, read, written, output: Usage(
+        input_tokens=plain, cache_read_tokens=read, cache_write_5m_tokens=written, output_tokens=output
+    ),
+    counts, counts, counts, counts,
+)  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100_000), used), min_size=1, max_size=100), st.integers(0, 100_000), st.booleans()
+)
+def test_learned_tokens_are_the_mean_of_the_latest_calls(calls, text_bytes, asked_before):
+    """What a rate expects of a call is the mean of its kind's latest calls, input by the bytes; whoever asked before."""
+    sizes, samples = Sizes(), []
+    for number, (size_bytes, usage) in enumerate(calls):
+        if usage.nothing:
+            continue
+        sizes.learn(KEYS, sample_of(size_bytes, usage, 1, RATES))
+        samples.append((max(1, size_bytes), usage))
+        if asked_before and number % 7 == 0:
+            sizes.tokens(KEYS, ASK)
+    latest, size = samples[-64:], max(1, text_bytes)
+    if not latest:
+        return
+    found = sizes.tokens(KEYS, replace(ASK, text_bytes=text_bytes))
+    counted = sum(Fraction(u.input_tokens + u.writes, b) * size + u.output_tokens for b, u in latest) / len(latest)
+    reads = sum(Fraction(u.cache_read_tokens, b) * size for b, u in latest) / len(latest)
+    for exact, tokens in ((counted, found.counted), (reads, found.reads)):
+        assert -1 < tokens - exact < 2
+
+
+@pytest.mark.parametrize(
+    ("ask", "tokens"),
+    [
+        pytest.param(ASK, 250 + 100, id="a token for four bytes, the output it may have"),
+        pytest.param(replace(ASK, text_bytes=1_001, choices=2), 251 + 200, id="each choice"),
+        pytest.param(replace(ASK, output_tokens_max=32_000), 250 + 4_096, id="much output is seldom used"),
+        pytest.param(replace(ASK, output_tokens_max=None), 250 + 4_096, id="uncapped output"),
+    ],
+)
+def test_tokens_of_an_unknown_call_are_guessed(ask, tokens):
+    """With nothing learned at all."""
+    assert Sizes().tokens(KEYS, ask) == (tokens, 0)
+
+
+def test_tokens_of_a_new_model_are_those_of_its_tool():
+    """A wider kind stands in, as for money."""
+    sizes = Sizes()
+    sizes.learn(KEYS, sample_of(1_000, Usage(input_tokens=100, output_tokens=10), 1, RATES))
+
+    assert sizes.tokens(KindKeys.of("claude-code", "other", "anthropic-messages"), ASK) == (110, 0)

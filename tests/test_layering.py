@@ -22,9 +22,12 @@ NOUNS = {
     "pricing": {"money", "usage", "price_cards", "price_change"},
     "window": {"errors"},
     "contracts": {"model_names", "price_change", "roster", "selector", "window"},
-    "standing": set(),
+    "flow": {"usage"},
+    "standing": {"flow"},
     "sizing": {"standing"},
-    "admission": {"standing", "sizing"},
+    "rate_memory": {"flow", "standing"},
+    "rates": {"draws", "flow", "roster", "selector", "standing", "window"},
+    "admission": {"standing", "sizing", "rates"},
     "selector": {"model_names", "errors", "written"},
     "roster": {"attribution", "model_names", "window"},
     "validity": {"roster", "window"},
@@ -32,7 +35,7 @@ NOUNS = {
     "reach": {"roster"},
     "lapse": {"admission", "policy"},
     "notices": {"lapse", "money", "policy"},
-    "draws": {"standing", "selector", "window"},
+    "draws": {"flow", "standing", "selector", "window"},
     "policy": {
         "admission",
         "contracts",
@@ -44,6 +47,7 @@ NOUNS = {
         "money",
         "privacy",
         "reach",
+        "rates",
         "roster",
         "selector",
         "validity",
@@ -51,7 +55,8 @@ NOUNS = {
         "written",
     },
     "seats": {"contracts", "policy", "selector", "window"},
-    "estimate": {"standing", "money", "usage", "price_cards", "pricing"},
+    "token_means": {"flow", "usage"},
+    "estimate": {"flow", "token_means", "standing", "money", "usage", "price_cards", "pricing"},
 }
 """Each noun, and the nouns that it may import. All of them are pure: no I/O, no clock, no randomness, no mitmproxy."""
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from spendgate.rates import over
 from spendgate.sizing import wanted
 from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
 
@@ -35,7 +36,7 @@ class Admit(Struct, frozen=True):
 
 
 class Wait(Struct, frozen=True):
-    """Others' holds are in the way; try again when one settles, for at most `wait_ms` in all."""
+    """Others' holds, or others of a rate's `parallel`, are in the way; try again when one ends, for at most `wait_ms` in all."""
 
     scope: Scope
     wait_ms: int
@@ -50,7 +51,7 @@ class Refuse(Struct, frozen=True):
 
     kind: RefusalKind
     rule: str
-    """Name of the budget or model rule."""
+    """Name of the budget, model rule or rate."""
     reason: str
     """One clause for a person, without the amounts: `model claude-opus-4-5 is not allowed`."""
     value: str = ""
@@ -66,6 +67,15 @@ class Refuse(Struct, frozen=True):
     suggest: str | None = None
     bounded: bool = False
     """`hold_nanos` is the most that the call can cost, not a guess."""
+    rate: bool = False
+    """By a rate: `retry_after_ms` is how long until it has room, None where that is as soon as others end."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether the very same call may leave by waiting alone: by a rate, or while others' holds are in the way."""
+        if self.rate or self.kind is RefusalKind.HELD:
+            return True
+        return self.retry_after_ms is not None and self.kind in (RefusalKind.RULE, RefusalKind.FAILURE)
 
 
 Decision = Admit | Wait | Refuse
@@ -82,14 +92,14 @@ _KINDS_BY_DURATION = (
 def decide(
     standings: tuple[Standing, ...], kind: KindStanding, size: Size, *, now_ms: int, patient: bool = True
 ) -> Decision:
-    """Whether a call of this size may leave now, and what each budget holds for it.
+    """Whether a call of this size may leave now, and what each budget holds for it (a rate nothing).
 
     Every enforced scope must have room. `patient` is whether the call can still wait: an impatient one asks for the last time,
     pays no heed to those before it, and is refused as `held` where others' holds are in the way.
     """
     verdicts = [_verdict(standing, kind, size, now_ms) for standing in standings]
     enforced = [verdict for verdict in verdicts if verdict.standing.scope.enforced]
-    final = [v.refusal for v in enforced if v.refusal is not None and v.refusal.kind is not RefusalKind.HELD]
+    final = [v.refusal for v in enforced if v.refusal is not None and not _may_end(v.refusal)]
     if final:
         return who_refuses(final)
     blocked = [v for v in enforced if v.refusal is not None or (patient and v.standing.ahead)]
@@ -97,7 +107,7 @@ def decide(
         holds = tuple((verdict.standing.scope, verdict.hold_nanos) for verdict in verdicts)
         would = [verdict.refusal for verdict in verdicts if verdict.refusal is not None]
         return Admit(holds, would_refuse=who_refuses(would) if would else None)
-    named = who_refuses([v.refusal or _refuse(RefusalKind.HELD, v.standing, v.hold_nanos, now_ms) for v in blocked])
+    named = who_refuses([v.refusal or _behind(v, now_ms) for v in blocked])
     if not patient:
         return named
     shortest, *also = sorted((verdict.standing.scope for verdict in blocked), key=lambda scope: scope.wait_ms)
@@ -107,8 +117,8 @@ def decide(
 def who_refuses(refusals: Iterable[Refuse]) -> Refuse:
     """Of refusals in file order the one that lasts longest, counting the others.
 
-    First a model rule, then what has no bound, then what is spent (latest reset, never is latest), then what others hold.
-    Raises ValueError for none.
+    First a model rule, then what has no bound, then what is spent and rates (latest reset, never is latest), then what others
+    hold, or `parallel`. Raises ValueError for none.
     """
     every = tuple(refusals)
     first = min(every, key=_lasts)
@@ -116,7 +126,15 @@ def who_refuses(refusals: Iterable[Refuse]) -> Refuse:
 
 
 def _lasts(refuse: Refuse) -> tuple[int, bool, int]:
-    return _KINDS_BY_DURATION.index(refuse.kind), refuse.resets_ms is not None, -(refuse.resets_ms or 0)
+    kind = refuse.kind
+    if refuse.rate:
+        kind = RefusalKind.HELD if refuse.resets_ms is None else RefusalKind.SPENT
+    return _KINDS_BY_DURATION.index(kind), refuse.resets_ms is not None, -(refuse.resets_ms or 0)
+
+
+def _may_end(refuse: Refuse) -> bool:
+    """Whether it is in the way only until some other call ends, so that waiting in line is of use."""
+    return refuse.kind is RefusalKind.HELD or (refuse.rate and refuse.resets_ms is None)
 
 
 class _Verdict(Struct, frozen=True):
@@ -128,9 +146,24 @@ class _Verdict(Struct, frozen=True):
 
 
 def _verdict(standing: Standing, kind: KindStanding, size: Size, now_ms: int) -> _Verdict:
+    if standing.scope.rate is not None:
+        return _Verdict(standing, 0, _by_rate(standing, now_ms))
     if standing.scope.hold is Hold.CEILING:
         return _by_ceiling(standing, size, now_ms)
     return _by_expectation(standing, kind, size, now_ms)
+
+
+def _by_rate(standing: Standing, now_ms: int) -> Refuse | None:
+    """None where the rate has room for one more call."""
+    found = over(standing)
+    if found is None:
+        return None
+    resets_ms = None if found.wait_ms is None else now_ms + found.wait_ms
+    scope = standing.scope
+    return Refuse(
+        RefusalKind.RULE, scope.budget, found.reason, value=scope.value, resets_ms=resets_ms,
+        retry_after_ms=found.wait_ms, rate=True,
+    )  # fmt: skip
 
 
 def _by_ceiling(standing: Standing, size: Size, now_ms: int) -> _Verdict:
@@ -169,6 +202,15 @@ def _in_the_way(standing: Standing, hold: int, least: int, now_ms: int) -> Refus
     if settled + _others(standing) + hold > limit:
         return _refuse(RefusalKind.HELD, standing, hold, now_ms)
     return None
+
+
+def _behind(verdict: _Verdict, now_ms: int) -> Refuse:
+    """For a call that would fit, but for those that came before it."""
+    scope = verdict.standing.scope
+    if scope.rate is None:
+        return _refuse(RefusalKind.HELD, verdict.standing, verdict.hold_nanos, now_ms)
+    reason = f"{verdict.standing.ahead:,} calls wait for their turn before this one"
+    return Refuse(RefusalKind.RULE, scope.budget, reason, value=scope.value, rate=True)
 
 
 def _others(standing: Standing) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
+from spendgate.flow import Limits
 from spendgate.selector import Facts, Selector
 from spendgate.standing import Hold, Scope
 from spendgate.window import LIFE, Bounds, Calendar, Clock, Unit, Window
@@ -41,6 +42,8 @@ class Draw:
     shared_missing: bool
     counted: bytes
     """What the budget counts, in canonical words; with the calendar it makes `Scope.words`."""
+    rate: Limits | None = None
+    """Of a rate."""
     _timing: tuple[Clock, str] = field(init=False)
     _team_timings: dict[str, tuple[Clock, str]] = field(init=False)
     _rolling_ms: int | None = field(init=False)
@@ -97,7 +100,7 @@ class Draw:
     def _scope(self, value: str, bounds: Bounds, enforced: bool, words: str) -> Scope:
         return Scope(
             self.name, value, bounds.key, bounds.starts_ms, bounds.ends_ms, self._rolling_ms,
-            self.limit_nanos, self.hold, self.wait_ms, enforced, self.cut, self.order, words,
+            self.limit_nanos, self.hold, self.wait_ms, enforced, self.cut, self.order, words, self.rate,
         )  # fmt: skip
 
     def _keep(self, scope: Scope) -> Scope:

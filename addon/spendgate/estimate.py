@@ -15,8 +15,11 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from spendgate.flow import Tokens
 from spendgate.price_cards import Rates
 from spendgate.standing import Size
+from spendgate.token_means import Sample as TokenSample
+from spendgate.token_means import TokenMeans, guessed, sampled
 from spendgate.usage import Usage
 
 _MILLION = 1_000_000
@@ -155,12 +158,25 @@ class _Ring:
     samples: deque[Sample] = field(default_factory=_latest)
     priced: OrderedDict[Rates, _Lines] = field(default_factory=OrderedDict)
     seen: int = 0
+    means: TokenMeans | None = None
+    """None: no rate has asked for them yet."""
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Sample, tokens: TokenSample | None) -> None:
         self.samples.append(sample)
         self.seen += 1
+        if self.means is not None and tokens is not None:
+            self.means.add(tokens)
         for rates, lines in self.priced.items():
             lines.add(sample, rates)
+
+    def tokens(self, text_bytes: int) -> Tokens:
+        """What such a call uses on average."""
+        means = self.means
+        if means is None:
+            means = self.means = TokenMeans()
+            for sample in self.samples:
+                means.add(sampled(sample.usage, sample.text_bytes))
+        return means.of(text_bytes)
 
     def lines(self, rates: Rates) -> _Lines:
         lines = self.priced.get(rates)
@@ -216,11 +232,14 @@ class Sizes:
 
     def __init__(self) -> None:
         self._rings: OrderedDict[str, _Ring] = OrderedDict()
+        self._counts_tokens = False
+        """Whether anybody has asked for tokens."""
 
     def learn(self, keys: KindKeys, sample: Sample) -> None:
         """Take one settled call whose counts the provider reported. What is no evidence teaches nothing."""
         if not sample.evidence:
             return
+        tokens = sampled(sample.usage, sample.text_bytes) if self._counts_tokens else None
         for name in keys.widening():
             ring = self._rings.get(name)
             if ring is None:
@@ -229,7 +248,7 @@ class Sizes:
                     self._rings.popitem(last=False)
             else:
                 self._rings.move_to_end(name)
-            ring.add(sample)
+            ring.add(sample, tokens)
 
     def load(self, history: Iterable[tuple[KindKeys, Sample]]) -> None:
         """Take what the ledger holds, oldest first."""
@@ -255,6 +274,15 @@ class Sizes:
             output_nanos=limits.output_nanos,
             output_most_nanos=limits.output_nanos,
         )
+
+    def tokens(self, keys: KindKeys, ask: Request) -> Tokens:
+        """What this call is likely to use: the mean of its kind, else of the next wider one, else a guess by its size."""
+        self._counts_tokens = True
+        for name in keys.widening():
+            ring = self._rings.get(name)
+            if ring is not None and ring.samples:
+                return ring.tokens(ask.text_bytes)
+        return guessed(ask.text_bytes, ask.output_tokens_max, ask.choices)
 
 
 def _learned(limits: Bound, lines: _Lines, ask: Request, rates: Rates, *, seen: int, own_seen: int) -> Size:

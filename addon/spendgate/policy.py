@@ -24,6 +24,7 @@ from spendgate.draws import Draw
 from spendgate.model_names import ModelPattern
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.privacy import Privacy
+from spendgate.rates import Rate
 from spendgate.reach import Fleet
 from spendgate.roster import PersonMatch, Roster, Values
 from spendgate.selector import EVERY, Facts, Selector
@@ -154,6 +155,7 @@ class Policy(Values):
     unlimited: tuple[str, ...] = ()
     """Budgets whose `limit` is `none`: declared, never in the way."""
     models: tuple[ModelRule, ...] = ()
+    rates: tuple[Rate, ...] = ()
     unknown_model: UnknownModel = UnknownModel()
     prices_update: Literal["never", "daily"] = "never"
     """Whether price lists are fetched (`pricing.updates`): no network that the policy does not name."""
@@ -183,6 +185,11 @@ class Policy(Values):
     def draws(self) -> tuple[tuple[Draw, bool], ...]:
         """The budgets compiled, each with whether it refuses."""
         return tuple((self._draw(budget), budget.enforce_action) for budget in self.budgets)
+
+    @cached_property
+    def rate_draws(self) -> tuple[Draw, ...]:
+        """The rates compiled."""
+        return tuple(rate.draw() for rate in self.rates)
 
     @cached_property
     def by_model(self) -> bool:
@@ -248,12 +255,16 @@ def enforces(policy: Policy, facts: Facts) -> bool:
 
 
 def model_refusal(policy: Policy, facts: Facts) -> Refuse | None:
-    """The refusal by a model rule, or by a budget with `missing: refuse`; None where none refuses. Under `observe` too."""
+    """The refusal by a model rule, or a budget or rate with `missing: refuse`; None where none refuses. Under `observe` too."""
     refusals = [refuse for rule, patterns in policy.model_patterns if (refuse := _refused_by(rule, patterns, facts))]
     for budget, (draw, _) in zip(policy.budgets, policy.draws, strict=True):
         if budget.missing is Missing.REFUSE and budget.enforce_action and (lacks := draw.lacks(facts)):
             reason = f"{budget.base_name} is kept per {lacks}, and this call has no {lacks}"
             refusals.append(Refuse(RefusalKind.RULE, budget.name, reason))
+    for rate, draw in zip(policy.rates, policy.rate_draws, strict=True):
+        if rate.missing == Missing.REFUSE and (lacks := draw.lacks(facts)):
+            reason = f"{rate.name} is kept per {lacks}, and this call has no {lacks}"
+            refusals.append(Refuse(RefusalKind.RULE, rate.name, reason))
     return who_refuses(refusals) if refusals else None
 
 

@@ -10,6 +10,9 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
+from spendgate.flow import Flow, Limits
+
+NO_FLOW = Flow()
 OWN_SEEN_LEAST = 3
 """A median of fewer settled calls of the very tool and model is a guess: it sizes a hold, but refuses nothing as `spent`."""
 
@@ -19,10 +22,12 @@ class Hold(StrEnum):
 
     EXPECTED = "expected"
     CEILING = "ceiling"
+    RATE = "rate"
+    """Of a rate: it counts the call, and holds no money."""
 
 
 class Scope(Struct, frozen=True):
-    """One budget applied to one call: the balance that it draws on, and the budget's words. Times are epoch milliseconds."""
+    """One budget, or one rate, applied to one call: the balance that it draws on, and its words. Times are epoch milliseconds."""
 
     budget: str
     """Unique name with its window: `person/month`."""
@@ -46,6 +51,8 @@ class Scope(Struct, frozen=True):
     words: str = ""
     """Fingerprint of what the budget counts (per, match, except, window, zone; never its limit): with other words it is
     another budget, whose balances are filled from the ledger."""
+    rate: Limits | None = None
+    """Of a rate: what it allows. Its balance holds no money; it counts open calls, and its flow is told apart."""
 
 
 class Standing(Struct, frozen=True):
@@ -60,6 +67,8 @@ class Standing(Struct, frozen=True):
     open_calls: int
     ahead: int
     """Waiters of this balance that came before this call."""
+    flow: Flow = NO_FLOW
+    """Of a rate: what it has counted, all gates."""
 
 
 class KindStanding(Struct, frozen=True):

@@ -30,6 +30,12 @@ from spendgate.providers.unfinished import estimate_usage
 from spendgate.usage import Usage
 
 NOW_MS = 1_795_000_000_000
+RATES = """
+rates:
+  - {name: requests, per: person, requests: 1000000 per minute}
+  - {name: tokens, per: person, tokens: 1000000000 per 5m}
+  - {name: at-once, per: person, parallel: 1000}
+"""
 
 
 def run(folder: Path) -> dict[str, float]:
@@ -39,10 +45,13 @@ def run(folder: Path) -> dict[str, float]:
         "1 MB request, longest step (ms), goal 1": _large_body() * 1e3,
     }
     taken = sorted(asyncio.run(_gate(folder / "gate")))
+    rated = sorted(asyncio.run(_gate(folder / "rated", RATES)))
     figures |= _ledger(folder / "ledger") | {
         "gate: hold + settle, 3 budgets, p50 (ms), goal 0.1": statistics.median(taken) * 1e3,
         "gate: the same, p99 (ms), goal 0.5": taken[int(len(taken) * 0.99)] * 1e3,
         "gate: the same, least (ms)": taken[0] * 1e3,
+        "gate: the same and 3 rates, p50 (ms)": statistics.median(rated) * 1e3,
+        "gate: the same and 3 rates, least (ms)": rated[0] * 1e3,
     }
     for name, figure in figures.items():
         print(f"{name:56}{figure:10.3f}", flush=True)
@@ -107,10 +116,10 @@ def _ledger(folder: Path) -> dict[str, float]:
     }
 
 
-async def _gate(folder: Path) -> list[float]:
-    """The whole of it: budgets found, price and size, decision, ledger, charge and what is learned."""
+async def _gate(folder: Path, rates: str = "") -> list[float]:
+    """The whole of it: budgets (and rates) found, price and size, decision, ledger, charge and what is learned."""
     state, file = prepare(State(folder)), folder.with_suffix(".yaml")
-    file.write_text(POLICY)
+    file.write_text(POLICY + rates)
     known = Known(providers=PROVIDER_NAMES, dialects=HOST_DIALECTS)
     policy = policies.LastGood(state).start(file, NOW_MS, known).policy
     ledger = Ledger.open(state.ledger, state.gates, NOW_MS)

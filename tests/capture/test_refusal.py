@@ -68,6 +68,23 @@ def test_the_breaker_repeats_only_final_refusals_of_the_same_request() -> None:
     assert breaker.answered(KEY) == 0
 
 
+def test_the_breaker_repeats_a_rates_refusal_until_it_has_room() -> None:
+    """From memory for a second at most, never past the instant at which the call fits; not where nobody knows that instant."""
+    breaker = Breaker()
+    rated = Refuse(RefusalKind.RULE, "loop", "100 of 100", resets_ms=500, retry_after_ms=500, rate=True)
+    passing = Refused("c1", rated, "not now")
+    for at in range(3):
+        breaker.refused(KEY, passing, at)
+    assert breaker.answer(KEY, 499) is passing
+    assert breaker.answer(KEY, 500) is None
+    breaker = Breaker()
+    at_once = Refused("c1", Refuse(RefusalKind.RULE, "loop", "8 of 8", retry_after_ms=500, rate=True), "not now")
+    for at in range(3):
+        breaker.refused(KEY, at_once, at)
+    assert breaker.answer(KEY, 3) is None
+    assert breaker.idle
+
+
 def test_the_breaker_is_silent_where_things_may_have_changed() -> None:
     """Not for passing refusals, not past a reset, not after a pause, not with a clock set back, not after a new policy."""
     breaker = Breaker()

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
-from cli.kit import ran
-from spendgate.cli import status
+from cli.kit import NOW_MS, POLICY, ran, row
+from spendgate.admission import Admit
+from spendgate.cli import in_force, status
+from spendgate.config import policies
 from spendgate.config.paths import State
+from spendgate.flow import Tokens
+from spendgate.gate.clock import Clock
+from spendgate.ledger.interface import Flowing
+from spendgate.ledger.ledger import Ledger
+from spendgate.rates import rate_scopes
+from spendgate.selector import Facts
 
 
 @pytest.mark.skipif(os.name != "posix", reason="accounts as POSIX has them")
@@ -38,3 +47,32 @@ def test_the_table_shows_the_ledgers_id_and_head(state: State) -> None:
     ledger = json.loads(ran(state, "status", "--format", "json"))["ledger"]
 
     assert f"id {ledger['id']}  head {ledger['head'][:12]}\n" in ran(state, "status")
+
+
+def test_rates_are_shown_with_what_is_used_now(state: State, tmp_path: Path) -> None:
+    """Each limit of each rate that counts this person's calls, for people and for programs."""
+    file = tmp_path / "policy.yaml"
+    rates = "rates:\n  - {name: loop, per: person, requests: 100 per hour, tokens: 5000 per 2h, parallel: 8}\n"
+    file.write_text(POLICY + rates + "  - {name: bobs, match: {person: bob}, parallel: 2}\n")
+    policy = policies.LastGood(state).start(file, NOW_MS).policy
+    in_force.tell(
+        state, in_force.InForce(policy.hash, str(file), NOW_MS, (), None, "m" * 32, "genai-prices 0", ("regular",))
+    )
+    clock, ledger = Clock(), Ledger.open(state.ledger, state.gates, NOW_MS)
+    facts = Facts.of(model="claude-sonnet-4-5", person="alice", session="s1")
+    scopes = rate_scopes(policy.rate_draws, facts, True)
+    flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1_200), scopes, 7_200_000)
+    admit = Admit(tuple((scope, 0) for scope in scopes))
+    ledger.hold(row("0d1b2c3d-rated", 3), scopes, lambda _s, _k: admit, NOW_MS, flowing=flowing)
+
+    shown = {each["what"]: each for each in json.loads(ran(state, "status", "--format", "json"))["rates"]}
+    ledger.close()
+    assert {what: (each["used"], each["limit"], each["per"]) for what, each in shown.items()} == {
+        "requests": (1, 100, "hour"), "tokens": (1_200, 5_000, "2h"), "at once": (1, 8, None),
+    }  # fmt: skip
+    assert {(each["rate"], each["value"], each["mode"]) for each in shown.values()} == {("loop", "alice", "enforced")}
+    table = [line.split() for line in ran(state, "status").splitlines()]
+    assert ["loop", "alice", "requests", "1", "100", "hour", "now", "enforced"] in table
+    assert ["loop", "alice", "tokens", "1,200", "5,000", "2h", "now", "enforced"] in table
+    assert ["loop", "alice", "at", "once", "1", "8", "now", "enforced"] in table
+    assert "loop" not in ran(state, "calls", "show", "0d1b2c3d")

@@ -15,6 +15,7 @@ from spendgate.config.last_good import load
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import PolicyError
 from spendgate.policy import Policy, model_refusal, scopes
+from spendgate.rates import rate_scopes
 from spendgate.selector import Facts
 
 MAIN = """\
@@ -25,6 +26,7 @@ teams: {commerce: {}, search: {}}
 budgets:
   - {name: person, per: person, limit: $60 per day}
 models: [{name: no-pro, deny: ["gpt-5-pro*"]}]
+rates: [{name: loop, per: person, requests: 100 per minute}]
 """
 PEOPLE = """\
 teams: {payments: {parent: commerce}, payments-eu: {parent: payments}}
@@ -277,6 +279,10 @@ MODEL_RULES = st.fixed_dictionaries(
     {"name": NAMES, "deny": st.sampled_from(("claude-*", "gpt-5*"))},
     optional={**CHOSEN, "unresolved": st.just("allow")},
 ) | st.fixed_dictionaries({"name": NAMES, "allow": st.sampled_from(("claude-haiku-*", "*"))}, optional=CHOSEN)
+RATES = st.fixed_dictionaries(
+    {"name": NAMES, "parallel": st.sampled_from(("1", "8"))},
+    optional={**CHOSEN, "per": st.sampled_from(("person", "team", "tool"))},
+)
 ODD = st.sampled_from(
     (
         {},
@@ -289,10 +295,17 @@ ODD = st.sampled_from(
     )
 )
 FILES = st.builds(
-    lambda team, budgets, models, odd: {"team": team, "budgets": budgets, "models": models, **odd},
+    lambda team, budgets, models, rates, odd: {
+        "team": team,
+        "budgets": budgets,
+        "models": models,
+        "rates": rates,
+        **odd,
+    },
     st.sampled_from(("payments", "payments", "payments-eu", "payments-eu", "commerce", "nobody")),
     st.lists(BUDGETS, max_size=2, unique_by=lambda rule: rule["name"]),
     st.lists(MODEL_RULES, max_size=2, unique_by=lambda rule: rule["name"]),
+    st.lists(RATES, max_size=2, unique_by=lambda rule: rule["name"]),
     ODD,
 )
 
@@ -327,10 +340,12 @@ def test_whatever_a_team_writes_it_can_only_narrow(file: dict[str, object], name
             facts = Facts.of(person=person, team=line, model=model, tool="codex", group="senior", machine_group="ci")
             had, has = scopes(before, facts, 10**12, True), scopes(narrowed, facts, 10**12, True)
             refused, refuses = model_refusal(before, facts), model_refusal(narrowed, facts)
+            flowed, flows = (rate_scopes(each.rate_draws, facts, True) for each in (before, narrowed))
             assert set(had) <= set(has)
+            assert set(flowed) <= set(flows)
             assert refuses is not None or refused is None
             if name not in line:
-                assert (had, refused) == (has, refuses)
+                assert (had, refused, flowed) == (has, refuses, flows)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])

@@ -27,11 +27,12 @@ SECTIONS = [
     pytest.param("people: {a: {zz: x}}\n", "people.NAME.", id="people"),
     pytest.param("budgets: [{zz: x}]\n", "budgets[].", id="budgets"),
     pytest.param("models: [{zz: x}]\n", "models[].", id="models"),
+    pytest.param("rates: [{zz: x}]\n", "rates[].", id="rates"),
     pytest.param("pricing: {zz: x}\n", "pricing.", id="pricing"),
     pytest.param("privacy: {zz: x}\n", "privacy.", id="privacy"),
 ]
 # Documented by their parts, or by their rows' text.
-PARENTS = {"people", "teams", "machines", "budgets", "models", "capture", "pricing", "privacy"}
+PARENTS = {"people", "teams", "machines", "budgets", "models", "rates", "capture", "pricing", "privacy"}
 
 
 def keys_of(text: str) -> set[str]:
@@ -100,8 +101,10 @@ def policy_with(key: str, example: str) -> str:
             text = text.replace("PERSON", f"{{{inner[0]}: {example}}}" if inner else example)
         case ["teams", _]:
             text = text.replace("TEAM", example)
-        case [("budgets" | "models") as section, name]:
+        case [("budgets" | "models" | "rates") as section, name]:
             usual = {"name": "a", "per": "person", "limit": "$5"} if section == "budgets" else {"name": "a"}
+            if section == "rates":
+                usual |= {"per": "person", "tokens": "5 per minute", "parallel": "8"}
             usual |= {"deny": '["gpt-5*"]'} if section == "models" and name != "allow" else {}
             rule = ", ".join(f"{word}: {value}" for word, value in {**usual, name: example}.items())
             text += f"{section}: [{{{rule}}}]\n"
@@ -126,5 +129,6 @@ def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
     block, *others = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     for other in (each for each in others if "cases:" not in each):  # parts of a policy
-        assert parse_policy((HEAD + other).encode()).budgets
+        found = parse_policy((other if "version:" in other else HEAD + other).encode())
+        assert found.budgets or found.rates
     assert parse_policy(block.encode()).budgets[0].name == "person"

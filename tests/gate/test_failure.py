@@ -14,6 +14,7 @@ from spendgate.errors import LedgerBusy, LedgerUnavailable
 from spendgate.gate.gate import WITHOUT_LEDGER
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.policy import OnFailure
+from spendgate.rates import Quota, Rate
 from spendgate.window import Unit, Window
 
 WRITES = ("hold", "sent", "settle", "resize", "refused", "recorded", "leave")
@@ -192,7 +193,7 @@ async def test_capture_that_fails_asks_the_same_policy(tmp_path):
         assert place.rows.states() == {"settled": 1}
 
 
-@pytest.mark.parametrize("hold", Hold)
+@pytest.mark.parametrize("hold", (Hold.EXPECTED, Hold.CEILING))
 async def test_a_price_that_fails_is_charged_as_held(tmp_path, monkeypatch, hold):
     """A fault in pricing never breaks an end: the call is charged what it held, at most its bound, and flagged."""
     async with house(tmp_path, policy(budget(1.0, hold=hold))) as place:
@@ -206,3 +207,34 @@ async def test_a_price_that_fails_is_charged_as_held(tmp_path, monkeypatch, hold
         assert row["cost_nanos"] == min(row["held_nanos"], row["ceiling_nanos"]) > 0
         assert row["basis"] == "estimated"
         assert "not priced: ZeroDivisionError" in row["flags"]
+
+
+async def test_rates_hold_while_the_ledger_fails(tmp_path, monkeypatch):
+    """Calls let through meanwhile count in memory, running ones in `parallel`; refused ones do not; all is written later."""
+    rates = (
+        Rate(name="often", requests=Quota(most=3, length_ms=3_600_000), wait_ms=0, order=0),
+        Rate(name="many", parallel=2, wait_ms=0, order=1),
+    )
+    async with house(tmp_path, policy(budget(1_000.0, hold=Hold.CEILING), rates=rates)) as place:
+        first = intent()
+        assert isinstance(await place.gate.hold(first), Admitted)
+        with broken(place.ledger, LedgerUnavailable("disk full"), monkeypatch):
+            second = intent()
+            assert isinstance(await place.gate.hold(second), Admitted)
+            answer = await place.gate.hold(intent())
+            assert isinstance(answer, Refused)
+            assert answer.refuse.rule == "many"
+            settle(place.gate, first, 0.01)
+            for _ in range(2):
+                settle(place.gate, second, 0.01)
+                second = intent()
+                assert isinstance(await place.gate.hold(second), Admitted)
+            settle(place.gate, second, 0.01)
+            answer = await place.gate.hold(intent())
+            assert isinstance(answer, Refused)
+            assert answer.refuse.rule == "often"
+        await written(place.gate)
+        assert place.rows.states() == {"settled": 4, "refused": 2}
+        with sqlite3.connect(place.rows.path) as conn:
+            assert conn.execute("SELECT open_calls FROM balances WHERE budget = 'many'").fetchone() == (0,)
+        conn.close()

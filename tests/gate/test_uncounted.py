@@ -151,7 +151,7 @@ data: {"type":"response.output_text.delta","delta":"some words"}
         pytest.param(CREATED, {"content-type": "text/event-stream"}, HUNG_UP, id="streamed, hung up"),
     ],
 )
-@pytest.mark.parametrize("hold", Hold)
+@pytest.mark.parametrize("hold", (Hold.EXPECTED, Hold.CEILING))
 async def test_a_background_call_is_charged_the_most_it_can_cost(tmp_path, answer, headers, how, hold):
     """`background: true` is worked off after the answer, in full: with nothing learned its row costs the ceiling."""
     dialect = OpenAIResponses()

@@ -26,6 +26,28 @@ FIGURES = {
             id="less left than a usual call needs",
         ),
         pytest.param(
+            Refuse(
+                RefusalKind.RULE, "loop", "100 of 100 requests per minute are used", value="alice|codex", resets_ms=1,
+                retry_after_ms=11_001, rate=True, others=1,
+            ),
+            "Spendgate: rate loop (alice, codex): on this machine 100 of 100 requests per minute are used. Try again in"
+            " 12 seconds. 1 more rule refuses it too. Ask.",
+            id="a rate",
+        ),
+        pytest.param(
+            Refuse(
+                RefusalKind.RULE, "loop", "9 of 9 requests per 24h are used", resets_ms=1, retry_after_ms=86_400_000,
+                rate=True,
+            ),
+            "Spendgate: rate loop: on this machine 9 of 9 requests per 24h are used. Try again in 24 hours. Ask.",
+            id="a rate over a day",
+        ),
+        pytest.param(
+            Refuse(RefusalKind.RULE, "loop", "8 of 8 calls at once are running", retry_after_ms=3_000, rate=True),
+            "Spendgate: rate loop: on this machine 8 of 8 calls at once are running. Try again in a moment. Ask.",
+            id="calls at once",
+        ),
+        pytest.param(
             Refuse(RefusalKind.SPENT, "session", "", bounded=True, **FIGURES),
             "Spendgate: budget session has $0.50 left; this call may cost up to $0.60. On this machine $19.50 spent and"
             " $0.30 held of $20.00. Ask.",

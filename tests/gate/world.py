@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -137,12 +137,22 @@ class House:
     time: Time = field(default_factory=Time)
 
 
+class Booting(Protocol):
+    """A boot clock of a test's own."""
+
+    def clock(self, time: Time) -> Clock: ...
+
+
 @asynccontextmanager
-async def house(folder: Path, rules: Policy, *, start: bool = True) -> AsyncIterator[House]:
+async def house(
+    folder: Path, rules: Policy, *, start: bool = True, boot: Booting | None = None
+) -> AsyncIterator[House]:
     """A started gate over the ledger in `folder`; stopped and closed at the end, its ledger checked."""
     time = Time()
     ledger = Ledger.open(folder / "ledger.db", folder / "gates", time.now_ms())
-    gate = Gate(ledger, PRICES, rules, estimate=estimate_usage, clock=Clock(now_ms=time.now_ms))
+    gate = Gate(
+        ledger, PRICES, rules, estimate=estimate_usage, clock=boot.clock(time) if boot else Clock(now_ms=time.now_ms)
+    )
     if start:
         await gate.start()
     try:

@@ -1,6 +1,6 @@
 """From the gate's Refused to an answer in the provider's own shape, and the breaker that answers a client which repeats itself.
 
-The breaker keeps a client that ignores a final refusal from costing a ledger row for each repeat. It never decides anything
+The breaker keeps a client that ignores a refusal from costing a ledger row for each repeat. It never decides anything
 new: it repeats an answer to the same request, for a second at a time, and not past the instant when the budget resets.
 """
 
@@ -16,7 +16,6 @@ from math import ceil
 
 from mitmproxy import http
 
-from spendgate.admission import RefusalKind
 from spendgate.attribution import Attribution
 from spendgate.gate.interface import Refused
 from spendgate.providers.interface import Answer, Ask, Dialect, Notice
@@ -34,9 +33,7 @@ REQUESTS_KEPT_MAX = 1_024
 
 def notice(refused: Refused) -> Notice:
     """What a dialect needs to say it. `spent`, `unbounded` and model rules are final; others' holds and rates pass."""
-    refuse = refused.refuse
-    final = (RefusalKind.SPENT, RefusalKind.UNBOUNDED)
-    passing = refuse.kind is RefusalKind.HELD or (refuse.kind not in final and refuse.retry_after_ms is not None)
+    refuse, passing = refused.refuse, refused.refuse.passes
     retry_after_s = max(1, ceil((refuse.retry_after_ms or 0) / 1000)) if passing else None
     resets_at = None if refuse.resets_ms is None else datetime.fromtimestamp(refuse.resets_ms / 1000, UTC)
     return Notice(refused.message, refuse.kind.value, passing, retry_after_s, resets_at, refused.call_id)
@@ -125,7 +122,7 @@ class _Series:
 
 
 class Breaker:
-    """Final refusals of late, bounded. Times are milliseconds of a clock that the caller reads."""
+    """Refusals of late that stay for a known time, bounded. Times are milliseconds of a clock that the caller reads."""
 
     def __init__(self) -> None:
         self._series: OrderedDict[Repeated, _Series] = OrderedDict()
@@ -152,8 +149,9 @@ class Breaker:
         return series.answered
 
     def refused(self, key: Repeated, refused: Refused, now_ms: int) -> None:
-        """The gate has decided to refuse this request."""
-        if notice(refused).passing:
+        """The gate has decided to refuse this request. One that passes when some other call ends is decided each time."""
+        refuse = refused.refuse
+        if refuse.passes and not (refuse.rate and refuse.resets_ms is not None):
             return
         before = self._series.pop(key, None)
         series = _Series(refused, now_ms)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import alive, in_force, seats
+from spendgate.cli import alive, in_force, rates_shown, seats
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.options import FormatOption, StateOption, existing_state
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
-    """Gate, policy, budgets of this person (spent and held told apart), and connections that could not be read."""
+    """Gate, policy, budgets of this person (spent and held told apart), rates, and connections that could not be read."""
     found = existing_state(state)
     policy = in_force.policy(found)
     now_ms = time.time_ns() // 1_000_000
@@ -92,6 +92,8 @@ class Report:
     said: in_force.InForce | None
     person: str
     budgets: tuple[dict[str, object], ...]
+    rates: tuple[dict[str, object], ...]
+    """Each limit of each rate that counts such calls."""
     coverage: tuple[dict[str, object], ...]
     over_nanos: int
     """The most that open calls could still cost above their holds."""
@@ -140,6 +142,7 @@ class Report:
             "person": self.person,
             "budgets": list(self.budgets),
             "seats": [{**seats.summary(all_of), "own": seats.row(own) if own else None} for all_of, own in self.seats],
+            "rates": list(self.rates),
             "open_calls_above_holds_nanos": self.over_nanos,
             "free_calls": self.free,
             "unrecognized_calls": self.unrecognized,
@@ -155,7 +158,8 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
     said = in_force.told(state)
     machine = said.machine if said else "unknown"
     match = person_of(policy, own_account(), today=today_in(policy, now_ms), machine=machine)
-    standings = reader.standings(tuple(_scopes(policy, match, machine, reader, now_ms)), now_ms)
+    facts = tuple(_calls_of(policy, match, machine, reader, now_ms))
+    standings = reader.standings(tuple(_scopes(policy, facts, now_ms)), now_ms)
     states = reader.states()
     head = reader.head()
     gates = living(state.gates)
@@ -166,6 +170,7 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         said=said,
         person=match.person,
         budgets=tuple(_budget(standing, policy) for standing in standings),
+        rates=rates_shown.rows(policy, facts, reader, now_ms),
         coverage=reader.coverage(),
         over_nanos=reader.open_above_holds(),
         free=states.get("free", 0),
@@ -192,8 +197,8 @@ def own_account() -> str:
     return Accounts().name(os.getuid(), now_s=0)
 
 
-def _scopes(policy: Policy, match: PersonMatch, machine: str, reader: Reader, now_ms: int) -> Iterable[Scope]:
-    """The balances that this person draws on: those of the person alone, then those of the kinds of calls lately made.
+def _calls_of(policy: Policy, match: PersonMatch, machine: str, reader: Reader, now_ms: int) -> Iterable[Facts]:
+    """Calls of this person: none in particular, then one of each kind lately made.
 
     A budget kept per session, project or model has a balance only where such a call was made.
     """
@@ -204,8 +209,15 @@ def _scopes(policy: Policy, match: PersonMatch, machine: str, reader: Reader, no
     kinds = reader.spend(
         _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person),)), ZoneInfo(policy.timezone)
     )
+    yield Facts.of(model=None, **own)
+    for kind in kinds[:_RECENT_KINDS]:
+        yield _facts(own, kind)
+
+
+def _scopes(policy: Policy, calls: Iterable[Facts], now_ms: int) -> Iterable[Scope]:
+    """The balances that these calls draw on."""
     seen: set[tuple[str, str, str]] = set()
-    for facts in (Facts.of(model=None, **own), *(_facts(own, kind) for kind in kinds[:_RECENT_KINDS])):
+    for facts in calls:
         for scope in scopes(policy, facts, now_ms, enforces(policy, facts)):
             if (key := (scope.budget, scope.value, scope.window)) not in seen:
                 seen.add(key)
@@ -304,6 +316,9 @@ def _print(report: Report) -> None:
     emit(
         [_shown(budget) for budget in report.budgets], _BUDGETS, Format.TABLE, empty="no budget applies to this person"
     )
+    if report.rates:
+        out.print()
+        emit(report.rates, rates_shown.COLUMNS, Format.TABLE)
     if report.seats:
         _print_seats(report)
     if report.over_nanos:

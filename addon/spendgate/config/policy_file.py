@@ -13,6 +13,7 @@ from spendgate.config.contracts import read_adjustments, read_billing
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
 from spendgate.config.people import Declared, Known, read_roster
+from spendgate.config.rates import read_rates
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
 from spendgate.config.schema import DIALECT, Schema, schema_of
 from spendgate.config.sections import Section, known_word
@@ -21,8 +22,9 @@ from spendgate.config.yaml_nodes import Text, read
 from spendgate.errors import PolicyError
 from spendgate.money import Money
 from spendgate.policy import Budget, Capture, Host, Mode, ModelRule, OnFailure, Policy, UnknownModel
+from spendgate.rates import Rate
 
-KEYS_LATER = ("rates", "exceptions", "approvers", "alerts", "notify")
+KEYS_LATER = ("exceptions", "approvers", "alerts", "notify")
 VERSION = "1"
 UNCHECKED = Known()
 
@@ -78,12 +80,16 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
     budgets: tuple[Budget, ...] = ()
     unlimited: tuple[str, ...] = ()
     models: tuple[ModelRule, ...] = ()
+    rates: tuple[Rate, ...] = ()
     for source, allowed in ((top, declared), *includes.teams(declared, roster)):
         more, without = read_budgets(source, allowed, names, len(budgets))
         budgets, unlimited = budgets + more, unlimited + without
         rules = read_model_rules(source, allowed, names, len(models))
         models += rules
-        if source is not top and (count := len(more) + len(without) + len(rules)) > TEAM_RULES_MAX:
+        flows = read_rates(source, allowed, names, len(rates))
+        rates += flows
+        count = len(more) + len(without) + len(rules) + len(flows)
+        if source is not top and count > TEAM_RULES_MAX:
             source.fault("", f"{count} rules; one team's file has at most {TEAM_RULES_MAX}")
     values: dict[str, Any] = {
         "owner": top.text("owner", required=True),
@@ -99,6 +105,7 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
         "budgets": budgets,
         "unlimited": unlimited,
         "models": models,
+        "rates": rates,
         "unknown_model": _unknown_model(pricing),
         "adjust": read_adjustments(pricing, declared),
         "prices_update": _prices_update(pricing),

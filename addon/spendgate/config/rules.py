@@ -18,7 +18,7 @@ BUDGET_KEYS_LATER = ("alerts", "at_least", "at_most", "per_machine", "counts")
 
 
 class Names:
-    """The names of rules given so far: unique over budgets and model rules, for a refusal names them alone."""
+    """The names of rules given so far: unique over budgets, model rules and rates, for a refusal names them alone."""
 
     def __init__(self) -> None:
         self._places: dict[str, tuple[Place, Faults]] = {}
@@ -57,7 +57,8 @@ def selector_in(section: Section, declared: Declared) -> Selector:
     return Selector.of({attribute: texts for attribute, texts in values.items() if texts})
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
+    """One attribute of `per`."""
     if text not in ATTRIBUTES:
         raise NotAmong(f"{shown(text)} is not an attribute; {one_of(ATTRIBUTES)}", text, ATTRIBUTES)
     return text
@@ -107,9 +108,9 @@ def _budgets(
     section: Section, name: str, parts: list[tuple[int, Window | None]], declared: Declared, order: int
 ) -> Iterator[Budget]:
     """One budget for each limit: `person/month` where there are several, `person` for a single one."""
-    per = section.names("per", _attribute)
+    per = section.names("per", attribute)
     match, excepted = read_selector(section, "match", declared), read_selector(section, "except", declared)
-    hold = section.word("hold", [word.value for word in Hold])
+    hold = section.word("hold", (Hold.EXPECTED.value, Hold.CEILING.value))
     wait_ms = section.parsed("wait", words.duration_ms)
     cut, action = section.flag("cut"), section.word("action", ("refuse", "warn"))
     missing = section.word("missing", [word.value for word in Missing])

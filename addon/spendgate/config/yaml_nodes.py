@@ -34,6 +34,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = ("", "~", "null", "Null", "NULL")
 _COMMENT = re.compile(r"[ \t]+#(.*)")
 _AMOUNT_HEAD = re.compile(r"(?:.*\s)?\$\d{1,3}")
+_COUNT_HEAD = re.compile(r"\d{1,3}")
 _AMOUNT_TAIL = re.compile(r"\d{3}(?!\d).*")
 _CANNOT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 
@@ -199,19 +200,20 @@ class _Builder:
 
     def _mapping(self, place: Place) -> Node:
         entries: dict[str, tuple[Text, Node]] = {}
-        split: Text | None = None
+        parts: list[Text] = []
         while not isinstance(event := next(self._events), MappingEndEvent):
             key = self._key(event)
             value_event = next(self._events)
-            if split is not None and isinstance(key, Text) and _AMOUNT_TAIL.fullmatch(key.value):
-                self._split(split, key)
+            if parts and isinstance(key, Text) and _AMOUNT_TAIL.fullmatch(key.value):
+                parts.append(key)
                 self._skip(value_event)
-                split = None
                 continue
+            self._split_in(entries, parts)
             value = self._inner(value_event, key.value if isinstance(key, Text) else "?")
-            split = value if isinstance(value, Text) and _is_head(value) else None
+            parts = [value] if isinstance(value, Text) and (_is_head(value) or _is_count_head(value)) else []
             if isinstance(key, Text):
                 self._put(entries, key, value)
+        self._split_in(entries, parts)
         return Mapping(place, tuple(entries.values()))
 
     def _key(self, event: Event) -> Text | Broken:
@@ -241,15 +243,25 @@ class _Builder:
                 and isinstance(head, Text)
                 and _is_head(head)
             ):
-                self._split(head, item)
+                self._split([head, item])
                 whole[-1] = Broken(head.place)
             else:
                 whole.append(item)
         return Items(items.place, tuple(whole))
 
-    def _split(self, head: Text, tail: Text) -> None:
-        whole = f"{head.value},{tail.value}"
-        self._broken(head.place, f'the comma splits an amount in two; put it in quotes: "{whole}"')
+    def _split_in(self, entries: dict[str, tuple[Text, Node]], parts: list[Text]) -> None:
+        """The same of the last value of a mapping, which then means nothing by itself."""
+        if len(parts) > 1:
+            self._split(parts)
+            name, (key, _) = entries.popitem()
+            entries[name] = key, Broken(parts[0].place)
+
+    def _split(self, parts: list[Text]) -> None:
+        """Name an amount that is in more than one part; a whole one is none of ours."""
+        if len(parts) > 1:
+            whole = ",".join(part.value for part in parts)
+            pieces = "two" if len(parts) == 2 else str(len(parts))
+            self._broken(parts[0].place, f'the comma splits an amount in {pieces}; put it in quotes: "{whole}"')
 
     def _skip(self, event: Event) -> None:
         """Read past a value without naming what is wrong with it."""
@@ -266,6 +278,11 @@ class _Builder:
 
 def _is_head(text: Text) -> bool:
     return text.plain and _AMOUNT_HEAD.fullmatch(text.value) is not None
+
+
+def _is_count_head(text: Text) -> bool:
+    """Of a rate's `1,000,000 per minute`: no key begins with three digits, so that it can be told in a mapping alone."""
+    return text.plain and _COUNT_HEAD.fullmatch(text.value) is not None
 
 
 def path_text(steps: Iterable[str]) -> str:

@@ -6,13 +6,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.estimate import Sizes
+from spendgate.flow import Tokens, corrected
+from spendgate.gate.clock import Clock
 from spendgate.gate.interface import Intent, Seen
 from spendgate.gate.terms import Terms
 from spendgate.identity.people import evidence
-from spendgate.ledger.interface import CallRow
+from spendgate.ledger.interface import CallRow, Flowing
 from spendgate.policy import Policy
 from spendgate.price_cards import Rates
 from spendgate.standing import UNSIZED, Size
+from spendgate.usage import Usage
 from spendgate.written import written
 
 _KEPT_OF_NOBODY = dict.fromkeys(
@@ -48,6 +51,23 @@ class Asked(Struct, frozen=True):
         if not terms.counts:
             return _NOTHING
         return sizes.size(terms.keys, self.intent.ask, terms.rates, self.bound_rates)
+
+    def flowing(self, sizes: Sizes, clock: Clock) -> Flowing | None:
+        """How the policy's rates count it now; None where none does."""
+        flows = self.terms.flows
+        if flows is None:
+            return None
+        need = sizes.tokens(self.terms.keys, self.intent.ask) if flows.counts_tokens else Tokens()
+        return Flowing(clock.boot(), clock.boot_ms(), need, flows.looking_back, flows.longest_ms)
+
+
+def flowed(was: Flowing | None, used: Usage, *, sent: bool) -> Flowing | None:
+    """What the end of a call changes in its rates' counts; None: nothing."""
+    if was is None or not was.longest_ms:
+        return None
+    # Of a call that no rate counts the tokens of, none are expected, and none are counted at its end.
+    change = corrected(was.need, Tokens.of(used) if was.need != Tokens() else None, sent=sent)
+    return None if change is None else replace(was, requests=change[0], need=change[1])
 
 
 def row(asked: Asked, size: Size) -> CallRow:

@@ -114,7 +114,11 @@ def _free(ending: Ending, state: str, flags: tuple[str, ...] = ()) -> Settlement
 
 def _unpriced(ending: Ending, fault: str) -> Settlement:
     charges = tuple(
-        [(scope, nanos if scope.hold is Hold.CEILING else _bounded(ending, nanos)) for scope, nanos in ending.holds]
+        [
+            (scope, nanos if scope.hold is Hold.CEILING else _bounded(ending, nanos))
+            for scope, nanos in ending.holds
+            if scope.rate is None
+        ]
     )
     cost = max((nanos for _, nanos in charges), default=0)
     return _settlement_of(

@@ -6,19 +6,26 @@ holds; each decision is counted and each call's row is written when the ledger i
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from spendgate.admission import RefusalKind, Refuse
+from msgspec.structs import replace
+
+from spendgate.admission import RefusalKind, Refuse, decide
+from spendgate.flow import Tokens
+from spendgate.ledger.interface import Flowing
 from spendgate.policy import OnFailure
-from spendgate.standing import Scope, Standing
+from spendgate.rate_memory import RateMemory
+from spendgate.standing import KindStanding, Scope, Size, Standing
+from spendgate.usage import Usage
 
 ON_FAILURE = "on_failure"
 """The rule that such a refusal names."""
 REMEMBERED_MAX = 4096
 
 _Key = tuple[str, str, str]
+_UNSIZED = Size(ceiling_nanos=None, learned_nanos=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +42,14 @@ class Fallback:
     def __init__(self) -> None:
         self._settled: OrderedDict[_Key, int] = OrderedDict()
         self._by_person: dict[str, int] = {}
+        self._rates = RateMemory()
         self.counts = Counts()
 
     def saw(self, standings: Iterable[Standing]) -> None:
         """Remember balances that the ledger has just shown."""
         for standing in standings:
-            self._put(standing.scope, standing.settled_nanos)
+            if standing.scope.rate is None:
+                self._put(standing.scope, standing.settled_nanos)
 
     def told(self, scopes: Iterable[Scope], settled: Iterable[int]) -> None:
         """A ledger that cannot be written can still be read: what it says is spent there is, whoever spent it. What is
@@ -60,8 +69,34 @@ class Fallback:
             self._put(scope, self._settled.get(_key(scope), 0) + nanos)
 
     def recovered(self) -> None:
-        """The ledger writes again: `allow up to` starts anew at the next failure."""
-        self._by_person.clear()
+        """The ledger writes again: `allow up to`, and what rates count, start anew at the next failure."""
+        if self._by_person:
+            self._by_person.clear()
+            self._rates = RateMemory()
+
+    def rate_refusal(
+        self, rates: tuple[Scope, ...], flowing: Flowing | None, held: Iterable[Scope], now_ms: int
+    ) -> Refuse | None:
+        """None: the rates have room. They count what was let through since the ledger failed, and for `parallel` what runs:
+        `held` are the scopes of all of this gate's calls."""
+        if flowing is None:
+            return None
+        at_once = Counter((scope.budget, scope.value) for scope in held if scope.rate is not None)
+        standings = tuple(
+            replace(each, open_calls=at_once[each.scope.budget, each.scope.value])
+            for each in self._rates.standings(rates, flowing.need, flowing.boot_ms)
+        )
+        decision = decide(standings, KindStanding(""), _UNSIZED, now_ms=now_ms, patient=False)
+        return decision if isinstance(decision, Refuse) else None
+
+    def left(self, call_id: str, rates: tuple[Scope, ...], flowing: Flowing | None) -> None:
+        """A call that was let through counts in its rates."""
+        if flowing is not None:
+            self._rates.admitted(call_id, rates, flowing.need, flowing.boot_ms)
+
+    def ended(self, call_id: str, used: Usage, *, sent: bool) -> None:
+        """A call that rates counted here has ended."""
+        self._rates.ended(call_id, Tokens.of(used), sent=sent)
 
     def decide(
         self, scopes: tuple[Scope, ...], hold_nanos: int, person: str, on_failure: OnFailure, *, why: str, room: bool

@@ -19,11 +19,12 @@ from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
 from spendgate.gate.accounts import Accounts
-from spendgate.gate.asked import Asked, row
+from spendgate.gate.asked import Asked, flowed, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.clock import Clock
 from spendgate.gate.collecting import Collecting, result_id_of
+from spendgate.gate.connection import unbounded, used_up
 from spendgate.gate.correcting import Correcting
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, Collected, End, Gone, Intent, Refused, Seen
@@ -145,7 +146,10 @@ class Gate:
                 return self._without_ledger(asked, str(fault))
         if isinstance(answer, Granted):
             self._ledger_writes()
-            return self._admitted(Running(asked, answer.size, answer.admit.holds, answer.booked_ms, left=answer.left))
+            held = Running(
+                asked, answer.size, answer.admit.holds, answer.booked_ms, left=answer.left, flowing=answer.flowing
+            )
+            return self._admitted(held)
         if isinstance(answer, Denied):
             return self._refused(asked, answer.refuse, answer.size, answer.waited_ms)
         self._rows.left(asked, answer.size, now_ms=self.clock.now_ms(), waited_ms=answer.waited_ms)
@@ -159,7 +163,7 @@ class Gate:
         # Model rules wait for the calls themselves; what refuses every one of them need not.
         refuse = asked.terms.refusal if intent.attribution.refused else lapse.refusal(asked.terms.policy, now_ms)
         if refuse is None and intent.ask.loops:
-            refuse = next((_unbounded(scope) for scope in scopes if scope.hold is Hold.CEILING), None)
+            refuse = next((unbounded(scope) for scope in scopes if scope.hold is Hold.CEILING), None)
         if refuse is None and scopes:
             refuse = await self._peek(asked, scopes, now_ms)
         if refuse is None or not asked.terms.enforced:
@@ -181,7 +185,7 @@ class Gate:
 
         def look(standings: tuple[Standing, ...], _: KindStanding) -> Decision:
             self.fallback.saw(standings)
-            found.extend(refuse for standing in standings if (refuse := _used_up(standing)))
+            found.extend(refuse for standing in standings if (refuse := used_up(standing)))
             return found[0] if found else Refuse(RefusalKind.SPENT, "", "only looking")
 
         peeked = row(asked, UNSIZED)
@@ -202,7 +206,7 @@ class Gate:
 
     def _refused(self, asked: Asked, refuse: Refuse, size: Size, waited_ms: int) -> Refused:
         """Write the row and word the answer."""
-        if refuse.kind is RefusalKind.HELD:
+        if refuse.passes and refuse.retry_after_ms is None:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
         refused = self._worded(asked, refuse)
         now_ms, status = self.clock.now_ms(), asked.intent.answers(refused)
@@ -231,12 +235,17 @@ class Gate:
             self.fallback.told(scopes, self._ledger.settled(scopes, now_ms))
         except LedgerUnavailable:
             pass  # it cannot be read either: what is remembered decides
+        flowing, rates = asked.flowing(self.sizes, self.clock), asked.terms.rate_scopes
+        held = (scope for call in self._running.values() for scope, _ in call.holds)
         refuse = asked.terms.refused(now_ms) if asked.terms.enforced else None
+        refuse = refuse or self.fallback.rate_refusal(rates, flowing, held, now_ms)
         refuse = refuse or self.fallback.decide(
             scopes, hold_nanos, person, asked.terms.policy.on_failure, why=why, room=self.backlog.room
         )
         if refuse is not None:
             return self._refused(asked, refuse, size, 0)
+        self.fallback.left(intent.call_id, rates, flowing)
+        scopes = (*scopes, *rates)
         holds = tuple((scope, _booked(scope, size, hold_nanos)) for scope in scopes)
         call = Running(asked, size, holds, now_ms, flags=(WITHOUT_LEDGER,), late=True, remembered_nanos=hold_nanos)
         opened = row(asked, size)
@@ -286,6 +295,9 @@ class Gate:
         found = believed(call.asked, reading)
         ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
+        change = flowed(call.flowing, settlement.usage, sent=end.sent)
+        if change is not None:
+            settlement = replace(settlement, flowed=change)
         later = call.asked.intent.ask.background or end.counts_later
         if later and found.response_id and settlement.state != "failed":
             awaited = result_id_of(call.asked.intent.route.provider, response_key(found.response_id))
@@ -298,6 +310,7 @@ class Gate:
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))
         if call.late:
             person = call.asked.intent.attribution.person
+            self.fallback.ended(call_id, settlement.usage, sent=end.sent)
             self.fallback.spent(
                 call.asked.terms.scopes(call.booked_ms), settlement.cost_nanos - call.remembered_nanos, person
             )
@@ -331,28 +344,7 @@ class Gate:
 
 
 def _booked(scope: Scope, size: Size, hold_nanos: int) -> int:
-    """What a call that nothing could check is booked with in one budget."""
+    """What a call that nothing could check is booked with in one budget; in a rate nothing."""
+    if scope.rate is not None:
+        return 0
     return size.ceiling_nanos if scope.hold is Hold.CEILING and size.ceiling_nanos is not None else hold_nanos
-
-
-def _unbounded(scope: Scope) -> Refuse:
-    """A connection whose calls have no bound and cannot be held one by one."""
-    why = "what such a connection costs has no bound"
-    return Refuse(RefusalKind.UNBOUNDED, scope.budget, why, value=scope.value, limit_nanos=scope.limit_nanos)
-
-
-def _used_up(standing: Standing) -> Refuse | None:
-    scope = standing.scope
-    if standing.settled_nanos < scope.limit_nanos:
-        return None
-    return Refuse(
-        RefusalKind.SPENT,
-        scope.budget,
-        "the budget is spent",
-        value=scope.value,
-        settled_nanos=standing.settled_nanos,
-        held_nanos=standing.held_nanos,
-        hold_nanos=1,
-        limit_nanos=scope.limit_nanos,
-        resets_ms=scope.ends_ms,
-    )

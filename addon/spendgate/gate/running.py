@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from spendgate.gate.asked import Asked
 from spendgate.gate.billing import Bill
+from spendgate.ledger.interface import Flowing
 from spendgate.standing import Hold, Scope, Size, Standing
 
 _MILLION = 1_000_000
@@ -34,6 +35,8 @@ class Running:
     """It left without the ledger, which hears of it later."""
     remembered_nanos: int = 0
     """What `fallback` counts for a late one."""
+    flowing: Flowing | None = None
+    """How its rates have counted it."""
 
     @property
     def cut(self) -> bool:

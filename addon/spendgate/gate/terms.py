@@ -26,6 +26,7 @@ from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
+from spendgate.rates import rate_scopes
 from spendgate.selector import Facts
 from spendgate.standing import Scope
 from spendgate.written import written
@@ -88,6 +89,30 @@ class Draws:
         return found
 
 
+class Flows(NamedTuple):
+    """The rates that count a call."""
+
+    scopes: tuple[Scope, ...]
+    looking_back: tuple[Scope, ...]
+    """Those of `requests` or `tokens`."""
+    longest_ms: int
+    counts_tokens: bool
+
+    @classmethod
+    def of(cls, scopes: tuple[Scope, ...]) -> Flows | None:
+        """None: no rate does."""
+        limits = [scope.rate for scope in scopes if scope.rate is not None]
+        if not limits:
+            return None
+        looking_back = tuple(scope for scope in scopes if scope.rate is not None and scope.rate.longest_ms)
+        return cls(
+            scopes,
+            looking_back,
+            max(each.longest_ms for each in limits),
+            any(each.tokens is not None for each in limits),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a call leaves, holds and is charged by, under the policy that will see it through."""
@@ -115,6 +140,8 @@ class Terms:
     evidence: str
     changes: Changes
     """What the policy's `pricing.adjust` makes of its prices on the day on which it asked."""
+    flows: Flows | None = None
+    """The rates that count it; None: no rate does."""
 
     @property
     def counts(self) -> bool:
@@ -138,6 +165,11 @@ class Terms:
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant."""
         return self.draws.at(now_ms) if self.counts else ()
+
+    @property
+    def rate_scopes(self) -> tuple[Scope, ...]:
+        """The policy's rates that count it."""
+        return () if self.flows is None else self.flows.scopes
 
     def charged(self, model: str | None, booked_ms: int) -> tuple[Scope, ...]:
         """The budgets that its charge counts in, by the model that answered."""
@@ -215,6 +247,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
         changes=changes,
+        flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced)),
     )
 
 

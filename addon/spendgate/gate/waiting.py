@@ -21,7 +21,7 @@ from spendgate.gate.clock import Clock
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.line import Lines, Place
 from spendgate.gate.patience import patiently
-from spendgate.ledger.interface import LedgerPort
+from spendgate.ledger.interface import Flowing, LedgerPort
 from spendgate.policy import Policy
 from spendgate.standing import UNSIZED, KindStanding, Size, Standing
 
@@ -37,6 +37,8 @@ class Granted(Struct, frozen=True):
     booked_ms: int
     left: bool
     """Whether its row says `sent` already."""
+    flowing: Flowing | None = None
+    """How its rates have counted it."""
 
 
 class Denied(Struct, frozen=True):
@@ -150,6 +152,9 @@ class Waiting:
             return ended or _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient), now_ms)
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
+        flowing = asked.flowing(self._sizes, self._clock)
+        if flowing is not None:
+            scopes = (*scopes, *asked.terms.rate_scopes)
         leaves = False
 
         def hold() -> Decision:
@@ -159,12 +164,12 @@ class Waiting:
             # Asked by the very try that holds: while a busy ledger was waited for, the connection may have closed.
             leaves = asked.intent.leaves()
             return self._backlog.joined(
-                lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms, leaves=leaves)
+                lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms, leaves=leaves, flowing=flowing)
             )
 
         decision = await patiently(hold, self._clock)
         if isinstance(decision, Admit):
-            return Granted(decision, size, now_ms, leaves)
+            return Granted(decision, size, now_ms, leaves, flowing)
         if isinstance(decision, Refuse):
             return Denied(decision, size, waited_ms)
         return decision

@@ -44,6 +44,8 @@ def _what(refuse: Refuse) -> str:
             return f"Spendgate: the rest of budget {refuse.rule}{whose} is held for calls that are still running."
         case RefusalKind.UNBOUNDED:
             return f"Spendgate: budget {refuse.rule}{whose} holds the most that a call can cost, and nothing bounds this one."
+        case RefusalKind.RULE if refuse.rate:
+            return f"Spendgate: rate {refuse.rule}{whose}: on this machine {refuse.reason}."
         case RefusalKind.RULE:
             instead = f" Use {refuse.suggest}." if refuse.suggest else ""
             return f"Spendgate: {refuse.reason} (rule {refuse.rule}).{instead}"
@@ -75,9 +77,20 @@ def _figures(refuse: Refuse) -> str:
 
 
 def _when(refuse: Refuse, timezone: str) -> str:
-    if refuse.kind is RefusalKind.HELD:
+    if refuse.rate and refuse.resets_ms is not None:
+        return f"Try again in {_soon(refuse.retry_after_ms or 0)}."
+    if refuse.kind is RefusalKind.HELD or refuse.rate:
         return "Try again in a moment."
     if refuse.kind is not RefusalKind.SPENT or refuse.resets_ms is None:
         return ""
     moment = datetime.fromtimestamp(refuse.resets_ms / 1000, UTC).astimezone(ZoneInfo(timezone))
     return f"It resets {moment:%a} {moment.day} {moment:%b %Y %H:%M} {timezone}."
+
+
+def _soon(wait_ms: int) -> str:
+    """How long to wait, never less: `1 second`, `40 seconds`, `3 minutes`."""
+    seconds = max(1, -(-wait_ms // 1000))
+    if seconds < 120:
+        return f"{seconds} second{'' if seconds == 1 else 's'}"
+    minutes = -(-seconds // 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{-(-minutes // 60)} hours"

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from spendgate.standing import Scope, Standing
+from spendgate.flow import Flow
+from spendgate.standing import NO_FLOW, Scope, Standing
 
 _COLUMNS: Final = (
     "id, budget, value, window, words, length_ms, edge_ms, settled, held, ceiling, open_calls, settled_calls"
@@ -59,9 +60,9 @@ class Balance:
     next_ms: int = 0
     """Rolling: no call that it counts is booked after its edge and before this. 0: nobody has looked yet."""
 
-    def standing(self, scope: Scope, ahead: int) -> Standing:
-        """This balance as admission sees it."""
-        return Standing(scope, self.settled, self.held, self.ceiling, self.open_calls, ahead)
+    def standing(self, scope: Scope, ahead: int, flow: Flow = NO_FLOW) -> Standing:
+        """This balance as admission sees it; of a rate with what it has counted."""
+        return Standing(scope, self.settled, self.held, self.ceiling, self.open_calls, ahead, flow)
 
 
 Change = tuple[Balance, int, int, int, int, int]

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from spendgate.admission import Admit, Decision, Wait
+from spendgate.flow import Tokens
 from spendgate.ledger import holds, waiters
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
-from spendgate.ledger.interface import CallRow, Decide
+from spendgate.ledger.interface import CallRow, Decide, Flowing
 from spendgate.ledger.known import Known
 from spendgate.standing import KindStanding, Scope, Standing
 
@@ -26,6 +27,8 @@ class Asking(Struct, frozen=True):
     known: Known
     is_dead: Callable[[sqlite3.Connection, int], bool]
     """Whether another gate has died, asked only when its waiters stand in line."""
+    flowing: Flowing | None = None
+    """How rates among the scopes count it; None: no rate does."""
 
 
 def hold(asking: Asking) -> Decision:
@@ -37,6 +40,10 @@ def hold(asking: Asking) -> Decision:
     kind = known.balances.kind(conn, asking.row.kind)
     place = waiters.place_of(known, call_id)
     standings = _standings(asking, located, place)
+    flowing, flows_ms = asking.flowing, 0
+    if flowing is not None:
+        flows_ms = known.flows.now(conn, flowing, booking.now_ms)
+        standings = _with_flow(asking, standings, located, flowing.need, flows_ms)
     decision = asking.decide(standings, KindStanding(kind.value, kind.settled_calls, kind.open_calls))
     if isinstance(decision, Wait):
         _stand(asking, decision, place, located)
@@ -47,6 +54,15 @@ def hold(asking: Asking) -> Decision:
         if tuple([scope for scope, _ in decision.holds]) != scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
         holds.open_call(known, asking.row, decision, located, booking)
+        if flowing is not None and flowing.rates:
+            rated = tuple(
+                [
+                    at.id
+                    for at, scope in zip(located, asking.scopes, strict=True)
+                    if scope.rate and scope.rate.longest_ms
+                ]
+            )
+            known.flows.admitted(conn, rated, flowing, flows_ms, booking.now_ms)
     return decision
 
 
@@ -59,6 +75,21 @@ def _standings(asking: Asking, located: list[Balance], place: int | None) -> tup
     waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
     now_ms = asking.booking.now_ms
     return tuple(balance.standing(scope, waiters.ahead(conn, balance.id, place, now_ms)) for balance, scope in pairs)
+
+
+def _with_flow(
+    asking: Asking, standings: tuple[Standing, ...], located: list[Balance], need: Tokens, flows_ms: int
+) -> tuple[Standing, ...]:
+    """The same standings, those of rates with what they have counted."""
+    flows = asking.known.flows
+    return tuple(
+        [
+            each
+            if each.scope.rate is None
+            else at.standing(each.scope, each.ahead, flows.of(each.scope, at.id, need, flows_ms))
+            for each, at in zip(standings, located, strict=True)
+        ]
+    )
 
 
 def _stand(asking: Asking, wait: Wait, place: int | None, located: list[Balance]) -> None:

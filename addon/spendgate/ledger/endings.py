@@ -47,6 +47,9 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
         costs.append(charge[1] if charge is not None else end.cost_nanos if hold.added else 0)
     unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()] if charges else []
     finish(known, call, end, flags=flagged(end.flags, call, costs), costs=costs, unheld=unheld)
+    if end.flowed is not None:
+        rated = known.balances.locate(known.conn, end.flowed.rates)
+        known.flows.ended(known.conn, tuple([at.id for at in rated]), end.flowed, end.ended_ms)
     return True
 
 

@@ -16,7 +16,7 @@ from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.interface import CallRow
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held, OpenCall
-from spendgate.standing import Scope, Standing
+from spendgate.standing import Hold, Scope, Standing
 
 _OPEN: Final = rows.insert_sql((*rows.OPENED, "account", *rows.HOLDING))
 _SENT: Final = "UPDATE call_rows SET sent_ms = ? WHERE id = ? AND state = 'open' AND sent_ms IS NULL"
@@ -42,6 +42,12 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
     largest, held = 0, []
     changes: list[Change] = [(known.balances.kind(known.conn, row.kind), 0, 0, 0, 1, 0)]
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
+        if scope.rate is not None:
+            # A rate holds no money: of its balance the open calls count, if anything does.
+            if scope.rate.parallel is not None:
+                held.append(Held(at.id, 0, 0, scope.hold, 0))
+                changes.append((at, 0, 0, 0, 1, 0))
+            continue
         bound = bound_of(ceiling_nanos, nanos)
         largest = max(largest, nanos)
         held.append(Held(at.id, nanos, bound, scope.hold, 0))
@@ -92,4 +98,6 @@ def resize(known: Known, call_id: str, sizes: tuple[tuple[Scope, int], ...], now
 
 
 def _resized(hold: Held, nanos: int | None, ceiling_nanos: int | None) -> Held:
-    return hold if nanos is None else replace(hold, nanos=nanos, bound_nanos=bound_of(ceiling_nanos, nanos))
+    if nanos is None or hold.mode == Hold.RATE:
+        return hold
+    return replace(hold, nanos=nanos, bound_nanos=bound_of(ceiling_nanos, nanos))

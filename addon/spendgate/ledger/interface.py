@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from spendgate.admission import Decision
+from spendgate.flow import Tokens
 from spendgate.standing import KindStanding, Scope, Standing
 from spendgate.usage import Usage
 
@@ -58,6 +59,23 @@ class CallRow(Struct, frozen=True):
     """All that was known of its size when it was decided (`standing.Size.text`); None: it was never sized."""
 
 
+class Flowing(Struct, frozen=True):
+    """A call as rates count it."""
+
+    boot: str
+    """Which boot the clock is of; empty where the system does not tell."""
+    boot_ms: int
+    """Milliseconds of the boot clock: when it was admitted."""
+    need: Tokens = Tokens()
+    """What it is expected to use; at its end: what that was too little, or too much."""
+    rates: tuple[Scope, ...] = ()
+    """Those of its rates that look back."""
+    longest_ms: int = 0
+    """How long the longest of them does."""
+    requests: int = 1
+    """At its end: -1 where it never left, else 0."""
+
+
 class Settlement(Struct, frozen=True):
     """The end of an admitted call."""
 
@@ -88,6 +106,8 @@ class Settlement(Struct, frozen=True):
     flags: tuple[str, ...] = ()
     awaited: str | None = None
     """The id of the row that its result will have, where that is read back later (a background response)."""
+    flowed: Flowing | None = None
+    """What the end changes in its rates' counts; None: nothing."""
 
 
 class AwaitedCall(Struct, frozen=True):
@@ -116,9 +136,11 @@ class LedgerPort(Protocol):
 
     def hold(
         self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0,
-        *, leaves: bool = False,
+        *, leaves: bool = False, flowing: Flowing | None = None,
     ) -> Decision:  # fmt: skip
         """Read the standings, decide, and write what was decided: an open call with holds, a waiter, or nothing.
+
+        `flowing`: how rates among the scopes count it; None: they see no flow, and an admitted call is not counted in any.
 
         Admit: row open, holds written, balances moved, waiter gone. `leaves`: its head goes upstream with the answer, so
         that the row says `sent` from the start. Wait: a waiter's place is kept, no row.

@@ -12,6 +12,7 @@ import sqlite3
 from typing import Final
 
 from spendgate.ledger.balances import Balances
+from spendgate.ledger.flows import Flows
 from spendgate.ledger.open_calls import OpenCall, find
 
 _MOST: Final = 4096
@@ -28,6 +29,7 @@ class Known:
         self.run = self.cursor.execute
         """Run such a statement; whatever it gave is gone with the next one."""
         self.balances = Balances()
+        self.flows = Flows()
         self.calls: dict[str, OpenCall] = {}
         self.link: tuple[int, bytes] | None = None
         """Position and head of the chain's last link; None: not known."""
@@ -47,6 +49,13 @@ class Known:
         self.balances.clear()
         self.calls.clear()
         self.link, self.nobody_waits = None, False
+        self.flows.behind = True
+
+    def failed(self) -> None:
+        """Know nothing, after a transaction that was rolled back."""
+        self.forget()
+        if self.flows.unsure:
+            self.flows = Flows()
 
     def call(self, call_id: str) -> OpenCall | None:
         """An open call; None when it is not open."""

@@ -30,7 +30,7 @@ from spendgate.ledger import (
 )
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
-from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Settlement
+from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Flowing, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
@@ -58,6 +58,8 @@ class Ledger:
             schema.migrate(store.database, now_ms)
             gates = Gates(gates_dir)
             store.end(lambda known: gates.enter(known.conn, now_ms))
+            # What rates have counted is read here, not by the first call that asks.
+            store.end(lambda known: known.flows.catch_up(known.conn))
         except (sqlite3.Error, LedgerUnavailable) as fault:
             store.close()
             raise StateError(f"{path} cannot be used as a ledger: {fault}") from fault
@@ -89,14 +91,15 @@ class Ledger:
 
     def hold(
         self, row: CallRow, scopes: tuple[Scope, ...], decide: Decide, now_ms: int, waited_ms: int = 0,
-        *, leaves: bool = False,
+        *, leaves: bool = False, flowing: Flowing | None = None,
     ) -> Decision:  # fmt: skip
         """Read the standings, decide, and write what was decided; see `LedgerPort.hold`.
 
         `booked_at` becomes `now_ms`. Raises ValueError for a call that the ledger has already; what `decide` raises.
         """
         booking = Booking(self._gates.id, now_ms, waited_ms, leaves)
-        asking = deciding.Asking(row, scopes, decide, booking, self._store.known, self._gates.is_dead)
+        known, is_dead = self._store.known, self._gates.is_dead
+        asking = deciding.Asking(row, scopes, decide, booking, known, is_dead, flowing)
         return self._store.write(lambda _: deciding.hold(asking))
 
     def settled(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[int, ...]:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from spendgate.errors import StateError
-from spendgate.ledger import chain, check, schema
+from spendgate.ledger import chain, check, flows, schema
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.history import Step, steps
+from spendgate.ledger.interface import Flowing
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
 from spendgate.ledger.results import CORRECTS
@@ -145,6 +148,23 @@ class Reader:
             balance = at_edge(self._conn, balance, now_ms - scope.rolling_ms)
         return balance.standing(scope, 0)
 
+    def rates(self, scopes: tuple[Scope, ...], flowing: Flowing, now_ms: int) -> tuple[Standing, ...]:
+        """Each rate with what it has counted and how many of its calls are open, at `flowing.boot_ms`."""
+        found = [self._standing_at(scope) for scope in scopes]
+        counted = flows.read(
+            self._conn, [(scope, at) for scope, (at, _) in zip(scopes, found, strict=True)], flowing, now_ms
+        )
+        return tuple(replace(each, flow=flow) for (_, each), flow in zip(found, counted, strict=True))
+
+    def _standing_at(self, scope: Scope) -> tuple[int | None, Standing]:
+        """The balance of a window that does not slide, and its number; None: nothing was ever held in it."""
+        key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
+        found = self._conn.execute(READ_BY_KEY, key).fetchone()
+        if found is None:
+            return None, Standing(scope, 0, 0, 0, 0, 0)
+        balance = Balance(*found)
+        return balance.id, balance.standing(scope, 0)
+
     def spend(self, by: tuple[str, ...], span: Span, zone: ZoneInfo, *, week_starts: int = 0) -> tuple[Spend, ...]:
         """Totals by attributes and periods, dearest first; periods in `zone`, weeks from `week_starts` (Monday is 0).
 
@@ -184,7 +204,7 @@ class Reader:
             raise ValueError(f"no call begins with {prefix!r}")
         holds = self._conn.execute(
             """SELECT budget, value, window, mode, nanos, charged_nanos FROM holds JOIN balances ON balances.id = balance
-               WHERE call = (SELECT seq FROM call_rows WHERE id = ?) ORDER BY balance""",
+               WHERE call = (SELECT seq FROM call_rows WHERE id = ?) AND mode <> 'rate' ORDER BY balance""",
             (found[0]["id"],),
         )
         return found[0], tuple(CallHold(*hold) for hold in holds)

@@ -27,7 +27,8 @@ READ_BEFORE: Final = "counted when its result was read"
 _WAIT: Final = "INSERT OR IGNORE INTO awaited (result, call) VALUES (?, ?)"
 _AWAITED: Final = "SELECT call FROM awaited WHERE result = ?"
 _IS_THERE: Final = "SELECT 1 FROM call_rows WHERE id = ?"
-_CHARGED: Final = "SELECT balance, mode, charged_nanos FROM holds WHERE call = ? AND charged_nanos IS NOT NULL"
+_CHARGED: Final = """SELECT balance, mode, charged_nanos FROM holds WHERE call = ? AND charged_nanos IS NOT NULL
+    AND mode <> 'rate'"""
 _WRITE: Final = rows.insert_sql((*rows.OPENED, *rows.SETTLED, *rows.RUNNING, "holds", "gate"), once=True)
 
 

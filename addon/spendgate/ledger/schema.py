@@ -217,6 +217,20 @@ def m009_sizes(db: Database) -> None:
     _view_calls(db, booked=_BOOKED, more=", agent_name, parent_agent, size")
 
 
+@migration()
+def m010_flows(db: Database) -> None:
+    """What rates have counted, as far as one of them still counts it, and the clock that its instants are of."""
+    db.conn.execute("""
+        CREATE TABLE flows (
+            id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL,
+            balances TEXT NOT NULL, requests INTEGER NOT NULL, counted INTEGER NOT NULL, reads INTEGER NOT NULL
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE flow_clock (
+            one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, offset_ms INTEGER NOT NULL
+        ) STRICT""")
+
+
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 

@@ -188,7 +188,7 @@ class Store:
             try:
                 result = way(work)
             except BaseException as fault:
-                self.known.forget()
+                self.known.failed()
                 self._rollback()
                 if isinstance(fault, sqlite3.IntegrityError):
                     raise ValueError(f"the ledger holds other rows than its caller believes: {fault}") from fault
@@ -205,6 +205,7 @@ class Store:
         result = work(known)
         known.balances.write(known.cursor)
         known.run("COMMIT")
+        known.flows.unsure = False
         return result
 
     def _alone(self, work: Work[T]) -> T:

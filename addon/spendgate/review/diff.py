@@ -23,6 +23,7 @@ class Effect(StrEnum):
     """What a change does, the gravest first."""
 
     DECRYPTS = "decrypts"
+    KEEPS = "what is kept"
     POWER = "power"
     MORE = "may spend more"
     LESS = "may spend less"
@@ -285,6 +286,15 @@ def _people(old: Policy, new: Policy) -> Iterator[Change]:
 
 # -- all else -------------------------------------------------------------------------------------------------------
 
+_EFFECTS: Final = (
+    ("privacy", Effect.KEEPS),
+    ("validity.revision", Effect.OTHER),
+    ("validity", Effect.POWER),
+    ("fleet", Effect.POWER),
+    ("roster.machines", Effect.PEOPLE),
+    ("roster", Effect.PEOPLE),
+)
+"""What a difference without a sentence of its own is about, by the beginning of its path."""
 _TOLD: Final = ("capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown")
 """Where every difference has a sentence above."""
 
@@ -298,7 +308,8 @@ def _rest(old: Policy, new: Policy, told: set[str]) -> Iterator[Change]:
         parts = path.split(".")
         if parts[0] == "budgets" and f"budgets.{parts[1]}" in told:
             continue
-        yield Change(Effect.OTHER, path, f"{path}: {_value(before.get(path), path)} -> {_value(after.get(path), path)}")
+        effect = next((effect for begins, effect in _EFFECTS if path.startswith(begins)), Effect.OTHER)
+        yield Change(effect, path, f"{path}: {_value(before.get(path), path)} -> {_value(after.get(path), path)}")
 
 
 def _order_alone(path: str) -> bool:
