@@ -119,6 +119,73 @@ def test_each_change_has_its_sentence(edit: tuple[str, str], effect: Effect, tex
     assert any(change.effect is effect and text in change.text for change in found), found
 
 
+BEFORE = """version: 1
+pricing:
+  adjust:
+    - {match: {provider: anthropic}, multiply: 0.85, from: 2026-10-01}
+    - {match: {model: "gpt-5*"}, set: {input: $1, output: $8}}
+billing:
+  accounts: [{provider: anthropic, account: org-1}]
+  personal: count
+  seats: [{name: max, match: {tool: claude-code}, price: $200 per month, included: $600 per month}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "effect", "text"),
+    [
+        (
+            ("multiply: 0.85", "multiply: 0.8"),
+            Effect.MORE,
+            "calls with provider anthropic: list price x 0.85 from 2026-10-01 -> list price x 0.8 from 2026-10-01",
+        ),
+        (("multiply: 0.85", "multiply: 1.1"), Effect.LESS, "-> list price x 1.1 from 2026-10-01"),
+        (
+            ("from: 2026-10-01", "from: 2026-12-01"),
+            Effect.OTHER,
+            "list price x 0.85 from 2026-10-01 -> list price x 0.85 from 2026-12",
+        ),
+        (
+            ("    - {match: {provider: anthropic}, multiply: 0.85, from: 2026-10-01}\n", ""),
+            Effect.LESS,
+            "calls with provider anthropic: list price x 0.85 from 2026-10-01 -> list price;",
+        ),
+        (("output: $8", "output: $6"), Effect.MORE, "input $1 output $8 per million -> input $1 output $6 per million"),
+        (("input: $1, output: $8", "input: $2, output: $8"), Effect.LESS, "calls with model gpt-5*: input $1"),
+        (("input: $1, output: $8", "input: $2, output: $6"), Effect.OTHER, "input $2 output $6 per million"),
+        (
+            ("account: org-1}", "account: org-1}, {provider: anthropic, account: org-2}"),
+            Effect.LESS,
+            "anthropic org-2 is the company's",
+        ),
+        (
+            ("account: org-1", "account: org-2"),
+            Effect.MORE,
+            "anthropic org-1 is personal from now on: counted as metered",
+        ),
+        (
+            ("account: org-1}", "account: org-1}, {provider: openai, account: acme}"),
+            Effect.OTHER,
+            "openai: calls on other accounts than acme are personal: counted as metered",
+        ),
+        (("personal: count", "personal: ignore"), Effect.MORE, "counted as metered -> in no budget"),
+        (("personal: count", "personal: refuse"), Effect.LESS, "counted as metered -> refused"),
+        (
+            ("included: $600", "included: $500"),
+            Effect.OTHER,
+            "seat max: $200.00 per month, $600.00 included, tool claude-code -> $200.00 per month, $500.00 included",
+        ),
+        (("{name: max,", "{name: team,"), Effect.OTHER, "seat team: none -> $200.00 per month"),
+    ],
+)
+def test_each_change_of_an_agreement_has_its_sentence(edit: tuple[str, str], effect: Effect, text: str) -> None:
+    """Prices widen and narrow budgets; accounts come into them and leave."""
+    old = OLD.replace("version: 1\n", BEFORE)
+    assert edit[0] in old
+    found = diff(policy(old), policy(old.replace(*edit, 1)), TODAY, MODELS)
+    assert any(change.effect is effect and text in change.text for change in found), found
+
+
 def test_nothing_changed() -> None:
     """Comments and layout are no change; the order of rules is one, and said."""
     assert changes(("version: 1", "# a comment\nversion: 1")) == ()

@@ -26,6 +26,39 @@ def told(text: str) -> list[tuple[str, str]]:
     [
         (f"mode: observe\nbudgets:\n{PERSON}", "mode", "no budget of this policy refuses anything"),
         (
+            "pricing: {adjust: [{match: {provider: anthropic}, multiply: 0.5, until: 2026-11-27}]}\n",
+            "pricing",
+            "pricing.adjust[1] ended on 2026-11-27",
+        ),
+        (
+            "pricing: {adjust: [{match: {model: gpt-4o-*-huge}, multiply: 0.5}]}\n",
+            "pricing",
+            "pricing.adjust[1]: gpt-4o-*-huge fits no model that is known",
+        ),
+        (
+            "pricing:\n  adjust:\n    - {match: {model: gpt-5, provider: openai}, multiply: 0.5, from: 2026-10-01}\n"
+            "    - {match: {provider: [azure, openai]}, multiply: 0.8}\n",
+            "pricing",
+            "pricing.adjust[1] never holds: pricing.adjust[2] is about all of its calls and days",
+        ),
+        ("pricing: {adjust: [{match: {provider: openai}, multiply: 1.0}]}\n", "pricing", "multiplies by 1: list price"),
+        (
+            "pricing: {adjust: [{match: {billing: subscription}, multiply: 0.9}]}\n",
+            "pricing",
+            "is about subscription traffic alone, which costs nothing",
+        ),
+        (
+            "billing: {accounts: [{provider: anthropic, account: org-1}]}\n",
+            "billing",
+            "personal calls are in no budget, and a request can claim any account",
+        ),
+        (
+            "billing:\n  seats:\n    - {name: all, price: $20 per month}\n"
+            "    - {name: max, match: {tool: claude-code}, price: $200 per month}\n",
+            "billing",
+            "seat max is never used: all fits all of its calls",
+        ),
+        (
             f"people: {{carol: {{until: 2026-01-01}}, dan: {{}}}}\nbudgets:\n{PERSON}",
             "people.carol",
             "carol ended on 2026-01-01",
@@ -125,3 +158,22 @@ def test_words_of_a_policy_are_no_secrets() -> None:
         secrets_in("api_key: sk-proj:9f86d081884c\nto: slack://${SPENDGATE_SECRET_AI}\nname: task-runner-for-sk\n")
         == ()
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pricing:\n  adjust:\n    - {match: {provider: openai}, multiply: 0.8}\n"
+        "    - {match: {provider: openai, model: gpt-5}, multiply: 0.5}\n",
+        "pricing:\n  adjust:\n    - {match: {provider: openai}, multiply: 0.8, until: 2026-12-31}\n"
+        "    - {match: {provider: openai}, multiply: 0.7, from: 2027-01-01}\n",
+        "pricing: {adjust: [{match: {model: acme-large}, set: {input: $1, output: $8}, until: 2026-11-28}]}\n",
+        "billing:\n  accounts: [{provider: anthropic, account: org-1}]\n  personal: refuse\n"
+        "  seats:\n    - {name: max, match: {tool: claude-code}, price: $200 per month}\n"
+        "    - {name: rest, price: $20 per month}\n",
+    ],
+    ids=["general before particular", "one after the other", "a model of one's own, on its last day", "seats"],
+)
+def test_agreements_that_are_meant_are_not_doubted(text: str) -> None:
+    """Nothing is said of what a reviewer would write."""
+    assert [subject for subject, _ in told(f"{text}budgets:\n{PERSON}")] == []

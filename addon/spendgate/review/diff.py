@@ -7,38 +7,18 @@ without a line between them are the same policy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import Any, Final
 
 from spendgate.money import short_dollars
 from spendgate.policy import Budget, Host, Policy
+from spendgate.review.agreed import agreed
+from spendgate.review.changes import Change, Effect
 from spendgate.review.reach import Subject, people_in_words, reaches, refused_models, subjects
 
+__all__ = ["Change", "Effect", "diff"]
+
 _MODELS_SHOWN: Final = 8
-
-
-class Effect(StrEnum):
-    """What a change does, the gravest first."""
-
-    DECRYPTS = "decrypts"
-    KEEPS = "what is kept"
-    POWER = "power"
-    MORE = "may spend more"
-    LESS = "may spend less"
-    MODELS = "models"
-    PEOPLE = "people"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change. `where` is the rule or key that makes it."""
-
-    effect: Effect
-    where: str
-    text: str
 
 
 def diff(old: Policy, new: Policy, today: date, models: Iterable[str]) -> tuple[Change, ...]:
@@ -52,6 +32,7 @@ def diff(old: Policy, new: Policy, today: date, models: Iterable[str]) -> tuple[
         *_budgets(old, new, before, after),
         *_models(old, new, before, after, tuple(models)),
         *_people(old, new),
+        *agreed(old, new),
     ]
     found += _rest(old, new, {change.where for change in found})
     if not found:
@@ -295,7 +276,7 @@ _EFFECTS: Final = (
     ("roster", Effect.PEOPLE),
 )
 """What a difference without a sentence of its own is about, by the beginning of its path."""
-_TOLD: Final = ("capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown")
+_TOLD: Final = ("capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown", "adjust", "billing.")
 """Where every difference has a sentence above."""
 
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import Budget, ModelRule, Policy
+from spendgate.review.agreed_doubts import agreed_doubts
+from spendgate.review.doubt import Doubt
 from spendgate.review.reach import Subject, covers, hangs_on, people_in_words, reaches, subjects
 from spendgate.window import Unit, Window
 
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """One warning. `subject` is `budgets.NAME`, `models.NAME`, `people.NAME` or a key of the file."""
-
-    subject: str
-    text: str
+__all__ = ["Doubt", "doubts", "secrets_in"]
 
 
 def doubts(policy: Policy, today: date, known_models: Iterable[str]) -> tuple[Doubt, ...]:
@@ -33,6 +28,7 @@ def doubts(policy: Policy, today: date, known_models: Iterable[str]) -> tuple[Do
         *_shadowed_budgets(policy),
         *_shadowed_models(policy),
         *_patterns(policy, tuple(known_models)),
+        *agreed_doubts(policy, today),
     )
 
 
@@ -166,6 +162,11 @@ def _patterns(policy: Policy, known: tuple[str, ...]) -> Iterator[Doubt]:
         for text in rule.deny or rule.allow:
             if not _fits_some(text, names):
                 yield Doubt(f"models.{rule.name}", f"{rule.name}: {text} fits no model that is known")
+    for number, entry in enumerate(policy.adjust, 1):
+        # What a contract prices whole may be a model of the company's own, which no list has.
+        for text in () if entry.change(number).whole else entry.match.texts("model"):
+            if not _fits_some(text, names):
+                yield Doubt("pricing", f"pricing.adjust[{number}]: {text} fits no model that is known")
     for budget in policy.budgets:
         for text in (*budget.match.texts("model"), *budget.excepted.texts("model")):
             if not _fits_some(text, names):
