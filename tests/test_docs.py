@@ -15,6 +15,8 @@ from spendgate.capture.call import ANSWERED_HERE
 from spendgate.capture.tally import NOT_DECRYPTED
 from spendgate.cli.main import app
 from spendgate.config import paths
+from spendgate.gate.accounts import FLAG as PERSONAL
+from spendgate.gate.accounts import OWN
 from spendgate.gate.charging import BACKGROUND, UNCOUNTED, UNSEEN
 from spendgate.gate.gate import WITHOUT_LEDGER
 from spendgate.gate.overage import FLAG as BEYOND
@@ -134,6 +136,8 @@ FLAGS = [
     ASKED,
     NOT_DECRYPTED,
     BEYOND,
+    PERSONAL,
+    OWN,
     SHOWN,
 ]
 IN_PLACE = re.compile(

@@ -22,6 +22,8 @@ from spendgate.window import Window, day_starts_ms
 SUBSCRIPTION: Final = "subscription"
 PERSONAL: Final = "personal"
 GATEWAY: Final = "gateway"
+PERSONAL_RULE: Final = "billing.personal"
+"""The rule that the refusal of a personal call names."""
 FOR_EVER_MS: Final = 2**62
 _ANSWERING_MAX: Final = 64
 

@@ -1,6 +1,7 @@
 """Rates: how often, how many tokens, how many at once. A rate is compiled like a budget; admission decides by its flow.
 
-Rules: every billable call counts, also one that a flat plan pays, since a loop is one whoever pays; a personal one never does.
+Rules: every billable call counts, also one that a flat plan pays, since a loop is one whoever pays; a personal one
+only as the policy says.
 Calls count by the model that is asked for, from the instant of their admission. A refused call does not count.
 """
 
@@ -72,10 +73,13 @@ def _sliding(quota: Quota | None) -> Sliding | None:
     return None if quota is None else Sliding(quota.most, quota.length_ms)
 
 
-def rate_scopes(draws: tuple[Draw, ...], facts: Facts, enforced: bool) -> tuple[Scope, ...]:
-    """Every rate that fits a billable call, each with the value that it counts for. The same at every instant."""
+def rate_scopes(draws: tuple[Draw, ...], facts: Facts, enforced: bool, *, personal: bool = False) -> tuple[Scope, ...]:
+    """Every rate that fits a billable call, each with the value that it counts for. The same at every instant.
+
+    `personal`: whether calls on personal accounts count.
+    """
     found: list[Scope] = []
-    if draws and facts.values.get("billing") != (PERSONAL,):
+    if draws and (personal or facts.values.get("billing") != (PERSONAL,)):
         for draw in draws:
             draw.add_scopes(found, facts, 0, enforced)
     return tuple(found)

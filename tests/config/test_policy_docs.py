@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from spendgate.config.policy_file import parse_policy
+from spendgate.contracts import Billing
 from spendgate.errors import PolicyError
 from spendgate.selector import ATTRIBUTES
 
@@ -29,10 +30,11 @@ SECTIONS = [
     pytest.param("models: [{zz: x}]\n", "models[].", id="models"),
     pytest.param("rates: [{zz: x}]\n", "rates[].", id="rates"),
     pytest.param("pricing: {zz: x}\n", "pricing.", id="pricing"),
+    pytest.param("billing: {zz: x}\n", "billing.", id="billing"),
     pytest.param("privacy: {zz: x}\n", "privacy.", id="privacy"),
 ]
 # Documented by their parts, or by their rows' text.
-PARENTS = {"people", "teams", "machines", "budgets", "models", "rates", "capture", "pricing", "privacy"}
+PARENTS = {"billing", "people", "teams", "machines", "budgets", "models", "rates", "capture", "pricing", "privacy"}
 
 
 def keys_of(text: str) -> set[str]:
@@ -66,6 +68,9 @@ def test_every_key_is_in_the_reference(text: str, prefix: str) -> None:
         pytest.param("capture: {hosts: [{zz: x}]}\n", "| `capture.hosts`", id="hosts"),
         pytest.param("machines: {a: {zz: x}}\n", "| `machines.NAME`", id="machines"),
         pytest.param("fleet: {zz: x}\n", "| `fleet`", id="fleet"),
+        pytest.param("pricing: {adjust: [{zz: x}]}\n", "| `pricing.adjust`", id="adjust"),
+        pytest.param("billing: {accounts: [{zz: x}]}\n", "| `billing.accounts`", id="accounts"),
+        pytest.param("billing: {seats: [{zz: x}]}\n", "| `billing.seats`", id="seats"),
         pytest.param("pricing: {unknown_model: {zz: x}}\n", "| `pricing.unknown_model`", id="unknown model"),
     ],
 )
@@ -108,6 +113,8 @@ def policy_with(key: str, example: str) -> str:
             usual |= {"deny": '["gpt-5*"]'} if section == "models" and name != "allow" else {}
             rule = ", ".join(f"{word}: {value}" for word, value in {**usual, name: example}.items())
             text += f"{section}: [{{{rule}}}]\n"
+        case ["billing", "personal"]:
+            text += f"billing: {{accounts: [{{provider: anthropic, account: org-1}}], personal: {example}}}\n"
         case [section, name]:
             text += f"{section}: {{{name}: {example}}}\n"
         case [top]:
@@ -130,5 +137,5 @@ def test_the_three_lines_load() -> None:
     block, *others = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     for other in (each for each in others if "cases:" not in each):  # parts of a policy
         found = parse_policy((other if "version:" in other else HEAD + other).encode())
-        assert found.budgets or found.rates
+        assert found.budgets or found.rates or found.adjust or found.billing != Billing()
     assert parse_policy(block.encode()).budgets[0].name == "person"

@@ -39,7 +39,9 @@ def test_the_contracts_own_rate_loads() -> None:
     (scope,) = rate_scopes(policy.rate_draws, Facts.of(person="alice", billing="metered"), True)
     assert (scope.budget, scope.value, scope.wait_ms, scope.enforced) == ("loop", "alice", 20_000, True)
     assert scope.rate == Limits(Sliding(100, 60_000), Sliding(1_000_000, 60_000), 8)
-    assert rate_scopes(policy.rate_draws, Facts.of(person="alice", billing="personal"), True) == ()
+    personal = Facts.of(person="alice", billing="personal")
+    assert rate_scopes(policy.rate_draws, personal, True) == ()
+    assert rate_scopes(policy.rate_draws, personal, True, personal=True) == (scope,)
     assert rate_scopes(policy.rate_draws, Facts.of(machine="m"), True) == ()
 
 

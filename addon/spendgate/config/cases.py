@@ -13,6 +13,7 @@ from spendgate.config.faults import Faults, shown
 from spendgate.config.reading import read_regular
 from spendgate.config.sections import Section
 from spendgate.config.yaml_nodes import BYTES_MAX, read
+from spendgate.contracts import PERSONAL_RULE
 from spendgate.errors import PolicyError
 from spendgate.money import Money
 from spendgate.policy import Policy
@@ -86,6 +87,7 @@ def _then(text: str, policy: Policy) -> Then:
         )
     rule = found[2]
     known = (*(each.name for each in policy.budgets), *(each.name for each in policy.models))
+    known += (PERSONAL_RULE,) if policy.billing.personal == "refuse" else ()
     if rule is not None and rule not in known:
         raise ValueError(f"{shown(rule)} is no rule of this policy; it has: {', '.join(known) or 'none'}")
     return Then(Verb(found[1]), rule)

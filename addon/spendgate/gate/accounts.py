@@ -13,13 +13,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.admission import RefusalKind, Refuse
-from spendgate.contracts import GATEWAY, PERSONAL, Billing
+from spendgate.contracts import GATEWAY, PERSONAL, PERSONAL_RULE, Billing
 from spendgate.gate.interface import Intent
 from spendgate.providers.interface import Reading
 from spendgate.written import written
 
-RULE: Final = "billing.personal"
-"""The rule that such a refusal names."""
 FLAG: Final = "personal account"
 """Flag of a call whose answer named an account that is not the company's, and whose row does not say `personal`."""
 OWN: Final = "the company's account"
@@ -31,7 +29,7 @@ def refusal_of(billing: Billing, provider: str, account: str | None, word: str) 
     """Why a call on this account may not leave; `word` is its billing word. A gateway's calls are the company's own."""
     if billing.personal != "refuse" or word == GATEWAY or not billing.is_personal(provider, account):
         return None
-    return Refuse(RefusalKind.RULE, RULE, f"the {provider} account {written(account)} is not the company's")
+    return Refuse(RefusalKind.RULE, PERSONAL_RULE, f"the {provider} account {written(account)} is not the company's")
 
 
 class Accounts:

@@ -247,7 +247,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
         changes=changes,
-        flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced)),
+        flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced, personal=policy.billing.counts(PERSONAL))),
     )
 
 

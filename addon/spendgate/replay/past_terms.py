@@ -7,8 +7,8 @@ from typing import Final
 
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
-from spendgate.contracts import PERSONAL, Changes
-from spendgate.gate.accounts import RULE, refusal_of
+from spendgate.contracts import PERSONAL, PERSONAL_RULE, Changes
+from spendgate.gate.accounts import refusal_of
 from spendgate.gate.terms import unlisted
 from spendgate.ledger.history import FACTS_AT, Step
 from spendgate.policy import Policy, enforces, model_refusal, person_then, scopes
@@ -122,7 +122,7 @@ def past_terms(step: Step, policy: Policy) -> PastTerms:
 def _on_its_account(step: Step, policy: Policy, billing: str) -> Refuse | None:
     """As `gate.accounts.refusal_of`; a row that says `personal` may say no more of the account."""
     if step.billing == PERSONAL and not step.account and policy.billing.personal == "refuse":
-        return Refuse(RefusalKind.RULE, RULE, f"the {step.provider} account is not the company's")
+        return Refuse(RefusalKind.RULE, PERSONAL_RULE, f"the {step.provider} account is not the company's")
     return refusal_of(policy.billing, step.provider, step.account, billing)
 
 
