@@ -21,7 +21,7 @@ NOUNS = {
     "price_cards": {"money", "usage", "price_change"},
     "pricing": {"money", "usage", "price_cards", "price_change"},
     "window": {"errors"},
-    "contracts": {"model_names", "price_change", "roster", "selector", "window"},
+    "contracts": {"model_names", "price_change", "roster", "selector", "window", "written"},
     "flow": {"usage"},
     "standing": {"flow"},
     "sizing": {"standing"},

@@ -18,6 +18,7 @@ from spendgate.price_change import PriceChange
 from spendgate.roster import Values
 from spendgate.selector import EVERY, Facts, Selector
 from spendgate.window import Window, day_starts_ms
+from spendgate.written import written
 
 SUBSCRIPTION: Final = "subscription"
 PERSONAL: Final = "personal"
@@ -101,6 +102,12 @@ class Billing(Values):
         if billing == GATEWAY or not self.is_personal(provider, account):
             return billing
         return PERSONAL if self.personal == "ignore" or billing != SUBSCRIPTION else billing
+
+    def refuses(self, provider: str, account: str | None, billing: str) -> str | None:
+        """Why a call on this account may not leave, in one clause; None where it may. `billing` is its word."""
+        if self.personal != "refuse" or billing == GATEWAY or not self.is_personal(provider, account):
+            return None
+        return f"the {provider} account {written(account)} is not the company's"
 
     def counts(self, billing: str) -> bool:
         """Whether budgets count calls with this billing word."""

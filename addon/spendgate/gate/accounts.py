@@ -16,7 +16,6 @@ from spendgate.admission import RefusalKind, Refuse
 from spendgate.contracts import GATEWAY, PERSONAL, PERSONAL_RULE, Billing
 from spendgate.gate.interface import Intent
 from spendgate.providers.interface import Reading
-from spendgate.written import written
 
 FLAG: Final = "personal account"
 """Flag of a call whose answer named an account that is not the company's, and whose row does not say `personal`."""
@@ -26,10 +25,9 @@ KEPT_MAX: Final = 1_024
 
 
 def refusal_of(billing: Billing, provider: str, account: str | None, word: str) -> Refuse | None:
-    """Why a call on this account may not leave; `word` is its billing word. A gateway's calls are the company's own."""
-    if billing.personal != "refuse" or word == GATEWAY or not billing.is_personal(provider, account):
-        return None
-    return Refuse(RefusalKind.RULE, PERSONAL_RULE, f"the {provider} account {written(account)} is not the company's")
+    """The refusal of a call on this account; `word` is its billing word."""
+    reason = billing.refuses(provider, account, word)
+    return None if reason is None else Refuse(RefusalKind.RULE, PERSONAL_RULE, reason)
 
 
 class Accounts:

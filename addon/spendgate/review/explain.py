@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from spendgate import lapse
-from spendgate.admission import Admit, Refuse, decide, who_refuses
+from spendgate.admission import Admit, RefusalKind, Refuse, decide, who_refuses
+from spendgate.contracts import PERSONAL, PERSONAL_RULE, SUBSCRIPTION
 from spendgate.money import Beside, dollars
 from spendgate.policy import Budget, Missing, Policy, enforces, model_refusal, scopes
 from spendgate.selector import Facts, Selector
@@ -25,7 +26,7 @@ class Line:
 
     rule: str
     kind: str
-    """`capture`, `mode`, `people`, `model`, `budget` or `call` (the last: what becomes of it)."""
+    """`capture`, `mode`, `people`, `account`, `price`, `model`, `budget` or `call` (the last: what becomes of it)."""
     applies: bool
     says: str
     spent_nanos: int | None = None
@@ -51,20 +52,49 @@ def explain(
 
     The last line is what becomes of it: decided as the gate does, but that nothing is waited for.
     """
+    word, account = _billing(policy, facts)
+    facts = replace(facts, values={**facts.values, "billing": (word,)}) if word else facts
     enforced = enforces(policy, facts)
-    lines = [_capture(policy, facts), _mode(policy, enforced), *_models(policy, facts)]
-    if unlisted is not None:
-        lines.insert(2, Line(unlisted.rule, "people", True, _reason(unlisted)))
-    found = scopes(policy, facts, now_ms, enforced)
+    lines = [_capture(policy, facts), _mode(policy, enforced)]
+    lines += [Line(unlisted.rule, "people", True, _reason(unlisted))] if unlisted is not None else []
+    lines += [*_agreed(policy, facts, now_ms, account), *_models(policy, facts)]
+    found = scopes(policy, facts, now_ms, enforced) if policy.billing.counts(word) else ()
     known = standings(found) if standings is not None else tuple(Standing(scope, 0, 0, 0, 0, 0) for scope in found)
     for budget in policy.budgets:
         lines += _budget(policy, budget, facts, [each for each in known if each.scope.budget == budget.name])
     whole = lapse.refusal(policy, now_ms)
     if whole is not None:
         lines.append(Line(whole.rule, "file", True, _reason(whole)))
-    by_rule = unlisted or model_refusal(policy, facts) or whole
+    by_rule = unlisted or account or model_refusal(policy, facts) or whole
     lines.append(_end(by_rule, known, cost_nanos, now_ms, enforced=enforced))
     return tuple(lines)
+
+
+def _billing(policy: Policy, facts: Facts) -> tuple[str, Refuse | None]:
+    """Its billing word, where it has one, and the refusal of its account."""
+    provider, account, said = (
+        next(iter(facts.values.get(name, ())), "") for name in ("provider", "account", "billing")
+    )
+    reason = policy.billing.refuses(provider, account, said)
+    refusal = None if reason is None else Refuse(RefusalKind.RULE, PERSONAL_RULE, reason)
+    return policy.billing.word(provider, account, said), refusal
+
+
+def _agreed(policy: Policy, facts: Facts, now_ms: int, account: Refuse | None) -> Iterator[Line]:
+    """What is agreed with its provider about it: whose account it is on, its price, and the seat that pays for it."""
+    word = next(iter(facts.values.get("billing", ())), "")
+    if account is not None:
+        yield Line(account.rule, "account", True, _reason(account))
+    elif word == PERSONAL:
+        counts = "is counted" if policy.billing.counts(word) else "is in no budget"
+        yield Line(PERSONAL_RULE, "account", True, f"its account is personal: it {counts}")
+    elif word == SUBSCRIPTION:
+        seat = policy.billing.seat_of(facts)
+        pays = f"the seat {seat.name} pays for it" if seat else "its plan pays for it"
+        yield Line("billing.seats", "account", True, f"{pays}: it is in no budget")
+    change = policy.adjustments.of(facts, now_ms).asked
+    if change is not None and word != SUBSCRIPTION:
+        yield Line(change.where, "price", True, f"costs {'list price ' if not change.rates else ''}{change.words}")
 
 
 def _capture(policy: Policy, facts: Facts) -> Line:
