@@ -102,6 +102,30 @@ async def test_what_cannot_be_told_is_counted(tmp_path: Path) -> None:
     assert outcome.cost_nanos == outcome.cost_then_nanos
 
 
+async def test_a_call_without_counts_follows_a_factor(tmp_path: Path) -> None:
+    """It was charged the median of its kind at the price of then, and would be at the candidate's."""
+    async with house(tmp_path, policy(budget(500), adjust=HALF)) as place:
+        for _ in range(3):
+            await served(place, unstating(), costing(0.1))
+        await served(place, unstating(), used(final=False))
+    assert one(tmp_path, policy(budget(500), adjust=(adjust("0.8"),))).cost_nanos == dollars(4 * 0.08)
+    assert one(tmp_path, AMPLE).cost_nanos == dollars(4 * 0.1)
+    rates = one(tmp_path, policy(budget(500), adjust=RATES))
+    assert (rates.cost_nanos, rates.unpriced) == (3 * dollars(0.06) + dollars(0.05), 1)
+
+
+async def test_a_model_of_ones_own_has_the_price_that_the_candidate_sets(tmp_path: Path) -> None:
+    """Where the candidate sets none nobody knows what it would have cost: it keeps its cost, and is counted."""
+    reading = replace(used(input_tokens=1_000, output_tokens=10), model="acme-large")
+    async with house(tmp_path, policy(budget(500), adjust=RATES)) as place:
+        await served(place, unstating(model="acme-large"), reading)
+    anew = one(tmp_path, policy(budget(500), adjust=(adjust(rates={"input": 1, "output": 8}),)))
+    assert (anew.cost_nanos, anew.unpriced) == (1_000 * 1_000 + 10 * 8_000, 0)
+    for candidate in (AMPLE, policy(budget(500), adjust=HALF)):
+        kept = one(tmp_path, candidate)
+        assert (kept.cost_nanos, kept.unpriced) == (1_000 * 3_000 + 10 * 15_000, 1)
+
+
 async def test_a_guessed_price_is_only_replaced_by_a_whole_one(tmp_path: Path) -> None:
     """As in the gate: a factor leaves `pricing.unknown_model` alone."""
     reading = replace(used(input_tokens=1_000, output_tokens=10), model="acme-large")

@@ -217,14 +217,10 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
     changes = policy.adjustments.of(known, int(signs.since.timestamp()) * 1000)
     priced = _Prices(prices, route.prices or route.provider, model, signs.since, changes.asked)
     unknown = rates_unknown(policy.unknown_model)
-    anywhere, reach = priced.dearest(None, None), priced.dearest(signs.service_tier, signs.speed)
-    if reach is not None and priced.change is not None and route.states_cost:
-        # Its provider may say what it bills, which is charged as it is said.
-        listed = priced._replace(change=None).dearest(signs.service_tier, signs.speed)
-        reach = reach if listed is None else dearest([reach, listed])
+    anywhere, reach = priced.dearest(None, None), priced.reach(signs, route)
     if others and reach is not None:
         beside = [
-            priced._replace(model=name or None, change=changes.answered(name)).dearest(signs.service_tier, signs.speed)
+            priced._replace(model=name or None, change=changes.answered(name)).reach(signs, route)
             for name in signs.also
         ]
         reach = dearest([reach, *(ladder or unknown for ladder in beside)])
@@ -277,6 +273,17 @@ class _Prices(NamedTuple):
         found = [self._ladder(context) for context in contexts]
         known = [ladder for ladder in found if not isinstance(ladder, UnknownPrice)]
         return dearest(known) if len(known) == len(found) else None
+
+    def reach(self, signs: Signs, route: Route) -> Ladder | None:
+        """The dearest that a call with these signs can reach; None: no price is known.
+
+        A provider that may state what it bills is charged as it states, which no adjustment lowers.
+        """
+        found = self.dearest(signs.service_tier, signs.speed)
+        if found is None or self.change is None or not route.states_cost:
+            return found
+        listed = self._replace(change=None).dearest(signs.service_tier, signs.speed)
+        return found if listed is None else dearest([found, listed])
 
     def unpriced_speed(self, speed: str | None) -> tuple[str, ...]:
         """The flag of a speed that the price list does not know: the provider may charge more for it than is written down."""

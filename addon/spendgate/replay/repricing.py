@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from spendgate.contracts import Changes
 from spendgate.ledger.history import Step
 from spendgate.money import half_even
-from spendgate.price_change import MILLION, PriceChange
+from spendgate.price_change import PriceChange
 from spendgate.pricing import Charge, PriceBook, utc
 from spendgate.standing import Size
 
@@ -94,15 +94,16 @@ class Repricing:
             listed = self._charge(source, step, at, None, words=words, geo=geo)
             if listed is not None and (not step.value_nanos or listed == step.value_nanos):
                 return listed if change is None else self._charge(source, step, at, change, words=words, geo=geo)
-        if step.value_nanos is None or not step.value_nanos:
+        if not step.value_nanos:
             return None
-        if change is None:
-            return None if source is not None and source["origin"] == "policy" else step.value_nanos
-        if change.factor_millionths is not None:
-            return half_even(step.value_nanos * change.factor_millionths, MILLION)
-        if source is not None and source["origin"] == "policy" and usage.known:
-            return self._charge(source, step, utc(step.booked_ms), change)
-        return None
+        if source is not None and source["origin"] == "policy":
+            known = change is not None and change.whole and usage.known
+            return self._charge(source, step, utc(step.booked_ms), change) if known else None
+        value = _listed(step)
+        if value is None or (change is not None and change.rates):
+            return None
+        exact = value * (change.factor if change is not None else 1)
+        return half_even(exact.numerator, exact.denominator)
 
     def _charge(
         self, source: re.Match[str], step: Step, at: datetime, change: PriceChange | None, *,
@@ -123,9 +124,19 @@ def resized(size: Size, factor: Fraction) -> Size:
     return replace(size, **known, spread_nanos=ceil(size.spread_nanos * factor))
 
 
+def _listed(step: Step) -> Fraction | None:
+    """The list price of a call whose counts do not give it: its value, or where that is what it was charged (nothing was counted,
+    and a policy adjusted it) what that was of. None: nobody knows."""
+    then = _adjusted(step.prices or "")
+    if not then or step.cost_nanos != step.value_nanos:
+        return Fraction(step.value_nanos or 0)
+    before = _FACTOR.fullmatch(then)
+    return None if before is None else (step.value_nanos or 0) / Fraction(before[1])
+
+
 def _adjusted(prices: str) -> str:
-    """The part of a row's `prices` that tells how a policy adjusted it; empty where none did."""
-    _, found, words = prices.partition(ADJUSTED)
+    """The part of a row's `prices` that tells how a policy adjusted it (of several samplings the last); empty where none did."""
+    _, found, words = prices.rpartition(",")[2].partition(ADJUSTED)
     return f"{ADJUSTED}{words}" if found else ""
 
 
