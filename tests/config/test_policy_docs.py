@@ -21,10 +21,11 @@ SECTIONS = [
     pytest.param("people: {a: {zz: x}}\n", "people.NAME.", id="people"),
     pytest.param("budgets: [{zz: x}]\n", "budgets[].", id="budgets"),
     pytest.param("models: [{zz: x}]\n", "models[].", id="models"),
+    pytest.param("exceptions: [{zz: x}]\n", "exceptions[].", id="exceptions"),
     pytest.param("pricing: {zz: x}\n", "pricing.", id="pricing"),
 ]
 # Documented by their parts, or by their rows' text.
-PARENTS = {"people", "teams", "budgets", "models", "capture", "pricing"}
+PARENTS = {"people", "teams", "budgets", "models", "exceptions", "capture", "pricing"}
 
 
 def keys_of(text: str) -> set[str]:
@@ -91,6 +92,12 @@ def policy_with(key: str, example: str) -> str:
             text = text.replace("PERSON", f"{{{inner[0]}: {example}}}" if inner else example)
         case ["teams", _]:
             text = text.replace("TEAM", example)
+        case ["exceptions"]:
+            text += exception(example)
+        case ["exceptions", name]:
+            text += exception(f"{{{name}: {example}}}")
+        case ["budgets"]:
+            text += f"budgets: [{{name: a, {example[1:]}]\n"
         case [("budgets" | "models") as section, name]:
             usual = {"name": "a", "per": "person", "limit": "$5"} if section == "budgets" else {"name": "a"}
             usual |= {"deny": '["gpt-5*"]'} if section == "models" and name != "allow" else {}
@@ -106,6 +113,21 @@ def policy_with(key: str, example: str) -> str:
     return text.replace("PERSON", "{team: payments}").replace("TEAM", teams)
 
 
+def exception(words: str) -> str:
+    """A budget per person and an exception of it that says these words, in braces."""
+    usual = {
+        "budget": "b/day",
+        "match": "{person: alice}",
+        "until": "2026-12-31",
+        "reason": "why",
+        "approved_by": "cto",
+    }
+    given = dict(pair.split(": ", 1) for pair in [words[1:-1]])
+    usual |= {} if {"add", "limit"} & given.keys() else {"add": "$1"}
+    inner = ", ".join(f"{key}: {value}" for key, value in {**usual, **given}.items())
+    return f"budgets: [{{name: b, per: person, limit: [$5 per day, $9 per month]}}]\nexceptions: [{{{inner}}}]\n"
+
+
 @pytest.mark.parametrize(("key", "example"), examples(), ids=[key for key, _ in examples()])
 def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
     """What stands beside a key can be copied as it is."""
@@ -114,5 +136,5 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
 
 def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    block = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0]
     assert parse_policy(block.encode()).budgets[0].name == "person"

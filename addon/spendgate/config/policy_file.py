@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from spendgate.config import words
+from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, shown
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
@@ -18,7 +19,7 @@ from spendgate.money import Money
 from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
 
 KEYS_LATER = (
-    "revision", "valid_until", "expired", "include", "machines", "rates", "exceptions", "approvers", "alerts", "notify",
+    "revision", "valid_until", "expired", "include", "machines", "rates", "approvers", "alerts", "notify",
     "billing", "privacy", "fleet",
 )  # fmt: skip
 VERSION = "1"
@@ -61,6 +62,7 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
         "unknown_model": _unknown_model(pricing),
         "prices_update": _prices_update(pricing),
     }
+    values["exceptions"] = read_exceptions(top, budgets, unlimited, declared, str(values["timezone"]))
     top.done(later=KEYS_LATER)
     return values
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from spendgate import limits
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
@@ -286,9 +287,8 @@ class Gate:
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))
         if call.late:
             person = call.asked.intent.attribution.person
-            self.fallback.spent(
-                call.asked.terms.scopes(call.booked_ms), settlement.cost_nanos - call.remembered_nanos, person
-            )
+            nanos = settlement.cost_nanos if call.asked.terms.counts else settlement.value_nanos
+            self.fallback.spent(call.asked.terms.scopes(call.booked_ms), nanos - call.remembered_nanos, person)
         else:
             self.fallback.settled(settlement.charges)
         if sample is not None:
@@ -326,7 +326,7 @@ def _unbounded(scope: Scope) -> Refuse:
 
 def _used_up(standing: Standing) -> Refuse | None:
     scope = standing.scope
-    if standing.settled_nanos < scope.limit_nanos:
+    if standing.settled_nanos < standing.limit_nanos:
         return None
     return Refuse(
         RefusalKind.SPENT,
@@ -336,6 +336,7 @@ def _used_up(standing: Standing) -> Refuse | None:
         settled_nanos=standing.settled_nanos,
         held_nanos=standing.held_nanos,
         hold_nanos=1,
-        limit_nanos=scope.limit_nanos,
+        limit_nanos=standing.limit_nanos,
         resets_ms=scope.ends_ms,
+        limit_from=limits.told(scope, standing.limit) if standing.limit is not None else "",
     )

@@ -5,7 +5,8 @@ Calls of one session differ in little but their size, so `KnownTerms` keeps the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,8 +24,10 @@ from spendgate.selector import Facts
 from spendgate.standing import Scope
 from spendgate.written import written
 
-UNPRICED = ("subscription", "personal")
-"""Billing words whose calls draw on no budget (policy.md, What counts): cost 0, value at list price."""
+PLAN = "subscription"
+"""Billing word of calls that draw on budgets with `counts: value` alone, at list price."""
+UNPRICED = (PLAN, "personal")
+"""Billing words whose calls cost nothing (policy.md, What counts): cost 0, value at list price. Personal ones count in none."""
 UNPRICED_SPEED = "a speed without a price"
 KEPT_MAX = 512
 _FOR_EVER_MS = 2**63
@@ -61,10 +64,10 @@ class Signs(NamedTuple):
 class Draws:
     """The budgets that calls of some facts draw on: found once for the time in which no window of theirs ends."""
 
-    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_on_plan", "_policy", "_until_ms")
 
-    def __init__(self, policy: Policy, facts: Facts, enforced: bool) -> None:
-        self._policy, self._facts, self._enforced = policy, facts, enforced
+    def __init__(self, policy: Policy, facts: Facts, enforced: bool, *, on_plan: bool = False) -> None:
+        self._policy, self._facts, self._enforced, self._on_plan = policy, facts, enforced, on_plan
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
 
@@ -72,11 +75,16 @@ class Draws:
         """As `policy.scopes`."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        found = scopes(self._policy, self._facts, now_ms, self._enforced)
+        found = scopes(self._policy, self._facts, now_ms, self._enforced, on_plan=self._on_plan)
         if all(scope.rolling_ms is None for scope in found):
             self._found = found
             self._from_ms = max((scope.starts_ms for scope in found), default=0)
             self._until_ms = min((scope.ends_ms for scope in found if scope.ends_ms is not None), default=_FOR_EVER_MS)
+            instants = self._policy.instants
+            if instants:
+                place = bisect_right(instants, now_ms)
+                self._from_ms = max(self._from_ms, *instants[place - 1 : place], 0)
+                self._until_ms = min(self._until_ms, *instants[place : place + 1], _FOR_EVER_MS)
         return found
 
 
@@ -104,20 +112,31 @@ class Terms:
     """What the row shall tell of the request, whatever becomes of it."""
     evidence: str
 
+    drawn: bool
+    """Whether some budget may count it."""
+
     @property
     def counts(self) -> bool:
-        """Whether budgets count it."""
+        """Whether it costs anything."""
         return self.billing not in UNPRICED
+
+    def metered(self, billing: str) -> Terms:
+        """The same call, whose cost counts after all."""
+        draws = Draws(self.policy, self.facts, self.enforced)
+        return replace(self, billing=billing, draws=draws, drawn=True)
 
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant."""
-        return self.draws.at(now_ms) if self.counts else ()
+        return self.draws.at(now_ms) if self.drawn else ()
 
     def charged(self, model: str | None, booked_ms: int) -> tuple[Scope, ...]:
         """The budgets that its charge counts in, by the model that answered."""
         if not model or model == self.model or not self.policy.by_model:
             return self.scopes(booked_ms)
-        return scopes(self.policy, self.facts.answered_by(model), booked_ms, self.enforced) if self.counts else ()
+        if not self.drawn:
+            return ()
+        answered = self.facts.answered_by(model)
+        return scopes(self.policy, answered, booked_ms, self.enforced, on_plan=not self.counts)
 
     def without_model(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that any call of this connection draws on, whatever model it will ask for."""
@@ -155,7 +174,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         policy=policy,
         facts=known,
         enforced=enforced,
-        draws=Draws(policy, known, enforced),
+        draws=Draws(policy, known, enforced, on_plan=signs.billing == PLAN),
         billing=signs.billing,
         model=model,
         priced_by=priced.provider,
@@ -165,6 +184,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         refusal=_unlisted(who) or model_refusal(policy, known),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
+        drawn=signs.billing not in UNPRICED or (signs.billing == PLAN and policy.by_list),
     )
 
 

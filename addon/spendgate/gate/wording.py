@@ -79,7 +79,8 @@ def _figures(refuse: Refuse) -> str:
         else ""
     )
     spent = short_dollars(refuse.settled_nanos)
-    return f"On this machine {spent} spent{held} of {short_dollars(refuse.limit_nanos)}{needs}."
+    source = f" The limit: {refuse.limit_from}." if refuse.limit_from else ""
+    return f"On this machine {spent} spent{held} of {short_dollars(refuse.limit_nanos)}{needs}.{source}"
 
 
 def _when(refuse: Refuse, timezone: str) -> str:

@@ -41,7 +41,8 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
         end = results.awaiting(known, call.seq, end.awaited, end)
     located = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
     charges = {at.id: charge for at, charge in zip(located, end.charges, strict=True)}
-    costs = [charges.pop(hold.balance, (None, end.cost_nanos if hold.added else 0))[1] for hold in call.holds]
+    unasked = {0: 0, open_calls.AT_COST: end.cost_nanos, open_calls.AT_LIST_PRICE: end.value_nanos}
+    costs = [charges.pop(hold.balance, (None, unasked[hold.added]))[1] for hold in call.holds]
     unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()]
     finish(known, call, end, flags=flagged(end.flags, call, costs), costs=costs, unheld=unheld)
     return True

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from spendgate.errors import StateError
-from spendgate.ledger import chain, check, schema
+from spendgate.ledger import chain, check, moving, schema
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
@@ -136,12 +136,13 @@ class Reader:
     def _standing(self, scope: Scope, now_ms: int) -> Standing:
         key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
         found = self._conn.execute(READ_BY_KEY, key).fetchone()
+        limit = moving.read_limit(self._conn, scope, now_ms) if scope.moves else None
         if found is None:
-            return Standing(scope, 0, 0, 0, 0, 0)
+            return Standing(scope, 0, 0, 0, 0, 0, limit)
         balance = Balance(*found)
         if scope.rolling_ms is not None:
             balance = at_edge(self._conn, balance, now_ms - scope.rolling_ms)
-        return balance.standing(scope, 0)
+        return balance.standing(scope, 0)._replace(limit=limit)
 
     def spend(self, by: tuple[str, ...], span: Span, zone: ZoneInfo, *, week_starts: int = 0) -> tuple[Spend, ...]:
         """Totals by attributes and periods, dearest first; periods in `zone`, weeks from `week_starts` (Monday is 0).
