@@ -45,7 +45,7 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
     names = Names()
     pricing = top.section("pricing")
     budgets, unlimited = read_budgets(top, declared, names, faults)
-    values = {
+    values: dict[str, Any] = {
         "owner": top.text("owner", required=True),
         "help": top.prose("help") or "",
         "mode": _mode(top, declared),
@@ -62,7 +62,7 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
         "unknown_model": _unknown_model(pricing),
         "prices_update": _prices_update(pricing),
     }
-    values["exceptions"] = read_exceptions(top, budgets, unlimited, declared, str(values["timezone"]))
+    values["exceptions"] = read_exceptions(top, budgets, unlimited, declared, values["timezone"])
     top.done(later=KEYS_LATER)
     return values
 
