@@ -1,0 +1,182 @@
+"""From a policy's text to the running gate: exceptions, limits by the mean, and subscription traffic at list price."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from gate.world import Time, costing, dollars, end, house, intent, serve
+from ledger.desk import at
+from spendgate.config.policy_file import parse_policy
+from spendgate.gate.interface import Admitted, Refused
+from spendgate.ledger.check import check
+from spendgate.policy import Policy
+
+HEAD = 'version: 1\nowner: ops@acme.example\nhelp: "Ask in #ai-budget."\n'
+PERSON = "budgets: [{name: person, per: person, limit: $1 per month, wait: 0s}]\n"
+NOON = at("2026-12-07T12:00Z")
+DAY = 86_400_000
+
+
+def policy(text: str) -> Policy:
+    """A policy from its text."""
+    return parse_policy(f"{HEAD}{text}".encode())
+
+
+def exception(words: str) -> str:
+    """An exception for alice in her month."""
+    who = "budget: person, match: {person: alice}, reason: release week, approved_by: cto@acme.example"
+    return f"{PERSON}exceptions: [{{{who}, {words}}}]\n"
+
+
+def on_plan(**words):
+    """A call of a subscription."""
+    made = intent(**words)
+    return replace(made, ask=replace(made.ask, billing="subscription"))
+
+
+def set_clock(time: Time, now_ms: int) -> None:
+    """The wall says so from now on."""
+    time.wall_ms = now_ms
+
+
+async def test_a_running_gate_raises_the_limit_and_stops_at_the_instant(tmp_path):
+    """What fits only by the exception goes until its last millisecond; then the same session, whose terms the gate remembers, is
+    refused with the figures of that moment; in the next month only the limit itself is left."""
+    ends = at("2026-12-16T00:00Z")
+    async with house(tmp_path, policy(exception('add: $2, until: "2026-12-15"'))) as place:
+        set_clock(place.time, ends - 10_000)
+        assert [await serve(place.gate, intent(), 0.9, seconds=0) for _ in range(2)] == ["admitted"] * 2
+        set_clock(place.time, ends - 100)
+        running = intent()
+        assert isinstance(await place.gate.hold(running), Admitted)
+        set_clock(place.time, ends)
+        place.gate.settle(running.call_id, costing(1.3), end())
+        answer = await place.gate.hold(intent())
+        assert isinstance(answer, Refused)
+        assert (
+            "On this machine $3.10 spent of $3.00. The limit: $2.00 of it by the exception 'release week'"
+            in answer.message
+        )
+        set_clock(place.time, ends + 31 * DAY)
+        assert await serve(place.gate, intent(), 0.9, seconds=0) == "admitted"
+        answer = await place.gate.hold(intent())
+        assert isinstance(answer, Refused)
+        assert (answer.refuse.limit_nanos, answer.refuse.limit_from) == (dollars(1), "")
+    rows = place.rows.calls("state = 'refused'")
+    assert "release week" in rows[0]["refused_reason"]
+    assert rows[0]["refused_limit_nanos"] == dollars(3)
+
+
+async def test_an_exception_that_comes_while_calls_wait_lets_them_go(tmp_path):
+    """A new policy with an exception takes force in a running gate: what was spent is filled in, and the refused call goes."""
+    async with house(tmp_path, policy(PERSON)) as place:
+        set_clock(place.time, NOON)
+        assert await serve(place.gate, intent(), 1.0, seconds=0) == "admitted"
+        assert await serve(place.gate, intent(), 0.1, seconds=0) == "spent"
+        await place.gate.set_policy(policy(exception('add: $2, from: "2026-12-01", until: "2026-12-15"')))
+        assert await serve(place.gate, intent(), 0.1, seconds=0) == "admitted"
+        await place.gate.set_policy(policy(PERSON))
+        assert await serve(place.gate, intent(), 0.1, seconds=0) == "spent"
+
+
+async def test_a_limit_by_the_mean_is_told_in_its_refusal(tmp_path):
+    """$0.70 a day on three days of seven: 4x is $1.20; the refusal says so, and the row keeps it."""
+    words = "limit: 4x mean of 7d per day, at_most: $200, wait: 0s"
+    async with house(tmp_path, policy(f"budgets: [{{name: runaway, per: person, {words}}}]\n")) as place:
+        for back in (3, 2, 1):
+            set_clock(place.time, NOON - back * DAY)
+            assert await serve(place.gate, intent(), 0.7, seconds=0) == "admitted"
+        set_clock(place.time, NOON)
+        assert await serve(place.gate, intent(), 1.2, seconds=0) == "admitted"
+        answer = await place.gate.hold(intent())
+        assert isinstance(answer, Refused)
+        assert "On this machine $1.20 spent of $1.20" in answer.message
+        assert (
+            "The limit: 4x mean of 7d, which is $0.30 a day. It resets Tue 8 Dec 2026 00:00 UTC. Ask in #ai-budget."
+            in (answer.message)
+        )
+        spent = await place.gate.spent(intent())
+        assert spent is not None and "4x mean of 7d" in spent.message
+
+
+async def test_while_the_ledger_fails_the_last_limit_holds(tmp_path):
+    """A budget that its mean or exception leaves room in is not spent in memory either; one that is used up stays so."""
+    async with house(tmp_path, policy(exception('add: $2, until: "2100-12-31"'))) as place:
+        set_clock(place.time, NOON)
+        assert await serve(place.gate, intent(), 1.5, seconds=0) == "admitted"
+        place.gate.backlog.write_out()
+        assert isinstance(await place.gate.hold(intent()), Admitted)
+        held = place.gate.fallback
+        scopes = place.gate._known.of(intent(), NOON).scopes(NOON)
+        words = {"why": "the ledger is away", "room": True}
+        assert held.decide(scopes, 1, "alice", place.gate.policy.on_failure, **words) is None
+        held.spent(scopes, dollars(2), "alice")
+        refuse = held.decide(scopes, 1, "alice", place.gate.policy.on_failure, **words)
+        assert (refuse.rule, refuse.limit_nanos) == ("person", dollars(3))
+
+
+BOTH = """\
+budgets:
+  - {name: paid, per: person, limit: $9 per month, wait: 0s}
+  - {name: value, per: person, limit: $1 per month, counts: value, wait: 0s}
+"""
+
+
+async def test_value_counts_subscription_traffic_at_list_price(tmp_path):
+    """Its row costs nothing and has its value; `counts: value` holds, counts and refuses it, the captured budget never sees it;
+    metered traffic counts in both."""
+    async with house(tmp_path, policy(BOTH)) as place:
+        set_clock(place.time, NOON)
+        assert await serve(place.gate, on_plan(), 0.4, seconds=0) == "admitted"
+        assert await serve(place.gate, intent(), 0.7, seconds=0) == "admitted"
+        answer = await place.gate.hold(on_plan())
+        assert isinstance(answer, Refused)
+        assert answer.refuse.rule == "value"
+        assert answer.refuse.settled_nanos == dollars(1.1)
+        rows = place.rows.calls("state = 'settled'")
+        assert [(row["cost_nanos"], row["value_nanos"]) for row in rows] == [
+            (0, dollars(0.4)), (dollars(0.7), dollars(0.7)),
+        ]  # fmt: skip
+        personal = replace(on_plan(), ask=replace(intent().ask, billing="personal"))
+        assert isinstance(await place.gate.hold(personal), Admitted)
+
+
+async def test_a_new_value_budget_counts_what_plans_used_and_hold(tmp_path):
+    """Subscription calls of the window, ended and running, are filled in at list price, also by a gate that still runs the old
+    policy; the captured budget gets none of it."""
+    async with house(tmp_path, policy(BOTH.splitlines()[0] + "\n" + BOTH.splitlines()[1] + "\n")) as place:
+        set_clock(place.time, NOON)
+        assert await serve(place.gate, on_plan(), 0.6, seconds=0) == "admitted"
+        running = on_plan()
+        assert isinstance(await place.gate.hold(running), Admitted)
+        await place.gate.set_policy(policy(BOTH))
+        place.gate.settle(running.call_id, costing(0.3), end())
+        place.gate.backlog.write_out()
+        answer = await place.gate.hold(intent())
+        assert isinstance(answer, Admitted)
+        standings = {
+            each.scope.budget: each for each in place.ledger.resize(answer.call_id, place_holds(place, answer), NOON)
+        }
+        assert standings["value"].settled_nanos == dollars(0.9)
+        assert standings["paid"].settled_nanos == 0
+        assert check(place.ledger._store.conn) == ()
+
+
+def place_holds(place, answer):
+    """What the call holds now."""
+    return place.gate.open_calls[answer.call_id].holds
+
+
+async def test_an_orphan_on_a_plan_costs_nothing_and_counts_its_value(tmp_path):
+    """A gate that dies over a subscription call leaves a row that cost nothing, charged at list price where value counts."""
+    async with house(tmp_path, policy(BOTH)) as place:
+        set_clock(place.time, NOON)
+        call = on_plan()
+        assert isinstance(await place.gate.hold(call), Admitted)
+        place.gate.sent(call.call_id)
+        place.gate.backlog.write_out()
+    async with house(tmp_path, policy(BOTH)) as place:
+        (row,) = place.rows.calls("state = 'interrupted'")
+        assert row["cost_nanos"] == 0
+        assert row["value_nanos"] > 0
+        assert check(place.ledger._store.conn) == ()
