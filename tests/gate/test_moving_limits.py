@@ -53,8 +53,9 @@ async def test_a_running_gate_raises_the_limit_and_stops_at_the_instant(tmp_path
         place.gate.settle(running.call_id, costing(1.3), end())
         answer = await place.gate.hold(intent())
         assert isinstance(answer, Refused)
+        assert "On this machine $3.10 spent of $3.00" in answer.message
         assert (
-            "On this machine $3.10 spent of $3.00. The limit: $2.00 of it by the exception 'release week'"
+            "The limit: $2.00 of it by the exception 'release week', approved by cto@acme.example (as claimed)."
             in answer.message
         )
         set_clock(place.time, ends + 31 * DAY)
@@ -65,6 +66,25 @@ async def test_a_running_gate_raises_the_limit_and_stops_at_the_instant(tmp_path
     rows = place.rows.calls("state = 'refused'")
     assert "release week" in rows[0]["refused_reason"]
     assert rows[0]["refused_limit_nanos"] == dollars(3)
+
+
+async def test_remembered_terms_know_when_an_exception_begins_and_ends(tmp_path):
+    """The same call is refused a millisecond before `from`, goes from then on, and sees what was not spent vanish with `until`."""
+    begins, ends = at("2026-12-10T00:00Z"), at("2026-12-16T00:00Z")
+    words = exception('add: $2, from: "2026-12-10", until: "2026-12-15"')
+    async with house(tmp_path, policy(words)) as place:
+        set_clock(place.time, begins - 10_000)
+        assert await serve(place.gate, intent(), 1.0, seconds=0) == "admitted"
+        set_clock(place.time, begins - 2)
+        assert await serve(place.gate, intent(), 0.9, seconds=0) == "spent"
+        set_clock(place.time, begins)
+        assert await serve(place.gate, intent(), 0.9, seconds=0) == "admitted"
+        set_clock(place.time, ends)
+        answer = await place.gate.hold(intent())
+        assert isinstance(answer, Refused)
+        assert (answer.refuse.settled_nanos, answer.refuse.limit_nanos) == (dollars(1.9), dollars(1.9))
+        set_clock(place.time, ends - 1_000)
+        assert await serve(place.gate, intent(), 0.9, seconds=0) == "admitted"
 
 
 async def test_an_exception_that_comes_while_calls_wait_lets_them_go(tmp_path):
