@@ -69,13 +69,13 @@ async def test_a_running_gate_raises_the_limit_and_stops_at_the_instant(tmp_path
 
 
 async def test_remembered_terms_know_when_an_exception_begins_and_ends(tmp_path):
-    """The same call is refused a millisecond before `from`, goes from then on, and sees what was not spent vanish with `until`."""
+    """The same call is refused just before `from`, goes from then on, and with `until` what was not spent is gone."""
     begins, ends = at("2026-12-10T00:00Z"), at("2026-12-16T00:00Z")
     words = exception('add: $2, from: "2026-12-10", until: "2026-12-15"')
     async with house(tmp_path, policy(words)) as place:
         set_clock(place.time, begins - 10_000)
         assert await serve(place.gate, intent(), 1.0, seconds=0) == "admitted"
-        set_clock(place.time, begins - 2)
+        set_clock(place.time, begins - 20)
         assert await serve(place.gate, intent(), 0.9, seconds=0) == "spent"
         set_clock(place.time, begins)
         assert await serve(place.gate, intent(), 0.9, seconds=0) == "admitted"
