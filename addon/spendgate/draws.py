@@ -160,8 +160,10 @@ class Draw:
             found.append(replace(own_scope, mean=mean, credits=lifted, kept_ms=kept_ms))
             if self.mean is not None and self.window != _A_DAY:
                 found.append(self._day(value, days.at(now_ms), words))
-            # One call counts in one exception: two may not both be used up by it.
-            found.extend([credit.tally for credit in lifted if credit.usable][:1])
+            # One call counts in one exception, since two must not both be used up by it; one that holds once comes last, for it
+            # may have its window elsewhere.
+            usable = sorted([credit for credit in lifted if credit.usable], key=lambda credit: credit.once)
+            found.extend([credit.tally for credit in usable[:1]])
 
     def _owned(self, facts: Facts) -> Iterator[tuple[str, Facts]]:
         """Each allowance with the call's facts as far as they are its own: of the call's groups the one that it is kept for."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from spendgate.adaptive import DAYS_MAX, SPENT_DAYS_LEAST, Mean
 from spendgate.config.faults import Faults, Place, shown
 from spendgate.config.sections import Section
+from spendgate.config.yaml_nodes import Text
 from spendgate.money import Money
 from spendgate.window import Window
 
@@ -80,8 +81,15 @@ def read_bounds(section: Section, limits: list[Limit]) -> None:
     """Ask for the bounds of a mean also where there is none: they would then say nothing."""
     for key in ("at_least", "at_most"):
         found = section.parsed(key, Money.parse)
-        if found is not None and limits and all(each.mean is None for each in limits):
+        fixed = all(each.mean is None for each in limits) if limits else _unlimited(section)
+        if found is not None and fixed:
             section.fault(key, "bounds a limit by the mean, and this budget has none: limit: 4x mean of 7d per day")
+
+
+def _unlimited(section: Section) -> bool:
+    """Whether the limit is `none`; one that could not be read is another fault."""
+    node = section.node("limit")
+    return isinstance(node, Text) and node.value.strip() == _NONE
 
 
 def read_per_machine(section: Section, limits: list[Limit], per: tuple[str, ...]) -> int | None:
@@ -91,7 +99,7 @@ def read_per_machine(section: Section, limits: list[Limit], per: tuple[str, ...]
         return None
     if "machine" in per:
         section.fault("per_machine", "changes nothing: this budget is kept per machine")
-    elif not limits and section.has("limit"):
+    elif _unlimited(section):
         section.fault("per_machine", "changes nothing: this budget has no limit")
     for limit in limits:
         if limit.nanos and found.nanos > limit.nanos:
