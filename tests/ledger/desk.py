@@ -12,7 +12,7 @@ from typing import Any
 
 from ledger.kit import FAILED, open_ledger, row
 from ledger.kit import settled as ending
-from spendgate.admission import Admit, Decision, decide
+from spendgate.admission import Admit, Decision, Refuse, decide
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.past import counted, scopes_of
 from spendgate.ledger import Ledger
@@ -74,13 +74,22 @@ class Desk:
         self._made[call_id] = (facts, at_ms)
         return call_id, decision
 
-    def settle(self, call_id: str, nanos: int, *, model: str | None = None) -> None:
+    def refuse(self, call_id: str, refuse: Refuse, now_ms: int) -> None:
+        """Write the row of a refused call."""
+        facts, _ = self._made[call_id]
+        named = {name: facts.values[name][0] for name in ("person", "team", "project") if name in facts.values}
+        opened = row(call_id, ceiling_nanos=refuse.hold_nanos, kind="k", **named)
+        self.ledger.refused(opened, refuse, now_ms=now_ms, waited_ms=0, http_status=429)
+
+    def settle(self, call_id: str, nanos: int, *, model: str | None = None, ended_ms: int | None = None) -> None:
         """The call ends at this cost, answered by `model`."""
         facts, booked_ms = self._made[call_id]
         drawn = self._scopes(facts.answered_by(model) if model else facts, booked_ms)
         cost = 0 if facts.values.get("billing") == ("subscription",) else nanos
         charges = tuple((each, nanos) for each in drawn)
-        self.ledger.settle(call_id, ending(cost, charges=charges, value_nanos=nanos, ended_ms=booked_ms + 1000))
+        self.ledger.settle(
+            call_id, ending(cost, charges=charges, value_nanos=nanos, ended_ms=ended_ms or booked_ms + 1000)
+        )
 
     def fail(self, call_id: str) -> None:
         """The call ends unsent, at no cost."""
