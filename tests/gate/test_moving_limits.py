@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gate.world import Time, costing, dollars, end, house, intent, serve
+from gate.world import Time, costing, dollars, end, house, intent, serve, used
 from ledger.desk import at
 from spendgate.config.policy_file import parse_policy
-from spendgate.gate.interface import Admitted, Refused
+from spendgate.gate.interface import Admitted, Collected, Refused
 from spendgate.ledger.check import check
+from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
+from spendgate.providers.interface import Result
+from spendgate.providers.results import response_key
 
 HEAD = 'version: 1\nowner: ops@acme.example\nhelp: "Ask in #ai-budget."\n'
 PERSON = "budgets: [{name: person, per: person, limit: $1 per month, wait: 0s}]\n"
@@ -70,8 +73,8 @@ async def test_a_running_gate_raises_the_limit_and_stops_at_the_instant(tmp_path
 
 async def test_remembered_terms_know_when_an_exception_begins_and_ends(tmp_path):
     """The same call is refused just before `from`, goes from then on, and with `until` what was not spent is gone."""
-    begins, ends = at("2026-12-10T00:00Z"), at("2026-12-16T00:00Z")
-    words = exception('add: $2, from: "2026-12-10", until: "2026-12-15"')
+    begins, ends = at("2026-12-10T10:30Z"), at("2026-12-16T17:45Z")
+    words = exception('add: $2, from: "2026-12-10T10:30Z", until: "2026-12-16T17:45Z"')
     async with house(tmp_path, policy(words)) as place:
         set_clock(place.time, begins - 10_000)
         assert await serve(place.gate, intent(), 1.0, seconds=0) == "admitted"
@@ -117,6 +120,59 @@ async def test_a_limit_by_the_mean_is_told_in_its_refusal(tmp_path):
         )
         spent = await place.gate.spent(intent())
         assert spent is not None and "4x mean of 7d" in spent.message
+
+
+async def test_a_stream_is_cut_where_the_raised_limit_ends(tmp_path):
+    """A running answer passes $1, which an exception has raised by $2, and is ended only beyond $3."""
+    words = "hold: expected, cut: true, limit: $1 per month, wait: 0s"
+    who = (
+        "budget: person, match: {person: alice}, until: 2100-12-31, reason: release week, approved_by: cto@acme.example"
+    )
+    text = f"budgets: [{{name: person, per: person, {words}}}]\nexceptions: [{{{who}, add: $2}}]\n"
+    async with house(tmp_path, policy(text)) as place:
+        set_clock(place.time, NOON)
+        call = intent()
+        assert isinstance(await place.gate.hold(call), Admitted)
+        place.gate.sent(call.call_id)
+        assert place.gate.progress(call.call_id, replace(costing(2.0), final=False)) is None
+        cut = place.gate.progress(call.call_id, replace(costing(3.5), final=False))
+        assert cut is not None
+        place.gate.settle(call.call_id, costing(3.5), end())
+
+
+async def test_a_background_call_on_a_plan_is_corrected_at_list_price(tmp_path):
+    """What its result turns out to be worth counts where `counts: value` says so, and nowhere else."""
+    async with house(tmp_path, policy(BOTH)) as place:
+        set_clock(place.time, NOON)
+        call = on_plan(background=True)
+        assert isinstance(await place.gate.hold(call), Admitted)
+        place.gate.settle(call.call_id, replace(used(final=False), response_id="resp_1"), end())
+        place.gate.backlog.write_out()
+        first = place.rows.calls("state = 'settled'")[0]
+        assert first["cost_nanos"] == 0
+        assert first["value_nanos"] > 0
+        read_back = Result(response_key("resp_1"), replace(costing(0.4), response_id="resp_1"), awaited=True)
+        found = Collected(
+            NOON + 5_000,
+            call.host,
+            replace(call.route, billing="subscription"),
+            call.ask,
+            call.attribution,
+            (read_back,),
+        )
+        place.gate.collect(found)
+        place.gate.backlog.write_out()
+        value, paid = (standing(place, name) for name in ("value", "paid"))
+        assert (value.settled_nanos, paid.settled_nanos) == (dollars(0.4), 0)
+        assert check(place.ledger._store.conn) == ()
+
+
+def standing(place, budget):
+    """What the ledger has of alice's budget now."""
+    scopes = place.gate._known.of(on_plan() if budget == "value" else intent(), NOON).scopes(NOON)
+    with Reader(place.rows.path) as reader:
+        found = reader.standings(scopes, NOON)
+    return next(each for each in found if each.scope.budget == budget)
 
 
 async def test_while_the_ledger_fails_the_last_limit_holds(tmp_path):

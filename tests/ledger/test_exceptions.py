@@ -122,6 +122,28 @@ def test_neither_side_takes_the_others_money(tmp_path: Path, match: str, first: 
     assert made.faults() == ()
 
 
+def test_one_call_uses_up_one_exception(tmp_path: Path) -> None:
+    """Two of $10 fit the same $10 of calls: others have the limit itself, not $10 more for money that was spent once."""
+    two = [exception("organization", "{project: x}", "add: $10", reason=reason) for reason in ("launch", "audit")]
+    made = desk(tmp_path, ORGANIZATION, *two)
+    assert made.spend(NOON, dollars(10), project="x")
+    assert room(made, NOON, person="carol") == 100
+    assert room(made, NOON, project="x") == 10
+    made.close()
+    assert made.faults() == ()
+
+
+def test_one_that_has_its_window_elsewhere_takes_no_call_from_another(tmp_path: Path) -> None:
+    """An exception that holds once stands first in the file and is used up: what is spent counts in the one that holds now."""
+    daily = "budgets: [{name: person, per: person, limit: $20 per day, hold: ceiling}]\n"
+    once = exception("person", "{person: alice}", "add: $100", reason="once", once="true")
+    made = desk(tmp_path, daily, once, exception("person", "{person: alice}", "add: $5", until="2026-12-08T18:00Z"))
+    assert made.spend(NOON, dollars(50))
+    assert made.spend(NOON + DAY, dollars(4))
+    assert room(made, NOON + DAY + DAY // 3) == 20
+    made.close()
+
+
 def test_a_refusal_and_status_name_the_exception(tmp_path: Path) -> None:
     """Who approved it is a claim, and is called one; the ledger's row has it, too."""
     made = desk(tmp_path, PERSON, exception("person", "{person: alice}", "add: $50"))
