@@ -57,7 +57,7 @@ class Draw:
     _rolling_ms: int | None = field(init=False)
     _kept: dict[tuple[str, int, bool], Scope] = field(init=False, default_factory=dict)
     _means: dict[tuple[str, str], MeanOf] = field(init=False, default_factory=dict)
-    _concerned: dict[str, tuple[Extra, ...]] = field(init=False, default_factory=dict)
+    _concerned: dict[tuple[object, ...], tuple[Extra, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         rolls = self.window is not None and self.window.unit is Unit.ROLLING
@@ -173,14 +173,15 @@ class Draw:
                 yield value, own
 
     def _concerning(self, value: str, own: Facts) -> tuple[Extra, ...]:
-        """The exceptions that this allowance can have; what decides it is the same in all of its calls."""
+        """The exceptions that this allowance can have. A call of the past may have another team than its person has now."""
         if not self.extras:
             return ()
-        known = self._concerned.get(value)
+        key = (value, own.values.get("team"), own.values.get("group"))
+        known = self._concerned.get(key)
         if known is None:
             if len(self._concerned) >= _SCOPES_KEPT_MAX:
                 self._concerned.clear()
-            known = self._concerned[value] = tuple(each for each in self.extras if each.concerns(own))
+            known = self._concerned[key] = tuple(each for each in self.extras if each.concerns(own))
         return known
 
     def _mean_of(self, mean: Mean, today: Bounds, words: str) -> MeanOf:

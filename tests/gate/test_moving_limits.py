@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from msgspec.structs import replace
 
 from gate.world import Time, costing, dollars, end, house, intent, serve, used
@@ -9,7 +11,7 @@ from ledger.desk import at
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.interface import Admitted, Collected, Refused
 from spendgate.ledger.check import check
-from spendgate.ledger.queries import Reader
+from spendgate.ledger.queries import EVERY_CALL, Reader
 from spendgate.policy import Policy
 from spendgate.providers.interface import Result
 from spendgate.providers.results import response_key
@@ -215,6 +217,18 @@ async def test_value_counts_subscription_traffic_at_list_price(tmp_path):
         ]  # fmt: skip
         personal = replace(on_plan(), ask=replace(intent().ask, billing="personal"))
         assert isinstance(await place.gate.hold(personal), Admitted)
+
+
+async def test_a_running_call_on_a_plan_holds_value_and_no_money(tmp_path):
+    """It holds in the budget that counts value; `spend` and `status` show no money held for it, or at risk."""
+    async with house(tmp_path, policy(BOTH)) as place:
+        set_clock(place.time, NOON)
+        call = on_plan()
+        assert isinstance(await place.gate.hold(call), Admitted)
+        assert standing(place, "value").held_nanos > 0
+        with Reader(place.rows.path) as reader:
+            (total,) = reader.spend((), EVERY_CALL, ZoneInfo("UTC"))
+            assert (total.calls, total.held_nanos, reader.open_above_holds()) == (1, 0, 0)
 
 
 async def test_a_new_value_budget_counts_what_plans_used_and_hold(tmp_path):

@@ -29,9 +29,11 @@ ATTRIBUTES: Final = (
 # The column `held_nanos` is the largest hold that a call ever had; what it holds now stands in its holds, one for each balance.
 _HELD_NOW: Final = f"""(SELECT coalesce(max(json_extract(hold.value, '$[{Held._fields.index("nanos")}]')), 0)
     FROM json_each(call_rows.holds) AS hold)"""  # noqa: S608 - our own words
+# What a call on a plan holds in budgets with `counts: value` is no money.
+_PAID: Final = "billing NOT IN ('subscription', 'personal')"
 _SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interrupted') AND instr(flags, '{CORRECTS}') = 0),
     count(*) FILTER (WHERE state = 'refused'), coalesce(sum(cost_nanos), 0), coalesce(sum(value_nanos), 0),
-    coalesce(sum(CASE state WHEN 'open' THEN {_HELD_NOW} END), 0),
+    coalesce(sum(CASE WHEN state = 'open' AND {_PAID} THEN {_HELD_NOW} END), 0),
     coalesce(sum(cost_nanos) FILTER (WHERE basis <> 'reported'), 0),
     coalesce(sum(input_tokens), 0), coalesce(sum(cache_read_tokens), 0),
     coalesce(sum(coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
@@ -214,7 +216,7 @@ class Reader:
     def open_above_holds(self) -> int:
         """The most, in nano-dollars, that open calls could still cost above the largest hold that each has now."""
         found = self._conn.execute(
-            f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows WHERE state = 'open'"  # noqa: S608
+            f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows WHERE state = 'open' AND {_PAID}"  # noqa: S608
         )
         return int(found.fetchone()[0])
 
