@@ -81,6 +81,17 @@ def test_it_begins_and_ends_to_the_millisecond_in_the_files_zone(tmp_path: Path)
     made.close()
 
 
+def test_it_adds_in_each_window_that_it_overlaps(tmp_path: Path) -> None:
+    """Every day from the 2nd to the 4th has $5 more, used or not; the days around them have none."""
+    daily = "budgets: [{name: person, per: person, limit: $20 per day, hold: ceiling}]\n"
+    made = desk(
+        tmp_path, daily, exception("person", "{person: alice}", "add: $5", from_="2026-12-02", until="2026-12-04")
+    )
+    assert [room(made, at(f"2026-12-0{day}T12:00Z")) for day in range(1, 6)] == [20, 25, 25, 25, 20]
+    made.close()
+    assert made.faults() == ()
+
+
 def test_what_was_spent_under_it_stays_its_own_after_the_end(tmp_path: Path) -> None:
     """$130 spent until the end of a $50 exception leave $20 of $100; in the next window nothing of it is left."""
     made = desk(tmp_path, PERSON, exception("person", "{person: alice}", "add: $50"))

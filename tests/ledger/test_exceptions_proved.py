@@ -87,8 +87,8 @@ def test_no_window_passes_limit_and_additions_by_one_nano_dollar(
 def test_nor_does_a_sliding_window_at_any_moment(
     asked: list[tuple[int, str, str | None, int, str]], many: list[tuple[str, list[int], int, bool]], limit: int
 ) -> None:
-    """Against the plain sum over the last 24 hours, at each admission, whatever the clock does: all within limit and additions, and
-    where a call that fits nothing is admitted, such calls within the limit."""
+    """Against the plain sum over the last 24 hours, at each admission, whatever the clock does: all within limit and additions,
+    and where a call that fits nothing is admitted, such calls within the limit."""
     written = [
         exception("organization", match, f"add: ${add}", from_=f"2026-12-0{1 + first}", until=f"2026-12-0{1 + last}",
                   reason=f"reason {number}", once="true" if once else "")
