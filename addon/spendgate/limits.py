@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from spendgate import adaptive
 from spendgate.adaptive import Settled
-from spendgate.money import short_dollars
+from spendgate.money import NANOS_MAX, short_dollars
 from spendgate.standing import Credit, Limit, Scope
 
 
@@ -49,6 +49,7 @@ def limit(
         raised.append((credit, extra))
         if claimed is Claim.NONE:
             unclaimed.append((credit, extra))
+    found = min(found, NANOS_MAX)
     return Limit(found, settled if scope.mean is not None else None, tuple(raised), tuple(unclaimed))
 
 

@@ -244,6 +244,19 @@ def test_who_has_left_a_team_has_its_exception_no_more(tmp_path: Path) -> None:
     made.close()
 
 
+def test_the_largest_sums_fit_a_row(tmp_path: Path) -> None:
+    """A limit and an addition that together are beyond what the ledger can hold are as much as it can: a refusal is written."""
+    most = "$9,223,372,036"
+    vast = f'budgets:\n  - {{name: person, per: person, limit: "{most} per month", hold: ceiling}}\n'
+    made = desk(tmp_path, vast, exception("person", "{person: alice}", f'add: "{most}"'))
+    assert isinstance(made.ask(NOON, 2**63 - 1)[1], Admit)
+    call, refused = made.ask(NOON, 1)
+    assert isinstance(refused, Refuse)
+    made.refuse(call, refused, NOON)
+    made.close()
+    assert made.faults() == ()
+
+
 def test_by_model_the_charge_counts_where_the_answering_model_fits(tmp_path: Path) -> None:
     """A call that was answered by another model uses nothing of the exception; an alias is not surely the model."""
     made = desk(tmp_path, ORGANIZATION, exception("organization", '{model: "claude-opus-*"}', "add: $30"))
