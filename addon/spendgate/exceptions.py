@@ -55,7 +55,8 @@ class Extra:
     @classmethod
     def of(cls, spec: BudgetException, per: Collection[str], counted: bytes) -> Extra:
         """Of a budget that is kept `per` these attributes and counts so."""
-        known = {*per, *(_DECIDED_BY_PERSON if "person" in per else ())}
+        # An allowance per model is its family's; a pattern may be about one spelling alone.
+        known = {*per, *(_DECIDED_BY_PERSON if "person" in per else ())} - {"model"}
         match = repr(sorted(spec.match.as_data().items())).encode()
         return cls(
             spec,

@@ -244,6 +244,17 @@ def test_who_has_left_a_team_has_its_exception_no_more(tmp_path: Path) -> None:
     made.close()
 
 
+def test_an_allowance_per_model_is_raised_for_the_spelling_that_fits(tmp_path: Path) -> None:
+    """The family's allowance has calls of several spellings; an exception for one is none for another, whichever comes first."""
+    models = "budgets: [{name: model, per: model, limit: $100 per day, hold: ceiling}]\n"
+    made = desk(tmp_path, models, exception("model", '{model: "us.anthropic.*"}', "add: $10"))
+    assert made.spend(NOON, dollars(1), model="claude-opus-4-5")
+    assert room(made, NOON, model="us.anthropic.claude-opus-4-5-20251101-v1:0") == 109
+    assert not made.spend(NOON, dollars(1), model="claude-opus-4-5")
+    made.close()
+    assert made.faults() == ()
+
+
 def test_the_largest_sums_fit_a_row(tmp_path: Path) -> None:
     """A limit and an addition that together are beyond what the ledger can hold are as much as it can: a refusal is written."""
     most = "$9,223,372,036"
