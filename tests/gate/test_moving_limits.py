@@ -177,6 +177,20 @@ def standing(place, budget):
     return next(each for each in found if each.scope.budget == budget)
 
 
+async def test_a_handshake_is_not_refused_where_an_exception_is_for_a_model(tmp_path):
+    """A spent budget refuses a connection; not one whose calls may yet name the model that has $2 more."""
+    who = "budget: person, until: 2100-12-31, reason: release week, approved_by: cto@acme.example, add: $2"
+    by_model = f'{PERSON}exceptions: [{{{who}, match: {{model: "gpt-5*"}}}}]\n'
+    by_person = f"{PERSON}exceptions: [{{{who}, match: {{person: bob}}}}]\n"
+    for text, refused in ((by_model, False), (by_person, True), (PERSON, True)):
+        folder = tmp_path / str(len(text))
+        folder.mkdir()
+        async with house(folder, policy(text)) as place:
+            set_clock(place.time, NOON)
+            assert await serve(place.gate, intent(), 1.0, seconds=0) == "admitted"
+            assert (await place.gate.spent(intent()) is not None) == refused
+
+
 async def test_while_the_ledger_fails_the_last_limit_holds(tmp_path):
     """A budget that its mean or exception leaves room in is not spent in memory either; one that is used up stays so."""
     async with house(tmp_path, policy(exception('add: $2, until: "2100-12-31"'))) as place:

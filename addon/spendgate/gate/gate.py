@@ -152,7 +152,7 @@ class Gate:
         """Whether nothing is left for any call of this connection; see `GatePort.spent`."""
         asked = self._asked(intent)
         now_ms = self.clock.now_ms()
-        scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced)
+        scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced and _for_all(scope))
         refuse = asked.terms.refusal if intent.attribution.refused else None
         if refuse is None and intent.ask.loops:
             refuse = next((_unbounded(scope) for scope in scopes if scope.hold is Hold.CEILING), None)
@@ -316,6 +316,11 @@ class Gate:
 def _booked(scope: Scope, size: Size, hold_nanos: int) -> int:
     """What a call that nothing could check is booked with in one budget."""
     return size.ceiling_nanos if scope.hold is Hold.CEILING and size.ceiling_nanos is not None else hold_nanos
+
+
+def _for_all(scope: Scope) -> bool:
+    """Whether this budget leaves every call what it leaves one of no model: an exception may be for a model yet to be named."""
+    return all(credit.usable for credit in scope.credits)
 
 
 def _unbounded(scope: Scope) -> Refuse:
