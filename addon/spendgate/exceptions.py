@@ -90,4 +90,5 @@ class Extra:
             spec.once,
             self.once_words,
             usable,
+            bool(self.asked.clauses),
         )

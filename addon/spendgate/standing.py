@@ -82,6 +82,8 @@ class Credit(Struct, frozen=True):
     """By what that window is remembered, whatever becomes of the exception's dates and sums."""
     usable: bool
     """Whether it holds now and the call fits it; else only what was spent under it counts."""
+    own: bool = False
+    """For some calls of the allowance alone: while some of what it adds is left they wait in no line for the rest."""
 
 
 class Limit(Struct, frozen=True):

@@ -59,8 +59,8 @@ class Desk:
         on_plan = facts.values.get("billing") == ("subscription",)
         return scopes(self.policy, facts, at_ms, enforces(self.policy, facts), on_plan=on_plan)
 
-    def ask(self, at_ms: int, nanos: int, **words: Any) -> tuple[str, Decision]:
-        """One call that may cost so much; its id and what was decided, at once."""
+    def ask(self, at_ms: int, nanos: int, *, patient: bool = False, **words: Any) -> tuple[str, Decision]:
+        """One call that may cost so much; its id and what was decided, at once unless it is `patient`."""
         call_id, facts = f"{_PROCESS}-{next(_ids)}", _facts(words)
         asked = self._scopes(facts, at_ms)
         row_words = {**words, "groups": tuple(words.get("group", ()))}
@@ -69,7 +69,7 @@ class Desk:
         opened = row(call_id, ceiling_nanos=nanos, model_requested=model, kind="k", **{"person": "alice", **row_words})
         size = Size(nanos, nanos, largest_nanos=nanos, typical_nanos=nanos, guess_nanos=nanos, seen=500, own_seen=500)
         decision = self.ledger.hold(
-            opened, asked, lambda found, kind: decide(found, kind, size, now_ms=at_ms, patient=False), at_ms
+            opened, asked, lambda found, kind: decide(found, kind, size, now_ms=at_ms, patient=patient), at_ms
         )
         self._made[call_id] = (facts, at_ms)
         return call_id, decision

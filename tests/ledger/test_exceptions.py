@@ -11,7 +11,7 @@ import pytest
 
 from ledger.desk import Desk, at, dollars
 from ledger.processes import finish, line, worker
-from spendgate.admission import Admit, Refuse
+from spendgate.admission import Admit, Refuse, Wait
 
 PEOPLE = """\
 people:
@@ -149,6 +149,27 @@ def test_one_that_has_its_window_elsewhere_takes_no_call_from_another(tmp_path: 
     assert made.spend(NOON, dollars(50))
     assert made.spend(NOON + DAY, dollars(4))
     assert room(made, NOON + DAY + DAY // 3) == 20
+    made.close()
+
+
+def test_whose_money_is_its_own_does_not_stand_in_line_for_the_rest(tmp_path: Path) -> None:
+    """While carol waits for what running calls hold, the project's calls take the exception's money at once, until it is used up;
+    then they stand behind her."""
+    made = desk(tmp_path, ORGANIZATION, exception("organization", "{project: x}", "add: $30"))
+    assert isinstance(made.ask(NOON, dollars(100), person="carol")[1], Admit)
+    assert isinstance(made.ask(NOON, dollars(1), person="carol", patient=True)[1], Wait)
+    said = [type(made.ask(NOON, dollars(10), project="x", patient=True)[1]) for _ in range(4)]
+    assert said == [Admit, Admit, Admit, Wait]
+    made.close()
+    assert made.faults() == ()
+
+
+def test_in_an_allowance_of_its_own_everybody_stands_in_line(tmp_path: Path) -> None:
+    """An exception that every call of the allowance fits gives nobody a place before those who came first."""
+    made = desk(tmp_path, PERSON, exception("person", "{person: alice}", "add: $50"))
+    assert isinstance(made.ask(NOON, dollars(100))[1], Admit)
+    assert isinstance(made.ask(NOON, dollars(60), patient=True)[1], Wait)
+    assert isinstance(made.ask(NOON, dollars(10), patient=True)[1], Wait)
     made.close()
 
 

@@ -59,12 +59,18 @@ def _standings(asking: Asking, located: list[Balance], place: int | None) -> tup
         conn = known.conn
         waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
         found = [
-            balance.standing(scope, 0 if scope.tally else waiters.ahead(conn, balance.id, place, now_ms))
+            balance.standing(
+                scope, 0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(conn, balance.id, place, now_ms)
+            )
             for balance, scope in pairs
         ]
     return tuple([
         each._replace(limit=moving.limit(known, each.scope, now_ms)) if each.scope.moves else each for each in found
     ])  # fmt: skip
+
+
+def _waits_for_none(known: Known, scope: Scope, now_ms: int) -> bool:
+    return scope.tally or moving.has_own(known, scope, now_ms)
 
 
 def _claim(asking: Asking, standings: tuple[Standing, ...], admit: Admit) -> None:

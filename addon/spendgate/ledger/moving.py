@@ -36,6 +36,14 @@ def limit(known: Known, scope: Scope, now_ms: int) -> Limit:
     )
 
 
+def has_own(known: Known, scope: Scope, now_ms: int) -> bool:
+    """Whether an exception for this call has money left that is not the allowance's: who waits for that has no claim on it."""
+    return any(
+        credit.own and credit.usable and not credit.once and _used(known, credit.tally, now_ms) < credit.add_nanos
+        for credit in scope.credits
+    )
+
+
 def claim(known: Known, found: Limit, taken_nanos: int, now_ms: int) -> None:
     """An admission has left so much settled and held: exceptions with `once` that it needed have their window from here on."""
     for credit in limits.claimed_by(found, taken_nanos):
