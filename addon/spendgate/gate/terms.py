@@ -5,13 +5,15 @@ Calls of one session differ in little but their size, so `KnownTerms` keeps the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
+from spendgate.draws import together
 from spendgate.estimate import KindKeys
 from spendgate.gate.interface import Intent
 from spendgate.gate.wording import UNLISTED
@@ -25,8 +27,10 @@ from spendgate.selector import Facts
 from spendgate.standing import Scope
 from spendgate.written import written
 
-UNPRICED = ("subscription", "personal")
-"""Billing words whose calls draw on no budget (policy.md, What counts): cost 0, value at list price."""
+PLAN = "subscription"
+"""Billing word of calls that draw on budgets with `counts: value` alone, at list price."""
+UNPRICED = (PLAN, "personal")
+"""Billing words whose calls cost nothing (policy.md, What counts): cost 0, value at list price. Personal ones count in none."""
 UNPRICED_SPEED = "a speed without a price"
 KEPT_MAX = 512
 _FOR_EVER_MS = 2**63
@@ -64,11 +68,11 @@ class Signs(NamedTuple):
 class Draws:
     """The budgets that calls of some facts draw on: found once for the time in which no window of theirs ends."""
 
-    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_on_plan", "_policy", "_until_ms")
 
-    def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool) -> None:
+    def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool, *, on_plan: bool = False) -> None:
         """`facts`: the call's, and as of each other model that may have a part in it."""
-        self._policy, self._facts, self._enforced = policy, facts, enforced
+        self._policy, self._facts, self._enforced, self._on_plan = policy, facts, enforced, on_plan
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
 
@@ -76,13 +80,22 @@ class Draws:
         """As `policy.scopes`."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        each = [scopes(self._policy, facts, now_ms, self._enforced) for facts in self._facts]
-        found = each[0] if len(each) == 1 else tuple(dict.fromkeys([scope for some in each for scope in some]))
+        each = [scopes(self._policy, facts, now_ms, self._enforced, on_plan=self._on_plan) for facts in self._facts]
+        found = each[0] if len(each) == 1 else together(each)
         if all(scope.rolling_ms is None for scope in found):
             self._found = found
             self._from_ms = max((scope.starts_ms for scope in found), default=0)
             self._until_ms = min((scope.ends_ms for scope in found if scope.ends_ms is not None), default=_FOR_EVER_MS)
+            instants = self._policy.instants
+            if instants:
+                place = bisect_right(instants, now_ms)
+                self._from_ms = max(self._from_ms, *instants[place - 1 : place], 0)
+                self._until_ms = min(self._until_ms, *instants[place : place + 1], _FOR_EVER_MS)
         return found
+
+    def metered(self) -> Draws:
+        """What the same calls draw on once they cost something."""
+        return Draws(self._policy, self._facts, self._enforced) if self._on_plan else self
 
 
 class Flows(NamedTuple):
@@ -134,21 +147,27 @@ class Terms:
     flags: tuple[str, ...]
     """What the row shall tell of the request, whatever becomes of it."""
     evidence: str
+    drawn: bool
+    """Whether some budget may count it."""
     flows: Flows | None = None
     """The rates that count it; None: no rate does."""
 
     @property
     def counts(self) -> bool:
-        """Whether budgets count it."""
+        """Whether it costs anything."""
         return self.billing not in UNPRICED
 
     def refused(self, now_ms: int) -> Refuse | None:
         """Why it may not leave at this instant, whatever the budgets say: a rule, or the policy file as a whole."""
         return self.refusal or lapse.refusal(self.policy, now_ms)
 
+    def metered(self, billing: str) -> Terms:
+        """The same call, whose cost counts after all."""
+        return replace(self, billing=billing, draws=self.draws.metered(), drawn=True)
+
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant."""
-        return self.draws.at(now_ms) if self.counts else ()
+        return self.draws.at(now_ms) if self.drawn else ()
 
     @property
     def rate_scopes(self) -> tuple[Scope, ...]:
@@ -161,7 +180,9 @@ class Terms:
         if not self.policy.by_model or (same and not self.also):
             return self.scopes(booked_ms)
         answered = self.facts if same else self.facts.answered_by(model)
-        return scopes(self.policy, answered, booked_ms, self.enforced) if self.counts else ()
+        if not self.drawn:
+            return ()
+        return scopes(self.policy, answered, booked_ms, self.enforced, on_plan=not self.counts)
 
     def without_model(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that any call of this connection draws on, whatever model it will ask for."""
@@ -203,7 +224,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         policy=policy,
         facts=known,
         enforced=enforced,
-        draws=Draws(policy, (known, *others), enforced),
+        draws=Draws(policy, (known, *others), enforced, on_plan=signs.billing == PLAN),
         billing=signs.billing,
         model=model,
         also=bool(others),
@@ -217,6 +238,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
         flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced)),
+        drawn=signs.billing not in UNPRICED or (signs.billing == PLAN and policy.by_list),
     )
 
 
