@@ -12,6 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from spendgate import limits
 from spendgate.rates import over
 from spendgate.sizing import wanted
 from spendgate.standing import Hold, KindStanding, Scope, Size, Standing
@@ -67,6 +68,8 @@ class Refuse(Struct, frozen=True):
     suggest: str | None = None
     bounded: bool = False
     """`hold_nanos` is the most that the call can cost, not a guess."""
+    limit_from: str = ""
+    """Where the limit comes from, for a person; empty for one that the policy has as it is."""
     rate: bool = False
     """By a rate: `retry_after_ms` is how long until it has room, None where that is as soon as others end."""
 
@@ -97,7 +100,13 @@ def decide(
     Every enforced scope must have room. `patient` is whether the call can still wait: an impatient one asks for the last time,
     pays no heed to those before it, and is refused as `held` where others' holds are in the way.
     """
-    verdicts = [_verdict(standing, kind, size, now_ms) for standing in standings]
+    verdicts: list[_Verdict] = []
+    for standing in standings:
+        # A tally counts what the budget before it holds.
+        tallied = standing.scope.tally
+        verdicts.append(
+            _Verdict(standing, verdicts[-1].hold_nanos) if tallied else _verdict(standing, kind, size, now_ms)
+        )
     enforced = [verdict for verdict in verdicts if verdict.standing.scope.enforced]
     final = [v.refusal for v in enforced if v.refusal is not None and not _may_end(v.refusal)]
     if final:
@@ -182,7 +191,7 @@ def _by_expectation(standing: Standing, kind: KindStanding, size: Size, now_ms: 
     usual = 1 if size.usual_nanos is None else size.usual_nanos
     hold = wanted(standing, kind, size)
     if standing.held_nanos == 0:
-        hold = min(hold, max(usual, standing.scope.limit_nanos - standing.settled_nanos))
+        hold = min(hold, max(usual, standing.limit_nanos - standing.settled_nanos))
     refusal = _in_the_way(standing, hold, usual, now_ms)
     if refusal is not None and not standing.scope.enforced:
         hold = _likely(size)
@@ -196,7 +205,7 @@ def _likely(size: Size) -> int:
 
 def _in_the_way(standing: Standing, hold: int, least: int, now_ms: int) -> Refuse | None:
     """None where `hold` fits; `spent` where not even `least` would fit with all other calls gone; else `held`."""
-    limit, settled = standing.scope.limit_nanos, standing.settled_nanos
+    limit, settled = standing.limit_nanos, standing.settled_nanos
     if settled + least > limit:
         return _refuse(RefusalKind.SPENT, standing, least, now_ms)
     if settled + _others(standing) + hold > limit:
@@ -232,15 +241,17 @@ _REASONS = {
 
 def _refuse(kind: RefusalKind, standing: Standing, hold: int | None, now_ms: int) -> Refuse:
     scope = standing.scope
+    source = limits.told(scope, standing.limit) if standing.limit is not None else ""
     return Refuse(
         kind,
         scope.budget,
-        _REASONS[kind],
+        f"{_REASONS[kind]} (limit: {source})" if source else _REASONS[kind],
         value=scope.value,
         settled_nanos=standing.settled_nanos,
         held_nanos=_others(standing),
         hold_nanos=hold,
-        limit_nanos=scope.limit_nanos,
+        limit_nanos=standing.limit_nanos,
         resets_ms=scope.ends_ms if scope.rolling_ms is None else now_ms + scope.rolling_ms,
         bounded=scope.hold is Hold.CEILING,
+        limit_from=source,
     )

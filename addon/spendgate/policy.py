@@ -16,11 +16,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal
 
+from msgspec.structs import asdict
 from pydantic import InstanceOf, PlainSerializer
 
+from spendgate.adaptive import Mean
 from spendgate.admission import RefusalKind, Refuse, who_refuses
 from spendgate.contracts import Adjustment, Adjustments, Billing
 from spendgate.draws import Draw
+from spendgate.exceptions import BudgetException, Extra
 from spendgate.model_names import ModelPattern
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.privacy import Privacy
@@ -38,6 +41,7 @@ WAIT_MS_DEFAULT = 20_000
 
 Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 Cut = Annotated[InstanceOf[Window], PlainSerializer(lambda window: window.name)]
+ByMean = Annotated[InstanceOf[Mean], PlainSerializer(asdict)]
 
 
 # What a budget's balances count; its limit and how it refuses change nothing in them.
@@ -106,8 +110,15 @@ class Budget(Values):
     excepted: Chosen = EVERY
     """The file's `except`."""
     limit_nanos: int
+    """Of a limit by the mean, `at_most`."""
     window: Cut | None = None
     """None: for the life of the value."""
+    mean: ByMean | None = None
+    """None: the limit is the same every day."""
+    counts: Literal["captured", "value"] = "captured"
+    """`value` adds subscription traffic, at list price."""
+    per_machine_nanos: int | None = None
+    """The most that one machine may take while it cannot reach the fleet's ledger; None: nothing is said."""
     hold: Hold = Hold.EXPECTED
     wait_ms: int = WAIT_MS_DEFAULT
     cut: bool = False
@@ -156,6 +167,7 @@ class Policy(Values):
     """Budgets whose `limit` is `none`: declared, never in the way."""
     models: tuple[ModelRule, ...] = ()
     rates: tuple[Rate, ...] = ()
+    exceptions: tuple[BudgetException, ...] = ()
     unknown_model: UnknownModel = UnknownModel()
     prices_update: Literal["never", "daily"] = "never"
     """Whether price lists are fetched (`pricing.updates`): no network that the policy does not name."""
@@ -195,7 +207,13 @@ class Policy(Values):
     def by_model(self) -> bool:
         """Whether some budget tells calls apart by their model: the answering one then decides what is charged."""
         chosen = [selector for budget in self.budgets for selector in (budget.match, budget.excepted)]
+        chosen += [each.match for each in self.exceptions]
         return any("model" in budget.per for budget in self.budgets) or any(each.texts("model") for each in chosen)
+
+    @cached_property
+    def by_list(self) -> bool:
+        """Whether some budget counts subscription traffic."""
+        return any(budget.counts == "value" for budget in self.budgets)
 
     @cached_property
     def model_patterns(self) -> tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...]:
@@ -206,8 +224,14 @@ class Policy(Values):
         """What cuts calendar windows, in `zone` or the policy's own."""
         return Calendar(zone or self.timezone, self.week_starts, self.fiscal_month)
 
+    @cached_property
+    def instants(self) -> tuple[int, ...]:
+        """When an exception begins or ends, in order: what a call draws on may change there. Epoch milliseconds."""
+        return tuple(sorted({at_ms for each in self.exceptions for at_ms in (each.from_ms, each.until_ms)}))
+
     def _draw(self, budget: Budget) -> Draw:
         by_team, fixed = self._zones(budget)
+        counted = _counted(budget)
         return Draw(
             name=budget.name,
             per=budget.per,
@@ -222,7 +246,10 @@ class Policy(Values):
             cut=budget.cut,
             order=budget.order,
             shared_missing=budget.missing is Missing.SHARED,
-            counted=_canonical(budget.model_dump(mode="json", include=_COUNTED)),
+            counted=counted,
+            mean=budget.mean,
+            extras=tuple(Extra.of(each, budget.per, counted) for each in self.exceptions if each.budget == budget.name),
+            by_list=budget.counts == "value",
         )
 
     def _zones(self, budget: Budget) -> tuple[dict[str, str], str | None]:
@@ -238,14 +265,27 @@ class Policy(Values):
         return {}, team.zone if team else None
 
 
-def scopes(policy: Policy, facts: Facts, now_ms: int, enforced: bool) -> tuple[Scope, ...]:
+def _counted(budget: Budget) -> bytes:
+    """What the budget's balances count, in canonical words; a word that says what is usual is left out, so that a ledger from
+    before there was such a word has the same balances."""
+    words = budget.model_dump(mode="json", include=_COUNTED)
+    if budget.counts != "captured":
+        words["counts"] = budget.counts
+    if budget.mean is not None:
+        words["mean_days"] = budget.mean.days
+    return _canonical(words)
+
+
+def scopes(policy: Policy, facts: Facts, now_ms: int, enforced: bool, *, on_plan: bool = False) -> tuple[Scope, ...]:
     """Every budget that fits the call, as the balance it draws on at `now_ms`. `enforced` is `enforces(policy, facts)`.
 
-    For a hold give the facts of the request; for the charge `facts.answered_by(model)` and the instant of the hold.
+    For a hold give the facts of the request; for the charge `facts.answered_by(model)` and the instant of the hold. A call
+    `on_plan` (of a subscription) counts only where `counts: value` says so. The tallies of a budget follow its scope.
     """
     found: list[Scope] = []
     for draw, refuses in policy.draws:
-        draw.add_scopes(found, facts, now_ms, enforced and refuses)
+        if draw.by_list or not on_plan:
+            draw.add_scopes(found, facts, now_ms, enforced and refuses)
     return tuple(found)
 
 

@@ -33,7 +33,7 @@ def wanted(standing: Standing, kind: KindStanding, size: Size) -> int:
     its kind cost on average. Else so much that all holds together cover the mean of all calls in flight and one SURPRISE, or
     their `_risk` if that is more. In slow start the kind counts as unknown.
     """
-    limit = standing.scope.limit_nanos
+    limit = standing.limit_nanos
     bound = size.guess_nanos if size.guess_nanos is not None else limit
     unproven = max(bound, size.largest_nanos or 0, (limit - standing.settled_nanos) // UNKNOWN_AT_ONCE)
     if size.learned_nanos is None:
@@ -67,4 +67,4 @@ def _ample(standing: Standing, size: Size) -> bool:
     if bound is None or (size.largest_nanos or 0) > bound:
         return False
     others = max(standing.ceiling_nanos, standing.held_nanos)
-    return standing.settled_nanos + others + bound <= standing.scope.limit_nanos
+    return standing.settled_nanos + others + bound <= standing.limit_nanos

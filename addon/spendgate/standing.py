@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
+from spendgate.adaptive import MeanOf, Settled
 from spendgate.flow import Flow, Limits
 
 NO_FLOW = Flow()
@@ -53,6 +54,54 @@ class Scope(Struct, frozen=True):
     another budget, whose balances are filled from the ledger."""
     rate: Limits | None = None
     """Of a rate: what it allows. Its balance holds no money; it counts open calls, and its flow is told apart."""
+    tally: bool = False
+    """It only counts, what the scope before it holds: an exception's use, a day's sum. Nothing is refused by it."""
+    by_list: bool = False
+    """`counts: value`: subscription traffic counts in it, at list price."""
+    mean: MeanOf | None = None
+    """By what its limit is found for the day; `limit_nanos` is then `at_most`."""
+    credits: tuple[Credit, ...] = ()
+    """The exceptions that may raise its limit."""
+    kept_ms: int = 0
+    """How long after its end its sum is still asked for (by a mean)."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether its limit is not simply `limit_nanos`, but found in the ledger (`limits.limit`)."""
+        return self.mean is not None or bool(self.credits)
+
+
+class Credit(Struct, frozen=True):
+    """One exception as it bears on one allowance and one call at one instant."""
+
+    reason: str
+    approved_by: str
+    tally: Scope
+    """Counts the calls that were made under it, in the allowance's own window."""
+    add_nanos: int
+    """What it adds; 0 where it replaces."""
+    limit_nanos: int | None
+    """What it puts in the limit's place; None where it adds."""
+    once: bool
+    """For one window alone: the first that needs it."""
+    once_words: str
+    """By what that window is remembered, whatever becomes of the exception's dates and sums."""
+    usable: bool
+    """Whether it holds now and the call fits it; else only what was spent under it counts."""
+    own: bool = False
+    """For some calls of the allowance alone: while some of what it adds is left they wait in no line for the rest."""
+
+
+class Limit(Struct, frozen=True):
+    """A limit as it is at one moment, with what made it so. Nano-dollars."""
+
+    nanos: int
+    settled: Settled | None = None
+    """What the mean rests on."""
+    raised: tuple[tuple[Credit, int], ...] = ()
+    """The exceptions that were counted, and what each adds."""
+    unclaimed: tuple[tuple[Credit, int], ...] = ()
+    """Those of `raised` that hold once and have no window yet."""
 
 
 class Standing(Struct, frozen=True):
@@ -69,6 +118,13 @@ class Standing(Struct, frozen=True):
     """Waiters of this balance that came before this call."""
     flow: Flow = NO_FLOW
     """Of a rate: what it has counted, all gates."""
+    limit: Limit | None = None
+    """None: the scope's own."""
+
+    @property
+    def limit_nanos(self) -> int:
+        """What the budget allows at this moment."""
+        return self.scope.limit_nanos if self.limit is None else self.limit.nanos
 
 
 class KindStanding(Struct, frozen=True):

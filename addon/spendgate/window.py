@@ -172,6 +172,13 @@ def day_starts_ms(zone: str, day: date) -> int:
     return _day_starts(zone_of(zone), day)
 
 
+@lru_cache(maxsize=64)
+def days_before(key: str, count: int) -> tuple[str, ...]:
+    """Keys of the `count` day windows before the one with this key, the latest first."""
+    today = date.fromisoformat(key)
+    return tuple((today - timedelta(days=back)).isoformat() for back in range(1, count + 1))
+
+
 def _local(zone: tzinfo, at_ms: int) -> datetime:
     return (_EPOCH + at_ms * _MS).astimezone(zone)
 

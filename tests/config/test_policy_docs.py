@@ -20,6 +20,8 @@ BESIDE = {
     "payments.yaml": b"team: payments\nbudgets: [{name: b, limit: $5}]\n",
 }
 HEAD = "version: 1\nowner: ops@acme.example\n"
+RAISED = "people: {alice: {}}\nbudgets: [{name: person, per: person, limit: [$20 per day, $100 per month]}]\n"
+"""What the exceptions of the examples are of."""
 
 SECTIONS = [
     pytest.param("zz: x\n", "", id="top"),
@@ -29,12 +31,15 @@ SECTIONS = [
     pytest.param("budgets: [{zz: x}]\n", "budgets[].", id="budgets"),
     pytest.param("models: [{zz: x}]\n", "models[].", id="models"),
     pytest.param("rates: [{zz: x}]\n", "rates[].", id="rates"),
+    pytest.param("exceptions: [{zz: x}]\n", "exceptions[].", id="exceptions"),
     pytest.param("pricing: {zz: x}\n", "pricing.", id="pricing"),
     pytest.param("billing: {zz: x}\n", "billing.", id="billing"),
     pytest.param("privacy: {zz: x}\n", "privacy.", id="privacy"),
 ]
 # Documented by their parts, or by their rows' text.
-PARENTS = {"billing", "people", "teams", "machines", "budgets", "models", "rates", "capture", "pricing", "privacy"}
+PARENTS = {
+    "billing", "people", "teams", "machines", "budgets", "models", "rates", "exceptions", "capture", "pricing", "privacy",
+}  # fmt: skip
 
 
 def keys_of(text: str) -> set[str]:
@@ -106,6 +111,12 @@ def policy_with(key: str, example: str) -> str:
             text = text.replace("PERSON", f"{{{inner[0]}: {example}}}" if inner else example)
         case ["teams", _]:
             text = text.replace("TEAM", example)
+        case ["exceptions"]:
+            text += exception(example)
+        case ["exceptions", name]:
+            text += exception(f"{{{name}: {example}}}")
+        case ["budgets"]:
+            text += f"budgets: [{{name: a, {example[1:]}]\n"
         case [("budgets" | "models" | "rates") as section, name]:
             usual = {"name": "a", "per": "person", "limit": "$5"} if section == "budgets" else {"name": "a"}
             if section == "rates":
@@ -126,6 +137,21 @@ def policy_with(key: str, example: str) -> str:
     return text.replace("PERSON", "{team: payments}").replace("TEAM", teams)
 
 
+def exception(words: str) -> str:
+    """A budget per person and an exception of it that says these words, in braces."""
+    usual = {
+        "budget": "b/day",
+        "match": "{person: alice}",
+        "until": "2026-12-31",
+        "reason": "why",
+        "approved_by": "cto",
+    }
+    given = dict(pair.split(": ", 1) for pair in [words[1:-1]])
+    usual |= {} if {"add", "limit"} & given.keys() else {"add": "$1"}
+    inner = ", ".join(f"{key}: {value}" for key, value in {**usual, **given}.items())
+    return f"budgets: [{{name: b, per: person, limit: [$5 per day, $9 per month]}}]\nexceptions: [{{{inner}}}]\n"
+
+
 @pytest.mark.parametrize(("key", "example"), examples(), ids=[key for key, _ in examples()])
 def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
     """What stands beside a key can be copied as it is."""
@@ -136,6 +162,7 @@ def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
     block, *others = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     for other in (each for each in others if "cases:" not in each):  # parts of a policy
-        found = parse_policy((other if "version:" in other else HEAD + other).encode())
+        head = HEAD + RAISED if other.startswith("exceptions:") else HEAD
+        found = parse_policy((other if "version:" in other else head + other).encode())
         assert found.budgets or found.rates or found.adjust or found.billing != Billing()
     assert parse_policy(block.encode()).budgets[0].name == "person"

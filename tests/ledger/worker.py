@@ -5,6 +5,8 @@ python worker.py churn FOLDER NAME            hold, send, settle without end; ea
 python worker.py lock FOLDER                  keep the write lock until stdin closes
 python worker.py steps FOLDER NAME            start a gate with its budgets filled; for each line of stdin settle one call and
                                               print its id; stop as a gate does when stdin closes
+python worker.py decide FOLDER TEXT NOW CALLS NANOS
+                                              decide CALLS calls of NANOS under a policy text, print how many went, keep open
 python worker.py read FOLDER                  look at the ledger as `status` does, print how many calls it shows
 """
 
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ledger.desk import Desk
 from ledger.kit import NOW, admit, open_ledger, row, scope, settled, within_limits
 from spendgate.admission import Admit
 from spendgate.errors import LedgerBusy
@@ -85,6 +88,19 @@ def steps(folder: Path, name: str) -> None:
     ledger.close()
 
 
+def decide(folder: Path, *told: str) -> None:
+    """Calls of alice's for project x and for none in turns, as many as fit."""
+    text, now_ms, calls, nanos = told
+    gate = retried(lambda: Desk(folder, text))
+    assert isinstance(gate, Desk)
+    projects = ("x", None)
+    decisions = [
+        retried(lambda n=n: gate.ask(int(now_ms), int(nanos), project=projects[n % 2])) for n in range(int(calls))
+    ]
+    print(sum(isinstance(each, tuple) and isinstance(each[1], Admit) for each in decisions), flush=True)
+    sys.stdin.read()
+
+
 def read(folder: Path) -> None:
     """A reading command, from its open to its close."""
     with Reader(folder / "ledger.db") as reader:
@@ -95,4 +111,4 @@ if __name__ == "__main__":
     word, folder, *rest = sys.argv[1:]
     {"race": lambda: race(Path(folder), int(rest[0]), int(rest[1])), "churn": lambda: churn(Path(folder), rest[0]),
      "lock": lambda: lock(Path(folder)), "steps": lambda: steps(Path(folder), rest[0]),
-     "read": lambda: read(Path(folder))}[word]()  # fmt: skip
+     "decide": lambda: decide(Path(folder), *rest), "read": lambda: read(Path(folder))}[word]()  # fmt: skip

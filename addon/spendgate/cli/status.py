@@ -14,44 +14,36 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import alive, in_force, rates_shown, seats
+from spendgate.cli import alive, budget_rows, in_force, rates_shown, seats
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
+from spendgate.cli.went_by import went_by
 from spendgate.config.paths import State
 from spendgate.ledger.gates import living
 from spendgate.ledger.queries import Reader, Span, Spend
-from spendgate.money import Beside, dollars, short_dollars
+from spendgate.money import short_dollars
 from spendgate.notices import notices
 from spendgate.policy import Policy, enforces, person_of, scopes, today_in
 from spendgate.roster import MachineGroup, PersonMatch
 from spendgate.seats import InUse, Used
 from spendgate.selector import Facts
-from spendgate.standing import Scope, Standing
+from spendgate.standing import Scope
 
 _RECENT_MS = 31 * 86_400_000
 _RECENT_KINDS = 200
 _KINDS = ("tool", "provider", "model", "session", "project", "api_key", "account", "billing")
-_BUDGETS = (
-    Column("budget", "budget", weight=0),
-    Column("value", "for", weight=0),
-    Column("spent", "spent", right=True, weight=0),
-    Column("held", "held", right=True, weight=0),
-    Column("limit", "limit", right=True, weight=0),
-    Column("left", "left", right=True, weight=2),
-    Column("used", "used", right=True, weight=3),
-    Column("resets", "resets", weight=1),
-    Column("mode", "mode", weight=4),
-)
-_BUDGET_KEYS = (
-    "budget", "value", "window", "spent_nanos", "held_nanos", "limit_nanos", "left_nanos", "used", "open_calls", "resets",
-    "resets_ms", "hold", "mode",
-)  # fmt: skip
-"""What `_budget` gives, in its order: the header of CSV also where no budget applies."""
 _SHOWN_HEAD = 12
 ON_THIS_MACHINE = "on this machine"
 """Where a limit holds while no ledger is shared: another machine may spend it once more."""
+_WENT_BY = (
+    Column("budget", "budget"),
+    Column("lacks", "calls without"),
+    Column("calls", "calls", right=True),
+    Column("spent_nanos", "spent", right=True),
+    Column("since", "since"),
+)
 _COVERAGE = (
     Column("tool", "tool"),
     Column("account", "account"),
@@ -76,7 +68,7 @@ def status(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     if fmt is Format.JSON:
         emit_json(report.as_json())
     elif fmt is Format.CSV:
-        emit(report.budgets, _BUDGETS, fmt, keys=_BUDGET_KEYS)
+        emit(report.budgets, budget_rows.COLUMNS, fmt, keys=budget_rows.KEYS)
     else:
         _print(report)
 
@@ -110,6 +102,8 @@ class Report:
     """Each seat over everybody who was seen to use it, and this person's use."""
     notices: tuple[str, ...]
     """What the policy's own words lead to now: that it has ended, that no hub is reached, that nothing is purged."""
+    went_by: tuple[dict[str, Any], ...] = ()
+    """Calls that lack what a budget is kept per, and that it lets go by."""
 
     def as_json(self) -> dict[str, object]:
         """The report for programs."""
@@ -149,6 +143,7 @@ class Report:
             "would_refuse_by": self.would_refuse,
             "price_unknown_calls": self.guessed[0],
             "price_unknown_nanos": self.guessed[1],
+            "went_by": list(self.went_by),
             "coverage": list(self.coverage),
             "ledger": self.ledger,
         }
@@ -169,7 +164,7 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         policy=policy,
         said=said,
         person=match.person,
-        budgets=tuple(_budget(standing, policy) for standing in standings),
+        budgets=tuple(budget_rows.row(standing, policy) for standing in standings),
         rates=rates_shown.rows(policy, facts, reader, now_ms),
         coverage=reader.coverage(),
         over_nanos=reader.open_above_holds(),
@@ -185,6 +180,7 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         ),
         notices=notices(policy, now_ms),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
+        went_by=went_by(policy, reader, now_ms),
     )
 
 
@@ -219,7 +215,7 @@ def _scopes(policy: Policy, calls: Iterable[Facts], now_ms: int) -> Iterable[Sco
     seen: set[tuple[str, str, str]] = set()
     for facts in calls:
         for scope in scopes(policy, facts, now_ms, enforces(policy, facts)):
-            if (key := (scope.budget, scope.value, scope.window)) not in seen:
+            if not scope.tally and (key := (scope.budget, scope.value, scope.window)) not in seen:
                 seen.add(key)
                 yield scope
 
@@ -227,44 +223,6 @@ def _scopes(policy: Policy, calls: Iterable[Facts], now_ms: int) -> Iterable[Sco
 def _facts(own: Mapping[str, Any], kind: Spend) -> Facts:
     named = {name: value for name, value in zip(_KINDS, kind.key, strict=True) if name != "model"}
     return Facts.of(model=None, **own, **named).answered_by(kind.key[_KINDS.index("model")])
-
-
-def _budget(standing: Standing, policy: Policy) -> dict[str, object]:
-    scope = standing.scope
-    left = scope.limit_nanos - standing.settled_nanos - standing.held_nanos
-    percent = 100 * standing.settled_nanos // scope.limit_nanos if scope.limit_nanos else 100
-    zone = ZoneInfo(policy.timezone)
-    slides = f"slides, {_length(scope.rolling_ms)}" if scope.rolling_ms else "never"
-    return {
-        "budget": scope.budget,
-        "value": scope.value.replace("|", ", ") or "all",
-        "window": scope.window,
-        "spent_nanos": standing.settled_nanos,
-        "held_nanos": standing.held_nanos,
-        "limit_nanos": scope.limit_nanos,
-        "left_nanos": left,
-        "used": f"{percent}%",
-        "open_calls": standing.open_calls,
-        "resets": shown(scope.ends_ms, zone) or slides,
-        "resets_ms": scope.ends_ms,
-        "hold": scope.hold.value,
-        "mode": "enforced" if scope.enforced else "observed",
-    }
-
-
-def _shown(budget: Mapping[str, Any]) -> dict[str, object]:
-    """A row for people, whose figures add up as they are printed."""
-    beside = Beside.of(budget["limit_nanos"], budget["spent_nanos"], budget["held_nanos"])
-    amounts = {"spent": beside.spent, "held": beside.held, "limit": beside.limit, "left": beside.left}
-    return {**budget, **{name: dollars(nanos) for name, nanos in amounts.items()}}
-
-
-def _length(ms: int) -> str:
-    """A rolling window as the policy writes it: `7d`, `24h`, `30m`."""
-    minutes = ms // 60_000
-    if minutes % 1440 == 0 and minutes > 1440:
-        return f"{minutes // 1440}d"
-    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
 
 
 def _about(report: Report) -> Iterable[str]:
@@ -311,18 +269,14 @@ def _print(report: Report) -> None:
         if line:
             out.print(f"          {safe(line)}")
     out.print()
-    if report.budgets:
-        out.print(f"limits, {ON_THIS_MACHINE}:")
-    emit(
-        [_shown(budget) for budget in report.budgets], _BUDGETS, Format.TABLE, empty="no budget applies to this person"
-    )
-    if report.rates:
-        out.print()
-        emit(report.rates, rates_shown.COLUMNS, Format.TABLE)
+    _print_limits(report)
     if report.seats:
         _print_seats(report)
     if report.over_nanos:
         out.print(f"\nopen calls could still cost {short_dollars(report.over_nanos)} above what they hold")
+    if report.went_by:
+        out.print("\nwent by (missing: skip):")
+        emit([{**row, "since": shown(row["since_ms"], zone)} for row in report.went_by], _WENT_BY, Format.TABLE)
     if report.coverage:
         out.print("\nnot seen:")
         emit(report.coverage, _COVERAGE, Format.TABLE)
@@ -335,3 +289,17 @@ def _print_seats(report: Report) -> None:
         out.print(safe(seats.line(all_of)))
     if mine := [seats.shown(own) for _, own in report.seats if own is not None]:
         emit(mine, seats.COLUMNS, Format.TABLE)
+
+
+def _print_limits(report: Report) -> None:
+    """Budgets and rates, each under what it is."""
+    out = console()
+    if report.budgets:
+        out.print(f"limits, {ON_THIS_MACHINE}:")
+    budgets = [budget_rows.beside(budget) for budget in report.budgets]
+    emit(budgets, budget_rows.COLUMNS, Format.TABLE, empty="no budget applies to this person")
+    for remark in (line for budget in report.budgets for line in budget_rows.remarks(budget)):
+        out.print(f"  {safe(remark)}")
+    if report.rates:
+        out.print()
+        emit(report.rates, rates_shown.COLUMNS, Format.TABLE)

@@ -10,6 +10,7 @@ from typing import Any
 
 from spendgate.config import words
 from spendgate.config.contracts import read_adjustments, read_billing
+from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
 from spendgate.config.people import Declared, Known, read_roster
@@ -24,7 +25,7 @@ from spendgate.money import Money
 from spendgate.policy import Budget, Capture, Host, Mode, ModelRule, OnFailure, Policy, UnknownModel
 from spendgate.rates import Rate
 
-KEYS_LATER = ("exceptions", "approvers", "alerts", "notify")
+KEYS_LATER = ("approvers", "alerts", "notify")
 VERSION = "1"
 UNCHECKED = Known()
 
@@ -113,6 +114,7 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
         "validity": read_validity(top),
         "fleet": read_fleet(top.section("fleet")),
     }
+    values["exceptions"] = read_exceptions(top, budgets, unlimited, declared, values["timezone"])
     values["privacy"] = read_privacy(top.section("privacy"), values)
     includes.done()
     top.done(later=KEYS_LATER)

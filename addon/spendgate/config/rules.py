@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from spendgate.config import words
 from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
+from spendgate.config.limits import Limit, read_bounds, read_limits, read_per_machine
 from spendgate.config.people import Declared
 from spendgate.config.sections import Section
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import WAIT_MS_DEFAULT, Budget, Missing, ModelRule
 from spendgate.selector import ATTRIBUTES, EVERY, Selector
 from spendgate.standing import Hold
-from spendgate.window import Window
 
-BUDGET_KEYS_LATER = ("alerts", "at_least", "at_most", "per_machine", "counts")
+BUDGET_KEYS_LATER = ("alerts",)
 
 
 class Names:
@@ -72,7 +72,7 @@ def read_budgets(
     unlimited: list[str] = []
     for section in top.sections("budgets"):
         name = names.take(section)
-        parts = list(_limits(section, section.faults))
+        parts = read_limits(section)
         found = _budgets(section, name, parts, declared, order + len(budgets))
         budgets.extend(found)
         if not parts and name:
@@ -81,32 +81,7 @@ def read_budgets(
     return tuple(budgets), tuple(unlimited)
 
 
-def _limits(section: Section, faults: Faults) -> Iterator[tuple[int, Window | None]]:
-    """Each limit once for each window; nothing for `none`."""
-    if not section.has("limit"):
-        section.fault("limit", "is missing; allowed: $20 per day, $20, none, or a list of limits")
-    none_places: list[Place] = []
-
-    def parse(text: str) -> tuple[int, Window | None] | str:
-        return words.limit(text) or "none"
-
-    seen: set[Window | None] = set()
-    every = section.parsed_list("limit", parse) or ()
-    for place, found in every:
-        if isinstance(found, str):
-            none_places.append(place)
-        elif found[1] in seen:
-            faults.add(place, f"{section.path}.limit", f"a second limit per {found[1].name if found[1] else 'life'}")
-        else:
-            seen.add(found[1])
-            yield found
-    if none_places and len(every) > 1:
-        faults.add(none_places[0], f"{section.path}.limit", "none stands beside another limit; leave it out")
-
-
-def _budgets(
-    section: Section, name: str, parts: list[tuple[int, Window | None]], declared: Declared, order: int
-) -> Iterator[Budget]:
+def _budgets(section: Section, name: str, parts: list[Limit], declared: Declared, order: int) -> Iterator[Budget]:
     """One budget for each limit: `person/month` where there are several, `person` for a single one."""
     per = section.names("per", attribute)
     match, excepted = read_selector(section, "match", declared), read_selector(section, "except", declared)
@@ -116,15 +91,21 @@ def _budgets(
     missing = section.word("missing", [word.value for word in Missing])
     if missing and not per:
         section.fault("missing", "has nothing to be missing from; it needs per")
+    read_bounds(section, parts)
+    per_machine = read_per_machine(section, parts, per)
+    counts = section.parsed("counts", words.counts)
     return (
         Budget(
-            name=name if len(parts) == 1 else f"{name}/{window.name if window else 'life'}",
+            name=name if len(parts) == 1 else f"{name}/{limit.window.name if limit.window else 'life'}",
             base_name=name,
             per=per,
             match=match,
             excepted=excepted,
-            limit_nanos=nanos,
-            window=window,
+            limit_nanos=limit.nanos,
+            window=limit.window,
+            mean=limit.mean,
+            counts="value" if counts == "value" else "captured",
+            per_machine_nanos=per_machine,
             hold=Hold(hold) if hold else Hold.EXPECTED,
             wait_ms=WAIT_MS_DEFAULT if wait_ms is None else wait_ms,
             cut=bool(cut),
@@ -132,7 +113,7 @@ def _budgets(
             order=order + place,
             missing=Missing(missing) if missing else Missing.SKIP,
         )
-        for place, (nanos, window) in enumerate(parts)
+        for place, limit in enumerate(parts)
     )
 
 

@@ -13,30 +13,23 @@ from spendgate.config.faults import NotAmong, shown
 from spendgate.config.sections import LATER, known_word
 from spendgate.money import Money
 from spendgate.policy import OnFailure
-from spendgate.window import MONTHS, WEEKDAYS, Window, known_zones, zone_of
+from spendgate.window import MONTHS, WEEKDAYS, known_zones, zone_of
 
 WAIT_MS_MAX = 10 * 60_000
 NAME_LENGTH_MAX = 64
 _DURATION = re.compile(r"(\d{1,6})(ms|s|m)")
 _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000}
-_LIMIT = re.compile(r"(\S+)(?:\s+per\s+(.+))?")
-_MEAN = re.compile(r"[\d.]+x\s+mean\b")
 _UP_TO = re.compile(r"allow up to (\S+) per person")
 _NAME = re.compile(r"[^\W_][\w .@+-]*")
 _ACCOUNT = re.compile(r"[^\s|,*?\x00-\x1f]+(?: [^\s|,*?\x00-\x1f]+)*")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 
-def limit(text: str) -> tuple[int, Window | None] | None:
-    """`$60 per rolling 24h` -> (nano-dollars, window); no window: for life; `none`: None."""
-    if text == "none":
-        return None
-    if _MEAN.match(text):
-        raise ValueError(f"{shown(text)}: a limit by the mean {LATER}")
-    found = _LIMIT.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{shown(text)} is not a limit; allowed: $20 per day, $20 (for the life of the value), none")
-    return Money.parse(found[1]).nanos, Window.parse(found[2]) if found[2] else None
+def counts(text: str) -> str:
+    """`captured` or `value`. `billed` needs statements to be imported, and without them it would be `value`, called more."""
+    if text == "billed":
+        raise ValueError(f"billed {LATER}: it needs imported statements; allowed: captured, value")
+    return known_word(text, ("captured", "value"))
 
 
 def duration_ms(text: str) -> int:

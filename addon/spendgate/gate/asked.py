@@ -48,7 +48,7 @@ class Asked(Struct, frozen=True):
     def size(self, sizes: Sizes) -> Size:
         """What it may cost, as far as is known now."""
         terms = self.terms
-        if not terms.counts:
+        if not terms.drawn:
             return _NOTHING
         return sizes.size(terms.keys, self.intent.ask, terms.rates, self.bound_rates)
 

@@ -14,6 +14,7 @@ from operator import add
 from msgspec import Struct
 from msgspec.structs import replace
 
+from spendgate.contracts import SUBSCRIPTION
 from spendgate.gate.asked import Asked
 from spendgate.gate.terms import Terms
 from spendgate.model_names import family
@@ -132,8 +133,9 @@ def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booke
     if terms.also and answered and asked_for and family(answered) != family(asked_for):
         asked_for = None
     named, at = answered or asked_for, utc(booked_ms)
-    # What its provider states that it bills needs no contract to say so.
-    change = terms.changes.answered(named) if terms.changes and reading.stated_cost_nanos is None else None
+    # What its provider states that it bills needs no contract to say so; what a plan pays has its list price.
+    adjusted = terms.changes and reading.stated_cost_nanos is None and terms.billing != SUBSCRIPTION
+    change = terms.changes.answered(named) if adjusted else None
     for model in (answered,) if answered == asked_for else (answered, asked_for):
         listed = prices.price(
             terms.priced_by, model, part.usage, at=at, context=part.context, geo=part.geo, units=part.units

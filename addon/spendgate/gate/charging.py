@@ -10,7 +10,6 @@ price never nothing.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace as replace_terms
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -76,7 +75,7 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
     reading = ending.reading
     if reading.overage and ending.asked.terms.billing == SUBSCRIPTION:
         # Its row said `subscription` before anybody knew; what it costs counts all the same.
-        counting = replace_terms(ending.asked.terms, billing=OVERAGE)
+        counting = ending.asked.terms.metered(OVERAGE)
         ending = replace(ending, asked=replace(ending.asked, terms=counting))
         reading = replace(reading, flags=(*reading.flags, FLAG))
         ending = replace(ending, reading=reading)
@@ -120,10 +119,10 @@ def _unpriced(ending: Ending, fault: str) -> Settlement:
             if scope.rate is None
         ]
     )
-    cost = max((nanos for _, nanos in charges), default=0)
+    value = max((nanos for _, nanos in charges), default=0)
     return _settlement_of(
         ending, _state(ending), "estimated", (f"not priced: {fault}",),
-        cost=cost, value=cost, charges=charges, model=ending.asked.terms.model,
+        cost=value if ending.asked.terms.counts else 0, value=value, charges=charges, model=ending.asked.terms.model,
     )  # fmt: skip
 
 
@@ -137,10 +136,12 @@ def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
     listed = reading.stated_cost_nanos is not None and any(item.known for item in priced.items)
     # Where nothing was counted, nobody knows its list price: it has the value that it is charged.
     value = 0 if terms.ignored else priced.listed_nanos if listed or cost == priced.nanos else cost
-    cost = cost if terms.counts else 0
+    # On a plan nothing is paid; what `counts: value` budgets count is the list price.
+    counted, cost = (cost, cost) if terms.counts else (value, 0)
     return _settlement_of(
         ending, _state(ending), basis, (*reading.flags, *flags),
-        usage=_NO_USAGE if BACKGROUND in flags else priced.usage, cost=cost, value=value, charges=_charges(ending, priced, cost),
+        usage=_NO_USAGE if BACKGROUND in flags else priced.usage, cost=cost, value=value,
+        charges=_charges(ending, priced, counted),
         model=priced.items[-1].model if priced.items else terms.model,
         prices=",".join(dict.fromkeys([item.source for item in priced.items])) or None,
     )  # fmt: skip
@@ -208,7 +209,7 @@ def _bounded(ending: Ending, held_nanos: int) -> int:
 def _charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
     """What each budget is charged: the share of the cost whose answering model it fits, in the window of the hold."""
     terms, booked_ms = ending.asked.terms, ending.booked_ms
-    if not terms.counts or not priced.items:
+    if not terms.drawn or not priced.items:
         return ()
     if len(priced.items) == 1:
         return tuple([(scope, cost) for scope in terms.charged(priced.items[0].model, booked_ms)])

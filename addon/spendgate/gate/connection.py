@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from spendgate import limits
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.standing import Scope, Standing
+
+
+def for_all(scope: Scope) -> bool:
+    """Whether this budget leaves every call what it leaves one of no model: an exception may be for a model yet to be named."""
+    return all(credit.usable for credit in scope.credits)
 
 
 def unbounded(scope: Scope) -> Refuse:
@@ -15,7 +21,7 @@ def unbounded(scope: Scope) -> Refuse:
 def used_up(standing: Standing) -> Refuse | None:
     """The refusal by a budget that is spent; None: something is left."""
     scope = standing.scope
-    if standing.settled_nanos < scope.limit_nanos:
+    if standing.settled_nanos < standing.limit_nanos:
         return None
     return Refuse(
         RefusalKind.SPENT,
@@ -25,6 +31,7 @@ def used_up(standing: Standing) -> Refuse | None:
         settled_nanos=standing.settled_nanos,
         held_nanos=standing.held_nanos,
         hold_nanos=1,
-        limit_nanos=scope.limit_nanos,
+        limit_nanos=standing.limit_nanos,
         resets_ms=scope.ends_ms,
+        limit_from=limits.told(scope, standing.limit) if standing.limit is not None else "",
     )

@@ -41,6 +41,8 @@ class Fallback:
 
     def __init__(self) -> None:
         self._settled: OrderedDict[_Key, int] = OrderedDict()
+        self._limits: OrderedDict[_Key, int] = OrderedDict()
+        """Of those budgets whose limit moves, as it was last found."""
         self._by_person: dict[str, int] = {}
         self._rates = RateMemory()
         self.counts = Counts()
@@ -50,6 +52,8 @@ class Fallback:
         for standing in standings:
             if standing.scope.rate is None:
                 self._put(standing.scope, standing.settled_nanos)
+            if standing.limit is not None:
+                _remember(self._limits, _key(standing.scope), standing.limit.nanos)
 
     def told(self, scopes: Iterable[Scope], settled: Iterable[int]) -> None:
         """A ledger that cannot be written can still be read: what it says is spent there is, whoever spent it. What is
@@ -115,8 +119,9 @@ class Fallback:
     ) -> Refuse | None:
         for scope in scopes:
             settled = self._settled.get(_key(scope), 0)
-            if scope.enforced and settled >= scope.limit_nanos:
-                return _spent(scope, settled)
+            allowed = self._limits.get(_key(scope), scope.limit_nanos) if scope.moves else scope.limit_nanos
+            if scope.enforced and settled >= allowed:
+                return _spent(scope, settled, allowed)
         if on_failure.action == "refuse":
             return Refuse(RefusalKind.FAILURE, ON_FAILURE, f"{why}, and the policy then refuses")
         if not room:
@@ -136,18 +141,21 @@ class Fallback:
         return None
 
     def _put(self, scope: Scope, nanos: int) -> None:
-        key = _key(scope)
-        self._settled[key] = nanos
-        self._settled.move_to_end(key)
-        if len(self._settled) > REMEMBERED_MAX:
-            self._settled.popitem(last=False)
+        _remember(self._settled, _key(scope), nanos)
+
+
+def _remember(kept: OrderedDict[_Key, int], key: _Key, nanos: int) -> None:
+    kept[key] = nanos
+    kept.move_to_end(key)
+    if len(kept) > REMEMBERED_MAX:
+        kept.popitem(last=False)
 
 
 def _key(scope: Scope) -> _Key:
     return scope.budget, scope.value, scope.window
 
 
-def _spent(scope: Scope, settled: int) -> Refuse:
+def _spent(scope: Scope, settled: int, limit: int) -> Refuse:
     return Refuse(
         RefusalKind.SPENT,
         scope.budget,
@@ -156,6 +164,6 @@ def _spent(scope: Scope, settled: int) -> Refuse:
         settled_nanos=settled,
         held_nanos=0,
         hold_nanos=1,
-        limit_nanos=scope.limit_nanos,
+        limit_nanos=limit,
         resets_ms=scope.ends_ms,
     )

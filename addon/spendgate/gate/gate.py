@@ -24,7 +24,7 @@ from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.clock import Clock
 from spendgate.gate.collecting import Collecting, result_id_of
-from spendgate.gate.connection import unbounded, used_up
+from spendgate.gate.connection import for_all, unbounded, used_up
 from spendgate.gate.correcting import Correcting
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, Collected, End, Gone, Intent, Refused, Seen
@@ -159,7 +159,7 @@ class Gate:
         """Whether nothing is left for any call of this connection; see `GatePort.spent`."""
         asked = self._asked(intent)
         now_ms = self.clock.now_ms()
-        scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced)
+        scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced and for_all(scope))
         # Model rules wait for the calls themselves; what refuses every one of them need not.
         refuse = asked.terms.refusal if intent.attribution.refused else lapse.refusal(asked.terms.policy, now_ms)
         if refuse is None and intent.ask.loops:
@@ -311,9 +311,8 @@ class Gate:
         if call.late:
             person = call.asked.intent.attribution.person
             self.fallback.ended(call_id, settlement.usage, sent=end.sent)
-            self.fallback.spent(
-                call.asked.terms.scopes(call.booked_ms), settlement.cost_nanos - call.remembered_nanos, person
-            )
+            nanos = settlement.cost_nanos if call.asked.terms.counts else settlement.value_nanos
+            self.fallback.spent(call.asked.terms.scopes(call.booked_ms), nanos - call.remembered_nanos, person)
         else:
             self.fallback.settled(settlement.charges)
         if sample is not None:

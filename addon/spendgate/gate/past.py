@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spendgate.contracts import SUBSCRIPTION
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, enforces, scopes
@@ -12,9 +13,9 @@ from spendgate.standing import Scope
 def counted(policy: Policy, now_ms: int) -> tuple[Counted, ...]:
     """The policy's budgets by name and words, with the start of the window that runs now."""
     return tuple(
-        Counted(draw.name, words, since_ms)
+        Counted(name, words, since_ms)
         for draw, _ in policy.draws
-        for words, since_ms in draw.counted_since(now_ms)
+        for name, words, since_ms in draw.counted_since(now_ms)
     )
 
 
@@ -22,10 +23,11 @@ def scopes_of(policy: Policy) -> ScopesOf:
     """A function from a past call to its budgets under `policy`."""
 
     def of(past: PastCall) -> tuple[Scope, ...]:
-        if not policy.billing.counts(past.row.billing):
+        on_plan = past.row.billing == SUBSCRIPTION
+        if not (on_plan or policy.billing.counts(past.row.billing)):
             return ()
         facts = facts_of(past, policy)
-        return scopes(policy, facts, past.booked_ms, enforces(policy, facts))
+        return scopes(policy, facts, past.booked_ms, enforces(policy, facts), on_plan=on_plan)
 
     return of
 

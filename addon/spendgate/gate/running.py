@@ -69,7 +69,7 @@ def resized(call: Running, nanos: int) -> tuple[tuple[Scope, int], ...]:
 def gone_over(call: Running, standings: tuple[Standing, ...]) -> tuple[Scope, int] | None:
     """The budget with `cut` that these holds pass, and by how much; the worst one."""
     over = [
-        (standing.scope, standing.settled_nanos + standing.held_nanos - standing.scope.limit_nanos)
+        (standing.scope, standing.settled_nanos + standing.held_nanos - standing.limit_nanos)
         for standing in standings
         if standing.scope.cut and standing.scope.enforced
     ]

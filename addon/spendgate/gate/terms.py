@@ -5,6 +5,7 @@ Calls of one session differ in little but their size, so `KnownTerms` keeps the 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from dataclasses import replace as replace_terms
 from datetime import datetime
@@ -16,6 +17,8 @@ from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
 from spendgate.contracts import PERSONAL, Changes
+from spendgate.contracts import SUBSCRIPTION as PLAN
+from spendgate.draws import together
 from spendgate.estimate import KindKeys
 from spendgate.gate.accounts import refusal_of
 from spendgate.gate.interface import Intent
@@ -68,11 +71,11 @@ class Signs(NamedTuple):
 class Draws:
     """The budgets that calls of some facts draw on: found once for the time in which no window of theirs ends."""
 
-    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_on_plan", "_policy", "_until_ms")
 
-    def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool) -> None:
+    def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool, *, on_plan: bool = False) -> None:
         """`facts`: the call's, and as of each other model that may have a part in it."""
-        self._policy, self._facts, self._enforced = policy, facts, enforced
+        self._policy, self._facts, self._enforced, self._on_plan = policy, facts, enforced, on_plan
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
 
@@ -80,13 +83,22 @@ class Draws:
         """As `policy.scopes`."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        each = [scopes(self._policy, facts, now_ms, self._enforced) for facts in self._facts]
-        found = each[0] if len(each) == 1 else tuple(dict.fromkeys([scope for some in each for scope in some]))
+        each = [scopes(self._policy, facts, now_ms, self._enforced, on_plan=self._on_plan) for facts in self._facts]
+        found = each[0] if len(each) == 1 else together(each)
         if all(scope.rolling_ms is None for scope in found):
             self._found = found
             self._from_ms = max((scope.starts_ms for scope in found), default=0)
             self._until_ms = min((scope.ends_ms for scope in found if scope.ends_ms is not None), default=_FOR_EVER_MS)
+            instants = self._policy.instants
+            if instants:
+                place = bisect_right(instants, now_ms)
+                self._from_ms = max(self._from_ms, *instants[place - 1 : place], 0)
+                self._until_ms = min(self._until_ms, *instants[place : place + 1], _FOR_EVER_MS)
         return found
+
+    def metered(self) -> Draws:
+        """What the same calls draw on once they cost something."""
+        return Draws(self._policy, self._facts, self._enforced) if self._on_plan else self
 
 
 class Flows(NamedTuple):
@@ -140,12 +152,14 @@ class Terms:
     evidence: str
     changes: Changes
     """What the policy's `pricing.adjust` makes of its prices on the day on which it asked."""
+    drawn: bool
+    """Whether some budget may count it."""
     flows: Flows | None = None
     """The rates that count it; None: no rate does."""
 
     @property
     def counts(self) -> bool:
-        """Whether budgets count it."""
+        """Whether it costs anything."""
         return self.policy.billing.counts(self.billing)
 
     @property
@@ -156,15 +170,20 @@ class Terms:
     def billed_as(self, billing: str) -> Terms:
         """The same call with another billing word, by which budgets tell it apart, too."""
         known = Facts({**self.facts.values, "billing": (billing,)}, self.facts.names, self.facts.stem)
-        return replace_terms(self, billing=billing, facts=known, draws=Draws(self.policy, (known,), self.enforced))
+        draws = Draws(self.policy, (known,), self.enforced, on_plan=billing == PLAN)
+        return replace_terms(self, billing=billing, facts=known, draws=draws, drawn=_drawn(self.policy, billing))
 
     def refused(self, now_ms: int) -> Refuse | None:
         """Why it may not leave at this instant, whatever the budgets say: a rule, or the policy file as a whole."""
         return self.refusal or lapse.refusal(self.policy, now_ms)
 
+    def metered(self, billing: str) -> Terms:
+        """The same call, whose cost counts after all."""
+        return replace_terms(self, billing=billing, draws=self.draws.metered(), drawn=True)
+
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant."""
-        return self.draws.at(now_ms) if self.counts else ()
+        return self.draws.at(now_ms) if self.drawn else ()
 
     @property
     def rate_scopes(self) -> tuple[Scope, ...]:
@@ -177,7 +196,9 @@ class Terms:
         if not self.policy.by_model or (same and not self.also):
             return self.scopes(booked_ms)
         answered = self.facts if same else self.facts.answered_by(model)
-        return scopes(self.policy, answered, booked_ms, self.enforced) if self.counts else ()
+        if not self.drawn:
+            return ()
+        return scopes(self.policy, answered, booked_ms, self.enforced, on_plan=not self.counts)
 
     def without_model(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that any call of this connection draws on, whatever model it will ask for."""
@@ -215,12 +236,14 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
     others = tuple([known.answered_by(name) for name in signs.also])
     enforced = enforces(policy, known)
     changes = policy.adjustments.of(known, int(signs.since.timestamp()) * 1000)
-    priced = _Prices(prices, route.prices or route.provider, model, signs.since, changes.asked)
+    listed = billing == PLAN  # it costs nothing; what it is worth is its list price
+    change = None if listed else changes.asked
+    priced = _Prices(prices, route.prices or route.provider, model, signs.since, change)
     unknown = rates_unknown(policy.unknown_model)
     anywhere, reach = priced.dearest(None, None), priced.reach(signs, route)
     if others and reach is not None:
         beside = [
-            priced._replace(model=name or None, change=changes.answered(name)).reach(signs, route)
+            priced._replace(model=name or None, change=None if listed else changes.answered(name)).reach(signs, route)
             for name in signs.also
         ]
         reach = dearest([reach, *(ladder or unknown for ladder in beside)])
@@ -228,7 +251,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         policy=policy,
         facts=known,
         enforced=enforced,
-        draws=Draws(policy, (known, *others), enforced),
+        draws=Draws(policy, (known, *others), enforced, on_plan=billing == PLAN),
         billing=billing,
         model=model,
         also=bool(others),
@@ -244,7 +267,13 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         evidence=evidence(who),
         changes=changes,
         flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced, personal=policy.billing.counts(PERSONAL))),
+        drawn=_drawn(policy, billing),
     )
+
+
+def _drawn(policy: Policy, billing: str) -> bool:
+    """Whether some budget may count calls with this billing word: a plan's only where one goes by list price."""
+    return policy.billing.counts(billing) or (billing == PLAN and policy.by_list)
 
 
 def unlisted(account: str | None) -> Refuse:

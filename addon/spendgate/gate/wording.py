@@ -73,7 +73,8 @@ def _figures(refuse: Refuse) -> str:
     said = refuse.kind is RefusalKind.SPENT and _left(refuse) is not None
     hold_nanos = refuse.hold_nanos or 0
     needs = f"; this call needs {dollars(shown.needed(hold_nanos))}" if not said and hold_nanos > 1 else ""
-    return f"On this machine {dollars(shown.spent)} spent{held} of {dollars(shown.limit)}{needs}."
+    source = f" The limit: {refuse.limit_from}." if refuse.limit_from else ""
+    return f"On this machine {dollars(shown.spent)} spent{held} of {dollars(shown.limit)}{needs}.{source}"
 
 
 def _when(refuse: Refuse, timezone: str) -> str:

@@ -138,6 +138,14 @@ class Balances:
         known = self._by_id.get(balance)
         return known or self._remember(Balance(*conn.execute(_READ_BY_ID, (balance,)).fetchone()))
 
+    def settled(self, conn: sqlite3.Connection, key: Key) -> int:
+        """What a window has settled; 0 for one that nothing was ever held in, which is not made by asking."""
+        known = self._by_key.get(key)
+        if known is None:
+            row = conn.execute(READ_BY_KEY, key).fetchone()
+            known = None if row is None else self._by_id.get(row[0]) or Balance(*row)
+        return 0 if known is None else known.settled
+
     def _find(self, conn: sqlite3.Connection, key: Key, starts_ms: int, ends_ms: int | None) -> Balance:
         row = conn.execute(READ_BY_KEY, key).fetchone()
         if row is None:

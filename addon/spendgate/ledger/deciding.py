@@ -6,15 +6,16 @@ import sqlite3
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.admission import Admit, Decision, Wait
 from spendgate.flow import Tokens
-from spendgate.ledger import holds, waiters
+from spendgate.ledger import holds, moving, waiters
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide, Flowing
 from spendgate.ledger.known import Known
-from spendgate.standing import KindStanding, Scope, Standing
+from spendgate.standing import Hold, KindStanding, Scope, Standing
 
 
 class Asking(Struct, frozen=True):
@@ -63,18 +64,42 @@ def hold(asking: Asking) -> Decision:
                 ]
             )
             known.flows.admitted(conn, rated, flowing, flows_ms, booking.now_ms)
+        _claim(asking, standings, decision)
     return decision
 
 
 def _standings(asking: Asking, located: list[Balance], place: int | None) -> tuple[Standing, ...]:
     """The balances as they stand now, each with the waiters ahead of this call; dead gates' waiters are dropped."""
     pairs = zip(located, asking.scopes, strict=True)
+    known, now_ms = asking.known, asking.booking.now_ms
     if place == waiters.NOBODY_WAITS:
-        return tuple([balance.standing(scope, 0) for balance, scope in pairs])
-    conn = asking.known.conn
-    waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
-    now_ms = asking.booking.now_ms
-    return tuple(balance.standing(scope, waiters.ahead(conn, balance.id, place, now_ms)) for balance, scope in pairs)
+        found = [balance.standing(scope, 0) for balance, scope in pairs]
+    else:
+        conn = known.conn
+        waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
+        found = [
+            balance.standing(
+                scope, 0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(conn, balance.id, place, now_ms)
+            )
+            for balance, scope in pairs
+        ]
+    return tuple([
+        replace(each, limit=moving.limit(known, each.scope, now_ms)) if each.scope.moves else each for each in found
+    ])  # fmt: skip
+
+
+def _waits_for_none(known: Known, scope: Scope, now_ms: int) -> bool:
+    return scope.tally or moving.has_own(known, scope, now_ms)
+
+
+def _claim(asking: Asking, standings: tuple[Standing, ...], admit: Admit) -> None:
+    """Exceptions that hold for one window have it, where this admission needed them."""
+    for standing, (_, hold_nanos) in zip(standings, admit.holds, strict=True):
+        if standing.limit is not None and standing.limit.unclaimed:
+            by_ceiling = standing.scope.hold is Hold.CEILING
+            others = max(standing.held_nanos, standing.ceiling_nanos) if by_ceiling else standing.held_nanos
+            taken = standing.settled_nanos + others + hold_nanos
+            moving.claim(asking.known, standing.limit, taken, asking.booking.now_ms)
 
 
 def _with_flow(

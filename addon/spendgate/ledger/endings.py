@@ -27,6 +27,13 @@ RECORDED_STATES: Final = ("free", "unrecognized", "failed")
 """What a call that held nothing may end as."""
 
 
+def _unasked(hold: Held, end: Settlement) -> int:
+    """What a hold is charged that the settlement does not name: of one that filling added the whole price."""
+    if hold.added == open_calls.AT_LIST_PRICE:
+        return end.value_nanos
+    return end.cost_nanos if hold.added else 0
+
+
 def settle(known: Known, call_id: str, end: Settlement) -> bool:
     """End an open call. False when it is not open: nothing is changed then.
 
@@ -44,7 +51,7 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     costs = []
     for hold in call.holds:
         charge = charges.pop(hold.balance, None)
-        costs.append(charge[1] if charge is not None else end.cost_nanos if hold.added else 0)
+        costs.append(charge[1] if charge is not None else _unasked(hold, end))
     unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()] if charges else []
     finish(known, call, end, flags=flagged(end.flags, call, costs), costs=costs, unheld=unheld)
     if end.flowed is not None:

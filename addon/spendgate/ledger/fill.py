@@ -18,7 +18,7 @@ from spendgate.ledger import open_calls, rows
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
-from spendgate.ledger.open_calls import Held
+from spendgate.ledger.open_calls import AT_COST, AT_LIST_PRICE, Held
 from spendgate.ledger.rows import PastCall
 from spendgate.ledger.store import Store
 from spendgate.standing import Hold, Scope
@@ -30,7 +30,8 @@ ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
 """The scopes of a past call under the new policy: windows of its `booked_ms`, its answering model where that is known."""
 
 _ADD: Final = "INSERT OR IGNORE INTO charges (call, balance, booked_ms, mode, charged_nanos) VALUES (?, ?, ?, ?, ?)"
-_FIND: Final = "SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, holds FROM call_rows WHERE seq = ?"
+_FIND: Final = """SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, value_nanos, billing = 'subscription', holds
+    FROM call_rows WHERE seq = ?"""
 _NOTE: Final = """INSERT INTO counted (budget, words, upto_seq) VALUES (?, ?, ?)
     ON CONFLICT (budget, words) DO UPDATE SET upto_seq = max(upto_seq, excluded.upto_seq)"""
 
@@ -85,7 +86,7 @@ def _missing(
 def _runs(scope: Scope, booked_ms: int, now_ms: int) -> bool:
     if scope.rolling_ms is not None:
         return booked_ms > now_ms - scope.rolling_ms
-    return scope.ends_ms is None or scope.ends_ms > now_ms
+    return scope.ends_ms is None or scope.ends_ms + scope.kept_ms > now_ms
 
 
 def _add_all(store: Store, wanted: list[tuple[int, Scope]]) -> int:
@@ -103,17 +104,18 @@ def _add_all(store: Store, wanted: list[tuple[int, Scope]]) -> int:
 def _add(known: Known, seq: int, scope: Scope, balance: Balance) -> bool:
     """Count one call in one balance, as it stands now (it may have ended since it was read); False: it was counted."""
     conn = known.conn
-    state, booked_ms, held, ceiling, cost, text = conn.execute(_FIND, (seq,)).fetchone()
+    state, booked_ms, held, ceiling, cost, value, on_plan, text = conn.execute(_FIND, (seq,)).fetchone()
     holds = open_calls.unpacked(text)
     if any(hold.balance == balance.id for hold in holds):
         return False
     if state == "open":
         bound = bound_of(ceiling, held)
-        hold = Held(balance.id, bound if scope.hold is Hold.CEILING else held, bound, scope.hold.value, 1)
+        nanos = bound if scope.hold is Hold.CEILING else held
+        hold = Held(balance.id, nanos, bound, scope.hold.value, AT_LIST_PRICE if on_plan else AT_COST)
         conn.execute("UPDATE call_rows SET holds = ? WHERE seq = ?", (open_calls.packed((*holds, hold)), seq))
-        change = (balance, 0, hold.nanos, bound, 1, 0)
-    elif conn.execute(_ADD, (seq, balance.id, booked_ms, scope.hold.value, cost)).rowcount:
-        change = (balance, cost, 0, 0, 0, 0)
+        change = (balance, 0, nanos, bound, 1, 0)
+    elif conn.execute(_ADD, (seq, balance.id, booked_ms, scope.hold.value, value if on_plan else cost)).rowcount:
+        change = (balance, value if on_plan else cost, 0, 0, 0, 0)
     else:
         return False
     known.balances.move(booked_ms, [change])

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.admission import Admit
-from spendgate.ledger import open_calls, rows
+from spendgate.ledger import moving, open_calls, rows
 from spendgate.ledger.balances import Balance, Change
 from spendgate.ledger.interface import CallRow
 from spendgate.ledger.known import Known
@@ -94,7 +94,10 @@ def resize(known: Known, call_id: str, sizes: tuple[tuple[Scope, int], ...], now
     known.balances.move(call.booked_ms, changes)
     call.holds, call.held_nanos = after, max(call.held_nanos, *wanted.values(), 0)
     known.run(_RESIZED, (call.held_nanos, open_calls.packed(after), call.seq))
-    return tuple(at.standing(scope, 0) for at, (scope, _) in zip(located, sizes, strict=True))
+    after_it = [at.standing(scope, 0) for at, (scope, _) in zip(located, sizes, strict=True)]
+    return tuple([
+        replace(each, limit=moving.limit(known, each.scope, now_ms)) if each.scope.moves else each for each in after_it
+    ])  # fmt: skip
 
 
 def _resized(hold: Held, nanos: int | None, ceiling_nanos: int | None) -> Held:

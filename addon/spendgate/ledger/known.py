@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from spendgate.adaptive import Settled
 from spendgate.ledger.balances import Balances
 from spendgate.ledger.flows import Flows
 from spendgate.ledger.open_calls import OpenCall, find
@@ -31,6 +32,10 @@ class Known:
         self.balances = Balances()
         self.flows = Flows()
         self.calls: dict[str, OpenCall] = {}
+        self.means: dict[tuple[str, str, str, str], Settled] = {}
+        """What means rest on, by budget, words, value and day."""
+        self.claims: dict[tuple[str, str, str], tuple[str, int] | None] = {}
+        """Windows of exceptions that hold once, by exception, words and value; None: it has none."""
         self.link: tuple[int, bytes] | None = None
         """Position and head of the chain's last link; None: not known."""
         self.nobody_waits = False
@@ -40,7 +45,8 @@ class Known:
     def look(self) -> None:
         """Forget everything if another connection has committed since the last look. Inside a transaction."""
         version = self.run("PRAGMA data_version").fetchone()[0]
-        if version != self._version or max(len(self.balances), len(self.calls)) > _MOST:
+        kept = max(len(self.balances), len(self.calls), len(self.means), len(self.claims))
+        if version != self._version or kept > _MOST:
             self.forget()
             self._version = version
 
@@ -48,6 +54,8 @@ class Known:
         """Know nothing."""
         self.balances.clear()
         self.calls.clear()
+        self.means.clear()
+        self.claims.clear()
         self.link, self.nobody_waits = None, False
         self.flows.behind = True
 

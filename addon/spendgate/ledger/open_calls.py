@@ -21,6 +21,10 @@ _FIND: Final = f"""SELECT seq, {", ".join(rows.RUNNING)}, holds, {", ".join(rows
 _OPENED_AT: Final = 2 + len(rows.RUNNING)
 
 
+AT_COST, AT_LIST_PRICE = 1, 2
+"""How a hold that filling added is charged; at list price what is on a plan, which costs nothing."""
+
+
 class Held(Struct, frozen=True, array_like=True, gc=False):
     """What one call holds in one balance, and what that became. Nano-dollars."""
 
@@ -30,7 +34,7 @@ class Held(Struct, frozen=True, array_like=True, gc=False):
     mode: str
     """A word of `standing.Hold`."""
     added: int
-    """1: filling added it, for a policy that came into force while the call ran."""
+    """AT_COST or AT_LIST_PRICE: filling added it, for a policy that came into force while the call ran; else 0."""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -83,8 +83,8 @@ def _end(known: Known, orphan: _Orphan, now_ms: int) -> None:
     if call is None:
         return
     charges = [orphan.charge(hold.nanos, hold.mode) for hold in call.holds]
-    unbudgeted = 0 if orphan.billing in _UNPRICED else orphan.value()
-    end = _settlement(orphan, max(charges, default=unbudgeted), now_ms)
+    cost = 0 if orphan.billing in _UNPRICED else max(charges, default=orphan.value())
+    end = _settlement(orphan, cost, now_ms)
     endings.finish(known, call, end, flags=endings.flagged(end.flags, call, charges), costs=charges, unheld=[])
 
 

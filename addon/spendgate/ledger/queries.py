@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from spendgate.errors import StateError
-from spendgate.ledger import chain, check, flows, schema
+from spendgate.ledger import chain, check, flows, moving, schema
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
@@ -34,9 +34,11 @@ ATTRIBUTES: Final = (
 # The column `held_nanos` is the largest hold that a call ever had; what it holds now stands in its holds, one for each balance.
 _HELD_NOW: Final = f"""(SELECT coalesce(max(json_extract(hold.value, '$[{Held.__struct_fields__.index("nanos")}]')), 0)
     FROM json_each(call_rows.holds) AS hold)"""  # noqa: S608 - our own words
+# What a call on a plan holds in budgets with `counts: value` is no money.
+_PAID: Final = "billing NOT IN ('subscription', 'personal')"
 _SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interrupted') AND instr(flags, '{CORRECTS}') = 0),
     count(*) FILTER (WHERE state = 'refused'), coalesce(sum(cost_nanos), 0), coalesce(sum(value_nanos), 0),
-    coalesce(sum(CASE state WHEN 'open' THEN {_HELD_NOW} END), 0),
+    coalesce(sum(CASE WHEN state = 'open' AND {_PAID} THEN {_HELD_NOW} END), 0),
     coalesce(sum(cost_nanos) FILTER (WHERE basis <> 'reported'), 0),
     coalesce(sum(input_tokens), 0), coalesce(sum(cache_read_tokens), 0),
     coalesce(sum(coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
@@ -141,12 +143,13 @@ class Reader:
     def _standing(self, scope: Scope, now_ms: int) -> Standing:
         key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
         found = self._conn.execute(READ_BY_KEY, key).fetchone()
+        limit = moving.read_limit(self._conn, scope, now_ms) if scope.moves else None
         if found is None:
-            return Standing(scope, 0, 0, 0, 0, 0)
+            return Standing(scope, 0, 0, 0, 0, 0, limit=limit)
         balance = Balance(*found)
         if scope.rolling_ms is not None:
             balance = at_edge(self._conn, balance, now_ms - scope.rolling_ms)
-        return balance.standing(scope, 0)
+        return replace(balance.standing(scope, 0), limit=limit)
 
     def rates(self, scopes: tuple[Scope, ...], flowing: Flowing, now_ms: int) -> tuple[Standing, ...]:
         """Each rate with what it has counted and how many of its calls are open, at `flowing.boot_ms`."""
@@ -235,7 +238,7 @@ class Reader:
     def open_above_holds(self) -> int:
         """The most, in nano-dollars, that open calls could still cost above the largest hold that each has now."""
         found = self._conn.execute(
-            f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows WHERE state = 'open'"  # noqa: S608
+            f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows WHERE state = 'open' AND {_PAID}"  # noqa: S608
         )
         return int(found.fetchone()[0])
 

@@ -67,7 +67,7 @@ def collected(
     """Write a result as a row that is settled from the start. False: it has one."""
     conn = known.conn
     if corrects is not None:
-        charges = _differences(known, corrects, end.cost_nanos)
+        charges = _differences(known, corrects, end)
         end = replace(
             end,
             cost_nanos=end.cost_nanos - corrects.cost_nanos,
@@ -92,10 +92,15 @@ def collected(
     return True
 
 
-def _differences(known: Known, corrects: AwaitedCall, cost_nanos: int) -> list[tuple[Held, int]]:
-    """What each balance that was charged the call's whole cost is to be charged more; a hold that was released stays so."""
+def _differences(known: Known, corrects: AwaitedCall, end: Settlement) -> list[tuple[Held, int]]:
+    """What each balance that was charged the call's whole cost is to be charged more; a hold that was released stays so.
+
+    On a plan, which costs nothing, that is the list price.
+    """
+    on_plan = corrects.row.billing == "subscription"
+    before, after = (corrects.value_nanos, end.value_nanos) if on_plan else (corrects.cost_nanos, end.cost_nanos)
     return [
-        (Held(balance, 0, 0, mode, 0), cost_nanos - charged)
+        (Held(balance, 0, 0, mode, 0), after - charged)
         for balance, mode, charged in known.conn.execute(_CHARGED, (corrects.seq,)).fetchall()
-        if charged == corrects.cost_nanos
+        if charged == before
     ]

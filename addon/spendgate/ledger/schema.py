@@ -231,6 +231,26 @@ def m010_flows(db: Database) -> None:
         ) STRICT""")
 
 
+@migration()
+def m011_moving_limits(db: Database) -> None:
+    """What each day's limit by the mean rests on, and the window of each exception that holds for one alone. Written once."""
+    db.conn.execute("""
+        CREATE TABLE means (
+            budget TEXT NOT NULL, words TEXT NOT NULL, value TEXT NOT NULL, day TEXT NOT NULL,
+            settled_nanos INTEGER NOT NULL, days INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+            PRIMARY KEY (budget, words, value, day)
+        ) STRICT, WITHOUT ROWID""")
+    db.conn.execute("""
+        CREATE TABLE claims (
+            exception TEXT NOT NULL, words TEXT NOT NULL, value TEXT NOT NULL,
+            window TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (exception, words, value)
+        ) STRICT, WITHOUT ROWID""")
+    for table in ("means", "claims"):
+        db.conn.execute(f"""
+            CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+            BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
+
+
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 

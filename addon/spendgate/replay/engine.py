@@ -310,5 +310,5 @@ Steps = Callable[[int], Iterable[Step]]
 
 def replay(policy: Policy, since_ms: int, steps: Steps, prices: PriceBook | None = None) -> Outcome:
     """Run the history since `since_ms` through `policy`, its windows filled with what came before. `prices` as in `Replay`."""
-    found = [starts for draw, _ in policy.draws for _, starts in draw.counted_since(since_ms)]
+    found = [starts for draw, _ in policy.draws for _, _, starts in draw.counted_since(since_ms)]
     return Replay(policy, since_ms, prices).run(steps(max(0, min([since_ms, *found]))))

@@ -58,7 +58,9 @@ def explain(
     lines = [_capture(policy, facts), _mode(policy, enforced)]
     lines += [Line(unlisted.rule, "people", True, _reason(unlisted))] if unlisted is not None else []
     lines += [*_agreed(policy, facts, now_ms, account), *_models(policy, facts)]
-    found = scopes(policy, facts, now_ms, enforced) if policy.billing.counts(word) else ()
+    on_plan = word == SUBSCRIPTION
+    drawn = on_plan or policy.billing.counts(word)
+    found = scopes(policy, facts, now_ms, enforced, on_plan=on_plan) if drawn else ()
     known = standings(found) if standings is not None else tuple(Standing(scope, 0, 0, 0, 0, 0) for scope in found)
     for budget in policy.budgets:
         lines += _budget(policy, budget, facts, [each for each in known if each.scope.budget == budget.name])

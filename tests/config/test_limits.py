@@ -1,0 +1,73 @@
+"""Limits as a file writes them: forms, bounds, windows; any text is a limit or a fault."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spendgate.adaptive import Mean
+from spendgate.config.policy_file import parse_policy
+from spendgate.errors import PolicyError
+from spendgate.money import NANOS_PER_DOLLAR
+from spendgate.policy import Budget
+from spendgate.window import Unit
+
+HEAD = "version: 1\nowner: ops@acme.example\n"
+
+
+def budgets(words: str) -> tuple[Budget, ...]:
+    """The budgets of one entry."""
+    return parse_policy(f"{HEAD}budgets:\n  - name: b\n    per: person\n    {words}\n".encode()).budgets
+
+
+def test_a_mean_arrives_with_its_bounds() -> None:
+    """Beside a fixed limit of another window, which has none."""
+    by_mean, fixed = budgets("limit: [2.5x mean of 14d per week, $20 per day]\n    at_least: $5\n    at_most: $1,000")
+    dollar = NANOS_PER_DOLLAR
+    assert (by_mean.name, fixed.name) == ("b/week", "b/day")
+    assert by_mean.mean == Mean(2_500, 14, 5 * dollar, 1_000 * dollar)
+    assert (by_mean.limit_nanos, fixed.mean, fixed.limit_nanos) == (1_000 * dollar, None, 20 * dollar)
+
+
+def test_what_is_not_said_is_usual() -> None:
+    """Captured spend counts, nothing is said of one machine, at_least is nothing."""
+    (budget,) = budgets("limit: 4x mean of 7d per hour\n    at_most: $9")
+    assert (budget.counts, budget.per_machine_nanos, budget.mean.at_least_nanos) == ("captured", None, 0)
+    assert budget.window.unit is Unit.HOUR
+
+
+def test_counts_and_per_machine_arrive() -> None:
+    """Both may stand beside any limit."""
+    (budget,) = budgets("limit: $9 per day\n    counts: value\n    per_machine: $9")
+    assert (budget.counts, budget.per_machine_nanos) == ("value", 9 * NANOS_PER_DOLLAR)
+
+
+@pytest.mark.parametrize("words", ["counts: value", "per_machine: $1"])
+def test_they_are_part_of_the_policy(words: str) -> None:
+    """A change of either is another policy."""
+    plain = parse_policy(f"{HEAD}budgets: [{{name: b, limit: $5}}]\n".encode())
+    assert parse_policy(f"{HEAD}budgets: [{{name: b, limit: $5, {words}}}]\n".encode()).hash != plain.hash
+
+
+number = st.sampled_from(["4", "0", "4.5", "1.2345", "x", "", "-1", "٣", "9" * 30, "1e3", "7"])
+window = st.sampled_from(["day", "fortnight", "", "rolling 36h", "rolling 0h", "Week"])
+
+
+@given(
+    st.builds("{}x mean of {}d per {}".format, number, number, window)
+    | st.builds("{}x mean  of {}d".format, number, number)
+    | st.text(st.sampled_from("4x mean of 7d per day$.,"), max_size=24)
+    | st.just("none")
+)
+def test_any_text_is_a_limit_or_a_fault(text: str) -> None:
+    """Never a crash, never half understood."""
+    quoted = text.replace('"', "")
+    try:
+        (budget,) = parse_policy(f'{HEAD}budgets: [{{name: b, limit: "{quoted}", at_most: $9}}]\n'.encode()).budgets
+    except PolicyError as fault:
+        assert "budgets[1]" in fault.faults[0]
+    else:
+        assert budget.mean is not None
+        assert 3 <= budget.mean.days <= 90
+        assert budget.mean.thousandths > 0
