@@ -11,6 +11,7 @@ from gate.world import (
     PRICES,
     House,
     Time,
+    asyncio,
     budget,
     costing,
     dollars,
@@ -226,3 +227,38 @@ async def test_a_call_without_counts_costs_what_its_kind_does_at_the_adjusted_pr
             await served(place, unstating(), costing(0.1))
         row = await served(place, unstating(), used(final=False))
     assert row["cost_nanos"] == row["value_nanos"] == dollars(0.05)
+
+
+async def test_no_ceiling_is_passed_at_adjusted_prices(tmp_path: Path) -> None:
+    """Forty at once, each costing its whole bound at 1.7 times the list price: as many leave as fit, to the nano-dollar."""
+    rules = policy(budget(1, hold=Hold.CEILING, wait_ms=60_000), adjust=(adjust("1.7"),))
+    each = (2_000 * 5_000 + 1_000 * 25_000) * 17 // 10
+
+    async def one(place: House) -> bool:
+        call = unstating()
+        if not isinstance(await place.gate.hold(call), Admitted):
+            return False
+        place.gate.sent(call.call_id)
+        await asyncio.sleep(0.01)
+        place.gate.settle(call.call_id, used(input_tokens=2_000, output_tokens=1_000), end())
+        return True
+
+    async with house(tmp_path, rules) as place:
+        left = sum(await asyncio.gather(*(one(place) for _ in range(40))))
+        rows = place.rows.calls("state = 'settled'")
+    assert left == dollars(1) // each
+    assert sum(row["cost_nanos"] for row in rows) == left * each <= dollars(1)
+    assert not [row for row in rows if "overrun" in row["flags"]]
+
+
+async def test_a_plan_counts_at_list_price_where_a_budget_goes_by_value(tmp_path: Path) -> None:
+    """`counts: value` is about what calls are worth: a contract's price is for what is billed."""
+    rules = policy(budget(0.15, counts="value"), adjust=(adjust("0.5"),))
+    async with house(tmp_path, rules) as place:
+        plan = await served(place, unstating(billing="subscription"), costing(0.1))
+        key = await served(place, unstating(), costing(0.1))
+        refused = await place.gate.hold(unstating(output_max=1))
+    assert (plan["cost_nanos"], plan["value_nanos"]) == (0, dollars(0.1))
+    assert (key["cost_nanos"], key["value_nanos"]) == (dollars(0.05), dollars(0.1))
+    assert isinstance(refused, Refused)
+    assert refused.refuse.settled_nanos == dollars(0.15)

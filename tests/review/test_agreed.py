@@ -54,10 +54,10 @@ def told(word: str, **values: str) -> list[Line]:
             "refuse",
             {"billing": "subscription", "tool": "claude-code"},
             "billing.seats",
-            "the seat max pays for it: it is in no budget",
+            "the seat max pays for it: it costs nothing",
             "leaves",
         ),
-        ("refuse", {"billing": "subscription"}, "billing.seats", "its plan pays for it: it is in no budget", "leaves"),
+        ("refuse", {"billing": "subscription"}, "billing.seats", "its plan pays for it: it costs nothing", "leaves"),
     ],
 )
 def test_a_call_is_told_whose_it_is_and_what_it_costs(

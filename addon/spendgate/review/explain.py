@@ -93,7 +93,7 @@ def _agreed(policy: Policy, facts: Facts, now_ms: int, account: Refuse | None) -
     elif word == SUBSCRIPTION:
         seat = policy.billing.seat_of(facts)
         pays = f"the seat {seat.name} pays for it" if seat else "its plan pays for it"
-        yield Line("billing.seats", "account", True, f"{pays}: it is in no budget")
+        yield Line("billing.seats", "account", True, f"{pays}: it costs nothing")
     change = policy.adjustments.of(facts, now_ms).asked
     if change is not None and word != SUBSCRIPTION:
         yield Line(change.where, "price", True, f"costs {'list price ' if not change.rates else ''}{change.words}")
