@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from spendgate.flow import Tokens
+
 
 class Step(NamedTuple):
     """One past call. Nano-dollars, epoch milliseconds, tokens; columns as in the view `calls`.
@@ -49,6 +51,24 @@ class Step(NamedTuple):
     refused_by: str | None
     refused_why: str | None
     would_refuse_by: str | None
+    sent_ms: int | None = None
+    """None: it never left."""
+    text_bytes: int | None = None
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    cache_write_other_tokens: int | None = None
+    output_tokens: int | None = None
+
+    @property
+    def used(self) -> Tokens | None:
+        """What rates count of it; None where nothing was counted."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
+        writes = (self.cache_write_5m_tokens, self.cache_write_1h_tokens, self.cache_write_other_tokens)
+        counted = (self.input_tokens, *writes, self.output_tokens)
+        return Tokens(sum(each or 0 for each in counted), self.cache_read_tokens or 0)
 
 
 FACTS_AT: Final = slice(Step._fields.index("person"), Step._fields.index("model_requested") + 1)
