@@ -16,6 +16,9 @@ from spendgate.adaptive import Settled
 from spendgate.money import NANOS_MAX, short_dollars
 from spendgate.standing import Credit, Limit, Scope
 
+ClaimedAt = tuple[str, int]
+"""The key of a window, and the instant of the call that first needed it."""
+
 
 class Claim(StrEnum):
     """Whether an exception with `once: true` has found its one window."""
@@ -51,6 +54,16 @@ def limit(
             unclaimed.append((credit, extra))
     found = min(found, NANOS_MAX)
     return Limit(found, settled if scope.mean is not None else None, tuple(raised), tuple(unclaimed))
+
+
+def claim_of(claimed: ClaimedAt | None, tally: Scope, now_ms: int) -> Claim:
+    """Whether the window of an exception's tally is the one that it was claimed for; `claimed` None: for none yet."""
+    if claimed is None:
+        return Claim.NONE
+    window, at_ms = claimed
+    # A sliding window is one as long as it lasts from the call on that first needed more.
+    here = window == tally.window and (tally.rolling_ms is None or now_ms < at_ms + tally.rolling_ms)
+    return Claim.HERE if here else Claim.ELSEWHERE
 
 
 def claimed_by(found: Limit, taken_nanos: int) -> tuple[Credit, ...]:

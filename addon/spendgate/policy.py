@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -38,6 +39,7 @@ from spendgate.written import written
 
 HASH_LENGTH = 12
 WAIT_MS_DEFAULT = 20_000
+_FOR_EVER_MS = 2**62
 
 Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 Cut = Annotated[InstanceOf[Window], PlainSerializer(lambda window: window.name)]
@@ -228,6 +230,12 @@ class Policy(Values):
     def instants(self) -> tuple[int, ...]:
         """When an exception begins or ends, in order: what a call draws on may change there. Epoch milliseconds."""
         return tuple(sorted({at_ms for each in self.exceptions for at_ms in (each.from_ms, each.until_ms)}))
+
+    def steady(self, now_ms: int) -> tuple[int, int]:
+        """From when and until when no exception begins or ends around this instant."""
+        place = bisect_right(self.instants, now_ms)
+        began_ms = self.instants[place - 1] if place else 0
+        return began_ms, self.instants[place] if place < len(self.instants) else _FOR_EVER_MS
 
     def _draw(self, budget: Budget) -> Draw:
         by_team, fixed = self._zones(budget)

@@ -159,6 +159,10 @@ class Size(Struct, frozen=True, array_like=True):
     """How many of them are of its own kind (tool and model); 0 where only wider kinds are known."""
     output_most_nanos: int | None = None
     """The most that its output can cost, whatever was learned; None: no finite bound."""
+    tokens: int | None = None
+    """What rates expect it to use; None: no rate counts its tokens."""
+    cache_reads: int = 0
+    """What it is expected to read from a cache besides."""
 
     @property
     def text(self) -> str:

@@ -47,17 +47,19 @@ class Asked(Struct, frozen=True):
 
     def size(self, sizes: Sizes) -> Size:
         """What it may cost, as far as is known now."""
-        terms = self.terms
-        if not terms.drawn:
-            return _NOTHING
-        return sizes.size(terms.keys, self.intent.ask, terms.rates, self.bound_rates)
+        terms, ask = self.terms, self.intent.ask
+        found = sizes.size(terms.keys, ask, terms.rates, self.bound_rates) if terms.drawn else _NOTHING
+        if terms.flows is None or not terms.flows.counts_tokens:
+            return found
+        need = sizes.tokens(terms.keys, ask)
+        return replace(found, tokens=need.counted, cache_reads=need.reads)
 
-    def flowing(self, sizes: Sizes, clock: Clock) -> Flowing | None:
-        """How the policy's rates count it now; None where none does."""
+    def flowing(self, size: Size, clock: Clock) -> Flowing | None:
+        """How the policy's rates count a call of this size now; None where none does."""
         flows = self.terms.flows
         if flows is None:
             return None
-        need = sizes.tokens(self.terms.keys, self.intent.ask) if flows.counts_tokens else Tokens()
+        need = Tokens(size.tokens or 0, size.cache_reads)
         return Flowing(clock.boot(), clock.boot_ms(), need, flows.looking_back, flows.longest_ms)
 
 

@@ -235,7 +235,7 @@ class Gate:
             self.fallback.told(scopes, self._ledger.settled(scopes, now_ms))
         except LedgerUnavailable:
             pass  # it cannot be read either: what is remembered decides
-        flowing, rates = asked.flowing(self.sizes, self.clock), asked.terms.rate_scopes
+        flowing, rates = asked.flowing(size, self.clock), asked.terms.rate_scopes
         held = (scope for call in self._running.values() for scope, _ in call.holds)
         refuse = asked.terms.refused(now_ms) if asked.terms.enforced else None
         refuse = refuse or self.fallback.rate_refusal(rates, flowing, held, now_ms)

@@ -5,7 +5,6 @@ Calls of one session differ in little but their size, so `KnownTerms` keeps the 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from dataclasses import replace as replace_terms
 from datetime import datetime
@@ -89,11 +88,8 @@ class Draws:
             self._found = found
             self._from_ms = max((scope.starts_ms for scope in found), default=0)
             self._until_ms = min((scope.ends_ms for scope in found if scope.ends_ms is not None), default=_FOR_EVER_MS)
-            instants = self._policy.instants
-            if instants:
-                place = bisect_right(instants, now_ms)
-                self._from_ms = max(self._from_ms, *instants[place - 1 : place], 0)
-                self._until_ms = min(self._until_ms, *instants[place : place + 1], _FOR_EVER_MS)
+            began_ms, ends_ms = self._policy.steady(now_ms)
+            self._from_ms, self._until_ms = max(self._from_ms, began_ms), min(self._until_ms, ends_ms)
         return found
 
     def metered(self) -> Draws:

@@ -152,7 +152,7 @@ class Waiting:
             return ended or _observed(asked, decide(standings, kind, size, now_ms=now_ms, patient=patient), now_ms)
 
         opened, scopes, waited_ms = row(asked, size), asked.terms.scopes(now_ms), self._waited(trying)
-        flowing = asked.flowing(self._sizes, self._clock)
+        flowing = asked.flowing(size, self._clock)
         if flowing is not None:
             scopes = (*scopes, *asked.terms.rate_scopes)
         leaves = False

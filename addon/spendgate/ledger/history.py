@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final, NamedTuple, cast
 
+from spendgate.flow import Tokens
 from spendgate.usage import Usage
 
 
@@ -53,6 +54,9 @@ class Step(NamedTuple):
     would_refuse_by: str | None
     prices: str | None = None
     """By which price it was charged; None: it was not."""
+    sent_ms: int | None = None
+    """None: it never left."""
+    text_bytes: int | None = None
     input_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_5m_tokens: int | None = None
@@ -70,8 +74,17 @@ class Step(NamedTuple):
         counts = cast("tuple[int | None, ...]", self[_COUNTS_AT])
         return Usage(*counts)
 
+    @property
+    def used(self) -> Tokens | None:
+        """What rates count of it; None where nothing was counted."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
+        writes = (self.cache_write_5m_tokens, self.cache_write_1h_tokens, self.cache_write_other_tokens)
+        counted = (self.input_tokens, *writes, self.output_tokens)
+        return Tokens(sum(each or 0 for each in counted), self.cache_read_tokens or 0)
 
-_COUNTS_AT: Final = slice(Step._fields.index("input_tokens"), None)
+
+_COUNTS_AT: Final = slice(Step._fields.index("input_tokens"), Step._fields.index("web_searches") + 1)
 FACTS_AT: Final = slice(Step._fields.index("person"), Step._fields.index("model_requested") + 1)
 """Where the columns stand that rules and budgets go by."""
 

@@ -73,7 +73,7 @@ def read_limit(conn: sqlite3.Connection, scope: Scope, now_ms: int) -> Limit:
         return balance.settled + balance.held
 
     def claimed(credit: Credit) -> Claim:
-        return _claim_of(conn.execute(_CLAIMED, _claim_key(credit)).fetchone(), credit.tally, now_ms)
+        return limits.claim_of(conn.execute(_CLAIMED, _claim_key(credit)).fetchone(), credit.tally, now_ms)
 
     return limits.limit(scope, settled, used, claimed)
 
@@ -114,13 +114,4 @@ def _claim(known: Known, credit: Credit, now_ms: int) -> Claim:
     key = _claim_key(credit)
     if key not in known.claims:
         known.claims[key] = known.conn.execute(_CLAIMED, key).fetchone()
-    return _claim_of(known.claims[key], credit.tally, now_ms)
-
-
-def _claim_of(row: tuple[str, int] | None, tally: Scope, now_ms: int) -> Claim:
-    if row is None:
-        return Claim.NONE
-    window, at_ms = row
-    # A sliding window is one as long as it lasts from the call on that first needed more.
-    here = window == tally.window and (tally.rolling_ms is None or now_ms < at_ms + tally.rolling_ms)
-    return Claim.HERE if here else Claim.ELSEWHERE
+    return limits.claim_of(known.claims[key], credit.tally, now_ms)

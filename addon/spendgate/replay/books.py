@@ -54,6 +54,8 @@ class Balance:
     length_ms: int
     """Of a rolling window, else 0."""
     ends_ms: int | None
+    kept_ms: int = 0
+    """How long after its end its sum is asked for (by a mean)."""
     settled: int = 0
     held: int = 0
     bound: int = 0
@@ -93,9 +95,12 @@ class Balance:
 
     def standing(self, scope: Scope, place: int | None) -> Standing:
         """As admission sees it: for the call at this place in line, or for one that has just come."""
+        return Standing(scope, self.settled, self.held, self.bound, self.open_calls, self.ahead(place))
+
+    def ahead(self, place: int | None) -> int:
+        """How many stand in line before this place, or before one who has just come."""
         line = self.line
-        ahead = 0 if not line else len(line) if place is None else sum(1 for other in line if other < place)
-        return Standing(scope, self.settled, self.held, self.bound, self.open_calls, ahead)
+        return 0 if not line else len(line) if place is None else sum(1 for other in line if other < place)
 
 
 @dataclass(slots=True)
@@ -121,12 +126,17 @@ class Books:
             key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
             balance = self._balances.get(key)
             if balance is None:
-                balance = self._balances[key] = Balance(scope.rolling_ms or 0, scope.ends_ms)
+                balance = self._balances[key] = Balance(scope.rolling_ms or 0, scope.ends_ms, scope.kept_ms)
                 self._new += 1
             elif balance.length_ms:
                 balance.slide(now_ms)
             found.append(balance)
         return found
+
+    def settled(self, key: Key) -> int:
+        """What a window has settled; 0 for one that nothing was ever held in."""
+        found = self._balances.get(key)
+        return 0 if found is None else found.settled
 
     def kind(self, name: str) -> Kind:
         """The count of one kind."""
@@ -141,7 +151,9 @@ class Books:
             return
         self._new = 0
         self._balances = {
-            key: at for key, at in self._balances.items() if at.open_calls or at.ends_ms is None or at.ends_ms > now_ms
+            key: at
+            for key, at in self._balances.items()
+            if at.open_calls or at.ends_ms is None or at.ends_ms + at.kept_ms > now_ms
         }
 
 

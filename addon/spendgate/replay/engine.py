@@ -5,7 +5,9 @@ have moved. Pure: calls go in in their order, an Outcome comes out; the same twi
 
 What history cannot say is assumed, and counted apart: a call that was refused then costs what it was expected to cost, and
 runs as long as its kind did on average until then. Of a stream whose hold was corrected while it ran only the first hold is
-known; of one with samplings by several models, the last one's model.
+known; of one with samplings by several models, the last one's model. What rates expect a call to use is what the gate expected
+then; where no rate asked (no row says it) what it really used, and of one that was refused then what nothing learned would guess.
+Of one on a plan that no budget counted then the list price is what it was expected to need.
 """
 
 from __future__ import annotations
@@ -16,19 +18,28 @@ from itertools import count
 from math import ceil
 from typing import Final
 
+from msgspec.structs import replace
+
 from spendgate.admission import Admit, Refuse, Wait, decide, who_refuses
 from spendgate.contracts import PERSONAL
+from spendgate.flow import Tokens
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
+from spendgate.rate_memory import RateMemory
 from spendgate.replay.books import Balance, Books, Entry, kind_standing
+from spendgate.replay.moving import Moving
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
 from spendgate.replay.repricing import ADJUSTED, Repricing, resized
-from spendgate.standing import UNSIZED, Hold, Scope, Size
+from spendgate.standing import UNSIZED, Hold, Scope, Size, Standing
+from spendgate.token_means import guessed
+from spendgate.window import DAY_MS
 
 _ENDS, _LOOKS = 0, 1
 _FOR_EVER_MS: Final = 2**62
+_AT_ONCE_MS: Final = DAY_MS
+"""So long before the time asked about calls are looked for that may still run then, for rates of calls at once."""
 
 
 class _Call:
@@ -52,6 +63,26 @@ class _Call:
         """Whether it stands in line."""
         return self.place is not None
 
+    @property
+    def rates(self) -> tuple[Scope, ...]:
+        """The rates that count it."""
+        return () if self.terms.flows is None else self.terms.flows.scopes
+
+    @property
+    def need(self) -> Tokens:
+        """What rates expect it to use."""
+        if self.terms.flows is None or not self.terms.flows.counts_tokens:
+            return Tokens()
+        if self.size.tokens is not None:
+            return Tokens(self.size.tokens, self.size.cache_reads)
+        return self.used or guessed(self.step.text_bytes or 0, None, 1)
+
+    @property
+    def used(self) -> Tokens | None:
+        """What rates count of it once it has ended; None: what was expected."""
+        counted = self.terms.flows is not None and self.terms.flows.counts_tokens and self.step.refused_by is None
+        return self.step.used if counted else None
+
 
 class Replay:
     """One candidate policy, and the history that it is asked about."""
@@ -64,6 +95,8 @@ class Replay:
         self._since_ms = since_ms
         self._policy = policy
         self._books = Books()
+        self._moving = Moving(self._books)
+        self._rates = RateMemory()
         self._known = KnownPast(policy)
         self._repricing = Repricing(prices or PriceBook())
         self._events: list[tuple[int, int, int, _Call]] = []
@@ -87,8 +120,9 @@ class Replay:
         if not terms.captured:
             self.outcome.uncaptured += step.arrived_ms >= self._since_ms
             return
-        call = _Call(step, terms, self._size(step))
-        if terms.changes or (step.prices is not None and ADJUSTED in step.prices) or step.billing == PERSONAL:
+        call = _Call(step, terms, self._size(step, terms))
+        adjusted = bool(terms.changes) or (step.prices is not None and ADJUSTED in step.prices)
+        if (adjusted and not terms.on_plan) or step.billing == PERSONAL:
             self._reprice(call)
         if step.arrived_ms < self._since_ms:
             self._remember(call)
@@ -112,10 +146,10 @@ class Replay:
 
     def _ask(self, call: _Call, now_ms: int) -> None:
         """One try, as `gate.waiting` makes it."""
-        scopes = call.terms.scopes(now_ms)
+        scopes = (*call.terms.scopes(now_ms), *call.rates)
         located = self._books.locate(scopes, now_ms)
         kind = call.step.kind
-        standings = tuple([at.standing(scope, call.place) for at, scope in zip(located, scopes, strict=True)])
+        standings = self._standings(call, scopes, located, now_ms)
         patient = call.until_ms is None or now_ms < call.until_ms
         decision = decide(
             standings, kind_standing(kind, self._books.kind(kind)), call.size, now_ms=now_ms, patient=patient
@@ -127,7 +161,26 @@ class Replay:
         if isinstance(decision, Refuse):
             self.outcome.refuses(call.step, call.terms.person, now_ms, decision, _cost(call))
         else:
+            for standing, (_, hold_nanos) in zip(standings, decision.holds, strict=True):
+                self._moving.claim(standing, hold_nanos, now_ms)
             self._open(call, decision, located, now_ms)
+
+    def _standings(
+        self, call: _Call, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int
+    ) -> tuple[Standing, ...]:
+        """As `ledger.deciding` finds them: limits as they are now, what rates have counted, and who is before this call."""
+        found = []
+        rated = iter(self._rates.standings(call.rates, call.need, now_ms))
+        for at, scope in zip(located, scopes, strict=True):
+            if scope.rate is not None:
+                standing = replace(next(rated), ahead=at.ahead(call.place))
+            else:
+                standing = at.standing(scope, call.place)
+            if scope.moves:
+                ahead = 0 if self._moving.has_own(scope, now_ms) else standing.ahead
+                standing = replace(standing, ahead=ahead, limit=self._moving.limit(scope, now_ms))
+            found.append(standing)
+        return tuple(found)
 
     def _wait(self, call: _Call, wait: Wait, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int) -> None:
         until_ms = call.step.arrived_ms + wait.wait_ms
@@ -142,8 +195,9 @@ class Replay:
             at.line.add(call.place)
         if call.until_ms is None or until_ms < call.until_ms:
             call.until_ms = until_ms
-        # It has waited long enough, or a window has slid or ended: whichever comes first.
-        looks_ms = min([call.until_ms, *[at.moves_ms for at in located]])
+        # It has waited long enough, a window has slid or ended, or an exception begins or ends: whichever comes first.
+        _, steady_ms = self._policy.steady(now_ms)
+        looks_ms = min([call.until_ms, steady_ms, *[at.moves_ms for at in located]])
         if looks_ms != call.looks_ms:
             call.looks_ms = looks_ms
             heappush(self._events, (looks_ms, _LOOKS, next(self._order), call))
@@ -163,12 +217,15 @@ class Replay:
         ceiling = call.size.ceiling_nanos
         call.entries = [
             at.add(now_ms, nanos, nanos if ceiling is None else max(ceiling, nanos))
-            for (_, nanos), at in zip(admit.holds, located, strict=True)
+            for (scope, nanos), at in zip(admit.holds, located, strict=True)
+            if scope.rate is None
         ]
         self._runs(call, now_ms)
 
     def _runs(self, call: _Call, booked_ms: int) -> None:
         call.booked_ms = booked_ms
+        if call.rates:
+            self._rates.admitted(call.step.id, call.rates, call.need, booked_ms)
         self._books.kind(call.step.kind).open_calls += 1
         ends_ms = booked_ms + self._lasts_ms(call.step)
         heappush(self._events, (ends_ms, _ENDS, next(self._order), call))
@@ -198,7 +255,9 @@ class Replay:
                     self._wake(at_ms)
 
     def _settle(self, call: _Call, now_ms: int) -> None:
-        step, cost, entries = call.step, _cost(call), call.entries
+        step, cost, entries = call.step, _charge(call), call.entries
+        if call.rates:
+            self._rates.ended(step.id, call.used, sent=step.sent_ms is not None or step.refused_by is not None)
         elsewhere = call.terms.elsewhere(step, call.booked_ms) if cost else None
         if elsewhere is None:
             for entry in entries:
@@ -247,30 +306,42 @@ class Replay:
         """A call before the time asked about: what it cost counts in the windows that still run."""
         self.outcome.before += 1
         step = call.step
+        if step.held_nanos is not None or step.refused_by is not None:
+            self._fix(call)
         if step.refused_by is not None:
             return
         if step.held_nanos is None:
-            self._charge(call)
+            self._charge_result(call)
             return
         scopes = call.terms.scopes(step.booked_ms)
         ceiling = call.size.ceiling_nanos
         for scope, at in zip(scopes, self._books.locate(scopes, step.booked_ms), strict=True):
             held = ceiling if scope.hold is Hold.CEILING and ceiling is not None else step.held_nanos
+            if scope.moves:
+                standing = replace(at.standing(scope, None), limit=self._moving.limit(scope, step.booked_ms))
+                self._moving.claim(standing, held, step.booked_ms)
             call.entries.append(at.add(step.booked_ms, held, max(held, ceiling or 0)))
         self._runs(call, step.booked_ms)
+
+    def _fix(self, call: _Call) -> None:
+        """Means are those of the day's first call, also where that one is not decided again."""
+        at_ms = call.step.arrived_ms
+        for scope in call.terms.scopes(at_ms):
+            if scope.mean is not None:
+                self._moving.limit(scope, at_ms)
 
     def _charge_at_once(self, call: _Call) -> None:
         """A result that was read back: charged without having been held."""
         self.outcome.cost_then_nanos += call.step.cost_nanos or 0
         self.outcome.cost_nanos += _cost(call)
-        self._charge(call)
+        self._charge_result(call)
 
-    def _charge(self, call: _Call) -> None:
+    def _charge_result(self, call: _Call) -> None:
         step, terms = call.step, call.terms
         charged = terms.elsewhere(step, step.booked_ms)
         charged = terms.scopes(step.booked_ms) if charged is None else charged
         for at in self._books.locate(charged, step.booked_ms):
-            at.add(step.booked_ms, 0, 0).end(_cost(call))
+            at.add(step.booked_ms, 0, 0).end(_charge(call))
 
     def _reprice(self, call: _Call) -> None:
         """At the candidate's prices. The policy of then is known by what the row says of it."""
@@ -284,9 +355,22 @@ class Replay:
             call.expected_nanos = ceil(step.estimate_nanos * found.size_factor)
         self.outcome.unpriced += found.unknown and step.arrived_ms >= self._since_ms
 
-    def _size(self, step: Step) -> Size:
+    def _size(self, step: Step, terms: PastTerms) -> Size:
         if step.size is not None:
-            return Size.of_text(step.size)
+            size = Size.of_text(step.size)
+            if size.ceiling_nanos != 0 or not (terms.on_plan and terms.drawn and step.value_nanos):
+                return size
+            # No budget counted it then, and nobody asked what it may cost.
+            self.outcome.unsized += 1
+            value = step.value_nanos
+            return replace(
+                size,
+                ceiling_nanos=value,
+                learned_nanos=value,
+                largest_nanos=value,
+                typical_nanos=value,
+                guess_nanos=value,
+            )
         if step.estimate_nanos is None:
             return UNSIZED
         self.outcome.unsized += 1
@@ -298,10 +382,20 @@ class Replay:
 def _cost(call: _Call) -> int:
     """What the call cost; of one that was refused then or still runs, what it is expected to."""
     if not call.terms.counts:
-        return 0
+        # Beyond its plan a call has cost something, though its row says `subscription`.
+        return (call.step.cost_nanos or 0) if call.terms.on_plan and call.step.refused_by is None else 0
     if call.cost_nanos is not None and call.step.refused_by is None:
         return call.cost_nanos
     return call.expected_nanos or 0
+
+
+def _charge(call: _Call) -> int:
+    """What budgets are charged: of a call on a plan its list price."""
+    step, cost = call.step, _cost(call)
+    if cost or not (call.terms.on_plan and call.terms.drawn):
+        return cost
+    known = step.value_nanos is not None and step.refused_by is None
+    return (step.value_nanos if known else step.estimate_nanos) or 0
 
 
 Steps = Callable[[int], Iterable[Step]]
@@ -311,4 +405,7 @@ Steps = Callable[[int], Iterable[Step]]
 def replay(policy: Policy, since_ms: int, steps: Steps, prices: PriceBook | None = None) -> Outcome:
     """Run the history since `since_ms` through `policy`, its windows filled with what came before. `prices` as in `Replay`."""
     found = [starts for draw, _ in policy.draws for _, _, starts in draw.counted_since(since_ms)]
+    for limits in (draw.rate for draw in policy.rate_draws):
+        if limits is not None:
+            found.append(since_ms - max(limits.longest_ms, 0 if limits.parallel is None else _AT_ONCE_MS))
     return Replay(policy, since_ms, prices).run(steps(max(0, min([since_ms, *found]))))

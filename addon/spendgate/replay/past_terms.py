@@ -7,11 +7,12 @@ from typing import Final
 
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
-from spendgate.contracts import PERSONAL, PERSONAL_RULE, Changes
+from spendgate.contracts import PERSONAL, PERSONAL_RULE, SUBSCRIPTION, Changes
 from spendgate.gate.accounts import refusal_of
-from spendgate.gate.terms import unlisted
+from spendgate.gate.terms import Flows, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
 from spendgate.policy import Policy, enforces, model_refusal, person_then, scopes
+from spendgate.rates import rate_scopes
 from spendgate.roster import PersonMatch
 from spendgate.selector import Facts
 from spendgate.standing import Scope
@@ -25,10 +26,10 @@ class PastDraws:
     """The budgets that calls of some facts draw on, found once for the time in which no window of theirs
     ends. As `gate.terms.Draws`, which must also keep up with rolling windows."""
 
-    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_on_plan", "_policy", "_until_ms")
 
-    def __init__(self, policy: Policy, facts: Facts, enforced: bool) -> None:
-        self._policy, self._facts, self._enforced = policy, facts, enforced
+    def __init__(self, policy: Policy, facts: Facts, enforced: bool, *, on_plan: bool) -> None:
+        self._policy, self._facts, self._enforced, self._on_plan = policy, facts, enforced, on_plan
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
 
@@ -36,10 +37,12 @@ class PastDraws:
         """As `policy.scopes`, but for `starts_ms` of rolling windows."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        self._found = found = scopes(self._policy, self._facts, now_ms, self._enforced)
+        self._found = found = scopes(self._policy, self._facts, now_ms, self._enforced, on_plan=self._on_plan)
         fixed = [scope for scope in found if scope.rolling_ms is None]
         self._from_ms = max([scope.starts_ms for scope in fixed], default=0)
         self._until_ms = min([scope.ends_ms for scope in fixed if scope.ends_ms is not None], default=_FOR_EVER_MS)
+        began_ms, ends_ms = self._policy.steady(now_ms)
+        self._from_ms, self._until_ms = max(self._from_ms, began_ms), min(self._until_ms, ends_ms)
         return found
 
 
@@ -53,7 +56,14 @@ class PastTerms:
     facts: Facts
     enforced: bool
     draws: PastDraws
+    on_plan: bool
+    """It costs nothing, and budgets with `counts: value` alone count it."""
+    drawn: bool
+    """Whether some budget may count it."""
     counts: bool
+    """Whether it costs anything."""
+    flows: Flows | None
+    """The rates that count it."""
     refusal: Refuse | None
     captured: bool
     """False: the candidate does not decrypt its provider."""
@@ -66,13 +76,17 @@ class PastTerms:
 
     def scopes(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that it draws on at this instant. Of a rolling window `starts_ms` is not kept up: `Balance.slide` is."""
-        return self.draws.at(now_ms) if self.counts else ()
+        return self.draws.at(now_ms) if self.drawn else ()
 
     def elsewhere(self, step: Step, booked_ms: int) -> tuple[Scope, ...] | None:
-        """The budgets that its charge counts in, where another model answered; None: those that it draws on."""
-        if not self.policy.by_model or not step.model or step.model == step.model_requested or not self.counts:
+        """The budgets that its charge counts in, where another model answered, or where a plan was used up and it cost
+        something after all; None: those that it draws on."""
+        overage = self.on_plan and bool(step.cost_nanos)
+        other = self.policy.by_model and step.model and step.model != step.model_requested
+        if not overage and not (other and self.drawn):
             return None
-        return scopes(self.policy, self.facts.answered_by(step.model), booked_ms, self.enforced)
+        facts = self.facts.answered_by(step.model) if other else self.facts
+        return scopes(self.policy, facts, booked_ms, self.enforced, on_plan=self.on_plan and not overage)
 
 
 class KnownPast:
@@ -102,7 +116,7 @@ def past_terms(step: Step, policy: Policy) -> PastTerms:
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
     billing = policy.billing.word(step.provider, step.account, step.billing)
     facts = _facts(step, who, policy, billing)
-    enforced = enforces(policy, facts)
+    enforced, on_plan = enforces(policy, facts), billing == SUBSCRIPTION
     refusal = unlisted(step.account_os) if who.refused else _on_its_account(step, policy, billing)
     refusal = refusal or model_refusal(policy, facts)
     providers = policy.capture.providers
@@ -111,8 +125,11 @@ def past_terms(step: Step, policy: Policy) -> PastTerms:
         person=who.person,
         facts=facts,
         enforced=enforced,
-        draws=PastDraws(policy, facts, enforced),
+        draws=PastDraws(policy, facts, enforced, on_plan=on_plan),
+        on_plan=on_plan,
+        drawn=policy.billing.counts(billing) or (on_plan and policy.by_list),
         counts=policy.billing.counts(billing),
+        flows=Flows.of(rate_scopes(policy.rate_draws, facts, enforced, personal=policy.billing.counts(PERSONAL))),
         refusal=refusal,
         captured=providers is None or step.provider in providers or step.billing == "gateway",
         changes=policy.adjustments.of(facts, step.arrived_ms),
