@@ -19,7 +19,8 @@ NOUNS = {
     "written": set(),
     "price_change": {"money"},
     "price_cards": {"money", "usage", "price_change"},
-    "pricing": {"money", "usage", "price_cards", "price_change"},
+    "changed_cards": {"price_cards", "price_change"},
+    "pricing": {"changed_cards", "money", "usage", "price_cards", "price_change"},
     "window": {"errors"},
     "contracts": {"model_names", "price_change", "roster", "selector", "window", "written"},
     "flow": {"usage"},
@@ -88,7 +89,7 @@ ONLY_PLACE = {
     "httpx2": {"config"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "genai_prices": {"pricing", "price_cards", "config"},
+    "genai_prices": {"pricing", "price_cards", "changed_cards", "config"},
 }
 """Libraries that stand for an outside world, and the one place that knows them."""
 

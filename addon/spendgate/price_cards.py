@@ -23,7 +23,7 @@ from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.price_change import PriceChange
 from spendgate.usage import Usage
 
-_LEAVES = (
+LEAVES = (
     "input_tokens",
     "cache_read_tokens",
     "cache_write_5m_tokens",
@@ -117,7 +117,7 @@ def _dearer(one: Rates, other: Rates) -> Rates:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Exact prices of one unit of each count within one tier: `units[i] / scale` nano-dollars for a unit of `_LEAVES[i]`."""
+    """Exact prices of one unit of each count within one tier: `units[i] / scale` nano-dollars for a unit of `LEAVES[i]`."""
 
     units: tuple[int, ...]
     request: int
@@ -130,7 +130,7 @@ class Card:
 
     def each(self) -> dict[str, Fraction]:
         """The exact price in nano-dollars of one unit of each count, by its name in `Usage`, and of the `REQUEST` itself."""
-        units = {leaf: Fraction(unit, self.scale) for leaf, unit in zip(_LEAVES, self.units, strict=True)}
+        units = {leaf: Fraction(unit, self.scale) for leaf, unit in zip(LEAVES, self.units, strict=True)}
         return {**units, REQUEST: Fraction(self.request, self.scale)}
 
 
@@ -172,7 +172,7 @@ class Sheet:
 
 
 def _disjoint(usage: Usage) -> tuple[int, ...]:
-    """Counts in the order of `_LEAVES`, with parts taken off their wholes."""
+    """Counts in the order of `LEAVES`, with parts taken off their wholes."""
     audio_in, audio_out = usage.input_audio_tokens or 0, usage.output_audio_tokens or 0
     text_out = max(0, (usage.output_tokens or 0) - audio_out)
     reasoning = min(usage.reasoning_tokens or 0, text_out)
@@ -201,100 +201,22 @@ def open_sheet(prices: ModelPrice, *, name: str, context_window: int | None, geo
         # A price for more input than fits says that more does, on request.
         context_window = max(context_window, _LONG_WINDOW)
     cards = tuple(_probe(prices, start + 1) for start in (-1, *starts))
-    dearer = _media(prices)
-    rungs = tuple(_raised(_rates(cards[: upto + 1], geo, context_window, name), dearer) for upto in range(len(cards)))
+    dearer = media_rates(prices)
+    rungs = tuple(
+        raised(bound_rates(cards[: upto + 1], geo, context_window, name), dearer) for upto in range(len(cards))
+    )
     tokenless = not any(any(card.units) or card.request for card in cards) and any(vars(prices).values())
     return Sheet(prices, starts, cards, Ladder(starts, rungs), geo, name, tokenless)
 
 
-def adjusted(sheet: Sheet, change: PriceChange) -> Sheet:
-    """The sheet at what a policy makes of its list price. Bounds follow charges, since both come from the same cards."""
-    cards = tuple(_changed(card, change) for card in sheet.cards)
-    name, window = sheet.name, sheet.ladder.rungs[0].context_window
-    dearer = _changed_media(_media(sheet.prices), sheet, cards, change)
-    rungs = tuple(_raised(_rates(cards[: upto + 1], sheet.geo, window, name), dearer) for upto in range(len(cards)))
-    return replace(
-        sheet,
-        cards=cards,
-        ladder=Ladder(sheet.starts, rungs),
-        tokenless=sheet.tokenless and not any(any(card.units) for card in cards),
-        change=change,
-    )
-
-
-def unlisted(provider: str, model: str, change: PriceChange) -> Sheet:
-    """A model that no list has, at the rates that a policy sets: input and output at least, all other input as input."""
-    nothing = ModelPrice()
-    card = Card(units=(0,) * len(_LEAVES), request=0, scale=1)
-    rates = _rates((card,), geo=False, context_window=None, name="")
-    blank = Sheet(nothing, (), (card,), Ladder((), (rates,)), geo=False, name=f"policy:{provider}/{model}")
-    return adjusted(blank, change)
-
-
-_SET_BY = {
-    "input_tokens": ("input",),
-    "cache_read_tokens": ("cache_read",),
-    "cache_write_5m_tokens": ("cache_write",),
-    "cache_write_1h_tokens": ("cache_write_1h", "cache_write"),
-    "cache_write_tokens": ("cache_write",),
-    "input_audio_tokens": ("input_audio",),
-    "output_tokens": ("output",),
-    "reasoning_tokens": (),
-    "output_audio_tokens": ("output_audio",),
-}
-"""The words of `price_change.RATES` that set the price of each count, the closest first."""
-_PART_OF_OUTPUT = ("reasoning_tokens", "output_audio_tokens")
-
-
-def _changed(card: Card, change: PriceChange) -> Card:
-    """One tier's card. A count that the list prices as plain input or output (it has no price of its own) goes with that."""
-    if change.factor_millionths is not None:
-        factor = change.factor
-        units = tuple(unit * factor.numerator for unit in card.units)
-        return Card(units, card.request * factor.numerator, card.scale * factor.denominator)
-    rates = dict(change.rates)
-    listed = dict(zip(_LEAVES, card.units, strict=True))
-    changed: dict[str, Fraction] = {}
-    for leaf, unit in listed.items():
-        whole = "output_tokens" if leaf in ("output_tokens", *_PART_OF_OUTPUT) else "input_tokens"
-        word = next((word for word in _SET_BY.get(leaf, ()) if word in rates), None)
-        if word is None and leaf in _SET_BY and unit == listed[whole]:
-            word = "output" if whole == "output_tokens" else "input"
-        changed[leaf] = Fraction(rates[word], 1_000_000) if word in rates else Fraction(unit, card.scale)
-    scale = lcm(card.scale, *(unit.denominator for unit in changed.values()))
-    return Card(tuple(int(unit * scale) for unit in changed.values()), card.request * (scale // card.scale), scale)
-
-
-def _changed_media(
-    listed: tuple[int, int], sheet: Sheet, cards: tuple[Card, ...], change: PriceChange
-) -> tuple[int, int]:
-    """`_media` at what a policy makes of it: under set rates what an image adds to its tokens at list price is added to them."""
-    if change.factor_millionths is not None:
-        return ceil(listed[0] * change.factor), ceil(listed[1] * change.factor)
-    more = [
-        max(
-            0,
-            *(
-                ceil((_unit(new, leaf) - _unit(old, leaf)) * 1_000_000)
-                for new, old in zip(cards, sheet.cards, strict=True)
-            ),
-        )
-        for leaf in ("input_tokens", "output_tokens")
-    ]
-    return (listed[0] + more[0] if listed[0] else 0, listed[1] + more[1] if listed[1] else 0)
-
-
-def _unit(card: Card, leaf: str) -> Fraction:
-    return Fraction(card.units[_LEAVES.index(leaf)], card.scale)
-
-
-def _media(prices: ModelPrice) -> tuple[int, int]:
+def media_rates(prices: ModelPrice) -> tuple[int, int]:
     """What a unit of input and of output costs at most where it is an image's token, or a character: nano-dollars a million."""
     given = max(_dearest_unit(prices, "input_image_tokens", "input_tokens"), _dearest_unit(prices, "input_characters"))
     return ceil(given * 1_000_000), ceil(_dearest_unit(prices, "output_image_tokens", "output_tokens") * 1_000_000)
 
 
-def _raised(rates: Rates, dearer: tuple[int, int]) -> Rates:
+def raised(rates: Rates, dearer: tuple[int, int]) -> Rates:
+    """Rates with input and output no lower than what a unit of media costs (`media_rates`)."""
     return replace(rates, input=max(rates.input, dearer[0]), output=max(rates.output, dearer[1]))
 
 
@@ -303,7 +225,7 @@ def _probe(prices: ModelPrice, base: int) -> Card:
     floor = _listed(prices, Usage(input_tokens=base))
     per_input = _listed(prices, Usage(input_tokens=base + 1)) - floor
     units = [per_input]
-    for name in _LEAVES[1:]:
+    for name in LEAVES[1:]:
         whole = {
             "input_audio_tokens": "input_tokens",
             "reasoning_tokens": "output_tokens",
@@ -318,11 +240,12 @@ def _probe(prices: ModelPrice, base: int) -> Card:
     return Card(units=tuple(int(unit * scale) for unit in units), request=int(request * scale), scale=scale)
 
 
-def _rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, name: str) -> Rates:
+def bound_rates(cards: tuple[Card, ...], geo: bool, context_window: int | None, name: str) -> Rates:
+    """The dearest rates over these tiers. `geo`: whether the US factor can apply."""
     factor = US_FACTOR if geo else Fraction(1)
 
     def most(leaf: str) -> int:
-        index = _LEAVES.index(leaf)
+        index = LEAVES.index(leaf)
         return ceil(max(Fraction(card.units[index], card.scale) for card in cards) * factor * 1_000_000)
 
     return Rates(

@@ -19,8 +19,9 @@ from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 from msgspec import Struct
 
+from spendgate.changed_cards import adjusted, unlisted
 from spendgate.money import half_even
-from spendgate.price_cards import US_FACTOR, Ladder, Sheet, adjusted, listed_units, open_sheet, unlisted
+from spendgate.price_cards import US_FACTOR, Ladder, Sheet, listed_units, open_sheet
 from spendgate.price_change import PriceChange
 from spendgate.usage import Usage
 
