@@ -303,15 +303,28 @@ class Replay:
         if step.held_nanos is None:
             self._charge_result(call)
             return
-        scopes = call.terms.scopes(step.booked_ms)
-        ceiling = call.size.ceiling_nanos
-        for scope, at in zip(scopes, self._books.locate(scopes, step.booked_ms), strict=True):
-            held = ceiling if scope.hold is Hold.CEILING and ceiling is not None else step.held_nanos
-            if scope.moves:
-                standing = replace(at.standing(scope, None), limit=self._moving.limit(scope, step.booked_ms))
-                self._moving.claim(standing, held, step.booked_ms)
-            call.entries.append(at.add(step.booked_ms, held, max(held, ceiling or 0)))
-        self._runs(call, step.booked_ms)
+        at_ms, ceiling = step.booked_ms, call.size.ceiling_nanos
+        scopes = (*call.terms.scopes(at_ms), *call.rates)
+        located = self._books.locate(scopes, at_ms)
+        standings = self._standings(call, scopes, located, at_ms)
+        for (standing, nanos), at in zip(self._held(call, standings), located, strict=True):
+            self._moving.claim(standing, nanos, at_ms)
+            if standing.scope.rate is None:
+                call.entries.append(at.add(at_ms, nanos, max(nanos, ceiling or 0)))
+        self._runs(call, at_ms)
+
+    def _held(self, call: _Call, standings: tuple[Standing, ...]) -> list[tuple[Standing, int]]:
+        """What a call that left before the time asked about held in each budget: as this policy would have sized it, and where it
+        would have refused it what its row says."""
+        kind, ceiling = self._books.kind(call.step.kind), call.size.ceiling_nanos
+        decision = decide(
+            standings, kind_standing(call.step.kind, kind), call.size, now_ms=call.step.booked_ms, patient=False
+        )
+        if isinstance(decision, Admit):
+            return [(each, nanos) for each, (_, nanos) in zip(standings, decision.holds, strict=True)]
+        told = call.step.held_nanos or 0
+        by_ceiling = told if ceiling is None else ceiling
+        return [(each, by_ceiling if each.scope.hold is Hold.CEILING else told) for each in standings]
 
     def _fix(self, call: _Call) -> None:
         """Means are those of the day's first call, also where that one is not decided again."""
