@@ -59,6 +59,11 @@ def test_what_is_told(text: str, now_ms: int, told: tuple[str, ...]) -> None:
         pytest.param("per: [person, machine], limit: $25", None, id="per person and machine"),
         pytest.param("per: session, limit: $25", None, id="per session"),
         pytest.param("limit: none", None, id="no limit"),
+        pytest.param(
+            "limit: 4x mean of 7d per day, at_least: $5, at_most: $20.50",
+            "(4x mean of 7d per day, at least $5, at most $20.50)",
+            id="by the mean",
+        ),
     ],
 )
 def test_where_a_limit_can_be_spent_again(rule: str, limit: str | None) -> None:
@@ -66,3 +71,9 @@ def test_where_a_limit_can_be_spent_again(rule: str, limit: str | None) -> None:
     said = spent_on_each(parse_policy(f"{HEAD}budgets: [{{name: a, {rule}}}]\n".encode()))
     times = "\N{MULTIPLICATION SIGN} N machines; it holds on this machine, and can be spent once on each"
     assert said == ((f"a: {limit} {times}",) if limit else ())
+
+
+def test_what_waits_for_the_hub_is_said() -> None:
+    """A share of one machine is told beside the limit that holds in its place."""
+    [said] = spent_on_each(parse_policy(f"{HEAD}budgets: [{{name: a, limit: $25, per_machine: $5}}]\n".encode()))
+    assert said.endswith("can be spent once on each (its per_machine of $5 holds once there is a hub)")

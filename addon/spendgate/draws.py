@@ -27,8 +27,8 @@ _EACH_COUNTS = ("group", "machine_group")
 """Attributes of which a call may have several values, each with an allowance of its own."""
 _A_DAY = Window(Unit.DAY)
 
-_Key = tuple[str, str, str, str]
-"""Which balance a scope is of: its budget, value, window and words."""
+_Key = tuple[str, str, str, str, int]
+"""`Scope.balance`."""
 Timing = tuple[Clock, str, Clock]
 """The clock of the budget's windows in one calendar, its words there, and the clock of that calendar's days."""
 
@@ -257,9 +257,9 @@ def together(each: list[tuple[Scope, ...]]) -> tuple[Scope, ...]:
     found: dict[_Key, Scope] = {}
     days: dict[_Key, list[Scope]] = {}
     for scopes in each:
-        own: _Key = ("", "", "", "")
+        own: _Key = ("", "", "", "", 0)
         for scope in scopes:
-            key = (scope.budget, scope.value, scope.window, scope.words)
+            key = scope.balance
             if not scope.tally:
                 own, known = key, found.get(key)
                 found[key] = scope if known is None else _narrowed(known, scope)

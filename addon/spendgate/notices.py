@@ -55,10 +55,22 @@ def _keep(policy: Policy) -> Iterator[str]:
 def spent_on_each(policy: Policy) -> tuple[str, ...]:
     """The limits that hold on each machine alone, and that several machines share."""
     return tuple(
-        f"{budget.name}: {limit_text(budget)} {_TIMES} N machines; it holds on this machine, and can be spent once on each"
+        f"{budget.name}: {_each(budget)} {_TIMES} N machines; it holds on this machine, and can be spent once on each"
+        f"{_alone(budget)}"
         for budget in policy.budgets
         if _shared(budget)
     )
+
+
+def _each(budget: Budget) -> str:
+    """What is multiplied: a limit, in parentheses where it has more than one part."""
+    return f"({limit_text(budget)})" if budget.mean is not None else limit_text(budget)
+
+
+def _alone(budget: Budget) -> str:
+    if budget.per_machine_nanos is None:
+        return ""
+    return f" (its per_machine of {_amount(budget.per_machine_nanos)} holds once there is a hub)"
 
 
 def _shared(budget: Budget) -> bool:
@@ -68,6 +80,14 @@ def _shared(budget: Budget) -> bool:
 
 
 def limit_text(budget: Budget) -> str:
-    """The limit as a policy writes it: `$2,000 per month`, `$0.0005 per rolling 24h`, `$25`."""
+    """The limit as a policy writes it: `$2,000 per month`, `$0.0005 per rolling 24h`, `4x mean of 7d per day, at most $9`."""
     window = f" per {budget.window.name.replace('-', ' ')}" if budget.window is not None else ""
-    return f"{dollars(budget.limit_nanos).removesuffix('.00')}{window}"
+    if budget.mean is None:
+        return f"{_amount(budget.limit_nanos)}{window}"
+    least = budget.mean.at_least_nanos
+    bounds = f"at least {_amount(least)}, at most" if least else "at most"
+    return f"{budget.mean.words}{window}, {bounds} {_amount(budget.limit_nanos)}"
+
+
+def _amount(nanos: int) -> str:
+    return dollars(nanos).removesuffix(".00")

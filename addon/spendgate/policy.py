@@ -304,7 +304,7 @@ def enforces(policy: Policy, facts: Facts) -> bool:
 
 def model_refusal(policy: Policy, facts: Facts) -> Refuse | None:
     """The refusal by a model rule, or a budget or rate with `missing: refuse`; None where none refuses. Under `observe` too."""
-    refusals = [refuse for rule, patterns in policy.model_patterns if (refuse := _refused_by(rule, patterns, facts))]
+    refusals = [refuse for rule, patterns in policy.model_patterns if (refuse := refused_by(rule, patterns, facts))]
     for budget, (draw, _) in zip(policy.budgets, policy.draws, strict=True):
         if budget.missing is Missing.REFUSE and budget.enforce_action and (lacks := draw.lacks(facts)):
             reason = f"{budget.base_name} is kept per {lacks}, and this call has no {lacks}"
@@ -316,7 +316,8 @@ def model_refusal(policy: Policy, facts: Facts) -> Refuse | None:
     return who_refuses(refusals) if refusals else None
 
 
-def _refused_by(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Facts) -> Refuse | None:
+def refused_by(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Facts) -> Refuse | None:
+    """What one model rule says of a call; None: it lets it through, or is not about it."""
     if not rule.match.may_fit(facts) or rule.excepted.fits(facts):
         return None
     # Of an allowed model only the family counts: a spelling of the client's own must not pass for one.

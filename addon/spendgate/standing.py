@@ -66,6 +66,11 @@ class Scope(Struct, frozen=True):
     """How long after its end its sum is still asked for (by a mean)."""
 
     @property
+    def balance(self) -> tuple[str, str, str, str, int]:
+        """Which balance it is of: the same for two calls that draw on one allowance, whatever exceptions each of them has."""
+        return self.budget, self.value, self.window, self.words, self.rolling_ms or 0
+
+    @property
     def moves(self) -> bool:
         """Whether its limit is not simply `limit_nanos`, but found in the ledger (`limits.limit`)."""
         return self.mean is not None or bool(self.credits)

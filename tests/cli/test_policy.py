@@ -108,6 +108,63 @@ def test_explain_reads_the_ledger(state: Path, tmp_path: Path) -> None:
     assert json.loads(spendgate(*dear).stdout)[-1]["says"] == "is refused by person: the budget is spent"
 
 
+RAISED = """\
+version: 1
+owner: lead@acme.example
+budgets:
+  - {name: person, per: person, limit: $1 per day}
+  - {name: runaway, per: person, limit: 2x mean of 7d per day, at_most: $8}
+rates:
+  - {name: loop, per: person, requests: 3 per minute, parallel: 2}
+  - {name: theirs, match: {person: bob}, tokens: 9000 per minute}
+exceptions:
+  - {budget: person, match: {person: alice}, add: $2, from: 2026-09-20, until: 2026-09-22, reason: launch, approved_by: cto}
+  - {budget: person, match: {person: bob}, add: $3, until: 2026-09-22, reason: bob, approved_by: cto}
+"""
+
+
+def test_explain_says_what_moves_a_limit_and_what_flows(state: Path, tmp_path: Path) -> None:
+    """Where a limit comes from, which exceptions count now and which do not, and what rates have counted."""
+    file = written(tmp_path, "raised.yaml", RAISED)
+    words = ("explain", file, "--person", "alice", "--cost", "$0.50", "--state", state, "--format", "json")
+    lines = json.loads(spendgate(*words, "--at", "2026-09-21T15:00Z").stdout)
+    said = {line["rule"]: (line["applies"], line["says"]) for line in lines}
+    assert said["person: launch"] == ("yes", "adds $2.00 until 2026-09-22; approved by cto (as claimed)")
+    assert said["person: bob"] == ("no", "is about person bob")
+    assert "of $3.00 for alice (the limit: $2.00 of it by the exception 'launch'" in said["person"][1]
+    assert "of $8.00 for alice (the limit: at_most, since 0 days of the 7 before had spend" in said["runaway"][1]
+    assert said["loop"] == ("yes", "0 of 3 requests per minute, 0 of 2 calls at once used for alice")
+    assert said["theirs"] == ("no", "is about person bob")
+    assert said["call"] == ("yes", "leaves")
+    later = {line["rule"]: line["says"] for line in json.loads(spendgate(*words, "--at", "2026-09-24T15:00Z").stdout)}
+    assert later["person: launch"] == "ended on 2026-09-22; what was spent under it counts in it"
+    assert later["person"].startswith("$1.00 left of $1.00 for alice")
+
+
+def test_cases_of_rates_and_exceptions(tmp_path: Path) -> None:
+    """What is given fills rates, too; an exception holds at its time and not after it."""
+    written(tmp_path, "team.yaml", RAISED)
+    day = "at: 2026-09-21T12:00"
+    written(
+        tmp_path,
+        "team.test.yaml",
+        "cases:\n"
+        f"  - name: a loop\n    given: [{{spent: $0.01, ago: 30s, calls: 3}}]\n    when: {{person: alice, costs: $0.01, {day}}}\n"
+        "    then: refused by loop\n"
+        f"  - name: at once\n    given: [{{holds: $0.01, ago: 2h, calls: 2}}]\n    when: {{person: alice, costs: $0.01, {day}}}\n"
+        "    then: refused by loop\n"
+        f"  - name: tokens\n    given: [{{spent: $0.01, ago: 30s, tokens: '6,000'}}]\n"
+        f"    when: {{person: bob, costs: $0.01, tokens: 3001, {day}}}\n    then: refused by theirs\n"
+        f"  - name: fewer tokens\n    given: [{{spent: $0.01, ago: 30s, tokens: '6,000'}}]\n"
+        f"    when: {{person: bob, costs: $0.01, tokens: 3000, {day}}}\n    then: admitted\n"
+        f"  - name: raised\n    given: [{{spent: $2.50, ago: 1h}}]\n    when: {{person: alice, costs: $0.40, {day}}}\n"
+        "    then: admitted\n"
+        "  - name: ended\n    given: [{spent: $0.90, ago: 1h}]\n"
+        "    when: {person: alice, costs: $0.40, at: 2026-09-23T12:00}\n    then: refused by person\n",
+    )
+    assert "6 passed" in spendgate("test", tmp_path).stderr
+
+
 @pytest.mark.parametrize(
     "words", [("--with", "colour=red"), ("--with", "model=x"), ("--cost", "much"), ("--at", "soon")]
 )
@@ -197,6 +254,7 @@ def test_cases_pass_and_fail(tmp_path: Path) -> None:
             "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, calls: 99999999}], then: admitted}",
             "is no number of calls",
         ),
+        ("{name: a, when: {person: x, costs: $1, tokens: many}, then: admitted}", "is no number of tokens"),
         ("{name: a, when: {persn: x, costs: $1}, then: admitted}", "did you mean person?"),
     ],
 )

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gate.world import budget, policy
+from tests.gate.world import budget, dollars, policy
 from tests.replay.virtual import START_MS, Scripted, again, play, refused_live
 
+from spendgate.adaptive import Mean
+from spendgate.exceptions import BudgetException
 from spendgate.gate import waiting
+from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
+from spendgate.rates import Quota, Rate
+from spendgate.selector import Selector
 from spendgate.standing import Hold
-from spendgate.window import Unit, Window
+from spendgate.window import DAY_MS, HOUR_MS, Unit, Window
 
 HOUR = Window(Unit.HOUR)
 SEEDS = (0, 1, *(pytest.param(seed, marks=pytest.mark.heavy) for seed in range(2, 20)))
@@ -52,6 +59,90 @@ def rules(**words: object) -> Policy:
         budget(0.5, "told", per=("person",), window=HOUR, enforce_action=False),
     ]
     return policy(*made, **words)
+
+
+def moving(**words: object) -> Policy:
+    """Limits that move: by the mean, by exceptions of each kind; plans at list price; and rates, beside what does not move."""
+    made = [
+        budget(2.5, "person", window=HOUR, wait_ms=4_000),
+        budget(1, "quick", window=Window(Unit.ROLLING, 300_000), wait_ms=500),
+        budget(2, "runaway", window=Window(Unit.DAY), mean=Mean(6000, 3, dollars(1), dollars(4)), wait_ms=1_000),
+        budget(9, "weekly", per=(), window=Window(Unit.WEEK), mean=Mean(2000, 3, dollars(2), dollars(25)), wait_ms=0),
+        budget(2.2, "plans", window=HOUR, counts="value", wait_ms=0),
+        budget(4, "by tool", per=("person", "tool"), window=Window(Unit.MONTH), hold=Hold.CEILING, wait_ms=3_000),
+    ]
+    start, end = START_MS + 3 * DAY_MS, START_MS + 4 * DAY_MS
+    raised = (
+        exception("person", {"person": ["bob"]}, add_nanos=dollars(1), from_ms=start + HOUR_MS // 4, until_ms=end),
+        exception("quick", {"tool": ["codex"]}, add_nanos=dollars(0.4), from_ms=start, until_ms=start + HOUR_MS),
+        exception("quick", {"person": ["carol"]}, add_nanos=dollars(0.7), once=True, until_ms=end),
+        exception("runaway", {"person": ["alice"]}, limit_nanos=dollars(5), until_ms=start + HOUR_MS // 2),
+        exception("by tool", {"model": ["claude-sonnet-*"]}, add_nanos=dollars(1), until_ms=end),
+    )
+    cursor = Selector.of({"tool": ["cursor"]})
+    rates = (
+        Rate(
+            name="loop", per=("person",), requests=Quota(most=6, length_ms=60_000), parallel=3, wait_ms=1_500, order=0
+        ),
+        Rate(name="tokens", match=cursor, tokens=Quota(most=90_000, length_ms=120_000), wait_ms=0, order=1),
+    )
+    return policy(*made, **{"exceptions": raised, "rates": rates, **words})
+
+
+def exception(name: str, match: dict[str, list[str]], **words: Any) -> BudgetException:
+    """An exception of one budget."""
+    return BudgetException(budget=name, match=Selector.of(match), reason=f"{name} {match}", approved_by="cto", **words)
+
+
+MINUTE_MS = 60_000
+
+
+def nights(boot_ms: int) -> int:
+    """Each of the first three minutes is another day's."""
+    return boot_ms + DAY_MS * min(3, boot_ms // MINUTE_MS)
+
+
+def days(seed: int, calls: int = 150) -> list[Scripted]:
+    """Three days with a little spend, and then a busy morning, some of it on plans. In boot time."""
+    before = [
+        Scripted(day * MINUTE_MS + 1_000 * number, person, 0.3 + 0.1 * day, 211, "codex", f"{person}-0")
+        for day in range(3)
+        for number, person in enumerate(PEOPLE)
+    ]
+    rng = random.Random(seed)
+    busy = [
+        replace(call, at_ms=3 * MINUTE_MS + call.at_ms, billing="subscription" if rng.random() < 0.2 else "metered")
+        for call in morning(seed, calls)
+    ]
+    return [*before, *busy]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_limits_that_move_and_rates_refuse_again_what_they_refused(tmp_path: Path, seed: int) -> None:
+    """Means of days, exceptions by person, tool, model and for one window, plans at list price, and rates: nothing differs.
+
+    Nor where the calls before some instant are not decided again, but only fill what they count in.
+    """
+    play(tmp_path, moving(), days(seed), wall_ms=nights)
+    outcome, found = again(tmp_path, moving())
+    live = refused_live(tmp_path)
+    assert found == live
+    assert len({rule for rule, *_ in live.values()}) >= 3
+    assert (outcome.newly_refused, outcome.no_longer_refused) == (0, 0)
+    assert outcome.cost_nanos == outcome.cost_then_nanos
+    since_ms, late = quiet(tmp_path)
+    outcome, found = again(tmp_path, moving(), since_ms)
+    assert found == {call: said for call, said in live.items() if call in late}
+    assert found and outcome.before > len(live) // 4
+
+
+def quiet(folder: Path) -> tuple[int, set[str]]:
+    """The first instant after half of the calls at which none of those before still runs, and the calls from then on."""
+    with Reader(folder / "ledger.db") as reader:
+        every = list(reader.history(0))
+    ends_ms = list(accumulate((step.ended_ms or 0 for step in every), max))
+    place = next(at for at in range(len(every) // 2, len(every)) if ends_ms[at - 1] < every[at].arrived_ms)
+    return every[place].arrived_ms, {step.id for step in every[place:]}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -62,14 +62,18 @@ class Scripted:
     tool: str = "claude-code"
     session: str | None = None
     model: str = "claude-opus-4-5"
+    billing: str = "metered"
 
 
-def play(folder: Path, rules: Policy, script: Iterable[Scripted]) -> None:
-    """Let the real gate decide every call of the script, and write its ledger."""
+def play(
+    folder: Path, rules: Policy, script: Iterable[Scripted], *, wall_ms: Callable[[int], int] = lambda ms: ms
+) -> None:
+    """Let the real gate decide every call of the script, and write its ledger. `wall_ms` says what the wall clock has moved
+    since the start, by what the boot clock has: a gate takes longer to live through a night than to have a clock set."""
 
     async def whole(loop: VirtualLoop) -> None:
         clock = Clock(
-            now_ms=lambda: START_MS + round(loop.time() * 1000),
+            now_ms=lambda: START_MS + wall_ms(round(loop.time() * 1000)),
             boot_ms=lambda: round(loop.time() * 1000),
             random=lambda: 0.5,
         )
@@ -96,7 +100,7 @@ async def _serve(gate: Gate, clock: Clock, call: Scripted, number: int) -> None:
 
 
 def _intent(call: Scripted) -> Intent:
-    made = intent(call.person, model=call.model)
+    made = intent(call.person, model=call.model, billing=call.billing)
     who = Attribution(
         person=call.person, machine="lt-1", tool=call.tool, account_os=call.person, session=call.session,
         person_evidence=Evidence.SOCKET_OWNER,

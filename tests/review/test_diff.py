@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from spendgate.config.policies import load
 from spendgate.config.policy_file import parse_policy
 from spendgate.policy import Policy
-from spendgate.review.diff import Change, Effect, diff
+from spendgate.review.changes import Change, Effect
+from spendgate.review.diff import diff
 
 TODAY = date(2026, 11, 28)
 MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "gpt-5", "gpt-5-pro")
@@ -36,6 +37,9 @@ models:
 """
 
 
+RAISED = "{budget: person/month, match: {person: alice}, add: $50, until: 2026-12-15, reason: release week, approved_by: cto}"
+
+
 def policy(text: str) -> Policy:
     return parse_policy(text.encode())
 
@@ -46,6 +50,8 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
     for before, after in edits:
         assert before in text
         text = text.replace(before, after)
+    if "mean of" in text:
+        text = text.replace("per: person, limit: [4x", "per: person, at_most: $20, limit: [4x")
     return diff(policy(OLD), policy(text), TODAY, MODELS)
 
 
@@ -100,6 +106,31 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
             "llm.acme.example is decrypted from now on",
         ),
         (("never:", "providers: [anthropic], never:"), Effect.DECRYPTS, "providers: all that are known -> anthropic"),
+        (
+            ("$20 per day", "4x mean of 7d per day"),
+            Effect.LESS,
+            "$20.00 per day for each person (person/day) -> 4x mean of 7d per day, at most $20.00, for each person (person/day)",
+        ),
+        (
+            (", limit: $600 per month", ", limit: $600 per month, counts: value"),
+            Effect.LESS,
+            "alice, bob: team counts subscription traffic at list price",
+        ),
+        (
+            (", limit: $600 per month", ", limit: $600 per month, per_machine: $50"),
+            Effect.LESS,
+            "one machine without the fleet's ledger: the whole limit -> $50.00 of team",
+        ),
+        (
+            ("version: 1", f"version: 1\nexceptions: [{RAISED}]"),
+            Effect.MORE,
+            "alice: $50.00 more in person/month until 2026-12-15 (release week; approved by cto, as claimed)",
+        ),
+        (
+            ("version: 1", "version: 1\nrates: [{name: loop, per: person, requests: 100 per minute, parallel: 8}]"),
+            Effect.LESS,
+            "everybody: held anew to 100 requests per minute, 8 calls at once for each person (loop)",
+        ),
         (("on_failure: allow", "on_failure: refuse"), Effect.POWER, "while the gate cannot decide: allow -> refuse"),
         (("version: 1", "version: 1\nmode: observe"), Effect.POWER, "mode: enforce -> observe"),
         (("  carol: {accounts: [carol, car]}\n", ""), Effect.PEOPLE, "no longer listed: carol"),
@@ -211,6 +242,25 @@ EDITS = (
         ("$600 per month}", "$60 per month}", "$600 per month, wait: 5s}", "$600 per month, cut: true}", "none}"),
     ),
     ("[senior]", ("[senior]", "[junior]")),
+    (
+        "models:\n",
+        (
+            "models:\n",
+            f"exceptions: [{RAISED}]\nmodels:\n",
+            f"exceptions: [{RAISED.replace('$50', '$60')}]\nmodels:\n",
+            f"exceptions: [{RAISED.replace('add', 'limit').replace('$50', '$600')}]\nmodels:\n",
+            f"exceptions: [{RAISED.replace('cto', 'cfo')}]\nmodels:\n",
+        ),
+    ),
+    (
+        "people:\n",
+        (
+            "people:\n",
+            "rates: [{name: loop, per: person, requests: 9 per minute}]\npeople:\n",
+            "rates: [{name: loop, per: person, requests: 9 per hour}]\npeople:\n",
+            "rates: [{name: loop, requests: 9 per hour, parallel: 2, wait: 3s}]\npeople:\n",
+        ),
+    ),
     ("shared", ("shared", "each", "refuse")),
     (
         "version: 1",

@@ -109,6 +109,28 @@ def told(text: str) -> list[tuple[str, str]]:
             "budgets.typo",
             "gtp-5 fits no model that is known",
         ),
+        (
+            f"{PEOPLE}budgets:\n{PERSON}exceptions: [{{budget: person, match: {{person: bob}}, add: $5, until: 2026-11-27, "
+            "reason: launch, approved_by: cto}]\n",
+            "exceptions",
+            "person: the exception 'launch' ended on 2026-11-27; take it out",
+        ),
+        (
+            f"{PEOPLE}budgets:\n{PERSON}exceptions: [{{budget: person, match: {{team: empty}}, add: $5, until: 2026-12-27, "
+            "reason: launch, approved_by: cto}]\n",
+            "exceptions",
+            "the exception 'launch' is about nobody",
+        ),
+        (
+            f"{PEOPLE}budgets:\n{PERSON}rates: [{{name: loop, match: {{team: empty}}, parallel: 2}}]\n",
+            "rates.loop",
+            "loop is about nobody",
+        ),
+        (
+            f"budgets:\n{PERSON}rates: [{{name: loop, match: {{model: gtp-5}}, parallel: 2}}]\n",
+            "rates.loop",
+            "gtp-5 fits no model that is known",
+        ),
     ],
 )
 def test_it_is_said(text: str, subject: str, words: str) -> None:
@@ -124,6 +146,10 @@ def test_it_is_said(text: str, subject: str, words: str) -> None:
         f"budgets:\n{PERSON}  - {{name: session, per: session, limit: $5}}\n",
         f"{PEOPLE}budgets:\n{PERSON}models:\n  - {{name: a, match: {{person: bob}}, deny: ['gpt-5*']}}\n"
         "  - {name: b, except: {group: senior}, deny: ['gpt-5*']}\n",
+        f"{PEOPLE}budgets:\n{PERSON}exceptions: [{{budget: person, match: {{person: bob}}, add: $5, until: 2026-11-28, "
+        "reason: launch, approved_by: cto}]\n",
+        "budgets:\n  - {name: a, per: person, limit: $20 per day}\n"
+        "  - {name: b, per: person, limit: 4x mean of 7d per day, at_most: $30}\n",
     ],
 )
 def test_what_is_meant_is_not_doubted(text: str) -> None:

@@ -25,7 +25,8 @@ from spendgate.pricing import PriceBook
 from spendgate.replay import report
 from spendgate.replay.engine import replay
 from spendgate.replay.outcome import Outcome
-from spendgate.review.diff import Change, Effect, diff
+from spendgate.review.changes import Change, Effect
+from spendgate.review.diff import diff
 from spendgate.window import local_date
 
 OldArgument = Annotated[Path, typer.Argument(metavar="OLD", help="The policy as it is.")]

@@ -18,7 +18,10 @@ from spendgate.cli.output import Column, Format, emit, note
 from spendgate.config import paths, policies
 from spendgate.config.known import KNOWN
 from spendgate.errors import UsageError
+from spendgate.flow import Tokens
+from spendgate.gate.clock import Clock
 from spendgate.gate.terms import unlisted
+from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
 from spendgate.money import Money
 from spendgate.policy import Policy, person_then
@@ -72,7 +75,8 @@ def explain_(
 ) -> None:
     """Show every rule about a call, in the order in which they decide, and what would become of it.
 
-    What is spent comes from the ledger of the state directory, as of now; without one nothing is known to be spent.
+    What is spent, and what rates have counted, comes from the ledger of the state directory, as of now; without one nothing is
+    known to be spent.
     """
     found = paths.find(state)
     policy = policies.load(file, KNOWN) if file else in_force.policy(found)
@@ -82,7 +86,10 @@ def explain_(
     with ExitStack() as open_files:
         reader = open_files.enter_context(Reader(found.ledger)) if found.ledger.exists() else None
         standings = (lambda scopes: reader.standings(scopes, at_ms)) if reader else None
-        lines = explain(policy, facts, at_ms, _nanos(cost), standings, unlisted=refusal)
+        clock = Clock()
+        flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1))
+        flows = (lambda scopes: reader.rates(scopes, flowing, at_ms)) if reader else None
+        lines = explain(policy, facts, at_ms, _nanos(cost), standings, flows=flows, unlisted=refusal)
     if reader is None:
         note(NO_LEDGER)
     rows = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spendgate.cli.output import Column
+from spendgate.contracts import PERSONAL
 from spendgate.flow import Sliding, Tokens
 from spendgate.gate.clock import Clock
 from spendgate.ledger.interface import Flowing
@@ -29,8 +30,9 @@ COLUMNS = (
 def rows(policy: Policy, facts: Iterable[Facts], reader: Reader, now_ms: int) -> tuple[dict[str, object], ...]:
     """One row for each limit of each rate that counts one of these calls."""
     scopes: dict[Scope, None] = {}
+    personal = policy.billing.counts(PERSONAL)
     for each in facts:
-        scopes.update(dict.fromkeys(rate_scopes(policy.rate_draws, each, enforces(policy, each))))
+        scopes.update(dict.fromkeys(rate_scopes(policy.rate_draws, each, enforces(policy, each), personal=personal)))
     clock = Clock()
     flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1))
     return tuple(row for standing in reader.rates(tuple(scopes), flowing, now_ms) for row in _rows(standing))

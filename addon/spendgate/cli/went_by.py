@@ -60,4 +60,5 @@ def _facts(policy: Policy, spend: Spend) -> Facts:
     team = policy.roster.team_by_name.get(named["team"] or "")
     named["team"] = team.lineage if team else named["team"]
     groups = next((person.groups for person in policy.roster.people if person.name == named["person"]), ())
-    return Facts.of(model=model, group=groups, **named)
+    machines = tuple(group.name for group in policy.roster.machine_groups(named["machine"] or ""))
+    return Facts.of(model=model, group=groups, machine_group=machines, **named)

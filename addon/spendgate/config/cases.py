@@ -86,8 +86,9 @@ def _then(text: str, policy: Policy) -> Then:
             f"{shown(text)} is no end of a call; allowed: admitted, refused, refused by RULE, would refuse by RULE"
         )
     rule = found[2]
-    known = (*(each.name for each in policy.budgets), *(each.name for each in policy.models))
-    known += (PERSONAL_RULE,) if policy.billing.personal == "refuse" else ()
+    known = [each.name for each in policy.budgets]
+    known += [*(each.name for each in policy.models), *(each.name for each in policy.rates)]
+    known += [PERSONAL_RULE] if policy.billing.personal == "refuse" else []
     if rule is not None and rule not in known:
         raise ValueError(f"{shown(rule)} is no rule of this policy; it has: {', '.join(known) or 'none'}")
     return Then(Verb(found[1]), rule)
@@ -114,7 +115,7 @@ def _calls(section: Section, at_ms: int, inherited: dict[str, str], amount: str)
     own = {name: text for name in ATTRIBUTES if (text := section.text(name)) is not None}
     cost = section.parsed(amount, Money.parse, required=amount == "costs")
     most = section.parsed("at_most", Money.parse) if amount == "costs" else None
-    count = section.parsed("calls", _count)
+    count, tokens = section.parsed("calls", _count), section.parsed("tokens", _tokens)
     every_ms = section.parsed("every", words.duration_ms)
     section.done()
     return Calls(
@@ -125,6 +126,7 @@ def _calls(section: Section, at_ms: int, inherited: dict[str, str], amount: str)
         count or 1,
         1_000 if every_ms is None else every_ms,
         open=amount == "holds",
+        tokens=tokens or 0,
     )
 
 
@@ -132,6 +134,12 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= COUNT_MAX):
         raise ValueError(f"{shown(text)} is no number of calls; allowed: 1 to {COUNT_MAX:,}")
     return int(text)
+
+
+def _tokens(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,12}|[0-9]{1,3}(,[0-9]{3}){1,3}", text) is None:
+        raise ValueError(f"{shown(text)} is no number of tokens; allowed: 0, 5000, 5,000, …")
+    return int(text.replace(",", ""))
 
 
 def _ago(text: str) -> int:

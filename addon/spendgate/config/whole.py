@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
+from spendgate.adaptive import Mean
 from spendgate.config import words
 from spendgate.config.faults import shown
 from spendgate.config.sections import Section
@@ -124,6 +125,9 @@ def _counting_by(attribute: str, values: Mapping[str, Any]) -> Iterable[str]:
 def _windows(values: Mapping[str, Any]) -> Iterable[tuple[int, str]]:
     """How many days the window of each rule may last, and the rule's name. The sum over a life is kept without its rows."""
     for name, rule in _rules(values):
+        mean = getattr(rule, "mean", None)
+        if isinstance(mean, Mean):
+            yield mean.days + 1, name
         window = getattr(rule, "window", None)
         if isinstance(window, Window):
             rolls = window.unit is Unit.ROLLING

@@ -213,11 +213,13 @@ def _charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int]
         return ()
     if len(priced.items) == 1:
         return tuple([(scope, cost) for scope in terms.charged(priced.items[0].model, booked_ms)])
-    totals: dict[Scope, int] = {}
+    # By balance: of two models one may have an exception in an allowance that both draw on.
+    totals: dict[tuple[object, ...], tuple[Scope, int]] = {}
     for model, nanos in _shares(priced, cost):
         for scope in terms.charged(model, booked_ms):
-            totals[scope] = totals.get(scope, 0) + nanos
-    return tuple(totals.items())
+            _, before = totals.get(scope.balance, (scope, 0))
+            totals[scope.balance] = scope, before + nanos
+    return tuple(totals.values())
 
 
 def _shares(priced: Bill, cost: int) -> list[tuple[str | None, int]]:

@@ -178,7 +178,7 @@ def settled(conn: sqlite3.Connection, scopes: Iterable[Scope], now_ms: int) -> t
     """What these scopes' windows have settled, in their order, only read; nothing for a window that nobody has met."""
     found = []
     for scope in scopes:
-        key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
+        key = scope.balance
         row = conn.execute(READ_BY_KEY, key).fetchone()
         found.append(0 if row is None else at_edge(conn, Balance(*row), now_ms - key[-1]).settled)
     return tuple(found)

@@ -64,8 +64,7 @@ def read_limit(conn: sqlite3.Connection, scope: Scope, now_ms: int) -> Limit:
 
     def used(credit: Credit) -> int:
         tally = credit.tally
-        key = (tally.budget, tally.value, tally.window, tally.words, tally.rolling_ms or 0)
-        row = conn.execute(READ_BY_KEY, key).fetchone()
+        row = conn.execute(READ_BY_KEY, tally.balance).fetchone()
         if row is None:
             return 0
         balance = Balance(*row)

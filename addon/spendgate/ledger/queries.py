@@ -141,7 +141,7 @@ class Reader:
         return tuple(self._standing(scope, now_ms) for scope in scopes)
 
     def _standing(self, scope: Scope, now_ms: int) -> Standing:
-        key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
+        key = scope.balance
         found = self._conn.execute(READ_BY_KEY, key).fetchone()
         limit = moving.read_limit(self._conn, scope, now_ms) if scope.moves else None
         if found is None:
@@ -161,7 +161,7 @@ class Reader:
 
     def _standing_at(self, scope: Scope) -> tuple[int | None, Standing]:
         """The balance of a window that does not slide, and its number; None: nothing was ever held in it."""
-        key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
+        key = scope.balance
         found = self._conn.execute(READ_BY_KEY, key).fetchone()
         if found is None:
             return None, Standing(scope, 0, 0, 0, 0, 0)

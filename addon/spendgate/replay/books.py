@@ -123,7 +123,7 @@ class Books:
         """The balances of these scopes, rolling ones as of `now_ms`."""
         found = []
         for scope in scopes:
-            key = (scope.budget, scope.value, scope.window, scope.words, scope.rolling_ms or 0)
+            key = scope.balance
             balance = self._balances.get(key)
             if balance is None:
                 balance = self._balances[key] = Balance(scope.rolling_ms or 0, scope.ends_ms, scope.kept_ms)

@@ -22,66 +22,23 @@ from msgspec.structs import replace
 
 from spendgate.admission import Admit, Refuse, Wait, decide, who_refuses
 from spendgate.contracts import PERSONAL
-from spendgate.flow import Tokens
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.rate_memory import RateMemory
-from spendgate.replay.books import Balance, Books, Entry, kind_standing
+from spendgate.replay.books import Balance, Books, kind_standing
 from spendgate.replay.moving import Moving
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
+from spendgate.replay.replayed import Replayed, sized
 from spendgate.replay.repricing import ADJUSTED, Repricing, resized
-from spendgate.standing import UNSIZED, Hold, Scope, Size, Standing
-from spendgate.token_means import guessed
+from spendgate.standing import Hold, Scope, Size, Standing
 from spendgate.window import DAY_MS
 
 _ENDS, _LOOKS = 0, 1
 _FOR_EVER_MS: Final = 2**62
 _AT_ONCE_MS: Final = DAY_MS
 """So long before the time asked about calls are looked for that may still run then, for rates of calls at once."""
-
-
-class _Call:
-    """One call that asks, waits or runs."""
-
-    __slots__ = (
-        "booked_ms", "cost_nanos", "entries", "expected_nanos", "lines", "looks_ms", "place", "size", "step", "terms", "until_ms",
-    )  # fmt: skip
-
-    def __init__(self, step: Step, terms: PastTerms, size: Size) -> None:
-        self.step, self.terms, self.size = step, terms, size
-        self.booked_ms = 0
-        self.cost_nanos, self.expected_nanos = step.cost_nanos, step.estimate_nanos
-        self.entries: list[Entry] = []
-        self.place: int | None = None
-        self.until_ms: int | None = None
-        self.looks_ms = -1
-        self.lines: list[Balance] = []
-
-    def waits(self) -> bool:
-        """Whether it stands in line."""
-        return self.place is not None
-
-    @property
-    def rates(self) -> tuple[Scope, ...]:
-        """The rates that count it."""
-        return () if self.terms.flows is None else self.terms.flows.scopes
-
-    @property
-    def need(self) -> Tokens:
-        """What rates expect it to use."""
-        if self.terms.flows is None or not self.terms.flows.counts_tokens:
-            return Tokens()
-        if self.size.tokens is not None:
-            return Tokens(self.size.tokens, self.size.cache_reads)
-        return self.used or guessed(self.step.text_bytes or 0, None, 1)
-
-    @property
-    def used(self) -> Tokens | None:
-        """What rates count of it once it has ended; None: what was expected."""
-        counted = self.terms.flows is not None and self.terms.flows.counts_tokens and self.step.refused_by is None
-        return self.step.used if counted else None
 
 
 class Replay:
@@ -99,9 +56,9 @@ class Replay:
         self._rates = RateMemory()
         self._known = KnownPast(policy)
         self._repricing = Repricing(prices or PriceBook())
-        self._events: list[tuple[int, int, int, _Call]] = []
+        self._events: list[tuple[int, int, int, Replayed]] = []
         self._order = count()
-        self._waiting: dict[int, _Call] = {}
+        self._waiting: dict[int, Replayed] = {}
         self._lasts: dict[str, tuple[int, int]] = {}
         """By kind: how many calls have ended, and how long they took in all, in milliseconds."""
 
@@ -120,7 +77,7 @@ class Replay:
         if not terms.captured:
             self.outcome.uncaptured += step.arrived_ms >= self._since_ms
             return
-        call = _Call(step, terms, self._size(step, terms))
+        call = Replayed(step, terms, self._sized(step, terms))
         adjusted = bool(terms.changes) or (step.prices is not None and ADJUSTED in step.prices)
         if (adjusted and not terms.on_plan) or step.billing == PERSONAL:
             self._reprice(call)
@@ -136,15 +93,15 @@ class Replay:
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
-    def _decide(self, call: _Call, now_ms: int) -> None:
+    def _decide(self, call: Replayed, now_ms: int) -> None:
         terms = call.terms
         refuse = terms.refused(now_ms) if terms.enforced else None
         if refuse is not None:
-            self.outcome.refuses(call.step, terms.person, now_ms, refuse, _cost(call))
+            self.outcome.refuses(call.step, terms.person, now_ms, refuse, call.cost_nanos)
             return
         self._ask(call, now_ms)
 
-    def _ask(self, call: _Call, now_ms: int) -> None:
+    def _ask(self, call: Replayed, now_ms: int) -> None:
         """One try, as `gate.waiting` makes it."""
         scopes = (*call.terms.scopes(now_ms), *call.rates)
         located = self._books.locate(scopes, now_ms)
@@ -159,14 +116,14 @@ class Replay:
             return
         self._leave_line(call)
         if isinstance(decision, Refuse):
-            self.outcome.refuses(call.step, call.terms.person, now_ms, decision, _cost(call))
+            self.outcome.refuses(call.step, call.terms.person, now_ms, decision, call.cost_nanos)
         else:
             for standing, (_, hold_nanos) in zip(standings, decision.holds, strict=True):
                 self._moving.claim(standing, hold_nanos, now_ms)
             self._open(call, decision, located, now_ms)
 
     def _standings(
-        self, call: _Call, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int
+        self, call: Replayed, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int
     ) -> tuple[Standing, ...]:
         """As `ledger.deciding` finds them: limits as they are now, what rates have counted, and who is before this call."""
         found = []
@@ -182,7 +139,7 @@ class Replay:
             found.append(standing)
         return tuple(found)
 
-    def _wait(self, call: _Call, wait: Wait, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int) -> None:
+    def _wait(self, call: Replayed, wait: Wait, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int) -> None:
         until_ms = call.step.arrived_ms + wait.wait_ms
         if call.place is None:
             call.place = next(self._order)
@@ -202,18 +159,18 @@ class Replay:
             call.looks_ms = looks_ms
             heappush(self._events, (looks_ms, _LOOKS, next(self._order), call))
 
-    def _leave_line(self, call: _Call) -> None:
+    def _leave_line(self, call: Replayed) -> None:
         if call.place is not None:
             for at in call.lines:
                 at.line.discard(call.place)
             self._waiting.pop(call.place, None)
             call.place, call.lines = None, []
 
-    def _open(self, call: _Call, admit: Admit, located: list[Balance], now_ms: int) -> None:
+    def _open(self, call: Replayed, admit: Admit, located: list[Balance], now_ms: int) -> None:
         would, observed = admit.would_refuse, call.terms.refused(now_ms)
         if observed is not None:
             would = observed if would is None else who_refuses((observed, would))
-        self.outcome.admitted(call.step, call.terms.person, now_ms, _cost(call), would)
+        self.outcome.admitted(call.step, call.terms.person, now_ms, call.cost_nanos, would)
         ceiling = call.size.ceiling_nanos
         call.entries = [
             at.add(now_ms, nanos, nanos if ceiling is None else max(ceiling, nanos))
@@ -222,7 +179,7 @@ class Replay:
         ]
         self._runs(call, now_ms)
 
-    def _runs(self, call: _Call, booked_ms: int) -> None:
+    def _runs(self, call: Replayed, booked_ms: int) -> None:
         call.booked_ms = booked_ms
         if call.rates:
             self._rates.admitted(call.step.id, call.rates, call.need, booked_ms)
@@ -254,10 +211,10 @@ class Replay:
                 if self._waiting and not call.waits():
                     self._wake(at_ms)
 
-    def _settle(self, call: _Call, now_ms: int) -> None:
-        step, cost, entries = call.step, _charge(call), call.entries
+    def _settle(self, call: Replayed, now_ms: int) -> None:
+        step, cost, entries = call.step, call.charge_nanos, call.entries
         if call.rates:
-            self._rates.ended(step.id, call.used, sent=step.sent_ms is not None or step.refused_by is not None)
+            self._rates.ended(step.id, call.used, sent=call.left)
         elsewhere = call.terms.elsewhere(step, call.booked_ms) if cost else None
         if elsewhere is None:
             for entry in entries:
@@ -268,7 +225,7 @@ class Replay:
         if self._waiting:
             self._wake(now_ms)
 
-    def _settle_elsewhere(self, call: _Call, charged: tuple[Scope, ...], cost: int, now_ms: int) -> None:
+    def _settle_elsewhere(self, call: Replayed, charged: tuple[Scope, ...], cost: int, now_ms: int) -> None:
         """Another model answered: what held and what is charged are not the same budgets."""
         located = self._books.locate(charged, now_ms)
         held = {id(entry.balance): entry for entry in call.entries}
@@ -300,9 +257,14 @@ class Replay:
                     self._ask(call, now_ms)
                     moved = moved or call.place is None
 
+    def _sized(self, step: Step, terms: PastTerms) -> Size:
+        size, known = sized(step, terms)
+        self.outcome.unsized += not known
+        return size
+
     # -- what is not decided -------------------------------------------------------------------------------------
 
-    def _remember(self, call: _Call) -> None:
+    def _remember(self, call: Replayed) -> None:
         """A call before the time asked about: what it cost counts in the windows that still run."""
         self.outcome.before += 1
         step = call.step
@@ -313,89 +275,60 @@ class Replay:
         if step.held_nanos is None:
             self._charge_result(call)
             return
-        scopes = call.terms.scopes(step.booked_ms)
-        ceiling = call.size.ceiling_nanos
-        for scope, at in zip(scopes, self._books.locate(scopes, step.booked_ms), strict=True):
-            held = ceiling if scope.hold is Hold.CEILING and ceiling is not None else step.held_nanos
-            if scope.moves:
-                standing = replace(at.standing(scope, None), limit=self._moving.limit(scope, step.booked_ms))
-                self._moving.claim(standing, held, step.booked_ms)
-            call.entries.append(at.add(step.booked_ms, held, max(held, ceiling or 0)))
-        self._runs(call, step.booked_ms)
+        at_ms, ceiling = step.booked_ms, call.size.ceiling_nanos
+        scopes = (*call.terms.scopes(at_ms), *call.rates)
+        located = self._books.locate(scopes, at_ms)
+        standings = self._standings(call, scopes, located, at_ms)
+        for (standing, nanos), at in zip(self._held(call, standings), located, strict=True):
+            self._moving.claim(standing, nanos, at_ms)
+            if standing.scope.rate is None:
+                call.entries.append(at.add(at_ms, nanos, max(nanos, ceiling or 0)))
+        self._runs(call, at_ms)
 
-    def _fix(self, call: _Call) -> None:
+    def _held(self, call: Replayed, standings: tuple[Standing, ...]) -> list[tuple[Standing, int]]:
+        """What a call that left before the time asked about held in each budget: as this policy would have sized it, and where it
+        would have refused it what its row says."""
+        kind, ceiling = self._books.kind(call.step.kind), call.size.ceiling_nanos
+        decision = decide(
+            standings, kind_standing(call.step.kind, kind), call.size, now_ms=call.step.booked_ms, patient=False
+        )
+        if isinstance(decision, Admit):
+            return [(each, nanos) for each, (_, nanos) in zip(standings, decision.holds, strict=True)]
+        told = call.step.held_nanos or 0
+        by_ceiling = told if ceiling is None else ceiling
+        return [(each, by_ceiling if each.scope.hold is Hold.CEILING else told) for each in standings]
+
+    def _fix(self, call: Replayed) -> None:
         """Means are those of the day's first call, also where that one is not decided again."""
         at_ms = call.step.arrived_ms
         for scope in call.terms.scopes(at_ms):
             if scope.mean is not None:
                 self._moving.limit(scope, at_ms)
 
-    def _charge_at_once(self, call: _Call) -> None:
+    def _charge_at_once(self, call: Replayed) -> None:
         """A result that was read back: charged without having been held."""
         self.outcome.cost_then_nanos += call.step.cost_nanos or 0
-        self.outcome.cost_nanos += _cost(call)
+        self.outcome.cost_nanos += call.cost_nanos
         self._charge_result(call)
 
-    def _charge_result(self, call: _Call) -> None:
+    def _charge_result(self, call: Replayed) -> None:
         step, terms = call.step, call.terms
         charged = terms.elsewhere(step, step.booked_ms)
         charged = terms.scopes(step.booked_ms) if charged is None else charged
         for at in self._books.locate(charged, step.booked_ms):
-            at.add(step.booked_ms, 0, 0).end(_charge(call))
+            at.add(step.booked_ms, 0, 0).end(call.charge_nanos)
 
-    def _reprice(self, call: _Call) -> None:
+    def _reprice(self, call: Replayed) -> None:
         """At the candidate's prices. The policy of then is known by what the row says of it."""
         found = self._repricing.of(call.step, call.terms.changes, counted=call.terms.counts)
         call.size = resized(call.size, found.size_factor)
         step = call.step
         if found.cost_nanos != step.cost_nanos:
             self.outcome.repriced += step.arrived_ms >= self._since_ms
-            call.cost_nanos = found.cost_nanos
+            call.priced_nanos = found.cost_nanos
         if step.estimate_nanos is not None:
             call.expected_nanos = ceil(step.estimate_nanos * found.size_factor)
         self.outcome.unpriced += found.unknown and step.arrived_ms >= self._since_ms
-
-    def _size(self, step: Step, terms: PastTerms) -> Size:
-        if step.size is not None:
-            size = Size.of_text(step.size)
-            if size.ceiling_nanos != 0 or not (terms.on_plan and terms.drawn and step.value_nanos):
-                return size
-            # No budget counted it then, and nobody asked what it may cost.
-            self.outcome.unsized += 1
-            value = step.value_nanos
-            return replace(
-                size,
-                ceiling_nanos=value,
-                learned_nanos=value,
-                largest_nanos=value,
-                typical_nanos=value,
-                guess_nanos=value,
-            )
-        if step.estimate_nanos is None:
-            return UNSIZED
-        self.outcome.unsized += 1
-        return Size(
-            step.ceiling_nanos, step.estimate_nanos, typical_nanos=step.typical_nanos, guess_nanos=step.estimate_nanos
-        )
-
-
-def _cost(call: _Call) -> int:
-    """What the call cost; of one that was refused then or still runs, what it is expected to."""
-    if not call.terms.counts:
-        # Beyond its plan a call has cost something, though its row says `subscription`.
-        return (call.step.cost_nanos or 0) if call.terms.on_plan and call.step.refused_by is None else 0
-    if call.cost_nanos is not None and call.step.refused_by is None:
-        return call.cost_nanos
-    return call.expected_nanos or 0
-
-
-def _charge(call: _Call) -> int:
-    """What budgets are charged: of a call on a plan its list price."""
-    step, cost = call.step, _cost(call)
-    if cost or not (call.terms.on_plan and call.terms.drawn):
-        return cost
-    known = step.value_nanos is not None and step.refused_by is None
-    return (step.value_nanos if known else step.estimate_nanos) or 0
 
 
 Steps = Callable[[int], Iterable[Step]]

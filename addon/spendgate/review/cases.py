@@ -49,6 +49,8 @@ class Calls:
     every_ms: int = 1_000
     open: bool = False
     """They still run."""
+    tokens: int = 0
+    """What rates count of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> 
         output_most_nanos=0,
         seen=_SEEN,
         own_seen=_SEEN,
+        tokens=calls.tokens,
     )
     return Step(
         seq=0, id=call_id, state="settled", arrived_ms=at_ms, booked_ms=at_ms, ended_ms=ends_ms,
@@ -164,4 +167,5 @@ def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> 
         billing=value("billing", "metered"), model_requested=value("model"), model=None, kind=kind, size=size.text,
         estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost, cost_nanos=cost,
         value_nanos=cost, refused_by=None, refused_why=None, would_refuse_by=None,
+        sent_ms=at_ms, input_tokens=calls.tokens,
     )  # fmt: skip

@@ -1,9 +1,15 @@
-"""One change of a policy, as a reviewer reads it."""
+"""What a change of a policy is called, and the words that every sentence about one is made of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from spendgate.money import short_dollars
+from spendgate.policy import Budget
+from spendgate.rates import Rate
+from spendgate.review.reach import Subject, people_in_words, reaches
+from spendgate.selector import Selector
 
 
 class Effect(StrEnum):
@@ -26,3 +32,47 @@ class Change:
     effect: Effect
     where: str
     text: str
+
+
+def selector_text(data: dict[str, list[str]]) -> str:
+    """Whom or what a selector is about."""
+    return ", ".join(f"{name} {' or '.join(texts)}" for name, texts in data.items()) or "everybody"
+
+
+def whom(rule: Budget | Rate, people: tuple[Subject, ...]) -> str:
+    """Whom a rule reaches, and which of their calls."""
+    return whom_of(rule.match, [each.name for each in people if reaches(rule.match, rule.excepted, each.facts)], people)
+
+
+def whom_of(match: Selector, reached: list[str], people: tuple[Subject, ...]) -> str:
+    """These people, and which of their calls a selector is about."""
+    others = {name: texts for name, texts in match.as_data().items() if name not in {"person", "team", "group"}}
+    calls = f", calls with {selector_text(others)}" if others else ""
+    if len(reached) == len(people):
+        return f"everybody{calls}"
+    return (people_in_words(reached) or "nobody") + calls
+
+
+def limit(budget: Budget) -> str:
+    """A limit in words: `$20 per day for each person (person)`."""
+    window = budget.window.name.replace("-", " ") if budget.window else ""
+    amount = short_dollars(budget.limit_nanos) + (f" per {window}" if window else "")
+    if budget.mean is not None:
+        least = budget.mean.at_least_nanos
+        bounds = f"at least {short_dollars(least)}, at most" if least else "at most"
+        amount = f"{budget.mean.words} per {window}, {bounds} {short_dollars(budget.limit_nanos)},"
+    each = f" for each {' and '.join(budget.per)}" if budget.per else " together"
+    return f"{amount}{each} ({budget.name})"
+
+
+def value_text(value: object, path: str = "") -> str:
+    """A value as a sentence has it."""
+    if value is None or value in ((), [], {}):
+        return "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return selector_text(value)
+    if path.endswith("_nanos") and isinstance(value, int):
+        return short_dollars(value)
+    return str(value)

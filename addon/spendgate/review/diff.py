@@ -13,7 +13,8 @@ from typing import Any, Final
 from spendgate.money import short_dollars
 from spendgate.policy import Budget, Host, Policy
 from spendgate.review.agreed import agreed
-from spendgate.review.changes import Change, Effect
+from spendgate.review.changes import Change, Effect, limit, selector_text, value_text, whom
+from spendgate.review.flows import exceptions, rates
 from spendgate.review.reach import Subject, people_in_words, reaches, refused_models, subjects
 
 __all__ = ["Change", "Effect", "diff"]
@@ -30,6 +31,8 @@ def diff(old: Policy, new: Policy, today: date, models: Iterable[str]) -> tuple[
         *_capture(old, new),
         *_power(old, new),
         *_budgets(old, new, before, after),
+        *exceptions(old, new, before, after),
+        *rates(old, new, before, after),
         *_models(old, new, before, after, tuple(models)),
         *_people(old, new),
         *agreed(old, new),
@@ -96,17 +99,13 @@ def _power(old: Policy, new: Policy) -> Iterator[Change]:
 
 
 def _mode(policy: Policy) -> str:
-    chosen = [_selector(selector.as_data()) for selector in policy.mode.enforce]
+    chosen = [selector_text(selector.as_data()) for selector in policy.mode.enforce]
     return policy.mode.default + (f", enforced for {'; '.join(chosen)}" if chosen else "")
 
 
 def _failure(policy: Policy) -> str:
     limit = policy.on_failure.limit_nanos
     return policy.on_failure.action + (f" up to {short_dollars(limit)} per person" if limit is not None else "")
-
-
-def _selector(data: dict[str, list[str]]) -> str:
-    return ", ".join(f"{name} {' or '.join(texts)}" for name, texts in data.items()) or "everybody"
 
 
 # -- money ----------------------------------------------------------------------------------------------------------
@@ -117,10 +116,10 @@ def _budgets(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple
     for name in dict.fromkeys((*was_by, *now_by)):
         was, now = was_by.get(name), now_by.get(name)
         if was is None and now is not None:
-            text = f"{_whom(now, after)}: limited anew to {_limit(now)}{_words(now)}"
+            text = f"{whom(now, after)}: limited anew to {limit(now)}{_words(now)}"
             yield Change(Effect.LESS, f"budgets.{name}", text)
         elif was is not None and now is None:
-            text = f"{_whom(was, before)}: the limit of {_limit(was)} is gone{_words(was)}"
+            text = f"{whom(was, before)}: the limit of {limit(was)} is gone{_words(was)}"
             yield Change(Effect.MORE, f"budgets.{name}", text)
         elif was is not None and now is not None and _plain(was) != _plain(now):
             yield from _changed(was, now, before, after)
@@ -128,28 +127,53 @@ def _budgets(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple
 
 def _changed(was: Budget, now: Budget, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
     where = f"budgets.{now.name}"
-    if was.limit_nanos != now.limit_nanos:
-        effect = Effect.MORE if now.limit_nanos > was.limit_nanos else Effect.LESS
-        yield Change(effect, where, f"{_whom(now, after)}: {_limit(was)} -> {_limit(now)}")
+    if (was.limit_nanos, was.mean) != (now.limit_nanos, now.mean):
+        effect = Effect.MORE if _room(now) > _room(was) else Effect.LESS
+        yield Change(effect, where, f"{whom(now, after)}: {limit(was)} -> {limit(now)}")
     gone, come = _moved(was, now, before, after)
     if gone:
-        yield Change(Effect.MORE, where, f"{people_in_words(gone)}: no longer under {_limit(was)}")
+        yield Change(Effect.MORE, where, f"{people_in_words(gone)}: no longer under {limit(was)}")
     if come:
-        yield Change(Effect.LESS, where, f"{people_in_words(come)}: now under {_limit(now)}")
+        yield Change(Effect.LESS, where, f"{people_in_words(come)}: now under {limit(now)}")
     if was.enforce_action != now.enforce_action:
         effect = Effect.LESS if now.enforce_action else Effect.MORE
-        text = f"{_whom(now, after)}: {_limit(now)} {'refuses' if now.enforce_action else 'only warns'} from now on"
+        text = f"{whom(now, after)}: {limit(now)} {'refuses' if now.enforce_action else 'only warns'} from now on"
         yield Change(effect, where, text)
-    told = {"limit_nanos", "enforce_action", "order"}
+    yield from _counts(was, now, whom(now, after))
+    told = {"limit_nanos", "mean", "counts", "per_machine_nanos", "enforce_action", "order"}
     if (gone or come) and was.match.as_data() == now.match.as_data():
         told.add("excepted")
     rest = [
-        f"{_KEYS.get(key, key)}: {_value(was_value, key)} -> {_value(now_value, key)}"
+        f"{_KEYS.get(key, key)}: {value_text(was_value, key)} -> {value_text(now_value, key)}"
         for key, was_value, now_value in _pairs(was, now)
         if key not in told
     ]
     if rest:
         yield Change(Effect.OTHER, where, f"{now.name}: {'; '.join(rest)}")
+
+
+def _room(budget: Budget) -> tuple[int, bool, int, int]:
+    """What a limit allows, for comparing two: the most that it can be, whether it is always that, and what moves it."""
+    mean = budget.mean
+    if mean is None:
+        return budget.limit_nanos, True, 0, 0
+    return budget.limit_nanos, False, mean.thousandths, mean.at_least_nanos
+
+
+def _counts(was: Budget, now: Budget, people: str) -> Iterator[Change]:
+    where = f"budgets.{now.name}"
+    if was.counts != now.counts:
+        effect = Effect.LESS if now.counts == "value" else Effect.MORE
+        what = "counts" if now.counts == "value" else "no longer counts"
+        yield Change(effect, where, f"{people}: {now.name} {what} subscription traffic at list price")
+    before, after = was.per_machine_nanos, now.per_machine_nanos
+    if before != after:
+        effect = Effect.LESS if after is not None and (before is None or after < before) else Effect.MORE
+        amounts = [short_dollars(each) if each is not None else "the whole limit" for each in (before, after)]
+        text = (
+            f"one machine without the fleet's ledger: {amounts[0]} -> {amounts[1]} of {now.name}, once there is a hub"
+        )
+        yield Change(effect, where, text)
 
 
 _KEYS = {"excepted": "except", "wait_ms": "wait"}
@@ -176,24 +200,8 @@ def _pairs(was: Budget, now: Budget) -> Iterator[tuple[str, Any, Any]]:
             yield key, before.get(key), after.get(key)
 
 
-def _limit(budget: Budget) -> str:
-    amount = short_dollars(budget.limit_nanos)
-    window = budget.window.name.replace("-", " ") if budget.window else ""
-    each = f" for each {' and '.join(budget.per)}" if budget.per else " together"
-    return f"{amount}{f' per {window}' if window else ''}{each} ({budget.name})"
-
-
 def _words(budget: Budget) -> str:
     return "" if budget.enforce_action else ", which only warned"
-
-
-def _whom(budget: Budget, people: tuple[Subject, ...]) -> str:
-    reached = [subject.name for subject in people if reaches(budget.match, budget.excepted, subject.facts)]
-    others = {name: texts for name, texts in budget.match.as_data().items() if name not in {"person", "team", "group"}}
-    calls = f", calls with {_selector(others)}" if others else ""
-    if len(reached) == len(people):
-        return f"everybody{calls}"
-    return (people_in_words(reached) or "nobody") + calls
 
 
 # -- models ---------------------------------------------------------------------------------------------------------
@@ -254,7 +262,7 @@ def _people(old: Policy, new: Policy) -> Iterator[Change]:
         yield Change(Effect.PEOPLE, "people", f"no longer listed: {people_in_words(gone)}")
     for name in sorted(was.keys() & now.keys()):
         parts = [
-            f"{key}: {_value(getattr(was[name], key))} -> {_value(getattr(now[name], key))}"
+            f"{key}: {value_text(getattr(was[name], key))} -> {value_text(getattr(now[name], key))}"
             for key in ("team", "groups", "accounts", "email", "until")
             if getattr(was[name], key) != getattr(now[name], key)
         ]
@@ -276,7 +284,9 @@ _EFFECTS: Final = (
     ("roster", Effect.PEOPLE),
 )
 """What a difference without a sentence of its own is about, by the beginning of its path."""
-_TOLD: Final = ("capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown", "adjust", "billing.")
+_TOLD: Final = (
+    "capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown", "exceptions", "rates", "adjust", "billing.",
+)  # fmt: skip
 """Where every difference has a sentence above."""
 
 
@@ -290,7 +300,9 @@ def _rest(old: Policy, new: Policy, told: set[str]) -> Iterator[Change]:
         if parts[0] == "budgets" and f"budgets.{parts[1]}" in told:
             continue
         effect = next((effect for begins, effect in _EFFECTS if path.startswith(begins)), Effect.OTHER)
-        yield Change(effect, path, f"{path}: {_value(before.get(path), path)} -> {_value(after.get(path), path)}")
+        yield Change(
+            effect, path, f"{path}: {value_text(before.get(path), path)} -> {value_text(after.get(path), path)}"
+        )
 
 
 def _order_alone(path: str) -> bool:
@@ -309,15 +321,3 @@ def _flat(value: object, path: str = "") -> dict[str, object]:
     if isinstance(value, list) and value and all(isinstance(inner, dict) and "name" in inner for inner in value):
         return {name: leaf for inner in value for name, leaf in _flat(inner, f"{path}.{inner['name']}").items()}
     return {path: value}
-
-
-def _value(value: object, path: str = "") -> str:
-    if value is None or value in ((), [], {}):
-        return "none"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    if isinstance(value, dict):
-        return _selector(value)
-    if path.endswith("_nanos") and isinstance(value, int):
-        return short_dollars(value)
-    return str(value)

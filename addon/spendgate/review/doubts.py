@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from typing import Final
 
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import Budget, ModelRule, Policy
+from spendgate.rates import Rate
 from spendgate.review.agreed_doubts import agreed_doubts
 from spendgate.review.doubt import Doubt
 from spendgate.review.reach import Subject, covers, hangs_on, people_in_words, reaches, subjects
-from spendgate.window import Unit, Window
+from spendgate.selector import EVERY
+from spendgate.window import Unit, Window, day_starts_ms, local_date
 
 __all__ = ["Doubt", "doubts", "secrets_in"]
 
@@ -42,6 +44,11 @@ def _ended(policy: Policy, today: date) -> Iterator[Doubt]:
         if person.until is not None and person.until < today:
             text = f"{person.name} ended on {person.until}; their accounts are taken for people who are not listed"
             yield Doubt(f"people.{person.name}", text)
+    starts_ms = day_starts_ms(policy.timezone, today)
+    for each in policy.exceptions:
+        if each.until_ms <= starts_ms:
+            on = local_date(policy.timezone, each.until_ms - 1)
+            yield Doubt("exceptions", f"{each.budget}: the exception {each.reason!r} ended on {on}; take it out")
 
 
 # -- nobody's, and everybody's --------------------------------------------------------------------------------------
@@ -82,6 +89,13 @@ def _unreached(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt
     for rule in policy.models:
         if not any(reaches(rule.match, rule.excepted, subject.facts) for subject in everybody):
             yield Doubt(f"models.{rule.name}", f"{rule.name} is about nobody: no listed person fits its match")
+    for rate in policy.rates:
+        if not any(reaches(rate.match, rate.excepted, subject.facts) for subject in everybody):
+            yield Doubt(f"rates.{rate.name}", f"{rate.name} is about nobody: no listed person fits its match")
+    for each in policy.exceptions:
+        if not any(reaches(each.match, EVERY, subject.facts) for subject in everybody):
+            text = f"{each.budget}: the exception {each.reason!r} is about nobody: no listed person fits its match"
+            yield Doubt("exceptions", text)
 
 
 # -- rules in others' shadow ----------------------------------------------------------------------------------------
@@ -89,21 +103,25 @@ def _unreached(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt
 
 def _shadowed_budgets(policy: Policy) -> Iterator[Doubt]:
     """A budget that another one, over at least as long and with no more money, always ends before."""
+    raised = {each.budget for each in policy.exceptions}
     for budget in policy.budgets:
         for other in policy.budgets:
-            if other is not budget and _ends_before(other, budget):
+            if other is not budget and _ends_before(other, budget, raised):
                 text = f"{budget.name} can never be reached: {other.name} counts the same calls and is spent before"
                 yield Doubt(f"budgets.{budget.base_name}", text)
                 break
 
 
-def _ends_before(other: Budget, budget: Budget) -> bool:
+def _ends_before(other: Budget, budget: Budget, raised: Collection[str]) -> bool:
     same = (other.per, other.match.as_data(), other.excepted.as_data()) == (
         budget.per,
         budget.match.as_data(),
         budget.excepted.as_data(),
     )
     if not same or not other.enforce_action or other.limit_nanos > budget.limit_nanos:
+        return False
+    # What moves may stand anywhere below or above what its file says.
+    if budget.mean is not None or other.counts != budget.counts or other.name in raised:
         return False
     if other.limit_nanos == budget.limit_nanos and other.order > budget.order and _within(other.window, budget.window):
         return False
@@ -167,10 +185,14 @@ def _patterns(policy: Policy, known: tuple[str, ...]) -> Iterator[Doubt]:
         for text in () if entry.change(number).whole else entry.match.texts("model"):
             if not _fits_some(text, names):
                 yield Doubt("pricing", f"pricing.adjust[{number}]: {text} fits no model that is known")
-    for budget in policy.budgets:
-        for text in (*budget.match.texts("model"), *budget.excepted.texts("model")):
+    rules: list[tuple[str, Budget | Rate]] = [(f"budgets.{each.base_name}", each) for each in policy.budgets]
+    rules += [(f"rates.{each.name}", each) for each in policy.rates]
+    chosen = [(where, rule.name, selector) for where, rule in rules for selector in (rule.match, rule.excepted)]
+    chosen += [("exceptions", each.budget, each.match) for each in policy.exceptions]
+    for subject, name, selector in chosen:
+        for text in selector.texts("model"):
             if not _fits_some(text, names):
-                yield Doubt(f"budgets.{budget.base_name}", f"{budget.name}: {text} fits no model that is known")
+                yield Doubt(subject, f"{name}: {text} fits no model that is known")
 
 
 def _fits_some(text: str, names: set[str]) -> bool:

@@ -6,16 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from spendgate import lapse
+from spendgate import lapse, limits
+from spendgate.adaptive import Settled
 from spendgate.admission import Admit, RefusalKind, Refuse, decide, who_refuses
 from spendgate.contracts import PERSONAL, PERSONAL_RULE, SUBSCRIPTION
+from spendgate.exceptions import BudgetException
+from spendgate.limits import Claim
 from spendgate.money import Beside, dollars
-from spendgate.policy import Budget, Missing, Policy, enforces, model_refusal, scopes
-from spendgate.selector import Facts, Selector
-from spendgate.standing import KindStanding, Scope, Size, Standing
+from spendgate.policy import Budget, Missing, Policy, enforces, model_refusal, refused_by, scopes
+from spendgate.rates import Rate, length, rate_scopes
+from spendgate.selector import EVERY, Facts, Selector
+from spendgate.standing import KindStanding, Limit, Scope, Size, Standing
+from spendgate.window import local_date
 
 Standings = Callable[[tuple[Scope, ...]], tuple[Standing, ...]]
-"""The balances of these scopes as they are."""
+"""The balances of these scopes as they are; of rates what they have counted."""
 
 NO_LEDGER: Final = "no ledger: nothing is known to be spent"
 
@@ -26,7 +31,8 @@ class Line:
 
     rule: str
     kind: str
-    """`capture`, `mode`, `people`, `account`, `price`, `model`, `budget` or `call` (the last: what becomes of it)."""
+    """`capture`, `mode`, `people`, `account`, `price`, `model`, `budget`, `exception`, `rate`, `file` or
+    `call` (what becomes of it)."""
     applies: bool
     says: str
     spent_nanos: int | None = None
@@ -44,11 +50,13 @@ def explain(
     cost_nanos: int,
     standings: Standings | None,
     *,
+    flows: Standings | None = None,
     unlisted: Refuse | None = None,
 ) -> tuple[Line, ...]:
     """What each rule of `policy` says of a call with these facts, made at `now_ms`, that costs so much.
 
-    `unlisted` is the refusal of an account that nobody lists, where the policy refuses those.
+    `standings` are of budgets, `flows` of rates; without them nothing is known to be spent or counted. `unlisted` is the refusal
+    of an account that nobody lists, where the policy refuses those.
 
     The last line is what becomes of it: decided as the gate does, but that nothing is waited for.
     """
@@ -58,17 +66,26 @@ def explain(
     lines = [_capture(policy, facts), _mode(policy, enforced)]
     lines += [Line(unlisted.rule, "people", True, _reason(unlisted))] if unlisted is not None else []
     lines += [*_agreed(policy, facts, now_ms, account), *_models(policy, facts)]
-    on_plan = word == SUBSCRIPTION
-    drawn = on_plan or policy.billing.counts(word)
-    found = scopes(policy, facts, now_ms, enforced, on_plan=on_plan) if drawn else ()
-    known = standings(found) if standings is not None else tuple(Standing(scope, 0, 0, 0, 0, 0) for scope in found)
+    on_plan, counts = word == SUBSCRIPTION, policy.billing.counts(word)
+    found = scopes(policy, facts, now_ms, enforced, on_plan=on_plan) if on_plan or counts else ()
+    known = standings(found) if standings is not None else tuple(map(_untouched, found))
     for budget in policy.budgets:
-        lines += _budget(policy, budget, facts, [each for each in known if each.scope.budget == budget.name])
+        drawn = [each for each in known if each.scope.budget == budget.name and not each.scope.tally]
+        lines += _budget(policy, budget, facts, drawn)
+        lines += [
+            _exception(policy, each, facts, now_ms, counted=bool(drawn))
+            for each in policy.exceptions
+            if each.budget == budget.name
+        ]
+    rated = rate_scopes(policy.rate_draws, facts, enforced, personal=policy.billing.counts(PERSONAL))
+    flowing = flows(rated) if flows is not None else tuple(map(_untouched, rated))
+    for rate in policy.rates:
+        lines += _rate(rate, facts, [each for each in flowing if each.scope.budget == rate.name])
     whole = lapse.refusal(policy, now_ms)
     if whole is not None:
         lines.append(Line(whole.rule, "file", True, _reason(whole)))
     by_rule = unlisted or account or model_refusal(policy, facts) or whole
-    lines.append(_end(by_rule, known, cost_nanos, now_ms, enforced=enforced))
+    lines.append(_end(by_rule, (*known, *flowing), cost_nanos, now_ms, enforced=enforced))
     return tuple(lines)
 
 
@@ -99,6 +116,12 @@ def _agreed(policy: Policy, facts: Facts, now_ms: int, account: Refuse | None) -
         yield Line(change.where, "price", True, f"costs {'list price ' if not change.rates else ''}{change.words}")
 
 
+def _untouched(scope: Scope) -> Standing:
+    """A balance of which nothing is known."""
+    limit = limits.limit(scope, Settled(0, 0), lambda _: 0, lambda _: Claim.NONE) if scope.moves else None
+    return Standing(scope, 0, 0, 0, 0, 0, limit=limit)
+
+
 def _capture(policy: Policy, facts: Facts) -> Line:
     provider = facts.values.get("provider", ("",))[0]
     named = policy.capture.providers
@@ -113,12 +136,12 @@ def _mode(policy: Policy, enforced: bool) -> Line:
 
 
 def _models(policy: Policy, facts: Facts) -> Iterator[Line]:
-    for rule in policy.models:
+    for rule, patterns in policy.model_patterns:
         outside = _outside(rule.match, rule.excepted, facts)
         if outside:
             yield Line(rule.name, "model", False, outside)
             continue
-        refusal = model_refusal(policy.model_copy(update={"models": (rule,), "budgets": ()}), facts)
+        refusal = refused_by(rule, patterns, facts)
         says = _reason(refusal) if refusal else "lets it through"
         yield Line(rule.name, "model", True, says)
 
@@ -128,11 +151,12 @@ def _budget(policy: Policy, budget: Budget, facts: Facts, standings: list[Standi
         yield Line(budget.name, "budget", False, _no_scope(budget, facts))
     for standing in standings:
         scope = standing.scope
-        left = scope.limit_nanos - standing.settled_nanos - standing.held_nanos
+        limit_nanos = standing.limit_nanos
+        left = limit_nanos - standing.settled_nanos - standing.held_nanos
         value = scope.value.replace("|", ", ") or "all"
         what = "" if scope.enforced else ", and only records" if budget.enforce_action else ", and only warns"
-        room = Beside.of(scope.limit_nanos, standing.settled_nanos, standing.held_nanos)
-        says = f"{dollars(max(0, room.left))} left of {dollars(room.limit)} for {value}{what}"
+        room = Beside.of(limit_nanos, standing.settled_nanos, standing.held_nanos)
+        says = f"{dollars(max(0, room.left))} left of {dollars(room.limit)} for {value}{what}{_source(scope, standing.limit)}"
         yield Line(
             budget.name,
             "budget",
@@ -140,21 +164,67 @@ def _budget(policy: Policy, budget: Budget, facts: Facts, standings: list[Standi
             says,
             spent_nanos=standing.settled_nanos,
             held_nanos=standing.held_nanos,
-            limit_nanos=scope.limit_nanos,
+            limit_nanos=limit_nanos,
             left_nanos=left,
             resets_ms=scope.ends_ms,
             value=value,
         )
 
 
-def _no_scope(budget: Budget, facts: Facts) -> str:
+def _source(scope: Scope, limit: Limit | None) -> str:
+    """Where a limit comes from that is not simply what the file says."""
+    source = limits.told(scope, limit) if limit is not None else ""
+    return f" (the limit: {source})" if source else ""
+
+
+def _exception(policy: Policy, spec: BudgetException, facts: Facts, now_ms: int, *, counted: bool) -> Line:
+    """Whether an exception raises its budget's limit for this call now."""
+    name = f"{spec.budget}: {spec.reason}"
+    outside = _outside(spec.match, EVERY, facts)
+    if outside or not counted:
+        return Line(name, "exception", False, outside or "its budget does not count the call")
+    if now_ms < spec.from_ms:
+        return Line(name, "exception", False, f"begins on {local_date(policy.timezone, spec.from_ms)}")
+    last = local_date(policy.timezone, spec.until_ms - 1)
+    if now_ms >= spec.until_ms:
+        return Line(name, "exception", False, f"ended on {last}; what was spent under it counts in it")
+    if not spec.match.fits(facts) and spec.match.clauses:
+        return Line(name, "exception", False, "is for a model that the call may become, and only where that is sure")
+    more = (
+        f"adds {dollars(spec.add_nanos)}" if spec.add_nanos is not None else f"allows {dollars(spec.limit_nanos or 0)}"
+    )
+    once = ", for one window" if spec.once else ""
+    return Line(name, "exception", True, f"{more}{once} until {last}; approved by {spec.approved_by} (as claimed)")
+
+
+def _rate(rate: Rate, facts: Facts, standings: list[Standing]) -> Iterator[Line]:
+    if not standings:
+        yield Line(rate.name, "rate", False, _no_scope(rate, facts))
+    for standing in standings:
+        limits_, flow, scope = rate.limits, standing.flow, standing.scope
+        parts = [
+            f"{used:,} of {sliding.most:,} {what} per {length(sliding.length_ms)}"
+            for what, sliding, used in (
+                ("requests", limits_.requests, flow.requests),
+                ("tokens", limits_.tokens, flow.tokens),
+            )
+            if sliding is not None
+        ]
+        if limits_.parallel is not None:
+            parts.append(f"{standing.open_calls:,} of {limits_.parallel:,} calls at once")
+        value = scope.value.replace("|", ", ") or "all"
+        what = "" if scope.enforced else ", and only records"
+        yield Line(rate.name, "rate", True, f"{', '.join(parts)} used for {value}{what}", value=value)
+
+
+def _no_scope(budget: Budget | Rate, facts: Facts) -> str:
     outside = _outside(budget.match, budget.excepted, facts)
     if outside:
         return outside
     lacking = next((name for name in budget.per if not facts.values.get(name)), None)
     if lacking is None:
         return "does not count it"
-    says = "which it refuses" if budget.missing is Missing.REFUSE else "so it does not count it"
+    says = "which it refuses" if budget.missing == Missing.REFUSE else "so it does not count it"
     return f"is kept per {lacking}, and the call has no {lacking}, {says}"
 
 
