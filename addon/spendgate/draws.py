@@ -105,22 +105,27 @@ class Draw:
         return scope
 
     def _values(self, facts: Facts) -> tuple[str, ...]:
-        """The values of `per` that the call has: one allowance each. A call of several groups draws on each group's."""
-        if not self.per:
-            return ("",)
-        if len(self.per) == 1:
-            return self._parts(self.per[0], facts)
-        parts = [self._parts(attribute, facts) for attribute in self.per]
-        return tuple("|".join([_escaped(value) for value in values]) for values in product(*parts))
+        return values_of(self.per, facts, shared_missing=self.shared_missing)
 
-    def _parts(self, attribute: str, facts: Facts) -> tuple[str, ...]:
-        values = facts.values.get(attribute, ())
-        if not values:
-            return (f"(no {attribute})",) if self.shared_missing else ()
-        if len(values) == 1 or attribute == "group":
-            return values
-        # A team's own name comes before its ancestors', a model's family after the name asked for.
-        return values[-1:] if attribute == "model" else values[:1]
+
+def values_of(per: tuple[str, ...], facts: Facts, *, shared_missing: bool = False) -> tuple[str, ...]:
+    """The values of `per` that the call has: one allowance each. A call of several groups draws on each group's."""
+    if not per:
+        return ("",)
+    if len(per) == 1:
+        return _parts(per[0], facts, shared_missing)
+    parts = [_parts(attribute, facts, shared_missing) for attribute in per]
+    return tuple("|".join([_escaped(value) for value in values]) for values in product(*parts))
+
+
+def _parts(attribute: str, facts: Facts, shared_missing: bool) -> tuple[str, ...]:
+    values = facts.values.get(attribute, ())
+    if not values:
+        return (f"(no {attribute})",) if shared_missing else ()
+    if len(values) == 1 or attribute == "group":
+        return values
+    # A team's own name comes before its ancestors', a model's family after the name asked for.
+    return values[-1:] if attribute == "model" else values[:1]
 
 
 def _escaped(value: str) -> str:

@@ -167,6 +167,11 @@ def local_date(zone: str, now_ms: int) -> date:
     return _local(zone_of(zone), now_ms).date()
 
 
+def day_starts(zone: str, day: date) -> int:
+    """The first instant of a local date, in epoch milliseconds."""
+    return _day_starts(zone_of(zone), day)
+
+
 def _local(zone: tzinfo, at_ms: int) -> datetime:
     return (_EPOCH + at_ms * _MS).astimezone(zone)
 

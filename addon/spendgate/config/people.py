@@ -8,6 +8,7 @@ from typing import Any
 
 from spendgate.config import words
 from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
+from spendgate.config.receivers import read_notify
 from spendgate.config.sections import LATER, Section, known_word
 from spendgate.config.yaml_nodes import Text
 from spendgate.model_names import glob
@@ -177,4 +178,5 @@ def _team(entry: Section, teams: tuple[str, ...]) -> dict[str, Any]:
         "parent": entry.parsed("parent", _member_of(teams)),
         "cost_center": entry.text("cost_center"),
         "timezone": entry.parsed("timezone", words.zone),
+        "notify": read_notify(entry),
     }

@@ -8,19 +8,21 @@ from __future__ import annotations
 from typing import Any
 
 from spendgate.config import words
+from spendgate.config.alerts import read_alerts
 from spendgate.config.faults import Faults, shown
 from spendgate.config.people import Declared, Known, read_roster
+from spendgate.config.receivers import read_notify
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
 from spendgate.config.schema import DIALECT, Schema, schema_of
 from spendgate.config.sections import Section, known_word
+from spendgate.config.telling import read_approvers, unreached_owners
 from spendgate.config.yaml_nodes import Text, read
 from spendgate.errors import PolicyError
 from spendgate.money import Money
 from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
 
 KEYS_LATER = (
-    "revision", "valid_until", "expired", "include", "machines", "rates", "exceptions", "approvers", "alerts", "notify",
-    "billing", "privacy", "fleet",
+    "revision", "valid_until", "expired", "include", "machines", "rates", "exceptions", "billing", "privacy", "fleet",
 )  # fmt: skip
 VERSION = "1"
 UNCHECKED = Known()
@@ -51,6 +53,9 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
     names = Names()
     pricing = top.section("pricing")
     budgets, unlimited = read_budgets(top, declared, names, faults)
+    models = read_model_rules(top, declared, names)
+    alerts, notify = read_alerts(top, declared, names, budgets, unlimited), read_notify(top)
+    unreached_owners(top, roster, notify, faults, (budgets, alerts))
     values = {
         "owner": top.text("owner", required=True),
         "help": top.prose("help") or "",
@@ -64,7 +69,10 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
         "roster": roster,
         "budgets": budgets,
         "unlimited": unlimited,
-        "models": read_model_rules(top, declared, names),
+        "models": models,
+        "alerts": alerts,
+        "notify": notify,
+        "approvers": read_approvers(top, declared, roster),
         "unknown_model": _unknown_model(pricing),
         "prices_update": _prices_update(pricing),
     }

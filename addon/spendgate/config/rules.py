@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spendgate.config import words
+from spendgate.config.alert_words import threshold
 from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
 from spendgate.config.people import Declared
 from spendgate.config.sections import LATER, Section
+from spendgate.config.yaml_nodes import Items, Node, Text
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import WAIT_MS_DEFAULT, Budget, Missing, ModelRule
 from spendgate.selector import ATTRIBUTES, EVERY, Selector
 from spendgate.standing import Hold
 from spendgate.window import Window
 
-BUDGET_KEYS_LATER = ("alerts", "at_least", "at_most", "per_machine", "counts")
+BUDGET_KEYS_LATER = ("at_least", "at_most", "per_machine", "counts")
 _ATTRIBUTES_LATER = ("machine_group",)
 
 
@@ -46,12 +48,13 @@ def selector_in(section: Section, declared: Declared) -> Selector:
     """The section itself as a selector. An empty one is a fault: nobody can tell whether it means all or none."""
     if section.empty:
         section.fault("", f"is empty; name an attribute; {one_of(ATTRIBUTES)}")
-    values = {attribute: section.names(attribute, declared.parser(attribute)) for attribute in ATTRIBUTES}
+    values = {name: section.names(name, declared.parser(name)) for name in ATTRIBUTES}
     section.done(later=_ATTRIBUTES_LATER)
-    return Selector.of({attribute: texts for attribute, texts in values.items() if texts})
+    return Selector.of({name: texts for name, texts in values.items() if texts})
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
+    """A word of `per`. Raises ValueError for one that is no attribute."""
     if text in _ATTRIBUTES_LATER:
         raise ValueError(f"{text} {LATER}")
     if text not in ATTRIBUTES:
@@ -74,6 +77,24 @@ def read_budgets(
             unlimited.append(name)
         section.done(later=BUDGET_KEYS_LATER)
     return tuple(budgets), tuple(unlimited)
+
+
+def read_thresholds(section: Section, *, limited: bool) -> tuple[int, ...]:
+    """A budget's `alerts` in percent, rising."""
+    found: set[int] = set()
+    for _, percent in section.parsed_list("alerts", threshold) or ():
+        if percent in found:
+            section.fault("alerts", f"{percent}% is given twice")
+        found.add(percent)
+    if section.has("alerts") and not limited and _is_none(section.node("limit")):
+        section.fault("alerts", "limit: none leaves nothing to be a share of")
+    return tuple(sorted(found))
+
+
+def _is_none(node: Node | None) -> bool:
+    if isinstance(node, Items) and len(node.items) == 1:
+        node = node.items[0]
+    return isinstance(node, Text) and node.value.strip() == "none"
 
 
 def _limits(section: Section, faults: Faults) -> Iterator[tuple[int, Window | None]]:
@@ -100,14 +121,19 @@ def _limits(section: Section, faults: Faults) -> Iterator[tuple[int, Window | No
 
 
 def _budgets(
-    section: Section, name: str, parts: list[tuple[int, Window | None]], declared: Declared, order: int
+    section: Section,
+    name: str,
+    parts: list[tuple[int, Window | None]],
+    declared: Declared,
+    order: int,
 ) -> Iterator[Budget]:
     """One budget for each limit: `person/month` where there are several, `person` for a single one."""
-    per = section.names("per", _attribute)
+    per = section.names("per", attribute)
     match, excepted = read_selector(section, "match", declared), read_selector(section, "except", declared)
     hold = section.word("hold", [word.value for word in Hold])
     wait_ms = section.parsed("wait", words.duration_ms)
     cut, action = section.flag("cut"), section.word("action", ("refuse", "warn"))
+    alerts = read_thresholds(section, limited=bool(parts))
     missing = section.word("missing", [word.value for word in Missing])
     if missing and not per:
         section.fault("missing", "has nothing to be missing from; it needs per")
@@ -126,6 +152,7 @@ def _budgets(
             enforce_action=action != "warn",
             order=order + place,
             missing=Missing(missing) if missing else Missing.SKIP,
+            alerts=alerts,
         )
         for place, (nanos, window) in enumerate(parts)
     )
