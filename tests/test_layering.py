@@ -26,7 +26,12 @@ NOUNS = {
     "selector": {"model_names", "errors", "written"},
     "roster": {"attribution", "window"},
     "draws": {"standing", "selector", "window"},
+    "hours": {"roster", "window"},
+    "alert_rules": {"hours", "roster", "selector"},
+    "approvers": {"alert_rules", "roster", "selector"},
     "policy": {
+        "alert_rules",
+        "approvers",
         "admission",
         "standing",
         "attribution",
@@ -47,14 +52,15 @@ EDGES = {
     "providers": set(),
     "identity": {"providers"},
     "ledger": set(),
+    "alerts": set(),
     "config": {"providers", "review"},
     "gate": {"providers", "ledger", "identity"},
-    "replay": {"ledger", "gate"},
-    "review": {"ledger", "replay"},
+    "replay": {"alerts", "ledger", "gate"},
+    "review": {"alerts", "ledger", "replay"},
     "capture": {"providers", "identity", "gate", "config"},
     "redirect": {"identity"},
     "standin": set(),
-    "cli": {"providers", "identity", "ledger", "config", "gate", "replay", "review", "capture", "redirect"},
+    "cli": {"alerts", "providers", "identity", "ledger", "config", "gate", "replay", "review", "capture", "redirect"},
 }
 """Each edge, and the other edges that it may import. Every edge may import every noun."""
 

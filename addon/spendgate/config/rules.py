@@ -121,11 +121,7 @@ def _limits(section: Section, faults: Faults) -> Iterator[tuple[int, Window | No
 
 
 def _budgets(
-    section: Section,
-    name: str,
-    parts: list[tuple[int, Window | None]],
-    declared: Declared,
-    order: int,
+    section: Section, name: str, parts: list[tuple[int, Window | None]], declared: Declared, order: int
 ) -> Iterator[Budget]:
     """One budget for each limit: `person/month` where there are several, `person` for a single one."""
     per = section.names("per", attribute)

@@ -16,11 +16,13 @@ from itertools import count
 from typing import Final
 
 from spendgate.admission import Admit, Refuse, Wait, decide, who_refuses
+from spendgate.alerts.rules import looks_back_to
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.replay.books import Balance, Books, Entry, kind_standing
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
+from spendgate.replay.telling import Telling
 from spendgate.standing import UNSIZED, Hold, Scope, Size
 
 _ENDS, _LOOKS = 0, 1
@@ -58,6 +60,7 @@ class Replay:
         self._policy = policy
         self._books = Books()
         self._known = KnownPast(policy)
+        self._told = Telling(policy, self.outcome, self._books)
         self._events: list[tuple[int, int, int, _Call]] = []
         self._order = count()
         self._waiting: dict[int, _Call] = {}
@@ -114,6 +117,7 @@ class Replay:
             return
         self._leave_line(call)
         if isinstance(decision, Refuse):
+            self._told.refuses(call.terms.facts, decision.rule, scopes, located, now_ms)
             self.outcome.refuses(call.step, call.terms.person, now_ms, decision, _cost(call))
         else:
             self._open(call, decision, located, now_ms)
@@ -194,6 +198,7 @@ class Replay:
                 entry.end(cost)
         else:
             self._settle_elsewhere(call, elsewhere, cost, now_ms)
+        self._told.charged(step, call.terms, (call.booked_ms, now_ms), cost, elsewhere)
         self._end_of_kind(step)
         if self._waiting:
             self._wake(now_ms)
@@ -256,10 +261,11 @@ class Replay:
 
     def _charge(self, call: _Call) -> None:
         step, terms = call.step, call.terms
-        charged = terms.elsewhere(step, step.booked_ms)
-        charged = terms.scopes(step.booked_ms) if charged is None else charged
+        elsewhere = terms.elsewhere(step, step.booked_ms)
+        charged = terms.scopes(step.booked_ms) if elsewhere is None else elsewhere
         for at in self._books.locate(charged, step.booked_ms):
             at.add(step.booked_ms, 0, 0).end(step.cost_nanos or 0)
+        self._told.charged(step, terms, (step.booked_ms, step.booked_ms), step.cost_nanos or 0, elsewhere)
 
     def _size(self, step: Step) -> Size:
         if step.size is not None:
@@ -287,4 +293,4 @@ Steps = Callable[[int], Iterable[Step]]
 def replay(policy: Policy, since_ms: int, steps: Steps) -> Outcome:
     """Run the history since `since_ms` through `policy`, its windows filled with what came before."""
     found = [starts for draw, _ in policy.draws for _, starts in draw.counted_since(since_ms)]
-    return Replay(policy, since_ms).run(steps(max(0, min([since_ms, *found]))))
+    return Replay(policy, since_ms).run(steps(max(0, min([looks_back_to(policy, since_ms), *found]))))

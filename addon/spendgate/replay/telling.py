@@ -1,0 +1,50 @@
+"""Which alerts a candidate policy gives while history runs: what `alerts.rules` says of the calls that the candidate admits."""
+
+from __future__ import annotations
+
+from spendgate.alerts.interface import Charged, Refused
+from spendgate.alerts.routing import told
+from spendgate.alerts.rules import Alerts
+from spendgate.ledger.history import Step
+from spendgate.policy import Policy
+from spendgate.replay.books import Balance, Books
+from spendgate.replay.outcome import Outcome
+from spendgate.replay.past_terms import PastTerms
+from spendgate.selector import Facts
+from spendgate.standing import Scope
+
+
+class Telling:
+    """Shows the alerts of one policy what the replay does. Those of the time before the one asked about are not kept."""
+
+    def __init__(self, policy: Policy, outcome: Outcome, books: Books) -> None:
+        self._alerts = Alerts(policy)
+        self._idle = not policy.alerts and not self._alerts.watched
+        self._policy, self._outcome, self._books = policy, outcome, books
+
+    def charged(
+        self, step: Step, terms: PastTerms, times: tuple[int, int], cost: int, elsewhere: tuple[Scope, ...] | None
+    ) -> None:
+        """A call has ended: `times` are when it was booked and when it was charged, `elsewhere` as `PastTerms` says."""
+        if self._idle or step.state == "failed" or step.billing == "personal":
+            return
+        booked_ms, now_ms = times
+        scopes = terms.scopes(booked_ms) if elsewhere is None else elsewhere
+        watched = [scope for scope in scopes if scope.budget in self._alerts.watched]
+        located = self._books.locate(watched, now_ms)
+        balances = tuple([(scope, at.settled) for scope, at in zip(watched, located, strict=True)])
+        facts = terms.facts
+        if step.model and step.model != step.model_requested:
+            facts = facts.answered_by(step.model)
+        self._keep(Charged(facts, booked_ms, now_ms, cost, balances))
+
+    def refuses(self, facts: Facts, rule: str, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int) -> None:
+        """A budget refuses a call."""
+        for scope, at in zip(scopes, located, strict=True):
+            if scope.budget == rule and rule in self._alerts.watched:
+                self._keep(Refused(facts, now_ms, scope, at.settled))
+
+    def _keep(self, event: Charged | Refused) -> None:
+        for alert in self._alerts.saw(event):
+            if alert.at_ms >= self._outcome.since_ms:
+                self._outcome.alerted(alert, told(self._policy, alert))
