@@ -53,9 +53,6 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
     names = Names()
     pricing = top.section("pricing")
     budgets, unlimited = read_budgets(top, declared, names, faults)
-    models = read_model_rules(top, declared, names)
-    alerts, notify = read_alerts(top, declared, names, budgets, unlimited), read_notify(top)
-    unreached_owners(top, roster, notify, faults, (budgets, alerts))
     values = {
         "owner": top.text("owner", required=True),
         "help": top.prose("help") or "",
@@ -69,13 +66,14 @@ def _top(top: Section, known: Known, faults: Faults) -> dict[str, Any]:
         "roster": roster,
         "budgets": budgets,
         "unlimited": unlimited,
-        "models": models,
-        "alerts": alerts,
-        "notify": notify,
+        "models": read_model_rules(top, declared, names),
+        "alerts": (alerts := read_alerts(top, declared, names, budgets, unlimited)),
+        "notify": (notify := read_notify(top)),
         "approvers": read_approvers(top, declared, roster),
         "unknown_model": _unknown_model(pricing),
         "prices_update": _prices_update(pricing),
     }
+    unreached_owners(top, roster, notify, faults, (budgets, alerts))
     top.done(later=KEYS_LATER)
     return values
 
