@@ -43,7 +43,8 @@ def test_a_team_has_days_of_its_own() -> None:
     told = Told(read(text, "America/Los_Angeles"))
     evening = at("2026-11-18T20:00", "Europe/Berlin")
     assert not told.charge(evening - 1, nanos(80), team="payments")
-    assert told.charge(evening, nanos(50), team="payments")
+    (alert,) = told.charge(evening, nanos(50), team="payments")
+    assert alert.window == "2026-11-18T20:00"
     assert not told.charge(at("2026-11-19T06:59:59", "Europe/Berlin"), nanos(80), team="payments")
     assert not told.charge(at("2026-11-19T07:00", "Europe/Berlin"), nanos(80), team="payments")
 

@@ -21,10 +21,11 @@ SECTIONS = [
     pytest.param("people: {a: {zz: x}}\n", "people.NAME.", id="people"),
     pytest.param("budgets: [{zz: x}]\n", "budgets[].", id="budgets"),
     pytest.param("models: [{zz: x}]\n", "models[].", id="models"),
+    pytest.param("alerts: [{zz: x}]\n", "alerts[].", id="alerts"),
     pytest.param("pricing: {zz: x}\n", "pricing.", id="pricing"),
 ]
 # Documented by their parts, or by their rows' text.
-PARENTS = {"people", "teams", "budgets", "models", "capture", "pricing"}
+PARENTS = {"people", "teams", "budgets", "models", "alerts", "capture", "pricing"}
 
 
 def keys_of(text: str) -> set[str]:
@@ -56,6 +57,8 @@ def test_every_key_is_in_the_reference(text: str, prefix: str) -> None:
     [
         pytest.param("teams: {a: {zz: x}}\n", "| `teams.NAME`", id="teams"),
         pytest.param("capture: {hosts: [{zz: x}]}\n", "| `capture.hosts`", id="hosts"),
+        pytest.param("notify: [{zz: x}]\n", "| `notify`", id="notify"),
+        pytest.param("approvers: [{zz: x}]\n", "| `approvers`", id="approvers"),
         pytest.param("pricing: {unknown_model: {zz: x}}\n", "| `pricing.unknown_model`", id="unknown model"),
     ],
 )
@@ -85,7 +88,11 @@ def examples() -> list[tuple[str, str]]:
 def policy_with(key: str, example: str) -> str:
     """A policy in which this key has this value, among what the examples refer to."""
     people, teams = "groups: [senior, junior, canary]", "{owner: lead@acme.example}"
-    text = HEAD + f"people: {{bob: {{{people}}}, alice: PERSON}}\nteams: {{commerce: {teams}, payments: TEAM}}\n"
+    text = (
+        HEAD
+        + 'notify: [{to: "slack://${SPENDGATE_SECRET_AI}", for: [alert, page]}]\n'
+        + f"people: {{bob: {{{people}}}, alice: PERSON}}\nteams: {{commerce: {teams}, payments: TEAM}}\n"
+    )
     match key.replace("[]", "").split("."):
         case ["people", _, *inner]:
             text = text.replace("PERSON", f"{{{inner[0]}: {example}}}" if inner else example)
@@ -96,6 +103,18 @@ def policy_with(key: str, example: str) -> str:
             usual |= {"deny": '["gpt-5*"]'} if section == "models" and name != "allow" else {}
             rule = ", ".join(f"{word}: {value}" for word, value in {**usual, name: example}.items())
             text += f"{section}: [{{{rule}}}]\n"
+        case ["alerts", name]:
+            beside = {
+                "minimum": {"spike": "3x over 7d"},
+                "share": {"match": "{model: gpt-5}"},
+                "minimum_calls": {"share": "80%", "match": "{model: gpt-5}"},
+                "pace": {"budget": "organization"},
+                "budget": {"pace": "60% by week 6"},
+            }
+            usual = {} if name in {"spike", "burn", "share", "pace", "spend", *beside} else {"burn": "$5 in 1h"}
+            rule = {"name": "a", **usual, **beside.get(name, {}), name: example}
+            text += "budgets: [{name: organization, limit: $60 per quarter}]\n"
+            text += f"alerts: [{{{', '.join(f'{word}: {value}' for word, value in rule.items())}}}]\n"
         case [section, name]:
             text += f"{section}: {{{name}: {example}}}\n"
         case [top]:

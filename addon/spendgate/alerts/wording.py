@@ -37,11 +37,11 @@ def text(rule: AlertRule, value: str, figures: Figures, limit_nanos: int | None)
     spent, mark = _money(figures.spent_nanos), _money(figures.mark_nanos)
     whose = _of(rule.name, value)
     match rule.form:
-        case Spike(times_hundredths=times, days=days):
+        case Spike(times_hundredths=hundredths, days=days):
             mean = f"the mean of the {days} days before is {mark}"
-            return f"{whose}: {spent} on one day, where {mean} (told from {_times(times)} of it on)"
+            return f"{whose}: {spent} on one day, where {mean} (told from {times(hundredths)} of it on)"
         case Burn(within_ms=within_ms):
-            return f"{whose}: {spent} within {_length(within_ms)} (told from {mark} on)"
+            return f"{whose}: {spent} within {length(within_ms)} (told from {mark} on)"
         case Share(percent=percent):
             return f"{whose}: {figures.calls} of {figures.of_calls} calls of one day fit (told from {percent}% on)"
         case Pace(percent=percent, by=by, budget=budget):
@@ -73,11 +73,13 @@ def _money(nanos: int | None) -> str:
     return short_dollars(nanos or 0)
 
 
-def _times(hundredths: int) -> str:
-    return f"{hundredths / 100:g}x"
+def times(hundredths: int) -> str:
+    """`2.5x`."""
+    return f"{hundredths // 100}.{hundredths % 100:02d}".rstrip("0").rstrip(".") + "x"
 
 
-def _length(ms: int) -> str:
+def length(ms: int) -> str:
+    """`1h`, `90m`, `7d`."""
     minutes = ms // 60_000
     for unit, size in (("d", 1440), ("h", 60)):
         if minutes % size == 0:

@@ -120,7 +120,7 @@ def positive(text: str) -> int:
 def _amount(text: str) -> int:
     nanos = Money.parse(text).nanos
     if not nanos:
-        raise ValueError(f"{shown(text)}: every call would reach it; name an amount above $0")
+        raise ValueError(f"{shown(text)} is nothing; name an amount above $0")
     return nanos
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from spendgate.money import short_dollars
 from spendgate.policy import Budget, Host, Policy
+from spendgate.review.alert_changes import alert_changes
 from spendgate.review.reach import Subject, people_in_words, reaches, refused_models, subjects
 
 _MODELS_SHOWN: Final = 8
@@ -28,6 +29,7 @@ class Effect(StrEnum):
     LESS = "may spend less"
     MODELS = "models"
     PEOPLE = "people"
+    TELLS = "who is told"
     OTHER = "other"
 
 
@@ -51,6 +53,7 @@ def diff(old: Policy, new: Policy, today: date, models: Iterable[str]) -> tuple[
         *_budgets(old, new, before, after),
         *_models(old, new, before, after, tuple(models)),
         *_people(old, new),
+        *(Change(Effect.TELLS, where, text) for where, text in alert_changes(old, new)),
     ]
     found += _rest(old, new, {change.where for change in found})
     if not found:
@@ -158,7 +161,7 @@ def _changed(was: Budget, now: Budget, before: tuple[Subject, ...], after: tuple
         effect = Effect.LESS if now.enforce_action else Effect.MORE
         text = f"{_whom(now, after)}: {_limit(now)} {'refuses' if now.enforce_action else 'only warns'} from now on"
         yield Change(effect, where, text)
-    told = {"limit_nanos", "enforce_action", "order"}
+    told = {"limit_nanos", "enforce_action", "order", "alerts"}
     if (gone or come) and was.match.as_data() == now.match.as_data():
         told.add("excepted")
     rest = [
@@ -285,7 +288,9 @@ def _people(old: Policy, new: Policy) -> Iterator[Change]:
 
 # -- all else -------------------------------------------------------------------------------------------------------
 
-_TOLD: Final = ("capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown")
+_TOLD: Final = (
+    "capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown", "alerts", "notify", "approvers",
+)  # fmt: skip
 """Where every difference has a sentence above."""
 
 
@@ -293,7 +298,12 @@ def _rest(old: Policy, new: Policy, told: set[str]) -> Iterator[Change]:
     """What differs and no sentence has told, by its path."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     for path in dict.fromkeys((*before, *after)):
-        if before.get(path) == after.get(path) or path.startswith(_TOLD) or _order_alone(path):
+        if (
+            before.get(path) == after.get(path)
+            or path.startswith(_TOLD)
+            or _order_alone(path)
+            or path.endswith(".notify")
+        ):
             continue
         parts = path.split(".")
         if parts[0] == "budgets" and f"budgets.{parts[1]}" in told:

@@ -10,13 +10,14 @@ from typing import Final
 
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import Budget, ModelRule, Policy
+from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.reach import Subject, covers, hangs_on, people_in_words, reaches, subjects
 from spendgate.window import Unit, Window
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One warning. `subject` is `budgets.NAME`, `models.NAME`, `people.NAME` or a key of the file."""
+    """One warning. `subject` is `budgets.NAME`, `models.NAME`, `alerts.NAME`, `people.NAME` or a key of the file."""
 
     subject: str
     text: str
@@ -33,6 +34,7 @@ def doubts(policy: Policy, today: date, known_models: Iterable[str]) -> tuple[Do
         *_shadowed_budgets(policy),
         *_shadowed_models(policy),
         *_patterns(policy, tuple(known_models)),
+        *(Doubt(subject, text) for subject, text in alert_doubts(policy, everybody)),
     )
 
 
