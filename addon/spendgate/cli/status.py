@@ -28,6 +28,7 @@ from spendgate.roster import PersonMatch
 from spendgate.selector import Facts
 from spendgate.standing import Scope, Standing
 
+NOT_YET = "evaluated by `policy replay`, not delivered by this version"
 _RECENT_MS = 31 * 86_400_000
 _RECENT_KINDS = 200
 _KINDS = ("tool", "provider", "model", "session", "project", "api_key", "account", "billing")
@@ -116,6 +117,7 @@ class Report:
                 "mode": self.policy.mode.default,
                 "refused": list(said.refused) if said else [],
             },
+            "alerts": {"rules": len(self.policy.alerts), "thresholds": thresholds(self.policy), "delivered": False},
             "prices": said.prices if said else None,
             "person": self.person,
             "budgets": list(self.budgets),
@@ -153,6 +155,11 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         guessed=reader.guessed_prices(),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
     )
+
+
+def thresholds(policy: Policy) -> int:
+    """How many shares of budgets are to be told."""
+    return sum(len(budget.alerts) for budget in policy.budgets)
 
 
 def own_account() -> str:
@@ -240,6 +247,10 @@ def _print(report: Report) -> None:
     since = safe(shown(said.refused_ms, zone)) if said else ""
     for fault in said.refused if said else ():
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
+    if report.policy.alerts or thresholds(report.policy):
+        out.print(
+            f"alerts    {len(report.policy.alerts)} rules, {thresholds(report.policy)} thresholds: {safe(NOT_YET)}"
+        )
     out.print(f"person    {safe(report.person)}")
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")
     listed = f" ({LISTED})" if report.unrecognized else ""
