@@ -8,7 +8,6 @@ can be taken out as JSON and put back. Only charges that cost something are show
 from __future__ import annotations
 
 from collections import deque
-from datetime import date
 from typing import Final, Protocol
 
 from msgspec import json
@@ -34,6 +33,8 @@ class Moment(Protocol):
     @property
     def day(self) -> Bounds: ...
     @property
+    def ordinal(self) -> int: ...
+    @property
     def zone(self) -> str: ...
 
 
@@ -48,7 +49,7 @@ class Spikes:
 
     def saw(self, value: str, charged: Charged, when: Moment) -> Reached | None:
         """Count one charge."""
-        form, today = self._form, date.fromisoformat(when.day.key).toordinal()
+        form, today = self._form, when.ordinal
         days = self._days.get(value)
         if days is None:
             days = self._days[value] = {}
@@ -150,7 +151,7 @@ class Shares:
 
     def saw(self, value: str, charged: Charged, when: Moment, *, fits: bool) -> Reached | None:
         """Count one call."""
-        form, today = self._form, date.fromisoformat(when.day.key).toordinal()
+        form, today = self._form, when.ordinal
         days = self._days.get(value)
         if days is None:
             days = self._days[value] = {}

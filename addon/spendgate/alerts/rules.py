@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import msgspec
@@ -26,12 +26,14 @@ from spendgate.draws import values_of
 from spendgate.policy import Budget, Policy
 from spendgate.selector import EVERY, Facts, Selector
 from spendgate.standing import Scope
-from spendgate.window import DAY_MS, Bounds, Clock, Unit, Window, day_starts, local_date
+from spendgate.window import DAY_MS, Bounds, Unit, Window, bounds, day_starts, local_date
 
 _WORDS_LENGTH: Final = 16
 _DAY: Final = Window(Unit.DAY)
 _ABOUT_MANY: Final = frozenset({"team", "group"})
 """A rule per one of these is about several people, as one without `per` is."""
+
+_NONE: Final[list[tuple[str, Reached]]] = []
 
 Measure = Spikes | Burns | Shares | Outsides
 
@@ -44,9 +46,10 @@ class State(Struct):
 
 
 class _When(Struct):
-    """A charge's day in one zone, and the zone."""
+    """A charge's day in one zone, the number of that day, and the zone."""
 
     day: Bounds
+    ordinal: int
     zone: str
 
 
@@ -56,7 +59,8 @@ class _Zones:
     def __init__(self, policy: Policy, per: tuple[str, ...], match: Selector) -> None:
         self._by_team, fixed = policy.zones(per, match)
         self._zone = fixed or policy.timezone
-        self._clocks = {zone: Clock(_DAY, policy.calendar(zone)) for zone in {self._zone, *self._by_team.values()}}
+        self._calendars = {zone: policy.calendar(zone) for zone in {self._zone, *self._by_team.values()}}
+        self._last: dict[str, _When] = {}
 
     def zone_of(self, facts: Facts) -> str:
         """The zone of a call's days."""
@@ -66,7 +70,12 @@ class _Zones:
     def at(self, facts: Facts, at_ms: int) -> _When:
         """The day of this call that holds the instant."""
         zone = self.zone_of(facts)
-        return _When(self._clocks[zone].at(at_ms), zone)
+        last = self._last.get(zone)
+        if last is not None and last.day.starts_ms <= at_ms < (last.day.ends_ms or 0):
+            return last
+        day = bounds(_DAY, self._calendars[zone], at_ms)
+        found = self._last[zone] = _When(day, date.fromisoformat(day.key).toordinal(), zone)
+        return found
 
 
 class _Measured:
@@ -76,24 +85,25 @@ class _Measured:
         self.rule, self.measure = rule, measure
         self.words = hashlib.sha256(rule.model_dump_json().encode()).hexdigest()[:_WORDS_LENGTH]
         self._zones = _Zones(policy, rule.per, rule.match)
+        self._shares = isinstance(measure, Shares)
 
-    def saw(self, charged: Charged) -> Iterator[tuple[str, Reached]]:
+    def saw(self, charged: Charged) -> list[tuple[str, Reached]]:
         """Each value whose mark is reached."""
         rule, measure, facts = self.rule, self.measure, charged.facts
-        shares = isinstance(measure, Shares)
-        if (rule.excepted.clauses and rule.excepted.fits(facts)) or not (charged.cost_nanos or shares):
-            return
+        if not (charged.cost_nanos or self._shares) or (rule.excepted.clauses and rule.excepted.fits(facts)):
+            return _NONE
         fits = not rule.match.clauses or rule.match.fits(facts)
-        if not fits and not shares:
-            return
+        if not fits and not self._shares:
+            return _NONE
+        values = values_of(rule.per, facts)
+        if not values:
+            return _NONE
         when = self._zones.at(facts, charged.booked_ms)
-        for value in values_of(rule.per, facts):
-            if isinstance(measure, Shares):
-                reached = measure.saw(value, charged, when, fits=fits)
-            else:
-                reached = measure.saw(value, charged, when)
-            if reached is not None:
-                yield value, reached
+        if isinstance(measure, Shares):
+            found = [(value, measure.saw(value, charged, when, fits=fits)) for value in values]
+        else:
+            found = [(value, measure.saw(value, charged, when)) for value in values]
+        return [(value, reached) for value, reached in found if reached is not None]
 
 
 class Alerts:

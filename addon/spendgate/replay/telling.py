@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from spendgate.alerts.interface import Charged, Refused
 from spendgate.alerts.routing import told
 from spendgate.alerts.rules import Alerts
@@ -13,6 +15,8 @@ from spendgate.replay.past_terms import PastTerms
 from spendgate.selector import Facts
 from spendgate.standing import Scope
 
+_KEPT_MAX: Final = 10_000
+
 
 class Telling:
     """Shows the alerts of one policy what the replay does. Those of the time before the one asked about are not kept."""
@@ -20,6 +24,7 @@ class Telling:
     def __init__(self, policy: Policy, outcome: Outcome, books: Books) -> None:
         self._alerts = Alerts(policy)
         self._idle = not policy.alerts and not self._alerts.watched
+        self._answered: dict[tuple[int, str], tuple[PastTerms, Facts]] = {}
         self._policy, self._outcome, self._books = policy, outcome, books
 
     def charged(
@@ -33,10 +38,19 @@ class Telling:
         watched = [scope for scope in scopes if scope.budget in self._alerts.watched]
         located = self._books.locate(watched, now_ms)
         balances = tuple([(scope, at.settled) for scope, at in zip(watched, located, strict=True)])
-        facts = terms.facts
-        if step.model and step.model != step.model_requested:
-            facts = facts.answered_by(step.model)
-        self._keep(Charged(facts, booked_ms, now_ms, cost, balances))
+        self._keep(Charged(self._facts(step, terms), booked_ms, now_ms, cost, balances))
+
+    def _facts(self, step: Step, terms: PastTerms) -> Facts:
+        """With the model that answered; made once for each kind of call."""
+        if not step.model or step.model == step.model_requested:
+            return terms.facts
+        key = id(terms), step.model
+        kept = self._answered.get(key)
+        if kept is None or kept[0] is not terms:
+            if len(self._answered) >= _KEPT_MAX:
+                self._answered.clear()
+            kept = self._answered[key] = (terms, terms.facts.answered_by(step.model))
+        return kept[1]
 
     def refuses(self, facts: Facts, rule: str, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int) -> None:
         """A budget refuses a call."""
