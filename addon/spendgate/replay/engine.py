@@ -22,7 +22,7 @@ from spendgate.policy import Policy
 from spendgate.replay.books import Balance, Books, Entry, kind_standing
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
-from spendgate.replay.telling import Telling
+from spendgate.replay.telling import Heard, Telling
 from spendgate.standing import UNSIZED, Hold, Scope, Size
 
 _ENDS, _LOOKS = 0, 1
@@ -60,7 +60,7 @@ class Replay:
         self._policy = policy
         self._books = Books()
         self._known = KnownPast(policy)
-        self._told = Telling(policy, self.outcome, self._books)
+        self._told = Telling(policy, self._books)
         self._events: list[tuple[int, int, int, _Call]] = []
         self._order = count()
         self._waiting: dict[int, _Call] = {}
@@ -117,7 +117,7 @@ class Replay:
             return
         self._leave_line(call)
         if isinstance(decision, Refuse):
-            self._told.refuses(call.terms.facts, decision.rule, scopes, located, now_ms)
+            self._hear(self._told.refuses(call.terms.facts, decision.rule, scopes, located, now_ms))
             self.outcome.refuses(call.step, call.terms.person, now_ms, decision, _cost(call))
         else:
             self._open(call, decision, located, now_ms)
@@ -198,7 +198,7 @@ class Replay:
                 entry.end(cost)
         else:
             self._settle_elsewhere(call, elsewhere, cost, now_ms)
-        self._told.charged(step, call.terms, (call.booked_ms, now_ms), cost, elsewhere)
+        self._hear(self._told.charged(step, call.terms, (call.booked_ms, now_ms), cost, elsewhere))
         self._end_of_kind(step)
         if self._waiting:
             self._wake(now_ms)
@@ -265,7 +265,14 @@ class Replay:
         charged = terms.scopes(step.booked_ms) if elsewhere is None else elsewhere
         for at in self._books.locate(charged, step.booked_ms):
             at.add(step.booked_ms, 0, 0).end(step.cost_nanos or 0)
-        self._told.charged(step, terms, (step.booked_ms, step.booked_ms), step.cost_nanos or 0, elsewhere)
+        times = (step.booked_ms, step.booked_ms)
+        self._hear(self._told.charged(step, terms, times, step.cost_nanos or 0, elsewhere))
+
+    def _hear(self, heard: Iterable[Heard]) -> None:
+        """Alerts; those of the time before the one asked about are over."""
+        for alert, told in heard:
+            if alert.at_ms >= self._since_ms:
+                self.outcome.alerted(alert, told)
 
     def _size(self, step: Step) -> Size:
         if step.size is not None:
