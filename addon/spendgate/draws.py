@@ -85,10 +85,15 @@ class Draw:
             clock, words = self._team_timings.get(team[0], self._timing)
         if self._rolling_ms is not None:
             rolling = Bounds("rolling", now_ms - self._rolling_ms, None)
-            found.extend([self._scope(value, rolling, enforced, words) for value in self._values(facts)])
+            found.extend(
+                [
+                    self._scope(value, rolling, enforced, words)
+                    for value in values_of(self.per, facts, self.shared_missing)
+                ]
+            )
             return
         bounds = LIFE if self.window is None else clock.at(now_ms)
-        for value in self._values(facts):
+        for value in values_of(self.per, facts, self.shared_missing):
             scope = self._kept.get((value, bounds.starts_ms, enforced))
             found.append(scope or self._keep(self._scope(value, bounds, enforced, words)))
 
@@ -104,11 +109,8 @@ class Draw:
         self._kept[scope.value, scope.starts_ms, scope.enforced] = scope
         return scope
 
-    def _values(self, facts: Facts) -> tuple[str, ...]:
-        return values_of(self.per, facts, shared_missing=self.shared_missing)
 
-
-def values_of(per: tuple[str, ...], facts: Facts, *, shared_missing: bool = False) -> tuple[str, ...]:
+def values_of(per: tuple[str, ...], facts: Facts, shared_missing: bool = False) -> tuple[str, ...]:
     """The values of `per` that the call has: one allowance each. A call of several groups draws on each group's."""
     if not per:
         return ("",)
