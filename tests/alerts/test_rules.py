@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.alerts.kit import Told, at, nanos, read
 
 from spendgate.alerts.routing import told as reaches
 from spendgate.alerts.rules import looks_back_to
+from spendgate.config.policy_file import parse_policy
 
 DAY, HOUR = 86_400_000, 3_600_000
 NOON = at("2026-11-18T12:00")
@@ -152,3 +155,22 @@ def test_how_far_back_the_rules_look() -> None:
     """A mean over seven days needs them all, and the days on which late calls may still end."""
     assert looks_back_to(read(SPIKE), NOON) == NOON - 9 * DAY
     assert looks_back_to(read(""), NOON) == NOON
+
+
+def test_a_loop_on_a_saturday_night_under_the_example() -> None:
+    """$8 every five minutes from 03:00 on: who is told what, and when, until the day's limit stops it."""
+    example = Path(__file__).parents[2] / "policies" / "examples" / "off-hours-page.yaml"
+    told = Told(parse_policy(example.read_bytes(), str(example)))
+    night = at("2026-06-20T03:00", "Europe/Berlin")
+    for number in range(25):
+        told.charge(night + number * 5 * 60_000, nanos(8), session="loop")
+    said = [(alert.rule, (alert.at_ms - night) // 60_000, reaches(told.policy, alert)) for alert in told.found]
+    assert said == [
+        ("session-burn", 5, ("alice", "pagerduty")),
+        ("spike", 15, ("alice", "slack")),
+        ("off-hours", 30, ("alice", "pagerduty")),
+        ("person 50%", 60, ("alice", "slack")),
+        ("session-burn", 65, ("alice", "pagerduty")),
+        ("person 80%", 95, ("alice", "slack")),
+        ("person 100%", 120, ("alice", "slack")),
+    ]
