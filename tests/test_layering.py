@@ -40,7 +40,12 @@ NOUNS = {
     "notices": {"lapse", "money", "policy"},
     "exceptions": {"roster", "selector", "standing"},
     "draws": {"adaptive", "exceptions", "flow", "standing", "selector", "window"},
+    "hours": {"roster", "window"},
+    "alert_rules": {"hours", "roster", "selector"},
+    "approvers": {"alert_rules", "roster", "selector"},
     "policy": {
+        "alert_rules",
+        "approvers",
         "adaptive",
         "exceptions",
         "admission",
@@ -70,14 +75,15 @@ EDGES = {
     "providers": set(),
     "identity": {"providers"},
     "ledger": set(),
+    "alerts": set(),
     "config": {"providers", "review"},
     "gate": {"providers", "ledger", "identity"},
-    "replay": {"ledger", "gate"},
-    "review": {"ledger", "replay"},
+    "replay": {"alerts", "ledger", "gate"},
+    "review": {"alerts", "ledger", "replay"},
     "capture": {"providers", "identity", "gate", "config"},
     "redirect": {"identity"},
     "standin": set(),
-    "cli": {"providers", "identity", "ledger", "config", "gate", "replay", "review", "capture", "redirect"},
+    "cli": {"alerts", "providers", "identity", "ledger", "config", "gate", "replay", "review", "capture", "redirect"},
 }
 """Each edge, and the other edges that it may import. Every edge may import every noun."""
 

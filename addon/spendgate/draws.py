@@ -145,10 +145,15 @@ class Draw:
         clock, words, _ = timing
         if self._rolling_ms is not None:
             rolling = Bounds("rolling", now_ms - self._rolling_ms, None)
-            found.extend([self._scope(value, rolling, enforced, words) for value in self._values(facts)])
+            found.extend(
+                [
+                    self._scope(value, rolling, enforced, words)
+                    for value in values_of(self.per, facts, self.shared_missing)
+                ]
+            )
             return
         bounds = LIFE if self.window is None else clock.at(now_ms)
-        for value in self._values(facts):
+        for value in values_of(self.per, facts, self.shared_missing):
             key = (value, bounds.starts_ms, enforced)
             found.append(self._kept.get(key) or self._keep(key, self._scope(value, bounds, enforced, words)))
 
@@ -175,7 +180,7 @@ class Draw:
         for values in product(*[facts.values[attribute] for attribute in several]):
             chosen = {attribute: (value,) for attribute, value in zip(several, values, strict=True)}
             own = Facts({**facts.values, **chosen}, facts.names, facts.stem) if chosen else facts
-            for value in self._values(own):
+            for value in values_of(self.per, own, self.shared_missing):
                 yield value, own
 
     def _concerning(self, value: str, own: Facts) -> tuple[Extra, ...]:
@@ -230,23 +235,25 @@ class Draw:
         self._kept[key] = scope
         return scope
 
-    def _values(self, facts: Facts) -> tuple[str, ...]:
-        """The values of `per` that the call has: one allowance each. A call of several groups draws on each group's."""
-        if not self.per:
-            return ("",)
-        if len(self.per) == 1:
-            return self._parts(self.per[0], facts)
-        parts = [self._parts(attribute, facts) for attribute in self.per]
-        return tuple("|".join([_escaped(value) for value in values]) for values in product(*parts))
 
-    def _parts(self, attribute: str, facts: Facts) -> tuple[str, ...]:
-        values = facts.values.get(attribute, ())
-        if not values:
-            return (f"(no {attribute})",) if self.shared_missing else ()
-        if len(values) == 1 or attribute in _EACH_COUNTS:
-            return values
-        # A team's own name comes before its ancestors', a model's family after the name asked for.
-        return values[-1:] if attribute == "model" else values[:1]
+def values_of(per: tuple[str, ...], facts: Facts, shared_missing: bool = False) -> tuple[str, ...]:
+    """The values of `per` that the call has: one allowance each. A call of several groups draws on each group's."""
+    if not per:
+        return ("",)
+    if len(per) == 1:
+        return _parts(per[0], facts, shared_missing)
+    parts = [_parts(attribute, facts, shared_missing) for attribute in per]
+    return tuple("|".join([_escaped(value) for value in values]) for values in product(*parts))
+
+
+def _parts(attribute: str, facts: Facts, shared_missing: bool) -> tuple[str, ...]:
+    values = facts.values.get(attribute, ())
+    if not values:
+        return (f"(no {attribute})",) if shared_missing else ()
+    if len(values) == 1 or attribute in _EACH_COUNTS:
+        return values
+    # A team's own name comes before its ancestors', a model's family after the name asked for.
+    return values[-1:] if attribute == "model" else values[:1]
 
 
 def together(each: list[tuple[Scope, ...]]) -> tuple[Scope, ...]:

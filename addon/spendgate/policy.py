@@ -22,6 +22,8 @@ from pydantic import InstanceOf, PlainSerializer
 
 from spendgate.adaptive import Mean
 from spendgate.admission import RefusalKind, Refuse, who_refuses
+from spendgate.alert_rules import AlertRule
+from spendgate.approvers import Approver
 from spendgate.contracts import Adjustment, Adjustments, Billing
 from spendgate.draws import Draw
 from spendgate.exceptions import BudgetException, Extra
@@ -30,7 +32,7 @@ from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.privacy import Privacy
 from spendgate.rates import Rate
 from spendgate.reach import Fleet
-from spendgate.roster import PersonMatch, Roster, Values
+from spendgate.roster import Notify, PersonMatch, Roster, Values
 from spendgate.selector import EVERY, Facts, Selector
 from spendgate.standing import Hold, Scope
 from spendgate.validity import Validity
@@ -128,6 +130,8 @@ class Budget(Values):
     """False: `action: warn`."""
     order: int
     missing: Missing = Missing.SKIP
+    alerts: tuple[int, ...] = ()
+    """Thresholds in percent of the limit, rising: each is told once in a window."""
 
 
 class ModelRule(Values):
@@ -170,6 +174,9 @@ class Policy(Values):
     models: tuple[ModelRule, ...] = ()
     rates: tuple[Rate, ...] = ()
     exceptions: tuple[BudgetException, ...] = ()
+    alerts: tuple[AlertRule, ...] = ()
+    notify: tuple[Notify, ...] = ()
+    approvers: tuple[Approver, ...] = ()
     unknown_model: UnknownModel = UnknownModel()
     prices_update: Literal["never", "daily"] = "never"
     """Whether price lists are fetched (`pricing.updates`): no network that the policy does not name."""
@@ -238,7 +245,7 @@ class Policy(Values):
         return began_ms, self.instants[place] if place < len(self.instants) else _FOR_EVER_MS
 
     def _draw(self, budget: Budget) -> Draw:
-        by_team, fixed = self._zones(budget)
+        by_team, fixed = self.zones(budget.per, budget.match)
         counted = _counted(budget)
         return Draw(
             name=budget.name,
@@ -260,15 +267,15 @@ class Policy(Values):
             by_list=budget.counts == "value",
         )
 
-    def _zones(self, budget: Budget) -> tuple[dict[str, str], str | None]:
-        """Whose zone cuts a budget's windows: (zones by the call's team, the budget's one zone).
+    def zones(self, per: tuple[str, ...], match: Selector) -> tuple[dict[str, str], str | None]:
+        """Whose zone cuts a rule's windows: (zones by the call's team, the rule's one zone).
 
         An allowance must have one calendar whoever draws on it, so a team's own zone counts where the allowance belongs to
         one person or team, or where `match` names one team; else the policy's.
         """
-        if {"person", "team"} & set(budget.per):
+        if {"person", "team"} & set(per):
             return {team.name: team.zone for team in self.roster.teams if team.zone}, None
-        matched = budget.match.texts("team")
+        matched = match.texts("team")
         team = self.roster.team_by_name.get(matched[0]) if len(matched) == 1 else None
         return {}, team.zone if team else None
 

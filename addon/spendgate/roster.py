@@ -48,6 +48,15 @@ class Person(Values):
     until: date | None = None
 
 
+class Notify(Values):
+    """One receiver. `purposes` is the file's `for`: `notice`, `alert`, `page`, `digest`."""
+
+    to: str
+    """A service's address, its `${SPENDGATE_SECRET_…}` as they are written: they are read where something is sent, and
+    stand in no hash, ledger, log or copy."""
+    purposes: tuple[str, ...]
+
+
 class Team(Values):
     """One team. `zone` is its own `timezone`, else its nearest ancestor's; None: the policy's."""
 
@@ -59,6 +68,7 @@ class Team(Values):
     lineage: tuple[str, ...]
     """The team itself, then its ancestors."""
     zone: str | None = None
+    notify: tuple[Notify, ...] = ()
 
 
 class MachineGroup(Values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -266,3 +267,63 @@ def test_a_bad_case_is_named(tmp_path: Path, case: str, fault: str) -> None:
     assert type(done.exception).__name__ == "PolicyError"
     assert fault in str(done.exception)
     assert str(done.exception).startswith(f"{file}:2:")
+
+
+ALERTING = """\
+version: 1
+owner: lead@acme.example
+budgets:
+  - {name: person, per: person, limit: $1 per day, alerts: [50%, 80%]}
+alerts:
+  - {name: burn, burn: $0.60 in 1h, per: person, severity: page}
+notify:
+  - {to: "slack://${SPENDGATE_SECRET_AI}", for: [alert]}
+  - {to: "pagerduty://${SPENDGATE_SECRET_PD}", for: [page]}
+"""
+
+
+def test_replay_says_which_alerts_fire_when_and_for_whom(state: Path, tmp_path: Path) -> None:
+    """Of the calls that the candidate admits: alice's three of $0.30, and bob's one, which reaches no mark."""
+    file = written(tmp_path, "alerting.yaml", ALERTING)
+    told = json.loads(spendgate("replay", file, "--state", state, "--since", "2026-01-01", "--format", "json").stdout)
+    assert told["refused"] == 3
+    assert [(row["rule"], row["value"], row["told"], row["spent_nanos"]) for row in told["alerts"]] == [
+        ("person 50%", "alice", ["alice", "slack"], 600_000_000),
+        ("burn", "alice", ["alice", "pagerduty"], 600_000_000),
+        ("person 80%", "alice", ["alice", "slack"], 900_000_000),
+    ]
+    assert [(row["rule"], row["times"]) for row in told["alert_rules"]] == [
+        ("burn", 1),
+        ("person 50%", 1),
+        ("person 80%", 1),
+    ]
+    shown = spendgate("replay", file, "--state", state, "--since", "2026-01-01").stdout
+    assert "3 alerts of 3 rules and thresholds" in shown
+    assert "person of alice: $0.90 of $1.00" in " ".join(shown.split())
+    assert "SPENDGATE_SECRET" not in shown + json.dumps(told)
+
+
+def test_the_command_of_an_alert_shows_its_calls(state: Path, tmp_path: Path) -> None:
+    """As it stands, against the ledger that the alert came from."""
+    file = written(tmp_path, "alerting.yaml", ALERTING)
+    told = json.loads(spendgate("replay", file, "--state", state, "--since", "2026-01-01", "--format", "json").stdout)
+    for row in told["alerts"]:
+        words = shlex.split(row["command"])[1:]
+        done = CliRunner().invoke(app, [*words, "--state", str(state), "--format", "json"])
+        calls = json.loads(done.stdout)
+        assert {call["person"] for call in calls} == {"alice"}
+        assert sum(call["cost_nanos"] for call in calls) >= row["spent_nanos"]
+
+
+def test_a_review_has_the_alerts(state: Path, tmp_path: Path) -> None:
+    """The comment says who begins to be told, and how often that would have been."""
+    old, new = written(tmp_path, "old.yaml", CANDIDATE), written(tmp_path, "new.yaml", ALERTING)
+    comment = spendgate("review", old, new, "--state", state, "--since", "2026-01-01").stdout
+    assert "**Who is told**" in comment
+    assert "| burn | page | 1 | alice, pagerduty |" in comment
+
+
+def test_check_says_what_is_not_delivered(tmp_path: Path) -> None:
+    """No key is read in silence that does nothing yet."""
+    found = spendgate("check", written(tmp_path, "alerting.yaml", ALERTING)).stdout
+    assert "warning: alerts are evaluated by `policy replay`; this version does not deliver them yet" in found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from spendgate.admission import Admit
 from spendgate.cli import in_force, status
 from spendgate.config import policies
 from spendgate.config.paths import State
+from spendgate.config.policies import LastGood
 from spendgate.flow import Tokens
 from spendgate.gate.clock import Clock
 from spendgate.ledger.interface import Flowing
@@ -76,3 +78,21 @@ def test_rates_are_shown_with_what_is_used_now(state: State, tmp_path: Path) -> 
     assert ["loop", "alice", "tokens", "1,200", "5,000", "2h", "now", "enforced"] in table
     assert ["loop", "alice", "at", "once", "1", "8", "now", "enforced"] in table
     assert "loop" not in ran(state, "calls", "show", "0d1b2c3d")
+
+
+def test_alerts_are_said_to_be_told_to_nobody_yet(state: State) -> None:
+    """A policy's alerts are no silent option: the line says what this version does with them, and is not there without any."""
+    assert "alerts    " not in ran(state, "status")
+    said = in_force.told(state)
+    assert said is not None
+    source = Path(said.source)
+    notify = 'notify: [{to: "slack://${SPENDGATE_SECRET_AI}", for: [alert]}]\n'
+    source.write_text(POLICY.replace("$10 per month]}", "$10 per month], alerts: [50%, 80%]}") + notify)
+    policy = LastGood(state).start(source, NOW_MS).policy
+    in_force.tell(state, replace(said, hash=policy.hash))
+
+    assert "alerts    0 rules, 4 thresholds: evaluated by `policy replay`, not delivered by this version\n" in ran(
+        state, "status"
+    )
+    told = json.loads(ran(state, "status", "--format", "json"))["alerts"]
+    assert told == {"rules": 0, "thresholds": 4, "delivered": False}

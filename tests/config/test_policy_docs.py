@@ -32,13 +32,15 @@ SECTIONS = [
     pytest.param("models: [{zz: x}]\n", "models[].", id="models"),
     pytest.param("rates: [{zz: x}]\n", "rates[].", id="rates"),
     pytest.param("exceptions: [{zz: x}]\n", "exceptions[].", id="exceptions"),
+    pytest.param("alerts: [{zz: x}]\n", "alerts[].", id="alerts"),
     pytest.param("pricing: {zz: x}\n", "pricing.", id="pricing"),
     pytest.param("billing: {zz: x}\n", "billing.", id="billing"),
     pytest.param("privacy: {zz: x}\n", "privacy.", id="privacy"),
 ]
 # Documented by their parts, or by their rows' text.
 PARENTS = {
-    "billing", "people", "teams", "machines", "budgets", "models", "rates", "exceptions", "capture", "pricing", "privacy",
+    "alerts", "billing", "people", "teams", "machines", "budgets", "models", "rates", "exceptions", "capture", "pricing",
+    "privacy",
 }  # fmt: skip
 
 
@@ -76,6 +78,8 @@ def test_every_key_is_in_the_reference(text: str, prefix: str) -> None:
         pytest.param("pricing: {adjust: [{zz: x}]}\n", "| `pricing.adjust`", id="adjust"),
         pytest.param("billing: {accounts: [{zz: x}]}\n", "| `billing.accounts`", id="accounts"),
         pytest.param("billing: {seats: [{zz: x}]}\n", "| `billing.seats`", id="seats"),
+        pytest.param("notify: [{zz: x}]\n", "| `notify`", id="notify"),
+        pytest.param("approvers: [{zz: x}]\n", "| `approvers`", id="approvers"),
         pytest.param("pricing: {unknown_model: {zz: x}}\n", "| `pricing.unknown_model`", id="unknown model"),
     ],
 )
@@ -105,7 +109,11 @@ def examples() -> list[tuple[str, str]]:
 def policy_with(key: str, example: str) -> str:
     """A policy in which this key has this value, among what the examples refer to."""
     people, teams = "groups: [senior, junior, canary]", "{owner: lead@acme.example}"
-    text = HEAD + f"people: {{bob: {{{people}}}, alice: PERSON}}\nteams: {{commerce: {teams}, payments: TEAM}}\n"
+    text = (
+        HEAD
+        + 'notify: [{to: "slack://${SPENDGATE_SECRET_AI}", for: [alert, page]}]\n'
+        + f"people: {{bob: {{{people}}}, alice: PERSON}}\nteams: {{commerce: {teams}, payments: TEAM}}\n"
+    )
     match key.replace("[]", "").split("."):
         case ["people", _, *inner]:
             text = text.replace("PERSON", f"{{{inner[0]}: {example}}}" if inner else example)
@@ -126,6 +134,18 @@ def policy_with(key: str, example: str) -> str:
             text += f"{section}: [{{{rule}}}]\n"
         case ["billing", "personal"]:
             text += f"billing: {{accounts: [{{provider: anthropic, account: org-1}}], personal: {example}}}\n"
+        case ["alerts", name]:
+            beside = {
+                "minimum": {"spike": "3x over 7d"},
+                "share": {"match": "{model: gpt-5}"},
+                "minimum_calls": {"share": "80%", "match": "{model: gpt-5}"},
+                "pace": {"budget": "organization"},
+                "budget": {"pace": "60% by week 6"},
+            }
+            usual = {} if name in {"spike", "burn", "share", "pace", "spend", *beside} else {"burn": "$5 in 1h"}
+            rule = {"name": "a", **usual, **beside.get(name, {}), name: example}
+            text += "budgets: [{name: organization, limit: $60 per quarter}]\n"
+            text += f"alerts: [{{{', '.join(f'{word}: {value}' for word, value in rule.items())}}}]\n"
         case [section, name]:
             text += f"{section}: {{{name}: {example}}}\n"
         case [top]:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from spendgate.config.people import Known
 from spendgate.config.policies import default, load
-from spendgate.config.policy_file import KEYS_LATER, parse_policy
-from spendgate.config.rules import BUDGET_KEYS_LATER
+from spendgate.config.policy_file import parse_policy
 from spendgate.config.yaml_nodes import BYTES_MAX
 from spendgate.errors import PolicyError
 from spendgate.policy import Missing
@@ -52,12 +51,6 @@ def test_each_fault_is_told_with_its_place(bad: Path) -> None:
 def test_each_bad_file_has_its_message_and_each_message_its_file() -> None:
     """No expectation is left over."""
     assert {path.stem for path in BAD.glob("*.yaml")} == {path.stem for path in BAD.glob("*.txt")}
-
-
-@pytest.mark.parametrize("key", [*KEYS_LATER, *(f"budget_{key}" for key in BUDGET_KEYS_LATER)])
-def test_keys_of_later_are_never_ignored(key: str) -> None:
-    """Each key that is described and not supported yet has a bad file that says so."""
-    assert "is not supported yet" in (BAD / f"later_{key}.txt").read_text()
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:

@@ -103,10 +103,20 @@ def _markdown(changes: Sequence[Change], outcome: Outcome, policy: Policy) -> li
     refused = [row for row in report.people(outcome) if row["refused"]]
     if refused:
         lines += ["", *_rows(refused, ("person", "refused", "saved_nanos", "calls", "cost_nanos"))]
+    if outcome.alerts:
+        lines += ["", *_rows(report.alert_rules(outcome), ("rule", "severity", "times", "told", "first_at", "last_at"))]
     return lines
 
 
-_HEADINGS = {"kind": "why", "cost_nanos": "cost", "saved_nanos": "saved", "calls": "calls"}
+_HEADINGS = {
+    "kind": "why",
+    "cost_nanos": "cost",
+    "saved_nanos": "saved",
+    "calls": "calls",
+    "rule": "rule",
+    "first_at": "first",
+    "last_at": "last",
+}
 
 
 def _rows(rows: Sequence[report.Row], keys: Sequence[str]) -> list[str]:

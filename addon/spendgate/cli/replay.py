@@ -61,6 +61,22 @@ _CALLS = (
 )
 
 
+_ALERT_RULES = (
+    Column("rule", "alert", weight=0),
+    Column("severity", "severity", weight=1),
+    Column("times", "times", right=True, weight=0),
+    Column("told", "told", weight=1),
+    Column("first", "first", weight=2),
+    Column("last", "last", weight=3),
+)
+_ALERTS = (
+    Column("when", "when", weight=1),
+    Column("severity", "severity", weight=3),
+    Column("told", "told", weight=2),
+    Column("text", "alert", weight=0),
+)
+
+
 def register(group: typer.Typer) -> None:
     """Add the command."""
     group.command("replay")(replay)
@@ -95,6 +111,8 @@ def _print(outcome: Outcome, policy: Policy, fmt: Format) -> None:
                 **report.summary(outcome),
                 "rules": report.rules(outcome),
                 "people": report.people(outcome),
+                "alert_rules": report.alert_rules(outcome),
+                "alerts": report.alerts(outcome),
                 "differing": report.calls(outcome),
             }
         )
@@ -113,10 +131,21 @@ def _table(outcome: Outcome, zone: ZoneInfo) -> None:
     refused = [row for row in report.people(outcome) if row["refused"]]
     if refused:
         _part(_first("people that it refuses", len(refused), len(refused)), refused[:SHOWN_MAX], _PEOPLE)
+    if outcome.alerts:
+        total = sum(tally.times for tally in outcome.alerts.values())
+        _part("alerts:", [_dated(row, zone, ("first", "last")) for row in report.alert_rules(outcome)], _ALERT_RULES)
+        rows = [{**row, "when_at": row["at"], "told": ", ".join(told)} for row, told in _told(outcome)]
+        _part(_first("alerts", len(rows), total), [_dated(row, zone, ("when",)) for row in rows], _ALERTS)
     if outcome.differing:
         total = outcome.newly_refused + outcome.no_longer_refused
         rows = [_dated({**row, "when_at": row["at"]}, zone, ("when",)) for row in report.calls(outcome)[:SHOWN_MAX]]
         _part(_first("calls that it decides otherwise", len(rows), total), rows, _CALLS)
+
+
+def _told(outcome: Outcome) -> list[tuple[report.Row, tuple[str, ...]]]:
+    """The alerts that a table shows, each with whom it reaches."""
+    rows = report.alerts(outcome)[:SHOWN_MAX]
+    return [(row, told) for row, (_, told) in zip(rows, outcome.alerts_kept, strict=False)]
 
 
 def headline(outcome: Outcome, zone: ZoneInfo) -> list[str]:
@@ -144,6 +173,9 @@ def headline(outcome: Outcome, zone: ZoneInfo) -> list[str]:
         lines.append(f"{outcome.repriced:,} calls cost something else at its prices")
     if outcome.unpriced:
         lines.append(f"{outcome.unpriced:,} calls could not be priced anew: they count as they did then")
+    if outcome.alerts:
+        fired = sum(tally.times for tally in outcome.alerts.values())
+        lines.append(f"{fired:,} alerts of {len(outcome.alerts)} rules and thresholds")
     if outcome.unsized:
         lines.append(
             f"{outcome.unsized:,} calls are from before sizes were kept: decided on what they were expected to cost"

@@ -31,6 +31,7 @@ from spendgate.seats import InUse, Used
 from spendgate.selector import Facts
 from spendgate.standing import Scope
 
+NOT_YET = "evaluated by `policy replay`, not delivered by this version"
 _RECENT_MS = 31 * 86_400_000
 _RECENT_KINDS = 200
 _KINDS = ("tool", "provider", "model", "session", "project", "api_key", "account", "billing")
@@ -132,6 +133,7 @@ class Report:
                 "owners": [group.owner for group in self.machine_groups if group.owner],
             },
             "limits_hold": ON_THIS_MACHINE,
+            "alerts": {"rules": len(self.policy.alerts), "thresholds": thresholds(self.policy), "delivered": False},
             "prices": said.prices if said else None,
             "person": self.person,
             "budgets": list(self.budgets),
@@ -182,6 +184,11 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
         went_by=went_by(policy, reader, now_ms),
     )
+
+
+def thresholds(policy: Policy) -> int:
+    """How many shares of budgets are to be told."""
+    return sum(len(budget.alerts) for budget in policy.budgets)
 
 
 def own_account() -> str:
@@ -257,6 +264,10 @@ def _print(report: Report) -> None:
     since = safe(shown(said.refused_ms, zone)) if said else ""
     for fault in said.refused if said else ():
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
+    if report.policy.alerts or thresholds(report.policy):
+        out.print(
+            f"alerts    {len(report.policy.alerts)} rules, {thresholds(report.policy)} thresholds: {safe(NOT_YET)}"
+        )
     out.print(f"person    {safe(report.person)}")
     groups = ", ".join(f"{each.name} of {each.owner}" if each.owner else each.name for each in report.machine_groups)
     out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")

@@ -9,6 +9,7 @@ from typing import Any
 from spendgate.config import words
 from spendgate.config.faults import NotAmong, one_of, shown
 from spendgate.config.machines import read_machines
+from spendgate.config.receivers import read_notify
 from spendgate.config.sections import Section
 from spendgate.config.taken import Found, Taken
 from spendgate.config.yaml_nodes import Text
@@ -163,4 +164,5 @@ def _team(entry: Section, teams: tuple[str, ...]) -> dict[str, Any]:
         "parent": entry.parsed("parent", member_of(teams)),
         "cost_center": entry.text("cost_center"),
         "timezone": entry.parsed("timezone", words.zone),
+        "notify": read_notify(entry),
     }

@@ -9,15 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 from spendgate.config import words
+from spendgate.config.alerts import read_alerts
 from spendgate.config.contracts import read_adjustments, read_billing
 from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rates import read_rates
+from spendgate.config.receivers import read_notify
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
 from spendgate.config.schema import DIALECT, Schema, schema_of
 from spendgate.config.sections import Section, known_word
+from spendgate.config.telling import read_approvers, unreached_owners
 from spendgate.config.whole import read_fleet, read_privacy, read_validity
 from spendgate.config.yaml_nodes import Text, read
 from spendgate.errors import PolicyError
@@ -25,7 +28,6 @@ from spendgate.money import Money
 from spendgate.policy import Budget, Capture, Host, Mode, ModelRule, OnFailure, Policy, UnknownModel
 from spendgate.rates import Rate
 
-KEYS_LATER = ("approvers", "alerts", "notify")
 VERSION = "1"
 UNCHECKED = Known()
 
@@ -107,6 +109,9 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
         "unlimited": unlimited,
         "models": models,
         "rates": rates,
+        "alerts": (alerts := read_alerts(top, declared, names, budgets, unlimited)),
+        "notify": (notify := read_notify(top)),
+        "approvers": read_approvers(top, declared, roster),
         "unknown_model": _unknown_model(pricing),
         "adjust": read_adjustments(pricing, declared),
         "prices_update": _prices_update(pricing),
@@ -116,8 +121,9 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
     }
     values["exceptions"] = read_exceptions(top, budgets, unlimited, declared, values["timezone"])
     values["privacy"] = read_privacy(top.section("privacy"), values)
+    unreached_owners((top, *includes.directories), roster, notify, (budgets, alerts))
     includes.done()
-    top.done(later=KEYS_LATER)
+    top.done()
     return values
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spendgate.config import words
+from spendgate.config.alert_words import threshold
 from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
 from spendgate.config.limits import Limit, read_bounds, read_limits, read_per_machine
 from spendgate.config.people import Declared
 from spendgate.config.sections import Section
+from spendgate.config.yaml_nodes import Items, Node, Text
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import WAIT_MS_DEFAULT, Budget, Missing, ModelRule
 from spendgate.selector import ATTRIBUTES, EVERY, Selector
 from spendgate.standing import Hold
-
-BUDGET_KEYS_LATER = ("alerts",)
 
 
 class Names:
@@ -52,13 +52,13 @@ def selector_in(section: Section, declared: Declared) -> Selector:
     """The section itself as a selector. An empty one is a fault: nobody can tell whether it means all or none."""
     if section.empty:
         section.fault("", f"is empty; name an attribute; {one_of(ATTRIBUTES)}")
-    values = {attribute: section.names(attribute, declared.parser(attribute)) for attribute in ATTRIBUTES}
+    values = {name: section.names(name, declared.parser(name)) for name in ATTRIBUTES}
     section.done()
-    return Selector.of({attribute: texts for attribute, texts in values.items() if texts})
+    return Selector.of({name: texts for name, texts in values.items() if texts})
 
 
 def attribute(text: str) -> str:
-    """One attribute of `per`."""
+    """One attribute of `per`. Raises ValueError for a word that is none."""
     if text not in ATTRIBUTES:
         raise NotAmong(f"{shown(text)} is not an attribute; {one_of(ATTRIBUTES)}", text, ATTRIBUTES)
     return text
@@ -77,8 +77,26 @@ def read_budgets(
         budgets.extend(found)
         if not parts and name:
             unlimited.append(name)
-        section.done(later=BUDGET_KEYS_LATER)
+        section.done()
     return tuple(budgets), tuple(unlimited)
+
+
+def read_thresholds(section: Section, *, limited: bool) -> tuple[int, ...]:
+    """A budget's `alerts` in percent, rising."""
+    found: set[int] = set()
+    for _, percent in section.parsed_list("alerts", threshold) or ():
+        if percent in found:
+            section.fault("alerts", f"{percent}% is given twice")
+        found.add(percent)
+    if section.has("alerts") and not limited and _is_none(section.node("limit")):
+        section.fault("alerts", "limit: none leaves nothing to be a share of")
+    return tuple(sorted(found))
+
+
+def _is_none(node: Node | None) -> bool:
+    if isinstance(node, Items) and len(node.items) == 1:
+        node = node.items[0]
+    return isinstance(node, Text) and node.value.strip() == "none"
 
 
 def _budgets(section: Section, name: str, parts: list[Limit], declared: Declared, order: int) -> Iterator[Budget]:
@@ -88,6 +106,7 @@ def _budgets(section: Section, name: str, parts: list[Limit], declared: Declared
     hold = section.word("hold", (Hold.EXPECTED.value, Hold.CEILING.value))
     wait_ms = section.parsed("wait", words.duration_ms)
     cut, action = section.flag("cut"), section.word("action", ("refuse", "warn"))
+    alerts = read_thresholds(section, limited=bool(parts))
     missing = section.word("missing", [word.value for word in Missing])
     if missing and not per:
         section.fault("missing", "has nothing to be missing from; it needs per")
@@ -112,6 +131,7 @@ def _budgets(section: Section, name: str, parts: list[Limit], declared: Declared
             enforce_action=action != "warn",
             order=order + place,
             missing=Missing(missing) if missing else Missing.SKIP,
+            alerts=alerts,
         )
         for place, limit in enumerate(parts)
     )

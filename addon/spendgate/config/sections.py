@@ -153,17 +153,11 @@ class Section:
         """Whether nothing is written in it."""
         return not self._entries
 
-    def done(self, later: Iterable[str] = (), *, hint: str = "") -> None:
-        """Name every key that nobody asked for; `later` are the policy's own words that are not supported yet.
-
-        `hint` ends the fault of an unknown key.
-        """
-        later = tuple(later)
+    def done(self, *, hint: str = "") -> None:
+        """Name every key that nobody asked for; `hint` ends each fault."""
         for name, (key, _) in self._entries.items():
-            if name in later:
-                self._faults.add(key.place, self._at(name), LATER)
-            elif name not in self._asked:
-                near = "" if self._faults.enough else meant(name, (*self._asked, *later))
+            if name not in self._asked:
+                near = "" if self._faults.enough else meant(name, tuple(self._asked))
                 self._faults.add(key.place, self._at(name), f"unknown key; {one_of(self._asked)}{near}{hint}")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import yaml
@@ -109,12 +110,19 @@ def read(data: bytes, faults: Faults) -> Node | None:
         return _Builder(text, faults).document()
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
-        faults.add(_place(mark), "", f"not YAML: {fault.problem or fault.context}")
+        hint = "; put text with ${…} in quotes" if mark is not None and _has_secret(text, mark) else ""
+        faults.add(_place(mark), "", f"not YAML: {fault.problem or fault.context}{hint}")
     except yaml.YAMLError as fault:
         faults.add(start, "", f"not YAML: {fault}")
     except _GivesUp:
         pass
     return None
+
+
+def _has_secret(text: str, mark: _Mark) -> bool:
+    """Whether the mark stands on a `{` behind a `$`, which only quotes keep from being YAML's own."""
+    line = next(islice(text.splitlines(), mark.line, None), "")
+    return line[max(0, mark.column - 1) : mark.column + 1] == "${"
 
 
 def _place(mark: _Mark | None) -> Place:

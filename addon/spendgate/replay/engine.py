@@ -21,6 +21,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.admission import Admit, Refuse, Wait, decide, who_refuses
+from spendgate.alerts.rules import looks_back_to
 from spendgate.contracts import PERSONAL
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
@@ -32,6 +33,7 @@ from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
 from spendgate.replay.replayed import Replayed, sized
 from spendgate.replay.repricing import ADJUSTED, Repricing, resized
+from spendgate.replay.telling import Heard, Telling
 from spendgate.standing import Hold, Scope, Size, Standing
 from spendgate.window import DAY_MS
 
@@ -56,6 +58,7 @@ class Replay:
         self._rates = RateMemory()
         self._known = KnownPast(policy)
         self._repricing = Repricing(prices or PriceBook())
+        self._told = Telling(policy, self._books, self._moving)
         self._events: list[tuple[int, int, int, Replayed]] = []
         self._order = count()
         self._waiting: dict[int, Replayed] = {}
@@ -116,6 +119,7 @@ class Replay:
             return
         self._leave_line(call)
         if isinstance(decision, Refuse):
+            self._hear(self._told.refuses(call, decision.rule, standings, now_ms))
             self.outcome.refuses(call.step, call.terms.person, now_ms, decision, call.cost_nanos)
         else:
             for standing, (_, hold_nanos) in zip(standings, decision.holds, strict=True):
@@ -221,6 +225,7 @@ class Replay:
                 entry.end(cost)
         else:
             self._settle_elsewhere(call, elsewhere, cost, now_ms)
+        self._hear(self._told.charged(call, now_ms, elsewhere))
         self._end_of_kind(step)
         if self._waiting:
             self._wake(now_ms)
@@ -313,10 +318,18 @@ class Replay:
 
     def _charge_result(self, call: Replayed) -> None:
         step, terms = call.step, call.terms
-        charged = terms.elsewhere(step, step.booked_ms)
-        charged = terms.scopes(step.booked_ms) if charged is None else charged
+        elsewhere = terms.elsewhere(step, step.booked_ms)
+        charged = terms.scopes(step.booked_ms) if elsewhere is None else elsewhere
         for at in self._books.locate(charged, step.booked_ms):
             at.add(step.booked_ms, 0, 0).end(call.charge_nanos)
+        call.booked_ms = step.booked_ms
+        self._hear(self._told.charged(call, step.booked_ms, elsewhere))
+
+    def _hear(self, heard: Iterable[Heard]) -> None:
+        """Alerts; those of the time before the one asked about are over."""
+        for alert, told in heard:
+            if alert.at_ms >= self._since_ms:
+                self.outcome.alerted(alert, told)
 
     def _reprice(self, call: Replayed) -> None:
         """At the candidate's prices. The policy of then is known by what the row says of it."""
@@ -338,7 +351,8 @@ Steps = Callable[[int], Iterable[Step]]
 def replay(policy: Policy, since_ms: int, steps: Steps, prices: PriceBook | None = None) -> Outcome:
     """Run the history since `since_ms` through `policy`, its windows filled with what came before. `prices` as in `Replay`."""
     found = [starts for draw, _ in policy.draws for _, _, starts in draw.counted_since(since_ms)]
+    found.append(looks_back_to(policy, since_ms))
     for limits in (draw.rate for draw in policy.rate_draws):
         if limits is not None:
             found.append(since_ms - max(limits.longest_ms, 0 if limits.parallel is None else _AT_ONCE_MS))
-    return Replay(policy, since_ms, prices).run(steps(max(0, min([since_ms, *found]))))
+    return Replay(policy, since_ms, prices).run(steps(max(0, min(found))))

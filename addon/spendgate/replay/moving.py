@@ -28,6 +28,17 @@ class Moving:
             scope, settled, lambda credit: self._used(credit, now_ms), lambda credit: self._claim(credit, now_ms)
         )
 
+    def stands(self, scope: Scope, now_ms: int) -> Limit:
+        """The limit as `limit` gives it, for who only looks: nothing is fixed by it. Of a day that is over (a call that ended
+        after midnight) the mean is what its days before have settled by now."""
+        settled = None
+        if scope.mean is not None:
+            day, found = self._means.get((scope.mean.budget, scope.mean.words, scope.value), ("", Settled(0, 0)))
+            settled = found if day == scope.mean.day else self._daily(scope.mean, scope.value)
+        return limits.limit(
+            scope, settled, lambda credit: self._used(credit, now_ms), lambda credit: self._claim(credit, now_ms)
+        )
+
     def has_own(self, scope: Scope, now_ms: int) -> bool:
         """Whether an exception for this call has money left that is not the allowance's, so that it stands in no line."""
         return any(
@@ -48,10 +59,12 @@ class Moving:
         key = (mean.budget, mean.words, value)
         day, found = self._means.get(key, ("", Settled(0, 0)))
         if day != mean.day:
-            daily = (self._books.settled((mean.budget, value, each, mean.words, 0)) for each in mean.days)
-            found = settled_of(daily)
+            found = self._daily(mean, value)
             self._means[key] = (mean.day, found)
         return found
+
+    def _daily(self, mean: MeanOf, value: str) -> Settled:
+        return settled_of(self._books.settled((mean.budget, value, each, mean.words, 0)) for each in mean.days)
 
     def _used(self, credit: Credit, now_ms: int) -> int:
         [balance] = self._books.locate((credit.tally,), now_ms)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from spendgate.admission import Refuse
+from spendgate.alerts.interface import Alert
 from spendgate.ledger.history import Step
 
 KEPT_MAX: Final = 1_000
-"""How many differing calls are kept whole; all of them are counted."""
+"""How many differing calls, and alerts, are kept whole; all of them are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,17 @@ class Tally:
         self.cost_nanos += cost_nanos
         self.last_ms = max(self.last_ms, at_ms)
         self.people.add(person)
+
+
+@dataclass(slots=True)
+class AlertTally:
+    """How often one rule alerts. Epoch milliseconds."""
+
+    severity: str
+    times: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -101,6 +113,10 @@ class Outcome:
     """What would have been refused but for `observe` or `warn`, by rule and kind."""
     people: dict[str, PersonSums] = field(default_factory=dict)
     differing: list[Verdict] = field(default_factory=list)
+    alerts: dict[str, AlertTally] = field(default_factory=dict)
+    """By rule; of a threshold by budget and share."""
+    alerts_kept: list[tuple[Alert, tuple[str, ...]]] = field(default_factory=list)
+    """The first `KEPT_MAX` alerts, each with whom it reaches."""
 
     def begin(self, step: Step) -> None:
         """A call asks."""
@@ -137,6 +153,17 @@ class Outcome:
             self.newly_refused += 1
             self.saved_nanos += cost_nanos
             self._differs(step, person, at_ms, refuse, cost_nanos)
+
+    def alerted(self, alert: Alert, told: tuple[str, ...]) -> None:
+        """The candidate's alerts tell this, to these."""
+        tally = self.alerts.get(alert.rule)
+        if tally is None:
+            tally = self.alerts[alert.rule] = AlertTally(alert.severity.value, first_ms=alert.at_ms)
+        tally.times += 1
+        tally.last_ms = alert.at_ms
+        tally.told.update(told)
+        if len(self.alerts_kept) < KEPT_MAX:
+            self.alerts_kept.append((alert, told))
 
     def _person(self, name: str) -> PersonSums:
         found = self.people.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from spendgate.alert_rules import Severity
 from spendgate.replay.outcome import Outcome, PersonSums, Tally, Verdict
 
 Row = dict[str, object]
@@ -36,6 +37,7 @@ def summary(outcome: Outcome) -> Row:
         "unsized": outcome.unsized,
         "repriced": outcome.repriced,
         "unpriced": outcome.unpriced,
+        "alerts_fired": sum(tally.times for tally in outcome.alerts.values()),
     }
 
 
@@ -55,6 +57,46 @@ def people(outcome: Outcome) -> list[Row]:
 def calls(outcome: Outcome) -> list[Row]:
     """The calls on which the candidate decides otherwise, in their order; the first `outcome.KEPT_MAX`."""
     return [_call(verdict) for verdict in outcome.differing]
+
+
+def alert_rules(outcome: Outcome) -> list[Row]:
+    """Each rule that alerts, the loudest and busiest first."""
+    rows: list[Row] = [
+        {
+            "rule": rule,
+            "severity": tally.severity,
+            "times": tally.times,
+            "told": ", ".join(sorted(tally.told)),
+            "first_at": _iso(tally.first_ms),
+            "last_at": _iso(tally.last_ms),
+        }
+        for rule, tally in outcome.alerts.items()
+    ]
+    loud = [severity.value for severity in reversed(Severity)]
+    return sorted(rows, key=lambda row: (loud.index(str(row["severity"])), -_count(row["times"]), str(row["rule"])))
+
+
+def alerts(outcome: Outcome) -> list[Row]:
+    """Each alert in its order; the first `outcome.KEPT_MAX`. `told` is whom it reaches."""
+    return [
+        {
+            "at": _iso(alert.at_ms),
+            "rule": alert.rule,
+            "form": alert.form,
+            "value": alert.value,
+            "severity": alert.severity.value,
+            "window": alert.window,
+            "person": alert.person,
+            "told": list(told),
+            "spent_nanos": alert.figures.spent_nanos,
+            "mark_nanos": alert.figures.mark_nanos,
+            "calls": alert.figures.calls,
+            "of_calls": alert.figures.of_calls,
+            "text": alert.text,
+            "command": alert.command,
+        }
+        for alert, told in outcome.alerts_kept
+    ]
 
 
 def _count(value: object) -> int:

@@ -22,6 +22,7 @@ class Effect(StrEnum):
     LESS = "may spend less"
     MODELS = "models"
     PEOPLE = "people"
+    TELLS = "who is told"
     OTHER = "other"
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from spendgate.money import short_dollars
 from spendgate.policy import Budget, Host, Policy
 from spendgate.review.agreed import agreed
+from spendgate.review.alert_changes import alert_changes
 from spendgate.review.changes import Change, Effect, limit, selector_text, value_text, whom
 from spendgate.review.flows import exceptions, rates
 from spendgate.review.reach import Subject, people_in_words, reaches, refused_models, subjects
@@ -36,6 +37,7 @@ def diff(old: Policy, new: Policy, today: date, models: Iterable[str]) -> tuple[
         *_models(old, new, before, after, tuple(models)),
         *_people(old, new),
         *agreed(old, new),
+        *alert_changes(old, new),
     ]
     found += _rest(old, new, {change.where for change in found})
     if not found:
@@ -140,7 +142,7 @@ def _changed(was: Budget, now: Budget, before: tuple[Subject, ...], after: tuple
         text = f"{whom(now, after)}: {limit(now)} {'refuses' if now.enforce_action else 'only warns'} from now on"
         yield Change(effect, where, text)
     yield from _counts(was, now, whom(now, after))
-    told = {"limit_nanos", "mean", "counts", "per_machine_nanos", "enforce_action", "order"}
+    told = {"limit_nanos", "mean", "counts", "per_machine_nanos", "enforce_action", "order", "alerts"}
     if (gone or come) and was.match.as_data() == now.match.as_data():
         told.add("excepted")
     rest = [
@@ -286,6 +288,7 @@ _EFFECTS: Final = (
 """What a difference without a sentence of its own is about, by the beginning of its path."""
 _TOLD: Final = (
     "capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown", "exceptions", "rates", "adjust", "billing.",
+    "alerts", "notify", "approvers",
 )  # fmt: skip
 """Where every difference has a sentence above."""
 
@@ -294,7 +297,12 @@ def _rest(old: Policy, new: Policy, told: set[str]) -> Iterator[Change]:
     """What differs and no sentence has told, by its path."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     for path in dict.fromkeys((*before, *after)):
-        if before.get(path) == after.get(path) or path.startswith(_TOLD) or _order_alone(path):
+        if (
+            before.get(path) == after.get(path)
+            or path.startswith(_TOLD)
+            or _order_alone(path)
+            or path.endswith(".notify")
+        ):
             continue
         parts = path.split(".")
         if parts[0] == "budgets" and f"budgets.{parts[1]}" in told:

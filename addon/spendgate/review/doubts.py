@@ -11,6 +11,7 @@ from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import Budget, ModelRule, Policy
 from spendgate.rates import Rate
 from spendgate.review.agreed_doubts import agreed_doubts
+from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.doubt import Doubt
 from spendgate.review.reach import Subject, covers, hangs_on, people_in_words, reaches, subjects
 from spendgate.selector import EVERY
@@ -31,6 +32,7 @@ def doubts(policy: Policy, today: date, known_models: Iterable[str]) -> tuple[Do
         *_shadowed_models(policy),
         *_patterns(policy, tuple(known_models)),
         *agreed_doubts(policy, today),
+        *alert_doubts(policy, everybody),
     )
 
 

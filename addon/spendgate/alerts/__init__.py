@@ -1,0 +1,1 @@
+"""Alerts: what a policy's rules have to tell, and whom."""

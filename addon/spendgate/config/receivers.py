@@ -1,0 +1,54 @@
+"""Reads `notify`, of the file and of teams: where an alert is sent, and which."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from spendgate.alert_rules import Severity
+from spendgate.config.faults import NotAmong, one_of, shown
+from spendgate.config.sections import Section, known_word
+from spendgate.config.services import SCHEMES
+from spendgate.roster import Notify
+
+PURPOSES: Final = (*(severity.value for severity in Severity), "digest")
+_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(\S*)")
+_VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
+_SECRET: Final = re.compile(r"SPENDGATE_SECRET_[A-Z0-9_]{1,64}")
+_ADDRESS_LENGTH_MAX: Final = 2000
+
+
+def read_notify(section: Section) -> tuple[Notify, ...]:
+    """The receivers under `notify`. Two entries with one address are a fault: nobody can tell which words hold."""
+    found: list[Notify] = []
+    for entry in section.sections("notify"):
+        to = entry.parsed("to", address, required=True)
+        purposes = entry.names("for", lambda text: known_word(text, PURPOSES))
+        if not entry.has("for"):
+            entry.fault("", f"needs for: what it is told; {one_of(PURPOSES)}")
+        entry.done()
+        if to is not None and any(other.to == to for other in found):
+            entry.fault("to", "stands above already; name all that it is told in one entry")
+        found.append(Notify(to=to or "", purposes=purposes))
+    return tuple(found)
+
+
+def address(text: str) -> str:
+    """A service's address, `slack://${SPENDGATE_SECRET_AI}`. A ValueError never shows what may be a secret in it."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or len(text) > _ADDRESS_LENGTH_MAX:
+        raise ValueError(
+            "is not an address; allowed: SERVICE://…, such as slack://${SPENDGATE_SECRET_AI}, without spaces"
+        )
+    scheme = found[1].lower()
+    if scheme not in SCHEMES:
+        instead = "; write json:// or jsons:// for a web hook of your own" if scheme in {"http", "https"} else ""
+        raise NotAmong(f"{shown(scheme)} is not a service that can be told{instead}", scheme, SCHEMES)
+    for name in _VARIABLE.findall(text):
+        if _SECRET.fullmatch(name) is None:
+            raise ValueError(
+                f"{shown(name)} cannot be read here; allowed: names that begin SPENDGATE_SECRET_, in capitals"
+            )
+    if "$" in _VARIABLE.sub("", text):
+        raise ValueError("has a $ that starts no ${SPENDGATE_SECRET_…}; write one in its place, or %24 for the letter")
+    return text

@@ -1,0 +1,88 @@
+"""What is allowed of alerts, receivers and approvers and is hardly meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from spendgate.alert_rules import AlertRule, Pace, Severity, Share, Spike
+from spendgate.alerts.routing import service
+from spendgate.policy import Policy
+from spendgate.review.doubt import Doubt
+from spendgate.review.reach import Subject, reaches
+from spendgate.selector import EVERY
+
+UNDELIVERED: Final = "alerts are evaluated by `policy replay`; this version does not deliver them yet"
+_PASSWORD: Final = re.compile(r"://[^/@\s]*:(?!\$\{)[^/@\s]+@")
+
+
+def alert_doubts(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt]:
+    """Every warning about alerts, in the file's order; then what this version does not do yet."""
+    for rule in policy.alerts:
+        for text in _rule(policy, rule, everybody):
+            yield Doubt(f"alerts.{rule.name}", f"{rule.name} {text}")
+    yield from _never_reached(policy)
+    yield from _receivers(policy)
+    yield from _approvers(policy, everybody)
+
+
+def _rule(policy: Policy, rule: AlertRule, everybody: tuple[Subject, ...]) -> Iterator[str]:
+    if not any(reaches(rule.match, rule.excepted, subject.facts) for subject in everybody):
+        yield "is about nobody: no listed person fits its match"
+    match rule.form:
+        case Spike(minimum_nanos=0):
+            yield "has no minimum: after idle days the first cent of a day is a spike"
+        case Share(minimum_calls=1):
+            yield "has no minimum_calls: the first call of a day is all of that day's calls"
+    if rule.severity is Severity.NOTICE and not _by_person(policy, rule) and not _listens(policy, rule.severity):
+        yield "is told to nobody: it is about no single person, and no notify is for notice"
+
+
+def _by_person(policy: Policy, rule: AlertRule) -> bool:
+    per = rule.per
+    if isinstance(rule.form, Pace):
+        name = rule.form.budget
+        per = next(budget.per for budget in policy.budgets if budget.name == name)
+    return bool(set(per) - {"team", "group", "machine_group"})
+
+
+def _listens(policy: Policy, severity: Severity) -> bool:
+    entries = [*policy.notify, *(entry for team in policy.roster.teams for entry in team.notify)]
+    return any(severity.value in entry.purposes for entry in entries)
+
+
+def _never_reached(policy: Policy) -> Iterator[Doubt]:
+    """Thresholds above the limit of a budget that refuses: only a call that costs more than it held gets there."""
+    for budget in policy.budgets:
+        over = [percent for percent in budget.alerts if percent > 100]
+        if over and budget.enforce_action and policy.mode.default == "enforce":
+            text = f"{budget.name}: {over[0]}% is hardly reached, since calls are refused at 100%; action: warn goes on"
+            yield Doubt(f"budgets.{budget.base_name}", text)
+
+
+def _receivers(policy: Policy) -> Iterator[Doubt]:
+    entries = [("notify", entry) for entry in policy.notify]
+    entries += [(f"teams.{team.name}", entry) for team in policy.roster.teams for entry in team.notify]
+    for subject, entry in entries:
+        if _PASSWORD.search(entry.to):
+            text = f"the address of {service(entry)} has a password in it; put ${{SPENDGATE_SECRET_…}} in its place"
+            yield Doubt(subject, text)
+    if not (policy.alerts or any(budget.alerts for budget in policy.budgets)):
+        if entries:
+            yield Doubt("notify", "nothing is told: the file has no alerts, neither its own nor a budget's")
+        return
+    subject = "alerts" if policy.alerts else "budgets"
+    yield Doubt(subject, UNDELIVERED)
+
+
+def _approvers(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt]:
+    if not policy.approvers:
+        return
+    here = {subject.name for subject in everybody}
+    for approver in policy.approvers:
+        if approver.person not in here:
+            yield Doubt("approvers", f"{approver.person} may approve, and their listing has ended")
+        elif not any(reaches(approver.reach, EVERY, subject.facts) for subject in everybody):
+            yield Doubt("approvers", f"{approver.person} may approve for nobody: no listed person fits for")
+    yield Doubt("approvers", "approvers are checked; this version has no grants for them to sign yet")
