@@ -203,3 +203,22 @@ def test_words_of_a_policy_are_no_secrets() -> None:
 def test_agreements_that_are_meant_are_not_doubted(text: str) -> None:
     """Nothing is said of what a reviewer would write."""
     assert [subject for subject, _ in told(f"{text}budgets:\n{PERSON}")] == []
+
+
+@pytest.mark.parametrize(
+    ("other", "limited"),
+    [
+        ("match: {machine_group: ci}", True),
+        ("match: {machine_group: ci}, except: {model: gpt-5}", False),
+        ("match: {machine_group: ci, tool: cursor}", False),
+        ("match: {machine_group: ci}, action: warn", False),
+    ],
+)
+def test_what_one_budget_excepts_another_one_may_limit(other: str, *, limited: bool) -> None:
+    """People beside build machines are limited wherever they are, if the other budget is about all that the first excepts."""
+    text = (
+        "machines: {ci: {match: ['ci-*']}}\nbudgets:\n"
+        "  - {name: person, per: person, except: {machine_group: ci}, limit: $20 per day}\n"
+        f"  - {{name: ci, per: machine, {other}, limit: $20 per day}}\n"
+    )
+    assert any("are not limited" in words for _, words in told(text)) is not limited

@@ -27,6 +27,8 @@ NOON: Final = "2026-06-17T12:00"
 COUNT_MAX: Final = 10_000
 _AGO = re.compile(r"(\d{1,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_WHOLE: Final = ("unknown_people", "valid_until")
+"""What refusals name that are no rule's."""
 _THEN = re.compile(r"(admitted|refused|would refuse)(?: by (.+))?")
 
 
@@ -86,9 +88,9 @@ def _then(text: str, policy: Policy) -> Then:
             f"{shown(text)} is no end of a call; allowed: admitted, refused, refused by RULE, would refuse by RULE"
         )
     rule = found[2]
-    known = [each.name for each in policy.budgets]
-    known += [*(each.name for each in policy.models), *(each.name for each in policy.rates)]
-    known += [PERSONAL_RULE] if policy.billing.personal == "refuse" else []
+    personal = (PERSONAL_RULE,) if policy.billing.personal == "refuse" else ()
+    known = [*(each.name for each in policy.budgets), *(each.name for each in policy.models)]
+    known += [*(each.name for each in policy.rates), *personal, *_WHOLE]
     if rule is not None and rule not in known:
         raise ValueError(f"{shown(rule)} is no rule of this policy; it has: {', '.join(known) or 'none'}")
     return Then(Verb(found[1]), rule)

@@ -13,7 +13,7 @@ from spendgate.rates import Rate
 from spendgate.review.agreed_doubts import agreed_doubts
 from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.doubt import Doubt
-from spendgate.review.reach import Subject, covers, hangs_on, people_in_words, reaches, subjects
+from spendgate.review.reach import Subject, covering, hangs_on, people_in_words, reaches, subjects
 from spendgate.selector import EVERY
 from spendgate.window import Unit, Window, day_starts_ms, local_date
 
@@ -61,7 +61,7 @@ def _unlimited(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt
     refusing = [budget for budget in policy.budgets if budget.enforce_action]
     free, partly, forgeable = [], [], []
     for subject in everybody:
-        sure = [budget for budget in refusing if covers(budget, subject.facts)]
+        sure = covering(refusing, subject.facts)
         some = [budget for budget in refusing if reaches(budget.match, budget.excepted, subject.facts)]
         if not some:
             free.append(subject.name)

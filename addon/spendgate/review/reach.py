@@ -9,7 +9,7 @@ from typing import Final
 
 from spendgate.policy import Budget, Policy, model_refusal
 from spendgate.roster import SHARED, Person, UnknownPeople
-from spendgate.selector import Clause, Facts, Selector
+from spendgate.selector import EVERY, Clause, Facts, Selector
 
 ANYBODY: Final = "anybody who is not listed"
 PERSONAL: Final = frozenset({"person", "team", "group"})
@@ -60,13 +60,27 @@ def _anybody(clause: Clause, facts: Facts) -> bool:
     return clause.attribute == "person" and "person" not in facts.values
 
 
-def covers(budget: Budget, facts: Facts) -> bool:
-    """Whether the budget counts every call of this person: neither its `match` nor its `except` asks for anything else."""
-    others = {
-        clause.attribute for selector in (budget.match, budget.excepted) for clause in selector.clauses
-    } - PERSONAL
+def covering(budgets: Iterable[Budget], facts: Facts) -> tuple[Budget, ...]:
+    """The budgets that count every call of this person: each by itself, or with one whose `match` is all that it excepts."""
+    every = tuple(budgets)
+    return tuple(budget for budget in every if _covers(budget, facts) and _excepts_nothing(budget, every, facts))
+
+
+def _covers(budget: Budget, facts: Facts) -> bool:
+    """Whether it is about every call of this person but for those that it excepts."""
+    others = {clause.attribute for clause in budget.match.clauses} - PERSONAL
     named = any(_anybody(clause, facts) for clause in budget.match.clauses)
     return not others and not named and reaches(budget.match, budget.excepted, facts)
+
+
+def _excepts_nothing(budget: Budget, every: tuple[Budget, ...], facts: Facts) -> bool:
+    if {clause.attribute for clause in budget.excepted.clauses} <= PERSONAL:
+        return True
+    excepted = budget.excepted.as_data()
+    return any(
+        other.match.as_data() == excepted and not other.excepted.clauses and reaches(other.match, EVERY, facts)
+        for other in every
+    )
 
 
 def hangs_on(budget: Budget) -> frozenset[str]:
