@@ -13,14 +13,14 @@ from spendgate.config.faults import NotAmong, shown
 from spendgate.config.sections import LATER, known_word
 from spendgate.money import Money
 from spendgate.policy import OnFailure
-from spendgate.window import MONTHS, WEEKDAYS, Window, known_zones, zone_of
+from spendgate.window import CALENDAR_UNITS, MONTHS, WEEKDAYS, Window, known_zones, zone_of
 
 WAIT_MS_MAX = 10 * 60_000
 NAME_LENGTH_MAX = 64
-_DURATION = re.compile(r"(\d{1,6})(ms|s|m)")
+_DURATION = re.compile(r"(\d{1,6})(ms|s|m)", re.ASCII)
 _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000}
 _LIMIT = re.compile(r"(\S+)(?:\s+per\s+(.+))?")
-_MEAN = re.compile(r"[\d.]+x\s+mean\b")
+_MEAN = re.compile(r"[\d.]+x\s+mean\b", re.ASCII)
 _UP_TO = re.compile(r"allow up to (\S+) per person")
 _NAME = re.compile(r"[^\W_][\w .@+-]*")
 _ACCOUNT = re.compile(r"[^\s|,*?\x00-\x1f]+(?: [^\s|,*?\x00-\x1f]+)*")
@@ -34,9 +34,16 @@ def limit(text: str) -> tuple[int, Window | None] | None:
     if _MEAN.match(text):
         raise ValueError(f"{shown(text)}: a limit by the mean {LATER}")
     found = _LIMIT.fullmatch(text)
-    if found is None:
+    if found is None or "/" in found[1]:
         raise ValueError(f"{shown(text)} is not a limit; allowed: $20 per day, $20 (for the life of the value), none")
-    return Money.parse(found[1]).nanos, Window.parse(found[2]) if found[2] else None
+    return Money.parse(found[1]).nanos, _window(found[2]) if found[2] else None
+
+
+def _window(text: str) -> Window:
+    try:
+        return Window.parse(text)
+    except ValueError as fault:
+        raise NotAmong(str(fault), text, CALENDAR_UNITS) from fault
 
 
 def duration_ms(text: str) -> int:
@@ -63,7 +70,7 @@ def on_failure(text: str) -> OnFailure:
 def day(text: str) -> date:
     """`2027-03-31`."""
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             return date.fromisoformat(text)
     except ValueError as fault:
         raise ValueError(f"{shown(text)} is not a day: {fault}") from fault
@@ -95,9 +102,9 @@ def _index(text: str, words: tuple[str, ...]) -> int:
 
 def name(text: str) -> str:
     """A name of the policy's own: of a person, team, group or rule. It stands in refusals and in balances."""
-    if len(text) > NAME_LENGTH_MAX or _NAME.fullmatch(text) is None:
+    if len(text) > NAME_LENGTH_MAX or _NAME.fullmatch(text) is None or text != " ".join(text.split()):
         raise ValueError(
-            f"{shown(text)} is not a name; allowed: letters, digits, space and . @ + - _ after a letter or digit, "
+            f"{shown(text)} is not a name; allowed: letters, digits, single spaces and . @ + - _ after a letter or digit, "
             f"at most {NAME_LENGTH_MAX}"
         )
     return text

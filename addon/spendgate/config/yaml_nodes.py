@@ -2,7 +2,8 @@
 
 PyYAML gives events; every scalar stays the text that was written, so that YAML's own dates, booleans, octals and sexagesimals
 never apply. What a reviewer could misread is a fault: anchors, aliases, merges, tags, null values, keys given twice, text
-cut short by ` #`, an amount split by a comma inside brackets, more than one document. Size and depth are bounded.
+cut short by ` #`, an amount split by a comma inside brackets, more than one document, directives, and characters that nobody
+sees (`lettering`). Size and depth are bounded.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from yaml.events import (
 )
 
 from spendgate.config.faults import Faults, Place, shown
+from spendgate.config.lettering import misread, not_utf8, odd_character
+from spendgate.config.not_yaml import told
 
 BYTES_MAX = 1024 * 1024
 """About ten thousand people."""
@@ -35,7 +38,6 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 _COMMENT = re.compile(r"[ \t]+#(.*)")
 _AMOUNT_HEAD = re.compile(r"(?:.*\s)?\$\d{1,3}")
 _AMOUNT_TAIL = re.compile(r"\d{3}(?!\d).*")
-_CANNOT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 class _Mark(Protocol):
@@ -96,24 +98,30 @@ def read(data: bytes, faults: Faults) -> Node | None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
-        line = data.count(b"\n", 0, fault.start) + 1
-        faults.add(Place(line, 1), "", "the text is not UTF-8")
+        line, column, wrong = not_utf8(data, fault.start)
+        faults.add(Place(line, column), "", wrong)
         return None
-    if odd := _CANNOT.search(text):
-        before = text[: odd.start()]
+    if odd := odd_character(text):
+        before = text[: odd[0]]
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        faults.add(place, "", f"control character {odd[0]!r} in the text")
+        faults.add(place, "", "the text is UTF-16 or UTF-32; save the file as UTF-8" if "\0" in text[:2] else odd[1])
         return None
+    # A mark's line counts by these; other line breaks are refused above.
+    lines = re.split("\r\n|\n", text)
     try:
-        return _Builder(text, faults).document()
+        return _Builder(text, lines, faults).document()
     except yaml.MarkedYAMLError as fault:
-        mark = fault.problem_mark or fault.context_mark
-        faults.add(_place(mark), "", f"not YAML: {fault.problem or fault.context}")
+        faults.add(*_not_yaml(fault, lines))
     except yaml.YAMLError as fault:
         faults.add(start, "", f"not YAML: {fault}")
     except _GivesUp:
         pass
     return None
+
+
+def _not_yaml(fault: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Place, str, str]:
+    place, text = told(fault, lines)
+    return place, "", text
 
 
 def _place(mark: _Mark | None) -> Place:
@@ -123,9 +131,8 @@ def _place(mark: _Mark | None) -> Place:
 class _Builder:
     """Events into nodes. `_path` is where we are: keys and list indexes, for the faults and for the bound on depth."""
 
-    def __init__(self, text: str, faults: Faults) -> None:
-        # YAML's own line breaks, which a mark's line counts by.
-        self._lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    def __init__(self, text: str, lines: list[str], faults: Faults) -> None:
+        self._lines = lines
         self._events: Iterator[Event] = yaml.parse(text, Loader=_Loader)
         self._faults = faults
         self._path: list[str] = []
@@ -139,7 +146,11 @@ class _Builder:
             if root is not None:
                 self._broken(_place(event.start_mark), "a second document; a policy is one document")
                 break
-            root = self._node(next(self._events))
+            if event.version or event.tags:
+                self._broken(_place(event.start_mark), "a % directive; a policy has none")
+            first = next(self._events)
+            if not (isinstance(first, ScalarEvent) and first.value == "" and not first.style):
+                root = self._node(first)
         if root is None:
             self._broken(Place(1, 1), "the file is empty; a policy has at least version and owner")
         return root
@@ -179,15 +190,25 @@ class _Builder:
     def _text(self, event: ScalarEvent, place: Place) -> Node:
         # The pure and the C parser agree on style None or "" for a scalar without quotes.
         plain = not event.style
-        if plain and event.value in _NULLS and not event.tag:
-            return self._broken(place, "no value; leave the key out, or give it one")
         comment = self._comment_after(event)
+        if plain and event.value in _NULLS and not event.tag:
+            hidden = comment is not None and not event.value and not comment.startswith((" ", "\t", "#"))
+            remedy = f"#{comment.split()[0]} is a comment; put text in quotes" if hidden and comment else ""
+            return self._broken(place, f"no value; {remedy or 'leave the key out, or give it one'}")
+        if wrong := self._unreadable(event):
+            return self._broken(place, wrong)
         if plain and comment and not comment.startswith((" ", "\t", "#")):
             word = comment.split()[0]
             return self._broken(
                 place, f"{shown(event.value)} is cut short by the comment #{word}; put the text in quotes"
             )
         return Text(place, event.value, plain, comment is not None)
+
+    def _unreadable(self, event: ScalarEvent) -> str | None:
+        """What a reviewer would misread in a scalar, also by an escape in double quotes."""
+        if odd := odd_character(event.value):
+            return f"{odd[1]}, by an escape in double quotes; use single quotes" if event.style == '"' else odd[1]
+        return misread(event.value)
 
     def _comment_after(self, event: ScalarEvent) -> str | None:
         """What follows ` #` right behind a scalar, on its line."""
@@ -204,24 +225,28 @@ class _Builder:
             key = self._key(event)
             value_event = next(self._events)
             if split is not None and isinstance(key, Text) and _AMOUNT_TAIL.fullmatch(key.value):
-                self._split(split, key)
+                # `{limit: $1,000,000 per day}` is one amount, three keys.
+                split = _joined(split, key)
                 self._skip(value_event)
-                split = None
                 continue
+            self._told(split)
             value = self._inner(value_event, key.value if isinstance(key, Text) else "?")
             split = value if isinstance(value, Text) and _is_head(value) else None
             if isinstance(key, Text):
                 self._put(entries, key, value)
+        self._told(split)
         return Mapping(place, tuple(entries.values()))
 
     def _key(self, event: Event) -> Text | Broken:
         place = _place(event.start_mark)
-        if isinstance(event, ScalarEvent):
-            if event.value == "<<" and not event.style:
-                return self._broken(place, "merge <<; a policy repeats what it means")
-            key = self._node(event)
-        else:
-            key = self._inner(event, "?")
+        if not isinstance(event, ScalarEvent | AliasEvent):
+            self._skip(event)
+            return self._broken(place, "a key must be text; text that begins with { or [ goes in quotes")
+        if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
+            return self._broken(place, "merge <<; a policy repeats what it means")
+        key = self._node(event)
+        if isinstance(key, Text) and not key.value.strip():
+            return self._broken(place, "an empty key; name what the value is")
         return key if isinstance(key, Text | Broken) else self._broken(place, "a key must be text")
 
     def _put(self, entries: dict[str, tuple[Text, Node]], key: Text, value: Node) -> None:
@@ -233,35 +258,41 @@ class _Builder:
 
     def _whole_amounts(self, items: Items) -> Items:
         whole: list[Node] = []
+        split: Text | None = None
         for item in items.items:
-            head = whole[-1] if whole else None
-            if (
-                isinstance(item, Text)
-                and _AMOUNT_TAIL.fullmatch(item.value)
-                and isinstance(head, Text)
-                and _is_head(head)
-            ):
-                self._split(head, item)
-                whole[-1] = Broken(head.place)
-            else:
-                whole.append(item)
+            if isinstance(item, Text) and split is not None and _AMOUNT_TAIL.fullmatch(item.value):
+                split = _joined(split, item)
+                whole[-1] = Broken(split.place)
+                continue
+            self._told(split)
+            split = item if isinstance(item, Text) and _is_head(item) else None
+            whole.append(item)
+        self._told(split)
         return Items(items.place, tuple(whole))
 
-    def _split(self, head: Text, tail: Text) -> None:
-        whole = f"{head.value},{tail.value}"
-        self._broken(head.place, f'the comma splits an amount in two; put it in quotes: "{whole}"')
+    def _told(self, split: Text | None) -> None:
+        if split is not None and "," in split.value:
+            self._broken(split.place, f'the comma splits an amount in two; put it in quotes: "{split.value}"')
 
     def _skip(self, event: Event) -> None:
-        """Read past a value without naming what is wrong with it."""
+        """Read past a node without naming what is wrong with it, but for a depth that ends the reading."""
         faults, self._faults = self._faults, Faults("")
         try:
             self._inner(event, "?")
+        except _GivesUp:
+            faults.add(_place(event.start_mark), path_text(self._path), f"nested more than {DEPTH_MAX} deep")
+            raise
         finally:
             self._faults = faults
 
     def _broken(self, place: Place, text: str) -> Broken:
         self._faults.add(place, path_text(self._path), text)
         return Broken(place)
+
+
+def _joined(head: Text, tail: Text) -> Text:
+    """An amount as far as it is put together again."""
+    return Text(head.place, f"{head.value},{tail.value}")
 
 
 def _is_head(text: Text) -> bool:
