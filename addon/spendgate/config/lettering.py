@@ -14,7 +14,7 @@ from typing import Final
 # Of the characters that format, only the two joiners are part of writing: of Persian, Indic scripts and emoji.
 _JOINERS: Final = "\u200c\u200d"
 _ODD: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u1680\u180e\u2000-\u200f\u2028-\u202f"
+    "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u1680\u180e\u2000-\u200f\u2028-\u202f"
     "\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e0fff]|\r(?!\n)"
 )
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -28,8 +28,12 @@ def odd_character(text: str) -> tuple[int, str] | None:
         letter = found[0]
         if letter in _JOINERS and found.start() and not text[found.start() - 1].isascii():
             continue
-        return found.start(), f"{_kind(letter)} {letter!a} in the text"
+        return found.start(), _told(letter)
     return None
+
+
+def _told(letter: str) -> str:
+    return "a tab in the text; use spaces" if letter == "\t" else f"{_kind(letter)} {letter!a} in the text"
 
 
 def _kind(letter: str) -> str:

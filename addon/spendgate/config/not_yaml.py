@@ -20,7 +20,6 @@ _REMEDIES: Final = {
     "found unexpected end of stream": "the quote was not closed",
     "found unexpected document indicator": "the quote was not closed",
     "could not find expected ':'": "a key is followed by a colon and a space",
-    "found a tab character that violates indentation": "a tab in the indentation; indent with spaces",
     "found unknown escape character": r"in double quotes \ begins an escape; use single quotes",
     "did not find expected hexdecimal number": r"in double quotes \ begins an escape; use single quotes",
     "found invalid Unicode character escape code": r"in double quotes \ begins an escape; use single quotes",
@@ -50,13 +49,7 @@ def told(fault: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Place, str]:
     text = _REMEDIES.get(problem, problem)
     if problem == _CANNOT_START:
         line = lines[mark.line] if mark.line < len(lines) else ""
-        text = _cannot_start(line[mark.column : mark.column + 1])
+        text = f"text cannot begin with {line[mark.column : mark.column + 1]}; put it in quotes"
     elif problem.startswith("did not find expected ',' or") and begun is not None:
         text = f"{text}; it stands in line {begun.line + 1}, column {begun.column + 1}"
     return Place(mark.line + 1, mark.column + 1), f"not YAML: {text}"
-
-
-def _cannot_start(letter: str) -> str:
-    if letter == "\t":
-        return "a tab in the indentation; indent with spaces"
-    return f"text cannot begin with {letter or 'this character'}; put it in quotes"

@@ -90,8 +90,9 @@ def _people(section: Section | None, teams: tuple[str, ...], faults: Faults) -> 
         return ()
     people: list[Person] = []
     names, accounts = _Taken(faults), _Taken(faults)
+    member = _member_of(teams)
     for key, entry in section.entries():
-        person = _person(entry, _name(entry, key, names, faults), teams)
+        person = _person(entry, _name(entry, key, names, faults), member)
         if person.name.casefold() in RESERVED_NAMES:
             faults.add(key.place, entry.path, f"{shown(person.name)} is a word of Spendgate's own; choose another name")
         for place, account in entry.parsed_list("accounts", words.account) or ((key.place, person.name),):
@@ -127,12 +128,12 @@ def _name(entry: Section, key: Text, names: _Taken, faults: Faults) -> str:
     return key.value
 
 
-def _person(entry: Section, name: str, teams: tuple[str, ...]) -> Person:
+def _person(entry: Section, name: str, member: Callable[[str], str]) -> Person:
     return Person(
         name=name,
         email=entry.text("email"),
         accounts=entry.names("accounts", words.account) or (name,),
-        team=entry.parsed("team", _member_of(teams)),
+        team=entry.parsed("team", member),
         groups=entry.names("groups", words.name),
         until=entry.parsed("until", words.day),
     )
@@ -156,7 +157,8 @@ def _teams(section: Section | None, faults: Faults) -> tuple[Team, ...]:
     entries = list(section.entries())
     names = _Taken(faults)
     declared = tuple(_name(entry, key, names, faults) for key, entry in entries)
-    read = {key.value: _team(entry, declared) for key, entry in entries}
+    member = _member_of(declared)
+    read = {key.value: _team(entry, member) for key, entry in entries}
     parents = {name: values["parent"] for name, values in read.items()}
     teams: list[Team] = []
     for key, entry in entries:
@@ -171,10 +173,10 @@ def _teams(section: Section | None, faults: Faults) -> tuple[Team, ...]:
     return tuple(teams)
 
 
-def _team(entry: Section, teams: tuple[str, ...]) -> dict[str, Any]:
+def _team(entry: Section, member: Callable[[str], str]) -> dict[str, Any]:
     return {
         "owner": entry.text("owner"),
-        "parent": entry.parsed("parent", _member_of(teams)),
+        "parent": entry.parsed("parent", member),
         "cost_center": entry.text("cost_center"),
         "timezone": entry.parsed("timezone", words.zone),
     }

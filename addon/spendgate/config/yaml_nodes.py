@@ -37,6 +37,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = ("", "~", "null", "Null", "NULL")
 _COMMENT = re.compile(r"[ \t]+#(.*)")
 _AMOUNT_HEAD = re.compile(r"(?:.*\s)?\$\d{1,3}")
+_AMOUNT_LENGTH_MAX = 60
 _AMOUNT_TAIL = re.compile(r"\d{3}(?!\d).*")
 
 
@@ -292,7 +293,7 @@ class _Builder:
 
 def _joined(head: Text, tail: Text) -> Text:
     """An amount as far as it is put together again."""
-    return Text(head.place, f"{head.value},{tail.value}")
+    return Text(head.place, f"{head.value},{tail.value}"[:_AMOUNT_LENGTH_MAX])
 
 
 def _is_head(text: Text) -> bool:
