@@ -117,7 +117,7 @@ def bounds(window: Window | None, calendar: Calendar, now_ms: int) -> Bounds:
     zone = zone_of(calendar.zone)
     if window.unit is Unit.HOUR:
         return _hour(zone, now_ms)
-    first, after, key = _dates(window.unit, calendar, _local(zone, now_ms).date())
+    first, after, key = _dates(window.unit, calendar, _day(zone, now_ms))
     return Bounds(key, _day_starts(zone, first), _day_starts(zone, after))
 
 
@@ -193,6 +193,13 @@ def _dates(unit: Unit, calendar: Calendar, today: date) -> tuple[date, date, str
 
 def _month(count: int) -> date:
     return date(count // 12, count % 12 + 1, 1)
+
+
+def _day(zone: tzinfo, now_ms: int) -> date:
+    """The day that has begun: where a clock goes back over a midnight that it had passed (Newfoundland at 00:01), the new one."""
+    today = _local(zone, now_ms).date()
+    tomorrow = today + timedelta(days=1)
+    return tomorrow if now_ms >= _day_starts(zone, tomorrow) else today
 
 
 def _day_starts(zone: tzinfo, day: date) -> int:
