@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
 from spendgate.estimate import KindKeys
 from spendgate.gate.interface import Intent
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
-from spendgate.policy import Policy, UnknownModel, enforces, model_refusal, scopes
+from spendgate.policy import Policy, UnknownModel, enforces, fitting, model_refusal, scopes, scopes_of
 from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
@@ -60,27 +62,34 @@ class Signs(NamedTuple):
 
 
 class Draws:
-    """The budgets that calls of some facts draw on: found once for the time in which no window of theirs ends."""
+    """The budgets that calls of some facts draw on, found once; their scopes for the time in which no window of theirs ends."""
 
-    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_fitting", "_found", "_from_ms", "_rolls", "_until_ms")
 
     def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool) -> None:
         """`facts`: the call's, and as of each other model that may have a part in it."""
-        self._policy, self._facts, self._enforced = policy, facts, enforced
+        self._fitting = tuple([(fitting(policy, each), each) for each in facts])
+        self._enforced = enforced
         self._found: tuple[Scope, ...] = ()
+        self._rolls = False
         self._from_ms = self._until_ms = 0
 
     def at(self, now_ms: int) -> tuple[Scope, ...]:
         """As `policy.scopes`."""
         if self._from_ms <= now_ms < self._until_ms:
-            return self._found
-        each = [scopes(self._policy, facts, now_ms, self._enforced) for facts in self._facts]
+            return tuple([_slid(scope, now_ms) for scope in self._found]) if self._rolls else self._found
+        each = [scopes_of(budgets, facts, now_ms, self._enforced) for budgets, facts in self._fitting]
         found = each[0] if len(each) == 1 else tuple(dict.fromkeys([scope for some in each for scope in some]))
-        if all(scope.rolling_ms is None for scope in found):
-            self._found = found
-            self._from_ms = max((scope.starts_ms for scope in found), default=0)
-            self._until_ms = min((scope.ends_ms for scope in found if scope.ends_ms is not None), default=_FOR_EVER_MS)
+        fixed = [scope for scope in found if scope.rolling_ms is None]
+        self._found, self._rolls = found, len(fixed) < len(found)
+        self._from_ms = max([scope.starts_ms for scope in fixed], default=0)
+        self._until_ms = min([scope.ends_ms for scope in fixed if scope.ends_ms is not None], default=_FOR_EVER_MS)
         return found
+
+
+def _slid(scope: Scope, now_ms: int) -> Scope:
+    """The scope at this instant, in the window that it was found in."""
+    return scope if scope.rolling_ms is None else replace(scope, starts_ms=now_ms - scope.rolling_ms)
 
 
 @dataclass(frozen=True, slots=True)

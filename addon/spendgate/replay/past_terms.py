@@ -8,7 +8,7 @@ from typing import Final
 from spendgate.admission import Refuse
 from spendgate.gate.terms import UNPRICED, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
-from spendgate.policy import Policy, enforces, model_refusal, person_then, scopes
+from spendgate.policy import Policy, enforces, fitting, model_refusal, person_then, scopes, scopes_of
 from spendgate.roster import PersonMatch
 from spendgate.selector import Facts
 from spendgate.standing import Scope
@@ -19,13 +19,13 @@ _FOR_EVER_MS: Final = 2**62
 
 
 class PastDraws:
-    """The budgets that calls of some facts draw on, found once for the time in which no window of theirs
+    """The budgets that calls of some facts draw on, found once; their scopes for the time in which no window of theirs
     ends. As `gate.terms.Draws`, which must also keep up with rolling windows."""
 
-    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_facts", "_fitting", "_found", "_from_ms", "_until_ms")
 
     def __init__(self, policy: Policy, facts: Facts, enforced: bool) -> None:
-        self._policy, self._facts, self._enforced = policy, facts, enforced
+        self._fitting, self._facts, self._enforced = fitting(policy, facts), facts, enforced
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
 
@@ -33,7 +33,7 @@ class PastDraws:
         """As `policy.scopes`, but for `starts_ms` of rolling windows."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        self._found = found = scopes(self._policy, self._facts, now_ms, self._enforced)
+        self._found = found = scopes_of(self._fitting, self._facts, now_ms, self._enforced)
         fixed = [scope for scope in found if scope.rolling_ms is None]
         self._from_ms = max([scope.starts_ms for scope in fixed], default=0)
         self._until_ms = min([scope.ends_ms for scope in fixed if scope.ends_ms is not None], default=_FOR_EVER_MS)
