@@ -49,13 +49,19 @@ _COLUMNS = (
     "waited_ms", "policy_hash", "input_tokens", "output_tokens", "holds",
 )  # fmt: skip
 _FIVE = """\
-version: 1
-owner: bench@acme.example
 budgets:
-  - {name: person, per: person, limit: ["$4 per hour", "$40 per day", "$30 per rolling 24h"]}
-  - {name: team, per: team, limit: "$2,500 per week"}
-  - {name: everyone, limit: "$80,000 per month"}
+  - {name: person, per: person, limit: ["$1 per hour", "$8 per day", "$7 per rolling 24h"]}
+  - {name: team, per: team, limit: "$380 per week"}
+  - {name: everyone, limit: "$60,000 per month"}
 """
+
+
+def five() -> Policy:
+    """Five budgets over five kinds of window for 500 people in 40 teams; some calls do not fit."""
+    teams = "".join(f"  t{number}: {{}}\n" for number in range(TEAMS))
+    people = "".join(f"  p{number}: {{team: t{number % TEAMS}}}\n" for number in range(PEOPLE))
+    head = "version: 1\nowner: bench@acme.example\n"
+    return parse_policy(f"{head}teams:\n{teams}people:\n{people}{_FIVE}".encode())
 
 
 def many(fitting: int) -> Policy:
@@ -226,7 +232,7 @@ def replayed(folder: Path) -> dict[str, float]:
     path = folder / "ledger.db"
     Ledger.open(path, folder / "gates", ENDS_MS).close()
     write(path, CALLS)
-    policy = parse_policy(_FIVE.encode())
+    policy = five()
     took, said = [], []
     with Reader(path) as reader:
         for _ in range(2):

@@ -40,6 +40,25 @@ class PastDraws:
         return found
 
 
+class SharedDraws:
+    """One `PastDraws` for all calls that differ in nothing that a budget goes by: mostly one for each person."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        chosen = [selector.as_data() for budget in policy.budgets for selector in (budget.match, budget.excepted)]
+        named = {name for budget in policy.budgets for name in budget.per}.union(*chosen)
+        self._named = tuple(sorted(named | {"team"}))  # whose zone may cut a window
+        self._kept: dict[tuple[object, ...], PastDraws] = {}
+
+    def of(self, facts: Facts, enforced: bool) -> PastDraws:
+        """The draws of these facts."""
+        key = (enforced, *[facts.values.get(name) for name in self._named])
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = PastDraws(self._policy, facts, enforced)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class PastTerms:
     """What a candidate policy says of a past call, whatever its size. As `gate.terms.Terms`, without prices."""
@@ -74,6 +93,7 @@ class KnownPast:
         self._days = Clock(Window(Unit.DAY), policy.calendar())
         self._dated = any(person.until for person in policy.roster.people)
         self._kept: dict[tuple[object, ...], PastTerms] = {}
+        self._draws = SharedDraws(policy)
 
     def of(self, step: Step) -> PastTerms:
         """The terms of this call when it asked."""
@@ -83,11 +103,12 @@ class KnownPast:
         if found is None:
             if len(self._kept) >= _KEPT_MAX:
                 self._kept.clear()
-            found = self._kept[key] = past_terms(step, self._policy)
+                self._draws = SharedDraws(self._policy)
+            found = self._kept[key] = past_terms(step, self._policy, self._draws)
         return found
 
 
-def past_terms(step: Step, policy: Policy) -> PastTerms:
+def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     """What `policy` says of every call that is like this one."""
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
     facts = _facts(step, who)
@@ -99,7 +120,7 @@ def past_terms(step: Step, policy: Policy) -> PastTerms:
         person=who.person,
         facts=facts,
         enforced=enforced,
-        draws=PastDraws(policy, facts, enforced),
+        draws=draws.of(facts, enforced),
         counts=step.billing not in UNPRICED,
         refusal=refusal,
         captured=providers is None or step.provider in providers or step.billing == "gateway",
