@@ -101,7 +101,7 @@ def _past(calls: int) -> Iterator[tuple[object, ...]]:
             f'[{10_000 + person * 5 + each},{expected},{expected * 8},"expected",0,{cost}]' for each in range(5)
         )
         yield (
-            f"c{number}", "settled", 1, at_ms, min(at_ms, ENDS_MS), at_ms + rng.randrange(1_000, 30_000), f"p{person}",
+            f"c{number:07d}", "settled", 1, at_ms, min(at_ms, ENDS_MS), at_ms + rng.randrange(1_000, 30_000), f"p{person}",
             f"t{person % TEAMS}", "", f"m{person}", f"p{person}", "claude-code", sessions[person], "", "anthropic",
             "api.anthropic.com", "/v1/messages", model, model, f"claude-code|{model}", "metered", expected, expected * 8,
             expected, expected, size.text, cost, cost, "reported", 1_000, 1_000, 0, "x", 1_000, 100, f"[{holds}]",
@@ -114,6 +114,7 @@ def write(path: Path, calls: int) -> None:
     marks = ", ".join("?" * len(_COLUMNS))
     with sqlite3.connect(path, isolation_level=None) as conn:
         conn.execute("PRAGMA synchronous = OFF")
+        conn.execute("PRAGMA cache_size = -200000")
         first = conn.execute("SELECT coalesce(max(seq), 0) FROM call_rows").fetchone()[0]
         rows = _past(calls)
         while chunk := list(islice(rows, _AT_ONCE)):
