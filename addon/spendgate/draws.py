@@ -133,9 +133,7 @@ class Draw:
         return next((attribute for attribute in self.per if not facts.values.get(attribute)), None)
 
     def add_scopes(self, found: list[Scope], facts: Facts, now_ms: int, enforced: bool) -> None:
-        """Append a scope for each allowance that the call draws on."""
-        if not self.fits(facts):
-            return
+        """Append a scope for each allowance that a call which fits draws on."""
         timing = self._timing
         if self._team_timings and (team := facts.values.get("team")):
             timing = self._team_timings.get(team[0], timing)

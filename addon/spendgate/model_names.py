@@ -21,14 +21,22 @@ _VENDOR_DOT = re.compile(
     r"|twelvelabs|writer|zai)\."
 )
 _HOST_PREFIX = re.compile(r"^(?:databricks-|@cf/|~)")
-_TAIL = re.compile(r"\[[^\]]*\]$|-v1:\d+$|-1:0$|:\d+$|:[a-z][a-z0-9_-]*$|@(?:latest|default)$")
+# Amazon Q and Windsurf write models as constants: CLAUDE_SONNET_4_20250514_V1_0, MODEL_SWE_1_5_SLOW.
+_CONSTANT = re.compile(r"^(?:model_|(?:claude|gpt|gemini|grok|deepseek|kimi|qwen\d*|llama|glm|swe|o\d)_)[a-z0-9_]*$")
+_TAIL = re.compile(r"\[[^\]]*\]$|-v1:\d+(?::\d+k)?$|-1:0$|:\d+$|:[a-z][a-z0-9_-]*$|@(?:latest|default)$")
 _DATE = re.compile(
     r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6}|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|\d{2}-\d{2}|\d{2}-20\d{2})$"
 )
 # Only these makers' names take a tool's effort words; elsewhere (`kimi-k2-thinking`, `qwen3-max`) they name a model.
 _EFFORT = re.compile(r"-(?:thinking|none|minimal|low|medium|high|xhigh)$")
 _TAKES_EFFORT = re.compile(r"^(?:claude|gpt-\d|o\d|grok-\d)")
-_CLAUDE_TAIL = re.compile(r"-v\d+(?::\d+)?$|-(?:fast|max)$")
+_CLAUDE_TAIL = re.compile(r"-v\d+(?:[:-]\d+)?(?::\d+k)?$|-(?:fast|max)$")
+# Cursor's word for OpenAI's priority tier; of another maker a `fast` model is one of its own.
+_GPT_TAIL = re.compile(r"^((?:gpt-\d|o\d).*)-fast$")
+_GEMINI_TAIL = re.compile(r"^(gemini-\d.*-(?:pro|flash|lite|8b))-00\d$")
+_MISTRAL_DATE = re.compile(
+    r"^((?:open-)?(?:mistral|ministral|mixtral|codestral|devstral|magistral|pixtral|voxtral)\b.*)-2\d(?:0[1-9]|1[0-2])$"
+)
 _CLAUDE_OLD = re.compile(r"^claude-(\d+(?:-\d{1,2})?)-(opus|sonnet|haiku|fable|mythos)(?=-|$)(.*)$")
 _ROUTER = re.compile(
     r"^(?:auto|default|best|router|model-router|premium|.*/auto|.*/router|.*-auto-router|cursor-default|opusplan)$"
@@ -37,7 +45,9 @@ _PRESET = "@preset/"
 """OpenRouter's presets, which hold the model, or what goes before it: `@preset/mine`, `openai/gpt-5@preset/mine`."""
 _ARN = re.compile(r"^arn:[^/]+/", re.IGNORECASE)
 _ARN_SHOWS = re.compile(r":(?:inference-profile|foundation-model)/", re.IGNORECASE)
-_BARE = {"opus": "claude-opus", "sonnet": "claude-sonnet", "haiku": "claude-haiku", "fable": "claude-fable"}
+_LINES = ("opus", "sonnet", "haiku", "fable", "mythos")
+_BARE = {line: f"claude-{line}" for line in _LINES} | {f"claude-{line}": f"claude-{line}" for line in _LINES}
+_SHORT = re.compile(rf"^(?:{'|'.join(_LINES)})-\d")
 
 
 def family(name: str) -> str:
@@ -52,10 +62,14 @@ def family(name: str) -> str:
 @lru_cache(maxsize=4096)
 def _family(text: str) -> str:
     if _PRESET in text:
-        return text  # what a person has called a preset says nothing of its models
+        return text.replace(".", "-")  # what a person has called a preset says nothing of its models
     text = _HOST_PREFIX.sub("", text)
     text = text.rpartition("/")[2] or text
     text = _VENDOR_DOT.sub("", text)
+    if _CONSTANT.match(text):
+        text = text.removeprefix("model_").replace("_", "-")
+    if _SHORT.match(text):
+        text = f"claude-{text}"
     if text.startswith("ft:"):
         text = text.split(":")[1]
     text = _without_tails(text)
@@ -77,6 +91,8 @@ def _without_tails(text: str) -> str:
             shorter = _EFFORT.sub("", shorter)
         if shorter.startswith("claude-") and shorter[7:].strip("v0123456789"):
             shorter = _CLAUDE_TAIL.sub("", shorter)
+        for tail in (_GPT_TAIL, _GEMINI_TAIL, _MISTRAL_DATE):
+            shorter = tail.sub(r"\1", shorter)
         if shorter in (text, ""):
             return text
         text = shorter

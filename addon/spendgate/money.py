@@ -16,7 +16,9 @@ NANOS_MAX = 2**63 - 1
 CENT = NANOS_PER_DOLLAR // 100
 _HUNDREDTH_CENT = CENT // 100
 _MILLIONTH = NANOS_PER_DOLLAR // 1_000_000
-_AMOUNT = re.compile(r"\$(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<cents>\d{1,4}))?", re.ASCII)
+_SHOWN_MAX = 60
+_DIGITS_MAX = len(str(NANOS_MAX // NANOS_PER_DOLLAR))
+_AMOUNT = re.compile(r"\$(?P<whole>0|[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d*)(?:\.(?P<cents>\d{1,4}))?", re.ASCII)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -39,8 +41,15 @@ class Money:
         """
         found = _AMOUNT.fullmatch(text.strip())
         if found is None:
-            raise ValueError(f"{text!r} is not an amount; write it as $20, $1,000 or $0.25 (at most 4 decimals)")
-        whole = int(found["whole"].replace(",", "")) * NANOS_PER_DOLLAR
+            raise ValueError(
+                f"{text[:_SHOWN_MAX]!r} is not an amount; write it as $20, $1,000 or $0.25 (at most 4 decimals)"
+            )
+        digits = found["whole"].replace(",", "")
+        if len(digits) > _DIGITS_MAX or int(digits) > NANOS_MAX // NANOS_PER_DOLLAR - 1:
+            raise ValueError(
+                f"{text[:_SHOWN_MAX]!r} is more than a ledger row holds; allowed: less than $9,223,372,036"
+            )
+        whole = int(digits) * NANOS_PER_DOLLAR
         part = int((found["cents"] or "").ljust(9, "0"))
         return cls(whole + part)
 

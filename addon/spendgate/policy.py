@@ -291,16 +291,29 @@ def _counted(budget: Budget) -> bytes:
     return _canonical(words)
 
 
+Fitting = tuple[tuple[Draw, bool], ...]
+"""Budgets compiled, each with whether it refuses."""
+
+
 def scopes(policy: Policy, facts: Facts, now_ms: int, enforced: bool, *, on_plan: bool = False) -> tuple[Scope, ...]:
     """Every budget that fits the call, as the balance it draws on at `now_ms`. `enforced` is `enforces(policy, facts)`.
 
     For a hold give the facts of the request; for the charge `facts.answered_by(model)` and the instant of the hold. A call
     `on_plan` (of a subscription) counts only where `counts: value` says so. The tallies of a budget follow its scope.
     """
+    return scopes_of(fitting(policy, facts, on_plan=on_plan), facts, now_ms, enforced)
+
+
+def fitting(policy: Policy, facts: Facts, *, on_plan: bool = False) -> Fitting:
+    """The budgets that calls of these facts draw on, whenever they ask: of hundreds mostly a few."""
+    return tuple([each for each in policy.draws if (each[0].by_list or not on_plan) and each[0].fits(facts)])
+
+
+def scopes_of(budgets: Fitting, facts: Facts, now_ms: int, enforced: bool) -> tuple[Scope, ...]:
+    """As `scopes`, of the budgets that fit."""
     found: list[Scope] = []
-    for draw, refuses in policy.draws:
-        if draw.by_list or not on_plan:
-            draw.add_scopes(found, facts, now_ms, enforced and refuses)
+    for draw, refuses in budgets:
+        draw.add_scopes(found, facts, now_ms, enforced and refuses)
     return tuple(found)
 
 

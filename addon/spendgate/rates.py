@@ -81,7 +81,8 @@ def rate_scopes(draws: tuple[Draw, ...], facts: Facts, enforced: bool, *, person
     found: list[Scope] = []
     if draws and (personal or facts.values.get("billing") != (PERSONAL,)):
         for draw in draws:
-            draw.add_scopes(found, facts, 0, enforced)
+            if draw.fits(facts):
+                draw.add_scopes(found, facts, 0, enforced)
     return tuple(found)
 
 

@@ -21,7 +21,8 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 ROLLING_MS_MAX = 366 * DAY_MS
 _UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
-_ROLLING = re.compile(r"rolling\s+([1-9]\d{0,5})([mhd])")
+_ROLLING = re.compile(r"rolling\s+([1-9]\d{0,5})([mhd])", re.ASCII)
+_SHOWN_MAX = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -63,7 +64,7 @@ class Window:
         rolling = _ROLLING.fullmatch(words)
         if rolling is None:
             raise ValueError(
-                f"{text!r} is not a window; allowed: {', '.join(CALENDAR_UNITS)}, rolling 30m, rolling 24h, …"
+                f"{text[:_SHOWN_MAX]!r} is not a window; allowed: {', '.join(CALENDAR_UNITS)}, rolling 30m, rolling 24h, …"
             )
         length = int(rolling[1]) * _UNIT_MS[rolling[2]]
         if length > ROLLING_MS_MAX:
@@ -116,7 +117,7 @@ def bounds(window: Window | None, calendar: Calendar, now_ms: int) -> Bounds:
     zone = zone_of(calendar.zone)
     if window.unit is Unit.HOUR:
         return _hour(zone, now_ms)
-    first, after, key = _dates(window.unit, calendar, _local(zone, now_ms).date())
+    first, after, key = _dates(window.unit, calendar, _day(zone, now_ms))
     return Bounds(key, _day_starts(zone, first), _day_starts(zone, after))
 
 
@@ -153,7 +154,7 @@ def zone_of(name: str) -> tzinfo:
     except (KeyError, ValueError, OSError) as fault:  # not found; not a zone's name at all; a folder such as `America`
         if not known_zones():
             raise ValueError(f"{name!r} cannot be read: this system has no time zone data; install tzdata") from fault
-        raise ValueError(f"{name!r} is not a time zone") from fault
+        raise ValueError(f"{name[:_SHOWN_MAX]!r} is not a time zone") from fault
 
 
 @lru_cache(maxsize=1)
@@ -204,6 +205,13 @@ def _dates(unit: Unit, calendar: Calendar, today: date) -> tuple[date, date, str
 
 def _month(count: int) -> date:
     return date(count // 12, count % 12 + 1, 1)
+
+
+def _day(zone: tzinfo, now_ms: int) -> date:
+    """The day that has begun: where a clock goes back over a midnight that it had passed (Newfoundland at 00:01), the new one."""
+    today = _local(zone, now_ms).date()
+    tomorrow = today + timedelta(days=1)
+    return tomorrow if now_ms >= _day_starts(zone, tomorrow) else today
 
 
 def _day_starts(zone: tzinfo, day: date) -> int:

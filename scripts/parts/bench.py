@@ -9,13 +9,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from parts import bench_dialects, bench_matrix, bench_memory, bench_micro
+from parts import bench_dialects, bench_history, bench_matrix, bench_memory, bench_micro
 
 
 def main() -> None:
     """Run what was asked for and print it."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["matrix", "micro", "memory", "dialects", []], default=[])
+    parser.add_argument(
+        "what", nargs="*", choices=["matrix", "micro", "memory", "dialects", "age", "replay", []], default=[]
+    )
     parser.add_argument("--pairs", type=int, default=10, help="interleaved pairs for each case (default 10)")
     parser.add_argument("--only", default="", help="cases or dialects, comma-separated")
     parser.add_argument("--json", type=Path, help="file for the raw figures")
@@ -36,6 +38,10 @@ def main() -> None:
             )
         if "memory" in what:
             figures["memory"] = asyncio.run(bench_memory.run(folder))
+        if "age" in what:
+            figures["age"] = bench_history.age(folder / "age")
+        if "replay" in what:
+            figures["replay"] = bench_history.replayed(folder / "replay")
     if wanted.json:
         wanted.json.write_text(json.dumps(figures, indent=1))
     sys.exit(0)

@@ -58,7 +58,7 @@ def harm(kind: str, file: Path) -> str:
             return f"{team}:2:11: budgets[1].limit: is missing"
         case "no text":
             team.write_bytes(b"team: \xff\n")
-            return f"{team}:1:1: the text is not UTF-8"
+            return f"{team}:1:7: the text is not UTF-8"
         case "another's name":
             team.write_text(TEAM.replace("ours", "a"))
             return f"{team}:2:18: budgets[1].name: 'a' is taken, first in {file}:4"

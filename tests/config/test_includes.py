@@ -129,7 +129,7 @@ def test_faults_are_bounded_over_all_files() -> None:
         pytest.param("teams: &t {x: {}}\n", "anchor &t", id="anchor"),
         pytest.param("teams: {<<: {x: {}}}\n", "merge <<", id="merge"),
         pytest.param("teams: !!set {x: {}}\n", "tag ", id="tag"),
-        pytest.param("teams:\n\tx: {}\n", "not YAML", id="tab"),
+        pytest.param("teams:\n\tx: {}\n", "a tab in the text", id="tab"),
         pytest.param("teams: {x: {}, x: {}}\n", "is given twice, first in line 1", id="duplicate key"),
         pytest.param("teams: {x: {}}\nteams: {y: {}}\n", "is given twice, first in line 1", id="duplicate section"),
         pytest.param("teams: {x: {}}\n---\nteams: {y: {}}\n", "a second document", id="second document"),

@@ -87,3 +87,43 @@ def test_rolling_equals_the_plain_sum(calls: list[tuple[int, int, str]]) -> None
         ledger.close()
         with closing(sqlite3.connect(Path(folder) / "ledger.db", isolation_level=None)) as conn:
             assert check(conn) == ()
+
+
+LENGTHS = (HOUR, 3 * HOUR, DAY)
+SEVERAL = tuple(scope(f"person/{length}", rolling_ms=length) for length in LENGTHS)
+_moves = st.one_of(
+    st.tuples(st.just("hold"), st.integers(0, 10**12)),
+    st.tuples(st.sampled_from(["settle", "fail"]), st.integers(0, 20)),
+    st.tuples(st.just("look"), st.just(0)),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(-30 * HOUR, 30 * HOUR), _moves), max_size=40))
+def test_several_rolling_windows_equal_the_plain_sums(walk: list[tuple[int, tuple[str, int]]]) -> None:
+    """Holds that end late and in any order, windows of several lengths on one call, a clock that steps either way."""
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = open_ledger(Path(folder))
+        booked: dict[str, int] = {}
+        held: dict[str, int] = {}
+        spent: dict[str, int] = {}
+        for number, (offset, (what, much)) in enumerate(walk):
+            now, call = NOW + offset, str(number)
+            if what == "hold":
+                ledger.hold(row(call), SEVERAL, admit(much), now)
+                booked[call], held[call] = now, much
+            elif what != "look" and held:
+                call = list(held)[much % len(held)]
+                was_held = held.pop(call)
+                spent[call] = was_held // 2 if what == "settle" else 0
+                state = "settled" if what == "settle" else "failed"
+                ledger.settle(call, settled(spent[call], *SEVERAL, state=state, ended_ms=now))
+            for each, length in zip(SEVERAL, LENGTHS, strict=True):
+                found = standing_of(ledger, each, now)
+                inside = {call for call, at in booked.items() if at > now - length}
+                assert found.settled_nanos == sum(spent.get(call, 0) for call in inside)
+                assert found.held_nanos == sum(held.get(call, 0) for call in inside)
+                assert found.open_calls == len(inside & held.keys())
+        ledger.close()
+        with closing(sqlite3.connect(Path(folder) / "ledger.db", isolation_level=None)) as conn:
+            assert check(conn) == ()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 FAULTS_MAX = 100
 _FOUND_LENGTH_MAX = 60
+_KEY_LENGTH_MAX = 200
 _COMPARED_MAX = 700  # a little more than there are time zones
 
 
@@ -32,9 +33,10 @@ class Fault:
     text: str
 
     def line_of(self, file: str) -> str:
-        """`file:line:column: key: text`."""
-        subject = f"{self.key}: " if self.key else ""
-        return f"{file}:{self.place.line}:{self.place.column}: {subject}{self.text}"
+        """`file:line:column: key: text`, on one line: what the file holds never reaches a terminal as it is."""
+        key = self.key if len(self.key) <= _KEY_LENGTH_MAX else f"{self.key[:_KEY_LENGTH_MAX]}…"
+        subject = f"{key}: " if key else ""
+        return f"{file}:{self.place.line}:{self.place.column}: {_printable(subject + self.text)}"
 
 
 class Faults:
@@ -73,6 +75,10 @@ def all_lines(every: Iterable[Faults]) -> tuple[str, ...]:
     if len(lines) > FAULTS_MAX:
         lines[FAULTS_MAX:] = [f"{files[0].file}: and {len(lines) - FAULTS_MAX} more"]
     return tuple(lines)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def shown(text: str) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from spendgate.adaptive import DAYS_MAX, SPENT_DAYS_LEAST, Mean
-from spendgate.config.faults import Place, shown
+from spendgate.config.faults import NotAmong, Place, shown
 from spendgate.config.sections import Section
 from spendgate.config.yaml_nodes import Text
 from spendgate.money import Money
-from spendgate.window import Window
+from spendgate.window import CALENDAR_UNITS, Window
 
 _LIMIT = re.compile(r"(\S+)(?:\s+per\s+(.+))?")
 _MEAN = re.compile(r"(\S+?)x\s+mean\s+of\s+(\S+?)d(?:\s+per\s+(.+))?")
@@ -116,9 +116,16 @@ def _parsed(text: str) -> Limit | str:
     if by_mean is not None:
         return _by_mean(text, *by_mean.groups())
     found = _LIMIT.fullmatch(text)
-    if found is None or _MEANT.match(text):
+    if found is None or "/" in found[1] or _MEANT.match(text):
         raise ValueError(f"{shown(text)} is not a limit; allowed: {_FORMS}")
-    return Limit(Money.parse(found[1]).nanos, Window.parse(found[2]) if found[2] else None)
+    return Limit(Money.parse(found[1]).nanos, _window(found[2]) if found[2] else None)
+
+
+def _window(text: str) -> Window:
+    try:
+        return Window.parse(text)
+    except ValueError as fault:
+        raise NotAmong(str(fault), text, CALENDAR_UNITS) from fault
 
 
 def _by_mean(text: str, factor: str, days: str, window: str | None) -> Limit:
@@ -132,4 +139,4 @@ def _by_mean(text: str, factor: str, days: str, window: str | None) -> Limit:
         raise ValueError(f"{shown(text)}: {days}d is not a number of days; allowed: {SPENT_DAYS_LEAST}d to {DAYS_MAX}d")
     if window is None:
         raise ValueError(f"{shown(text)}: a limit by the mean needs a window: {factor}x mean of {days}d per day")
-    return Limit(0, Window.parse(window), Mean(thousandths, count, 0, 0))
+    return Limit(0, _window(window), Mean(thousandths, count, 0, 0))

@@ -104,8 +104,9 @@ def _entries(tops: Sequence[Section], key: str) -> list[tuple[Text, Section]]:
 def _people(entries: list[tuple[Text, Section]], teams: tuple[str, ...]) -> tuple[Person, ...]:
     people: list[Person] = []
     names, accounts = Taken(), Taken()
+    member = member_of(teams)
     for key, entry in entries:
-        person = _person(entry, names.name(key, entry), teams)
+        person = _person(entry, names.name(key, entry), member)
         if person.name.casefold() in RESERVED_NAMES:
             entry.faults.add(
                 key.place, entry.path, f"{shown(person.name)} is a word of Spendgate's own; choose another name"
@@ -117,12 +118,12 @@ def _people(entries: list[tuple[Text, Section]], teams: tuple[str, ...]) -> tupl
     return tuple(people)
 
 
-def _person(entry: Section, name: str, teams: tuple[str, ...]) -> Person:
+def _person(entry: Section, name: str, member: Callable[[str], str]) -> Person:
     return Person(
         name=name,
         email=entry.text("email"),
         accounts=entry.names("accounts", words.account) or (name,),
-        team=entry.parsed("team", member_of(teams)),
+        team=entry.parsed("team", member),
         groups=entry.names("groups", words.name),
         until=entry.parsed("until", words.day),
     )
@@ -143,7 +144,8 @@ def member_of(teams: tuple[str, ...]) -> Callable[[str], str]:
 def _teams(entries: list[tuple[Text, Section]]) -> tuple[Team, ...]:
     names = Taken()
     declared = tuple(names.name(key, entry) for key, entry in entries)
-    read = {key.value: _team(entry, declared) for key, entry in entries}
+    member = member_of(declared)
+    read = {key.value: _team(entry, member) for key, entry in entries}
     parents = {name: values["parent"] for name, values in read.items()}
     teams: list[Team] = []
     for key, entry in entries:
@@ -158,10 +160,10 @@ def _teams(entries: list[tuple[Text, Section]]) -> tuple[Team, ...]:
     return tuple(teams)
 
 
-def _team(entry: Section, teams: tuple[str, ...]) -> dict[str, Any]:
+def _team(entry: Section, member: Callable[[str], str]) -> dict[str, Any]:
     return {
         "owner": entry.text("owner"),
-        "parent": entry.parsed("parent", member_of(teams)),
+        "parent": entry.parsed("parent", member),
         "cost_center": entry.text("cost_center"),
         "timezone": entry.parsed("timezone", words.zone),
         "notify": read_notify(entry),

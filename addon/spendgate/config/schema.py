@@ -63,7 +63,7 @@ class Recorder(Section):
     def node(self, key: str) -> Node | None:
         return None
 
-    def scalar(self, key: str, *, required: bool = False) -> Text | None:
+    def scalar(self, key: str, *, required: bool = False, lines: bool = False) -> Text | None:
         self._note(key, _SCALAR, required=required)
         return None
 

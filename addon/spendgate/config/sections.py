@@ -7,11 +7,14 @@ the file while there are faults. Parsers are plain functions `text -> value` tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from spendgate.config.faults import Faults, NotAmong, Place, meant, one_of, shown
 from spendgate.config.yaml_nodes import Broken, Items, Mapping, Node, Text
 
 LATER = "is not supported yet"
+TEXT_LENGTH_MAX = 2_000
+"""Of one value; `help` ends every refusal."""
 
 
 class Section:
@@ -55,14 +58,14 @@ class Section:
         found = self._entries.get(key)
         return found[1] if found else None
 
-    def scalar(self, key: str, *, required: bool = False) -> Text | None:
-        """The key's text with its place. Empty text is a fault."""
+    def scalar(self, key: str, *, required: bool = False, lines: bool = False) -> Text | None:
+        """The key's text with its place, stripped. Empty text is a fault; so is a second line but for `lines`."""
         node = self.node(key)
         if node is None:
             if required:
                 self._faults.add(self.place, self._at(key), "is missing; it is required")
             return None
-        return _scalar(node, self._at(key), self._faults)
+        return _scalar(node, self._at(key), self._faults, lines=lines)
 
     def text(self, key: str, *, required: bool = False) -> str | None:
         """The key's text."""
@@ -71,7 +74,7 @@ class Section:
 
     def prose(self, key: str) -> str | None:
         """Text for people: with a comment behind it nobody can tell where it was to end, so it must be in quotes."""
-        found = self.scalar(key)
+        found = self.scalar(key, lines=True)
         if found is not None and found.plain and found.commented:
             self._faults.add(
                 found.place, self._at(key), f"{shown(found.value)} is followed by a comment; put the text in quotes"
@@ -161,19 +164,27 @@ class Section:
                 self._faults.add(key.place, self._at(name), f"unknown key; {one_of(self._asked)}{near}{hint}")
 
 
-def _scalar(node: Node, path: str, faults: Faults) -> Text | None:
-    if isinstance(node, Text):
-        if node.value.strip():
-            return node
-        faults.add(node.place, path, "is empty; leave the key out, or give it a value")
-    elif not isinstance(node, Broken):
+def _scalar(node: Node, path: str, faults: Faults, *, lines: bool = False) -> Text | None:
+    if isinstance(node, Broken):
+        return None
+    if not isinstance(node, Text):
         faults.add(node.place, path, f"found {_kind(node)}; allowed: one value")
+        return None
+    value = node.value.strip()
+    if value and len(value) <= TEXT_LENGTH_MAX and (lines or "\n" not in value):
+        return replace(node, value=value)
+    if not value:
+        faults.add(node.place, path, "is empty; leave the key out, or give it a value")
+    elif len(value) > TEXT_LENGTH_MAX:
+        faults.add(node.place, path, f"{shown(value)} has {len(value):,} characters; at most {TEXT_LENGTH_MAX:,}")
+    else:
+        faults.add(node.place, path, f"{shown(value)} has more than one line; allowed: one")
     return None
 
 
 def _parse[T](text: Text, path: str, parse: Callable[[str], T], faults: Faults) -> T | None:
     try:
-        return parse(text.value.strip())
+        return parse(text.value)
     except ValueError as fault:
         faults.add(text.place, path, str(fault.args[0]) if faults.enough else str(fault))
         return None

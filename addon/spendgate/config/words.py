@@ -17,7 +17,7 @@ from spendgate.window import MONTHS, WEEKDAYS, known_zones, zone_of
 
 WAIT_MS_MAX = 10 * 60_000
 NAME_LENGTH_MAX = 64
-_DURATION = re.compile(r"(\d{1,6})(ms|s|m)")
+_DURATION = re.compile(r"(\d{1,6})(ms|s|m)", re.ASCII)
 _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000}
 _UP_TO = re.compile(r"allow up to (\S+) per person")
 _NAME = re.compile(r"[^\W_][\w .@+-]*")
@@ -56,7 +56,7 @@ def on_failure(text: str) -> OnFailure:
 def day(text: str) -> date:
     """`2027-03-31`."""
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             return date.fromisoformat(text)
     except ValueError as fault:
         raise ValueError(f"{shown(text)} is not a day: {fault}") from fault
@@ -88,9 +88,9 @@ def _index(text: str, words: tuple[str, ...]) -> int:
 
 def name(text: str) -> str:
     """A name of the policy's own: of a person, team, group or rule. It stands in refusals and in balances."""
-    if len(text) > NAME_LENGTH_MAX or _NAME.fullmatch(text) is None:
+    if len(text) > NAME_LENGTH_MAX or _NAME.fullmatch(text) is None or text != " ".join(text.split()):
         raise ValueError(
-            f"{shown(text)} is not a name; allowed: letters, digits, space and . @ + - _ after a letter or digit, "
+            f"{shown(text)} is not a name; allowed: letters, digits, single spaces and . @ + - _ after a letter or digit, "
             f"at most {NAME_LENGTH_MAX}"
         )
     return text

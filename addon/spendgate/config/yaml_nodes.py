@@ -2,7 +2,8 @@
 
 PyYAML gives events; every scalar stays the text that was written, so that YAML's own dates, booleans, octals and sexagesimals
 never apply. What a reviewer could misread is a fault: anchors, aliases, merges, tags, null values, keys given twice, text
-cut short by ` #`, an amount split by a comma inside brackets, more than one document. Size and depth are bounded.
+cut short by ` #`, an amount split by a comma inside brackets, more than one document, directives, and characters that nobody
+sees (`lettering`). Size and depth are bounded.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Protocol
 
 import yaml
@@ -26,6 +26,8 @@ from yaml.events import (
 )
 
 from spendgate.config.faults import Faults, Place, shown
+from spendgate.config.lettering import misread, not_utf8, odd_character
+from spendgate.config.not_yaml import told
 
 BYTES_MAX = 1024 * 1024
 """About ten thousand people."""
@@ -35,9 +37,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = ("", "~", "null", "Null", "NULL")
 _COMMENT = re.compile(r"[ \t]+#(.*)")
 _AMOUNT_HEAD = re.compile(r"(?:.*\s)?\$\d{1,3}")
+_AMOUNT_LENGTH_MAX = 60
 _COUNT_HEAD = re.compile(r"\d{1,3}")
 _AMOUNT_TAIL = re.compile(r"\d{3}(?!\d).*")
-_CANNOT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 class _Mark(Protocol):
@@ -98,20 +100,20 @@ def read(data: bytes, faults: Faults) -> Node | None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
-        line = data.count(b"\n", 0, fault.start) + 1
-        faults.add(Place(line, 1), "", "the text is not UTF-8")
+        line, column, wrong = not_utf8(data, fault.start)
+        faults.add(Place(line, column), "", wrong)
         return None
-    if odd := _CANNOT.search(text):
-        before = text[: odd.start()]
+    if odd := odd_character(text):
+        before = text[: odd[0]]
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        faults.add(place, "", f"control character {odd[0]!r} in the text")
+        faults.add(place, "", "the text is UTF-16 or UTF-32; save the file as UTF-8" if "\0" in text[:2] else odd[1])
         return None
+    # A mark's line counts by these; other line breaks are refused above.
+    lines = re.split("\r\n|\n", text)
     try:
-        return _Builder(text, faults).document()
+        return _Builder(text, lines, faults).document()
     except yaml.MarkedYAMLError as fault:
-        mark = fault.problem_mark or fault.context_mark
-        hint = "; put text with ${…} in quotes" if mark is not None and _has_secret(text, mark) else ""
-        faults.add(_place(mark), "", f"not YAML: {fault.problem or fault.context}{hint}")
+        faults.add(*_not_yaml(fault, lines))
     except yaml.YAMLError as fault:
         faults.add(start, "", f"not YAML: {fault}")
     except _GivesUp:
@@ -119,10 +121,9 @@ def read(data: bytes, faults: Faults) -> Node | None:
     return None
 
 
-def _has_secret(text: str, mark: _Mark) -> bool:
-    """Whether the mark stands on a `{` behind a `$`, which only quotes keep from being YAML's own."""
-    line = next(islice(text.splitlines(), mark.line, None), "")
-    return line[max(0, mark.column - 1) : mark.column + 1] == "${"
+def _not_yaml(fault: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Place, str, str]:
+    place, text = told(fault, lines)
+    return place, "", text
 
 
 def _place(mark: _Mark | None) -> Place:
@@ -132,9 +133,8 @@ def _place(mark: _Mark | None) -> Place:
 class _Builder:
     """Events into nodes. `_path` is where we are: keys and list indexes, for the faults and for the bound on depth."""
 
-    def __init__(self, text: str, faults: Faults) -> None:
-        # YAML's own line breaks, which a mark's line counts by.
-        self._lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    def __init__(self, text: str, lines: list[str], faults: Faults) -> None:
+        self._lines = lines
         self._events: Iterator[Event] = yaml.parse(text, Loader=_Loader)
         self._faults = faults
         self._path: list[str] = []
@@ -148,7 +148,11 @@ class _Builder:
             if root is not None:
                 self._broken(_place(event.start_mark), "a second document; a policy is one document")
                 break
-            root = self._node(next(self._events))
+            if event.version or event.tags:
+                self._broken(_place(event.start_mark), "a % directive; a policy has none")
+            first = next(self._events)
+            if not (isinstance(first, ScalarEvent) and first.value == "" and not first.style):
+                root = self._node(first)
         if root is None:
             self._broken(Place(1, 1), "the file is empty; a policy has at least version and owner")
         return root
@@ -188,15 +192,25 @@ class _Builder:
     def _text(self, event: ScalarEvent, place: Place) -> Node:
         # The pure and the C parser agree on style None or "" for a scalar without quotes.
         plain = not event.style
-        if plain and event.value in _NULLS and not event.tag:
-            return self._broken(place, "no value; leave the key out, or give it one")
         comment = self._comment_after(event)
+        if plain and event.value in _NULLS and not event.tag:
+            hidden = comment is not None and not event.value and not comment.startswith((" ", "\t", "#"))
+            remedy = f"#{comment.split()[0]} is a comment; put text in quotes" if hidden and comment else ""
+            return self._broken(place, f"no value; {remedy or 'leave the key out, or give it one'}")
+        if wrong := self._unreadable(event):
+            return self._broken(place, wrong)
         if plain and comment and not comment.startswith((" ", "\t", "#")):
             word = comment.split()[0]
             return self._broken(
                 place, f"{shown(event.value)} is cut short by the comment #{word}; put the text in quotes"
             )
         return Text(place, event.value, plain, comment is not None)
+
+    def _unreadable(self, event: ScalarEvent) -> str | None:
+        """What a reviewer would misread in a scalar, also by an escape in double quotes."""
+        if odd := odd_character(event.value):
+            return f"{odd[1]}, by an escape in double quotes; use single quotes" if event.style == '"' else odd[1]
+        return misread(event.value)
 
     def _comment_after(self, event: ScalarEvent) -> str | None:
         """What follows ` #` right behind a scalar, on its line."""
@@ -226,12 +240,14 @@ class _Builder:
 
     def _key(self, event: Event) -> Text | Broken:
         place = _place(event.start_mark)
-        if isinstance(event, ScalarEvent):
-            if event.value == "<<" and not event.style:
-                return self._broken(place, "merge <<; a policy repeats what it means")
-            key = self._node(event)
-        else:
-            key = self._inner(event, "?")
+        if not isinstance(event, ScalarEvent | AliasEvent):
+            self._skip(event)
+            return self._broken(place, "a key must be text; text that begins with { or [ goes in quotes")
+        if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
+            return self._broken(place, "merge <<; a policy repeats what it means")
+        key = self._node(event)
+        if isinstance(key, Text) and not key.value.strip():
+            return self._broken(place, "an empty key; name what the value is")
         return key if isinstance(key, Text | Broken) else self._broken(place, "a key must be text")
 
     def _put(self, entries: dict[str, tuple[Text, Node]], key: Text, value: Node) -> None:
@@ -243,39 +259,41 @@ class _Builder:
 
     def _whole_amounts(self, items: Items) -> Items:
         whole: list[Node] = []
+        parts: list[Text] = []
         for item in items.items:
-            head = whole[-1] if whole else None
-            if (
-                isinstance(item, Text)
-                and _AMOUNT_TAIL.fullmatch(item.value)
-                and isinstance(head, Text)
-                and _is_head(head)
-            ):
-                self._split([head, item])
-                whole[-1] = Broken(head.place)
-            else:
-                whole.append(item)
+            if parts and isinstance(item, Text) and _AMOUNT_TAIL.fullmatch(item.value):
+                parts.append(item)
+                whole[-1] = Broken(parts[0].place)
+                continue
+            self._split(parts)
+            parts = [item] if isinstance(item, Text) and _is_head(item) else []
+            whole.append(item)
+        self._split(parts)
         return Items(items.place, tuple(whole))
 
     def _split_in(self, entries: dict[str, tuple[Text, Node]], parts: list[Text]) -> None:
         """The same of the last value of a mapping, which then means nothing by itself."""
-        if len(parts) > 1:
-            self._split(parts)
-            name, (key, _) = entries.popitem()
-            entries[name] = key, Broken(parts[0].place)
+        self._split(parts)
+        if len(parts) > 1 and entries:
+            name, (key, value) = entries.popitem()
+            entries[name] = key, Broken(parts[0].place) if value is parts[0] else value
 
     def _split(self, parts: list[Text]) -> None:
         """Name an amount that is in more than one part; a whole one is none of ours."""
         if len(parts) > 1:
-            whole = ",".join(part.value for part in parts)
+            # `{limit: $1,000,000 per day}` is one amount, three keys.
+            whole = ",".join(part.value for part in parts)[:_AMOUNT_LENGTH_MAX]
             pieces = "two" if len(parts) == 2 else str(len(parts))
             self._broken(parts[0].place, f'the comma splits an amount in {pieces}; put it in quotes: "{whole}"')
 
     def _skip(self, event: Event) -> None:
-        """Read past a value without naming what is wrong with it."""
+        """Read past a node without naming what is wrong with it, but for a depth that ends the reading."""
         faults, self._faults = self._faults, Faults("")
         try:
             self._inner(event, "?")
+        except _GivesUp:
+            faults.add(_place(event.start_mark), path_text(self._path), f"nested more than {DEPTH_MAX} deep")
+            raise
         finally:
             self._faults = faults
 

@@ -23,7 +23,7 @@ from spendgate.gate.accounts import refusal_of
 from spendgate.gate.interface import Intent
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
-from spendgate.policy import Policy, UnknownModel, enforces, model_refusal, scopes
+from spendgate.policy import Policy, UnknownModel, enforces, fitting, model_refusal, scopes, scopes_of
 from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
@@ -68,28 +68,31 @@ class Signs(NamedTuple):
 
 
 class Draws:
-    """The budgets that calls of some facts draw on: found once for the time in which no window of theirs ends."""
+    """The budgets that calls of some facts draw on, found once; their scopes for the time in which no window of theirs ends."""
 
-    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_on_plan", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_facts", "_fitting", "_found", "_from_ms", "_on_plan", "_policy", "_rolls", "_until_ms")
 
     def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool, *, on_plan: bool = False) -> None:
         """`facts`: the call's, and as of each other model that may have a part in it."""
         self._policy, self._facts, self._enforced, self._on_plan = policy, facts, enforced, on_plan
+        self._fitting = tuple([(fitting(policy, each, on_plan=on_plan), each) for each in facts])
         self._found: tuple[Scope, ...] = ()
+        self._rolls = False
         self._from_ms = self._until_ms = 0
 
     def at(self, now_ms: int) -> tuple[Scope, ...]:
         """As `policy.scopes`."""
         if self._from_ms <= now_ms < self._until_ms:
-            return self._found
-        each = [scopes(self._policy, facts, now_ms, self._enforced, on_plan=self._on_plan) for facts in self._facts]
+            return tuple([_slid(scope, now_ms) for scope in self._found]) if self._rolls else self._found
+        each = [scopes_of(budgets, facts, now_ms, self._enforced) for budgets, facts in self._fitting]
         found = each[0] if len(each) == 1 else together(each)
-        if all(scope.rolling_ms is None for scope in found):
-            self._found = found
-            self._from_ms = max((scope.starts_ms for scope in found), default=0)
-            self._until_ms = min((scope.ends_ms for scope in found if scope.ends_ms is not None), default=_FOR_EVER_MS)
-            began_ms, ends_ms = self._policy.steady(now_ms)
-            self._from_ms, self._until_ms = max(self._from_ms, began_ms), min(self._until_ms, ends_ms)
+        fixed = [scope for scope in found if scope.rolling_ms is None]
+        if any(scope.moves or scope.tally for scope in found if scope.rolling_ms is not None):
+            return found  # which exceptions and days matter to a window that slides changes with it
+        self._found, self._rolls = found, len(fixed) < len(found)
+        began_ms, ends_ms = self._policy.steady(now_ms)
+        self._from_ms = max([began_ms, *[scope.starts_ms for scope in fixed]])
+        self._until_ms = min([ends_ms, *[scope.ends_ms for scope in fixed if scope.ends_ms is not None]])
         return found
 
     def metered(self) -> Draws:
@@ -119,6 +122,11 @@ class Flows(NamedTuple):
             max(each.longest_ms for each in limits),
             any(each.tokens is not None for each in limits),
         )
+
+
+def _slid(scope: Scope, now_ms: int) -> Scope:
+    """The scope at this instant, in the window that it was found in."""
+    return scope if scope.rolling_ms is None else replace(scope, starts_ms=now_ms - scope.rolling_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from spendgate.contracts import PERSONAL, PERSONAL_RULE, SUBSCRIPTION, Changes
 from spendgate.gate.accounts import refusal_of
 from spendgate.gate.terms import Flows, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
-from spendgate.policy import Policy, enforces, model_refusal, person_then, scopes
+from spendgate.policy import Policy, enforces, fitting, model_refusal, person_then, scopes, scopes_of
 from spendgate.rates import rate_scopes
 from spendgate.roster import PersonMatch
 from spendgate.selector import Facts
@@ -23,13 +23,14 @@ _FOR_EVER_MS: Final = 2**62
 
 
 class PastDraws:
-    """The budgets that calls of some facts draw on, found once for the time in which no window of theirs
+    """The budgets that calls of some facts draw on, found once; their scopes for the time in which no window of theirs
     ends. As `gate.terms.Draws`, which must also keep up with rolling windows."""
 
-    __slots__ = ("_enforced", "_facts", "_found", "_from_ms", "_on_plan", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_facts", "_fitting", "_found", "_from_ms", "_policy", "_until_ms")
 
     def __init__(self, policy: Policy, facts: Facts, enforced: bool, *, on_plan: bool) -> None:
-        self._policy, self._facts, self._enforced, self._on_plan = policy, facts, enforced, on_plan
+        self._policy, self._facts, self._enforced = policy, facts, enforced
+        self._fitting = fitting(policy, facts, on_plan=on_plan)
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
 
@@ -37,12 +38,32 @@ class PastDraws:
         """As `policy.scopes`, but for `starts_ms` of rolling windows."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        self._found = found = scopes(self._policy, self._facts, now_ms, self._enforced, on_plan=self._on_plan)
+        self._found = found = scopes_of(self._fitting, self._facts, now_ms, self._enforced)
         fixed = [scope for scope in found if scope.rolling_ms is None]
         self._from_ms = max([scope.starts_ms for scope in fixed], default=0)
         self._until_ms = min([scope.ends_ms for scope in fixed if scope.ends_ms is not None], default=_FOR_EVER_MS)
         began_ms, ends_ms = self._policy.steady(now_ms)
         self._from_ms, self._until_ms = max(self._from_ms, began_ms), min(self._until_ms, ends_ms)
+        return found
+
+
+class SharedDraws:
+    """One `PastDraws` for all calls that differ in nothing that a budget goes by: mostly one for each person."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        chosen = [selector.as_data() for budget in policy.budgets for selector in (budget.match, budget.excepted)]
+        chosen += [each.match.as_data() for each in policy.exceptions]
+        named = {name for budget in policy.budgets for name in budget.per}.union(*chosen)
+        self._named = tuple(sorted(named | {"team"}))  # whose zone may cut a window
+        self._kept: dict[tuple[object, ...], PastDraws] = {}
+
+    def of(self, facts: Facts, enforced: bool, *, on_plan: bool) -> PastDraws:
+        """The draws of these facts."""
+        key = (enforced, on_plan, *[facts.values.get(name) for name in self._named])
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = PastDraws(self._policy, facts, enforced, on_plan=on_plan)
         return found
 
 
@@ -97,6 +118,7 @@ class KnownPast:
         self._days = Clock(Window(Unit.DAY), policy.calendar())
         self._dated = any(person.until for person in policy.roster.people)
         self._kept: dict[tuple[object, ...], PastTerms] = {}
+        self._draws = SharedDraws(policy)
 
     def of(self, step: Step) -> PastTerms:
         """The terms of this call when it asked."""
@@ -107,11 +129,12 @@ class KnownPast:
         if found is None:
             if len(self._kept) >= _KEPT_MAX:
                 self._kept.clear()
-            found = self._kept[key] = past_terms(step, self._policy)
+                self._draws = SharedDraws(self._policy)
+            found = self._kept[key] = past_terms(step, self._policy, self._draws)
         return found
 
 
-def past_terms(step: Step, policy: Policy) -> PastTerms:
+def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     """What `policy` says of every call that is like this one."""
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
     billing = policy.billing.word(step.provider, step.account, step.billing)
@@ -125,7 +148,7 @@ def past_terms(step: Step, policy: Policy) -> PastTerms:
         person=who.person,
         facts=facts,
         enforced=enforced,
-        draws=PastDraws(policy, facts, enforced, on_plan=on_plan),
+        draws=draws.of(facts, enforced, on_plan=on_plan),
         on_plan=on_plan,
         drawn=policy.billing.counts(billing) or (on_plan and policy.by_list),
         counts=policy.billing.counts(billing),
