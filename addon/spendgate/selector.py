@@ -21,6 +21,10 @@ ATTRIBUTES = (
     "session", "api_key", "account", "project", "billing",
 )  # fmt: skip
 _KNOWN = frozenset(ATTRIBUTES)
+PLAN, PERSONAL = "subscription", "personal"
+UNPRICED = (PLAN, PERSONAL)
+"""Billing words of calls that cost nothing (policy.md, What counts). A plan's draw on budgets with `counts: value` alone, at list
+price; personal ones on none."""
 BILLINGS = ("metered", "subscription", "overage", "gateway", "personal")
 _VALUE_LENGTH_MAX = 200
 

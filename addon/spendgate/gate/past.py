@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from spendgate.gate.terms import PLAN, UNPRICED
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, enforces, scopes
-from spendgate.selector import Facts
+from spendgate.selector import PLAN, UNPRICED, Facts
 from spendgate.standing import Scope
 
 

@@ -22,14 +22,10 @@ from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
 from spendgate.rates import rate_scopes
-from spendgate.selector import Facts
+from spendgate.selector import PLAN, UNPRICED, Facts
 from spendgate.standing import Scope
 from spendgate.written import written
 
-PLAN = "subscription"
-"""Billing word of calls that draw on budgets with `counts: value` alone, at list price."""
-UNPRICED = (PLAN, "personal")
-"""Billing words whose calls cost nothing (policy.md, What counts): cost 0, value at list price. Personal ones count in none."""
 UNPRICED_SPEED = "a speed without a price"
 KEPT_MAX = 512
 _FOR_EVER_MS = 2**63

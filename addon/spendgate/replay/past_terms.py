@@ -7,12 +7,12 @@ from typing import Final
 
 from spendgate import lapse
 from spendgate.admission import Refuse
-from spendgate.gate.terms import PLAN, UNPRICED, Flows, unlisted
+from spendgate.gate.terms import Flows, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
 from spendgate.policy import Policy, enforces, model_refusal, person_then, scopes
 from spendgate.rates import rate_scopes
 from spendgate.roster import PersonMatch
-from spendgate.selector import Facts
+from spendgate.selector import PLAN, UNPRICED, Facts
 from spendgate.standing import Scope
 from spendgate.window import Clock, Unit, Window
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from spendgate.flow import Tokens
-from spendgate.gate.terms import UNPRICED
 from spendgate.ledger.history import Step
 from spendgate.replay.books import Balance, Entry
 from spendgate.replay.past_terms import PastTerms
+from spendgate.selector import UNPRICED
 from spendgate.standing import UNSIZED, Scope, Size
 from spendgate.token_means import guessed
 

@@ -14,7 +14,7 @@ from spendgate.limits import Claim
 from spendgate.money import Beside, dollars
 from spendgate.policy import Budget, Missing, Policy, enforces, model_refusal, refused_by, scopes
 from spendgate.rates import Rate, length, rate_scopes
-from spendgate.selector import EVERY, Facts, Selector
+from spendgate.selector import EVERY, PERSONAL, PLAN, Facts, Selector
 from spendgate.standing import KindStanding, Limit, Scope, Size, Standing
 from spendgate.window import local_date
 
@@ -63,7 +63,7 @@ def explain(
     if unlisted is not None:
         lines.insert(2, Line(unlisted.rule, "people", True, _reason(unlisted)))
     billing = facts.values.get("billing", ("",))[0]
-    found = () if billing == "personal" else scopes(policy, facts, now_ms, enforced, on_plan=billing == "subscription")
+    found = () if billing == PERSONAL else scopes(policy, facts, now_ms, enforced, on_plan=billing == PLAN)
     known = standings(found) if standings is not None else tuple(map(_untouched, found))
     for budget in policy.budgets:
         drawn = [each for each in known if each.scope.budget == budget.name and not each.scope.tally]
