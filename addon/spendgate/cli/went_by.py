@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from spendgate.ledger.queries import Reader, Span, Spend
 from spendgate.policy import Budget, Missing, Policy
-from spendgate.selector import Facts
+from spendgate.selector import PERSONAL, UNPRICED, Facts
 from spendgate.window import bounds
 
 RECENT_MS = 31 * 86_400_000
@@ -17,7 +17,7 @@ ALWAYS_KNOWN = ("person", "machine")
 _COLUMNS = (
     "person", "team", "machine", "tool", "provider", "model", "session", "project", "api_key", "account", "billing",
 )  # fmt: skip
-_UNCOUNTED = {"captured": ("subscription", "personal"), "value": ("personal",)}
+_UNCOUNTED = {"captured": UNPRICED, "value": (PERSONAL,)}
 """What a budget does not count anyway, by its `counts`."""
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from spendgate.ledger import endings, waiters
 from spendgate.ledger.interface import Settlement
 from spendgate.ledger.known import Known
+from spendgate.selector import UNPRICED
 from spendgate.standing import Hold
 from spendgate.usage import Usage
 
@@ -63,7 +64,6 @@ class _Orphan:
 _COLUMNS = tuple(field.name for field in fields(_Orphan))
 _OPEN = f"""SELECT {", ".join(_COLUMNS)} FROM call_rows WHERE state = 'open' AND gate = ?
     AND seq > (SELECT from_seq FROM gates WHERE gates.id = ?)"""  # noqa: S608 - our own words
-_UNPRICED = ("subscription", "personal")
 """Billing words whose calls cost a budget nothing."""
 
 
@@ -83,7 +83,7 @@ def _end(known: Known, orphan: _Orphan, now_ms: int) -> None:
     if call is None:
         return
     charges = [orphan.charge(hold.nanos, hold.mode) for hold in call.holds]
-    cost = 0 if orphan.billing in _UNPRICED else max(charges, default=orphan.value())
+    cost = 0 if orphan.billing in UNPRICED else max(charges, default=orphan.value())
     end = _settlement(orphan, cost, now_ms)
     endings.finish(known, call, end, flags=endings.flagged(end.flags, call, charges), costs=charges, unheld=[])
 
