@@ -16,12 +16,10 @@ from pydantic import InstanceOf, PlainSerializer
 from spendgate.model_names import family
 from spendgate.price_change import PriceChange
 from spendgate.roster import Values
-from spendgate.selector import EVERY, Facts, Selector
+from spendgate.selector import EVERY, PERSONAL, PLAN, Facts, Selector
 from spendgate.window import Window, day_starts_ms
 from spendgate.written import written
 
-SUBSCRIPTION: Final = "subscription"
-PERSONAL: Final = "personal"
 GATEWAY: Final = "gateway"
 PERSONAL_RULE: Final = "billing.personal"
 """The rule that the refusal of a personal call names."""
@@ -101,7 +99,7 @@ class Billing(Values):
         personal call that counts: that costs nobody anything. A gateway is the company's own."""
         if billing == GATEWAY or not self.is_personal(provider, account):
             return billing
-        return PERSONAL if self.personal == "ignore" or billing != SUBSCRIPTION else billing
+        return PERSONAL if self.personal == "ignore" or billing != PLAN else billing
 
     def refuses(self, provider: str, account: str | None, billing: str) -> str | None:
         """Why a call on this account may not leave, in one clause; None where it may. `billing` is its word."""
@@ -111,11 +109,11 @@ class Billing(Values):
 
     def counts(self, billing: str) -> bool:
         """Whether budgets count calls with this billing word."""
-        return billing != SUBSCRIPTION and (billing != PERSONAL or self.personal != "ignore")
+        return billing != PLAN and (billing != PERSONAL or self.personal != "ignore")
 
     def seat_of(self, facts: Facts) -> Seat | None:
         """The first seat that a subscription call uses."""
-        if SUBSCRIPTION not in facts.values.get("billing", ()):
+        if PLAN not in facts.values.get("billing", ()):
             return None
         return next((seat for seat in self.seats if not seat.match.clauses or seat.match.fits(facts)), None)
 

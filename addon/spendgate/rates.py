@@ -16,11 +16,10 @@ from pydantic import InstanceOf, PlainSerializer
 from spendgate.draws import Draw
 from spendgate.flow import Limits, Sliding
 from spendgate.roster import Values
-from spendgate.selector import EVERY, Facts, Selector
+from spendgate.selector import EVERY, PERSONAL, Facts, Selector
 from spendgate.standing import Hold, Scope, Standing
 from spendgate.window import HOUR_MS, MINUTE_MS, Calendar
 
-PERSONAL = "personal"
 _UNITS = ((HOUR_MS, "hour", "h"), (MINUTE_MS, "minute", "m"), (1_000, "second", "s"))
 _Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 

@@ -166,6 +166,28 @@ def test_cases_of_rates_and_exceptions(tmp_path: Path) -> None:
     assert "6 passed" in spendgate("test", tmp_path).stderr
 
 
+def test_cases_of_plans_and_of_calls_given_apart(tmp_path: Path) -> None:
+    """A plan counts where the policy says so, and costs nothing; each given call frees its own place."""
+    written(
+        tmp_path,
+        "team.yaml",
+        "version: 1\nowner: lead@acme.example\n"
+        "budgets:\n  - {name: paid, limit: $1 per day}\n  - {name: value, limit: $2 per day, counts: value}\n"
+        "rates: [{name: loop, parallel: 1, wait: 0s}]\n",
+    )
+    plan = "when: {person: alice, costs: $1.50, billing: subscription}"
+    written(
+        tmp_path,
+        "team.test.yaml",
+        "cases:\n"
+        f"  - name: fits\n    given: [{{spent: $0.40, ago: 2h}}, {{spent: $0.10, ago: 1h}}]\n    {plan}\n    then: admitted\n"
+        f"  - name: value\n    given: [{{spent: $0.60, ago: 1h}}]\n    {plan}\n    then: refused by value\n"
+        "  - name: paid\n    given: [{spent: $0.60, ago: 1h, billing: metered}, {spent: $0.90, ago: 1h, billing: subscription}]\n"
+        "    when: {person: alice, costs: $0.30}\n    then: admitted\n",
+    )
+    assert "3 passed" in spendgate("test", tmp_path).stderr
+
+
 @pytest.mark.parametrize(
     "words", [("--with", "colour=red"), ("--with", "model=x"), ("--cost", "much"), ("--at", "soon")]
 )

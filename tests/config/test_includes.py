@@ -88,6 +88,15 @@ def test_where_it_stands_does_not_change_what_a_policy_says() -> None:
     assert parsed(apart).hash == parsed(whole).hash != parsed(apart, people=PEOPLE.replace("senior", "junior")).hash
 
 
+def test_the_policy_itself_may_raise_what_a_team_has_narrowed() -> None:
+    """An exception of the policy's own is of any budget, also of one in a team's file; in that file it is a fault."""
+    raised = (
+        "exceptions: [{budget: ours, match: {person: alice}, add: $5, until: 2026-12-31, reason: r, approved_by: a}]\n"
+    )
+    assert parsed(MAIN + raised).exceptions[0].budget == "ours"
+    assert any("exceptions: unknown key" in fault for fault in faults(payments=TEAM + raised))
+
+
 def test_a_team_file_without_people_listed_is_still_bound() -> None:
     """A rule without `match` is bound, too, and so is every limit of a list."""
     found = parsed(

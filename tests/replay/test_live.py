@@ -194,6 +194,27 @@ def test_a_candidate_refuses_what_a_gate_under_it_would_have(tmp_path: Path, see
     assert outcome.newly_refused == len(expected)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_candidates_rates_and_exceptions_on_a_history_without(tmp_path: Path, seed: int) -> None:
+    """As above, of a candidate that holds loops back and lets bob have more for a while. Rates of tokens are not among them: what
+    a gate would have expected, nobody learned."""
+    then, live = tmp_path / "then", tmp_path / "live"
+    then.mkdir()
+    live.mkdir()
+    raised = exception("person", {"person": ["bob"]}, add_nanos=dollars(0.4), until_ms=START_MS + DAY_MS)
+    loop = Rate(
+        name="loop", per=("person",), requests=Quota(most=6, length_ms=60_000), parallel=2, wait_ms=1_500, order=0
+    )
+    candidate = policy(budget(0.7, "person", window=HOUR, wait_ms=4_000), exceptions=(raised,), rates=(loop,))
+    play(then, policy(budget(500)), even(seed))
+    play(live, candidate, even(seed))
+    outcome, found = again(then, candidate)
+    expected = refused_live(live)
+    assert {"loop", "person"} <= {rule for rule, *_ in expected.values()}
+    assert _decisions(found) == _decisions(expected)
+    assert outcome.newly_refused == len(expected)
+
+
 def _decisions(refusals: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
     """Rule, kind, what was settled and the limit."""
     return {call: (rule, why, settled, limit) for call, (rule, why, settled, _, _, limit) in refusals.items()}

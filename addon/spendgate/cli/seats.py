@@ -6,12 +6,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from spendgate.cli.output import Column
-from spendgate.contracts import SUBSCRIPTION
 from spendgate.ledger.queries import Reader, Span, Spend
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.seats import InUse, Traffic, Used, in_use, running, used
-from spendgate.selector import Facts
+from spendgate.selector import PLAN, Facts
 
 _BY: Final = ("person", "team", "machine", "tool", "provider", "model", "session", "api_key", "account", "project")
 """What a seat's `match` may go by, but for groups, which the policy tells."""
@@ -31,7 +30,7 @@ def of_everybody(policy: Policy, reader: Reader, now_ms: int) -> tuple[tuple[InU
     """Each seat of the policy, and who has used it in the window that runs."""
     found = []
     for seat in policy.billing.seats:
-        span = Span(since_ms=running(policy, seat, now_ms).starts_ms, where=(("billing", SUBSCRIPTION),))
+        span = Span(since_ms=running(policy, seat, now_ms).starts_ms, where=(("billing", PLAN),))
         kinds = reader.spend(_BY, span, ZoneInfo(policy.timezone))
         people = used(policy, seat, now_ms, [_traffic(policy, kind) for kind in kinds if kind.calls])
         found.append((in_use(policy, seat, now_ms, people), people))
@@ -50,7 +49,7 @@ def _traffic(policy: Policy, kind: Spend) -> Traffic:
         team=team.lineage if team else values["team"],
         group=listed.groups if listed else (),
         machine_group=machines,
-        billing=SUBSCRIPTION,
+        billing=PLAN,
     )
     return Traffic(person, facts, kind.calls, kind.value_nanos)
 

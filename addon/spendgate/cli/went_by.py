@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from spendgate.ledger.queries import Reader, Span, Spend
 from spendgate.policy import Budget, Missing, Policy
-from spendgate.selector import Facts
+from spendgate.selector import PLAN, Facts
 from spendgate.window import bounds
 
 RECENT_MS = 31 * 86_400_000
@@ -17,8 +17,6 @@ ALWAYS_KNOWN = ("person", "machine")
 _COLUMNS = (
     "person", "team", "machine", "tool", "provider", "model", "session", "project", "api_key", "account", "billing",
 )  # fmt: skip
-_UNCOUNTED = {"captured": ("subscription", "personal"), "value": ("personal",)}
-"""What a budget does not count anyway, by its `counts`."""
 
 
 def went_by(policy: Policy, reader: Reader, now_ms: int) -> tuple[dict[str, Any], ...]:
@@ -35,7 +33,7 @@ def went_by(policy: Policy, reader: Reader, now_ms: int) -> tuple[dict[str, Any]
         nanos: Counter[str] = Counter()
         for spend in spends[since_ms]:
             facts = _facts(policy, spend)
-            counted = not set(facts.values.get("billing", ())) & set(_UNCOUNTED[budget.counts])
+            counted = all(_counts(policy, budget, word) for word in facts.values.get("billing", ()))
             lacks = draw.lacks(facts) if counted else None
             if lacks is not None and spend.calls:
                 calls[lacks] += spend.calls
@@ -62,3 +60,8 @@ def _facts(policy: Policy, spend: Spend) -> Facts:
     groups = next((person.groups for person in policy.roster.people if person.name == named["person"]), ())
     machines = tuple(group.name for group in policy.roster.machine_groups(named["machine"] or ""))
     return Facts.of(model=model, group=groups, machine_group=machines, **named)
+
+
+def _counts(policy: Policy, budget: Budget, billing: str) -> bool:
+    """Whether a budget counts calls that are billed so at all."""
+    return policy.billing.counts(billing) or (billing == PLAN and budget.counts == "value")

@@ -11,9 +11,10 @@ from spendgate.config.faults import one_of, shown
 from spendgate.config.people import Declared, Known
 from spendgate.config.rules import read_selector
 from spendgate.config.sections import Section, known_word
-from spendgate.contracts import SUBSCRIPTION, Account, Adjustment, Billing, Seat
+from spendgate.contracts import Account, Adjustment, Billing, Seat
 from spendgate.money import NANOS_PER_DOLLAR, Money
 from spendgate.price_change import MILLION, RATES, decimal
+from spendgate.selector import PLAN
 from spendgate.window import Unit, Window
 
 FACTOR_MAX = 100
@@ -156,7 +157,7 @@ def _seats(section: Section, declared: Declared) -> tuple[Seat, ...]:
             inner.fault("name", f"{shown(name)} is the name of two seats")
         names.add(name.casefold())
         match = read_selector(inner, "match", declared)
-        if other := [word for word in match.texts("billing") if word.casefold() != SUBSCRIPTION]:
+        if other := [word for word in match.texts("billing") if word.casefold() != PLAN]:
             inner.fault("match", f"billing {other[0]}: a seat pays for subscription traffic alone; leave billing out")
         price, included = inner.parsed("price", _amount, required=True), inner.parsed("included", _amount)
         if price and included and price[1] != included[1]:

@@ -13,9 +13,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.admission import RefusalKind, Refuse
-from spendgate.contracts import GATEWAY, PERSONAL, PERSONAL_RULE, Billing
+from spendgate.contracts import GATEWAY, PERSONAL_RULE, Billing
 from spendgate.gate.interface import Intent
 from spendgate.providers.interface import Reading
+from spendgate.selector import PERSONAL
 
 FLAG: Final = "personal account"
 """Flag of a call whose answer named an account that is not the company's, and whose row does not say `personal`."""

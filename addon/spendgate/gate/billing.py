@@ -14,13 +14,13 @@ from operator import add
 from msgspec import Struct
 from msgspec.structs import replace
 
-from spendgate.contracts import SUBSCRIPTION
 from spendgate.gate.asked import Asked
 from spendgate.gate.terms import Terms
 from spendgate.model_names import family
 from spendgate.price_change import PriceChange
 from spendgate.pricing import Charge, PriceBook, UnknownPrice, unknown_price, utc
 from spendgate.providers.interface import Ask, Part, Reading
+from spendgate.selector import PLAN
 from spendgate.usage import Usage
 
 FEES = {"storage_searches": "file_search"}
@@ -134,7 +134,7 @@ def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booke
         asked_for = None
     named, at = answered or asked_for, utc(booked_ms)
     # What its provider states that it bills needs no contract to say so; what a plan pays has its list price.
-    adjusted = terms.changes and reading.stated_cost_nanos is None and terms.billing != SUBSCRIPTION
+    adjusted = terms.changes and reading.stated_cost_nanos is None and terms.billing != PLAN
     change = terms.changes.answered(named) if adjusted else None
     for model in (answered,) if answered == asked_for else (answered, asked_for):
         listed = prices.price(

@@ -18,10 +18,11 @@ from spendgate.gate import accounts
 from spendgate.gate.asked import Asked
 from spendgate.gate.billing import Bill, EstimateUsage, bill, item_of
 from spendgate.gate.interface import End
-from spendgate.gate.overage import FLAG, OVERAGE, SUBSCRIPTION
+from spendgate.gate.overage import FLAG, OVERAGE
 from spendgate.ledger.interface import Settlement
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Reading
+from spendgate.selector import PLAN
 from spendgate.standing import Hold, Scope, Size
 from spendgate.usage import Usage
 from spendgate.written import written
@@ -73,7 +74,7 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
         return _free(ending, "failed"), None
     ending = _on_its_account(ending)
     reading = ending.reading
-    if reading.overage and ending.asked.terms.billing == SUBSCRIPTION:
+    if reading.overage and ending.asked.terms.billing == PLAN:
         # Its row said `subscription` before anybody knew; what it costs counts all the same.
         counting = ending.asked.terms.metered(OVERAGE)
         ending = replace(ending, asked=replace(ending.asked, terms=counting))

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from spendgate.gate.interface import Intent
 from spendgate.providers.interface import Reading
+from spendgate.selector import PLAN
 
-SUBSCRIPTION: Final = "subscription"
 OVERAGE: Final = "overage"
 FLAG: Final = "beyond the plan"
 """Flag of a call whose row says `subscription` and that was charged all the same."""
@@ -30,7 +30,7 @@ class Overage:
     def known(self, intent: Intent) -> Intent:
         """The same intent; billed as `overage` where it is of such an account."""
         billing = intent.route.billing or intent.ask.billing
-        if billing != SUBSCRIPTION or _key(intent) not in self._past:
+        if billing != PLAN or _key(intent) not in self._past:
             return intent
         return replace(intent, route=replace(intent.route, billing=OVERAGE))
 

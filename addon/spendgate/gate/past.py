@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from spendgate.contracts import SUBSCRIPTION
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, enforces, scopes
-from spendgate.selector import Facts
+from spendgate.selector import PLAN, Facts
 from spendgate.standing import Scope
 
 
@@ -23,7 +22,7 @@ def scopes_of(policy: Policy) -> ScopesOf:
     """A function from a past call to its budgets under `policy`."""
 
     def of(past: PastCall) -> tuple[Scope, ...]:
-        on_plan = past.row.billing == SUBSCRIPTION
+        on_plan = past.row.billing == PLAN
         if not (on_plan or policy.billing.counts(past.row.billing)):
             return ()
         facts = facts_of(past, policy)

@@ -15,8 +15,7 @@ from msgspec.structs import replace
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
-from spendgate.contracts import PERSONAL, Changes
-from spendgate.contracts import SUBSCRIPTION as PLAN
+from spendgate.contracts import Changes
 from spendgate.draws import together
 from spendgate.estimate import KindKeys
 from spendgate.gate.accounts import refusal_of
@@ -29,7 +28,7 @@ from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
 from spendgate.rates import rate_scopes
-from spendgate.selector import Facts
+from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import Scope
 from spendgate.written import written
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from spendgate.ledger import endings, waiters
 from spendgate.ledger.interface import Settlement
 from spendgate.ledger.known import Known
+from spendgate.selector import PLAN
 from spendgate.standing import Hold
 from spendgate.usage import Usage
 
@@ -63,8 +64,6 @@ class _Orphan:
 _COLUMNS = tuple(field.name for field in fields(_Orphan))
 _OPEN = f"""SELECT {", ".join(_COLUMNS)} FROM call_rows WHERE state = 'open' AND gate = ?
     AND seq > (SELECT from_seq FROM gates WHERE gates.id = ?)"""  # noqa: S608 - our own words
-_UNPRICED = ("subscription",)
-"""Billing words whose calls cost nothing. A personal account's has been sized as nothing where it is ignored."""
 
 
 def resolve(known: Known, gate: int, now_ms: int) -> Resolved:
@@ -83,7 +82,8 @@ def _end(known: Known, orphan: _Orphan, now_ms: int) -> None:
     if call is None:
         return
     charges = [orphan.charge(hold.nanos, hold.mode) for hold in call.holds]
-    cost = 0 if orphan.billing in _UNPRICED else max(charges, default=orphan.value())
+    # A personal account's call has been sized as nothing where it is ignored.
+    cost = 0 if orphan.billing == PLAN else max(charges, default=orphan.value())
     end = _settlement(orphan, cost, now_ms)
     endings.finish(known, call, end, flags=endings.flagged(end.flags, call, charges), costs=charges, unheld=[])
 

@@ -17,6 +17,7 @@ from spendgate.ledger import chain, open_calls, rows
 from spendgate.ledger.interface import AwaitedCall, CallRow, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held
+from spendgate.selector import PLAN
 from spendgate.usage import NO_USAGE
 
 CORRECTS: Final = "corrects="
@@ -97,7 +98,7 @@ def _differences(known: Known, corrects: AwaitedCall, end: Settlement) -> list[t
 
     On a plan, which costs nothing, that is the list price.
     """
-    on_plan = corrects.row.billing == "subscription"
+    on_plan = corrects.row.billing == PLAN
     before, after = (corrects.value_nanos, end.value_nanos) if on_plan else (corrects.cost_nanos, end.cost_nanos)
     return [
         (Held(balance, 0, 0, mode, 0), after - charged)

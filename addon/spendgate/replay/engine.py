@@ -22,7 +22,6 @@ from msgspec.structs import replace
 
 from spendgate.admission import Admit, Refuse, Wait, decide, who_refuses
 from spendgate.alerts.rules import looks_back_to
-from spendgate.contracts import PERSONAL
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
@@ -34,6 +33,7 @@ from spendgate.replay.past_terms import KnownPast, PastTerms
 from spendgate.replay.replayed import Replayed, sized
 from spendgate.replay.repricing import ADJUSTED, Repricing, resized
 from spendgate.replay.telling import Heard, Telling
+from spendgate.selector import PERSONAL
 from spendgate.standing import Hold, Scope, Size, Standing
 from spendgate.window import DAY_MS
 

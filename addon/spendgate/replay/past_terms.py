@@ -7,14 +7,14 @@ from typing import Final
 
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
-from spendgate.contracts import PERSONAL, PERSONAL_RULE, SUBSCRIPTION, Changes
+from spendgate.contracts import PERSONAL_RULE, Changes
 from spendgate.gate.accounts import refusal_of
 from spendgate.gate.terms import Flows, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
 from spendgate.policy import Policy, enforces, fitting, model_refusal, person_then, scopes, scopes_of
 from spendgate.rates import rate_scopes
 from spendgate.roster import PersonMatch
-from spendgate.selector import Facts
+from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import Scope
 from spendgate.window import Clock, Unit, Window
 
@@ -139,7 +139,7 @@ def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
     billing = policy.billing.word(step.provider, step.account, step.billing)
     facts = _facts(step, who, policy, billing)
-    enforced, on_plan = enforces(policy, facts), billing == SUBSCRIPTION
+    enforced, on_plan = enforces(policy, facts), billing == PLAN
     refusal = unlisted(step.account_os) if who.refused else _on_its_account(step, policy, billing)
     refusal = refusal or model_refusal(policy, facts)
     providers = policy.capture.providers

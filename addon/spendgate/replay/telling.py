@@ -9,14 +9,13 @@ from msgspec.structs import replace
 from spendgate.alerts.interface import Alert, Charged, Refused
 from spendgate.alerts.routing import told
 from spendgate.alerts.rules import Alerts
-from spendgate.contracts import PERSONAL
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.replay.books import Books
 from spendgate.replay.moving import Moving
 from spendgate.replay.past_terms import PastTerms
 from spendgate.replay.replayed import Replayed
-from spendgate.selector import Facts
+from spendgate.selector import PERSONAL, Facts
 from spendgate.standing import Scope, Standing
 
 _KEPT_MAX: Final = 10_000

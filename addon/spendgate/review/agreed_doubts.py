@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from spendgate.contracts import SUBSCRIPTION, Adjustment
+from spendgate.contracts import Adjustment
 from spendgate.policy import Policy
 from spendgate.review.doubt import Doubt
-from spendgate.selector import Selector
+from spendgate.selector import PLAN, Selector
 
 
 def agreed_doubts(policy: Policy, today: date) -> Iterator[Doubt]:
@@ -28,7 +28,7 @@ def agreed_doubts(policy: Policy, today: date) -> Iterator[Doubt]:
                 text = f"{where} never holds: pricing.adjust[{later_number}] is about all of its calls and days, and stands later"
                 yield Doubt("pricing", text)
                 break
-        if set(entry.match.texts("billing")) == {SUBSCRIPTION}:
+        if set(entry.match.texts("billing")) == {PLAN}:
             yield Doubt(
                 "pricing", f"{where} is about subscription traffic alone, which costs nothing and has its list price"
             )

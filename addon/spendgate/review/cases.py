@@ -16,6 +16,7 @@ from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.replay.engine import Replay
 from spendgate.replay.outcome import Outcome
+from spendgate.selector import PLAN
 from spendgate.standing import Size
 
 MACHINE: Final = "laptop"
@@ -132,16 +133,16 @@ _GIVEN: Final = "given"
 
 
 def _steps(case: Case) -> Iterator[Step]:
-    for calls in case.given:
-        yield from _of(calls, _GIVEN)
-    yield from _of(case.when, _ASKED)
+    for place, calls in enumerate(case.given):
+        yield from _of(calls, _GIVEN, place)
+    yield from _of(case.when, _ASKED, 0)
 
 
-def _of(calls: Calls, kind: str) -> Iterator[Step]:
+def _of(calls: Calls, kind: str, place: int) -> Iterator[Step]:
     lasts = _STILL_RUNS_MS if calls.open else _RUNS_MS
     for number in range(calls.count):
         at_ms = calls.at_ms + number * calls.every_ms
-        yield step_of(calls, kind, f"{kind}-{number}", at_ms, at_ms + lasts)
+        yield step_of(calls, kind, f"{kind}-{place}-{number}", at_ms, at_ms + lasts)
 
 
 def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> Step:
@@ -165,7 +166,8 @@ def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> 
         account_os=None, tool=value("tool"), provider=value("provider", ""), session=value("session"),
         api_key=value("api_key"), account=value("account"), project=value("project"),
         billing=value("billing", "metered"), model_requested=value("model"), model=None, kind=kind, size=size.text,
-        estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost, cost_nanos=cost,
+        estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost,
+        cost_nanos=0 if value("billing") == PLAN else cost,
         value_nanos=cost, refused_by=None, refused_why=None, would_refuse_by=None,
         sent_ms=at_ms, input_tokens=calls.tokens,
     )  # fmt: skip

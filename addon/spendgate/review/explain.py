@@ -9,13 +9,13 @@ from typing import Final
 from spendgate import lapse, limits
 from spendgate.adaptive import Settled
 from spendgate.admission import Admit, RefusalKind, Refuse, decide, who_refuses
-from spendgate.contracts import PERSONAL, PERSONAL_RULE, SUBSCRIPTION
+from spendgate.contracts import PERSONAL_RULE
 from spendgate.exceptions import BudgetException
 from spendgate.limits import Claim
 from spendgate.money import Beside, dollars
 from spendgate.policy import Budget, Missing, Policy, enforces, model_refusal, refused_by, scopes
 from spendgate.rates import Rate, length, rate_scopes
-from spendgate.selector import EVERY, Facts, Selector
+from spendgate.selector import EVERY, PERSONAL, PLAN, Facts, Selector
 from spendgate.standing import KindStanding, Limit, Scope, Size, Standing
 from spendgate.window import local_date
 
@@ -66,7 +66,7 @@ def explain(
     lines = [_capture(policy, facts), _mode(policy, enforced)]
     lines += [Line(unlisted.rule, "people", True, _reason(unlisted))] if unlisted is not None else []
     lines += [*_agreed(policy, facts, now_ms, account), *_models(policy, facts)]
-    on_plan, counts = word == SUBSCRIPTION, policy.billing.counts(word)
+    on_plan, counts = word == PLAN, policy.billing.counts(word)
     found = scopes(policy, facts, now_ms, enforced, on_plan=on_plan) if on_plan or counts else ()
     known = standings(found) if standings is not None else tuple(map(_untouched, found))
     for budget in policy.budgets:
@@ -107,12 +107,12 @@ def _agreed(policy: Policy, facts: Facts, now_ms: int, account: Refuse | None) -
     elif word == PERSONAL:
         counts = "is counted" if policy.billing.counts(word) else "is in no budget"
         yield Line(PERSONAL_RULE, "account", True, f"its account is personal: it {counts}")
-    elif word == SUBSCRIPTION:
+    elif word == PLAN:
         seat = policy.billing.seat_of(facts)
         pays = f"the seat {seat.name} pays for it" if seat else "its plan pays for it"
         yield Line("billing.seats", "account", True, f"{pays}: it costs nothing")
     change = policy.adjustments.of(facts, now_ms).asked
-    if change is not None and word != SUBSCRIPTION:
+    if change is not None and word != PLAN:
         yield Line(change.where, "price", True, f"costs {'list price ' if not change.rates else ''}{change.words}")
 
 
