@@ -202,16 +202,16 @@ def test_a_bomb_of_aliases_stays_small() -> None:
     assert all("anchor &" in line or "alias *" in line or line.endswith("more") for line in told)
 
 
-def _renamed(tree: Any) -> Iterator[Any]:
+def renamed(tree: Any) -> Iterator[Any]:
     """The tree with one key renamed, for each key in it."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield {(f"{each}x" if each == key else each): kept for each, kept in tree.items()}
-            for inner in _renamed(value):
+            for inner in renamed(value):
                 yield {**tree, key: inner}
     elif isinstance(tree, list):
         for place, item in enumerate(tree):
-            for inner in _renamed(item):
+            for inner in renamed(item):
                 yield [*tree[:place], inner, *tree[place + 1 :]]
 
 
@@ -219,7 +219,7 @@ def _renamed(tree: Any) -> Iterator[Any]:
 def test_no_key_is_passed_over(text: str) -> None:
     """A key written otherwise is a fault, or, where it is a name, another policy: never the same one."""
     whole = parse_policy(text.encode(), known=KNOWN).hash
-    for tree in _renamed(second(text)):
+    for tree in renamed(second(text)):
         try:
             assert parse_policy(yaml.dump(tree).encode(), known=KNOWN).hash != whole
         except PolicyError as fault:
