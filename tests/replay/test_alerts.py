@@ -71,3 +71,32 @@ def test_the_same_history_tells_the_same(tmp_path: Path) -> None:
     first, second = (again(tmp_path, rules)[0] for _ in range(2))
     assert first.alerts_kept == second.alerts_kept
     assert len(first.alerts_kept) == 3
+
+
+def test_a_threshold_is_a_share_of_the_limit_as_it_is(tmp_path: Path) -> None:
+    """Raised by an exception, or the day's mean: neither the number in the file nor the most that a mean may be."""
+    days = [Scripted(day * DAY, "alice", 1.0, 500) for day in range(3)]
+    play(
+        tmp_path,
+        read(LENIENT),
+        [*days, *[Scripted(3 * DAY + number * MINUTE, "alice", 0.3, 500) for number in range(7)]],
+    )
+    plain = "budgets: [{name: p, per: person, limit: $2 per day, alerts: [90%]}]\n"
+    lifted = (
+        "exceptions: [{budget: p, match: {person: alice}, add: $0.20, until: 2027-01-01, reason: r, approved_by: c}]\n"
+    )
+    sixth, seventh = 3 * DAY + 5 * MINUTE + 500, 3 * DAY + 6 * MINUTE + 500
+    assert told(again(tmp_path, read(plain))[0]) == [("p 90%", "alice", sixth)]
+    assert told(again(tmp_path, read(plain + lifted))[0]) == [("p 90%", "alice", seventh)]
+    mean = "budgets: [{name: p, per: person, limit: 2x mean of 3d per day, at_most: $100, alerts: [90%]}]\n"
+    assert told(again(tmp_path, read(mean))[0]) == [("p 90%", "alice", sixth)]
+
+
+def test_what_a_plan_pays_reaches_thresholds_of_budgets_that_count_it_alone(tmp_path: Path) -> None:
+    """At list price; a rule about money says nothing of calls that cost none."""
+    calls = [Scripted(number * MINUTE, "alice", 0.4, 500, billing="subscription") for number in range(3)]
+    play(tmp_path, read("budgets: [{name: p, per: person, limit: $500 per day, counts: value}]\n"), calls)
+    rules = "alerts: [{name: burn, burn: $0.10 in 1h}]\n"
+    for counts, expected in (("value", [("p 50%", "alice", 2 * MINUTE + 500)]), ("captured", [])):
+        text = f"budgets: [{{name: p, per: person, limit: $2 per day, alerts: [50%], counts: {counts}}}]\n{rules}"
+        assert told(again(tmp_path, read(text))[0]) == expected
