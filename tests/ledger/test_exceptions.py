@@ -278,7 +278,7 @@ def test_an_allowance_per_model_is_raised_for_the_spelling_that_fits(tmp_path: P
 
 def test_the_largest_sums_fit_a_row(tmp_path: Path) -> None:
     """A limit and an addition that together are beyond what the ledger can hold are as much as it can: a refusal is written."""
-    most = "$9,223,372,036"
+    most = "$9,223,372,035"
     vast = f'budgets:\n  - {{name: person, per: person, limit: "{most} per month", hold: ceiling}}\n'
     made = desk(tmp_path, vast, exception("person", "{person: alice}", f'add: "{most}"'))
     assert isinstance(made.ask(NOON, 2**63 - 1)[1], Admit)
