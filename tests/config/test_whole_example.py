@@ -57,6 +57,7 @@ def test_it_passes_check_without_a_fault(file: Path) -> None:
         "personal",
     }, warned
     assert "1 checked: 0 faults, 5 warnings" in done.output
+    assert not any(line.startswith(f"{file}:1:1:") for line in done.stdout.splitlines())
 
 
 def test_what_it_includes_is_in_it(file: Path) -> None:

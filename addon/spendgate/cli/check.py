@@ -94,7 +94,8 @@ def _warnings(file: Path, policy: Policy) -> list[tuple[Place, str]]:
         (where.get(doubt.subject) or where.get(doubt.subject.partition(".")[0]) or _TOP, doubt.text)
         for doubt in doubts(policy, today, PriceBook().model_ids())
     ]
-    found += [(_TOP, text) for text in notices(policy, now_ms)]
+    # A notice about one key begins with it.
+    found += [(where.get(text.partition(".")[0], _TOP), text) for text in notices(policy, now_ms)]
     found += [
         (
             Place(line, column),
