@@ -35,7 +35,7 @@ async def test_a_warm_up_is_free_unless_the_provider_counts_it(tmp_path, generat
 
 @pytest.mark.parametrize(("generates", "state"), [(False, "free"), (True, "settled")])
 async def test_text_that_came_makes_no_warm_up_dear(tmp_path, generates, state):
-    """Codex's host answers a warm-up whole, and counts nothing for it; a call that asked for work was not answered for nothing."""
+    """A warm-up may be answered whole and counted as nothing; a call that asked for work was not answered for nothing."""
     async with house(tmp_path, policy(budget(10.0))) as place:
         call = intent(generates=generates)
         await place.gate.hold(call)
