@@ -168,14 +168,12 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
-@every_wire
-def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
-    """An Ask or a WireError, in steps, with names that fit the ledger."""
-    longest, ask = 0.0, None
+def _asked(wire: Wire, body: bytes) -> tuple[Ask, float]:
+    """What the dialect reads off a request, and its longest step, in seconds of this thread's CPU."""
+    longest = 0.0
     steps = DIALECTS[wire.dialect].asking(head(wire), body)
-    while ask is None:
-        began = time.thread_time()
+    while True:
+        ask, began = None, time.thread_time()
         try:
             next(steps)
         except StopIteration as end:
@@ -183,9 +181,22 @@ def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
         except WireError:
             ask = Ask()
         longest = max(longest, time.thread_time() - began)
+        if ask is not None:
+            return ask, longest
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+@every_wire
+def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
+    """An Ask or a WireError, in steps, with names that fit the ledger.
+
+    A step that is too long by its own doing is so every time; a collection of all the garbage of a test run is not.
+    """
+    ask, longest = _asked(wire, body)
     for said in (ask.model, ask.session.value, ask.account, ask.agent, ask.parent_agent, ask.service_tier, ask.speed):
         assert said is None or len(said) <= 512
-    assert longest < max(STEP_S, STEP_S_PER_MB * len(body) / MB)
+    most = max(STEP_S, STEP_S_PER_MB * len(body) / MB)
+    assert longest < most or min(_asked(wire, body)[1] for _ in range(4)) < most
 
 
 @pytest.mark.parametrize("kind", ["message", "fallback_message"])

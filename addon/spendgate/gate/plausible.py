@@ -45,7 +45,8 @@ def believed(asked: Asked, reading: Reading) -> Reading:
     """
     if reading.stated_cost_nanos is not None and not asked.intent.route.states_cost:
         reading = replace(reading, stated_cost_nanos=None)
-    if reading.final and reading.output_bytes >= SEEN_BYTES_LEAST and reading.stated_cost_nanos is None:
+    seen = reading.final and reading.output_bytes >= SEEN_BYTES_LEAST and reading.stated_cost_nanos is None
+    if seen and asked.intent.ask.generates:  # a warm-up asks for nothing, and is counted as nothing
         reading = _seen(reading)
     most = _most(asked)
     if len(reading.parts) == 1 and reading.stated_cost_nanos is None and _can_be(reading.parts[0].usage, most):
