@@ -43,16 +43,6 @@ class AmazonQ(BaseDialect):
 
     request = Scanner(_REQUEST, ("profileArn",), marks=rb'(images)"\s*:\s*\[\s*\{')
 
-    def ask(self, head: Head, body: bytes) -> Ask:
-        """What a turn asks for, in one go."""
-        steps = self.asking(head, body)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                found: Ask = end.value
-                return found
-
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
         """What a turn asks for, in steps. A long one is nearly all one member, which is cut out and scanned by itself."""
         scan = yield from self.request.steps(body)

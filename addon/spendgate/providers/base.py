@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 from spendgate.providers.boundaries import BlankLines, Boundaries
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
-from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.jsonscan import Scan, Scanner, at_once
 from spendgate.providers.readers import FreeReader, is_events, is_open, served
 from spendgate.providers.refusals import openai_error, openai_refusal
 
@@ -20,7 +20,7 @@ class BaseDialect(ABC):
 
     def ask(self, head: Head, body: bytes) -> Ask:
         """What the request asks for, in one go; `asking` does the same in steps."""
-        return self.asked(head, body, self.request.read(body))
+        return at_once(self.asking(head, body))
 
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
         """What the request asks for, in steps of well under a millisecond."""

@@ -36,16 +36,6 @@ class CodeAssist(Gemini):
 
     request = Scanner(_OUTER, ("model", "project", "user_prompt_id"), marks=MARKS)
 
-    def ask(self, head: Head, body: bytes) -> Ask:
-        """What the request asks for, in one go."""
-        steps = self.asking(head, body)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                found: Ask = end.value
-                return found
-
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
         """What the request asks for, in steps; the request inside a long envelope is cut out and scanned by itself."""
         scan = yield from self.request.steps(body)

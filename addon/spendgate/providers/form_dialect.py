@@ -16,16 +16,6 @@ from spendgate.providers.refusals import chat_cut
 class FormDialect(OpenAIDialect):
     """An OpenAI dialect whose requests may be forms. Stateless."""
 
-    def ask(self, head: Head, body: bytes) -> Ask:
-        """What the request asks for, in one go."""
-        steps = self.asking(head, body)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                found: Ask = end.value
-                return found
-
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
         """What the request asks for, in steps. Raises WireError. What a form's file will cost does not show in its bytes."""
         kind = head.headers.get("content-type") or ""

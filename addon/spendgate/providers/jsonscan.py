@@ -75,6 +75,16 @@ Steps = Generator[None, None, Scan]
 """Work in steps: the loop may run between two of them. Returns the scan."""
 
 
+def at_once[T](steps: Generator[None, None, T]) -> T:
+    """What work in steps gives, all of them taken without a pause. Raises what a step raises."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+
 class Scanner:
     """Looks for `keys`, which must be top-level fields of `shape`, in long documents.
 
@@ -93,13 +103,7 @@ class Scanner:
 
     def read(self, body: bytes) -> Scan:
         """All steps at once. Raises WireError where the body is not a JSON object as far as it was looked at."""
-        steps = self.steps(body)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                found: Scan = end.value
-                return found
+        return at_once(self.steps(body))
 
     def steps(self, body: bytes) -> Steps:
         """Read in steps of well under a millisecond each. Raises WireError as `read` does."""
