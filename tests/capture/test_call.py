@@ -88,6 +88,31 @@ def test_a_fault_while_reading_settles_all_the_same() -> None:
     assert gate.settled[0][1].flags == ("reader failed: ValueError",)
 
 
+@pytest.mark.parametrize(
+    ("read", "error", "complete"),
+    [
+        (Reading(ended=True, final=True), "client", True),
+        (Reading(ended=True, final=True), "server", True),
+        (Reading(ended=True, final=True), "cut", False),
+        (Reading(ended=True), "client", False),
+        (Reading(final=True), "client", False),
+    ],
+    ids=["hung up after the last event", "dropped after the last event", "cut", "no counts", "more was to come"],
+)
+def test_an_answer_that_was_over_is_no_less_so_when_its_client_hangs_up(
+    read: Reading, error: str, *, complete: bool
+) -> None:
+    """Some clients do not wait for a stream's last byte: where its provider had ended it with counts, nothing is missing."""
+    gate = FakeGate()
+    it = call(gate)
+    it.admitted(Admitted(it.call_id, cut=False))
+    it.sent()
+    it.end(lambda: read, complete=False, error=error)
+    end = gate.settled[0][2]
+    assert (end.complete, end.error) == (complete, error)
+    assert it.state is (State.SETTLED if complete else State.INTERRUPTED)
+
+
 def test_times_are_of_a_clock_that_never_goes_back() -> None:
     """First byte counts from the request's leaving, duration from its arrival."""
     gate = FakeGate()

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from spendgate.attribution import UNKNOWN, Attribution
 from spendgate.exchange import State, advance
 from spendgate.gate.interface import Admitted, Collected, End, GatePort, Intent, Refused, Seen
@@ -18,6 +20,8 @@ from spendgate.providers.interface import Ask, Kind, Reading, Result, Route
 
 _NOTHING_ASKED = Ask()
 _ENDED = frozenset({State.SETTLED, State.REFUSED, State.FAILED, State.INTERRUPTED, State.FREE, State.UNRECOGNIZED})
+_PARTIES = ("client", "server")
+"""Who may break off what the provider has already ended."""
 ANSWERED_HERE = "answered by the gate"
 """Flag of a free exchange that reached nobody."""
 
@@ -191,8 +195,12 @@ class Call:
             self.state = advance(self.state, State.FAILED)
             self._gate.settle(self.call_id, Reading(), end)
         else:
-            self.state = advance(self.state, State.SETTLED if complete else State.INTERRUPTED)
-            self._gate.settle(self.call_id, _read(reading), end)
+            read = _read(reading)
+            if error in _PARTIES and read.ended and read.final:
+                # Codex hangs up at the last event, before the stream's own end: the provider had said it all.
+                end = replace(end, complete=True)
+            self.state = advance(self.state, State.SETTLED if end.complete else State.INTERRUPTED)
+            self._gate.settle(self.call_id, read, end)
 
     def _end(self, response_bytes: int, complete: bool, error: str | None, counts_later: bool) -> End:
         return End(

@@ -73,7 +73,7 @@ class End(Struct, frozen=True):
     sent: bool
     """Whether the request's head was given to the upstream connection."""
     complete: bool
-    """The response ended cleanly."""
+    """The response ended cleanly, or was broken off after its provider had said that it was over and what it used."""
     http_status: int | None
     first_byte_ms: int | None
     """After the request was sent."""
