@@ -21,11 +21,12 @@ from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
 from spendgate.cli.went_by import went_by
 from spendgate.config.paths import State
+from spendgate.fitting import enforces, scopes
 from spendgate.ledger.gates import living
 from spendgate.ledger.queries import Reader, Span, Spend
 from spendgate.money import short_dollars
 from spendgate.notices import notices
-from spendgate.policy import Policy, enforces, person_of, scopes, today_in
+from spendgate.policy import Policy, person_of, today_in
 from spendgate.roster import MachineGroup, PersonMatch
 from spendgate.seats import InUse, Used
 from spendgate.selector import Facts

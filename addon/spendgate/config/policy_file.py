@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from spendgate.budget import Budget
 from spendgate.config import words
 from spendgate.config.alerts import read_alerts
 from spendgate.config.contracts import read_adjustments, read_billing
@@ -24,8 +25,9 @@ from spendgate.config.telling import read_approvers, unreached_owners
 from spendgate.config.whole import read_fleet, read_privacy, read_validity
 from spendgate.config.yaml_nodes import Text, read
 from spendgate.errors import PolicyError
+from spendgate.model_rules import ModelRule
 from spendgate.money import Money
-from spendgate.policy import Budget, Capture, Host, Mode, ModelRule, OnFailure, Policy, UnknownModel
+from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
 from spendgate.rates import Rate
 
 VERSION = "1"

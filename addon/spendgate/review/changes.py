@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spendgate.budget import Budget
 from spendgate.money import short_dollars
-from spendgate.policy import Budget
 from spendgate.rates import Rate
 from spendgate.review.reach import Subject, people_in_words, reaches
 from spendgate.selector import Selector

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any, Final
 
+from spendgate.budget import Budget
 from spendgate.money import short_dollars
-from spendgate.policy import Budget, Host, Policy
+from spendgate.policy import Host, Policy
 from spendgate.review.agreed import agreed
 from spendgate.review.alert_changes import alert_changes
 from spendgate.review.changes import Change, Effect, limit, selector_text, value_text, whom
