@@ -15,6 +15,7 @@ from spendgate.config.contracts import read_adjustments, read_billing
 from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
+from spendgate.config.nodes import Text
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rates import read_rates
 from spendgate.config.receivers import read_notify
@@ -23,7 +24,7 @@ from spendgate.config.schema import DIALECT, Schema, schema_of
 from spendgate.config.sections import Section, known_word
 from spendgate.config.telling import read_approvers, unreached_owners
 from spendgate.config.whole import read_fleet, read_privacy, read_validity
-from spendgate.config.yaml_nodes import Text, read
+from spendgate.config.yaml_nodes import read
 from spendgate.errors import PolicyError
 from spendgate.model_rules import ModelRule
 from spendgate.money import Money
