@@ -48,8 +48,11 @@ def policy_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(SUFFIX) + ".yaml")
 
 
-def load_cases(path: Path, policy: Policy) -> CaseFile:
-    """Read a file of cases; times without a zone are in the policy's. Raises PolicyError with every fault."""
+def load_cases(path: Path, policy: Policy | None) -> CaseFile:
+    """Read a file of cases; times without a zone are in the policy's. Raises PolicyError with every fault.
+
+    Without a policy (it has faults of its own) nothing is known of its rules, so that the names of rules are not compared.
+    """
     try:
         data = read_regular(path, BYTES_MAX + 1)
     except OSError as fault:
@@ -67,7 +70,7 @@ def load_cases(path: Path, policy: Policy) -> CaseFile:
     return CaseFile(path, policy_of(path), cases)
 
 
-def _case(section: Section, policy: Policy, file: str) -> Case:
+def _case(section: Section, policy: Policy | None, file: str) -> Case:
     name = section.prose("name") or ""
     if not section.has("name"):
         section.fault("", "name is missing; a failed case is called by it")
@@ -81,13 +84,15 @@ def _case(section: Section, policy: Policy, file: str) -> Case:
     return Case(name, f"{file}:{section.place.line}:{section.place.column}", given, when, then)
 
 
-def _then(text: str, policy: Policy) -> Then:
+def _then(text: str, policy: Policy | None) -> Then:
     found = _THEN.fullmatch(" ".join(text.split()))
     if found is None or (found[1] == "admitted" and found[2]):
         raise ValueError(
             f"{shown(text)} is no end of a call; allowed: admitted, refused, refused by RULE, would refuse by RULE"
         )
     rule = found[2]
+    if policy is None:
+        return Then(Verb(found[1]), rule)
     personal = (PERSONAL_RULE,) if policy.billing.personal == "refuse" else ()
     known = [*(each.name for each in policy.budgets), *(each.name for each in policy.models)]
     known += [*(each.name for each in policy.rates), *personal, *_WHOLE]
@@ -96,12 +101,12 @@ def _then(text: str, policy: Policy) -> Then:
     return Then(Verb(found[1]), rule)
 
 
-def _when(section: Section, policy: Policy) -> Calls:
+def _when(section: Section, policy: Policy | None) -> Calls:
     at_ms = section.parsed("at", lambda text: _instant(text, policy)) or _instant(NOON, policy)
     return _calls(section, at_ms, {}, "costs")
 
 
-def _given(section: Section, when: Calls, policy: Policy) -> Calls:
+def _given(section: Section, when: Calls, policy: Policy | None) -> Calls:
     """As `when`, but for what it says itself; `ago` is before it."""
     at_ms = section.parsed("at", lambda text: _instant(text, policy))
     ago_ms = section.parsed("ago", _ago)
@@ -151,11 +156,13 @@ def _ago(text: str) -> int:
     return timedelta(**{_UNITS[found[2]]: int(found[1])}) // timedelta(milliseconds=1)
 
 
-def _instant(text: str, policy: Policy) -> int:
+def _instant(text: str, policy: Policy | None) -> int:
     """`2026-11-27T09:30`, in the policy's zone unless it has its own; a day is its first instant."""
     try:
         read_at = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{shown(text)} is not a time; write it as 2026-11-27T09:30, with or without a zone") from None
-    local = read_at if read_at.tzinfo else read_at.replace(tzinfo=zone_of(policy.timezone))
+    local = (
+        read_at if read_at.tzinfo else read_at.replace(tzinfo=zone_of(policy.timezone if policy is not None else "UTC"))
+    )
     return (local - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
