@@ -279,6 +279,23 @@ def test_cases_pass_and_fail(tmp_path: Path) -> None:
         ),
         ("{name: a, when: {person: x, costs: $1, tokens: many}, then: admitted}", "is no number of tokens"),
         ("{name: a, when: {persn: x, costs: $1}, then: admitted}", "did you mean person?"),
+        (
+            "{name: a, when: {person: x, costs: $1, at: 9999-12-31}, then: admitted}",
+            "is too far away; allowed: 1971 to 2999",
+        ),
+        ("{name: a, when: {person: x, costs: $1, at: 0001-01-01}, then: admitted}", "is too far away"),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, every: 32d}], then: admitted}",
+            "3d, … up to 31d",
+        ),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, ago: 9999d}], then: admitted}",
+            "3d, … up to 3660d",
+        ),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, ago: soon}], then: admitted}",
+            "is no length of time",
+        ),
     ],
 )
 def test_a_bad_case_is_named(tmp_path: Path, case: str, fault: str) -> None:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from spendgate.config import words
 from spendgate.config.faults import Faults, shown
 from spendgate.config.reading import read_regular
 from spendgate.config.sections import Section
@@ -19,14 +18,18 @@ from spendgate.money import Money
 from spendgate.policy import Policy
 from spendgate.review.cases import Calls, Case, Then, Verb
 from spendgate.selector import ATTRIBUTES
-from spendgate.window import zone_of
+from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, zone_of
 
 SUFFIX: Final = ".test.yaml"
 NOON: Final = "2026-06-17T12:00"
 """When a case happens that says nothing of it: a Wednesday."""
 COUNT_MAX: Final = 10_000
-_AGO = re.compile(r"(\d{1,5})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LENGTH = re.compile(r"([0-9]{1,7})(ms|s|m|h|d)")
+_UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+_LONGEST_MS: Final = 3_660 * DAY_MS
+_EVERY_MS: Final = 31 * DAY_MS
+_YEARS: Final = range(1971, 3000)
+"""Far enough from the ends of the calendar for every call that stands before or after."""
 _WHOLE: Final = ("unknown_people", "valid_until")
 """What refusals name that are no rule's."""
 _THEN = re.compile(r"(admitted|refused|would refuse)(?: by (.+))?")
@@ -123,7 +126,7 @@ def _calls(section: Section, at_ms: int, inherited: dict[str, str], amount: str)
     cost = section.parsed(amount, Money.parse, required=amount == "costs")
     most = section.parsed("at_most", Money.parse) if amount == "costs" else None
     count, tokens = section.parsed("calls", _count), section.parsed("tokens", _tokens)
-    every_ms = section.parsed("every", words.duration_ms)
+    every_ms = section.parsed("every", _every)
     section.done()
     return Calls(
         at_ms,
@@ -150,10 +153,21 @@ def _tokens(text: str) -> int:
 
 
 def _ago(text: str) -> int:
-    found = _AGO.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{shown(text)} is no length of time; allowed: 90s, 10m, 2h, 3d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}) // timedelta(milliseconds=1)
+    return _length(text, _LONGEST_MS)
+
+
+def _every(text: str) -> int:
+    return _length(text, _EVERY_MS)
+
+
+def _length(text: str, most_ms: int) -> int:
+    found = _LENGTH.fullmatch(text)
+    length_ms = int(found[1]) * _UNITS_MS[found[2]] if found else most_ms + 1
+    if length_ms > most_ms:
+        raise ValueError(
+            f"{shown(text)} is no length of time; allowed: 300ms, 90s, 10m, 2h, 3d, … up to {most_ms // DAY_MS}d"
+        )
+    return length_ms
 
 
 def _instant(text: str, policy: Policy | None) -> int:
@@ -162,7 +176,8 @@ def _instant(text: str, policy: Policy | None) -> int:
         read_at = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{shown(text)} is not a time; write it as 2026-11-27T09:30, with or without a zone") from None
-    local = (
-        read_at if read_at.tzinfo else read_at.replace(tzinfo=zone_of(policy.timezone if policy is not None else "UTC"))
-    )
+    if read_at.year not in _YEARS:
+        raise ValueError(f"{shown(text)} is too far away; allowed: {_YEARS.start} to {_YEARS.stop - 1}")
+    zone = zone_of(policy.timezone if policy is not None else "UTC")
+    local = read_at if read_at.tzinfo else read_at.replace(tzinfo=zone)
     return (local - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
