@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -46,7 +47,17 @@ def test_nothing_in_it_is_doubtful(file: Path) -> None:
     assert found <= MEANT.get(file.name, set())
 
 
+@pytest.mark.parametrize("file", [each for each in WHOLE if each.parent != POLICIES], ids=lambda file: file.name)
+def test_every_example_has_cases_in_which_each_rule_of_its_decides(file: Path) -> None:
+    """An example is believed for what its cases show: every budget (by one of its limits), model rule and rate decides one."""
+    policy = load(file, KNOWN)
+    cases = load_cases(file.with_name(file.stem + SUFFIX), policy).cases
+    rules = {budget.base_name for budget in policy.budgets} | {each.name for each in (*policy.models, *policy.rates)}
+    assert rules - {(case.then.rule or "").partition("/")[0] for case in cases} == set()
+
+
 def test_every_example_is_in_the_table() -> None:
     """And nothing else is."""
     text = (POLICIES / "README.md").read_text()
-    assert all(f"({file.relative_to(POLICIES)})" in text for file in WHOLE if file.name != "default.yaml")
+    listed = re.findall(r"\((examples/[^)]+\.yaml)\)", text)
+    assert sorted(listed) == sorted(str(file.relative_to(POLICIES)) for file in WHOLE if file.name != "default.yaml")
