@@ -1,8 +1,8 @@
 """A week of one developer, and the agent that was left alone at its end: recorded calls, repeated in simulated time.
 
 Recorded are the calls themselves, in `tests/recordings/agent-loop.json`: the size of each request, and the tokens that the
-provider counted. Made up is how they are repeated: an agent that never finishes goes on as from the first turn to the last, each turn
-adding to its context what the recorded turns added, and begins anew where a context is compacted.
+provider counted. Made up is how they are repeated: an agent that never finishes goes on as from the first turn to the last, each
+turn adding to its context what the recorded turns added, and begins anew where a context is compacted.
 """
 
 from __future__ import annotations
