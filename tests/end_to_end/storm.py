@@ -111,29 +111,7 @@ class Storm:
 
     async def _call(self, gate: Gate, trust: ssl.SSLContext, session: str) -> int:
         body, script = self._next()
-        head = (
-            f"POST /v1/messages HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\ncontent-type: application/json\r\n"
-            f"anthropic-version: 2023-06-01\r\nx-api-key: sk-ant-api03-made-up\r\nx-claude-code-session-id: {session}\r\n"
-            f"user-agent: claude-cli/2.1.197 (external, cli)\r\nx-standin: {script}\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        transports: list[asyncio.BaseTransport] = []
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
-                transports.append(writer.transport)
-                writer.write(f"CONNECT {HOST}:443 HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode())
-                await reader.readuntil(b"\r\n\r\n")
-                await writer.start_tls(trust, server_hostname=HOST)
-                transports.append(writer.transport)
-                writer.write(head.encode() + body)
-                answer = await reader.readuntil(b"\r\n\r\n")
-                await reader.read()
-                return int(answer.split(b" ", 2)[1])
-        except (OSError, asyncio.IncompleteReadError):
-            return 0
-        finally:
-            for transport in transports:
-                transport.close()
+        return (await post(gate.port, trust, body, script, session))[0]
 
     def _next(self) -> tuple[bytes, str]:
         self.number += 1
@@ -195,6 +173,33 @@ class Storm:
             if length not in served:
                 found[_unserved(each[0])] += 1
         return found
+
+
+async def post(port: int, trust: ssl.SSLContext, body: bytes, script: str, session: str) -> tuple[int, bytes]:
+    """One message through a gate, on a connection of its own: status and head; 0 where the connection broke off."""
+    head = (
+        f"POST /v1/messages HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\ncontent-type: application/json\r\n"
+        f"anthropic-version: 2023-06-01\r\nx-api-key: sk-ant-api03-made-up\r\nx-claude-code-session-id: {session}\r\n"
+        f"user-agent: claude-cli/2.1.197 (external, cli)\r\nx-standin: {script}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    transports: list[asyncio.BaseTransport] = []
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            transports.append(writer.transport)
+            writer.write(f"CONNECT {HOST}:443 HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode())
+            await reader.readuntil(b"\r\n\r\n")
+            await writer.start_tls(trust, server_hostname=HOST)
+            transports.append(writer.transport)
+            writer.write(head.encode() + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            await reader.read()
+            return int(answer.split(b" ", 2)[1]), answer
+    except (OSError, asyncio.IncompleteReadError):
+        return 0, b""
+    finally:
+        for transport in transports:
+            transport.close()
 
 
 def _unserved(row: dict[str, Any]) -> str:
