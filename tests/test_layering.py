@@ -45,7 +45,7 @@ NOUNS = {
     "hours": {"roster", "window"},
     "alert_rules": {"hours", "roster", "selector"},
     "approvers": {"alert_rules", "roster", "selector"},
-    "model_rules": {"admission", "model_names", "roster", "selector", "written"},
+    "model_rules": {"admission", "model_names", "roster", "selector"},
     "budget": {"adaptive", "roster", "selector", "standing", "window"},
     "policy": {
         "alert_rules",

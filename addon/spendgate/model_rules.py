@@ -8,7 +8,6 @@ from spendgate.admission import RefusalKind, Refuse
 from spendgate.model_names import ModelPattern
 from spendgate.roster import Values
 from spendgate.selector import EVERY, Chosen, Facts
-from spendgate.written import written
 
 
 class ModelRule(Values):
@@ -33,11 +32,10 @@ def refused_by(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Facts
     refused = any(pattern.fits(name) for pattern in patterns for name in names) is bool(rule.deny)
     if facts.stem is not None and (not refused or rule.allow):
         return _alias_refused(rule, patterns, facts, refused)
-    return (
-        Refuse(RefusalKind.RULE, rule.name, f"model {written(names[0])} is not allowed", suggest=rule.suggest)
-        if refused
-        else None
-    )
+    if not refused:
+        return None
+    asked = facts.values["model"][0]
+    return Refuse(RefusalKind.RULE, rule.name, f"model {asked} is not allowed", suggest=rule.suggest)
 
 
 def _alias_refused(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Facts, refused: bool) -> Refuse | None:

@@ -135,7 +135,8 @@ def _capture(policy: Policy, facts: Facts) -> Line:
 
 def _mode(policy: Policy, enforced: bool) -> Line:
     says = "what does not fit is refused" if enforced else "what does not fit is recorded and let through"
-    return Line("mode", "mode", True, f"{policy.mode.default}: {says}")
+    staged = ", but enforced for this call" if enforced and policy.mode.default == "observe" else ""
+    return Line("mode", "mode", True, f"{policy.mode.default}{staged}: {says}")
 
 
 def _models(policy: Policy, facts: Facts) -> Iterator[Line]:
