@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from tests.gate.world import budget
 
+from spendgate.fitting import model_refusal, scopes
 from spendgate.model_names import alias_stem, family
-from spendgate.policy import ModelRule, Policy, model_refusal, scopes
+from spendgate.model_rules import ModelRule
+from spendgate.policy import Policy
 from spendgate.selector import Facts, Selector
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012"

@@ -81,7 +81,7 @@ def test_asking_on_does_not_help_it(played: Played, name: str, most: int) -> Non
     assert found.loop_nanos <= found.asked_on_nanos <= most * NANOS_PER_DOLLAR + found.dearest_nanos
 
 
-@pytest.mark.parametrize("name", ["adaptive-tripwire", "off-hours-page"])
+@pytest.mark.parametrize("name", ["off-hours-page"])
 def test_somebody_is_paged_before_it_is_stopped(played: Played, name: str) -> None:
     """Within the hour, on the way that wakes; the person is told, too."""
     found = played.under(name)

@@ -279,16 +279,65 @@ def test_cases_pass_and_fail(tmp_path: Path) -> None:
         ),
         ("{name: a, when: {person: x, costs: $1, tokens: many}, then: admitted}", "is no number of tokens"),
         ("{name: a, when: {persn: x, costs: $1}, then: admitted}", "did you mean person?"),
+        (
+            "{name: a, when: {person: x, costs: $1, at: 9999-12-31}, then: admitted}",
+            "is too far away; allowed: 1971 to 2999",
+        ),
+        ("{name: a, when: {person: x, costs: $1, at: 0001-01-01}, then: admitted}", "is too far away"),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, every: 32d}], then: admitted}",
+            "3d, … up to 31d",
+        ),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, ago: 9999d}], then: admitted}",
+            "3d, … up to 3660d",
+        ),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, ago: soon}], then: admitted}",
+            "is no length of time",
+        ),
     ],
 )
 def test_a_bad_case_is_named(tmp_path: Path, case: str, fault: str) -> None:
     """With its place and what is allowed; nothing is run."""
     written(tmp_path, "team.yaml", CANDIDATE)
     file = written(tmp_path, "team.test.yaml", f"cases:\n  - {case}\n")
-    done = CliRunner().invoke(app, ["policy", "test", str(file)])
-    assert type(done.exception).__name__ == "PolicyError"
-    assert fault in str(done.exception)
-    assert str(done.exception).startswith(f"{file}:2:")
+    done = spendgate("test", file, code=1)
+    assert done.stderr.startswith(f"{file}:2:") and fault in done.stderr
+    assert "0 passed, 0 failed; 1 file not run: 1 fault" in done.stderr
+
+
+def test_every_fault_of_every_file_is_told_and_the_good_files_run(tmp_path: Path) -> None:
+    """One bad file hides neither another one's faults nor the cases that can be run; of a bad policy its cases are read, too."""
+    good = "cases: [{name: fits, when: {person: alice, costs: $0.10}, then: admitted}]\n"
+    written(tmp_path, "a.yaml", CANDIDATE.replace("per: person", "per: persn"))
+    written(tmp_path, "a.test.yaml", good.replace("admitted", "allowed").replace("costs: $0.10", "costs: lots"))
+    written(tmp_path, "b.yaml", CANDIDATE)
+    written(tmp_path, "b.test.yaml", good.replace("admitted", "refused by nobody"))
+    written(tmp_path, "c.yaml", CANDIDATE)
+    written(tmp_path, "c.test.yaml", good)
+    written(tmp_path, "d.test.yaml", good)
+    written(tmp_path, "e.yaml", CANDIDATE)
+
+    done = spendgate("test", tmp_path, tmp_path / "e.yaml", tmp_path / "c.yaml", code=1)
+
+    *faults, last = done.stderr.splitlines()
+    assert [(line.split(":")[0].rpartition("/")[2], word in line) for line, word in zip(faults, [
+        "did you mean person?", "costs", "allowed: admitted", "it has: person, no-sonnet", "No such file", "No such file",
+    ], strict=True)] == [
+        ("a.yaml", True), ("a.test.yaml", True), ("a.test.yaml", True), ("b.test.yaml", True), ("d.yaml", True),
+        ("e.test.yaml", True),
+    ]  # fmt: skip
+    assert all(line.removeprefix(f"{tmp_path}/").split(":")[1].isdigit() for line in faults[:4])
+    assert last == "spendgate: 1 passed, 0 failed; 4 files not run: 6 faults"
+
+
+def test_the_names_of_rules_are_not_compared_with_those_of_a_policy_that_cannot_be_read(tmp_path: Path) -> None:
+    """Its own fault is the one to mend first."""
+    written(tmp_path, "a.yaml", CANDIDATE.replace("per: person", "per: persn"))
+    case = "cases: [{name: fits, when: {person: a, costs: $1, at: 2026-06-01T10:00}, then: refused by person}]\n"
+    written(tmp_path, "a.test.yaml", case)
+    assert len(spendgate("test", tmp_path, code=1).stderr.splitlines()) == 2
 
 
 ALERTING = """\

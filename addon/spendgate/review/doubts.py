@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from typing import Final
 
+from spendgate.budget import Budget
 from spendgate.model_names import ModelPattern, family, fold
-from spendgate.policy import Budget, ModelRule, Policy
+from spendgate.model_rules import ModelRule
+from spendgate.policy import Policy
 from spendgate.rates import Rate
 from spendgate.review.agreed_doubts import agreed_doubts
 from spendgate.review.alert_doubts import alert_doubts

@@ -9,12 +9,10 @@ from spendgate.exceptions import BudgetException
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.rates import Quota, Rate, length
-from spendgate.review.changes import Change, Effect, value_text, whom, whom_of
+from spendgate.review.changes import KEYS, Change, Effect, value_text, whom, whom_of
 from spendgate.review.reach import Subject, reaches
 from spendgate.selector import EVERY
 from spendgate.window import local_date
-
-_KEYS = {"excepted": "except", "wait_ms": "wait"}
 
 
 def exceptions(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
@@ -87,7 +85,7 @@ def _changed(was: Rate, now: Rate, after: tuple[Subject, ...], where: str) -> It
         effect = Effect.LESS if _tighter(now, was) else Effect.MORE
         yield Change(effect, where, f"{whom(now, after)}: {_rate(was)} -> {_rate(now)}")
     rest = [
-        f"{_KEYS.get(key, key)}: {value_text(one)} -> {value_text(other)}"
+        f"{KEYS.get(key, key)}: {value_text(one)} -> {value_text(other)}"
         for key, one, other in _pairs(was, now)
         if key not in {"requests", "tokens", "parallel", "order"}
     ]

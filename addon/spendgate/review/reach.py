@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from spendgate.policy import Budget, Policy, model_refusal
+from spendgate.budget import Budget
+from spendgate.fitting import model_refusal
+from spendgate.policy import Policy
 from spendgate.roster import SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector
 
