@@ -72,11 +72,8 @@ def sign_of(part: Part, reading: Reading) -> Sign:
 def alike(ending: Ending, part: Part, row: CallRow, end: Settlement, prices: PriceBook) -> Alike | None:
     """What others like this plain result have in common with it, which was priced in full; None: each must be so, too."""
     terms, nanos = ending.asked.terms, end.cost_nanos
-    if (
-        terms.changes
-        or not nanos
-        or (end.state, end.basis, end.flags, end.account) != ("settled", "reported", (), None)
-    ):
+    # Its flags (a tier without a price of its own) come from its sign: one that says more of itself is no plain one.
+    if terms.changes or not nanos or (end.state, end.basis) != ("settled", "reported"):
         return None
     if any(charged != nanos for _, charged in (*end.charges, (None, end.value_nanos))):
         return None
