@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,6 +55,18 @@ def link(known: Known, call: int, form: int, values: rows.Values) -> None:
     before, head_before = known.link or _last(known.conn)
     position, head = before + 1, hashlib.sha256(head_before + digest).digest()
     known.run(_LINK, (position, call, form, digest, head))
+    known.link = position, head
+
+
+def link_all(known: Known, first: int, form: int, each: Iterable[rows.Values]) -> None:
+    """`link` for rows that have just ended, whose row ids follow on one another from `first`."""
+    position, head = known.link or _last(known.conn)
+    links, sha256 = [], hashlib.sha256
+    for call, values in enumerate(each, first):
+        digest = sha256(canonical(values)).digest()
+        position, head = position + 1, sha256(head + digest).digest()
+        links.append((position, call, form, digest, head))
+    known.cursor.executemany(_LINK, links)
     known.link = position, head
 
 
