@@ -32,15 +32,18 @@ class Booking(Struct, frozen=True):
     leaves: bool = False
 
 
-def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], booking: Booking) -> None:
-    """Write the open call, its holds, and what they take from each balance; `located` are those of `admit.holds`.
+def open_call(
+    known: Known, row: CallRow, admit: Admit, located: list[Balance], booking: Booking, *, kind: Balance
+) -> None:
+    """Write the open call, its holds, and what they take from each balance; `located` are those of `admit.holds`, `kind`
+    that of its kind.
 
     Raises IntegrityError for a known call id.
     """
     now_ms, waited_ms, account, ceiling_nanos = booking.now_ms, booking.waited_ms, row.account, row.ceiling_nanos
     sent_ms = now_ms if booking.leaves else None
     largest, held = 0, []
-    changes: list[Change] = [(known.balances.kind(known.conn, row.kind), 0, 0, 0, 1, 0)]
+    changes: list[Change] = [(kind, 0, 0, 0, 1, 0)]
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
         if scope.rate is not None:
             # A rate holds no money: of its balance the open calls count, if anything does.
@@ -57,7 +60,9 @@ def open_call(known: Known, row: CallRow, admit: Admit, located: list[Balance], 
     holding = ("open", booking.gate, now_ms, sent_ms, largest, waited_ms, rule, open_calls.packed(holds))
     seq = known.run(_OPEN, (*opened, account, *holding)).lastrowid or 0
     known.balances.move(now_ms, changes)
-    known.calls[row.id] = OpenCall(seq, account, now_ms, sent_ms, largest, waited_ms, rule, holds, opened)
+    known.calls[row.id] = OpenCall(
+        row.id, row.kind, seq, account, now_ms, sent_ms, largest, waited_ms, rule, holds, opened
+    )
 
 
 def bound_of(ceiling_nanos: int | None, hold_nanos: int) -> int:
