@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from spendgate.flow import Flow
-from spendgate.ledger.open_calls import Held
 from spendgate.standing import NO_FLOW, Scope, Standing
 
 _COLUMNS: Final = (
@@ -128,16 +127,11 @@ class Balances:
         """Like `locate`, with the edge of rolling windows at now - length."""
         found = self.locate(conn, scopes)
         for at in found:
-            if at.length_ms:
-                edge_ms, old_ms = now_ms - at.length_ms, at.edge_ms
-                if old_ms is None or not old_ms <= edge_ms < at.next_ms:
+            if at.edge_ms is not None:
+                edge_ms = now_ms - at.length_ms
+                if not at.edge_ms <= edge_ms < at.next_ms:
                     self._slide(conn, at, edge_ms)
         return found
-
-    def of(self, conn: sqlite3.Connection, holds: Iterable[Held]) -> list[Balance]:
-        """The balances of these holds, in their order."""
-        known = self.by_id
-        return [known.get(hold.balance) or self.get(conn, hold.balance) for hold in holds]
 
     def kind(self, conn: sqlite3.Connection, kind: str) -> Balance:
         """The row that counts the calls of this kind, as if it were a budget's: one statement then writes all counters."""

@@ -38,7 +38,7 @@ def hold(asking: Asking) -> Decision:
     scopes = asking.scopes
     located = known.balances.locate_at(conn, scopes, booking.now_ms)
     kind = known.balances.kind(conn, asking.row.kind)
-    place = waiters.place_of(known, call_id)
+    place = waiters.NOBODY_WAITS if known.nobody_waits else waiters.place_of(known, call_id)
     standings = _standings(asking, located, place)
     flowing, flows_ms = asking.flowing, 0
     if flowing is not None:

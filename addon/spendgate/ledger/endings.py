@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from spendgate.ledger import chain, open_calls, results, rows
-from spendgate.ledger.balances import Balance, Change
+from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Ended, Held, OpenCall
@@ -49,10 +49,9 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
         return False
     if end.awaited is not None:
         end = results.awaiting(known, call.seq, end.awaited, end)
-    charged = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
     costs, unheld = [nanos for _, nanos in end.charges], NOTHING_UNHELD
-    if [at.id for at in charged] != [hold.balance for hold in call.holds]:
-        costs, unheld = _matched(call, end, charged)
+    if [scope for scope, _ in end.charges] != call.scopes:
+        costs, unheld = _matched(known, call, end)
     finish(known, call, end, costs=costs, unheld=unheld)
     if end.flowed is not None:
         rated = known.balances.locate(known.conn, end.flowed.rates)
@@ -60,8 +59,9 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     return True
 
 
-def _matched(call: OpenCall, end: Settlement, charged: list[Balance]) -> tuple[list[int], Unheld]:
-    """What each hold is charged, and what is charged where nothing was held, where the two are not the same balances."""
+def _matched(known: Known, call: OpenCall, end: Settlement) -> tuple[list[int], Unheld]:
+    """What each hold is charged, and what is charged where nothing was held, where the two are not of the same scopes."""
+    charged = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
     charges = {at.id: charge for at, charge in zip(charged, end.charges, strict=True)}
     costs = []
     for hold in call.holds:
@@ -74,10 +74,11 @@ def finish(known: Known, call: OpenCall, end: Settlement, *, costs: list[int], u
     """End an open call: its row, its balances and its link. `costs` are the charges of its holds, in their order; `unheld`
     those where it held nothing. A charge that is more than its hold is flagged."""
     conn, flags = known.conn, end.flags
+    located = call.located or [known.balances.get(conn, hold.balance) for hold in call.holds]
     ended: list[Ended] = []
     changes: list[Change] = []
     over = False
-    for at, hold, cost in zip(known.balances.of(conn, call.holds), call.holds, costs, strict=True):
+    for at, hold, cost in zip(located, call.holds, costs, strict=True):
         nanos, bound_nanos = hold.nanos, hold.bound_nanos
         over = over or cost > nanos
         changes.append((at, cost, -nanos, -bound_nanos, -1, 0))

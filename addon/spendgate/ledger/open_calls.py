@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from spendgate.ledger import rows
+from spendgate.ledger.balances import Balance
+from spendgate.standing import Scope
 
 _FIND: Final = f"""SELECT seq, {", ".join(rows.RUNNING)}, holds, {", ".join(rows.OPENED)}
     FROM call_rows WHERE id = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
@@ -61,6 +63,10 @@ class OpenCall(Struct):
     holds: tuple[Held, ...]
     opened: rows.Values
     """The values of rows.OPENED."""
+    scopes: list[Scope] | None = None
+    """Whose balances `holds` are in, in that order; None of a call that was read back."""
+    located: list[Balance] | None = None
+    """Those balances, which are known as long as the call is (`known.Known`)."""
 
     def running(self, account: str | None, *, sent: bool) -> rows.Values:
         """The values of rows.RUNNING: the account is the answer's where it names one; not `sent` after all has no such time."""
