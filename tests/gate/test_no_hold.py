@@ -6,7 +6,6 @@ Every test runs the same calls twice, as the code is and with one hold taken out
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,10 @@ from spendgate import admission
 from spendgate.gate.gate import Gate
 from spendgate.gate.interface import Admitted, Intent
 from spendgate.ledger import holds
+from spendgate.ledger.balances import Balance
+from spendgate.ledger.holds import Booking
+from spendgate.ledger.interface import CallRow
+from spendgate.ledger.known import Known
 from spendgate.policy import Policy
 
 CALLS = 60
@@ -64,8 +67,8 @@ def _sizes_nothing(patch: pytest.MonkeyPatch) -> None:
 def _writes_nothing(patch: pytest.MonkeyPatch) -> None:
     opened = holds.open_call
 
-    def unheld(conn: sqlite3.Connection, row: object, admit: object, located: object, booking: object) -> None:
-        opened(conn, row, admission.Admit(()), [], booking)  # type: ignore[arg-type]  # handed on as it came
+    def unheld(known: Known, row: CallRow, admit: object, located: object, booking: Booking, *, kind: Balance) -> None:
+        opened(known, row, admission.Admit(()), [], booking, kind=kind)
 
     patch.setattr(holds, "open_call", unheld)
 

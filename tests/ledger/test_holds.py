@@ -270,8 +270,11 @@ def test_the_holds_of_a_row_are_read_back_as_they_were_written(pairs: list[tuple
     fields = [[at.balance, at.nanos, at.bound_nanos, at.mode.value, at.added] for at in holds]  # type: ignore[attr-defined]
     ended = [[*each, cost] for each, (_, cost) in zip(fields, pairs, strict=True)]
     assert open_calls.packed(holds) == json.dumps(fields, separators=(",", ":"))
-    assert open_calls.charged(pairs) == json.dumps(ended, separators=(",", ":"))
-    assert open_calls.unpacked(open_calls.packed(holds)) == holds == open_calls.unpacked(open_calls.charged(pairs))
+    charged = open_calls.charged(
+        [(at.balance, at.nanos, at.bound_nanos, at.mode, at.added, cost) for at, cost in pairs]
+    )
+    assert charged == json.dumps(ended, separators=(",", ":"))
+    assert open_calls.unpacked(open_calls.packed(holds)) == holds == open_calls.unpacked(charged)
 
 
 def test_which_results_have_a_row(ledger: Ledger) -> None:

@@ -85,7 +85,8 @@ def collected(
             (Held(at.id, 0, 0, scope.hold.value, 0), nanos)
             for at, (scope, nanos) in zip(located, end.charges, strict=True)
         ]
-    opened, ending, holds = rows.opened(row), rows.ended(end, end.flags), open_calls.charged(charges)
+    opened, ending = rows.opened(row), rows.ended(end, end.flags)
+    holds = open_calls.charged([(at.balance, 0, 0, at.mode, 0, nanos) for at, nanos in charges])
     running = (end.account or row.account, booked_ms, None, None, None, None)
     values = (*opened, *ending, *running, holds)
     inserted = known.run(_WRITE, (*values, gate))
