@@ -61,7 +61,7 @@ def link(known: Known, call: int, form: int, values: rows.Values) -> None:
 def link_all(known: Known, first: int, form: int, each: Iterable[rows.Values]) -> None:
     """`link` for rows that have just ended, whose row ids follow on one another from `first`."""
     position, head = known.link or _last(known.conn)
-    links, sha256 = [], hashlib.sha256
+    links = []
     for call, values in enumerate(each, first):
         digest = sha256(canonical(values)).digest()
         position, head = position + 1, sha256(head + digest).digest()

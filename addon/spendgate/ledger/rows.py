@@ -23,7 +23,7 @@ OPENED_SECOND = (*OPENED_FIRST, "agent_name", "parent_agent")
 OPENED = (*OPENED_SECOND, "size")
 """The columns that `opened` fills, in its order; `account` is apart, since an answer may name a better one."""
 
-KIND_AT, CEILING_AT = (OPENED.index(name) for name in ("kind", "ceiling_nanos"))
+ID_AT, KIND_AT, CEILING_AT = (OPENED.index(name) for name in ("id", "kind", "ceiling_nanos"))
 
 HOLDING = ("state", "gate", "booked_ms", "sent_ms", "held_nanos", "waited_ms", "would_refuse_by", "holds")
 """What an open call has besides."""
