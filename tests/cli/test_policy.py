@@ -340,6 +340,32 @@ def test_the_names_of_rules_are_not_compared_with_those_of_a_policy_that_cannot_
     assert len(spendgate("test", tmp_path, code=1).stderr.splitlines()) == 2
 
 
+def test_check_looks_for_credentials_in_every_file_also_beside_faults(tmp_path: Path) -> None:
+    """An included file is copied as widely; and a fault elsewhere must not hide a key that is to be withdrawn."""
+    key = "sk-" + "ant-api03-abcdefghijklmnop"
+    file = written(tmp_path, "policy.yaml", f"version: 1\nowner: a@b.example\ninclude: [people.yaml]\nhelp: {key}\n")
+    written(tmp_path, "people.yaml", f"people:\n  alice: {{accounts: ['{key}']}}\n")
+
+    good = spendgate("check", file).stdout
+    file.write_text(file.read_text() + "zz: 1\n")
+    bad = spendgate("check", file, code=1).stdout
+
+    for said in (good, bad):
+        assert f"{file}:4:7: warning: this looks like a credential" in said
+        assert f"{tmp_path / 'people.yaml'}:2:23: warning: this looks like a credential" in said
+    assert "unknown key" in bad and key not in good
+
+
+def test_a_doubt_about_an_included_rule_stands_at_it(tmp_path: Path) -> None:
+    """In the file in which it is to be changed."""
+    main = "version: 1\nowner: a@b.example\ninclude: [payments.yaml]\nteams: {payments: {}}\npeople: {alice: {team: payments}}\n"
+    file = written(tmp_path, "policy.yaml", main + "budgets: [{name: person, per: person, limit: $5 per day}]\n")
+    team = written(
+        tmp_path, "payments.yaml", "team: payments\nbudgets:\n  - {name: ours, per: person, limit: $9 per day}\n"
+    )
+    assert f"{team}:3:12: warning: ours can never be reached" in spendgate("check", file).stdout
+
+
 ALERTING = """\
 version: 1
 owner: lead@acme.example
