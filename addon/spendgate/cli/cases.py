@@ -47,7 +47,7 @@ def test(paths: PathsArgument = None, fmt: FormatOption = Format.TABLE) -> None:
     """
     verdicts: list[Verdict] = []
     unread: list[PolicyError] = []
-    for file in dict.fromkeys(_files(paths or [Path()])):
+    for file in tuple(dict.fromkeys(_files(paths or [Path()]))):
         try:
             verdicts += _judged(file)
         except PolicyError as fault:
@@ -74,8 +74,10 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield from found
         elif path.name.endswith(SUFFIX):
             yield path
+        elif path.suffix == ".yaml":
+            yield path.with_name(path.stem + SUFFIX)
         else:
-            yield path.with_name(path.name.removesuffix(".yaml") + SUFFIX)
+            raise UsageError(f"{path}: is no folder, no policy NAME.yaml and no file of cases NAME{SUFFIX}")
 
 
 def _judged(file: Path) -> list[Verdict]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from spendgate.config.faults import Faults, shown
-from spendgate.config.reading import read_regular
+from spendgate.config.reading import read_regular, unread
 from spendgate.config.sections import Section
 from spendgate.config.yaml_nodes import BYTES_MAX, read
 from spendgate.contracts import PERSONAL_RULE
@@ -59,7 +59,7 @@ def load_cases(path: Path, policy: Policy | None) -> CaseFile:
     try:
         data = read_regular(path, BYTES_MAX + 1)
     except OSError as fault:
-        raise PolicyError((f"{path}: cannot be read: {fault.strerror or fault}",)) from fault
+        raise PolicyError((unread(path, fault),)) from fault
     faults = Faults(str(path))
     node = read(data, faults)
     top = Section.of(node, "", faults) if node is not None else None

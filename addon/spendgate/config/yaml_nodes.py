@@ -56,7 +56,11 @@ def read(data: bytes, faults: Faults) -> Node | None:
     """The one document in `data`. None where it cannot be read as YAML at all; then, too, `faults` says why."""
     start = Place(1, 1)
     if len(data) > BYTES_MAX:
-        faults.add(start, "", f"the file has {len(data):,} bytes; at most {BYTES_MAX:,} are read")
+        faults.add(
+            start,
+            "",
+            f"the file is too long; at most {BYTES_MAX:,} bytes are read",
+        )
         return None
     try:
         text = data.decode("utf-8-sig")
