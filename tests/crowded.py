@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spendgate.config.policy_file import parse_policy
-from spendgate.policy import Policy, scopes
+from spendgate.fitting import scopes
+from spendgate.policy import Policy
 from spendgate.selector import Facts
 from spendgate.standing import Scope
 

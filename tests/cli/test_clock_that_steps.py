@@ -27,10 +27,10 @@ from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
 from spendgate.config.known import KNOWN
 from spendgate.config.policies import load
+from spendgate.fitting import scopes
 from spendgate.gate.clock import Clock
 from spendgate.ledger.check import check
 from spendgate.ledger.queries import Reader
-from spendgate.policy import scopes
 from spendgate.selector import Facts
 from spendgate.window import CALENDAR_UNITS, DAY_MS, HOUR_MS, MINUTE_MS, Calendar
 
