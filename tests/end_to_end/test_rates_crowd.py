@@ -69,7 +69,7 @@ async def all_of_them(gates: list[Gate], delay_ms: int = 0) -> Counter[int]:
     return said
 
 
-@pytest.mark.parametrize("gates", [1, 2])
+@pytest.mark.parametrize("gates", [pytest.param(1, marks=pytest.mark.heavy), 2])
 @pytest.mark.parametrize(
     ("rate", "length_ms"),
     [
