@@ -54,7 +54,9 @@ def _busy_enough(found: Counter[str]) -> None:
     assert found["never arrived, refused"] > 0
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "policy", [pytest.param(POLICY, id="3 budgets"), pytest.param(CROWD, id="30 budgets", marks=pytest.mark.heavy)]
+)
 @pytest.mark.timeout(1800)  # twenty starts of the whole product, on whatever machine
 def test_killed_at_20_points(folder: Path, policy: str) -> None:
     """Every call that the provider served is charged once, none twice; none is charged that never left."""

@@ -69,7 +69,7 @@ async def all_of_them(gates: list[Gate], delay_ms: int = 0) -> Counter[int]:
     return said
 
 
-@pytest.mark.parametrize("gates", [1, 2])
+@pytest.mark.parametrize("gates", [pytest.param(1, marks=pytest.mark.heavy), 2])
 @pytest.mark.parametrize(
     ("rate", "length_ms"),
     [
@@ -97,8 +97,6 @@ def test_no_stretch_has_more_than_the_rate_allows(
     assert {(row["refused_why"], row["refused_by"]) for row in rows if row["state"] == "refused"} == {("rule", "loop")}
     for first, later in zip(admitted, admitted[100:], strict=False):
         assert later - first >= length_ms
-    # And nobody was held back in vain: the first hundred left together.
-    assert admitted[99] - admitted[0] < length_ms
     with Reader(running[0].state / "ledger.db") as reader:
         assert reader.check() == ()
 

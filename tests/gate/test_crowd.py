@@ -42,7 +42,13 @@ def consistent(place: House) -> dict[str, tuple[int, int]]:
     return agree(place.rows.path)
 
 
-@pytest.mark.parametrize("of", ["person", "team", "everyone", "session", "tool", "person and tool"])
+@pytest.mark.parametrize(
+    "of",
+    [
+        *("person", "everyone", "session"),
+        *(pytest.param(of, marks=pytest.mark.heavy) for of in ("team", "tool", "person and tool")),
+    ],
+)
 async def test_under_ceiling_none_of_thirty_budgets_is_passed(tmp_path, of):
     """A thousand concurrent calls of 500 people with a bound of $0.10, against $5 for all or $0.10 each: exactly what fits
     leaves, not a nano-dollar over in any window; while calls run, each of the thirty counters is its settled and open holds."""

@@ -30,6 +30,7 @@ from spendgate.replay.past_terms import KnownPast, PastTerms
 from spendgate.replay.replayed import Replayed, sized
 from spendgate.replay.repricing import ADJUSTED, Repricing, resized
 from spendgate.replay.telling import Heard, Telling
+from spendgate.replay.untaught import Untaught
 from spendgate.selector import PERSONAL
 from spendgate.standing import Scope, Size
 from spendgate.window import DAY_MS
@@ -52,6 +53,7 @@ class Replay:
         self._holdings = Holdings()
         self._books = self._holdings.books
         self._known = KnownPast(policy)
+        self._untaught = Untaught()
         self._repricing = Repricing(prices or PriceBook())
         self._told = Telling(policy, self._books, self._holdings.moving)
         self._events: list[tuple[int, int, int, Replayed]] = []
@@ -93,9 +95,13 @@ class Replay:
         terms = call.terms
         refuse = terms.refused(now_ms) if terms.enforced else None
         if refuse is not None:
-            self.outcome.refuses(call.step, terms.person, now_ms, refuse, call.cost_nanos)
+            self._refuses(call, refuse, now_ms)
             return
         self._ask(call, now_ms)
+
+    def _refuses(self, call: Replayed, refuse: Refuse, now_ms: int) -> None:
+        self._untaught.refused(call.step)
+        self.outcome.refuses(call.step, call.terms.person, now_ms, refuse, call.cost_nanos)
 
     def _ask(self, call: Replayed, now_ms: int) -> None:
         """One try, as `gate.waiting` makes it."""
@@ -111,7 +117,7 @@ class Replay:
         self._leave_line(call)
         if isinstance(decision, Refuse):
             self._hear(self._told.refuses(call, decision.rule, standings, now_ms))
-            self.outcome.refuses(call.step, call.terms.person, now_ms, decision, call.cost_nanos)
+            self._refuses(call, decision, now_ms)
         else:
             self._admitted(call, decision, now_ms)
             holds = [nanos for _, nanos in decision.holds]
@@ -190,7 +196,7 @@ class Replay:
     def _sized(self, step: Step, terms: PastTerms) -> Size:
         size, known = sized(step, terms)
         self.outcome.unsized += not known
-        return size
+        return self._untaught.without(size, step.kind, step.arrived_ms)
 
     # -- what is not decided -------------------------------------------------------------------------------------
 
