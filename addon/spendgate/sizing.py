@@ -33,19 +33,18 @@ def wanted(standing: Standing, kind: KindStanding, size: Size) -> int:
     its kind cost on average. Else so much that all holds together cover the mean of all calls in flight and one SURPRISE, or
     their `_risk` if that is more. In slow start the kind counts as unknown.
     """
-    limit = standing.limit_nanos
+    limit, mean = standing.limit_nanos, size.learned_nanos
+    if mean is not None and _ample(standing, size, limit):
+        return mean
     bound = size.guess_nanos if size.guess_nanos is not None else limit
     unproven = max(bound, size.largest_nanos or 0, (limit - standing.settled_nanos) // UNKNOWN_AT_ONCE)
-    if size.learned_nanos is None:
+    if mean is None:
         return unproven
-    if _ample(standing, size):
-        return size.learned_nanos
     seen = max(1, size.seen, kind.settled)
     same = min(kind.open_calls, standing.open_calls)
     if same + 1 > max(1, ceil(PROVEN_SHARE * seen)):
         return unproven
     strangers = standing.held_nanos * (standing.open_calls - same) // max(1, standing.open_calls)
-    mean = size.learned_nanos
     surprise = mean + SURPRISE * max(0, (size.largest_nanos or 0) - mean)
     needed = max(_risk(mean, size.spread_nanos, same + 1, seen), same * mean + min(unproven, surprise))
     return max(mean, strangers + needed - standing.held_nanos)
@@ -61,10 +60,10 @@ def _risk(mean: int, spread: int, calls: int, seen: int) -> int:
     return calls * mean + isqrt(variance * (calls * seen + calls**2)) // seen + 1 if variance else calls * mean
 
 
-def _ample(standing: Standing, size: Size) -> bool:
+def _ample(standing: Standing, size: Size, limit_nanos: int) -> bool:
     """Whether even the bounds of all in flight leave room for this call's bound, and nothing seen disproves that bound."""
     bound = size.ceiling_nanos
     if bound is None or (size.largest_nanos or 0) > bound:
         return False
     others = max(standing.ceiling_nanos, standing.held_nanos)
-    return standing.settled_nanos + others + bound <= standing.limit_nanos
+    return standing.settled_nanos + others + bound <= limit_nanos

@@ -22,10 +22,8 @@ def bill(ledger: Path, gate: int) -> None:
     paid = [line for line in lines if line.calls]
     refused = sum(line.refused for line in lines)
     for line in paid:
-        cached = line.cache_read_tokens + line.cache_write_tokens
-        tokens = f"{line.input_tokens:,} in, {cached:,} cached, {line.output_tokens:,} out"
         cost = f"{short_dollars(line.cost_nanos)}{_estimated(line)}"
-        note(f"  {line.key[0] or 'unknown model'}: {_counted(line.calls)}, {tokens}, {cost}")
+        note(f"  {line.key[0] or 'unknown model'}: {_counted(line.calls)}, {_tokens(line)}, {cost}")
     total = sum(line.cost_nanos for line in paid)
     said = f"{_counted(sum(line.calls for line in paid), 'billable call')}, {short_dollars(total)}"
     # What was not recognized may have cost money, too: a bill that did not name it would promise too much.
@@ -34,6 +32,13 @@ def bill(ledger: Path, gate: int) -> None:
     note("; ".join([said, *filter(None, [", ".join(besides)])]))
     for words in filter(None, told):
         note(words)
+
+
+def _tokens(line: Spend) -> str:
+    """Reads of a cache cost a tenth of other input, writes more than it: one sum of both would say nothing of the cost."""
+    cached = ((line.cache_read_tokens, "cache read"), (line.cache_write_tokens, "cache write"))
+    counts = [(line.input_tokens, "in"), *[each for each in cached if each[0]], (line.output_tokens, "out")]
+    return ", ".join(f"{count:,} {what}" for count, what in counts)
 
 
 def _estimated(line: Spend) -> str:

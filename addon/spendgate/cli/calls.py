@@ -34,7 +34,8 @@ _COLUMNS = (
     Column("path", "path", weight=9),
     Column("state", "state", weight=0),
     Column("input_tokens", "input", right=True, weight=6),
-    Column("cached", "cached", right=True, weight=7),
+    Column("cache_read_tokens", "cache read", right=True, weight=7),
+    Column("cache_write_tokens", "cache write", right=True, weight=7),
     Column("output_tokens", "output", right=True, weight=6),
     Column("cost_nanos", "cost", right=True, weight=0),
     Column("basis", "basis", weight=8),
@@ -127,13 +128,11 @@ def show(
 
 
 def _short(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
-    cached = [row["cache_read_tokens"], row["cache_write_tokens"]]
     return {
         **row,
         "id": row["id"][:_SHOWN_ID],
         "started_at": to_the_second(row["started_at"], zone),
         "model": row["model"] or row["model_requested"],
-        "cached": None if cached == [None, None] else sum(count or 0 for count in cached),
         "why": _why(row),
         "who": _sub_agent(row),
         "basis": f"{row['basis']}, price unknown" if row["basis"] and _guessed(row) else row["basis"],

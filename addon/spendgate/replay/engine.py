@@ -12,7 +12,9 @@ Of one on a plan that no budget counted then the list price is what it was expec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from itertools import count
 from math import ceil
@@ -62,9 +64,10 @@ class Replay:
 
     def run(self, steps: Iterable[Step]) -> Outcome:
         """Take every call, then let what still runs end."""
-        for step in steps:
-            self.take(step)
-        self._until(FOR_EVER_MS)
+        with _uncollected():
+            for step in steps:
+                self.take(step)
+            self._until(FOR_EVER_MS)
         return self.outcome
 
     def take(self, step: Step) -> None:
@@ -240,6 +243,19 @@ class Replay:
         if step.estimate_nanos is not None:
             call.expected_nanos = ceil(step.estimate_nanos * found.size_factor)
         self.outcome.unpriced += found.unknown and step.arrived_ms >= self._since_ms
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's search for cycles, a fifth of the time: what a call was made of is let go when it has ended, without that,
+    and what stays is bounded by the windows that run."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 Steps = Callable[[int], Iterable[Step]]
