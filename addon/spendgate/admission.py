@@ -101,12 +101,15 @@ def decide(
     pays no heed to those before it, and is refused as `held` where others' holds are in the way.
     """
     verdicts: list[_Verdict] = []
+    clear = True
     for standing in standings:
         # A tally counts what the budget before it holds.
         tallied = standing.scope.tally
-        verdicts.append(
-            _Verdict(standing, verdicts[-1].hold_nanos) if tallied else _verdict(standing, kind, size, now_ms)
-        )
+        verdict = _Verdict(standing, verdicts[-1].hold_nanos) if tallied else _verdict(standing, kind, size, now_ms)
+        clear = clear and verdict.refusal is None and not standing.ahead
+        verdicts.append(verdict)
+    if clear:
+        return Admit(tuple([(verdict.standing.scope, verdict.hold_nanos) for verdict in verdicts]))
     enforced = [verdict for verdict in verdicts if verdict.standing.scope.enforced]
     final = [v.refusal for v in enforced if v.refusal is not None and not _may_end(v.refusal)]
     if final:
@@ -155,9 +158,10 @@ class _Verdict(Struct, frozen=True):
 
 
 def _verdict(standing: Standing, kind: KindStanding, size: Size, now_ms: int) -> _Verdict:
-    if standing.scope.rate is not None:
+    scope = standing.scope
+    if scope.rate is not None:
         return _Verdict(standing, 0, _by_rate(standing, now_ms))
-    if standing.scope.hold is Hold.CEILING:
+    if scope.hold is Hold.CEILING:
         return _by_ceiling(standing, size, now_ms)
     return _by_expectation(standing, kind, size, now_ms)
 
@@ -189,13 +193,13 @@ def _by_expectation(standing: Standing, kind: KindStanding, size: Size, now_ms: 
     is usual, only its own kind can say.
     """
     usual = 1 if size.usual_nanos is None else size.usual_nanos
-    hold = wanted(standing, kind, size)
-    if standing.held_nanos == 0:
-        hold = min(hold, max(usual, standing.limit_nanos - standing.settled_nanos))
+    hold, held, left = wanted(standing, kind, size), standing.held_nanos, standing.limit_nanos - standing.settled_nanos
+    if held == 0:
+        hold = min(hold, max(usual, left))
+    if usual <= left and held + hold <= left:
+        return _Verdict(standing, hold)
     refusal = _in_the_way(standing, hold, usual, now_ms)
-    if refusal is not None and not standing.scope.enforced:
-        hold = _likely(size)
-    return _Verdict(standing, hold, refusal)
+    return _Verdict(standing, hold if standing.scope.enforced else _likely(size), refusal)
 
 
 def _likely(size: Size) -> int:

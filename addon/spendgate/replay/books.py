@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
+
 from spendgate.standing import KindStanding, Scope, Standing
 
 FORGET_EVERY: Final = 50_000
@@ -24,8 +26,7 @@ _NEVER_MS: Final = 2**62
 Key = tuple[str, str, str, str, int]
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(Struct, eq=False):
     """One call in one balance. Nano-dollars."""
 
     balance: Balance
@@ -97,7 +98,8 @@ class Balance:
 
     def standing(self, scope: Scope, place: int | None) -> Standing:
         """As admission sees it: for the call at this place in line, or for one that has just come."""
-        return Standing(scope, self.settled, self.held, self.bound, self.open_calls, self.ahead(place))
+        ahead = self.ahead(place) if self.line else 0
+        return Standing(scope, self.settled, self.held, self.bound, self.open_calls, ahead)
 
     def ahead(self, place: int | None) -> int:
         """How many stand in line before this place, or before one who has just come."""

@@ -62,7 +62,8 @@ class Holdings:
         """The call leaves. When it will end, in epoch milliseconds."""
         ceiling, call.booked_ms = call.size.ceiling_nanos or 0, now_ms
         for (standing, nanos), at in zip(held, located, strict=True):
-            self.moving.claim(standing, nanos, now_ms)
+            if standing.limit is not None:
+                self.moving.claim(standing, nanos, now_ms)
             if standing.scope.rate is None:
                 call.entries.append(at.add(now_ms, nanos, max(ceiling, nanos)))
         if call.rates:
