@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import brotli
 import zstandard
@@ -54,16 +54,6 @@ def read(reader: Reader, chunks: Iterator[bytes] | list[bytes]) -> Reading:
     for chunk in chunks:
         reader.feed(chunk)
     return reader.close()
-
-
-def in_one_go[T](steps: Generator[None, None, T]) -> T:
-    """What steps return in the end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: T = end.value
-            return found
 
 
 def fed(dialect: Dialect, body: bytes, *, stream: bool, ask: Ask | None = None) -> Reading:

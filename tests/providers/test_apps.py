@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from providers.feeding import JSON, each_way, fed, head, in_one_go
+from providers.feeding import JSON, each_way, fed, head
 from spendgate.attribution import Evidence
 from spendgate.providers.client import sender
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Claim, Kind, Notice
+from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.registry import DIALECTS
 from spendgate.usage import Usage
@@ -89,7 +90,7 @@ def test_a_recorded_stream_of_copilot() -> None:
     for way, reading in each_way(OpenAIResponses(), wire, stream=True):
         assert (reading.stated_cost_nanos, reading.model, reading.final) == (1_503_250, "gpt-5.3-codex", True), way
     socket, found = OpenAIResponses().socket(head("GET", "/responses", COPILOT)), None
-    in_one_go(socket.from_client(b'{"type":"response.create","model":"gpt-5.3-codex","input":"x"}'))
+    at_once(socket.from_client(b'{"type":"response.create","model":"gpt-5.3-codex","input":"x"}'))
     for line in RECORDED.read_bytes().splitlines():
         found = socket.from_server(line) or found if line.strip() else found
     assert found is not None

@@ -13,13 +13,14 @@ import zlib
 import pytest
 
 from providers.connect_frames import STREAM, call, frame, last, msg, text
-from providers.feeding import in_one_go, pieces
+from providers.feeding import pieces
 from spendgate.errors import WireError
 from spendgate.providers.connect import FIRST_BYTES_MAX, KEPT_BYTES_MAX, BetweenEnvelopes, Envelopes, first_message
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.cursor_answers import TextReader
 from spendgate.providers.headers import CaseInsensitive
 from spendgate.providers.interface import Ask, Notice
+from spendgate.providers.jsonscan import at_once
 from spendgate.providers.registry import DIALECTS
 
 NOTICE = Notice("Budget person/day is spent. Ask in #ai-budget.", "spent", request_id="c1")
@@ -133,7 +134,7 @@ def test_the_first_message_is_known_by_its_length() -> None:
         size = len(frame(message, flags))
         spoken = Cursor().spoken(call(RUN, connect_content_encoding="gzip"))
         assert next(at for at in range(len(body)) if spoken.begun(body[:at])) == size
-        assert in_one_go(first_message(body, "gzip")) == (message, True)
+        assert at_once(first_message(body, "gzip")) == (message, True)
         assert spoken.ask(call(RUN), body).model == "composer-2.5"
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import pytest
 
-from providers.feeding import JSON, STREAM, head, in_one_go, read
+from providers.feeding import JSON, STREAM, head, read
 from spendgate.errors import WireError
 from spendgate.providers.interface import Ask
+from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses
 from spendgate.providers.registry import DIALECTS
 from spendgate.providers.shapes import Shape
@@ -126,4 +127,4 @@ def test_a_long_message_of_a_socket_is_read_in_steps(kind: str) -> None:
     for _ in reader.from_client(said):
         steps += 1
     assert steps >= len(said) // (128 * 1024)
-    assert (in_one_go(reader.from_client(said)) is not None) == (kind == "response.create")
+    assert (at_once(reader.from_client(said)) is not None) == (kind == "response.create")

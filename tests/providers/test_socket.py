@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from providers.feeding import head, in_one_go
+from providers.feeding import head
 from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_responses import OpenAIResponses, ResponsesSocket
 from spendgate.usage import Usage
 
@@ -29,7 +30,7 @@ def message(kind: str, **members: Any) -> bytes:
 
 def asked(reader: ResponsesSocket, message: bytes) -> Ask | None:
     """What a client's message asks for."""
-    return in_one_go(reader.from_client(message))
+    return at_once(reader.from_client(message))
 
 
 def response(name: str, status: str, usage: dict[str, Any] | None = None) -> dict[str, Any]:

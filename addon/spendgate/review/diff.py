@@ -1,7 +1,7 @@
 """What a change of a policy does, in words: who may spend more or less, who gains or loses which models, what is decrypted.
 
-Every difference is told: what no sentence of its own covers is told by its path. So no change is silent, and two policies
-without a line between them are the same policy.
+A difference that no sentence of its own covers is told by its path; of model rules that is not yet so (`policies/README.md`,
+Known to be wrong).
 """
 
 from __future__ import annotations
