@@ -150,6 +150,49 @@ def test_each_change_has_its_sentence(edit: tuple[str, str], effect: Effect, tex
     assert any(change.effect is effect and text in change.text for change in found), found
 
 
+FRONTIER = '{name: frontier, except: {group: senior}, deny: ["claude-opus-*", "gpt-5-pro*"]}'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ("except: {group: senior}", 'except: {tool: "*"}', "calls with tool *: gain claude-opus-4-5, gpt-5-pro"),
+        (
+            "except: {group: senior}",
+            'except: {tool: "*"}',
+            "alice, calls with no tool: lose claude-opus-4-5, gpt-5-pro",
+        ),
+        ("except: {group: senior}", "except: {provider: openai}", "calls with provider openai: gain claude-opus-4-5"),
+        (
+            "except: {group: senior}",
+            "match: {tool: codex}",
+            "calls with no tool or any other tool: gain claude",
+        ),
+        ("gpt-5-pro*", "acme-*", "lose acme-*"),
+        ('pro*"]}', 'pro*"], suggest: gpt-5}', "model rule frontier: suggest: none -> gpt-5"),
+        (FRONTIER, '{name: f, allow: ["claude-*", "acme-*"]}', "model rule f is new: allow: claude-*, acme-*"),
+        (FRONTIER, '{name: f, allow: ["claude-*", "acme-*"]}', "model rule frontier is gone"),
+    ],
+)
+@pytest.mark.parametrize("missing", ["", ", missing: refuse"])
+def test_a_change_of_model_rules_is_asked_of_calls(before: str, after: str, text: str, missing: str) -> None:
+    """Whatever else a call has beside its person; a budget that refuses some calls altogether hides nothing."""
+    old = OLD.replace("limit: $600 per month", f"per: session, limit: $600 per month{missing}")
+    assert before in old
+    found = diff(policy(old), policy(old.replace(before, after)), TODAY, MODELS)
+    assert any(text in change.text for change in found), found
+    assert not any("the order of rules alone" in change.text for change in found)
+
+
+def test_all_budgets_come_or_go() -> None:
+    """A file without one is a policy, too."""
+    without = OLD[: OLD.index("budgets:")] + OLD[OLD.index("models:") :]
+    gone = diff(policy(OLD), policy(without), TODAY, MODELS)
+    assert len([change for change in gone if change.effect is Effect.MORE]) == 3
+    come = diff(policy(without), policy(OLD), TODAY, MODELS)
+    assert len([change for change in come if change.effect is Effect.LESS]) == 3
+
+
 BEFORE = """version: 1
 pricing:
   adjust:

@@ -17,7 +17,8 @@ from spendgate.review.budget_changes import budgets
 from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.flows import exceptions, rates
 from spendgate.review.gate_changes import capture, power
-from spendgate.review.people_changes import models, people
+from spendgate.review.model_changes import models
+from spendgate.review.people_changes import people
 from spendgate.review.reach import subjects
 
 __all__ = ["Change", "Effect", "diff"]
@@ -41,7 +42,7 @@ def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[C
     ]
     found += _rest(old, new, {change.where for change in found})
     if not found:
-        found = [Change(Effect.OTHER, "order", "the order of rules alone: which of several a refusal names")]
+        found = [_last(old, new)]
     order = list(Effect)
     return tuple(sorted(found, key=lambda change: order.index(change.effect)))
 
@@ -58,7 +59,8 @@ _EFFECTS: Final = (
 )
 """What a difference without a sentence of its own is about, by the beginning of its path."""
 _TOLD: Final = (
-    "capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown", "exceptions", "rates", "adjust", "billing.",
+    "capture", "mode", "on_failure", "refusals", "roster.people", "roster.unknown",
+    "exceptions", "rates", "adjust", "billing", "models",
     "alerts", "notify", "approvers",
 )  # fmt: skip
 """Where every difference has a sentence above."""
@@ -70,18 +72,27 @@ def _rest(old: Policy, new: Policy, told: set[str]) -> Iterator[Change]:
     for path in dict.fromkeys((*before, *after)):
         if (
             before.get(path) == after.get(path)
-            or path.startswith(_TOLD)
+            or any(path == told_path or path.startswith(f"{told_path}.") for told_path in _TOLD)
             or _order_alone(path)
             or path.endswith(".notify")
         ):
             continue
         parts = path.split(".")
-        if parts[0] == "budgets" and f"budgets.{parts[1]}" in told:
+        if parts[0] == "budgets" and (len(parts) == 1 or f"budgets.{parts[1]}" in told):
             continue
         effect = next((effect for begins, effect in _EFFECTS if path.startswith(begins)), Effect.OTHER)
         yield Change(
             effect, path, f"{path}: {value_text(before.get(path), path)} -> {value_text(after.get(path), path)}"
         )
+
+
+def _last(old: Policy, new: Policy) -> Change:
+    """Of policies that differ where nothing above has looked: the order of what has names, or else the paths."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    paths = [path for path in dict.fromkeys((*before, *after)) if before.get(path) != after.get(path)]
+    if all(path.endswith(".order") for path in paths):
+        return Change(Effect.OTHER, "order", "the order of rules alone: which of several a refusal names")
+    return Change(Effect.OTHER, paths[0], f"changed: {', '.join(paths)}")
 
 
 def _order_alone(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whom a rule reaches: the people of a policy as facts, and which of its budgets and models are theirs."""
+"""Whom a rule reaches: the people of a policy as facts, and which of its budgets are theirs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import date
 from typing import Final
 
 from spendgate.budget import Budget, Missing
-from spendgate.fitting import model_refusal
 from spendgate.policy import Policy
 from spendgate.roster import SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector
@@ -98,11 +97,6 @@ def hangs_on(budget: Budget) -> frozenset[str]:
     """The forgeable attributes by which a call could leave this budget."""
     asked = {clause.attribute for selector in (budget.match, budget.excepted) for clause in selector.clauses}
     return frozenset(asked | set(budget.per)) & FORGEABLE
-
-
-def refused_models(policy: Policy, facts: Facts, models: Iterable[str]) -> frozenset[str]:
-    """The models that a rule refuses this person, whatever else their calls have."""
-    return frozenset(model for model in models if model_refusal(policy, facts.answered_by(model)) is not None)
 
 
 def people_in_words(names: Iterable[str], *, shown: int = 6) -> str:
