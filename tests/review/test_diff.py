@@ -81,7 +81,7 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
         (("limit: $600 per month", "limit: $600 per month, action: warn"), Effect.MORE, "only warns from now on"),
         (
             ("limit: $600 per month", "limit: $600 per month, hold: ceiling"),
-            Effect.OTHER,
+            Effect.LESS,
             "team: hold: expected -> ceiling",
         ),
         (("group: senior}, deny", "person: bob}, deny"), Effect.MODELS, "alice: lose claude-opus-4-5, gpt-5-pro"),
@@ -182,6 +182,85 @@ def test_a_change_of_model_rules_is_asked_of_calls(before: str, after: str, text
     found = diff(policy(old), policy(old.replace(before, after)), TODAY, MODELS)
     assert any(text in change.text for change in found), found
     assert not any("the order of rules alone" in change.text for change in found)
+
+
+@pytest.mark.parametrize(
+    ("edits", "effect", "text"),
+    [
+        (
+            [("$20 per day, $200 per month", "$90 per hour")],
+            Effect.MORE,
+            "-> $90.00 per hour for each person (person)",
+        ),
+        ([("$20 per day, $200 per month", "$20 per week")], Effect.LESS, "-> $20.00 per week for each person (person)"),
+        ([("$20 per day, $200 per month", "$20 per day")], Effect.MORE, "-> $20.00 per day for each person (person)"),
+        (
+            [("$20 per day", "$25 per week")],
+            Effect.EITHER,
+            "$200.00 per month for each person (person/month), is $25.00 per week",
+        ),
+        ([("per: person, limit", "per: session, limit")], Effect.MORE, "for each session (person/day)"),
+        ([("$600 per month", "$600 per month, per: session, missing: refuse")], Effect.LESS, "missing: skip -> refuse"),
+        ([("$600 per month", "$600 per month, cut: true")], Effect.LESS, "team: cut: false -> true"),
+        ([("$600 per month", "$600 per month, wait: 5s")], Effect.OTHER, "team: wait: 20s -> 5s"),
+        ([("bob: {team: payments}", "bob: {}")], Effect.MORE, "bob: no longer under $600.00 per month together (team)"),
+        (
+            [("  carol: {", "  carol: {team: payments, ")],
+            Effect.LESS,
+            "carol: now under $600.00 per month together (team)",
+        ),
+        ([("  bob: {team: payments}\n", "")], Effect.MORE, "bob: no longer under $600.00"),
+        (
+            [("  bob: {team: payments}\n", "  bob: {team: payments}\n  dora: {team: payments}\n")],
+            Effect.LESS,
+            "dora: now under $600",
+        ),
+        (
+            [("unknown_people: shared", "unknown_people: refuse")],
+            Effect.LESS,
+            "anybody who is not listed: refused as not listed",
+        ),
+        (
+            [("match: {team: payments}, limit", "except: {tool: codex}, limit")],
+            Effect.LESS,
+            "carol, calls with no tool or any other tool: now under $600.00",
+        ),
+        (
+            [("match: {team: payments}, limit", "match: {team: payments}, except: {tool: codex}, limit")],
+            Effect.MORE,
+            "alice, bob, calls with tool codex: no longer under $600.00",
+        ),
+        (
+            [
+                (
+                    "name: team, match: {team: payments}, limit",
+                    "name: crew, per: session, missing: refuse, except: {tool: codex}, limit",
+                )
+            ],
+            Effect.LESS,
+            "for each session (crew), except tool codex, missing: refuse",
+        ),
+    ],
+)
+def test_directions_are_shown_or_not_claimed(edits: list[tuple[str, str]], effect: Effect, text: str) -> None:
+    """Between two windows only where one surely allows no more; of people by what the selectors answer."""
+    found = changes(*edits)
+    assert any(change.effect is effect and text in change.text for change in found), found
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "effect"),
+    [
+        ("requests: 100 per minute", "requests: 200 per hour", Effect.EITHER),
+        ("requests: 100 per minute", "requests: 100 per hour", Effect.LESS),
+        ("requests: 200 per hour", "requests: 3 per minute", Effect.LESS),
+        ("requests: 3 per minute", "per: person, requests: 3 per minute", Effect.MORE),
+    ],
+)
+def test_the_direction_of_a_rate(was: str, now: str, effect: Effect) -> None:
+    """A quota over another length is less only where it fits into the other one."""
+    old, new = (policy(f"{OLD}rates: [{{name: loop, {each}}}]\n") for each in (was, now))
+    assert [change.effect for change in diff(old, new, TODAY, MODELS)] == [effect]
 
 
 def test_all_budgets_come_or_go() -> None:

@@ -40,7 +40,7 @@ def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[C
         *agreed(old, new),
         *alert_changes(old, new),
     ]
-    found += _rest(old, new, {change.where for change in found})
+    found += _rest(old, new)
     if not found:
         found = [_last(old, new)]
     order = list(Effect)
@@ -60,13 +60,13 @@ _EFFECTS: Final = (
 """What a difference without a sentence of its own is about, by the beginning of its path."""
 _TOLD: Final = (
     "capture", "mode", "on_failure", "refusals", "roster.people", "roster.unknown",
-    "exceptions", "rates", "adjust", "billing", "models",
+    "exceptions", "rates", "adjust", "billing", "models", "budgets",
     "alerts", "notify", "approvers",
 )  # fmt: skip
 """Where every difference has a sentence above."""
 
 
-def _rest(old: Policy, new: Policy, told: set[str]) -> Iterator[Change]:
+def _rest(old: Policy, new: Policy) -> Iterator[Change]:
     """What differs and no sentence has told, by its path."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     for path in dict.fromkeys((*before, *after)):
@@ -76,9 +76,6 @@ def _rest(old: Policy, new: Policy, told: set[str]) -> Iterator[Change]:
             or _order_alone(path)
             or path.endswith(".notify")
         ):
-            continue
-        parts = path.split(".")
-        if parts[0] == "budgets" and (len(parts) == 1 or f"budgets.{parts[1]}" in told):
             continue
         effect = next((effect for begins, effect in _EFFECTS if path.startswith(begins)), Effect.OTHER)
         yield Change(

@@ -13,10 +13,13 @@ from spendgate.roster import SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector
 
 ANYBODY: Final = "anybody who is not listed"
+_STRANGERS: Final = (ANYBODY, "anybody")
 PERSONAL: Final = frozenset({"person", "team", "group"})
 """What a person brings to every call. All else a call may have or not."""
 _LACKING: Final = frozenset({"machine_group", "project", "api_key", "account"})
 """What many calls have no value of."""
+SURE: Final = frozenset({"person", "machine"})
+"""What every call has a value of."""
 FORGEABLE: Final = frozenset({"session", "tool", "project", "account"})
 """What a client can claim without administrator rights (policy.md, Words)."""
 
@@ -38,6 +41,24 @@ def subjects(policy: Policy, today: date) -> tuple[Subject, ...]:
         return tuple(listed)
     stranger = Facts.of(person=SHARED) if roster.unknown is UnknownPeople.SHARED else Facts.of()
     return (*listed, Subject(ANYBODY if roster.people else "anybody", stranger))
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One person before and after; None: refused as not listed."""
+
+    name: str
+    was: Facts | None
+    now: Facts | None
+
+
+def pairs(before: tuple[Subject, ...], after: tuple[Subject, ...]) -> tuple[Pair, ...]:
+    """Everybody who is listed on either side; who is not listed on one is there what anybody else is."""
+    then, now = ({each.name: each.facts for each in side} for side in (before, after))
+    strangers = [next((side[name] for name in _STRANGERS if name in side), None) for side in (then, now)]
+    found = [Pair(name, then.get(name, strangers[0]), now.get(name, strangers[1])) for name in now | then]
+    listed = tuple(each for each in found if each.name not in _STRANGERS)
+    return (*listed, Pair(ANYBODY if listed else "anybody", strangers[0], strangers[1]))
 
 
 def _subject(policy: Policy, person: Person) -> Subject:
