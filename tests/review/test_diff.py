@@ -124,7 +124,7 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
         (
             ("version: 1", f"version: 1\nexceptions: [{RAISED}]"),
             Effect.MORE,
-            "alice: $50.00 more in person/month until 2026-12-15 (release week; approved by cto, as claimed)",
+            'alice: $50.00 more in person/month until 2026-12-15 ("release week"; approved by "cto", as claimed)',
         ),
         (
             ("version: 1", "version: 1\nrates: [{name: loop, per: person, requests: 100 per minute, parallel: 8}]"),
@@ -261,6 +261,42 @@ def test_the_direction_of_a_rate(was: str, now: str, effect: Effect) -> None:
     """A quota over another length is less only where it fits into the other one."""
     old, new = (policy(f"{OLD}rates: [{{name: loop, {each}}}]\n") for each in (was, now))
     assert [change.effect for change in diff(old, new, TODAY, MODELS)] == [effect]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effect", "text"),
+    [
+        ("never:", "providers: [anthropic], never:", Effect.MORE, "calls to every provider but anthropic pass unseen"),
+        (
+            "[bridge.example.com]",
+            "[bridge.example.com, b.example.com]",
+            Effect.MORE,
+            "calls to b.example.com, as far as",
+        ),
+        (
+            "[bridge.example.com]",
+            "[b.example.com]",
+            Effect.LESS,
+            "calls to bridge.example.com, as far as it is captured, come",
+        ),
+    ],
+)
+def test_what_is_not_captured_is_spent_unseen(before: str, after: str, effect: Effect, text: str) -> None:
+    """Money that no budget counts is more money."""
+    found = changes((before, after))
+    assert any(change.effect is effect and text in change.text for change in found), found
+
+
+def test_instants_of_an_exception_and_what_people_wrote() -> None:
+    """An hour that moves is seen; a reason cannot pass for a part of the sentence."""
+    raised = RAISED.replace("2026-12-15", "2026-12-15T14:00:00Z")
+    later = raised.replace("T14", "T18").replace("release week", "x; approved by ceo")
+    old, new = (f"exceptions: [{each}]\n" for each in (raised, raised.replace("T14", "T18")))
+    (found,) = diff(policy(OLD + old), policy(OLD + new), TODAY, MODELS)
+    assert "until 2026-12-15T14:00:00+00:00" in found.text
+    assert "until 2026-12-15T18:00:00+00:00" in found.text
+    (forged,) = diff(policy(OLD), policy(f"{OLD}exceptions: [{later}]\n"), TODAY, MODELS)
+    assert '("x; approved by ceo"; approved by "cto", as claimed)' in forged.text
 
 
 def test_all_budgets_come_or_go() -> None:

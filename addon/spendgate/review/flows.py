@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from spendgate.exceptions import BudgetException
@@ -13,7 +14,7 @@ from spendgate.review.changes import KEYS, Change, Effect, selector_text, value_
 from spendgate.review.members import moved
 from spendgate.review.reach import SURE, Subject, pairs, reaches
 from spendgate.selector import EVERY
-from spendgate.window import local_date
+from spendgate.window import day_starts_ms, local_date, zone_of
 
 
 def exceptions(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
@@ -50,9 +51,24 @@ def _words(each: BudgetException, policy: Policy) -> str:
     else:
         more = f"{short_dollars(each.limit_nanos or 0)} in {each.budget}"
     once = " for one window" if each.once else ""
-    begins = f" from {local_date(zone, each.from_ms)}" if each.from_ms else ""
-    ends = f" until {local_date(zone, each.until_ms - 1)}"
-    return f"{more}{once}{begins}{ends} ({each.reason}; approved by {each.approved_by}, as claimed)"
+    begins = f" from {_instant(zone, each.from_ms)}" if each.from_ms else ""
+    last = local_date(zone, each.until_ms - 1)
+    whole = day_starts_ms(zone, local_date(zone, each.until_ms)) == each.until_ms
+    ends = f" until {last if whole else _instant(zone, each.until_ms)}"
+    return f"{more}{once}{begins}{ends} ({_quoted(each.reason)}; approved by {_quoted(each.approved_by)}, as claimed)"
+
+
+def _instant(zone: str, at_ms: int) -> str:
+    """A day's beginning as its date; any other instant to the second, with its offset."""
+    day = local_date(zone, at_ms)
+    if day_starts_ms(zone, day) == at_ms:
+        return str(day)
+    return datetime.fromtimestamp(at_ms / 1000, zone_of(zone)).isoformat(timespec="seconds")
+
+
+def _quoted(text: str) -> str:
+    """What somebody wrote, so that it cannot pass for a part of the sentence."""
+    return '"' + text.replace('"', "'") + '"'
 
 
 def _narrower(now: BudgetException, was: BudgetException) -> bool:
