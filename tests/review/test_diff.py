@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 
 from spendgate.config.policies import load
 from spendgate.config.policy_file import parse_policy
-from spendgate.policy import Policy
+from spendgate.fitting import model_refusal, scopes
+from spendgate.policy import Policy, person_of
 from spendgate.review.changes import Change, Effect
 from spendgate.review.diff import diff
+from spendgate.selector import Facts
+from spendgate.standing import Scope
 
 TODAY = date(2026, 11, 28)
+NOW_MS = 1_795_824_000_000
 MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "gpt-5", "gpt-5-pro")
 OLD = """\
 version: 1
@@ -139,8 +143,8 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
         (('"Ask in #ai."', '"Ask in #it."'), Effect.OTHER, "help: Ask in #ai. -> Ask in #it."),
         (
             ("version: 1", "version: 1\npricing: {unknown_model: {input: $1, output: $2}}"),
-            Effect.OTHER,
-            "unknown_model.input_nanos: $15.00 -> $1.00",
+            Effect.MORE,
+            "a model without a known price, a million input tokens: $15.00 -> $1.00",
         ),
     ],
 )
@@ -454,6 +458,85 @@ def test_no_change_is_silent(left: tuple[str, ...], right: tuple[str, ...]) -> N
     assert old is not None
     assert new is not None
     assert bool(diff(old, new, TODAY, MODELS)) is (old.hash != new.hash)
+
+
+SELECTORS = (
+    "", "match: {tool: codex}, ", 'match: {model: "claude-*"}, ', "match: {team: payments}, ", "match: {group: senior}, ",
+    "except: {tool: codex}, ", "except: {group: senior, provider: openai}, ", 'except: {tool: "*"}, ',
+)  # fmt: skip
+PERSONS = ("", "team: payments", "groups: [senior]", "team: payments, groups: [senior]")
+EDITED = st.fixed_dictionaries(
+    {
+        "alice": st.sampled_from(PERSONS),
+        "bob": st.sampled_from(PERSONS),
+        "budget": st.sampled_from(SELECTORS),
+        "limit": st.sampled_from(
+            ("$5 per day", "$9 per day", "$30 per week", "$90 per month", "[$5 per day, $30 per week]")
+        ),
+        "per": st.sampled_from(("", "per: person, ", "per: session, ", "per: [team, tool], ")),
+        "rule": st.sampled_from(SELECTORS),
+        "models": st.sampled_from(('deny: ["claude-opus-*"]', 'allow: ["claude-*"]', 'deny: ["acme-*", "gpt-5-pro*"]')),
+    }
+)
+PEOPLE = ("alice", "bob", "carol")
+
+
+def edited(words: dict[str, str]) -> Policy:
+    people = "".join(f"  {name}: {{{words.get(name, 'team: payments, groups: [senior]')}}}\n" for name in PEOPLE)
+    return policy(
+        f"version: 1\nowner: lead@acme.example\npeople:\n{people}teams: {{payments: {{}}}}\n"
+        f"budgets:\n  - {{name: main, {words['budget']}{words['per']}limit: {words['limit']}}}\n"
+        f"models:\n  - {{name: rule, {words['rule']}{words['models']}}}\n"
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    EDITED,
+    EDITED,
+    st.sampled_from(PEOPLE),
+    st.tuples(
+        st.sampled_from((*MODELS, "acme-1", "other-1")),
+        st.sampled_from((None, "codex", "claude-code")),
+        st.sampled_from(("openai", "anthropic")),
+    ),
+)
+def test_no_call_is_let_through_in_silence(
+    left: dict[str, str], right: dict[str, str], person: str, call: tuple[str, str | None, str]
+) -> None:
+    """Whatever call the product's own rules let through anew, or no longer limit: the diff says so of that person."""
+    old, new = edited(left), edited(right)
+    found = diff(old, new, TODAY, MODELS)
+    assert bool(found) is (old.hash != new.hash)
+    facts = []
+    for each in (old, new):
+        who = person_of(each, person, today=TODAY)
+        model, tool, provider = call
+        known = {"tool": tool, "provider": provider, "machine": "m", "session": "s"}
+        facts.append(Facts.of(model=model, person=who.person, team=who.team, group=who.groups, **known))
+    was, now = (model_refusal(each, of) for each, of in zip((old, new), facts, strict=True))
+    if was and not now:
+        assert any(each.effect is Effect.MODELS and "gain" in each.text and concerns(each, person) for each in found), (
+            found
+        )
+    if now and not was:
+        assert any(each.effect is Effect.MODELS and "lose" in each.text and concerns(each, person) for each in found), (
+            found
+        )
+    drawn = [scopes(each, of, NOW_MS, enforced=True) for each, of in zip((old, new), facts, strict=True)]
+    if any(_looser(scope, drawn[1]) for scope in drawn[0]):
+        more = {Effect.MORE, Effect.EITHER}
+        assert any(each.effect in more and concerns(each, person) for each in found), found
+
+
+def concerns(change: Change, person: str) -> bool:
+    return person in change.text or change.text.startswith("everybody")
+
+
+def _looser(scope: Scope, after: tuple[Scope, ...]) -> bool:
+    """Whether the same window of the same budget has more room now, or none of it is counted."""
+    same = [each for each in after if each.window == scope.window]
+    return not after or any(each.limit_nanos > scope.limit_nanos for each in same)
 
 
 def test_every_shipped_policy_against_every_other() -> None:

@@ -20,6 +20,7 @@ from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
 from spendgate.review.reach import subjects
+from spendgate.window import MONTHS, WEEKDAYS
 
 __all__ = ["Change", "Effect", "diff"]
 
@@ -78,9 +79,32 @@ def _rest(old: Policy, new: Policy) -> Iterator[Change]:
         ):
             continue
         effect = next((effect for begins, effect in _EFFECTS if path.startswith(begins)), Effect.OTHER)
-        yield Change(
-            effect, path, f"{path}: {value_text(before.get(path), path)} -> {value_text(after.get(path), path)}"
-        )
+        if path.startswith("unknown_model."):
+            # A lower price is a wider budget.
+            cheaper = getattr(new.unknown_model, path.split(".")[1]) < getattr(old.unknown_model, path.split(".")[1])
+            effect = Effect.MORE if cheaper else Effect.LESS
+        was, now = (_shown(each.get(path), path) for each in (before, after))
+        yield Change(effect, path, f"{_NAMES.get(path, path)}: {was} -> {now}")
+
+
+_NAMES: Final = {
+    "fiscal_month": "the fiscal year begins in",
+    "week_starts": "a week begins on",
+    "unlimited": "budgets without a limit",
+    "prices_update": "pricing.updates",
+    "validity.revision": "revision",
+    "unknown_model.input_nanos": "a model without a known price, a million input tokens",
+    "unknown_model.output_nanos": "a model without a known price, a million output tokens",
+}
+"""What a file calls a value that goes by another name here."""
+
+
+def _shown(value: object, path: str) -> str:
+    if path == "fiscal_month" and isinstance(value, int):
+        return MONTHS[value - 1]
+    if path == "week_starts" and isinstance(value, int):
+        return WEEKDAYS[value]
+    return value_text(value, path)
 
 
 def _last(old: Policy, new: Policy) -> Change:
