@@ -303,6 +303,18 @@ def test_instants_of_an_exception_and_what_people_wrote() -> None:
     assert '("x; approved by ceo"; approved by "cto", as claimed)' in forged.text
 
 
+def test_what_is_kept_for_strangers_and_machines() -> None:
+    """One allowance for all strangers or one each; and which machines a group has."""
+    found = changes(("unknown_people: shared", "unknown_people: each"))
+    assert any(each.effect is Effect.MORE and "an allowance each" in each.text for each in found), found
+    old = OLD.replace("budgets:\n", "machines: {ci: {match: [a1]}}\nbudgets:\n").replace(
+        "match: {team: payments}", "match: {machine_group: ci}"
+    )
+    found = diff(policy(old), policy(old.replace("[a1]", "[b2]")), TODAY, MODELS)
+    text = "machines of ci: were a1, are b2: asked for by team"
+    assert any(each.effect is Effect.EITHER and each.text == text for each in found), found
+
+
 def test_all_budgets_come_or_go() -> None:
     """A file without one is a policy, too."""
     without = OLD[: OLD.index("budgets:")] + OLD[OLD.index("models:") :]
@@ -377,6 +389,27 @@ def test_each_change_of_an_agreement_has_its_sentence(edit: tuple[str, str], eff
     assert edit[0] in old
     found = diff(policy(old), policy(old.replace(*edit, 1)), TODAY, MODELS)
     assert any(change.effect is effect and text in change.text for change in found), found
+
+
+def test_another_order_of_prices_is_told_beside_a_changed_price() -> None:
+    """Of several that fit the last one holds."""
+    first, second = (
+        "    - {match: {provider: anthropic}, multiply: 0.85, from: 2026-10-01}\n",
+        '    - {match: {model: "gpt-5*"}, set: {input: $1, output: $8}}\n',
+    )
+    old = OLD.replace("version: 1\n", BEFORE)
+    new = old.replace(first + second, second + first.replace("0.85", "0.84"))
+    assert any("the order of price adjustments" in each.text for each in diff(policy(old), policy(new), TODAY, MODELS))
+
+
+def test_a_receiver_at_another_address_is_told_beside_other_purposes() -> None:
+    """The same service with another secret is somebody else."""
+    one, other = (
+        f'{OLD}notify: [{{to: "slack://${{SPENDGATE_SECRET_{secret}}}", for: [{words}]}}]\n'
+        for secret, words in (("ONE", "alert"), ("TWO", "alert, page"))
+    )
+    (found,) = diff(policy(one), policy(other), TODAY, MODELS)
+    assert "and addresses differ" in found.text
 
 
 def test_nothing_changed() -> None:

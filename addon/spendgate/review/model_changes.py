@@ -20,6 +20,8 @@ from spendgate.selector import Facts, Selector
 
 _UNKNOWN: Final[str] = "a model that is not known beforehand (auto)"
 _ANY_OTHER: Final[str] = "any other model"
+_ALIASES: Final = "routers and aliases"
+_UNNAMED: Final = "models that no rule names"
 _MODELS_SHOWN: Final = 8
 _Moved = tuple[frozenset[int], frozenset[int]]
 """The classes of models that are gained, and that are lost."""
@@ -140,15 +142,14 @@ def _listed(classes: frozenset[int], known: _Models) -> str:
     grouped: dict[str, list[str]] = {}
     for name in named:
         fitting = [pattern.text for pattern in known.patterns if pattern.fits(family(name)) or pattern.text == name]
-        grouped.setdefault(max(fitting, key=len) if fitting else "", []).append(name)
+        none = _ALIASES if alias_stem(name) is not None else _UNNAMED
+        grouped.setdefault(max(fitting, key=len) if fitting else none, []).append(name)
     words = []
     for pattern, each in sorted(grouped.items()):
         if len(each) <= 2:
             words += each
-        elif pattern:
-            words.append(f"{len(each)} models of {pattern}")
         else:
-            words.append(f"{len(each)} models that no rule names")
+            words.append(f"{len(each)} {pattern if pattern in (_ALIASES, _UNNAMED) else f'models of {pattern}'}")
     return ", ".join(words + rest)
 
 

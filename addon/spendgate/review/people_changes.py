@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spendgate.budget import Budget
+from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
+from spendgate.rates import Rate
 from spendgate.review.changes import Change, Effect, value_text
-from spendgate.review.reach import people_in_words
+from spendgate.review.reach import ANYBODY, people_in_words
+from spendgate.roster import UnknownPeople
+from spendgate.selector import Facts, Selector
 
 
 def people(old: Policy, new: Policy) -> Iterator[Change]:
@@ -27,3 +32,33 @@ def people(old: Policy, new: Policy) -> Iterator[Change]:
     if old.roster.unknown is not new.roster.unknown:
         text = f"accounts that are not listed: {old.roster.unknown} -> {new.roster.unknown}"
         yield Change(Effect.PEOPLE, "unknown_people", text)
+        if old.roster.unknown is UnknownPeople.SHARED and new.roster.unknown is UnknownPeople.EACH:
+            yield Change(
+                Effect.MORE,
+                "unknown_people",
+                f"{ANYBODY}: an allowance each of what is kept per person, was one for all",
+            )
+        if old.roster.unknown is UnknownPeople.EACH and new.roster.unknown is UnknownPeople.SHARED:
+            yield Change(
+                Effect.LESS,
+                "unknown_people",
+                f"{ANYBODY}: one allowance for all of what is kept per person, was one each",
+            )
+    yield from _machines(old, new)
+
+
+def _machines(old: Policy, new: Policy) -> Iterator[Change]:
+    """Machines that come into a group or leave it come under its rules or leave them."""
+    was, now = ({group.name: group.match for group in policy.roster.machines} for policy in (old, new))
+    rules: list[Budget | Rate | ModelRule] = [*new.budgets, *new.rates, *new.models]
+    for name in dict.fromkeys((*was, *now)):
+        asked = [each.name for each in rules if _asks(each.match, name) or _asks(each.excepted, name)]
+        if was.get(name) != now.get(name) and asked:
+            words = f"were {value_text(was.get(name))}, are {value_text(now.get(name))}"
+            text = f"machines of {name}: {words}: asked for by {', '.join(asked)}"
+            yield Change(Effect.EITHER, f"machines.{name}", text)
+
+
+def _asks(selector: Selector, group: str) -> bool:
+    facts = Facts.of(machine_group=group)
+    return any(clause.attribute == "machine_group" and clause.fits(facts) for clause in selector.clauses)
