@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 
 from spendgate.config.policies import load
 from spendgate.config.policy_file import parse_policy
-from spendgate.policy import Policy
+from spendgate.fitting import model_refusal, scopes
+from spendgate.policy import Policy, person_of
 from spendgate.review.changes import Change, Effect
 from spendgate.review.diff import diff
+from spendgate.selector import Facts
+from spendgate.standing import Scope
 
 TODAY = date(2026, 11, 28)
+NOW_MS = 1_795_824_000_000
 MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "gpt-5", "gpt-5-pro")
 OLD = """\
 version: 1
@@ -81,7 +85,7 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
         (("limit: $600 per month", "limit: $600 per month, action: warn"), Effect.MORE, "only warns from now on"),
         (
             ("limit: $600 per month", "limit: $600 per month, hold: ceiling"),
-            Effect.OTHER,
+            Effect.LESS,
             "team: hold: expected -> ceiling",
         ),
         (("group: senior}, deny", "person: bob}, deny"), Effect.MODELS, "alice: lose claude-opus-4-5, gpt-5-pro"),
@@ -124,7 +128,7 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
         (
             ("version: 1", f"version: 1\nexceptions: [{RAISED}]"),
             Effect.MORE,
-            "alice: $50.00 more in person/month until 2026-12-15 (release week; approved by cto, as claimed)",
+            'alice: $50.00 more in person/month until 2026-12-15 ("release week"; approved by "cto", as claimed)',
         ),
         (
             ("version: 1", "version: 1\nrates: [{name: loop, per: person, requests: 100 per minute, parallel: 8}]"),
@@ -139,8 +143,8 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
         (('"Ask in #ai."', '"Ask in #it."'), Effect.OTHER, "help: Ask in #ai. -> Ask in #it."),
         (
             ("version: 1", "version: 1\npricing: {unknown_model: {input: $1, output: $2}}"),
-            Effect.OTHER,
-            "unknown_model.input_nanos: $15.00 -> $1.00",
+            Effect.MORE,
+            "a model without a known price, a million input tokens: $15.00 -> $1.00",
         ),
     ],
 )
@@ -148,6 +152,176 @@ def test_each_change_has_its_sentence(edit: tuple[str, str], effect: Effect, tex
     """The sentence names whom it is about, and the figures before and after."""
     found = changes(edit)
     assert any(change.effect is effect and text in change.text for change in found), found
+
+
+FRONTIER = '{name: frontier, except: {group: senior}, deny: ["claude-opus-*", "gpt-5-pro*"]}'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ("except: {group: senior}", 'except: {tool: "*"}', "calls with tool *: gain claude-opus-4-5, gpt-5-pro"),
+        (
+            "except: {group: senior}",
+            'except: {tool: "*"}',
+            "alice, calls with no tool: lose claude-opus-4-5, gpt-5-pro",
+        ),
+        ("except: {group: senior}", "except: {provider: openai}", "calls with provider openai: gain claude-opus-4-5"),
+        (
+            "except: {group: senior}",
+            "match: {tool: codex}",
+            "calls with no tool or any other tool: gain claude",
+        ),
+        ("gpt-5-pro*", "acme-*", "lose acme-*"),
+        ('pro*"]}', 'pro*"], suggest: gpt-5}', "model rule frontier: suggest: none -> gpt-5"),
+        (FRONTIER, '{name: f, allow: ["claude-*", "acme-*"]}', "model rule f is new: allow: claude-*, acme-*"),
+        (FRONTIER, '{name: f, allow: ["claude-*", "acme-*"]}', "model rule frontier is gone"),
+    ],
+)
+@pytest.mark.parametrize("missing", ["", ", missing: refuse"])
+def test_a_change_of_model_rules_is_asked_of_calls(before: str, after: str, text: str, missing: str) -> None:
+    """Whatever else a call has beside its person; a budget that refuses some calls altogether hides nothing."""
+    old = OLD.replace("limit: $600 per month", f"per: session, limit: $600 per month{missing}")
+    assert before in old
+    found = diff(policy(old), policy(old.replace(before, after)), TODAY, MODELS)
+    assert any(text in change.text for change in found), found
+    assert not any("the order of rules alone" in change.text for change in found)
+
+
+@pytest.mark.parametrize(
+    ("edits", "effect", "text"),
+    [
+        (
+            [("$20 per day, $200 per month", "$90 per hour")],
+            Effect.MORE,
+            "-> $90.00 per hour for each person (person)",
+        ),
+        ([("$20 per day, $200 per month", "$20 per week")], Effect.LESS, "-> $20.00 per week for each person (person)"),
+        ([("$20 per day, $200 per month", "$20 per day")], Effect.MORE, "-> $20.00 per day for each person (person)"),
+        (
+            [("$20 per day", "$25 per week")],
+            Effect.EITHER,
+            "$200.00 per month for each person (person/month), is $25.00 per week",
+        ),
+        ([("per: person, limit", "per: session, limit")], Effect.MORE, "for each session (person/day)"),
+        ([("$600 per month", "$600 per month, per: session, missing: refuse")], Effect.LESS, "missing: skip -> refuse"),
+        ([("$600 per month", "$600 per month, cut: true")], Effect.LESS, "team: cut: false -> true"),
+        ([("$600 per month", "$600 per month, wait: 5s")], Effect.OTHER, "team: wait: 20s -> 5s"),
+        ([("bob: {team: payments}", "bob: {}")], Effect.MORE, "bob: no longer under $600.00 per month together (team)"),
+        (
+            [("  carol: {", "  carol: {team: payments, ")],
+            Effect.LESS,
+            "carol: now under $600.00 per month together (team)",
+        ),
+        ([("  bob: {team: payments}\n", "")], Effect.MORE, "bob: no longer under $600.00"),
+        (
+            [("  bob: {team: payments}\n", "  bob: {team: payments}\n  dora: {team: payments}\n")],
+            Effect.LESS,
+            "dora: now under $600",
+        ),
+        (
+            [("unknown_people: shared", "unknown_people: refuse")],
+            Effect.LESS,
+            "anybody who is not listed: refused as not listed",
+        ),
+        (
+            [("match: {team: payments}, limit", "except: {tool: codex}, limit")],
+            Effect.LESS,
+            "carol, calls with no tool or any other tool: now under $600.00",
+        ),
+        (
+            [("match: {team: payments}, limit", "match: {team: payments}, except: {tool: codex}, limit")],
+            Effect.MORE,
+            "alice, bob, calls with tool codex: no longer under $600.00",
+        ),
+        (
+            [
+                (
+                    "name: team, match: {team: payments}, limit",
+                    "name: crew, per: session, missing: refuse, except: {tool: codex}, limit",
+                )
+            ],
+            Effect.LESS,
+            "for each session (crew), except tool codex, missing: refuse",
+        ),
+    ],
+)
+def test_directions_are_shown_or_not_claimed(edits: list[tuple[str, str]], effect: Effect, text: str) -> None:
+    """Between two windows only where one surely allows no more; of people by what the selectors answer."""
+    found = changes(*edits)
+    assert any(change.effect is effect and text in change.text for change in found), found
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "effect"),
+    [
+        ("requests: 100 per minute", "requests: 200 per hour", Effect.EITHER),
+        ("requests: 100 per minute", "requests: 100 per hour", Effect.LESS),
+        ("requests: 200 per hour", "requests: 3 per minute", Effect.LESS),
+        ("requests: 3 per minute", "per: person, requests: 3 per minute", Effect.MORE),
+    ],
+)
+def test_the_direction_of_a_rate(was: str, now: str, effect: Effect) -> None:
+    """A quota over another length is less only where it fits into the other one."""
+    old, new = (policy(f"{OLD}rates: [{{name: loop, {each}}}]\n") for each in (was, now))
+    assert [change.effect for change in diff(old, new, TODAY, MODELS)] == [effect]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effect", "text"),
+    [
+        ("never:", "providers: [anthropic], never:", Effect.MORE, "calls to every provider but anthropic pass unseen"),
+        (
+            "[bridge.example.com]",
+            "[bridge.example.com, b.example.com]",
+            Effect.MORE,
+            "calls to b.example.com, as far as",
+        ),
+        (
+            "[bridge.example.com]",
+            "[b.example.com]",
+            Effect.LESS,
+            "calls to bridge.example.com, as far as it is captured, come",
+        ),
+    ],
+)
+def test_what_is_not_captured_is_spent_unseen(before: str, after: str, effect: Effect, text: str) -> None:
+    """Money that no budget counts is more money."""
+    found = changes((before, after))
+    assert any(change.effect is effect and text in change.text for change in found), found
+
+
+def test_instants_of_an_exception_and_what_people_wrote() -> None:
+    """An hour that moves is seen; a reason cannot pass for a part of the sentence."""
+    raised = RAISED.replace("2026-12-15", "2026-12-15T14:00:00Z")
+    later = raised.replace("T14", "T18").replace("release week", "x; approved by ceo")
+    old, new = (f"exceptions: [{each}]\n" for each in (raised, raised.replace("T14", "T18")))
+    (found,) = diff(policy(OLD + old), policy(OLD + new), TODAY, MODELS)
+    assert "until 2026-12-15T14:00:00+00:00" in found.text
+    assert "until 2026-12-15T18:00:00+00:00" in found.text
+    (forged,) = diff(policy(OLD), policy(f"{OLD}exceptions: [{later}]\n"), TODAY, MODELS)
+    assert '("x; approved by ceo"; approved by "cto", as claimed)' in forged.text
+
+
+def test_what_is_kept_for_strangers_and_machines() -> None:
+    """One allowance for all strangers or one each; and which machines a group has."""
+    found = changes(("unknown_people: shared", "unknown_people: each"))
+    assert any(each.effect is Effect.MORE and "an allowance each" in each.text for each in found), found
+    old = OLD.replace("budgets:\n", "machines: {ci: {match: [a1]}}\nbudgets:\n").replace(
+        "match: {team: payments}", "match: {machine_group: ci}"
+    )
+    found = diff(policy(old), policy(old.replace("[a1]", "[b2]")), TODAY, MODELS)
+    text = "machines of ci: were a1, are b2: asked for by team"
+    assert any(each.effect is Effect.EITHER and each.text == text for each in found), found
+
+
+def test_all_budgets_come_or_go() -> None:
+    """A file without one is a policy, too."""
+    without = OLD[: OLD.index("budgets:")] + OLD[OLD.index("models:") :]
+    gone = diff(policy(OLD), policy(without), TODAY, MODELS)
+    assert len([change for change in gone if change.effect is Effect.MORE]) == 3
+    come = diff(policy(without), policy(OLD), TODAY, MODELS)
+    assert len([change for change in come if change.effect is Effect.LESS]) == 3
 
 
 BEFORE = """version: 1
@@ -215,6 +389,27 @@ def test_each_change_of_an_agreement_has_its_sentence(edit: tuple[str, str], eff
     assert edit[0] in old
     found = diff(policy(old), policy(old.replace(*edit, 1)), TODAY, MODELS)
     assert any(change.effect is effect and text in change.text for change in found), found
+
+
+def test_another_order_of_prices_is_told_beside_a_changed_price() -> None:
+    """Of several that fit the last one holds."""
+    first, second = (
+        "    - {match: {provider: anthropic}, multiply: 0.85, from: 2026-10-01}\n",
+        '    - {match: {model: "gpt-5*"}, set: {input: $1, output: $8}}\n',
+    )
+    old = OLD.replace("version: 1\n", BEFORE)
+    new = old.replace(first + second, second + first.replace("0.85", "0.84"))
+    assert any("the order of price adjustments" in each.text for each in diff(policy(old), policy(new), TODAY, MODELS))
+
+
+def test_a_receiver_at_another_address_is_told_beside_other_purposes() -> None:
+    """The same service with another secret is somebody else."""
+    one, other = (
+        f'{OLD}notify: [{{to: "slack://${{SPENDGATE_SECRET_{secret}}}", for: [{words}]}}]\n'
+        for secret, words in (("ONE", "alert"), ("TWO", "alert, page"))
+    )
+    (found,) = diff(policy(one), policy(other), TODAY, MODELS)
+    assert "and addresses differ" in found.text
 
 
 def test_nothing_changed() -> None:
@@ -296,6 +491,85 @@ def test_no_change_is_silent(left: tuple[str, ...], right: tuple[str, ...]) -> N
     assert old is not None
     assert new is not None
     assert bool(diff(old, new, TODAY, MODELS)) is (old.hash != new.hash)
+
+
+SELECTORS = (
+    "", "match: {tool: codex}, ", 'match: {model: "claude-*"}, ', "match: {team: payments}, ", "match: {group: senior}, ",
+    "except: {tool: codex}, ", "except: {group: senior, provider: openai}, ", 'except: {tool: "*"}, ',
+)  # fmt: skip
+PERSONS = ("", "team: payments", "groups: [senior]", "team: payments, groups: [senior]")
+EDITED = st.fixed_dictionaries(
+    {
+        "alice": st.sampled_from(PERSONS),
+        "bob": st.sampled_from(PERSONS),
+        "budget": st.sampled_from(SELECTORS),
+        "limit": st.sampled_from(
+            ("$5 per day", "$9 per day", "$30 per week", "$90 per month", "[$5 per day, $30 per week]")
+        ),
+        "per": st.sampled_from(("", "per: person, ", "per: session, ", "per: [team, tool], ")),
+        "rule": st.sampled_from(SELECTORS),
+        "models": st.sampled_from(('deny: ["claude-opus-*"]', 'allow: ["claude-*"]', 'deny: ["acme-*", "gpt-5-pro*"]')),
+    }
+)
+PEOPLE = ("alice", "bob", "carol")
+
+
+def edited(words: dict[str, str]) -> Policy:
+    people = "".join(f"  {name}: {{{words.get(name, 'team: payments, groups: [senior]')}}}\n" for name in PEOPLE)
+    return policy(
+        f"version: 1\nowner: lead@acme.example\npeople:\n{people}teams: {{payments: {{}}}}\n"
+        f"budgets:\n  - {{name: main, {words['budget']}{words['per']}limit: {words['limit']}}}\n"
+        f"models:\n  - {{name: rule, {words['rule']}{words['models']}}}\n"
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    EDITED,
+    EDITED,
+    st.sampled_from(PEOPLE),
+    st.tuples(
+        st.sampled_from((*MODELS, "acme-1", "other-1")),
+        st.sampled_from((None, "codex", "claude-code")),
+        st.sampled_from(("openai", "anthropic")),
+    ),
+)
+def test_no_call_is_let_through_in_silence(
+    left: dict[str, str], right: dict[str, str], person: str, call: tuple[str, str | None, str]
+) -> None:
+    """Whatever call the product's own rules let through anew, or no longer limit: the diff says so of that person."""
+    old, new = edited(left), edited(right)
+    found = diff(old, new, TODAY, MODELS)
+    assert bool(found) is (old.hash != new.hash)
+    facts = []
+    for each in (old, new):
+        who = person_of(each, person, today=TODAY)
+        model, tool, provider = call
+        known = {"tool": tool, "provider": provider, "machine": "m", "session": "s"}
+        facts.append(Facts.of(model=model, person=who.person, team=who.team, group=who.groups, **known))
+    was, now = (model_refusal(each, of) for each, of in zip((old, new), facts, strict=True))
+    if was and not now:
+        assert any(each.effect is Effect.MODELS and "gain" in each.text and concerns(each, person) for each in found), (
+            found
+        )
+    if now and not was:
+        assert any(each.effect is Effect.MODELS and "lose" in each.text and concerns(each, person) for each in found), (
+            found
+        )
+    drawn = [scopes(each, of, NOW_MS, enforced=True) for each, of in zip((old, new), facts, strict=True)]
+    if any(_looser(scope, drawn[1]) for scope in drawn[0]):
+        more = {Effect.MORE, Effect.EITHER}
+        assert any(each.effect in more and concerns(each, person) for each in found), found
+
+
+def concerns(change: Change, person: str) -> bool:
+    return person in change.text or change.text.startswith("everybody")
+
+
+def _looser(scope: Scope, after: tuple[Scope, ...]) -> bool:
+    """Whether the same window of the same budget has more room now, or none of it is counted."""
+    same = [each for each in after if each.window == scope.window]
+    return not after or any(each.limit_nanos > scope.limit_nanos for each in same)
 
 
 def test_every_shipped_policy_against_every_other() -> None:

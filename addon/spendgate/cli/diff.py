@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -146,9 +147,14 @@ def _rows(rows: Sequence[report.Row], keys: Sequence[str]) -> list[str]:
     return lines
 
 
+_MARKS = re.compile(r"[\\`*\[\]<|#~&_]|\$(?!\d)")
+"""What Markdown reads. Of two `$` around a formula the last one is followed by no digit: amounts stay as they are."""
+_LINKS = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
+"""What a mention, an address and a bare host begin with."""
+
+
 def _inert(text: str) -> str:
     """Text that is no Markdown and no HTML: names can come from a client's headers."""
     shown = inert(text)
-    for char in "\\`*[]<|#":
-        shown = shown.replace(char, f"\\{char}")
-    return shown.replace("@", "@\u200b")
+    shown = _MARKS.sub(r"\\\g<0>", shown)
+    return _LINKS.sub("\\g<0>\u200b", shown)

@@ -148,10 +148,19 @@ def _told(outcome: Outcome) -> list[tuple[report.Row, tuple[str, ...]]]:
     return [(row, told) for row, (_, told) in zip(rows, outcome.alerts_kept, strict=False)]
 
 
+def _unseen(outcome: Outcome) -> list[str]:
+    """What a candidate that captures less does not see."""
+    if not outcome.uncaptured:
+        return []
+    cost = money(outcome.uncaptured_nanos)
+    what = f"{outcome.uncaptured:,} calls ({cost} then) would pass unseen"
+    return [f"{what}, of providers that it does not capture: neither held nor counted"]
+
+
 def headline(outcome: Outcome, zone: ZoneInfo) -> list[str]:
     """The sums in words."""
     if not outcome.calls:
-        return [f"no call was decided since {shown(outcome.since_ms, zone)}"]
+        return [f"no call was decided since {shown(outcome.since_ms, zone)}", *_unseen(outcome)]
     lines = [
         f"{outcome.calls:,} calls from {shown(outcome.first_ms, zone)} to {shown(outcome.last_ms, zone)}: "
         f"{outcome.refused:,} refused ({outcome.refused_then:,} then), {outcome.newly_refused:,} of which left then, "
@@ -165,10 +174,7 @@ def headline(outcome: Outcome, zone: ZoneInfo) -> list[str]:
         lines.append(
             f"{outcome.waited:,} calls wait for others, {outcome.waited_ms / 1000 / outcome.waited:,.1f} s on average"
         )
-    if outcome.uncaptured:
-        lines.append(
-            f"{outcome.uncaptured:,} calls are of providers that it does not capture: neither held nor counted"
-        )
+    lines += _unseen(outcome)
     if outcome.repriced:
         lines.append(f"{outcome.repriced:,} calls cost something else at its prices")
     if outcome.unpriced:

@@ -76,7 +76,8 @@ class Replay:
         self._books.forget(step.arrived_ms)
         terms = self._known.of(step)
         if not terms.captured:
-            self.outcome.uncaptured += step.arrived_ms >= self._since_ms
+            if step.arrived_ms >= self._since_ms:
+                self.outcome.passes_unseen(step)
             return
         call = Replayed(step, terms, self._sized(step, terms))
         adjusted = bool(terms.changes) or (step.prices is not None and ADJUSTED in step.prices)

@@ -101,6 +101,8 @@ class Outcome:
     waited_ms: int = 0
     uncaptured: int = 0
     """Calls of providers that the candidate does not capture; neither held nor counted."""
+    uncaptured_nanos: int = 0
+    """What they cost then."""
     repriced: int = 0
     """Calls that cost something else at the candidate's prices."""
     unpriced: int = 0
@@ -117,6 +119,11 @@ class Outcome:
     """By rule; of a threshold by budget and share."""
     alerts_kept: list[tuple[Alert, tuple[str, ...]]] = field(default_factory=list)
     """The first `KEPT_MAX` alerts, each with whom it reaches."""
+
+    def passes_unseen(self, step: Step) -> None:
+        """A call of a provider that the candidate does not capture."""
+        self.uncaptured += 1
+        self.uncaptured_nanos += step.cost_nanos or 0
 
     def begin(self, step: Step) -> None:
         """A call asks."""

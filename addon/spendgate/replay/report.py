@@ -34,6 +34,7 @@ def summary(outcome: Outcome) -> Row:
         "waited_calls": outcome.waited,
         "waited_ms": outcome.waited_ms,
         "not_captured": outcome.uncaptured,
+        "not_captured_nanos": outcome.uncaptured_nanos,
         "unsized": outcome.unsized,
         "repriced": outcome.repriced,
         "unpriced": outcome.unpriced,

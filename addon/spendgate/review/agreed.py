@@ -42,7 +42,8 @@ def _prices(old: Policy, new: Policy) -> Iterator[Change]:
         matched = "" if known is None else _matched(known)
         text = f"calls with {matched}: {_priced(was)} -> {_priced(now)}"
         yield Change(_effect(was, now), "pricing.adjust", f"{text}; what a budget holds of them changes with it")
-    if old.adjust != new.adjust and before == after:
+    common = before.keys() & after.keys()
+    if [key for key in before if key in common] != [key for key in after if key in common]:
         yield Change(
             Effect.OTHER, "pricing.adjust", "the order of price adjustments: of several that fit, the last holds"
         )

@@ -103,8 +103,17 @@ def _receivers(old: Policy, new: Policy) -> Iterator[_Said]:
     ]
     for where, was, now in places:
         if was != now:
-            addresses = ", and addresses differ" if _told(was) == _told(now) else ""
+            addresses = ", and addresses differ" if _readdressed(was, now) else ""
             yield where, f"{where}: {_told(was)} -> {_told(now)}{addresses}"
+
+
+def _readdressed(was: tuple[Notify, ...], now: tuple[Notify, ...]) -> bool:
+    """Whether a service that is told before and after is told at another address, or all is said alike and is not."""
+    before, after = (
+        {name: {each.to for each in side if service(each) == name} for name in map(service, side)}
+        for side in (was, now)
+    )
+    return _told(was) == _told(now) or any(before[name] != after[name] for name in before.keys() & after.keys())
 
 
 def _told(entries: tuple[Notify, ...]) -> str:

@@ -3,48 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from spendgate.budget import Budget
+from spendgate.budget import Budget, Missing
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
-from spendgate.review.changes import KEYS, Change, Effect, limit, value_text, whom
-from spendgate.review.reach import Subject, people_in_words, reaches
+from spendgate.review.changes import KEYS, Change, Effect, limit, selector_text, value_text, whom
+from spendgate.review.members import moved
+from spendgate.review.reach import SURE, Pair, Subject, pairs, people_in_words
+from spendgate.review.room import effect_of
+from spendgate.standing import Hold
 
 
 def budgets(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
-    """Each limit that comes, goes or changes, by its name."""
+    """Each limit that comes, goes or changes, by its name; and who comes under one or leaves it, whatever brings that about."""
     was_by, now_by = ({budget.name: budget for budget in policy.budgets} for policy in (old, new))
+    everybody = pairs(before, after)
+    yield from _admitted(everybody)
+    recut = _recut(old, new)
+    for base, (was_all, now_all) in recut.items():
+        yield from _compared(f"budgets.{base}", was_all, now_all, whom(now_all[0], after))
+        if not {each.name for each in was_all} & {each.name for each in now_all}:
+            yield from _other_keys(was_all[0], now_all[0], whom(now_all[0], after))
+            yield from moved(f"budgets.{base}", was_all[0], now_all[0], everybody, (_limits(was_all), _limits(now_all)))
     for name in dict.fromkeys((*was_by, *now_by)):
         was, now = was_by.get(name), now_by.get(name)
-        if was is None and now is not None:
+        if was is None and now is not None and now.base_name not in recut:
             text = f"{whom(now, after)}: limited anew to {limit(now)}{_words(now)}"
             yield Change(Effect.LESS, f"budgets.{name}", text)
-        elif was is not None and now is None:
+        elif was is not None and now is None and was.base_name not in recut:
             text = f"{whom(was, before)}: the limit of {limit(was)} is gone{_words(was)}"
             yield Change(Effect.MORE, f"budgets.{name}", text)
-        elif was is not None and now is not None and _plain(was) != _plain(now):
-            yield from _changed(was, now, before, after)
+        elif was is not None and now is not None:
+            if _room(was) != _room(now):
+                yield from _compared(f"budgets.{name}", [was], [now], whom(now, after))
+            if _plain(was) != _plain(now):
+                yield from _other_keys(was, now, whom(now, after))
+            if _plain(was) != _plain(now) or old.roster != new.roster or before != after:
+                yield from moved(f"budgets.{name}", was, now, everybody, (limit(was), limit(now)))
 
 
-def _changed(was: Budget, now: Budget, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
+def _recut(old: Policy, new: Policy) -> dict[str, tuple[list[Budget], list[Budget]]]:
+    """Budgets of the file with a limit that goes and another one that comes: all their limits before, and all after."""
+    found = {}
+    for base in dict.fromkeys(budget.base_name for budget in old.budgets):
+        was, now = ([each for each in policy.budgets if each.base_name == base] for policy in (old, new))
+        names = {each.name for each in was}, {each.name for each in now}
+        if names[0] - names[1] and names[1] - names[0]:
+            found[base] = (was, now)
+    return found
+
+
+def _compared(where: str, was: list[Budget], now: list[Budget], people: str) -> Iterator[Change]:
+    effect = effect_of(was, now)
+    before, after = _limits(was), _limits(now)
+    if effect is Effect.EITHER:
+        yield Change(effect, where, f"{people}: not comparable: was {before}, is {after}")
+    else:
+        note = "; it allows the same" if effect is Effect.OTHER else ""
+        yield Change(effect, where, f"{people}: {before} -> {after}{note}")
+
+
+def _limits(budgets: list[Budget]) -> str:
+    return " and ".join(limit(each) for each in budgets)
+
+
+def _room(budget: Budget) -> tuple[object, ...]:
+    return budget.limit_nanos, budget.mean, budget.window, budget.per
+
+
+def _other_keys(was: Budget, now: Budget, people: str) -> Iterator[Change]:
+    """All that two limits say differently beside the amount, its window and whose it is."""
     where = f"budgets.{now.name}"
-    if (was.limit_nanos, was.mean) != (now.limit_nanos, now.mean):
-        effect = Effect.MORE if _room(now) > _room(was) else Effect.LESS
-        yield Change(effect, where, f"{whom(now, after)}: {limit(was)} -> {limit(now)}")
-    gone, come = _moved(was, now, before, after)
-    if gone:
-        yield Change(Effect.MORE, where, f"{people_in_words(gone)}: no longer under {limit(was)}")
-    if come:
-        yield Change(Effect.LESS, where, f"{people_in_words(come)}: now under {limit(now)}")
     if was.enforce_action != now.enforce_action:
         effect = Effect.LESS if now.enforce_action else Effect.MORE
-        text = f"{whom(now, after)}: {limit(now)} {'refuses' if now.enforce_action else 'only warns'} from now on"
+        text = f"{people}: {limit(now)} {'refuses' if now.enforce_action else 'only warns'} from now on"
         yield Change(effect, where, text)
-    yield from _counts(was, now, whom(now, after))
-    told = {"limit_nanos", "mean", "counts", "per_machine_nanos", "enforce_action", "order", "alerts"}
-    if (gone or come) and was.match.as_data() == now.match.as_data():
-        told.add("excepted")
+    yield from _counts(was, now, people)
+    for key, stricter in (("hold", was.hold is Hold.EXPECTED), ("cut", now.cut), ("missing", _stricter(was, now))):
+        before, after = getattr(was, key), getattr(now, key)
+        if before != after:
+            effect = Effect.LESS if stricter else Effect.MORE
+            if key == "missing" and set(now.per) <= SURE:
+                effect = Effect.OTHER
+            texts = [value_text(value).lower() for value in (before, after)]
+            yield Change(effect, where, f"{people}: {now.name}: {key}: {texts[0]} -> {texts[1]}, {_MEANS[key]}")
+    told = {
+        "name",
+        "base_name",
+        "limit_nanos",
+        "mean",
+        "window",
+        "per",
+        "counts",
+        "per_machine_nanos",
+        "enforce_action",
+    }
+    told |= {"order", "alerts", "hold", "cut", "missing"}
     rest = [
         f"{KEYS.get(key, key)}: {value_text(was_value, key)} -> {value_text(now_value, key)}"
         for key, was_value, now_value in _pairs(was, now)
@@ -54,12 +109,26 @@ def _changed(was: Budget, now: Budget, before: tuple[Subject, ...], after: tuple
         yield Change(Effect.OTHER, where, f"{now.name}: {'; '.join(rest)}")
 
 
-def _room(budget: Budget) -> tuple[int, bool, int, int]:
-    """What a limit allows, for comparing two: the most that it can be, whether it is always that, and what moves it."""
-    mean = budget.mean
-    if mean is None:
-        return budget.limit_nanos, True, 0, 0
-    return budget.limit_nanos, False, mean.thousandths, mean.at_least_nanos
+_MEANS: Final = {
+    "hold": "the size of a hold: by ceiling it is the most that a call can cost, and what has no bound is refused",
+    "cut": "whether an answer is cut off where the budget ends",
+    "missing": "what becomes of calls without a value for its per",
+}
+
+
+def _stricter(was: Budget, now: Budget) -> bool:
+    order = (Missing.SKIP, Missing.SHARED, Missing.REFUSE)
+    return order.index(now.missing) > order.index(was.missing)
+
+
+def _admitted(everybody: tuple[Pair, ...]) -> Iterator[Change]:
+    """Who is refused altogether from now on, or no more."""
+    for effect, chosen, word in (
+        (Effect.MORE, [each.name for each in everybody if each.was is None and each.now is not None], "no longer"),
+        (Effect.LESS, [each.name for each in everybody if each.was is not None and each.now is None], "from now on"),
+    ):
+        if chosen:
+            yield Change(effect, "unknown_people", f"{people_in_words(chosen)}: refused as not listed {word}")
 
 
 def _counts(was: Budget, now: Budget, people: str) -> Iterator[Change]:
@@ -78,16 +147,6 @@ def _counts(was: Budget, now: Budget, people: str) -> Iterator[Change]:
         yield Change(effect, where, text)
 
 
-def _moved(
-    was: Budget, now: Budget, before: tuple[Subject, ...], after: tuple[Subject, ...]
-) -> tuple[list[str], list[str]]:
-    """Whom the budget no longer reaches, and whom it reaches now, of those who are there on both sides."""
-    old_side = {subject.name for subject in before if reaches(was.match, was.excepted, subject.facts)}
-    new_side = {subject.name for subject in after if reaches(now.match, now.excepted, subject.facts)}
-    both = {subject.name for subject in before} & {subject.name for subject in after}
-    return sorted((old_side - new_side) & both), sorted((new_side - old_side) & both)
-
-
 def _plain(budget: Budget) -> dict[str, Any]:
     return budget.model_dump(mode="json", exclude={"order"})
 
@@ -100,4 +159,16 @@ def _pairs(was: Budget, now: Budget) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _words(budget: Budget) -> str:
-    return "" if budget.enforce_action else ", which only warned"
+    """What else a new or removed limit says."""
+    parts = [] if budget.enforce_action else ["which only warned"]
+    if budget.excepted.clauses:
+        parts.append(f"except {selector_text(budget.excepted.as_data())}")
+    if budget.missing is not Missing.SKIP:
+        parts.append(f"missing: {budget.missing.value}")
+    if budget.hold is Hold.CEILING:
+        parts.append("hold: ceiling")
+    if budget.cut:
+        parts.append("cut: true")
+    if budget.counts != "captured":
+        parts.append(f"counts: {budget.counts}")
+    return "".join(f", {part}" for part in parts)

@@ -24,6 +24,8 @@ class Effect(StrEnum):
     POWER = "power"
     MORE = "may spend more"
     LESS = "may spend less"
+    EITHER = "may spend more or less"
+    """Neither can be shown: each of the two allows something that the other one refuses."""
     MODELS = "models"
     PEOPLE = "people"
     TELLS = "who is told"
@@ -80,4 +82,6 @@ def value_text(value: object, path: str = "") -> str:
         return selector_text(value)
     if path.endswith("_nanos") and isinstance(value, int):
         return short_dollars(value)
+    if path.endswith("_ms") and isinstance(value, int):
+        return f"{value / 1000:g}s"
     return str(value)

@@ -17,8 +17,10 @@ from spendgate.review.budget_changes import budgets
 from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.flows import exceptions, rates
 from spendgate.review.gate_changes import capture, power
-from spendgate.review.people_changes import models, people
+from spendgate.review.model_changes import models
+from spendgate.review.people_changes import people
 from spendgate.review.reach import subjects
+from spendgate.window import MONTHS, WEEKDAYS
 
 __all__ = ["Change", "Effect", "diff"]
 
@@ -39,9 +41,9 @@ def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[C
         *agreed(old, new),
         *alert_changes(old, new),
     ]
-    found += _rest(old, new, {change.where for change in found})
+    found += _rest(old, new)
     if not found:
-        found = [Change(Effect.OTHER, "order", "the order of rules alone: which of several a refusal names")]
+        found = [_last(old, new)]
     order = list(Effect)
     return tuple(sorted(found, key=lambda change: order.index(change.effect)))
 
@@ -58,30 +60,60 @@ _EFFECTS: Final = (
 )
 """What a difference without a sentence of its own is about, by the beginning of its path."""
 _TOLD: Final = (
-    "capture.", "mode", "on_failure", "refusals", "roster.people", "roster.unknown", "exceptions", "rates", "adjust", "billing.",
+    "capture", "mode", "on_failure", "refusals", "roster.people", "roster.unknown",
+    "exceptions", "rates", "adjust", "billing", "models", "budgets",
     "alerts", "notify", "approvers",
 )  # fmt: skip
 """Where every difference has a sentence above."""
 
 
-def _rest(old: Policy, new: Policy, told: set[str]) -> Iterator[Change]:
+def _rest(old: Policy, new: Policy) -> Iterator[Change]:
     """What differs and no sentence has told, by its path."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     for path in dict.fromkeys((*before, *after)):
         if (
             before.get(path) == after.get(path)
-            or path.startswith(_TOLD)
+            or any(path == told_path or path.startswith(f"{told_path}.") for told_path in _TOLD)
             or _order_alone(path)
             or path.endswith(".notify")
         ):
             continue
-        parts = path.split(".")
-        if parts[0] == "budgets" and f"budgets.{parts[1]}" in told:
-            continue
         effect = next((effect for begins, effect in _EFFECTS if path.startswith(begins)), Effect.OTHER)
-        yield Change(
-            effect, path, f"{path}: {value_text(before.get(path), path)} -> {value_text(after.get(path), path)}"
-        )
+        if path.startswith("unknown_model."):
+            # A lower price is a wider budget.
+            cheaper = getattr(new.unknown_model, path.split(".")[1]) < getattr(old.unknown_model, path.split(".")[1])
+            effect = Effect.MORE if cheaper else Effect.LESS
+        was, now = (_shown(each.get(path), path) for each in (before, after))
+        yield Change(effect, path, f"{_NAMES.get(path, path)}: {was} -> {now}")
+
+
+_NAMES: Final = {
+    "fiscal_month": "the fiscal year begins in",
+    "week_starts": "a week begins on",
+    "unlimited": "budgets without a limit",
+    "prices_update": "pricing.updates",
+    "validity.revision": "revision",
+    "unknown_model.input_nanos": "a model without a known price, a million input tokens",
+    "unknown_model.output_nanos": "a model without a known price, a million output tokens",
+}
+"""What a file calls a value that goes by another name here."""
+
+
+def _shown(value: object, path: str) -> str:
+    if path == "fiscal_month" and isinstance(value, int):
+        return MONTHS[value - 1]
+    if path == "week_starts" and isinstance(value, int):
+        return WEEKDAYS[value]
+    return value_text(value, path)
+
+
+def _last(old: Policy, new: Policy) -> Change:
+    """Of policies that differ where nothing above has looked: the order of what has names, or else the paths."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    paths = [path for path in dict.fromkeys((*before, *after)) if before.get(path) != after.get(path)]
+    if all(path.endswith(".order") for path in paths):
+        return Change(Effect.OTHER, "order", "the order of rules alone: which of several a refusal names")
+    return Change(Effect.OTHER, paths[0], f"changed: {', '.join(paths)}")
 
 
 def _order_alone(path: str) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from spendgate.exceptions import BudgetException
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.rates import Quota, Rate, length
-from spendgate.review.changes import KEYS, Change, Effect, value_text, whom, whom_of
-from spendgate.review.reach import Subject, reaches
+from spendgate.review.changes import KEYS, Change, Effect, selector_text, value_text, whom, whom_of
+from spendgate.review.members import moved
+from spendgate.review.reach import SURE, Subject, pairs, reaches
 from spendgate.selector import EVERY
-from spendgate.window import local_date
+from spendgate.window import day_starts_ms, local_date, zone_of
 
 
 def exceptions(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
@@ -49,9 +51,24 @@ def _words(each: BudgetException, policy: Policy) -> str:
     else:
         more = f"{short_dollars(each.limit_nanos or 0)} in {each.budget}"
     once = " for one window" if each.once else ""
-    begins = f" from {local_date(zone, each.from_ms)}" if each.from_ms else ""
-    ends = f" until {local_date(zone, each.until_ms - 1)}"
-    return f"{more}{once}{begins}{ends} ({each.reason}; approved by {each.approved_by}, as claimed)"
+    begins = f" from {_instant(zone, each.from_ms)}" if each.from_ms else ""
+    last = local_date(zone, each.until_ms - 1)
+    whole = day_starts_ms(zone, local_date(zone, each.until_ms)) == each.until_ms
+    ends = f" until {last if whole else _instant(zone, each.until_ms)}"
+    return f"{more}{once}{begins}{ends} ({_quoted(each.reason)}; approved by {_quoted(each.approved_by)}, as claimed)"
+
+
+def _instant(zone: str, at_ms: int) -> str:
+    """A day's beginning as its date; any other instant to the second, with its offset."""
+    day = local_date(zone, at_ms)
+    if day_starts_ms(zone, day) == at_ms:
+        return str(day)
+    return datetime.fromtimestamp(at_ms / 1000, zone_of(zone)).isoformat(timespec="seconds")
+
+
+def _quoted(text: str) -> str:
+    """What somebody wrote, so that it cannot pass for a part of the sentence."""
+    return '"' + text.replace('"', "'") + '"'
 
 
 def _narrower(now: BudgetException, was: BudgetException) -> bool:
@@ -69,25 +86,42 @@ def _narrower(now: BudgetException, was: BudgetException) -> bool:
 def rates(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
     """Each rate that comes, goes or changes, by its name."""
     was_by, now_by = ({each.name: each for each in policy.rates} for policy in (old, new))
+    everybody = pairs(before, after)
     for name in dict.fromkeys((*was_by, *now_by)):
         was, now = was_by.get(name), now_by.get(name)
         where = f"rates.{name}"
         if was is None and now is not None:
-            yield Change(Effect.LESS, where, f"{whom(now, after)}: held anew to {_rate(now)}")
+            yield Change(Effect.LESS, where, f"{whom(now, after)}: held anew to {_rate(now)}{_more(now)}")
         elif was is not None and now is None:
-            yield Change(Effect.MORE, where, f"{whom(was, before)}: no longer held to {_rate(was)}")
+            yield Change(Effect.MORE, where, f"{whom(was, before)}: no longer held to {_rate(was)}{_more(was)}")
         elif was is not None and now is not None:
-            yield from _changed(was, now, after, where)
+            if was != now:
+                yield from _changed(was, now, after, where)
+            if was != now or old.roster != new.roster or before != after:
+                yield from moved(where, was, now, everybody, (_rate(was), _rate(now)))
 
 
 def _changed(was: Rate, now: Rate, after: tuple[Subject, ...], where: str) -> Iterator[Change]:
-    if _allows(was) != _allows(now):
-        effect = Effect.LESS if allows_no_more(now, was) else Effect.MORE
-        yield Change(effect, where, f"{whom(now, after)}: {_rate(was)} -> {_rate(now)}")
+    people = whom(now, after)
+    if (_allows(was), was.per) != (_allows(now), now.per):
+        effect = _effect(was, now)
+        change = f"{_rate(was)} -> {_rate(now)}"
+        if effect is Effect.EITHER:
+            change = f"not comparable: was {_rate(was)}, is {_rate(now)}"
+        yield Change(effect, where, f"{people}: {change}")
+    if was.missing != now.missing:
+        stricter = _MISSING.index(now.missing) > _MISSING.index(was.missing)
+        effect = Effect.OTHER if set(now.per) <= SURE else Effect.LESS if stricter else Effect.MORE
+        text = f"{people}: {now.name}: missing: {was.missing} -> {now.missing}, what becomes of calls without a value for its per"
+        yield Change(effect, where, text)
+    if was.cache_reads != now.cache_reads:
+        word = "counts" if now.cache_reads else "no longer counts"
+        text = f"{people}: {now.name} {word} tokens that are read from a cache"
+        yield Change(Effect.LESS if now.cache_reads else Effect.MORE, where, text)
     rest = [
-        f"{KEYS.get(key, key)}: {value_text(one)} -> {value_text(other)}"
+        f"{KEYS.get(key, key)}: {value_text(one, key)} -> {value_text(other, key)}"
         for key, one, other in _pairs(was, now)
-        if key not in {"requests", "tokens", "parallel", "order"}
+        if key not in {"requests", "tokens", "parallel", "per", "missing", "cache_reads", "order"}
     ]
     if rest:
         yield Change(Effect.OTHER, where, f"{now.name}: {'; '.join(rest)}")
@@ -104,14 +138,39 @@ def _allows(rate: Rate) -> tuple[Quota | None, Quota | None, int | None]:
     return rate.requests, rate.tokens, rate.parallel
 
 
+_MISSING: Final = ("skip", "shared", "refuse")
+"""What becomes of calls without a value, the strictest last."""
+
+
+def _effect(was: Rate, now: Rate) -> Effect:
+    """More or less where that can be shown; a session is one person's."""
+    finer = [
+        set(coarse.per) <= {*fine.per, *(SURE if "session" in fine.per else ())}
+        for coarse, fine in ((now, was), (was, now))
+    ]
+    less = finer[0] and allows_no_more(now, was)
+    more = finer[1] and allows_no_more(was, now)
+    if less and more:
+        return Effect.OTHER
+    return Effect.LESS if less else Effect.MORE if more else Effect.EITHER
+
+
 def allows_no_more(now: Rate, was: Rate) -> bool:
-    """Whether it allows nothing more than before: a quota over another length may allow more at some time."""
-    quotas = ((now.requests, was.requests), (now.tokens, was.tokens))
+    """Whether it allows nothing more than before, in any stretch of time that the other one counts."""
     at_once = was.parallel is None or (now.parallel is not None and now.parallel <= was.parallel)
-    return at_once and all(
-        other is None or (one is not None and one.length_ms >= other.length_ms and one.most <= other.most)
-        for one, other in quotas
-    )
+    return at_once and _no_more(now.requests, was.requests) and _no_more(now.tokens, was.tokens)
+
+
+def _no_more(now: Quota | None, was: Quota | None) -> bool:
+    if was is None or now is None:
+        return was is None
+    return now.most * -(-was.length_ms // now.length_ms) <= was.most
+
+
+def _more(rate: Rate) -> str:
+    """What else a new or removed rate says."""
+    excepted = f", except {selector_text(rate.excepted.as_data())}" if rate.excepted.clauses else ""
+    return excepted + (f", missing: {rate.missing}" if rate.missing != "skip" else "")
 
 
 def _rate(rate: Rate) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from spendgate.money import short_dollars
 from spendgate.policy import Host, Policy
@@ -15,6 +16,7 @@ def capture(old: Policy, new: Policy) -> Iterator[Change]:
     if before.providers != after.providers:
         text = f"providers: {_names(before.providers, 'all that are known')} -> {_names(after.providers, 'all that are known')}"
         yield Change(Effect.DECRYPTS, "capture.providers", text)
+        yield from _seen(before.providers, after.providers)
     hosts = {host.host: host for host in before.hosts}, {host.host: host for host in after.hosts}
     for name in sorted(hosts[0].keys() | hosts[1].keys()):
         was, now = hosts[0].get(name), hosts[1].get(name)
@@ -27,15 +29,37 @@ def capture(old: Policy, new: Policy) -> Iterator[Change]:
                 else "is read otherwise"
             )
             yield Change(Effect.DECRYPTS, "capture.hosts", f"{name} {what}: {_host(was)} -> {_host(now)}")
+            if was is None or now is None:
+                effect, becomes = (Effect.LESS, _COUNTED) if was is None else (Effect.MORE, _UNSEEN)
+                yield Change(effect, "capture.hosts", f"everybody: calls to {name} {becomes}")
     if before.never != after.never:
         gone, added = set(before.never) - set(after.never), set(after.never) - set(before.never)
         parts = [f"{name} may be decrypted from now on" for name in sorted(gone)]
         parts += [f"{name} is never decrypted from now on" for name in sorted(added)]
         yield Change(Effect.DECRYPTS, "capture.never", "; ".join(parts) or "the order of never")
+        for effect, hosts_moved, becomes in ((Effect.MORE, added, _UNSEEN), (Effect.LESS, gone, _COUNTED)):
+            if hosts_moved:
+                text = f"everybody: calls to {', '.join(sorted(hosts_moved))}, as far as it is captured, {becomes}"
+                yield Change(effect, "capture.never", text)
     for key in ("browsers", "stream_usage"):
         was_word, word = getattr(before, key), getattr(after, key)
         if was_word != word:
             yield Change(Effect.DECRYPTS, f"capture.{key}", f"{key}: {was_word} -> {word}")
+
+
+_UNSEEN: Final = "pass unseen from now on: no rule and no budget is asked"
+_COUNTED: Final = "come under rules and budgets from now on"
+
+
+def _seen(before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> Iterator[Change]:
+    """Calls that are not decrypted come under no budget: more may be spent where less is captured."""
+    was, now = set(before or ()), set(after or ())
+    lost = f"every provider but {', '.join(sorted(now))}" if before is None else ", ".join(sorted(was - now))
+    won = f"every provider but {', '.join(sorted(was))}" if after is None else ", ".join(sorted(now - was))
+    if after is not None and lost:
+        yield Change(Effect.MORE, "capture.providers", f"everybody: calls to {lost} {_UNSEEN}")
+    if before is not None and won:
+        yield Change(Effect.LESS, "capture.providers", f"everybody: calls to {won} {_COUNTED}")
 
 
 def _names(names: tuple[str, ...] | None, every: str) -> str:

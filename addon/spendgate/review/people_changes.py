@@ -1,60 +1,17 @@
-"""What a change does to people, in words: who gains or loses which models, who is listed and how."""
+"""What a change says of people, in words: who is listed and how."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
 
+from spendgate.budget import Budget
+from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
+from spendgate.rates import Rate
 from spendgate.review.changes import Change, Effect, value_text
-from spendgate.review.reach import Subject, people_in_words, refused_models
-
-_MODELS_SHOWN: Final = 8
-
-
-def models(
-    old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...], names: tuple[str, ...]
-) -> Iterator[Change]:
-    """Who gains and who loses which of these models, people with the same change together."""
-    if _rules(old) == _rules(new) and old.roster == new.roster:
-        return
-    then = {subject.name: subject for subject in before}
-    groups: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
-    was_known: dict[object, frozenset[str]] = {}
-    now_known: dict[object, frozenset[str]] = {}
-    for subject in after:
-        if subject.name not in then:
-            continue
-        was = _refused(old, then[subject.name], names, was_known)
-        now = _refused(new, subject, names, now_known)
-        if was != now:
-            groups.setdefault((was - now, now - was), []).append(subject.name)
-    for (gains, loses), changed in groups.items():
-        parts = [f"gain {_listed(gains)}"] if gains else []
-        parts += [f"lose {_listed(loses)}"] if loses else []
-        yield Change(Effect.MODELS, "models", f"{people_in_words(changed)}: {', '.join(parts)}")
-
-
-def _refused(
-    policy: Policy, subject: Subject, models: tuple[str, ...], known: dict[object, frozenset[str]]
-) -> frozenset[str]:
-    """As `refused_models`; once for all who differ in nothing that a model rule asks for."""
-    values = subject.facts.values
-    by_name = any(selector.texts("person") for rule in policy.models for selector in (rule.match, rule.excepted))
-    key = (values.get("team"), values.get("group"), values.get("person") if by_name else None)
-    if key not in known:
-        known[key] = refused_models(policy, subject.facts, models)
-    return known[key]
-
-
-def _rules(policy: Policy) -> list[dict[str, Any]]:
-    return [rule.model_dump(mode="json") for rule in policy.models]
-
-
-def _listed(models: frozenset[str]) -> str:
-    every = sorted(models)
-    more = f" and {len(every) - _MODELS_SHOWN} more" if len(every) > _MODELS_SHOWN else ""
-    return ", ".join(every[:_MODELS_SHOWN]) + more
+from spendgate.review.reach import ANYBODY, people_in_words
+from spendgate.roster import UnknownPeople
+from spendgate.selector import Facts, Selector
 
 
 def people(old: Policy, new: Policy) -> Iterator[Change]:
@@ -75,3 +32,33 @@ def people(old: Policy, new: Policy) -> Iterator[Change]:
     if old.roster.unknown is not new.roster.unknown:
         text = f"accounts that are not listed: {old.roster.unknown} -> {new.roster.unknown}"
         yield Change(Effect.PEOPLE, "unknown_people", text)
+        if old.roster.unknown is UnknownPeople.SHARED and new.roster.unknown is UnknownPeople.EACH:
+            yield Change(
+                Effect.MORE,
+                "unknown_people",
+                f"{ANYBODY}: an allowance each of what is kept per person, was one for all",
+            )
+        if old.roster.unknown is UnknownPeople.EACH and new.roster.unknown is UnknownPeople.SHARED:
+            yield Change(
+                Effect.LESS,
+                "unknown_people",
+                f"{ANYBODY}: one allowance for all of what is kept per person, was one each",
+            )
+    yield from _machines(old, new)
+
+
+def _machines(old: Policy, new: Policy) -> Iterator[Change]:
+    """Machines that come into a group or leave it come under its rules or leave them."""
+    was, now = ({group.name: group.match for group in policy.roster.machines} for policy in (old, new))
+    rules: list[Budget | Rate | ModelRule] = [*new.budgets, *new.rates, *new.models]
+    for name in dict.fromkeys((*was, *now)):
+        asked = [each.name for each in rules if _asks(each.match, name) or _asks(each.excepted, name)]
+        if was.get(name) != now.get(name) and asked:
+            words = f"were {value_text(was.get(name))}, are {value_text(now.get(name))}"
+            text = f"machines of {name}: {words}: asked for by {', '.join(asked)}"
+            yield Change(Effect.EITHER, f"machines.{name}", text)
+
+
+def _asks(selector: Selector, group: str) -> bool:
+    facts = Facts.of(machine_group=group)
+    return any(clause.attribute == "machine_group" and clause.fits(facts) for clause in selector.clauses)

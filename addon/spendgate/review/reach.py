@@ -1,4 +1,4 @@
-"""Whom a rule reaches: the people of a policy as facts, and which of its budgets and models are theirs."""
+"""Whom a rule reaches: the people of a policy as facts, and which of its budgets are theirs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from datetime import date
 from typing import Final
 
 from spendgate.budget import Budget, Missing
-from spendgate.fitting import model_refusal
 from spendgate.policy import Policy
 from spendgate.roster import SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector
 
 ANYBODY: Final = "anybody who is not listed"
+_STRANGERS: Final = (ANYBODY, "anybody")
 PERSONAL: Final = frozenset({"person", "team", "group"})
 """What a person brings to every call. All else a call may have or not."""
 _LACKING: Final = frozenset({"machine_group", "project", "api_key", "account"})
 """What many calls have no value of."""
+SURE: Final = frozenset({"person", "machine"})
+"""What every call has a value of."""
 FORGEABLE: Final = frozenset({"session", "tool", "project", "account"})
 """What a client can claim without administrator rights (policy.md, Words)."""
 
@@ -39,6 +41,24 @@ def subjects(policy: Policy, today: date) -> tuple[Subject, ...]:
         return tuple(listed)
     stranger = Facts.of(person=SHARED) if roster.unknown is UnknownPeople.SHARED else Facts.of()
     return (*listed, Subject(ANYBODY if roster.people else "anybody", stranger))
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One person before and after; None: refused as not listed."""
+
+    name: str
+    was: Facts | None
+    now: Facts | None
+
+
+def pairs(before: tuple[Subject, ...], after: tuple[Subject, ...]) -> tuple[Pair, ...]:
+    """Everybody who is listed on either side; who is not listed on one is there what anybody else is."""
+    then, now = ({each.name: each.facts for each in side} for side in (before, after))
+    strangers = [next((side[name] for name in _STRANGERS if name in side), None) for side in (then, now)]
+    found = [Pair(name, then.get(name, strangers[0]), now.get(name, strangers[1])) for name in now | then]
+    listed = tuple(each for each in found if each.name not in _STRANGERS)
+    return (*listed, Pair(ANYBODY if listed else "anybody", strangers[0], strangers[1]))
 
 
 def _subject(policy: Policy, person: Person) -> Subject:
@@ -98,11 +118,6 @@ def hangs_on(budget: Budget) -> frozenset[str]:
     """The forgeable attributes by which a call could leave this budget."""
     asked = {clause.attribute for selector in (budget.match, budget.excepted) for clause in selector.clauses}
     return frozenset(asked | set(budget.per)) & FORGEABLE
-
-
-def refused_models(policy: Policy, facts: Facts, models: Iterable[str]) -> frozenset[str]:
-    """The models that a rule refuses this person, whatever else their calls have."""
-    return frozenset(model for model in models if model_refusal(policy, facts.answered_by(model)) is not None)
 
 
 def people_in_words(names: Iterable[str], *, shown: int = 6) -> str:

@@ -91,11 +91,11 @@ def _allows(policy: Policy, other: Budget, budget: Budget) -> int | None:
         return None
     if policy.zones(other.per, other.match) != policy.zones(budget.per, budget.match):
         return None
-    times = _times(other.window, budget.window)
+    times = windows_in(other.window, budget.window)
     return None if times is None else times * other.limit_nanos
 
 
-def _times(inner: Window | None, outer: Window | None) -> int | None:
+def windows_in(inner: Window | None, outer: Window | None) -> int | None:
     """With how many windows of `inner` one of `outer` may have to do; None: there is no end of them."""
     if _within(outer, inner):
         return 1
@@ -124,6 +124,8 @@ def _within(inner: Window | None, outer: Window | None) -> bool:
         return True
     if outer.unit is Unit.ROLLING:
         return inner.unit is Unit.ROLLING and inner.length_ms <= outer.length_ms
+    if outer.unit is Unit.WEEK:
+        return inner.unit in {Unit.HOUR, Unit.DAY}
     if inner.unit not in _NESTED or outer.unit not in _NESTED:
         return False
     return _NESTED.index(inner.unit) < _NESTED.index(outer.unit)

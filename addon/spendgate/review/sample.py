@@ -1,0 +1,104 @@
+"""Representative calls: one for each way in which the selectors of two policies can tell calls apart, and words for them.
+
+Of each attribute there is a call for every text that a selector has, one with any other value and one without a value. What
+selectors say beyond that (two globs that overlap) is not sampled: a reader of these calls tells such a change without its
+direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from spendgate.review.reach import PERSONAL
+from spendgate.selector import Facts, Selector
+
+OTHER: Final = "\N{REPLACEMENT CHARACTER}other"
+"""A value that no selector names."""
+_CALLS_MAX: Final = 600
+_ALWAYS: Final = frozenset({"machine", "provider", "model", "billing"})
+"""What every call has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One kind of call. `labels` are attribute -> what is said of it: a selector's text, `any other tool`, `no tool`."""
+
+    values: Mapping[str, str | None]
+    labels: Mapping[str, str]
+
+    def of(self, person: Facts) -> Facts:
+        """Such a call by this person."""
+        values = dict(person.values)
+        for attribute, value in self.values.items():
+            if attribute != "model" and value is not None:
+                values[attribute] = (value,)
+        facts = Facts(values)
+        model = self.values.get("model")
+        return facts.answered_by(model) if model is not None else facts
+
+
+def calls_for(selectors: Iterable[Selector], *, models: bool) -> tuple[Call, ...]:
+    """The calls that these selectors can tell apart, whoever makes them. `models`: by their model, too."""
+    texts: dict[str, dict[str, None]] = {}
+    for selector in selectors:
+        for clause in selector.clauses:
+            if clause.attribute not in PERSONAL and (models or clause.attribute != "model"):
+                texts.setdefault(clause.attribute, {}).update(dict.fromkeys(clause.texts))
+    axes = [[(attribute, *value) for value in _values(attribute, each)] for attribute, each in sorted(texts.items())]
+    found = []
+    for place, chosen in enumerate(product(*axes)):
+        if place >= _CALLS_MAX:
+            break
+        found.append(_call(chosen))
+    if len(found) == _CALLS_MAX:
+        # Too many to try each with each: every value by itself, too, so that none is left out.
+        rest = [axis[-1] for axis in axes]
+        found += [_call((*rest[:at], value, *rest[at + 1 :])) for at, axis in enumerate(axes) for value in axis]
+    return tuple(found)
+
+
+def _call(chosen: tuple[tuple[str, str | None, str], ...]) -> Call:
+    return Call({name: value for name, value, _ in chosen}, {name: label for name, _, label in chosen})
+
+
+def _values(attribute: str, texts: Collection[str]) -> list[tuple[str | None, str]]:
+    """Values of an attribute with what is said of each, the commonest last."""
+    found: list[tuple[str | None, str]] = [(example(text), text) for text in texts]
+    if attribute not in _ALWAYS:
+        found.append((None, f"no {attribute}"))
+    if any(not text.strip("*") for text in texts):
+        return found
+    return [*found, (OTHER, f"any other {attribute}")]
+
+
+def example(text: str) -> str:
+    """A value that fits a text of a selector."""
+    return text.replace("*", "").replace("?", "x") or "x"
+
+
+def in_words(chosen: Iterable[Call], every: Iterable[Call]) -> str:
+    """Which of all calls these are: ``, ` calls with tool codex`, or what one of them is where no list says it."""
+    some, all_calls = list(chosen), list(every)
+    if len(some) == len(all_calls):
+        return ""
+    parts: dict[str, list[str]] = {}
+    size = 1
+    for attribute in all_calls[0].labels:
+        whole = list(dict.fromkeys(call.labels[attribute] for call in all_calls))
+        mine = list(dict.fromkeys(call.labels[attribute] for call in some))
+        size *= len(mine)
+        if len(mine) < len(whole):
+            parts[attribute] = mine
+    if size == len(some):
+        return " calls with " + ", ".join(_said(name, labels) for name, labels in parts.items())
+    one = min(some, key=lambda call: sum(label.startswith(("no ", "any other ")) for label in call.labels.values()))
+    return " some calls, as with " + ", ".join(_said(name, [label]) for name, label in one.labels.items())
+
+
+def _said(attribute: str, labels: list[str]) -> str:
+    named = [label for label in labels if not label.endswith(f" {attribute}")]
+    rest = [label for label in labels if label.endswith(f" {attribute}")]
+    return " or ".join(([f"{attribute} {' or '.join(named)}"] if named else []) + rest)
