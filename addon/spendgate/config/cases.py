@@ -16,7 +16,7 @@ from spendgate.contracts import PERSONAL_RULE
 from spendgate.errors import PolicyError
 from spendgate.money import Money
 from spendgate.policy import Policy
-from spendgate.review.cases import Calls, Case, Then, Verb
+from spendgate.review.cases import Calls, Case, Then, Verb, provider_of
 from spendgate.selector import ATTRIBUTES
 from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, zone_of
 
@@ -32,7 +32,7 @@ _YEARS: Final = range(1971, 3000)
 """Far enough from the ends of the calendar for every call that stands before or after."""
 _WHOLE: Final = ("unknown_people", "valid_until")
 """What refusals name that are no rule's."""
-_THEN = re.compile(r"(admitted|refused|would refuse)(?: by (.+))?")
+_THEN = re.compile(r"(admitted|refused|would refuse|uncaptured)(?: by (.+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +82,22 @@ def _case(section: Section, policy: Policy | None, file: str) -> Case:
         section.fault("", "when is missing; it says which call is asked about: {person: alice, costs: $0.10}")
     then = section.parsed("then", lambda text: _then(text, policy), required=True) or Then(Verb.ADMITTED)
     when = _when(asked, policy) if asked is not None else Calls(0, {}, 0)
+    if policy is not None and policy.capture.providers is not None and not _has_provider(when):
+        section.fault("when", "provider is missing: capture.providers names some alone, and no model says whose it is")
     given = tuple(_given(each, when, policy) for each in section.sections("given"))
     section.done()
     return Case(name, f"{file}:{section.place.line}:{section.place.column}", given, when, then)
 
 
+def _has_provider(when: Calls) -> bool:
+    return bool(provider_of(when.values)) or when.values.get("billing") == "gateway"
+
+
 def _then(text: str, policy: Policy | None) -> Then:
     found = _THEN.fullmatch(" ".join(text.split()))
-    if found is None or (found[1] == "admitted" and found[2]):
-        raise ValueError(
-            f"{shown(text)} is no end of a call; allowed: admitted, refused, refused by RULE, would refuse by RULE"
-        )
+    if found is None or (found[1] in ("admitted", "uncaptured") and found[2]):
+        ends = "admitted, refused, refused by RULE, would refuse by RULE, uncaptured"
+        raise ValueError(f"{shown(text)} is no end of a call; allowed: {ends}")
     rule = found[2]
     if policy is None:
         return Then(Verb(found[1]), rule)
