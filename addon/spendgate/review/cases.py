@@ -180,7 +180,7 @@ def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> 
     return Step(
         seq=0, id=call_id, state="settled", arrived_ms=at_ms, booked_ms=at_ms, ended_ms=ends_ms,
         person=value("person", NOBODY), team=value("team"), groups=value("group", ""), machine=value("machine", MACHINE),
-        account_os=None, tool=value("tool"), provider=provider_of(calls.values), session=value("session"),
+        account_os=value("person"), tool=value("tool"), provider=provider_of(calls.values), session=value("session"),
         api_key=value("api_key"), account=value("account"), project=value("project"),
         billing=value("billing", "metered"), model_requested=value("model"), model=None, kind=kind, size=size.text,
         estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost,
