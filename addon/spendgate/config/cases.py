@@ -14,10 +14,10 @@ from spendgate.config.faults import Faults, shown
 from spendgate.config.reading import read_regular, unread
 from spendgate.config.rules import RULES_OF_ITS_OWN
 from spendgate.config.sections import Section
+from spendgate.config.words import amount as limit_amount
 from spendgate.config.yaml_nodes import BYTES_MAX, read
 from spendgate.contracts import PERSONAL_RULE
 from spendgate.errors import PolicyError
-from spendgate.money import Money
 from spendgate.policy import Policy
 from spendgate.review.cases import Calls, Case, Then, Verb, provider_of
 from spendgate.selector import ATTRIBUTES
@@ -155,8 +155,8 @@ def _given(section: Section, when: Calls, words: CaseWords) -> Calls:
 
 def _calls(section: Section, at_ms: int, inherited: dict[str, str], amount: str, words: CaseWords) -> Calls:
     own = {name: text for name in ATTRIBUTES if (text := section.parsed(name, words.parser(name))) is not None}
-    cost = section.parsed(amount, Money.parse, required=amount == "costs")
-    most = section.parsed("at_most", Money.parse) if amount == "costs" else None
+    cost = section.parsed(amount, limit_amount, required=amount == "costs")
+    most = section.parsed("at_most", limit_amount) if amount == "costs" else None
     count, tokens = section.parsed("calls", _count), section.parsed("tokens", _tokens)
     every_ms = section.parsed("every", _every)
     section.done()

@@ -182,7 +182,7 @@ def _amount(text: str) -> tuple[int, Window]:
     window = next((unit for unit in _SEAT_WINDOWS if found and unit.value == found[2]), None)
     if found is None or window is None:
         raise ValueError(f"{shown(text)} is not what a seat costs; allowed: $200 per month, or per week, quarter, year")
-    nanos = Money.parse(found[1]).nanos
+    nanos = words.amount(found[1]).nanos
     if not nanos:
         raise ValueError(f"{shown(text)}: more than $0 is needed")
     return nanos, Window(window)

@@ -87,7 +87,7 @@ def _budget_named(text: str, by_name: dict[str, Budget], unlimited: tuple[str, .
 
 
 def _more(text: str) -> int:
-    nanos = Money.parse(text).nanos
+    nanos = words.amount(text).nanos
     if not nanos:
         raise ValueError(f"{shown(text)} raises nothing; leave the exception out")
     return nanos
