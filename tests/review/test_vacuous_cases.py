@@ -63,7 +63,10 @@ def test_what_is_given_is_before_the_call(tmp_path: Path, given: str, fault: str
     [
         ("person: alcie", "person: 'alcie' is no person or account that is known; did you mean alice?"),
         ("person: alice, tool: claude_code", "tool: 'claude_code' is no tool that is known; did you mean claude-code?"),
-        ("person: alice, team: paymnts", "team: 'paymnts' is no team that is declared; allowed: payments"),
+        (
+            "person: alice, team: payments",
+            "team: 'payments': no call says its team; name a person whose it is by the policy",
+        ),
         ("person: alice, provider: antropic", "did you mean anthropic?"),
         ("person: alice, billing: metred", "did you mean metered?"),
         ("person: al*", "person: 'al*' is a pattern; a call has one person"),

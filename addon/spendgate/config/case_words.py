@@ -11,6 +11,7 @@ from spendgate.config.faults import NotAmong, shown
 from spendgate.config.known import KNOWN
 from spendgate.config.people import Declared
 from spendgate.policy import Policy
+from spendgate.review.cases import OF_THE_ROSTER
 from spendgate.selector import is_glob
 
 _NEAR: Final = 0.75
@@ -27,6 +28,8 @@ class CaseWords:
 
     def parser(self, attribute: str) -> Callable[[str], str]:
         """Reads one attribute. Raises ValueError for a glob, or a name that nothing declares."""
+        if attribute in OF_THE_ROSTER:
+            return lambda text: _of_the_roster(text, attribute)
         one = self._parser(attribute)
 
         def parse(text: str) -> str:
@@ -48,6 +51,11 @@ class CaseWords:
             # Anybody may be an account that nobody lists, which is what such a case is about.
             return lambda text: _not_nearly(text, people, "person or account")
         return replace(Declared.by(roster, KNOWN), team=None).parser(attribute)
+
+
+def _of_the_roster(text: str, attribute: str) -> str:
+    of = OF_THE_ROSTER[attribute]
+    raise ValueError(f"{shown(text)}: no call says its {attribute}; name a {of} whose it is by the policy")
 
 
 def _not_nearly(text: str, known: Iterable[str], what: str) -> str:

@@ -26,6 +26,8 @@ _SEEN: Final = 100
 """As many calls of its kind are taken to be known: a case says what a call needs."""
 _RUNS_MS: Final = 1_000
 _STILL_RUNS_MS: Final = 24 * 3_600_000
+OF_THE_ROSTER: Final = {"team": "person", "group": "person", "machine_group": "machine"}
+"""What no call says of itself: the policy knows it, by the person or the machine."""
 _MAKERS: Final = (
     ("claude", "anthropic"), ("gpt", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
     ("gemini", "google"), ("mistral", "mistral"), ("deepseek", "deepseek"),
