@@ -23,7 +23,7 @@ RATE_NANOS_MAX = 100_000 * NANOS_PER_DOLLAR
 ACCOUNT_LENGTH_MAX = 128
 ENTRIES_MAX = 1_000
 _YEARS = range(2020, 3000)
-_FACTOR = re.compile(r"(\d{1,3})(?:\.(\d{1,6}))?", re.ASCII)
+_FACTOR = re.compile(r"(0|[1-9]\d{0,2})(?:\.(\d{1,6}))?", re.ASCII)
 _AMOUNT = re.compile(r"(\S+)\s+per\s+(\w+)")
 _SEAT_WINDOWS = (Unit.WEEK, Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 

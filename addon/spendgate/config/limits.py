@@ -17,8 +17,8 @@ from spendgate.window import CALENDAR_UNITS, Window
 _LIMIT = re.compile(r"(\S+)(?:\s+per\s+(.+))?")
 _MEAN = re.compile(r"(\S+?)x\s+mean\s+of\s+(\S+?)d(?:\s+per\s+(.+))?")
 _MEANT = re.compile(r"\S*x\s+mean\b")
-_FACTOR = re.compile(r"(\d{1,4})(?:\.(\d{1,3}))?", re.ASCII)
-_DAYS = re.compile(r"\d{1,4}", re.ASCII)
+_FACTOR = re.compile(r"(0|[1-9]\d{0,3})(?:\.(\d{1,3}))?", re.ASCII)
+_DAYS = re.compile(r"0|[1-9]\d{0,3}", re.ASCII)
 _NONE = "none"
 _FORMS = "$20 per day, $20 (for the life of the value), 4x mean of 7d per day, none"
 
