@@ -263,3 +263,11 @@ OTHER_ALPHABETS = (
 def test_other_alphabets_are_no_fault(text: str) -> None:
     """Where no word can be taken for a Latin one."""
     assert parse_policy(f'{HEAD}help: "{text}"\n'.encode()).help == text
+
+
+def test_a_list_that_is_cut_short_says_so() -> None:
+    """Of thirteen teams twelve are named."""
+    teams = ", ".join(f"team-{number}: {{}}" for number in range(13))
+    (fault,) = faults(f"{HEAD}teams: {{{teams}}}\nbudgets: [{{name: a, match: {{team: sales}}, limit: $5}}]\n")
+    assert "team-11, …" in fault
+    assert "team-12" not in fault

@@ -7,6 +7,7 @@ import pytest
 from spendgate.config.policy_file import parse_policy
 from spendgate.review.explain import Line, explain
 from spendgate.selector import Facts
+from spendgate.standing import Standing
 
 HEAD = "version: 1\nowner: lead@acme.example\n"
 
@@ -51,3 +52,17 @@ def test_a_personal_call_is_refused_where_those_are() -> None:
     lines = said(text, provider="anthropic", billing="personal")
     assert lines[-1].says == "is refused by billing.personal: the anthropic account is not the company's"
     assert not any("is counted" in line.says for line in lines)
+
+
+def test_a_limit_that_was_passed_has_less_than_nothing_left() -> None:
+    """As `status` says it."""
+    policy = parse_policy(f"{HEAD}budgets: [{{name: a, limit: $1}}]\n".encode())
+    spent = 1_325_000_000
+    lines = explain(
+        policy,
+        Facts.of(person="alice"),
+        0,
+        1,
+        lambda scopes: tuple(Standing(each, spent, 0, 0, 0, 0) for each in scopes),
+    )
+    assert next(line for line in lines if line.rule == "a").says == "-$0.325 left of $1.00 for all"

@@ -50,7 +50,7 @@ _COLUMNS = (
     Column("applies", "applies", weight=0),
     Column("says", "says", weight=0),
     Column("spent_nanos", "spent", right=True, weight=1),
-    Column("held_nanos", "held", right=True, weight=3),
+    Column("held_nanos", "held", right=True, weight=1),
     Column("resets", "resets", weight=2),
 )
 _KEYS = (

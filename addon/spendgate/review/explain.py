@@ -183,7 +183,7 @@ def _budget(policy: Policy, budget: Budget, facts: Facts, standings: list[Standi
         value = scope.value.replace("|", ", ") or "all"
         what = "" if scope.enforced else ", and only records" if budget.enforce_action else ", and only warns"
         room = Beside.of(limit_nanos, standing.settled_nanos, standing.held_nanos)
-        says = f"{dollars(max(0, room.left))} left of {dollars(room.limit)} for {value}{what}{_source(scope, standing.limit)}"
+        says = f"{dollars(room.left)} left of {dollars(room.limit)} for {value}{what}{_source(scope, standing.limit)}"
         yield Line(
             budget.name,
             "budget",
