@@ -19,6 +19,7 @@ _MEAN = re.compile(r"(\S+?)x\s+mean\s+of\s+(\S+?)d(?:\s+per\s+(.+))?")
 _MEANT = re.compile(r"\S*x\s+mean\b")
 _FACTOR = re.compile(r"(0|[1-9]\d{0,3})(?:\.(\d{1,3}))?", re.ASCII)
 _DAYS = re.compile(r"0|[1-9]\d{0,3}", re.ASCII)
+_SLASHED = re.compile(r"(\$[\d,.]{1,20})\s*/\s*(hour|day|week|month|quarter|year)", re.ASCII)
 _NONE = "none"
 _FORMS = "$20 per day, $20 (for the life of the value), 4x mean of 7d per day, none"
 
@@ -118,7 +119,9 @@ def _parsed(text: str) -> Limit | str:
         return _by_mean(text, *by_mean.groups())
     found = _LIMIT.fullmatch(text)
     if found is None or "/" in found[1] or _MEANT.match(text):
-        raise ValueError(f"{shown(text)} is not a limit; allowed: {_FORMS}")
+        slashed = _SLASHED.fullmatch(text)
+        near = f"; did you mean {slashed[1]} per {slashed[2]}?" if slashed else ""
+        raise ValueError(f"{shown(text)} is not a limit; allowed: {_FORMS}{near}")
     return Limit(words.amount(found[1]).nanos, _window(found[2]) if found[2] else None)
 
 
