@@ -191,7 +191,8 @@ def test_cases_of_plans_and_of_calls_given_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--with", "colour=red"), ("--with", "model=x"), ("--cost", "much"), ("--at", "soon")]
+    "words",
+    [("--with", "colour=red"), ("--with", "model=x"), ("--with", "group=senior"), ("--cost", "much"), ("--at", "soon")],
 )
 def test_explain_asked_wrongly(state: Path, tmp_path: Path, words: tuple[str, str]) -> None:
     """A usage error that names the option."""

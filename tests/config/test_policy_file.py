@@ -248,3 +248,26 @@ def test_content_decides_the_hash() -> None:
     )
     other = parse_policy(f"{HEAD}budgets: [{{name: a, limit: $6}}]\n".encode())
     assert one.hash == same.hash != other.hash
+
+
+# The letters are what is tested.
+OTHER_ALPHABETS = (
+    "Спросите в #ai, а потом у Slack",  # noqa: RUF001 - see above
+    "⚠️ Ask first",
+    "Größe: 3 – 4",  # noqa: RUF001 - see above
+    "質問は #ai へ（日本語）",  # noqa: RUF001 - see above
+)
+
+
+@pytest.mark.parametrize("text", OTHER_ALPHABETS)
+def test_other_alphabets_are_no_fault(text: str) -> None:
+    """Where no word can be taken for a Latin one."""
+    assert parse_policy(f'{HEAD}help: "{text}"\n'.encode()).help == text
+
+
+def test_a_list_that_is_cut_short_says_so() -> None:
+    """Of thirteen teams twelve are named."""
+    teams = ", ".join(f"team-{number}: {{}}" for number in range(13))
+    (fault,) = faults(f"{HEAD}teams: {{{teams}}}\nbudgets: [{{name: a, match: {{team: sales}}, limit: $5}}]\n")
+    assert "team-11, …" in fault
+    assert "team-12" not in fault

@@ -102,7 +102,9 @@ def tried(text: str) -> Policy | None:
         assert "but got '?'" in (fault.problem or "")
     again = yaml.dump(found, default_style='"', allow_unicode=True, width=sys.maxsize, sort_keys=True)
     assert parse_policy(again.encode(), "p.yaml", KNOWN).roster.unknown == policy.roster.unknown
-    in_order = yaml.dump(found, default_style='"', allow_unicode=False, default_flow_style=True, sort_keys=False)
+    in_order = yaml.dump(
+        found, default_style='"', allow_unicode=False, default_flow_style=True, sort_keys=False, width=sys.maxsize
+    )
     assert parse_policy(in_order.encode(), "p.yaml", KNOWN).hash == policy.hash
     return policy
 
@@ -222,6 +224,6 @@ def test_no_key_is_passed_over(text: str) -> None:
     whole = parse_policy(text.encode(), known=KNOWN).hash
     for tree in renamed(second(text)):
         try:
-            assert parse_policy(yaml.dump(tree).encode(), known=KNOWN).hash != whole
+            assert parse_policy(yaml.dump(tree, width=sys.maxsize).encode(), known=KNOWN).hash != whole
         except PolicyError as fault:
             assert fault.faults

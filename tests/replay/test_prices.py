@@ -154,6 +154,12 @@ async def test_a_candidate_says_what_becomes_of_personal_accounts(tmp_path: Path
         refused = one(folder, whose("refuse"))
         assert (refused.refused, refused.cost_nanos) == (1, dollars(0.2))
         assert list(refused.rules) == [("billing.personal", "rule")]
+        assert one(folder, policy(budget(500))).cost_nanos == dollars(0.3), "no account is listed: none is personal"
+        own = tuple(Account(provider="anthropic", account=name) for name in ("org-1", "me"))
+        both = policy(budget(500), billing=Billing.model_validate({"accounts": own, "personal": "refuse"}))
+        known = then == "count"  # the row of an ignored call keeps no account
+        found = one(folder, both)
+        assert (found.refused, found.cost_nanos) == ((0, dollars(0.3)) if known else (1, dollars(0.2)))
 
 
 def test_a_size_at_another_price_is_no_smaller_than_it_is() -> None:

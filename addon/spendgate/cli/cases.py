@@ -14,6 +14,7 @@ from spendgate.config import policies
 from spendgate.config.cases import SUFFIX, load_cases, policy_of
 from spendgate.config.known import KNOWN
 from spendgate.errors import PolicyError, UsageError
+from spendgate.identity.tools import KNOWN as TOOLS
 from spendgate.review.cases import Verdict, judge
 
 PathsArgument = Annotated[
@@ -86,13 +87,13 @@ def _judged(file: Path) -> list[Verdict]:
         policy = policies.load(policy_of(file), KNOWN)
     except PolicyError as fault:
         raise PolicyError((*fault.faults, *_faults_of_cases(file))) from fault
-    return [judge(policy, case) for case in load_cases(file, policy).cases]
+    return [judge(policy, case) for case in load_cases(file, policy, TOOLS).cases]
 
 
 def _faults_of_cases(file: Path) -> tuple[str, ...]:
     """Those that can be told without a policy."""
     try:
-        load_cases(file, None)
+        load_cases(file, None, TOOLS)
     except PolicyError as fault:
         return fault.faults
     return ()

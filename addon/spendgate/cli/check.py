@@ -64,7 +64,9 @@ def check(files: FilesArgument, fmt: FormatOption = Format.TABLE) -> None:
     else:
         emit([{"severity": each.severity, "text": each.text} for each in found], (), fmt, keys=_KEYS)
     warnings = sum(finding.severity == "warning" for finding in found)
-    note(f"{len(files)} checked: {faults} fault{'' if faults == 1 else 's'}, {warnings} warnings")
+    note(
+        f"{len(files)} checked: {faults} fault{'' if faults == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}"
+    )
     if faults:
         raise typer.Exit(1)
 

@@ -25,6 +25,7 @@ from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
 from spendgate.money import Money
 from spendgate.policy import Policy, person_then
+from spendgate.review.cases import OF_THE_ROSTER
 from spendgate.review.explain import NO_LEDGER, explain
 from spendgate.selector import ATTRIBUTES, Facts
 
@@ -49,7 +50,7 @@ _COLUMNS = (
     Column("applies", "applies", weight=0),
     Column("says", "says", weight=0),
     Column("spent_nanos", "spent", right=True, weight=1),
-    Column("held_nanos", "held", right=True, weight=3),
+    Column("held_nanos", "held", right=True, weight=1),
     Column("resets", "resets", weight=2),
 )
 _KEYS = (
@@ -121,12 +122,16 @@ def _facts(
 ) -> tuple[Facts, Refuse | None]:
     """The call, and the refusal of an account that nobody lists where the policy refuses those.
 
-    Raises UsageError for an attribute that calls do not have."""
+    Raises UsageError for an attribute that calls do not have, or do not say."""
     values: dict[str, str] = {}
     for text in attributes:
         name, equals, value = text.partition("=")
         if not equals or not value or name not in ATTRIBUTES:
             raise UsageError(f"--with {text}: write ATTR=VALUE; attributes are: {', '.join(ATTRIBUTES)}")
+        if name in OF_THE_ROSTER:
+            raise UsageError(
+                f"--with {text}: no call says its {name}; it is that of its {OF_THE_ROSTER[name]}, by the policy"
+            )
         if name in ("person", "model", "tool"):
             raise UsageError(f"--with {text}: {name} has an option of its own, --{name}")
         values[name] = value

@@ -9,10 +9,10 @@ import re
 from typing import Final
 
 from spendgate.alert_rules import HUNDRED, Burn, Outside, Pace, Share, Spike
+from spendgate.config import words
 from spendgate.config.faults import shown
 from spendgate.config.sections import known_word
 from spendgate.hours import DAY_MINUTES, WeekHours
-from spendgate.money import Money
 from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, WEEKDAYS
 
 THRESHOLD_MAX: Final = 1000
@@ -118,7 +118,7 @@ def positive(text: str) -> int:
 
 
 def _amount(text: str) -> int:
-    nanos = Money.parse(text).nanos
+    nanos = words.amount(text).nanos
     if not nanos:
         raise ValueError(f"{shown(text)} is nothing; name an amount above $0")
     return nanos

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from spendgate.config.case_words import CaseWords
 from spendgate.config.faults import Faults, shown
 from spendgate.config.reading import read_regular, unread
+from spendgate.config.rules import RULES_OF_ITS_OWN
 from spendgate.config.sections import Section
+from spendgate.config.words import amount as limit_amount
 from spendgate.config.yaml_nodes import BYTES_MAX, read
 from spendgate.contracts import PERSONAL_RULE
 from spendgate.errors import PolicyError
-from spendgate.money import Money
 from spendgate.policy import Policy
-from spendgate.review.cases import Calls, Case, Then, Verb
+from spendgate.review.cases import Calls, Case, Then, Verb, provider_of
 from spendgate.selector import ATTRIBUTES
 from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, zone_of
 
@@ -30,9 +33,7 @@ _LONGEST_MS: Final = 3_660 * DAY_MS
 _EVERY_MS: Final = 31 * DAY_MS
 _YEARS: Final = range(1971, 3000)
 """Far enough from the ends of the calendar for every call that stands before or after."""
-_WHOLE: Final = ("unknown_people", "valid_until")
-"""What refusals name that are no rule's."""
-_THEN = re.compile(r"(admitted|refused|would refuse)(?: by (.+))?")
+_THEN = re.compile(r"(admitted|refused|would refuse|uncaptured)(?: by (.+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ def policy_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(SUFFIX) + ".yaml")
 
 
-def load_cases(path: Path, policy: Policy | None) -> CaseFile:
-    """Read a file of cases; times without a zone are in the policy's. Raises PolicyError with every fault.
+def load_cases(path: Path, policy: Policy | None, tools: Iterable[str] = ()) -> CaseFile:
+    """Read a file of cases; times without a zone are in the policy's. Raises PolicyError with every fault. `tools`: those that
+    are known by name.
 
     Without a policy (it has faults of its own) nothing is known of its rules, so that the names of rules are not compared.
     """
@@ -63,7 +65,9 @@ def load_cases(path: Path, policy: Policy | None) -> CaseFile:
     faults = Faults(str(path))
     node = read(data, faults)
     top = Section.of(node, "", faults) if node is not None else None
-    cases = tuple(_case(section, policy, str(path)) for section in top.sections("cases")) if top is not None else ()
+    words, names = CaseWords(policy, tuple(tools)), Names()
+    sections = top.sections("cases") if top is not None else ()
+    cases = tuple(_case(section, words, names, str(path)) for section in sections)
     if top is not None:
         top.done()
         if not cases and not faults:
@@ -73,58 +77,86 @@ def load_cases(path: Path, policy: Policy | None) -> CaseFile:
     return CaseFile(path, policy_of(path), cases)
 
 
-def _case(section: Section, policy: Policy | None, file: str) -> Case:
-    name = section.prose("name") or ""
+def _case(section: Section, words: CaseWords, names: Names, file: str) -> Case:
+    policy = words.policy
+    name = names.of(section.prose("name") or "", section)
     if not section.has("name"):
         section.fault("", "name is missing; a failed case is called by it")
     asked = section.section("when")
     if asked is None and not section.has("when"):
         section.fault("", "when is missing; it says which call is asked about: {person: alice, costs: $0.10}")
     then = section.parsed("then", lambda text: _then(text, policy), required=True) or Then(Verb.ADMITTED)
-    when = _when(asked, policy) if asked is not None else Calls(0, {}, 0)
-    given = tuple(_given(each, when, policy) for each in section.sections("given"))
+    when = _when(asked, words) if asked is not None else Calls(0, {}, 0)
+    if policy is not None and policy.capture.providers is not None and not _has_provider(when):
+        section.fault("when", "provider is missing: capture.providers names some alone, and no model says whose it is")
+    given = tuple(_given(each, when, words) for each in section.sections("given"))
     section.done()
     return Case(name, f"{file}:{section.place.line}:{section.place.column}", given, when, then)
 
 
+class Names:
+    """The names of cases given so far: a failed one is called by it."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, int] = {}
+
+    def of(self, name: str, section: Section) -> str:
+        """The name; a fault where it is taken."""
+        first = self._lines.setdefault(name.casefold(), section.place.line)
+        if name and first != section.place.line:
+            section.fault("name", f"{shown(name)} is taken, first in line {first}")
+        return name
+
+
+def _has_provider(when: Calls) -> bool:
+    return bool(provider_of(when.values)) or when.values.get("billing") == "gateway"
+
+
 def _then(text: str, policy: Policy | None) -> Then:
     found = _THEN.fullmatch(" ".join(text.split()))
-    if found is None or (found[1] == "admitted" and found[2]):
-        raise ValueError(
-            f"{shown(text)} is no end of a call; allowed: admitted, refused, refused by RULE, would refuse by RULE"
-        )
+    if found is None or (found[1] in ("admitted", "uncaptured") and found[2]):
+        ends = "admitted, refused, refused by RULE, would refuse by RULE, uncaptured"
+        raise ValueError(f"{shown(text)} is no end of a call; allowed: {ends}")
     rule = found[2]
     if policy is None:
         return Then(Verb(found[1]), rule)
     personal = (PERSONAL_RULE,) if policy.billing.personal == "refuse" else ()
     known = [*(each.name for each in policy.budgets), *(each.name for each in policy.models)]
-    known += [*(each.name for each in policy.rates), *personal, *_WHOLE]
+    known += [
+        *(each.name for each in policy.rates),
+        *personal,
+        *(name for name in RULES_OF_ITS_OWN if name != PERSONAL_RULE),
+    ]
     if rule is not None and rule not in known:
         raise ValueError(f"{shown(rule)} is no rule of this policy; it has: {', '.join(known) or 'none'}")
     return Then(Verb(found[1]), rule)
 
 
-def _when(section: Section, policy: Policy | None) -> Calls:
-    at_ms = section.parsed("at", lambda text: _instant(text, policy)) or _instant(NOON, policy)
-    return _calls(section, at_ms, {}, "costs")
+def _when(section: Section, words: CaseWords) -> Calls:
+    at_ms = section.parsed("at", lambda text: _instant(text, words.policy)) or _instant(NOON, words.policy)
+    return _calls(section, at_ms, {}, "costs", words)
 
 
-def _given(section: Section, when: Calls, policy: Policy | None) -> Calls:
-    """As `when`, but for what it says itself; `ago` is before it."""
-    at_ms = section.parsed("at", lambda text: _instant(text, policy))
+def _given(section: Section, when: Calls, words: CaseWords) -> Calls:
+    """As `when`, but for what it says itself; `ago` is before it, and so is each of its calls."""
+    at_ms = section.parsed("at", lambda text: _instant(text, words.policy))
     ago_ms = section.parsed("ago", _ago)
     if at_ms is not None and ago_ms is not None:
         section.fault("ago", "stands beside at; one of the two says when")
     at_ms = when.at_ms - (60_000 if ago_ms is None else ago_ms) if at_ms is None else at_ms
     if section.has("spent") == section.has("holds"):
         section.fault("", "exactly one of spent and holds is needed: what each call cost, or holds while it runs")
-    return _calls(section, at_ms, when.values, "holds" if section.has("holds") else "spent")
+    found = _calls(section, at_ms, when.values, "holds" if section.has("holds") else "spent", words)
+    if found.at_ms + (found.count - 1) * found.every_ms >= when.at_ms:
+        which = "it" if found.count == 1 else "the last of its calls"
+        section.fault("at" if section.has("at") else "ago", f"{which} is not before the call that is asked about")
+    return found
 
 
-def _calls(section: Section, at_ms: int, inherited: dict[str, str], amount: str) -> Calls:
-    own = {name: text for name in ATTRIBUTES if (text := section.text(name)) is not None}
-    cost = section.parsed(amount, Money.parse, required=amount == "costs")
-    most = section.parsed("at_most", Money.parse) if amount == "costs" else None
+def _calls(section: Section, at_ms: int, inherited: dict[str, str], amount: str, words: CaseWords) -> Calls:
+    own = {name: text for name in ATTRIBUTES if (text := section.parsed(name, words.parser(name))) is not None}
+    cost = section.parsed(amount, limit_amount, required=amount == "costs")
+    most = section.parsed("at_most", limit_amount) if amount == "costs" else None
     count, tokens = section.parsed("calls", _count), section.parsed("tokens", _tokens)
     every_ms = section.parsed("every", _every)
     section.done()

@@ -23,7 +23,7 @@ RATE_NANOS_MAX = 100_000 * NANOS_PER_DOLLAR
 ACCOUNT_LENGTH_MAX = 128
 ENTRIES_MAX = 1_000
 _YEARS = range(2020, 3000)
-_FACTOR = re.compile(r"(\d{1,3})(?:\.(\d{1,6}))?", re.ASCII)
+_FACTOR = re.compile(r"(0|[1-9]\d{0,2})(?:\.(\d{1,6}))?", re.ASCII)
 _AMOUNT = re.compile(r"(\S+)\s+per\s+(\w+)")
 _SEAT_WINDOWS = (Unit.WEEK, Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 
@@ -182,7 +182,7 @@ def _amount(text: str) -> tuple[int, Window]:
     window = next((unit for unit in _SEAT_WINDOWS if found and unit.value == found[2]), None)
     if found is None or window is None:
         raise ValueError(f"{shown(text)} is not what a seat costs; allowed: $200 per month, or per week, quarter, year")
-    nanos = Money.parse(found[1]).nanos
+    nanos = words.amount(found[1]).nanos
     if not nanos:
         raise ValueError(f"{shown(text)}: more than $0 is needed")
     return nanos, Window(window)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from spendgate.budget import Budget
 from spendgate.config import words
-from spendgate.config.faults import NotAmong, one_of, shown
+from spendgate.config.faults import NotAmong, cut, one_of, shown
 from spendgate.config.people import Declared
 from spendgate.config.rules import read_selector
 from spendgate.config.sections import Section
@@ -82,12 +82,12 @@ def _budget_named(text: str, by_name: dict[str, Budget], unlimited: tuple[str, .
     parts = [budget.name for budget in by_name.values() if budget.base_name == text]
     if parts:
         raise ValueError(f"{shown(text)} has several limits; {one_of(parts)}")
-    allowed = one_of(tuple(by_name)[:_SHOWN_MAX]) if by_name else "the file declares none"
+    allowed = one_of(cut(tuple(by_name), _SHOWN_MAX)) if by_name else "the file declares none"
     raise NotAmong(f"{shown(text)} is no budget that is declared; {allowed}", text, tuple(by_name))
 
 
 def _more(text: str) -> int:
-    nanos = Money.parse(text).nanos
+    nanos = words.amount(text).nanos
     if not nanos:
         raise ValueError(f"{shown(text)} raises nothing; leave the exception out")
     return nanos

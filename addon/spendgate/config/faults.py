@@ -91,6 +91,11 @@ def one_of(words: Iterable[str]) -> str:
     return f"allowed: {', '.join(words)}"
 
 
+def cut(words: tuple[str, ...], most: int) -> tuple[str, ...]:
+    """The first of very many, and a sign that there are more."""
+    return words if len(words) <= most else (*words[:most], "…")
+
+
 class NotAmong(ValueError):
     """A word that is not one of those allowed. The nearest one is looked for only when the fault is printed."""
 

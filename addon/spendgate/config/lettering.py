@@ -14,10 +14,23 @@ from typing import Final
 # Of the characters that format, only the two joiners are part of writing: of Persian, Indic scripts and emoji.
 _JOINERS: Final = "\u200c\u200d"
 _ODD: Final = re.compile(
-    "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u1680\u180e\u2000-\u200f\u2028-\u202f"
-    "\u205f-\u206f\u3000\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e0fff]|\r(?!\n)"
+    "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u034f\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
+    "\u2000-\u2011\u2028-\u202f"
+    "\u205f-\u206f\u2212\u2800\u3000\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]|\r(?!\n)"
 )
+_HYPHENS: Final = "\u2010\u2011\u2212"
+_EMOJI: Final = "\ufe0f"
+"""Asks for a sign in colour: part of an emoji, and of nothing else."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_RUN: Final = re.compile(r"\S+")
+_ALIKE: Final = frozenset(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u051d\u04bb\u04cf\u0410\u0412\u0415\u041a\u041c"
+    "\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0406\u0408\u0405\u0399\u0391\u0392\u0395\u0396\u0397\u039a\u039c\u039d\u039f"
+    "\u03a1\u03a4\u03a5\u03a7\u03b1\u03b9\u03bd\u03bf\u03c1\u03c5"
+)
+"""Cyrillic and Greek letters that are drawn as Latin ones: a word of these alone reads as a Latin one."""
+_DRAWN_LIKE: Final = ("LATIN LETTER SMALL CAPITAL", "MATHEMATICAL", "FULLWIDTH LATIN", "FULLWIDTH DIGIT")
 _LIKE_LATIN: Final = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "FULLWIDTH", "MATHEMATICAL"})
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -27,6 +40,8 @@ def odd_character(text: str) -> tuple[int, str] | None:
     for found in _ODD.finditer(text):
         letter = found[0]
         if letter in _JOINERS and found.start() and not text[found.start() - 1].isascii():
+            continue
+        if letter == _EMOJI and found.start() and unicodedata.category(text[found.start() - 1]) == "So":
             continue
         return found.start(), _told(letter)
     return None
@@ -39,6 +54,8 @@ def _told(letter: str) -> str:
 def _kind(letter: str) -> str:
     if letter in "\r\x85\u2028\u2029":
         return "a line break that editors do not show:"
+    if letter in _HYPHENS:
+        return "a character that looks like a hyphen:"
     if unicodedata.category(letter) == "Zs":
         return "a blank that is not a space:"
     return "control character" if unicodedata.category(letter) in ("Cc", "Cs", "Cn") else "invisible character"
@@ -50,12 +67,39 @@ def misread(text: str) -> str | None:
         return None
     if unicodedata.normalize("NFC", text) != text:
         return f"{text[:60]!a} has an accent apart from its letter; type it as one character"
-    for word in _WORD.findall(text):
-        scripts = {letter: unicodedata.name(letter, "").split(" ")[0] for letter in word}
-        foreign = [letter for letter, script in scripts.items() if script in _LIKE_LATIN]
-        if foreign and "LATIN" in scripts.values():
-            return f"{text[:60]!a} mixes alphabets: {foreign[0]} is {unicodedata.name(foreign[0])}, not a Latin letter"
+    drawn = next((letter for letter in text if unicodedata.name(letter, "").startswith(_DRAWN_LIKE)), None)
+    if drawn is not None:
+        return f"{text[:60]!a} has a letter that looks like another one: {unicodedata.name(drawn)}"
+    # What a digit, a dot or a hyphen stands in is one word to a reader: `gpt-4o`.
+    foreign: str | None = next(
+        (letter for run in _RUN.findall(text) if _is_mixed(run) for letter in run if _looks_latin(letter)), None
+    )
+    foreign = foreign or _posing(text)
+    if foreign is not None:
+        return f"{text[:60]!a} mixes alphabets: {foreign} is {unicodedata.name(foreign)}, not a Latin letter"
     return None
+
+
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "").split(" ")[0]
+
+
+def _looks_latin(letter: str) -> bool:
+    return not letter.isascii() and letter.isalpha() and _script(letter) in _LIKE_LATIN
+
+
+def _is_mixed(run: str) -> bool:
+    return any(map(_looks_latin, run)) and any(letter.isalpha() and _script(letter) == "LATIN" for letter in run)
+
+
+def _posing(text: str) -> str | None:
+    """The first letter of words in another alphabet that could all be Latin ones, where others are: of a text in that alphabet
+    some word could not."""
+    words: list[str] = _WORD.findall(text)
+    other = [word for word in words if any(map(_looks_latin, word))]
+    if len(other) == len(words) or not other or not all(set(word) <= _ALIKE for word in other):
+        return None
+    return other[0][0]
 
 
 def not_utf8(data: bytes, at: int) -> tuple[int, int, str]:

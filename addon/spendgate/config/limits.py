@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from spendgate.adaptive import DAYS_MAX, SPENT_DAYS_LEAST, Mean
+from spendgate.config import words
 from spendgate.config.faults import NotAmong, Place, shown
 from spendgate.config.nodes import Text
 from spendgate.config.sections import Section
@@ -16,8 +17,9 @@ from spendgate.window import CALENDAR_UNITS, Window
 _LIMIT = re.compile(r"(\S+)(?:\s+per\s+(.+))?")
 _MEAN = re.compile(r"(\S+?)x\s+mean\s+of\s+(\S+?)d(?:\s+per\s+(.+))?")
 _MEANT = re.compile(r"\S*x\s+mean\b")
-_FACTOR = re.compile(r"(\d{1,4})(?:\.(\d{1,3}))?", re.ASCII)
-_DAYS = re.compile(r"\d{1,4}", re.ASCII)
+_FACTOR = re.compile(r"(0|[1-9]\d{0,3})(?:\.(\d{1,3}))?", re.ASCII)
+_DAYS = re.compile(r"0|[1-9]\d{0,3}", re.ASCII)
+_SLASHED = re.compile(r"(\$[\d,.]{1,20})\s*/\s*(hour|day|week|month|quarter|year)", re.ASCII)
 _NONE = "none"
 _FORMS = "$20 per day, $20 (for the life of the value), 4x mean of 7d per day, none"
 
@@ -65,8 +67,8 @@ def _bounded(section: Section, limit: Limit) -> Limit:
     """A limit by the mean with its bounds."""
     if limit.mean is None:
         return limit
-    at_most = section.parsed("at_most", Money.parse)
-    at_least = section.parsed("at_least", Money.parse)
+    at_most = section.parsed("at_most", words.amount)
+    at_least = section.parsed("at_least", words.amount)
     if not section.has("at_most"):
         few = f"holds while fewer than {SPENT_DAYS_LEAST} days had spend"
         section.fault("at_most", f"is missing; a limit by the mean needs it, since it {few}: at_most: $200")
@@ -80,7 +82,7 @@ def _bounded(section: Section, limit: Limit) -> Limit:
 def read_bounds(section: Section, limits: list[Limit]) -> None:
     """Ask for the bounds of a mean also where there is none: they would then say nothing."""
     for key in ("at_least", "at_most"):
-        found = section.parsed(key, Money.parse)
+        found = section.parsed(key, words.amount)
         fixed = all(each.mean is None for each in limits) if limits else _unlimited(section)
         if found is not None and fixed:
             section.fault(key, "bounds a limit by the mean, and this budget has none: limit: 4x mean of 7d per day")
@@ -94,7 +96,7 @@ def _unlimited(section: Section) -> bool:
 
 def read_per_machine(section: Section, limits: list[Limit], per: tuple[str, ...]) -> int | None:
     """What one machine may take alone, in nano-dollars. A fault where it is more than a limit, or says nothing."""
-    found = section.parsed("per_machine", Money.parse)
+    found = section.parsed("per_machine", words.amount)
     if found is None:
         return None
     if "machine" in per:
@@ -117,8 +119,10 @@ def _parsed(text: str) -> Limit | str:
         return _by_mean(text, *by_mean.groups())
     found = _LIMIT.fullmatch(text)
     if found is None or "/" in found[1] or _MEANT.match(text):
-        raise ValueError(f"{shown(text)} is not a limit; allowed: {_FORMS}")
-    return Limit(Money.parse(found[1]).nanos, _window(found[2]) if found[2] else None)
+        slashed = _SLASHED.fullmatch(text)
+        near = f"; did you mean {slashed[1]} per {slashed[2]}?" if slashed else ""
+        raise ValueError(f"{shown(text)} is not a limit; allowed: {_FORMS}{near}")
+    return Limit(words.amount(found[1]).nanos, _window(found[2]) if found[2] else None)
 
 
 def _window(text: str) -> Window:

@@ -10,12 +10,14 @@ from spendgate.config.faults import Place
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A scalar as written. `plain`: without quotes; `commented`: a comment follows on its line."""
+    """A scalar as written. `plain`: without quotes; `commented`: a comment follows on its line; `folded`: it is written
+    over several lines."""
 
     place: Place
     value: str
     plain: bool = True
     commented: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ _REMEDIES: Final = {
     "found unknown directive name": "a % directive; a policy has none",
     "found incompatible YAML document": "a % directive; a policy has none",
     "did not find expected comment or line break": "after | or > the text begins on the next line",
+    "did not find expected alphabetic or numeric character": "text that begins with * or & goes in quotes",
     "block sequence entries are not allowed in this context": "a list begins on a line of its own",
 }
 _CANNOT_START: Final = "found character that cannot start any token"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spendgate.config import words
-from spendgate.config.faults import NotAmong, one_of, shown
+from spendgate.config.faults import NotAmong, cut, one_of, shown
 from spendgate.config.machines import read_machines
 from spendgate.config.nodes import Text
 from spendgate.config.receivers import read_notify
@@ -73,7 +73,7 @@ class Declared:
 
 
 def _undeclared(text: str, attribute: str, names: tuple[str, ...]) -> NotAmong:
-    allowed = one_of(names[:_WORDS_SHOWN_MAX]) if names else "the file declares none"
+    allowed = one_of(cut(names, _WORDS_SHOWN_MAX)) if names else "the file declares none"
     return NotAmong(f"{shown(text)} is no {attribute} that is declared; {allowed}", text, names)
 
 

@@ -19,7 +19,7 @@ LENGTH_MS_MAX = 24 * HOUR_MS
 _UNITS = {"second": 1_000, "minute": MINUTE_MS, "hour": HOUR_MS}
 _LETTERS = {"s": 1_000, "m": MINUTE_MS, "h": HOUR_MS}
 _QUOTA = re.compile(r"(\S+)\s+per\s+(.+)")
-_COUNT = re.compile(r"[0-9]{1,40}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
+_COUNT = re.compile(r"0|[1-9][0-9]{0,39}|[1-9][0-9]{0,2}(?:,[0-9]{3}){1,4}")
 _LENGTH = re.compile(r"([1-9][0-9]{0,5})([smh])")
 _WINDOWS = "second, minute, hour, or a length such as 30s, 5m, 24h (the most)"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from spendgate.budget import WAIT_MS_DEFAULT, Budget, Missing
 from spendgate.config import words
@@ -12,10 +13,14 @@ from spendgate.config.limits import Limit, read_bounds, read_limits, read_per_ma
 from spendgate.config.nodes import Items, Node, Text
 from spendgate.config.people import Declared
 from spendgate.config.sections import Section
+from spendgate.contracts import PERSONAL_RULE
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.model_rules import ModelRule
 from spendgate.selector import ATTRIBUTES, EVERY, Selector
 from spendgate.standing import Hold
+
+RULES_OF_ITS_OWN: Final = ("unknown_people", "valid_until", PERSONAL_RULE)
+"""What refusals name that are no rule's: a rule of that name could not be told apart from them."""
 
 
 class Names:
@@ -30,6 +35,8 @@ class Names:
         name = section.parsed("name", words.name) if found else None
         if found is None or name is None:
             return ""
+        if name.casefold() in RULES_OF_ITS_OWN:
+            section.fault("name", f"{shown(name)} is what refusals of Spendgate's own are called; choose another name")
         first, faults = self._places.setdefault(name.casefold(), (found.place, section.faults))
         if first is not found.place:
             where = f"line {first.line}" if faults is section.faults else f"{faults.file}:{first.line}"

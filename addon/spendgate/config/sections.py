@@ -171,7 +171,7 @@ def _scalar(node: Node, path: str, faults: Faults, *, lines: bool = False) -> Te
         faults.add(node.place, path, f"found {_kind(node)}; allowed: one value")
         return None
     value = node.value.strip()
-    if value and len(value) <= TEXT_LENGTH_MAX and (lines or "\n" not in value):
+    if value and len(value) <= TEXT_LENGTH_MAX and (lines or not (node.folded or "\n" in value)):
         return replace(node, value=value)
     if not value:
         faults.add(node.place, path, "is empty; leave the key out, or give it a value")

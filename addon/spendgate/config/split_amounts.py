@@ -10,7 +10,8 @@ from spendgate.config.nodes import Text
 _AMOUNT_HEAD = re.compile(r"(?:.*\s)?\$\d{1,3}")
 _AMOUNT_LENGTH_MAX = 60
 _COUNT_HEAD = re.compile(r"\d{1,3}")
-_AMOUNT_TAIL = re.compile(r"\d{3}(?!\d).*")
+_AMOUNT_TAIL = re.compile(r"\d{3}(?!\d).*|\d{1,2}(?:\s+per\s.*)?")
+_DECIMALS = re.compile(r"\d{1,2}(?!\d).*")
 
 
 def begins_amount(text: Text) -> bool:
@@ -31,5 +32,7 @@ def goes_on(text: Text) -> bool:
 def split(parts: Sequence[Text]) -> str:
     """What is wrong with an amount in these parts, and the remedy. `{limit: $1,000,000 per day}` is one amount, three keys."""
     whole = ",".join(part.value for part in parts)[:_AMOUNT_LENGTH_MAX]
+    if len(parts) == 2 and _DECIMALS.fullmatch(parts[1].value):
+        return f"the comma splits a number in two; write decimals with a point: {whole.replace(',', '.')}"
     pieces = "two" if len(parts) == 2 else str(len(parts))
     return f'the comma splits an amount in {pieces}; put it in quotes: "{whole}"'

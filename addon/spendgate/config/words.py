@@ -23,6 +23,7 @@ _UP_TO = re.compile(r"allow up to (\S+) per person")
 _NAME = re.compile(r"[^\W_][\w .@+-]*")
 _ACCOUNT = re.compile(r"[^\s|,*?\x00-\x1f]+(?: [^\s|,*?\x00-\x1f]+)*")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_THOUSANDS = re.compile(r"\$([1-9]\d{0,2})\.(\d{3})", re.ASCII)
 
 
 def counts(text: str) -> str:
@@ -50,7 +51,7 @@ def on_failure(text: str) -> OnFailure:
     found = _UP_TO.fullmatch(" ".join(text.split()))
     if found is None:
         raise ValueError(f"{shown(text)} is not known; allowed: allow, refuse, allow up to $10 per person")
-    return OnFailure(action="allow", limit_nanos=Money.parse(found[1]).nanos)
+    return OnFailure(action="allow", limit_nanos=amount(found[1]).nanos)
 
 
 def day(text: str) -> date:
@@ -84,6 +85,16 @@ def month(text: str) -> int:
 
 def _index(text: str, words: tuple[str, ...]) -> int:
     return words.index(known_word(text.lower(), words))
+
+
+def amount(text: str) -> Money:
+    """An amount of a limit. Raises ValueError also for `$2.000`: two dollars to one reader, two thousand to another."""
+    found = Money.parse(text)
+    thousands = _THOUSANDS.fullmatch(text.strip())
+    if thousands is not None:
+        more, less = f"${thousands[1]},{thousands[2]}", f"${thousands[1]}.{thousands[2]}0"
+        raise ValueError(f"{shown(text)} may be read as {more}; write {more}, or {less} where a decimal point is meant")
+    return found
 
 
 def name(text: str) -> str:

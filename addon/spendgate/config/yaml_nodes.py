@@ -95,6 +95,12 @@ def _place(mark: _Mark | None) -> Place:
     return Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
 
 
+def _is_folded(event: ScalarEvent) -> bool:
+    """Whether it is written over several lines, also where its value is one."""
+    start, end = event.start_mark, event.end_mark
+    return event.style in ("|", ">") or (start is not None and end is not None and end.line > start.line)
+
+
 class _Builder:
     """Events into nodes. `_path` is where we are: keys and list indexes, for the faults and for the bound on depth."""
 
@@ -107,12 +113,14 @@ class _Builder:
     def document(self) -> Node | None:
         """The only document. A second one is a fault."""
         root: Node | None = None
+        begun = False
         for event in self._events:
             if not isinstance(event, DocumentStartEvent):
                 continue
-            if root is not None:
+            if begun:
                 self._broken(_place(event.start_mark), "a second document; a policy is one document")
-                break
+                return root
+            begun = True
             if event.version or event.tags:
                 self._broken(_place(event.start_mark), "a % directive; a policy has none")
             first = next(self._events)
@@ -169,7 +177,7 @@ class _Builder:
             return self._broken(
                 place, f"{shown(event.value)} is cut short by the comment #{word}; put the text in quotes"
             )
-        return Text(place, event.value, plain, comment is not None)
+        return Text(place, event.value, plain, comment is not None, _is_folded(event))
 
     def _unreadable(self, event: ScalarEvent) -> str | None:
         """What a reviewer would misread in a scalar, also by an escape in double quotes."""

@@ -138,7 +138,7 @@ class KnownPast:
 def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     """What `policy` says of every call that is like this one."""
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
-    billing = policy.billing.word(step.provider, step.account, step.billing)
+    billing = policy.billing.word(step.provider, step.account, _said(step, policy))
     facts = _facts(step, who, policy, billing)
     enforced, on_plan = enforces(policy, facts), billing == PLAN
     refusal = unlisted(step.account_os) if who.refused else _on_its_account(step, policy, billing)
@@ -160,9 +160,15 @@ def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     )
 
 
+def _said(step: Step, policy: Policy) -> str:
+    """Its billing word; of a personal call, which hides what its wire said, by whom the candidate takes the account for."""
+    asks = policy.billing.asks_for(step.provider) and not policy.billing.is_own(step.provider, step.account)
+    return step.billing if asks or step.billing != PERSONAL else "metered"
+
+
 def _on_its_account(step: Step, policy: Policy, billing: str) -> Refuse | None:
     """As `gate.accounts.refusal_of`; a row that says `personal` may say no more of the account."""
-    if step.billing == PERSONAL and not step.account and policy.billing.personal == "refuse":
+    if billing == PERSONAL and not step.account and policy.billing.personal == "refuse":
         return Refuse(RefusalKind.RULE, PERSONAL_RULE, f"the {step.provider} account is not the company's")
     return refusal_of(policy.billing, step.provider, step.account, billing)
 

@@ -5,13 +5,14 @@ A case is a small history, run by the same replay that runs the ledger's, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from spendgate.admission import Refuse
 from spendgate.ledger.history import Step
+from spendgate.model_names import family
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.replay.engine import Replay
@@ -25,6 +26,13 @@ _SEEN: Final = 100
 """As many calls of its kind are taken to be known: a case says what a call needs."""
 _RUNS_MS: Final = 1_000
 _STILL_RUNS_MS: Final = 24 * 3_600_000
+OF_THE_ROSTER: Final = {"team": "person", "group": "person", "machine_group": "machine"}
+"""What no call says of itself: the policy knows it, by the person or the machine."""
+_MAKERS: Final = (
+    ("claude", "anthropic"), ("gpt", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
+    ("gemini", "google"), ("mistral", "mistral"), ("deepseek", "deepseek"),
+)  # fmt: skip
+"""Who sells a family at hosts of its own: how its names begin, and the provider."""
 
 
 class Verb(StrEnum):
@@ -33,6 +41,8 @@ class Verb(StrEnum):
     ADMITTED = "admitted"
     REFUSED = "refused"
     WOULD_REFUSE = "would refuse"
+    UNCAPTURED = "uncaptured"
+    """Nobody asked: its provider is not decrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a case. `found` is None where the call never asked."""
+    """What came of a case."""
 
     case: Case
     found: Then
@@ -94,6 +104,8 @@ class Verdict:
     def why(self) -> str:
         """The figures of a refusal, for a person."""
         refuse = self.refuse
+        if self.found.verb is Verb.UNCAPTURED:
+            return f"capture.providers does not name {provider_of(self.case.when.values) or 'its provider'}"
         if refuse is None or refuse.limit_nanos is None:
             return refuse.reason if refuse else ""
         parts = [f"{short_dollars(refuse.settled_nanos or 0)} of {short_dollars(refuse.limit_nanos)} is spent"]
@@ -115,7 +127,7 @@ def judge(policy: Policy, case: Case) -> Verdict:
 class _Heard(Outcome):
     """Keeps what was said of the latest call that was asked about."""
 
-    then: Then = field(default=Then(Verb.ADMITTED))
+    then: Then = field(default=Then(Verb.UNCAPTURED))
     refuse: Refuse | None = None
 
     def admitted(self, step: Step, person: str, at_ms: int, cost_nanos: int, would: Refuse | None) -> None:
@@ -126,6 +138,13 @@ class _Heard(Outcome):
     def refuses(self, step: Step, person: str, at_ms: int, refuse: Refuse, cost_nanos: int) -> None:
         if step.kind == _ASKED:
             self.refuse, self.then = refuse, Then(Verb.REFUSED, refuse.rule)
+
+
+def provider_of(values: Mapping[str, str]) -> str:
+    """The provider that a case names, else the maker of its model; empty where neither says."""
+    name = family(values.get("model", ""))
+    made = next((maker for beginning, maker in _MAKERS if name.startswith(beginning)), "")
+    return values.get("provider") or made
 
 
 _ASKED: Final = "asked"
@@ -163,7 +182,7 @@ def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> 
     return Step(
         seq=0, id=call_id, state="settled", arrived_ms=at_ms, booked_ms=at_ms, ended_ms=ends_ms,
         person=value("person", NOBODY), team=value("team"), groups=value("group", ""), machine=value("machine", MACHINE),
-        account_os=None, tool=value("tool"), provider=value("provider", ""), session=value("session"),
+        account_os=value("person"), tool=value("tool"), provider=provider_of(calls.values), session=value("session"),
         api_key=value("api_key"), account=value("account"), project=value("project"),
         billing=value("billing", "metered"), model_requested=value("model"), model=None, kind=kind, size=size.text,
         estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost,

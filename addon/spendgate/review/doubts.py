@@ -14,6 +14,7 @@ from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.doubt import Doubt
 from spendgate.review.reach import Subject, counts, covering, hangs_on, people_in_words, reaches, subjects
 from spendgate.review.shadows import shadows
+from spendgate.review.slips import slips
 from spendgate.selector import EVERY
 from spendgate.window import day_starts_ms, local_date
 
@@ -29,6 +30,7 @@ def doubts(policy: Policy, today: date, known_models: Iterable[str]) -> tuple[Do
         *_unlimited(policy, everybody),
         *_unreached(policy, everybody),
         *shadows(policy),
+        *slips(policy),
         *_patterns(policy, tuple(known_models)),
         *agreed_doubts(policy, today),
         *alert_doubts(policy, everybody),

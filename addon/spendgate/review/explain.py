@@ -18,6 +18,7 @@ from spendgate.model_rules import refused_by
 from spendgate.money import Beside, dollars
 from spendgate.policy import Policy
 from spendgate.rates import Rate, length, rate_scopes
+from spendgate.review.cases import provider_of
 from spendgate.selector import EVERY, PERSONAL, PLAN, Facts, Selector
 from spendgate.standing import KindStanding, Limit, Scope, Size, Standing
 from spendgate.window import local_date
@@ -63,10 +64,15 @@ def explain(
 
     The last line is what becomes of it: decided as the gate does, but that nothing is waited for.
     """
+    seen = _capture(policy, facts)
+    if "provider" not in facts.values and (
+        made := provider_of({"model": next(iter(facts.values.get("model", ())), "")})
+    ):
+        facts = replace(facts, values={**facts.values, "provider": (made,)})
     word, account = _billing(policy, facts)
     facts = replace(facts, values={**facts.values, "billing": (word,)}) if word else facts
     enforced = enforces(policy, facts)
-    lines = [_capture(policy, facts), _mode(policy, enforced)]
+    lines = [seen, _mode(policy, enforced)]
     lines += [Line(unlisted.rule, "people", True, _reason(unlisted))] if unlisted is not None else []
     lines += [*_agreed(policy, facts, now_ms, account), *_models(policy, facts)]
     on_plan, counts = word == PLAN, policy.billing.counts(word)
@@ -88,7 +94,10 @@ def explain(
     if whole is not None:
         lines.append(Line(whole.rule, "file", True, _reason(whole)))
     by_rule = unlisted or account or model_refusal(policy, facts) or whole
-    lines.append(_end(by_rule, (*known, *flowing), cost_nanos, now_ms, enforced=enforced))
+    if seen.applies:
+        lines.append(_end(by_rule, (*known, *flowing), cost_nanos, now_ms, enforced=enforced))
+    else:
+        lines.append(Line("call", "call", True, "leaves unseen: what is not decrypted is asked nothing"))
     return tuple(lines)
 
 
@@ -98,6 +107,9 @@ def _billing(policy: Policy, facts: Facts) -> tuple[str, Refuse | None]:
         next(iter(facts.values.get(name, ())), "") for name in ("provider", "account", "billing")
     )
     reason = policy.billing.refuses(provider, account, said)
+    if said == PERSONAL and not account and policy.billing.personal == "refuse":
+        whose = f"{provider} account" if provider else "account"
+        reason = f"the {whose} is not the company's"
     refusal = None if reason is None else Refuse(RefusalKind.RULE, PERSONAL_RULE, reason)
     return policy.billing.word(provider, account, said), refusal
 
@@ -126,11 +138,22 @@ def _untouched(scope: Scope) -> Standing:
 
 
 def _capture(policy: Policy, facts: Facts) -> Line:
-    provider = facts.values.get("provider", ("",))[0]
+    """Whether the call is seen at all: it applies where it is, or may be."""
+    said = next(iter(facts.values.get("provider", ())), "")
     named = policy.capture.providers
-    seen = not provider or named is None or provider in named
-    says = "is decrypted" if seen else f"is not decrypted: capture names {', '.join(named or ())}"
-    return Line("capture", "capture", True, f"{provider or 'every known provider'} {says}")
+    if "gateway" in facts.values.get("billing", ()):
+        return Line("capture", "capture", True, "the gateway is decrypted")
+    if named is None:
+        return Line("capture", "capture", True, f"{said or 'every known provider'} is decrypted")
+    provider = said or provider_of({"model": next(iter(facts.values.get("model", ())), "")})
+    if not provider:
+        says = f"of the known providers only {', '.join(named)} is decrypted; say which: --with provider={named[0]}"
+        return Line(
+            "capture", "capture", True, says if len(named) == 1 else says.replace(" is decrypted", " are decrypted")
+        )
+    if provider in named:
+        return Line("capture", "capture", True, f"{provider} is decrypted")
+    return Line("capture", "capture", False, f"{provider} is not decrypted: capture names {', '.join(named)}")
 
 
 def _mode(policy: Policy, enforced: bool) -> Line:
@@ -160,7 +183,7 @@ def _budget(policy: Policy, budget: Budget, facts: Facts, standings: list[Standi
         value = scope.value.replace("|", ", ") or "all"
         what = "" if scope.enforced else ", and only records" if budget.enforce_action else ", and only warns"
         room = Beside.of(limit_nanos, standing.settled_nanos, standing.held_nanos)
-        says = f"{dollars(max(0, room.left))} left of {dollars(room.limit)} for {value}{what}{_source(scope, standing.limit)}"
+        says = f"{dollars(room.left)} left of {dollars(room.limit)} for {value}{what}{_source(scope, standing.limit)}"
         yield Line(
             budget.name,
             "budget",

@@ -1,0 +1,68 @@
+"""What `explain` says of calls that nobody sees, and of personal ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from spendgate.config.policy_file import parse_policy
+from spendgate.review.explain import Line, explain
+from spendgate.selector import Facts
+from spendgate.standing import Standing
+
+HEAD = "version: 1\nowner: lead@acme.example\n"
+
+
+def said(text: str, **values: str) -> tuple[Line, ...]:
+    """The lines about a call of alice's."""
+    return explain(parse_policy((HEAD + text).encode()), Facts.of(person="alice", **values), 0, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "capture", "end"),
+    [
+        ({"model": "claude-opus-4-5"}, "anthropic is decrypted", "leaves"),
+        (
+            {"model": "gpt-5"},
+            "openai is not decrypted: capture names anthropic",
+            "leaves unseen: what is not decrypted is asked nothing",
+        ),
+        (
+            {"model": "house-7b"},
+            "of the known providers only anthropic is decrypted; say which: --with provider=anthropic",
+            "leaves",
+        ),
+        ({"billing": "gateway"}, "the gateway is decrypted", "leaves"),
+    ],
+)
+def test_what_is_not_decrypted_is_asked_nothing(values: dict[str, str], capture: str, end: str) -> None:
+    """By the provider, or by the maker of the model."""
+    lines = said("capture: {providers: [anthropic]}\n", **values)
+    assert (lines[0].says, lines[-1].says) == (capture, end)
+
+
+def test_a_model_is_its_makers_also_for_budgets() -> None:
+    """A budget of a provider's is about it."""
+    lines = said("budgets: [{name: a, match: {provider: anthropic}, limit: $1 per day}]\n", model="claude-opus-4-5")
+    assert next(line for line in lines if line.rule == "a").applies
+
+
+def test_a_personal_call_is_refused_where_those_are() -> None:
+    """Also where nothing but its billing word says that it is."""
+    text = "billing: {accounts: [{provider: anthropic, account: org-1}], personal: refuse}\n"
+    lines = said(text, provider="anthropic", billing="personal")
+    assert lines[-1].says == "is refused by billing.personal: the anthropic account is not the company's"
+    assert not any("is counted" in line.says for line in lines)
+
+
+def test_a_limit_that_was_passed_has_less_than_nothing_left() -> None:
+    """As `status` says it."""
+    policy = parse_policy(f"{HEAD}budgets: [{{name: a, limit: $1}}]\n".encode())
+    spent = 1_325_000_000
+    lines = explain(
+        policy,
+        Facts.of(person="alice"),
+        0,
+        1,
+        lambda scopes: tuple(Standing(each, spent, 0, 0, 0, 0) for each in scopes),
+    )
+    assert next(line for line in lines if line.rule == "a").says == "-$0.325 left of $1.00 for all"
