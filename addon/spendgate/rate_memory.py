@@ -49,7 +49,7 @@ class RateMemory:
         limits = {_key(scope): scope.rate for scope in scopes if scope.rate is not None}
         looks_back = tuple(key for key, each in limits.items() if each.longest_ms)
         longest_ms = max((each.longest_ms for each in limits.values()), default=0)
-        at_once = tuple(key for key, each in limits.items() if each.parallel is not None)
+        at_once = tuple(limits)
         self._open[call] = _Open(at_ms, at_once, looks_back, need, longest_ms)
         for key in at_once:
             self._running[key] = self._running.get(key, 0) + 1

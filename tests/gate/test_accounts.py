@@ -15,6 +15,7 @@ from spendgate.gate.interface import Admitted, Refused
 from spendgate.policy import Mode, Policy
 from spendgate.providers.interface import Reading
 from spendgate.selector import Selector
+from spendgate.standing import Hold
 
 KEY = "sk-ant-api03:0123456789ab"
 
@@ -120,6 +121,46 @@ async def test_an_account_that_a_request_claims_frees_nobody(tmp_path: Path) -> 
     assert (row["cost_nanos"], settled) == (dollars(0.1), dollars(0.1))
 
 
+async def test_a_claim_beside_a_key_frees_no_call_from_its_hold(tmp_path: Path) -> None:
+    """A spent `hold: ceiling` budget stays spent, whatever account a header names: before and after an answer told of the key."""
+    cap = budget(1, "cap", hold=Hold.CEILING)
+    async with house(tmp_path, rules("ignore", budgets=(cap,))) as place:
+        claims: dict[str, Any] = {"account": "whatever", "account_claimed": True}
+        first = await served(place, unstating(api_key=KEY, **claims), told("org-1", 1.0))
+        answers = [await place.gate.hold(unstating(**claims, **key)) for key in ({"api_key": KEY}, {})]
+    assert (first["billing"], first["cost_nanos"]) == ("metered", dollars(1))
+    assert first["held_nanos"] > 0
+    assert [type(answer) for answer in answers] == [Refused, Refused]
+
+
+async def test_a_claim_is_nothing_where_the_answer_is_silent(tmp_path: Path) -> None:
+    """The key's own account is known: a call that claims another one and is cut short costs what it cost."""
+    async with house(tmp_path, rules("ignore")) as place:
+        await served(place, unstating(api_key=KEY), told("org-1"))
+        row = await served(place, unstating(api_key=KEY, account="whatever", account_claimed=True), told(None))
+    assert (row["billing"], row["cost_nanos"]) == ("metered", dollars(0.1))
+
+
+async def test_a_key_of_two_accounts_stays_the_companys(tmp_path: Path) -> None:
+    """Its calls on the other account are held, and given back at their end; the next one is held again."""
+    async with house(tmp_path, rules("ignore")) as place:
+        await served(place, unstating(api_key=KEY), told("org-1"))
+        other = await served(place, unstating(api_key=KEY, account="me", account_claimed=True), told("me"))
+        own = await served(place, unstating(api_key=KEY), told("org-1"))
+    assert [(row["held_nanos"] > 0, row["cost_nanos"]) for row in (other, own)] == [(True, 0), (True, dollars(0.1))]
+
+
+async def test_a_personal_key_does_not_pass_by_claiming_the_companys_account(tmp_path: Path) -> None:
+    """The first call leaves and is flagged; from then on its key is known, whatever it claims."""
+    claims: dict[str, Any] = {"account": "org-1", "account_claimed": True}
+    async with house(tmp_path, rules("refuse")) as place:
+        first = await served(place, unstating(api_key=KEY, **claims), told("me"))
+        second = await place.gate.hold(unstating(api_key=KEY, **claims))
+    assert FLAG in first["flags"]
+    assert isinstance(second, Refused)
+    assert second.refuse.rule == "billing.personal"
+
+
 def test_what_is_remembered_of_keys_is_bounded() -> None:
     """The keys least lately seen are forgotten; no key, no account, another provider: nothing is kept."""
     seen, billing = Accounts(), rules("ignore").billing
@@ -128,4 +169,6 @@ def test_what_is_remembered_of_keys_is_bounded() -> None:
     assert seen.known(unstating(api_key="key:0"), billing).ask.account is None
     assert seen.known(unstating(api_key=f"key:{KEPT_MAX}"), billing).ask.account == "me"
     assert seen.known(unstating(api_key=f"key:{KEPT_MAX}", account="own"), billing).ask.account == "own"
+    claim = unstating(api_key=f"key:{KEPT_MAX}", account="org-1", account_claimed=True)
+    assert seen.known(claim, billing).ask.account == "me"
     assert seen.known(unstating(api_key=f"key:{KEPT_MAX}"), Billing()).ask.account is None

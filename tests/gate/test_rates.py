@@ -127,6 +127,22 @@ async def test_parallel_refuses_after_its_wait(tmp_path):
         assert isinstance(await place.gate.hold(intent()), Admitted)
 
 
+async def test_parallel_that_is_added_counts_what_runs(tmp_path):
+    """A running rate that gets `parallel` counts the calls in flight: their number is none of its words."""
+    quota = Quota(most=100, length_ms=MINUTE)
+    async with house(tmp_path, rated(rate(requests=quota))) as place:
+        running = [intent() for _ in range(3)]
+        assert [isinstance(await place.gate.hold(each), Admitted) for each in running] == [True] * 3
+        await place.gate.set_policy(rated(rate(requests=quota, parallel=3, wait_ms=0)))
+        refused = await place.gate.hold(intent())
+        assert isinstance(refused, Refused)
+        assert refused.refuse.rule == "loop"
+        place.gate.settle(running[0].call_id, costing(0.1), end())
+        assert isinstance(await place.gate.hold(intent()), Admitted)
+        with contextlib.closing(sqlite3.connect(place.rows.path, isolation_level=None)) as conn:
+            assert check(conn) == ()
+
+
 async def test_a_client_that_hangs_up_while_it_waits_takes_no_place(tmp_path):
     """Its row says that it left; nobody waits behind it, and it counts in no rate."""
     rules = rated(rate(parallel=1), rate("often", requests=Quota(most=2, length_ms=MINUTE)))

@@ -98,6 +98,34 @@ def test_budget_that_returns_counts_what_it_missed(ledger: Ledger) -> None:
     assert standing_of(ledger, NEW).settled_nanos == 150
 
 
+def test_a_clock_that_was_ahead_leaves_no_hole(ledger: Ledger, reader: Reader) -> None:
+    """A budget that was first filled under a wrong clock, a day ahead, counts what its true window holds."""
+    make(ledger, "a", 100)
+    ahead = (Counted("sliding", "", NOW + DAY - HOUR),)
+    assert ledger.prepare(ahead, scopes_of, NOW + DAY) == 0
+    assert ledger.prepare(BUDGETS[2:], scopes_of, NOW) == 1
+    assert ledger.prepare(BUDGETS[2:], scopes_of, NOW) == 0
+    assert standing_of(ledger, SLIDING).settled_nanos == 100
+    assert reader.check() == ()
+
+
+def test_who_counts_for_a_budget_may_be_read_anew(ledger: Ledger, reader: Reader) -> None:
+    """Its words are the same, but the roster has changed: calls that were passed over are counted, the others not twice."""
+    make(ledger, "a", 100)
+    make(ledger, "b", 50, kind="claude-code|haiku")
+    counted = Counted("new", "w1", NOW - HOUR, "one")
+    assert ledger.prepare((counted,), scopes_of, NOW) == 1
+    assert ledger.prepare((counted,), lambda call: (NEW,), NOW) == 0
+    assert ledger.prepare((replace_reader(counted),), lambda call: (NEW,), NOW) == 1
+    assert standing_of(ledger, NEW).settled_nanos == 150
+    assert reader.check() == ()
+
+
+def replace_reader(counted: Counted) -> Counted:
+    """The same budget under another roster."""
+    return Counted(counted.budget, counted.words, counted.since_ms, "two")
+
+
 def test_many_chunks(ledger: Ledger) -> None:
     """Chunks meet without gap or overlap."""
     for number in range(450):

@@ -199,3 +199,23 @@ def test_no_credential_survives() -> None:
     """Nothing that a client's credentials hold is in what goes on."""
     shown = sender(head(authorization="Bearer sk-proj-CANARY", x_api_key="CANARYCANARY", api_key="CANARY"))
     assert "CANARY" not in repr(shown)
+
+
+@pytest.mark.parametrize(
+    ("host", "header", "account", "claimed"),
+    [
+        ("api.openai.com", "openai_organization", "org-1", True),
+        ("eu.api.openai.com", "openai_organization", "org-1", True),
+        ("chatgpt.com", "chatgpt_account_id", "org-1", True),
+        ("api.openai.com", "chatgpt_account_id", None, False),
+        ("api.anthropic.com", "openai_organization", None, False),
+        ("api.anthropic.com", "chatgpt_account_id", None, False),
+        ("acme.openai.azure.com", "openai_organization", None, False),
+    ],
+)
+def test_an_account_is_read_where_its_provider_goes_by_it(
+    host: str, header: str, account: str | None, claimed: bool
+) -> None:
+    """Elsewhere the header would be an idle claim; beside a key it is a claim everywhere."""
+    said = sender(head(host=host, authorization="Bearer sk-proj-A", **{header: "org-1"}))
+    assert (said["account"], said["account_claimed"]) == (account, claimed)

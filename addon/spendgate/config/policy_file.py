@@ -10,6 +10,7 @@ from typing import Any
 
 from spendgate.budget import Budget
 from spendgate.config import words
+from spendgate.config.alert_words import positive
 from spendgate.config.alerts import read_alerts
 from spendgate.config.contracts import read_adjustments, read_billing
 from spendgate.config.exceptions import read_exceptions
@@ -27,7 +28,6 @@ from spendgate.config.whole import read_fleet, read_privacy, read_validity
 from spendgate.config.yaml_nodes import read
 from spendgate.errors import PolicyError
 from spendgate.model_rules import ModelRule
-from spendgate.money import Money
 from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
 from spendgate.rates import Rate
 
@@ -198,10 +198,10 @@ def _unknown_model(section: Section | None) -> UnknownModel:
     inner = section.section("unknown_model") if section is not None else None
     if inner is None:
         return UnknownModel()
-    amounts = [inner.parsed(key, Money.parse, required=True) for key in ("input", "output")]
+    amounts = [inner.parsed(key, positive, required=True) for key in ("input", "output")]
     inner.done()
-    sums = [amount.nanos if amount else 0 for amount in amounts]
-    return UnknownModel(input_nanos=sums[0], output_nanos=sums[1])
+    # A fault has been told where one is missing.
+    return UnknownModel(input_nanos=amounts[0] or 0, output_nanos=amounts[1] or 0)
 
 
 def _prices_update(section: Section | None) -> str:

@@ -2,7 +2,7 @@
 
 Most requests name no account; most answers do. So the first call with a key leaves before anybody knows: what its answer says
 decides what it is charged, and from then on the key stands for the account, until this gate ends. A request may claim any
-account; what an answer says goes before it.
+account in a header; what answers have said of its key goes before that, and a claim alone frees no call from its hold.
 """
 
 from __future__ import annotations
@@ -38,19 +38,27 @@ class Accounts:
         self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def known(self, intent: Intent, billing: Billing) -> Intent:
-        """The same intent; with the account that its key stands for, where it matters and the request names none."""
+        """The same intent, with the account that it is taken to be on, where that matters: the one that its key stands for, else
+        the one that it names; none where it only claims one that is not the company's, unless such calls are refused."""
         ask, provider = intent.ask, intent.route.provider
-        if not self._known or ask.account or not ask.api_key or not billing.asks_for(provider):
+        if not billing.asks_for(provider) or (ask.account and not ask.account_claimed):
             return intent
-        account = self._known.get((provider, ask.api_key))
-        return intent if account is None else replace(intent, ask=replace(ask, account=account))
+        foreign = billing.is_personal(provider, ask.account)
+        if foreign and billing.personal == "refuse":
+            return intent
+        account = self._known.get((provider, ask.api_key)) if ask.api_key else None
+        if account is None and not foreign:
+            return intent
+        return replace(intent, ask=replace(ask, account=account))
 
     def saw(self, intent: Intent, reading: Reading, billing: Billing) -> None:
         """What an answer says of the account behind a key."""
         provider, key = intent.route.provider, intent.ask.api_key
         if not key or not reading.account or not billing.asks_for(provider):
             return
-        self._known[provider, key] = reading.account
+        # A key of several accounts stays the company's: held, and given back where its answer names another.
+        if not billing.is_own(provider, self._known.get((provider, key))):
+            self._known[provider, key] = reading.account
         self._known.move_to_end((provider, key))
         if len(self._known) > KEPT_MAX:
             self._known.popitem(last=False)
@@ -59,8 +67,7 @@ class Accounts:
 def answered(billing: Billing, intent: Intent, word: str, said: str | None) -> tuple[str, str | None]:
     """The billing word by which a call is charged whose answer names the account `said`, and the flag that tells why.
 
-    `word` is its row's. Only `ignore` makes a difference to the charge. Where the request named a listed account, that holds: an
-    answer may call the same one by another name (OpenAI's do).
+    `word` is its row's. Only `ignore` makes a difference to the charge. What the request named does not matter.
     """
     provider = intent.route.provider
     if not said or word == GATEWAY or not billing.asks_for(provider):
@@ -69,6 +76,6 @@ def answered(billing: Billing, intent: Intent, word: str, said: str | None) -> t
     if word == PERSONAL:
         wire = intent.route.billing or intent.ask.billing
         return (wire if own and ignored else word), OWN if own else None
-    if own or billing.is_own(provider, intent.ask.account):
+    if own:
         return word, None
     return (PERSONAL if ignored else word), FLAG

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from spendgate.fitting import enforces, scopes
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
-from spendgate.policy import Policy
+from spendgate.policy import Policy, person_then
 from spendgate.selector import PLAN, Facts
 from spendgate.standing import Scope
 
 
 def counted(policy: Policy, now_ms: int) -> tuple[Counted, ...]:
     """The policy's budgets by name and words, with the start of the window that runs now."""
+    # Whoever moves to another team, or a machine to another group, brings along what past calls count in.
+    reader = hashlib.sha256(f"{policy.roster!r}{policy.billing!r}".encode()).hexdigest()[:16]
     return tuple(
-        Counted(name, words, since_ms)
+        Counted(name, words, since_ms, reader)
         for draw, _ in policy.draws
         for name, words, since_ms in draw.counted_since(now_ms)
     )
@@ -22,14 +26,32 @@ def counted(policy: Policy, now_ms: int) -> tuple[Counted, ...]:
 def scopes_of(policy: Policy) -> ScopesOf:
     """A function from a past call to its budgets under `policy`."""
 
+    own = frozenset(tally for draw, _ in policy.draws if "person" in draw.per for tally, _, _ in draw.counted_since(0))
+
     def of(past: PastCall) -> tuple[Scope, ...]:
         on_plan = past.row.billing == PLAN
         if not (on_plan or policy.billing.counts(past.row.billing)):
             return ()
-        facts = facts_of(past, policy)
-        return scopes(policy, facts, past.booked_ms, enforces(policy, facts), on_plan=on_plan)
+        then = facts_of(past, policy)
+        now = _by_todays_roster(past, policy, then)
+        found = scopes(policy, then, past.booked_ms, enforces(policy, then), on_plan=on_plan)
+        if now == then:
+            return found
+        anew = scopes(policy, now, past.booked_ms, enforces(policy, now), on_plan=on_plan)
+        return (*found, *[each for each in anew if each.budget in own and each not in found])
 
     return of
+
+
+def _by_todays_roster(past: PastCall, policy: Policy, then: Facts) -> Facts:
+    """The same call of whom the roster has it for now: whoever moves to another team or group, or whose account another person
+    takes over, brings along what counts for that person alone. What teams and groups spent stays theirs."""
+    made = past.row
+    who = person_then(policy, made.person, made.account_os, made.machine, past.booked_ms)
+    if who.refused:
+        return then
+    values = {**then.values, "person": (who.person,), "team": who.team, "group": who.groups}
+    return Facts({name: each for name, each in values.items() if each}, then.names, then.stem)
 
 
 def facts_of(past: PastCall, policy: Policy) -> Facts:

@@ -1,10 +1,11 @@
 """Filling: a new or changed budget counts what its current windows already hold, before its policy takes force.
 
-`counted` says for each budget (its name and words) up to which call it has counted all. Filling goes through the later
-calls and counts each one that the budget's scopes fit in the balance, unless it is there: an open call gets one hold more
-in its row (by ceiling its bound), an ended one, whose row is never changed, a row in `charges`. That makes it repeatable,
-and right also for calls that other gates still admit under the old policy. It runs on a connection of its own, in short
-transactions, and asks the policy outside of them.
+`counted` says for each budget (its name, words and reader) up to which call it has counted all that its windows held. Where
+they begin earlier now (the clock was ahead), or who counts for it is read otherwise (the roster has changed), it begins anew.
+Filling goes through the later calls and counts each one that the budget's scopes fit in the balance, unless it is there: an
+open call gets one hold more in its row (by ceiling its bound), an ended one, whose row is never changed, a row in `charges`.
+That makes it repeatable, and right also for calls that other gates still admit under the old policy. It runs on a connection
+of its own, in short transactions, and asks the policy outside of them.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
 _ADD: Final = "INSERT OR IGNORE INTO charges (call, balance, booked_ms, mode, charged_nanos) VALUES (?, ?, ?, ?, ?)"
 _FIND: Final = """SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, value_nanos, billing = 'subscription', holds
     FROM call_rows WHERE seq = ?"""
-_NOTE: Final = """INSERT INTO counted (budget, words, upto_seq) VALUES (?, ?, ?)
-    ON CONFLICT (budget, words) DO UPDATE SET upto_seq = max(upto_seq, excluded.upto_seq)"""
+_NOTE: Final = """INSERT INTO counted (budget, words, upto_seq, since_ms) VALUES (?, ?, ?, ?)
+    ON CONFLICT (budget, words) DO UPDATE SET upto_seq = max(upto_seq, excluded.upto_seq), since_ms = excluded.since_ms"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,13 @@ class Counted:
     budget: str
     words: str
     since_ms: int
+    reader: str = ""
+    """A fingerprint of what else decides which past calls fit it."""
+
+    @property
+    def noted_as(self) -> str:
+        """Its words as `counted` has them."""
+        return f"{self.words}:{self.reader}" if self.reader else self.words
 
 
 def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int:
@@ -61,15 +69,21 @@ def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now
         wanted = [(call.seq, scope) for call in calls for scope in _missing(call, scopes_of(call), upto, now_ms)]
         added += _add_all(store, wanted)
         after = calls[-1].seq
-    store.write(lambda known: known.conn.executemany(_NOTE, [(each.budget, each.words, newest) for each in budgets]))
+    notes = [(each.budget, each.noted_as, newest, each.since_ms) for each in budgets]
+    store.write(lambda known: known.conn.executemany(_NOTE, notes))
     return added
 
 
 def _counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> dict[tuple[str, str], int]:
     known = {
-        (budget, words): upto for budget, words, upto in conn.execute("SELECT budget, words, upto_seq FROM counted")
+        (budget, words): (upto, since_ms)
+        for budget, words, upto, since_ms in conn.execute("SELECT budget, words, upto_seq, since_ms FROM counted")
     }
-    return {(each.budget, each.words): known.get((each.budget, each.words), 0) for each in budgets}
+    found: dict[tuple[str, str], int] = {}
+    for each in budgets:
+        upto, since_ms = known.get((each.budget, each.noted_as), (0, 0))
+        found[each.budget, each.words] = upto if since_ms <= each.since_ms else 0
+    return found
 
 
 def _missing(

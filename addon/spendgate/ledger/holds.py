@@ -48,12 +48,11 @@ def open_call(
     changes: list[Change] = [(kind, 0, 0, 0, 1, 0)]
     for (scope, nanos), at in zip(admit.holds, located, strict=True):
         if scope.rate is not None:
-            # A rate holds no money: of its balance the open calls count, if anything does.
-            if scope.rate.parallel is not None:
-                held.append(Held(at.id, 0, 0, scope.hold, 0))
-                changes.append((at, 0, 0, 0, 1, 0))
-                drawn.append(scope)
-                at_them.append(at)
+            # A rate holds no money: of its balance the open calls count, also where `parallel` may be added while they run.
+            held.append(Held(at.id, 0, 0, scope.hold, 0))
+            changes.append((at, 0, 0, 0, 1, 0))
+            drawn.append(scope)
+            at_them.append(at)
             continue
         bound = bound_of(ceiling_nanos, nanos)
         largest = max(largest, nanos)

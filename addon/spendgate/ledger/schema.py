@@ -254,6 +254,12 @@ def m011_moving_limits(db: Database) -> None:
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 
+@migration()
+def m012_counted_since(db: Database) -> None:
+    """From when on a budget has counted all, so that a clock that was ahead leaves no hole."""
+    db.conn.execute("ALTER TABLE counted ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0")
+
+
 def _view_calls(db: Database, *, booked: str, more: str = "") -> None:
     plain = """person, team, machine, tool, process, project, provider, host, path, model_requested, model, session, api_key,
         billing, state, basis, input_tokens, cache_read_tokens"""

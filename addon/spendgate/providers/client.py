@@ -106,6 +106,7 @@ class Sender(TypedDict):
     api_key: str | None
     billing: str
     account: str | None
+    account_claimed: bool
 
 
 def sender(head: Head, user_id: str | None = None) -> Sender:
@@ -113,6 +114,7 @@ def sender(head: Head, user_id: str | None = None) -> Sender:
     headers = head.headers
     keys = _credentials(headers)
     subscription = _of_a_plan(keys, head)
+    claimed = _account(head)
     lineage = _lineage(headers, _session(headers, user_id))
     return Sender(
         tool=tool(headers),
@@ -123,7 +125,8 @@ def sender(head: Head, user_id: str | None = None) -> Sender:
         known_as=lineage.known_as,
         api_key=fingerprint(keys[0]) if keys and not subscription else None,
         billing="subscription" if subscription else "metered",
-        account=_first(headers, "chatgpt-account-id", "openai-organization") or _copilot_plan(head.host),
+        account=claimed or _copilot_plan(head.host),
+        account_claimed=claimed is not None and not subscription,
     )
 
 
@@ -253,6 +256,14 @@ def _first(headers: Headers, *names: str) -> str | None:
         if value is not None and (fit := name_of(value)) is not None:
             return fit
     return None
+
+
+def _account(head: Head) -> str | None:
+    """The account that a header names, read only on the hosts that themselves go by it: to others it would be an idle claim."""
+    if head.host == "chatgpt.com":
+        return _first(head.headers, "chatgpt-account-id")
+    openai = head.host == "api.openai.com" or head.host.endswith(".api.openai.com")
+    return _first(head.headers, "openai-organization") if openai else None
 
 
 def _copilot_plan(host: str) -> str | None:

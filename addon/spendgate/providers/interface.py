@@ -132,6 +132,8 @@ class Ask(Struct, frozen=True):
     billing: str = "metered"
     """`metered`, `subscription` or `overage`, from the kind of credential (policy.md, billing's built-in table)."""
     account: str | None = None
+    account_claimed: bool = False
+    """Whether a header beside a key names it, which alone proves nothing: a client may send any."""
 
 
 INSTEAD: Final = ("audio_ms", "input_characters")
