@@ -103,6 +103,8 @@ class Ask(Struct, frozen=True):
     """Most billed server-tool calls; 0 where no such tool is offered, None where nothing caps them."""
     loops: bool = False
     """Server tools that make the provider sample again and bill the input again: no finite bound."""
+    overheard: bool = False
+    """Of a WebSocket whose turns no message stands for: every one is of this `model`, and is asked at the handshake."""
     background: bool = False
     characters: int | None = None
     """Characters that are to be spoken, where the dialect bills by them."""
