@@ -57,6 +57,8 @@ class Route(Struct, frozen=True):
     websocket: bool = False
     model: str | None = None
     """The model, where the path holds it."""
+    also: tuple[str, ...] = ()
+    """Other models that a lenient server may read in the same path."""
     prices: str | None = None
     """The genai-prices provider id to price by, where it is not `provider`."""
     billing: str | None = None
