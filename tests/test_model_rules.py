@@ -33,7 +33,10 @@ SPELLINGS = {
         "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-opus-4-5-20251101-v1:0",
         "publishers/anthropic/models/claude-opus-4-5", "models/claude-opus-4-5", "claude-4.5-opus", "claude-4.5-opus-high",
         "claude-4.5-opus-thinking", "claude-4.5-opus-high-thinking", "claude-4.5-opus-high-thinking-fast", "claude-4.5-opus-max",
-        "MODEL_CLAUDE_4_5_OPUS_THINKING", "CLAUDE_OPUS_4_5_20251101_V1_0", "databricks-claude-opus-4-5",
+        "MODEL_CLAUDE_4_5_OPUS_THINKING", "in.anthropic.claude-opus-4-5-20251101-v1:0", "eusc.anthropic.claude-opus-4-5",
+        "us-iso.anthropic.claude-opus-4-5", f"{ARN}:inference-profile/in.anthropic.claude-opus-4-5-20251101-v1:0",
+        "anthropic.claude-opus-4-5-20251101-v1:0:1m", "claude-opus-4-5:200k", "anthropic:claude-opus-4-5",
+        "anthropic--claude-opus-4-5", "CLAUDE_OPUS_4_5_20251101_V1_0", "databricks-claude-opus-4-5",
     ),
     "claude-opus-4-8": ("claude-opus-4-8", "anthropic/claude-opus-4.8", "opus-4.8", "us.anthropic.claude-opus-4-8-v1:0"),
     "claude-opus-5": (
@@ -49,6 +52,7 @@ SPELLINGS = {
     "claude-fable-5": ("claude-fable-5", "claude-5-fable", "fable-5"),
     "gpt-5-5": (
         "gpt-5.5", "openai/gpt-5.5", "gpt-5.5-2026-02-01", "gpt-5.5-high", "gpt-5.5-xhigh-fast", "gpt-5.5-fast", "GPT-5.5",
+        "gpt-5.5-extra-high", "openai:gpt-5.5",
     ),
     "gpt-5-3-codex": ("gpt-5.3-codex", "openai/gpt-5.3-codex", "gpt-5.3-codex-high", "gpt-5.3-codex-low-fast"),
     "gpt-5-6-sol": ("gpt-5.6-sol", "openai/gpt-5.6-sol", "regional.openai.gpt-5.6-sol"),
@@ -57,6 +61,9 @@ SPELLINGS = {
     "gpt-5-pro": ("gpt-5-pro", "openai/gpt-5-pro", "gpt-5-pro-2025-10-06"),
     "gemini-3-1-pro-preview": ("gemini-3.1-pro-preview", "models/gemini-3.1-pro-preview", "google/gemini-3.1-pro-preview"),
     "gemini-3-6-flash": ("gemini-3.6-flash", "publishers/google/models/gemini-3.6-flash", "gemini-3.6-flash-001"),
+    "gemini-3-pro": ("gemini-3-pro", "gemini-3-pro-high", "gemini-3-pro-low", "MODEL_GOOGLE_GEMINI_3_PRO"),
+    "gpt-4-1": ("gpt-4.1", "MODEL_CHAT_GPT_4_1_2025_04_14"),
+    "grok-3": ("grok-3", "MODEL_XAI_GROK_3"),
     "grok-4-5": ("grok-4.5", "x-ai/grok-4.5"),
     "grok-4-5-fast": ("grok-4.5-fast",),
     "composer-2-5": ("composer-2.5",),
@@ -82,7 +89,7 @@ PATTERNS = {
     "claude-*": CLAUDE,
     "gpt-5*": ("gpt-5-5", "gpt-5-3-codex", "gpt-5-6-sol", "gpt-5-pro"),
     "gpt-5.5": ("gpt-5-5",),
-    "*-pro": ("gpt-5-pro", "deepseek-v4-pro", "sonar-pro"),
+    "*-pro": ("gemini-3-pro", "gpt-5-pro", "deepseek-v4-pro", "sonar-pro"),
     "*flash*": ("gemini-3-6-flash",),
     "my-deployment": ("my-deployment",),
     "*": tuple(SPELLINGS),
@@ -90,8 +97,11 @@ PATTERNS = {
 EVERY_SPELLING = [(of, name) for of, names in SPELLINGS.items() for name in names]
 # alias or router: what all its models begin with
 ALIASES = {
+    "openrouter/auto:online": "", "openrouter/auto:free": "", "openrouter/auto@latest": "", "openrouter/auto-beta": "",
+    "openrouter/fusion": "", "model-router-2025-08-07": "", "tunedModels/mine": "", "MODEL_PRIVATE_8": "",
     "auto": "", "default": "", "openrouter/auto": "", "model-router": "", "opusplan": "", "best": "", "@preset/team": "",
     "openai/gpt-5.5@preset/team": "", f"{ARN}:application-inference-profile/abc123": "", f"{ARN}:provisioned-model/abc": "",
+    "gemini-pro-latest": "gemini-", "gemini-flash-latest": "gemini-", "~openai/gpt-mini-latest": "gpt-",
     "opus": "claude-opus", "opus[1m]": "claude-opus", "claude-opus": "claude-opus", "claude-opus-latest": "claude-opus",
     "~anthropic/claude-opus-latest": "claude-opus", "sonnet": "claude-sonnet", "haiku": "claude-haiku", "fable": "claude-fable",
 }  # fmt: skip

@@ -160,13 +160,13 @@ class _Verdict(Struct, frozen=True):
 def _verdict(standing: Standing, kind: KindStanding, size: Size, now_ms: int) -> _Verdict:
     scope = standing.scope
     if scope.rate is not None:
-        return _Verdict(standing, 0, _by_rate(standing, now_ms))
+        return _Verdict(standing, 0, by_rate(standing, now_ms))
     if scope.hold is Hold.CEILING:
         return _by_ceiling(standing, size, now_ms)
     return _by_expectation(standing, kind, size, now_ms)
 
 
-def _by_rate(standing: Standing, now_ms: int) -> Refuse | None:
+def by_rate(standing: Standing, now_ms: int) -> Refuse | None:
     """None where the rate has room for one more call."""
     found = over(standing)
     if found is None:

@@ -16,30 +16,38 @@ from functools import lru_cache
 
 _NAME_LENGTH_MAX = 256
 _VENDOR_DOT = re.compile(
-    r"^(?:(?:us-gov|us|eu|apac|jp|au|ca|sa|me|af|global|regional)\.)?"
+    r"^(?:(?:[a-z]{2,6}(?:-[a-z]{2,4})?|global|regional)\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshotai|moonshot|nvidia|openai|qwen|stability"
-    r"|twelvelabs|writer|zai)\."
+    r"|twelvelabs|writer|zai)(?:\.|--)"
 )
+# Of a tool that writes the vendor before a colon; behind these words stands a model, never a version.
+_VENDOR_COLON = re.compile(r"^(?:anthropic|openai|google|gemini|vertex|bedrock|xai|mistral|deepseek):(?=[a-z])")
 _HOST_PREFIX = re.compile(r"^(?:databricks-|@cf/|~)")
 # Amazon Q and Windsurf write models as constants: CLAUDE_SONNET_4_20250514_V1_0, MODEL_SWE_1_5_SLOW.
 _CONSTANT = re.compile(r"^(?:model_|(?:claude|gpt|gemini|grok|deepseek|kimi|qwen\d*|llama|glm|swe|o\d)_)[a-z0-9_]*$")
-_TAIL = re.compile(r"\[[^\]]*\]$|-v1:\d+(?::\d+k)?$|-1:0$|:\d+$|:[a-z][a-z0-9_-]*$|@(?:latest|default)$")
+_CONSTANT_VENDOR = re.compile(r"^model_(?:(?:chat|google|xai|openai|anthropic)_)?")
+_TAIL = re.compile(r"\[[^\]]*\]$|-v1:\d+(?::\d+[km])?$|:\d+[km]$|-1:0$|:\d+$|:[a-z][a-z0-9_-]*$|@(?:latest|default)$")
 _DATE = re.compile(
     r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6}|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|\d{2}-\d{2}|\d{2}-20\d{2})$"
 )
 # Only these makers' names take a tool's effort words; elsewhere (`kimi-k2-thinking`, `qwen3-max`) they name a model.
-_EFFORT = re.compile(r"-(?:thinking|none|minimal|low|medium|high|xhigh)$")
+_EFFORT = re.compile(r"-(?:thinking|none|minimal|low|medium|(?:extra-)?high|xhigh)$")
 _TAKES_EFFORT = re.compile(r"^(?:claude|gpt-\d|o\d|grok-\d)")
-_CLAUDE_TAIL = re.compile(r"-v\d+(?:[:-]\d+)?(?::\d+k)?$|-(?:fast|max)$")
+_CLAUDE_TAIL = re.compile(r"-v\d+(?:[:-]\d+)?(?::\d+[km])?$|-(?:fast|max)$")
 # Cursor's word for OpenAI's priority tier; of another maker a `fast` model is one of its own.
 _GPT_TAIL = re.compile(r"^((?:gpt-\d|o\d).*)-fast$")
 _GEMINI_TAIL = re.compile(r"^(gemini-\d.*-(?:pro|flash|lite|8b))-00\d$")
+# Antigravity's effort words; `thinking` is in the name of a model of Google's.
+_GEMINI_EFFORT = re.compile(r"^(gemini-\d.*-(?:pro|flash))-(?:high|medium|low|minimal)$")
+_MAKERS_LATEST = re.compile(r"^(gpt|gemini)-[a-z-]*latest$")
+"""`gemini-pro-latest` may be any `gemini-`: the number stands before the size in what it becomes."""
 _MISTRAL_DATE = re.compile(
     r"^((?:open-)?(?:mistral|ministral|mixtral|codestral|devstral|magistral|pixtral|voxtral)\b.*)-2\d(?:0[1-9]|1[0-2])$"
 )
 _CLAUDE_OLD = re.compile(r"^claude-(\d+(?:-\d{1,2})?)-(opus|sonnet|haiku|fable|mythos)(?=-|$)(.*)$")
 _ROUTER = re.compile(
-    r"^(?:auto|default|best|router|model-router|premium|.*/auto|.*/router|.*-auto-router|cursor-default|opusplan)$"
+    r"^(?:auto|default|best|router|model-router|premium|.*/auto|.*/router|.*-auto-router|cursor-default|opusplan"
+    r"|openrouter/(?:auto-beta|pareto-code|fusion|bodybuilder|free)|(?:.*/)?tunedmodels/.*|model_private_\d+)$"
 )
 _PRESET = "@preset/"
 """OpenRouter's presets, which hold the model, or what goes before it: `@preset/mine`, `openai/gpt-5@preset/mine`."""
@@ -65,9 +73,9 @@ def _family(text: str) -> str:
         return text.replace(".", "-")  # what a person has called a preset says nothing of its models
     text = _HOST_PREFIX.sub("", text)
     text = text.rpartition("/")[2] or text
-    text = _VENDOR_DOT.sub("", text)
+    text = _VENDOR_DOT.sub("", _VENDOR_COLON.sub("", text))
     if _CONSTANT.match(text):
-        text = text.removeprefix("model_").replace("_", "-")
+        text = _CONSTANT_VENDOR.sub("", text).replace("_", "-")
     if _SHORT.match(text):
         text = f"claude-{text}"
     if text.startswith("ft:"):
@@ -91,7 +99,7 @@ def _without_tails(text: str) -> str:
             shorter = _EFFORT.sub("", shorter)
         if shorter.startswith("claude-") and shorter[7:].strip("v0123456789"):
             shorter = _CLAUDE_TAIL.sub("", shorter)
-        for tail in (_GPT_TAIL, _GEMINI_TAIL, _MISTRAL_DATE):
+        for tail in (_GPT_TAIL, _GEMINI_TAIL, _GEMINI_EFFORT, _MISTRAL_DATE):
             shorter = tail.sub(r"\1", shorter)
         if shorter in (text, ""):
             return text
@@ -105,11 +113,14 @@ def alias_stem(name: str | None) -> str | None:
     where AWS alone knows it (`hides_model`).
     """
     text = (name or "").strip().lower()[:_NAME_LENGTH_MAX]
-    if not text or _ROUTER.match(text) or _PRESET in text or hides_model(text):
+    bare = _DATE.sub("", _TAIL.sub("", text))
+    if not text or _ROUTER.match(text) or _ROUTER.match(bare) or _PRESET in text or hides_model(text):
         return ""
     short = family(text)
     if short in _BARE:
         return _BARE[short]
+    if makers := _MAKERS_LATEST.match(short):
+        return f"{makers[1]}-"
     return short.removesuffix("-latest") if short.endswith("-latest") else None
 
 

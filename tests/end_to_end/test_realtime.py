@@ -89,3 +89,37 @@ def test_a_ceiling_takes_no_session(provider: Provider, folder: Path) -> None:
         again.close()
         assert not again.accepted
         assert rows(gate, "refused", 1)[0]["refused_why"] == "unbounded"
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ('models: [{name: norealtime, deny: ["gpt-realtime*"]}]\n', "rule"),
+        ('models: [{name: only, allow: ["claude-*"]}]\n', "rule"),
+        ("  - {name: known, per: project, missing: refuse, limit: $1}\n", "rule"),
+    ],
+)
+def test_a_rule_refuses_a_session(provider: Provider, folder: Path, rule: str, why: str) -> None:
+    """A session is of the model that its handshake names, and is asked what a call of it is."""
+    file = policy(folder, limit="$1000")
+    file.write_text(file.read_text() + rule)
+    with running_gate(folder, provider, file) as gate:
+        socket = Socket(gate, target=TARGET)
+        socket.close()
+        assert not socket.accepted
+        assert rows(gate, "refused", 1)[0]["refused_why"] == why
+
+
+def test_a_budget_of_the_model_ends_the_session(provider: Provider, folder: Path) -> None:
+    """As one of everything does."""
+    provider.set(SCRIPT)
+    file = policy(folder, limit="$1000")
+    file.write_text(file.read_text() + '  - {name: spoken, match: {model: "gpt-realtime*"}, limit: $0.001}\n')
+    with running_gate(folder, provider, file) as gate:
+        socket = Socket(gate, target=TARGET)
+        said = socket.say("response.create", "closed")
+        socket.close()
+        assert "budget spoken" in said[-2]["error"]["message"]
+        again = Socket(gate, target=TARGET)
+        again.close()
+        assert not again.accepted

@@ -28,6 +28,10 @@ def test_fallbacks_and_presets(dialect: str, long: bool) -> None:
     assert also(dialect, long=long, models=["m-1", "m-2", "m-2", "m-3"]) == ("m-2", "m-3")
     assert also(dialect, long=long, fallbacks=[{"model": "m-2", "max_tokens": 5}, "m-3", 7]) == ("m-2", "m-3", "")
     assert also(dialect, long=long, fallbacks="default") == ("",)
+    assert also(dialect, long=long, context_window_fallbacks=["m-4"], content_policy_fallbacks=["m-5"]) == (
+        "m-4",
+        "m-5",
+    )
     assert also(dialect, long=long, models=None, fallbacks=[], preset=None) == ()
     assert also(dialect, long=long, preset="mine") == ("",)
 

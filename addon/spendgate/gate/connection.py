@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spendgate import limits
-from spendgate.admission import RefusalKind, Refuse
+from spendgate.admission import RefusalKind, Refuse, by_rate
 from spendgate.standing import Scope, Standing
 
 
@@ -18,9 +18,11 @@ def unbounded(scope: Scope) -> Refuse:
     return Refuse(RefusalKind.UNBOUNDED, scope.budget, why, value=scope.value, limit_nanos=scope.limit_nanos)
 
 
-def used_up(standing: Standing) -> Refuse | None:
-    """The refusal by a budget that is spent; None: something is left."""
+def used_up(standing: Standing, now_ms: int) -> Refuse | None:
+    """The refusal by a budget that is spent, or a rate without room; None: something is left."""
     scope = standing.scope
+    if scope.rate is not None:
+        return by_rate(standing, now_ms)
     if standing.settled_nanos < standing.limit_nanos:
         return None
     return Refuse(

@@ -159,11 +159,16 @@ class Gate:
         """Whether nothing is left for any call of this connection; see `GatePort.spent`."""
         asked = self._asked(intent)
         now_ms = self.clock.now_ms()
-        scopes = tuple(scope for scope in asked.terms.without_model(now_ms) if scope.enforced and for_all(scope))
-        # Model rules wait for the calls themselves; what refuses every one of them need not.
-        refuse = asked.terms.refusal if intent.attribution.refused else lapse.refusal(asked.terms.policy, now_ms)
+        terms, named = asked.terms, intent.ask.overheard
+        drawn = terms.scopes(now_ms) if named else terms.without_model(now_ms)
+        scopes = tuple(scope for scope in drawn if scope.enforced and (named or for_all(scope)))
+        # Model rules wait for the calls themselves, where any will ask; what refuses every one of them need not.
+        whole = named or intent.attribution.refused
+        refuse = terms.refused(now_ms) if whole else lapse.refusal(terms.policy, now_ms)
         if refuse is None and intent.ask.loops:
             refuse = next((unbounded(scope) for scope in scopes if scope.hold is Hold.CEILING), None)
+        if named:
+            scopes = (*scopes, *(scope for scope in terms.rate_scopes if scope.enforced))
         if refuse is None and scopes:
             refuse = await self._peek(asked, scopes, now_ms)
         if refuse is None or not asked.terms.enforced:
@@ -185,14 +190,16 @@ class Gate:
 
         def look(standings: tuple[Standing, ...], _: KindStanding) -> Decision:
             self.fallback.saw(standings)
-            found.extend(refuse for standing in standings if (refuse := used_up(standing)))
+            found.extend(refuse for standing in standings if (refuse := used_up(standing, now_ms)))
             return found[0] if found else Refuse(RefusalKind.SPENT, "", "only looking")
 
-        peeked = row(asked, UNSIZED)
+        peeked, flowing = row(asked, UNSIZED), asked.flowing(UNSIZED, self.clock)
+
+        def peek() -> Decision:
+            return self.backlog.joined(lambda: self._ledger.hold(peeked, scopes, look, now_ms, flowing=flowing))
+
         try:
-            await patiently(
-                lambda: self.backlog.joined(lambda: self._ledger.hold(peeked, scopes, look, now_ms)), self.clock
-            )
+            await patiently(peek, self.clock)
         except LedgerUnavailable:
             return None  # each call behind this handshake is decided by itself
         return found[0] if found else None

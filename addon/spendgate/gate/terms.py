@@ -61,8 +61,9 @@ class Signs(NamedTuple):
     def of(cls, intent: Intent, since: datetime) -> Signs:
         """The signs of one call."""
         ask, route = intent.ask, intent.route
+        also = tuple(dict.fromkeys((*ask.also, *route.also))) if route.also else ask.also
         return cls(
-            since, intent.attribution, route, route.model or ask.model, ask.also, ask.api_key, ask.account,
+            since, intent.attribution, route, route.model or ask.model, also, ask.api_key, ask.account,
             route.billing or ask.billing, ask.service_tier, ask.speed, ask.context_window,
         )  # fmt: skip
 

@@ -57,6 +57,8 @@ class Route(Struct, frozen=True):
     websocket: bool = False
     model: str | None = None
     """The model, where the path holds it."""
+    also: tuple[str, ...] = ()
+    """Other models that a lenient server may read in the same path."""
     prices: str | None = None
     """The genai-prices provider id to price by, where it is not `provider`."""
     billing: str | None = None
@@ -103,6 +105,8 @@ class Ask(Struct, frozen=True):
     """Most billed server-tool calls; 0 where no such tool is offered, None where nothing caps them."""
     loops: bool = False
     """Server tools that make the provider sample again and bill the input again: no finite bound."""
+    overheard: bool = False
+    """Of a WebSocket whose turns no message stands for: every one is of this `model`, and is asked at the handshake."""
     background: bool = False
     characters: int | None = None
     """Characters that are to be spoken, where the dialect bills by them."""

@@ -62,7 +62,15 @@ class OpenAIRealtime(OpenAIDialect):
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a handshake."""
         model = _model(head) or scan.fields.get("model")
-        return Ask(model=model, streamed=True, text_bytes=len(body), opaque_input=True, loops=True, **sender(head))
+        return Ask(
+            model=model,
+            streamed=True,
+            text_bytes=len(body),
+            opaque_input=True,
+            loops=True,
+            overheard=True,
+            **sender(head),
+        )
 
     def events(self, ask: Ask, headers: Headers) -> Reader:
         """Nothing is answered outside of a socket."""

@@ -35,7 +35,9 @@ _ENTRY: Final = schema.with_default_schema(
 _LIST: Final = schema.with_default_schema(schema.list_schema(_ENTRY), default=[_UNNAMED], on_error="default")
 """Names, or objects with a `model`; anything else (`"default"`) is one that is not named."""
 
-NAMING: Final = {"models": _LIST, "fallbacks": _LIST, "preset": PRESENT}
+_LISTS: Final = ("models", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+"""The last two are LiteLLM's."""
+NAMING: Final = {**dict.fromkeys(_LISTS, _LIST), "preset": PRESENT}
 """The members of a request that name models, or hide them."""
 TOOL: Final = {"model": TEXT, "parameters": record(model=TEXT)}
 """The members of a tool that name one. A person's own functions have them elsewhere."""
@@ -46,7 +48,7 @@ _ASKING: Final = ("advisor", "openrouter:advisor", "openrouter:subagent", "openr
 
 def others(found: Fields, hosted: list[Fields]) -> tuple[str, ...]:
     """The other models of a request; `hosted` are its tools that the provider runs."""
-    listed = [*(found.get("models") or []), *(found.get("fallbacks") or [])]
+    listed = [name for each in _LISTS for name in found.get(each) or []]
     if found.get("preset"):
         listed.append(_UNNAMED)
     for tool in hosted:

@@ -188,6 +188,7 @@ class Registry:
         path, rule = min(read, key=lambda found: _DEAREST_FIRST.index(found[1].kind))
         named = rule.match(path)
         model = named.groupdict().get("model") if named else None
+        others = [found["model"] for at, each in read if (found := _names(each, at)) and found["model"] != model]
         return Route(
             provider=entry.provider,
             dialect=rule.dialect or entry.family.dialect,
@@ -195,6 +196,7 @@ class Registry:
             path=template(path.lower())[:_PATH_MAX],
             websocket=websocket and rule.kind is Kind.BILLABLE,
             model=model[:_MODEL_MAX] if model else None,
+            also=tuple(dict.fromkeys([other[:_MODEL_MAX] for other in others])),
             prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
@@ -246,9 +248,10 @@ def _methods(head: Head) -> list[str]:
 
 def _paths(target: str) -> list[str]:
     """What servers may take a request's target for: a scheme and a host before the path are dropped by all (RFC 9112, 3.2.2), a
-    fragment, which no client may send, by some, and what a segment has behind `;` by some before they look for dots (`..;`)."""
+    fragment, which no client may send, by some, and what a segment has behind `;`, or
+    all of it, by some before they look for dots (`..;`)."""
     whole = _ORIGIN.sub("", target, count=1)
-    read = (whole, whole.partition("#")[0])
+    read = (whole, whole.partition("#")[0], whole.partition(";")[0])
     without = [_PARAMETERS.sub("", unquote(unquote(path))) for path in read]
     return [_plain(path) for path in dict.fromkeys((*read, *without))]
 
@@ -266,6 +269,13 @@ def _plain(path: str) -> str:
 
 _IDLE: Final = Rule("", Kind.FREE)
 _UNKNOWN: Final = Rule("", Kind.UNRECOGNIZED)
+
+
+def _names(rule: Rule, path: str) -> dict[str, str]:
+    """The model that a billable rule finds in a path, if it finds one."""
+    named = rule.match(path) if rule.kind is Kind.BILLABLE else None
+    model = named.groupdict().get("model") if named else None
+    return {"model": model} if model else {}
 
 
 def _rule(family: Family | Provider, method: str, path: str, *, websocket: bool) -> Rule:
