@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FILE_BYTES_MAX = 16 * 1024
 """Of a key or signature file. minisign's own lines have at most 8,192 bytes."""
-COMMENT_LENGTH_MAX = 2_000
+COMMENT_LENGTH_MAX = 8_000
 """Characters of a trusted comment."""
 SUFFIX = ".minisig"
 """Where a file's signature stands: beside it, with this behind its name."""

@@ -125,6 +125,7 @@ class Report:
                 "revision": validity.revision,
                 "valid_until": str(validity.valid_until) if validity.valid_until else None,
                 "included": list(said.included) if said else [],
+                "signed_by": (said.signed_by or None) if said else None,
                 "notices": list(self.notices),
             },
             "machine": {
@@ -239,6 +240,8 @@ def _about(report: Report) -> Iterable[str]:
         yield f"revision {validity.revision}"
     if included:
         yield f"with {', '.join(included)}"
+    if report.said and report.said.signed_by:
+        yield f"signed by {report.said.signed_by}"
     if validity.valid_until is not None:
         then = "then calls are refused" if validity.expired == "refuse" else "then it is kept"
         yield f"valid until {validity.valid_until}, {then}"
