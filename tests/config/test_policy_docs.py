@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from spendgate.config.policy_file import parse_policy
+from spendgate.config.trust import parse_trust
 from spendgate.contracts import Billing
 from spendgate.errors import PolicyError
 from spendgate.selector import ATTRIBUTES
@@ -87,6 +88,18 @@ def test_keys_told_in_one_row(text: str, start: str) -> None:
     """A row that stands for a whole section names all of its keys."""
     (row,) = [line for line in README.splitlines() if line.startswith(start)]
     assert keys_of(text) <= set(re.findall(r"`(\w+)`", row))
+
+
+def test_every_key_of_the_trust_file_is_in_its_table() -> None:
+    """And no other."""
+    known: set[str] = set()
+    for text, prefix in (("zz: x\n", ""), ("policy: {zz: x}\n", "policy.")):
+        with pytest.raises(PolicyError) as error:
+            parse_trust(text.encode())
+        (line,) = [line for line in error.value.faults if f"{prefix}zz: unknown key" in line]
+        known |= {f"{prefix}{key}" for key in re.findall(r"\w+", line.partition("allowed: ")[2].partition(";")[0])}
+    table = README.partition("| key of the trust file |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([\w.]+)`", table, re.MULTILINE)) == known - {"policy"}
 
 
 def test_every_attribute_is_in_the_reference() -> None:
@@ -181,7 +194,9 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
 def test_the_three_lines_load() -> None:
     """The policy on the first screen takes force as printed."""
     block, *others = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    for other in (each for each in others if "cases:" not in each):  # parts of a policy
+    (trust,) = (each for each in others if "\nkeys:" in each)
+    assert parse_trust(trust.encode()).url
+    for other in (each for each in others if "cases:" not in each and each != trust):  # parts of a policy
         head = HEAD + RAISED if other.startswith("exceptions:") else HEAD
         found = parse_policy((other if "version:" in other else head + other).encode())
         assert found.budgets or found.rates or found.adjust or found.billing != Billing()

@@ -52,11 +52,11 @@ def _follower(house: House) -> policies.Watch | Poll | None:
 
 async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policies.InForce) -> None:
     """Another policy takes force once its balances are filled; a bad file changes nothing but what `status` says."""
-    if found.refused:
+    if found.refused and found.refused != house.in_force.refused:
         note("the policy file is refused; the last good one stays in force:")
         for line in found.refused:
             note(f"  {line}")
-    elif found.policy.hash != house.in_force.policy.hash:
+    elif not found.refused and found.policy.hash != house.in_force.policy.hash:
         registry = Registry.build(found.policy.capture)
         scope = scope_of(house.wanted, found.policy, registry, house.authority)
         await gate.set_policy(found.policy)  # may fail; nothing after it does, so that no two parts follow two policies

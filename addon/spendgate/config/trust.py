@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import platformdirs
+
 from spendgate.config.faults import Faults, shown
 from spendgate.config.sections import Section
 from spendgate.config.whole import revision_of
@@ -27,12 +29,14 @@ from spendgate.config.yaml_nodes import read
 from spendgate.errors import PolicyError, StateError
 from spendgate.minisign import PublicKey
 
-_FOLDERS = {
-    "darwin": Path("/Library/Application Support/Spendgate"),
-    "win32": Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData"), "Spendgate"),
-}
-# Not platformdirs' site folder: on Linux that follows XDG_CONFIG_DIRS, which anybody may set.
-TRUST_FILE: Final = _FOLDERS.get(sys.platform, Path("/etc/spendgate")) / "trust.yaml"
+# Not platformdirs' site folder elsewhere: on Linux it follows XDG_CONFIG_DIRS, which anybody may set, and on macOS it is the
+# folder of the service's state, which is not root's.
+_FOLDER = (
+    platformdirs.site_config_dir("Spendgate", appauthor=False, ensure_exists=False)
+    if sys.platform == "win32"
+    else "/etc/spendgate"
+)
+TRUST_FILE: Final = Path(_FOLDER) / "trust.yaml"
 VARIABLE: Final = "SPENDGATE_TRUST"
 BYTES_MAX = 64 * 1024
 KEYS_MAX = 32
