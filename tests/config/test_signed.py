@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.signing import KEY, PEOPLE, STRANGER, TRUST, put, sign, text
 from spendgate.config.bundle import Bundle
@@ -254,6 +256,21 @@ def test_a_machine_may_begin_without(state: State, file: Path) -> None:
     signature(file).unlink()
     found = kept.replaced(first, file, 3000)
     assert (decides(found), found.signed_by, found.refused) == (6, "", ())
+
+
+@given(
+    st.text(max_size=300)
+    | st.lists(st.sampled_from(["revision:1", "revision:01", "a.yaml:" + "0" * 64, "x"])).map("\t".join)
+)
+def test_any_comment_is_read_or_refused(words: str) -> None:
+    """It is signed, and may still hold anything: what it tells is told once."""
+    try:
+        revision, digests = said(words)
+    except ValueError as fault:
+        assert "twice" in str(fault) or "two revisions" in str(fault)
+        return
+    assert revision is None or words.split("\t").count(f"revision:{revision}") == 1
+    assert all(f"{name}:{digest}" in words for name, digest in digests.items())
 
 
 def test_the_comment_says_what_it_covers() -> None:

@@ -128,6 +128,7 @@ def test_a_policy_that_is_tampered_with(provider: Provider, folder: Path) -> Non
     with running_gate(folder, provider, file, **asks) as gate:
         assert f"policy={first['hash']}".encode() in gate.output
         refused(gate, folder, "is not what the key")
+        assert b"the last good one stays in force:" in gate.output
     about = folder / "state" / "policy" / "last-good.json"
     about.write_text(about.read_text().replace("$100", "$999"))
     code, error = not_started(folder, "--policy", str(file), **asks)

@@ -52,11 +52,7 @@ def _follower(house: House) -> policies.Watch | Poll | None:
 
 async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policies.InForce) -> None:
     """Another policy takes force once its balances are filled; a bad file changes nothing but what `status` says."""
-    if found.refused and found.refused != house.in_force.refused:
-        note("the policy file is refused; the last good one stays in force:")
-        for line in found.refused:
-            note(f"  {line}")
-    elif not found.refused and found.policy.hash != house.in_force.policy.hash:
+    if not found.refused and found.policy.hash != house.in_force.policy.hash:
         registry = Registry.build(found.policy.capture)
         scope = scope_of(house.wanted, found.policy, registry, house.authority)
         await gate.set_policy(found.policy)  # may fail; nothing after it does, so that no two parts follow two policies
@@ -71,8 +67,11 @@ async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policie
 
 def tell_policy(gate: Gate, found: policies.InForce) -> None:
     """To the audit trail: what decides from here on, or that newer files were refused, by numbers alone, since their text may
-    hold anything. To the person who started the gate: what of the policy this version does not do."""
+    hold anything. To the person who started the gate: the faults, or what of the policy this version does not do."""
     if found.refused:
+        note("the policy file is refused; the last good one stays in force:")
+        for line in found.refused:
+            note(f"  {line}")
         count = len(found.refused)
         detail = f"{found.policy.hash} stays in force; {count} fault{'s' if count > 1 else ''}"
         detail += "" if found.why is Why.FAULTS else f": {found.why}"
