@@ -28,6 +28,7 @@ from spendgate.config.last_good import InForce, LastGood
 from spendgate.config.people import Known
 from spendgate.config.policies import Following, OnChange
 from spendgate.config.policy_file import UNCHECKED
+from spendgate.config.reading import apart
 from spendgate.config.signed import verified
 from spendgate.config.trust import Trust
 from spendgate.config.yaml_nodes import BYTES_MAX
@@ -77,8 +78,9 @@ class PolicyUrl:
 
     async def _fetched(self) -> Bundle:
         proxy = httpx2.Proxy(self._way.proxy, auth=self._way.auth) if self._way.proxy else None
+        tls = await apart(self._tls)  # reads the system's certificates, for which the loop must not stand still
         async with httpx2.AsyncClient(
-            verify=self._tls(), timeout=ANSWER_S, follow_redirects=False, trust_env=False, proxy=proxy
+            verify=tls, timeout=ANSWER_S, follow_redirects=False, trust_env=False, proxy=proxy
         ) as http:
             signature, self._new = await _get(http, self.url + SUFFIX, FILE_BYTES_MAX, self._etag)
             main, _ = await _get(http, self.url, BYTES_MAX)
