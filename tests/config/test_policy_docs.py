@@ -14,7 +14,9 @@ from spendgate.errors import PolicyError
 from spendgate.selector import ATTRIBUTES
 
 README = (Path(__file__).parents[2] / "policies" / "README.md").read_text()
-KEYS = README.partition("\nWindows:")[0]
+REFERENCE = README.partition("\n## Keys\n")[2]
+"""What follows the lesson, which has a test of its own."""
+KEYS = REFERENCE.partition("\nWindows:")[0]
 """The table of keys."""
 BESIDE = {
     "people.yaml": b"people: {carol: {}}\n",
@@ -98,7 +100,7 @@ def test_every_key_of_the_trust_file_is_in_its_table() -> None:
             parse_trust(text.encode())
         (line,) = [line for line in error.value.faults if f"{prefix}zz: unknown key" in line]
         known |= {f"{prefix}{key}" for key in re.findall(r"\w+", line.partition("allowed: ")[2].partition(";")[0])}
-    table = README.partition("| key of the trust file |")[2].partition("\n\n")[0]
+    table = REFERENCE.partition("| key of the trust file |")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| `([\w.]+)`", table, re.MULTILINE)) == known - {"policy"}
 
 
@@ -191,13 +193,13 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
     parse_policy(policy_with(key, example).encode(), beside=BESIDE.__getitem__)
 
 
-def test_the_three_lines_load() -> None:
-    """The policy on the first screen takes force as printed."""
-    block, *others = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    (trust,) = (each for each in others if "\nkeys:" in each)
+def test_every_snippet_of_the_reference_loads() -> None:
+    """A policy, or a part of one, takes force as printed."""
+    snippets = re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL)
+    assert len(snippets) > 5
+    (trust,) = (each for each in snippets if "\nkeys:" in each)
     assert parse_trust(trust.encode()).url
-    for other in (each for each in others if "cases:" not in each and each != trust):  # parts of a policy
-        head = HEAD + RAISED if other.startswith("exceptions:") else HEAD
-        found = parse_policy((other if "version:" in other else head + other).encode())
+    for text in (each for each in snippets if "cases:" not in each and each != trust):
+        head = HEAD + RAISED if text.startswith("exceptions:") else HEAD
+        found = parse_policy((text if "version:" in text else head + text).encode())
         assert found.budgets or found.rates or found.adjust or found.billing != Billing()
-    assert parse_policy(block.encode()).budgets[0].name == "person"
