@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from spendgate.audit_words import AuditWord
 from spendgate.capture.meter import Meter
 from spendgate.cli.house import House, scope_of
 from spendgate.cli.output import note
@@ -66,10 +67,10 @@ def tell_policy(gate: Gate, found: policies.InForce) -> None:
     if found.refused:
         count = len(found.refused)
         detail = f"{found.policy.hash} stays in force; {count} fault{'s' if count > 1 else ''}"
-        gate.audit("policy refused", detail)
+        gate.audit(AuditWord.POLICY_REFUSED, detail)
         return
     revision = found.policy.validity.revision
-    gate.audit("policy in force", f"{found.policy.hash}{'' if revision is None else f', revision {revision}'}")
+    gate.audit(AuditWord.POLICY_IN_FORCE, f"{found.policy.hash}{'' if revision is None else f', revision {revision}'}")
     for line in not_done(found.policy):
         note(line)
 

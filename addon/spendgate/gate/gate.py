@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from spendgate import lapse
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
@@ -39,6 +40,7 @@ from spendgate.gate.running import Running
 from spendgate.gate.terms import KnownTerms
 from spendgate.gate.upkeep import GateLedger, Upkeep
 from spendgate.gate.waiting import Denied, Granted, Waiting
+from spendgate.ledger.audit_log import Line
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
@@ -328,10 +330,10 @@ class Gate:
         at_ms = self.clock.now_ms()
         self.backlog.write(lambda: self._ledger.uncovered(account, tool, host, reason, at_ms=at_ms))
 
-    def audit(self, what: str, detail: str) -> None:
-        """Append a line to the audit trail: a fixed word, and a sentence without content or secrets. Never raises."""
-        at_ms = self.clock.now_ms()
-        self.backlog.write(lambda: self._ledger.audit(at_ms, what, detail))
+    def audit(self, what: AuditWord, detail: str, who: str = "") -> None:
+        """Append a line to the audit trail, at once or as soon as the ledger can be written. Never raises."""
+        line = Line(self.clock.now_ms(), what, detail, who)
+        self.backlog.write(lambda: self._ledger.audit(line))
 
     def collect(self, collected: Collected) -> None:
         """Meter what was read back, each result once. Never raises."""

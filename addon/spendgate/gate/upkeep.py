@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import Protocol
 
 from spendgate import lapse
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.gate.backlog import Backlog
@@ -15,6 +16,7 @@ from spendgate.gate.clock import Clock
 from spendgate.gate.past import counted, facts_of, scopes_of
 from spendgate.gate.patience import patiently
 from spendgate.gate.terms import rates_of
+from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.interface import LedgerPort
 from spendgate.ledger.orphans import Resolved
@@ -48,7 +50,7 @@ class GateLedger(LedgerPort, Protocol):
         self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, patient: bool = True
     ) -> int: ...
     def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
-    def audit(self, at_ms: int, what: str, detail: str) -> None: ...
+    def audit(self, line: Line) -> None: ...
     def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None: ...
     def spend_reserve(self) -> None: ...
 
@@ -185,11 +187,11 @@ class Upkeep:
         becomes = "calls are refused" if policy.validity.expired == "refuse" else "it stays in force"
         told = f"{policy.hash} ended on {policy.validity.valid_until}: {becomes}"
         logger.warning("the policy %s; %s answers for it", told, policy.owner)
-        self._backlog.write(lambda: self._ledger.audit(now_ms, "policy ended", told))
+        self._backlog.write(lambda: self._ledger.audit(Line(now_ms, AuditWord.POLICY_ENDED, told)))
 
     def _watch_clock(self) -> None:
         offset_ms = self._clock.now_ms() - self._clock.boot_ms()
         step_ms, self._offset_ms = offset_ms - self._offset_ms, offset_ms
         if abs(step_ms) > CLOCK_STEP_MS:
             now_ms = self._clock.now_ms()
-            self._backlog.write(lambda: self._ledger.audit(now_ms, "clock stepped", f"{step_ms:+d} ms"))
+            self._backlog.write(lambda: self._ledger.audit(Line(now_ms, AuditWord.CLOCK_STEPPED, f"{step_ms:+d} ms")))

@@ -51,7 +51,7 @@ _encode_plain = msgspec.json.Encoder().encode
 def link(known: Known, call: int, form: int, values: rows.Values) -> None:
     """Chain a row that has just ended: its row id, and the values of rows.OPENED and FORMS[form]."""
     digest = _digest(values)
-    before, head_before = known.link or _last(known.conn)
+    before, head_before = known.link or last(known.conn)
     position, head = before + 1, hashlib.sha256(head_before + digest).digest()
     known.run(_LINK, (position, call, form, digest, head))
     known.link = position, head
@@ -72,9 +72,10 @@ def canonical(values: rows.Values) -> bytes:
     return plain if plain.isascii() and plain.find(b"\\u007f") < 0 else _encode(values).encode()
 
 
-def _last(conn: sqlite3.Connection) -> tuple[int, bytes]:
-    last = conn.execute("SELECT position, head FROM chain ORDER BY position DESC LIMIT 1").fetchone()
-    return last or (0, FIRST)
+def last(conn: sqlite3.Connection) -> tuple[int, bytes]:
+    """Position and head of the last link; 0 and FIRST where no call has ended yet."""
+    found = conn.execute("SELECT position, head FROM chain ORDER BY position DESC LIMIT 1").fetchone()
+    return found or (0, FIRST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Head:
 def head(conn: sqlite3.Connection) -> Head:
     """The ledger's identity and the end of its chain."""
     name, created_ms = conn.execute("SELECT id, created_ms FROM ledger").fetchone()
-    position, digest = _last(conn)
+    position, digest = last(conn)
     return Head(name, created_ms, position, digest.hex())
 
 

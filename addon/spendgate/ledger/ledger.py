@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from spendgate.admission import Decision, Refuse
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import (
+    audit_log,
     balances,
     chain,
     deciding,
@@ -210,9 +211,9 @@ class Ledger:
         )
         return tuple(reversed(found))
 
-    def audit(self, at_ms: int, what: str, detail: str) -> None:
+    def audit(self, line: audit_log.Line) -> None:
         """Append an audit line."""
-        self._store.write(lambda known: journal.audit(known.conn, at_ms, what, detail))
+        self._store.write(lambda known: audit_log.append(known.conn, line))
 
     def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None:
         """Count connections to a provider that could not be read."""

@@ -252,7 +252,11 @@ class Reader:
 
     def audit(self, since_ms: int = 0) -> tuple[dict[str, Any], ...]:
         """The audit trail, oldest first."""
-        return self._rows("SELECT at_ms, what, detail FROM audit WHERE at_ms >= ? ORDER BY id", (since_ms,))
+        return self._rows(
+            """SELECT position, at_ms, what, who, detail, calls, lower(hex(calls_head)) AS calls_head, lower(hex(head)) AS head
+               FROM audit WHERE at_ms >= ? ORDER BY position""",
+            (since_ms,),
+        )
 
     def _rows(self, sql: str, values: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
         cursor = self._conn.execute(sql, values)
