@@ -25,6 +25,8 @@ from spendgate.cli import in_force
 from spendgate.cli.following import following, tell_policy
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
+from spendgate.cli.outside import heads_file
+from spendgate.cli.status import own_account
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
@@ -33,6 +35,7 @@ from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
 from spendgate.identity.machine import assigned_id
 from spendgate.identity.people import known_tool
+from spendgate.ledger.keeping import Keeper
 from spendgate.ledger.ledger import Ledger
 from spendgate.providers.registry import Registry
 from spendgate.providers.unfinished import estimate_usage
@@ -80,7 +83,17 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
     house.gate = ledger.gate_name
-    gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage, clock=house.clock)
+    keeper = Keeper(heads_file(house.state), ledger, used_before=in_force.told(house.state) is not None)
+    gate = Gate(
+        ledger,
+        book,
+        house.in_force.policy,
+        estimate=estimate_usage,
+        clock=house.clock,
+        looks=keeper,
+        account=own_account(),
+    )
+    house.clock = gate.clock
     meter = Meter(gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine)
 
     def uncovered(event: CoverageEvent) -> None:

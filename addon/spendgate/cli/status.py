@@ -19,6 +19,7 @@ from spendgate.cli.moments import iso, shown
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
+from spendgate.cli.outside import Outside, outside
 from spendgate.cli.went_by import went_by
 from spendgate.config.paths import State
 from spendgate.ledger.gates import living
@@ -103,6 +104,8 @@ class Report:
     """Each seat over everybody who was seen to use it, and this person's use."""
     notices: tuple[str, ...]
     """What the policy's own words lead to now: that it has ended, that no hub is reached, that nothing is purged."""
+    outside: Outside
+    """What stands about the ledger outside it."""
     went_by: tuple[dict[str, Any], ...] = ()
     """Calls that lack what a budget is kept per, and that it lets go by."""
 
@@ -147,7 +150,8 @@ class Report:
             "price_unknown_nanos": self.guessed[1],
             "went_by": list(self.went_by),
             "coverage": list(self.coverage),
-            "ledger": self.ledger,
+            "ledger": {**self.ledger, "findings": self.outside.rows()},
+            "clock": self.outside.clock_row(),
         }
 
 
@@ -182,6 +186,7 @@ def _report(state: State, policy: Policy, reader: Reader, now_ms: int) -> Report
         ),
         notices=notices(policy, now_ms),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
+        outside=outside(state, reader),
         went_by=went_by(policy, reader, now_ms),
     )
 
@@ -244,6 +249,15 @@ def _about(report: Report) -> Iterable[str]:
         yield f"valid until {validity.valid_until}, {then}"
 
 
+def _about_ledger(report: Report) -> Iterable[str]:
+    """What is wrong with it, and what stands in it that a person should know."""
+    for line in report.outside.warnings():
+        yield f"[red]{safe(line)}[/]"
+    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
+        if line:
+            yield safe(line)
+
+
 @writing()
 def _print(report: Report) -> None:
     out, said, zone = console(), report.said, ZoneInfo(report.policy.timezone)
@@ -276,9 +290,8 @@ def _print(report: Report) -> None:
     counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
     out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
     out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
-    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
-        if line:
-            out.print(f"          {safe(line)}")
+    for line in _about_ledger(report):
+        out.print(f"          {line}")
     out.print()
     _print_limits(report)
     if report.seats:

@@ -77,3 +77,11 @@ def last(conn: sqlite3.Connection) -> tuple[int, bytes]:
     """Position and head of the last line; of an empty trail 0 and what stands before the first."""
     found = conn.execute("SELECT position, head FROM audit ORDER BY position DESC LIMIT 1").fetchone()
     return found or (0, first(conn))
+
+
+def last_detail(conn: sqlite3.Connection, what: AuditWord) -> str | None:
+    """The detail of the last line of this word; None where there is none."""
+    found = conn.execute(
+        "SELECT detail FROM audit WHERE what = ? ORDER BY position DESC LIMIT 1", (what.value,)
+    ).fetchone()
+    return found[0] if found else None

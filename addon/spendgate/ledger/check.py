@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from spendgate.ledger import chain
+from spendgate.ledger import verify
 
 _SUMS: Final = """SELECT b.id, b.budget, b.value, b.window, b.settled, b.held, b.ceiling, b.open_calls,
     coalesce(sum(h.charged_nanos), 0),
@@ -46,10 +46,15 @@ def check(conn: sqlite3.Connection) -> tuple[str, ...]:
     """All faults of balances, holds, kinds and chain; none when the ledger is right."""
     conn.execute("BEGIN")
     try:
-        never = [f"{what}: {found}" for what, sql in _NEVER for (found,) in conn.execute(sql)]
-        return (*_balances(conn), *_kinds(conn), *never, *chain.verify(conn))
+        return (*sums(conn), *map(str, verify.lines(conn)), *map(str, verify.links(conn)))
     finally:
         conn.execute("ROLLBACK")
+
+
+def sums(conn: sqlite3.Connection) -> tuple[str, ...]:
+    """Faults of all but the chains, inside a transaction."""
+    never = [f"{what}: {found}" for what, sql in _NEVER for (found,) in conn.execute(sql)]
+    return (*_balances(conn), *_kinds(conn), *never)
 
 
 def _balances(conn: sqlite3.Connection) -> list[str]:

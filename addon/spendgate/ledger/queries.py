@@ -16,6 +16,8 @@ from msgspec.structs import replace
 
 from spendgate.errors import StateError
 from spendgate.ledger import chain, check, flows, moving, schema
+from spendgate.ledger import heads as ends
+from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
@@ -135,6 +137,24 @@ class Reader:
     def check(self) -> tuple[str, ...]:
         """Every fault of the ledger against itself."""
         return check.check(self._conn)
+
+    def heads(self) -> ends.Heads:
+        """Where both chains end."""
+        return ends.of(self._conn)
+
+    def unlike(self, seen: ends.Heads) -> ends.Finding | None:
+        """What tells this ledger from one that was seen; None: it goes on from there."""
+        return ends.unlike(self._conn, seen)
+
+    def verify(self, seen: ends.Heads | None) -> Iterator[verifying.Fault]:
+        """Every fault of the file, against `seen`, of both chains, then of the sums; nothing else may be asked meanwhile."""
+        yield from verifying.verify(self._conn, seen)
+        try:
+            self._conn.execute("BEGIN")
+            yield from (verifying.Fault(verifying.SUMS, fault) for fault in check.sums(self._conn))
+            self._conn.execute("ROLLBACK")
+        except sqlite3.Error as fault:
+            yield verifying.Fault(verifying.FILE, f"its sums cannot be read: {fault}")
 
     def standings(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[Standing, ...]:
         """Each scope's balance as the gate would see it now; zero where nothing was ever held."""
