@@ -21,10 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ledger.desk import Desk
-from ledger.kit import NOW, admit, open_ledger, row, scope, settled, within_limits
+from ledger.kit import NOW, admit, keeper_of, open_ledger, row, scope, settled, within_limits
 from spendgate.admission import Admit
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy
+from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fill import Counted
+from spendgate.ledger.heads_file import SeenClock
 from spendgate.ledger.queries import Reader, Span
 
 LIMIT = 5_000_000_000
@@ -54,6 +57,7 @@ def churn(folder: Path, name: str) -> None:
     """One call after the other, each a little late to settle, so that some are always open."""
     ledger = open_ledger(folder)
     ledger.resolve_orphans(NOW)
+    keeper = keeper_of(folder, ledger)
     waiting: list[str] = []
     for number in itertools.count():
         call = f"{name}-{number}"
@@ -63,6 +67,8 @@ def churn(folder: Path, name: str) -> None:
         waiting.append(call)
         if len(waiting) > 3:
             retried(lambda: ledger.settle(waiting.pop(0), settled(700, *BUDGETS)))
+            retried(lambda number=number: ledger.audit(Line(NOW, AuditWord.ALERT, f"{name} {number}")))
+            retried(lambda: keeper.look(SeenClock(NOW)))
 
 
 def lock(folder: Path) -> None:
