@@ -202,7 +202,7 @@ def _iso(at_ms: int) -> str:
 
 def _span(ms: int) -> str:
     """`31 d`, `2 h 5 min`: enough to see what happened."""
-    minutes = ms // 60_000
+    minutes = (ms + 30_000) // 60_000
     days, hours = minutes // 1_440, minutes // 60 % 24
     parts = ((days, "d"), (hours, "h"), (0 if days else minutes % 60, "min"))
     return " ".join(f"{count} {unit}" for count, unit in parts if count) or f"{ms // 1000} s"
