@@ -27,6 +27,8 @@ class AuditWord(StrEnum):
     """Fewer links or audit lines than were seen before."""
     LEDGER_ALTERED = "ledger altered"
     """The link or audit line that was seen last is another one now."""
+    BALANCE_ALTERED = "balance altered"
+    """A budget's sum is not what its calls make."""
     LEDGER_GONE = "ledger gone"
     """The file was removed or put aside while a gate writes to it."""
     HEADS_MISSING = "heads missing"
@@ -49,6 +51,7 @@ FINDINGS = frozenset(
         AuditWord.LEDGER_OTHER,
         AuditWord.LEDGER_SHRUNKEN,
         AuditWord.LEDGER_ALTERED,
+        AuditWord.BALANCE_ALTERED,
         AuditWord.LEDGER_GONE,
         AuditWord.HEADS_MISSING,
     }

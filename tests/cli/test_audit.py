@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from cli.kit import NOW_MS, ran, row
@@ -23,6 +24,7 @@ from spendgate.cli.main import app
 from spendgate.cli.outside import heads_file
 from spendgate.config.paths import State
 from spendgate.errors import StateError
+from spendgate.gate.clock import Clock
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.heads_file import SeenClock
 from spendgate.ledger.ledger import Ledger
@@ -157,6 +159,41 @@ def test_what_was_found_stays_in_status_until_it_is_acknowledged(told: State, mo
     assert "1 audit lines where 2 were" in lines[-1]["detail"]
     assert "holds" in ran(told, "audit", "verify")
     assert "nothing is to be acknowledged" in ran_out("audit", "ack", "--state", str(told.root)).stderr
+
+
+@pytest.mark.parametrize("findings", ["emptied", "removed"])
+def test_whoever_empties_the_memory_has_acknowledged_nothing(told: State, findings: str) -> None:
+    """The trail says what was found, and that nobody took note of it."""
+    edited(told, "DELETE FROM audit WHERE position = 2")
+    ledger = Ledger.open(told.ledger, told.gates, NOW_MS)
+    keeper_of(told.root, ledger).look(SeenClock(NOW_MS))
+    ledger.close()
+    file = heads_file(told)
+    kept = file.read()
+    assert kept is not None
+    if findings == "emptied":
+        file.write(replace(kept, findings=()))
+    else:
+        file.path.unlink()
+    assert "1 audit lines where 2 were" in ran(told, "status")
+    ran(told, "audit", "ack")
+    assert "1 audit lines where 2 were" not in ran(told, "status")
+
+
+def test_status_shows_the_windows_that_the_gate_goes_by(told: State) -> None:
+    """By the providers' time it is more than a year later than by this machine's clock: another day, another month."""
+    kept = heads_file(told).read()
+    assert kept is not None
+    ahead_ms = Clock().now_ms() - Clock().boot_ms() + 400 * 86_400_000
+    spent = {
+        row["budget"]: row["spent_nanos"] for row in json.loads(ran(told, "status", "--format", "json"))["budgets"]
+    }
+    assert spent["person/day"] > 0
+    heads_file(told).write(replace(kept, clock=SeenClock(NOW_MS, Clock().boot(), ahead_ms)))
+    later = {
+        row["budget"]: row["spent_nanos"] for row in json.loads(ran(told, "status", "--format", "json"))["budgets"]
+    }
+    assert later["person/day"] == 0
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs another account's directory")

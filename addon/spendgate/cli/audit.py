@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -19,12 +18,13 @@ from spendgate.cli import in_force, status
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, note, safe, writing
-from spendgate.cli.outside import heads_file
+from spendgate.cli.outside import heads_file, to_acknowledge
+from spendgate.cli.outside import now_ms as time_of
 from spendgate.cli.spend import SinceOption, span
 from spendgate.config.paths import State, find, write_private
 from spendgate.errors import StateError
 from spendgate.ledger.audit_log import Line
-from spendgate.ledger.heads_file import HeadsFile
+from spendgate.ledger.heads_file import HeadsFile, Remembered
 from spendgate.ledger.ledger import note_beside
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.verify import Fault
@@ -113,17 +113,19 @@ def ack(state: StateOption = None) -> None:
     """
     found = existing_state(state)
     _refuse_others(found)
-    file, account, now_ms = heads_file(found), status.own_account(), time.time_ns() // 1_000_000
+    file, account, now_ms = heads_file(found), status.own_account(), time_of(found)
     with file.locked():
-        remembered = file.read()
-        if remembered is None or not remembered.findings:
+        remembered = file.read() or Remembered()
+        with closing(Reader(found.ledger)) as reader:
+            findings = to_acknowledge(remembered, reader)
+        if not findings:
             note("nothing is to be acknowledged")
             return
-        for each in remembered.findings:
+        for each in findings:
             line = Line(now_ms, AuditWord.ACKNOWLEDGED, f"{each.what}, found {iso(each.at_ms)}: {each.detail}", account)
             note_beside(found.ledger, line)
         file.write(replace(remembered, findings=()))
-    for each in remembered.findings:
+    for each in findings:
         note(f"{account} has acknowledged: {each.what}: {each.detail}")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spendgate.audit_words import AuditWord
 from spendgate.cli.moments import iso
 from spendgate.config.paths import State, write_private
+from spendgate.gate.clock import Clock
+from spendgate.gate.provider_time import ProviderTime
 from spendgate.ledger.heads import Finding
-from spendgate.ledger.heads_file import HeadsFile, SeenClock, Unreadable
+from spendgate.ledger.heads_file import HeadsFile, Remembered, SeenClock, Unreadable
 from spendgate.ledger.queries import Reader
 
 
@@ -52,8 +55,23 @@ def outside(state: State, reader: Reader) -> Outside:
     try:
         kept = heads_file(state).read()
     except Unreadable as fault:
-        return Outside((Finding(AuditWord.HEADS_MISSING, str(fault)),))
+        return Outside((*reader.unacknowledged(), Finding(AuditWord.HEADS_MISSING, str(fault))))
     if kept is None:
-        return Outside()
+        return Outside(reader.unacknowledged())
     now = reader.unlike(kept.heads) if kept.heads else None
-    return Outside((*kept.findings, *((now,) if now else ())), kept.clock)
+    return Outside((*to_acknowledge(kept, reader), *((now,) if now else ())), kept.clock)
+
+
+def to_acknowledge(kept: Remembered, reader: Reader) -> tuple[Finding, ...]:
+    """What is remembered as found, and what only the trail says: whoever empties the file has acknowledged nothing."""
+    found = {(each.what, each.detail): each for each in (*reader.unacknowledged(), *kept.findings)}
+    return tuple(sorted(found.values(), key=lambda each: each.at_ms))
+
+
+def now_ms(state: State) -> int:
+    """The time that windows go by, as a gate that started now would know it."""
+    time = ProviderTime(Clock())
+    with contextlib.suppress(Unreadable):
+        kept = heads_file(state).read()
+        time.go_on(kept.clock if kept else None)
+    return time.now_ms()

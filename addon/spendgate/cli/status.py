@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refu
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
 from spendgate.cli.outside import Outside, outside
+from spendgate.cli.outside import now_ms as time_of
 from spendgate.cli.went_by import went_by
 from spendgate.config.paths import State
 from spendgate.ledger.gates import living
@@ -64,7 +64,7 @@ def status(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     """Gate, policy, budgets of this person (spent and held told apart), rates, and connections that could not be read."""
     found = existing_state(state)
     policy = in_force.policy(found)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = time_of(found)
     with closing(Reader(found.ledger)) as reader:
         report = _report(found, policy, reader, now_ms)
     if fmt is Format.JSON:

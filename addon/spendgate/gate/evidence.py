@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_MS: Final = 60_000
+RECOMPUTE_EVERY_MS: Final = 3_600_000
+"""How often every balance is compared with its calls: a minute after the start, then each hour."""
 CLOCK_STEP_MS: Final = 2_000
 """A wall clock that moves against the boot clock by more is written to the audit trail."""
 
@@ -39,6 +42,7 @@ class Looks(Protocol):
 
     def clock(self) -> SeenClock | None: ...
     def look(self, clock: SeenClock) -> tuple[Finding, ...]: ...
+    def recompute(self, clock: SeenClock, stopped: Callable[[], bool]) -> tuple[Finding, ...]: ...
 
 
 class Audited(Protocol):
@@ -80,6 +84,9 @@ class Evidence:
         """Windows follow the providers, as the trail was told."""
         self._failure: _Failure | None = None
         self._in_place = True
+        self._recompute_at_ms = 0
+        self._recomputing: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def tell(self, what: AuditWord, detail: str, who: str = "") -> None:
         """A line, now or as soon as the ledger can be written. Never raises."""
@@ -91,9 +98,10 @@ class Evidence:
     async def begin(self, mode: Mode) -> None:
         """Before anything else is written: go on with the clock that was remembered, look, and tell of the start."""
         self._step_from_ms = self._offset_ms()
+        self._recompute_at_ms = self._wall.boot_ms() + LOOK_EVERY_MS
         if self._looks is not None:
             self._time.go_on(self._looks.clock())
-            await self._look()
+        await self._look()
         self.tell(
             AuditWord.GATE_STARTED,
             f"gate {self._ledger.gate_id}, process {os.getpid()}, Spendgate {__version__}",
@@ -104,14 +112,16 @@ class Evidence:
 
     def end(self, open_calls: int) -> None:
         """The stop, before the last writes."""
+        self._stopping = True
         self._watch_failure()
         left = f", {open_calls} calls open" if open_calls else ""
         self.tell(AuditWord.GATE_STOPPED, f"gate {self._ledger.gate_id}{left}", self._account)
 
     async def last_look(self) -> None:
         """After the last writes."""
-        if self._looks is not None:
-            await self._look()
+        if self._recomputing is not None:
+            await self._recomputing
+        await self._look()
 
     def mode(self, mode: Mode) -> None:
         """Which mode holds from here on, where the trail says another one, or none yet."""
@@ -141,14 +151,26 @@ class Evidence:
         gone, self._in_place = self._in_place and not in_place, in_place
         if gone or self._wall.boot_ms() - self._looked_ms >= LOOK_EVERY_MS:
             await self._look()
+        if self._wall.boot_ms() >= self._recompute_at_ms and (self._recomputing is None or self._recomputing.done()):
+            self._recompute_at_ms = self._wall.boot_ms() + RECOMPUTE_EVERY_MS
+            self._recomputing = asyncio.create_task(self._recompute(self._looks), name="ledger-recompute")
+
+    async def _recompute(self, looks: Looks) -> None:
+        await self._told(lambda: looks.recompute(self._time.seen(), lambda: self._stopping))
 
     async def _look(self) -> None:
-        assert self._looks is not None  # noqa: S101 - asked by every caller
-        self._looked_ms = self._wall.boot_ms()
+        looks = self._looks
+        if looks is not None:
+            self._looked_ms = self._wall.boot_ms()
+            await self._told(lambda: looks.look(self._time.seen()))
+
+    @staticmethod
+    async def _told(look: Callable[[], tuple[Finding, ...]]) -> None:
+        """Look, beside the loop, and say on stderr what was found. Never raises."""
         try:
-            found = await asyncio.to_thread(self._looks.look, self._time.seen())
+            found = await asyncio.to_thread(look)
         except (LedgerUnavailable, StateError, OSError) as fault:
-            logger.warning("the ledger's heads could not be remembered: %s", fault)
+            logger.warning("the ledger could not be looked at from outside: %s", fault)
             return
         for finding in found:
             logger.warning(

@@ -85,3 +85,9 @@ def last_detail(conn: sqlite3.Connection, what: AuditWord) -> str | None:
         "SELECT detail FROM audit WHERE what = ? ORDER BY position DESC LIMIT 1", (what.value,)
     ).fetchone()
     return found[0] if found else None
+
+
+def has(conn: sqlite3.Connection, what: AuditWord, detail: str) -> bool:
+    """Whether this was told before."""
+    found = conn.execute("SELECT 1 FROM audit WHERE what = ? AND detail = ?", (what.value, detail)).fetchone()
+    return found is not None

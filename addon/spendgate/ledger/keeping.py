@@ -8,6 +8,7 @@ ledger's last moments, would look like a ledger that somebody has cut.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.heads import Finding, Heads
-from spendgate.ledger.heads_file import HeadsFile, Remembered, SeenClock, Unreadable
+from spendgate.ledger.heads_file import FINDINGS_MAX, HeadsFile, Remembered, SeenClock, Unreadable
 
 
 class Kept(Protocol):
@@ -26,6 +27,8 @@ class Kept(Protocol):
     def unlike(self, seen: Heads) -> Finding | None: ...
     def in_place(self) -> bool: ...
     def durable(self) -> bool: ...
+    def altered_sums(self, stopped: Callable[[], bool]) -> tuple[str, ...]: ...
+    def was_audited(self, what: AuditWord, detail: str) -> bool: ...
     def has_run(self) -> bool: ...
     def audit(self, line: Line) -> None: ...
 
@@ -61,6 +64,22 @@ class Keeper:
                 heads = before.heads  # still true of it, and the next look goes further
             self._file.write(Remembered(heads=heads, clock=clock, findings=findings))
         self._looked = True
+        return found
+
+    def recompute(self, clock: SeenClock, stopped: Callable[[], bool]) -> tuple[Finding, ...]:
+        """Every balance against its calls; what is found anew. A sum that somebody has changed would be a budget's new room.
+
+        Reads all of the ledger, beside whoever writes. Raises StateError, LedgerUnavailable, OSError.
+        """
+        sums = self._ledger.altered_sums(stopped) if self._ledger.in_place() else ()
+        if not sums:
+            return ()
+        with self._file.locked():
+            before = self._file.read() or Remembered()
+            anew = (fault for fault in sums if not self._ledger.was_audited(AuditWord.BALANCE_ALTERED, fault))
+            found = tuple(Finding(AuditWord.BALANCE_ALTERED, fault, clock.at_ms) for fault in anew)
+            written = tuple(self._audited(each) for each in found[:FINDINGS_MAX])
+            self._file.write(replace(before, findings=before.with_findings(written)))
         return found
 
     def _against_memory(self, now_ms: int) -> tuple[Remembered, tuple[Finding, ...]]:

@@ -19,6 +19,7 @@ from spendgate.ledger import (
     audit_log,
     balances,
     chain,
+    check,
     deciding,
     endings,
     fill,
@@ -242,9 +243,17 @@ class Ledger:
         """The detail of the last line of this word; None where there is none."""
         return self._store.read(lambda conn: audit_log.last_detail(conn, what))
 
+    def was_audited(self, what: AuditWord, detail: str) -> bool:
+        """Whether the trail has such a line."""
+        return self._store.read(lambda conn: audit_log.has(conn, what, detail))
+
     def in_place(self) -> bool:
         """Whether whoever opens the ledger's path now gets the file that this gate writes to."""
         return self._store.in_place()
+
+    def altered_sums(self, stopped: Callable[[], bool]) -> tuple[str, ...]:
+        """Balances that are not what their calls make; see `check.beside`. Not for the event loop."""
+        return check.beside(self._store.path, stopped)
 
     def durable(self) -> bool:
         """Bring all that is committed to the disk itself. False: not now. Not for the event loop."""

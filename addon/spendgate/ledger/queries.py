@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.errors import StateError
 from spendgate.ledger import chain, check, flows, moving, schema
 from spendgate.ledger import heads as ends
@@ -277,6 +278,16 @@ class Reader:
                FROM audit WHERE at_ms >= ? ORDER BY position""",
             (since_ms,),
         )
+
+    def unacknowledged(self) -> tuple[ends.Finding, ...]:
+        """What the trail says was found about the ledger since somebody last took note of that."""
+        words = ", ".join(f"'{word.value}'" for word in sorted(FINDINGS))
+        found = self._conn.execute(
+            f"""SELECT what, detail, at_ms FROM audit WHERE what IN ({words}) AND position > coalesce(
+                (SELECT max(position) FROM audit WHERE what = ?), 0) ORDER BY position""",  # noqa: S608 - our own words
+            (AuditWord.ACKNOWLEDGED.value,),
+        )
+        return tuple(ends.Finding(AuditWord(what), detail, at_ms, written=True) for what, detail, at_ms in found)
 
     def _rows(self, sql: str, values: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
         cursor = self._conn.execute(sql, values)
