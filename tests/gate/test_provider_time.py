@@ -135,6 +135,45 @@ def test_a_floor_from_a_wrong_future_falls_when_the_providers_speak() -> None:
     assert time.now_ms() == machine.true_ms
 
 
+def test_gates_that_live_for_one_answer_each_come_to_a_word_together() -> None:
+    """`exec` of one call, again and again, under a clock that is a month ahead: from the fourth on it is not believed."""
+    machine, seen = Machine(set_by_ms=31 * DAY_MS), None
+    found = []
+    for _ in range(4):
+        time = machine.time()
+        time.go_on(seen)
+        found.append(time.off_ms() is not None)
+        machine.answers(time, 1)
+        seen = time.seen().after(seen)
+    assert found == [False, False, False, True]
+
+
+def test_a_gate_without_a_word_takes_over_anothers_and_keeps_it() -> None:
+    """An idle gate must not make the file forget what a busy one was told."""
+    machine = Machine()
+    busy, idle = machine.time(), machine.time()
+    machine.answers(busy)
+    kept = idle.seen().after(busy.seen())
+    assert kept.ahead_ms == busy.seen().ahead_ms
+    idle.believe(kept)
+    machine.set_by_ms = 31 * DAY_MS
+    assert abs(idle.now_ms() - machine.true_ms) < 1_500
+
+
+def test_nothing_is_taken_over_from_another_boot() -> None:
+    """Nor kept for it: its clock is another one."""
+    machine = Machine()
+    time = machine.time()
+    machine.answers(time)
+    seen = time.seen()
+    machine.name = "boot-2"
+    later = machine.time()
+    later.believe(seen)
+    assert not later.witnessed
+    assert later.seen().after(seen).ahead_ms is None
+    assert later.seen().after(seen).samples == ()
+
+
 steps = st.lists(
     st.tuples(st.sampled_from(["pass", "set", "answer"]), st.integers(-(10**11), 10**11)), min_size=1, max_size=60
 )

@@ -163,6 +163,8 @@ class Evidence:
         if looks is not None:
             self._looked_ms = self._wall.boot_ms()
             await self._told(lambda: looks.look(self._time.seen()))
+            if not self._time.witnessed and (seen := looks.clock()) is not None:
+                self._time.believe(seen)
 
     @staticmethod
     async def _told(look: Callable[[], tuple[Finding, ...]]) -> None:

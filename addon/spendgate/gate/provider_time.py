@@ -24,6 +24,8 @@ FAR_MS: Final = 300_000
 _AGREE_MS: Final = 60_000
 _SAMPLES: Final = 3
 _HOSTS_MAX: Final = 64
+_REMEMBERED: Final = 24
+"""Samples that the next gate is told, the latest: gates that live for one call each come to a word together."""
 _WORD_KEPT_MS: Final = 86_400_000
 """How long a host's word counts against others'."""
 
@@ -41,11 +43,20 @@ class ProviderTime:
 
     def go_on(self, seen: SeenClock | None) -> None:
         """Begin with what an earlier gate has remembered."""
-        if seen is None:
+        if seen is not None:
+            self._floor_ms = seen.at_ms - self._clock.boot_ms()
+            self.believe(seen)
+
+    def believe(self, seen: SeenClock) -> None:
+        """Take over what another gate of this boot was told, where this one has no word of its own."""
+        if self._ahead_ms is not None or not seen.boot or seen.boot != self._clock.boot():
             return
-        if seen.ahead_ms is not None and seen.boot and seen.boot == self._clock.boot():
-            self._ahead_ms = seen.ahead_ms
-        self._floor_ms = seen.at_ms - self._clock.boot_ms()
+        self._ahead_ms = seen.ahead_ms
+        for host, boot_ms, ahead_ms in () if self._samples else seen.samples:
+            self._kept(host).append((boot_ms, ahead_ms))
+
+    def _kept(self, host: str) -> deque[tuple[int, int]]:
+        return self._samples.setdefault(host, deque(maxlen=_SAMPLES))
 
     def now_ms(self) -> int:
         """Epoch milliseconds: the wall clock, or, where it is far off, the providers' time."""
@@ -70,15 +81,16 @@ class ProviderTime:
 
     def seen(self) -> SeenClock:
         """What is to be remembered."""
-        return SeenClock(self.now_ms(), self._clock.boot(), self._ahead_ms, self.off_ms())
+        samples = [(host, *each) for host, kept in self._samples.items() for each in kept]
+        latest = sorted(samples, key=lambda each: each[1])[-_REMEMBERED:]
+        return SeenClock(self.now_ms(), self._clock.boot(), self._ahead_ms, self.off_ms(), tuple(latest))
 
     def dated(self, host: str, date_ms: int) -> None:
         """An answer of this host, over a verified connection, has this date (whole seconds)."""
         boot_ms = self._clock.boot_ms()
         if host not in self._samples and len(self._samples) >= _HOSTS_MAX:
             return
-        kept = self._samples.setdefault(host, deque(maxlen=_SAMPLES))
-        kept.append((boot_ms, date_ms + 500 - boot_ms))
+        self._kept(host).append((boot_ms, date_ms + 500 - boot_ms))
         words = [word for samples in self._samples.values() if (word := _word(samples, boot_ms)) is not None]
         if words and max(words) - min(words) <= _AGREE_MS:
             self._ahead_ms = median_low(words)

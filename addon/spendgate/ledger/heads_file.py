@@ -2,7 +2,7 @@
 
     {"version": 1,
      "heads": {"id", "created_ms", "calls": {"position", "head"}, "audit": {"position", "head"}},
-     "clock": {"at_ms", "boot", "ahead_ms", "off_ms"},
+     "clock": {"at_ms", "boot", "ahead_ms", "off_ms", "samples": [[host, boot_ms, ahead_ms]]},
      "findings": [{"what", "detail", "at_ms", "written"}]}
 
 It is written all or not at all, under a lock of its own, since several gates and `audit ack` change it. Whoever
@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.errors import StateError
 from spendgate.ledger.gates import GateLock
@@ -44,6 +45,20 @@ class SeenClock(Struct, frozen=True):
     """What to add to that boot's clock for the providers' time; None: they have not said."""
     off_ms: int | None = None
     """How far the wall clock was ahead of the time that windows went by; None: they went by the wall clock."""
+    samples: tuple[tuple[str, int, int], ...] = ()
+    """Of hosts: when by that boot's clock, and how far ahead of it their answers' dates were; the oldest first."""
+
+    def after(self, before: SeenClock | None) -> SeenClock:
+        """What to remember where another gate had remembered this: its word, where this one has none of the same boot."""
+        if before is None or self.ahead_ms is not None:
+            return self
+        same = before.boot == self.boot != ""
+        return replace(
+            self,
+            at_ms=max(self.at_ms, before.at_ms),
+            ahead_ms=before.ahead_ms if same else None,
+            samples=(self.samples or before.samples) if same else self.samples,
+        )
 
 
 class Remembered(Struct, frozen=True):

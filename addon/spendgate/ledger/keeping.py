@@ -62,7 +62,7 @@ class Keeper:
             heads = self._ledger.heads()
             if not self._ledger.durable() and before.heads is not None and not found:
                 heads = before.heads  # still true of it, and the next look goes further
-            self._file.write(Remembered(heads=heads, clock=clock, findings=findings))
+            self._file.write(Remembered(heads=heads, clock=clock.after(before.clock), findings=findings))
         self._looked = True
         return found
 
@@ -115,7 +115,7 @@ class Keeper:
             before = self._file.read() or Remembered()
         except Unreadable:
             before = Remembered(heads=heads)
-        self._file.write(replace(before, clock=clock, findings=before.with_findings((found,))))
+        self._file.write(replace(before, clock=clock.after(before.clock), findings=before.with_findings((found,))))
         self._gone = True
         return (found,)
 
