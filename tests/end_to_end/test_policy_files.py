@@ -104,7 +104,9 @@ def test_files_that_change_under_a_running_gate(provider: Provider, folder: Path
         assert (
             "no-opus" in until(lambda: found if (found := ask(gate.proxy, gate.ca)).status_code == 429 else None).text
         )
-        assert {"policy in force", "policy refused"} == set(audited(gate.state))
+        assert {"policy in force", "policy refused"} == {
+            what for what in audited(gate.state) if what.startswith("policy")
+        }
         assert b"last good one stays in force" in gate.output
 
 
