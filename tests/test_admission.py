@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -346,6 +347,14 @@ def test_simulated_admissions_are_exact(simulation, name, at_once, admitted):
     assert result.admitted == admitted
     assert result.over == 0
     assert at_once is None or result.at_once == at_once
+
+
+def test_among_thirty_budgets_the_simulated_one_is_used_as_by_itself(simulation):
+    """Every case again beside 29 ample budgets that fit the same calls: call for call the same, over a few seeds."""
+    for case in simulation.CASES:
+        among = dataclasses.replace(case, budgets=30)
+        for seed in range(3):
+            assert simulation.simulate(among, seed) == simulation.simulate(case, seed), case.name
 
 
 @pytest.mark.parametrize(

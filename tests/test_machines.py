@@ -6,8 +6,9 @@ import pytest
 
 from spendgate.attribution import Attribution
 from spendgate.config.policy_file import parse_policy
+from spendgate.fitting import enforces, model_refusal, scopes
 from spendgate.identity.people import facts
-from spendgate.policy import Policy, enforces, model_refusal, scopes
+from spendgate.policy import Policy
 from spendgate.providers.interface import Ask, Kind, Route
 from spendgate.selector import Facts
 

@@ -6,11 +6,16 @@ A rule's form says by hand which families it means; that a spelling is of its fa
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from tests.gate.world import budget
 
+from spendgate.fitting import model_refusal, scopes
 from spendgate.model_names import alias_stem, family
-from spendgate.policy import ModelRule, Policy, model_refusal, scopes
+from spendgate.model_rules import ModelRule
+from spendgate.policy import Policy
 from spendgate.selector import Facts, Selector
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012"
@@ -47,6 +52,7 @@ SPELLINGS = {
     ),
     "gpt-5-3-codex": ("gpt-5.3-codex", "openai/gpt-5.3-codex", "gpt-5.3-codex-high", "gpt-5.3-codex-low-fast"),
     "gpt-5-6-sol": ("gpt-5.6-sol", "openai/gpt-5.6-sol", "regional.openai.gpt-5.6-sol"),
+    "gpt-6-astra": ("gpt-6-astra",),
     "gpt-4o-mini": ("gpt-4o-mini", "openai/gpt-4o-mini:online", "gpt-4o-mini-2024-07-18", "ft:gpt-4o-mini-2024-07-18:acme::Ab12"),
     "gpt-5-pro": ("gpt-5-pro", "openai/gpt-5-pro", "gpt-5-pro-2025-10-06"),
     "gemini-3-1-pro-preview": ("gemini-3.1-pro-preview", "models/gemini-3.1-pro-preview", "google/gemini-3.1-pro-preview"),
@@ -91,6 +97,23 @@ ALIASES = {
 }  # fmt: skip
 
 
+SHARED = Path(__file__).parents[2] / "shared"
+MAKERS = re.compile(
+    r"(?<![\w/.@-])[~@]?(?:[\w.-]+/)*(?:(?:us|eu|apac|global|us-gov)\.)?(?:[a-z]+\.)?(?:claude|gpt|o[134]|gemini|grok|kimi|deepseek"
+    r"|composer|qwen|nova|titan|llama|mistral|codestral|sonar|glm|minimax|command|swe|model_|opus|sonnet|haiku)"
+    r"[-_][\w.:@\[\]-]*\w\]?",
+    re.IGNORECASE,
+)
+"""What looks like a model's name."""
+NO_MODELS = {
+    "CLAUDE_CODE_CERT_STORE", "CLAUDE_CODE_ENABLE_TELEMETRY", "CLAUDE_CONFIG_DIR", "claude-cli", "claude-code-20250219",
+    "claude-platform", "claude_api_cost_2026_08.csv", "claude_code", "claude_code.api_request", "claude_code.cost.usage",
+    "claude_code.token.usage", "docs/en/manage-claude/claude-code-analytics-api.md", "ericbuess/claude-code-docs",
+    "google-gemini/gemini-cli",
+}  # fmt: skip
+"""Variables, programs, files and metrics of the same makers."""
+
+
 def rules(**words: object) -> Policy:
     """A policy of one model rule."""
     return Policy(owner="o", models=(ModelRule(**{"name": "rule", "order": 0, **words}),))
@@ -106,6 +129,16 @@ def held(model: str, *, match: str | None = None, excepted: str | None = None) -
     chosen = {key: Selector.of({"model": (text,)}) for key, text in (("match", match), ("excepted", excepted)) if text}
     policy = Policy(owner="o", budgets=(budget(1, **chosen),))
     return bool(scopes(policy, Facts.of(model=model, person="alice"), 0, enforced=True))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the facts are not beside this repository")
+def test_no_spelling_of_the_facts_is_missing() -> None:
+    """Each name of a model that the facts and the contract quote is one that is tried here."""
+    texts = [path.read_text() for path in (*sorted((SHARED / "facts").glob("*.md")), SHARED / "policy.md")]
+    quoted = {part for text in texts for part in re.findall(r"`([^`\n]+)`", text)}
+    found = {name.rstrip(".,;") for part in quoted for name in MAKERS.findall(part)}
+    assert len(found) > len(NO_MODELS)
+    assert found - NO_MODELS - {name for _, name in EVERY_SPELLING} - set(ALIASES) - set(PATTERNS) == set()
 
 
 @pytest.mark.parametrize(("of", "name"), EVERY_SPELLING)

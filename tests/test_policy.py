@@ -10,18 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendgate.admission import RefusalKind, Refuse, who_refuses
-from spendgate.policy import (
-    Budget,
-    Missing,
-    Mode,
-    ModelRule,
-    Policy,
-    enforces,
-    model_refusal,
-    person_of,
-    scopes,
-    today_in,
-)
+from spendgate.budget import Budget, Missing
+from spendgate.fitting import enforces, model_refusal, scopes
+from spendgate.model_rules import ModelRule
+from spendgate.policy import Mode, Policy, person_of, today_in
 from spendgate.roster import Roster, Team
 from spendgate.selector import Facts, Selector
 from spendgate.window import HOUR_MS, Window

@@ -8,13 +8,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, InstanceOf, PlainSerializer
+from pydantic import Field
 
 from spendgate.hours import WeekHours
 from spendgate.roster import Values
-from spendgate.selector import EVERY, Selector
+from spendgate.selector import EVERY, Chosen
 
-Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 HUNDRED: Final = 100
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from spendgate.alert_rules import Chosen
 from spendgate.roster import Values
-from spendgate.selector import EVERY
+from spendgate.selector import EVERY, Chosen
 
 
 class Approver(Values):

@@ -16,7 +16,7 @@ from pydantic import InstanceOf, PlainSerializer
 from spendgate.model_names import family
 from spendgate.price_change import PriceChange
 from spendgate.roster import Values
-from spendgate.selector import EVERY, PERSONAL, PLAN, Facts, Selector
+from spendgate.selector import EVERY, PERSONAL, PLAN, Chosen, Facts, Selector
 from spendgate.window import Window, day_starts_ms
 from spendgate.written import written
 
@@ -25,8 +25,6 @@ PERSONAL_RULE: Final = "billing.personal"
 """The rule that the refusal of a personal call names."""
 FOR_EVER_MS: Final = 2**62
 _ANSWERING_MAX: Final = 64
-
-Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 
 
 class Adjustment(Values):

@@ -14,28 +14,26 @@ from itertools import product
 from msgspec.structs import replace
 
 from spendgate.adaptive import MINUTES, Mean, MeanOf
+from spendgate.allowances import EACH_COUNTS, values_of
 from spendgate.exceptions import Extra
 from spendgate.flow import Limits
 from spendgate.selector import Facts, Selector
-from spendgate.standing import Credit, Hold, Scope
+from spendgate.standing import Hold, Scope
+from spendgate.tallies import counted_in, counting, tally_name
 from spendgate.window import DAY_MS, LIFE, MINUTE_MS, Bounds, Calendar, Clock, Unit, Window, days_before
 
 _SCOPES_KEPT_MAX = 4096
 _MEANS_KEPT_MAX = 64
 _WORDS_LENGTH = 16
-_EACH_COUNTS = ("group", "machine_group")
-"""Attributes of which a call may have several values, each with an allowance of its own."""
 _A_DAY = Window(Unit.DAY)
 
-_Key = tuple[str, str, str, str, int]
-"""`Scope.balance`."""
 Timing = tuple[Clock, str, Clock]
 """The clock of the budget's windows in one calendar, its words there, and the clock of that calendar's days."""
 
 
 @dataclass(slots=True)
 class Draw:
-    """One budget, ready to be compared with calls. Fields as in `policy.Budget`."""
+    """One budget, ready to be compared with calls. Fields as in `budget.Budget`."""
 
     name: str
     per: tuple[str, ...]
@@ -91,7 +89,7 @@ class Draw:
             starts_ms = self._starts_ms(clock, now_ms)
             found += [
                 (
-                    _tally_name(self.name, each),
+                    tally_name(self.name, each),
                     _fingerprint(words.encode() + each.counted),
                     max(starts_ms, each.spec.from_ms),
                 )
@@ -170,11 +168,11 @@ class Draw:
             found.append(replace(own_scope, mean=mean, credits=lifted, kept_ms=kept_ms))
             if self.mean is not None and self.window != _A_DAY:
                 found.append(self._day(value, days.at(now_ms), words))
-            found.extend(_counted_in(lifted))
+            found.extend(counted_in(lifted))
 
     def _owned(self, facts: Facts) -> Iterator[tuple[str, Facts]]:
         """Each allowance with the call's facts as far as they are its own: of the call's groups the one that it is kept for."""
-        several = [attribute for attribute in _EACH_COUNTS if attribute in self.per and facts.values.get(attribute)]
+        several = [attribute for attribute in EACH_COUNTS if attribute in self.per and facts.values.get(attribute)]
         for values in product(*[facts.values[attribute] for attribute in several]):
             chosen = {attribute: (value,) for attribute, value in zip(several, values, strict=True)}
             own = Facts({**facts.values, **chosen}, facts.names, facts.stem) if chosen else facts
@@ -220,12 +218,12 @@ class Draw:
     def _tally(self, extra: Extra, value: str, bounds: Bounds, words: str) -> Scope:
         """What was spent in this window under an exception."""
         counted = _fingerprint(words.encode() + extra.counted)
-        return _counting(self._scope(value, bounds, False, counted), _tally_name(self.name, extra))
+        return counting(self._scope(value, bounds, False, counted), tally_name(self.name, extra))
 
     def _day(self, value: str, today: Bounds, words: str) -> Scope:
         """What a day has settled, where the budget's own windows do not say."""
-        counting = _counting(self._scope(value, today, False, words), self._daily)
-        return replace(counting, rolling_ms=None, kept_ms=self._kept_ms)
+        day = counting(self._scope(value, today, False, words), self._daily)
+        return replace(day, rolling_ms=None, kept_ms=self._kept_ms)
 
     def _keep(self, key: tuple[str, int, bool], scope: Scope) -> Scope:
         if len(self._kept) >= _SCOPES_KEPT_MAX:
@@ -234,74 +232,5 @@ class Draw:
         return scope
 
 
-def values_of(per: tuple[str, ...], facts: Facts, shared_missing: bool = False) -> tuple[str, ...]:
-    """The values of `per` that the call has: one allowance each. A call of several groups draws on each group's."""
-    if not per:
-        return ("",)
-    if len(per) == 1:
-        return _parts(per[0], facts, shared_missing)
-    parts = [_parts(attribute, facts, shared_missing) for attribute in per]
-    return tuple("|".join([_escaped(value) for value in values]) for values in product(*parts))
-
-
-def _parts(attribute: str, facts: Facts, shared_missing: bool) -> tuple[str, ...]:
-    values = facts.values.get(attribute, ())
-    if not values:
-        return (f"(no {attribute})",) if shared_missing else ()
-    if len(values) == 1 or attribute in _EACH_COUNTS:
-        return values
-    # A team's own name comes before its ancestors', a model's family after the name asked for.
-    return values[-1:] if attribute == "model" else values[:1]
-
-
-def together(each: list[tuple[Scope, ...]]) -> tuple[Scope, ...]:
-    """What a call draws on of which several models may have a part: the scopes of each, every balance once.
-
-    An exception is then usable where it is for each of them, since nobody knows how much of the cost will be whose.
-    """
-    found: dict[_Key, Scope] = {}
-    days: dict[_Key, list[Scope]] = {}
-    for scopes in each:
-        own: _Key = ("", "", "", "", 0)
-        for scope in scopes:
-            key = scope.balance
-            if not scope.tally:
-                own, known = key, found.get(key)
-                found[key] = scope if known is None else _narrowed(known, scope)
-            elif scope.kept_ms and scope not in days.setdefault(own, []):
-                days[own].append(scope)
-    return tuple([
-        part for key, scope in found.items() for part in (scope, *days.get(key, ()), *_counted_in(scope.credits))
-    ])  # fmt: skip
-
-
-def _narrowed(one: Scope, other: Scope) -> Scope:
-    """One allowance as two models' calls meet it: the same but for what they may use."""
-    both = zip(one.credits, other.credits, strict=True)
-    return replace(one, credits=tuple([replace(a, usable=a.usable and b.usable) for a, b in both]))
-
-
-def _counted_in(lifted: tuple[Credit, ...]) -> tuple[Scope, ...]:
-    """The tally that a call counts in: of one exception, since two must not both be used up by it. One that holds once comes
-    last, for it may have its window elsewhere."""
-    usable = sorted([credit for credit in lifted if credit.usable], key=lambda credit: credit.once)
-    return tuple([credit.tally for credit in usable[:1]])
-
-
 def _fingerprint(counted: bytes) -> str:
     return hashlib.sha256(counted).hexdigest()[:_WORDS_LENGTH]
-
-
-def _counting(scope: Scope, name: str) -> Scope:
-    """The same allowance as a balance that only counts."""
-    return replace(scope, budget=name, limit_nanos=0, wait_ms=0, cut=False, tally=True)
-
-
-def _tally_name(budget: str, extra: Extra) -> str:
-    """No budget's own name has a colon."""
-    return f"{budget}: {extra.spec.reason}"
-
-
-def _escaped(value: str) -> str:
-    """A client chooses its session id: one with a `|` in it must not pass for a combination of two values."""
-    return value.replace("%", "%25").replace("|", "%7C") if "|" in value or "%" in value else value

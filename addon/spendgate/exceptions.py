@@ -10,12 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import InstanceOf, PlainSerializer
 
 from spendgate.roster import Values
-from spendgate.selector import EVERY, Facts, Selector
+from spendgate.selector import EVERY, Chosen, Facts, Selector
 from spendgate.standing import Credit, Scope
 
 _WORDS_LENGTH = 16
@@ -27,7 +24,7 @@ class BudgetException(Values):
 
     budget: str
     """Unique name of the budget: `person/month`."""
-    match: Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)] = EVERY
+    match: Chosen = EVERY
     add_nanos: int | None = None
     limit_nanos: int | None = None
     once: bool = False

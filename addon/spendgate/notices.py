@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spendgate.budget import Budget
 from spendgate.lapse import ended
 from spendgate.money import dollars
-from spendgate.policy import Budget, Policy
+from spendgate.policy import Policy
 
 _ONE_MACHINES = ("machine", "session")
 """Attributes whose values live on one machine: an allowance for each of them is not spent twice."""

@@ -43,6 +43,26 @@ class UnknownPrice(Struct, frozen=True):
     model: str | None
 
 
+class Quote(Struct, frozen=True):
+    """The price of one model in one context at one instant: for many calls of one kind, found once."""
+
+    sheet: Sheet
+    us: bool
+    """Whether the US factor applies."""
+
+    def of(self, usage: Usage) -> Charge:
+        """What these tokens cost, rounded once to the nano-dollar."""
+        sheet = self.sheet
+        tier = sheet.tier(usage.input_total)
+        card = sheet.cards[tier]
+        scaled, scale, source = card.scaled(usage), card.scale, sheet.name
+        if tier:
+            source = f"{source}+{sheet.starts[tier - 1]}"
+        if self.us:
+            scaled, scale, source = scaled * 11, scale * 10, f"{source};geo=us"
+        return Charge(half_even(scaled, scale), _told(sheet, source))
+
+
 class PriceBook:
     """The prices of one genai-prices snapshot; immutable. `at` is the call's own instant: prices have dates and hours.
 
@@ -91,14 +111,14 @@ class PriceBook:
             return Charge(half_even(exact.numerator, exact.denominator), _told(sheet, sheet.name))
         if sheet.tokenless:
             return UnknownPrice(provider, model)
-        tier = sheet.tier(usage.input_total)
-        card = sheet.cards[tier]
-        scaled, scale, source = card.scaled(usage), card.scale, sheet.name
-        if tier:
-            source = f"{source}+{sheet.starts[tier - 1]}"
-        if geo == "us" and sheet.geo:
-            scaled, scale, source = scaled * 11, scale * 10, f"{source};geo=us"
-        return Charge(half_even(scaled, scale), _told(sheet, source))
+        return Quote(sheet, geo == "us" and sheet.geo).of(usage)
+
+    def quote(
+        self, provider: str, model: str | None, *, at: datetime, context: Mapping[str, str], geo: str | None
+    ) -> Quote | None:
+        """By what `price` prices every usage without units, and without a change; None where it knows no price."""
+        sheet = self._lookup(provider, model, at, context)
+        return None if sheet is None or sheet.tokenless else Quote(sheet, geo == "us" and sheet.geo)
 
     def units(
         self,

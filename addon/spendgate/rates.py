@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, NamedTuple
-
-from pydantic import InstanceOf, PlainSerializer
+from typing import NamedTuple
 
 from spendgate.draws import Draw
 from spendgate.flow import Limits, Sliding
 from spendgate.roster import Values
-from spendgate.selector import EVERY, PERSONAL, Facts, Selector
+from spendgate.selector import EVERY, PERSONAL, Chosen, Facts
 from spendgate.standing import Hold, Scope, Standing
 from spendgate.window import HOUR_MS, MINUTE_MS, Calendar
 
 _UNITS = ((HOUR_MS, "hour", "h"), (MINUTE_MS, "minute", "m"), (1_000, "second", "s"))
-_Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 
 
 class Quota(Values):
@@ -36,11 +33,11 @@ class Rate(Values):
 
     name: str
     per: tuple[str, ...] = ()
-    match: _Chosen = EVERY
-    excepted: _Chosen = EVERY
+    match: Chosen = EVERY
+    excepted: Chosen = EVERY
     """The file's `except`."""
     missing: str = "skip"
-    """A word of `policy.Missing`."""
+    """A word of `budget.Missing`."""
     requests: Quota | None = None
     tokens: Quota | None = None
     cache_reads: bool = False

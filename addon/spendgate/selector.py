@@ -12,6 +12,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
+
+from pydantic import InstanceOf, PlainSerializer
 
 from spendgate.model_names import ModelPattern, alias_stem, family, fold, glob
 from spendgate.written import written
@@ -138,6 +141,8 @@ class Selector:
 
 
 EVERY = Selector()
+Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
+"""A selector as a field of the policy, which its hash covers."""
 
 
 def _clause(attribute: str, texts: tuple[str, ...]) -> Clause:

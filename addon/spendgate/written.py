@@ -19,9 +19,12 @@ _NAME: Final = re.compile(r"[A-Za-z0-9@~_][A-Za-z0-9@~_.:/+\-\[\]=,|#]*")
 _KEYS: Final = ("sk-", "eyJ")
 
 
-@lru_cache(maxsize=1024)
-def written(said: str | None) -> str | None:
+def written_once(said: str | None) -> str | None:
     """`said` where it looks like a name or an id, else `odd:` and 12 hex digits of its SHA-256; None stays None."""
     if said is None or (len(said) <= LENGTH_MAX and _NAME.fullmatch(said) and not said.startswith(_KEYS)):
         return said
     return ODD + hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+written = lru_cache(maxsize=1024)(written_once)
+"""The same for what is said again and again. What is said once (the id of a result) would only drive that out."""

@@ -24,6 +24,8 @@ from parts.bench_systems import ROOT, System, free_port, running, wait_for
 from parts.bench_systems import gate as proxy_gate
 from parts.overshoot_cases import CASES, DOLLAR, INPUT_NANOS, MODEL, OUTPUT_NANOS, Call, Case
 
+import crowded
+
 DELAY_MS = 2_000
 LEARNED_S = 2.5
 """After this the other gate has read from the ledger what calls cost."""
@@ -62,6 +64,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="cases, separated by semicolons")
     parser.add_argument("--gates", type=int, choices=(1, 2), default=1, help="gates on one ledger (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="of the costs that vary")
+    parser.add_argument(
+        "--crowd",
+        action="store_true",
+        help="among thirty budgets over five kinds of window that all fit, for 500 people",
+    )
     parser.add_argument("--naive", action="store_true", help="the naive gate too, on the first case")
     parser.add_argument(
         "--litellm", action="store_true", help="LiteLLM too, on the first case, where it can be installed"
@@ -76,7 +83,7 @@ def main() -> int:
     for case in CASES:
         if only and case.name not in only:
             continue
-        broken += _print(case.name, case, asyncio.run(_run(case, wanted.gates, wanted.seed)))
+        broken += _print(case.name, case, asyncio.run(_run(case, wanted.gates, wanted.seed, crowd=wanted.crowd)))
     if wanted.naive:
         _print("naive gate: 20x", CASES[0], asyncio.run(_run(CASES[0], 0, wanted.seed)))
     if wanted.litellm:
@@ -126,25 +133,33 @@ def _print(name: str, case: Case, got: Outcome) -> bool:
     return not kept
 
 
-async def _run(case: Case, gates: int, seed: int) -> Outcome:
+async def _run(case: Case, gates: int, seed: int, *, crowd: bool = False) -> Outcome:
     limit = int(float(case.limit[1:]) * DOLLAR)
     calls = case.calls(random.Random(seed))
     with tempfile.TemporaryDirectory(prefix="spendgate-overshoot-") as name:
         folder = Path(name)
         began = time.monotonic()
-        statuses = await _all(case, calls, folder, gates)
+        statuses = await _all(case, calls, folder, gates, _policy(case, crowd=crowd))
         seconds = time.monotonic() - began
         costs = _served(folder / "served.jsonl")[case.warm :]
         unproven, alone = 0, 0
         if gates:
             unproven, alone = _unproven(folder / "state" / "ledger.db"), _alone(folder / "state" / "ledger.db", limit)
+            if crowd:
+                crowded.agree(folder / "state" / "ledger.db")
     return Outcome(len(costs), sum(costs), limit, statuses.count(429), alone, seconds, unproven)
 
 
-async def _all(case: Case, calls: list[Call], folder: Path, gates: int) -> list[int]:
+def _policy(case: Case, *, crowd: bool) -> str:
+    if crowd:
+        narrow = crowded.Limited("narrow", "session", case.limit, case.hold, "60s", ", cut: true" if case.cut else "")
+        return crowded.text(narrow)
+    return POLICY.format(limit=case.limit, hold=case.hold, cut="true" if case.cut else "false")
+
+
+async def _all(case: Case, calls: list[Call], folder: Path, gates: int, policy: str) -> list[int]:
     """All calls at once; their statuses. Everything that ran has ended when this returns, the stand-in's log too."""
     with contextlib.ExitStack() as stack:
-        policy = POLICY.format(limit=case.limit, hold=case.hold, cut="true" if case.cut else "false")
         where = stack.enter_context(_standin(folder))
         systems = [stack.enter_context(proxy_gate(folder, where["ca"], policy=policy)) for _ in range(gates)]
         if not systems:

@@ -12,6 +12,7 @@ the product's own code; only time and the cost shapes are made up here.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import heapq
 import math
 import random
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
+from msgspec.structs import replace
 from parts.alone import Span, excess
 from parts.simulated import CASES, Case
 
@@ -48,6 +50,8 @@ class Call:
     keys: KindKeys
     seconds: float
     held: int = 0
+    beside: tuple[int, ...] = ()
+    """What it holds in the budgets beside the first."""
     ceiling: int = 0
     began: tuple[float, int] = (0.0, 0)
     deadline: float | None = None
@@ -95,6 +99,10 @@ class World:
         self.scope = Scope(
             "budget", "", "life", 0, None, None, self.limit, case.hold, int(case.wait * 1000), True, case.cut, 0
         )
+        self.beside = [
+            replace(self.scope, budget=f"ample {number}", limit_nanos=AMPLE * self.limit, order=number)
+            for number in range(1, case.budgets)
+        ]
         self.sizes = [Sizes() for _ in range(case.gates)]
         self.ask = Ask(
             model="m", text_bytes=case.text_bytes, output_tokens_max=case.output_max, opaque_input=case.opaque
@@ -157,9 +165,11 @@ class World:
         size = self.sizes[call.gate].size(call.keys, self.ask, RATES)
         same = sum(other.keys == call.keys for other in self.open.values())
         kind = KindStanding(call.keys.kind, self.done.get(call.keys.kind, 0), same)
-        decision = decide((self._standing(ahead),), kind, size, now_ms=int(t * 1000), patient=patient)
+        standings = (self._standing(ahead), *self._beside())
+        decision = decide(standings, kind, size, now_ms=int(t * 1000), patient=patient)
         if isinstance(decision, Admit):
             self._admit(call, decision.holds[0][1], size, t)
+            call.beside = tuple(nanos for _, nanos in decision.holds[1:])
         elif isinstance(decision, Refuse):
             self._refuse(t)
         return decision
@@ -168,6 +178,15 @@ class World:
         held = sum(call.held for call in self.open.values())
         bounds = sum(call.ceiling for call in self.open.values())
         return Standing(self.scope, self.settled, held, bounds, len(self.open), ahead)
+
+    def _beside(self) -> list[Standing]:
+        """The budgets beside the first: the same calls, by what each holds there."""
+        calls = list(self.open.values())
+        bounds = sum(call.ceiling for call in calls)
+        return [
+            Standing(scope, self.settled, sum(call.beside[at] for call in calls), bounds, len(calls), 0)
+            for at, scope in enumerate(self.beside)
+        ]
 
     def _admit(self, call: Call, hold: int, size: Size, t: float) -> None:
         call.began = (t, next(self.numbers))
@@ -227,6 +246,8 @@ class World:
             sizes.learn(call.keys, sample)
 
 
+AMPLE = 100_000
+"""So many times the limit of the first is that of the budgets beside it."""
 USED_LEAST, BEYOND_MOST = 0.9, 0.05
 """Show 5 of the issue, for costs that vary."""
 
@@ -258,6 +279,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Simulate the sizes of holds.")
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--only", default="")
+    parser.add_argument("--budgets", type=int, default=1, help="that fit, all but the first ample (default 1)")
     args = parser.parse_args()
     shares, counts = (
         ("used", "over", "beyond_alone"),
@@ -267,7 +289,8 @@ def main() -> int:
     print(f"{'case':38}{heads}{'kept':>7}" + "".join(f"{word:>15}" for word in counts))
     for case in CASES:
         if args.only in case.name:
-            results = [simulate(case, seed) for seed in range(args.seeds)]
+            several = dataclasses.replace(case, budgets=args.budgets)
+            results = [simulate(several, seed) for seed in range(args.seeds)]
             figures = "".join(spread(results, word) for word in shares)
             rest = "".join(f"{mean(results, word):15.2f}" for word in counts)
             print(f"{case.name:38}{figures}{kept(results):7.0%}{rest}", flush=True)

@@ -56,6 +56,8 @@ class Case:
     streams: bool = False
     cut: bool = False
     hold: Hold = Hold.EXPECTED
+    budgets: int = 1
+    """How many budgets fit; all but the first are ample."""
 
 
 EXACT = Case("equal costs")

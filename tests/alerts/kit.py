@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from spendgate.alerts.interface import Alert, Charged, Refused
 from spendgate.alerts.rules import Alerts
 from spendgate.config.policy_file import parse_policy
+from spendgate.fitting import scopes
 from spendgate.money import NANOS_PER_DOLLAR
-from spendgate.policy import Policy, scopes
+from spendgate.policy import Policy
 from spendgate.selector import Facts
 
 HEAD = """version: 1

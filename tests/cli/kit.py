@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.cli.main import app
 from spendgate.config.paths import State
+from spendgate.fitting import enforces, scopes
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger
-from spendgate.policy import Policy, enforces, scopes
+from spendgate.policy import Policy
 from spendgate.selector import Facts
 from spendgate.standing import Scope
 from spendgate.usage import Usage

@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from spendgate.cli import exec_
 from spendgate.cli.main import app
-from spendgate.errors import StateError
+from spendgate.errors import LedgerUnavailable, StateError
+from spendgate.gate.gate import Gate
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 
@@ -42,7 +43,8 @@ def executed(folder: Path, *command: str) -> Result:
 )
 def test_the_exit_status_is_the_commands(tmp_path: Path, command: tuple[str, ...], status: int) -> None:
     """As its help says, and as a shell would tell it."""
-    assert executed(tmp_path, *command).exit_code == status
+    answer = executed(tmp_path, *command)
+    assert answer.exit_code == status, f"{answer.output}\n{answer.exception!r}"
 
 
 def test_a_bill_that_cannot_be_made_does_not_hide_the_exit_status(
@@ -57,3 +59,22 @@ def test_a_bill_that_cannot_be_made_does_not_hide_the_exit_status(
     answer = executed(tmp_path, sys.executable, "-c", "raise SystemExit(7)")
     assert answer.exit_code == 7
     assert "no bill: " in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "status"), [((sys.executable, "-c", "raise SystemExit(7)"), 7), (("/no/such",), 127)]
+)
+def test_a_gate_that_cannot_end_as_it_should_does_not_hide_the_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], status: int
+) -> None:
+    """On a machine under load its last writes may come too late, or its disk may be full."""
+    stop = Gate.stop
+
+    async def unwell(gate: Gate, patience_s: float = 5.0) -> int:
+        await stop(gate, patience_s)
+        raise LedgerUnavailable("the ledger is busy")
+
+    monkeypatch.setattr(Gate, "stop", unwell)
+    answer = executed(tmp_path, *command)
+    assert answer.exit_code == status, f"{answer.output}\n{answer.exception!r}"
+    assert "the ledger is busy" in answer.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from spendgate.cli.main import app
 from spendgate.config.policy_file import parse_policy
+from spendgate.errors import PolicyError, UsageError
 
 CANDIDATE = """\
 version: 1
@@ -279,16 +281,91 @@ def test_cases_pass_and_fail(tmp_path: Path) -> None:
         ),
         ("{name: a, when: {person: x, costs: $1, tokens: many}, then: admitted}", "is no number of tokens"),
         ("{name: a, when: {persn: x, costs: $1}, then: admitted}", "did you mean person?"),
+        (
+            "{name: a, when: {person: x, costs: $1, at: 9999-12-31}, then: admitted}",
+            "is too far away; allowed: 1971 to 2999",
+        ),
+        ("{name: a, when: {person: x, costs: $1, at: 0001-01-01}, then: admitted}", "is too far away"),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, every: 32d}], then: admitted}",
+            "3d, … up to 31d",
+        ),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, ago: 9999d}], then: admitted}",
+            "3d, … up to 3660d",
+        ),
+        (
+            "{name: a, when: {person: x, costs: $1}, given: [{spent: $1, ago: soon}], then: admitted}",
+            "is no length of time",
+        ),
     ],
 )
 def test_a_bad_case_is_named(tmp_path: Path, case: str, fault: str) -> None:
     """With its place and what is allowed; nothing is run."""
     written(tmp_path, "team.yaml", CANDIDATE)
     file = written(tmp_path, "team.test.yaml", f"cases:\n  - {case}\n")
-    done = CliRunner().invoke(app, ["policy", "test", str(file)])
-    assert type(done.exception).__name__ == "PolicyError"
-    assert fault in str(done.exception)
-    assert str(done.exception).startswith(f"{file}:2:")
+    done = spendgate("test", file, code=1)
+    assert done.stderr.startswith(f"{file}:2:") and fault in done.stderr
+    assert "0 passed, 0 failed; 1 file not run: 1 fault" in done.stderr
+
+
+def test_every_fault_of_every_file_is_told_and_the_good_files_run(tmp_path: Path) -> None:
+    """One bad file hides neither another one's faults nor the cases that can be run; of a bad policy its cases are read, too."""
+    good = "cases: [{name: fits, when: {person: alice, costs: $0.10}, then: admitted}]\n"
+    written(tmp_path, "a.yaml", CANDIDATE.replace("per: person", "per: persn"))
+    written(tmp_path, "a.test.yaml", good.replace("admitted", "allowed").replace("costs: $0.10", "costs: lots"))
+    written(tmp_path, "b.yaml", CANDIDATE)
+    written(tmp_path, "b.test.yaml", good.replace("admitted", "refused by nobody"))
+    written(tmp_path, "c.yaml", CANDIDATE)
+    written(tmp_path, "c.test.yaml", good)
+    written(tmp_path, "d.test.yaml", good)
+    written(tmp_path, "e.yaml", CANDIDATE)
+
+    done = spendgate("test", tmp_path, tmp_path / "e.yaml", tmp_path / "c.yaml", code=1)
+
+    *faults, last = done.stderr.splitlines()
+    assert [(line.split(":")[0].rpartition("/")[2], word in line) for line, word in zip(faults, [
+        "did you mean person?", "costs", "allowed: admitted", "it has: person, no-sonnet", "No such file", "No such file",
+    ], strict=True)] == [
+        ("a.yaml", True), ("a.test.yaml", True), ("a.test.yaml", True), ("b.test.yaml", True), ("d.yaml", True),
+        ("e.test.yaml", True),
+    ]  # fmt: skip
+    assert all(line.removeprefix(f"{tmp_path}/").split(":")[1].isdigit() for line in faults[:4])
+    assert last == "spendgate: 1 passed, 0 failed; 4 files not run: 6 faults"
+
+
+def test_the_names_of_rules_are_not_compared_with_those_of_a_policy_that_cannot_be_read(tmp_path: Path) -> None:
+    """Its own fault is the one to mend first."""
+    written(tmp_path, "a.yaml", CANDIDATE.replace("per: person", "per: persn"))
+    case = "cases: [{name: fits, when: {person: a, costs: $1, at: 2026-06-01T10:00}, then: refused by person}]\n"
+    written(tmp_path, "a.test.yaml", case)
+    assert len(spendgate("test", tmp_path, code=1).stderr.splitlines()) == 2
+
+
+def test_check_looks_for_credentials_in_every_file_also_beside_faults(tmp_path: Path) -> None:
+    """An included file is copied as widely; and a fault elsewhere must not hide a key that is to be withdrawn."""
+    key = "sk-" + "ant-api03-abcdefghijklmnop"
+    file = written(tmp_path, "policy.yaml", f"version: 1\nowner: a@b.example\ninclude: [people.yaml]\nhelp: {key}\n")
+    written(tmp_path, "people.yaml", f"people:\n  alice: {{accounts: ['{key}']}}\n")
+
+    good = spendgate("check", file).stdout
+    file.write_text(file.read_text() + "zz: 1\n")
+    bad = spendgate("check", file, code=1).stdout
+
+    for said in (good, bad):
+        assert f"{file}:4:7: warning: this looks like a credential" in said
+        assert f"{tmp_path / 'people.yaml'}:2:23: warning: this looks like a credential" in said
+    assert "unknown key" in bad and key not in good
+
+
+def test_a_doubt_about_an_included_rule_stands_at_it(tmp_path: Path) -> None:
+    """In the file in which it is to be changed."""
+    main = "version: 1\nowner: a@b.example\ninclude: [payments.yaml]\nteams: {payments: {}}\npeople: {alice: {team: payments}}\n"
+    file = written(tmp_path, "policy.yaml", main + "budgets: [{name: person, per: person, limit: $5 per day}]\n")
+    team = written(
+        tmp_path, "payments.yaml", "team: payments\nbudgets:\n  - {name: ours, per: person, limit: $9 per day}\n"
+    )
+    assert f"{team}:3:12: warning: ours can never be reached" in spendgate("check", file).stdout
 
 
 ALERTING = """\
@@ -349,3 +426,86 @@ def test_check_says_what_is_not_delivered(tmp_path: Path) -> None:
     """No key is read in silence that does nothing yet."""
     found = spendgate("check", written(tmp_path, "alerting.yaml", ALERTING)).stdout
     assert "warning: alerts are evaluated by `policy replay`; this version does not deliver them yet" in found
+
+
+READERS = {
+    "check": ("check", "FILE"),
+    "explain": ("explain", "FILE", "--person", "a"),
+    "diff from": ("diff", "FILE", "good.yaml"),
+    "diff to": ("diff", "good.yaml", "FILE"),
+    "test": ("test", "FILE"),
+    "replay": ("replay", "FILE", "--state", "state"),
+    "review": ("review", "good.yaml", "FILE", "--state", "state"),
+}
+
+
+@pytest.mark.parametrize("words", READERS.values(), ids=READERS)
+def test_whatever_is_no_policy_is_told_in_one_line_with_its_place(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """A missing file, a folder, a pipe, standard input, bytes that are no text, and one that is too long. Exit status 1."""
+    monkeypatch.chdir(tmp_path)
+    Path("good.yaml").write_text(CANDIDATE)
+    Path("folder.yaml").mkdir()
+    os.mkfifo("pipe.yaml")
+    Path("bytes.yaml").write_bytes(b"version: \xe0\x9f\n" * 99)
+    Path("long.yaml").write_bytes(b"a: b\n" * 2_000_000)
+    expected = {
+        "none.yaml": "none.yaml: cannot be read: No such file or directory; write its path as it is",
+        "pipe.yaml": "pipe.yaml: cannot be read: it is a directory, pipe, device or socket; put a regular file",
+        "bytes.yaml": "bytes.yaml:1:10: the text is not UTF-8: byte 0xe0; save the file as UTF-8",
+        "long.yaml": "long.yaml:1:1: the file is too long; at most 1,048,576 bytes are read",
+    }
+    if words[0] != "test":
+        expected["folder.yaml"] = "folder.yaml: cannot be read: it is a directory"
+        expected["-"] = "-: cannot be read: standard input is no file; save it, and give its path"
+    for name, line in expected.items():
+        asked = [word.replace("FILE", name) for word in words]
+        said = spendgate(*asked, code=1).output if words[0] in ("check", "test") else failed(asked)
+        assert [each for each in said.splitlines() if each.startswith(line)], f"{name}: {said}"
+
+
+def failed(words: list[str]) -> str:
+    """The lines of the faults for which a command ends."""
+    done = CliRunner().invoke(app, ["policy", *words])
+    assert isinstance(done.exception, PolicyError)
+    return "\n".join(done.exception.faults)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs an account that may be kept out of a file")
+def test_a_file_that_may_not_be_read_says_who_must_let_it(tmp_path: Path) -> None:
+    file = written(tmp_path, "mine.yaml", CANDIDATE)
+    file.chmod(0)
+    assert (
+        "cannot be read: Permission denied; let the account that reads it read it"
+        in spendgate("check", file, code=1).stdout
+    )
+
+
+def test_diff_tells_the_faults_of_both_files(tmp_path: Path) -> None:
+    old = written(tmp_path, "old.yaml", CANDIDATE.replace("per: person", "per: persn"))
+    new = written(tmp_path, "new.yaml", CANDIDATE.replace("per day", "per dya"))
+    said = failed(["diff", str(old), str(new)])
+    assert "did you mean person?" in said and "did you mean day?" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("explain", "--person", ""), "--person ''"),
+        (("explain", "--person", "a", "--at", "noon"), "--at: 'noon' is not a time"),
+        (("explain", "--person", "a", "--at", "9999-12-31"), "is too far away, allowed are 1971 to 2999"),
+        (("explain", "--person", "a", "--at", "0001-01-01"), "is too far away"),
+        (("explain", "--person", "a", "--cost", ""), "--cost"),
+        (("replay", "--since", "9999-12-31"), "--since: '9999-12-31' is too far away"),
+        (("replay", "--until", "0001-01-01"), "--until: '0001-01-01' is too far away"),
+        (("test", "policy.yml"), "is no folder, no policy NAME.yaml and no file of cases NAME.test.yaml"),
+        (("test", "no-folder"), "is no folder, no policy NAME.yaml"),
+    ],
+)
+def test_wrong_usage_names_the_option_and_what_is_allowed(
+    state: Path, tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    more = [] if words[0] == "test" else [str(written(tmp_path, "p.yaml", CANDIDATE)), "--state", str(state)]
+    done = CliRunner().invoke(app, ["policy", *words, *more])
+    assert isinstance(done.exception, UsageError) and says in str(done.exception)

@@ -9,8 +9,9 @@ import pytest
 
 from spendgate.config.people import Known
 from spendgate.config.policies import load
+from spendgate.fitting import enforces, model_refusal, scopes
 from spendgate.notices import notices
-from spendgate.policy import Policy, enforces, model_refusal, person_of, scopes
+from spendgate.policy import Policy, person_of
 from spendgate.providers.registry import HOST_DIALECTS, PROVIDER_HOSTS, PROVIDER_NAMES
 from spendgate.selector import Facts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -20,6 +21,8 @@ WHOLE = [file for file in sorted(POLICIES.rglob("*.yaml")) if "\nversion: 1\n" i
 MEANT = {
     "observe-only.yaml": {"observe: no budget of this policy refuses anything"},
     "contractors.yaml": {"c-egon ended on 2026-06-30; their accounts are taken for people who are not listed"},
+    "tripwires.yaml": {"alerts are evaluated by `policy replay`; this version does not deliver them yet"},
+    "adaptive-tripwire.yaml": {"alerts are evaluated by `policy replay`; this version does not deliver them yet"},
     "off-hours-page.yaml": {"alerts are evaluated by `policy replay`; this version does not deliver them yet"},
     "subscription-seats.yaml": {
         "personal calls are in no budget, and a request can claim any account; one is charged all the same where its answer "
@@ -46,7 +49,17 @@ def test_nothing_in_it_is_doubtful(file: Path) -> None:
     assert found <= MEANT.get(file.name, set())
 
 
+@pytest.mark.parametrize("file", [each for each in WHOLE if each.parent != POLICIES], ids=lambda file: file.name)
+def test_every_example_has_cases_in_which_each_rule_of_its_decides(file: Path) -> None:
+    """An example is believed for what its cases show: every budget (by one of its limits), model rule and rate decides one."""
+    policy = load(file, KNOWN)
+    cases = load_cases(file.with_name(file.stem + SUFFIX), policy).cases
+    rules = {budget.base_name for budget in policy.budgets} | {each.name for each in (*policy.models, *policy.rates)}
+    assert rules - {(case.then.rule or "").partition("/")[0] for case in cases} == set()
+
+
 def test_every_example_is_in_the_table() -> None:
     """And nothing else is."""
     text = (POLICIES / "README.md").read_text()
-    assert all(f"({file.relative_to(POLICIES)})" in text for file in WHOLE if file.name != "default.yaml")
+    listed = re.findall(r"^\|.*\((examples/[^)]+\.yaml)\) \|$", text, re.MULTILINE)
+    assert sorted(listed) == sorted(str(file.relative_to(POLICIES)) for file in WHOLE if file.name != "default.yaml")

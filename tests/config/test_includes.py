@@ -14,7 +14,8 @@ from spendgate.config.includes import BYTES_MAX_ALL, FILES_MAX
 from spendgate.config.last_good import load
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import PolicyError
-from spendgate.policy import Policy, model_refusal, scopes
+from spendgate.fitting import model_refusal, scopes
+from spendgate.policy import Policy
 from spendgate.rates import rate_scopes
 from spendgate.selector import Facts
 

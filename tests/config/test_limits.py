@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendgate.adaptive import Mean
+from spendgate.budget import Budget
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import PolicyError
 from spendgate.money import NANOS_PER_DOLLAR
-from spendgate.policy import Budget
 from spendgate.window import Unit
 
 HEAD = "version: 1\nowner: ops@acme.example\n"

@@ -13,7 +13,9 @@ from spendgate.errors import PolicyError
 from spendgate.selector import ATTRIBUTES
 
 README = (Path(__file__).parents[2] / "policies" / "README.md").read_text()
-KEYS = README.partition("\nWindows:")[0]
+REFERENCE = README.partition("\n## Keys\n")[2]
+"""What follows the lesson, which has a test of its own."""
+KEYS = REFERENCE.partition("\nWindows:")[0]
 """The table of keys."""
 BESIDE = {
     "people.yaml": b"people: {carol: {}}\n",
@@ -178,11 +180,11 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
     parse_policy(policy_with(key, example).encode(), beside=BESIDE.__getitem__)
 
 
-def test_the_three_lines_load() -> None:
-    """The policy on the first screen takes force as printed."""
-    block, *others = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    for other in (each for each in others if "cases:" not in each):  # parts of a policy
-        head = HEAD + RAISED if other.startswith("exceptions:") else HEAD
-        found = parse_policy((other if "version:" in other else head + other).encode())
+def test_every_snippet_of_the_reference_loads() -> None:
+    """A policy, or a part of one, takes force as printed."""
+    snippets = re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL)
+    assert len(snippets) > 5
+    for text in (each for each in snippets if "cases:" not in each):
+        head = HEAD + RAISED if text.startswith("exceptions:") else HEAD
+        found = parse_policy((text if "version:" in text else head + text).encode())
         assert found.budgets or found.rates or found.adjust or found.billing != Billing()
-    assert parse_policy(block.encode()).budgets[0].name == "person"

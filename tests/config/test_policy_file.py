@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spendgate.budget import Missing
 from spendgate.config.people import Known
 from spendgate.config.policies import default, load
 from spendgate.config.policy_file import parse_policy
 from spendgate.config.yaml_nodes import BYTES_MAX
 from spendgate.errors import PolicyError
-from spendgate.policy import Missing
 from spendgate.roster import UnknownPeople
 from spendgate.standing import Hold
 from spendgate.window import Unit

@@ -21,8 +21,9 @@ from tests.config.test_policy_file import HEAD, WHOLE
 
 from spendgate.config.faults import Faults
 from spendgate.config.known import KNOWN
+from spendgate.config.nodes import Items, Mapping, Node, Text
 from spendgate.config.policy_file import parse_policy
-from spendgate.config.yaml_nodes import Items, Mapping, Node, Text, read
+from spendgate.config.yaml_nodes import read
 from spendgate.errors import PolicyError
 from spendgate.policy import Policy
 

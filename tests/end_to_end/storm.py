@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import crowded
 from end_to_end.world import PATIENCE_S, Gate, calls, environment, running_gate
 from spendgate.ledger.queries import Reader
 
@@ -37,6 +38,11 @@ budgets:
   - {name: firm, per: session, limit: "$0.15", hold: ceiling, wait: 100ms}
 """
 """A session spends `small` with a few calls; the ceiling of a call that may be long does not fit into `firm`."""
+CROWD = crowded.text(
+    crowded.Limited("small", "session", "$0.02", wait="100ms"),
+    crowded.Limited("firm", "session", "$0.15", hold="ceiling", wait="100ms"),
+)
+"""The same two over five windows each, and twenty more budgets that no call spends."""
 HOST = "api.anthropic.com"
 MODEL = "claude-opus-4-5"
 INPUT_NANOS, OUTPUT_NANOS = 5_000, 25_000
@@ -78,6 +84,7 @@ class Storm:
     folder: Path
     standin: Standin
     chance: random.Random
+    policy: str
     number: int = 0
     answers: Counter[int] = field(default_factory=Counter)
     """By status; 0 where the connection broke off."""
@@ -86,7 +93,7 @@ class Storm:
     def gate(self) -> Iterator[Gate]:
         """A gate on the ledger that all gates of this storm share."""
         file = self.folder / "policy.yaml"
-        file.write_text(POLICY)
+        file.write_text(self.policy)
         with running_gate(self.folder, self.standin, file) as gate:  # type: ignore[arg-type]  # port and CA are all it needs
             yield gate
 
@@ -111,29 +118,7 @@ class Storm:
 
     async def _call(self, gate: Gate, trust: ssl.SSLContext, session: str) -> int:
         body, script = self._next()
-        head = (
-            f"POST /v1/messages HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\ncontent-type: application/json\r\n"
-            f"anthropic-version: 2023-06-01\r\nx-api-key: sk-ant-api03-made-up\r\nx-claude-code-session-id: {session}\r\n"
-            f"user-agent: claude-cli/2.1.197 (external, cli)\r\nx-standin: {script}\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        transports: list[asyncio.BaseTransport] = []
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
-                transports.append(writer.transport)
-                writer.write(f"CONNECT {HOST}:443 HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode())
-                await reader.readuntil(b"\r\n\r\n")
-                await writer.start_tls(trust, server_hostname=HOST)
-                transports.append(writer.transport)
-                writer.write(head.encode() + body)
-                answer = await reader.readuntil(b"\r\n\r\n")
-                await reader.read()
-                return int(answer.split(b" ", 2)[1])
-        except (OSError, asyncio.IncompleteReadError):
-            return 0
-        finally:
-            for transport in transports:
-                transport.close()
+        return (await post(gate.port, trust, body, script, session))[0]
 
     def _next(self) -> tuple[bytes, str]:
         self.number += 1
@@ -168,6 +153,8 @@ class Storm:
         Of a killed gate's call each budget is charged by its own way of holding, and the row says the largest of these.
         """
         self.consistent()
+        if self.policy is CROWD and calls(self.state):
+            crowded.agree(self.state / "ledger.db")
         with contextlib.closing(sqlite3.connect(f"file:{self.state / 'ledger.db'}?mode=ro", uri=True)) as ledger:
             assert ledger.execute("SELECT id FROM call_rows WHERE state = 'open'").fetchall() == []
             assert ledger.execute("SELECT * FROM balances WHERE held <> 0 OR open_calls <> 0").fetchall() == []
@@ -197,6 +184,33 @@ class Storm:
         return found
 
 
+async def post(port: int, trust: ssl.SSLContext, body: bytes, script: str, session: str) -> tuple[int, bytes]:
+    """One message through a gate, on a connection of its own: status and head; 0 where the connection broke off."""
+    head = (
+        f"POST /v1/messages HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\ncontent-type: application/json\r\n"
+        f"anthropic-version: 2023-06-01\r\nx-api-key: sk-ant-api03-made-up\r\nx-claude-code-session-id: {session}\r\n"
+        f"user-agent: claude-cli/2.1.197 (external, cli)\r\nx-standin: {script}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    transports: list[asyncio.BaseTransport] = []
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            transports.append(writer.transport)
+            writer.write(f"CONNECT {HOST}:443 HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode())
+            await reader.readuntil(b"\r\n\r\n")
+            await writer.start_tls(trust, server_hostname=HOST)
+            transports.append(writer.transport)
+            writer.write(head.encode() + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            await reader.read()
+            return int(answer.split(b" ", 2)[1]), answer
+    except (OSError, asyncio.IncompleteReadError):
+        return 0, b""
+    finally:
+        for transport in transports:
+            transport.close()
+
+
 def _unserved(row: dict[str, Any]) -> str:
     if row["cost_nanos"]:
         assert row["sent_at"] is not None, "a call was charged that never left"
@@ -220,11 +234,11 @@ def _list_price(served: dict[str, Any]) -> int:
 
 
 @contextlib.contextmanager
-def storm(folder: Path, seed: int) -> Iterator[Storm]:
+def storm(folder: Path, seed: int, policy: str = POLICY) -> Iterator[Storm]:
     """A stand-in and a load over it."""
     standin = Standin(folder)
     try:
-        yield Storm(folder, standin, random.Random(seed))
+        yield Storm(folder, standin, random.Random(seed), policy)
     finally:
         if standin.process.poll() is None:
             standin.stop()

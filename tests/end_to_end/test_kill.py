@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.storm import Storm, storm
+from end_to_end.storm import CROWD, POLICY, Storm, storm
 from end_to_end.world import Gate, calls, until
 from small_disk import fill_up, mounted
 
 ANSWERS_MAX = 25
 """How many calls have ended, at most, when a gate is killed; some sixteen more are under way."""
+BOTH = pytest.mark.parametrize("policy", [POLICY, CROWD], ids=["3 budgets", "30 budgets"])
 WHILE_FULL = 100
 """Answers that must come while the disk is full."""
 
@@ -53,20 +54,24 @@ def _busy_enough(found: Counter[str]) -> None:
     assert found["never arrived, refused"] > 0
 
 
+@pytest.mark.parametrize(
+    "policy", [pytest.param(POLICY, id="3 budgets"), pytest.param(CROWD, id="30 budgets", marks=pytest.mark.heavy)]
+)
 @pytest.mark.timeout(1800)  # twenty starts of the whole product, on whatever machine
-def test_killed_at_20_points(folder: Path) -> None:
+def test_killed_at_20_points(folder: Path, policy: str) -> None:
     """Every call that the provider served is charged once, none twice; none is charged that never left."""
-    with storm(folder, seed=1) as world:
+    with storm(folder, seed=1, policy=policy) as world:
         found = _kill_again_and_again(world, 20)
     print(dict(found))
     _busy_enough(found)
 
 
 @pytest.mark.heavy
+@BOTH
 @pytest.mark.timeout(3600)  # two hundred starts of the whole product
-def test_killed_at_200_points(folder: Path) -> None:
+def test_killed_at_200_points(folder: Path, policy: str) -> None:
     """The same two hundred times."""
-    with storm(folder, seed=2) as world:
+    with storm(folder, seed=2, policy=policy) as world:
         found = _kill_again_and_again(world, 200)
     print(dict(found))
     _busy_enough(found)
@@ -82,9 +87,10 @@ async def _one_of_two(world: Storm, one: Gate, other: Gate, stop: asyncio.Event)
     await load
 
 
-def test_one_of_two_gates_is_killed(folder: Path) -> None:
+@BOTH
+def test_one_of_two_gates_is_killed(folder: Path, policy: str) -> None:
     """The other goes on; a third ends the dead one's calls and none of the living one's."""
-    with storm(folder, seed=3) as world, world.gate() as one, world.gate() as other:
+    with storm(folder, seed=3, policy=policy) as world, world.gate() as one, world.gate() as other:
         asyncio.run(_one_of_two(world, one, other, asyncio.Event()))
         with world.gate():
             until(lambda: None if any(row["state"] == "open" for row in calls(world.state)) else True)
@@ -110,9 +116,10 @@ async def _stopped_for_a_while(world: Storm, gate: Gate) -> None:
     await load
 
 
-def test_a_stopped_gate_goes_on_where_it_was(folder: Path) -> None:
+@BOTH
+def test_a_stopped_gate_goes_on_where_it_was(folder: Path, policy: str) -> None:
     """SIGSTOP, as a laptop's sleep: another gate touches none of its calls, and each ends once, as the provider served it."""
-    with storm(folder, seed=4) as world:
+    with storm(folder, seed=4, policy=policy) as world:
         with world.gate() as gate:
             asyncio.run(_stopped_for_a_while(world, gate))
             gate.stop()
@@ -148,9 +155,10 @@ async def _full_for_a_while(world: Storm, gate: Gate, disk: Path) -> None:
     await load
 
 
-def test_a_full_disk_loses_no_call(small_disk: Path, folder: Path) -> None:
+@BOTH
+def test_a_full_disk_loses_no_call(small_disk: Path, folder: Path, policy: str) -> None:
     """Nobody's work stops (`on_failure: allow`), and once there is room every call that was served is charged once."""
-    with storm(folder, seed=5) as world:
+    with storm(folder, seed=5, policy=policy) as world:
         with world.gate() as gate:
             asyncio.run(_full_for_a_while(world, gate, small_disk))
             gate.stop()

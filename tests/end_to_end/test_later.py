@@ -108,6 +108,38 @@ def test_a_batch_of_messages_is_metered_when_it_is_read(gate: Gate, provider: Pr
     assert "mine-" not in json.dumps(gate.calls())
 
 
+def test_a_gate_killed_while_a_batch_is_read_counts_each_result_once(tmp_path: Path, provider: Provider) -> None:
+    """`kill -9` on the way, twice: what was written stays, what was not is counted when it is read again."""
+    params = {"model": CLAUDE, "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
+    asked = [{"custom_id": f"mine-{number}", "params": params} for number in range(2000)]
+    counted = [0]
+    for upto in (1, 500, 2000):
+        with running_gate(tmp_path, provider, policy(tmp_path)) as gate, clients(gate) as (_, claude, seen):
+            if upto == 1:
+                script = {"x-standin": SCRIPT["x-standin"] + "; chunk=2000"}
+                batch = claude.messages.batches.create(requests=asked, extra_headers=script)  # type: ignore[arg-type]  # plain dicts
+            for number, _ in enumerate(claude.messages.batches.results(batch.id), 1):
+                if number == upto:
+                    break
+            if upto < 2000:
+                gate.process.kill()
+                gate.process.wait()
+            else:
+                until(lambda: len(_results(gate)) == 2000)
+            counted.append(len(_results(gate)))
+            assert seen.status == 200
+    rows = _results(gate)
+    assert len({row["response_id"] for row in rows}) == len(rows) == 2000
+    assert {row["cost_nanos"] for row in rows} == {
+        listed("anthropic", CLAUDE, rows[0]["booked_at"], {"processing": "batch"})
+    }
+    assert counted == sorted(counted)
+
+
+def _results(gate: Gate) -> list[dict[str, Any]]:
+    return [row for row in gate.calls() if row["path"].endswith("/results") and row["state"] == "settled"]
+
+
 def test_a_batch_of_responses_is_metered_when_its_file_is_read(gate: Gate, provider: Provider) -> None:
     """The output file's lines have one row each, at the batch price."""
     before = {row["id"] for row in gate.calls()}

@@ -6,17 +6,23 @@ Every test runs the same calls twice, as the code is and with one hold taken out
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import crowded
+from gate.test_crowd import call as crowd_call
 from gate.world import House, budget, costing, dollars, end, house, intent, policy
 from spendgate import admission
 from spendgate.gate.gate import Gate
 from spendgate.gate.interface import Admitted, Intent
 from spendgate.ledger import holds
+from spendgate.ledger.balances import Balance
+from spendgate.ledger.holds import Booking
+from spendgate.ledger.interface import CallRow
+from spendgate.ledger.known import Known
+from spendgate.policy import Policy
 
 CALLS = 60
 COST = 0.05
@@ -24,18 +30,25 @@ LIMIT = 1.0
 AT_MOST = 1.05
 
 
-async def _one(place: House) -> None:
-    call = intent()
+ALONE = (policy(budget(LIMIT, wait_ms=60_000)), lambda _: intent())
+CROWDED = (crowded.rules(crowded.Limited("narrow", limit="$1")), crowd_call)
+"""The budget by itself, and as one of thirty that all fit, with calls of as many people."""
+BOTH = pytest.mark.parametrize("world", [ALONE, CROWDED], ids=["one budget", "thirty"])
+World = tuple[Policy, Callable[[int], Intent]]
+
+
+async def _one(place: House, call: Intent) -> None:
     if isinstance(await place.gate.hold(call), Admitted):
         place.gate.sent(call.call_id)
         await asyncio.sleep(0.05)
         place.gate.settle(call.call_id, costing(COST), end())
 
 
-async def _spent(folder: Path) -> int:
+async def _spent(folder: Path, world: World) -> int:
     """What so many calls at once cost together, by the provider's counts; nano-dollars."""
     charged: list[int] = []
-    async with house(folder, policy(budget(LIMIT, wait_ms=60_000))) as place:
+    rules, called = world
+    async with house(folder, rules) as place:
         settle = place.gate.settle
 
         def counting(call_id: str, *ending: object) -> None:
@@ -43,7 +56,7 @@ async def _spent(folder: Path) -> int:
             settle(call_id, *ending)  # type: ignore[arg-type]  # handed on as it came
 
         place.gate.settle = counting  # type: ignore[method-assign]  # the provider's side of the account
-        await asyncio.gather(*(_one(place) for _ in range(CALLS)))
+        await asyncio.gather(*(_one(place, called(number)) for number in range(CALLS)))
     return sum(charged)
 
 
@@ -54,8 +67,8 @@ def _sizes_nothing(patch: pytest.MonkeyPatch) -> None:
 def _writes_nothing(patch: pytest.MonkeyPatch) -> None:
     opened = holds.open_call
 
-    def unheld(conn: sqlite3.Connection, row: object, admit: object, located: object, booking: object) -> None:
-        opened(conn, row, admission.Admit(()), [], booking)  # type: ignore[arg-type]  # handed on as it came
+    def unheld(known: Known, row: CallRow, admit: object, located: object, booking: Booking, *, kind: Balance) -> None:
+        opened(known, row, admission.Admit(()), [], booking, kind=kind)
 
     patch.setattr(holds, "open_call", unheld)
 
@@ -67,15 +80,17 @@ def _asks_nobody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Gate, "hold", admitted)
 
 
-async def test_with_its_holds_the_budget_is_kept(tmp_path: Path) -> None:
+@BOTH
+async def test_with_its_holds_the_budget_is_kept(tmp_path: Path, world: World) -> None:
     """As the code is: at most 5% over, and nine tenths used."""
-    assert dollars(0.9) <= await _spent(tmp_path) <= dollars(AT_MOST)
+    assert dollars(0.9) <= await _spent(tmp_path, world) <= dollars(AT_MOST)
 
 
+@BOTH
 @pytest.mark.parametrize("without", [_sizes_nothing, _writes_nothing, _asks_nobody])
 async def test_without_a_hold_the_budget_is_passed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[pytest.MonkeyPatch], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[pytest.MonkeyPatch], None], world: World
 ) -> None:
     """The size of a hold, its rows in the ledger, the question itself: without any one of them the same test fails."""
     without(monkeypatch)
-    assert await _spent(tmp_path) > dollars(AT_MOST)
+    assert await _spent(tmp_path, world) > dollars(AT_MOST)

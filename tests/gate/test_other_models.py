@@ -11,7 +11,7 @@ from spendgate.gate.asked import Asked
 from spendgate.gate.billing import item_of
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.gate.terms import KnownTerms
-from spendgate.policy import ModelRule
+from spendgate.model_rules import ModelRule
 from spendgate.pricing import utc
 from spendgate.providers.interface import Part, Reading
 from spendgate.selector import Selector

@@ -141,7 +141,7 @@ def test_what_is_believed_at_a_glance_is_believed_after_a_look(usage, stated, lo
     reading = replace(used(), parts=(Part(usage),), stated_cost_nanos=stated)
     quick = plausible.believed(asked, reading)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(plausible, "_can_be", lambda *_: False)
+        patched.setattr(plausible, "can_be", lambda *_: False)
         assert plausible.believed(asked, reading) == quick
 
 

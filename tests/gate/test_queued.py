@@ -14,7 +14,8 @@ from gate.world import MODEL, House, budget, costing, dollars, end, house, inten
 from spendgate.errors import LedgerUnavailable
 from spendgate.gate.interface import Admitted, Intent, Refused
 from spendgate.ledger.check import check
-from spendgate.policy import ModelRule, OnFailure
+from spendgate.model_rules import ModelRule
+from spendgate.policy import OnFailure
 from spendgate.standing import Hold
 
 CEILING = 0.035

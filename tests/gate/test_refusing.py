@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from gate.world import budget, costing, end, house, intent, policy, serve
 from spendgate.gate.interface import Admitted, Refused
-from spendgate.policy import Mode, ModelRule
+from spendgate.model_rules import ModelRule
+from spendgate.policy import Mode
 from spendgate.standing import Hold
 
 

@@ -11,10 +11,12 @@ from msgspec.structs import replace
 
 from gate.world import MODEL, PRICES, budget, costing, end, house, intent, policy
 from spendgate.attribution import Evidence
+from spendgate.fitting import enforces, scopes
 from spendgate.gate import terms as terms_module
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.gate.terms import KnownTerms, Signs, Terms, terms
-from spendgate.policy import ModelRule, Policy, enforces, scopes
+from spendgate.model_rules import ModelRule
+from spendgate.policy import Policy
 from spendgate.pricing import PriceBook, utc
 from spendgate.providers.interface import Kind, Route
 from spendgate.selector import Selector

@@ -15,10 +15,11 @@ from typing import NamedTuple
 import pytest
 
 from gate.world import House, asyncio, budget, costing, dollars, end, house, intent, policy
+from spendgate.fitting import scopes
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.ledger.check import check
 from spendgate.ledger.queries import Reader
-from spendgate.policy import Policy, scopes
+from spendgate.policy import Policy
 from spendgate.selector import Facts
 from spendgate.window import CALENDAR_UNITS, DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Window, bounds
 

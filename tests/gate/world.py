@@ -14,12 +14,13 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from spendgate.attribution import Attribution, Evidence
+from spendgate.budget import Budget
 from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
 from spendgate.gate.interface import Admitted, End, Intent, Refused
 from spendgate.ledger.ledger import Ledger
 from spendgate.money import NANOS_PER_DOLLAR
-from spendgate.policy import Budget, Mode, OnFailure, Policy
+from spendgate.policy import Mode, OnFailure, Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Ask, Kind, Part, Reading, Route
 from spendgate.providers.unfinished import estimate_usage

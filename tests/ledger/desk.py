@@ -14,12 +14,13 @@ from ledger.kit import FAILED, open_ledger, row
 from ledger.kit import settled as ending
 from spendgate.admission import Admit, Decision, Refuse, decide
 from spendgate.config.policy_file import parse_policy
+from spendgate.fitting import enforces, scopes
 from spendgate.gate.past import counted, scopes_of
 from spendgate.ledger import Ledger
 from spendgate.ledger.check import check
 from spendgate.ledger.queries import Reader
 from spendgate.money import NANOS_PER_DOLLAR
-from spendgate.policy import Policy, enforces, scopes
+from spendgate.policy import Policy
 from spendgate.selector import Facts
 from spendgate.standing import Scope, Size, Standing
 

@@ -21,8 +21,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.kit import DAY, NOW, admit, open_ledger, row, scope, settled
+from ledger.kit import DAY, NOW, open_ledger, row, scope, settled
+from spendgate.admission import Admit
 from spendgate.ledger import Ledger
+from spendgate.ledger.interface import Decide
 from spendgate.ledger.store import connect
 from spendgate.standing import Scope
 
@@ -41,7 +43,7 @@ class Speed:
 def measure(calls: int, folder: Path) -> dict[str, Speed]:
     """Holds, sends and settles so many calls one after the other, each beside one of the bare database."""
     budgets = (scope("person/day"), scope("person/month", window="2026-11"), scope("person/24h", rolling_ms=DAY))
-    end, decide, ledger, bare = settled(700, *budgets), admit(1_000), open_ledger(folder), _bare(folder / "bare.db")
+    end, decide, ledger, bare = settled(700, *budgets), _admit(budgets), open_ledger(folder), _bare(folder / "bare.db")
     took: dict[str, list[int]] = {name: [] for name in ("hold", "sent", "settle", "hold+settle", "bare")}
     for number in range(calls):
         call = row(f"01939d3e-0000-7000-8000-{number:012d}")
@@ -57,9 +59,15 @@ def measure(calls: int, folder: Path) -> dict[str, Speed]:
     return {name: _speed(each) for name, each in took.items()}
 
 
+def _admit(budgets: tuple[Scope, ...]) -> Decide:
+    """The answer is there already: deciding is not the ledger's."""
+    answer = Admit(tuple([(each, 1_000) for each in budgets]))
+    return lambda standings, kind: answer
+
+
 def _joined(ledger: Ledger, budgets: tuple[Scope, ...], calls: int) -> Iterator[Callable[[], object]]:
     """On a busy gate: the end of one call and the hold of the next, as one transaction."""
-    end, decide, before = settled(700, *budgets), admit(1_000), row("joined")
+    end, decide, before = settled(700, *budgets), _admit(budgets), row("joined")
     ledger.hold(before, budgets, decide, NOW)
     for number in range(calls):
         ledger.sent(before.id, NOW)

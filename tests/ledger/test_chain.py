@@ -121,6 +121,7 @@ values = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | st.text(st.char
 
 
 @given(values.map(tuple))
+@example(("\x7f",))
 @example(("caf\u00e9", "\x7f", "\\u007f", "\u2028", "\ud800", '"', 2**63))
 def test_what_is_digested_is_plain_json(row: tuple[object, ...]) -> None:
     """Whichever encoder writes it, it is what Python's own writes: ASCII, without spaces."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,9 +28,11 @@ from ledger.kit import (
 )
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.ledger import Ledger, open_calls
+from spendgate.ledger.check import check
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.queries import Reader, Span
 from spendgate.standing import Hold, KindStanding, Standing
+from spendgate.usage import Usage
 
 DAILY, MONTHLY, ROLLING = scope(), scope("person/month", window="2026-11"), scope("person/24h", rolling_ms=DAY)
 
@@ -266,8 +270,11 @@ def test_the_holds_of_a_row_are_read_back_as_they_were_written(pairs: list[tuple
     fields = [[at.balance, at.nanos, at.bound_nanos, at.mode.value, at.added] for at in holds]  # type: ignore[attr-defined]
     ended = [[*each, cost] for each, (_, cost) in zip(fields, pairs, strict=True)]
     assert open_calls.packed(holds) == json.dumps(fields, separators=(",", ":"))
-    assert open_calls.charged(pairs) == json.dumps(ended, separators=(",", ":"))
-    assert open_calls.unpacked(open_calls.packed(holds)) == holds == open_calls.unpacked(open_calls.charged(pairs))
+    charged = open_calls.charged(
+        [(at.balance, at.nanos, at.bound_nanos, at.mode, at.added, cost) for at, cost in pairs]
+    )
+    assert charged == json.dumps(ended, separators=(",", ":"))
+    assert open_calls.unpacked(open_calls.packed(holds)) == holds == open_calls.unpacked(charged)
 
 
 def test_which_results_have_a_row(ledger: Ledger) -> None:
@@ -277,3 +284,41 @@ def test_which_results_have_a_row(ledger: Ledger) -> None:
     assert ledger.written(()) == frozenset()
     assert not ledger.collected(row("r-1"), settled(9, DAILY), NOW)
     assert standing_of(ledger, DAILY).settled_nanos == 5
+
+
+def test_results_that_are_gathered_are_written_as_each_would_be(tmp_path: Path) -> None:
+    """The same rows, links and balances as one by one, whatever columns are empty; a rolling window counts those it covers."""
+    rolling = scope("person/24h", rolling_ms=DAY)
+    ends = [
+        (f"r-{number}", settled(number, DAILY, rolling, usage=Usage(input_tokens=number), response_id=name))
+        for number, name in enumerate((None, "msg_1", 'a "name"', "Grüße", "\x7f", None), 1)
+    ]
+    found: list[object] = []
+    for name in ("apart", "together"):
+        (tmp_path / name).mkdir()
+        ledger = open_ledger(tmp_path / name)
+        ledger.collected(row("before"), settled(7, DAILY), NOW)
+        if name == "apart":
+            for result_id, end in ends:
+                assert ledger.collected(row(result_id, team="web"), end, NOW)
+        else:
+            ledger.gathered(row("", team="web"), ends, NOW)
+        ledger.collected(row("after"), settled(9, DAILY), NOW)
+        assert standing_of(ledger, DAILY).settled_nanos == 7 + 21 + 9
+        assert standing_of(ledger, rolling, NOW + 1).settled_nanos == 21
+        ledger.close()
+        with closing(sqlite3.connect(tmp_path / name / "ledger.db")) as conn:
+            assert check(conn) == ()
+            found += [conn.execute(f"SELECT * FROM {table}").fetchall() for table in ("call_rows", "chain", "balances")]  # noqa: S608 - our words
+    assert found[:3] == found[3:]
+
+
+def test_what_has_a_row_is_not_gathered_again(ledger: Ledger) -> None:
+    """Not one of them is written then: who asks has not looked."""
+    ledger.collected(row("r-2"), settled(5, DAILY), NOW)
+    with pytest.raises(ValueError, match="other rows"):
+        ledger.gathered(row(""), [("r-1", settled(1, DAILY)), ("r-2", settled(1, DAILY))], NOW)
+    assert ledger.written(("r-1", "r-2")) == {"r-2"}
+    assert standing_of(ledger, DAILY).settled_nanos == 5
+    ledger.gathered(row(""), [("r-1", settled(1, DAILY))], NOW)
+    assert standing_of(ledger, DAILY).settled_nanos == 6

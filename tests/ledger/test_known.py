@@ -125,7 +125,7 @@ def test_memory_is_bounded_and_full_memory_changes_nothing(ledger: Ledger, monke
     for number, each in enumerate(scopes):
         ledger.hold(row(str(number)), (DAILY, each), admit(10), NOW)
         assert len(ledger._store.known.calls) <= 7
-        assert len(ledger._store.known.balances) <= 9
+        assert len(ledger._store.known.balances.by_id) <= 9
     for number, each in enumerate(scopes):
         assert ledger.settle(str(number), settled(4, DAILY, each))
     assert {standing_of(ledger, each).settled_nanos for each in scopes} == {4}

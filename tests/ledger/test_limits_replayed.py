@@ -20,8 +20,9 @@ from spendgate import limits
 from spendgate.adaptive import MeanOf, Settled, settled_of
 from spendgate.admission import Admit, decide
 from spendgate.config.policy_file import parse_policy
+from spendgate.fitting import scopes
 from spendgate.limits import Claim
-from spendgate.policy import Policy, scopes
+from spendgate.policy import Policy
 from spendgate.selector import Facts
 from spendgate.standing import Credit, Hold, KindStanding, Scope, Size, Standing
 

@@ -1,7 +1,7 @@
 """A gate in a process of its own, for tests that need several or must kill one.
 
 python worker.py race FOLDER CALLS NANOS      hold CALLS calls of NANOS within the limit, settle none, print how many went
-python worker.py churn FOLDER NAME            hold, send, settle without end; each served call's id goes to stdout first
+python worker.py churn FOLDER NAME BUDGETS    hold, send, settle without end; each served call's id goes to stdout first
 python worker.py lock FOLDER                  keep the write lock until stdin closes
 python worker.py steps FOLDER NAME            start a gate with its budgets filled; for each line of stdin settle one call and
                                               print its id; stop as a gate does when stdin closes
@@ -18,8 +18,10 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+import crowded
 from ledger.desk import Desk
 from ledger.kit import NOW, admit, keeper_of, open_ledger, row, scope, settled, within_limits
 from spendgate.admission import Admit
@@ -29,6 +31,8 @@ from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.heads_file import SeenClock
 from spendgate.ledger.queries import Reader, Span
+from spendgate.policy import Policy
+from spendgate.standing import Scope
 
 LIMIT = 5_000_000_000
 BUDGETS = (scope("person/day", limit=LIMIT), scope("person/24h", limit=LIMIT, rolling_ms=86_400_000))
@@ -53,20 +57,31 @@ def race(folder: Path, calls: int, nanos: int) -> None:
     sys.stdin.read()
 
 
-def churn(folder: Path, name: str) -> None:
+def drawn(budgets: int, number: int) -> tuple[Scope, ...]:
+    """What the call of this number draws on: the two budgets of one person, or thirty, of one of five hundred people."""
+    return BUDGETS if budgets == len(BUDGETS) else crowded.drawn(_crowd(), number % crowded.PEOPLE, NOW)
+
+
+@cache
+def _crowd() -> Policy:
+    return crowded.rules(crowded.Limited("firm", "person", hold="ceiling"))
+
+
+def churn(folder: Path, name: str, budgets: int) -> None:
     """One call after the other, each a little late to settle, so that some are always open."""
     ledger = open_ledger(folder)
     ledger.resolve_orphans(NOW)
     keeper = keeper_of(folder, ledger)
-    waiting: list[str] = []
+    waiting: list[tuple[str, tuple[Scope, ...]]] = []
     for number in itertools.count():
-        call = f"{name}-{number}"
-        retried(lambda call=call: ledger.hold(row(call), BUDGETS, admit(1_000), NOW))
+        call, scopes = f"{name}-{number}", drawn(budgets, number)
+        retried(lambda call=call, scopes=scopes: ledger.hold(row(call), scopes, admit(1_000), NOW))
         retried(lambda call=call: ledger.sent(call, NOW))
         print(call, flush=True)
-        waiting.append(call)
+        waiting.append((call, scopes))
         if len(waiting) > 3:
-            retried(lambda: ledger.settle(waiting.pop(0), settled(700, *BUDGETS)))
+            oldest, charged = waiting.pop(0)
+            retried(lambda oldest=oldest, charged=charged: ledger.settle(oldest, settled(700, *charged)))
             retried(lambda number=number: ledger.audit(Line(NOW, AuditWord.ALERT, f"{name} {number}")))
             retried(lambda: keeper.look(SeenClock(NOW)))
 
@@ -115,6 +130,6 @@ def read(folder: Path) -> None:
 
 if __name__ == "__main__":
     word, folder, *rest = sys.argv[1:]
-    {"race": lambda: race(Path(folder), int(rest[0]), int(rest[1])), "churn": lambda: churn(Path(folder), rest[0]),
+    {"race": lambda: race(Path(folder), int(rest[0]), int(rest[1])), "churn": lambda: churn(Path(folder), rest[0], int(rest[1])),
      "lock": lambda: lock(Path(folder)), "steps": lambda: steps(Path(folder), rest[0]),
      "decide": lambda: decide(Path(folder), *rest), "read": lambda: read(Path(folder))}[word]()  # fmt: skip

@@ -8,6 +8,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import core_schema
 
 from providers.feeding import head
 from spendgate.errors import WireError
@@ -139,6 +140,20 @@ def test_a_long_member_is_read_wherever_it_ends(size: int, after: dict[str, int]
     body = json.dumps({"model": "m", "tools": tools, "messages": LONG, **after}).encode()
     assert len(body) > WHOLE_BYTES_MAX
     assert found(body) == truth(body)
+
+
+@pytest.mark.parametrize("after", [{}, {"n": 2}], ids=["the last wanted one", "one after it"])
+@pytest.mark.parametrize("shift", range(4))
+@pytest.mark.parametrize("size", [64, 200, 700, 1_100])
+def test_a_long_text_is_read_wherever_it_ends(size: int, shift: int, after: dict[str, int]) -> None:
+    """Whatever is escaped in it, at the ends of steps too, and whether it is longer than what is parsed at once."""
+    length = core_schema.no_info_after_validator_function(len, core_schema.str_schema())
+    shape = Shape(model=TEXT, input=length, n=COUNT)
+    text = "x" * shift + '\\"}\\\\ ' * (size * 1024 // 9) + "\\"
+    body = json.dumps({"model": "m", "input": text, "voice": {"input": 1}, **after}).encode()
+    assert len(body) > WHOLE_BYTES_MAX
+    assert Scanner(shape, ("model", "input", "n")).read(body).fields == {"model": "m", "input": len(text), **after}
+    assert shape.read(body) == {"model": "m", "input": len(text), **after}
 
 
 def test_many_nested_keys_are_walked_through() -> None:

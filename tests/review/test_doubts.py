@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from spendgate.config.policy_file import parse_policy
-from spendgate.review.doubts import doubts, secrets_in
+from spendgate.review.doubts import doubts
+from spendgate.review.secrets import secrets_in
 
 TODAY = date(2026, 11, 28)
 MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "gpt-5", "gpt-5-pro")
@@ -95,6 +96,57 @@ def told(text: str) -> list[tuple[str, str]]:
             "person/day can never be reached: person/month counts the same calls",
         ),
         (
+            f"{PEOPLE}budgets:\n{PERSON}  - {{name: seniors, per: person, match: {{group: senior}}, limit: $100 per day}}\n",
+            "budgets.seniors",
+            "person counts the same calls and is spent before; where more is meant, person must except them",
+        ),
+        (
+            "budgets:\n  - {name: person, per: person, limit: $50 per day}\n  - {name: all, limit: $20 per day}\n",
+            "budgets.person",
+            "person can never be reached: all counts the same calls",
+        ),
+        (
+            "budgets:\n  - {name: person, per: person, limit: [$20 per day, $140 per week]}\n",
+            "budgets.person",
+            "person/week can never be reached: person/day counts the same calls and allows $140.00 at most in that time",
+        ),
+        (
+            "budgets:\n  - {name: person, per: person, limit: [$5 per rolling 6h, $20 per rolling 24h]}\n",
+            "budgets.person",
+            "person/rolling-24h can never be reached: person/rolling-6h counts the same calls and allows $20.00",
+        ),
+        (
+            f"{PEOPLE}budgets: [{{name: team, per: team, limit: $20 per day}}]\n",
+            "budgets",
+            "nothing limits bob, anybody who is not listed",
+        ),
+        (
+            f"people: {{bob: {{}}}}\nbudgets:\n{PERSON}  - {{name: group, per: group, limit: $2 per day}}\n",
+            "budgets.group",
+            "group is about nobody: no listed person has a group",
+        ),
+        (
+            "machines: {ci: {match: ['ci-*']}}\nbudgets: [{name: ci, per: machine_group, limit: $20 per day}]\n",
+            "budgets",
+            "the others are not limited",
+        ),
+        (
+            f"budgets:\n{PERSON}rates:\n  - {{name: a, per: person, requests: 9 per minute}}\n"
+            "  - {name: b, requests: 5 per 2m}\n",
+            "rates.a",
+            "a changes nothing: b counts the same calls and lets through no more",
+        ),
+        (
+            f"budgets:\n{PERSON}models:\n  - {{name: a, allow: ['gpt-5']}}\n  - {{name: b, allow: ['gpt-5*', 'claude-*']}}\n",
+            "models.b",
+            "b changes nothing: a allows no more than it does",
+        ),
+        (
+            f"budgets:\n{PERSON}notify: [{{to: 'pagerduty://0123456789abcdef0123456789abcdef', for: [page]}}]\n",
+            "notify",
+            "has a password or token in it",
+        ),
+        (
             f"budgets:\n{PERSON}models:\n  - {{name: wide, deny: ['claude-*']}}\n  - {{name: narrow, deny: ['claude-opus-*']}}\n",
             "models.narrow",
             "narrow changes nothing: wide denies the same already",
@@ -144,6 +196,18 @@ def test_it_is_said(text: str, subject: str, words: str) -> None:
         f"{PEOPLE}budgets:\n{PERSON}  - {{name: team, match: {{team: payments}}, limit: $20 per month}}\n",
         "budgets:\n  - {name: person, per: person, limit: [$5 per hour, $20 per day, $15 per rolling 24h]}\n",
         f"budgets:\n{PERSON}  - {{name: session, per: session, limit: $5}}\n",
+        "budgets:\n  - {name: person, per: person, limit: [$20 per day, $139 per week, $600 per month]}\n",
+        "budgets:\n  - {name: person, per: person, limit: [$5 per rolling 6h, $19 per rolling 24h]}\n",
+        "budgets:\n  - {name: person, per: person, limit: [$5 per rolling 24h, $9 per day]}\n",
+        f"{PEOPLE}budgets:\n  - {{name: person, per: person, except: {{group: senior}}, limit: $20 per day}}\n"
+        "  - {name: seniors, per: person, match: {group: senior}, limit: $100 per day}\n",
+        f"{PEOPLE}budgets:\n{PERSON}  - {{name: team, per: team, limit: $30 per day}}\n",
+        "people: {alice: {team: payments}}\nteams: {payments: {timezone: Europe/Berlin}}\nbudgets:\n"
+        "  - {name: all, limit: $20 per day}\n  - {name: person, per: person, limit: $20 per day}\n",
+        f"budgets:\n{PERSON}rates:\n  - {{name: a, per: person, requests: 9 per minute}}\n"
+        "  - {name: b, requests: 5 per second}\n",
+        f"budgets:\n{PERSON}models:\n  - {{name: a, deny: ['claude-*'], unresolved: allow}}\n"
+        "  - {name: b, deny: ['claude-opus-*']}\n",
         f"{PEOPLE}budgets:\n{PERSON}models:\n  - {{name: a, match: {{person: bob}}, deny: ['gpt-5*']}}\n"
         "  - {name: b, except: {group: senior}, deny: ['gpt-5*']}\n",
         f"{PEOPLE}budgets:\n{PERSON}exceptions: [{{budget: person, match: {{person: bob}}, add: $5, until: 2026-11-28, "
@@ -170,6 +234,9 @@ def test_a_pattern_of_one_letter_is_no_pattern_of_many() -> None:
         "sk-" + "ant-api03-abcdefghijklmnopqrstuvwxyz",
         "xoxb-" + "1234567890-abcdefghij",
         "AKIA" + "ABCDEFGHIJKLMNOP",
+        "glpat-" + "abcdefghij1234567890",
+        "eyJ" + "hbGciOiJIUzI1NiJ9.eyJ" + "zdWIiOiIxMjM0In0.c2ln",
+        "hf_" + "abcdefghijklmnopqrstuvwxyz",
         "ghp_" + "a" * 36,
         "https://hooks.slack.com/services/" + "T0000/B0000/abcdefgh",
         "-----BEGIN OPENSSH PRIVATE KEY-----",
@@ -181,7 +248,10 @@ def test_a_secret_is_found_where_it_stands(secret: str) -> None:
 
 def test_words_of_a_policy_are_no_secrets() -> None:
     assert (
-        secrets_in("api_key: sk-proj:9f86d081884c\nto: slack://${SPENDGATE_SECRET_AI}\nname: task-runner-for-sk\n")
+        secrets_in(
+            "api_key: sk-proj:9f86d081884c\nto: slack://${SPENDGATE_SECRET_AI}\nname: task-runner-for-sk\n"
+            "project: github.com/acme/task-management-platform-2\nhelp: ask helpdesk-assistant-platform-team1\n"
+        )
         == ()
     )
 

@@ -22,8 +22,9 @@ from spendgate.alerts import wording
 from spendgate.alerts.interface import Alert, Charged, Figures, Reached, Refused
 from spendgate.alerts.measures import KEEP_TOLD_MS, LATE_DAYS, Burns, Outsides, Shares, Spikes
 from spendgate.alerts.told import Key, Told
-from spendgate.draws import values_of
-from spendgate.policy import Budget, Policy
+from spendgate.allowances import values_of
+from spendgate.budget import Budget
+from spendgate.policy import Policy
 from spendgate.selector import EVERY, Facts, Selector
 from spendgate.standing import Scope
 from spendgate.window import DAY_MS, Bounds, Unit, Window, bounds, day_starts_ms, local_date

@@ -1,8 +1,12 @@
 """What stands beside an answer that gives results back, and reads a copy of it.
 
-The bytes that come in go on, whatever fails in here. Unlike the tap of a running call it puts nothing off: a line takes some 15
+The bytes that come in go on, whatever fails in here. Unlike the tap of a running call it puts nothing off: a line takes some 5
 microseconds to read, and a file of any length is read at the pace of its bytes, so that no result is left out because it came
 too fast. What is to be written waits in a queue of small results; where that is full the loop writes before it reads on.
+
+Forty-eight results in one transaction cost a sixth less than in three. So results wait until so many are there, the answer is
+over, or `LINGER_S` is. A gate that is killed meanwhile has not written them, as it has not written what it was killed
+before reading; its client has not got the answer whole either, and what it reads again is counted then.
 """
 
 from __future__ import annotations
@@ -16,14 +20,16 @@ from spendgate.providers.interface import Result, ResultReader
 
 WAITING_MAX = 10_000
 """Results, of about a kilobyte each, that wait to be written."""
-TURN = 16
-"""Results that are written in one turn of the loop."""
+TURN = 48
+"""Results that are written in one turn of the loop: some 1.3 ms of it."""
+LINGER_S = 0.02
+"""How long fewer of them wait for others while their answer goes on."""
 
 
 class Results:
     """Mitmproxy's stream callable for one answer."""
 
-    __slots__ = ("_collect", "_decoder", "_failed", "_reader", "_scheduled", "_waiting", "bytes")
+    __slots__ = ("_closed", "_collect", "_decoder", "_due", "_failed", "_hurries", "_reader", "_waiting", "bytes")
 
     def __init__(
         self, reader: ResultReader, decoder: Decoder | None, collect: Callable[[tuple[Result, ...]], None]
@@ -35,7 +41,10 @@ class Results:
         self._decoder = None if decoder is None or decoder.plain else decoder
         self._collect = collect
         self._waiting: deque[Result] = deque()
-        self._scheduled = False
+        self._due: asyncio.Handle | None = None
+        self._hurries = False
+        """Whether `_due` is in the loop's next turn."""
+        self._closed = False
         self._failed: str | None = None
 
     def __call__(self, data: bytes) -> bytes:
@@ -51,6 +60,7 @@ class Results:
 
     def close(self) -> tuple[str, ...]:
         """The answer is over, whole or not: what is complete is metered. Flags of its row. Never raises."""
+        self._closed = True
         try:
             self._take(self._reader.close())
         except Exception as fault:  # noqa: BLE001 - the boundary
@@ -67,12 +77,22 @@ class Results:
         self._waiting.extend(results)
         while len(self._waiting) > WAITING_MAX:
             self._write()
-        if self._waiting and not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._turn)
+        if self._waiting and not self._hurries:
+            self._plan()
+
+    def _plan(self) -> None:
+        """Have what waits written in the loop's next turn, or a little later where more may come."""
+        self._hurries = self._closed or len(self._waiting) >= TURN
+        loop = asyncio.get_running_loop()
+        if self._hurries:
+            if self._due is not None:
+                self._due.cancel()
+            self._due = loop.call_soon(self._turn)
+        elif self._due is None:
+            self._due = loop.call_later(LINGER_S, self._turn)
 
     def _turn(self) -> None:
-        self._scheduled = False
+        self._due, self._hurries = None, False
         self._write()
         self._take(())
 

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from spendgate.cli.options import FormatOption
-from spendgate.cli.output import Column, Format, emit, note
+from spendgate.cli.output import Column, Format, emit, inert, note
 from spendgate.config import policies
 from spendgate.config.cases import SUFFIX, load_cases, policy_of
 from spendgate.config.known import KNOWN
-from spendgate.errors import UsageError
+from spendgate.errors import PolicyError, UsageError
 from spendgate.review.cases import Verdict, judge
 
 PathsArgument = Annotated[
@@ -42,15 +42,25 @@ def register(group: typer.Typer) -> None:
 def test(paths: PathsArgument = None, fmt: FormatOption = Format.TABLE) -> None:
     """Run the cases beside policies: given past spend, when this call, then admitted or refused by that rule.
 
-    A table shows the cases that failed. Exit status 1 where one did.
+    A table shows the cases that failed; faults of cases and policies stand on stderr, each with its place. Exit status 1 where a
+    case failed or a file has a fault.
     """
-    verdicts = [verdict for file in _files(paths or [Path()]) for verdict in _judged(file)]
+    verdicts: list[Verdict] = []
+    unread: list[PolicyError] = []
+    for file in tuple(dict.fromkeys(_files(paths or [Path()]))):
+        try:
+            verdicts += _judged(file)
+        except PolicyError as fault:
+            unread.append(fault)
     failed = [verdict for verdict in verdicts if not verdict.passed]
     rows = [_row(verdict) for verdict in (verdicts if fmt is not Format.TABLE else failed)]
     if rows or fmt is not Format.TABLE:
         emit(rows, _COLUMNS, fmt, keys=[column.key for column in _COLUMNS])
-    note(f"{len(verdicts) - len(failed)} passed, {len(failed)} failed")
-    if failed:
+    faults = [line for each in unread for line in each.faults]
+    for line in faults:
+        typer.echo(inert(line), err=True)
+    note(f"{len(verdicts) - len(failed)} passed, {len(failed)} failed{_not_run(len(unread), len(faults))}")
+    if failed or faults:
         raise typer.Exit(1)
 
 
@@ -64,14 +74,34 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield from found
         elif path.name.endswith(SUFFIX):
             yield path
+        elif path.suffix == ".yaml":
+            yield path.with_name(path.stem + SUFFIX)
         else:
-            yield path.with_name(path.name.removesuffix(".yaml") + SUFFIX)
+            raise UsageError(f"{path}: is no folder, no policy NAME.yaml and no file of cases NAME{SUFFIX}")
 
 
-def _judged(file: Path) -> Iterator[Verdict]:
-    policy = policies.load(policy_of(file), KNOWN)
-    for case in load_cases(file, policy).cases:
-        yield judge(policy, case)
+def _judged(file: Path) -> list[Verdict]:
+    """What came of the cases of one file. Raises PolicyError with every fault of it and of its policy."""
+    try:
+        policy = policies.load(policy_of(file), KNOWN)
+    except PolicyError as fault:
+        raise PolicyError((*fault.faults, *_faults_of_cases(file))) from fault
+    return [judge(policy, case) for case in load_cases(file, policy).cases]
+
+
+def _faults_of_cases(file: Path) -> tuple[str, ...]:
+    """Those that can be told without a policy."""
+    try:
+        load_cases(file, None)
+    except PolicyError as fault:
+        return fault.faults
+    return ()
+
+
+def _not_run(files: int, faults: int) -> str:
+    if not files:
+        return ""
+    return f"; {files} {'file' if files == 1 else 'files'} not run: {faults} {'fault' if faults == 1 else 'faults'}"
 
 
 def _row(verdict: Verdict) -> dict[str, object]:

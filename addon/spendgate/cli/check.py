@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,16 +12,17 @@ import typer
 
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
-from spendgate.config import policies
+from spendgate.config.bundle import Bundle, Gathering
 from spendgate.config.faults import Place
 from spendgate.config.known import KNOWN
 from spendgate.config.places import places
-from spendgate.config.policy_file import policy_schema
+from spendgate.config.policy_file import parse_policy, policy_schema
 from spendgate.errors import PolicyError
 from spendgate.notices import notices, spent_on_each
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
-from spendgate.review.doubts import doubts, secrets_in
+from spendgate.review.doubts import doubts
+from spendgate.review.secrets import secrets_in
 from spendgate.window import local_date
 
 FilesArgument = Annotated[
@@ -28,9 +30,10 @@ FilesArgument = Annotated[
 ]
 _KEYS = ("severity", "text")
 _TOP = Place(1, 1)
-_CREDENTIAL = (
-    "this looks like a credential; a policy is read and copied by many: put ${SPENDGATE_SECRET_…} in its place"
-)
+_CREDENTIAL = "this looks like a credential; a policy is no place for one, use ${SPENDGATE_SECRET_…} where it may"
+
+_Placed = tuple[bool, str, Place, str]
+"""A warning: whether it is about an included file, that file, where, and what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +79,51 @@ def schema() -> None:
 
 def _findings(file: Path) -> list[Finding]:
     try:
-        policy = policies.load(file, KNOWN)
+        read = Gathering(file)
     except PolicyError as fault:
         return [Finding("fault", line) for line in fault.faults]
-    return [
-        *(Finding("warning", f"{file}:{at.line}:{at.column}: warning: {text}") for at, text in _warnings(file, policy)),
-        *(Finding("note", f"{file}: note: {text}") for text in spent_on_each(policy)),
-    ]
+    try:
+        policy = parse_policy(read.main, str(file), KNOWN, beside=read.beside)
+    except PolicyError as fault:
+        faults = [Finding("fault", line) for line in fault.faults]
+        return [*faults, *_warnings(_secrets(file, read.bundle))]
+    found = [*_doubts(file, read.bundle, policy), *_secrets(file, read.bundle)]
+    return [*_warnings(found), *(Finding("note", f"{file}: note: {text}") for text in spent_on_each(policy))]
 
 
-def _warnings(file: Path, policy: Policy) -> list[tuple[Place, str]]:
-    data = file.read_bytes()
-    where = places(data)
+def _warnings(found: list[_Placed]) -> list[Finding]:
+    """In the order of the file; those of included ones follow by their names."""
+    ordered = sorted(found, key=lambda each: each[:3])
+    return [Finding("warning", f"{name}:{at.line}:{at.column}: warning: {text}") for _, name, at, text in ordered]
+
+
+def _doubts(file: Path, bundle: Bundle, policy: Policy) -> list[_Placed]:
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    today = local_date(policy.timezone, now_ms)
-    found = [
-        (where.get(doubt.subject) or where.get(doubt.subject.partition(".")[0]) or _TOP, doubt.text)
-        for doubt in doubts(policy, today, PriceBook().model_ids())
+    where: dict[str, tuple[bool, str, Place]] = {}
+    for beside, name, data in _files(file, bundle):
+        for subject, at in places(data).items():
+            where.setdefault(subject, (beside, name, at))
+    top = (False, str(file), _TOP)
+    told = [
+        (doubt.subject, doubt.text)
+        for doubt in doubts(policy, local_date(policy.timezone, now_ms), PriceBook().model_ids())
     ]
     # A notice about one key begins with it.
-    found += [(where.get(text.partition(".")[0], _TOP), text) for text in notices(policy, now_ms)]
-    found += [
-        (
-            Place(line, column),
-            "this looks like a credential; a policy is no place for one, use ${SPENDGATE_SECRET_…} where it may",
-        )
+    told += [(text.partition(".")[0], text) for text in notices(policy, now_ms)]
+    return [(*(where.get(subject) or where.get(subject.partition(".")[0]) or top), text) for subject, text in told]
+
+
+def _secrets(file: Path, bundle: Bundle) -> list[_Placed]:
+    return [
+        (beside, name, Place(line, column), _CREDENTIAL)
+        for beside, name, data in _files(file, bundle)
         for line, column in secrets_in(data.decode("utf-8", "replace"))
     ]
-    return sorted(found, key=lambda each: each[0])
+
+
+def _files(file: Path, bundle: Bundle) -> Iterator[tuple[bool, str, bytes]]:
+    """Each file of a policy that could be read: whether it is an included one, its name, its bytes."""
+    yield False, str(file), bundle.main
+    for name, data in bundle.included:
+        if data is not None:
+            yield True, str(file.with_name(name)), data

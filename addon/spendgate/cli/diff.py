@@ -18,6 +18,7 @@ from spendgate.cli.replay import SINCE, headline
 from spendgate.cli.spend import SinceOption, span
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
+from spendgate.errors import PolicyError
 from spendgate.ledger.queries import Reader
 from spendgate.model_names import family
 from spendgate.policy import Policy
@@ -42,7 +43,7 @@ def register(group: typer.Typer) -> None:
 
 def diff_(old: OldArgument, new: NewArgument, fmt: FormatOption = Format.TABLE) -> None:
     """Say in words what a change does: who may spend more or less, who gains or loses which models, what is decrypted."""
-    changes = _changes(policies.load(old, KNOWN), policies.load(new, KNOWN))
+    changes = _changes(*_both(old, new))
     if fmt is Format.TABLE:
         with writing():
             for line in _lines(changes):
@@ -57,13 +58,28 @@ def review(old: OldArgument, new: NewArgument, since: SinceOption = None, state:
 
     From --since on (30d where it is not given), as `policy replay` runs them.
     """
-    was, now = policies.load(old, KNOWN), policies.load(new, KNOWN)
+    was, now = _both(old, new)
     found = existing_state(state)
     asked = span(in_force.policy(found), since or SINCE, None, None)
     with closing(Reader(found.ledger)) as reader:
         outcome = replay(now, asked.since_ms or 0, reader.history)
     with writing():
         typer.echo("\n".join(_markdown(_changes(was, now), outcome, now)))
+
+
+def _both(old: Path, new: Path) -> tuple[Policy, Policy]:
+    """The two policies. Raises PolicyError with the faults of both."""
+    found: list[Policy] = []
+    faults: list[str] = []
+    for file in (old, new):
+        try:
+            found.append(policies.load(file, KNOWN))
+        except PolicyError as fault:
+            faults += fault.faults
+    if faults:
+        raise PolicyError(tuple(dict.fromkeys(faults)))
+    was, now = found
+    return was, now
 
 
 def _changes(old: Policy, new: Policy) -> tuple[Change, ...]:

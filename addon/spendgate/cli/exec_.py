@@ -50,26 +50,36 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
     from spendgate.cli.serving import serving  # noqa: PLC0415 - loads the proxy
 
     mode, auth = way_out(os.environ)
-    with tempfile.TemporaryDirectory(prefix="spendgate-") as name:
-        folder = Path(name)
-        wanted = Wanted(policy=policy, state=state, modes=(mode,), port=0, sets=(*sets, *auth), ca_folder=folder)
-        async with serving(wanted) as running:
-            for notice in running.listening.notices:
-                note(f"WARNING {notice}")
-            port = running.listening.address[1]
-            child = surroundings(os.environ, port=port, ca_cert=running.ca_cert, folder=folder, hosts=running.hosts)
-            for text in child.notes:
-                note(text)
-            try:
-                status = await run_child(command, child.variables)
-            except CouldNotRun as fault:
-                note(str(fault))
-                return fault.status
-        try:
-            bill(state.ledger, running.gate_id)
-        except SpendgateError as fault:
-            note(f"no bill: {fault}")  # the command has run: its exit status is not ours to replace
-    return status
+    ended: int | None = None
+    try:
+        # A file that somebody else still writes there must not end the command's run as a fault.
+        with tempfile.TemporaryDirectory(prefix="spendgate-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            wanted = Wanted(policy=policy, state=state, modes=(mode,), port=0, sets=(*sets, *auth), ca_folder=folder)
+            async with serving(wanted) as running:
+                for notice in running.listening.notices:
+                    note(f"WARNING {notice}")
+                port = running.listening.address[1]
+                child = surroundings(os.environ, port=port, ca_cert=running.ca_cert, folder=folder, hosts=running.hosts)
+                for text in child.notes:
+                    note(text)
+                ended, ran = await _ran(command, child.variables)
+            if ran:
+                bill(state.ledger, running.gate_id)
+    except SpendgateError as fault:
+        if ended is None:
+            raise
+        note(f"no bill: {fault}")  # the command has run: its exit status is not ours to replace
+    return ended
+
+
+async def _ran(command: list[str], variables: Mapping[str, str]) -> tuple[int, bool]:
+    """Its exit status, and whether it ran at all."""
+    try:
+        return await run_child(command, variables), True
+    except CouldNotRun as fault:
+        note(str(fault))
+        return fault.status, False
 
 
 def way_out(environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

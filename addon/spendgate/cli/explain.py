@@ -78,10 +78,12 @@ def explain_(
     What is spent, and what rates have counted, comes from the ledger of the state directory, as of now; without one nothing is
     known to be spent.
     """
+    if not person:
+        raise UsageError("--person '': write the person's name as the policy has it, or an account of theirs")
     found = paths.find(state)
     policy = policies.load(file, KNOWN) if file else in_force.policy(found)
     zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
-    at_ms = moment(at, zone, now) if at else int(now.timestamp() * 1000)
+    at_ms = _at(at, zone, now) if at is not None else int(now.timestamp() * 1000)
     facts, refusal = _facts(policy, person, model, tool, attributes or [], at_ms)
     with ExitStack() as open_files:
         reader = open_files.enter_context(Reader(found.ledger)) if found.ledger.exists() else None
@@ -100,9 +102,16 @@ def explain_(
     emit(rows, _COLUMNS, fmt, keys=_KEYS)
 
 
+def _at(at: str, zone: ZoneInfo, now: datetime) -> int:
+    try:
+        return moment(at, zone, now)
+    except UsageError as fault:
+        raise UsageError(f"--at: {fault}") from fault
+
+
 def _nanos(cost: str | None) -> int:
     try:
-        return Money.parse(cost).nanos if cost else 1
+        return Money.parse(cost).nanos if cost is not None else 1
     except ValueError as fault:
         raise UsageError(f"--cost {cost}: {fault}") from fault
 

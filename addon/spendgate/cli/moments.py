@@ -10,6 +10,8 @@ from spendgate.errors import UsageError
 
 _AGO = re.compile(r"(?P<count>\d{1,6})(?P<unit>[mhdw])", re.ASCII)
 _ALLOWED = "write today, yesterday, 7d, 90m, 2026-11-22 or an ISO instant"
+_YEARS = range(1971, 3000)
+"""Far enough from the ends of the calendar for every window around."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -33,6 +35,8 @@ def moment(text: str, zone: ZoneInfo, now: datetime) -> int:
         read = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is not a time; {_ALLOWED}") from None
+    if read.year not in _YEARS:
+        raise UsageError(f"{text!r} is too far away, allowed are {_YEARS.start} to {_YEARS.stop - 1}; {_ALLOWED}")
     return _ms(read if read.tzinfo else read.replace(tzinfo=zone))
 
 

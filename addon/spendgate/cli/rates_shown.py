@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spendgate.cli.output import Column
+from spendgate.fitting import enforces
 from spendgate.flow import Sliding, Tokens
 from spendgate.gate.clock import Clock
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
-from spendgate.policy import Policy, enforces
+from spendgate.policy import Policy
 from spendgate.rates import length, rate_scopes
 from spendgate.selector import PERSONAL, Facts
 from spendgate.standing import Scope, Standing

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spendgate.capture import ca
+from spendgate.capture.call import Clock as CallClock
 from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
 from spendgate.capture.http_layer import MeteredHttpLayer
 from spendgate.capture.launcher import Listening, Settings, check, running
@@ -85,16 +86,13 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     house.gate = ledger.gate_name
     keeper = Keeper(heads_file(house.state), ledger, used_before=in_force.told(house.state) is not None)
     gate = Gate(
-        ledger,
-        book,
-        house.in_force.policy,
-        estimate=estimate_usage,
-        clock=house.clock,
-        looks=keeper,
-        account=own_account(),
-    )
+        ledger, book, house.in_force.policy, estimate=estimate_usage, clock=house.clock, looks=keeper, account=own_account(),
+    )  # fmt: skip
     house.clock = gate.clock
-    meter = Meter(gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine)
+    meter = Meter(
+        gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine,
+        clock=CallClock(now_ms=house.clock.now_ms),
+    )  # fmt: skip
 
     def uncovered(event: CoverageEvent) -> None:
         peer = meter.peer_of(event.connection)

@@ -6,8 +6,9 @@ from collections import Counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from spendgate.budget import Budget, Missing
 from spendgate.ledger.queries import Reader, Span, Spend
-from spendgate.policy import Budget, Missing, Policy
+from spendgate.policy import Policy
 from spendgate.selector import PLAN, Facts
 from spendgate.window import bounds
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 from spendgate.alert_rules import AlertRule, Form, Pace, Severity, Share, Spike
+from spendgate.budget import Budget
 from spendgate.config import alert_words
 from spendgate.config.faults import NotAmong, one_of, shown
 from spendgate.config.people import Declared
 from spendgate.config.rules import Names, attribute, read_selector
 from spendgate.config.sections import Section
-from spendgate.policy import Budget
 from spendgate.window import DAY_MS, Unit, Window
 
 FORMS: Final[dict[str, Callable[[str], Form]]] = {

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from spendgate.config.reading import read_regular
+from spendgate.config.reading import read_regular, unread
 from spendgate.config.yaml_nodes import BYTES_MAX
 from spendgate.errors import PolicyError
 
@@ -74,7 +74,7 @@ def read_main(path: Path) -> bytes:
     try:
         return read_regular(path, BYTES_MAX + 1)
     except OSError as fault:
-        raise PolicyError((f"{path}: cannot be read: {fault.strerror or fault}",)) from fault
+        raise PolicyError((unread(path, fault),)) from fault
 
 
 def looked(path: Path, names: tuple[str, ...]) -> Bundle:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from spendgate.budget import Budget
 from spendgate.config import words
 from spendgate.config.faults import NotAmong, one_of, shown
 from spendgate.config.people import Declared
@@ -13,7 +14,6 @@ from spendgate.config.rules import read_selector
 from spendgate.config.sections import Section
 from spendgate.exceptions import BudgetException
 from spendgate.money import Money
-from spendgate.policy import Budget
 from spendgate.window import day_starts_ms
 
 _SHOWN_MAX = 12

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from spendgate.adaptive import DAYS_MAX, SPENT_DAYS_LEAST, Mean
 from spendgate.config.faults import NotAmong, Place, shown
+from spendgate.config.nodes import Text
 from spendgate.config.sections import Section
-from spendgate.config.yaml_nodes import Text
 from spendgate.money import Money
 from spendgate.window import CALENDAR_UNITS, Window
 

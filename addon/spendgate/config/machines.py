@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable
 
 from spendgate.config.faults import NotAmong, shown
+from spendgate.config.nodes import Text
 from spendgate.config.sections import Section
 from spendgate.config.taken import Taken
 from spendgate.config.words import NAME_LENGTH_MAX
-from spendgate.config.yaml_nodes import Text
 from spendgate.roster import MachineGroup, Person, Roster, UnknownPeople
 
 _ID = re.compile(r"[\w.:+*?-]+", re.ASCII)

@@ -9,10 +9,10 @@ from typing import Any
 from spendgate.config import words
 from spendgate.config.faults import NotAmong, one_of, shown
 from spendgate.config.machines import read_machines
+from spendgate.config.nodes import Text
 from spendgate.config.receivers import read_notify
 from spendgate.config.sections import Section
 from spendgate.config.taken import Found, Taken
-from spendgate.config.yaml_nodes import Text
 from spendgate.model_names import glob
 from spendgate.roster import RESERVED_NAMES, Person, Roster, Team, UnknownPeople, lineage
 from spendgate.selector import BILLINGS, is_glob

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from spendgate.config.faults import Faults, Place
-from spendgate.config.yaml_nodes import Items, Mapping, Node, Text, read
+from spendgate.config.nodes import Items, Mapping, Node, Text
+from spendgate.config.yaml_nodes import read
 
 
 def places(data: bytes) -> dict[str, Place]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from spendgate.budget import Budget
 from spendgate.config import words
 from spendgate.config.alerts import read_alerts
 from spendgate.config.contracts import read_adjustments, read_billing
 from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
+from spendgate.config.nodes import Text
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rates import read_rates
 from spendgate.config.receivers import read_notify
@@ -22,10 +24,11 @@ from spendgate.config.schema import DIALECT, Schema, schema_of
 from spendgate.config.sections import Section, known_word
 from spendgate.config.telling import read_approvers, unreached_owners
 from spendgate.config.whole import read_fleet, read_privacy, read_validity
-from spendgate.config.yaml_nodes import Text, read
+from spendgate.config.yaml_nodes import read
 from spendgate.errors import PolicyError
+from spendgate.model_rules import ModelRule
 from spendgate.money import Money
-from spendgate.policy import Budget, Capture, Host, Mode, ModelRule, OnFailure, Policy, UnknownModel
+from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
 from spendgate.rates import Rate
 
 VERSION = "1"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
+from spendgate.budget import WAIT_MS_DEFAULT, Missing
 from spendgate.config import words
 from spendgate.config.faults import shown
 from spendgate.config.people import Declared
 from spendgate.config.rules import Names, attribute, read_selector
 from spendgate.config.sections import Section
-from spendgate.policy import WAIT_MS_DEFAULT, Missing
 from spendgate.rates import Quota, Rate
 from spendgate.window import HOUR_MS, MINUTE_MS
 

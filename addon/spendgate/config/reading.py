@@ -14,12 +14,24 @@ from typing import Final
 
 _NOT_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)  # Windows has none, and no pipes among its files
 _NO_FILE: Final = "it is a directory, pipe, device or socket; put a regular file, or a link to one, in its place"
+_REMEDIES: Final = {
+    errno.ENOENT: "; write its path as it is, from the folder in which the command runs",
+    errno.EACCES: "; let the account that reads it read it",
+}
 
 
 def read_regular(path: Path, bytes_max: int) -> bytes:
     """The first `bytes_max` bytes of a regular file, also behind links. Raises OSError; for anything else than a file at once."""
     with open(path, "rb", opener=_opened) as file:
         return file.read(bytes_max)
+
+
+def unread(path: Path, fault: OSError) -> str:
+    """Why a file cannot be read, with what to do: one line that begins with its path."""
+    if fault.errno == errno.ENOENT and str(path) == "-":
+        return "-: cannot be read: standard input is no file; save it, and give its path"
+    remedy = _REMEDIES.get(fault.errno or 0, "")
+    return f"{path}: cannot be read: {fault.strerror or fault}{remedy}"
 
 
 def _opened(path: str, flags: int) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spendgate.budget import WAIT_MS_DEFAULT, Budget, Missing
 from spendgate.config import words
 from spendgate.config.alert_words import threshold
 from spendgate.config.faults import Faults, NotAmong, Place, one_of, shown
 from spendgate.config.limits import Limit, read_bounds, read_limits, read_per_machine
+from spendgate.config.nodes import Items, Node, Text
 from spendgate.config.people import Declared
 from spendgate.config.sections import Section
-from spendgate.config.yaml_nodes import Items, Node, Text
 from spendgate.model_names import ModelPattern, family, fold
-from spendgate.policy import WAIT_MS_DEFAULT, Budget, Missing, ModelRule
+from spendgate.model_rules import ModelRule
 from spendgate.selector import ATTRIBUTES, EVERY, Selector
 from spendgate.standing import Hold
 

@@ -12,8 +12,8 @@ from typing import Any, Final, Self
 
 from spendgate.config import words
 from spendgate.config.faults import Faults, NotAmong, Place
+from spendgate.config.nodes import Mapping, Node, Text
 from spendgate.config.sections import Section
-from spendgate.config.yaml_nodes import Mapping, Node, Text
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from spendgate.config.faults import Faults, NotAmong, Place, meant, one_of, shown
-from spendgate.config.yaml_nodes import Broken, Items, Mapping, Node, Text
+from spendgate.config.nodes import Broken, Items, Mapping, Node, Text
 
 LATER = "is not supported yet"
 TEXT_LENGTH_MAX = 2_000

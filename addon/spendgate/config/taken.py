@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from spendgate.config import words
 from spendgate.config.faults import Faults, Place, shown
+from spendgate.config.nodes import Text
 from spendgate.config.sections import Section
-from spendgate.config.yaml_nodes import Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import Final
 
 from spendgate.alert_rules import AlertRule, Severity
 from spendgate.approvers import Approver
+from spendgate.budget import Budget
 from spendgate.config.alert_words import positive
 from spendgate.config.faults import NotAmong, one_of, shown
+from spendgate.config.nodes import Mapping
 from spendgate.config.people import Declared
 from spendgate.config.rules import read_selector
 from spendgate.config.sections import Section
-from spendgate.config.yaml_nodes import Mapping
-from spendgate.policy import Budget
 from spendgate.roster import Notify, Roster
 
 _OWNED: Final = (Severity.ALERT, Severity.PAGE)

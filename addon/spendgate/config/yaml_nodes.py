@@ -9,8 +9,7 @@ sees (`lettering`). Size and depth are bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Protocol
 
 import yaml
@@ -27,7 +26,9 @@ from yaml.events import (
 
 from spendgate.config.faults import Faults, Place, shown
 from spendgate.config.lettering import misread, not_utf8, odd_character
+from spendgate.config.nodes import Broken, Items, Mapping, Node, Text, path_text
 from spendgate.config.not_yaml import told
+from spendgate.config.split_amounts import begins_amount, begins_count, goes_on, split
 
 BYTES_MAX = 1024 * 1024
 """About ten thousand people."""
@@ -36,10 +37,6 @@ DEPTH_MAX = 12
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = ("", "~", "null", "Null", "NULL")
 _COMMENT = re.compile(r"[ \t]+#(.*)")
-_AMOUNT_HEAD = re.compile(r"(?:.*\s)?\$\d{1,3}")
-_AMOUNT_LENGTH_MAX = 60
-_COUNT_HEAD = re.compile(r"\d{1,3}")
-_AMOUNT_TAIL = re.compile(r"\d{3}(?!\d).*")
 
 
 class _Mark(Protocol):
@@ -51,42 +48,6 @@ class _Mark(Protocol):
     def column(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A scalar as written. `plain`: without quotes; `commented`: a comment follows on its line."""
-
-    place: Place
-    value: str
-    plain: bool = True
-    commented: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A list."""
-
-    place: Place
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """A mapping; no key twice."""
-
-    place: Place
-    entries: tuple[tuple[Text, Node], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """Something in whose place a fault was already named: read on without naming it again."""
-
-    place: Place
-
-
-Node = Text | Items | Mapping | Broken
-
-
 class _GivesUp(Exception):
     """The rest of the file cannot be read; the fault is named already. Only leaves the recursion."""
 
@@ -95,7 +56,11 @@ def read(data: bytes, faults: Faults) -> Node | None:
     """The one document in `data`. None where it cannot be read as YAML at all; then, too, `faults` says why."""
     start = Place(1, 1)
     if len(data) > BYTES_MAX:
-        faults.add(start, "", f"the file has {len(data):,} bytes; at most {BYTES_MAX:,} are read")
+        faults.add(
+            start,
+            "",
+            f"the file is too long; at most {BYTES_MAX:,} bytes are read",
+        )
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -226,13 +191,13 @@ class _Builder:
         while not isinstance(event := next(self._events), MappingEndEvent):
             key = self._key(event)
             value_event = next(self._events)
-            if parts and isinstance(key, Text) and _AMOUNT_TAIL.fullmatch(key.value):
+            if parts and isinstance(key, Text) and goes_on(key):
                 parts.append(key)
                 self._skip(value_event)
                 continue
             self._split_in(entries, parts)
             value = self._inner(value_event, key.value if isinstance(key, Text) else "?")
-            parts = [value] if isinstance(value, Text) and (_is_head(value) or _is_count_head(value)) else []
+            parts = [value] if isinstance(value, Text) and (begins_amount(value) or begins_count(value)) else []
             if isinstance(key, Text):
                 self._put(entries, key, value)
         self._split_in(entries, parts)
@@ -261,12 +226,12 @@ class _Builder:
         whole: list[Node] = []
         parts: list[Text] = []
         for item in items.items:
-            if parts and isinstance(item, Text) and _AMOUNT_TAIL.fullmatch(item.value):
+            if parts and isinstance(item, Text) and goes_on(item):
                 parts.append(item)
                 whole[-1] = Broken(parts[0].place)
                 continue
             self._split(parts)
-            parts = [item] if isinstance(item, Text) and _is_head(item) else []
+            parts = [item] if isinstance(item, Text) and begins_amount(item) else []
             whole.append(item)
         self._split(parts)
         return Items(items.place, tuple(whole))
@@ -281,10 +246,7 @@ class _Builder:
     def _split(self, parts: list[Text]) -> None:
         """Name an amount that is in more than one part; a whole one is none of ours."""
         if len(parts) > 1:
-            # `{limit: $1,000,000 per day}` is one amount, three keys.
-            whole = ",".join(part.value for part in parts)[:_AMOUNT_LENGTH_MAX]
-            pieces = "two" if len(parts) == 2 else str(len(parts))
-            self._broken(parts[0].place, f'the comma splits an amount in {pieces}; put it in quotes: "{whole}"')
+            self._broken(parts[0].place, split(parts))
 
     def _skip(self, event: Event) -> None:
         """Read past a node without naming what is wrong with it, but for a depth that ends the reading."""
@@ -300,17 +262,3 @@ class _Builder:
     def _broken(self, place: Place, text: str) -> Broken:
         self._faults.add(place, path_text(self._path), text)
         return Broken(place)
-
-
-def _is_head(text: Text) -> bool:
-    return text.plain and _AMOUNT_HEAD.fullmatch(text.value) is not None
-
-
-def _is_count_head(text: Text) -> bool:
-    """Of a rate's `1,000,000 per minute`: no key begins with three digits, so that it can be told in a mapping alone."""
-    return text.plain and _COUNT_HEAD.fullmatch(text.value) is not None
-
-
-def path_text(steps: Iterable[str]) -> str:
-    """`budgets`, `[2]`, `limit` as `budgets[2].limit`."""
-    return "".join(step if step.startswith("[") else f".{step}" for step in steps).removeprefix(".")

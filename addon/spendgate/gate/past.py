@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from spendgate.fitting import enforces, scopes
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
-from spendgate.policy import Policy, enforces, scopes
+from spendgate.policy import Policy
 from spendgate.selector import PLAN, Facts
 from spendgate.standing import Scope
 

@@ -48,8 +48,8 @@ def believed(asked: Asked, reading: Reading) -> Reading:
     seen = reading.final and reading.output_bytes >= SEEN_BYTES_LEAST and reading.stated_cost_nanos is None
     if seen and asked.intent.ask.generates:  # a warm-up asks for nothing, and is counted as nothing
         reading = _seen(reading)
-    most = _most(asked)
-    if len(reading.parts) == 1 and reading.stated_cost_nanos is None and _can_be(reading.parts[0].usage, most):
+    most = most_tokens(asked)
+    if len(reading.parts) == 1 and reading.stated_cost_nanos is None and can_be(reading.parts[0].usage, most):
         return reading
     left = _MOST.copy()
     parts = tuple(_cut(part, most, left) for part in reading.parts)
@@ -66,7 +66,7 @@ def believed(asked: Asked, reading: Reading) -> Reading:
     )
 
 
-def _can_be(usage: Usage, most: int) -> bool:
+def can_be(usage: Usage, most: int) -> bool:
     """Whether one sampling that is the whole call may have used this: so it is nearly always, and soon seen."""
     return max(filter(None, _counts(usage)), default=0) <= most and (usage.web_searches or 0) <= SEARCHES_MAX
 
@@ -82,7 +82,7 @@ def _seen(reading: Reading) -> Reading:
     return replace(reading, parts=(*parts[:-1], replace(last, usage=usage)), final=False, flags=(*reading.flags, ZERO))
 
 
-def _most(asked: Asked) -> int:
+def most_tokens(asked: Asked) -> int:
     """Tokens of one class that one sampling of this call may report."""
     ask, window = asked.intent.ask, asked.bound_rates.context_window
     if ask.loops or window is None:

@@ -16,13 +16,13 @@ from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
 from spendgate.contracts import Changes
-from spendgate.draws import together
 from spendgate.estimate import KindKeys
+from spendgate.fitting import enforces, fitting, model_refusal, scopes, scopes_of
 from spendgate.gate.accounts import refusal_of
 from spendgate.gate.interface import Intent
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
-from spendgate.policy import Policy, UnknownModel, enforces, fitting, model_refusal, scopes, scopes_of
+from spendgate.policy import Policy, UnknownModel
 from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
@@ -30,6 +30,7 @@ from spendgate.providers.interface import Route
 from spendgate.rates import rate_scopes
 from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import Scope
+from spendgate.tallies import together
 from spendgate.written import written
 
 UNPRICED_SPEED = "a speed without a price"
@@ -80,7 +81,7 @@ class Draws:
         self._from_ms = self._until_ms = 0
 
     def at(self, now_ms: int) -> tuple[Scope, ...]:
-        """As `policy.scopes`."""
+        """As `fitting.scopes`."""
         if self._from_ms <= now_ms < self._until_ms:
             return tuple([_slid(scope, now_ms) for scope in self._found]) if self._rolls else self._found
         each = [scopes_of(budgets, facts, now_ms, self._enforced) for budgets, facts in self._fitting]

@@ -38,9 +38,9 @@ _NO_CALL_MS: Final = 2**62
 Key = tuple[str, str, str, str, int]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Balance:
-    """One row of `balances`, as a transaction sees it and leaves it. Nano-dollars."""
+    """One row of `balances`, as a transaction sees it and leaves it: itself, not its equal. Nano-dollars."""
 
     id: int
     budget: str
@@ -75,17 +75,15 @@ class Balances:
 
     def __init__(self) -> None:
         self._by_key: dict[Key, Balance] = {}
-        self._by_id: dict[int, Balance] = {}
+        self.by_id: dict[int, Balance] = {}
+        """All that are known."""
         self._moved: dict[int, tuple[int, int, int, int, int, int]] = {}
         """What this transaction has added and is still to write, by balance: the values of `_MOVE`."""
-
-    def __len__(self) -> int:
-        return len(self._by_id)
 
     def clear(self) -> None:
         """Forget them all. Only between transactions: a row must not be two objects within one."""
         self._by_key.clear()
-        self._by_id.clear()
+        self.by_id.clear()
         self._moved.clear()
 
     def move(self, booked_ms: int, changes: Iterable[Change]) -> None:
@@ -97,17 +95,19 @@ class Balances:
                 if booked_ms <= at.edge_ms:
                     continue
                 at.next_ms = min(at.next_ms, booked_ms)
-            at.settled += settled
             at.held += held
             at.ceiling += ceiling
             at.open_calls += opened
-            at.settled_calls += ended
-            number, before = at.id, moved.get(at.id)
-            if before is None:
-                moved[number] = (settled, held, ceiling, opened, ended, number)
-            else:
-                s, h, c, o, e, _ = before
+            if settled:
+                at.settled += settled
+            if ended:
+                at.settled_calls += ended
+            number = at.id
+            if number in moved:
+                s, h, c, o, e, _ = moved[number]
                 moved[number] = (s + settled, h + held, c + ceiling, o + opened, e + ended, number)
+            else:
+                moved[number] = (settled, held, ceiling, opened, ended, number)
 
     def write(self, cursor: sqlite3.Cursor) -> None:
         """What has moved, to the file: the last that a transaction does. By adding, so that no memory can overwrite a sum."""
@@ -126,7 +126,12 @@ class Balances:
     def locate_at(self, conn: sqlite3.Connection, scopes: Iterable[Scope], now_ms: int) -> list[Balance]:
         """Like `locate`, with the edge of rolling windows at now - length."""
         found = self.locate(conn, scopes)
-        return [self._slid(conn, each, now_ms - each.length_ms) if each.length_ms else each for each in found]
+        for at in found:
+            if at.edge_ms is not None:
+                edge_ms = now_ms - at.length_ms
+                if not at.edge_ms <= edge_ms < at.next_ms:
+                    self._slide(conn, at, edge_ms)
+        return found
 
     def kind(self, conn: sqlite3.Connection, kind: str) -> Balance:
         """The row that counts the calls of this kind, as if it were a budget's: one statement then writes all counters."""
@@ -134,8 +139,8 @@ class Balances:
         return self._by_key.get(key) or self._find(conn, key, 0, None)
 
     def get(self, conn: sqlite3.Connection, balance: int) -> Balance:
-        """The balance of a hold."""
-        known = self._by_id.get(balance)
+        """The balance of this id."""
+        known = self.by_id.get(balance)
         return known or self._remember(Balance(*conn.execute(_READ_BY_ID, (balance,)).fetchone()))
 
     def settled(self, conn: sqlite3.Connection, key: Key) -> int:
@@ -143,7 +148,7 @@ class Balances:
         known = self._by_key.get(key)
         if known is None:
             row = conn.execute(READ_BY_KEY, key).fetchone()
-            known = None if row is None else self._by_id.get(row[0]) or Balance(*row)
+            known = None if row is None else self.by_id.get(row[0]) or Balance(*row)
         return 0 if known is None else known.settled
 
     def _find(self, conn: sqlite3.Connection, key: Key, starts_ms: int, ends_ms: int | None) -> Balance:
@@ -152,18 +157,16 @@ class Balances:
             edge_ms = starts_ms if key[-1] else None
             row = conn.execute(_CREATE, (*key, starts_ms, ends_ms, edge_ms)).fetchone()
         # A hold may have made it known by its id already.
-        balance = self._by_id.get(row[0]) or self._remember(Balance(*row))
+        balance = self.by_id.get(row[0]) or self._remember(Balance(*row))
         self._by_key[key] = balance
         return balance
 
     def _remember(self, balance: Balance) -> Balance:
-        self._by_id[balance.id] = balance
+        self.by_id[balance.id] = balance
         return balance
 
-    def _slid(self, conn: sqlite3.Connection, balance: Balance, edge_ms: int) -> Balance:
-        """A rolling balance with its edge moved, and the calls that it passes taken out of the sums or put back."""
-        if balance.edge_ms is not None and balance.edge_ms <= edge_ms < balance.next_ms:
-            return balance
+    def _slide(self, conn: sqlite3.Connection, balance: Balance, edge_ms: int) -> None:
+        """Move the edge of a rolling balance, and take the calls that it passes out of the sums or put them back."""
         moved = at_edge(conn, balance, edge_ms)
         if moved is not balance:
             self._moved.pop(moved.id, None)  # in the sums that are written here
@@ -171,7 +174,6 @@ class Balances:
             balance.edge_ms, balance.settled, balance.held = edge_ms, moved.settled, moved.held
             balance.ceiling, balance.open_calls = moved.ceiling, moved.open_calls
         balance.next_ms = conn.execute(_NEXT, (edge_ms,)).fetchone()[0] or _NO_CALL_MS
-        return balance
 
 
 def settled(conn: sqlite3.Connection, scopes: Iterable[Scope], now_ms: int) -> tuple[int, ...]:

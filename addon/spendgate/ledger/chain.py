@@ -11,10 +11,11 @@ call; digests stay when content is purged, so the chain outlives it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -51,15 +52,23 @@ _encode_plain = msgspec.json.Encoder().encode
 
 def link(known: Known, call: int, form: int, values: rows.Values) -> None:
     """Chain a row that has just ended: its row id, and the values of rows.OPENED and FORMS[form]."""
-    digest = _digest(values)
+    digest = sha256(canonical(values)).digest()
     before, head_before = known.link or last(known.conn)
-    position, head = before + 1, hashlib.sha256(head_before + digest).digest()
+    position, head = before + 1, sha256(head_before + digest).digest()
     known.run(_LINK, (position, call, form, digest, head))
     known.link = position, head
 
 
-def _digest(values: rows.Values) -> bytes:
-    return hashlib.sha256(canonical(values)).digest()
+def link_all(known: Known, first: int, form: int, each: Iterable[rows.Values]) -> None:
+    """`link` for rows that have just ended, whose row ids follow on one another from `first`."""
+    position, head = known.link or last(known.conn)
+    links = []
+    for call, values in enumerate(each, first):
+        digest = sha256(canonical(values)).digest()
+        position, head = position + 1, sha256(head + digest).digest()
+        links.append((position, call, form, digest, head))
+    known.cursor.executemany(_LINK, links)
+    known.link = position, head
 
 
 def canonical(values: rows.Values) -> bytes:
@@ -70,7 +79,7 @@ def canonical(values: rows.Values) -> bytes:
     except (ValueError, TypeError):
         return _encode(values).encode()
     # The one character of ASCII that they spell in two ways.
-    return plain if plain.isascii() and plain.find(b"\\u007f") < 0 else _encode(values).encode()
+    return plain if plain.isascii() and b"\x7f" not in plain else _encode(values).encode()
 
 
 def last(conn: sqlite3.Connection) -> tuple[int, bytes]:

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from spendgate.admission import Admit, Decision, Wait
 from spendgate.flow import Tokens
@@ -15,7 +14,7 @@ from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide, Flowing
 from spendgate.ledger.known import Known
-from spendgate.standing import Hold, KindStanding, Scope, Standing
+from spendgate.standing import NO_FLOW, Hold, KindStanding, Scope, Standing
 
 
 class Asking(Struct, frozen=True):
@@ -39,7 +38,7 @@ def hold(asking: Asking) -> Decision:
     scopes = asking.scopes
     located = known.balances.locate_at(conn, scopes, booking.now_ms)
     kind = known.balances.kind(conn, asking.row.kind)
-    place = waiters.place_of(known, call_id)
+    place = waiters.NOBODY_WAITS if known.nobody_waits else waiters.place_of(known, call_id)
     standings = _standings(asking, located, place)
     flowing, flows_ms = asking.flowing, 0
     if flowing is not None:
@@ -54,7 +53,7 @@ def hold(asking: Asking) -> Decision:
     if isinstance(decision, Admit):
         if tuple([scope for scope, _ in decision.holds]) != scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
-        holds.open_call(known, asking.row, decision, located, booking)
+        holds.open_call(known, asking.row, decision, located, booking, kind=kind)
         if flowing is not None and flowing.rates:
             rated = tuple(
                 [
@@ -72,20 +71,17 @@ def _standings(asking: Asking, located: list[Balance], place: int | None) -> tup
     """The balances as they stand now, each with the waiters ahead of this call; dead gates' waiters are dropped."""
     pairs = zip(located, asking.scopes, strict=True)
     known, now_ms = asking.known, asking.booking.now_ms
-    if place == waiters.NOBODY_WAITS:
-        found = [balance.standing(scope, 0) for balance, scope in pairs]
-    else:
+    found, ahead = [], 0
+    lined = place != waiters.NOBODY_WAITS
+    if lined:
         conn = known.conn
         waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
-        found = [
-            balance.standing(
-                scope, 0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(conn, balance.id, place, now_ms)
-            )
-            for balance, scope in pairs
-        ]
-    return tuple([
-        replace(each, limit=moving.limit(known, each.scope, now_ms)) if each.scope.moves else each for each in found
-    ])  # fmt: skip
+    for at, scope in pairs:
+        if lined:
+            ahead = 0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(known.conn, at.id, place, now_ms)
+        limit = moving.limit(known, scope, now_ms) if scope.mean is not None or scope.credits else None
+        found.append(Standing(scope, at.settled, at.held, at.ceiling, at.open_calls, ahead, NO_FLOW, limit))
+    return tuple(found)
 
 
 def _waits_for_none(known: Known, scope: Scope, now_ms: int) -> bool:

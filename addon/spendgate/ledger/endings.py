@@ -12,7 +12,7 @@ from spendgate.ledger import chain, open_calls, results, rows
 from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.known import Known
-from spendgate.ledger.open_calls import Held, OpenCall
+from spendgate.ledger.open_calls import Ended, Held, OpenCall
 
 OVERRUN: Final = "overrun"
 """Flag of a call that cost more than some hold of it."""
@@ -23,6 +23,9 @@ _ENDED_AT_ONCE: Final = {
     form: rows.insert_sql((*rows.OPENED, *chain.FORMS[form], "gate"), once=True)
     for form in (chain.REFUSED, chain.RECORDED)
 }
+Unheld = tuple[tuple[Held, int], ...]
+"""Charges of balances that held nothing, each as a hold of nothing."""
+NOTHING_UNHELD: Final[Unheld] = ()
 RECORDED_STATES: Final = ("free", "unrecognized", "failed")
 """What a call that held nothing may end as."""
 
@@ -46,51 +49,50 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
         return False
     if end.awaited is not None:
         end = results.awaiting(known, call.seq, end.awaited, end)
-    located = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
-    charges = {at.id: charge for at, charge in zip(located, end.charges, strict=True)}
-    costs = []
-    for hold in call.holds:
-        charge = charges.pop(hold.balance, None)
-        costs.append(charge[1] if charge is not None else _unasked(hold, end))
-    unheld = [(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()] if charges else []
-    finish(known, call, end, flags=flagged(end.flags, call, costs), costs=costs, unheld=unheld)
+    costs, unheld = [nanos for _, nanos in end.charges], NOTHING_UNHELD
+    if [scope for scope, _ in end.charges] != call.scopes:
+        costs, unheld = _matched(known, call, end)
+    finish(known, call, end, costs=costs, unheld=unheld)
     if end.flowed is not None:
         rated = known.balances.locate(known.conn, end.flowed.rates)
         known.flows.ended(known.conn, tuple([at.id for at in rated]), end.flowed, end.ended_ms)
     return True
 
 
-def flagged(flags: tuple[str, ...], call: OpenCall, costs: list[int]) -> tuple[str, ...]:
-    """These flags, and `overrun` where a charge is more than its hold; `costs` in the order of the call's holds."""
-    for nanos, hold in zip(costs, call.holds, strict=True):
-        if nanos > hold.nanos:
-            return (*flags, OVERRUN)
-    return flags
+def _matched(known: Known, call: OpenCall, end: Settlement) -> tuple[list[int], Unheld]:
+    """What each hold is charged, and what is charged where nothing was held, where the two are not of the same scopes."""
+    charged = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
+    charges = {at.id: charge for at, charge in zip(charged, end.charges, strict=True)}
+    costs = []
+    for hold in call.holds:
+        charge = charges.pop(hold.balance, None)
+        costs.append(charge[1] if charge is not None else _unasked(hold, end))
+    return costs, tuple([(Held(at, 0, 0, scope.hold, 0), nanos) for at, (scope, nanos) in charges.items()])
 
 
-def finish(
-    known: Known,
-    call: OpenCall,
-    end: Settlement,
-    *,
-    flags: tuple[str, ...],
-    costs: list[int],
-    unheld: list[tuple[Held, int]],
-) -> None:
+def finish(known: Known, call: OpenCall, end: Settlement, *, costs: list[int], unheld: Unheld) -> None:
     """End an open call: its row, its balances and its link. `costs` are the charges of its holds, in their order; `unheld`
-    those where it held nothing."""
-    conn, at = known.conn, known.balances.get
-    paired = list(zip(call.holds, costs, strict=True))
-    changes: list[Change] = [
-        (at(conn, hold.balance), cost, -hold.nanos, -hold.bound_nanos, -1, 0) for hold, cost in paired
-    ]
-    if unheld:
-        changes += [(at(conn, hold.balance), cost, 0, 0, 0, 0) for hold, cost in unheld]
+    those where it held nothing. A charge that is more than its hold is flagged."""
+    conn, flags = known.conn, end.flags
+    located = call.located or [known.balances.get(conn, hold.balance) for hold in call.holds]
+    ended: list[Ended] = []
+    changes: list[Change] = []
+    over = False
+    for at, hold, cost in zip(located, call.holds, costs, strict=True):
+        nanos, bound_nanos = hold.nanos, hold.bound_nanos
+        over = over or cost > nanos
+        changes.append((at, cost, -nanos, -bound_nanos, -1, 0))
+        ended.append((at.id, nanos, bound_nanos, hold.mode, hold.added, cost))
+    for hold, cost in unheld:
+        changes.append((known.balances.get(conn, hold.balance), cost, 0, 0, 0, 0))
+        ended.append((hold.balance, 0, 0, hold.mode, hold.added, cost))
+    if over:
+        flags = (*flags, OVERRUN)
     # What used nothing (a warm-up, an error) does not show what its kind costs: slow start goes by what had a value.
     proven = end.state == "settled" and end.value_nanos > 0
     changes.append((known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(proven)))
     ending, running = rows.ended(end, flags), call.running(end.account, sent=end.sent)
-    holds = open_calls.charged(paired + unheld)
+    holds = open_calls.charged(ended)
     known.run(_END, (*ending, running[0], running[2], holds, call.seq))
     known.balances.move(call.booked_ms, changes)
     chain.link(known, call.seq, chain.SETTLED, (*call.opened, *ending, *running, holds))

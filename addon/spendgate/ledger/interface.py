@@ -5,7 +5,7 @@ The gate (`spendgate.gate`) is the only writer; `cli` reads through `ledger.quer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -183,6 +183,13 @@ class LedgerPort(Protocol):
 
         `corrects`: the row gets what that call was charged too little (or less than nothing) in each of its budgets, at its
         time; `settlement` says what it really cost.
+        """
+        ...
+
+    def gathered(self, row: CallRow, ends: Sequence[tuple[str, Settlement]], booked_ms: int) -> None:
+        """Write results that correct nothing, each under its id, none of which has a row (`written`, in this transaction):
+        for less than `collected` takes for each. `row` but for the id is all of theirs, and so is what they charge, but for how
+        much. Raises ValueError, and nothing is written, where one has a row.
         """
         ...
 

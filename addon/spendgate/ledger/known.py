@@ -17,7 +17,7 @@ from spendgate.ledger.flows import Flows
 from spendgate.ledger.open_calls import OpenCall, find
 
 _MOST: Final = 4096
-"""Balances (sessions, projects, kinds) or open calls; more at the start of a transaction, and the memory begins anew."""
+"""Balances (sessions, projects, kinds), open calls and limits; with more at the start of a transaction the memory begins anew."""
 
 
 class Known:
@@ -45,10 +45,13 @@ class Known:
     def look(self) -> None:
         """Forget everything if another connection has committed since the last look. Inside a transaction."""
         version = self.run("PRAGMA data_version").fetchone()[0]
-        kept = max(len(self.balances), len(self.calls), len(self.means), len(self.claims))
-        if version != self._version or kept > _MOST:
+        if version != self._version or self._is_full():
             self.forget()
             self._version = version
+
+    def _is_full(self) -> bool:
+        kept = len(self.calls) + len(self.balances.by_id) + len(self.means) + len(self.claims)
+        return kept > _MOST
 
     def forget(self) -> None:
         """Know nothing."""

@@ -7,7 +7,7 @@ changes; no method waits for another process (LedgerBusy: try again within milli
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -142,6 +142,10 @@ class Ledger:
         return self._store.end(
             lambda known: results.collected(known, row, settlement, booked_ms, gate=self._gates.id, corrects=corrects)
         )
+
+    def gathered(self, row: CallRow, ends: Sequence[tuple[str, Settlement]], booked_ms: int) -> None:
+        """Write results that have no row yet in one go; see `LedgerPort.gathered`."""
+        self._store.end(lambda known: results.gathered(known, row, ends, booked_ms, gate=self._gates.id))
 
     def refused(
         self, row: CallRow, decision: object, *,

@@ -8,13 +8,15 @@ opening and ending a call write one row each, and the chain covers what each bud
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from spendgate.ledger import rows
+from spendgate.ledger.balances import Balance
+from spendgate.standing import Scope
 
 _FIND: Final = f"""SELECT seq, {", ".join(rows.RUNNING)}, holds, {", ".join(rows.OPENED)}
     FROM call_rows WHERE id = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
@@ -37,6 +39,9 @@ class Held(Struct, frozen=True, array_like=True, gc=False):
     """AT_COST or AT_LIST_PRICE: filling added it, for a policy that came into force while the call ran; else 0."""
 
 
+Ended = tuple[int, int, int, str, int, int]
+"""A hold of a call that has ended: the fields of `Held` and the charge."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[Held, ...]).decode
 
@@ -44,6 +49,10 @@ _decode = msgspec.json.Decoder(tuple[Held, ...]).decode
 class OpenCall(Struct):
     """An open call as its row has it."""
 
+    id: str
+    """As the gate names it."""
+    kind: str
+    """What its size is learned by."""
     seq: int
     account: str | None
     booked_ms: int
@@ -54,16 +63,10 @@ class OpenCall(Struct):
     holds: tuple[Held, ...]
     opened: rows.Values
     """The values of rows.OPENED."""
-
-    @property
-    def id(self) -> str:
-        """The call's id, as the gate names it."""
-        return str(self.opened[rows.ID_AT])
-
-    @property
-    def kind(self) -> str:
-        """What its size is learned by."""
-        return str(self.opened[rows.KIND_AT])
+    scopes: list[Scope] | None = None
+    """Whose balances `holds` are in, in that order; None of a call that was read back."""
+    located: list[Balance] | None = None
+    """Those balances, which are known as long as the call is (`known.Known`)."""
 
     def running(self, account: str | None, *, sent: bool) -> rows.Values:
         """The values of rows.RUNNING: the account is the answer's where it names one; not `sent` after all has no such time."""
@@ -85,7 +88,10 @@ def find(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:
         return None
     seq, account, booked_ms, sent_ms, held_nanos, waited_ms, rule, holds = found[:_OPENED_AT]
     opened = found[_OPENED_AT:]
-    return OpenCall(seq, account, booked_ms, sent_ms, held_nanos, waited_ms, rule, unpacked(holds), opened)
+    kind = opened[rows.KIND_AT]
+    return OpenCall(
+        call_id, kind, seq, account, booked_ms, sent_ms, held_nanos, waited_ms, rule, unpacked(holds), opened
+    )
 
 
 def packed(holds: tuple[Held, ...]) -> str:
@@ -93,9 +99,9 @@ def packed(holds: tuple[Held, ...]) -> str:
     return _encode(holds).decode()
 
 
-def charged(holds: Iterable[tuple[Held, int]]) -> str:
+def charged(holds: Sequence[Ended]) -> str:
     """The text of the column `holds` of an ended call: each with its charge, 0 for a hold that was released."""
-    return _encode([(at.balance, at.nanos, at.bound_nanos, at.mode, at.added, cost) for at, cost in holds]).decode()
+    return _encode(holds).decode()
 
 
 def unpacked(text: str | None) -> tuple[Held, ...]:

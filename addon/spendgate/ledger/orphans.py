@@ -85,7 +85,7 @@ def _end(known: Known, orphan: _Orphan, now_ms: int) -> None:
     # A personal account's call has been sized as nothing where it is ignored.
     cost = 0 if orphan.billing == PLAN else max(charges, default=orphan.value())
     end = _settlement(orphan, cost, now_ms)
-    endings.finish(known, call, end, flags=endings.flagged(end.flags, call, charges), costs=charges, unheld=[])
+    endings.finish(known, call, end, costs=charges, unheld=endings.NOTHING_UNHELD)
 
 
 def _settlement(orphan: _Orphan, cost_nanos: int, now_ms: int) -> Settlement:

@@ -187,6 +187,8 @@ class Store:
         self.conn.close()
 
     def _at_last(self, way: Way[T], work: Work[T]) -> T:
+        if self._inside == threading.get_ident():
+            return work(self.known)
         try:
             return self._run(way, work)
         except LedgerBusy:
@@ -197,8 +199,6 @@ class Store:
         return self._run(way, work)
 
     def _run(self, way: Way[T], work: Work[T]) -> T:
-        if self._inside == threading.get_ident():
-            return work(self.known)
         with self._lock:
             try:
                 result = way(work)

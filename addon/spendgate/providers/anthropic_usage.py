@@ -113,14 +113,20 @@ class Counts:
         split = found.get("cache_creation") or {}
         five, hour = split.get("ephemeral_5m_input_tokens"), split.get("ephemeral_1h_input_tokens")
         total = found.get("cache_creation_input_tokens")
-        if total is None or (five is not None and hour is not None and five + hour == total):
+        if total is None:
             return five, hour
         if five is None and hour is None:
             five, hour = earlier.cache_write_5m_tokens, earlier.cache_write_1h_tokens
-        known = (five or 0) + (hour or 0)
-        if known == total:
-            return five or 0, hour or 0
+        told = split_told(total, five, hour)
+        if told is not None:
+            return told
         # 1 hour costs 1.6 times as much as 5 minutes: the excess follows the split that is known, else what was asked for.
         self.assumed = True
+        known = (five or 0) + (hour or 0)
         long = total * (hour or 0) // known if known else (total if self.ttl == "1h" else 0)
         return total - long, long
+
+
+def split_told(total: int, five: int | None, hour: int | None) -> tuple[int, int] | None:
+    """Cache writes as (5 minutes, 1 hour), where that split is all of the total that was reported beside it; else None."""
+    return (five or 0, hour or 0) if (five or 0) + (hour or 0) == total else None

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.anthropic_answers import ANSWER_FIELDS, answer_of
+from spendgate.providers.batch_lines import BATCH, plain_body, plain_message
 from spendgate.providers.client import sender
 from spendgate.providers.interface import Ask, Head, Headers, Part, Reader, Reading, Result, ResultReader
 from spendgate.providers.jsonscan import Scan, Scanner
@@ -26,9 +27,6 @@ from spendgate.providers.readers import FreeReader
 from spendgate.providers.results import Lines, NoResults
 from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, record
 from spendgate.usage import Usage
-
-_BATCH: Final = {"processing": "batch"}
-"""genai-prices' word for the batch price, of both vendors."""
 
 _MESSAGE_LINE: Final = Shape(custom_id=TEXT, result=record(type=TEXT, message=record(**ANSWER_FIELDS)))
 _MESSAGE_ENDS: Final = Scanner(_MESSAGE_LINE, ("custom_id", *ANSWER_FIELDS))
@@ -62,7 +60,10 @@ class AnthropicBatches(AnthropicMessages):
         def ends(first: bytes, last: bytes) -> Result | None:
             return read(_MESSAGE_ENDS.read_ends(first, last, opening=b'{"result":{"message":{'))
 
-        return NoResults() if status >= 300 else Lines(headers, lambda line: read(_MESSAGE_LINE.read(line)), ends)
+        def whole(line: bytes) -> Result | None:
+            return plain_message(batch, line) or read(_MESSAGE_LINE.read(line))
+
+        return NoResults() if status >= 300 else Lines(headers, whole, ends)
 
 
 class OpenAIBatches(OpenAIChat):
@@ -88,7 +89,10 @@ class OpenAIBatches(OpenAIChat):
         def ends(first: bytes, last: bytes) -> Result | None:
             return read(_BODY_ENDS.read_ends(first, last, opening=b'{"response":{"body":{'))
 
-        return NoResults() if status >= 300 else Lines(headers, lambda line: read(_BODY_LINE.read(line)), ends)
+        def whole(line: bytes) -> Result | None:
+            return plain_body(line) or read(_BODY_LINE.read(line))
+
+        return NoResults() if status >= 300 else Lines(headers, whole, ends)
 
 
 def _order(head: Head, body: bytes) -> Ask:
@@ -136,4 +140,4 @@ def _result(key: str, reading: Reading) -> Result | None:
 
 def _at_batch_price(part: Part) -> Part:
     kept = {name: word for name, word in part.context.items() if name != "service_tier"}
-    return replace(part, context={**kept, **_BATCH})
+    return replace(part, context={**kept, **BATCH})

@@ -28,7 +28,7 @@ from typing import Final
 from msgspec import Struct
 
 from spendgate.errors import WireError
-from spendgate.providers.jsonwalk import wanted_members
+from spendgate.providers.jsonwalk import text_end, wanted_members
 from spendgate.providers.shapes import Fields, Shape
 
 WHOLE_BYTES_MAX: Final = 64 * 1024
@@ -45,6 +45,7 @@ _TRY_BYTES_MAX: Final = 1024 * 1024
 # A string that the search limit cuts short counts as a string, also when it is cut within an escape.
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\],]', re.DOTALL)
 _NEXT: Final = re.compile(rb"[ \t\n\r]{0,256}+(.?)", re.DOTALL)
+_TEXT_MEMBER: Final = re.compile(rb'"[^"]*+"\s*+:\s*+"')
 _CLOSES: Final = re.compile(rb"\}[ \t\n\r]*\Z")
 _END_BYTES: Final = 4 * 1024
 _GOES_ON: Final = (b",", b"}", b"]")
@@ -117,7 +118,7 @@ class Scanner:
             return Scan(self._shape.read(members), frozenset(marks))
         first: Fields | None = {}
         for hit in reversed([hit for hit in hits if hit < half]):
-            first, all_there = self._before(body, hit)
+            first, all_there = yield from self._before(body, hit)
             yield
             if first is not None and not all_there:
                 members = yield from wanted_members(body, self._keys)
@@ -180,12 +181,16 @@ class Scanner:
                 yield
         return undecided
 
-    def _before(self, body: bytes, key: int) -> tuple[Fields | None, bool]:
+    def _before(self, body: bytes, key: int) -> Generator[None, None, tuple[Fields | None, bool]]:
         """The members up to `key`, its own and short ones after it; None if that is no key of the document's own.
 
-        Whether its own is among them: of a long one (the tools of an agent) the end was not looked for.
+        Whether its own is among them: of a long one that is no text (the tools of an agent) the end was not looked for.
         """
         end = key + _members_end(b"{" + body[key : key + _MEMBERS_BYTES], _MEMBERS_BYTES) - 1
+        text = _TEXT_MEMBER.match(body, key, key + _KEY_BYTES_MAX) if end <= key else None
+        if text is not None:
+            close = yield from text_end(body, text.end(), _TRY_BYTES_MAX)
+            end = end if close is None else close + 1
         head = body[:end] if end > key else body[:key].rstrip().rstrip(b",")
         return self._shape.read_or_none(head + b"}"), end > key
 

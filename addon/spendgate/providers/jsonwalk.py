@@ -58,6 +58,18 @@ def value_of(body: bytes, key: str) -> Generator[None, None, bytes | None]:
     return body[name.end() if name else start : end]
 
 
+def text_end(body: bytes, at: int, stop: int) -> Generator[None, None, int | None]:
+    """Where the string ends whose text begins here, at its closing quote; None where that is not within a step of `stop`."""
+    while at < min(stop, len(body)):
+        end = _step_end(body, at)
+        quote = _unescaped(body[at:end]).find(b'"')
+        if quote >= 0:
+            return at + quote
+        at = end
+        yield
+    return None
+
+
 def _spans(body: bytes, keys: frozenset[str]) -> Generator[None, None, list[tuple[int, int]]]:
     """Where the top-level members with these keys stand, in order."""
     start = _START.match(body)
@@ -82,12 +94,8 @@ def _ends(body: bytes, at: int) -> Iterator[int | None]:
     """Where the document's members end, at a comma or its own bracket, and every bracket behind that; None is a pause."""
     depth, quoted, parts = 1, False, 0
     while at < len(body):
-        end = min(at + _STEP_BYTES, len(body))
-        backslashes = end - at - len(body[at:end].rstrip(_BACKSLASH))
-        end += backslashes % 2  # not between one and what it escapes
-        # Of the same length, and every quote that is left begins or ends a string.
-        plain = body[at:end].replace(b"\\\\", b"__").replace(b'\\"', b"__")
-        for part in plain.split(b'"'):
+        end = _step_end(body, at)
+        for part in _unescaped(body[at:end]).split(b'"'):
             if not quoted and part and (depth < 2 or (brackets := part.translate(None, _NO_BRACKETS))):
                 closing = 0 if depth < 2 else brackets.count(b"}") + brackets.count(b"]")
                 if depth > 1 and depth - closing > 1:
@@ -102,6 +110,17 @@ def _ends(body: bytes, at: int) -> Iterator[int | None]:
         quoted = not quoted  # the last part of a piece goes on in the next one
         at = end
         yield None
+
+
+def _step_end(body: bytes, at: int) -> int:
+    """Where a step that begins here ends: not between a backslash and what it escapes."""
+    end = min(at + _STEP_BYTES, len(body))
+    return end + (end - at - len(body[at:end].rstrip(_BACKSLASH))) % 2
+
+
+def _unescaped(piece: bytes) -> bytes:
+    """Of the same length, and every quote that is left begins or ends a string."""
+    return piece.replace(b"\\\\", b"__").replace(b'\\"', b"__")
 
 
 def _ends_in(part: bytes, at: int, depth: int) -> Generator[int | None, None, int]:

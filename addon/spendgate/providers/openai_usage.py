@@ -46,19 +46,33 @@ def usage_of(found: Fields) -> Usage:
     read, written, audio = details.get("cached_tokens"), details.get("cache_write_tokens"), details.get("audio_tokens")
     if read is None:
         read = next((found[name] for name in _CACHED_BESIDE if found.get(name) is not None), None)
+    return disjoint(
+        total_in, _either(found, "completion_tokens", "output_tokens"), found.get("total_tokens"), read=read,
+        written=written, audio=audio, reasoning=output_details.get("reasoning_tokens"),
+        spoken=output_details.get("audio_tokens"), searches=_searches(found),
+    )  # fmt: skip
+
+
+def disjoint(
+    total_in: int | None, output: int | None, total: int | None, *, read: int | None, written: int | None,
+    audio: int | None, reasoning: int | None, spoken: int | None, searches: int | None,
+) -> Usage:  # fmt: skip
+    """The counts as reported (the whole input and output, both together, and parts of either) as Usage: each token once."""
     if total_in is not None:
         read = None if read is None else min(read, total_in)
         written = None if written is None else min(written, total_in - (read or 0))
     fresh = None if total_in is None else total_in - (read or 0) - (written or 0)
+    if output is not None and reasoning and total is not None and total == (total_in or 0) + output + reasoning:
+        output += reasoning
     return Usage(
         input_tokens=fresh,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        output_tokens=_output(found, total_in, output_details.get("reasoning_tokens")),
-        reasoning_tokens=output_details.get("reasoning_tokens"),
+        output_tokens=output,
+        reasoning_tokens=reasoning,
         input_audio_tokens=None if audio is None or fresh is None else min(audio, fresh),
-        output_audio_tokens=output_details.get("audio_tokens"),
-        web_searches=_searches(found),
+        output_audio_tokens=spoken,
+        web_searches=searches,
     )
 
 
@@ -71,14 +85,6 @@ def _searches(found: Fields) -> int | None:
     """Billed searches, as OpenRouter and Perplexity's research models count them."""
     told: int | None = (found.get("server_tool_use_details") or {}).get("web_search_requests")
     return told or found.get("num_search_queries") or None
-
-
-def _output(found: Fields, total_in: int | None, reasoning: int | None) -> int | None:
-    output: int | None = _either(found, "completion_tokens", "output_tokens")
-    total = found.get("total_tokens")
-    if output is not None and reasoning and total is not None and total == (total_in or 0) + output + reasoning:
-        return output + reasoning
-    return output
 
 
 def _either(found: Fields, one: str, other: str) -> Any:  # noqa: ANN401  a field's type is its shape's

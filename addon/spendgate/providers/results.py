@@ -77,9 +77,16 @@ class Lines:
         found: list[Result] = []
         first, *others = data.split(b"\n")
         self._add(first)
-        for part in others:
+        if others:
             self._end(found)
-            self._add(part)
+            last = others.pop()
+            for line in others:
+                if len(line) > WHOLE_BYTES_MAX:
+                    self._add(line)
+                    self._end(found)
+                else:
+                    self._read(line, None, found)
+            self._add(last)
         self._given += len(found)
         return tuple(found)
 
@@ -100,8 +107,13 @@ class Lines:
 
     def _end(self, found: list[Result]) -> None:
         line, head = bytes(self._line), self._head
-        self._line, self._head = bytearray(), None
-        if head is None and (len(line) < LINE_BYTES_LEAST or line.find(COUNTED) < 0):
+        if line:
+            self._line.clear()
+        self._head = None
+        self._read(line, head, found)
+
+    def _read(self, line: bytes, head: bytes | None, found: list[Result]) -> None:
+        if head is None and (len(line) < LINE_BYTES_LEAST or line.rfind(COUNTED) < 0):
             return
         try:
             result = self._whole(line) if head is None else self._ends(head, line[-END_BYTES:])

@@ -23,19 +23,19 @@ Fields = dict[str, Any]
 """What a shape found: only the fields that it names, each of the shape's type or None."""
 
 # A count above this is not a count of tokens; it would only overflow a ledger row.
-_COUNT_MAX: Final = 10**12
-_TEXT_MAX: Final = 512
+COUNT_MAX: Final = 10**12
+TEXT_MAX: Final = 512
 
 
 def _lenient(inner: CoreSchema) -> CoreSchema:
     return schema.with_default_schema(inner, default=None, on_error="default")
 
 
-COUNT: Final = _lenient(schema.int_schema(strict=True, ge=0, le=_COUNT_MAX))
+COUNT: Final = _lenient(schema.int_schema(strict=True, ge=0, le=COUNT_MAX))
 """A whole number of zero or more; `1.0`, `true` and `"1"` are not."""
 UNREADABLE: Final = -1
 FACTOR: Final = schema.nullable_schema(
-    schema.with_default_schema(schema.int_schema(ge=0, le=_COUNT_MAX), default=UNREADABLE, on_error="default")
+    schema.with_default_schema(schema.int_schema(ge=0, le=COUNT_MAX), default=UNREADABLE, on_error="default")
 )
 """A whole number as lenient hosts read one (`"100"`, `100.0`); UNREADABLE where something else stands. For what raises a
 price: there, something that cannot be read is not nothing.
@@ -48,13 +48,13 @@ AMOUNT: Final = _lenient(_AMOUNT)
 """A Decimal of zero or more: the shortest spelling of the double nearest to a number. So what has at most 15 digits, or was
 printed from a double, is exact; of anything else 17 digits are, a millionth of a nano-dollar in $10,000.
 """
-TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=_TEXT_MAX))
+TEXT: Final = _lenient(schema.str_schema(strict=True, max_length=TEXT_MAX))
 """A name, an id: short text."""
 WORD: Final = _lenient(
     schema.union_schema(
         [
-            schema.str_schema(strict=True, max_length=_TEXT_MAX),
-            schema.no_info_after_validator_function(str, schema.int_schema(strict=True, ge=1, le=_COUNT_MAX)),
+            schema.str_schema(strict=True, max_length=TEXT_MAX),
+            schema.no_info_after_validator_function(str, schema.int_schema(strict=True, ge=1, le=COUNT_MAX)),
         ],
         mode="left_to_right",
     )
@@ -70,11 +70,11 @@ NAMED: Final = schema.with_default_schema(
     schema.union_schema(
         [
             schema.none_schema(),
-            schema.str_schema(strict=True, max_length=_TEXT_MAX),
+            schema.str_schema(strict=True, max_length=TEXT_MAX),
             schema.no_info_after_validator_function(
                 lambda found: found["id"],
                 schema.typed_dict_schema(
-                    {"id": schema.typed_dict_field(schema.str_schema(strict=True, max_length=_TEXT_MAX))}
+                    {"id": schema.typed_dict_field(schema.str_schema(strict=True, max_length=TEXT_MAX))}
                 ),
             ),
         ],

@@ -8,10 +8,11 @@ from typing import Final
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.contracts import PERSONAL_RULE, Changes
+from spendgate.fitting import enforces, fitting, model_refusal, scopes, scopes_of
 from spendgate.gate.accounts import refusal_of
 from spendgate.gate.terms import Flows, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
-from spendgate.policy import Policy, enforces, fitting, model_refusal, person_then, scopes, scopes_of
+from spendgate.policy import Policy, person_then
 from spendgate.rates import rate_scopes
 from spendgate.roster import PersonMatch
 from spendgate.selector import PERSONAL, PLAN, Facts
@@ -35,7 +36,7 @@ class PastDraws:
         self._from_ms = self._until_ms = 0
 
     def at(self, now_ms: int) -> tuple[Scope, ...]:
-        """As `policy.scopes`, but for `starts_ms` of rolling windows."""
+        """As `fitting.scopes`, but for `starts_ms` of rolling windows."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
         self._found = found = scopes_of(self._fitting, self._facts, now_ms, self._enforced)

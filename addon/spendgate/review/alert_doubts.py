@@ -14,7 +14,10 @@ from spendgate.review.reach import Subject, reaches
 from spendgate.selector import EVERY
 
 UNDELIVERED: Final = "alerts are evaluated by `policy replay`; this version does not deliver them yet"
-_PASSWORD: Final = re.compile(r"://[^/@\s]*:(?!\$\{)[^/@\s]+@")
+_PASSWORD: Final = re.compile(
+    r"://[^/@\s]*:(?!\$\{)[^/@\s]+@|[/:@?&=](?=[A-Za-z_-]{0,60}[0-9])[A-Za-z0-9_-]{16,}(?=[/:@?&]|$)"
+)
+"""Also a long word with digits in it that is a part of its own: services' tokens."""
 
 
 def alert_doubts(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt]:
@@ -66,7 +69,7 @@ def _receivers(policy: Policy) -> Iterator[Doubt]:
     entries += [(f"teams.{team.name}", entry) for team in policy.roster.teams for entry in team.notify]
     for subject, entry in entries:
         if _PASSWORD.search(entry.to):
-            text = f"the address of {service(entry)} has a password in it; put ${{SPENDGATE_SECRET_…}} in its place"
+            text = f"the address of {service(entry)} has a password or token in it; put ${{SPENDGATE_SECRET_…}} in its place"
             yield Doubt(subject, text)
     if not (policy.alerts or any(budget.alerts for budget in policy.budgets)):
         if entries:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from spendgate.budget import Budget
 from spendgate.money import short_dollars
-from spendgate.policy import Budget
 from spendgate.rates import Rate
 from spendgate.review.reach import Subject, people_in_words, reaches
 from spendgate.selector import Selector
+
+KEYS: Final = {"excepted": "except", "wait_ms": "wait"}
+"""What a file calls a value that goes by another name here."""
 
 
 class Effect(StrEnum):

@@ -9,11 +9,14 @@ from typing import Final
 from spendgate import lapse, limits
 from spendgate.adaptive import Settled
 from spendgate.admission import Admit, RefusalKind, Refuse, decide, who_refuses
+from spendgate.budget import Budget, Missing
 from spendgate.contracts import PERSONAL_RULE
 from spendgate.exceptions import BudgetException
+from spendgate.fitting import enforces, model_refusal, scopes
 from spendgate.limits import Claim
+from spendgate.model_rules import refused_by
 from spendgate.money import Beside, dollars
-from spendgate.policy import Budget, Missing, Policy, enforces, model_refusal, refused_by, scopes
+from spendgate.policy import Policy
 from spendgate.rates import Rate, length, rate_scopes
 from spendgate.selector import EVERY, PERSONAL, PLAN, Facts, Selector
 from spendgate.standing import KindStanding, Limit, Scope, Size, Standing
@@ -132,7 +135,8 @@ def _capture(policy: Policy, facts: Facts) -> Line:
 
 def _mode(policy: Policy, enforced: bool) -> Line:
     says = "what does not fit is refused" if enforced else "what does not fit is recorded and let through"
-    return Line("mode", "mode", True, f"{policy.mode.default}: {says}")
+    staged = ", but enforced for this call" if enforced and policy.mode.default == "observe" else ""
+    return Line("mode", "mode", True, f"{policy.mode.default}{staged}: {says}")
 
 
 def _models(policy: Policy, facts: Facts) -> Iterator[Line]:

@@ -9,12 +9,10 @@ from spendgate.exceptions import BudgetException
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.rates import Quota, Rate, length
-from spendgate.review.changes import Change, Effect, value_text, whom, whom_of
+from spendgate.review.changes import KEYS, Change, Effect, value_text, whom, whom_of
 from spendgate.review.reach import Subject, reaches
 from spendgate.selector import EVERY
 from spendgate.window import local_date
-
-_KEYS = {"excepted": "except", "wait_ms": "wait"}
 
 
 def exceptions(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
@@ -84,10 +82,10 @@ def rates(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Su
 
 def _changed(was: Rate, now: Rate, after: tuple[Subject, ...], where: str) -> Iterator[Change]:
     if _allows(was) != _allows(now):
-        effect = Effect.LESS if _tighter(now, was) else Effect.MORE
+        effect = Effect.LESS if allows_no_more(now, was) else Effect.MORE
         yield Change(effect, where, f"{whom(now, after)}: {_rate(was)} -> {_rate(now)}")
     rest = [
-        f"{_KEYS.get(key, key)}: {value_text(one)} -> {value_text(other)}"
+        f"{KEYS.get(key, key)}: {value_text(one)} -> {value_text(other)}"
         for key, one, other in _pairs(was, now)
         if key not in {"requests", "tokens", "parallel", "order"}
     ]
@@ -106,7 +104,7 @@ def _allows(rate: Rate) -> tuple[Quota | None, Quota | None, int | None]:
     return rate.requests, rate.tokens, rate.parallel
 
 
-def _tighter(now: Rate, was: Rate) -> bool:
+def allows_no_more(now: Rate, was: Rate) -> bool:
     """Whether it allows nothing more than before: a quota over another length may allow more at some time."""
     quotas = ((now.requests, was.requests), (now.tokens, was.tokens))
     at_once = was.parallel is None or (now.parallel is not None and now.parallel <= was.parallel)

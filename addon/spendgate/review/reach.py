@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from spendgate.policy import Budget, Policy, model_refusal
+from spendgate.budget import Budget, Missing
+from spendgate.fitting import model_refusal
+from spendgate.policy import Policy
 from spendgate.roster import SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector
 
 ANYBODY: Final = "anybody who is not listed"
 PERSONAL: Final = frozenset({"person", "team", "group"})
 """What a person brings to every call. All else a call may have or not."""
+_LACKING: Final = frozenset({"machine_group", "project", "api_key", "account"})
+"""What many calls have no value of."""
 FORGEABLE: Final = frozenset({"session", "tool", "project", "account"})
 """What a client can claim without administrator rights (policy.md, Words)."""
 
@@ -56,6 +60,12 @@ def reaches(match: Selector, excepted: Selector, facts: Facts) -> bool:
     return not (personal and len(personal) == len(excepted.clauses) and all(clause.fits(facts) for clause in personal))
 
 
+def counts(budget: Budget, facts: Facts) -> bool:
+    """Whether the budget counts some call of this person: without a team one of `per: team` lets theirs go by."""
+    lacks = {"team", "group"} & set(budget.per) - facts.values.keys() if budget.missing is Missing.SKIP else ()
+    return not lacks and reaches(budget.match, budget.excepted, facts)
+
+
 def _anybody(clause: Clause, facts: Facts) -> bool:
     return clause.attribute == "person" and "person" not in facts.values
 
@@ -70,7 +80,8 @@ def _covers(budget: Budget, facts: Facts) -> bool:
     """Whether it is about every call of this person but for those that it excepts."""
     others = {clause.attribute for clause in budget.match.clauses} - PERSONAL
     named = any(_anybody(clause, facts) for clause in budget.match.clauses)
-    return not others and not named and reaches(budget.match, budget.excepted, facts)
+    goes_by = budget.missing is Missing.SKIP and _LACKING & set(budget.per)
+    return not others and not named and not goes_by and counts(budget, facts)
 
 
 def _excepts_nothing(budget: Budget, every: tuple[Budget, ...], facts: Facts) -> bool:

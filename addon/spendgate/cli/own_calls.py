@@ -1,0 +1,50 @@
+"""Which balances a person has: as the calls of theirs say, none in particular and those lately made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from spendgate.fitting import enforces, scopes
+from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.policy import Policy
+from spendgate.roster import PersonMatch
+from spendgate.selector import Facts
+from spendgate.standing import Scope
+
+_RECENT_MS = 31 * 86_400_000
+_RECENT_KINDS = 200
+_KINDS = ("tool", "provider", "model", "session", "project", "api_key", "account", "billing")
+
+
+def calls_of(policy: Policy, match: PersonMatch, machine: str, reader: Reader, now_ms: int) -> Iterable[Facts]:
+    """Calls of this person: none in particular, then one of each kind lately made.
+
+    A budget kept per session, project or model has a balance only where such a call was made.
+    """
+    groups = tuple(group.name for group in policy.roster.machine_groups(machine))
+    own: dict[str, Any] = {
+        "person": match.person, "team": match.team, "group": match.groups, "machine": machine, "machine_group": groups,
+    }  # fmt: skip
+    kinds = reader.spend(
+        _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person),)), ZoneInfo(policy.timezone)
+    )
+    yield Facts.of(model=None, **own)
+    for kind in kinds[:_RECENT_KINDS]:
+        yield _facts(own, kind)
+
+
+def scopes_of_calls(policy: Policy, calls: Iterable[Facts], now_ms: int) -> Iterable[Scope]:
+    """The balances that these calls draw on."""
+    seen: set[tuple[str, str, str]] = set()
+    for facts in calls:
+        for scope in scopes(policy, facts, now_ms, enforces(policy, facts)):
+            if not scope.tally and (key := (scope.budget, scope.value, scope.window)) not in seen:
+                seen.add(key)
+                yield scope
+
+
+def _facts(own: Mapping[str, Any], kind: Spend) -> Facts:
+    named = {name: value for name, value in zip(_KINDS, kind.key, strict=True) if name != "model"}
+    return Facts.of(model=None, **own, **named).answered_by(kind.key[_KINDS.index("model")])

@@ -1,0 +1,123 @@
+"""What a person reads of `status` on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from spendgate.cli import budget_rows, rates_shown, seats
+from spendgate.cli.moments import shown
+from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
+from spendgate.cli.output import Column, Format, console, emit, safe, writing
+from spendgate.cli.report import ON_THIS_MACHINE, Report, thresholds
+from spendgate.money import short_dollars
+
+NOT_YET = "evaluated by `policy replay`, not delivered by this version"
+_SHOWN_HEAD = 12
+_WENT_BY = (
+    Column("budget", "budget"),
+    Column("lacks", "calls without"),
+    Column("calls", "calls", right=True),
+    Column("spent_nanos", "spent", right=True),
+    Column("since", "since"),
+)
+_COVERAGE = (
+    Column("tool", "tool"),
+    Column("account", "account"),
+    Column("host", "host"),
+    Column("reason", "not read because"),
+    Column("count", "connections", right=True),
+)
+
+
+def _about(report: Report) -> Iterable[str]:
+    """Which state of the policy's files it is, and until when it holds."""
+    validity, included = report.policy.validity, report.said.included if report.said else ()
+    if validity.revision is not None:
+        yield f"revision {validity.revision}"
+    if included:
+        yield f"with {', '.join(included)}"
+    if validity.valid_until is not None:
+        then = "then calls are refused" if validity.expired == "refuse" else "then it is kept"
+        yield f"valid until {validity.valid_until}, {then}"
+
+
+def _about_ledger(report: Report) -> Iterable[str]:
+    """What is wrong with it, and what stands in it that a person should know."""
+    for line in report.outside.warnings():
+        yield f"[red]{safe(line)}[/]"
+    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
+        if line:
+            yield safe(line)
+
+
+@writing()
+def print_report(report: Report) -> None:
+    """The whole table."""
+    out, said, zone = console(), report.said, ZoneInfo(report.policy.timezone)
+    up = f"up ({', '.join(said.modes)})" if report.gates and said else "not running"
+    if report.gates > 1:
+        up += f", {report.gates} gates on this ledger"
+    out.print(f"gate      {up}")
+    for way in report.silent:
+        out.print(f"          [red]captures nothing through {safe(way)}:[/] a canary call there was not answered")
+    source = said.source if said else "not started yet"
+    out.print(
+        f"policy    {safe(source)}  {report.policy.hash}  {report.policy.mode.default}  owner {safe(report.policy.owner)}"
+    )
+    for line in _about(report):
+        out.print(f"          {safe(line)}")
+    for notice in report.notices:
+        out.print(f"          [yellow]{safe(notice)}[/]")
+    since = safe(shown(said.refused_ms, zone)) if said else ""
+    for fault in said.refused if said else ():
+        out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
+    if report.policy.alerts or thresholds(report.policy):
+        out.print(
+            f"alerts    {len(report.policy.alerts)} rules, {thresholds(report.policy)} thresholds: {safe(NOT_YET)}"
+        )
+    out.print(f"person    {safe(report.person)}")
+    groups = ", ".join(f"{each.name} of {each.owner}" if each.owner else each.name for each in report.machine_groups)
+    out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")
+    out.print(f"prices    {safe(said.prices if said else 'bundled')}")
+    listed = f" ({LISTED})" if report.unrecognized else ""
+    counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
+    out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
+    out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
+    for line in _about_ledger(report):
+        out.print(f"          {line}")
+    out.print()
+    _print_limits(report)
+    if report.seats:
+        _print_seats(report)
+    if report.over_nanos:
+        out.print(f"\nopen calls could still cost {short_dollars(report.over_nanos)} above what they hold")
+    if report.went_by:
+        out.print("\nwent by (missing: skip):")
+        emit([{**row, "since": shown(row["since_ms"], zone)} for row in report.went_by], _WENT_BY, Format.TABLE)
+    if report.coverage:
+        out.print("\nnot seen:")
+        emit(report.coverage, _COVERAGE, Format.TABLE)
+
+
+def _print_seats(report: Report) -> None:
+    out = console()
+    out.print("\nseats:")
+    for all_of, _ in report.seats:
+        out.print(safe(seats.line(all_of)))
+    if mine := [seats.shown(own) for _, own in report.seats if own is not None]:
+        emit(mine, seats.COLUMNS, Format.TABLE)
+
+
+def _print_limits(report: Report) -> None:
+    """Budgets and rates, each under what it is."""
+    out = console()
+    if report.budgets:
+        out.print(f"limits, {ON_THIS_MACHINE}:")
+    budgets = [budget_rows.beside(budget) for budget in report.budgets]
+    emit(budgets, budget_rows.COLUMNS, Format.TABLE, empty="no budget applies to this person")
+    for remark in (line for budget in report.budgets for line in budget_rows.remarks(budget)):
+        out.print(f"  {safe(remark)}")
+    if report.rates:
+        out.print()
+        emit(report.rates, rates_shown.COLUMNS, Format.TABLE)

@@ -1,0 +1,179 @@
+"""Rules in others' shadow: budgets that are never reached, model rules and rates that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from spendgate.budget import Budget, Missing
+from spendgate.model_names import ModelPattern, fold
+from spendgate.model_rules import ModelRule
+from spendgate.money import short_dollars
+from spendgate.policy import Policy
+from spendgate.rates import Rate
+from spendgate.review.doubt import Doubt
+from spendgate.review.flows import allows_no_more
+from spendgate.selector import Selector
+from spendgate.window import DAY_MS, HOUR_MS, Unit, Window
+
+_DAYS: Final = {Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 31, Unit.QUARTER: 92, Unit.YEAR: 366}
+"""The longest that there are."""
+_PARTS: Final = {
+    (Unit.HOUR, Unit.DAY): 25, (Unit.HOUR, Unit.WEEK): 169,
+    (Unit.DAY, Unit.WEEK): 7, (Unit.DAY, Unit.MONTH): 31, (Unit.DAY, Unit.QUARTER): 92, (Unit.DAY, Unit.YEAR): 366,
+    (Unit.MONTH, Unit.QUARTER): 3, (Unit.MONTH, Unit.YEAR): 12, (Unit.QUARTER, Unit.YEAR): 4,
+}  # fmt: skip
+"""Of how many windows another one is made up, at the most."""
+_NESTED: Final = (Unit.HOUR, Unit.DAY, Unit.MONTH, Unit.QUARTER, Unit.YEAR)
+_SURE: Final = frozenset({"person", "machine"})
+"""What every call has."""
+
+
+def shadows(policy: Policy) -> Iterator[Doubt]:
+    """Each rule that changes nothing beside another one."""
+    yield from _budgets(policy)
+    yield from _models(policy)
+    yield from _rates(policy)
+
+
+def counts_all_of(other: Budget | ModelRule | Rate, rule: Budget | ModelRule | Rate) -> bool:
+    """Whether every call that `rule` is about is one of `other`, too."""
+    excepts = other.excepted.clauses and not (rule.excepted.clauses and _wider(rule.excepted, other.excepted))
+    return not excepts and _wider(other.match, rule.match)
+
+
+def _wider(other: Selector, own: Selector) -> bool:
+    """Whether every call that fits `own` fits `other`."""
+    asked = {name: {text.casefold() for text in texts} for name, texts in own.as_data().items()}
+    theirs = other.as_data().items()
+    return all(name in asked and asked[name] <= {text.casefold() for text in texts} for name, texts in theirs)
+
+
+def _one_allowance(other: Budget | Rate, rule: Budget | Rate) -> bool:
+    """Whether all that one allowance of `rule` counts is in one allowance of `other`."""
+    if not (counts_all_of(other, rule) and set(other.per) <= set(rule.per)):
+        return False
+    # A call without a value for `per` would be in an allowance of the one and in none of the other.
+    lacking = Missing.SHARED in (rule.missing, other.missing) and rule.missing != other.missing
+    return not lacking or set(other.per) <= _SURE
+
+
+# -- budgets ----------------------------------------------------------------------------------------------------------
+
+
+def _budgets(policy: Policy) -> Iterator[Doubt]:
+    """A budget that another one always ends before."""
+    for budget in policy.budgets:
+        for other in policy.budgets:
+            most = _allows(policy, other, budget)
+            if most is None or most > budget.limit_nanos:
+                continue
+            back = _allows(policy, budget, other)
+            if back is not None and back <= other.limit_nanos and other.order > budget.order:
+                continue  # two that are the same: the later one is told
+            if other.window == budget.window or _within(budget.window, other.window):
+                why = f"{other.name} counts the same calls and is spent before"
+            else:
+                why = f"{other.name} counts the same calls and allows {short_dollars(most)} at most in that time"
+            if other.match.as_data() != budget.match.as_data():
+                why += f"; where more is meant, {other.base_name} must except them"
+            yield Doubt(f"budgets.{budget.base_name}", f"{budget.name} can never be reached: {why}")
+            break
+
+
+def _allows(policy: Policy, other: Budget, budget: Budget) -> int | None:
+    """The most that `other` lets through in a window of `budget`, of the calls that this one counts; None: nobody knows."""
+    if other is budget or not other.enforce_action or not _one_allowance(other, budget):
+        return None
+    # What moves may stand anywhere below or above what its file says.
+    raised = any(each.budget == other.name for each in policy.exceptions)
+    if budget.mean is not None or other.counts != budget.counts or raised:
+        return None
+    if policy.zones(other.per, other.match) != policy.zones(budget.per, budget.match):
+        return None
+    times = _times(other.window, budget.window)
+    return None if times is None else times * other.limit_nanos
+
+
+def _times(inner: Window | None, outer: Window | None) -> int | None:
+    """With how many windows of `inner` one of `outer` may have to do; None: there is no end of them."""
+    if _within(outer, inner):
+        return 1
+    if inner is None or outer is None:
+        return None
+    if (exact := _PARTS.get((inner.unit, outer.unit))) is not None:
+        return exact
+    touched = -(-_length_ms(outer) // _length_ms(inner))
+    return touched if inner.unit is Unit.ROLLING else touched + 1
+
+
+def _length_ms(window: Window) -> int:
+    """The longest that it may be; where clocks are put back a day has 25 hours."""
+    if window.unit is Unit.ROLLING:
+        return window.length_ms
+    return HOUR_MS if window.unit is Unit.HOUR else _DAYS[window.unit] * DAY_MS + HOUR_MS
+
+
+def _within(inner: Window | None, outer: Window | None) -> bool:
+    """Whether every window of `inner` lies in one of `outer`: what is spent in it counts there, too."""
+    if outer is None:
+        return True
+    if inner is None:
+        return False
+    if inner == outer:
+        return True
+    if outer.unit is Unit.ROLLING:
+        return inner.unit is Unit.ROLLING and inner.length_ms <= outer.length_ms
+    if inner.unit not in _NESTED or outer.unit not in _NESTED:
+        return False
+    return _NESTED.index(inner.unit) < _NESTED.index(outer.unit)
+
+
+# -- models and rates -------------------------------------------------------------------------------------------------
+
+
+def _models(policy: Policy) -> Iterator[Doubt]:
+    """A rule that refuses only what another one refuses to at least as many."""
+    for rule in policy.models:
+        for other in policy.models:
+            if (
+                other is not rule
+                and _refuses_all_of(other, rule)
+                and not (other.order > rule.order and _refuses_all_of(rule, other))
+            ):
+                what = "denies the same already" if rule.deny else "allows no more than it does"
+                yield Doubt(f"models.{rule.name}", f"{rule.name} changes nothing: {other.name} {what}")
+                break
+
+
+def _refuses_all_of(other: ModelRule, rule: ModelRule) -> bool:
+    if not counts_all_of(other, rule) or (rule.unresolved, other.unresolved) == ("deny", "allow"):
+        return False
+    wide, narrow = (other.deny, rule.deny) if rule.deny else (rule.allow, other.allow)
+    patterns = [ModelPattern.of(text) for text in wide]
+    return bool(wide and narrow) and all(any(_includes(pattern, text) for pattern in patterns) for text in narrow)
+
+
+def _includes(pattern: ModelPattern, text: str) -> bool:
+    """Whether every name that fits `text` fits the pattern. A star of `text` may be anything but one letter."""
+    return pattern.fits(fold(text).replace("*", "\0\0").replace("?", "\0"))
+
+
+def _rates(policy: Policy) -> Iterator[Doubt]:
+    """A rate that another one never lets through more than."""
+    for rate in policy.rates:
+        for other in policy.rates:
+            if (
+                other is not rate
+                and _paced_by(other, rate)
+                and not (other.order > rate.order and _paced_by(rate, other))
+            ):
+                text = f"{rate.name} changes nothing: {other.name} counts the same calls and lets through no more"
+                yield Doubt(f"rates.{rate.name}", text)
+                break
+
+
+def _paced_by(other: Rate, rate: Rate) -> bool:
+    if rate.tokens is not None and rate.cache_reads and not other.cache_reads:
+        return False
+    return _one_allowance(other, rate) and allows_no_more(other, rate)

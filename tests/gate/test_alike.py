@@ -1,0 +1,175 @@
+"""Results that are priced by what they have in common are priced as each would be by itself, and written as it would be."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from gate.test_adjusting import adjust
+from gate.world import MODEL, asyncio, budget, costing, dollars, house, policy
+from spendgate.attribution import Attribution
+from spendgate.contracts import Account, Billing
+from spendgate.gate import collecting
+from spendgate.gate.collecting import TOGETHER
+from spendgate.gate.interface import Collected
+from spendgate.ledger.check import check
+from spendgate.policy import Policy
+from spendgate.providers.interface import Ask, Kind, Part, Reading, Result, Route
+from spendgate.selector import Selector
+from spendgate.usage import Usage
+
+AT = 1_790_000_000_000
+BUDGETS = (budget(10**6), budget(10**6, "sonnet", match=Selector.of({"model": ["claude-sonnet-4-6"]})))
+POLICIES = {
+    "budgets": policy(*BUDGETS),
+    "none": policy(),
+    "adjusted": policy(*BUDGETS, adjust=(adjust("0.5"),)),
+    "accounts": policy(*BUDGETS, billing=Billing(accounts=(Account(provider="anthropic", account="other"),))),
+}
+ROUTES = [
+    Route(
+        "anthropic",
+        "anthropic-batches",
+        Kind.RESULT,
+        "/v1/messages/batches/*/results",
+        billing=word,
+        states_cost=states,
+    )
+    for word, states in ((None, False), (None, True), ("subscription", False))
+]
+
+ODD = st.sampled_from([None, 0, 999, 200_001, 3_000_000, 200_000_000])
+COUNTS = st.one_of(st.integers(1, 9_999), st.integers(1, 9_999), ODD)
+PARTS = st.sampled_from([None, None, 0, 7])
+
+
+def mostly[T](usual: T, *others: T) -> st.SearchStrategy[T]:
+    """One value at most times."""
+    return st.sampled_from([usual] * 2 * len(others) + list(others))
+
+
+USAGES = st.builds(
+    Usage, input_tokens=COUNTS, cache_read_tokens=PARTS, cache_write_5m_tokens=PARTS, output_tokens=COUNTS,
+    reasoning_tokens=PARTS, web_searches=PARTS,
+)  # fmt: skip
+MODELS = mostly(MODEL, "claude-sonnet-4-6", "claude-sonnet-4-5", "claude-of-tomorrow", None)
+CONTEXTS = mostly({"processing": "batch"}, {"processing": "batch", "speed": "fast"}, {"service_tier": "priority"}, {})
+SAMPLINGS = st.builds(
+    Part, USAGES, mostly(None, "claude-sonnet-4-6"), CONTEXTS, mostly(None, "us"), mostly({}, {"storage_searches": 1})
+)
+SAID: list[dict[str, Any]] = [
+    {"flags": ("a flag",)}, {"output_bytes": 40}, {"account": "acme"}, {"request_id": "req_1"}, {"stated_cost_nanos": 77},
+    {"free": True}, {"final": False}, {"overage": True}, {"background": True}, {"parts": ()},
+]  # fmt: skip
+"""What a reading may say besides."""
+READINGS = st.builds(
+    lambda parts, model, name, said: replace(
+        Reading(parts, model, final=True, ended=True, response_id=name), **said
+    ),
+    st.one_of(st.tuples(SAMPLINGS), st.tuples(SAMPLINGS), st.tuples(SAMPLINGS), st.tuples(SAMPLINGS, SAMPLINGS)),
+    MODELS, st.sampled_from([None, "msg_1", "msg_2", "not a name"]), mostly({}, *SAID),
+)  # fmt: skip
+NAMES = st.integers(0, 40)
+"""Few, so that some stand twice."""
+FOUND = st.lists(
+    st.builds(lambda name, reading: Result(f"batch b {name}", reading), NAMES, READINGS), min_size=8, max_size=30
+)
+
+
+def written(folder: Path, rules: Policy, route: Route, results: list[Result]) -> dict[str, Any]:
+    """The ledger after these results, but for the order in which they were written."""
+
+    async def run() -> None:
+        async with house(folder, rules) as place:
+            who = Attribution(person="alice", machine="lt-1", team="web")
+            for some in (results, results[::2]):
+                place.gate.collect(Collected(AT, "api.anthropic.com", route, Ask(api_key="k"), who, tuple(some), 200))
+
+    folder.mkdir()
+    asyncio.run(run())
+    with closing(sqlite3.connect(folder / "ledger.db")) as conn:
+        assert check(conn) == ()
+        columns = [name for _, name, *_ in conn.execute("PRAGMA table_info(call_rows)") if name != "seq"]
+        rows = conn.execute(f"SELECT {', '.join(columns)} FROM call_rows ORDER BY id").fetchall()  # noqa: S608 - the ledger's own names
+        sums = conn.execute(
+            "SELECT budget, value, window, settled, held, open_calls FROM balances ORDER BY 1, 2, 3"
+        ).fetchall()
+    return {"rows": [dict(zip(columns, each, strict=True)) for each in rows], "sums": sums}
+
+
+def alike_and_apart(folder: Path, rules: Policy, route: Route, results: list[Result]) -> int:
+    """Assert that the ledger is the same where each result is priced by itself, every column of every row and every balance; how
+    many rows it has."""
+    found = written(folder / "alike", rules, route, results)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(collecting, "alike", lambda *_: None)
+        assert found == written(folder / "apart", rules, route, results)
+    return len(found["rows"])
+
+
+@pytest.mark.parametrize("rules", POLICIES.values(), ids=POLICIES)
+@settings(max_examples=12, deadline=None)
+@given(results=FOUND, route=st.sampled_from(ROUTES))
+def test_they_are_written_as_if_each_were_priced_apart(rules, route, results):
+    """Whatever models, tiers and counts come together, and some of them twice."""
+    with TemporaryDirectory() as folder:  # each ledger has a reserve of 8 MB
+        alike_and_apart(Path(folder), rules, route, results)
+
+
+BASE = Part(Usage(input_tokens=50, output_tokens=60), context={"processing": "batch"})
+VARIED: list[dict[str, Any]] = [
+    *SAID,
+    {"model": "claude-haiku-4-5"},
+    {"parts": (replace(BASE, geo="us"),)},
+    {"parts": (replace(BASE, model="claude-haiku-4-5"),)},
+    {"parts": (replace(BASE, context={}),)},
+    {"parts": (replace(BASE, units={"storage_searches": 2}),)},
+    {"parts": (replace(BASE, usage=Usage(input_tokens=50)),)},
+    {"parts": (replace(BASE, usage=Usage(output_tokens=60)),)},
+    {"parts": (replace(BASE, usage=Usage(input_tokens=50, output_tokens=0)),), "output_bytes": 40},
+    {"parts": (replace(BASE, usage=Usage(input_tokens=0, output_tokens=0)),)},
+    {"parts": (replace(BASE, usage=Usage(input_tokens=200_000_000, output_tokens=60)),)},
+    {"parts": (replace(BASE, usage=Usage(input_tokens=50, output_tokens=60, web_searches=20_000)),)},
+    {"parts": (BASE, BASE)},
+    {"response_id": "not a name"},
+    {"response_id": None},
+]  # fmt: skip
+"""Each unlike a plain one in one way."""
+
+
+@pytest.mark.parametrize("rules", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("route", ROUTES, ids=["plain", "states its cost", "a plan"])
+@pytest.mark.parametrize("model", [MODEL, "claude-sonnet-4-6"], ids=["no batch price", "batch price"])
+def test_what_is_not_alike_is_priced_apart(tmp_path: Path, rules: Policy, route: Route, model: str) -> None:
+    """After a plain one, so that what it is like is known; and between others."""
+    plain = Reading((BASE,), model, response_id="msg_1", final=True, ended=True)
+    some = [plain] + [each for said in VARIED for each in (replace(plain, **said), plain)]
+    results = [Result(f"batch b {number}", reading) for number, reading in enumerate(some)]
+    assert alike_and_apart(tmp_path, rules, route, results) == len(results) - 1  # one is free
+
+
+async def test_a_batch_is_priced_once_for_each_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each result: that is what makes it cheap."""
+    results = tuple(Result(f"batch b {number}", costing(0.001 * number)) for number in range(1, 2 * TOGETHER + 1))
+    priced = 0
+    in_full = collecting.charging.settled
+
+    def counting(*of: Any) -> Any:
+        nonlocal priced
+        priced += 1
+        return in_full(*of)
+
+    monkeypatch.setattr(collecting.charging, "settled", counting)
+    async with house(tmp_path, POLICIES["budgets"]) as place:
+        who = Attribution(person="alice", machine="lt-1")
+        place.gate.collect(Collected(AT, "api.anthropic.com", ROUTES[0], Ask(), who, results, 200))
+        assert place.rows.spent() == sum(dollars(0.001 * number) for number in range(1, 2 * TOGETHER + 1))
+    assert priced == 2
