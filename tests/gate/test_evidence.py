@@ -36,10 +36,10 @@ class Machine:
     """A wall clock and a boot clock, each of the test's own."""
 
     def __init__(self) -> None:
-        self.wall, self.boot_ms = Time(), 1_000_000
+        self.wall, self.boot_ms, self.name = Time(), 1_000_000, "boot"
 
     def clock(self) -> Clock:
-        return Clock(self.wall.now_ms, lambda: self.boot_ms, lambda: "boot", lambda: 0.5)
+        return Clock(self.wall.now_ms, lambda: self.boot_ms, lambda: self.name, lambda: 0.5)
 
     def dates(self, gate: Gate, count: int = 3) -> None:
         """Answers whose date is what the wall clock shows now."""
@@ -181,6 +181,23 @@ async def test_a_clock_far_off_refills_no_budget(tmp_path, days, caplog):
     assert side in off and "the providers' dates; windows do not follow it" in off
     assert right == "windows follow the wall clock"
     assert sum("windows do not follow it" in record.getMessage() for record in caplog.records) == 2
+
+
+async def test_a_start_under_a_clock_that_nobody_confirms_says_so(tmp_path):
+    """Another boot, a month later by the wall clock alone; within one boot the providers' word goes on, and nothing is said."""
+    machine, rules = Machine(), policy(budget(0.05))
+    async with gate(tmp_path, rules, machine) as (made, _):
+        machine.dates(made)
+    machine.wall.wall_ms += 31 * DAY_MS
+    machine.boot_ms += 31 * DAY_MS
+    async with gate(tmp_path, rules, machine):
+        pass
+    machine.wall.wall_ms += 31 * DAY_MS
+    machine.name = "another boot"
+    async with gate(tmp_path, rules, machine):
+        pass
+    said = [detail.partition("; ")[2] for _, _, detail in trail(tmp_path, AuditWord.GATE_STARTED)]
+    assert said == ["", "", "31 d after the last look, by a clock that no provider has confirmed yet"]
 
 
 async def test_a_ledger_that_vanishes_is_told_at_once(tmp_path, caplog):

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_MS: Final = 60_000
 RECOMPUTE_EVERY_MS: Final = 3_600_000
 """How often every balance is compared with its calls: a minute after the start, then each hour."""
+_MENTIONED_MS: Final = 3_600_000
+"""A pause that a line of a start names, where it rests on the wall clock alone."""
 CLOCK_STEP_MS: Final = 2_000
 """A wall clock that moves against the boot clock by more is written to the audit trail."""
 
@@ -99,16 +101,19 @@ class Evidence:
         """Before anything else is written: go on with the clock that was remembered, look, and tell of the start."""
         self._step_from_ms = self._offset_ms()
         self._recompute_at_ms = self._wall.boot_ms() + LOOK_EVERY_MS
-        if self._looks is not None:
-            self._time.go_on(self._looks.clock())
+        seen = self._looks.clock() if self._looks is not None else None
+        self._time.go_on(seen)
         await self._look()
-        self.tell(
-            AuditWord.GATE_STARTED,
-            f"gate {self._ledger.gate_id}, process {os.getpid()}, Spendgate {__version__}",
-            self._account,
-        )
+        started = f"gate {self._ledger.gate_id}, process {os.getpid()}, Spendgate {__version__}"
+        self.tell(AuditWord.GATE_STARTED, f"{started}{self._unconfirmed(seen)}", self._account)
         self.mode(mode)
         self._watch_off()
+
+    def _unconfirmed(self, seen: SeenClock | None) -> str:
+        """What a reviewer must know of a start whose clock may have been set ahead meanwhile: nobody can tell yet."""
+        if seen is None or self._time.witnessed or (passed_ms := self._time.now_ms() - seen.at_ms) < _MENTIONED_MS:
+            return ""
+        return f"; {_span(passed_ms)} after the last look, by a clock that no provider has confirmed yet"
 
     def end(self, open_calls: int) -> None:
         """The stop, before the last writes."""
