@@ -13,6 +13,7 @@ NOUNS = {
     "errors": set(),
     "money": set(),
     "usage": set(),
+    "audit_words": set(),
     "attribution": set(),
     "exchange": set(),
     "model_names": set(),

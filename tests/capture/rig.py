@@ -55,6 +55,7 @@ class FakeGate:
     settled: list[tuple[str, Reading, End]] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     collected: list[Collected] = field(default_factory=list)
+    dates: list[tuple[str, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     refused_ids: list[str] = field(default_factory=list)
     """Calls that `spent` refused with a row."""
@@ -92,6 +93,9 @@ class FakeGate:
 
     def settle(self, call_id: str, reading: Reading, end: End) -> None:
         self.settled.append((call_id, reading, end))
+
+    def dated(self, host: str, date_ms: int) -> None:
+        self.dates.append((host, date_ms))
 
     def record(self, seen: Seen) -> None:
         self.seen.append(seen)

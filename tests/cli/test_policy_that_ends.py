@@ -42,7 +42,7 @@ def ask(proxy: str, ca: Path) -> httpx2.Response:
 def audited(state: Path) -> list[str]:
     """The words of the audit trail."""
     with closing(sqlite3.connect(f"file:{state / 'ledger.db'}?mode=ro", uri=True, timeout=30)) as ledger:
-        return [what for (what,) in ledger.execute("SELECT what FROM audit ORDER BY id")]
+        return [what for (what,) in ledger.execute("SELECT what FROM audit ORDER BY position")]
 
 
 @pytest.mark.parametrize("expired", ["keep", "refuse"])

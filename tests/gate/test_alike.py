@@ -20,7 +20,6 @@ from spendgate.contracts import Account, Billing
 from spendgate.gate import collecting
 from spendgate.gate.collecting import TOGETHER
 from spendgate.gate.interface import Collected
-from spendgate.ledger import chain
 from spendgate.ledger.check import check
 from spendgate.policy import Policy
 from spendgate.providers.interface import Ask, Kind, Part, Reading, Result, Route
@@ -98,7 +97,6 @@ def written(folder: Path, rules: Policy, route: Route, results: list[Result]) ->
     asyncio.run(run())
     with closing(sqlite3.connect(folder / "ledger.db")) as conn:
         assert check(conn) == ()
-        assert chain.verify(conn) == ()
         columns = [name for _, name, *_ in conn.execute("PRAGMA table_info(call_rows)") if name != "seq"]
         rows = conn.execute(f"SELECT {', '.join(columns)} FROM call_rows ORDER BY id").fetchall()  # noqa: S608 - the ledger's own names
         sums = conn.execute(

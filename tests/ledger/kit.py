@@ -7,8 +7,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse, Wait
+from spendgate.config.paths import write_private
 from spendgate.ledger import Ledger
+from spendgate.ledger.heads_file import HeadsFile
 from spendgate.ledger.interface import CallRow, Decide, Settlement
+from spendgate.ledger.keeping import Keeper
 from spendgate.standing import Hold, KindStanding, Scope, Standing
 from spendgate.usage import Usage
 
@@ -22,6 +25,11 @@ ROW = CallRow("call-1", NOW, "alice", "lt-1", "anthropic", "api.anthropic.com", 
 def open_ledger(folder: Path, now_ms: int = NOW) -> Ledger:
     """One more gate on the ledger in this folder."""
     return Ledger.open(folder / "ledger.db", folder / "gates", now_ms)
+
+
+def keeper_of(folder: Path, ledger: Ledger, *, used_before: bool = False) -> Keeper:
+    """What looks at it from outside, beside it."""
+    return Keeper(HeadsFile(folder, write_private), ledger, used_before=used_before)
 
 
 def row(call: str, **changes: object) -> CallRow:

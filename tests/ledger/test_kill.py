@@ -15,8 +15,11 @@ from crowded import counters
 from ledger.kit import NOW, open_ledger
 from ledger.processes import worker
 from ledger.worker import BUDGETS
+from spendgate.config.paths import write_private
 from spendgate.ledger.check import check
+from spendgate.ledger.heads_file import HeadsFile
 from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.verify import verify
 
 
 def kill_at_random_points(folder: Path, times: int, seed: int, budgets: int) -> None:
@@ -36,6 +39,9 @@ def kill_at_random_points(folder: Path, times: int, seed: int, budgets: int) -> 
         served.update(each.strip() for each in rest.splitlines(keepends=True) if each.endswith("\n"))
         with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as conn:
             assert check(conn) == ()
+            seen = HeadsFile(folder, write_private).read()
+            assert list(verify(conn, seen.heads if seen else None)) == []
+            assert seen is None or seen.findings == ()
     last = open_ledger(folder)
     last.resolve_orphans(NOW)
     last.close()

@@ -9,7 +9,9 @@ import pytest
 
 from ledger.kit import DAY, HOUR, NOW, admit, row, scope, settled
 from spendgate.admission import Admit, RefusalKind, Refuse
+from spendgate.audit_words import AuditWord
 from spendgate.ledger import Ledger
+from spendgate.ledger.audit_log import Line
 from spendgate.ledger.periods import period_of
 from spendgate.ledger.queries import CallHold, Reader, Span
 
@@ -175,10 +177,10 @@ def test_reader_cannot_write(reader: Reader) -> None:
 
 def test_journal_is_read_back(ledger: Ledger, reader: Reader) -> None:
     """Audit lines in order; unread connections counted by who, what, where and why."""
-    ledger.audit(NOW, "policy", "loaded")
-    ledger.audit(NOW + 1, "clock", "stepped by 3 s")
+    ledger.audit(Line(NOW, AuditWord.POLICY_IN_FORCE, "loaded"))
+    ledger.audit(Line(NOW + 1, AuditWord.CLOCK_STEPPED, "+3000 ms"))
     for _ in range(2):
         ledger.uncovered("alice", "cursor", "api2.cursor.sh", "pinned", at_ms=NOW)
-    assert [line["what"] for line in reader.audit()] == ["policy", "clock"]
+    assert [line["what"] for line in reader.audit()] == ["policy in force", "clock stepped"]
     (seen,) = reader.coverage()
     assert (seen["tool"], seen["reason"], seen["count"]) == ("cursor", "pinned", 2)

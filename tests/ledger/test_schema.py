@@ -10,8 +10,10 @@ import pytest
 from sqlite_utils import Database
 
 from ledger.kit import DAY, NOW, ROW, admit, open_ledger, row, scope, settled
+from spendgate.audit_words import AuditWord
 from spendgate.errors import StateError
 from spendgate.ledger import Ledger, schema
+from spendgate.ledger.audit_log import Line
 from spendgate.ledger.check import check
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.queries import Reader
@@ -113,7 +115,7 @@ def test_what_has_ended_cannot_be_changed(ledger: Ledger, tmp_path: Path, edit: 
     ledger.settle(ROW.id, settled(5, scope()))
     ledger.hold(row("still-open"), (scope(),), admit(5), NOW)
     ledger.prepare((Counted("new", "", NOW - DAY),), lambda _: (scope("new"),), NOW)
-    ledger.audit(NOW, "clock", "stepped by 3 s")
+    ledger.audit(Line(NOW, AuditWord.CLOCK_STEPPED, "+3000 ms"))
     with (
         closing(sqlite3.connect(tmp_path / "ledger.db")) as conn,
         pytest.raises(sqlite3.IntegrityError, match="append-only"),

@@ -23,10 +23,13 @@ from pathlib import Path
 
 import crowded
 from ledger.desk import Desk
-from ledger.kit import NOW, admit, open_ledger, row, scope, settled, within_limits
+from ledger.kit import NOW, admit, keeper_of, open_ledger, row, scope, settled, within_limits
 from spendgate.admission import Admit
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy
+from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fill import Counted
+from spendgate.ledger.heads_file import SeenClock
 from spendgate.ledger.queries import Reader, Span
 from spendgate.policy import Policy
 from spendgate.standing import Scope
@@ -68,6 +71,7 @@ def churn(folder: Path, name: str, budgets: int) -> None:
     """One call after the other, each a little late to settle, so that some are always open."""
     ledger = open_ledger(folder)
     ledger.resolve_orphans(NOW)
+    keeper = keeper_of(folder, ledger)
     waiting: list[tuple[str, tuple[Scope, ...]]] = []
     for number in itertools.count():
         call, scopes = f"{name}-{number}", drawn(budgets, number)
@@ -78,6 +82,8 @@ def churn(folder: Path, name: str, budgets: int) -> None:
         if len(waiting) > 3:
             oldest, charged = waiting.pop(0)
             retried(lambda oldest=oldest, charged=charged: ledger.settle(oldest, settled(700, *charged)))
+            retried(lambda number=number: ledger.audit(Line(NOW, AuditWord.ALERT, f"{name} {number}")))
+            retried(lambda: keeper.look(SeenClock(NOW)))
 
 
 def lock(folder: Path) -> None:

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 from spendgate.attribution import NOBODY, Peer
 from spendgate.capture import asked, handshake, refusal
 from spendgate.capture.call import Call, Clock
+from spendgate.capture.dates import Dates
 from spendgate.capture.deciding import Attribute, Deciding
 from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.flow import Cut, MeteredFlow, kill
@@ -62,6 +63,7 @@ class Meter:
         self._attribute = attribute
         self._machine = machine
         self._clock = clock or Clock()
+        self._dates = Dates()
         self._visitors: dict[str, Visitor] = {}
         self._deciding = Deciding(gate, self._clock, attribute, self)
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="spendgate-identity")
@@ -236,11 +238,21 @@ class Meter:
             flow.response.stream = True
         elif not passage.call.ended and isinstance(flow, MeteredFlow):
             passage.call.replied(flow.response.status_code)
+            self._dated(flow, passage.call.host)
             if flow.response.status_code == 101:
                 if not handshake.switched(flow, passage):
                     kill(flow)
             else:
                 flow.response.stream = passage.tapped(flow.response, lambda reading: self._cue(flow, passage, reading))
+
+    def _dated(self, flow: MeteredFlow, host: str) -> None:
+        """What time it is, by the provider that answers."""
+        try:
+            date_ms = self._dates.of(flow, host, self._clock.ticks_ms(), verified=not ctx.options.ssl_insecure)
+            if date_ms is not None:
+                self._gate.dated(host, date_ms)
+        except Exception as fault:  # noqa: BLE001 - the answer passes all the same
+            logger.error("the date of an answer could not be read: %s", type(fault).__name__)
 
     def response(self, flow: http.HTTPFlow) -> None:
         passage = _passage_of(flow)

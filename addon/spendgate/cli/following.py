@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from spendgate.audit_words import AuditWord
 from spendgate.capture.meter import Meter
 from spendgate.cli.house import House, scope_of
 from spendgate.cli.output import note
@@ -75,12 +76,12 @@ def tell_policy(gate: Gate, found: policies.InForce) -> None:
         count = len(found.refused)
         detail = f"{found.policy.hash} stays in force; {count} fault{'s' if count > 1 else ''}"
         detail += "" if found.why is Why.FAULTS else f": {found.why}"
-        gate.audit("policy refused", detail)
+        gate.audit(AuditWord.POLICY_REFUSED, detail)
         return
     revision = found.policy.validity.revision
     numbered = "" if revision is None else f", revision {revision}"
     signed = f", signed by {found.signed_by}" if found.signed_by else ""
-    gate.audit("policy in force", f"{found.policy.hash}{numbered}{signed}")
+    gate.audit(AuditWord.POLICY_IN_FORCE, f"{found.policy.hash}{numbered}{signed}")
     for line in not_done(found.policy):
         note(line)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from spendgate import __version__
-from spendgate.cli import ca, calls, exec_, policy_, run_, spend, status
+from spendgate.cli import audit, ca, calls, exec_, policy_, run_, spend, status
 from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
@@ -40,6 +40,7 @@ exec_.register(app)
 status.register(app)
 spend.register(app)
 calls.register(app)
+audit.register(app)
 ca.register(app)
 policy_.register(app)
 

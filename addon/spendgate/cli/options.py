@@ -12,6 +12,7 @@ import typer
 from spendgate.cli.output import Format
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
+from spendgate.ledger.heads_file import NAME as HEADS
 
 PolicyOption = Annotated[
     Path | None,
@@ -73,6 +74,11 @@ def existing_state(chosen: Path | None) -> paths.State:
             f"{state.root} belongs to uid {owner}: run this as that account, or choose another with --state"
         )
     if not state.ledger.exists():
+        if (state.root / HEADS).exists():
+            raise StateError(
+                f"{state.ledger} is gone, and {HEADS} beside it remembers one: whoever removed it has removed what was spent; "
+                "the next start of the gate says so in `status` and in the audit trail"
+            )
         there = f"--state {shlex.quote(str(chosen))} " if chosen else ""
         raise StateError(
             f"{state.root} has no ledger yet: run a command through the gate first, `spendgate exec {there}-- claude`"

@@ -7,6 +7,7 @@ from typing import Any
 
 from spendgate.cli import alive, budget_rows, in_force, rates_shown, seats
 from spendgate.cli.moments import iso
+from spendgate.cli.outside import Outside, outside
 from spendgate.cli.own_calls import calls_of, scopes_of_calls
 from spendgate.cli.went_by import went_by
 from spendgate.config.paths import State
@@ -50,6 +51,8 @@ class Report:
     """Each seat over everybody who was seen to use it, and this person's use."""
     notices: tuple[str, ...]
     """What the policy's own words lead to now: that it has ended, that no hub is reached, that nothing is purged."""
+    outside: Outside
+    """What stands about the ledger outside it."""
     went_by: tuple[dict[str, Any], ...] = ()
     """Calls that lack what a budget is kept per, and that it lets go by."""
 
@@ -95,7 +98,8 @@ class Report:
             "price_unknown_nanos": self.guessed[1],
             "went_by": list(self.went_by),
             "coverage": list(self.coverage),
-            "ledger": self.ledger,
+            "ledger": {**self.ledger, "findings": self.outside.rows()},
+            "clock": self.outside.clock_row(),
         }
 
 
@@ -131,6 +135,7 @@ def gathered(state: State, policy: Policy, reader: Reader, account: str, now_ms:
         ),
         notices=notices(policy, now_ms),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
+        outside=outside(state, reader),
         went_by=went_by(policy, reader, now_ms),
     )
 

@@ -27,6 +27,8 @@ from spendgate.cli.following import following, tell_policy
 from spendgate.cli.given import Given, given
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
+from spendgate.cli.outside import heads_file
+from spendgate.cli.status import own_account
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
@@ -35,6 +37,7 @@ from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
 from spendgate.identity.machine import assigned_id
 from spendgate.identity.people import known_tool
+from spendgate.ledger.keeping import Keeper
 from spendgate.ledger.ledger import Ledger
 from spendgate.providers.registry import Registry
 from spendgate.providers.unfinished import estimate_usage
@@ -83,7 +86,11 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
     house.gate = ledger.gate_name
-    gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage, clock=house.clock)
+    keeper = Keeper(heads_file(house.state), ledger, used_before=in_force.told(house.state) is not None)
+    gate = Gate(
+        ledger, book, house.in_force.policy, estimate=estimate_usage, clock=house.clock, looks=keeper, account=own_account(),
+    )  # fmt: skip
+    house.clock = gate.clock
     meter = Meter(
         gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine,
         clock=CallClock(now_ms=house.clock.now_ms),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-import time
 from contextlib import closing
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from spendgate.cli import budget_rows, in_force
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Format, emit, emit_json
+from spendgate.cli.outside import now_ms as time_of
 from spendgate.cli.report import gathered
 from spendgate.cli.status_shown import print_report
 from spendgate.ledger.queries import Reader
@@ -27,7 +27,7 @@ def status(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     """Gate, policy, budgets of this person (spent and held told apart), rates, and connections that could not be read."""
     found = existing_state(state)
     policy = in_force.policy(found)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = time_of(found)
     with closing(Reader(found.ledger)) as reader:
         report = gathered(found, policy, reader, own_account(), now_ms)
     if fmt is Format.JSON:

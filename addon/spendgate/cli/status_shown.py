@@ -44,6 +44,15 @@ def _about(report: Report) -> Iterable[str]:
         yield f"valid until {validity.valid_until}, {then}"
 
 
+def _about_ledger(report: Report) -> Iterable[str]:
+    """What is wrong with it, and what stands in it that a person should know."""
+    for line in report.outside.warnings():
+        yield f"[red]{safe(line)}[/]"
+    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
+        if line:
+            yield safe(line)
+
+
 @writing()
 def print_report(report: Report) -> None:
     """The whole table."""
@@ -77,9 +86,8 @@ def print_report(report: Report) -> None:
     counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
     out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
     out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
-    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
-        if line:
-            out.print(f"          {safe(line)}")
+    for line in _about_ledger(report):
+        out.print(f"          {line}")
     out.print()
     _print_limits(report)
     if report.seats:

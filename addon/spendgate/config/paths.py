@@ -7,6 +7,7 @@
     policy/last-good.json        the last policy that took force, whole; last-good.yaml beside it is its text, for people
     policy/in-force.json         what the running gate last said of itself, for reading commands
     prices/                      the newest price list that was fetched
+    heads.json, heads.lock       what is remembered of the ledger outside it, and what was found wrong with it
     machine-id                   where the system has none
     gates/                       one lock file for each gate process
 

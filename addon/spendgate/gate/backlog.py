@@ -55,8 +55,8 @@ class Backlog:
         self._rest: deque[Write] = deque()
         self._task: asyncio.Task[None] | None = None
         self._written = 0
-        self._failing = False
-        """The last try found the ledger unavailable, not only busy."""
+        self.failing = ""
+        """Why the last try found the ledger unavailable, not only busy; empty: it did not."""
         self.refused = 0
         """Writes that the ledger will never take (a row it does not believe): dropped, counted, logged."""
 
@@ -129,7 +129,7 @@ class Backlog:
         if self._ends or self._rest:
             self._flush()
         if self._ends or self._rest:
-            raise LedgerUnavailable(_FIRST) if self._failing else LedgerBusy(_FIRST)
+            raise LedgerUnavailable(_FIRST) if self.failing else LedgerBusy(_FIRST)
 
     def _with_soon[T](self, work: Callable[[], T]) -> T:
         for write in self._soon:
@@ -188,12 +188,12 @@ class Backlog:
                 self._do(line[0])
             except LedgerBusy:
                 return self._between(_BUSY_S)
-            except LedgerUnavailable:
-                self._failing = True
+            except LedgerUnavailable as fault:
+                self.failing = str(fault)
                 return self._between(_UNAVAILABLE_S)
             line.popleft()
             self._written += 1
-            self._failing = False
+            self.failing = ""
         return 0
 
     async def caught_up(self, patience_s: float) -> bool:
@@ -201,7 +201,7 @@ class Backlog:
         last = self._written + len(self._ends) + len(self._rest)
         until_ms = self._clock.boot_ms() + patience_s * 1000
         while self._written < last:
-            if self._failing or self._clock.boot_ms() >= until_ms:
+            if self.failing or self._clock.boot_ms() >= until_ms:
                 return False
             await asyncio.sleep(_BUSY_S[0])
         return True

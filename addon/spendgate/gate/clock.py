@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from functools import cache
 from pathlib import Path
 
 _MS = 1_000_000
-_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+_RAW = getattr(time, "CLOCK_MONOTONIC_RAW", None) if sys.platform == "darwin" else None
+"""There it goes on while the machine sleeps (clock_gettime(3) of macOS), which `time.monotonic` does not."""
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", _RAW)
 
 
 def _boot_ns() -> int:
-    """Nanoseconds since boot, suspended time included where the system tells (Linux); never goes back."""
+    """Nanoseconds since boot, suspended time included where the system tells (Linux, macOS); never goes back."""
     return time.monotonic_ns() if _BOOTTIME is None else time.clock_gettime_ns(_BOOTTIME)
 
 

@@ -6,6 +6,7 @@ process, and nothing but `hold`, `spent`, `failing` and `noted` takes time. `Gat
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import deque
 from statistics import median_low
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 
 from spendgate import lapse
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
@@ -26,6 +28,7 @@ from spendgate.gate.clock import Clock
 from spendgate.gate.collecting import Collecting, result_id_of
 from spendgate.gate.connection import for_all, unbounded, used_up
 from spendgate.gate.correcting import Correcting
+from spendgate.gate.evidence import Evidence, Looks
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Admitted, Answered, Collected, End, Gone, Intent, Refused, Seen
 from spendgate.gate.kin import Kin
@@ -33,6 +36,7 @@ from spendgate.gate.line import Lines
 from spendgate.gate.overage import Overage
 from spendgate.gate.patience import BUSY_PATIENCE_MS, patiently
 from spendgate.gate.plausible import believed
+from spendgate.gate.provider_time import ProviderTime
 from spendgate.gate.recall import Recall
 from spendgate.gate.recording import Recording
 from spendgate.gate.running import Running
@@ -67,8 +71,14 @@ class Gate:
         *,
         estimate: EstimateUsage,
         clock: Clock | None = None,
+        looks: Looks | None = None,
+        account: str = "",
     ) -> None:
-        self.clock = clock or Clock()
+        """`looks` at the ledger from outside; None: nobody does (simulations). `account`: who runs this gate."""
+        wall = clock or Clock()
+        self._time = ProviderTime(wall)
+        self.clock = dataclasses.replace(wall, now_ms=self._time.now_ms)
+        """Its wall time is the providers' where the machine's is far off it."""
         self.policy = policy
         self.prices = prices
         self.sizes = Sizes()
@@ -77,7 +87,8 @@ class Gate:
         self._ledger = ledger
         self._estimate = estimate
         self._lines = Lines()
-        self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, self.clock)
+        self._evidence = Evidence(ledger, self.backlog, self.fallback, self._time, wall, looks=looks, account=account)
+        self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, clock=self.clock, evidence=self._evidence)
         self._waiting = Waiting(
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
             in_force=lambda: self.policy, waited_for=self._upkeep.waited_for,
@@ -107,9 +118,11 @@ class Gate:
     async def stop(self, patience_s: float = 5.0) -> int:
         """Stop upkeep and write what is queued, at most so long. How many writes were left unwritten."""
         await self._upkeep.stop()
+        self._evidence.end(len(self._running))
         left = await self.backlog.drain(patience_s, self._ledger.spend_reserve)
         if left:
             logger.error("the ledger could not be written: %d writes are lost", left)
+        await self._evidence.last_look()
         return left
 
     async def set_policy(self, policy: Policy) -> None:
@@ -118,6 +131,7 @@ class Gate:
         await self._upkeep.fill(policy)
         self.policy = policy
         self._known = KnownTerms(policy, self.prices)
+        self._evidence.mode(policy.mode)
         self._lines.wake_all()
 
     def set_prices(self, prices: PriceBook) -> None:
@@ -235,6 +249,7 @@ class Gate:
 
     def _without_ledger(self, asked: Asked, why: str) -> Answered:
         """The policy's `on_failure`; rows are queued in their order."""
+        self._evidence.failed(why)
         now_ms, intent = self.clock.now_ms(), asked.intent
         size, scopes, person = asked.size(self.sizes), asked.terms.scopes(now_ms), intent.attribution.person
         hold_nanos = next((each for each in (size.learned_nanos, size.guess_nanos) if each is not None), 0)
@@ -335,10 +350,13 @@ class Gate:
         at_ms = self.clock.now_ms()
         self.backlog.write(lambda: self._ledger.uncovered(account, tool, host, reason, at_ms=at_ms))
 
-    def audit(self, what: str, detail: str) -> None:
-        """Append a line to the audit trail: a fixed word, and a sentence without content or secrets. Never raises."""
-        at_ms = self.clock.now_ms()
-        self.backlog.write(lambda: self._ledger.audit(at_ms, what, detail))
+    def audit(self, what: AuditWord, detail: str, who: str = "") -> None:
+        """Append a line to the audit trail, at once or as soon as the ledger can be written. Never raises."""
+        self._evidence.tell(what, detail, who)
+
+    def dated(self, host: str, date_ms: int) -> None:
+        """What time a provider says it is; see `GatePort.dated`. Never raises."""
+        self._time.dated(host, date_ms)
 
     def collect(self, collected: Collected) -> None:
         """Meter what was read back, each result once. Never raises."""

@@ -163,3 +163,7 @@ class GatePort(Protocol):
     def record(self, seen: Seen) -> None:
         """Write an exchange that held nothing."""
         ...
+
+    def dated(self, host: str, date_ms: int) -> None:
+        """An answer of this host, over a connection whose certificate was verified, has this date: epoch milliseconds."""
+        ...

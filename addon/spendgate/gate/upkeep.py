@@ -1,4 +1,4 @@
-"""What a gate does beside calls: learning from the ledger, filling budgets, ending dead gates' calls, watching the clock."""
+"""What a gate does beside calls: learning from the ledger, filling budgets, ending dead gates' calls."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections import OrderedDict
 from typing import Protocol
 
 from spendgate import lapse
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
+from spendgate.gate.evidence import Evidence
 from spendgate.gate.past import counted, facts_of, scopes_of
 from spendgate.gate.patience import patiently
 from spendgate.gate.terms import rates_of
+from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.interface import LedgerPort
 from spendgate.ledger.orphans import Resolved
@@ -33,8 +36,6 @@ LEARN_EVERY_S = 2.0
 LEARN_CALLS = 100
 _LOOK_BACK = 1_000
 """How many rows a long call may end behind the newest one and still be learned from."""
-CLOCK_STEP_MS = 2_000
-"""A wall clock that moves against the boot clock by more is written to the audit trail."""
 FILL_PATIENCE_MS = 5_000
 """How long a new policy may wait for a moment in which no other gate writes."""
 _KNOWN_KEPT = 4_096
@@ -48,7 +49,11 @@ class GateLedger(LedgerPort, Protocol):
         self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, patient: bool = True
     ) -> int: ...
     def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
-    def audit(self, at_ms: int, what: str, detail: str) -> None: ...
+    def audit(self, line: Line) -> None: ...
+    def last_audited(self, what: AuditWord) -> str | None: ...
+    def in_place(self) -> bool: ...
+    @property
+    def gate_id(self) -> int: ...
     def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None: ...
     def spend_reserve(self) -> None: ...
 
@@ -56,25 +61,27 @@ class GateLedger(LedgerPort, Protocol):
 class Upkeep:
     """The background of one gate. Of one event loop."""
 
-    def __init__(self, ledger: GateLedger, prices: PriceBook, sizes: Sizes, backlog: Backlog, clock: Clock) -> None:
+    def __init__(
+        self, ledger: GateLedger, prices: PriceBook, sizes: Sizes, backlog: Backlog, *, clock: Clock, evidence: Evidence,
+    ) -> None:  # fmt: skip
         self.prices = prices
         """What other gates' calls are learned by."""
         self._ledger = ledger
         self._sizes = sizes
         self._backlog = backlog
         self._clock = clock
+        self._evidence = evidence
         self._task: asyncio.Task[None] | None = None
         self._known: OrderedDict[str, None] = OrderedDict()
         self._seq = 0
         self._orphans_at_ms = 0
-        self._offset_ms = 0
         self._policy = Policy(owner="nobody")
         self._ended = ""
         """The hash of the policy whose end was told."""
 
     async def start(self, policy: Policy) -> None:
         """Do everything once, then keep doing it. Raises StateError, LedgerUnavailable where the budgets cannot be filled."""
-        self._offset_ms = self._clock.now_ms() - self._clock.boot_ms()
+        await self._evidence.begin(policy.mode)
         self._resolve()
         await self.fill(policy)
         self._watch_end()
@@ -123,13 +130,14 @@ class Upkeep:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(LEARN_EVERY_S)
-            for work in (self._watch_clock, self._watch_end, self._learn, self._resolve_when_due):
+            for work in (self._evidence.watch, self._watch_end, self._learn, self._resolve_when_due):
                 try:
                     work()
                 except LedgerUnavailable:
                     pass  # the next round does it
                 except Exception:
                     logger.exception("upkeep of the gate failed")
+            await self._evidence.look_when_due()
 
     def _learn(self) -> None:
         """Learn what other gates' calls needed, and at the start what all did."""
@@ -185,11 +193,4 @@ class Upkeep:
         becomes = "calls are refused" if policy.validity.expired == "refuse" else "it stays in force"
         told = f"{policy.hash} ended on {policy.validity.valid_until}: {becomes}"
         logger.warning("the policy %s; %s answers for it", told, policy.owner)
-        self._backlog.write(lambda: self._ledger.audit(now_ms, "policy ended", told))
-
-    def _watch_clock(self) -> None:
-        offset_ms = self._clock.now_ms() - self._clock.boot_ms()
-        step_ms, self._offset_ms = offset_ms - self._offset_ms, offset_ms
-        if abs(step_ms) > CLOCK_STEP_MS:
-            now_ms = self._clock.now_ms()
-            self._backlog.write(lambda: self._ledger.audit(now_ms, "clock stepped", f"{step_ms:+d} ms"))
+        self._evidence.tell(AuditWord.POLICY_ENDED, told)

@@ -7,10 +7,16 @@ snapshot; each fault is one line that names its row.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
-from spendgate.ledger import chain
+from spendgate.errors import LedgerUnavailable
+from spendgate.ledger import verify
+from spendgate.money import dollars
 
+_ASKED_EVERY: Final = 100_000
+"""SQLite's steps between two questions whether to go on: some milliseconds."""
 _SUMS: Final = """SELECT b.id, b.budget, b.value, b.window, b.settled, b.held, b.ceiling, b.open_calls,
     coalesce(sum(h.charged_nanos), 0),
     coalesce(sum(h.nanos) FILTER (WHERE h.charged_nanos IS NULL), 0),
@@ -46,19 +52,55 @@ def check(conn: sqlite3.Connection) -> tuple[str, ...]:
     """All faults of balances, holds, kinds and chain; none when the ledger is right."""
     conn.execute("BEGIN")
     try:
-        never = [f"{what}: {found}" for what, sql in _NEVER for (found,) in conn.execute(sql)]
-        return (*_balances(conn), *_kinds(conn), *never, *chain.verify(conn))
+        return (*sums(conn), *map(str, verify.lines(conn)), *map(str, verify.links(conn)))
     finally:
         conn.execute("ROLLBACK")
 
 
-def _balances(conn: sqlite3.Connection) -> list[str]:
-    faults = []
+def sums(conn: sqlite3.Connection) -> tuple[str, ...]:
+    """Faults of all but the chains, inside a transaction."""
+    never = [f"{what}: {found}" for what, sql in _NEVER for (found,) in conn.execute(sql)]
+    return (*_balances(conn), *_kinds(conn), *never)
+
+
+def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
+    """Balances that are not what their calls make, on a connection of its own that reads alone; none, too, where it was stopped.
+
+    Reads every call: some seconds for a million, in a thread that leaves the others theirs. Raises LedgerUnavailable.
+    """
+    try:
+        conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=0)
+        try:
+            conn.set_progress_handler(lambda: int(stopped()), _ASKED_EVERY)
+            return tuple(
+                f"{name} differs from its calls by {_off(kept, summed)}" for name, kept, summed in _altered(conn)
+            )
+        finally:
+            conn.close()
+    except sqlite3.OperationalError as fault:
+        if fault.sqlite_errorcode & 0xFF == sqlite3.SQLITE_INTERRUPT:
+            return ()
+        raise LedgerUnavailable(f"the balances could not be recomputed: {fault}") from fault
+    except sqlite3.Error as fault:
+        raise LedgerUnavailable(f"the balances could not be recomputed: {fault}") from fault
+
+
+def _off(kept: tuple[int, ...], summed: tuple[int, ...]) -> str:
+    """What stays the same while calls come and go, so that one change is told once."""
+    settled, held, ceiling, opened = (have - right for have, right in zip(kept, summed, strict=True))
+    return f"{dollars(settled)} settled, {dollars(held)} held, {dollars(ceiling)} bounds, {opened} open calls"
+
+
+def _altered(conn: sqlite3.Connection) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """Balances that are not what their calls make: name, what they are, what they would be."""
     for row in conn.execute(_SUMS):
-        name, kept, summed = row[:4], row[4:8], row[8:]
+        (number, budget, value, window), kept, summed = row[:4], row[4:8], row[8:]
         if kept != summed:
-            faults.append(f"balance {name[0]} ({name[1]} {name[2]} {name[3]}) is {kept}, its calls make {summed}")
-    return faults
+            yield f"balance {number} ({budget} {value} {window})", kept, summed
+
+
+def _balances(conn: sqlite3.Connection) -> list[str]:
+    return [f"{name} is {kept}, its calls make {summed}" for name, kept, summed in _altered(conn)]
 
 
 def _kinds(conn: sqlite3.Connection) -> list[str]:

@@ -1,14 +1,9 @@
-"""What the ledger notes beside calls: the audit trail, and connections to providers that could not be read."""
+"""What the ledger counts beside calls: connections to providers that could not be read."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-
-
-def audit(conn: sqlite3.Connection, at_ms: int, what: str, detail: str) -> None:
-    """Append one audit line. `what` is a fixed word, `detail` one sentence without content or secrets."""
-    conn.execute("INSERT INTO audit (at_ms, what, detail) VALUES (?, ?, ?)", (at_ms, what, detail))
 
 
 @dataclass(frozen=True, slots=True)

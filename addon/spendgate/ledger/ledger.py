@@ -13,10 +13,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from spendgate.admission import Decision, Refuse
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import (
+    audit_log,
     balances,
     chain,
+    check,
     deciding,
     endings,
     fill,
@@ -29,6 +32,8 @@ from spendgate.ledger import (
     waiters,
 )
 from spendgate.ledger.gates import Gates
+from spendgate.ledger.heads import Finding, Heads, unlike
+from spendgate.ledger.heads import of as heads_of
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Flowing, Settlement
 from spendgate.ledger.known import Known
@@ -181,11 +186,19 @@ class Ledger:
         if lock is None:
             return orphans.Resolved()
         try:
-            resolved = self._store.end(lambda known: orphans.resolve(known, gate, now_ms))
+            resolved = self._store.end(lambda known: self._buried(known, gate, now_ms))
         except BaseException:
             lock.drop()
             raise
         lock.release()
+        return resolved
+
+    @staticmethod
+    def _buried(known: Known, gate: int, now_ms: int) -> orphans.Resolved:
+        """End a dead gate's calls, and tell the audit trail in the same transaction."""
+        resolved = orphans.resolve(known, gate, now_ms)
+        ended = f"{resolved.interrupted} of its calls had left and are charged, {resolved.released} had not"
+        audit_log.append(known.conn, audit_log.Line(now_ms, AuditWord.GATE_DIED, f"gate {gate}: {ended}"))
         return resolved
 
     def prepare(
@@ -214,9 +227,41 @@ class Ledger:
         )
         return tuple(reversed(found))
 
-    def audit(self, at_ms: int, what: str, detail: str) -> None:
+    def audit(self, line: audit_log.Line) -> None:
         """Append an audit line."""
-        self._store.write(lambda known: journal.audit(known.conn, at_ms, what, detail))
+        self._store.write(lambda known: audit_log.append(known.conn, line))
+
+    def heads(self) -> Heads:
+        """Where both chains end."""
+        return self._store.read(heads_of)
+
+    def unlike(self, seen: Heads) -> Finding | None:
+        """What tells this ledger from one that was seen; None: it goes on from there. Raises LedgerUnavailable."""
+        return self._store.read(lambda conn: unlike(conn, seen))
+
+    def has_run(self) -> bool:
+        """Whether a gate has told the audit trail that it started here."""
+        return self.last_audited(AuditWord.GATE_STARTED) is not None
+
+    def last_audited(self, what: AuditWord) -> str | None:
+        """The detail of the last line of this word; None where there is none."""
+        return self._store.read(lambda conn: audit_log.last_detail(conn, what))
+
+    def was_audited(self, what: AuditWord, detail: str) -> bool:
+        """Whether the trail has such a line."""
+        return self._store.read(lambda conn: audit_log.has(conn, what, detail))
+
+    def in_place(self) -> bool:
+        """Whether whoever opens the ledger's path now gets the file that this gate writes to."""
+        return self._store.in_place()
+
+    def altered_sums(self, stopped: Callable[[], bool]) -> tuple[str, ...]:
+        """Balances that are not what their calls make; see `check.beside`. Not for the event loop."""
+        return check.beside(self._store.path, stopped)
+
+    def durable(self) -> bool:
+        """Bring all that is committed to the disk itself. False: not now. Not for the event loop."""
+        return self._store.durable()
 
     def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None:
         """Count connections to a provider that could not be read."""
@@ -240,3 +285,18 @@ class Ledger:
     def head(self) -> chain.Head:
         """The ledger's id and the end of its chain."""
         return chain.head(self._store.conn)
+
+
+def note_beside(path: Path, line: audit_log.Line) -> None:
+    """Append an audit line to an existing ledger without being one of its gates: for a command. Waits for other writers.
+
+    Raises StateError, LedgerUnavailable.
+    """
+    store = Store(path, Reserve(path.with_name(f"{path.name}-reserve")))
+    try:
+        schema.refuse_other(store.conn)
+        store.end(lambda known: audit_log.append(known.conn, line))
+    except sqlite3.Error as fault:
+        raise StateError(f"{path} cannot be used as a ledger: {fault}") from fault
+    finally:
+        store.close()

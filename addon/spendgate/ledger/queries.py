@@ -14,8 +14,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.errors import StateError
 from spendgate.ledger import chain, check, flows, moving, schema
+from spendgate.ledger import heads as ends
+from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
@@ -136,6 +139,24 @@ class Reader:
         """Every fault of the ledger against itself."""
         return check.check(self._conn)
 
+    def heads(self) -> ends.Heads:
+        """Where both chains end."""
+        return ends.of(self._conn)
+
+    def unlike(self, seen: ends.Heads) -> ends.Finding | None:
+        """What tells this ledger from one that was seen; None: it goes on from there."""
+        return ends.unlike(self._conn, seen)
+
+    def verify(self, seen: ends.Heads | None) -> Iterator[verifying.Fault]:
+        """Every fault of the file, against `seen`, of both chains, then of the sums; nothing else may be asked meanwhile."""
+        yield from verifying.verify(self._conn, seen)
+        try:
+            self._conn.execute("BEGIN")
+            yield from (verifying.Fault(verifying.SUMS, fault) for fault in check.sums(self._conn))
+            self._conn.execute("ROLLBACK")
+        except sqlite3.Error as fault:
+            yield verifying.Fault(verifying.FILE, f"its sums cannot be read: {fault}")
+
     def standings(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[Standing, ...]:
         """Each scope's balance as the gate would see it now; zero where nothing was ever held."""
         return tuple(self._standing(scope, now_ms) for scope in scopes)
@@ -252,7 +273,21 @@ class Reader:
 
     def audit(self, since_ms: int = 0) -> tuple[dict[str, Any], ...]:
         """The audit trail, oldest first."""
-        return self._rows("SELECT at_ms, what, detail FROM audit WHERE at_ms >= ? ORDER BY id", (since_ms,))
+        return self._rows(
+            """SELECT position, at_ms, what, who, detail, calls, lower(hex(calls_head)) AS calls_head, lower(hex(head)) AS head
+               FROM audit WHERE at_ms >= ? ORDER BY position""",
+            (since_ms,),
+        )
+
+    def unacknowledged(self) -> tuple[ends.Finding, ...]:
+        """What the trail says was found about the ledger since somebody last took note of that."""
+        words = ", ".join(f"'{word.value}'" for word in sorted(FINDINGS))
+        found = self._conn.execute(
+            f"""SELECT what, detail, at_ms FROM audit WHERE what IN ({words}) AND position > coalesce(
+                (SELECT max(position) FROM audit WHERE what = ?), 0) ORDER BY position""",  # noqa: S608 - our own words
+            (AuditWord.ACKNOWLEDGED.value,),
+        )
+        return tuple(ends.Finding(AuditWord(what), detail, at_ms, written=True) for what, detail, at_ms in found)
 
     def _rows(self, sql: str, values: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
         cursor = self._conn.execute(sql, values)

@@ -13,6 +13,7 @@ import sqlite3
 from sqlite_utils import Database, Migrations
 
 from spendgate.errors import StateError
+from spendgate.ledger import audit_log
 
 migration = Migrations("spendgate-ledger")
 
@@ -248,6 +249,24 @@ def m011_moving_limits(db: Database) -> None:
     for table in ("means", "claims"):
         db.conn.execute(f"""
             CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
+            BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
+
+
+@migration()
+def m014_audit_chain(db: Database) -> None:
+    """Audit lines are chained, each to the one before it and to the end of the calls' chain. Older lines are chained now."""
+    older = db.conn.execute("SELECT at_ms, what, detail FROM audit ORDER BY id").fetchall()
+    db.conn.execute("DROP TABLE audit")  # and its triggers
+    db.conn.execute("""
+        CREATE TABLE audit (
+            position INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,
+            detail TEXT NOT NULL, calls INTEGER NOT NULL, calls_head BLOB NOT NULL, digest BLOB NOT NULL, head BLOB NOT NULL
+        ) STRICT""")
+    for line in older:
+        audit_log.adopt(db.conn, *line)
+    for change in ("UPDATE", "DELETE"):
+        db.conn.execute(f"""
+            CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit
             BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
 
 

@@ -111,6 +111,7 @@ class Store:
         """Open `path`, patiently. Raises StateError."""
         self.path = path
         self.conn = connect(path, timeout_ms=OPEN_TIMEOUT_MS)
+        self._file = _identity(path)
         self.database = Database(self.conn, recursive_triggers=False, execute_plugins=False)
         self.known = Known(self.conn)
         self._reserve = reserve
@@ -166,6 +167,20 @@ class Store:
         finally:
             self._inside = None
 
+    def in_place(self) -> bool:
+        """Whether the path still names the file that this connection writes to. It was not looked at, only its name."""
+        return _identity(self.path) == self._file
+
+    def durable(self) -> bool:
+        """Bring the log to the disk itself, and as much of it into the file as goes. False: not now, or nothing says.
+
+        A commit alone does not (`synchronous=NORMAL`): a power cut may take the last ones.
+        """
+        try:
+            return _fold(self.path)[0] == 0
+        except sqlite3.Error:
+            return False
+
     def close(self) -> None:
         """Close the connection; the last one on the file folds the log into it."""
         self._checkpoints.stop()
@@ -218,6 +233,28 @@ class Store:
             self.conn.execute("ROLLBACK")
         except sqlite3.Error:
             pass  # the error that made us roll back is the one to report; SQLite discards the log's tail at the next open
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file a path names; None: none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _fold(path: Path) -> tuple[int, int]:
+    """Fold the log into the file, as far as nobody reads it; whether another one was at that (1), and the log's pages.
+
+    A file that has been removed is not made anew.
+    """
+    conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
+    try:
+        busy, pages, _ = conn.execute(_FOLD).fetchone()
+    finally:
+        conn.close()
+    return int(busy), int(pages)
 
 
 def unavailable(fault: sqlite3.Error) -> LedgerUnavailable:
@@ -278,13 +315,8 @@ class _Checkpoints:
             if self._stopping:
                 return
             try:
-                conn = sqlite3.connect(self._path, isolation_level=None, timeout=0)
-                try:
-                    pages = conn.execute(_FOLD).fetchone()[1]
-                    if pages > _LONG_LOG_PAGES:
-                        with self._writing:
-                            conn.execute(_FOLD).fetchone()
-                finally:
-                    conn.close()
+                if _fold(self._path)[1] > _LONG_LOG_PAGES:
+                    with self._writing:
+                        _fold(self._path)
             except sqlite3.Error:
                 pass  # busy or full: the log keeps the rows, the next round or SQLite itself folds them

@@ -1,0 +1,59 @@
+"""The fixed words of the audit trail: what can have happened beside calls. Words are added, never changed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AuditWord(StrEnum):
+    """What an audit line is about. Its `detail` has the figures."""
+
+    GATE_STARTED = "gate started"
+    GATE_STOPPED = "gate stopped"
+    GATE_DIED = "gate died"
+    """A gate's lock could be taken: another gate has ended its open calls."""
+    POLICY_IN_FORCE = "policy in force"
+    POLICY_REFUSED = "policy refused"
+    POLICY_ENDED = "policy ended"
+    MODE_CHANGED = "mode changed"
+    """What the policy in force makes of what does not fit: `enforce` or `observe`."""
+    GATE_FAILED = "gate failed"
+    """The ledger could not be written, or a call not be asked about: from when to when, and what `on_failure` decided."""
+    LEDGER_NEW = "ledger new"
+    """A ledger without a row where one with rows was."""
+    LEDGER_OTHER = "ledger other"
+    """A ledger with another id than the one that was here."""
+    LEDGER_SHRUNKEN = "ledger shrunken"
+    """Fewer links or audit lines than were seen before."""
+    LEDGER_ALTERED = "ledger altered"
+    """The link or audit line that was seen last is another one now."""
+    BALANCE_ALTERED = "balance altered"
+    """A budget's sum is not what its calls make."""
+    LEDGER_GONE = "ledger gone"
+    """The file was removed or put aside while a gate writes to it."""
+    HEADS_MISSING = "heads missing"
+    """What was remembered of the ledger outside it is gone or cannot be read."""
+    ACKNOWLEDGED = "acknowledged"
+    """Somebody has taken note of what was found about the ledger."""
+    CLOCK_STEPPED = "clock stepped"
+    CLOCK_OFF = "clock off"
+    """The wall clock is far off the providers' dates: windows follow the providers from here on."""
+    CLOCK_RIGHT = "clock right"
+    """It is not any more: windows follow the wall clock again."""
+    GRANT = "grant"
+    """More was asked for, granted, refused, used or ended."""
+    ALERT = "alert"
+
+
+FINDINGS = frozenset(
+    {
+        AuditWord.LEDGER_NEW,
+        AuditWord.LEDGER_OTHER,
+        AuditWord.LEDGER_SHRUNKEN,
+        AuditWord.LEDGER_ALTERED,
+        AuditWord.BALANCE_ALTERED,
+        AuditWord.LEDGER_GONE,
+        AuditWord.HEADS_MISSING,
+    }
+)
+"""What is shown until somebody has acknowledged it."""

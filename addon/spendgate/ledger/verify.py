@@ -1,0 +1,169 @@
+"""The whole ledger recomputed: the first altered or missing line of either chain, by number, time and what it is.
+
+Reads one snapshot and every row of it. What is wrong is a value, never an exception, so that a ledger in which anything at all
+was changed can still be asked what.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from operator import itemgetter
+from typing import Any, Final
+
+from spendgate.ledger import audit_log, chain, heads
+
+CALLS, AUDIT, HEADS, FILE, SUMS = "calls", "audit", "heads", "file", "sums"
+_LINKS: Final = """SELECT chain.position, chain.form, chain.digest, chain.head, chain.call, call_rows.*
+    FROM chain LEFT JOIN call_rows ON call_rows.seq = chain.call ORDER BY chain.position"""
+_LINES: Final = """SELECT audit.position, at_ms, what, who, detail, calls, calls_head, audit.digest, audit.head, chain.head
+    FROM audit LEFT JOIN chain ON chain.position = audit.calls ORDER BY audit.position"""
+_OWN: Final = 5
+"""Columns of the link itself, before those of its call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is not as it was written."""
+
+    where: str
+    """`calls`, `audit`, `heads`, `file` or `sums`."""
+    fault: str
+    number: int | None = None
+    """Of the link or line."""
+    at_ms: int | None = None
+    """When it, or for missing ones the one before them, was written or booked; None: nothing says."""
+    what: str = ""
+    """The call's id, or the audit line's word."""
+
+    def __str__(self) -> str:
+        name = {CALLS: "link", AUDIT: "audit line"}.get(self.where, self.where)
+        number = "" if self.number is None else f" {self.number}"
+        about = ", ".join(part for part in (_iso(self.at_ms), self.what) if part)
+        return f"{name}{number}{f' ({about})' if about else ''}: {self.fault}"
+
+
+def verify(conn: sqlite3.Connection, seen: heads.Heads | None = None) -> Iterator[Fault]:
+    """Every fault, the file's own first, then those against `seen`, of the audit trail, of the calls; none: it all holds."""
+    conn.text_factory = _text
+    try:
+        conn.execute("BEGIN")
+        try:
+            yield from _damaged(conn)
+            if seen is not None and (found := heads.unlike(conn, seen)) is not None:
+                yield Fault(HEADS, found.detail, what=found.what.value)
+            yield from lines(conn)
+            yield from links(conn)
+        finally:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+    except sqlite3.Error as fault:
+        yield Fault(FILE, f"it cannot be read to its end: {fault}")
+
+
+def _text(raw: bytes) -> str:
+    """A byte that no UTF-8 text has is a changed text, and no fault of the reader's."""
+    return raw.decode(errors="surrogateescape")
+
+
+def _damaged(conn: sqlite3.Connection) -> Iterator[Fault]:
+    said = conn.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if said != "ok":
+        yield Fault(FILE, f"SQLite finds it damaged: {said}")
+
+
+# -- the audit trail -------------------------------------------------------------------------------------------------
+
+
+def lines(conn: sqlite3.Connection) -> Iterator[Fault]:
+    """Faults of the audit trail, in its order."""
+    before, expected, before_ms, before_calls = audit_log.first(conn), 1, None, 0
+    for position, at_ms, what, who, detail, calls, calls_head, digest, head, link in conn.execute(_LINES):
+        if position != expected:
+            yield _missing(AUDIT, expected, position - 1, before_ms)
+        for fault in _line_faults((position, at_ms, what, who, detail, calls, calls_head), digest, link, before_calls):
+            yield Fault(AUDIT, fault, position, at_ms, what)
+        if hashlib.sha256(before + digest).digest() != head:
+            yield Fault(AUDIT, "does not follow from the one before", position, at_ms, what)
+        before, expected, before_ms, before_calls = head, position + 1, at_ms, calls
+
+
+def _line_faults(values: tuple[Any, ...], digest: bytes, link: bytes | None, before_calls: int) -> Iterator[str]:
+    *_, calls, calls_head = values
+    if audit_log.digest(values) != digest:
+        yield "is not what was written"
+    if calls < before_calls:
+        yield f"was written after {calls} calls had ended, the one before it after {before_calls}"
+    if calls and link is None:
+        yield f"link {calls} of the calls, after which it was written, is missing"
+    elif (link if calls else chain.FIRST) != calls_head:
+        yield f"link {calls} of the calls is not the one after which it was written"
+
+
+# -- the calls -------------------------------------------------------------------------------------------------------
+
+
+def links(conn: sqlite3.Connection) -> Iterator[Fault]:
+    """Faults of the chain over ended calls, in its order."""
+    cursor = conn.execute(_LINKS)
+    names = tuple(column[0] for column in cursor.description)[_OWN:]
+    booked_at, id_at = names.index("booked_ms"), names.index("id")
+    before, expected, before_ms = chain.FIRST, 1, None
+    for position, form, digest, head, call, *row in cursor:
+        at_ms, what = row[booked_at], f"call {row[id_at]}" if row[id_at] is not None else ""
+        if position != expected:
+            yield _missing(CALLS, expected, position - 1, before_ms)
+        if hashlib.sha256(before + digest).digest() != head:
+            yield Fault(CALLS, "does not follow from the one before", position, at_ms, what)
+        for fault in _row_faults(names, call, form, digest, row):
+            yield Fault(CALLS, fault, position, at_ms, what)
+        before, expected, before_ms = head, position + 1, at_ms
+    yield from _unchained(conn)
+
+
+def _row_faults(names: tuple[str, ...], call: int, form: int, digest: bytes, row: list[Any]) -> Iterator[str]:
+    if row[names.index("id")] is None:
+        yield f"its call, row {call}, is missing"
+    elif form not in chain.FORMS:
+        yield f"is of form {form}, which is not known"
+    else:
+        covered, stray = _columns(names, form)
+        if hashlib.sha256(chain.canonical(covered(row))).digest() != digest:
+            yield "is not what was chained"
+        for index in stray:
+            if row[index]:
+                yield f"has a {names[index]} that was not chained"
+
+
+@cache
+def _columns(names: tuple[str, ...], form: int) -> tuple[itemgetter[Any], tuple[int, ...]]:
+    """What takes the covered values out of a row, and where the columns stand that must be empty."""
+    covered = (*chain.BEGINNINGS[form], *chain.FORMS[form])
+    stray = set(names) - chain.UNCHAINED - set(covered)
+    return itemgetter(*map(names.index, covered)), tuple(sorted(map(names.index, stray)))
+
+
+def _unchained(conn: sqlite3.Connection) -> Iterator[Fault]:
+    found = conn.execute("""SELECT id, booked_ms FROM call_rows WHERE state <> 'open' AND seq NOT IN (SELECT call FROM chain)
+        ORDER BY seq""").fetchall()
+    if found:
+        call, at_ms = found[0]
+        yield Fault(CALLS, f"{len(found)} ended calls are in no link, this the first", None, at_ms, f"call {call}")
+
+
+def _missing(where: str, first: int, last: int, after_ms: int | None) -> Fault:
+    number = f"number {first} is" if first == last else f"numbers {first} to {last} are"
+    return Fault(where, f"{number} missing", first, after_ms, "" if after_ms is None else "the one before it")
+
+
+def _iso(at_ms: int | None) -> str:
+    if at_ms is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"
