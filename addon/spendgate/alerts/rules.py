@@ -10,7 +10,7 @@ which its hold was granted; a burn goes by the instants at which money was charg
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Final
 
@@ -176,6 +176,7 @@ class Alerts:
             figures=figures,
             text=wording.threshold_text(budget.name, scope.value, percent, figures, scope.limit_nanos),
             command=wording.command(event.facts, budget.per, budget.match, _starts(scope, event.at_ms)),
+            again_ms=_again(scope, event.at_ms),
         )
 
     def _on_pace(self, form: Pace, event: Charged, scope: Scope, settled: int) -> bool:
@@ -211,6 +212,7 @@ class Alerts:
             figures=reached.figures,
             text=wording.text(rule, value, reached.figures, scope.limit_nanos if scope else None),
             command=wording.command(event.facts, per, shown, reached.since_ms),
+            again_ms=reached.again_ms,
         )
 
     def _about(self, per: tuple[str, ...], match: Selector, facts: Facts) -> tuple[str | None, tuple[str, ...]]:
@@ -241,6 +243,22 @@ class Alerts:
             if each.words in state.sums:
                 each.measure.load(bytes(state.sums[each.words]))
         self._told.load(state.told)
+
+    def knows(self, data: bytes) -> bool:
+        """Whether `load` would put back a sum for every rule that has one: else the past must be shown again.
+
+        Raises msgspec.DecodeError for anything that `dump` did not give.
+        """
+        state = msgspec.json.decode(data, type=State)
+        return all(each.words in state.sums for each in self._measured)
+
+    def told_already(self, told: Iterable[tuple[Key, int | None]]) -> None:
+        """These were told, and nothing else was: what the outbox has is what counts."""
+        self._told.load(told)
+
+    def told_too(self, key: Key, again_ms: int | None) -> None:
+        """This was told by somebody else."""
+        self._told.take(key, again_ms)
 
 
 def looks_back_to(policy: Policy, now_ms: int) -> int:

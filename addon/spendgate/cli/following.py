@@ -13,13 +13,14 @@ from spendgate.cli.output import note
 from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
 from spendgate.errors import StateError
+from spendgate.gate.alerting import Alerting
 from spendgate.gate.gate import Gate
 from spendgate.notices import not_done
 from spendgate.providers.registry import Registry
 
 
 @asynccontextmanager
-async def following(house: House, gate: Gate, meter: Meter) -> AsyncIterator[None]:
+async def following(house: House, gate: Gate, meter: Meter, alerting: Alerting) -> AsyncIterator[None]:
     """Follow them inside."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_follow_prices(house, gate))]
@@ -30,6 +31,7 @@ async def following(house: House, gate: Gate, meter: Meter) -> AsyncIterator[Non
 
         async def changed(found: policies.InForce) -> None:
             await _policy_changed(house, gate, meter, found)
+            alerting.follow(house.in_force.policy)
 
         tasks.append(asyncio.create_task(watch.run(changed, stop)))
     try:
