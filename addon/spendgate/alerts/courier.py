@@ -101,7 +101,7 @@ class Courier:
         messages = []
         for number, each in enumerate(due):
             if each.receiver == routing.DESKTOP:
-                self._note(outbox, each, show(each))
+                self._note(outbox, each, show(title(each), each.text, each.severity))
                 continue
             to = routing.address(policy, each.receiver, each.team)
             if to is None:
@@ -120,13 +120,13 @@ class Courier:
         outbox.failed(due, error, None if again_ms - due.made_ms > GIVEN_UP_MS else again_ms, now_ms)
 
 
-def show(due: Due) -> str | None:
+def show(head: str, text: str, severity: str) -> str | None:
     """On this session's desktop; what went wrong."""
-    urgency = {"notice": "low", "page": "critical"}.get(due.severity, "normal")
+    urgency = {"notice": "low", "page": "critical"}.get(severity, "normal")
     program = shutil.which("notify-send")
     if program is None:
         return "notify-send is not there any more"
-    words = [program, "--app-name=Spendgate", f"--urgency={urgency}", "--", title(due), due.text]
+    words = [program, "--app-name=Spendgate", f"--urgency={urgency}", "--", head, text]
     try:
         done = subprocess.run(words, capture_output=True, timeout=10, check=False)  # noqa: S603 - our own words
     except (OSError, subprocess.SubprocessError) as fault:

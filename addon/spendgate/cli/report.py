@@ -53,6 +53,13 @@ class Report:
     went_by: tuple[dict[str, Any], ...] = ()
     """Calls that lack what a budget is kept per, and that it lets go by."""
 
+    undelivered: tuple[int, tuple[str, ...]] = (0, ())
+    """Messages of alerts that are not there yet, or never will be, and why."""
+
+    def _undelivered(self) -> dict[str, object]:
+        number, why = self.undelivered
+        return {"undelivered": number, "why": list(why)}
+
     def as_json(self) -> dict[str, object]:
         """The report for programs."""
         said, validity = self.said, self.policy.validity
@@ -80,7 +87,7 @@ class Report:
                 "owners": [group.owner for group in self.machine_groups if group.owner],
             },
             "limits_hold": ON_THIS_MACHINE,
-            "alerts": {"rules": len(self.policy.alerts), "thresholds": thresholds(self.policy), "delivered": False},
+            "alerts": {"rules": len(self.policy.alerts), "thresholds": thresholds(self.policy), **self._undelivered()},
             "prices": said.prices if said else None,
             "person": self.person,
             "budgets": list(self.budgets),
@@ -131,6 +138,7 @@ def gathered(state: State, policy: Policy, reader: Reader, account: str, now_ms:
         notices=notices(policy, now_ms),
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
         went_by=went_by(policy, reader, now_ms),
+        undelivered=reader.undelivered(),
     )
 
 

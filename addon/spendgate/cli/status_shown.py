@@ -12,7 +12,6 @@ from spendgate.cli.output import Column, Format, console, emit, safe, writing
 from spendgate.cli.report import ON_THIS_MACHINE, Report, thresholds
 from spendgate.money import short_dollars
 
-NOT_YET = "evaluated by `policy replay`, not delivered by this version"
 _SHOWN_HEAD = 12
 _WENT_BY = (
     Column("budget", "budget"),
@@ -42,6 +41,14 @@ def _about(report: Report) -> Iterable[str]:
         yield f"valid until {validity.valid_until}, {then}"
 
 
+def _undelivered(report: Report) -> str:
+    number, why = report.undelivered
+    if not number:
+        return ""
+    reasons, plural = "; ".join(why[:2]) or "not sent yet", "s" if number > 1 else ""
+    return f"; {number} message{plural} not delivered ({reasons}): `spendgate alerts list`"
+
+
 @writing()
 def print_report(report: Report) -> None:
     """The whole table."""
@@ -65,7 +72,7 @@ def print_report(report: Report) -> None:
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
     if report.policy.alerts or thresholds(report.policy):
         out.print(
-            f"alerts    {len(report.policy.alerts)} rules, {thresholds(report.policy)} thresholds: {safe(NOT_YET)}"
+            f"alerts    {len(report.policy.alerts)} rules, {thresholds(report.policy)} thresholds{safe(_undelivered(report))}"
         )
     out.print(f"person    {safe(report.person)}")
     groups = ", ".join(f"{each.name} of {each.owner}" if each.owner else each.name for each in report.machine_groups)

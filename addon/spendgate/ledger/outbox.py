@@ -106,6 +106,7 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         """Raises StateError."""
+        self.path = path
         self._conn = connect(path, timeout_ms=_PATIENCE_MS)
 
     def close(self) -> None:
