@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ class Endpoint:
     heard: list[dict[str, Any]] = field(default_factory=list)
     """What it has taken."""
     refused: int = 0
+    asked: int = 0
+    """Requests that have come, answered or not."""
 
     @property
     def to(self) -> str:
@@ -37,14 +40,18 @@ def endpoint(port: int = 0) -> Iterator[Endpoint]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
+            at.asked += 1
             time.sleep(at.sleeps_s)
             if at.status == 200:
                 at.heard.append(json.loads(data))
             else:
                 at.refused += 1
-            self.send_response(at.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            try:
+                self.send_response(at.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            except OSError:
+                pass  # its sender was killed meanwhile
 
         def log_message(self, *_: object) -> None:
             """Nothing on stderr."""
@@ -83,9 +90,10 @@ def mailbox() -> Iterator[Mailbox]:
             box.mails.append((list(envelope.rcpt_tos), b"".join(parts).decode()))
             return "250 taken"
 
-    controller = Controller(Handler(), hostname="127.0.0.1", port=0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        box.port = free.getsockname()[1]  # the controller takes no 0
+    controller = Controller(Handler(), hostname="127.0.0.1", port=box.port)
     controller.start()
-    box.port = controller.server.sockets[0].getsockname()[1]
     try:
         yield box
     finally:

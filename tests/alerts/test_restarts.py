@@ -125,7 +125,7 @@ def test_two_gates_tell_once(tmp_path: Path) -> None:
             assert "looked further" in str(fault)
         Looking(two).look(POLICY, START, keeps=True)
     with closing(sqlite3.connect(path)) as conn:
-        assert conn.execute("SELECT count(*) FROM alerts GROUP BY rule, value, window").fetchall() == [(1,)] * 6
+        assert conn.execute("SELECT count(*) FROM alerts GROUP BY rule, value, window").fetchall() == [(1,)] * 4
     ledger.close()
 
 
