@@ -24,6 +24,8 @@ class Endpoint:
     heard: list[dict[str, Any]] = field(default_factory=list)
     """What it has taken."""
     refused: int = 0
+    location: str | None = None
+    """Where it sends whoever asks."""
     asked: int = 0
     """Requests that have come, answered or not."""
 
@@ -48,6 +50,8 @@ def endpoint(port: int = 0) -> Iterator[Endpoint]:
                 at.refused += 1
             try:
                 self.send_response(at.status)
+                if at.location:
+                    self.send_header("Location", at.location)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
             except OSError:

@@ -1,4 +1,4 @@
-"""Delivered to real receivers on loopback: a web hook that is down for a while, a mail server, a gate that is killed (SIGKILL)."""
+"""Delivered to real receivers on loopback: a web hook that is down for a while, a mail server, gates that are killed."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_secret_is_expanded_where_it_is_sent_and_nowhere_else(tmp_path: Path) 
 
 
 def test_a_receiver_that_fails_holds_up_nobody(tmp_path: Path) -> None:
-    """A slow hook's answer comes later than a quick one's, of one round; a redirection is no other receiver."""
+    """A slow hook's answer comes later than a quick one's, of one round."""
     with endpoint() as slow, endpoint() as quick:
         slow.sleeps_s, slow.status = 1.0, 503
         numbers = [
@@ -179,3 +179,12 @@ def test_the_wait_between_attempts() -> None:
     assert [courier.backoff_ms(attempt, 1.0) for attempt in (1, 2, 3)] == [5_000, 10_000, 20_000]
     assert courier.backoff_ms(1, 0.0) == 2_500
     assert courier.backoff_ms(10_000, 1.0) == 30 * 60_000
+
+
+def test_a_redirection_is_followed_nowhere(tmp_path: Path) -> None:
+    """Only what the policy names is asked."""
+    with endpoint() as named, endpoint() as other:
+        named.status, named.location = 307, f"http://127.0.0.1:{other.port}/"
+        (result,) = courier.sent([Message(0, named.to, "t", "b")])
+    assert result.error == "answered 307"
+    assert not other.asked

@@ -49,7 +49,7 @@ CHARGE = st.tuples(
 STEP = st.sampled_from(["look", "look and keep", "die", "die before it is written", "lag"])
 
 
-def charge(ledger: Ledger, policy: Policy, number: int, who: tuple[str, str], at_ms: int, cost: int) -> None:
+def charge(ledger: Ledger, policy: Policy, number: int, who: tuple[str, str], *, at_ms: int, cost: int) -> None:
     """A call that is held and settled at one instant."""
     person, model = who
     drawn = scopes(policy, Facts.of(person=person, model=model), at_ms, True)
@@ -100,7 +100,7 @@ def test_nothing_is_lost_or_told_twice(happens: list[tuple[tuple[str, str, int, 
             now_ms += quarters * 900_000 + 1
             cost = nanos(halves / 2)
             oracle.charge(now_ms, cost, person=person, model=model)
-            charge(ledger, POLICY, number, (person, model), now_ms, cost)
+            charge(ledger, POLICY, number, (person, model), at_ms=now_ms, cost=cost)
             looking = look(outbox, looking, now_ms, step)
         look(outbox, looking, now_ms, "look and keep")
         outbox.close()
@@ -117,7 +117,7 @@ def test_two_gates_tell_once(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with closing(Outbox(path)) as one, closing(Outbox(path)) as two:
         first, second = Looking(one), Looking(two)
-        charge(ledger, POLICY, 1, ("alice", "claude-opus-4-5"), START, nanos(5))
+        charge(ledger, POLICY, 1, ("alice", "claude-opus-4-5"), at_ms=START, cost=nanos(5))
         assert first.look(POLICY, START) > 0
         try:
             second.look(POLICY, START)
@@ -141,10 +141,10 @@ def test_a_new_rule_sums_what_the_ledger_has(tmp_path: Path) -> None:
     with closing(Outbox(tmp_path / "ledger.db")) as outbox:
         looking = Looking(outbox)
         for number in range(3):
-            charge(ledger, plain, number, ("alice", "claude-opus-4-5"), START + number * day, nanos(2))
+            charge(ledger, plain, number, ("alice", "claude-opus-4-5"), at_ms=START + number * day, cost=nanos(2))
         looking.look(plain, START + 3 * day, keeps=True)
-        charge(ledger, spike, 10, ("alice", "claude-opus-4-5"), START + 3 * day, nanos(5.99))
+        charge(ledger, spike, 10, ("alice", "claude-opus-4-5"), at_ms=START + 3 * day, cost=nanos(5.99))
         assert looking.look(spike, START + 3 * day) == 0
-        charge(ledger, spike, 11, ("alice", "claude-opus-4-5"), START + 3 * day + 1, nanos(0.01))
+        charge(ledger, spike, 11, ("alice", "claude-opus-4-5"), at_ms=START + 3 * day + 1, cost=nanos(0.01))
         assert looking.look(spike, START + 3 * day + 1) == 1
     ledger.close()

@@ -99,7 +99,7 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
         return Result(message.number, str(fault))
     asset = apprise.AppriseAsset(
         app_id="Spendgate", app_desc="Spendgate", app_url="", image_url_mask="", image_url_logo="", async_mode=False,
-        storage_mode=apprise.PersistentStoreMode.MEMORY, secure_logging=True,
+        http_redirects=False, storage_mode=apprise.PersistentStoreMode.MEMORY, secure_logging=True,
     )  # fmt: skip
     kinds = {"notice": apprise.NotifyType.INFO, "page": apprise.NotifyType.FAILURE}
     try:
