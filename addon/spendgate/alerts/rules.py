@@ -174,10 +174,29 @@ class Alerts:
             person=person,
             team=team,
             figures=figures,
-            text=wording.threshold_text(budget.name, scope.value, percent, figures, scope.limit_nanos),
+            text=wording.threshold_text(
+                budget.name,
+                scope.value,
+                percent,
+                figures,
+                scope.limit_nanos,
+                gone_on=self._gone_on(scope, settled, event),
+            ),
             command=wording.command(event.facts, budget.per, budget.match, _starts(scope, event.at_ms)),
             again_ms=_again(scope, event.at_ms),
         )
+
+    def _gone_on(self, scope: Scope, settled: int, event: Charged | Refused) -> date | None:
+        """The day on which the limit is reached if the rest of the window costs what its first part did.
+
+        None: not before it ends, or it is of a day or less, or slides, or lasts for a life.
+        """
+        if scope.ends_ms is None or scope.ends_ms - scope.starts_ms < 2 * DAY_MS or not 0 < settled < scope.limit_nanos:
+            return None
+        gone_ms = scope.starts_ms + max(0, event.at_ms - scope.starts_ms) * scope.limit_nanos // settled
+        if gone_ms >= scope.ends_ms:
+            return None
+        return local_date(self._zones[scope.budget].zone_of(event.facts), gone_ms)
 
     def _on_pace(self, form: Pace, event: Charged, scope: Scope, settled: int) -> bool:
         """Whether the share is reached before the window's first days are over."""
