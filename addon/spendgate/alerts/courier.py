@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,7 @@ class Courier:
         self._rounds = 0
         self._busy: set[str] = set()
         self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
 
     def round(self, outbox: Outbox, policy: Policy, now_ms: int) -> None:
         """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable."""
@@ -83,7 +85,15 @@ class Courier:
             due = outbox.due(now_ms, now_ms + int(SENDING_S * 1000) + FIRST_MS, AT_ONCE, busy=self._busy)
             self._rounds += 1
             self._busy |= {each.receiver for each in due}
-        threading.Thread(target=self._send, args=(policy, due), name="alerts-sending", daemon=True).start()
+            sending = threading.Thread(target=self._send, args=(policy, due), name="alerts-sending", daemon=True)
+            self._threads = [*(each for each in self._threads if each.is_alive()), sending]
+        sending.start()
+
+    def finish(self, patience_s: float) -> None:
+        """Wait so long for what is being sent: who is told by a short command is told by that command."""
+        ends_s = time.monotonic() + patience_s
+        for each in self._threads:
+            each.join(max(0.0, ends_s - time.monotonic()))
 
     def _send(self, policy: Policy, due: list[Due]) -> None:
         outbox = Outbox(self._ledger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -97,7 +98,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
     courier = Courier(house.state.ledger, house.clock.now_ms, house.clock.random)
-    alerting = Alerting(house.state.ledger, house.state.gates, house.in_force.policy, house.clock.now_ms, courier.round)
+    alerting = Alerting(house.state.ledger, house.state.gates, house.in_force.policy, house.clock.now_ms, courier)
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():
         try:
@@ -115,7 +116,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         finally:
             in_force.forget(house.state, house.gate)
             await gate.stop()
-            alerting.stop()
+            await asyncio.to_thread(alerting.stop)
             ledger.close()
 
 

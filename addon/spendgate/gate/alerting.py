@@ -2,7 +2,7 @@
 
 Rules: nothing here is in a call's way; what is found, how far was looked and what is remembered are one transaction
 (`ledger.outbox`), so that a gate that dies at any point has either told or not looked; a first threshold is written with the
-refusal that it must not come after (`before_refusal`).
+refusal that it must not come after (`BeforeRefusal`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -37,8 +37,20 @@ KEPT_EVERY_MS: Final = 30_000
 ONE: Final = "alerts.one"
 """The lock of the gate that looks, beside the gates' own."""
 
-OnOutbox = Callable[[Outbox, Policy, int], None]
-"""What is done with alerts that are written: to whom each goes."""
+FINISH_S: Final = 5.0
+"""How long the end of a gate waits for messages that are being sent; what is not there then is sent by the next one."""
+
+
+class Carries(Protocol):
+    """What is done with alerts that are written; `alerts.courier` does it."""
+
+    def round(self, outbox: Outbox, policy: Policy, now_ms: int) -> None:
+        """Say to whom new ones go, and send what is due, without waiting for it. Raises LedgerUnavailable."""
+        ...
+
+    def finish(self, patience_s: float) -> None:
+        """Wait so long for what is being sent."""
+        ...
 
 
 def row(policy: Policy, alert: Alert) -> AlertRow:
@@ -53,25 +65,41 @@ def row(policy: Policy, alert: Alert) -> AlertRow:
     )  # fmt: skip
 
 
-def before_refusal(asked: Asked, refuse: Refuse, now_ms: int) -> tuple[AlertRow, ...]:
-    """The first threshold of the budget that refuses this call: to be written with the refusal, where it is not there yet."""
-    policy, rule = asked.terms.policy, refuse.rule
-    settled_nanos, limit_nanos = refuse.settled_nanos, refuse.limit_nanos
-    budget = next((each for each in policy.budgets if each.name == rule and each.alerts), None)
-    if budget is None or settled_nanos is None or limit_nanos is None:
-        return ()
-    scopes = [replace(scope, limit_nanos=limit_nanos) for scope in asked.terms.scopes(now_ms) if scope.budget == rule]
-    alerts = Alerts(policy)
-    found = [each for scope in scopes for each in alerts.saw(Refused(asked.terms.facts, now_ms, scope, settled_nanos))]
-    return tuple([row(policy, each) for each in found])
+class BeforeRefusal:
+    """The first threshold of a budget that refuses a call: to be written with the refusal, where it is not there yet.
+
+    What this gate has written so is remembered, as long as its window lasts: a loop is refused often.
+    """
+
+    def __init__(self) -> None:
+        self._policy: Policy | None = None
+        self._alerts = Alerts(Policy(owner="nobody"))
+
+    def of(self, asked: Asked, refuse: Refuse, now_ms: int) -> tuple[AlertRow, ...]:
+        """What is to be told before this refusal."""
+        policy, rule, settled_nanos, limit_nanos = (
+            asked.terms.policy,
+            refuse.rule,
+            refuse.settled_nanos,
+            refuse.limit_nanos,
+        )
+        if policy is not self._policy:
+            self._policy, self._alerts = policy, Alerts(policy)
+        if settled_nanos is None or limit_nanos is None or rule not in self._alerts.watched:
+            return ()
+        scopes = [
+            replace(scope, limit_nanos=limit_nanos) for scope in asked.terms.scopes(now_ms) if scope.budget == rule
+        ]
+        events = [Refused(asked.terms.facts, now_ms, scope, settled_nanos) for scope in scopes]
+        return tuple([row(policy, alert) for event in events for alert in self._alerts.saw(event)])
 
 
 class Alerting:
     """The thread of one gate that looks at what all gates of its ledger have ended, as long as no other one does."""
 
-    def __init__(self, ledger: Path, gates: Path, policy: Policy, now_ms: Callable[[], int], told: OnOutbox) -> None:
-        """`told` is called in the thread after each look."""
-        self._ledger, self._gates, self._now_ms, self._told = ledger, gates, now_ms, told
+    def __init__(self, ledger: Path, gates: Path, policy: Policy, now_ms: Callable[[], int], courier: Carries) -> None:
+        """`courier` is called in the thread after each look."""
+        self._ledger, self._gates, self._now_ms, self._courier = ledger, gates, now_ms, courier
         self._policy = policy
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -84,8 +112,8 @@ class Alerting:
         """Another policy is in force."""
         self._policy = policy
 
-    def stop(self, patience_s: float = 5.0) -> None:
-        """Look once more at what has ended until now, and end."""
+    def stop(self, patience_s: float = 2 * FINISH_S) -> None:
+        """Look once more at what has ended until now, have it sent, and end. Waits; call it off the loop."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(patience_s)
@@ -101,13 +129,14 @@ class Alerting:
                         outbox = outbox or Outbox(self._ledger)
                         looking = looking or Looking(outbox)
                         looking.look(self._policy, self._now_ms(), keeps=last)
-                        self._told(outbox, self._policy, self._now_ms())
+                        self._courier.round(outbox, self._policy, self._now_ms())
                 except LedgerUnavailable:
                     looking = None  # the next look does it, from where the ledger says
                 except (SpendgateError, OSError, msgspec.MsgspecError):
                     looking = None
                     logger.exception("alerts could not be looked for")
                 if last:
+                    self._courier.finish(FINISH_S)
                     return
         finally:
             if outbox is not None:
