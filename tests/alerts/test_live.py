@@ -69,3 +69,44 @@ async def test_a_refusal_comes_with_the_first_threshold(tmp_path: Path) -> None:
         with closing(Outbox(tmp_path / "ledger.db")) as outbox:
             Looking(outbox).look(policy, at.time.now_ms(), keeps=True)
         assert kept(tmp_path, "SELECT rule FROM alerts") == [("person 50%",), ("person 80%",)]
+
+
+async def test_one_gate_looks_and_another_takes_over(tmp_path: Path) -> None:
+    """Of two gates on one ledger one looks at what both end; when it is gone the other one does."""
+    with endpoint() as hook:
+        policy = rules(hook)
+        async with house(tmp_path, policy) as first, house(tmp_path, policy) as second:
+            one, two = alerting(tmp_path, first, policy), alerting(tmp_path, second, policy)
+            one.start()
+            await asyncio.to_thread(until, (tmp_path / "gates" / "alerts.one").exists)
+            two.start()
+            await serve(second.gate, intent(), 0.55)
+            second.gate.backlog.write_out()
+            await asyncio.to_thread(until, lambda: kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms > 0"))
+            await asyncio.to_thread(one.stop)
+            await serve(first.gate, intent(), 0.30)
+            first.gate.backlog.write_out()
+            await asyncio.to_thread(until, lambda: len(hook.heard) == 2)
+            await asyncio.to_thread(two.stop)
+    assert [each["title"].rpartition(" ")[2] for each in hook.heard] == ["50%", "80%"]
+
+
+async def test_another_policy_takes_force(tmp_path: Path) -> None:
+    """What was told stays told; a rule of the new file tells; its receivers are those that hear."""
+    with endpoint() as old, endpoint() as new:
+        policy = rules(old)
+        async with house(tmp_path, policy) as at:
+            looking = alerting(tmp_path, at, policy)
+            looking.start()
+            await serve(at.gate, intent(), 0.55)
+            at.gate.backlog.write_out()
+            await asyncio.to_thread(until, lambda: old.heard)
+            changed = rules(new, more="alerts: [{name: burn, burn: $0.60 in 1h, per: person}]\n")
+            await at.gate.set_policy(changed)
+            looking.follow(changed)
+            await serve(at.gate, intent(), 0.10)
+            at.gate.backlog.write_out()
+            await asyncio.to_thread(until, lambda: new.heard)
+            await asyncio.to_thread(looking.stop)
+    assert [each["title"] for each in old.heard] == ["Spendgate alert: person 50%"]
+    assert [each["title"] for each in new.heard] == ["Spendgate alert: burn"]
