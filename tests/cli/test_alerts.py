@@ -64,6 +64,17 @@ def test_status_says_what_is_not_there(told: State) -> None:
     found = json.loads(ran(told, "status", "--format", "json"))["alerts"]
     assert found["undelivered"] == 1
     assert found["why"] == ["json-22222222: SPENDGATE_SECRET_AI is not set where the gate runs"]
+    assert "1 message not delivered (json-22222222: SPENDGATE_SECRET_AI is not set" in ran(told, "status")
+
+
+def test_status_tells_the_person(told: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has neither mail nor a desktop reads it there, until somebody has seen it."""
+    monkeypatch.setattr("spendgate.cli.status.time.time_ns", lambda: (NOW_MS + 1) * 1_000_000)
+    assert "alert 2026" in ran(told, "status")
+    assert "$0.80 of $1.00 is spent" in ran(told, "status")
+    (row,) = json.loads(ran(told, "status", "--format", "json"))["alerts"]["unseen"]
+    ran(told, "alerts", "ack", row["name"])
+    assert "$0.80 of $1.00 is spent" not in ran(told, "status")
 
 
 def test_who_has_seen_it_is_in_the_audit_trail(told: State, monkeypatch: pytest.MonkeyPatch) -> None:

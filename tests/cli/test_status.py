@@ -93,4 +93,4 @@ def test_alerts_are_counted(state: State) -> None:
 
     assert "alerts    0 rules, 4 thresholds\n" in ran(state, "status")
     told = json.loads(ran(state, "status", "--format", "json"))["alerts"]
-    assert told == {"rules": 0, "thresholds": 4, "undelivered": 0, "why": []}
+    assert told == {"rules": 0, "thresholds": 4, "undelivered": 0, "why": [], "unseen": []}

@@ -16,9 +16,11 @@ from spendgate.notices import notices
 from spendgate.policy import Policy, person_of, today_in
 from spendgate.roster import MachineGroup
 from spendgate.seats import InUse, Used
+from spendgate.window import DAY_MS
 
 ON_THIS_MACHINE = "on this machine"
 """Where a limit holds while no ledger is shared: another machine may spend it once more."""
+_UNSEEN_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,13 @@ class Report:
     undelivered: tuple[int, tuple[str, ...]] = (0, ())
     """Messages of alerts that are not there yet, or never will be, and why."""
 
+    unseen: tuple[dict[str, Any], ...] = ()
+    """The newest alerts of the last day about this person that nobody has acknowledged."""
+
     def _undelivered(self) -> dict[str, object]:
         number, why = self.undelivered
-        return {"undelivered": number, "why": list(why)}
+        unseen = [{**row, "made_at": iso(row["made_ms"])} for row in self.unseen]
+        return {"undelivered": number, "why": list(why), "unseen": unseen}
 
     def as_json(self) -> dict[str, object]:
         """The report for programs."""
@@ -139,6 +145,7 @@ def gathered(state: State, policy: Policy, reader: Reader, account: str, now_ms:
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
         went_by=went_by(policy, reader, now_ms),
         undelivered=reader.undelivered(),
+        unseen=reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
 
 

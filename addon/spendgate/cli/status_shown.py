@@ -49,6 +49,16 @@ def _undelivered(report: Report) -> str:
     return f"; {number} message{plural} not delivered ({reasons}): `spendgate alerts list`"
 
 
+def _print_alerts(report: Report, zone: ZoneInfo) -> None:
+    """What may be told, what could not be delivered, and what was told about this person and nobody has acknowledged."""
+    out, rules, shares, late = console(), len(report.policy.alerts), thresholds(report.policy), _undelivered(report)
+    if rules or shares or late:
+        out.print(f"alerts    {rules} rules, {shares} thresholds{safe(late)}")
+    for row in report.unseen:
+        told = f"{shown(row['made_ms'], zone)}  {row['text']} (`spendgate alerts ack {row['name']}`)"
+        out.print(f"          [yellow]{safe(row['severity'])}[/] {safe(told)}")
+
+
 @writing()
 def print_report(report: Report) -> None:
     """The whole table."""
@@ -70,10 +80,7 @@ def print_report(report: Report) -> None:
     since = safe(shown(said.refused_ms, zone)) if said else ""
     for fault in said.refused if said else ():
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
-    if report.policy.alerts or thresholds(report.policy):
-        out.print(
-            f"alerts    {len(report.policy.alerts)} rules, {thresholds(report.policy)} thresholds{safe(_undelivered(report))}"
-        )
+    _print_alerts(report, zone)
     out.print(f"person    {safe(report.person)}")
     groups = ", ".join(f"{each.name} of {each.owner}" if each.owner else each.name for each in report.machine_groups)
     out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")

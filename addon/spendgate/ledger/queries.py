@@ -275,6 +275,12 @@ class Reader:
             raise ValueError(f"{several} with {prefix!r}: `spendgate alerts list` has their ids")
         return str(found[0][0])
 
+    def unseen(self, person: str, since_ms: int, limit: int) -> tuple[dict[str, Any], ...]:
+        """The newest alerts about this person made since then that nobody has acknowledged."""
+        sql = """SELECT name, made_ms, severity, text FROM alerts WHERE person = ? AND acked_ms IS NULL AND made_ms >= ?
+            ORDER BY id DESC LIMIT ?"""
+        return self._rows(sql, (person, since_ms, limit))
+
     def undelivered(self) -> tuple[int, tuple[str, ...]]:
         """How many messages are still to be delivered or were given up unseen, and why the latest of them failed."""
         found = self._conn.execute(
