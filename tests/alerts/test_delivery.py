@@ -156,7 +156,7 @@ def test_a_secret_is_expanded_where_it_is_sent_and_nowhere_else(tmp_path: Path) 
             del os.environ["SPENDGATE_SECRET_HOOK"]
     assert len(hook.heard) == 1
     assert results[0].error is None
-    assert results[1].error == "SPENDGATE_SECRET_UNSET is not set where the gate runs"
+    assert results[1].error == "SPENDGATE_SECRET_UNSET is not set where it is sent from"
     assert results[2].error is not None
     assert "canary" not in json.dumps([each.error for each in results.values()])
     assert expanded("slack://${SPENDGATE_SECRET_A}/${HOME}", {"SPENDGATE_SECRET_A": "x"}) == "slack://x/${HOME}"

@@ -38,7 +38,7 @@ def told(state: State) -> State:
         box.route(1, ["slack-11111111", "json-22222222"], NOW_MS)
         here, there = sorted(box.due(NOW_MS, NOW_MS + 1, 10), key=lambda due: due.receiver)
         box.delivered(there, NOW_MS + 5)
-        box.failed(here, "SPENDGATE_SECRET_AI is not set where the gate runs", NOW_MS + 9, NOW_MS + 5)
+        box.failed(here, "SPENDGATE_SECRET_AI is not set where it is sent from", NOW_MS + 9, NOW_MS + 5)
     ledger.close()
     return state
 
@@ -50,7 +50,7 @@ def test_the_list_names_owner_rule_figures_and_command(told: State) -> None:
     assert (row["owner"], row["team"], row["spent_nanos"]) == ("lead@acme.example", ["payments"], 800_000_000)
     assert row["command"].startswith("spendgate calls --since")
     assert row["sent"] == (
-        "json-22222222: SPENDGATE_SECRET_AI is not set where the gate runs, again soon; slack-11111111: there"
+        "json-22222222: SPENDGATE_SECRET_AI is not set where it is sent from, again soon; slack-11111111: there"
     )
     assert [each["attempts"] for each in row["deliveries"]] == [1, 1]
     table = ran(told, "alerts", "list")
@@ -63,7 +63,7 @@ def test_status_says_what_is_not_there(told: State) -> None:
     """One clear error where a secret is not set."""
     found = json.loads(ran(told, "status", "--format", "json"))["alerts"]
     assert found["undelivered"] == 1
-    assert found["why"] == ["json-22222222: SPENDGATE_SECRET_AI is not set where the gate runs"]
+    assert found["why"] == ["json-22222222: SPENDGATE_SECRET_AI is not set where it is sent from"]
     assert "1 message not delivered (json-22222222: SPENDGATE_SECRET_AI is not set" in ran(told, "status")
 
 
@@ -120,7 +120,7 @@ def test_a_test_says_what_happened_at_each_receiver(
         none = CliRunner().invoke(app, ["alerts", "test", "--to", "teams", "--state", str(state.root)])
     assert isinstance(answer.exception, SpendgateError)
     assert [row["result"] for row in json.loads(answer.stdout)] == [
-        "taken", "SPENDGATE_SECRET_NO is not set where the gate runs",
+        "taken", "SPENDGATE_SECRET_NO is not set where it is sent from",
     ]  # fmt: skip
     assert only.exit_code == 0
     assert isinstance(none.exception, UsageError)

@@ -54,7 +54,7 @@ def expanded(address: str, environ: Mapping[str, str]) -> str:
     def value(found: re.Match[str]) -> str:
         name = found[1]
         if not environ.get(name):
-            raise Unset(f"{name} is not set where the gate runs")
+            raise Unset(f"{name} is not set where it is sent from")
         return environ[name]
 
     return _SECRET.sub(value, address)
