@@ -105,6 +105,19 @@ def test_a_live_gate_stops_it_at_the_same_call(played: Played, tmp_path: Path, n
     assert figures == (found.stopped[1].rule, found.stopped[1].settled_nanos, found.stopped[1].hold_nanos)
 
 
+def test_who_is_told_on_a_saturday_at_three(played: Played, tmp_path: Path) -> None:
+    """A live gate's own alerts, each on its channels, before the loop is refused; once; as the documentation has it."""
+    found = played.script.weekend_told.night(played.policy("tripwires"), tmp_path / "night", played.script.play)
+    (page,) = found.told
+    assert page.to == ("pagerduty", "desktop of dana")
+    assert page.at_ms < found.refused_ms
+    assert page.at_ms - played.script.weekend_told.LOOP_MS < HOUR_MS
+    assert page.cost_nanos < found.cost_nanos < 30 * NANOS_PER_DOLLAR
+    lines = (ROOT / "policies" / "README.md").read_text()
+    assert "Sat 03:40:17    $15.04  page    pagerduty, desktop of dana: burn of weekend" in lines
+    assert f"Sat 03:52:24    $24.84  refused by {found.refused_by}" in lines
+
+
 def test_the_table_of_the_documentation_is_the_one_that_is_printed(played: Played, tmp_path: Path) -> None:
     """The same each time, and as it stands in policies/README.md."""
     assert played.script.table(played.script.TRIPWIRES, tmp_path) == played.lines

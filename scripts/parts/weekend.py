@@ -10,14 +10,14 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
-from parts import weekend_loop
+from parts import weekend_loop, weekend_told
 from parts.weekend_loop import ANSWER_MS, BETWEEN_MS, FRIDAY, LOOP, ZONE, Run, Turn
 from tests.gate.world import PRICES, end, intent, used
 from tests.replay.virtual import VirtualLoop, run
@@ -107,7 +107,11 @@ class Weekend(Outcome):
         return list(firsts.values())
 
 
-def play(folder: Path, policy: Policy, made: Iterable[Run]) -> None:
+Beside = Callable[[Clock], Coroutine[None, None, None]]
+"""What goes on beside the gate until its last run has ended."""
+
+
+def play(folder: Path, policy: Policy, made: Iterable[Run], beside: Beside | None = None) -> None:
     """Let a gate under `policy` decide every call of these runs, and write its ledger; a run ends where it is refused."""
     runs = list(made)
     starts_ms = min(each.begins_ms for each in runs) - BETWEEN_MS
@@ -123,10 +127,14 @@ def play(folder: Path, policy: Policy, made: Iterable[Run]) -> None:
         # What other gates' calls cost is read every two seconds, of which a week has many; here is no other gate.
         every_s, upkeep.LEARN_EVERY_S = upkeep.LEARN_EVERY_S, 3_600.0
         await gate.start()
+        other = asyncio.ensure_future(beside(clock)) if beside is not None else None
         try:
             await asyncio.gather(*(_agent(gate, clock, each, starts_ms, loop) for each in runs))
         finally:
             upkeep.LEARN_EVERY_S = every_s
+            if other is not None:
+                other.cancel()
+                await asyncio.wait({other})
             await gate.stop()
             ledger.close()
 
@@ -220,6 +228,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="spendgate-weekend-") as name:
         for line in table(files, Path(name)):
             print(line, flush=True)
+        for file in files:
+            if (policy := load(file, KNOWN)).notify:
+                lines = weekend_told.story(file.stem, policy, Path(name, file.stem), play)
+                print("\n".join(["", *lines]), flush=True)
     return 0
 
 

@@ -22,6 +22,8 @@ ZONE: Final = ZoneInfo("America/New_York")
 """Where the developer works."""
 FRIDAY: Final = datetime(2026, 11, 20, 18, tzinfo=ZONE)
 """The loop begins."""
+SATURDAY: Final = datetime(2026, 11, 21, 3, tzinfo=ZONE)
+"""The loop begins, where it is told who hears of it."""
 MONDAY: Final = datetime(2026, 11, 23, 9, tzinfo=ZONE)
 """Somebody comes and looks."""
 DAYS: Final = range(16, 21)
@@ -87,15 +89,15 @@ def agent() -> Iterator[Turn]:
                 yield Turn(size, first.output_max, context, before.output_tokens)
 
 
-def runs() -> list[Run]:
-    """The week, then the loop."""
+def runs(begins_loop: datetime = FRIDAY) -> list[Run]:
+    """The week, then the loop from that moment until Monday."""
     made = []
     for day in DAYS:
         for hour in RUNS:
             begins = datetime(FRIDAY.year, FRIDAY.month, day, hour, tzinfo=ZONE)
             made.append(Run(f"run-{day}-{hour}", _ms(begins), tuple(islice(agent(), TURNS))))
-    weekend = (_ms(MONDAY) - _ms(FRIDAY)) // BETWEEN_MS
-    return [*made, Run(LOOP, _ms(FRIDAY), tuple(islice(agent(), weekend)))]
+    weekend = (_ms(MONDAY) - _ms(begins_loop)) // BETWEEN_MS
+    return [*made, Run(LOOP, _ms(begins_loop), tuple(islice(agent(), weekend)))]
 
 
 def _ms(moment: datetime) -> int:

@@ -90,6 +90,26 @@ def test_the_first_threshold_comes_before_any_refusal() -> None:
     assert [alert.rule for alert in told.charge(NOON + 4, nanos(30))] == ["person 80%"]
 
 
+@pytest.mark.parametrize(
+    ("window", "day", "spent", "words"),
+    [
+        ("month", "2026-11-16T00:00:00", 60, "; at this pace it is gone on 2026-11-26"),
+        ("month", "2026-11-16T00:00:00", 50, ""),
+        ("month", "2026-11-15T23:00:00", 50, "; at this pace it is gone on 2026-11-30"),
+        ("day", "2026-11-16T06:00:00", 60, ""),
+        ("rolling 7d", "2026-11-16T06:00:00", 60, ""),
+        ("month", "2026-11-16T00:00:00", 100, ""),
+    ],
+)
+def test_the_day_on_which_a_budget_is_gone(window: str, day: str, spent: float, words: str) -> None:
+    """Told with a threshold where it comes before the window's end, on the calendar of the budget's zone, whose first
+    day here has 25 hours."""
+    zone = "America/Los_Angeles"
+    told = Told(read(f"budgets: [{{name: person, per: person, limit: $100 per {window}, alerts: [50%]}}]\n", zone))
+    (alert,) = told.charge(at(day, zone), nanos(spent))
+    assert alert.text.partition("50% and more")[2] == words
+
+
 def test_a_rolling_window_is_told_again_when_all_has_left() -> None:
     """It has no start: what stays above the mark is told once in its length."""
     told = Told(read("budgets: [{name: person, per: person, limit: $10 per rolling 24h, alerts: [50%]}]\n"))

@@ -423,12 +423,6 @@ def test_a_review_has_the_alerts(state: Path, tmp_path: Path) -> None:
     assert "| burn | page | 1 | alice, pagerduty |" in comment
 
 
-def test_check_says_what_is_not_delivered(tmp_path: Path) -> None:
-    """No key is read in silence that does nothing yet."""
-    found = spendgate("check", written(tmp_path, "alerting.yaml", ALERTING)).stdout
-    assert "warning: alerts are evaluated by `policy replay`; this version does not deliver them yet" in found
-
-
 READERS = {
     "check": ("check", "FILE"),
     "explain": ("explain", "FILE", "--person", "a"),

@@ -21,9 +21,6 @@ WHOLE = [file for file in sorted(POLICIES.rglob("*.yaml")) if "\nversion: 1\n" i
 MEANT = {
     "observe-only.yaml": {"observe: no budget of this policy refuses anything"},
     "contractors.yaml": {"c-egon ended on 2026-06-30; their accounts are taken for people who are not listed"},
-    "tripwires.yaml": {"alerts are evaluated by `policy replay`; this version does not deliver them yet"},
-    "adaptive-tripwire.yaml": {"alerts are evaluated by `policy replay`; this version does not deliver them yet"},
-    "off-hours-page.yaml": {"alerts are evaluated by `policy replay`; this version does not deliver them yet"},
     "subscription-seats.yaml": {
         "personal calls are in no budget, and a request can claim any account; one is charged all the same where its answer "
         "names the company's"

@@ -17,7 +17,6 @@ HEAD = "version: 1\nowner: lead@acme.example\n"
 NOTIFY = 'notify: [{to: "slack://${SPENDGATE_SECRET_AI}", for: [alert, page]}]\n'
 PEOPLE = "people: {alice: {team: payments}, bob: {until: 2026-01-01}}\nteams: {payments: {}, empty: {}}\n"
 PERSON = "budgets: [{name: person, per: person, limit: $20 per day, alerts: [50%]}]\n"
-LATER = "alerts are evaluated by `policy replay`; this version does not deliver them yet"
 
 
 def told(text: str) -> dict[str, str]:
@@ -33,8 +32,6 @@ def told(text: str) -> dict[str, str]:
         (f"{NOTIFY}{PEOPLE}alerts: [{{name: s, burn: $5 in 1h, match: {{team: empty}}}}]\n", "alerts.s", "is about nobody"),
         ("alerts: [{name: s, burn: $5 in 1h, severity: notice}]\n", "alerts.s", "is told to nobody"),
         (NOTIFY, "notify", "nothing is told"),
-        (f"{NOTIFY}{PERSON}", "budgets", LATER),
-        (f"{NOTIFY}{PERSON}alerts: [{{name: s, burn: $5 in 1h}}]\n", "alerts", LATER),
         (f"{NOTIFY}{PERSON.replace('50%', '120%')}", "budgets.person", "120% is hardly reached"),
         ('notify: [{to: "mailto://lead:hunter2@acme.example", for: [alert]}]\n' + PERSON, "notify", "mailto has a password"),
         (f"{PEOPLE}approvers: [{{person: alice, key: {KEY}, up_to: $5}}]\n", "approvers", "no grants for them to sign yet"),
@@ -62,7 +59,7 @@ def test_what_is_meant_is_not_doubted() -> None:
         'notify: [{to: "mailto://lead:${SPENDGATE_SECRET_M}@acme.example", for: [alert]}]\n'
         f"{PERSON}alerts: [{{name: s, burn: $5 in 1h, per: session, severity: notice}}]\n"
     )
-    assert told(text) == {"alerts": LATER}
+    assert told(text) == {}
 
 
 OLD = f"""\

@@ -80,3 +80,5 @@ class Alert(Struct, frozen=True):
     """One sentence for people, with the figures."""
     command: str
     """Shows the calls behind it."""
+    again_ms: int | None = None
+    """Until when it is not told again; None: never again."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from urllib.parse import quote
+
 from spendgate.alert_rules import Severity
 from spendgate.alerts.interface import Alert
 from spendgate.policy import Policy
@@ -24,3 +27,55 @@ def told(policy: Policy, alert: Alert) -> tuple[str, ...]:
 def service(entry: Notify) -> str:
     """`slack`."""
     return entry.to.partition(":")[0].lower()
+
+
+MAIL = "mail"
+DESKTOP = "desktop"
+_SHOWN_HASH = 8
+
+
+def key(entry: Notify) -> str:
+    """By which the ledger knows a receiver: `slack-1f3a9c0d`, without what may be secret in an address."""
+    return f"{service(entry)}-{sha256(entry.to.encode()).hexdigest()[:_SHOWN_HASH]}"
+
+
+def keys(
+    policy: Policy, severity: Severity, person: str | None, team: tuple[str, ...], *, desktop: bool
+) -> tuple[str, ...]:
+    """To whom an alert goes, each by its key: the entries, the person by mail, the desktop of this session."""
+    entries = receivers(policy, severity, team)
+    found = [key(entry) for entry in entries]
+    if person is not None and email(policy, person) is not None and mail_of(policy, team) is not None:
+        found.append(f"{MAIL}:{person}")
+    if desktop and person is not None:
+        found.append(DESKTOP)
+    return tuple(found)
+
+
+def address(policy: Policy, receiver: str, team: tuple[str, ...]) -> str | None:
+    """Where this receiver is under the policy in force, `${…}` as it is written; None: the policy names it no more."""
+    if receiver.startswith(f"{MAIL}:"):
+        to, through = email(policy, receiver.removeprefix(f"{MAIL}:")), mail_of(policy, team)
+        return None if to is None or through is None else _mailed(through.to, to)
+    entries = (*policy.notify, *(entry for each in policy.roster.teams for entry in each.notify))
+    return next((entry.to for entry in entries if key(entry) == receiver), None)
+
+
+def email(policy: Policy, person: str) -> str | None:
+    """A person's address, where the policy has one."""
+    return next((each.email for each in policy.roster.people if each.name == person), None)
+
+
+def mail_of(policy: Policy, team: tuple[str, ...]) -> Notify | None:
+    """The entry whose server carries mail to people: the nearest team's, else the file's."""
+    named = policy.roster.team_by_name
+    entries = [entry for name in team if name in named for entry in named[name].notify]
+    return next((entry for entry in (*entries, *policy.notify) if service(entry) in ("mailto", "mailtos")), None)
+
+
+def _mailed(through: str, to: str) -> str:
+    """The same server and sender with another addressee."""
+    head, _, query = through.partition("?")
+    scheme, _, rest = head.partition("://")
+    kept = [part for part in query.split("&") if part and part.partition("=")[0] not in ("to", "cc", "bcc")]
+    return f"{scheme}://{rest.partition('/')[0]}?{'&'.join([*kept, f'to={quote(to)}'])}"

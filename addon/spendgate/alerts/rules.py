@@ -10,7 +10,7 @@ which its hold was granted; a burn goes by the instants at which money was charg
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Final
 
@@ -174,9 +174,29 @@ class Alerts:
             person=person,
             team=team,
             figures=figures,
-            text=wording.threshold_text(budget.name, scope.value, percent, figures, scope.limit_nanos),
+            text=wording.threshold_text(
+                budget.name,
+                scope.value,
+                percent,
+                figures,
+                scope.limit_nanos,
+                gone_on=self._gone_on(scope, settled, event),
+            ),
             command=wording.command(event.facts, budget.per, budget.match, _starts(scope, event.at_ms)),
+            again_ms=_again(scope, event.at_ms),
         )
+
+    def _gone_on(self, scope: Scope, settled: int, event: Charged | Refused) -> date | None:
+        """The day on which the limit is reached if the rest of the window costs what its first part did.
+
+        None: not before it ends, or it is of a day or less, or slides, or lasts for a life.
+        """
+        if scope.ends_ms is None or scope.ends_ms - scope.starts_ms < 2 * DAY_MS or not 0 < settled < scope.limit_nanos:
+            return None
+        gone_ms = scope.starts_ms + max(0, event.at_ms - scope.starts_ms) * scope.limit_nanos // settled
+        if gone_ms >= scope.ends_ms:
+            return None
+        return local_date(self._zones[scope.budget].zone_of(event.facts), gone_ms)
 
     def _on_pace(self, form: Pace, event: Charged, scope: Scope, settled: int) -> bool:
         """Whether the share is reached before the window's first days are over."""
@@ -211,6 +231,7 @@ class Alerts:
             figures=reached.figures,
             text=wording.text(rule, value, reached.figures, scope.limit_nanos if scope else None),
             command=wording.command(event.facts, per, shown, reached.since_ms),
+            again_ms=reached.again_ms,
         )
 
     def _about(self, per: tuple[str, ...], match: Selector, facts: Facts) -> tuple[str | None, tuple[str, ...]]:
@@ -241,6 +262,22 @@ class Alerts:
             if each.words in state.sums:
                 each.measure.load(bytes(state.sums[each.words]))
         self._told.load(state.told)
+
+    def knows(self, data: bytes) -> bool:
+        """Whether `load` would put back a sum for every rule that has one: else the past must be shown again.
+
+        Raises msgspec.DecodeError for anything that `dump` did not give.
+        """
+        state = msgspec.json.decode(data, type=State)
+        return all(each.words in state.sums for each in self._measured)
+
+    def told_already(self, told: Iterable[tuple[Key, int | None]]) -> None:
+        """These were told, and nothing else was: what the outbox has is what counts."""
+        self._told.load(told)
+
+    def told_too(self, key: Key, again_ms: int | None) -> None:
+        """This was told by somebody else."""
+        self._told.take(key, again_ms)
 
 
 def looks_back_to(policy: Policy, now_ms: int) -> int:

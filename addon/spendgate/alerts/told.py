@@ -28,6 +28,10 @@ class Told:
         self._until[key] = again_ms
         return True
 
+    def take(self, key: Key, again_ms: int | None) -> None:
+        """It was told, and is not to be until then."""
+        self._until[key] = again_ms
+
     def known(self, key: Key, now_ms: int) -> bool:
         """Whether it was told and is not to be told again yet."""
         if key not in self._until:

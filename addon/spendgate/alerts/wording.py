@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from spendgate.alert_rules import HUNDRED, AlertRule, Burn, Outside, Pace, Share, Spike
@@ -18,11 +18,14 @@ _SHOWN: Final = frozenset(
 model's spellings it does not compare: where a rule goes by those, it shows more calls than the rule counts."""
 
 
-def threshold_text(budget: str, value: str, percent: int, figures: Figures, limit_nanos: int) -> str:
-    """`person/month of alice: $80.10 of $100 is spent, 80% and more`."""
+def threshold_text(
+    budget: str, value: str, percent: int, figures: Figures, limit_nanos: int, *, gone_on: date | None = None
+) -> str:
+    """`person/month of alice: $80.10 of $100 is spent, 80% and more; at this pace it is gone on 2026-11-27`."""
+    pace = f"; at this pace it is gone on {gone_on}" if gone_on is not None else ""
     return (
         f"{_of(budget, value)}: {_money(figures.spent_nanos)} of {_money(limit_nanos)} is spent, "
-        f"{_reaches(figures.spent_nanos, limit_nanos, percent)}"
+        f"{_reaches(figures.spent_nanos, limit_nanos, percent)}{pace}"
     )
 
 

@@ -45,7 +45,7 @@ Spendgate inside mitmdump is for development. These promises do not hold here:
   - mitmproxy's other addons see every prompt and answer, and its log prints URLs (promises 6 and 7)
   - what does not look like HTTP is relayed as raw TCP, past the meter (promise 1)
   - browsers are decrypted like any program, on claude.ai and chatgpt.com too (`capture.browsers`)
-  - the policy is read once; gaps in coverage are not counted
+  - the policy is read once; gaps in coverage are not counted; nobody is told of an alert
   - the ledger is not looked at from outside: one that is deleted or exchanged is a new one"""
 
 

@@ -16,19 +16,21 @@ from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
 from spendgate.config.policy_url import Poll
 from spendgate.errors import StateError, Why
+from spendgate.gate.alerting import Alerting
 from spendgate.gate.gate import Gate
 from spendgate.notices import not_done
 from spendgate.providers.registry import Registry
 
 
 @asynccontextmanager
-async def following(house: House, gate: Gate, meter: Meter) -> AsyncIterator[None]:
+async def following(house: House, gate: Gate, meter: Meter, alerting: Alerting) -> AsyncIterator[None]:
     """Follow them inside."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_follow_prices(house, gate))]
 
     async def changed(found: policies.InForce) -> None:
         await _policy_changed(house, gate, meter, found)
+        alerting.follow(house.in_force.policy)
 
     if (follower := _follower(house)) is not None:
         tasks.append(asyncio.create_task(follower.run(changed, stop)))

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from spendgate import __version__
-from spendgate.cli import audit, ca, calls, exec_, policy_, run_, spend, status
+from spendgate.cli import alerts, audit, ca, calls, exec_, policy_, run_, spend, status
 from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
@@ -43,6 +43,7 @@ calls.register(app)
 audit.register(app)
 ca.register(app)
 policy_.register(app)
+alerts.register(app)
 
 
 def run() -> None:

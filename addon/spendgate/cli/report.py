@@ -17,9 +17,11 @@ from spendgate.notices import notices
 from spendgate.policy import Policy, person_of, today_in
 from spendgate.roster import MachineGroup
 from spendgate.seats import InUse, Used
+from spendgate.window import DAY_MS
 
 ON_THIS_MACHINE = "on this machine"
 """Where a limit holds while no ledger is shared: another machine may spend it once more."""
+_UNSEEN_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,17 @@ class Report:
     went_by: tuple[dict[str, Any], ...] = ()
     """Calls that lack what a budget is kept per, and that it lets go by."""
 
+    undelivered: tuple[int, tuple[str, ...]] = (0, ())
+    """Messages of alerts that are not there yet, or never will be, and why."""
+
+    unseen: tuple[dict[str, Any], ...] = ()
+    """The newest alerts of the last day about this person that nobody has acknowledged."""
+
+    def _undelivered(self) -> dict[str, object]:
+        number, why = self.undelivered
+        unseen = [{**row, "made_at": iso(row["made_ms"])} for row in self.unseen]
+        return {"undelivered": number, "why": list(why), "unseen": unseen}
+
     def as_json(self) -> dict[str, object]:
         """The report for programs."""
         said, validity = self.said, self.policy.validity
@@ -84,7 +97,7 @@ class Report:
                 "owners": [group.owner for group in self.machine_groups if group.owner],
             },
             "limits_hold": ON_THIS_MACHINE,
-            "alerts": {"rules": len(self.policy.alerts), "thresholds": thresholds(self.policy), "delivered": False},
+            "alerts": {"rules": len(self.policy.alerts), "thresholds": thresholds(self.policy), **self._undelivered()},
             "prices": said.prices if said else None,
             "person": self.person,
             "budgets": list(self.budgets),
@@ -137,6 +150,8 @@ def gathered(state: State, policy: Policy, reader: Reader, account: str, now_ms:
         ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
         outside=outside(state, reader),
         went_by=went_by(policy, reader, now_ms),
+        undelivered=reader.undelivered(),
+        unseen=reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
 
 

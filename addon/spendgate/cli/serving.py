@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from spendgate.alerts.courier import Courier
 from spendgate.capture import ca
 from spendgate.capture.call import Clock as CallClock
 from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
@@ -32,6 +34,7 @@ from spendgate.cli.status import own_account
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
+from spendgate.gate.alerting import Alerting
 from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
@@ -103,12 +106,18 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         tool = known_tool(peer, privacy) or process or "unknown"
         gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
+    courier = Courier(house.state.ledger, house.clock.now_ms, house.clock.random)
+    alerting = Alerting(house.state.ledger, house.state.gates, house.in_force.policy, house.clock.now_ms, courier)
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():
         try:
             await gate.start()
             tell_policy(gate, house.in_force)
-            async with running(settings, [*_turning_away(wanted), meter]) as listening, following(house, gate, meter):
+            alerting.start()
+            async with (
+                running(settings, [*_turning_away(wanted), meter]) as listening,
+                following(house, gate, meter, alerting),
+            ):
                 house.listening = listening
                 house.tell()
                 _set_aside()
@@ -116,6 +125,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         finally:
             in_force.forget(house.state, house.gate)
             await gate.stop()
+            await asyncio.to_thread(alerting.stop)
             ledger.close()
 
 

@@ -12,7 +12,6 @@ from spendgate.cli.output import Column, Format, console, emit, safe, writing
 from spendgate.cli.report import ON_THIS_MACHINE, Report, thresholds
 from spendgate.money import short_dollars
 
-NOT_YET = "evaluated by `policy replay`, not delivered by this version"
 _SHOWN_HEAD = 12
 _WENT_BY = (
     Column("budget", "budget"),
@@ -53,6 +52,24 @@ def _about_ledger(report: Report) -> Iterable[str]:
             yield safe(line)
 
 
+def _undelivered(report: Report) -> str:
+    number, why = report.undelivered
+    if not number:
+        return ""
+    reasons, plural = "; ".join(why[:2]) or "not sent yet", "s" if number > 1 else ""
+    return f"; {number} message{plural} not delivered ({reasons}): `spendgate alerts list`"
+
+
+def _print_alerts(report: Report, zone: ZoneInfo) -> None:
+    """What may be told, what could not be delivered, and what was told about this person and nobody has acknowledged."""
+    out, rules, shares, late = console(), len(report.policy.alerts), thresholds(report.policy), _undelivered(report)
+    if rules or shares or late:
+        out.print(f"alerts    {rules} rules, {shares} thresholds{safe(late)}")
+    for row in report.unseen:
+        told = f"{shown(row['made_ms'], zone)}  {row['text']} (`spendgate alerts ack {row['name']}`)"
+        out.print(f"          [yellow]{safe(row['severity'])}[/] {safe(told)}")
+
+
 @writing()
 def print_report(report: Report) -> None:
     """The whole table."""
@@ -74,10 +91,7 @@ def print_report(report: Report) -> None:
     since = safe(shown(said.refused_ms, zone)) if said else ""
     for fault in said.refused if said else ():
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
-    if report.policy.alerts or thresholds(report.policy):
-        out.print(
-            f"alerts    {len(report.policy.alerts)} rules, {thresholds(report.policy)} thresholds: {safe(NOT_YET)}"
-        )
+    _print_alerts(report, zone)
     out.print(f"person    {safe(report.person)}")
     groups = ", ".join(f"{each.name} of {each.owner}" if each.owner else each.name for each in report.machine_groups)
     out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")

@@ -21,6 +21,7 @@ from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
 from spendgate.gate.accounts import Accounts
+from spendgate.gate.alerting import BeforeRefusal
 from spendgate.gate.asked import Asked, flowed, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
@@ -103,6 +104,7 @@ class Gate:
             in_force=lambda: (self._known, self.prices),
         )  # fmt: skip
         self._recall = Recall()
+        self._before_refusal = BeforeRefusal()
         self._overage = Overage()
         self._accounts = Accounts()
         self._running: dict[str, Running] = {}
@@ -231,7 +233,8 @@ class Gate:
             refuse = replace(refuse, retry_after_ms=self._retry_ms())
         refused = self._worded(asked, refuse)
         now_ms, status = self.clock.now_ms(), asked.intent.answers(refused)
-        self._rows.refused(asked, refuse, size, now_ms=now_ms, waited_ms=waited_ms, http_status=status)
+        alerts = self._before_refusal.of(asked, refuse, now_ms)
+        self._rows.refused(asked, refuse, size, now_ms=now_ms, waited_ms=waited_ms, http_status=status, alerts=alerts)
         return refused
 
     @staticmethod

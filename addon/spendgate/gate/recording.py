@@ -6,7 +6,7 @@ from spendgate.admission import Refuse
 from spendgate.gate.asked import Asked, row, seen_row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.interface import Seen
-from spendgate.ledger.interface import LedgerPort
+from spendgate.ledger.interface import AlertRow, LedgerPort
 from spendgate.policy import Policy
 from spendgate.standing import Size
 
@@ -22,15 +22,17 @@ class Recording:
         self._backlog = backlog
 
     def refused(
-        self, asked: Asked, refuse: Refuse, size: Size, *, now_ms: int, waited_ms: int, http_status: int
+        self, asked: Asked, refuse: Refuse, size: Size, *, now_ms: int, waited_ms: int, http_status: int,
+        alerts: tuple[AlertRow, ...] = (),
     ) -> None:  # fmt: skip
-        """A call that may not leave, with the figures of that moment, and how its client is answered."""
+        """A call that may not leave, with the figures of that moment, how its client is answered, and what is told with it."""
         opened, flags = row(asked, size), asked.told
         self._backlog.write(
             lambda: self._ledger.refused(
-                opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=http_status, flags=flags
+                opened, refuse, now_ms=now_ms, waited_ms=waited_ms, http_status=http_status, flags=flags,
+                alerts=alerts,
             )
-        )
+        )  # fmt: skip
 
     def left(self, asked: Asked, size: Size, *, now_ms: int, waited_ms: int) -> None:
         """A call whose client went away while it waited."""

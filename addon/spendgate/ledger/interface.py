@@ -59,6 +59,29 @@ class CallRow(Struct, frozen=True):
     """All that was known of its size when it was decided (`standing.Size.text`); None: it was never sized."""
 
 
+class AlertRow(Struct, frozen=True):
+    """An alert as the ledger keeps it: once for its rule, value and window, until `again_ms` (None: for ever)."""
+
+    rule: str
+    form: str
+    value: str
+    window: str
+    severity: str
+    at_ms: int
+    again_ms: int | None
+    person: str | None
+    team: tuple[str, ...]
+    owner: str
+    """Who answers for it: the team's, else the policy's."""
+    spent_nanos: int | None
+    mark_nanos: int | None
+    calls: int | None
+    of_calls: int | None
+    text: str
+    command: str
+    policy_hash: str
+
+
 class Flowing(Struct, frozen=True):
     """A call as rates count it."""
 
@@ -202,8 +225,9 @@ class LedgerPort(Protocol):
         waited_ms: int,
         http_status: int,
         flags: tuple[str, ...] = (),
+        alerts: tuple[AlertRow, ...] = (),
     ) -> None:
-        """Write a refused call with the figures of its Refuse."""
+        """Write a refused call with the figures of its Refuse, and the alerts that must not come after it."""
         ...
 
     def recorded(

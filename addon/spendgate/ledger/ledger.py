@@ -26,6 +26,7 @@ from spendgate.ledger import (
     holds,
     journal,
     orphans,
+    outbox,
     results,
     rows,
     schema,
@@ -35,7 +36,7 @@ from spendgate.ledger.gates import Gates
 from spendgate.ledger.heads import Finding, Heads, unlike
 from spendgate.ledger.heads import of as heads_of
 from spendgate.ledger.holds import Booking
-from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Flowing, Settlement
+from spendgate.ledger.interface import AlertRow, AwaitedCall, CallRow, Decide, Flowing, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
@@ -150,12 +151,19 @@ class Ledger:
     def refused(
         self, row: CallRow, decision: object, *,
         now_ms: int, waited_ms: int, http_status: int, flags: tuple[str, ...] = (),
+        alerts: tuple[AlertRow, ...] = (),
     ) -> None:  # fmt: skip
-        """Write a refused call with the figures of its Refuse. Raises TypeError for anything but a Refuse."""
+        """Write a refused call with the figures of its Refuse, and alerts. Raises TypeError for anything but a Refuse."""
         if not isinstance(decision, Refuse):
             raise TypeError(f"a refused call needs its Refuse, not {type(decision).__name__}")
         figures = rows.refused(decision, now_ms, waited_ms, http_status, flags)
-        self._store.write(lambda known: endings.write_ended(known, chain.REFUSED, row, self._gates.id, figures))
+
+        def write(known: Known) -> None:
+            endings.write_ended(known, chain.REFUSED, row, self._gates.id, figures)
+            if alerts:
+                outbox.write(known.conn, alerts, now_ms)
+
+        self._store.write(write)
 
     def recorded(
         self, row: CallRow, state: str, *, ended_ms: int, http_status: int | None, request_bytes: int,

@@ -289,6 +289,41 @@ class Reader:
         )
         return tuple(ends.Finding(AuditWord(what), detail, at_ms, written=True) for what, detail, at_ms in found)
 
+    def alerts(self, since_ms: int = 0) -> tuple[dict[str, Any], ...]:
+        """Every alert made from then on, newest first, each with its `deliveries`."""
+        found = self._rows("SELECT * FROM alerts WHERE made_ms >= ? ORDER BY id DESC", (since_ms,))
+        sql = """SELECT deliveries.* FROM deliveries JOIN alerts ON alerts.id = alert WHERE made_ms >= ?
+            ORDER BY alert, receiver"""
+        deliveries: dict[int, list[dict[str, Any]]] = {}
+        for row in self._rows(sql, (since_ms,)):
+            deliveries.setdefault(row["alert"], []).append(row)
+        return tuple({**row, "deliveries": deliveries.get(row["id"], [])} for row in found)
+
+    def alert(self, prefix: str) -> str:
+        """The whole name of an alert by its beginning. Raises ValueError when none or several begin so."""
+        begin = prefix.lower()
+        found = self._conn.execute(
+            "SELECT name FROM alerts WHERE name >= ? AND name < ? LIMIT 2", (begin, f"{begin}\U0010ffff")
+        ).fetchall()
+        if len(found) != 1:
+            several = "several alerts begin" if found else "no alert begins"
+            raise ValueError(f"{several} with {prefix!r}: `spendgate alerts list` has their ids")
+        return str(found[0][0])
+
+    def unseen(self, person: str, since_ms: int, limit: int) -> tuple[dict[str, Any], ...]:
+        """The newest alerts about this person made since then that nobody has acknowledged."""
+        sql = """SELECT name, made_ms, severity, text FROM alerts WHERE person = ? AND acked_ms IS NULL AND made_ms >= ?
+            ORDER BY id DESC LIMIT ?"""
+        return self._rows(sql, (person, since_ms, limit))
+
+    def undelivered(self) -> tuple[int, tuple[str, ...]]:
+        """How many messages are still to be delivered or were given up unseen, and why the latest of them failed."""
+        found = self._conn.execute(
+            """SELECT receiver, error FROM deliveries JOIN alerts ON alerts.id = alert
+               WHERE delivered_ms IS NULL AND acked_ms IS NULL ORDER BY alert DESC"""
+        ).fetchall()
+        return len(found), tuple(dict.fromkeys(f"{receiver}: {error}" for receiver, error in found if error))
+
     def _rows(self, sql: str, values: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
         cursor = self._conn.execute(sql, values)
         names = [column[0] for column in cursor.description]

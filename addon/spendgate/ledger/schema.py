@@ -253,6 +253,12 @@ def m011_moving_limits(db: Database) -> None:
 
 
 @migration()
+def m012_counted_since(db: Database) -> None:
+    """From when on a budget has counted all, so that a clock that was ahead leaves no hole."""
+    db.conn.execute("ALTER TABLE counted ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0")
+
+
+@migration()
 def m014_audit_chain(db: Database) -> None:
     """Audit lines are chained, each to the one before it and to the end of the calls' chain. Older lines are chained now."""
     older = db.conn.execute("SELECT at_ms, what, detail FROM audit ORDER BY id").fetchall()
@@ -270,13 +276,35 @@ def m014_audit_chain(db: Database) -> None:
             BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
 
 
-_BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
-
-
 @migration()
-def m012_counted_since(db: Database) -> None:
-    """From when on a budget has counted all, so that a clock that was ahead leaves no hole."""
-    db.conn.execute("ALTER TABLE counted ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0")
+def m015_alerts(db: Database) -> None:
+    """Alerts, to whom each goes, and how far the ended calls have been looked at: a ledger with a past begins at its end."""
+    db.conn.execute("""
+        CREATE TABLE alerts (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, rule TEXT NOT NULL, form TEXT NOT NULL, value TEXT NOT NULL,
+            window TEXT NOT NULL, severity TEXT NOT NULL, at_ms INTEGER NOT NULL, made_ms INTEGER NOT NULL,
+            again_ms INTEGER, person TEXT, team TEXT NOT NULL, owner TEXT NOT NULL, spent_nanos INTEGER,
+            mark_nanos INTEGER, calls INTEGER, of_calls INTEGER, text TEXT NOT NULL, command TEXT NOT NULL,
+            policy_hash TEXT NOT NULL, routed INTEGER NOT NULL DEFAULT 0, acked_ms INTEGER, acked_by TEXT
+        ) STRICT""")
+    db.conn.execute("CREATE INDEX alerts_told ON alerts (rule, value, window)")
+    db.conn.execute("CREATE INDEX alerts_unrouted ON alerts (routed) WHERE routed = 0")
+    db.conn.execute("""
+        CREATE TABLE deliveries (
+            alert INTEGER NOT NULL, receiver TEXT NOT NULL, due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+            delivered_ms INTEGER, given_up_ms INTEGER, error TEXT, PRIMARY KEY (alert, receiver)
+        ) STRICT, WITHOUT ROWID""")
+    db.conn.execute(
+        "CREATE INDEX deliveries_due ON deliveries (due_ms) WHERE delivered_ms IS NULL AND given_up_ms IS NULL"
+    )
+    db.conn.execute("""
+        CREATE TABLE alerting (
+            one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL, state BLOB
+        ) STRICT""")
+    db.conn.execute("INSERT INTO alerting (one, position) SELECT 1, coalesce(max(position), 0) FROM chain")
+
+
+_BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 
 def _view_calls(db: Database, *, booked: str, more: str = "") -> None:

@@ -13,7 +13,6 @@ from spendgate.review.doubt import Doubt
 from spendgate.review.reach import Subject, reaches
 from spendgate.selector import EVERY
 
-UNDELIVERED: Final = "alerts are evaluated by `policy replay`; this version does not deliver them yet"
 _PASSWORD: Final = re.compile(
     r"://[^/@\s]*:(?!\$\{)[^/@\s]+@|[/:@?&=](?=[A-Za-z_-]{0,60}[0-9])[A-Za-z0-9_-]{16,}(?=[/:@?&]|$)"
 )
@@ -21,7 +20,7 @@ _PASSWORD: Final = re.compile(
 
 
 def alert_doubts(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt]:
-    """Every warning about alerts, in the file's order; then what this version does not do yet."""
+    """Every warning about alerts, in the file's order."""
     for rule in policy.alerts:
         for text in _rule(policy, rule, everybody):
             yield Doubt(f"alerts.{rule.name}", f"{rule.name} {text}")
@@ -71,12 +70,8 @@ def _receivers(policy: Policy) -> Iterator[Doubt]:
         if _PASSWORD.search(entry.to):
             text = f"the address of {service(entry)} has a password or token in it; put ${{SPENDGATE_SECRET_…}} in its place"
             yield Doubt(subject, text)
-    if not (policy.alerts or any(budget.alerts for budget in policy.budgets)):
-        if entries:
-            yield Doubt("notify", "nothing is told: the file has no alerts, neither its own nor a budget's")
-        return
-    subject = "alerts" if policy.alerts else "budgets"
-    yield Doubt(subject, UNDELIVERED)
+    if entries and not (policy.alerts or any(budget.alerts for budget in policy.budgets)):
+        yield Doubt("notify", "nothing is told: the file has no alerts, neither its own nor a budget's")
 
 
 def _approvers(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt]:

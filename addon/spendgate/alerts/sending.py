@@ -1,0 +1,154 @@
+"""Sends messages through Apprise: a program of its own, so that no gate loads the library or waits for a receiver.
+
+    python -m spendgate.alerts.sending < messages > results
+
+A message on each line of stdin, a result on each line of stdout as soon as it is known; every receiver has a thread, so that a
+slow one holds up nobody else. `${SPENDGATE_SECRET_…}` is read from this process's environment and stands in no result. Nothing
+is kept on disk, and nothing is asked of the network but what the addresses name.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+SENDERS_MAX: Final = 16
+_SECRET: Final = re.compile(r"\$\{(SPENDGATE_SECRET_[A-Z0-9_]+)\}")
+_STATUS: Final = re.compile(r"\berror\s*[=:]\s*(\d{3})\b")
+
+
+class Message(Struct, frozen=True):
+    """One message for one receiver."""
+
+    number: int
+    to: str
+    """An address of Apprise's, `${…}` as the policy has it."""
+    title: str
+    body: str
+    severity: str = "alert"
+
+
+class Result(Struct, frozen=True):
+    """What became of it; None: it was taken."""
+
+    number: int
+    error: str | None
+
+
+class Unset(Exception):
+    """A secret that the environment does not have."""
+
+
+def expanded(address: str, environ: Mapping[str, str]) -> str:
+    """The address with its secrets. Raises Unset."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if not environ.get(name):
+            raise Unset(f"{name} is not set where it is sent from")
+        return environ[name]
+
+    return _SECRET.sub(value, address)
+
+
+class _Heard(logging.Handler):
+    """What the library says of a failure in this thread, reduced to a word of ours: its text may hold an address."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self._words = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = str(record.msg)
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            pass  # a fault of the library's own; its bare text says enough
+        status = _STATUS.search(text)
+        if status is not None:
+            self._words.said = f"answered {status[1]}"
+        elif "onnection error" in text or "ocket" in text:
+            self._words.said = "could not be reached"
+
+    def said(self) -> str:
+        """The word on the failure of this thread's last message."""
+        return getattr(self._words, "said", "did not take it")
+
+    def forget(self) -> None:
+        """Another message begins."""
+        self._words.__dict__.clear()
+
+
+def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
+    """Send one message."""
+    import apprise  # noqa: PLC0415 - 15 MB, and a second
+
+    heard.forget()
+    try:
+        address = expanded(message.to, environ)
+    except Unset as fault:
+        return Result(message.number, str(fault))
+    asset = apprise.AppriseAsset(
+        app_id="Spendgate", app_desc="Spendgate", app_url="", image_url_mask="", image_url_logo="", async_mode=False,
+        http_redirects=False, storage_mode=apprise.PersistentStoreMode.MEMORY, secure_logging=True,
+    )  # fmt: skip
+    kinds = {"notice": apprise.NotifyType.INFO, "page": apprise.NotifyType.FAILURE}
+    try:
+        receiver = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
+        if receiver is None:
+            return Result(message.number, "the address is none that Apprise can use")
+        taken = receiver.notify(
+            title=message.title,
+            body=message.body,
+            notify_type=kinds.get(message.severity, apprise.NotifyType.WARNING),
+            body_format=apprise.NotifyFormat.TEXT,
+        )
+    except Exception as fault:  # noqa: BLE001 - of a hundred services' modules; its text may hold an address
+        return Result(message.number, f"failed by {type(fault).__name__}")
+    return Result(message.number, None if taken else heard.said())
+
+
+def send_all(messages: list[Message], environ: Mapping[str, str]) -> Iterable[Result]:
+    """Send them, a receiver's own one after the other; results as they come."""
+    heard = _Heard()
+    library = logging.getLogger("apprise")
+    library.addHandler(heard)
+    library.setLevel(logging.DEBUG)
+    library.propagate = False
+    by_receiver: dict[str, list[Message]] = {}
+    for message in messages:
+        by_receiver.setdefault(message.to, []).append(message)
+
+    def to_one(own: list[Message]) -> list[Result]:
+        found = []
+        for number, message in enumerate(own):
+            found.append(send(message, heard, environ))
+            if found[-1].error is not None:  # the others would wait as long
+                return [*found, *(Result(each.number, found[-1].error) for each in own[number + 1 :])]
+        return found
+
+    with ThreadPoolExecutor(SENDERS_MAX) as senders:
+        for done in as_completed([senders.submit(to_one, own) for own in by_receiver.values()]):
+            yield from done.result()
+
+
+def main() -> None:
+    """The program."""
+    messages = [msgspec.json.decode(line, type=Message) for line in sys.stdin.buffer]
+    out = sys.stdout.buffer
+    for result in send_all(messages, os.environ):
+        out.write(msgspec.json.encode(result) + b"\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""Alerts in the ledger: each once in its window, kept until everybody to whom it goes has it, and how far calls were looked at.
+
+An alert is written with the position of the chain up to which ended calls have been looked at, in one transaction; so a gate that
+dies at any point leaves either both or neither, and the next one looks at the same calls again. A second writer of the same alert
+(a refusal, which must not come before it) finds it there.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from spendgate.ledger import journal, moving
+from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.interface import AlertRow
+from spendgate.ledger.rows import PAST, PastCall, past
+from spendgate.ledger.store import connect, unavailable
+from spendgate.standing import Scope
+
+BATCH: Final = 500
+"""Ended calls that are looked at in one go."""
+_PATIENCE_MS: Final = 5_000
+_COLUMNS: Final = AlertRow.__struct_fields__
+_INSERT: Final = f"""INSERT INTO alerts (name, made_ms, {", ".join(_COLUMNS)})
+    SELECT ?, ?, {", ".join("?" * len(_COLUMNS))} WHERE NOT EXISTS (
+        SELECT 1 FROM alerts WHERE rule = ? AND value = ? AND window = ? AND (again_ms IS NULL OR again_ms > ?))"""  # noqa: S608 - our own words
+_ENDED: Final = f"""SELECT position, ended_ms, held_nanos, {", ".join(PAST)} FROM chain JOIN call_rows ON seq = call
+    WHERE position > ? AND position <= ? ORDER BY position"""  # noqa: S608 - our own words
+_CHARGED: Final = """SELECT holds.balance, position, holds.booked_ms, holds.charged_nanos FROM chain
+    JOIN holds ON holds.call = chain.call WHERE position > ? AND holds.charged_nanos <> 0"""
+_IDLE: Final = "receiver NOT IN (SELECT value FROM json_each(?))"
+_OPEN: Final = "delivered_ms IS NULL AND given_up_ms IS NULL"
+
+
+class Ended(Struct, frozen=True):
+    """An ended call that was charged, or could have been."""
+
+    position: int
+    ended_ms: int
+    past: PastCall
+
+
+class Told(Struct, frozen=True):
+    """An alert that is in the ledger, as `alerts.rules` knows it."""
+
+    id: int
+    rule: str
+    value: str
+    window: str
+    again_ms: int | None
+
+
+class Unrouted(Struct, frozen=True):
+    """An alert of which nobody has said yet to whom it goes."""
+
+    id: int
+    severity: str
+    person: str | None
+    team: tuple[str, ...]
+
+
+class Due(Struct, frozen=True):
+    """One alert for one receiver, to be sent now."""
+
+    alert: int
+    receiver: str
+    attempts: int
+    """This one too."""
+    name: str
+    """By which a receiver can tell that it has had it before."""
+    rule: str
+    severity: str
+    at_ms: int
+    made_ms: int
+    person: str | None
+    team: tuple[str, ...]
+    owner: str
+    text: str
+    command: str
+
+
+def write(conn: sqlite3.Connection, alerts: Iterable[AlertRow], now_ms: int) -> int:
+    """Write those that are not there for their window, inside the caller's transaction; how many were not."""
+    written = 0
+    for each in alerts:
+        values = [json.dumps(value) if isinstance(value, tuple) else value for value in _values(each)]
+        key = (each.rule, each.value, each.window, each.at_ms)
+        written += conn.execute(_INSERT, (secrets.token_hex(6), now_ms, *values, *key)).rowcount
+    return written
+
+
+def _values(alert: AlertRow) -> tuple[object, ...]:
+    return tuple([getattr(alert, name) for name in _COLUMNS])
+
+
+class Outbox:
+    """A connection of its own, so that nothing here is in a call's way. Use from one thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StateError."""
+        self.path = path
+        self._conn = connect(path, timeout_ms=_PATIENCE_MS)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._conn.close()
+
+    @contextmanager
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        try:
+            self._conn.execute(begin)
+            yield self._conn
+            self._conn.execute("COMMIT")
+        except sqlite3.Error as fault:
+            raise unavailable(fault) from fault
+        finally:
+            if self._conn.in_transaction:
+                self._conn.execute("ROLLBACK")
+
+    # -- looking at ended calls ----------------------------------------------------------------------------------
+
+    def state(self) -> tuple[int, bytes | None]:
+        """Up to which position of the chain calls were looked at, and what was remembered there."""
+        with self._transaction("BEGIN") as conn:
+            position, state = conn.execute("SELECT position, state FROM alerting").fetchone()
+            return int(position), state
+
+    def told(self, after_id: int = 0) -> list[Told]:
+        """The alerts in the ledger that were written after this one."""
+        with self._transaction("BEGIN") as conn:
+            found = conn.execute("SELECT id, rule, value, window, again_ms FROM alerts WHERE id > ?", (after_id,))
+            return [Told(*row) for row in found]
+
+    def past(self, since_ms: int, position: int) -> Iterator[Ended]:
+        """The charged calls booked from then on, up to that position, in the order in which they ended."""
+        with self._transaction("BEGIN") as conn:
+            first = conn.execute(
+                "SELECT min(position) FROM chain JOIN call_rows ON seq = call WHERE booked_ms >= ?", (since_ms,)
+            ).fetchone()[0]
+        start = position if first is None else int(first) - 1
+        while start < position:
+            upto = min(position, start + BATCH)
+            with self._transaction("BEGIN") as conn:
+                found = _ended(conn, start, upto)
+            yield from (each for each in found if each.past.booked_ms >= since_ms)
+            start = upto
+
+    @contextmanager
+    def since(self, position: int) -> Iterator[Seen]:
+        """What has ended after this position, and the balances after each call, as one moment has them."""
+        with self._transaction("BEGIN") as conn:
+            head = conn.execute("SELECT coalesce(max(position), 0) FROM chain").fetchone()[0]
+            upto = min(head, position + BATCH)
+            calls = _ended(conn, position, upto) if upto > position else []
+            later: dict[int, list[tuple[int, int, int]]] = {}
+            for balance, at, booked_ms, nanos in conn.execute(_CHARGED, (position,)) if calls else ():
+                later.setdefault(balance, []).append((at, booked_ms, nanos))
+            yield Seen(conn, upto, calls, later)
+
+    def wrote(self, was: int, position: int, state: bytes, alerts: Iterable[AlertRow], now_ms: int) -> bool:
+        """The alerts of these calls, the position and what is remembered there: all or nothing.
+
+        False: another gate has looked further since, nothing was written.
+        """
+        with self._transaction() as conn:
+            moved = conn.execute(
+                "UPDATE alerting SET position = ?, state = ? WHERE position = ?", (position, state, was)
+            )
+            if not moved.rowcount:
+                return False
+            write(conn, alerts, now_ms)
+            return True
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def unrouted(self) -> list[Unrouted]:
+        """The alerts of which nobody has said yet to whom they go."""
+        with self._transaction("BEGIN") as conn:
+            found = conn.execute("SELECT id, severity, person, team FROM alerts WHERE routed = 0").fetchall()
+        return [Unrouted(row[0], row[1], row[2], tuple(json.loads(row[3]))) for row in found]
+
+    def route(self, alert: int, receivers: Iterable[str], now_ms: int) -> None:
+        """This alert goes to these, now, and it is in the audit trail."""
+        with self._transaction() as conn:
+            if not conn.execute("UPDATE alerts SET routed = 1 WHERE id = ? AND routed = 0", (alert,)).rowcount:
+                return
+            to = list(dict.fromkeys(receivers))
+            conn.executemany(
+                "INSERT OR IGNORE INTO deliveries (alert, receiver, due_ms) VALUES (?, ?, ?)",
+                [(alert, receiver, now_ms) for receiver in to],
+            )
+            name, rule, value = conn.execute("SELECT name, rule, value FROM alerts WHERE id = ?", (alert,)).fetchone()
+            of = f" of {value}" if value else ""
+            journal.audit(conn, now_ms, "alert", f"{name} {rule}{of}, to {', '.join(to) or 'nobody'}")
+
+    def due(self, now_ms: int, again_ms: int, limit: int, *, busy: Collection[str] = ()) -> list[Due]:
+        """What is to be sent now, but to those who are busy. Each is put off until `again_ms` first, so that a death in between
+        is one attempt that failed."""
+        with self._transaction() as conn:
+            found = conn.execute(
+                f"""SELECT alert, receiver, attempts + 1, name, rule, severity, at_ms, made_ms, person, team, owner, text, command
+                    FROM deliveries JOIN alerts ON alerts.id = alert WHERE {_OPEN} AND due_ms <= ?
+                    AND {_IDLE} ORDER BY due_ms LIMIT ?""",  # noqa: S608 - our own words
+                (now_ms, json.dumps(sorted(busy)), limit),
+            ).fetchall()
+            conn.executemany(
+                "UPDATE deliveries SET attempts = attempts + 1, due_ms = ? WHERE alert = ? AND receiver = ?",
+                [(again_ms, row[0], row[1]) for row in found],
+            )
+        names = Due.__struct_fields__
+        rows = [dict(zip(names, row, strict=True)) for row in found]
+        return [Due(**{**row, "team": tuple(json.loads(row["team"]))}) for row in rows]
+
+    def any_due(self, now_ms: int, *, busy: Collection[str] = ()) -> bool:
+        """Whether something is to be sent: one look, nothing is written."""
+        with self._transaction("BEGIN") as conn:
+            sql = f"SELECT 1 FROM deliveries WHERE {_OPEN} AND due_ms <= ? AND {_IDLE} LIMIT 1"  # noqa: S608 - our own words
+            return conn.execute(sql, (now_ms, json.dumps(sorted(busy)))).fetchone() is not None
+
+    def delivered(self, sent: Due, now_ms: int) -> None:
+        """It is there."""
+        with self._transaction() as conn:
+            conn.execute(
+                "UPDATE deliveries SET delivered_ms = ?, error = NULL WHERE alert = ? AND receiver = ?",
+                (now_ms, sent.alert, sent.receiver),
+            )
+
+    def failed(self, sent: Due, error: str, due_ms: int | None, now_ms: int) -> None:
+        """It is not there: to be tried again then, or, None, not any more. `error` is of our own words."""
+        with self._transaction() as conn:
+            given_up_ms = now_ms if due_ms is None else None
+            conn.execute(
+                """UPDATE deliveries SET error = ?, due_ms = coalesce(?, due_ms), given_up_ms = ?
+                   WHERE alert = ? AND receiver = ?""",
+                (error, due_ms, given_up_ms, sent.alert, sent.receiver),
+            )
+            if due_ms is None:
+                journal.audit(conn, now_ms, "alert not delivered", f"{sent.name} to {sent.receiver}: {error}")
+
+    def acknowledge(self, name: str, who: str, now_ms: int) -> bool:
+        """Somebody has seen it, and says so; nothing more is sent of it. False: there is none of that name, or it was before.
+
+        Raises LedgerUnavailable.
+        """
+        with self._transaction() as conn:
+            changed = conn.execute(
+                "UPDATE alerts SET acked_ms = ?, acked_by = ? WHERE name = ? AND acked_ms IS NULL", (now_ms, who, name)
+            ).rowcount
+            if changed:
+                conn.execute(
+                    f"""UPDATE deliveries SET given_up_ms = ?, error = 'acknowledged before it was delivered'
+                        WHERE alert = (SELECT id FROM alerts WHERE name = ?) AND {_OPEN}""",  # noqa: S608 - our own words
+                    (now_ms, name),
+                )
+                journal.audit(conn, now_ms, "alert acknowledged", f"{name} by {who}")
+            return bool(changed)
+
+
+class Seen:
+    """Ended calls, and what the balances stood at after each. Good inside `Outbox.since`."""
+
+    def __init__(
+        self, conn: sqlite3.Connection, upto: int, calls: list[Ended], later: dict[int, list[tuple[int, int, int]]]
+    ) -> None:
+        self._conn = conn
+        self._later = later
+        self.upto = upto
+        """The position that is reached with them."""
+        self.calls = calls
+
+    def settled(self, scope: Scope, call: Ended) -> int:
+        """What this budget's window had settled when the call was charged."""
+        row = self._conn.execute(READ_BY_KEY, scope.balance).fetchone()
+        if row is None:
+            return 0
+        balance, edge_ms = Balance(*row), -1
+        if scope.rolling_ms is not None:
+            edge_ms = call.ended_ms - scope.rolling_ms
+            balance = at_edge(self._conn, balance, edge_ms)
+        charged = self._later.get(balance.id, ())
+        return balance.settled - sum(
+            [nanos for at, booked_ms, nanos in charged if at > call.position and booked_ms > edge_ms]
+        )
+
+    def limited(self, scope: Scope, now_ms: int) -> Scope:
+        """The budget with its limit as it is now."""
+        if not scope.moves:
+            return scope
+        return replace(scope, limit_nanos=moving.read_limit(self._conn, scope, now_ms).nanos)
+
+
+def _ended(conn: sqlite3.Connection, after: int, upto: int) -> list[Ended]:
+    found = []
+    for position, ended_ms, held_nanos, *values in conn.execute(_ENDED, (after, upto)):
+        call = past(tuple(values))
+        if call.state in ("settled", "interrupted") and (held_nanos is not None or call.basis is not None):
+            found.append(Ended(position, ended_ms, call))
+    return found

@@ -1,0 +1,190 @@
+"""Delivered to real receivers on loopback: a web hook that is down for a while, a mail server, gates that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from alerts.receiving import Endpoint, Mailbox, endpoint, mailbox, until
+from spendgate.alerts import courier
+from spendgate.alerts.sending import Message, expanded
+
+ROOT = Path(__file__).parents[2]
+START = 1_795_312_800_000
+"""2026-11-22T02:00:00Z"""
+
+
+def policy(folder: Path, hook: Endpoint, box: Mailbox) -> Path:
+    """A dollar a day; alice has mail, the owner a web hook and the same server."""
+    file = folder / "policy.yaml"
+    file.write_text(
+        f"""version: 1
+owner: lead@acme.example
+people: {{alice: {{email: alice@acme.example}}}}
+budgets:
+  - {{name: person, per: person, limit: $1 per day, alerts: [50%, 80%]}}
+notify:
+  - {{to: "{hook.to}", for: [alert]}}
+  - {{to: "mailto://127.0.0.1:{box.port}?from=spendgate@acme.example&to=lead@acme.example", for: [alert]}}
+"""
+    )
+    return file
+
+
+class Process:
+    """A gate in a process of its own."""
+
+    def __init__(self, folder: Path, file: Path, now_ms: int) -> None:
+        self._program = subprocess.Popen(
+            [sys.executable, "-m", "alerts.gate_process", str(folder), str(file), str(now_ms)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'addon'}{os.pathsep}{ROOT / 'tests'}"},
+        )  # fmt: skip
+        assert self._answer() == "ready"
+
+    def _answer(self) -> str:
+        assert self._program.stdout is not None
+        return self._program.stdout.readline().strip()
+
+    def spend(self, dollars: float) -> str:
+        """A call of alice's; what became of it."""
+        assert self._program.stdin is not None
+        self._program.stdin.write(f"{dollars}\n")
+        self._program.stdin.flush()
+        return self._answer()
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is written any more."""
+        self._program.kill()
+        self._program.wait()
+        for pipe in (self._program.stdin, self._program.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@contextmanager
+def running(folder: Path, file: Path, now_ms: int) -> Iterator[Process]:
+    """It is killed at the end."""
+    process = Process(folder, file, now_ms)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def kept(folder: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "ledger.db")) as conn:
+        return conn.execute(sql).fetchall()
+
+
+def named(texts: list[str]) -> Counter[tuple[str, str]]:
+    """How often each alert was received: by its id and rule."""
+    found = [re.search(r"Alert (\w+), rule (.+?), ", text) for text in texts]
+    return Counter((each[1], each[2]) for each in found if each)
+
+
+def test_a_hook_that_is_down_and_gates_that_are_killed(tmp_path: Path) -> None:
+    """Each alert reaches the owner's hook, the owner's mail and alice's mail; each once; the mail does not wait for the hook."""
+    with mailbox() as box:
+        with endpoint() as hook:
+            pass  # its port is free again: nobody listens there now
+        file = policy(tmp_path, hook, box)
+        with running(tmp_path, file, START) as gate:
+            assert gate.spend(0.55) == "Admitted"
+            until(lambda: len(box.mails) == 2)
+            until(lambda: kept(tmp_path, "SELECT 1 FROM deliveries WHERE error IS NOT NULL"))
+            until(lambda: len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms > 0")) == 2)
+        assert kept(tmp_path, "SELECT error FROM deliveries WHERE error IS NOT NULL") == [("could not be reached",)]
+        with endpoint(hook.port) as back:
+            with running(tmp_path, file, START + 60_000) as gate:
+                assert gate.spend(0.30) == "Admitted"
+                until(lambda: len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms > 0")) == 6)
+            with running(tmp_path, file, START + 120_000) as gate:
+                assert gate.spend(0.20) == "Admitted"
+                assert gate.spend(0.20) == "Refused"
+                until(lambda: kept(tmp_path, "SELECT position FROM alerting WHERE position >= 2"))
+            heard = named([each["message"] for each in back.heard])
+        mails = {
+            to: named([text for addressees, text in box.mails if addressees == [to]])
+            for to in ("alice@acme.example", "lead@acme.example")
+        }
+    assert sorted(rule for _, rule in heard) == ["person 50%", "person 80%"]
+    assert set(heard.values()) == {1}
+    assert mails == {"alice@acme.example": heard, "lead@acme.example": heard}
+    assert len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms IS NULL")) == 0
+
+
+def test_killed_between_sending_and_noting(tmp_path: Path) -> None:
+    """It is sent once more, and the receiver can tell by its id that it had it."""
+    with mailbox() as box, endpoint() as hook:
+        hook.sleeps_s = 2.0
+        file = policy(tmp_path, hook, box)
+        with running(tmp_path, file, START) as gate:
+            assert gate.spend(0.55) == "Admitted"
+            until(lambda: hook.asked)
+        until(lambda: len(hook.heard) == 1)
+        hook.sleeps_s = 0.0
+        assert kept(tmp_path, "SELECT attempts, delivered_ms FROM deliveries WHERE receiver LIKE 'json%'") == [
+            (1, None)
+        ]
+        with running(tmp_path, file, START + 600_000):
+            until(lambda: len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms > 0")) == 3)
+        with running(tmp_path, file, START + 1_200_000) as gate:
+            assert gate.spend(0.01) == "Admitted"
+    assert set(named([each["message"] for each in hook.heard]).values()) == {2}
+
+
+def test_a_secret_is_expanded_where_it_is_sent_and_nowhere_else(tmp_path: Path) -> None:
+    """The receiver gets it; no result, and nothing in the ledger, has it. One that is not set is named."""
+    with endpoint() as hook:
+        os.environ["SPENDGATE_SECRET_HOOK"] = "canary-3c1f"
+        try:
+            to = f"json://lead:${{SPENDGATE_SECRET_HOOK}}@127.0.0.1:{hook.port}/hook"
+            unset = f"json://lead:${{SPENDGATE_SECRET_UNSET}}@127.0.0.1:{hook.port}/hook"
+            bad = "json://:${SPENDGATE_SECRET_HOOK}@"
+            messages = [Message(number, each, "t", "b") for number, each in enumerate((to, unset, bad))]
+            results = {each.number: each for each in courier.sent(messages)}
+        finally:
+            del os.environ["SPENDGATE_SECRET_HOOK"]
+    assert len(hook.heard) == 1
+    assert results[0].error is None
+    assert results[1].error == "SPENDGATE_SECRET_UNSET is not set where it is sent from"
+    assert results[2].error is not None
+    assert "canary" not in json.dumps([each.error for each in results.values()])
+    assert expanded("slack://${SPENDGATE_SECRET_A}/${HOME}", {"SPENDGATE_SECRET_A": "x"}) == "slack://x/${HOME}"
+
+
+def test_a_receiver_that_fails_holds_up_nobody(tmp_path: Path) -> None:
+    """A slow hook's answer comes later than a quick one's, of one round."""
+    with endpoint() as slow, endpoint() as quick:
+        slow.sleeps_s, slow.status = 1.0, 503
+        numbers = [
+            each.number for each in courier.sent([Message(0, slow.to, "t", "b"), Message(1, quick.to, "t", "b")])
+        ]
+        again = next(iter(courier.sent([Message(0, slow.to, "t", "b")])))
+    assert numbers == [1, 0]
+    assert again.error == "answered 503"
+
+
+def test_the_wait_between_attempts() -> None:
+    """Doubled from five seconds to half an hour; half of it is chance."""
+    assert [courier.backoff_ms(attempt, 1.0) for attempt in (1, 2, 3)] == [5_000, 10_000, 20_000]
+    assert courier.backoff_ms(1, 0.0) == 2_500
+    assert courier.backoff_ms(10_000, 1.0) == 30 * 60_000
+
+
+def test_a_redirection_is_followed_nowhere(tmp_path: Path) -> None:
+    """Only what the policy names is asked."""
+    with endpoint() as named, endpoint() as other:
+        named.status, named.location = 307, f"http://127.0.0.1:{other.port}/"
+        (result,) = courier.sent([Message(0, named.to, "t", "b")])
+    assert result.error == "answered 307"
+    assert not other.asked
