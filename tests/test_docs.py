@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from spendgate.capture.call import ANSWERED_HERE
 from spendgate.capture.tally import NOT_DECRYPTED
 from spendgate.cli.main import app
-from spendgate.config import paths
+from spendgate.config import paths, trust
 from spendgate.gate.accounts import FLAG as PERSONAL
 from spendgate.gate.accounts import OWN
 from spendgate.gate.charging import BACKGROUND, UNCOUNTED, UNSEEN
@@ -90,8 +90,9 @@ def test_what_a_document_names_exists(document: str) -> None:
 
 
 def test_the_setting_of_the_environment_is_documented() -> None:
-    """The one variable that moves the state directory."""
+    """The variable that moves the state directory, and the one that names a trust file."""
     assert paths.VARIABLE in PRODUCT
+    assert trust.VARIABLE in PRODUCT
 
 
 def test_every_script_says_what_it_does() -> None:

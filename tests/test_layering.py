@@ -17,6 +17,8 @@ NOUNS = {
     "exchange": set(),
     "model_names": set(),
     "written": set(),
+    "minisign": set(),
+    "minisign_secret": {"minisign"},
     "price_change": {"money"},
     "price_cards": {"money", "usage", "price_change"},
     "changed_cards": {"price_cards", "price_change"},

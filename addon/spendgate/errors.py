@@ -13,17 +13,28 @@ Decisions are not errors: a refusal is a value (`admission.Refuse`), an unknown 
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class SpendgateError(Exception):
     """Base of all errors that Spendgate raises on purpose. `str()` is one sentence that names the place and the remedy."""
 
 
+class Why(StrEnum):
+    """In one word, why a policy cannot take force: what the audit trail may hold, since a fault's own text quotes the file."""
+
+    FAULTS = "faults"
+    SIGNATURE = "signature"
+    REVISION = "revision"
+    UNREACHED = "not fetched"
+
+
 class PolicyError(SpendgateError):
     """A policy that cannot take force. `faults` holds one line for each fault, `file:line:column: …`."""
 
-    def __init__(self, faults: tuple[str, ...]) -> None:
+    def __init__(self, faults: tuple[str, ...], why: Why = Why.FAULTS) -> None:
         super().__init__("\n".join(faults))
-        self.faults = faults
+        self.faults, self.why = faults, why
 
 
 class StateError(SpendgateError):

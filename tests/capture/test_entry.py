@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import httpx2 as httpx
+import pytest
 
 from capture.rig import ANTHROPIC, HEADERS, URL, body
 from spendgate.standin.server import StandIn
@@ -67,6 +68,23 @@ def test_a_bad_policy_ends_mitmdump_at_once(tmp_path: Path) -> None:
     said = b"".join(process.communicate(timeout=120))
     assert process.returncode != 0
     assert b"bad.yaml:2" in said
+
+
+def test_a_trust_file_ends_mitmdump_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry looks at no signature, so it does not start where one is asked for, nor where the file cannot be believed."""
+    trust = tmp_path / "trust.yaml"
+    key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+    monkeypatch.setenv("SPENDGATE_TRUST", str(trust))
+    for text, told in (
+        (f"version: 1\nkeys: [{{name: a, key: {key}}}]\n", b"use `spendgate run`"),
+        ("keys: x\n", b"trust.yaml:1"),
+    ):
+        trust.write_text(text)
+        trust.chmod(0o644)
+        process = start(tmp_path, "listen_port=0")
+        said = b"".join(process.communicate(timeout=120))
+        assert process.returncode != 0
+        assert told in said
 
 
 async def _answer(tmp_path: Path, port: int) -> httpx.Response:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from spendgate.config.policy_file import parse_policy
+from spendgate.config.trust import parse_trust
 from spendgate.contracts import Billing
 from spendgate.errors import PolicyError
 from spendgate.selector import ATTRIBUTES
@@ -89,6 +90,18 @@ def test_keys_told_in_one_row(text: str, start: str) -> None:
     """A row that stands for a whole section names all of its keys."""
     (row,) = [line for line in README.splitlines() if line.startswith(start)]
     assert keys_of(text) <= set(re.findall(r"`(\w+)`", row))
+
+
+def test_every_key_of_the_trust_file_is_in_its_table() -> None:
+    """And no other."""
+    known: set[str] = set()
+    for text, prefix in (("zz: x\n", ""), ("policy: {zz: x}\n", "policy.")):
+        with pytest.raises(PolicyError) as error:
+            parse_trust(text.encode())
+        (line,) = [line for line in error.value.faults if f"{prefix}zz: unknown key" in line]
+        known |= {f"{prefix}{key}" for key in re.findall(r"\w+", line.partition("allowed: ")[2].partition(";")[0])}
+    table = README.partition("| key of the trust file |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([\w.]+)`", table, re.MULTILINE)) == known - {"policy"}
 
 
 def test_every_attribute_is_in_the_reference() -> None:
@@ -181,10 +194,12 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
 
 
 def test_every_snippet_of_the_reference_loads() -> None:
-    """A policy, or a part of one, takes force as printed."""
+    """A policy, or a part of one, takes force as printed; so does a trust file."""
     snippets = re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL)
     assert len(snippets) > 5
-    for text in (each for each in snippets if "cases:" not in each):
+    (trust,) = (each for each in snippets if "\nkeys:" in each)
+    assert parse_trust(trust.encode()).url
+    for text in (each for each in snippets if "cases:" not in each and each != trust):
         head = HEAD + RAISED if text.startswith("exceptions:") else HEAD
         found = parse_policy((text if "version:" in text else head + text).encode())
         assert found.budgets or found.rates or found.adjust or found.billing != Billing()

@@ -165,18 +165,20 @@ def upstream(provider: Provider) -> list[str]:
 
 
 @contextlib.contextmanager
-def running_gate(folder: Path, provider: Provider, file: Path, *more: str) -> Iterator[Gate]:
-    """A gate in regular mode whose upstream is the stand-in."""
-    with started_gate(folder, file, *upstream(provider), *more) as gate:
+def running_gate(folder: Path, provider: Provider, file: Path | None, *more: str, **variables: str) -> Iterator[Gate]:
+    """A gate in regular mode whose upstream is the stand-in, with these variables in its environment."""
+    with started_gate(folder, file, *upstream(provider), *more, **variables) as gate:
         yield gate
 
 
 @contextlib.contextmanager
-def started_gate(folder: Path, file: Path, *more: str) -> Iterator[Gate]:
-    """A gate in regular mode with these words on its command line."""
+def started_gate(folder: Path, file: Path | None, *more: str, **variables: str) -> Iterator[Gate]:
+    """A gate in regular mode with these words on its command line; `file` None: without `--policy`."""
     state = folder / "state"
-    command = [*PRODUCT, "run", "--policy", str(file), "--state", str(state), "--mode", "regular", "--port", "0", *more]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(folder))
+    policy = ["--policy", str(file)] if file else []
+    command = [*PRODUCT, "run", *policy, "--state", str(state), "--mode", "regular", "--port", "0", *more]
+    surroundings = environment(folder, **variables)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=surroundings)
     gate = Gate(state, 0, process)
     reader = threading.Thread(target=_read, args=(process, gate.output), daemon=True)
     reader.start()

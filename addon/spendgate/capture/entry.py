@@ -26,7 +26,8 @@ from spendgate.capture.meter import Meter
 from spendgate.config import policies
 from spendgate.config.paths import find, prepare
 from spendgate.config.prices import PriceStore
-from spendgate.errors import SpendgateError
+from spendgate.config.trust import trusted
+from spendgate.errors import SpendgateError, StateError
 from spendgate.gate.gate import Gate
 from spendgate.identity import system_lookup
 from spendgate.identity.machine import machine_id
@@ -91,6 +92,10 @@ class Development:
     def _built(self) -> Meter:
         chosen, file = ctx.options.spendgate_state, ctx.options.spendgate_policy
         state = prepare(find(Path(chosen) if chosen else None))
+        if (trust := trusted()) is not None:
+            raise StateError(
+                f"{trust.file} says which policies this machine believes: use `spendgate run`, which looks at it"
+            )
         policy = policies.load(Path(file)) if file else policies.default()
         self._registry = Registry.build(policy.capture)
         self._ledger = Ledger.open(state.ledger, state.gates, _now_ms())

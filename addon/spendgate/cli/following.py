@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from spendgate.capture.meter import Meter
 from spendgate.cli.house import House, scope_of
 from spendgate.cli.output import note
 from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
-from spendgate.errors import StateError
+from spendgate.config.policy_url import Poll
+from spendgate.errors import StateError, Why
 from spendgate.gate.gate import Gate
 from spendgate.notices import not_done
 from spendgate.providers.registry import Registry
@@ -23,15 +25,12 @@ async def following(house: House, gate: Gate, meter: Meter) -> AsyncIterator[Non
     """Follow them inside."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_follow_prices(house, gate))]
-    if house.wanted.policy is not None:
-        watch = policies.Watch(
-            house.wanted.policy, house.in_force, house.last_good, now_ms=house.clock.now_ms, known=KNOWN
-        )
 
-        async def changed(found: policies.InForce) -> None:
-            await _policy_changed(house, gate, meter, found)
+    async def changed(found: policies.InForce) -> None:
+        await _policy_changed(house, gate, meter, found)
 
-        tasks.append(asyncio.create_task(watch.run(changed, stop)))
+    if (follower := _follower(house)) is not None:
+        tasks.append(asyncio.create_task(follower.run(changed, stop)))
     try:
         yield
     finally:
@@ -41,13 +40,19 @@ async def following(house: House, gate: Gate, meter: Meter) -> AsyncIterator[Non
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _follower(house: House) -> policies.Watch | Poll | None:
+    """What follows the policy's source; None where it cannot change."""
+    given, now_ms = house.given, house.clock.now_ms
+    if given.url is not None and given.trust is not None:
+        return Poll(given.url, given.trust.every_s, house.in_force, house.last_good, now_ms=now_ms, known=KNOWN)
+    if isinstance(given.source, Path):
+        return policies.Watch(given.source, house.in_force, house.last_good, now_ms=now_ms, known=KNOWN)
+    return None
+
+
 async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policies.InForce) -> None:
     """Another policy takes force once its balances are filled; a bad file changes nothing but what `status` says."""
-    if found.refused:
-        note("the policy file is refused; the last good one stays in force:")
-        for line in found.refused:
-            note(f"  {line}")
-    elif found.policy.hash != house.in_force.policy.hash:
+    if not found.refused and found.policy.hash != house.in_force.policy.hash:
         registry = Registry.build(found.policy.capture)
         scope = scope_of(house.wanted, found.policy, registry, house.authority)
         await gate.set_policy(found.policy)  # may fail; nothing after it does, so that no two parts follow two policies
@@ -62,14 +67,20 @@ async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policie
 
 def tell_policy(gate: Gate, found: policies.InForce) -> None:
     """To the audit trail: what decides from here on, or that newer files were refused, by numbers alone, since their text may
-    hold anything. To the person who started the gate: what of the policy this version does not do."""
+    hold anything. To the person who started the gate: the faults, or what of the policy this version does not do."""
     if found.refused:
+        note("the policy file is refused; the last good one stays in force:")
+        for line in found.refused:
+            note(f"  {line}")
         count = len(found.refused)
         detail = f"{found.policy.hash} stays in force; {count} fault{'s' if count > 1 else ''}"
+        detail += "" if found.why is Why.FAULTS else f": {found.why}"
         gate.audit("policy refused", detail)
         return
     revision = found.policy.validity.revision
-    gate.audit("policy in force", f"{found.policy.hash}{'' if revision is None else f', revision {revision}'}")
+    numbered = "" if revision is None else f", revision {revision}"
+    signed = f", signed by {found.signed_by}" if found.signed_by else ""
+    gate.audit("policy in force", f"{found.policy.hash}{numbered}{signed}")
     for line in not_done(found.policy):
         note(line)
 

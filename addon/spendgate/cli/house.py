@@ -11,6 +11,7 @@ from spendgate.capture import ca, ca_files
 from spendgate.capture.launcher import Listening
 from spendgate.capture.scope import Scope
 from spendgate.cli import alive, in_force
+from spendgate.cli.given import Given
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
@@ -35,6 +36,7 @@ class House:
 
     state: State
     wanted: Wanted
+    given: Given
     last_good: policies.LastGood
     in_force: policies.InForce
     registry: Registry
@@ -75,6 +77,7 @@ class House:
             instance=self.listening.instance,
             gate=self.gate,
             included=found.included,
+            signed_by=found.signed_by,
         )
         try:
             in_force.tell(self.state, said)
@@ -82,17 +85,18 @@ class House:
             note(f"`status` cannot show what is in force: {fault.strerror or fault}")
 
 
-def built(wanted: Wanted, clock: Clock) -> House:
+def built(wanted: Wanted, given: Given, clock: Clock) -> House:
     """The parts, on disk where they are kept. Raises PolicyError, StateError."""
     state = prepare(wanted.state)
-    last_good = policies.LastGood(state)
-    found = last_good.start(wanted.policy, clock.now_ms(), KNOWN)
+    last_good = policies.LastGood(state, given.trust)
+    found = last_good.start(given.source, clock.now_ms(), KNOWN)
     registry = Registry.build(found.policy.capture)
     authority, certificate = _authority(wanted, state, registry)
     store = prices.PriceStore(state.root / "prices")
     return House(
         state=state,
         wanted=wanted,
+        given=given,
         last_good=last_good,
         in_force=found,
         registry=registry,

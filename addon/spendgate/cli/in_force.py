@@ -36,6 +36,8 @@ class InForce:
     """The gate, as its lock file is named."""
     included: tuple[str, ...] = ()
     """The files that the policy includes."""
+    signed_by: str = ""
+    """Whose signature it has."""
 
 
 def _file(state: State) -> Path:

@@ -72,6 +72,7 @@ class Report:
                 "revision": validity.revision,
                 "valid_until": str(validity.valid_until) if validity.valid_until else None,
                 "included": list(said.included) if said else [],
+                "signed_by": (said.signed_by or None) if said else None,
                 "notices": list(self.notices),
             },
             "machine": {

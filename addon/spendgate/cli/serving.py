@@ -24,6 +24,7 @@ from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
 from spendgate.cli import in_force
 from spendgate.cli.following import following, tell_policy
+from spendgate.cli.given import Given, given
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
@@ -76,8 +77,9 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     A wrong option, a faulty policy or a port that is taken is told before anything is written. `clock`: the system's, unless a
     test steps one of its own.
     """
-    _check(wanted)
-    house = built(wanted, clock or Clock())
+    source = await given(wanted)
+    _check(wanted, source)
+    house = built(wanted, source, clock or Clock())
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
     house.gate = ledger.gate_name
@@ -122,10 +124,10 @@ def _turning_away(wanted: Wanted) -> Iterator[object]:
         yield OneAccount(wanted.lookup or system_lookup(), os.geteuid())
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: Wanted, source: Given) -> None:
     """What can be known to be wrong while nothing is written yet; the authority that is made for it is forgotten here."""
     assigned_id()
-    policy = policies.LastGood(wanted.state).would_start(wanted.policy, KNOWN)
+    policy = policies.LastGood(wanted.state, source.trust).would_start(source.source, KNOWN)
     registry = Registry.build(policy.capture)
     authority = ca.create(registry.hosts(), datetime.now(UTC))
     check(_settings(wanted, authority, lambda: scope_of(wanted, policy, registry, authority), ignore_coverage))

@@ -37,6 +37,8 @@ def _about(report: Report) -> Iterable[str]:
         yield f"revision {validity.revision}"
     if included:
         yield f"with {', '.join(included)}"
+    if report.said and report.said.signed_by:
+        yield f"signed by {report.said.signed_by}"
     if validity.valid_until is not None:
         then = "then calls are refused" if validity.expired == "refuse" else "then it is kept"
         yield f"valid until {validity.valid_until}, {then}"

@@ -1,6 +1,6 @@
-"""All bytes that make one policy, in one place: the file itself and every file that it includes.
+"""All bytes that make one policy, in one place: the file itself, every file that it includes, and its signature.
 
-Its digest is what tells one state of the files from another, and what a signature of a policy has to cover.
+Its digest is what tells one policy from another; `state` tells one state of the files from another.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from spendgate.config.reading import read_regular, unread
 from spendgate.config.yaml_nodes import BYTES_MAX
-from spendgate.errors import PolicyError
+from spendgate.errors import PolicyError, Why
+from spendgate.minisign import FILE_BYTES_MAX, SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Bundle:
 
     main: bytes
     included: tuple[tuple[str, bytes | None], ...] = ()
+    signature: bytes | None = None
+    """None where there is none, or where nobody asks for one."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,6 +42,13 @@ class Bundle:
             whole.update(data or b"")
         return whole.hexdigest()
 
+    @property
+    def state(self) -> str:
+        """The digest, and where there is a signature, of that too: a new signature of the same files is a change to look at."""
+        if self.signature is None:
+            return self.digest
+        return f"{self.digest} {hashlib.sha256(self.signature).hexdigest()}"
+
     def beside(self, name: str) -> bytes:
         """The bytes of an included file. Raises FileNotFoundError."""
         data = dict(self.included).get(name)
@@ -48,18 +58,19 @@ class Bundle:
 
 
 class Gathering:
-    """Reads a policy file and, as they are asked for, the files beside it; each once, so that what is parsed is what is kept."""
+    """Reads a policy file and, as they are asked for, the files beside it."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises PolicyError where the file itself cannot be read."""
+    def __init__(self, path: Path, *, signed: bool = False) -> None:
+        """`signed`: its signature is read, too. Raises PolicyError where the file itself, or a signature, cannot be read."""
         self._path = path
         self.main = read_main(path)
+        self._signature = _signature_of(path) if signed else None
         self._included: dict[str, bytes | None] = {}
 
     @property
     def bundle(self) -> Bundle:
         """What was read until now."""
-        return Bundle(self.main, tuple(self._included.items()))
+        return Bundle(self.main, tuple(self._included.items()), self._signature)
 
     def beside(self, name: str) -> bytes:
         """One file of the policy's folder. Raises OSError, and ValueError for a link that leads out of the folder."""
@@ -67,6 +78,41 @@ class Gathering:
         data = _beside(self._path, name)
         self._included[name] = data
         return data
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A policy that came from a URL, or why none did. Its faults name it by the URL."""
+
+    url: str
+    bundle: Bundle | None = None
+    fault: str = ""
+    """Empty without a bundle: it was not asked for yet."""
+
+
+def gathered(source: Path | Fetched, *, signed: bool) -> Gathering | Held:
+    """The bytes of a policy. Raises PolicyError where there are none."""
+    if isinstance(source, Path):
+        return Gathering(source, signed=signed)
+    if source.bundle is None:
+        raise PolicyError((f"{source.url}: {source.fault or 'was not fetched yet'}",), Why.UNREACHED)
+    return Held(source.bundle)
+
+
+class Held:
+    """Bytes that were all read before."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    @property
+    def main(self) -> bytes:
+        """The policy file."""
+        return self.bundle.main
+
+    def beside(self, name: str) -> bytes:
+        """An included file. Raises FileNotFoundError."""
+        return self.bundle.beside(name)
 
 
 def read_main(path: Path) -> bytes:
@@ -77,9 +123,21 @@ def read_main(path: Path) -> bytes:
         raise PolicyError((unread(path, fault),)) from fault
 
 
-def looked(path: Path, names: tuple[str, ...]) -> Bundle:
+def looked(path: Path, names: tuple[str, ...], *, signed: bool = False) -> Bundle:
     """The files as they are now, by the names that were included last. Raises PolicyError where the policy cannot be read."""
-    return Bundle(read_main(path), tuple((name, _or_none(path, name)) for name in names))
+    signature = _signature_of(path) if signed else None
+    return Bundle(read_main(path), tuple((name, _or_none(path, name)) for name in names), signature)
+
+
+def _signature_of(path: Path) -> bytes | None:
+    """What stands beside the policy as its signature; None: nothing. Raises PolicyError."""
+    file = path.with_name(path.name + SUFFIX)
+    try:
+        return read_regular(file, FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as fault:
+        raise PolicyError((f"{file}: cannot be read: {fault.strerror or fault}",), Why.SIGNATURE) from fault
 
 
 def _or_none(path: Path, name: str) -> bytes | None:

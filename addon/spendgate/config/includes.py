@@ -113,7 +113,8 @@ class Includes:
                 place, "include", f"{name} is too much: at most {BYTES_MAX_ALL:,} bytes are read in all"
             )
             return None
-        faults = Faults(str(PurePath(self._top.faults.file).with_name(name)))
+        file = self._top.faults.file
+        faults = Faults(f"{file.removesuffix(PurePath(file).name)}{name}")
         self.faults.append(faults)
         node = read(data, faults)
         top = Section.of(node, "", faults) if node is not None else None

@@ -1,7 +1,8 @@
 """The last good copy: what takes force at start and after a change, and which revision may follow which.
 
 Rules: the files of a policy take force whole or not at all; a bad, older or unreadable state of them never replaces the last
-good one. The copy is the files' own bytes, read again by the same rules.
+good one. The copy is the files' own bytes, read again by the same rules; where this machine asks for signatures (`trust`), the
+copy's is verified again at each start, so that whoever edits the copy has gained nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from spendgate.config.bundle import Bundle, Gathering, read_main
+from spendgate.config.believing import Latest, believed
+from spendgate.config.bundle import Bundle, Fetched, Gathering, Held, gathered, read_main
 from spendgate.config.paths import State, write_private
 from spendgate.config.people import Known
-from spendgate.config.policy_file import UNCHECKED, Judge, parse_policy
-from spendgate.errors import PolicyError, StateError
+from spendgate.config.policy_file import UNCHECKED, parse_policy
+from spendgate.config.trust import Trust
+from spendgate.errors import PolicyError, StateError, Why
 from spendgate.policy import Policy
 
 DEFAULT_NAME = "policies/default.yaml"
+Source = Path | Fetched
 
 
 def load(path: Path, known: Known = UNCHECKED) -> Policy:
@@ -63,6 +67,10 @@ class InForce:
     """The included files that were last looked for, whether they could be read or not."""
     included: tuple[str, ...] = ()
     """The included files of the policy that decides now."""
+    why: Why = Why.FAULTS
+    """In a word, why the newer state is refused."""
+    signed_by: str = ""
+    """Whose signature the policy that decides now has; empty: none that was looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,78 +85,71 @@ class Refused:
         """What goes on deciding, with the refusal."""
         faults = self.error.faults if isinstance(self.error, PolicyError) else (str(self.error),)
         since_ms = current.refused_ms if current.refused == faults else None
+        why = self.error.why if isinstance(self.error, PolicyError) else Why.FAULTS
         return replace(
-            current, refused=faults, refused_ms=since_ms or now_ms, digest=self.digest, looked_for=self.looked_for
+            current,
+            refused=faults,
+            refused_ms=since_ms or now_ms,
+            digest=self.digest,
+            looked_for=self.looked_for,
+            why=why,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Latest:
-    """The highest revision that has taken force."""
-
-    revision: int
-    digest: str
-    """Of the bytes that had it."""
-    content: str | None
-    """`Policy.hash` of what they mean to this Spendgate; None where it cannot read the copy any more."""
-
-    def judge(self, policy: Policy, digest: str) -> None:
-        """Raises ValueError for a policy that this one must not give way to."""
-        found, least = policy.validity.revision, f"allowed: {self.revision + 1} or more"
-        if found is None:
-            raise ValueError(
-                f"is missing, and {self.revision} has been in force: without one this may be an older file; {least}"
-            )
-        if found < self.revision:
-            raise ValueError(f"{found} is lower than {self.revision}, which has been in force; {least}")
-        if found == self.revision and digest != self.digest and policy.hash != self.content:
-            raise ValueError(f"{found} has been in force with other content; a change has a higher one; {least}")
 
 
 class LastGood:
     """The last policy that took force, kept in the state directory (0600) with what it includes, its source and time."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, trust: Trust | None = None) -> None:
         self._text = state.last_good_policy
         self._about = state.last_good_policy.with_suffix(".json")
+        self._trust = trust
 
-    def start(self, path: Path | None, now_ms: int, known: Known = UNCHECKED) -> InForce:
+    def start(self, source: Source | None, now_ms: int, known: Known = UNCHECKED) -> InForce:
         """What takes force at start: the file, else the last good copy of that same file.
 
-        `path` None is the embedded default, which is not kept. Raises PolicyError with the file's faults where there is no
-        good copy either: then nothing may be captured.
+        `source` None is the embedded default, which is not kept. Of a URL that was not asked yet the copy decides.
+        Raises PolicyError with the file's faults where there is no good copy either: then nothing may be captured.
         """
-        if path is None:
-            return InForce(default(known), now_ms, DEFAULT_NAME)
-        source = str(path.absolute())
-        found = self._take(path, source, now_ms, known, None)
+        if source is None:
+            return InForce(self._default(known), now_ms, DEFAULT_NAME)
+        name = named(source)
+        found = self._take(source, name, now_ms, known, None)
         if isinstance(found, InForce):
             return found
-        kept = self._kept(source, known)
+        kept = self._kept(name, known)
         if kept is None:
             raise found.error
-        return found.beside(kept, now_ms)
+        return kept if isinstance(source, Fetched) and not source.fault else found.beside(kept, now_ms)
 
-    def would_start(self, path: Path | None, known: Known = UNCHECKED) -> Policy:
+    def would_start(self, source: Source | None, known: Known = UNCHECKED) -> Policy:
         """The policy that `start` would put in force; nothing is written. Raises PolicyError as `start` does."""
-        if path is None:
-            return default(known)
-        source = str(path.absolute())
-        kept = self._kept(source, known)
+        if source is None:
+            return self._default(known)
+        name = named(source)
+        kept = self._kept(name, known)
         try:
-            return _read(Gathering(path), path, known, self._latest(source, kept, None))
+            return believed(self._gathered(source), name, known, self._trust, self._latest(name, kept, None))[0]
         except PolicyError:
             if kept is None:
                 raise
             return kept.policy
 
-    def replaced(self, current: InForce, path: Path, now_ms: int, known: Known = UNCHECKED) -> InForce:
+    def replaced(self, current: InForce, source: Source, now_ms: int, known: Known = UNCHECKED) -> InForce:
         """What is in force after the files changed: the new policy, or the current one with why they are refused.
 
         A policy that cannot be kept does not take force either: after a restart nobody could tell what had decided.
         """
-        found = self._take(path, current.source, now_ms, known, current)
+        found = self._take(source, current.source, now_ms, known, current)
         return found if isinstance(found, InForce) else found.beside(current, now_ms)
+
+    def keeps(self, source: Source, known: Known = UNCHECKED) -> bool:
+        """Whether there is a good copy of this source."""
+        return self._kept(named(source), known) is not None
+
+    @property
+    def signed(self) -> bool:
+        """Whether signatures are looked at."""
+        return self._trust is not None
 
     def policy(self) -> Policy:
         """The copy, whatever file it was read from. Raises PolicyError where there is none that can be read."""
@@ -158,21 +159,33 @@ class LastGood:
             raise PolicyError((f"{self._text}: is no whole copy of a policy; restart the gate",))
         return parse_policy(found.main, str(about["source"]), beside=found.beside)
 
-    def _take(self, path: Path, source: str, now_ms: int, known: Known, current: InForce | None) -> InForce | Refused:
-        """Read, parse, judge and keep the files."""
-        gathering = None
+    def _default(self, known: Known) -> Policy:
+        if self._trust is not None and self._trust.required:
+            fault = f"{DEFAULT_NAME}: has no signature, and {self._trust.file} asks for one; name a signed policy with --policy"
+            raise PolicyError((fault,), Why.SIGNATURE)
+        return default(known)
+
+    def _gathered(self, source: Source) -> Gathering | Held:
+        return gathered(source, signed=self.signed)
+
+    def _take(self, source: Source, name: str, now_ms: int, known: Known, current: InForce | None) -> InForce | Refused:
+        """Read, verify, parse, judge and keep the files."""
+        origin = None
         try:
-            gathering = Gathering(path)
-            kept = self._kept(source, known)
-            policy = _read(gathering, path, known, self._latest(source, kept, current))
-            found = gathering.bundle
+            origin = self._gathered(source)
+            kept = self._kept(name, known)
+            policy, signed = believed(origin, str(_file(source)), known, self._trust, self._latest(name, kept, current))
+            found = origin.bundle
             since_ms = kept.since_ms if kept is not None and kept.policy.hash == policy.hash else now_ms
-            self._keep(found, source, since_ms, policy.validity.revision)
+            self._keep(found, name, since_ms, policy.validity.revision)
         except (PolicyError, StateError) as fault:
-            if gathering is None:
+            if origin is None:
                 return Refused(fault, None)
-            return Refused(fault, gathering.bundle.digest, gathering.bundle.names)
-        return InForce(policy, since_ms, source, digest=found.digest, looked_for=found.names, included=found.names)
+            return Refused(fault, origin.bundle.state, origin.bundle.names)
+        by = signed.by if signed else ""
+        return InForce(
+            policy, since_ms, name, digest=found.state, looked_for=found.names, included=found.names, signed_by=by
+        )
 
     def _keep(self, found: Bundle, source: str, since_ms: int, revision: int | None) -> None:
         """One file is the copy, written whole or not at all; the other, written before it, is for people to read."""
@@ -180,6 +193,7 @@ class LastGood:
         about = {
             "source": source, "since_ms": since_ms, "sha256": found.digest, "revision": revision,
             "text": found.main.decode(), "included": included,
+            "signature": found.signature.decode() if found.signature is not None else None,
         }  # fmt: skip
         try:
             write_private(self._text, found.main)
@@ -200,8 +214,10 @@ class LastGood:
         text = about.get("text")
         try:
             included = tuple((str(name), str(text).encode()) for name, text in about.get("included", {}).items())
+            signature = about.get("signature")
+            signature = signature.encode() if isinstance(signature, str) else None
             # Earlier versions had the text in its own file alone.
-            found = Bundle(text.encode() if isinstance(text, str) else self._text.read_bytes(), included)
+            found = Bundle(text.encode() if isinstance(text, str) else self._text.read_bytes(), included, signature)
         except (OSError, AttributeError, UnicodeEncodeError):
             return None
         return found if about.get("sha256") == found.digest else None
@@ -213,8 +229,9 @@ class LastGood:
         if found is None or about.get("source") != source:
             return None
         try:
-            policy = parse_policy(found.main, source, known, beside=found.beside)
-            return InForce(policy, int(about["since_ms"]), source, included=found.names)
+            policy, signed = believed(Held(found), source, known, self._trust)
+            by = signed.by if signed else ""
+            return InForce(policy, int(about["since_ms"]), source, included=found.names, signed_by=by)
         except (KeyError, TypeError, ValueError, PolicyError):
             return None
 
@@ -227,17 +244,24 @@ class LastGood:
             revision = current.policy.validity.revision
             return None if revision is None else Latest(revision, "", current.policy.hash)
         about = self._told()
-        if about.get("source") != source or not isinstance(about.get("revision"), int):
+        # A signed policy is the same policy wherever it lies, so that another path is no way back to an older one.
+        same = about.get("source") == source or (self._trust is not None and self._trust.required)
+        if not same or not isinstance(about.get("revision"), int):
             return None
-        return Latest(about["revision"], str(about.get("sha256")), kept.policy.hash if kept else None)
+        revision = about["revision"]
+        if self._trust is not None and self._trust.required:
+            # The note is signed by nobody: it may hold a number down, but not keep a signed policy of that number out.
+            if kept is None:
+                return Latest(revision, None, None)
+            revision = max(revision, kept.policy.validity.revision or 0)
+        return Latest(revision, str(about.get("sha256")), kept.policy.hash if kept else None)
 
 
-def _read(found: Gathering, path: Path, known: Known, latest: Latest | None) -> Policy:
-    """Raises PolicyError."""
+def named(source: Source) -> str:
+    """What a policy's source is called: its whole path, or its URL."""
+    return str(source.absolute()) if isinstance(source, Path) else source.url
 
-    def judge(policy: Policy) -> None:
-        if latest is not None:
-            latest.judge(policy, found.bundle.digest)
 
-    judging: Judge = judge
-    return parse_policy(found.main, str(path), known, beside=found.beside, judge=judging)
+def _file(source: Source) -> Path | str:
+    """How faults name the policy file."""
+    return source if isinstance(source, Path) else source.url

@@ -13,13 +13,35 @@ from pathlib import Path
 from watchfiles import awatch
 
 from spendgate.config.bundle import looked
-from spendgate.config.last_good import DEFAULT_NAME, InForce, LastGood, Refused, default, default_bytes, load
+from spendgate.config.last_good import (
+    DEFAULT_NAME,
+    InForce,
+    LastGood,
+    Refused,
+    Source,
+    default,
+    default_bytes,
+    load,
+    named,
+)
 from spendgate.config.people import Known
 from spendgate.config.policy_file import UNCHECKED
 from spendgate.config.reading import apart
 from spendgate.errors import PolicyError, SpendgateError, StateError
 
-__all__ = ["DEFAULT_NAME", "InForce", "LastGood", "OnChange", "Watch", "default", "default_bytes", "load"]
+__all__ = [
+    "DEFAULT_NAME",
+    "Following",
+    "InForce",
+    "LastGood",
+    "OnChange",
+    "Source",
+    "Watch",
+    "default",
+    "default_bytes",
+    "load",
+    "named",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -30,22 +52,57 @@ _SETTLE_MS = 200
 OnChange = Callable[[InForce], Awaitable[None]]
 
 
-class Watch:
-    """Follows a policy's files and tells each change: a new policy in force, or the faults of a refused one."""
+class Following:
+    """Takes what a policy's source has now, and tells each change: a new policy in force, or the faults of a refused one."""
+
+    def __init__(
+        self, current: InForce, last_good: LastGood, *, now_ms: Callable[[], int], known: Known = UNCHECKED
+    ) -> None:
+        self._last_good, self._known, self._now_ms = last_good, known, now_ms
+        self.current = current
+
+    async def take(self, source: Source, changed: OnChange) -> None:
+        """Read the source, and tell what came of it. `self.current` is new before `changed` is called.
+
+        Where `changed` fails, it is told so as a refusal of the source, and the old policy stays.
+        """
+        before = self.current
+        try:
+            now_ms = self._now_ms()
+            found = await apart(lambda: self._last_good.replaced(before, source, now_ms, self._known))
+            self.current = found
+            await changed(found)
+        except Exception as fault:  # noqa: BLE001 - whatever fails, the source must be followed on
+            await self._failed(before, source, fault, changed)
+
+    async def _failed(self, before: InForce, source: Source, fault: Exception, changed: OnChange) -> None:
+        """The source could not take force: what did goes on, and the next round tries it again."""
+        # Only our own errors are made to be read; another one's text may quote anything.
+        why = str(fault) if isinstance(fault, SpendgateError) else type(fault).__name__
+        error = StateError(f"{named(source)}: cannot take force yet, and is tried again: {why}")
+        self.current = Refused(error, "", before.looked_for).beside(before, self._now_ms())
+        if self.current.refused == before.refused:
+            return  # it was told
+        try:
+            await changed(self.current)
+        except Exception:
+            logger.exception("a policy that cannot take force could not be told")
+
+
+class Watch(Following):
+    """Follows a policy's files."""
 
     def __init__(
         self, path: Path, current: InForce, last_good: LastGood, *, now_ms: Callable[[], int], known: Known = UNCHECKED
     ) -> None:
-        self._path, self._last_good, self._known = path.absolute(), last_good, known
-        self._now_ms = now_ms
-        self.current = current
+        super().__init__(current, last_good, now_ms=now_ms, known=known)
+        self._path = path.absolute()
 
     async def run(self, changed: OnChange, stop: asyncio.Event) -> None:
         """Until `stop`: call `changed` whenever the bytes of the file, or of one that it includes, have changed.
 
         The directory is watched, since editors and configuration tools replace files; and the bytes are compared every two
-        seconds besides, since some file systems report nothing. `self.current` is new before `changed` is called.
-        Where `changed` fails, it is told so as a refusal of the file, the old policy stays, and the file is tried again.
+        seconds besides, since some file systems report nothing. Where `changed` fails, the file is tried again.
         """
         while not stop.is_set():
             await self.look_if_new(changed)
@@ -65,31 +122,11 @@ class Watch:
 
     async def look(self, changed: OnChange) -> None:
         """Read the file now, and tell what came of it."""
-        before = self.current
-        try:
-            now_ms = self._now_ms()
-            found = await apart(lambda: self._last_good.replaced(before, self._path, now_ms, self._known))
-            self.current = found
-            await changed(found)
-        except Exception as fault:  # noqa: BLE001 - whatever fails, the file must be followed on
-            await self._failed(before, fault, changed)
-
-    async def _failed(self, before: InForce, fault: Exception, changed: OnChange) -> None:
-        """The file could not take force: what did goes on, and the next round tries the file again."""
-        # Only our own errors are made to be read; another one's text may quote anything.
-        why = str(fault) if isinstance(fault, SpendgateError) else type(fault).__name__
-        error = StateError(f"{self._path}: cannot take force yet, and is tried again: {why}")
-        self.current = Refused(error, "", before.looked_for).beside(before, self._now_ms())
-        if self.current.refused == before.refused:
-            return  # it was told
-        try:
-            await changed(self.current)
-        except Exception:
-            logger.exception("a policy that cannot take force could not be told")
+        await self.take(self._path, changed)
 
     def _digest(self) -> str | None:
         try:
-            return looked(self._path, self.current.looked_for).digest
+            return looked(self._path, self.current.looked_for, signed=self._last_good.signed).state
         except PolicyError:
             return None
 

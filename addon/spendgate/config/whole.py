@@ -29,14 +29,15 @@ _UNIT_DAYS = {Unit.HOUR: 1, Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 31, Unit.QUAR
 
 def read_validity(top: Section) -> Validity:
     """`revision`, `valid_until` and `expired`."""
-    revision, last = top.parsed("revision", _revision), top.parsed("valid_until", _last_day)
+    revision, last = top.parsed("revision", revision_of), top.parsed("valid_until", _last_day)
     refuses = top.word("expired", ("keep", "refuse")) == "refuse"
     if top.has("expired") and not top.has("valid_until"):
         top.fault("expired", "changes nothing without valid_until; give the last day, or leave it out")
     return Validity(revision=revision, valid_until=last, expired="refuse" if refuses else "keep")
 
 
-def _revision(text: str) -> int:
+def revision_of(text: str) -> int:
+    """Raises ValueError."""
     if _REVISION.fullmatch(text) is None:
         raise ValueError(
             f"{shown(text)} is not a revision; allowed: a whole number from 1 to 999999999, without leading 0"
