@@ -67,6 +67,7 @@ NOUNS = {
         "validity",
         "window",
     },
+    "grants": {"approvers", "budget", "exceptions", "minisign", "money", "policy", "selector", "window"},
     "fitting": {"admission", "budget", "draws", "model_rules", "policy", "selector", "standing"},
     "seats": {"contracts", "policy", "selector", "window"},
     "token_means": {"flow", "usage"},

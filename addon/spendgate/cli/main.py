@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from spendgate import __version__
-from spendgate.cli import ca, calls, exec_, policy_, run_, spend, status
+from spendgate.cli import ask, ca, calls, exec_, grant, policy_, run_, spend, status
 from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
@@ -42,6 +42,8 @@ spend.register(app)
 calls.register(app)
 ca.register(app)
 policy_.register(app)
+ask.register(app)
+grant.register(app)
 
 
 def run() -> None:

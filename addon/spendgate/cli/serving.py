@@ -23,8 +23,10 @@ from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
 from spendgate.cli import in_force
+from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following, tell_policy
 from spendgate.cli.given import Given, given
+from spendgate.cli.granted import Granting
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
@@ -83,7 +85,11 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
     house.gate = ledger.gate_name
-    gate = Gate(ledger, book, house.in_force.policy, estimate=estimate_usage, clock=house.clock)
+    granting = Granting(ledger, house.machine, house.clock.now_ms)
+    gate = Gate(
+        ledger, book, granting.beside(house.in_force.policy), estimate=estimate_usage, clock=house.clock,
+        asks=ask_command(house.state),
+    )  # fmt: skip
     meter = Meter(
         gate, house.registry, wanted.lookup or system_lookup(), house.attributed, machine=house.machine,
         clock=CallClock(now_ms=house.clock.now_ms),
@@ -101,7 +107,10 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         try:
             await gate.start()
             tell_policy(gate, house.in_force)
-            async with running(settings, [*_turning_away(wanted), meter]) as listening, following(house, gate, meter):
+            async with (
+                running(settings, [*_turning_away(wanted), meter]) as listening,
+                following(house, gate, meter, granting),
+            ):
                 house.listening = listening
                 house.tell()
                 _set_aside()

@@ -67,13 +67,16 @@ class Gate:
         *,
         estimate: EstimateUsage,
         clock: Clock | None = None,
+        asks: str = "",
     ) -> None:
+        """`asks` is the command by which a refused person asks for more; empty: there is none."""
         self.clock = clock or Clock()
         self.policy = policy
         self.prices = prices
         self.sizes = Sizes()
         self.backlog = Backlog(self.clock, ledger.together)
         self.fallback = Fallback()
+        self._asks = asks
         self._ledger = ledger
         self._estimate = estimate
         self._lines = Lines()
@@ -213,10 +216,9 @@ class Gate:
         self._rows.refused(asked, refuse, size, now_ms=now_ms, waited_ms=waited_ms, http_status=status)
         return refused
 
-    @staticmethod
-    def _worded(asked: Asked, refuse: Refuse) -> Refused:
+    def _worded(self, asked: Asked, refuse: Refuse) -> Refused:
         policy = asked.terms.policy
-        message = wording.message(refuse, timezone=policy.timezone, help_text=policy.help)
+        message = wording.message(refuse, timezone=policy.timezone, help_text=policy.help, asks=self._asks)
         return Refused(asked.intent.call_id, refuse, message, strict=policy.refusals == "strict")
 
     def _retry_ms(self) -> int:

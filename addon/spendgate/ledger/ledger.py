@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from spendgate.admission import Decision, Refuse
 from spendgate.errors import LedgerUnavailable, StateError
+from spendgate.grants import Taken
 from spendgate.ledger import (
     balances,
     chain,
@@ -28,6 +29,7 @@ from spendgate.ledger import (
     schema,
     waiters,
 )
+from spendgate.ledger import grants as grant_rows
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import AwaitedCall, CallRow, Decide, Flowing, Settlement
@@ -217,6 +219,18 @@ class Ledger:
     def audit(self, at_ms: int, what: str, detail: str) -> None:
         """Append an audit line."""
         self._store.write(lambda known: journal.audit(known.conn, at_ms, what, detail))
+
+    def grants_latest(self) -> tuple[int, int]:
+        """What changes when a grant is taken in or ends. Raises LedgerUnavailable."""
+        return self._store.read(grant_rows.latest)
+
+    def grants(self) -> tuple[Taken, ...]:
+        """Every grant that this ledger has taken in. Raises LedgerUnavailable."""
+        return self._store.read(grant_rows.grants)
+
+    def end_grant(self, grant_id: str, at_ms: int, why: str) -> bool:
+        """Write that a grant has ended, with its audit line; False: it had."""
+        return self._store.write(lambda known: grant_rows.end(known.conn, grant_id, at_ms, why))
 
     def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None:
         """Count connections to a provider that could not be read."""
