@@ -15,7 +15,6 @@ from spendgate.cli import in_force, status
 from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
-from spendgate.gate.interface import Admitted, Refused
 from spendgate.ledger.ledger import Ledger
 from spendgate.minisign_secret import SecretKey
 
@@ -89,3 +88,90 @@ def test_ask_then_grant_then_status_shows_it(desk: Desk) -> None:
     found = json.loads(desk.ran("status", "--format", "json"))["budgets"][0]
     assert found["limit_nanos"] == 51_000_000_000
     assert re.fullmatch(r"\$50.00 more until \w+ .* UTC by lead: release week", found["limit_from"])
+
+
+def test_an_ask_is_written_once_and_bounded(desk: Desk) -> None:
+    """What is typed twice is one ask; ten are open at most; each is listed with whom it waits for."""
+    until = ("--until", "2999-01-01")
+    first = code_of(desk.ran("ask", "5", "--budget", "person", *until))
+    assert code_of(desk.ran("ask", "$5", "--budget", "person", *until)) == first
+    for amount in range(6, 15):
+        desk.ran("ask", str(amount), "--budget", "person", *until)
+    over = desk.run("ask", "99", "--budget", "person")
+    assert (over.exit_code, "10 asks that nobody has answered" in str(over.exception)) == (1, True)
+    rows = json.loads(desk.ran("ask", "list", "--format", "json"))
+    assert [row["amount_nanos"] // 10**9 for row in rows] == list(range(5, 15))
+    assert {(row["status"], row["asked_of"]) for row in rows} == {("open", "lead@acme.example")}
+    assert desk.ran("ask", "list") != desk.ran("grant", "list")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ask",), "no budget has refused alice here; name one with --budget"),
+        (("ask", "lots", "--budget", "person"), "'$lots' is not an amount"),
+        (("ask", "0", "--budget", "person"), "asks for nothing"),
+        (("ask", "5", "--budget", "persn"), "has no budget 'persn'"),
+        (("ask", "5", "--budget", "person", "--until", "2020-01-01"), "that is over already"),
+        (("ask", "5", "--budget", "person", "--until", "soon"), "write 8h, 3d, 2026-12-04"),
+        (("ask", "5", "--budget", "person", "--for", "x" * 121), "at most 120 characters"),
+        (("grant", "0000", "--key", "KEY"), "no ask here begins '0000'"),
+        (("grant", "spendgate-ask:AAAA", "--key", "KEY"), "the code was changed or cut short"),
+        (("grant", "accept", "hello"), "is no grant (it would begin spendgate-grant:)"),
+        (("grant", "accept", "spendgate-grant:AA.AA"), "the grant is no grant that this version knows"),
+        (("grant", "revoke", "0000"), "no grant here begins '0000'"),
+    ],
+)
+def test_what_cannot_be_asked_or_granted(desk: Desk, words: tuple[str, ...], said: str) -> None:
+    """One line that says what would do."""
+    result = desk.run(*(str(desk.key) if word == "KEY" else word for word in words))
+    assert result.exit_code != 0
+    assert said in str(result.exception)
+
+
+def test_a_grant_says_why_it_does_not_count(desk: Desk) -> None:
+    """By another key, above its approver's limit, twice, for somebody else, over: one line each, exit status 1, audited."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))
+    stranger = desk.key.with_name("stranger.key")
+    stranger.write_bytes(OTHER.file())
+    far = "--state", str(desk.key.parent / "nowhere")
+    elsewhere = CliRunner().invoke(app, ["grant", code, "--key", str(stranger), "--by", "lead", *far])
+    assert elsewhere.exit_code == 0, elsewhere.exception
+    good = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", *far]).stdout
+    much = (
+        CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", "--amount", "501", *far]).stdout
+    )
+    desk.ran("grant", "accept", good)
+    for text, said in (
+        (elsewhere.stdout, "bad signature: it is not what lead signed"),
+        (much, "above the approver's limit: it is $501.00, which makes $551.00 beside what they have granted"),
+        (good, "twice: this ledger has taken it in already"),
+        (good[:60] + ("A" if good[60] != "A" else "B") + good[61:], "the grant "),
+    ):
+        result = desk.run("grant", "accept", text)
+        assert (result.exit_code, said in str(result.exception)) == (1, True), result.exception
+    assert [row["status"] for row in json.loads(desk.ran("grant", "list", "--format", "json"))] == ["granted"]
+    grant_id = json.loads(desk.ran("grant", "list", "--format", "json"))[0]["id"]
+    desk.ran("grant", "revoke", grant_id[:4])
+    (row,) = json.loads(desk.ran("grant", "list", "--format", "json"))
+    assert row["status"] == "ended: revoked by alice"
+
+
+def test_a_grant_for_somebody_else(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bob cannot take in what is alice's, nor has he anything by it."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week"))
+    far = "--state", str(desk.key.parent / "nowhere")
+    text = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", *far]).stdout
+    monkeypatch.setattr(status, "own_account", lambda: "bob")
+    result = desk.run("grant", "accept", text)
+    assert "for somebody else: it is for alice, and you are bob" in str(result.exception)
+
+
+def test_explain_names_the_grant(desk: Desk) -> None:
+    """Beside its budget, as an exception is."""
+    asked = desk.ran("ask", "50", "--for", "release week", "--budget", "person", "--until", "2999-01-01")
+    desk.ran("grant", code_of(asked), "--key", str(desk.key))
+    lines = json.loads(desk.ran("policy", "explain", "--person", "alice", "--format", "json"))
+    (line,) = (each for each in lines if "release week (grant " in each["rule"])
+    assert line["applies"] == "yes"
+    assert re.fullmatch(r"adds \$50.00, for one window until .*; granted by lead", line["says"])

@@ -95,7 +95,7 @@ def test_a_running_gate_admits_the_next_call(provider: Provider, folder: Path) -
         until(lambda: _goes(sdk))
     with running_gate(folder, provider, put(folder)) as gate, client(gate) as sdk:
         sdk.messages.create(**CALL)
-        with pytest.raises(anthropic.RateLimitError, match="0.50 more until .* by lead: release week"):
+        with pytest.raises(anthropic.RateLimitError, match=r"0\.50 more until .* by lead: release week"):
             sdk.messages.create(**CALL)
     assert [line.split()[1] for line in audited(folder / "state")][-1:] == ["taken"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from spendgate.cli import in_force
 from spendgate.cli.output import note
 from spendgate.config.paths import State
-from spendgate.errors import SpendgateError
+from spendgate.errors import LedgerUnavailable, SpendgateError
 from spendgate.grants import Place, Taken, raised
 from spendgate.ledger.grants import OVER
 from spendgate.ledger.ledger import Ledger
@@ -27,19 +28,21 @@ class Granting:
         self._ledger_id = ledger.head().id
         self._seen: tuple[int, int] | None = None
         self._next_end_ms: int | None = None
+        self._at_ms = 0
 
     def beside(self, policy: Policy) -> Policy:
         """The policy with the grants that count under it. Those that it ends are ended, with an audit line. Raises
         LedgerUnavailable."""
         now_ms = self._now_ms()
         seen, taken = self._ledger.grants_latest(), self._ledger.grants()
-        found, stopped = raised(policy, taken, Place(self._ledger_id, self._machine), now_ms)
-        for each in stopped:
-            self._end(each, now_ms, each.ended)
-        over = [each for each in taken if not each.ended and each.until_ms <= now_ms]
-        for each in over:
-            self._end(each, now_ms, OVER)
-        self._seen = self._ledger.grants_latest() if stopped or over else seen
+        place = Place(self._ledger_id, self._machine)
+        found, stopped = raised(policy, taken, place, now_ms)
+        over = [replace(each, ended=OVER) for each in taken if not each.ended and each.until_ms <= now_ms]
+        written = [self._end(each, now_ms) for each in (*stopped, *over)]
+        if stopped or over:  # an end is for good, also where the clock is set back before it
+            seen, taken = self._ledger.grants_latest(), self._ledger.grants()
+            found, _ = raised(policy, taken, place, now_ms)
+        self._seen, self._at_ms = seen if all(written) else None, now_ms
         self._next_end_ms = min(
             (each.until_ms for each in taken if not each.ended and each.until_ms > now_ms), default=None
         )
@@ -47,13 +50,19 @@ class Granting:
 
     def changed(self) -> bool:
         """Whether a grant was taken in or has ended since `beside`. Raises LedgerUnavailable."""
-        if self._next_end_ms is not None and self._now_ms() >= self._next_end_ms:
+        now_ms = self._now_ms()
+        if now_ms < self._at_ms or (self._next_end_ms is not None and now_ms >= self._next_end_ms):
             return True
         return self._ledger.grants_latest() != self._seen
 
-    def _end(self, taken: Taken, now_ms: int, why: str) -> None:
-        if self._ledger.end_grant(taken.signed.grant.id, now_ms, why):
-            note(f"grant {taken.signed.grant.id} to {taken.signed.grant.person} has ended: {why}")
+    def _end(self, taken: Taken, now_ms: int) -> bool:
+        """Write that it has ended; False: the ledger cannot take it now, and the next look tries again."""
+        try:
+            if self._ledger.end_grant(taken.signed.grant.id, now_ms, taken.ended):
+                note(f"grant {taken.signed.grant.id} to {taken.signed.grant.person} has ended: {taken.ended}")
+        except LedgerUnavailable:
+            return False
+        return True
 
 
 async def follow(granting: Granting, changed: Callable[[], Awaitable[None]]) -> None:

@@ -14,8 +14,8 @@ class Routed(TyperGroup):
 
     MAIN = "new"
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """See the class. `ctx` is of a class that typer keeps to itself."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of a class that typer keeps to itself
+        """See the class."""
         if not args or (args[0] not in self.commands and args[0] not in _HELP):
             args = [self.MAIN, *args]
         return super().parse_args(ctx, args)
