@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-@group.command(Routed.MAIN, hidden=True)
+@group.command(Routed.MAIN)
 def ask(
     amount: Annotated[
         str | None,

@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-@group.command(Routed.MAIN, hidden=True)
+@group.command(Routed.MAIN)
 def grant(
     asked: Annotated[
         str, typer.Argument(metavar="ASK_ID|CODE", help="The ask, by its id on this machine or its code.")
