@@ -17,6 +17,7 @@ from spendgate.cli.asking import (
     figures_of,
     now_utc,
     own_values,
+    port,
     said,
     until_of,
     values_of,
@@ -28,7 +29,7 @@ from spendgate.cli.routed import Routed
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
 from spendgate.grants import REASON_LENGTH_MAX, Ask
-from spendgate.ledger.grants import Asked, GrantBook
+from spendgate.ledger.grants import Asked
 from spendgate.ledger.queries import Reader
 from spendgate.money import dollars
 from spendgate.policy import Policy, person_of, today_in
@@ -115,7 +116,7 @@ def ask(
     except ValueError as fault:
         raise StateError(f"this cannot be asked for by a code: {fault}") from fault
     asked = Asked(wanted, figures, asked_of(policy, about, who.team))
-    with GrantBook(found.ledger, policy, machine) as book:
+    with port(found, policy, machine) as book:
         _print(book.ask(asked, now_ms), policy)
 
 

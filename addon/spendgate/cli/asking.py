@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from spendgate.budget import Budget, Missing
 from spendgate.cli.moments import moment
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
-from spendgate.ledger.grants import Figures
+from spendgate.ledger.grants import Figures, GrantBook, GrantPort
 from spendgate.money import NANOS_PER_DOLLAR, Money, dollars
 from spendgate.policy import Policy
 from spendgate.roster import PersonMatch
@@ -131,6 +132,13 @@ def said(figures: Figures) -> str:
         return ""
     held = f" and {dollars(figures.held_nanos)} held" if figures.held_nanos else ""
     return f"{dollars(figures.spent_nanos or 0)} spent{held} of {dollars(figures.limit_nanos)}"
+
+
+@contextmanager
+def port(state: paths.State, policy: Policy, machine: str) -> Iterator[GrantPort]:
+    """Where asks and grants are written: the one place that knows how. Raises StateError."""
+    with GrantBook(state.ledger, policy, machine) as book:
+        yield book
 
 
 def now_utc() -> datetime:

@@ -17,7 +17,7 @@ import typer
 from spendgate.cli import in_force, status
 from spendgate.cli.ask import ID_BYTES, own_person
 from spendgate.cli.ask import row as ask_row
-from spendgate.cli.asking import amount_of, now_utc, until_of
+from spendgate.cli.asking import amount_of, now_utc, port, until_of
 from spendgate.cli.moments import shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, inert, note, writing
@@ -28,7 +28,6 @@ from spendgate.config.known import KNOWN
 from spendgate.config.reading import read_regular
 from spendgate.errors import StateError, UsageError
 from spendgate.grants import ASK, COMMENT, GRANT, REASON_LENGTH_MAX, Ask, Grant, Refusal, SignedGrant, Taken
-from spendgate.ledger.grants import GrantBook
 from spendgate.ledger.queries import Reader
 from spendgate.minisign_secret import SecretKey
 from spendgate.money import dollars
@@ -83,10 +82,10 @@ def grant(
         raise UsageError("--reason: say why; it is shown wherever the grant counts")
     if len(why) > REASON_LENGTH_MAX or not why.isprintable():
         raise UsageError(f"--reason: at most {REASON_LENGTH_MAX} characters on one line")
-    zone = hand.policy.timezone if hand.policy else "UTC"
+    zone = hand.listing.timezone if hand.listing else "UTC"
     made = Grant(
         id=secrets.token_hex(ID_BYTES), ask=ask.id, ledger=ask.ledger, machine=ask.machine, person=ask.person,
-        budget=ask.budget, values=ask.values, reason=why, approver=_name(secret, hand.policy, by), from_ms=ask.at_ms,
+        budget=ask.budget, values=ask.values, reason=why, approver=_name(secret, hand.listing, by), from_ms=ask.at_ms,
         amount_nanos=ask.amount_nanos if amount is None else amount_of(amount, None, 0),
         until_ms=ask.until_ms if until is None else until_of(until, ZoneInfo(zone), now),
         issued_ms=int(now.timestamp() * 1000),
@@ -95,7 +94,7 @@ def grant(
         raise UsageError(f"it would have ended {shown_in(zone, made.until_ms)}; give it another end with --until")
     text = SignedGrant(made, secret.sign(made.data(), COMMENT)).text()
     if hand.state is not None and hand.policy is not None and hand.ledger == made.ledger:
-        with GrantBook(hand.state.ledger, hand.policy, hand.machine) as book:
+        with port(hand.state, hand.policy, hand.machine) as book:
             _told(book.accept(text, None, made.issued_ms), hand.policy)
     else:
         note(f"on {made.person}'s machine:  spendgate grant accept TEXT")
@@ -114,7 +113,7 @@ def accept(
     who, machine = own_person(found, policy, now_ms)
     # Who may write to the service's ledger takes in what others were granted, too.
     person = None if found.root == paths.SERVICE_DIRECTORY else who.person
-    with GrantBook(found.ledger, policy, machine) as book:
+    with port(found, policy, machine) as book:
         try:
             verdict = book.accept(_text(text), person, now_ms)
         except ValueError as fault:
@@ -130,7 +129,7 @@ def revoke(
     """End a grant now. Calls that run keep what they hold; what was spent under it stays counted in it."""
     found = existing_state(state)
     policy, now_ms = in_force.policy(found), int(now_utc().timestamp() * 1000)
-    with GrantBook(found.ledger, policy, "") as book:
+    with port(found, policy, "") as book:
         if not book.revoke(grant_id, status.own_account(), now_ms):
             raise StateError(f"grant {grant_id} has ended already")
     note(f"grant {grant_id} has ended")
@@ -176,7 +175,10 @@ def _row(taken: Taken, policy: Policy, now_ms: int) -> dict[str, object]:
 class _AtHand:
     """What an approver has here: often neither a ledger nor the policy."""
 
+    listing: Policy | None = None
+    """Where the approver's name is looked up."""
     policy: Policy | None = None
+    """What decides on the ledger that is here."""
     state: paths.State | None = None
     ledger: str = ""
     machine: str = ""
@@ -189,7 +191,7 @@ def _at_hand(chosen: Path | None, file: Path | None) -> _AtHand:
         return _AtHand(policy)
     decides, told = in_force.policy(state), in_force.told(state)
     with closing(Reader(state.ledger)) as reader:
-        return _AtHand(decides, state, reader.head().id, told.machine if told else "unknown")
+        return _AtHand(policy or decides, decides, state, reader.head().id, told.machine if told else "unknown")
 
 
 def _ask(text: str, hand: _AtHand) -> Ask:
