@@ -14,10 +14,12 @@ from gate.world import House, costing, dollars, end, house, intent, serve
 from spendgate.cli.granted import Granting
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.interface import Admitted, Refused
-from spendgate.grants import COMMENT, Grant, Refusal, SignedGrant, Taken, Why
+from spendgate.grants import COMMENT, Grant, Place, Refusal, SignedGrant, Taken, Why, raised
 from spendgate.ledger.check import check
 from spendgate.ledger.grants import GrantBook
+from spendgate.ledger.queries import Reader
 from spendgate.minisign_secret import SecretKey
+from spendgate.replay.engine import replay
 
 KEY = SecretKey.new(bytes(range(40)))
 TEXT = f"""\
@@ -253,3 +255,37 @@ async def test_killed_between_verify_and_write(tmp_path: Path) -> None:
         assert isinstance(again, Refusal)
         assert again.why is Why.TWICE
         assert len(at.place.ledger.grants()) == 1
+
+
+async def test_a_replay_knows_what_was_granted(tmp_path: Path) -> None:
+    """The ledger's own history, decided again under the same policy: nothing becomes of any call that did not then."""
+    async with desk(tmp_path) as at:
+        assert await serve(at.place.gate, intent(), 1.0, seconds=0) == "admitted"
+        at.accept(at.signed(2))
+        await at.look()
+        assert await serve(at.place.gate, intent(), 2.0, seconds=0) == "admitted"
+        await refused(at.place)
+        at.place.gate.backlog.write_out()
+        with Reader(tmp_path / "ledger.db") as reader:
+            place = Place(reader.head().id, "lt-1")
+            candidate, _ = raised(POLICY, reader.grants(), place, at.place.time.now_ms())
+            outcome = replay(candidate, 0, reader.history)
+            without = replay(POLICY, 0, reader.history)
+    assert (outcome.calls, outcome.newly_refused, outcome.no_longer_refused) == (3, 0, 0)
+    assert without.newly_refused == 1
+
+
+async def test_a_budget_that_others_share(tmp_path: Path) -> None:
+    """Alice alone has more of what everybody shares: bob finds the limit as it was, whoever comes first."""
+    policy = parse_policy(TEXT.replace("limit: $1 per month", "limit: $50 per month").encode())
+    async with house(tmp_path, policy) as place:
+        at = Desk(tmp_path, place)
+        assert await serve(place.gate, intent("bob"), 10.0, seconds=0) == "admitted"
+        with GrantBook(tmp_path / "ledger.db", policy, "lt-1") as book:
+            text = at.signed(3, budget="everybody", values={})
+            assert isinstance(book.accept(text, "alice", place.time.now_ms()), Taken)
+        await place.gate.set_policy(at.granting.beside(policy))
+        assert "$10.00 spent of $10.00" in await refused(place, "bob")
+        assert await serve(place.gate, intent("alice"), 3.0, seconds=0) == "admitted"
+        assert "$13.00 spent of $13.00" in await refused(place, "alice")
+        assert "is spent" in await refused(place, "bob")
