@@ -21,6 +21,7 @@ import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -223,8 +224,14 @@ def _still_listed(policy: Policy, person: str, now_ms: int) -> bool:
 
 
 def _signed_by(approver: Approver, signed: SignedGrant) -> bool:
+    return _verified(approver.key, signed.grant.data(), signed.signature)
+
+
+@lru_cache(maxsize=4096)
+def _verified(key: str, data: bytes, signature: Signature) -> bool:
+    """Remembered: a gate reads all that its ledger has taken in whenever one more is."""
     try:
-        PublicKey.parse(approver.key).verify(signed.grant.data(), signed.signature)
+        PublicKey.parse(key).verify(data, signature)
     except ValueError:
         return False
     return True

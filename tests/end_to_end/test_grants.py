@@ -78,8 +78,9 @@ def test_a_running_gate_admits_the_next_call(provider: Provider, folder: Path) -
     provider.set(Script(input=100_000, output=10))  # $0.2001
     with running_gate(folder, provider, put(folder)) as gate, client(gate) as sdk:
         sdk.messages.create(**CALL)
-        with pytest.raises(anthropic.RateLimitError) as refused:
-            sdk.messages.create(**CALL)
+        for _ in range(8):  # often enough that repeats are answered from memory
+            with pytest.raises(anthropic.RateLimitError) as refused:
+                sdk.messages.create(**CALL)
         command = COMMAND.search(str(refused.value))
         assert command is not None
         asked = shell(folder, f"{command[1]} 0.50 --for 'release week'")
@@ -92,21 +93,13 @@ def test_a_running_gate_admits_the_next_call(provider: Provider, folder: Path) -
             [*PRODUCT, "grant", "accept", str(letter), "--state", str(gate.state)],
             env=environment(folder), check=True, capture_output=True,
         )  # fmt: skip
-        until(lambda: _goes(sdk))
+        until(lambda: True if b"more of person until " in gate.output else None)
+        sdk.messages.create(**CALL)  # the very next one: no refusal is repeated from memory
     with running_gate(folder, provider, put(folder)) as gate, client(gate) as sdk:
         sdk.messages.create(**CALL)
         with pytest.raises(anthropic.RateLimitError, match=r"0\.50 more until .* by lead: release week"):
             sdk.messages.create(**CALL)
     assert [line.split()[1] for line in audited(folder / "state")][-1:] == ["taken"]
-
-
-def _goes(sdk: anthropic.Anthropic) -> bool | None:
-    """Whether a call is let through; the gate needs a moment to see the grant."""
-    try:
-        sdk.messages.create(**CALL)
-    except anthropic.RateLimitError:
-        return None
-    return True
 
 
 @pytest.mark.clients

@@ -35,6 +35,8 @@ async def following(house: House, gate: Gate, meter: Meter, granting: Granting) 
     async def granted() -> None:
         async with swapping:
             await gate.set_policy(granting.beside(house.in_force.policy))
+            meter.policy_changed(house.registry)  # what was refused a moment ago may go now
+            granting.tell(gate.policy)
 
     tasks.append(asyncio.create_task(follow(granting, granted)))
 

@@ -14,6 +14,7 @@ from spendgate.grants import Place, Taken, raised
 from spendgate.ledger.grants import OVER
 from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.queries import Reader
+from spendgate.money import dollars
 from spendgate.policy import Policy
 
 LOOK_EVERY_S = 0.5
@@ -29,6 +30,7 @@ class Granting:
         self._seen: tuple[int, int] | None = None
         self._next_end_ms: int | None = None
         self._at_ms = 0
+        self._told: set[str] = set()
 
     def beside(self, policy: Policy) -> Policy:
         """The policy with the grants that count under it. Those that it ends are ended, with an audit line. Raises
@@ -47,6 +49,14 @@ class Granting:
             (each.until_ms for each in taken if not each.ended and each.until_ms > now_ms), default=None
         )
         return found
+
+    def tell(self, policy: Policy) -> None:
+        """Say once of each grant that counts, to the person who started the gate."""
+        now_ms = self._now_ms()
+        for each in policy.grants:
+            if each.grant not in self._told and each.until_ms > now_ms:
+                self._told.add(each.grant)
+                note(f"grant {each.grant} counts: {dollars(each.add_nanos or 0)} more of {each.budget} {each.told}")
 
     def changed(self) -> bool:
         """Whether a grant was taken in or has ended since `beside`. Raises LedgerUnavailable."""

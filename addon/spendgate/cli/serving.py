@@ -107,6 +107,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         try:
             await gate.start()
             tell_policy(gate, house.in_force)
+            granting.tell(gate.policy)
             async with (
                 running(settings, [*_turning_away(wanted), meter]) as listening,
                 following(house, gate, meter, granting),
