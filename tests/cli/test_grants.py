@@ -152,6 +152,9 @@ def test_a_grant_says_why_it_does_not_count(desk: Desk) -> None:
         assert (result.exit_code, said in str(result.exception)) == (1, True), result.exception
     assert [row["status"] for row in json.loads(desk.ran("grant", "list", "--format", "json"))] == ["granted"]
     grant_id = json.loads(desk.ran("grant", "list", "--format", "json"))[0]["id"]
+    desk.force(POLICY.replace("up_to: $500", "up_to: $5"))
+    assert json.loads(desk.ran("grant", "list", "--format", "json"))[0]["status"] == "does not count"
+    desk.force()
     desk.ran("grant", "revoke", grant_id[:4])
     (row,) = json.loads(desk.ran("grant", "list", "--format", "json"))
     assert row["status"] == "ended: revoked by alice"

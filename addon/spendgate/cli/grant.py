@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force, status
+from spendgate.cli import granted, in_force, status
 from spendgate.cli.ask import ID_BYTES, own_person
 from spendgate.cli.ask import row as ask_row
 from spendgate.cli.asking import amount_of, now_utc, port, until_of
@@ -146,7 +146,10 @@ def list_(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
             for each in reader.asks()
             if each.open(now_ms)
         ]
-        rows += [_row(each, policy, now_ms) for each in reader.grants()]
+        counting = {
+            each.grant for each in granted.shown(found, policy, reader, now_ms).grants if each.until_ms > now_ms
+        }
+        rows += [_row(each, policy, now_ms, counting) for each in reader.grants()]
     emit(
         [{key: each[key] for key in _KEYS} for each in rows],
         _COLUMNS,
@@ -156,12 +159,14 @@ def list_(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     )
 
 
-def _row(taken: Taken, policy: Policy, now_ms: int) -> dict[str, object]:
+def _row(taken: Taken, policy: Policy, now_ms: int, counting: set[str]) -> dict[str, object]:
+    """A grant as it is listed; `counting` are those that the policy in force lets count."""
     each = taken.signed.grant
+    word = "granted" if each.id in counting else "does not count"
     over = taken.until_ms <= now_ms or taken.ended
     return {
         "id": each.id,
-        "status": f"ended: {taken.ended}" if taken.ended else "ended" if over else "granted",
+        "status": f"ended: {taken.ended}" if taken.ended else "ended" if over else word,
         "person": each.person,
         "budget": each.budget,
         "amount_nanos": each.amount_nanos,
