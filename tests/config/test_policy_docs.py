@@ -100,7 +100,7 @@ def test_every_key_of_the_trust_file_is_in_its_table() -> None:
             parse_trust(text.encode())
         (line,) = [line for line in error.value.faults if f"{prefix}zz: unknown key" in line]
         known |= {f"{prefix}{key}" for key in re.findall(r"\w+", line.partition("allowed: ")[2].partition(";")[0])}
-    table = README.partition("| key of the trust file |")[2].partition("\n\n")[0]
+    table = REFERENCE.partition("| key of the trust file |")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| `([\w.]+)`", table, re.MULTILINE)) == known - {"policy"}
 
 

@@ -18,7 +18,7 @@ from spendgate.config.bundle import Gathering
 from spendgate.config.known import KNOWN
 from spendgate.config.paths import write_private
 from spendgate.config.policy_file import parse_policy
-from spendgate.config.reading import read_regular
+from spendgate.config.reading import read_regular, unread
 from spendgate.config.signed import comment
 from spendgate.config.trust import Trust, TrustedKey, trusted
 from spendgate.errors import PolicyError, SpendgateError, UsageError
@@ -125,7 +125,7 @@ def secret_key(file: Path) -> SecretKey:
         found = KeyFile.parse(read_regular(file, FILE_BYTES_MAX + 1))
         return found.unlock(_password(f"password for {file}: ") if found.locked else None)
     except OSError as fault:
-        raise SpendgateError(f"{file}: cannot be read: {fault.strerror or fault}") from fault
+        raise SpendgateError(unread(file, fault)) from fault
     except ValueError as fault:
         raise SpendgateError(f"{file}: {fault}") from fault
 

@@ -137,7 +137,7 @@ def _signature_of(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as fault:
-        raise PolicyError((f"{file}: cannot be read: {fault.strerror or fault}",), Why.SIGNATURE) from fault
+        raise PolicyError((unread(file, fault),), Why.SIGNATURE) from fault
 
 
 def _or_none(path: Path, name: str) -> bytes | None:

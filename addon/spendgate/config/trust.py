@@ -186,7 +186,8 @@ def _read(file: Path, owners: tuple[int, ...]) -> bytes | None:
         return None
     except OSError as fault:
         raise StateError(
-            f"{file}: what is trusted cannot be read: {fault.strerror}; it must be a regular file, no link, that every account may read"
+            f"{file}: what is trusted cannot be read: {fault.strerror}; "
+            "it must be a regular file, no link, that every account may read"
         ) from fault
     try:
         found = os.fstat(handle)
