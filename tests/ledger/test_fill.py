@@ -120,7 +120,7 @@ def test_learning_reads_settled_calls_with_reported_counts(ledger: Ledger) -> No
 
 
 def test_what_is_new_looks_no_further_back_than_it_counts(ledger: Ledger) -> None:
-    """A balance that counts from this hour on, beside one of a year that has counted all: old calls are not gone through again."""
+    """A balance that counts from this hour on, beside one of a year that has counted all: old calls are not looked at again."""
     for number in range(5):
         make(ledger, f"old {number}", 100, at=NOW - 2 * HOUR)
     make(ledger, "new", 100)
