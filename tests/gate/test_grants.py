@@ -14,7 +14,8 @@ from gate.world import House, costing, dollars, end, house, intent, serve
 from spendgate.cli.granted import Granting
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.interface import Admitted, Refused
-from spendgate.grants import COMMENT, Grant, Place, Refusal, SignedGrant, Taken, Why, raised
+from spendgate.grant_texts import COMMENT, Grant, SignedGrant
+from spendgate.grants import Place, Refusal, Taken, Why, raised
 from spendgate.ledger.check import check
 from spendgate.ledger.grants import GrantBook
 from spendgate.ledger.queries import Reader

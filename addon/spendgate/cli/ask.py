@@ -28,7 +28,7 @@ from spendgate.cli.output import Column, Format, emit, inert, writing
 from spendgate.cli.routed import Routed
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
-from spendgate.grants import REASON_LENGTH_MAX, Ask
+from spendgate.grant_texts import REASON_LENGTH_MAX, Ask
 from spendgate.ledger.grants import Asked
 from spendgate.ledger.queries import Reader
 from spendgate.money import dollars

@@ -27,7 +27,8 @@ from spendgate.config import paths, policies
 from spendgate.config.known import KNOWN
 from spendgate.config.reading import read_regular
 from spendgate.errors import StateError, UsageError
-from spendgate.grants import ASK, COMMENT, GRANT, REASON_LENGTH_MAX, Ask, Grant, Refusal, SignedGrant, Taken
+from spendgate.grant_texts import ASK, COMMENT, GRANT, REASON_LENGTH_MAX, Ask, Grant, SignedGrant
+from spendgate.grants import Refusal, Taken
 from spendgate.ledger.queries import Reader
 from spendgate.minisign_secret import SecretKey
 from spendgate.money import dollars

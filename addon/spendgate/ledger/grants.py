@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.grants import Ask, Place, Refusal, SignedGrant, Taken, judge
+from spendgate.grant_texts import Ask, SignedGrant
+from spendgate.grants import Place, Refusal, Taken, judge
 from spendgate.ledger import chain, journal, schema
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
