@@ -68,6 +68,8 @@ NOUNS = {
         "validity",
         "window",
     },
+    "grant_texts": {"budget", "minisign", "money", "selector"},
+    "grants": {"approvers", "budget", "exceptions", "grant_texts", "minisign", "money", "policy", "selector", "window"},
     "fitting": {"admission", "budget", "draws", "model_rules", "policy", "selector", "standing"},
     "seats": {"contracts", "policy", "selector", "window"},
     "token_means": {"flow", "usage"},

@@ -43,6 +43,10 @@ class AuditWord(StrEnum):
     GRANT = "grant"
     """More was asked for, granted, refused, used or ended."""
     ALERT = "alert"
+    """Somebody is to be told: of what, and to which receivers it goes."""
+    ALERT_NOT_DELIVERED = "alert not delivered"
+    """A receiver did not take it for as long as it is tried."""
+    ALERT_ACKNOWLEDGED = "alert acknowledged"
 
 
 FINDINGS = frozenset(

@@ -39,6 +39,15 @@ class BudgetException(Values):
         return self.from_ms <= at_ms < self.until_ms
 
 
+class Granted(BudgetException):
+    """A grant, as it bears on its budget. It is no part of the file."""
+
+    grant: str
+    """Its id."""
+    told: str
+    """`until Fri 27 Nov 2026 18:00 UTC by pay-lead: release week`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extra:
     """An exception of one budget, compiled: `decided` are the clauses that an allowance decides, `asked` are left to the call."""
@@ -89,4 +98,5 @@ class Extra:
             self.once_words,
             usable,
             bool(self.asked.clauses),
+            spec.told if isinstance(spec, Granted) else "",
         )

@@ -85,7 +85,9 @@ def told(scope: Scope, found: Limit) -> str:
     if scope.mean is not None and found.settled is not None:
         parts.append(adaptive.told(scope.mean, found.settled))
     parts += [
-        f"{short_dollars(extra)} of it by the exception {credit.reason!r}, approved by {credit.approved_by} (as claimed)"
+        f"{short_dollars(extra)} more {credit.granted}"
+        if credit.granted
+        else f"{short_dollars(extra)} of it by the exception {credit.reason!r}, approved by {credit.approved_by} (as claimed)"
         for credit, extra in found.raised
     ]
     return "; ".join(parts)

@@ -146,6 +146,12 @@ class ModelPattern:
         folded = fold(text)
         return cls(text, glob(folded), re.split(r"[*?]", folded, maxsplit=1)[0])
 
+    @classmethod
+    def exactly(cls, text: str) -> ModelPattern:
+        """This name alone, whatever characters are in it."""
+        folded = fold(text)
+        return cls(text, re.compile(re.escape(folded), re.DOTALL), folded)
+
     def fits(self, folded: str) -> bool:
         """Whether this one spelling, folded, fits."""
         return self.expression.fullmatch(folded) is not None

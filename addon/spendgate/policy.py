@@ -19,7 +19,7 @@ from spendgate.approvers import Approver
 from spendgate.budget import Budget, Missing, canonical
 from spendgate.contracts import Adjustment, Adjustments, Billing
 from spendgate.draws import Draw
-from spendgate.exceptions import BudgetException, Extra
+from spendgate.exceptions import BudgetException, Extra, Granted
 from spendgate.model_names import ModelPattern
 from spendgate.model_rules import ModelRule
 from spendgate.money import NANOS_PER_DOLLAR
@@ -110,6 +110,17 @@ class Policy(Values):
     adjust: tuple[Adjustment, ...] = ()
     """`pricing.adjust`, in the file's order."""
     billing: Billing = Billing()
+    grants: tuple[Granted, ...] = ()
+    """What approvers have granted beside the file: no part of it, nor of its hash."""
+
+    def granting(self, grants: tuple[Granted, ...]) -> Policy:
+        """The same policy with these grants, and no others."""
+        return Policy(**{**{name: getattr(self, name) for name in Policy.model_fields}, "grants": grants})
+
+    @cached_property
+    def raising(self) -> tuple[BudgetException, ...]:
+        """All that raises a limit for a while: the file's exceptions, then the grants."""
+        return (*self.exceptions, *self.grants)
 
     @cached_property
     def adjustments(self) -> Adjustments:
@@ -119,7 +130,7 @@ class Policy(Values):
     @cached_property
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 over the policy's content: comments and layout do not change it."""
-        return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()[:HASH_LENGTH]
+        return hashlib.sha256(canonical(self.model_dump(mode="json", exclude={"grants"}))).hexdigest()[:HASH_LENGTH]
 
     @cached_property
     def ends_ms(self) -> int | None:
@@ -140,7 +151,7 @@ class Policy(Values):
     def by_model(self) -> bool:
         """Whether some budget tells calls apart by their model: the answering one then decides what is charged."""
         chosen = [selector for budget in self.budgets for selector in (budget.match, budget.excepted)]
-        chosen += [each.match for each in self.exceptions]
+        chosen += [each.match for each in self.raising]
         return any("model" in budget.per for budget in self.budgets) or any(each.texts("model") for each in chosen)
 
     @cached_property
@@ -159,8 +170,8 @@ class Policy(Values):
 
     @cached_property
     def instants(self) -> tuple[int, ...]:
-        """When an exception begins or ends, in order: what a call draws on may change there. Epoch milliseconds."""
-        return tuple(sorted({at_ms for each in self.exceptions for at_ms in (each.from_ms, each.until_ms)}))
+        """When an exception or a grant begins or ends, in order: what a call draws on may change there. Epoch milliseconds."""
+        return tuple(sorted({at_ms for each in self.raising for at_ms in (each.from_ms, each.until_ms)}))
 
     def steady(self, now_ms: int) -> tuple[int, int]:
         """From when and until when no exception begins or ends around this instant."""
@@ -187,7 +198,7 @@ class Policy(Values):
             shared_missing=budget.missing is Missing.SHARED,
             counted=counted,
             mean=budget.mean,
-            extras=tuple(Extra.of(each, budget.per, counted) for each in self.exceptions if each.budget == budget.name),
+            extras=tuple(Extra.of(each, budget.per, counted) for each in self.raising if each.budget == budget.name),
             by_list=budget.counts == "value",
         )
 

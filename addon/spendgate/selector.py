@@ -145,6 +145,18 @@ Chosen = Annotated[InstanceOf[Selector], PlainSerializer(Selector.as_data)]
 """A selector as a field of the policy, which its hash covers."""
 
 
+def exactly(values: Mapping[str, str]) -> Selector:
+    """A selector of just these values: `*` and `?` in them, which a client may have chosen, stand for themselves."""
+    return Selector(
+        tuple([
+            Clause("model", (value,), frozenset(), (), (ModelPattern.exactly(value),))
+            if attribute == "model"
+            else Clause(attribute, (value,), frozenset({value.casefold()}), ())
+            for attribute, value in values.items()
+        ])
+    )  # fmt: skip
+
+
 def _clause(attribute: str, texts: tuple[str, ...]) -> Clause:
     if attribute not in ATTRIBUTES:
         raise ValueError(f"{attribute!r} is not an attribute")

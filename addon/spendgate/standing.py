@@ -95,6 +95,8 @@ class Credit(Struct, frozen=True):
     """Whether it holds now and the call fits it; else only what was spent under it counts."""
     own: bool = False
     """For some calls of the allowance alone: while some of what it adds is left they wait in no line for the rest."""
+    granted: str = ""
+    """Of a grant: until when, by whom and why, for a person. Its signature is an approver's."""
 
 
 class Limit(Struct, frozen=True):

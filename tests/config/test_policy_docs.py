@@ -194,7 +194,7 @@ def test_every_example_of_the_reference_loads(key: str, example: str) -> None:
 
 
 def test_every_snippet_of_the_reference_loads() -> None:
-    """A policy, or a part of one, takes force as printed."""
+    """A policy, or a part of one, takes force as printed; so does a trust file."""
     snippets = re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL)
     assert len(snippets) > 5
     (trust,) = (each for each in snippets if "\nkeys:" in each)

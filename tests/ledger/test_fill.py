@@ -145,3 +145,22 @@ def test_learning_reads_settled_calls_with_reported_counts(ledger: Ledger) -> No
     ]  # fmt: skip
     assert recent[0].row.groups == ("senior", "canary")
     assert [call.row.id for call in ledger.recent(9, after_seq=recent[1].seq)] == ["3"]
+
+
+def test_what_is_new_looks_no_further_back_than_it_counts(ledger: Ledger) -> None:
+    """A balance that counts from this hour on, beside one of a year that has counted all: old calls are not looked at again."""
+    for number in range(5):
+        make(ledger, f"old {number}", 100, at=NOW - 2 * HOUR)
+    make(ledger, "new", 100)
+    year = Counted("old", "", NOW - 365 * DAY)
+    seen: list[str] = []
+
+    def looked(call: PastCall) -> tuple[Scope, ...]:
+        seen.append(call.row.id)
+        return (OLD, NEW)
+
+    ledger.prepare((year,), looked, NOW)
+    seen.clear()
+    assert ledger.prepare((year, Counted("new", "w1", NOW - HOUR)), looked, NOW) == 1
+    assert seen == ["new"]
+    assert standing_of(ledger, NEW).settled_nanos == 100

@@ -34,7 +34,6 @@ def told(text: str) -> dict[str, str]:
         (NOTIFY, "notify", "nothing is told"),
         (f"{NOTIFY}{PERSON.replace('50%', '120%')}", "budgets.person", "120% is hardly reached"),
         ('notify: [{to: "mailto://lead:hunter2@acme.example", for: [alert]}]\n' + PERSON, "notify", "mailto has a password"),
-        (f"{PEOPLE}approvers: [{{person: alice, key: {KEY}, up_to: $5}}]\n", "approvers", "no grants for them to sign yet"),
     ],
 )  # fmt: skip
 def test_what_is_hardly_meant(text: str, subject: str, words: str) -> None:

@@ -43,6 +43,7 @@ BROKEN_PROMISES = """\
 Spendgate inside mitmdump is for development. These promises do not hold here:
   - mitmproxy's own CA signs for any host name; its key lies in mitmproxy's folder (promise 6)
   - mitmproxy's other addons see every prompt and answer, and its log prints URLs (promises 6 and 7)
+  - what approvers have granted (`spendgate grant`) does not count
   - what does not look like HTTP is relayed as raw TCP, past the meter (promise 1)
   - browsers are decrypted like any program, on claude.ai and chatgpt.com too (`capture.browsers`)
   - the policy is read once; gaps in coverage are not counted; nobody is told of an alert

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from spendgate.admission import Refuse
-from spendgate.cli import in_force
+from spendgate.cli import granted, in_force
 from spendgate.cli.moments import moment, shown
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Column, Format, emit, note
@@ -88,6 +88,7 @@ def explain_(
     facts, refusal = _facts(policy, person, model, tool, attributes or [], at_ms)
     with ExitStack() as open_files:
         reader = open_files.enter_context(Reader(found.ledger)) if found.ledger.exists() else None
+        policy = granted.shown(found, policy, reader, at_ms) if reader else policy
         standings = (lambda scopes: reader.standings(scopes, at_ms)) if reader else None
         clock = Clock()
         flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spendgate.audit_words import AuditWord
 from spendgate.capture.meter import Meter
+from spendgate.cli.granted import Granting, follow
 from spendgate.cli.house import House, scope_of
 from spendgate.cli.output import note
 from spendgate.config import policies, prices
@@ -23,14 +24,26 @@ from spendgate.providers.registry import Registry
 
 
 @asynccontextmanager
-async def following(house: House, gate: Gate, meter: Meter, alerting: Alerting) -> AsyncIterator[None]:
+async def following(
+    house: House, gate: Gate, meter: Meter, alerting: Alerting, granting: Granting
+) -> AsyncIterator[None]:
     """Follow them inside."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_follow_prices(house, gate))]
+    swapping = asyncio.Lock()  # a policy and a grant that come at once: the one that is swapped in last has both
 
     async def changed(found: policies.InForce) -> None:
-        await _policy_changed(house, gate, meter, found)
-        alerting.follow(house.in_force.policy)
+        async with swapping:
+            await _policy_changed(house, gate, meter, found, granting)
+            alerting.follow(house.in_force.policy)
+
+    async def granted() -> None:
+        async with swapping:
+            await gate.set_policy(granting.beside(house.in_force.policy))
+            meter.policy_changed(house.registry)  # what was refused a moment ago may go now
+            granting.tell(gate.policy)
+
+    tasks.append(asyncio.create_task(follow(granting, granted)))
 
     if (follower := _follower(house)) is not None:
         tasks.append(asyncio.create_task(follower.run(changed, stop)))
@@ -53,12 +66,14 @@ def _follower(house: House) -> policies.Watch | Poll | None:
     return None
 
 
-async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policies.InForce) -> None:
+async def _policy_changed(house: House, gate: Gate, meter: Meter, found: policies.InForce, granting: Granting) -> None:
     """Another policy takes force once its balances are filled; a bad file changes nothing but what `status` says."""
     if not found.refused and found.policy.hash != house.in_force.policy.hash:
         registry = Registry.build(found.policy.capture)
         scope = scope_of(house.wanted, found.policy, registry, house.authority)
-        await gate.set_policy(found.policy)  # may fail; nothing after it does, so that no two parts follow two policies
+        await gate.set_policy(
+            granting.beside(found.policy)
+        )  # may fail; nothing after it does, so that no two parts follow two policies
         house.registry, house.scope = registry, scope
         meter.policy_changed(house.registry)
         note(f"policy {found.policy.hash} is in force")

@@ -25,8 +25,10 @@ from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
 from spendgate.cli import in_force
+from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following, tell_policy
 from spendgate.cli.given import Given, given
+from spendgate.cli.granted import Granting
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
 from spendgate.cli.outside import heads_file
@@ -90,8 +92,10 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
     house.gate = ledger.gate_name
     keeper = Keeper(heads_file(house.state), ledger, used_before=in_force.told(house.state) is not None)
+    granting = Granting(ledger, house.machine, house.clock.now_ms)
     gate = Gate(
-        ledger, book, house.in_force.policy, estimate=estimate_usage, clock=house.clock, looks=keeper, account=own_account(),
+        ledger, book, granting.beside(house.in_force.policy), estimate=estimate_usage, clock=house.clock, looks=keeper,
+        account=own_account(), asks=ask_command(house.state),
     )  # fmt: skip
     house.clock = gate.clock
     meter = Meter(
@@ -114,9 +118,10 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             await gate.start()
             tell_policy(gate, house.in_force)
             alerting.start()
+            granting.tell(gate.policy)
             async with (
                 running(settings, [*_turning_away(wanted), meter]) as listening,
-                following(house, gate, meter, alerting),
+                following(house, gate, meter, alerting, granting),
             ):
                 house.listening = listening
                 house.tell()

@@ -56,7 +56,7 @@ def sign(
         )
     included = tuple((name, data or b"") for name, data in origin.bundle.included)
     said = comment(policy.validity.revision, included, "\t".join((f"timestamp:{time.time():.0f}", comment_)).strip())
-    secret = _secret(key)
+    secret = secret_key(key)
     target = file.with_name(file.name + SUFFIX)
     try:
         target.write_bytes(secret.sign(origin.main, said).file())
@@ -119,7 +119,8 @@ def keygen(
     note(f"{file} signs: keep it where no gate runs; the line above goes into the trust file's `keys`")
 
 
-def _secret(file: Path) -> SecretKey:
+def secret_key(file: Path) -> SecretKey:
+    """The key in a file, asked for its password where it has one. Raises SpendgateError."""
     try:
         found = KeyFile.parse(read_regular(file, FILE_BYTES_MAX + 1))
         return found.unlock(_password(f"password for {file}: ") if found.locked else None)

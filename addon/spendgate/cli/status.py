@@ -9,7 +9,7 @@ from contextlib import closing
 
 import typer
 
-from spendgate.cli import budget_rows, in_force
+from spendgate.cli import budget_rows, granted, in_force
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Format, emit, emit_json
 from spendgate.cli.outside import now_ms as time_of
@@ -29,6 +29,7 @@ def status(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     policy = in_force.policy(found)
     now_ms = time_of(found)
     with closing(Reader(found.ledger)) as reader:
+        policy = granted.shown(found, policy, reader, now_ms)
         report = gathered(found, policy, reader, own_account(), now_ms)
     if fmt is Format.JSON:
         emit_json(report.as_json())

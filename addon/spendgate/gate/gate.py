@@ -74,8 +74,10 @@ class Gate:
         clock: Clock | None = None,
         looks: Looks | None = None,
         account: str = "",
+        asks: str = "",
     ) -> None:
-        """`looks` at the ledger from outside; None: nobody does (simulations). `account`: who runs this gate."""
+        """`looks` at the ledger from outside; None: nobody does (simulations). `account`: who runs this gate. `asks` is the
+        command by which a refused person asks for more; empty: there is none."""
         wall = clock or Clock()
         self._time = ProviderTime(wall)
         self.clock = dataclasses.replace(wall, now_ms=self._time.now_ms)
@@ -85,6 +87,7 @@ class Gate:
         self.sizes = Sizes()
         self.backlog = Backlog(self.clock, ledger.together)
         self.fallback = Fallback()
+        self._asks = asks
         self._ledger = ledger
         self._estimate = estimate
         self._lines = Lines()
@@ -237,10 +240,9 @@ class Gate:
         self._rows.refused(asked, refuse, size, now_ms=now_ms, waited_ms=waited_ms, http_status=status, alerts=alerts)
         return refused
 
-    @staticmethod
-    def _worded(asked: Asked, refuse: Refuse) -> Refused:
+    def _worded(self, asked: Asked, refuse: Refuse) -> Refused:
         policy = asked.terms.policy
-        message = wording.message(refuse, timezone=policy.timezone, help_text=policy.help)
+        message = wording.message(refuse, timezone=policy.timezone, help_text=policy.help, asks=self._asks)
         return Refused(asked.intent.call_id, refuse, message, strict=policy.refusals == "strict")
 
     def _retry_ms(self) -> int:

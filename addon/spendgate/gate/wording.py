@@ -15,13 +15,19 @@ from spendgate.money import Beside, dollars
 UNLISTED = "unknown_people"
 """The rule that a refusal names where the policy says `unknown_people: refuse`."""
 
+ASKING = "spendgate ask"
 
-def message(refuse: Refuse, *, timezone: str, help_text: str) -> str:
-    """The whole text of one refusal, in one paragraph. `help_text` is the policy's `help` and ends it."""
+
+def message(refuse: Refuse, *, timezone: str, help_text: str, asks: str = "") -> str:
+    """The whole text of one refusal, in one paragraph. `help_text` is the policy's `help` and ends it; where more money is what
+    is missing and `help` has no command, `asks` does, the one that asks for it."""
     parts = [_what(refuse), _figures(refuse), _when(refuse, timezone)]
     if refuse.others:
         parts.append(f"{refuse.others} more {'rule refuses' if refuse.others == 1 else 'rules refuse'} it too.")
-    return " ".join(part for part in (*parts, help_text.strip()) if part)
+    parts.append(help_text.strip())
+    if asks and refuse.kind is RefusalKind.SPENT and ASKING not in help_text:
+        parts.append(f"To ask for more, run: {asks}")
+    return " ".join(part for part in parts if part)
 
 
 def cut_message(rule: str, *, help_text: str) -> str:

@@ -27,6 +27,8 @@ from spendgate.standing import Hold, Scope
 CHUNK: Final = 200
 """Calls in one transaction: some 5 ms in which gates find the ledger busy and retry."""
 
+Upto = dict[tuple[str, str], int]
+"""By a budget's name and words, up to which call it has counted all."""
 ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
 """The scopes of a past call under the new policy: windows of its `booked_ms`, its answering model where that is known."""
 
@@ -59,6 +61,20 @@ def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now
         return 0
     newest = int(store.conn.execute("SELECT coalesce(max(seq), 0) FROM call_rows").fetchone()[0])
     upto = _counted_upto(store.conn, budgets)
+    # What is new looks back as far as it counts itself: a grant of this minute is no reason to go through a year again.
+    new = tuple(each for each in budgets if not upto[each.budget, each.words])
+    known = tuple(each for each in budgets if upto[each.budget, each.words])
+    added = sum(_fill(store, part, upto, newest, scopes_of, now_ms=now_ms) for part in (new, known) if part)
+    notes = [(each.budget, each.noted_as, newest, each.since_ms) for each in budgets]
+    store.write(lambda known: known.conn.executemany(_NOTE, notes))
+    return added
+
+
+def _fill(
+    store: Store, budgets: tuple[Counted, ...], upto: Upto, newest: int, scopes_of: ScopesOf, *, now_ms: int
+) -> int:
+    """Count in these budgets the calls that they have not counted."""
+    upto = {(each.budget, each.words): upto[each.budget, each.words] for each in budgets}
     since_ms = min(budget.since_ms for budget in budgets)
     after, added = min(upto.values()), 0
     while calls := rows.select_past(
@@ -69,12 +85,10 @@ def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now
         wanted = [(call.seq, scope) for call in calls for scope in _missing(call, scopes_of(call), upto, now_ms)]
         added += _add_all(store, wanted)
         after = calls[-1].seq
-    notes = [(each.budget, each.noted_as, newest, each.since_ms) for each in budgets]
-    store.write(lambda known: known.conn.executemany(_NOTE, notes))
     return added
 
 
-def _counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> dict[tuple[str, str], int]:
+def _counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> Upto:
     known = {
         (budget, words): (upto, since_ms)
         for budget, words, upto, since_ms in conn.execute("SELECT budget, words, upto_seq, since_ms FROM counted")
@@ -86,9 +100,7 @@ def _counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> dic
     return found
 
 
-def _missing(
-    call: PastCall, scopes: tuple[Scope, ...], upto: dict[tuple[str, str], int], now_ms: int
-) -> tuple[Scope, ...]:
+def _missing(call: PastCall, scopes: tuple[Scope, ...], upto: Upto, now_ms: int) -> tuple[Scope, ...]:
     """Those scopes of budgets to fill that have not counted the call and whose window still runs."""
     return tuple(
         scope

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from spendgate.admission import Decision, Refuse
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
+from spendgate.grants import Taken
 from spendgate.ledger import (
     audit_log,
     balances,
@@ -32,6 +33,7 @@ from spendgate.ledger import (
     schema,
     waiters,
 )
+from spendgate.ledger import grants as grant_rows
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.heads import Finding, Heads, unlike
 from spendgate.ledger.heads import of as heads_of
@@ -270,6 +272,18 @@ class Ledger:
     def durable(self) -> bool:
         """Bring all that is committed to the disk itself. False: not now. Not for the event loop."""
         return self._store.durable()
+
+    def grants_latest(self) -> tuple[int, int]:
+        """What changes when a grant is taken in or ends. Raises LedgerUnavailable."""
+        return self._store.read(grant_rows.latest)
+
+    def grants(self) -> tuple[Taken, ...]:
+        """Every grant that this ledger has taken in. Raises LedgerUnavailable."""
+        return self._store.read(grant_rows.grants)
+
+    def end_grant(self, grant_id: str, at_ms: int, why: str) -> bool:
+        """Write that a grant has ended, with its audit line; False: it had."""
+        return self._store.write(lambda known: grant_rows.end(known.conn, grant_id, at_ms, why))
 
     def uncovered(self, account: str, tool: str, host: str, reason: str, *, at_ms: int, count: int = 1) -> None:
         """Count connections to a provider that could not be read."""

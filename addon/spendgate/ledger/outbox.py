@@ -18,7 +18,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from spendgate.ledger import journal, moving
+from spendgate.audit_words import AuditWord
+from spendgate.ledger import audit_log, moving
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.rows import PAST, PastCall, past
@@ -199,7 +200,8 @@ class Outbox:
             )
             name, rule, value = conn.execute("SELECT name, rule, value FROM alerts WHERE id = ?", (alert,)).fetchone()
             of = f" of {value}" if value else ""
-            journal.audit(conn, now_ms, "alert", f"{name} {rule}{of}, to {', '.join(to) or 'nobody'}")
+            said = f"{name} {rule}{of}, to {', '.join(to) or 'nobody'}"
+            audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT, said))
 
     def due(self, now_ms: int, again_ms: int, limit: int, *, busy: Collection[str] = ()) -> list[Due]:
         """What is to be sent now, but to those who are busy. Each is put off until `again_ms` first, so that a death in between
@@ -243,7 +245,8 @@ class Outbox:
                 (error, due_ms, given_up_ms, sent.alert, sent.receiver),
             )
             if due_ms is None:
-                journal.audit(conn, now_ms, "alert not delivered", f"{sent.name} to {sent.receiver}: {error}")
+                said = f"{sent.name} to {sent.receiver}: {error}"
+                audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_NOT_DELIVERED, said))
 
     def acknowledge(self, name: str, who: str, now_ms: int) -> bool:
         """Somebody has seen it, and says so; nothing more is sent of it. False: there is none of that name, or it was before.
@@ -260,7 +263,7 @@ class Outbox:
                         WHERE alert = (SELECT id FROM alerts WHERE name = ?) AND {_OPEN}""",  # noqa: S608 - our own words
                     (now_ms, name),
                 )
-                journal.audit(conn, now_ms, "alert acknowledged", f"{name} by {who}")
+                audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_ACKNOWLEDGED, name, who))
             return bool(changed)
 
 

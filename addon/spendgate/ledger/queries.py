@@ -16,7 +16,9 @@ from msgspec.structs import replace
 
 from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.errors import StateError
+from spendgate.grants import Taken
 from spendgate.ledger import chain, check, flows, moving, schema
+from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
@@ -134,6 +136,22 @@ class Reader:
     def head(self) -> chain.Head:
         """The ledger's id, age, and the end of its chain."""
         return chain.head(self._conn)
+
+    def grants(self) -> tuple[Taken, ...]:
+        """Every grant that was taken in."""
+        return grant_rows.grants(self._conn)
+
+    def asks(self) -> tuple[grant_rows.Asked, ...]:
+        """Every ask."""
+        return grant_rows.asks(self._conn)
+
+    def latest_refusal(self, person: str, budget: str | None) -> dict[str, Any] | None:
+        """The newest call of this person's that a budget has refused: the one named, or any. A row of `calls`."""
+        named, values = (" AND refused_by = ?", (person, budget)) if budget else ("", (person,))
+        where = f"state = 'refused' AND refused_why IN ('spent', 'held') AND person = ?{named}"
+        inner = f"SELECT id FROM call_rows WHERE {where} ORDER BY booked_ms DESC, seq DESC LIMIT 1"  # noqa: S608 - our own words
+        sql = f"SELECT calls.* FROM ({inner}) JOIN calls USING (id)"  # noqa: S608 - as above
+        return next(iter(self._rows(sql, values)), None)
 
     def check(self) -> tuple[str, ...]:
         """Every fault of the ledger against itself."""

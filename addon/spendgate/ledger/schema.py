@@ -304,6 +304,33 @@ def m015_alerts(db: Database) -> None:
     db.conn.execute("INSERT INTO alerting (one, position) SELECT 1, coalesce(max(position), 0) FROM chain")
 
 
+@migration()
+def m016_grants(db: Database) -> None:
+    """What was asked for, which grants were taken in, and which of them were ended before their time or have come to it."""
+    db.conn.execute("""
+        CREATE TABLE asks (
+            seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
+            person TEXT NOT NULL, budget TEXT NOT NULL, amount_nanos INTEGER NOT NULL, reason TEXT NOT NULL,
+            call TEXT, spent_nanos INTEGER, held_nanos INTEGER, limit_nanos INTEGER, resets_ms INTEGER,
+            asked_of TEXT NOT NULL, code TEXT NOT NULL
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE grants (
+            seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, ask TEXT NOT NULL, at_ms INTEGER NOT NULL,
+            from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, person TEXT NOT NULL, budget TEXT NOT NULL,
+            amount_nanos INTEGER NOT NULL, approver TEXT NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE grant_ends (
+            seq INTEGER PRIMARY KEY, grant_id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, why TEXT NOT NULL
+        ) STRICT""")
+    for table in ("asks", "grants", "grant_ends"):
+        for change in ("UPDATE", "DELETE"):
+            db.conn.execute(f"""
+                CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table}
+                BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
+
+
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 

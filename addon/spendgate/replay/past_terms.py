@@ -54,7 +54,7 @@ class SharedDraws:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         chosen = [selector.as_data() for budget in policy.budgets for selector in (budget.match, budget.excepted)]
-        chosen += [each.match.as_data() for each in policy.exceptions]
+        chosen += [each.match.as_data() for each in policy.raising]
         named = {name for budget in policy.budgets for name in budget.per}.union(*chosen)
         self._named = tuple(sorted(named | {"team"}))  # whose zone may cut a window
         self._kept: dict[tuple[object, ...], PastDraws] = {}

@@ -11,7 +11,7 @@ from spendgate.adaptive import Settled
 from spendgate.admission import Admit, RefusalKind, Refuse, decide, who_refuses
 from spendgate.budget import Budget, Missing
 from spendgate.contracts import PERSONAL_RULE
-from spendgate.exceptions import BudgetException
+from spendgate.exceptions import BudgetException, Granted
 from spendgate.fitting import enforces, model_refusal, scopes
 from spendgate.limits import Claim
 from spendgate.model_rules import refused_by
@@ -83,7 +83,7 @@ def explain(
         lines += _budget(policy, budget, facts, drawn)
         lines += [
             _exception(policy, each, facts, now_ms, counted=bool(drawn))
-            for each in policy.exceptions
+            for each in policy.raising
             if each.budget == budget.name
         ]
     rated = rate_scopes(policy.rate_draws, facts, enforced, personal=policy.billing.counts(PERSONAL))
@@ -221,7 +221,13 @@ def _exception(policy: Policy, spec: BudgetException, facts: Facts, now_ms: int,
         f"adds {dollars(spec.add_nanos)}" if spec.add_nanos is not None else f"allows {dollars(spec.limit_nanos or 0)}"
     )
     once = ", for one window" if spec.once else ""
-    return Line(name, "exception", True, f"{more}{once} until {last}; approved by {spec.approved_by} (as claimed)")
+    return Line(name, "exception", True, f"{more}{once} until {last}; {_by(spec)}")
+
+
+def _by(spec: BudgetException) -> str:
+    if isinstance(spec, Granted):
+        return f"granted by {spec.approved_by}"
+    return f"approved by {spec.approved_by} (as claimed)"
 
 
 def _rate(rate: Rate, facts: Facts, standings: list[Standing]) -> Iterator[Line]:

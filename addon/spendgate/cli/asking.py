@@ -1,0 +1,146 @@
+"""What an ask is made of: the refusal that it answers, whose allowance that was, who is to be asked."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from spendgate.budget import Budget, Missing
+from spendgate.cli.moments import moment
+from spendgate.config import paths
+from spendgate.errors import StateError, UsageError
+from spendgate.ledger.grants import Figures, GrantBook, GrantPort
+from spendgate.money import NANOS_PER_DOLLAR, Money, dollars
+from spendgate.policy import Policy
+from spendgate.roster import PersonMatch
+from spendgate.window import day_starts_ms
+
+_AHEAD = re.compile(r"(\d{1,4})([hdw])", re.ASCII)
+_AHEAD_MS = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+WEEK_MS: Final = _AHEAD_MS["w"]
+_SHARE: Final = 5
+"""Without an amount a fifth of the limit is asked for, and no less than what the refused call lacked."""
+
+
+def ask_command(state: paths.State) -> str:
+    """What a refused person types, as it stands, in a shell that knows nothing of this gate."""
+    usual = paths.find(environ={})
+    return "spendgate ask" if state.root == usual.root else f"spendgate ask --state {shlex.quote(str(state.root))}"
+
+
+def amount_of(text: str | None, refused: Mapping[str, Any] | None, limit_nanos: int) -> int:
+    """Nano-dollars. Raises UsageError."""
+    if text is not None:
+        try:
+            nanos = Money.parse(text if text.startswith("$") else f"${text}").nanos
+        except ValueError as fault:
+            raise UsageError(f"AMOUNT: {fault}") from fault
+        if not nanos:
+            raise UsageError(f"AMOUNT: {text!r} asks for nothing")
+        return nanos
+    lacked = 0
+    if refused is not None:
+        lacked = (
+            refused["refused_settled_nanos"] + (refused["refused_hold_nanos"] or 0) - refused["refused_limit_nanos"]
+        )
+    wanted = max(lacked, limit_nanos // _SHARE, 1)
+    return -(-wanted // NANOS_PER_DOLLAR) * NANOS_PER_DOLLAR
+
+
+def until_of(text: str, zone: ZoneInfo, now: datetime) -> int:
+    """An instant to come: `8h`, `3d`, `2w`, a day (to its end in the policy's zone), or an ISO instant. Raises UsageError."""
+    now_ms = int(now.timestamp() * 1000)
+    ahead = _AHEAD.fullmatch(text)
+    if ahead:
+        found = now_ms + int(ahead[1]) * _AHEAD_MS[ahead[2]]
+    elif _DAY.fullmatch(text):
+        try:
+            found = day_starts_ms(zone.key, datetime.fromisoformat(text).date() + timedelta(days=1))
+        except (ValueError, OverflowError) as fault:
+            raise UsageError(f"--until {text}: {fault}") from fault
+    else:
+        try:
+            found = moment(text, zone, now)
+        except UsageError:
+            raise UsageError(f"--until {text!r} is not a time; write 8h, 3d, 2026-12-04 or an ISO instant") from None
+    if found <= now_ms:
+        raise UsageError(f"--until {text}: that is over already")
+    return found
+
+
+def values_of(budget: Budget, value: str) -> dict[str, str]:
+    """Whose allowance: each attribute of the budget's `per` with its value, from the allowance's key. Raises StateError."""
+    parts = value.split("|") if len(budget.per) > 1 else [value] if budget.per else []
+    if len(budget.per) > 1:
+        parts = [part.replace("%7C", "|").replace("%25", "%") for part in parts]
+    if len(parts) != len(budget.per):
+        raise StateError(
+            f"budget {budget.name} is kept otherwise now than when it refused: try the call again, then ask"
+        )
+    found = dict(zip(budget.per, parts, strict=True))
+    if budget.missing is Missing.SHARED and any(part == f"(no {name})" for name, part in found.items()):
+        raise StateError(
+            f"budget {budget.name} refused calls that lack its {', '.join(budget.per)}: only the policy can raise that"
+        )
+    return found
+
+
+def own_values(budget: Budget, who: PersonMatch, machine: str) -> dict[str, str]:
+    """Whose allowance, of a person who was not refused. Raises UsageError where that depends on the call."""
+    known = {"person": who.person, "team": who.team[0] if who.team else "", "machine": machine}
+    if not all(known.get(name) for name in budget.per):
+        raise UsageError(f"--budget {budget.name}: it is kept per {', '.join(budget.per)}, and has not refused you yet")
+    return {name: known[name] for name in budget.per}
+
+
+def asked_of(policy: Policy, budget: Budget, team: tuple[str, ...]) -> str:
+    """Who answers for the budget: the owner of the one team that it is about, of the person's team where it is theirs, else the
+    file's."""
+    named = budget.match.texts("team")
+    if len(named) == 1 and named[0] in policy.roster.team_by_name:
+        team = policy.roster.team_by_name[named[0]].lineage
+    elif not {"person", "team"} & set(budget.per):
+        team = ()
+    owners = (policy.roster.team_by_name[name].owner for name in team if name in policy.roster.team_by_name)
+    return next((owner for owner in owners if owner), policy.owner)
+
+
+def figures_of(refused: Mapping[str, Any] | None) -> Figures:
+    """What the refusal said."""
+    if refused is None:
+        return Figures()
+    resets = refused["refused_resets_at"]
+    resets_ms = int(datetime.fromisoformat(resets).timestamp() * 1000) if resets else None
+    return Figures(
+        refused["id"],
+        refused["refused_settled_nanos"],
+        refused["refused_held_nanos"],
+        refused["refused_limit_nanos"],
+        resets_ms,
+    )
+
+
+def said(figures: Figures) -> str:
+    """The figures in words; empty where nothing was refused."""
+    if figures.limit_nanos is None:
+        return ""
+    held = f" and {dollars(figures.held_nanos)} held" if figures.held_nanos else ""
+    return f"{dollars(figures.spent_nanos or 0)} spent{held} of {dollars(figures.limit_nanos)}"
+
+
+@contextmanager
+def port(state: paths.State, policy: Policy, machine: str) -> Iterator[GrantPort]:
+    """Where asks and grants are written: the one place that knows how. Raises StateError."""
+    with GrantBook(state.ledger, policy, machine) as book:
+        yield book
+
+
+def now_utc() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)

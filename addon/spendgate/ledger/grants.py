@@ -1,0 +1,234 @@
+"""Asks and grants in the ledger: who asked for what, what was taken in, what has ended. Each change is one transaction with its
+audit line.
+
+A grant's row is its signed text, and what decides is that text: whoever reads it judges it again by the policy in force
+(`spendgate.grants.raised`). Rows are never changed; an end is a row of its own, and there is one at most.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from spendgate.audit_words import AuditWord
+from spendgate.errors import LedgerUnavailable, StateError
+from spendgate.grant_texts import Ask, SignedGrant
+from spendgate.grants import Place, Refusal, Taken, judge
+from spendgate.ledger import audit_log, chain, schema
+from spendgate.ledger.reserve import Reserve
+from spendgate.ledger.store import Store
+from spendgate.money import dollars
+from spendgate.policy import Policy
+
+OPEN_MAX: Final = 10
+"""Asks of one person that nobody has answered and that are not over."""
+OVER: Final = "its time is over"
+_ASKS: Final = """SELECT id, at_ms, until_ms, person, budget, amount_nanos, reason, call, spent_nanos, held_nanos, limit_nanos,
+    resets_ms, asked_of, code, (SELECT grants.id FROM grants WHERE grants.ask = asks.id) FROM asks ORDER BY seq"""
+_GRANTS: Final = """SELECT text, grants.at_ms, coalesce(min(grant_ends.at_ms, until_ms), until_ms), coalesce(why, '')
+    FROM grants LEFT JOIN grant_ends ON grant_ends.grant_id = grants.id ORDER BY grants.seq"""
+_LATEST: Final = "SELECT coalesce((SELECT max(seq) FROM grants), 0), coalesce((SELECT max(seq) FROM grant_ends), 0)"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a refusal said of the budget, in nano-dollars, and which call it was; None: nothing was refused."""
+
+    call: str | None = None
+    spent_nanos: int | None = None
+    held_nanos: int | None = None
+    limit_nanos: int | None = None
+    resets_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An ask as the ledger has it."""
+
+    ask: Ask
+    figures: Figures
+    asked_of: str
+    """Whose budget it is: who is to answer."""
+    granted: str = ""
+    """The grant that has answered it."""
+
+    def open(self, now_ms: int) -> bool:
+        """Whether it waits for an answer."""
+        return not self.granted and self.ask.until_ms > now_ms
+
+
+class GrantPort(Protocol):
+    """What `ask` and `grant` do to a ledger, wherever it lies: in a file of the user's own, or behind a service's socket."""
+
+    def ask(self, asked: Asked, now_ms: int) -> Asked:
+        """Write it down, once: the same ask that is still open is given back. Raises StateError where too many are open."""
+        ...
+
+    def accept(self, text: str, person: str | None, now_ms: int) -> Taken | Refusal:
+        """Take a grant in, or say why not. `person` is who does it; None: somebody who may for others. Raises ValueError for text
+        that is no grant."""
+        ...
+
+    def revoke(self, grant_id: str, who: str, now_ms: int) -> bool:
+        """End a grant now. False: it had ended. Raises StateError where there is none."""
+        ...
+
+
+def asks(conn: sqlite3.Connection) -> tuple[Asked, ...]:
+    """Every ask, in the order in which they came. Rows whose code does not parse are left out."""
+    found = []
+    for *_, call, spent, held, limit, resets, asked_of, code, granted in conn.execute(_ASKS):
+        try:
+            ask = Ask.of_code(code)
+        except ValueError:
+            continue
+        found.append(Asked(ask, Figures(call, spent, held, limit, resets), asked_of, granted or ""))
+    return tuple(found)
+
+
+def grants(conn: sqlite3.Connection) -> tuple[Taken, ...]:
+    """Every grant that was taken in, in that order. Rows whose text does not parse are none."""
+    found = []
+    for text, at_ms, until_ms, why in conn.execute(_GRANTS):
+        try:
+            signed = SignedGrant.parse(text)
+        except ValueError:
+            continue
+        found.append(Taken(signed, at_ms, min(until_ms, signed.grant.until_ms), why))
+    return tuple(found)
+
+
+def latest(conn: sqlite3.Connection) -> tuple[int, int]:
+    """What changes when a grant is taken in or ends: two look-ups, some microseconds."""
+    newest, ended = conn.execute(_LATEST).fetchone()
+    return newest, ended
+
+
+def end(conn: sqlite3.Connection, grant_id: str, at_ms: int, why: str) -> bool:
+    """Write that a grant has ended; False: it had."""
+    done = conn.execute(
+        "INSERT OR IGNORE INTO grant_ends (grant_id, at_ms, why) VALUES (?, ?, ?)", (grant_id, at_ms, why)
+    ).rowcount
+    if done:
+        audit_log.append(conn, _line(at_ms, f"{grant_id} ended: {why}"))
+    return bool(done)
+
+
+class GrantBook:
+    """The port over a ledger's file. Opens it for writing, without becoming one of its gates."""
+
+    def __init__(self, path: Path, policy: Policy, machine: str) -> None:
+        """Raises StateError where the file is no ledger that this version knows."""
+        self._store = Store(path, Reserve(path.with_name(f"{path.name}-reserve")))
+        self._policy, self._machine = policy, machine
+        try:
+            schema.refuse_other(self._store.conn)
+        except (sqlite3.Error, StateError) as fault:
+            self._store.close()
+            raise StateError(f"{path}: {fault}") from fault
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+    @property
+    def ledger_id(self) -> str:
+        """Which ledger it is."""
+        return chain.head(self._store.conn).id
+
+    def ask(self, asked: Asked, now_ms: int) -> Asked:
+        """See `GrantPort.ask`."""
+        return self._write(lambda conn: _ask(conn, asked, now_ms))
+
+    def accept(self, text: str, person: str | None, now_ms: int) -> Taken | Refusal:
+        """See `GrantPort.accept`."""
+        try:
+            signed = SignedGrant.parse(text)
+        except ValueError:
+            self._write(lambda conn: audit_log.append(conn, _line(now_ms, "refused: it is no grant, or was changed")))
+            raise
+        place = Place(self.ledger_id, self._machine, person)
+        return self._write(lambda conn: _accept(conn, signed, self._policy, place, now_ms))
+
+    def revoke(self, grant_id: str, who: str, now_ms: int) -> bool:
+        """See `GrantPort.revoke`."""
+        return self._write(lambda conn: _revoke(conn, grant_id, who, now_ms))
+
+    def _write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._store.end(lambda known: work(known.conn))
+        except LedgerUnavailable as fault:
+            raise StateError(f"{self._store.path}: {fault}") from fault
+
+
+def _ask(conn: sqlite3.Connection, asked: Asked, now_ms: int) -> Asked:
+    ask = asked.ask
+    mine = [each for each in asks(conn) if each.ask.person == ask.person and each.open(now_ms)]
+    for each in mine:
+        if _same(each.ask, ask):
+            return each
+    if len(mine) >= OPEN_MAX:
+        raise StateError(
+            f"{ask.person} has {len(mine)} asks that nobody has answered, the most that may be: see `spendgate ask list`"
+        )
+    figures = asked.figures
+    conn.execute(
+        """INSERT INTO asks (id, at_ms, until_ms, person, budget, amount_nanos, reason, call, spent_nanos, held_nanos,
+            limit_nanos, resets_ms, asked_of, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            ask.id, ask.at_ms, ask.until_ms, ask.person, ask.budget, ask.amount_nanos, ask.reason, figures.call,
+            figures.spent_nanos, figures.held_nanos, figures.limit_nanos, figures.resets_ms, asked.asked_of, ask.code(),
+        ),
+    )  # fmt: skip
+    more = f"{ask.person} asked {asked.asked_of} for {dollars(ask.amount_nanos)} more of {ask.budget}"
+    audit_log.append(conn, _line(now_ms, f"ask {ask.id}: {more}: {ask.reason or 'no reason given'}", ask.person))
+    return asked
+
+
+def _same(one: Ask, other: Ask) -> bool:
+    """Whether it asks for the same: what a person types twice is one ask."""
+    return (one.budget, one.values, one.amount_nanos, one.reason, one.until_ms) == (
+        other.budget, other.values, other.amount_nanos, other.reason, other.until_ms,
+    )  # fmt: skip
+
+
+def _accept(
+    conn: sqlite3.Connection, signed: SignedGrant, policy: Policy, place: Place, now_ms: int
+) -> Taken | Refusal:
+    grant = signed.grant
+    refusal = judge(signed, policy, place, grants(conn), now_ms)
+    if refusal is not None:
+        audit_log.append(conn, _line(now_ms, f"{grant.id} refused: {refusal.why}"))
+        return refusal
+    conn.execute(
+        """INSERT INTO grants (id, ask, at_ms, from_ms, until_ms, person, budget, amount_nanos, approver, reason, text)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            grant.id, grant.ask, now_ms, grant.from_ms, grant.until_ms, grant.person, grant.budget, grant.amount_nanos,
+            grant.approver, grant.reason, signed.text(),
+        ),
+    )  # fmt: skip
+    more = f"{grant.person} has {dollars(grant.amount_nanos)} more of {grant.budget}"
+    detail = (
+        f"{grant.id} taken in: {more}, granted by {grant.approver} (key {signed.signature.key_name}): {grant.reason}"
+    )
+    audit_log.append(conn, _line(now_ms, detail, grant.approver))
+    return Taken(signed, now_ms, grant.until_ms)
+
+
+def _revoke(conn: sqlite3.Connection, grant_id: str, who: str, now_ms: int) -> bool:
+    found = [each.signed.grant.id for each in grants(conn) if each.signed.grant.id.startswith(grant_id)]
+    if not grant_id or len(found) != 1:
+        raise StateError(
+            f"{'no' if not found else 'more than one'} grant here begins {grant_id!r}: see `spendgate grant list`"
+        )
+    return end(conn, found[0], now_ms, f"revoked by {who}")
+
+
+def _line(at_ms: int, detail: str, who: str = "") -> audit_log.Line:
+    return audit_log.Line(at_ms, AuditWord.GRANT, detail, who)

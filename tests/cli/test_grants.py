@@ -1,0 +1,180 @@
+"""`ask` and `grant`: from a refusal to the next call, over one ledger; and every grant that must not count."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from spendgate.cli import in_force, status
+from spendgate.cli.main import app
+from spendgate.config import policies
+from spendgate.config.paths import State, prepare
+from spendgate.ledger.ledger import Ledger
+from spendgate.minisign_secret import SecretKey
+
+KEY, OTHER = SecretKey.new(bytes(range(40))), SecretKey.new(bytes(range(1, 41)))
+NOW_MS = time.time_ns() // 1_000_000
+POLICY = f"""\
+version: 1
+owner: ops@acme.example
+people:
+  alice: {{team: payments}}
+  bob: {{}}
+  lead: {{email: lead@acme.example}}
+teams:
+  payments: {{owner: lead@acme.example}}
+budgets:
+  - {{name: person, per: person, limit: $1 per month}}
+  - {{name: everybody, limit: $100 per month}}
+approvers:
+  - {{person: lead, key: {KEY.public}, up_to: $500, for: {{team: payments}}}}
+"""
+
+
+@dataclass
+class Desk:
+    """A state directory, its policy, and an approver's key file."""
+
+    state: State
+    policy: Path
+    key: Path
+
+    def run(self, *words: str) -> Result:
+        """A command over this ledger, whatever becomes of it."""
+        return CliRunner().invoke(app, [*words, "--state", str(self.state.root)])
+
+    def ran(self, *words: str) -> str:
+        """The output of one that succeeds."""
+        result = self.run(*words)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.stdout
+
+    def force(self, text: str = POLICY) -> None:
+        """What the gate does when its policy changes."""
+        self.policy.write_text(text)
+        found = policies.LastGood(self.state).start(self.policy, NOW_MS).policy
+        in_force.tell(self.state, in_force.InForce(found.hash, str(self.policy), NOW_MS, (), None, "lt-1", "", ()))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(status, "own_account", lambda: "alice")
+    found = Desk(prepare(State(tmp_path / "state")), tmp_path / "policy.yaml", tmp_path / "lead.key")
+    found.key.write_bytes(KEY.file())
+    found.force()
+    Ledger.open(found.state.ledger, found.state.gates, NOW_MS).close()
+    return found
+
+
+def code_of(output: str) -> str:
+    """The code that `ask` printed."""
+    return re.search(r"spendgate-ask:\S+", output)[0]
+
+
+def test_ask_then_grant_then_status_shows_it(desk: Desk) -> None:
+    """Who is asked, the figures, and after the grant what is more, until when, by whom and why."""
+    asked = desk.ran("ask", "50", "--for", "release week", "--budget", "person")
+    assert "Asked lead@acme.example for $50.00 more of person for alice" in asked
+
+    text = desk.ran("grant", code_of(asked), "--key", str(desk.key))
+    assert text.startswith("spendgate-grant:")
+
+    found = json.loads(desk.ran("status", "--format", "json"))["budgets"][0]
+    assert found["limit_nanos"] == 51_000_000_000
+    assert re.fullmatch(r"\$50.00 more until \w+ .* UTC by lead: release week", found["limit_from"])
+
+
+def test_an_ask_is_written_once_and_bounded(desk: Desk) -> None:
+    """What is typed twice is one ask; ten are open at most; each is listed with whom it waits for."""
+    until = ("--until", "2999-01-01")
+    first = code_of(desk.ran("ask", "5", "--budget", "person", *until))
+    assert code_of(desk.ran("ask", "$5", "--budget", "person", *until)) == first
+    for amount in range(6, 15):
+        desk.ran("ask", str(amount), "--budget", "person", *until)
+    over = desk.run("ask", "99", "--budget", "person")
+    assert (over.exit_code, "10 asks that nobody has answered" in str(over.exception)) == (1, True)
+    rows = json.loads(desk.ran("ask", "list", "--format", "json"))
+    assert [row["amount_nanos"] // 10**9 for row in rows] == list(range(5, 15))
+    assert {(row["status"], row["asked_of"]) for row in rows} == {("open", "lead@acme.example")}
+    assert desk.ran("ask", "list") != desk.ran("grant", "list")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ask",), "no budget has refused alice here; name one with --budget"),
+        (("ask", "lots", "--budget", "person"), "'$lots' is not an amount"),
+        (("ask", "0", "--budget", "person"), "asks for nothing"),
+        (("ask", "5", "--budget", "persn"), "has no budget 'persn'"),
+        (("ask", "5", "--budget", "person", "--until", "2020-01-01"), "that is over already"),
+        (("ask", "5", "--budget", "person", "--until", "soon"), "write 8h, 3d, 2026-12-04"),
+        (("ask", "5", "--budget", "person", "--for", "x" * 121), "at most 120 characters"),
+        (("grant", "0000", "--key", "KEY"), "no ask here begins '0000'"),
+        (("grant", "spendgate-ask:AAAA", "--key", "KEY"), "the code was changed or cut short"),
+        (("grant", "accept", "hello"), "is no grant (it would begin spendgate-grant:)"),
+        (("grant", "accept", "spendgate-grant:AA.AA"), "the grant is no grant that this version knows"),
+        (("grant", "revoke", "0000"), "no grant here begins '0000'"),
+    ],
+)
+def test_what_cannot_be_asked_or_granted(desk: Desk, words: tuple[str, ...], said: str) -> None:
+    """One line that says what would do."""
+    result = desk.run(*(str(desk.key) if word == "KEY" else word for word in words))
+    assert result.exit_code != 0
+    assert said in str(result.exception)
+
+
+def test_a_grant_says_why_it_does_not_count(desk: Desk) -> None:
+    """By another key, above its approver's limit, twice, for somebody else, over: one line each, exit status 1, audited."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))
+    stranger = desk.key.with_name("stranger.key")
+    stranger.write_bytes(OTHER.file())
+    far = "--state", str(desk.key.parent / "nowhere")
+    elsewhere = CliRunner().invoke(app, ["grant", code, "--key", str(stranger), "--by", "lead", *far])
+    assert elsewhere.exit_code == 0, elsewhere.exception
+    good = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", *far]).stdout
+    much = (
+        CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", "--amount", "501", *far]).stdout
+    )
+    desk.ran("grant", "accept", good)
+    for text, said in (
+        (elsewhere.stdout, "bad signature: it is not what lead signed"),
+        (much, "above the approver's limit: it is $501.00, which makes $551.00 beside what they have granted"),
+        (good, "twice: this ledger has taken it in already"),
+        (good[:60] + ("A" if good[60] != "A" else "B") + good[61:], "the grant "),
+    ):
+        result = desk.run("grant", "accept", text)
+        assert (result.exit_code, said in str(result.exception)) == (1, True), result.exception
+    assert [row["status"] for row in json.loads(desk.ran("grant", "list", "--format", "json"))] == ["granted"]
+    grant_id = json.loads(desk.ran("grant", "list", "--format", "json"))[0]["id"]
+    desk.force(POLICY.replace("up_to: $500", "up_to: $5"))
+    assert json.loads(desk.ran("grant", "list", "--format", "json"))[0]["status"] == "does not count"
+    desk.force()
+    desk.ran("grant", "revoke", grant_id[:4])
+    (row,) = json.loads(desk.ran("grant", "list", "--format", "json"))
+    assert row["status"] == "ended: revoked by alice"
+
+
+def test_a_grant_for_somebody_else(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bob cannot take in what is alice's, nor has he anything by it."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week"))
+    far = "--state", str(desk.key.parent / "nowhere")
+    text = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", *far]).stdout
+    monkeypatch.setattr(status, "own_account", lambda: "bob")
+    result = desk.run("grant", "accept", text)
+    assert "for somebody else: it is for alice, and you are bob" in str(result.exception)
+
+
+def test_explain_names_the_grant(desk: Desk) -> None:
+    """Beside its budget, as an exception is."""
+    asked = desk.ran("ask", "50", "--for", "release week", "--budget", "person", "--until", "2999-01-01")
+    desk.ran("grant", code_of(asked), "--key", str(desk.key))
+    lines = json.loads(desk.ran("policy", "explain", "--person", "alice", "--format", "json"))
+    (line,) = (each for each in lines if "release week (grant " in each["rule"])
+    assert line["applies"] == "yes"
+    assert re.fullmatch(r"adds \$50.00, for one window until .*; granted by lead", line["says"])
