@@ -42,6 +42,8 @@ class AuditWord(StrEnum):
     """It is not any more: windows follow the wall clock again."""
     GRANT = "grant"
     """More was asked for, granted, refused, used or ended."""
+    IMPORTED = "statement imported"
+    """A provider's bill was taken in: from where, how many lines, and the hash of what was read."""
     ALERT = "alert"
     """Somebody is to be told: of what, and to which receivers it goes."""
     ALERT_NOT_DELIVERED = "alert not delivered"

@@ -6,6 +6,7 @@
     ├── LedgerUnavailable  busy beyond patience, full or broken disk                      -> gate: policy's on_failure
     │   └── LedgerBusy     another writer holds the file at this instant                  -> gate: jittered retry
     ├── WireError          bytes of a peer that do not parse as its dialect               -> readers: stop reading, keep relaying
+    ├── StatementError     a provider's bill or answer that cannot be read                -> cli: exit 1, every fault
     └── UsageError         wrong command line or option                                   -> cli: exit 2
 
 Decisions are not errors: a refusal is a value (`admission.Refuse`), an unknown price is a value (`pricing.UnknownPrice`).
@@ -51,6 +52,15 @@ class LedgerBusy(LedgerUnavailable):
 
 class WireError(SpendgateError):
     """Bytes that do not parse as the dialect they claim. Never shown to the client: its bytes flow on."""
+
+
+class StatementError(SpendgateError):
+    """A statement that cannot be read as what it claims to be; nothing of it is taken. `faults` holds one line for each fault,
+    `file:line: …` or `host page N: …`, without amounts of people and without secrets."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
 
 
 class UsageError(SpendgateError):

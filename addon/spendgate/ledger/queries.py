@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import chain, check, flows, moving, schema
+from spendgate.ledger import chain, check, flows, moving, schema, statements
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
@@ -27,7 +27,9 @@ from spendgate.ledger.interface import Flowing
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
 from spendgate.ledger.results import CORRECTS
+from spendgate.ledger.statements import Imported
 from spendgate.standing import Scope, Standing
+from spendgate.statement import Line
 
 ATTRIBUTES: Final = (
     "person", "team", "machine", "tool", "process", "project", "session", "agent", "agent_name", "parent_agent",
@@ -144,6 +146,14 @@ class Reader:
     def asks(self) -> tuple[grant_rows.Asked, ...]:
         """Every ask."""
         return grant_rows.asks(self._conn)
+
+    def imports(self) -> tuple[Imported, ...]:
+        """All statements that were taken in, oldest first."""
+        return statements.imports(self._conn)
+
+    def statement_lines(self, one: Imported, from_ms: int, until_ms: int) -> tuple[Line, ...]:
+        """Lines of an import that begin from then on and before then, in their order."""
+        return statements.lines(self._conn, one, from_ms, until_ms)
 
     def latest_refusal(self, person: str, budget: str | None) -> dict[str, Any] | None:
         """The newest call of this person's that a budget has refused: the one named, or any. A row of `calls`."""

@@ -331,6 +331,27 @@ def m016_grants(db: Database) -> None:
                 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
 
 
+@migration()
+def m020_statements(db: Database) -> None:
+    """Providers' statements: each import is a version of its own, and what it says is never changed."""
+    db.conn.execute("""
+        CREATE TABLE imports (
+            seq INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, source TEXT NOT NULL,
+            provider TEXT NOT NULL, subject TEXT NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
+            sha256 TEXT NOT NULL, origin TEXT NOT NULL, refreshed_ms INTEGER, lines INTEGER NOT NULL, notes TEXT NOT NULL
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE statement_lines (
+            import INTEGER NOT NULL, position INTEGER NOT NULL, starts_ms INTEGER NOT NULL, ends_ms INTEGER NOT NULL,
+            line TEXT NOT NULL, PRIMARY KEY (import, position)
+        ) STRICT, WITHOUT ROWID""")
+    for table in ("imports", "statement_lines"):
+        for change in ("UPDATE", "DELETE"):
+            db.conn.execute(f"""
+                CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table}
+                BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
+
+
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 

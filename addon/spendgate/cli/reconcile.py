@@ -1,0 +1,170 @@
+"""`spendgate reconcile`: providers' statements in, and what explains the gap between them and the ledger."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spendgate.cli.options import FormatOption, StateOption, existing_state
+from spendgate.cli.output import Column, Format, emit, note
+from spendgate.cli.status import own_account
+from spendgate.errors import StateError, UsageError
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.statements import Imported, StatementBook
+from spendgate.reconcile.fetching import Way, fetch
+from spendgate.reconcile.sources.interface import ApiSource, FileSource, Span
+from spendgate.reconcile.sources.table import APIS, FILES
+from spendgate.statement import Statement
+
+HEAD_BYTES = 64 << 10
+FILE_BYTES_MAX = 2 << 30
+_COLUMNS = (
+    Column("name", "import", weight=0),
+    Column("source", "source", weight=0),
+    Column("from", "from", weight=0),
+    Column("until", "until", weight=0),
+    Column("lines", "lines", right=True, weight=1),
+    Column("at", "taken in", weight=2),
+    Column("refreshed", "refreshed", weight=3),
+    Column("origin", "origin", weight=4),
+)
+_KEYS = (
+    "name",
+    "source",
+    "provider",
+    "subject",
+    "from",
+    "until",
+    "lines",
+    "at",
+    "refreshed",
+    "origin",
+    "sha256",
+    "notes",
+)
+group = typer.Typer(name="reconcile", help="Captured against billed: take in statements, explain the gap.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(group)
+
+
+@group.command("import")
+def import_(
+    given: Annotated[
+        str, typer.Argument(metavar="FILE|SOURCE", help="A downloaded file, or an API: see `reconcile sources`.")
+    ],
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="First UTC day; else 31 days back.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DAY", help="UTC day after the last; else today.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--as", metavar="SOURCE", help="What the file is, if unclear.")] = None,
+    state: StateOption = None,
+) -> None:
+    """Take in a statement, as a new version: what was imported before stays as it is."""
+    found = existing_state(state)
+    asked = next((each for each in APIS if each.name == given), None)
+    if asked is not None and source is None:
+        statement = _ask(asked, span_of(since, until), found.root / "imports")
+    else:
+        statement = read_file(Path(given), source)
+    with StatementBook(found.ledger) as book:
+        taken, new = book.take(statement, own_account(), time.time_ns() // 1_000_000)
+    days = (taken.until_ms - taken.from_ms) // 86_400_000
+    told = f"import {taken.name}: {taken.lines:,} lines of {days} days from {taken.origin}"
+    note(told if new else f"{told}: these very bytes are here already; nothing is added")
+    for each in taken.notes:
+        note(f"  {each}")
+
+
+@group.command("imports")
+def imports(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
+    """Every statement that was taken in, newest last."""
+    with closing(Reader(existing_state(state).ledger)) as reader:
+        rows = [_row(each) for each in reader.imports()]
+    emit(rows, _COLUMNS, fmt, empty="nothing was imported yet: `spendgate reconcile import FILE`", keys=_KEYS)
+
+
+@group.command("sources")
+def sources(fmt: FormatOption = Format.TABLE) -> None:
+    """What can be imported: files by what is in them, APIs by name."""
+    rows = [{"name": each.name, "kind": "API", "title": f"{each.title} in {each.variable}"} for each in APIS]
+    rows += [{"name": each.name, "kind": "file", "title": each.title} for each in FILES]
+    columns = (
+        Column("name", "source", weight=0),
+        Column("kind", "kind", weight=0),
+        Column("title", "what it is", weight=0),
+    )
+    emit(rows, columns, fmt, empty="none", keys=("name", "kind", "title"))
+
+
+def read_file(path: Path, named: str | None) -> Statement:
+    """A downloaded file. Raises StatementError, StateError, UsageError."""
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise StateError(f"{path}: more than {FILE_BYTES_MAX >> 30} GB; split it by month")
+        data = path.read_bytes()
+    except OSError as fault:
+        names = ", ".join(each.name for each in APIS)
+        raise StateError(f"{path}: {fault.strerror}; it is no file, and the APIs are: {names}") from fault
+    return _file_source(path, data, named).read(data, path.name)
+
+
+def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:
+    if named is not None:
+        for each in FILES:
+            if each.name == named:
+                return each
+        raise UsageError(f"--as {named}: no such source; there are: {', '.join(each.name for each in FILES)}")
+    for each in FILES:
+        if each.recognises(data[:HEAD_BYTES]):
+            return each
+    raise StateError(f"{path.name}: no statement that is known (`spendgate reconcile sources`); name it with --as")
+
+
+def _ask(source: ApiSource, span: Span, folder: Path) -> Statement:
+    credential = os.environ.get(source.variable, "")
+    if not credential:
+        raise StateError(f"{source.name}: {source.variable} is not set; it needs: {source.title}")
+    kept = folder / f"{source.name}-{span.from_ms}-{span.until_ms}"
+    return fetch(source, span, credential, kept, replace(Way(), told=note))
+
+
+def span_of(since: str | None, until: str | None) -> Span:
+    """Whole UTC days. Raises UsageError."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    last = _day("--until", until) or today
+    first = _day("--from", since) or last - timedelta(days=31)
+    if first >= last:
+        raise UsageError(f"--from {first:%Y-%m-%d} is not before --until {last:%Y-%m-%d}")
+    return Span(int(first.timestamp() * 1000), int(last.timestamp() * 1000))
+
+
+def _day(option: str, text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError(f"{option} {text}: write a UTC day, as 2026-11-20") from None
+
+
+def _row(each: Imported) -> dict[str, object]:
+    return {
+        "name": each.name, "source": each.source, "provider": each.provider, "subject": each.subject,
+        "from": _shown(each.from_ms, "%Y-%m-%d"), "until": _shown(each.until_ms, "%Y-%m-%d"), "lines": each.lines,
+        "at": _shown(each.at_ms), "refreshed": None if each.refreshed_ms is None else _shown(each.refreshed_ms),
+        "origin": each.origin, "sha256": each.sha256, "notes": list(each.notes),
+    }  # fmt: skip
+
+
+def _shown(ms: int, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime(form)

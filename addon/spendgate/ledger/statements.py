@@ -1,0 +1,135 @@
+"""Imported statements: each import is a new version, never an edit. What a report cites is the import's name and its hash.
+
+For each source, subject and UTC day the newest import whose span covers the day is in force; the one before it is what the
+provider said earlier (`Imported.covers`, `in_force`).
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+from msgspec import Struct
+
+from spendgate.audit_words import AuditWord
+from spendgate.errors import LedgerUnavailable, StateError
+from spendgate.ledger import audit_log, schema
+from spendgate.ledger.reserve import Reserve
+from spendgate.ledger.store import Store
+from spendgate.statement import DAY_MS, Line, Statement
+
+_ADD: Final = """INSERT INTO imports
+    (name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms, lines, notes)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_ADD_LINE: Final = "INSERT INTO statement_lines (import, position, starts_ms, ends_ms, line) VALUES (?, ?, ?, ?, ?)"
+_IMPORTS: Final = """SELECT seq, name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms,
+    lines, notes FROM imports ORDER BY seq"""
+_NAME_BYTES: Final = 4
+_encode = msgspec.json.Encoder().encode
+_line = msgspec.json.Decoder(Line).decode
+
+
+class Imported(Struct, frozen=True):
+    """One import as it stands in the ledger."""
+
+    seq: int
+    name: str
+    at_ms: int
+    source: str
+    provider: str
+    subject: str
+    from_ms: int
+    until_ms: int
+    sha256: str
+    origin: str
+    refreshed_ms: int | None
+    lines: int
+    """How many."""
+    notes: tuple[str, ...]
+
+    def covers(self, day_ms: int) -> bool:
+        """Whether it says all of the UTC day that begins then."""
+        return self.from_ms <= day_ms and day_ms + DAY_MS <= self.until_ms
+
+
+class StatementBook:
+    """Takes statements into a ledger's file, beside the gates that write to it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StateError where the file is no ledger that this version knows."""
+        self._store = Store(path, Reserve(path.with_name(f"{path.name}-reserve")))
+        try:
+            schema.refuse_other(self._store.conn)
+        except (sqlite3.Error, StateError) as fault:
+            self._store.close()
+            raise StateError(f"{path}: {fault}") from fault
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+    def take(self, statement: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
+        """The import, and whether it is new: the same bytes of the same span twice are one. Raises StateError."""
+        return self._write(lambda conn: _take(conn, statement, who, now_ms))
+
+    def _write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._store.end(lambda known: work(known.conn))
+        except LedgerUnavailable as fault:
+            raise StateError(f"{self._store.path}: {fault}") from fault
+
+
+def _take(conn: sqlite3.Connection, said: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
+    newest = [each for each in imports(conn) if (each.source, each.subject) == (said.source, said.subject)][-1:]
+    for each in newest:
+        if (each.sha256, each.from_ms, each.until_ms) == (said.sha256, said.from_ms, said.until_ms):
+            return each, False
+    name = secrets.token_hex(_NAME_BYTES)
+    seq = conn.execute(
+        _ADD,
+        (
+            name, now_ms, said.source, said.provider, said.subject, said.from_ms, said.until_ms, said.sha256, said.origin,
+            said.refreshed_ms, len(said.lines), _encode(said.notes).decode(),
+        ),
+    ).lastrowid or 0  # fmt: skip
+    conn.executemany(
+        _ADD_LINE,
+        ((seq, at, each.starts_ms, each.ends_ms, _encode(each).decode()) for at, each in enumerate(said.lines)),
+    )
+    told = f"{name}: {said.source} {said.origin}, {len(said.lines)} lines, sha256 {said.sha256}"
+    audit_log.append(conn, audit_log.Line(now_ms, AuditWord.IMPORTED, told, who))
+    return next(each for each in imports(conn) if each.seq == seq), True
+
+
+def imports(conn: sqlite3.Connection) -> tuple[Imported, ...]:
+    """All of them, oldest first."""
+    return tuple(_imported(row) for row in conn.execute(_IMPORTS))
+
+
+def _imported(row: tuple[Any, ...]) -> Imported:
+    values = (*row[:-1], tuple(msgspec.json.decode(row[-1], type=list[str])))
+    return Imported(**dict(zip(Imported.__struct_fields__, values, strict=True)))
+
+
+def lines(conn: sqlite3.Connection, one: Imported, from_ms: int, until_ms: int) -> tuple[Line, ...]:
+    """Its lines that begin from `from_ms` on and before `until_ms`, in their order."""
+    found = conn.execute(
+        "SELECT line FROM statement_lines WHERE import = ? AND starts_ms >= ? AND starts_ms < ? ORDER BY position",
+        (one.seq, from_ms, until_ms),
+    )
+    return tuple(_line(row[0]) for row in found)
+
+
+def in_force(versions: Iterable[Imported], day_ms: int) -> dict[tuple[str, str], tuple[Imported, ...]]:
+    """By source and subject the imports that cover the UTC day, newest first: the first is in force."""
+    found: dict[tuple[str, str], list[Imported]] = {}
+    for each in versions:
+        if each.covers(day_ms):
+            found.setdefault((each.source, each.subject), []).insert(0, each)
+    return {key: tuple(each) for key, each in found.items()}

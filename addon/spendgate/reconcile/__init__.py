@@ -1,0 +1,1 @@
+"""Captured against billed: statements in, matches, causes and a report out."""

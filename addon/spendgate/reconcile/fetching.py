@@ -1,0 +1,151 @@
+"""Asking an API source: politely, resumably, and without its credential ever reaching disk, log or message.
+
+Every page that was answered is kept in a folder of the state directory until the statement is whole, so that a run that was
+cut off asks for the rest alone. A refusal for haste (429) and the faults of servers and networks are waited out with growing
+pauses, or for as long as the server says; anything else is told with the host, the page and what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from spendgate.errors import StatementError
+from spendgate.reconcile.sources.interface import ApiSource, Page, Request, Span
+from spendgate.statement import Statement
+
+PAGE_BYTES_MAX: Final = 64 << 20
+_ATTEMPTS: Final = 6
+_LONGEST_WAIT_S: Final = 300.0
+_TIMEOUT_S: Final = 60
+_REMEDIES: Final = {
+    401: "the credential is not accepted",
+    403: "the credential may not read this",
+    404: "there is no such report here: is it the right organization, and does its plan have this API?",
+}
+
+
+def _client() -> httpx2.Client:
+    return httpx2.Client(timeout=_TIMEOUT_S, follow_redirects=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a run needs of the world; tests give their own."""
+
+    sleep: Callable[[float], None] = time.sleep
+    told: Callable[[str], None] = lambda _: None
+    """Progress, one line each time, for the person who waits."""
+    origin: str = ""
+    """`http://127.0.0.1:PORT` in place of `https://` and the source's host: for tests."""
+    client: Callable[[], httpx2.Client] = _client
+
+
+def fetch(source: ApiSource, span: Span, credential: str, kept: Path, way: Way) -> Statement:
+    """The span's statement. `kept` is a folder of its own for this source and span; it goes when all is there.
+
+    Raises StatementError.
+    """
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    asking = source.ask(span)
+    with way.client() as http:
+        run = _Run(http, source, credential, kept, way)
+        try:
+            request = next(asking)
+            while True:
+                request = asking.send(run.page(request))
+        except StopIteration as done:
+            statement: Statement = done.value
+    run.forget()
+    return statement
+
+
+class _Run:
+    """One run: what has been asked, and what was kept of it."""
+
+    def __init__(self, http: httpx2.Client, source: ApiSource, credential: str, kept: Path, way: Way) -> None:
+        self._http, self._source, self._kept, self._way = http, source, kept, way
+        self._headers = source.headers(credential)
+        self._number = 0
+        self._asked = False
+
+    def page(self, request: Request) -> Page:
+        """The next page, from the folder where it is there from before."""
+        self._number += 1
+        words = f"{request.method} {request.path}\n".encode() + request.body
+        file = self._kept / f"{hashlib.sha256(words).hexdigest()[:32]}.page"
+        if file.exists():
+            self._way.told(f"{self._place}: it is here from before")
+            return Page(self._number, file.read_bytes())
+        if self._asked:
+            self._way.sleep(self._source.gap_ms / 1000)
+        self._asked = True
+        body = self._answer(request)
+        partial = file.with_suffix(".part")
+        partial.touch(mode=0o600)
+        partial.write_bytes(body)
+        partial.replace(file)
+        self._way.told(f"{self._place}: {len(body):,} bytes")
+        return Page(self._number, body)
+
+    def forget(self) -> None:
+        """The statement is whole: nothing need be kept."""
+        for each in self._kept.iterdir():
+            each.unlink()
+        self._kept.rmdir()
+
+    @property
+    def _place(self) -> str:
+        return f"{self._source.host} page {self._number}"
+
+    def _answer(self, request: Request) -> bytes:
+        why = ""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._way.told(f"{self._place}: {why}; attempt {attempt + 1} of {_ATTEMPTS}")
+            try:
+                done = self._attempt(request)
+            except (httpx2.HTTPError, OSError) as fault:
+                why, wait = type(fault).__name__, None
+            else:
+                if isinstance(done, bytes):
+                    return done
+                why, wait = done
+            self._way.sleep(2.0**attempt if wait is None else wait)
+        raise StatementError(
+            f"{self._place}: {why}, {_ATTEMPTS} times; run the command again, it goes on from page {self._number}"
+        )
+
+    def _attempt(self, request: Request) -> bytes | tuple[str, float | None]:
+        """The body; or why there is none and for how many seconds the server wants to be left alone."""
+        url = f"{self._way.origin or f'https://{self._source.host}'}{request.path}"
+        with self._http.stream(request.method, url, content=request.body or None, headers=self._headers) as answer:
+            status = answer.status_code
+            if status == 200:
+                return self._whole(answer)
+            if status != 429 and status < 500:
+                remedy = _REMEDIES.get(status, "it does not take what was asked")
+                raise StatementError(f"{self._place}: status {status}: {remedy} ({self._source.variable})")
+            return f"status {status}", _wait_told(answer.headers.get("retry-after"))
+
+    def _whole(self, answer: httpx2.Response) -> bytes:
+        body = bytearray()
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > PAGE_BYTES_MAX:
+                raise StatementError(f"{self._place}: more than {PAGE_BYTES_MAX >> 20} MB in one page")
+        return bytes(body)
+
+
+def _wait_told(said: str | None) -> float | None:
+    """Seconds of a Retry-After that is a number; no server keeps a person for longer than five minutes at a time."""
+    try:
+        return None if said is None else min(max(float(said), 0.0), _LONGEST_WAIT_S)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Where statements come from: one module for each API or file format, behind `interface`."""

@@ -1,0 +1,12 @@
+"""Which sources there are. A new one is a line here and a module beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
+from spendgate.reconcile.sources.interface import ApiSource, FileSource
+
+APIS: Final[tuple[ApiSource, ...]] = (AnthropicAnalytics(),)
+FILES: Final[tuple[FileSource, ...]] = ()
+"""In the order in which a file is offered to them: the narrower first."""
