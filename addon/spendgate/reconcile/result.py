@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 class Cause(StrEnum):
-    """Why captured and billed differ; the taxonomy of `facts/reconciliation.md`, 10.4, in its order."""
+    """Why captured and billed differ."""
 
     LATE_DATA = "late_data"
     CUTOFF = "cutoff"
