@@ -156,11 +156,15 @@ def _cost(group: dict[str, Any], cost: dict[str, Any], common: dict[str, Any]) -
         raise ValueError(f"currency {cost['currency']!r}: only USD can be read")
     kind, token_type = text(group.get("cost_type")), text(group.get("token_type"))
     requests = cost.get("requests")
+    charge, token_class = _CHARGES.get(kind or "tokens", Charge.OTHER), _CLASSES.get(token_type or "")
+    if token_type is not None and token_class is None:
+        charge = Charge.OTHER  # a class that came after this was written
     return Line(
         **common,
-        charge=_CHARGES.get(kind or "tokens", Charge.OTHER),
-        token_class=None if token_type is None else _CLASSES[token_type],
-        requests=None if requests is None else count(requests),
+        charge=charge,
+        token_class=token_class,
+        requests=_optional(requests),
+        unit=(token_type or kind) if charge is Charge.OTHER else None,
         billed_nanos=nanos(cost["amount"], CENT),
         list_nanos=None if cost.get("list_amount") is None else nanos(cost["list_amount"], CENT),
         amount=f"{cost['amount']} cent",

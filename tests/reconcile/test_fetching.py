@@ -1,0 +1,117 @@
+"""The driver of API sources, over real HTTP on loopback: it waits, retries, resumes, and keeps the credential to itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from reconcile.server import Said, api
+from reconcile.test_anthropic_analytics import SPAN, cost, page, usage
+from spendgate.errors import StatementError
+from spendgate.reconcile.fetching import Way, fetch
+from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
+from spendgate.statement import Statement
+
+SECRET = "sk-ant-admin01-not-for-anybodys-eyes"
+PAGES = {1: page(cost("1.00"), has_more=True, next_page="two"), 2: page(cost("2.00")), 3: page(usage())}
+
+
+class Run:
+    """A run against a server, and what it did besides."""
+
+    def __init__(self, folder: Path) -> None:
+        self.kept, self.slept, self.told = folder / "imports" / "one", [], []
+
+    def fetch(self, origin: str) -> Statement:
+        way = Way(
+            sleep=self.slept.append, told=self.told.append, origin=origin, client=lambda: httpx2.Client(timeout=0.5)
+        )
+        return fetch(AnthropicAnalytics(), SPAN, SECRET, self.kept, way)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def by_words(path: str) -> bytes:
+    """The page of a request, whenever it comes."""
+    return PAGES[3] if "/usage?" in path else PAGES[2] if "page=two" in path else PAGES[1]
+
+
+def test_all_pages_and_nothing_is_left(run: Run) -> None:
+    with api(lambda path, _: Said(by_words(path))) as server:
+        said = run.fetch(server.origin)
+    assert [each.billed_nanos for each in said.lines] == [10_000_000, 20_000_000, None]
+    assert {headers["x-api-key"] for _, headers, _ in server.asked} == {SECRET}
+    assert run.slept == [1.0, 1.0], "what the provider's limits ask for between two requests"
+    assert not run.kept.exists()
+
+
+def test_refused_for_haste_it_waits_as_long_as_the_server_says(run: Run) -> None:
+    def answer(path: str, number: int) -> Said:
+        return Said(status=429, headers={"retry-after": "7"}) if number == 2 else Said(by_words(path))
+
+    with api(answer) as server:
+        said = run.fetch(server.origin)
+    assert len(said.lines) == 3
+    assert 7.0 in run.slept
+    assert any("status 429; attempt 2 of 6" in each for each in run.told)
+
+
+@pytest.mark.parametrize("said", [Said(status=503), Said(PAGES[2], cut=True)], ids=["503", "cut off"])
+def test_faults_of_servers_and_networks_are_tried_again(run: Run, said: Said) -> None:
+    with api(lambda path, number: said if number in {2, 3} else Said(by_words(path))) as server:
+        assert len(run.fetch(server.origin).lines) == 3
+    assert run.slept[1:3] == [1.0, 2.0], "growing pauses"
+
+
+def test_a_run_that_failed_goes_on_from_the_page_that_it_lacks(run: Run) -> None:
+    again = r"page 2: status 500, 6 times; .* it goes on from page 2"
+    with (
+        api(lambda path, _: Said(status=500) if "page=two" in path else Said(by_words(path))) as server,
+        pytest.raises(StatementError, match=again),
+    ):
+        run.fetch(server.origin)
+    assert list(run.kept.glob("*.page"))
+    with api(lambda path, _: Said(by_words(path))) as server:
+        assert len(run.fetch(server.origin).lines) == 3
+        assert ["page=two" in path for path, _, _ in server.asked] == [True, False], "the first page was here"
+    assert not run.kept.exists()
+
+
+def test_nobody_there_is_told_with_the_remedy(run: Run) -> None:
+    with pytest.raises(StatementError, match="page 1: ConnectError, 6 times; run the command again"):
+        run.fetch("http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "not accepted"), (403, "may not read"), (404, "no such report"), (400, "does not take")]
+)
+def test_what_no_patience_mends_is_told_at_once_without_the_credential(run: Run, status: int, words: str) -> None:
+    with api(lambda *_: Said(f"you sent {SECRET}".encode(), status=status)) as server:
+        with pytest.raises(StatementError, match=words) as told:
+            run.fetch(server.origin)
+        assert len(server.asked) == 1
+    assert "ANTHROPIC_ADMIN_KEY" in str(told.value)
+    assert SECRET not in str(told.value) + "".join(run.told)
+
+
+def test_the_credential_is_in_nothing_that_is_kept(run: Run) -> None:
+    with (
+        api(lambda path, _: Said(status=401) if "/usage?" in path else Said(by_words(path))) as server,
+        pytest.raises(StatementError),
+    ):
+        run.fetch(server.origin)
+    kept = [each.read_bytes() for each in run.kept.iterdir()]
+    assert len(kept) == 2
+    assert not any(SECRET.encode() in each for each in kept)
+    assert all(each.stat().st_mode & 0o077 == 0 for each in run.kept.iterdir())
+
+
+def test_a_redirect_is_not_followed(run: Run) -> None:
+    away = Said(status=302, headers={"location": "http://127.0.0.1:9/"})
+    with api(lambda *_: away) as server, pytest.raises(StatementError, match="status 302"):
+        run.fetch(server.origin)
