@@ -15,27 +15,15 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from spendgate.reconcile.sources.anthropic_words import counted, kind_of_cost
+from spendgate.reconcile.sources.assembling import whole
 from spendgate.reconcile.sources.interface import Asking, Page, Request, Span
 from spendgate.reconcile.sources.reading import CENT, Faults, count, instant_ms, loads, nanos, text
-from spendgate.statement import DAY_MS, Axes, Charge, Line, Statement, TokenClass, Who
-from spendgate.usage import Usage
+from spendgate.statement import DAY_MS, Axes, Line, Statement, Who
 
 _GROUPS: Final = ("api_key_id", "model", "product", "service_tier", "speed")
 _LONGEST_MS: Final = 31 * DAY_MS
 """What one query may span."""
-_CHARGES: Final = {
-    "tokens": Charge.TOKENS,
-    "web_search": Charge.WEB_SEARCH,
-    "code_execution": Charge.CODE_EXECUTION,
-    "session_usage": Charge.SESSION,
-}
-_CLASSES: Final = {
-    "uncached_input_tokens": TokenClass.INPUT,
-    "cache_read_input_tokens": TokenClass.CACHE_READ,
-    "cache_creation.ephemeral_5m_input_tokens": TokenClass.CACHE_WRITE_5M,
-    "cache_creation.ephemeral_1h_input_tokens": TokenClass.CACHE_WRITE_1H,
-    "output_tokens": TokenClass.OUTPUT,
-}
 
 
 class AnthropicAnalytics:
@@ -156,15 +144,13 @@ def _cost(group: dict[str, Any], cost: dict[str, Any], common: dict[str, Any]) -
         raise ValueError(f"currency {cost['currency']!r}: only USD can be read")
     kind, token_type = text(group.get("cost_type")), text(group.get("token_type"))
     requests = cost.get("requests")
-    charge, token_class = _CHARGES.get(kind or "tokens", Charge.OTHER), _CLASSES.get(token_type or "")
-    if token_type is not None and token_class is None:
-        charge = Charge.OTHER  # a class that came after this was written
+    charge, token_class, unit = kind_of_cost(kind or "tokens", token_type)
     return Line(
         **common,
         charge=charge,
         token_class=token_class,
-        requests=_optional(requests),
-        unit=(token_type or kind) if charge is Charge.OTHER else None,
+        requests=whole(requests),
+        unit=unit,
         billed_nanos=nanos(cost["amount"], CENT),
         list_nanos=None if cost.get("list_amount") is None else nanos(cost["list_amount"], CENT),
         amount=f"{cost['amount']} cent",
@@ -172,21 +158,8 @@ def _cost(group: dict[str, Any], cost: dict[str, Any], common: dict[str, Any]) -
 
 
 def _usage(usage: dict[str, Any], common: dict[str, Any]) -> Line:
-    writes, tools = usage.get("cache_creation") or {}, usage.get("server_tool_use") or {}
-    requests = usage.get("requests")
-    counted = Usage(
-        input_tokens=count(usage["uncached_input_tokens"]),
-        cache_read_tokens=count(usage["cache_read_input_tokens"]),
-        cache_write_5m_tokens=_optional(writes.get("ephemeral_5m_input_tokens")),
-        cache_write_1h_tokens=_optional(writes.get("ephemeral_1h_input_tokens")),
-        output_tokens=count(usage["output_tokens"]),
-        web_searches=_optional(tools.get("web_search_requests")),
-    )
+    made = counted(usage)
     said = usage.get("total_tokens")
-    if said is not None and count(said) != counted.input_total + (counted.output_tokens or 0):
+    if said is not None and count(said) != made.input_total + (made.output_tokens or 0):
         raise ValueError(f"its classes do not add up to total_tokens {said}")
-    return Line(**common, usage=counted, requests=_optional(requests))
-
-
-def _optional(value: object) -> int | None:
-    return None if value is None else count(value)
+    return Line(**common, usage=made, requests=whole(usage.get("requests")))

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
+from spendgate.reconcile.sources.anthropic_legacy import AnthropicEnterprise, AnthropicLegacy
+from spendgate.reconcile.sources.claude_code import ClaudeCode
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
 
-APIS: Final[tuple[ApiSource, ...]] = (AnthropicAnalytics(),)
+APIS: Final[tuple[ApiSource, ...]] = (
+    AnthropicAnalytics(),
+    AnthropicLegacy(),
+    AnthropicEnterprise(),
+    ClaudeCode(),
+)
 FILES: Final[tuple[FileSource, ...]] = ()
 """In the order in which a file is offered to them: the narrower first."""
