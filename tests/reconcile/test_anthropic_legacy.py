@@ -10,7 +10,8 @@ import pytest
 from anthropic.types.beta.organization.beta_analytics_cost_report_time_bucket import BetaAnalyticsCostReportTimeBucket
 from anthropic.types.beta.organization.beta_analytics_usage_report_time_bucket import BetaAnalyticsUsageReportTimeBucket
 
-from reconcile.asking import SPAN, START, asked_of, page
+from reconcile.anthropic_pages import asked_of, page
+from reconcile.asking import SPAN, START
 from reconcile.server import Said, api
 from spendgate.errors import StatementError
 from spendgate.reconcile.fetching import Way, fetch

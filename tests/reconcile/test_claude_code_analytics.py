@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconcile.asking import START, asked_of, page
+from reconcile.anthropic_pages import asked_of, page
+from reconcile.asking import START
 from spendgate.errors import StatementError
 from spendgate.reconcile.sources.claude_code import ClaudeCode
 from spendgate.reconcile.sources.interface import Span

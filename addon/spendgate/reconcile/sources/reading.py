@@ -83,6 +83,8 @@ def decimal(value: object) -> Decimal:
     else:
         raise ValueError(f"{shown(value)} is no decimal number")
     exponent = found.as_tuple().exponent
+    if isinstance(exponent, int) and found.is_zero():
+        return Decimal(0)  # OpenAI writes the zero of its decimals as `0E-6176`
     if not isinstance(exponent, int) or abs(found.adjusted()) > _EXPONENT_MAX or abs(exponent) > 2 * _EXPONENT_MAX:
         raise ValueError(f"{shown(value)} is no amount that a provider writes")
     return found

@@ -6,14 +6,22 @@ from typing import Final
 
 from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
 from spendgate.reconcile.sources.anthropic_legacy import AnthropicEnterprise, AnthropicLegacy
+from spendgate.reconcile.sources.chatgpt_credits import ChatGPTCredits
 from spendgate.reconcile.sources.claude_code import ClaudeCode
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
+from spendgate.reconcile.sources.openai_api import OpenAI
+from spendgate.reconcile.sources.openai_csv import OpenAICostCsv, OpenAIUsageCsv
 
 APIS: Final[tuple[ApiSource, ...]] = (
     AnthropicAnalytics(),
     AnthropicLegacy(),
     AnthropicEnterprise(),
     ClaudeCode(),
+    OpenAI(),
 )
-FILES: Final[tuple[FileSource, ...]] = ()
+FILES: Final[tuple[FileSource, ...]] = (
+    OpenAIUsageCsv(),
+    OpenAICostCsv(),
+    ChatGPTCredits(),
+)
 """In the order in which a file is offered to them: the narrower first."""
