@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
+from spendgate.reconcile.sources.anthropic_csv import AnthropicCostCsv, AnthropicUsageCsv
 from spendgate.reconcile.sources.anthropic_legacy import AnthropicEnterprise, AnthropicLegacy
 from spendgate.reconcile.sources.chatgpt_credits import ChatGPTCredits
 from spendgate.reconcile.sources.claude_code import ClaudeCode
@@ -20,6 +21,8 @@ APIS: Final[tuple[ApiSource, ...]] = (
     OpenAI(),
 )
 FILES: Final[tuple[FileSource, ...]] = (
+    AnthropicCostCsv(),
+    AnthropicUsageCsv(),
     OpenAIUsageCsv(),
     OpenAICostCsv(),
     ChatGPTCredits(),
