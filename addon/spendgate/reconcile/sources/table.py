@@ -7,6 +7,7 @@ from typing import Final
 from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
 from spendgate.reconcile.sources.anthropic_csv import AnthropicCostCsv, AnthropicUsageCsv
 from spendgate.reconcile.sources.anthropic_legacy import AnthropicEnterprise, AnthropicLegacy
+from spendgate.reconcile.sources.aws_cur import AwsCur
 from spendgate.reconcile.sources.chatgpt_credits import ChatGPTCredits
 from spendgate.reconcile.sources.claude_code import ClaudeCode
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
@@ -26,5 +27,6 @@ FILES: Final[tuple[FileSource, ...]] = (
     OpenAIUsageCsv(),
     OpenAICostCsv(),
     ChatGPTCredits(),
+    AwsCur(),
 )
 """In the order in which a file is offered to them: the narrower first."""
