@@ -91,6 +91,16 @@ class Reading:
         self._faults.raise_any()
         return self
 
+    def items(
+        self, parse: Callable[[bytes, Faults], Iterable[tuple[str, Any]]], take: Callable[[Any], Iterable[Line]]
+    ) -> Self:
+        """The same of what `parse` finds, each with its place. Raises StatementError."""
+        for place, item in parse(self._data, self._faults):
+            with self._faults.at(place):
+                self._lines.extend(take(item))
+        self._faults.raise_any()
+        return self
+
     def statement(self, subject: Callable[[Line], str | None] = lambda _: None) -> Statement:
         """The statement; its subject is what all lines have in common. Raises StatementError where the file has no row."""
         if self._first is None:

@@ -11,6 +11,8 @@ from spendgate.reconcile.sources.aws_cur import AwsCur
 from spendgate.reconcile.sources.chatgpt_credits import ChatGPTCredits
 from spendgate.reconcile.sources.claude_code import ClaudeCode
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
+from spendgate.reconcile.sources.langsmith_runs import LangSmith
+from spendgate.reconcile.sources.litellm_spend import LiteLlm
 from spendgate.reconcile.sources.openai_api import OpenAI
 from spendgate.reconcile.sources.openai_csv import OpenAICostCsv, OpenAIUsageCsv
 
@@ -28,5 +30,7 @@ FILES: Final[tuple[FileSource, ...]] = (
     OpenAICostCsv(),
     ChatGPTCredits(),
     AwsCur(),
+    LiteLlm(),
+    LangSmith(),
 )
 """In the order in which a file is offered to them: the narrower first."""
