@@ -84,7 +84,12 @@ class Reading:
         return starts_ms, ends_ms
 
     def rows(self, required: Sequence[str], take: Callable[[Row], Iterable[Line]]) -> Self:
-        """Read all rows with `take`; each one's fault is told with its line in the file. Raises StatementError."""
+        """Read all rows with `take`; each one's fault is told with its line in the file. Raises StatementError.
+
+        A file that was cut off in its last cell cannot be told from a whole one but by the line break that it lacks.
+        """
+        if self._data and not self._data.endswith((b"\n", b"\r")):
+            self.notes.update(["the last ends without a line break: is the file whole?"])
         for row in csv_rows(self._data, self._faults, required):
             with self._faults.at(f"line {row.number}"):
                 self._lines.extend(take(row))

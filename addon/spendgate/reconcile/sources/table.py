@@ -8,8 +8,10 @@ from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
 from spendgate.reconcile.sources.anthropic_csv import AnthropicCostCsv, AnthropicUsageCsv
 from spendgate.reconcile.sources.anthropic_legacy import AnthropicEnterprise, AnthropicLegacy
 from spendgate.reconcile.sources.aws_cur import AwsCur
+from spendgate.reconcile.sources.azure_cost import AzureCost
 from spendgate.reconcile.sources.chatgpt_credits import ChatGPTCredits
 from spendgate.reconcile.sources.claude_code import ClaudeCode
+from spendgate.reconcile.sources.google_billing import GoogleBilling
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
 from spendgate.reconcile.sources.langsmith_runs import LangSmith
 from spendgate.reconcile.sources.litellm_spend import LiteLlm
@@ -30,6 +32,8 @@ FILES: Final[tuple[FileSource, ...]] = (
     OpenAICostCsv(),
     ChatGPTCredits(),
     AwsCur(),
+    GoogleBilling(),
+    AzureCost(),
     LiteLlm(),
     LangSmith(),
 )
