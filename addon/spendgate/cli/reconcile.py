@@ -15,16 +15,19 @@ import typer
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.status import own_account
+from spendgate.config.statement_file import StatementFile
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, StatementBook
 from spendgate.reconcile.fetching import Way, fetch
 from spendgate.reconcile.sources.interface import ApiSource, FileSource, Span
-from spendgate.reconcile.sources.table import APIS, FILES
+from spendgate.reconcile.sources.table import APIS
+from spendgate.reconcile.sources.table import FILES as DOWNLOADED
 from spendgate.statement import Statement
 
 HEAD_BYTES = 64 << 10
 FILE_BYTES_MAX = 2 << 30
+FILES: tuple[FileSource, ...] = (*DOWNLOADED, StatementFile())
 _COLUMNS = (
     Column("name", "import", weight=0),
     Column("source", "source", weight=0),

@@ -1,0 +1,73 @@
+"""`reconcile import FILE`: what a person downloads or types is known by what is in it, kept as a version, or refused whole."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from contextlib import closing
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from cli.kit import ran
+from spendgate.cli.main import app
+from spendgate.config.paths import State
+from spendgate.ledger.queries import Reader
+
+INVOICE = (
+    "statement: 1\nprovider: anthropic\nfrom: 2026-11-01\nthrough: 2026-11-30\n"
+    "seats:\n  - plan: Team\n    count: 3\n    price: $25\ntotal: $75\n"
+)
+SPEND = {
+    "request_id": "msg_1", "api_key": "hash", "spend": 0.5, "startTime": "2026-11-20T09:00:00Z", "prompt_tokens": 1,
+    "completion_tokens": 2, "model": "claude-opus-5-5",
+}  # fmt: skip
+
+
+def taken(state: State) -> list[dict]:
+    return json.loads(ran(state, "reconcile", "imports", "--format", "json"))
+
+
+def test_an_invoice_and_a_gateways_log_are_known_by_their_content(state: State, tmp_path: Path) -> None:
+    bill, log = tmp_path / "anything.txt", tmp_path / "export"
+    bill.write_text(INVOICE)
+    log.write_text(json.dumps([SPEND]))
+    ran(state, "reconcile", "import", str(bill))
+    ran(state, "reconcile", "import", str(log))
+    assert [(each["source"], each["subject"], each["lines"], each["from"], each["until"]) for each in taken(state)] == [
+        ("invoice", "anthropic", 1, "2026-11-01", "2026-12-01"), ("litellm", "", 1, "2026-11-20", "2026-11-21"),
+    ]  # fmt: skip
+    with closing(Reader(state.ledger)) as reader:
+        (seats,) = reader.statement_lines(reader.imports()[0], 0, 1 << 60)
+    assert (seats.billed_nanos, seats.quantity) == (75_000_000_000, "3")
+
+
+def test_a_faulty_file_is_refused_whole_with_its_place(state: State, tmp_path: Path) -> None:
+    bill = tmp_path / "november.yaml"
+    bill.write_text(INVOICE.replace("$75", "$70"))
+    result = CliRunner().invoke(app, ["reconcile", "import", str(bill), "--state", str(state.root)])
+    assert result.exit_code != 0
+    assert "november.yaml:9:8: total: $70.00 is not what the parts add up to: $75.00" in str(result.exception)
+    assert ran(state, "reconcile", "imports", "--format", "json").strip() == "[]"
+
+
+def test_what_nobody_knows_is_named_with_the_remedy(state: State, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.csv.gz"
+    odd.write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    result = CliRunner().invoke(app, ["reconcile", "import", str(odd), "--state", str(state.root)])
+    assert result.exit_code != 0
+    assert "odd.csv.gz: no statement that is known (`spendgate reconcile sources`); name it with --as" in str(
+        result.exception
+    )
+    named = CliRunner().invoke(app, ["reconcile", "import", str(odd), "--as", "aws-cur", "--state", str(state.root)])
+    assert named.exit_code != 0
+    assert "odd.csv.gz: line 1: lacks the columns line_item_usage_start_date" in str(named.exception)
+
+
+def test_every_source_is_listed_once() -> None:
+    listed = CliRunner().invoke(app, ["reconcile", "sources", "--format", "json"])
+    names = [each["name"] for each in json.loads(listed.stdout)]
+    assert len(set(names)) == len(names)
+    assert {"anthropic-legacy", "aws-cur", "azure-cost", "google-billing", "invoice", "langsmith", "litellm"} <= set(
+        names
+    )
