@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -146,11 +147,13 @@ def _who(row: Row) -> Who:
 def _product(row: Row) -> str:
     """The product's name: of the map that CUR 2.0 has, or of a column of its own."""
     flat = row.get("product_product_name") or row.get("product_product_family") or ""
-    said = row.get("product", "")
-    if said.startswith("{"):
-        found = loads(said.encode())
-        return str(found.get("product_name") or flat)
-    return flat
+    return _named(row.get("product", "")) or flat
+
+
+@lru_cache(maxsize=4096)
+def _named(product: str) -> str:
+    """The name in a map of a product; there are few of them, and rows by the million."""
+    return str(loads(product.encode()).get("product_name") or "") if product.startswith("{") else ""
 
 
 def _of_a_model(row: Row, product: str) -> bool:
@@ -184,6 +187,7 @@ def _per(unit: str | None, description: str) -> int | None:
     return 1_000_000 if re.search(r"\bmillion\b.*\btokens?\b", description, re.IGNORECASE) else None
 
 
+@lru_cache(maxsize=4096)
 def _instant(text: str) -> int:
     """RFC 3339; where a tool took the zone away it is UTC, in which AWS writes every time."""
     try:
