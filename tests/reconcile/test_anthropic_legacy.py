@@ -11,11 +11,12 @@ from anthropic.types.beta.organization.beta_analytics_cost_report_time_bucket im
 from anthropic.types.beta.organization.beta_analytics_usage_report_time_bucket import BetaAnalyticsUsageReportTimeBucket
 
 from reconcile.anthropic_pages import asked_of, page
-from reconcile.asking import SPAN, START
+from reconcile.asking import SPAN, START, fails_midway
 from reconcile.server import Said, api
 from spendgate.errors import StatementError
 from spendgate.reconcile.fetching import Way, fetch
-from spendgate.reconcile.sources.anthropic_legacy import AnthropicEnterprise, AnthropicLegacy
+from spendgate.reconcile.sources.anthropic_enterprise import REST, AnthropicEnterprise
+from spendgate.reconcile.sources.anthropic_legacy import AnthropicLegacy
 from spendgate.reconcile.sources.interface import Span
 from spendgate.statement import DAY_MS, Axes, Charge, TokenClass, Who
 from spendgate.usage import Usage
@@ -104,11 +105,48 @@ def test_enterprise_buckets_of_the_sdk() -> None:
     assert "bucket_width=1d" in asked[0].path
 
 
-def test_a_full_bucket_may_lack_groups_and_the_statement_says_so() -> None:
-    said, _ = asked_of(ENTERPRISE, [page(enterprise(*[E_COST] * 100)), page()])
-    assert any("2026-11-20 has 100 groups" in each and "may be more" in each for each in said.notes)
-    fewer, _ = asked_of(ENTERPRISE, [page(enterprise(*[E_COST] * 99)), page()])
-    assert not any("groups" in each for each in fewer.notes)
+def ungrouped(**figures) -> dict:
+    return {key: None if isinstance(value, str) else value for key, value in E_COST.items()} | {
+        "currency": "USD",
+        **figures,
+    }
+
+
+def test_of_a_full_bucket_the_day_is_asked_for_whole_and_the_rest_is_a_line() -> None:
+    total = page(enterprise(ungrouped(amount="4128100.5", list_amount="5160150.000000")))
+    said, asked = asked_of(ENTERPRISE, [page(enterprise(*[E_COST] * 100)), total, page()])
+    rest = said.lines[-1]
+    assert (len(said.lines), rest.product, rest.model, rest.charge) == (101, REST, None, Charge.OTHER)
+    assert (rest.billed_nanos, rest.list_nanos) == (1_005_000_000, 1_500_000_000)
+    assert sum(each.billed_nanos for each in said.lines) == 41_281_005_000_000, (
+        "the day's total, to the last nano-dollar"
+    )
+    assert ["group_by" in each.path for each in asked] == [True, False, True]
+    assert any("2026-11-20 has groups beyond the largest 100" in each for each in said.notes)
+
+
+def test_of_a_full_bucket_of_counts_too() -> None:
+    many = {**E_COUNTS, "output_tokens": 507, "requests": 3701}
+    hundred = page(enterprise(*[E_COUNTS] * 100))
+    whole = {
+        **many, "uncached_input_tokens": 100, "cache_read_input_tokens": 200, "model": None, "product": None,
+        "cache_creation": {"ephemeral_5m_input_tokens": 300, "ephemeral_1h_input_tokens": 400},
+    }  # fmt: skip
+    said, _ = asked_of(ENTERPRISE, [page(), hundred, page(enterprise(whole))])
+    rest = said.lines[-1]
+    assert (rest.usage.output_tokens, rest.usage.input_tokens, rest.requests, rest.product) == (7, 0, 1, REST)
+
+
+def test_a_full_bucket_that_lacks_nothing_and_one_that_is_not_full() -> None:
+    total = page(enterprise(ungrouped(amount="4128000.000000", list_amount="5160000.000000")))
+    said, _ = asked_of(ENTERPRISE, [page(enterprise(*[E_COST] * 100)), total, page()])
+    assert len(said.lines) == 100
+    assert not any("beyond" in each for each in said.notes)
+    fewer, asked = asked_of(ENTERPRISE, [page(enterprise(*[E_COST] * 99)), page()])
+    assert (len(fewer.lines), len(asked)) == (99, 2)
+    less = page(enterprise(ungrouped(amount="4127999.000000", list_amount="5160000.000000")))
+    with pytest.raises(StatementError, match="the groups of 2026-11-20: come to more than the day's total"):
+        asked_of(ENTERPRISE, [page(enterprise(*[E_COST] * 100)), less, page()])
 
 
 def test_an_empty_organization_is_a_statement_of_nothing() -> None:
@@ -175,3 +213,14 @@ def test_a_page_that_fails_midway_is_asked_again_and_a_run_goes_on(tmp_path: Pat
     assert not kept.exists()
     headers = server.asked[0][1]
     assert (headers["x-api-key"], headers["anthropic-beta"]) == (secret, "fast-mode-2026-02-01")
+
+
+def test_over_http_an_enterprise_run_that_breaks_off_goes_on(tmp_path: Path) -> None:
+    full = page(enterprise(*[E_COST] * 100))
+    total = page(enterprise(ungrouped(amount="4128001.000000", list_amount="5160000.000000")))
+
+    def answer(path: str, _: bytes) -> bytes:
+        return page(enterprise(E_COUNTS)) if "/usage_report?" in path else full if "group_by" in path else total
+
+    said = fails_midway(ENTERPRISE, answer, tmp_path, 2)
+    assert [each.product for each in said.lines[-2:]] == [REST, "claude_code"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from reconcile.anthropic_pages import asked_of, page
-from reconcile.asking import START
+from reconcile.asking import START, fails_midway
 from spendgate.errors import StatementError
 from spendgate.reconcile.sources.claude_code import ClaudeCode
 from spendgate.reconcile.sources.interface import Span
@@ -77,3 +79,12 @@ def test_what_cannot_be_read_names_its_place(body: bytes, fault: str) -> None:
 def test_a_day_without_use_is_told_as_none() -> None:
     said, _ = asked_of(SOURCE, [page()])
     assert said.lines == ()
+
+
+def test_over_http_a_run_that_breaks_off_goes_on_at_the_day_that_it_lacks(tmp_path: Path) -> None:
+    def answer(path: str, _: bytes) -> bytes:
+        day = path.partition("starting_at=")[2][:10]
+        return page({**RECORD, "date": f"{day}T00:00:00Z"})
+
+    said = fails_midway(SOURCE, answer, tmp_path, 2, Span(START, START + 3 * DAY_MS))
+    assert [each.starts_ms for each in said.lines] == [START, START + DAY_MS, START + 2 * DAY_MS]

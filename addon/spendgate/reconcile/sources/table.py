@@ -6,7 +6,8 @@ from typing import Final
 
 from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
 from spendgate.reconcile.sources.anthropic_csv import AnthropicCostCsv, AnthropicUsageCsv
-from spendgate.reconcile.sources.anthropic_legacy import AnthropicEnterprise, AnthropicLegacy
+from spendgate.reconcile.sources.anthropic_enterprise import AnthropicEnterprise
+from spendgate.reconcile.sources.anthropic_legacy import AnthropicLegacy
 from spendgate.reconcile.sources.aws_cur import AwsCur
 from spendgate.reconcile.sources.azure_cost import AzureCost
 from spendgate.reconcile.sources.chatgpt_credits import ChatGPTCredits
