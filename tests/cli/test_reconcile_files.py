@@ -71,3 +71,11 @@ def test_every_source_is_listed_once() -> None:
     assert {"anthropic-legacy", "aws-cur", "azure-cost", "google-billing", "invoice", "langsmith", "litellm"} <= set(
         names
     )
+
+
+def test_parquet_is_refused_with_what_to_do(state: State, tmp_path: Path) -> None:
+    file = tmp_path / "cur.parquet"
+    file.write_bytes(b"PAR1\x15\x04")
+    result = CliRunner().invoke(app, ["reconcile", "import", str(file), "--state", str(state.root)])
+    assert result.exit_code != 0
+    assert "cur.parquet: Parquet is not read; choose CSV where the export is set up" in str(result.exception)

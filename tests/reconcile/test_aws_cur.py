@@ -70,6 +70,11 @@ def test_marketplace_editions_are_found_by_their_product() -> None:
     assert (line.billed_nanos, line.list_nanos) == (150_000_000, 150_000_000), "Marketplace has no public price here"
 
 
+def test_a_map_as_databases_print_it() -> None:
+    printed = {**EDITION, "product": "{region_code=us-west-2, product_name=Claude Sonnet 4.6 (Amazon Bedrock Edition)}"}
+    assert read(SOURCE, cur(printed)).lines == read(SOURCE, cur(EDITION)).lines
+
+
 def test_a_unit_that_says_no_number_is_no_count_and_is_told() -> None:
     vague = {
         **EDITION,

@@ -132,6 +132,11 @@ def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:
     for each in FILES:
         if each.recognises(data[:HEAD_BYTES]):
             return each
+    if data.startswith(b"PAR1"):
+        raise StateError(
+            f"{path.name}: Parquet is not read; choose CSV where the export is set up, or convert it, by "
+            "`duckdb -c \"COPY (FROM 'export.parquet') TO 'export.json' (FORMAT json)\"`, for LangSmith and Google"
+        )
     raise StateError(f"{path.name}: no statement that is known (`spendgate reconcile sources`); name it with --as")
 
 

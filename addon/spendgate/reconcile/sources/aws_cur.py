@@ -47,6 +47,7 @@ _REGION: Final = re.compile(r"^([A-Z]{2,4}\d{0,2})-(?:MP:[A-Z0-9]+_)?")
 _NAMED: Final = re.compile(r"^(.+?)-(?:mantle-)?(?:input|output|cache|text|image|audio|video)\b", re.IGNORECASE)
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z\d])|(?<=\d)(?=[A-Z][a-z])|\.0(?=[A-Z]|$)")
 _PER: Final = re.compile(r"^(1|1k|1000|1m|1000000)\s*tokens?$", re.IGNORECASE)
+_PRINTED: Final = re.compile(r"^\{.*?\bproduct_name=([^,}]*)")
 _SIZES: Final = {"1": 1, "1k": 1000, "1000": 1000, "1m": 1_000_000, "1000000": 1_000_000}
 
 
@@ -152,8 +153,11 @@ def _product(row: Row) -> str:
 
 @lru_cache(maxsize=4096)
 def _named(product: str) -> str:
-    """The name in a map of a product; there are few of them, and rows by the million."""
-    return str(loads(product.encode()).get("product_name") or "") if product.startswith("{") else ""
+    """The name in a map of a product, as JSON or as databases print maps; there are few of them, and rows by the million."""
+    if product.startswith('{"'):
+        return str(loads(product.encode()).get("product_name") or "")
+    found = _PRINTED.search(product)
+    return found[1].strip() if found else ""
 
 
 def _of_a_model(row: Row, product: str) -> bool:

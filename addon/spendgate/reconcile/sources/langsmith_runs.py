@@ -2,9 +2,9 @@
 
 Source: its documentation of the run data format (docs.langchain.com/langsmith/run-data-format); the bulk export has the same
 fields. That export is Parquet, which is not read here: write it as JSON lines (`duckdb -c "COPY (FROM 'runs.parquet') TO
-'runs.jsonl'"`). Only runs of type `llm` are model calls; chains and tools around them repeat their sums. Costs are LangSmith's
-own estimate in dollars. The gateway is a private beta: where it writes the provider's id of a response was not seen, so it is
-looked for in the places that runs have for it. Prompts and answers are not kept.
+'runs.json' (FORMAT json)"`). Only runs of type `llm` are model calls; chains and tools around them repeat their sums. Costs
+are LangSmith's own estimate in dollars. The gateway is a private beta: where it writes the provider's id of a response was not
+seen, so it is looked for in the places that runs have for it. Prompts and answers are not kept.
 """
 
 from __future__ import annotations
