@@ -17,7 +17,7 @@ from typing import Final
 import httpx2
 
 from spendgate.errors import StatementError
-from spendgate.reconcile.sources.interface import ApiSource, Page, Request, Span
+from spendgate.reconcile.sources.interface import ApiSource, Asking, Page, Request, Span
 from spendgate.statement import Statement
 
 PAGE_BYTES_MAX: Final = 64 << 20
@@ -59,11 +59,20 @@ def fetch(source: ApiSource, span: Span, credential: str, kept: Path, way: Way) 
         try:
             request = next(asking)
             while True:
-                request = asking.send(run.page(request))
+                request = _take(asking, run.page(request), run)
         except StopIteration as done:
             statement: Statement = done.value
     run.forget()
     return statement
+
+
+def _take(asking: Asking, page: Page, run: _Run) -> Request:
+    """What to ask next. Pages that the source cannot read are not kept: the next run asks for them anew."""
+    try:
+        return asking.send(page)
+    except StatementError:
+        run.forget()
+        raise
 
 
 class _Run:

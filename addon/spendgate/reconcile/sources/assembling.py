@@ -31,6 +31,16 @@ def told(value: object) -> str | None:
     return text(value) or None
 
 
+def flag(value: object) -> bool:
+    """true or false; in a CSV file also Yes, No or nothing. Raises ValueError."""
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word in (False, None, "false", "no", ""):
+        return False
+    if word in (True, "true", "yes"):
+        return True
+    raise ValueError(f"{shown(value)} is neither true nor false")
+
+
 def plain(value: Decimal) -> str:
     """Exact decimal text without an exponent, for `Line.quantity`."""
     return f"{value:f}"
