@@ -138,7 +138,8 @@ class _Run:
             status = answer.status_code
             if status == 200:
                 return self._whole(answer)
-            if status != 429 and status < 500:
+            hasty = status == 429 or (status == 403 and "retry-after" in answer.headers)  # GitHub's word for haste
+            if not hasty and status < 500:
                 remedy = _REMEDIES.get(status, "it does not take what was asked")
                 raise StatementError(f"{self._place}: status {status}: {remedy} ({self._source.variable})")
             return f"status {status}", _wait_told(answer.headers.get("retry-after"))

@@ -6,12 +6,21 @@ from typing import Final
 
 from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
 from spendgate.reconcile.sources.chatgpt_credits import ChatGPTCredits
+from spendgate.reconcile.sources.copilot_api import Copilot
+from spendgate.reconcile.sources.copilot_csv import CopilotCsv, CopilotOldCsv
 from spendgate.reconcile.sources.cursor_api import Cursor
 from spendgate.reconcile.sources.cursor_csv import CursorCsv
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
 from spendgate.reconcile.sources.openai_api import OpenAI
 from spendgate.reconcile.sources.openai_csv import OpenAICostCsv, OpenAIUsageCsv
 
-APIS: Final[tuple[ApiSource, ...]] = (AnthropicAnalytics(), OpenAI(), Cursor())
-FILES: Final[tuple[FileSource, ...]] = (OpenAIUsageCsv(), OpenAICostCsv(), ChatGPTCredits(), CursorCsv())
+APIS: Final[tuple[ApiSource, ...]] = (AnthropicAnalytics(), OpenAI(), Cursor(), Copilot())
+FILES: Final[tuple[FileSource, ...]] = (
+    OpenAIUsageCsv(),
+    OpenAICostCsv(),
+    ChatGPTCredits(),
+    CursorCsv(),
+    CopilotCsv(),
+    CopilotOldCsv(),
+)
 """In the order in which a file is offered to them: the narrower first."""
