@@ -13,8 +13,9 @@ from spendgate.reconcile.sources.cursor_csv import CursorCsv
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
 from spendgate.reconcile.sources.openai_api import OpenAI
 from spendgate.reconcile.sources.openai_csv import OpenAICostCsv, OpenAIUsageCsv
+from spendgate.reconcile.sources.openrouter import OpenRouter, OpenRouterCsv
 
-APIS: Final[tuple[ApiSource, ...]] = (AnthropicAnalytics(), OpenAI(), Cursor(), Copilot())
+APIS: Final[tuple[ApiSource, ...]] = (AnthropicAnalytics(), OpenAI(), Cursor(), Copilot(), OpenRouter())
 FILES: Final[tuple[FileSource, ...]] = (
     OpenAIUsageCsv(),
     OpenAICostCsv(),
@@ -22,5 +23,6 @@ FILES: Final[tuple[FileSource, ...]] = (
     CursorCsv(),
     CopilotCsv(),
     CopilotOldCsv(),
+    OpenRouterCsv(),
 )
 """In the order in which a file is offered to them: the narrower first."""
