@@ -32,7 +32,10 @@ def test_usage() -> None:
     assert plain.who == Who(workspace="proj_a", key="key_1", user="user-1")
     assert (batch.axes, batch.requests) == (Axes(tier="batch"), 1)
     assert (said.from_ms, said.until_ms) == (START, START + 2 * DAY_MS), "a day without use is a day of the file"
-    assert said.notes == ("export.csv is taken to say all of 2026-11-20 to 2026-11-21, the days that it has rows of",)
+    assert said.notes == (
+        "export.csv is taken to say all of 2026-11-20 to 2026-11-21, the days that it has rows of; "
+        "if it was downloaded on one of them, import it again from a later download",
+    )
 
 
 def test_usage_by_the_minute_covers_its_day() -> None:

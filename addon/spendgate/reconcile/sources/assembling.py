@@ -114,7 +114,8 @@ class Reading:
             self._source, self._provider, subjects.pop() if len(subjects) == 1 else "", first, after,
             sha256(self._data).hexdigest(), self._origin, None, tuple(self._lines),
             (
-                f"{self._origin} is taken to say all of {day_word(first)} to {last}, the days that it has rows of",
+                f"{self._origin} is taken to say all of {day_word(first)} to {last}, the days that it has rows of; "
+                "if it was downloaded on one of them, import it again from a later download",
                 *(f"{times} rows: {note}" for note, times in self.notes.items()),
             ),
         )  # fmt: skip
