@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconcile.asking import SPAN, START, ask, fails_midway, faults, read, refused
+from reconcile.asking import SPAN, START, Answer, ask, fails_midway, faults, read, refused
 from spendgate.reconcile.sources.interface import Span
-from spendgate.reconcile.sources.openrouter import OpenRouter, OpenRouterCsv
+from spendgate.reconcile.sources.openrouter_api import OpenRouter
+from spendgate.reconcile.sources.openrouter_csv import OpenRouterCsv
 from spendgate.statement import DAY_MS, Axes, Billed, Charge, Line, Who
 from spendgate.usage import NO_USAGE, Usage
 
@@ -31,12 +31,26 @@ def item(**more) -> dict:
     }  # fmt: skip
 
 
-def answer(*items: dict) -> Callable[[str, bytes], object]:
-    """These on the first day, nothing on others."""
+def key(one: str, created: str = "2026-01-01T00:00:00Z", last: str | None = None) -> dict:
+    """A key with those fields of the SDK's ListData that are read, and one that is not."""
+    return {
+        "hash": one, "name": f"name of {one}", "label": f"sk-or-v1-{one}...", "creator_user_id": "user_1", "usage": 7.5,
+        "created_at": created, "last_used_at": last,
+    }  # fmt: skip
+
+
+def answer(*items: dict, keys: tuple[dict, ...] = (), of: dict[str, list[dict]] | None = None) -> Answer:
+    """These on the first day, nothing on others; `of` a key these."""
 
     def said(path: str, _: bytes) -> object:
-        day = parse_qs(urlsplit(path).query).get("date")
-        return CREDITS if day is None else {"data": list(items) if day == ["2026-11-20"] else []}
+        url = urlsplit(path)
+        words = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if url.path == "/api/v1/credits":
+            return CREDITS
+        if url.path == "/api/v1/keys":
+            return {"data": list(keys[int(words["offset"]) :])}
+        found = (of or {}).get(words["api_key_hash"], []) if "api_key_hash" in words else list(items)
+        return {"data": found if words["date"] == "2026-11-20" else []}
 
     return said
 
@@ -69,6 +83,62 @@ def test_own_keys_are_on_another_bill() -> None:
     assert "1 rows: own keys and OpenRouter's together: tokens and requests are of both" in said.notes
 
 
+def test_keys_have_their_parts_and_the_rest_is_no_keys() -> None:
+    whole = item(
+        requests=9, usage=0.1, prompt_tokens=500, completion_tokens=300, reasoning_tokens=90, cached_tokens=100
+    )
+    keys = key("aa"), key("late", created="2026-11-21T00:00:00Z"), key("old", last="2026-11-19T23:59:59Z"), key("bb")
+    said, asked = ask(SOURCE, answer(whole, keys=keys, of={"aa": [item()], "bb": [item(usage=0.05, requests=3)]}))
+    assert [(each.who.key, each.billed_nanos, each.requests, each.amount) for each in said.lines] == [
+        ("aa", 15_000_000, 5, "0.015 USD"), ("bb", 50_000_000, 3, "0.05 USD"), (None, 35_000_000, 1, "0.035 USD"),
+    ]  # fmt: skip
+    assert said.lines[2].usage == Usage(340, 60, output_tokens=50, reasoning_tokens=40)
+    assert said.lines[0].who == Who(
+        workspace="ws-1", key="aa", key_name="name of aa", key_hint="sk-or-v1-aa...", user="user_1"
+    )
+    assert [each.path for each in asked[-2:]] == [
+        "/api/v1/activity?date=2026-11-20&group_by=workspace&api_key_hash=aa",
+        "/api/v1/activity?date=2026-11-20&group_by=workspace&api_key_hash=bb",
+    ], "no key that was not there yet, or no longer in use"
+    assert asked[2].path.endswith("offset=4"), "until a page of keys is empty"
+
+
+def test_no_more_keys_are_asked_for_than_it_takes() -> None:
+    _, asked = ask(SOURCE, answer(item(), keys=(key("aa"), key("bb")), of={"aa": [item()]}))
+    assert asked[-1].path.endswith("api_key_hash=aa")
+
+
+def test_keys_that_have_more_than_the_whole() -> None:
+    keys = (key("aa"),)
+    more = answer(item(), keys=keys, of={"aa": [item(requests=6)]})
+    assert "page 5: a key has more than the whole: it was revised meanwhile" in refused(SOURCE, more)
+    other = answer(item(), keys=keys, of={"aa": [item(endpoint_id="e-2")]})
+    assert "page 5: a key has more than the whole" in refused(SOURCE, other)
+
+
+def test_a_page_of_keys_that_comes_twice() -> None:
+    def said(path: str, body: bytes) -> object:
+        return {"data": [key("aa")]} if "/keys?" in path else answer()(path, body)
+
+    assert "page 3 data[0]: this key has no hash, or came before" in refused(SOURCE, said)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.decimals(0, 100, places=12), min_size=1, max_size=8))
+def test_keys_and_rest_sum_to_the_day(amounts: list[Decimal]) -> None:
+    """To the nano-dollar, where each is rounded by itself."""
+    keys = tuple(key(f"k{at}") for at in range(len(amounts)))
+    parts = {f"k{at}": [item(usage=f"{amount:f}", requests=1)] for at, amount in enumerate(amounts)}
+    n = len(amounts)
+    whole = item(
+        usage=f"{sum(amounts):f}", requests=n, prompt_tokens=50 * n, cached_tokens=20 * n, completion_tokens=125 * n,
+        reasoning_tokens=25 * n,
+    )  # fmt: skip
+    said, _ = ask(SOURCE, answer(whole, keys=keys, of=parts))
+    assert sum(each.billed_nanos or 0 for each in said.lines) == round(sum(amounts) * 10**9)
+    assert {each.charge for each in said.lines if each.who.key is None} <= {Charge.ROUNDING}
+
+
 def test_a_replayed_response_has_cached_tokens_of_its_own() -> None:
     said, _ = ask(SOURCE, answer(item(cached_tokens=70)))
     assert said.lines[0].usage == Usage(50, 70, output_tokens=125, reasoning_tokens=25)
@@ -77,9 +147,10 @@ def test_a_replayed_response_has_cached_tokens_of_its_own() -> None:
 
 def test_thirty_days_are_all_that_there_is() -> None:
     said, asked = ask(SOURCE, answer(item()), Span(START - 30 * DAY_MS, START + DAY_MS))
-    assert len(asked) == 31
+    assert len(asked) == 32
     assert asked[0].path == "/api/v1/credits"
-    assert asked[1].path == "/api/v1/activity?date=2026-10-22&group_by=workspace"
+    assert asked[1].path == "/api/v1/keys?include_disabled=true&include_expired=true&offset=0"
+    assert asked[2].path == "/api/v1/activity?date=2026-10-22&group_by=workspace"
     assert (said.from_ms, said.until_ms, len(said.lines)) == (START - 29 * DAY_MS, START + DAY_MS, 1)
     assert said.notes == (
         "it tells of 30 days: the statement begins on 2026-10-22",
@@ -93,23 +164,23 @@ ROW = json.dumps({"data": [item()]})
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (ROW[:-20], "page 2: line 1 column"),
-        ("[]", "page 2: no object with a list `data`"),
-        ('{"data": [3]}', "page 2 data[0]: Decimal('3') is no object"),
-        (ROW.replace('"usage"', '"cost"'), "page 2 data[0]: 'usage' is missing"),
-        (ROW.replace("0.015", '"$0.015"'), "page 2 data[0]: '$0.015' is no decimal number"),
+        (ROW[:-20], "page 3: line 1 column"),
+        ("[]", "page 3: no object with a list `data`"),
+        ('{"data": [3]}', "page 3 data[0]: Decimal('3') is no object"),
+        (ROW.replace('"usage"', '"cost"'), "page 3 data[0]: 'usage' is missing"),
+        (ROW.replace("0.015", '"$0.015"'), "page 3 data[0]: '$0.015' is no decimal number"),
         (
             ROW.replace('"byok_usage_inference": 0', '"byok_usage_inference": null'),
-            "page 2 data[0]: None is no decimal",
+            "page 3 data[0]: None is no decimal",
         ),
         (ROW.replace("125", "125.5"), "is no whole count of zero or more"),
-        (ROW.replace("2026-11-20", "2026-11-19"), "page 2 data[0]: it is about another day"),
-        (ROW.replace('"2026-11-20"', "20"), "page 2 data[0]: Decimal('20') is no text"),
-        (json.dumps({"data": [item(), item()]}), "page 2 data[1]: this model, endpoint and workspace came before"),
+        (ROW.replace("2026-11-20", "2026-11-19"), "page 3 data[0]: it is about another day"),
+        (ROW.replace('"2026-11-20"', "20"), "page 3 data[0]: Decimal('20') is no text"),
+        (json.dumps({"data": [item(), item()]}), "page 3 data[1]: this model, endpoint and workspace came before"),
     ],
 )
 def test_what_cannot_be_read_names_its_place_and_nothing_is_taken(text: str, words: str) -> None:
-    assert words in refused(SOURCE, lambda path, _: CREDITS if "credits" in path else text.encode())
+    assert words in refused(SOURCE, lambda path, body: text.encode() if "activity" in path else answer()(path, body))
 
 
 def test_credits_that_cannot_be_read() -> None:

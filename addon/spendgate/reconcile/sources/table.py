@@ -13,7 +13,8 @@ from spendgate.reconcile.sources.cursor_csv import CursorCsv
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
 from spendgate.reconcile.sources.openai_api import OpenAI
 from spendgate.reconcile.sources.openai_csv import OpenAICostCsv, OpenAIUsageCsv
-from spendgate.reconcile.sources.openrouter import OpenRouter, OpenRouterCsv
+from spendgate.reconcile.sources.openrouter_api import OpenRouter
+from spendgate.reconcile.sources.openrouter_csv import OpenRouterCsv
 
 APIS: Final[tuple[ApiSource, ...]] = (AnthropicAnalytics(), OpenAI(), Cursor(), Copilot(), OpenRouter())
 FILES: Final[tuple[FileSource, ...]] = (
