@@ -82,6 +82,18 @@ def test_a_run_that_failed_goes_on_from_the_page_that_it_lacks(run: Run) -> None
     assert not run.kept.exists()
 
 
+def test_pages_that_cannot_be_read_are_asked_for_anew(run: Run) -> None:
+    with (
+        api(lambda path, _: Said(b"{}" if "page=two" in path else by_words(path))) as server,
+        pytest.raises(StatementError, match="page 2: 'data' is missing"),
+    ):
+        run.fetch(server.origin)
+    assert not run.kept.exists()
+    with api(lambda path, _: Said(by_words(path))) as server:
+        assert len(run.fetch(server.origin).lines) == 3
+        assert len(server.asked) == 3
+
+
 def test_nobody_there_is_told_with_the_remedy(run: Run) -> None:
     with pytest.raises(StatementError, match="page 1: ConnectError, 6 times; run the command again"):
         run.fetch("http://127.0.0.1:9")

@@ -238,7 +238,7 @@ COSTS, USED = json.dumps(page(bucket(cost(1.5)))), json.dumps(page(bucket(comple
         ("completions", USED.replace("2100", "2100.5"), "is no whole count of zero or more"),
         ("completions", USED.replace("41000", "50001"), "its cached, written and uncached tokens are more than"),
         ("completions", USED.replace('"num_model_requests"', '"requests"'), "'num_model_requests' is missing"),
-        ("completions", USED.replace('"batch": false', '"batch": 7'), "batch is Decimal('7'), neither true nor false"),
+        ("completions", USED.replace('"batch": false', '"batch": 7'), "Decimal('7') is neither true nor false"),
     ],
 )
 def test_what_cannot_be_read_names_its_place_and_nothing_is_taken(kind: str, body: str, words: str) -> None:

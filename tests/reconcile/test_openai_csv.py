@@ -32,7 +32,10 @@ def test_usage() -> None:
     assert plain.who == Who(workspace="proj_a", key="key_1", user="user-1")
     assert (batch.axes, batch.requests) == (Axes(tier="batch"), 1)
     assert (said.from_ms, said.until_ms) == (START, START + 2 * DAY_MS), "a day without use is a day of the file"
-    assert said.notes == ("export.csv is taken to say all of 2026-11-20 to 2026-11-21, the days that it has rows of",)
+    assert said.notes == (
+        "export.csv is taken to say all of 2026-11-20 to 2026-11-21, the days that it has rows of; "
+        "if it was downloaded on one of them, import it again from a later download",
+    )
 
 
 def test_usage_by_the_minute_covers_its_day() -> None:
@@ -123,7 +126,7 @@ def test_an_export_without_rows_says_nothing(source: object) -> None:
         (USAGE, USED.replace("50000", "50000.5"), "line 2: '50000.5' is no whole count of zero or more"),
         (USAGE, USED.replace("50000", ""), "line 2: '' is no decimal number"),
         (USAGE, USED.replace("50000", "5O000"), "line 2: '5O000' is no decimal number"),
-        (USAGE, USED.replace("false", "perhaps"), "line 2: batch is 'perhaps', neither true nor false"),
+        (USAGE, USED.replace("false", "perhaps"), "line 2: 'perhaps' is neither true nor false"),
         (USAGE, USED.replace("1795219200,2026", "1795132800,2026"), "line 2: it ends before it begins"),
         (USAGE, USED.replace("1795132800,", "1795132800000,"), "is no time of these millennia"),
         (USAGE, USED.replace("user_id", "model", 1), "line 1: a column stands twice"),

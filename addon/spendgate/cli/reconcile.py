@@ -9,8 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
+from msgspec import structs
 
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
@@ -72,13 +74,17 @@ def import_(
         str | None, typer.Option("--until", metavar="DAY", help="UTC day after the last; else today.")
     ] = None,
     source: Annotated[str | None, typer.Option("--as", metavar="SOURCE", help="What the file is, if unclear.")] = None,
+    account: Annotated[
+        str,
+        typer.Option("--account", metavar="NAME", help="Whose, where an API must be told: see `reconcile sources`."),
+    ] = "",
     state: StateOption = None,
 ) -> None:
     """Take in a statement, as a new version: what was imported before stays as it is."""
     found = existing_state(state)
     asked = next((each for each in APIS if each.name == given), None)
     if asked is not None and source is None:
-        statement = _ask(asked, span_of(since, until), found.root / "imports")
+        statement = _ask(asked, structs.replace(span_of(since, until), account=account), found.root / "imports")
     else:
         statement = read_file(Path(given), source)
     with StatementBook(found.ledger) as book:
@@ -144,7 +150,8 @@ def _ask(source: ApiSource, span: Span, folder: Path) -> Statement:
     credential = os.environ.get(source.variable, "")
     if not credential:
         raise StateError(f"{source.name}: {source.variable} is not set; it needs: {source.title}")
-    kept = folder / f"{source.name}-{span.from_ms}-{span.until_ms}"
+    whose = f"-{quote(span.account, safe='')}" if span.account else ""
+    kept = folder / f"{source.name}{whose}-{span.from_ms}-{span.until_ms}"
     return fetch(source, span, credential, kept, replace(Way(), told=note))
 
 

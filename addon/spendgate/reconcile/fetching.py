@@ -17,7 +17,7 @@ from typing import Final
 import httpx2
 
 from spendgate.errors import StatementError
-from spendgate.reconcile.sources.interface import ApiSource, Page, Request, Span
+from spendgate.reconcile.sources.interface import ApiSource, Asking, Page, Request, Span
 from spendgate.statement import Statement
 
 PAGE_BYTES_MAX: Final = 64 << 20
@@ -59,11 +59,20 @@ def fetch(source: ApiSource, span: Span, credential: str, kept: Path, way: Way) 
         try:
             request = next(asking)
             while True:
-                request = asking.send(run.page(request))
+                request = _take(asking, run.page(request), run)
         except StopIteration as done:
             statement: Statement = done.value
     run.forget()
     return statement
+
+
+def _take(asking: Asking, page: Page, run: _Run) -> Request:
+    """What to ask next. Pages that the source cannot read are not kept: the next run asks for them anew."""
+    try:
+        return asking.send(page)
+    except StatementError:
+        run.forget()
+        raise
 
 
 class _Run:
@@ -129,7 +138,8 @@ class _Run:
             status = answer.status_code
             if status == 200:
                 return self._whole(answer)
-            if status != 429 and status < 500:
+            hasty = status == 429 or (status == 403 and "retry-after" in answer.headers)  # GitHub's word for haste
+            if not hasty and status < 500:
                 remedy = _REMEDIES.get(status, "it does not take what was asked")
                 raise StatementError(f"{self._place}: status {status}: {remedy} ({self._source.variable})")
             return f"status {status}", _wait_told(answer.headers.get("retry-after"))

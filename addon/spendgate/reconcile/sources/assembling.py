@@ -31,6 +31,16 @@ def told(value: object) -> str | None:
     return text(value) or None
 
 
+def flag(value: object) -> bool:
+    """true or false; in a CSV file also Yes, No or nothing. Raises ValueError."""
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word in (False, None, "false", "no", ""):
+        return False
+    if word in (True, "true", "yes"):
+        return True
+    raise ValueError(f"{shown(value)} is neither true nor false")
+
+
 def plain(value: Decimal) -> str:
     """Exact decimal text without an exponent, for `Line.quantity`."""
     return f"{value:f}"
@@ -119,7 +129,8 @@ class Reading:
             self._source, self._provider, subjects.pop() if len(subjects) == 1 else "", first, after,
             sha256(self._data).hexdigest(), self._origin, None, tuple(self._lines),
             (
-                f"{self._origin} is taken to say all of {day_word(first)} to {last}, the days that it has rows of",
+                f"{self._origin} is taken to say all of {day_word(first)} to {last}, the days that it has rows of; "
+                "if it was downloaded on one of them, import it again from a later download",
                 *(f"{times} rows: {note}" for note, times in self.notes.items()),
             ),
         )  # fmt: skip

@@ -20,6 +20,8 @@ class Span(Struct, frozen=True):
 
     from_ms: int
     until_ms: int
+    account: str = ""
+    """Whose, where the API has to be told: the name of an organization, in the source's words."""
 
 
 class Request(Struct, frozen=True):

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from spendgate.reconcile.sources.assembling import dollars_only, quantity, told, whole
-from spendgate.reconcile.sources.reading import count, nanos, shown
+from spendgate.reconcile.sources.assembling import dollars_only, flag, quantity, told, whole
+from spendgate.reconcile.sources.reading import count, nanos
 from spendgate.statement import Axes, Charge, Line, TokenClass, Who
 from spendgate.usage import Usage
 
@@ -79,7 +79,7 @@ def who_of(result: Mapping[str, Any]) -> Who:
 def token_line(kind: str, result: Mapping[str, Any], starts_ms: int, ends_ms: int) -> tuple[Line, str]:
     """Tokens and requests; and, where its classes leave something open, a few words about that."""
     usage, doubt = _usage(kind, result)
-    tier = "batch" if _true(result.get("batch")) else told(result.get("service_tier"))
+    tier = "batch" if flag(result.get("batch")) else told(result.get("service_tier"))
     line = Line(
         starts_ms, ends_ms, "openai", told(result.get("model")), kind, who_of(result), Axes(tier=tier), usage=usage,
         requests=count(result["num_model_requests"]),
@@ -95,14 +95,6 @@ def other_line(name: str, result: Mapping[str, Any], starts_ms: int, ends_ms: in
         quantity=str(count(result[kind.counted])), unit=kind.unit,
         requests=count(result["num_model_requests"]) if kind.requests else None,
     )  # fmt: skip
-
-
-def _true(value: object) -> bool:
-    if value in (None, "", False) or (isinstance(value, str) and value.lower() == "false"):
-        return False
-    if value is True or (isinstance(value, str) and value.lower() == "true"):
-        return True
-    raise ValueError(f"batch is {shown(value)}, neither true nor false")
 
 
 def _usage(kind: str, result: Mapping[str, Any]) -> tuple[Usage, str]:

@@ -12,12 +12,18 @@ from spendgate.reconcile.sources.aws_cur import AwsCur
 from spendgate.reconcile.sources.azure_cost import AzureCost
 from spendgate.reconcile.sources.chatgpt_credits import ChatGPTCredits
 from spendgate.reconcile.sources.claude_code import ClaudeCode
+from spendgate.reconcile.sources.copilot_api import Copilot
+from spendgate.reconcile.sources.copilot_csv import CopilotCsv, CopilotOldCsv
+from spendgate.reconcile.sources.cursor_api import Cursor
+from spendgate.reconcile.sources.cursor_csv import CursorCsv
 from spendgate.reconcile.sources.google_billing import GoogleBilling
 from spendgate.reconcile.sources.interface import ApiSource, FileSource
 from spendgate.reconcile.sources.langsmith_runs import LangSmith
 from spendgate.reconcile.sources.litellm_spend import LiteLlm
 from spendgate.reconcile.sources.openai_api import OpenAI
 from spendgate.reconcile.sources.openai_csv import OpenAICostCsv, OpenAIUsageCsv
+from spendgate.reconcile.sources.openrouter_api import OpenRouter
+from spendgate.reconcile.sources.openrouter_csv import OpenRouterCsv
 
 APIS: Final[tuple[ApiSource, ...]] = (
     AnthropicAnalytics(),
@@ -25,6 +31,9 @@ APIS: Final[tuple[ApiSource, ...]] = (
     AnthropicEnterprise(),
     ClaudeCode(),
     OpenAI(),
+    Cursor(),
+    Copilot(),
+    OpenRouter(),
 )
 FILES: Final[tuple[FileSource, ...]] = (
     AnthropicCostCsv(),
@@ -32,6 +41,10 @@ FILES: Final[tuple[FileSource, ...]] = (
     OpenAIUsageCsv(),
     OpenAICostCsv(),
     ChatGPTCredits(),
+    CursorCsv(),
+    CopilotCsv(),
+    CopilotOldCsv(),
+    OpenRouterCsv(),
     AwsCur(),
     GoogleBilling(),
     AzureCost(),
