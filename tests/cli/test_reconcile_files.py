@@ -79,3 +79,15 @@ def test_parquet_is_refused_with_what_to_do(state: State, tmp_path: Path) -> Non
     result = CliRunner().invoke(app, ["reconcile", "import", str(file), "--state", str(state.root)])
     assert result.exit_code != 0
     assert "cur.parquet: Parquet is not read; choose CSV where the export is set up" in str(result.exception)
+
+
+def test_two_gateways_are_kept_apart_by_the_account_that_a_person_names(state: State, tmp_path: Path) -> None:
+    log, bill = tmp_path / "log.json", tmp_path / "bill.yaml"
+    log.write_text(json.dumps([SPEND]))
+    bill.write_text(INVOICE)
+    ran(state, "reconcile", "import", str(log), "--account", "berlin")
+    ran(state, "reconcile", "import", str(log), "--account", "paris")
+    ran(state, "reconcile", "import", str(bill), "--account", "berlin")
+    assert [each["subject"] for each in taken(state)] == ["berlin", "paris", "anthropic"], (
+        "what a file says goes before"
+    )

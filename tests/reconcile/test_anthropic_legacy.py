@@ -215,6 +215,11 @@ def test_a_page_that_fails_midway_is_asked_again_and_a_run_goes_on(tmp_path: Pat
     assert (headers["x-api-key"], headers["anthropic-beta"]) == (secret, "fast-mode-2026-02-01")
 
 
+def test_the_account_that_a_person_names_keeps_organizations_apart() -> None:
+    span = Span(START, START + DAY_MS, account="acme")
+    assert {asked_of(each, [page(), page()], span)[0].subject for each in (CONSOLE, ENTERPRISE)} == {"acme"}
+
+
 def test_over_http_an_enterprise_run_that_breaks_off_goes_on(tmp_path: Path) -> None:
     full = page(enterprise(*[E_COST] * 100))
     total = page(enterprise(ungrouped(amount="4128001.000000", list_amount="5160000.000000")))

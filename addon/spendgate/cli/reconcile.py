@@ -76,7 +76,9 @@ def import_(
     source: Annotated[str | None, typer.Option("--as", metavar="SOURCE", help="What the file is, if unclear.")] = None,
     account: Annotated[
         str,
-        typer.Option("--account", metavar="NAME", help="Whose, where an API must be told: see `reconcile sources`."),
+        typer.Option(
+            "--account", metavar="NAME", help="Whose, where the source must be told, or two of one kind be kept apart."
+        ),
     ] = "",
     state: StateOption = None,
 ) -> None:
@@ -87,6 +89,7 @@ def import_(
         statement = _ask(asked, structs.replace(span_of(since, until), account=account), found.root / "imports")
     else:
         statement = read_file(Path(given), source)
+        statement = structs.replace(statement, subject=statement.subject or account)
     with StatementBook(found.ledger) as book:
         taken, new = book.take(statement, own_account(), time.time_ns() // 1_000_000)
     days = (taken.until_ms - taken.from_ms) // 86_400_000

@@ -58,7 +58,7 @@ class AnthropicAnalytics:
         faults.raise_any()
         span_ms = (span.from_ms, span.until_ms)
         return Statement(
-            self.name, "anthropic", "", *span_ms, whole.hexdigest(), self.host, read.refreshed_ms, tuple(read.lines)
+            self.name, "anthropic", span.account, *span_ms, whole.hexdigest(), self.host, read.refreshed_ms, tuple(read.lines)
         )  # fmt: skip
 
 

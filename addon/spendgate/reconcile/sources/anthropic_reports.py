@@ -43,7 +43,7 @@ class Report(ABC):
         run.refuse_doubles(faults)
         faults.raise_any()
         return Statement(
-            self.name, "anthropic", "", span.from_ms, span.until_ms, run.whole.hexdigest(), self.host, run.refreshed_ms,
+            self.name, "anthropic", span.account, span.from_ms, span.until_ms, run.whole.hexdigest(), self.host, run.refreshed_ms,
             tuple(run.lines), self.notes(run),
         )  # fmt: skip
 

@@ -46,8 +46,8 @@ class ClaudeCode:
                     break
         faults.raise_any()
         return Statement(
-            self.name, "anthropic", run.subject, span.from_ms, span.until_ms, run.whole.hexdigest(), self.host, None,
-            tuple(run.lines), run.notes(),
+            self.name, "anthropic", span.account or run.subject, span.from_ms, span.until_ms, run.whole.hexdigest(), self.host,
+            None, tuple(run.lines), run.notes(),
         )  # fmt: skip
 
 
