@@ -57,6 +57,13 @@ def test_usage_counts_are_disjoint_and_keys_names() -> None:
     assert any("two keys of one name" in each for each in said.notes)
 
 
+def test_use_without_a_key_is_told_apart_from_a_file_that_tells_no_keys() -> None:
+    keyless = USAGE.read(csv(USAGE_HEADER, usage().replace(",ci,", ",,")), "tokens.csv").lines[0]
+    assert (keyless.who.key, keyless.who.key_name) == ("", None)
+    untold = USAGE.read(csv(USAGE_HEADER.replace("api_key", "secret"), usage()), "tokens.csv").lines[0]
+    assert untold.who.key is None
+
+
 def test_columns_in_another_order_a_mark_of_bytes_and_carriage_returns() -> None:
     names = COST_HEADER.split(",")
     values = dict(zip(names, cost().split(","), strict=True))

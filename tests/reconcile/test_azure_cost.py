@@ -79,7 +79,7 @@ def test_meters(name: str, kind: tuple[str, str], model: str, usage: Usage, tier
 def test_provisioned_hours_and_half_tokens_are_no_counts() -> None:
     said = read(SOURCE, export(meter("Provisioned Managed Global Unit", "1 Hour"), {**ROW, "Quantity": "0.0005"}))
     hours, half = said.lines
-    assert (hours.charge, hours.quantity, hours.unit) == (Charge.OTHER, "1234.567", "1 Hour")
+    assert (hours.charge, hours.model, hours.quantity, hours.unit) == (Charge.OTHER, None, "1234.567", "1 Hour")
     assert (half.charge, half.usage.known, half.quantity, half.unit) == (Charge.TOKENS, False, "0.0005", "1K")
     assert any("1 rows: in 1K: how many tokens that is, is not told" in each for each in said.notes)
 

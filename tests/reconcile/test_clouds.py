@@ -70,6 +70,15 @@ def test_what_is_left_out_is_told_with_its_money() -> None:
     )
 
 
+def test_what_a_note_quotes_is_short_and_nothing_that_a_terminal_acts_on() -> None:
+    left = clouds.LeftOut()
+    left.add("\x1b[2J\nAmazon", 1)
+    left.add("x" * 500, 1)
+    (told,) = left.told()
+    assert told.isprintable()
+    assert len(told) < 250
+
+
 def test_compressed_files_of_one_member_or_several(monkeypatch: pytest.MonkeyPatch) -> None:
     both = gzip.compress(b"one,") + gzip.compress(b"two")
     assert clouds.unpacked(both, "x") == b"one,two"

@@ -127,3 +127,19 @@ def test_a_good_page_with_a_value_changed(name: str, spot: int, odd: object) -> 
         asked_of(source, [json.dumps(first).encode(), *good[1:], *[page()] * 3])
     except StatementError as fault:
         assert all(each.startswith(("api.anthropic.com: page ", "api.anthropic.com: 2026-")) for each in fault.faults)
+
+
+RECORDS = {
+    "google-billing": {**test_google_billing.ROW, "credits": [{"type": "DISCOUNT", "amount": -0.1}], "currency": "EUR"},
+    "litellm": test_litellm_spend.ROW,
+    "langsmith": test_langsmith_runs.RUN,
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@given(spot=st.integers(0, 60), odd=ODD, again=st.integers(0, 60), odder=ODD)
+@settings(max_examples=300)
+def test_a_good_record_with_values_changed(name: str, spot: int, odd: object, again: int, odder: object) -> None:
+    once, _ = changed(RECORDS[name], spot, odd)
+    twice, _ = changed(once, again, odder)
+    taken(BY_NAME[name], json.dumps([twice]).encode())

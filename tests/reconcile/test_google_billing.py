@@ -154,6 +154,7 @@ def test_a_querys_csv_and_a_list_are_the_same(dot: str) -> None:
             "currency 'EUR' without currency_conversion_rate",
         ),
         (lines({**ROW, "currency": "EUR", "currency_conversion_rate": 0}), "currency_conversion_rate is"),
+        (lines({**ROW, "currency": None, "currency_conversion_rate": 0.9}), "currency None without"),
         (lines({**ROW, "credits": {}}), "`credits` is no list"),
         (lines({**ROW, "credits": [{"type": "DISCOUNT"}]}), "'amount' is missing"),
         (lines({**ROW, "usage_end_time": "2026-11-20 09:00:00 UTC"}), "it ends before it begins"),

@@ -77,7 +77,9 @@ def _common(row: Row, reading: Reading) -> tuple[int, int, Who, Axes]:
     reading.covers(starts, starts + DAY_MS)
     lacking = [name for name in _OPTIONAL if name not in row]
     reading.notes.update([f"without {', '.join(lacking)}: not told"] if lacking else [])
-    who = Who(workspace=told(row.get("workspace")), key=row.get("api_key_id"), key_name=told(row.get("api_key")))
+    name = row.get("api_key")
+    key = row.get("api_key_id", "" if name == "" else None)
+    who = Who(workspace=told(row.get("workspace")), key=key, key_name=told(name))
     kind = row.get("usage_type", "")
     axes = Axes(
         tier=kind if kind in _TIERS else None,

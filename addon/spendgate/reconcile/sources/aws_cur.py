@@ -28,6 +28,7 @@ from spendgate.reconcile.sources.clouds import (
     class_of,
     head_of,
     one_class,
+    plain_word,
     tokens,
     unpacked,
     words_of,
@@ -92,7 +93,7 @@ def _lines(row: Row, reading: Reading, left: LeftOut) -> list[Line]:
         ends = starts + 1  # some fees have no length
     line = _line(row, kind, product, starts, ends)
     if line.token_class is not None and line.quantity is not None:
-        reading.notes.update([f"in {line.unit or 'no unit'}: how many tokens that is, is not told"])
+        reading.notes.update([f"in {plain_word(line.unit or 'no unit')}: how many tokens that is, is not told"])
     listed = told(row.get("pricing_public_on_demand_cost")) if kind in _USAGE else None
     given = f"{net or gross} USD"
     return [replace(line, billed_nanos=billed, list_nanos=_listed(listed, net, gross, kind), amount=given)]

@@ -28,6 +28,7 @@ from spendgate.reconcile.sources.clouds import (
     class_of,
     head_of,
     one_class,
+    plain_word,
     tokens,
     unpacked,
     words_of,
@@ -84,7 +85,7 @@ def _lines(row: Mapping[str, str], reading: Reading, left: LeftOut) -> list[Line
     reading.covers(starts, starts + DAY_MS)
     column, currency = _dollars(row, "costinusd", "costinbillingcurrency")
     if currency != "USD":
-        reading.notes.update([f"in {currency}: the export's own dollars are taken"])
+        reading.notes.update([f"in {plain_word(currency)}: the export's own dollars are taken"])
     billed = nanos(row[column] or "0")
     category, sub, meter = row["metercategory"], row["metersubcategory"], row["metername"]
     known = any(each in f"{category} {sub}".lower() for each in _SERVICES)
@@ -93,7 +94,7 @@ def _lines(row: Mapping[str, str], reading: Reading, left: LeftOut) -> list[Line
         return []
     line = _line(row, meter, sub, starts)
     if line.token_class is not None and line.quantity is not None:
-        reading.notes.update([f"in {line.unit or 'no unit'}: how many tokens that is, is not told"])
+        reading.notes.update([f"in {plain_word(line.unit or 'no unit')}: how many tokens that is, is not told"])
     return [replace(line, billed_nanos=billed, list_nanos=_listed(row, currency), amount=f"{row[column]} USD")]
 
 
@@ -134,7 +135,7 @@ def _line(row: Mapping[str, str], meter: str, sub: str, starts: int) -> Line:
         starts,
         starts + DAY_MS,
         "azure",
-        model=_model(meter, sub),
+        model=_model(meter, sub) if token_class else None,
         product=meter or row.get("productname") or None,
         who=Who(
             organization=told(row.get("billingaccountid")),

@@ -15,13 +15,14 @@ from typing import Final
 
 from spendgate.errors import StatementError
 from spendgate.money import dollars
-from spendgate.reconcile.sources.reading import Row
+from spendgate.reconcile.sources.reading import Row, shown
 from spendgate.statement import Axes, TokenClass
 from spendgate.usage import Usage
 
 UNPACKED_BYTES_MAX: Final = 2 << 30
 GZIP: Final = b"\x1f\x8b"
 _TOLD_MAX: Final = 8
+_WORD_MAX: Final = 40
 _SPLIT: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9.]+")
 _NEAR: Final = Decimal("0.000001")
 _INPUT: Final = frozenset({"input", "inp", "inpt", "prompt"})
@@ -91,6 +92,11 @@ def again(row: Row) -> bool:
     return all(cell.strip("\ufeff ") == name for name, cell in row.items())
 
 
+def plain_word(found: str) -> str:
+    """A word of a file for a note: as it is, where it is short and holds nothing that a terminal would act on."""
+    return found if found.isprintable() and len(found) <= _WORD_MAX else shown(found)
+
+
 class LeftOut:
     """Rows that are about no model, by service, with what they cost."""
 
@@ -101,7 +107,7 @@ class LeftOut:
     def add(self, service: str, nanos: int) -> None:
         """One more."""
         self._rows += 1
-        self._nanos[service] += nanos
+        self._nanos[plain_word(service)] += nanos
 
     def told(self) -> tuple[str, ...]:
         """One line for the report; () where nothing was left out."""

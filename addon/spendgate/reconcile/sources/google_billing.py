@@ -22,7 +22,17 @@ from msgspec.structs import replace
 
 from spendgate.money import NANOS_MAX, NANOS_PER_DOLLAR, half_even
 from spendgate.reconcile.sources.assembling import Reading, day_word, fields, plain, told
-from spendgate.reconcile.sources.clouds import MODEL, LeftOut, again, axes_of, class_of, one_class, tokens, words_of
+from spendgate.reconcile.sources.clouds import (
+    MODEL,
+    LeftOut,
+    again,
+    axes_of,
+    class_of,
+    one_class,
+    plain_word,
+    tokens,
+    words_of,
+)
 from spendgate.reconcile.sources.reading import Row, decimal, loads, shown
 from spendgate.reconcile.sources.records import Record, at, claims, records, utc_ms
 from spendgate.statement import Charge, Line, Statement, Who
@@ -79,7 +89,11 @@ class _Run:
 
     def months(self) -> tuple[str, ...]:
         """Invoice months in which days stand that are of another month: Google's months are of its own time zone."""
-        odd = [f"{month} has days of {', '.join(sorted(days))}" for month, days in sorted(self._months.items()) if days]
+        odd = [
+            f"{plain_word(month)} has days of {', '.join(sorted(days))}"
+            for month, days in sorted(self._months.items())
+            if days
+        ]
         return (f"an invoice month is not a UTC month: {'; '.join(odd)}",) if odd else ()
 
     def lines(self, row: Record) -> list[Line]:
@@ -93,7 +107,7 @@ class _Run:
         self._export(row, starts)
         rate = _rate(row)
         if rate != 1:
-            self.reading.notes.update([f"in {row['currency']}, turned into dollars by their own rate"])
+            self.reading.notes.update([f"in {plain_word(row['currency'])}, turned into dollars by their own rate"])
         cost = _nanos(row["cost"], rate)
         service, sku = told(at(row, "service.description")) or "", told(at(row, "sku.description")) or ""
         if not any(each in service.lower() for each in _OURS) and not MODEL.search(f"{service} {sku}"):
@@ -132,7 +146,7 @@ def _rate(row: Record) -> Decimal:
     if currency == "USD":
         return Decimal(1)
     said = at(row, "currency_conversion_rate")
-    if said is None or said == "":
+    if currency is None or said is None or said == "":
         raise ValueError(f"currency {shown(currency)} without currency_conversion_rate: no rate is guessed")
     rate = decimal(said)
     if rate <= 0:
