@@ -1,7 +1,7 @@
 """Copilot CLI's events: a usage record for each request, with the provider's id of the response; and its database of the same.
 
 A record stands in the events of its session, and again in those of a session made from it; the database has a row for each
-request without its id, at the same instant. What `session.shutdown` sums up names no request and is not read. Input holds
+request without its id, written at once with it. What `session.shutdown` sums up names no request and is not read. Input holds
 what was read from and written to the cache, output holds reasoning.
 """
 
@@ -20,6 +20,8 @@ from spendgate.reconcile.witnesses.interface import Seen, Told, instant_ms, mode
 from spendgate.usage import Usage
 
 TABLE: Final = "assistant_usage_events"
+AT_ONCE_MS: Final = 2_000
+"""How far apart a record and its row may be written."""
 _NEEDLES: Final = (b'"session.usage_record"',)
 _ASK: Final = """SELECT session_id, model, created_at, agent_id, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens FROM assistant_usage_events ORDER BY id"""
@@ -75,22 +77,31 @@ class CopilotCli:
     def read(self, places: tuple[Path, ...], since_ms: int, told: Told) -> Iterator[Seen]:
         """Each request once: by its record, else by its row."""
         ids: set[str] = set()
-        noted: set[_Key] = set()
+        noted: dict[_Key, list[int]] = {}
         for place in places:
             for seen in _recorded(place, since_ms, told):
-                noted.add(_key(seen))
+                noted.setdefault(_key(seen), []).append(seen.at_ms)
                 if seen.response_id is not None:
                     if seen.response_id in ids:
                         continue
                     ids.add(seen.response_id)
                 yield seen
         for place in places:
-            yield from (seen for seen in _stored(place, since_ms, told) if _key(seen) not in noted)
+            yield from (seen for seen in _stored(place, since_ms, told) if not _struck(noted, seen))
 
 
 def _key(seen: Seen) -> _Key:
-    """What a record and its row have in common."""
-    return seen.session, seen.at_ms, seen.usage.input_total, seen.usage.output_tokens
+    """What a record and its row have in common, beside the time."""
+    return seen.session, seen.usage.input_total, seen.usage.output_tokens
+
+
+def _struck(noted: dict[_Key, list[int]], seen: Seen) -> bool:
+    """Whether a row is that of a record, which then is no other row's."""
+    times = noted.get(_key(seen), [])
+    same = next((at_ms for at_ms in times if abs(at_ms - seen.at_ms) <= AT_ONCE_MS), None)
+    if same is not None:
+        times.remove(same)
+    return same is not None
 
 
 def _recorded(place: Path, since_ms: int, told: Told) -> Iterator[Seen]:
