@@ -25,6 +25,7 @@ from end_to_end.clients import (
     surroundings,
     through,
 )
+from end_to_end.test_sub_agents import CLAUDE_TOOL, CODEX_TOOL
 from end_to_end.test_tools import started
 from end_to_end.world import PRODUCT, Provider, policy, running_gate
 from spendgate.standin.script import Script
@@ -98,6 +99,49 @@ def test_the_log_and_the_ledger_name_the_same_then_what_went_around(
     assert of(rows, "ledger") == []
     assert {(row["why"], row["firm"]) for row in of(rows, "log")} == {("no gate was running", "certain")}
     _says_nothing_else(rows, folder)
+
+
+def test_claude_code_resumed_forked_and_with_sub_agents(provider: Provider, folder: Path) -> None:
+    """Copies of old lines and side chains of real sessions: ids still match one to one."""
+    name = "22222222-2222-4222-8222-222222222222"
+    before = len(provider.served)
+    with running_gate(folder, provider, policy(folder)) as gate:
+        env = through(surroundings(folder), gate.proxy, gate.ca)
+        provider.set(CLAUDE_TOOL.script())
+        assert run(["claude", "-p", "--session-id", name, PROMPT], env).status == 0
+        provider.set(SCRIPT)
+        assert run(["claude", "-p", "--resume", name, "go on"], env).status == 0
+        assert run(["claude", "-p", "--resume", name, "--fork-session", "go on"], env).status == 0
+    _one_to_one(provider, folder, before, least=5)
+
+
+@pytest.mark.parametrize("client", [pytest.param(each, id=each.name) for each in (CODEX_HTTP, CODEX_WEBSOCKET)])
+def test_codex_resumed_forked_and_with_sub_agents(provider: Provider, folder: Path, client: Client) -> None:
+    """Replayed history and the threads of sub-agents: ids still match one to one."""
+    before, options = len(provider.served), client.command[2:]
+    with running_gate(folder, provider, policy(folder)) as gate:
+        env = through(surroundings(folder), gate.proxy, gate.ca)
+        # Codex ends with its main agent, whose second answer therefore comes late.
+        provider.set(CODEX_TOOL.script(delay_ms=2_000))
+        assert run([*client.command, PROMPT], env).status == 0
+        provider.set(SCRIPT)
+        rollouts = sorted((folder / "home" / ".codex" / "sessions").rglob("*.jsonl"))
+        thread = json.loads(rollouts[0].read_text().partition("\n")[0])["payload"]["id"]
+        for verb in ("resume", "fork"):
+            done = run(["codex", "exec", *options, verb, thread, "go on"], env)
+            assert done.status == 0, done.text
+    # Over WebSocket the sub-agent may be ended with its main agent, before it has asked.
+    _one_to_one(provider, folder, before, least=5 if client is CODEX_HTTP else 4)
+
+
+def _one_to_one(provider: Provider, folder: Path, before: int, *, least: int) -> None:
+    """Every response that was served is one request of the log and one call of the ledger, with the same counts."""
+    served = served_ids(provider, before)
+    status, rows, _ = told(folder, "--all")
+    assert len(served) >= least
+    assert {(row["where"], row["joined_by"], row["why"]) for row in rows} == {("both", "response id", None)}
+    assert sorted(row["response_id"] for row in rows) == served
+    assert status == 0
 
 
 def test_why_it_went_around(provider: Provider, folder: Path) -> None:

@@ -152,6 +152,30 @@ def test_a_call_whose_answer_was_not_read_is_not_around_the_gate(state: dict[str
         assert match([seen(response_id="resp_1", usage=replace(USAGE, output_tokens=99))], [other], HEARD).around
 
 
+@pytest.mark.parametrize(
+    ("log", "ledger", "differs"),
+    [
+        ({}, {}, False),
+        ({"usage": replace(USAGE, output_tokens=99)}, {}, True),
+        ({"usage": replace(USAGE, input_tokens=9)}, {}, True),
+        ({"usage": replace(USAGE, output_tokens=1), "unfinished": True}, {}, False),
+        ({}, {"basis": "estimated", "usage": Usage()}, True),
+        ({}, {"state": "open", "usage": Usage()}, False),
+        ({"usage": Usage(input_tokens=910, output_tokens=50)}, {}, False),
+    ],
+)
+def test_other_counts_of_one_request_are_told(log: dict[str, Any], ledger: dict[str, Any], differs: bool) -> None:
+    """Input in all and output; not where the log's own are a lower bound, nor while the call is open."""
+    (pair,) = match([seen(response_id="resp_1", **log)], [call(response_id="resp_1", **ledger)], HEARD).both
+    assert pair.differs is differs
+
+
+def test_a_call_that_nobody_knows_is_no_request() -> None:
+    """It has no counts and may be anything: it joins nothing, and the log lacks nothing by it."""
+    matched = match([seen()], [call(state="unrecognized", basis=None, usage=Usage())], HEARD)
+    assert (len(matched.around), matched.both, matched.ledger_only) == (1, (), ())
+
+
 def test_what_the_ledger_alone_has_is_told_of_tools_that_keep_a_log_and_of_this_account() -> None:
     calls = [
         call("mine"), call("another's", account="bob"), call("nobody's", account=None), call("older", booked_ms=AT - 60_001),

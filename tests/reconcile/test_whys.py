@@ -34,6 +34,7 @@ BLIND = Blind("claude-code", "api.anthropic.com", "the tool refused the certific
         (replace(RUNNING, hidden={"claude-code": ("*.anthropic.com",)}), Why.NO_PROXY, Firm.POSSIBLE, "has *.anthropic.com"),
         (replace(RUNNING, blind=(BLIND,)), Why.NOT_DECRYPTED, Firm.LIKELY, "4 connections of claude-code to api.anthropic.com"),
         (replace(RUNNING, failures=(Failure(AT - 5, AT + 5, 2),)), Why.GATE_FAILED, Firm.POSSIBLE, "2 calls were let pass"),
+        (replace(RUNNING, unknown={"s-1": (AT - 9, AT + 9, 5)}), Why.UNRECOGNIZED, Firm.POSSIBLE, "2 unrecognized requests"),
         (replace(RUNNING, elsewhere={"msg_1": "the service"}), Why.OTHER_LEDGER, Firm.CERTAIN, "the ledger of the service"),
         (replace(RUNNING, elsewhere={"req_1": "the service"}), Why.OTHER_LEDGER, Firm.CERTAIN, "the ledger of the service"),
     ],
@@ -54,6 +55,7 @@ def test_each_reason_has_its_evidence(known: Known, expected: Why, firm: Firm, w
         replace(RUNNING, blind=(replace(BLIND, tool="codex"), replace(BLIND, last_ms=AT - 1))),
         replace(RUNNING, failures=(Failure(AT + 1, AT + 5, 2),)),
         replace(RUNNING, elsewhere={"msg_2": "the service"}),
+        replace(RUNNING, unknown={"s-1": (5,), "s-2": (AT,)}),
     ],
 )
 def test_what_does_not_fit_is_no_reason(known: Known) -> None:

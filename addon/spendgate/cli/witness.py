@@ -22,12 +22,12 @@ from spendgate.cli.reconcile import group
 from spendgate.cli.spend import SinceOption, span
 from spendgate.config import paths
 from spendgate.errors import SpendgateError, StateError
-from spendgate.ledger.named import NamedCall
+from spendgate.ledger.named import UNRECOGNIZED, NamedCall
 from spendgate.ledger.queries import Reader
 from spendgate.reconcile.witnesses import trail
 from spendgate.reconcile.witnesses.hearing import Hearing, hear
 from spendgate.reconcile.witnesses.interface import Seen, Told
-from spendgate.reconcile.witnesses.matching import Heard, Matched, match
+from spendgate.reconcile.witnesses.matching import Heard, Matched, Pair, match
 from spendgate.reconcile.witnesses.whys import Blind, Known, Reason, why
 
 LONGEST_CALL_MS: Final = 86_400_000
@@ -95,7 +95,7 @@ def witness(
     matched = match((seen for each in hearings for seen in each.seen), calls, heard)
     known = _known(matched, hearings, calls, lines, blind, found, since_ms)
     zone = ZoneInfo(policy.timezone)
-    rows = [row for row in _rows(matched, known) if every or row["where"] != "both"]
+    rows = [row for row in _rows(matched, known) if every or row["where"] != "both" or row["why"]]
     if fmt is Format.TABLE:
         rows = [{**row, "at": shown(_ms(row["at"]), zone)} for row in rows]
     else:
@@ -142,13 +142,18 @@ def _known(
     signs: dict[int, int] = {}
     for call in calls:
         signs[call.gate] = max(signs.get(call.gate, 0), call.ended_ms or call.booked_ms)
+    unknown: dict[str, tuple[int, ...]] = {}
+    for call in calls:
+        if call.state == UNRECOGNIZED and call.session is not None:
+            unknown[call.session] = (*unknown.get(call.session, ()), call.booked_ms)
     value = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
     return Known(
         runs=trail.runs(lines, signs),
         failures=trail.failures(lines),
         blind=blind,
         began=began,
-        metered=Counter(call.session for call in calls if call.session is not None),
+        metered=Counter(call.session for call in calls if call.session is not None and call.state != UNRECOGNIZED),
+        unknown=unknown,
         elsewhere=_elsewhere(found, since_ms) if matched.around else {},
         hidden={each.witness.tool: no_proxy(value, each.witness.hosts)[1] for each in hearings},
     )
@@ -179,12 +184,11 @@ def _others() -> Iterator[tuple[str, paths.State]]:
 
 
 def _rows(matched: Matched, known: Known) -> list[Row]:
-    rows = [{**_seen(seen), **_reason(why(seen, known)), "where": "log", "call": None} for seen in matched.around]
-    rows += [_called(call) for call in matched.ledger_only]
-    rows += [
-        {**_seen(pair.seen), "where": "both", "call": pair.call.id, "joined_by": pair.how.value}
-        for pair in matched.both
+    rows: list[Row] = [
+        {**_seen(seen), **_reason(why(seen, known)), "where": "log", "call": None} for seen in matched.around
     ]
+    rows += [_called(call) for call in matched.ledger_only]
+    rows += [_paired(pair) for pair in matched.both]
     return sorted(rows, key=lambda row: _ms(row["at"]))
 
 
@@ -195,6 +199,19 @@ def _seen(seen: Seen) -> dict[str, object]:
         "cache_read_tokens": seen.usage.cache_read_tokens, "cache_write_tokens": seen.usage.writes,
         "output_tokens": seen.usage.output_tokens, "response_id": seen.response_id, "request_id": seen.request_id,
         "id": seen.response_id or seen.request_id,
+    }  # fmt: skip
+
+
+def _paired(pair: Pair) -> Row:
+    ledger = pair.call.usage
+    odd = {
+        "why": "other counts",
+        "evidence": f"the ledger has {ledger.input_total:,} in and {ledger.output_tokens or 0:,} out of it ({pair.call.basis})",
+        "remedy": f"`spendgate calls show {pair.call.id}`",
+    }
+    return {
+        **_seen(pair.seen), "where": "both", "call": pair.call.id, "joined_by": pair.how.value, "why": None,
+        **(odd if pair.differs else {}),
     }  # fmt: skip
 
 
@@ -218,6 +235,7 @@ def _called(call: NamedCall) -> dict[str, object]:
 def _sum_up(matched: Matched, hearings: Sequence[Hearing]) -> None:
     """A line for each witness, on stderr: how much it knows, and what of its log could not be read."""
     both = Counter(pair.seen.witness for pair in matched.both)
+    odd = Counter(pair.seen.witness for pair in matched.both if pair.differs)
     around = Counter(seen.witness for seen in matched.around)
     alone = Counter(call.tool for call in matched.ledger_only)
     for each in hearings:
@@ -225,6 +243,7 @@ def _sum_up(matched: Matched, hearings: Sequence[Hearing]) -> None:
             continue
         name = each.witness.name
         told = f"{both[name]:,} in both, {around[name]:,} around the gate"
+        told += f", {odd[name]:,} with other counts" if odd[name] else ""
         if each.witness.name == each.witness.tool:
             told += f", {alone[each.witness.tool]:,} in the ledger only"
         note(f"{name}: {told}{_unread(each.told)}")

@@ -11,9 +11,12 @@ from spendgate.ledger.results import CORRECTS
 from spendgate.ledger.rows import USAGE_COLUMNS
 from spendgate.usage import Usage
 
+UNRECOGNIZED: Final = "unrecognized"
+"""The state of a request that passed in a form that no reader knows: it has no counts, and may be no request for an answer."""
+
 
 class NamedCall(Struct, frozen=True):
-    """A call that left. Epoch milliseconds, nano-dollars."""
+    """A call that left, or was let pass as something that nobody knows. Epoch milliseconds, nano-dollars."""
 
     id: str
     booked_ms: int
@@ -41,7 +44,8 @@ _COLUMNS: Final = (
     "basis", "response_id", "request_id", "gate", "cost_nanos", "value_nanos", *USAGE_COLUMNS,
 )  # fmt: skip
 _ASK: Final = f"""SELECT {", ".join(_COLUMNS)} FROM call_rows WHERE booked_ms >= ? AND booked_ms < ?
-    AND state IN ('open', 'settled', 'interrupted') AND instr(flags, '{CORRECTS}') = 0 ORDER BY booked_ms, seq"""  # noqa: S608 - our own words
+    AND state IN ('open', 'settled', 'interrupted', '{UNRECOGNIZED}')
+    AND instr(flags, '{CORRECTS}') = 0 ORDER BY booked_ms, seq"""  # noqa: S608 - our own words
 _FIXED: Final = _COLUMNS.index(USAGE_COLUMNS[0])
 
 

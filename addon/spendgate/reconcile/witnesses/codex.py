@@ -1,4 +1,4 @@
-"""Codex's rollouts: what each turn counted, and, since 0.16x, a record of each response with its id.
+"""Codex's rollouts: what each turn counted, and, in newer ones, a record of each response with its id.
 
 `token_count` has no id, is written again for the same turn, and a rollout that was forked, or that a sub-agent writes, begins
 with the history of its parent, with the old times or with those of the fork. So a count is a request only where the thread's

@@ -44,7 +44,10 @@ def found(place: Path, endings: tuple[str, ...], told: Told) -> list[Found]:
     """
     try:
         top = place.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError:
+        told.closed += 1
         return []
     if not own(top):
         told.foreign += 1

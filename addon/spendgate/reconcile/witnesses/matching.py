@@ -9,7 +9,6 @@ the gate.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -17,7 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from spendgate.ledger.named import NamedCall
+from spendgate.ledger.named import UNRECOGNIZED, NamedCall
 from spendgate.model_names import family
 from spendgate.reconcile.witnesses.interface import Seen
 from spendgate.usage import Usage
@@ -42,6 +41,17 @@ class Pair(Struct, frozen=True):
     seen: Seen
     call: NamedCall
     how: How
+
+    @property
+    def differs(self) -> bool:
+        """Whether the ledger has other counts than the log, whose own are whole."""
+        log, ledger = self.seen.usage, self.call.usage
+        return (
+            not self.seen.unfinished
+            and log.known
+            and self.call.state != "open"
+            and (log.input_total, log.output_tokens) != (ledger.input_total, ledger.output_tokens)
+        )
 
 
 class Heard(Struct, frozen=True):
@@ -70,7 +80,8 @@ class Matched(Struct, frozen=True):
 
 
 def match(seen: Iterable[Seen], calls: Sequence[NamedCall], heard: Heard) -> Matched:
-    """Join them. `seen` are the requests of all witnesses, in any order."""
+    """Join them. `seen` are the requests of all witnesses, in any order; calls that nobody knows are none (`whys` has them)."""
+    calls = [call for call in calls if call.state != UNRECOGNIZED]
     work = _Work(united(seen), calls)
     work.by_ids()
     work.by_counts(session=True)
@@ -139,14 +150,18 @@ class _Work:
             if call.id not in self.taken and call.usage.known:
                 for name in {family(model) for model in call.models}:
                     index[_key(name, call.usage, call.session if session else None)].append(call)
-        ends = {key: [_end(call) for call in found] for key, found in index.items()}
+        first: dict[_Key, int] = defaultdict(int)
 
         def find(seen: Seen) -> tuple[NamedCall, How] | None:
             if not seen.usage.known or not seen.model or (session and seen.session is None):
                 return None
             key = _key(family(seen.model), seen.usage, seen.session if session else None)
-            found = index.get(key, [])
-            for call in found[bisect_left(ends.get(key, []), seen.at_ms - NEAR_MS) :]:
+            found, place = index.get(key, []), first[key]
+            # Requests come by time, so that what is taken or too early for one is so for all behind it.
+            while place < len(found) and (found[place].id in self.taken or _end(found[place]) < seen.at_ms - NEAR_MS):
+                place += 1
+            first[key] = place
+            for call in (found[at] for at in range(place, len(found))):
                 if _end(call) > seen.at_ms + NEAR_MS:
                     return None
                 if call.id not in self.taken and call.tool in (seen.tool, None) and not _named_apart(seen, call):
@@ -157,21 +172,18 @@ class _Work:
 
     def by_time(self) -> None:
         """Calls without the provider's counts: still open, cut off, or in a form that was not read."""
-        unread = [
-            call
-            for call in self.calls
-            if call.id not in self.taken and call.response_id is None and call.basis != "reported"
-        ]
+        unread: dict[tuple[str | None, str | None], list[NamedCall]] = defaultdict(list)
+        for call in self.calls:
+            if call.id not in self.taken and call.response_id is None and call.basis != "reported":
+                unread[call.tool, call.session].append(call)
 
         def find(seen: Seen) -> tuple[NamedCall, How] | None:
-            for call in unread:
-                fits = call.id not in self.taken and call.tool == seen.tool and None not in (call.session, seen.session)
-                if fits and call.session == seen.session and _during(call, seen.at_ms) and not _named_apart(seen, call):
+            for call in unread.get((seen.tool, seen.session), ()) if seen.session is not None else ():
+                if call.id not in self.taken and _during(call, seen.at_ms) and not _named_apart(seen, call):
                     return call, How.TIME
             return None
 
-        if unread:
-            self._take(find)
+        self._take(find)
 
     def _take(self, find: Callable[[Seen], tuple[NamedCall, How] | None]) -> None:
         left: list[Seen] = []

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from spendgate.reconcile.witnesses.interface import Seen
+from spendgate.reconcile.witnesses.matching import NEAR_MS
 from spendgate.reconcile.witnesses.trail import Failure, GateRun
 
 
@@ -24,6 +25,7 @@ class Why(StrEnum):
     NO_GATE = "no gate was running"
     NOT_DECRYPTED = "connection not decrypted"
     GATE_FAILED = "ledger was failing"
+    UNRECOGNIZED = "passed unrecognized"
     OTHER_CLOUD = "another provider's endpoint"
     OLDER_SESSION = "begun before the gate"
     NO_PROXY = "NO_PROXY"
@@ -44,6 +46,7 @@ REMEDIES: Final[Mapping[Why, str]] = {
     Why.NO_GATE: "run the gate as a service, so that it is there before any tool",
     Why.NOT_DECRYPTED: "give the tool the certificate (`spendgate ca`), or see `spendgate status` for what it pins",
     Why.GATE_FAILED: "see `spendgate audit list` for what failed; `on_failure` decides what passes meanwhile",
+    Why.UNRECOGNIZED: "see `spendgate calls --where state=unrecognized`: a new endpoint, which Spendgate must learn",
     Why.OTHER_CLOUD: "name the endpoint's host under `capture` in the policy",
     Why.OLDER_SESSION: "end the tool and start it again through the gate",
     Why.NO_PROXY: "take the provider out of NO_PROXY, or start the tool with `spendgate exec`",
@@ -88,6 +91,8 @@ class Known(Struct, frozen=True):
     """The first request of each session that a log has."""
     metered: Mapping[str, int] = {}
     """How many calls the ledger has of each session."""
+    unknown: Mapping[str, tuple[int, ...]] = {}
+    """When requests of a session passed that nobody knows."""
     elsewhere: Mapping[str, str] = {}
     """Ids of responses and requests that another ledger on this laptop has, and whose that is."""
     hidden: Mapping[str, tuple[str, ...]] = {}
@@ -102,6 +107,7 @@ def why(seen: Seen, known: Known) -> Reason:
         or _cloud(seen)
         or (_no_gate(seen, known) if run is None else None)
         or _blind(seen, known)
+        or _unknown(seen, known)
         or _failing(seen, known)
         or (_older(seen, known, run) if run is not None else None)
         or _same_session(seen, known)
@@ -145,6 +151,17 @@ def _blind(seen: Seen, known: Known) -> Reason | None:
             told = f"{each.count} connections of {each.tool} to {each.host} could not be read {times}: {each.reason}"
             return Reason(Why.NOT_DECRYPTED, Firm.LIKELY, told)
     return None
+
+
+def _unknown(seen: Seen, known: Known) -> Reason | None:
+    near = [at_ms for at_ms in known.unknown.get(seen.session or "", ()) if abs(at_ms - seen.at_ms) <= NEAR_MS]
+    if not near:
+        return None
+    return Reason(
+        Why.UNRECOGNIZED,
+        Firm.POSSIBLE,
+        f"{len(near)} unrecognized requests of its session passed the gate at that time",
+    )
 
 
 def _failing(seen: Seen, known: Known) -> Reason | None:
