@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS
+from cli.kit import NOW_MS, row, settlement
 from reconcile.logs import SECRET, answer, write
+from spendgate.admission import Admit
 from spendgate.cli.main import app
 from spendgate.config.paths import State
+from spendgate.ledger.ledger import Ledger
 
 LOG = Path(".claude/projects/-home-alice-work/s1.jsonl")
 MODEL = "claude-sonnet-4-5-20250929"
@@ -60,7 +64,7 @@ def test_both_know_the_same(state: State, home: Path) -> None:
     metered(home)
     done = asked(state, "--all", "--format", "json", status=0)
     rows = json.loads(done.stdout)
-    assert [(row["where"], row["call"], row["joined_by"]) for row in rows] == [
+    assert [(each["where"], each["call"], each["joined_by"]) for each in rows] == [
         ("both", "0a1b2c3d-settled", "model, counts and time"),
         ("both", "0b1b2c3d-open", "tool, session and time"),
     ]
@@ -83,9 +87,9 @@ def test_what_went_around_is_named_with_why(state: State, home: Path) -> None:
         assert "-home-alice" not in done.output
         assert str(home) not in done.output
     assert "1 lines or rows that could not be read" in done.stderr
-    (row,) = json.loads(asked(state, "--format", "json", status=1).stdout)
-    assert (row["where"], row["why"], row["firm"]) == ("log", "no gate was running", "certain")
-    assert row["remedy"].startswith("run the gate as a service")
+    (found,) = json.loads(asked(state, "--format", "json", status=1).stdout)
+    assert (found["where"], found["why"], found["firm"]) == ("log", "no gate was running", "certain")
+    assert found["remedy"].startswith("run the gate as a service")
     (cells,) = csv.DictReader(io.StringIO(asked(state, "--format", "csv", status=1).stdout))
     assert (cells["response_id"], cells["output_tokens"], cells["at"][-1]) == ("msg_3", "50", "Z")
 
@@ -95,7 +99,7 @@ def test_what_the_ledger_alone_has(state: State, home: Path) -> None:
     assert json.loads(asked(state, "--format", "json", status=0).stdout) == []
     write(home / LOG, {"type": "summary"})
     rows = json.loads(asked(state, "--format", "json", status=0).stdout)
-    assert [(row["where"], row["call"]) for row in rows] == [
+    assert [(each["where"], each["call"]) for each in rows] == [
         ("ledger", "0a1b2c3d-settled"),
         ("ledger", "0b1b2c3d-open"),
     ]
@@ -105,3 +109,18 @@ def test_wrong_words(state: State, home: Path) -> None:
     """A file that is not there is no silence."""
     done = asked(state, "--telemetry", str(home / "no.log"), status=1)
     assert "there is no such file" in str(done.exception)
+
+
+def test_other_counts_are_told_and_are_no_bypass(state: State, home: Path) -> None:
+    """The log has more of a call than the ledger: listed without --all, exit status 0."""
+    with closing(Ledger.open(state.ledger, state.gates, NOW_MS)) as ledger:
+        ledger.hold(row("0d1b2c3d-short", 3), (), lambda _s, _k: Admit(()), NOW_MS)
+        ledger.settle("0d1b2c3d-short", replace(settlement(()), response_id="msg_1"))
+    write(home / LOG, answer("msg_1", "req_1", session="s1", at_ms=NOW_MS, usage={**COUNTS, "output_tokens": 60}))
+
+    done = asked(state, "--format", "json", status=0)
+
+    (found,) = [each for each in json.loads(done.stdout) if each["where"] == "both"]
+    assert (found["call"], found["why"], found["output_tokens"]) == ("0d1b2c3d-short", "other counts", 60)
+    assert found["evidence"] == "the ledger has 1,200 in and 30 out of it (reported)"
+    assert "1 in both, 0 around the gate, 1 with other counts, 2 in the ledger only" in done.stderr

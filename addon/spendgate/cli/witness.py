@@ -189,7 +189,7 @@ def _rows(matched: Matched, known: Known) -> list[Row]:
     ]
     rows += [_called(call) for call in matched.ledger_only]
     rows += [_paired(pair) for pair in matched.both]
-    return sorted(rows, key=lambda row: _ms(row["at"]))
+    return [{**dict.fromkeys(_KEYS), **row} for row in sorted(rows, key=lambda row: _ms(row["at"]))]
 
 
 def _seen(seen: Seen) -> dict[str, object]:
