@@ -16,6 +16,19 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
+from spendgate.reconcile.witnesses.codex_shapes import (
+    KINDS,
+    LINES,
+    PAYLOADS,
+    SOURCES,
+    Counts,
+    Info,
+    Line,
+    Payload,
+    Source,
+    SubAgent,
+    Vector,
+)
 from spendgate.reconcile.witnesses.files import Found, found, records
 from spendgate.reconcile.witnesses.interface import Seen, Told, instant_ms, model_name, whole, word
 from spendgate.usage import Usage
@@ -24,87 +37,14 @@ BURST_MS: Final = 1_000
 """Of a thread whose parent's rollout is gone: what was written this soon after its beginning is the parent's."""
 ANCESTORS_MAX: Final = 64
 _NEEDLES: Final = (b'"token_count"', b'"token_usage_record"', b'"session_meta"', b'"turn_context"')
-_Vector = tuple[int, int, int, int, int]
-
-
-class _Counts(Struct):
-    """A usage of Codex's."""
-
-    input_tokens: int = 0
-    cached_input_tokens: int = 0
-    cache_write_input_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_output_tokens: int = 0
-
-    def vector(self) -> _Vector:
-        """All counts."""
-        return (
-            self.input_tokens, self.cached_input_tokens, self.cache_write_input_tokens, self.output_tokens,
-            self.reasoning_output_tokens,
-        )  # fmt: skip
-
-    @property
-    def size(self) -> int:
-        """Tokens in and out."""
-        return self.input_tokens + self.output_tokens
-
-
-class _Info(Struct):
-    """Of `token_count`."""
-
-    total: _Counts | None = field(default=None, name="total_token_usage")
-    last: _Counts | None = field(default=None, name="last_token_usage")
-
-
-class _Payload(Struct):
-    """What is read of any payload."""
-
-    type: str | None = None
-    id: str | None = None
-    model: str | None = None
-    timestamp: str | None = None
-    forked_from_id: str | None = None
-    parent_thread_id: str | None = None
-    thread_source: msgspec.Raw = msgspec.Raw(b"null")
-    source: msgspec.Raw = msgspec.Raw(b"null")
-    info: _Info | None = None
-    response_id: str | None = None
-    usage: _Counts | None = None
-    thread_token_usage: _Counts | None = None
-
-
-class _Kind(Struct):
-    """Which event a payload is."""
-
-    type: str | None = None
-
-
-class _Line(Struct):
-    """A line."""
-
-    type: str | None = None
-    timestamp: str | None = None
-    payload: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Spawn(Struct):
-    parent_thread_id: str | None = None
-
-
-class _SubAgent(Struct):
-    thread_spawn: _Spawn | None = None
-
-
-class _Source(Struct):
-    subagent: _SubAgent | str | None = None
 
 
 class _Event(Struct):
     """One count, as it stands in its rollout."""
 
     at_ms: int
-    total: _Vector
-    counts: _Counts
+    total: Vector
+    counts: Counts
     model: str | None
     response_id: str | None = None
 
@@ -117,16 +57,12 @@ class _Rollout(Struct):
     began_ms: int = 0
     sub_agent: bool = False
     events: list[_Event] = field(default_factory=list)
-    totals: set[_Vector] = field(default_factory=set)
+    totals: set[Vector] = field(default_factory=set)
     """Every total that was told, whether it was counted or not."""
     mark: int = 0
     model: str | None = None
 
 
-_LINES: Final = msgspec.json.Decoder(_Line)
-_KINDS: Final = msgspec.json.Decoder(_Kind)
-_PAYLOADS: Final = msgspec.json.Decoder(_Payload)
-_SOURCES: Final = msgspec.json.Decoder(_Source | str | None)
 _READ: Final = frozenset({"event_msg", "token_usage_record", "session_meta", "turn_context"})
 
 
@@ -147,7 +83,7 @@ class Codex:
         """Each response once."""
         files = [file for place in places for file in found(place, (".jsonl",), told)]
         rollouts = [_read(file, told) for file in files if file.changed_ms >= since_ms]
-        totals: dict[str, set[_Vector]] = {}
+        totals: dict[str, set[Vector]] = {}
         for each in rollouts:
             totals.setdefault(each.thread or "", set()).update(each.totals)
         _add_parents(rollouts, totals, [file for file in files if file.changed_ms < since_ms], told)
@@ -156,19 +92,19 @@ class Codex:
 
 def _read(file: Found, told: Told) -> _Rollout:
     into = _Rollout()
-    for line in records(file.path, _NEEDLES, _LINES, told):
+    for line in records(file.path, _NEEDLES, LINES, told):
         if line.type not in _READ:
             continue
         try:
             # What a person or a command has said may speak of token_count, too.
-            if line.type != "event_msg" or _KINDS.decode(line.payload).type == "token_count":
-                _take(into, line, _PAYLOADS.decode(line.payload))
+            if line.type != "event_msg" or KINDS.decode(line.payload).type == "token_count":
+                _take(into, line, PAYLOADS.decode(line.payload))
         except (msgspec.MsgspecError, ValueError):
             told.unreadable += 1
     return into
 
 
-def _take(into: _Rollout, line: _Line, payload: _Payload) -> None:
+def _take(into: _Rollout, line: Line, payload: Payload) -> None:
     at_ms = instant_ms(line.timestamp)
     if line.type == "session_meta":
         if into.thread is None:  # those behind it are copies of its ancestors'
@@ -186,18 +122,18 @@ def _take(into: _Rollout, line: _Line, payload: _Payload) -> None:
         _count(into, at_ms, payload.info)
 
 
-def _spawned(payload: _Payload) -> str | None:
+def _spawned(payload: Payload) -> str | None:
     """The thread that has started this sub-agent."""
     try:
-        source = _SOURCES.decode(payload.source)
+        source = SOURCES.decode(payload.source)
     except msgspec.MsgspecError:
         return None
-    found_in = source.subagent if isinstance(source, _Source) else None
-    spawn = found_in.thread_spawn if isinstance(found_in, _SubAgent) else None
+    found_in = source.subagent if isinstance(source, Source) else None
+    spawn = found_in.thread_spawn if isinstance(found_in, SubAgent) else None
     return None if spawn is None else word(spawn.parent_thread_id)
 
 
-def _record(into: _Rollout, at_ms: int, payload: _Payload, usage: _Counts) -> None:
+def _record(into: _Rollout, at_ms: int, payload: Payload, usage: Counts) -> None:
     total = (payload.thread_token_usage or usage).vector()
     event = _Event(at_ms, total, _checked(usage), into.model, word(payload.response_id))
     if into.events and into.events[-1].total == total and into.events[-1].response_id is None:
@@ -208,7 +144,7 @@ def _record(into: _Rollout, at_ms: int, payload: _Payload, usage: _Counts) -> No
     into.mark = max(into.mark, (payload.thread_token_usage or usage).size)
 
 
-def _count(into: _Rollout, at_ms: int, info: _Info) -> None:
+def _count(into: _Rollout, at_ms: int, info: Info) -> None:
     total, last = info.total, info.last
     if total is None:
         return
@@ -220,7 +156,7 @@ def _count(into: _Rollout, at_ms: int, info: _Info) -> None:
     into.totals.add(vector)
 
 
-def _checked(counts: _Counts) -> _Counts:
+def _checked(counts: Counts) -> Counts:
     """Raises ValueError for what no provider gives."""
     if (
         not whole(*counts.vector())
@@ -230,7 +166,7 @@ def _checked(counts: _Counts) -> _Counts:
     return counts
 
 
-def _add_parents(rollouts: list[_Rollout], totals: dict[str, set[_Vector]], old: list[Found], told: Told) -> None:
+def _add_parents(rollouts: list[_Rollout], totals: dict[str, set[Vector]], old: list[Found], told: Told) -> None:
     """The totals of parents whose rollouts are too old to be read for themselves; their files have the thread in their names."""
     wanted = {each.parent for each in rollouts if each.parent} - totals.keys()
     for _ in range(ANCESTORS_MAX):
@@ -246,9 +182,9 @@ def _add_parents(rollouts: list[_Rollout], totals: dict[str, set[_Vector]], old:
             return
 
 
-def _requests(rollouts: list[_Rollout], totals: dict[str, set[_Vector]]) -> Iterator[Seen]:
+def _requests(rollouts: list[_Rollout], totals: dict[str, set[Vector]]) -> Iterator[Seen]:
     ids: set[str] = set()
-    counted: set[tuple[str | None, _Vector]] = set()
+    counted: set[tuple[str | None, Vector]] = set()
     # Whole threads first: what a fork has of its parent is the parent's.
     for each in sorted(rollouts, key=lambda one: (one.parent is not None, one.began_ms)):
         for event in _own(each, totals):
@@ -263,7 +199,7 @@ def _requests(rollouts: list[_Rollout], totals: dict[str, set[_Vector]]) -> Iter
             yield _seen(each, event)
 
 
-def _own(rollout: _Rollout, totals: dict[str, set[_Vector]]) -> Iterator[_Event]:
+def _own(rollout: _Rollout, totals: dict[str, set[Vector]]) -> Iterator[_Event]:
     """The events of a rollout behind those that it has from its parent. Records of responses name themselves."""
     parents = totals.get(rollout.parent) if rollout.parent else None
     begun = rollout.parent is None
