@@ -24,6 +24,7 @@ from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
+from spendgate.ledger.named import NamedCall, named
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
 from spendgate.ledger.results import CORRECTS
@@ -154,6 +155,10 @@ class Reader:
     def statement_lines(self, one: Imported, from_ms: int, until_ms: int) -> tuple[Line, ...]:
         """Lines of an import that begin from then on and before then, in their order."""
         return statements.lines(self._conn, one, from_ms, until_ms)
+
+    def named_calls(self, from_ms: int, until_ms: int) -> tuple[NamedCall, ...]:
+        """Calls that left, booked from then on and before then, by what names them elsewhere."""
+        return named(self._conn, from_ms, until_ms)
 
     def latest_refusal(self, person: str, budget: str | None) -> dict[str, Any] | None:
         """The newest call of this person's that a budget has refused: the one named, or any. A row of `calls`."""

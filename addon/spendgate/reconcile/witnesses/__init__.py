@@ -1,0 +1,1 @@
+"""What tools themselves keep of their requests: a second witness beside the ledger."""

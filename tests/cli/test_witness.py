@@ -1,0 +1,126 @@
+"""`reconcile witness` over a ledger with known calls and logs that were made up."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from cli.kit import NOW_MS, row, settlement
+from reconcile.logs import SECRET, answer, write
+from spendgate.admission import Admit
+from spendgate.cli.main import app
+from spendgate.config.paths import State
+from spendgate.ledger.ledger import Ledger
+
+LOG = Path(".claude/projects/-home-alice-work/s1.jsonl")
+MODEL = "claude-sonnet-4-5-20250929"
+COUNTS = {"input_tokens": 1_000, "cache_read_input_tokens": 200, "output_tokens": 30, "cache_creation_input_tokens": 0,
+          "cache_creation": None}  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An account without a log."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in (
+        "CLAUDE_CONFIG_DIR",
+        "CODEX_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "NO_PROXY",
+        "no_proxy",
+        "SPENDGATE_STATE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"
+
+
+def asked(state: State, *words: str, status: int) -> Any:
+    """The result of the command, with this exit status."""
+    done = CliRunner().invoke(app, ["reconcile", "witness", "--since", "1d", *words, "--state", str(state.root)])
+    assert done.exit_code == status, done.output
+    return done
+
+
+def metered(home: Path) -> None:
+    """The two calls of alice's that have left, as her log has them: one by its counts, one still open."""
+    write(
+        home / LOG,
+        answer("msg_1", "req_1", session="s1", model=MODEL, at_ms=NOW_MS, usage=COUNTS),
+        answer("msg_2", "req_2", session="s1", model=MODEL, at_ms=NOW_MS, usage={**COUNTS, "output_tokens": 31}),
+    )
+
+
+def test_both_know_the_same(state: State, home: Path) -> None:
+    """Exit status 0, and what joins them."""
+    metered(home)
+    done = asked(state, "--all", "--format", "json", status=0)
+    rows = json.loads(done.stdout)
+    assert [(each["where"], each["call"], each["joined_by"]) for each in rows] == [
+        ("both", "0a1b2c3d-settled", "model, counts and time"),
+        ("both", "0b1b2c3d-open", "tool, session and time"),
+    ]
+    assert "claude-code: 2 in both, 0 around the gate, 0 in the ledger only" in done.stderr
+    assert "no log here of: codex, gemini-cli, opencode, copilot-cli, claude-telemetry" in done.stderr
+    assert "the logs and the ledger know the same requests" in asked(state, status=0).stdout
+
+
+def test_what_went_around_is_named_with_why(state: State, home: Path) -> None:
+    """Exit status 1; nothing of the conversation and no folder in any format."""
+    metered(home)
+    with (home / LOG).open("ab") as log:
+        log.write(
+            json.dumps(answer("msg_3", "req_3", session="s9", at_ms=NOW_MS)).encode() + b"\n" + b'{"usage": broken}\n'
+        )
+    for fmt in ("json", "csv", "table"):
+        done = asked(state, "--format", fmt, status=1)
+        assert "msg_3" in done.stdout
+        assert SECRET not in done.output
+        assert "-home-alice" not in done.output
+        assert str(home) not in done.output
+    assert "1 lines or rows that could not be read" in done.stderr
+    (found,) = json.loads(asked(state, "--format", "json", status=1).stdout)
+    assert (found["where"], found["why"], found["firm"]) == ("log", "no gate was running", "certain")
+    assert found["remedy"].startswith("run the gate as a service")
+    (cells,) = csv.DictReader(io.StringIO(asked(state, "--format", "csv", status=1).stdout))
+    assert (cells["response_id"], cells["output_tokens"], cells["at"][-1]) == ("msg_3", "50", "Z")
+
+
+def test_what_the_ledger_alone_has(state: State, home: Path) -> None:
+    """Of a tool that keeps a log: no finding, but told. Of a tool without one nothing is."""
+    assert json.loads(asked(state, "--format", "json", status=0).stdout) == []
+    write(home / LOG, {"type": "summary"})
+    rows = json.loads(asked(state, "--format", "json", status=0).stdout)
+    assert [(each["where"], each["call"]) for each in rows] == [
+        ("ledger", "0a1b2c3d-settled"),
+        ("ledger", "0b1b2c3d-open"),
+    ]
+
+
+def test_wrong_words(state: State, home: Path) -> None:
+    """A file that is not there is no silence."""
+    done = asked(state, "--telemetry", str(home / "no.log"), status=1)
+    assert "there is no such file" in str(done.exception)
+
+
+def test_other_counts_are_told_and_are_no_bypass(state: State, home: Path) -> None:
+    """The log has more of a call than the ledger: listed without --all, exit status 0."""
+    with closing(Ledger.open(state.ledger, state.gates, NOW_MS)) as ledger:
+        ledger.hold(row("0d1b2c3d-short", 3), (), lambda _s, _k: Admit(()), NOW_MS)
+        ledger.settle("0d1b2c3d-short", replace(settlement(()), response_id="msg_1"))
+    write(home / LOG, answer("msg_1", "req_1", session="s1", at_ms=NOW_MS, usage={**COUNTS, "output_tokens": 60}))
+
+    done = asked(state, "--format", "json", status=0)
+
+    (found,) = [each for each in json.loads(done.stdout) if each["where"] == "both"]
+    assert (found["call"], found["why"], found["output_tokens"]) == ("0d1b2c3d-short", "other counts", 60)
+    assert found["evidence"] == "the ledger has 1,200 in and 30 out of it (reported)"
+    assert "1 in both, 0 around the gate, 1 with other counts, 2 in the ledger only" in done.stderr
