@@ -1,4 +1,4 @@
-"""Calls of the ledger as a reconciliation takes them: single ones where ids or minutes matter, else sums of calls that are alike."""
+"""Calls of the ledger as a reconciliation takes them: single ones where ids or minutes matter, else sums of alike ones."""
 
 from __future__ import annotations
 

@@ -12,10 +12,13 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from spendgate.ledger.queries import Reader
+from spendgate.reconcile import comparing
+from spendgate.reconcile.bills import Version, bill_of
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import NO_FACTS, Facts
 from spendgate.reconcile.result import Result
-from spendgate.statement import Line, Statement
+from spendgate.reconcile.totals import result_of
+from spendgate.statement import Line
 
 
 class Options(Struct, frozen=True):
@@ -29,16 +32,6 @@ class Options(Struct, frozen=True):
     """Only these; (): all that a statement is there for."""
     boundary_ms: int = 600_000
     """Calls this near to midnight may be on either day of the bill."""
-
-
-class Version(Struct, frozen=True):
-    """An imported statement. Of one source and subject the newest that covers a day is in force on it."""
-
-    name: str
-    """The import's name, which reports cite."""
-    at_ms: int
-    """When it was taken in."""
-    statement: Statement
 
 
 class Drill(Struct, frozen=True):
@@ -66,5 +59,10 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
 
 
 def compare(calls: Iterable[Call], versions: Iterable[Version], facts: Facts, options: Options) -> Result:
-    """Compare calls with statements, purely. Calls are read once, in any order, and not kept."""
-    raise NotImplementedError
+    """Compare calls with statements, purely. Calls are read once, in the order in which they left, and not kept.
+
+    Calls of the `boundary_ms` before and after the days may be among them: they show what a bill has on the other day.
+    """
+    bill = bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+    found = comparing.compare(calls, bill, facts, options.now_ms, options.boundary_ms)
+    return result_of(found, options.from_ms, options.until_ms)
