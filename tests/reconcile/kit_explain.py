@@ -22,6 +22,7 @@ PRICES = {TokenClass.INPUT: 5000, TokenClass.CACHE_READ: 500, TokenClass.CACHE_W
 """Nano-dollars for one token of MODEL."""
 KEY = "apikey_alice"
 USAGE = Usage(input_tokens=1_000, cache_read_tokens=20_000, cache_write_5m_tokens=400, output_tokens=300)
+LISTED = Axes()
 NOW = DAY + 90 * DAY_MS
 
 
@@ -40,7 +41,7 @@ def call(number: int = 0, **changes: object) -> Call:
     usage = changes.get("usage")
     if isinstance(usage, Usage) and "cost_nanos" not in changes:
         made = replace(made, cost_nanos=price(usage), value_nanos=price(usage))
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def calls(number: int, **changes: object) -> list[Call]:
@@ -50,30 +51,34 @@ def calls(number: int, **changes: object) -> list[Call]:
 
 def billed(
     usage: Usage, requests: int | None, *, key: str | None = KEY, day: int = DAY, model: str = MODEL, factor: tuple[int, int] = (1, 1),
-    net: tuple[int, int] = (1, 1), axes: Axes = Axes(), product: str | None = None, who: Who | None = None,
+    net: tuple[int, int] = (1, 1), axes: Axes = LISTED, product: str | None = None, who: Who | None = None,
 ) -> list[Line]:  # fmt: skip
     """A day's lines as Anthropic's analytics tell them: money by class, counts apart."""
     said = who or Who(key=key)
-    common = {"starts_ms": day, "ends_ms": day + DAY_MS, "provider": "anthropic", "model": model, "who": said, "axes": axes,
-              "product": product}  # fmt: skip
-    lines = [Line(**common, usage=usage, requests=requests)]
+    of_all = Line(day, day + DAY_MS, "anthropic", model, product, said, axes)
+    lines = [replace(of_all, usage=usage, requests=requests)]
     for each, nanos in PRICES.items():
-        count = getattr(usage, each.value) or 0
-        if count:
-            listed = count * nanos * factor[0] // factor[1]
-            lines.append(Line(**common, token_class=each, billed_nanos=listed * net[0] // net[1], list_nanos=listed))
+        listed = (getattr(usage, each.value) or 0) * nanos * factor[0] // factor[1]
+        if listed:
+            lines.append(replace(of_all, token_class=each, billed_nanos=listed * net[0] // net[1], list_nanos=listed))
     return lines
 
 
 def times(usage: Usage, number: int) -> Usage:
     """The usage of so many calls."""
-    return Usage(**{name: None if (each := getattr(usage, name)) is None else each * number for name in Usage.__struct_fields__})
+    return Usage(
+        **{name: None if (each := getattr(usage, name)) is None else each * number for name in Usage.__struct_fields__}
+    )
 
 
-def statement(lines: Sequence[Line], *, days: int = 1, refreshed: int | None = None, source: str = "anthropic") -> Statement:
+def statement(
+    lines: Sequence[Line], *, days: int = 1, refreshed: int | None = None, source: str = "anthropic"
+) -> Statement:
     """Of `days` days from DAY on."""
     until = DAY + days * DAY_MS
-    return Statement(source, "anthropic", "", DAY, until, "ab" * 32, "api.anthropic.com", refreshed or NOW, tuple(lines))
+    return Statement(
+        source, "anthropic", "", DAY, until, "ab" * 32, "api.anthropic.com", refreshed or NOW, tuple(lines)
+    )
 
 
 def run(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from reconcile.kit_explain import (
-    USAGE, billed, by_cause, calls, only, price, run, times,
+    USAGE,
+    billed,
+    calls,
+    only,
+    price,
+    run,
+    times,
 )  # fmt: skip
-
 from spendgate.reconcile.result import Cause, State
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from msgspec import Struct
 
+from spendgate.ledger.compared import Alike
+from spendgate.ledger.queries import Reader
 from spendgate.usage import NO_USAGE, Usage
 
 
@@ -41,3 +45,23 @@ class Call(Struct, frozen=True):
     http_status: int | None = 200
     request_id: str | None = None
     response_id: str | None = None
+
+
+def read(reader: Reader, from_ms: int, until_ms: int, ids: Iterable[str], boundary_ms: int) -> Iterator[Call]:
+    """The ledger's calls of these days and of the minutes before and after; single ones where `ids` name them or it matters."""
+    return map(_call, reader.calls_alike(from_ms - boundary_ms, until_ms + boundary_ms, ids, boundary_ms))
+
+
+def read_singly(reader: Reader, from_ms: int, until_ms: int) -> Iterator[Call]:
+    """Every call that left in this span, in that order."""
+    return map(_call, reader.calls_singly(from_ms, until_ms))
+
+
+def _call(row: Alike) -> Call:
+    return Call(
+        started_ms=row.left_ms, provider=row.provider, model=row.model, state=row.state, usage=row.usage,
+        cost_nanos=row.cost_nanos, value_nanos=row.value_nanos, calls=row.calls, id=row.id, ended_ms=row.ended_ms,
+        api_key=row.api_key, person=row.person, machine=row.machine, tool=row.tool, host=row.host, account=row.account,
+        billing=row.billing, basis=row.basis, prices=row.prices, flags=row.flags, http_status=row.http_status,
+        request_id=row.request_id, response_id=row.response_id,
+    )  # fmt: skip

@@ -18,9 +18,10 @@ from spendgate.reconcile.claims import Claim, claims
 from spendgate.reconcile.decompose import Split, split
 from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Captured
-from spendgate.reconcile.groups import Group, GroupKey
+from spendgate.reconcile.groups import Group, GroupKey, charged
 from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.prices import Prices
+from spendgate.reconcile.remedies import REMEDIES
 from spendgate.reconcile.result import Cause, Confidence, Finding
 from spendgate.reconcile.surroundings import Surroundings, moved_calls
 from spendgate.statement import Charge
@@ -126,7 +127,8 @@ class _Explaining:
 
     def _fees(self) -> None:
         for day, line, account in self.assembled.fees:
-            if not line.billed_nanos:
+            nanos = charged(line)
+            if not nanos:
                 continue
             cause, told = Cause.NON_TOKEN_FEE, line.charge.value
             if line.charge is Charge.CREDIT:
@@ -141,14 +143,15 @@ class _Explaining:
             self.findings.append(
                 Finding(
                     cause,
-                    line.billed_nanos,
+                    nanos,
                     Confidence.EXACT,
                     day.day_ms,
                     day.provider,
                     account.name,
                     line.model or "",
                     evidence,
-                )
+                    REMEDIES[cause],
+                )  # fmt: skip
             )
 
     def _out_of_scope(self, group: Group) -> bool:

@@ -122,7 +122,7 @@ class Captured:
         if kind is None:
             self.open_calls += call.calls if call.state == "open" else 0
             return
-        raw = Raw(day_ms, call.provider, call.api_key, call.person, model_of(call.model), call.prices)
+        raw = raw_of(call)
         if (call.provider, day_ms) not in self._compared:
             if call.provider in self._providers:
                 self._edge(raw, call, kind)
@@ -179,3 +179,8 @@ class Captured:
 def ids_of(call: Call) -> list[str]:
     """The provider's ids that it is known by."""
     return [each for each in (call.response_id, call.request_id) if each]
+
+
+def raw_of(call: Call) -> Raw:
+    """Where it is added up."""
+    return Raw(day_of(call.started_ms), call.provider, call.api_key, call.person, model_of(call.model), call.prices)

@@ -168,7 +168,7 @@ class Group:
         self.lines += 1
         if line.product:
             self.products.add(product_of(line.product))
-        if line.billed in (Billed.INCLUDED, Billed.NOT_CHARGED, Billed.ELSEWHERE):
+        if line.billed is not Billed.METERED:
             kept = self.notional.setdefault(line.billed, Notional())
             add(kept.counts, counts_of(line.usage))
             kept.requests += line.requests or 0
@@ -193,6 +193,11 @@ class Group:
     def take_part(self, price: Price, text: str, kind: Kind, part: Part) -> None:
         """Add calls."""
         self.parts.setdefault((price, text), {}).setdefault(kind, Part()).merge(part)
+
+
+def charged(line: Line) -> int:
+    """What of a line is money on this bill: what is included, not charged or billed elsewhere is none."""
+    return line.billed_nanos or 0 if line.billed is Billed.METERED else 0
 
 
 def half_unit(amount: str) -> int:

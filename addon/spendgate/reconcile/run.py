@@ -12,13 +12,19 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from spendgate.ledger.queries import Reader
+from spendgate.ledger.statements import Imported
 from spendgate.reconcile import comparing
 from spendgate.reconcile.bills import Version, bill_of
-from spendgate.reconcile.captured import Call
+from spendgate.reconcile.captured import Call, read, read_singly
 from spendgate.reconcile.facts import NO_FACTS, Facts
+from spendgate.reconcile.folding import raw_of
+from spendgate.reconcile.own_facts import with_own
 from spendgate.reconcile.result import Result
-from spendgate.reconcile.totals import result_of
-from spendgate.statement import Line
+from spendgate.reconcile.totals import narrowed, result_of
+from spendgate.statement import DAY_MS, Line, Statement
+
+
+__all__ = ["Drill", "Options", "Version", "compare", "explain", "reconcile"]
 
 
 class Options(Struct, frozen=True):
@@ -47,15 +53,54 @@ class Drill(Struct, frozen=True):
 def reconcile(reader: Reader, options: Options, facts: Facts = NO_FACTS) -> Result:
     """Compare a ledger with the statements that were imported into it.
 
-    What the ledger itself knows of the fleet (times without a gate, connections that could not be read, gateways) is added to
-    `facts`. Raises nothing of its own: what cannot be compared is a note of the result.
+    What the ledger itself knows of the fleet (failures of the gate, times without one, connections that could not be read) is
+    added to `facts`. Raises nothing of its own: what cannot be compared is a note of the result.
     """
-    raise NotImplementedError
+    return result_of(_compared(reader, options, facts), options.from_ms, options.until_ms)
 
 
 def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Facts = NO_FACTS) -> Drill:
     """One day and key of the same run. `key` as findings and coverage name it. Raises ValueError: nothing of it is known."""
-    raise NotImplementedError
+    found = _compared(reader, options, facts)
+    lines = tuple(
+        line
+        for day in found.bill.days
+        if day.day_ms == day_ms
+        for line in day.lines
+        if found.assembled.names[day.provider].of_line(line).name == key
+    )
+    calls = tuple(
+        call
+        for call in read_singly(reader, day_ms, day_ms + DAY_MS)
+        if (who := found.assembled.names.get(call.provider)) is not None and who.of_call(raw_of(call)) == key
+    )
+    if not lines and not calls:
+        known = sorted({each.account for each in found.assembled.groups if each.day_ms == day_ms})
+        raise ValueError(f"nothing of {key!r} on this day; known are: {', '.join(known) or 'none'}")
+    return Drill(result_of(narrowed(found, day_ms, key), day_ms, day_ms + DAY_MS), lines, calls)
+
+
+def _compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compared:
+    versions = [
+        Version(each.name, each.at_ms, _statement(reader, each, options))
+        for each in reader.imports()
+        if each.from_ms < options.until_ms and options.from_ms < each.until_ms
+    ]
+    bill = bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+    whole = with_own(reader, facts, options.until_ms + DAY_MS)
+    ids = {name for line in bill.gateway for name in (line.response_id, line.request_id) if name}
+    ids |= {name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name}
+    ids |= {name for seen in whole.witnessed for name in (seen.response_id, seen.request_id) if name}
+    calls = read(reader, options.from_ms, options.until_ms, ids, options.boundary_ms)
+    return comparing.compare(calls, bill, whole, options.now_ms, options.boundary_ms)
+
+
+def _statement(reader: Reader, one: Imported, options: Options) -> Statement:
+    lines = reader.statement_lines(one, options.from_ms, options.until_ms)
+    return Statement(
+        one.source, one.provider, one.subject, one.from_ms, one.until_ms, one.sha256, one.origin, one.refreshed_ms, lines,
+        one.notes,
+    )  # fmt: skip
 
 
 def compare(calls: Iterable[Call], versions: Iterable[Version], facts: Facts, options: Options) -> Result:

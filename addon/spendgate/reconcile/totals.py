@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from spendgate.money import short_dollars
 from spendgate.reconcile.assembling import ABSENT
 from spendgate.reconcile.comparing import Compared
-from spendgate.reconcile.groups import Group
+from spendgate.reconcile.groups import Group, charged
 from spendgate.reconcile.kinds import ASKED
 from spendgate.reconcile.result import Coverage, Day, Finding, Result, State
 
@@ -21,16 +23,32 @@ def result_of(compared: Compared, from_ms: int, until_ms: int) -> Result:
     """The result. `unexplained_nanos` is what is left of the gap, by definition."""
     groups = tuple(compared.assembled.groups.values())
     fees = compared.assembled.fees
-    billed = sum(each.net for each in groups) + sum(line.billed_nanos or 0 for _, line, _ in fees)
+    billed = sum(each.net for each in groups) + sum(charged(line) for _, line, _ in fees)
     captured = sum(each.cost for each in groups)
     explained = sum(each.nanos for each in compared.findings)
-    gaps = [*_cells(groups), *(line.billed_nanos or 0 for _, line, _ in fees)]
+    gaps = [*_cells(groups), *(charged(line) for _, line, _ in fees)]
     days = _days(compared)
     return Result(
         from_ms, until_ms, billed, captured, tuple(sorted(compared.findings, key=_place)), billed - captured - explained,
         _coverage(compared), days, compared.bill.inputs, min((day.state for day in days), key=_ORDER.index, default=State.OPEN),
         sum(gap for gap in gaps if gap > 0), sum(gap for gap in gaps if gap < 0), _notes(compared),
     )  # fmt: skip
+
+
+def narrowed(compared: Compared, day_ms: int, key: str) -> Compared:
+    """One day and account of it."""
+    assembled = compared.assembled
+    groups = {at: group for at, group in assembled.groups.items() if (at.day_ms, at.account) == (day_ms, key)}
+    fees = tuple(each for each in assembled.fees if each[0].day_ms == day_ms and each[2].name == key)
+    providers = {at.provider for at in groups} | {day.provider for day, _, _ in fees}
+    days = tuple(day for day in compared.bill.days if day.day_ms == day_ms and day.provider in providers)
+    findings = tuple(each for each in compared.findings if (each.day_ms, each.key) == (day_ms, key))
+    return replace(
+        compared,
+        bill=replace(compared.bill, days=days),
+        assembled=replace(assembled, groups=groups, fees=fees),
+        findings=findings,
+    )
 
 
 def _place(each: Finding) -> tuple[str, int, str, str, str, int, str]:
@@ -49,7 +67,7 @@ def _days(compared: Compared) -> tuple[Day, ...]:
         billed[key.provider, key.day_ms] += group.net
         captured[key.provider, key.day_ms] += group.cost
     for day, line, _ in compared.assembled.fees:
-        billed[day.provider, day.day_ms] += line.billed_nanos or 0
+        billed[day.provider, day.day_ms] += charged(line)
     for each in compared.findings:
         explained[each.provider, each.day_ms] += each.nanos
     found = []
