@@ -94,7 +94,7 @@ class _Explaining:
             for claim in claims(group, its, self.around.around(group, moved, self._scope(group))):
                 self._claim(group, claim)
             only_net = group.net == group.listed
-            seen += [pricing_causes.Seen(key, gap, its.same_counts, only_net) for gap in its.prices if gap.nanos]
+            seen += [pricing_causes.Seen(key, gap, its.same_counts, only_net) for gap in its.prices]
         for told in pricing_causes.explain(seen):
             if told.cause is not None:
                 self._add(groups[told.at], told.cause, told.nanos, told.confidence, told.evidence)
