@@ -50,8 +50,9 @@ def calls(number: int, **changes: object) -> list[Call]:
 
 
 def billed(
-    usage: Usage, requests: int | None, *, key: str | None = KEY, day: int = DAY, model: str = MODEL, factor: tuple[int, int] = (1, 1),
-    net: tuple[int, int] = (1, 1), axes: Axes = LISTED, product: str | None = None, who: Who | None = None,
+    usage: Usage, requests: int | None, *, key: str | None = KEY, day: int = DAY, model: str = MODEL,
+    factor: tuple[int, int] = (1, 1), net: tuple[int, int] = (1, 1), axes: Axes = LISTED, product: str | None = None,
+    who: Who | None = None,
 ) -> list[Line]:  # fmt: skip
     """A day's lines as Anthropic's analytics tell them: money by class, counts apart."""
     said = who or Who(key=key)

@@ -1,4 +1,4 @@
-"""Whatever lines and calls there are: findings and the unexplained make the gap, to the nano-dollar, in any order of the input."""
+"""Whatever lines and calls there are: findings and the unexplained make the gap, to the nano-dollar."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reconcile.kit_explain import DAY, NOW, adds_up, statement
 
+from reconcile.kit_explain import DAY, NOW, adds_up, statement
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import Facts, Interval, Key, Role, Witnessed
 from spendgate.reconcile.run import Options, Version, compare
@@ -74,7 +74,8 @@ def lines(draw: st.DrawFn) -> Line:
     return Line(
         starts, starts + width, draw(st.sampled_from(["anthropic", "anthropic", "openai"])), draw(MODELS) or None,
         draw(st.sampled_from([None, "claude_code", "cowork"])), who,
-        draw(st.sampled_from([Axes(), Axes(tier="batch"), Axes(geo="us")])), draw(st.sampled_from([Charge.TOKENS, Charge.TOKENS, *Charge])),
+        draw(st.sampled_from([Axes(), Axes(tier="batch"), Axes(geo="us")])),
+        draw(st.sampled_from([Charge.TOKENS, Charge.TOKENS, *Charge])),
         draw(st.one_of(st.none(), st.sampled_from(TokenClass))), draw(USAGES), draw(st.one_of(st.none(), st.integers(0, 50))),
         billed_nanos=net, list_nanos=draw(st.one_of(st.none(), MONEY)) if net is not None else None,
         billed=draw(st.sampled_from([Billed.METERED, Billed.METERED, *Billed])), response_id=draw(IDS) if width == 0 else None,
@@ -89,7 +90,10 @@ FACTS = st.builds(
     outages=st.sampled_from([(), (Interval("lt-1", DAY, DAY + DAY_MS),)]),
     presence=st.sampled_from([(), (Interval("lt-1", DAY, DAY + 1, "alice"),)]),
     witnessed=st.lists(
-        st.builds(Witnessed, st.just("anthropic"), MOMENTS, st.just("a log"), response_id=IDS, model=MODELS, usage=USAGES, subcalls=USAGES),
+        st.builds(
+            Witnessed, st.just("anthropic"), MOMENTS, st.just("a log"), response_id=IDS, model=MODELS,
+            usage=USAGES, subcalls=USAGES
+        ),
         max_size=3,
     ).map(tuple),
 )  # fmt: skip
@@ -98,7 +102,8 @@ REFRESHED = st.sampled_from([None, NOW, DAY + DAY_MS, DAY + 2 * DAY_MS + 5])
 
 @settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.lists(CALLS, max_size=8), st.lists(lines(), max_size=10), st.one_of(st.none(), st.lists(lines(), max_size=4)), FACTS, REFRESHED,
+    st.lists(CALLS, max_size=8), st.lists(lines(), max_size=10), st.one_of(st.none(), st.lists(lines(), max_size=4)), FACTS,
+    REFRESHED,
 )  # fmt: skip
 def test_adds_up(
     calls: list[Call], now: list[Line], before: list[Line] | None, facts: Facts, refreshed: int | None

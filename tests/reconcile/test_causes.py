@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from reconcile.kit_explain import (
-    DAY, KEY, MODEL, NOON, NOW, USAGE, billed, by_cause, call, calls, only, price, run, times,
-)  # fmt: skip
 
+from reconcile.kit_explain import (
+    DAY,
+    KEY,
+    MODEL,
+    NOON,
+    NOW,
+    USAGE,
+    billed,
+    by_cause,
+    call,
+    calls,
+    only,
+    price,
+    run,
+    statement,
+    times,
+)  # fmt: skip
 from spendgate.reconcile.facts import Facts, Interval, Key, Person, Role, Unread, Witnessed
 from spendgate.reconcile.result import Cause, Confidence, State
+from spendgate.reconcile.run import Options, Version, compare
 from spendgate.statement import DAY_MS, Axes, Billed, Charge, Line, TokenClass, Who
 from spendgate.usage import NO_USAGE, Usage
 
@@ -157,10 +172,6 @@ def test_gateway_leg() -> None:
 
 def test_gateway_rows() -> None:
     """A key that a gateway shares: its own ledger says which requests were its."""
-    from spendgate.reconcile.run import Options, Version, compare  # noqa: PLC0415 - only here versions are made by hand
-
-    from reconcile.kit_explain import statement  # noqa: PLC0415 - as above
-
     rows = [
         Line(NOON, NOON + 1, "litellm", MODEL, usage=USAGE, requests=1, billed_nanos=5, response_id=f"msg_{n}")
         for n in (1, 9)
@@ -505,10 +516,6 @@ def test_money_without_counts() -> None:
 
 def test_two_sources_of_the_same_money_are_one() -> None:
     """A file beside the API."""
-    from spendgate.reconcile.run import Options, Version, compare  # noqa: PLC0415 - only here versions are made by hand
-
-    from reconcile.kit_explain import statement  # noqa: PLC0415 - as above
-
     lines = billed(times(USAGE, 3), 3)
     versions = [Version(name, NOW, statement(lines, source=name)) for name in ("anthropic", "anthropic-cost-csv")]
 

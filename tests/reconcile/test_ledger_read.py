@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger.kit import open_ledger
 from msgspec.structs import replace
-from reconcile.kit_explain import DAY, KEY, MODEL, NOON, NOW, USAGE, billed, by_cause, price, statement, times
 
+from ledger.kit import open_ledger
+from reconcile.kit_explain import DAY, KEY, MODEL, NOON, NOW, USAGE, billed, by_cause, price, statement, times
 from spendgate.admission import Admit
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger

@@ -31,9 +31,10 @@ _SINGLE: Final = f"""({_EDGE} OR coalesce(response_id IN (SELECT value FROM json
     OR coalesce(request_id IN (SELECT value FROM json_each(:ids)), 0)
     OR coalesce(response_id IN (SELECT response_id FROM call_rows WHERE {_IN} AND response_id IS NOT NULL
         GROUP BY response_id HAVING count(*) > 1), 0))"""  # noqa: S608 - our own words
-_SUMS: Final = f"""SELECT min({_LEFT}), {", ".join(_ALIKE)}, coalesce(sum(cost_nanos), 0), coalesce(sum(value_nanos), 0), count(*),
-    '', NULL, NULL, NULL, {", ".join(f"sum({name})" for name in USAGE_COLUMNS)} FROM call_rows WHERE {_IN} AND NOT {_SINGLE}
-    GROUP BY {", ".join(str(place) for place in range(2, len(_ALIKE) + 2))}, {_TOLD} ORDER BY 1, min(seq)"""  # noqa: S608 - as above
+_SUMS: Final = f"""SELECT min({_LEFT}), {", ".join(_ALIKE)}, coalesce(sum(cost_nanos), 0), coalesce(sum(value_nanos), 0),
+    count(*), '', NULL, NULL, NULL, {", ".join(f"sum({name})" for name in USAGE_COLUMNS)} FROM call_rows
+    WHERE {_IN} AND NOT {_SINGLE} GROUP BY {", ".join(str(place) for place in range(2, len(_ALIKE) + 2))}, {_TOLD}
+    ORDER BY 1, min(seq)"""  # noqa: S608 - as above
 _ONE: Final = f"""SELECT {_LEFT}, {", ".join(_ALIKE)}, coalesce(cost_nanos, 0), coalesce(value_nanos, 0), 1, id, ended_ms,
     request_id, response_id, {", ".join(USAGE_COLUMNS)} FROM call_rows WHERE {_IN}"""  # noqa: S608 - as above
 _SINGLES: Final = f"{_ONE} AND {_SINGLE} ORDER BY 1, seq"

@@ -123,7 +123,7 @@ def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: in
         if said is State.OPEN:
             opened.append((provider, day_ms))
             continue
-        days.append(_day(provider, day_ms, uses, chosen[provider], by_day, (said, reaches)))
+        days.append(_day(provider, day_ms, uses, chosen[provider], by_day=by_day, said=(said, reaches)))
     inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
     return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened))
 
@@ -193,7 +193,7 @@ def _detail(line: Line) -> int:
 
 
 def _day(
-    provider: str, day_ms: int, uses: Sequence[_Use], chosen: dict[str, str],
+    provider: str, day_ms: int, uses: Sequence[_Use], chosen: dict[str, str], *,
     by_day: dict[int, dict[int, tuple[Line, ...]]], said: tuple[State, int],
 ) -> BilledDay:  # fmt: skip
     lines: list[Line] = []

@@ -48,8 +48,10 @@ class Call(Struct, frozen=True):
 
 
 def read(reader: Reader, span: tuple[int, int], ids: Iterable[str], boundary_ms: int, bucket_ms: int) -> Iterator[Call]:
-    """The ledger's calls of these days (from, until) and of the minutes before and after: sums by buckets of the bill, single ones
-    where `ids` name them or it matters."""
+    """The ledger's calls of these days (from, until) and of the minutes before and after.
+
+    Sums by buckets of the bill; single ones where `ids` name them or it matters.
+    """
     return map(_call, reader.calls_alike((span[0] - boundary_ms, span[1] + boundary_ms), ids, boundary_ms, bucket_ms))
 
 

@@ -47,7 +47,7 @@ def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, bounda
         frozenset(name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name),
         frozenset(name for seen in facts.witnessed for name in (seen.response_id, seen.request_id) if name)
         | frozenset(name for line in bill.gateway for name in (line.response_id, line.request_id) if name),
-        frozenset(facts.gateway_hosts), boundary_ms, bill.bucket_ms,
+        frozenset(facts.gateway_hosts), boundary_ms=boundary_ms, bucket_ms=bill.bucket_ms,
     )  # fmt: skip
     captured.take_all(calls)
     assembled = assemble(bill, captured, facts)
@@ -103,7 +103,7 @@ class _Explaining:
         return self.findings, self.scoped
 
     def _add(
-        self, group: Group, cause: Cause, nanos: int, confidence: Confidence, evidence: str, calls: tuple[str, ...] = (),
+        self, group: Group, cause: Cause, nanos: int, confidence: Confidence, evidence: str, *, calls: tuple[str, ...] = (),
         requests: int | None = None,
     ) -> None:  # fmt: skip
         if nanos:
@@ -126,7 +126,15 @@ class _Explaining:
             )
 
     def _claim(self, group: Group, claim: Claim) -> None:
-        self._add(group, claim.cause, claim.nanos, claim.confidence, claim.evidence, claim.calls, claim.requests)
+        self._add(
+            group,
+            claim.cause,
+            claim.nanos,
+            claim.confidence,
+            claim.evidence,
+            calls=claim.calls,
+            requests=claim.requests,
+        )
 
     # -- what is no gap of a captured call's -----------------------------------------------------------------------
 
@@ -156,7 +164,7 @@ class _Explaining:
                     line.model or "",
                     evidence,
                     REMEDIES[cause],
-                )  # fmt: skip
+                )
             )
 
     def _out_of_scope(self, group: Group) -> bool:
@@ -197,12 +205,26 @@ class _Explaining:
         """Rows of the ledger that no bill of this provider can have."""
         double, plan, gateway = (group.kind(kind) for kind in (Kind.DOUBLE, Kind.PLAN, Kind.GATEWAY))
         told = f"{double.calls} rows of responses that have a row already"
-        self._add(group, Cause.RETRY_DUP, -double.cost, Confidence.EXACT, told, tuple(double.ids[:100]), -double.calls)
+        self._add(
+            group,
+            Cause.RETRY_DUP,
+            -double.cost,
+            Confidence.EXACT,
+            told,
+            calls=tuple(double.ids[:100]),
+            requests=-double.calls,
+        )
         told = f"{plan.calls} calls on a plan or a personal account were charged here"
-        self._add(group, Cause.SUBSCRIPTION_INCLUDED, -plan.cost, Confidence.EXACT, told, tuple(plan.ids[:100]))
+        self._add(group, Cause.SUBSCRIPTION_INCLUDED, -plan.cost, Confidence.EXACT, told, calls=tuple(plan.ids[:100]))
         told = f"{gateway.calls} calls went to a gateway, which is billed for them under its own key"
         self._add(
-            group, Cause.GATEWAY_LEG, -gateway.cost, Confidence.EXACT, told, tuple(gateway.ids[:100]), -gateway.calls
+            group,
+            Cause.GATEWAY_LEG,
+            -gateway.cost,
+            Confidence.EXACT,
+            told,
+            calls=tuple(gateway.ids[:100]),
+            requests=-gateway.calls,
         )
 
     def _revision(self, group: Group) -> None:
@@ -232,7 +254,7 @@ class _Explaining:
         unpriced = group.kind(Kind.UNPRICED)
         told = f"{unpriced.calls} calls of a model without a price in the list"
         nanos = round(its.unpriced)
-        self._add(group, Cause.UNPRICED_MODEL, nanos, Confidence.EXACT, told, tuple(unpriced.ids[:100]))
+        self._add(group, Cause.UNPRICED_MODEL, nanos, Confidence.EXACT, told, calls=tuple(unpriced.ids[:100]))
 
 
 def _used_accounts(assembled: Assembled) -> dict[str, set[str]]:

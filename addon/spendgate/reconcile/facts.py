@@ -108,8 +108,10 @@ class Facts(Struct, frozen=True):
     outages: tuple[Interval, ...] = ()
     """When a machine was on and its gate did not capture."""
     stops: tuple[Interval, ...] = ()
-    """When no gate ran, for whatever reason (a laptop that is shut has none, either): shows something only about lines of the bill
-    that say when they were used."""
+    """When no gate ran, for whatever reason (a laptop that is shut has none, either).
+
+    Shows something only about lines of the bill that say when they were used.
+    """
     presence: tuple[Interval, ...] = ()
     """When a machine was on, for the people whose machines tell: at any other time they used none of the fleet's."""
     witnessed: tuple[Witnessed, ...] = ()

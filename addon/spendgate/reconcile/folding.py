@@ -91,7 +91,7 @@ class Captured:
 
     def __init__(
         self, compared: frozenset[tuple[str, int]], billed_ids: frozenset[str], other_ids: frozenset[str],
-        gateways: frozenset[str], boundary_ms: int, bucket_ms: int,
+        gateways: frozenset[str], *, boundary_ms: int, bucket_ms: int,
     ) -> None:  # fmt: skip
         self.sums: dict[Raw, dict[Kind, Part]] = {}
         self.tools: dict[tuple[str, str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))

@@ -1,8 +1,8 @@
 """Groups: both sides of one day, account and model, with what each side tells by class and price.
 
-A group is the set of cells of one day, account and model (and match by id). Its cells are classes of tokens and price axes where both
-sides have the same axes, else classes alone. Lines about anything but tokens or requests are no groups: they are explained by
-what they are for.
+A group is the set of cells of one day, account and model (and match by id). Its cells are classes of tokens and price axes where
+both sides have the same axes, else classes alone. Lines about anything but tokens or requests are no groups: they are
+explained by what they are for.
 """
 
 from __future__ import annotations

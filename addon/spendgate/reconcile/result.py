@@ -39,7 +39,7 @@ class Cause(StrEnum):
     DISCOUNT = "discount"
     CREDIT_COMMIT = "credit_commit"
     SUBSCRIPTION_INCLUDED = "subscription_included"
-    NON_TOKEN_FEE = "non_token_fee"
+    NON_TOKEN_FEE = "non_token_fee"  # noqa: S105 - a cause, no password
     ESTIMATE = "estimate"
     """The wire showed no counts: what was captured is an estimate, and the bill has the real ones."""
     FX_ROUNDING = "fx_rounding"

@@ -188,9 +188,9 @@ def moved_calls(
     for (here, there), its in sorted(series.items()):
         its.sort(key=lambda edge: (edge.away_ms, edge.id))
         if here in rest and there in rest:
-            _both(its, here, there, rest, found, splits)
+            _both(its, here, there, rest, found, splits=splits)
         elif here in rest or there in rest:
-            _one(its, here, there, rest, found, splits)
+            _one(its, here, there, rest, found, splits=splits)
     return found
 
 
@@ -198,7 +198,7 @@ _Rest = dict[GroupKey, tuple[list[int], int | None]]
 
 
 def _both(
-    its: list[Edge], here: GroupKey, there: GroupKey, rest: _Rest, found: Moved, splits: dict[GroupKey, Split]
+    its: list[Edge], here: GroupKey, there: GroupKey, rest: _Rest, found: Moved, *, splits: dict[GroupKey, Split]
 ) -> None:
     for edge in its:
         (short, fewer), (over, more) = rest[here], rest[there]
@@ -206,12 +206,12 @@ def _both(
             return
         if not all(-short[place] >= edge.counts[place] <= over[place] for place in range(SIZE)):
             continue
-        _move(edge, here, -1, rest, found, splits)
-        _move(edge, there, 1, rest, found, splits)
+        _move(edge, here, -1, rest, found, splits=splits)
+        _move(edge, there, 1, rest, found, splits=splits)
 
 
 def _one(
-    its: list[Edge], here: GroupKey, there: GroupKey, rest: _Rest, found: Moved, splits: dict[GroupKey, Split]
+    its: list[Edge], here: GroupKey, there: GroupKey, rest: _Rest, found: Moved, *, splits: dict[GroupKey, Split]
 ) -> None:
     """Only one of the two days is compared: the calls nearest to midnight make up all that it is off by."""
     key, sign = (here, -1) if here in rest else (there, 1)
@@ -221,11 +221,11 @@ def _one(
         total = [mine + sign * count for mine, count in zip(total, edge.counts, strict=True)]
         if total == vector and any(total) and requests in (None, sign * number):
             for each in its[:number]:
-                _move(each, key, sign, rest, found, splits)
+                _move(each, key, sign, rest, found, splits=splits)
             return
 
 
-def _move(edge: Edge, key: GroupKey, sign: int, rest: _Rest, found: Moved, splits: dict[GroupKey, Split]) -> None:
+def _move(edge: Edge, key: GroupKey, sign: int, rest: _Rest, found: Moved, *, splits: dict[GroupKey, Split]) -> None:
     vector, requests = rest[key]
     rest[key] = (
         [mine - sign * count for mine, count in zip(vector, edge.counts, strict=True)],
