@@ -6,7 +6,7 @@ Times are epoch milliseconds, amounts nano-dollars; calls come as rows of the pu
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,10 +18,12 @@ from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.errors import StateError
 from spendgate.grants import Taken
 from spendgate.ledger import chain, check, flows, moving, schema, statements
+from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.compared import Alike
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.named import NamedCall, named
@@ -159,6 +161,18 @@ class Reader:
     def named_calls(self, from_ms: int, until_ms: int) -> tuple[NamedCall, ...]:
         """Calls that left, booked from then on and before then, by what names them elsewhere."""
         return named(self._conn, from_ms, until_ms)
+
+    def calls_alike(self, span: tuple[int, int], ids: Iterable[str], edge_ms: int, bucket_ms: int) -> Iterator[Alike]:
+        """Calls that left in this span, as a reconciliation takes them: see `ledger.compared`."""
+        return compared_calls.alike(self._conn, span, ids, edge_ms, bucket_ms)
+
+    def calls_singly(self, from_ms: int, until_ms: int) -> Iterator[Alike]:
+        """The same calls one by one."""
+        return compared_calls.singles(self._conn, from_ms, until_ms)
+
+    def gate_signs(self) -> dict[int, tuple[str, int]]:
+        """By gate (`Ledger.gate_id`) its machine, and when it last wrote a call, epoch milliseconds."""
+        return compared_calls.gate_signs(self._conn)
 
     def latest_refusal(self, person: str, budget: str | None) -> dict[str, Any] | None:
         """The newest call of this person's that a budget has refused: the one named, or any. A row of `calls`."""
