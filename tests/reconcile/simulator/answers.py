@@ -1,0 +1,95 @@
+"""What a month's books differ by, and why: exactly, by cause, provider and day. What an explainer is measured against.
+
+The convention is that of the decomposition in the facts: counts at the ledger's prices, prices at the billed counts, a discount
+last and on everything that is billed, and what a provider's rounding of its lines adds by itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+from msgspec import Struct
+
+from reconcile.simulator.bill import Bill, bills
+from reconcile.simulator.books import Entry, Request, Row
+from reconcile.simulator.month import Month
+from reconcile.simulator.prices import PARTS
+from spendgate.reconcile.result import Cause
+from spendgate.statement import DAY_MS
+
+Place = tuple[Cause, str, int]
+"""Cause, provider and UTC day."""
+GATEWAY: Final = "gateway"
+
+
+class Answer(Struct, frozen=True):
+    """Both totals and all that lies between them, in parts of a nano-dollar where not said otherwise."""
+
+    billed_nanos: int
+    captured_nanos: int
+    gateway_nanos: int
+    """The part of `captured_nanos` that went through a gateway."""
+    places: dict[Place, int]
+
+    @property
+    def causes(self) -> dict[Cause, int]:
+        """By cause alone; those that come to nothing too, since each of their places may be something."""
+        found: dict[Cause, int] = defaultdict(int)
+        for (cause, _, _), parts in self.places.items():
+            found[cause] += parts
+        return dict(found)
+
+    @property
+    def off_parts(self) -> int:
+        """The gap less its causes: zero, or the simulator is wrong."""
+        return (self.billed_nanos - self.captured_nanos) * PARTS - sum(self.places.values())
+
+
+def answer(month: Month) -> Answer:
+    """The books compared by whoever wrote both."""
+    places: dict[Place, int] = defaultdict(int)
+    captured = gateway = 0
+    for each in month.requests:
+        row = each.row if each.row is not None and _inside(month, each.row.started_ms) else None
+        entry = each.entry if each.entry is not None and _inside(month, each.entry.at_ms) else None
+        if row is not None:
+            captured += row.cost_nanos
+            gateway += row.cost_nanos if row.billing == GATEWAY else 0
+            places[Cause.FX_ROUNDING, row.provider, row.day_ms] += row.parts - row.cost_nanos * PARTS
+        _compare(places, each, row, entry)
+    made = bills(month)
+    for line, cause in month.lines:
+        places[cause, line.provider, line.starts_ms // DAY_MS * DAY_MS] += (line.billed_nanos or 0) * PARTS
+    for bill in made:
+        _lines(places, bill)
+    billed = sum(each.line.billed_nanos or 0 for bill in made for each in bill.written if each.line.billed == "metered")
+    kept = {place: parts for place, parts in places.items() if parts}
+    return Answer(billed, captured, gateway, kept)
+
+
+def _inside(month: Month, ms: int) -> bool:
+    return month.from_ms <= ms < month.until_ms
+
+
+def _compare(places: dict[Place, int], each: Request, row: Row | None, entry: Entry | None) -> None:
+    listed, cost = (0 if entry is None else entry.parts), (0 if row is None else row.parts)
+    middle = entry.at_price_of(row) if row is not None and entry is not None and entry.parts else None
+    if each.price_why is not None and middle is not None and entry is not None:
+        places[each.price_why, entry.provider, entry.day_ms] += listed - middle
+        listed = middle
+    if each.why is None:
+        if listed != cost:
+            raise ValueError(f"nothing says why {row} and {entry} differ")
+        return
+    if entry is not None:
+        places[each.why, entry.provider, entry.day_ms] += listed
+    if row is not None:
+        places[each.why, row.provider, row.day_ms] -= cost
+
+
+def _lines(places: dict[Place, int], bill: Bill) -> None:
+    for each in bill.written:
+        day_ms = each.line.starts_ms // DAY_MS * DAY_MS
+        places[Cause.DISCOUNT, bill.provider, day_ms] += each.billed_parts - each.list_parts
+        places[Cause.FX_ROUNDING, bill.provider, day_ms] += each.rounding_parts
