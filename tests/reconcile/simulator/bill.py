@@ -1,7 +1,7 @@
 """What the providers send: entries summed at each provider's own grain, as statements.
 
-Anthropic: money by day, key, model, product, tier, speed and token class, and counts by the same without the class. OpenAI: money by
-day, project, key, model and class without tiers, and counts with them. OpenRouter and Cursor: a line for each request.
+Anthropic: money by day, key, model, product, tier, speed and token class, and counts by the same without the class. OpenAI:
+money by day, project, key, model and class without tiers, and counts with them. OpenRouter, Cursor: a line for each request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Injected: what is billed and was not captured, or not here: other keys, products, devices, requests that went around the gate."""
+"""Injected: what is billed and was not captured, or not here: other keys, products, devices, requests around the gate."""
 
 from __future__ import annotations
 
@@ -21,15 +21,22 @@ def few(month: Month, one_in: int = 300) -> int:
 
 
 def billed_only(
-    month: Month, day_ms: int, key: Key | None, provider: str, model: str, product: str | None, why: Cause,
+    month: Month,
+    why: Cause,
+    day_ms: int,
+    *,
+    key: Key | None,
+    model: tuple[str, str],
+    product: str | None,
     person: Person | None = None,
-) -> None:  # fmt: skip
-    """A request on the bill alone, at any hour of the day."""
+) -> None:
+    """A request on the bill alone, at any hour of the day. `model`: the provider and its model."""
+    provider, name = model
     at_ms = day_ms + month.rng.randrange(HOUR_MS, DAY_MS - HOUR_MS)
     tool = "claude-code" if product == "claude_code" else "script"
     entry = Entry(
-        at_ms, provider, BILLED_AS.get(model, model), product, key.id if key else "", key.name if key else "",
-        key.workspace if key else "", month.usage(provider, tool), PRICES[provider, model],
+        at_ms, provider, BILLED_AS.get(name, name), product, key.id if key else "", key.name if key else "",
+        key.workspace if key else "", month.usage(provider, tool), PRICES[model],
         tier="default" if provider == "openai" else "standard", person=person.name if person else None,
         response_id=f"x_{len(month.requests):07d}",
     )  # fmt: skip
@@ -47,27 +54,43 @@ def known_elsewhere(month: Month) -> None:
     key = fleet.key_of("anthropic", 900, None, month.rng, label="ci-nightly")
     month.known.elsewhere.append(key)
     for _ in range(few(month)):
-        billed_only(month, any_day(month), key, "anthropic", "claude-sonnet-4-6", "messages_api", Cause.SCOPE_KEY)
+        billed_only(
+            month,
+            Cause.SCOPE_KEY,
+            any_day(month),
+            key=key,
+            model=("anthropic", "claude-sonnet-4-6"),
+            product="messages_api",
+        )
 
 
 def unheard_of_key(month: Month) -> None:
     """A key that nobody has listed, where all of the fleet's are."""
     key = fleet.key_of("openai", 901, None, month.rng)
     for _ in range(few(month)):
-        billed_only(month, any_day(month), key, "openai", "gpt-5.4", "completions", Cause.SCOPE_KEY)
+        billed_only(month, Cause.SCOPE_KEY, any_day(month), key=key, model=("openai", "gpt-5.4"), product="completions")
 
 
 def other_products(month: Month) -> None:
     """Chat and the like, which no laptop sends."""
     for _ in range(few(month)):
         product = month.rng.choice(("chat", "cowork", "claude_tag"))
-        billed_only(month, any_day(month), None, "anthropic", "claude-sonnet-5", product, Cause.SCOPE_PRODUCT)
+        billed_only(
+            month,
+            Cause.SCOPE_PRODUCT,
+            any_day(month),
+            key=None,
+            model=("anthropic", "claude-sonnet-5"),
+            product=product,
+        )
 
 
 def without_key(month: Month) -> None:
     """Used without any key: a playground."""
     for _ in range(few(month)):
-        billed_only(month, any_day(month), None, "anthropic", "claude-opus-4-8", None, Cause.SCOPE_KEYLESS)
+        billed_only(
+            month, Cause.SCOPE_KEYLESS, any_day(month), key=None, model=("anthropic", "claude-opus-4-8"), product=None
+        )
 
 
 def through_gateway(month: Month) -> None:
@@ -81,7 +104,14 @@ def through_gateway(month: Month) -> None:
             each.entry = replace(each.entry, key=key.id, key_name=key.name)
             each.why = Cause.GATEWAY_LEG
     for _ in range(few(month)):
-        billed_only(month, any_day(month), key, "anthropic", "claude-sonnet-4-6", "messages_api", Cause.GATEWAY_LEG)
+        billed_only(
+            month,
+            Cause.GATEWAY_LEG,
+            any_day(month),
+            key=key,
+            model=("anthropic", "claude-sonnet-4-6"),
+            product="messages_api",
+        )
 
 
 def on_weekend(month: Month) -> None:
@@ -93,7 +123,10 @@ def on_weekend(month: Month) -> None:
         free = [day for day in days if is_weekend(day) and not _present(month, person, day)] if len(days) > 7 else []
         if free:
             key, day_ms = person.key("anthropic"), month.rng.choice(free)
-            billed_only(month, day_ms, key, "anthropic", "claude-opus-4-8", "claude_code", Cause.OTHER_DEVICE, person)
+            billed_only(
+                month, Cause.OTHER_DEVICE, day_ms, key=key, model=("anthropic", "claude-opus-4-8"), product="claude_code",
+                person=person,
+            )  # fmt: skip
 
 
 def day_elsewhere(month: Month) -> None:

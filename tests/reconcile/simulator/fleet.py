@@ -72,7 +72,7 @@ def people(count: int, rng: Random) -> tuple[Person, ...]:
                 _TOOLS[number % len(_TOOLS)],
                 rng.choice(_ZONES),
                 tuple(keys),
-            )  # fmt: skip
+            )
         )
     return tuple(made)
 
