@@ -6,7 +6,7 @@ Times are epoch milliseconds, amounts nano-dollars; calls come as rows of the pu
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -21,7 +21,9 @@ from spendgate.ledger import chain, check, flows, moving, schema, statements
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
+from spendgate.ledger import compared as compared_calls
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.compared import Alike
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.open_calls import Held
@@ -154,6 +156,18 @@ class Reader:
     def statement_lines(self, one: Imported, from_ms: int, until_ms: int) -> tuple[Line, ...]:
         """Lines of an import that begin from then on and before then, in their order."""
         return statements.lines(self._conn, one, from_ms, until_ms)
+
+    def calls_alike(self, from_ms: int, until_ms: int, ids: Iterable[str], edge_ms: int) -> Iterator[Alike]:
+        """Calls that left in this span, as a reconciliation takes them: see `ledger.compared`."""
+        return compared_calls.alike(self._conn, from_ms, until_ms, ids, edge_ms)
+
+    def calls_singly(self, from_ms: int, until_ms: int) -> Iterator[Alike]:
+        """The same calls one by one."""
+        return compared_calls.singles(self._conn, from_ms, until_ms)
+
+    def gate_signs(self) -> dict[int, tuple[str, int]]:
+        """By gate (`Ledger.gate_id`) its machine, and when it last wrote a call, epoch milliseconds."""
+        return compared_calls.gate_signs(self._conn)
 
     def latest_refusal(self, person: str, budget: str | None) -> dict[str, Any] | None:
         """The newest call of this person's that a budget has refused: the one named, or any. A row of `calls`."""

@@ -1,0 +1,193 @@
+"""Both sides put into groups: lines by whom they are about, calls by the account that they belong to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from spendgate.reconcile.bills import Bill, BilledDay
+from spendgate.reconcile.facts import Facts
+from spendgate.reconcile.folding import Captured, Match, Part, Raw, ids_of
+from spendgate.reconcile.groups import Group, GroupKey
+from spendgate.reconcile.identities import Account, Identities
+from spendgate.reconcile.kinds import ASKED, Kind
+from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, model_of, price_of_call, product_of
+from spendgate.reconcile.prices import Prices, Row, Units
+from spendgate.reconcile.vectors import add, counts_of, zeros
+from spendgate.statement import DAY_MS, Charge, Line
+from spendgate.usage import NO_USAGE
+
+COMPARED: Final = frozenset({Charge.TOKENS, Charge.REQUESTS, Charge.MEDIA})
+"""Charges that calls of the ledger are compared with; the rest is a fee, a credit or a tax."""
+ABSENT: Final = "absent"
+PRODUCT: Final = "product"
+
+
+class Assembled(Struct, frozen=True):
+    """All groups, and lines that are in none."""
+
+    groups: dict[GroupKey, Group]
+    fees: tuple[tuple[BilledDay, Line, Account], ...]
+    """Lines about something else than calls' tokens."""
+    names: dict[str, Identities]
+    grains: tuple[str, ...]
+
+
+def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
+    """Groups of all days."""
+    by_provider: dict[str, list[BilledDay]] = defaultdict(list)
+    for day in bill.days:
+        by_provider[day.provider].append(day)
+    groups: dict[GroupKey, Group] = {}
+    fees: list[tuple[BilledDay, Line, Account]] = []
+    names: dict[str, Identities] = {}
+    grains = []
+    matched: dict[str, list[Match]] = defaultdict(list)
+    for each in captured.matched:
+        matched[each.raw.provider].append(each)
+    for provider, days in sorted(by_provider.items()):
+        lines = [line for day in days for line in day.lines]
+        raws = [raw for raw in captured.sums if raw.provider == provider]
+        raws += [each.raw for each in matched[provider]]
+        same = _same_days(days, captured, provider)
+        who = names[provider] = Identities(provider, lines, raws, facts, same)
+        models = all(line.model for line in lines if line.charge is Charge.TOKENS)
+        grains.append(f"{provider}: day, {_grain(who)}, {'model, ' if models else ''}token class, price axes")
+        _Assembling(groups, fees, who, models, captured, matched[provider]).all_of(days, raws)
+    return Assembled(groups, tuple(fees), names, tuple(grains))
+
+
+def _grain(who: Identities) -> str:
+    return ("key", "user", "workspace", "organization")[who.grain]
+
+
+class _Assembling:
+    """One provider's."""
+
+    def __init__(
+        self, groups: dict[GroupKey, Group], fees: list[tuple[BilledDay, Line, Account]], who: Identities, models: bool,
+        captured: Captured, matched: Sequence[Match],
+    ) -> None:  # fmt: skip
+        self.groups, self.fees, self.who, self.models, self.captured = groups, fees, who, models, captured
+        self.by_id = {name: each for each in matched for name in ids_of(each.call)}
+        self.placed: dict[int, GroupKey] = {}
+
+    def all_of(self, days: Sequence[BilledDay], raws: Iterable[Raw]) -> None:
+        for day in days:
+            for line in day.lines:
+                self._line(day, line)
+            for line in day.before:
+                self._before(line)
+            if day.had_before:
+                for key, group in self.groups.items():
+                    if key.day_ms == day.day_ms and key.provider == day.provider and group.before is None:
+                        group.before = 0
+        for raw in dict.fromkeys(raws):
+            for kind, part in self.captured.sums.get(raw, {}).items():
+                group = self._group(raw.day_ms, self.who.of_call(raw), raw.model, "")
+                group.take_part(price_of_call(raw.prices), raw.prices, kind, part)
+        for each in dict.fromkeys(self.by_id.values()):
+            self._matched(each)
+
+    def _group(self, day_ms: int, account: str, model: str, match: str, whom: Account | None = None) -> Group:
+        key = GroupKey(day_ms, self.who.provider, account, model if self.models else "", match)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(key, whom or Account(account))
+        elif whom is not None and not group.lines:
+            group.account = whom
+        return group
+
+    def _line(self, day: BilledDay, line: Line) -> None:
+        whom = self.who.of_line(line)
+        if line.charge not in COMPARED:
+            self.fees.append((day, line, whom))
+            return
+        match = ""
+        if line.response_id or line.request_id:
+            found = next((self.by_id[each] for each in (line.response_id, line.request_id) if each in self.by_id), None)
+            match = ABSENT if found is None else found.kind.value
+        if product_of(line.product) in ELSEWHERE_PRODUCTS and match in ("", ABSENT):
+            match = PRODUCT
+        group = self._group(day.day_ms, whom.name, model_of(line.model), match, whom)
+        named = bool(line.response_id or line.request_id)
+        group.take_line(line, day_long=line.ends_ms - line.starts_ms >= DAY_MS and not named)
+        if named:
+            self._count_one(group, line)
+
+    def _count_one(self, group: Group, line: Line) -> None:
+        """A line of one request is one request, whatever it says; further lines of the same id are its sub-calls."""
+        for each in (line.response_id, line.request_id):
+            match = self.by_id.get(each or "")
+            if match is not None:
+                if id(match) in self.placed:
+                    return
+                self.placed[id(match)] = group.key
+                break
+        if line.requests is None:
+            side = next(iter(group.billed.values()))
+            side.requests = (side.requests or 0) + 1
+
+    def _before(self, line: Line) -> None:
+        if line.charge not in COMPARED or line.response_id or line.request_id:
+            return
+        whom = self.who.of_line(line)
+        match = PRODUCT if product_of(line.product) in ELSEWHERE_PRODUCTS else ""
+        group = self._group(line.starts_ms - line.starts_ms % DAY_MS, whom.name, model_of(line.model), match, whom)
+        group.before = (group.before or 0) + (line.billed_nanos or 0)
+
+    def _matched(self, each: Match) -> None:
+        key = self.placed.get(id(each))
+        part = Part()
+        part.take(each.call, counts_of(each.call.usage))
+        raw = each.raw
+        group = self.groups[key] if key is not None else self._group(raw.day_ms, self.who.of_call(raw), raw.model, "")
+        group.take_part(price_of_call(raw.prices), raw.prices, each.kind, part)
+
+
+def _same_days(days: Sequence[BilledDay], captured: Captured, provider: str) -> dict[str, str]:
+    """Keys of the bill and fingerprints that are alike on a day, to the token: each alone in that."""
+    billed: dict[tuple[int, str], list[int]] = defaultdict(zeros)
+    for day in days:
+        for line in day.lines:
+            if line.who.key and line.usage != NO_USAGE and not line.response_id:
+                add(billed[day.day_ms, line.who.key], counts_of(line.usage))
+    ours: dict[tuple[int, str], list[int]] = defaultdict(zeros)
+    for raw, kinds in captured.sums.items():
+        if raw.provider == provider and raw.api_key:
+            for kind, part in kinds.items():
+                if kind in ASKED:
+                    add(ours[raw.day_ms, raw.api_key], part.counts)
+    found: dict[str, set[str]] = defaultdict(set)
+    by_counts: dict[tuple[int, tuple[int, ...]], list[str]] = defaultdict(list)
+    for (day_ms, fingerprint), counts in ours.items():
+        by_counts[day_ms, tuple(counts)].append(fingerprint)
+    for (day_ms, key), counts in billed.items():
+        alike = by_counts.get((day_ms, tuple(counts)), [])
+        if any(counts) and len(alike) == 1:
+            found[key].add(alike[0])
+    single = {key: next(iter(its)) for key, its in found.items() if len(its) == 1}
+    taken = list(single.values())
+    return {key: its for key, its in single.items() if taken.count(its) == 1}
+
+
+def units_of(groups: Iterable[Group], prices: Prices) -> dict[tuple[str, str, str, int], Units | None]:
+    """What tokens cost the ledger, by provider, model, price and day: one price for as many days as it makes the amounts of."""
+    rows: dict[tuple[str, str, str], dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for group in groups:
+        for (_, text), kinds in group.parts.items():
+            part = kinds.get(Kind.COUNTED)
+            if part is not None and any(part.counts) and part.cost:
+                rows[group.key.provider, group.key.model, text][group.key.day_ms].append(
+                    (tuple(part.counts), part.cost, part.rows)
+                )
+    found: dict[tuple[str, str, str, int], Units | None] = {}
+    for (provider, model, text), days in sorted(rows.items()):
+        every = [row for _, its in sorted(days.items()) for row in its]
+        one = prices.units(provider, model, text, min(days), every)
+        for day_ms, its in days.items():
+            found[provider, model, text, day_ms] = one or prices.units(provider, model, text, day_ms, its)
+    return found

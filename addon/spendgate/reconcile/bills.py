@@ -1,0 +1,213 @@
+"""Which lines of which imports are the bill: of each source the newest version, of each provider and kind of charge one source.
+
+Two sources may tell the same money (an API and the file downloaded from the same place). Of each kind of charge one of them is
+taken for the whole run: the one that tells most apart, then the newest. What a gateway billed is no bill but a witness.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from spendgate.reconcile.finality import state
+from spendgate.reconcile.naming import day_of
+from spendgate.reconcile.result import Input, State
+from spendgate.statement import DAY_MS, Charge, Line, Statement
+from spendgate.usage import NO_USAGE
+
+GATEWAY_SOURCES: Final = ("litellm", "langsmith")
+"""How the names of sources begin whose lines a gateway wrote."""
+
+
+class Version(Struct, frozen=True):
+    """An imported statement. Of one source and subject the newest that covers a day is in force on it."""
+
+    name: str
+    """The import's name, which reports cite."""
+    at_ms: int
+    """When it was taken in."""
+    statement: Statement
+
+    @property
+    def reaches_ms(self) -> int:
+        """Up to when it can know of anything."""
+        said = self.statement.refreshed_ms
+        return self.at_ms if said is None else said
+
+    def covers(self, day_ms: int) -> bool:
+        """Whether it says all of the UTC day."""
+        return self.statement.from_ms <= day_ms and day_ms + DAY_MS <= self.statement.until_ms
+
+    @property
+    def gateway(self) -> bool:
+        """Whether it is a gateway's ledger."""
+        return self.statement.source.startswith(GATEWAY_SOURCES)
+
+
+class BilledDay(Struct, frozen=True):
+    """One closed day of one provider."""
+
+    day_ms: int
+    provider: str
+    state: State
+    reaches_ms: int
+    lines: tuple[Line, ...]
+    """In force, of the sources that were chosen."""
+    before: tuple[Line, ...]
+    """What the version before said; () where there was none, or it was taken in while the day was open."""
+    had_before: bool
+    before_name: str = ""
+
+
+class Bill(Struct, frozen=True):
+    """All that is compared."""
+
+    days: tuple[BilledDay, ...]
+    gateway: tuple[Line, ...]
+    """What gateways say they billed, on these days."""
+    inputs: tuple[Input, ...]
+    notes: tuple[str, ...]
+    open_days: tuple[tuple[str, int], ...]
+
+
+class _Use(Struct):
+    """A version in force on a day, with the lines of that day and the version before."""
+
+    version: Version
+    lines: tuple[Line, ...]
+    before: Version | None
+
+
+def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: int, only: tuple[str, ...]) -> Bill:
+    """The lines of closed days. Lines belong to the day that they begin on."""
+    ordered = sorted(versions, key=lambda each: (each.at_ms, each.name))
+    by_day = {id(each): _by_day(each.statement.lines) for each in ordered}
+    used: dict[tuple[str, int], list[_Use]] = defaultdict(list)
+    gateway: list[Line] = []
+    names: dict[str, Version] = {}
+    for day_ms in range(from_ms, until_ms, DAY_MS):
+        for chain in _in_force(ordered, day_ms):
+            version = chain[0]
+            names[version.name] = version
+            lines = by_day[id(version)].get(day_ms, ())
+            if version.gateway:
+                gateway.extend(lines)
+                continue
+            by_provider: dict[str, list[Line]] = defaultdict(list)
+            by_provider[version.statement.provider] = []
+            for line in lines:
+                by_provider[line.provider].append(line)
+            for provider, its in by_provider.items():
+                if not only or provider in only:
+                    before = next((each for each in chain[1:]), None)
+                    used[provider, day_ms].append(_Use(version, tuple(its), before))
+    chosen, notes = _choose(used)
+    days, opened = [], []
+    for (provider, day_ms), uses in sorted(used.items()):
+        reaches = min(each.version.reaches_ms for each in uses)
+        said = state(provider, day_ms, reaches, now_ms)
+        if said is State.OPEN:
+            opened.append((provider, day_ms))
+            continue
+        days.append(_day(provider, day_ms, uses, chosen[provider], by_day, (said, reaches)))
+    inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
+    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened))
+
+
+def _by_day(lines: Sequence[Line]) -> dict[int, tuple[Line, ...]]:
+    found: dict[int, list[Line]] = defaultdict(list)
+    for line in lines:
+        found[day_of(line.starts_ms)].append(line)
+    return {day: tuple(each) for day, each in found.items()}
+
+
+def _in_force(ordered: Sequence[Version], day_ms: int) -> list[list[Version]]:
+    """By source and subject, newest first."""
+    found: dict[tuple[str, str], list[Version]] = {}
+    for each in ordered:
+        if each.covers(day_ms):
+            found.setdefault((each.statement.source, each.statement.subject), []).insert(0, each)
+    return [found[key] for key in sorted(found)]
+
+
+COUNTS: Final = "counts"
+"""Beside the kinds of charge: the tokens and requests themselves."""
+
+
+def _choose(used: dict[tuple[str, int], list[_Use]]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """By provider and kind of charge the source that tells it, over the whole run."""
+    tells: dict[str, dict[str, dict[str, tuple[int, int]]]] = defaultdict(lambda: defaultdict(dict))
+    for (provider, _), uses in used.items():
+        for use in uses:
+            source = use.version.statement.source
+            for line in use.lines:
+                for kind in _kinds(line):
+                    rank = (_detail(line), use.version.at_ms)
+                    tells[provider][kind][source] = max(rank, tells[provider][kind].get(source, rank))
+    chosen: dict[str, dict[str, str]] = {provider: {} for provider, _ in used}
+    notes = []
+    for provider, kinds in sorted(tells.items()):
+        money = kinds.get(Charge.TOKENS.value, {})
+        best_money = max(money, key=lambda name: (money[name], name), default="")
+        for kind, sources in sorted(kinds.items()):
+            best = max(sources, key=lambda name: (sources[name], name))
+            if kind == COUNTS and best_money in sources:
+                best = best_money  # counts of the source that tells the money join to it at its own grain
+            chosen[provider][kind] = best
+            notes += [
+                f"{provider}: {name} tells {kind}, too; {best} is taken" for name in sorted(sources) if name != best
+            ]
+    return chosen, notes
+
+
+def _kinds(line: Line) -> list[str]:
+    kinds = [line.charge.value] if line.billed_nanos is not None else []
+    return (
+        [*kinds, COUNTS]
+        if line.usage != NO_USAGE or (line.requests is not None and line.billed_nanos is None)
+        else kinds
+    )
+
+
+def _detail(line: Line) -> int:
+    """How much a line tells apart."""
+    by_id = 8 if line.response_id or line.request_id else 0
+    return by_id + sum(
+        (line.who.key is not None, line.who.email is not None or line.who.user is not None, line.model is not None,
+         line.token_class is not None)
+    )  # fmt: skip
+
+
+def _day(
+    provider: str, day_ms: int, uses: Sequence[_Use], chosen: dict[str, str],
+    by_day: dict[int, dict[int, tuple[Line, ...]]], said: tuple[State, int],
+) -> BilledDay:  # fmt: skip
+    lines: list[Line] = []
+    before: list[Line] = []
+    had, name = False, ""
+    for use in uses:
+        source = use.version.statement.source
+        lines += _taken(use.lines, source, chosen)
+        older = use.before
+        if older is not None and older.reaches_ms >= day_ms + DAY_MS:
+            had, name = True, older.name
+            before += _taken(
+                [each for each in by_day[id(older)].get(day_ms, ()) if each.provider == provider], source, chosen
+            )
+        else:
+            before += _taken(use.lines, source, chosen)
+    return BilledDay(day_ms, provider, *said, tuple(lines), tuple(before) if had else (), had, name)
+
+
+def _taken(lines: Iterable[Line], source: str, chosen: dict[str, str]) -> list[Line]:
+    return [each for each in lines if all(chosen.get(kind) == source for kind in _kinds(each)[:1])]
+
+
+def _input(version: Version) -> Input:
+    said = version.statement
+    return Input(
+        version.name, said.source, said.sha256, said.refreshed_ms, said.from_ms, said.until_ms, len(said.lines)
+    )

@@ -1,0 +1,225 @@
+"""The comparison itself: groups, their gaps in parts, causes for each part, all of it added up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from msgspec import Struct
+
+from spendgate.pricing import PriceBook
+from spendgate.reconcile import pricing_causes
+from spendgate.reconcile.assembling import PRODUCT, Assembled, assemble, units_of
+from spendgate.reconcile.bills import Bill
+from spendgate.reconcile.captured import Call
+from spendgate.reconcile.claims import Claim, claims
+from spendgate.reconcile.decompose import Split, split
+from spendgate.reconcile.facts import Facts, Role
+from spendgate.reconcile.folding import Captured
+from spendgate.reconcile.groups import Group, GroupKey, charged
+from spendgate.reconcile.kinds import ASKED, Kind
+from spendgate.reconcile.prices import Prices
+from spendgate.reconcile.remedies import REMEDIES
+from spendgate.reconcile.result import Cause, Confidence, Finding
+from spendgate.reconcile.surroundings import Surroundings, moved_calls
+from spendgate.statement import Charge
+
+_SEATS: Final = frozenset({Charge.SEAT})
+
+
+class Compared(Struct, frozen=True):
+    """All that a result is made of."""
+
+    bill: Bill
+    captured: Captured
+    assembled: Assembled
+    findings: tuple[Finding, ...]
+    scoped: frozenset[GroupKey]
+    """Groups that are out of scope as a whole."""
+
+
+def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, boundary_ms: int) -> Compared:
+    """Compare. `calls` are read once."""
+    captured = Captured(
+        frozenset((day.provider, day.day_ms) for day in bill.days),
+        frozenset(name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name),
+        frozenset(name for seen in facts.witnessed for name in (seen.response_id, seen.request_id) if name),
+        frozenset(facts.gateway_hosts), boundary_ms,
+    )  # fmt: skip
+    captured.take_all(calls)
+    assembled = assemble(bill, captured, facts)
+    found, scoped = _Explaining(bill, captured, assembled, facts, now_ms).all()
+    return Compared(bill, captured, assembled, tuple(found), frozenset(scoped))
+
+
+class _Explaining:
+    """One run."""
+
+    def __init__(self, bill: Bill, captured: Captured, assembled: Assembled, facts: Facts, now_ms: int) -> None:
+        self.bill, self.captured, self.assembled, self.facts = bill, captured, assembled, facts
+        self.findings: list[Finding] = []
+        self.scoped: set[GroupKey] = set()
+        self.around = Surroundings(
+            facts, captured, assembled.names, {(day.provider, day.day_ms): day.reaches_ms for day in bill.days}, now_ms
+        )
+        self.used = _used_accounts(assembled)
+
+    def all(self) -> tuple[list[Finding], set[GroupKey]]:
+        groups = dict(sorted(self.assembled.groups.items()))
+        self._fees()
+        compared = {}
+        for key, group in groups.items():
+            if self._out_of_scope(group):
+                self.scoped.add(key)
+            else:
+                self._rows_of_no_bill(group)
+                compared[key] = group
+        units = units_of(compared.values(), Prices(book()))
+        splits = {
+            key: split(
+                group,
+                {text: units.get((key.provider, key.model, text, key.day_ms)) for _, text in group.parts},
+            )
+            for key, group in compared.items()
+        }
+        moved = moved_calls(self.captured.edges, compared, splits, self.assembled.names)
+        seen: list[pricing_causes.Seen] = []
+        for key, group in compared.items():
+            its = splits[key]
+            self._parts(group, its)
+            for claim in claims(group, its, self.around.around(group, moved, self._scope(group))):
+                self._claim(group, claim)
+            only_net = group.net == group.listed
+            seen += [pricing_causes.Seen(key, gap, its.same_counts, only_net) for gap in its.prices if gap.nanos]
+        for told in pricing_causes.explain(seen):
+            if told.cause is not None:
+                self._add(self.assembled.groups[told.at], told.cause, told.nanos, told.confidence, told.evidence)
+        return self.findings, self.scoped
+
+    def _add(
+        self, group: Group, cause: Cause, nanos: int, confidence: Confidence, evidence: str, calls: tuple[str, ...] = (),
+        requests: int | None = None,
+    ) -> None:  # fmt: skip
+        if nanos:
+            key = group.key
+            self.findings.append(
+                Finding(
+                    cause,
+                    nanos,
+                    confidence,
+                    key.day_ms,
+                    key.provider,
+                    key.account,
+                    key.model,
+                    evidence,
+                    "",
+                    calls,
+                    requests,
+                )
+            )
+
+    def _claim(self, group: Group, claim: Claim) -> None:
+        self._add(group, claim.cause, claim.nanos, claim.confidence, claim.evidence, claim.calls, claim.requests)
+
+    # -- what is no gap of a captured call's -----------------------------------------------------------------------
+
+    def _fees(self) -> None:
+        for day, line, account in self.assembled.fees:
+            nanos = charged(line)
+            if not nanos:
+                continue
+            cause, told = Cause.NON_TOKEN_FEE, line.charge.value
+            if line.charge is Charge.CREDIT:
+                cause = Cause.CREDIT_COMMIT
+            elif line.charge is Charge.ROUNDING:
+                cause = Cause.FX_ROUNDING
+            elif line.charge in _SEATS:
+                cause = Cause.SUBSCRIPTION_INCLUDED
+            evidence = (
+                f"the bill has {line.amount or 'an amount'} for {told}{f' ({line.product})' if line.product else ''}"
+            )
+            self.findings.append(
+                Finding(
+                    cause,
+                    nanos,
+                    Confidence.EXACT,
+                    day.day_ms,
+                    day.provider,
+                    account.name,
+                    line.model or "",
+                    evidence,
+                    REMEDIES[cause],
+                )  # fmt: skip
+            )
+
+    def _out_of_scope(self, group: Group) -> bool:
+        """Whether the whole group is explained by what it is about."""
+        account, nanos = group.account, group.net - group.cost
+        asked = any(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED)
+        who = self.assembled.names[group.key.provider]
+        if account.role is Role.GATEWAY:
+            found = Cause.GATEWAY_LEG, Confidence.EXACT, f"{account.name} is a gateway's own"
+        elif account.role is Role.ELSEWHERE:
+            found = Cause.SCOPE_KEY, Confidence.EXACT, f"{account.name} is used elsewhere, by the registry"
+        elif asked:
+            return False
+        elif group.key.match == PRODUCT:
+            product = ", ".join(sorted(group.products))
+            found = Cause.SCOPE_PRODUCT, Confidence.EXACT, f"used through {product}, which runs at the provider"
+        elif account.keyless and account.name not in self.used[group.key.provider]:
+            found = Cause.SCOPE_KEYLESS, Confidence.EXACT, "the bill says that it was used without a key"
+        elif group.lines and who.registry and not account.listed and not account.known and not account.keyless:
+            sure = Confidence.EXACT if who.complete else Confidence.RESIDUAL
+            found = Cause.SCOPE_KEY, sure, f"{account.name} is none of the fleet's registered keys"
+        else:
+            return False
+        self._add(group, found[0], nanos, found[1], found[2], requests=group.requests)
+        return True
+
+    def _scope(self, group: Group) -> str:
+        """Why nothing of its account can have been captured, as far as the ledger shows it."""
+        who, account = self.assembled.names[group.key.provider], group.account
+        used = self.used[group.key.provider]
+        if who.grain > 0 or account.name in used or account.keyless or account.listed or account.person or not used:
+            return ""
+        if who.loose or not group.lines:
+            return ""
+        return f"no call of the ledger was ever made with {account.name}, and every key that was is another one of the bill's"
+
+    def _rows_of_no_bill(self, group: Group) -> None:
+        """Rows of the ledger that no bill of this provider can have."""
+        double, plan, gateway = (group.kind(kind) for kind in (Kind.DOUBLE, Kind.PLAN, Kind.GATEWAY))
+        told = f"{double.calls} rows of responses that have a row already"
+        self._add(group, Cause.RETRY_DUP, -double.cost, Confidence.EXACT, told, tuple(double.ids[:100]), -double.calls)
+        told = f"{plan.calls} calls on a plan or a personal account were charged here"
+        self._add(group, Cause.SUBSCRIPTION_INCLUDED, -plan.cost, Confidence.EXACT, told, tuple(plan.ids[:100]))
+        told = f"{gateway.calls} calls went to a gateway, which is billed for them under its own key"
+        self._add(
+            group, Cause.GATEWAY_LEG, -gateway.cost, Confidence.EXACT, told, tuple(gateway.ids[:100]), -gateway.calls
+        )
+
+    def _parts(self, group: Group, its: Split) -> None:
+        self._add(
+            group, Cause.DISCOUNT, its.discount, Confidence.EXACT, "billed below the list price that the bill names"
+        )
+        unpriced = group.kind(Kind.UNPRICED)
+        told = f"{unpriced.calls} calls of a model without a price in the list"
+        nanos = round(its.unpriced)
+        self._add(group, Cause.UNPRICED_MODEL, nanos, Confidence.EXACT, told, tuple(unpriced.ids[:100]))
+
+
+def _used_accounts(assembled: Assembled) -> dict[str, set[str]]:
+    """By provider the accounts that the ledger has calls of."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for key, group in assembled.groups.items():
+        if any(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED):
+            found[key.provider].add(key.account)
+    return found
+
+
+@lru_cache(maxsize=1)
+def book() -> PriceBook:
+    """The bundled price list."""
+    return PriceBook()

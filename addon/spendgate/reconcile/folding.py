@@ -1,0 +1,186 @@
+"""Calls into sums by day, key, person, model and price, read once; what matters call by call is kept apart.
+
+Kept apart are calls that a line of the bill, a gateway's row or a witness names by id, and calls near midnight.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from spendgate.reconcile.captured import Call
+from spendgate.reconcile.kinds import ASKED, Kind, is_correction, kind_of
+from spendgate.reconcile.naming import day_of, model_of
+from spendgate.reconcile.vectors import add, counts_of, zeros
+from spendgate.statement import DAY_MS
+
+_IDS_KEPT: Final = 100
+
+
+class Raw(NamedTuple):
+    """By whom, of what, at which price, on which day."""
+
+    day_ms: int
+    provider: str
+    api_key: str
+    person: str
+    model: str
+    prices: str
+
+
+class Part:
+    """Calls of one kind, added up."""
+
+    __slots__ = ("calls", "cost", "counts", "ids", "rows", "value")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        """Requests."""
+        self.rows = 0
+        """Rows, each of which was rounded once."""
+        self.cost = 0
+        self.value = 0
+        self.counts = zeros()
+        self.ids: list[str] = []
+
+    def take(self, call: Call, counts: list[int]) -> None:
+        """Add a call, or a sum of them."""
+        self.calls += 0 if is_correction(call) else call.calls
+        self.rows += call.calls
+        self.cost += call.cost_nanos
+        self.value += call.value_nanos
+        add(self.counts, counts)
+        if call.id and len(self.ids) < _IDS_KEPT:
+            self.ids.append(call.id)
+
+    def merge(self, other: Part) -> None:
+        """Add another one."""
+        self.calls += other.calls
+        self.rows += other.rows
+        self.cost += other.cost
+        self.value += other.value
+        add(self.counts, other.counts)
+        self.ids += other.ids[: _IDS_KEPT - len(self.ids)]
+
+
+class Edge(Struct, frozen=True):
+    """A counted call that the bill may have on the day before or after: how far from that midnight it was."""
+
+    raw: Raw
+    other_day_ms: int
+    away_ms: int
+    cost: int
+    counts: tuple[int, ...]
+    calls: int
+    id: str
+
+
+class Match(Struct, frozen=True):
+    """A call that the bill names by id."""
+
+    raw: Raw
+    kind: Kind
+    call: Call
+
+
+class Captured:
+    """All calls, folded. `compared` are the days of providers that a bill is there for."""
+
+    def __init__(
+        self, compared: frozenset[tuple[str, int]], billed_ids: frozenset[str], other_ids: frozenset[str],
+        gateways: frozenset[str], boundary_ms: int,
+    ) -> None:  # fmt: skip
+        self.sums: dict[Raw, dict[Kind, Part]] = {}
+        self.tools: dict[tuple[str, str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.machines: dict[str, set[str]] = defaultdict(set)
+        """By person."""
+        self.matched: list[Match] = []
+        self.named: dict[str, tuple[Raw, Call]] = {}
+        """Calls that a witness or a gateway names, by id."""
+        self.edges: list[Edge] = []
+        self.total = 0
+        self.left_out: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        """By provider without a bill: calls and nano-dollars."""
+        self.open_calls = 0
+        self._compared, self._billed_ids, self._other_ids = compared, billed_ids, other_ids
+        self._gateways, self._boundary_ms = gateways, boundary_ms
+        self._providers = frozenset(provider for provider, _ in compared)
+        self._seen: set[tuple[str, str]] = set()
+
+    def take_all(self, calls: Iterable[Call]) -> None:
+        """Read them."""
+        for call in calls:
+            self.take(call)
+
+    def take(self, call: Call) -> None:
+        """Read one."""
+        kind = kind_of(call, self._gateways)
+        day_ms = day_of(call.started_ms)
+        if kind is None:
+            self.open_calls += call.calls if call.state == "open" else 0
+            return
+        raw = raw_of(call)
+        if (call.provider, day_ms) not in self._compared:
+            if call.provider in self._providers:
+                self._edge(raw, call, kind)
+            elif call.cost_nanos or kind in ASKED:
+                kept = self.left_out[call.provider]
+                kept[0] += call.calls
+                kept[1] += call.cost_nanos
+            return
+        if kind in ASKED and self._is_double(call):
+            kind = Kind.DOUBLE
+        self.total += call.cost_nanos
+        self.tools[call.provider, call.api_key, call.person][call.tool] += call.cost_nanos
+        if call.machine:
+            self.machines[call.person].add(call.machine)
+        self._name(raw, call)
+        if kind is not Kind.DOUBLE and self._billed_id(call) is not None:
+            self.matched.append(Match(raw, kind, call))
+            return
+        self.sums.setdefault(raw, {}).setdefault(kind, Part()).take(call, counts_of(call.usage))
+        self._edge(raw, call, kind)
+
+    def _is_double(self, call: Call) -> bool:
+        name = call.response_id or call.request_id
+        if call.calls != 1 or not name or is_correction(call):
+            return False
+        if (call.provider, name) in self._seen:
+            return True
+        self._seen.add((call.provider, name))
+        return False
+
+    def _billed_id(self, call: Call) -> str | None:
+        return next((each for each in ids_of(call) if each in self._billed_ids), None)
+
+    def _name(self, raw: Raw, call: Call) -> None:
+        for each in ids_of(call):
+            if each in self._other_ids:
+                self.named[each] = raw, call
+
+    def _edge(self, raw: Raw, call: Call, kind: Kind) -> None:
+        if kind is not Kind.COUNTED or call.calls != 1:
+            return
+        into_ms, end_ms = call.started_ms - raw.day_ms, raw.day_ms + DAY_MS
+        crosses = call.ended_ms is not None and call.ended_ms >= end_ms
+        if into_ms < self._boundary_ms:
+            other, away = raw.day_ms - DAY_MS, into_ms
+        elif end_ms - call.started_ms <= self._boundary_ms or crosses:
+            other, away = raw.day_ms + DAY_MS, end_ms - call.started_ms
+        else:
+            return
+        counts = tuple(counts_of(call.usage))
+        self.edges.append(Edge(raw, other, away, call.cost_nanos, counts, 1, call.id))
+
+
+def ids_of(call: Call) -> list[str]:
+    """The provider's ids that it is known by."""
+    return [each for each in (call.response_id, call.request_id) if each]
+
+
+def raw_of(call: Call) -> Raw:
+    """Where it is added up."""
+    return Raw(day_of(call.started_ms), call.provider, call.api_key, call.person, model_of(call.model), call.prices)

@@ -1,0 +1,210 @@
+"""Groups: both sides of one day, account and model, with what each side tells by class and price.
+
+A group is the set of cells of one day, account and model (and match by id). Its cells are classes of tokens and price axes where both
+sides have the same axes, else classes alone. Lines about anything but tokens or requests are no groups: they are explained by
+what they are for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from spendgate.reconcile.folding import Part
+from spendgate.reconcile.identities import Account
+from spendgate.reconcile.kinds import Kind
+from spendgate.reconcile.naming import LIST, Price, price_of_line, product_of
+from spendgate.reconcile.vectors import PLACE, add, counts_of, zeros
+from spendgate.statement import Billed, Line
+from spendgate.usage import NO_USAGE
+
+_AMOUNT: Final = re.compile(r"^-?\d+(?:\.(\d+))?(?:e[+-]?\d+)?\s*([a-z$¢]*)", re.IGNORECASE)
+_UNITS = {"cent": 10_000_000, "cents": 10_000_000, "¢": 10_000_000, "credit": 10_000_000, "credits": 10_000_000}
+_UNITS |= dict.fromkeys(("", "usd", "$", "dollar", "dollars"), 1_000_000_000)
+
+
+class GroupKey(NamedTuple):
+    """Where a group is."""
+
+    day_ms: int
+    provider: str
+    account: str
+    model: str
+    match: str = ""
+    """"": not matched by id; else how its calls match: a `Kind`, `absent` (no call), …"""
+
+
+class Side:
+    """What the bill says of one group at one price."""
+
+    __slots__ = (
+        "counted",
+        "counts",
+        "list_by",
+        "list_whole",
+        "net_by",
+        "net_whole",
+        "requests",
+        "requests_money",
+        "rounding",
+        "split",
+        "whole",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.counts = zeros()
+        self.counted = False
+        self.requests: int | None = None
+        self.requests_money: int | None = None
+        self.list_by, self.net_by = zeros(), zeros()
+        self.list_whole = self.net_whole = 0
+        self.split = self.whole = False
+        """Whether there is money by class; money for all classes."""
+        self.rounding = 0
+        """The most that rounding can have moved its amounts, in nano-dollars."""
+
+    @property
+    def listed(self) -> int:
+        """At list price."""
+        return sum(self.list_by) + self.list_whole
+
+    @property
+    def net(self) -> int:
+        """Billed."""
+        return sum(self.net_by) + self.net_whole
+
+    def money(self, line: Line) -> None:
+        """Add a line's money."""
+        net = line.billed_nanos or 0
+        listed = net if line.list_nanos is None else line.list_nanos
+        self.rounding += half_unit(line.amount)
+        if line.token_class is None:
+            self.whole = True
+            self.list_whole += listed
+            self.net_whole += net
+        else:
+            self.split = True
+            self.list_by[PLACE[line.token_class]] += listed
+            self.net_by[PLACE[line.token_class]] += net
+
+    def merge(self, other: Side) -> None:
+        """Add another one."""
+        add(self.counts, other.counts)
+        add(self.list_by, other.list_by)
+        add(self.net_by, other.net_by)
+        self.counted |= other.counted
+        self.split |= other.split
+        self.whole |= other.whole
+        self.list_whole += other.list_whole
+        self.net_whole += other.net_whole
+        self.rounding += other.rounding
+        if other.requests is not None:
+            self.requests = (self.requests or 0) + other.requests
+        if other.requests_money is not None:
+            self.requests_money = (self.requests_money or 0) + other.requests_money
+
+
+class Notional:
+    """What the bill lists and does not charge: of a plan, or not charged at all."""
+
+    __slots__ = ("counts", "requests")
+
+    def __init__(self) -> None:
+        self.counts = zeros()
+        self.requests = 0
+
+
+class Group:
+    """Both sides of one day, account, model."""
+
+    __slots__ = ("account", "before", "billed", "buckets", "key", "lines", "notional", "parts", "products", "units")
+
+    def __init__(self, key: GroupKey, account: Account) -> None:
+        self.key, self.account = key, account
+        self.billed: dict[Price, Side] = {}
+        self.lines = 0
+        self.products: set[str] = set()
+        self.notional: dict[Billed, Notional] = {}
+        self.buckets: list[Line] = []
+        """Lines of less than a day: when it happened."""
+        self.parts: dict[tuple[Price, str], dict[Kind, Part]] = {}
+        """By price axes and the text of the price."""
+        self.units: dict[str, object] = {}
+        self.before: int | None = None
+        """What the version before billed; None: there was none."""
+
+    @property
+    def requests(self) -> int | None:
+        """Requests that are billed; None: the bill does not say."""
+        said = [each.requests if each.requests is not None else each.requests_money for each in self.billed.values()]
+        known = [each for each in said if each is not None]
+        return sum(known) if known else None
+
+    @property
+    def net(self) -> int:
+        """Billed."""
+        return sum(each.net for each in self.billed.values())
+
+    @property
+    def listed(self) -> int:
+        """At list price."""
+        return sum(each.listed for each in self.billed.values())
+
+    @property
+    def cost(self) -> int:
+        """Captured."""
+        return sum(part.cost for kinds in self.parts.values() for part in kinds.values())
+
+    def kind(self, kind: Kind) -> Part:
+        """All calls of a kind, whatever their price."""
+        found = Part()
+        for kinds in self.parts.values():
+            if kind in kinds:
+                found.merge(kinds[kind])
+        return found
+
+    def take_line(self, line: Line, day_long: bool) -> None:
+        """Add a line about tokens or requests."""
+        self.lines += 1
+        if line.product:
+            self.products.add(product_of(line.product))
+        if line.billed is not Billed.METERED:
+            kept = self.notional.setdefault(line.billed, Notional())
+            add(kept.counts, counts_of(line.usage))
+            kept.requests += line.requests or 0
+            self.billed.setdefault(LIST, Side())
+            return
+        side = self.billed.setdefault(price_of_line(line.axes), Side())
+        if line.billed_nanos is not None:
+            side.money(line)
+        if line.usage != NO_USAGE:
+            side.counted = True
+            add(side.counts, counts_of(line.usage))
+            if line.requests is not None:
+                side.requests = (side.requests or 0) + line.requests
+        elif line.requests is not None:
+            if line.billed_nanos is None:
+                side.requests = (side.requests or 0) + line.requests
+            else:
+                side.requests_money = (side.requests_money or 0) + line.requests
+        if not day_long:
+            self.buckets.append(line)
+
+    def take_part(self, price: Price, text: str, kind: Kind, part: Part) -> None:
+        """Add calls."""
+        self.parts.setdefault((price, text), {}).setdefault(kind, Part()).merge(part)
+
+
+def charged(line: Line) -> int:
+    """What of a line is money on this bill: what is included, not charged or billed elsewhere is none."""
+    return line.billed_nanos or 0 if line.billed is Billed.METERED else 0
+
+
+def half_unit(amount: str) -> int:
+    """Half of the last digit that a source wrote, in whole nano-dollars, at least one."""
+    found = _AMOUNT.match(amount)
+    unit = _UNITS.get(found[2].lower()) if found else None
+    if found is None or unit is None:
+        return 1
+    digits: int = 10 ** len(found[1] or "")
+    return max(1, -(-unit // (2 * digits)))

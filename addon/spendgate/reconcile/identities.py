@@ -1,0 +1,220 @@
+"""Whose line and whose call: one account for a key, a person or an organization, under whatever name either side has it.
+
+The finest grain that all token lines of a provider tell is the run's: key, else user, else workspace, else the whole
+organization. A key of a call is known by its fingerprint, a key of a bill by an id, a name or a hint: a registry (`Facts.keys`)
+joins them, or the same text on both sides, or a day on which counts of every class and requests are the same for one key of
+either side alone. Keys that nothing joins are compared together, as one account.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Final
+
+from msgspec import Struct
+
+from spendgate.reconcile.facts import Facts, Key, Role
+from spendgate.reconcile.folding import Raw
+from spendgate.statement import Charge, Line, Who
+
+POOL: Final = "(keys not told apart)"
+KEYLESS: Final = "(no key)"
+
+
+class Grain(IntEnum):
+    """What a provider's lines tell of whom they are about, finest first."""
+
+    KEY = 0
+    USER = 1
+    WORKSPACE = 2
+    NOBODY = 3
+
+
+GRAINS: Final = {Grain.KEY: "key", Grain.USER: "user", Grain.WORKSPACE: "workspace", Grain.NOBODY: "organization"}
+
+
+class Account(Struct, frozen=True):
+    """Whom a sum is about."""
+
+    name: str
+    """As the report names it."""
+    role: Role = Role.FLEET
+    person: str = ""
+    """The ledger's name of the one person behind it; "": nobody or several."""
+    known: bool = True
+    """Whether anything joins it to the ledger or to a registry."""
+    listed: bool = False
+    """Whether a registry lists it."""
+    keyless: bool = False
+
+
+def grain_of(lines: Iterable[Line]) -> Grain:
+    """The finest grain that every line about tokens or requests tells."""
+    told = [each.who for each in lines if each.charge in (Charge.TOKENS, Charge.REQUESTS)]
+    if not told:
+        return Grain.NOBODY
+    if all(_key_text(who) is not None for who in told):
+        return Grain.KEY
+    if all((who.email or who.user) for who in told):
+        return Grain.USER
+    return Grain.WORKSPACE if all(who.workspace is not None for who in told) else Grain.NOBODY
+
+
+def _key_text(who: Who) -> str | None:
+    return next((each for each in (who.key, who.key_name, who.key_hint) if each is not None), None)
+
+
+class Identities:
+    """The accounts of one provider. `same_days` joins keys by evidence: (billed key, fingerprint) pairs."""
+
+    def __init__(
+        self, provider: str, lines: Sequence[Line], raws: Iterable[Raw], facts: Facts, same_days: dict[str, str]
+    ) -> None:
+        self.provider = provider
+        self.grain = grain_of(lines)
+        self.notes: list[str] = []
+        self._keys = [each for each in facts.keys if each.provider == provider]
+        self._complete = facts.complete
+        self._workspaces = dict(facts.workspaces)
+        self._people = {
+            name.casefold(): each.person for each in facts.people for name in (each.person, *each.emails, *each.users)
+        }
+        raws = tuple(raws)
+        self._fingerprints = {each.api_key for each in raws if each.api_key}
+        self._persons = {each.person for each in raws if each.person}
+        self._locals = _unique_locals(self._persons, lines)
+        self._owners = _owners(raws)
+        self._joined: dict[str, str] = {}
+        """From a call's fingerprint to the name of the billed key."""
+        self._billed = {text for each in lines if (text := _key_text(each.who))}
+        self._join(same_days)
+        self._by_line: dict[Who, Account] = {}
+
+    def _join(self, same_days: dict[str, str]) -> None:
+        for each in self._keys:
+            names = {each.key, each.name, each.hint} - {None}
+            text = next((name for name in sorted(self._billed & names)), each.key)
+            for fingerprint in (*each.fingerprints, each.key, each.hint):
+                if fingerprint:
+                    self._joined.setdefault(fingerprint, text)
+        for text in self._billed & self._fingerprints:
+            self._joined.setdefault(text, text)
+        for text, fingerprint in sorted(same_days.items()):
+            if fingerprint not in self._joined and text not in self._joined.values():
+                self._joined[fingerprint] = text
+                self.notes.append(
+                    f"{self.provider}: {text} is taken for {fingerprint}: they are alike on a day, to the token"
+                )
+
+    @property
+    def loose(self) -> bool:
+        """Whether calls were made with keys that nothing joins to a billed one."""
+        return any(each not in self._joined for each in self._fingerprints)
+
+    def of_line(self, line: Line) -> Account:
+        """Whom a line is about, at this provider's grain."""
+        found = self._by_line.get(line.who)
+        if found is None:
+            found = self._by_line[line.who] = self._line(line.who)
+        return found
+
+    def _line(self, who: Who) -> Account:
+        role = self._workspaces.get(who.workspace or "", Role.FLEET)
+        if self.grain is Grain.KEY:
+            return self._line_key(who, role)
+        if self.grain is Grain.USER:
+            text = who.email or who.user or ""
+            person = self.person_of(who.email) or self.person_of(who.user)
+            return Account(person or text, role, person, known=bool(person), listed=bool(person))
+        if self.grain is Grain.WORKSPACE and role is not Role.FLEET:
+            return Account(who.workspace or "", role, listed=True)
+        return Account(POOL if role is Role.FLEET else who.workspace or "", role)
+
+    def _line_key(self, who: Who, role: Role) -> Account:
+        text = _key_text(who) or ""
+        if not text:
+            return Account(KEYLESS, role, self.person_of(who.email) or self.person_of(who.user), keyless=True)
+        key = self._registered(who)
+        if key is not None and key.role is not Role.FLEET:
+            return Account(key.name or key.key, key.role, key.person or "", listed=True)
+        if role is not Role.FLEET:
+            return Account(who.key_name or text, role, listed=True)
+        joined = [fingerprint for fingerprint, name in self._joined.items() if name == text]
+        used = any(each in self._fingerprints for each in joined)
+        if key is None and not used and self.loose and not self._registry:
+            return Account(POOL, role, known=False)
+        person = (key.person if key else None) or self._owner(joined) or self.person_of(who.email)
+        return Account(self._named(text), role, person, known=used or key is not None, listed=key is not None)
+
+    def _owner(self, fingerprints: list[str]) -> str:
+        owners = {owner for each in fingerprints for owner in self._owners.get(each, ())}
+        return next(iter(owners)) if len(owners) == 1 else ""
+
+    def _registered(self, who: Who) -> Key | None:
+        names = {who.key, who.key_name, who.key_hint} - {None, ""}
+        return next((each for each in self._keys if names & {each.key, each.name, each.hint}), None)
+
+    @property
+    def _registry(self) -> bool:
+        return self._complete or any(each.role is Role.FLEET for each in self._keys)
+
+    @property
+    def registry(self) -> bool:
+        """Whether somebody has listed this provider's keys."""
+        return self._registry
+
+    @property
+    def complete(self) -> bool:
+        """Whether the list is said to have every key of the fleet."""
+        return self._complete
+
+    def _named(self, text: str) -> str:
+        key = next((each for each in self._keys if text in (each.key, each.name, each.hint)), None)
+        return key.key if key is not None else text
+
+    def of_call(self, raw: Raw) -> str:
+        """The name of the account of a call."""
+        if self.grain is Grain.USER:
+            return raw.person or POOL
+        if self.grain is not Grain.KEY:
+            return POOL
+        if not raw.api_key:
+            return KEYLESS
+        text = self._joined.get(raw.api_key)
+        if text is not None:
+            return self._named(text)
+        return raw.api_key if self._registry else POOL
+
+    def person_of(self, text: str | None) -> str:
+        """The ledger's name of a person by an e-mail or a provider's id; "": unknown."""
+        if not text:
+            return ""
+        folded = text.casefold()
+        found = self._people.get(folded)
+        if found is not None:
+            return found
+        return next((each for each in self._persons if each.casefold() == folded), self._locals.get(folded, ""))
+
+
+def _owners(raws: Iterable[Raw]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in raws:
+        if each.api_key and each.person:
+            found[each.api_key].add(each.person)
+    return found
+
+
+def _unique_locals(persons: set[str], lines: Sequence[Line]) -> dict[str, str]:
+    """By e-mail the person whose name is what stands before its @, where one address alone has that."""
+    emails = {each.who.email.casefold() for each in lines if each.who.email}
+    by_local: dict[str, list[str]] = defaultdict(list)
+    for email in emails:
+        by_local[email.partition("@")[0]].append(email)
+    found = {}
+    for person in persons:
+        its = by_local.get(person.casefold().partition("@")[0], [])
+        if len(its) == 1:
+            found[its[0]] = person
+    return found

@@ -1,0 +1,67 @@
+"""What the ledger itself knows of the fleet: times without a gate, failures of the gate, connections that could not be read."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from spendgate.audit_words import AuditWord
+from spendgate.ledger.queries import Reader
+from spendgate.reconcile.facts import Facts, Interval, Unread
+
+_GATE: Final = re.compile(r"^gate (\d+)")
+_FAILED: Final = re.compile(r"^from (\S+Z) to (\S+Z): ([^;]*)")
+
+
+def with_own(reader: Reader, facts: Facts, until_ms: int) -> Facts:
+    """`facts`, and what the ledger knows up to then."""
+    lines = [each for each in reader.audit() if each["at_ms"] < until_ms]
+    signs = reader.gate_signs()
+    failed = [each for line in lines if line["what"] == AuditWord.GATE_FAILED and (each := _failure(line))]
+    died, stopped = _without(lines, signs)
+    unread = tuple(Unread(*(row[name] for name in Unread.__struct_fields__)) for row in reader.coverage())
+    return replace(
+        facts,
+        outages=(*facts.outages, *failed, *died),
+        stops=(*facts.stops, *stopped),
+        unread=(*facts.unread, *unread),
+    )
+
+
+def _failure(line: dict[str, Any]) -> Interval | None:
+    found = _FAILED.match(line["detail"])
+    if found is None:
+        return None
+    return Interval("", _ms(found[1]), _ms(found[2]), why=f"the gate failed ({found[3].strip()})")
+
+
+def _ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def _without(lines: list[dict[str, Any]], signs: dict[int, tuple[str, int]]) -> tuple[list[Interval], list[Interval]]:
+    """Between the last sign of a gate that died, or the end of one that was stopped, and the next start on its machine."""
+    starts = [(line["at_ms"], _number(line)) for line in lines if line["what"] == AuditWord.GATE_STARTED]
+    died, stopped = [], []
+    for line in lines:
+        number = _number(line)
+        machine, sign_ms = signs.get(number, ("", 0))
+        if line["what"] == AuditWord.GATE_DIED:
+            began = max((at for at, other in starts if other == number), default=0)
+            from_ms = max(began, sign_ms)
+            until_ms = min((at for at, other in starts if other != number and at >= from_ms), default=line["at_ms"])
+            if 0 < from_ms < until_ms:
+                died.append(Interval(machine, from_ms, until_ms, why="the gate had died"))
+        elif line["what"] == AuditWord.GATE_STOPPED:
+            until_ms = min((at for at, _ in starts if at >= line["at_ms"]), default=0)
+            if until_ms > line["at_ms"]:
+                stopped.append(Interval(machine, line["at_ms"], until_ms, why="no gate was running"))
+    return died, stopped
+
+
+def _number(line: dict[str, Any]) -> int:
+    found = _GATE.match(line["detail"])
+    return int(found[1]) if found else 0

@@ -1,0 +1,142 @@
+"""Why unit prices differ: a multiplier that only one thing has, a step on a date, another list price, rounding.
+
+Everything is seen together, since a step shows over days and a multiplier in one place. A ratio is matched within what rounding
+can make of it, never nearly.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from fractions import Fraction
+from typing import Final
+
+from msgspec import Struct
+
+from spendgate.reconcile.decompose import WHOLE, PriceGap
+from spendgate.reconcile.groups import GroupKey
+from spendgate.reconcile.result import Cause, Confidence
+from spendgate.reconcile.vectors import CLASSES, whole
+
+_BASE: Final = {
+    Fraction(1, 2): "half: batch or flex",
+    Fraction(11, 10): "1.1 times: inference in one region",
+    Fraction(5, 4): "1.25 times: writes to a cache of 5 minutes",
+    Fraction(2): "twice: priority, long context, or writes to a cache of an hour",
+    Fraction(8, 5): "1.6 times: writes to a cache of an hour taken for those of 5 minutes",
+    Fraction(5, 8): "0.625 times: writes to a cache of 5 minutes taken for those of an hour",
+    Fraction(3, 2): "1.5 times: long context's output",
+    Fraction(6): "six times: fast mode",
+}
+_MULTIPLIERS: Final = _BASE | {
+    Fraction(1) / ratio: f"1/{float(ratio):g}: priced by the ledger as {told}"
+    for ratio, told in _BASE.items()
+    if Fraction(1) / ratio not in _BASE
+}
+_COMBINED: Final = {Fraction(11, 20): "half of 1.1: batch in one region", Fraction(11, 5): "twice 1.1: both"}
+RATIOS: Final = _MULTIPLIERS | _COMBINED
+CONTRACTS: Final = (Fraction(17, 20), Fraction(9, 10))
+"""Ratios that a contract's discount has where the bill tells no list price."""
+
+
+class Seen(Struct, frozen=True):
+    """A price gap, where it is."""
+
+    at: GroupKey
+    gap: PriceGap
+    same_counts: bool
+    only_net: bool
+    """The bill tells no list price apart."""
+
+
+class Explained(Struct, frozen=True):
+    """A price gap with its cause, or without."""
+
+    at: GroupKey
+    nanos: int
+    cause: Cause | None
+    evidence: str = ""
+    confidence: Confidence = Confidence.FINGERPRINT
+
+
+def is_rounding(gap: PriceGap) -> bool:
+    """Whether rounding alone can have made it."""
+    return abs(gap.nanos) <= gap.rounding
+
+
+def explain(seen: list[Seen]) -> list[Explained]:
+    """Each gap with its cause, in the order given."""
+    steps = _steps(seen)
+    steady = _steady(seen)
+    return [_one(each, steps, steady) for each in seen]
+
+
+def _name(each: Seen) -> tuple[str, str, int]:
+    return (each.at.provider, each.at.model, each.gap.place)
+
+
+def _fits(gap: PriceGap, ratio: Fraction) -> bool:
+    return abs(gap.at_ours * (ratio - 1) - gap.nanos) <= gap.rounding
+
+
+def _steps(seen: list[Seen]) -> dict[tuple[str, str, int], tuple[int, Fraction]]:
+    """Of each model and class the day from which on all are dearer or cheaper by one ratio, where none was before."""
+    found = {}
+    by: dict[tuple[str, str, int], list[Seen]] = defaultdict(list)
+    for each in seen:
+        if each.gap.ratio is not None and not each.gap.price.told():
+            by[_name(each)].append(each)
+    for name, its in by.items():
+        off = [each for each in its if not is_rounding(each.gap)]
+        if not off:
+            continue
+        first = min(each.at.day_ms for each in off)
+        since = [each for each in its if each.at.day_ms >= first]
+        ratio = max(off, key=lambda each: (each.gap.at_ours, each.at)).gap.ratio
+        if len(since) < len(its) and ratio is not None and all(_fits(each.gap, ratio) for each in since):
+            found[name] = first, ratio
+    return found
+
+
+def _steady(seen: list[Seen]) -> dict[tuple[str, str, int], Fraction]:
+    """Of each model and class the one ratio that all its gaps have."""
+    found: dict[tuple[str, str, int], Fraction] = {}
+    by: dict[tuple[str, str, int], list[Seen]] = defaultdict(list)
+    for each in seen:
+        if each.gap.ratio is not None and not is_rounding(each.gap):
+            by[_name(each)].append(each)
+    for name, its in by.items():
+        ratio = max(its, key=lambda each: (each.gap.at_ours, each.at)).gap.ratio
+        if ratio is not None and all(_fits(each.gap, ratio) for each in its):
+            found[name] = ratio
+    return found
+
+
+def _one(
+    each: Seen, steps: dict[tuple[str, str, int], tuple[int, Fraction]], steady: dict[tuple[str, str, int], Fraction]
+) -> Explained:
+    gap, at = each.gap, each.at
+    nanos = whole(gap.nanos)
+    of = "" if gap.place == WHOLE else f" of {CLASSES[gap.place].value}"
+    if is_rounding(gap):
+        return Explained(at, nanos, Cause.FX_ROUNDING, "within what the last digits of the lines can round")
+    if gap.ratio is None:
+        return Explained(at, nanos, None)
+    told = f"the price{of} is {float(gap.ratio):.4g} times the ledger's"
+    axes = gap.price.told()
+    if axes:
+        return Explained(at, nanos, Cause.PRICE_MULTIPLIER, f"{told}; billed as {axes}, captured without it")
+    step = steps.get(_name(each))
+    if step is not None and _fits(gap, step[1]):
+        return Explained(at, nanos, Cause.PRICE_CHANGE_MIDPERIOD, f"{told} since this model's price changed")
+    for ratio, why in RATIOS.items():
+        if _fits(gap, ratio):
+            return Explained(at, nanos, Cause.PRICE_MULTIPLIER, f"{told}; {why}")
+    if each.only_net and any(_fits(gap, ratio) for ratio in CONTRACTS):
+        return Explained(at, nanos, Cause.DISCOUNT, f"{told}, as a contract's discount makes it")
+    if each.same_counts or _name(each) in steady:
+        return Explained(at, nanos, Cause.PRICE_LIST, f"{told}; the counts are the same")
+    if gap.place != WHOLE:
+        return Explained(
+            at, nanos, Cause.PRICE_LIST, f"{told}, by the bill's own count and amount", Confidence.RESIDUAL
+        )
+    return Explained(at, nanos, None)

@@ -1,0 +1,113 @@
+"""A run: statements in force and calls of the ledger in, causes with their dollars out.
+
+`reconcile` reads a ledger; `compare` is the pure function behind it, for whoever has calls and statements in memory. Neither
+has a clock: `Options.now_ms` decides what is open, settling and final. The same inputs give the same result, to the order of
+its findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.statements import Imported
+from spendgate.reconcile import comparing
+from spendgate.reconcile.bills import Version, bill_of
+from spendgate.reconcile.captured import Call, read, read_singly
+from spendgate.reconcile.facts import NO_FACTS, Facts
+from spendgate.reconcile.folding import raw_of
+from spendgate.reconcile.own_facts import with_own
+from spendgate.reconcile.result import Result
+from spendgate.reconcile.totals import narrowed, result_of
+from spendgate.statement import DAY_MS, Line, Statement
+
+
+__all__ = ["Drill", "Options", "Version", "compare", "explain", "reconcile"]
+
+
+class Options(Struct, frozen=True):
+    """What is compared. Days are UTC; a day counts by when its calls left."""
+
+    from_ms: int
+    until_ms: int
+    """Both at 00:00 UTC; days that are still open at `now_ms` are left out whatever is asked."""
+    now_ms: int
+    providers: tuple[str, ...] = ()
+    """Only these; (): all that a statement is there for."""
+    boundary_ms: int = 600_000
+    """Calls this near to midnight may be on either day of the bill."""
+
+
+class Drill(Struct, frozen=True):
+    """One day of one key (`explain --day D --key K`): its result, its lines of the bill, its calls."""
+
+    result: Result
+    """Of this day and key alone; the findings are those of the whole run."""
+    lines: tuple[Line, ...]
+    calls: tuple[Call, ...]
+    """Single ones, in the order in which they left."""
+
+
+def reconcile(reader: Reader, options: Options, facts: Facts = NO_FACTS) -> Result:
+    """Compare a ledger with the statements that were imported into it.
+
+    What the ledger itself knows of the fleet (failures of the gate, times without one, connections that could not be read) is
+    added to `facts`. Raises nothing of its own: what cannot be compared is a note of the result.
+    """
+    return result_of(_compared(reader, options, facts), options.from_ms, options.until_ms)
+
+
+def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Facts = NO_FACTS) -> Drill:
+    """One day and key of the same run. `key` as findings and coverage name it. Raises ValueError: nothing of it is known."""
+    found = _compared(reader, options, facts)
+    lines = tuple(
+        line
+        for day in found.bill.days
+        if day.day_ms == day_ms
+        for line in day.lines
+        if found.assembled.names[day.provider].of_line(line).name == key
+    )
+    calls = tuple(
+        call
+        for call in read_singly(reader, day_ms, day_ms + DAY_MS)
+        if (who := found.assembled.names.get(call.provider)) is not None and who.of_call(raw_of(call)) == key
+    )
+    if not lines and not calls:
+        known = sorted({each.account for each in found.assembled.groups if each.day_ms == day_ms})
+        raise ValueError(f"nothing of {key!r} on this day; known are: {', '.join(known) or 'none'}")
+    return Drill(result_of(narrowed(found, day_ms, key), day_ms, day_ms + DAY_MS), lines, calls)
+
+
+def _compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compared:
+    versions = [
+        Version(each.name, each.at_ms, _statement(reader, each, options))
+        for each in reader.imports()
+        if each.from_ms < options.until_ms and options.from_ms < each.until_ms
+    ]
+    bill = bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+    whole = with_own(reader, facts, options.until_ms + DAY_MS)
+    ids = {name for line in bill.gateway for name in (line.response_id, line.request_id) if name}
+    ids |= {name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name}
+    ids |= {name for seen in whole.witnessed for name in (seen.response_id, seen.request_id) if name}
+    calls = read(reader, options.from_ms, options.until_ms, ids, options.boundary_ms)
+    return comparing.compare(calls, bill, whole, options.now_ms, options.boundary_ms)
+
+
+def _statement(reader: Reader, one: Imported, options: Options) -> Statement:
+    lines = reader.statement_lines(one, options.from_ms, options.until_ms)
+    return Statement(
+        one.source, one.provider, one.subject, one.from_ms, one.until_ms, one.sha256, one.origin, one.refreshed_ms, lines,
+        one.notes,
+    )  # fmt: skip
+
+
+def compare(calls: Iterable[Call], versions: Iterable[Version], facts: Facts, options: Options) -> Result:
+    """Compare calls with statements, purely. Calls are read once, in the order in which they left, and not kept.
+
+    Calls of the `boundary_ms` before and after the days may be among them: they show what a bill has on the other day.
+    """
+    bill = bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+    found = comparing.compare(calls, bill, facts, options.now_ms, options.boundary_ms)
+    return result_of(found, options.from_ms, options.until_ms)

@@ -1,0 +1,158 @@
+"""A comparison added up: totals, days, coverage, and notes on what was compared and what was not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from spendgate.money import short_dollars
+from spendgate.reconcile.assembling import ABSENT
+from spendgate.reconcile.comparing import Compared
+from spendgate.reconcile.groups import Group, charged
+from spendgate.reconcile.kinds import ASKED
+from spendgate.reconcile.result import Coverage, Day, Finding, Result, State
+
+CONVENTION = "quantity differences are taken at captured prices, price differences at billed quantities"
+_ORDER = (State.OPEN, State.SETTLING, State.FINAL)
+
+
+def result_of(compared: Compared, from_ms: int, until_ms: int) -> Result:
+    """The result. `unexplained_nanos` is what is left of the gap, by definition."""
+    groups = tuple(compared.assembled.groups.values())
+    fees = compared.assembled.fees
+    billed = sum(each.net for each in groups) + sum(charged(line) for _, line, _ in fees)
+    captured = sum(each.cost for each in groups)
+    explained = sum(each.nanos for each in compared.findings)
+    gaps = [*_cells(groups), *(charged(line) for _, line, _ in fees)]
+    days = _days(compared)
+    return Result(
+        from_ms, until_ms, billed, captured, tuple(sorted(compared.findings, key=_place)), billed - captured - explained,
+        _coverage(compared), days, compared.bill.inputs, min((day.state for day in days), key=_ORDER.index, default=State.OPEN),
+        sum(gap for gap in gaps if gap > 0), sum(gap for gap in gaps if gap < 0), _notes(compared),
+    )  # fmt: skip
+
+
+def narrowed(compared: Compared, day_ms: int, key: str) -> Compared:
+    """One day and account of it."""
+    assembled = compared.assembled
+    groups = {at: group for at, group in assembled.groups.items() if (at.day_ms, at.account) == (day_ms, key)}
+    fees = tuple(each for each in assembled.fees if each[0].day_ms == day_ms and each[2].name == key)
+    providers = {at.provider for at in groups} | {day.provider for day, _, _ in fees}
+    days = tuple(day for day in compared.bill.days if day.day_ms == day_ms and day.provider in providers)
+    findings = tuple(each for each in compared.findings if (each.day_ms, each.key) == (day_ms, key))
+    return replace(
+        compared,
+        bill=replace(compared.bill, days=days),
+        assembled=replace(assembled, groups=groups, fees=fees),
+        findings=findings,
+    )
+
+
+def _place(each: Finding) -> tuple[str, int, str, str, str, int, str]:
+    return (each.cause.value, each.day_ms, each.provider, each.key, each.model, each.nanos, each.evidence)
+
+
+def _cells(groups: Iterable[Group]) -> list[int]:
+    return [group.net - group.cost for group in groups]
+
+
+def _days(compared: Compared) -> tuple[Day, ...]:
+    billed: dict[tuple[str, int], int] = defaultdict(int)
+    captured: dict[tuple[str, int], int] = defaultdict(int)
+    explained: dict[tuple[str, int], int] = defaultdict(int)
+    for key, group in compared.assembled.groups.items():
+        billed[key.provider, key.day_ms] += group.net
+        captured[key.provider, key.day_ms] += group.cost
+    for day, line, _ in compared.assembled.fees:
+        billed[day.provider, day.day_ms] += charged(line)
+    for each in compared.findings:
+        explained[each.provider, each.day_ms] += each.nanos
+    found = []
+    for day in sorted(compared.bill.days, key=lambda each: (each.day_ms, each.provider)):
+        at = day.provider, day.day_ms
+        left = billed[at] - captured[at] - explained[at]
+        found.append(Day(day.day_ms, day.provider, day.state, billed[at], captured[at], left))
+    return tuple(found)
+
+
+class _Sum:
+    """One row of coverage."""
+
+    def __init__(self) -> None:
+        self.billed = self.captured = 0
+        self.requests: int | None = None
+        self.asked = 0
+        self.ids = self.billed_ids = 0
+
+    def take(self, group: Group) -> None:
+        self.billed += group.net
+        self.captured += group.cost
+        asked = sum(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED)
+        if group.requests is not None:
+            self.requests = (self.requests or 0) + group.requests
+        self.asked += asked
+        if group.key.match:
+            named = group.requests or 0
+            self.billed_ids += named
+            self.ids += 0 if group.key.match == ABSENT else named
+
+    def row(self, what: str, name: str) -> Coverage:
+        known = self.requests is not None
+        return Coverage(
+            what, name, self.billed, self.captured, self.requests, self.asked if known else None,
+            self.ids if self.billed_ids else None, self.billed_ids or None,
+        )  # fmt: skip
+
+
+def _coverage(compared: Compared) -> tuple[Coverage, ...]:
+    """In scope. A tool has a row for the keys that it alone is captured with: no bill names tools."""
+    total = _Sum()
+    providers: dict[str, _Sum] = defaultdict(_Sum)
+    tools: dict[str, _Sum] = defaultdict(_Sum)
+    keys: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
+    sole = _sole_tools(compared)
+    for key, group in sorted(compared.assembled.groups.items()):
+        if key in compared.scoped:
+            continue
+        tool = sole.get((key.provider, key.account))
+        for each in (total, providers[key.provider], keys[key.provider, key.account]):
+            each.take(group)
+        if tool:
+            tools[tool].take(group)
+    rows = [total.row("total", "")]
+    rows += [each.row("provider", name) for name, each in sorted(providers.items())]
+    rows += [each.row("tool", name) for name, each in sorted(tools.items())]
+    rows += [each.row("key", f"{provider} {name}") for (provider, name), each in sorted(keys.items())]
+    return tuple(rows)
+
+
+def _sole_tools(compared: Compared) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for raw in compared.captured.sums:
+        who = compared.assembled.names.get(raw.provider)
+        if who is not None:
+            tools = compared.captured.tools.get((raw.provider, raw.api_key, raw.person), {})
+            found[raw.provider, who.of_call(raw)] |= {tool for tool in tools if tool}
+    return {at: next(iter(tools)) for at, tools in found.items() if len(tools) == 1}
+
+
+def _notes(compared: Compared) -> tuple[str, ...]:
+    notes = [f"grain: {each}" for each in compared.assembled.grains]
+    notes.append(f"convention: {CONVENTION}")
+    notes += compared.bill.notes
+    for who in compared.assembled.names.values():
+        notes += who.notes
+    for provider, (calls, nanos) in sorted(compared.captured.left_out.items()):
+        notes.append(f"{provider}: no statement; {calls} calls of {short_dollars(nanos)} are not compared")
+    opened: dict[str, list[int]] = defaultdict(list)
+    for provider, day_ms in compared.bill.open_days:
+        opened[provider].append(day_ms)
+    for provider, days in sorted(opened.items()):
+        last = datetime.fromtimestamp(max(days) / 1000, UTC)
+        notes.append(f"{provider}: {len(days)} days up to {last:%Y-%m-%d} are still open and not compared")
+    if compared.captured.open_calls:
+        notes.append(f"{compared.captured.open_calls} calls have not ended and are not compared")
+    return tuple(notes)
