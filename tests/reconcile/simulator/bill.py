@@ -91,8 +91,8 @@ def _statement(month: Month, provider: str, written: Iterable[Written]) -> State
 
 
 def _money(month: Month, line: Line, list_parts: int, *, tells_list: bool) -> Written:
-    discount = month.discounts.get(line.provider, PLAIN)
-    billed_parts = times(list_parts, discount) if line.billed is Billed.METERED else list_parts
+    discounted = line.charge is Charge.TOKENS and line.billed is Billed.METERED
+    billed_parts = times(list_parts, month.discounts.get(line.provider, PLAIN)) if discounted else list_parts
     unit = month.round_to_nanos.get(line.provider, 1)
     billed, listed = (half_even(parts, PARTS * unit) * unit for parts in (billed_parts, list_parts))
     return Written(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from reconcile.simulator import causes_counts as counts
 from reconcile.simulator import causes_money as money
 from reconcile.simulator import causes_scope as scope
-from reconcile.simulator.month import Month, Size, make
+from reconcile.simulator.month import Month, make
+from reconcile.simulator.traffic import Size
 from spendgate.reconcile.result import Cause
 
 Inject = Callable[[Month], None]
-
-PRICES_FIRST: Final = frozenset({Cause.PRICE_LIST, Cause.PRICE_MULTIPLIER, Cause.PRICE_CHANGE_MIDPERIOD})
-"""What changes a price changes it for every request, also for those that another cause then takes."""
 
 WAYS: Final[dict[Cause, tuple[Inject, ...]]] = {
     Cause.PRICE_LIST: (money.other_cache_price, money.dearer_model),
@@ -48,27 +46,19 @@ WAYS: Final[dict[Cause, tuple[Inject, ...]]] = {
 """In the order in which a mixture takes them: prices, then what needs whole days or hours of a person, then single requests."""
 
 
-def single(seed: int, size: Size, inject: Inject) -> Month:
-    """A month with one cause, in one way."""
-    month = make(seed, size)
-    inject(month)
+ALL: Final = tuple((cause, inject) for cause, ways in WAYS.items() for inject in ways)
+"""Each way of each cause, in the same order."""
+
+
+def month_with(seed: int, size: Size, injected: Iterable[Inject]) -> Month:
+    """A month with these, in the order of `ALL`."""
+    month, wanted = make(seed, size), set(injected)
+    for _, inject in ALL:
+        if inject in wanted:
+            inject(month)
     return month
 
 
-def mixed(seed: int, size: Size, causes: tuple[Cause, ...] = tuple(WAYS)) -> Month:
-    """A month with all of these causes, each in every way that it comes."""
-    month = make(seed, size)
-    for cause, ways in WAYS.items():
-        if cause in causes:
-            for inject in ways:
-                inject(month)
-    return month
-
-
-def some_of(seed: int, size: Size) -> Month:
-    """A month with any few of them, one way each."""
-    month = make(seed, size)
-    for ways in WAYS.values():
-        if month.rng.random() < 0.25:
-            month.rng.choice(ways)(month)
-    return month
+def mixed(seed: int, size: Size) -> Month:
+    """A month with every cause in every way at once."""
+    return month_with(seed, size, [inject for _, inject in ALL])

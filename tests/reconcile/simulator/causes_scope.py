@@ -7,8 +7,9 @@ from msgspec.structs import replace
 from reconcile.simulator import fleet
 from reconcile.simulator.books import Entry, Request, Row
 from reconcile.simulator.fleet import HOUR_MS, Key, Person
-from reconcile.simulator.month import BILLED_AS, Month, Span, Witness, is_weekend
+from reconcile.simulator.month import Month, Span, Witness, is_weekend
 from reconcile.simulator.prices import PRICES
+from reconcile.simulator.traffic import BILLED_AS
 from spendgate.reconcile.result import Cause
 from spendgate.statement import DAY_MS
 
