@@ -140,6 +140,7 @@ def day_elsewhere(month: Month) -> None:
         mine = [each for each in month.requests if _of(each, person, day_ms)]
         if any(each.why is not None or each.price_why is not None for each in mine):
             continue
+        month.crowd(mine)
         for each in mine:
             each.row, each.why = None, Cause.OTHER_DEVICE
         month.requests = [each for each in month.requests if each.row is not None or each.entry is not None]
@@ -217,6 +218,7 @@ def _drop(month: Month, span: Span) -> bool:
     inside = [each for each in month.requests if each.row is not None and _within(each.row, span)]
     if any(each.why is not None for each in inside):
         return False
+    month.crowd(inside)
     for each in inside:
         each.row, each.why = None, Cause.CAPTURE_DOWN
     month.requests = [each for each in month.requests if each.row is not None or each.entry is not None]

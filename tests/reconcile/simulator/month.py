@@ -5,7 +5,7 @@ Everything comes from one seed. Times are epoch milliseconds UTC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -115,6 +115,10 @@ class Month:
             given += 1
             yield each
         self._crowded |= taken
+
+    def crowd(self, requests: Iterable[Request]) -> None:
+        """No other cause is to come into the cells of these."""
+        self._crowded |= {cell_of(each) for each in requests if each.entry is not None}
 
     def usage(self, provider: str, tool: str) -> Usage:
         """Counts as this tool's calls have them."""

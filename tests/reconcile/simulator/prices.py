@@ -38,19 +38,14 @@ class Price(Struct, frozen=True):
     write_1h: int
     output: int
 
-    def of(self, token_class: TokenClass) -> int:
-        """Of one class."""
-        return getattr(self, _FIELDS[token_class])
 
-
-_FIELDS: Final = {
-    TokenClass.INPUT: "input",
-    TokenClass.CACHE_READ: "cache_read",
-    TokenClass.CACHE_WRITE_5M: "write_5m",
-    TokenClass.CACHE_WRITE_1H: "write_1h",
-    TokenClass.OUTPUT: "output",
-}
-CLASSES: Final = tuple(_FIELDS)
+CLASSES: Final = (
+    TokenClass.INPUT,
+    TokenClass.CACHE_READ,
+    TokenClass.CACHE_WRITE_5M,
+    TokenClass.CACHE_WRITE_1H,
+    TokenClass.OUTPUT,
+)
 
 PRICES: Final = {
     ("anthropic", "claude-opus-4-8"): Price(5_000, 500, 6_250, 10_000, 25_000),
