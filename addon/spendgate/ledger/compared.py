@@ -21,7 +21,7 @@ _ALIKE: Final = (
     "provider", "coalesce(model, model_requested, '')", "state", "coalesce(api_key, '')", "person", "machine",
     "coalesce(tool, '')", "host", "coalesce(account, '')", "billing", "basis", "coalesce(prices, '')", "flags", "http_status",
 )  # fmt: skip
-_TOLD: Final = f"""{_LEFT} / {_DAY_MS}, coalesce(input_tokens, output_tokens) IS NULL, coalesce(cost_nanos, 0) = 0,
+_TOLD: Final = f"""{_LEFT} / :bucket, coalesce(input_tokens, output_tokens) IS NULL, coalesce(cost_nanos, 0) = 0,
     coalesce(input_tokens, 0) + coalesce(output_tokens, 0) = 0"""
 """What else calls must have in common to be one sum: whether they were counted, and cost anything."""
 _IN: Final = f"state <> 'refused' AND booked_ms >= :since AND {_LEFT} >= :from AND {_LEFT} < :until"
@@ -42,7 +42,7 @@ _LONGEST_MS: Final = _DAY_MS
 
 
 class Alike(NamedTuple):
-    """One call, or `calls` that are alike but for amounts, counts and moments, all of one UTC day. Words as in `calls`."""
+    """One call, or `calls` that are alike but for amounts, counts and moments, all of one bucket of time. Words as in `calls`."""
 
     left_ms: int
     provider: str
@@ -70,13 +70,17 @@ class Alike(NamedTuple):
     usage: Usage
 
 
-def alike(conn: sqlite3.Connection, from_ms: int, until_ms: int, ids: Iterable[str], edge_ms: int) -> Iterator[Alike]:
-    """Every call but refused ones that left from `from_ms` on and before `until_ms`: sums, then single ones as they left."""
+def alike(
+    conn: sqlite3.Connection, span: tuple[int, int], ids: Iterable[str], edge_ms: int, bucket_ms: int
+) -> Iterator[Alike]:
+    """Every call but refused ones that left in `span` (from, until): sums of buckets that long, then single ones as they left."""
+    from_ms, until_ms = span
     values = {
         "since": from_ms - _LONGEST_MS,
         "from": from_ms,
         "until": until_ms,
         "edge": edge_ms,
+        "bucket": bucket_ms,
         "ids": json.dumps(sorted(ids)),
     }
     for sql in (_SUMS, _SINGLES):

@@ -18,10 +18,10 @@ from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.errors import StateError
 from spendgate.grants import Taken
 from spendgate.ledger import chain, check, flows, moving, schema, statements
+from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
-from spendgate.ledger import compared as compared_calls
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.compared import Alike
 from spendgate.ledger.history import Step, steps
@@ -157,9 +157,9 @@ class Reader:
         """Lines of an import that begin from then on and before then, in their order."""
         return statements.lines(self._conn, one, from_ms, until_ms)
 
-    def calls_alike(self, from_ms: int, until_ms: int, ids: Iterable[str], edge_ms: int) -> Iterator[Alike]:
+    def calls_alike(self, span: tuple[int, int], ids: Iterable[str], edge_ms: int, bucket_ms: int) -> Iterator[Alike]:
         """Calls that left in this span, as a reconciliation takes them: see `ledger.compared`."""
-        return compared_calls.alike(self._conn, from_ms, until_ms, ids, edge_ms)
+        return compared_calls.alike(self._conn, span, ids, edge_ms, bucket_ms)
 
     def calls_singly(self, from_ms: int, until_ms: int) -> Iterator[Alike]:
         """The same calls one by one."""

@@ -14,7 +14,7 @@ from spendgate.reconcile.folding import Captured, Match, Part, Raw, ids_of
 from spendgate.reconcile.groups import Group, GroupKey
 from spendgate.reconcile.identities import Account, Identities
 from spendgate.reconcile.kinds import ASKED, Kind
-from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, model_of, price_of_call, product_of
+from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, day_of, model_of, price_of_call, product_of
 from spendgate.reconcile.prices import Prices, Row, Units
 from spendgate.reconcile.vectors import add, counts_of, zeros
 from spendgate.statement import DAY_MS, Charge, Line
@@ -34,6 +34,10 @@ class Assembled(Struct, frozen=True):
     """Lines about something else than calls' tokens."""
     names: dict[str, Identities]
     grains: tuple[str, ...]
+    earlier: dict[GroupKey, Group]
+    """What the version before said …"""
+    revisable: frozenset[tuple[str, int]]
+    """… of these days of providers."""
 
 
 def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
@@ -45,6 +49,8 @@ def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
     fees: list[tuple[BilledDay, Line, Account]] = []
     names: dict[str, Identities] = {}
     grains = []
+    earlier: dict[GroupKey, Group] = {}
+    revisable: set[tuple[str, int]] = set()
     matched: dict[str, list[Match]] = defaultdict(list)
     for each in captured.matched:
         matched[each.raw.provider].append(each)
@@ -56,8 +62,12 @@ def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
         who = names[provider] = Identities(provider, lines, raws, facts, same)
         models = all(line.model for line in lines if line.charge is Charge.TOKENS)
         grains.append(f"{provider}: day, {_grain(who)}, {'model, ' if models else ''}token class, price axes")
-        _Assembling(groups, fees, who, models, captured, matched[provider]).all_of(days, raws)
-    return Assembled(groups, tuple(fees), names, tuple(grains))
+        one = _Assembling(groups, fees, who, captured, matched[provider])
+        one.models = models
+        one.all_of(days, raws)
+        earlier |= one.earlier
+        revisable |= one.revisable
+    return Assembled(groups, tuple(fees), names, tuple(grains), earlier, frozenset(revisable))
 
 
 def _grain(who: Identities) -> str:
@@ -68,10 +78,14 @@ class _Assembling:
     """One provider's."""
 
     def __init__(
-        self, groups: dict[GroupKey, Group], fees: list[tuple[BilledDay, Line, Account]], who: Identities, models: bool,
-        captured: Captured, matched: Sequence[Match],
+        self, groups: dict[GroupKey, Group], fees: list[tuple[BilledDay, Line, Account]], who: Identities, captured: Captured,
+        matched: Sequence[Match],
     ) -> None:  # fmt: skip
-        self.groups, self.fees, self.who, self.models, self.captured = groups, fees, who, models, captured
+        self.groups, self.fees, self.who, self.captured = groups, fees, who, captured
+        self.models = True
+        """Whether its lines name models."""
+        self.earlier: dict[GroupKey, Group] = {}
+        self.revisable: set[tuple[str, int]] = set()
         self.by_id = {name: each for each in matched for name in ids_of(each.call)}
         self.placed: dict[int, GroupKey] = {}
 
@@ -82,14 +96,16 @@ class _Assembling:
             for line in day.before:
                 self._before(line)
             if day.had_before:
-                for key, group in self.groups.items():
-                    if key.day_ms == day.day_ms and key.provider == day.provider and group.before is None:
-                        group.before = 0
+                self.revisable.add((day.provider, day.day_ms))
         for raw in dict.fromkeys(raws):
             for kind, part in self.captured.sums.get(raw, {}).items():
                 group = self._group(raw.day_ms, self.who.of_call(raw), raw.model, "")
                 group.take_part(price_of_call(raw.prices), raw.prices, kind, part)
-        for each in dict.fromkeys(self.by_id.values()):
+        for (raw, at_ms), part in self.captured.buckets.items():
+            if raw.provider == self.who.provider:
+                group = self._group(raw.day_ms, self.who.of_call(raw), raw.model, "")
+                group.captured_in.setdefault(at_ms, Part()).merge(part)
+        for each in {id(match): match for match in self.by_id.values()}.values():
             self._matched(each)
 
     def _group(self, day_ms: int, account: str, model: str, match: str, whom: Account | None = None) -> Group:
@@ -136,8 +152,9 @@ class _Assembling:
             return
         whom = self.who.of_line(line)
         match = PRODUCT if product_of(line.product) in ELSEWHERE_PRODUCTS else ""
-        group = self._group(line.starts_ms - line.starts_ms % DAY_MS, whom.name, model_of(line.model), match, whom)
-        group.before = (group.before or 0) + (line.billed_nanos or 0)
+        group = self._group(day_of(line.starts_ms), whom.name, model_of(line.model), match, whom)
+        earlier = self.earlier.setdefault(group.key, Group(group.key, whom))
+        earlier.take_line(line, day_long=line.ends_ms - line.starts_ms >= DAY_MS)
 
     def _matched(self, each: Match) -> None:
         key = self.placed.get(id(each))

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from spendgate.reconcile.finality import state
+from spendgate.reconcile.finality import is_young, state
 from spendgate.reconcile.naming import day_of
 from spendgate.reconcile.result import Input, State
 from spendgate.statement import DAY_MS, Charge, Line, Statement
@@ -57,7 +57,7 @@ class BilledDay(Struct, frozen=True):
     lines: tuple[Line, ...]
     """In force, of the sources that were chosen."""
     before: tuple[Line, ...]
-    """What the version before said; () where there was none, or it was taken in while the day was open."""
+    """What the version before said; () where there was none, or the day was too young for it to be whole."""
     had_before: bool
     before_name: str = ""
 
@@ -71,6 +71,17 @@ class Bill(Struct, frozen=True):
     inputs: tuple[Input, ...]
     notes: tuple[str, ...]
     open_days: tuple[tuple[str, int], ...]
+
+    @property
+    def bucket_ms(self) -> int:
+        """The narrowest bucket of time that its sums are told by; lines of single requests are no buckets."""
+        widths = [
+            line.ends_ms - line.starts_ms
+            for day in self.days
+            for line in day.lines
+            if not (line.response_id or line.request_id) and 0 < line.ends_ms - line.starts_ms < DAY_MS
+        ]
+        return min(widths, default=DAY_MS)
 
 
 class _Use(Struct):
@@ -192,7 +203,7 @@ def _day(
         source = use.version.statement.source
         lines += _taken(use.lines, source, chosen)
         older = use.before
-        if older is not None and older.reaches_ms >= day_ms + DAY_MS:
+        if older is not None and not is_young(provider, day_ms, older.reaches_ms, older.reaches_ms):
             had, name = True, older.name
             before += _taken(
                 [each for each in by_day[id(older)].get(day_ms, ()) if each.provider == provider], source, chosen

@@ -47,9 +47,10 @@ class Call(Struct, frozen=True):
     response_id: str | None = None
 
 
-def read(reader: Reader, from_ms: int, until_ms: int, ids: Iterable[str], boundary_ms: int) -> Iterator[Call]:
-    """The ledger's calls of these days and of the minutes before and after; single ones where `ids` name them or it matters."""
-    return map(_call, reader.calls_alike(from_ms - boundary_ms, until_ms + boundary_ms, ids, boundary_ms))
+def read(reader: Reader, span: tuple[int, int], ids: Iterable[str], boundary_ms: int, bucket_ms: int) -> Iterator[Call]:
+    """The ledger's calls of these days (from, until) and of the minutes before and after: sums by buckets of the bill, single ones
+    where `ids` name them or it matters."""
+    return map(_call, reader.calls_alike((span[0] - boundary_ms, span[1] + boundary_ms), ids, boundary_ms, bucket_ms))
 
 
 def read_singly(reader: Reader, from_ms: int, until_ms: int) -> Iterator[Call]:

@@ -13,16 +13,18 @@ from typing import Final
 
 from msgspec import Struct
 
+from spendgate.reconcile.absence import Piece, Reason, Times, pieces, why, why_somewhen
 from spendgate.reconcile.decompose import Split
-from spendgate.reconcile.facts import Interval, Witnessed
+from spendgate.reconcile.facts import Witnessed
 from spendgate.reconcile.folding import Part
 from spendgate.reconcile.groups import Group
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.result import Cause, Confidence
-from spendgate.reconcile.vectors import OUTPUT, SIZE, counts_of, shares, whole
-from spendgate.statement import DAY_MS, Billed, Line
+from spendgate.reconcile.vectors import OUTPUT, SIZE, add, counts_of, shares, whole, zeros
+from spendgate.statement import Billed
 
 CLAUDE: Final = ("claude",)
+NO_TIMES: Final = Times()
 
 
 class Claim(Struct, frozen=True):
@@ -43,18 +45,17 @@ class Around(Struct, frozen=True):
     """Requests of this day, model and person that a witness saw and the ledger has not."""
     subcalls: tuple[tuple[Witnessed, str], ...] = ()
     """Sub-calls of calls that the ledger has (their ids), which its counts leave out."""
-    outages: tuple[Interval, ...] = ()
-    """Of the machines of this group's person, on this day."""
-    presence: tuple[Interval, ...] | None = None
-    """When a machine of this person was on, on this day; None: their machines do not tell."""
+    times: Times = NO_TIMES
+    gateway: tuple[tuple[tuple[int, ...], int], ...] = ()
+    """Tokens and requests of rows of a gateway that no call of the ledger is."""
+    enumerated: bool = False
+    """The bill names every request of this day by id."""
     young: bool = False
     """The provider may still be adding to this day."""
     unseen: int = 0
     """Requests of this account and day at paths that are not known."""
     moved: tuple[tuple[Fraction, tuple[int, ...], int, str], ...] = ()
     """Calls near midnight that the bill has on the other day: nano-dollars, tokens, requests (below zero: billed elsewhere)."""
-    scope: str = ""
-    """Why nothing of this account can have been captured, where the ledger shows that."""
 
 
 class Rest:
@@ -108,8 +109,9 @@ def claims(group: Group, split: Split, around: Around) -> list[Claim]:
     _notional(group, rest)
     _subcalls(rest, around)
     _witnessed(rest, around)
+    _gateway(rest, around)
     _by_kind(group, rest, parts, around, strong)
-    _over(rest, parts, around, strong)
+    _over(rest, parts, around, strong, group.key.match)
     return rest.claims
 
 
@@ -148,7 +150,7 @@ def _witnessed(rest: Rest, around: Around) -> None:
         worth = rest.worth(counts) if counts is not None else rest.mean
         if worth is None or worth <= 0 or (counts is not None and rest.vector is not None and not rest.holds(counts)):
             continue
-        down = next((each for each in around.outages if each.from_ms <= seen.at_ms < each.until_ms), None)
+        down = next((each for each in around.times.outages if each.from_ms <= seen.at_ms < each.until_ms), None)
         cause = Cause.BYPASS_ON_DEVICE if down is None else Cause.CAPTURE_DOWN
         why = seen.why if down is None else f"{down.why or 'the gate was down'} on {down.machine or 'every machine'}"
         told = f"{seen.witness} has {seen.response_id or seen.request_id or 'it'}, the ledger has not"
@@ -156,6 +158,15 @@ def _witnessed(rest: Rest, around: Around) -> None:
             cause, min(worth, rest.nanos) if counts is None else worth, Confidence.EXACT, f"{told}{f': {why}' if why else ''}",
             counts=counts or (), requests=1,
         )  # fmt: skip
+
+
+def _gateway(rest: Rest, around: Around) -> None:
+    """What a gateway says it asked for, where the bill has it and the ledger has not."""
+    for counts, requests in around.gateway:
+        worth = rest.worth(counts)
+        if worth and rest.holds(counts) and (rest.requests is None or rest.requests >= requests):
+            told = f"{requests} requests are in the gateway's own ledger"
+            rest.take(Cause.GATEWAY_LEG, worth, Confidence.RESIDUAL, told, counts=counts, requests=requests)
 
 
 def _by_kind(group: Group, rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidence) -> None:
@@ -179,7 +190,7 @@ def _claimants(group: Group, rest: Rest, around: Around) -> list[tuple[Cause, Fr
     """Cause, what it would usually cost, requests, evidence, ids of calls."""
     unread, estimated, aborted = (group.kind(kind) for kind in (Kind.UNREAD, Kind.ESTIMATED, Kind.ABORTED))
     failed, flagged = group.kind(Kind.FAILED), group.kind(Kind.SUBCALLS)
-    mean = rest.mean or Fraction(1)
+    mean = rest.mean or _billed_mean(group)
     missing = rest.requests or 0
     found: list[tuple[Cause, Fraction, int, str, list[str]]] = []
     if unread.calls:
@@ -221,6 +232,11 @@ def _claimants(group: Group, rest: Rest, around: Around) -> list[tuple[Cause, Fr
     return found
 
 
+def _billed_mean(group: Group) -> Fraction:
+    """What a billed request costs: the measure where no captured one tells."""
+    return Fraction(group.listed, group.requests) if group.requests and group.listed > 0 else Fraction(1)
+
+
 def _output_mean(group: Group, rest: Rest) -> Fraction:
     counted = group.kind(Kind.COUNTED)
     unit = rest.units[OUTPUT]
@@ -240,65 +256,40 @@ def _is_claude(group: Group) -> bool:
 
 def _absent(group: Group, rest: Rest, around: Around, nanos: int, number: int) -> None:
     """Requests on the bill that the ledger has not: why, as far as anything shows it."""
-    timed = [each for each in group.buckets if each.billed_nanos is not None] if _is_absent(group) else []
-    if (
-        timed
-        and sum(each.list_nanos if each.list_nanos is not None else each.billed_nanos or 0 for each in timed) == nanos
-    ):
-        _timed(rest, around, timed)
-        return
-    ends_ms = group.key.day_ms + DAY_MS
-    how_many = f"{number} requests" if number else "use"
-    requests = number or None
-    if around.presence is not None and not around.presence:
-        told = f"{how_many} on a day on which no machine of {group.account.person} was on"
-        rest.take(Cause.OTHER_DEVICE, Fraction(nanos), Confidence.RESIDUAL, told, requests=requests)
-    elif around.outages:
-        told = f"{how_many} more than captured; {_told(around.outages, group.key.day_ms, ends_ms)}"
-        rest.take(Cause.CAPTURE_DOWN, Fraction(nanos), Confidence.RESIDUAL, told, requests=requests)
-    elif around.scope and _is_absent(group):
+    left, count = nanos, number
+    found: dict[Reason, list[Piece]] = {}
+    for each in pieces(group, rest.worth):
+        if whole(each.nanos) <= left:
+            left -= whole(each.nanos)
+            count -= each.requests
+            found.setdefault(why(each, around.times), []).append(each)
+    for reason, its in sorted(found.items(), key=lambda pair: (pair[0].cause, pair[0].told)):
+        requests = sum(each.requests for each in its)
+        total = sum(whole(each.nanos) for each in its)
+        counts = zeros()
+        for each in its:
+            add(counts, each.counts or zeros())
         rest.take(
-            Cause.SCOPE_KEY, Fraction(nanos), Confidence.RESIDUAL, f"{how_many}; {around.scope}", requests=requests
+            reason.cause,
+            Fraction(total),
+            reason.confidence,
+            f"{requests} requests, {reason.told}",
+            counts=counts,
+            requests=requests,
         )
-    else:
-        told = f"{how_many}, none of them in the ledger"
-        rest.take(Cause.UNCAPTURED, Fraction(nanos), Confidence.RESIDUAL, told, requests=requests)
+    if left > 0:
+        reason = why_somewhen(group.key.day_ms, around.times, absent=_is_absent(group))
+        how_many = f"{count} requests" if count > 0 else "use"
+        rest.take(
+            reason.cause,
+            Fraction(left),
+            reason.confidence,
+            f"{how_many}, {reason.told}",
+            requests=max(count, 0) or None,
+        )
 
 
-def _timed(rest: Rest, around: Around, lines: Sequence[Line]) -> None:
-    """Each line by its own time."""
-    found: dict[tuple[Cause, str], list[Line]] = {}
-    for line in lines:
-        down = next((each for each in around.outages if _overlaps(each, line)), None)
-        on = around.presence is None or any(_overlaps(each, line) for each in around.presence)
-        if not on:
-            key = (Cause.OTHER_DEVICE, "at times when no machine of this person was on")
-        elif down is not None:
-            key = (Cause.CAPTURE_DOWN, f"while {down.why or 'the gate was down'} on {down.machine or 'every machine'}")
-        elif around.scope:
-            key = (Cause.SCOPE_KEY, around.scope)
-        else:
-            key = (Cause.UNCAPTURED, "none of them in the ledger")
-        found.setdefault(key, []).append(line)
-    for (cause, why), its in sorted(found.items()):
-        nanos = sum(each.list_nanos if each.list_nanos is not None else each.billed_nanos or 0 for each in its)
-        number = sum(each.requests if each.requests is not None else 1 for each in its)
-        confidence = Confidence.RESIDUAL if cause is Cause.UNCAPTURED else Confidence.EXACT_BUCKET
-        rest.take(cause, Fraction(nanos), confidence, f"{number} requests, {why}", requests=number)
-
-
-def _overlaps(each: Interval, line: Line) -> bool:
-    return each.from_ms < max(line.ends_ms, line.starts_ms + 1) and line.starts_ms < each.until_ms
-
-
-def _told(outages: Sequence[Interval], from_ms: int, until_ms: int) -> str:
-    minutes = sum(max(0, min(each.until_ms, until_ms) - max(each.from_ms, from_ms)) for each in outages) // 60_000
-    first = outages[0]
-    more = f" and {len(outages) - 1} more" if len(outages) > 1 else ""
-    return f"{first.why or 'nothing was captured'} on {first.machine or 'every machine'}{more}, {minutes} minutes of the day"
-
-
-def _over(rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidence) -> None:
+def _over(rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidence, group_match: str) -> None:
     """Captured, and not on the bill."""
     if rest.nanos >= 0:
         return
@@ -310,6 +301,10 @@ def _over(rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidenc
             Cause.CAPTURED_NOT_BILLED, Fraction(max(-cost, whole(rest.nanos))), strong, told,
             calls=tuple(errored.ids), requests=-errored.calls,
         )  # fmt: skip
+    if rest.nanos < 0 and around.enumerated and not around.young and not group_match:
+        told = "the bill names each request of the day by its id, and these are not among them"
+        ids = tuple(each for part in parts.values() for each in part.ids)
+        rest.take(Cause.CAPTURED_NOT_BILLED, rest.nanos, Confidence.EXACT, told, requests=rest.requests, calls=ids)
     if rest.nanos < 0 and around.young:
         told = "captured, and the provider's data for this day were younger than its own delay when they were read"
         rest.take(Cause.LATE_DATA, rest.nanos, Confidence.RESIDUAL, told, requests=rest.requests)

@@ -45,8 +45,9 @@ def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, bounda
     captured = Captured(
         frozenset((day.provider, day.day_ms) for day in bill.days),
         frozenset(name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name),
-        frozenset(name for seen in facts.witnessed for name in (seen.response_id, seen.request_id) if name),
-        frozenset(facts.gateway_hosts), boundary_ms,
+        frozenset(name for seen in facts.witnessed for name in (seen.response_id, seen.request_id) if name)
+        | frozenset(name for line in bill.gateway for name in (line.response_id, line.request_id) if name),
+        frozenset(facts.gateway_hosts), boundary_ms, bill.bucket_ms,
     )  # fmt: skip
     captured.take_all(calls)
     assembled = assemble(bill, captured, facts)
@@ -61,9 +62,9 @@ class _Explaining:
         self.bill, self.captured, self.assembled, self.facts = bill, captured, assembled, facts
         self.findings: list[Finding] = []
         self.scoped: set[GroupKey] = set()
-        self.around = Surroundings(
-            facts, captured, assembled.names, {(day.provider, day.day_ms): day.reaches_ms for day in bill.days}, now_ms
-        )
+        self.around = Surroundings(facts, captured, assembled.names, bill, now_ms)
+        self.told: dict[GroupKey, int] = defaultdict(int)
+        """What findings have explained of each group."""
         self.used = _used_accounts(assembled)
 
     def all(self) -> tuple[list[Finding], set[GroupKey]]:
@@ -75,6 +76,7 @@ class _Explaining:
                 self.scoped.add(key)
             else:
                 self._rows_of_no_bill(group)
+                self._revision(group)
                 compared[key] = group
         units = units_of(compared.values(), Prices(book()))
         splits = {
@@ -92,10 +94,12 @@ class _Explaining:
             for claim in claims(group, its, self.around.around(group, moved, self._scope(group))):
                 self._claim(group, claim)
             only_net = group.net == group.listed
-            seen += [pricing_causes.Seen(key, gap, its.same_counts, only_net) for gap in its.prices if gap.nanos]
+            seen += [pricing_causes.Seen(key, gap, its.same_counts, only_net) for gap in its.prices]
         for told in pricing_causes.explain(seen):
             if told.cause is not None:
-                self._add(self.assembled.groups[told.at], told.cause, told.nanos, told.confidence, told.evidence)
+                self._add(groups[told.at], told.cause, told.nanos, told.confidence, told.evidence)
+        for key, group in compared.items():
+            self._rounding(key, group)
         return self.findings, self.scoped
 
     def _add(
@@ -104,6 +108,7 @@ class _Explaining:
     ) -> None:  # fmt: skip
         if nanos:
             key = group.key
+            self.told[key] += nanos
             self.findings.append(
                 Finding(
                     cause,
@@ -199,6 +204,26 @@ class _Explaining:
         self._add(
             group, Cause.GATEWAY_LEG, -gateway.cost, Confidence.EXACT, told, tuple(gateway.ids[:100]), -gateway.calls
         )
+
+    def _revision(self, group: Group) -> None:
+        """What the bill says now and did not say before, where what it said before is nearer to what was captured."""
+        key = group.key
+        earlier = self.assembled.earlier.get(key)
+        if (key.provider, key.day_ms) not in self.assembled.revisable or key.match:
+            return
+        own = group.cost + self.told[key]
+        before = 0 if earlier is None else earlier.net
+        if abs(before - own) < abs(group.net - own):
+            group.as_before(earlier)
+            told = "the provider has changed this day since an earlier import, which was nearer to the ledger"
+            self._add(group, Cause.REVISION, group.revised, Confidence.EXACT, told)
+
+    def _rounding(self, key: GroupKey, group: Group) -> None:
+        """What is left of a group and no more than rounding can make."""
+        left = group.billed_now - group.cost - self.told[key]
+        if abs(left) <= group.rounding:
+            told = "within what the last digits of the lines can round"
+            self._add(group, Cause.FX_ROUNDING, left, Confidence.FINGERPRINT, told)
 
     def _parts(self, group: Group, its: Split) -> None:
         self._add(

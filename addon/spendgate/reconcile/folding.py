@@ -91,22 +91,26 @@ class Captured:
 
     def __init__(
         self, compared: frozenset[tuple[str, int]], billed_ids: frozenset[str], other_ids: frozenset[str],
-        gateways: frozenset[str], boundary_ms: int,
+        gateways: frozenset[str], boundary_ms: int, bucket_ms: int,
     ) -> None:  # fmt: skip
         self.sums: dict[Raw, dict[Kind, Part]] = {}
         self.tools: dict[tuple[str, str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.machines: dict[str, set[str]] = defaultdict(set)
         """By person."""
+        self.hosts: dict[str, set[str]] = defaultdict(set)
+        """By provider."""
         self.matched: list[Match] = []
         self.named: dict[str, tuple[Raw, Call]] = {}
         """Calls that a witness or a gateway names, by id."""
         self.edges: list[Edge] = []
+        self.buckets: dict[tuple[Raw, int], Part] = {}
+        """By bucket of the bill, where it has any."""
         self.total = 0
         self.left_out: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         """By provider without a bill: calls and nano-dollars."""
         self.open_calls = 0
         self._compared, self._billed_ids, self._other_ids = compared, billed_ids, other_ids
-        self._gateways, self._boundary_ms = gateways, boundary_ms
+        self._gateways, self._boundary_ms, self._bucket_ms = gateways, boundary_ms, bucket_ms
         self._providers = frozenset(provider for provider, _ in compared)
         self._seen: set[tuple[str, str]] = set()
 
@@ -135,13 +139,18 @@ class Captured:
             kind = Kind.DOUBLE
         self.total += call.cost_nanos
         self.tools[call.provider, call.api_key, call.person][call.tool] += call.cost_nanos
+        self.hosts[call.provider].add(call.host)
         if call.machine:
             self.machines[call.person].add(call.machine)
         self._name(raw, call)
         if kind is not Kind.DOUBLE and self._billed_id(call) is not None:
             self.matched.append(Match(raw, kind, call))
             return
-        self.sums.setdefault(raw, {}).setdefault(kind, Part()).take(call, counts_of(call.usage))
+        counts = counts_of(call.usage)
+        self.sums.setdefault(raw, {}).setdefault(kind, Part()).take(call, counts)
+        if self._bucket_ms < DAY_MS and kind in ASKED:
+            at_ms = call.started_ms - call.started_ms % self._bucket_ms
+            self.buckets.setdefault((raw, at_ms), Part()).take(call, counts)
         self._edge(raw, call, kind)
 
     def _is_double(self, call: Call) -> bool:

@@ -117,7 +117,9 @@ class Notional:
 class Group:
     """Both sides of one day, account, model."""
 
-    __slots__ = ("account", "before", "billed", "buckets", "key", "lines", "notional", "parts", "products", "units")
+    __slots__ = (
+        "account", "billed", "buckets", "captured_in", "key", "lines", "notional", "parts", "products", "revised",
+    )  # fmt: skip
 
     def __init__(self, key: GroupKey, account: Account) -> None:
         self.key, self.account = key, account
@@ -129,9 +131,10 @@ class Group:
         """Lines of less than a day: when it happened."""
         self.parts: dict[tuple[Price, str], dict[Kind, Part]] = {}
         """By price axes and the text of the price."""
-        self.units: dict[str, object] = {}
-        self.before: int | None = None
-        """What the version before billed; None: there was none."""
+        self.captured_in: dict[int, Part] = {}
+        """By the beginning of a bucket of the bill."""
+        self.revised = 0
+        """What the bill says now less what it said before, where `billed` is what it said before."""
 
     @property
     def requests(self) -> int | None:
@@ -162,6 +165,25 @@ class Group:
             if kind in kinds:
                 found.merge(kinds[kind])
         return found
+
+    @property
+    def billed_now(self) -> int:
+        """What the bill in force has."""
+        return self.net + self.revised
+
+    @property
+    def rounding(self) -> int:
+        """The most that rounding of lines and of calls can have made, in nano-dollars."""
+        rows = sum(part.rows for kinds in self.parts.values() for part in kinds.values())
+        return sum(side.rounding for side in self.billed.values()) + rows
+
+    def as_before(self, earlier: Group | None) -> None:
+        """Compare with what the bill said before: the change since is a part of the gap of its own."""
+        now = self.net
+        self.billed = {} if earlier is None else earlier.billed
+        self.notional = {} if earlier is None else earlier.notional
+        self.buckets = [] if earlier is None else earlier.buckets
+        self.revised = now - self.net
 
     def take_line(self, line: Line, day_long: bool) -> None:
         """Add a line about tokens or requests."""

@@ -17,23 +17,21 @@ from spendgate.reconcile.groups import GroupKey
 from spendgate.reconcile.result import Cause, Confidence
 from spendgate.reconcile.vectors import CLASSES, whole
 
-_BASE: Final = {
+RATIOS: Final = {
     Fraction(1, 2): "half: batch or flex",
+    Fraction(2): "twice: priority, long context, or the ledger took it for batch",
     Fraction(11, 10): "1.1 times: inference in one region",
-    Fraction(5, 4): "1.25 times: writes to a cache of 5 minutes",
-    Fraction(2): "twice: priority, long context, or writes to a cache of an hour",
-    Fraction(8, 5): "1.6 times: writes to a cache of an hour taken for those of 5 minutes",
-    Fraction(5, 8): "0.625 times: writes to a cache of 5 minutes taken for those of an hour",
-    Fraction(3, 2): "1.5 times: long context's output",
-    Fraction(6): "six times: fast mode",
+    Fraction(10, 11): "1/1.1: the ledger took it for inference in one region",
+    Fraction(5, 4): "1.25 times: written to a cache of 5 minutes",
+    Fraction(4, 5): "1/1.25: the ledger took it for written to a cache",
+    Fraction(8, 5): "1.6 times: written to a cache for an hour, taken for 5 minutes",
+    Fraction(5, 8): "1/1.6: written to a cache for 5 minutes, taken for an hour",
+    Fraction(11, 20): "half of 1.1 times: batch in one region",
+    Fraction(11, 5): "twice 1.1 times: both",
 }
-_MULTIPLIERS: Final = _BASE | {
-    Fraction(1) / ratio: f"1/{float(ratio):g}: priced by the ledger as {told}"
-    for ratio, told in _BASE.items()
-    if Fraction(1) / ratio not in _BASE
-}
-_COMBINED: Final = {Fraction(11, 20): "half of 1.1: batch in one region", Fraction(11, 5): "twice 1.1: both"}
-RATIOS: Final = _MULTIPLIERS | _COMBINED
+"""What makes a price so many times another one (facts/reconciliation.md 10.7), and nothing else."""
+_OFTEN: Final = 3
+"""How often one ratio must be seen where it is of whole amounts, which may differ by anything."""
 CONTRACTS: Final = (Fraction(17, 20), Fraction(9, 10))
 """Ratios that a contract's discount has where the bill tells no list price."""
 
@@ -97,22 +95,22 @@ def _steps(seen: list[Seen]) -> dict[tuple[str, str, int], tuple[int, Fraction]]
     return found
 
 
-def _steady(seen: list[Seen]) -> dict[tuple[str, str, int], Fraction]:
-    """Of each model and class the one ratio that all its gaps have."""
-    found: dict[tuple[str, str, int], Fraction] = {}
+def _steady(seen: list[Seen]) -> dict[tuple[str, str, int], int]:
+    """Of each model and class where all have one ratio, how often that was seen."""
+    found: dict[tuple[str, str, int], int] = {}
     by: dict[tuple[str, str, int], list[Seen]] = defaultdict(list)
     for each in seen:
-        if each.gap.ratio is not None and not is_rounding(each.gap):
+        if each.gap.ratio is not None:
             by[_name(each)].append(each)
     for name, its in by.items():
         ratio = max(its, key=lambda each: (each.gap.at_ours, each.at)).gap.ratio
         if ratio is not None and all(_fits(each.gap, ratio) for each in its):
-            found[name] = ratio
+            found[name] = len(its)
     return found
 
 
 def _one(
-    each: Seen, steps: dict[tuple[str, str, int], tuple[int, Fraction]], steady: dict[tuple[str, str, int], Fraction]
+    each: Seen, steps: dict[tuple[str, str, int], tuple[int, Fraction]], steady: dict[tuple[str, str, int], int]
 ) -> Explained:
     gap, at = each.gap, each.at
     nanos = whole(gap.nanos)
@@ -133,8 +131,11 @@ def _one(
             return Explained(at, nanos, Cause.PRICE_MULTIPLIER, f"{told}; {why}")
     if each.only_net and any(_fits(gap, ratio) for ratio in CONTRACTS):
         return Explained(at, nanos, Cause.DISCOUNT, f"{told}, as a contract's discount makes it")
-    if each.same_counts or _name(each) in steady:
+    often = steady.get(_name(each), 0)
+    if each.same_counts:
         return Explained(at, nanos, Cause.PRICE_LIST, f"{told}; the counts are the same")
+    if often >= (_OFTEN if gap.place == WHOLE else 2):
+        return Explained(at, nanos, Cause.PRICE_LIST, f"{told}, as all {often} times that this was billed")
     if gap.place != WHOLE:
         return Explained(
             at, nanos, Cause.PRICE_LIST, f"{told}, by the bill's own count and amount", Confidence.RESIDUAL

@@ -23,7 +23,6 @@ from spendgate.reconcile.result import Result
 from spendgate.reconcile.totals import narrowed, result_of
 from spendgate.statement import DAY_MS, Line, Statement
 
-
 __all__ = ["Drill", "Options", "Version", "compare", "explain", "reconcile"]
 
 
@@ -91,7 +90,8 @@ def _compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compa
     ids = {name for line in bill.gateway for name in (line.response_id, line.request_id) if name}
     ids |= {name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name}
     ids |= {name for seen in whole.witnessed for name in (seen.response_id, seen.request_id) if name}
-    calls = read(reader, options.from_ms, options.until_ms, ids, options.boundary_ms)
+    span = options.from_ms, options.until_ms
+    calls = read(reader, span, ids, options.boundary_ms, bill.bucket_ms)
     return comparing.compare(calls, bill, whole, options.now_ms, options.boundary_ms)
 
 

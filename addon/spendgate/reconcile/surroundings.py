@@ -6,17 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
 
+from spendgate.reconcile.absence import Times
+from spendgate.reconcile.bills import Bill, BilledDay
 from spendgate.reconcile.claims import Around
 from spendgate.reconcile.decompose import Split
-from spendgate.reconcile.facts import Facts, Interval, Witnessed
+from spendgate.reconcile.facts import Facts, Interval, Unread, Witnessed
 from spendgate.reconcile.finality import is_young
 from spendgate.reconcile.folding import Captured, Edge
 from spendgate.reconcile.groups import Group, GroupKey
 from spendgate.reconcile.identities import Account, Identities
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.naming import day_of, model_of
-from spendgate.reconcile.vectors import SIZE
-from spendgate.statement import DAY_MS
+from spendgate.reconcile.vectors import SIZE, counts_of
+from spendgate.statement import DAY_MS, Billed, Charge
 
 Moved = dict[GroupKey, list[tuple[Fraction, tuple[int, ...], int, str]]]
 
@@ -24,11 +26,11 @@ Moved = dict[GroupKey, list[tuple[Fraction, tuple[int, ...], int, str]]]
 class Surroundings:
     """Looks up what is around a group."""
 
-    def __init__(
-        self, facts: Facts, captured: Captured, names: dict[str, Identities], reaches: dict[tuple[str, int], int], now_ms: int
-    ) -> None:  # fmt: skip
-        self._facts, self._captured, self._names = facts, captured, names
-        self._reaches, self._now_ms = reaches, now_ms
+    def __init__(self, facts: Facts, captured: Captured, names: dict[str, Identities], bill: Bill, now_ms: int) -> None:
+        self._facts, self._captured, self._names, self._now_ms = facts, captured, names, now_ms
+        self._reaches = {(day.provider, day.day_ms): day.reaches_ms for day in bill.days}
+        self._enumerated = {(day.provider, day.day_ms) for day in bill.days if _enumerates(day)}
+        self._gateway = _gateway_rows(bill, captured)
         self._missing: dict[tuple[str, int, str], list[Witnessed]] = defaultdict(list)
         self._subcalls: dict[tuple[str, int, str], list[tuple[Witnessed, str]]] = defaultdict(list)
         self._unseen: dict[tuple[str, int, str], int] = defaultdict(int)
@@ -68,12 +70,31 @@ class Surroundings:
         return Around(
             missing=tuple(missing),
             subcalls=tuple(subcalls),
-            outages=self._outages(key, group.account),
-            presence=self._presence(key, person),
+            times=Times(
+                self._of(self._facts.outages, key, group.account),
+                self._of(self._facts.stops, key, group.account),
+                self._presence(key, person),
+                self._unread(key, person),
+                person,
+                scope,
+            ),
+            gateway=tuple(self._gateway.pop((key.day_ms, key.model), ())) if not key.match else (),
+            enumerated=(key.provider, key.day_ms) in self._enumerated,
             young=young,
             unseen=self._unseen.get((key.provider, key.day_ms, key.account), 0),
             moved=tuple(moved.get(key, ())),
-            scope=scope,
+        )
+
+    def _unread(self, key: GroupKey, person: str) -> tuple[Unread, ...]:
+        """Connections of this day to a host that this provider's calls went to."""
+        ends_ms = key.day_ms + DAY_MS
+        return tuple(
+            each
+            for each in self._facts.unread
+            if each.first_ms < ends_ms
+            and key.day_ms <= each.last_ms
+            and each.host in self._captured.hosts[key.provider]
+            and (not person or each.account in (person, ""))
         )
 
     def _seen(self, kept: dict[tuple[str, int, str], list[Witnessed]], key: GroupKey) -> list[Witnessed]:
@@ -87,19 +108,20 @@ class Surroundings:
             if (each[0].response_id or "") in self._captured.named or (each[0].request_id or "") in self._captured.named
         ]
 
-    def _outages(self, key: GroupKey, account: Account) -> tuple[Interval, ...]:
+    def _of(self, intervals: Iterable[Interval], key: GroupKey, account: Account) -> tuple[Interval, ...]:
+        """Those of this day and of the account's machines; of every machine where nobody knows whose it is."""
         ends_ms = key.day_ms + DAY_MS
-        machines = self._spread.get(account.person) if account.person else None
+        machines = self._spread.get(account.person, set()) if account.person else None
         return tuple(
             each
-            for each in sorted(self._facts.outages, key=lambda one: (one.from_ms, one.machine))
+            for each in sorted(intervals, key=lambda one: (one.from_ms, one.machine))
             if each.from_ms < ends_ms
             and key.day_ms < each.until_ms
             and (
                 not each.machine
-                or not account.person
+                or machines is None
                 or each.person == account.person
-                or (not each.person and machines is not None and each.machine in machines)
+                or (not each.person and each.machine in machines)
             )
         )
 
@@ -112,6 +134,23 @@ class Surroundings:
             for each in self._facts.presence
             if each.person == person and each.from_ms < ends_ms and key.day_ms < each.until_ms
         )
+
+
+def _enumerates(day: BilledDay) -> bool:
+    """Whether every line about tokens is of one request, by its id."""
+    its = [line for line in day.lines if line.charge is Charge.TOKENS]
+    return bool(its) and all(line.response_id or line.request_id for line in its)
+
+
+def _gateway_rows(bill: Bill, captured: Captured) -> dict[tuple[int, str], list[tuple[tuple[int, ...], int]]]:
+    """By day and model what gateways asked for that no call of the ledger is; single requests one by one, else sums."""
+    found: dict[tuple[int, str], list[tuple[tuple[int, ...], int]]] = defaultdict(list)
+    for line in bill.gateway:
+        mine = any(each in captured.named for each in (line.response_id, line.request_id) if each)
+        if not mine and line.billed is Billed.METERED:
+            number = 1 if line.requests is None else line.requests
+            found[day_of(line.starts_ms), model_of(line.model)].append((tuple(counts_of(line.usage)), number))
+    return found
 
 
 def _machines(captured: Captured, facts: Facts) -> dict[str, set[str]]:

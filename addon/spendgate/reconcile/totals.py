@@ -23,7 +23,7 @@ def result_of(compared: Compared, from_ms: int, until_ms: int) -> Result:
     """The result. `unexplained_nanos` is what is left of the gap, by definition."""
     groups = tuple(compared.assembled.groups.values())
     fees = compared.assembled.fees
-    billed = sum(each.net for each in groups) + sum(charged(line) for _, line, _ in fees)
+    billed = sum(each.billed_now for each in groups) + sum(charged(line) for _, line, _ in fees)
     captured = sum(each.cost for each in groups)
     explained = sum(each.nanos for each in compared.findings)
     gaps = [*_cells(groups), *(charged(line) for _, line, _ in fees)]
@@ -56,7 +56,7 @@ def _place(each: Finding) -> tuple[str, int, str, str, str, int, str]:
 
 
 def _cells(groups: Iterable[Group]) -> list[int]:
-    return [group.net - group.cost for group in groups]
+    return [group.billed_now - group.cost for group in groups]
 
 
 def _days(compared: Compared) -> tuple[Day, ...]:
@@ -64,7 +64,7 @@ def _days(compared: Compared) -> tuple[Day, ...]:
     captured: dict[tuple[str, int], int] = defaultdict(int)
     explained: dict[tuple[str, int], int] = defaultdict(int)
     for key, group in compared.assembled.groups.items():
-        billed[key.provider, key.day_ms] += group.net
+        billed[key.provider, key.day_ms] += group.billed_now
         captured[key.provider, key.day_ms] += group.cost
     for day, line, _ in compared.assembled.fees:
         billed[day.provider, day.day_ms] += charged(line)
@@ -88,7 +88,7 @@ class _Sum:
         self.ids = self.billed_ids = 0
 
     def take(self, group: Group) -> None:
-        self.billed += group.net
+        self.billed += group.billed_now
         self.captured += group.cost
         asked = sum(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED)
         if group.requests is not None:
