@@ -1,11 +1,11 @@
 """The explainer measured: injected against found dollars, one cause at a time and all of them together.
 
-    scripts/reconcile-score [--people 12] [--days 14] [--calls 20] [--seed 3] [--plain] [--only NAME] [--mixtures 3]
+    scripts/reconcile-score [--people 16] [--days 21] [--calls 30] [--seed 3] [--plain] [--only NAME] [--mixtures 3]
 
-A row of the first table is a way of a cause: what it moved, how much of that is under its own name, and under which others the rest
-is. The second is a mixture of all of them through a real ledger: injected and found by cause, and the share of the dollars
-that is in the right one (in total, and where each must be right on each day of each provider). Dollars are exact; only shares are
-rounded. Exit status 1 where a cause alone is not exact or a mixture has less than nineteen dollars of twenty right.
+A row of the first table is a way of a cause: what it moved, how much of that is under its own name, and under which others the
+rest is. The second is a mixture of all of them through a real ledger: injected and found by cause, and the share of the dollars
+that is in the right one (in total, and where each must be right on each day of each provider). Dollars are exact, shares rounded.
+Exit status 1 where a cause alone is not exact or a mixture has less than nineteen dollars of twenty right.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures `reconcile` on simulated months.")
-    for name, default in (("people", 12), ("days", 14), ("calls", 20), ("seed", 3), ("mixtures", 3)):
+    for name, default in (("people", 16), ("days", 21), ("calls", 30), ("seed", 3), ("mixtures", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--plain", action="store_true", help="without web searches, flex, fast mode, the US, errors")
     parser.add_argument("--only", default="", help="one way alone")

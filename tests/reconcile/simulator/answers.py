@@ -1,7 +1,7 @@
 """What a month's books differ by, and why: exactly, by cause, provider and day. What an explainer is measured against.
 
 The convention is that of the decomposition in the facts: counts at the ledger's prices, prices at the billed counts, a discount
-last and on everything that is billed, and what a provider's rounding of its lines adds by itself.
+last and on all that is in scope (what is not, is told as it is billed), and what a provider's rounding of lines adds by itself.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from msgspec import Struct
 from reconcile.simulator.bill import Bill, bills
 from reconcile.simulator.books import Entry, Request, Row
 from reconcile.simulator.month import Month
-from reconcile.simulator.prices import PARTS
+from reconcile.simulator.prices import PARTS, PLAIN, Factor, times
 from spendgate.reconcile.result import Cause
 from spendgate.statement import DAY_MS
 
 Place = tuple[Cause, str, int]
 """Cause, provider and UTC day."""
 GATEWAY: Final = "gateway"
+NET: Final = frozenset({Cause.SCOPE_KEY, Cause.SCOPE_PRODUCT, Cause.SCOPE_KEYLESS, Cause.GATEWAY_LEG})
+"""Out of scope: told after discounts, of which none is then told for it."""
 
 
 class Answer(Struct, frozen=True):
@@ -58,6 +60,8 @@ def answer(month: Month) -> Answer:
             gateway += row.cost_nanos if row.billing == GATEWAY else 0
             places[Cause.FX_ROUNDING, row.provider, row.day_ms] += row.parts - row.cost_nanos * PARTS
         _compare(places, each, row, entry)
+        if each.why in NET and entry is not None:
+            _net(places, each.why, entry, month.discounts.get(entry.provider, PLAIN))
     made = bills(month)
     for line, cause in month.lines:
         places[cause, line.provider, line.starts_ms // DAY_MS * DAY_MS] += (line.billed_nanos or 0) * PARTS
@@ -86,6 +90,13 @@ def _compare(places: dict[Place, int], each: Request, row: Row | None, entry: En
         places[each.why, entry.provider, entry.day_ms] += listed
     if row is not None:
         places[each.why, row.provider, row.day_ms] -= cost
+
+
+def _net(places: dict[Place, int], why: Cause, entry: Entry, discount: Factor) -> None:
+    listed = sum(entry.classes.values()) if entry.parts else 0
+    less = times(listed, discount) - listed
+    places[why, entry.provider, entry.day_ms] += less
+    places[Cause.DISCOUNT, entry.provider, entry.day_ms] -= less
 
 
 def _lines(places: dict[Place, int], bill: Bill) -> None:

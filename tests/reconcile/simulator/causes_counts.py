@@ -134,19 +134,16 @@ def not_yet_there(month: Month) -> None:
     """The bill was fetched some hours after the last day: what came late on it is not on the bill yet."""
     month.fresh = True
     last, until = month.until_ms - DAY_MS, month.until_ms
-    late = [each for each in month.requests if _unbilled_soon(each, last)]
-    late.sort(key=lambda each: -each.entry.at_ms)  # type: ignore[union-attr]
-    cut = min(until - 3 * HOUR_MS, late[len(late) // 3].entry.at_ms) if late else until  # type: ignore[union-attr]
-    for each in late:
-        if each.entry is not None and each.entry.at_ms >= cut:
+
+    def of_last(row: Row, entry: Entry) -> bool:
+        return entry.provider in ("anthropic", "openai") and entry.day_ms == last
+
+    late = [(each.entry.at_ms, each) for each in month.some(len(month.requests), of_last) if each.entry is not None]
+    late.sort(key=lambda pair: -pair[0])
+    cut = min(until - 3 * HOUR_MS, late[len(late) // 3][0]) if late else until
+    for at_ms, each in late:
+        if at_ms >= cut:
             each.entry, each.why = None, Cause.LATE_DATA
-
-
-def _unbilled_soon(each: Request, last_ms: int) -> bool:
-    entry = each.entry
-    if entry is None or each.row is None or each.why is not None:
-        return False
-    return entry.provider in ("anthropic", "openai") and entry.day_ms == last_ms
 
 
 def past_midnight(month: Month) -> None:

@@ -58,7 +58,8 @@ def _keys(month: Month, provider: str, tool: str) -> list[str]:
 def in_the_us(month: Month) -> None:
     """A tenth more for where it was worked off, on some keys, which the ledger was not told."""
     keys = _keys(month, "anthropic", "claude-code")
-    for each in _entries(month, lambda entry: entry.key in keys):
+    changed = {each.entry.model for each in month.requests if each.entry is not None and each.price_why is not None}
+    for each in _entries(month, lambda entry: entry.key in keys and entry.model not in changed):
         if each.entry is not None:
             each.entry, each.price_why = _times(each.entry, US), Cause.PRICE_MULTIPLIER
 
