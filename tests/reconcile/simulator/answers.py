@@ -21,8 +21,8 @@ from spendgate.statement import DAY_MS
 Place = tuple[Cause, str, int]
 """Cause, provider and UTC day."""
 GATEWAY: Final = "gateway"
-NET: Final = frozenset({Cause.SCOPE_KEY, Cause.SCOPE_PRODUCT, Cause.SCOPE_KEYLESS, Cause.GATEWAY_LEG})
-"""Out of scope: told after discounts, of which none is then told for it."""
+NET: Final = frozenset({Cause.SCOPE_KEY, Cause.SCOPE_PRODUCT, Cause.SCOPE_KEYLESS, Cause.GATEWAY_LEG, Cause.REVISION})
+"""Told after discounts, of which none is then told for it: what is out of scope, and how much a newer bill has more."""
 
 
 class Answer(Struct, frozen=True):
@@ -61,7 +61,7 @@ def answer(month: Month) -> Answer:
             places[Cause.FX_ROUNDING, row.provider, row.day_ms] += row.parts - row.cost_nanos * PARTS
         _compare(places, each, row, entry)
         if each.why in NET and entry is not None:
-            _net(places, each.why, entry, month.discounts.get(entry.provider, PLAIN))
+            _net(places, each, entry, month.discounts.get(entry.provider, PLAIN))
     made = bills(month)
     for line, cause in month.lines:
         places[cause, line.provider, line.starts_ms // DAY_MS * DAY_MS] += (line.billed_nanos or 0) * PARTS
@@ -78,7 +78,8 @@ def _inside(month: Month, ms: int) -> bool:
 
 def _compare(places: dict[Place, int], each: Request, row: Row | None, entry: Entry | None) -> None:
     listed, cost = (0 if entry is None else entry.parts), (0 if row is None else row.parts)
-    middle = entry.at_price_of(row) if row is not None and entry is not None and entry.parts else None
+    splits = entry is not None and entry.parts and each.why not in OUT_OF_SCOPE
+    middle = entry.at_price_of(row) if row is not None and entry is not None and splits else None
     if each.price_why is not None and middle is not None and entry is not None:
         places[each.price_why, entry.provider, entry.day_ms] += listed - middle
         listed = middle
@@ -92,11 +93,13 @@ def _compare(places: dict[Place, int], each: Request, row: Row | None, entry: En
         places[each.why, row.provider, row.day_ms] -= cost
 
 
-def _net(places: dict[Place, int], why: Cause, entry: Entry, discount: Factor) -> None:
-    listed = sum(entry.classes.values()) if entry.parts else 0
+def _net(places: dict[Place, int], each: Request, entry: Entry, discount: Factor) -> None:
+    """Of a revision, what it has changed; else all of it."""
+    listed = sum(entry.classes.values()) - (0 if each.earlier is None else sum(each.earlier.classes.values()))
     less = times(listed, discount) - listed
-    places[why, entry.provider, entry.day_ms] += less
-    places[Cause.DISCOUNT, entry.provider, entry.day_ms] -= less
+    if each.why is not None and entry.parts:
+        places[each.why, entry.provider, entry.day_ms] += less
+        places[Cause.DISCOUNT, entry.provider, entry.day_ms] -= less
 
 
 def _lines(places: dict[Place, int], bill: Bill) -> None:
