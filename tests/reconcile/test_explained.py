@@ -26,7 +26,13 @@ from spendgate.statement import DAY_MS
 
 RIGHT_LEAST = 0.95
 """The share of a mixture's dollars that must be in the right cause."""
-NOT_YET: dict[str, str] = {}
+NOT_YET: dict[str, str] = {
+    "rich": "web searches, flex beside plain calls and fast mode in the US are told as differences of price",
+    "kept_for_an_hour": "cache writes billed for an hour and captured for five minutes are told as price_list",
+    "around_the_gate_without_ids": "witnesses without ids (Codex's log) are not matched by time, model and counts",
+    "forgiven": "calls that a final bill does not have are unexplained",
+    "mixed": "less than nineteen dollars of twenty are in the right cause",
+}
 """By the name of a way, of a world or of a test: why it does not hold yet."""
 
 
@@ -73,12 +79,13 @@ def test_what_moved_over_midnight_is_told_on_both_days() -> None:
     cutoffs = [inject for cause, inject in ALL if cause is Cause.CUTOFF]
     score = in_memory(month_with(3, WORLDS_OF["plain"], cutoffs))
     assert score.right_by_day == 1
-    assert sum(abs(each.nanos) for each in score.result.findings) > 5 * abs(score.injected[Cause.CUTOFF])
+    assert sum(abs(each.nanos) for each in score.result.findings) > 2 * abs(score.injected[Cause.CUTOFF])
 
 
 def test_a_gap_in_the_audit_trail_is_an_outage(tmp_path: Path) -> None:
     """A ledger of one machine says itself when no gate ran; a bill that says when each request was made shows the rest."""
-    month = make(11, Size(people=1, days=5, calls=40))
+    month = make(11, Size(people=7, days=5, calls=40))
+    month.keep("p06")  # who has one machine, and works with OpenRouter alone
     causes_scope.gate_down_by_trail(month)
     score = through_ledger(month, tmp_path)
     assert faults(score) == []

@@ -21,7 +21,9 @@ from spendgate.statement import DAY_MS
 Place = tuple[Cause, str, int]
 """Cause, provider and UTC day."""
 GATEWAY: Final = "gateway"
-NET: Final = frozenset({Cause.SCOPE_KEY, Cause.SCOPE_PRODUCT, Cause.SCOPE_KEYLESS, Cause.GATEWAY_LEG, Cause.REVISION})
+OUT_OF_SCOPE: Final = frozenset({Cause.SCOPE_KEY, Cause.SCOPE_PRODUCT, Cause.SCOPE_KEYLESS, Cause.GATEWAY_LEG})
+"""Told whole, at whatever prices."""
+NET: Final = OUT_OF_SCOPE | {Cause.REVISION}
 """Told after discounts, of which none is then told for it: what is out of scope, and how much a newer bill has more."""
 
 

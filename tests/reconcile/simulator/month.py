@@ -116,6 +116,11 @@ class Month:
             yield each
         self._crowded |= taken
 
+    def keep(self, person: str) -> None:
+        """This person alone is left."""
+        self.requests = [each for each in self.requests if each.row is not None and each.row.person == person]
+        self.known.presence = [each for each in self.known.presence if each.person == person]
+
     def crowd(self, requests: Iterable[Request]) -> None:
         """No other cause is to come into the cells of these."""
         self._crowded |= {cell_of(each) for each in requests if each.entry is not None}
