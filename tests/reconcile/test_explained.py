@@ -131,12 +131,12 @@ def test_causes_and_unexplained_are_the_gap_in_thousands_of_months(month: Month)
 
 
 @pytest.mark.heavy
-@given(st.integers(0, 2**32), st.sampled_from(ALL))
+@given(st.integers(0, 2**32), st.sampled_from([inject for _, inject in ALL if inject.__name__ not in NOT_YET]))
 @settings(max_examples=500)
-def test_a_cause_alone_is_found_in_any_month(seed: int, each: tuple[Cause, Callable[[Month], None]]) -> None:
+def test_a_cause_alone_is_found_in_any_month(seed: int, inject: Callable[[Month], None]) -> None:
     """The dollars of one cause, exactly, in months of any shape."""
-    _, inject = each
-    score = in_memory(month_with(seed, Size(people=6, days=7, calls=12), [inject]))
+    size = Size(people=6, days=7, calls=12, plain="rich" in NOT_YET)
+    score = in_memory(month_with(seed, size, [inject]))
     assert score.found == score.injected, score.off
 
 

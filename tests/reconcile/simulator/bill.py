@@ -49,13 +49,13 @@ class Bill(Struct, frozen=True):
 
 
 def bills(month: Month) -> tuple[Bill, ...]:
-    """One for each provider that bills anything."""
+    """One for each provider that anybody used or that bills anything; it may be empty."""
     made = []
     for provider, write in _WRITERS.items():
-        mine = [each for each in month.requests if each.entry is not None and each.entry.provider == provider]
-        written = _in_month(month, provider, write, [each.entry for each in mine if each.entry is not None])
-        if not written:
+        mine = [each for each in month.requests if each.provider == provider]
+        if not mine and not any(line.provider == provider for line, _ in month.lines):
             continue
+        written = _in_month(month, provider, write, [each.entry for each in mine if each.entry is not None])
         earlier = None
         if any(each.earlier is not None for each in mine):
             told = [each.earlier or each.entry for each in mine]

@@ -124,3 +124,10 @@ class Request(Struct):
     """Why it is billed at another price."""
     earlier: Entry | None = None
     """As an earlier version of the bill told it, where it was revised."""
+
+    @property
+    def provider(self) -> str:
+        """Who worked it off."""
+        if self.row is not None:
+            return self.row.provider
+        return self.entry.provider if self.entry is not None else ""
