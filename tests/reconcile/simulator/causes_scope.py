@@ -18,7 +18,7 @@ GATEWAY_HOST = "llm.acme.example"
 
 def few(month: Month, one_in: int = 300) -> int:
     """How many requests a cause is given."""
-    return max(4, len(month.requests) // one_in)
+    return min(200, max(4, len(month.requests) // one_in))
 
 
 def billed_only(

@@ -5,6 +5,7 @@ Everything comes from one seed. Times are epoch milliseconds UTC.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -23,6 +24,9 @@ from spendgate.usage import Usage
 
 START_MS: Final = 1_790_812_800_000
 """2026-10-01T00:00:00Z, a Thursday."""
+
+
+_MOST_IN_CELL: Final = 3
 
 
 class Witness(Struct, frozen=True):
@@ -97,24 +101,24 @@ class Month:
         return self.now_ms - HOUR_MS
 
     def some(self, count: int, where: Callable[[Row, Entry], bool], *, most_shared: float = 0.0) -> Iterator[Request]:
-        """So many requests that nothing was done to, in cells (day, key, model) of which the same holds.
+        """So many requests that nothing was done to, a few in each of some cells (day, key, model) of which the same holds.
 
         Two causes in one cell that nothing tells apart are nobody's to tell apart; `most_shared` is how often it may happen.
         """
         pool = [each for each in self.requests if _plain(each) and where(each.row, each.entry)]  # type: ignore[arg-type]
-        self.rng.shuffle(pool)
-        taken: set[tuple[int, str, str]] = set()
-        given = 0
+        places = {cell: self.rng.random() for cell in map(cell_of, pool)}
+        pool.sort(key=lambda each: places[cell_of(each)])
+        most = _MOST_IN_CELL if count < len(pool) else len(pool)
+        taken: Counter[tuple[int, str, str]] = Counter()
         for each in pool:
-            if given == count:
-                break
             cell = cell_of(each)
-            if cell in self._crowded and cell not in taken and self.rng.random() >= most_shared:
+            if taken.total() == count:
+                break
+            if taken[cell] == most or (cell in self._crowded and self.rng.random() >= most_shared):
                 continue
-            taken.add(cell)
-            given += 1
+            taken[cell] += 1
             yield each
-        self._crowded |= taken
+        self._crowded |= set(taken)
 
     def keep(self, person: str) -> None:
         """This person alone is left."""
