@@ -36,7 +36,7 @@ WAYS: Final[dict[Cause, tuple[Inject, ...]]] = {
     Cause.RETRY_DUP: (counts.counted_twice,),
     Cause.UNPRICED_MODEL: (money.unheard_of_model,),
     Cause.SUBSCRIPTION_INCLUDED: (counts.plan_pays,),
-    Cause.CUTOFF: (counts.past_midnight,),
+    Cause.CUTOFF: (counts.past_midnight, counts.past_both_midnights),
     Cause.ESTIMATE: (counts.estimated,),
     Cause.DISCOUNT: (money.contract,),
     Cause.CREDIT_COMMIT: (money.promotion,),

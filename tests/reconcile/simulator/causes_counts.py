@@ -148,22 +148,27 @@ def not_yet_there(month: Month) -> None:
 
 def past_midnight(month: Month) -> None:
     """The provider books a call on the day after the one on which it left; at the month's edges that is another month."""
-    for each in month.some(few(month), lambda row, entry: row.provider in ("anthropic", "openai")):
-        if each.row is None or each.entry is None:
-            continue
-        midnight = each.row.day_ms + DAY_MS * month.rng.choice((0, 1))
-        _move(
-            each,
-            each.row,
-            each.entry,
-            midnight - month.rng.randrange(10_000, 480_000),
-            midnight + month.rng.randrange(60_000),
-        )
+    for each in month.some(few(month), _of_a_bill_by_day, most_in_cell=1):
+        _move(month, each, month.rng.choice((0, 1)))
 
 
-def _move(each: Request, row: Row, entry: Entry, started_ms: int, billed_ms: int) -> None:
-    each.row = replace(row, started_ms=started_ms, ended_ms=billed_ms + 1_000)
-    each.entry, each.why = replace(entry, at_ms=billed_ms), Cause.CUTOFF
+def past_both_midnights(month: Month) -> None:
+    """The same of a key that is used in both nights: a day has a call that came from the one before, and lacks one of its own."""
+    for at, each in enumerate(month.some(few(month), _of_a_bill_by_day, most_in_cell=2)):
+        _move(month, each, at % 2)
+
+
+def _of_a_bill_by_day(row: Row, entry: Entry) -> bool:
+    return row.provider in ("anthropic", "openai")
+
+
+def _move(month: Month, each: Request, days: int) -> None:
+    if each.row is None or each.entry is None:
+        raise ValueError("a call that one book has not cannot be moved in both")
+    midnight = each.row.day_ms + DAY_MS * days
+    started_ms, billed_ms = midnight - month.rng.randrange(10_000, 480_000), midnight + month.rng.randrange(60_000)
+    each.row = replace(each.row, started_ms=started_ms, ended_ms=billed_ms + 1_000)
+    each.entry, each.why = replace(each.entry, at_ms=billed_ms), Cause.CUTOFF
 
 
 def told_anew(month: Month) -> None:

@@ -26,9 +26,6 @@ START_MS: Final = 1_790_812_800_000
 """2026-10-01T00:00:00Z, a Thursday."""
 
 
-_MOST_IN_CELL: Final = 3
-
-
 class Witness(Struct, frozen=True):
     """What something else on the laptop saw of a request."""
 
@@ -62,6 +59,9 @@ class Known:
     outages: list[Span] = field(default_factory=list)
     witnessed: list[Witness] = field(default_factory=list)
     gateway_hosts: list[str] = field(default_factory=list)
+
+
+_MOST_IN_CELL: Final = 3
 
 
 @dataclass
@@ -100,7 +100,14 @@ class Month:
         """Up to when the provider's data reach."""
         return self.now_ms - HOUR_MS
 
-    def some(self, count: int, where: Callable[[Row, Entry], bool], *, most_shared: float = 0.0) -> Iterator[Request]:
+    def some(
+        self,
+        count: int,
+        where: Callable[[Row, Entry], bool],
+        *,
+        most_in_cell: int = _MOST_IN_CELL,
+        most_shared: float = 0.0,
+    ) -> Iterator[Request]:
         """So many requests that nothing was done to, a few in each of some cells (day, key, model) of which the same holds.
 
         Two causes in one cell that nothing tells apart are nobody's to tell apart; `most_shared` is how often it may happen.
@@ -108,7 +115,7 @@ class Month:
         pool = [each for each in self.requests if _plain(each) and where(each.row, each.entry)]  # type: ignore[arg-type]
         places = {cell: self.rng.random() for cell in map(cell_of, pool)}
         pool.sort(key=lambda each: places[cell_of(each)])
-        most = _MOST_IN_CELL if count < len(pool) else len(pool)
+        most = most_in_cell if count < len(pool) else len(pool)
         taken: Counter[tuple[int, str, str]] = Counter()
         for each in pool:
             cell = cell_of(each)
