@@ -218,11 +218,17 @@ def _drop(month: Month, span: Span) -> bool:
     inside = [each for each in month.requests if each.row is not None and _within(each.row, span)]
     if any(each.why is not None for each in inside):
         return False
-    month.crowd(inside)
+    # On a bill by day, whatever else that person lacks on this day may have been lost in these hours.
+    days = {each.row.day_ms for each in inside if each.row is not None}
+    month.crowd(each for each in month.requests if each.row is not None and _same_day(each.row, span, days))
     for each in inside:
         each.row, each.why = None, Cause.CAPTURE_DOWN
     month.requests = [each for each in month.requests if each.row is not None or each.entry is not None]
     return True
+
+
+def _same_day(row: Row, span: Span, days: set[int]) -> bool:
+    return row.person == span.person and row.day_ms in days
 
 
 def _within(row: Row, span: Span) -> bool:
