@@ -88,8 +88,16 @@ class _Assembling:
         self.revisable: set[tuple[str, int]] = set()
         self.by_id = {name: each for each in matched for name in ids_of(each.call)}
         self.placed: dict[int, GroupKey] = {}
+        self.searched: set[tuple[int, str, str | None]] = set()
+        """Day, account and model of lines that count web searches: what these cost is compared with calls, whose costs have them."""
 
     def all_of(self, days: Sequence[BilledDay], raws: Iterable[Raw]) -> None:
+        self.searched = {
+            (day.day_ms, self.who.of_line(line).name, line.model)
+            for day in days
+            for line in (*day.lines, *day.before)
+            if line.usage.web_searches
+        }
         for day in days:
             for line in day.lines:
                 self._line(day, line)
@@ -119,7 +127,7 @@ class _Assembling:
 
     def _line(self, day: BilledDay, line: Line) -> None:
         whom = self.who.of_line(line)
-        if line.charge not in COMPARED:
+        if not self._compared(line, whom):
             self.fees.append((day, line, whom))
             return
         match = ""
@@ -133,6 +141,12 @@ class _Assembling:
         group.take_line(line, day_long=line.ends_ms - line.starts_ms >= DAY_MS and not named)
         if named:
             self._count_one(group, line)
+
+    def _compared(self, line: Line, whom: Account) -> bool:
+        """Whether a line is about what calls of the ledger cost."""
+        if line.charge is Charge.WEB_SEARCH:
+            return (day_of(line.starts_ms), whom.name, line.model) in self.searched
+        return line.charge in COMPARED
 
     def _count_one(self, group: Group, line: Line) -> None:
         """A line of one request is one request, whatever it says; further lines of the same id are its sub-calls."""
@@ -148,9 +162,9 @@ class _Assembling:
             side.requests = (side.requests or 0) + 1
 
     def _before(self, line: Line) -> None:
-        if line.charge not in COMPARED or line.response_id or line.request_id:
-            return
         whom = self.who.of_line(line)
+        if not self._compared(line, whom) or line.response_id or line.request_id:
+            return
         match = PRODUCT if product_of(line.product) in ELSEWHERE_PRODUCTS else ""
         group = self._group(day_of(line.starts_ms), whom.name, model_of(line.model), match, whom)
         earlier = self.earlier.setdefault(group.key, Group(group.key, whom))

@@ -20,7 +20,7 @@ from spendgate.reconcile.folding import Part
 from spendgate.reconcile.groups import Group
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.result import Cause, Confidence
-from spendgate.reconcile.vectors import OUTPUT, SIZE, add, counts_of, shares, whole, zeros
+from spendgate.reconcile.vectors import OUTPUT, SEARCHES, SIZE, add, counts_of, shares, whole, zeros
 from spendgate.statement import Billed
 
 CLAUDE: Final = ("claude",)
@@ -110,6 +110,7 @@ def claims(group: Group, split: Split, around: Around) -> list[Claim]:
     _subcalls(rest, around)
     _witnessed(rest, around)
     _gateway(rest, around)
+    _searches(rest)
     _by_kind(group, rest, parts, around, strong)
     _over(rest, parts, around, strong, group.key.match)
     return rest.claims
@@ -167,6 +168,17 @@ def _gateway(rest: Rest, around: Around) -> None:
         if worth and rest.holds(counts) and (rest.requests is None or rest.requests >= requests):
             told = f"{requests} requests are in the gateway's own ledger"
             rest.take(Cause.GATEWAY_LEG, worth, Confidence.RESIDUAL, told, counts=counts, requests=requests)
+
+
+def _searches(rest: Rest) -> None:
+    """Searches of the web beside tokens and requests that are all there: no call of the ledger counts what they cost."""
+    if rest.vector is None or rest.requests or any(rest.vector[:SEARCHES]) or rest.vector[SEARCHES] <= 0:
+        return
+    counts = [*zeros()[:SEARCHES], rest.vector[SEARCHES]]
+    worth = rest.worth(counts)
+    if worth:
+        told = f"{rest.vector[SEARCHES]} web searches that no call of the ledger counts"
+        rest.take(Cause.NON_TOKEN_FEE, worth, Confidence.RESIDUAL, told, counts=counts)
 
 
 def _by_kind(group: Group, rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidence) -> None:

@@ -14,8 +14,8 @@ from spendgate.reconcile.folding import Part
 from spendgate.reconcile.identities import Account
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.naming import LIST, Price, price_of_line, product_of
-from spendgate.reconcile.vectors import PLACE, add, counts_of, zeros
-from spendgate.statement import Billed, Line
+from spendgate.reconcile.vectors import PLACE, SEARCHES, add, counts_of, zeros
+from spendgate.statement import Billed, Charge, Line
 from spendgate.usage import NO_USAGE
 
 _AMOUNT: Final = re.compile(r"^-?\d+(?:\.(\d+))?(?:e[+-]?\d+)?\s*([a-z$¢]*)", re.IGNORECASE)
@@ -78,14 +78,15 @@ class Side:
         net = line.billed_nanos or 0
         listed = net if line.list_nanos is None else line.list_nanos
         self.rounding += half_unit(line.amount)
-        if line.token_class is None:
+        place = SEARCHES if line.charge is Charge.WEB_SEARCH else PLACE.get(line.token_class) if line.token_class else None
+        if place is None:
             self.whole = True
             self.list_whole += listed
             self.net_whole += net
         else:
             self.split = True
-            self.list_by[PLACE[line.token_class]] += listed
-            self.net_by[PLACE[line.token_class]] += net
+            self.list_by[place] += listed
+            self.net_by[place] += net
 
     def merge(self, other: Side) -> None:
         """Add another one."""

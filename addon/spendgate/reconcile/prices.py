@@ -61,7 +61,8 @@ class Prices:
             TokenClass.CACHE_WRITE_5M: write,
             TokenClass.CACHE_WRITE_1H: write,
         }
-        return tuple(each.get(token_class.value, fallback.get(token_class)) for token_class in CLASSES)
+        tokens = [each.get(token_class.value, fallback.get(token_class)) for token_class in CLASSES]
+        return (*tokens, each.get("web_searches"))
 
 
 def _makes(units: Units, rows: Sequence[Row]) -> bool:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from spendgate.reconcile.decompose import WHOLE, PriceGap
 from spendgate.reconcile.groups import GroupKey
 from spendgate.reconcile.result import Cause, Confidence
-from spendgate.reconcile.vectors import CLASSES, whole
+from spendgate.reconcile.vectors import NAMES, whole
 
 RATIOS: Final = {
     Fraction(1, 2): "half: batch or flex",
@@ -114,7 +114,7 @@ def _one(
 ) -> Explained:
     gap, at = each.gap, each.at
     nanos = whole(gap.nanos)
-    of = "" if gap.place == WHOLE else f" of {CLASSES[gap.place].value}"
+    of = "" if gap.place == WHOLE else f" of {NAMES[gap.place]}"
     if is_rounding(gap):
         return Explained(at, nanos, Cause.FX_ROUNDING, "within what the last digits of the lines can round")
     if gap.ratio is None:

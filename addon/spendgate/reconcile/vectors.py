@@ -1,4 +1,4 @@
-"""Counts and amounts by token class, in the order of `TokenClass`: plain lists, for there are many of them."""
+"""Counts and amounts by token class, in the order of `TokenClass`, then web searches: plain lists, for there are many of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from spendgate.usage import Usage
 
 CLASSES: Final = tuple(TokenClass)
 PLACE: Final = {each: place for place, each in enumerate(CLASSES)}
-SIZE: Final = len(CLASSES)
+SEARCHES: Final = len(CLASSES)
+"""The place of web searches: a call's cost has them in it, so they are counted and priced like a class of tokens."""
+SIZE: Final = SEARCHES + 1
+NAMES: Final = (*(each.value for each in CLASSES), "web_searches")
+"""Of the places, as in `Usage`."""
 WRITES: Final = (PLACE[TokenClass.CACHE_WRITE_5M], PLACE[TokenClass.CACHE_WRITE_1H], PLACE[TokenClass.CACHE_WRITE])
 ANY_WRITE: Final = PLACE[TokenClass.CACHE_WRITE]
 OUTPUT: Final = PLACE[TokenClass.OUTPUT]
@@ -32,6 +36,7 @@ def counts_of(usage: Usage) -> list[int]:
         usage.cache_write_1h_tokens or 0,
         usage.cache_write_tokens or 0,
         usage.output_tokens or 0,
+        usage.web_searches or 0,
     ]
 
 
