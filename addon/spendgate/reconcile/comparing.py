@@ -20,7 +20,8 @@ from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import Group, GroupKey, charged
 from spendgate.reconcile.kinds import ASKED, Kind
-from spendgate.reconcile.prices import Prices
+from spendgate.reconcile.naming import Price
+from spendgate.reconcile.prices import Prices, Units
 from spendgate.reconcile.remedies import REMEDIES
 from spendgate.reconcile.result import Cause, Confidence, Finding
 from spendgate.reconcile.surroundings import Surroundings, moved_calls
@@ -79,10 +80,12 @@ class _Explaining:
                 self._revision(group)
                 compared[key] = group
         units = units_of(compared.values(), Prices(book()))
+        known = _known_units(compared.values(), units)
         splits = {
             key: split(
                 group,
                 {text: units.get((key.provider, key.model, text, key.day_ms)) for _, text in group.parts},
+                known[key.provider, key.model],
             )
             for key, group in compared.items()
         }
@@ -255,6 +258,20 @@ class _Explaining:
         told = f"{unpriced.calls} calls of a model without a price in the list"
         nanos = round(its.unpriced)
         self._add(group, Cause.UNPRICED_MODEL, nanos, Confidence.EXACT, told, calls=tuple(unpriced.ids[:100]))
+
+
+def _known_units(
+    groups: Iterable[Group], units: dict[tuple[str, str, str, int], Units | None]
+) -> dict[tuple[str, str], dict[Price, Units]]:
+    """By provider and model what tokens cost at each of its prices, as the last day shows it."""
+    found: dict[tuple[str, str], dict[Price, Units]] = defaultdict(dict)
+    for group in groups:
+        key = group.key
+        for price, text in group.parts:
+            its = units.get((key.provider, key.model, text, key.day_ms))
+            if its is not None:
+                found[key.provider, key.model][price] = its
+    return found
 
 
 def _used_accounts(assembled: Assembled) -> dict[str, set[str]]:

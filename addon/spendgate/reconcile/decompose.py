@@ -12,16 +12,22 @@ requests stand in for tokens; without either, whatever is not explained otherwis
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
+from itertools import combinations
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from spendgate.reconcile.folding import Part
 from spendgate.reconcile.groups import Group, Side
 from spendgate.reconcile.kinds import ASKED, COUNTS, Kind
 from spendgate.reconcile.naming import LIST, Price
 from spendgate.reconcile.prices import Units, weights
-from spendgate.reconcile.vectors import ANY_WRITE, SIZE, WRITES, add, zeros
+from spendgate.reconcile.vectors import ANY_WRITE, SIZE, WRITES, add, shares, zeros
 
+_AXES: Final = Price.__struct_fields__
+NONE_KNOWN: Final[dict[Price, Units]] = {}
 WHOLE: Final = -1
 """The place of money that is for all classes together."""
 
@@ -104,15 +110,15 @@ class _Cap:
         return self.units[place]
 
 
-def split(group: Group, units: dict[str, Units | None]) -> Split:
-    """The parts of a group. `units` by the text of the price that calls were charged by."""
+def split(group: Group, units: dict[str, Units | None], known: dict[Price, Units] = NONE_KNOWN) -> Split:
+    """The parts of a group. `units` by the text of the price that calls were charged by, `known` of this model on any day."""
     caps, unpriced = _captured(group, units)
     asked = sum(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED)
     requests = None if group.requests is None else group.requests - asked
     counted = group.kind(Kind.COUNTED)
     mean = Fraction(counted.cost, counted.calls) if counted.calls and counted.cost else None
     discount = group.net - group.listed
-    cells = _cells(dict(group.billed), caps)
+    cells = _cells(dict(group.billed), caps, known)
     parts = [_cell(sides, cap, requests, mean) for sides, cap in cells]
     vectors = [part[1] for part in parts]
     vector = None
@@ -166,27 +172,66 @@ def _take_unpriced(cap: _Cap, part: Part, group: Group) -> Fraction:
     return value - part.cost
 
 
-def _cells(billed: dict[Price, Side], caps: dict[Price, _Cap]) -> list[tuple[list[tuple[Price, Side]], _Cap]]:
-    """Price axes apart where both sides tell them apart the same way, else together: the common grain."""
+def _cells(
+    billed: dict[Price, Side], caps: dict[Price, _Cap], known: dict[Price, Units]
+) -> list[tuple[list[tuple[Price, Side]], _Cap]]:
+    """Price axes apart as far as both sides tell them apart the same way: the common grain."""
     money = {price for price, side in billed.items() if side.split or side.whole}
     counted = {price for price, side in billed.items() if side.counted}
-    if counted and money - counted:
+    if counted and money == {LIST} and counted - money:
+        billed = _spread(billed, caps, known) or {LIST: _merged(billed.values())}
+    elif counted and money - counted:
         # Counts without axes and money with them: only their sums can be compared.
-        one = Side()
-        for side in billed.values():
-            one.merge(side)
-        billed = {LIST: one}
-    merged = _Cap()
-    for cap in caps.values():
-        merged.merge(cap)
-    together = [(sorted(billed.items()), merged)]
-    if len(billed.keys() | caps.keys()) == 1:
-        return together
-    apart = [
-        ([(price, billed[price])] if price in billed else [], caps.get(price, _Cap()))
-        for price in sorted(billed.keys() | caps.keys())
+        billed = {LIST: _merged(billed.values())}
+    if not counted:
+        return _without_axes(billed, caps, _AXES)
+    choices = [
+        _without_axes(billed, caps, dropped) for number in range(len(_AXES) + 1) for dropped in combinations(_AXES, number)
     ]
-    return together if _apart(together) < _apart(apart) or not counted else apart
+    return min(choices, key=_apart)
+
+
+def _without_axes(
+    billed: dict[Price, Side], caps: dict[Price, _Cap], dropped: tuple[str, ...]
+) -> list[tuple[list[tuple[Price, Side]], _Cap]]:
+    """The cells where these axes tell nothing apart."""
+    less = dict.fromkeys(dropped, "")
+    cells: dict[Price, tuple[list[tuple[Price, Side]], _Cap]] = {}
+    for price, side in sorted(billed.items()):
+        cells.setdefault(replace(price, **less), ([], _Cap()))[0].append((price, side))
+    for price, cap in sorted(caps.items(), key=lambda pair: pair[0]):
+        cells.setdefault(replace(price, **less), ([], _Cap()))[1].merge(cap)
+    return [each for _, each in sorted(cells.items())] or [([], _Cap())]
+
+
+def _merged(sides: Iterable[Side]) -> Side:
+    one = Side()
+    for side in sides:
+        one.merge(side)
+    return one
+
+
+def _spread(billed: dict[Price, Side], caps: dict[Price, _Cap], known: dict[Price, Units]) -> dict[Price, Side] | None:
+    """Counts by axes and money without them: each class' money by what its counts cost the ledger; None: that is not known."""
+    of_all = billed[LIST]
+    made: dict[Price, Side] = {}
+    for price, side in billed.items():
+        one = made[price] = Side()
+        one.counts, one.counted, one.requests = list(side.counts), side.counted, side.requests
+        one.requests_money, one.split, one.rounding = side.requests_money, True, of_all.rounding + 1
+    for place in range(SIZE):
+        weights = []
+        for price, side in made.items():
+            unit = caps[price].unit(place) if price in caps else None
+            if unit is None:
+                unit = known[price][place] if price in known else None
+            if side.counts[place] and unit is None:
+                return None
+            weights.append(side.counts[place] * (unit or Fraction(0)))
+        listed, net = shares(of_all.list_by[place], weights), shares(of_all.net_by[place], weights)
+        for one, its_list, its_net in zip(made.values(), listed, net, strict=True):
+            one.list_by[place], one.net_by[place] = its_list, its_net
+    return None if of_all.whole else made
 
 
 def _apart(cells: list[tuple[list[tuple[Price, Side]], _Cap]]) -> int:
