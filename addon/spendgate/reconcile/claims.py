@@ -223,7 +223,8 @@ def _claimants(group: Group, rest: Rest, around: Around) -> list[tuple[Cause, Fr
         told = f"{flagged.calls} calls had sub-calls (compaction, an advisor) that their own counts leave out"
         found.append((Cause.SUBCALL_TOKENS, flagged.calls * mean, flagged.calls, told, flagged.ids))
     billable = min(max(missing, 0), failed.calls) if rest.nanos > 0 else 0
-    if group.key.match == Kind.FAILED.value:
+    if group.key.match in (Kind.FAILED.value, Kind.NOT_TAKEN.value):
+        failed = group.kind(Kind(group.key.match))
         billable = failed.calls
     if billable:
         told = f"{failed.calls} calls ended with an error and cost nothing here; the bill has {billable} more"

@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """Charged, though it ended with an error."""
     FAILED = "failed"
     """Sent, ended with an error, charged nothing."""
+    NOT_TAKEN = "not taken"
+    """Sent, and refused by the provider before any work (400, 401, 429, …), which no provider bills."""
     UNPRICED = "unpriced"
     """No price list has its model."""
     PLAN = "plan"
@@ -47,6 +49,9 @@ _WIRE: Final = ("no counts on this wire", "turn ended without counts")
 _UNREAD: Final = ("no counts", "an answer without usage", "output not counted", "not priced", "not read")
 _SUBCALLS: Final = ("compaction", "advisor", "iteration", "sub-call", "subcall")
 _ERROR: Final = 400
+_SERVERS_ERROR: Final = 500
+_GIVEN_UP: Final = (408, 499)
+"""Not the request was wrong: somebody did not wait for the answer, and work may have been done by then."""
 
 
 def kind_of(call: Call, gateways: frozenset[str]) -> Kind | None:
@@ -61,10 +66,14 @@ def kind_of(call: Call, gateways: frozenset[str]) -> Kind | None:
         return Kind.UNSEEN
     wrong = call.http_status is None or call.http_status >= _ERROR
     if call.state == "failed" or (call.cost_nanos == 0 and call.state != "interrupted" and wrong):
-        return Kind.FAILED
+        return Kind.NOT_TAKEN if _not_taken(call.http_status) else Kind.FAILED
     if call.state == "free":
         return None
     return Kind.ABORTED if call.state == "interrupted" else _settled(call)
+
+
+def _not_taken(status: int | None) -> bool:
+    return status is not None and _ERROR <= status < _SERVERS_ERROR and status not in _GIVEN_UP
 
 
 def _settled(call: Call) -> Kind:

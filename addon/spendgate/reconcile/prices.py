@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from spendgate.pricing import PriceBook, UnknownPrice
-from spendgate.reconcile.vectors import CLASSES, SIZE
+from spendgate.reconcile.vectors import CLASSES, SEARCHES, SIZE
 from spendgate.statement import TokenClass
 
 Units = tuple[Fraction | None, ...]
@@ -23,6 +23,8 @@ Row = tuple[Sequence[int], int, int]
 _GRID: Final = 1000
 """Prices are whole thousandths of a nano-dollar a token: a ten-thousandth of a cent for a million."""
 _ROWS_MAX: Final = 400
+_MULTIPLES: Final = tuple(Fraction(*each) for each in ((1, 2), (2, 1), (11, 10), (11, 20), (11, 5)))
+"""Batch and flex, priority, one region, and both (facts/reconciliation.md 10.4)."""
 
 
 class Prices:
@@ -37,7 +39,15 @@ class Prices:
         for listed in self._candidates(provider, model, prices, day_ms):
             if _makes(listed, rows):
                 return listed
-        return solved(rows)
+        return solved(rows) or self._multiple(provider, model, prices, day_ms, rows)
+
+    def _multiple(self, provider: str, model: str, prices: str, day_ms: int, rows: Sequence[Row]) -> Units | None:
+        """The list's plain price times what tiers and regions are: too few rows to solve, and a list without that tier."""
+        plain = self._listed(provider, model, prices.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0], day_ms, 0)
+        if plain is None:
+            return None
+        made = (_scaled(plain, ratio) for ratio in _MULTIPLES)
+        return next((each for each in made if _makes(each, rows)), None)
 
     def _candidates(self, provider: str, model: str, prices: str, day_ms: int) -> list[Units]:
         found = [self._listed(provider, model, prices, day_ms, size) for size in (0, 200_001, 272_001)]
@@ -63,6 +73,11 @@ class Prices:
         }
         tokens = [each.get(token_class.value, fallback.get(token_class)) for token_class in CLASSES]
         return (*tokens, each.get("web_searches"))
+
+
+def _scaled(units: Units, ratio: Fraction) -> Units:
+    """Tokens alone: a search costs the same in every tier."""
+    return (*(None if each is None else each * ratio for each in units[:SEARCHES]), units[SEARCHES])
 
 
 def _makes(units: Units, rows: Sequence[Row]) -> bool:

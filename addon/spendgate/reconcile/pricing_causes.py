@@ -15,7 +15,7 @@ from msgspec import Struct
 from spendgate.reconcile.decompose import WHOLE, PriceGap
 from spendgate.reconcile.groups import GroupKey
 from spendgate.reconcile.result import Cause, Confidence
-from spendgate.reconcile.vectors import NAMES, whole
+from spendgate.reconcile.vectors import NAMES, WRITES, whole
 
 RATIOS: Final = {
     Fraction(1, 2): "half: batch or flex",
@@ -30,6 +30,8 @@ RATIOS: Final = {
     Fraction(11, 5): "twice 1.1 times: both",
 }
 """What makes a price so many times another one (facts/reconciliation.md 10.7), and nothing else."""
+_OF_WRITES: Final = tuple(Fraction(*each) for each in ((5, 4), (4, 5), (8, 5), (5, 8)))
+"""Which of them only cache writes have."""
 _OFTEN: Final = 3
 """How often one ratio must be seen where it is of whole amounts, which may differ by anything."""
 CONTRACTS: Final = (Fraction(17, 20), Fraction(9, 10))
@@ -127,7 +129,7 @@ def _one(
     if step is not None and _fits(gap, step[1]):
         return Explained(at, nanos, Cause.PRICE_CHANGE_MIDPERIOD, f"{told} since this model's price changed")
     for ratio, why in RATIOS.items():
-        if _fits(gap, ratio):
+        if (gap.place in WRITES or ratio not in _OF_WRITES) and _fits(gap, ratio):
             return Explained(at, nanos, Cause.PRICE_MULTIPLIER, f"{told}; {why}")
     if each.only_net and any(_fits(gap, ratio) for ratio in CONTRACTS):
         return Explained(at, nanos, Cause.DISCOUNT, f"{told}, as a contract's discount makes it")
