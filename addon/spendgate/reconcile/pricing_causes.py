@@ -78,23 +78,58 @@ def _fits(gap: PriceGap, ratio: Fraction) -> bool:
     return abs(gap.at_ours * (ratio - 1) - gap.nanos) <= gap.rounding
 
 
-def _steps(seen: list[Seen]) -> dict[tuple[str, str, int], tuple[int, Fraction]]:
-    """Of each model and class the day from which on all are dearer or cheaper by one ratio, where none was before."""
-    found = {}
+class _Step(Struct, frozen=True):
+    """From a day on another price, of a model and class."""
+
+    day_ms: int
+    ratio: Fraction
+    proven: bool
+    """One account alone has both prices, the old one before that day and the new one since."""
+
+
+def _steps(seen: list[Seen]) -> dict[tuple[str, str, int], _Step]:
+    """Of each model and class the day from which on it is dearer or cheaper by one ratio, where it was not before.
+
+    A model changes its price on one day: what one class shows goes for those of its classes, too, that have no calls from before.
+    """
     by: dict[tuple[str, str, int], list[Seen]] = defaultdict(list)
     for each in seen:
         if each.gap.ratio is not None and not each.gap.price.told():
             by[_name(each)].append(each)
+    found = {name: step for name, its in by.items() if (step := _step(its)) is not None}
+    proven = {name[:2]: step.day_ms for name, step in sorted(found.items()) if step.proven}
     for name, its in by.items():
-        off = [each for each in its if not is_rounding(each.gap)]
-        if not off:
-            continue
-        first = min(each.at.day_ms for each in off)
-        since = [each for each in its if each.at.day_ms >= first]
-        ratio = max(off, key=lambda each: (each.gap.at_ours, each.at)).gap.ratio
-        if len(since) < len(its) and ratio is not None and all(_fits(each.gap, ratio) for each in since):
-            found[name] = first, ratio
-    return found
+        day_ms = proven.get(name[:2])
+        if name not in found and day_ms is not None and (since := [each for each in its if each.at.day_ms >= day_ms]):
+            ratio = _common(since)
+            if ratio is not None and not any(_fits(each.gap, ratio) for each in its if each.at.day_ms < day_ms):
+                found[name] = _Step(day_ms, ratio, proven=True)
+    usual = set(RATIOS)
+    return {name: step for name, step in found.items() if step.proven or step.ratio not in usual}
+
+
+def _step(its: list[Seen]) -> _Step | None:
+    off = [each for each in its if not is_rounding(each.gap)]
+    if not off:
+        return None
+    ratio = max(off, key=lambda each: (each.gap.at_ours, each.at)).gap.ratio
+    new = [each for each in off if ratio is not None and _fits(each.gap, ratio)]
+    first = min((each.at.day_ms for each in new), default=0)
+    since = [each for each in its if each.at.day_ms >= first]
+    old = [each for each in its if each.at.day_ms < first]
+    if not new or not old or _common(since) is None or any(not is_rounding(each.gap) for each in old):
+        return None
+    both = {each.at.account for each in new} & {each.at.account for each in old}
+    return _Step(first, _common(since) or Fraction(1), proven=bool(both))
+
+
+def _common(its: list[Seen]) -> Fraction | None:
+    """The ratio that nine tenths of their money have, by the largest of them."""
+    ratio = max(its, key=lambda each: (each.gap.at_ours, each.at)).gap.ratio
+    if ratio is None or ratio == 1:
+        return None
+    fit = sum((each.gap.at_ours for each in its if _fits(each.gap, ratio)), Fraction(0))
+    return ratio if 10 * fit >= 9 * sum((each.gap.at_ours for each in its), Fraction(0)) else None
 
 
 def _steady(seen: list[Seen]) -> dict[tuple[str, str, int], int]:
@@ -112,7 +147,7 @@ def _steady(seen: list[Seen]) -> dict[tuple[str, str, int], int]:
 
 
 def _one(
-    each: Seen, steps: dict[tuple[str, str, int], tuple[int, Fraction]], steady: dict[tuple[str, str, int], int]
+    each: Seen, steps: dict[tuple[str, str, int], _Step], steady: dict[tuple[str, str, int], int]
 ) -> Explained:
     gap, at = each.gap, each.at
     nanos = whole(gap.nanos)
@@ -126,7 +161,7 @@ def _one(
     if axes:
         return Explained(at, nanos, Cause.PRICE_MULTIPLIER, f"{told}; billed as {axes}, captured without it")
     step = steps.get(_name(each))
-    if step is not None and _fits(gap, step[1]):
+    if step is not None and at.day_ms >= step.day_ms and _fits(gap, step.ratio):
         return Explained(at, nanos, Cause.PRICE_CHANGE_MIDPERIOD, f"{told} since this model's price changed")
     for ratio, why in RATIOS.items():
         if (gap.place in WRITES or ratio not in _OF_WRITES) and _fits(gap, ratio):
