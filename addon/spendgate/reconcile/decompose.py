@@ -36,7 +36,7 @@ class PriceGap(NamedTuple):
     """Where the bill's unit price is not the ledger's."""
 
     price: Price
-    """The bill's axes."""
+    """The bill's axes, as far as calls were not charged by the same."""
     place: int
     """The class, or WHOLE."""
     nanos: Fraction
@@ -197,11 +197,20 @@ def _without_axes(
     """The cells where these axes tell nothing apart."""
     less = dict.fromkeys(dropped, "")
     cells: dict[Price, tuple[list[tuple[Price, Side]], _Cap]] = {}
-    for price, side in sorted(billed.items()):
-        cells.setdefault(replace(price, **less), ([], _Cap()))[0].append((price, side))
+    ours: dict[Price, list[Price]] = {}
     for price, cap in sorted(caps.items(), key=lambda pair: pair[0]):
         cells.setdefault(replace(price, **less), ([], _Cap()))[1].merge(cap)
+        ours.setdefault(replace(price, **less), []).append(price)
+    for price, side in sorted(billed.items()):
+        at = replace(price, **less)
+        cells.setdefault(at, ([], _Cap()))[0].append((_other_axes(price, ours.get(at, [])), side))
     return [each for _, each in sorted(cells.items())] or [([], _Cap())]
+
+
+def _other_axes(billed: Price, ours: list[Price]) -> Price:
+    """Those of the bill's axes that the calls of the cell were not all charged by: what the two sides have alike is no reason."""
+    alike = {axis: "" for axis in _AXES if ours and all(getattr(each, axis) == getattr(billed, axis) for each in ours)}
+    return replace(billed, **alike)
 
 
 def _merged(sides: Iterable[Side]) -> Side:
