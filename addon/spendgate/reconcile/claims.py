@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.reconcile.absence import Piece, Reason, Times, pieces, why, why_somewhen
 from spendgate.reconcile.decompose import Split
@@ -20,7 +21,7 @@ from spendgate.reconcile.folding import Part
 from spendgate.reconcile.groups import Group
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.result import Cause, Confidence
-from spendgate.reconcile.vectors import OUTPUT, SEARCHES, SIZE, add, counts_of, shares, whole, zeros
+from spendgate.reconcile.vectors import OUTPUT, SEARCHES, SIZE, WRITES, add, counts_of, shares, whole, zeros
 from spendgate.statement import Billed
 
 CLAUDE: Final = ("claude",)
@@ -110,6 +111,8 @@ def claims(group: Group, split: Split, around: Around) -> list[Claim]:
     _subcalls(rest, around)
     _witnessed(rest, around)
     _gateway(rest, around)
+    _at_their_price(rest)
+    _written_longer(rest, sum(part.assumed for part in parts.values()))
     _searches(rest)
     _by_kind(group, rest, parts, around, strong)
     _over(rest, parts, around, strong, group.key.match)
@@ -144,7 +147,12 @@ def _subcalls(rest: Rest, around: Around) -> None:
 
 def _witnessed(rest: Rest, around: Around) -> None:
     """Requests that something else saw, and the ledger did not."""
+    nameless = sum(not (seen.response_id or seen.request_id) for seen in around.missing)
+    sure = rest.requests is not None and nameless <= rest.requests
     for seen in around.missing:
+        named = seen.response_id or seen.request_id
+        if not named and (not sure or seen.usage is None):
+            continue  # the ledger may have it: only as many as are missing, with counts that fit, can be among these
         if rest.requests is not None and rest.requests <= 0:
             return
         counts = counts_of(seen.usage) if seen.usage is not None else None
@@ -154,11 +162,22 @@ def _witnessed(rest: Rest, around: Around) -> None:
         down = next((each for each in around.times.outages if each.from_ms <= seen.at_ms < each.until_ms), None)
         cause = Cause.BYPASS_ON_DEVICE if down is None else Cause.CAPTURE_DOWN
         why = seen.why if down is None else f"{down.why or 'the gate was down'} on {down.machine or 'every machine'}"
-        told = f"{seen.witness} has {seen.response_id or seen.request_id or 'it'}, the ledger has not"
+        told = f"{seen.witness} has {named or 'a request with these counts'}, the ledger has not"
         rest.take(
-            cause, min(worth, rest.nanos) if counts is None else worth, Confidence.EXACT, f"{told}{f': {why}' if why else ''}",
+            cause, min(worth, rest.nanos) if counts is None else worth, Confidence.EXACT if named else Confidence.RESIDUAL, f"{told}{f': {why}' if why else ''}",
             counts=counts or (), requests=1,
         )  # fmt: skip
+
+
+def _at_their_price(rest: Rest) -> None:
+    """Where witnesses have named all that is missing, the rest of its money is theirs: a tier that no witness tells."""
+    if rest.requests or rest.vector is None or any(rest.vector) or not rest.nanos:
+        return
+    for at, claim in reversed(list(enumerate(rest.claims))):
+        if claim.cause in (Cause.BYPASS_ON_DEVICE, Cause.CAPTURE_DOWN, Cause.GATEWAY_LEG):
+            rest.claims[at] = replace(claim, nanos=claim.nanos + whole(rest.nanos))
+            rest.nanos -= whole(rest.nanos)
+            return
 
 
 def _gateway(rest: Rest, around: Around) -> None:
@@ -168,6 +187,23 @@ def _gateway(rest: Rest, around: Around) -> None:
         if worth and rest.holds(counts) and (rest.requests is None or rest.requests >= requests):
             told = f"{requests} requests are in the gateway's own ledger"
             rest.take(Cause.GATEWAY_LEG, worth, Confidence.RESIDUAL, told, counts=counts, requests=requests)
+
+
+def _written_longer(rest: Rest, assumed: int) -> None:
+    """Writes that are billed for an hour and were captured as of five minutes, or the other way round."""
+    if rest.vector is None:
+        return
+    five, hour = rest.vector[WRITES[0]], rest.vector[WRITES[1]]
+    moved = min(hour, max(-five, assumed)) if hour > 0 else -min(-hour, five) if five > 0 > hour else 0
+    if not moved or (not assumed and not min(five, hour) < 0 < max(five, hour)):
+        return
+    counts = zeros()
+    counts[WRITES[0]], counts[WRITES[1]] = -moved, moved
+    worth = rest.worth(counts)
+    if worth:
+        longer, taken = ("an hour", "five minutes") if moved > 0 else ("five minutes", "an hour")
+        told = f"{abs(moved)} tokens written to a cache for {longer}, which the ledger took for {taken}"
+        rest.take(Cause.PRICE_MULTIPLIER, worth, Confidence.RESIDUAL, told, counts=counts)
 
 
 def _searches(rest: Rest) -> None:
@@ -318,6 +354,9 @@ def _over(rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidenc
         told = "the bill names each request of the day by its id, and these are not among them"
         ids = tuple(each for part in parts.values() for each in part.ids)
         rest.take(Cause.CAPTURED_NOT_BILLED, rest.nanos, Confidence.EXACT, told, requests=rest.requests, calls=ids)
+    if rest.nanos < 0 and not around.young and rest.requests is not None and rest.requests < 0:
+        told = f"{-rest.requests} calls of the ledger are not on the bill, whose data for this day are older than the provider's delay"
+        rest.take(Cause.CAPTURED_NOT_BILLED, rest.nanos, Confidence.RESIDUAL, told, requests=rest.requests)
     if rest.nanos < 0 and around.young:
         told = "captured, and the provider's data for this day were younger than its own delay when they were read"
         rest.take(Cause.LATE_DATA, rest.nanos, Confidence.RESIDUAL, told, requests=rest.requests)

@@ -25,6 +25,7 @@ from spendgate.reconcile.prices import Prices, Units
 from spendgate.reconcile.remedies import REMEDIES
 from spendgate.reconcile.result import Cause, Confidence, Finding
 from spendgate.reconcile.surroundings import Surroundings, moved_calls
+from spendgate.reconcile.vectors import add, zeros
 from spendgate.statement import Charge
 
 _SEATS: Final = frozenset({Charge.SEAT})
@@ -238,7 +239,8 @@ class _Explaining:
             return
         own = group.cost + self.told[key]
         before = 0 if earlier is None else earlier.net
-        if abs(before - own) < abs(group.net - own):
+        nearer = _tokens_off(group, earlier or Group(key, group.account)), abs(before - own)
+        if before != group.net and nearer < (_tokens_off(group, group), abs(group.net - own)):
             group.as_before(earlier)
             told = "the provider has changed this day since an earlier import, which was nearer to the ledger"
             self._add(group, Cause.REVISION, group.revised, Confidence.EXACT, told)
@@ -258,6 +260,20 @@ class _Explaining:
         told = f"{unpriced.calls} calls of a model without a price in the list"
         nanos = round(its.unpriced)
         self._add(group, Cause.UNPRICED_MODEL, nanos, Confidence.EXACT, told, calls=tuple(unpriced.ids[:100]))
+
+
+def _tokens_off(group: Group, billed: Group) -> int:
+    """How many tokens a version of the bill has other than the ledger: prices do not blur that. Zero where it does not count."""
+    counts = zeros()
+    for side in billed.billed.values():
+        add(counts, side.counts)
+    if not any(counts):
+        return 0
+    for kinds in group.parts.values():
+        for kind, part in kinds.items():
+            if kind in ASKED:
+                add(counts, [-each for each in part.counts])
+    return sum(map(abs, counts))
 
 
 def _known_units(

@@ -114,7 +114,8 @@ def split(group: Group, units: dict[str, Units | None], known: dict[Price, Units
     """The parts of a group. `units` by the text of the price that calls were charged by, `known` of this model on any day."""
     caps, unpriced = _captured(group, units)
     asked = sum(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED)
-    requests = None if group.requests is None else group.requests - asked
+    said = group.requests if group.billed else 0  # a bill without a line of it has none of its requests
+    requests = None if said is None else said - asked
     counted = group.kind(Kind.COUNTED)
     mean = Fraction(counted.cost, counted.calls) if counted.calls and counted.cost else None
     discount = group.net - group.listed
@@ -259,7 +260,7 @@ def _cell(sides: list[tuple[Price, Side]], cap: _Cap, requests: int | None, mean
     """Quantity, residual tokens, the prices they are taken at, price gaps."""
     listed = sum(side.listed for _, side in sides)
     nothing: list[Fraction | None] = [None] * SIZE
-    if any(side.counted for _, side in sides) or not (listed or sides):
+    if any(side.counted for _, side in sides) or all(side.empty for _, side in sides):
         sides = _same_writes(sides, cap)
         return _by_tokens(sides, cap, listed)
     if not cap.cost:
@@ -324,7 +325,7 @@ def _same_writes(sides: list[tuple[Price, Side]], cap: _Cap) -> list[tuple[Price
     billed = [sum(side.counts[place] for _, side in sides) for place in WRITES]
     ours = [cap.counts[place] for place in WRITES]
     differ = [bool(each) for each in billed] != [bool(each) for each in ours] or billed != ours
-    same_sum = sum(billed) == sum(ours) and billed != ours
+    same_sum = sum(billed) == sum(ours) and billed != ours and bool(ours[2] or billed[2])
     untold = bool(ours[2]) != bool(billed[2]) and any(billed) and any(ours)
     if not differ or not (same_sum or untold):
         return sides

@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from spendgate.providers.anthropic_usage import SPLIT_ASSUMED
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.kinds import ASKED, Kind, is_correction, kind_of
 from spendgate.reconcile.naming import day_of, model_of
-from spendgate.reconcile.vectors import add, counts_of, zeros
+from spendgate.reconcile.vectors import WRITES, add, counts_of, zeros
 from spendgate.statement import DAY_MS
 
 _IDS_KEPT: Final = 100
@@ -34,7 +35,7 @@ class Raw(NamedTuple):
 class Part:
     """Calls of one kind, added up."""
 
-    __slots__ = ("calls", "cost", "counts", "ids", "rows", "value")
+    __slots__ = ("assumed", "calls", "cost", "counts", "ids", "rows", "value")
 
     def __init__(self) -> None:
         self.calls = 0
@@ -44,6 +45,8 @@ class Part:
         self.cost = 0
         self.value = 0
         self.counts = zeros()
+        self.assumed = 0
+        """Tokens written to a cache for a time that was not told and is taken for five minutes."""
         self.ids: list[str] = []
 
     def take(self, call: Call, counts: list[int]) -> None:
@@ -53,6 +56,8 @@ class Part:
         self.cost += call.cost_nanos
         self.value += call.value_nanos
         add(self.counts, counts)
+        if SPLIT_ASSUMED in call.flags:
+            self.assumed += counts[WRITES[0]]
         if call.id and len(self.ids) < _IDS_KEPT:
             self.ids.append(call.id)
 
@@ -62,6 +67,7 @@ class Part:
         self.rows += other.rows
         self.cost += other.cost
         self.value += other.value
+        self.assumed += other.assumed
         add(self.counts, other.counts)
         self.ids += other.ids[: _IDS_KEPT - len(self.ids)]
 

@@ -73,6 +73,11 @@ class Side:
         """Billed."""
         return sum(self.net_by) + self.net_whole
 
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing: the bill has lines of it, and none is money or use that is charged."""
+        return not (self.counted or self.split or self.whole) and self.requests is None and self.requests_money is None
+
     def money(self, line: Line) -> None:
         """Add a line's money."""
         net = line.billed_nanos or 0

@@ -48,8 +48,7 @@ class Surroundings:
         found = next((self._captured.named[each] for each in named if each in self._captured.named), None)
         at = (seen.provider, day_of(seen.at_ms), model_of(seen.model))
         if found is None:
-            if named:
-                self._missing[at].append(seen)
+            self._missing[at].append(seen)
         elif seen.subcalls is not None:
             raw, call = found
             self._subcalls[seen.provider, raw.day_ms, raw.model].append((seen, call.id))
