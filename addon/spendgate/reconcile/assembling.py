@@ -89,7 +89,7 @@ class _Assembling:
         self.by_id = {name: each for each in matched for name in ids_of(each.call)}
         self.placed: dict[int, GroupKey] = {}
         self.searched: set[tuple[int, str, str | None]] = set()
-        """Day, account and model of lines that count web searches: what these cost is compared with calls, whose costs have them."""
+        """Day, account and model of lines that count web searches: what they cost is compared with calls that have them."""
 
     def all_of(self, days: Sequence[BilledDay], raws: Iterable[Raw]) -> None:
         self.searched = {

@@ -164,7 +164,8 @@ def _witnessed(rest: Rest, around: Around) -> None:
         why = seen.why if down is None else f"{down.why or 'the gate was down'} on {down.machine or 'every machine'}"
         told = f"{seen.witness} has {named or 'a request with these counts'}, the ledger has not"
         rest.take(
-            cause, min(worth, rest.nanos) if counts is None else worth, Confidence.EXACT if named else Confidence.RESIDUAL, f"{told}{f': {why}' if why else ''}",
+            cause, min(worth, rest.nanos) if counts is None else worth,
+            Confidence.EXACT if named else Confidence.RESIDUAL, f"{told}{f': {why}' if why else ''}",
             counts=counts or (), requests=1,
         )  # fmt: skip
 
@@ -355,7 +356,9 @@ def _over(rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidenc
         ids = tuple(each for part in parts.values() for each in part.ids)
         rest.take(Cause.CAPTURED_NOT_BILLED, rest.nanos, Confidence.EXACT, told, requests=rest.requests, calls=ids)
     if rest.nanos < 0 and not around.young and rest.requests is not None and rest.requests < 0:
-        told = f"{-rest.requests} calls of the ledger are not on the bill, whose data for this day are older than the provider's delay"
+        told = (
+            f"{-rest.requests} calls of the ledger are not on the bill, and the provider's delay for this day is over"
+        )
         rest.take(Cause.CAPTURED_NOT_BILLED, rest.nanos, Confidence.RESIDUAL, told, requests=rest.requests)
     if rest.nanos < 0 and around.young:
         told = "captured, and the provider's data for this day were younger than its own delay when they were read"

@@ -20,11 +20,12 @@ from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import Group, GroupKey, charged
 from spendgate.reconcile.kinds import ASKED, Kind
+from spendgate.reconcile.midnights import moved_calls
 from spendgate.reconcile.naming import Price
 from spendgate.reconcile.prices import Prices, Units
 from spendgate.reconcile.remedies import REMEDIES
 from spendgate.reconcile.result import Cause, Confidence, Finding
-from spendgate.reconcile.surroundings import Surroundings, moved_calls
+from spendgate.reconcile.surroundings import Surroundings
 from spendgate.reconcile.vectors import add, zeros
 from spendgate.statement import Charge
 

@@ -187,7 +187,9 @@ def _cells(
     if not counted:
         return _without_axes(billed, caps, _AXES)
     choices = [
-        _without_axes(billed, caps, dropped) for number in range(len(_AXES) + 1) for dropped in combinations(_AXES, number)
+        _without_axes(billed, caps, dropped)
+        for number in range(len(_AXES) + 1)
+        for dropped in combinations(_AXES, number)
     ]
     return min(choices, key=_apart)
 

@@ -83,7 +83,9 @@ class Side:
         net = line.billed_nanos or 0
         listed = net if line.list_nanos is None else line.list_nanos
         self.rounding += half_unit(line.amount)
-        place = SEARCHES if line.charge is Charge.WEB_SEARCH else PLACE.get(line.token_class) if line.token_class else None
+        place = (
+            SEARCHES if line.charge is Charge.WEB_SEARCH else PLACE.get(line.token_class) if line.token_class else None
+        )
         if place is None:
             self.whole = True
             self.list_whole += listed

@@ -146,9 +146,7 @@ def _steady(seen: list[Seen]) -> dict[tuple[str, str, int], int]:
     return found
 
 
-def _one(
-    each: Seen, steps: dict[tuple[str, str, int], _Step], steady: dict[tuple[str, str, int], int]
-) -> Explained:
+def _one(each: Seen, steps: dict[tuple[str, str, int], _Step], steady: dict[tuple[str, str, int], int]) -> Explained:
     gap, at = each.gap, each.at
     nanos = whole(gap.nanos)
     of = "" if gap.place == WHOLE else f" of {NAMES[gap.place]}"

@@ -1,26 +1,23 @@
-"""What is known around each group: witnesses, outages, presence, calls near midnight."""
+"""What is known around each group: witnesses, outages, presence."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from fractions import Fraction
 
 from spendgate.reconcile.absence import Times
 from spendgate.reconcile.bills import Bill, BilledDay
 from spendgate.reconcile.claims import Around
-from spendgate.reconcile.decompose import Split
 from spendgate.reconcile.facts import Facts, Interval, Unread, Witnessed
 from spendgate.reconcile.finality import is_young
-from spendgate.reconcile.folding import Captured, Edge
+from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import Group, GroupKey
 from spendgate.reconcile.identities import Account, Identities
 from spendgate.reconcile.kinds import Kind
+from spendgate.reconcile.midnights import Moved
 from spendgate.reconcile.naming import day_of, model_of
-from spendgate.reconcile.vectors import SIZE, counts_of
+from spendgate.reconcile.vectors import counts_of
 from spendgate.statement import DAY_MS, Billed, Charge
-
-Moved = dict[GroupKey, list[tuple[Fraction, tuple[int, ...], int, str]]]
 
 
 class Surroundings:
@@ -158,78 +155,3 @@ def _machines(captured: Captured, facts: Facts) -> dict[str, set[str]]:
         if each.person and each.machine:
             found.setdefault(each.person, set()).add(each.machine)
     return found
-
-
-def moved_calls(
-    edges: Iterable[Edge], groups: dict[GroupKey, Group], splits: dict[GroupKey, Split], names: dict[str, Identities]
-) -> Moved:
-    """Calls near midnight that the bill has on the other day: it is short of exactly them here, and has them over there.
-
-    Where the other day is not compared, a day that is off by nothing but its calls next to that midnight shows it.
-    """
-    found: Moved = defaultdict(list)
-    rest = {
-        key: (list(split.vector), split.requests)
-        for key, split in splits.items()
-        if split.vector is not None and not key.match
-    }
-    series: dict[tuple[GroupKey, GroupKey], list[Edge]] = defaultdict(list)
-    for edge in edges:
-        who = names.get(edge.raw.provider)
-        if who is None:
-            continue
-        account = who.of_call(edge.raw)
-        model = edge.raw.model
-        here = GroupKey(edge.raw.day_ms, edge.raw.provider, account, model)
-        if here not in groups and here._replace(model="") in groups:
-            here = here._replace(model="")
-        series[here, here._replace(day_ms=edge.other_day_ms)].append(edge)
-    for (here, there), its in sorted(series.items()):
-        its.sort(key=lambda edge: (edge.away_ms, edge.id))
-        if here in rest and there in rest:
-            _both(its, here, there, rest, found, splits=splits)
-        elif here in rest or there in rest:
-            _one(its, here, there, rest, found, splits=splits)
-    return found
-
-
-_Rest = dict[GroupKey, tuple[list[int], int | None]]
-
-
-def _both(
-    its: list[Edge], here: GroupKey, there: GroupKey, rest: _Rest, found: Moved, *, splits: dict[GroupKey, Split]
-) -> None:
-    for edge in its:
-        (short, fewer), (over, more) = rest[here], rest[there]
-        if (fewer is not None and fewer >= 0) or (more is not None and more <= 0):
-            return
-        if not all(-short[place] >= edge.counts[place] <= over[place] for place in range(SIZE)):
-            continue
-        _move(edge, here, -1, rest, found, splits=splits)
-        _move(edge, there, 1, rest, found, splits=splits)
-
-
-def _one(
-    its: list[Edge], here: GroupKey, there: GroupKey, rest: _Rest, found: Moved, *, splits: dict[GroupKey, Split]
-) -> None:
-    """Only one of the two days is compared: the calls nearest to midnight make up all that it is off by."""
-    key, sign = (here, -1) if here in rest else (there, 1)
-    vector, requests = rest[key]
-    total = [0] * SIZE
-    for number, edge in enumerate(its, 1):
-        total = [mine + sign * count for mine, count in zip(total, edge.counts, strict=True)]
-        if total == vector and any(total) and requests in (None, sign * number):
-            for each in its[:number]:
-                _move(each, key, sign, rest, found, splits=splits)
-            return
-
-
-def _move(edge: Edge, key: GroupKey, sign: int, rest: _Rest, found: Moved, *, splits: dict[GroupKey, Split]) -> None:
-    vector, requests = rest[key]
-    rest[key] = (
-        [mine - sign * count for mine, count in zip(vector, edge.counts, strict=True)],
-        None if requests is None else requests - sign,
-    )
-    units = splits[key].units
-    worth = sum((count * (units[place] or Fraction(0)) for place, count in enumerate(edge.counts)), Fraction(0))
-    found[key].append((sign * worth, tuple(sign * count for count in edge.counts), sign, edge.id))
