@@ -20,6 +20,7 @@ from spendgate.reconcile.facts import Witnessed
 from spendgate.reconcile.folding import Part
 from spendgate.reconcile.groups import Group
 from spendgate.reconcile.kinds import Kind
+from spendgate.reconcile.moments import Pairs, listed, pairs
 from spendgate.reconcile.result import Cause, Confidence
 from spendgate.reconcile.vectors import OUTPUT, SEARCHES, SIZE, WRITES, add, counts_of, shares, whole, zeros
 from spendgate.statement import Billed
@@ -107,6 +108,10 @@ def claims(group: Group, split: Split, around: Around) -> list[Claim]:
     for nanos, counts, number, call in around.moved:
         told = "a call within minutes of midnight: captured on one day, billed on the other"
         rest.take(Cause.CUTOFF, nanos, Confidence.RESIDUAL, told, counts=counts, requests=number, calls=(call,))
+    paired = pairs(group)
+    if paired is not None:
+        _by_moment(paired, rest, around)
+        return rest.claims
     _notional(group, rest)
     _subcalls(rest, around)
     _witnessed(rest, around)
@@ -117,6 +122,35 @@ def claims(group: Group, split: Split, around: Around) -> list[Claim]:
     _by_kind(group, rest, parts, around, strong)
     _over(rest, parts, around, strong, group.key.match)
     return rest.claims
+
+
+def _by_moment(paired: Pairs, rest: Rest, around: Around) -> None:
+    """Requests that the bill tells one by one, beside calls that are estimated."""
+    sure = Confidence.EXACT_BUCKET
+    for billed, cause in (
+        (Billed.INCLUDED, Cause.SUBSCRIPTION_INCLUDED), (Billed.NOT_CHARGED, Cause.CAPTURED_NOT_BILLED),
+        (Billed.ELSEWHERE, Cause.CAPTURED_NOT_BILLED),
+    ):  # fmt: skip
+        its = paired.of(billed)
+        cost = sum(part.cost for _, part in its)
+        rest.take(
+            cause,
+            Fraction(-cost),
+            sure,
+            f"the bill lists {len(its)} requests, at these calls' times, as {billed.value}",
+        )
+    metered = paired.of(Billed.METERED)
+    off = sum(listed(line) - part.cost for line, part in metered)
+    told = f"{len(metered)} calls on a wire without counts are estimated; the bill has each at its time"
+    rest.take(Cause.ESTIMATE, Fraction(off), sure, told)
+    for line in paired.lines:
+        piece = Piece(line.starts_ms, max(line.ends_ms, line.starts_ms + 1), Fraction(listed(line)), 1)
+        reason = why(piece, around.times)
+        rest.take(reason.cause, piece.nanos, reason.confidence, f"1 request, {reason.told}", requests=1)
+    cost = sum(part.cost for part in paired.calls)
+    cause, when = (Cause.LATE_DATA, "yet") if around.young else (Cause.CAPTURED_NOT_BILLED, "at their times")
+    told = f"the bill names each request by its time, and has none of these {len(paired.calls)} calls {when}"
+    rest.take(cause, Fraction(-cost), Confidence.RESIDUAL, told)
 
 
 def _notional(group: Group, rest: Rest) -> None:

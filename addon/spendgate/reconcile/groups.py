@@ -23,6 +23,9 @@ _UNITS = {"cent": 10_000_000, "cents": 10_000_000, "¢": 10_000_000, "credit": 1
 _UNITS |= dict.fromkeys(("", "usd", "$", "dollar", "dollars"), 1_000_000_000)
 
 
+_MOMENT_MS: Final = 1_000
+
+
 class GroupKey(NamedTuple):
     """Where a group is."""
 
@@ -126,7 +129,7 @@ class Group:
     """Both sides of one day, account, model."""
 
     __slots__ = (
-        "account", "billed", "buckets", "captured_in", "key", "lines", "notional", "parts", "products", "revised",
+        "account", "billed", "buckets", "captured_in", "key", "lines", "moments", "notional", "parts", "products", "revised",
     )  # fmt: skip
 
     def __init__(self, key: GroupKey, account: Account) -> None:
@@ -137,6 +140,8 @@ class Group:
         self.notional: dict[Billed, Notional] = {}
         self.buckets: list[Line] = []
         """Lines of less than a day: when it happened."""
+        self.moments: list[Line] = []
+        """Lines of one request each, without its id, charged or not."""
         self.parts: dict[tuple[Price, str], dict[Kind, Part]] = {}
         """By price axes and the text of the price."""
         self.captured_in: dict[int, Part] = {}
@@ -198,6 +203,9 @@ class Group:
         self.lines += 1
         if line.product:
             self.products.add(product_of(line.product))
+        named = line.response_id or line.request_id
+        if line.requests in (None, 1) and line.ends_ms - line.starts_ms <= _MOMENT_MS and not named:
+            self.moments.append(line)
         if line.billed is not Billed.METERED:
             kept = self.notional.setdefault(line.billed, Notional())
             add(kept.counts, counts_of(line.usage))
