@@ -28,15 +28,7 @@ from spendgate.statement import DAY_MS
 
 RIGHT_LEAST = 0.95
 """The share of a mixture's dollars that must be in the right cause."""
-NOT_YET: dict[str, str] = {
-    "rich": "web searches, flex beside plain calls and fast mode in the US are told as differences of price",
-    "kept_for_an_hour": "cache writes billed for an hour and captured for five minutes are told as price_list",
-    "around_the_gate_without_ids": "witnesses without ids (Codex's log) are not matched by time, model and counts",
-    "forgiven": "calls that a final bill does not have are unexplained",
-    "past_both_midnights": "of a key's calls over both midnights of a day, only what they come to together is looked at",
-    "any_month": "keys used only since a price changed, outages of people who use Cursor, days of nothing but free lines",
-    "mixed": "less than nineteen dollars of twenty are in the right cause",
-}
+NOT_YET: dict[str, str] = {}
 """By the name of a way, of a world or of a test: why it does not hold yet."""
 
 

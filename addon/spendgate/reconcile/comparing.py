@@ -91,7 +91,7 @@ class _Explaining:
             )
             for key, group in compared.items()
         }
-        moved = moved_calls(self.captured.edges, compared, splits, self.assembled.names)
+        moved = moved_calls(self.captured.edges, compared, splits, self.assembled.names, self.around.young)
         seen: list[pricing_causes.Seen] = []
         for key, group in compared.items():
             its = splits[key]

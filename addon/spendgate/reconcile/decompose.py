@@ -28,6 +28,7 @@ from spendgate.reconcile.vectors import ANY_WRITE, SIZE, WRITES, add, shares, ze
 
 _AXES: Final = Price.__struct_fields__
 NONE_KNOWN: Final[dict[Price, Units]] = {}
+_MUCH_LESS: Final = 4
 WHOLE: Final = -1
 """The place of money that is for all classes together."""
 
@@ -191,7 +192,16 @@ def _cells(
         for number in range(len(_AXES) + 1)
         for dropped in combinations(_AXES, number)
     ]
-    return min(choices, key=_apart)
+    # Calls missing at one price and too many at another nearly cancel out, too: axes are dropped for much less alone.
+    finest, best = choices[0], min(choices, key=_apart)
+    return best if _MUCH_LESS * _apart(best) < _apart(finest) or _sides_differ(billed, caps) else finest
+
+
+def _sides_differ(billed: dict[Price, Side], caps: dict[Price, _Cap]) -> bool:
+    """Whether one side has prices that the other has none of."""
+    ours = {price for price, cap in caps.items() if cap.rows}
+    theirs = {price for price, side in billed.items() if side.counted}
+    return bool(ours) and bool(theirs) and not (ours <= theirs or theirs <= ours)
 
 
 def _without_axes(

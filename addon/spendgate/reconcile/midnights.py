@@ -27,11 +27,13 @@ _MANY: Final = 80
 
 
 def moved_calls(
-    edges: Iterable[Edge], groups: dict[GroupKey, Group], splits: dict[GroupKey, Split], names: dict[str, Identities]
-) -> Moved:
+    edges: Iterable[Edge], groups: dict[GroupKey, Group], splits: dict[GroupKey, Split], names: dict[str, Identities],
+    young: Callable[[GroupKey], bool],
+) -> Moved:  # fmt: skip
     """Calls near midnight that the bill has on the other day: it is short of exactly them here, and has them over there.
 
-    Where the other day is not compared, a day that is off by nothing but its calls next to that midnight shows it.
+    Where the other day is not compared, a day that is off by nothing but its calls next to that midnight shows it, unless the
+    provider may still be adding to it.
     """
     found: Moved = defaultdict(list)
     rest = {
@@ -53,11 +55,11 @@ def moved_calls(
     for its in series.values():
         its.sort(key=lambda edge: (edge.away_ms, edge.id))
     days = {(key.provider, key.day_ms) for key in groups}
-    _Chains(series, rest, days).solve(lambda edge, key, sign: _move(edge, key, sign, rest, found, splits=splits))
+    _Chains(series, {key: its for key, its in rest.items() if not young(key)}, days).solve(lambda edge, key, sign: _move(edge, key, sign, rest, found, splits=splits))
     for (here, there), its in sorted(series.items()):
         if here in rest and there in rest:
             _both(its, here, there, rest, found, splits=splits)
-        elif (here in rest or there in rest) and not {here[1::-1], there[1::-1]} <= days:
+        elif not young(here if here in rest else there) and (here in rest or there in rest) and not {here[1::-1], there[1::-1]} <= days:
             _one(its, here, there, rest, found, splits=splits)
     return found
 
@@ -191,4 +193,6 @@ def _move(edge: Edge, key: GroupKey, sign: int, rest: _Rest, found: Moved, *, sp
     )
     units = splits[key].units
     worth = sum((count * (units[place] or Fraction(0)) for place, count in enumerate(edge.counts)), Fraction(0))
+    if abs(worth - edge.cost) > 1:
+        worth = Fraction(edge.cost)  # one of several prices that the group has
     found[key].append((sign * worth, tuple(sign * count for count in edge.counts), sign, edge.id))

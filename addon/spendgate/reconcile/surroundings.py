@@ -50,10 +50,14 @@ class Surroundings:
             raw, call = found
             self._subcalls[seen.provider, raw.day_ms, raw.model].append((seen, call.id))
 
+    def young(self, key: GroupKey) -> bool:
+        """Whether the provider may still be adding to a group's day."""
+        return is_young(key.provider, key.day_ms, self._reaches.get((key.provider, key.day_ms)), self._now_ms)
+
     def around(self, group: Group, moved: Moved, scope: str) -> Around:
         """All of it."""
         key, person = group.key, group.account.person
-        young = is_young(key.provider, key.day_ms, self._reaches.get((key.provider, key.day_ms)), self._now_ms)
+        young = self.young(key)
         missing = [
             each for each in self._seen(self._missing, key) if not each.person or not person or each.person == person
         ]
