@@ -116,8 +116,8 @@ def claims(group: Group, split: Split, around: Around) -> list[Claim]:
     _subcalls(rest, around)
     _witnessed(rest, around)
     _gateway(rest, around)
-    _at_their_price(rest)
     _written_longer(rest, sum(part.assumed for part in parts.values()))
+    _at_their_price(rest)
     _searches(rest)
     _by_kind(group, rest, parts, around, strong)
     _over(rest, parts, around, strong, group.key.match)
@@ -205,11 +205,11 @@ def _witnessed(rest: Rest, around: Around) -> None:
 
 
 def _at_their_price(rest: Rest) -> None:
-    """Where witnesses have named all that is missing, the rest of its money is theirs: a tier that no witness tells."""
+    """Where all that differs is claimed by its counts, the rest of the money is theirs: of a tier that no witness tells."""
     if rest.requests or rest.vector is None or any(rest.vector) or not rest.nanos:
         return
     for at, claim in reversed(list(enumerate(rest.claims))):
-        if claim.cause in (Cause.BYPASS_ON_DEVICE, Cause.CAPTURE_DOWN, Cause.GATEWAY_LEG):
+        if claim.cause in (Cause.BYPASS_ON_DEVICE, Cause.CAPTURE_DOWN, Cause.GATEWAY_LEG, Cause.PRICE_MULTIPLIER):
             rest.claims[at] = replace(claim, nanos=claim.nanos + whole(rest.nanos))
             rest.nanos -= whole(rest.nanos)
             return
@@ -310,10 +310,15 @@ def _claimants(group: Group, rest: Rest, around: Around) -> list[tuple[Cause, Fr
         found.append((Cause.UNCAPTURED, missing * mean, missing, "", []))
     elif not found and rest.nanos > 0 and _is_absent(group):
         found.append((Cause.UNCAPTURED, Fraction(1), 0, "", []))
-    elif not found and rest.nanos > 0 and rest.requests == 0 and _is_claude(group) and rest.holds([0] * SIZE):
+    elif not found and rest.nanos > 0 and rest.requests == 0 and _is_claude(group) and _only_more(rest):
         told = "as many requests as captured, all of them counted to their end, and more tokens: sub-calls that no answer counts"
         found.append((Cause.SUBCALL_TOKENS, Fraction(1), 0, told, []))
     return found
+
+
+def _only_more(rest: Rest) -> bool:
+    """More tokens of some class and fewer of none."""
+    return rest.vector is not None and any(rest.vector) and rest.holds([0] * SIZE)
 
 
 def _billed_mean(group: Group) -> Fraction:

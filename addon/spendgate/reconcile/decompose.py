@@ -28,7 +28,7 @@ from spendgate.reconcile.vectors import ANY_WRITE, SIZE, WRITES, add, shares, ze
 
 _AXES: Final = Price.__struct_fields__
 NONE_KNOWN: Final[dict[Price, Units]] = {}
-_MUCH_LESS: Final = 4
+_MUCH_LESS: Final = 8
 WHOLE: Final = -1
 """The place of money that is for all classes together."""
 
@@ -242,14 +242,20 @@ def _spread(billed: dict[Price, Side], caps: dict[Price, _Cap], known: dict[Pric
         one.counts, one.counted, one.requests = list(side.counts), side.counted, side.requests
         one.requests_money, one.split, one.rounding = side.requests_money, True, of_all.rounding + 1
     for place in range(SIZE):
-        weights = []
-        for price, side in made.items():
+        weights: list[Fraction] = []
+        unknown: list[int] = []
+        for at, (price, side) in enumerate(made.items()):
             unit = caps[price].unit(place) if price in caps else None
             if unit is None:
                 unit = known[price][place] if price in known else None
             if side.counts[place] and unit is None:
-                return None
+                unknown.append(at)
             weights.append(side.counts[place] * (unit or Fraction(0)))
+        left = of_all.list_by[place] - sum(weights)
+        if len(unknown) > 1 or (unknown and left <= 0):
+            return None
+        for at in unknown:
+            weights[at] = left  # the one price that no call shows is what the others leave
         listed, net = shares(of_all.list_by[place], weights), shares(of_all.net_by[place], weights)
         for one, its_list, its_net in zip(made.values(), listed, net, strict=True):
             one.list_by[place], one.net_by[place] = its_list, its_net

@@ -55,11 +55,17 @@ def moved_calls(
     for its in series.values():
         its.sort(key=lambda edge: (edge.away_ms, edge.id))
     days = {(key.provider, key.day_ms) for key in groups}
-    _Chains(series, {key: its for key, its in rest.items() if not young(key)}, days).solve(lambda edge, key, sign: _move(edge, key, sign, rest, found, splits=splits))
+    _Chains(series, {key: its for key, its in rest.items() if not young(key)}, days).solve(
+        lambda edge, key, sign: _move(edge, key, sign, rest, found, splits=splits)
+    )
     for (here, there), its in sorted(series.items()):
         if here in rest and there in rest:
             _both(its, here, there, rest, found, splits=splits)
-        elif not young(here if here in rest else there) and (here in rest or there in rest) and not {here[1::-1], there[1::-1]} <= days:
+        elif (
+            not young(here if here in rest else there)
+            and (here in rest or there in rest)
+            and not {here[1::-1], there[1::-1]} <= days
+        ):
             _one(its, here, there, rest, found, splits=splits)
     return found
 

@@ -100,7 +100,12 @@ def _steps(seen: list[Seen]) -> dict[tuple[str, str, int], _Step]:
     proven = {name[:2]: step.day_ms for name, step in sorted(found.items()) if step.proven}
     for name, its in by.items():
         day_ms = proven.get(name[:2])
-        if name not in found and day_ms is not None and (since := [each for each in its if each.at.day_ms >= day_ms]):
+        known = found.get(name)
+        if (
+            (known is None or not known.proven)
+            and day_ms is not None
+            and (since := [each for each in its if each.at.day_ms >= day_ms])
+        ):
             ratio = _common(since)
             if ratio is not None and not any(_fits(each.gap, ratio) for each in its if each.at.day_ms < day_ms):
                 found[name] = _Step(day_ms, ratio, proven=True)
