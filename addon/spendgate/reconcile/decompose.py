@@ -251,7 +251,7 @@ def _spread(billed: dict[Price, Side], caps: dict[Price, _Cap], known: dict[Pric
             if side.counts[place] and unit is None:
                 unknown.append(at)
             weights.append(side.counts[place] * (unit or Fraction(0)))
-        left = of_all.list_by[place] - sum(weights)
+        left = of_all.list_by[place] - sum(weights, Fraction(0))
         if len(unknown) > 1 or (unknown and left <= 0):
             return None
         for at in unknown:
