@@ -542,3 +542,30 @@ def test_token_classes_are_told_in_evidence() -> None:
     ]
 
     assert "output_tokens" in only(run(calls(3), lines), Cause.PRICE_LIST).evidence
+
+
+def test_a_request_that_the_provider_did_not_take_is_not_what_is_missing() -> None:
+    """A 429 beside a request that is on the bill and not in the ledger."""
+    refused = call(9, usage=NO_USAGE, cost_nanos=0, value_nanos=0, http_status=429, response_id=None)
+    result = run([*calls(2), refused], billed(times(USAGE, 3), 3))
+
+    assert only(result, Cause.UNCAPTURED).nanos == ONE
+
+
+def test_writes_that_are_billed_for_an_hour() -> None:
+    """The split was not told and taken for five minutes: the same tokens at another of the list's prices."""
+    longer = replace(USAGE, cache_write_5m_tokens=0, cache_write_1h_tokens=400)
+    result = run(calls(2, flags="split of cache writes assumed"), billed(times(longer, 2), 2))
+
+    assert only(result, Cause.PRICE_MULTIPLIER).nanos == 2 * 400 * (10_000 - 6_250)
+
+
+def test_web_searches_that_no_call_has() -> None:
+    """All tokens and requests are there: the searches are a fee of their own."""
+    lines = billed(replace(times(USAGE, 2), web_searches=3), 2)
+    lines.append(
+        replace(lines[-1], charge=Charge.WEB_SEARCH, token_class=None, billed_nanos=30_000_000, list_nanos=None)
+    )
+    result = run(calls(2), lines)
+
+    assert only(result, Cause.NON_TOKEN_FEE).nanos == 30_000_000
