@@ -20,6 +20,7 @@ from spendgate.cli import (
     ca,
     calls,
     exec_,
+    export,
     grant,
     ledger_,
     policy_,
@@ -64,6 +65,7 @@ grant.register(app)
 witness.register()
 reconcile.register(app)
 ledger_.register(app)
+export.register(app)
 
 
 def run() -> None:

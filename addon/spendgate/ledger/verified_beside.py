@@ -114,10 +114,13 @@ def verified(path: Path, known: Mapping[str, tuple[int, bytes]]) -> Verified:
 
 def main() -> None:
     """Answer until nobody asks any more."""
-    for line in sys.stdin.buffer:
-        asked = msgspec.json.decode(line, type=_Asked)
-        sys.stdout.buffer.write(msgspec.json.encode(verified(Path(asked.path), asked.known)) + b"\n")
-        sys.stdout.buffer.flush()
+    try:
+        for line in sys.stdin.buffer:
+            asked = msgspec.json.decode(line, type=_Asked)
+            sys.stdout.buffer.write(msgspec.json.encode(verified(Path(asked.path), asked.known)) + b"\n")
+            sys.stdout.buffer.flush()
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(1)  # whoever asked has gone: nobody is left to be told
 
 
 if __name__ == "__main__":
