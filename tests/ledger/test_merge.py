@@ -75,6 +75,12 @@ def test_every_call_is_there_once_and_again_changes_nothing(tmp_path: Path) -> N
             ("lt-1",): (5, 5 * COST),
             ("lt-2",): (7, 7 * COST),
         }
+        trails = reader.trails()
+    # A gate's number in its own trail is the one by which its machine is known.
+    assert sorted((lines[0]["detail"], signs[1][0]) for lines, signs in trails) == [
+        ("gate 1 of lt-1", "lt-1"),
+        ("gate 1 of lt-2", "lt-2"),
+    ]
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
