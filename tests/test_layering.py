@@ -89,6 +89,7 @@ EDGES = {
     "review": {"alerts", "ledger", "replay"},
     "reconcile": {"ledger", "providers"},
     "capture": {"providers", "identity", "gate", "config"},
+    "exports": {"ledger"},
     "redirect": {"identity"},
     "standin": set(),
     "cli": {
@@ -97,6 +98,7 @@ EDGES = {
         "identity",
         "ledger",
         "config",
+        "exports",
         "gate",
         "reconcile",
         "replay",

@@ -80,6 +80,10 @@ def verify(
         raise StateError(f"{ledger} is not there, or is no file")
     seen = HeadsFile(ledger.parent, write_private).read()
     with closing(Reader(ledger)) as reader:
+        if reader.sources():
+            raise StateError(
+                f"{ledger} was merged: each source was verified when it was taken; verify a source's own file"
+            )
         # Read before the ledger, which only grows: it has all of this, and maybe more.
         faults = reader.verify(seen.heads if seen else None)
         told, heads = list(islice(faults, _MOST_FAULTS)), reader.heads()

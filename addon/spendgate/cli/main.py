@@ -13,7 +13,23 @@ from typing import Annotated
 import typer
 
 from spendgate import __version__
-from spendgate.cli import alerts, ask, audit, ca, calls, exec_, grant, policy_, reconcile, run_, spend, status, witness
+from spendgate.cli import (
+    alerts,
+    ask,
+    audit,
+    ca,
+    calls,
+    exec_,
+    export,
+    grant,
+    ledger_,
+    policy_,
+    reconcile,
+    run_,
+    spend,
+    status,
+    witness,
+)
 from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
@@ -48,6 +64,8 @@ ask.register(app)
 grant.register(app)
 witness.register()
 reconcile.register(app)
+ledger_.register(app)
+export.register(app)
 
 
 def run() -> None:

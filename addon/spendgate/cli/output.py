@@ -179,10 +179,10 @@ def _csv(rows: Sequence[Row], keys: Sequence[str]) -> None:
     keys = keys or (list(rows[0]) if rows else [])
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(keys)
-    writer.writerows([_plain(row.get(key)) for key in keys] for row in rows)
+    writer.writerows([plain_cell(row.get(key)) for key in keys] for row in rows)
 
 
-def _plain(value: object) -> object:
+def plain_cell(value: object) -> object:
     """A cell that runs nowhere, in a terminal or a spreadsheet: control characters are shown as in tables, and text that begins
     as a formula does gets a quote before it (OWASP, CSV Injection). Numbers stay as they are."""
     if not isinstance(value, str):

@@ -26,6 +26,7 @@ from spendgate.ledger import (
     fill,
     holds,
     journal,
+    merged,
     orphans,
     outbox,
     results,
@@ -63,6 +64,7 @@ class Ledger:
         reserve = Reserve(path.with_name(f"{path.name}-reserve"))
         store = Store(path, reserve)
         try:
+            merged.refuse(store.conn, path)
             schema.migrate(store.database, now_ms)
             gates = Gates(gates_dir)
             store.end(lambda known: gates.enter(known.conn, now_ms))

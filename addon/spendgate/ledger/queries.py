@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import chain, check, flows, moving, schema, statements
+from spendgate.ledger import chain, check, flows, merged, moving, schema, statements
 from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
@@ -258,6 +258,15 @@ class Reader:
         sql = f"SELECT calls.* FROM ({inner}) JOIN calls USING (id)"  # noqa: S608 - as above
         return self._rows(sql, (*values, -1 if limit is None else limit))
 
+    def each_call(self, span: Span) -> Iterator[dict[str, Any]]:
+        """The same rows, oldest first, read one by one."""
+        condition, values = _condition(span)
+        cursor = self._conn.execute(f"SELECT id FROM call_rows {condition} ORDER BY booked_ms, seq", values)  # noqa: S608
+        one = self._conn.cursor()
+        for (call,) in cursor:
+            found = one.execute("SELECT * FROM calls WHERE id = ?", (call,)).fetchone()
+            yield dict(zip((column[0] for column in one.description), found, strict=True))
+
     def columns(self) -> tuple[str, ...]:
         """The columns of the view `calls`, in its order."""
         return tuple(column[0] for column in self._conn.execute("SELECT * FROM calls LIMIT 0").description)
@@ -325,6 +334,24 @@ class Reader:
                FROM audit WHERE at_ms >= ? ORDER BY position""",
             (since_ms,),
         )
+
+    def sources(self) -> tuple[merged.Source, ...]:
+        """The ledgers that this one was merged from; none: it is a gate's own."""
+        return merged.sources(self._conn) if merged.is_merged(self._conn) else ()
+
+    def trails(self) -> tuple[tuple[tuple[dict[str, Any], ...], dict[int, tuple[str, int]]], ...]:
+        """Each ledger's audit trail, oldest line first, with its `gate_signs`.
+
+        Of a merged one each source's, its gates under the numbers that they have there.
+        """
+        if not merged.is_merged(self._conn):
+            return ((self.audit(), self.gate_signs()),)
+        signs: dict[int, dict[int, tuple[str, int]]] = {}
+        for gate, sign in self.gate_signs().items():
+            source, own = divmod(gate, 1 << merged.GATE_BITS)
+            signs.setdefault(source, {})[own] = sign
+        sql = "SELECT position, at_ms, what, who, detail FROM source_audit WHERE source = ? ORDER BY position"
+        return tuple((self._rows(sql, (each.number,)), signs.get(each.number, {})) for each in self.sources())
 
     def unacknowledged(self) -> tuple[ends.Finding, ...]:
         """What the trail says was found about the ledger since somebody last took note of that."""

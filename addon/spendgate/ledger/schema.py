@@ -38,6 +38,19 @@ def migrate(db: Database, now_ms: int) -> None:
         raise
 
 
+def refuse_source(conn: sqlite3.Connection) -> None:
+    """Refuse a file that cannot be merged: no ledger, a newer one, or one from before audit lines were chained.
+
+    Raises StateError.
+    """
+    database = Database(conn, recursive_triggers=False, execute_plugins=False)
+    _refuse_newer(database)
+    if not (done := {step.name for step in migration.applied(database)}):
+        raise StateError("this file is not a ledger of Spendgate")
+    if "m014_audit_chain" not in done:
+        raise StateError("the ledger is of a much older Spendgate: start a gate on it once to bring it up to date")
+
+
 def refuse_other(conn: sqlite3.Connection) -> None:
     """Refuse a file that is no ledger or not of this schema, for readers, which cannot migrate it. Raises StateError."""
     database = Database(conn, recursive_triggers=False, execute_plugins=False)

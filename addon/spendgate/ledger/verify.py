@@ -19,7 +19,7 @@ from spendgate.ledger import audit_log, chain, heads
 
 CALLS, AUDIT, HEADS, FILE, SUMS = "calls", "audit", "heads", "file", "sums"
 _LINKS: Final = """SELECT chain.position, chain.form, chain.digest, chain.head, chain.call, call_rows.*
-    FROM chain LEFT JOIN call_rows ON call_rows.seq = chain.call ORDER BY chain.position"""
+    FROM chain LEFT JOIN call_rows ON call_rows.seq = chain.call WHERE chain.position > ? ORDER BY chain.position"""
 _LINES: Final = """SELECT audit.position, at_ms, what, who, detail, calls, calls_head, audit.digest, audit.head, chain.head
     FROM audit LEFT JOIN chain ON chain.position = audit.calls ORDER BY audit.position"""
 _OWN: Final = 5
@@ -107,12 +107,12 @@ def _line_faults(values: tuple[Any, ...], digest: bytes, link: bytes | None, bef
 # -- the calls -------------------------------------------------------------------------------------------------------
 
 
-def links(conn: sqlite3.Connection) -> Iterator[Fault]:
-    """Faults of the chain over ended calls, in its order."""
-    cursor = conn.execute(_LINKS)
+def links(conn: sqlite3.Connection, after: int = 0, head_after: bytes = chain.FIRST) -> Iterator[Fault]:
+    """Faults of the chain over ended calls, in its order; of those after a link that was read before, which had this head."""
+    cursor = conn.execute(_LINKS, (after,))
     names = tuple(column[0] for column in cursor.description)[_OWN:]
     booked_at, id_at = names.index("booked_ms"), names.index("id")
-    before, expected, before_ms = chain.FIRST, 1, None
+    before, expected, before_ms = head_after, after + 1, None
     for position, form, digest, head, call, *row in cursor:
         at_ms, what = row[booked_at], f"call {row[id_at]}" if row[id_at] is not None else ""
         if position != expected:

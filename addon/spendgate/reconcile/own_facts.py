@@ -18,10 +18,15 @@ _FAILED: Final = re.compile(r"^from (\S+Z) to (\S+Z): ([^;]*)")
 
 def with_own(reader: Reader, facts: Facts, until_ms: int) -> Facts:
     """`facts`, and what the ledger knows up to then."""
-    lines = [each for each in reader.audit() if each["at_ms"] < until_ms]
-    signs = reader.gate_signs()
-    failed = [each for line in lines if line["what"] == AuditWord.GATE_FAILED and (each := _failure(line))]
-    died, stopped = _without(lines, signs)
+    failed: list[Interval] = []
+    died: list[Interval] = []
+    stopped: list[Interval] = []
+    # Gates of one ledger follow on one another; those of another laptop's say nothing about them.
+    for trail, signs in reader.trails():
+        lines = [each for each in trail if each["at_ms"] < until_ms]
+        failed += [each for line in lines if line["what"] == AuditWord.GATE_FAILED and (each := _failure(line))]
+        gone, ended = _without(lines, signs)
+        died, stopped = died + gone, stopped + ended
     unread = tuple(Unread(*(row[name] for name in Unread.__struct_fields__)) for row in reader.coverage())
     return replace(
         facts,

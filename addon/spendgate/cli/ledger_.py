@@ -1,0 +1,78 @@
+"""`spendgate ledger`: one ledger for an admin to read, from those of many laptops."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spendgate.cli.options import FormatOption
+from spendgate.cli.output import Column, Format, emit, note
+from spendgate.errors import UsageError
+from spendgate.ledger.merge import Taking, merge
+
+group = typer.Typer(name="ledger", help="Many ledgers, read as one.", no_args_is_help=True)
+_COLUMNS = (
+    Column("file", "file", weight=0),
+    Column("outcome", "outcome", weight=0),
+    Column("machine", "machine", weight=1),
+    Column("calls", "new calls", right=True, weight=0),
+    Column("ended", "ended since", right=True, weight=2),
+    Column("imports", "statements", right=True, weight=3),
+    Column("ledger", "ledger", weight=4),
+)
+_KEYS = ("file", "outcome", "machine", "calls", "ended", "imports", "ledger", "fault")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(group)
+
+
+@group.callback()
+def common() -> None:
+    """Many ledgers, read as one."""
+
+
+@group.command("merge")
+def merge_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Ledgers, or state directories that hold one; live ones, too.")
+    ],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="OUT", help="The merged ledger: a new file, or one of an earlier merge.")
+    ],
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Take also what is not as it was written; it stays marked so.")
+    ] = False,
+    fmt: FormatOption = Format.TABLE,
+) -> None:
+    """Take every call of these ledgers into one file, once each; run it again to take what is new.
+
+    Read it with `--state` of the directory, where it is named ledger.db. Exit status 1 where a ledger was left out or is marked.
+    """
+    if not into.parent.is_dir():
+        raise UsageError(f"--into {into}: {into.parent} is no directory")
+    found = []
+    for taking in merge(
+        into, [each / "ledger.db" if each.is_dir() else each for each in files], _now_ms(), anyway=anyway
+    ):
+        found.append(taking)
+        if taking.is_fault:
+            note(f"{taking.path}: {taking.outcome}: {taking.fault}")
+    emit([_row(each) for each in found], _COLUMNS, fmt, empty="nothing was named", keys=_KEYS)
+    if any(each.is_fault for each in found):
+        raise typer.Exit(1)
+
+
+def _row(each: Taking) -> dict[str, object]:
+    return {
+        "file": str(each.path), "outcome": each.outcome.value, "machine": each.machine, "calls": each.calls, "ended": each.ended,
+        "imports": each.imports, "ledger": each.id, "fault": each.fault,
+    }  # fmt: skip
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

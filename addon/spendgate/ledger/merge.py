@@ -1,0 +1,280 @@
+"""Many ledgers into one file: every call once, in whatever order and however often they are named.
+
+A source is read in one snapshot on a read-only connection, also while a gate writes to it, and is never written to. Its rows, its
+audit trail, its imports and how far all that goes are one transaction of the merged file: a merge that is killed has taken a
+source or has not, and the next one goes on. What ended is never changed in either file, so only newer rows are copied, and those
+that were open the last time are looked at again. Every link and row that is new is recomputed first, in the same snapshot.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from spendgate.errors import StateError
+from spendgate.ledger import audit_log, chain, merged, verify
+from spendgate.ledger.merged import GATE_BITS, SEQ_BITS, Source
+from spendgate.ledger.verified_beside import Beside, Verified
+
+_CACHE_KIB: Final = 160_000
+
+
+class Outcome(StrEnum):
+    """What became of one file that was named."""
+
+    TAKEN = "taken"
+    UNCHANGED = "unchanged"
+    """Everything in it is here already."""
+    OLDER = "older"
+    """A copy of a ledger of which more is here already."""
+    BROKEN = "broken"
+    """It is not as it was written, or cannot be read: nothing of it was taken, unless `fault` says that it was wanted anyway."""
+    COLLIDES = "collides"
+    """One of its calls is here from another ledger, or its history is another one than the one that is here."""
+
+
+class Taking(Struct, frozen=True):
+    """What a merge did with one file."""
+
+    path: Path
+    outcome: Outcome
+    id: str = ""
+    machine: str = ""
+    calls: int = 0
+    """New ones."""
+    ended: int = 0
+    """Those that were open the last time, and have ended."""
+    imports: int = 0
+    fault: str = ""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether a person must look at it."""
+        return bool(self.fault)
+
+
+def merge(into: Path, paths: Iterable[Path], now_ms: int, *, anyway: bool = False) -> Iterator[Taking]:
+    """Take every file into `into`, and say of each what became of it, in their order.
+
+    `anyway`: also those that are not as they were written. Raises StateError where `into` is no merged ledger, or cannot be one.
+    """
+    named = tuple(dict.fromkeys(path.absolute() for path in paths))
+    if into.exists() and any(path.exists() and path.samefile(into) for path in named):
+        raise StateError(f"{into} cannot be merged into itself")
+    try:
+        merged.make(into, now_ms)
+        with closing(merged.connect(into, "rw")) as conn:
+            known = {each.id: (each.links, each.head) for each in merged.sources(conn)}
+        with closing(Beside(named, known)) as beside:
+            for path, said in beside:
+                yield _take(into, path, said, now_ms, anyway=anyway)
+    except sqlite3.Error as fault:
+        raise StateError(f"{into} cannot be merged into: {fault}") from fault
+
+
+def _take(into: Path, path: Path, said: Verified, now_ms: int, *, anyway: bool) -> Taking:
+    if said.unreadable:
+        return Taking(path, Outcome.BROKEN, fault=said.unreadable)
+    try:
+        conn = merged.connect(path, "ro")
+    except sqlite3.Error as fault:
+        return Taking(path, Outcome.BROKEN, fault=f"cannot be read: {fault}")
+    with closing(conn):
+        conn.execute("ATTACH ? AS into_", (f"{into.absolute().as_uri()}?mode=rw",))
+        conn.execute(f"PRAGMA into_.cache_size = -{_CACHE_KIB:d}")
+        conn.execute("PRAGMA into_.synchronous = NORMAL")
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            done = _Source(conn, path, now_ms).take(said, anyway=anyway)
+        except sqlite3.Error as fault:
+            conn.execute("ROLLBACK")
+            if getattr(fault, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                return Taking(path, Outcome.BROKEN, fault=f"cannot be read to its end: {fault}")
+            raise
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+        # A fault leaves nothing behind, also not the half that was already copied.
+        conn.execute("COMMIT" if done.outcome is Outcome.TAKEN else "ROLLBACK")
+        return done
+
+
+class _Source:
+    """One source inside its transaction: `main` is the source, read only, and `into_` the merged file."""
+
+    def __init__(self, conn: sqlite3.Connection, path: Path, now_ms: int) -> None:
+        self._conn = conn
+        self._path = path
+        self._now_ms = now_ms
+        self._id, self._created_ms = conn.execute("SELECT id, created_ms FROM main.ledger").fetchone()
+        others = {each.number: each for each in merged.sources(conn, "into_")}
+        self._others = others
+        self._was = next((each for each in others.values() if each.id == self._id), None)
+        self._number = self._was.number if self._was else merged.number_of(self._id, frozenset(others))
+        self._base = self._number << SEQ_BITS
+
+    def take(self, said: Verified, *, anyway: bool) -> Taking:
+        """Everything that is new, or why not."""
+        links, head = chain.last(self._conn)
+        upto = self._count("SELECT coalesce(max(seq), 0) FROM main.call_rows")
+        lines, line_head = audit_log.last(self._conn)
+        if self._was is not None and (found := self._gone_another_way(links, upto)) is not None:
+            return found
+        fault = said.fault or next(self._since(said), "")
+        if fault and not anyway:
+            return self._said(Outcome.BROKEN, fault=fault)
+        collision = self._collision()
+        if collision:
+            return self._said(Outcome.COLLIDES, fault=collision)
+        calls, ended, imports = self._calls(upto), self._ended(), self._imports()
+        new_lines, coverage = self._audit(), self._coverage()
+        if not (calls or ended or imports or new_lines or coverage) and self._was is not None:
+            return self._said(Outcome.UNCHANGED, fault=self._was.fault)
+        fault = fault or (self._was.fault if self._was else "")
+        machine = self._machine()
+        row = Source(self._number, self._id, self._created_ms, machine, upto, links, head, lines, line_head, not fault,
+                     fault, self._now_ms)  # fmt: skip
+        marks = ", ".join("?" * len(Source.__struct_fields__))
+        values = tuple(getattr(row, name) for name in Source.__struct_fields__)
+        self._conn.execute(f"INSERT OR REPLACE INTO into_.merged_from VALUES ({marks})", values)  # noqa: S608 - marks only
+        done = self._said(Outcome.TAKEN, fault=fault)
+        return replace(done, machine=machine, calls=calls, ended=ended, imports=imports)
+
+    def _said(self, outcome: Outcome, *, fault: str = "") -> Taking:
+        machine = self._was.machine if self._was else ""
+        return Taking(self._path, outcome, self._id, machine, fault=fault)
+
+    def _gone_another_way(self, links: int, upto: int) -> Taking | None:
+        """An older copy of what is here; or one whose history went on in another way than the one that is here."""
+        was = self._was
+        assert was is not None  # noqa: S101 - the caller has asked
+        older = links < was.links or upto < was.upto_seq
+        if not older and was.links:
+            found = self._conn.execute("SELECT head FROM main.chain WHERE position = ?", (was.links,)).fetchone()
+            if found is None or found[0] != was.head:
+                return self._said(Outcome.COLLIDES, fault=self._other_history(f"link {was.links} is another one"))
+        other = self._conn.execute(
+            """SELECT mine.id FROM main.call_rows AS mine LEFT JOIN into_.call_rows AS here ON here.seq = mine.seq + ?
+               WHERE mine.seq <= ? AND here.id IS NOT mine.id LIMIT 1""",
+            (self._base, min(upto, was.upto_seq)),
+        )
+        if older and (row := other.fetchone()) is not None:
+            return self._said(Outcome.COLLIDES, fault=self._other_history(f"its call {row[0]} is not here"))
+        return self._said(Outcome.OLDER) if older else None
+
+    def _other_history(self, why: str) -> str:
+        return f"this is ledger {self._id}, of which another history is here already ({why}): two copies of it went on apart"
+
+    def _since(self, said: Verified) -> Iterator[str]:
+        """Faults of what was written since it was verified beside, in the snapshot that is copied."""
+        at = self._conn.execute("SELECT head FROM main.chain WHERE position = ?", (said.links,)).fetchone()
+        if said.links and (at is None or at[0] != said.head):
+            yield f"link {said.links} was changed while it was read"
+            return
+        yield from map(str, islice(verify.links(self._conn, said.links, said.head), 1))
+
+    def _collision(self) -> str:
+        """A call of this source's new ones that is here from another ledger."""
+        after = self._was.upto_seq if self._was else 0
+        found = self._conn.execute(
+            """SELECT mine.id, here.seq FROM main.call_rows AS mine CROSS JOIN into_.call_rows AS here ON here.id = mine.id
+               WHERE mine.seq > ? LIMIT 1""",
+            (after,),
+        ).fetchone()
+        if found is None:
+            return ""
+        other = self._others[found[1] >> SEQ_BITS]
+        return f"call {found[0]} is in ledger {self._id} and in ledger {other.id} ({other.machine}): one of them is not its own"
+
+    def _calls(self, upto: int) -> int:
+        columns = [name for name in self._shared("call_rows") if name not in ("seq", "gate")]
+        names = ", ".join(columns)
+        gate = self._number << GATE_BITS
+        return self._conn.execute(
+            f"""INSERT INTO into_.call_rows (seq, gate, {names}) SELECT seq + ?, gate + ?, {names} FROM main.call_rows
+                WHERE seq > ? AND seq <= ? ORDER BY seq""",  # noqa: S608 - columns of our own schema
+            (self._base, gate, self._was.upto_seq if self._was else 0, upto),
+        ).rowcount
+
+    def _ended(self) -> int:
+        """Calls that were open when their source was last read, as they are now; how many of them have ended."""
+        if self._was is None:
+            return 0
+        columns = ", ".join(name for name in self._shared("call_rows") if name not in ("seq", "gate", "id"))
+        open_ = "state = 'open' AND seq > ? AND seq <= ?"
+        bounds = (self._base, self._base + self._was.upto_seq)
+        before = self._count(f"SELECT count(*) FROM into_.call_rows WHERE {open_}", *bounds)  # noqa: S608 - as above
+        if before:
+            # What an open call holds moves, too; only an end is told, since only an end is new to anybody who adds up.
+            self._conn.execute(
+                f"""UPDATE into_.call_rows SET ({columns}) = (SELECT {columns} FROM main.call_rows AS mine
+                    WHERE mine.seq = call_rows.seq - ?) WHERE {open_}""",  # noqa: S608
+                (self._base, *bounds),
+            )
+        return before - (self._count(f"SELECT count(*) FROM into_.call_rows WHERE {open_}", *bounds))  # noqa: S608
+
+    def _machine(self) -> str:
+        found = self._conn.execute("SELECT machine FROM main.call_rows ORDER BY seq DESC LIMIT 1").fetchone()
+        return str(found[0]) if found else ""
+
+    def _audit(self) -> int:
+        return self._conn.execute(
+            """INSERT INTO into_.source_audit SELECT ?, position, at_ms, what, who, detail, calls, calls_head, digest, head
+               FROM main.audit WHERE position > ?""",
+            (self._number, self._was.audit_lines if self._was else 0),
+        ).rowcount
+
+    def _coverage(self) -> bool:
+        """What could not be read there, and the sum of all sources; whether it is another one than before."""
+        columns = "account, tool, host, reason, count, first_ms, last_ms"
+        mine = self._conn.execute(f"SELECT {columns} FROM main.coverage ORDER BY 1, 2, 3, 4").fetchall()  # noqa: S608
+        sql = f"SELECT {columns} FROM into_.source_coverage WHERE source = ? ORDER BY 1, 2, 3, 4"  # noqa: S608 - as above
+        if mine == self._conn.execute(sql, (self._number,)).fetchall():
+            return False
+        self._conn.execute("DELETE FROM into_.source_coverage WHERE source = ?", (self._number,))
+        self._conn.executemany(
+            "INSERT INTO into_.source_coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(self._number, *row) for row in mine]
+        )
+        self._conn.execute("DELETE FROM into_.coverage")
+        self._conn.execute("""INSERT INTO into_.coverage
+            SELECT account, tool, host, reason, sum(count), min(first_ms), max(last_ms) FROM into_.source_coverage
+            GROUP BY account, tool, host, reason""")
+        return True
+
+    def _imports(self) -> int:
+        """Statements that are not here yet. Their order is that of their taking, whichever ledger they came from."""
+        if not self._conn.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'imports'").fetchone():
+            return 0
+        known = {name for (name,) in self._conn.execute("SELECT name FROM into_.imports")}
+        new = [row for row in self._conn.execute("SELECT seq, name, at_ms FROM main.imports") if row[1] not in known]
+        columns = ", ".join(name for name in self._shared("imports") if name != "seq")
+        for seq, name, at_ms in new:
+            place = merged.import_place(at_ms, name)
+            self._conn.execute(
+                f"INSERT INTO into_.imports (seq, {columns}) SELECT ?, {columns} FROM main.imports WHERE seq = ?",  # noqa: S608
+                (place, seq),
+            )
+            self._conn.execute(
+                """INSERT INTO into_.statement_lines (import, position, starts_ms, ends_ms, line)
+                   SELECT ?, position, starts_ms, ends_ms, line FROM main.statement_lines WHERE import = ?""",
+                (place, seq),
+            )
+        return len(new)
+
+    def _shared(self, table: str) -> list[str]:
+        """Columns that both have: an older source has fewer."""
+        mine, here = (
+            [row[1] for row in self._conn.execute(f"PRAGMA {name}.table_info({table})")] for name in ("main", "into_")
+        )
+        return [name for name in here if name in mine]
+
+    def _count(self, sql: str, *values: object) -> int:
+        return int(self._conn.execute(sql, values).fetchone()[0])

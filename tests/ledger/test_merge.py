@@ -1,0 +1,236 @@
+"""Many ledgers into one: every call once, whatever the order, however often, also of live files and after a kill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger.kit import NOW, admit, open_ledger, row, scope, settled
+from spendgate.audit_words import AuditWord
+from spendgate.errors import StateError
+from spendgate.ledger.audit_log import Line
+from spendgate.ledger.merge import Outcome, Taking, merge
+from spendgate.ledger.queries import EVERY_CALL, Reader
+
+COST = 1_000
+
+
+def laptop(folder: Path, name: str, calls: range, *, leave_open: int = 0) -> Path:
+    """A ledger whose gate has ended, with these calls; the last ones are still open."""
+    home = folder / name
+    home.mkdir(exist_ok=True)
+    ledger = open_ledger(home)
+    for number in calls:
+        at_ms = NOW + number
+        ledger.hold(row(f"{name}-{number}", machine=name, started_ms=at_ms), (scope(),), admit(COST), at_ms)
+        if number < calls.stop - leave_open:
+            ledger.settle(f"{name}-{number}", settled(COST, scope(), ended_ms=at_ms + 5))
+    ledger.audit(Line(NOW, AuditWord.GATE_STARTED, f"gate {ledger.gate_id} of {name}"))
+    ledger._store.close()  # a stop would end what is open
+    return home / "ledger.db"
+
+
+def merging(into: Path, *paths: Path, anyway: bool = False) -> list[Taking]:
+    """One merge."""
+    return list(merge(into, paths, NOW, anyway=anyway))
+
+
+def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Everything that a merged ledger has of its sources."""
+    tables = ("call_rows", "imports", "statement_lines", "source_audit", "coverage", "merged_from")
+    with closing(sqlite3.connect(path)) as conn:
+        return {table: conn.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables}  # noqa: S608 - words above
+
+
+def test_every_call_is_there_once_and_again_changes_nothing(tmp_path: Path) -> None:
+    """Sums are those of the sources."""
+    one, two = laptop(tmp_path, "lt-1", range(5)), laptop(tmp_path, "lt-2", range(7))
+    out = tmp_path / "out.db"
+
+    first = merging(out, one, two)
+    before = content(out)
+    again = merging(out, two, one, one)
+
+    assert [(each.outcome, each.calls, each.machine) for each in first] == [
+        (Outcome.TAKEN, 5, "lt-1"),
+        (Outcome.TAKEN, 7, "lt-2"),
+    ]
+    assert {each.outcome for each in again} == {Outcome.UNCHANGED}
+    assert content(out) == before
+    with closing(Reader(out)) as reader:
+        found = reader.spend(("machine",), EVERY_CALL, ZoneInfo("UTC"))
+        assert {each.key: (each.calls, each.cost_nanos) for each in found} == {
+            ("lt-1",): (5, 5 * COST),
+            ("lt-2",): (7, 7 * COST),
+        }
+        trails = reader.trails()
+    # A gate's number in its own trail is the one by which its machine is known.
+    assert sorted((lines[0]["detail"], signs[1][0]) for lines, signs in trails) == [
+        ("gate 1 of lt-1", "lt-1"),
+        ("gate 1 of lt-2", "lt-2"),
+    ]
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations([0, 1, 2]), split=st.integers(0, 3))
+def test_in_whatever_order_and_steps(tmp_path: Path, order: list[int], split: int) -> None:
+    """The file's content is the same."""
+    folder = tmp_path / "shared"
+    if not folder.exists():
+        folder.mkdir()
+        for number in range(3):
+            laptop(folder, f"lt-{number}", range(number + 2))
+        merging(folder / "plain.db", *(folder / f"lt-{number}" / "ledger.db" for number in range(3)))
+    paths = [folder / f"lt-{number}" / "ledger.db" for number in order]
+    out = folder / f"{'-'.join(map(str, order))}-{split}.db"
+
+    merging(out, *paths[:split])
+    merging(out, *paths[split:])
+
+    assert content(out) == content(folder / "plain.db")
+    for each in folder.glob(f"{out.name}*"):
+        each.unlink()
+
+
+def test_a_live_ledger_is_read_and_what_was_open_is_updated(tmp_path: Path) -> None:
+    """A gate goes on writing; its next calls and ends come with the next merge, and its file is not written to."""
+    laptop(tmp_path, "lt-1", range(3), leave_open=1)
+    out = tmp_path / "out.db"
+    gate = open_ledger(tmp_path / "lt-1")
+    path = tmp_path / "lt-1" / "ledger.db"
+    bytes_before = path.read_bytes(), path.with_name("ledger.db-wal").read_bytes()
+
+    assert merging(out, path)[0].calls == 3
+    assert (path.read_bytes(), path.with_name("ledger.db-wal").read_bytes()) == bytes_before
+    gate.settle("lt-1-2", settled(9 * COST, scope()))
+    gate.hold(row("lt-1-9", machine="lt-1"), (scope(),), admit(COST), NOW)
+    done = merging(out, path)[0]
+    gate.close()
+
+    assert (done.calls, done.ended) == (1, 1)
+    with closing(Reader(out)) as reader:
+        assert reader.states() == {"settled": 3, "open": 1}
+        assert sum(each.cost_nanos for each in reader.spend((), EVERY_CALL, ZoneInfo("UTC"))) == 11 * COST
+
+
+def test_a_changed_source_is_told_and_left_out_unless_wanted(tmp_path: Path) -> None:
+    """The others are taken; with `anyway` it is taken and stays marked."""
+    good, bad = laptop(tmp_path, "lt-1", range(2)), laptop(tmp_path, "lt-2", range(2))
+    with closing(sqlite3.connect(bad)) as conn:
+        conn.execute("DROP TRIGGER call_rows_no_update")
+        conn.execute("UPDATE call_rows SET cost_nanos = 1 WHERE id = 'lt-2-0'")
+        conn.commit()
+    out = tmp_path / "out.db"
+
+    left_out, taken = merging(out, bad, good)
+    assert (left_out.outcome, taken.outcome) == (Outcome.BROKEN, Outcome.TAKEN)
+    assert "lt-2-0" in left_out.fault
+    assert len(content(out)["call_rows"]) == 2
+
+    wanted = merging(out, bad, anyway=True)[0]
+    assert (wanted.outcome, wanted.calls) == (Outcome.TAKEN, 2)
+    assert "lt-2-0" in wanted.fault
+    assert sorted((row[3], row[9]) for row in content(out)["merged_from"]) == [("lt-1", 1), ("lt-2", 0)]
+
+
+def test_one_call_of_two_ledgers_is_a_fault_that_names_both(tmp_path: Path) -> None:
+    """And nothing of the second one is taken."""
+    one = laptop(tmp_path, "lt-1", range(2))
+    other = open_ledger(tmp_path / "lt-1" / "..")
+    other.hold(row("own", machine="lt-2"), (scope(),), admit(COST), NOW)
+    other.hold(row("lt-1-1", machine="lt-2"), (scope(),), admit(COST), NOW)
+    other.close()
+    out = tmp_path / "out.db"
+
+    first, second = merging(out, one, tmp_path / "ledger.db")
+
+    assert second.outcome is Outcome.COLLIDES
+    assert "lt-1-1" in second.fault and first.id in second.fault and second.id in second.fault
+    assert len(content(out)["call_rows"]) == 2
+
+
+def test_an_older_copy_adds_nothing_and_a_copy_that_went_on_apart_is_told(tmp_path: Path) -> None:
+    """Copies have their ledger's id, so they are one source."""
+    path = laptop(tmp_path, "lt-1", range(3))
+    copy = tmp_path / "copy"
+    shutil.copytree(path.parent, copy)
+    laptop(tmp_path, "lt-1", range(3, 6))
+    out = tmp_path / "out.db"
+    merging(out, path)
+
+    assert merging(out, copy / "ledger.db")[0].outcome is Outcome.OLDER
+    apart = open_ledger(copy)
+    for number in range(9):
+        apart.hold(row(f"apart-{number}"), (scope(),), admit(COST), NOW)
+        apart.settle(f"apart-{number}", settled(COST, scope()))
+    apart.close()
+    told = merging(out, copy / "ledger.db")[0]
+
+    assert told.outcome is Outcome.COLLIDES
+    assert "another history" in told.fault
+    assert len(content(out)["call_rows"]) == 6
+
+
+def test_a_gate_refuses_a_merged_ledger_and_a_merge_refuses_a_gate_s(tmp_path: Path) -> None:
+    """Neither is touched."""
+    path = laptop(tmp_path, "lt-1", range(2))
+    (tmp_path / "fleet").mkdir()
+    out = tmp_path / "fleet" / "ledger.db"
+    merging(out, path)
+
+    with pytest.raises(StateError, match="merged from other ledgers"):
+        open_ledger(tmp_path / "fleet")
+    with pytest.raises(StateError, match="no merged ledger"):
+        merging(path, out)
+    assert "itself merged" in merging(tmp_path / "more.db", out)[0].fault
+    with pytest.raises(StateError, match="into itself"):
+        merging(out, out)
+
+
+def test_what_is_no_ledger_is_told_and_the_others_are_taken(tmp_path: Path) -> None:
+    """Nothing there, an empty file, a text."""
+    (tmp_path / "text.db").write_text("no database at all, but long enough to be looked at " * 20)
+    (tmp_path / "empty.db").touch()
+    path = laptop(tmp_path, "lt-1", range(2))
+
+    done = merging(tmp_path / "out.db", tmp_path / "none.db", tmp_path / "text.db", tmp_path / "empty.db", path)
+
+    assert [each.outcome for each in done] == [Outcome.BROKEN] * 3 + [Outcome.TAKEN]
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_killed_and_run_again_it_is_the_same(tmp_path: Path) -> None:
+    """Whenever it was killed, the file holds whole sources, and the next merge brings the rest."""
+    paths = [laptop(tmp_path, f"lt-{number}", range(60)) for number in range(4)]
+    merging(tmp_path / "plain.db", *paths)
+    out = tmp_path / "out.db"
+    code = "import sys; from pathlib import Path; from spendgate.ledger.merge import merge\n" + (
+        f"print('begun', flush=True); list(merge(Path(sys.argv[1]), map(Path, sys.argv[2:]), {NOW}))"
+    )
+    killed = 0
+    for wait_s in (0.05, 0.2, 0.3, 0.4, 0.5, 0.6):
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, str(out), *map(str, paths)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert child.stdout is not None and child.stdout.readline()
+        time.sleep(wait_s)
+        killed += child.poll() is None
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    merging(out, *paths)
+
+    assert killed
+    assert content(out) == content(tmp_path / "plain.db")
