@@ -33,8 +33,11 @@ ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
 _ADD: Final = "INSERT OR IGNORE INTO charges (call, balance, booked_ms, mode, charged_nanos) VALUES (?, ?, ?, ?, ?)"
 _FIND: Final = """SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, value_nanos, billing = 'subscription', holds
     FROM call_rows WHERE seq = ?"""
+_OLDEST_RUNNING: Final = """SELECT min(seq) FROM (SELECT seq FROM call_rows WHERE state = 'open' ORDER BY seq DESC
+    LIMIT (SELECT coalesce(sum(open_calls), 0) FROM balances WHERE budget = ''))"""
+"""The kinds say how many run, so that no more rows are read than back to the oldest."""
 _NOTE: Final = """INSERT INTO counted (budget, words, upto_seq, since_ms) VALUES (?, ?, ?, ?)
-    ON CONFLICT (budget, words) DO UPDATE SET upto_seq = max(upto_seq, excluded.upto_seq), since_ms = excluded.since_ms"""
+    ON CONFLICT (budget, words) DO UPDATE SET upto_seq = excluded.upto_seq, since_ms = excluded.since_ms"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,15 @@ class Counted:
         return f"{self.words}:{self.reader}" if self.reader else self.words
 
 
-def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int:
-    """Fill the budgets' current windows from the ledger; how many holds and charges were added. Raises LedgerUnavailable."""
+def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, last: bool = True) -> int:
+    """Fill the budgets' current windows from the ledger; how many holds and charges were added. Raises LedgerUnavailable.
+
+    `last`: calls that still run are looked at again by the next filling, since nobody knows yet which model answers them, and
+    another gate may end them under a policy that does not have the budget. Not of a pass that another one follows at once.
+    """
     if not budgets:
         return 0
+    oldest = store.conn.execute(_OLDEST_RUNNING).fetchone()[0] if last else None
     newest = int(store.conn.execute("SELECT coalesce(max(seq), 0) FROM call_rows").fetchone()[0])
     upto = _counted_upto(store.conn, budgets)
     since_ms = min(budget.since_ms for budget in budgets)
@@ -69,7 +77,8 @@ def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now
         wanted = [(call.seq, scope) for call in calls for scope in _missing(call, scopes_of(call), upto, now_ms)]
         added += _add_all(store, wanted)
         after = calls[-1].seq
-    notes = [(each.budget, each.noted_as, newest, each.since_ms) for each in budgets]
+    upto_seq = newest if oldest is None else min(newest, oldest - 1)
+    notes = [(each.budget, each.noted_as, upto_seq, each.since_ms) for each in budgets]
     store.write(lambda known: known.conn.executemany(_NOTE, notes))
     return added
 

@@ -201,7 +201,7 @@ class Ledger:
         if not patient:
             store.impatient()
         try:
-            return fill.prepare(store, budgets, scopes_of, now_ms)
+            return fill.prepare(store, budgets, scopes_of, now_ms, last=not patient)
         finally:
             store.close()
 
