@@ -15,7 +15,7 @@ CALLS = [("auto", ()), (MODEL, ()), ("opus", ()), ("our-deployment", ())] * 8
 
 
 async def test_the_same_calls_are_refused(tmp_path: Path) -> None:
-    """One after the other, until each allowance is used up, opus's in part by a fallback; under the same policy nothing differs."""
+    """One after the other, until each allowance is used up, opus's in part by a fallback: nothing differs."""
     rules = policy(budget(0.3, "m", per=("model",), hold=Hold.CEILING, wait_ms=0))
     async with house(tmp_path, rules) as place:
         for model, also in (*BESIDE, *CALLS):
