@@ -114,18 +114,8 @@ class PastCall:
 
 
 PAST = (
-    "seq",
-    "state",
-    "booked_ms",
-    "model",
-    "cost_nanos",
-    "value_nanos",
-    "basis",
-    "account",
-    "flags",
-    *OPENED,
-    *USAGE_COLUMNS,
-)
+    "seq", "state", "booked_ms", "model", "cost_nanos", "value_nanos", "basis", "account", "flags", *OPENED, *USAGE_COLUMNS,
+)  # fmt: skip
 """The columns that `past` reads, in its order."""
 _FIXED = 9
 
