@@ -169,7 +169,8 @@ class _Reader:
             call.row, started_ms=self.found.at_ms, path=self.found.route.path, estimate_nanos=None, ceiling_nanos=None,
             typical_nanos=None, request_bytes=0, text_bytes=0,
         )  # fmt: skip
-        return self._asked(call.row.billing, model, call.booked_ms), opened
+        # By the model that was asked for: a budget per model has its charge in that allowance.
+        return self._asked(call.row.billing, call.row.model_requested or model, call.booked_ms), opened
 
     def _asked(self, billing: str | None, model: str | None, booked_ms: int) -> Asked:
         found = self.found

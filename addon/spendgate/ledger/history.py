@@ -67,6 +67,7 @@ class Step(NamedTuple):
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
     web_searches: int | None = None
+    flags: str | None = None
 
     @property
     def usage(self) -> Usage:

@@ -110,20 +110,24 @@ class PastCall:
     value_nanos: int | None
     basis: str | None
     usage: Usage
+    flags: tuple[str, ...] = ()
 
 
-PAST = ("seq", "state", "booked_ms", "model", "cost_nanos", "value_nanos", "basis", "account", *OPENED, *USAGE_COLUMNS)
+PAST = (
+    "seq", "state", "booked_ms", "model", "cost_nanos", "value_nanos", "basis", "account", "flags", *OPENED, *USAGE_COLUMNS,
+)  # fmt: skip
 """The columns that `past` reads, in its order."""
-_FIXED = 8
+_FIXED = 9
 
 
 def past(values: Values) -> PastCall:
     """Read PAST's columns back."""
-    seq, state, booked_ms, model, cost, value, basis, account = values[:_FIXED]
+    seq, state, booked_ms, model, cost, value, basis, account, flags = values[:_FIXED]
     opening = dict(zip(OPENED, values[_FIXED:], strict=False))
     opening["groups"] = tuple(opening["groups"].split(",")) if opening["groups"] else ()
     usage = Usage(*values[_FIXED + len(OPENED) :])
-    return PastCall(seq, CallRow(**opening, account=account), state, booked_ms, model, cost, value, basis, usage)
+    row, told = CallRow(**opening, account=account), tuple(flags.split(",")) if flags else ()
+    return PastCall(seq, row, state, booked_ms, model, cost, value, basis, usage, told)
 
 
 def select_past(conn: sqlite3.Connection, where: str, values: Values) -> list[PastCall]:

@@ -8,8 +8,9 @@ from typing import Final
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.contracts import PERSONAL_RULE, Changes
-from spendgate.fitting import enforces, fitting, model_refusal, scopes, scopes_of
+from spendgate.fitting import charged, enforces, fitting, model_refusal, scopes_of
 from spendgate.gate.accounts import refusal_of
+from spendgate.gate.past import NAMED
 from spendgate.gate.terms import Flows, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
 from spendgate.policy import Policy, person_then
@@ -108,7 +109,10 @@ class PastTerms:
         if not overage and not (other and self.drawn):
             return None
         facts = self.facts.answered_by(step.model) if other else self.facts
-        return scopes(self.policy, facts, booked_ms, self.enforced, on_plan=self.on_plan and not overage)
+        on_plan = self.on_plan and not overage
+        # Of the other models that it named the row tells the one that answered.
+        asked = (self.facts, facts) if NAMED in (step.flags or "").split(",") else (self.facts,)
+        return charged(self.policy, asked, facts, booked_ms, self.enforced, on_plan=on_plan)
 
 
 class KnownPast:
