@@ -15,6 +15,7 @@ from spendgate.review.agreed import agreed
 from spendgate.review.alert_changes import alert_changes
 from spendgate.review.budget_changes import budgets
 from spendgate.review.changes import Change, Effect, value_text
+from spendgate.review.everybody import everybody
 from spendgate.review.flows import exceptions, rates
 from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models
@@ -30,13 +31,14 @@ def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[C
     if old.hash == new.hash:
         return ()
     before, after = subjects(old, today), subjects(new, today)
+    who = everybody(old, new, today)
     found = [
         *capture(old, new),
         *power(old, new),
-        *budgets(old, new, before, after),
+        *budgets(old, new, before, after, who),
         *exceptions(old, new, before, after),
-        *rates(old, new, before, after),
-        *models(old, new, before, after, tuple(names)),
+        *rates(old, new, before, after, who),
+        *models(old, new, who, tuple(names)),
         *people(old, new),
         *agreed(old, new),
         *alert_changes(old, new),

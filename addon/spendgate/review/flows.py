@@ -11,8 +11,9 @@ from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.rates import Quota, Rate, length
 from spendgate.review.changes import KEYS, Change, Effect, selector_text, value_text, whom, whom_of
+from spendgate.review.everybody import Pair
 from spendgate.review.members import moved
-from spendgate.review.reach import SURE, Subject, pairs, reaches
+from spendgate.review.reach import SURE, Subject, reaches
 from spendgate.selector import EVERY
 from spendgate.window import day_starts_ms, local_date, zone_of
 
@@ -83,10 +84,11 @@ def _narrower(now: BudgetException, was: BudgetException) -> bool:
     )
 
 
-def rates(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
+def rates(
+    old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...], everybody: tuple[Pair, ...]
+) -> Iterator[Change]:
     """Each rate that comes, goes or changes, by its name."""
     was_by, now_by = ({each.name: each for each in policy.rates} for policy in (old, new))
-    everybody = pairs(before, after)
     for name in dict.fromkeys((*was_by, *now_by)):
         was, now = was_by.get(name), now_by.get(name)
         where = f"rates.{name}"

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from spendgate.budget import Budget
 from spendgate.rates import Rate
 from spendgate.review.changes import Change, Effect
-from spendgate.review.reach import PERSONAL, Pair, people_in_words
+from spendgate.review.everybody import Pair
+from spendgate.review.reach import PERSONAL, people_in_words
 from spendgate.review.sample import Call, calls_for, in_words
+from spendgate.roster import SHARED
 from spendgate.selector import Facts
 
 _Limited = Budget | Rate
@@ -18,11 +20,11 @@ _Places = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """The calls of one person that leave, and that come; and whether the rest draws on another allowance."""
+    """The calls of one person that leave, and that come; and on whose allowance the rest draws from now on."""
 
     gone: _Places = ()
     come: _Places = ()
-    other: bool = False
+    drawn: tuple[Effect, str] | None = None
 
 
 def moved(
@@ -35,9 +37,10 @@ def moved(
     for pair in everybody:
         if pair.was is None or pair.now is None:
             continue
-        key = (_asked(was, pair.was), _asked(now, pair.now), _drawn(was, pair.was) != _drawn(now, pair.now))
+        drawn = _drawn(was, now, pair.was, pair.now)
+        key = (_asked(was, pair.was), _asked(now, pair.now), drawn, *_groups(pair))
         if key not in done:
-            done[key] = _move(was, now, pair.was, pair.now, calls)
+            done[key] = _move(was, now, (pair.was, pair.now), calls)
         if done[key] != _Move():
             groups.setdefault(done[key], []).append(pair.name)
     for move, names in groups.items():
@@ -48,26 +51,62 @@ def moved(
             if places:
                 said = in_words([calls[place] for place in places], calls)
                 yield Change(effect, where, f"{people_in_words(sorted(names))}{f',{said}' if said else ''}: {text}")
-        if move.other:
-            yield Change(Effect.EITHER, where, f"{people_in_words(sorted(names))}: on another allowance of {words[1]}")
+        if move.drawn is not None:
+            effect, text = move.drawn
+            yield Change(effect, where, f"{people_in_words(sorted(names))}: {text} of {words[1]}")
 
 
-def _move(was: _Limited, now: _Limited, then: Facts, today: Facts, calls: tuple[Call, ...]) -> _Move:
-    fits = [(_counts(was, call.of(then), call), _counts(now, call.of(today), call)) for call in calls]
+def _move(was: _Limited, now: _Limited, who: tuple[Facts, Facts], calls: tuple[Call, ...]) -> _Move:
+    then, today = who
+    fits = [
+        (_counts(was, call.of(then), call), _counts(now, call.of(today), call))
+        if call.may_be_of(then) and call.may_be_of(today)
+        else (False, False)
+        for call in calls
+    ]
     return _Move(
         tuple(place for place, each in enumerate(fits) if each == (True, False)),
         tuple(place for place, each in enumerate(fits) if each == (False, True)),
-        any(each == (True, True) for each in fits) and was.per == now.per and _drawn(was, then) != _drawn(now, today),
+        _drawn(was, now, then, today) if any(each == (True, True) for each in fits) else None,
     )
 
 
+def _drawn(was: _Limited, now: _Limited, then: Facts, today: Facts) -> tuple[Effect, str] | None:
+    """Whose allowance it is from now on, where that changes."""
+    if was.per != now.per:
+        return None
+    if "person" in now.per and (found := _person(then, today, past=isinstance(now, Budget))) is not None:
+        return found
+    teams = [
+        tuple(facts.values.get(name, ()) for name in now.per if name in {"team", "group"}) for facts in (then, today)
+    ]
+    return None if teams[0] == teams[1] else (Effect.EITHER, "on another allowance")
+
+
+def _person(then: Facts, today: Facts, *, past: bool) -> tuple[Effect, str] | None:
+    """Who is not listed and keeps the account's name has an allowance of their own, as whoever is listed."""
+    names = [next(iter(facts.values.get("person", ())), None) for facts in (then, today)]
+    if names[0] == names[1]:
+        return None
+    if names[0] == SHARED and "machine_group" not in today.values:
+        return Effect.MORE, "an allowance each instead of one for all who are not listed,"
+    if names[1] == SHARED and "machine_group" not in then.values:
+        return Effect.LESS, "one allowance for all who are not listed, was one each,"
+    if names[0] is None or names[1] is None:
+        return None
+    whose = ["the shared one" if name == SHARED else f"{name}'s" for name in names]
+    spent = ", and what they spent in the window that runs counts in it, too," if past else ""
+    return Effect.EITHER, f"on {whose[1]} allowance, was {whose[0]}{spent}"
+
+
+def _groups(pair: Pair) -> tuple[object, ...]:
+    """Of what is known of a machine: which group's."""
+    return tuple(facts.values.get("machine_group") for facts in (pair.was, pair.now) if facts is not None)
+
+
 def _counts(rule: _Limited, facts: Facts, call: Call) -> bool:
-    """Whether the limit is about this call. Whoever is not listed and keeps the account's name may be called anything."""
-    for clause in rule.match.clauses:
-        anybody = clause.attribute == "person" and "person" not in facts.values
-        if not anybody and not clause.may_fit(facts):
-            return False
-    if rule.excepted.clauses and rule.excepted.fits(facts):
+    """Whether the limit is about this call."""
+    if not rule.match.may_fit(facts) or (rule.excepted.clauses and rule.excepted.fits(facts)):
         return False
     asked = {"team", "group"} | call.values.keys()
     lacks = any(attribute in asked and not facts.values.get(attribute) for attribute in rule.per)
@@ -78,9 +117,4 @@ def _asked(rule: _Limited, facts: Facts) -> tuple[object, ...]:
     """All that a rule asks of a person: whoever answers alike is limited alike."""
     clauses = (clause for selector in (rule.match, rule.excepted) for clause in selector.clauses)
     fits = tuple(clause.fits(facts) for clause in clauses if clause.attribute in PERSONAL)
-    return fits, "person" in facts.values, tuple(facts.values.get(name, ()) == () for name in ("team", "group"))
-
-
-def _drawn(rule: _Limited, facts: Facts) -> tuple[tuple[str, ...], ...]:
-    """Whose allowance it is, as far as teams and groups say it."""
-    return tuple(facts.values.get(name, ()) for name in rule.per if name in {"team", "group"})
+    return fits, tuple(facts.values.get(name, ()) == () for name in ("team", "group"))

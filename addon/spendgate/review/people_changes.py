@@ -9,8 +9,7 @@ from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
 from spendgate.rates import Rate
 from spendgate.review.changes import Change, Effect, value_text
-from spendgate.review.reach import ANYBODY, people_in_words
-from spendgate.roster import UnknownPeople
+from spendgate.review.reach import people_in_words
 from spendgate.selector import Facts, Selector
 
 
@@ -32,18 +31,6 @@ def people(old: Policy, new: Policy) -> Iterator[Change]:
     if old.roster.unknown is not new.roster.unknown:
         text = f"accounts that are not listed: {old.roster.unknown} -> {new.roster.unknown}"
         yield Change(Effect.PEOPLE, "unknown_people", text)
-        if old.roster.unknown is UnknownPeople.SHARED and new.roster.unknown is UnknownPeople.EACH:
-            yield Change(
-                Effect.MORE,
-                "unknown_people",
-                f"{ANYBODY}: an allowance each of what is kept per person, was one for all",
-            )
-        if old.roster.unknown is UnknownPeople.EACH and new.roster.unknown is UnknownPeople.SHARED:
-            yield Change(
-                Effect.LESS,
-                "unknown_people",
-                f"{ANYBODY}: one allowance for all of what is kept per person, was one each",
-            )
     yield from _machines(old, new)
 
 

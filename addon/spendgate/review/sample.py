@@ -29,6 +29,11 @@ class Call:
     values: Mapping[str, str | None]
     labels: Mapping[str, str]
 
+    def may_be_of(self, person: Facts) -> bool:
+        """Whether this person makes such calls: who is known by the machine makes all of theirs there."""
+        groups = person.values.get("machine_group")
+        return groups is None or "machine_group" not in self.values or self.values["machine_group"] in groups
+
     def of(self, person: Facts) -> Facts:
         """Such a call by this person."""
         values = dict(person.values)
