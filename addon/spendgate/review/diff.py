@@ -17,6 +17,7 @@ from spendgate.review.budget_changes import budgets
 from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.everybody import everybody
 from spendgate.review.flows import exceptions, rates
+from spendgate.review.force_changes import enforced, validity
 from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
@@ -35,8 +36,10 @@ def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[C
     found = [
         *capture(old, new),
         *power(old, new),
+        *validity(old, new, today),
+        *enforced(old, new, who),
         *budgets(old, new, before, after, who),
-        *exceptions(old, new, before, after),
+        *exceptions(old, new, before, after, who),
         *rates(old, new, before, after, who),
         *models(old, new, who, tuple(names)),
         *people(old, new),
@@ -55,16 +58,14 @@ def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[C
 _EFFECTS: Final = (
     ("privacy", Effect.KEEPS),
     ("validity.revision", Effect.OTHER),
-    ("validity", Effect.POWER),
     ("fleet", Effect.POWER),
-    ("roster.machines", Effect.PEOPLE),
     ("roster", Effect.PEOPLE),
 )
 """What a difference without a sentence of its own is about, by the beginning of its path."""
 _TOLD: Final = (
-    "capture", "mode", "on_failure", "refusals", "roster.people", "roster.unknown",
-    "exceptions", "rates", "adjust", "billing", "models", "budgets",
-    "alerts", "notify", "approvers",
+    "validity.valid_until", "validity.expired", "capture", "mode", "on_failure", "refusals",
+    "roster.people", "roster.unknown", "roster.machines", "roster.teams",
+    "exceptions", "rates", "adjust", "billing", "models", "budgets", "alerts", "notify", "approvers",
 )  # fmt: skip
 """Where every difference has a sentence above."""
 

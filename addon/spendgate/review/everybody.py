@@ -23,6 +23,8 @@ class Pair:
     name: str
     was: Facts | None
     now: Facts | None
+    whole: bool = False
+    """A person with all accounts, and no part of one's calls."""
 
 
 def everybody(old: Policy, new: Policy, today: date) -> tuple[Pair, ...]:
@@ -31,22 +33,22 @@ def everybody(old: Policy, new: Policy, today: date) -> tuple[Pair, ...]:
     strangers = [next((side[name] for name in _NOBODY if name in side), None) for side in (then, now)]
     renamed = _renamed(old, new, today) | _renamed(new, old, today)
     found = [
-        Pair(name, then.get(name, strangers[0]), now.get(name, strangers[1]))
+        Pair(name, then.get(name, strangers[0]), now.get(name, strangers[1]), whole=True)
         for name in now | then
         if name not in _NOBODY and name not in renamed
     ]
-    found += _accounts(old, new, today)
+    found += _accounts(old, new, today, renamed)
     known = now.keys() | then.keys()
     # There an account that is not listed keeps its name, and a selector may name one.
     if UnknownPeople.EACH in {old.roster.unknown, new.roster.unknown}:
         found += [
-            Pair(text, *(_whose(policy, example(text), today) for policy in (old, new)))
+            Pair(text, _whose(old, example(text), today), _whose(new, example(text), today))
             for text in dict.fromkeys((*named(old), *named(new)))
             if text not in known
         ]
     found += _machines(old, new, today, (strangers[0], strangers[1]))
     listed = bool(old.roster.people or new.roster.people)
-    return (*found, Pair(ANYBODY if listed else "anybody", strangers[0], strangers[1]))
+    return (*found, Pair(ANYBODY if listed else "anybody", strangers[0], strangers[1], whole=True))
 
 
 def _held(policy: Policy, today: date) -> dict[str, Person]:
@@ -59,19 +61,24 @@ def _held(policy: Policy, today: date) -> dict[str, Person]:
 
 
 def _renamed(one: Policy, other: Policy, today: date) -> set[str]:
-    """Whom only this one lists, while every account of theirs is somebody else's in the other one."""
+    """Whom only this one lists, while every account of theirs is somebody else's in the other one, or a person by itself."""
     mine, theirs = _held(one, today), _held(other, today)
     names = {person.name for person in theirs.values()}
     accounts: dict[str, list[str]] = {}
     for account, person in mine.items():
         accounts.setdefault(person.name, []).append(account)
-    return {name for name, each in accounts.items() if name not in names and all(account in theirs for account in each)}
+    apart = other.roster.unknown is UnknownPeople.EACH
+    return {
+        name
+        for name, each in accounts.items()
+        if name not in names and (all(account in theirs for account in each) or (apart and each != [name.casefold()]))
+    }
 
 
-def _accounts(old: Policy, new: Policy, today: date) -> Iterator[Pair]:
+def _accounts(old: Policy, new: Policy, today: date, renamed: set[str]) -> Iterator[Pair]:
     """Accounts that another person has from now on, or somebody who stays listed gains or gives up."""
     then, now = _held(old, today), _held(new, today)
-    staying = {each.name for each in then.values()} & {each.name for each in now.values()}
+    staying = ({each.name for each in then.values()} & {each.name for each in now.values()}) | renamed
     for account in dict.fromkeys((*then, *now)):
         was, will = (side[account].name if account in side else None for side in (then, now))
         if was != will and ((was and will) or {was, will} & staying):

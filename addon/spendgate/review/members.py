@@ -20,7 +20,7 @@ _Places = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """The calls of one person that leave, and that come; and on whose allowance the rest draws from now on."""
+    """The calls of one person that leave, and that come; and on whose allowance the rest draws from now on: `{}` is the limit."""
 
     gone: _Places = ()
     come: _Places = ()
@@ -37,10 +37,10 @@ def moved(
     for pair in everybody:
         if pair.was is None or pair.now is None:
             continue
-        drawn = _drawn(was, now, pair.was, pair.now)
+        drawn = _drawn(was, now, pair)
         key = (_asked(was, pair.was), _asked(now, pair.now), drawn, *_groups(pair))
         if key not in done:
-            done[key] = _move(was, now, (pair.was, pair.now), calls)
+            done[key] = _move(was, now, (pair.was, pair.now), calls, drawn)
         if done[key] != _Move():
             groups.setdefault(done[key], []).append(pair.name)
     for move, names in groups.items():
@@ -53,10 +53,12 @@ def moved(
                 yield Change(effect, where, f"{people_in_words(sorted(names))}{f',{said}' if said else ''}: {text}")
         if move.drawn is not None:
             effect, text = move.drawn
-            yield Change(effect, where, f"{people_in_words(sorted(names))}: {text} of {words[1]}")
+            yield Change(effect, where, f"{people_in_words(sorted(names))}: {text.format(words[1])}")
 
 
-def _move(was: _Limited, now: _Limited, who: tuple[Facts, Facts], calls: tuple[Call, ...]) -> _Move:
+def _move(
+    was: _Limited, now: _Limited, who: tuple[Facts, Facts], calls: tuple[Call, ...], drawn: tuple[Effect, str] | None
+) -> _Move:
     then, today = who
     fits = [
         (_counts(was, call.of(then), call), _counts(now, call.of(today), call))
@@ -67,36 +69,42 @@ def _move(was: _Limited, now: _Limited, who: tuple[Facts, Facts], calls: tuple[C
     return _Move(
         tuple(place for place, each in enumerate(fits) if each == (True, False)),
         tuple(place for place, each in enumerate(fits) if each == (False, True)),
-        _drawn(was, now, then, today) if any(each == (True, True) for each in fits) else None,
+        drawn if any(each == (True, True) for each in fits) else None,
     )
 
 
-def _drawn(was: _Limited, now: _Limited, then: Facts, today: Facts) -> tuple[Effect, str] | None:
+def _drawn(was: _Limited, now: _Limited, pair: Pair) -> tuple[Effect, str] | None:
     """Whose allowance it is from now on, where that changes."""
-    if was.per != now.per:
+    if was.per != now.per or pair.was is None or pair.now is None:
         return None
-    if "person" in now.per and (found := _person(then, today, past=isinstance(now, Budget))) is not None:
+    if "person" in now.per and (found := _person(pair, pair.was, pair.now, past=isinstance(now, Budget))) is not None:
         return found
-    teams = [
-        tuple(facts.values.get(name, ()) for name in now.per if name in {"team", "group"}) for facts in (then, today)
-    ]
-    return None if teams[0] == teams[1] else (Effect.EITHER, "on another allowance")
+    then, today = (
+        [facts.values.get(name, ()) for name in now.per if name in {"team", "group"}] for facts in (pair.was, pair.now)
+    )
+    return None if then == today else (Effect.EITHER, "on another allowance of {}")
 
 
-def _person(then: Facts, today: Facts, *, past: bool) -> tuple[Effect, str] | None:
+def _person(pair: Pair, then: Facts, today: Facts, *, past: bool) -> tuple[Effect, str] | None:
     """Who is not listed and keeps the account's name has an allowance of their own, as whoever is listed."""
-    names = [next(iter(facts.values.get("person", ())), None) for facts in (then, today)]
-    if names[0] == names[1]:
+    was, now = (next(iter(facts.values.get("person", ())), None) for facts in (then, today))
+    if was == now:
         return None
-    if names[0] == SHARED and "machine_group" not in today.values:
-        return Effect.MORE, "an allowance each instead of one for all who are not listed,"
-    if names[1] == SHARED and "machine_group" not in then.values:
-        return Effect.LESS, "one allowance for all who are not listed, was one each,"
-    if names[0] is None or names[1] is None:
-        return None
-    whose = ["the shared one" if name == SHARED else f"{name}'s" for name in names]
-    spent = ", and what they spent in the window that runs counts in it, too," if past else ""
-    return Effect.EITHER, f"on {whose[1]} allowance, was {whose[0]}{spent}"
+    if was is None or now is None or (pair.whole and SHARED in {was, now}):
+        if SHARED not in {was, now}:
+            return None
+        if was == SHARED:
+            return Effect.MORE, "an allowance each of {}, was one for all who are not listed"
+        return Effect.LESS, "one allowance for all who are not listed of {}, was one each"
+    whose = ["the shared one" if name == SHARED else f"{name}'s" for name in (was, now)]
+    on = "the shared allowance" if now == SHARED else f"{whose[1]} allowance"
+    spent = "; what they spent in the window that runs counts there, too" if past else ""
+    return Effect.EITHER, f"on {_braced(on)} of {{}}, was {_braced(whose[0])}{spent}"
+
+
+def _braced(text: str) -> str:
+    """A name as a template has it."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _groups(pair: Pair) -> tuple[object, ...]:
