@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -24,7 +25,8 @@ from spendgate.errors import PolicyError, StateError
 from spendgate.ledger.queries import Reader
 from spendgate.model_names import family
 from spendgate.policy import Policy
-from spendgate.pricing import PriceBook
+from spendgate.price_change import PriceChange
+from spendgate.pricing import PriceBook, UnknownPrice
 from spendgate.replay import report
 from spendgate.replay.engine import replay
 from spendgate.replay.outcome import Outcome
@@ -101,9 +103,15 @@ def _both(old: Path, new: Path) -> tuple[Policy, Policy]:
 
 
 def _changes(old: Policy, new: Policy) -> tuple[Change, ...]:
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    models = sorted({family(name) for name in PriceBook().model_ids()})
-    return diff(old, new, local_date(new.timezone, now_ms), models)
+    now = datetime.now(UTC)
+    book = PriceBook()
+
+    def priced(provider: str, model: str, change: PriceChange | None) -> Mapping[str, Fraction] | None:
+        units = book.units(provider, model, 0, at=now, change=change)
+        return None if isinstance(units, UnknownPrice) else units
+
+    models = sorted({family(name) for name in book.model_ids()})
+    return diff(old, new, local_date(new.timezone, int(now.timestamp() * 1000)), models, priced)
 
 
 def _lines(changes: Sequence[Change]) -> Iterator[str]:

@@ -21,14 +21,20 @@ from spendgate.review.force_changes import enforced, validity
 from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
+from spendgate.review.price_changes import Priced, prices
 from spendgate.review.reach import subjects
 from spendgate.window import MONTHS, WEEKDAYS
 
 __all__ = ["Change", "Effect", "diff"]
 
 
-def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[Change, ...]:
-    """Every change from `old` to `new`, by effect. `names` are the models that access is compared by."""
+def diff(
+    old: Policy, new: Policy, today: date, names: Iterable[str], priced: Priced | None = None
+) -> tuple[Change, ...]:
+    """Every change from `old` to `new`, by effect. `names` are the models that access is compared by, `priced` their list prices.
+
+    Without `priced` no direction is claimed between a price that is set and the list's."""
+    known = tuple(names)
     if old.hash == new.hash:
         return ()
     before, after = subjects(old, today), subjects(new, today)
@@ -41,9 +47,10 @@ def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[C
         *budgets(old, new, before, after, who),
         *exceptions(old, new, before, after, who),
         *rates(old, new, before, after, who),
-        *models(old, new, who, tuple(names)),
+        *models(old, new, who, known),
         *people(old, new),
         *agreed(old, new),
+        *prices(old, new, who, known, priced),
         *alert_changes(old, new),
     ]
     found += _rest(old, new)

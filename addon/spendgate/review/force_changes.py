@@ -21,9 +21,6 @@ def validity(old: Policy, new: Policy, today: date) -> Iterator[Change]:
     was, now = _refuses_from(old), _refuses_from(new)
     words = [_ends(policy) for policy in (old, new)]
     if words[0] == words[1]:
-        if old.validity.expired != new.validity.expired:
-            text = f"expired: {old.validity.expired} -> {new.validity.expired}, which says nothing without valid_until"
-            yield Change(Effect.POWER, "expired", text)
         return
     text = f"the file's last day: {words[0]} -> {words[1]}"
     if new.validity.valid_until is not None and new.validity.valid_until < today:

@@ -12,7 +12,7 @@ from spendgate.rates import Rate
 from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.reach import people_in_words
 from spendgate.roster import UnknownPeople
-from spendgate.selector import Facts
+from spendgate.selector import Facts, Selector
 
 
 def people(old: Policy, new: Policy) -> Iterator[Change]:
@@ -86,13 +86,13 @@ def _asking(policy: Policy, group: str) -> Iterator[str]:
         *policy.models,
         *policy.alerts,
     ]
-    chosen = [(each.name, (each.match, each.excepted)) for each in rules]
+    chosen: list[tuple[str, tuple[Selector, ...]]] = [(each.name, (each.match, each.excepted)) for each in rules]
     chosen += [("mode", policy.mode.enforce)] if policy.mode.default == "observe" else []
     chosen += [(f"the exception of {each.budget}", (each.match,)) for each in policy.exceptions]
     chosen += [("pricing.adjust", tuple(each.match for each in policy.adjust))]
     chosen += [(f"seat {each.name}", (each.match,)) for each in policy.billing.seats]
     for name, selectors in chosen:
-        clauses = [clause for each in selectors for clause in each.clauses if clause.attribute == "machine_group"]
+        clauses = [clause for one in selectors for clause in one.clauses if clause.attribute == "machine_group"]
         if any(clause.fits(facts) for clause in clauses):
             yield name
     limited: list[Budget | Rate] = [*policy.budgets, *policy.rates]
