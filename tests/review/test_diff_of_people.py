@@ -1,4 +1,4 @@
-"""What a change of the roster, of the mode or of a last day does to limits: who gains and who loses, whatever brings that about."""
+"""What a change of the roster, the mode, a last day or an exception does to limits: who gains and who loses."""
 
 from __future__ import annotations
 

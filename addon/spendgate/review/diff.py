@@ -16,7 +16,8 @@ from spendgate.review.alert_changes import alert_changes
 from spendgate.review.budget_changes import budgets
 from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.everybody import everybody
-from spendgate.review.flows import exceptions, rates
+from spendgate.review.exception_changes import exceptions
+from spendgate.review.flows import rates
 from spendgate.review.force_changes import enforced, validity
 from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models

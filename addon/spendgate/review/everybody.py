@@ -80,10 +80,16 @@ def _accounts(old: Policy, new: Policy, today: date, renamed: set[str]) -> Itera
     then, now = _held(old, today), _held(new, today)
     staying = ({each.name for each in then.values()} & {each.name for each in now.values()}) | renamed
     for account in dict.fromkeys((*then, *now)):
-        was, will = (side[account].name if account in side else None for side in (then, now))
+        was, will = (_holder(side, account) for side in (then, now))
         if was != will and ((was and will) or {was, will} & staying):
             words = " -> ".join(name or "not listed" for name in (was, will))
             yield Pair(f"account {account} ({words})", _whose(old, account, today), _whose(new, account, today))
+
+
+def _holder(held: dict[str, Person], account: str) -> str | None:
+    """Who has this account; `ad@m1` is whoever has `ad` where nobody is given it by itself."""
+    found = held.get(account) or held.get(account.rpartition("@")[0])
+    return found.name if found else None
 
 
 def _whose(policy: Policy, account: str, today: date) -> Facts | None:

@@ -44,16 +44,17 @@ def moved(
         if done[key] != _Move():
             groups.setdefault(done[key], []).append(pair.name)
     for move, names in groups.items():
+        who = "everybody" if len(names) == len(everybody) else people_in_words(sorted(names))
         for effect, places, text in (
             (Effect.MORE, move.gone, f"no longer under {words[0]}"),
             (Effect.LESS, move.come, f"now under {words[1]}"),
         ):
             if places:
                 said = in_words([calls[place] for place in places], calls)
-                yield Change(effect, where, f"{people_in_words(sorted(names))}{f',{said}' if said else ''}: {text}")
+                yield Change(effect, where, f"{who}{f',{said}' if said else ''}: {text}")
         if move.drawn is not None:
             effect, text = move.drawn
-            yield Change(effect, where, f"{people_in_words(sorted(names))}: {text.format(words[1])}")
+            yield Change(effect, where, f"{who}: {text.format(words[1])}")
 
 
 def _move(
@@ -79,10 +80,14 @@ def _drawn(was: _Limited, now: _Limited, pair: Pair) -> tuple[Effect, str] | Non
         return None
     if "person" in now.per and (found := _person(pair, pair.was, pair.now, past=isinstance(now, Budget))) is not None:
         return found
-    then, today = (
-        [facts.values.get(name, ()) for name in now.per if name in {"team", "group"}] for facts in (pair.was, pair.now)
-    )
+    then, today = (_shared(now.per, facts) for facts in (pair.was, pair.now))
     return None if then == today else (Effect.EITHER, "on another allowance of {}")
+
+
+def _shared(per: tuple[str, ...], facts: Facts) -> list[tuple[str, ...]]:
+    """The allowances of teams and groups that somebody draws on: of teams the person's own alone."""
+    found = [facts.values.get("team", ())[:1]] if "team" in per else []
+    return [*found, tuple(sorted(facts.values.get("group", ())))] if "group" in per else found
 
 
 def _person(pair: Pair, then: Facts, today: Facts, *, past: bool) -> tuple[Effect, str] | None:
