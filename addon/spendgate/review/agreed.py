@@ -33,7 +33,7 @@ def agreed(old: Policy, new: Policy) -> Iterator[Change]:
 def _accounts(old: Billing, new: Billing) -> Iterator[Change]:
     before, after = (
         {
-            provider: {each.account for each in billing.accounts if each.provider == provider}
+            provider: {each.account.casefold(): each.account for each in billing.accounts if each.provider == provider}
             for provider in _of(billing)
         }
         for billing in (old, new)
@@ -43,7 +43,8 @@ def _accounts(old: Billing, new: Billing) -> Iterator[Change]:
         was, now = before.get(provider), after.get(provider)
         if was is None and now is not None:
             effect = Effect.MORE if new.personal == "ignore" else Effect.LESS if refused else Effect.OTHER
-            text = f"{provider}: calls on other accounts than {', '.join(sorted(now))} are personal: {_BECOMES[new.personal]}"
+            names = ", ".join(sorted(now.values()))
+            text = f"{provider}: calls on other accounts than {names} are personal: {_BECOMES[new.personal]}"
             yield Change(effect, "billing.accounts", text)
         elif was is not None and now is None:
             effect = (
@@ -51,19 +52,21 @@ def _accounts(old: Billing, new: Billing) -> Iterator[Change]:
             )
             yield Change(effect, "billing.accounts", f"{provider}: no account is personal any more; all are metered")
         elif was is not None and now is not None:
-            for account in sorted(now - was):
-                text = f"{provider} {account} is the company's own from now on"
+            for account in sorted(now.keys() - was.keys()):
+                text = f"{provider} {now[account]} is the company's own from now on"
                 yield Change(Effect.MORE if refused else Effect.LESS, "billing.accounts", text)
-            for account in sorted(was - now):
-                text = f"{provider} {account} is personal from now on: {_BECOMES[new.personal]}"
+            for account in sorted(was.keys() - now.keys()):
+                text = f"{provider} {was[account]} is personal from now on: {_BECOMES[new.personal]}"
                 yield Change(Effect.LESS if refused else Effect.MORE, "billing.accounts", text)
     if old.personal != new.personal and old.accounts and new.accounts:
         stricter = _STRICTNESS.index(new.personal) > _STRICTNESS.index(old.personal)
         text = f"personal accounts: {_BECOMES[old.personal]} -> {_BECOMES[new.personal]}"
         yield Change(Effect.LESS if stricter else Effect.MORE, "billing.personal", text)
-    told = before != after or old.personal != new.personal
+    told = old.personal != new.personal or {key: set(each) for key, each in before.items()} != {
+        key: set(each) for key, each in after.items()
+    }
     if old.accounts != new.accounts and not told:
-        yield Change(Effect.OTHER, "billing.accounts", "the order of accounts, which changes nothing")
+        yield Change(Effect.OTHER, "billing.accounts", "the order of accounts or their case, which changes nothing")
 
 
 def _of(billing: Billing) -> list[str]:
