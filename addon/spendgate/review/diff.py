@@ -1,7 +1,6 @@
 """What a change of a policy does, in words: who may spend more or less, who gains or loses which models, what is decrypted.
 
-A difference that no sentence of its own covers is told by its path; of model rules that is not yet so (`policies/README.md`,
-Known to be wrong).
+No change is silent: a difference that no sentence of its own covers is told by its path.
 """
 
 from __future__ import annotations
