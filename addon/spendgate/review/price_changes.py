@@ -32,9 +32,9 @@ _MODELS_MAX: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One kind of call by one person at one instant, and the prices that hold for it before and after."""
+    """One kind of call by people whom prices do not tell apart at one instant, and the prices that hold before and after."""
 
-    name: str
+    names: tuple[str, ...]
     facts: tuple[Facts, Facts]
     held: _Held
 
@@ -71,10 +71,10 @@ _TAIL: Final = "what a budget holds of them changes with it"
 
 def _repriced(kinds: list[_Kind], names: tuple[str, ...], priced: Priced | None) -> Iterator[Change]:
     """Whose calls have another price by what the roster says of them."""
-    moved: dict[_Held, list[str]] = {}
+    moved: dict[_Held, dict[str, None]] = {}
     for kind in kinds:
-        if kind.held[0] != kind.held[1] and kind.name not in moved.setdefault(kind.held, []):
-            moved[kind.held].append(kind.name)
+        if kind.held[0] != kind.held[1]:
+            moved.setdefault(kind.held, {}).update(dict.fromkeys(kind.names))
     for held, whom in moved.items():
         was, now = ("list price" if each is None else each.words for each in held)
         effect = _effect({held}, _lists(Selector(), names, priced))
@@ -85,26 +85,32 @@ def _kinds(old: Policy, new: Policy, everybody: tuple[Pair, ...]) -> list[_Kind]
     selectors = [entry.match for policy in (old, new) for entry in policy.adjust]
     calls = calls_for(selectors, models=True)
     instants = sorted({at_ms for policy in (old, new) for at_ms in _edges(policy)})
-    done: set[object] = set()
-    found = []
+    alike: dict[object, list[Pair]] = {}
     for pair in everybody:
-        if pair.was is None or pair.now is None:
+        alike.setdefault(_told_apart(pair, selectors), []).append(pair)
+    found = []
+    for each in alike.values():
+        was, now = each[0].was, each[0].now
+        if was is None or now is None:
             continue
-        key = tuple(
-            (clause.fits(pair.was), clause.fits(pair.now))
-            for selector in selectors
-            for clause in selector.clauses
-            if clause.attribute in PERSONAL
-        )
-        if key in done and old.adjust != new.adjust:
-            continue
-        done.add(key)
+        names = tuple(pair.name for pair in each)
         for call in calls:
-            facts = call.of(pair.was), call.of(pair.now)
+            if not (call.may_be_of(was) and call.may_be_of(now)):
+                continue
+            facts = call.of(was), call.of(now)
             for at_ms in instants:
                 held = old.adjustments.of(facts[0], at_ms).asked, new.adjustments.of(facts[1], at_ms).asked
-                found.append(_Kind(pair.name, facts, (_plain(held[0]), _plain(held[1]))))
+                found.append(_Kind(names, facts, (_plain(held[0]), _plain(held[1]))))
     return found
+
+
+def _told_apart(pair: Pair, selectors: list[Selector]) -> object:
+    """Whoever answers alike has alike prices."""
+    clauses = [clause for each in selectors for clause in each.clauses if clause.attribute in PERSONAL]
+    return tuple(
+        None if facts is None else (facts.values.get("machine_group"), tuple(clause.fits(facts) for clause in clauses))
+        for facts in (pair.was, pair.now)
+    )
 
 
 def _plain(change: PriceChange | None) -> PriceChange | None:
