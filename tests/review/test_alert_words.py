@@ -120,7 +120,7 @@ def test_each_change_has_its_sentence(edit: tuple[str, str], where: str, text: s
     assert edit[0] in OLD
     old, new = (parse_policy(each.encode()) for each in (OLD, OLD.replace(*edit)))
     changes = diff(old, new, TODAY, ())
-    assert {change.effect for change in changes} == {Effect.TELLS}
+    assert {change.effect for change in changes} == {Effect.POWER if where == "approvers" else Effect.TELLS}
     assert (where, text) in {(change.where, change.text) for change in changes}
     assert not any("SPENDGATE_SECRET" in change.text or "://" in change.text for change in changes)
 

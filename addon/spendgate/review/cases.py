@@ -142,9 +142,13 @@ class _Heard(Outcome):
 
 def provider_of(values: Mapping[str, str]) -> str:
     """The provider that a case names, else the maker of its model; empty where neither says."""
-    name = family(values.get("model", ""))
-    made = next((maker for beginning, maker in _MAKERS if name.startswith(beginning)), "")
-    return values.get("provider") or made
+    return values.get("provider") or maker(values.get("model", ""))
+
+
+def maker(model: str) -> str:
+    """The provider that sells the model at hosts of its own; empty where its name does not say it."""
+    name = family(model)
+    return next((provider for beginning, provider in _MAKERS if name.startswith(beginning)), "")
 
 
 _ASKED: Final = "asked"

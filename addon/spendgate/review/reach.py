@@ -8,12 +8,13 @@ from datetime import date
 from typing import Final
 
 from spendgate.budget import Budget, Missing
+from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
-from spendgate.roster import SHARED, Person, UnknownPeople
+from spendgate.rates import Rate
+from spendgate.roster import RESERVED_NAMES, SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector
 
 ANYBODY: Final = "anybody who is not listed"
-_STRANGERS: Final = (ANYBODY, "anybody")
 PERSONAL: Final = frozenset({"person", "team", "group"})
 """What a person brings to every call. All else a call may have or not."""
 _LACKING: Final = frozenset({"machine_group", "project", "api_key", "account"})
@@ -36,32 +37,23 @@ class Subject:
 def subjects(policy: Policy, today: date) -> tuple[Subject, ...]:
     """Everybody the policy lists on this day, then whoever it does not list, unless those are refused."""
     roster = policy.roster
-    listed = [_subject(policy, person) for person in roster.people if person.until is None or today <= person.until]
+    listed = [subject_of(policy, person) for person in roster.people if person.until is None or today <= person.until]
     if roster.unknown is UnknownPeople.REFUSE:
         return tuple(listed)
-    stranger = Facts.of(person=SHARED) if roster.unknown is UnknownPeople.SHARED else Facts.of()
+    stranger = Facts.of() if roster.unknown is UnknownPeople.EACH else Facts.of(person=SHARED)
     return (*listed, Subject(ANYBODY if roster.people else "anybody", stranger))
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One person before and after; None: refused as not listed."""
-
-    name: str
-    was: Facts | None
-    now: Facts | None
-
-
-def pairs(before: tuple[Subject, ...], after: tuple[Subject, ...]) -> tuple[Pair, ...]:
-    """Everybody who is listed on either side; who is not listed on one is there what anybody else is."""
-    then, now = ({each.name: each.facts for each in side} for side in (before, after))
-    strangers = [next((side[name] for name in _STRANGERS if name in side), None) for side in (then, now)]
-    found = [Pair(name, then.get(name, strangers[0]), now.get(name, strangers[1])) for name in now | then]
-    listed = tuple(each for each in found if each.name not in _STRANGERS)
-    return (*listed, Pair(ANYBODY if listed else "anybody", strangers[0], strangers[1]))
+def named(policy: Policy) -> tuple[str, ...]:
+    """Everybody whom a limit, a model rule or the mode names, as it is written."""
+    rules: list[Budget | Rate | ModelRule] = [*policy.budgets, *policy.rates, *policy.models]
+    selectors = [each for rule in rules for each in (rule.match, rule.excepted)] + list(policy.mode.enforce)
+    texts = dict.fromkeys(text for each in selectors for text in each.texts("person"))
+    return tuple(text for text in texts if text not in RESERVED_NAMES and text.strip("*"))
 
 
-def _subject(policy: Policy, person: Person) -> Subject:
+def subject_of(policy: Policy, person: Person) -> Subject:
+    """A listed person."""
     team = policy.roster.team_by_name.get(person.team) if person.team else None
     facts = Facts.of(person=person.name, team=team.lineage if team else (), group=person.groups)
     return Subject(person.name, facts)
