@@ -92,7 +92,7 @@ def test_a_spent_budget_ends_the_session(provider: Provider, folder: Path) -> No
         assert again["message"].endswith("Ask in #ai-budget.")
         refused = rows(gate, "refused", 1)[0]
         assert (refused["refused_why"], refused["http_status"]) == ("spent", 101)
-        assert sum(each.path.startswith("/v1/realtime") for each in provider.served[before:]) == 2
+        assert sum(each.path.startswith("/v1/realtime") for each in provider.served[before:]) == 1
 
 
 def test_strict_refuses_the_handshake(provider: Provider, folder: Path) -> None:
@@ -179,17 +179,17 @@ def test_each_turn_counts_in_a_rate(provider: Provider, folder: Path) -> None:
 
 
 def test_tokens_of_turns_count_in_a_rate(provider: Provider, folder: Path) -> None:
-    """690 uncached of each turn, whoever began it; a third one has no room."""
+    """690 uncached of each turn, whoever began it; the eighth has no room."""
     provider.set(SCRIPT)
-    with running_gate(folder, provider, policy(folder, more=loop("tokens: '1,500 per hour'"))) as gate:
+    with running_gate(folder, provider, policy(folder, more=loop("tokens: '5,000 per hour'"))) as gate:
         socket = Socket(gate, target=TARGET)
-        socket.say("input_audio_buffer.append", "response.done", audio="AAAA")
-        rows(gate, "settled", 2)
         socket.say("response.create", "response.done")
-        rows(gate, "settled", 3)
+        for _ in range(6):
+            socket.say("input_audio_buffer.append", "response.done", audio="AAAA")
+        rows(gate, "settled", 13)
         refused = socket.say("response.create", "error")[-1]["error"]
         socket.close()
-    assert "1,380 of 1,500 tokens per hour are used" in refused["message"]
+    assert "4,830 of 5,000 tokens per hour are used" in refused["message"]
 
 
 SLOW = replace(SCRIPT, delay_ms=20_000)
