@@ -22,6 +22,7 @@ from spendgate.gate.accounts import refusal_of
 from spendgate.gate.interface import Intent
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
+from spendgate.model_names import family
 from spendgate.policy import Policy, UnknownModel
 from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.price_change import PriceChange
@@ -62,6 +63,8 @@ class Signs(NamedTuple):
         """The signs of one call."""
         ask, route = intent.ask, intent.route
         also = tuple(dict.fromkeys((*ask.also, *route.also))) if route.also else ask.also
+        if route.model and ask.model and route.model != ask.model and family(route.model) != family(ask.model):
+            also = (*also, ask.model)  # gateways differ in which of the two they obey
         return cls(
             since, intent.attribution, route, route.model or ask.model, also, ask.api_key, ask.account,
             route.billing or ask.billing, ask.service_tier, ask.speed, ask.context_window,
