@@ -166,13 +166,16 @@ def alias_stem(name: str | None) -> str | None:
     return short.removesuffix("-latest") if short.endswith("-latest") else None
 
 
+@lru_cache(maxsize=1024)
 def says_nothing(provider: str, name: str) -> bool:
     """Whether a name is its owner's own, so that it may be any model: a deployment on Azure that is not called like a model, an
     id of AWS's without its ARN."""
+    if provider not in ("azure", "aws"):
+        return False
     text = evened(name.strip().lower()[:_NAME_LENGTH_MAX])
-    if provider == "azure":
-        return _MODEL_LIKE.match(text.rpartition("/")[2]) is None
-    return provider == "aws" and _PROFILE.fullmatch(text) is not None
+    if provider == "aws":
+        return _PROFILE.fullmatch(text) is not None
+    return _MODEL_LIKE.match(text.rpartition("/")[2]) is None
 
 
 def hides_model(name: str | None) -> bool:
