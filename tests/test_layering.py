@@ -20,7 +20,7 @@ NOUNS = {
     "price_change": {"money"},
     "price_cards": {"money", "usage", "price_change"},
     "changed_cards": {"price_cards", "price_change"},
-    "pricing": {"changed_cards", "money", "usage", "price_cards", "price_change"},
+    "pricing": {"changed_cards", "model_names", "money", "usage", "price_cards", "price_change"},
     "window": {"errors"},
     "contracts": {"model_names", "price_change", "roster", "selector", "window", "written"},
     "flow": {"usage"},

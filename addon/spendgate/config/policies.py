@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from spendgate.config.bundle import looked
+from spendgate.config.bundle import looked, unreadable
 from spendgate.config.last_good import DEFAULT_NAME, InForce, LastGood, Refused, default, default_bytes, load
 from spendgate.config.people import Known
 from spendgate.config.policy_file import UNCHECKED
@@ -87,11 +87,11 @@ class Watch:
         except Exception:
             logger.exception("a policy that cannot take force could not be told")
 
-    def _digest(self) -> str | None:
+    def _digest(self) -> str:
         try:
             return looked(self._path, self.current.looked_for).digest
-        except PolicyError:
-            return None
+        except PolicyError as fault:
+            return unreadable(fault)
 
     def _moments(self, stop: asyncio.Event) -> AsyncGenerator[object]:
         return awatch(

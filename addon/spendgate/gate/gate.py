@@ -89,7 +89,7 @@ class Gate:
         self._known = KnownTerms(policy, prices)
         self._collecting = Collecting(
             ledger, self.backlog, lines=self._lines, fallback=self.fallback, estimate=estimate,
-            in_force=lambda: (self._known, self.prices),
+            clock=self.clock, in_force=lambda: (self._known, self.prices),
         )  # fmt: skip
         self._recall = Recall()
         self._overage = Overage()

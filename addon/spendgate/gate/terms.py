@@ -22,6 +22,7 @@ from spendgate.gate.accounts import refusal_of
 from spendgate.gate.interface import Intent
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
+from spendgate.model_names import family
 from spendgate.policy import Policy, UnknownModel
 from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.price_change import PriceChange
@@ -70,7 +71,10 @@ class Signs(NamedTuple):
 def others_of(intent: Intent) -> tuple[str, ...]:
     """The other models that the call names, in its body and its path."""
     ask, route = intent.ask, intent.route
-    return tuple(dict.fromkeys((*ask.also, *route.also))) if route.also else ask.also
+    also = tuple(dict.fromkeys((*ask.also, *route.also))) if route.also else ask.also
+    if route.model and ask.model and route.model != ask.model and family(route.model) != family(ask.model):
+        return (*also, ask.model)  # gateways differ in which of the two they obey
+    return also
 
 
 class Draws:

@@ -73,7 +73,7 @@ class Flowing(Struct, frozen=True):
     longest_ms: int = 0
     """How long the longest of them does."""
     requests: int = 1
-    """At its end: -1 where it never left, else 0."""
+    """At its end: -1 where it never left, else 0; 1 where nobody asked before it was done."""
 
 
 class Settlement(Struct, frozen=True):
