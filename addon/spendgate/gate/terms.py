@@ -10,6 +10,7 @@ from dataclasses import replace as replace_terms
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec import json
 from msgspec.structs import replace
 
 from spendgate import lapse
@@ -141,8 +142,9 @@ class Terms:
     billing: str
     model: str | None
     """The model asked for."""
-    also: bool
-    """Whether others may have a part in the answer: budgets of theirs hold it, too, and are charged as far as they had."""
+    also: str | None
+    """The others that may have a part in the answer, as the ledger keeps them: budgets of theirs hold it, too, and are charged
+    as far as they had. None: there are none."""
     priced_by: str
     """The genai-prices provider."""
     rates: Rates
@@ -259,7 +261,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         draws=Draws(policy, (known, *others), enforced, on_plan=billing == PLAN),
         billing=billing,
         model=model,
-        also=bool(others),
+        also=_kept(signs.also),
         priced_by=priced.provider,
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
@@ -279,6 +281,11 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
 def _drawn(policy: Policy, billing: str) -> bool:
     """Whether some budget may count calls with this billing word: a plan's only where one goes by list price."""
     return policy.billing.counts(billing) or (billing == PLAN and policy.by_list)
+
+
+def _kept(names: tuple[str, ...]) -> str | None:
+    """Names of models as the ledger keeps them: what is odd without its letters, what is not known as an empty one."""
+    return json.encode([(name and written(name)) or "" for name in names]).decode() if names else None
 
 
 def unlisted(account: str | None) -> Refuse:
