@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,11 @@ import typer
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
 from spendgate.config.bundle import Bundle, Gathering
+from spendgate.config.cases import cases_schema
 from spendgate.config.faults import Place
 from spendgate.config.known import KNOWN
 from spendgate.config.places import places
-from spendgate.config.policy_file import parse_policy, policy_schema
+from spendgate.config.policy_file import include_schema, parse_policy, policy_schema
 from spendgate.errors import PolicyError
 from spendgate.notices import notices, spent_on_each
 from spendgate.policy import Policy
@@ -71,12 +73,31 @@ def check(files: FilesArgument, fmt: FormatOption = Format.TABLE) -> None:
         raise typer.Exit(1)
 
 
-def schema() -> None:
+class File(StrEnum):
+    """Kinds of file that have a schema."""
+
+    POLICY = "policy"
+    INCLUDE = "include"
+    CASES = "cases"
+
+
+def schema(
+    of: Annotated[
+        File, typer.Option("--for", help="Which kind of file: a policy, one that it includes, its cases.")
+    ] = File.POLICY,
+) -> None:
     """Print the JSON Schema of a policy file, so that an editor completes keys and marks faults.
 
     It has the keys that this version reads; what only reading can tell, such as a team that nobody declares, `policy check` says.
     """
-    emit_json(policy_schema(KNOWN))
+    emit_json(_SCHEMAS[of]())
+
+
+_SCHEMAS = {
+    File.POLICY: lambda: policy_schema(KNOWN),
+    File.INCLUDE: lambda: include_schema(KNOWN),
+    File.CASES: cases_schema,
+}
 
 
 def _findings(file: Path) -> list[Finding]:

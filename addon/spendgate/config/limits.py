@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from spendgate.adaptive import DAYS_MAX, SPENT_DAYS_LEAST, Mean
-from spendgate.config import words
+from spendgate.config import forms, words
 from spendgate.config.faults import NotAmong, Place, shown
 from spendgate.config.nodes import Text
 from spendgate.config.sections import Section
@@ -110,6 +110,7 @@ def read_per_machine(section: Section, limits: list[Limit], per: tuple[str, ...]
     return found.nanos
 
 
+@forms.written(forms.LIMIT, "$20 per day", "$60 per rolling 24h", "$20", "4x mean of 7d per day", "none")
 def _parsed(text: str) -> Limit | str:
     """`$60 per rolling 24h`, `4x mean of 7d per day`, `$5` for life; the text itself for `none`."""
     if text == _NONE:
