@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from spendgate.cli.named import known_here
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
 from spendgate.config.bundle import Bundle, Gathering
@@ -22,7 +23,6 @@ from spendgate.config.policy_file import include_schema, parse_policy, policy_sc
 from spendgate.errors import PolicyError
 from spendgate.notices import notices, spent_on_each
 from spendgate.policy import Policy
-from spendgate.pricing import PriceBook
 from spendgate.review.doubts import doubts
 from spendgate.review.secrets import secrets_in
 from spendgate.window import local_date
@@ -127,10 +127,7 @@ def _doubts(file: Path, bundle: Bundle, policy: Policy) -> list[_Placed]:
         for subject, at in places(data).items():
             where.setdefault(subject, (beside, name, at))
     top = (False, str(file), _TOP)
-    told = [
-        (doubt.subject, doubt.text)
-        for doubt in doubts(policy, local_date(policy.timezone, now_ms), PriceBook().model_ids())
-    ]
+    told = [(doubt.subject, doubt.text) for doubt in doubts(policy, local_date(policy.timezone, now_ms), known_here())]
     # A notice about one key begins with it.
     told += [(text.partition(".")[0], text) for text in notices(policy, now_ms)]
     return [(*(where.get(subject) or where.get(subject.partition(".")[0]) or top), text) for subject, text in told]
