@@ -16,6 +16,7 @@ from spendgate.config import (
     case_words,
     cases,
     contracts,
+    domains,
     exceptions,
     forms,
     includes,
@@ -28,6 +29,7 @@ from spendgate.config import (
     whole,
     words,
 )
+from spendgate.config.people import Known
 
 _FAR = "is more than a ledger row holds"
 _FEBRUARY = "day is out of range"
@@ -41,6 +43,8 @@ PARSERS: Final[dict[Callable[..., Any], tuple[str, ...]]] = {
     words.name: ("is not a name",),
     words.account: (),
     words.host: (_SHARED, "is not a host name"),
+    domains.hosts_named: (_SHARED, "is not a host name", "name each host"),
+    partial(policy_file._added, known=Known()): (_SHARED, "is not a host name", "name each host"),
     alert_words.percent: (),
     alert_words.threshold: (),
     alert_words.share: (),
@@ -87,7 +91,8 @@ PIECES: Final = (
     "allow", "allow up to ", " per person", "minute", "2026-12-01", "2026-02-29", "2026-13-01", "0000-01-01",
     "T12:00", "T25:00", ":30", ".5", "Z", "+02:00", "mon-fri", "MON", "fri-mon", "mon,wed", " 07:00-20:00",
     "00:00-24:00", "refused", "refused by ", "would refuse", "admitted", "person/day", "llm.acme.example",
-    "LLM.Acme.Example.", "co.uk", "10.0.0.1", "*.acme.example", "a_b.example", "https://", "slack://", "x", "days",
+    "LLM.Acme.Example.", "co.uk", "10.0.0.1", "*.acme.example", "*.", "*.github.io", "*.a.github.io",
+    "a_b.example", "https://", "slack://", "x", "days",
     " days", "people.yaml", "..", "é", "RW", "\t",
 )  # fmt: skip
 

@@ -21,7 +21,7 @@ from spendgate.config.known import KNOWN
 from spendgate.config.places import places
 from spendgate.config.policy_file import include_schema, parse_policy, policy_schema
 from spendgate.errors import PolicyError
-from spendgate.notices import notices, spent_on_each
+from spendgate.notices import notices, signable, spent_on_each
 from spendgate.policy import Policy
 from spendgate.review.doubts import doubts
 from spendgate.review.secrets import secrets_in
@@ -111,7 +111,10 @@ def _findings(file: Path) -> list[Finding]:
         faults = [Finding("fault", line) for line in fault.faults]
         return [*faults, *_warnings(_secrets(file, read.bundle))]
     found = [*_doubts(file, read.bundle, policy), *_secrets(file, read.bundle)]
-    return [*_warnings(found), *(Finding("note", f"{file}: note: {text}") for text in spent_on_each(policy))]
+    return [
+        *_warnings(found),
+        *(Finding("note", f"{file}: note: {text}") for text in (*spent_on_each(policy), *signable(policy))),
+    ]
 
 
 def _warnings(found: list[_Placed]) -> list[Finding]:

@@ -46,6 +46,16 @@ def number[**P, T](
     return mark
 
 
+def same_as[**P, T](other: Callable[..., object]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Marks a parser whose text looks as another one's does."""
+
+    def mark(parse: Callable[P, T]) -> Callable[P, T]:
+        _FORMS[parse] = _FORMS[other]
+        return parse
+
+    return mark
+
+
 def never[**P, T](parse: Callable[P, T]) -> Callable[P, T]:
     """Marks a parser that takes no text at all: its fault says why."""
     _FORMS[parse] = {"not": {}}

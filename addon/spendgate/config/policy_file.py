@@ -14,6 +14,7 @@ from spendgate.config import forms, words
 from spendgate.config.alert_words import positive
 from spendgate.config.alerts import read_alerts
 from spendgate.config.contracts import read_adjustments, read_billing
+from spendgate.config.domains import hosts_named
 from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.forms import Schema
@@ -178,7 +179,7 @@ def _capture(section: Section | None, known: Known) -> Capture:
         if host.host and host.host in seen:
             section.fault("hosts", f"{host.host} is listed twice")
         seen.add(host.host)
-    never = section.names("never", words.host)
+    never = section.names("never", partial(hosts_named, known=known.hosts))
     for both in sorted(seen & set(never)):
         section.fault("never", f"{both} stands under hosts too")
     counts = section.word("browsers", ("never", "count")) == "count"
@@ -195,7 +196,7 @@ def _capture(section: Section | None, known: Known) -> Capture:
 
 def _host(section: Section, known: Known) -> Host:
     host = Host(
-        host=section.parsed("host", lambda text: _added(words.host(text), known), required=True) or "",
+        host=section.parsed("host", partial(_added, known=known), required=True) or "",
         dialect=section.parsed("dialect", lambda text: known_word(text, known.dialects or (text,)), required=True)
         or "",
         prices=section.parsed("prices", lambda text: known_word(text, known.price_lists or (text,))),
@@ -205,7 +206,9 @@ def _host(section: Section, known: Known) -> Host:
     return host
 
 
-def _added(host: str, known: Known) -> str:
+@forms.same_as(hosts_named)
+def _added(text: str, known: Known) -> str:
+    host = hosts_named(text, known=known.hosts)
     if host in known.hosts:
         raise ValueError(f"{host} is a provider's own host, whose dialect and prices are known; leave it out here")
     return host

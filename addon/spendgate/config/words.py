@@ -130,7 +130,9 @@ def host(text: str) -> str:
     """An exact host name, in lower case. Raises ValueError for addresses, wildcards and what others could own."""
     found = text.rstrip(".").lower()
     if "*" in found:
-        raise ValueError(f"{shown(text)}: a wildcard {LATER}; name each host")
+        raise ValueError(
+            f"{shown(text)} is no exact host; allowed: llm.acme.example, or under capture *.ai.acme.example"
+        )
     if _is_address(found):
         raise ValueError(f"{shown(text)} is an address; allowed: host names, which a certificate can be bound to")
     labels = found.split(".")
