@@ -94,6 +94,7 @@ ONLY_PLACE = {
     "sqlite_utils": {"ledger"},
     "yaml": {"config"},
     "httpx2": {"config"},
+    "publicsuffixlist": {"config"},
     "typer": {"cli"},
     "rich": {"cli"},
     "genai_prices": {"pricing", "price_cards", "changed_cards", "config"},

@@ -85,6 +85,8 @@ def row(asked: Asked, size: Size) -> CallRow:
     opened = _row(
         asked.intent, size, terms.policy, billing=terms.billing, kind=terms.keys.kind, known_by=terms.evidence
     )
+    if terms.also:
+        opened = replace(opened, also_requested=terms.also)
     if terms.ignored:
         return replace(opened, **_KEPT_OF_NOBODY)
     return opened if asked.parent_call is None else replace(opened, parent_call=asked.parent_call)

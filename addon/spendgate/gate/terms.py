@@ -10,6 +10,7 @@ from dataclasses import replace as replace_terms
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec import json
 from msgspec.structs import replace
 
 from spendgate import lapse
@@ -153,6 +154,8 @@ class Terms:
     others: tuple[Facts, ...]
     """The call as of each other model that may have a part in the answer: budgets of it hold the call, too, and are charged
     as far as it had."""
+    also: str | None
+    """Their names, as the ledger keeps them. None: there are none."""
     priced_by: str
     """The genai-prices provider."""
     rates: Rates
@@ -278,6 +281,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         billing=billing,
         model=model,
         others=others,
+        also=_kept(signs.also),
         priced_by=priced.provider,
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
@@ -297,6 +301,11 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
 def _drawn(policy: Policy, billing: str) -> bool:
     """Whether some budget may count calls with this billing word: a plan's only where one goes by list price."""
     return policy.billing.counts(billing) or (billing == PLAN and policy.by_list)
+
+
+def _kept(names: tuple[str, ...]) -> str | None:
+    """Names of models as the ledger keeps them: what is odd without its letters, what is not known as an empty one."""
+    return json.encode([(name and written(name)) or "" for name in names]).decode() if names else None
 
 
 def unlisted(account: str | None) -> Refuse:

@@ -57,6 +57,8 @@ class CallRow(Struct, frozen=True):
     parent_agent: str | None = None
     size: str | None = None
     """All that was known of its size when it was decided (`standing.Size.text`); None: it was never sized."""
+    also_requested: str | None = None
+    """The other models that may have a part in its answer, as a JSON array; None: there are none."""
 
 
 class Flowing(Struct, frozen=True):

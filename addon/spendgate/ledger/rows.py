@@ -20,7 +20,10 @@ OPENED_FIRST = (
 OPENED_SECOND = (*OPENED_FIRST, "agent_name", "parent_agent")
 """What it filled before a call's size was kept."""
 
-OPENED = (*OPENED_SECOND, "size")
+OPENED_THIRD = (*OPENED_SECOND, "size")
+"""What it filled before the other models of a request were kept."""
+
+OPENED = (*OPENED_THIRD, "also_requested")
 """The columns that `opened` fills, in its order; `account` is apart, since an answer may name a better one."""
 
 ID_AT, KIND_AT, CEILING_AT = (OPENED.index(name) for name in ("id", "kind", "ceiling_nanos"))
@@ -71,7 +74,7 @@ def opened(row: CallRow) -> Values:
         row.account_os, row.tool, row.process, row.project, row.session, row.agent, row.parent_call, row.evidence,
         row.api_key, row.billing, row.dialect, row.model_requested, row.kind, row.estimate_nanos,
         row.ceiling_nanos, row.typical_nanos, row.request_bytes, row.text_bytes, row.policy_hash,
-        row.agent_name, row.parent_agent, row.size,
+        row.agent_name, row.parent_agent, row.size, row.also_requested,
     )  # fmt: skip
 
 

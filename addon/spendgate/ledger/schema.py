@@ -260,6 +260,14 @@ def m012_counted_since(db: Database) -> None:
     db.conn.execute("ALTER TABLE counted ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0")
 
 
+@migration()
+def m013_also_requested(db: Database) -> None:
+    """The other models that a call may have been answered by, which rules and budgets were asked about, too."""
+    db.conn.execute("ALTER TABLE call_rows ADD COLUMN also_requested TEXT")
+    db.conn.execute("DROP VIEW calls")
+    _view_calls(db, booked=_BOOKED, more=", agent_name, parent_agent, size, also_requested")
+
+
 def _view_calls(db: Database, *, booked: str, more: str = "") -> None:
     plain = """person, team, machine, tool, process, project, provider, host, path, model_requested, model, session, api_key,
         billing, state, basis, input_tokens, cache_read_tokens"""

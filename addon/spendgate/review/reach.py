@@ -88,22 +88,46 @@ def covering(budgets: Iterable[Budget], facts: Facts) -> tuple[Budget, ...]:
     return tuple(budget for budget in every if _covers(budget, facts) and _excepts_nothing(budget, every, facts))
 
 
+def holds_by(budget: Budget, every: Iterable[Budget], facts: Facts) -> frozenset[str]:
+    """The forgeable attributes by which a call could leave what covers this person: this budget, or the one that counts what it
+    excepts. Empty: none."""
+    partners = _partners(budget, tuple(every), facts)
+    beside = min((hangs_on(each) for each in partners), key=len, default=frozenset[str]())
+    return hangs_on(budget) | (frozenset() if _excepts_people(budget) else beside)
+
+
 def _covers(budget: Budget, facts: Facts) -> bool:
     """Whether it is about every call of this person but for those that it excepts."""
     others = {clause.attribute for clause in budget.match.clauses} - PERSONAL
     named = any(_anybody(clause, facts) for clause in budget.match.clauses)
-    goes_by = budget.missing is Missing.SKIP and _LACKING & set(budget.per)
-    return not others and not named and not goes_by and counts(budget, facts)
+    return not others and not named and not _goes_by(budget) and counts(budget, facts)
 
 
 def _excepts_nothing(budget: Budget, every: tuple[Budget, ...], facts: Facts) -> bool:
-    if {clause.attribute for clause in budget.excepted.clauses} <= PERSONAL:
-        return True
+    return _excepts_people(budget) or bool(_partners(budget, every, facts))
+
+
+def _excepts_people(budget: Budget) -> bool:
+    """Whether it excepts nothing but people, who are then not under it at all."""
+    return {clause.attribute for clause in budget.excepted.clauses} <= PERSONAL
+
+
+def _partners(budget: Budget, every: tuple[Budget, ...], facts: Facts) -> tuple[Budget, ...]:
+    """The budgets that count all that this one excepts; not one kept per something that a call need not have."""
     excepted = budget.excepted.as_data()
-    return any(
-        other.match.as_data() == excepted and not other.excepted.clauses and reaches(other.match, EVERY, facts)
+    return tuple(
+        other
         for other in every
+        if other.match.as_data() == excepted
+        and not other.excepted.clauses
+        and not _goes_by(other)
+        and reaches(other.match, EVERY, facts)
     )
+
+
+def _goes_by(budget: Budget) -> bool:
+    """Whether calls without a value of what it is kept per are not counted in it."""
+    return budget.missing is Missing.SKIP and bool(_LACKING & set(budget.per))
 
 
 def hangs_on(budget: Budget) -> frozenset[str]:
