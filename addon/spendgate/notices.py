@@ -53,6 +53,16 @@ def _keep(policy: Policy) -> Iterator[str]:
         yield f"privacy.keep {policy.privacy.keep_days} days: nothing is purged by this version; rows are kept for good"
 
 
+def signable(policy: Policy) -> tuple[str, ...]:
+    """What the CA of each machine could sign for besides the hosts that are decrypted."""
+    return tuple(
+        f"capture.hosts: {host.host}: the CA on each machine could sign for {host.host[2:]} and every name below, "
+        "sign-in pages and mail too; name each host where they are few"
+        for host in policy.capture.hosts
+        if host.host.startswith("*.")
+    )
+
+
 def spent_on_each(policy: Policy) -> tuple[str, ...]:
     """The limits that hold on each machine alone, and that several machines share."""
     return tuple(

@@ -57,7 +57,11 @@ def test_untouched_chain_holds(conn: sqlite3.Connection) -> None:
 
 @pytest.mark.parametrize(
     ("back", "opened", "added"),
-    [(6, rows.OPENED_FIRST, "parent_agent"), (3, rows.OPENED_SECOND, "size")],
+    [
+        (9, rows.OPENED_FIRST, "parent_agent"),
+        (6, rows.OPENED_SECOND, "size"),
+        (3, rows.OPENED_THIRD, "also_requested"),
+    ],
 )
 def test_links_of_an_earlier_form_still_hold(
     conn: sqlite3.Connection, back: int, opened: tuple[str, ...], added: str

@@ -8,7 +8,7 @@ import pytest
 
 from spendgate.config.policy_file import parse_policy
 from spendgate.review.diff import Effect, diff
-from spendgate.review.doubts import doubts
+from spendgate.review.doubts import Known, doubts
 
 TODAY = date(2026, 11, 28)
 KEY = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
@@ -21,7 +21,7 @@ PERSON = "budgets: [{name: person, per: person, limit: $20 per day, alerts: [50%
 
 def told(text: str) -> dict[str, str]:
     """Every warning by what it is about."""
-    return {each.subject: each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, ())}
+    return {each.subject: each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, Known())}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_approvers_who_cannot() -> None:
         f"{PEOPLE}approvers:\n  - {{person: bob, key: {KEY}, up_to: $5}}\n"
         f"  - {{person: alice, key: {OTHER_KEY}, up_to: $5, for: {{team: empty}}}}\n"
     )
-    found = [each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, ())]
+    found = [each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, Known())]
     assert "bob may approve, and their listing has ended" in found
     assert "alice may approve for nobody: no listed person fits for" in found
 
@@ -116,7 +116,7 @@ def test_each_change_has_its_sentence(edit: tuple[str, str], where: str, text: s
     assert edit[0] in OLD
     old, new = (parse_policy(each.encode()) for each in (OLD, OLD.replace(*edit)))
     changes = diff(old, new, TODAY, ())
-    assert {change.effect for change in changes} == {Effect.TELLS}
+    assert {change.effect for change in changes} == {Effect.POWER if where == "approvers" else Effect.TELLS}
     assert (where, text) in {(change.where, change.text) for change in changes}
     assert not any("SPENDGATE_SECRET" in change.text or "://" in change.text for change in changes)
 
@@ -125,4 +125,4 @@ def test_an_order_is_a_change_too() -> None:
     """None is silent."""
     first = "  - {name: burn, burn: $15 in 1h, per: session, severity: page}\n"
     old, new = (parse_policy(each.encode()) for each in (OLD, OLD.replace(first, "") + first))
-    assert [change.text for change in diff(old, new, TODAY, ())] == ["the order of alerts alone"]
+    assert [change.text for change in diff(old, new, TODAY, Known())] == ["the order of alerts alone"]

@@ -175,7 +175,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("who", ("person", "team", "groups", "account_os", "machine", "tool", "process", "project", "session", "evidence")),
     ("agent", ("agent", "agent_name", "parent_agent", "parent_call")),
     ("where", ("provider", "host", "path", "dialect", "api_key", "account", "billing", "request_id")),
-    ("model", ("model_requested", "model", "basis", "prices", "flags")),
+    ("model", ("model_requested", "also_requested", "model", "basis", "prices", "flags")),
     (
         "counts",
         (

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spendgate.adaptive import Mean
-from spendgate.config import words
+from spendgate.config import forms, words
 from spendgate.config.faults import shown
 from spendgate.config.sections import Section
 from spendgate.policy import Mode
@@ -36,6 +36,7 @@ def read_validity(top: Section) -> Validity:
     return Validity(revision=revision, valid_until=last, expired="refuse" if refuses else "keep")
 
 
+@forms.number(r"[1-9][0-9]{0,8}", "integer", 999_999_999, least=1)
 def revision_of(text: str) -> int:
     """Raises ValueError."""
     if _REVISION.fullmatch(text) is None:
@@ -45,6 +46,7 @@ def revision_of(text: str) -> int:
     return int(text)
 
 
+@forms.written(forms.DAY_TO_COME, "2027-03-31")
 def _last_day(text: str) -> date:
     found = words.day(text)
     if found.year not in _YEARS:
@@ -64,6 +66,7 @@ def read_fleet(section: Section | None) -> Fleet:
     return Fleet.model_validate({"hub": hub, "offline": offline or "lease"})
 
 
+@forms.written(rf"{forms.any_case('https')}://[!-~]+", "https://spend.acme.example", maxLength=_HUB_LENGTH_MAX)
 def _hub(text: str) -> str:
     """An https address. What could be a password in it is never repeated."""
     try:
@@ -102,6 +105,7 @@ def read_privacy(section: Section | None, rules: Mapping[str, Any]) -> Privacy:
     return Privacy.model_validate({"keep_days": keep, "project": project or "repository", "process": process or "name"})
 
 
+@forms.written(rf"{forms.upto(KEEP_DAYS_MAX)}\s+days?", "400 days")
 def _keep(text: str) -> int:
     found = _DAYS.fullmatch(" ".join(text.split()))
     if found is None or int(found[1]) > KEEP_DAYS_MAX:

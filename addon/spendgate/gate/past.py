@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
-from spendgate.fitting import enforces, scopes
+from spendgate.fitting import charged, enforces, scopes
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, person_then
 from spendgate.selector import PLAN, Facts
 from spendgate.standing import Scope
+from spendgate.tallies import together
+
+NAMED = "another model that it names"
+"""Flag of a call that was answered by a model which the request names beside the one that it asks for."""
+
+Also = Callable[[str], tuple[str, ...]]
+"""A running call's other models, by its id; none of a call of another gate."""
+
+
+def _nobody(_: str) -> tuple[str, ...]:
+    return ()
 
 
 def counted(policy: Policy, now_ms: int) -> tuple[Counted, ...]:
@@ -23,8 +35,8 @@ def counted(policy: Policy, now_ms: int) -> tuple[Counted, ...]:
     )
 
 
-def scopes_of(policy: Policy) -> ScopesOf:
-    """A function from a past call to its budgets under `policy`."""
+def scopes_of(policy: Policy, also: Also = _nobody) -> ScopesOf:
+    """A function from a past call to its budgets under `policy`; `also` tells the other models that a running call names."""
 
     own = frozenset(tally for draw, _ in policy.draws if "person" in draw.per for tally, _, _ in draw.counted_since(0))
 
@@ -34,13 +46,30 @@ def scopes_of(policy: Policy) -> ScopesOf:
             return ()
         then = facts_of(past, policy)
         now = _by_todays_roster(past, policy, then)
-        found = scopes(policy, then, past.booked_ms, enforces(policy, then), on_plan=on_plan)
+        others = also(past.row.id) if past.state == "open" else ()
+        found = _drawn(policy, past, then, others, on_plan=on_plan)
         if now == then:
             return found
-        anew = scopes(policy, now, past.booked_ms, enforces(policy, now), on_plan=on_plan)
+        anew = _drawn(policy, past, now, others, on_plan=on_plan)
         return (*found, *[each for each in anew if each.budget in own and each not in found])
 
     return of
+
+
+def _drawn(
+    policy: Policy, past: PastCall, asked: Facts, others: tuple[str, ...], *, on_plan: bool
+) -> tuple[Scope, ...]:
+    """What the call is charged by the model that answered; while that is not known, what it holds in."""
+    enforced, booked_ms = enforces(policy, asked), past.booked_ms
+    if past.model:
+        answered = asked.answered_by(past.model)
+        every = (asked, answered) if NAMED in past.flags else (asked,)
+        return charged(policy, every, answered, booked_ms, enforced, on_plan=on_plan)
+    each = [
+        scopes(policy, facts, booked_ms, enforced, on_plan=on_plan)
+        for facts in (asked, *[asked.answered_by(name) for name in others])
+    ]
+    return each[0] if len(each) == 1 else together(each)
 
 
 def _by_todays_roster(past: PastCall, policy: Policy, then: Facts) -> Facts:
@@ -55,11 +84,11 @@ def _by_todays_roster(past: PastCall, policy: Policy, then: Facts) -> Facts:
 
 
 def facts_of(past: PastCall, policy: Policy) -> Facts:
-    """A past call as selectors see it, by the model that answered where that is known."""
+    """A past call as selectors see it, by the model that was asked for."""
     made = past.row
     team = policy.roster.team_by_name.get(made.team or "")
     return Facts.of(
-        model=past.model or made.model_requested,
+        model=made.model_requested,
         person=made.person,
         team=team.lineage if team else made.team,
         group=made.groups,

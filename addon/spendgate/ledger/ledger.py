@@ -53,6 +53,7 @@ class Ledger:
         self._store = store
         self._gates = gates
         self._reserve = reserve
+        self._filled: fill.Pass | None = None
 
     @classmethod
     def open(cls, path: Path, gates_dir: Path, now_ms: int) -> Ledger:
@@ -224,7 +225,8 @@ class Ledger:
         if not patient:
             store.impatient()
         try:
-            return fill.prepare(store, budgets, scopes_of, now_ms)
+            self._filled = fill.prepare(store, budgets, scopes_of, now_ms, earlier=None if patient else self._filled)
+            return self._filled.added
         finally:
             store.close()
 

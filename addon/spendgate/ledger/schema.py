@@ -259,6 +259,14 @@ def m012_counted_since(db: Database) -> None:
 
 
 @migration()
+def m013_also_requested(db: Database) -> None:
+    """The other models that a call may have been answered by, which rules and budgets were asked about, too."""
+    db.conn.execute("ALTER TABLE call_rows ADD COLUMN also_requested TEXT")
+    db.conn.execute("DROP VIEW calls")
+    _view_calls(db, booked=_BOOKED, more=", agent_name, parent_agent, size, also_requested")
+
+
+@migration()
 def m014_audit_chain(db: Database) -> None:
     """Audit lines are chained, each to the one before it and to the end of the calls' chain. Older lines are chained now."""
     older = db.conn.execute("SELECT at_ms, what, detail FROM audit ORDER BY id").fetchall()
