@@ -21,11 +21,11 @@ from typing import Final
 import msgspec
 
 import spendgate
-from spendgate.alert_rules import Severity
 from spendgate.alerts import routing
 from spendgate.alerts.sending import Message, Result
 from spendgate.errors import LedgerUnavailable
-from spendgate.ledger.outbox import Due, Outbox
+from spendgate.ledger.messages import ASK, GRANT
+from spendgate.ledger.outbox import Due, Outbox, Unrouted
 from spendgate.policy import Policy
 
 FIRST_MS: Final = 5_000
@@ -46,15 +46,28 @@ def backoff_ms(attempts: int, chance: float) -> int:
 
 
 def title(due: Due) -> str:
-    """`Spendgate: person/month 80% of alice`."""
+    """`Spendgate alert: person/month 80%`; of an ask whose it is, of a digest its week."""
+    if due.form == ASK:
+        return f"Spendgate: {due.value} asks for more"
+    if due.form == GRANT:
+        return f"Spendgate: {due.value} has more"
+    if due.form == routing.DIGEST:
+        return f"Spendgate {due.rule}, {due.window}"
     return f"Spendgate {due.severity}: {due.rule}"
 
 
 def body(due: Due) -> str:
     """The sentence with the figures, who answers for it, the command behind it, and its name."""
+    if due.form == routing.DIGEST:
+        return due.long_text or due.text
     when = datetime.fromtimestamp(due.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    does = "Shows all of it" if due.form == GRANT else "The calls"
+    if due.form == ASK:
+        exception = not due.command.startswith("spendgate ")
+        does = "Grants it, in the policy file (nobody may by a signature)" if exception else "Grants it"
+    name = {ASK: "Ask", GRANT: "Grant"}.get(due.form, "Alert")
     return (
-        f"{due.text}.\nAnswers for it: {due.owner}\nThe calls: {due.command}\nAlert {due.name}, rule {due.rule}, {when}"
+        f"{due.text}.\nAnswers for it: {due.owner}\n{does}: {due.command}\n{name} {due.name}, rule {due.rule}, {when}"
     )
 
 
@@ -77,8 +90,7 @@ class Courier:
     def round(self, outbox: Outbox, policy: Policy, now_ms: int) -> None:
         """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable."""
         for each in outbox.unrouted():
-            found = routing.keys(policy, Severity(each.severity), each.person, each.team, desktop=self._desktop)
-            outbox.route(each.id, found, now_ms)
+            outbox.route(each.id, self._receivers(outbox, policy, each, now_ms), now_ms)
         with self._lock:
             if self._rounds >= ROUNDS_MAX or not outbox.any_due(now_ms, busy=self._busy):
                 return
@@ -88,6 +100,14 @@ class Courier:
             sending = threading.Thread(target=self._send, args=(policy, due), name="alerts-sending", daemon=True)
             self._threads = [*(each for each in self._threads if each.is_alive()), sending]
         sending.start()
+
+    def _receivers(self, outbox: Outbox, policy: Policy, each: Unrouted, now_ms: int) -> tuple[str, ...]:
+        if each.form == routing.DIGEST:
+            return routing.digest_keys(policy, each.team[0] if each.team else "")
+        ask = outbox.ask(each.window) if each.form == ASK else None
+        if ask is not None:
+            return routing.keys_of_ask(policy, ask, each.team, now_ms)
+        return routing.keys(policy, each.severity, each.person, each.team, desktop=self._desktop)
 
     def finish(self, patience_s: float) -> None:
         """Wait so long for what is being sent: who is told by a short command is told by that command."""
@@ -117,7 +137,7 @@ class Courier:
             if to is None:
                 outbox.failed(each, "the policy in force names this receiver no more", None, self._now_ms())
             else:
-                messages.append(Message(number, to, title(each), body(each), each.severity))
+                messages.append(Message(number, to, title(each), body(each), each.severity, each.html or ""))
         for result in sent(messages):
             self._note(outbox, due[result.number], result.error)
 

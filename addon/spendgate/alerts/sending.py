@@ -23,6 +23,7 @@ from msgspec import Struct
 
 SENDERS_MAX: Final = 16
 _SECRET: Final = re.compile(r"\$\{(SPENDGATE_SECRET_[A-Z0-9_]+)\}")
+_MAIL: Final = re.compile(r"mailtos?://", re.IGNORECASE)
 _STATUS: Final = re.compile(r"\berror\s*[=:]\s*(\d{3})\b")
 
 
@@ -35,6 +36,8 @@ class Message(Struct, frozen=True):
     title: str
     body: str
     severity: str = "alert"
+    html: str = ""
+    """The same for a receiver that shows HTML, which is mail; it carries its plain text, too."""
 
 
 class Result(Struct, frozen=True):
@@ -101,16 +104,20 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
         app_id="Spendgate", app_desc="Spendgate", app_url="", image_url_mask="", image_url_logo="", async_mode=False,
         http_redirects=False, storage_mode=apprise.PersistentStoreMode.MEMORY, secure_logging=True,
     )  # fmt: skip
-    kinds = {"notice": apprise.NotifyType.INFO, "page": apprise.NotifyType.FAILURE}
+    mailed = bool(message.html) and _MAIL.match(message.to) is not None
+    kinds = {"notice": apprise.NotifyType.INFO, "digest": apprise.NotifyType.INFO, "page": apprise.NotifyType.FAILURE}
     try:
         receiver = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
         if receiver is None:
             return Result(message.number, "the address is none that Apprise can use")
+        receiver.overflow_mode = (
+            apprise.OverflowMode.SPLIT
+        )  # a service takes so many characters; by default the rest is lost
         taken = receiver.notify(
             title=message.title,
-            body=message.body,
+            body=message.html if mailed else message.body,
             notify_type=kinds.get(message.severity, apprise.NotifyType.WARNING),
-            body_format=apprise.NotifyFormat.TEXT,
+            body_format=apprise.NotifyFormat.HTML if mailed else apprise.NotifyFormat.TEXT,
         )
     except Exception as fault:  # noqa: BLE001 - of a hundred services' modules; its text may hold an address
         return Result(message.number, f"failed by {type(fault).__name__}")

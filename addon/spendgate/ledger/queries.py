@@ -328,6 +328,18 @@ class Reader:
             raise ValueError(f"{several} with {prefix!r}: `spendgate alerts list` has their ids")
         return str(found[0][0])
 
+    def messages(self, form: str) -> dict[str, dict[str, Any]]:
+        """The messages of this form (`ask`) by their window (the ask's id), each with `routed` and its `deliveries`."""
+        found = {
+            row["window"]: {**row, "deliveries": []}
+            for row in self._rows("SELECT id, name, window, routed, made_ms FROM alerts WHERE form = ?", (form,))
+        }
+        sql = """SELECT deliveries.*, window FROM deliveries JOIN alerts ON alerts.id = alert WHERE form = ?
+            ORDER BY alert, receiver"""
+        for row in self._rows(sql, (form,)):
+            found[row["window"]]["deliveries"].append(row)
+        return found
+
     def unseen(self, person: str, since_ms: int, limit: int) -> tuple[dict[str, Any], ...]:
         """The newest alerts about this person made since then that nobody has acknowledged."""
         sql = """SELECT name, made_ms, severity, text FROM alerts WHERE person = ? AND acked_ms IS NULL AND made_ms >= ?
