@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from spendgate.cli.spend import SinceOption, span
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
 from spendgate.errors import PolicyError
+from spendgate.inert_text import inert_markdown
 from spendgate.ledger.queries import Reader
 from spendgate.model_names import family
 from spendgate.policy import Policy
@@ -108,12 +108,12 @@ def _markdown(changes: Sequence[Change], outcome: Outcome, policy: Policy) -> li
         told = [change for change in changes if change.effect is effect]
         if told:
             lines += [f"**{effect.value[0].upper()}{effect.value[1:]}**", ""]
-            lines += [f"- {_inert(change.text)}" for change in told]
+            lines += [f"- {inert_markdown(change.text)}" for change in told]
             lines.append("")
     lines += [
         "### What it would have done",
         "",
-        *(f"{_inert(line)}  " for line in headline(outcome, ZoneInfo(policy.timezone))),
+        *(f"{inert_markdown(line)}  " for line in headline(outcome, ZoneInfo(policy.timezone))),
     ]
     if outcome.rules:
         lines += ["", *_rows(report.rules(outcome), ("rule", "does", "kind", "calls", "people", "cost_nanos"))]
@@ -140,21 +140,8 @@ def _rows(rows: Sequence[report.Row], keys: Sequence[str]) -> list[str]:
     """A table of the first rows."""
     lines = [f"| {' | '.join(_HEADINGS.get(key, key) for key in keys)} |", f"|{' --- |' * len(keys)}"]
     for row in rows[:_ROWS_MAX]:
-        cells = (money(row[key]) if key.endswith("_nanos") else _inert(str(row[key])) for key in keys)
+        cells = (money(row[key]) if key.endswith("_nanos") else inert_markdown(str(row[key])) for key in keys)
         lines.append(f"| {' | '.join(cells)} |")
     if len(rows) > _ROWS_MAX:
         lines.append(f"\n… and {len(rows) - _ROWS_MAX:,} more")
     return lines
-
-
-_MARKS = re.compile(r"[\\`*\[\]<|#~&_]|\$(?!\d)")
-"""What Markdown reads. Of two `$` around a formula the last one is followed by no digit: amounts stay as they are."""
-_LINKS = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
-"""What a mention, an address and a bare host begin with."""
-
-
-def _inert(text: str) -> str:
-    """Text that is no Markdown and no HTML: names can come from a client's headers."""
-    shown = inert(text)
-    shown = _MARKS.sub(r"\\\g<0>", shown)
-    return _LINKS.sub("\\g<0>\u200b", shown)

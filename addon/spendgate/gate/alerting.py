@@ -94,12 +94,29 @@ class BeforeRefusal:
         return tuple([row(policy, alert) for event in events for alert in self._alerts.saw(event)])
 
 
+class Writes(Protocol):
+    """What is told by the calendar; `alerts.weekly` does it."""
+
+    def look(self, outbox: Outbox, policy: Policy, now_ms: int) -> int:
+        """Write what is due and not there; how many messages."""
+        ...
+
+
 class Alerting:
     """The thread of one gate that looks at what all gates of its ledger have ended, as long as no other one does."""
 
-    def __init__(self, ledger: Path, gates: Path, policy: Policy, now_ms: Callable[[], int], courier: Carries) -> None:
-        """`courier` is called in the thread after each look."""
-        self._ledger, self._gates, self._now_ms, self._courier = ledger, gates, now_ms, courier
+    def __init__(
+        self,
+        ledger: Path,
+        gates: Path,
+        policy: Policy,
+        now_ms: Callable[[], int],
+        courier: Carries,
+        *,
+        weekly: Writes | None = None,
+    ) -> None:
+        """`weekly` and then `courier` are called in the thread after each look."""
+        self._ledger, self._gates, self._now_ms, self._courier, self._weekly = ledger, gates, now_ms, courier, weekly
         self._policy = policy
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -129,6 +146,8 @@ class Alerting:
                         outbox = outbox or Outbox(self._ledger)
                         looking = looking or Looking(outbox)
                         looking.look(self._policy, self._now_ms(), keeps=last)
+                        if self._weekly is not None and not last:
+                            self._weekly.look(outbox, self._policy, self._now_ms())
                         self._courier.round(outbox, self._policy, self._now_ms())
                 except LedgerUnavailable:
                     looking = None  # the next look does it, from where the ledger says

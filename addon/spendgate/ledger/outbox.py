@@ -217,6 +217,17 @@ class Outbox:
             write(conn, alerts, now_ms)
             return True
 
+    def letters(self, form: str, window: str) -> frozenset[str]:
+        """Whose message of this form is there for this window, by `value`."""
+        with self._transaction("BEGIN") as conn:
+            found = conn.execute("SELECT value FROM alerts WHERE form = ? AND window = ?", (form, window))
+            return frozenset(row[0] for row in found)
+
+    def write_letter(self, alert: AlertRow, text: str, html: str, now_ms: int) -> bool:
+        """Put a message of more than a sentence there, once for its window. False: it was there."""
+        with self._transaction() as conn:
+            return write_letter(conn, alert, text, html, now_ms)
+
     # -- sending -------------------------------------------------------------------------------------------------
 
     def unrouted(self) -> list[Unrouted]:
