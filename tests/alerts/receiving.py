@@ -78,6 +78,8 @@ class Mailbox:
 
     port: int = 0
     mails: list[tuple[list[str], str]] = field(default_factory=list)
+    html: list[str] = field(default_factory=list)
+    """The same mails' HTML, where they have some."""
 
 
 @contextmanager
@@ -91,6 +93,8 @@ def mailbox() -> Iterator[Mailbox]:
         async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:
             mail = message_from_bytes(envelope.content)
             parts = [part.get_payload(decode=True) for part in mail.walk() if part.get_content_type() == "text/plain"]
+            html = [part.get_payload(decode=True) for part in mail.walk() if part.get_content_type() == "text/html"]
+            box.html.append(b"".join(html).decode())
             box.mails.append((list(envelope.rcpt_tos), b"".join(parts).decode()))
             return "250 taken"
 

@@ -37,7 +37,8 @@ class Weeks:
         row = CallRow(
             id=f"{next(self._number):08x}", started_ms=at_ms, person=person, machine="m", provider="anthropic",
             host="api.anthropic.com", path="/v1/messages", team=team[0] if team else None, tool="claude-code",
-            model_requested=model, session=more.get("session"), api_key=more.get("api_key"), text_bytes=int(more.get("bytes") or 1),
+            model_requested=model, session=more.get("session"), api_key=more.get("api_key"),
+            text_bytes=int(more.get("bytes") or 1),
         )  # fmt: skip
         return row, Facts.of(model=model, person=person, team=team)
 

@@ -7,6 +7,7 @@ results are waited for in a thread of its own; while it sends to one receiver, a
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +30,8 @@ from spendgate.ledger.messages import ASK, GRANT
 from spendgate.ledger.outbox import Due, Outbox, Unrouted
 from spendgate.policy import Policy
 
+logger = logging.getLogger(__name__)
+
 FIRST_MS: Final = 5_000
 MOST_MS: Final = 30 * 60_000
 """Between two attempts for one receiver."""
@@ -35,6 +39,7 @@ GIVEN_UP_MS: Final = 7 * 24 * 3_600_000
 """An alert so old is tried no more."""
 AT_ONCE: Final = 64
 ROUNDS_MAX: Final = 4
+ASKING_S: Final = 60.0
 SENDING_S: Final = 90.0
 """How long one round of sending may take; a receiver that needs longer is tried again."""
 
@@ -71,6 +76,12 @@ def body(due: Due) -> str:
     )
 
 
+def warn(policy: Policy) -> None:
+    """Say which receivers cannot be sent to from here, before an alert has to find out."""
+    for service, lacks in unusable(policy).items():
+        logger.warning("notify: nothing can be sent to %s: it %s", service, lacks)
+
+
 def has_desktop(environ: Mapping[str, str]) -> bool:
     """Whether this process belongs to a session that shows notifications."""
     return bool(environ.get("DBUS_SESSION_BUS_ADDRESS")) and shutil.which("notify-send") is not None
@@ -86,9 +97,13 @@ class Courier:
         self._busy: set[str] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._looked_at: str | None = None
 
     def round(self, outbox: Outbox, policy: Policy, now_ms: int) -> None:
         """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable."""
+        if self._looked_at != policy.hash:
+            self._looked_at = policy.hash
+            threading.Thread(target=warn, args=(policy,), name="alerts-asking", daemon=True).start()
         for each in outbox.unrouted():
             outbox.route(each.id, self._receivers(outbox, policy, each, now_ms), now_ms)
         with self._lock:
@@ -164,17 +179,43 @@ def show(head: str, text: str, severity: str) -> str | None:
     return None if done.returncode == 0 else f"notify-send ended with {done.returncode}"
 
 
+def unusable(policy: Policy) -> dict[str, str]:
+    """Receivers of the policy, by the service, that cannot be sent to from here, and what each lacks: words for a sentence.
+
+    Asked of the program that sends, which takes a second; its answers are remembered.
+    """
+    entries = (*policy.notify, *(entry for team in policy.roster.teams for entry in team.notify))
+    return dict(_lacking(tuple(sorted({routing.service(entry) for entry in entries}))))
+
+
+@lru_cache(maxsize=64)
+def _lacking(services: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    if not services:
+        return ()
+    words = [sys.executable, "-m", "spendgate.alerts.sending", "usable", *services]
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=ASKING_S, check=True, env=_own_package())  # noqa: S603 - ours
+        return tuple(msgspec.json.decode(done.stdout, type=dict[str, str]).items())
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError):
+        return ()  # what cannot be asked is told by the first message
+
+
+def _own_package() -> dict[str, str]:
+    """The environment in which another Python finds this package."""
+    env = dict(os.environ)
+    root = str(Path(spendgate.__file__).parents[1])
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, (root, env.get("PYTHONPATH"))))
+    return env
+
+
 def sent(messages: list[Message]) -> Iterator[Result]:
     """Have them sent by the program that does; a result for each, as soon as it is known."""
     if not messages:
         return
-    env = dict(os.environ)
-    root = str(Path(spendgate.__file__).parents[1])
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, (root, env.get("PYTHONPATH"))))
     try:
         program = subprocess.Popen(
             [sys.executable, "-m", "spendgate.alerts.sending"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_own_package(),
         )  # fmt: skip
     except OSError as fault:
         yield from (Result(each.number, f"sending could not be started: {type(fault).__name__}") for each in messages)

@@ -1,6 +1,7 @@
 """Sends messages through Apprise: a program of its own, so that no gate loads the library or waits for a receiver.
 
     python -m spendgate.alerts.sending < messages > results
+    python -m spendgate.alerts.sending usable slack xmpp …      what each of these services lacks on this system, as JSON
 
 A message on each line of stdin, a result on each line of stdout as soon as it is known; every receiver has a thread, so that a
 slow one holds up nobody else. `${SPENDGATE_SECRET_…}` is read from this process's environment and stands in no result. Nothing
@@ -148,8 +149,32 @@ def send_all(messages: list[Message], environ: Mapping[str, str]) -> Iterable[Re
             yield from done.result()
 
 
+def usable(services: Iterable[str]) -> dict[str, str]:
+    """What each of these services (an address's part before `://`) lacks to be sent to from here; without those that lack
+    nothing."""
+    from apprise.manager_plugins import NotificationManager  # noqa: PLC0415 - as in `send`
+
+    known = NotificationManager()  # type: ignore[no-untyped-call]  # the library's own
+    found: dict[str, str] = {}
+    for service in services:
+        try:
+            plugin = known[service]
+        except KeyError:
+            found[service] = "is unknown to the Apprise that is installed"
+            continue
+        if not plugin.enabled:
+            packages = plugin.requirements.get("packages_required") or ()
+            names = [packages] if isinstance(packages, str) else [str(each) for each in packages]
+            needs = f"needs the Python package {' and '.join(names)}" if names else "is not there on this system"
+            found[service] = needs
+    return found
+
+
 def main() -> None:
     """The program."""
+    if sys.argv[1:2] == ["usable"]:
+        sys.stdout.buffer.write(msgspec.json.encode(usable(sys.argv[2:])))
+        return
     messages = [msgspec.json.decode(line, type=Message) for line in sys.stdin.buffer]
     out = sys.stdout.buffer
     for result in send_all(messages, os.environ):
