@@ -47,9 +47,13 @@ def title(digest: Digest) -> str:
 def headline(digest: Digest) -> str:
     """One sentence: how much, by how many, against the week before, and what refusals held back."""
     people = "1 person" if digest.people == 1 else f"{digest.people} people"
-    calls = f"{digest.calls:,} call{'' if digest.calls == 1 else 's'} of {people}"
+    calls = f"{_calls(digest.calls)} of {people}"
     held = f"; refusals held back {short_dollars(digest.held_back_nanos)}" if digest.refused else ""
     return f"{short_dollars(digest.spent_nanos)} spent, {changed(digest.spent_nanos, digest.before_nanos)}, in {calls}{held}"
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call{'' if number == 1 else 's'}"
 
 
 def changed(now: int, before: int) -> str:
@@ -88,7 +92,7 @@ def _spenders(digest: Digest) -> Section:
             each.person,
             short_dollars(each.spent_nanos),
             changed(each.spent_nanos, each.before_nanos),
-            f"{each.calls:,} calls",
+            _calls(each.calls),
         )
         for each in digest.spenders
     )
@@ -115,7 +119,7 @@ def _unlike(each: Outlier) -> str:
 
 def _models(digest: Digest) -> Section:
     rows = tuple(
-        (each.model, _percent(each.share), _points(each), short_dollars(each.spent_nanos), f"{each.calls:,} calls")
+        (each.model, _percent(each.share), _points(each), short_dollars(each.spent_nanos), _calls(each.calls))
         for each in digest.models
     )
     of = "money" if digest.spent_nanos else "calls"
@@ -145,13 +149,19 @@ def _budgets(digest: Digest) -> Section:
             for each in digest.budgets
         ]
     )
-    lasting = digest.budgets_lasting
-    if lasting:
-        others = "other budget lasts" if lasting == 1 else "other budgets last"
-        lines = (*lines, f"{lasting:,} {others} until they reset, at the pace so far.")
+    lines = (*lines, *_lasting(digest.budgets_lasting, others=bool(rows)))
     return Section(
         "Budgets that end early, as they stand now", ("budget", "spent", "projected end", "resets"), rows, lines
     )
+
+
+def _lasting(allowances: int, *, others: bool) -> Iterator[str]:
+    """What is said of those that do not end early."""
+    if allowances == 1:
+        yield f"{'One other' if others else 'The one allowance'} lasts until it resets, at the pace so far."
+    elif allowances:
+        of = "others" if others else "allowances, which is all of them,"
+        yield f"{allowances:,} {of} last until they reset, at the pace so far."
 
 
 def _raised(digest: Digest) -> Section:
@@ -180,7 +190,7 @@ def _refused(digest: Digest) -> Section:
             (
                 each.rule,
                 each.why,
-                f"{each.calls:,} call{'' if each.calls == 1 else 's'} of {each.people}",
+                f"{_calls(each.calls)} of {each.people}",
                 f"{short_dollars(each.held_back_nanos)} held back",
             )
             for each in digest.refused
@@ -191,7 +201,7 @@ def _refused(digest: Digest) -> Section:
     lines = (
         *lines,
         *(
-            f"{rule} would have refused {calls:,} call{'' if calls == 1 else 's'}, {short_dollars(nanos)}."
+            f"{rule} would have refused {_calls(calls)}, {short_dollars(nanos)}."
             for rule, calls, nanos in digest.would_refuse[:ROWS_MAX]
         ),
     )
@@ -213,7 +223,7 @@ def _prices(digest: Digest) -> Section:
     stale = f": stale, older than {STALE_DAYS} days (pricing.updates: daily fetches newer ones)" if prices.stale else ""
     lines = [f"Prices: {prices.said}{stale}."]
     lines += [
-        f"No list prices {model}: {calls:,} call{'' if calls == 1 else 's'}, {short_dollars(nanos)} by unknown_model."
+        f"No list prices {model}: {_calls(calls)}, {short_dollars(nanos)} by unknown_model."
         for model, calls, nanos in digest.guessed[:ROWS_MAX]
     ]
     if digest.estimated_nanos:

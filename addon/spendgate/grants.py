@@ -183,6 +183,12 @@ def answering_team(policy: Policy, budget: Budget, team: tuple[str, ...]) -> tup
     return team if {"person", "team"} & set(budget.per) else ()
 
 
+def owner_of(policy: Policy, team: tuple[str, ...]) -> str:
+    """Who answers for a team, given with those above it: the nearest owner, else the file's."""
+    named = policy.roster.team_by_name
+    return next((owner for name in team if name in named and (owner := named[name].owner)), policy.owner)
+
+
 def may_approve(policy: Policy, person: str, machine: str, values: dict[str, str], now_ms: int) -> tuple[Approver, ...]:
     """The approvers whose grants to this person on this allowance could count, whatever the amount."""
     facts = facts_of(policy, person, machine, values, now_ms)

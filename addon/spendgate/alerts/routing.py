@@ -9,7 +9,7 @@ from urllib.parse import quote
 from spendgate.alert_rules import Severity
 from spendgate.alerts.interface import Alert
 from spendgate.grant_texts import Ask
-from spendgate.grants import may_approve
+from spendgate.grants import may_approve, owner_of
 from spendgate.policy import Policy
 from spendgate.roster import Notify
 
@@ -57,11 +57,14 @@ def keys(policy: Policy, purpose: str, person: str | None, team: tuple[str, ...]
 
 
 def keys_of_ask(policy: Policy, ask: Ask, team: tuple[str, ...], now_ms: int) -> tuple[str, ...]:
-    """To whom an ask goes: the entries for alerts about the team whose budget it is, and each who may grant it, by mail."""
+    """To whom an ask goes: the entries for alerts about the team whose budget it is; by mail whoever answers for it, where they are
+    listed, and each who may grant it."""
     found = [key(entry) for entry in receivers(policy, Severity.ALERT.value, team)]
     if mail_of(policy, team) is not None:
-        approvers = may_approve(policy, ask.person, ask.machine, ask.values, now_ms)
-        found += [f"{MAIL}:{each.person}" for each in approvers if email(policy, each.person) is not None]
+        owner = policy.roster.listed(owner_of(policy, team))
+        people = [owner.name] if owner is not None and owner.name != ask.person else []
+        people += [each.person for each in may_approve(policy, ask.person, ask.machine, ask.values, now_ms)]
+        found += [f"{MAIL}:{person}" for person in people if email(policy, person) is not None]
     return tuple(dict.fromkeys(found))
 
 

@@ -14,7 +14,7 @@ from spendgate.budget import Budget, Missing
 from spendgate.cli.moments import moment
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
-from spendgate.grants import answering_team
+from spendgate.grants import answering_team, owner_of
 from spendgate.ledger.grants import Figures, GrantBook, GrantPort
 from spendgate.ledger.messages import figures_said
 from spendgate.money import NANOS_PER_DOLLAR, Money
@@ -104,9 +104,7 @@ def own_values(budget: Budget, who: PersonMatch, machine: str) -> dict[str, str]
 def asked_of(policy: Policy, budget: Budget, team: tuple[str, ...]) -> str:
     """Who answers for the budget: the owner of the one team that it is about, of the person's team where it is theirs, else the
     file's."""
-    named = policy.roster.team_by_name
-    owners = (named[name].owner for name in answering_team(policy, budget, team) if name in named)
-    return next((owner for owner in owners if owner), policy.owner)
+    return owner_of(policy, answering_team(policy, budget, team))
 
 
 def figures_of(refused: Mapping[str, Any] | None) -> Figures:
