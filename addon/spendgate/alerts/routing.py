@@ -57,8 +57,8 @@ def keys(policy: Policy, purpose: str, person: str | None, team: tuple[str, ...]
 
 
 def keys_of_ask(policy: Policy, ask: Ask, team: tuple[str, ...], now_ms: int) -> tuple[str, ...]:
-    """To whom an ask goes: the entries for alerts about the team whose budget it is; by mail whoever answers for it, where they are
-    listed, and each who may grant it."""
+    """To whom an ask goes: the entries for alerts about the team whose budget it is; by mail whoever answers for it, where they
+    are listed, and each who may grant it."""
     found = [key(entry) for entry in receivers(policy, Severity.ALERT.value, team)]
     if mail_of(policy, team) is not None:
         owner = policy.roster.listed(owner_of(policy, team))

@@ -19,6 +19,7 @@ from spendgate.alerts.digesting import gathered
 from spendgate.digest import Digest, Prices, week_to_tell
 from spendgate.digest_made import digest_of
 from spendgate.errors import SpendgateError
+from spendgate.grants import owner_of
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.outbox import Outbox
 from spendgate.ledger.queries import POLICY_PRICE, reading
@@ -86,7 +87,7 @@ def message(digest: Digest, policy: Policy, week: Bounds, now_ms: int) -> AlertR
     return AlertRow(
         rule=f"digest of {digest.team}" if digest.team else "digest", form=routing.DIGEST, value=digest.team,
         window=week.key, severity=routing.DIGEST, at_ms=now_ms, again_ms=None, person=None,
-        team=team.lineage if team else (), owner=team.owner if team and team.owner else policy.owner,
+        team=team.lineage if team else (), owner=owner_of(policy, team.lineage if team else ()),
         spent_nanos=digest.spent_nanos, mark_nanos=digest.before_nanos, calls=digest.calls, of_calls=None,
         text=f"{digest_texts.title(digest)}: {digest_texts.headline(digest)}",
         command=shlex.join(["spendgate", "digest", "--week", str(digest.first_day), *of]), policy_hash=policy.hash,

@@ -22,6 +22,7 @@ from spendgate.alerts.rules import Alerts, looks_back_to
 from spendgate.errors import LedgerUnavailable, SpendgateError
 from spendgate.gate.asked import Asked
 from spendgate.gate.past import facts_of, scopes_of
+from spendgate.grants import owner_of
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.outbox import Ended, Outbox, Seen
@@ -55,9 +56,7 @@ class Carries(Protocol):
 
 def row(policy: Policy, alert: Alert) -> AlertRow:
     """The alert as the ledger keeps it."""
-    teams = (policy.roster.team_by_name.get(name) for name in alert.team)
-    owner = next((team.owner for team in teams if team is not None and team.owner), policy.owner)
-    figures = alert.figures
+    owner, figures = owner_of(policy, alert.team), alert.figures
     return AlertRow(
         alert.rule, alert.form, alert.value, alert.window, alert.severity.value, alert.at_ms, alert.again_ms, alert.person,
         alert.team, owner, figures.spent_nanos, figures.mark_nanos, figures.calls, figures.of_calls, alert.text,
