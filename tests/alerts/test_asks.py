@@ -155,3 +155,25 @@ def test_nobody_may_approve(tmp_path: Path) -> None:
         'the "big" release',
         {"person": ["alice"]},
     )
+
+
+def test_the_desktop_shows_a_grant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the gate's own session, by `notify-send`, which is played here: the person's grant, and nothing of the ask."""
+    (tmp_path / "bin").mkdir()
+    player, shown = tmp_path / "bin" / "notify-send", tmp_path / "shown.txt"
+    player.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {shlex.quote(str(shown))}\n')
+    player.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+    with mailbox() as box, endpoint() as hook:
+        desk = Desk(tmp_path, hook.to, box.port)
+        desk.ran("ask", "50", "--budget", "person", "--for", "release week")
+        with running(desk.state.root, desk.policy, NOW_MS):
+            until(lambda: len(kept(desk.state.root, SENT)) == 2)
+            (asked,) = json.loads(desk.ran("ask", "list", "--format", "json"))
+            desk.ran("grant", asked["id"], "--key", str(desk.key))
+            until(lambda: shown.exists() and "alice has $50.00 more" in shown.read_text())
+    assert shown.read_text().splitlines()[:4] == [
+        "--app-name=Spendgate", "--urgency=low", "--", "Spendgate: alice has more",
+    ]  # fmt: skip
+    assert "asks for" not in shown.read_text()
