@@ -156,3 +156,23 @@ def test_nobody_wants_it_or_the_ledger_is_younger(tmp_path: Path, purpose: str, 
     assert look.look(outbox, found, MONDAY) == 0
     outbox.close()
     assert kept(tmp_path, WRITTEN) == []
+
+
+def test_a_fault_in_it_does_not_stop_alerts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said by its class alone, once, and tried again after ten minutes."""
+    with mailbox() as box, endpoint() as hook, endpoint() as team:
+        file = policy(tmp_path, hook, team, box)
+    spent(tmp_path, file)
+    found = parse_policy(file.read_bytes())
+
+    def fails() -> Prices:
+        raise ValueError("what a file holds")
+
+    outbox = Outbox(tmp_path / "ledger.db")
+    look = weekly.Weekly(tmp_path / "ledger.db", "lt-1", fails)
+    for later in range(3):
+        assert look.look(outbox, found, MONDAY + later) == 0
+    assert [each.rpartition(": ")[2] for each in caplog.messages] == ["ValueError"]
+    look.look(outbox, found, MONDAY + weekly.AGAIN_MS)
+    assert len(caplog.messages) == 2
+    outbox.close()

@@ -50,9 +50,10 @@ class Weekly:
             return 0
         try:
             found = self._write(outbox, policy, week, teams, now_ms)
-        except (SpendgateError, OSError) as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever a ledger or a roster holds, alerts must go on in this thread
             self._quiet_until_ms = now_ms + AGAIN_MS
-            logger.warning("the digest of %s could not be made, and is tried again in ten minutes: %s", week.key, fault)
+            why = fault if isinstance(fault, SpendgateError) else type(fault).__name__
+            logger.warning("the digest of %s could not be made, and is tried again in ten minutes: %s", week.key, why)
             return 0
         self._done = (policy.hash, week.key)
         return found
