@@ -83,11 +83,11 @@ class Mailbox:
 
 
 @contextmanager
-def mailbox() -> Iterator[Mailbox]:
+def mailbox(port: int = 0) -> Iterator[Mailbox]:
     """It listens inside."""
     from aiosmtpd.controller import Controller
 
-    box = Mailbox()
+    box = Mailbox(port)
 
     class Handler:
         async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:
@@ -98,8 +98,9 @@ def mailbox() -> Iterator[Mailbox]:
             box.mails.append((list(envelope.rcpt_tos), b"".join(parts).decode()))
             return "250 taken"
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        box.port = free.getsockname()[1]  # the controller takes no 0
+    if not port:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            box.port = free.getsockname()[1]  # the controller takes no 0
     controller = Controller(Handler(), hostname="127.0.0.1", port=box.port)
     controller.start()
     try:

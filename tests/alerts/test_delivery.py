@@ -122,6 +122,24 @@ def test_a_hook_that_is_down_and_gates_that_are_killed(tmp_path: Path) -> None:
     assert len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms IS NULL")) == 0
 
 
+def test_a_mail_server_that_is_down(tmp_path: Path) -> None:
+    """The gate is killed meanwhile; the hook has not waited for it, and each mail comes once."""
+    with endpoint() as hook:
+        with mailbox() as box:
+            pass  # nobody listens there now
+        file = policy(tmp_path, hook, box)
+        with running(tmp_path, file, START) as gate:
+            assert gate.spend(0.55) == "Admitted"
+            until(lambda: hook.heard)
+            until(lambda: len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE error IS NOT NULL")) == 2)
+        with mailbox(box.port) as back:
+            for later in (600_000, 1_200_000):
+                with running(tmp_path, file, START + later):
+                    until(lambda: not kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms IS NULL"))
+    assert sorted(to for (to,), _ in back.mails) == ["alice@acme.example", "lead@acme.example"]
+    assert len(hook.heard) == 1
+
+
 def test_three_days_of_faults(tmp_path: Path) -> None:
     """Each day alice reaches both thresholds; the gate is killed right after each call, while the hook is down, and while it
     refuses what it gets. Each alert of each day comes to each receiver, under one name."""
