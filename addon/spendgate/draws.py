@@ -103,6 +103,13 @@ class Draw:
             found.append((self.name, words, starts_ms))
         return tuple(found)
 
+    def tallies_of(self, extra: Extra) -> tuple[tuple[str, str], ...]:
+        """Name and words of the balances that count what was spent under one of its exceptions."""
+        timings = (self._timing, *self._team_timings.values())
+        return tuple(
+            (tally_name(self.name, extra), _fingerprint(words.encode() + extra.counted)) for _, words, _ in timings
+        )
+
     def _starts_ms(self, clock: Clock, now_ms: int) -> int:
         if self._rolling_ms is not None:
             return now_ms - self._rolling_ms

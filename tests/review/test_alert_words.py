@@ -31,7 +31,9 @@ def told(text: str) -> dict[str, str]:
         (f"{NOTIFY}alerts: [{{name: s, share: 80%, match: {{model: gpt-5}}}}]\n", "alerts.s", "has no minimum_calls"),
         (f"{NOTIFY}{PEOPLE}alerts: [{{name: s, burn: $5 in 1h, match: {{team: empty}}}}]\n", "alerts.s", "is about nobody"),
         ("alerts: [{name: s, burn: $5 in 1h, severity: notice}]\n", "alerts.s", "is told to nobody"),
-        (NOTIFY, "notify", "nothing is told"),
+        (NOTIFY, "notify", "nothing is told: the file has no alerts"),
+        (f"{NOTIFY}budgets: [{{name: b, limit: $5 per day}}]\n", "notify", "nothing is told but who asks for more"),
+        (f"{PEOPLE}approvers: [{{person: alice, key: {KEY}, up_to: $5}}]\n", "approvers", "an ask reaches nobody by itself"),
         (f"{NOTIFY}{PERSON.replace('50%', '120%')}", "budgets.person", "120% is hardly reached"),
         ('notify: [{to: "mailto://lead:hunter2@acme.example", for: [alert]}]\n' + PERSON, "notify", "mailto has a password"),
     ],
@@ -50,6 +52,11 @@ def test_approvers_who_cannot() -> None:
     found = [each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, Known())]
     assert "bob may approve, and their listing has ended" in found
     assert "alice may approve for nobody: no listed person fits for" in found
+
+
+def test_a_digest_alone_is_something() -> None:
+    """A file without alerts may be for the week's digest alone."""
+    assert "notify" not in told('notify: [{to: "slack://${SPENDGATE_SECRET_S}", for: [digest]}]\n')
 
 
 def test_what_is_meant_is_not_doubted() -> None:

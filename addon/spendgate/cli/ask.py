@@ -25,11 +25,14 @@ from spendgate.cli.asking import (
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, inert, writing
+from spendgate.cli.reached import reached
 from spendgate.cli.routed import Routed
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
 from spendgate.grant_texts import REASON_LENGTH_MAX, Ask
+from spendgate.ledger.gates import living
 from spendgate.ledger.grants import Asked
+from spendgate.ledger.messages import ASK
 from spendgate.ledger.queries import Reader
 from spendgate.money import dollars
 from spendgate.policy import Policy, person_of, today_in
@@ -45,6 +48,7 @@ COLUMNS = (
     Column("amount_nanos", "more", right=True, weight=0),
     Column("until", "until", weight=1),
     Column("asked_of", "asked of", weight=2),
+    Column("reached", "message", weight=1),
     Column("reason", "reason", weight=2),
 )
 KEYS = (
@@ -56,6 +60,7 @@ KEYS = (
     "asked_at",
     "until",
     "asked_of",
+    "reached",
     "reason",
     "figures",
     "code",
@@ -117,7 +122,7 @@ def ask(
         raise StateError(f"this cannot be asked for by a code: {fault}") from fault
     asked = Asked(wanted, figures, asked_of(policy, about, who.team))
     with port(found, policy, machine) as book:
-        _print(book.ask(asked, now_ms), policy)
+        _print(book.ask(asked, now_ms), policy, told=bool(living(found.gates)))
 
 
 @group.command("list")
@@ -126,7 +131,8 @@ def list_(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     found = existing_state(state)
     policy = in_force.policy(found)
     with closing(Reader(found.ledger)) as reader:
-        rows = [row(each, policy, int(now_utc().timestamp() * 1000)) for each in reader.asks()]
+        messages, now_ms = reader.messages(ASK), int(now_utc().timestamp() * 1000)
+        rows = [row(each, policy, now_ms, reached(messages.get(each.ask.id))) for each in reader.asks()]
     emit(rows, COLUMNS, fmt, empty="nobody has asked for more yet", keys=KEYS)
 
 
@@ -137,8 +143,8 @@ def own_person(state: paths.State, policy: Policy, now_ms: int) -> tuple[PersonM
     return person_of(policy, status.own_account(), today=today_in(policy, now_ms), machine=machine), machine
 
 
-def row(asked: Asked, policy: Policy, now_ms: int) -> dict[str, object]:
-    """An ask as it is listed."""
+def row(asked: Asked, policy: Policy, now_ms: int, told: str = "") -> dict[str, object]:
+    """An ask as it is listed; `told`: whether its message is there."""
     each = asked.ask
     state = f"granted ({asked.granted})" if asked.granted else "open" if asked.open(now_ms) else "over"
     return {
@@ -150,18 +156,21 @@ def row(asked: Asked, policy: Policy, now_ms: int) -> dict[str, object]:
         "asked_at": iso(each.at_ms),
         "until": shown(each.until_ms, ZoneInfo(policy.timezone)),
         "asked_of": asked.asked_of,
+        "reached": told,
         "reason": each.reason,
         "figures": said(asked.figures),
         "code": each.code(),
     }
 
 
-def _print(asked: Asked, policy: Policy) -> None:
+def _print(asked: Asked, policy: Policy, *, told: bool) -> None:
     each, figures = asked.ask, said(asked.figures)
     lines = [
         f"Asked {asked.asked_of} for {dollars(each.amount_nanos)} more of {each.budget} for {each.person},"
         f" until {shown_in(policy.timezone, each.until_ms)}{f': {each.reason}' if each.reason else ''}.",
         *([f"When it refused: {figures}."] if figures else []),
+        f"{'The running gate tells them now' if told else 'No gate runs: the next one tells them'}; `spendgate ask list` says"
+        " whether they have it.",
         *([f"{_who_may(policy)}"] if policy.approvers else []),
         f"On this machine they answer with:  spendgate grant {each.id} --key KEYFILE --reason WHY",
         "On another one, send them this line:",

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from spendgate.alerts.courier import unusable
+from spendgate.alerts.routing import service
 from spendgate.cli.named import known_here
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
@@ -131,9 +133,20 @@ def _doubts(file: Path, bundle: Bundle, policy: Policy) -> list[_Placed]:
             where.setdefault(subject, (beside, name, at))
     top = (False, str(file), _TOP)
     told = [(doubt.subject, doubt.text) for doubt in doubts(policy, local_date(policy.timezone, now_ms), known_here())]
+    told += [(subject, text) for subject, text in _unusable(policy)]
     # A notice about one key begins with it.
     told += [(text.partition(".")[0], text) for text in notices(policy, now_ms)]
     return [(*(where.get(subject) or where.get(subject.partition(".")[0]) or top), text) for subject, text in told]
+
+
+def _unusable(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Receivers to which this machine can send nothing. Another one may: a fleet's gates run elsewhere than the check."""
+    lacking = unusable(policy)
+    entries = [("notify", entry) for entry in policy.notify]
+    entries += [(f"teams.{team.name}", entry) for team in policy.roster.teams for entry in team.notify]
+    for subject, name in dict.fromkeys((subject, service(entry)) for subject, entry in entries):
+        if name in lacking:
+            yield subject, f"nothing can be sent to {name} from this machine: it {lacking[name]}"
 
 
 def _secrets(file: Path, bundle: Bundle) -> list[_Placed]:

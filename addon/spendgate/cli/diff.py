@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from spendgate.cli.spend import SinceOption, span
 from spendgate.config import paths, policies
 from spendgate.config.known import KNOWN
 from spendgate.errors import PolicyError, StateError
+from spendgate.inert_text import inert_markdown
 from spendgate.ledger.queries import Reader
 from spendgate.model_names import family
 from spendgate.policy import Policy
@@ -70,7 +70,7 @@ def review(old: OldArgument, new: NewArgument, since: SinceOption = None, state:
     except StateError:
         if (found.root.exists() and not os.access(found.root, os.X_OK)) or found.ledger.exists():
             raise
-        lines.append(f"There is no ledger in {_inert(str(found.root))}: no call was replayed.")
+        lines.append(f"There is no ledger in {inert_markdown(str(found.root))}: no call was replayed.")
     else:
         asked = span(in_force.policy(found), since or SINCE, None, None)
         with closing(Reader(found.ledger)) as reader:
@@ -134,14 +134,14 @@ def _changed(changes: Sequence[Change], policy: Policy) -> list[str]:
         told = [change for change in changes if change.effect is effect]
         if told:
             lines += [f"**{effect.value[0].upper()}{effect.value[1:]}**", ""]
-            lines += [f"- {_inert(change.text)}" for change in told]
+            lines += [f"- {inert_markdown(change.text)}" for change in told]
             lines.append("")
     return lines
 
 
 def _replayed(outcome: Outcome, policy: Policy) -> list[str]:
     """The second half: what became of the ledger's calls."""
-    lines = [f"{_inert(line)}  " for line in headline(outcome, ZoneInfo(policy.timezone))]
+    lines = [f"{inert_markdown(line)}  " for line in headline(outcome, ZoneInfo(policy.timezone))]
     if outcome.rules:
         lines += ["", *_rows(report.rules(outcome), ("rule", "does", "kind", "calls", "people", "cost_nanos"))]
     refused = [row for row in report.people(outcome) if row["refused"]]
@@ -167,21 +167,8 @@ def _rows(rows: Sequence[report.Row], keys: Sequence[str]) -> list[str]:
     """A table of the first rows."""
     lines = [f"| {' | '.join(_HEADINGS.get(key, key) for key in keys)} |", f"|{' --- |' * len(keys)}"]
     for row in rows[:_ROWS_MAX]:
-        cells = (money(row[key]) if key.endswith("_nanos") else _inert(str(row[key])) for key in keys)
+        cells = (money(row[key]) if key.endswith("_nanos") else inert_markdown(str(row[key])) for key in keys)
         lines.append(f"| {' | '.join(cells)} |")
     if len(rows) > _ROWS_MAX:
         lines.append(f"\n… and {len(rows) - _ROWS_MAX:,} more")
     return lines
-
-
-_MARKS = re.compile(r"[\\`*\[\]<|#~&_]|\$(?!\d)")
-"""What Markdown reads. Of two `$` around a formula the last one is followed by no digit: amounts stay as they are."""
-_LINKS = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
-"""What a mention, an address and a bare host begin with."""
-
-
-def _inert(text: str) -> str:
-    """Text that is no Markdown and no HTML: names can come from a client's headers."""
-    shown = inert(text)
-    shown = _MARKS.sub(r"\\\g<0>", shown)
-    return _LINKS.sub("\\g<0>\u200b", shown)

@@ -35,12 +35,13 @@ async def following(
     async def changed(found: policies.InForce) -> None:
         async with swapping:
             await _policy_changed(house, gate, meter, found, granting)
-            alerting.follow(house.in_force.policy)
+            alerting.follow(gate.policy)
 
     async def granted() -> None:
         async with swapping:
             await gate.set_policy(granting.beside(house.in_force.policy))
             meter.policy_changed(house.registry)  # what was refused a moment ago may go now
+            alerting.follow(gate.policy)  # a share of a limit is one of the raised limit
             granting.tell(gate.policy)
 
     tasks.append(asyncio.create_task(follow(granting, granted)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +10,17 @@ from spendgate.cli import alive, budget_rows, in_force, rates_shown, seats
 from spendgate.cli.moments import iso
 from spendgate.cli.outside import Outside, outside
 from spendgate.cli.own_calls import calls_of, scopes_of_calls
+from spendgate.cli.reached import reached
 from spendgate.cli.went_by import went_by
 from spendgate.config.paths import State
 from spendgate.ledger.gates import living
+from spendgate.ledger.messages import ASK
 from spendgate.ledger.queries import Reader
 from spendgate.notices import notices
 from spendgate.policy import Policy, person_of, today_in
 from spendgate.roster import MachineGroup
 from spendgate.seats import InUse, Used
-from spendgate.window import DAY_MS
+from spendgate.window import DAY_MS, shown_in
 
 ON_THIS_MACHINE = "on this machine"
 """Where a limit holds while no ledger is shared: another machine may spend it once more."""
@@ -61,6 +64,9 @@ class Report:
     undelivered: tuple[int, tuple[str, ...]] = (0, ())
     """Messages of alerts that are not there yet, or never will be, and why."""
 
+    asks: tuple[dict[str, Any], ...] = ()
+    """What this person has asked for and nobody has answered, and whether those who can have it."""
+
     unseen: tuple[dict[str, Any], ...] = ()
     """The newest alerts of the last day about this person that nobody has acknowledged."""
 
@@ -100,6 +106,7 @@ class Report:
             "alerts": {"rules": len(self.policy.alerts), "thresholds": thresholds(self.policy), **self._undelivered()},
             "prices": said.prices if said else None,
             "person": self.person,
+            "asks": list(self.asks),
             "budgets": list(self.budgets),
             "seats": [{**seats.summary(all_of), "own": seats.row(own) if own else None} for all_of, own in self.seats],
             "rates": list(self.rates),
@@ -151,8 +158,23 @@ def gathered(state: State, policy: Policy, reader: Reader, account: str, now_ms:
         outside=outside(state, reader),
         went_by=went_by(policy, reader, now_ms),
         undelivered=reader.undelivered(),
+        asks=tuple(_own_asks(reader, policy, match.person, now_ms)),
         unseen=reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
+
+
+def _own_asks(reader: Reader, policy: Policy, person: str, now_ms: int) -> Iterator[dict[str, Any]]:
+    messages = reader.messages(ASK)
+    for each in reader.asks():
+        if each.ask.person == person and each.open(now_ms):
+            yield {
+                "id": each.ask.id,
+                "budget": each.ask.budget,
+                "amount_nanos": each.ask.amount_nanos,
+                "until": shown_in(policy.timezone, each.ask.until_ms),
+                "asked_of": each.asked_of,
+                "reached": reached(messages.get(each.ask.id)),
+            }
 
 
 def thresholds(policy: Policy) -> int:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spendgate.alerts.courier import Courier
+from spendgate.alerts.weekly import Weekly
 from spendgate.capture import ca
 from spendgate.capture.call import Clock as CallClock
 from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
@@ -34,7 +35,7 @@ from spendgate.cli.output import note
 from spendgate.cli.outside import heads_file
 from spendgate.cli.status import own_account
 from spendgate.cli.wanted import Wanted
-from spendgate.config import policies
+from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
 from spendgate.gate.alerting import Alerting
 from spendgate.gate.clock import Clock
@@ -111,7 +112,8 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
     courier = Courier(house.state.ledger, house.clock.now_ms, house.clock.random)
-    alerting = Alerting(house.state.ledger, house.state.gates, house.in_force.policy, house.clock.now_ms, courier)
+    weekly = Weekly(house.state.ledger, house.machine, lambda: prices.said(house.store.book(), datetime.now(UTC)))
+    alerting = Alerting(house.state.ledger, house.state.gates, gate.policy, house.clock.now_ms, courier, weekly=weekly)
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():
         try:

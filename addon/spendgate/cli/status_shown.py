@@ -93,6 +93,11 @@ def print_report(report: Report) -> None:
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
     _print_alerts(report, zone)
     out.print(f"person    {safe(report.person)}")
+    for ask in report.asks:
+        more = (
+            f"asked for {short_dollars(ask['amount_nanos'])} more of {ask['budget']} until {ask['until']} ({ask['id']})"
+        )
+        out.print(f"          {safe(more)}: {safe(ask['reached'])}")
     groups = ", ".join(f"{each.name} of {each.owner}" if each.owner else each.name for each in report.machine_groups)
     out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")

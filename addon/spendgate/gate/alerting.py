@@ -22,6 +22,7 @@ from spendgate.alerts.rules import Alerts, looks_back_to
 from spendgate.errors import LedgerUnavailable, SpendgateError
 from spendgate.gate.asked import Asked
 from spendgate.gate.past import facts_of, scopes_of
+from spendgate.grants import owner_of
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.outbox import Ended, Outbox, Seen
@@ -55,9 +56,7 @@ class Carries(Protocol):
 
 def row(policy: Policy, alert: Alert) -> AlertRow:
     """The alert as the ledger keeps it."""
-    teams = (policy.roster.team_by_name.get(name) for name in alert.team)
-    owner = next((team.owner for team in teams if team is not None and team.owner), policy.owner)
-    figures = alert.figures
+    owner, figures = owner_of(policy, alert.team), alert.figures
     return AlertRow(
         alert.rule, alert.form, alert.value, alert.window, alert.severity.value, alert.at_ms, alert.again_ms, alert.person,
         alert.team, owner, figures.spent_nanos, figures.mark_nanos, figures.calls, figures.of_calls, alert.text,
@@ -94,12 +93,29 @@ class BeforeRefusal:
         return tuple([row(policy, alert) for event in events for alert in self._alerts.saw(event)])
 
 
+class Writes(Protocol):
+    """What is told by the calendar; `alerts.weekly` does it."""
+
+    def look(self, outbox: Outbox, policy: Policy, now_ms: int) -> int:
+        """Write what is due and not there; how many messages."""
+        ...
+
+
 class Alerting:
     """The thread of one gate that looks at what all gates of its ledger have ended, as long as no other one does."""
 
-    def __init__(self, ledger: Path, gates: Path, policy: Policy, now_ms: Callable[[], int], courier: Carries) -> None:
-        """`courier` is called in the thread after each look."""
-        self._ledger, self._gates, self._now_ms, self._courier = ledger, gates, now_ms, courier
+    def __init__(
+        self,
+        ledger: Path,
+        gates: Path,
+        policy: Policy,
+        now_ms: Callable[[], int],
+        courier: Carries,
+        *,
+        weekly: Writes | None = None,
+    ) -> None:
+        """`weekly` and then `courier` are called in the thread after each look."""
+        self._ledger, self._gates, self._now_ms, self._courier, self._weekly = ledger, gates, now_ms, courier, weekly
         self._policy = policy
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -129,6 +145,8 @@ class Alerting:
                         outbox = outbox or Outbox(self._ledger)
                         looking = looking or Looking(outbox)
                         looking.look(self._policy, self._now_ms(), keeps=last)
+                        if self._weekly is not None and not last:
+                            self._weekly.look(outbox, self._policy, self._now_ms())
                         self._courier.round(outbox, self._policy, self._now_ms())
                 except LedgerUnavailable:
                     looking = None  # the next look does it, from where the ledger says

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from spendgate.audit_words import FINDINGS, AuditWord
+from spendgate.digest import Stopped
 from spendgate.errors import StateError
 from spendgate.grants import Taken
 from spendgate.ledger import chain, check, flows, moving, schema
@@ -27,6 +29,7 @@ from spendgate.ledger.interface import Flowing
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
 from spendgate.ledger.results import CORRECTS
+from spendgate.ledger.store import unavailable
 from spendgate.standing import Scope, Standing
 
 ATTRIBUTES: Final = (
@@ -268,6 +271,32 @@ class Reader:
         calls, nanos = self._conn.execute(sql, (*values, POLICY_PRICE)).fetchone()
         return int(calls), int(nanos)
 
+    def stopped(self, span: Span) -> tuple[Stopped, ...]:
+        """What was refused, by person, rule and kind of refusal. The same request (person, team, session, model, size) that a
+        rule refused again counts once, with the most that it would have held."""
+        condition, values = _condition(span)
+        clause = f"{condition} {'AND' if condition else 'WHERE'} state = 'refused'"
+        each = f"""SELECT person, team, coalesce(refused_by, '') AS rule, coalesce(refused_why, '') AS why, count(*) AS calls,
+            max(coalesce(refused_hold_nanos, estimate_nanos, 0)) AS most FROM call_rows {clause}
+            GROUP BY 1, 2, 3, 4, session, model_requested, text_bytes"""  # noqa: S608 - checked words
+        sql = f"SELECT person, team, rule, why, sum(calls), count(*), sum(most) FROM ({each}) GROUP BY 1, 2, 3, 4"  # noqa: S608
+        return tuple(Stopped(*row) for row in self._conn.execute(sql, values))
+
+    def running(self, budget: str, now_ms: int) -> tuple[tuple[str, str, str], ...]:
+        """Value, window and words of each balance of this budget whose calendar window runs and has something in it; the most
+        spent first."""
+        found = self._conn.execute(
+            """SELECT value, window, words FROM balances WHERE budget = ? AND starts_ms <= ? AND ends_ms > ?
+               AND settled > 0 ORDER BY settled DESC""",
+            (budget, now_ms, now_ms),
+        )
+        return tuple(found.fetchall())
+
+    def tallied(self, name: str, words: str) -> tuple[int, ...]:
+        """What each balance of this name has settled: of an exception what was spent under it, in each window."""
+        found = self._conn.execute("SELECT settled FROM balances WHERE budget = ? AND words = ?", (name, words))
+        return tuple(row[0] for row in found)
+
     def _counts(self, column: str, span: Span) -> dict[str, int]:
         """How many calls have each value of this column, where they have one."""
         condition, values = _condition(span)
@@ -328,6 +357,18 @@ class Reader:
             raise ValueError(f"{several} with {prefix!r}: `spendgate alerts list` has their ids")
         return str(found[0][0])
 
+    def messages(self, form: str) -> dict[str, dict[str, Any]]:
+        """The messages of this form (`ask`) by their window (the ask's id), each with `routed` and its `deliveries`."""
+        found = {
+            row["window"]: {**row, "deliveries": []}
+            for row in self._rows("SELECT id, name, window, routed, made_ms FROM alerts WHERE form = ?", (form,))
+        }
+        sql = """SELECT deliveries.*, window FROM deliveries JOIN alerts ON alerts.id = alert WHERE form = ?
+            ORDER BY alert, receiver"""
+        for row in self._rows(sql, (form,)):
+            found[row["window"]]["deliveries"].append(row)
+        return found
+
     def unseen(self, person: str, since_ms: int, limit: int) -> tuple[dict[str, Any], ...]:
         """The newest alerts about this person made since then that nobody has acknowledged."""
         sql = """SELECT name, made_ms, severity, text FROM alerts WHERE person = ? AND acked_ms IS NULL AND made_ms >= ?
@@ -346,6 +387,16 @@ class Reader:
         cursor = self._conn.execute(sql, values)
         names = [column[0] for column in cursor.description]
         return tuple(dict(zip(names, row, strict=True)) for row in cursor)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """A reader whose every failure is one of ours, for a gate that goes on. Raises StateError, LedgerUnavailable."""
+    with Reader(path) as reader:
+        try:
+            yield reader
+        except sqlite3.Error as fault:
+            raise unavailable(fault) from fault
 
 
 def _condition(span: Span) -> tuple[str, tuple[Any, ...]]:

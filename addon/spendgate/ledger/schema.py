@@ -339,6 +339,13 @@ def m016_grants(db: Database) -> None:
                 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
 
 
+@migration()
+def m018_letters(db: Database) -> None:
+    """What is sent of a message that is more than a sentence: the week's digest, as plain text and as HTML for mail."""
+    db.conn.execute("CREATE TABLE letters (alert INTEGER PRIMARY KEY, text TEXT NOT NULL, html TEXT NOT NULL) STRICT")
+    db.conn.execute("CREATE INDEX alerts_forms ON alerts (form, window)")
+
+
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 
