@@ -23,7 +23,9 @@ PolicyOption = Annotated[
 StateOption = Annotated[
     Path | None,
     typer.Option(
-        "--state", metavar="DIR", help="State directory; else SPENDGATE_STATE, else the system's or the user's."
+        "--state",
+        metavar="DIR",
+        help="State directory, or a service's socket; else SPENDGATE_STATE, else the service's or your own.",
     ),
 ]
 SetOption = Annotated[

@@ -24,7 +24,8 @@ from spendgate.capture.meter import Meter
 from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
-from spendgate.cli import in_force
+from spendgate.cli import attending, in_force
+from spendgate.cli.account import own_account
 from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following, tell_policy
 from spendgate.cli.given import Given, given
@@ -32,7 +33,6 @@ from spendgate.cli.granted import Granting
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
 from spendgate.cli.outside import heads_file
-from spendgate.cli.status import own_account
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
@@ -87,6 +87,8 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     """
     source = await given(wanted)
     _check(wanted, source)
+    if wanted.socket is not None:
+        attending.prepare(wanted.socket)
     house = built(wanted, source, clock or Clock())
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
@@ -95,7 +97,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     granting = Granting(ledger, house.machine, house.clock.now_ms)
     gate = Gate(
         ledger, book, granting.beside(house.in_force.policy), estimate=estimate_usage, clock=house.clock, looks=keeper,
-        account=own_account(), asks=ask_command(house.state),
+        account=own_account(), asks=ask_command(house.state, wanted.socket),
     )  # fmt: skip
     house.clock = gate.clock
     meter = Meter(
@@ -122,6 +124,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             async with (
                 running(settings, [*_turning_away(wanted), meter]) as listening,
                 following(house, gate, meter, alerting, granting),
+                attending.attending(wanted.socket, house.state),
             ):
                 house.listening = listening
                 house.tell()

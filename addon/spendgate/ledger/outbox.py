@@ -248,8 +248,9 @@ class Outbox:
                 said = f"{sent.name} to {sent.receiver}: {error}"
                 audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_NOT_DELIVERED, said))
 
-    def acknowledge(self, name: str, who: str, now_ms: int) -> bool:
-        """Somebody has seen it, and says so; nothing more is sent of it. False: there is none of that name, or it was before.
+    def acknowledge(self, name: str, who: str, now_ms: int, *, ends_sending: bool = True) -> bool:
+        """Somebody has seen it, and says so; nothing more is sent of it, unless `ends_sending` is False. False: there is none of
+        that name, or it was before.
 
         Raises LedgerUnavailable.
         """
@@ -257,12 +258,13 @@ class Outbox:
             changed = conn.execute(
                 "UPDATE alerts SET acked_ms = ?, acked_by = ? WHERE name = ? AND acked_ms IS NULL", (now_ms, who, name)
             ).rowcount
-            if changed:
+            if changed and ends_sending:
                 conn.execute(
                     f"""UPDATE deliveries SET given_up_ms = ?, error = 'acknowledged before it was delivered'
                         WHERE alert = (SELECT id FROM alerts WHERE name = ?) AND {_OPEN}""",  # noqa: S608 - our own words
                     (now_ms, name),
                 )
+            if changed:
                 audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_ACKNOWLEDGED, name, who))
             return bool(changed)
 
