@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from spendgate.service.interface import (
 from spendgate.service.peers import peer_of
 
 _SLACK_S = 10.0
+_AGAIN_S = 0.01
 
 
 def asked[T](path: Path, call: str, args: dict[str, Any], answer: type[T]) -> T:
@@ -33,7 +35,7 @@ def asked[T](path: Path, call: str, args: dict[str, Any], answer: type[T]) -> T:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(QUESTION_S)
-            connection.connect(str(path))
+            _connect(connection, path)
             _check(path, connection)
             _send(connection, framed(question))
             connection.settimeout(ANSWER_S + _SLACK_S)
@@ -52,6 +54,18 @@ def asked[T](path: Path, call: str, args: dict[str, Any], answer: type[T]) -> T:
     except OSError as fault:
         raise StateError(f"the service at {path} cannot be asked: {fault.strerror or fault}") from fault
     return _value(path, content, answer)
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    """Many may want to at once, and who finds no place is not made to wait by the kernel. Raises OSError."""
+    until = time.monotonic() + QUESTION_S
+    while True:
+        try:
+            return connection.connect(str(path))
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError from None
+            time.sleep(_AGAIN_S)
 
 
 def _check(path: Path, connection: socket.socket) -> None:

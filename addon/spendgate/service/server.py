@@ -41,7 +41,8 @@ from spendgate.sight import Peer
 CONNECTIONS: Final = 256
 CONNECTIONS_OF_ONE: Final = 8
 THREADS: Final = 4
-_BACKLOG: Final = 128
+_BACKLOG: Final = 1024
+"""Who waits to be accepted, which takes microseconds; the system may allow fewer."""
 
 Answers = Callable[[Peer, str, bytes], bytes]
 """The value of one call, as JSON, of its arguments, as JSON. Runs in a thread. Raises SpendgateError."""
