@@ -73,9 +73,13 @@ class Courier:
         self._busy: set[str] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._notes: Outbox | None = None
+        """Where what became of messages is noted: opened once, since the ledger's file may be removed while a gate runs, and the
+        owner is told of that, too."""
 
     def round(self, outbox: Outbox, policy: Policy, now_ms: int) -> None:
         """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable."""
+        self._notes = notes = self._notes or Outbox(self._ledger)
         for each in outbox.unrouted():
             found = routing.keys(policy, Severity(each.severity), each.person, each.team, desktop=self._desktop)
             outbox.route(each.id, found, now_ms)
@@ -85,7 +89,7 @@ class Courier:
             due = outbox.due(now_ms, now_ms + int(SENDING_S * 1000) + FIRST_MS, AT_ONCE, busy=self._busy)
             self._rounds += 1
             self._busy |= {each.receiver for each in due}
-            sending = threading.Thread(target=self._send, args=(policy, due), name="alerts-sending", daemon=True)
+            sending = threading.Thread(target=self._send, args=(notes, policy, due), name="alerts-sending", daemon=True)
             self._threads = [*(each for each in self._threads if each.is_alive()), sending]
         sending.start()
 
@@ -94,15 +98,16 @@ class Courier:
         ends_s = time.monotonic() + patience_s
         for each in self._threads:
             each.join(max(0.0, ends_s - time.monotonic()))
+        if self._notes is not None and not any(each.is_alive() for each in self._threads):
+            self._notes.close()
+            self._notes = None
 
-    def _send(self, policy: Policy, due: list[Due]) -> None:
-        outbox = Outbox(self._ledger)
+    def _send(self, outbox: Outbox, policy: Policy, due: list[Due]) -> None:
         try:
             self._send_through(outbox, policy, due)
         except LedgerUnavailable:
             pass  # what was sent and could not be noted is sent again: its name tells
         finally:
-            outbox.close()
             with self._lock:
                 self._rounds -= 1
                 self._busy -= {each.receiver for each in due}

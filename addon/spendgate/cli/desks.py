@@ -18,10 +18,10 @@ def desk(chosen: Path | None) -> Desk:
     installed whose state directory is not ours; else our own."""
     root = paths.find(chosen).root
     if chosen is not None or os.environ.get(paths.VARIABLE):
-        return SocketDesk(root) if _is_socket(root) else FileDesk(chosen)
-    if _is_socket(paths.SOCKET) and not _ours(paths.SERVICE_DIRECTORY):
-        return SocketDesk(paths.SOCKET)
-    return FileDesk(chosen)
+        return SocketDesk(root) if _is_socket(root) or root.suffix == paths.SOCKET.suffix else FileDesk(chosen)
+    installed = _is_socket(paths.SOCKET) or (paths.SERVICE_DIRECTORY.exists() and not paths.State(root).ledger.exists())
+    # Of a service that has stopped it is said so, where there is no ledger of one's own that could be meant.
+    return SocketDesk(paths.SOCKET) if installed and not _ours(paths.SERVICE_DIRECTORY) else FileDesk(chosen)
 
 
 def at_service(chosen: Path | None) -> Path | None:

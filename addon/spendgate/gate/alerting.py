@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,6 +22,7 @@ from spendgate.alerts.interface import Alert, Charged, Refused
 from spendgate.alerts.rules import Alerts, looks_back_to
 from spendgate.errors import LedgerUnavailable, SpendgateError
 from spendgate.gate.asked import Asked
+from spendgate.gate.findings import Findings
 from spendgate.gate.past import facts_of, scopes_of
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.interface import AlertRow
@@ -119,7 +121,7 @@ class Alerting:
             self._thread.join(patience_s)
 
     def _run(self) -> None:
-        lock, outbox, looking = None, None, None
+        lock, outbox, looking, findings = None, None, None, None
         try:
             while True:
                 last = self._stopping.wait(LOOKS_EVERY_S)
@@ -128,6 +130,8 @@ class Alerting:
                     if lock is not None:
                         outbox = outbox or Outbox(self._ledger)
                         looking = looking or Looking(outbox)
+                        findings = findings or Findings(outbox)
+                        self._tell(findings)
                         looking.look(self._policy, self._now_ms(), keeps=last)
                         self._courier.round(outbox, self._policy, self._now_ms())
                 except LedgerUnavailable:
@@ -143,6 +147,11 @@ class Alerting:
                 outbox.close()
             if lock is not None:
                 lock.drop()
+
+    def _tell(self, findings: Findings) -> None:
+        """What was found is told, or again at the next look; a trail that cannot be read keeps nobody from other alerts."""
+        with suppress(LedgerUnavailable):
+            findings.look(self._policy, self._now_ms())
 
 
 class Looking:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,15 @@ class Unrouted(Struct, frozen=True):
     team: tuple[str, ...]
 
 
+class Trail(Struct, frozen=True):
+    """A line of the audit trail."""
+
+    position: int
+    at_ms: int
+    what: str
+    detail: str
+
+
 class Due(Struct, frozen=True):
     """One alert for one receiver, to be sent now."""
 
@@ -103,12 +113,13 @@ def _values(alert: AlertRow) -> tuple[object, ...]:
 
 
 class Outbox:
-    """A connection of its own, so that nothing here is in a call's way. Use from one thread."""
+    """A connection of its own, so that nothing here is in a call's way. One thread at a time works with it, others wait."""
 
     def __init__(self, path: Path) -> None:
         """Raises StateError."""
         self.path = path
         self._conn = connect(path, timeout_ms=_PATIENCE_MS)
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Close the connection."""
@@ -116,15 +127,16 @@ class Outbox:
 
     @contextmanager
     def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        try:
-            self._conn.execute(begin)
-            yield self._conn
-            self._conn.execute("COMMIT")
-        except sqlite3.Error as fault:
-            raise unavailable(fault) from fault
-        finally:
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
+        with self._lock:
+            try:
+                self._conn.execute(begin)
+                yield self._conn
+                self._conn.execute("COMMIT")
+            except sqlite3.Error as fault:
+                raise unavailable(fault) from fault
+            finally:
+                if self._conn.in_transaction:
+                    self._conn.execute("ROLLBACK")
 
     # -- looking at ended calls ----------------------------------------------------------------------------------
 
@@ -179,6 +191,18 @@ class Outbox:
                 return False
             write(conn, alerts, now_ms)
             return True
+
+    def trail(self, after: int, words: Collection[str]) -> list[Trail]:
+        """The lines of the audit trail with these words after this position, the oldest first."""
+        sql = """SELECT position, at_ms, what, detail FROM audit WHERE position > ? AND what IN (SELECT value FROM json_each(?))
+            ORDER BY position"""
+        with self._transaction("BEGIN") as conn:
+            return [Trail(*row) for row in conn.execute(sql, (after, json.dumps(sorted(words))))]
+
+    def tell(self, alerts: Iterable[AlertRow], now_ms: int) -> int:
+        """Write alerts that rest on no call; how many were not there for their window."""
+        with self._transaction() as conn:
+            return write(conn, alerts, now_ms)
 
     # -- sending -------------------------------------------------------------------------------------------------
 
