@@ -37,6 +37,23 @@ def socket_of(chosen: Path | None, state: paths.State) -> Path | None:
     return path
 
 
+def placed(path: Path | None) -> Path | None:
+    """The socket's place, prepared; None where there is to be none, or the usual one cannot be had: said, and no gate stops for it.
+
+    Raises StateError for another place.
+    """
+    if path is None:
+        return None
+    try:
+        prepare(path)
+    except StateError as fault:
+        if path != paths.SOCKET:
+            raise
+        note(f"other accounts cannot ask this gate: {fault}")
+        return None
+    return path
+
+
 def prepare(path: Path) -> None:
     """The folder of the socket: made where it is not there, everybody's to enter, nobody else's to write.
 

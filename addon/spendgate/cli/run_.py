@@ -105,7 +105,8 @@ def _redirected(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_r
     from spendgate.redirect.supervisor import Settings, listeners, rules_to_read, supervise  # noqa: PLC0415
 
     port = TRANSPARENT_PORT if wanted.port is None else wanted.port or _free_port()
-    settings = Settings(account=account, port=port, cgroups=cgroups, state=wanted.state.root)
+    at = wanted.socket.parent if wanted.socket else None
+    settings = Settings(account=account, port=port, cgroups=cgroups, state=wanted.state.root, socket_folder=at)
     if dry_run:
         rules, missing = rules_to_read(settings)
         typer.echo(nftables.ruleset(rules), nl=False)

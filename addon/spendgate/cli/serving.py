@@ -87,8 +87,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     """
     source = await given(wanted)
     _check(wanted, source)
-    if wanted.socket is not None:
-        attending.prepare(wanted.socket)
+    at = attending.placed(wanted.socket)
     house = built(wanted, source, clock or Clock())
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
@@ -97,7 +96,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     granting = Granting(ledger, house.machine, house.clock.now_ms)
     gate = Gate(
         ledger, book, granting.beside(house.in_force.policy), estimate=estimate_usage, clock=house.clock, looks=keeper,
-        account=own_account(), asks=ask_command(house.state, wanted.socket),
+        account=own_account(), asks=ask_command(house.state, at),
     )  # fmt: skip
     house.clock = gate.clock
     meter = Meter(
@@ -124,7 +123,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             async with (
                 running(settings, [*_turning_away(wanted), meter]) as listening,
                 following(house, gate, meter, alerting, granting),
-                attending.attending(wanted.socket, house.state),
+                attending.attending(at, house.state),
             ):
                 house.listening = listening
                 house.tell()
