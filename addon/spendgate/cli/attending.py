@@ -38,7 +38,7 @@ def socket_of(chosen: Path | None, state: paths.State) -> Path | None:
 
 
 def placed(path: Path | None) -> Path | None:
-    """The socket's place, prepared; None where there is to be none, or the usual one cannot be had: said, and no gate stops for it.
+    """The socket's place, prepared; None where there is to be none, or where the usual one cannot be had, which is said.
 
     Raises StateError for another place.
     """
