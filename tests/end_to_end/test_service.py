@@ -14,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -55,7 +57,7 @@ trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca
 handlers = (urllib.request.ProxyHandler({"https": proxy}), trust)
 request = urllib.request.Request("https://api.anthropic.com/v1/messages", json.dumps(body).encode(), head)
 try:
-    with urllib.request.build_opener(*handlers).open(request, timeout=60) as answer:
+    with urllib.request.build_opener(*handlers).open(request, timeout=120) as answer:
         print(answer.status, answer.read().decode())
 except urllib.error.HTTPError as refused:
     print(refused.code, refused.read().decode())
@@ -260,21 +262,26 @@ def test_a_grant_that_ends_while_a_call_runs(provider: Provider, service: Instal
     provider.set(Script(text=TEXT, input=100_000, output=10))
     service.call("dev")
     code = asked(service, service.call("dev"))
-    admin = service.people["admin"]
-    service.says("admin", "grant", code, "--key", str(key_of(admin)), "--reason", "an hour")
-    provider.set(Script(text=TEXT, input=100_000, output=10, delay_ms=6_000))
-    until(lambda: True if "granted" in {row["status"] for row in service.rows("dev", "grant", "list")} else None)
+    key = key_of(service.people["admin"])
+    ends = datetime.now(UTC) + timedelta(seconds=40)
+    service.says("admin", "grant", code, "--key", str(key), "--reason", "some seconds", "--until", ends.isoformat())
+    time.sleep(1)  # within which the gate has it
+    provider.set(Script(text=TEXT, input=100_000, output=10, delay_ms=45_000))
     answers: list[str] = []
     running = threading.Thread(target=lambda: answers.append(service.call("dev")))
     running.start()
-    until(lambda: [row for row in service.rows("dev", "calls") if row["state"] == "open"] or None)
-    (grant,) = service.rows("admin", "grant", "list")
-    service.says("admin", "grant", "revoke", str(grant["id"]))
-    running.join(PATIENCE_S)
+    time.sleep(2)
+    if datetime.now(UTC) >= ends:
+        pytest.skip("this machine is too busy now to begin a call within 40 seconds of its grant")
+    assert [row for row in service.rows("dev", "calls") if row["state"] == "open"]
+    running.join(2 * PATIENCE_S)
+    assert datetime.now(UTC) > ends
     assert answers[0].startswith("200")
     until(lambda: True if service.call("dev").startswith("429") else None)
     ended = [row for row in service.rows("dev", "calls") if row["state"] == "settled"]
     assert len(ended) == 2
+    (grant,) = service.rows("dev", "grant", "list")
+    assert str(grant["status"]).startswith("ended")
     assert "holds" in service.says("admin", "audit", "verify")
 
 

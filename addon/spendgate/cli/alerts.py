@@ -12,13 +12,13 @@ from spendgate.alerts import courier, routing
 from spendgate.alerts.sending import Message, Result
 from spendgate.cli import in_force
 from spendgate.cli.account import own_account
-from spendgate.cli.desks import desk
+from spendgate.cli.desks import at_service, desk
 from spendgate.cli.moments import to_the_second
 from spendgate.cli.options import FormatOption, StateOption, utf8
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.spend import SinceOption
 from spendgate.config import paths
-from spendgate.errors import SpendgateError, UsageError
+from spendgate.errors import SpendgateError, StateError, UsageError
 from spendgate.policy import Policy
 from spendgate.roster import Notify
 
@@ -71,6 +71,8 @@ def test(
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """Send a test, which says so, to each receiver of the policy in force. Secrets are those of this shell."""
+    if (socket := at_service(state)) is not None:
+        raise StateError(f"{socket} is a service's, whose policy and secrets are its own: run this as its account")
     policy = in_force.policy(paths.find(state))
     wanted = [entry for entry in _entries(policy) if to is None or to in (routing.key(entry), routing.service(entry))]
     desktop = courier.has_desktop(os.environ) and to in (None, routing.DESKTOP)

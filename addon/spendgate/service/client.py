@@ -46,7 +46,9 @@ def asked[T](path: Path, call: str, args: dict[str, Any], answer: type[T]) -> T:
                 )
             content = _exactly(connection, length)
     except FileNotFoundError:
-        raise StateError(f"{path} is not there: is the gate's service running?") from None
+        raise StateError(
+            f"{path} is not there: is the gate's service running? (--state DIR: a ledger of your own)"
+        ) from None
     except ConnectionRefusedError:
         raise StateError(f"nobody answers at {path}: the gate's service has stopped; start it again") from None
     except TimeoutError:
