@@ -11,6 +11,8 @@ from spendgate.sight import Peer, Sight, admin
 
 ALICE = Sight("al", "alice")
 SHARED = Sight("stranger", RESERVED_NAMES[0])
+GUEST = Sight("guest", "alice", listed=False)
+"""Counts as alice, whose machine it is."""
 ROOT = Sight("root", "root", everything=True)
 
 
@@ -19,6 +21,7 @@ ROOT = Sight("root", "root", everything=True)
     [
         (ALICE, (("person", "alice"),), [True, False, False, False]),
         (SHARED, (("account_os", "stranger"),), [False, False, False, False]),
+        (GUEST, (("account_os", "guest"),), [False, False, False, False]),
         (ROOT, (), [True, True, True, True]),
     ],
 )

@@ -1,7 +1,8 @@
 """What an account may see of a ledger that is a service's, and do there. Pure: who it is was asked of the system.
 
-An account sees its own person's rows, budgets, refusals, alerts, asks and grants. Where several accounts count as one person
-because nobody lists them, each sees the rows of its own account alone. The sums of a budget that is shared are its sums.
+An account sees its own person's rows, budgets, refusals, alerts, asks and grants. An account that nobody lists and that counts as
+somebody (strangers together, the machine's owner) sees the rows of its own account alone.
+The sums of a budget that is shared are its sums.
 Everything, and what is about everybody, is for admins.
 """
 
@@ -32,6 +33,8 @@ class Sight(Struct, frozen=True):
     person: str
     """Whom the policy in force takes the account for."""
     everything: bool = False
+    listed: bool = True
+    """Whether the policy says so of this account; False: it is counted as this person because nobody lists it."""
 
     @property
     def where(self) -> tuple[tuple[str, str], ...]:
@@ -42,8 +45,8 @@ class Sight(Struct, frozen=True):
 
     @property
     def shared(self) -> bool:
-        """Whether other accounts count as this person, too."""
-        return self.person in RESERVED_NAMES
+        """Whether the person may be somebody else, as whom this account only counts: strangers, or the machine's owner."""
+        return self.person in RESERVED_NAMES or not self.listed
 
     def sees(self, person: str | None) -> bool:
         """Whether it sees what is about this person alone; None: about several, or nobody in particular."""

@@ -14,16 +14,17 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, row
+from cli.kit import NOW_MS, POLICY, row
 from cli.test_alerts import ALERT
 from spendgate.admission import Admit
-from spendgate.cli import answering, desks
+from spendgate.cli import answering, desks, in_force
 from spendgate.cli.answering import WRITES_A_MINUTE, Answering
 from spendgate.cli.desk import Asking, Desk, Wish
 from spendgate.cli.file_desk import SERVED_CALLS_MAX, FileDesk
 from spendgate.cli.main import app
 from spendgate.cli.socket_desk import CALLS, SocketDesk, answered
 from spendgate.config.paths import State
+from spendgate.config.policies import LastGood
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger import outbox
 from spendgate.ledger.ledger import Ledger
@@ -112,6 +113,29 @@ def test_a_person_keeps_no_alert_from_its_owner(two: State) -> None:
     with closing(Outbox(two.ledger)) as box:
         due = {each.person for each in box.due(NOW_MS, NOW_MS + 1, 10)}
     assert due == {"alice", None}
+
+
+@pytest.mark.parametrize(
+    ("more", "account"),
+    [("unknown_people: shared\npeople: {alice: {}}\n", "guest"),
+     ("unknown_people: each\npeople: {alice: {accounts: [al]}}\n", "alice"),
+     ("unknown_people: owner\npeople: {alice: {}}\nmachines: {laptops: {match: [MACHINE], owner: alice}}\n", "guest")],
+)  # fmt: skip
+def test_an_account_that_only_counts_as_somebody(two: State, tmp_path: Path, more: str, account: str) -> None:
+    """Strangers together, a namesake, a guest on somebody's machine: none sees more than its own account's calls."""
+    file, said = tmp_path / "counts.yaml", in_force.told(two)
+    assert said is not None
+    file.write_text(POLICY + more.replace("MACHINE", said.machine))
+    policy = LastGood(two).start(file, NOW_MS).policy
+    in_force.tell(two, in_force.InForce(policy.hash, str(file), NOW_MS, (), None, said.machine, said.prices, ()))
+    at = FileDesk(two.root, account, False)
+    assert at.calls(Asking(), 50, True).rows == ()
+    assert not [row for row in at.status().budgets if row["value"] == "s1"]  # alice's session
+    with pytest.raises(StateError, match="no alert begins with"):
+        at.see_alerts((str(FileDesk(two.root).alerts(None).rows[-1]["name"]),))
+    assert (at.asks(), at.alerts(None).rows, at.spend("person", Asking(), False).totals) == ((), (), ())
+    with pytest.raises(StateError, match="no call begins with"):
+        at.call("0a")
 
 
 def test_an_answer_is_bounded(two: State) -> None:

@@ -28,7 +28,8 @@ def seen(hand: Hand, names: tuple[str, ...], now_ms: int) -> tuple[str, ...]:
     themselves from its owner.
     """
     with closing(Reader(hand.state.ledger)) as reader:
-        person = None if hand.sight.everything else hand.sight.person
+        # Of an account that only counts as somebody no alert is its own: nobody's name is the empty one.
+        person = None if hand.sight.everything else "" if hand.sight.shared else hand.sight.person
         try:
             whole = [reader.alert(name, person) for name in names]
         except ValueError as fault:

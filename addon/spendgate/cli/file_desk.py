@@ -32,7 +32,7 @@ from spendgate.ledger.audit_log import Line
 from spendgate.ledger.heads_file import HeadsFile, Remembered
 from spendgate.ledger.ledger import note_beside
 from spendgate.ledger.queries import Reader, Span
-from spendgate.policy import Policy
+from spendgate.policy import Policy, today_in
 from spendgate.sight import ADMINS, Sight
 
 SERVED_CALLS_MAX = 5_000
@@ -66,9 +66,11 @@ class FileDesk:
 
     def sight(self, policy: Policy) -> Sight:
         """What is seen by whoever asks."""
-        account = own_account() if self.account is None else self.account
-        who, _ = own_person(self.state(), policy, account, time_of(self.state()))
-        return Sight(account, who.person, self.everything)
+        account, now_ms = own_account() if self.account is None else self.account, time_of(self.state())
+        who, machine = own_person(self.state(), policy, account, now_ms)
+        roster = policy.roster
+        listed = roster.lists(account, today=today_in(policy, now_ms), machine=machine) or not roster.listed(who.person)
+        return Sight(account, who.person, self.everything, listed)
 
     def only_admins(self, what: str) -> None:
         """Raises StateError for everybody else."""

@@ -150,7 +150,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
     said = in_force.told(state)
     machine = said.machine if said else "unknown"
     match = person_of(policy, sight.account, today=today_in(policy, now_ms), machine=machine)
-    facts = tuple(calls_of(policy, match, machine, reader, now_ms))
+    facts = tuple(calls_of(policy, match, machine, reader, now_ms, sight.where))
     standings = reader.standings(tuple(scopes_of_calls(policy, facts, now_ms)), now_ms)
     seen = Span(where=sight.where)
     states = reader.states(seen)

@@ -129,7 +129,7 @@ def newest(path: Path, count: int, stopped: Callable[[], bool]) -> tuple[Fault, 
             (last,) = conn.execute("SELECT coalesce(max(position), 0) FROM chain").fetchone()
             after = max(0, last - count)
             head = conn.execute("SELECT head FROM chain WHERE position = ?", (after,)).fetchone()
-            rows = _sliced(
+            rows = _Sliced(
                 conn.execute(f"{_LINKS} WHERE chain.position > ? ORDER BY chain.position", (after,)), stopped
             )
             # A link that is missing there is told as such.
@@ -139,7 +139,7 @@ def newest(path: Path, count: int, stopped: Callable[[], bool]) -> tuple[Fault, 
     return () if stopped() else tuple(found)
 
 
-class _sliced:  # noqa: N801 - stands in a cursor's place
+class _Sliced:
     """A cursor's rows, with a pause every so often."""
 
     def __init__(self, cursor: sqlite3.Cursor, stopped: Callable[[], bool]) -> None:
@@ -155,7 +155,7 @@ class _sliced:  # noqa: N801 - stands in a cursor's place
             yield row
 
 
-def _followed(cursor: sqlite3.Cursor | _sliced, before: bytes, expected: int) -> Iterator[Fault]:
+def _followed(cursor: sqlite3.Cursor | _Sliced, before: bytes, expected: int) -> Iterator[Fault]:
     """Faults of these links, of which the first is to be number `expected` and to follow from `before`."""
     names = tuple(column[0] for column in cursor.description)[_OWN:]
     booked_at, id_at = names.index("booked_ms"), names.index("id")
