@@ -87,6 +87,7 @@ def test_one_call_is_its_persons(two: State) -> None:
         FileDesk(two.root, "alice", False).call("0d")
     assert FileDesk(two.root, "bob", False).call("0d").row["person"] == "bob"
     assert FileDesk(two.root, "root", True).call("0a").row["person"] == "alice"
+    assert "s1" in {row["value"] for row in FileDesk(two.root, "alice", False).status().budgets}
 
 
 @pytest.mark.parametrize(

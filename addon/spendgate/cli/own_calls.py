@@ -28,7 +28,8 @@ def calls_of(
 ) -> Iterable[Facts]:
     """Calls of this person: none in particular, then one of each kind lately made.
 
-    `where`: only those with these attributes, too. A budget kept per session, project or model has a balance only where such a call was made.
+    `where`: only those with these attributes, too.
+    A budget kept per session, project or model has a balance only where such a call was made.
     """
     groups = tuple(group.name for group in policy.roster.machine_groups(machine))
     own: dict[str, Any] = {
