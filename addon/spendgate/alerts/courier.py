@@ -66,20 +66,20 @@ def has_desktop(environ: Mapping[str, str]) -> bool:
 class Courier:
     """Of one gate: `round` is called by the thread that looks for alerts; sending goes on behind it."""
 
-    def __init__(self, ledger: Path, now_ms: Callable[[], int], chance: Callable[[], float]) -> None:
-        self._ledger, self._now_ms, self._chance = ledger, now_ms, chance
+    def __init__(self, now_ms: Callable[[], int], chance: Callable[[], float]) -> None:
+        self._now_ms, self._chance = now_ms, chance
         self._desktop = has_desktop(os.environ)
         self._rounds = 0
         self._busy: set[str] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._notes: Outbox | None = None
-        """Where what became of messages is noted: opened once, since the ledger's file may be removed while a gate runs, and the
-        owner is told of that, too."""
 
     def round(self, outbox: Outbox, policy: Policy, now_ms: int) -> None:
-        """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable."""
-        self._notes = notes = self._notes or Outbox(self._ledger)
+        """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable.
+
+        What becomes of them is noted in this outbox, too: the ledger's file may have been removed since it was opened, and the
+        owner is told of that.
+        """
         for each in outbox.unrouted():
             found = routing.keys(policy, Severity(each.severity), each.person, each.team, desktop=self._desktop)
             outbox.route(each.id, found, now_ms)
@@ -89,7 +89,9 @@ class Courier:
             due = outbox.due(now_ms, now_ms + int(SENDING_S * 1000) + FIRST_MS, AT_ONCE, busy=self._busy)
             self._rounds += 1
             self._busy |= {each.receiver for each in due}
-            sending = threading.Thread(target=self._send, args=(notes, policy, due), name="alerts-sending", daemon=True)
+            sending = threading.Thread(
+                target=self._send, args=(outbox, policy, due), name="alerts-sending", daemon=True
+            )
             self._threads = [*(each for each in self._threads if each.is_alive()), sending]
         sending.start()
 
@@ -98,9 +100,6 @@ class Courier:
         ends_s = time.monotonic() + patience_s
         for each in self._threads:
             each.join(max(0.0, ends_s - time.monotonic()))
-        if self._notes is not None and not any(each.is_alive() for each in self._threads):
-            self._notes.close()
-            self._notes = None
 
     def _send(self, outbox: Outbox, policy: Policy, due: list[Due]) -> None:
         try:

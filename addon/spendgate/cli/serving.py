@@ -111,7 +111,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         tool = known_tool(peer, privacy) or process or "unknown"
         gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
-    courier = Courier(house.state.ledger, house.clock.now_ms, house.clock.random)
+    courier = Courier(house.clock.now_ms, house.clock.random)
     alerting = Alerting(house.state.ledger, house.state.gates, house.in_force.policy, house.clock.now_ms, courier)
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():

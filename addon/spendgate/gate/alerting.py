@@ -123,6 +123,8 @@ class Alerting:
     def _run(self) -> None:
         lock, outbox, looking, findings = None, None, None, None
         try:
+            with suppress(SpendgateError):  # now, while the file is there: that it is removed is told, too
+                outbox = Outbox(self._ledger)
             while True:
                 last = self._stopping.wait(LOOKS_EVERY_S)
                 try:

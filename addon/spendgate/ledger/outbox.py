@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.audit_words import AuditWord
+from spendgate.errors import LedgerUnavailable
 from spendgate.ledger import audit_log, moving
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.interface import AlertRow
@@ -116,7 +117,9 @@ class Outbox:
     """A connection of its own, so that nothing here is in a call's way. One thread at a time works with it, others wait."""
 
     def __init__(self, path: Path) -> None:
-        """Raises StateError."""
+        """Raises StateError; LedgerUnavailable where the file is gone: a new one would be a ledger without a past."""
+        if not path.exists():
+            raise LedgerUnavailable(f"{path} is gone")
         self.path = path
         self._conn = connect(path, timeout_ms=_PATIENCE_MS)
         self._lock = threading.RLock()
@@ -135,8 +138,9 @@ class Outbox:
             except sqlite3.Error as fault:
                 raise unavailable(fault) from fault
             finally:
-                if self._conn.in_transaction:
-                    self._conn.execute("ROLLBACK")
+                with suppress(sqlite3.ProgrammingError):  # closed, while a message was still being sent
+                    if self._conn.in_transaction:
+                        self._conn.execute("ROLLBACK")
 
     # -- looking at ended calls ----------------------------------------------------------------------------------
 
