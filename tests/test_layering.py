@@ -38,6 +38,7 @@ NOUNS = {
     "roster": {"attribution", "model_names", "window"},
     "validity": {"roster", "window"},
     "privacy": {"roster"},
+    "sight": {"roster"},
     "reach": {"roster"},
     "lapse": {"admission", "policy"},
     "notices": {"budget", "lapse", "money", "policy"},
@@ -93,7 +94,20 @@ EDGES = {
     "capture": {"providers", "identity", "gate", "config"},
     "redirect": {"identity"},
     "standin": set(),
-    "cli": {"alerts", "providers", "identity", "ledger", "config", "gate", "replay", "review", "capture", "redirect"},
+    "service": set(),
+    "cli": {
+        "alerts",
+        "providers",
+        "identity",
+        "ledger",
+        "config",
+        "gate",
+        "replay",
+        "review",
+        "capture",
+        "redirect",
+        "service",
+    },
 }
 """Each edge, and the other edges that it may import. Every edge may import every noun."""
 

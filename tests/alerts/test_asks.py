@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from alerts.receiving import endpoint, mailbox, until
 from alerts.test_delivery import kept, running
-from spendgate.cli import in_force, status
+from spendgate.cli import file_desk, in_force
 from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
@@ -64,7 +64,7 @@ notify: [{{to: "{mail}", for: [page]}}]
 
 @pytest.fixture(autouse=True)
 def _alice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "own_account", lambda: "alice")
+    monkeypatch.setattr(file_desk, "own_account", lambda: "alice")
 
 
 def test_from_the_ask_to_the_grant(tmp_path: Path) -> None:

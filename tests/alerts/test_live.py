@@ -34,7 +34,7 @@ budgets:
 
 def alerting(folder: Path, at: House, policy: Policy) -> Alerting:
     """What `serving` puts together."""
-    courier = Courier(folder / "ledger.db", at.time.now_ms, lambda: 0.0)
+    courier = Courier(at.time.now_ms, lambda: 0.0)
     return Alerting(folder / "ledger.db", folder / "gates", policy, at.time.now_ms, courier)
 
 

@@ -69,7 +69,7 @@ def test_status_says_what_is_not_there(told: State) -> None:
 
 def test_status_tells_the_person(told: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has neither mail nor a desktop reads it there, until somebody has seen it."""
-    monkeypatch.setattr("spendgate.cli.status.time_of", lambda _: NOW_MS + 1)
+    monkeypatch.setattr("time.time_ns", lambda: (NOW_MS + 1) * 1_000_000)
     assert "alert 2026" in ran(told, "status")
     assert "$0.80 of $1.00 is spent" in ran(told, "status")
     (row,) = json.loads(ran(told, "status", "--format", "json"))["alerts"]["unseen"]
@@ -79,7 +79,7 @@ def test_status_tells_the_person(told: State, monkeypatch: pytest.MonkeyPatch) -
 
 def test_who_has_seen_it_is_in_the_audit_trail(told: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the beginning of its id; nothing more is sent of it; once."""
-    monkeypatch.setattr("spendgate.cli.alerts.own_account", lambda: "alice")
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
     (row,) = json.loads(ran(told, "alerts", "list", "--format", "json"))
     ran(told, "alerts", "ack", row["name"][:6])
     ran(told, "alerts", "ack", row["name"])

@@ -90,8 +90,8 @@ def has_desktop(environ: Mapping[str, str]) -> bool:
 class Courier:
     """Of one gate: `round` is called by the thread that looks for alerts; sending goes on behind it."""
 
-    def __init__(self, ledger: Path, now_ms: Callable[[], int], chance: Callable[[], float]) -> None:
-        self._ledger, self._now_ms, self._chance = ledger, now_ms, chance
+    def __init__(self, now_ms: Callable[[], int], chance: Callable[[], float]) -> None:
+        self._now_ms, self._chance = now_ms, chance
         self._desktop = has_desktop(os.environ)
         self._rounds = 0
         self._busy: set[str] = set()
@@ -100,7 +100,11 @@ class Courier:
         self._looked_at: str | None = None
 
     def round(self, outbox: Outbox, policy: Policy, now_ms: int) -> None:
-        """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable."""
+        """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable.
+
+        What becomes of them is noted in this outbox, too: the ledger's file may have been removed since it was opened, and the
+        owner is told of that.
+        """
         if self._looked_at != policy.hash:
             self._looked_at = policy.hash
             threading.Thread(target=warn, args=(policy,), name="alerts-asking", daemon=True).start()
@@ -112,7 +116,9 @@ class Courier:
             due = outbox.due(now_ms, now_ms + int(SENDING_S * 1000) + FIRST_MS, AT_ONCE, busy=self._busy)
             self._rounds += 1
             self._busy |= {each.receiver for each in due}
-            sending = threading.Thread(target=self._send, args=(policy, due), name="alerts-sending", daemon=True)
+            sending = threading.Thread(
+                target=self._send, args=(outbox, policy, due), name="alerts-sending", daemon=True
+            )
             self._threads = [*(each for each in self._threads if each.is_alive()), sending]
         sending.start()
 
@@ -130,14 +136,12 @@ class Courier:
         for each in self._threads:
             each.join(max(0.0, ends_s - time.monotonic()))
 
-    def _send(self, policy: Policy, due: list[Due]) -> None:
-        outbox = Outbox(self._ledger)
+    def _send(self, outbox: Outbox, policy: Policy, due: list[Due]) -> None:
         try:
             self._send_through(outbox, policy, due)
         except LedgerUnavailable:
             pass  # what was sent and could not be noted is sent again: its name tells
         finally:
-            outbox.close()
             with self._lock:
                 self._rounds -= 1
                 self._busy -= {each.receiver for each in due}

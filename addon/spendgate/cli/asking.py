@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -30,10 +31,13 @@ _SHARE: Final = 5
 """Without an amount a fifth of the limit is asked for, and no less than what the refused call lacked."""
 
 
-def ask_command(state: paths.State) -> str:
-    """What a refused person types, as it stands, in a shell that knows nothing of this gate."""
-    usual = paths.find(environ={})
-    return "spendgate ask" if state.root == usual.root else f"spendgate ask --state {shlex.quote(str(state.root))}"
+def ask_command(state: paths.State, socket: Path | None = None) -> str:
+    """What a refused person types, as it stands, in a shell that knows nothing of this gate; `socket`: where it answers them."""
+    if socket is not None:
+        return "spendgate ask" if socket == paths.SOCKET else f"spendgate ask --state {shlex.quote(str(socket))}"
+    # Where a service is installed, a command that names nothing asks that.
+    usual = paths.find(environ={}).root == state.root and not paths.SOCKET.exists()
+    return "spendgate ask" if usual else f"spendgate ask --state {shlex.quote(str(state.root))}"
 
 
 def amount_of(text: str | None, refused: Mapping[str, Any] | None, limit_nanos: int) -> int:

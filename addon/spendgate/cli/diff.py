@@ -17,7 +17,8 @@ from spendgate.cli import in_force
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Format, emit, inert, money, writing
 from spendgate.cli.replay import SINCE, headline
-from spendgate.cli.spend import SinceOption, span
+from spendgate.cli.spans import span
+from spendgate.cli.spend import SinceOption
 from spendgate.config import paths, policies
 from spendgate.config.known import KNOWN
 from spendgate.errors import PolicyError, StateError

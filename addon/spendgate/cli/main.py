@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from spendgate import __version__
-from spendgate.cli import alerts, ask, audit, ca, calls, digest, exec_, grant, policy_, run_, spend, status
+from spendgate.cli import alerts, answering, ask, audit, ca, calls, digest, exec_, grant, policy_, run_, spend, status
 from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
@@ -47,6 +47,7 @@ alerts.register(app)
 digest.register(app)
 ask.register(app)
 grant.register(app)
+answering.register(app)
 
 
 def run() -> None:

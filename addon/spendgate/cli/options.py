@@ -23,7 +23,9 @@ PolicyOption = Annotated[
 StateOption = Annotated[
     Path | None,
     typer.Option(
-        "--state", metavar="DIR", help="State directory; else SPENDGATE_STATE, else the system's or the user's."
+        "--state",
+        metavar="DIR",
+        help="State directory, or a service's socket; else SPENDGATE_STATE, else the service's or your own.",
     ),
 ]
 SetOption = Annotated[
@@ -66,6 +68,11 @@ def utf8(name: str, text: str) -> str:
 def existing_state(chosen: Path | None) -> paths.State:
     """The state directory of a reading command. Raises StateError where no gate has ever written to it."""
     state = paths.find(chosen)
+    if state.root.is_socket():
+        raise StateError(
+            f"{state.root} is a service's socket, and this command reads a ledger's file: run it as the service's account, with"
+            " its state directory"
+        )
     if (state.root.exists() and not os.access(state.root, os.X_OK)) or (
         state.ledger.exists() and not os.access(state.ledger, os.R_OK)
     ):

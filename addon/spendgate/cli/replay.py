@@ -14,7 +14,8 @@ from spendgate.cli import granted, in_force
 from spendgate.cli.moments import shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, emit_json, money, safe, writing
-from spendgate.cli.spend import SinceOption, UntilOption, span
+from spendgate.cli.spans import span
+from spendgate.cli.spend import SinceOption, UntilOption
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
 from spendgate.ledger.queries import Reader

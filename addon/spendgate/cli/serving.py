@@ -25,7 +25,8 @@ from spendgate.capture.meter import Meter
 from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
-from spendgate.cli import in_force
+from spendgate.cli import attending, in_force
+from spendgate.cli.account import own_account
 from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following, tell_policy
 from spendgate.cli.given import Given, given
@@ -33,7 +34,6 @@ from spendgate.cli.granted import Granting
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
 from spendgate.cli.outside import heads_file
-from spendgate.cli.status import own_account
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
@@ -88,6 +88,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     """
     source = await given(wanted)
     _check(wanted, source)
+    at = attending.placed(wanted.socket)
     house = built(wanted, source, clock or Clock())
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
@@ -96,7 +97,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     granting = Granting(ledger, house.machine, house.clock.now_ms)
     gate = Gate(
         ledger, book, granting.beside(house.in_force.policy), estimate=estimate_usage, clock=house.clock, looks=keeper,
-        account=own_account(), asks=ask_command(house.state),
+        account=own_account(), asks=ask_command(house.state, at),
     )  # fmt: skip
     house.clock = gate.clock
     meter = Meter(
@@ -111,7 +112,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         tool = known_tool(peer, privacy) or process or "unknown"
         gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
-    courier = Courier(house.state.ledger, house.clock.now_ms, house.clock.random)
+    courier = Courier(house.clock.now_ms, house.clock.random)
     weekly = Weekly(house.state.ledger, house.machine, lambda: prices.said(house.store.book(), datetime.now(UTC)))
     alerting = Alerting(house.state.ledger, house.state.gates, gate.policy, house.clock.now_ms, courier, weekly=weekly)
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
@@ -124,6 +125,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             async with (
                 running(settings, [*_turning_away(wanted), meter]) as listening,
                 following(house, gate, meter, alerting, granting),
+                attending.attending(at, house.state),
             ):
                 house.listening = listening
                 house.tell()

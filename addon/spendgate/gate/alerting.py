@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,6 +22,7 @@ from spendgate.alerts.interface import Alert, Charged, Refused
 from spendgate.alerts.rules import Alerts, looks_back_to
 from spendgate.errors import LedgerUnavailable, SpendgateError
 from spendgate.gate.asked import Asked
+from spendgate.gate.findings import Findings
 from spendgate.gate.past import facts_of, scopes_of
 from spendgate.grants import owner_of
 from spendgate.ledger.gates import GateLock
@@ -135,8 +137,10 @@ class Alerting:
             self._thread.join(patience_s)
 
     def _run(self) -> None:
-        lock, outbox, looking = None, None, None
+        lock, outbox, looking, findings = None, None, None, None
         try:
+            with suppress(SpendgateError):  # now, while the file is there: that it is removed is told, too
+                outbox = Outbox(self._ledger)
             while True:
                 last = self._stopping.wait(LOOKS_EVERY_S)
                 try:
@@ -144,6 +148,8 @@ class Alerting:
                     if lock is not None:
                         outbox = outbox or Outbox(self._ledger)
                         looking = looking or Looking(outbox)
+                        findings = findings or Findings(outbox)
+                        self._tell(findings)
                         looking.look(self._policy, self._now_ms(), keeps=last)
                         if self._weekly is not None and not last:
                             self._weekly.look(outbox, self._policy, self._now_ms())
@@ -161,6 +167,11 @@ class Alerting:
                 outbox.close()
             if lock is not None:
                 lock.drop()
+
+    def _tell(self, findings: Findings) -> None:
+        """What was found is told, or again at the next look; a trail that cannot be read keeps nobody from other alerts."""
+        with suppress(LedgerUnavailable):
+            findings.look(self._policy, self._now_ms())
 
 
 class Looking:

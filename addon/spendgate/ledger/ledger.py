@@ -31,6 +31,7 @@ from spendgate.ledger import (
     results,
     rows,
     schema,
+    verify,
     waiters,
 )
 from spendgate.ledger import grants as grant_rows
@@ -43,6 +44,9 @@ from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
 from spendgate.standing import Scope, Standing
+
+REREAD_CALLS = 20_000
+"""Ended calls that are compared with their chain again each hour: weeks of a person's, half a second of a thread."""
 
 
 class Ledger:
@@ -270,6 +274,10 @@ class Ledger:
     def altered_sums(self, stopped: Callable[[], bool]) -> tuple[str, ...]:
         """Balances that are not what their calls make; see `check.beside`. Not for the event loop."""
         return check.beside(self._store.path, stopped)
+
+    def altered_calls(self, stopped: Callable[[], bool]) -> tuple[str, ...]:
+        """The newest calls that are not what was chained; see `verify.newest`. Not for the event loop."""
+        return tuple(str(fault) for fault in verify.newest(self._store.path, REREAD_CALLS, stopped))
 
     def durable(self) -> bool:
         """Bring all that is committed to the disk itself. False: not now. Not for the event loop."""

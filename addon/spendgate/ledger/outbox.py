@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.audit_words import AuditWord
+from spendgate.errors import LedgerUnavailable
 from spendgate.grant_texts import Ask
 from spendgate.ledger import audit_log, moving
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
@@ -69,6 +71,15 @@ class Unrouted(Struct, frozen=True):
     severity: str
     person: str | None
     team: tuple[str, ...]
+
+
+class Trail(Struct, frozen=True):
+    """A line of the audit trail."""
+
+    position: int
+    at_ms: int
+    what: str
+    detail: str
 
 
 class Due(Struct, frozen=True):
@@ -122,12 +133,12 @@ def answered(conn: sqlite3.Connection, form: str, window: str, who: str, now_ms:
         _seen(conn, alert, who, "answered", now_ms)
 
 
-def _seen(conn: sqlite3.Connection, alert: int, who: str, how: str, now_ms: int) -> bool:
+def _seen(conn: sqlite3.Connection, alert: int, who: str, how: str, now_ms: int, *, ends_sending: bool = True) -> bool:
     changed = conn.execute(
-        "UPDATE alerts SET acked_ms = ?, acked_by = ?, routed = 1 WHERE id = ? AND acked_ms IS NULL",
-        (now_ms, who, alert),
+        "UPDATE alerts SET acked_ms = ?, acked_by = ?, routed = max(routed, ?) WHERE id = ? AND acked_ms IS NULL",
+        (now_ms, who, ends_sending, alert),
     ).rowcount
-    if changed:
+    if changed and ends_sending:
         conn.execute(
             f"UPDATE deliveries SET given_up_ms = ?, error = ? WHERE alert = ? AND {_OPEN}",  # noqa: S608 - our own words
             (now_ms, f"{how} before it was delivered", alert),
@@ -140,12 +151,15 @@ def _values(alert: AlertRow) -> tuple[object, ...]:
 
 
 class Outbox:
-    """A connection of its own, so that nothing here is in a call's way. Use from one thread."""
+    """A connection of its own, so that nothing here is in a call's way. One thread at a time works with it, others wait."""
 
     def __init__(self, path: Path) -> None:
-        """Raises StateError."""
+        """Raises StateError; LedgerUnavailable where the file is gone: a new one would be a ledger without a past."""
+        if not path.exists():
+            raise LedgerUnavailable(f"{path} is gone")
         self.path = path
         self._conn = connect(path, timeout_ms=_PATIENCE_MS)
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Close the connection."""
@@ -153,15 +167,17 @@ class Outbox:
 
     @contextmanager
     def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        try:
-            self._conn.execute(begin)
-            yield self._conn
-            self._conn.execute("COMMIT")
-        except sqlite3.Error as fault:
-            raise unavailable(fault) from fault
-        finally:
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
+        with self._lock:
+            try:
+                self._conn.execute(begin)
+                yield self._conn
+                self._conn.execute("COMMIT")
+            except sqlite3.Error as fault:
+                raise unavailable(fault) from fault
+            finally:
+                with suppress(sqlite3.ProgrammingError):  # closed, while a message was still being sent
+                    if self._conn.in_transaction:
+                        self._conn.execute("ROLLBACK")
 
     # -- looking at ended calls ----------------------------------------------------------------------------------
 
@@ -216,6 +232,18 @@ class Outbox:
                 return False
             write(conn, alerts, now_ms)
             return True
+
+    def trail(self, after: int, words: Collection[str]) -> list[Trail]:
+        """The lines of the audit trail with these words after this position, the oldest first."""
+        sql = """SELECT position, at_ms, what, detail FROM audit WHERE position > ? AND what IN (SELECT value FROM json_each(?))
+            ORDER BY position"""
+        with self._transaction("BEGIN") as conn:
+            return [Trail(*row) for row in conn.execute(sql, (after, json.dumps(sorted(words))))]
+
+    def tell(self, alerts: Iterable[AlertRow], now_ms: int) -> int:
+        """Write alerts that rest on no call; how many were not there for their window."""
+        with self._transaction() as conn:
+            return write(conn, alerts, now_ms)
 
     def letters(self, form: str, window: str) -> frozenset[str]:
         """Whose message of this form is there for this window, by `value`."""
@@ -309,14 +337,17 @@ class Outbox:
                 said = f"{sent.name} to {sent.receiver}: {error}"
                 audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_NOT_DELIVERED, said))
 
-    def acknowledge(self, name: str, who: str, now_ms: int) -> bool:
-        """Somebody has seen it, and says so; nothing more is sent of it. False: there is none of that name, or it was before.
+    def acknowledge(self, name: str, who: str, now_ms: int, *, ends_sending: bool = True) -> bool:
+        """Somebody has seen it, and says so; nothing more is sent of it, unless `ends_sending` is False. False: there is none of
+        that name, or it was before.
 
         Raises LedgerUnavailable.
         """
         with self._transaction() as conn:
             found = conn.execute("SELECT id FROM alerts WHERE name = ?", (name,)).fetchone()
-            changed = found is not None and _seen(conn, found[0], who, "acknowledged", now_ms)
+            changed = found is not None and _seen(
+                conn, found[0], who, "acknowledged", now_ms, ends_sending=ends_sending
+            )
             if changed:
                 audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_ACKNOWLEDGED, name, who))
             return changed

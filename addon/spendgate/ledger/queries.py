@@ -148,9 +148,12 @@ class Reader:
         """Every ask."""
         return grant_rows.asks(self._conn)
 
-    def latest_refusal(self, person: str, budget: str | None) -> dict[str, Any] | None:
-        """The newest call of this person's that a budget has refused: the one named, or any. A row of `calls`."""
+    def latest_refusal(self, person: str, budget: str | None, account: str | None = None) -> dict[str, Any] | None:
+        """The newest call of this person's that a budget has refused: the one named, or any; of this account, where one is
+        named. A row of `calls`."""
         named, values = (" AND refused_by = ?", (person, budget)) if budget else ("", (person,))
+        if account is not None:
+            named, values = f"{named} AND account_os = ?", (*values, account)
         where = f"state = 'refused' AND refused_why IN ('spent', 'held') AND person = ?{named}"
         inner = f"SELECT id FROM call_rows WHERE {where} ORDER BY booked_ms DESC, seq DESC LIMIT 1"  # noqa: S608 - our own words
         sql = f"SELECT calls.* FROM ({inner}) JOIN calls USING (id)"  # noqa: S608 - as above
@@ -236,13 +239,17 @@ class Reader:
         """The columns of the view `calls`, in its order."""
         return tuple(column[0] for column in self._conn.execute("SELECT * FROM calls LIMIT 0").description)
 
-    def call(self, prefix: str) -> tuple[dict[str, Any], tuple[CallHold, ...]]:
-        """One call by the beginning of its id, and its holds. Raises ValueError when none or several begin so.
+    def call(self, prefix: str, span: Span = EVERY_CALL) -> tuple[dict[str, Any], tuple[CallHold, ...]]:
+        """One call of this span by the beginning of its id, and its holds. Raises ValueError when none or several begin so.
 
         Ids are lower case, so a prefix in capitals is found, too.
         """
         begin = prefix.lower()
-        found = self._rows("SELECT * FROM calls WHERE id >= ? AND id < ? LIMIT 2", (begin, f"{begin}\U0010ffff"))
+        condition, values = _condition(span)
+        clause = f"{condition} {'AND' if condition else 'WHERE'} id >= ? AND id < ?"
+        inner = f"SELECT id FROM call_rows {clause} LIMIT 2"  # noqa: S608 - checked words
+        sql = f"SELECT calls.* FROM ({inner}) JOIN calls USING (id)"  # noqa: S608 - as above
+        found = self._rows(sql, (*values, begin, f"{begin}\U0010ffff"))
         if len(found) > 1:
             raise ValueError(f"several calls begin with {prefix!r}: give more characters of the id")
         if not found:
@@ -303,12 +310,12 @@ class Reader:
         sql = f"SELECT {column}, count(*) FROM call_rows {condition} GROUP BY 1"  # noqa: S608 - checked words
         return {value: count for value, count in self._conn.execute(sql, values) if value is not None}
 
-    def open_above_holds(self) -> int:
+    def open_above_holds(self, span: Span = EVERY_CALL) -> int:
         """The most, in nano-dollars, that open calls could still cost above the largest hold that each has now."""
-        found = self._conn.execute(
-            f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows WHERE state = 'open' AND {_PAID}"  # noqa: S608
-        )
-        return int(found.fetchone()[0])
+        condition, values = _condition(span)
+        clause = f"{condition} {'AND' if condition else 'WHERE'} state = 'open' AND {_PAID}"
+        sql = f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows {clause}"  # noqa: S608 - checked words
+        return int(self._conn.execute(sql, values).fetchone()[0])
 
     def history(self, since_ms: int, until_ms: int | None = None) -> Iterator[Step]:
         """Every decided or charged call booked in this span, in the order in which they asked."""
@@ -346,11 +353,13 @@ class Reader:
             deliveries.setdefault(row["alert"], []).append(row)
         return tuple({**row, "deliveries": deliveries.get(row["id"], [])} for row in found)
 
-    def alert(self, prefix: str) -> str:
-        """The whole name of an alert by its beginning. Raises ValueError when none or several begin so."""
+    def alert(self, prefix: str, person: str | None = None) -> str:
+        """The whole name of an alert by its beginning, of those about this person alone where one is named. Raises ValueError
+        when none or several begin so."""
         begin = prefix.lower()
         found = self._conn.execute(
-            "SELECT name FROM alerts WHERE name >= ? AND name < ? LIMIT 2", (begin, f"{begin}\U0010ffff")
+            "SELECT name FROM alerts WHERE name >= ? AND name < ? AND (? IS NULL OR person = ?) LIMIT 2",
+            (begin, f"{begin}\U0010ffff", person, person),
         ).fetchall()
         if len(found) != 1:
             several = "several alerts begin" if found else "no alert begins"
@@ -379,7 +388,7 @@ class Reader:
         """How many messages are still to be delivered or were given up unseen, and why the latest of them failed."""
         found = self._conn.execute(
             """SELECT receiver, error FROM deliveries JOIN alerts ON alerts.id = alert
-               WHERE delivered_ms IS NULL AND acked_ms IS NULL ORDER BY alert DESC"""
+               WHERE delivered_ms IS NULL AND (acked_ms IS NULL OR given_up_ms IS NULL) ORDER BY alert DESC"""
         ).fetchall()
         return len(found), tuple(dict.fromkeys(f"{receiver}: {error}" for receiver, error in found if error))
 
