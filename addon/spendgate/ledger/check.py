@@ -18,7 +18,7 @@ from spendgate.money import dollars
 _ASKED_EVERY: Final = 100_000
 """SQLite's steps between two questions whether to go on: some milliseconds."""
 _SUMS: Final = """SELECT b.id, b.budget, b.value, b.window, b.settled, b.held, b.ceiling, b.open_calls,
-    coalesce(sum(h.charged_nanos), 0),
+    b.purged_nanos + coalesce(sum(h.charged_nanos), 0),
     coalesce(sum(h.nanos) FILTER (WHERE h.charged_nanos IS NULL), 0),
     coalesce(sum(h.bound_nanos) FILTER (WHERE h.charged_nanos IS NULL), 0),
     count(h.call) FILTER (WHERE h.charged_nanos IS NULL)
@@ -52,7 +52,8 @@ def check(conn: sqlite3.Connection) -> tuple[str, ...]:
     """All faults of balances, holds, kinds and chain; none when the ledger is right."""
     conn.execute("BEGIN")
     try:
-        return (*sums(conn), *map(str, verify.lines(conn)), *map(str, verify.links(conn)))
+        faults = (*verify.lines(conn), *verify.links(conn), *verify.purged(conn))
+        return (*sums(conn), *map(str, faults))
     finally:
         conn.execute("ROLLBACK")
 
@@ -104,7 +105,7 @@ def _balances(conn: sqlite3.Connection) -> list[str]:
 
 
 def _kinds(conn: sqlite3.Connection) -> list[str]:
-    kept = dict(_counts(conn, "SELECT value, settled_calls, open_calls FROM balances WHERE budget = ''"))
+    kept = dict(_counts(conn, "SELECT value, settled_calls - purged_calls, open_calls FROM balances WHERE budget = ''"))
     summed = _counts(
         conn,
         """SELECT kind, count(*) FILTER (WHERE state = 'settled' AND value_nanos > 0),

@@ -81,6 +81,7 @@ def _create(path: Path) -> None:
 def _configure(conn: sqlite3.Connection, timeout_ms: int) -> None:
     conn.execute(f"PRAGMA busy_timeout = {timeout_ms:d}")
     conn.execute(f"PRAGMA page_size = {_PAGE_BYTES:d}")  # of a file that is still empty; an older ledger keeps its own
+    conn.execute("PRAGMA auto_vacuum = INCREMENTAL")  # likewise; what is purged can then be given back to the disk
     journal = _write_ahead(conn, time.monotonic() + timeout_ms / 1000)
     if journal != "wal":
         raise StateError(f"the ledger is on a file system without write-ahead logging ({journal}): use a local disk")

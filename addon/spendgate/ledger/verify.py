@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final
 
-from spendgate.ledger import audit_log, chain, heads
+from spendgate.ledger import audit_log, chain, heads, purged_lines
 
 CALLS, AUDIT, HEADS, FILE, SUMS = "calls", "audit", "heads", "file", "sums"
+_DAYS: Final = "day sums"
 _LINKS: Final = """SELECT chain.position, chain.form, chain.digest, chain.head, chain.call, call_rows.*
     FROM chain LEFT JOIN call_rows ON call_rows.seq = chain.call ORDER BY chain.position"""
 _LINES: Final = """SELECT audit.position, at_ms, what, who, detail, calls, calls_head, audit.digest, audit.head, chain.head
@@ -58,6 +59,7 @@ def verify(conn: sqlite3.Connection, seen: heads.Heads | None = None) -> Iterato
                 yield Fault(HEADS, found.detail, what=found.what.value)
             yield from lines(conn)
             yield from links(conn)
+            yield from purged(conn)
         finally:
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
@@ -108,7 +110,8 @@ def _line_faults(values: tuple[Any, ...], digest: bytes, link: bytes | None, bef
 
 
 def links(conn: sqlite3.Connection) -> Iterator[Fault]:
-    """Faults of the chain over ended calls, in its order."""
+    """Faults of the chain over ended calls, in its order. A call that an audit line says was purged is not missing."""
+    gone = purged_lines.read(conn)
     cursor = conn.execute(_LINKS)
     names = tuple(column[0] for column in cursor.description)[_OWN:]
     booked_at, id_at = names.index("booked_ms"), names.index("id")
@@ -119,10 +122,21 @@ def links(conn: sqlite3.Connection) -> Iterator[Fault]:
             yield _missing(CALLS, expected, position - 1, before_ms)
         if hashlib.sha256(before + digest).digest() != head:
             yield Fault(CALLS, "does not follow from the one before", position, at_ms, what)
-        for fault in _row_faults(names, call, form, digest, row):
+        is_there = row[id_at] is not None
+        if call in gone:
+            faults: Iterable[str] = (f"its call, row {call}, was purged and is there",) if is_there else ()
+        else:
+            faults = _row_faults(names, call, form, digest, row)
+        for fault in faults:
             yield Fault(CALLS, fault, position, at_ms, what)
         before, expected, before_ms = head, position + 1, at_ms
     yield from _unchained(conn)
+
+
+def purged(conn: sqlite3.Connection) -> Iterator[Fault]:
+    """Sums of purged calls that are not what the audit trail says, and lines of a purge that no purge has written."""
+    for line in purged_lines.read(conn).faults(conn):
+        yield Fault(_DAYS, line.fault, line.number, line.at_ms, line.what)
 
 
 def _row_faults(names: tuple[str, ...], call: int, form: int, digest: bytes, row: list[Any]) -> Iterator[str]:

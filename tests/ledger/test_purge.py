@@ -1,0 +1,356 @@
+"""Purging: rows become sums, and nothing else changes: no total, no open window, no balance, no chain."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.desk import Desk, at, dollars
+from ledger.kit import DAY, HOUR
+from ledger.processes import line, worker
+from small_disk import fill_up, mounted
+from spendgate.audit_words import AuditWord
+from spendgate.errors import LedgerBusy, LedgerUnavailable, StateError
+from spendgate.ledger import purge as purging
+from spendgate.ledger.check import check
+from spendgate.ledger.day_sums import Totals
+from spendgate.ledger.purge import Purge, Purged
+from spendgate.ledger.purged_lines import read as purged_lines
+from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.verify import verify
+from spendgate.standing import Standing
+
+KEEP = 31
+POLICY = f"""
+privacy: {{keep: {KEEP} days}}
+budgets:
+  - {{name: person, per: person, limit: ["$50 per day", "$400 per month", "$30 per rolling 24h", "$300 per rolling 30d", "$9,000"]}}
+  - {{name: runaway, per: person, limit: 4x mean of 7d per day, at_least: $20, at_most: $200}}
+  - {{name: session, per: session, limit: $25}}
+  - {{name: all, limit: "$100,000"}}
+"""
+FIRST = at("2026-08-01T00:30Z")
+NOW = at("2026-11-22T09:00Z")
+PEOPLE, MODELS = ("alice", "bob", "carol"), ("claude-opus-4-5", "gpt-5")
+
+
+def lived(folder: Path, *, days: int = 113, each: int = 4, seed: int = 3) -> Desk:
+    """A ledger of a hundred days, a few calls each; the last of them an hour ago."""
+    desk, chance = Desk(folder, POLICY), random.Random(seed)
+    for number in range(days * each):
+        when = FIRST + number * (DAY // each)
+        if when >= NOW:
+            break
+        words = {"person": chance.choice(PEOPLE), "model": chance.choice(MODELS), "session": f"s{number // 9}"}
+        cost = dollars(chance.randrange(1, 200) / 100)
+        if chance.random() < 0.1:
+            call, _ = desk.ask(when, cost, **words)
+            desk.fail(call)
+        else:
+            desk.spend(when, cost, **words, billing=chance.choice(("metered", "metered", "subscription")))
+    return desk
+
+
+def standings(desk: Desk) -> list[Standing]:
+    """Every budget of every person, as `status` would read it now, moving limits too."""
+    with Reader(desk.folder / "ledger.db") as reader:
+        return [
+            each for person in PEOPLE for each in reader.standings(desk.scopes(NOW, person=person, session="s49"), NOW)
+        ]
+
+
+def purged(folder: Path, now_ms: int = NOW, keep: int = KEEP) -> int:
+    """Purge all that may go; how many calls."""
+    with Purge(folder / "ledger.db", folder / "gates") as purge:
+        return purging.run(purge, keep, now_ms)[0]
+
+
+def totals(folder: Path) -> Totals:
+    """What the ledger adds up to."""
+    with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as conn:
+        return purging.totals(conn)
+
+
+def faults(folder: Path) -> list[str]:
+    """What `audit verify` finds."""
+    with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as conn:
+        return [*map(str, verify(conn)), *check(conn)]
+
+
+def rows_left(folder: Path) -> list[tuple[int, str]]:
+    """When each call that has its row was booked, and its state."""
+    with closing(sqlite3.connect(folder / "ledger.db")) as conn:
+        return conn.execute("SELECT booked_ms, state FROM call_rows ORDER BY seq").fetchall()
+
+
+def test_purging_changes_no_sum_no_window_and_no_chain(tmp_path: Path) -> None:
+    """Rows older than is kept are gone, as many as the audit trail says; all that anybody reads of the ledger is as before."""
+    desk = lived(tmp_path)
+    seen, summed, head = standings(desk), totals(tmp_path), desk.ledger.head()
+    count = purged(tmp_path)
+    assert count > 300
+    assert min(when for when, _ in rows_left(tmp_path)) >= purging.before(NOW, KEEP)
+    assert standings(desk) == seen
+    assert totals(tmp_path) == summed
+    assert desk.ledger.head() == head, "the calls' chain is as it was"
+    assert faults(tmp_path) == []
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn:
+        assert purged_lines(conn).calls == count
+    desk.close()
+
+
+def test_the_gate_goes_on_where_it_was(tmp_path: Path) -> None:
+    """What was left of each budget is left, for a gate that runs meanwhile and for the next one; a second purge finds nothing."""
+    desk = lived(tmp_path)
+    with Reader(tmp_path / "ledger.db") as reader:
+        mine = reader.standings(desk.scopes(NOW, person="alice", model="gpt-5"), NOW)
+    purged(tmp_path)
+    assert purged(tmp_path) == 0
+    room = min(each.limit_nanos - each.settled_nanos for each in mine if not each.scope.tally)
+    assert not desk.spend(NOW, room + 1, person="alice", model="gpt-5")
+    assert desk.spend(NOW + 1, room, person="alice", model="gpt-5")
+    desk.close()
+    again = Desk(tmp_path, POLICY)
+    again.fill(NOW + 2)
+    assert not again.spend(NOW + 3, dollars(1), person="alice", model="gpt-5")
+    assert again.faults() == ()
+    again.close()
+
+
+def test_spend_is_what_it_was(tmp_path: Path) -> None:
+    """By person, day, month, team, tool and model; what sums do not tell is told as missing."""
+    desk = lived(tmp_path)
+    zone = ZoneInfo("UTC")
+    ways = [("person",), ("day",), ("month", "model"), ("person", "billing"), ("provider", "tool"), ()]
+    with Reader(tmp_path / "ledger.db") as reader:
+        before = [set(reader.spend(by, Span(), zone)) for by in ways]
+        since = [set(reader.spend(("person",), Span(since_ms=at("2026-09-01T00:00Z")), zone))]
+        one = set(reader.spend(("day",), Span(where=(("person", "bob"), ("model", "gpt-5"))), zone))
+        purged(tmp_path)
+        assert [set(reader.spend(by, Span(), zone)) for by in ways] == before
+        assert [set(reader.spend(("person",), Span(since_ms=at("2026-09-01T00:00Z")), zone))] == since
+        assert set(reader.spend(("day",), Span(where=(("person", "bob"), ("model", "gpt-5"))), zone)) == one
+        by_session = {total.key: total for total in reader.spend(("session",), Span(), zone)}
+        assert by_session[None,].calls > 300
+        assert sum(total.cost_nanos for total in by_session.values()) == sum(total.cost_nanos for total in before[0])
+        assert reader.spend(("person",), Span(where=(("session", "s0"),)), zone) == ()
+    desk.close()
+
+
+def test_newest_row_and_open_calls_stay(tmp_path: Path) -> None:
+    """A row id is never given twice, also where nothing came for years; what is open is no sum yet."""
+    desk = Desk(tmp_path, POLICY)
+    for hour in range(5):
+        desk.spend(FIRST + hour * HOUR, dollars(1))
+    late, _ = desk.ask(FIRST, dollars(1))
+    for hour in range(5):
+        desk.spend(FIRST + hour * HOUR, dollars(1))
+    assert purged(tmp_path, NOW + 4000 * DAY) == 9
+    assert [state for _, state in rows_left(tmp_path)] == ["open", "settled"]
+    assert faults(tmp_path) == []
+    desk.settle(late, dollars(1))
+    desk.spend(NOW, dollars(1))
+    assert purged(tmp_path, NOW + 4000 * DAY) == 2
+    assert (faults(tmp_path), desk.faults()) == ([], ())
+    desk.close()
+
+
+def test_a_day_goes_when_it_is_over_for_so_long(tmp_path: Path) -> None:
+    """The last millisecond of a UTC day goes with it, the first of the next stays; not a millisecond early."""
+    desk = Desk(tmp_path, POLICY)
+    midnight = at("2026-08-02T00:00Z")
+    for when in (midnight - 1, midnight, midnight + DAY):
+        desk.spend(when, dollars(1))
+    assert purged(tmp_path, midnight + KEEP * DAY - 1) == 0
+    assert purged(tmp_path, midnight + KEEP * DAY) == 1
+    assert [when for when, _ in rows_left(tmp_path)] == [midnight, midnight + DAY]
+    assert faults(tmp_path) == []
+    desk.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("DELETE FROM call_rows WHERE seq = (SELECT min(seq) FROM call_rows)", "is missing"),
+        ("UPDATE day_sums SET cost_nanos = cost_nanos - 1 WHERE rowid_day", "are not what was written"),
+        ("UPDATE day_sums SET person = 'mallory' WHERE rowid_day", "are not what was written"),
+        ("DELETE FROM day_sums WHERE rowid_day", "are not what was written"),
+        ("INSERT INTO day_sums SELECT '2026-01-01', * FROM (SELECT {rest} FROM day_sums LIMIT 1)", "no audit line says"),
+        ("UPDATE audit SET detail = replace(detail, 'rows 1-', 'rows 2-') WHERE what = 'purged'", "is not what was written"),
+        ("UPDATE balances SET purged_nanos = purged_nanos - 1 WHERE purged_nanos > 0", "its calls make"),
+    ],
+)  # fmt: skip
+def test_a_purge_is_told_from_tampering(tmp_path: Path, sql: str, said: str) -> None:
+    """A row that somebody deleted, a sum that was edited, moved to somebody else, taken away or made up, a line that was edited."""
+    desk = lived(tmp_path)
+    purged(tmp_path)
+    desk.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            conn.execute(f"DROP TRIGGER {name}")
+        rest = ", ".join(name for _, name, *_ in conn.execute("PRAGMA table_info(day_sums)") if name != "day")
+        one = "(day, person, model, billing) = (SELECT day, person, model, billing FROM day_sums ORDER BY day LIMIT 1)"
+        assert conn.execute(sql.format(rest=rest).replace("rowid_day", one)).rowcount > 0
+    assert any(said in fault for fault in faults(tmp_path))
+
+
+def test_a_line_of_a_purge_before_its_time_is_a_fault(tmp_path: Path) -> None:
+    """Whoever lets a purge run by a clock that is far ahead is found by the line's own time."""
+    desk = lived(tmp_path)
+    with Purge(tmp_path / "ledger.db", tmp_path / "gates") as purge:
+        purge.chunk(purging.before(NOW, KEEP), KEEP, now_ms=FIRST + DAY)
+    desk.close()
+    assert any("before they were 31 days old" in fault for fault in faults(tmp_path))
+
+
+@pytest.mark.parametrize("table", ["call_rows", "charges", "chain", "audit"])
+def test_the_file_still_refuses(tmp_path: Path, table: str) -> None:
+    """What is not older than is kept is as append-only as it was; links and audit lines for ever."""
+    desk = lived(tmp_path)
+    desk.close()
+    wider = Desk(tmp_path, POLICY + '  - {name: new, limit: "$100,000 per month"}\n')  # so that there are charges
+    wider.fill(NOW)
+    wider.close()
+    purged(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        assert conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            conn.execute(f"DELETE FROM {table}")
+
+
+def test_line_is_read_back() -> None:
+    """What is written for people is what `verify` goes by."""
+    runs = ((1, 3), (7, 7), (9, 2_000))
+    text = purging._said(Purged("2026-08-01", 1996, 400, runs, "0a" * 32), [])
+    assert Purged.parse(text) == Purged("2026-08-01", 1996, 400, runs, "0a" * 32)
+    assert Purged.parse(text.replace("rows", "row")) is None
+
+
+def test_ended_windows_alerts_and_means_go_too(tmp_path: Path) -> None:
+    """Balances of days that are over, which have sessions and names in them; those of a life stay."""
+    desk = lived(tmp_path)
+    desk.close()
+    before = purging.before(NOW, KEEP)
+    purged(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn:
+        assert conn.execute("SELECT min(ends_ms) FROM balances").fetchone()[0] > before
+        assert conn.execute("SELECT count(*) FROM balances WHERE window = 'life'").fetchone()[0] > 10
+        assert conn.execute("SELECT min(at_ms) FROM means").fetchone()[0] >= before
+        said = conn.execute("SELECT detail FROM audit WHERE what = ?", (AuditWord.PURGED_BESIDE.value,)).fetchall()
+    assert len(said) == 1 and "balances of windows that are over" in said[0][0]
+    assert faults(tmp_path) == []
+
+
+# -- in company, killed, without room --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("times", [6, pytest.param(100, marks=(pytest.mark.heavy, pytest.mark.timeout(3600)))])
+def test_killed_purge_loses_and_doubles_nothing(tmp_path: Path, times: int) -> None:
+    """`kill -9` at any point: each call is a row or in a sum, balances and chain hold after each."""
+    desk = lived(tmp_path, each=6 if times < 10 else 40)
+    desk.close()
+    summed, chance = totals(tmp_path), random.Random(5)
+    for _ in range(times):
+        gate = worker("purge", tmp_path, NOW, KEEP, 3)
+        assert line(gate) == "purging"
+        time.sleep(chance.uniform(0, 0.06))
+        gate.kill()
+        gate.communicate()
+        assert totals(tmp_path) == summed
+        assert faults(tmp_path) == []
+    purged(tmp_path)
+    assert totals(tmp_path) == summed
+    assert min(when for when, _ in rows_left(tmp_path)) >= purging.before(NOW, KEEP)
+
+
+def test_calls_go_on_while_it_is_purged(tmp_path: Path) -> None:
+    """A gate on the same ledger books as ever; two purgers at once take turns; counter = settled + open holds."""
+    desk = lived(tmp_path)
+    both = [worker("purge", tmp_path, NOW, KEEP, 5) for _ in range(2)]
+    assert [line(each) for each in both] == ["purging"] * 2
+    made = tried = 0
+    while any(each.poll() is None for each in both):
+        tried += 1
+        try:
+            made += desk.spend(NOW, dollars(0.001), person="dave")
+        except LedgerBusy:
+            time.sleep(0.001)
+    for each in both:
+        each.communicate()
+    assert [each.returncode for each in both] == [0, 0]
+    assert made > 0
+    assert min(when for when, _ in rows_left(tmp_path)) >= purging.before(NOW, KEEP)
+    assert (faults(tmp_path), desk.faults()) == ([], ())
+    assert desk.standing(NOW, "person/day", person="dave").settled_nanos == made * dollars(0.001)
+    desk.close()
+
+
+def test_full_disk_harms_nothing(tmp_path: Path) -> None:
+    """No room: it goes as far as the log has some, does not touch the reserve of open calls, and changes no sum."""
+    with mounted(tmp_path / "disk", 24) as folder:
+        desk = lived(folder)
+        summed = totals(folder)
+        desk.close()  # so that the log is empty
+        with (folder / "ballast").open("wb", buffering=0) as file:
+            fill_up(file)
+        with pytest.raises((LedgerUnavailable, StateError), match="full|cannot be"):
+            purged(folder)
+        assert (folder / "ledger.db-reserve").exists()
+        (folder / "ballast").unlink()
+        assert totals(folder) == summed
+        assert purged(folder) > 0
+        assert totals(folder) == summed
+        assert faults(folder) == []
+
+
+def test_disk_space_comes_back_and_what_was_said_is_overwritten(tmp_path: Path) -> None:
+    """The file shrinks, but for what the next rows take; what a purged call said is nowhere in it."""
+    desk = lived(tmp_path, each=30)
+    desk.spend(FIRST, 1, project="canary-project")
+    desk.close()
+    file = tmp_path / "ledger.db"
+    assert b"canary-project" in file.read_bytes()
+    before = file.stat().st_size
+    purged(tmp_path)
+    with closing(sqlite3.connect(file, isolation_level=None)) as conn:
+        free, pages = (conn.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+    assert free <= max(512, pages // 10)
+    assert b"canary-project" not in file.read_bytes()
+    assert file.stat().st_size < before * 0.7
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 80 * 24), st.integers(1, 300), st.sampled_from(PEOPLE)), min_size=1, max_size=40),
+    st.integers(0, 60),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_history_any_moment(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[int, int, str]], late: int
+) -> None:
+    """Whatever was spent when, in whatever order it ended: all sums, windows and both chains are as before."""
+    folder = tmp_path_factory.mktemp("any")
+    desk, start = Desk(folder, POLICY), NOW - 80 * DAY
+    opened = []
+    for hour, cents, person in sorted(calls):
+        call, _ = desk.ask(start + hour * HOUR, dollars(cents / 100), person=person, session=f"s{hour % 7}")
+        opened.append((call, dollars(cents / 100)))
+    for call, nanos in opened[::-1]:
+        if call in desk._made:
+            desk.settle(call, nanos)
+    now = NOW + late * DAY
+    with Reader(folder / "ledger.db") as reader:
+        scopes = [each for person in PEOPLE for each in desk.scopes(now, person=person, session="s1")]
+        seen, summed = reader.standings(tuple(scopes), now), totals(folder)
+        purged(folder, now)
+        assert reader.standings(tuple(scopes), now) == seen
+        assert totals(folder) == summed
+        assert faults(folder) == []
+    desk.close()
