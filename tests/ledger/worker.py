@@ -143,4 +143,5 @@ if __name__ == "__main__":
     word, folder, *rest = sys.argv[1:]
     {"race": lambda: race(Path(folder), int(rest[0]), int(rest[1])), "churn": lambda: churn(Path(folder), rest[0], int(rest[1])),
      "lock": lambda: lock(Path(folder)), "steps": lambda: steps(Path(folder), rest[0]),
-     "decide": lambda: decide(Path(folder), *rest), "purge": lambda: purge(Path(folder), *rest), "read": lambda: read(Path(folder))}[word]()  # fmt: skip
+     "decide": lambda: decide(Path(folder), *rest), "purge": lambda: purge(Path(folder), *rest),
+     "read": lambda: read(Path(folder))}[word]()  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -16,12 +14,12 @@ from msgspec.structs import replace
 from spendgate.audit_words import AuditWord
 from spendgate.cli import in_force, status
 from spendgate.cli.moments import iso, shown
-from spendgate.cli.options import FormatOption, StateOption, existing_state
+from spendgate.cli.options import FormatOption, StateOption, existing_state, refuse_others
 from spendgate.cli.output import Column, Format, console, emit, note, safe, writing
 from spendgate.cli.outside import heads_file, to_acknowledge
 from spendgate.cli.outside import now_ms as time_of
 from spendgate.cli.spend import SinceOption, span
-from spendgate.config.paths import State, find, write_private
+from spendgate.config.paths import find, write_private
 from spendgate.errors import StateError
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.heads_file import HeadsFile, Remembered
@@ -84,13 +82,15 @@ def verify(
         faults = reader.verify(seen.heads if seen else None)
         told, heads = list(islice(faults, _MOST_FAULTS)), reader.heads()
         more = sum(1 for _ in faults)
+        gone = reader.purged_calls()
     if told:
         _print_faults(told, more)
         raise typer.Exit(1)
     against = "as remembered outside it" if seen and seen.heads else "nothing is remembered outside it"
+    sums = f", of them {gone} purged by privacy.keep, whose sums by day hold" if gone else ""
     with writing():
         console().print(
-            f"ledger {heads.id} holds: {heads.audit.position} audit lines, {heads.calls.position} ended calls; {against}\n"
+            f"ledger {heads.id} holds: {heads.audit.position} audit lines, {heads.calls.position} ended calls{sums}; {against}\n"
             f"head {heads.audit.head}"
         )
 
@@ -112,7 +112,7 @@ def ack(state: StateOption = None) -> None:
     For the account that the state directory belongs to: with a service that is an admin's, who alone can write there.
     """
     found = existing_state(state)
-    _refuse_others(found)
+    refuse_others(found)
     file, account, now_ms = heads_file(found), status.own_account(), time_of(found)
     with file.locked():
         remembered = file.read() or Remembered()
@@ -127,12 +127,3 @@ def ack(state: StateOption = None) -> None:
         file.write(replace(remembered, findings=()))
     for each in findings:
         note(f"{account} has acknowledged: {each.what}: {each.detail}")
-
-
-def _refuse_others(state: State) -> None:
-    """What root writes there its gate could not read any more. Raises StateError."""
-    if sys.platform == "win32":
-        return
-    owner = state.root.stat().st_uid
-    if owner != os.geteuid():
-        raise StateError(f"{state.root} belongs to uid {owner}: run this as that account")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force
+from spendgate.cli import in_force, purged
 from spendgate.cli.moments import to_the_second
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
 from spendgate.cli.output import Column, Format, console, emit, emit_json, exact, note, safe, writing
@@ -83,6 +83,8 @@ def calls(
     with closing(Reader(found.ledger)) as reader:
         rows, keys = reader.calls(asked, limit), reader.columns()
         hidden = 0 if free else reader.states().get("free", 0)
+        if len(rows) < limit:
+            purged.tell(reader, asked.since_ms, "calls are sums by day (privacy.keep): `spendgate spend` has them")
     if fmt is Format.TABLE:
         zone = ZoneInfo(policy.timezone)
         rows = tuple(_short(row, zone) for row in rows)

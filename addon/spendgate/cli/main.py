@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from spendgate import __version__
-from spendgate.cli import alerts, ask, audit, ca, calls, exec_, grant, policy_, run_, spend, status
+from spendgate.cli import alerts, ask, audit, ca, calls, exec_, grant, me, policy_, purge, run_, spend, status
 from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
@@ -46,6 +46,8 @@ policy_.register(app)
 alerts.register(app)
 ask.register(app)
 grant.register(app)
+me.register(app)
+purge.register(app)
 
 
 def run() -> None:

@@ -124,7 +124,7 @@ def gathered(state: State, policy: Policy, reader: Reader, account: str, now_ms:
     facts = tuple(calls_of(policy, match, machine, reader, now_ms))
     standings = reader.standings(tuple(scopes_of_calls(policy, facts, now_ms)), now_ms)
     states = reader.states()
-    head = reader.head()
+    head, until_ms = reader.head(), reader.purged_until_ms()
     gates = living(state.gates)
     return Report(
         gates=len(gates),
@@ -147,7 +147,14 @@ def gathered(state: State, policy: Policy, reader: Reader, account: str, now_ms:
             for all_of, people in seats.of_everybody(policy, reader, now_ms)
         ),
         notices=notices(policy, now_ms),
-        ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
+        ledger={
+            "id": head.id,
+            "created_at": iso(head.created_ms),
+            "rows": head.rows,
+            "head": head.head,
+            "keep_days": policy.privacy.keep_days,
+            "purged_until": iso(until_ms) if until_ms is not None else None,
+        },
         outside=outside(state, reader),
         went_by=went_by(policy, reader, now_ms),
         undelivered=reader.undelivered(),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force, seats
+from spendgate.cli import in_force, purged, seats
 from spendgate.cli.moments import moment
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
 from spendgate.cli.output import Column, Format, emit, note
@@ -63,6 +63,7 @@ def spend(
     found = existing_state(state)  # after the words: wrong ones are wrong on a machine without a ledger, too
     with closing(Reader(found.ledger)) as reader:
         totals = reader.spend(names, asked, ZoneInfo(policy.timezone), week_starts=policy.week_starts)
+        purged.tell_of_sums(reader, names, asked)
         used = seats.of_everybody(policy, reader, time.time_ns() // 1_000_000) if fmt is Format.TABLE else ()
     spent = [total for total in totals if total.calls or total.refused]  # what was free altogether is no spend
     columns = [*(Column(name, name, weight=0) for name in names), *_TOTALS]

@@ -1,8 +1,8 @@
 """Sums by day of calls that were purged: what stays of a call once `privacy.keep` is over.
 
 A row is a UTC day (bills are by UTC days) of one person, team, tool, provider, model and kind of billing, with every class of
-tokens: what a bill is compared with. No session, project, process, machine, key or account. Rows only grow, in the transaction that
-purges their calls, whose audit line has the digest of the whole day (`digest`), so that a sum that was edited is found.
+tokens: what a bill is compared with. No session, project, process, machine, key or account. Rows only grow, in the transaction
+that purges their calls, whose audit line has the digest of the whole day (`digest`), so that a sum that was edited is found.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ of the day are after it. So at any moment, also after `kill -9`, every call is e
 The chain keeps its links; `verify` takes a link without its call for purged where an audit line says so, else for tampered with.
 
 Not for the event loop; on a connection of its own, which waits for others and whose transactions are short. One process purges at
-a time, chunk by chunk (`gates/purge.one`). It does not use the reserve of a full disk. What stays: open calls, and the newest row,
-since a row id must never be given twice.
+a time, chunk by chunk (`gates/purge.one`). It does not use the reserve of a full disk. What stays: open calls, and the newest
+row, since a row id must never be given twice.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ _FREE_LEAST_PAGES: Final = 512
 _FREE_SHARE: Final = 10
 """Or a tenth of the file."""
 _VACUUM_PAGES: Final = 256
+"""Pages that are given back in one transaction."""
+_INCREMENTAL: Final = 2
+"""SQLite's number for `auto_vacuum = INCREMENTAL`."""
 
 Runs = tuple[tuple[int, int], ...]
 """Row ids from … to …, both included."""
@@ -227,9 +230,12 @@ class Purge:
         """
         conn = self._store.conn
         try:
-            if conn.execute("PRAGMA auto_vacuum").fetchone()[0] != 2:  # noqa: PLR2004 - SQLite's number for incremental
+            kept, free, pages = (
+                int(conn.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("auto_vacuum", "freelist_count", "page_count")
+            )
+            if kept != _INCREMENTAL:
                 return False
-            free, pages = (conn.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
             surplus = free - max(_FREE_LEAST_PAGES, pages // _FREE_SHARE)
             if surplus <= 0:
                 return False
@@ -271,8 +277,8 @@ def _said(what: Purged, cells: list[day_sums.Cell]) -> str:
     cost, value = (_sum(cells, name) for name in ("cost_nanos", "value_nanos"))
     runs = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in what.runs)
     return (
-        f"{what.calls:,} calls of {what.day}, kept for {what.keep_days} days: rows {runs}; {dollars(cost)} spent, {dollars(value)}"
-        f" at list price; sums of the day sha256 {what.digest}"
+        f"{what.calls:,} calls of {what.day}, kept for {what.keep_days} days: rows {runs}; {dollars(cost)} spent,"
+        f" {dollars(value)} at list price; sums of the day sha256 {what.digest}"
     )
 
 

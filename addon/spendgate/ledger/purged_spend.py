@@ -1,7 +1,7 @@
 """What purged calls add to `spend`: the sums of their days, in the groups that were asked for.
 
-A day counts where its noon (UTC) is in the span. An attribute that a sum does not tell, and the hour, is None there; a filter by one
-finds nothing of it.
+A day counts where its noon (UTC) is in the span. An attribute that a sum does not tell, and the hour, is None there; a filter by
+one finds nothing of it.
 """
 
 from __future__ import annotations

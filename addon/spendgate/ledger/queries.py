@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import chain, check, day_sums, flows, moving, purge, schema
+from spendgate.ledger import chain, check, day_sums, flows, mine, moving, purge, schema
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
@@ -303,6 +303,10 @@ class Reader:
         [day] = self._conn.execute("SELECT max(day) FROM day_sums").fetchone()
         return None if day is None else day_sums.noon_ms(day) + DAY_MS // 2
 
+    def purged_calls(self) -> int:
+        """How many ended calls of any state are sums alone."""
+        return day_sums.totals(self._conn).rows
+
     def totals(self) -> day_sums.Totals:
         """All ended calls that the ledger ever had: rows and sums, of one moment."""
         return purge.totals(self._conn)
@@ -310,6 +314,10 @@ class Reader:
     def purgeable(self, before_ms: int) -> purge.Plan:
         """What a purge of what was booked before then would take."""
         return purge.plan(self._conn, before_ms)
+
+    def kept_of(self, whose: mine.Whose) -> tuple[mine.Kept, ...]:
+        """Every table with what it has of this person, of one moment."""
+        return tuple(mine.kept(self._conn, whose))
 
     def coverage(self) -> tuple[dict[str, Any], ...]:
         """Connections to providers that could not be read, by account, tool, host and reason."""
