@@ -1,4 +1,4 @@
-"""`spendgate purge` and `me`: what goes and what stays is shown; an account sees all that is kept about it, and of nobody else."""
+"""`spendgate purge` and `me`: what goes and what stays is shown; an account sees all that is kept about it, of nobody else."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     with closing(Ledger.open(found.ledger, found.gates, NOW_MS)) as ledger:
         for number in range(100):
             when = NOW_MS - (100 - number) * DAY
-            for person, account in (("alice", "alice"), ("bob", "bob"), ("shared", "eve"), ("shared", "mallory")):
+            for person, account in (("alice", "alice"), ("bob", "bob"), ("shared", "quentin"), ("shared", "mallory")):
                 call, session = f"{account}-{number}", f"{account}-session-{number % 3}"
                 facts = Facts.of(model="gpt-5", person=person, team="payments", session=session)
                 drawn = scopes(policy, facts, when, enforces(policy, facts))
@@ -157,18 +157,18 @@ def test_me_shows_everything_of_the_account_and_nothing_of_others(kept: State) -
     assert (said["person"], said["email"], said["team"]) == ("alice", "alice@acme.example", ["payments"])
     assert said["policy"]["privacy"] == {"keep_days": 40, "project": "repository", "process": "none"}
     text = json.dumps(said)
-    assert not {name for name in ("bob", "eve", "mallory") if name in text}
+    assert not {name for name in ("bob", "quentin", "mallory") if name in text}
     assert tables["calls"]["until"].startswith("40 days: the last until 20")
     assert tables["audit"]["until"] == "for good"
 
 
 def test_who_is_not_listed_sees_its_own_calls_alone(kept: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """An allowance that unlisted accounts share has rows of others."""
-    monkeypatch.setattr(status, "own_account", lambda: "eve")
+    monkeypatch.setattr(status, "own_account", lambda: "quentin")
     ran(kept, "purge")
     said = json.loads(ran(kept, "me", "--format", "json"))
     tables = {each["table"]: each for each in said["kept"]}
-    assert {each["account_os"] for each in tables["calls"]["content"]} == {"eve"}
+    assert {each["account_os"] for each in tables["calls"]["content"]} == {"quentin"}
     assert tables["day_sums"]["rows"] == 0
     assert not {name for name in ("alice", "bob", "mallory") if name in json.dumps(said)}
 

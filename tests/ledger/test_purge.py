@@ -256,6 +256,40 @@ def test_ended_windows_alerts_and_means_go_too(tmp_path: Path) -> None:
     assert faults(tmp_path) == []
 
 
+LIFE = """  - {name: new, per: person, match: {model: "claude-*"}, limit: "$100,000"}
+  - {name: newer, match: {billing: metered}, limit: "$100,000"}
+  - {name: by session, per: session, limit: "$100,000"}
+"""
+
+
+def test_a_budget_of_a_life_that_is_new_counts_sums_and_rows(tmp_path: Path) -> None:
+    """As much as it would count had nothing been purged, once, whoever asks again; by session it begins with what is kept."""
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    for folder in (whole, part):
+        folder.mkdir()
+        lived(folder).close()
+    purged(part)
+    found = []
+    for folder in (whole, part):
+        desk = Desk(folder, POLICY + LIFE)
+        for _ in range(2):
+            desk.fill(NOW)
+        mine = {"person": "alice", "model": MODELS[0]}
+        found.append([desk.standing(NOW, name, **mine).settled_nanos for name in ("new", "newer")])
+        assert desk.faults() == ()
+        desk.close()
+    assert found[0] == found[1]
+    assert found[0][0] > 0
+    moved = Desk(part, POLICY.replace("budgets:", "people: {alice: {}, bob: {}}\nbudgets:") + LIFE)
+    moved.fill(NOW)  # another roster: everything is gone through again
+    assert [moved.standing(NOW, name, person="alice").settled_nanos for name in ("newer",)] == found[0][1:]
+    assert moved.faults() == ()
+    purged(part, NOW + 40 * DAY)
+    assert [moved.standing(NOW, name, person="alice").settled_nanos for name in ("newer",)] == found[0][1:]
+    assert (faults(part), moved.faults()) == ([], ())
+    moved.close()
+
+
 # -- in company, killed, without room --------------------------------------------------------------------------------
 
 

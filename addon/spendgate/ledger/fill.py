@@ -13,15 +13,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from spendgate.ledger import open_calls, rows
+from spendgate.ledger import day_sums, open_calls, rows
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import AT_COST, AT_LIST_PRICE, Held
+from spendgate.ledger.purge import locked
 from spendgate.ledger.rows import PastCall
 from spendgate.ledger.store import Store
+from spendgate.selector import PLAN
 from spendgate.standing import Hold, Scope
 
 CHUNK: Final = 200
@@ -39,6 +42,10 @@ _NOTE: Final = """INSERT INTO counted (budget, words, upto_seq, since_ms) VALUES
     ON CONFLICT (budget, words) DO UPDATE SET upto_seq = max(upto_seq, excluded.upto_seq), since_ms = excluded.since_ms"""
 
 
+_NOTED: Final = "SELECT 1 FROM counted WHERE budget = ? AND (words = ? OR substr(words, 1, ?) = ?)"
+_CARRY: Final = "UPDATE balances SET purged_nanos = purged_nanos + ? WHERE id = ?"
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """A budget of the new policy. `words` as in `Scope.words`; `since_ms`: where its oldest current window starts."""
@@ -48,6 +55,9 @@ class Counted:
     since_ms: int
     reader: str = ""
     """A fingerprint of what else decides which past calls fit it."""
+    of_sums: ScopesOf | None = None
+    """Of a budget that counts for a life: its scopes of a sum of purged calls, taken for one call of its person, team, tool,
+    provider, model and billing. None: it needs no sums, or goes by what they do not tell, and begins with the rows that are kept."""
 
     @property
     def noted_as(self) -> str:
@@ -55,10 +65,25 @@ class Counted:
         return f"{self.words}:{self.reader}" if self.reader else self.words
 
 
-def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int:
-    """Fill the budgets' current windows from the ledger; how many holds and charges were added. Raises LedgerUnavailable."""
+def prepare(
+    store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, gates: Path | None = None
+) -> int:
+    """Fill the budgets' current windows from the ledger; how many holds and charges were added.
+
+    `gates`: where whoever purges has its lock, which is held while sums and rows are counted of a budget that needs both.
+    Raises LedgerUnavailable, LedgerBusy where it is held for long.
+    """
     if not budgets:
         return 0
+    wanted = tuple(each for each in budgets if each.of_sums is not None and not _was_counted(store.conn, each))
+    if not wanted or gates is None:
+        return _prepare(store, budgets, scopes_of, now_ms)
+    with locked(gates, store.patience_s):
+        _count_sums(store, wanted)
+        return _prepare(store, budgets, scopes_of, now_ms)
+
+
+def _prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int:
     newest = int(store.conn.execute("SELECT coalesce(max(seq), 0) FROM call_rows").fetchone()[0])
     upto = _counted_upto(store.conn, budgets)
     # What is new looks back as far as it counts itself: a grant of this minute is no reason to go through a year again.
@@ -68,6 +93,33 @@ def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now
     notes = [(each.budget, each.noted_as, newest, each.since_ms) for each in budgets]
     store.write(lambda known: known.conn.executemany(_NOTE, notes))
     return added
+
+
+def _count_sums(store: Store, wanted: tuple[Counted, ...]) -> None:
+    """Count in budgets that were never counted what calls cost whose rows are purged. Once each, with the note that says so."""
+    if not day_sums.any_sums(store.conn):
+        return
+
+    def work(known: Known) -> None:
+        past = day_sums.cells(known.conn)
+        for each in wanted:
+            if each.of_sums is None or _was_counted(known.conn, each):
+                continue
+            for call in past:
+                nanos = (call.value_nanos if call.row.billing == PLAN else call.cost_nanos) or 0
+                scopes = [at for at in each.of_sums(call) if (at.budget, at.words) == (each.budget, each.words)]
+                for balance in known.balances.locate(known.conn, scopes):
+                    known.conn.execute(_CARRY, (nanos, balance.id))
+                    known.balances.move(call.booked_ms, [(balance, nanos, 0, 0, 0, 0)])
+            known.conn.execute(_NOTE, (each.budget, each.noted_as, 0, each.since_ms))
+
+    store.write(work)
+
+
+def _was_counted(conn: sqlite3.Connection, each: Counted) -> bool:
+    """Whether it was ever counted, under whatever roster."""
+    found = conn.execute(_NOTED, (each.budget, each.words, len(each.words) + 1, f"{each.words}:")).fetchone()
+    return found is not None
 
 
 def _fill(

@@ -224,7 +224,7 @@ class Ledger:
         if not patient:
             store.impatient()
         try:
-            return fill.prepare(store, budgets, scopes_of, now_ms)
+            return fill.prepare(store, budgets, scopes_of, now_ms, gates=self._gates.folder)
         finally:
             store.close()
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -49,6 +50,8 @@ _VACUUM_PAGES: Final = 256
 """Pages that are given back in one transaction."""
 _INCREMENTAL: Final = 2
 """SQLite's number for `auto_vacuum = INCREMENTAL`."""
+
+_AGAIN_S: Final = 0.002
 
 Runs = tuple[tuple[int, int], ...]
 """Row ids from … to …, both included."""
@@ -250,14 +253,16 @@ class Purge:
 
 
 @contextmanager
-def locked(gates: Path) -> Iterator[None]:
+def locked(gates: Path, patience_s: float = 0.0) -> Iterator[None]:
     """Nobody else purges meanwhile, or counts what was purged. Raises LedgerBusy, StateError."""
+    until = time.monotonic() + patience_s
     try:
-        lock = GateLock.take(gates / ONE, create=True)
+        while (lock := GateLock.take(gates / ONE, create=True)) is None:
+            if time.monotonic() >= until:
+                raise LedgerBusy("another process is purging the ledger")
+            time.sleep(_AGAIN_S)
     except OSError as fault:
         raise StateError(f"{gates / ONE}: {fault.strerror or fault}") from fault
-    if lock is None:
-        raise LedgerBusy("another process is purging the ledger")
     try:
         yield
     finally:

@@ -113,6 +113,8 @@ class Store:
         self.path = path
         self.conn = connect(path, timeout_ms=OPEN_TIMEOUT_MS)
         self._file = _identity(path)
+        self.patience_s = OPEN_TIMEOUT_MS / 1000
+        """How long it waits for another writer."""
         self.database = Database(self.conn, recursive_triggers=False, execute_plugins=False)
         self.known = Known(self.conn)
         self._reserve = reserve
@@ -126,6 +128,7 @@ class Store:
     def impatient(self) -> None:
         """From here on another writer means LedgerBusy at once."""
         self.conn.execute("PRAGMA busy_timeout = 0")
+        self.patience_s = 0.0
 
     def write(self, work: Work[T]) -> T:
         """Run `work` as one transaction. Raises LedgerBusy or LedgerUnavailable; nothing is then changed.
