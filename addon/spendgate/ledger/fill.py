@@ -57,7 +57,7 @@ class Counted:
     """A fingerprint of what else decides which past calls fit it."""
     of_sums: ScopesOf | None = None
     """Of a budget that counts for a life: its scopes of a sum of purged calls, taken for one call of its person, team, tool,
-    provider, model and billing. None: it needs no sums, or goes by what they do not tell, and begins with the rows that are kept."""
+    provider, model and billing. None: it needs no sums, or goes by what they do not tell, and begins with the rows."""
 
     @property
     def noted_as(self) -> str:
