@@ -56,13 +56,20 @@ _AGAIN_S: Final = 0.002
 Runs = tuple[tuple[int, int], ...]
 """Row ids from … to …, both included."""
 
+_BALANCE_AT, _CHARGED_AT = 0, 5
+"""Places in what an ended call has in `holds` for each balance (`open_calls.Ended`)."""
 _PURGEABLE: Final = "booked_ms < ? AND state <> 'open' AND seq < (SELECT max(seq) FROM call_rows)"
 _OLDEST: Final = f"SELECT booked_ms FROM call_rows WHERE {_PURGEABLE} ORDER BY booked_ms LIMIT 1"  # noqa: S608 - our own words
 _NEXT: Final = f"SELECT seq FROM call_rows WHERE booked_ms >= ? AND {_PURGEABLE} ORDER BY booked_ms, seq LIMIT ?"  # noqa: S608 - as above
 _CALLS: Final = "IN (SELECT value FROM json_each(?))"
 _COUNT: Final = f"""SELECT count(*), min(booked_ms), max(booked_ms) FROM call_rows WHERE {_PURGEABLE}"""  # noqa: S608 - as above
-_CARRIED: Final = f"""SELECT b.id, b.edge_ms IS NOT NULL, sum(h.charged_nanos) FROM holds h JOIN balances b ON b.id = h.balance
-    WHERE h.call {_CALLS} AND h.charged_nanos <> 0 AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms) GROUP BY b.id"""  # noqa: S608 - as above
+# Not over the view `holds`: SQLite would go through all of it.
+_CARRIED: Final = f"""SELECT b.id, b.edge_ms IS NOT NULL, sum(h.nanos) FROM (
+        SELECT json_extract(hold.value, '$[{_BALANCE_AT}]') AS balance, booked_ms,
+            json_extract(hold.value, '$[{_CHARGED_AT}]') AS nanos FROM call_rows, json_each(call_rows.holds) AS hold WHERE seq {_CALLS}
+        UNION ALL SELECT balance, booked_ms, charged_nanos FROM charges WHERE call {_CALLS}
+    ) h CROSS JOIN balances b ON b.id = h.balance
+    WHERE h.nanos <> 0 AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms) GROUP BY b.id"""  # noqa: S608 - as above
 _KINDS: Final = f"""SELECT kind, count(*) FROM call_rows WHERE seq {_CALLS} AND state = 'settled' AND value_nanos > 0
     AND held_nanos IS NOT NULL GROUP BY kind"""  # noqa: S608 - as above
 _FORM: Final = re.compile(
@@ -296,7 +303,7 @@ def _purge(
     conn: sqlite3.Connection, calls: str, cells: list[day_sums.Cell], kinds: list[tuple[str, int]], before_ms: int
 ) -> None:
     """Inside a transaction: these calls are sums from here on."""
-    for balance, rolls, nanos in conn.execute(_CARRIED, (calls,)).fetchall():
+    for balance, rolls, nanos in conn.execute(_CARRIED, (calls, calls)).fetchall():
         # A rolling window that is no longer than what is kept has passed them: as if its edge had moved by now.
         what = "settled = settled - ?" if rolls else "purged_nanos = purged_nanos + ?"
         conn.execute(f"UPDATE balances SET {what} WHERE id = ?", (nanos, balance))  # noqa: S608 - our own words
