@@ -1,7 +1,7 @@
 """A year of a million calls is purged: how long it takes, what calls that are made meanwhile wait, and that nothing else changed.
 
 The ledger is written row by row as gates leave it: 25 people in 5 teams, four models, budgets over six kinds of window, every
-call with its link in the chain, its holds and its charges. The year is older than `keep`; of the 400 days that stay there is a tenth.
+call with its link in the chain, its holds and its charges. The year is older than `keep`; the 400 days that stay have a tenth.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ _COUNT: Final = f"""SELECT count(*), min(booked_ms), max(booked_ms) FROM call_ro
 # Not over the view `holds`: SQLite would go through all of it.
 _CARRIED: Final = f"""SELECT b.id, b.edge_ms IS NOT NULL, sum(h.nanos) FROM (
         SELECT json_extract(hold.value, '$[{_BALANCE_AT}]') AS balance, booked_ms,
-            json_extract(hold.value, '$[{_CHARGED_AT}]') AS nanos FROM call_rows, json_each(call_rows.holds) AS hold WHERE seq {_CALLS}
+            json_extract(hold.value, '$[{_CHARGED_AT}]') AS nanos
+        FROM call_rows, json_each(call_rows.holds) AS hold WHERE seq {_CALLS}
         UNION ALL SELECT balance, booked_ms, charged_nanos FROM charges WHERE call {_CALLS}
     ) h CROSS JOIN balances b ON b.id = h.balance
     WHERE h.nanos <> 0 AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms) GROUP BY b.id"""  # noqa: S608 - as above
