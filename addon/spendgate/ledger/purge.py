@@ -36,7 +36,7 @@ from spendgate.ledger.store import Store, unavailable
 from spendgate.money import dollars
 from spendgate.window import DAY_MS
 
-CHUNK: Final = 200
+CHUNK: Final = 100
 """Calls in one transaction."""
 _RUNS_MAX: Final = 40
 """Runs of row ids in one audit line."""
