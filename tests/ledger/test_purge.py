@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 
 from ledger.desk import Desk, at, dollars
 from ledger.kit import DAY, HOUR
+from ledger.kit import settled as ended
 from ledger.processes import line, worker
 from small_disk import fill_up, mounted
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy, LedgerUnavailable, StateError
+from spendgate.ledger import outbox
 from spendgate.ledger import purge as purging
 from spendgate.ledger.check import check
 from spendgate.ledger.day_sums import Totals
+from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.purge import Purge, Purged
 from spendgate.ledger.purged_lines import read as purged_lines
 from spendgate.ledger.queries import Reader, Span, Spend
@@ -288,6 +291,47 @@ def test_a_budget_of_a_life_that_is_new_counts_sums_and_rows(tmp_path: Path) -> 
     assert moved.standing(NOW, "newer", person="alice", billing="metered").settled_nanos == found[0][1]
     assert (faults(part), moved.faults()) == ([], ())
     moved.close()
+
+
+def test_what_is_told_again_or_still_to_be_sent_stays(tmp_path: Path) -> None:
+    """Of old alerts: one of a life, one that may be told again later, one that nobody has yet; old asks, results, hosts go."""
+    desk = lived(tmp_path)
+    call, _ = desk.ask(FIRST, 1, person="dave")
+    desk.ledger.settle(call, ended(0, awaited="result-1"))
+    desk.spend(NOW, 1, person="dave")
+    alerts = [
+        ("life", None, True),
+        ("w", NOW + 1, True),
+        ("w2", None, False),
+        ("w3", None, True),
+        ("w4", NOW - 1, True),
+    ]
+    made = [
+        AlertRow("rule", "f", "v", window, "alert", FIRST, again, "alice", (), "o", 1, 1, 1, 1, "t", "c", "h")
+        for window, again, _ in alerts
+    ]
+    desk.ledger._store.write(lambda known: outbox.write(known.conn, made, FIRST))
+    desk.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        for window, _, routed in alerts:
+            conn.execute("UPDATE alerts SET routed = ? WHERE window = ?", (routed, window))
+        conn.execute("INSERT INTO coverage VALUES ('a', 't', 'h', 'r', 1, ?, ?)", (FIRST, FIRST))
+        conn.execute("INSERT INTO coverage VALUES ('a', 't', 'h2', 'r', 1, ?, ?)", (FIRST, NOW))
+        for number, until in enumerate((FIRST, NOW + DAY)):
+            values = (number, str(number), FIRST, until, "alice", "b", 1, "why", "o", "code")
+            conn.execute(
+                """INSERT INTO asks (seq, id, at_ms, until_ms, person, budget, amount_nanos, reason, asked_of, code)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                values,
+            )
+        assert conn.execute("SELECT count(*) FROM awaited").fetchone() == (1,)
+        purged(tmp_path)
+        left = [window for (window,) in conn.execute("SELECT window FROM alerts ORDER BY window")]
+        assert left == ["life", "w", "w2"]
+        assert conn.execute("SELECT host FROM coverage").fetchall() == [("h2",)]
+        assert conn.execute("SELECT id FROM asks").fetchall() == [("1",)]
+        assert conn.execute("SELECT count(*) FROM awaited").fetchone() == (0,)
+    assert faults(tmp_path) == []
 
 
 # -- in company, killed, without room --------------------------------------------------------------------------------
