@@ -81,7 +81,9 @@ def _create(path: Path) -> None:
 def _configure(conn: sqlite3.Connection, timeout_ms: int) -> None:
     conn.execute(f"PRAGMA busy_timeout = {timeout_ms:d}")
     conn.execute(f"PRAGMA page_size = {_PAGE_BYTES:d}")  # of a file that is still empty; an older ledger keeps its own
-    conn.execute("PRAGMA auto_vacuum = INCREMENTAL")  # likewise; what is purged can then be given back to the disk
+    if conn.execute("PRAGMA page_count").fetchone()[0] == 0:
+        # So that what is purged can be given back to the disk. Of a file that has pages it is a write, which waits for writers.
+        conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
     journal = _write_ahead(conn, time.monotonic() + timeout_ms / 1000)
     if journal != "wal":
         raise StateError(f"the ledger is on a file system without write-ahead logging ({journal}): use a local disk")
