@@ -79,8 +79,8 @@ class Purging:
         if keep_days is None or now_ms is None:
             return 0
         due = keep_days, purging.before(now_ms, keep_days)
-        if due == self._done or not self._agreed():
-            return 0
+        if due == self._done or not self._agreed() or not self._ledger.exists():
+            return 0  # a ledger that somebody has removed is not made anew here
         began = time.monotonic()
 
         def paused() -> bool:
