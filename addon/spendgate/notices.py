@@ -25,7 +25,7 @@ def notices(policy: Policy, now_ms: int) -> tuple[str, ...]:
 
 def not_done(policy: Policy) -> tuple[str, ...]:
     """The words of the policy that this version checks and does not carry out, and what happens meanwhile."""
-    return (*_hub(policy), *_keep(policy))
+    return tuple(_hub(policy))
 
 
 def _validity(policy: Policy, now_ms: int) -> Iterator[str]:
@@ -46,11 +46,6 @@ def _hub(policy: Policy) -> Iterator[str]:
         "refuse": "calls are refused (offline: refuse)",
     }[fleet.offline]
     yield f"fleet.hub {fleet.hub}: no hub is reached by this version; {meanwhile}"
-
-
-def _keep(policy: Policy) -> Iterator[str]:
-    if policy.privacy.keep_days is not None:
-        yield f"privacy.keep {policy.privacy.keep_days} days: nothing is purged by this version; rows are kept for good"
 
 
 def signable(policy: Policy) -> tuple[str, ...]:

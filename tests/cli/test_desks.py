@@ -40,6 +40,7 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "asks": (),
     "grants": (),
     "alerts": (None,),
+    "me": (True,),
 }
 """What everybody may ask without naming anything."""
 
@@ -79,8 +80,8 @@ def test_nobody_is_shown_another_person(two: State, name: str) -> None:
     assert "alice" not in shown(FileDesk(two.root, "bob", False), name).replace("alice and bob together", "")
     for everything in (FileDesk(two.root, "root", True), FileDesk(two.root)):
         text = shown(everything, name)
-        assert "bob" in text
-        assert name == "status" or "alice" in text
+        assert name == "me" or "bob" in text
+        assert name in ("status", "me") or "alice" in text
 
 
 def test_one_call_is_its_persons(two: State) -> None:
@@ -166,6 +167,31 @@ def test_an_account_that_only_counts_as_somebody(two: State, tmp_path: Path, mor
     assert (at.asks(), at.alerts(None).rows, at.spend("person", Asking(), False).totals) == ((), (), ())
     with pytest.raises(StateError, match="no call begins with"):
         at.call("0a")
+    me = at.me(True)
+    assert me["email"] is None
+    assert not [each["table"] for each in me["kept"] if each["content"] and each["table"] != "audit"]
+
+
+def test_me_is_the_peers_own_account(two: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever it is, an admin too: the own rows, so many of them at once, with the number of the others."""
+    kept = {each["table"]: each for each in FileDesk(two.root, "bob", False).me(True)["kept"]}
+    assert [row["id"] for row in kept["calls"]["content"]] == ["0d-bobs-call"]
+    assert [row["reason"] for row in kept["asks"]["content"]] == ["bobs reason"]
+    assert {row["form"] for row in kept["alerts"]["content"]} == {"threshold", ASK}
+    assert not [each for each in FileDesk(two.root, "bob", False).me(False)["kept"] if each["content"]]
+    root = FileDesk(two.root, "root", True).me(True)
+    assert not [each["table"] for each in root["kept"] if each["rows"] and each["table"] != "audit"]
+    monkeypatch.setattr("spendgate.cli.file_desk.SERVED_CALLS_MAX", 1)
+    (calls,) = (each for each in FileDesk(two.root, "alice", False).me(True)["kept"] if each["table"] == "calls")
+    assert (len(calls["content"]), calls["content_left_out"]) == (1, calls["rows"] - 1)
+
+
+def test_a_purge_is_of_a_file(tmp_path: Path) -> None:
+    """By whom the ledger belongs to; where a socket is named, one line says so."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "gate.sock"))
+        result = CliRunner().invoke(app, ["purge", "--dry-run", "--state", str(tmp_path / "gate.sock")])
+    assert "is a service's socket, and this command reads a ledger's file" in str(result.exception)
 
 
 def test_an_answer_is_bounded(two: State) -> None:

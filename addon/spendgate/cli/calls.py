@@ -82,6 +82,8 @@ def calls(
     if fmt is Format.TABLE:
         rows = tuple(_short(row, zone) for row in rows)
     emit(rows, _COLUMNS, fmt, empty=nothing(asking), keys=found.columns)
+    if found.note:
+        note(found.note)
     if found.hidden:
         note(f"{found.hidden} free requests in this ledger are not shown (--free)")
 

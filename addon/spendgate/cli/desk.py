@@ -31,6 +31,8 @@ class Spending:
     totals: tuple[Spend, ...]
     seats: tuple[str, ...]
     """A line for each seat of the policy."""
+    note: str = ""
+    """What is to be said where it reaches back to calls that are sums by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Called:
     hidden: int
     """Free requests that are not among them."""
     timezone: str
+    note: str = ""
+    """As of `Spending`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,10 @@ class Desk(Protocol):
 
     def call(self, prefix: str) -> Explained:
         """One call by the beginning of its id."""
+        ...
+
+    def me(self, rows: bool) -> dict[str, Any]:
+        """What is kept about whoever asks, and who sees what of it; `rows`: the rows themselves, too."""
         ...
 
     def ask(self, wish: Wish) -> tuple[str, ...]:

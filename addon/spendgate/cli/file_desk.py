@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,11 +14,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from spendgate.audit_words import AuditWord
-from spendgate.cli import file_alerts, file_grants, granted, in_force, seats
+from spendgate.cli import file_alerts, file_grants, file_me, granted, in_force, purged, seats
 from spendgate.cli.account import own_account
 from spendgate.cli.desk import Asking, Called, Explained, Listed, Rows, Signing, Spending, Verified, Wish
 from spendgate.cli.moments import iso, moment
-from spendgate.cli.options import existing_state
+from spendgate.cli.options import existing_state, refuse_others
 from spendgate.cli.outside import heads_file, to_acknowledge
 from spendgate.cli.outside import now_ms as time_of
 from spendgate.cli.own import Hand, own_person
@@ -92,11 +90,13 @@ class FileDesk:
         names, policy = attributes(by), self.policy()
         asked = span(policy, asking.since, asking.until, asking.where)
         found = self.state()  # after the words: wrong ones are wrong on a machine without a ledger, too
-        asked, where = self._seen(asked, policy), self.sight(policy).where
+        where = self.sight(policy).where
         with closing(Reader(found.ledger)) as reader:
+            note = purged.said_of_sums(reader, names, asked)
+            asked = self._seen(asked, policy)
             totals = reader.spend(names, asked, ZoneInfo(policy.timezone), week_starts=policy.week_starts)
             lines = _seat_lines(policy, reader, where) if with_seats else ()
-        return Spending(totals, lines)
+        return Spending(totals, lines, note)
 
     def calls(self, asking: Asking, limit: int, free: bool) -> Called:
         """See `Desk`."""
@@ -109,7 +109,9 @@ class FileDesk:
         with closing(Reader(found.ledger)) as reader:
             rows, columns = reader.calls(asked, limit), reader.columns()
             hidden = 0 if free else reader.states(Span(where=self.sight(policy).where)).get("free", 0)
-        return Called(rows, columns, hidden, policy.timezone)
+            says = "calls are sums by day (privacy.keep): `spendgate spend` has them"
+            note = purged.said(reader, asked.since_ms, says) if len(rows) < limit else ""
+        return Called(rows, columns, hidden, policy.timezone, note)
 
     def call(self, prefix: str) -> Explained:
         """See `Desk`."""
@@ -120,6 +122,12 @@ class FileDesk:
                 return Explained(*reader.call(prefix, seen))
             except ValueError as fault:
                 raise StateError(str(fault)) from fault
+
+    def me(self, rows: bool) -> dict[str, Any]:
+        """See `Desk`. Of a ledger of one's own, too, the own rows alone."""
+        return file_me.document(
+            self._hand(), time_of(self.state()), (SERVED_CALLS_MAX if self.served else None) if rows else 0
+        )
 
     def _seen(self, asked: Span, policy: Policy) -> Span:
         return replace(asked, where=(*asked.where, *self.sight(policy).where))
@@ -185,7 +193,7 @@ class FileDesk:
         """See `Desk`. On a file: for the account that the state directory belongs to, who alone can write there."""
         self.only_admins("acknowledging what was found about the ledger")
         found = self.state()
-        _refuse_others(found)
+        refuse_others(found)
         who = own_account() if self.account is None else self.account
         file, now_ms = heads_file(found), time_of(found)
         with file.locked():
@@ -209,9 +217,11 @@ def verified(ledger: Path) -> Verified:
         faults = reader.verify(seen.heads if seen else None)
         told, heads = list(islice(faults, _MOST_FAULTS)), reader.heads()
         more = sum(1 for _ in faults)
+        gone = reader.purged_calls()
     against = "as remembered outside it" if seen and seen.heads else "nothing is remembered outside it"
+    sums = f", of them {gone} purged by privacy.keep, whose sums by day hold" if gone else ""
     says = (
-        f"ledger {heads.id} holds: {heads.audit.position} audit lines, {heads.calls.position} ended calls; {against}\n"
+        f"ledger {heads.id} holds: {heads.audit.position} audit lines, {heads.calls.position} ended calls{sums}; {against}\n"
         f"head {heads.audit.head}"
     )
     return Verified(tuple(str(fault).encode(errors="backslashreplace").decode() for fault in told), more, says)
@@ -220,12 +230,3 @@ def verified(ledger: Path) -> Verified:
 def _seat_lines(policy: Policy, reader: Reader, where: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     found: Any = seats.of_everybody(policy, reader, time.time_ns() // 1_000_000, where)
     return tuple(seats.line(all_of) for all_of, _ in found)
-
-
-def _refuse_others(state: paths.State) -> None:
-    """What root writes there its gate could not read any more. Raises StateError."""
-    if sys.platform == "win32":
-        return
-    owner = state.root.stat().st_uid
-    if owner != os.geteuid():
-        raise StateError(f"{state.root} belongs to uid {owner}: run this as that account")

@@ -13,7 +13,23 @@ from typing import Annotated
 import typer
 
 from spendgate import __version__
-from spendgate.cli import alerts, answering, ask, audit, ca, calls, digest, exec_, grant, policy_, run_, spend, status
+from spendgate.cli import (
+    alerts,
+    answering,
+    ask,
+    audit,
+    ca,
+    calls,
+    digest,
+    exec_,
+    grant,
+    me,
+    policy_,
+    purge,
+    run_,
+    spend,
+    status,
+)
 from spendgate.cli.output import flush, note, writing
 from spendgate.errors import PolicyError, SpendgateError, UsageError
 
@@ -48,6 +64,8 @@ digest.register(app)
 ask.register(app)
 grant.register(app)
 answering.register(app)
+me.register(app)
+purge.register(app)
 
 
 def run() -> None:

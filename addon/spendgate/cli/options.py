@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -91,3 +92,12 @@ def existing_state(chosen: Path | None) -> paths.State:
             f"{state.root} has no ledger yet: run a command through the gate first, `spendgate exec {there}-- claude`"
         )
     return state
+
+
+def refuse_others(state: paths.State) -> None:
+    """What root writes there its gate could not read any more. Raises StateError."""
+    if sys.platform == "win32":
+        return
+    owner = state.root.stat().st_uid
+    if owner != os.geteuid():
+        raise StateError(f"{state.root} belongs to uid {owner}: run this as that account")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import granted, in_force
+from spendgate.cli import granted, in_force, purged
 from spendgate.cli.moments import shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, emit_json, money, safe, writing
@@ -101,6 +101,7 @@ def replay(
     asked = span(then, since or SINCE, until, None)
     with closing(Reader(found.ledger)) as reader:
         candidate = granted.shown(found, candidate, reader, int(datetime.now(UTC).timestamp() * 1000))
+        purged.tell(reader, asked.since_ms, "calls are sums by day (privacy.keep): they are not decided again")
         outcome = run_again(candidate, asked.since_ms or 0, lambda at_ms: reader.history(at_ms, asked.until_ms))
     _print(outcome, candidate, fmt)
 

@@ -161,7 +161,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
     standings = reader.standings(tuple(scopes_of_calls(policy, facts, now_ms)), now_ms)
     seen = Span(where=sight.where)
     states = reader.states(seen)
-    head = reader.head()
+    head, until_ms = reader.head(), reader.purged_until_ms()
     gates = living(state.gates)
     return Report(
         gates=len(gates),
@@ -184,7 +184,14 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
             for all_of, people in seats.of_everybody(policy, reader, now_ms, sight.where)
         ),
         notices=notices(policy, now_ms),
-        ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
+        ledger={
+            "id": head.id,
+            "created_at": iso(head.created_ms),
+            "rows": head.rows,
+            "head": head.head,
+            "keep_days": policy.privacy.keep_days,
+            "purged_until": iso(until_ms) if until_ms is not None else None,
+        },
         outside=outside(state, reader),
         went_by=went_by(policy, reader, now_ms, sight.where),
         undelivered=reader.undelivered() if sight.everything else (0, ()),

@@ -40,6 +40,7 @@ from spendgate.config.known import KNOWN
 from spendgate.gate.alerting import Alerting
 from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
+from spendgate.gate.purging import Purging
 from spendgate.identity import system_lookup
 from spendgate.identity.machine import assigned_id
 from spendgate.identity.people import known_tool
@@ -115,6 +116,13 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     courier = Courier(house.clock.now_ms, house.clock.random)
     weekly = Weekly(house.state.ledger, house.machine, lambda: prices.said(house.store.book(), datetime.now(UTC)))
     alerting = Alerting(house.state.ledger, house.state.gates, gate.policy, house.clock.now_ms, courier, weekly=weekly)
+    purging = Purging(
+        house.state.ledger,
+        house.state.gates,
+        gate.policy,
+        gate.confirmed_ms,
+        lambda: in_force.agreed(house.state),
+    )
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():
         try:
@@ -124,15 +132,17 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             granting.tell(gate.policy)
             async with (
                 running(settings, [*_turning_away(wanted), meter]) as listening,
-                following(house, gate, meter, alerting, granting),
+                following(house, gate, meter, (alerting, purging), granting),
                 attending.attending(at, house.state),
             ):
                 house.listening = listening
                 house.tell()
+                purging.start()
                 _set_aside()
                 yield Serving(listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id)
         finally:
             in_force.forget(house.state, house.gate)
+            await asyncio.to_thread(purging.stop)
             await gate.stop()
             await asyncio.to_thread(alerting.stop)
             ledger.close()

@@ -36,6 +36,10 @@ class SocketDesk:
         """See `Desk`."""
         return asked(self.path, "call", {"prefix": prefix}, Explained)
 
+    def me(self, rows: bool) -> dict[str, Any]:
+        """See `Desk`."""
+        return asked(self.path, "me", {"rows": rows}, dict[str, Any])
+
     def ask(self, wish: Wish) -> tuple[str, ...]:
         """See `Desk`."""
         return asked(self.path, "ask", {"wish": wish}, tuple[str, ...])

@@ -54,6 +54,8 @@ def spend(
     spent = [total for total in found.totals if total.calls or total.refused]  # what was free altogether is no spend
     columns = [*(Column(name, name, weight=0) for name in names), *_TOTALS]
     emit([_row(names, total) for total in spent], columns, fmt, empty=nothing(asking), keys=(*names, *_FIGURES))
+    if found.note:
+        note(found.note)
     for line in found.seats:
         note(f"seat {line}")
 

@@ -52,6 +52,14 @@ def _about_ledger(report: Report) -> Iterable[str]:
             yield safe(line)
 
 
+def _kept(report: Report) -> str:
+    """For how long rows are kept, and what has become of older ones."""
+    days, until = report.ledger["keep_days"], report.ledger["purged_until"]
+    kept = f"rows are kept for {days} days, then sums by day" if days else ""
+    gone = f"before {str(until)[:10]} there are sums by day" if until else ""
+    return "; ".join(part for part in (kept, gone) if part)
+
+
 def _undelivered(report: Report) -> str:
     number, why = report.undelivered
     if not number:
@@ -104,6 +112,8 @@ def print_report(report: Report) -> None:
     listed = f" ({LISTED})" if report.unrecognized else ""
     counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
     out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
+    if kept := _kept(report):
+        out.print(f"          {kept}")
     out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
     for line in _about_ledger(report):
         out.print(f"          {line}")

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spendgate.adaptive import Mean
+from spendgate.alert_rules import Spike
 from spendgate.config import forms, words
 from spendgate.config.faults import shown
 from spendgate.config.sections import Section
@@ -130,6 +131,9 @@ def _counting_by(attribute: str, values: Mapping[str, Any]) -> Iterable[str]:
 def _windows(values: Mapping[str, Any]) -> Iterable[tuple[int, str]]:
     """How many days the window of each rule may last, and the rule's name. The sum over a life is kept without its rows."""
     for name, rule in _rules(values):
+        form = getattr(rule, "form", None)
+        if isinstance(form, Spike):
+            yield form.days + 1, name
         mean = getattr(rule, "mean", None)
         if isinstance(mean, Mean):
             yield mean.days + 1, name

@@ -146,6 +146,10 @@ class Gate:
         self.prices = self._upkeep.prices = prices
         self._known = KnownTerms(self.policy, prices)
 
+    def confirmed_ms(self) -> int | None:
+        """The time where the providers have said what it is; None: only the machine's own clock says so. For any thread."""
+        return self._time.confirmed_ms()
+
     @property
     def open_calls(self) -> Mapping[str, Running]:
         """The admitted calls of this process that have not ended."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from spendgate.draws import Draw
 from spendgate.fitting import charged, enforces, scopes
+from spendgate.ledger.day_sums import SUMMED
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy, person_then
-from spendgate.selector import PLAN, Facts
+from spendgate.selector import ATTRIBUTES, PLAN, Facts
 from spendgate.standing import Scope
 from spendgate.tallies import together
 
@@ -28,11 +30,35 @@ def counted(policy: Policy, now_ms: int) -> tuple[Counted, ...]:
     """The policy's budgets by name and words, with the start of the window that runs now."""
     # Whoever moves to another team, or a machine to another group, brings along what past calls count in.
     reader = hashlib.sha256(f"{policy.roster!r}{policy.billing!r}".encode()).hexdigest()[:16]
+    of_sums = _of_sums(policy)
     return tuple(
-        Counted(name, words, since_ms, reader)
+        Counted(name, words, since_ms, reader, of_sums if name == draw.name and _told_by_sums(draw) else None)
         for draw, _ in policy.draws
         for name, words, since_ms in draw.counted_since(now_ms)
     )
+
+
+def _told_by_sums(draw: Draw) -> bool:
+    """Whether the sums by day of purged calls say all that it goes by, where it looks back so far: over a life alone."""
+    goes_by = {*draw.per, *(attribute for attribute in ATTRIBUTES if _goes_by(draw, attribute))}
+    return draw.window is None and goes_by <= SUMMED
+
+
+def _goes_by(draw: Draw, attribute: str) -> bool:
+    return any(selector.texts(attribute) for selector in (draw.match, draw.excepted))
+
+
+def _of_sums(policy: Policy) -> ScopesOf:
+    """As `scopes_of`, for a sum: it stays with whom it was spent for."""
+
+    def of(past: PastCall) -> tuple[Scope, ...]:
+        on_plan = past.row.billing == PLAN
+        if not (on_plan or policy.billing.counts(past.row.billing)):
+            return ()
+        found = _drawn(policy, past, facts_of(past, policy), (), on_plan=on_plan)
+        return tuple(scope for scope in found if not scope.tally)
+
+    return of
 
 
 def scopes_of(policy: Policy, also: Also = _nobody) -> ScopesOf:

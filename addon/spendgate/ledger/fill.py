@@ -14,17 +14,20 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import batched
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, structs
 
-from spendgate.ledger import open_calls, rows
+from spendgate.ledger import day_sums, open_calls, rows
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import AT_COST, AT_LIST_PRICE, Held
+from spendgate.ledger.purge import locked
 from spendgate.ledger.rows import PastCall
 from spendgate.ledger.store import Store
+from spendgate.selector import PLAN
 from spendgate.standing import Hold, Scope
 
 CHUNK: Final = 200
@@ -46,6 +49,10 @@ _NOTE: Final = """INSERT INTO counted (budget, words, upto_seq, since_ms) VALUES
     ON CONFLICT (budget, words) DO UPDATE SET upto_seq = excluded.upto_seq, since_ms = excluded.since_ms"""
 
 
+_NOTED: Final = "SELECT 1 FROM counted WHERE budget = ? AND (words = ? OR substr(words, 1, ?) = ?)"
+_CARRY: Final = "UPDATE balances SET purged_nanos = purged_nanos + ? WHERE id = ?"
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """A budget of the new policy. `words` as in `Scope.words`; `since_ms`: where its oldest current window starts."""
@@ -55,6 +62,9 @@ class Counted:
     since_ms: int
     reader: str = ""
     """A fingerprint of what else decides which past calls fit it."""
+    of_sums: ScopesOf | None = None
+    """Of a budget that counts for a life: its scopes of a sum of purged calls, taken for one call of its person, team, tool,
+    provider, model and billing. None: it needs no sums, or goes by what they do not tell, and begins with the rows."""
 
     @property
     def noted_as(self) -> str:
@@ -75,14 +85,27 @@ class Pass(Struct, frozen=True):
 
 
 def prepare(
-    store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, earlier: Pass | None = None
-) -> Pass:
-    """Fill the budgets' current windows from the ledger. Raises LedgerUnavailable.
+    store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, earlier: Pass | None = None,
+    gates: Path | None = None,
+) -> Pass:  # fmt: skip
+    """Fill the budgets' current windows from the ledger.
 
     After an `earlier` pass for the same budgets it looks at what came since, and at what has ended since: by then it is known
     which model has answered. What still runs is left to the next filling, since another gate may end it under a policy
-    that does not have the budget.
+    that does not have the budget. `gates`: where whoever purges has its lock, which is held while sums and rows are
+    counted of a budget that needs both. Raises LedgerUnavailable, LedgerBusy where it is held for long.
     """
+    wanted = tuple(each for each in budgets if each.of_sums is not None and not _was_counted(store.conn, each))
+    if not wanted or gates is None:
+        return _prepare(store, budgets, scopes_of, now_ms, earlier)
+    with locked(gates, store.patience_s):
+        _count_sums(store, wanted)
+        return _prepare(store, budgets, scopes_of, now_ms, earlier)
+
+
+def _prepare(
+    store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, earlier: Pass | None
+) -> Pass:
     running = frozenset(seq for (seq,) in store.conn.execute(_RUNNING))
     newest = int(store.conn.execute("SELECT coalesce(max(seq), 0) FROM call_rows").fetchone()[0])
     seen = Pass(frozenset((each.budget, each.noted_as) for each in budgets), newest, running, 0)
@@ -100,6 +123,33 @@ def prepare(
     notes = [(each.budget, each.noted_as, upto_seq, each.since_ms) for each in budgets]
     store.write(lambda known: known.conn.executemany(_NOTE, notes))
     return structs.replace(seen, added=added)
+
+
+def _count_sums(store: Store, wanted: tuple[Counted, ...]) -> None:
+    """Count in budgets that were never counted what calls cost whose rows are purged. Once each, with the note that says so."""
+    if not day_sums.any_sums(store.conn):
+        return
+
+    def work(known: Known) -> None:
+        past = day_sums.cells(known.conn)
+        for each in wanted:
+            if each.of_sums is None or _was_counted(known.conn, each):
+                continue
+            for call in past:
+                nanos = (call.value_nanos if call.row.billing == PLAN else call.cost_nanos) or 0
+                scopes = [at for at in each.of_sums(call) if (at.budget, at.words) == (each.budget, each.words)]
+                for balance in known.balances.locate(known.conn, scopes):
+                    known.conn.execute(_CARRY, (nanos, balance.id))
+                    known.balances.move(call.booked_ms, [(balance, nanos, 0, 0, 0, 0)])
+            known.conn.execute(_NOTE, (each.budget, each.noted_as, 0, each.since_ms))
+
+    store.write(work)
+
+
+def _was_counted(conn: sqlite3.Connection, each: Counted) -> bool:
+    """Whether it was ever counted, under whatever roster."""
+    found = conn.execute(_NOTED, (each.budget, each.words, len(each.words) + 1, f"{each.words}:")).fetchone()
+    return found is not None
 
 
 def _fill(

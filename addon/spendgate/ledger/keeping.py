@@ -93,20 +93,24 @@ class Keeper:
         try:
             before = self._file.read()
         except Unreadable as fault:
-            return Remembered(), (Finding(AuditWord.HEADS_MISSING, str(fault), now_ms),)
+            return Remembered(), (Finding(AuditWord.HEADS_MISSING, self._homeless(str(fault)), now_ms),)
         if before is not None and before.heads is not None:
             found = self._ledger.unlike(before.heads)
             return before, () if found is None else (replace(found, at_ms=now_ms),)
         return before or Remembered(), self._nothing_remembered(now_ms)
 
+    def _homeless(self, text: str) -> str:
+        """Without the folder, which may be in somebody's home: the audit trail is kept for good."""
+        return text.replace(str(self._file.path), self._file.path.name)
+
     def _nothing_remembered(self, now_ms: int) -> tuple[Finding, ...]:
         """As it should be at the first start alone, and at the first of a version that remembers."""
         heads = self._ledger.heads()
         if self._looked or self._ledger.has_run():
-            why = f"{self._file.path} is gone; ledger {heads.id} has {heads.calls.position} calls"
+            why = f"{self._file.path.name} is gone; ledger {heads.id} has {heads.calls.position} calls"
             return (Finding(AuditWord.HEADS_MISSING, why, now_ms),)
         if self._used_before and heads.calls.position == heads.audit.position == 0:
-            why = f"a gate has run here before; ledger {heads.id} has nothing of it, and {self._file.path} is gone, too"
+            why = f"a gate has run here before; ledger {heads.id} has nothing of it, and {self._file.path.name} is gone, too"
             return (Finding(AuditWord.LEDGER_NEW, why, now_ms),)
         return ()
 

@@ -229,7 +229,9 @@ class Ledger:
         if not patient:
             store.impatient()
         try:
-            self._filled = fill.prepare(store, budgets, scopes_of, now_ms, earlier=None if patient else self._filled)
+            self._filled = fill.prepare(
+                store, budgets, scopes_of, now_ms, earlier=None if patient else self._filled, gates=self._gates.folder
+            )
             return self._filled.added
         finally:
             store.close()

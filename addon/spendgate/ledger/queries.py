@@ -19,7 +19,7 @@ from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.digest import Stopped
 from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import chain, check, flows, moving, schema
+from spendgate.ledger import chain, check, day_sums, flows, mine, moving, purge, schema
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
@@ -28,9 +28,11 @@ from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
+from spendgate.ledger.purged_spend import Figures, Key, Wanted, purged_spend
 from spendgate.ledger.results import CORRECTS
 from spendgate.ledger.store import unavailable
 from spendgate.standing import Scope, Standing
+from spendgate.window import DAY_MS
 
 ATTRIBUTES: Final = (
     "person", "team", "machine", "tool", "process", "project", "session", "agent", "agent_name", "parent_agent",
@@ -218,15 +220,26 @@ class Reader:
 
         Raises ValueError for an attribute that calls do not have.
         """
-        self._conn.create_function(
-            "period", 2, lambda word, ms: period_of(word, ms, zone, week_starts), deterministic=True
-        )
+
+        def period(word: str, ms: int) -> str:
+            return period_of(word, ms, zone, week_starts)
+
+        self._conn.create_function("period", 2, period, deterministic=True)
         keys = [f"period('{word}', booked_ms)" if word in PERIODS else _attribute(word) for word in by]
         condition, values = _condition(span)
         group = f"GROUP BY {', '.join(str(place + 1) for place in range(len(keys)))}" if keys else ""
         columns = ", ".join([*keys, _SPEND])
         sql = f"SELECT {columns} FROM call_rows {condition} {group} ORDER BY {len(keys) + 3} DESC"  # noqa: S608 - checked words
-        return tuple(Spend(row[: len(by)], *row[len(by) :]) for row in self._conn.execute(sql, values))
+        self._conn.execute("BEGIN")  # a call is a row or in a sum, at one moment
+        try:
+            found = [(row[: len(by)], row[len(by) :]) for row in self._conn.execute(sql, values)]
+            wanted = Wanted(by, span.where, span.since_ms, span.until_ms)
+            purged = purged_spend(self._conn, wanted, period) if span.gate is None else {}
+        finally:
+            self._conn.execute("ROLLBACK")
+        if purged:
+            found = _merged(found, purged)
+        return tuple(Spend(key, *figures) for key, figures in found)
 
     def calls(self, span: Span, limit: int | None = None) -> tuple[dict[str, Any], ...]:
         """Rows of the view `calls`, newest first."""
@@ -321,6 +334,27 @@ class Reader:
         """Every decided or charged call booked in this span, in the order in which they asked."""
         return steps(self._conn, since_ms, until_ms)
 
+    def purged_until_ms(self) -> int | None:
+        """Up to when, a beginning of a UTC day, calls may be sums alone; None: none was ever purged."""
+        [day] = self._conn.execute("SELECT max(day) FROM day_sums").fetchone()
+        return None if day is None else day_sums.noon_ms(day) + DAY_MS // 2
+
+    def purged_calls(self) -> int:
+        """How many ended calls of any state are sums alone."""
+        return day_sums.totals(self._conn).rows
+
+    def totals(self) -> day_sums.Totals:
+        """All ended calls that the ledger ever had: rows and sums, of one moment."""
+        return purge.totals(self._conn)
+
+    def purgeable(self, before_ms: int) -> purge.Plan:
+        """What a purge of what was booked before then would take."""
+        return purge.plan(self._conn, before_ms)
+
+    def kept_of(self, whose: mine.Whose) -> tuple[mine.Kept, ...]:
+        """Every table with what it has of this person, of one moment."""
+        return tuple(mine.kept(self._conn, whose))
+
     def coverage(self) -> tuple[dict[str, Any], ...]:
         """Connections to providers that could not be read, by account, tool, host and reason."""
         return self._rows("SELECT * FROM coverage ORDER BY last_ms DESC", ())
@@ -406,6 +440,15 @@ def reading(path: Path) -> Iterator[Reader]:
             yield reader
         except sqlite3.Error as fault:
             raise unavailable(fault) from fault
+
+
+def _merged(found: list[tuple[Key, Figures]], purged: dict[Key, Figures]) -> list[tuple[Key, Figures]]:
+    """Rows and sums together, dearest first."""
+    both = dict(found)
+    for key, figures in purged.items():
+        both[key] = tuple(map(sum, zip(both[key], figures, strict=True))) if key in both else figures
+    cost_at = 2
+    return sorted(both.items(), key=lambda each: -each[1][cost_at])
 
 
 def _condition(span: Span) -> tuple[str, tuple[Any, ...]]:

@@ -13,7 +13,7 @@ import sqlite3
 from sqlite_utils import Database, Migrations
 
 from spendgate.errors import StateError
-from spendgate.ledger import audit_log
+from spendgate.ledger import audit_log, day_sums
 
 migration = Migrations("spendgate-ledger")
 
@@ -337,6 +337,35 @@ def m016_grants(db: Database) -> None:
             db.conn.execute(f"""
                 CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table}
                 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
+
+
+@migration()
+def m017_purging(db: Database) -> None:
+    """Sums by day of calls that were purged, what of a balance they still are, and before which instant rows may go at all.
+
+    Nothing before `purging.before_ms` is protected any more; links of the chain and audit lines always are.
+    """
+    counts = ", ".join(f"{name} INTEGER NOT NULL" for name in day_sums.COUNTED)
+    names = ", ".join(f"{name} TEXT NOT NULL" for name in day_sums.KEY)
+    db.conn.execute(f"""
+        CREATE TABLE day_sums ({names}, {counts}, PRIMARY KEY ({", ".join(day_sums.KEY)})) STRICT, WITHOUT ROWID""")
+    for column in ("purged_nanos", "purged_calls"):
+        db.conn.execute(f"ALTER TABLE balances ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("CREATE INDEX awaited_call ON awaited (call)")
+    db.conn.execute("""
+        CREATE TABLE purging (one INTEGER PRIMARY KEY CHECK (one = 1), before_ms INTEGER NOT NULL) STRICT""")
+    db.conn.execute("INSERT INTO purging (one, before_ms) VALUES (1, 0)")
+    before = "(SELECT before_ms FROM purging)"
+    for table, kept in (
+        ("call_rows", f"OLD.state = 'open' OR OLD.booked_ms >= {before}"),
+        ("charges", f"OLD.booked_ms >= {before}"),
+        ("awaited", "EXISTS (SELECT 1 FROM call_rows WHERE seq = OLD.call)"),
+        ("asks", f"OLD.until_ms >= {before}"),
+    ):
+        db.conn.execute(f"DROP TRIGGER {table}_no_delete")
+        db.conn.execute(f"""
+            CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} WHEN {kept}
+            BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
 
 
 @migration()

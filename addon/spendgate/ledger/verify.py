@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from spendgate.errors import LedgerUnavailable
-from spendgate.ledger import audit_log, chain, heads
+from spendgate.ledger import audit_log, chain, heads, purged_lines
 
 CALLS, AUDIT, HEADS, FILE, SUMS = "calls", "audit", "heads", "file", "sums"
+_DAYS: Final = "day sums"
 _LINKS: Final = """SELECT chain.position, chain.form, chain.digest, chain.head, chain.call, call_rows.*
     FROM chain LEFT JOIN call_rows ON call_rows.seq = chain.call"""
 _LINES: Final = """SELECT audit.position, at_ms, what, who, detail, calls, calls_head, audit.digest, audit.head, chain.head
@@ -64,6 +65,7 @@ def verify(conn: sqlite3.Connection, seen: heads.Heads | None = None) -> Iterato
                 yield Fault(HEADS, found.detail, what=found.what.value)
             yield from lines(conn)
             yield from links(conn)
+            yield from purged(conn)
         finally:
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
@@ -114,8 +116,8 @@ def _line_faults(values: tuple[Any, ...], digest: bytes, link: bytes | None, bef
 
 
 def links(conn: sqlite3.Connection) -> Iterator[Fault]:
-    """Faults of the chain over ended calls, in its order."""
-    yield from _followed(conn.execute(f"{_LINKS} ORDER BY chain.position"), chain.FIRST, 1)
+    """Faults of the chain over ended calls, in its order. A call that an audit line says was purged is not missing."""
+    yield from _followed(conn.execute(f"{_LINKS} ORDER BY chain.position"), chain.FIRST, 1, purged_lines.read(conn))
     yield from _unchained(conn)
 
 
@@ -126,6 +128,7 @@ def newest(path: Path, count: int, stopped: Callable[[], bool]) -> tuple[Fault, 
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as conn:
             conn.text_factory = _text
+            conn.execute("BEGIN")  # what is purged meanwhile is a row or in a line, at one moment
             (last,) = conn.execute("SELECT coalesce(max(position), 0) FROM chain").fetchone()
             after = max(0, last - count)
             head = conn.execute("SELECT head FROM chain WHERE position = ?", (after,)).fetchone()
@@ -133,7 +136,8 @@ def newest(path: Path, count: int, stopped: Callable[[], bool]) -> tuple[Fault, 
                 conn.execute(f"{_LINKS} WHERE chain.position > ? ORDER BY chain.position", (after,)), stopped
             )
             # A link that is missing there is told as such.
-            found.extend(_followed(rows, head[0] if head else chain.FIRST, after + 1 if head or not after else after))
+            before, expected = head[0] if head else chain.FIRST, after + 1 if head or not after else after
+            found.extend(_followed(rows, before, expected, purged_lines.read(conn)))
     except sqlite3.Error as fault:
         raise LedgerUnavailable(f"the calls could not be read again: {fault}") from fault
     return () if stopped() else tuple(found)
@@ -155,8 +159,11 @@ class _Sliced:
             yield row
 
 
-def _followed(cursor: sqlite3.Cursor | _Sliced, before: bytes, expected: int) -> Iterator[Fault]:
-    """Faults of these links, of which the first is to be number `expected` and to follow from `before`."""
+def _followed(
+    cursor: sqlite3.Cursor | _Sliced, before: bytes, expected: int, gone: purged_lines.PurgedCalls
+) -> Iterator[Fault]:
+    """Faults of these links, of which the first is to be number `expected` and to follow from `before`; the calls `gone` are
+    purged."""
     names = tuple(column[0] for column in cursor.description)[_OWN:]
     booked_at, id_at = names.index("booked_ms"), names.index("id")
     before_ms = None
@@ -166,9 +173,20 @@ def _followed(cursor: sqlite3.Cursor | _Sliced, before: bytes, expected: int) ->
             yield _missing(CALLS, expected, position - 1, before_ms)
         if hashlib.sha256(before + digest).digest() != head:
             yield Fault(CALLS, "does not follow from the one before", position, at_ms, what)
-        for fault in _row_faults(names, call, form, digest, row):
+        is_there = row[id_at] is not None
+        if call in gone:
+            faults: Iterable[str] = (f"its call, row {call}, was purged and is there",) if is_there else ()
+        else:
+            faults = _row_faults(names, call, form, digest, row)
+        for fault in faults:
             yield Fault(CALLS, fault, position, at_ms, what)
         before, expected, before_ms = head, position + 1, at_ms
+
+
+def purged(conn: sqlite3.Connection) -> Iterator[Fault]:
+    """Sums of purged calls that are not what the audit trail says, and lines of a purge that no purge has written."""
+    for line in purged_lines.read(conn).faults(conn):
+        yield Fault(_DAYS, line.fault, line.number, line.at_ms, line.what)
 
 
 def _row_faults(names: tuple[str, ...], call: int, form: int, digest: bytes, row: list[Any]) -> Iterator[str]:
