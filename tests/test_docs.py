@@ -54,11 +54,13 @@ EVERYWHERE = {
 
 
 def commands() -> list[tuple[str, TyperCommand]]:
-    """Every command with its whole name."""
+    """Every command that a person may type, with its whole name."""
     top = typer.main.get_command(app)
     assert isinstance(top, TyperGroup)
     found: list[tuple[str, TyperCommand]] = []
     for name, command in top.commands.items():
+        if command.hidden:
+            continue
         found.append((name, command))
         if isinstance(command, TyperGroup):
             found += [(f"{name} {inner}", sub) for inner, sub in command.commands.items()]

@@ -7,7 +7,8 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgate.model_names import ModelPattern, alias_stem, family, fold
+from spendgate.model_names import ModelPattern, alias_stem, family, fold, says_nothing
+from spendgate.selector import Facts
 
 # family: spellings of it
 FAMILIES = {
@@ -22,6 +23,14 @@ FAMILIES = {
         "claude-opus-4-5@20251101",
         "publishers/anthropic/models/claude-opus-4-5@default",
         "Claude-Opus-4.5",
+        "Claude Opus 4.5",
+        "claude-opus4.5",
+        "claudeopus4.5",
+        "opus 4.5",
+        "claude%2Dopus%252D4.5",
+        "claude\u2010opus\u20114\u20125",
+        "\uff43\uff4c\uff41\uff55\uff44\uff45-opus-4-5",
+        "us-iso-b.anthropic.claude-opus-4-5-20251101-v1:0",
     ),
     "claude-sonnet-4-5": (
         "claude-sonnet-4-5-20250929[1m]",
@@ -37,7 +46,7 @@ FAMILIES = {
         "claude-3-5-sonnet-latest",
         "anthropic.claude-3-5-sonnet-20241022-v2:0",
     ),
-    "gpt-5": ("gpt-5-2025-08-07", "openai/gpt-5", "openai/gpt-5:batch", "gpt-5-high", "GPT-5"),
+    "gpt-5": ("gpt-5-2025-08-07", "openai/gpt-5", "openai/gpt-5:batch", "gpt-5-high", "GPT-5", "gpt5", "GPT 5"),
     "gpt-5-1-codex-max": ("gpt-5.1-codex-max", "gpt-5.1-codex-max-xhigh"),
     "gpt-4o-mini": ("gpt-4o-mini-2024-07-18", "ft:gpt-4o-mini-2024-07-18:acme::Ab12"),
     "o3-mini": ("o3-mini-high", "openai/o3-mini", "o3-mini-2025-01-31"),
@@ -156,3 +165,33 @@ def test_aliases(name: str | None, stem: str | None) -> None:
 def test_what_an_alias_may_become(pattern: str, stem: str, may: bool) -> None:
     """A pattern may fit an alias where some model of the alias could fit it."""
     assert ModelPattern.of(pattern).may_fit(stem) is may
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-4o-mini,gpt-5-pro", "gpt-4o-mini;gpt-5-pro", "gpt-4o-mini|gpt-5-pro", "gpt-4o%2Cgpt-5-pro"]
+)
+def test_a_list_in_one_name_is_an_alias(name: str) -> None:
+    """Nobody knows which of them a gateway takes."""
+    assert alias_stem(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "nothing"),
+    [
+        ("azure", "prod-chat", True),
+        ("azure", "frontier", True),
+        ("azure", "o-team", True),
+        ("azure", "gpt-4o", False),
+        ("azure", "gpt-35-turbo", False),
+        ("azure", "o3-mini", False),
+        ("azure", "Llama-3.3-70B-Instruct", False),
+        ("azure", "claude-opus-4-5", False),
+        ("openai", "prod-chat", False),
+        ("aws", "abc123def456", True),
+        ("aws", "anthropic.claude-opus-4-5-20251101-v1:0", False),
+    ],
+)
+def test_a_name_that_its_owner_chose_says_nothing(provider: str, name: str, nothing: bool) -> None:
+    """A deployment on Azure is its owner's to name, a profile's id AWS's; such a call may be of any model."""
+    assert says_nothing(provider, name) is nothing
+    assert (Facts.of(model=name, provider=provider).stem == "") is nothing

@@ -117,6 +117,39 @@ def test_an_unknown_price_is_a_value(provider: str, model: str | None) -> None:
     assert BOOK.ladder(provider, model, at=NOW) == UnknownPrice(provider, model)
 
 
+REGIONS = ["in", "ap", "eusc", "il", "mx", "kr", "uk", "us-iso", "us-iso-b", "eu-isoe"]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_region_that_no_list_knows_has_its_models_price(region: str) -> None:
+    """Also behind an ARN."""
+    usage, name = Usage(input_tokens=1_000, output_tokens=10), "anthropic.claude-opus-4-5-20251101-v1:0"
+    listed = BOOK.price("aws", name, usage, at=NOW)
+    assert isinstance(listed, Charge) and listed.nanos > 0
+    assert BOOK.price("aws", f"{region}.{name}", usage, at=NOW) == listed
+    arn = f"arn:aws:bedrock:ap-south-1:123456789012:inference-profile/{region}.{name}"
+    assert BOOK.price("aws", arn, usage, at=NOW) == listed
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "model"),
+    [
+        ("anthropic", "Claude Opus 4.5", "claude-opus-4-5"),
+        ("anthropic", "claude-opus4.5", "claude-opus-4-5"),
+        ("anthropic", "claude%2Dopus-4.5", "claude-opus-4-5"),
+        ("openai", "GPT\u20105 Pro", "gpt-5-pro"),
+    ],
+)
+def test_a_spelling_has_its_models_price(provider: str, name: str, model: str) -> None:
+    """What only writing adds changes no price."""
+    usage = Usage(input_tokens=1_000, output_tokens=10)
+    assert (
+        BOOK.price(provider, name, usage, at=NOW)
+        == BOOK.price(provider, model, usage, at=NOW)
+        != UnknownPrice(provider, name)
+    )
+
+
 def test_the_policys_price_for_an_unknown_model() -> None:
     """$15 and $75 for a million tokens: all input, cached or not, at the one price."""
     usage = Usage(input_tokens=1_000, cache_read_tokens=1_000, output_tokens=10)

@@ -8,6 +8,8 @@ from spendgate.selector import Facts
 
 EACH_COUNTS = ("group", "machine_group")
 """Attributes of which a call may have several values, each with an allowance of its own."""
+ALIAS = "(alias)"
+"""The allowance per model of routers, aliases, and calls that do not say their model."""
 
 
 def values_of(per: tuple[str, ...], facts: Facts, shared_missing: bool = False) -> tuple[str, ...]:
@@ -18,6 +20,12 @@ def values_of(per: tuple[str, ...], facts: Facts, shared_missing: bool = False) 
         return _parts(per[0], facts, shared_missing)
     parts = [_parts(attribute, facts, shared_missing) for attribute in per]
     return tuple("|".join([_escaped(value) for value in values]) for values in product(*parts))
+
+
+def asked_for(facts: Facts) -> Facts:
+    """The facts of a call whose allowance is of a model: what may become several is held in one for all such names, since in
+    the allowance of each model that might answer nobody could hold it, and names for routers are easily made up."""
+    return Facts({**facts.values, "model": (ALIAS,)}, facts.names, facts.stem)
 
 
 def _parts(attribute: str, facts: Facts, shared_missing: bool) -> tuple[str, ...]:

@@ -49,6 +49,10 @@ class AuditWord(StrEnum):
     ALERT_NOT_DELIVERED = "alert not delivered"
     """A receiver did not take it for as long as it is tried."""
     ALERT_ACKNOWLEDGED = "alert acknowledged"
+    PURGED = "purged"
+    """Calls older than `privacy.keep` have become sums of their day (`ledger.purge`, whose words `audit verify` reads again)."""
+    PURGED_BESIDE = "purged beside"
+    """What else was older: balances of windows that are over, alerts, asks."""
 
 
 FINDINGS = frozenset(

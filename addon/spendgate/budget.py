@@ -69,6 +69,8 @@ class Budget(Values):
         words = self.model_dump(mode="json", include=_COUNTED)
         if self.counts != "captured":
             words["counts"] = self.counts
+        if "model" in self.per:
+            words["by"] = "the model asked for"  # once it was the one that answers: other balances, filled anew
         if self.mean is not None:
             words["mean_days"] = self.mean.days
         return canonical(words)

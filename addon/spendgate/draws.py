@@ -14,7 +14,7 @@ from itertools import product
 from msgspec.structs import replace
 
 from spendgate.adaptive import MINUTES, Mean, MeanOf
-from spendgate.allowances import EACH_COUNTS, values_of
+from spendgate.allowances import EACH_COUNTS, asked_for, values_of
 from spendgate.exceptions import Extra
 from spendgate.flow import Limits
 from spendgate.selector import Facts, Selector
@@ -103,6 +103,13 @@ class Draw:
             found.append((self.name, words, starts_ms))
         return tuple(found)
 
+    def tallies_of(self, extra: Extra) -> tuple[tuple[str, str], ...]:
+        """Name and words of the balances that count what was spent under one of its exceptions."""
+        timings = (self._timing, *self._team_timings.values())
+        return tuple(
+            (tally_name(self.name, extra), _fingerprint(words.encode() + extra.counted)) for _, words, _ in timings
+        )
+
     def _starts_ms(self, clock: Clock, now_ms: int) -> int:
         if self._rolling_ms is not None:
             return now_ms - self._rolling_ms
@@ -126,9 +133,23 @@ class Draw:
 
     def lacks(self, facts: Facts) -> str | None:
         """The attribute of `per` that a fitting call has no value for; None where the budget does not fit or all are there."""
+        return next(iter(self.lacking(facts)), None)
+
+    def lacking(self, facts: Facts) -> tuple[str, ...]:
+        """All such attributes."""
         if not self.fits(facts):
-            return None
-        return next((attribute for attribute in self.per if not facts.values.get(attribute)), None)
+            return ()
+        return tuple([attribute for attribute in self.per if not facts.values.get(attribute)])
+
+    def held_as(self, asked: tuple[Facts, ...], answered: Facts) -> Facts:
+        """The facts by whose allowance a charge counts that fits: where it was held, so that none is charged what it never
+        held. `asked` as each model that the request names; of these it is the one that answered, else the first that fits.
+        """
+        if "model" not in self.per:
+            return answered
+        fitting = [each for each in asked if self.fits(each)]
+        same = [each for each in fitting if each.names[-1:] == answered.names[-1:]]
+        return next(iter((*same, *fitting)), answered)
 
     def add_scopes(self, found: list[Scope], facts: Facts, now_ms: int, enforced: bool) -> None:
         """Append a scope for each allowance that a call which fits draws on."""
@@ -141,15 +162,10 @@ class Draw:
         clock, words, _ = timing
         if self._rolling_ms is not None:
             rolling = Bounds("rolling", now_ms - self._rolling_ms, None)
-            found.extend(
-                [
-                    self._scope(value, rolling, enforced, words)
-                    for value in values_of(self.per, facts, self.shared_missing)
-                ]
-            )
+            found.extend([self._scope(value, rolling, enforced, words) for value in self._values(facts)])
             return
         bounds = LIFE if self.window is None else clock.at(now_ms)
-        for value in values_of(self.per, facts, self.shared_missing):
+        for value in self._values(facts):
             key = (value, bounds.starts_ms, enforced)
             found.append(self._kept.get(key) or self._keep(key, self._scope(value, bounds, enforced, words)))
 
@@ -176,8 +192,15 @@ class Draw:
         for values in product(*[facts.values[attribute] for attribute in several]):
             chosen = {attribute: (value,) for attribute, value in zip(several, values, strict=True)}
             own = Facts({**facts.values, **chosen}, facts.names, facts.stem) if chosen else facts
-            for value in values_of(self.per, own, self.shared_missing):
+            for value in self._values(own):
                 yield value, own
+
+    def _values(self, facts: Facts) -> tuple[str, ...]:
+        """The allowances that these facts draw on."""
+        unresolved = facts.stem is not None and "model" in self.per
+        if unresolved and not (self.shared_missing and "model" not in facts.values):
+            facts = asked_for(facts)
+        return values_of(self.per, facts, self.shared_missing)
 
     def _concerning(self, value: str, own: Facts) -> tuple[Extra, ...]:
         """The exceptions that this allowance can have. A call of the past may have another team than its person has now."""

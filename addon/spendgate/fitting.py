@@ -21,10 +21,23 @@ Fitting = tuple[tuple[Draw, bool], ...]
 def scopes(policy: Policy, facts: Facts, now_ms: int, enforced: bool, *, on_plan: bool = False) -> tuple[Scope, ...]:
     """Every budget that fits the call, as the balance it draws on at `now_ms`. `enforced` is `enforces(policy, facts)`.
 
-    For a hold give the facts of the request; for the charge `facts.answered_by(model)` and the instant of the hold. A call
+    For a hold give the facts of the request; for a charge see `charged`. A call
     `on_plan` (of a subscription) counts only where `counts: value` says so. The tallies of a budget follow its scope.
     """
     return scopes_of(fitting(policy, facts, on_plan=on_plan), facts, now_ms, enforced)
+
+
+def charged(
+    policy: Policy, asked: tuple[Facts, ...], answered: Facts, booked_ms: int, enforced: bool, *, on_plan: bool = False
+) -> tuple[Scope, ...]:
+    """Every budget that a charge counts in: those that the model fits which answered, each in the window of the hold.
+
+    `asked` are the call's facts as of each model that the request names: of a budget per model the allowance is theirs.
+    """
+    found: list[Scope] = []
+    for draw, refuses in fitting(policy, answered, on_plan=on_plan):
+        draw.add_scopes(found, draw.held_as(asked, answered), booked_ms, enforced and refuses)
+    return tuple(found)
 
 
 def fitting(policy: Policy, facts: Facts, *, on_plan: bool = False) -> Fitting:

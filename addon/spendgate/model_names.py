@@ -11,12 +11,14 @@ means is dropped. Spellings: facts/wire-formats.md, and the ids that genai-price
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import unquote
 
 _NAME_LENGTH_MAX = 256
 _VENDOR_DOT = re.compile(
-    r"^(?:(?:[a-z]{2,6}(?:-[a-z]{2,4})?|global|regional)\.)?"
+    r"^(?:(?:[a-z]{2,6}(?:-[a-z]{1,4}){0,2}|global|regional)\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshotai|moonshot|nvidia|openai|qwen|stability"
     r"|twelvelabs|writer|zai)(?:\.|--)"
 )
@@ -56,6 +58,22 @@ _ARN_SHOWS = re.compile(r":(?:inference-profile|foundation-model)/", re.IGNORECA
 _LINES = ("opus", "sonnet", "haiku", "fable", "mythos")
 _BARE = {line: f"claude-{line}" for line in _LINES} | {f"claude-{line}": f"claude-{line}" for line in _LINES}
 _SHORT = re.compile(rf"^(?:{'|'.join(_LINES)})-\d")
+_JOINED_LINE = re.compile(rf"(?<![a-z])claude(?={'|'.join(_LINES)})")
+_JOINED_NUMBER = re.compile(rf"(?<![a-z])(?:claude|gpt|gemini|grok|{'|'.join(_LINES)})(?=\d)")
+_ODD = re.compile(r"[^!-$&-~]")
+"""Blanks, `%`, and what is not ASCII."""
+_HYPHENS = str.maketrans(dict.fromkeys("\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"))
+_LIST = re.compile(r"[,;|]")
+"""Between two names, where a lenient gateway takes several: which of them answers, nobody knows beforehand."""
+_REGION = re.compile(r"^[a-z]{2,6}(?:-[a-z]{1,4}){0,2}\.(?=[a-z0-9]+\.)")
+# On Azure, who deploys a model names it; what does not begin as models do says nothing of which one it is.
+_MODEL_LIKE = re.compile(
+    r"(?:gpt-?\d|gpt-(?:oss|image|audio|realtime|chat)|o[1-9](?!\w)|chatgpt|codex|claude|gemini|gemma|grok|(?:meta-)?llama|mistral"
+    r"|ministral|mixtral|codestral|devstral|magistral|pixtral|voxtral|deepseek|phi-|cohere|command|embed|text-|dall-e|whisper|tts|sora"
+    r"|computer-use|kimi|qwen|jais|jamba|ai21|nemotron|flux|stable|mai-|omni-|ada$|babbage|curie|davinci|spendgate-no-model$)"
+)
+_PROFILE = re.compile(r"[a-z0-9]{12}")
+"""What AWS calls application inference profiles, provisioned and custom models by, without the rest of their ARN."""
 
 
 def family(name: str) -> str:
@@ -67,8 +85,25 @@ def family(name: str) -> str:
     return _family(name.strip().lower()[:_NAME_LENGTH_MAX])
 
 
+def evened(text: str) -> str:
+    """A name in lower case without what only its spelling adds: percent-encoding, wide letters, other hyphens, blanks, and a
+    number that stands right behind its maker's word (`Claude Opus 4.5` and `claude-opus4.5` are `claude-opus-4.5`)."""
+    if _ODD.search(text):
+        while "%" in text and (read := unquote(text)) != text:
+            text = read
+        text = unicodedata.normalize("NFKC", text).lower().translate(_HYPHENS)
+        text = re.sub(r"\s+", "-", text.strip())[:_NAME_LENGTH_MAX]
+    return _JOINED_NUMBER.sub(r"\g<0>-", _JOINED_LINE.sub("claude-", text))
+
+
+def unregioned(name: str) -> str:
+    """A name of AWS's without the region that stands before its maker: `in.anthropic.claude-…` is `anthropic.claude-…`."""
+    return _REGION.sub("", name)
+
+
 @lru_cache(maxsize=4096)
 def _family(text: str) -> str:
+    text = evened(text)
     if _PRESET in text:
         return text.replace(".", "-")  # what a person has called a preset says nothing of its models
     text = _HOST_PREFIX.sub("", text)
@@ -112,9 +147,16 @@ def alias_stem(name: str | None) -> str | None:
     `auto` may become anything, `claude-opus-latest` and `opus` any `claude-opus`. A call whose model is not known is `""`, also
     where AWS alone knows it (`hides_model`).
     """
-    text = (name or "").strip().lower()[:_NAME_LENGTH_MAX]
+    text = evened((name or "").strip().lower()[:_NAME_LENGTH_MAX])
     bare = _DATE.sub("", _TAIL.sub("", text))
-    if not text or _ROUTER.match(text) or _ROUTER.match(bare) or _PRESET in text or hides_model(text):
+    if (
+        not text
+        or _LIST.search(text)
+        or _ROUTER.match(text)
+        or _ROUTER.match(bare)
+        or _PRESET in text
+        or hides_model(text)
+    ):
         return ""
     short = family(text)
     if short in _BARE:
@@ -122,6 +164,18 @@ def alias_stem(name: str | None) -> str | None:
     if makers := _MAKERS_LATEST.match(short):
         return f"{makers[1]}-"
     return short.removesuffix("-latest") if short.endswith("-latest") else None
+
+
+@lru_cache(maxsize=1024)
+def says_nothing(provider: str, name: str) -> bool:
+    """Whether a name is its owner's own, so that it may be any model: a deployment on Azure that is not called like a model, an
+    id of AWS's without its ARN."""
+    if provider not in ("azure", "aws"):
+        return False
+    text = evened(name.strip().lower()[:_NAME_LENGTH_MAX])
+    if provider == "aws":
+        return _PROFILE.fullmatch(text) is not None
+    return _MODEL_LIKE.match(text.rpartition("/")[2]) is None
 
 
 def hides_model(name: str | None) -> bool:

@@ -25,7 +25,7 @@ def notices(policy: Policy, now_ms: int) -> tuple[str, ...]:
 
 def not_done(policy: Policy) -> tuple[str, ...]:
     """The words of the policy that this version checks and does not carry out, and what happens meanwhile."""
-    return (*_hub(policy), *_keep(policy))
+    return tuple(_hub(policy))
 
 
 def _validity(policy: Policy, now_ms: int) -> Iterator[str]:
@@ -48,9 +48,14 @@ def _hub(policy: Policy) -> Iterator[str]:
     yield f"fleet.hub {fleet.hub}: no hub is reached by this version; {meanwhile}"
 
 
-def _keep(policy: Policy) -> Iterator[str]:
-    if policy.privacy.keep_days is not None:
-        yield f"privacy.keep {policy.privacy.keep_days} days: nothing is purged by this version; rows are kept for good"
+def signable(policy: Policy) -> tuple[str, ...]:
+    """What the CA of each machine could sign for besides the hosts that are decrypted."""
+    return tuple(
+        f"capture.hosts: {host.host}: the CA on each machine could sign for {host.host[2:]} and every name below, "
+        "sign-in pages and mail too; name each host where they are few"
+        for host in policy.capture.hosts
+        if host.host.startswith("*.")
+    )
 
 
 def spent_on_each(policy: Policy) -> tuple[str, ...]:

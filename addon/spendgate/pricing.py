@@ -20,6 +20,7 @@ from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 from msgspec import Struct
 
 from spendgate.changed_cards import adjusted, unlisted
+from spendgate.model_names import evened, unregioned
 from spendgate.money import half_even
 from spendgate.price_cards import US_FACTOR, Ladder, Sheet, listed_units, open_sheet
 from spendgate.price_change import PriceChange
@@ -236,7 +237,7 @@ class PriceBook:
         owner = self._providers.get(provider)
         if owner is None:
             return None
-        for name in (model, model.rpartition("/")[2]) if "/" in model else (model,):
+        for name in _spellings(model):
             info = owner.find_model(name, all_providers=self._snapshot.providers)
             if info is not None:
                 return owner, info
@@ -249,6 +250,12 @@ class PriceBook:
             return provider, model
         named = f"{family}_{chosen}"
         return named if named in self._providers else provider, name
+
+
+def _spellings(model: str) -> Iterator[str]:
+    """As what the list may know a model: as it is written, without what stands before it, as its spelling is meant."""
+    bare, even = model.rpartition("/")[2], unregioned(evened(model).rpartition("/")[2])
+    yield from dict.fromkeys((model, bare, even, even.replace(".", "-") if even.startswith("claude") else even))
 
 
 def _told(sheet: Sheet, source: str) -> str:

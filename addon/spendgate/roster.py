@@ -166,6 +166,10 @@ class Roster(Values):
             self._matched[key] = found
         return found
 
+    def lists(self, account: str, *, today: date, machine: str | None = None) -> bool:
+        """Whether a person's entry that holds on this day names the account."""
+        return self._listed(account, machine, today) is not None
+
     def person_then(self, person: str, account: str | None, *, today: date, machine: str) -> PersonMatch:
         """Whom this roster takes a past call for, of which its ledger says `person` and OS `account`.
 

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import InstanceOf, PlainSerializer
 
-from spendgate.model_names import ModelPattern, alias_stem, family, fold, glob
+from spendgate.model_names import ModelPattern, alias_stem, family, fold, glob, says_nothing
 from spendgate.written import written
 
 ATTRIBUTES = (
@@ -62,6 +62,8 @@ class Facts:
         if not model:
             return Facts({name: texts for name, texts in self.values.items() if name != "model"}, (), alias_stem(None))
         spellings, names, stem = _spelled(model)
+        if stem is None and any(says_nothing(provider, model) for provider in self.values.get("provider", ())):
+            stem = ""
         return Facts({**self.values, "model": spellings}, names, stem)
 
 

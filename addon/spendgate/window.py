@@ -157,13 +157,13 @@ def zone_of(name: str) -> tzinfo:
         raise ValueError(f"{name[:_SHOWN_MAX]!r} is not a time zone") from fault
 
 
-@lru_cache(maxsize=1)
 def shown_in(zone: str, at_ms: int) -> str:
     """An instant for a sentence: `Fri 27 Nov 2026 18:00 Europe/Berlin`."""
     moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(zone))
     return f"{moment:%a} {moment.day} {moment:%b %Y %H:%M} {zone}"
 
 
+@lru_cache(maxsize=1)
 def known_zones() -> tuple[str, ...]:
     """The names of all zones that this system knows; asking takes a walk through its zone data, so it is asked once."""
     return tuple(sorted(available_timezones()))

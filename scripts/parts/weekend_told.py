@@ -17,7 +17,6 @@ from typing import Any, Final
 from parts import weekend_loop
 from parts.weekend_loop import LOOP, SATURDAY, ZONE
 
-from spendgate.alert_rules import Severity
 from spendgate.alerts import routing
 from spendgate.gate.alerting import Looking
 from spendgate.gate.clock import Clock
@@ -85,7 +84,7 @@ def _told(folder: Path, outbox: Outbox, policy: Policy, now_ms: int) -> list[Tol
 def _route(outbox: Outbox, policy: Policy, now_ms: int) -> list[tuple[str, str, tuple[str, ...]]]:
     found = []
     for each in outbox.unrouted():
-        keys = routing.keys(policy, Severity(each.severity), each.person, each.team, desktop=True)
+        keys = routing.keys(policy, each.severity, each.person, each.team, desktop=True)
         outbox.route(each.id, keys, now_ms)
         ((text,),) = _asked(outbox.path.parent, "SELECT text FROM alerts WHERE id = ?", each.id)
         person = f" of {each.person}" if each.person else ""

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from gate.world import PRICES, Time, costing, intent
 from spendgate.alerts.courier import Courier
+from spendgate.alerts.weekly import Weekly
 from spendgate.config.policy_file import parse_policy
+from spendgate.digest import Prices
 from spendgate.gate.alerting import Alerting
 from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
@@ -27,8 +29,9 @@ async def main(folder: Path, file: Path, now_ms: int) -> None:
     ledger = Ledger.open(folder / "ledger.db", folder / "gates", now_ms)
     gate = Gate(ledger, PRICES, policy, estimate=estimate_usage, clock=Clock(now_ms=time.now_ms))
     await gate.start()
-    courier = Courier(folder / "ledger.db", time.now_ms, lambda: 0.0)
-    alerting = Alerting(folder / "ledger.db", folder / "gates", policy, time.now_ms, courier)
+    courier = Courier(time.now_ms, lambda: 0.0)
+    weekly = Weekly(folder / "ledger.db", "lt-1", lambda: Prices("as shipped", None))
+    alerting = Alerting(folder / "ledger.db", folder / "gates", policy, time.now_ms, courier, weekly=weekly)
     alerting.start()
     print("ready", flush=True)
     for number in itertools.count():

@@ -78,24 +78,29 @@ class Mailbox:
 
     port: int = 0
     mails: list[tuple[list[str], str]] = field(default_factory=list)
+    html: list[str] = field(default_factory=list)
+    """The same mails' HTML, where they have some."""
 
 
 @contextmanager
-def mailbox() -> Iterator[Mailbox]:
+def mailbox(port: int = 0) -> Iterator[Mailbox]:
     """It listens inside."""
     from aiosmtpd.controller import Controller
 
-    box = Mailbox()
+    box = Mailbox(port)
 
     class Handler:
         async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:
             mail = message_from_bytes(envelope.content)
             parts = [part.get_payload(decode=True) for part in mail.walk() if part.get_content_type() == "text/plain"]
+            html = [part.get_payload(decode=True) for part in mail.walk() if part.get_content_type() == "text/html"]
+            box.html.append(b"".join(html).decode())
             box.mails.append((list(envelope.rcpt_tos), b"".join(parts).decode()))
             return "250 taken"
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        box.port = free.getsockname()[1]  # the controller takes no 0
+    if not port:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            box.port = free.getsockname()[1]  # the controller takes no 0
     controller = Controller(Handler(), hostname="127.0.0.1", port=box.port)
     controller.start()
     try:

@@ -122,6 +122,58 @@ def test_a_hook_that_is_down_and_gates_that_are_killed(tmp_path: Path) -> None:
     assert len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms IS NULL")) == 0
 
 
+def test_a_mail_server_that_is_down(tmp_path: Path) -> None:
+    """The gate is killed meanwhile; the hook has not waited for it, and each mail comes once."""
+    with endpoint() as hook:
+        with mailbox() as box:
+            pass  # nobody listens there now
+        file = policy(tmp_path, hook, box)
+        with running(tmp_path, file, START) as gate:
+            assert gate.spend(0.55) == "Admitted"
+            until(lambda: hook.heard)
+            until(lambda: len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE error IS NOT NULL")) == 2)
+        with mailbox(box.port) as back:
+            for later in (600_000, 1_200_000):
+                with running(tmp_path, file, START + later):
+                    until(lambda: not kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms IS NULL"))
+    assert sorted(to for (to,), _ in back.mails) == ["alice@acme.example", "lead@acme.example"]
+    assert len(hook.heard) == 1
+
+
+def test_three_days_of_faults(tmp_path: Path) -> None:
+    """Each day alice reaches both thresholds; the gate is killed right after each call, while the hook is down, and while it
+    refuses what it gets. Each alert of each day comes to each receiver, under one name."""
+    with mailbox() as box:
+        with endpoint() as hook:
+            pass  # nobody listens there on the first day
+        file = policy(tmp_path, hook, box)
+        day_ms = 86_400_000
+        with running(tmp_path, file, START) as gate:
+            assert gate.spend(0.55) == "Admitted"
+        with running(tmp_path, file, START + 60_000) as gate:
+            assert gate.spend(0.30) == "Admitted"
+            until(lambda: kept(tmp_path, "SELECT 1 FROM deliveries WHERE error IS NOT NULL"))
+        with endpoint(hook.port) as back:
+            for day in (1, 2):
+                back.status = 503
+                with running(tmp_path, file, START + day * day_ms) as gate:
+                    assert gate.spend(0.85) == "Admitted"
+                    until(lambda: back.refused)
+                back.refused = 0
+                with running(tmp_path, file, START + day * day_ms + 3_600_000):
+                    until(lambda: back.refused)
+                back.status, back.refused = 200, 0
+                with running(tmp_path, file, START + day * day_ms + 7_200_000):
+                    until(lambda: not kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms IS NULL"))
+            heard = named([each["message"] for each in back.heard])
+    told = {(str(name), str(rule)) for name, rule in kept(tmp_path, "SELECT name, rule FROM alerts")}
+    assert Counter(rule for _, rule in told) == {"person 50%": 3, "person 80%": 3}
+    assert len(kept(tmp_path, "SELECT DISTINCT rule, window FROM alerts")) == 6
+    assert set(heard) == told
+    for to in ("alice@acme.example", "lead@acme.example"):
+        assert set(named([text for addressees, text in box.mails if addressees == [to]])) == told
+
+
 def test_killed_between_sending_and_noting(tmp_path: Path) -> None:
     """It is sent once more, and the receiver can tell by its id that it had it."""
     with mailbox() as box, endpoint() as hook:

@@ -11,9 +11,12 @@ from alerts.receiving import Endpoint, endpoint, until
 from gate.world import House, house, intent, serve
 from spendgate.alerts.courier import Courier
 from spendgate.config.policy_file import parse_policy
+from spendgate.exceptions import Granted
 from spendgate.gate.alerting import Alerting, Looking
 from spendgate.ledger.outbox import Outbox
+from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.policy import Policy
+from spendgate.selector import exactly
 
 
 def rules(*receivers: Endpoint, more: str = "") -> Policy:
@@ -31,7 +34,7 @@ budgets:
 
 def alerting(folder: Path, at: House, policy: Policy) -> Alerting:
     """What `serving` puts together."""
-    courier = Courier(folder / "ledger.db", at.time.now_ms, lambda: 0.0)
+    courier = Courier(at.time.now_ms, lambda: 0.0)
     return Alerting(folder / "ledger.db", folder / "gates", policy, at.time.now_ms, courier)
 
 
@@ -69,6 +72,29 @@ async def test_a_refusal_comes_with_the_first_threshold(tmp_path: Path) -> None:
         with closing(Outbox(tmp_path / "ledger.db")) as outbox:
             Looking(outbox).look(policy, at.time.now_ms(), keeps=True)
         assert kept(tmp_path, "SELECT rule FROM alerts") == [("person 50%",), ("person 80%",)]
+
+
+async def test_a_share_is_one_of_the_raised_limit(tmp_path: Path) -> None:
+    """With a grant of a dollar 80% of the budget are $1.60, and the sentence says so."""
+    plain = rules(Endpoint())
+    more = Granted(
+        budget="person", match=exactly({"person": "alice"}), add_nanos=NANOS_PER_DOLLAR, once=True, from_ms=0,
+        until_ms=2**42, reason="r", approved_by="lead", grant="1", told="until later by lead: r",
+    )  # fmt: skip
+    policy = plain.granting((more,))
+    async with house(tmp_path, policy) as at:
+        await serve(at.gate, intent(), 0.90)
+        await serve(at.gate, intent(), 0.65)
+        at.gate.backlog.write_out()
+        with closing(Outbox(tmp_path / "ledger.db")) as outbox:
+            looking = Looking(outbox)
+            looking.look(policy, at.time.now_ms(), keeps=True)
+            assert kept(tmp_path, "SELECT rule FROM alerts") == [("person 50%",)]
+            await serve(at.gate, intent(), 0.05)
+            at.gate.backlog.write_out()
+            looking.look(policy, at.time.now_ms(), keeps=True)
+    ((text,),) = kept(tmp_path, "SELECT text FROM alerts WHERE rule = 'person 80%'")
+    assert str(text).startswith("person of alice: $1.60 of $2.00 is spent, 80% and more")
 
 
 async def test_one_gate_looks_and_another_takes_over(tmp_path: Path) -> None:

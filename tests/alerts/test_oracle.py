@@ -201,6 +201,20 @@ def test_thresholds(history: list[Charge], zone: str, window: str, restarts: boo
 
 
 @settings(max_examples=60, deadline=None)
+@given(histories(days=3), st.sampled_from((("rolling 30m", HOUR // 2), ("rolling 6h", 6 * HOUR))), st.booleans())
+def test_thresholds_of_a_window_that_slides(history: list[Charge], window: tuple[str, int], restarts: bool) -> None:
+    """What was booked within the window's length before a call ends; again when all that was in it then has left."""
+    words, length_ms = window
+
+    def holds(seen: list[Charge], charge: Charge) -> str | None:
+        spent = sum(each.cost for each in seen if each.booked_ms > charge.ended_ms - length_ms)
+        return "rolling" if charge.cost and spent >= 15 * NANOS_PER_DOLLAR else None
+
+    rule = f"budgets: [{{name: b, per: person, limit: $30 per {words}, alerts: [50%]}}]\n"
+    check(rule, "UTC", history, holds, restarts=restarts, again_ms=length_ms)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     histories(days=100), st.sampled_from(ZONES), st.sampled_from(("january", "february", "march")), st.integers(1, 12)
 )

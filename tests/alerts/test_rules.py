@@ -13,6 +13,14 @@ from spendgate.config.policy_file import parse_policy
 
 DAY, HOUR = 86_400_000, 3_600_000
 NOON = at("2026-11-18T12:00")
+DOLLAR = 1_000_000_000
+BURN = "alerts: [{name: burn, burn: $15 in 1h, per: person}]\n"
+NIGHT = "alerts: [{name: late, spend: $50 outside mon-fri 07:00-20:00, per: person}]\n"
+PACE = (
+    "budgets: [{name: organization, limit: $100 per quarter}]\n"
+    "alerts: [{name: pace, pace: 60% by week 6, budget: organization}]\n"
+)
+THRESHOLD = "budgets: [{name: person, per: person, limit: $100 per month, alerts: [50%]}]\n"
 SPIKE = "alerts: [{name: spike, spike: 3x over 7d, per: person, minimum: $20}]\n"
 
 
@@ -23,6 +31,53 @@ def test_a_spike_at_its_edge(today: float, fires: bool) -> None:
     told.charge(NOON - 3 * DAY, nanos(70))
     told.found.clear()
     assert bool(told.charge(NOON, nanos(today))) is fires
+
+
+_EDGES = {
+    "2.99x": (SPIKE, [(-3 * DAY, 70 * DOLLAR), (0, 299 * DOLLAR // 10)], False),
+    "a nano-dollar below 3x": (SPIKE, [(-3 * DAY, 70 * DOLLAR), (0, 30 * DOLLAR - 1)], False),
+    "3x": (SPIKE, [(-3 * DAY, 70 * DOLLAR), (0, 30 * DOLLAR)], True),
+    "3.01x": (SPIKE, [(-3 * DAY, 70 * DOLLAR), (0, 301 * DOLLAR // 10)], True),
+    "the eighth day back is no part of the mean": (SPIKE, [(-8 * DAY, 700 * DOLLAR), (0, 20 * DOLLAR)], True),
+    "the seventh is": (SPIKE, [(-7 * DAY, 700 * DOLLAR), (0, 20 * DOLLAR)], False),
+    "a burn within its hour": (BURN, [(0, 10 * DOLLAR), (HOUR - 1, 5 * DOLLAR)], True),
+    "an hour apart": (BURN, [(0, 10 * DOLLAR), (HOUR, 5 * DOLLAR)], False),
+    "a nano-dollar below the burn": (BURN, [(0, 10 * DOLLAR), (1, 5 * DOLLAR - 1)], False),
+    "half of the limit": (THRESHOLD, [(0, 50 * DOLLAR)], True),
+    "a nano-dollar below it": (THRESHOLD, [(0, 50 * DOLLAR - 1)], False),
+    "a call of the month before": (THRESHOLD, [(-18 * DAY, 49 * DOLLAR), (0, 1 * DOLLAR)], False),
+    "the week 6 of the quarter is over": (PACE, [(-DAY, 60 * DOLLAR)], False),
+    "a millisecond before": (PACE, [(-6 * DAY - 12 * HOUR - 1, 60 * DOLLAR)], True),
+    "its first millisecond after": (PACE, [(-6 * DAY - 12 * HOUR, 60 * DOLLAR)], False),
+    "a nano-dollar below the pace": (PACE, [(-7 * DAY, 60 * DOLLAR - 1)], False),
+    "the last millisecond of work": (NIGHT, [(8 * HOUR - 1, 50 * DOLLAR)], False),
+    "the first after it": (NIGHT, [(8 * HOUR, 50 * DOLLAR)], True),
+    "the last before work": (NIGHT, [(19 * HOUR - 1, 50 * DOLLAR)], True),
+    "the first of work": (NIGHT, [(19 * HOUR, 50 * DOLLAR)], False),
+    "a nano-dollar below the night": (NIGHT, [(8 * HOUR, 50 * DOLLAR - 1)], False),
+}
+"""A rule, charges at so many milliseconds from noon on Wednesday 2026-11-18, and whether the last one is told."""
+
+
+@pytest.mark.parametrize("edge", _EDGES)
+def test_a_nano_dollar_or_a_millisecond_decides(edge: str) -> None:
+    """Each form at both sides of its mark, its day, its hour, its stretch, its sixth week (which ends with 2026-11-11)."""
+    text, charges, fires = _EDGES[edge]
+    told, made = Told(read(text)), ()
+    for later_ms, cost in charges:
+        made = told.charge(NOON + later_ms, cost)
+    assert bool(made) is fires
+
+
+@pytest.mark.parametrize(("fits", "of", "fires"), [(79, 100, False), (80, 100, True), (4, 4, False), (4, 5, True)])
+def test_a_share_at_its_edge(fits: int, of: int, fires: bool) -> None:
+    """80% of at least five calls of a day."""
+    told = Told(
+        read("alerts: [{name: mix, share: 80%, match: {model: 'claude-opus-*'}, per: person, minimum_calls: 5}]\n")
+    )
+    for number in range(of):
+        told.charge(NOON + number, 1, model="claude-opus-4-5" if number >= of - fits else "gpt-5")
+    assert bool(told.found) is fires
 
 
 def test_after_an_idle_week_the_minimum_decides() -> None:

@@ -7,7 +7,7 @@ from spendgate.capture.scope import CANARY_HOST, Decrypt, Hello, Plain, Scope, T
 
 SCOPE = Scope(
     hosts=frozenset({"api.anthropic.com", "llm.acme.example", "late.acme.example", "*.ai.acme.example"}),
-    never=frozenset({"bridge.claudeusercontent.com"}),
+    never=frozenset({"bridge.claudeusercontent.com", "sso.ai.acme.example"}),
     covers=lambda host: host != "late.acme.example",
 )
 
@@ -25,6 +25,12 @@ SCOPE = Scope(
         pytest.param("a.b.ai.acme.example", None, Decrypt("a.b.ai.acme.example"), id="below a wildcard"),
         pytest.param(CANARY_HOST, None, Decrypt(CANARY_HOST), id="canary"),
         pytest.param("ai.acme.example", None, Tunnel(), id="a wildcard is not its domain"),
+        pytest.param("*.ai.acme.example", None, Tunnel(), id="no certificate for a wildcard by asking for it"),
+        pytest.param(".ai.acme.example", None, Tunnel(), id="an empty label"),
+        pytest.param("a b.ai.acme.example", None, Tunnel(), id="no host's spelling"),
+        pytest.param(
+            "sso.ai.acme.example", None, Tunnel("sso.ai.acme.example", Gap.NEVER), id="never below a wildcard"
+        ),
         pytest.param("example.com", "example.com", Tunnel(), id="a bystander"),
         pytest.param("notapi.anthropic.com", None, Tunnel(), id="a longer name"),
         pytest.param("api.anthropic.com.evil.example", None, Tunnel(), id="a name that goes on"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.kit import NOW_MS, POLICY, fill
-from spendgate.cli import in_force, status
+from spendgate.cli import in_force
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.ledger import Ledger
@@ -29,7 +29,7 @@ def _as_wide_as_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     """A state directory with one settled, one open and one refused call of alice's."""
-    monkeypatch.setattr(status, "own_account", lambda: "alice")
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
     found = prepare(State(tmp_path / "state"))
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY)

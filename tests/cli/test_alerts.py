@@ -69,7 +69,7 @@ def test_status_says_what_is_not_there(told: State) -> None:
 
 def test_status_tells_the_person(told: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has neither mail nor a desktop reads it there, until somebody has seen it."""
-    monkeypatch.setattr("spendgate.cli.status.time.time_ns", lambda: (NOW_MS + 1) * 1_000_000)
+    monkeypatch.setattr("time.time_ns", lambda: (NOW_MS + 1) * 1_000_000)
     assert "alert 2026" in ran(told, "status")
     assert "$0.80 of $1.00 is spent" in ran(told, "status")
     (row,) = json.loads(ran(told, "status", "--format", "json"))["alerts"]["unseen"]
@@ -79,7 +79,7 @@ def test_status_tells_the_person(told: State, monkeypatch: pytest.MonkeyPatch) -
 
 def test_who_has_seen_it_is_in_the_audit_trail(told: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the beginning of its id; nothing more is sent of it; once."""
-    monkeypatch.setattr("spendgate.cli.alerts.own_account", lambda: "alice")
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
     (row,) = json.loads(ran(told, "alerts", "list", "--format", "json"))
     ran(told, "alerts", "ack", row["name"][:6])
     ran(told, "alerts", "ack", row["name"])
@@ -88,8 +88,8 @@ def test_who_has_seen_it_is_in_the_audit_trail(told: State, monkeypatch: pytest.
     with closing(Outbox(told.ledger)) as box:
         assert not box.any_due(NOW_MS * 2)
     with Reader(told.ledger) as reader:
-        lines = [line["detail"] for line in reader.audit() if line["what"] == "alert acknowledged"]
-    assert lines == [f"{row['name']} by alice"]
+        lines = [(line["detail"], line["who"]) for line in reader.audit() if line["what"] == "alert acknowledged"]
+    assert lines == [(row["name"], "alice")]
     answer = CliRunner().invoke(app, ["alerts", "ack", "nothing", "--state", str(told.root)])
     assert isinstance(answer.exception, StateError)
 

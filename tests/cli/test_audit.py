@@ -19,7 +19,6 @@ from cli.kit import NOW_MS, ran, row
 from ledger.kit import keeper_of
 from spendgate.admission import Admit
 from spendgate.audit_words import AuditWord
-from spendgate.cli import status
 from spendgate.cli.main import app
 from spendgate.cli.outside import heads_file
 from spendgate.config.paths import State
@@ -134,7 +133,7 @@ def test_no_such_ledger(tmp_path: Path) -> None:
 
 def test_what_was_found_stays_in_status_until_it_is_acknowledged(told: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """By `status` itself before a gate has found it, then as found; `ack` is a line that says who."""
-    monkeypatch.setattr(status, "own_account", lambda: "alice")
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
     edited(told, "DELETE FROM audit WHERE position = 2")
     assert "ledger shrunken: ledger" in ran(told, "status")
     (found,) = json.loads(ran(told, "status", "--format", "json"))["ledger"]["findings"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from spendgate.cli import in_force, status
+from spendgate.cli import in_force
 from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
@@ -64,7 +64,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(status, "own_account", lambda: "alice")
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
     found = Desk(prepare(State(tmp_path / "state")), tmp_path / "policy.yaml", tmp_path / "lead.key")
     found.key.write_bytes(KEY.file())
     found.force()
@@ -165,7 +165,7 @@ def test_a_grant_for_somebody_else(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week"))
     far = "--state", str(desk.key.parent / "nowhere")
     text = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", *far]).stdout
-    monkeypatch.setattr(status, "own_account", lambda: "bob")
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "bob")
     result = desk.run("grant", "accept", text)
     assert "for somebody else: it is for alice, and you are bob" in str(result.exception)
 

@@ -10,7 +10,7 @@ import pytest
 
 from cli.kit import ran
 from ledger.desk import HEAD, Desk, dollars
-from spendgate.cli import in_force, status
+from spendgate.cli import in_force
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 
@@ -30,7 +30,7 @@ exceptions:
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     """Three days of alice's spend, some of it without a project, one day on a plan."""
-    monkeypatch.setattr(status, "own_account", lambda: "alice")
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
     found = prepare(State(tmp_path / "state"))
     file = tmp_path / "policy.yaml"
     file.write_text(HEAD + TEXT)

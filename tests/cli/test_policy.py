@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -504,3 +505,53 @@ def test_wrong_usage_names_the_option_and_what_is_allowed(
     more = [] if words[0] == "test" else [str(written(tmp_path, "p.yaml", CANDIDATE)), "--state", str(state)]
     done = CliRunner().invoke(app, ["policy", *words, *more])
     assert isinstance(done.exception, UsageError) and says in str(done.exception)
+
+
+def test_review_without_a_ledger_has_its_first_half(tmp_path: Path) -> None:
+    """A pull request is reviewed where no gate has ever run; that nothing was replayed is said."""
+    old = written(tmp_path, "old.yaml", "version: 1\nowner: a@b.example\nbudgets: [{name: all, limit: $2 per day}]\n")
+    new = written(tmp_path, "new.yaml", old.read_text().replace("$2", "$3"))
+    shown = spendgate("review", old, new, "--state", tmp_path / "nothing").stdout
+    assert "**May spend more**" in shown
+    assert shown.splitlines()[-1].startswith("There is no ledger in ")
+    assert shown.rstrip().endswith("nothing: no call was replayed.")
+
+
+FORGED = "x~~y~~ $z$ &commat;eve @eve https://evil.example www.evil.example _a_ [a](b) <b> `c` #1"
+
+
+def test_a_review_has_no_markup_of_others(state: Path, tmp_path: Path) -> None:
+    """What somebody wrote into a policy is neither struck out, nor a formula, a mention, a link or an entity; amounts stay."""
+    old = written(tmp_path, "old.yaml", CANDIDATE)
+    new = written(tmp_path, "new.yaml", f"{CANDIDATE}help: '{FORGED}'\n")
+    shown = spendgate("review", old, new, "--state", state, "--since", "2026-01-01").stdout
+    (line,) = [each for each in shown.splitlines() if "evil" in each]
+    for markup in ("~~y~~", "$z$", "&commat;", "@eve", "https://", "www.", "_a_", "[a](b)", "<b>", "`c`", "#1"):
+        assert markup in FORGED
+        assert re.search(rf"(?<!\\){re.escape(markup)}", line) is None, markup
+    assert re.sub(r"\\(?=[^\w\s])|\\(?=_)", "", line).replace("\u200b", "") == f"- help: none -> {FORGED}"
+
+
+def test_less_captured_is_told_by_review_and_replay(state: Path, tmp_path: Path) -> None:
+    """Calls that a candidate does not decrypt are neither held nor counted: how many there were, and what they cost."""
+    old = written(tmp_path, "old.yaml", CANDIDATE)
+    new = written(tmp_path, "new.yaml", f"{CANDIDATE}capture: {{providers: [openai]}}\n")
+    unseen = "7 calls ($2.00 then) would pass unseen"
+    assert unseen in spendgate("replay", new, "--state", state, "--since", "2026-01-01").stdout
+    comment = spendgate("review", old, new, "--state", state, "--since", "2026-01-01").stdout
+    assert unseen in comment
+    assert "every provider but openai pass unseen from now on" in comment
+    told = json.loads(spendgate("replay", new, "--state", state, "--since", "2026-01-01", "--format", "json").stdout)
+    assert (told["calls"], told["not_captured"], told["not_captured_nanos"]) == (0, 7, 2_000_000_000)
+
+
+def test_json_has_every_model(tmp_path: Path) -> None:
+    """Where the sentence has how many there are."""
+    old = written(tmp_path, "old.yaml", CANDIDATE)
+    new = written(
+        tmp_path, "new.yaml", CANDIDATE.replace("claude-sonnet-*", "*").replace(", suggest: claude-haiku-4-5", "")
+    )
+    (row,) = [each for each in json.loads(spendgate("diff", old, new, "--format", "json").stdout) if "lose" in each]
+    assert row["effect"] == "models"
+    assert len(row["lose"]) > 100 and "gpt-5" in row["lose"] and "claude-sonnet-4-5" not in row["lose"]
+    assert "models of *" in row["text"]

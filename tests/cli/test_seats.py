@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cli.kit import NOW_MS, ran, row, settlement
 from spendgate.admission import Admit
-from spendgate.cli import in_force, status
+from spendgate.cli import in_force
 from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
@@ -40,7 +40,7 @@ CALLS = [
 @pytest.fixture
 def seated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     """A state directory with plan traffic of a few people, and a key's call."""
-    monkeypatch.setattr(status, "own_account", lambda: "alice")
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
     found, file = prepare(State(tmp_path / "state")), tmp_path / "policy.yaml"
     file.write_text(POLICY)
     policy = policies.LastGood(found).start(file, NOW_MS).policy

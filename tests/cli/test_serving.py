@@ -103,16 +103,13 @@ async def test_a_faulty_policy_starts_with_its_last_good_copy(tmp_path: Path) ->
 async def test_what_this_version_does_not_do_is_said_at_the_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A hub that nobody reaches, rows that nobody purges: whoever starts the gate reads of it."""
+    """A hub that nobody reaches: whoever starts the gate reads of it."""
     file = tmp_path / "policy.yaml"
-    file.write_text(
-        "version: 1\nowner: you@acme.example\nfleet: {hub: https://spend.acme.example}\nprivacy: {keep: 400 days}\n"
-    )
+    file.write_text("version: 1\nowner: you@acme.example\nfleet: {hub: https://spend.acme.example}\n")
     async with serving(Wanted(policy=file, state=paths.find(tmp_path / "state"), port=0)):
         pass
     said = capsys.readouterr().err
     assert "fleet.hub https://spend.acme.example: no hub is reached by this version" in said
-    assert "privacy.keep 400 days: nothing is purged by this version" in said
 
 
 async def test_a_machine_id_that_others_could_write_leaves_nothing(

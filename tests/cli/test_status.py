@@ -11,7 +11,7 @@ import pytest
 
 from cli.kit import NOW_MS, POLICY, ran, row
 from spendgate.admission import Admit
-from spendgate.cli import in_force, status
+from spendgate.cli import account, in_force
 from spendgate.config import policies
 from spendgate.config.paths import State
 from spendgate.config.policies import LastGood
@@ -33,7 +33,7 @@ def test_this_person_is_the_account_and_not_what_the_environment_claims(
 
     monkeypatch.setenv(name, "somebody-else")
 
-    assert status.own_account() == pwd.getpwuid(os.getuid()).pw_name
+    assert account.own_account() == pwd.getpwuid(os.getuid()).pw_name
 
 
 @pytest.mark.skipif(os.name != "posix", reason="accounts as POSIX has them")
@@ -41,7 +41,7 @@ def test_an_account_without_a_name_is_called_as_the_gate_calls_it(monkeypatch: p
     """In a container no directory may know the number."""
     monkeypatch.setattr("os.getuid", lambda: 3_999_999_999)
 
-    assert status.own_account() == "uid:3999999999"
+    assert account.own_account() == "uid:3999999999"
 
 
 def test_the_table_shows_the_ledgers_id_and_head(state: State) -> None:

@@ -66,7 +66,7 @@ def test_the_table_tells_of_files_end_hub_and_machine(told: State) -> None:
         "          valid until 2020-01-31, then it is kept\n",
         "the policy ended on 2020-01-31: it stays in force (expired: keep); tests@acme.example answers for it",
         "fleet.hub https://spend.acme.example: no hub is reached by this version; nothing is leased",
-        "privacy.keep 400 days: nothing is purged by this version",
+        "rows are kept for 400 days, then sums by day\n",
         "person    alice\n",
         "machine   ci-7  ci of Alice@acme.example, all\n",
         "limits, on this machine:\n",
@@ -79,7 +79,8 @@ def test_programs_get_the_same(told: State) -> None:
     said = json.loads(ran(told, "status", "--format", "json"))
     policy = said["policy"]
     assert (policy["revision"], policy["valid_until"], policy["included"]) == (7, "2020-01-31", ["people.yaml"])
-    assert [notice.split()[0] for notice in policy["notices"]] == ["the", "fleet.hub", "privacy.keep"]
+    assert [notice.split()[0] for notice in policy["notices"]] == ["the", "fleet.hub"]
+    assert (said["ledger"]["keep_days"], said["ledger"]["purged_until"]) == (400, None)
     assert said["machine"] == {"id": "ci-7", "groups": ["ci", "all"], "owners": ["Alice@acme.example"]}
     assert said["limits_hold"] == "on this machine"
     assert [budget["value"] for budget in said["budgets"]] == ["ci", "all"]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from spendgate.cli.named import known_here
 from spendgate.config.cases import SUFFIX, load_cases, policy_of
 from spendgate.config.known import KNOWN
 from spendgate.config.policies import load
-from spendgate.pricing import PriceBook
 from spendgate.review.cases import judge
 from spendgate.review.doubts import doubts
 
@@ -42,7 +42,7 @@ def test_the_cases_hold(file: Path) -> None:
 @pytest.mark.parametrize("file", WHOLE, ids=lambda file: file.name)
 def test_nothing_in_it_is_doubtful(file: Path) -> None:
     """`policy check` has no warning that the example does not mean."""
-    found = {doubt.text for doubt in doubts(load(file, KNOWN), date(2026, 11, 28), PriceBook().model_ids())}
+    found = {doubt.text for doubt in doubts(load(file, KNOWN), date(2026, 11, 28), known_here())}
     assert found <= MEANT.get(file.name, set())
 
 

@@ -71,3 +71,35 @@ def test_any_text_is_a_limit_or_a_fault(text: str) -> None:
         assert budget.mean is not None
         assert 3 <= budget.mean.days <= 90
         assert budget.mean.thousandths > 0
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("$20 per 30d", "rolling 30d"),
+        ("$20 per 24 hours", "rolling 24h"),
+        ("$20 per rolling 30 days", "rolling 30d"),
+        ("$20 per rolling30d", "rolling 30d"),
+        ("$20 per sliding 90min", "rolling 90m"),
+        ("$20 per 2 weeks", "rolling 14d"),
+        ("$20 per dya", "day"),
+        ("$2,000/month", "$2,000 per month"),
+        ("$20 a day", "$20 per day"),
+        ("$20 every week", "$20 per week"),
+    ],
+)
+def test_a_limit_that_is_nearly_one_names_what_is_meant(written: str, meant: str) -> None:
+    """What stands there is never guessed at, and what it suggests is read."""
+    with pytest.raises(PolicyError) as fault:
+        parse_policy(f"version: 1\nowner: a\nbudgets: [{{name: a, limit: '{written}'}}]\n".encode())
+    assert f"; did you mean {meant}?" in str(fault.value)
+    amended = meant if meant.startswith("$") else f"$20 per {meant}"
+    assert parse_policy(f"version: 1\nowner: a\nbudgets: [{{name: a, limit: '{amended}'}}]\n".encode()).budgets
+
+
+@pytest.mark.parametrize("written", ["$20 per 400d", "$20 per 3 months", "$20 per 30s", "$20 per rolling"])
+def test_no_window_is_suggested_where_none_is_meant(written: str) -> None:
+    """Longer than any window, or in units that none has."""
+    with pytest.raises(PolicyError) as fault:
+        parse_policy(f"version: 1\nowner: a\nbudgets: [{{name: a, limit: '{written}'}}]\n".encode())
+    assert "did you mean rolling" not in str(fault.value)

@@ -97,6 +97,78 @@ async def test_a_watch_outlives_what_is_no_file(state: State, file: Path, kind: 
         assert limit_of(found if not found.refused else await told.get()) == 6
 
 
+SECRET = "root:$6$c0nfidential:20000:0:99999:7:::\n"
+
+
+def test_no_line_of_a_file_that_is_no_policy_is_told(state: State, file: Path, tmp_path: Path) -> None:
+    """Neither at start nor later, whatever a link leads to."""
+    LastGood(state).start(file, 1000)
+    (shadow := tmp_path / "shadow").write_text(SECRET)
+    file.unlink()
+    file.symlink_to(shadow)
+    found = LastGood(state).start(file, 2000)
+    assert limit_of(found) == 5
+    assert found.refused == (
+        f"{file}: cannot be read: it is a link to a file that is not called .yaml or .yml; put the policy itself in its place",
+    )
+    with pytest.raises(PolicyError, match="link to a file that is not called"):
+        load(file)
+
+
+def test_a_link_of_ones_own_leads_to_a_policy_anywhere(file: Path, tmp_path: Path) -> None:
+    """As configuration tools put files in their place."""
+    (store := tmp_path / "store" / "v2.yaml").parent.mkdir()
+    store.write_text(BETTER)
+    file.unlink()
+    file.symlink_to(store)
+    assert load(file).budgets[0].limit_nanos == 6 * 10**9
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to somebody else")
+def test_another_accounts_link_stays_in_its_folder(file: Path, tmp_path: Path) -> None:
+    """Also where one of ours leads to it; within the folder it is followed."""
+    (elsewhere := tmp_path / "keys.yaml").write_text("password: c0nfidential\n")
+    file.unlink()
+    file.symlink_to(elsewhere)
+    os.lchown(file, 12345, 12345)
+    (ours := tmp_path / "own" / "ours.yaml").parent.mkdir()
+    ours.symlink_to(file)
+    for path in (file, ours):
+        with pytest.raises(PolicyError, match="link out of its folder that another account has made") as raised:
+            load(path)
+        assert "c0nfidential" not in str(raised.value)
+    file.with_name("v2.yaml").write_text(BETTER)
+    file.unlink()
+    file.symlink_to("v2.yaml")
+    os.lchown(file, 12345, 12345)
+    assert load(file).budgets[0].limit_nanos == 6 * 10**9
+
+
+async def test_the_present_reason_is_told(state: State, file: Path, tmp_path: Path) -> None:
+    """A file that is gone, then a folder, then a link to something else: each is said, once."""
+    (shadow := tmp_path / "shadow").write_text(SECRET)
+    told: list[InForce] = []
+
+    async def changed(found: InForce) -> None:
+        told.append(found)
+
+    last_good = LastGood(state)
+    watch = Watch(file, last_good.start(file, 1000), last_good, now_ms=lambda: 2000)
+    file.unlink()
+    await watch.look_if_new(changed)
+    await watch.look_if_new(changed)
+    file.mkdir()
+    await watch.look_if_new(changed)
+    file.rmdir()
+    file.symlink_to(shadow)
+    await watch.look_if_new(changed)
+    file.unlink()
+    file.write_text(GOOD)
+    await watch.look_if_new(changed)
+    reasons = [found.refused[0].partition("cannot be read: ")[2][:12] if found.refused else "" for found in told]
+    assert reasons == ["No such file", "it is a dire", "it is a link", ""]
+
+
 def test_a_good_file_takes_force_and_is_kept_privately(state: State, file: Path) -> None:
     """The copy is the file's own text, readable by nobody else."""
     found = LastGood(state).start(file, 1000)

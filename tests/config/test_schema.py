@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,31 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from spendgate.cli.main import app
+from spendgate.config.cases import cases_schema
 from spendgate.config.known import KNOWN
-from spendgate.config.policy_file import policy_schema
+from spendgate.config.policy_file import include_schema, policy_schema
 
 POLICIES = Path(__file__).parents[2] / "policies"
 SCHEMA = policy_schema(KNOWN)
 VALIDATOR = Draft202012Validator(SCHEMA)
+INCLUDED = Draft202012Validator(include_schema(KNOWN))
+CASES = Draft202012Validator(cases_schema())
+
+
+class _Editor(yaml.SafeLoader):
+    """Without YAML 1.1's dates and sexagesimal numbers."""
+
+
+_Editor.yaml_implicit_resolvers = {
+    first: [each for each in known if each[0] not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int")]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Editor.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
 
 
 def read(text: str) -> Any:
-    """As an editor reads YAML: with its own numbers and truths, and dates as text."""
-    return json.loads(json.dumps(yaml.load(text, yaml.CSafeLoader), default=str))
+    """As an editor reads YAML 1.2: with its own numbers and truths, and dates as text."""
+    return yaml.load(text, _Editor)  # noqa: S506 - a safe loader with fewer types
 
 
 def test_it_is_a_schema() -> None:
@@ -54,6 +69,16 @@ def test_shipped_policies_fit(file: Path) -> None:
         "version: 1\nowner: a\nbudgets: {name: a, limit: $1}\n",
         "version: 1\nowner: a\nmodels: [{name: a, deny: []}]\n",
         "version: 1\nowner: a\nmode: enforced\n",
+        "version: 2\nowner: a\n",
+        "version: 1\nowner: a\nbudgets: [{name: a, limit: $1 per fortnight}]\n",
+        "version: 1\nowner: a\nbudgets: [{name: a, limit: $2.000 per day}]\n",
+        "version: 1\nowner: a\nbudgets: [{name: a, limit: 20}]\n",
+        "version: 1\nowner: a\nbudgets: [{name: a, limit: $1, wait: 1h}]\n",
+        "version: 1\nowner: a\nbudgets: [{name: a, limit: $1, alerts: [80]}]\n",
+        "version: 1\nowner: a\nrates: [{name: a, requests: 100}]\n",
+        "version: 1\nowner: a\nrates: [{name: a, parallel: 0}]\n",
+        "version: 1\nowner: a\npricing: {adjust: [{match: {tool: a}, multiply: 85%}]}\n",
+        "version: 1\nowner: a\nvalid_until: next year\n",
         "version: 1\nowner: a\nmode: {default: observe, enforcing: []}\n",
         "version: 1\nowner: a\npeople: {alice: {mail: a@b.example}}\n",
         "version: 1\nowner: a\npeople: {alice: {until: soon}}\n",
@@ -80,6 +105,69 @@ def test_what_it_takes(text: str) -> None:
     assert [fault.message for fault in VALIDATOR.iter_errors(read(text))] == []
 
 
-def test_the_command_prints_it() -> None:
+@pytest.mark.parametrize("file", sorted((POLICIES / "examples").glob("*.test.yaml")), ids=lambda file: file.name)
+def test_shipped_cases_fit(file: Path) -> None:
+    """Cases have a schema of their own, by which none that passes is marked."""
+    Draft202012Validator.check_schema(CASES.schema)
+    assert [fault.message for fault in CASES.iter_errors(read(file.read_text()))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 1\nowner: a\n",
+        "cases: [{name: a, when: {person: b, costs: $1}, then: refuse}]\n",
+        "cases: [{name: a, when: {person: b, costs: 1}, then: admitted}]\n",
+        "cases: [{name: a, when: {team: b, costs: $1}, then: admitted}]\n",
+        "cases: [{name: a, given: [{spent: $1, ago: soon}], when: {costs: $1}, then: admitted}]\n",
+    ],
+)
+def test_what_an_editor_marks_in_cases(text: str) -> None:
+    """Keys of a policy, and values that no case has."""
+    assert not CASES.is_valid(read(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "people: {alice: {team: core, until: 2027-03-31}}\nteams: {core: {owner: a@b.example}}\n",
+        "machines: {ci: {match: ['ci-*']}}\n",
+        "team: core\nbudgets: [{name: a, limit: $20 per day}]\nmodels: [{name: b, deny: [gpt-5*]}]\n",
+    ],
+)
+def test_included_files_fit(text: str) -> None:
+    """A list of people, teams and machines, or one team's rules."""
+    Draft202012Validator.check_schema(INCLUDED.schema)
+    assert [fault.message for fault in INCLUDED.iter_errors(read(text))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 1\nowner: a\n",
+        "budgets: [{name: a, limit: $20 per day}]\n",
+        "team: core\npeople: {alice: {}}\n",
+        "team: core\nbudgets: [{name: a, limit: $20 a day}]\n",
+    ],
+)
+def test_what_an_editor_marks_in_an_included_file(text: str) -> None:
+    """What belongs into the policy itself, and rules without the team they are of."""
+    assert not INCLUDED.is_valid(read(text))
+
+
+def test_shipped_included_files_fit() -> None:
+    """Those of the example that has some."""
+    files = [
+        file for file in (POLICIES / "examples" / "overlay").glob("*.yaml") if "version: 1" not in file.read_text()
+    ]
+    files = [file for file in files if not file.name.endswith(".test.yaml")]
+    assert len(files) >= 2
+    assert [str(fault.message) for file in files for fault in INCLUDED.iter_errors(read(file.read_text()))] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"), [((), SCHEMA), (("--for", "include"), INCLUDED.schema), (("--for", "cases"), CASES.schema)]
+)
+def test_the_command_prints_it(kind: tuple[str, ...], schema: Any) -> None:
     """Whole, as JSON."""
-    assert json.loads(CliRunner().invoke(app, ["policy", "schema"]).stdout) == SCHEMA
+    assert json.loads(CliRunner().invoke(app, ["policy", "schema", *kind]).stdout) == schema

@@ -20,7 +20,9 @@ HOST = "api.openai.com"
 class Socket:
     """One connection, as Codex opens it to `/v1/responses`."""
 
-    def __init__(self, gate: Way, *, deflate: bool = True, target: str = "/v1/responses") -> None:
+    def __init__(
+        self, gate: Way, *, deflate: bool = True, target: str = "/v1/responses", organization: str = ""
+    ) -> None:
         self._wire = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
         self._socket: ssl.SSLSocket = trust(gate).wrap_socket(tunnel(gate, HOST), server_hostname=HOST)
         self._socket.settimeout(PATIENCE_S)
@@ -29,6 +31,8 @@ class Socket:
             (b"session-id", b"0199aaaa-1111"),
             (b"originator", b"codex_exec"),
         ]
+        if organization:
+            headers.append((b"openai-organization", organization.encode()))
         extensions = [PerMessageDeflate()] if deflate else []
         self._send(Request(host=HOST, target=target, extensions=extensions, extra_headers=headers))
         self.accepted = isinstance(self._next(), AcceptConnection)
@@ -48,7 +52,15 @@ class Socket:
 
     def say(self, kind: str, until: str, **fields: Any) -> list[dict[str, Any]]:
         """Send a message of this type; every answer up to one of the type `until`, or to the end of the connection."""
+        self.send(kind, **fields)
+        return self.hear(until)
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Send a message of this type."""
         self._send(TextMessage(data=json.dumps({"type": kind, **fields})))
+
+    def hear(self, until: str) -> list[dict[str, Any]]:
+        """What comes, up to a message of the type `until`, or to the end of the connection."""
         found: list[dict[str, Any]] = []
         while not found or found[-1]["type"] != until:
             event = self._next()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,16 +103,33 @@ def test_one_of_two_gates_is_killed(folder: Path, policy: str) -> None:
     assert found["served, settled"] > 0
 
 
+async def _stop_between_writes(gate: Gate, ledger: Path) -> None:
+    """Stop it where it does not hold the write lock: stopped in the middle of a write it lets nobody write, as it must."""
+    while True:
+        os.kill(gate.process.pid, signal.SIGSTOP)
+        with closing(sqlite3.connect(ledger, isolation_level=None, timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+                other.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                os.kill(gate.process.pid, signal.SIGCONT)
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+
 async def _stopped_for_a_while(world: Storm, gate: Gate) -> None:
     stop = asyncio.Event()
     load = asyncio.create_task(world.rage([gate], stop))
     await world.answered(ANSWERS_MAX)
-    os.kill(gate.process.pid, signal.SIGSTOP)
-    with world.gate():
-        # Another gate starts meanwhile. The stopped one is alive: its lock cannot be taken, its calls are its own.
-        assert any(row["state"] == "open" for row in calls(world.state))
-        assert not any("orphan" in row["flags"] for row in calls(world.state))
-    os.kill(gate.process.pid, signal.SIGCONT)
+    await _stop_between_writes(gate, world.state / "ledger.db")
+    try:
+        with world.gate():
+            # Another gate starts meanwhile. The stopped one is alive: its lock cannot be taken, its calls are its own.
+            assert any(row["state"] == "open" for row in calls(world.state))
+            assert not any("orphan" in row["flags"] for row in calls(world.state))
+    finally:
+        os.kill(gate.process.pid, signal.SIGCONT)
     await world.answered(ANSWERS_MAX)
     stop.set()
     await load

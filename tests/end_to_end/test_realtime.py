@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -63,10 +64,22 @@ def test_each_turn_is_a_row(provider: Provider, folder: Path, *, deflate: bool) 
     assert {row["basis"] for row in found} == {"reported"}
 
 
+def turned_away(gate: Gate, organization: str = "") -> dict[str, Any]:
+    """The error event that a new session begins and ends with."""
+    socket = Socket(gate, target=TARGET, organization=organization)
+    assert socket.accepted
+    error, closed = socket.hear("closed")
+    socket.close()
+    assert (error["type"], closed["code"]) == ("error", 1008)
+    said: dict[str, Any] = error["error"]
+    return said
+
+
 def test_a_spent_budget_ends_the_session(provider: Provider, folder: Path) -> None:
-    """The turn that spends the last of it is heard; then the client reads why, and the next handshake is refused."""
+    """The turn that spends the last of it is heard; then the client reads why, and so does who comes next."""
     provider.set(SCRIPT)
     with running_gate(folder, provider, policy(folder, limit="$0.01")) as gate:
+        before = len(provider.served)
         socket = Socket(gate, target=TARGET)
         said = socket.say("response.create", "closed")
         socket.close()
@@ -74,10 +87,22 @@ def test_a_spent_budget_ends_the_session(provider: Provider, folder: Path) -> No
         assert "budget person" in said[-2]["error"]["message"]
         assert said[-1]["code"] == 1008
         assert "ended: spent" in rows(gate, "free", 1)[0]["flags"]
-        again = Socket(gate, target=TARGET)
-        again.close()
-        assert not again.accepted
-        assert rows(gate, "refused", 1)[0]["refused_why"] == "spent"
+        again = turned_away(gate)
+        assert "budget person" in again["message"]
+        assert again["message"].endswith("Ask in #ai-budget.")
+        refused = rows(gate, "refused", 1)[0]
+        assert (refused["refused_why"], refused["http_status"]) == ("spent", 101)
+        assert sum(each.path.startswith("/v1/realtime") for each in provider.served[before:]) == 1
+
+
+def test_strict_refuses_the_handshake(provider: Provider, folder: Path) -> None:
+    """With the status that `refusals: strict` promises."""
+    file = policy(folder, more='models: [{name: norealtime, deny: ["gpt-realtime*"]}]\nrefusals: strict\n')
+    with running_gate(folder, provider, file) as gate:
+        socket = Socket(gate, target=TARGET)
+        socket.close()
+        assert not socket.accepted
+        assert rows(gate, "refused", 1)[0]["http_status"] == 429
 
 
 def test_a_ceiling_takes_no_session(provider: Provider, folder: Path) -> None:
@@ -85,29 +110,31 @@ def test_a_ceiling_takes_no_session(provider: Provider, folder: Path) -> None:
     file = policy(folder)
     file.write_text(file.read_text() + "    hold: ceiling\n")
     with running_gate(folder, provider, file) as gate:
-        again = Socket(gate, target=TARGET)
-        again.close()
-        assert not again.accepted
+        turned_away(gate)
         assert rows(gate, "refused", 1)[0]["refused_why"] == "unbounded"
 
 
+PERSONAL = "billing: {accounts: [{provider: openai, account: org-acme}], personal: refuse}\n"
+
+
 @pytest.mark.parametrize(
-    ("rule", "why"),
+    ("rule", "named"),
     [
-        ('models: [{name: norealtime, deny: ["gpt-realtime*"]}]\n', "rule"),
-        ('models: [{name: only, allow: ["claude-*"]}]\n', "rule"),
-        ("  - {name: known, per: project, missing: refuse, limit: $1}\n", "rule"),
+        ('models: [{name: norealtime, deny: ["gpt-realtime*"]}]\n', "norealtime"),
+        ('models: [{name: only, allow: ["claude-*"]}]\n', "only"),
+        ("  - {name: known, per: project, missing: refuse, limit: $1}\n", "known"),
+        ("rates: [{name: each, per: project, missing: refuse, requests: 9 per minute}]\n", "each"),
+        (PERSONAL, "personal"),
     ],
+    ids=["deny", "allow", "missing", "missing of a rate", "personal"],
 )
-def test_a_rule_refuses_a_session(provider: Provider, folder: Path, rule: str, why: str) -> None:
+def test_a_rule_refuses_a_session(provider: Provider, folder: Path, rule: str, named: str) -> None:
     """A session is of the model that its handshake names, and is asked what a call of it is."""
     file = policy(folder, limit="$1000")
     file.write_text(file.read_text() + rule)
     with running_gate(folder, provider, file) as gate:
-        socket = Socket(gate, target=TARGET)
-        socket.close()
-        assert not socket.accepted
-        assert rows(gate, "refused", 1)[0]["refused_why"] == why
+        assert named in turned_away(gate, "org-elsewhere")["message"]
+        assert rows(gate, "refused", 1)[0]["refused_why"] == "rule"
 
 
 def test_a_budget_of_the_model_ends_the_session(provider: Provider, folder: Path) -> None:
@@ -120,6 +147,76 @@ def test_a_budget_of_the_model_ends_the_session(provider: Provider, folder: Path
         said = socket.say("response.create", "closed")
         socket.close()
         assert "budget spoken" in said[-2]["error"]["message"]
-        again = Socket(gate, target=TARGET)
-        again.close()
-        assert not again.accepted
+        assert "budget spoken" in turned_away(gate)["message"]
+
+
+def loop(limits: str) -> str:
+    """One rate."""
+    return f"rates:\n  - {{name: loop, per: person, {limits}}}\n"
+
+
+def test_each_turn_counts_in_a_rate(provider: Provider, folder: Path) -> None:
+    """Three an hour, one of them begun by silence; the fourth is refused by an event, and the session goes on.
+
+    Whoever asks elsewhere is refused, too: what counts is the person's.
+    """
+    provider.set(SCRIPT)
+    with running_gate(folder, provider, policy(folder, more=loop("requests: 3 per hour"))) as gate:
+        socket, other = Socket(gate, target=TARGET), Socket(gate, target=TARGET)
+        socket.say("response.create", "response.done")
+        other.say("response.create", "response.done")
+        socket.say("input_audio_buffer.append", "response.done", audio="AAAA")
+        rows(gate, "settled", 4)
+        for each in (socket, other):
+            refused = each.say("response.create", "error")[-1]["error"]
+            assert "3 of 3 requests per hour are used" in refused["message"]
+        # It is refused, not over: what is no call passes.
+        assert socket.say("input_audio_buffer.append", "response.done", audio="AAAA")
+        socket.close()
+        other.close()
+        assert "3 requests per hour are used" in turned_away(gate)["message"]
+        assert {row["refused_by"] for row in rows(gate, "refused", 3)} == {"loop"}
+
+
+def test_tokens_of_turns_count_in_a_rate(provider: Provider, folder: Path) -> None:
+    """690 uncached of each turn, whoever began it; the eighth has no room."""
+    provider.set(SCRIPT)
+    with running_gate(folder, provider, policy(folder, more=loop("tokens: '5,000 per hour'"))) as gate:
+        socket = Socket(gate, target=TARGET)
+        socket.say("response.create", "response.done")
+        for _ in range(6):
+            socket.say("input_audio_buffer.append", "response.done", audio="AAAA")
+        rows(gate, "settled", 13)
+        refused = socket.say("response.create", "error")[-1]["error"]
+        socket.close()
+    assert "4,830 of 5,000 tokens per hour are used" in refused["message"]
+
+
+SLOW = replace(SCRIPT, delay_ms=20_000)
+
+
+def test_turns_at_once(provider: Provider, folder: Path) -> None:
+    """With one at once a second turn is refused while the first is running, and runs afterwards."""
+    provider.set(SLOW)
+    with running_gate(folder, provider, policy(folder, more=loop("parallel: 1, wait: 0s"))) as gate:
+        slow, quick = Socket(gate, target=TARGET), Socket(gate, target=TARGET)
+        slow.say("response.create", "response.created")
+        provider.set(SCRIPT)
+        refused = quick.say("response.create", "error")[-1]["error"]
+        assert "1 of 1 calls at once are running" in refused["message"]
+        slow.close()
+        rows(gate, "interrupted", 1)
+        assert quick.say("response.create", "response.done")[-1]["type"] == "response.done"
+        quick.close()
+
+
+def test_a_turn_that_is_broken_off_has_one_row(provider: Provider, folder: Path) -> None:
+    """A client that hangs up while a turn runs leaves no open hold."""
+    provider.set(SLOW)
+    with running_gate(folder, provider, policy(folder)) as gate:
+        socket = Socket(gate, target=TARGET)
+        socket.say("response.create", "response.created")
+        assert len(rows(gate, "open", 1)) == 1
+        socket.close()
+        assert len(rows(gate, "interrupted", 1)) == 1
+        assert not [row for row in gate.calls() if row["state"] == "open"]

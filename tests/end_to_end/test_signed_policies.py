@@ -63,9 +63,9 @@ def refused(gate: Gate, folder: Path, text: str) -> str:
 
 
 def audited(state: Path) -> list[tuple[str, str]]:
-    """The audit trail's words and details."""
+    """The audit trail's words and details, of what is about policies."""
     with closing(sqlite3.connect(f"file:{state / 'ledger.db'}?mode=ro", uri=True, timeout=30)) as ledger:
-        return list(ledger.execute("SELECT what, detail FROM audit ORDER BY position"))
+        return list(ledger.execute("SELECT what, detail FROM audit WHERE what LIKE 'policy %' ORDER BY position"))
 
 
 def answered(gate: Gate) -> int:

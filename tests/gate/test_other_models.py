@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gate.world import PRICES, budget, end, house, intent, policy
 from spendgate.gate.asked import Asked
@@ -101,3 +102,29 @@ async def test_who_only_might_have_answered_is_charged_nothing(tmp_path: Path) -
         assert {row["model"] for row in world.rows.calls()} == {HAIKU}
         assert world.rows.spent() > 1_000_000_000
         assert isinstance(await world.gate.hold(intent(model=OPUS)), Admitted)
+
+
+def test_a_path_and_a_body_that_differ_are_both_asked() -> None:
+    """Gateways differ in which of the two they obey; the same model in two spellings is one."""
+    rules = policy(models=(ModelRule(name="m", order=0, deny=("claude-opus-*",)),))
+    known = KnownTerms(rules, PRICES)
+
+    def refusal(path: str, body: str) -> object:
+        asked = intent(model=body)
+        return known.of(replace(asked, route=replace(asked.route, model=path)), NOW).refusal
+
+    assert refusal(HAIKU, HAIKU) is None
+    assert refusal(HAIKU, "anthropic/claude-haiku-4.5") is None
+    assert refusal(HAIKU, OPUS) is not None
+    assert refusal(OPUS, HAIKU) is not None
+
+
+@pytest.mark.parametrize(("deployment", "passes"), [("prod-chat", False), ("gpt-4o", True), ("gpt-5-pro", False)])
+@pytest.mark.parametrize("unresolved", ["deny", "allow"])
+def test_a_deployment_of_azures_is_asked_as_an_alias(deployment: str, passes: bool, unresolved: str) -> None:
+    """Unless it is called as models are."""
+    rules = policy(models=(ModelRule(name="m", order=0, deny=("gpt-5-pro*",), unresolved=unresolved),))
+    asked = intent(model=deployment)
+    found = KnownTerms(rules, PRICES).of(replace(asked, route=replace(asked.route, provider="azure")), NOW)
+    alias = deployment == "prod-chat"
+    assert (found.refusal is None) is (passes or (alias and unresolved == "allow"))

@@ -21,6 +21,11 @@ people: {alice: {team: payments}}
 teams: {commerce: {owner: "v@acme.example"}, payments: {owner: "v@acme.example"%s}}
 budgets: [{name: commerce, match: {team: commerce}, limit: $5 per month, wait: 0s}]
 """
+MACHINES = """\
+people: {alice: {}}
+machines: {office: {match: [%s]}}
+budgets: [{name: office, match: {machine_group: office}, limit: $5 per month, wait: 0s}]
+"""
 
 
 def by(account: str, rules: Policy) -> Intent:
@@ -28,7 +33,8 @@ def by(account: str, rules: Policy) -> Intent:
     who = rules.roster.person_of(account, today=datetime.fromtimestamp(NOON / 1000, UTC).date(), machine="lt-1")
     said = Attribution(
         person=who.person, machine="lt-1", account_os=account, tool="claude-code", team=who.team[0] if who.team else None,
-        teams=who.team, groups=who.groups, person_evidence=Evidence.SOCKET_OWNER,
+        teams=who.team, groups=who.groups, machine_groups=tuple(each.name for each in rules.roster.machine_groups("lt-1")),
+        person_evidence=Evidence.SOCKET_OWNER,
     )  # fmt: skip
     return replace(intent(), attribution=said)
 
@@ -63,6 +69,7 @@ async def spend(place: House, rules: Policy, account: str) -> bool:
             + PERSON.replace("per: person", "per: person, match: {group: x}"), "alice",
             id="a group is entered",
         ),
+        pytest.param(MACHINES % "ci-*", MACHINES % "ci-*, lt-*", "alice", id="a machine's group is widened"),
     ],
 )  # fmt: skip
 async def test_what_was_spent_comes_along(tmp_path: Path, before: str, after: str, account: str) -> None:

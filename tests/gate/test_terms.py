@@ -121,7 +121,6 @@ OPUS, HAIKU = (Selector.of({"model": [pattern]}) for pattern in ("claude-opus-*"
     "words",
     [
         pytest.param({}, id="no budget by model"),
-        pytest.param({"per": ("model",)}, id="per"),
         pytest.param({"match": OPUS}, id="match"),
         pytest.param({"excepted": HAIKU}, id="except"),
     ],

@@ -154,9 +154,9 @@ async def house(
     gate = Gate(
         ledger, PRICES, rules, estimate=estimate_usage, clock=boot.clock(time) if boot else Clock(now_ms=time.now_ms)
     )
-    if start:
-        await gate.start()
     try:
+        if start:
+            await gate.start()
         yield House(gate, ledger, Rows(folder / "ledger.db", gate.backlog.write_out), time)
     finally:
         await gate.stop()

@@ -266,7 +266,11 @@ def _all(whole: bytes, word: bytes) -> list[int]:
     return found
 
 
-@given(texts=st.lists(st.tuples(st.sampled_from(AuditWord), st.text(), st.text(max_size=40)), max_size=20))
+# Words of a purge alone have a form, which `verify` holds them to.
+SAID = tuple(word for word in AuditWord if word is not AuditWord.PURGED)
+
+
+@given(texts=st.lists(st.tuples(st.sampled_from(SAID), st.text(), st.text(max_size=40)), max_size=20))
 @settings(max_examples=40, deadline=None)
 def test_whatever_is_said_is_chained(tmp_path_factory: Any, texts: list[tuple[AuditWord, str, str]]) -> None:
     """Any text in detail and name, lone surrogates and NUL too: written, read back in order, and verified."""

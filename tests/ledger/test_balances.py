@@ -71,8 +71,7 @@ def test_reader_sees_the_window_of_now(ledger: Ledger, reader: Reader) -> None:
 )
 def test_rolling_equals_the_plain_sum(calls: list[tuple[int, int, str]]) -> None:
     """At any sequence of clock readings, forward and back, the window is the sum over booked_at > now - length."""
-    with tempfile.TemporaryDirectory() as folder:
-        ledger = open_ledger(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, closing(open_ledger(Path(folder))) as ledger:
         booked: list[tuple[int, int, str]] = []
         for number, (offset, nanos, fate) in enumerate(calls):
             now = NOW + offset
@@ -84,7 +83,6 @@ def test_rolling_equals_the_plain_sum(calls: list[tuple[int, int, str]]) -> None
             if fate != "open":
                 ledger.settle(str(number), settled(nanos if fate == "settled" else 0, ROLLING, state=fate))
             booked.append((now, nanos, fate))
-        ledger.close()
         with closing(sqlite3.connect(Path(folder) / "ledger.db", isolation_level=None)) as conn:
             assert check(conn) == ()
 
@@ -102,8 +100,7 @@ _moves = st.one_of(
 @given(st.lists(st.tuples(st.integers(-30 * HOUR, 30 * HOUR), _moves), max_size=40))
 def test_several_rolling_windows_equal_the_plain_sums(walk: list[tuple[int, tuple[str, int]]]) -> None:
     """Holds that end late and in any order, windows of several lengths on one call, a clock that steps either way."""
-    with tempfile.TemporaryDirectory() as folder:
-        ledger = open_ledger(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, closing(open_ledger(Path(folder))) as ledger:
         booked: dict[str, int] = {}
         held: dict[str, int] = {}
         spent: dict[str, int] = {}
@@ -124,6 +121,5 @@ def test_several_rolling_windows_equal_the_plain_sums(walk: list[tuple[int, tupl
                 assert found.settled_nanos == sum(spent.get(call, 0) for call in inside)
                 assert found.held_nanos == sum(held.get(call, 0) for call in inside)
                 assert found.open_calls == len(inside & held.keys())
-        ledger.close()
         with closing(sqlite3.connect(Path(folder) / "ledger.db", isolation_level=None)) as conn:
             assert check(conn) == ()

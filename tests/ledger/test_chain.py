@@ -13,10 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ledger.kit import NOW, ROW, admit, open_ledger, refuse, row, scope, settled, standing_of
-from spendgate.ledger import chain, rows
+from ledger.kit import NOW, ROW, admit, keeper_of, open_ledger, refuse, row, scope, settled, standing_of
+from spendgate.ledger import Ledger, chain, rows
 from spendgate.ledger.chain import canonical
+from spendgate.ledger.heads_file import SeenClock
 from spendgate.ledger.verify import links
+from spendgate.ledger.verify import newest as verify_newest
 
 
 @pytest.fixture
@@ -57,7 +59,11 @@ def test_untouched_chain_holds(conn: sqlite3.Connection) -> None:
 
 @pytest.mark.parametrize(
     ("back", "opened", "added"),
-    [(6, rows.OPENED_FIRST, "parent_agent"), (3, rows.OPENED_SECOND, "size")],
+    [
+        (9, rows.OPENED_FIRST, "parent_agent"),
+        (6, rows.OPENED_SECOND, "size"),
+        (3, rows.OPENED_THIRD, "also_requested"),
+    ],
 )
 def test_links_of_an_earlier_form_still_hold(
     conn: sqlite3.Connection, back: int, opened: tuple[str, ...], added: str
@@ -126,3 +132,50 @@ values = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | st.text(st.char
 def test_what_is_digested_is_plain_json(row: tuple[object, ...]) -> None:
     """Whichever encoder writes it, it is what Python's own writes: ASCII, without spaces."""
     assert canonical(row) == json.dumps(row, separators=(",", ":")).encode()
+
+
+def ended(ledger: Ledger, calls: int) -> None:
+    """So many settled calls."""
+    for number in range(calls):
+        ledger.hold(row(f"call-{number}"), (scope(),), admit(5), NOW)
+        ledger.settle(f"call-{number}", settled(7, scope()))
+
+
+@pytest.mark.parametrize("newest", [1, 3, 200, 201, 10_000])
+def test_the_newest_calls_are_read_again(tmp_path: Path, newest: int) -> None:
+    """As many as are asked for, from wherever that begins; an untouched ledger is not accused, a stopped look says nothing."""
+    ledger = open_ledger(tmp_path)
+    ended(ledger, 201)
+    ledger.close()
+    path = tmp_path / "ledger.db"
+    assert verify_newest(path, newest, lambda: False) == ()
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            conn.execute(f"DROP TRIGGER {name}")
+        conn.execute("UPDATE call_rows SET cost_nanos = 0 WHERE id IN ('call-0', 'call-200')")
+        found = verify_newest(path, newest, lambda: False)
+        assert [fault.what for fault in found] == (["call call-0"] if newest >= 201 else []) + ["call call-200"]
+        assert verify_newest(path, newest, lambda: True) == ()
+        conn.execute("DELETE FROM chain WHERE position = 150")
+        gone = [fault.fault for fault in verify_newest(path, 200, lambda: False)]
+        assert gone == ["number 150 is missing", "does not follow from the one before", "is not what was chained"]
+
+
+def test_a_call_that_was_made_cheaper_with_its_sums_is_found_once(tmp_path: Path) -> None:
+    """The gate finds it by itself: a budget has room again by it."""
+    ledger = open_ledger(tmp_path)
+    ended(ledger, 3)
+    keeper = keeper_of(tmp_path, ledger)
+    keeper.look(SeenClock(NOW))
+    assert keeper.recompute(SeenClock(NOW), lambda: False) == ()
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            conn.execute(f"DROP TRIGGER {name}")
+        conn.execute("UPDATE call_rows SET cost_nanos = 0, holds = NULL WHERE id = 'call-1'")
+        conn.execute("UPDATE balances SET settled = settled - 7 WHERE budget <> ''")
+    (found,) = keeper.recompute(SeenClock(NOW + 1), lambda: False)
+    assert (found.what.value, "link 2" in found.detail, "is not what was chained" in found.detail) == (
+        "ledger altered", True, True,
+    )  # fmt: skip
+    assert keeper.recompute(SeenClock(NOW + 2), lambda: False) == ()
+    ledger.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -48,8 +49,12 @@ def test_no_window_passes_limit_and_additions_by_one_nano_dollar(
                   reason=f"reason {number}", once="true" if once else "")
         for number, (match, (first, last), add, once) in enumerate(many)
     ]  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        made = desk(Path(folder), ORGANIZATION.replace("$100", f"${limit}").replace("ceiling", hold), *written)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(
+            desk(Path(folder), ORGANIZATION.replace("$100", f"${limit}").replace("ceiling", hold), *written)
+        ) as made,
+    ):
         taken: dict[str, list[tuple[int, bool]]] = {}
         for hour, person, project, nanos, fate in asked:
             now = at("2026-12-01T00:00Z") + hour * 3_600_000
@@ -64,7 +69,6 @@ def test_no_window_passes_limit_and_additions_by_one_nano_dollar(
             elif fate != "stays open":
                 made.settle(call, cost)
             taken.setdefault(made.scopes(now)[0].window, []).append((cost, fits))
-        made.close()
         assert made.faults() == ()
         if hold == "expected":
             return
@@ -95,8 +99,7 @@ def test_nor_does_a_sliding_window_at_any_moment(
         for number, (match, (first, last), add, once) in enumerate(many)
     ]  # fmt: skip
     sliding = ORGANIZATION.replace("$100 per day", f"${limit} per rolling 24h")
-    with tempfile.TemporaryDirectory() as folder:
-        made = desk(Path(folder), sliding, *written)
+    with tempfile.TemporaryDirectory() as folder, closing(desk(Path(folder), sliding, *written)) as made:
         taken: list[tuple[int, int, bool]] = []
         for hour, person, project, nanos, fate in asked:
             now = at("2026-12-01T00:00Z") + hour * 3_600_000
@@ -116,5 +119,4 @@ def test_nor_does_a_sliding_window_at_any_moment(
             elif fate != "stays open":
                 made.settle(call, cost)
             taken.append((now, cost, fits))
-        made.close()
         assert made.faults() == ()

@@ -83,8 +83,9 @@ others = st.tuples(st.sampled_from(["restart", "fail"]), st.integers(0, 1), st.i
 @given(st.lists(st.one_of(asks, asks, ends, others), max_size=40))
 def test_the_file_counts_as_memory_does(steps: list[tuple[Any, ...]]) -> None:
     """Each standing of each decision is the same, whichever of two gates asks, and whatever happened to it before."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as gates_open:
         gates, memory, boot_ms = [Gate(Path(name)), Gate(Path(name))], RateMemory(), 10_000
+        gates_open.callback(lambda: [gate.ledger.close() for gate in gates])
         for number, (what, which, pause, *rest) in enumerate(steps):
             boot_ms += pause
             gate, call = gates[which], f"call-{number}"
@@ -107,8 +108,6 @@ def test_the_file_counts_as_memory_does(steps: list[tuple[Any, ...]]) -> None:
                 gates[which] = Gate(Path(name))
         with contextlib.closing(sqlite3.connect(Path(name) / "ledger.db", isolation_level=None)) as conn:
             assert check(conn) == ()
-        for gate in gates:
-            gate.ledger.close()
 
 
 def _failing_hold(gate: Gate, call: str, boot_ms: int) -> None:

@@ -134,8 +134,7 @@ calls = st.lists(
 def test_rows_alone_give_every_decision_again(asked: list[tuple[int, str, str | None, int, int, int]]) -> None:
     """Means, exceptions, `once` and teams together; calls that outlive the night settle late: each admission, each refusal and
     its limit comes out of the rows as the gate decided it."""
-    with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(Path(folder), TEXT)
+    with tempfile.TemporaryDirectory() as folder, closing(Desk(Path(folder), TEXT)) as desk:
         running: list[tuple[int, int, str, int]] = []
         for number, (hour, person, project, nanos, lasts, share) in enumerate(sorted(asked, key=lambda call: call[0])):
             now = START + hour * HOUR + number
@@ -150,7 +149,6 @@ def test_rows_alone_give_every_decision_again(asked: list[tuple[int, str, str | 
                 desk.refuse(call, decision, now)
         for ended, _, call, cost in sorted(running):
             desk.settle(call, cost, ended_ms=ended)
-        desk.close()
         assert desk.faults() == ()
 
         memory, open_calls = Memory(parse_policy(f"{HEAD}{TEXT}".encode())), {}

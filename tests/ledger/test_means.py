@@ -174,9 +174,9 @@ def test_days_begin_where_the_clock_says_on_days_of_23_and_25_hours(tmp_path: Pa
 def test_it_is_the_plain_mean_of_what_had_settled(calls: list[tuple[int, int, str]], days: int, window: str) -> None:
     """In any order of calls and clocks, at the first call of a day and for the rest of it."""
     start = at("2026-12-01T00:00Z")
-    with tempfile.TemporaryDirectory() as folder:
-        words = f"limit: 2x mean of {days}d per {window}, at_most: $9000"
-        made = Desk(Path(folder), f"budgets: [{{name: runaway, per: person, {words}}}]\n")
+    words = f"limit: 2x mean of {days}d per {window}, at_most: $9000"
+    text = f"budgets: [{{name: runaway, per: person, {words}}}]\n"
+    with tempfile.TemporaryDirectory() as folder, closing(Desk(Path(folder), text)) as made:
         minutes = {"day": 1440, "week": 7 * 1440, "rolling 36h": 36 * 60}[window]
         ended: list[tuple[int, int]] = []
         fixed: dict[int, int] = {}
@@ -194,7 +194,6 @@ def test_it_is_the_plain_mean_of_what_had_settled(calls: list[tuple[int, int, st
                 ended.append((today, dollars(amount)))
             elif fate == "fails" and isinstance(decision, Admit):
                 made.fail(call)
-        made.close()
         assert made.faults() == ()
 
 

@@ -7,6 +7,7 @@ python worker.py steps FOLDER NAME            start a gate with its budgets fill
                                               print its id; stop as a gate does when stdin closes
 python worker.py decide FOLDER TEXT NOW CALLS NANOS
                                               decide CALLS calls of NANOS under a policy text, print how many went, keep open
+python worker.py purge FOLDER NOW KEEP CHUNK  purge all that may go then, so many calls at a time
 python worker.py read FOLDER                  look at the ledger as `status` does, print how many calls it shows
 """
 
@@ -27,6 +28,7 @@ from ledger.kit import NOW, admit, keeper_of, open_ledger, row, scope, settled, 
 from spendgate.admission import Admit
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy
+from spendgate.ledger import purge as purging
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.heads_file import SeenClock
@@ -122,6 +124,15 @@ def decide(folder: Path, *told: str) -> None:
     sys.stdin.read()
 
 
+def purge(folder: Path, *told: str) -> None:
+    """A purge, as a gate or the command does it."""
+    now_ms, keep, chunk = map(int, told)
+    purging.CHUNK = chunk  # type: ignore[misc] - smaller transactions have more points at which to die
+    with purging.Purge(folder / "ledger.db", folder / "gates") as purge:
+        print("purging", flush=True)
+        retried(lambda: purging.run(purge, keep, now_ms))
+
+
 def read(folder: Path) -> None:
     """A reading command, from its open to its close."""
     with Reader(folder / "ledger.db") as reader:
@@ -132,4 +143,5 @@ if __name__ == "__main__":
     word, folder, *rest = sys.argv[1:]
     {"race": lambda: race(Path(folder), int(rest[0]), int(rest[1])), "churn": lambda: churn(Path(folder), rest[0], int(rest[1])),
      "lock": lambda: lock(Path(folder)), "steps": lambda: steps(Path(folder), rest[0]),
-     "decide": lambda: decide(Path(folder), *rest), "read": lambda: read(Path(folder))}[word]()  # fmt: skip
+     "decide": lambda: decide(Path(folder), *rest), "purge": lambda: purge(Path(folder), *rest),
+     "read": lambda: read(Path(folder))}[word]()  # fmt: skip

@@ -17,7 +17,8 @@ from genai_prices import calc_price
 from providers.feeding import head
 from spendgate.pricing import Charge, PriceBook
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Head, OverheardDialect, Result
+from spendgate.providers.interface import Ask, Head, Heard, OverheardDialect, Result
+from spendgate.providers.jsonscan import at_once
 from spendgate.providers.openai_realtime import MESSAGE_BYTES_MAX
 from spendgate.providers.registry import DIALECTS
 
@@ -33,7 +34,7 @@ def given(messages: list[bytes]) -> list[Result]:
     dialect = DIALECTS["openai-realtime"]
     assert isinstance(dialect, OverheardDialect)
     session = dialect.overheard(ASKED)
-    return [result for message in messages for result in session.from_server(message)]
+    return [result for message in messages for result in session.from_server(message).results]
 
 
 def received(path: Path) -> list[dict[str, Any]]:
@@ -109,3 +110,43 @@ def test_a_handshake_names_its_model() -> None:
     ask = DIALECTS["openai-realtime"].ask(ASKED, b"")
     assert (ask.model, ask.opaque_input, ask.loops) == ("gpt-realtime", True, True)
     assert DIALECTS["openai-realtime"].ask(head(), b"").model is None
+
+
+def asked(message: bytes, then: bytes = b"") -> Ask | None:
+    """What the first message asks for, after the server has said `then`."""
+    dialect = DIALECTS["openai-realtime"]
+    assert isinstance(dialect, OverheardDialect)
+    session = dialect.overheard(ASKED)
+    session.from_server(then)
+    return at_once(session.from_client(message))
+
+
+def test_a_create_is_a_call() -> None:
+    """However it is written, and of the model that the session has now; a text that quotes one is none."""
+    ask = asked(b'{"type":"response.create"}')
+    assert ask is not None
+    assert (ask.model, ask.overheard, ask.loops) == ("gpt-realtime", True, True)
+    assert asked(b'{"type":"response\\u002ecreate"}') is not None
+    assert asked(b'{"response":{"instructions":"' + b"x" * 100_000 + b'"},"type":"response.create"}') is not None
+    changed = b'{"type":"session.updated","session":{"model":"gpt-realtime-mini"}}'
+    other = asked(b'{"type":"response.create"}', changed)
+    assert other is not None
+    assert other.model == "gpt-realtime-mini"
+    for text in (
+        b'{"type":"input_audio_buffer.append","audio":"AAAA"}',
+        b'{"type":"conversation.item.create","item":{"type":"response.create"}}',
+        b'{"type":"conversation.item.create","item":{"text":"say \\"response.create\\""}}',
+    ):
+        assert asked(text) is None
+
+
+def test_what_a_server_says_of_turns() -> None:
+    """Begun, over without counts, and an error."""
+    dialect = DIALECTS["openai-realtime"]
+    assert isinstance(dialect, OverheardDialect)
+    session = dialect.overheard(ASKED)
+    assert session.from_server(b'{"type":"response.created","response":{"id":"resp_1"}}') == Heard(begun="resp_1")
+    over = session.from_server(b'{"type":"response.done","response":{"id":"resp_1","status":"failed","usage":null}}')
+    assert over == Heard(over="resp_1")
+    assert session.from_server(b'{"type":"error","error":{"message":"no"}}') == Heard(failed=True)
+    assert session.from_server(b'{"type":"response.output_text.delta","delta":"\\"error\\""}') == Heard()

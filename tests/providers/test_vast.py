@@ -22,7 +22,7 @@ from providers.tapped import CHUNK_BYTES, PEAK_BYTES, Bounded, head
 from providers.test_fuzz import MB
 from spendgate.providers.eventstream import CONTENT_TYPE as AWS
 from spendgate.providers.eventstream import frame
-from spendgate.providers.interface import Overheard, OverheardDialect
+from spendgate.providers.interface import Heard, Overheard, OverheardDialect
 from spendgate.providers.registry import DIALECTS
 
 BOMB_PEAK_BYTES = 24 * MB
@@ -143,7 +143,7 @@ def test_a_message_of_a_socket_that_is_too_long_is_not_read() -> None:
     """32 MB of one message, of a realtime session."""
     _, heard = _overheard()
     began = time.thread_time()
-    assert heard.from_server(b'{"type":"response.done","response":{"id":"' + b"x" * (32 * MB)) == ()
+    assert heard.from_server(b'{"type":"response.done","response":{"id":"' + b"x" * (32 * MB)) == Heard()
     assert time.thread_time() - began < MESSAGE_S
 
 

@@ -38,7 +38,7 @@ def why_not() -> str | None:
     return None
 
 
-def _opened() -> str:
+def opened() -> str:
     """Shell that lets every account reach this Python, in the mount namespace that `ip netns exec` makes: a Python under a
     closed home gets an empty home in front of it. Nothing of it is seen outside."""
     python = Path(sys.base_prefix).resolve()
@@ -160,7 +160,7 @@ class Lab:
 
     def inside(self, *command: str, **more: object) -> subprocess.Popen[str]:
         """Start a program on the laptop, with cgroup v2 where systems have it (`ip netns exec` mounts a bare /sys)."""
-        script = f'mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null; {_opened()} {self._sudoers()} exec "$@"'
+        script = f'mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null; {opened()} {self._sudoers()} exec "$@"'
         started = subprocess.Popen(
             ["ip", "netns", "exec", self.name, "sh", "-c", script, "sh", *command],
             text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,  # type: ignore[call-overload]

@@ -16,6 +16,7 @@ from spendgate.adaptive import Mean
 from spendgate.exceptions import BudgetException
 from spendgate.gate import waiting
 from spendgate.ledger.queries import Reader
+from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
 from spendgate.rates import Quota, Rate
 from spendgate.selector import Selector
@@ -207,6 +208,46 @@ def test_a_candidate_refuses_what_a_gate_under_it_would_have(tmp_path: Path, see
     outcome, found = again(then, rules())
     expected = refused_live(live)
     assert expected and _decisions(found) == _decisions(expected)
+    assert outcome.newly_refused == len(expected)
+
+
+def fallbacks(seed: int, calls: int = 150) -> list[Scripted]:
+    """As `even`, but a third of the calls name other models, too: known ones, one that may become any, one that is not known."""
+    rng = random.Random(seed)
+    others = (
+        ("claude-opus-4-5",),
+        ("claude-haiku-4-5", "claude-opus-4-5"),
+        ("",),
+        ("claude-sonnet-4-5",),
+        ("odd name",),
+    )
+    return [
+        replace(call, model="claude-haiku-4-5", also=rng.choice(others) if rng.random() < 0.33 else ())
+        for call in even(seed, calls)
+    ]
+
+
+def about_models() -> Policy:
+    """A rule and a budget that only the other models of a request come under."""
+    opus = Selector.of({"model": ["claude-opus-*"]})
+    bob = ModelRule(name="no-opus", match=Selector.of({"person": ["bob"]}), deny=("claude-opus-*",), order=0)
+    made = (budget(0.9, "opus", match=opus, window=HOUR, wait_ms=0), budget(4, "all", window=HOUR, wait_ms=1_000))
+    return policy(*made, models=(bob,))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_other_models_of_a_request_are_asked_again(tmp_path: Path, seed: int) -> None:
+    """A call that names fallbacks is refused by rules and budgets about any of them: by the policy of then and by a candidate."""
+    then, live = tmp_path / "then", tmp_path / "live"
+    then.mkdir()
+    live.mkdir()
+    play(then, policy(budget(500)), fallbacks(seed))
+    play(live, about_models(), fallbacks(seed))
+    expected = refused_live(live)
+    assert {"no-opus", "opus"} <= {rule for rule, *_ in expected.values()}
+    assert again(live, about_models())[1] == expected
+    outcome, found = again(then, about_models())
+    assert _decisions(found) == _decisions(expected)
     assert outcome.newly_refused == len(expected)
 
 

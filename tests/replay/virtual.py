@@ -63,6 +63,8 @@ class Scripted:
     session: str | None = None
     model: str = "claude-opus-4-5"
     billing: str = "metered"
+    also: tuple[str, ...] = ()
+    """Other models that it names."""
 
 
 def play(
@@ -100,7 +102,7 @@ async def _serve(gate: Gate, clock: Clock, call: Scripted, number: int) -> None:
 
 
 def _intent(call: Scripted) -> Intent:
-    made = intent(call.person, model=call.model, billing=call.billing)
+    made = intent(call.person, model=call.model, billing=call.billing, also=call.also)
     who = Attribution(
         person=call.person, machine="lt-1", tool=call.tool, account_os=call.person, session=call.session,
         person_evidence=Evidence.SOCKET_OWNER,

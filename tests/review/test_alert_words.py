@@ -8,7 +8,7 @@ import pytest
 
 from spendgate.config.policy_file import parse_policy
 from spendgate.review.diff import Effect, diff
-from spendgate.review.doubts import doubts
+from spendgate.review.doubts import Known, doubts
 
 TODAY = date(2026, 11, 28)
 KEY = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
@@ -21,7 +21,7 @@ PERSON = "budgets: [{name: person, per: person, limit: $20 per day, alerts: [50%
 
 def told(text: str) -> dict[str, str]:
     """Every warning by what it is about."""
-    return {each.subject: each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, ())}
+    return {each.subject: each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, Known())}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,9 @@ def told(text: str) -> dict[str, str]:
         (f"{NOTIFY}alerts: [{{name: s, share: 80%, match: {{model: gpt-5}}}}]\n", "alerts.s", "has no minimum_calls"),
         (f"{NOTIFY}{PEOPLE}alerts: [{{name: s, burn: $5 in 1h, match: {{team: empty}}}}]\n", "alerts.s", "is about nobody"),
         ("alerts: [{name: s, burn: $5 in 1h, severity: notice}]\n", "alerts.s", "is told to nobody"),
-        (NOTIFY, "notify", "nothing is told"),
+        (NOTIFY, "notify", "nothing is told: the file has no alerts"),
+        (f"{NOTIFY}budgets: [{{name: b, limit: $5 per day}}]\n", "notify", "nothing is told but who asks for more"),
+        (f"{PEOPLE}approvers: [{{person: alice, key: {KEY}, up_to: $5}}]\n", "approvers", "an ask reaches nobody by itself"),
         (f"{NOTIFY}{PERSON.replace('50%', '120%')}", "budgets.person", "120% is hardly reached"),
         ('notify: [{to: "mailto://lead:hunter2@acme.example", for: [alert]}]\n' + PERSON, "notify", "mailto has a password"),
     ],
@@ -47,9 +49,14 @@ def test_approvers_who_cannot() -> None:
         f"{PEOPLE}approvers:\n  - {{person: bob, key: {KEY}, up_to: $5}}\n"
         f"  - {{person: alice, key: {OTHER_KEY}, up_to: $5, for: {{team: empty}}}}\n"
     )
-    found = [each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, ())]
+    found = [each.text for each in doubts(parse_policy((HEAD + text).encode()), TODAY, Known())]
     assert "bob may approve, and their listing has ended" in found
     assert "alice may approve for nobody: no listed person fits for" in found
+
+
+def test_a_digest_alone_is_something() -> None:
+    """A file without alerts may be for the week's digest alone."""
+    assert "notify" not in told('notify: [{to: "slack://${SPENDGATE_SECRET_S}", for: [digest]}]\n')
 
 
 def test_what_is_meant_is_not_doubted() -> None:
@@ -116,7 +123,7 @@ def test_each_change_has_its_sentence(edit: tuple[str, str], where: str, text: s
     assert edit[0] in OLD
     old, new = (parse_policy(each.encode()) for each in (OLD, OLD.replace(*edit)))
     changes = diff(old, new, TODAY, ())
-    assert {change.effect for change in changes} == {Effect.TELLS}
+    assert {change.effect for change in changes} == {Effect.POWER if where == "approvers" else Effect.TELLS}
     assert (where, text) in {(change.where, change.text) for change in changes}
     assert not any("SPENDGATE_SECRET" in change.text or "://" in change.text for change in changes)
 
@@ -125,4 +132,4 @@ def test_an_order_is_a_change_too() -> None:
     """None is silent."""
     first = "  - {name: burn, burn: $15 in 1h, per: session, severity: page}\n"
     old, new = (parse_policy(each.encode()) for each in (OLD, OLD.replace(first, "") + first))
-    assert [change.text for change in diff(old, new, TODAY, ())] == ["the order of alerts alone"]
+    assert [change.text for change in diff(old, new, TODAY, Known())] == ["the order of alerts alone"]

@@ -347,7 +347,7 @@ billing:
         (("multiply: 0.85", "multiply: 1.1"), Effect.LESS, "-> list price x 1.1 from 2026-10-01"),
         (
             ("from: 2026-10-01", "from: 2026-12-01"),
-            Effect.OTHER,
+            Effect.LESS,
             "list price x 0.85 from 2026-10-01 -> list price x 0.85 from 2026-12",
         ),
         (
@@ -357,7 +357,7 @@ billing:
         ),
         (("output: $8", "output: $6"), Effect.MORE, "input $1 output $8 per million -> input $1 output $6 per million"),
         (("input: $1, output: $8", "input: $2, output: $8"), Effect.LESS, "calls with model gpt-5*: input $1"),
-        (("input: $1, output: $8", "input: $2, output: $6"), Effect.OTHER, "input $2 output $6 per million"),
+        (("input: $1, output: $8", "input: $2, output: $6"), Effect.EITHER, "input $2 output $6 per million"),
         (
             ("account: org-1}", "account: org-1}, {provider: anthropic, account: org-2}"),
             Effect.LESS,

@@ -7,11 +7,16 @@ from datetime import date
 import pytest
 
 from spendgate.config.policy_file import parse_policy
-from spendgate.review.doubts import doubts
+from spendgate.review.doubts import Known, doubts
 from spendgate.review.secrets import secrets_in
 
 TODAY = date(2026, 11, 28)
 MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "gpt-5", "gpt-5-pro")
+KNOWN = Known(
+    MODELS,
+    frozenset({"claude-code", "codex", "copilot", "copilot-cli", "cursor"}),
+    {"cursor": ("api2.cursor.sh", "api3.cursor.sh"), "openai": ("api.openai.com",)},
+)
 HEAD = "version: 1\nowner: lead@acme.example\n"
 PEOPLE = "people:\n  alice: {team: payments, groups: [senior]}\n  bob: {}\nteams: {payments: {}, empty: {}}\n"
 PERSON = "  - {name: person, per: person, limit: $20 per day}\n"
@@ -19,13 +24,46 @@ PERSON = "  - {name: person, per: person, limit: $20 per day}\n"
 
 def told(text: str) -> list[tuple[str, str]]:
     """Every warning: what it is about, and its words."""
-    return [(doubt.subject, doubt.text) for doubt in doubts(parse_policy((HEAD + text).encode()), TODAY, MODELS)]
+    return [(doubt.subject, doubt.text) for doubt in doubts(parse_policy((HEAD + text).encode()), TODAY, KNOWN)]
 
 
 @pytest.mark.parametrize(
     ("text", "subject", "words"),
     [
         (f"mode: observe\nbudgets:\n{PERSON}", "mode", "no budget of this policy refuses anything"),
+        (
+            "budgets:\n  - {name: plans, per: person, except: {billing: metered}, limit: $20 per day}\n"
+            "  - {name: metered, per: project, match: {billing: metered}, limit: $20 per day}\n",
+            "budgets",
+            "every limit is about some calls only",
+        ),
+        (
+            "budgets:\n  - {name: plans, per: person, except: {billing: metered}, limit: $20 per day}\n"
+            "  - {name: metered, per: project, missing: shared, match: {billing: metered}, limit: $20 per day}\n",
+            "budgets",
+            "every limit hangs on project, which a client can forge",
+        ),
+        (
+            f"budgets:\n{PERSON}models:\n  - {{name: some, allow: ['claude-sonnet-*']}}\n  - {{name: none, deny: ['*']}}\n",
+            "models.some",
+            "some allows claude-sonnet-*, and other rules refuse that: no model is left to anybody",
+        ),
+        (
+            f"{PEOPLE}budgets:\n{PERSON}models:\n  - {{name: a, allow: ['gpt-5']}}\n"
+            "  - {name: b, match: {group: senior}, allow: ['claude-*']}\n",
+            "models.b",
+            "b allows claude-*, and other rules refuse that: no model is left to alice",
+        ),
+        (
+            f"budgets:\n{PERSON}  - {{name: c, per: person, match: {{tool: claude-cod}}, limit: $5 per day}}\n",
+            "budgets.c",
+            "c: no tool is known as claude-cod; did you mean claude-code?",
+        ),
+        (
+            f"budgets:\n{PERSON}capture:\n  providers: [cursor, openai]\n  never: [api2.cursor.sh, api3.cursor.sh]\n",
+            "capture",
+            "never leaves no host of cursor: those calls are not decrypted",
+        ),
         (
             "pricing: {adjust: [{match: {provider: anthropic}, multiply: 0.5, until: 2026-11-27}]}\n",
             "pricing",
@@ -214,6 +252,14 @@ def test_it_is_said(text: str, subject: str, words: str) -> None:
         "reason: launch, approved_by: cto}]\n",
         "budgets:\n  - {name: a, per: person, limit: $20 per day}\n"
         "  - {name: b, per: person, limit: 4x mean of 7d per day, at_most: $30}\n",
+        "budgets:\n  - {name: plans, per: person, except: {billing: metered}, limit: $20 per day}\n"
+        "  - {name: metered, per: person, match: {billing: metered}, limit: $20 per day}\n",
+        f"{PEOPLE}budgets:\n{PERSON}models:\n  - {{name: a, allow: ['gpt-5*', 'claude-*']}}\n"
+        "  - {name: b, match: {group: senior}, deny: ['gpt-5*']}\n  - {name: c, match: {tool: codex}, deny: ['*']}\n",
+        f"{PEOPLE}budgets:\n{PERSON}models: [{{name: none, match: {{person: bob}}, deny: ['*']}}]\n",
+        f"budgets:\n{PERSON}  - {{name: c, per: person, match: {{tool: [copilot, our-agent, 'clau*']}}, "
+        "limit: $5 per day}\n",
+        f"budgets:\n{PERSON}capture: {{never: [api2.cursor.sh]}}\n",
     ],
 )
 def test_what_is_meant_is_not_doubted(text: str) -> None:

@@ -7,6 +7,7 @@ results are waited for in a thread of its own; while it sends to one receiver, a
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -15,18 +16,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 import spendgate
-from spendgate.alert_rules import Severity
 from spendgate.alerts import routing
 from spendgate.alerts.sending import Message, Result
 from spendgate.errors import LedgerUnavailable
-from spendgate.ledger.outbox import Due, Outbox
+from spendgate.ledger.messages import ASK, GRANT
+from spendgate.ledger.outbox import Due, Outbox, Unrouted
 from spendgate.policy import Policy
+
+logger = logging.getLogger(__name__)
 
 FIRST_MS: Final = 5_000
 MOST_MS: Final = 30 * 60_000
@@ -35,6 +39,7 @@ GIVEN_UP_MS: Final = 7 * 24 * 3_600_000
 """An alert so old is tried no more."""
 AT_ONCE: Final = 64
 ROUNDS_MAX: Final = 4
+ASKING_S: Final = 60.0
 SENDING_S: Final = 90.0
 """How long one round of sending may take; a receiver that needs longer is tried again."""
 
@@ -46,16 +51,35 @@ def backoff_ms(attempts: int, chance: float) -> int:
 
 
 def title(due: Due) -> str:
-    """`Spendgate: person/month 80% of alice`."""
+    """`Spendgate alert: person/month 80%`; of an ask whose it is, of a digest its week."""
+    if due.form == ASK:
+        return f"Spendgate: {due.value} asks for more"
+    if due.form == GRANT:
+        return f"Spendgate: {due.value} has more"
+    if due.form == routing.DIGEST:
+        return f"Spendgate {due.rule}, {due.window}"
     return f"Spendgate {due.severity}: {due.rule}"
 
 
 def body(due: Due) -> str:
     """The sentence with the figures, who answers for it, the command behind it, and its name."""
+    if due.form == routing.DIGEST:
+        return due.long_text or due.text
     when = datetime.fromtimestamp(due.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    does = "Shows all of it" if due.form == GRANT else "The calls"
+    if due.form == ASK:
+        exception = not due.command.startswith("spendgate ")
+        does = "Grants it, in the policy file (nobody may by a signature)" if exception else "Grants it"
+    name = {ASK: "Ask", GRANT: "Grant"}.get(due.form, "Alert")
     return (
-        f"{due.text}.\nAnswers for it: {due.owner}\nThe calls: {due.command}\nAlert {due.name}, rule {due.rule}, {when}"
+        f"{due.text}.\nAnswers for it: {due.owner}\n{does}: {due.command}\n{name} {due.name}, rule {due.rule}, {when}"
     )
+
+
+def warn(policy: Policy) -> None:
+    """Say which receivers cannot be sent to from here, before an alert has to find out."""
+    for service, lacks in unusable(policy).items():
+        logger.warning("notify: nothing can be sent to %s: it %s", service, lacks)
 
 
 def has_desktop(environ: Mapping[str, str]) -> bool:
@@ -66,28 +90,45 @@ def has_desktop(environ: Mapping[str, str]) -> bool:
 class Courier:
     """Of one gate: `round` is called by the thread that looks for alerts; sending goes on behind it."""
 
-    def __init__(self, ledger: Path, now_ms: Callable[[], int], chance: Callable[[], float]) -> None:
-        self._ledger, self._now_ms, self._chance = ledger, now_ms, chance
+    def __init__(self, now_ms: Callable[[], int], chance: Callable[[], float]) -> None:
+        self._now_ms, self._chance = now_ms, chance
         self._desktop = has_desktop(os.environ)
         self._rounds = 0
         self._busy: set[str] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._looked_at: str | None = None
 
     def round(self, outbox: Outbox, policy: Policy, now_ms: int) -> None:
-        """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable."""
+        """Say of new alerts to whom they go, and have sent what is due. Raises LedgerUnavailable.
+
+        What becomes of them is noted in this outbox, too: the ledger's file may have been removed since it was opened, and the
+        owner is told of that.
+        """
+        if self._looked_at != policy.hash:
+            self._looked_at = policy.hash
+            threading.Thread(target=warn, args=(policy,), name="alerts-asking", daemon=True).start()
         for each in outbox.unrouted():
-            found = routing.keys(policy, Severity(each.severity), each.person, each.team, desktop=self._desktop)
-            outbox.route(each.id, found, now_ms)
+            outbox.route(each.id, self._receivers(outbox, policy, each, now_ms), now_ms)
         with self._lock:
             if self._rounds >= ROUNDS_MAX or not outbox.any_due(now_ms, busy=self._busy):
                 return
             due = outbox.due(now_ms, now_ms + int(SENDING_S * 1000) + FIRST_MS, AT_ONCE, busy=self._busy)
             self._rounds += 1
             self._busy |= {each.receiver for each in due}
-            sending = threading.Thread(target=self._send, args=(policy, due), name="alerts-sending", daemon=True)
+            sending = threading.Thread(
+                target=self._send, args=(outbox, policy, due), name="alerts-sending", daemon=True
+            )
             self._threads = [*(each for each in self._threads if each.is_alive()), sending]
         sending.start()
+
+    def _receivers(self, outbox: Outbox, policy: Policy, each: Unrouted, now_ms: int) -> tuple[str, ...]:
+        if each.form == routing.DIGEST:
+            return routing.digest_keys(policy, each.team[0] if each.team else "")
+        ask = outbox.ask(each.window) if each.form == ASK else None
+        if ask is not None:
+            return routing.keys_of_ask(policy, ask, each.team, now_ms)
+        return routing.keys(policy, each.severity, each.person, each.team, desktop=self._desktop)
 
     def finish(self, patience_s: float) -> None:
         """Wait so long for what is being sent: who is told by a short command is told by that command."""
@@ -95,14 +136,12 @@ class Courier:
         for each in self._threads:
             each.join(max(0.0, ends_s - time.monotonic()))
 
-    def _send(self, policy: Policy, due: list[Due]) -> None:
-        outbox = Outbox(self._ledger)
+    def _send(self, outbox: Outbox, policy: Policy, due: list[Due]) -> None:
         try:
             self._send_through(outbox, policy, due)
         except LedgerUnavailable:
             pass  # what was sent and could not be noted is sent again: its name tells
         finally:
-            outbox.close()
             with self._lock:
                 self._rounds -= 1
                 self._busy -= {each.receiver for each in due}
@@ -117,7 +156,7 @@ class Courier:
             if to is None:
                 outbox.failed(each, "the policy in force names this receiver no more", None, self._now_ms())
             else:
-                messages.append(Message(number, to, title(each), body(each), each.severity))
+                messages.append(Message(number, to, title(each), body(each), each.severity, each.html or ""))
         for result in sent(messages):
             self._note(outbox, due[result.number], result.error)
 
@@ -144,17 +183,43 @@ def show(head: str, text: str, severity: str) -> str | None:
     return None if done.returncode == 0 else f"notify-send ended with {done.returncode}"
 
 
+def unusable(policy: Policy) -> dict[str, str]:
+    """Receivers of the policy, by the service, that cannot be sent to from here, and what each lacks: words for a sentence.
+
+    Asked of the program that sends, which takes a second; its answers are remembered.
+    """
+    entries = (*policy.notify, *(entry for team in policy.roster.teams for entry in team.notify))
+    return dict(_lacking(tuple(sorted({routing.service(entry) for entry in entries}))))
+
+
+@lru_cache(maxsize=64)
+def _lacking(services: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    if not services:
+        return ()
+    words = [sys.executable, "-m", "spendgate.alerts.sending", "usable", *services]
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=ASKING_S, check=True, env=_own_package())  # noqa: S603 - ours
+        return tuple(msgspec.json.decode(done.stdout, type=dict[str, str]).items())
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError):
+        return ()  # what cannot be asked is told by the first message
+
+
+def _own_package() -> dict[str, str]:
+    """The environment in which another Python finds this package."""
+    env = dict(os.environ)
+    root = str(Path(spendgate.__file__).parents[1])
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, (root, env.get("PYTHONPATH"))))
+    return env
+
+
 def sent(messages: list[Message]) -> Iterator[Result]:
     """Have them sent by the program that does; a result for each, as soon as it is known."""
     if not messages:
         return
-    env = dict(os.environ)
-    root = str(Path(spendgate.__file__).parents[1])
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, (root, env.get("PYTHONPATH"))))
     try:
         program = subprocess.Popen(
             [sys.executable, "-m", "spendgate.alerts.sending"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_own_package(),
         )  # fmt: skip
     except OSError as fault:
         yield from (Result(each.number, f"sending could not be started: {type(fault).__name__}") for each in messages)

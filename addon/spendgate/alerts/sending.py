@@ -1,6 +1,7 @@
 """Sends messages through Apprise: a program of its own, so that no gate loads the library or waits for a receiver.
 
     python -m spendgate.alerts.sending < messages > results
+    python -m spendgate.alerts.sending usable slack xmpp …      what each of these services lacks on this system, as JSON
 
 A message on each line of stdin, a result on each line of stdout as soon as it is known; every receiver has a thread, so that a
 slow one holds up nobody else. `${SPENDGATE_SECRET_…}` is read from this process's environment and stands in no result. Nothing
@@ -23,6 +24,7 @@ from msgspec import Struct
 
 SENDERS_MAX: Final = 16
 _SECRET: Final = re.compile(r"\$\{(SPENDGATE_SECRET_[A-Z0-9_]+)\}")
+_MAIL: Final = re.compile(r"mailtos?://", re.IGNORECASE)
 _STATUS: Final = re.compile(r"\berror\s*[=:]\s*(\d{3})\b")
 
 
@@ -35,6 +37,8 @@ class Message(Struct, frozen=True):
     title: str
     body: str
     severity: str = "alert"
+    html: str = ""
+    """The same for a receiver that shows HTML, which is mail; it carries its plain text, too."""
 
 
 class Result(Struct, frozen=True):
@@ -101,16 +105,20 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
         app_id="Spendgate", app_desc="Spendgate", app_url="", image_url_mask="", image_url_logo="", async_mode=False,
         http_redirects=False, storage_mode=apprise.PersistentStoreMode.MEMORY, secure_logging=True,
     )  # fmt: skip
-    kinds = {"notice": apprise.NotifyType.INFO, "page": apprise.NotifyType.FAILURE}
+    mailed = bool(message.html) and _MAIL.match(message.to) is not None
+    kinds = {"notice": apprise.NotifyType.INFO, "digest": apprise.NotifyType.INFO, "page": apprise.NotifyType.FAILURE}
     try:
         receiver = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
         if receiver is None:
             return Result(message.number, "the address is none that Apprise can use")
+        receiver.overflow_mode = (
+            apprise.OverflowMode.SPLIT
+        )  # a service takes so many characters; by default the rest is lost
         taken = receiver.notify(
             title=message.title,
-            body=message.body,
+            body=message.html if mailed else message.body,
             notify_type=kinds.get(message.severity, apprise.NotifyType.WARNING),
-            body_format=apprise.NotifyFormat.TEXT,
+            body_format=apprise.NotifyFormat.HTML if mailed else apprise.NotifyFormat.TEXT,
         )
     except Exception as fault:  # noqa: BLE001 - of a hundred services' modules; its text may hold an address
         return Result(message.number, f"failed by {type(fault).__name__}")
@@ -141,8 +149,32 @@ def send_all(messages: list[Message], environ: Mapping[str, str]) -> Iterable[Re
             yield from done.result()
 
 
+def usable(services: Iterable[str]) -> dict[str, str]:
+    """What each of these services (an address's part before `://`) lacks to be sent to from here; without those that lack
+    nothing."""
+    from apprise.manager_plugins import NotificationManager  # noqa: PLC0415 - as in `send`
+
+    known = NotificationManager()  # type: ignore[no-untyped-call]  # the library's own
+    found: dict[str, str] = {}
+    for service in services:
+        try:
+            plugin = known[service]
+        except KeyError:
+            found[service] = "is unknown to the Apprise that is installed"
+            continue
+        if not plugin.enabled:
+            packages = plugin.requirements.get("packages_required") or ()
+            names = [packages] if isinstance(packages, str) else [str(each) for each in packages]
+            needs = f"needs the Python package {' and '.join(names)}" if names else "is not there on this system"
+            found[service] = needs
+    return found
+
+
 def main() -> None:
     """The program."""
+    if sys.argv[1:2] == ["usable"]:
+        sys.stdout.buffer.write(msgspec.json.encode(usable(sys.argv[2:])))
+        return
     messages = [msgspec.json.decode(line, type=Message) for line in sys.stdin.buffer]
     out = sys.stdout.buffer
     for result in send_all(messages, os.environ):

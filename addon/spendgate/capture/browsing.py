@@ -5,6 +5,7 @@ certificate is made. A browser is one by its program's file, never by what it sa
 
     a website (claude.ai, chatgpt.com)       not decrypted, and counted as a gap: a seat's traffic that is missed costs less
                                              than a private page that is read
+    below a wildcard of the policy's own     the same: an intranet's pages are as private
     an API on a website's host (openrouter)  decrypted: its calls cost money, and else any program of that name would
                                              go past every budget
 
@@ -16,11 +17,12 @@ from __future__ import annotations
 from spendgate.attribution import BROWSER, NAMED_BROWSER, Peer
 from spendgate.capture.coverage import Gap
 from spendgate.capture.scope import Decrypt, Scope, Tunnel
+from spendgate.providers.below import within
 
 
 def depends(scope: Scope, verdict: Decrypt | Tunnel) -> bool:
     """Whether the process is to be known before this verdict stands."""
-    return verdict.host is not None and verdict.host in scope.sites
+    return verdict.host is not None and within(verdict.host, scope.sites) is not None
 
 
 def for_whom(scope: Scope, verdict: Decrypt | Tunnel, peer: Peer) -> Decrypt | Tunnel:
@@ -30,7 +32,7 @@ def for_whom(scope: Scope, verdict: Decrypt | Tunnel, peer: Peer) -> Decrypt | T
     counted = scope.counts_browsers and isinstance(verdict, Decrypt)
     if peer.browser == BROWSER:
         return Tunnel(verdict.host, counted=True) if counted else Tunnel()
-    if isinstance(verdict, Tunnel) or verdict.host not in scope.private:
+    if isinstance(verdict, Tunnel) or within(verdict.host, scope.private) is None:
         return verdict
     if peer.browser == NAMED_BROWSER:
         return Tunnel(verdict.host, Gap.NAMED_BROWSER, counted)

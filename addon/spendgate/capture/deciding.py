@@ -23,6 +23,7 @@ from spendgate.providers.spoken import Weight
 
 logger = logging.getLogger(__name__)
 
+SWITCHING = 101
 Attribute = Callable[[Peer, Ask], Attribution]
 
 
@@ -59,6 +60,11 @@ class Deciding:
                 kill(flow)  # its client left meanwhile, and its row is written: a hold now would never end
                 return
             if call.route.websocket:
+                call.answers = lambda refused: (
+                    SWITCHING
+                    if handshake.turns(passage, strict=refused.strict)
+                    else passage.refused(refused).status_code
+                )
                 await self._handshake(flow, passage)
                 return
             if passage.spoken is not None and passage.spoken.weight is not Weight.CALL:

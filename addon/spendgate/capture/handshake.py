@@ -2,7 +2,8 @@
 
 A client that throws the body of a refused handshake away (Codex does, addon/README.md) hears a refusal only inside the
 protocol. So for such a tool the gate accepts the handshake itself, nothing goes to the provider, and each `response.create`
-is answered with the dialect's error frame.
+is answered with the dialect's error frame. Of a realtime session, whose turns need no create, the first message is the error
+event, and the last: its clients (openai's, by `websockets`) show of a refused handshake nothing but its status.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from mitmproxy.proxy import events
 from msgspec.structs import replace
 from wsproto.utilities import generate_accept_token
 
+from spendgate.capture import refusal
 from spendgate.capture.call import Call
 from spendgate.capture.flow import MeteredFlow
-from spendgate.capture.overhearing import Overhearing
+from spendgate.capture.overhearing import Overhearing, Turned
 from spendgate.capture.passage import Passage
 from spendgate.capture.socket import Talk
 from spendgate.capture.socket_layer import Deliver, Push
@@ -46,6 +48,13 @@ def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: G
     call = passage.call
     dialect = cast(SocketDialect, passage.dialect)
     flow.request.headers["upgrade"] = "websocket"  # whatever else was offered: of no other protocol is anything read
+    if refused is not None and turns(passage, strict=refused.strict):
+        call.written_off(State.REFUSED)
+        flow.response = _accepted(flow.request)
+        spoken = cast(OverheardDialect, passage.dialect)
+        frame = spoken.refusal_frame(refusal.notice(refused), call.attribution.tool)
+        passage.visitor.open[call.call_id] = flow.conversation = Turned(passage, frame)
+        return
     by_frame = refused is not None and hears_frames_only(passage)
     if refused is None or by_frame:
         # The handshake itself costs nothing and has a row of its own; its creates are the calls.
@@ -57,8 +66,13 @@ def answer(flow: MeteredFlow, passage: Passage, refused: Refused | None, gate: G
         call.written_off(State.REFUSED)
         flow.response = passage.refused(refused)
     if refused is None and isinstance(passage.dialect, OverheardDialect):
-        heard = passage.dialect.overheard(passage.head)
-        session = Overhearing(passage, heard, gate, lambda pushes: host.inject(Deliver(flow, pushes)))
+        session = Overhearing(
+            passage,
+            passage.dialect,
+            gate,
+            open_call=lambda ask, size: host.create(passage, ask, size),
+            deliver=lambda pushes: host.inject(Deliver(flow, pushes)),
+        )
         passage.visitor.open[call.call_id] = flow.conversation = session
     elif refused is None or by_frame:
         talk = _talk(flow, passage, dialect, gate, host, upstream=refused is None)
@@ -70,10 +84,16 @@ def hears_frames_only(passage: Passage) -> bool:
     return passage.call.attribution.tool in HEARS_FRAMES_ONLY and not isinstance(passage.dialect, OverheardDialect)
 
 
+def turns(passage: Passage, *, strict: bool) -> bool:
+    """Whether a refusal of this handshake is told in its protocol at once. Under `refusals: strict` it is a 429 as all are."""
+    return not strict and isinstance(passage.dialect, OverheardDialect)
+
+
 class Counted:
     """The conversation of a socket that no dialect reads: every message passes, its bytes are counted, its row ends with it."""
 
     upstream = True
+    first: tuple[Push, ...] = ()
 
     def __init__(self, passage: Passage) -> None:
         self._passage = passage

@@ -34,6 +34,7 @@ from spendgate.capture.scope import (
     read_plain,
 )
 from spendgate.capture.tally import TalliedLayer, Tallying
+from spendgate.providers.below import within
 
 WhoseConnection = Callable[[str], Awaitable[Peer]]
 
@@ -155,7 +156,9 @@ class NextLayer:
         scope = self._scope()
         name = folded(hello.sni) if hello and hello.sni else None
         if name is not None and scope.names(name) and scope.gap(name) is None:
-            if name not in scope.sites:  # it may be a browser's, and what comes over TCP in its place is decided there
+            if (
+                within(name, scope.sites) is None
+            ):  # it may be a browser's, and what comes over TCP in its place is decided there
                 self._on_coverage(CoverageEvent(context.client.id, name, Gap.QUIC))
             return Closed(context)
         return layers.UDPLayer(context, ignore=True)

@@ -1,7 +1,9 @@
-"""A WebSocket connection whose responses no message of the client stands for (OpenAI Realtime): every message passes as it is.
+"""A WebSocket connection of which the server may begin responses by itself (OpenAI Realtime, when it hears the end of speech).
 
-Each response is metered when it is done, as a result; then the budgets are looked at: where nothing is left the client gets the
-dialect's error event, and the connection ends. So a session passes its budget by at most the turn that was running.
+A client's `response.create` is a call of its own, as on every socket (`socket.Creates`). A response that nobody asked for is
+metered when it is done, as a result, and counts in rates then. After each the budgets are looked at: where nothing is left the
+client gets the dialect's error event, and the connection ends. So a session of speech passes its budget by at most the turn
+that was running.
 """
 
 from __future__ import annotations
@@ -10,72 +12,73 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from spendgate.capture.call import Call
 from spendgate.capture.passage import Passage
 from spendgate.capture.refusal import notice
+from spendgate.capture.socket import POLICY_VIOLATION, Creates
 from spendgate.capture.socket_layer import Push
 from spendgate.gate.interface import GatePort, Refused
-from spendgate.providers.interface import Overheard
+from spendgate.providers.interface import Ask, Heard, OverheardDialect, Reading
 
 logger = logging.getLogger(__name__)
 
-POLICY_VIOLATION = 1008
-CREATE = b'"response.create"'
-"""By which a client asks for a turn; in the text of a message its quotes would be escaped."""
+_NOTHING_DONE = Reading(free=True, final=True, ended=True)
+"""Of a turn that ended in an error, or without any counts."""
 
 
-class Overhearing:
+class Overhearing(Creates):
     """One connection, as `socket_layer.Conversation` asks for it."""
 
-    upstream = True
-
     def __init__(
-        self, passage: Passage, reader: Overheard, gate: GatePort, deliver: Callable[[tuple[Push, ...]], None]
+        self,
+        passage: Passage,
+        dialect: OverheardDialect,
+        gate: GatePort,
+        *,
+        open_call: Callable[[Ask, int], Call],
+        deliver: Callable[[tuple[Push, ...]], None],
     ) -> None:
         self._passage = passage
-        self._reader = reader
-        self._gate = gate
-        self._deliver = deliver
+        self._heard = dialect.overheard(passage.head)
         self._looking: asyncio.Task[None] | None = None
-        self._over = False
+        super().__init__(
+            gate,
+            dialect,
+            self._heard,
+            open_call=open_call,
+            deliver=deliver,
+            ended=lambda: passage.finish(complete=True, error=None),
+            upstream=True,
+        )
 
     def from_client(self, content: bytes, text: bool) -> tuple[Push, ...] | None:
-        """None: it passes as it is. A turn that a rule refuses is answered with the reason, and does not leave."""
+        """None: it passes as it is."""
         self._passage.upload(content)
-        if CREATE not in content:
-            return None
-        task = asyncio.get_running_loop().create_task(self._asked(), name="overhearing")
-        # mitmproxy's loop starts tasks eagerly: what the ledger says at once stands here. One that takes longer has left,
-        # and what it costs is looked at when it is done.
-        return task.result() if task.done() else None
+        return super().from_client(content, text)
 
     def from_server(self, content: bytes) -> None:
         """Meter what is done."""
         self._passage.download(content)
         try:
-            results = self._reader.from_server(content)
-            if not results:
-                return
-            self._passage.call.collect(results)
-            if self._looking is None or self._looking.done():
+            heard = self._heard.from_server(content)
+            if self._moved(heard, len(content)) and (self._looking is None or self._looking.done()):
                 self._looking = asyncio.get_running_loop().create_task(self._look(), name="overhearing")
         except Exception as fault:  # noqa: BLE001 - the message has gone to the client
             logger.error("a turn was not metered: %s", type(fault).__name__)
 
-    def ended(self, by_client: bool) -> None:
-        self.finish(complete=True, error=None)
-
-    def finish(self, *, complete: bool, error: str | None) -> None:
-        """The connection is over."""
-        if not self._over:
-            self._over = True
-            self._passage.finish(complete=complete, error=error)
-
-    async def _asked(self) -> tuple[Push, ...] | None:
-        """What to say to the client instead of asking for a turn; None: it passes."""
-        refused, dialect = await self._refused(), self._passage.dialect
-        if refused is None or dialect is None:
-            return None
-        return (Push(dialect.cut(notice(refused)), to_server=False),)
+    def _moved(self, heard: Heard, size: int) -> bool:
+        """Whether something was metered."""
+        results = heard.results
+        if heard.begun is not None:
+            self._answers.move(heard.begun, Reading(response_id=heard.begun), size)
+        elif heard.failed and self._answers.waits:
+            self._answers.move(None, _NOTHING_DONE, size)
+        elif heard.over is not None and self._answers.takes(heard.over):
+            self._answers.move(heard.over, results[0].reading if results else _NOTHING_DONE, size)
+            return bool(results)
+        if results:
+            self._passage.call.collect(results)
+        return bool(results)
 
     async def _look(self) -> None:
         """End the connection where its budgets have nothing left, or a rule of a new policy refuses all of it.
@@ -96,3 +99,30 @@ class Overhearing:
         except Exception as fault:  # noqa: BLE001 - it goes on, and the next turn is looked at again
             logger.error("a session's budgets were not looked at: %s", type(fault).__name__)
             return None
+
+
+class Turned:
+    """The conversation of a handshake that was accepted only to say, in the protocol, why nothing may be asked here.
+
+    The libraries of such connections lose the body of a handshake that is refused.
+    """
+
+    upstream = False
+
+    def __init__(self, passage: Passage, frame: bytes) -> None:
+        self.first: tuple[Push, ...] = (Push(frame, to_server=False, close=POLICY_VIOLATION),)
+        self._passage = passage
+
+    def from_client(self, content: bytes, text: bool) -> tuple[Push, ...]:
+        """Nothing of it goes anywhere."""
+        return ()
+
+    def from_server(self, content: bytes) -> None:
+        """There is none."""
+
+    def ended(self, by_client: bool) -> None:
+        self.finish(complete=True, error=None)
+
+    def finish(self, *, complete: bool, error: str | None) -> None:
+        """The connection is over; its row was written when it was refused."""
+        self._passage.finish(complete=complete, error=error)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spendgate.capture.coverage import Gap
+from spendgate.providers.below import within
 
 CANARY_HOST = "canary.spendgate.invalid"
 """Answered by the gate itself. RFC 6761 promises that no name under `invalid` ever resolves."""
@@ -42,7 +43,7 @@ class Scope:
     never: frozenset[str] = frozenset()
     covers: Callable[[str], bool] = lambda host: True
     sites: frozenset[str] = frozenset()
-    """Of all hosts those that people also open in a browser (`browsing`)."""
+    """Of all hosts those that people also open in a browser (`browsing`): also all below a domain, where intranets are."""
     private: frozenset[str] = frozenset()
     """Of these the ones where only what is known to be no browser is decrypted."""
     counts_browsers: bool = False
@@ -52,11 +53,13 @@ class Scope:
 
     def names(self, host: str | None) -> bool:
         """Whether this is a provider's host, `never` or not."""
-        return host is not None and (host == CANARY_HOST or _within(host, self.hosts) or _within(host, self.never))
+        if host is None or host == CANARY_HOST:
+            return host is not None
+        return within(host, self.hosts) is not None or within(host, self.never) is not None
 
     def gap(self, host: str) -> Gap | None:
         """Why a provider's host is not decrypted; None: it is."""
-        if _within(host, self.never):
+        if within(host, self.never):
             return Gap.NEVER
         return None if self.covers(host) else Gap.OUTSIDE_CA
 
@@ -131,10 +134,3 @@ def host_of(authority: str) -> str:
     if authority.startswith("["):
         return authority[1:].partition("]")[0].lower()
     return folded(authority.partition(":")[0])
-
-
-def _within(host: str, names: frozenset[str]) -> bool:
-    if host in names:
-        return True
-    labels = host.split(".")
-    return any("*." + ".".join(labels[i:]) in names for i in range(1, len(labels)))

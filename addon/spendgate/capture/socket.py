@@ -20,7 +20,7 @@ from spendgate.capture.socket_answers import Answers, Running
 from spendgate.capture.socket_layer import MESSAGE_BYTES_MAX, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, GatePort, Gone, Refused
-from spendgate.providers.interface import Ask, Reading, SocketDialect, SocketReader
+from spendgate.providers.interface import Ask, Overheard, OverheardDialect, Reading, SocketDialect, SocketReader
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +33,16 @@ TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 
 
-class Talk:
-    """One connection's conversation, as `socket_layer.Conversation` asks for it."""
+class Creates:
+    """What a client says on one connection: its creates are asked about, and wait."""
+
+    first: tuple[Push, ...] = ()
 
     def __init__(
         self,
         gate: GatePort,
-        dialect: SocketDialect,
-        reader: SocketReader,
+        dialect: SocketDialect | OverheardDialect,
+        reader: SocketReader | Overheard,
         *,
         open_call: Callable[[Ask, int], Call],
         deliver: Callable[[tuple[Push, ...]], None],
@@ -52,7 +54,7 @@ class Talk:
         self.upstream = upstream
         self._gate = gate
         self._dialect = dialect
-        self._reader = reader
+        self._asks = reader
         self._open_call = open_call
         self._deliver = deliver
         self._ended = ended
@@ -75,19 +77,6 @@ class Talk:
         task.add_done_callback(partial(self._decided, push))
         return ()
 
-    def from_server(self, content: bytes) -> None:
-        """Move the counts of the response that this message is about."""
-        try:
-            moved = self._reader.from_server(content)
-            if moved is None:
-                if (speaking := self._answers.speaking) is not None:
-                    speaking.received_bytes += len(content)
-            elif (running := self._answers.move(*moved, len(content))) is not None:
-                self._progress(running)
-        except Exception as fault:  # noqa: BLE001 - the message has gone to the client; a fault here must not end the rest
-            for running in self._answers.running():
-                running.reading = Reading(flags=(f"reader failed: {type(fault).__name__}",))
-
     def ended(self, by_client: bool) -> None:
         self.finish(complete=False, error="client" if by_client else "server")
 
@@ -107,7 +96,7 @@ class Talk:
         ask: Ask | None = Ask()
         fault: Exception | None = None
         try:
-            ask = await in_steps(self._reader.from_client(push.content))
+            ask = await in_steps(self._asks.from_client(push.content))
         except Exception as raised:  # noqa: BLE001 - what cannot be read is decided by `on_failure`, not passed
             fault = raised
         if ask is None:
@@ -180,7 +169,36 @@ class Talk:
             pushes.extend((kept,) if instead is None else instead)
         self._deliver(tuple(pushes))
 
-    # a response
+
+class Talk(Creates):
+    """One connection's conversation, as `socket_layer.Conversation` asks for it."""
+
+    def __init__(
+        self,
+        gate: GatePort,
+        dialect: SocketDialect,
+        reader: SocketReader,
+        *,
+        open_call: Callable[[Ask, int], Call],
+        deliver: Callable[[tuple[Push, ...]], None],
+        ended: Callable[[], None],
+        upstream: bool,
+    ) -> None:
+        super().__init__(gate, dialect, reader, open_call=open_call, deliver=deliver, ended=ended, upstream=upstream)
+        self._reader = reader
+
+    def from_server(self, content: bytes) -> None:
+        """Move the counts of the response that this message is about."""
+        try:
+            moved = self._reader.from_server(content)
+            if moved is None:
+                if (speaking := self._answers.speaking) is not None:
+                    speaking.received_bytes += len(content)
+            elif (running := self._answers.move(*moved, len(content))) is not None:
+                self._progress(running)
+        except Exception as fault:  # noqa: BLE001 - the message has gone to the client; a fault here must not end the rest
+            for running in self._answers.running():
+                running.reading = Reading(flags=(f"reader failed: {type(fault).__name__}",))
 
     def _progress(self, running: Running) -> None:
         counted = sum(part.usage.input_total + (part.usage.output_tokens or 0) for part in running.reading.parts)

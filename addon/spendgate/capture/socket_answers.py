@@ -61,6 +61,15 @@ class Answers:
         self.speaking: Running | None = None
         """What a message is of that moves no reading: they run one at a time, in order."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether a create has had no answer yet."""
+        return bool(self._unnamed)
+
+    def takes(self, response_id: str) -> bool:
+        """Whether this response answers one of ours, of which the first to wait has not heard yet, or has."""
+        return response_id in self._named or (self.waits and response_id not in self._ended_ids)
+
     def running(self) -> list[Running]:
         return [*self._named.values(), *self._unnamed]
 

@@ -44,6 +44,8 @@ class Conversation(Protocol):
 
     upstream: bool
     """False: the gate answers by itself; there is no server."""
+    first: tuple[Push, ...]
+    """What to say before anybody has said anything."""
 
     def from_client(self, content: bytes, text: bool) -> tuple[Push, ...] | None:
         """None: pass it as it is. Else what to send now instead, which may be nothing."""
@@ -115,6 +117,8 @@ class MeteredWebsocketLayer(WebsocketLayer):
         self.server_ws = WebsocketConnection(wsproto.ConnectionType.CLIENT, self._extensions(), conn=server)
         yield WebsocketStartHook(self.flow)
         self._handle_event = self.relay_messages  # type: ignore[method-assign,assignment]  # mitmproxy's own way to switch
+        for push in self.conversation.first if self.conversation is not None else ():
+            yield from self._push(push)
 
     _handle_event = start
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
-from contextlib import closing
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -15,15 +11,14 @@ import typer
 from spendgate.alerts import courier, routing
 from spendgate.alerts.sending import Message, Result
 from spendgate.cli import in_force
-from spendgate.cli.moments import iso, moment, to_the_second
-from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
+from spendgate.cli.account import own_account
+from spendgate.cli.desks import at_service, desk
+from spendgate.cli.moments import to_the_second
+from spendgate.cli.options import FormatOption, StateOption, utf8
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.spend import SinceOption
-from spendgate.cli.status import own_account
 from spendgate.config import paths
 from spendgate.errors import SpendgateError, StateError, UsageError
-from spendgate.ledger.outbox import Outbox
-from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
 from spendgate.roster import Notify
 
@@ -53,12 +48,8 @@ def register(app: typer.Typer) -> None:
 @_commands.command("list")
 def list_(since: SinceOption = None, state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     """Every alert, newest first, with what became of each of its messages."""
-    policy = in_force.policy(paths.find(state))
-    zone = ZoneInfo(policy.timezone)
-    since_ms = 0 if since is None else moment(since, zone, datetime.now(UTC))
-    found = existing_state(state)
-    with closing(Reader(found.ledger)) as reader:
-        rows = [_shown(row) for row in reader.alerts(since_ms)]
+    found = desk(state).alerts(since)
+    rows, zone = list(found.rows), ZoneInfo(found.timezone)
     if fmt is Format.TABLE:
         rows = [{**row, "at": to_the_second(row["at"], zone), "says": row["text"]} for row in rows]
     elif fmt is Format.CSV:
@@ -66,36 +57,6 @@ def list_(since: SinceOption = None, state: StateOption = None, fmt: FormatOptio
     kept = [*_KEYS, "deliveries"] if fmt is Format.JSON else [*_KEYS, "says"]
     shown = [{key: row.get(key) for key in kept} for row in rows]
     emit(shown, _COLUMNS, fmt, empty="nothing was told", keys=_KEYS)
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    deliveries = [
-        {
-            "receiver": each["receiver"],
-            "attempts": each["attempts"],
-            "delivered_at": None if each["delivered_ms"] is None else iso(each["delivered_ms"]),
-            "given_up_at": None if each["given_up_ms"] is None else iso(each["given_up_ms"]),
-            "error": each["error"],
-        }
-        for each in row["deliveries"]
-    ]
-    return {
-        **row,
-        "at": iso(row["at_ms"]),
-        "team": json.loads(row["team"]),
-        "acked_at": None if row["acked_ms"] is None else iso(row["acked_ms"]),
-        "deliveries": deliveries,
-        "sent": "; ".join(_became(each) for each in deliveries) or ("to nobody" if row["routed"] else "not yet"),
-    }
-
-
-def _became(delivery: dict[str, Any]) -> str:
-    receiver, error = delivery["receiver"], delivery["error"]
-    if delivery["delivered_at"] is not None:
-        return f"{receiver}: there"
-    if delivery["given_up_at"] is not None:
-        return f"{receiver}: given up, {error}"
-    return f"{receiver}: {error or 'not yet'}{', again soon' if error else ''}"
 
 
 @_commands.command("test")
@@ -110,6 +71,8 @@ def test(
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """Send a test, which says so, to each receiver of the policy in force. Secrets are those of this shell."""
+    if (socket := at_service(state)) is not None:
+        raise StateError(f"{socket} is a service's, whose policy and secrets are its own: run this as its account")
     policy = in_force.policy(paths.find(state))
     wanted = [entry for entry in _entries(policy) if to is None or to in (routing.key(entry), routing.service(entry))]
     desktop = courier.has_desktop(os.environ) and to in (None, routing.DESKTOP)
@@ -149,16 +112,9 @@ def ack(
     ],
     state: StateOption = None,
 ) -> None:
-    """Say that you have seen these: nothing more is sent of them, and the audit trail has who and when."""
-    wanted = [utf8("ID", name) for name in names]
-    found = existing_state(state)
-    with closing(Reader(found.ledger)) as reader:
-        try:
-            whole = [reader.alert(name) for name in wanted]
-        except ValueError as fault:
-            raise StateError(str(fault)) from fault
-    who = own_account()
-    with closing(Outbox(found.ledger)) as outbox:
-        for name in dict.fromkeys(whole):
-            done = outbox.acknowledge(name, who, time.time_ns() // 1_000_000)
-            note(f"{name}: seen by {who}" if done else f"{name}: was seen before")
+    """Say that you have seen these: the audit trail has who and when, and nothing more is sent of them.
+
+    With a service only an admin's word ends what is being sent.
+    """
+    for line in desk(state).see_alerts(tuple(utf8("ID", name) for name in names)):
+        note(line)

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -14,8 +15,10 @@ from spendgate.budget import Budget, Missing
 from spendgate.cli.moments import moment
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
+from spendgate.grants import answering_team, owner_of
 from spendgate.ledger.grants import Figures, GrantBook, GrantPort
-from spendgate.money import NANOS_PER_DOLLAR, Money, dollars
+from spendgate.ledger.messages import figures_said
+from spendgate.money import NANOS_PER_DOLLAR, Money
 from spendgate.policy import Policy
 from spendgate.roster import PersonMatch
 from spendgate.window import day_starts_ms
@@ -28,10 +31,13 @@ _SHARE: Final = 5
 """Without an amount a fifth of the limit is asked for, and no less than what the refused call lacked."""
 
 
-def ask_command(state: paths.State) -> str:
-    """What a refused person types, as it stands, in a shell that knows nothing of this gate."""
-    usual = paths.find(environ={})
-    return "spendgate ask" if state.root == usual.root else f"spendgate ask --state {shlex.quote(str(state.root))}"
+def ask_command(state: paths.State, socket: Path | None = None) -> str:
+    """What a refused person types, as it stands, in a shell that knows nothing of this gate; `socket`: where it answers them."""
+    if socket is not None:
+        return "spendgate ask" if socket == paths.SOCKET else f"spendgate ask --state {shlex.quote(str(socket))}"
+    # Where a service is installed, a command that names nothing asks that.
+    usual = paths.find(environ={}).root == state.root and not paths.SOCKET.exists()
+    return "spendgate ask" if usual else f"spendgate ask --state {shlex.quote(str(state.root))}"
 
 
 def amount_of(text: str | None, refused: Mapping[str, Any] | None, limit_nanos: int) -> int:
@@ -102,13 +108,7 @@ def own_values(budget: Budget, who: PersonMatch, machine: str) -> dict[str, str]
 def asked_of(policy: Policy, budget: Budget, team: tuple[str, ...]) -> str:
     """Who answers for the budget: the owner of the one team that it is about, of the person's team where it is theirs, else the
     file's."""
-    named = budget.match.texts("team")
-    if len(named) == 1 and named[0] in policy.roster.team_by_name:
-        team = policy.roster.team_by_name[named[0]].lineage
-    elif not {"person", "team"} & set(budget.per):
-        team = ()
-    owners = (policy.roster.team_by_name[name].owner for name in team if name in policy.roster.team_by_name)
-    return next((owner for owner in owners if owner), policy.owner)
+    return owner_of(policy, answering_team(policy, budget, team))
 
 
 def figures_of(refused: Mapping[str, Any] | None) -> Figures:
@@ -128,10 +128,7 @@ def figures_of(refused: Mapping[str, Any] | None) -> Figures:
 
 def said(figures: Figures) -> str:
     """The figures in words; empty where nothing was refused."""
-    if figures.limit_nanos is None:
-        return ""
-    held = f" and {dollars(figures.held_nanos)} held" if figures.held_nanos else ""
-    return f"{dollars(figures.spent_nanos or 0)} spent{held} of {dollars(figures.limit_nanos)}"
+    return figures_said(figures.spent_nanos, figures.held_nanos, figures.limit_nanos)
 
 
 @contextmanager

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import replace
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force
+from spendgate.cli.desk import Asking
+from spendgate.cli.desks import desk
 from spendgate.cli.moments import to_the_second
-from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
+from spendgate.cli.options import FormatOption, StateOption, utf8
 from spendgate.cli.output import Column, Format, console, emit, emit_json, exact, note, safe, writing
 from spendgate.cli.reckoning import adjustment, reckoned
-from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, nothing, span
-from spendgate.config import paths
-from spendgate.errors import StateError, UsageError
+from spendgate.cli.spans import nothing
+from spendgate.cli.spend import SinceOption, UntilOption, WhereOption
+from spendgate.errors import UsageError
 from spendgate.gate.charging import UNCOUNTED
-from spendgate.ledger.queries import POLICY_PRICE, CallHold, Reader
+from spendgate.ledger.queries import POLICY_PRICE, CallHold
 from spendgate.providers.unfinished import EXPECTED_ERROR
 
 _SHOWN_ID = 13
@@ -77,18 +76,16 @@ def calls(
     if context.invoked_subcommand is not None:
         _none_before(context, context.invoked_subcommand)
         return
-    policy = in_force.policy(paths.find(state))
-    asked = replace(span(policy, since, until, where), free=free)
-    found = existing_state(state)  # after the words: wrong ones are wrong on a machine without a ledger, too
-    with closing(Reader(found.ledger)) as reader:
-        rows, keys = reader.calls(asked, limit), reader.columns()
-        hidden = 0 if free else reader.states().get("free", 0)
+    asking = Asking(since, until, tuple(where or ()))
+    found = desk(state).calls(asking, limit, free)
+    rows, zone = found.rows, ZoneInfo(found.timezone)
     if fmt is Format.TABLE:
-        zone = ZoneInfo(policy.timezone)
         rows = tuple(_short(row, zone) for row in rows)
-    emit(rows, _COLUMNS, fmt, empty=nothing(asked), keys=keys)
-    if hidden:
-        note(f"{hidden} free requests in this ledger are not shown (--free)")
+    emit(rows, _COLUMNS, fmt, empty=nothing(asking), keys=found.columns)
+    if found.note:
+        note(found.note)
+    if found.hidden:
+        note(f"{found.hidden} free requests in this ledger are not shown (--free)")
 
 
 def _none_before(context: typer.Context, command: str) -> None:
@@ -112,13 +109,8 @@ def show(
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """One call explained: who and how that is known, what was held, what it cost by which price, or why it was refused."""
-    wanted = utf8("ID", call)
-    found = existing_state(state)
-    with closing(Reader(found.ledger)) as reader:
-        try:
-            row, holds = reader.call(wanted)
-        except ValueError as fault:
-            raise StateError(str(fault)) from fault
+    found = desk(state).call(utf8("ID", call))
+    row, holds = found.row, found.holds
     if fmt is Format.JSON:
         emit_json({**row, "holds": [_hold(hold) for hold in holds]})
     elif fmt is Format.CSV:
@@ -175,7 +167,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("who", ("person", "team", "groups", "account_os", "machine", "tool", "process", "project", "session", "evidence")),
     ("agent", ("agent", "agent_name", "parent_agent", "parent_call")),
     ("where", ("provider", "host", "path", "dialect", "api_key", "account", "billing", "request_id")),
-    ("model", ("model_requested", "model", "basis", "prices", "flags")),
+    ("model", ("model_requested", "also_requested", "model", "basis", "prices", "flags")),
     (
         "counts",
         (

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from spendgate.cli.named import TOOLS
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Column, Format, emit, inert, note
 from spendgate.config import policies
 from spendgate.config.cases import SUFFIX, load_cases, policy_of
 from spendgate.config.known import KNOWN
 from spendgate.errors import PolicyError, UsageError
-from spendgate.identity.tools import KNOWN as TOOLS
 from spendgate.review.cases import Verdict, judge
 
 PathsArgument = Annotated[

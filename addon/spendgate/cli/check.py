@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from spendgate.alerts.courier import unusable
+from spendgate.alerts.routing import service
+from spendgate.cli.named import known_here
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
 from spendgate.config.bundle import Bundle, Gathering
+from spendgate.config.cases import cases_schema
 from spendgate.config.faults import Place
 from spendgate.config.known import KNOWN
 from spendgate.config.places import places
-from spendgate.config.policy_file import parse_policy, policy_schema
+from spendgate.config.policy_file import include_schema, parse_policy, policy_schema
 from spendgate.errors import PolicyError
-from spendgate.notices import notices, spent_on_each
+from spendgate.notices import notices, signable, spent_on_each
 from spendgate.policy import Policy
-from spendgate.pricing import PriceBook
 from spendgate.review.doubts import doubts
 from spendgate.review.secrets import secrets_in
 from spendgate.window import local_date
@@ -71,12 +75,31 @@ def check(files: FilesArgument, fmt: FormatOption = Format.TABLE) -> None:
         raise typer.Exit(1)
 
 
-def schema() -> None:
+class File(StrEnum):
+    """Kinds of file that have a schema."""
+
+    POLICY = "policy"
+    INCLUDE = "include"
+    CASES = "cases"
+
+
+def schema(
+    of: Annotated[
+        File, typer.Option("--for", help="Which kind of file: a policy, one that it includes, its cases.")
+    ] = File.POLICY,
+) -> None:
     """Print the JSON Schema of a policy file, so that an editor completes keys and marks faults.
 
     It has the keys that this version reads; what only reading can tell, such as a team that nobody declares, `policy check` says.
     """
-    emit_json(policy_schema(KNOWN))
+    emit_json(_SCHEMAS[of]())
+
+
+_SCHEMAS = {
+    File.POLICY: lambda: policy_schema(KNOWN),
+    File.INCLUDE: lambda: include_schema(KNOWN),
+    File.CASES: cases_schema,
+}
 
 
 def _findings(file: Path) -> list[Finding]:
@@ -90,7 +113,10 @@ def _findings(file: Path) -> list[Finding]:
         faults = [Finding("fault", line) for line in fault.faults]
         return [*faults, *_warnings(_secrets(file, read.bundle))]
     found = [*_doubts(file, read.bundle, policy), *_secrets(file, read.bundle)]
-    return [*_warnings(found), *(Finding("note", f"{file}: note: {text}") for text in spent_on_each(policy))]
+    return [
+        *_warnings(found),
+        *(Finding("note", f"{file}: note: {text}") for text in (*spent_on_each(policy), *signable(policy))),
+    ]
 
 
 def _warnings(found: list[_Placed]) -> list[Finding]:
@@ -106,13 +132,21 @@ def _doubts(file: Path, bundle: Bundle, policy: Policy) -> list[_Placed]:
         for subject, at in places(data).items():
             where.setdefault(subject, (beside, name, at))
     top = (False, str(file), _TOP)
-    told = [
-        (doubt.subject, doubt.text)
-        for doubt in doubts(policy, local_date(policy.timezone, now_ms), PriceBook().model_ids())
-    ]
+    told = [(doubt.subject, doubt.text) for doubt in doubts(policy, local_date(policy.timezone, now_ms), known_here())]
+    told += [(subject, text) for subject, text in _unusable(policy)]
     # A notice about one key begins with it.
     told += [(text.partition(".")[0], text) for text in notices(policy, now_ms)]
     return [(*(where.get(subject) or where.get(subject.partition(".")[0]) or top), text) for subject, text in told]
+
+
+def _unusable(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Receivers to which this machine can send nothing. Another one may: a fleet's gates run elsewhere than the check."""
+    lacking = unusable(policy)
+    entries = [("notify", entry) for entry in policy.notify]
+    entries += [(f"teams.{team.name}", entry) for team in policy.roster.teams for entry in team.notify]
+    for subject, name in dict.fromkeys((subject, service(entry)) for subject, entry in entries):
+        if name in lacking:
+            yield subject, f"nothing can be sent to {name} from this machine: it {lacking[name]}"
 
 
 def _secrets(file: Path, bundle: Bundle) -> list[_Placed]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -16,14 +17,17 @@ from spendgate.cli import in_force
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Format, emit, inert, money, writing
 from spendgate.cli.replay import SINCE, headline
-from spendgate.cli.spend import SinceOption, span
-from spendgate.config import policies
+from spendgate.cli.spans import span
+from spendgate.cli.spend import SinceOption
+from spendgate.config import paths, policies
 from spendgate.config.known import KNOWN
-from spendgate.errors import PolicyError
+from spendgate.errors import PolicyError, StateError
+from spendgate.inert_text import inert_markdown
 from spendgate.ledger.queries import Reader
 from spendgate.model_names import family
 from spendgate.policy import Policy
-from spendgate.pricing import PriceBook
+from spendgate.price_change import PriceChange
+from spendgate.pricing import PriceBook, UnknownPrice
 from spendgate.replay import report
 from spendgate.replay.engine import replay
 from spendgate.replay.outcome import Outcome
@@ -50,22 +54,38 @@ def diff_(old: OldArgument, new: NewArgument, fmt: FormatOption = Format.TABLE) 
             for line in _lines(changes):
                 typer.echo(line)
         return
-    rows = [{"effect": each.effect.value, "text": each.text, "where": each.where} for each in changes]
-    emit(rows, (), fmt, keys=("effect", "text", "where"))
+    emit([_row(each) for each in changes], (), fmt, keys=("effect", "text", "where"))
 
 
 def review(old: OldArgument, new: NewArgument, since: SinceOption = None, state: StateOption = None) -> None:
     """The comment for a pull request, in Markdown: what the change does, and what it would have done to the ledger's calls.
 
-    From --since on (30d where it is not given), as `policy replay` runs them.
+    From --since on (30d where it is not given), as `policy replay` runs them. Where there is no ledger, the first half alone.
     """
     was, now = _both(old, new)
-    found = existing_state(state)
-    asked = span(in_force.policy(found), since or SINCE, None, None)
-    with closing(Reader(found.ledger)) as reader:
-        outcome = replay(now, asked.since_ms or 0, reader.history)
+    lines = [*_changed(_changes(was, now), now), "### What it would have done", ""]
+    # A ledger of somebody else's is a fault all the same: only one that was never written is no reason to say nothing.
+    found = paths.find(state)
+    try:
+        found = existing_state(state)
+    except StateError:
+        if (found.root.exists() and not os.access(found.root, os.X_OK)) or found.ledger.exists():
+            raise
+        lines.append(f"There is no ledger in {inert_markdown(str(found.root))}: no call was replayed.")
+    else:
+        asked = span(in_force.policy(found), since or SINCE, None, None)
+        with closing(Reader(found.ledger)) as reader:
+            lines += _replayed(replay(now, asked.since_ms or 0, reader.history), now)
     with writing():
-        typer.echo("\n".join(_markdown(_changes(was, now), outcome, now)))
+        typer.echo("\n".join(lines))
+
+
+def _row(change: Change) -> dict[str, object]:
+    """As JSON has it: of models who gains and loses which, all of them, where the text has how many there are."""
+    row: dict[str, object] = {"effect": change.effect.value, "text": change.text, "where": change.where}
+    if change.access is not None:
+        row |= {"people": change.access.people, "gain": change.access.gain, "lose": change.access.lose}
+    return row
 
 
 def _both(old: Path, new: Path) -> tuple[Policy, Policy]:
@@ -84,9 +104,15 @@ def _both(old: Path, new: Path) -> tuple[Policy, Policy]:
 
 
 def _changes(old: Policy, new: Policy) -> tuple[Change, ...]:
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    models = sorted({family(name) for name in PriceBook().model_ids()})
-    return diff(old, new, local_date(new.timezone, now_ms), models)
+    now = datetime.now(UTC)
+    book = PriceBook()
+
+    def priced(provider: str, model: str, change: PriceChange | None) -> Mapping[str, Fraction] | None:
+        units = book.units(provider, model, 0, at=now, change=change)
+        return None if isinstance(units, UnknownPrice) else units
+
+    models = sorted({family(name) for name in book.model_ids()})
+    return diff(old, new, local_date(new.timezone, int(now.timestamp() * 1000)), models, priced)
 
 
 def _lines(changes: Sequence[Change]) -> Iterator[str]:
@@ -100,7 +126,8 @@ def _lines(changes: Sequence[Change]) -> Iterator[str]:
             yield from (f"  {inert(change.text)}" for change in told)
 
 
-def _markdown(changes: Sequence[Change], outcome: Outcome, policy: Policy) -> list[str]:
+def _changed(changes: Sequence[Change], policy: Policy) -> list[str]:
+    """The first half of the comment."""
     lines = [f"### What this policy changes (`{policy.hash}`)", ""]
     if not changes:
         lines += ["Nothing.", ""]
@@ -108,13 +135,14 @@ def _markdown(changes: Sequence[Change], outcome: Outcome, policy: Policy) -> li
         told = [change for change in changes if change.effect is effect]
         if told:
             lines += [f"**{effect.value[0].upper()}{effect.value[1:]}**", ""]
-            lines += [f"- {_inert(change.text)}" for change in told]
+            lines += [f"- {inert_markdown(change.text)}" for change in told]
             lines.append("")
-    lines += [
-        "### What it would have done",
-        "",
-        *(f"{_inert(line)}  " for line in headline(outcome, ZoneInfo(policy.timezone))),
-    ]
+    return lines
+
+
+def _replayed(outcome: Outcome, policy: Policy) -> list[str]:
+    """The second half: what became of the ledger's calls."""
+    lines = [f"{inert_markdown(line)}  " for line in headline(outcome, ZoneInfo(policy.timezone))]
     if outcome.rules:
         lines += ["", *_rows(report.rules(outcome), ("rule", "does", "kind", "calls", "people", "cost_nanos"))]
     refused = [row for row in report.people(outcome) if row["refused"]]
@@ -140,21 +168,8 @@ def _rows(rows: Sequence[report.Row], keys: Sequence[str]) -> list[str]:
     """A table of the first rows."""
     lines = [f"| {' | '.join(_HEADINGS.get(key, key) for key in keys)} |", f"|{' --- |' * len(keys)}"]
     for row in rows[:_ROWS_MAX]:
-        cells = (money(row[key]) if key.endswith("_nanos") else _inert(str(row[key])) for key in keys)
+        cells = (money(row[key]) if key.endswith("_nanos") else inert_markdown(str(row[key])) for key in keys)
         lines.append(f"| {' | '.join(cells)} |")
     if len(rows) > _ROWS_MAX:
         lines.append(f"\n… and {len(rows) - _ROWS_MAX:,} more")
     return lines
-
-
-_MARKS = re.compile(r"[\\`*\[\]<|#~&_]|\$(?!\d)")
-"""What Markdown reads. Of two `$` around a formula the last one is followed by no digit: amounts stay as they are."""
-_LINKS = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
-"""What a mention, an address and a bare host begin with."""
-
-
-def _inert(text: str) -> str:
-    """Text that is no Markdown and no HTML: names can come from a client's headers."""
-    shown = inert(text)
-    shown = _MARKS.sub(r"\\\g<0>", shown)
-    return _LINKS.sub("\\g<0>\u200b", shown)

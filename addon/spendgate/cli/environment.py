@@ -78,7 +78,9 @@ def no_proxy(value: str, hosts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple
 
 def _hides(entry: str, host: str) -> bool:
     name = entry.lower().partition(":")[0].removeprefix("*").removeprefix(".")
-    return entry == "*" or (bool(name) and (host == name or host.endswith(f".{name}")))
+    # Below a domain every name that an entry has is a host that would be hidden.
+    below = host.startswith("*.") and name.endswith(host[1:])
+    return entry == "*" or (bool(name) and (below or host == name or host.endswith(f".{name}")))
 
 
 def system_roots() -> str:

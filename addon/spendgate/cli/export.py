@@ -17,7 +17,8 @@ import typer
 from spendgate.cli import in_force
 from spendgate.cli.options import StateOption, existing_state
 from spendgate.cli.output import Row, note, plain_cell, writing
-from spendgate.cli.spend import SinceOption, UntilOption, WhereOption, span
+from spendgate.cli.spans import span
+from spendgate.cli.spend import SinceOption, UntilOption, WhereOption
 from spendgate.config import paths
 from spendgate.errors import StateError
 from spendgate.exports import focus as focus_rows

@@ -19,15 +19,16 @@ from spendgate.config.policy_url import Poll
 from spendgate.errors import StateError, Why
 from spendgate.gate.alerting import Alerting
 from spendgate.gate.gate import Gate
+from spendgate.gate.purging import Purging
 from spendgate.notices import not_done
 from spendgate.providers.registry import Registry
 
 
 @asynccontextmanager
 async def following(
-    house: House, gate: Gate, meter: Meter, alerting: Alerting, granting: Granting
+    house: House, gate: Gate, meter: Meter, beside: tuple[Alerting, Purging], granting: Granting
 ) -> AsyncIterator[None]:
-    """Follow them inside."""
+    """Follow them inside, and let the threads `beside` the gate follow them, too."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_follow_prices(house, gate))]
     swapping = asyncio.Lock()  # a policy and a grant that come at once: the one that is swapped in last has both
@@ -35,12 +36,15 @@ async def following(
     async def changed(found: policies.InForce) -> None:
         async with swapping:
             await _policy_changed(house, gate, meter, found, granting)
-            alerting.follow(house.in_force.policy)
+            for each in beside:
+                each.follow(gate.policy)
 
     async def granted() -> None:
         async with swapping:
             await gate.set_policy(granting.beside(house.in_force.policy))
             meter.policy_changed(house.registry)  # what was refused a moment ago may go now
+            for each in beside:
+                each.follow(gate.policy)  # a share of a limit is one of the raised limit
             granting.tell(gate.policy)
 
     tasks.append(asyncio.create_task(follow(granting, granted)))

@@ -22,6 +22,7 @@ from spendgate.identity.machine import machine_id
 from spendgate.identity.people import attribute
 from spendgate.identity.sessions import Sessions
 from spendgate.policy import Policy
+from spendgate.providers.below import WILD
 from spendgate.providers.interface import Ask
 from spendgate.providers.registry import (
     PRIVATE_SITES,
@@ -113,12 +114,13 @@ def built(wanted: Wanted, given: Given, clock: Clock) -> House:
 
 def scope_of(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.Authority) -> Scope:
     """What is decrypted under this policy."""
+    wild = frozenset(host for host in registry.hosts() if host.startswith(WILD))
     return Scope(
         frozenset(registry.hosts()),
         frozenset(policy.capture.never),
         authority.covers,
-        sites=SITES,
-        private=PRIVATE_SITES,
+        sites=SITES | wild,
+        private=PRIVATE_SITES | wild,
         counts_browsers=policy.capture.browsers == "count",
         one_command=wanted.ca_folder is not None,
     )

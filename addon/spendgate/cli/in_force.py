@@ -10,6 +10,7 @@ from pathlib import Path
 from spendgate.config import policies
 from spendgate.config.paths import State, write_private
 from spendgate.errors import PolicyError
+from spendgate.ledger.gates import living
 from spendgate.policy import Policy
 
 
@@ -70,6 +71,13 @@ def told(state: State) -> InForce | None:
 def of_gates(state: State, gates: tuple[str, ...]) -> tuple[InForce, ...]:
     """What each of these gates said last, as far as it can be read."""
     return tuple(said for gate in gates if (said := _read(_own(state, gate))) is not None)
+
+
+def agreed(state: State) -> bool:
+    """Whether every gate that lives here says that the same policy is in force."""
+    gates = living(state.gates)
+    said = of_gates(state, gates)
+    return len(said) == len(gates) and len({each.hash for each in said}) <= 1
 
 
 def _read(file: Path) -> InForce | None:

@@ -15,15 +15,19 @@ import typer
 from spendgate import __version__
 from spendgate.cli import (
     alerts,
+    answering,
     ask,
     audit,
     ca,
     calls,
+    digest,
     exec_,
     export,
     grant,
     ledger_,
+    me,
     policy_,
+    purge,
     reconcile,
     run_,
     spend,
@@ -60,12 +64,16 @@ audit.register(app)
 ca.register(app)
 policy_.register(app)
 alerts.register(app)
+digest.register(app)
 ask.register(app)
 grant.register(app)
 witness.register()
 reconcile.register(app)
 ledger_.register(app)
 export.register(app)
+answering.register(app)
+me.register(app)
+purge.register(app)
 
 
 def run() -> None:

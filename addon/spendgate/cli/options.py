@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,9 @@ PolicyOption = Annotated[
 StateOption = Annotated[
     Path | None,
     typer.Option(
-        "--state", metavar="DIR", help="State directory; else SPENDGATE_STATE, else the system's or the user's."
+        "--state",
+        metavar="DIR",
+        help="State directory, or a service's socket; else SPENDGATE_STATE, else the service's or your own.",
     ),
 ]
 SetOption = Annotated[
@@ -66,6 +69,11 @@ def utf8(name: str, text: str) -> str:
 def existing_state(chosen: Path | None) -> paths.State:
     """The state directory of a reading command. Raises StateError where no gate has ever written to it."""
     state = paths.find(chosen)
+    if state.root.is_socket():
+        raise StateError(
+            f"{state.root} is a service's socket, and this command reads a ledger's file: run it as the service's account, with"
+            " its state directory"
+        )
     if (state.root.exists() and not os.access(state.root, os.X_OK)) or (
         state.ledger.exists() and not os.access(state.ledger, os.R_OK)
     ):
@@ -84,3 +92,12 @@ def existing_state(chosen: Path | None) -> paths.State:
             f"{state.root} has no ledger yet: run a command through the gate first, `spendgate exec {there}-- claude`"
         )
     return state
+
+
+def refuse_others(state: paths.State) -> None:
+    """What root writes there its gate could not read any more. Raises StateError."""
+    if sys.platform == "win32":
+        return
+    owner = state.root.stat().st_uid
+    if owner != os.geteuid():
+        raise StateError(f"{state.root} belongs to uid {owner}: run this as that account")

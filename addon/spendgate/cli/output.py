@@ -20,11 +20,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spendgate import inert_text
 from spendgate.errors import SpendgateError
 from spendgate.money import dollars, short_dollars
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Row = Mapping[str, object]
+inert = inert_text.inert
 
 
 class Format(StrEnum):
@@ -120,11 +122,6 @@ def console() -> Console:
 def safe(value: object) -> str:
     """Text for a terminal: markup inert, control characters shown as `·`, since names can come from a client's headers."""
     return escape(inert("" if value is None else str(value)))
-
-
-def inert(text: str) -> str:
-    """Text without control characters, each shown as `·`."""
-    return "".join(char if char.isprintable() else "·" for char in text)
 
 
 def money(nanos: object) -> str:

@@ -18,9 +18,17 @@ _RECENT_KINDS = 200
 _KINDS = ("tool", "provider", "model", "session", "project", "api_key", "account", "billing")
 
 
-def calls_of(policy: Policy, match: PersonMatch, machine: str, reader: Reader, now_ms: int) -> Iterable[Facts]:
+def calls_of(
+    policy: Policy,
+    match: PersonMatch,
+    machine: str,
+    reader: Reader,
+    now_ms: int,
+    where: tuple[tuple[str, str], ...] = (),
+) -> Iterable[Facts]:
     """Calls of this person: none in particular, then one of each kind lately made.
 
+    `where`: only those with these attributes, too.
     A budget kept per session, project or model has a balance only where such a call was made.
     """
     groups = tuple(group.name for group in policy.roster.machine_groups(machine))
@@ -28,7 +36,7 @@ def calls_of(policy: Policy, match: PersonMatch, machine: str, reader: Reader, n
         "person": match.person, "team": match.team, "group": match.groups, "machine": machine, "machine_group": groups,
     }  # fmt: skip
     kinds = reader.spend(
-        _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person),)), ZoneInfo(policy.timezone)
+        _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person), *where)), ZoneInfo(policy.timezone)
     )
     yield Facts.of(model=None, **own)
     for kind in kinds[:_RECENT_KINDS]:

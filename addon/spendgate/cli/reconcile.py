@@ -14,9 +14,9 @@ from urllib.parse import quote
 import typer
 from msgspec import structs
 
+from spendgate.cli.account import own_account
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
-from spendgate.cli.status import own_account
 from spendgate.config.statement_file import StatementFile
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import granted, in_force
+from spendgate.cli import granted, in_force, purged
 from spendgate.cli.moments import shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, emit_json, money, safe, writing
-from spendgate.cli.spend import SinceOption, UntilOption, span
+from spendgate.cli.spans import span
+from spendgate.cli.spend import SinceOption, UntilOption
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
 from spendgate.ledger.queries import Reader
@@ -100,6 +101,7 @@ def replay(
     asked = span(then, since or SINCE, until, None)
     with closing(Reader(found.ledger)) as reader:
         candidate = granted.shown(found, candidate, reader, int(datetime.now(UTC).timestamp() * 1000))
+        purged.tell(reader, asked.since_ms, "calls are sums by day (privacy.keep): they are not decided again")
         outcome = run_again(candidate, asked.since_ms or 0, lambda at_ms: reader.history(at_ms, asked.until_ms))
     _print(outcome, candidate, fmt)
 

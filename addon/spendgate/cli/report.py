@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spendgate.cli import alive, budget_rows, in_force, rates_shown, seats
 from spendgate.cli.moments import iso
 from spendgate.cli.outside import Outside, outside
 from spendgate.cli.own_calls import calls_of, scopes_of_calls
+from spendgate.cli.reached import reached
 from spendgate.cli.went_by import went_by
 from spendgate.config.paths import State
 from spendgate.ledger.gates import living
-from spendgate.ledger.queries import Reader
+from spendgate.ledger.messages import ASK
+from spendgate.ledger.queries import Reader, Span
 from spendgate.notices import notices
 from spendgate.policy import Policy, person_of, today_in
-from spendgate.roster import MachineGroup
 from spendgate.seats import InUse, Used
-from spendgate.window import DAY_MS
+from spendgate.sight import Sight
+from spendgate.window import DAY_MS, shown_in
 
 ON_THIS_MACHINE = "on this machine"
 """Where a limit holds while no ledger is shared: another machine may spend it once more."""
@@ -25,19 +28,48 @@ _UNSEEN_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What is said of the policy in force."""
+
+    hash: str
+    owner: str
+    mode: str
+    timezone: str
+    revision: int | None
+    valid_until: str | None
+    expired: str
+    alerts: int
+    """How many rules tell of calls."""
+    thresholds: int
+    """How many shares of budgets are to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatShown:
+    """A seat over everybody who was seen to use it, and this person's use."""
+
+    line: str
+    summary: dict[str, Any]
+    own: dict[str, Any] | None
+    """For programs."""
+    own_shown: dict[str, Any] | None
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that `status` says."""
+    """Everything that `status` says. Plain values: it may come from a service."""
 
     gates: int
     silent: tuple[str, ...]
     """Ways of the gate through which nothing is captured."""
-    policy: Policy
+    policy: Rules
     said: in_force.InForce | None
     person: str
-    budgets: tuple[dict[str, object], ...]
-    rates: tuple[dict[str, object], ...]
+    budgets: tuple[dict[str, Any], ...]
+    rates: tuple[dict[str, Any], ...]
     """Each limit of each rate that counts such calls."""
-    coverage: tuple[dict[str, object], ...]
+    coverage: tuple[dict[str, Any], ...]
     over_nanos: int
     """The most that open calls could still cost above their holds."""
     free: int
@@ -46,11 +78,11 @@ class Report:
     guessed: tuple[int, int]
     """Calls whose model no price list has, and their nano-dollars."""
     """How many calls each rule would have refused but for `observe` or `warn`."""
-    ledger: dict[str, object]
+    ledger: dict[str, Any]
     machine: str
-    machine_groups: tuple[MachineGroup, ...]
-    seats: tuple[tuple[InUse, Used | None], ...]
-    """Each seat over everybody who was seen to use it, and this person's use."""
+    machine_groups: tuple[tuple[str, str | None], ...]
+    """Names, and who answers for them."""
+    seats: tuple[SeatShown, ...]
     notices: tuple[str, ...]
     """What the policy's own words lead to now: that it has ended, that no hub is reached, that nothing is purged."""
     outside: Outside
@@ -60,6 +92,9 @@ class Report:
 
     undelivered: tuple[int, tuple[str, ...]] = (0, ())
     """Messages of alerts that are not there yet, or never will be, and why."""
+
+    asks: tuple[dict[str, Any], ...] = ()
+    """What this person has asked for and nobody has answered, and whether those who can have it."""
 
     unseen: tuple[dict[str, Any], ...] = ()
     """The newest alerts of the last day about this person that nobody has acknowledged."""
@@ -71,7 +106,7 @@ class Report:
 
     def as_json(self) -> dict[str, object]:
         """The report for programs."""
-        said, validity = self.said, self.policy.validity
+        said = self.said
         return {
             "gate": {
                 "up": self.gates > 0,
@@ -83,25 +118,26 @@ class Report:
                 "hash": self.policy.hash,
                 "source": said.source if said else None,
                 "owner": self.policy.owner,
-                "mode": self.policy.mode.default,
+                "mode": self.policy.mode,
                 "refused": list(said.refused) if said else [],
-                "revision": validity.revision,
-                "valid_until": str(validity.valid_until) if validity.valid_until else None,
+                "revision": self.policy.revision,
+                "valid_until": self.policy.valid_until,
                 "included": list(said.included) if said else [],
                 "signed_by": (said.signed_by or None) if said else None,
                 "notices": list(self.notices),
             },
             "machine": {
                 "id": self.machine,
-                "groups": [group.name for group in self.machine_groups],
-                "owners": [group.owner for group in self.machine_groups if group.owner],
+                "groups": [name for name, _ in self.machine_groups],
+                "owners": [owner for _, owner in self.machine_groups if owner],
             },
             "limits_hold": ON_THIS_MACHINE,
-            "alerts": {"rules": len(self.policy.alerts), "thresholds": thresholds(self.policy), **self._undelivered()},
+            "alerts": {"rules": self.policy.alerts, "thresholds": self.policy.thresholds, **self._undelivered()},
             "prices": said.prices if said else None,
             "person": self.person,
+            "asks": list(self.asks),
             "budgets": list(self.budgets),
-            "seats": [{**seats.summary(all_of), "own": seats.row(own) if own else None} for all_of, own in self.seats],
+            "seats": [{**seat.summary, "own": seat.own} for seat in self.seats],
             "rates": list(self.rates),
             "open_calls_above_holds_nanos": self.over_nanos,
             "free_calls": self.free,
@@ -116,45 +152,91 @@ class Report:
         }
 
 
-def gathered(state: State, policy: Policy, reader: Reader, account: str, now_ms: int) -> Report:
-    """What holds at this instant for the person whose OS account it is."""
+def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms: int) -> Report:
+    """What holds at this instant for the person whose OS account it is, as far as that account may see it."""
     said = in_force.told(state)
     machine = said.machine if said else "unknown"
-    match = person_of(policy, account, today=today_in(policy, now_ms), machine=machine)
-    facts = tuple(calls_of(policy, match, machine, reader, now_ms))
+    match = person_of(policy, sight.account, today=today_in(policy, now_ms), machine=machine)
+    facts = tuple(calls_of(policy, match, machine, reader, now_ms, sight.where))
     standings = reader.standings(tuple(scopes_of_calls(policy, facts, now_ms)), now_ms)
-    states = reader.states()
-    head = reader.head()
+    seen = Span(where=sight.where)
+    states = reader.states(seen)
+    head, until_ms = reader.head(), reader.purged_until_ms()
     gates = living(state.gates)
     return Report(
         gates=len(gates),
         silent=tuple(way for gate in in_force.of_gates(state, gates) for way in alive.silent(gate)),
-        policy=policy,
-        said=said,
+        policy=_rules(policy),
+        said=_said(said, sight),
         person=match.person,
         budgets=tuple(budget_rows.row(standing, policy) for standing in standings),
         rates=rates_shown.rows(policy, facts, reader, now_ms),
-        coverage=reader.coverage(),
-        over_nanos=reader.open_above_holds(),
+        coverage=tuple(row for row in reader.coverage() if sight.sees_account(row["account"])),
+        over_nanos=reader.open_above_holds(seen),
         free=states.get("free", 0),
         unrecognized=states.get("unrecognized", 0),
-        would_refuse=reader.would_refuse(),
-        guessed=reader.guessed_prices(),
+        would_refuse=reader.would_refuse(seen),
+        guessed=reader.guessed_prices(seen),
         machine=machine,
-        machine_groups=policy.roster.machine_groups(machine),
+        machine_groups=tuple((group.name, group.owner) for group in policy.roster.machine_groups(machine)),
         seats=tuple(
-            (all_of, next((each for each in people if each.person == match.person), None))
-            for all_of, people in seats.of_everybody(policy, reader, now_ms)
+            _seat(all_of, next((each for each in people if each.person == match.person), None))
+            for all_of, people in seats.of_everybody(policy, reader, now_ms, sight.where)
         ),
         notices=notices(policy, now_ms),
-        ledger={"id": head.id, "created_at": iso(head.created_ms), "rows": head.rows, "head": head.head},
+        ledger={
+            "id": head.id,
+            "created_at": iso(head.created_ms),
+            "rows": head.rows,
+            "head": head.head,
+            "keep_days": policy.privacy.keep_days,
+            "purged_until": iso(until_ms) if until_ms is not None else None,
+        },
         outside=outside(state, reader),
-        went_by=went_by(policy, reader, now_ms),
-        undelivered=reader.undelivered(),
-        unseen=reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
+        went_by=went_by(policy, reader, now_ms, sight.where),
+        undelivered=reader.undelivered() if sight.everything else (0, ()),
+        asks=tuple(_own_asks(reader, policy, sight, match.person, now_ms)) if sight.sees(match.person) else (),
+        unseen=() if sight.shared else reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
 
 
-def thresholds(policy: Policy) -> int:
-    """How many shares of budgets are to be told."""
-    return sum(len(budget.alerts) for budget in policy.budgets)
+def _own_asks(reader: Reader, policy: Policy, sight: Sight, person: str, now_ms: int) -> Iterator[dict[str, Any]]:
+    messages = reader.messages(ASK)
+    for each in reader.asks():
+        if each.ask.person == person and each.open(now_ms):
+            yield {
+                "id": each.ask.id,
+                "budget": each.ask.budget,
+                "amount_nanos": each.ask.amount_nanos,
+                "until": shown_in(policy.timezone, each.ask.until_ms),
+                "asked_of": each.asked_of,
+                "reached": reached(messages.get(each.ask.id), names=sight.everything),
+            }
+
+
+def _rules(policy: Policy) -> Rules:
+    validity = policy.validity
+    return Rules(
+        hash=policy.hash,
+        owner=policy.owner,
+        mode=policy.mode.default,
+        timezone=policy.timezone,
+        revision=validity.revision,
+        valid_until=str(validity.valid_until) if validity.valid_until else None,
+        expired=validity.expired,
+        alerts=len(policy.alerts),
+        thresholds=sum(len(budget.alerts) for budget in policy.budgets),
+    )
+
+
+def _said(said: in_force.InForce | None, sight: Sight) -> in_force.InForce | None:
+    """Without the faults of a newer file, which quote it, where the policy is not this account's to read."""
+    if said is None or sight.everything or not said.refused:
+        return said
+    count = len(said.refused)
+    return replace(said, refused=(f"{count} fault{'s' if count > 1 else ''} of a newer file; admins see which",))
+
+
+def _seat(all_of: InUse, own: Used | None) -> SeatShown:
+    shown = seats.shown(own) if own else None
+    return SeatShown(seats.line(all_of), seats.summary(all_of), seats.row(own) if own else None, shown)

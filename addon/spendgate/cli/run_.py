@@ -8,10 +8,12 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spendgate.cli.attending import socket_of
 from spendgate.cli.options import PolicyOption, SetOption, StateOption
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
@@ -51,6 +53,14 @@ def run(
         ),
     ] = None,
     set_: SetOption = None,
+    socket_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--socket",
+            metavar="PATH",
+            help=f"Answer other accounts of this machine here, each about its own; a service does at {paths.SOCKET}.",
+        ),
+    ] = None,
     account: Annotated[
         str | None,
         typer.Option(
@@ -76,7 +86,10 @@ def run(
         raise UsageError(
             f"--port {port}: {' and '.join(at_port)} cannot share it; give each its own, as in --mode {at_port[1]}@PORT"
         )
-    wanted = Wanted(policy=policy, state=paths.find(state), modes=modes, port=port, sets=tuple(set_ or ()))
+    found = paths.find(state)
+    wanted = Wanted(
+        policy=policy, state=found, modes=modes, port=port, sets=tuple(set_ or ()), socket=socket_of(socket_path, found)
+    )
     if TRANSPARENT in modes:
         _redirected(wanted, account or ACCOUNT, tuple(cgroup or ()), dry_run=dry_run)
     elif dry_run or cgroup or account:
@@ -92,7 +105,8 @@ def _redirected(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_r
     from spendgate.redirect.supervisor import Settings, listeners, rules_to_read, supervise  # noqa: PLC0415
 
     port = TRANSPARENT_PORT if wanted.port is None else wanted.port or _free_port()
-    settings = Settings(account=account, port=port, cgroups=cgroups, state=wanted.state.root)
+    at = wanted.socket.parent if wanted.socket else None
+    settings = Settings(account=account, port=port, cgroups=cgroups, state=wanted.state.root, socket_folder=at)
     if dry_run:
         rules, missing = rules_to_read(settings)
         typer.echo(nftables.ruleset(rules), nl=False)

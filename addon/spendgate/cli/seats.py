@@ -26,11 +26,13 @@ COLUMNS: Final = (
 )
 
 
-def of_everybody(policy: Policy, reader: Reader, now_ms: int) -> tuple[tuple[InUse, tuple[Used, ...]], ...]:
-    """Each seat of the policy, and who has used it in the window that runs."""
+def of_everybody(
+    policy: Policy, reader: Reader, now_ms: int, where: tuple[tuple[str, str], ...] = ()
+) -> tuple[tuple[InUse, tuple[Used, ...]], ...]:
+    """Each seat of the policy, and who has used it in the window that runs, by the calls with these attributes."""
     found = []
     for seat in policy.billing.seats:
-        span = Span(since_ms=running(policy, seat, now_ms).starts_ms, where=(("billing", PLAN),))
+        span = Span(since_ms=running(policy, seat, now_ms).starts_ms, where=(("billing", PLAN), *where))
         kinds = reader.spend(_BY, span, ZoneInfo(policy.timezone))
         people = used(policy, seat, now_ms, [_traffic(policy, kind) for kind in kinds if kind.calls])
         found.append((in_use(policy, seat, now_ms, people), people))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spendgate.alerts.courier import Courier
+from spendgate.alerts.weekly import Weekly
 from spendgate.capture import ca
 from spendgate.capture.call import Clock as CallClock
 from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
@@ -24,7 +25,8 @@ from spendgate.capture.meter import Meter
 from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
 from spendgate.capture.scope import Scope
-from spendgate.cli import in_force
+from spendgate.cli import attending, in_force
+from spendgate.cli.account import own_account
 from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following, tell_policy
 from spendgate.cli.given import Given, given
@@ -32,13 +34,13 @@ from spendgate.cli.granted import Granting
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
 from spendgate.cli.outside import heads_file
-from spendgate.cli.status import own_account
 from spendgate.cli.wanted import Wanted
-from spendgate.config import policies
+from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
 from spendgate.gate.alerting import Alerting
 from spendgate.gate.clock import Clock
 from spendgate.gate.gate import Gate
+from spendgate.gate.purging import Purging
 from spendgate.identity import system_lookup
 from spendgate.identity.machine import assigned_id
 from spendgate.identity.people import known_tool
@@ -87,6 +89,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     """
     source = await given(wanted)
     _check(wanted, source)
+    at = attending.placed(wanted.socket)
     house = built(wanted, source, clock or Clock())
     book = house.store.book()
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
@@ -95,7 +98,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     granting = Granting(ledger, house.machine, house.clock.now_ms)
     gate = Gate(
         ledger, book, granting.beside(house.in_force.policy), estimate=estimate_usage, clock=house.clock, looks=keeper,
-        account=own_account(), asks=ask_command(house.state),
+        account=own_account(), asks=ask_command(house.state, at),
     )  # fmt: skip
     house.clock = gate.clock
     meter = Meter(
@@ -110,8 +113,16 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         tool = known_tool(peer, privacy) or process or "unknown"
         gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
-    courier = Courier(house.state.ledger, house.clock.now_ms, house.clock.random)
-    alerting = Alerting(house.state.ledger, house.state.gates, house.in_force.policy, house.clock.now_ms, courier)
+    courier = Courier(house.clock.now_ms, house.clock.random)
+    weekly = Weekly(house.state.ledger, house.machine, lambda: prices.said(house.store.book(), datetime.now(UTC)))
+    alerting = Alerting(house.state.ledger, house.state.gates, gate.policy, house.clock.now_ms, courier, weekly=weekly)
+    purging = Purging(
+        house.state.ledger,
+        house.state.gates,
+        gate.policy,
+        gate.confirmed_ms,
+        lambda: in_force.agreed(house.state),
+    )
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
     with _logged_as_notes():
         try:
@@ -121,14 +132,17 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
             granting.tell(gate.policy)
             async with (
                 running(settings, [*_turning_away(wanted), meter]) as listening,
-                following(house, gate, meter, alerting, granting),
+                following(house, gate, meter, (alerting, purging), granting),
+                attending.attending(at, house.state),
             ):
                 house.listening = listening
                 house.tell()
+                purging.start()
                 _set_aside()
                 yield Serving(listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id)
         finally:
             in_force.forget(house.state, house.gate)
+            await asyncio.to_thread(purging.stop)
             await gate.stop()
             await asyncio.to_thread(alerting.stop)
             ledger.close()

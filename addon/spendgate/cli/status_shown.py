@@ -9,7 +9,7 @@ from spendgate.cli import budget_rows, rates_shown, seats
 from spendgate.cli.moments import shown
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.output import Column, Format, console, emit, safe, writing
-from spendgate.cli.report import ON_THIS_MACHINE, Report, thresholds
+from spendgate.cli.report import ON_THIS_MACHINE, Report
 from spendgate.money import short_dollars
 
 _SHOWN_HEAD = 12
@@ -31,16 +31,16 @@ _COVERAGE = (
 
 def _about(report: Report) -> Iterable[str]:
     """Which state of the policy's files it is, and until when it holds."""
-    validity, included = report.policy.validity, report.said.included if report.said else ()
-    if validity.revision is not None:
-        yield f"revision {validity.revision}"
+    policy, included = report.policy, report.said.included if report.said else ()
+    if policy.revision is not None:
+        yield f"revision {policy.revision}"
     if included:
         yield f"with {', '.join(included)}"
     if report.said and report.said.signed_by:
         yield f"signed by {report.said.signed_by}"
-    if validity.valid_until is not None:
-        then = "then calls are refused" if validity.expired == "refuse" else "then it is kept"
-        yield f"valid until {validity.valid_until}, {then}"
+    if policy.valid_until is not None:
+        then = "then calls are refused" if policy.expired == "refuse" else "then it is kept"
+        yield f"valid until {policy.valid_until}, {then}"
 
 
 def _about_ledger(report: Report) -> Iterable[str]:
@@ -50,6 +50,14 @@ def _about_ledger(report: Report) -> Iterable[str]:
     for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
         if line:
             yield safe(line)
+
+
+def _kept(report: Report) -> str:
+    """For how long rows are kept, and what has become of older ones."""
+    days, until = report.ledger["keep_days"], report.ledger["purged_until"]
+    kept = f"rows are kept for {days} days, then sums by day" if days else ""
+    gone = f"before {str(until)[:10]} there are sums by day" if until else ""
+    return "; ".join(part for part in (kept, gone) if part)
 
 
 def _undelivered(report: Report) -> str:
@@ -62,7 +70,7 @@ def _undelivered(report: Report) -> str:
 
 def _print_alerts(report: Report, zone: ZoneInfo) -> None:
     """What may be told, what could not be delivered, and what was told about this person and nobody has acknowledged."""
-    out, rules, shares, late = console(), len(report.policy.alerts), thresholds(report.policy), _undelivered(report)
+    out, rules, shares, late = console(), report.policy.alerts, report.policy.thresholds, _undelivered(report)
     if rules or shares or late:
         out.print(f"alerts    {rules} rules, {shares} thresholds{safe(late)}")
     for row in report.unseen:
@@ -82,7 +90,7 @@ def print_report(report: Report) -> None:
         out.print(f"          [red]captures nothing through {safe(way)}:[/] a canary call there was not answered")
     source = said.source if said else "not started yet"
     out.print(
-        f"policy    {safe(source)}  {report.policy.hash}  {report.policy.mode.default}  owner {safe(report.policy.owner)}"
+        f"policy    {safe(source)}  {report.policy.hash}  {report.policy.mode}  owner {safe(report.policy.owner)}"
     )
     for line in _about(report):
         out.print(f"          {safe(line)}")
@@ -93,12 +101,19 @@ def print_report(report: Report) -> None:
         out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
     _print_alerts(report, zone)
     out.print(f"person    {safe(report.person)}")
-    groups = ", ".join(f"{each.name} of {each.owner}" if each.owner else each.name for each in report.machine_groups)
+    for ask in report.asks:
+        more = (
+            f"asked for {short_dollars(ask['amount_nanos'])} more of {ask['budget']} until {ask['until']} ({ask['id']})"
+        )
+        out.print(f"          {safe(more)}: {safe(ask['reached'])}")
+    groups = ", ".join(f"{name} of {owner}" if owner else name for name, owner in report.machine_groups)
     out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")
     listed = f" ({LISTED})" if report.unrecognized else ""
     counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
     out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
+    if kept := _kept(report):
+        out.print(f"          {kept}")
     out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
     for line in _about_ledger(report):
         out.print(f"          {line}")
@@ -119,9 +134,9 @@ def print_report(report: Report) -> None:
 def _print_seats(report: Report) -> None:
     out = console()
     out.print("\nseats:")
-    for all_of, _ in report.seats:
-        out.print(safe(seats.line(all_of)))
-    if mine := [seats.shown(own) for _, own in report.seats if own is not None]:
+    for seat in report.seats:
+        out.print(safe(seat.line))
+    if mine := [seat.own_shown for seat in report.seats if seat.own_shown is not None]:
         emit(mine, seats.COLUMNS, Format.TABLE)
 
 

@@ -22,3 +22,5 @@ class Wanted:
     """Who asks the operating system; None: this process itself."""
     ca_folder: Path | None = None
     """`exec`: the CA's key stays in memory, and its certificate goes here. None: both live in the state directory."""
+    socket: Path | None = None
+    """Where a service's clients are answered; None: nowhere."""

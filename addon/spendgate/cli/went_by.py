@@ -20,8 +20,11 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def went_by(policy: Policy, reader: Reader, now_ms: int) -> tuple[dict[str, Any], ...]:
-    """A row for each budget and attribute that calls of its current window lacked; amounts in nano-dollars."""
+def went_by(
+    policy: Policy, reader: Reader, now_ms: int, where: tuple[tuple[str, str], ...] = ()
+) -> tuple[dict[str, Any], ...]:
+    """A row for each budget and attribute that calls of its current window lacked; amounts in nano-dollars. `where`: only calls
+    with these attributes."""
     spends: dict[int, tuple[Spend, ...]] = {}
     found: list[dict[str, Any]] = []
     for budget, (draw, _) in zip(policy.budgets, policy.draws, strict=True):
@@ -29,13 +32,15 @@ def went_by(policy: Policy, reader: Reader, now_ms: int) -> tuple[dict[str, Any]
             continue
         since_ms = _since(policy, budget, now_ms)
         if since_ms not in spends:
-            spends[since_ms] = reader.spend(_COLUMNS, Span(since_ms=since_ms, free=False), ZoneInfo(policy.timezone))
+            span = Span(since_ms=since_ms, free=False, where=where)
+            spends[since_ms] = reader.spend(_COLUMNS, span, ZoneInfo(policy.timezone))
         calls: Counter[str] = Counter()
         nanos: Counter[str] = Counter()
         for spend in spends[since_ms]:
             facts = _facts(policy, spend)
             counted = all(_counts(policy, budget, word) for word in facts.values.get("billing", ()))
-            lacks = draw.lacks(facts) if counted else None
+            # A call that does not say its model counts as an alias does.
+            lacks = next((each for each in draw.lacking(facts) if each != "model"), None) if counted else None
             if lacks is not None and spend.calls:
                 calls[lacks] += spend.calls
                 nanos[lacks] += (

@@ -13,13 +13,15 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force, status
+from spendgate.cli import in_force
+from spendgate.cli.account import own_account
 from spendgate.cli.environment import no_proxy
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.reconcile import group
-from spendgate.cli.spend import SinceOption, span
+from spendgate.cli.spans import span
+from spendgate.cli.spend import SinceOption
 from spendgate.config import paths
 from spendgate.errors import SpendgateError, StateError
 from spendgate.ledger.named import UNRECOGNIZED, NamedCall
@@ -91,7 +93,7 @@ def witness(
         hearings = hear(Path.home(), os.environ, since_ms, tuple(telemetry or ()))
         calls = reader.named_calls(since_ms - LONGEST_CALL_MS, _far())
         blind = tuple(_blind(row) for row in reader.coverage())
-    heard = Heard(frozenset(each.witness.tool for each in hearings if each.there), status.own_account(), since_ms)
+    heard = Heard(frozenset(each.witness.tool for each in hearings if each.there), own_account(), since_ms)
     matched = match((seen for each in hearings for seen in each.seen), calls, heard)
     known = _known(matched, hearings, calls, lines, blind, found, since_ms)
     zone = ZoneInfo(policy.timezone)

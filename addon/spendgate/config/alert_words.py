@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from spendgate.alert_rules import HUNDRED, Burn, Outside, Pace, Share, Spike
-from spendgate.config import words
+from spendgate.config import forms, words
 from spendgate.config.faults import shown
 from spendgate.config.sections import known_word
 from spendgate.hours import DAY_MINUTES, WeekHours
@@ -26,16 +26,19 @@ _BURN = re.compile(r"(\S+) in (\d{1,5})([mhd])", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,5})%", re.ASCII)
 _PACE = re.compile(r"(\S+) by (week|day) (\d{1,3})", re.ASCII)
 _OUTSIDE = re.compile(r"(\S+) outside ((\S+) (\d{2}):(\d{2})-(\d{2}):(\d{2}))", re.ASCII)
+_CALLS = rf"{forms.padded(COUNT_MAX, 7)}|(?=[0-9]{{1,3}}(?:,[0-9]{{3}})+\s*$)[0,]*(?:[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})?|1,000,000)"
 _SHORT = tuple(day[:3] for day in WEEKDAYS)
 _DAYS_OF = {"day": 1, "week": 7}
 _MS_OF = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
+@forms.written(f"{forms.padded(HUNDRED, 5)}%", "80%")
 def percent(text: str) -> int:
     """`80%`: a share, from 1% to 100%."""
     return _percent(text, HUNDRED)
 
 
+@forms.written(f"{forms.padded(THRESHOLD_MAX, 5)}%", "50%", "80%", "100%")
 def threshold(text: str) -> int:
     """`80%` of a budget's limit; more than 100% where spend may pass it."""
     return _percent(text, THRESHOLD_MAX)
@@ -48,6 +51,7 @@ def _percent(text: str, most: int) -> int:
     return int(found[1])
 
 
+@forms.written(forms.SPIKE, "3x over 7d")
 def spike(text: str) -> Spike:
     """`3x over 7d`, `2.5x over 28d`."""
     found = _SPIKE.fullmatch(_spaced(text))
@@ -59,6 +63,7 @@ def spike(text: str) -> Spike:
     return Spike(times_hundredths=times, days=days)
 
 
+@forms.written(forms.BURN, "$15 in 1h")
 def burn(text: str) -> Burn:
     """`$15 in 1h`, `$5 in 10m`."""
     found = _BURN.fullmatch(_spaced(text))
@@ -70,11 +75,13 @@ def burn(text: str) -> Burn:
     return Burn(nanos=_amount(found[1]), within_ms=within_ms)
 
 
+@forms.written(f"{forms.padded(HUNDRED, 5)}%", "80%")
 def share(text: str) -> Share:
     """`80%`."""
     return Share(percent=percent(text))
 
 
+@forms.written(forms.PACE, "60% by week 6")
 def pace(text: str) -> Pace:
     """`60% by week 6`, `50% by day 10`; the budget is named beside it."""
     found = _PACE.fullmatch(_spaced(text))
@@ -86,6 +93,7 @@ def pace(text: str) -> Pace:
     return Pace(percent=percent(found[1]), budget="", days=days, by=f"{found[2]} {int(found[3])}")
 
 
+@forms.written(forms.OUTSIDE, "$50 outside mon-fri 07:00-20:00")
 def outside(text: str) -> Outside:
     """`$50 outside mon-fri 07:00-20:00`, `$5 outside mon,wed,fri 08:00-18:00`; the whole day is `00:00-24:00`."""
     found = _OUTSIDE.fullmatch(_spaced(text))
@@ -103,6 +111,7 @@ def outside(text: str) -> Outside:
     return Outside(nanos=nanos, hours=WeekHours(days=days, from_minute=first, until_minute=last), text=found[2])
 
 
+@forms.number(_CALLS, "integer", COUNT_MAX, least=1)
 def count(text: str) -> int:
     """How many calls: `50`, `1,000`."""
     found = re.fullmatch(r"\d{1,3}(?:,\d{3})+|\d{1,7}", text, re.ASCII)
@@ -112,6 +121,7 @@ def count(text: str) -> int:
     return number
 
 
+@forms.written(forms.POSITIVE, "$20", "$1,000", "$0.25")
 def positive(text: str) -> int:
     """An amount in nano-dollars, more than nothing."""
     return _amount(text)

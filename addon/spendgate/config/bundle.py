@@ -12,8 +12,11 @@ from pathlib import Path
 
 from spendgate.config.reading import read_regular, unread
 from spendgate.config.yaml_nodes import BYTES_MAX
-from spendgate.errors import PolicyError, Why
+from spendgate.errors import PolicyError, SpendgateError, Why
 from spendgate.minisign import FILE_BYTES_MAX, SUFFIX
+
+SUFFIXES = (".yaml", ".yml")
+_LINKS_MAX = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,51 @@ class Held:
 def read_main(path: Path) -> bytes:
     """At most one byte more than a policy may have, so that a huge file costs nothing. Raises PolicyError."""
     try:
-        return read_regular(path, BYTES_MAX + 1)
+        return read_regular(_led(path), BYTES_MAX + 1)
     except OSError as fault:
         raise PolicyError((unread(path, fault),)) from fault
+    except ValueError as fault:
+        raise PolicyError((f"{path}: cannot be read: {fault}",)) from fault
+
+
+def unreadable(fault: SpendgateError) -> str:
+    """In place of the digest of a policy that cannot be read: another reason is another state of the files."""
+    cause = fault.__cause__
+    return f"unreadable: {getattr(cause, 'strerror', None) or cause or fault}"
+
+
+def _led(path: Path) -> Path:
+    """Where the policy file is. Raises ValueError for a link that must not be followed.
+
+    A gate may read more than who may change its policy's folder, and its faults quote what they find, in `status` and the log.
+    So a link leads only to a file that is called as policies are, and out of its folder only where this account or the
+    administrator has made it (as configuration tools do): nobody else can have a file of the system told to everyone.
+    """
+    if not path.is_symlink():
+        return path
+    found = Path(os.path.realpath(path))
+    if found.is_file():
+        if found.suffix not in SUFFIXES:
+            raise ValueError(
+                "it is a link to a file that is not called .yaml or .yml; put the policy itself in its place"
+            )
+        if not (_is_ours(path) or found.is_relative_to(os.path.realpath(path.parent))):
+            raise ValueError(
+                "it is a link out of its folder that another account has made; put the policy itself in its place"
+            )
+    return found
+
+
+def _is_ours(link: Path) -> bool:
+    """Whether each link on the way was made by root or by this account."""
+    ours = (0, os.geteuid()) if hasattr(os, "geteuid") else None  # Windows has no owners of this kind
+    for _ in range(_LINKS_MAX):
+        if not link.is_symlink():
+            return True
+        if ours is not None and link.lstat().st_uid not in ours:
+            return False
+        link = link.parent / link.readlink()
+    return False
 
 
 def looked(path: Path, names: tuple[str, ...], *, signed: bool = False) -> Bundle:
@@ -158,6 +203,6 @@ def _beside(path: Path, name: str) -> bytes:
         raise ValueError(
             f"{name} is a link that leads out of the policy's folder; put the file itself beside the policy"
         )
-    if found.suffix not in (".yaml", ".yml"):
+    if found.suffix not in SUFFIXES:
         raise ValueError(f"{name} is a link to a file that is not called .yaml or .yml")
     return read_regular(found, BYTES_MAX + 1)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
+from spendgate.config import forms
 from spendgate.config.faults import NotAmong, shown
 from spendgate.config.known import KNOWN
 from spendgate.config.people import Declared
@@ -29,7 +31,7 @@ class CaseWords:
     def parser(self, attribute: str) -> Callable[[str], str]:
         """Reads one attribute. Raises ValueError for a glob, or a name that nothing declares."""
         if attribute in OF_THE_ROSTER:
-            return lambda text: _of_the_roster(text, attribute)
+            return partial(_of_the_roster, attribute=attribute)
         one = self._parser(attribute)
 
         def parse(text: str) -> str:
@@ -53,6 +55,7 @@ class CaseWords:
         return replace(Declared.by(roster, KNOWN), team=None).parser(attribute)
 
 
+@forms.never
 def _of_the_roster(text: str, attribute: str) -> str:
     of = OF_THE_ROSTER[attribute]
     raise ValueError(f"{shown(text)}: no call says its {attribute}; name a {of} whose it is by the policy")

@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from spendgate.config import forms
 from spendgate.config.case_words import CaseWords
 from spendgate.config.faults import Faults, shown
+from spendgate.config.forms import Schema
 from spendgate.config.reading import read_regular, unread
 from spendgate.config.rules import RULES_OF_ITS_OWN
+from spendgate.config.schema import DIALECT, schema_of
 from spendgate.config.sections import Section
 from spendgate.config.words import amount as limit_amount
 from spendgate.config.yaml_nodes import BYTES_MAX, read
@@ -34,6 +38,7 @@ _EVERY_MS: Final = 31 * DAY_MS
 _YEARS: Final = range(1971, 3000)
 """Far enough from the ends of the calendar for every call that stands before or after."""
 _THEN = re.compile(r"(admitted|refused|would refuse|uncaptured)(?: by (.+))?")
+_END: Final = rf"admitted|uncaptured|(?:refused|would\s+refuse)(?:\s+by\s+{forms.NAME}(?:/[a-z0-9-]+)?)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,7 @@ def load_cases(path: Path, policy: Policy | None, tools: Iterable[str] = ()) -> 
     node = read(data, faults)
     top = Section.of(node, "", faults) if node is not None else None
     words, names = CaseWords(policy, tuple(tools)), Names()
-    sections = top.sections("cases") if top is not None else ()
-    cases = tuple(_case(section, words, names, str(path)) for section in sections)
+    cases = _cases(top, words, names) if top is not None else ()
     if top is not None:
         top.done()
         if not cases and not faults:
@@ -77,7 +81,17 @@ def load_cases(path: Path, policy: Policy | None, tools: Iterable[str] = ()) -> 
     return CaseFile(path, policy_of(path), cases)
 
 
-def _case(section: Section, words: CaseWords, names: Names, file: str) -> Case:
+def cases_schema() -> Schema:
+    """The JSON Schema (draft 2020-12) of a file of cases."""
+    made = schema_of(lambda top: _cases(top, CaseWords(None, ()), Names()))
+    return {"$schema": DIALECT, "title": "Spendgate policy, cases", **made}
+
+
+def _cases(top: Section, words: CaseWords, names: Names) -> tuple[Case, ...]:
+    return tuple(_case(section, words, names) for section in top.sections("cases"))
+
+
+def _case(section: Section, words: CaseWords, names: Names) -> Case:
     policy = words.policy
     name = names.of(section.prose("name") or "", section)
     if not section.has("name"):
@@ -85,13 +99,13 @@ def _case(section: Section, words: CaseWords, names: Names, file: str) -> Case:
     asked = section.section("when")
     if asked is None and not section.has("when"):
         section.fault("", "when is missing; it says which call is asked about: {person: alice, costs: $0.10}")
-    then = section.parsed("then", lambda text: _then(text, policy), required=True) or Then(Verb.ADMITTED)
+    then = section.parsed("then", partial(_then, policy=policy), required=True) or Then(Verb.ADMITTED)
     when = _when(asked, words) if asked is not None else Calls(0, {}, 0)
     if policy is not None and policy.capture.providers is not None and not _has_provider(when):
         section.fault("when", "provider is missing: capture.providers names some alone, and no model says whose it is")
     given = tuple(_given(each, when, words) for each in section.sections("given"))
     section.done()
-    return Case(name, f"{file}:{section.place.line}:{section.place.column}", given, when, then)
+    return Case(name, f"{section.faults.file}:{section.place.line}:{section.place.column}", given, when, then)
 
 
 class Names:
@@ -112,6 +126,7 @@ def _has_provider(when: Calls) -> bool:
     return bool(provider_of(when.values)) or when.values.get("billing") == "gateway"
 
 
+@forms.written(_END, "admitted", "refused by RULE", "would refuse by RULE", "uncaptured")
 def _then(text: str, policy: Policy | None) -> Then:
     found = _THEN.fullmatch(" ".join(text.split()))
     if found is None or (found[1] in ("admitted", "uncaptured") and found[2]):
@@ -133,13 +148,13 @@ def _then(text: str, policy: Policy | None) -> Then:
 
 
 def _when(section: Section, words: CaseWords) -> Calls:
-    at_ms = section.parsed("at", lambda text: _instant(text, words.policy)) or _instant(NOON, words.policy)
+    at_ms = section.parsed("at", partial(_instant, policy=words.policy)) or _instant(NOON, words.policy)
     return _calls(section, at_ms, {}, "costs", words)
 
 
 def _given(section: Section, when: Calls, words: CaseWords) -> Calls:
     """As `when`, but for what it says itself; `ago` is before it, and so is each of its calls."""
-    at_ms = section.parsed("at", lambda text: _instant(text, words.policy))
+    at_ms = section.parsed("at", partial(_instant, policy=words.policy))
     ago_ms = section.parsed("ago", _ago)
     if at_ms is not None and ago_ms is not None:
         section.fault("ago", "stands beside at; one of the two says when")
@@ -172,22 +187,26 @@ def _calls(section: Section, at_ms: int, inherited: dict[str, str], amount: str,
     )
 
 
+@forms.number(rf"0{{0,5}}{forms.upto(COUNT_MAX)}", "integer", COUNT_MAX, least=1)
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= COUNT_MAX):
         raise ValueError(f"{shown(text)} is no number of calls; allowed: 1 to {COUNT_MAX:,}")
     return int(text)
 
 
+@forms.number(r"[0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3}", "integer", 10**12 - 1)
 def _tokens(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,12}|[0-9]{1,3}(,[0-9]{3}){1,3}", text) is None:
         raise ValueError(f"{shown(text)} is no number of tokens; allowed: 0, 5000, 5,000, …")
     return int(text.replace(",", ""))
 
 
+@forms.written(r"[0-9]{1,7}(?:ms|s|m|h|d)", "90s", "10m", "2h", "3d")
 def _ago(text: str) -> int:
     return _length(text, _LONGEST_MS)
 
 
+@forms.written(r"[0-9]{1,7}(?:ms|s|m|h|d)", "300ms", "90s", "10m", "1d")
 def _every(text: str) -> int:
     return _length(text, _EVERY_MS)
 
@@ -202,6 +221,7 @@ def _length(text: str, most_ms: int) -> int:
     return length_ms
 
 
+@forms.written(r"(?:19[7-9]|2[0-9]{2})[0-9][-W0-9].*", NOON, type=["string", "number"])
 def _instant(text: str, policy: Policy | None) -> int:
     """`2026-11-27T09:30`, in the policy's zone unless it has its own; a day is its first instant."""
     try:

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Literal
 
-from spendgate.config import words
+from spendgate.config import forms, words
 from spendgate.config.faults import one_of, shown
 from spendgate.config.people import Declared, Known
 from spendgate.config.rules import read_selector
@@ -55,6 +55,9 @@ def _adjustment(section: Section, declared: Declared) -> Adjustment:
     return Adjustment(match=match, factor_millionths=factor, rates=rates, starts=starts, ends=ends)
 
 
+@forms.number(
+    r"(?!0(?:\.0{1,6})?\s*$)(?:0|[1-9][0-9]?)(?:\.[0-9]{1,6})?|100(?:\.0{1,6})?", "number", FACTOR_MAX, more_than=0
+)
 def _factor(text: str) -> int:
     """`0.85` in millionths."""
     found = _FACTOR.fullmatch(text)
@@ -93,6 +96,7 @@ def _rates(section: Section | None) -> tuple[tuple[str, int], ...]:
     return rates
 
 
+@forms.written(forms.PRICE, "$15", "$0.125")
 def _rate(text: str) -> int:
     nanos = Money.parse(text).nanos
     if nanos > RATE_NANOS_MAX:
@@ -100,6 +104,7 @@ def _rate(text: str) -> int:
     return nanos
 
 
+@forms.written(forms.DAY_TO_COME, "2027-03-31")
 def _day(text: str) -> date:
     found = words.day(text)
     if found.year not in _YEARS:
@@ -139,6 +144,9 @@ def _accounts(section: Section, known: Known) -> tuple[Account, ...]:
     return tuple(found)
 
 
+@forms.written(
+    r"(?:[A-Za-z0-9_.:@/+-]|[^\x00-\x7f])+", type=["string", "number", "boolean"], maxLength=ACCOUNT_LENGTH_MAX
+)
 def _account(text: str) -> str:
     if len(text) > ACCOUNT_LENGTH_MAX or re.fullmatch(r"[\w.:@/+-]+", text) is None:
         raise ValueError(
@@ -176,6 +184,7 @@ def _seats(section: Section, declared: Declared) -> tuple[Seat, ...]:
     return tuple(found)
 
 
+@forms.written(rf"{forms.POSITIVE}\s+per\s+(?:week|month|quarter|year)", "$200 per month")
 def _amount(text: str) -> tuple[int, Window]:
     """`$200 per month`."""
     found = _AMOUNT.fullmatch(text)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from spendgate.budget import Budget
-from spendgate.config import words
+from spendgate.config import forms, words
 from spendgate.config.faults import NotAmong, cut, one_of, shown
 from spendgate.config.people import Declared
 from spendgate.config.rules import read_selector
@@ -60,8 +61,8 @@ def _exception(
     once = section.flag("once")
     if once and budget is not None and budget.window is None:
         section.fault("once", f"changes nothing: {budget.name} has a single window, the life of its value")
-    from_ms = section.parsed("from", lambda text: _instant(text, zone, ends=False))
-    until_ms = section.parsed("until", lambda text: _instant(text, zone, ends=True), required=True)
+    from_ms = section.parsed("from", partial(_instant, zone=zone, ends=False))
+    until_ms = section.parsed("until", partial(_instant, zone=zone, ends=True), required=True)
     if from_ms is not None and until_ms is not None and from_ms >= until_ms:
         section.fault("until", "is not after from: the exception would never hold")
     reason, approved_by = (section.parsed(key, _prose, required=True) for key in ("reason", "approved_by"))
@@ -86,6 +87,7 @@ def _budget_named(text: str, by_name: dict[str, Budget], unlimited: tuple[str, .
     raise NotAmong(f"{shown(text)} is no budget that is declared; {allowed}", text, tuple(by_name))
 
 
+@forms.written(forms.POSITIVE, "$20", "$1,000", "$0.25")
 def _more(text: str) -> int:
     nanos = words.amount(text).nanos
     if not nanos:
@@ -93,6 +95,7 @@ def _more(text: str) -> int:
     return nanos
 
 
+@forms.written(r".+", type=["string", "number", "boolean"], maxLength=_PROSE_MAX)
 def _prose(text: str) -> str:
     """Text that stands in refusals and in the ledger: one line, not too long."""
     if len(text) > _PROSE_MAX or not text.isprintable():
@@ -102,6 +105,7 @@ def _prose(text: str) -> str:
     return text
 
 
+@forms.written(forms.INSTANT, "2027-03-31", "2027-03-31T17:00:00+02:00")
 def _instant(text: str, zone: str, *, ends: bool) -> int:
     """The start of a day (as an end: of the day after), or an instant with its zone; epoch milliseconds."""
     try:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from spendgate.config import forms
 from spendgate.config.faults import Faults, Place, shown
 from spendgate.config.people import Declared, member_of
 from spendgate.config.sections import Section
@@ -58,6 +59,10 @@ class Includes:
         """One for each file, in the order in which they are included."""
         found = [self._read(place, name) for place, name in self._names()]
         self._files = [each for each in found if each is not None]
+
+    def add(self, file: Included) -> None:
+        """One more file, which nobody names."""
+        self._files.append(file)
 
     @property
     def directories(self) -> tuple[Section, ...]:
@@ -144,6 +149,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "team"
 
 
+@forms.written(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,58}\.ya?ml", "people.yaml")
 def _file_name(text: str) -> str:
     if "/" in text or "\\" in text or text.startswith("."):
         raise ValueError(

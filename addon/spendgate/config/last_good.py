@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spendgate.config.believing import Latest, believed
-from spendgate.config.bundle import Bundle, Fetched, Gathering, Held, gathered, read_main
+from spendgate.config.bundle import Bundle, Fetched, Gathering, Held, gathered, read_main, unreadable
 from spendgate.config.paths import State, write_private
 from spendgate.config.people import Known
 from spendgate.config.policy_file import UNCHECKED, parse_policy
@@ -61,8 +61,8 @@ class InForce:
     """The faults of the files as they are now; empty where they are in force."""
     refused_ms: int | None = None
     digest: str | None = None
-    """`Bundle.digest` of the files as they were last read, good or bad; None where the policy could not be read; empty where
-    nothing came of it."""
+    """`Bundle.digest` of the files as they were last read, good or bad; where the policy could not be read `unreadable`; empty
+    where nothing came of it; None before any was read."""
     looked_for: tuple[str, ...] = ()
     """The included files that were last looked for, whether they could be read or not."""
     included: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Refused:
     """A state of the files that did not take force."""
 
     error: PolicyError | StateError
-    digest: str | None
+    digest: str
     looked_for: tuple[str, ...] = ()
 
     def beside(self, current: InForce, now_ms: int) -> InForce:
@@ -180,7 +180,7 @@ class LastGood:
             self._keep(found, name, since_ms, policy.validity.revision)
         except (PolicyError, StateError) as fault:
             if origin is None:
-                return Refused(fault, None)
+                return Refused(fault, unreadable(fault))
             return Refused(fault, origin.bundle.state, origin.bundle.names)
         by = signed.by if signed else ""
         return InForce(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from spendgate.adaptive import DAYS_MAX, SPENT_DAYS_LEAST, Mean
-from spendgate.config import words
+from spendgate.config import forms, words
 from spendgate.config.faults import NotAmong, Place, shown
 from spendgate.config.nodes import Text
 from spendgate.config.sections import Section
@@ -19,7 +19,11 @@ _MEAN = re.compile(r"(\S+?)x\s+mean\s+of\s+(\S+?)d(?:\s+per\s+(.+))?")
 _MEANT = re.compile(r"\S*x\s+mean\b")
 _FACTOR = re.compile(r"(0|[1-9]\d{0,3})(?:\.(\d{1,3}))?", re.ASCII)
 _DAYS = re.compile(r"0|[1-9]\d{0,3}", re.ASCII)
-_SLASHED = re.compile(r"(\$[\d,.]{1,20})\s*/\s*(hour|day|week|month|quarter|year)", re.ASCII)
+_SLASHED = re.compile(r"(\$[\d,.]{1,20})\s*(?:/|\b(?:an?|each|every)\s)\s*(hour|day|week|month|quarter|year)", re.ASCII)
+_LENGTH = re.compile(
+    r"(?:(?:rolling|sliding|last)\s*)?([1-9]\d{0,5})\s*(m|min|minutes?|h|hours?|d|days?|w|weeks?)",
+    re.ASCII | re.IGNORECASE,
+)
 _NONE = "none"
 _FORMS = "$20 per day, $20 (for the life of the value), 4x mean of 7d per day, none"
 
@@ -110,6 +114,7 @@ def read_per_machine(section: Section, limits: list[Limit], per: tuple[str, ...]
     return found.nanos
 
 
+@forms.written(forms.LIMIT, "$20 per day", "$60 per rolling 24h", "$20", "4x mean of 7d per day", "none")
 def _parsed(text: str) -> Limit | str:
     """`$60 per rolling 24h`, `4x mean of 7d per day`, `$5` for life; the text itself for `none`."""
     if text == _NONE:
@@ -129,7 +134,24 @@ def _window(text: str) -> Window:
     try:
         return Window.parse(text)
     except ValueError as fault:
+        slides = _sliding(text)
+        if slides:
+            raise ValueError(f"{fault}; did you mean {slides}?") from fault
         raise NotAmong(str(fault), text, CALENDAR_UNITS) from fault
+
+
+def _sliding(text: str) -> str:
+    """`rolling 30d`, for `30d`, `30 days`, `last 30d`; empty where no window is meant by it."""
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        return ""
+    letter = found[2][0].lower()
+    meant = f"rolling {int(found[1]) * 7}d" if letter == "w" else f"rolling {found[1]}{letter}"
+    try:
+        Window.parse(meant)
+    except ValueError:
+        return ""
+    return meant
 
 
 def _by_mean(text: str, factor: str, days: str, window: str | None) -> Limit:

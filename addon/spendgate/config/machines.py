@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from spendgate.config import forms
 from spendgate.config.faults import NotAmong, shown
 from spendgate.config.nodes import Text
 from spendgate.config.sections import Section
@@ -30,6 +31,7 @@ def read_machines(entries: Iterable[tuple[Text, Section]], roster: Roster) -> tu
     return tuple(groups)
 
 
+@forms.written(r"[A-Za-z0-9_.:+*?-]+", type=["string", "number", "boolean"], maxLength=NAME_LENGTH_MAX)
 def _id(text: str) -> str:
     if len(text) > NAME_LENGTH_MAX or _ID.fullmatch(text) is None:
         raise ValueError(

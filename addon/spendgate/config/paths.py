@@ -37,6 +37,8 @@ _SERVICE_DIRECTORIES = {
     "win32": Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData"), "Spendgate"),
 }
 SERVICE_DIRECTORY = _SERVICE_DIRECTORIES.get(sys.platform, Path("/var/lib/spendgate"))
+SOCKET = Path("/run/spendgate/gate.sock")
+"""Where a service answers its clients (Linux): in a folder that root makes for its account, gone at every boot."""
 
 _USERS_OWN: tuple[str, ...] = {"win32": (), "darwin": ("HOME",)}.get(sys.platform, ("XDG_DATA_HOME", "HOME"))
 """The variables that say where a user's data lie; the first that is set decides. platformdirs passes over relative ones."""

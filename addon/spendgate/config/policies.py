@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from spendgate.config.bundle import looked
+from spendgate.config.bundle import looked, unreadable
 from spendgate.config.last_good import (
     DEFAULT_NAME,
     InForce,
@@ -124,11 +124,11 @@ class Watch(Following):
         """Read the file now, and tell what came of it."""
         await self.take(self._path, changed)
 
-    def _digest(self) -> str | None:
+    def _digest(self) -> str:
         try:
             return looked(self._path, self.current.looked_for, signed=self._last_good.signed).state
-        except PolicyError:
-            return None
+        except PolicyError as fault:
+            return unreadable(fault)
 
     def _moments(self, stop: asyncio.Event) -> AsyncGenerator[object]:
         return awatch(

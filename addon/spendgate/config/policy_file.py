@@ -6,22 +6,25 @@ Keys that policy.md describes and this version does not support yet are faults w
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from spendgate.budget import Budget
-from spendgate.config import words
+from spendgate.config import forms, words
 from spendgate.config.alert_words import positive
 from spendgate.config.alerts import read_alerts
 from spendgate.config.contracts import read_adjustments, read_billing
+from spendgate.config.domains import hosts_named
 from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, all_lines, shown
-from spendgate.config.includes import TEAM_RULES_MAX, Beside, Includes, nothing_beside
+from spendgate.config.forms import Schema
+from spendgate.config.includes import TEAM_RULES_MAX, Beside, Included, Includes, nothing_beside
 from spendgate.config.nodes import Text
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rates import read_rates
 from spendgate.config.receivers import read_notify
 from spendgate.config.rules import Names, read_budgets, read_model_rules, selector_in
-from spendgate.config.schema import DIALECT, Schema, schema_of
+from spendgate.config.schema import DIALECT, Recorder, schema_of
 from spendgate.config.sections import Section, known_word
 from spendgate.config.telling import read_approvers, unreached_owners
 from spendgate.config.whole import read_fleet, read_privacy, read_validity
@@ -74,6 +77,20 @@ def policy_schema(known: Known = UNCHECKED) -> Schema:
     """The JSON Schema (draft 2020-12) of a policy file: the keys that this version reads."""
     made = schema_of(lambda top: _top(top, Includes(top, nothing_beside, main_bytes=0), known))
     return {"$schema": DIALECT, "title": "Spendgate policy", **made}
+
+
+def include_schema(known: Known = UNCHECKED) -> Schema:
+    """The same of an included file: one team's rules where it names the team, else people, teams and machines."""
+
+    def read_as(section: Section, *, rules: bool) -> None:
+        policy = Recorder(there=section.has(""))
+        includes = Includes(policy, nothing_beside, main_bytes=0)
+        includes.add(Included("", section, rules=rules))
+        _top(policy, includes, known)
+
+    rules, lists = (schema_of(partial(read_as, rules=which)) for which in (True, False))
+    chosen = {"if": {"required": ["team"]}, "then": rules, "else": lists}
+    return {"$schema": DIALECT, "title": "Spendgate policy, included file", "type": "object", **chosen}
 
 
 def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
@@ -130,6 +147,7 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
     return values
 
 
+@forms.number(r"1", "integer", 1, least=1)
 def _version(text: str) -> str:
     if text != VERSION:
         raise ValueError(f"{shown(text)} is not a version that this Spendgate reads; allowed: {VERSION}")
@@ -161,7 +179,7 @@ def _capture(section: Section | None, known: Known) -> Capture:
         if host.host and host.host in seen:
             section.fault("hosts", f"{host.host} is listed twice")
         seen.add(host.host)
-    never = section.names("never", words.host)
+    never = section.names("never", partial(hosts_named, known=known.hosts))
     for both in sorted(seen & set(never)):
         section.fault("never", f"{both} stands under hosts too")
     counts = section.word("browsers", ("never", "count")) == "count"
@@ -178,7 +196,7 @@ def _capture(section: Section | None, known: Known) -> Capture:
 
 def _host(section: Section, known: Known) -> Host:
     host = Host(
-        host=section.parsed("host", lambda text: _added(words.host(text), known), required=True) or "",
+        host=section.parsed("host", partial(_added, known=known), required=True) or "",
         dialect=section.parsed("dialect", lambda text: known_word(text, known.dialects or (text,)), required=True)
         or "",
         prices=section.parsed("prices", lambda text: known_word(text, known.price_lists or (text,))),
@@ -188,7 +206,9 @@ def _host(section: Section, known: Known) -> Host:
     return host
 
 
-def _added(host: str, known: Known) -> str:
+@forms.same_as(hosts_named)
+def _added(text: str, known: Known) -> str:
+    host = hosts_named(text, known=known.hosts)
     if host in known.hosts:
         raise ValueError(f"{host} is a provider's own host, whose dialect and prices are known; leave it out here")
     return host

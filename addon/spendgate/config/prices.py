@@ -24,6 +24,7 @@ from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import _providers_from_raw
 from genai_prices.update_prices import DEFAULT_UPDATE_URL
 
+from spendgate.digest import Prices
 from spendgate.errors import StateError
 from spendgate.pricing import PriceBook
 
@@ -155,6 +156,11 @@ def _write(path: Path, body: bytes) -> None:
 
 def _package() -> str:
     return f"genai-prices {version('genai-prices')}"
+
+
+def said(book: PriceBook, now: datetime) -> Prices:
+    """The same for a digest, with the days."""
+    return Prices(age(book, now), None if book.as_of is None else (now.astimezone(UTC) - book.as_of).days)
 
 
 def age(book: PriceBook, now: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from spendgate.budget import WAIT_MS_DEFAULT, Missing
-from spendgate.config import words
+from spendgate.config import forms, words
 from spendgate.config.faults import shown
 from spendgate.config.people import Declared
 from spendgate.config.rules import Names, attribute, read_selector
@@ -61,6 +61,7 @@ def _rate(section: Section, declared: Declared, names: Names, order: int) -> Rat
     )
 
 
+@forms.written(forms.QUOTA, "100 per minute", "1,000,000 per 5m")
 def quota(text: str) -> Quota:
     """`1,000,000 per minute` -> so many in any minute, wherever it begins."""
     found = _QUOTA.fullmatch(text)
@@ -69,6 +70,7 @@ def quota(text: str) -> Quota:
     return Quota(most=_count(found[1], COUNT_MAX), length_ms=_length_ms(found[2]))
 
 
+@forms.number(rf"{forms.upto(PARALLEL_MAX)}|[1-9],[0-9]{{3}}|10,000", "integer", PARALLEL_MAX, least=1)
 def at_once(text: str) -> int:
     """`8` calls at once."""
     if _QUOTA.fullmatch(text):

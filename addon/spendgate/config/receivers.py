@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from spendgate.alert_rules import Severity
+from spendgate.config import forms
 from spendgate.config.faults import NotAmong, one_of, shown
 from spendgate.config.sections import Section, known_word
 from spendgate.config.services import SCHEMES
@@ -33,6 +34,7 @@ def read_notify(section: Section) -> tuple[Notify, ...]:
     return tuple(found)
 
 
+@forms.written(r"[A-Za-z][A-Za-z0-9+.-]*://\S*", "slack://${SPENDGATE_SECRET_AI}", maxLength=_ADDRESS_LENGTH_MAX)
 def address(text: str) -> str:
     """A service's address, `slack://${SPENDGATE_SECRET_AI}`. A ValueError never shows what may be a secret in it."""
     found = _ADDRESS.fullmatch(text)

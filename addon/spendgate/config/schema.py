@@ -10,23 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Self
 
-from spendgate.config import words
+from spendgate.config import forms
 from spendgate.config.faults import Faults, NotAmong, Place
+from spendgate.config.forms import Schema
 from spendgate.config.nodes import Mapping, Node, Text
 from spendgate.config.sections import Section
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-Schema = dict[str, Any]
 _SCALAR: Final[Schema] = {"type": ["string", "number", "boolean"]}
 """YAML's own reading of what Spendgate reads as text: `version: 1` is a number to an editor."""
 _NAME: Final = "name"
 _ASKED: Final = "\N{REPLACEMENT CHARACTER}"
 """No word of any list."""
-_PATTERNS: Final[dict[object, Schema]] = {
-    words.day: {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
-    words.duration_ms: {"type": "string", "pattern": r"^\d{1,6}(ms|s|m)$"},
-    words.name: {"type": ["string", "number"], "pattern": r"^[^\W_][\w .@+-]*$", "maxLength": words.NAME_LENGTH_MAX},
-}
 _HERE: Final = Place(1, 1)
 
 
@@ -130,8 +125,9 @@ def _either(one: Schema, other: Schema) -> Schema:
 
 def _parsed(parse: Callable[[str], object]) -> Schema:
     """What a parser takes: the words it names when it is asked for none of them, else text."""
-    if parse in _PATTERNS:
-        return _PATTERNS[parse]
+    form = forms.form_of(parse)
+    if form is not None:
+        return form
     known = _words(parse)
     if not known or _NAME in known:
         return _SCALAR

@@ -10,6 +10,7 @@ from typing import Final
 from spendgate.alert_rules import AlertRule, Severity
 from spendgate.approvers import Approver
 from spendgate.budget import Budget
+from spendgate.config import forms
 from spendgate.config.alert_words import positive
 from spendgate.config.faults import NotAmong, one_of, shown
 from spendgate.config.nodes import Mapping
@@ -50,6 +51,7 @@ def _listed(text: str, people: tuple[str, ...]) -> str:
     return text
 
 
+@forms.written("RW[Q-T][A-Za-z0-9+/]{53}")
 def minisign_key(text: str) -> str:
     """A public key as minisign prints it: 56 letters of base64 that begin `RW`."""
     try:

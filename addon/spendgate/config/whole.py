@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spendgate.adaptive import Mean
-from spendgate.config import words
+from spendgate.alert_rules import Spike
+from spendgate.config import forms, words
 from spendgate.config.faults import shown
 from spendgate.config.sections import Section
 from spendgate.policy import Mode
@@ -36,6 +37,7 @@ def read_validity(top: Section) -> Validity:
     return Validity(revision=revision, valid_until=last, expired="refuse" if refuses else "keep")
 
 
+@forms.number(r"[1-9][0-9]{0,8}", "integer", 999_999_999, least=1)
 def revision_of(text: str) -> int:
     """Raises ValueError."""
     if _REVISION.fullmatch(text) is None:
@@ -45,6 +47,7 @@ def revision_of(text: str) -> int:
     return int(text)
 
 
+@forms.written(forms.DAY_TO_COME, "2027-03-31")
 def _last_day(text: str) -> date:
     found = words.day(text)
     if found.year not in _YEARS:
@@ -64,6 +67,7 @@ def read_fleet(section: Section | None) -> Fleet:
     return Fleet.model_validate({"hub": hub, "offline": offline or "lease"})
 
 
+@forms.written(rf"{forms.any_case('https')}://[!-~]+", "https://spend.acme.example", maxLength=_HUB_LENGTH_MAX)
 def _hub(text: str) -> str:
     """An https address. What could be a password in it is never repeated."""
     try:
@@ -102,6 +106,7 @@ def read_privacy(section: Section | None, rules: Mapping[str, Any]) -> Privacy:
     return Privacy.model_validate({"keep_days": keep, "project": project or "repository", "process": process or "name"})
 
 
+@forms.written(rf"{forms.upto(KEEP_DAYS_MAX)}\s+days?", "400 days")
 def _keep(text: str) -> int:
     found = _DAYS.fullmatch(" ".join(text.split()))
     if found is None or int(found[1]) > KEEP_DAYS_MAX:
@@ -126,6 +131,9 @@ def _counting_by(attribute: str, values: Mapping[str, Any]) -> Iterable[str]:
 def _windows(values: Mapping[str, Any]) -> Iterable[tuple[int, str]]:
     """How many days the window of each rule may last, and the rule's name. The sum over a life is kept without its rows."""
     for name, rule in _rules(values):
+        form = getattr(rule, "form", None)
+        if isinstance(form, Spike):
+            yield form.days + 1, name
         mean = getattr(rule, "mean", None)
         if isinstance(mean, Mean):
             yield mean.days + 1, name

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from datetime import date
 
+from spendgate.config import forms
 from spendgate.config.faults import NotAmong, shown
 from spendgate.config.sections import LATER, known_word
 from spendgate.money import Money
@@ -33,6 +34,7 @@ def counts(text: str) -> str:
     return known_word(text, ("captured", "value"))
 
 
+@forms.written(forms.WAIT, "20s", "2m", "500ms")
 def duration_ms(text: str) -> int:
     """`20s`, `2m`, `500ms`; at most 10 minutes."""
     found = _DURATION.fullmatch(text)
@@ -42,6 +44,9 @@ def duration_ms(text: str) -> int:
     return length
 
 
+@forms.written(
+    rf"allow|refuse|allow\s+up\s+to\s+{forms.AMOUNT}\s+per\s+person", "allow", "refuse", "allow up to $10 per person"
+)
 def on_failure(text: str) -> OnFailure:
     """`allow`, `refuse`, `allow up to $10 per person`."""
     if text == "allow":
@@ -54,6 +59,7 @@ def on_failure(text: str) -> OnFailure:
     return OnFailure(action="allow", limit_nanos=amount(found[1]).nanos)
 
 
+@forms.written(forms.DAY, "2027-03-31")
 def day(text: str) -> date:
     """`2027-03-31`."""
     try:
@@ -87,6 +93,7 @@ def _index(text: str, words: tuple[str, ...]) -> int:
     return words.index(known_word(text.lower(), words))
 
 
+@forms.written(forms.AMOUNT, "$20", "$1,000", "$0.25")
 def amount(text: str) -> Money:
     """An amount of a limit. Raises ValueError also for `$2.000`: two dollars to one reader, two thousand to another."""
     found = Money.parse(text)
@@ -97,6 +104,7 @@ def amount(text: str) -> Money:
     return found
 
 
+@forms.written(forms.NAME, type=["string", "number", "boolean"], maxLength=NAME_LENGTH_MAX)
 def name(text: str) -> str:
     """A name of the policy's own: of a person, team, group or rule. It stands in refusals and in balances."""
     if len(text) > NAME_LENGTH_MAX or _NAME.fullmatch(text) is None or text != " ".join(text.split()):
@@ -107,6 +115,7 @@ def name(text: str) -> str:
     return text
 
 
+@forms.written(forms.ACCOUNT, type=["string", "number", "boolean"], maxLength=4 * NAME_LENGTH_MAX)
 def account(text: str) -> str:
     """An OS account: `alice`, `ACME\\alice`, `admin@MACHINE`."""
     if len(text) > 4 * NAME_LENGTH_MAX or _ACCOUNT.fullmatch(text) is None:
@@ -116,11 +125,14 @@ def account(text: str) -> str:
     return text
 
 
+@forms.written(forms.HOST, "llm.acme.example")
 def host(text: str) -> str:
     """An exact host name, in lower case. Raises ValueError for addresses, wildcards and what others could own."""
     found = text.rstrip(".").lower()
     if "*" in found:
-        raise ValueError(f"{shown(text)}: a wildcard {LATER}; name each host")
+        raise ValueError(
+            f"{shown(text)} is no exact host; allowed: llm.acme.example, or under capture *.ai.acme.example"
+        )
     if _is_address(found):
         raise ValueError(f"{shown(text)} is an address; allowed: host names, which a certificate can be bound to")
     labels = found.split(".")

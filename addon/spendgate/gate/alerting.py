@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,7 +22,9 @@ from spendgate.alerts.interface import Alert, Charged, Refused
 from spendgate.alerts.rules import Alerts, looks_back_to
 from spendgate.errors import LedgerUnavailable, SpendgateError
 from spendgate.gate.asked import Asked
+from spendgate.gate.findings import Findings
 from spendgate.gate.past import facts_of, scopes_of
+from spendgate.grants import owner_of
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.outbox import Ended, Outbox, Seen
@@ -55,9 +58,7 @@ class Carries(Protocol):
 
 def row(policy: Policy, alert: Alert) -> AlertRow:
     """The alert as the ledger keeps it."""
-    teams = (policy.roster.team_by_name.get(name) for name in alert.team)
-    owner = next((team.owner for team in teams if team is not None and team.owner), policy.owner)
-    figures = alert.figures
+    owner, figures = owner_of(policy, alert.team), alert.figures
     return AlertRow(
         alert.rule, alert.form, alert.value, alert.window, alert.severity.value, alert.at_ms, alert.again_ms, alert.person,
         alert.team, owner, figures.spent_nanos, figures.mark_nanos, figures.calls, figures.of_calls, alert.text,
@@ -94,12 +95,29 @@ class BeforeRefusal:
         return tuple([row(policy, alert) for event in events for alert in self._alerts.saw(event)])
 
 
+class Writes(Protocol):
+    """What is told by the calendar; `alerts.weekly` does it."""
+
+    def look(self, outbox: Outbox, policy: Policy, now_ms: int) -> int:
+        """Write what is due and not there; how many messages."""
+        ...
+
+
 class Alerting:
     """The thread of one gate that looks at what all gates of its ledger have ended, as long as no other one does."""
 
-    def __init__(self, ledger: Path, gates: Path, policy: Policy, now_ms: Callable[[], int], courier: Carries) -> None:
-        """`courier` is called in the thread after each look."""
-        self._ledger, self._gates, self._now_ms, self._courier = ledger, gates, now_ms, courier
+    def __init__(
+        self,
+        ledger: Path,
+        gates: Path,
+        policy: Policy,
+        now_ms: Callable[[], int],
+        courier: Carries,
+        *,
+        weekly: Writes | None = None,
+    ) -> None:
+        """`weekly` and then `courier` are called in the thread after each look."""
+        self._ledger, self._gates, self._now_ms, self._courier, self._weekly = ledger, gates, now_ms, courier, weekly
         self._policy = policy
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -119,8 +137,10 @@ class Alerting:
             self._thread.join(patience_s)
 
     def _run(self) -> None:
-        lock, outbox, looking = None, None, None
+        lock, outbox, looking, findings = None, None, None, None
         try:
+            with suppress(SpendgateError):  # now, while the file is there: that it is removed is told, too
+                outbox = Outbox(self._ledger)
             while True:
                 last = self._stopping.wait(LOOKS_EVERY_S)
                 try:
@@ -128,7 +148,11 @@ class Alerting:
                     if lock is not None:
                         outbox = outbox or Outbox(self._ledger)
                         looking = looking or Looking(outbox)
+                        findings = findings or Findings(outbox)
+                        self._tell(findings)
                         looking.look(self._policy, self._now_ms(), keeps=last)
+                        if self._weekly is not None and not last:
+                            self._weekly.look(outbox, self._policy, self._now_ms())
                         self._courier.round(outbox, self._policy, self._now_ms())
                 except LedgerUnavailable:
                     looking = None  # the next look does it, from where the ledger says
@@ -143,6 +167,11 @@ class Alerting:
                 outbox.close()
             if lock is not None:
                 lock.drop()
+
+    def _tell(self, findings: Findings) -> None:
+        """What was found is told, or again at the next look; a trail that cannot be read keeps nobody from other alerts."""
+        with suppress(LedgerUnavailable):
+            findings.look(self._policy, self._now_ms())
 
 
 class Looking:

@@ -72,12 +72,21 @@ def flowed(was: Flowing | None, used: Usage, *, sent: bool) -> Flowing | None:
     return None if change is None else replace(was, requests=change[0], need=change[1])
 
 
+def counted_late(flowing: Flowing | None, used: Usage, requests: int) -> Flowing | None:
+    """How rates count what was asked about by nobody before it was done; None: none does."""
+    if flowing is None or not flowing.longest_ms:
+        return None
+    return replace(flowing, requests=requests, need=Tokens.of(used) or Tokens())
+
+
 def row(asked: Asked, size: Size) -> CallRow:
     """The call as the ledger opens it."""
     terms = asked.terms
     opened = _row(
         asked.intent, size, terms.policy, billing=terms.billing, kind=terms.keys.kind, known_by=terms.evidence
     )
+    if terms.also:
+        opened = replace(opened, also_requested=terms.also)
     if terms.ignored:
         return replace(opened, **_KEPT_OF_NOBODY)
     return opened if asked.parent_call is None else replace(opened, parent_call=asked.parent_call)

@@ -130,7 +130,7 @@ def item_of(asked: Asked, part: Part, reading: Reading, prices: PriceBook, booke
     """
     terms, answered = asked.terms, part.model or reading.model
     asked_for = None if terms.priced_by in DEPLOYING else terms.model
-    if terms.also and answered and asked_for and family(answered) != family(asked_for):
+    if terms.others and answered and asked_for and family(answered) != family(asked_for):
         asked_for = None
     named, at = answered or asked_for, utc(booked_ms)
     # What its provider states that it bills needs no contract to say so; what a plan pays has its list price.

@@ -19,7 +19,10 @@ from spendgate.gate.asked import Asked
 from spendgate.gate.billing import Bill, EstimateUsage, bill, item_of
 from spendgate.gate.interface import End
 from spendgate.gate.overage import FLAG, OVERAGE
+from spendgate.gate.past import NAMED
+from spendgate.gate.terms import Terms
 from spendgate.ledger.interface import Settlement
+from spendgate.model_names import family
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Reading
 from spendgate.selector import PLAN
@@ -48,6 +51,8 @@ class Ending(Struct, frozen=True):
     booked_ms: int
     reading: Reading
     end: End
+    since: Terms | None = None
+    """The same call under the policy that took force while it ran: its budgets, too, are charged by the model that answered."""
 
 
 Learnable = tuple[Usage, int]
@@ -77,7 +82,8 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
     if reading.overage and ending.asked.terms.billing == PLAN:
         # Its row said `subscription` before anybody knew; what it costs counts all the same.
         counting = ending.asked.terms.metered(OVERAGE)
-        ending = replace(ending, asked=replace(ending.asked, terms=counting))
+        since = ending.since.metered(OVERAGE) if ending.since is not None else None
+        ending = replace(ending, asked=replace(ending.asked, terms=counting), since=since)
         reading = replace(reading, flags=(*reading.flags, FLAG))
         ending = replace(ending, reading=reading)
     if reading.free:
@@ -97,8 +103,11 @@ def _on_its_account(ending: Ending) -> Ending:
     word, flag = accounts.answered(terms.policy.billing, ending.asked.intent, terms.billing, reading.account)
     if flag is None:
         return ending
-    asked = ending.asked if word == terms.billing else replace(ending.asked, terms=terms.billed_as(word))
-    return replace(ending, asked=asked, reading=replace(reading, flags=(*reading.flags, flag)))
+    asked, since = ending.asked, ending.since
+    if word != terms.billing:
+        asked = replace(asked, terms=terms.billed_as(word))
+        since = since.billed_as(word) if since is not None else None
+    return replace(ending, asked=asked, since=since, reading=replace(reading, flags=(*reading.flags, flag)))
 
 
 def _warmed_up(ending: Ending, priced: Bill) -> bool:
@@ -140,9 +149,9 @@ def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
     # On a plan nothing is paid; what `counts: value` budgets count is the list price.
     counted, cost = (cost, cost) if terms.counts else (value, 0)
     return _settlement_of(
-        ending, _state(ending), basis, (*reading.flags, *flags),
+        ending, _state(ending), basis, (*reading.flags, *flags, *_named(ending, priced)),
         usage=_NO_USAGE if BACKGROUND in flags else priced.usage, cost=cost, value=value,
-        charges=_charges(ending, priced, counted),
+        charges=_all_charges(ending, priced, counted),
         model=priced.items[-1].model if priced.items else terms.model,
         prices=",".join(dict.fromkeys([item.source for item in priced.items])) or None,
     )  # fmt: skip
@@ -207,9 +216,36 @@ def _bounded(ending: Ending, held_nanos: int) -> int:
     return held_nanos if bound is None else min(held_nanos, bound)
 
 
-def _charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
+def _named(ending: Ending, priced: Bill) -> tuple[str, ...]:
+    """Its flag where another model answered that the request names: no row has those names, and filling must tell."""
+    terms = ending.asked.terms
+    if not terms.others or not priced.items:
+        return ()
+    answered = family(priced.items[-1].model or "")
+    others = [each.names[-1:] for each in terms.others]
+    return (NAMED,) if terms.facts.names[-1:] != (answered,) and (answered,) in others else ()
+
+
+def _all_charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
+    """What the budgets of the policy under which it left are charged, and those of the one that is in force by now: where
+    another model answers than was asked for, filling could not know that; and what it held for nothing is released."""
+    charges = _charges(ending, ending.asked.terms, priced, cost)
+    since = ending.since
+    if since is None:
+        return charges
+    known = {scope.balance for scope, _ in charges}
+    found = []
+    held = tuple([(scope, 0) for scope in since.scopes(ending.booked_ms)])
+    for scope, nanos in (*_charges(ending, since, priced, cost), *held):
+        if scope.balance not in known:
+            known.add(scope.balance)
+            found.append((scope, nanos))
+    return (*charges, *found)
+
+
+def _charges(ending: Ending, terms: Terms, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
     """What each budget is charged: the share of the cost whose answering model it fits, in the window of the hold."""
-    terms, booked_ms = ending.asked.terms, ending.booked_ms
+    booked_ms = ending.booked_ms
     if not terms.drawn or not priced.items:
         return ()
     if len(priced.items) == 1:

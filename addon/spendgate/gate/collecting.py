@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from spendgate.gate import charging
 from spendgate.gate.alike import Alike, Sign, alike, plain, sign_of
-from spendgate.gate.asked import Asked, row
+from spendgate.gate.asked import Asked, counted_late, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
+from spendgate.gate.clock import Clock
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Collected, End, Intent
 from spendgate.gate.line import Lines
@@ -44,7 +45,7 @@ class Collecting:
 
     def __init__(
         self, ledger: LedgerPort, backlog: Backlog, *, lines: Lines, fallback: Fallback, estimate: EstimateUsage,
-        in_force: Callable[[], tuple[KnownTerms, PriceBook]],
+        clock: Clock, in_force: Callable[[], tuple[KnownTerms, PriceBook]],
     ) -> None:  # fmt: skip
         """`in_force`: the policy's terms and the prices that hold now."""
         self._ledger = ledger
@@ -52,6 +53,7 @@ class Collecting:
         self._lines = lines
         self._fallback = fallback
         self._estimate = estimate
+        self._clock = clock
         self._in_force = in_force
 
     def collect(self, found: Collected) -> None:
@@ -80,7 +82,8 @@ class Collecting:
         for result_id, result in named:
             if result_id in there:
                 continue
-            if not result.awaited and reader.takes(result_id, result.reading):
+            alike = not (result.awaited or found.ask.overheard)
+            if alike and reader.takes(result_id, result.reading):
                 there.add(result_id)  # should it come twice
                 continue
             call = self._ledger.awaited(result_id) if result.awaited else None
@@ -116,7 +119,12 @@ class Collecting:
         ending = charging.Ending(asked, UNSIZED, (), booked_ms, believed(asked, result.reading), reader.end)
         flags = (ELSEWHERE,) if result.awaited and call is None else ()
         settlement, _ = charging.settled(ending, reader.prices, self._estimate, flags)
-        if not result.awaited:
+        if found.ask.overheard and call is None:
+            # A turn that nobody asked for is a call of now; a transcription is part of one.
+            requests = 1 if result.reading.response_id else 0
+            flowing = asked.flowing(UNSIZED, self._clock)
+            settlement = replace(settlement, flowed=counted_late(flowing, settlement.usage, requests))
+        elif not result.awaited:
             reader.priced(ending, opened, settlement)
         return settlement, replace(opened, id=result_id)
 
@@ -169,7 +177,8 @@ class _Reader:
             call.row, started_ms=self.found.at_ms, path=self.found.route.path, estimate_nanos=None, ceiling_nanos=None,
             typical_nanos=None, request_bytes=0, text_bytes=0,
         )  # fmt: skip
-        return self._asked(call.row.billing, model, call.booked_ms), opened
+        # By the model that was asked for: a budget per model has its charge in that allowance.
+        return self._asked(call.row.billing, call.row.model_requested or model, call.booked_ms), opened
 
     def _asked(self, billing: str | None, model: str | None, booked_ms: int) -> Asked:
         found = self.found

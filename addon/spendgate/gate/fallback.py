@@ -70,7 +70,8 @@ class Fallback:
     def settled(self, charges: Iterable[tuple[Scope, int]]) -> None:
         """Add what a call has cost that the ledger had let through: it may be some time before the ledger can show it."""
         for scope, nanos in charges:
-            self._put(scope, self._settled.get(_key(scope), 0) + nanos)
+            if nanos:
+                self._put(scope, self._settled.get(_key(scope), 0) + nanos)
 
     def recovered(self) -> None:
         """The ledger writes again: `allow up to`, and what rates count, start anew at the next failure."""

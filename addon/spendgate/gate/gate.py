@@ -41,7 +41,7 @@ from spendgate.gate.provider_time import ProviderTime
 from spendgate.gate.recall import Recall
 from spendgate.gate.recording import Recording
 from spendgate.gate.running import Running
-from spendgate.gate.terms import KnownTerms
+from spendgate.gate.terms import KnownTerms, Terms, others_of
 from spendgate.gate.upkeep import GateLedger, Upkeep
 from spendgate.gate.waiting import Denied, Granted, Waiting
 from spendgate.policy import Policy
@@ -92,7 +92,9 @@ class Gate:
         self._estimate = estimate
         self._lines = Lines()
         self._evidence = Evidence(ledger, self.backlog, self.fallback, self._time, wall, looks=looks, account=account)
-        self._upkeep = Upkeep(ledger, prices, self.sizes, self.backlog, clock=self.clock, evidence=self._evidence)
+        self._upkeep = Upkeep(
+            ledger, prices, self.sizes, self.backlog, clock=self.clock, evidence=self._evidence, also=self._also
+        )
         self._waiting = Waiting(
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
             in_force=lambda: self.policy, waited_for=self._upkeep.waited_for,
@@ -104,7 +106,7 @@ class Gate:
         self._known = KnownTerms(policy, prices)
         self._collecting = Collecting(
             ledger, self.backlog, lines=self._lines, fallback=self.fallback, estimate=estimate,
-            in_force=lambda: (self._known, self.prices),
+            clock=self.clock, in_force=lambda: (self._known, self.prices),
         )  # fmt: skip
         self._recall = Recall()
         self._before_refusal = BeforeRefusal()
@@ -143,6 +145,10 @@ class Gate:
         """Use this price list from now on, also for the charge of calls under way."""
         self.prices = self._upkeep.prices = prices
         self._known = KnownTerms(self.policy, prices)
+
+    def confirmed_ms(self) -> int | None:
+        """The time where the providers have said what it is; None: only the machine's own clock says so. For any thread."""
+        return self._time.confirmed_ms()
 
     @property
     def open_calls(self) -> Mapping[str, Running]:
@@ -320,7 +326,8 @@ class Gate:
         if call is None:
             return
         found = believed(call.asked, reading)
-        ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end)
+        since = self._since(call)
+        ending = charging.Ending(call.asked, call.size, call.holds, call.booked_ms, found, end, since)
         settlement, sample = charging.settled(ending, self.prices, self._estimate, call.flags)
         change = flowed(call.flowing, settlement.usage, sent=end.sent)
         if change is not None:
@@ -349,6 +356,21 @@ class Gate:
             terms = call.asked.terms
             self.sizes.learn(terms.keys, sample_of(text_bytes, usage, value, terms.rates))
         self._durations.append(end.duration_ms)
+
+    def _since(self, call: Running) -> Terms | None:
+        """The call under the policy in force, where another one has let it leave."""
+        if call.asked.terms.policy is self.policy:
+            return None
+        try:
+            return self._known.of(call.asked.intent, call.booked_ms)
+        except Exception as fault:
+            logger.exception("a call has no terms under the new policy: %s", type(fault).__name__)
+            return None  # what filling has held of it is charged all the same
+
+    def _also(self, call_id: str) -> tuple[str, ...]:
+        """The other models that one of this gate's own calls names."""
+        call = self._running.get(call_id)
+        return () if call is None else others_of(call.asked.intent)
 
     def uncovered(self, account: str, tool: str, host: str, reason: str) -> None:
         """Count a connection to a provider that could not be read. Never raises."""

@@ -69,6 +69,10 @@ class ProviderTime:
             return wall if wall >= least - FAR_MS else least
         return wall
 
+    def confirmed_ms(self) -> int | None:
+        """`now_ms` where the providers have said what time it is; None: only the machine's own clock says so."""
+        return self.now_ms() if self.witnessed else None
+
     def off_ms(self) -> int | None:
         """How far the wall clock is ahead of the time that windows go by; None: they go by the wall clock."""
         off = self._clock.now_ms() - self.now_ms()

@@ -10,6 +10,7 @@ from dataclasses import replace as replace_terms
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec import json
 from msgspec.structs import replace
 
 from spendgate import lapse
@@ -17,11 +18,12 @@ from spendgate.admission import RefusalKind, Refuse
 from spendgate.attribution import Attribution
 from spendgate.contracts import Changes
 from spendgate.estimate import KindKeys
-from spendgate.fitting import enforces, fitting, model_refusal, scopes, scopes_of
+from spendgate.fitting import charged, enforces, fitting, model_refusal, scopes, scopes_of
 from spendgate.gate.accounts import refusal_of
 from spendgate.gate.interface import Intent
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
+from spendgate.model_names import family
 from spendgate.policy import Policy, UnknownModel
 from spendgate.price_cards import Ladder, Rates, dearest
 from spendgate.price_change import PriceChange
@@ -61,11 +63,19 @@ class Signs(NamedTuple):
     def of(cls, intent: Intent, since: datetime) -> Signs:
         """The signs of one call."""
         ask, route = intent.ask, intent.route
-        also = tuple(dict.fromkeys((*ask.also, *route.also))) if route.also else ask.also
         return cls(
-            since, intent.attribution, route, route.model or ask.model, also, ask.api_key, ask.account,
+            since, intent.attribution, route, route.model or ask.model, others_of(intent), ask.api_key, ask.account,
             route.billing or ask.billing, ask.service_tier, ask.speed, ask.context_window,
         )  # fmt: skip
+
+
+def others_of(intent: Intent) -> tuple[str, ...]:
+    """The other models that the call names, in its body and its path."""
+    ask, route = intent.ask, intent.route
+    also = tuple(dict.fromkeys((*ask.also, *route.also))) if route.also else ask.also
+    if route.model and ask.model and route.model != ask.model and family(route.model) != family(ask.model):
+        return (*also, ask.model)  # gateways differ in which of the two they obey
+    return also
 
 
 class Draws:
@@ -141,8 +151,11 @@ class Terms:
     billing: str
     model: str | None
     """The model asked for."""
-    also: bool
-    """Whether others may have a part in the answer: budgets of theirs hold it, too, and are charged as far as they had."""
+    others: tuple[Facts, ...]
+    """The call as of each other model that may have a part in the answer: budgets of it hold the call, too, and are charged
+    as far as it had."""
+    also: str | None
+    """Their names, as the ledger keeps them. None: there are none."""
     priced_by: str
     """The genai-prices provider."""
     rates: Rates
@@ -175,8 +188,10 @@ class Terms:
     def billed_as(self, billing: str) -> Terms:
         """The same call with another billing word, by which budgets tell it apart, too."""
         known = Facts({**self.facts.values, "billing": (billing,)}, self.facts.names, self.facts.stem)
-        draws = Draws(self.policy, (known,), self.enforced, on_plan=billing == PLAN)
-        return replace_terms(self, billing=billing, facts=known, draws=draws, drawn=_drawn(self.policy, billing))
+        others = tuple([replace_terms(each, values={**each.values, "billing": (billing,)}) for each in self.others])
+        draws = Draws(self.policy, (known, *others), self.enforced, on_plan=billing == PLAN)
+        drawn = _drawn(self.policy, billing)
+        return replace_terms(self, billing=billing, facts=known, others=others, draws=draws, drawn=drawn)
 
     def refused(self, now_ms: int) -> Refuse | None:
         """Why it may not leave at this instant, whatever the budgets say: a rule, or the policy file as a whole."""
@@ -198,16 +213,22 @@ class Terms:
     def charged(self, model: str | None, booked_ms: int) -> tuple[Scope, ...]:
         """The budgets that its charge counts in, by the model that answered."""
         same = not model or model == self.model
-        if not self.policy.by_model or (same and not self.also):
+        if not self.policy.by_model or (same and not self.others):
             return self.scopes(booked_ms)
         answered = self.facts if same else self.facts.answered_by(model)
         if not self.drawn:
             return ()
-        return scopes(self.policy, answered, booked_ms, self.enforced, on_plan=not self.counts)
+        asked = (self.facts, *self.others)
+        return charged(self.policy, asked, answered, booked_ms, self.enforced, on_plan=not self.counts)
 
     def without_model(self, now_ms: int) -> tuple[Scope, ...]:
         """The budgets that any call of this connection draws on, whatever model it will ask for."""
-        return self.charged("spendgate-no-model", now_ms)
+        if not self.policy.by_model:
+            return self.scopes(now_ms)
+        if not self.drawn:
+            return ()
+        nobody = self.facts.answered_by("spendgate-no-model")
+        return scopes(self.policy, nobody, now_ms, self.enforced, on_plan=not self.counts)
 
 
 class KnownTerms:
@@ -259,7 +280,8 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         draws=Draws(policy, (known, *others), enforced, on_plan=billing == PLAN),
         billing=billing,
         model=model,
-        also=bool(others),
+        others=others,
+        also=_kept(signs.also),
         priced_by=priced.provider,
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
@@ -279,6 +301,11 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
 def _drawn(policy: Policy, billing: str) -> bool:
     """Whether some budget may count calls with this billing word: a plan's only where one goes by list price."""
     return policy.billing.counts(billing) or (billing == PLAN and policy.by_list)
+
+
+def _kept(names: tuple[str, ...]) -> str | None:
+    """Names of models as the ledger keeps them: what is odd without its letters, what is not known as an empty one."""
+    return json.encode([(name and written(name)) or "" for name in names]).decode() if names else None
 
 
 def unlisted(account: str | None) -> Refuse:

@@ -13,8 +13,8 @@ from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
-from spendgate.gate.evidence import Evidence
-from spendgate.gate.past import counted, facts_of, scopes_of
+from spendgate.gate.evidence import CLOCK_STEP_MS, Evidence
+from spendgate.gate.past import Also, counted, facts_of, scopes_of
 from spendgate.gate.patience import patiently
 from spendgate.gate.terms import rates_of
 from spendgate.ledger.audit_log import Line
@@ -63,6 +63,7 @@ class Upkeep:
 
     def __init__(
         self, ledger: GateLedger, prices: PriceBook, sizes: Sizes, backlog: Backlog, *, clock: Clock, evidence: Evidence,
+        also: Also,
     ) -> None:  # fmt: skip
         self.prices = prices
         """What other gates' calls are learned by."""
@@ -71,6 +72,9 @@ class Upkeep:
         self._backlog = backlog
         self._clock = clock
         self._evidence = evidence
+        self._also = also
+        self._filled_ms = 0
+        """What the clock said when budgets were filled last."""
         self._task: asyncio.Task[None] | None = None
         self._known: OrderedDict[str, None] = OrderedDict()
         self._seq = 0
@@ -101,15 +105,19 @@ class Upkeep:
         The second pass is short and waits for nobody, so the loop goes on while another gate writes; and no call of this gate
         can be admitted between its last step and the swap that its caller makes. Raises StateError, LedgerUnavailable.
         """
+        await self._count(policy)
+        self._policy = policy
+
+    async def _count(self, policy: Policy) -> None:
         await asyncio.to_thread(self._prepare, policy)
         await patiently(
             lambda: self._backlog.joined(lambda: self._prepare(policy, patient=False)), self._clock, FILL_PATIENCE_MS
         )
-        self._policy = policy
 
     def _prepare(self, policy: Policy, *, patient: bool = True) -> None:
         now_ms = self._clock.now_ms()
-        self._ledger.prepare(counted(policy, now_ms), scopes_of(policy), now_ms, patient=patient)
+        self._ledger.prepare(counted(policy, now_ms), scopes_of(policy, self._also), now_ms, patient=patient)
+        self._filled_ms = now_ms
 
     def learned(self, call_id: str) -> None:
         """This call was learned from: its row teaches nothing more."""
@@ -137,7 +145,19 @@ class Upkeep:
                     pass  # the next round does it
                 except Exception:
                     logger.exception("upkeep of the gate failed")
+            await self._heal()
             await self._evidence.look_when_due()
+
+    async def _heal(self) -> None:
+        """Fill again where the clock was ahead: windows begin earlier than was counted. Never raises."""
+        if self._clock.now_ms() >= self._filled_ms - CLOCK_STEP_MS:
+            return
+        try:
+            await self._count(self._policy)
+        except LedgerUnavailable:
+            pass  # the next round does it
+        except Exception:
+            logger.exception("budgets could not be filled after the clock went back")
 
     def _learn(self) -> None:
         """Learn what other gates' calls needed, and at the start what all did."""
@@ -164,7 +184,7 @@ class Upkeep:
         made = past.row
         if not self._policy.adjust:
             return None, past.value_nanos
-        facts = facts_of(past, self._policy).answered_by(made.model_requested)
+        facts = facts_of(past, self._policy)
         change = self._policy.adjustments.of(facts, past.booked_ms).asked
         if change is None or not change.rates:
             return None, past.value_nanos  # a factor changes both alike

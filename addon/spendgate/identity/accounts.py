@@ -37,6 +37,14 @@ class Accounts:
         return name
 
 
+def home_of(uid: int) -> str | None:
+    """The account's home folder; None where no directory knows the number."""
+    try:
+        return pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        return None
+
+
 @functools.cache
 def people_from_uid(login_defs: Path = Path("/etc/login.defs")) -> int:
     """The first uid of people's accounts on this system (login.defs(5), UID_MIN); below it are services."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from spendgate.attribution import Evidence, Peer
-from spendgate.identity.accounts import Accounts, login_uid, people_from_uid
+from spendgate.identity.accounts import Accounts, home_of, login_uid, people_from_uid
 from spendgate.identity.browsers import browser_of
 from spendgate.identity.cgroups import Cgroups
 from spendgate.identity.interface import Endpoints
@@ -23,6 +23,7 @@ from spendgate.identity.processes import Descriptions, Finder, Process
 from spendgate.identity.project import project_of
 from spendgate.identity.sock_diag import Owner, SockDiag
 from spendgate.identity.tools import tool_of
+from spendgate.privacy import without_home
 
 GONE = "the process had gone when the kernel was asked"
 _NOT_HERE = "no such connection on this host (another machine, container or network namespace)"
@@ -111,7 +112,7 @@ class LinuxLookup:
             login_account=self._accounts.name(login, now_s) if login is not None else None,
             pid=found.pid,
             process=_plain(PurePosixPath(found.path).name.removesuffix(" (deleted)") if found.path else found.name),
-            process_path=_plain(found.path) if found.path else None,
+            process_path=_plain(without_home(found.path, home_of(uid))) if found.path else None,
             started_ms=found.started_ms,
             tool=tool_of(found.path or found.name, found.arguments, found.name),
             project=self._project(found.directory, login or uid),

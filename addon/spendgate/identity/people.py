@@ -12,7 +12,7 @@ from spendgate.attribution import Attribution, Evidence, Peer
 from spendgate.identity.sessions import Sessions
 from spendgate.identity.tools import KNOWN
 from spendgate.policy import Policy, person_of, today_in
-from spendgate.privacy import Privacy
+from spendgate.privacy import Privacy, without_home
 from spendgate.providers.interface import Ask, Claim, Route
 from spendgate.selector import Facts
 
@@ -55,12 +55,12 @@ def attribute(
 
 
 def process_of(peer: Peer, privacy: Privacy) -> str | None:
-    """What may be written of a process: its name, its path, or nothing."""
+    """What may be written of a process: its name, its path with `~` for a home folder, or nothing."""
     match privacy.process:
         case "none":
             return None
         case "path":
-            return peer.process_path or peer.process
+            return without_home(peer.process_path) if peer.process_path else peer.process
     return peer.process
 
 

@@ -11,6 +11,8 @@ import re
 import stat
 from pathlib import Path
 
+from spendgate.privacy import without_home
+
 _BYTES_MAX = 256 * 1024
 _LEVELS_MAX = 64
 _SECTION = re.compile(r'^\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
@@ -18,6 +20,10 @@ _SCP = re.compile(r"^(?:[^/\s]+@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):(?!//)(.+)$
 _URL = re.compile(
     r"^(?:https?|ssh|git|git\+ssh|ssh\+git)://(?:[^/]*@)?(\[[0-9A-Fa-f:]+\]|[\w.-]+)(?::\d*)?/(.+)$", re.IGNORECASE
 )
+_OWN_SERVER = re.compile(r"(?:ssh|git|git\+ssh|ssh\+git)://|(?:[^/\s]+@)?[A-Za-z0-9.-]+:/(?!/)", re.IGNORECASE)
+"""Where a path is one of the server's disk, not `owner/name` of a forge."""
+_HOME_PARTS = 2
+"""`home/alice`: what is no more than that is an owner and a name."""
 _NAME = re.compile(r"^[\w.~+ -]+$")
 
 
@@ -38,13 +44,20 @@ def repository(config: str) -> str | None:
 
 
 def normal(url: str) -> str | None:
-    """`host/owner/name` of a remote URL in any spelling git takes; None for a local path or what is not a URL."""
+    """`host/owner/name` of a remote URL in any spelling git takes; None for a local path or what is not a URL.
+
+    A server's own path may lie in a home folder, which is `~` then: `ssh://nas/home/alice/tool.git` is `nas/~/tool`.
+    """
     match = _URL.match(url.strip()) or _SCP.match(url.strip())
     if match is None:
         return None
     host = match.group(1).lower()
+    if len(host) == 1:
+        return None  # a drive of Windows
     path = re.split(r"[?#]", match.group(2))[0].strip("/").removesuffix(".git").removeprefix("~")
     parts = [part for part in path.split("/") if part]
+    if _OWN_SERVER.match(url.strip()) and len(parts) > _HOME_PARTS:
+        parts = [part for part in without_home(f"/{path}").split("/") if part]
     if not parts or not all(_NAME.match(part) for part in parts) or len(path) > 200:
         return None
     return "/".join([host, *parts])

@@ -24,20 +24,21 @@ from spendgate.ledger import rows
 from spendgate.ledger.known import Known
 
 FIRST: Final = bytes(32)
-SETTLED: Final = 7
-REFUSED: Final = 8
-RECORDED: Final = 9
+SETTLED: Final = 10
+REFUSED: Final = 11
+RECORDED: Final = 12
 _ENDINGS: Final = (
     (*rows.SETTLED, *rows.RUNNING, "holds"),
     (*rows.REFUSED, "account"),
     (*rows.RECORDED, "account"),
 )
 FORMS: Final[dict[int, tuple[str, ...]]] = dict(
-    zip((SETTLED, REFUSED, RECORDED, 4, 5, 6, 1, 2, 3), _ENDINGS * 3, strict=True)
+    zip((SETTLED, REFUSED, RECORDED, *range(1, 10)), _ENDINGS * 4, strict=True)
 )
 """What the digest of a link of each form covers of a call's end. A change of columns is a new form; old links keep theirs."""
 BEGINNINGS: Final = (
     dict.fromkeys((SETTLED, REFUSED, RECORDED), rows.OPENED)
+    | dict.fromkeys((7, 8, 9), rows.OPENED_THIRD)
     | dict.fromkeys((4, 5, 6), rows.OPENED_SECOND)
     | dict.fromkeys((1, 2, 3), rows.OPENED_FIRST)
 )

@@ -15,15 +15,18 @@ from spendgate.errors import LedgerUnavailable
 from spendgate.ledger import verify
 from spendgate.money import dollars
 
+_NONE: Final = (2**63, None, None, None, None)
 _ASKED_EVERY: Final = 100_000
 """SQLite's steps between two questions whether to go on: some milliseconds."""
-_SUMS: Final = """SELECT b.id, b.budget, b.value, b.window, b.settled, b.held, b.ceiling, b.open_calls,
-    coalesce(sum(h.charged_nanos), 0),
-    coalesce(sum(h.nanos) FILTER (WHERE h.charged_nanos IS NULL), 0),
-    coalesce(sum(h.bound_nanos) FILTER (WHERE h.charged_nanos IS NULL), 0),
-    count(h.call) FILTER (WHERE h.charged_nanos IS NULL)
-    FROM balances b LEFT JOIN holds h ON h.balance = b.id AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms)
-    WHERE b.budget <> '' GROUP BY b.id"""
+# What calls make of their balances, in the order of those. A join the other way round, from balances to the view, is a scan of
+# all holds for each balance.
+_SUMMED: Final = """SELECT h.balance, sum(h.charged_nanos),
+    sum(h.nanos) FILTER (WHERE h.charged_nanos IS NULL), sum(h.bound_nanos) FILTER (WHERE h.charged_nanos IS NULL),
+    count(*) FILTER (WHERE h.charged_nanos IS NULL)
+    FROM holds h CROSS JOIN balances b ON b.id = h.balance AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms)
+    GROUP BY h.balance ORDER BY h.balance"""
+_KEPT: Final = """SELECT id, budget, value, window, settled - purged_nanos, held, ceiling, open_calls FROM balances
+    WHERE budget <> '' ORDER BY id"""
 
 _NEVER: Final = (
     ("an ended call with a hold that was neither charged nor released", """SELECT c.id FROM call_rows c JOIN holds h
@@ -52,7 +55,8 @@ def check(conn: sqlite3.Connection) -> tuple[str, ...]:
     """All faults of balances, holds, kinds and chain; none when the ledger is right."""
     conn.execute("BEGIN")
     try:
-        return (*sums(conn), *map(str, verify.lines(conn)), *map(str, verify.links(conn)))
+        faults = (*verify.lines(conn), *verify.links(conn), *verify.purged(conn))
+        return (*sums(conn), *map(str, faults))
     finally:
         conn.execute("ROLLBACK")
 
@@ -72,6 +76,7 @@ def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
         conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=0)
         try:
             conn.set_progress_handler(lambda: int(stopped()), _ASKED_EVERY)
+            conn.execute("BEGIN")  # two questions of one moment; the connection is closed with it
             return tuple(
                 f"{name} differs from its calls by {_off(kept, summed)}" for name, kept, summed in _altered(conn)
             )
@@ -93,10 +98,14 @@ def _off(kept: tuple[int, ...], summed: tuple[int, ...]) -> str:
 
 def _altered(conn: sqlite3.Connection) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
     """Balances that are not what their calls make: name, what they are, what they would be."""
-    for row in conn.execute(_SUMS):
-        (number, budget, value, window), kept, summed = row[:4], row[4:8], row[8:]
-        if kept != summed:
-            yield f"balance {number} ({budget} {value} {window})", kept, summed
+    summed = conn.execute(_SUMMED)
+    number, *sums = next(summed, _NONE)
+    for balance, budget, value, window, *kept in conn.execute(_KEPT):
+        while number < balance:  # of no balance, or of a kind's: another question's
+            number, *sums = next(summed, _NONE)
+        made = tuple(each or 0 for each in sums) if number == balance else (0, 0, 0, 0)
+        if tuple(kept) != made:
+            yield f"balance {balance} ({budget} {value} {window})", tuple(kept), made
 
 
 def _balances(conn: sqlite3.Connection) -> list[str]:
@@ -104,7 +113,7 @@ def _balances(conn: sqlite3.Connection) -> list[str]:
 
 
 def _kinds(conn: sqlite3.Connection) -> list[str]:
-    kept = dict(_counts(conn, "SELECT value, settled_calls, open_calls FROM balances WHERE budget = ''"))
+    kept = dict(_counts(conn, "SELECT value, settled_calls - purged_calls, open_calls FROM balances WHERE budget = ''"))
     summed = _counts(
         conn,
         """SELECT kind, count(*) FILTER (WHERE state = 'settled' AND value_nanos > 0),

@@ -13,15 +13,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import batched
+from pathlib import Path
 from typing import Final
 
-from spendgate.ledger import open_calls, rows
+from msgspec import Struct, structs
+
+from spendgate.ledger import day_sums, open_calls, rows
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import AT_COST, AT_LIST_PRICE, Held
+from spendgate.ledger.purge import locked
 from spendgate.ledger.rows import PastCall
 from spendgate.ledger.store import Store
+from spendgate.selector import PLAN
 from spendgate.standing import Hold, Scope
 
 CHUNK: Final = 200
@@ -35,8 +41,16 @@ ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
 _ADD: Final = "INSERT OR IGNORE INTO charges (call, balance, booked_ms, mode, charged_nanos) VALUES (?, ?, ?, ?, ?)"
 _FIND: Final = """SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, value_nanos, billing = 'subscription', holds
     FROM call_rows WHERE seq = ?"""
+_RUNNING: Final = """SELECT seq FROM call_rows WHERE state = 'open' ORDER BY seq DESC
+    LIMIT (SELECT coalesce(sum(open_calls), 0) FROM balances WHERE budget = '')"""
+"""The kinds say how many run, so that no more rows are read than back to the oldest."""
+_COUNTING: Final = "booked_ms >= ? AND state IN ('open', 'settled', 'interrupted') ORDER BY seq LIMIT ?"
 _NOTE: Final = """INSERT INTO counted (budget, words, upto_seq, since_ms) VALUES (?, ?, ?, ?)
-    ON CONFLICT (budget, words) DO UPDATE SET upto_seq = max(upto_seq, excluded.upto_seq), since_ms = excluded.since_ms"""
+    ON CONFLICT (budget, words) DO UPDATE SET upto_seq = excluded.upto_seq, since_ms = excluded.since_ms"""
+
+
+_NOTED: Final = "SELECT 1 FROM counted WHERE budget = ? AND (words = ? OR substr(words, 1, ?) = ?)"
+_CARRY: Final = "UPDATE balances SET purged_nanos = purged_nanos + ? WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,9 @@ class Counted:
     since_ms: int
     reader: str = ""
     """A fingerprint of what else decides which past calls fit it."""
+    of_sums: ScopesOf | None = None
+    """Of a budget that counts for a life: its scopes of a sum of purged calls, taken for one call of its person, team, tool,
+    provider, model and billing. None: it needs no sums, or goes by what they do not tell, and begins with the rows."""
 
     @property
     def noted_as(self) -> str:
@@ -55,35 +72,108 @@ class Counted:
         return f"{self.words}:{self.reader}" if self.reader else self.words
 
 
-def prepare(store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int) -> int:
-    """Fill the budgets' current windows from the ledger; how many holds and charges were added. Raises LedgerUnavailable."""
-    if not budgets:
-        return 0
+class Pass(Struct, frozen=True):
+    """What one pass has seen, for the one that follows it at once."""
+
+    budgets: frozenset[tuple[str, str]]
+    """Name and words, as `counted` has them."""
+    newest: int
+    running: frozenset[int]
+    """The calls that ran when it began, by `seq`."""
+    added: int
+    """How many holds and charges it has added."""
+
+
+def prepare(
+    store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, earlier: Pass | None = None,
+    gates: Path | None = None,
+) -> Pass:  # fmt: skip
+    """Fill the budgets' current windows from the ledger.
+
+    After an `earlier` pass for the same budgets it looks at what came since, and at what has ended since: by then it is known
+    which model has answered. What still runs is left to the next filling, since another gate may end it under a policy
+    that does not have the budget. `gates`: where whoever purges has its lock, which is held while sums and rows are
+    counted of a budget that needs both. Raises LedgerUnavailable, LedgerBusy where it is held for long.
+    """
+    wanted = tuple(each for each in budgets if each.of_sums is not None and not _was_counted(store.conn, each))
+    if not wanted or gates is None:
+        return _prepare(store, budgets, scopes_of, now_ms, earlier)
+    with locked(gates, store.patience_s):
+        _count_sums(store, wanted)
+        return _prepare(store, budgets, scopes_of, now_ms, earlier)
+
+
+def _prepare(
+    store: Store, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, earlier: Pass | None
+) -> Pass:
+    running = frozenset(seq for (seq,) in store.conn.execute(_RUNNING))
     newest = int(store.conn.execute("SELECT coalesce(max(seq), 0) FROM call_rows").fetchone()[0])
+    seen = Pass(frozenset((each.budget, each.noted_as) for each in budgets), newest, running, 0)
+    if not budgets:
+        return seen
     upto = _counted_upto(store.conn, budgets)
+    again = earlier if earlier is not None and earlier.budgets == seen.budgets else None
     # What is new looks back as far as it counts itself: a grant of this minute is no reason to go through a year again.
     new = tuple(each for each in budgets if not upto[each.budget, each.words])
     known = tuple(each for each in budgets if upto[each.budget, each.words])
-    added = sum(_fill(store, part, upto, newest, scopes_of, now_ms=now_ms) for part in (new, known) if part)
-    notes = [(each.budget, each.noted_as, newest, each.since_ms) for each in budgets]
+    added = sum(
+        _fill(store, part, upto, seen, scopes_of, now_ms=now_ms, earlier=again) for part in (new, known) if part
+    )
+    upto_seq = min(newest, min(running, default=newest + 1) - 1)
+    notes = [(each.budget, each.noted_as, upto_seq, each.since_ms) for each in budgets]
     store.write(lambda known: known.conn.executemany(_NOTE, notes))
-    return added
+    return structs.replace(seen, added=added)
+
+
+def _count_sums(store: Store, wanted: tuple[Counted, ...]) -> None:
+    """Count in budgets that were never counted what calls cost whose rows are purged. Once each, with the note that says so."""
+    if not day_sums.any_sums(store.conn):
+        return
+
+    def work(known: Known) -> None:
+        past = day_sums.cells(known.conn)
+        for each in wanted:
+            if each.of_sums is None or _was_counted(known.conn, each):
+                continue
+            for call in past:
+                nanos = (call.value_nanos if call.row.billing == PLAN else call.cost_nanos) or 0
+                scopes = [at for at in each.of_sums(call) if (at.budget, at.words) == (each.budget, each.words)]
+                for balance in known.balances.locate(known.conn, scopes):
+                    known.conn.execute(_CARRY, (nanos, balance.id))
+                    known.balances.move(call.booked_ms, [(balance, nanos, 0, 0, 0, 0)])
+            known.conn.execute(_NOTE, (each.budget, each.noted_as, 0, each.since_ms))
+
+    store.write(work)
+
+
+def _was_counted(conn: sqlite3.Connection, each: Counted) -> bool:
+    """Whether it was ever counted, under whatever roster."""
+    found = conn.execute(_NOTED, (each.budget, each.words, len(each.words) + 1, f"{each.words}:")).fetchone()
+    return found is not None
 
 
 def _fill(
-    store: Store, budgets: tuple[Counted, ...], upto: Upto, newest: int, scopes_of: ScopesOf, *, now_ms: int
-) -> int:
-    """Count in these budgets the calls that they have not counted."""
+    store: Store, budgets: tuple[Counted, ...], upto: Upto, seen: Pass, scopes_of: ScopesOf, *, now_ms: int,
+    earlier: Pass | None,
+) -> int:  # fmt: skip
+    """Count in these budgets the calls that they have not counted, and that had begun when this pass did."""
     upto = {(each.budget, each.words): upto[each.budget, each.words] for each in budgets}
     since_ms = min(budget.since_ms for budget in budgets)
-    after, added = min(upto.values()), 0
-    while calls := rows.select_past(
-        store.conn,
-        "seq > ? AND seq <= ? AND booked_ms >= ? AND state IN ('open', 'settled', 'interrupted') ORDER BY seq LIMIT ?",
-        (after, newest, since_ms, CHUNK),
-    ):
+
+    def add(calls: list[PastCall]) -> int:
         wanted = [(call.seq, scope) for call in calls for scope in _missing(call, scopes_of(call), upto, now_ms)]
-        added += _add_all(store, wanted)
+        return _add_all(store, wanted)
+
+    after, added = min(upto.values()), 0
+    if earlier is not None:
+        after = earlier.newest
+        for ended in batched(sorted(earlier.running - seen.running), CHUNK):
+            marks = ", ".join("?" * len(ended))
+            added += add(rows.select_past(store.conn, f"seq IN ({marks}) AND {_COUNTING}", (*ended, since_ms, CHUNK)))
+    while calls := rows.select_past(
+        store.conn, f"seq > ? AND seq <= ? AND {_COUNTING}", (after, seen.newest, since_ms, CHUNK)
+    ):
+        added += add(calls)
         after = calls[-1].seq
     return added
 

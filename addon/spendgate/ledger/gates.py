@@ -57,7 +57,7 @@ class Gates:
 
     def __init__(self, folder: Path) -> None:
         """Take a lock of our own in `folder`. Raises StateError."""
-        self._folder = folder
+        self.folder = folder
         self.name = secrets.token_hex(8)
         self.id = 0
         """Row id in `gates`; set by `enter`."""
@@ -124,7 +124,7 @@ class Gates:
         return True
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.lock"
+        return self.folder / f"{name}.lock"
 
 
 def living(folder: Path) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.grant_texts import Ask, SignedGrant
 from spendgate.grants import Place, Refusal, Taken, judge
-from spendgate.ledger import audit_log, chain, schema
+from spendgate.ledger import audit_log, chain, messages, outbox, schema
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
 from spendgate.money import dollars
@@ -143,7 +143,7 @@ class GrantBook:
 
     def ask(self, asked: Asked, now_ms: int) -> Asked:
         """See `GrantPort.ask`."""
-        return self._write(lambda conn: _ask(conn, asked, now_ms))
+        return self._write(lambda conn: _ask(conn, asked, self._policy, now_ms))
 
     def accept(self, text: str, person: str | None, now_ms: int) -> Taken | Refusal:
         """See `GrantPort.accept`."""
@@ -166,7 +166,7 @@ class GrantBook:
             raise StateError(f"{self._store.path}: {fault}") from fault
 
 
-def _ask(conn: sqlite3.Connection, asked: Asked, now_ms: int) -> Asked:
+def _ask(conn: sqlite3.Connection, asked: Asked, policy: Policy, now_ms: int) -> Asked:
     ask = asked.ask
     mine = [each for each in asks(conn) if each.ask.person == ask.person and each.open(now_ms)]
     for each in mine:
@@ -187,6 +187,8 @@ def _ask(conn: sqlite3.Connection, asked: Asked, now_ms: int) -> Asked:
     )  # fmt: skip
     more = f"{ask.person} asked {asked.asked_of} for {dollars(ask.amount_nanos)} more of {ask.budget}"
     audit_log.append(conn, _line(now_ms, f"ask {ask.id}: {more}: {ask.reason or 'no reason given'}", ask.person))
+    told = (figures.spent_nanos, figures.held_nanos, figures.limit_nanos)
+    outbox.write(conn, [messages.of_ask(ask, policy, asked.asked_of, told, now_ms)], now_ms)
     return asked
 
 
@@ -218,6 +220,8 @@ def _accept(
         f"{grant.id} taken in: {more}, granted by {grant.approver} (key {signed.signature.key_name}): {grant.reason}"
     )
     audit_log.append(conn, _line(now_ms, detail, grant.approver))
+    outbox.write(conn, [messages.of_grant(grant, policy, now_ms)], now_ms)
+    outbox.answered(conn, messages.ASK, grant.ask, grant.approver, now_ms)
     return Taken(signed, now_ms, grant.until_ms)
 
 

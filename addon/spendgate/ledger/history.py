@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from typing import Final, NamedTuple, cast
@@ -13,7 +14,7 @@ from spendgate.usage import Usage
 class Step(NamedTuple):
     """One past call. Nano-dollars, epoch milliseconds, tokens; columns as in the view `calls`.
 
-    `who` and the columns after it up to `model_requested` are all of a call that its rules and budgets go by.
+    `person` and the columns after it up to `also_requested` are all of a call that its rules and budgets go by.
     """
 
     seq: int
@@ -37,6 +38,9 @@ class Step(NamedTuple):
     project: str | None
     billing: str
     model_requested: str | None
+    also_requested: str | None
+    """The other models that may have had a part in the answer, as a JSON array of strings; None: there were none, or it was
+    written before they were kept."""
     model: str | None
     """The one that answered."""
     kind: str
@@ -67,12 +71,18 @@ class Step(NamedTuple):
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
     web_searches: int | None = None
+    flags: str | None = None
 
     @property
     def usage(self) -> Usage:
         """Its counts."""
         counts = cast("tuple[int | None, ...]", self[_COUNTS_AT])
         return Usage(*counts)
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """The names in `also_requested`."""
+        return tuple(json.loads(self.also_requested)) if self.also_requested else ()
 
     @property
     def used(self) -> Tokens | None:
@@ -85,7 +95,7 @@ class Step(NamedTuple):
 
 
 _COUNTS_AT: Final = slice(Step._fields.index("input_tokens"), Step._fields.index("web_searches") + 1)
-FACTS_AT: Final = slice(Step._fields.index("person"), Step._fields.index("model_requested") + 1)
+FACTS_AT: Final = slice(Step._fields.index("person"), Step._fields.index("also_requested") + 1)
 """Where the columns stand that rules and budgets go by."""
 
 _ARRIVED: Final = "booked_ms - coalesce(waited_ms, 0)"

@@ -57,6 +57,8 @@ class CallRow(Struct, frozen=True):
     parent_agent: str | None = None
     size: str | None = None
     """All that was known of its size when it was decided (`standing.Size.text`); None: it was never sized."""
+    also_requested: str | None = None
+    """The other models that may have a part in its answer, as a JSON array; None: there are none."""
 
 
 class AlertRow(Struct, frozen=True):
@@ -96,7 +98,7 @@ class Flowing(Struct, frozen=True):
     longest_ms: int = 0
     """How long the longest of them does."""
     requests: int = 1
-    """At its end: -1 where it never left, else 0."""
+    """At its end: -1 where it never left, else 0; 1 where nobody asked before it was done."""
 
 
 class Settlement(Struct, frozen=True):

@@ -28,6 +28,7 @@ class Kept(Protocol):
     def in_place(self) -> bool: ...
     def durable(self) -> bool: ...
     def altered_sums(self, stopped: Callable[[], bool]) -> tuple[str, ...]: ...
+    def altered_calls(self, stopped: Callable[[], bool]) -> tuple[str, ...]: ...
     def was_audited(self, what: AuditWord, detail: str) -> bool: ...
     def has_run(self) -> bool: ...
     def audit(self, line: Line) -> None: ...
@@ -67,17 +68,22 @@ class Keeper:
         return found
 
     def recompute(self, clock: SeenClock, stopped: Callable[[], bool]) -> tuple[Finding, ...]:
-        """Every balance against its calls; what is found anew. A sum that somebody has changed would be a budget's new room.
+        """Every balance against its calls, and the newest calls against their chain; what is found anew. A sum that somebody has
+        changed would be a budget's new room, and so would a call that was made cheaper together with its sums.
 
         Reads all of the ledger, beside whoever writes. Raises StateError, LedgerUnavailable, OSError.
         """
-        sums = self._ledger.altered_sums(stopped) if self._ledger.in_place() else ()
-        if not sums:
+        if not self._ledger.in_place():
+            return ()
+        faults = [(AuditWord.BALANCE_ALTERED, fault) for fault in self._ledger.altered_sums(stopped)]
+        faults += [(AuditWord.LEDGER_ALTERED, fault) for fault in self._ledger.altered_calls(stopped)]
+        if not faults:
             return ()
         with self._file.locked():
             before = self._file.read() or Remembered()
-            anew = (fault for fault in sums if not self._ledger.was_audited(AuditWord.BALANCE_ALTERED, fault))
-            found = tuple(Finding(AuditWord.BALANCE_ALTERED, fault, clock.at_ms) for fault in anew)
+            found = tuple(
+                Finding(word, fault, clock.at_ms) for word, fault in faults if not self._ledger.was_audited(word, fault)
+            )
             written = tuple(self._audited(each) for each in found[:FINDINGS_MAX])
             self._file.write(replace(before, findings=before.with_findings(written)))
         return found
@@ -87,20 +93,24 @@ class Keeper:
         try:
             before = self._file.read()
         except Unreadable as fault:
-            return Remembered(), (Finding(AuditWord.HEADS_MISSING, str(fault), now_ms),)
+            return Remembered(), (Finding(AuditWord.HEADS_MISSING, self._homeless(str(fault)), now_ms),)
         if before is not None and before.heads is not None:
             found = self._ledger.unlike(before.heads)
             return before, () if found is None else (replace(found, at_ms=now_ms),)
         return before or Remembered(), self._nothing_remembered(now_ms)
 
+    def _homeless(self, text: str) -> str:
+        """Without the folder, which may be in somebody's home: the audit trail is kept for good."""
+        return text.replace(str(self._file.path), self._file.path.name)
+
     def _nothing_remembered(self, now_ms: int) -> tuple[Finding, ...]:
         """As it should be at the first start alone, and at the first of a version that remembers."""
         heads = self._ledger.heads()
         if self._looked or self._ledger.has_run():
-            why = f"{self._file.path} is gone; ledger {heads.id} has {heads.calls.position} calls"
+            why = f"{self._file.path.name} is gone; ledger {heads.id} has {heads.calls.position} calls"
             return (Finding(AuditWord.HEADS_MISSING, why, now_ms),)
         if self._used_before and heads.calls.position == heads.audit.position == 0:
-            why = f"a gate has run here before; ledger {heads.id} has nothing of it, and {self._file.path} is gone, too"
+            why = f"a gate has run here before; ledger {heads.id} has nothing of it, and {self._file.path.name} is gone, too"
             return (Finding(AuditWord.LEDGER_NEW, why, now_ms),)
         return ()
 

@@ -32,6 +32,7 @@ from spendgate.ledger import (
     results,
     rows,
     schema,
+    verify,
     waiters,
 )
 from spendgate.ledger import grants as grant_rows
@@ -45,6 +46,9 @@ from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
 from spendgate.standing import Scope, Standing
 
+REREAD_CALLS = 20_000
+"""Ended calls that are compared with their chain again each hour: weeks of a person's, half a second of a thread."""
+
 
 class Ledger:
     """One gate's ledger; implements `interface.LedgerPort`."""
@@ -54,6 +58,7 @@ class Ledger:
         self._store = store
         self._gates = gates
         self._reserve = reserve
+        self._filled: fill.Pass | None = None
 
     @classmethod
     def open(cls, path: Path, gates_dir: Path, now_ms: int) -> Ledger:
@@ -226,7 +231,10 @@ class Ledger:
         if not patient:
             store.impatient()
         try:
-            return fill.prepare(store, budgets, scopes_of, now_ms)
+            self._filled = fill.prepare(
+                store, budgets, scopes_of, now_ms, earlier=None if patient else self._filled, gates=self._gates.folder
+            )
+            return self._filled.added
         finally:
             store.close()
 
@@ -270,6 +278,10 @@ class Ledger:
     def altered_sums(self, stopped: Callable[[], bool]) -> tuple[str, ...]:
         """Balances that are not what their calls make; see `check.beside`. Not for the event loop."""
         return check.beside(self._store.path, stopped)
+
+    def altered_calls(self, stopped: Callable[[], bool]) -> tuple[str, ...]:
+        """The newest calls that are not what was chained; see `verify.newest`. Not for the event loop."""
+        return tuple(str(fault) for fault in verify.newest(self._store.path, REREAD_CALLS, stopped))
 
     def durable(self) -> bool:
         """Bring all that is committed to the disk itself. False: not now. Not for the event loop."""

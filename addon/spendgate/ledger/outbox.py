@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.audit_words import AuditWord
+from spendgate.errors import LedgerUnavailable
+from spendgate.grant_texts import Ask
 from spendgate.ledger import audit_log, moving
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.interface import AlertRow
@@ -63,9 +66,20 @@ class Unrouted(Struct, frozen=True):
     """An alert of which nobody has said yet to whom it goes."""
 
     id: int
+    form: str
+    window: str
     severity: str
     person: str | None
     team: tuple[str, ...]
+
+
+class Trail(Struct, frozen=True):
+    """A line of the audit trail."""
+
+    position: int
+    at_ms: int
+    what: str
+    detail: str
 
 
 class Due(Struct, frozen=True):
@@ -78,6 +92,8 @@ class Due(Struct, frozen=True):
     name: str
     """By which a receiver can tell that it has had it before."""
     rule: str
+    value: str
+    window: str
     severity: str
     at_ms: int
     made_ms: int
@@ -86,6 +102,11 @@ class Due(Struct, frozen=True):
     owner: str
     text: str
     command: str
+    form: str
+    long_text: str | None
+    """What is sent in place of `text`, where there is more to say: the whole digest."""
+    html: str | None
+    """The same for mail."""
 
 
 def write(conn: sqlite3.Connection, alerts: Iterable[AlertRow], now_ms: int) -> int:
@@ -98,17 +119,47 @@ def write(conn: sqlite3.Connection, alerts: Iterable[AlertRow], now_ms: int) -> 
     return written
 
 
+def write_letter(conn: sqlite3.Connection, alert: AlertRow, text: str, html: str, now_ms: int) -> bool:
+    """Write a message of more than a sentence, inside the caller's transaction; False: it is there for its window."""
+    if not write(conn, [alert], now_ms):
+        return False
+    conn.execute("INSERT INTO letters (alert, text, html) VALUES (last_insert_rowid(), ?, ?)", (text, html))
+    return True
+
+
+def answered(conn: sqlite3.Connection, form: str, window: str, who: str, now_ms: int) -> None:
+    """What this message asked for is done: nothing more is sent of it. Inside the caller's transaction."""
+    for (alert,) in conn.execute("SELECT id FROM alerts WHERE form = ? AND window = ?", (form, window)).fetchall():
+        _seen(conn, alert, who, "answered", now_ms)
+
+
+def _seen(conn: sqlite3.Connection, alert: int, who: str, how: str, now_ms: int, *, ends_sending: bool = True) -> bool:
+    changed = conn.execute(
+        "UPDATE alerts SET acked_ms = ?, acked_by = ?, routed = max(routed, ?) WHERE id = ? AND acked_ms IS NULL",
+        (now_ms, who, ends_sending, alert),
+    ).rowcount
+    if changed and ends_sending:
+        conn.execute(
+            f"UPDATE deliveries SET given_up_ms = ?, error = ? WHERE alert = ? AND {_OPEN}",  # noqa: S608 - our own words
+            (now_ms, f"{how} before it was delivered", alert),
+        )
+    return bool(changed)
+
+
 def _values(alert: AlertRow) -> tuple[object, ...]:
     return tuple([getattr(alert, name) for name in _COLUMNS])
 
 
 class Outbox:
-    """A connection of its own, so that nothing here is in a call's way. Use from one thread."""
+    """A connection of its own, so that nothing here is in a call's way. One thread at a time works with it, others wait."""
 
     def __init__(self, path: Path) -> None:
-        """Raises StateError."""
+        """Raises StateError; LedgerUnavailable where the file is gone: a new one would be a ledger without a past."""
+        if not path.exists():
+            raise LedgerUnavailable(f"{path} is gone")
         self.path = path
         self._conn = connect(path, timeout_ms=_PATIENCE_MS)
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Close the connection."""
@@ -116,15 +167,17 @@ class Outbox:
 
     @contextmanager
     def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        try:
-            self._conn.execute(begin)
-            yield self._conn
-            self._conn.execute("COMMIT")
-        except sqlite3.Error as fault:
-            raise unavailable(fault) from fault
-        finally:
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
+        with self._lock:
+            try:
+                self._conn.execute(begin)
+                yield self._conn
+                self._conn.execute("COMMIT")
+            except sqlite3.Error as fault:
+                raise unavailable(fault) from fault
+            finally:
+                with suppress(sqlite3.ProgrammingError):  # closed, while a message was still being sent
+                    if self._conn.in_transaction:
+                        self._conn.execute("ROLLBACK")
 
     # -- looking at ended calls ----------------------------------------------------------------------------------
 
@@ -180,13 +233,47 @@ class Outbox:
             write(conn, alerts, now_ms)
             return True
 
+    def trail(self, after: int, words: Collection[str]) -> list[Trail]:
+        """The lines of the audit trail with these words after this position, the oldest first."""
+        sql = """SELECT position, at_ms, what, detail FROM audit WHERE position > ? AND what IN (SELECT value FROM json_each(?))
+            ORDER BY position"""
+        with self._transaction("BEGIN") as conn:
+            return [Trail(*row) for row in conn.execute(sql, (after, json.dumps(sorted(words))))]
+
+    def tell(self, alerts: Iterable[AlertRow], now_ms: int) -> int:
+        """Write alerts that rest on no call; how many were not there for their window."""
+        with self._transaction() as conn:
+            return write(conn, alerts, now_ms)
+
+    def letters(self, form: str, window: str) -> frozenset[str]:
+        """Whose message of this form is there for this window, by `value`."""
+        with self._transaction("BEGIN") as conn:
+            found = conn.execute("SELECT value FROM alerts WHERE form = ? AND window = ?", (form, window))
+            return frozenset(row[0] for row in found)
+
+    def write_letter(self, alert: AlertRow, text: str, html: str, now_ms: int) -> bool:
+        """Put a message of more than a sentence there, once for its window. False: it was there."""
+        with self._transaction() as conn:
+            return write_letter(conn, alert, text, html, now_ms)
+
     # -- sending -------------------------------------------------------------------------------------------------
 
     def unrouted(self) -> list[Unrouted]:
         """The alerts of which nobody has said yet to whom they go."""
         with self._transaction("BEGIN") as conn:
-            found = conn.execute("SELECT id, severity, person, team FROM alerts WHERE routed = 0").fetchall()
-        return [Unrouted(row[0], row[1], row[2], tuple(json.loads(row[3]))) for row in found]
+            found = conn.execute(
+                "SELECT id, form, window, severity, person, team FROM alerts WHERE routed = 0"
+            ).fetchall()
+        return [Unrouted(row[0], row[1], row[2], row[3], row[4], tuple(json.loads(row[5]))) for row in found]
+
+    def ask(self, ask_id: str) -> Ask | None:
+        """What was asked for; None: no ask of that id can be read."""
+        with self._transaction("BEGIN") as conn:
+            row = conn.execute("SELECT code FROM asks WHERE id = ?", (ask_id,)).fetchone()
+        try:
+            return None if row is None else Ask.of_code(row[0])
+        except ValueError:
+            return None
 
     def route(self, alert: int, receivers: Iterable[str], now_ms: int) -> None:
         """This alert goes to these, now, and it is in the audit trail."""
@@ -208,8 +295,10 @@ class Outbox:
         is one attempt that failed."""
         with self._transaction() as conn:
             found = conn.execute(
-                f"""SELECT alert, receiver, attempts + 1, name, rule, severity, at_ms, made_ms, person, team, owner, text, command
-                    FROM deliveries JOIN alerts ON alerts.id = alert WHERE {_OPEN} AND due_ms <= ?
+                f"""SELECT deliveries.alert, receiver, attempts + 1, name, rule, value, window, severity,
+                    at_ms, made_ms, person, team, owner, alerts.text, command, form, letters.text, letters.html
+                    FROM deliveries JOIN alerts ON alerts.id = deliveries.alert
+                    LEFT JOIN letters ON letters.alert = alerts.id WHERE {_OPEN} AND due_ms <= ?
                     AND {_IDLE} ORDER BY due_ms LIMIT ?""",  # noqa: S608 - our own words
                 (now_ms, json.dumps(sorted(busy)), limit),
             ).fetchall()
@@ -248,23 +337,20 @@ class Outbox:
                 said = f"{sent.name} to {sent.receiver}: {error}"
                 audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_NOT_DELIVERED, said))
 
-    def acknowledge(self, name: str, who: str, now_ms: int) -> bool:
-        """Somebody has seen it, and says so; nothing more is sent of it. False: there is none of that name, or it was before.
+    def acknowledge(self, name: str, who: str, now_ms: int, *, ends_sending: bool = True) -> bool:
+        """Somebody has seen it, and says so; nothing more is sent of it, unless `ends_sending` is False. False: there is none of
+        that name, or it was before.
 
         Raises LedgerUnavailable.
         """
         with self._transaction() as conn:
-            changed = conn.execute(
-                "UPDATE alerts SET acked_ms = ?, acked_by = ? WHERE name = ? AND acked_ms IS NULL", (now_ms, who, name)
-            ).rowcount
+            found = conn.execute("SELECT id FROM alerts WHERE name = ?", (name,)).fetchone()
+            changed = found is not None and _seen(
+                conn, found[0], who, "acknowledged", now_ms, ends_sending=ends_sending
+            )
             if changed:
-                conn.execute(
-                    f"""UPDATE deliveries SET given_up_ms = ?, error = 'acknowledged before it was delivered'
-                        WHERE alert = (SELECT id FROM alerts WHERE name = ?) AND {_OPEN}""",  # noqa: S608 - our own words
-                    (now_ms, name),
-                )
                 audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_ACKNOWLEDGED, name, who))
-            return bool(changed)
+            return changed
 
 
 class Seen:

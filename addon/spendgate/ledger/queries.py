@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,9 +16,10 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from spendgate.audit_words import FINDINGS, AuditWord
+from spendgate.digest import Stopped
 from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import chain, check, flows, merged, moving, schema, statements
+from spendgate.ledger import chain, check, day_sums, flows, merged, mine, moving, purge, schema, statements
 from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
@@ -29,10 +31,13 @@ from spendgate.ledger.interface import Flowing
 from spendgate.ledger.named import NamedCall, named
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
+from spendgate.ledger.purged_spend import Figures, Key, Wanted, purged_spend
 from spendgate.ledger.results import CORRECTS
 from spendgate.ledger.statements import Imported
+from spendgate.ledger.store import unavailable
 from spendgate.standing import Scope, Standing
 from spendgate.statement import Line
+from spendgate.window import DAY_MS
 
 ATTRIBUTES: Final = (
     "person", "team", "machine", "tool", "process", "project", "session", "agent", "agent_name", "parent_agent",
@@ -174,9 +179,12 @@ class Reader:
         """By gate (`Ledger.gate_id`) its machine, and when it last wrote a call, epoch milliseconds."""
         return compared_calls.gate_signs(self._conn)
 
-    def latest_refusal(self, person: str, budget: str | None) -> dict[str, Any] | None:
-        """The newest call of this person's that a budget has refused: the one named, or any. A row of `calls`."""
+    def latest_refusal(self, person: str, budget: str | None, account: str | None = None) -> dict[str, Any] | None:
+        """The newest call of this person's that a budget has refused: the one named, or any; of this account, where one is
+        named. A row of `calls`."""
         named, values = (" AND refused_by = ?", (person, budget)) if budget else ("", (person,))
+        if account is not None:
+            named, values = f"{named} AND account_os = ?", (*values, account)
         where = f"state = 'refused' AND refused_why IN ('spent', 'held') AND person = ?{named}"
         inner = f"SELECT id FROM call_rows WHERE {where} ORDER BY booked_ms DESC, seq DESC LIMIT 1"  # noqa: S608 - our own words
         sql = f"SELECT calls.* FROM ({inner}) JOIN calls USING (id)"  # noqa: S608 - as above
@@ -241,15 +249,26 @@ class Reader:
 
         Raises ValueError for an attribute that calls do not have.
         """
-        self._conn.create_function(
-            "period", 2, lambda word, ms: period_of(word, ms, zone, week_starts), deterministic=True
-        )
+
+        def period(word: str, ms: int) -> str:
+            return period_of(word, ms, zone, week_starts)
+
+        self._conn.create_function("period", 2, period, deterministic=True)
         keys = [f"period('{word}', booked_ms)" if word in PERIODS else _attribute(word) for word in by]
         condition, values = _condition(span)
         group = f"GROUP BY {', '.join(str(place + 1) for place in range(len(keys)))}" if keys else ""
         columns = ", ".join([*keys, _SPEND])
         sql = f"SELECT {columns} FROM call_rows {condition} {group} ORDER BY {len(keys) + 3} DESC"  # noqa: S608 - checked words
-        return tuple(Spend(row[: len(by)], *row[len(by) :]) for row in self._conn.execute(sql, values))
+        self._conn.execute("BEGIN")  # a call is a row or in a sum, at one moment
+        try:
+            found = [(row[: len(by)], row[len(by) :]) for row in self._conn.execute(sql, values)]
+            wanted = Wanted(by, span.where, span.since_ms, span.until_ms)
+            purged = purged_spend(self._conn, wanted, period) if span.gate is None else {}
+        finally:
+            self._conn.execute("ROLLBACK")
+        if purged:
+            found = _merged(found, purged)
+        return tuple(Spend(key, *figures) for key, figures in found)
 
     def calls(self, span: Span, limit: int | None = None) -> tuple[dict[str, Any], ...]:
         """Rows of the view `calls`, newest first."""
@@ -271,13 +290,17 @@ class Reader:
         """The columns of the view `calls`, in its order."""
         return tuple(column[0] for column in self._conn.execute("SELECT * FROM calls LIMIT 0").description)
 
-    def call(self, prefix: str) -> tuple[dict[str, Any], tuple[CallHold, ...]]:
-        """One call by the beginning of its id, and its holds. Raises ValueError when none or several begin so.
+    def call(self, prefix: str, span: Span = EVERY_CALL) -> tuple[dict[str, Any], tuple[CallHold, ...]]:
+        """One call of this span by the beginning of its id, and its holds. Raises ValueError when none or several begin so.
 
         Ids are lower case, so a prefix in capitals is found, too.
         """
         begin = prefix.lower()
-        found = self._rows("SELECT * FROM calls WHERE id >= ? AND id < ? LIMIT 2", (begin, f"{begin}\U0010ffff"))
+        condition, values = _condition(span)
+        clause = f"{condition} {'AND' if condition else 'WHERE'} id >= ? AND id < ?"
+        inner = f"SELECT id FROM call_rows {clause} LIMIT 2"  # noqa: S608 - checked words
+        sql = f"SELECT calls.* FROM ({inner}) JOIN calls USING (id)"  # noqa: S608 - as above
+        found = self._rows(sql, (*values, begin, f"{begin}\U0010ffff"))
         if len(found) > 1:
             raise ValueError(f"several calls begin with {prefix!r}: give more characters of the id")
         if not found:
@@ -306,22 +329,69 @@ class Reader:
         calls, nanos = self._conn.execute(sql, (*values, POLICY_PRICE)).fetchone()
         return int(calls), int(nanos)
 
+    def stopped(self, span: Span) -> tuple[Stopped, ...]:
+        """What was refused, by person, rule and kind of refusal. The same request (person, team, session, model, size) that a
+        rule refused again counts once, with the most that it would have held."""
+        condition, values = _condition(span)
+        clause = f"{condition} {'AND' if condition else 'WHERE'} state = 'refused'"
+        each = f"""SELECT person, team, coalesce(refused_by, '') AS rule, coalesce(refused_why, '') AS why, count(*) AS calls,
+            max(coalesce(refused_hold_nanos, estimate_nanos, 0)) AS most FROM call_rows {clause}
+            GROUP BY 1, 2, 3, 4, session, model_requested, text_bytes"""  # noqa: S608 - checked words
+        sql = f"SELECT person, team, rule, why, sum(calls), count(*), sum(most) FROM ({each}) GROUP BY 1, 2, 3, 4"  # noqa: S608
+        return tuple(Stopped(*row) for row in self._conn.execute(sql, values))
+
+    def running(self, budget: str, now_ms: int) -> tuple[tuple[str, str, str], ...]:
+        """Value, window and words of each balance of this budget whose calendar window runs and has something in it; the most
+        spent first."""
+        found = self._conn.execute(
+            """SELECT value, window, words FROM balances WHERE budget = ? AND starts_ms <= ? AND ends_ms > ?
+               AND settled > 0 ORDER BY settled DESC""",
+            (budget, now_ms, now_ms),
+        )
+        return tuple(found.fetchall())
+
+    def tallied(self, name: str, words: str) -> tuple[int, ...]:
+        """What each balance of this name has settled: of an exception what was spent under it, in each window."""
+        found = self._conn.execute("SELECT settled FROM balances WHERE budget = ? AND words = ?", (name, words))
+        return tuple(row[0] for row in found)
+
     def _counts(self, column: str, span: Span) -> dict[str, int]:
         """How many calls have each value of this column, where they have one."""
         condition, values = _condition(span)
         sql = f"SELECT {column}, count(*) FROM call_rows {condition} GROUP BY 1"  # noqa: S608 - checked words
         return {value: count for value, count in self._conn.execute(sql, values) if value is not None}
 
-    def open_above_holds(self) -> int:
+    def open_above_holds(self, span: Span = EVERY_CALL) -> int:
         """The most, in nano-dollars, that open calls could still cost above the largest hold that each has now."""
-        found = self._conn.execute(
-            f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows WHERE state = 'open' AND {_PAID}"  # noqa: S608
-        )
-        return int(found.fetchone()[0])
+        condition, values = _condition(span)
+        clause = f"{condition} {'AND' if condition else 'WHERE'} state = 'open' AND {_PAID}"
+        sql = f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows {clause}"  # noqa: S608 - checked words
+        return int(self._conn.execute(sql, values).fetchone()[0])
 
     def history(self, since_ms: int, until_ms: int | None = None) -> Iterator[Step]:
         """Every decided or charged call booked in this span, in the order in which they asked."""
         return steps(self._conn, since_ms, until_ms)
+
+    def purged_until_ms(self) -> int | None:
+        """Up to when, a beginning of a UTC day, calls may be sums alone; None: none was ever purged."""
+        [day] = self._conn.execute("SELECT max(day) FROM day_sums").fetchone()
+        return None if day is None else day_sums.noon_ms(day) + DAY_MS // 2
+
+    def purged_calls(self) -> int:
+        """How many ended calls of any state are sums alone."""
+        return day_sums.totals(self._conn).rows
+
+    def totals(self) -> day_sums.Totals:
+        """All ended calls that the ledger ever had: rows and sums, of one moment."""
+        return purge.totals(self._conn)
+
+    def purgeable(self, before_ms: int) -> purge.Plan:
+        """What a purge of what was booked before then would take."""
+        return purge.plan(self._conn, before_ms)
+
+    def kept_of(self, whose: mine.Whose) -> tuple[mine.Kept, ...]:
+        """Every table with what it has of this person, of one moment."""
+        return tuple(mine.kept(self._conn, whose))
 
     def coverage(self) -> tuple[dict[str, Any], ...]:
         """Connections to providers that could not be read, by account, tool, host and reason."""
@@ -373,16 +443,30 @@ class Reader:
             deliveries.setdefault(row["alert"], []).append(row)
         return tuple({**row, "deliveries": deliveries.get(row["id"], [])} for row in found)
 
-    def alert(self, prefix: str) -> str:
-        """The whole name of an alert by its beginning. Raises ValueError when none or several begin so."""
+    def alert(self, prefix: str, person: str | None = None) -> str:
+        """The whole name of an alert by its beginning, of those about this person alone where one is named. Raises ValueError
+        when none or several begin so."""
         begin = prefix.lower()
         found = self._conn.execute(
-            "SELECT name FROM alerts WHERE name >= ? AND name < ? LIMIT 2", (begin, f"{begin}\U0010ffff")
+            "SELECT name FROM alerts WHERE name >= ? AND name < ? AND (? IS NULL OR person = ?) LIMIT 2",
+            (begin, f"{begin}\U0010ffff", person, person),
         ).fetchall()
         if len(found) != 1:
             several = "several alerts begin" if found else "no alert begins"
             raise ValueError(f"{several} with {prefix!r}: `spendgate alerts list` has their ids")
         return str(found[0][0])
+
+    def messages(self, form: str) -> dict[str, dict[str, Any]]:
+        """The messages of this form (`ask`) by their window (the ask's id), each with `routed` and its `deliveries`."""
+        found = {
+            row["window"]: {**row, "deliveries": []}
+            for row in self._rows("SELECT id, name, window, routed, made_ms FROM alerts WHERE form = ?", (form,))
+        }
+        sql = """SELECT deliveries.*, window FROM deliveries JOIN alerts ON alerts.id = alert WHERE form = ?
+            ORDER BY alert, receiver"""
+        for row in self._rows(sql, (form,)):
+            found[row["window"]]["deliveries"].append(row)
+        return found
 
     def unseen(self, person: str, since_ms: int, limit: int) -> tuple[dict[str, Any], ...]:
         """The newest alerts about this person made since then that nobody has acknowledged."""
@@ -394,7 +478,7 @@ class Reader:
         """How many messages are still to be delivered or were given up unseen, and why the latest of them failed."""
         found = self._conn.execute(
             """SELECT receiver, error FROM deliveries JOIN alerts ON alerts.id = alert
-               WHERE delivered_ms IS NULL AND acked_ms IS NULL ORDER BY alert DESC"""
+               WHERE delivered_ms IS NULL AND (acked_ms IS NULL OR given_up_ms IS NULL) ORDER BY alert DESC"""
         ).fetchall()
         return len(found), tuple(dict.fromkeys(f"{receiver}: {error}" for receiver, error in found if error))
 
@@ -402,6 +486,25 @@ class Reader:
         cursor = self._conn.execute(sql, values)
         names = [column[0] for column in cursor.description]
         return tuple(dict(zip(names, row, strict=True)) for row in cursor)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """A reader whose every failure is one of ours, for a gate that goes on. Raises StateError, LedgerUnavailable."""
+    with Reader(path) as reader:
+        try:
+            yield reader
+        except sqlite3.Error as fault:
+            raise unavailable(fault) from fault
+
+
+def _merged(found: list[tuple[Key, Figures]], purged: dict[Key, Figures]) -> list[tuple[Key, Figures]]:
+    """Rows and sums together, dearest first."""
+    both = dict(found)
+    for key, figures in purged.items():
+        both[key] = tuple(map(sum, zip(both[key], figures, strict=True))) if key in both else figures
+    cost_at = 2
+    return sorted(both.items(), key=lambda each: -each[1][cost_at])
 
 
 def _condition(span: Span) -> tuple[str, tuple[Any, ...]]:

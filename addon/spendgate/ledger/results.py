@@ -95,6 +95,9 @@ def collected(
     at = known.balances.get
     known.balances.move(booked_ms, [(at(conn, hold.balance), nanos, 0, 0, 0, 0) for hold, nanos in charges])
     chain.link(known, inserted.lastrowid, chain.SETTLED, values)
+    if end.flowed is not None:
+        rated = known.balances.locate(conn, end.flowed.rates)
+        known.flows.ended(conn, tuple([at.id for at in rated]), end.flowed, booked_ms)
     return True
 
 

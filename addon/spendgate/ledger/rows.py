@@ -20,7 +20,10 @@ OPENED_FIRST = (
 OPENED_SECOND = (*OPENED_FIRST, "agent_name", "parent_agent")
 """What it filled before a call's size was kept."""
 
-OPENED = (*OPENED_SECOND, "size")
+OPENED_THIRD = (*OPENED_SECOND, "size")
+"""What it filled before the other models of a request were kept."""
+
+OPENED = (*OPENED_THIRD, "also_requested")
 """The columns that `opened` fills, in its order; `account` is apart, since an answer may name a better one."""
 
 ID_AT, KIND_AT, CEILING_AT = (OPENED.index(name) for name in ("id", "kind", "ceiling_nanos"))
@@ -71,7 +74,7 @@ def opened(row: CallRow) -> Values:
         row.account_os, row.tool, row.process, row.project, row.session, row.agent, row.parent_call, row.evidence,
         row.api_key, row.billing, row.dialect, row.model_requested, row.kind, row.estimate_nanos,
         row.ceiling_nanos, row.typical_nanos, row.request_bytes, row.text_bytes, row.policy_hash,
-        row.agent_name, row.parent_agent, row.size,
+        row.agent_name, row.parent_agent, row.size, row.also_requested,
     )  # fmt: skip
 
 
@@ -110,20 +113,24 @@ class PastCall:
     value_nanos: int | None
     basis: str | None
     usage: Usage
+    flags: tuple[str, ...] = ()
 
 
-PAST = ("seq", "state", "booked_ms", "model", "cost_nanos", "value_nanos", "basis", "account", *OPENED, *USAGE_COLUMNS)
+PAST = (
+    "seq", "state", "booked_ms", "model", "cost_nanos", "value_nanos", "basis", "account", "flags", *OPENED, *USAGE_COLUMNS,
+)  # fmt: skip
 """The columns that `past` reads, in its order."""
-_FIXED = 8
+_FIXED = 9
 
 
 def past(values: Values) -> PastCall:
     """Read PAST's columns back."""
-    seq, state, booked_ms, model, cost, value, basis, account = values[:_FIXED]
+    seq, state, booked_ms, model, cost, value, basis, account, flags = values[:_FIXED]
     opening = dict(zip(OPENED, values[_FIXED:], strict=False))
     opening["groups"] = tuple(opening["groups"].split(",")) if opening["groups"] else ()
     usage = Usage(*values[_FIXED + len(OPENED) :])
-    return PastCall(seq, CallRow(**opening, account=account), state, booked_ms, model, cost, value, basis, usage)
+    row, told = CallRow(**opening, account=account), tuple(flags.split(",")) if flags else ()
+    return PastCall(seq, row, state, booked_ms, model, cost, value, basis, usage, told)
 
 
 def select_past(conn: sqlite3.Connection, where: str, values: Values) -> list[PastCall]:

@@ -13,7 +13,7 @@ import sqlite3
 from sqlite_utils import Database, Migrations
 
 from spendgate.errors import StateError
-from spendgate.ledger import audit_log
+from spendgate.ledger import audit_log, day_sums
 
 migration = Migrations("spendgate-ledger")
 
@@ -272,6 +272,14 @@ def m012_counted_since(db: Database) -> None:
 
 
 @migration()
+def m013_also_requested(db: Database) -> None:
+    """The other models that a call may have been answered by, which rules and budgets were asked about, too."""
+    db.conn.execute("ALTER TABLE call_rows ADD COLUMN also_requested TEXT")
+    db.conn.execute("DROP VIEW calls")
+    _view_calls(db, booked=_BOOKED, more=", agent_name, parent_agent, size, also_requested")
+
+
+@migration()
 def m014_audit_chain(db: Database) -> None:
     """Audit lines are chained, each to the one before it and to the end of the calls' chain. Older lines are chained now."""
     older = db.conn.execute("SELECT at_ms, what, detail FROM audit ORDER BY id").fetchall()
@@ -342,6 +350,42 @@ def m016_grants(db: Database) -> None:
             db.conn.execute(f"""
                 CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table}
                 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
+
+
+@migration()
+def m017_purging(db: Database) -> None:
+    """Sums by day of calls that were purged, what of a balance they still are, and before which instant rows may go at all.
+
+    Nothing before `purging.before_ms` is protected any more; links of the chain and audit lines always are.
+    """
+    counts = ", ".join(f"{name} INTEGER NOT NULL" for name in day_sums.COUNTED)
+    names = ", ".join(f"{name} TEXT NOT NULL" for name in day_sums.KEY)
+    db.conn.execute(f"""
+        CREATE TABLE day_sums ({names}, {counts}, PRIMARY KEY ({", ".join(day_sums.KEY)})) STRICT, WITHOUT ROWID""")
+    for column in ("purged_nanos", "purged_calls"):
+        db.conn.execute(f"ALTER TABLE balances ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("CREATE INDEX awaited_call ON awaited (call)")
+    db.conn.execute("""
+        CREATE TABLE purging (one INTEGER PRIMARY KEY CHECK (one = 1), before_ms INTEGER NOT NULL) STRICT""")
+    db.conn.execute("INSERT INTO purging (one, before_ms) VALUES (1, 0)")
+    before = "(SELECT before_ms FROM purging)"
+    for table, kept in (
+        ("call_rows", f"OLD.state = 'open' OR OLD.booked_ms >= {before}"),
+        ("charges", f"OLD.booked_ms >= {before}"),
+        ("awaited", "EXISTS (SELECT 1 FROM call_rows WHERE seq = OLD.call)"),
+        ("asks", f"OLD.until_ms >= {before}"),
+    ):
+        db.conn.execute(f"DROP TRIGGER {table}_no_delete")
+        db.conn.execute(f"""
+            CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} WHEN {kept}
+            BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
+
+
+@migration()
+def m018_letters(db: Database) -> None:
+    """What is sent of a message that is more than a sentence: the week's digest, as plain text and as HTML for mail."""
+    db.conn.execute("CREATE TABLE letters (alert INTEGER PRIMARY KEY, text TEXT NOT NULL, html TEXT NOT NULL) STRICT")
+    db.conn.execute("CREATE INDEX alerts_forms ON alerts (form, window)")
 
 
 @migration()

@@ -81,6 +81,9 @@ def _create(path: Path) -> None:
 def _configure(conn: sqlite3.Connection, timeout_ms: int) -> None:
     conn.execute(f"PRAGMA busy_timeout = {timeout_ms:d}")
     conn.execute(f"PRAGMA page_size = {_PAGE_BYTES:d}")  # of a file that is still empty; an older ledger keeps its own
+    if conn.execute("PRAGMA page_count").fetchone()[0] == 0:
+        # So that what is purged can be given back to the disk. Of a file that has pages it is a write, which waits for writers.
+        conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
     journal = _write_ahead(conn, time.monotonic() + timeout_ms / 1000)
     if journal != "wal":
         raise StateError(f"the ledger is on a file system without write-ahead logging ({journal}): use a local disk")
@@ -112,6 +115,8 @@ class Store:
         self.path = path
         self.conn = connect(path, timeout_ms=OPEN_TIMEOUT_MS)
         self._file = _identity(path)
+        self.patience_s = OPEN_TIMEOUT_MS / 1000
+        """How long it waits for another writer."""
         self.database = Database(self.conn, recursive_triggers=False, execute_plugins=False)
         self.known = Known(self.conn)
         self._reserve = reserve
@@ -125,6 +130,7 @@ class Store:
     def impatient(self) -> None:
         """From here on another writer means LedgerBusy at once."""
         self.conn.execute("PRAGMA busy_timeout = 0")
+        self.patience_s = 0.0
 
     def write(self, work: Work[T]) -> T:
         """Run `work` as one transaction. Raises LedgerBusy or LedgerUnavailable; nothing is then changed.

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, Final
 
-from spendgate.ledger import audit_log, chain, heads
+from spendgate.errors import LedgerUnavailable
+from spendgate.ledger import audit_log, chain, heads, purged_lines
 
 CALLS, AUDIT, HEADS, FILE, SUMS = "calls", "audit", "heads", "file", "sums"
+_DAYS: Final = "day sums"
 _LINKS: Final = """SELECT chain.position, chain.form, chain.digest, chain.head, chain.call, call_rows.*
     FROM chain LEFT JOIN call_rows ON call_rows.seq = chain.call WHERE chain.position > ? ORDER BY chain.position"""
 _LINES: Final = """SELECT audit.position, at_ms, what, who, detail, calls, calls_head, audit.digest, audit.head, chain.head
     FROM audit LEFT JOIN chain ON chain.position = audit.calls ORDER BY audit.position"""
+_SLICE: Final = 64
+_PAUSE_S: Final = 0.001
 _OWN: Final = 5
 """Columns of the link itself, before those of its call."""
 
@@ -58,6 +65,7 @@ def verify(conn: sqlite3.Connection, seen: heads.Heads | None = None) -> Iterato
                 yield Fault(HEADS, found.detail, what=found.what.value)
             yield from lines(conn)
             yield from links(conn)
+            yield from purged(conn)
         finally:
             if conn.in_transaction:
                 conn.execute("ROLLBACK")
@@ -108,21 +116,76 @@ def _line_faults(values: tuple[Any, ...], digest: bytes, link: bytes | None, bef
 
 
 def links(conn: sqlite3.Connection, after: int = 0, head_after: bytes = chain.FIRST) -> Iterator[Fault]:
-    """Faults of the chain over ended calls, in its order; of those after a link that was read before, which had this head."""
-    cursor = conn.execute(_LINKS, (after,))
+    """Faults of the chain over ended calls, in its order; of those after a link that was read before, which had this head. A call
+    that an audit line says was purged is not missing."""
+    yield from _followed(conn.execute(_LINKS, (after,)), head_after, after + 1, purged_lines.read(conn))
+    yield from _unchained(conn)
+
+
+def newest(path: Path, count: int, stopped: Callable[[], bool]) -> tuple[Fault, ...]:
+    """Faults of the newest so many links and of their calls, on a connection of its own that reads alone; none, too, where it was
+    stopped. For a thread that leaves the others theirs. Raises LedgerUnavailable."""
+    found: list[Fault] = []
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as conn:
+            conn.text_factory = _text
+            conn.execute("BEGIN")  # what is purged meanwhile is a row or in a line, at one moment
+            (last,) = conn.execute("SELECT coalesce(max(position), 0) FROM chain").fetchone()
+            after = max(0, last - count)
+            head = conn.execute("SELECT head FROM chain WHERE position = ?", (after,)).fetchone()
+            rows = _Sliced(conn.execute(_LINKS, (after,)), stopped)
+            # A link that is missing there is told as such.
+            before, expected = head[0] if head else chain.FIRST, after + 1 if head or not after else after
+            found.extend(_followed(rows, before, expected, purged_lines.read(conn)))
+    except sqlite3.Error as fault:
+        raise LedgerUnavailable(f"the calls could not be read again: {fault}") from fault
+    return () if stopped() else tuple(found)
+
+
+class _Sliced:
+    """A cursor's rows, with a pause every so often."""
+
+    def __init__(self, cursor: sqlite3.Cursor, stopped: Callable[[], bool]) -> None:
+        self._cursor, self._stopped = cursor, stopped
+        self.description = cursor.description
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for number, row in enumerate(self._cursor):
+            if number % _SLICE == 0:
+                if self._stopped():
+                    return
+                time.sleep(_PAUSE_S)
+            yield row
+
+
+def _followed(
+    cursor: sqlite3.Cursor | _Sliced, before: bytes, expected: int, gone: purged_lines.PurgedCalls
+) -> Iterator[Fault]:
+    """Faults of these links, of which the first is to be number `expected` and to follow from `before`; the calls `gone` are
+    purged."""
     names = tuple(column[0] for column in cursor.description)[_OWN:]
     booked_at, id_at = names.index("booked_ms"), names.index("id")
-    before, expected, before_ms = head_after, after + 1, None
+    before_ms = None
     for position, form, digest, head, call, *row in cursor:
         at_ms, what = row[booked_at], f"call {row[id_at]}" if row[id_at] is not None else ""
         if position != expected:
             yield _missing(CALLS, expected, position - 1, before_ms)
         if hashlib.sha256(before + digest).digest() != head:
             yield Fault(CALLS, "does not follow from the one before", position, at_ms, what)
-        for fault in _row_faults(names, call, form, digest, row):
+        is_there = row[id_at] is not None
+        if call in gone:
+            faults: Iterable[str] = (f"its call, row {call}, was purged and is there",) if is_there else ()
+        else:
+            faults = _row_faults(names, call, form, digest, row)
+        for fault in faults:
             yield Fault(CALLS, fault, position, at_ms, what)
         before, expected, before_ms = head, position + 1, at_ms
-    yield from _unchained(conn)
+
+
+def purged(conn: sqlite3.Connection) -> Iterator[Fault]:
+    """Sums of purged calls that are not what the audit trail says, and lines of a purge that no purge has written."""
+    for line in purged_lines.read(conn).faults(conn):
+        yield Fault(_DAYS, line.fault, line.number, line.at_ms, line.what)
 
 
 def _row_faults(names: tuple[str, ...], call: int, form: int, digest: bytes, row: list[Any]) -> Iterator[str]:

@@ -75,6 +75,8 @@ _LIBRARIES: Final = frozenset(
 )
 """What names itself although an agent was built on it: pi, aider, Copilot CLI and others send no name of their own."""
 _CODEX: Final = "codex"
+TOOLS: Final = frozenset({*_AGENTS.values(), _CODEX, "copilot", "kiro", "anthropic-sdk", "langchain-google-genai"})
+"""What `tool` may call a client."""
 _BEARER: Final = re.compile(r"bearer +[^\s,]+ *", re.IGNORECASE)
 _LANGCHAIN_GOOGLE: Final = "langchain-google-genai"
 """Stands behind the token of Google's SDK, and has another way with refusals than that."""

@@ -106,7 +106,7 @@ class Ask(Struct, frozen=True):
     loops: bool = False
     """Server tools that make the provider sample again and bill the input again: no finite bound."""
     overheard: bool = False
-    """Of a WebSocket whose turns no message stands for: every one is of this `model`, and is asked at the handshake."""
+    """Of a WebSocket whose turns may begin without a message: every one is of this `model`, and is asked at the handshake."""
     background: bool = False
     characters: int | None = None
     """Characters that are to be spoken, where the dialect bills by them."""
@@ -301,23 +301,6 @@ class ResultDialect(Dialect, Protocol):
         ...
 
 
-class Overheard(Protocol):
-    """Reads what a server says on one WebSocket connection whose responses no message of a client stands for. Never raises."""
-
-    def from_server(self, message: bytes) -> tuple[Result, ...]:
-        """The results that this message completes."""
-        ...
-
-
-@runtime_checkable
-class OverheardDialect(Dialect, Protocol):
-    """A dialect of such connections: nothing is held for a response, each is metered when it is done."""
-
-    def overheard(self, head: Head) -> Overheard:
-        """A reader of one connection; `head` is its handshake's."""
-        ...
-
-
 class SocketReader(Protocol):
     """Reads one WebSocket connection, message by message, both ways. Never raises."""
 
@@ -340,6 +323,48 @@ class SocketDialect(Dialect, Protocol):
 
     def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
         """The text message that refuses one `response.create`."""
+        ...
+
+    def cut_frame(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """The text message that ends a running response."""
+        ...
+
+
+class Heard(Struct, frozen=True):
+    """What one message of a server says of responses."""
+
+    results: tuple[Result, ...] = ()
+    """What it completes."""
+    begun: str | None = None
+    """The response that begins."""
+    over: str | None = None
+    """The response that is over, with its counts in `results` or without."""
+    failed: bool = False
+    """Something that the client asked for was not done."""
+
+
+class Overheard(Protocol):
+    """Reads one WebSocket connection of which a server may also begin responses by itself. Never raises."""
+
+    def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
+        """As `SocketReader.from_client`."""
+        ...
+
+    def from_server(self, message: bytes) -> Heard:
+        """What this message says."""
+        ...
+
+
+@runtime_checkable
+class OverheardDialect(Dialect, Protocol):
+    """A dialect of such connections: nothing is held for a response that no message began; it is metered when it is done."""
+
+    def overheard(self, head: Head) -> Overheard:
+        """A reader of one connection; `head` is its handshake's."""
+        ...
+
+    def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
+        """The text message that refuses one `response.create`, or the connection."""
         ...
 
     def cut_frame(self, notice: Notice, response_id: str | None = None) -> bytes:

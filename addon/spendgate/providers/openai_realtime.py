@@ -1,9 +1,10 @@
 """The dialect `openai-realtime`: WebSocket …/realtime, speech and text both ways.
 
-A turn is begun by a client's message or, with the server's own detection of speech, by silence: no message of a client stands for
-one response, so that nothing can be held for one. Each is metered when it is done: `response.done` has its counts, and a
-transcription of what was heard has counts of its own, at its own model. Audio and images that were cached have prices of their
-own. Sources: facts/wire-formats.md 2.1; openai-python 3.54, types/realtime/realtime_response_usage.py.
+A turn is begun by a client's `response.create`, which is a call like any other, or, with the server's own detection of speech, by
+silence: no message of a client stands for that one, so that nothing can be held for it, and it is metered when it is done.
+`response.done` has a turn's counts, and a transcription of what was heard has counts of its own, at its own model. Audio and
+images that were cached have prices of their own. Sources: facts/wire-formats.md 2.1; openai-python 3.54,
+types/realtime/realtime_response_usage.py.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from urllib.parse import parse_qs
 
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading, Result
+from spendgate.providers.interface import Ask, Head, Headers, Heard, Notice, Part, Reader, Reading, Result
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_audio import USAGE as HEARD_USAGE
 from spendgate.providers.openai_audio import audio_part
@@ -38,9 +39,16 @@ _SESSION: Final = record(
 _DONE: Final = Shape(type=TEXT, response=record(id=TEXT, usage=_USAGE))
 _HEARD: Final = Shape(type=TEXT, item_id=TEXT, content_index=COUNT, usage=HEARD_USAGE)
 _BEGUN: Final = Shape(type=TEXT, session=_SESSION)
+_CREATED: Final = Shape(type=TEXT, response=record(id=TEXT))
+_TYPE: Final = Scanner(Shape(type=TEXT), ("type",))
+_CREATE: Final = b'"response.create"'
+_NOTHING: Final = Heard()
+_CREATES_MAX: Final = 64 * 1024
+"""A longer message that may be a create is one: of a call too many, nothing is lost."""
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """A longer message is not read; the longest with counts repeats one turn's text, and its sound stands in others."""
 _NAME_MAX: Final = 128
+_ERROR: Final = Shape(type=TEXT)
 
 
 class OpenAIRealtime(OpenAIDialect):
@@ -84,35 +92,73 @@ class OpenAIRealtime(OpenAIDialect):
         """The error event, as a message."""
         return openai_error_frame(notice)
 
+    cut_frame = cut
+
+    def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
+        """The same."""
+        return openai_error_frame(notice)
+
     def overheard(self, head: Head) -> RealtimeSession:
         """A reader of one connection; `head` is its handshake's."""
         return RealtimeSession(head)
 
 
 class RealtimeSession:
-    """Reads what a server says in one connection."""
+    """Reads one connection."""
 
     def __init__(self, head: Head) -> None:
+        self._head = head
         self._model = _model(head)
         self._hears: str | None = None
 
-    def from_server(self, message: bytes) -> tuple[Result, ...]:
-        """The results that this message completes. Never raises."""
+    def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
+        """An Ask when this message asks for a turn, of the session's model. Most messages are sound, and are not parsed."""
+        if not (_CREATE in message or b"\\" in message):
+            return None
+        if len(message) < _CREATES_MAX:
+            try:
+                scan = yield from _TYPE.steps(message)
+            except Exception:  # noqa: BLE001  the provider may read it all the same
+                scan = Scan({"type": "response.create" if _CREATE in message else None})
+            if scan.fields.get("type") != "response.create":
+                return None
+        elif _CREATE not in message:
+            return None
+        return Ask(
+            model=self._model,
+            streamed=True,
+            text_bytes=len(message),
+            opaque_input=True,
+            loops=True,
+            overheard=True,
+            **sender(self._head),
+        )
+
+    def from_server(self, message: bytes) -> Heard:
+        """What this message says. Never raises."""
         if len(message) > MESSAGE_BYTES_MAX:
-            return ()
+            return _NOTHING
         try:
-            # In the text of a message its quotes would be escaped.
-            if b'"response.done"' in message:
-                found = self._done(_DONE.read(message))
-            elif b'input_audio_transcription.completed"' in message:
-                found = self._heard(_HEARD.read(message))
-            else:
-                if b'"session.' in message:
-                    self._begun(_BEGUN.read(message))
-                return ()
+            return self._said(message)
         except Exception:  # noqa: BLE001  a message that is not what was expected gives nothing, and hinders none after it
-            return ()
-        return () if found is None else (found,)
+            return _NOTHING
+
+    def _said(self, message: bytes) -> Heard:
+        # In the text of a message its quotes would be escaped.
+        if b'"response.done"' in message:
+            return self._done(_DONE.read(message))
+        if b'input_audio_transcription.completed"' in message:
+            heard = self._heard(_HEARD.read(message))
+            return _NOTHING if heard is None else Heard((heard,))
+        if b'"response.created"' in message:
+            found = _CREATED.read(message)
+            created = found.get("type") == "response.created"
+            return Heard(begun=(found.get("response") or {}).get("id")) if created else _NOTHING
+        if b'"session.' in message:
+            self._begun(_BEGUN.read(message))
+        elif b'"error"' in message and _ERROR.read(message).get("type") == "error":
+            return Heard(failed=True)
+        return _NOTHING
 
     def _begun(self, found: Fields) -> None:
         session: dict[str, Any] = found.get("session") or {}
@@ -120,12 +166,13 @@ class RealtimeSession:
         self._model = session.get("model") or self._model
         self._hears = heard.get("model") or (session.get("input_audio_transcription") or {}).get("model") or self._hears
 
-    def _done(self, found: Fields) -> Result | None:
+    def _done(self, found: Fields) -> Heard:
         response = found.get("response") or {}
+        name = response.get("id")
+        if found.get("type") != "response.done" or not name:
+            return _NOTHING
         part = _part(response.get("usage"), self._model)
-        if found.get("type") != "response.done" or part is None or not response.get("id"):
-            return None
-        return _result(f"realtime {response['id']}", part, response["id"])
+        return Heard(() if part is None else (_result(f"realtime {name}", part, name),), over=name)
 
     def _heard(self, found: Fields) -> Result | None:
         part = audio_part(found.get("usage"), self._hears)

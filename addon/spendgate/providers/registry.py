@@ -17,6 +17,7 @@ from spendgate.providers.amazon_q import AmazonQ
 from spendgate.providers.anthropic import AnthropicMessages
 from spendgate.providers.batches import AnthropicBatches, OpenAIBatches
 from spendgate.providers.bedrock import BedrockConverse, BedrockInvoke
+from spendgate.providers.below import within
 from spendgate.providers.chatgpt import ChatGPTConversation
 from spendgate.providers.claude_ai import ClaudeAI
 from spendgate.providers.code_assist import CodeAssist
@@ -128,8 +129,9 @@ class HostEntry:
 class Registry:
     """The hosts of one policy. Immutable."""
 
-    def __init__(self, entries: Sequence[HostEntry], *, asks_usage: bool = False) -> None:
-        self._asks_usage = asks_usage
+    def __init__(self, entries: Sequence[HostEntry], never: Sequence[str] = (), *, asks_usage: bool = False) -> None:
+        """`never`: what stands below a wildcard and is not decrypted all the same."""
+        self._asks_usage, self._never = asks_usage, frozenset(never)
         self._entries = {entry.host: entry for entry in entries}
         # Paths in use are few, and each costs one look-up; a scan over many is bounded by the cache.
         self._found = lru_cache(maxsize=1024)(self._find)
@@ -148,15 +150,25 @@ class Registry:
             entries[_canonical(added.host)] = _entry(added)
         never = tuple(_canonical(name) for name in capture.never)
         kept = [entry for host, entry in sorted(entries.items()) if not _is_never(host, never)]
-        return cls(kept, asks_usage=capture.stream_usage == "ask")
+        return cls(kept, never, asks_usage=capture.stream_usage == "ask")
 
     def hosts(self) -> tuple[str, ...]:
-        """Every host that is decrypted, exact and in order. The CA's certificate is constrained to them."""
+        """Every host that is decrypted, in order; `*.domain` for all below it. The CA's certificate is constrained to them."""
         return tuple(self._entries)
 
     def host(self, name: str) -> HostEntry | None:
         """The entry of a host name in any case, without port; None: not ours, tunnelled."""
-        return self._entries.get(_canonical(name))
+        host = _canonical(name)
+        found = within(host, self._entries)
+        if found is None or (found != host and within(host, self._never)):
+            return None
+        return self._entries[found]
+
+    def _known(self, host: str) -> HostEntry:
+        found = self.host(host)
+        if found is None:
+            raise KeyError(host)
+        return found
 
     def dialect(self, name: str) -> Dialect:
         """The dialect of that name. Raises KeyError."""
@@ -177,13 +189,13 @@ class Registry:
 
     def _target(self, head: Head) -> str:
         """The operation that a request to `/` names, as a path, where its host's protocol does so."""
-        family = self._entries[_canonical(head.host)].family
+        family = self._known(head.host).family
         if not (isinstance(family, Provider) and family.targets):
             return "/"
         return "/" + (head.headers.get("x-amz-target") or "").rpartition(".")[2]
 
     def _find(self, host: str, method: str, raw_path: str, websocket: bool) -> Route:
-        entry = self._entries[host]
+        entry = self._known(host)
         read = [(path, _rule(entry.family, method, path, websocket=websocket)) for path in _paths(raw_path)]
         path, rule = min(read, key=lambda found: _DEAREST_FIRST.index(found[1].kind))
         named = rule.match(path)

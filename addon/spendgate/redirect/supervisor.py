@@ -28,6 +28,7 @@ from spendgate.redirect.nftables import Rules
 from spendgate.redirect.privileges import Capability, become, check_readable, gate_account, keep
 from spendgate.redirect.watch import Watch
 
+SOCKET_MODE = 0o755
 STATE_MODE = 0o711
 """As `config.paths` makes it: others reach the CA certificate in it, and list nothing."""
 _KEPT = frozenset({Capability.NET_ADMIN, Capability.KILL})
@@ -48,6 +49,8 @@ class Settings:
     timeout_ms: int = 3000
     state: Path | None = None
     """State directory: made, and given to the account, where it is not there yet."""
+    socket_folder: Path | None = None
+    """Where the gate's socket is to lie: made, and given to the account, likewise. A system's run directory is empty at boot."""
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -95,7 +98,8 @@ def supervise(settings: Settings, gate_main: GateMain) -> int:
     check_readable(account, (os.__file__, __file__, *sys.path))
     nftables.install(rules)
     try:
-        _make_state(settings.state, account.pw_uid, account.pw_gid)
+        _make(settings.state, STATE_MODE, account.pw_uid, account.pw_gid)
+        _make(settings.socket_folder, SOCKET_MODE, account.pw_uid, account.pw_gid)
         pulse, gate_pulse = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         clerk_end, questions = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         clerk = _fork(lambda: answer_until_closed(clerk_end), close=(pulse, gate_pulse, questions))
@@ -113,15 +117,15 @@ def supervise(settings: Settings, gate_main: GateMain) -> int:
         nftables.remove()
 
 
-def _make_state(folder: Path | None, uid: int, gid: int) -> None:
+def _make(folder: Path | None, mode: int, uid: int, gid: int) -> None:
     if folder is None or folder.exists():
         return
     try:
-        folder.mkdir(mode=STATE_MODE, parents=True)
-        folder.chmod(STATE_MODE)  # whatever the umask is
+        folder.mkdir(mode=mode, parents=True)
+        folder.chmod(mode)  # whatever the umask is
         os.chown(folder, uid, gid)
     except OSError as error:
-        raise StateError(f"the state directory {folder} cannot be made: {error.strerror}") from error
+        raise StateError(f"{folder} cannot be made: {error.strerror}") from error
 
 
 def _fork(main: Callable[[], int], close: tuple[socket.socket, ...]) -> int:

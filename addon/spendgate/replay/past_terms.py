@@ -8,8 +8,9 @@ from typing import Final
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.contracts import PERSONAL_RULE, Changes
-from spendgate.fitting import enforces, fitting, model_refusal, scopes, scopes_of
+from spendgate.fitting import charged, enforces, fitting, model_refusal, scopes_of
 from spendgate.gate.accounts import refusal_of
+from spendgate.gate.past import NAMED
 from spendgate.gate.terms import Flows, unlisted
 from spendgate.ledger.history import FACTS_AT, Step
 from spendgate.policy import Policy, person_then
@@ -17,6 +18,7 @@ from spendgate.rates import rate_scopes
 from spendgate.roster import PersonMatch
 from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import Scope
+from spendgate.tallies import together
 from spendgate.window import Clock, Unit, Window
 
 _KEPT_MAX: Final = 100_000
@@ -27,11 +29,12 @@ class PastDraws:
     """The budgets that calls of some facts draw on, found once; their scopes for the time in which no window of theirs
     ends. As `gate.terms.Draws`, which must also keep up with rolling windows."""
 
-    __slots__ = ("_enforced", "_facts", "_fitting", "_found", "_from_ms", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_fitting", "_found", "_from_ms", "_policy", "_until_ms")
 
-    def __init__(self, policy: Policy, facts: Facts, enforced: bool, *, on_plan: bool) -> None:
-        self._policy, self._facts, self._enforced = policy, facts, enforced
-        self._fitting = fitting(policy, facts, on_plan=on_plan)
+    def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool, *, on_plan: bool) -> None:
+        """`facts`: the call's, and as of each other model that may have a part in it."""
+        self._policy, self._enforced = policy, enforced
+        self._fitting = tuple([(fitting(policy, each, on_plan=on_plan), each) for each in facts])
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
 
@@ -39,7 +42,8 @@ class PastDraws:
         """As `fitting.scopes`, but for `starts_ms` of rolling windows."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        self._found = found = scopes_of(self._fitting, self._facts, now_ms, self._enforced)
+        each = [scopes_of(budgets, facts, now_ms, self._enforced) for budgets, facts in self._fitting]
+        self._found = found = each[0] if len(each) == 1 else together(each)
         fixed = [scope for scope in found if scope.rolling_ms is None]
         self._from_ms = max([scope.starts_ms for scope in fixed], default=0)
         self._until_ms = min([scope.ends_ms for scope in fixed if scope.ends_ms is not None], default=_FOR_EVER_MS)
@@ -59,9 +63,9 @@ class SharedDraws:
         self._named = tuple(sorted(named | {"team"}))  # whose zone may cut a window
         self._kept: dict[tuple[object, ...], PastDraws] = {}
 
-    def of(self, facts: Facts, enforced: bool, *, on_plan: bool) -> PastDraws:
-        """The draws of these facts."""
-        key = (enforced, on_plan, *[facts.values.get(name) for name in self._named])
+    def of(self, facts: tuple[Facts, ...], enforced: bool, *, on_plan: bool) -> PastDraws:
+        """The draws of these facts; more than one as in `PastDraws`."""
+        key = (enforced, on_plan, *[each.values.get(name) for each in facts for name in self._named])
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = PastDraws(self._policy, facts, enforced, on_plan=on_plan)
@@ -76,6 +80,8 @@ class PastTerms:
     person: str
     """Whom the candidate takes its account for."""
     facts: Facts
+    also: bool
+    """As `gate.terms.Terms.also`: whether there are other models."""
     enforced: bool
     draws: PastDraws
     on_plan: bool
@@ -105,10 +111,13 @@ class PastTerms:
         something after all; None: those that it draws on."""
         overage = self.on_plan and bool(step.cost_nanos)
         other = self.policy.by_model and step.model and step.model != step.model_requested
-        if not overage and not (other and self.drawn):
+        if not overage and not ((other or (self.also and self.policy.by_model)) and self.drawn):
             return None
         facts = self.facts.answered_by(step.model) if other else self.facts
-        return scopes(self.policy, facts, booked_ms, self.enforced, on_plan=self.on_plan and not overage)
+        on_plan = self.on_plan and not overage
+        # Of the other models that it named the row tells the one that answered.
+        asked = (self.facts, facts) if NAMED in (step.flags or "").split(",") else (self.facts,)
+        return charged(self.policy, asked, facts, booked_ms, self.enforced, on_plan=on_plan)
 
 
 class KnownPast:
@@ -140,16 +149,18 @@ def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
     billing = policy.billing.word(step.provider, step.account, _said(step, policy))
     facts = _facts(step, who, policy, billing)
+    models = (facts, *[facts.answered_by(name) for name in step.also])
     enforced, on_plan = enforces(policy, facts), billing == PLAN
     refusal = unlisted(step.account_os) if who.refused else _on_its_account(step, policy, billing)
-    refusal = refusal or model_refusal(policy, facts)
+    refusal = refusal or next(filter(None, (model_refusal(policy, each) for each in models)), None)
     providers = policy.capture.providers
     return PastTerms(
         policy=policy,
         person=who.person,
         facts=facts,
+        also=len(models) > 1,
         enforced=enforced,
-        draws=draws.of(facts, enforced, on_plan=on_plan),
+        draws=draws.of(models, enforced, on_plan=on_plan),
         on_plan=on_plan,
         drawn=policy.billing.counts(billing) or (on_plan and policy.by_list),
         counts=policy.billing.counts(billing),

@@ -21,7 +21,8 @@ _Said = tuple[str, str]
 def alert_changes(old: Policy, new: Policy) -> Iterator[Change]:
     """Every change of alerts, thresholds, receivers and approvers."""
     for where, text in _said(old, new):
-        yield Change(Effect.TELLS, where, text)
+        # An approver raises limits.
+        yield Change(Effect.POWER if where == "approvers" else Effect.TELLS, where, text)
 
 
 def _said(old: Policy, new: Policy) -> Iterator[_Said]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from spendgate.alert_rules import AlertRule, Pace, Severity, Share, Spike
-from spendgate.alerts.routing import service
+from spendgate.alerts.routing import DIGEST, email, service
 from spendgate.policy import Policy
 from spendgate.review.doubt import Doubt
 from spendgate.review.reach import Subject, reaches
@@ -70,13 +70,24 @@ def _receivers(policy: Policy) -> Iterator[Doubt]:
         if _PASSWORD.search(entry.to):
             text = f"the address of {service(entry)} has a password or token in it; put ${{SPENDGATE_SECRET_…}} in its place"
             yield Doubt(subject, text)
-    if entries and not (policy.alerts or any(budget.alerts for budget in policy.budgets)):
-        yield Doubt("notify", "nothing is told: the file has no alerts, neither its own nor a budget's")
+    alerting = policy.alerts or any(budget.alerts for budget in policy.budgets)
+    if entries and not alerting and not any(DIGEST in entry.purposes for _, entry in entries):
+        asked = bool(policy.budgets) and _listens(policy, Severity.ALERT)
+        but = "nothing is told but who asks for more" if asked else "nothing is told"
+        yield Doubt(
+            "notify", f"{but}: the file has no alerts, neither its own nor a budget's, and no entry is for digest"
+        )
 
 
 def _approvers(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt]:
     if not policy.approvers:
         return
+    mailed = any(email(policy, each.person) for each in policy.approvers) and any(
+        service(entry) in ("mailto", "mailtos") for entry in policy.notify
+    )
+    if not mailed and not _listens(policy, Severity.ALERT):
+        text = "an ask reaches nobody by itself: no notify is for alert, and no approver has mail; who asks must send its code"
+        yield Doubt("approvers", text)
     here = {subject.name for subject in everybody}
     for approver in policy.approvers:
         if approver.person not in here:

@@ -9,16 +9,18 @@ from spendgate.budget import Budget, Missing
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.review.changes import KEYS, Change, Effect, limit, selector_text, value_text, whom
+from spendgate.review.everybody import Pair
 from spendgate.review.members import moved
-from spendgate.review.reach import SURE, Pair, Subject, pairs, people_in_words
+from spendgate.review.reach import SURE, Subject, people_in_words
 from spendgate.review.room import effect_of
 from spendgate.standing import Hold
 
 
-def budgets(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
+def budgets(
+    old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...], everybody: tuple[Pair, ...]
+) -> Iterator[Change]:
     """Each limit that comes, goes or changes, by its name; and who comes under one or leaves it, whatever brings that about."""
     was_by, now_by = ({budget.name: budget for budget in policy.budgets} for policy in (old, new))
-    everybody = pairs(before, after)
     yield from _admitted(everybody)
     recut = _recut(old, new)
     for base, (was_all, now_all) in recut.items():

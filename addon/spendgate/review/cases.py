@@ -142,9 +142,13 @@ class _Heard(Outcome):
 
 def provider_of(values: Mapping[str, str]) -> str:
     """The provider that a case names, else the maker of its model; empty where neither says."""
-    name = family(values.get("model", ""))
-    made = next((maker for beginning, maker in _MAKERS if name.startswith(beginning)), "")
-    return values.get("provider") or made
+    return values.get("provider") or maker(values.get("model", ""))
+
+
+def maker(model: str) -> str:
+    """The provider that sells the model at hosts of its own; empty where its name does not say it."""
+    name = family(model)
+    return next((provider for beginning, provider in _MAKERS if name.startswith(beginning)), "")
 
 
 _ASKED: Final = "asked"
@@ -184,8 +188,8 @@ def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> 
         person=value("person", NOBODY), team=value("team"), groups=value("group", ""), machine=value("machine", MACHINE),
         account_os=value("person"), tool=value("tool"), provider=provider_of(calls.values), session=value("session"),
         api_key=value("api_key"), account=value("account"), project=value("project"),
-        billing=value("billing", "metered"), model_requested=value("model"), model=None, kind=kind, size=size.text,
-        estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost,
+        billing=value("billing", "metered"), model_requested=value("model"), also_requested=None, model=None,
+        kind=kind, size=size.text, estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost,
         cost_nanos=0 if value("billing") == PLAN else cost,
         value_nanos=cost, refused_by=None, refused_why=None, would_refuse_by=None,
         sent_ms=at_ms, input_tokens=calls.tokens,

@@ -9,11 +9,14 @@ from typing import Final
 from spendgate.budget import Budget
 from spendgate.money import short_dollars
 from spendgate.rates import Rate
-from spendgate.review.reach import Subject, people_in_words, reaches
+from spendgate.review.reach import ANYBODY, Subject, people_in_words, reaches
 from spendgate.selector import Selector
 
 KEYS: Final = {"excepted": "except", "wait_ms": "wait"}
 """What a file calls a value that goes by another name here."""
+
+
+_NOBODY: Final = (ANYBODY, "anybody")
 
 
 class Effect(StrEnum):
@@ -33,12 +36,22 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who gains and who loses which models: all of them, where a sentence may have how many there are."""
+
+    people: tuple[str, ...]
+    gain: tuple[str, ...]
+    lose: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `where` is the rule or key that makes it."""
+    """One change. `where` is the rule or key that makes it; `access` is there where it is about models."""
 
     effect: Effect
     where: str
     text: str
+    access: Access | None = None
 
 
 def selector_text(data: dict[str, list[str]]) -> str:
@@ -53,9 +66,16 @@ def whom(rule: Budget | Rate, people: tuple[Subject, ...]) -> str:
 
 def whom_of(match: Selector, reached: list[str], people: tuple[Subject, ...]) -> str:
     """These people, and which of their calls a selector is about."""
+    unlisted = match.texts("person") if any(name in _NOBODY for name in reached) else ()
+    if unlisted:
+        # They keep their accounts' names; the selector is about those that it names.
+        reached = [
+            *(name for name in reached if name not in _NOBODY),
+            *(text for text in unlisted if text not in reached),
+        ]
     others = {name: texts for name, texts in match.as_data().items() if name not in {"person", "team", "group"}}
     calls = f", calls with {selector_text(others)}" if others else ""
-    if len(reached) == len(people):
+    if len(reached) == len(people) and not unlisted:
         return f"everybody{calls}"
     return (people_in_words(reached) or "nobody") + calls
 
@@ -74,7 +94,7 @@ def limit(budget: Budget) -> str:
 
 def value_text(value: object, path: str = "") -> str:
     """A value as a sentence has it."""
-    if value is None or value in ((), [], {}):
+    if value is None or value in ((), [], {}, ""):
         return "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))

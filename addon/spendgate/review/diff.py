@@ -1,7 +1,6 @@
 """What a change of a policy does, in words: who may spend more or less, who gains or loses which models, what is decrypted.
 
-A difference that no sentence of its own covers is told by its path; of model rules that is not yet so (`policies/README.md`,
-Known to be wrong).
+No change is silent: a difference that no sentence of its own covers is told by its path.
 """
 
 from __future__ import annotations
@@ -15,30 +14,43 @@ from spendgate.review.agreed import agreed
 from spendgate.review.alert_changes import alert_changes
 from spendgate.review.budget_changes import budgets
 from spendgate.review.changes import Change, Effect, value_text
-from spendgate.review.flows import exceptions, rates
+from spendgate.review.everybody import everybody
+from spendgate.review.exception_changes import exceptions
+from spendgate.review.flows import rates
+from spendgate.review.force_changes import enforced, validity
 from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
+from spendgate.review.price_changes import Priced, prices
 from spendgate.review.reach import subjects
 from spendgate.window import MONTHS, WEEKDAYS
 
 __all__ = ["Change", "Effect", "diff"]
 
 
-def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[Change, ...]:
-    """Every change from `old` to `new`, by effect. `names` are the models that access is compared by."""
+def diff(
+    old: Policy, new: Policy, today: date, names: Iterable[str], priced: Priced | None = None
+) -> tuple[Change, ...]:
+    """Every change from `old` to `new`, by effect. `names` are the models that access is compared by, `priced` their list prices.
+
+    Without `priced` no direction is claimed between a price that is set and the list's."""
+    known = tuple(names)
     if old.hash == new.hash:
         return ()
     before, after = subjects(old, today), subjects(new, today)
+    who = everybody(old, new, today)
     found = [
         *capture(old, new),
         *power(old, new),
-        *budgets(old, new, before, after),
-        *exceptions(old, new, before, after),
-        *rates(old, new, before, after),
-        *models(old, new, before, after, tuple(names)),
+        *validity(old, new, today),
+        *enforced(old, new, who),
+        *budgets(old, new, before, after, who),
+        *exceptions(old, new, before, after, who),
+        *rates(old, new, before, after, who),
+        *models(old, new, who, known),
         *people(old, new),
         *agreed(old, new),
+        *prices(old, new, who, known, priced),
         *alert_changes(old, new),
     ]
     found += _rest(old, new)
@@ -53,16 +65,14 @@ def diff(old: Policy, new: Policy, today: date, names: Iterable[str]) -> tuple[C
 _EFFECTS: Final = (
     ("privacy", Effect.KEEPS),
     ("validity.revision", Effect.OTHER),
-    ("validity", Effect.POWER),
     ("fleet", Effect.POWER),
-    ("roster.machines", Effect.PEOPLE),
     ("roster", Effect.PEOPLE),
 )
 """What a difference without a sentence of its own is about, by the beginning of its path."""
 _TOLD: Final = (
-    "capture", "mode", "on_failure", "refusals", "roster.people", "roster.unknown",
-    "exceptions", "rates", "adjust", "billing", "models", "budgets",
-    "alerts", "notify", "approvers",
+    "validity.valid_until", "validity.expired", "capture", "mode", "on_failure", "refusals",
+    "roster.people", "roster.unknown", "roster.machines", "roster.teams",
+    "exceptions", "rates", "adjust", "billing", "models", "budgets", "alerts", "notify", "approvers",
 )  # fmt: skip
 """Where every difference has a sentence above."""
 

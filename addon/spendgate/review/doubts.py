@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import NamedTuple
 
 from spendgate.budget import Budget
 from spendgate.model_names import ModelPattern, family, fold
@@ -12,16 +13,26 @@ from spendgate.rates import Rate
 from spendgate.review.agreed_doubts import agreed_doubts
 from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.doubt import Doubt
-from spendgate.review.reach import Subject, counts, covering, hangs_on, people_in_words, reaches, subjects
+from spendgate.review.emptied import emptied
+from spendgate.review.reach import Subject, counts, covering, hangs_on, holds_by, people_in_words, reaches, subjects
 from spendgate.review.shadows import shadows
-from spendgate.review.slips import slips
+from spendgate.review.slips import mistyped_tools, slips
 from spendgate.selector import EVERY
 from spendgate.window import day_starts_ms, local_date
 
-__all__ = ["Doubt", "doubts"]
+__all__ = ["Doubt", "Known", "doubts"]
 
 
-def doubts(policy: Policy, today: date, known_models: Iterable[str]) -> tuple[Doubt, ...]:
+class Known(NamedTuple):
+    """What this Spendgate knows by name, of what a policy may name freely."""
+
+    models: tuple[str, ...] = ()
+    tools: frozenset[str] = frozenset()
+    hosts: Mapping[str, tuple[str, ...]] = {}
+    """Of every provider."""
+
+
+def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
     """Every warning, in the order in which a reviewer reads a file."""
     everybody = subjects(policy, today)
     return (
@@ -31,7 +42,9 @@ def doubts(policy: Policy, today: date, known_models: Iterable[str]) -> tuple[Do
         *_unreached(policy, everybody),
         *shadows(policy),
         *slips(policy),
-        *_patterns(policy, tuple(known_models)),
+        *mistyped_tools(policy, known.tools),
+        *_patterns(policy, known.models),
+        *emptied(policy, everybody, known.models, known.hosts),
         *agreed_doubts(policy, today),
         *alert_doubts(policy, everybody),
     )
@@ -66,7 +79,7 @@ def _unlimited(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt
         some = [budget for budget in refusing if counts(budget, subject.facts)]
         if not some:
             free.append(subject.name)
-        elif sure and all(hangs_on(budget) for budget in sure):
+        elif sure and all(holds_by(budget, refusing, subject.facts) for budget in sure):
             forgeable.append(subject.name)
         elif not sure:
             partly.append(subject.name)

@@ -1,92 +1,23 @@
-"""What a change of exceptions and rates does, in words. Every difference of theirs is told here."""
+"""What a change of rates does, in words. Every difference of theirs is told here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Final
 
-from spendgate.exceptions import BudgetException
-from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.rates import Quota, Rate, length
-from spendgate.review.changes import KEYS, Change, Effect, selector_text, value_text, whom, whom_of
+from spendgate.review.changes import KEYS, Change, Effect, selector_text, value_text, whom
+from spendgate.review.everybody import Pair
 from spendgate.review.members import moved
-from spendgate.review.reach import SURE, Subject, pairs, reaches
-from spendgate.selector import EVERY
-from spendgate.window import day_starts_ms, local_date, zone_of
+from spendgate.review.reach import SURE, Subject
 
 
-def exceptions(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
-    """Each exception that comes, goes or changes: one is the same where budget, match and reason are."""
-    was_by, now_by = ({_key(each): each for each in policy.exceptions} for policy in (old, new))
-    for key in dict.fromkeys((*was_by, *now_by)):
-        was, now = was_by.get(key), now_by.get(key)
-        if was is None and now is not None:
-            yield _change(Effect.MORE, now, f"{_raised(now, after)}: {_words(now, new)}")
-        elif was is not None and now is None:
-            yield _change(Effect.LESS, was, f"{_raised(was, before)}: no longer {_words(was, old)}")
-        elif was is not None and now is not None and was != now:
-            same = now.model_copy(update={"approved_by": was.approved_by}) == was
-            effect = Effect.OTHER if same else Effect.LESS if _narrower(now, was) else Effect.MORE
-            yield _change(effect, now, f"{_raised(now, after)}: {_words(was, old)} -> {_words(now, new)}")
-
-
-def _key(each: BudgetException) -> tuple[str, str, str]:
-    return each.budget, each.reason, repr(sorted(each.match.as_data().items()))
-
-
-def _change(effect: Effect, each: BudgetException, text: str) -> Change:
-    return Change(effect, f"exceptions.{each.budget}", text)
-
-
-def _raised(each: BudgetException, people: tuple[Subject, ...]) -> str:
-    return whom_of(each.match, [one.name for one in people if reaches(each.match, EVERY, one.facts)], people)
-
-
-def _words(each: BudgetException, policy: Policy) -> str:
-    zone = policy.timezone
-    if each.add_nanos is not None:
-        more = f"{short_dollars(each.add_nanos)} more in {each.budget}"
-    else:
-        more = f"{short_dollars(each.limit_nanos or 0)} in {each.budget}"
-    once = " for one window" if each.once else ""
-    begins = f" from {_instant(zone, each.from_ms)}" if each.from_ms else ""
-    last = local_date(zone, each.until_ms - 1)
-    whole = day_starts_ms(zone, local_date(zone, each.until_ms)) == each.until_ms
-    ends = f" until {last if whole else _instant(zone, each.until_ms)}"
-    return f"{more}{once}{begins}{ends} ({_quoted(each.reason)}; approved by {_quoted(each.approved_by)}, as claimed)"
-
-
-def _instant(zone: str, at_ms: int) -> str:
-    """A day's beginning as its date; any other instant to the second, with its offset."""
-    day = local_date(zone, at_ms)
-    if day_starts_ms(zone, day) == at_ms:
-        return str(day)
-    return datetime.fromtimestamp(at_ms / 1000, zone_of(zone)).isoformat(timespec="seconds")
-
-
-def _quoted(text: str) -> str:
-    """What somebody wrote, so that it cannot pass for a part of the sentence."""
-    return '"' + text.replace('"', "'") + '"'
-
-
-def _narrower(now: BudgetException, was: BudgetException) -> bool:
-    """Whether it allows nothing more than before: no more money, no longer."""
-    return (
-        (now.add_nanos is None) == (was.add_nanos is None)
-        and (now.add_nanos or 0) <= (was.add_nanos or 0)
-        and (now.limit_nanos or 0) <= (was.limit_nanos or 0)
-        and (now.once or not was.once)
-        and now.from_ms >= was.from_ms
-        and now.until_ms <= was.until_ms
-    )
-
-
-def rates(old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Iterator[Change]:
+def rates(
+    old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...], everybody: tuple[Pair, ...]
+) -> Iterator[Change]:
     """Each rate that comes, goes or changes, by its name."""
     was_by, now_by = ({each.name: each for each in policy.rates} for policy in (old, new))
-    everybody = pairs(before, after)
     for name in dict.fromkeys((*was_by, *now_by)):
         was, now = was_by.get(name), now_by.get(name)
         where = f"rates.{name}"

@@ -32,6 +32,10 @@ def capture(old: Policy, new: Policy) -> Iterator[Change]:
             if was is None or now is None:
                 effect, becomes = (Effect.LESS, _COUNTED) if was is None else (Effect.MORE, _UNSEEN)
                 yield Change(effect, "capture.hosts", f"everybody: calls to {name} {becomes}")
+            elif was.prices != now.prices or was.dialect != now.dialect:
+                lists = [each.prices or f"the makers of {each.dialect}" for each in (was, now)]
+                text = f"everybody: calls to {name} cost what the list of {lists[1]} says, was that of {lists[0]}"
+                yield Change(Effect.EITHER, "capture.hosts", text)
     if before.never != after.never:
         gone, added = set(before.never) - set(after.never), set(after.never) - set(before.never)
         parts = [f"{name} may be decrypted from now on" for name in sorted(gone)]

@@ -13,8 +13,9 @@ from typing import Any, Final
 from spendgate.model_names import ModelPattern, alias_stem, family, fold
 from spendgate.model_rules import ModelRule, refused_by
 from spendgate.policy import Policy
-from spendgate.review.changes import KEYS, Change, Effect, value_text
-from spendgate.review.reach import PERSONAL, Subject, people_in_words
+from spendgate.review.changes import KEYS, Access, Change, Effect, value_text
+from spendgate.review.everybody import Pair
+from spendgate.review.reach import PERSONAL, people_in_words
 from spendgate.review.sample import OTHER, Call, calls_for, example, in_words
 from spendgate.selector import Facts, Selector
 
@@ -38,33 +39,31 @@ class _Models:
     patterns: tuple[ModelPattern, ...]
 
 
-def models(
-    old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...], names: tuple[str, ...]
-) -> Iterator[Change]:
+def models(old: Policy, new: Policy, everybody: tuple[Pair, ...], names: tuple[str, ...]) -> Iterator[Change]:
     """Who gains and who loses which of these models, people and calls with the same change together."""
     if _plain(old) == _plain(new) and old.roster == new.roster:
         return
     known = _classes(old, new, names)
     every = calls_for(_selectors((*old.models, *new.models)), models=False)
-    then = {subject.name: subject for subject in before}
     groups: dict[tuple[tuple[_Moved, tuple[int, ...]], ...], list[str]] = {}
     done: dict[object, tuple[tuple[_Moved, tuple[int, ...]], ...]] = {}
-    for subject in after:
-        was = then.get(subject.name)
-        if was is None:
+    for pair in everybody:
+        if pair.was is None or pair.now is None:
             continue
-        key = (_personal(old, was.facts), _personal(new, subject.facts))
+        machines = pair.was.values.get("machine_group"), pair.now.values.get("machine_group")
+        key = (_personal(old, pair.was), _personal(new, pair.now), machines)
         if key not in done:
-            done[key] = _moved((old, was.facts), (new, subject.facts), every, known)
+            done[key] = _moved((old, pair.was), (new, pair.now), every, known)
         if done[key]:
-            groups.setdefault(done[key], []).append(subject.name)
+            groups.setdefault(done[key], []).append(pair.name)
     for moved, people in groups.items():
         for (gains, loses), places in moved:
             parts = [f"gain {_listed(gains, known)}"] if gains else []
             parts += [f"lose {_listed(loses, known)}"] if loses else []
             calls = in_words([every[place] for place in places], every)
             whom = people_in_words(people) + (f",{calls}" if calls else "")
-            yield Change(Effect.MODELS, "models", f"{whom}: {', '.join(parts)}")
+            access = Access(tuple(people), _names(gains, known), _names(loses, known))
+            yield Change(Effect.MODELS, "models", f"{whom}: {', '.join(parts)}", access)
     yield from _told(old, new)
 
 
@@ -74,6 +73,8 @@ def _moved(
     """What one person gains and loses, and with which calls."""
     found: dict[_Moved, list[int]] = {}
     for place, call in enumerate(every):
+        if not (call.may_be_of(was[1]) and call.may_be_of(now[1])):
+            continue
         before, after = (_refused(policy, call.of(facts), known) for policy, facts in (was, now))
         if before != after:
             found.setdefault((before - after, after - before), []).append(place)
@@ -130,6 +131,10 @@ def _signature(name: str, patterns: tuple[ModelPattern, ...]) -> object:
     asked, short = fold(name), family(name)
     fits = tuple((pattern.fits(asked), pattern.fits(short)) for pattern in patterns)
     return fits, stem is None, stem is not None and tuple(pattern.may_fit(stem) for pattern in patterns)
+
+
+def _names(classes: frozenset[int], known: _Models) -> tuple[str, ...]:
+    return tuple(sorted(label for place in classes for label in known.classes[place]))
 
 
 def _listed(classes: frozenset[int], known: _Models) -> str:

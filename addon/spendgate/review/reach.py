@@ -8,12 +8,13 @@ from datetime import date
 from typing import Final
 
 from spendgate.budget import Budget, Missing
+from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
-from spendgate.roster import SHARED, Person, UnknownPeople
+from spendgate.rates import Rate
+from spendgate.roster import RESERVED_NAMES, SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector
 
 ANYBODY: Final = "anybody who is not listed"
-_STRANGERS: Final = (ANYBODY, "anybody")
 PERSONAL: Final = frozenset({"person", "team", "group"})
 """What a person brings to every call. All else a call may have or not."""
 _LACKING: Final = frozenset({"machine_group", "project", "api_key", "account"})
@@ -36,32 +37,23 @@ class Subject:
 def subjects(policy: Policy, today: date) -> tuple[Subject, ...]:
     """Everybody the policy lists on this day, then whoever it does not list, unless those are refused."""
     roster = policy.roster
-    listed = [_subject(policy, person) for person in roster.people if person.until is None or today <= person.until]
+    listed = [subject_of(policy, person) for person in roster.people if person.until is None or today <= person.until]
     if roster.unknown is UnknownPeople.REFUSE:
         return tuple(listed)
-    stranger = Facts.of(person=SHARED) if roster.unknown is UnknownPeople.SHARED else Facts.of()
+    stranger = Facts.of() if roster.unknown is UnknownPeople.EACH else Facts.of(person=SHARED)
     return (*listed, Subject(ANYBODY if roster.people else "anybody", stranger))
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One person before and after; None: refused as not listed."""
-
-    name: str
-    was: Facts | None
-    now: Facts | None
-
-
-def pairs(before: tuple[Subject, ...], after: tuple[Subject, ...]) -> tuple[Pair, ...]:
-    """Everybody who is listed on either side; who is not listed on one is there what anybody else is."""
-    then, now = ({each.name: each.facts for each in side} for side in (before, after))
-    strangers = [next((side[name] for name in _STRANGERS if name in side), None) for side in (then, now)]
-    found = [Pair(name, then.get(name, strangers[0]), now.get(name, strangers[1])) for name in now | then]
-    listed = tuple(each for each in found if each.name not in _STRANGERS)
-    return (*listed, Pair(ANYBODY if listed else "anybody", strangers[0], strangers[1]))
+def named(policy: Policy) -> tuple[str, ...]:
+    """Everybody whom a limit, a model rule or the mode names, as it is written."""
+    rules: list[Budget | Rate | ModelRule] = [*policy.budgets, *policy.rates, *policy.models]
+    selectors = [each for rule in rules for each in (rule.match, rule.excepted)] + list(policy.mode.enforce)
+    texts = dict.fromkeys(text for each in selectors for text in each.texts("person"))
+    return tuple(text for text in texts if text not in RESERVED_NAMES and text.strip("*"))
 
 
-def _subject(policy: Policy, person: Person) -> Subject:
+def subject_of(policy: Policy, person: Person) -> Subject:
+    """A listed person."""
     team = policy.roster.team_by_name.get(person.team) if person.team else None
     facts = Facts.of(person=person.name, team=team.lineage if team else (), group=person.groups)
     return Subject(person.name, facts)
@@ -96,22 +88,46 @@ def covering(budgets: Iterable[Budget], facts: Facts) -> tuple[Budget, ...]:
     return tuple(budget for budget in every if _covers(budget, facts) and _excepts_nothing(budget, every, facts))
 
 
+def holds_by(budget: Budget, every: Iterable[Budget], facts: Facts) -> frozenset[str]:
+    """The forgeable attributes by which a call could leave what covers this person: this budget, or the one that counts what it
+    excepts. Empty: none."""
+    partners = _partners(budget, tuple(every), facts)
+    beside = min((hangs_on(each) for each in partners), key=len, default=frozenset[str]())
+    return hangs_on(budget) | (frozenset() if _excepts_people(budget) else beside)
+
+
 def _covers(budget: Budget, facts: Facts) -> bool:
     """Whether it is about every call of this person but for those that it excepts."""
     others = {clause.attribute for clause in budget.match.clauses} - PERSONAL
     named = any(_anybody(clause, facts) for clause in budget.match.clauses)
-    goes_by = budget.missing is Missing.SKIP and _LACKING & set(budget.per)
-    return not others and not named and not goes_by and counts(budget, facts)
+    return not others and not named and not _goes_by(budget) and counts(budget, facts)
 
 
 def _excepts_nothing(budget: Budget, every: tuple[Budget, ...], facts: Facts) -> bool:
-    if {clause.attribute for clause in budget.excepted.clauses} <= PERSONAL:
-        return True
+    return _excepts_people(budget) or bool(_partners(budget, every, facts))
+
+
+def _excepts_people(budget: Budget) -> bool:
+    """Whether it excepts nothing but people, who are then not under it at all."""
+    return {clause.attribute for clause in budget.excepted.clauses} <= PERSONAL
+
+
+def _partners(budget: Budget, every: tuple[Budget, ...], facts: Facts) -> tuple[Budget, ...]:
+    """The budgets that count all that this one excepts; not one kept per something that a call need not have."""
     excepted = budget.excepted.as_data()
-    return any(
-        other.match.as_data() == excepted and not other.excepted.clauses and reaches(other.match, EVERY, facts)
+    return tuple(
+        other
         for other in every
+        if other.match.as_data() == excepted
+        and not other.excepted.clauses
+        and not _goes_by(other)
+        and reaches(other.match, EVERY, facts)
     )
+
+
+def _goes_by(budget: Budget) -> bool:
+    """Whether calls without a value of what it is kept per are not counted in it."""
+    return budget.missing is Missing.SKIP and bool(_LACKING & set(budget.per))
 
 
 def hangs_on(budget: Budget) -> frozenset[str]:

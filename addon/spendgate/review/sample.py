@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
+from spendgate.model_names import glob
 from spendgate.review.reach import PERSONAL
-from spendgate.selector import Facts, Selector
+from spendgate.selector import Facts, Selector, is_glob
 
 OTHER: Final = "\N{REPLACEMENT CHARACTER}other"
 """A value that no selector names."""
@@ -28,6 +29,11 @@ class Call:
 
     values: Mapping[str, str | None]
     labels: Mapping[str, str]
+
+    def may_be_of(self, person: Facts) -> bool:
+        """Whether this person makes such calls: who is known by the machine makes all of theirs there."""
+        groups = person.values.get("machine_group")
+        return groups is None or "machine_group" not in self.values or self.values["machine_group"] in groups
 
     def of(self, person: Facts) -> Facts:
         """Such a call by this person."""
@@ -91,11 +97,24 @@ def in_words(chosen: Iterable[Call], every: Iterable[Call]) -> str:
         mine = list(dict.fromkeys(call.labels[attribute] for call in some))
         size *= len(mine)
         if len(mine) < len(whole):
-            parts[attribute] = mine
+            parts[attribute] = [
+                _without(label, [each for each in whole if each not in mine and not each.endswith(f" {attribute}")])
+                for label in mine
+            ]
     if size == len(some):
         return " calls with " + ", ".join(_said(name, labels) for name, labels in parts.items())
     one = min(some, key=lambda call: sum(label.startswith(("no ", "any other ")) for label in call.labels.values()))
     return " some calls, as with " + ", ".join(_said(name, [label]) for name, label in one.labels.items())
+
+
+def _without(label: str, others: list[str]) -> str:
+    """A glob, and which of the values that fit it are not meant."""
+    inner = (
+        [each for each in others if glob(label.casefold()).fullmatch(example(each).casefold())]
+        if is_glob(label)
+        else []
+    )
+    return f"{label} but not {' or '.join(inner)}" if inner else label
 
 
 def _said(attribute: str, labels: list[str]) -> str:

@@ -95,8 +95,12 @@ class Conversation:
     async def _message(self, text: str) -> None:
         asked = json.loads(text)
         if self._request.path.startswith(realtime.PATH):
-            for event in realtime.turn(asked.get("type"), self._context.script):
+            script = self._context.script
+            for event in realtime.turn(asked.get("type"), script):
                 self._send(TextMessage(data=json.dumps(event)))
+                if script.delay_ms and event["type"] == "response.created":
+                    await self._writer.drain()
+                    await asyncio.sleep(script.delay_ms / 1000)
             return
         if asked.get("type") != "response.create":
             return

@@ -1,0 +1,67 @@
+"""`spendgate me`: everything that is kept about whoever asks, until when, and what of it anybody else sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from spendgate.cli.desks import desk
+from spendgate.cli.options import FormatOption, StateOption
+from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
+
+_COLUMNS = (
+    Column("table", "kept in", weight=0),
+    Column("rows", "rows", right=True, weight=0),
+    Column("first_at", "from", weight=1),
+    Column("last_at", "to", weight=1),
+    Column("until", "kept", weight=2),
+    Column("what", "what it is", weight=3),
+)
+_KEYS = tuple(column.key for column in _COLUMNS)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("me")(me)
+
+
+def me(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
+    """Everything that is kept about you, for how long, and what the company sees. `--format json` has the rows themselves.
+
+    You are the account that runs this, with a service too; there is no way to ask for another.
+    """
+    found = desk(state).me(rows=fmt is Format.JSON)
+    if fmt is Format.JSON:
+        emit_json(found)
+    elif fmt is Format.CSV:
+        emit(found["kept"], _COLUMNS, fmt, keys=_KEYS)
+    else:
+        _print(found)
+
+
+@writing()
+def _print(found: dict[str, Any]) -> None:
+    out, privacy, sees = console(), found["policy"]["privacy"], found["company_sees"]
+    about = [*(f"team {team}" for team in found["team"][:1]), *(f"group {group}" for group in found["groups"])]
+    out.print(
+        f"account   {safe(found['account'])}, which counts for {safe(found['person'])}"
+        f"{safe(''.join(f', {each}' for each in about))}"
+    )
+    if found["email"]:
+        out.print(f"          {safe(found['email'])} (policy)")
+    days = privacy["keep_days"]
+    kept = f"kept for {days} days, then sums by day" if days else "kept for good"
+    out.print(
+        f"rows      {kept}; project: {privacy['project']}; process: {privacy['process']}; in {safe(found['state'])}"
+    )
+    out.print("          never kept: prompts, answers, keys, tokens, home folders")
+    leaves = "; what leaves it:" if sees["receivers"] else "; nothing else leaves it"
+    out.print(f"others    {safe(sees['note'])}{leaves}")
+    for each in sees["receivers"]:
+        out.print(f"          {safe(each['who'])}: {safe(each['what'])}; {safe(each['when'])}")
+    owner = f"uid {found['state_owner_uid']} (its owner) and administrators"
+    out.print(f"          on this machine {owner} can read the state directory")
+    out.print()
+    emit(found["kept"], _COLUMNS, Format.TABLE)
+    out.print("\n`spendgate me --format json` has every row; `spendgate calls` and `spend` show them as tables.")

@@ -1,0 +1,20 @@
+"""What this Spendgate knows by name, of what a policy and its cases may name freely."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spendgate.identity import tools
+from spendgate.pricing import PriceBook
+from spendgate.providers import client
+from spendgate.providers.registry_data import PROVIDERS
+from spendgate.review.doubts import Known
+
+TOOLS: Final = tools.KNOWN | client.TOOLS
+"""By their programs, and by what they say of themselves."""
+
+
+def known_here() -> Known:
+    """The models of the shipped price list, tools, and the hosts of each provider."""
+    hosts = {name: tuple(provider.hosts) for name, provider in PROVIDERS.items()}
+    return Known(tuple(PriceBook().model_ids()), TOOLS, hosts)

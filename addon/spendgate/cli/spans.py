@@ -1,0 +1,63 @@
+"""Which calls a reading command is about: its options, read in the policy's zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from spendgate.cli.desk import Asking
+from spendgate.cli.moments import moment
+from spendgate.cli.options import utf8
+from spendgate.errors import UsageError
+from spendgate.ledger.periods import PERIODS
+from spendgate.ledger.queries import ATTRIBUTES, Span
+from spendgate.policy import Policy
+
+GROUPS = (*PERIODS, *ATTRIBUTES)
+
+
+def attributes(by: str) -> tuple[str, ...]:
+    """What calls are grouped by. Raises UsageError where a word is no attribute, is empty, or stands twice."""
+    names = tuple(name.strip() for name in by.split(","))
+    for place, name in enumerate(names):
+        if name not in GROUPS:
+            raise UsageError(f"--by {by!r}: calls have no {name!r}; there are: {', '.join(GROUPS)}")
+        if name in names[:place]:
+            raise UsageError(f"--by {by!r}: {name!r} stands twice; name each once, of: {', '.join(GROUPS)}")
+    return names
+
+
+def span(policy: Policy, since: str | None, until: str | None, where: Iterable[str] | None) -> Span:
+    """The span of a reading command's options. Raises UsageError."""
+    zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
+    pairs: list[tuple[str, str]] = []
+    for text in where or ():
+        name, equals, value = utf8("--where", text).partition("=")
+        if not equals or name not in ATTRIBUTES:
+            raise UsageError(f"--where {text}: write ATTR=VALUE; attributes are: {', '.join(ATTRIBUTES)}")
+        if any(name == before for before, _ in pairs):
+            raise UsageError(
+                f"--where {text}: {name!r} stands twice; ask for one value each of: {', '.join(ATTRIBUTES)}"
+            )
+        pairs.append((name, value))
+    since_ms = _instant("--since", since, zone, now)
+    until_ms = _instant("--until", until, zone, now)
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise UsageError(f"--since {since} is not before --until {until}: no call can be in between")
+    return Span(since_ms=since_ms, until_ms=until_ms, where=tuple(pairs))
+
+
+def _instant(option: str, text: str | None, zone: ZoneInfo, now: datetime) -> int | None:
+    """An option's time; None where it was not given. Raises UsageError that names the option."""
+    try:
+        return None if text is None else moment(text, zone, now)
+    except UsageError as fault:
+        raise UsageError(f"{option}: {fault}") from fault
+
+
+def nothing(asking: Asking) -> str:
+    """What a table without a row says: whether there is nothing, or nothing that was asked for."""
+    if asking.where:
+        return "no call fits these filters (--where compares exactly)"
+    return "no call fits these filters" if asking.since is not None or asking.until is not None else "nothing yet"

@@ -1,0 +1,59 @@
+"""Which hosts a policy may name: exact ones, or all below a domain that the company owns.
+
+The CA that a wildcard makes could sign for every name below it, so none may be another's: no public suffix, nothing under
+one where others have tenants, nothing under the domain of a provider or a cloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from publicsuffixlist import PublicSuffixList
+
+from spendgate.config import forms
+from spendgate.config.faults import shown
+from spendgate.config.words import SHARED_PARENTS, host
+from spendgate.providers.below import WILD
+
+
+@forms.written(rf"(?:\*\.)?{forms.HOST}", "llm.acme.example", "*.ai.acme.example")
+def hosts_named(text: str, *, known: Iterable[str] = ()) -> str:
+    """A host's name, or `*.` and a domain; in lower case. `known`: the providers' own hosts.
+
+    Raises ValueError for a domain below which others may have names.
+    """
+    if not text.startswith(WILD):
+        return host(text)
+    domain = host(text.removeprefix(WILD))
+    named = _all().publicsuffix(domain) or domain
+    own = _registered(domain)
+    if own is None or _all().privatesuffix(domain) is None:
+        raise ValueError(f"{shown(text)}: {domain} is a public suffix, under which others have names; name each host")
+    if named != _registries().publicsuffix(domain):
+        raise ValueError(f"{shown(text)}: {named} has tenants, whose names are not your own; name each host")
+    if own in _others(frozenset(known)):
+        raise ValueError(f"{shown(text)}: {own} belongs to a provider or a cloud; name each host")
+    return WILD + domain
+
+
+def _registered(domain: str) -> str | None:
+    """What its owner has registered: `acme.example` of `ai.acme.example`."""
+    return _registries().privatesuffix(domain)
+
+
+@lru_cache(maxsize=4)
+def _others(known: frozenset[str]) -> frozenset[str]:
+    """The registered domains of clouds and providers."""
+    return frozenset(found for name in (*SHARED_PARENTS, *known) if (found := _registered(name)) is not None)
+
+
+# Reading the list takes a tenth of a second, which a policy without a wildcard does not pay.
+@lru_cache(maxsize=1)
+def _all() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+@lru_cache(maxsize=1)
+def _registries() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=True)

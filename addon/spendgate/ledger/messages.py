@@ -1,0 +1,93 @@
+"""What asks and grants tell people, as rows of the outbox: pure, but for what `write` puts there.
+
+An ask goes to those who can answer it, as alerts of severity `alert` go (`alerts.routing.keys_of_ask`); a grant that was taken in
+goes to the person, as a `notice`. Each is written in the transaction of what it is about, and waits there for a gate to send it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime
+from typing import Final
+
+from spendgate.alert_rules import Severity
+from spendgate.grant_texts import Ask, Grant
+from spendgate.grants import answering_team, may_approve
+from spendgate.ledger.interface import AlertRow
+from spendgate.money import dollars, short_dollars
+from spendgate.policy import Policy, person_then
+from spendgate.window import local_date, shown_in
+
+ASK: Final = "ask"
+GRANT: Final = "grant"
+"""`AlertRow.form` of the two; `value` is whose it is, `window` the id."""
+YOU: Final = "YOUR_NAME"
+
+
+def figures_said(spent_nanos: int | None, held_nanos: int | None, limit_nanos: int | None) -> str:
+    """What a refusal said, in words; empty where nothing was refused."""
+    if limit_nanos is None:
+        return ""
+    held = f" and {dollars(held_nanos)} held" if held_nanos else ""
+    return f"{dollars(spent_nanos or 0)} spent{held} of {dollars(limit_nanos)}"
+
+
+def of_ask(
+    ask: Ask, policy: Policy, owner: str, figures: tuple[int | None, int | None, int | None], at_ms: int
+) -> AlertRow:
+    """The message of an ask. `figures` are what was spent and held of which limit when it was refused, in nano-dollars."""
+    said = figures_said(*figures)
+    until = shown_in(policy.timezone, ask.until_ms)
+    text = f"{ask.person} asks for {dollars(ask.amount_nanos)} more of {ask.budget} until {until}"
+    text += f": {ask.reason}" if ask.reason else ""
+    text += f". When it refused: {said}" if said else ""
+    team = person_then(policy, ask.person, None, ask.machine, at_ms).team
+    budget = next((each for each in policy.budgets if each.name == ask.budget), None)
+    return AlertRow(
+        rule=f"{ASK} {ask.id}", form=ASK, value=ask.person, window=ask.id, severity=Severity.ALERT.value, at_ms=at_ms,
+        again_ms=ask.until_ms, person=None, team=answering_team(policy, budget, team) if budget else team, owner=owner,
+        spent_nanos=figures[0], mark_nanos=figures[2], calls=None, of_calls=None, text=text,
+        command=answer_command(ask, policy, at_ms), policy_hash=policy.hash,
+    )  # fmt: skip
+
+
+def answer_command(ask: Ask, policy: Policy, now_ms: int) -> str:
+    """What whoever may grant it runs, as a shell takes it; where the policy names nobody who may, the exception that does it."""
+    names = list(
+        dict.fromkeys(each.person for each in may_approve(policy, ask.person, ask.machine, ask.values, now_ms))
+    )
+    if not names:
+        until = local_date(policy.timezone, ask.until_ms - 1)
+        match = ", ".join(
+            f"{name}: {json.dumps(value)}" for name, value in {**ask.values, "person": ask.person}.items()
+        )
+        return (
+            f"exceptions: [{{budget: {json.dumps(ask.budget)}, match: {{{match}}}, add: {json.dumps(_amount(ask.amount_nanos))}, "
+            f"until: {until}, reason: {json.dumps(ask.reason or 'WHY')}, approved_by: {json.dumps(policy.owner)}}}]"
+        )
+    why = [] if ask.reason else ["--reason", "WHY"]
+    by = names[0] if len(names) == 1 else YOU
+    return shlex.join(["spendgate", "grant", ask.code(), "--key", "KEYFILE", "--by", by, *why])
+
+
+def _amount(nanos: int) -> str:
+    """As a policy takes it: at most four decimals, rounded up."""
+    step = 10**5
+    return dollars(-(-nanos // step) * step)
+
+
+def of_grant(grant: Grant, policy: Policy, at_ms: int) -> AlertRow:
+    """The message of a grant that was taken in."""
+    team = person_then(policy, grant.person, None, grant.machine, at_ms).team
+    text = (
+        f"{grant.person} has {short_dollars(grant.amount_nanos)} more of {grant.budget} until "
+        f"{shown_in(policy.timezone, grant.until_ms)}, granted by {grant.approver}: {grant.reason}"
+    )
+    since = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    command = shlex.join(["spendgate", "calls", "--since", since, "--where", f"person={grant.person}"])
+    return AlertRow(
+        rule=f"{GRANT} {grant.id}", form=GRANT, value=grant.person, window=grant.id, severity=Severity.NOTICE.value,
+        at_ms=at_ms, again_ms=grant.until_ms, person=grant.person, team=team, owner=grant.approver, spent_nanos=None,
+        mark_nanos=grant.amount_nanos, calls=None, of_calls=None, text=text, command=command, policy_hash=policy.hash,
+    )  # fmt: skip

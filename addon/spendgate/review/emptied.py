@@ -1,0 +1,73 @@
+"""What a policy leaves nothing of: models that one rule allows and others deny, a provider none of whose hosts is decrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from spendgate.model_names import ModelPattern
+from spendgate.model_rules import ModelRule, refused_by
+from spendgate.policy import Policy
+from spendgate.review.doubt import Doubt
+from spendgate.review.reach import PERSONAL, Subject, people_in_words
+from spendgate.selector import Facts
+
+_Rules = tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...]
+_TRIED_MAX: Final = 50
+"""So many of the models that a rule allows are tried."""
+
+
+def emptied(
+    policy: Policy, everybody: tuple[Subject, ...], models: Iterable[str], hosts: Mapping[str, Iterable[str]]
+) -> Iterator[Doubt]:
+    """Each of them. `hosts`: those of every provider that is known."""
+    yield from _denied(policy, everybody, tuple(models))
+    yield from _never(policy, hosts)
+
+
+def _denied(policy: Policy, everybody: tuple[Subject, ...], models: tuple[str, ...]) -> Iterator[Doubt]:
+    """An `allow` list of which other rules about the same people leave nothing."""
+    plain = tuple(
+        (rule, patterns)
+        for rule, patterns in policy.model_patterns
+        if {clause.attribute for selector in (rule.match, rule.excepted) for clause in selector.clauses} <= PERSONAL
+    )
+    for rule, patterns in plain:
+        others = tuple(each for each in plain if each[0] is not rule)
+        if not (rule.allow and others):
+            continue
+        tried = [name for name in models if any(pattern.fits(name) for pattern in patterns)] or list(rule.allow)
+        none_left = _lacking(rule, others, everybody, tried[:_TRIED_MAX])
+        if none_left:
+            who = people_in_words(none_left)
+            text = f"{rule.name} allows {', '.join(rule.allow[:3])}, and other rules refuse that: no model is left to {who}"
+            yield Doubt(f"models.{rule.name}", text)
+
+
+def _lacking(rule: ModelRule, others: _Rules, everybody: tuple[Subject, ...], models: list[str]) -> list[str]:
+    """Who comes under the rule and is refused each of these models by another."""
+    known: dict[tuple[bool, ...], bool] = {}
+    found = []
+    for subject in everybody:
+        # People whom the same rules are about have the same models.
+        key = tuple(_about(each, subject.facts) for each in (rule, *[other for other, _ in others]))
+        if key not in known:
+            calls = [subject.facts.answered_by(name) for name in models]
+            known[key] = key[0] and all(any(refused_by(*each, facts) for each in others) for facts in calls)
+        if known[key]:
+            found.append(subject.name)
+    return found
+
+
+def _about(rule: ModelRule, facts: Facts) -> bool:
+    return rule.match.may_fit(facts) and not rule.excepted.fits(facts)
+
+
+def _never(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[Doubt]:
+    """Providers none of whose hosts `never` leaves, though `providers` names them, or of all that there are none is left."""
+    never = frozenset(policy.capture.never)
+    named = policy.capture.providers
+    gone = [name for name in (hosts if named is None else named) if name in hosts and never.issuperset(hosts[name])]
+    if gone:
+        text = f"never leaves no host of {people_in_words(gone)}: those calls are not decrypted, and no rule is asked about them"
+        yield Doubt("capture", text)
