@@ -88,7 +88,7 @@ EDGES = {
     "identity": {"providers"},
     "ledger": set(),
     "alerts": {"ledger"},
-    "config": {"providers", "review"},
+    "config": {"providers", "reconcile", "review"},
     "gate": {"alerts", "providers", "ledger", "identity"},
     "replay": {"alerts", "ledger", "gate"},
     "review": {"alerts", "ledger", "replay"},

@@ -29,6 +29,7 @@ from spendgate.cli import (
     policy_,
     purge,
     reconcile,
+    reconcile_report,
     run_,
     spend,
     status,
@@ -68,6 +69,7 @@ digest.register(app)
 ask.register(app)
 grant.register(app)
 witness.register()
+reconcile_report.register()
 reconcile.register(app)
 ledger_.register(app)
 export.register(app)

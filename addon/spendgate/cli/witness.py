@@ -26,7 +26,9 @@ from spendgate.config import paths
 from spendgate.errors import SpendgateError, StateError
 from spendgate.ledger.named import UNRECOGNIZED, NamedCall
 from spendgate.ledger.queries import Reader
+from spendgate.reconcile.facts import Witnessed
 from spendgate.reconcile.witnesses import trail
+from spendgate.reconcile.witnesses.evidence import around
 from spendgate.reconcile.witnesses.hearing import Hearing, hear
 from spendgate.reconcile.witnesses.interface import Seen, Told
 from spendgate.reconcile.witnesses.matching import Heard, Matched, Pair, match
@@ -88,14 +90,7 @@ def witness(
             raise StateError(f"--telemetry {file}: there is no such file")
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
-        lines = reader.audit()
-        since_ms = asked.since_ms if asked.since_ms is not None else (lines[0]["at_ms"] if lines else 0)
-        hearings = hear(Path.home(), os.environ, since_ms, tuple(telemetry or ()))
-        calls = reader.named_calls(since_ms - LONGEST_CALL_MS, _far())
-        blind = tuple(_blind(row) for row in reader.coverage())
-    heard = Heard(frozenset(each.witness.tool for each in hearings if each.there), own_account(), since_ms)
-    matched = match((seen for each in hearings for seen in each.seen), calls, heard)
-    known = _known(matched, hearings, calls, lines, blind, found, since_ms)
+        matched, known, hearings = listen(reader, found, asked.since_ms, tuple(telemetry or ()))
     zone = ZoneInfo(policy.timezone)
     rows = [row for row in _rows(matched, known) if every or row["where"] != "both" or row["why"]]
     if fmt is Format.TABLE:
@@ -106,6 +101,26 @@ def witness(
     _sum_up(matched, hearings)
     if matched.around:
         raise typer.Exit(1)
+
+
+def listen(
+    reader: Reader, found: paths.State, asked_ms: int | None, telemetry: tuple[Path, ...] = ()
+) -> tuple[Matched, Known, tuple[Hearing, ...]]:
+    """The logs of this account beside the ledger, from `asked_ms` or the ledger's beginning on, and what can tell why."""
+    lines = reader.audit()
+    since_ms = asked_ms if asked_ms is not None else (lines[0]["at_ms"] if lines else 0)
+    hearings = hear(Path.home(), os.environ, since_ms, telemetry)
+    calls = reader.named_calls(since_ms - LONGEST_CALL_MS, _far())
+    blind = tuple(_blind(row) for row in reader.coverage())
+    heard = Heard(frozenset(each.witness.tool for each in hearings if each.there), own_account(), since_ms)
+    matched = match((seen for each in hearings for seen in each.seen), calls, heard)
+    return matched, _known(matched, hearings, calls, lines, blind, found, since_ms), hearings
+
+
+def witnessed(reader: Reader, found: paths.State, since_ms: int) -> tuple[Witnessed, ...]:
+    """The requests of this account's logs that went around the gate, as a reconciliation takes them."""
+    matched, known, _ = listen(reader, found, since_ms)
+    return around(matched, lambda seen: why(seen, known))
 
 
 def _far() -> int:

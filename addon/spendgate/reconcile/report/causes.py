@@ -1,0 +1,93 @@
+"""The gap by causes: what each comes to, what shows it, and where a waterfall has it. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
+
+from spendgate.reconcile.remedies import REMEDIES
+from spendgate.reconcile.result import Cause, Confidence, Coverage, Finding, Result
+
+_STRONGEST: Final = tuple(Confidence)
+
+
+class Told(Struct, frozen=True):
+    """One cause over the whole run, in nano-dollars."""
+
+    cause: Cause
+    nanos: int
+    under_nanos: int
+    """Its findings that are on the bill and not in the ledger …"""
+    over_nanos: int
+    """… and those in the ledger and not on the bill; zero or less."""
+    confidence: Confidence
+    """The weakest that it rests on."""
+    evidence: str
+    """Of its largest finding, and how many more there are."""
+    remedy: str
+    findings: tuple[Finding, ...]
+    """The largest first."""
+
+
+class Step(Struct, frozen=True):
+    """One step from captured to billed: it begins where the last one ended."""
+
+    name: str
+    from_nanos: int
+    until_nanos: int
+
+
+def by_cause(result: Result) -> tuple[Told, ...]:
+    """Every cause that was found, the largest first."""
+    found: dict[Cause, list[Finding]] = defaultdict(list)
+    for each in result.findings:
+        found[each.cause].append(each)
+    told = (_told(cause, sorted(each, key=_size)) for cause, each in found.items())
+    return tuple(sorted(told, key=lambda each: (-abs(each.nanos), each.cause.value)))
+
+
+def waterfall(result: Result) -> tuple[Step, ...]:
+    """The gap in steps, what is unexplained last; the first begins at 0, the last ends at the gap."""
+    steps: list[Step] = []
+    at = 0
+    parts = [(each.cause.value, each.nanos) for each in by_cause(result)]
+    for name, nanos in [*parts, ("unexplained", result.unexplained_nanos)]:
+        steps.append(Step(name, at, at + nanos))
+        at += nanos
+    return tuple(steps)
+
+
+def least(coverage: Iterable[Coverage]) -> Coverage | None:
+    """The key of which the smallest part was captured; None where none can be told."""
+    keys = [each for each in coverage if each.what == "key" and each.dollars is not None]
+    return min(keys, key=lambda each: (each.dollars, each.name), default=None)
+
+
+def day_of(day_ms: int) -> str:
+    """`2026-11-20`; "" for no one day."""
+    return "" if day_ms < 0 else f"{datetime.fromtimestamp(day_ms / 1000, UTC):%Y-%m-%d}"
+
+
+def share(nanos: int, of: int) -> str:
+    """`12.3%` for people; "" where there is nothing to take it of. Nothing is clamped."""
+    return f"{100 * nanos / of:.1f}%" if of else ""
+
+
+def _told(cause: Cause, findings: list[Finding]) -> Told:
+    nanos = [each.nanos for each in findings]
+    first, more = findings[0], len(findings) - 1
+    confidence = max((each.confidence for each in findings), key=_STRONGEST.index)
+    place = " ".join(part for part in (day_of(first.day_ms), first.provider, first.key, first.model) if part)
+    evidence = f"{place}: {first.evidence}" + (f"; and {more} more like it" if more else "")
+    return Told(
+        cause, sum(nanos), sum(each for each in nanos if each > 0), sum(each for each in nanos if each < 0), confidence,
+        evidence, REMEDIES[cause], tuple(findings),
+    )  # fmt: skip
+
+
+def _size(each: Finding) -> tuple[int, int, str, str, str]:
+    return (-abs(each.nanos), each.day_ms, each.provider, each.key, each.model)
