@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stdout
@@ -14,13 +15,13 @@ from msgspec import structs
 
 from spendgate.cli import reconcile_shown, witness
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
-from spendgate.cli.output import Format, emit, emit_json, money, note
+from spendgate.cli.output import Format, emit, emit_json, money, note, writing
 from spendgate.cli.reconcile import group, span_of
 from spendgate.config import key_map, paths
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
 from spendgate.reconcile.facts import Facts
-from spendgate.reconcile.report import document
+from spendgate.reconcile.report import document, page
 from spendgate.reconcile.report.tolerance import DEFAULT, Judged, Tolerance, judged
 from spendgate.reconcile.run import Options, explain, reconcile
 from spendgate.reconcile.sources.interface import Span
@@ -33,6 +34,7 @@ class ReportFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+    HTML = "html"
 
 
 def _format(word: str) -> ReportFormat:
@@ -81,7 +83,7 @@ def report(
             "--format",
             parser=_format,
             metavar=f"[{'|'.join(ReportFormat)}]",
-            help="table for people, json or csv for programs.",
+            help="table or html for people, json or csv for programs.",
         ),
     ] = ReportFormat.TABLE,
     output: Annotated[
@@ -104,6 +106,9 @@ def report(
                 emit_json(document.document(result, verdict))
             case ReportFormat.CSV:
                 emit(document.rows(result, verdict), (), Format.CSV, keys=document.KEYS)
+            case ReportFormat.HTML:
+                with writing():
+                    sys.stdout.write(page.page(result, verdict))
             case ReportFormat.TABLE:
                 reconcile_shown.show(result, verdict)
     _judge(verdict)

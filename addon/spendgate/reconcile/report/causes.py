@@ -74,7 +74,7 @@ def day_of(day_ms: int) -> str:
 
 def share(nanos: int, of: int) -> str:
     """`12.3%` for people; "" where there is nothing to take it of. Nothing is clamped."""
-    return f"{100 * nanos / of:.1f}%" if of else ""
+    return f"{100 * nanos / of:.1f}%".replace("-0.0%", "0.0%") if of else ""
 
 
 def _told(cause: Cause, findings: list[Finding]) -> Told:

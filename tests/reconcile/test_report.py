@@ -1,0 +1,179 @@
+"""The report as a value, as rows and as a page: what it says adds up, and nothing that a bill names is markup."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from reconcile.kit_explain import DAY, calls, run
+from reconcile.kit_explain import billed as lines_of
+from reconcile.kit_explain import USAGE, times
+from spendgate.money import CENT, NANOS_PER_DOLLAR
+from spendgate.reconcile.report import document, page
+from spendgate.reconcile.report.causes import by_cause, least, share, waterfall
+from spendgate.reconcile.report.charts import _above, _below, _ends, _offset
+from spendgate.reconcile.report.tolerance import Tolerance, judged
+from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
+
+EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e=cmd"
+AMOUNTS = st.integers(-(10**13), 10**13)
+
+
+def result(nanos: list[tuple[Cause, int]], unexplained: int = 0, *, name: str = "key", state: State = State.FINAL) -> Result:
+    """Captured nothing, billed the causes and the unexplained, all on one day."""
+    findings = tuple(
+        Finding(cause, each, Confidence.EXACT, DAY, name, name, name, f"{name} shows it", f"see {name}") for cause, each in nanos
+    )
+    gap = sum(each for _, each in nanos) + unexplained
+    return Result(
+        DAY, DAY + 86_400_000, gap, 0, findings, unexplained,
+        (Coverage("total", "", gap, 0), Coverage("key", name, gap, 0)), (Day(DAY, name, state, gap, 0, unexplained),),
+        (Input(name, name, "ab" * 32, DAY, DAY, DAY + 86_400_000, 1),), state, max(gap, 0), min(gap, 0), (f"note of {name}",),
+    )  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(Cause), AMOUNTS), max_size=12), AMOUNTS)
+def test_causes_and_unexplained_are_the_gap_in_every_form(nanos: list[tuple[Cause, int]], unexplained: int) -> None:
+    made = result(nanos, unexplained)
+    said = json.loads(json.dumps(document.document(made, judged(made))))
+    assert said["totals"]["gap_nanos"] == sum(each["nanos"] for each in said["causes"]) + said["unexplained_nanos"]
+    assert all(each["nanos"] == each["under_nanos"] + each["over_nanos"] for each in said["causes"])
+    flat = document.rows(made, judged(made))
+    parts = [row["nanos"] for row in flat if row["part"] in {"cause", "unexplained"}]
+    assert sum(parts) == made.gap_nanos == next(row["nanos"] for row in flat if row["part"] == "total")
+    assert all(set(row) >= set(document.KEYS) for row in flat)
+    steps = waterfall(made)
+    assert steps[0].from_nanos == 0
+    assert steps[-1].until_nanos == made.gap_nanos
+    assert all(before.until_nanos == after.from_nanos for before, after in zip(steps, steps[1:], strict=False))
+
+
+@given(AMOUNTS, AMOUNTS)
+def test_a_bar_covers_what_its_step_does(begin: int, end: int) -> None:
+    """What lies above and below 0 is stacked apart: offset and parts must end where the step does."""
+    from spendgate.reconcile.report.causes import Step
+
+    step = Step("", begin, end)
+    low, high = _ends(step)
+    above, below, offset = _above(step), _below(step), _offset(step)
+    assert above - below == high - low
+    assert above >= 0 >= below
+    if above and not below:
+        assert (offset, offset + above) == (low, high)
+    if below and not above:
+        assert (offset + below, offset) == (low, high)
+    if above and below:
+        assert (offset, above, below) == (0, high, low)
+
+
+def test_of_a_real_run_the_document_has_what_programs_read() -> None:
+    made = run(calls(3), lines_of(times(USAGE, 5), 5))
+    said = document.document(made, judged(made))
+    assert {"totals", "causes", "unexplained_nanos", "coverage", "state", "inputs"} <= set(said)
+    assert said["totals"]["gap_nanos"] == made.gap_nanos > 0
+    (cause,) = (each for each in said["causes"] if each["nanos"])
+    assert cause["nanos"] == made.gap_nanos
+    assert all(cause[key] for key in ("cause", "evidence", "confidence", "remedy"))
+    assert said["inputs"][0]["sha256"] == "ab" * 32
+    assert said["inputs"][0]["refreshed"] == "2027-01-30T00:00:00Z"
+    assert said["coverage"]["total"]["ratio"] == 0.6
+
+
+def test_no_ratio_is_clamped_and_the_least_key_is_named() -> None:
+    rows = [Coverage("key", "much", 10, 25), Coverage("key", "little", 10, 1), Coverage("key", "free", 0, 5),
+            Coverage("provider", "p", 10, 0)]  # fmt: skip
+    assert least(rows) is rows[1]
+    assert share(25, 10) == "250.0%"
+    assert share(-1, 100_000) == "0.0%"
+    assert share(5, 0) == ""
+    assert least([rows[2]]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "over", "within"),
+    [("$5", 5 * NANOS_PER_DOLLAR + 1, 5 * NANOS_PER_DOLLAR), ("0.5%", 5 * CENT + 1, 5 * CENT), ("0%", 1, 0)],
+)
+def test_more_than_the_tolerance_is_over(text: str, over: int, within: int) -> None:
+    def verdict(nanos: int) -> bool:
+        made = result([(Cause.UNCAPTURED, 10 * NANOS_PER_DOLLAR - nanos)], nanos)
+        return judged(made, Tolerance.parse(text)).over
+
+    assert verdict(over)
+    assert verdict(-over)
+    assert not verdict(within)
+
+
+def test_days_that_are_off_in_opposite_ways_do_not_cancel_out() -> None:
+    made = result([], 0)
+    off = (Day(DAY, "p", State.FINAL, 0, 0, 7 * CENT), Day(DAY, "q", State.FINAL, 0, 0, -7 * CENT))
+    verdict = judged(replace(made, days=off), Tolerance.parse("$0.10"))
+    assert (verdict.off_nanos, verdict.over) == (14 * CENT, True)
+
+
+def test_the_default_tolerance_is_wider_while_a_day_settles() -> None:
+    billed = [(Cause.UNCAPTURED, 100 * NANOS_PER_DOLLAR)]
+    assert judged(result(billed)).allowed_nanos == 50 * CENT
+    assert judged(result(billed, state=State.SETTLING)).allowed_nanos == 1000 * CENT
+    assert judged(result([])).allowed_nanos == CENT
+
+
+def test_nothing_compared_is_no_good_answer() -> None:
+    assert judged(replace(result([]), days=())).over
+
+
+@pytest.mark.parametrize("text", ["5", "101%", "1.23456%", "-1%", "$-5", "", "half", "$1e9", "１%"])
+def test_what_is_no_tolerance_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="tolerance|amount"):
+        Tolerance.parse(text)
+
+
+class _Tags(HTMLParser):
+    """Tags and attributes of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+def test_what_a_bill_names_is_text_in_the_page() -> None:
+    made = result([(Cause.UNCAPTURED, 10**10), (Cause.DISCOUNT, -(10**9))], 5, name=EVIL)
+    whole = page.page(made, judged(made))
+    seen = _Tags()
+    seen.feed(whole)
+    assert "script" not in seen.tags
+    assert not [name for name, _ in seen.attributes if name.startswith("on") or name in {"src", "href", "xlink:href"}]
+    assert "\x1b" not in whole
+    assert "\u202e" not in whole
+    assert "&lt;script&gt;alert(1)" in whole
+    assert set(re.findall(r"https?://[^\s\"'<]+", whole)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_the_same_result_makes_the_same_page() -> None:
+    made = result([(Cause.UNCAPTURED, 10**10)], -3)
+    assert page.page(made, judged(made)) == page.page(made, judged(made))
+
+
+def test_a_page_of_nothing_is_a_page() -> None:
+    made = replace(result([]), days=(), coverage=(), inputs=(), notes=())
+    assert "nothing could be compared" in page.page(made, judged(made))
+
+
+def test_only_the_largest_findings_stand_in_the_page_and_the_others_are_summed() -> None:
+    made = result([(Cause.UNCAPTURED, (each + 1) * CENT) for each in range(page.FINDINGS_MOST + 2)])
+    (told,) = by_cause(made)
+    assert told.nanos == made.gap_nanos
+    whole = page.page(made, judged(made))
+    assert "2 smaller ones, " in whole
+    assert ">$0.03</data> together" in whole
