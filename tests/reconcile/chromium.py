@@ -100,7 +100,7 @@ def chromium(folder: Path) -> Iterator[Page]:
     ]
     flags += ["--no-sandbox"] if os.geteuid() == 0 else []
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", CHROMIUM, *flags],
+        ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", CHROMIUM, *flags],
         pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(theirs_in)

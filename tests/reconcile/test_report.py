@@ -16,7 +16,7 @@ from reconcile.kit_explain import billed as lines_of
 from reconcile.kit_explain import USAGE, times
 from spendgate.money import CENT, NANOS_PER_DOLLAR
 from spendgate.reconcile.report import document, page
-from spendgate.reconcile.report.causes import by_cause, least, share, waterfall
+from spendgate.reconcile.report.causes import Step, by_cause, least, share, waterfall
 from spendgate.reconcile.report.charts import _above, _below, _ends, _offset
 from spendgate.reconcile.report.tolerance import Tolerance, judged
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
@@ -58,8 +58,6 @@ def test_causes_and_unexplained_are_the_gap_in_every_form(nanos: list[tuple[Caus
 @given(AMOUNTS, AMOUNTS)
 def test_a_bar_covers_what_its_step_does(begin: int, end: int) -> None:
     """What lies above and below 0 is stacked apart: offset and parts must end where the step does."""
-    from spendgate.reconcile.report.causes import Step
-
     step = Step("", begin, end)
     low, high = _ends(step)
     above, below, offset = _above(step), _below(step), _offset(step)
