@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconcile.kit_explain import DAY, calls, run
+from reconcile.kit_explain import DAY, USAGE, calls, run, times
 from reconcile.kit_explain import billed as lines_of
-from reconcile.kit_explain import USAGE, times
 from spendgate.money import CENT, NANOS_PER_DOLLAR
 from spendgate.reconcile.report import document, page
 from spendgate.reconcile.report.causes import Step, by_cause, least, share, waterfall
@@ -25,10 +25,13 @@ EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e=cmd"
 AMOUNTS = st.integers(-(10**13), 10**13)
 
 
-def result(nanos: list[tuple[Cause, int]], unexplained: int = 0, *, name: str = "key", state: State = State.FINAL) -> Result:
+def result(
+    nanos: list[tuple[Cause, int]], unexplained: int = 0, *, name: str = "key", state: State = State.FINAL
+) -> Result:
     """Captured nothing, billed the causes and the unexplained, all on one day."""
     findings = tuple(
-        Finding(cause, each, Confidence.EXACT, DAY, name, name, name, f"{name} shows it", f"see {name}") for cause, each in nanos
+        Finding(cause, each, Confidence.EXACT, DAY, name, name, name, f"{name} shows it", f"see {name}")
+        for cause, each in nanos
     )
     gap = sum(each for _, each in nanos) + unexplained
     return Result(
@@ -52,7 +55,7 @@ def test_causes_and_unexplained_are_the_gap_in_every_form(nanos: list[tuple[Caus
     steps = waterfall(made)
     assert steps[0].from_nanos == 0
     assert steps[-1].until_nanos == made.gap_nanos
-    assert all(before.until_nanos == after.from_nanos for before, after in zip(steps, steps[1:], strict=False))
+    assert all(before.until_nanos == after.from_nanos for before, after in pairwise(steps))
 
 
 @given(AMOUNTS, AMOUNTS)
@@ -126,9 +129,9 @@ def test_nothing_compared_is_no_good_answer() -> None:
     assert judged(replace(result([]), days=())).over
 
 
-@pytest.mark.parametrize("text", ["5", "101%", "1.23456%", "-1%", "$-5", "", "half", "$1e9", "１%"])
+@pytest.mark.parametrize("text", ["5", "101%", "1.23456%", "-1%", "$-5", "", "half", "$1e9", "\uff11%"])
 def test_what_is_no_tolerance_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="tolerance|amount"):
+    with pytest.raises(ValueError, match=r"tolerance|amount"):
         Tolerance.parse(text)
 
 

@@ -111,7 +111,7 @@ def _people(root: Section) -> Iterator[Person]:
         for key, names in (("emails", made.emails), ("users", made.users)):
             for name in names:
                 if owners.setdefault(name, person) != person:
-                    each.fault(key, f"{shown(name)} is {shown(owners[name])}'s already")
+                    each.fault(key, f"{shown(name)} belongs to {shown(owners[name])} already")
         yield made
 
 

@@ -1,0 +1,227 @@
+"""`reconcile report` and `explain` over a ledger and its statements: what a person and a program see, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import Result as Ran
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from reconcile.scoring import _said
+from reconcile.simulator.causes import mixed
+from reconcile.simulator.filing import file
+from reconcile.simulator.traffic import Size
+from reconcile.test_report import result
+from spendgate.cli.main import app
+from spendgate.config.paths import State
+from spendgate.errors import SpendgateError, StateError, StatementError, UsageError
+from spendgate.ledger import Ledger
+from spendgate.ledger.statements import StatementBook
+from spendgate.money import NANOS_PER_DOLLAR
+from spendgate.reconcile.result import Cause
+from spendgate.statement import Line, Statement
+
+DAYS = ("--from", "2026-10-01", "--until", "2026-10-08")
+
+
+@pytest.fixture(name="month", scope="module")
+def _month(tmp_path_factory: pytest.TempPathFactory) -> State:
+    """A week of calls, and bills with every cause."""
+    folder = tmp_path_factory.mktemp("state")
+    month = mixed(3, Size(people=6, days=7, calls=12))
+    with StatementBook(file(month, folder)) as book:
+        for at, said in enumerate(_said(month)):
+            book.take(said, "simulator", month.now_ms - 1_000 + at)
+    return State(folder)
+
+
+def called(state: State, *words: str) -> Ran:
+    """However it ends."""
+    return CliRunner().invoke(app, ["reconcile", *words, "--state", str(state.root)])
+
+
+def document(state: State, *words: str) -> dict:
+    return json.loads(called(state, "report", *DAYS, "--format", "json", *words).stdout)
+
+
+def test_the_causes_and_the_unexplained_are_the_gap(month: State) -> None:
+    said = document(month)
+    totals = said["totals"]
+    assert totals["billed_nanos"] - totals["captured_nanos"] == totals["gap_nanos"]
+    assert sum(each["nanos"] for each in said["causes"]) + said["unexplained_nanos"] == totals["gap_nanos"]
+    assert len(said["causes"]) > 10
+    assert {each["name"] for each in said["coverage"]["providers"]} >= {"anthropic", "openai"}
+    assert all(len(each["sha256"]) == 64 for each in said["inputs"])
+    assert {each["state"] for each in said["days"]} <= {"settling", "final"}
+
+
+def test_more_unexplained_than_is_tolerated_is_exit_1_and_the_tolerance_is_told(
+    month: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The explainer leaves less and less; what it would leave is put in its place here."""
+    assert called(month, "report", *DAYS, "--tolerance", "100%").exit_code == 0
+    made = result([(Cause.UNCAPTURED, 8 * NANOS_PER_DOLLAR)], 2 * NANOS_PER_DOLLAR)
+    monkeypatch.setattr("spendgate.cli.reconcile_report.reconcile", lambda *_: made)
+    for form in ("table", "json", "csv", "html"):
+        above = called(month, "report", *DAYS, "--tolerance", "20%", "--format", form)
+        below = called(month, "report", *DAYS, "--tolerance", "$1.99", "--format", form)
+        assert (above.exit_code, below.exit_code) == (0, 1)
+        assert "$2.00 unexplained, day by day; tolerance $2.00 (20% of what is billed): within" in above.stderr
+        assert "$2.00 unexplained, day by day; tolerance $1.99: over" in below.stderr
+
+
+def test_a_person_sees_each_cause_with_what_to_do(month: State) -> None:
+    shown = called(month, "report", *DAYS).stdout
+    assert "gap (billed less captured)" in shown
+    for word in ("unexplained", "→ ", "coverage of", "(least)", "sha256", "convention: "):
+        assert word in shown
+    for each in document(month)["causes"]:
+        assert each["cause"] in shown
+
+
+def test_one_provider_alone(month: State) -> None:
+    said = document(month, "--provider", "openai")
+    assert {each["provider"] for each in said["days"]} == {"openai"}
+
+
+def test_each_form_goes_to_a_file_as_it_does_to_the_screen(month: State, tmp_path: Path) -> None:
+    for form in ("table", "json", "csv", "html"):
+        out = tmp_path / form
+        assert called(month, "report", *DAYS, "--format", form, "--output", str(out)).stdout == ""
+        assert out.read_text() == called(month, "report", *DAYS, "--format", form).stdout
+    nowhere = called(month, "report", *DAYS, "--output", str(tmp_path / "none" / "x"))
+    assert isinstance(nowhere.exception, StateError)
+
+
+def test_no_cell_of_the_csv_is_run_by_a_spreadsheet(tmp_path: Path) -> None:
+    """A bill names its key as a formula."""
+    state = State(tmp_path)
+    evil = '=HYPERLINK("http://example.test")\x1b[31m'
+    Ledger.open(state.ledger, state.gates, 1_790_812_800_000).close()
+    line = Line(
+        1_790_812_800_000,
+        1_790_899_200_000,
+        "anthropic",
+        evil,
+        who=replace(Line(0, 0, "").who, key=evil),
+        billed_nanos=-5,
+    )
+    with StatementBook(state.ledger) as book:
+        start = 1_790_812_800_000
+        until = start + 86_400_000
+        said = Statement(evil, "anthropic", "", start, until, "ab" * 32, evil, until + 86_400_000, (line,), (evil,))
+        book.take(said, "tests", until + 86_400_000)
+    rows = list(csv.DictReader(io.StringIO(called(state, "report", *DAYS, "--format", "csv").stdout)))
+    texts = [cell for row in rows for key, cell in row.items() if cell and not key.endswith("nanos") and key != "ratio"]
+    assert not [cell for cell in texts if cell[0] in "=+-@\t\r" or "\x1b" in cell]
+    assert any(evil[:10] in cell for cell in texts)
+    assert {row["nanos"] for row in rows if row["part"] == "total"} == {"-5"}
+    page = called(state, "report", *DAYS, "--format", "html").stdout
+    assert "\x1b" not in page
+    assert "=HYPERLINK(&quot;" in page
+
+
+def test_a_day_and_key_go_down_to_lines_and_calls(month: State) -> None:
+    day = next(
+        each
+        for each in document(month)["findings"]
+        if each["provider"] == "openai" and each["requests"] and each["key"]
+    )
+    words = ("explain", "--day", day["day"], "--key", day["key"])
+    said = json.loads(called(month, *words, "--format", "json").stdout)
+    assert day["cause"] in {each["cause"] for each in said["causes"]}
+    assert said["lines"]
+    assert sum(each["cost_nanos"] for each in said["calls"]) >= said["totals"]["captured_nanos"] > 0
+    totals = said["totals"]
+    assert sum(each["nanos"] for each in said["causes"]) + said["unexplained_nanos"] == totals["gap_nanos"]
+    shown = called(month, *words).stdout
+    assert said["calls"][0]["id"] in shown
+    rows = list(csv.DictReader(io.StringIO(called(month, *words, "--format", "csv").stdout)))
+    assert [row["id"] for row in rows] == [each["id"] for each in said["calls"]]
+
+
+def test_a_key_that_nobody_knows_is_told_with_those_that_are(month: State) -> None:
+    with pytest.raises(StateError, match=r"2026-10-02: nothing of 'nobody' on this day; known are: .*key_"):
+        raise failure(called(month, "explain", "--day", "2026-10-02", "--key", "nobody"))
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "told"),
+    [
+        (("report", "--tolerance", "half"), UsageError, "--tolerance: 'half' is no tolerance"),
+        (("report", "--from", "yesterday"), UsageError, "--from yesterday: write a UTC day"),
+        (("report", "--from", "2026-10-02", "--until", "2026-10-01"), UsageError, "is not before"),
+        (("report", "--map", "/nowhere/keys.yaml"), StateError, "--map /nowhere/keys.yaml: "),
+        (("explain", "--day", "2026-13-01", "--key", "k"), UsageError, "write a UTC day"),
+    ],
+)
+def test_wrong_words_are_told(month: State, words: tuple[str, ...], kind: type[SpendgateError], told: str) -> None:
+    fault = failure(called(month, *words))
+    assert isinstance(fault, kind)
+    assert told in str(fault)
+
+
+def failure(ran: Ran) -> BaseException:
+    """What the program then tells in a line."""
+    assert ran.exception is not None
+    return ran.exception
+
+
+def test_a_map_says_which_keys_are_elsewhere(month: State, tmp_path: Path) -> None:
+    plain = document(month)
+    keys = [each for each in plain["coverage"]["keys"] if each["name"].startswith("openai key_")]
+    key = max(keys, key=lambda each: each["billed_nanos"])
+    named = key["name"].removeprefix("openai ")
+    map_ = tmp_path / "keys.yaml"
+    map_.write_text(f"map: 1\nkeys:\n  - {{key: {named}, provider: openai, role: elsewhere}}\n")
+    mapped = document(month, "--map", str(map_))
+    assert named in {each["key"] for each in mapped["findings"] if each["cause"] == "scope_key"}
+    assert key["name"] not in {each["name"] for each in mapped["coverage"]["keys"]}
+    map_.write_text("map: 1\nkeys:\n  - {key: k, role: elsewhere}\n")
+    fault = failure(called(month, "report", "--map", str(map_)))
+    assert isinstance(fault, StatementError)
+    assert "keys.yaml:3:5: keys[1].provider: is missing" in str(fault)
+
+
+def test_nothing_that_could_be_compared_is_exit_1(month: State) -> None:
+    ran = called(month, "report", "--from", "2025-01-01", "--until", "2025-02-01", "--format", "json")
+    assert ran.exit_code == 1
+    assert "nothing could be compared" in ran.stderr
+    assert json.loads(ran.stdout)["tolerance"]["compared"] is False
+
+
+def test_without_imports_the_next_step_is_named(state: State) -> None:
+    assert "spendgate reconcile import FILE" in str(failure(called(state, "report")))
+
+
+def test_logs_of_this_account_are_asked(month: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of a Claude Code log that the ledger lacks, of the amount that a bill's key is short of, went around the gate."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setitem(os.environ, "CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))
+    short = next(
+        each
+        for each in document(month)["findings"]
+        if each["cause"] == "uncaptured" and each["provider"] == "anthropic"
+    )
+    plain = document(month)
+    log = tmp_path / "claude" / "projects" / "p" / "s.jsonl"
+    log.parent.mkdir(parents=True)
+    line = {
+        "type": "assistant", "timestamp": f"{short['day']}T12:00:00.000Z", "sessionId": "s", "requestId": "req_around",
+        "message": {"id": "msg_around", "role": "assistant", "model": short["model"], "stop_reason": "end_turn",
+                    "usage": {"input_tokens": 1, "output_tokens": 1}},
+    }  # fmt: skip
+    log.write_text(json.dumps(line) + "\n")
+    heard = document(month, "--witness")
+    found = [each for each in heard["findings"] if "msg_around" in each["evidence"]]
+    assert [(each["cause"], each["day"], each["provider"]) for each in found] == [
+        ("bypass_on_device", short["day"], "anthropic")
+    ]
+    assert "claude-code's log has msg_around, the ledger has not" in found[0]["evidence"]
+    assert heard["totals"] == plain["totals"]
