@@ -24,8 +24,9 @@ from spendgate.capture.tap import Tap
 from spendgate.capture.unread import Turns
 from spendgate.providers.decoding import Decoder
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask, Head, OverheardDialect, Reader, ResultDialect
+from spendgate.providers.interface import Ask, Head, Reader, ResultDialect
 from spendgate.providers.registry import DIALECTS
+from spendgate.providers.socket_interface import OverheardDialect
 from spendgate.providers.spoken import OpenDialect
 
 GOAL = 1.25

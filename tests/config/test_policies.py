@@ -115,6 +115,25 @@ def test_no_line_of_a_file_that_is_no_policy_is_told(state: State, file: Path, t
         load(file)
 
 
+def test_a_link_that_comes_after_the_file_was_judged_is_not_followed(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write to the folder may change it at any moment, also between the judgement and the reading."""
+    (shadow := tmp_path / "shadow").write_text(SECRET)
+    judged = bundle._led
+
+    def swapped(path: Path) -> Path:
+        found = judged(path)
+        file.unlink()
+        file.symlink_to(shadow)
+        return found
+
+    monkeypatch.setattr(bundle, "_led", swapped)
+    with pytest.raises(PolicyError, match="cannot be read") as told:
+        load(file)
+    assert "c0nfidential" not in str(told.value)
+
+
 def test_a_link_of_ones_own_leads_to_a_policy_anywhere(file: Path, tmp_path: Path) -> None:
     """As configuration tools put files in their place."""
     (store := tmp_path / "store" / "v2.yaml").parent.mkdir()
@@ -277,9 +296,9 @@ async def test_no_end_waits_for_a_watch_that_reads(state: State, file: Path, mon
     """A file system may hang where no check helps: what a watch reads, it reads on threads that end with the program."""
     outlive: list[bool] = []
 
-    def read(path: Path, bytes_max: int) -> bytes:
+    def read(path: Path, bytes_max: int, **how: bool) -> bytes:
         outlive.append(not threading.current_thread().daemon)
-        return read_regular(path, bytes_max)
+        return read_regular(path, bytes_max, **how)
 
     async with watching(state, file) as (_, told):
         monkeypatch.setattr(bundle, "read_regular", read)

@@ -11,8 +11,8 @@ import pytest
 from gate.test_moving_limits import NOON, policy, set_clock
 from gate.world import dollars, end, house, intent, serve
 from spendgate.fitting import scopes
+from spendgate.gate.drawing import Draws
 from spendgate.gate.interface import Admitted, Refused
-from spendgate.gate.terms import Draws
 from spendgate.ledger.check import check
 from spendgate.providers.interface import Part, Reading
 from spendgate.selector import Facts

@@ -14,7 +14,8 @@ from spendgate.attribution import Evidence
 from spendgate.fitting import enforces, scopes
 from spendgate.gate import terms as terms_module
 from spendgate.gate.interface import Admitted, Refused
-from spendgate.gate.terms import KnownTerms, Signs, Terms, terms
+from spendgate.gate.signs import Signs
+from spendgate.gate.terms import KnownTerms, Terms, terms
 from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook, utc

@@ -22,8 +22,8 @@ from providers.tapped import CHUNK_BYTES, PEAK_BYTES, Bounded, head
 from providers.test_fuzz import MB
 from spendgate.providers.eventstream import CONTENT_TYPE as AWS
 from spendgate.providers.eventstream import frame
-from spendgate.providers.interface import Heard, Overheard, OverheardDialect
 from spendgate.providers.registry import DIALECTS
+from spendgate.providers.socket_interface import Heard, Overheard, OverheardDialect
 
 BOMB_PEAK_BYTES = 24 * MB
 """zstd's decoder has a window of 8 MB, and its output beside it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.review.test_diff import MODELS, NOW_MS, TODAY, policy
 
@@ -109,8 +109,16 @@ def told(found: Iterable[Change], where: str, effects: frozenset[Effect], names:
 chosen = st.lists(st.sampled_from(EDITS), max_size=4, unique=True)
 
 
+SEVEN = (
+    [("carol: {accounts: [carol, car]}", "carol: {accounts: [carol, car, 'bob@ci-1']}"), EDITS[3]],
+    [EDITS[7], EDITS[0], EDITS[1], EDITS[-1]],
+)
+"""Of seven that the mode lets go six were named, and whoever is not listed was "1 more"."""
+
+
 @settings(max_examples=120, deadline=None)
 @given(chosen, chosen, st.sampled_from(CALLERS))
+@example(*SEVEN, ("zed", "m"))
 def test_no_limit_changes_in_silence(
     left: list[tuple[str, str]], right: list[tuple[str, str]], caller: tuple[str, str]
 ) -> None:

@@ -25,7 +25,8 @@ from spendgate.capture.socket_layer import Deliver, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
 from spendgate.providers.headers import asks_websocket
-from spendgate.providers.interface import Ask, Kind, OverheardDialect, SocketDialect
+from spendgate.providers.interface import Ask, Kind
+from spendgate.providers.socket_interface import OverheardDialect, SocketDialect
 
 HEARS_FRAMES_ONLY = frozenset({"codex"})
 """Tools that show the text of an error frame, and lose that of a refused handshake."""

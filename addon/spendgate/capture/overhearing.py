@@ -3,7 +3,7 @@
 A client's `response.create` is a call of its own, as on every socket (`socket.Creates`). A response that nobody asked for is
 metered when it is done, as a result, and counts in rates then. After each the budgets are looked at: where nothing is left the
 client gets the dialect's error event, and the connection ends. So a session of speech passes its budget by at most the turn
-that was running.
+that was running. Those are the budgets of the session's model: of the model that transcribes for it nobody is asked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from spendgate.capture.refusal import notice
 from spendgate.capture.socket import POLICY_VIOLATION, Creates
 from spendgate.capture.socket_layer import Push
 from spendgate.gate.interface import GatePort, Refused
-from spendgate.providers.interface import Ask, Heard, OverheardDialect, Reading
+from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.socket_interface import Heard, OverheardDialect
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from spendgate.capture.socket_answers import Answers, Running
 from spendgate.capture.socket_layer import MESSAGE_BYTES_MAX, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import Admitted, GatePort, Gone, Refused
-from spendgate.providers.interface import Ask, Overheard, OverheardDialect, Reading, SocketDialect, SocketReader
+from spendgate.providers.interface import Ask, Reading
+from spendgate.providers.socket_interface import Overheard, OverheardDialect, SocketDialect, SocketReader
 
 logger = logging.getLogger(__name__)
 

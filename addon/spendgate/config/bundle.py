@@ -121,7 +121,7 @@ class Held:
 def read_main(path: Path) -> bytes:
     """At most one byte more than a policy may have, so that a huge file costs nothing. Raises PolicyError."""
     try:
-        return read_regular(_led(path), BYTES_MAX + 1)
+        return read_regular(_led(path), BYTES_MAX + 1, linked=False)
     except OSError as fault:
         raise PolicyError((unread(path, fault),)) from fault
     except ValueError as fault:
@@ -205,4 +205,4 @@ def _beside(path: Path, name: str) -> bytes:
         )
     if found.suffix not in SUFFIXES:
         raise ValueError(f"{name} is a link to a file that is not called .yaml or .yml")
-    return read_regular(found, BYTES_MAX + 1)
+    return read_regular(found, BYTES_MAX + 1, linked=False)

@@ -1,7 +1,8 @@
 """Which hosts a policy may name: exact ones, or all below a domain that the company owns.
 
 The CA that a wildcard makes could sign for every name below it, so none may be another's: no public suffix, nothing under
-one where others have tenants, nothing under the domain of a provider or a cloud.
+one where others have tenants (as the list of suffixes has them), nothing under the domain of a provider that is read or of a
+cloud in `SHARED_PARENTS`. Whose the rest is, no list says: a reviewer does.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 _NOT_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)  # Windows has none, and no pipes among its files
+_NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)  # nor this, nor links that anybody may make
 _NO_FILE: Final = "it is a directory, pipe, device or socket; put a regular file, or a link to one, in its place"
 _REMEDIES: Final = {
     errno.ENOENT: "; write its path as it is, from the folder in which the command runs",
@@ -20,9 +21,12 @@ _REMEDIES: Final = {
 }
 
 
-def read_regular(path: Path, bytes_max: int) -> bytes:
-    """The first `bytes_max` bytes of a regular file, also behind links. Raises OSError; for anything else than a file at once."""
-    with open(path, "rb", opener=_opened) as file:
+def read_regular(path: Path, bytes_max: int, *, linked: bool = True) -> bytes:
+    """The first `bytes_max` bytes of a regular file, also behind links. Raises OSError; for anything else than a file at once.
+
+    Without `linked` the file is no link itself: for a path that was judged, and in whose place a link may have come since.
+    """
+    with open(path, "rb", opener=_opened if linked else _opened_itself) as file:
         return file.read(bytes_max)
 
 
@@ -41,6 +45,10 @@ def _opened(path: str, flags: int) -> int:
             return handle
         os.close(handle)  # a pipe took its place in between, and would have waited for a writer
     raise OSError(errno.EINVAL, _NO_FILE)
+
+
+def _opened_itself(path: str, flags: int) -> int:
+    return _opened(path, flags | _NO_LINK)
 
 
 async def apart[T](work: Callable[[], T]) -> T:

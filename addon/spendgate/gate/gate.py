@@ -41,7 +41,8 @@ from spendgate.gate.provider_time import ProviderTime
 from spendgate.gate.recall import Recall
 from spendgate.gate.recording import Recording
 from spendgate.gate.running import Running
-from spendgate.gate.terms import KnownTerms, Terms, others_of
+from spendgate.gate.signs import others_of
+from spendgate.gate.terms import KnownTerms, Terms
 from spendgate.gate.upkeep import GateLedger, Upkeep
 from spendgate.gate.waiting import Denied, Granted, Waiting
 from spendgate.policy import Policy

@@ -15,13 +15,14 @@ from urllib.parse import parse_qs
 
 from spendgate.providers.base import OpenAIDialect
 from spendgate.providers.client import sender
-from spendgate.providers.interface import Ask, Head, Headers, Heard, Notice, Part, Reader, Reading, Result
+from spendgate.providers.interface import Ask, Head, Headers, Notice, Part, Reader, Reading, Result
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.openai_audio import USAGE as HEARD_USAGE
 from spendgate.providers.openai_audio import audio_part
 from spendgate.providers.readers import FreeReader
 from spendgate.providers.refusals import openai_error_frame
 from spendgate.providers.shapes import COUNT, TEXT, Fields, Shape, record
+from spendgate.providers.socket_interface import Heard
 from spendgate.usage import Usage
 
 _KINDS: Final = {"text_tokens": COUNT, "audio_tokens": COUNT, "image_tokens": COUNT}

@@ -10,8 +10,9 @@ from spendgate.admission import RefusalKind, Refuse
 from spendgate.contracts import PERSONAL_RULE, Changes
 from spendgate.fitting import charged, enforces, fitting, model_refusal, scopes_of
 from spendgate.gate.accounts import refusal_of
+from spendgate.gate.drawing import Flows
 from spendgate.gate.past import NAMED
-from spendgate.gate.terms import Flows, unlisted
+from spendgate.gate.terms import unlisted
 from spendgate.ledger.history import FACTS_AT, Step
 from spendgate.policy import Policy, person_then
 from spendgate.rates import rate_scopes

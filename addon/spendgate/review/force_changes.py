@@ -14,6 +14,8 @@ from spendgate.review.sample import Call, calls_for, in_words
 from spendgate.selector import Facts
 
 _AFTER: Final = {"keep": "after it the policy goes on, and its end is told", "refuse": "after it every call is refused"}
+_SHOWN: Final = 12
+"""Names of those for whom the mode changes: one line says it for all of them."""
 
 
 def validity(old: Policy, new: Policy, today: date) -> Iterator[Change]:
@@ -65,7 +67,7 @@ def enforced(old: Policy, new: Policy, everybody: tuple[Pair, ...]) -> Iterator[
                 groups.setdefault((word, places), []).append(pair.name)
     for (word, places), names in groups.items():
         said = in_words([calls[place] for place in places], calls)
-        whom = "everybody" if len(names) == len(everybody) else people_in_words(names)
+        whom = "everybody" if len(names) == len(everybody) else people_in_words(names, shown=_SHOWN)
         what = f"what does not fit is {'refused' if word else 'only recorded'} from now on"
         yield Change(Effect.LESS if word else Effect.MORE, "mode", f"{whom}{f',{said}' if said else ''}: {what}")
 

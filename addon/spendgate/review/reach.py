@@ -137,7 +137,9 @@ def hangs_on(budget: Budget) -> frozenset[str]:
 
 
 def people_in_words(names: Iterable[str], *, shown: int = 6) -> str:
-    """`alice, bob and 3 more`."""
+    """`alice, bob and 3 more`. Whoever is not listed is never among those that are only counted: they are more than one."""
     every = list(names)
+    if len(every) > shown:
+        every.sort(key=lambda name: not name.startswith(ANYBODY))
     head = ", ".join(every[:shown])
     return head if len(every) <= shown else f"{head} and {len(every) - shown} more"

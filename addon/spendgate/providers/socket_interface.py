@@ -1,0 +1,81 @@
+"""Dialects that are spoken in messages of a WebSocket: clients ask for each response, or servers also begin some themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
+
+from spendgate.providers.interface import Ask, Dialect, Head, Notice, Reading, Result
+
+
+class SocketReader(Protocol):
+    """Reads one WebSocket connection, message by message, both ways. Never raises."""
+
+    def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
+        """An Ask when this message starts a billable response (`response.create`), else None: the return value of steps.
+
+        A message of less than 64 KB takes one step. Let the loop run between two.
+        """
+        ...
+
+    def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
+        """(response id, reading) when this message moved a response's counts; `reading.final` at its end."""
+        ...
+
+
+class SocketDialect(Dialect, Protocol):
+    """A dialect that also runs over WebSocket."""
+
+    def socket(self, head: Head) -> SocketReader: ...
+
+    def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
+        """The text message that refuses one `response.create`."""
+        ...
+
+    def cut_frame(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """The text message that ends a running response."""
+        ...
+
+
+class Heard(Struct, frozen=True):
+    """What one message of a server says of responses."""
+
+    results: tuple[Result, ...] = ()
+    """What it completes."""
+    begun: str | None = None
+    """The response that begins."""
+    over: str | None = None
+    """The response that is over, with its counts in `results` or without."""
+    failed: bool = False
+    """Something that the client asked for was not done."""
+
+
+class Overheard(Protocol):
+    """Reads one WebSocket connection of which a server may also begin responses by itself. Never raises."""
+
+    def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
+        """As `SocketReader.from_client`."""
+        ...
+
+    def from_server(self, message: bytes) -> Heard:
+        """What this message says."""
+        ...
+
+
+@runtime_checkable
+class OverheardDialect(Dialect, Protocol):
+    """A dialect of such connections: nothing is held for a response that no message began; it is metered when it is done."""
+
+    def overheard(self, head: Head) -> Overheard:
+        """A reader of one connection; `head` is its handshake's."""
+        ...
+
+    def refusal_frame(self, notice: Notice, tool: str | None, *, strict: bool = False) -> bytes:
+        """The text message that refuses one `response.create`, or the connection."""
+        ...
+
+    def cut_frame(self, notice: Notice, response_id: str | None = None) -> bytes:
+        """The text message that ends a running response."""
+        ...
