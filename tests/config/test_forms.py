@@ -56,7 +56,7 @@ PARSERS: Final[dict[Callable[..., Any], tuple[str, ...]]] = {
     alert_words.positive: (_FAR,),
     rates.quota: (),
     rates.at_once: (),
-    whole._revision: (),
+    whole.revision_of: (),
     whole._last_day: (_FEBRUARY,),
     whole._hub: ("address", "password", _SHARED, "host name", "is no exact host"),
     whole._keep: (),
@@ -155,7 +155,7 @@ def test_an_editor_marks_what_the_reader_refuses(parse: Callable[[str], Any]) ->
     ("parse", "number"),
     [
         (rates.at_once, 8),
-        (whole._revision, 42),
+        (whole.revision_of, 42),
         (contracts._factor, 0.85),
         (cases._count, 12),
         (policy_file._version, 1),
