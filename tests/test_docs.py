@@ -78,6 +78,22 @@ def test_every_command_is_documented_and_helps(name: str, command: TyperCommand)
             assert set(option.opts) & EVERYWHERE or any(word in PRODUCT for word in option.opts), option.opts
 
 
+def test_every_command_that_is_told_exists() -> None:
+    """In the documents, and in whatever the product itself may print: nobody is sent to a command that is not there."""
+    top = typer.main.get_command(app)
+    assert isinstance(top, TyperGroup)
+    known = {name for name, _ in commands()} | set(top.commands)  # those that the product itself starts are hidden
+    groups = {name.split()[0] for name in known if " " in name}
+    texts = [ROOT / document for document in DOCUMENTS] + sorted((ROOT / "addon" / "spendgate").rglob("*.py"))
+    told = 0
+    for text in texts:
+        for first, second in re.findall(r"`spendgate ([a-z]+)(?: ([a-z]+)\b)?", text.read_text()):
+            told += 1
+            assert first in known, f"{text.name}: spendgate {first}"
+            assert not (second and first in groups) or f"{first} {second}" in known, f"{text.name}: {first} {second}"
+    assert told > 50
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_what_a_document_names_exists(document: str) -> None:
     """Files and scripts that a README names are there."""

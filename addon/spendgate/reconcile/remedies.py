@@ -15,7 +15,7 @@ REMEDIES: Final = {
     Cause.SCOPE_KEYLESS: "limit who may use the provider's console, or budget it there",
     Cause.GATEWAY_LEG: "import the gateway's own ledger to see who spent it",
     Cause.OTHER_DEVICE: "ask the person which machine it was; revoke the key if they do not know",
-    Cause.BYPASS_ON_DEVICE: "run `spendgate doctor` on that machine",
+    Cause.BYPASS_ON_DEVICE: "run `spendgate status` on that machine, and start the tool anew: older processes go around it",
     Cause.CAPTURE_DOWN: "look at that machine's audit trail (`spendgate audit list`) for why the gate was down",
     Cause.UNCAPTURED: "import minute buckets or a session log of these days: they show when, and by what",
     Cause.PARSE_MISS: "report the calls' flags (`spendgate calls show ID`): a reader does not know their answers",

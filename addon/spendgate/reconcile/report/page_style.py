@@ -42,5 +42,7 @@ td:empty{display:none}#causes td:first-child{white-space:normal}
 td::before{content:attr(data-h);position:absolute;left:0;width:6.8rem;color:var(--faint)}}
 @media print{:root{--paper:#fff;--ink:#000;--faint:#555;--line:#bbb;--card:#fff;--under:#b35900;--over:#1f6feb;--billed:#57606a;
 --captured:#1a7f5a;--good:#116329;--bad:#a40e26}body{max-width:none;padding:0;font-size:10pt}h2,h3{break-after:avoid}
+table{font-size:8pt}th,td{padding:.2rem .5rem .2rem 0}td:first-child{white-space:nowrap}
+#causes td:nth-child(5){width:38%}#causes td:nth-child(6){width:26%}
 tr,figure,.cards div{break-inside:avoid}thead{display:table-header-group}svg *{print-color-adjust:exact}}
 """
