@@ -64,6 +64,7 @@ notify: [{{to: "{mail}", for: [page]}}]
 
 @pytest.fixture(autouse=True)
 def _alice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # a narrower one has no room for whom an ask reached
     monkeypatch.setattr(file_desk, "own_account", lambda: "alice")
 
 

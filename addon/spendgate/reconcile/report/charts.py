@@ -5,6 +5,7 @@ Amounts become floats here, for the lengths of bars alone; what is written besid
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,6 +17,9 @@ from spendgate.inert_text import inert
 from spendgate.money import NANOS_PER_DOLLAR, short_dollars
 from spendgate.reconcile.report.causes import Step, day_of
 from spendgate.reconcile.result import Day
+
+# pygal leaves a finder of maps behind that has no `find_spec`, at which every other import machinery (pytest's too) stumbles.
+sys.meta_path[:] = [each for each in sys.meta_path if hasattr(each, "find_spec")]
 
 WIDTHS: Final = {"wide": 960, "narrow": 350}
 """By the page's class: each chart is drawn for both, so that its text is legible on either."""
