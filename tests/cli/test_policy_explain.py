@@ -299,11 +299,15 @@ def test_machines_are_told_by_what_a_group_gains_and_loses(tmp_path: Path) -> No
     moved = MACHINES.replace('platform-14, "old-*"', '"old-*"').replace('["ci-*"]', '["ci-*", platform-14]')
     printed = diffed(tmp_path, MACHINES, moved)
     assert printed.count("platform-14") == 1
-    assert "machines platform-14: move from platform to ci; asked for by platform" in printed
+    assert "machine platform-14: moves from platform to ci; rules about them: platform" in printed
     kept = MACHINES.replace('platform-1, platform-14, "old-*"', '"platform-*"')
     printed = diffed(tmp_path, MACHINES, kept)
     assert "machines of platform: gains platform-*; loses old-*" in printed
     assert "platform-14" not in printed
+    fewer = MACHINES.replace('"old-*"', '"old-1*"')
+    assert "machines of platform: loses old-* but for old-1*; rules" in diffed(tmp_path, MACHINES, fewer)
+    same = MACHINES.replace("platform-1, platform-14", "platform-14, platform-1")
+    assert "machines of platform: written otherwise, the same machines" in diffed(tmp_path, MACHINES, same)
 
 
 @pytest.mark.parametrize("columns", [60, 80])
@@ -337,3 +341,32 @@ def test_another_timezone_says_what_it_does_to_spending(
     for words in says:
         assert words in printed, printed
     assert "slides" not in printed
+
+
+def case_faults(file: Path, when: str) -> str:
+    """Why a file of cases is not run."""
+    file.with_name("policy.test.yaml").write_text(f"cases:\n  - {{name: it, when: {{{when}}}, then: admitted}}\n")
+    return " ".join(ran("test", file, code=1).stderr.split())
+
+
+def test_a_host_is_told_which_provider_its_calls_have(file: Path) -> None:
+    """In a case and in a selector: that of its prices, which a rule may name though no such provider's own hosts are read."""
+    for when in (
+        "person: bob, costs: $1, host: llm.acme.example",
+        "person: bob, costs: $1, provider: llm.acme.example",
+    ):
+        assert "'llm.acme.example' is a host; of its calls say provider: anthropic and billing: gateway" in case_faults(
+            file, when
+        )
+    hosts = POLICY.replace("prices: anthropic", "prices: databricks")
+    by_provider = hosts + "rates: [{name: gateway, match: {provider: databricks}, requests: 1 per hour}]\n"
+    file.write_text(by_provider)
+    assert ran("check", file).exit_code == 0
+    assert (
+        case(file, "person: bob, model: house-7b, costs: $1, provider: databricks, billing: gateway")["passed"] == "yes"
+    )
+    file.write_text(by_provider.replace("provider: databricks}", "host: llm.acme.example}"))
+    assert "no rule asks for a host" in ran("check", file, code=1).stdout
+    file.write_text(by_provider.replace("provider: databricks}", "provider: databrix}"))
+    said = ran("check", file, code=1).stdout
+    assert "zhipuai, databricks; did you mean databricks?" in said and "…" not in said

@@ -311,7 +311,7 @@ def test_what_is_kept_for_strangers_and_machines() -> None:
         "match: {team: payments}", "match: {machine_group: ci}"
     )
     found = diff(policy(old), policy(old.replace("[a1]", "[b2]")), TODAY, MODELS)
-    text = "machines of ci: were a1, are b2: asked for by team"
+    text = "machines of ci: gains b2; loses a1; rules about them: team"
     assert any(each.effect is Effect.EITHER and each.text == text for each in found), found
 
 

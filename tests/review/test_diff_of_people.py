@@ -120,7 +120,7 @@ def test_machines_of_a_group_that_something_is_kept_for_or_asks_for() -> None:
     """Also by `per`, by the mode and by a price."""
     old = MACHINES.replace("budgets:\n", "budgets:\n  - {name: each, per: machine_group, limit: $1 per day}\n")
     old = f"{old}mode: {{default: observe, enforce: [{{machine_group: ci}}]}}\n"
-    assert has(told(old, ("[a1]", "[a1, b1]")), (Effect.EITHER, "were a1, are a1, b1: asked for by mode, each"))
+    assert has(told(old, ("[a1]", "[a1, b1]")), (Effect.EITHER, "gains b1; rules about them: mode, each"))
 
 
 def test_whom_a_rule_names_where_nobody_is_listed() -> None:
