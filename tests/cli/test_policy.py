@@ -232,7 +232,7 @@ def test_review_is_a_comment(state: Path, tmp_path: Path) -> None:
     new = written(tmp_path, "new.yaml", CANDIDATE)
     shown = spendgate("review", old, new, "--state", state, "--since", "2026-01-01").stdout
     assert "**May spend less**" in shown
-    assert "everybody: $2.00 per day for each person (person) -" in shown
+    assert "everybody: $2.00 -" in shown
     assert "### What it would have done" in shown
     assert "| person | refuses | spent | 3 | 1 | $0.90 |" in shown
 

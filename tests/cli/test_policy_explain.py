@@ -310,6 +310,18 @@ def test_machines_are_told_by_what_a_group_gains_and_loses(tmp_path: Path) -> No
     assert "machines of platform: written otherwise, the same machines" in diffed(tmp_path, MACHINES, same)
 
 
+def test_a_person_with_two_accounts_is_told_once(tmp_path: Path) -> None:
+    """Who gains or loses models is never counted by account."""
+    old = "version: 1\nowner: lead@acme.example\n"
+    rules = "teams: {agency: {}}\nmodels: [{name: m, match: {team: agency}, deny: ['gpt-5-pro*']}]\n"
+    people = (
+        "unknown_people: refuse\npeople:\n  platform-14: {team: agency, accounts: [platform-14, 'ACME\\platform-14']}\n"
+    )
+    printed = diffed(tmp_path, old, old + people + rules)
+    (line,) = [each for each in printed.splitlines() if "lose gpt-5-pro" in each]
+    assert line.startswith("  accounts platform-14 and acme\\platform-14 (not listed -> platform-14): lose gpt-5-pro")
+
+
 @pytest.mark.parametrize("columns", [60, 80])
 def test_lines_of_a_diff_keep_to_the_terminal(tmp_path: Path, columns: int) -> None:
     printed = diffed(tmp_path, POLICY, POLICY.replace("$20 per day", "$30 per day").replace("bob:", "carol:"), columns)
@@ -318,29 +330,26 @@ def test_lines_of_a_diff_keep_to_the_terminal(tmp_path: Path, columns: int) -> N
     assert max(map(len, diffed(tmp_path, POLICY, POLICY.replace("$20 per day", "$30 per day")).splitlines())) > 120
 
 
-@pytest.mark.parametrize(
-    ("zones", "says"),
-    [
-        (
-            ("Europe/Berlin", "America/New_York"),
-            ("6 h later", "is not counted any more", "budgets day, month"),
-        ),
-        (("America/New_York", "Europe/Berlin"), ("6 h earlier", "counts in it, too", "budgets day, month")),
-    ],
+ZONED = (
+    "version: 1\nowner: lead@acme.example\ntimezone: ZONE\nteams: {away: {timezone: Asia/Tokyo}}\n"
+    "budgets:\n  - {name: day, per: person, limit: $20 per day}\n  - {name: month, limit: $200 per month}\n"
+    "  - {name: slides, limit: $10 per rolling 2h}\n"
 )
-def test_another_timezone_says_what_it_does_to_spending(
-    tmp_path: Path, zones: tuple[str, str], says: tuple[str, ...]
-) -> None:
-    text = (
-        "version: 1\nowner: lead@acme.example\ntimezone: ZONE\n"
-        "budgets:\n  - {name: day, per: person, limit: $20 per day}\n  - {name: month, limit: $200 per month}\n"
-        "  - {name: slides, limit: $10 per rolling 2h}\n"
+
+
+def test_another_timezone_says_what_it_does_to_spending(tmp_path: Path) -> None:
+    """By how much windows move, and of which budgets those that run now are cut anew."""
+    printed = diffed(tmp_path, ZONED.replace("ZONE", "Asia/Tokyo"), ZONED.replace("ZONE", "Asia/Kolkata"))
+    assert "timezone: Asia/Tokyo -> Asia/Kolkata: days, weeks and all other windows of the calendar" in printed
+    assert "begin and end 3 h 30 min later" in printed
+    assert (
+        "everybody but for away, with a timezone of their own: the day that runs now in budget day counts from"
+        in printed
     )
-    printed = diffed(tmp_path, *(text.replace("ZONE", zone) for zone in zones))
-    assert f"timezone: {zones[0]} -> {zones[1]}" in printed
-    for words in says:
-        assert words in printed, printed
-    assert "slides" not in printed
+    assert "everybody: the month that runs now in budget month" in printed
+    assert "budget slides" not in printed
+    back = diffed(tmp_path, ZONED.replace("ZONE", "Asia/Kolkata"), ZONED.replace("ZONE", "Asia/Tokyo"))
+    assert "begin and end 3 h 30 min earlier" in back
 
 
 def case_faults(file: Path, when: str) -> str:

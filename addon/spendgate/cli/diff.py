@@ -110,7 +110,8 @@ def _changes(old: Policy, new: Policy) -> tuple[Change, ...]:
         return None if isinstance(units, UnknownPrice) else units
 
     models = sorted({family(name) for name in book.model_ids()})
-    return diff(old, new, local_date(new.timezone, int(now.timestamp() * 1000)), models, priced)
+    now_ms = int(now.timestamp() * 1000)
+    return diff(old, new, local_date(new.timezone, now_ms), models, priced, now_ms=now_ms)
 
 
 def _show(changes: Sequence[Change]) -> None:

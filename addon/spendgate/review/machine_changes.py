@@ -26,10 +26,9 @@ def machines(old: Policy, new: Policy) -> Iterator[Change]:
     for name in names:
         parts = [f"gains {', '.join(gains[name])}"] if gains[name] else []
         parts += [f"loses {', '.join(_but(text, sides[1][name]) for text in loses[name])}"] if loses[name] else []
-        if name in was and name not in now:
-            parts.insert(0, "is gone")
-        elif name in now and name not in was:
-            parts.insert(0, "is new")
+        if (name in was) != (name in now):
+            verb = "the group is new" if name in now else "the group is gone"
+            parts = ["; ".join((verb, *parts)).replace("; gains ", ": ").replace("; loses ", ": ")]
         elif not parts and sides[0][name] != sides[1][name] and not _told_as_moved(name, sides):
             parts.append("written otherwise, the same machines")
         if parts:
