@@ -379,3 +379,30 @@ def test_a_host_is_told_which_provider_its_calls_have(file: Path) -> None:
     file.write_text(by_provider.replace("provider: databricks}", "provider: databrix}"))
     said = ran("check", file, code=1).stdout
     assert "zhipuai, databricks; did you mean databricks?" in said and "…" not in said
+
+
+def test_a_rule_that_hangs_on_what_is_assumed_says_so(file: Path) -> None:
+    """A reader must see that another billing word, machine or provider would come under it."""
+    more = (
+        "rates:\n  - {name: beyond, match: {billing: overage}, requests: 9 per minute}\n"
+        "  - {name: house, match: {provider: openai}, requests: 9 per minute}\n"
+        "  - {name: others, except: {machine_group: laptops}, requests: 9 per minute}\n"
+    )
+    file.write_text(POLICY + more)
+    said = {rule: line["says"] for rule, line in explained(file, "--model", "claude-sonnet-4-5").items()}
+    assert said["beyond"] == "is about billing overage; of this call billing metered is assumed"
+    assert said["house"] == "is about provider openai; of this call provider anthropic is assumed"
+    assert said["others"] == "excepts machine_group laptops; of this call machine laptop is assumed"
+    told = {rule: line["says"] for rule, line in explained(file, "--with", "billing=metered").items()}
+    assert told["beyond"] == "is about billing overage"
+
+
+def test_an_account_that_is_not_said_is_taken_as_the_companys_and_that_is_said(file: Path) -> None:
+    """Where another one would be personal: what becomes of those stands beside it."""
+    file.write_text(f"{POLICY}billing: {{accounts: [{{provider: anthropic, account: org-1}}], personal: refuse}}\n")
+    lines = explained(file, "--model", "claude-sonnet-4-5")
+    assert lines["billing.accounts"]["says"] == (
+        "no account is said: it is taken as the company's; of anthropic any other account than org-1 is personal: refused"
+    )
+    assert "billing.accounts" not in explained(file, "--model", "claude-sonnet-4-5", "--with", "account=org-1")
+    assert "billing.accounts" not in explained(file, "--model", "gpt-5")

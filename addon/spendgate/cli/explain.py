@@ -89,7 +89,9 @@ def explain_(
         flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1))
         flows = (lambda scopes: reader.rates(scopes, flowing, at_ms)) if reader else None
         refusal = unlisted(person) if call.who.refused else None
-        lines = explain(policy, call.facts, at_ms, cost_nanos or 1, standings, flows=flows, unlisted=refusal)
+        lines = explain(
+            policy, call.facts, at_ms, cost_nanos or 1, standings, flows=flows, unlisted=refusal, assumed=call.assumed
+        )
     if reader is None:
         note(NO_LEDGER)
     _print((Line("asked", "asked", True, call.words(policy, cost_nanos)), *lines), fmt, zone)

@@ -42,6 +42,11 @@ class Asked:
     this_machine: bool = False
     """The machine is the one on which it is asked, not one that stands for any."""
 
+    @property
+    def assumed(self) -> frozenset[str]:
+        """The attributes that it has though nobody said them."""
+        return frozenset({"machine", "session", "billing", "provider"} - self.said.keys()) & self.facts.values.keys()
+
     def words(self, policy: Policy, cost_nanos: int | None) -> str:
         """All of it, and how each part is known. `cost_nanos` None: nobody said."""
         parts = [

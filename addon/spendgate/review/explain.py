@@ -9,7 +9,7 @@ from typing import Final
 from spendgate import lapse, limits
 from spendgate.adaptive import Settled
 from spendgate.admission import Admit, RefusalKind, Refuse, decide, who_refuses
-from spendgate.contracts import PERSONAL_RULE
+from spendgate.contracts import GATEWAY, PERSONAL_RULE
 from spendgate.fitting import enforces, model_refusal, scopes
 from spendgate.gate.wording import told
 from spendgate.limits import Claim
@@ -18,7 +18,7 @@ from spendgate.policy import Policy
 from spendgate.rates import rate_scopes
 from spendgate.replay.past_terms import billing_word
 from spendgate.review.asked import provider_of
-from spendgate.review.lines import Line, budget_lines, exception_line, outside, rate_lines, reason
+from spendgate.review.lines import NOTHING, Assumed, Line, budget_lines, exception_line, outside, rate_lines, reason
 from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import KindStanding, Scope, Size, Standing
 
@@ -37,11 +37,12 @@ def explain(
     *,
     flows: Standings | None = None,
     unlisted: Refuse | None = None,
+    assumed: Assumed = NOTHING,
 ) -> tuple[Line, ...]:
     """What each rule of `policy` says of a call with these facts, made at `now_ms`, that costs so much.
 
     `standings` are of budgets, `flows` of rates; without them nothing is known to be spent or counted. `unlisted` is the refusal
-    of an account that nobody lists, where the policy refuses those.
+    of an account that nobody lists, where the policy refuses those; `assumed` what the call has though nobody said it.
 
     The last line is what becomes of it: decided as the gate does, but that nothing is waited for.
     """
@@ -55,22 +56,22 @@ def explain(
     enforced = enforces(policy, facts)
     lines = [seen, _mode(policy, enforced)]
     lines += [Line(unlisted.rule, "people", True, reason(unlisted))] if unlisted is not None else []
-    lines += [*_agreed(policy, facts, now_ms, account), *_models(policy, facts)]
+    lines += [*_agreed(policy, facts, now_ms, account), *_models(policy, facts, assumed)]
     on_plan, counts = word == PLAN, policy.billing.counts(word)
     found = scopes(policy, facts, now_ms, enforced, on_plan=on_plan) if on_plan or counts else ()
     known = standings(found) if standings is not None else tuple(map(_untouched, found))
     for budget in policy.budgets:
         drawn = [each for each in known if each.scope.budget == budget.name and not each.scope.tally]
-        lines += budget_lines(policy, budget, facts, drawn)
+        lines += budget_lines(policy, budget, facts, drawn, assumed)
         lines += [
-            exception_line(policy, each, facts, now_ms, counted=bool(drawn))
+            exception_line(policy, each, facts, now_ms, assumed, counted=bool(drawn))
             for each in policy.raising
             if each.budget == budget.name
         ]
     rated = rate_scopes(policy.rate_draws, facts, enforced, personal=policy.billing.counts(PERSONAL))
     flowing = flows(rated) if flows is not None else tuple(map(_untouched, rated))
     for rate in policy.rates:
-        lines += rate_lines(rate, facts, [each for each in flowing if each.scope.budget == rate.name])
+        lines += rate_lines(rate, facts, [each for each in flowing if each.scope.budget == rate.name], assumed)
     whole = lapse.refusal(policy, now_ms)
     if whole is not None:
         lines.append(Line(whole.rule, "file", True, reason(whole)))
@@ -107,9 +108,19 @@ def _agreed(policy: Policy, facts: Facts, now_ms: int, account: Refuse | None) -
         seat = policy.billing.seat_of(facts)
         pays = f"the seat {seat.name} pays for it" if seat else "its plan pays for it"
         yield Line("billing.seats", "account", True, f"{pays}: it costs nothing")
+    provider, said = (next(iter(facts.values.get(name, ())), "") for name in ("provider", "account"))
+    if word not in (PERSONAL, GATEWAY) and not said and policy.billing.asks_for(provider):
+        own = ", ".join(each.account for each in policy.billing.accounts if each.provider == provider)
+        taken = (
+            f"no account is said: it is taken as the company's; of {provider} any other account than {own} is personal"
+        )
+        yield Line("billing.accounts", "account", True, f"{taken}: {_PERSONAL[policy.billing.personal]}")
     change = policy.adjustments.of(facts, now_ms).asked
     if change is not None and word != PLAN:
         yield Line(change.where, "price", True, f"costs {'list price ' if not change.rates else ''}{change.words}")
+
+
+_PERSONAL: Final = {"ignore": "in no budget", "count": "counted", "refuse": "refused"}
 
 
 def _untouched(scope: Scope) -> Standing:
@@ -143,9 +154,9 @@ def _mode(policy: Policy, enforced: bool) -> Line:
     return Line("mode", "mode", True, f"{policy.mode.default}{staged}: {says}")
 
 
-def _models(policy: Policy, facts: Facts) -> Iterator[Line]:
+def _models(policy: Policy, facts: Facts, assumed: Assumed) -> Iterator[Line]:
     for rule, patterns in policy.model_patterns:
-        other = outside(rule.match, rule.excepted, facts)
+        other = outside(rule.match, rule.excepted, facts, assumed)
         if other:
             yield Line(rule.name, "model", False, other)
             continue

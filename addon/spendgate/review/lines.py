@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from spendgate import limits
 from spendgate.admission import Refuse
@@ -16,6 +17,10 @@ from spendgate.review.asked import OF_THE_ROSTER
 from spendgate.selector import EVERY, Facts, Selector
 from spendgate.standing import Limit, Scope, Standing
 from spendgate.window import local_date
+
+Assumed = frozenset[str]
+"""Attributes that the call has though nobody said them."""
+NOTHING: Final[Assumed] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,11 @@ class Line:
     value: str = ""
 
 
-def budget_lines(policy: Policy, budget: Budget, facts: Facts, standings: list[Standing]) -> Iterator[Line]:
+def budget_lines(
+    policy: Policy, budget: Budget, facts: Facts, standings: list[Standing], assumed: Assumed
+) -> Iterator[Line]:
     if not standings:
-        yield Line(budget.name, "budget", False, _no_scope(budget, facts))
+        yield Line(budget.name, "budget", False, _no_scope(budget, facts, assumed))
     for standing in standings:
         scope = standing.scope
         limit_nanos = standing.limit_nanos
@@ -67,10 +74,12 @@ def _source(scope: Scope, limit: Limit | None) -> str:
     return f" (the limit: {source})" if source else ""
 
 
-def exception_line(policy: Policy, spec: BudgetException, facts: Facts, now_ms: int, *, counted: bool) -> Line:
+def exception_line(
+    policy: Policy, spec: BudgetException, facts: Facts, now_ms: int, assumed: Assumed, *, counted: bool
+) -> Line:
     """Whether an exception raises its budget's limit for this call now."""
     name = f"{spec.budget}: {spec.reason}"
-    other = outside(spec.match, EVERY, facts)
+    other = outside(spec.match, EVERY, facts, assumed)
     if other or not counted:
         return Line(name, "exception", False, other or "its budget does not count the call")
     if now_ms < spec.from_ms:
@@ -93,9 +102,9 @@ def _by(spec: BudgetException) -> str:
     return f"approved by {spec.approved_by} (as claimed)"
 
 
-def rate_lines(rate: Rate, facts: Facts, standings: list[Standing]) -> Iterator[Line]:
+def rate_lines(rate: Rate, facts: Facts, standings: list[Standing], assumed: Assumed) -> Iterator[Line]:
     if not standings:
-        yield Line(rate.name, "rate", False, _no_scope(rate, facts))
+        yield Line(rate.name, "rate", False, _no_scope(rate, facts, assumed))
     for standing in standings:
         limits_, flow, scope = rate.limits, standing.flow, standing.scope
         parts = [
@@ -113,34 +122,48 @@ def rate_lines(rate: Rate, facts: Facts, standings: list[Standing]) -> Iterator[
         yield Line(rate.name, "rate", True, f"{', '.join(parts)} used for {value}{what}", value=value)
 
 
-def _no_scope(budget: Budget | Rate, facts: Facts) -> str:
-    other = outside(budget.match, budget.excepted, facts)
+def _no_scope(budget: Budget | Rate, facts: Facts, assumed: Assumed) -> str:
+    other = outside(budget.match, budget.excepted, facts, assumed)
     if other:
         return other
     lacking = next((name for name in budget.per if not facts.values.get(name)), None)
     if lacking is None:
-        return "does not count it"
+        return (
+            f"does not count calls with billing {facts.values['billing'][0]}"
+            if "billing" in facts.values
+            else "does not count it"
+        )
     says = "which it refuses" if budget.missing == Missing.REFUSE else "so it does not count it"
     return f"is kept per {lacking}, and the call has no {lacking}, {says}"
 
 
-def outside(match: Selector, excepted: Selector, facts: Facts) -> str | None:
+def outside(match: Selector, excepted: Selector, facts: Facts, assumed: Assumed = NOTHING) -> str | None:
     """Why a rule is not about the call; None where it is."""
     for clause in match.clauses:
         if not clause.may_fit(facts):
             about = f"is about {clause.attribute} {' or '.join(clause.texts)}"
-            lacks = not facts.values.get(clause.attribute)
-            return about + (f"; of this call no {clause.attribute} is {_known(clause.attribute)}" if lacks else "")
+            return about + _lacks(clause.attribute, facts) + _assumed((clause.attribute,), facts, assumed)
     if excepted.fits(facts):
         named = "; ".join(f"{clause.attribute} {' or '.join(clause.texts)}" for clause in excepted.clauses)
-        return f"excepts {named}"
+        return f"excepts {named}" + _assumed((clause.attribute for clause in excepted.clauses), facts, assumed)
     return None
+
+
+def _lacks(attribute: str, facts: Facts) -> str:
+    if facts.values.get(attribute):
+        return ""
+    of = OF_THE_ROSTER.get(attribute)
+    if of is None:
+        return f"; of this call no {attribute} is said"
+    return f"; its {of} has none" if facts.values.get(of) else ""
+
+
+def _assumed(asked: Iterable[str], facts: Facts, assumed: Assumed) -> str:
+    """That it hangs on what nobody said of the call."""
+    by = dict.fromkeys("machine" if name == "machine_group" else name for name in asked)
+    told = [f"{name} {facts.values[name][0]}" for name in by if name in assumed]
+    return f"; of this call {' and '.join(told)} {'is' if len(told) == 1 else 'are'} assumed" if told else ""
 
 
 def reason(refuse: Refuse) -> str:
     return f"refuses: {refuse.reason}" + (f"; {refuse.suggest} is allowed" if refuse.suggest else "")
-
-
-def _known(attribute: str) -> str:
-    """How a call comes by it: by what is said of it, or by the person's or machine's entry in the policy."""
-    return "listed" if attribute in OF_THE_ROSTER else "said"
