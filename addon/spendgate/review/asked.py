@@ -21,7 +21,8 @@ METERED: Final = "metered"
 NOBODY: Final = "unknown"
 OF_THE_ROSTER: Final = {"team": "person", "group": "person", "machine_group": "machine"}
 """What no call says of itself: the policy knows it, by the person or the machine."""
-_OWN: Final = "a session of its own"
+OWN: Final = "a session of its own"
+"""The session of a call of which none is said."""
 _MAKERS: Final = (
     ("claude", "anthropic"), ("gpt", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
     ("gemini", "google"), ("mistral", "mistral"), ("deepseek", "deepseek"),
@@ -56,7 +57,7 @@ class Asked:
             self._provider(),
             f"billing {self.said['billing']}" if "billing" in self.said else f"billing {METERED} (assumed)",
             self._machine(policy),
-            f"session {self.said['session']}" if "session" in self.said else f"{_OWN} (assumed)",
+            f"session {self.said['session']}" if "session" in self.said else f"{OWN} (assumed)",
             *(f"{name} {self.said[name]}" for name in ("account", "project", "api_key") if name in self.said),
             "costs next to nothing (no cost said)" if cost_nanos is None else f"costs {dollars(cost_nanos)}",
         ]
@@ -97,7 +98,7 @@ def asked(policy: Policy, said: Mapping[str, str], at_ms: int, machine: str = ""
     return Asked(said, who, facts, listed, bool(machine) and "machine" not in said)
 
 
-def whole(said: Mapping[str, str], *, session: str = _OWN, machine: str = "") -> dict[str, str]:
+def whole(said: Mapping[str, str], *, session: str = OWN, machine: str = "") -> dict[str, str]:
     """What is said of a call, with what every call has besides. A provider has only one whose model tells its maker."""
     had = {"machine": machine or MACHINE, "session": session, "billing": METERED}
     made = maker(said.get("model", ""))

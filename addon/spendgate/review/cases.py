@@ -16,7 +16,7 @@ from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.replay.engine import Replay
 from spendgate.replay.outcome import Outcome
-from spendgate.review.asked import NOBODY, asked, provider_of, whole
+from spendgate.review.asked import NOBODY, OWN, asked, provider_of, whole
 from spendgate.selector import PLAN
 from spendgate.standing import Size
 
@@ -142,7 +142,7 @@ def _steps(case: Case) -> Iterator[Step]:
 
 def _of(calls: Calls, kind: str, place: int) -> Iterator[Step]:
     """Calls of one entry that say no session are one of their own: a live one is never without."""
-    calls = replace(calls, values=whole(calls.values, session=f"{kind} {place}"))
+    calls = replace(calls, values=whole(calls.values, session=OWN if kind == _ASKED else f"{OWN}, given {place + 1}"))
     lasts = _STILL_RUNS_MS if calls.open else _RUNS_MS
     for number in range(calls.count):
         at_ms = calls.at_ms + number * calls.every_ms

@@ -184,5 +184,8 @@ def _end(
         return Line("call", "call", True, "leaves")
     refused = bool(refusals) and (enforced or isinstance(decision, Refuse))
     named = who_refuses(refusals if refused else would)
-    ends = "is refused by" if refused else "leaves, and would be refused by"
+    waits = (
+        "waits for calls that still run, and where they do not end in time " if named.kind is RefusalKind.HELD else ""
+    )
+    ends = f"{waits}is refused by" if refused else "leaves, and would be refused by"
     return Line("call", "call", True, f"{ends} {named.rule}: {told(named, timezone=policy.timezone)}")
