@@ -322,6 +322,15 @@ def test_a_person_with_two_accounts_is_told_once(tmp_path: Path) -> None:
     assert line.startswith("  accounts platform-14 and acme\\platform-14 (not listed -> platform-14): lose gpt-5-pro")
 
 
+def test_an_allow_list_is_told_without_a_count_of_all_other_models(tmp_path: Path) -> None:
+    """How many models the price list has says nothing to a reader; that every one is refused does."""
+    old = "version: 1\nowner: lead@acme.example\n"
+    printed = diffed(tmp_path, old, old + "models: [{name: m, allow: ['claude-haiku-*']}]\n")
+    (line,) = [each for each in printed.splitlines() if ": lose " in each]
+    assert "lose every model that no rule names, " in line and "any other model" not in line
+    assert "routers and aliases (such as auto)" in line
+
+
 @pytest.mark.parametrize("columns", [60, 80])
 def test_lines_of_a_diff_keep_to_the_terminal(tmp_path: Path, columns: int) -> None:
     printed = diffed(tmp_path, POLICY, POLICY.replace("$20 per day", "$30 per day").replace("bob:", "carol:"), columns)
