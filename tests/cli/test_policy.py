@@ -92,11 +92,11 @@ def test_explain_has_every_rule_in_order(state: Path, tmp_path: Path) -> None:
     file = written(tmp_path, "candidate.yaml", CANDIDATE)
     words = ("explain", file, "--person", "bob", "--model", "claude-4.5-sonnet", "--state", state, "--format", "json")
     lines = json.loads(spendgate(*words).stdout)
-    assert [line["rule"] for line in lines] == ["capture", "mode", "no-sonnet", "person", "call"]
-    assert "claude-haiku-4-5 is allowed" in lines[2]["says"]
+    assert [line["rule"] for line in lines] == ["asked", "capture", "mode", "no-sonnet", "person", "call"]
+    assert "claude-haiku-4-5 is allowed" in lines[3]["says"]
     assert lines[-1]["says"].startswith("is refused by no-sonnet")
     alice = json.loads(spendgate("explain", file, "--person", "alice", "--state", state, "--format", "json").stdout)
-    assert (alice[2]["applies"], alice[2]["says"]) == ("no", "is about person bob")
+    assert (alice[3]["applies"], alice[3]["says"]) == ("no", "is about person bob")
     assert alice[-1]["says"] == "leaves"
 
 
@@ -109,7 +109,8 @@ def test_explain_reads_the_ledger(state: Path, tmp_path: Path) -> None:
     spent = next(line for line in lines if line["rule"] == "person")
     assert (spent["spent_nanos"], spent["left_nanos"]) == (1_800_000_000, 200_000_000)
     dear = ("explain", file, "--person", "alice", "--cost", "$0.30", "--state", state, "--format", "json")
-    assert json.loads(spendgate(*dear).stdout)[-1]["says"] == "is refused by person: the budget is spent"
+    needs = "has $0.20 left; this call may need about $0.30 (an estimate). $1.80 spent of $2.00."
+    assert json.loads(spendgate(*dear).stdout)[-1]["says"] == f"is refused by person: budget person (alice) {needs}"
 
 
 RAISED = """\
@@ -231,7 +232,7 @@ def test_review_is_a_comment(state: Path, tmp_path: Path) -> None:
     new = written(tmp_path, "new.yaml", CANDIDATE)
     shown = spendgate("review", old, new, "--state", state, "--since", "2026-01-01").stdout
     assert "**May spend less**" in shown
-    assert "everybody: $2.00 per day for each person (person) -" in shown
+    assert "everybody: $2.00 -" in shown
     assert "### What it would have done" in shown
     assert "| person | refuses | spent | 3 | 1 | $0.90 |" in shown
 
@@ -253,7 +254,7 @@ def test_cases_pass_and_fail(tmp_path: Path) -> None:
     assert "refused by no-sonnet" in done.stdout
     rows = json.loads(spendgate("test", tmp_path / "team.yaml", "--format", "json", code=1).stdout)
     assert [row["passed"] for row in rows] == ["yes", "no"]
-    assert rows[0]["why"] == "$0.95 of $1.00 is spent"
+    assert rows[0]["why"].startswith("budget person (alice) has $0.05 left; this call may need about $0.10")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -65,12 +66,12 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
         (
             ("$20 per day", "$30 per day"),
             Effect.MORE,
-            "everybody: $20.00 per day for each person (person/day) -> $30.00 per day",
+            "everybody: $20.00 -> $30.00 per day for each person (person/day)",
         ),
         (
             ("$200 per month", "$150 per month"),
             Effect.LESS,
-            "$200.00 per month for each person (person/month) -> $150.00",
+            "$200.00 -> $150.00 per month for each person (person/month)",
         ),
         (
             (", limit: $600 per month", ", limit: none"),
@@ -133,7 +134,7 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
         (
             ("version: 1", "version: 1\nrates: [{name: loop, per: person, requests: 100 per minute, parallel: 8}]"),
             Effect.LESS,
-            "everybody: held anew to 100 requests per minute, 8 calls at once for each person (loop)",
+            "everybody: newly held to 100 requests per minute, 8 calls at once for each person (loop)",
         ),
         (("on_failure: allow", "on_failure: refuse"), Effect.POWER, "while the gate cannot decide: allow -> refuse"),
         (("version: 1", "version: 1\nmode: observe"), Effect.POWER, "mode: enforce -> observe"),
@@ -311,7 +312,7 @@ def test_what_is_kept_for_strangers_and_machines() -> None:
         "match: {team: payments}", "match: {machine_group: ci}"
     )
     found = diff(policy(old), policy(old.replace("[a1]", "[b2]")), TODAY, MODELS)
-    text = "machines of ci: were a1, are b2: asked for by team"
+    text = "machines of ci: gains b2; loses a1; rules about them: team"
     assert any(each.effect is Effect.EITHER and each.text == text for each in found), found
 
 
@@ -579,3 +580,62 @@ def test_every_shipped_policy_against_every_other() -> None:
     for old in every:
         for new in every:
             assert bool(diff(old, new, TODAY, MODELS)) is (old.hash != new.hash)
+
+
+ZONED = OLD.replace("version: 1", "version: 1\ntimezone: Europe/Berlin").replace(
+    "{payments: {owner: lead@acme.example}}", "{payments: {owner: lead@acme.example, timezone: Asia/Tokyo}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("at", "edits", "texts"),
+    [
+        (
+            "2026-11-28T12:00+01:00",
+            ("Europe/Berlin", "America/New_York"),
+            (
+                "everybody but for payments, with a timezone of their own: the day that runs now in budget person/day counts"
+                " from 2026-11-28 00:00 EST on, was 2026-11-27 18:00 EST: what was spent in between is not counted any more,"
+                " so more is left; it ends 2026-11-29 00:00 EST, 6 h later",
+            ),
+        ),
+        (
+            "2026-11-28T03:00+01:00",  # in New York it is still the day before
+            ("Europe/Berlin", "America/New_York"),
+            (
+                "counts from 2026-11-27 00:00 EST on, was 2026-11-27 18:00 EST: what was spent in between counts in it, too, so "
+                "less is left; it ends 2026-11-28 00:00 EST, 18 h earlier",
+            ),
+        ),
+        (
+            "2026-11-28T12:00+01:00",
+            ("timezone: Asia/Tokyo", "timezone: Asia/Kolkata"),
+            ("team payments: the day that runs now in budget person/day counts from 2026-11-28 00:00 IST on",),
+        ),
+        (
+            "2026-11-28T12:00+01:00",
+            ("version: 1", "version: 1\nfiscal_year_starts: february"),
+            ("the fiscal year begins in: january -> february",),
+        ),
+    ],
+)
+def test_calendars_that_cut_windows_elsewhere(at: str, edits: tuple[str, str], texts: tuple[str, ...]) -> None:
+    """What the window that runs counts then, from the instant at which the new one takes force."""
+    now_ms = int(datetime.fromisoformat(at).timestamp() * 1000)
+    found = diff(policy(ZONED), policy(ZONED.replace(*edits)), TODAY, MODELS, now_ms=now_ms)
+    for text in texts:
+        assert any(text in change.text for change in found), found
+
+
+def test_what_a_cut_window_counts_is_what_the_ledger_counts() -> None:
+    """The beginnings that are told are those of the scopes on which calls then draw."""
+    now_ms = int(datetime.fromisoformat("2026-11-28T12:00+01:00").timestamp() * 1000)
+    changed = policy(ZONED.replace("Europe/Berlin", "America/New_York"))
+    (day,) = [
+        scope.starts_ms
+        for scope in scopes(changed, Facts.of(person="carol"), now_ms, enforced=True)
+        if scope.budget == "person/day"
+    ]
+    told = [change.text for change in diff(policy(ZONED), changed, TODAY, MODELS, now_ms=now_ms)]
+    start = datetime.fromtimestamp(day / 1000, UTC).astimezone(ZoneInfo("America/New_York"))
+    assert any(f"budget person/day counts from {start:%Y-%m-%d %H:%M %Z} on" in text for text in told)

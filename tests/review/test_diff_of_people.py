@@ -67,7 +67,7 @@ def test_an_account_that_another_person_has_from_now_on() -> None:
             [("  carol: {", "  caroline: {")],
             (
                 Effect.EITHER,
-                "account car (carol -> caroline), account carol (carol -> caroline): on caroline's allowance of $20.00 per day",
+                "accounts car and carol (carol -> caroline): on caroline's allowance of $20.00 per day",
             ),
         ),
         (
@@ -97,7 +97,7 @@ MACHINES = OLD.replace("budgets:\n", "machines: {ci: {match: [a1], owner: alice}
 
 def test_whoever_is_not_listed_becomes_the_owner_of_the_machine() -> None:
     """With that person's limits, allowance and models; elsewhere nothing changes."""
-    there = "anybody who is not listed, on machines of ci: "
+    there = "anybody who is not listed (on machines of ci): "
     found = told(MACHINES, ("unknown_people: shared", "unknown_people: owner"))
     assert has(
         found,
@@ -120,7 +120,7 @@ def test_machines_of_a_group_that_something_is_kept_for_or_asks_for() -> None:
     """Also by `per`, by the mode and by a price."""
     old = MACHINES.replace("budgets:\n", "budgets:\n  - {name: each, per: machine_group, limit: $1 per day}\n")
     old = f"{old}mode: {{default: observe, enforce: [{{machine_group: ci}}]}}\n"
-    assert has(told(old, ("[a1]", "[a1, b1]")), (Effect.EITHER, "were a1, are a1, b1: asked for by mode, each"))
+    assert has(told(old, ("[a1]", "[a1, b1]")), (Effect.EITHER, "gains b1; rules about them: mode, each"))
 
 
 def test_whom_a_rule_names_where_nobody_is_listed() -> None:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from spendgate.cli import whole_lines
 from spendgate.cli.named import TOOLS
 from spendgate.cli.options import FormatOption
-from spendgate.cli.output import Column, Format, emit, inert, note
+from spendgate.cli.output import Format, emit, inert, note
 from spendgate.config import policies
 from spendgate.config.cases import SUFFIX, load_cases, policy_of
 from spendgate.config.known import KNOWN
@@ -25,14 +26,7 @@ PathsArgument = Annotated[
         show_default=False,
     ),
 ]
-_COLUMNS = (
-    Column("passed", "passed", weight=0),
-    Column("name", "case", weight=0),
-    Column("expected", "expected", weight=1),
-    Column("found", "found", weight=1),
-    Column("why", "why", weight=2),
-    Column("place", "where", weight=3),
-)
+_KEYS = ("passed", "name", "expected", "found", "why", "call", "place")
 
 
 def register(group: typer.Typer) -> None:
@@ -43,8 +37,8 @@ def register(group: typer.Typer) -> None:
 def test(paths: PathsArgument = None, fmt: FormatOption = Format.TABLE) -> None:
     """Run the cases beside policies: given past spend, when this call, then admitted or refused by that rule.
 
-    A table shows the cases that failed; faults of cases and policies stand on stderr, each with its place. Exit status 1 where a
-    case failed or a file has a fault.
+    For people the cases that failed are shown; faults of cases and policies stand on stderr, each with its place. Exit status 1
+    where a case failed or a file has a fault.
     """
     verdicts: list[Verdict] = []
     unread: list[PolicyError] = []
@@ -54,9 +48,11 @@ def test(paths: PathsArgument = None, fmt: FormatOption = Format.TABLE) -> None:
         except PolicyError as fault:
             unread.append(fault)
     failed = [verdict for verdict in verdicts if not verdict.passed]
-    rows = [_row(verdict) for verdict in (verdicts if fmt is not Format.TABLE else failed)]
-    if rows or fmt is not Format.TABLE:
-        emit(rows, _COLUMNS, fmt, keys=[column.key for column in _COLUMNS])
+    if fmt is Format.TABLE:
+        for verdict in failed:
+            _show(verdict)
+    else:
+        emit([_row(verdict) for verdict in verdicts], (), fmt, keys=_KEYS)
     faults = [line for each in unread for line in each.faults]
     for line in faults:
         typer.echo(inert(line), err=True)
@@ -105,12 +101,22 @@ def _not_run(files: int, faults: int) -> str:
     return f"; {files} {'file' if files == 1 else 'files'} not run: {faults} {'fault' if faults == 1 else 'faults'}"
 
 
-def _row(verdict: Verdict) -> dict[str, object]:
+def _show(verdict: Verdict) -> None:
+    """A case that failed: its place, as editors open it, and below what came of it."""
+    row = _row(verdict)
+    whole_lines.say(f"{row['place']}: failed: {row['name']}")
+    for key in ("expected", "found", "why", "call"):
+        if row[key]:
+            whole_lines.say(f"{key:8}  {row[key]}", 2)
+
+
+def _row(verdict: Verdict) -> dict[str, str]:
     return {
         "passed": "yes" if verdict.passed else "no",
         "name": verdict.case.name,
         "expected": str(verdict.case.then),
         "found": str(verdict.found),
         "why": verdict.why,
+        "call": verdict.call,
         "place": verdict.case.place,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force
+from spendgate.cli import in_force, whole_lines
 from spendgate.cli.options import FormatOption, StateOption, existing_state
-from spendgate.cli.output import Format, emit, inert, money, writing
+from spendgate.cli.output import Format, emit, money, writing
 from spendgate.cli.replay import SINCE, headline
 from spendgate.cli.spans import span
 from spendgate.cli.spend import SinceOption
@@ -50,9 +50,7 @@ def diff_(old: OldArgument, new: NewArgument, fmt: FormatOption = Format.TABLE) 
     """Say in words what a change does: who may spend more or less, who gains or loses which models, what is decrypted."""
     changes = _changes(*_both(old, new))
     if fmt is Format.TABLE:
-        with writing():
-            for line in _lines(changes):
-                typer.echo(line)
+        _show(changes)
         return
     emit([_row(each) for each in changes], (), fmt, keys=("effect", "text", "where"))
 
@@ -112,18 +110,20 @@ def _changes(old: Policy, new: Policy) -> tuple[Change, ...]:
         return None if isinstance(units, UnknownPrice) else units
 
     models = sorted({family(name) for name in book.model_ids()})
-    return diff(old, new, local_date(new.timezone, int(now.timestamp() * 1000)), models, priced)
+    now_ms = int(now.timestamp() * 1000)
+    return diff(old, new, local_date(new.timezone, now_ms), models, priced, now_ms=now_ms)
 
 
-def _lines(changes: Sequence[Change]) -> Iterator[str]:
+def _show(changes: Sequence[Change]) -> None:
     """Each effect with its changes under it."""
     if not changes:
-        yield "nothing changes"
+        whole_lines.say("nothing changes")
     for effect in Effect:
         told = [change for change in changes if change.effect is effect]
         if told:
-            yield f"{effect.value}:"
-            yield from (f"  {inert(change.text)}" for change in told)
+            whole_lines.say(f"{effect.value}:")
+        for change in told:
+            whole_lines.say(change.text, 2)
 
 
 def _changed(changes: Sequence[Change], policy: Policy) -> list[str]:

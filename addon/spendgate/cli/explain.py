@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +11,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.admission import Refuse
-from spendgate.cli import granted, in_force
+from spendgate.cli import described, granted, in_force, whole_lines
 from spendgate.cli.moments import moment, shown
 from spendgate.cli.options import FormatOption, StateOption
-from spendgate.cli.output import Column, Format, emit, note
+from spendgate.cli.output import Format, emit, note
 from spendgate.config import paths, policies
 from spendgate.config.known import KNOWN
 from spendgate.errors import UsageError
@@ -23,11 +23,10 @@ from spendgate.gate.clock import Clock
 from spendgate.gate.terms import unlisted
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
-from spendgate.money import Money
-from spendgate.policy import Policy, person_then
-from spendgate.review.cases import OF_THE_ROSTER
+from spendgate.money import Beside, Money, dollars
+from spendgate.review.asked import asked
 from spendgate.review.explain import NO_LEDGER, explain
-from spendgate.selector import ATTRIBUTES, Facts
+from spendgate.review.lines import Line
 
 PersonOption = Annotated[str, typer.Option("--person", metavar="P", help="A person of the policy, or an OS account.")]
 ModelOption = Annotated[str | None, typer.Option("--model", metavar="M", help="The model asked for, in any spelling.")]
@@ -45,14 +44,6 @@ CostOption = Annotated[
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="The policy; without it the one in force.", show_default=False)
 ]
-_COLUMNS = (
-    Column("rule", "rule", weight=0),
-    Column("applies", "applies", weight=0),
-    Column("says", "says", weight=0),
-    Column("spent_nanos", "spent", right=True, weight=1),
-    Column("held_nanos", "held", right=True, weight=1),
-    Column("resets", "resets", weight=2),
-)
 _KEYS = (
     "rule", "kind", "applies", "says", "value", "spent_nanos", "held_nanos", "limit_nanos", "left_nanos", "resets_ms",
 )  # fmt: skip
@@ -82,10 +73,14 @@ def explain_(
     if not person:
         raise UsageError("--person '': write the person's name as the policy has it, or an account of theirs")
     found = paths.find(state)
-    policy = policies.load(file, KNOWN) if file else in_force.policy(found)
+    policy = policies.load(file, KNOWN) if file else in_force.named(found)
     zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
     at_ms = _at(at, zone, now) if at is not None else int(now.timestamp() * 1000)
-    facts, refusal = _facts(policy, person, model, tool, attributes or [], at_ms)
+    cost_nanos = _nanos(cost)
+    said = described.said(policy, {"person": person, "model": model, "tool": tool}, attributes or [])
+    call = asked(policy, said, at_ms, in_force.machine(found))
+    for doubt in described.doubts(policy, call):
+        note(doubt)
     with ExitStack() as open_files:
         reader = open_files.enter_context(Reader(found.ledger)) if found.ledger.exists() else None
         policy = granted.shown(found, policy, reader, at_ms) if reader else policy
@@ -93,15 +88,38 @@ def explain_(
         clock = Clock()
         flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1))
         flows = (lambda scopes: reader.rates(scopes, flowing, at_ms)) if reader else None
-        lines = explain(policy, facts, at_ms, _nanos(cost), standings, flows=flows, unlisted=refusal)
+        refusal = unlisted(person) if call.who.refused else None
+        lines = explain(
+            policy, call.facts, at_ms, cost_nanos or 1, standings, flows=flows, unlisted=refusal, assumed=call.assumed
+        )
     if reader is None:
         note(NO_LEDGER)
-    rows = [
+    _print((Line("asked", "asked", True, call.words(policy, cost_nanos)), *lines), fmt, zone)
+
+
+def _print(lines: Sequence[Line], fmt: Format, zone: ZoneInfo) -> None:
+    applies = {True: "yes", False: "no"}
+    if fmt is Format.TABLE:
+        asked_about, *rules = lines
+        whole_lines.say(f"asked about: {asked_about.says}")
+        rows = [(line.rule, applies[line.applies], _says(line, zone)) for line in rules]
+        whole_lines.show(("rule", "applies", "says"), rows)
+        return
+    rows_ = [
         {key: getattr(line, key) for key in _KEYS}
-        | {"applies": "yes" if line.applies else "no", "resets": shown(line.resets_ms, zone)}
+        | {"applies": applies[line.applies], "resets": shown(line.resets_ms, zone)}
         for line in lines
     ]
-    emit(rows, _COLUMNS, fmt, keys=_KEYS)
+    emit(rows_, (), fmt, keys=_KEYS)
+
+
+def _says(line: Line, zone: ZoneInfo) -> str:
+    """For a person: with the figures that programs have by themselves."""
+    if line.limit_nanos is None:
+        return line.says
+    beside = Beside.of(line.limit_nanos, line.spent_nanos or 0, line.held_nanos or 0)
+    resets = f"; resets {shown(line.resets_ms, zone)}" if line.resets_ms is not None else ""
+    return f"{line.says}; {dollars(beside.spent)} spent, {dollars(beside.held)} held{resets}"
 
 
 def _at(at: str, zone: ZoneInfo, now: datetime) -> int:
@@ -111,34 +129,8 @@ def _at(at: str, zone: ZoneInfo, now: datetime) -> int:
         raise UsageError(f"--at: {fault}") from fault
 
 
-def _nanos(cost: str | None) -> int:
+def _nanos(cost: str | None) -> int | None:
     try:
-        return Money.parse(cost).nanos if cost is not None else 1
+        return Money.parse(cost).nanos if cost is not None else None
     except ValueError as fault:
         raise UsageError(f"--cost {cost}: {fault}") from fault
-
-
-def _facts(
-    policy: Policy, person: str, model: str | None, tool: str | None, attributes: list[str], at_ms: int
-) -> tuple[Facts, Refuse | None]:
-    """The call, and the refusal of an account that nobody lists where the policy refuses those.
-
-    Raises UsageError for an attribute that calls do not have, or do not say."""
-    values: dict[str, str] = {}
-    for text in attributes:
-        name, equals, value = text.partition("=")
-        if not equals or not value or name not in ATTRIBUTES:
-            raise UsageError(f"--with {text}: write ATTR=VALUE; attributes are: {', '.join(ATTRIBUTES)}")
-        if name in OF_THE_ROSTER:
-            raise UsageError(
-                f"--with {text}: no call says its {name}; it is that of its {OF_THE_ROSTER[name]}, by the policy"
-            )
-        if name in ("person", "model", "tool"):
-            raise UsageError(f"--with {text}: {name} has an option of its own, --{name}")
-        values[name] = value
-    who = person_then(policy, person, person, values.get("machine", ""), at_ms)
-    machines = tuple(group.name for group in policy.roster.machine_groups(values.get("machine", "")))
-    known = {
-        "person": who.person, "team": who.team, "group": who.groups, "machine_group": machines, "tool": tool, **values,
-    }  # fmt: skip
-    return Facts.of(model=model, **known), unlisted(person) if who.refused else None

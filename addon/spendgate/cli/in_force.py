@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from spendgate.cli.output import inert, note
 from spendgate.config import policies
 from spendgate.config.paths import State, write_private
 from spendgate.errors import PolicyError
@@ -102,3 +103,21 @@ def policy(state: State) -> Policy:
     if kept.hash != said.hash:
         raise PolicyError((f"{state.last_good_policy}: is not the policy in force ({said.hash}); restart the gate",))
     return kept
+
+
+def named(state: State) -> Policy:
+    """As `policy`; says on stderr which file it is. Raises PolicyError where the copy cannot be read."""
+    found, said = policy(state), told(state)
+    if said is None or said.source == policies.DEFAULT_NAME:
+        why = "no gate has run here yet" if said is None else "in force"
+        note(f"the policy: the one that is built in ({why}); FILE names another")
+    else:
+        older = "; the file as it is now is refused, `spendgate status` says why" if said.refused else ""
+        note(f"the policy: {inert(said.source)}, in force as {found.hash}{older}")
+    return found
+
+
+def machine(state: State) -> str:
+    """What the gate here calls this machine; empty where none has said so."""
+    said = told(state)
+    return said.machine if said is not None else ""

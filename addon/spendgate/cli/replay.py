@@ -96,7 +96,7 @@ def replay(
     size; earlier ones fill the windows that run then.
     """
     found = existing_state(state)
-    then = in_force.policy(found)
+    then = in_force.named(found) if file is None else in_force.policy(found)
     candidate = then if file is None else policies.load(file, KNOWN)
     asked = span(then, since or SINCE, until, None)
     with closing(Reader(found.ledger)) as reader:

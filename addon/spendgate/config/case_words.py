@@ -13,7 +13,8 @@ from spendgate.config.faults import NotAmong, shown
 from spendgate.config.known import KNOWN
 from spendgate.config.people import Declared
 from spendgate.policy import Policy
-from spendgate.review.cases import OF_THE_ROSTER
+from spendgate.providers.registry import provider_of_host
+from spendgate.review.asked import OF_THE_ROSTER
 from spendgate.selector import is_glob
 
 _NEAR: Final = 0.75
@@ -27,6 +28,9 @@ class CaseWords:
     policy: Policy | None
     tools: tuple[str, ...]
     """Those that are known by name; others may be named, but for what is nearly one of these."""
+    sign: str = ""
+    equals: str = ": "
+    """How a value is written where these words stand: `provider: openai`, `--with provider=openai`."""
 
     def parser(self, attribute: str) -> Callable[[str], str]:
         """Reads one attribute. Raises ValueError for a glob, or a name that nothing declares."""
@@ -52,7 +56,34 @@ class CaseWords:
             people = tuple(dict.fromkeys((*(person.name for person in roster.people), *accounts)))
             # Anybody may be an account that nobody lists, which is what such a case is about.
             return lambda text: _not_nearly(text, people, "person or account")
-        return replace(Declared.by(roster, KNOWN), team=None).parser(attribute)
+        one = replace(Declared.by(roster, KNOWN, self.policy.capture.hosts), team=None).parser(attribute)
+        return partial(self._provider, one) if attribute == "provider" else one
+
+    def _provider(self, parse: Callable[[str], str], text: str) -> str:
+        """Reads a provider; a host that stands in its place is told what its calls have. Raises ValueError."""
+        if "." in text:
+            raise ValueError(self.host(text))
+        return parse(text)
+
+    @property
+    def no_host(self) -> Callable[[str], str]:
+        """Reads `host`, of which no case says anything. Raises ValueError that says what to write."""
+
+        @forms.never
+        def parse(text: str) -> str:
+            raise ValueError(self.host(text))
+
+        return parse
+
+    def host(self, text: str) -> str:
+        """What stands in the place of a host, which no rule and no case asks for."""
+        asked = text.casefold().rstrip(".")
+        added = next((host for host in self.policy.capture.hosts if host.host == asked), None) if self.policy else None
+        if added is not None:
+            billing = f" and {self.sign}billing{self.equals}{added.billing}" if added.billing else ""
+            has = f"{self.sign}provider{self.equals}{provider_of_host(added)}{billing}"
+            return f"{shown(text)} is a host; of its calls say {has}"
+        return f"{shown(text)} is a host, which no call is asked about by; say the provider"
 
 
 @forms.never

@@ -23,7 +23,8 @@ from spendgate.config.yaml_nodes import BYTES_MAX, read
 from spendgate.contracts import PERSONAL_RULE
 from spendgate.errors import PolicyError
 from spendgate.policy import Policy
-from spendgate.review.cases import Calls, Case, Then, Verb, provider_of
+from spendgate.review.asked import provider_of
+from spendgate.review.cases import Calls, Case, Then, Verb
 from spendgate.selector import ATTRIBUTES
 from spendgate.window import DAY_MS, HOUR_MS, MINUTE_MS, zone_of
 
@@ -170,6 +171,7 @@ def _given(section: Section, when: Calls, words: CaseWords) -> Calls:
 
 def _calls(section: Section, at_ms: int, inherited: dict[str, str], amount: str, words: CaseWords) -> Calls:
     own = {name: text for name in ATTRIBUTES if (text := section.parsed(name, words.parser(name))) is not None}
+    section.parsed("host", words.no_host)
     cost = section.parsed(amount, limit_amount, required=amount == "costs")
     most = section.parsed("at_most", limit_amount) if amount == "costs" else None
     count, tokens = section.parsed("calls", _count), section.parsed("tokens", _tokens)

@@ -14,10 +14,14 @@ from spendgate.config.receivers import read_notify
 from spendgate.config.sections import Section
 from spendgate.config.taken import Found, Taken
 from spendgate.model_names import glob
+from spendgate.policy import Host
+from spendgate.providers.registry import provider_of_host
 from spendgate.roster import RESERVED_NAMES, Person, Roster, Team, UnknownPeople, lineage
 from spendgate.selector import BILLINGS, is_glob
 
 _WORDS_SHOWN_MAX = 12
+_OURS = ("provider", "billing")
+"""Words of Spendgate's own, which no file shows: all of them are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,16 @@ class Declared:
         return Declared({**self.names, "team": below}, team)
 
     @classmethod
-    def by(cls, roster: Roster, known: Known) -> Declared:
-        """From the file's people and teams. With nobody listed a person is an account, which no file declares."""
+    def by(cls, roster: Roster, known: Known, hosts: Sequence[Host] = ()) -> Declared:
+        """From the file's people, teams and hosts. With nobody listed a person is an account, which no file declares."""
         names = {"team": tuple(team.name for team in roster.teams), "group": roster.groups, "billing": BILLINGS}
         names["machine_group"] = tuple(group.name for group in roster.machines)
         if roster.people:
             names["person"] = (*(person.name for person in roster.people), *RESERVED_NAMES)
         if known.providers is not None:
-            names["provider"] = known.providers
+            # A host's calls are of whoever's prices they have, which may be no provider whose own hosts are read.
+            sold = (word for host in hosts if (word := provider_of_host(host)))
+            names["provider"] = tuple(dict.fromkeys((*known.providers, *sold)))
         return cls(names)
 
     def parser(self, attribute: str) -> Callable[[str], str]:
@@ -73,7 +79,8 @@ class Declared:
 
 
 def _undeclared(text: str, attribute: str, names: tuple[str, ...]) -> NotAmong:
-    allowed = one_of(cut(names, _WORDS_SHOWN_MAX)) if names else "the file declares none"
+    few = names if attribute in _OURS else cut(names, _WORDS_SHOWN_MAX)
+    allowed = one_of(few) if names else "the file declares none"
     return NotAmong(f"{shown(text)} is no {attribute} that is declared; {allowed}", text, names)
 
 

@@ -97,7 +97,8 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
     """Every key of the files; values are whole only where no fault was kept."""
     top.parsed("version", _version, required=True)
     roster = read_roster((top, *includes.directories))
-    declared = Declared.by(roster, known)
+    capture = _capture(top.section("capture"), known)
+    declared = Declared.by(roster, known, capture.hosts)
     names = Names()
     pricing = top.section("pricing")
     budgets: tuple[Budget, ...] = ()
@@ -123,7 +124,7 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
         "fiscal_month": top.parsed("fiscal_year_starts", words.month) or 1,
         "on_failure": top.parsed("on_failure", words.on_failure) or OnFailure(),
         "refusals": top.word("refusals", ("readable", "strict")) or "readable",
-        "capture": _capture(top.section("capture"), known),
+        "capture": capture,
         "roster": roster,
         "budgets": budgets,
         "unlimited": unlimited,

@@ -22,6 +22,11 @@ from spendgate.standing import Hold
 RULES_OF_ITS_OWN: Final = ("unknown_people", "valid_until", PERSONAL_RULE)
 """What refusals name that are no rule's: a rule of that name could not be told apart from them."""
 
+_NO_HOST: Final = (
+    "; no rule asks for a host: calls to one of capture.hosts have its prices, else its dialect, as their provider,"
+    " and its billing"
+)
+
 
 class Names:
     """The names of rules given so far: unique over budgets, model rules and rates, for a refusal names them alone."""
@@ -61,7 +66,7 @@ def selector_in(section: Section, declared: Declared) -> Selector:
     if section.empty:
         section.fault("", f"is empty; name an attribute; {one_of(ATTRIBUTES)}")
     values = {name: section.names(name, declared.parser(name)) for name in ATTRIBUTES}
-    section.done()
+    section.done(hint=_NO_HOST if section.has("host") else "")
     return Selector.of({name: texts for name, texts in values.items() if texts})
 
 

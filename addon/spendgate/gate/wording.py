@@ -30,6 +30,14 @@ def message(refuse: Refuse, *, timezone: str, help_text: str, asks: str = "") ->
     return " ".join(part for part in parts if part)
 
 
+def told(refuse: Refuse, *, timezone: str) -> str:
+    """The same of a call that a reviewer only asks about: no machine has decided it, and nobody needs help."""
+    if refuse.kind is RefusalKind.RULE and not refuse.rate:
+        return refuse.reason + (f"; {refuse.suggest} is allowed" if refuse.suggest else "")
+    parts = (_what(refuse).removeprefix("Spendgate: "), _figures(refuse, where=""), _when(refuse, timezone))
+    return " ".join(filter(None, parts))
+
+
 def cut_message(rule: str, *, help_text: str) -> str:
     """Why a running stream was ended."""
     said = f"Spendgate: budget {rule} is used up; this answer was cut where its money ended."
@@ -71,7 +79,7 @@ def _left(refuse: Refuse) -> Beside | None:
     return Beside.of(refuse.limit_nanos, refuse.settled_nanos)
 
 
-def _figures(refuse: Refuse) -> str:
+def _figures(refuse: Refuse, *, where: str = "On this machine ") -> str:
     if refuse.limit_nanos is None or refuse.settled_nanos is None or refuse.kind is RefusalKind.FAILURE:
         return ""
     shown = Beside.of(refuse.limit_nanos, refuse.settled_nanos, refuse.held_nanos or 0)
@@ -80,7 +88,7 @@ def _figures(refuse: Refuse) -> str:
     hold_nanos = refuse.hold_nanos or 0
     needs = f"; this call needs {dollars(shown.needed(hold_nanos))}" if not said and hold_nanos > 1 else ""
     source = f" The limit: {refuse.limit_from}." if refuse.limit_from else ""
-    return f"On this machine {dollars(shown.spent)} spent{held} of {dollars(shown.limit)}{needs}.{source}"
+    return f"{where}{dollars(shown.spent)} spent{held} of {dollars(shown.limit)}{needs}.{source}"
 
 
 def _when(refuse: Refuse, timezone: str) -> str:

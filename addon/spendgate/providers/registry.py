@@ -237,8 +237,14 @@ def _entry(added: HostPolicy) -> HostEntry:
     if added.dialect not in FAMILIES:
         raise ValueError(f"no dialect {added.dialect!r} for {host}; known: {', '.join(HOST_DIALECTS)}")
     family = FAMILIES["azure" if host.endswith(_AZURE) else added.dialect]
-    prices = added.prices or family.prices
-    return HostEntry(host, prices, family, prices, added.billing)
+    provider = provider_of_host(added)
+    return HostEntry(host, provider, family, provider, added.billing)
+
+
+def provider_of_host(added: HostPolicy) -> str:
+    """The provider of calls to one of `capture.hosts`: whose prices they have."""
+    family = FAMILIES.get("azure" if _canonical(added.host).endswith(_AZURE) else added.dialect)
+    return added.prices or (family.prices if family is not None else added.dialect)
 
 
 def _canonical(host: str) -> str:

@@ -148,7 +148,7 @@ class KnownPast:
 def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     """What `policy` says of every call that is like this one."""
     who = person_then(policy, step.person, step.account_os, step.machine, step.arrived_ms)
-    billing = policy.billing.word(step.provider, step.account, _said(step, policy))
+    billing = billing_word(policy, step.provider, step.account, step.billing)
     facts = _facts(step, who, policy, billing)
     models = (facts, *[facts.answered_by(name) for name in step.also])
     enforced, on_plan = enforces(policy, facts), billing == PLAN
@@ -172,10 +172,11 @@ def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     )
 
 
-def _said(step: Step, policy: Policy) -> str:
-    """Its billing word; of a personal call, which hides what its wire said, by whom the candidate takes the account for."""
-    asks = policy.billing.asks_for(step.provider) and not policy.billing.is_own(step.provider, step.account)
-    return step.billing if asks or step.billing != PERSONAL else "metered"
+def billing_word(policy: Policy, provider: str, account: str | None, said: str) -> str:
+    """Its billing word under this policy; of a personal call, which hides what its wire said, by whom the policy takes the
+    account for."""
+    asks = policy.billing.asks_for(provider) and not policy.billing.is_own(provider, account)
+    return policy.billing.word(provider, account, said if asks or said != PERSONAL else "metered")
 
 
 def _on_its_account(step: Step, policy: Policy, billing: str) -> Refuse | None:

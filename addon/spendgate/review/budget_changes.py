@@ -31,7 +31,7 @@ def budgets(
     for name in dict.fromkeys((*was_by, *now_by)):
         was, now = was_by.get(name), now_by.get(name)
         if was is None and now is not None and now.base_name not in recut:
-            text = f"{whom(now, after)}: limited anew to {limit(now)}{_words(now)}"
+            text = f"{whom(now, after)}: newly limited to {limit(now)}{_words(now)}"
             yield Change(Effect.LESS, f"budgets.{name}", text)
         elif was is not None and now is None and was.base_name not in recut:
             text = f"{whom(was, before)}: the limit of {limit(was)} is gone{_words(was)}"
@@ -63,6 +63,8 @@ def _compared(where: str, was: list[Budget], now: list[Budget], people: str) -> 
         yield Change(effect, where, f"{people}: not comparable: was {before}, is {after}")
     else:
         note = "; it allows the same" if effect is Effect.OTHER else ""
+        if len(was) == len(now) == 1 and _room(was[0])[1:] == _room(now[0])[1:] and now[0].mean is None:
+            before = short_dollars(was[0].limit_nanos)
         yield Change(effect, where, f"{people}: {before} -> {after}{note}")
 
 

@@ -5,34 +5,25 @@ A case is a small history, run by the same replay that runs the ledger's, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from spendgate.admission import Refuse
+from spendgate.gate.wording import told
 from spendgate.ledger.history import Step
-from spendgate.model_names import family
-from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.replay.engine import Replay
 from spendgate.replay.outcome import Outcome
+from spendgate.review.asked import NOBODY, OWN, asked, provider_of, whole
 from spendgate.selector import PLAN
 from spendgate.standing import Size
 
-MACHINE: Final = "laptop"
-NOBODY: Final = "unknown"
 _SEEN: Final = 100
 """As many calls of its kind are taken to be known: a case says what a call needs."""
 _RUNS_MS: Final = 1_000
 _STILL_RUNS_MS: Final = 24 * 3_600_000
-OF_THE_ROSTER: Final = {"team": "person", "group": "person", "machine_group": "machine"}
-"""What no call says of itself: the policy knows it, by the person or the machine."""
-_MAKERS: Final = (
-    ("claude", "anthropic"), ("gpt", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
-    ("gemini", "google"), ("mistral", "mistral"), ("deepseek", "deepseek"),
-)  # fmt: skip
-"""Who sells a family at hosts of its own: how its names begin, and the provider."""
 
 
 class Verb(StrEnum):
@@ -92,6 +83,9 @@ class Verdict:
 
     case: Case
     found: Then
+    call: str
+    """The call that was asked about, with what was assumed of it."""
+    timezone: str
     refuse: Refuse | None = None
 
     @property
@@ -102,16 +96,10 @@ class Verdict:
 
     @property
     def why(self) -> str:
-        """The figures of a refusal, for a person."""
-        refuse = self.refuse
+        """Why it was refused, in the gate's own words."""
         if self.found.verb is Verb.UNCAPTURED:
             return f"capture.providers does not name {provider_of(self.case.when.values) or 'its provider'}"
-        if refuse is None or refuse.limit_nanos is None:
-            return refuse.reason if refuse else ""
-        parts = [f"{short_dollars(refuse.settled_nanos or 0)} of {short_dollars(refuse.limit_nanos)} is spent"]
-        if refuse.held_nanos:
-            parts.append(f"{short_dollars(refuse.held_nanos)} is held")
-        return ", ".join(parts)
+        return told(self.refuse, timezone=self.timezone) if self.refuse else ""
 
 
 def judge(policy: Policy, case: Case) -> Verdict:
@@ -120,7 +108,9 @@ def judge(policy: Policy, case: Case) -> Verdict:
     replay = Replay(policy, case.when.at_ms)
     replay.outcome = heard
     replay.run(sorted(_steps(case), key=lambda step: step.arrived_ms))
-    return Verdict(case, heard.then, heard.refuse)
+    when = case.when
+    call = asked(policy, when.values, when.at_ms).words(policy, when.cost_nanos)
+    return Verdict(case, heard.then, call, policy.timezone, heard.refuse)
 
 
 @dataclass(slots=True)
@@ -140,17 +130,6 @@ class _Heard(Outcome):
             self.refuse, self.then = refuse, Then(Verb.REFUSED, refuse.rule)
 
 
-def provider_of(values: Mapping[str, str]) -> str:
-    """The provider that a case names, else the maker of its model; empty where neither says."""
-    return values.get("provider") or maker(values.get("model", ""))
-
-
-def maker(model: str) -> str:
-    """The provider that sells the model at hosts of its own; empty where its name does not say it."""
-    name = family(model)
-    return next((provider for beginning, provider in _MAKERS if name.startswith(beginning)), "")
-
-
 _ASKED: Final = "asked"
 _GIVEN: Final = "given"
 
@@ -162,6 +141,8 @@ def _steps(case: Case) -> Iterator[Step]:
 
 
 def _of(calls: Calls, kind: str, place: int) -> Iterator[Step]:
+    """Calls of one entry that say no session are one of their own: a live one is never without."""
+    calls = replace(calls, values=whole(calls.values, session=OWN if kind == _ASKED else f"{OWN}, given {place + 1}"))
     lasts = _STILL_RUNS_MS if calls.open else _RUNS_MS
     for number in range(calls.count):
         at_ms = calls.at_ms + number * calls.every_ms
@@ -170,7 +151,8 @@ def _of(calls: Calls, kind: str, place: int) -> Iterator[Step]:
 
 def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> Step:
     """A call as the ledger would tell of it."""
-    cost, most, value = calls.cost_nanos, calls.most_nanos, calls.values.get
+    values = whole(calls.values)
+    cost, most, value = calls.cost_nanos, calls.most_nanos, values.get
     size = Size(
         ceiling_nanos=cost if most is None else most,
         learned_nanos=cost,
@@ -185,10 +167,10 @@ def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> 
     )
     return Step(
         seq=0, id=call_id, state="settled", arrived_ms=at_ms, booked_ms=at_ms, ended_ms=ends_ms,
-        person=value("person", NOBODY), team=value("team"), groups=value("group", ""), machine=value("machine", MACHINE),
-        account_os=value("person"), tool=value("tool"), provider=provider_of(calls.values), session=value("session"),
+        person=value("person", NOBODY), team=value("team"), groups=value("group", ""), machine=values["machine"],
+        account_os=value("person"), tool=value("tool"), provider=value("provider", ""), session=value("session"),
         api_key=value("api_key"), account=value("account"), project=value("project"),
-        billing=value("billing", "metered"), model_requested=value("model"), also_requested=None, model=None,
+        billing=values["billing"], model_requested=value("model"), also_requested=None, model=None,
         kind=kind, size=size.text, estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost,
         cost_nanos=0 if value("billing") == PLAN else cost,
         value_nanos=cost, refused_by=None, refused_why=None, would_refuse_by=None,

@@ -13,6 +13,7 @@ from spendgate.policy import Policy
 from spendgate.review.agreed import agreed
 from spendgate.review.alert_changes import alert_changes
 from spendgate.review.budget_changes import budgets
+from spendgate.review.calendar_changes import calendars
 from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.everybody import everybody
 from spendgate.review.exception_changes import exceptions
@@ -23,15 +24,22 @@ from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
 from spendgate.review.price_changes import Priced, prices
 from spendgate.review.reach import subjects
-from spendgate.window import MONTHS, WEEKDAYS
+from spendgate.window import DAY_MS, day_starts_ms
 
 __all__ = ["Change", "Effect", "diff"]
 
 
 def diff(
-    old: Policy, new: Policy, today: date, names: Iterable[str], priced: Priced | None = None
+    old: Policy,
+    new: Policy,
+    today: date,
+    names: Iterable[str],
+    priced: Priced | None = None,
+    *,
+    now_ms: int | None = None,
 ) -> tuple[Change, ...]:
-    """Every change from `old` to `new`, by effect. `names` are the models that access is compared by, `priced` their list prices.
+    """Every change from `old` to `new`, by effect. `names` are the models that access is compared by, `priced` their list prices,
+    `now_ms` is when the new one takes force: noon of today where it is not given.
 
     Without `priced` no direction is claimed between a price that is set and the list's."""
     known = tuple(names)
@@ -44,6 +52,7 @@ def diff(
         *power(old, new),
         *validity(old, new, today),
         *enforced(old, new, who),
+        *calendars(old, new, day_starts_ms(new.timezone, today) + DAY_MS // 2 if now_ms is None else now_ms),
         *budgets(old, new, before, after, who),
         *exceptions(old, new, before, after, who),
         *rates(old, new, before, after, who),
@@ -72,6 +81,7 @@ _EFFECTS: Final = (
 _TOLD: Final = (
     "validity.valid_until", "validity.expired", "capture", "mode", "on_failure", "refusals",
     "roster.people", "roster.unknown", "roster.machines", "roster.teams",
+    "timezone", "week_starts", "fiscal_month",
     "exceptions", "rates", "adjust", "billing", "models", "budgets", "alerts", "notify", "approvers",
 )  # fmt: skip
 """Where every difference has a sentence above."""
@@ -93,13 +103,11 @@ def _rest(old: Policy, new: Policy) -> Iterator[Change]:
             # A lower price is a wider budget.
             cheaper = getattr(new.unknown_model, path.split(".")[1]) < getattr(old.unknown_model, path.split(".")[1])
             effect = Effect.MORE if cheaper else Effect.LESS
-        was, now = (_shown(each.get(path), path) for each in (before, after))
+        was, now = (value_text(each.get(path), path) for each in (before, after))
         yield Change(effect, path, f"{_NAMES.get(path, path)}: {was} -> {now}")
 
 
 _NAMES: Final = {
-    "fiscal_month": "the fiscal year begins in",
-    "week_starts": "a week begins on",
     "unlimited": "budgets without a limit",
     "prices_update": "pricing.updates",
     "validity.revision": "revision",
@@ -107,14 +115,6 @@ _NAMES: Final = {
     "unknown_model.output_nanos": "a model without a known price, a million output tokens",
 }
 """What a file calls a value that goes by another name here."""
-
-
-def _shown(value: object, path: str) -> str:
-    if path == "fiscal_month" and isinstance(value, int):
-        return MONTHS[value - 1]
-    if path == "week_starts" and isinstance(value, int):
-        return WEEKDAYS[value]
-    return value_text(value, path)
 
 
 def _last(old: Policy, new: Policy) -> Change:

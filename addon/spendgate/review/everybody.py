@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final
 
 from spendgate.policy import Policy
-from spendgate.review.reach import ANYBODY, named, subject_of, subjects
+from spendgate.review.reach import ACCOUNT, ANYBODY, named, subject_of, subjects
 from spendgate.review.sample import example
 from spendgate.roster import Person, UnknownPeople
 from spendgate.selector import Facts
@@ -83,7 +83,7 @@ def _accounts(old: Policy, new: Policy, today: date, renamed: set[str]) -> Itera
         was, will = (_holder(side, account) for side in (then, now))
         if was != will and ((was and will) or {was, will} & staying):
             words = " -> ".join(name or "not listed" for name in (was, will))
-            yield Pair(f"account {account} ({words})", _whose(old, account, today), _whose(new, account, today))
+            yield Pair(f"{ACCOUNT}{account} ({words})", _whose(old, account, today), _whose(new, account, today))
 
 
 def _holder(held: dict[str, Person], account: str) -> str | None:
@@ -109,7 +109,7 @@ def _machines(old: Policy, new: Policy, today: date, strangers: tuple[Facts | No
         was, now = (
             _on(stranger if owner is None else owner, name) for owner, stranger in zip(owners, strangers, strict=True)
         )
-        yield Pair(f"{ANYBODY}, on machines of {name}", was, now)
+        yield Pair(f"{ANYBODY} (on machines of {name})", was, now)
 
 
 def _owner(policy: Policy, group: str, today: date) -> Facts | None:

@@ -22,7 +22,7 @@ def rates(
         was, now = was_by.get(name), now_by.get(name)
         where = f"rates.{name}"
         if was is None and now is not None:
-            yield Change(Effect.LESS, where, f"{whom(now, after)}: held anew to {_rate(now)}{_more(now)}")
+            yield Change(Effect.LESS, where, f"{whom(now, after)}: newly held to {_rate(now)}{_more(now)}")
         elif was is not None and now is None:
             yield Change(Effect.MORE, where, f"{whom(was, before)}: no longer held to {_rate(was)}{_more(was)}")
         elif was is not None and now is not None:

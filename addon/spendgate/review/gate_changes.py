@@ -28,7 +28,8 @@ def capture(old: Policy, new: Policy) -> Iterator[Change]:
                 if now is None
                 else "is read otherwise"
             )
-            yield Change(Effect.DECRYPTS, "capture.hosts", f"{name} {what}: {_host(was)} -> {_host(now)}")
+            read = " -> ".join(_host(each) for each in (was, now) if each is not None)
+            yield Change(Effect.DECRYPTS, "capture.hosts", f"{name} {what}: {read}")
             if was is None or now is None:
                 effect, becomes = (Effect.LESS, _COUNTED) if was is None else (Effect.MORE, _UNSEEN)
                 yield Change(effect, "capture.hosts", f"everybody: calls to {name} {becomes}")
@@ -70,10 +71,9 @@ def _names(names: tuple[str, ...] | None, every: str) -> str:
     return every if names is None else ", ".join(names)
 
 
-def _host(host: Host | None) -> str:
-    if host is None:
-        return "not captured"
-    return ", ".join(part for part in (host.dialect, host.prices, host.billing) if part)
+def _host(host: Host) -> str:
+    parts = (("dialect", host.dialect), ("prices", host.prices), ("billing", host.billing))
+    return ", ".join(f"{key} {word}" for key, word in parts if word)
 
 
 def power(old: Policy, new: Policy) -> Iterator[Change]:

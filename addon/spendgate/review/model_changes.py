@@ -151,8 +151,14 @@ def _listed(classes: frozenset[int], known: _Models) -> str:
         grouped.setdefault(max(fitting, key=len) if fitting else none, []).append(name)
     words = []
     for pattern, each in sorted(grouped.items()):
-        if len(each) <= 2:
+        if pattern == _UNNAMED and _ANY_OTHER in rest:
+            words.append("every model that no rule names")
+            rest.remove(_ANY_OTHER)
+        elif len(each) <= 2:
             words += each
+        elif pattern == _ALIASES and _UNKNOWN in rest:
+            words.append(f"{len(each) + 1} {_ALIASES} (such as auto)")
+            rest.remove(_UNKNOWN)
         else:
             words.append(f"{len(each)} {pattern if pattern in (_ALIASES, _UNNAMED) else f'models of {pattern}'}")
     return ", ".join(words + rest)

@@ -16,7 +16,7 @@ from spendgate.contracts import Adjustment
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import Policy
 from spendgate.price_change import PriceChange
-from spendgate.review.cases import maker
+from spendgate.review.asked import maker
 from spendgate.review.changes import Change, Effect
 from spendgate.review.everybody import Pair
 from spendgate.review.reach import PERSONAL, people_in_words

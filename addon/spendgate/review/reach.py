@@ -138,8 +138,25 @@ def hangs_on(budget: Budget) -> frozenset[str]:
 
 def people_in_words(names: Iterable[str], *, shown: int = 6) -> str:
     """`alice, bob and 3 more`. Whoever is not listed is never among those that are only counted: they are more than one."""
-    every = list(names)
+    every = _together(names)
     if len(every) > shown:
         every.sort(key=lambda name: not name.startswith(ANYBODY))
     head = ", ".join(every[:shown])
     return head if len(every) <= shown else f"{head} and {len(every) - shown} more"
+
+
+ACCOUNT: Final = "account "
+"""How the name of whoever is known by an account alone begins; it ends with whose that was and is: `(alice -> bob)`."""
+
+
+def _together(names: Iterable[str]) -> list[str]:
+    """Several accounts that one person has from another are one in a list, and are counted once."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        account, _, whose = name.removeprefix(ACCOUNT).rpartition(" (")
+        known = name.startswith(ACCOUNT) and whose.endswith(")")
+        found.setdefault(f" ({whose}" if known else name, []).append(account if known else "")
+    return [
+        whose if accounts == [""] else f"account{'s' if len(accounts) > 1 else ''} {' and '.join(accounts)}{whose}"
+        for whose, accounts in found.items()
+    ]
