@@ -20,6 +20,7 @@ from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
 from spendgate.config.bundle import SUFFIXES, Bundle, Gathering
 from spendgate.config.cases import cases_schema
 from spendgate.config.faults import Place
+from spendgate.config.key_texts import described, reference
 from spendgate.config.known import KNOWN
 from spendgate.config.places import places
 from spendgate.config.policy_file import include_schema, parse_policy, policy_schema
@@ -94,7 +95,7 @@ def schema(
 
     It has the keys that this version reads; what only reading can tell, such as a team that nobody declares, `policy check` says.
     """
-    emit_json(_SCHEMAS[of]())
+    emit_json(described(_SCHEMAS[of](), reference()))
 
 
 _SCHEMAS = {
