@@ -76,6 +76,16 @@ class Budget(Values):
         return canonical(words)
 
 
+def whole_name(text: str) -> str:
+    """A budget's name as it is kept, where its window was typed as the policy writes it: `person/rolling 60m` is
+    `person/rolling-1h`. Any other text as it is."""
+    base, slash, window = text.rpartition("/")
+    try:
+        return f"{base}/{Window.parse(window.replace('-', ' ')).name}" if slash else text
+    except ValueError:
+        return text
+
+
 def canonical(data: object) -> bytes:
     """Data as the same bytes whatever the order it was written in: what hashes are made of."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(

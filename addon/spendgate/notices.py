@@ -16,6 +16,8 @@ _ONE_MACHINES = ("machine", "session")
 """Attributes whose values live on one machine: an allowance for each of them is not spent twice."""
 
 _TIMES = "\u00d7"
+_SHOWN_MAX = 12
+"""So many of the limits that each machine counts for itself are named."""
 
 
 def notices(policy: Policy, now_ms: int) -> tuple[str, ...]:
@@ -59,13 +61,18 @@ def signable(policy: Policy) -> tuple[str, ...]:
 
 
 def spent_on_each(policy: Policy) -> tuple[str, ...]:
-    """The limits that hold on each machine alone, and that several machines share."""
-    return tuple(
-        f"{budget.name}: {_each(budget)} {_TIMES} N machines; it holds on this machine, and can be spent once on each"
-        f"{_alone(budget)}"
-        for budget in policy.budgets
-        if _shared(budget)
-    )
+    """The limits that hold on each machine alone, and that several machines share: one sentence of all together."""
+    shared = [budget for budget in policy.budgets if _shared(budget)]
+    if not shared:
+        return ()
+    if len(shared) == 1:
+        [budget] = shared
+        again = "it holds on this machine, and can be spent once on each"
+        return (f"{budget.name}: {_each(budget)} {_TIMES} N machines; {again}{_alone(budget)}",)
+    every = ", ".join(f"{budget.name} {_each(budget)}{_alone(budget)}" for budget in shared[:_SHOWN_MAX])
+    more = f" and {len(shared) - _SHOWN_MAX:,} more" if len(shared) > _SHOWN_MAX else ""
+    head = f"{len(shared):,} limits hold on each machine alone, and can be spent once on each ({_TIMES} N machines)"
+    return (f"{head}: {every}{more}",)
 
 
 def _each(budget: Budget) -> str:

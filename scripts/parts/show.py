@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -40,7 +41,21 @@ class Tool:
 
 def main() -> int:
     """Show it; exit status 1 where what was promised did not happen."""
-    with tempfile.TemporaryDirectory(prefix="spendgate-show-") as name, _standin(Path(name)) as upstream:
+    options = argparse.ArgumentParser(
+        prog="scripts/run", description="Shows the main job in a minute, without a provider key."
+    )
+    options.add_argument(
+        "--keep", metavar="FOLDER", type=Path, help="leave the policy and the ledger (FOLDER/state) there"
+    )
+    kept: Path | None = options.parse_args().keep
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+    place = (
+        tempfile.TemporaryDirectory(prefix="spendgate-show-")
+        if kept is None
+        else contextlib.nullcontext(str(kept.resolve()))
+    )
+    with place as name, _standin(Path(name)) as upstream:
         folder = Path(name)
         policy, state = folder / "policy.yaml", folder / "state"
         policy.write_text(POLICY)

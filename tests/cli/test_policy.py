@@ -58,7 +58,7 @@ def test_replay_says_whom_when_and_how_much(state: Path, tmp_path: Path) -> None
     file = written(tmp_path, "candidate.yaml", CANDIDATE)
     shown = spendgate("replay", file, "--state", state, "--since", "2026-01-01").stdout
     assert "7 calls from " in shown
-    assert "4 refused (0 then), 4 of which left then" in shown
+    assert "refused: 4 (0 then); 4 of them left then, and 0 that were refused then leave" in shown
     assert "the newly refused calls cost $1.10" in shown
 
     told = json.loads(spendgate("replay", file, "--state", state, "--since", "2026-01-01", "--format", "json").stdout)
@@ -71,6 +71,23 @@ def test_replay_says_whom_when_and_how_much(state: Path, tmp_path: Path) -> None
     }
     assert [row["person"] for row in told["people"]] == ["alice", "bob"]
     assert [row["now"] for row in told["differing"]] == ["refused by person"] * 3 + ["refused by no-sonnet"]
+
+
+def test_what_is_replayed_says_its_times_and_its_words(state: Path, tmp_path: Path) -> None:
+    """In the policy's zone, which is named, in a table and a comment alike; no two headings are the same; `shared` is told."""
+    listed = "timezone: Asia/Tokyo\npeople: {bob: {}}\n"
+    told = 'notify: [{to: "slack://${SPENDGATE_SECRET_AI}", for: [alert]}]\n'
+    file = written(tmp_path, "candidate.yaml", CANDIDATE.replace("day}", "day, alerts: [50%]}") + listed + told)
+    for words in (("replay", file), ("review", file, file)):
+        shown = spendgate(*words, "--state", state, "--since", "2026-01-01").stdout
+        assert "(times of Asia/Tokyo, the policy's timezone)" in shown
+        assert "shared: accounts that nobody lists" in shown.replace("\\", "")
+        assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d JST", shown.rpartition("lerts, by what gives them")[2])
+        assert not re.search(r"\d\d:\d\d(:[\d.]+)?Z", shown)
+        assert not re.search(r"\b1 \w+s\b", shown.partition("rules that refuse")[0].lower())
+        headings = [line for line in shown.splitlines() if line.startswith("**") or line.endswith(":")]
+        assert len(headings) == len(set(headings)) >= 3
+        assert "not allowed" in shown
 
 
 def test_replay_as_csv(state: Path, tmp_path: Path) -> None:
@@ -400,7 +417,7 @@ def test_replay_says_which_alerts_fire_when_and_for_whom(state: Path, tmp_path: 
         ("person 80%", 1),
     ]
     shown = spendgate("replay", file, "--state", state, "--since", "2026-01-01").stdout
-    assert "3 alerts of 3 rules and thresholds" in shown
+    assert "alerts: 3\n" in shown
     assert "person of alice: $0.90 of $1.00" in " ".join(shown.split())
     assert "SPENDGATE_SECRET" not in shown + json.dumps(told)
 

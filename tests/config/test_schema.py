@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from spendgate.cli.main import app
 from spendgate.config.cases import cases_schema
+from spendgate.config.key_texts import described, reference
 from spendgate.config.known import KNOWN
 from spendgate.config.policy_file import include_schema, policy_schema
 
@@ -170,4 +171,51 @@ def test_shipped_included_files_fit() -> None:
 )
 def test_the_command_prints_it(kind: tuple[str, ...], schema: Any) -> None:
     """Whole, as JSON."""
-    assert json.loads(CliRunner().invoke(app, ["policy", "schema", *kind]).stdout) == schema
+    shown = json.loads(CliRunner().invoke(app, ["policy", "schema", *kind]).stdout)
+    assert shown == described(schema, reference())
+    Draft202012Validator.check_schema(shown)
+
+
+Keys = dict[str, dict[str, Any]]
+
+
+def keys_of(schema: Any, path: str = "") -> Keys:
+    """Every key of a schema by its path, and every value that must be of a pattern."""
+    found: Keys = {}
+    if isinstance(schema, list):
+        return {key: each for branch in schema for key, each in keys_of(branch, path).items()}
+    if "pattern" in schema:
+        found[f"{path} pattern"] = schema
+    for key, each in schema.get("properties", {}).items():
+        found |= {f"{path}.{key}": each, **keys_of(each, f"{path}.{key}")}
+    for word in ("anyOf", "oneOf", "if", "then", "else", "items", "additionalProperties"):
+        if isinstance(schema.get(word), (list, dict)):
+            found |= keys_of(schema[word], path + ("[]" if word == "items" else ""))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["policy", "include", "cases"])
+def test_an_editor_has_words_for_every_key_and_fault(kind: str) -> None:
+    """What hovering shows, in the words of the reference; no value is answered with a bare pattern."""
+    keys = keys_of(json.loads(CliRunner().invoke(app, ["policy", "schema", "--for", kind]).stdout))
+    assert len(keys) > 40
+    assert [path for path, each in keys.items() if " pattern" not in path and not each.get("description")] == []
+    assert [path for path, each in keys.items() if " pattern" in path and not each.get("patternErrorMessage")] == []
+    assert [path for path, each in keys.items() if re.search(r"\]\(|`", each.get("description", ""))] == []
+
+
+def test_descriptions_are_the_references_own_words() -> None:
+    """A key of a row of its own, one that a row tells with others, one of a selector; changed there they change here."""
+    readme = reference()
+    budget = described(SCHEMA, readme)["properties"]["budgets"]["items"]["properties"]
+    assert (
+        budget["wait"]["description"]
+        == "how long a call waits for others' holds; default 20s, at most 10m. Example: 30s"
+    )
+    assert budget["match"]["description"].startswith("which calls it counts, and which of them not. Example")
+    assert budget["match"]["properties"]["tool"]["description"].startswith(
+        "a name or glob, or a list of them; known by: what the client"
+    )
+    changed = readme.replace("how long a call waits for others' holds;", "how patient a call is;")
+    again = described(SCHEMA, changed)["properties"]["budgets"]["items"]["properties"]
+    assert again["wait"]["markdownDescription"] == "how patient a call is; default 20s, at most 10m. Example: `30s`"

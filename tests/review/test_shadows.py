@@ -22,7 +22,7 @@ def told(other: str, budget: str) -> bool:
     """Whether the second limit is said to be out of reach."""
     head = f"version: 1\nowner: a@b.example\ntimezone: {ZONE}\nbudgets:\n"
     text = f"{head}  - {{name: a, limit: {other}}}\n  - {{name: b, limit: {budget}}}\n"
-    return any(doubt.subject == "budgets.b" for doubt in shadows(parse_policy(text.encode())))
+    return any(doubt.subject == "budgets.b" for doubt in shadows(parse_policy(text.encode()), ()))
 
 
 def spent(window: Window, calls: list[tuple[int, int]], at_ms: int) -> int:

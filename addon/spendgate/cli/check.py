@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,9 +17,10 @@ from spendgate.alerts.routing import service
 from spendgate.cli.named import known_here
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format, emit, emit_json, inert, note, writing
-from spendgate.config.bundle import Bundle, Gathering
+from spendgate.config.bundle import SUFFIXES, Bundle, Gathering
 from spendgate.config.cases import cases_schema
 from spendgate.config.faults import Place
+from spendgate.config.key_texts import described, reference
 from spendgate.config.known import KNOWN
 from spendgate.config.places import places
 from spendgate.config.policy_file import include_schema, parse_policy, policy_schema
@@ -32,6 +34,7 @@ from spendgate.window import local_date
 FilesArgument = Annotated[
     list[Path], typer.Argument(metavar="FILE…", help="The policies to check.", show_default=False)
 ]
+_BESIDE_MAX = 100
 _KEYS = ("severity", "text")
 _TOP = Place(1, 1)
 _CREDENTIAL = "this looks like a credential; a policy is no place for one, use ${SPENDGATE_SECRET_…} where it may"
@@ -92,7 +95,7 @@ def schema(
 
     It has the keys that this version reads; what only reading can tell, such as a team that nobody declares, `policy check` says.
     """
-    emit_json(_SCHEMAS[of]())
+    emit_json(described(_SCHEMAS[of](), reference()))
 
 
 _SCHEMAS = {
@@ -111,12 +114,26 @@ def _findings(file: Path) -> list[Finding]:
         policy = parse_policy(read.main, str(file), KNOWN, beside=read.beside)
     except PolicyError as fault:
         faults = [Finding("fault", line) for line in fault.faults]
-        return [*faults, *_warnings(_secrets(file, read.bundle))]
+        return [*faults, *_warnings(_secrets(file, read.bundle)), *_including(file)]
     found = [*_doubts(file, read.bundle, policy), *_secrets(file, read.bundle)]
     return [
         *_warnings(found),
         *(Finding("note", f"{file}: note: {text}") for text in (*spent_on_each(policy), *signable(policy))),
     ]
+
+
+def _including(file: Path) -> Iterator[Finding]:
+    """The policies beside it that include a file which takes no force by itself."""
+    beside = sorted(path for path in file.parent.glob("*.y*ml") if path.suffix in SUFFIXES and path.name != file.name)
+    for path in beside[:_BESIDE_MAX]:
+        try:
+            read = Gathering(path)
+        except PolicyError:
+            continue
+        with suppress(PolicyError):  # whose only fault may be this file
+            parse_policy(read.main, str(path), KNOWN, beside=read.beside)
+        if file.name in read.bundle.names:
+            yield Finding("note", f"{file}: note: included by {path.name}: spendgate policy check {path}")
 
 
 def _warnings(found: list[_Placed]) -> list[Finding]:

@@ -16,7 +16,8 @@ import typer
 from spendgate.cli import in_force, whole_lines
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Format, emit, money, writing
-from spendgate.cli.replay import SINCE, headline
+from spendgate.cli.replay import SINCE
+from spendgate.cli.replay_words import ALERT_RULES, PEOPLE, RULES, headline, local, worded
 from spendgate.cli.spans import span
 from spendgate.cli.spend import SinceOption
 from spendgate.config import paths, policies
@@ -142,25 +143,35 @@ def _changed(changes: Sequence[Change], policy: Policy) -> list[str]:
 
 def _replayed(outcome: Outcome, policy: Policy) -> list[str]:
     """The second half: what became of the ledger's calls."""
-    lines = [f"{inert_markdown(line)}  " for line in headline(outcome, ZoneInfo(policy.timezone))]
+    zone = ZoneInfo(policy.timezone)
+    lines = [f"{inert_markdown(line)}  " for line in headline(outcome, zone)]
     if outcome.rules:
-        lines += ["", *_rows(report.rules(outcome), ("rule", "does", "kind", "calls", "people", "cost_nanos"))]
-    refused = [row for row in report.people(outcome) if row["refused"]]
+        rules = [worded(row) for row in report.rules(outcome)]
+        lines += _part(RULES, _rows(rules, ("rule", "does", "kind", "calls", "people", "cost_nanos")))
+    people = ({**row, "leave": row["calls"], "leave_nanos": row["cost_nanos"]} for row in report.people(outcome))
+    refused = [row for row in people if row["refused"]]
     if refused:
-        lines += ["", *_rows(refused, ("person", "refused", "saved_nanos", "calls", "cost_nanos"))]
+        lines += _part(PEOPLE, _rows(refused, ("person", "refused", "saved_nanos", "leave", "leave_nanos")))
     if outcome.alerts:
-        lines += ["", *_rows(report.alert_rules(outcome), ("rule", "severity", "times", "told", "first_at", "last_at"))]
+        alerts = [
+            {**row, **{name: local(row[f"{name}_at"], zone) for name in ("first", "last")}}
+            for row in report.alert_rules(outcome)
+        ]
+        lines += _part(ALERT_RULES, _rows(alerts, ("rule", "severity", "times", "told", "first", "last")))
     return lines
+
+
+def _part(heading: str, table: list[str]) -> list[str]:
+    return ["", f"**{heading[0].upper()}{heading[1:]}**", "", *table]
 
 
 _HEADINGS = {
     "kind": "why",
-    "cost_nanos": "cost",
+    "cost_nanos": "their cost",
     "saved_nanos": "saved",
-    "calls": "calls",
-    "rule": "rule",
-    "first_at": "first",
-    "last_at": "last",
+    "refused": "calls refused",
+    "leave": "calls that leave",
+    "leave_nanos": "they cost",
 }
 
 

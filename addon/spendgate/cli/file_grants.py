@@ -6,6 +6,7 @@ import secrets
 from contextlib import closing
 from zoneinfo import ZoneInfo
 
+from spendgate.budget import whole_name
 from spendgate.cli import granted
 from spendgate.cli.asking import (
     WEEK_MS,
@@ -43,20 +44,23 @@ def ask(hand: Hand, wish: Wish) -> tuple[str, ...]:
     if len(wish.reason) > REASON_LENGTH_MAX or not (wish.reason or "x").isprintable():
         raise UsageError(f"--for: at most {REASON_LENGTH_MAX} characters on one line")
     policy, now = hand.policy, now_utc()
+    asked_for = None if wish.budget is None else whole_name(wish.budget)
     now_ms = int(now.timestamp() * 1000)
     who, machine = own_person(hand.state, policy, hand.sight.account, now_ms)
     with closing(Reader(hand.state.ledger)) as reader:
         account = hand.sight.account if hand.sight.shared else None
-        refused = reader.latest_refusal(who.person, wish.budget, account)
+        refused = reader.latest_refusal(who.person, asked_for, account)
         ledger = reader.head().id
-    if refused is None and wish.budget is None:
+    if refused is None and asked_for is None:
         raise StateError(
             f"no budget has refused {who.person} here; name one with --budget (`spendgate status` lists them)"
         )
-    name = wish.budget or str(refused["refused_by"]) if refused is not None else str(wish.budget)
+    name = asked_for or str(refused["refused_by"]) if refused is not None else str(asked_for)
     about = next((each for each in policy.budgets if each.name == name), None)
     if about is None:
-        raise UsageError(f"the policy in force has no budget {name!r}; `spendgate status` lists those that are yours")
+        parts = [each.name for each in policy.budgets if each.base_name == name]
+        which = f"one of {', '.join(parts)}" if parts else "`spendgate status` lists those that are yours"
+        raise UsageError(f"the policy in force has no budget {name!r}; {which}")
     values = values_of(about, refused["refused_value"] or "") if refused else own_values(about, who, machine)
     figures = figures_of(refused)
     ends_ms = figures.resets_ms if figures.resets_ms and figures.resets_ms > now_ms else now_ms + WEEK_MS

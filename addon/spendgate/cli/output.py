@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -164,6 +165,13 @@ def fitting(columns: Sequence[Column], cells: Mapping[str, Sequence[str]], width
             kept.add(column.key)
             left -= wide[column.key]
     return [column for column in held if column.key in kept]
+
+
+def too_narrow(rows: Sequence[Row], columns: Sequence[Column]) -> bool:
+    """Whether not even the columns that must be there fit beside each other here: a table would cut their values."""
+    must = [column for column in columns if column.weight == 0]
+    cells = ([column.heading, *(_cell(row.get(column.key), column.key) for row in rows)] for column in must)
+    return sum(max(map(cell_len, each)) + 2 for each in cells) > console().width + 2
 
 
 def _cell(value: object, key: str) -> str:

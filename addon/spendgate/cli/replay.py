@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import typer
 
 from spendgate.cli import granted, in_force, purged
-from spendgate.cli.moments import shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
-from spendgate.cli.output import Column, Format, emit, emit_json, money, safe, writing
+from spendgate.cli.output import Column, Format, emit, emit_json, safe, writing
+from spendgate.cli.replay_words import ALERT_RULES, PEOPLE, RULES, headline, local, worded
 from spendgate.cli.spans import span
 from spendgate.cli.spend import SinceOption, UntilOption
 from spendgate.config import policies
@@ -44,10 +44,10 @@ _RULES = (
 )
 _PEOPLE = (
     Column("person", "person", weight=0),
-    Column("refused", "refused", right=True, weight=0),
+    Column("refused", "calls refused", right=True, weight=0),
     Column("saved_nanos", "saved", right=True, weight=0),
-    Column("calls", "calls left", right=True, weight=1),
-    Column("cost_nanos", "spent", right=True, weight=1),
+    Column("calls", "calls that leave", right=True, weight=1),
+    Column("cost_nanos", "they cost", right=True, weight=1),
 )
 _CALLS = (
     Column("when", "when", weight=1),
@@ -130,18 +130,24 @@ def _table(outcome: Outcome, zone: ZoneInfo) -> None:
         for line in headline(outcome, zone):
             typer.echo(line)
     if outcome.rules or outcome.would:
-        _part("", [_dated(row, zone, ("first", "last")) for row in report.rules(outcome)], _RULES)
+        rules = [worded(row) for row in report.rules(outcome)]
+        _part(f"{RULES}:", [_dated(row, zone, ("first", "last")) for row in rules], _RULES)
     refused = [row for row in report.people(outcome) if row["refused"]]
     if refused:
-        _part(_first("people that it refuses", len(refused), len(refused)), refused[:SHOWN_MAX], _PEOPLE)
+        _part(_first(PEOPLE, len(refused), len(refused)), refused[:SHOWN_MAX], _PEOPLE)
     if outcome.alerts:
         total = sum(tally.times for tally in outcome.alerts.values())
-        _part("alerts:", [_dated(row, zone, ("first", "last")) for row in report.alert_rules(outcome)], _ALERT_RULES)
+        _part(
+            f"{ALERT_RULES}:",
+            [_dated(row, zone, ("first", "last")) for row in report.alert_rules(outcome)],
+            _ALERT_RULES,
+        )
         rows = [{**row, "when_at": row["at"], "told": ", ".join(told)} for row, told in _told(outcome)]
-        _part(_first("alerts", len(rows), total), [_dated(row, zone, ("when",)) for row in rows], _ALERTS)
+        _part(_first("each alert", len(rows), total), [_dated(row, zone, ("when",)) for row in rows], _ALERTS)
     if outcome.differing:
         total = outcome.newly_refused + outcome.no_longer_refused
-        rows = [_dated({**row, "when_at": row["at"]}, zone, ("when",)) for row in report.calls(outcome)[:SHOWN_MAX]]
+        calls = [worded(row) for row in report.calls(outcome)[:SHOWN_MAX]]
+        rows = [_dated({**row, "when_at": row["at"]}, zone, ("when",)) for row in calls]
         _part(_first("calls that it decides otherwise", len(rows), total), rows, _CALLS)
 
 
@@ -149,47 +155,6 @@ def _told(outcome: Outcome) -> list[tuple[report.Row, tuple[str, ...]]]:
     """The alerts that a table shows, each with whom it reaches."""
     rows = report.alerts(outcome)[:SHOWN_MAX]
     return [(row, told) for row, (_, told) in zip(rows, outcome.alerts_kept, strict=False)]
-
-
-def _unseen(outcome: Outcome) -> list[str]:
-    """What a candidate that captures less does not see."""
-    if not outcome.uncaptured:
-        return []
-    cost = money(outcome.uncaptured_nanos)
-    what = f"{outcome.uncaptured:,} calls ({cost} then) would pass unseen"
-    return [f"{what}, of providers that it does not capture: neither held nor counted"]
-
-
-def headline(outcome: Outcome, zone: ZoneInfo) -> list[str]:
-    """The sums in words."""
-    if not outcome.calls:
-        return [f"no call was decided since {shown(outcome.since_ms, zone)}", *_unseen(outcome)]
-    lines = [
-        f"{outcome.calls:,} calls from {shown(outcome.first_ms, zone)} to {shown(outcome.last_ms, zone)}: "
-        f"{outcome.refused:,} refused ({outcome.refused_then:,} then), {outcome.newly_refused:,} of which left then, "
-        f"{outcome.no_longer_refused:,} would leave that were refused",
-        f"spent {money(outcome.cost_nanos)} ({money(outcome.cost_then_nanos)} then); the newly refused calls cost "
-        f"{money(outcome.saved_nanos)}",
-    ]
-    if outcome.assumed_nanos:
-        lines.append(f"of that {money(outcome.assumed_nanos)} is what calls refused then were expected to cost")
-    if outcome.waited:
-        lines.append(
-            f"{outcome.waited:,} calls wait for others, {outcome.waited_ms / 1000 / outcome.waited:,.1f} s on average"
-        )
-    lines += _unseen(outcome)
-    if outcome.repriced:
-        lines.append(f"{outcome.repriced:,} calls cost something else at its prices")
-    if outcome.unpriced:
-        lines.append(f"{outcome.unpriced:,} calls could not be priced anew: they count as they did then")
-    if outcome.alerts:
-        fired = sum(tally.times for tally in outcome.alerts.values())
-        lines.append(f"{fired:,} alerts of {len(outcome.alerts)} rules and thresholds")
-    if outcome.unsized:
-        lines.append(
-            f"{outcome.unsized:,} calls are from before sizes were kept: decided on what they were expected to cost"
-        )
-    return lines
 
 
 def _first(what: str, shown_rows: int, total: int) -> str:
@@ -209,10 +174,4 @@ def _part(heading: str, rows: list[report.Row], columns: tuple[Column, ...]) -> 
 
 
 def _dated(row: report.Row, zone: ZoneInfo, names: tuple[str, ...]) -> report.Row:
-    return {**row, **{name: _local(row[f"{name}_at"], zone) for name in names}}
-
-
-def _local(instant: object, zone: ZoneInfo) -> str:
-    if not isinstance(instant, str):
-        return ""
-    return shown(int(datetime.fromisoformat(instant).astimezone(UTC).timestamp() * 1000), zone)
+    return {**row, **{name: local(row[f"{name}_at"], zone) for name in names}}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from spendgate.budget import whole_name
 from spendgate.cli.desk import Asking
 from spendgate.cli.moments import moment
 from spendgate.cli.options import utf8
@@ -15,6 +16,8 @@ from spendgate.ledger.queries import ATTRIBUTES, Span
 from spendgate.policy import Policy
 
 GROUPS = (*PERIODS, *ATTRIBUTES)
+_RULES = ("refused_by", "would_refuse_by")
+"""Attributes that hold a rule's name."""
 
 
 def attributes(by: str) -> tuple[str, ...]:
@@ -40,7 +43,8 @@ def span(policy: Policy, since: str | None, until: str | None, where: Iterable[s
             raise UsageError(
                 f"--where {text}: {name!r} stands twice; ask for one value each of: {', '.join(ATTRIBUTES)}"
             )
-        pairs.append((name, value))
+        # Rules as `status` and the policy write them.
+        pairs.append((name, whole_name(value) if name in _RULES else value))
     since_ms = _instant("--since", since, zone, now)
     until_ms = _instant("--until", until, zone, now)
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from spendgate.cli import budget_rows, rates_shown, seats
+from spendgate.cli.lines import counted, say, value
 from spendgate.cli.moments import shown
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
-from spendgate.cli.output import Column, Format, console, emit, safe, writing
+from spendgate.cli.output import Column, Format, console, emit, too_narrow, writing
 from spendgate.cli.report import ON_THIS_MACHINE, Report
 from spendgate.money import short_dollars
 
@@ -43,15 +44,6 @@ def _about(report: Report) -> Iterable[str]:
         yield f"valid until {policy.valid_until}, {then}"
 
 
-def _about_ledger(report: Report) -> Iterable[str]:
-    """What is wrong with it, and what stands in it that a person should know."""
-    for line in report.outside.warnings():
-        yield f"[red]{safe(line)}[/]"
-    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
-        if line:
-            yield safe(line)
-
-
 def _kept(report: Report) -> str:
     """For how long rows are kept, and what has become of older ones."""
     days, until = report.ledger["keep_days"], report.ledger["purged_until"]
@@ -70,59 +62,46 @@ def _undelivered(report: Report) -> str:
 
 def _print_alerts(report: Report, zone: ZoneInfo) -> None:
     """What may be told, what could not be delivered, and what was told about this person and nobody has acknowledged."""
-    out, rules, shares, late = console(), report.policy.alerts, report.policy.thresholds, _undelivered(report)
+    rules, shares, late = report.policy.alerts, report.policy.thresholds, _undelivered(report)
     if rules or shares or late:
-        out.print(f"alerts    {rules} rules, {shares} thresholds{safe(late)}")
+        say("alerts", f"{counted(rules, 'rule')}, {counted(shares, 'threshold')}{late}")
     for row in report.unseen:
-        told = f"{shown(row['made_ms'], zone)}  {row['text']} (`spendgate alerts ack {row['name']}`)"
-        out.print(f"          [yellow]{safe(row['severity'])}[/] {safe(told)}")
+        told = f"{row['severity']} {shown(row['made_ms'], zone)}"
+        say("", value(told), f"{row['text']} (`spendgate alerts ack {row['name']}`)", style="yellow")
 
 
 @writing()
 def print_report(report: Report) -> None:
     """The whole table."""
     out, said, zone = console(), report.said, ZoneInfo(report.policy.timezone)
-    up = f"up ({', '.join(said.modes)})" if report.gates and said else "not running"
-    if report.gates > 1:
-        up += f", {report.gates} gates on this ledger"
-    out.print(f"gate      {up}")
-    for way in report.silent:
-        out.print(f"          [red]captures nothing through {safe(way)}:[/] a canary call there was not answered")
-    source = said.source if said else "not started yet"
-    out.print(
-        f"policy    {safe(source)}  {report.policy.hash}  {report.policy.mode}  owner {safe(report.policy.owner)}"
-    )
-    for line in _about(report):
-        out.print(f"          {safe(line)}")
-    for notice in report.notices:
-        out.print(f"          [yellow]{safe(notice)}[/]")
-    since = safe(shown(said.refused_ms, zone)) if said else ""
-    for fault in said.refused if said else ():
-        out.print(f"          [yellow]refused since {since}:[/] {safe(fault)}")
+    _print_policy(report, zone)
     _print_alerts(report, zone)
-    out.print(f"person    {safe(report.person)}")
+    say("person", value(report.person))
     for ask in report.asks:
-        more = (
-            f"asked for {short_dollars(ask['amount_nanos'])} more of {ask['budget']} until {ask['until']} ({ask['id']})"
-        )
-        out.print(f"          {safe(more)}: {safe(ask['reached'])}")
-    groups = ", ".join(f"{name} of {owner}" if owner else name for name, owner in report.machine_groups)
-    out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")
-    out.print(f"prices    {safe(said.prices if said else 'bundled')}")
+        amount = short_dollars(ask["amount_nanos"])
+        more = f"asked for {amount} more of {value(ask['budget'])} until {ask['until']} ({ask['id']})"
+        say("", f"{more}: {ask['reached']}")
+    groups = [f"{name} of {owner}" if owner else name for name, owner in report.machine_groups]
+    say("machine", value(report.machine), ", ".join(value(each) for each in groups))
+    say("prices", value(said.prices if said else "bundled"))
     listed = f" ({LISTED})" if report.unrecognized else ""
     counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
-    out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
+    say("ledger", f"{counted(int(str(report.ledger['rows'])), 'ended call')}, {counts}")
     if kept := _kept(report):
-        out.print(f"          {kept}")
-    out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
-    for line in _about_ledger(report):
-        out.print(f"          {line}")
+        say("", kept)
+    say("", value(f"id {report.ledger['id']}"), value(f"head {str(report.ledger['head'])[:_SHOWN_HEAD]}"))
+    for line in report.outside.warnings():
+        say("", line, style="red")
+    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
+        if line:
+            say("", line)
     out.print()
     _print_limits(report)
     if report.seats:
         _print_seats(report)
     if report.over_nanos:
-        out.print(f"\nopen calls could still cost {short_dollars(report.over_nanos)} above what they hold")
+        out.print()
+        say("", f"open calls could still cost {short_dollars(report.over_nanos)} above what they hold", indent=0)
     if report.went_by:
         out.print("\nwent by (missing: skip):")
         emit([{**row, "since": shown(row["since_ms"], zone)} for row in report.went_by], _WENT_BY, Format.TABLE)
@@ -131,11 +110,29 @@ def print_report(report: Report) -> None:
         emit(report.coverage, _COVERAGE, Format.TABLE)
 
 
+def _print_policy(report: Report, zone: ZoneInfo) -> None:
+    """Whether a gate is up, and by which policy it goes."""
+    said, policy = report.said, report.policy
+    up = f"up ({', '.join(said.modes)})" if report.gates and said else "not running"
+    say("gate", up + (f", {report.gates} gates on this ledger" if report.gates > 1 else ""))
+    for way in report.silent:
+        say("", f"captures nothing through {value(way)}: a canary call there was not answered", style="red")
+    source = value(said.source) if said else "not started yet"
+    say("policy", source, policy.hash, value(policy.mode), value(f"owner {policy.owner}"))
+    for line in _about(report):
+        say("", line)
+    for notice in report.notices:
+        say("", notice, style="yellow")
+    since = shown(said.refused_ms, zone) if said else ""
+    for fault in said.refused if said else ():
+        say("", f"refused since {since}: {fault}", style="yellow")
+
+
 def _print_seats(report: Report) -> None:
     out = console()
     out.print("\nseats:")
     for seat in report.seats:
-        out.print(safe(seat.line))
+        say("", seat.line, indent=0)
     if mine := [seat.own_shown for seat in report.seats if seat.own_shown is not None]:
         emit(mine, seats.COLUMNS, Format.TABLE)
 
@@ -146,9 +143,21 @@ def _print_limits(report: Report) -> None:
     if report.budgets:
         out.print(f"limits, {ON_THIS_MACHINE}:")
     budgets = [budget_rows.beside(budget) for budget in report.budgets]
-    emit(budgets, budget_rows.COLUMNS, Format.TABLE, empty="no budget applies to this person")
+    if too_narrow(budgets, budget_rows.COLUMNS):
+        for each in budgets:
+            figures = (f"spent {each['spent']} of {each['limit']}", f"held {each['held']}", f"left {each['left']}")
+            say("", *map(value, (f"{each['budget']} ({each['value']})", *figures)), indent=2)
+    else:
+        emit(budgets, budget_rows.COLUMNS, Format.TABLE, empty="no budget applies to this person")
     for remark in (line for budget in report.budgets for line in budget_rows.remarks(budget)):
-        out.print(f"  {safe(remark)}")
+        say("", remark, indent=2)
     if report.rates:
         out.print()
-        emit(report.rates, rates_shown.COLUMNS, Format.TABLE)
+        if not too_narrow(report.rates, rates_shown.COLUMNS):
+            emit(report.rates, rates_shown.COLUMNS, Format.TABLE)
+            return
+        for rate in report.rates:
+            per = f"{rate['used']:,} of {rate['limit']:,} {rate['what']}" + (
+                f" per {rate['per']}" if rate["per"] else ""
+            )
+            say("", value(f"{rate['rate']} ({rate['value']})"), value(per), indent=2)

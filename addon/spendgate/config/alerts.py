@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from spendgate.alert_rules import AlertRule, Form, Pace, Severity, Share, Spike
-from spendgate.budget import Budget
+from spendgate.budget import Budget, whole_name
 from spendgate.config import alert_words
 from spendgate.config.faults import NotAmong, one_of, shown
 from spendgate.config.people import Declared
@@ -98,7 +98,7 @@ def _budget_in(budgets: tuple[Budget, ...], unlimited: tuple[str, ...]) -> Calla
     by_name = {budget.name: budget for budget in budgets}
 
     def parse(text: str) -> Budget:
-        budget = by_name.get(text)
+        budget = by_name.get(whole_name(text))
         if budget is None:
             parts = [name for name in by_name if name.startswith(f"{text}/")]
             if text in unlimited:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from spendgate.budget import whole_name
 from spendgate.config import forms
 from spendgate.config.case_words import CaseWords
 from spendgate.config.faults import Faults, shown
@@ -39,7 +40,7 @@ _EVERY_MS: Final = 31 * DAY_MS
 _YEARS: Final = range(1971, 3000)
 """Far enough from the ends of the calendar for every call that stands before or after."""
 _THEN = re.compile(r"(admitted|refused|would refuse|uncaptured)(?: by (.+))?")
-_END: Final = rf"admitted|uncaptured|(?:refused|would\s+refuse)(?:\s+by\s+{forms.NAME}(?:/[a-z0-9-]+)?)?"
+_END: Final = rf"admitted|uncaptured|(?:refused|would\s+refuse)(?:\s+by\s+{forms.NAME}(?:/[A-Za-z0-9 -]+)?)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def _then(text: str, policy: Policy | None) -> Then:
     if found is None or (found[1] in ("admitted", "uncaptured") and found[2]):
         ends = "admitted, refused, refused by RULE, would refuse by RULE, uncaptured"
         raise ValueError(f"{shown(text)} is no end of a call; allowed: {ends}")
-    rule = found[2]
+    rule = whole_name(found[2]) if found[2] else None
     if policy is None:
         return Then(Verb(found[1]), rule)
     personal = (PERSONAL_RULE,) if policy.billing.personal == "refuse" else ()

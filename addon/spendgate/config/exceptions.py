@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from spendgate.budget import Budget
+from spendgate.budget import Budget, whole_name
 from spendgate.config import forms, words
 from spendgate.config.faults import NotAmong, cut, one_of, shown
 from spendgate.config.people import Declared
@@ -76,8 +76,8 @@ def _exception(
 
 
 def _budget_named(text: str, by_name: dict[str, Budget], unlimited: tuple[str, ...]) -> str:
-    if text in by_name:
-        return text
+    if (name := whole_name(text)) in by_name:
+        return name
     if text in unlimited:
         raise ValueError(f"{shown(text)} has no limit that could be raised")
     parts = [budget.name for budget in by_name.values() if budget.base_name == text]

@@ -40,7 +40,10 @@ def number[**P, T](
     def mark(parse: Callable[P, T]) -> Callable[P, T]:
         read: Schema = {"type": kind, "maximum": most}
         read |= {"minimum": least} if more_than is None else {"exclusiveMinimum": more_than}
-        _FORMS[parse] = {"anyOf": [read, {"type": "string", "pattern": rf"^\s*(?:{pattern})\s*$"}]}
+        from_ = f"more than {more_than:,}" if more_than is not None else f"from {least:,}"
+        message = f"allowed: a number {from_}, at most {most:,}"
+        text = {"type": "string", "pattern": rf"^\s*(?:{pattern})\s*$", "patternErrorMessage": message}
+        _FORMS[parse] = {"anyOf": [read, text]}
         return parse
 
     return mark

@@ -27,6 +27,8 @@ HINT = (
     "; an included file has people, teams and machines, or `team` with rules for that team alone, which can only narrow; "
     "it includes no other"
 )
+_LISTS = ("people", "teams", "machines")
+"""What an included file has that is not one team's rules."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,58}\.ya?ml")
 
 Beside = Callable[[str], bytes]
@@ -129,6 +131,19 @@ class Includes:
             top.fault("", f"nothing is in it{HINT}")
             return None
         return Included(name, top, rules=top.has("team"))
+
+
+def only_included(top: Section) -> bool:
+    """Keeps the one fault of a file that a policy includes, where it is read as a policy. True where it was one: whatever else a
+    policy would need of it is beside the point."""
+    keys = top.keys
+    if {"version", "owner", "include"} & set(keys) or not ("team" in keys or (keys and set(keys) <= set(_LISTS))):
+        return False
+    named = ["team"] if "team" in keys else [key for key in keys if key in _LISTS]
+    has = f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
+    text = f"has {has} and no version: it is a file for a policy to include, no policy; check the one that includes it"
+    top.fault("", text)
+    return True
 
 
 def _whose(known: Callable[[str], str], name: str) -> Callable[[str], str]:

@@ -18,7 +18,7 @@ from spendgate.config.domains import hosts_named
 from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.forms import Schema
-from spendgate.config.includes import TEAM_RULES_MAX, Beside, Included, Includes, nothing_beside
+from spendgate.config.includes import TEAM_RULES_MAX, Beside, Included, Includes, nothing_beside, only_included
 from spendgate.config.nodes import Text
 from spendgate.config.people import Declared, Known, read_roster
 from spendgate.config.rates import read_rates
@@ -57,7 +57,7 @@ def parse_policy(
     files = [Faults(file)]
     node = read(data, files[0])
     top = Section.of(node, "", files[0]) if node is not None else None
-    if top is None:
+    if top is None or only_included(top):
         raise PolicyError(all_lines(files))
     includes = Includes(top, beside, main_bytes=len(data))
     files += includes.faults

@@ -16,6 +16,19 @@ PURPOSES: Final = (*(severity.value for severity in Severity), "digest")
 _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(\S*)")
 _VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
 _SECRET: Final = re.compile(r"SPENDGATE_SECRET_[A-Z0-9_]{1,64}")
+_OWN_HOOK: Final = "; write json:// or jsons:// for a web hook of your own"
+_INSTEAD: Final = {
+    "http": _OWN_HOOK,
+    "https": _OWN_HOOK,
+    "webhook": _OWN_HOOK,
+    "teams": "; write workflows:// for Microsoft Teams",
+    "msteams": "; write workflows:// for Microsoft Teams",
+    "mail": "; write mailto:// or mailtos:// for mail",
+    "email": "; write mailto:// or mailtos:// for mail",
+    "smtp": "; write mailto:// or mailtos:// for mail",
+}
+_HOOKS: Final = {"hooks.slack.com": "slack", "discord.com": "discord"}
+"""Addresses that their own pages give, and the service that each is."""
 _ADDRESS_LENGTH_MAX: Final = 2000
 
 
@@ -39,12 +52,18 @@ def address(text: str) -> str:
     """A service's address, `slack://${SPENDGATE_SECRET_AI}`. A ValueError never shows what may be a secret in it."""
     found = _ADDRESS.fullmatch(text)
     if found is None or len(text) > _ADDRESS_LENGTH_MAX:
+        mail = "; for mail write mailtos://${SPENDGATE_SECRET_MAIL}" if "@" in text and "://" not in text else ""
         raise ValueError(
-            "is not an address; allowed: SERVICE://…, such as slack://${SPENDGATE_SECRET_AI}, without spaces"
+            f"is not an address; allowed: SERVICE://…, such as slack://${{SPENDGATE_SECRET_AI}}, without spaces{mail}"
         )
     scheme = found[1].lower()
     if scheme not in SCHEMES:
-        instead = "; write json:// or jsons:// for a web hook of your own" if scheme in {"http", "https"} else ""
+        instead = _INSTEAD.get(scheme, "")
+        if scheme in {"http", "https"} and (service := next((each for each in _HOOKS if each in found[2]), None)):
+            raise ValueError(
+                f"{shown(scheme)} is not a service that can be told; write {_HOOKS[service]}://${{SPENDGATE_SECRET_AI}}, "
+                "and put what follows the host of the web hook into that variable"
+            )
         raise NotAmong(f"{shown(scheme)} is not a service that can be told{instead}", scheme, SCHEMES)
     for name in _VARIABLE.findall(text):
         if _SECRET.fullmatch(name) is None:

@@ -152,6 +152,11 @@ class Section:
                 yield key, found
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """What is written in it, known or not."""
+        return tuple(self._entries)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing is written in it."""
         return not self._entries

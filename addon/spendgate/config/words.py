@@ -138,11 +138,20 @@ def host(text: str) -> str:
     labels = found.split(".")
     if len(found) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(
-            f"{shown(text)} is not a host name; allowed: names such as llm.acme.example, without port or path"
+            f"{shown(text)} is not a host name; allowed: names such as llm.acme.example, without port or path{_within(found)}"
         )
     if found in SHARED_PARENTS or _is_registry(labels):
         raise ValueError(f"{shown(text)} is a domain under which others live; name the host itself")
     return found
+
+
+def _within(text: str) -> str:
+    """The host of an address that was written whole."""
+    name = text.partition("://")[2] or text
+    name = name.partition("/")[0].partition(":")[0]
+    labels = name.split(".")
+    fits = name != text and len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
+    return f"; here: {name}" if fits else ""
 
 
 def _is_address(text: str) -> bool:

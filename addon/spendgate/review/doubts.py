@@ -7,6 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from spendgate.budget import Budget
+from spendgate.exceptions import BudgetException
 from spendgate.model_names import ModelPattern, family, fold
 from spendgate.policy import Policy
 from spendgate.rates import Rate
@@ -40,7 +41,7 @@ def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
         *_ended(policy, today),
         *_unlimited(policy, everybody),
         *_unreached(policy, everybody),
-        *shadows(policy),
+        *shadows(policy, _raising(policy, today, everybody)),
         *slips(policy),
         *mistyped_tools(policy, known.tools),
         *_patterns(policy, known.models),
@@ -65,6 +66,16 @@ def _ended(policy: Policy, today: date) -> Iterator[Doubt]:
         if each.until_ms <= starts_ms:
             on = local_date(policy.timezone, each.until_ms - 1)
             yield Doubt("exceptions", f"{each.budget}: the exception {each.reason!r} ended on {on}; take it out")
+
+
+def _raising(policy: Policy, today: date, everybody: tuple[Subject, ...]) -> tuple[BudgetException, ...]:
+    """The exceptions that have not ended and are about somebody."""
+    starts_ms = day_starts_ms(policy.timezone, today)
+    return tuple(
+        each
+        for each in policy.exceptions
+        if each.until_ms > starts_ms and any(reaches(each.match, EVERY, subject.facts) for subject in everybody)
+    )
 
 
 # -- nobody's, and everybody's --------------------------------------------------------------------------------------

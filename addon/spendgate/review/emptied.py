@@ -1,4 +1,5 @@
-"""What a policy leaves nothing of: models that one rule allows and others deny, a provider none of whose hosts is decrypted."""
+"""What a policy leaves nothing of: models that one rule allows and others deny, every model there is, a provider none of whose
+hosts is decrypted."""
 
 from __future__ import annotations
 
@@ -15,23 +16,22 @@ from spendgate.selector import Facts
 _Rules = tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...]
 _TRIED_MAX: Final = 50
 """So many of the models that a rule allows are tried."""
+_NOBODYS: Final = "zz-9-plural"
 
 
 def emptied(
     policy: Policy, everybody: tuple[Subject, ...], models: Iterable[str], hosts: Mapping[str, Iterable[str]]
 ) -> Iterator[Doubt]:
     """Each of them. `hosts`: those of every provider that is known."""
-    yield from _denied(policy, everybody, tuple(models))
+    known = tuple(models)
+    yield from _denied(policy, everybody, known)
+    yield from _all_denied(policy, everybody, known)
     yield from _never(policy, hosts)
 
 
 def _denied(policy: Policy, everybody: tuple[Subject, ...], models: tuple[str, ...]) -> Iterator[Doubt]:
     """An `allow` list of which other rules about the same people leave nothing."""
-    plain = tuple(
-        (rule, patterns)
-        for rule, patterns in policy.model_patterns
-        if {clause.attribute for selector in (rule.match, rule.excepted) for clause in selector.clauses} <= PERSONAL
-    )
+    plain = _about_people(policy)
     for rule, patterns in plain:
         others = tuple(each for each in plain if each[0] is not rule)
         if not (rule.allow and others):
@@ -42,6 +42,33 @@ def _denied(policy: Policy, everybody: tuple[Subject, ...], models: tuple[str, .
             who = people_in_words(none_left)
             text = f"{rule.name} allows {', '.join(rule.allow[:3])}, and other rules refuse that: no model is left to {who}"
             yield Doubt(f"models.{rule.name}", text)
+
+
+def _about_people(policy: Policy) -> _Rules:
+    """The rules that go by who calls, and by nothing else."""
+    return tuple(
+        (rule, patterns)
+        for rule, patterns in policy.model_patterns
+        if {clause.attribute for selector in (rule.match, rule.excepted) for clause in selector.clauses} <= PERSONAL
+    )
+
+
+def _all_denied(policy: Policy, everybody: tuple[Subject, ...], models: tuple[str, ...]) -> Iterator[Doubt]:
+    """Rules that deny everybody all there is. A name of no vendor shows that theirs is no list of known models.
+
+    One that denies it to some is a ban, and may be meant.
+    """
+    rules = [
+        (rule, patterns)
+        for rule, patterns in _about_people(policy)
+        if rule.deny and all(any(pattern.fits(name) for pattern in patterns) for name in (*models, _NOBODYS))
+    ]
+    calls = [subject.facts.answered_by(_NOBODYS) for subject in everybody]
+    by = [next((rule.name for rule, patterns in rules if refused_by(rule, patterns, facts)), None) for facts in calls]
+    names = list(dict.fromkeys(name for name in by if name is not None))
+    if names and None not in by:
+        text = f"every call of everybody is refused: {', '.join(names[:3])} denies every model that there is"
+        yield Doubt(f"models.{names[0]}", text)
 
 
 def _lacking(rule: ModelRule, others: _Rules, everybody: tuple[Subject, ...], models: list[str]) -> list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from spendgate.budget import Budget, Missing
+from spendgate.exceptions import BudgetException
 from spendgate.model_names import ModelPattern, fold
 from spendgate.model_rules import ModelRule
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.rates import Rate
+from spendgate.review.changes import selector_text
 from spendgate.review.doubt import Doubt
 from spendgate.review.flows import allows_no_more
 from spendgate.selector import Selector
@@ -29,9 +31,9 @@ _SURE: Final = frozenset({"person", "machine"})
 """What every call has."""
 
 
-def shadows(policy: Policy) -> Iterator[Doubt]:
-    """Each rule that changes nothing beside another one."""
-    yield from _budgets(policy)
+def shadows(policy: Policy, raising: Sequence[BudgetException]) -> Iterator[Doubt]:
+    """Each rule that changes nothing beside another one. `raising`: the exceptions that are still to raise somebody's room."""
+    yield from _budgets(policy, raising)
     yield from _models(policy)
     yield from _rates(policy)
 
@@ -61,38 +63,66 @@ def _one_allowance(other: Budget | Rate, rule: Budget | Rate) -> bool:
 # -- budgets ----------------------------------------------------------------------------------------------------------
 
 
-def _budgets(policy: Policy) -> Iterator[Doubt]:
+def _budgets(policy: Policy, raising: Sequence[BudgetException]) -> Iterator[Doubt]:
     """A budget that another one always ends before."""
     for budget in policy.budgets:
         for other in policy.budgets:
-            most = _allows(policy, other, budget)
-            if most is None or most > budget.limit_nanos:
+            most = _allows(policy, other, budget, raising)
+            if most is None or most > _least(budget):
                 continue
-            back = _allows(policy, budget, other)
-            if back is not None and back <= other.limit_nanos and other.order > budget.order:
+            back = _allows(policy, budget, other, raising)
+            if back is not None and back <= _least(other) and other.order > budget.order:
                 continue  # two that are the same: the later one is told
-            if other.window == budget.window or _within(budget.window, other.window):
-                why = f"{other.name} counts the same calls and is spent before"
-            else:
-                why = f"{other.name} counts the same calls and allows {short_dollars(most)} at most in that time"
-            if other.match.as_data() != budget.match.as_data():
-                why += f"; where more is meant, {other.base_name} must except them"
-            yield Doubt(f"budgets.{budget.base_name}", f"{budget.name} can never be reached: {why}")
+            yield Doubt(f"budgets.{budget.base_name}", _unreached(policy, budget, other, most, raising))
             break
 
 
-def _allows(policy: Policy, other: Budget, budget: Budget) -> int | None:
-    """The most that `other` lets through in a window of `budget`, of the calls that this one counts; None: nobody knows."""
+def _unreached(policy: Policy, budget: Budget, other: Budget, most: int, raising: Sequence[BudgetException]) -> str:
+    falls = f" the {_amount(_least(budget))} that it never falls below" if budget.mean is not None else ""
+    if other.window == budget.window or _within(budget.window, other.window):
+        why = f"{other.name} counts the same calls and is spent before{falls}"
+    else:
+        above = f", not more than{falls}" if falls else ""
+        why = f"{other.name} counts the same calls and allows {short_dollars(most)} at most in that time{above}"
+    for each in raising:
+        if each.budget == other.name and _of_unlisted(policy, each):
+            why += f", but for whom the exception {each.reason!r} fits, {selector_text(each.match.as_data())}"
+    if other.match.as_data() != budget.match.as_data():
+        why += f"; where more is meant, {other.base_name} must except them"
+    return f"{budget.name} can never be reached: {why}"
+
+
+def _least(budget: Budget) -> int:
+    """What its limit never falls below."""
+    return budget.limit_nanos if budget.mean is None else budget.mean.at_least_nanos
+
+
+def _amount(nanos: int) -> str:
+    return short_dollars(nanos).removesuffix(".00")
+
+
+def _allows(policy: Policy, other: Budget, budget: Budget, raising: Sequence[BudgetException]) -> int | None:
+    """The most that `other` lets through in a window of `budget`, of the calls that this one counts; None: nobody knows.
+
+    Of one that moves that is its `at_most`. An exception for somebody whom no file lists is told, not reckoned with.
+    """
     if other is budget or not other.enforce_action or not _one_allowance(other, budget):
         return None
-    # What moves may stand anywhere below or above what its file says.
-    raised = any(each.budget == other.name for each in policy.exceptions)
-    if budget.mean is not None or other.counts != budget.counts or raised:
+    if other.counts != budget.counts:
         return None
     if policy.zones(other.per, other.match) != policy.zones(budget.per, budget.match):
         return None
     times = windows_in(other.window, budget.window)
-    return None if times is None else times * other.limit_nanos
+    if times is None:
+        return None
+    raised = [each for each in raising if each.budget == other.name and not _of_unlisted(policy, each)]
+    highest = max([other.limit_nanos, *(each.limit_nanos or 0 for each in raised)])
+    return times * (highest + sum(each.add_nanos or 0 for each in raised))
+
+
+def _of_unlisted(policy: Policy, each: BudgetException) -> bool:
+    """Whether it names a person where nobody is listed: then that may be somebody, or a slip of the pen."""
+    return not policy.roster.people and bool(each.match.texts("person"))
 
 
 def windows_in(inner: Window | None, outer: Window | None) -> int | None:

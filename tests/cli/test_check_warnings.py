@@ -1,0 +1,144 @@
+"""What `policy check` says of a policy that takes force and is hardly meant, as the reviewer at the terminal reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spendgate.cli.main import app
+
+HEAD = "version: 1\nowner: ops@acme.example\n"
+PEOPLE = "people: {alice: {groups: [junior]}, bob: {}, carol: {until: 2020-01-31}}\nunknown_people: refuse\n"
+TWO = "budgets:\n  - {name: a, per: person, limit: $5 per day}\n  - {name: b, per: person, limit: $9 per day}\n"
+SHADOWED = "b can never be reached: a counts the same calls and is spent before"
+
+
+def checked(folder: Path, text: str, name: str = "policy.yaml", *, code: int = 0) -> list[str]:
+    """The lines that `check` prints of this policy."""
+    (folder / name).write_text(text)
+    done = CliRunner().invoke(app, ["policy", "check", str(folder / name)])
+    assert done.exit_code == code, done.output
+    return [line.replace(f"{folder}/", "") for line in done.output.splitlines()]
+
+
+def warnings(folder: Path, text: str) -> list[str]:
+    return [line.partition(": warning: ")[2] for line in checked(folder, text) if ": warning: " in line]
+
+
+@pytest.mark.parametrize(
+    ("rules", "names"),
+    [
+        pytest.param('[{name: none, deny: ["*"]}]', "none", id="alone"),
+        pytest.param(
+            '[{name: some, deny: ["claude-*"]}, {name: none, deny: ["*"]}]', "none", id="the one that does it"
+        ),
+        pytest.param(
+            '[{name: juniors, match: {group: junior}, deny: ["*"]}, {name: rest, except: {group: junior}, deny: ["*"]}]',
+            "juniors, rest",
+            id="two together",
+        ),
+    ],
+)
+def test_nobody_is_refused_everything_in_silence(tmp_path: Path, rules: str, names: str) -> None:
+    """`deny: ["*"]` leaves no model to anybody: that is no rule about models any more."""
+    told = f"every call of everybody is refused: {names} denies every model that there is"
+    assert told in warnings(tmp_path, f"{HEAD}{PEOPLE}models: {rules}\n")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        '[{name: most, deny: ["claude-*", "gpt-*"]}]',
+        '[{name: ban, match: {person: bob}, deny: ["*"]}]',
+        '[{name: some, match: {tool: cursor}, deny: ["*"]}]',
+        '[{name: but-haiku, except: {model: "claude-haiku-*"}, deny: ["*"]}]',
+    ],
+)
+def test_rules_that_leave_somebody_some_model_are_not_told(tmp_path: Path, rules: str) -> None:
+    """What is refused to some, to a tool alone, or leaves a model may be meant."""
+    found = warnings(tmp_path, f"{HEAD}{PEOPLE}models: {rules}\n")
+    assert not [line for line in found if line.startswith("every call")]
+
+
+def exception(budget: str, match: str, until: str, add: str = "$20") -> str:
+    head = f"exceptions:\n  - {{budget: {budget}, match: {match}, add: {add}, until: {until}, "
+    return f"{head}reason: release, approved_by: cto@acme.example}}\n"
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        pytest.param(exception("a", "{person: bob}", "2020-01-31"), id="ended"),
+        pytest.param(exception("a", "{person: carol}", "2999-01-31"), id="for nobody who is listed"),
+        pytest.param(exception("a", "{person: bob}", "2999-01-31", "$1"), id="by less than what is between"),
+    ],
+)
+def test_an_exception_that_raises_nothing_hides_no_shadow(tmp_path: Path, raised: str) -> None:
+    """What makes nobody's room larger, or not larger than the other budget's, changes nothing of who is in whose shadow."""
+    assert any(line.startswith(SHADOWED) for line in warnings(tmp_path, HEAD + PEOPLE + TWO + raised))
+
+
+def test_an_exception_that_raises_the_one_beyond_the_other_lifts_the_shadow(tmp_path: Path) -> None:
+    """Then the other one is what holds whom it fits."""
+    raised = exception("a", "{person: bob}", "2999-01-31")
+    assert not [line for line in warnings(tmp_path, HEAD + PEOPLE + TWO + raised) if "never be reached" in line]
+
+
+def test_an_exception_of_somebody_undeclared_is_told_beside_the_shadow(tmp_path: Path) -> None:
+    """Where nobody is listed it may be about somebody or a slip of the pen: all others are in the shadow all the same."""
+    raised = exception("a", "{person: zoe}", "2999-01-31")
+    (line,) = [line for line in warnings(tmp_path, HEAD + TWO + raised) if "never be reached" in line]
+    assert line == f"{SHADOWED}, but for whom the exception 'release' fits, person zoe"
+
+
+@pytest.mark.parametrize(("at_least", "told"), [("$10", True), ("$9", True), ("$8", False)])
+def test_a_limit_that_moves_above_a_plain_one_is_never_reached(tmp_path: Path, at_least: str, told: bool) -> None:
+    """It never falls below its `at_least`: where a plain limit of the same calls is no higher it refuses nothing."""
+    text = (
+        "budgets:\n  - {name: day, per: person, limit: $9 per day}\n"
+        f"  - {{name: moves, per: person, limit: 4x mean of 7d per day, at_least: {at_least}, at_most: $200}}\n"
+    )
+    found = [line for line in warnings(tmp_path, HEAD + text) if "never be reached" in line]
+    why = "moves can never be reached: day counts the same calls and is spent before the $10 that it never falls below"
+    assert found == ([why.replace("$10", at_least)] if told else [])
+
+
+def test_limits_of_each_machine_are_one_note(tmp_path: Path) -> None:
+    """One line to think about, however many budgets there are."""
+    lines = [line for line in checked(tmp_path, HEAD + TWO) if ": note: " in line]
+    times = "\N{MULTIPLICATION SIGN} N machines"
+    assert lines == [
+        f"policy.yaml: note: 2 limits hold on each machine alone, and can be spent once on each ({times}): "
+        "a $5 per day, b $9 per day"
+    ]
+    alone = "budgets: [{name: a, per: person, limit: $5 per day}, {name: m, per: machine, limit: $2 per day}]\n"
+    lines = [line for line in checked(tmp_path, HEAD + alone) if ": note: " in line]
+    assert lines == [
+        f"policy.yaml: note: a: $5 per day {times}; it holds on this machine, and can be spent once on each"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("people:\n  alice: {team: payments}\n", "people"),
+        ("# ours\nteam: payments\nbudgets: [{name: b, limit: $5 per day}]\n", "team"),
+        ("teams: {payments: {}}\nmachines: {ci: {match: ci-*}}\n", "teams and machines"),
+    ],
+)
+def test_a_file_that_is_only_included_is_told_to_be_one(tmp_path: Path, text: str, why: str) -> None:
+    """One line that says so, and which file to check: not what it would lack as a policy."""
+    (tmp_path / "whole.yaml").write_text(f"{HEAD}include: [payments.yaml]\n")
+    lines = checked(tmp_path, text, "payments.yaml", code=1)
+    assert len(lines) == 3
+    assert lines[0].startswith(f"payments.yaml:{2 if text[0] == '#' else 1}:1: has {why} and no version: ")
+    assert "a file for a policy to include, no policy; check the one that includes it" in lines[0]
+    assert lines[1] == "payments.yaml: note: included by whole.yaml: spendgate policy check whole.yaml"
+
+
+def test_a_policy_without_a_version_is_still_told_what_it_lacks(tmp_path: Path) -> None:
+    """Anything else in it is a policy with a fault."""
+    lines = checked(tmp_path, "owner: a@acme.example\npeople: {alice: {}}\n", code=1)
+    assert lines[0] == "policy.yaml:1:1: version: is missing; it is required"
