@@ -178,3 +178,32 @@ def test_explain_names_the_grant(desk: Desk) -> None:
     (line,) = (each for each in lines if "release week (grant " in each["rule"])
     assert line["applies"] == "yes"
     assert re.fullmatch(r"adds \$50.00, for one window until .*; granted by lead", line["says"])
+
+
+def test_a_budget_that_is_not_the_askers_tells_no_figure(desk: Desk) -> None:
+    """Another team's, one that excepts them, another person's, a project that they never worked on: as one that is not there,
+    with an amount and without, and nothing is written down. A team above the own one is the asker's own."""
+    budgets = "budgets:\n"
+    for name, words in (
+        ("search", "match: {team: search}"),
+        ("all-but-payments", "except: {team: payments}"),
+        ("bobs", "match: {person: bob}"),
+        ("herons", "match: {project: github.com/acme/herons}"),
+    ):
+        budgets += f"  - {{name: {name}, {words}, limit: $7315 per month}}\n"
+    budgets += "  - {name: commerce, match: {team: commerce}, limit: $50 per month}\n"
+    teams = "teams:\n  search: {owner: s@acme.example}\n  commerce: {owner: c@acme.example}\n"
+    desk.force(
+        POLICY.replace("teams:\n", teams)
+        .replace("bob: {}", "bob: {team: search}")
+        .replace("owner: lead@acme.example}", "owner: lead@acme.example, parent: commerce}")
+        .replace("budgets:\n", budgets)
+    )
+    nothing = str(desk.run("ask", "--budget", "nothing").exception)
+    for name in ("search", "all-but-payments", "bobs", "herons"):
+        for amount in ((), ("5",)):
+            result = desk.run("ask", *amount, "--budget", name)
+            assert str(result.exception) == nothing.replace("nothing", name)
+            assert "1463" not in result.output
+    assert json.loads(desk.ran("ask", "list", "--format", "json")) == []
+    assert "$10.00 more of commerce" in desk.ran("ask", "--budget", "commerce")

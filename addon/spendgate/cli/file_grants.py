@@ -22,6 +22,7 @@ from spendgate.cli.asking import (
 from spendgate.cli.desk import Rows, Signing, Wish
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.own import Hand, own_person
+from spendgate.cli.own_calls import calls_of, draws_on
 from spendgate.cli.reached import reached
 from spendgate.config.paths import SERVICE_DIRECTORY
 from spendgate.errors import StateError, UsageError
@@ -48,15 +49,18 @@ def ask(hand: Hand, wish: Wish) -> tuple[str, ...]:
     with closing(Reader(hand.state.ledger)) as reader:
         account = hand.sight.account if hand.sight.shared else None
         refused = reader.latest_refusal(who.person, wish.budget, account)
+        if refused is None and wish.budget is None:
+            raise StateError(
+                f"no budget has refused {who.person} here; name one with --budget (`spendgate status` lists them)"
+            )
         ledger = reader.head().id
-    if refused is None and wish.budget is None:
-        raise StateError(
-            f"no budget has refused {who.person} here; name one with --budget (`spendgate status` lists them)"
-        )
+        calls = tuple(calls_of(policy, who, machine, reader, now_ms, hand.sight.where, refused))
     name = wish.budget or str(refused["refused_by"]) if refused is not None else str(wish.budget)
     about = next((each for each in policy.budgets if each.name == name), None)
-    if about is None:
-        raise UsageError(f"the policy in force has no budget {name!r}; `spendgate status` lists those that are yours")
+    if about is None or not draws_on(policy, calls, name):  # of what is not theirs, not even that it is there
+        raise UsageError(
+            f"the policy in force has no budget {name!r} that applies to you here; `spendgate status` lists those"
+        )
     values = values_of(about, refused["refused_value"] or "") if refused else own_values(about, who, machine)
     figures = figures_of(refused)
     ends_ms = figures.resets_ms if figures.resets_ms and figures.resets_ms > now_ms else now_ms + WEEK_MS
