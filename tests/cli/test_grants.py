@@ -207,3 +207,53 @@ def test_a_budget_that_is_not_the_askers_tells_no_figure(desk: Desk) -> None:
             assert "1463" not in result.output
     assert json.loads(desk.ran("ask", "list", "--format", "json")) == []
     assert "$10.00 more of commerce" in desk.ran("ask", "--budget", "commerce")
+
+
+def refusals_told(desk: Desk) -> list[dict[str, object]]:
+    """The alerts of refused grants, the oldest first."""
+    rows = json.loads(desk.ran("alerts", "list", "--format", "json"))
+    return [row for row in reversed(rows) if row["value"] == "grant refused"]
+
+
+def test_a_refused_grant_is_told_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried ten times, its owner hears once, with who tried, why, and what it would have been; one that came too late, or text
+    that is no grant, is a line of the audit trail alone."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))
+    far = "--state", str(desk.key.parent / "nowhere")
+    sign = ["grant", code, "--key", str(desk.key), "--by", "lead", *far]
+    much, good = (CliRunner().invoke(app, [*sign, "--amount", amount]).stdout for amount in ("501", "5"))
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "bob")
+    for _ in range(3):
+        assert desk.run("grant", "accept", good).exit_code == 1
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
+    for text in (much, much, good[:-9] + "\n"):
+        assert desk.run("grant", "accept", text).exit_code == 1
+    desk.force(POLICY.replace("name: person, per", "name: persons, per"))
+    assert "budget unknown" in str(desk.run("grant", "accept", good).exception)
+    foreign, above = refusals_told(desk)
+    assert (foreign["rule"], foreign["severity"], foreign["owner"]) == ("evidence", "alert", "ops@acme.example")
+    assert (foreign["person"], above["person"]) == ("bob", "alice")
+    assert str(foreign["text"]).startswith(
+        "grant refused: for somebody else: it is for alice, and you are bob. It says $5.00"
+    )
+    assert "bob tried to take it in; no budget was refilled" in str(foreign["text"])
+    assert str(above["text"]).startswith("grant refused: above the approver's limit: it is $501.00")
+    lines = [
+        line for line in json.loads(desk.ran("audit", "list", "--format", "json")) if " refused: " in line["detail"]
+    ]
+    assert [line["who"] for line in lines] == ["bob"] * 3 + ["alice"] * 3
+
+
+def test_grants_that_nobody_signed_fill_no_mailbox(desk: Desk) -> None:
+    """Whoever makes up twelve ids is told of ten times a day; one with its approver's signature is told beside those."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))
+    stranger = desk.key.with_name("stranger.key")
+    stranger.write_bytes(OTHER.file())
+    far = "--by", "lead", "--state", str(desk.key.parent / "nowhere")
+    for _ in range(12):
+        forged = CliRunner().invoke(app, ["grant", code, "--key", str(stranger), *far]).stdout
+        assert "bad signature" in str(desk.run("grant", "accept", forged).exception)
+    much = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--amount", "501", *far]).stdout
+    desk.run("grant", "accept", much)
+    told = [str(row["text"]).split(": ")[1] for row in refusals_told(desk)]
+    assert told == ["bad signature"] * 10 + ["above the approver's limit"]

@@ -136,7 +136,7 @@ def accept(hand: Hand, text: str, *, signed_here: bool) -> str:
         person = None if signed_here or hand.state.root == SERVICE_DIRECTORY else hand.sight.person
     with port(hand.state, policy, hand.machine) as book:
         try:
-            verdict = book.accept(text, person, now_ms)
+            verdict = book.accept(text, person, now_ms, hand.sight.account)
         except ValueError as fault:
             raise StateError(f"the grant {fault}") from fault
     if isinstance(verdict, Refusal):

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from spendgate.alert_rules import Severity
 from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.ledger.interface import AlertRow
+from spendgate.ledger.messages import EVIDENCE, severity
 from spendgate.ledger.outbox import Outbox, Trail
 from spendgate.policy import Policy
 from spendgate.window import DAY_MS, local_date
 
-RULE: Final = "evidence"
-"""By which `alerts list` has them: no rule of the policy turns them off."""
 DAILY: Final = frozenset({AuditWord.CLOCK_OFF, AuditWord.GATE_FAILED, AuditWord.POLICY_REFUSED})
 TOLD: Final = FINDINGS | DAILY
 _WHYS: Final = ("signature", "revision")
@@ -67,16 +65,7 @@ def _row(policy: Policy, word: AuditWord, line: Trail) -> AlertRow:
     daily = word in DAILY
     window = str(local_date(policy.timezone, line.at_ms)) if daily else f"line {line.position}"
     return AlertRow(
-        RULE, RULE, word.value, window, severity(policy, daily=daily).value, line.at_ms, None, None, (), policy.owner,
+        EVIDENCE, EVIDENCE, word.value, window, severity(policy, loud=not daily).value, line.at_ms, None, None, (), policy.owner,
         None, None, None, None, f"{word.value}: {line.detail}; {_SAYS[word]}",
         "spendgate audit list" if daily else "spendgate audit verify", policy.hash,
     )  # fmt: skip
-
-
-def severity(policy: Policy, *, daily: bool) -> Severity:
-    """As loud as it is, or as the loudest for which the file names a receiver: it must reach somebody."""
-    named = {purpose for entry in policy.notify for purpose in entry.purposes}
-    wanted = (
-        (Severity.ALERT, Severity.PAGE, Severity.NOTICE) if daily else (Severity.PAGE, Severity.ALERT, Severity.NOTICE)
-    )
-    return next((each for each in wanted if each.value in named), wanted[0])
