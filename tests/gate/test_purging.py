@@ -117,7 +117,7 @@ def test_a_gate_that_stops_leaves_the_rest_for_the_next(world: World) -> None:
 
 
 def test_an_idle_gate_keeps_the_promise_over_boots_and_sleep(world: World) -> None:
-    """No call for a week: the machine sleeps over midnight and over days, is off, starts with a wall clock that is years ahead; each
+    """No call for a week: the machine sleeps over midnight and over days, is off, starts with a wall clock years ahead; each
     day's rows go once that day is over by the clock that nobody sets."""
     boot = Boot(0, "one")
     time = ProviderTime(boot.clock())
