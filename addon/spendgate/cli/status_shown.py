@@ -72,7 +72,7 @@ def _print_alerts(report: Report, zone: ZoneInfo) -> None:
     """What may be told, what could not be delivered, and what was told about this person and nobody has acknowledged."""
     out, rules, shares, late = console(), report.policy.alerts, report.policy.thresholds, _undelivered(report)
     if rules or shares or late:
-        out.print(f"alerts    {rules} rules, {shares} thresholds{safe(late)}")
+        out.print(f"alerts    {_counted(rules, 'rule')}, {_counted(shares, 'threshold')}{safe(late)}")
     for row in report.unseen:
         told = f"{shown(row['made_ms'], zone)}  {row['text']} (`spendgate alerts ack {row['name']}`)"
         out.print(f"          [yellow]{safe(row['severity'])}[/] {safe(told)}")
@@ -152,3 +152,7 @@ def _print_limits(report: Report) -> None:
     if report.rates:
         out.print()
         emit(report.rates, rates_shown.COLUMNS, Format.TABLE)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
