@@ -257,3 +257,19 @@ def test_grants_that_nobody_signed_fill_no_mailbox(desk: Desk) -> None:
     desk.run("grant", "accept", much)
     told = [str(row["text"]).split(": ")[1] for row in refusals_told(desk)]
     assert told == ["bad signature"] * 10 + ["above the approver's limit"]
+
+
+def test_me_says_who_hears_of_an_ask_and_of_a_refused_grant(desk: Desk) -> None:
+    """As they are sent: to entries for alerts, and by mail to whoever answers for a budget or may grant."""
+    assert "by mail" not in desk.ran("me")
+    desk.force(POLICY + "notify:\n  - {to: 'mailto://localhost?from=a@acme.example&to=b@acme.example', for: [alert]}\n")
+    (entry, mailed) = json.loads(desk.ran("me", "--format", "json"))["company_sees"]["receivers"]
+    assert "what you ask for, with your reason; that you tried a grant that does not count" in entry["what"]
+    assert (mailed["who"], mailed["when"]) == ("by mail lead", "when you ask")
+
+
+def test_me_says_what_each_table_is_also_on_a_narrow_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that `me` shows that is what a person came for."""
+    monkeypatch.setenv("COLUMNS", "100")
+    table = " ".join(desk.ran("me").split())
+    assert "what it is" in table

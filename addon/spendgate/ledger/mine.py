@@ -88,7 +88,7 @@ def kept(conn: sqlite3.Connection, whose: Whose) -> Iterator[Kept]:
         yield Kept("letters", what, _KEEP, rows, min(times, default=None), max(times, default=None))
         lines = tuple(_lines(conn, whose, values))
         times = [line["at_ms"] for line in lines]
-        what = "audit lines that are about you or name you; of what is about others not their text"
+        what = "audit lines about you; and that others name you, without their text"
         yield Kept("audit", what, _GOOD, lines, min(times, default=None), max(times, default=None))
     finally:
         conn.execute("ROLLBACK")
