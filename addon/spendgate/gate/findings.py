@@ -1,7 +1,8 @@
 """What the audit trail says was found about the ledger, the clock or the policy is told to the owner, as an alert is.
 
 A budget may have been refilled by it, so that a line in a file is not enough: each finding about the ledger is a page of its own;
-what else is wrong is told once a day for each word. What somebody has acknowledged is not told any more.
+what else is wrong is told once a day for each word, a refused policy for each reason. What somebody has acknowledged is not told
+any more.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def _tells(word: AuditWord, detail: str) -> bool:
 def _row(policy: Policy, word: AuditWord, line: Trail) -> AlertRow:
     daily = word in DAILY
     window = str(local_date(policy.timezone, line.at_ms)) if daily else f"line {line.position}"
+    if word is AuditWord.POLICY_REFUSED:  # a rollback told in the morning hides no tampering in the afternoon
+        window = f"{window} {line.detail.rpartition(': ')[2]}"
     return AlertRow(
         EVIDENCE, EVIDENCE, word.value, window, severity(policy, loud=not daily).value, line.at_ms, None, None, (), policy.owner,
         None, None, None, None, f"{word.value}: {line.detail}; {_SAYS[word]}",
