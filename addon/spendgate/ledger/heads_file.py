@@ -2,7 +2,7 @@
 
     {"version": 1,
      "heads": {"id", "created_ms", "calls": {"position", "head"}, "audit": {"position", "head"}},
-     "clock": {"at_ms", "boot", "ahead_ms", "off_ms", "samples": [[host, boot_ms, ahead_ms]]},
+     "clock": {"at_ms", "boot", "ahead_ms", "off_ms", "samples": [[host, boot_ms, ahead_ms]], "sure_ms"},
      "findings": [{"what", "detail", "at_ms", "written"}]}
 
 It is written all or not at all, under a lock of its own, since several gates and `audit ack` change it. Whoever
