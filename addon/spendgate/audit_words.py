@@ -42,6 +42,8 @@ class AuditWord(StrEnum):
     """It is not any more: windows follow the wall clock again."""
     GRANT = "grant"
     """More was asked for, granted, refused, used or ended."""
+    TRAIL_CHAINED = "trail chained"
+    """The lines before are of a version that did not chain them: nothing proves that they were not changed before this one."""
     IMPORTED = "statement imported"
     """A provider's bill was taken in: from where, how many lines, and the hash of what was read."""
     ALERT = "alert"

@@ -46,8 +46,7 @@ def title(digest: Digest) -> str:
 
 def headline(digest: Digest) -> str:
     """One sentence: how much, by how many, against the week before, and what refusals held back."""
-    people = "1 person" if digest.people == 1 else f"{digest.people} people"
-    calls = f"{_calls(digest.calls)} of {people}"
+    calls = f"{_calls(digest.calls)} of {_persons(digest.people)}"
     held = f"; refusals held back {short_dollars(digest.held_back_nanos)}" if digest.refused else ""
     return f"{short_dollars(digest.spent_nanos)} spent, {changed(digest.spent_nanos, digest.before_nanos)}, in {calls}{held}"
 
@@ -190,7 +189,7 @@ def _refused(digest: Digest) -> Section:
             (
                 each.rule,
                 each.why,
-                f"{_calls(each.calls)} of {each.people}",
+                f"{_calls(each.calls)} of {_persons(each.people)}",
                 f"{short_dollars(each.held_back_nanos)} held back",
             )
             for each in digest.refused
@@ -211,6 +210,10 @@ def _refused(digest: Digest) -> Section:
 def _keys(digest: Digest) -> Section:
     rows, lines = _cut([(each.api_key, _people(each.people), short_dollars(each.spent_nanos)) for each in digest.keys])
     return Section("Keys used by more than one person", ("key", "who", "spent"), rows, lines)
+
+
+def _persons(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} people"
 
 
 def _people(people: tuple[str, ...]) -> str:

@@ -50,6 +50,10 @@ class Why(StrEnum):
     ENDED = "ended"
 
 
+HONEST: Final = frozenset({Why.BUDGET, Why.FUTURE, Why.ENDED})
+"""Came too late, or while the policy or a clock was another: nobody has tried anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a grant does not count, and the sentence that says it with its figures."""
@@ -66,6 +70,8 @@ class Place:
     machine: str
     person: str | None = None
     """Who takes it in; None: somebody who may for others."""
+    who: str = ""
+    """Their account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,11 @@ def counts(signed: SignedGrant, policy: Policy, place: Place, earlier: Sequence[
 def _still_listed(policy: Policy, person: str, now_ms: int) -> bool:
     listed = policy.roster.listed(person)
     return listed is not None and (listed.until is None or today_in(policy, now_ms) <= listed.until)
+
+
+def authentic(signed: SignedGrant, policy: Policy) -> bool:
+    """Whether the approver whom it names has signed it, so that nobody else can have made up its id."""
+    return any(_signed_by(each, signed) for each in policy.approvers if each.person == signed.grant.approver)
 
 
 def _signed_by(approver: Approver, signed: SignedGrant) -> bool:

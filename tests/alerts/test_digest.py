@@ -245,8 +245,8 @@ def test_every_form_has_every_part(weeks: Weeks) -> None:
             "$285.00 spent, 375% more than the week before ($60.00), in 4 calls of 3 people; refusals held back $6.00",
             "Top 5 spenders", "1900% more than the week before ($10.00)", "Outliers", "$10.00 a week (median of 5)",
             "nothing in the 8 weeks before", "Models", "+53.5 points", "-62.3 points", "Exceptions and grants", "release (cto)",
-            "2026-11-25 !", "Refusals", "4 calls of 1", "$6.00 held back", "Keys used by more than one person", "alice, bob",
-            "45 days old: stale", "No list prices mystery: 1 call, $25.00", "$50.00 of it is estimated", "policy ",
+            "2026-11-25 !", "Refusals", "4 calls of 1 person", "$6.00 held back", "Keys used by more than one person",
+            "alice, bob", "45 days old: stale", "No list prices mystery: 1 call, $25.00", "$50.00 of it is estimated", "policy ",
         ):  # fmt: skip
             assert words in shown, words
     assert "### Top 5 spenders" in digest_texts.markdown(found)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.alerts.kit import Told, at, nanos, read
 
+from spendgate.alerts.measured import looks_back_to
 from spendgate.alerts.routing import told as reaches
-from spendgate.alerts.rules import looks_back_to
 from spendgate.config.policy_file import parse_policy
 
 DAY, HOUR = 86_400_000, 3_600_000

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from alerts.receiving import endpoint
@@ -57,6 +58,18 @@ def test_the_list_names_owner_rule_figures_and_command(told: State) -> None:
     assert "$0.80 of $1.00 is spent" in table
     assert json.loads(ran(told, "alerts", "list", "--since", "2999-01-01", "--format", "json")) == []
     assert ran(told, "alerts", "list", "--format", "csv").splitlines()[0].startswith("name,at,rule,form,value")
+
+
+@pytest.mark.parametrize("width", ["60", "80", "160"])
+def test_one_long_alert_hides_no_other(told: State, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    """What an alert says is what its list is for: it is wrapped on a narrow terminal, never left out."""
+    long = "person/day of alice: " + " ".join(f"word{number}" for number in range(60))
+    with closing(Outbox(told.ledger)) as box:
+        outbox.write(box._conn, [replace(ALERT, window="another", text=long)], NOW_MS)
+    monkeypatch.setenv("COLUMNS", width)
+    table = ran(told, "alerts", "list")
+    assert max(map(len, table.splitlines())) <= int(width)
+    assert [word for word in (*long.split(), "$0.80", "spent,") if word not in table] == []
 
 
 def test_status_says_what_is_not_there(told: State) -> None:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from cli.kit import NOW_MS, POLICY, row
 from cli.test_alerts import ALERT
 from spendgate.admission import Admit
+from spendgate.audit_words import AuditWord
 from spendgate.cli import answering, desks, in_force
 from spendgate.cli.answering import WRITES_A_MINUTE, Answering
 from spendgate.cli.desk import Asking, Desk, Wish
@@ -27,8 +28,9 @@ from spendgate.cli.socket_desk import CALLS, SocketDesk, answered
 from spendgate.config.paths import State
 from spendgate.config.policies import LastGood
 from spendgate.errors import StateError, UsageError
-from spendgate.ledger import outbox
-from spendgate.ledger.ledger import Ledger
+from spendgate.ledger import mine, outbox
+from spendgate.ledger.audit_log import Line
+from spendgate.ledger.ledger import Ledger, note_beside
 from spendgate.ledger.messages import ASK
 from spendgate.ledger.outbox import Outbox
 from spendgate.sight import Peer
@@ -82,6 +84,23 @@ def test_nobody_is_shown_another_person(two: State, name: str) -> None:
         text = shown(everything, name)
         assert name == "me" or "bob" in text
         assert name in ("status", "me") or "alice" in text
+
+
+def test_who_is_named_in_anothers_words_reads_none_of_them(two: State) -> None:
+    """An audit line that names somebody else's person or account, in a reason or by chance, is there for `me` without its text;
+    one that another account wrote about the person's own grant or alert is whole."""
+    FileDesk(two.root, "bob", False).ask(Wish("6", "pairing with alice", "person/day"))
+    (own,) = FileDesk(two.root, "alice", False).alerts(None).rows
+    FileDesk(two.root, "root", True).see_alerts((str(own["name"]),))
+    note_beside(two.ledger, Line(NOW_MS, AuditWord.CLOCK_STEPPED, "alice is a word like any other", ""))
+    (kept,) = (each for each in FileDesk(two.root, "alice", False).me(True)["kept"] if each["table"] == "audit")
+    told = [(line["what"], line["who"], line["detail"]) for line in kept["content"]]
+    assert "bob" not in str(told)
+    assert told.count(("grant", "", mine.OTHERS)) == 1
+    assert ("clock stepped", "", mine.OTHERS) in told
+    assert ("alert acknowledged", "root", str(own["name"])) in told
+    assert [what for what, who, detail in told if detail.endswith("alices reason")] == ["grant"]
+    assert "of alice, to slack-11111111" in str(told)
 
 
 def test_one_call_is_its_persons(two: State) -> None:

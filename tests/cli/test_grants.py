@@ -178,3 +178,98 @@ def test_explain_names_the_grant(desk: Desk) -> None:
     (line,) = (each for each in lines if "release week (grant " in each["rule"])
     assert line["applies"] == "yes"
     assert re.fullmatch(r"adds \$50.00, for one window until .*; granted by lead", line["says"])
+
+
+def test_a_budget_that_is_not_the_askers_tells_no_figure(desk: Desk) -> None:
+    """Another team's, one that excepts them, another person's, a project that they never worked on: as one that is not there,
+    with an amount and without, and nothing is written down. A team above the own one is the asker's own."""
+    budgets = "budgets:\n"
+    for name, words in (
+        ("search", "match: {team: search}"),
+        ("all-but-payments", "except: {team: payments}"),
+        ("bobs", "match: {person: bob}"),
+        ("herons", "match: {project: github.com/acme/herons}"),
+    ):
+        budgets += f"  - {{name: {name}, {words}, limit: $7315 per month}}\n"
+    budgets += "  - {name: commerce, match: {team: commerce}, limit: $50 per month}\n"
+    teams = "teams:\n  search: {owner: s@acme.example}\n  commerce: {owner: c@acme.example}\n"
+    desk.force(
+        POLICY.replace("teams:\n", teams)
+        .replace("bob: {}", "bob: {team: search}")
+        .replace("owner: lead@acme.example}", "owner: lead@acme.example, parent: commerce}")
+        .replace("budgets:\n", budgets)
+    )
+    nothing = str(desk.run("ask", "--budget", "nothing").exception)
+    for name in ("search", "all-but-payments", "bobs", "herons"):
+        for amount in ((), ("5",)):
+            result = desk.run("ask", *amount, "--budget", name)
+            assert str(result.exception) == nothing.replace("nothing", name)
+            assert "1463" not in result.output
+    assert json.loads(desk.ran("ask", "list", "--format", "json")) == []
+    assert "$10.00 more of commerce" in desk.ran("ask", "--budget", "commerce")
+
+
+def refusals_told(desk: Desk) -> list[dict[str, object]]:
+    """The alerts of refused grants, the oldest first."""
+    rows = json.loads(desk.ran("alerts", "list", "--format", "json"))
+    return [row for row in reversed(rows) if row["value"] == "grant refused"]
+
+
+def test_a_refused_grant_is_told_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried ten times, its owner hears once, with who tried, why, and what it would have been; one that came too late, or text
+    that is no grant, is a line of the audit trail alone."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))
+    far = "--state", str(desk.key.parent / "nowhere")
+    sign = ["grant", code, "--key", str(desk.key), "--by", "lead", *far]
+    much, good = (CliRunner().invoke(app, [*sign, "--amount", amount]).stdout for amount in ("501", "5"))
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "bob")
+    for _ in range(3):
+        assert desk.run("grant", "accept", good).exit_code == 1
+    monkeypatch.setattr("spendgate.cli.file_desk.own_account", lambda: "alice")
+    for text in (much, much, good[:-9] + "\n"):
+        assert desk.run("grant", "accept", text).exit_code == 1
+    desk.force(POLICY.replace("name: person, per", "name: persons, per"))
+    assert "budget unknown" in str(desk.run("grant", "accept", good).exception)
+    foreign, above = refusals_told(desk)
+    assert (foreign["rule"], foreign["severity"], foreign["owner"]) == ("evidence", "alert", "ops@acme.example")
+    assert (foreign["person"], above["person"]) == ("bob", "alice")
+    assert str(foreign["text"]).startswith(
+        "grant refused: for somebody else: it is for alice, and you are bob. It says $5.00"
+    )
+    assert "bob tried to take it in; no budget was refilled" in str(foreign["text"])
+    assert str(above["text"]).startswith("grant refused: above the approver's limit: it is $501.00")
+    lines = [
+        line for line in json.loads(desk.ran("audit", "list", "--format", "json")) if " refused: " in line["detail"]
+    ]
+    assert [line["who"] for line in lines] == ["bob"] * 3 + ["alice"] * 3
+
+
+def test_grants_that_nobody_signed_fill_no_mailbox(desk: Desk) -> None:
+    """Whoever makes up twelve ids is told of ten times a day; one with its approver's signature is told beside those."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))
+    stranger = desk.key.with_name("stranger.key")
+    stranger.write_bytes(OTHER.file())
+    far = "--by", "lead", "--state", str(desk.key.parent / "nowhere")
+    for _ in range(12):
+        forged = CliRunner().invoke(app, ["grant", code, "--key", str(stranger), *far]).stdout
+        assert "bad signature" in str(desk.run("grant", "accept", forged).exception)
+    much = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--amount", "501", *far]).stdout
+    desk.run("grant", "accept", much)
+    told = [str(row["text"]).split(": ")[1] for row in refusals_told(desk)]
+    assert told == ["bad signature"] * 10 + ["above the approver's limit"]
+
+
+def test_me_says_who_hears_of_an_ask_and_of_a_refused_grant(desk: Desk) -> None:
+    """As they are sent: to entries for alerts, and by mail to whoever answers for a budget or may grant."""
+    assert "by mail" not in desk.ran("me")
+    desk.force(POLICY + "notify:\n  - {to: 'mailto://localhost?from=a@acme.example&to=b@acme.example', for: [alert]}\n")
+    (entry, mailed) = json.loads(desk.ran("me", "--format", "json"))["company_sees"]["receivers"]
+    assert "what you ask for, with your reason; that you tried a grant that does not count" in entry["what"]
+    assert (mailed["who"], mailed["when"]) == ("by mail lead", "when you ask")
+
+
+def test_me_says_what_each_table_is_also_on_a_narrow_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that `me` shows that is what a person came for."""
+    monkeypatch.setenv("COLUMNS", "100")
+    table = " ".join(desk.ran("me").split())
+    assert "what it is" in table

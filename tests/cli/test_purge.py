@@ -72,7 +72,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
                 held = Admit(tuple((scope, 10**9) for scope in drawn))
                 ledger.hold(opened, drawn, lambda _s, _k, held=held: held, when)
                 ledger.settle(call, ended(10**9, *drawn, ended_ms=when + 5))
-        ledger.audit(Line(NOW_MS, AuditWord.GRANT, "grant-1 to alice: $5"))
+        ledger.audit(Line(NOW_MS, AuditWord.GRANT, "g1 taken in: alice has $5.00 more of person"))
         ledger.audit(Line(NOW_MS, AuditWord.GRANT, "grant-2 to alice-b: $5", "bob"))
     return found
 
@@ -153,7 +153,7 @@ def test_me_shows_everything_of_the_account_and_nothing_of_others(kept: State) -
     assert {each["value"] for each in tables["balances"]["content"]} == {
         "alice", "alice-session-0", "alice-session-1", "alice-session-2",
     }  # fmt: skip
-    assert [each["detail"] for each in tables["audit"]["content"]] == ["grant-1 to alice: $5"]
+    assert [each["detail"] for each in tables["audit"]["content"]] == ["g1 taken in: alice has $5.00 more of person"]
     assert (said["person"], said["email"], said["team"]) == ("alice", "alice@acme.example", ["payments"])
     assert said["policy"]["privacy"] == {"keep_days": 40, "project": "repository", "process": "none"}
     text = json.dumps(said)

@@ -198,6 +198,9 @@ def _sees_only_its_own(service: Installed) -> None:
         assert {row["person"] for row in service.rows(role, "calls", "--free")} == {person}
         shown = service.says(role, "status", "--format", "json") + service.says(role, "spend", "--by", "person,api_key")
         assert (person in shown, stranger in shown) == (True, False)
+        _me_is_about(service, role, stranger)
+    service.says("other", "ask", "5", "--for", f"pairing with alice ({service.people['dev'].name})")
+    _me_is_about(service, "dev", "bob")
     assert "is for root and the group spendgate-admin" in service.refuses("dev", "audit", "list")
     (foreign,) = {str(row["id"]) for row in service.rows("other", "calls") if row["state"] == "settled"}
     assert "no call begins with" in service.refuses("dev", "calls", "show", foreign)
@@ -205,6 +208,14 @@ def _sees_only_its_own(service: Installed) -> None:
     assert foreign in service.says("admin", "calls", "show", foreign, "--format", "json")
     assert "holds" in service.says("admin", "audit", "verify")
     assert "grant" in {row["what"] for row in service.rows("admin", "audit", "list")}
+
+
+def _me_is_about(service: Installed, role: str, stranger: str) -> None:
+    """What an account is shown of itself has neither the other person nor the other account."""
+    about = service.says(role, "me", "--format", "json")
+    accounts_of = {each: service.people[each].name for each in ("dev", "other")}
+    own = accounts_of.pop(role)
+    assert (own in about, [name for name in (stranger, *accounts_of.values()) if name in about]) == (True, [])
 
 
 @pytest.mark.clients

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from spendgate.alerts import courier
 from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.findings import DAILY, TOLD, Findings, rows
@@ -65,6 +66,29 @@ def test_it_reaches_whoever_there_is(purposes: tuple[str, ...], finding: str, da
 def test_a_refused_policy_is_told_where_somebody_tampered(detail: str, told: bool) -> None:
     """A mistake is shown to whoever made it."""
     assert bool(rows(policy(), [line(AuditWord.POLICY_REFUSED, detail=detail)], NOW_MS)) is told
+
+
+def test_a_rollback_hides_no_tampering_of_the_same_day(tmp_path: Path) -> None:
+    """Somebody's lower number was told in the morning; a signature that does not fit is told as well, each once a day."""
+    path = tmp_path / "ledger.db"
+    Ledger.open(path, tmp_path / "gates", NOW_MS).close()
+    for why in ("revision", "signature", "revision", "signature"):
+        note_beside(path, Line(NOW_MS, AuditWord.POLICY_REFUSED, f"abc stays in force; 1 fault: {why}"))
+    with closing(Outbox(path)) as outbox:
+        assert Findings(outbox).look(policy(), NOW_MS) == 2
+
+
+def test_the_message_says_what_it_is_about(tmp_path: Path) -> None:
+    """Its title has the finding, not the name of its kind; the command is no list of calls."""
+    path = tmp_path / "ledger.db"
+    Ledger.open(path, tmp_path / "gates", NOW_MS).close()
+    note_beside(path, Line(NOW_MS, AuditWord.LEDGER_ALTERED, "link 7 is another one"))
+    with closing(Outbox(path)) as outbox:
+        Findings(outbox).look(policy(), NOW_MS)
+        outbox.route(1, ["json-1"], NOW_MS)
+        [due] = outbox.due(NOW_MS, NOW_MS + 1, 5)
+    assert courier.title(due) == "Spendgate page: ledger altered"
+    assert "More: spendgate audit verify" in courier.body(due)
 
 
 @pytest.mark.parametrize("at_ms", [NOW_MS - 2 * DAY_MS, NOW_MS + 2 * DAY_MS, -(10**18), 10**18])

@@ -61,7 +61,7 @@ class Desk:
     def accept(self, text: str, person: str = "alice") -> Taken | Refusal:
         """What `spendgate grant accept` does."""
         with GrantBook(self.folder / "ledger.db", POLICY, "lt-1") as book:
-            return book.accept(text, person, self.place.time.now_ms())
+            return book.accept(text, person, self.place.time.now_ms(), person)
 
     def revoke(self, grant_id: str) -> bool:
         """What `spendgate grant revoke` does."""
@@ -238,7 +238,7 @@ grants.audit_log.append = killed
 folder, text, now_ms = sys.argv[1:]
 policy = parse_policy(Path(folder, "policy.yaml").read_bytes())
 with grants.GrantBook(Path(folder, "ledger.db"), policy, "lt-1") as book:
-    book.accept(text, "alice", int(now_ms))
+    book.accept(text, "alice", int(now_ms), "alice")
 """
 
 
@@ -284,7 +284,7 @@ async def test_a_budget_that_others_share(tmp_path: Path) -> None:
         assert await serve(place.gate, intent("bob"), 10.0, seconds=0) == "admitted"
         with GrantBook(tmp_path / "ledger.db", policy, "lt-1") as book:
             text = at.signed(3, budget="everybody", values={})
-            assert isinstance(book.accept(text, "alice", place.time.now_ms()), Taken)
+            assert isinstance(book.accept(text, "alice", place.time.now_ms(), "alice"), Taken)
         await place.gate.set_policy(at.granting.beside(policy))
         assert "$10.00 spent of $10.00" in await refused(place, "bob")
         assert await serve(place.gate, intent("alice"), 3.0, seconds=0) == "admitted"

@@ -195,3 +195,46 @@ def test_whatever_is_done_to_a_witnessed_clock_time_stays_true(steps: list[tuple
         assert abs(time.now_ms() - machine.true_ms) <= FAR_MS + 1_500
         if abs(machine.set_by_ms) <= FAR_MS - 1_500:
             assert time.now_ms() == machine.true_ms + machine.set_by_ms
+
+
+def test_what_time_it_surely_is_goes_on_without_traffic_over_any_number_of_boots() -> None:
+    """Late by the hours in which the machine was off, never early: whatever its wall clock says, and asleep or awake."""
+    machine = Machine()
+    time = machine.time()
+    assert time.sure_ms() is None
+    machine.answers(time)
+    started_ms, off_ms, was_on_ms = machine.true_ms, 0, 0
+    seen = time.seen()
+    for day in range(1, 41):  # each day eight hours on, in which nobody calls anybody, and sixteen off
+        off_ms += 16 * 3_600_000
+        machine = Machine(passed_ms=0, set_by_ms=400 * DAY_MS, name=f"later-{day}")
+        time = machine.time()
+        time.go_on(seen)
+        machine.passed_ms, was_on_ms = 8 * 3_600_000, was_on_ms + 8 * 3_600_000
+        assert not time.witnessed
+        sure_ms = time.sure_ms()
+        assert sure_ms is not None
+        assert abs(sure_ms - (started_ms + was_on_ms)) < 1_500
+        seen = time.seen().after(seen)
+    assert sure_ms < started_ms + was_on_ms + off_ms
+
+
+def test_a_memory_from_before_sure_time_counts_where_the_providers_had_spoken() -> None:
+    """One of a clock that nobody had confirmed does not."""
+    machine = Machine()
+    for seen, sure_ms in (
+        (SeenClock(TRUE_MS, "boot-0", 5), TRUE_MS),
+        (SeenClock(TRUE_MS, "boot-0"), None),
+        (SeenClock(TRUE_MS + DAY_MS, "boot-0", sure_ms=TRUE_MS), TRUE_MS),
+    ):
+        time = machine.time()
+        time.go_on(seen)
+        assert time.sure_ms() == sure_ms
+
+
+def test_the_later_of_two_gates_memories_is_kept() -> None:
+    """A gate that knows less forgets nothing of what another has written."""
+    before = SeenClock(TRUE_MS, "boot-0", 5, sure_ms=TRUE_MS)
+    for now in (SeenClock(TRUE_MS, "boot-1"), SeenClock(TRUE_MS, "boot-1", 7, sure_ms=TRUE_MS - 9)):
+        assert now.after(before).sure_ms == TRUE_MS
+    assert SeenClock(TRUE_MS, "boot-1").after(None).sure_ms is None

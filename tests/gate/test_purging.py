@@ -11,6 +11,8 @@ from ledger.kit import DAY, NOW, admit, open_ledger, row, scope, settled
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import LedgerBusy
 from spendgate.gate import purging
+from spendgate.gate.clock import Clock
+from spendgate.gate.provider_time import ProviderTime
 from spendgate.gate.purging import Purging
 from spendgate.ledger.purge import locked
 from spendgate.ledger.queries import Reader, Span
@@ -112,3 +114,57 @@ def test_a_gate_that_stops_leaves_the_rest_for_the_next(world: World) -> None:
     later = Purging(world.path, world.gates, keeping(30), lambda: NOW, lambda: True)
     later.look()
     assert world.rows() == 31
+
+
+def test_an_idle_gate_keeps_the_promise_over_boots_and_sleep(world: World) -> None:
+    """No call for a week: the machine sleeps over midnight and over days, is off, starts with a wall clock years ahead; each
+    day's rows go once that day is over by the clock that nobody sets."""
+    boot = Boot(0, "one")
+    time = ProviderTime(boot.clock())
+    for _ in range(3):
+        time.dated("api.anthropic.com", NOW)
+    world.purging = Purging(world.path, world.gates, keeping(30), time.sure_ms, lambda: True)
+    assert (world.purging.look(), world.rows()) == (19, 31)
+    boot.passed_ms += DAY + DAY // 2  # asleep, over a midnight
+    assert world.purging.look() == 1
+    boot.passed_ms += 5 * DAY  # the lid was shut for a week's work
+    assert world.purging.look() == 5
+    seen = time.seen()
+    boot = Boot(600_000, "two", wall_ms=NOW + 4_000 * DAY)
+    time = ProviderTime(boot.clock())
+    time.go_on(seen)
+    world.purging = Purging(world.path, world.gates, keeping(30), time.sure_ms, lambda: True)
+    assert (world.purging.look(), world.rows()) == (0, 25)
+    boot.passed_ms += 2 * DAY
+    assert (world.purging.look(), world.rows()) == (2, 23)
+
+
+class Boot:
+    """What one boot's clocks say."""
+
+    def __init__(self, passed_ms: int, name: str, wall_ms: int = NOW) -> None:
+        self.passed_ms, self.name, self.wall_ms = passed_ms, name, wall_ms
+
+    def clock(self) -> Clock:
+        """As a gate reads them."""
+        return Clock(lambda: self.wall_ms, lambda: self.passed_ms, lambda: self.name, lambda: 0.5)
+
+
+def test_the_timer_rests_until_there_is_something_to_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once all of a day is done it looks each minute, another `keep` too; while nobody has said what day it is, in seconds."""
+    waits: list[float] = []
+    world.now_ms = None
+
+    class Ends:
+        def wait(self, wait_s: float) -> bool:
+            if wait_s in (purging.FIRST_S, purging.LOOKS_EVERY_S, purging.RESTS_S):
+                waits.append(wait_s)
+                world.now_ms = NOW if len(waits) > 1 else None
+                if len(waits) == 4:
+                    world.purging.follow(keeping(10))
+            return len(waits) > 4
+
+    monkeypatch.setattr(world.purging, "_stopping", Ends())
+    world.purging._run()
+    assert waits == [purging.FIRST_S, purging.LOOKS_EVERY_S, *[purging.RESTS_S] * 3]
+    assert world.rows() == 11

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ from spendgate.ledger import Ledger, schema
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.check import check
 from spendgate.ledger.fill import Counted
+from spendgate.ledger.purge import Purge, run
 from spendgate.ledger.queries import Reader
 
+BESIDE = ("m017_purging", "m018_letters", "m020_statements")
 STEPS = tuple(step.name for step in schema.migration._migrations)
 
 
@@ -38,6 +41,52 @@ def test_old_file_is_brought_up_to_date(tmp_path: Path, reached: str) -> None:
         schema.migration.apply(Database(conn), stop_before=reached)
     open_ledger(old).close()
     assert tables(old / "ledger.db") == tables(fresh / "ledger.db")
+
+
+@pytest.mark.parametrize("missing", [each for size in (1, 2, 3) for each in combinations(BESIDE, size)], ids="+".join)
+def test_a_file_of_a_version_in_between_is_brought_up_to_date(
+    tmp_path: Path, missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has later steps and lacks earlier ones, as versions had that were made side by side: it meters, and purges."""
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    open_ledger(fresh).close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn, monkeypatch.context() as patch:
+        some = [step for step in schema.migration._migrations if step.name not in missing]
+        patch.setattr(schema.migration, "_migrations", some)
+        schema.migrate(Database(conn), NOW - DAY)
+    ledger = open_ledger(tmp_path)
+    for number in range(3):
+        ledger.hold(row(f"c{number}"), (scope(),), admit(5), NOW + number)
+        ledger.settle(f"c{number}", settled(5, scope(), ended_ms=NOW + number))
+    ledger.close()
+    assert tables(tmp_path / "ledger.db") == tables(fresh / "ledger.db")
+    with Purge(tmp_path / "ledger.db", tmp_path / "gates", patience_ms=1_000) as purge:
+        calls, _ = run(purge, 30, NOW + 60 * DAY, paused=lambda: False)
+    with Reader(tmp_path / "ledger.db") as reader:
+        assert (calls, reader.check(), list(reader.verify(None))) == (2, (), [])
+
+
+def test_lines_from_before_the_chain_are_told_apart(tmp_path: Path) -> None:
+    """They are chained as they stand when the ledger is brought up to date; a line says how many, and where the proof begins.
+    A new ledger has no such line."""
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        schema.migration.apply(Database(conn), stop_before="m014_audit_chain")
+        conn.execute("INSERT INTO ledger (one, id, created_ms) VALUES (1, 'abc', ?)", (NOW - DAY,))
+        for at_ms in (NOW - DAY, NOW - 5):
+            conn.execute("INSERT INTO audit (at_ms, what, detail) VALUES (?, 'gate started', 'as it was')", (at_ms,))
+    for _ in range(2):
+        open_ledger(tmp_path).close()
+    with Reader(tmp_path / "ledger.db") as reader:
+        told = [(line["position"], line["at_ms"], line["what"], line["detail"]) for line in reader.audit()]
+        assert list(reader.verify(None)) == []
+        assert reader.chained_from() == (3, NOW)
+    said = "the 2 lines before this one are of a version that did not chain them, and chained as now found"
+    assert told[-1] == (3, NOW, "trail chained", said)
+    (tmp_path / "new").mkdir()
+    open_ledger(tmp_path / "new").close()
+    with Reader(tmp_path / "new" / "ledger.db") as reader:
+        assert (reader.audit(), reader.chained_from()) == ((), None)
 
 
 def test_reopened_ledger_is_the_same(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ import spendgate
 from spendgate.alerts import routing
 from spendgate.alerts.sending import Message, Result
 from spendgate.errors import LedgerUnavailable
-from spendgate.ledger.messages import ASK, GRANT
+from spendgate.ledger.messages import ASK, EVIDENCE, GRANT
 from spendgate.ledger.outbox import Due, Outbox, Unrouted
 from spendgate.policy import Policy
 
@@ -51,14 +51,14 @@ def backoff_ms(attempts: int, chance: float) -> int:
 
 
 def title(due: Due) -> str:
-    """`Spendgate alert: person/month 80%`; of an ask whose it is, of a digest its week."""
+    """`Spendgate alert: person/month 80%`; of an ask whose it is, of a digest its week, of evidence what was found."""
     if due.form == ASK:
         return f"Spendgate: {due.value} asks for more"
     if due.form == GRANT:
         return f"Spendgate: {due.value} has more"
     if due.form == routing.DIGEST:
         return f"Spendgate {due.rule}, {due.window}"
-    return f"Spendgate {due.severity}: {due.rule}"
+    return f"Spendgate {due.severity}: {due.value if due.form == EVIDENCE else due.rule}"
 
 
 def body(due: Due) -> str:
@@ -66,7 +66,7 @@ def body(due: Due) -> str:
     if due.form == routing.DIGEST:
         return due.long_text or due.text
     when = datetime.fromtimestamp(due.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    does = "Shows all of it" if due.form == GRANT else "The calls"
+    does = {GRANT: "Shows all of it", EVIDENCE: "More"}.get(due.form, "The calls")
     if due.form == ASK:
         exception = not due.command.startswith("spendgate ")
         does = "Grants it, in the policy file (nobody may by a signature)" if exception else "Grants it"

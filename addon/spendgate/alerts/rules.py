@@ -9,7 +9,6 @@ which its hold was granted; a burn goes by the instants at which money was charg
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Final
@@ -17,26 +16,21 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from spendgate.alert_rules import HUNDRED, AlertRule, Burn, Outside, Pace, Severity, Share, Spike
+from spendgate.alert_rules import HUNDRED, AlertRule, Pace, Severity, Share
 from spendgate.alerts import wording
+from spendgate.alerts.days import Zones
 from spendgate.alerts.interface import Alert, Charged, Figures, Reached, Refused
-from spendgate.alerts.measures import KEEP_TOLD_MS, LATE_DAYS, Burns, Outsides, Shares, Spikes
+from spendgate.alerts.measured import measured
+from spendgate.alerts.measures import KEEP_TOLD_MS
 from spendgate.alerts.told import Key, Told
-from spendgate.allowances import values_of
 from spendgate.budget import Budget
 from spendgate.policy import Policy
 from spendgate.selector import EVERY, Facts, Selector
 from spendgate.standing import Scope
-from spendgate.window import DAY_MS, Bounds, Unit, Window, bounds, day_starts_ms, local_date
+from spendgate.window import DAY_MS, day_starts_ms, local_date
 
-_WORDS_LENGTH: Final = 16
-_DAY: Final = Window(Unit.DAY)
 _ABOUT_MANY: Final = frozenset({"team", "group", "machine_group"})
 """A rule per one of these is about several people, as one without `per` is."""
-
-_NONE: Final[list[tuple[str, Reached]]] = []
-
-Measure = Spikes | Burns | Shares | Outsides
 
 
 class State(Struct):
@@ -46,77 +40,14 @@ class State(Struct):
     told: list[tuple[Key, int | None]] = []
 
 
-class _When(Struct):
-    """A charge's day in one zone, the number of that day, and the zone."""
-
-    day: Bounds
-    ordinal: int
-    zone: str
-
-
-class _Zones:
-    """Whose days a rule goes by: see `Policy.zones`."""
-
-    def __init__(self, policy: Policy, per: tuple[str, ...], match: Selector) -> None:
-        self._by_team, fixed = policy.zones(per, match)
-        self._zone = fixed or policy.timezone
-        self._calendars = {zone: policy.calendar(zone) for zone in {self._zone, *self._by_team.values()}}
-        self._last: dict[str, _When] = {}
-
-    def zone_of(self, facts: Facts) -> str:
-        """The zone of a call's days."""
-        team = facts.values.get("team") if self._by_team else None
-        return self._by_team.get(team[0], self._zone) if team else self._zone
-
-    def at(self, facts: Facts, at_ms: int) -> _When:
-        """The day of this call that holds the instant."""
-        zone = self.zone_of(facts)
-        last = self._last.get(zone)
-        if last is not None and last.day.starts_ms <= at_ms < (last.day.ends_ms or 0):
-            return last
-        day = bounds(_DAY, self._calendars[zone], at_ms)
-        found = self._last[zone] = _When(day, date.fromisoformat(day.key).toordinal(), zone)
-        return found
-
-
-class _Measured:
-    """One alert rule that sums by itself."""
-
-    def __init__(self, policy: Policy, rule: AlertRule, measure: Measure) -> None:
-        self.rule, self.measure = rule, measure
-        self.words = hashlib.sha256(rule.model_dump_json().encode()).hexdigest()[:_WORDS_LENGTH]
-        self._zones = _Zones(policy, rule.per, rule.match)
-        self._shares = isinstance(measure, Shares)
-
-    def saw(self, charged: Charged) -> list[tuple[str, Reached]]:
-        """Each value whose mark is reached."""
-        rule, measure, facts = self.rule, self.measure, charged.facts
-        if not (charged.cost_nanos or self._shares) or (rule.excepted.clauses and rule.excepted.fits(facts)):
-            return _NONE
-        fits = not rule.match.clauses or rule.match.fits(facts)
-        if not fits and not self._shares:
-            return _NONE
-        values = values_of(rule.per, facts)
-        if not values:
-            return _NONE
-        when = self._zones.at(facts, charged.booked_ms)
-        if isinstance(measure, Shares):
-            found = [(value, measure.saw(value, charged, when, fits=fits)) for value in values]
-        else:
-            found = [(value, measure.saw(value, charged, when)) for value in values]
-        return [(value, reached) for value, reached in found if reached is not None]
-
-
 class Alerts:
     """One policy's alerts."""
 
     def __init__(self, policy: Policy) -> None:
-        self._measured = [
-            _Measured(policy, rule, made) for rule in policy.alerts if (made := _measure(rule)) is not None
-        ]
+        self._measured = measured(policy)
         self._paces = [(rule, rule.form) for rule in policy.alerts if isinstance(rule.form, Pace)]
         self._budgets = {budget.name: budget for budget in policy.budgets}
-        self._zones = {name: _Zones(policy, each.per, each.match) for name, each in self._budgets.items()}
+        self._zones = {name: Zones(policy, each.per, each.match) for name, each in self._budgets.items()}
         self._policy = policy
         self._told = Told()
         self.watched = frozenset(
@@ -278,35 +209,6 @@ class Alerts:
     def told_too(self, key: Key, again_ms: int | None) -> None:
         """This was told by somebody else."""
         self._told.take(key, again_ms)
-
-
-def looks_back_to(policy: Policy, now_ms: int) -> int:
-    """From when on calls must be seen for every sum to be whole at `now_ms`; budgets' own windows are not asked here."""
-    spans = [0]
-    for rule in policy.alerts:
-        match rule.form:
-            case Spike(days=days):
-                spans.append((days + LATE_DAYS) * DAY_MS)
-            case Burn(within_ms=within_ms):
-                spans.append(within_ms)
-            case Share():
-                spans.append(LATE_DAYS * DAY_MS)
-            case Outside():
-                spans.append(8 * DAY_MS)
-    return now_ms - max(spans)
-
-
-def _measure(rule: AlertRule) -> Measure | None:
-    match rule.form:
-        case Spike():
-            return Spikes(rule.form)
-        case Burn():
-            return Burns(rule.form)
-        case Share():
-            return Shares(rule.form)
-        case Outside():
-            return Outsides(rule.form)
-    return None
 
 
 def _spent(scope: Scope, settled: int) -> Figures:

@@ -26,7 +26,7 @@ _COLUMNS = (
     Column("name", "id", weight=0),
     Column("at", "at", weight=2),
     Column("severity", "severity", weight=4),
-    Column("says", "says", weight=1),
+    Column("says", "says", weight=1, wraps=True),
     Column("owner", "answers for it", weight=6),
     Column("sent", "sent", weight=3),
     Column("acked_by", "seen by", weight=5),

@@ -21,7 +21,7 @@ COLUMNS = (
     Column("until", "until", weight=1),
     Column("asked_of", "asked of", weight=2),
     Column("reached", "message", weight=1),
-    Column("reason", "reason", weight=2),
+    Column("reason", "reason", weight=2, wraps=True),
 )
 KEYS = (
     "id",

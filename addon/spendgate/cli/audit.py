@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("at", "at", weight=1),
     Column("what", "what", weight=0),
     Column("who", "who", weight=3),
-    Column("detail", "detail", weight=2),
+    Column("detail", "detail", weight=2, wraps=True),
     Column("calls", "after calls", right=True, weight=4),
 )
 _KEYS = ("position", "at", "what", "who", "detail", "calls", "calls_head", "head")

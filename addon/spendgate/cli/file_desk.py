@@ -221,12 +221,17 @@ def verified(ledger: Path) -> Verified:
         faults = reader.verify(seen.heads if seen else None)
         told, heads = list(islice(faults, _MOST_FAULTS)), reader.heads()
         more = sum(1 for _ in faults)
-        gone = reader.purged_calls()
+        gone, chained = reader.purged_calls(), reader.chained_from()
     against = "as remembered outside it" if seen and seen.heads else "nothing is remembered outside it"
     sums = f", of them {gone} purged by privacy.keep, whose sums by day hold" if gone else ""
+    since = (
+        f"\nchained from audit line {chained[0]} on, {iso(chained[1])}: those before it are of a version that did not chain them"
+        if chained
+        else ""
+    )
     says = (
         f"ledger {heads.id} holds: {heads.audit.position} audit lines, {heads.calls.position} ended calls{sums}; {against}\n"
-        f"head {heads.audit.head}"
+        f"head {heads.audit.head}{since}"
     )
     return Verified(tuple(str(fault).encode(errors="backslashreplace").decode() for fault in told), more, says)
 

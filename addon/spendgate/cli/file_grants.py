@@ -23,6 +23,7 @@ from spendgate.cli.asking import (
 from spendgate.cli.desk import Rows, Signing, Wish
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.own import Hand, own_person
+from spendgate.cli.own_calls import calls_of, draws_on
 from spendgate.cli.reached import reached
 from spendgate.config.paths import SERVICE_DIRECTORY
 from spendgate.errors import StateError, UsageError
@@ -50,17 +51,18 @@ def ask(hand: Hand, wish: Wish) -> tuple[str, ...]:
     with closing(Reader(hand.state.ledger)) as reader:
         account = hand.sight.account if hand.sight.shared else None
         refused = reader.latest_refusal(who.person, asked_for, account)
+        if refused is None and asked_for is None:
+            raise StateError(
+                f"no budget has refused {who.person} here; name one with --budget (`spendgate status` lists them)"
+            )
         ledger = reader.head().id
-    if refused is None and asked_for is None:
-        raise StateError(
-            f"no budget has refused {who.person} here; name one with --budget (`spendgate status` lists them)"
-        )
+        calls = tuple(calls_of(policy, who, machine, reader, now_ms, hand.sight.where, refused))
     name = asked_for or str(refused["refused_by"]) if refused is not None else str(asked_for)
     about = next((each for each in policy.budgets if each.name == name), None)
-    if about is None:
-        parts = [each.name for each in policy.budgets if each.base_name == name]
-        which = f"one of {', '.join(parts)}" if parts else "`spendgate status` lists those that are yours"
-        raise UsageError(f"the policy in force has no budget {name!r}; {which}")
+    if about is None or not draws_on(policy, calls, name):  # of what is not theirs, not even that it is there
+        parts = [each.name for each in policy.budgets if each.base_name == name and draws_on(policy, calls, each.name)]
+        which = f"one of {', '.join(parts)}" if parts else "`spendgate status` lists those"
+        raise UsageError(f"the policy in force has no budget {name!r} that applies to you here; {which}")
     values = values_of(about, refused["refused_value"] or "") if refused else own_values(about, who, machine)
     figures = figures_of(refused)
     ends_ms = figures.resets_ms if figures.resets_ms and figures.resets_ms > now_ms else now_ms + WEEK_MS
@@ -136,7 +138,7 @@ def accept(hand: Hand, text: str, *, signed_here: bool) -> str:
         person = None if signed_here or hand.state.root == SERVICE_DIRECTORY else hand.sight.person
     with port(hand.state, policy, hand.machine) as book:
         try:
-            verdict = book.accept(text, person, now_ms)
+            verdict = book.accept(text, person, now_ms, hand.sight.account)
         except ValueError as fault:
             raise StateError(f"the grant {fault}") from fault
     if isinstance(verdict, Refusal):

@@ -12,6 +12,8 @@ from spendgate.attribution import Evidence
 from spendgate.cli.moments import iso
 from spendgate.cli.own import Hand, own_person
 from spendgate.config.trust import trusted
+from spendgate.grants import answering_team, owner_of
+from spendgate.ledger.messages import severity
 from spendgate.ledger.mine import Kept, Whose
 from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
@@ -88,6 +90,7 @@ def _iso(ms: int | None) -> str:
 
 def _seen(policy: Policy, match: PersonMatch) -> Iterator[Seen]:
     """By the policy in force. Nothing else of a ledger leaves the machine."""
+    tried = severity(policy, loud=False).value
     rules = [each.name for each in policy.alerts]
     shares = [f"{budget.name} at {percent}%" for budget in policy.budgets for percent in budget.alerts]
     named = policy.roster.team_by_name
@@ -96,15 +99,30 @@ def _seen(policy: Policy, match: PersonMatch) -> Iterator[Seen]:
     for entry in {entry.to: entry for entry in (*entries, *policy.notify)}.values():
         what = f"the text of alerts about you: your name, the rule, figures, the command for the calls ({told})"
         what += "; what you ask for, with your reason" if "alert" in entry.purposes else ""
+        what += "; that you tried a grant that does not count" if tried in entry.purposes else ""
         what += "; the digest of a week, with your name and what you spent" if routing.DIGEST in entry.purposes else ""
         yield Seen(routing.key(entry), what, f"when one is told, for: {', '.join(entry.purposes)}")
     if routing.email(policy, match.person) is not None and routing.mail_of(policy, match.team) is not None:
         yield Seen("yourself, by mail", "the same alerts", "when one is told")
+    if answers := _who_answers(policy, match):
+        yield Seen(
+            f"by mail {', '.join(answers)}", "what you ask for, with your reason and your figures", "when you ask"
+        )
     if policy.prices_update == "daily":
         yield Seen("the source of the price list", "that a list is fetched; nothing of you", "once a day")
     trust = trusted()
     if trust is not None and trust.url is not None:
         yield Seen(trust.url, "that the policy is fetched; nothing of you", "each time that it is looked for")
+
+
+def _who_answers(policy: Policy, match: PersonMatch) -> tuple[str, ...]:
+    """Who may have a mail of an ask of this person's, as `routing.keys_of_ask` has it."""
+    people: dict[str, None] = {}
+    for team in {answering_team(policy, budget, match.team): None for budget in policy.budgets}:
+        if routing.mail_of(policy, team) is not None:
+            owner = policy.roster.listed(owner_of(policy, team))
+            people |= dict.fromkeys((*([owner.name] if owner else []), *(each.person for each in policy.approvers)))
+    return tuple(name for name in people if name != match.person and routing.email(policy, name) is not None)
 
 
 def _nothing(policy: Policy) -> str:

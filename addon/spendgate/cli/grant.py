@@ -38,7 +38,7 @@ _COLUMNS = (
     Column("amount_nanos", "more", right=True, weight=0),
     Column("until", "until", weight=1),
     Column("by", "by", weight=1),
-    Column("reason", "reason", weight=2),
+    Column("reason", "reason", weight=2, wraps=True),
 )
 _KEYS = ("id", "status", "person", "budget", "amount_nanos", "until", "by", "reason")
 group = typer.Typer(name="grant", help="Grant more of a budget to somebody who asked.", cls=Routed)

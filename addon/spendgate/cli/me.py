@@ -15,8 +15,8 @@ _COLUMNS = (
     Column("rows", "rows", right=True, weight=0),
     Column("first_at", "from", weight=1),
     Column("last_at", "to", weight=1),
-    Column("until", "kept", weight=2),
-    Column("what", "what it is", weight=3),
+    Column("until", "kept", weight=3, wraps=True),
+    Column("what", "what it is", weight=2, wraps=True),
 )
 _KEYS = tuple(column.key for column in _COLUMNS)
 

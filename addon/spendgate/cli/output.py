@@ -25,6 +25,8 @@ from spendgate import inert_text
 from spendgate.errors import SpendgateError
 from spendgate.money import dollars, short_dollars
 
+WRAPPED = 30
+"""Characters that a sentence has at least beside other columns, where it has so many."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Row = Mapping[str, object]
 inert = inert_text.inert
@@ -47,6 +49,8 @@ class Column:
     right: bool = False
     weight: int = 1
     """0: never left out; else the heaviest go first where the terminal is too narrow."""
+    wraps: bool = False
+    """A sentence: it goes on in the next line, and needs no more than `WRAPPED` characters beside others."""
 
 
 @contextmanager
@@ -144,7 +148,12 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], empty: str) -> None:
     shown = fitting(columns, cells, out.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in shown:
-        table.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")
+        table.add_column(
+            column.heading,
+            justify="right" if column.right else "left",
+            no_wrap=not column.wraps,
+            overflow="fold" if column.wraps else "ellipsis",
+        )
     for index in range(len(rows)):
         table.add_row(*(cells[column.key][index] for column in shown))
     out.print(table)
@@ -157,7 +166,12 @@ def fitting(columns: Sequence[Column], cells: Mapping[str, Sequence[str]], width
     """The columns that hold something and fit beside each other: those that must, then the lightest that still fits, the first
     of equals before others. In their own order."""
     held = [column for column in columns if column.weight == 0 or any(cells[column.key])]
-    wide = {column.key: max(len(column.heading), *map(len, cells[column.key])) + 2 for column in held}
+    longest = {column.key: max(map(len, cells[column.key])) for column in held}
+    wide = {
+        column.key: max(len(column.heading), min(longest[column.key], WRAPPED if column.wraps else longest[column.key]))
+        + 2
+        for column in held
+    }
     kept = {column.key for column in held if column.weight == 0}
     left = width + 2 - sum(wide[key] for key in kept)
     for column in sorted(held, key=lambda column: column.weight):

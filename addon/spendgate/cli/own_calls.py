@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from spendgate.fitting import enforces, scopes
-from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.ledger.queries import Reader, Span
 from spendgate.policy import Policy
 from spendgate.roster import PersonMatch
 from spendgate.selector import Facts
@@ -25,10 +25,11 @@ def calls_of(
     reader: Reader,
     now_ms: int,
     where: tuple[tuple[str, str], ...] = (),
+    refused: Mapping[str, Any] | None = None,
 ) -> Iterable[Facts]:
     """Calls of this person: none in particular, then one of each kind lately made.
 
-    `where`: only those with these attributes, too.
+    `where`: only those with these attributes, too. `refused`: a row of `calls` that is meant as well, however old.
     A budget kept per session, project or model has a balance only where such a call was made.
     """
     groups = tuple(group.name for group in policy.roster.machine_groups(machine))
@@ -40,7 +41,9 @@ def calls_of(
     )
     yield Facts.of(model=None, **own)
     for kind in kinds[:_RECENT_KINDS]:
-        yield _facts(own, kind)
+        yield _facts(own, dict(zip(_KINDS, kind.key, strict=True)))
+    if refused is not None:
+        yield _facts(own, {**refused, "model": refused["model_requested"]})
 
 
 def scopes_of_calls(policy: Policy, calls: Iterable[Facts], now_ms: int) -> Iterable[Scope]:
@@ -53,6 +56,12 @@ def scopes_of_calls(policy: Policy, calls: Iterable[Facts], now_ms: int) -> Iter
                 yield scope
 
 
-def _facts(own: Mapping[str, Any], kind: Spend) -> Facts:
-    named = {name: value for name, value in zip(_KINDS, kind.key, strict=True) if name != "model"}
-    return Facts.of(model=None, **own, **named).answered_by(kind.key[_KINDS.index("model")])
+def draws_on(policy: Policy, calls: Iterable[Facts], budget: str) -> bool:
+    """Whether one of these calls draws on the budget."""
+    draw = next(draw for draw, _ in policy.draws if draw.name == budget)
+    return any(draw.fits(facts) for facts in calls)
+
+
+def _facts(own: Mapping[str, Any], kind: Mapping[str, Any]) -> Facts:
+    named = {name: kind[name] for name in _KINDS if name != "model"}
+    return Facts.of(model=None, **own, **named).answered_by(kind["model"])

@@ -120,7 +120,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         house.state.ledger,
         house.state.gates,
         gate.policy,
-        gate.confirmed_ms,
+        gate.sure_ms,
         lambda: in_force.agreed(house.state),
     )
     settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from spendgate.admission import Refuse
 from spendgate.alerts.interface import Alert, Charged, Refused
-from spendgate.alerts.rules import Alerts, looks_back_to
+from spendgate.alerts.measured import looks_back_to
+from spendgate.alerts.rules import Alerts
 from spendgate.errors import LedgerUnavailable, SpendgateError
 from spendgate.gate.asked import Asked
 from spendgate.gate.findings import Findings

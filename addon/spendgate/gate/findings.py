@@ -1,7 +1,8 @@
 """What the audit trail says was found about the ledger, the clock or the policy is told to the owner, as an alert is.
 
 A budget may have been refilled by it, so that a line in a file is not enough: each finding about the ledger is a page of its own;
-what else is wrong is told once a day for each word. What somebody has acknowledged is not told any more.
+what else is wrong is told once a day for each word, a refused policy for each reason. What somebody has acknowledged is not told
+any more.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from spendgate.alert_rules import Severity
 from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.ledger.interface import AlertRow
+from spendgate.ledger.messages import EVIDENCE, severity
 from spendgate.ledger.outbox import Outbox, Trail
 from spendgate.policy import Policy
 from spendgate.window import DAY_MS, local_date
 
-RULE: Final = "evidence"
-"""By which `alerts list` has them: no rule of the policy turns them off."""
 DAILY: Final = frozenset({AuditWord.CLOCK_OFF, AuditWord.GATE_FAILED, AuditWord.POLICY_REFUSED})
 TOLD: Final = FINDINGS | DAILY
 _WHYS: Final = ("signature", "revision")
@@ -66,17 +65,10 @@ def _tells(word: AuditWord, detail: str) -> bool:
 def _row(policy: Policy, word: AuditWord, line: Trail) -> AlertRow:
     daily = word in DAILY
     window = str(local_date(policy.timezone, line.at_ms)) if daily else f"line {line.position}"
+    if word is AuditWord.POLICY_REFUSED:  # a rollback told in the morning hides no tampering in the afternoon
+        window = f"{window} {line.detail.rpartition(': ')[2]}"
     return AlertRow(
-        RULE, RULE, word.value, window, severity(policy, daily=daily).value, line.at_ms, None, None, (), policy.owner,
+        EVIDENCE, EVIDENCE, word.value, window, severity(policy, loud=not daily).value, line.at_ms, None, None, (), policy.owner,
         None, None, None, None, f"{word.value}: {line.detail}; {_SAYS[word]}",
         "spendgate audit list" if daily else "spendgate audit verify", policy.hash,
     )  # fmt: skip
-
-
-def severity(policy: Policy, *, daily: bool) -> Severity:
-    """As loud as it is, or as the loudest for which the file names a receiver: it must reach somebody."""
-    named = {purpose for entry in policy.notify for purpose in entry.purposes}
-    wanted = (
-        (Severity.ALERT, Severity.PAGE, Severity.NOTICE) if daily else (Severity.PAGE, Severity.ALERT, Severity.NOTICE)
-    )
-    return next((each for each in wanted if each.value in named), wanted[0])

@@ -147,9 +147,9 @@ class Gate:
         self.prices = self._upkeep.prices = prices
         self._known = KnownTerms(self.policy, prices)
 
-    def confirmed_ms(self) -> int | None:
+    def sure_ms(self) -> int | None:
         """The time where the providers have said what it is; None: only the machine's own clock says so. For any thread."""
-        return self._time.confirmed_ms()
+        return self._time.sure_ms()
 
     @property
     def open_calls(self) -> Mapping[str, Running]:

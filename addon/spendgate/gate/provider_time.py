@@ -8,6 +8,9 @@ So a clock set back or ahead under a running gate changes no window, not even fo
 A gate that starts within the same boot goes on with what was remembered. After another boot, until the providers have spoken,
 the time when a gate last looked is a floor: windows do not go back behind it. A clock that was set ahead before the machine
 started is believed until three answers have come, since a machine may have been off for so long.
+
+What must never be done too early (`sure_ms`: rows that go for good) asks the wall clock nothing: it goes by the providers' word,
+and by what boot clocks have counted since, over any number of boots. That is late by as long as the machine was off, never early.
 """
 
 from __future__ import annotations
@@ -40,10 +43,15 @@ class ProviderTime:
         self._ahead_ms: int | None = None
         self._floor_ms: int | None = None
         """As far ahead of the boot clock as the time when a gate last looked is at least."""
+        self._sure_ahead_ms: int | None = None
+        """The same of the time that it surely is."""
 
     def go_on(self, seen: SeenClock | None) -> None:
         """Begin with what an earlier gate has remembered."""
         if seen is not None:
+            sure_ms = seen.sure_ms if seen.sure_ms is not None or seen.ahead_ms is None else seen.at_ms
+            if sure_ms is not None:
+                self._sure_ahead_ms = sure_ms - self._clock.boot_ms()
             self._floor_ms = seen.at_ms - self._clock.boot_ms()
             self.believe(seen)
 
@@ -69,9 +77,12 @@ class ProviderTime:
             return wall if wall >= least - FAR_MS else least
         return wall
 
-    def confirmed_ms(self) -> int | None:
-        """`now_ms` where the providers have said what time it is; None: only the machine's own clock says so."""
-        return self.now_ms() if self.witnessed else None
+    def sure_ms(self) -> int | None:
+        """What time it is at least: `now_ms` where the providers have said so since the machine started, else as long after they
+        last did as it was on; None: they never have, only the machine's own clock says so."""
+        if self.witnessed:
+            return self.now_ms()
+        return None if self._sure_ahead_ms is None else self._clock.boot_ms() + self._sure_ahead_ms
 
     def off_ms(self) -> int | None:
         """How far the wall clock is ahead of the time that windows go by; None: they go by the wall clock."""
@@ -87,7 +98,9 @@ class ProviderTime:
         """What is to be remembered."""
         samples = [(host, *each) for host, kept in self._samples.items() for each in kept]
         latest = sorted(samples, key=lambda each: each[1])[-_REMEMBERED:]
-        return SeenClock(self.now_ms(), self._clock.boot(), self._ahead_ms, self.off_ms(), tuple(latest))
+        return SeenClock(
+            self.now_ms(), self._clock.boot(), self._ahead_ms, self.off_ms(), tuple(latest), self.sure_ms()
+        )
 
     def dated(self, host: str, date_ms: int) -> None:
         """An answer of this host, over a verified connection, has this date (whole seconds)."""

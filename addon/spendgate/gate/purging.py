@@ -1,8 +1,9 @@
 """Purging of a running gate by `privacy.keep`: at its start and once a day, in a thread of its own, never in a call's way.
 
 Between two transactions of some milliseconds it pauses for four times as long, so that whoever wants to write meanwhile finds the
-ledger free. It goes by no clock that the providers have not confirmed (three answers of one host, `provider_time`): one that was
-set ahead makes nothing old. It waits while another gate of the ledger has another policy in force, whose windows may be longer.
+ledger free. It goes by no clock that could be ahead (`ProviderTime.sure_ms`): one that was set ahead makes nothing old, and a
+gate without traffic purges all the same. A look is no appointment that could be missed in sleep: it asks what day it is now. It
+waits while another gate of the ledger has another policy in force, whose windows may be longer.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 FIRST_S: Final = 2.0
 """After the start, when the gate has done what it does first."""
 LOOKS_EVERY_S: Final = 5.0
+RESTS_S: Final = 60.0
+"""Between looks once all of a day is done."""
 _PAUSE_FACTOR: Final = 4
 _PATIENCE_MS: Final = 1_000
 
@@ -36,13 +39,13 @@ class Purging:
         ledger: Path,
         gates: Path,
         policy: Policy,
-        confirmed_ms: Callable[[], int | None],
+        sure_ms: Callable[[], int | None],
         agreed: Callable[[], bool],
     ) -> None:
-        """`confirmed_ms`: the time; None while nobody but this machine says so. `agreed`: whether all gates of the ledger have
-        this policy in force."""
+        """`sure_ms`: the time that it is at least; None: nobody but this machine has said so. `agreed`: whether all gates of the
+        ledger have this policy in force."""
         self._ledger, self._gates = ledger, gates
-        self._policy, self._confirmed_ms, self._agreed = policy, confirmed_ms, agreed
+        self._policy, self._sure_ms, self._agreed = policy, sure_ms, agreed
         self._stopping = threading.Event()
         self._done: tuple[int, int] | None = None
         """For how many days is kept, and before when all was purged."""
@@ -68,14 +71,19 @@ class Purging:
             wait_s = LOOKS_EVERY_S
             try:
                 self.look()
+                wait_s = RESTS_S if self._rests else LOOKS_EVERY_S
             except LedgerUnavailable:
                 pass  # the next look goes on from there
             except (SpendgateError, OSError):
                 logger.exception("old calls could not be purged")
 
+    @property
+    def _rests(self) -> bool:
+        return self._done is not None and self._done[0] == self._policy.privacy.keep_days
+
     def look(self) -> int:
         """Purge what is due: nothing where all of that day was; how many calls. Raises LedgerUnavailable, StateError."""
-        keep_days, now_ms = self._policy.privacy.keep_days, self._confirmed_ms()
+        keep_days, now_ms = self._policy.privacy.keep_days, self._sure_ms()
         if keep_days is None or now_ms is None:
             return 0
         due = keep_days, purging.before(now_ms, keep_days)

@@ -16,15 +16,18 @@ from typing import Final, Protocol, Self
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.grant_texts import Ask, SignedGrant
-from spendgate.grants import Place, Refusal, Taken, judge
+from spendgate.grants import HONEST, Place, Refusal, Taken, authentic, judge
 from spendgate.ledger import audit_log, chain, messages, outbox, schema
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
 from spendgate.money import dollars
 from spendgate.policy import Policy
+from spendgate.window import DAY_MS
 
 OPEN_MAX: Final = 10
 """Asks of one person that nobody has answered and that are not over."""
+FORGED_MAX: Final = 10
+"""Refused grants without their approver's signature that are told in a day; the audit trail has all."""
 OVER: Final = "its time is over"
 _ASKS: Final = """SELECT id, at_ms, until_ms, person, budget, amount_nanos, reason, call, spent_nanos, held_nanos, limit_nanos,
     resets_ms, asked_of, code, (SELECT grants.id FROM grants WHERE grants.ask = asks.id) FROM asks ORDER BY seq"""
@@ -67,9 +70,9 @@ class GrantPort(Protocol):
         """Write it down, once: the same ask that is still open is given back. Raises StateError where too many are open."""
         ...
 
-    def accept(self, text: str, person: str | None, now_ms: int) -> Taken | Refusal:
-        """Take a grant in, or say why not. `person` is who does it; None: somebody who may for others. Raises ValueError for text
-        that is no grant."""
+    def accept(self, text: str, person: str | None, now_ms: int, who: str) -> Taken | Refusal:
+        """Take a grant in, or say why not. `person` is who does it; None: somebody who may for others; `who` is their account.
+        Raises ValueError for text that is no grant."""
         ...
 
     def revoke(self, grant_id: str, who: str, now_ms: int) -> bool:
@@ -145,14 +148,15 @@ class GrantBook:
         """See `GrantPort.ask`."""
         return self._write(lambda conn: _ask(conn, asked, self._policy, now_ms))
 
-    def accept(self, text: str, person: str | None, now_ms: int) -> Taken | Refusal:
+    def accept(self, text: str, person: str | None, now_ms: int, who: str) -> Taken | Refusal:
         """See `GrantPort.accept`."""
         try:
             signed = SignedGrant.parse(text)
         except ValueError:
-            self._write(lambda conn: audit_log.append(conn, _line(now_ms, "refused: it is no grant, or was changed")))
+            line = _line(now_ms, "refused: it is no grant, or was changed", who)
+            self._write(lambda conn: audit_log.append(conn, line))
             raise
-        place = Place(self.ledger_id, self._machine, person)
+        place = Place(self.ledger_id, self._machine, person, who)
         return self._write(lambda conn: _accept(conn, signed, self._policy, place, now_ms))
 
     def revoke(self, grant_id: str, who: str, now_ms: int) -> bool:
@@ -205,7 +209,9 @@ def _accept(
     grant = signed.grant
     refusal = judge(signed, policy, place, grants(conn), now_ms)
     if refusal is not None:
-        audit_log.append(conn, _line(now_ms, f"{grant.id} refused: {refusal.why}"))
+        audit_log.append(conn, _line(now_ms, f"{grant.id} refused: {refusal.why}", place.who))
+        if refusal.why not in HONEST and (authentic(signed, policy) or _room(conn, now_ms)):
+            outbox.write(conn, [messages.of_refused_grant(grant, refusal, policy, place, now_ms)], now_ms)
         return refusal
     conn.execute(
         """INSERT INTO grants (id, ask, at_ms, from_ms, until_ms, person, budget, amount_nanos, approver, reason, text)
@@ -223,6 +229,13 @@ def _accept(
     outbox.write(conn, [messages.of_grant(grant, policy, now_ms)], now_ms)
     outbox.answered(conn, messages.ASK, grant.ask, grant.approver, now_ms)
     return Taken(signed, now_ms, grant.until_ms)
+
+
+def _room(conn: sqlite3.Connection, now_ms: int) -> bool:
+    """Whether one more grant that nobody signed is told today: whoever makes such up could fill its owner's mail."""
+    sql = "SELECT count(*) FROM alerts WHERE rule = ? AND value = ? AND at_ms > ?"
+    values = (messages.EVIDENCE, messages.GRANT_REFUSED, now_ms - DAY_MS)
+    return int(conn.execute(sql, values).fetchone()[0]) < FORGED_MAX
 
 
 def _revoke(conn: sqlite3.Connection, grant_id: str, who: str, now_ms: int) -> bool:

@@ -2,7 +2,7 @@
 
     {"version": 1,
      "heads": {"id", "created_ms", "calls": {"position", "head"}, "audit": {"position", "head"}},
-     "clock": {"at_ms", "boot", "ahead_ms", "off_ms", "samples": [[host, boot_ms, ahead_ms]]},
+     "clock": {"at_ms", "boot", "ahead_ms", "off_ms", "samples": [[host, boot_ms, ahead_ms]], "sure_ms"},
      "findings": [{"what", "detail", "at_ms", "written"}]}
 
 It is written all or not at all, under a lock of its own, since several gates and `audit ack` change it. Whoever
@@ -47,14 +47,20 @@ class SeenClock(Struct, frozen=True):
     """How far the wall clock was ahead of the time that windows went by; None: they went by the wall clock."""
     samples: tuple[tuple[str, int, int], ...] = ()
     """Of hosts: when by that boot's clock, and how far ahead of it their answers' dates were; the oldest first."""
+    sure_ms: int | None = None
+    """What time it was at least: the providers' word, and what boot clocks have counted since, which nobody can set."""
 
     def after(self, before: SeenClock | None) -> SeenClock:
         """What to remember where another gate had remembered this: its word, where this one has none of the same boot."""
-        if before is None or self.ahead_ms is not None:
+        if before is None:
             return self
+        sure_ms = max((each for each in (before.sure_ms, self.sure_ms) if each is not None), default=None)
+        if self.ahead_ms is not None:
+            return replace(self, sure_ms=sure_ms)
         same = before.boot == self.boot != ""
         return replace(
             self,
+            sure_ms=sure_ms,
             at_ms=max(self.at_ms, before.at_ms),
             ahead_ms=before.ahead_ms if same else None,
             samples=(self.samples or before.samples) if same else self.samples,

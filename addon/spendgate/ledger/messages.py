@@ -1,7 +1,8 @@
-"""What asks and grants tell people, as rows of the outbox: pure, but for what `write` puts there.
+"""What asks and grants tell people, as rows of the outbox. Pure.
 
 An ask goes to those who can answer it, as alerts of severity `alert` go (`alerts.routing.keys_of_ask`); a grant that was taken in
-goes to the person, as a `notice`. Each is written in the transaction of what it is about, and waits there for a gate to send it.
+goes to the person, as a `notice`; one that was refused to the file's owner, whom no rule keeps from it (`EVIDENCE`). Each is
+written in the transaction of what it is about, and waits there for a gate to send it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 
 from spendgate.alert_rules import Severity
 from spendgate.grant_texts import Ask, Grant
-from spendgate.grants import answering_team, may_approve
+from spendgate.grants import Place, Refusal, answering_team, may_approve
 from spendgate.ledger.interface import AlertRow
 from spendgate.money import dollars, short_dollars
 from spendgate.policy import Policy, person_then
@@ -22,6 +23,9 @@ from spendgate.window import local_date, shown_in
 ASK: Final = "ask"
 GRANT: Final = "grant"
 """`AlertRow.form` of the two; `value` is whose it is, `window` the id."""
+EVIDENCE: Final = "evidence"
+"""`AlertRow.rule` and `form` of what no rule of the policy tells and none turns off; `value` is what it is about."""
+GRANT_REFUSED: Final = "grant refused"
 YOU: Final = "YOUR_NAME"
 
 
@@ -91,3 +95,28 @@ def of_grant(grant: Grant, policy: Policy, at_ms: int) -> AlertRow:
         at_ms=at_ms, again_ms=grant.until_ms, person=grant.person, team=team, owner=grant.approver, spent_nanos=None,
         mark_nanos=grant.amount_nanos, calls=None, of_calls=None, text=text, command=command, policy_hash=policy.hash,
     )  # fmt: skip
+
+
+def of_refused_grant(grant: Grant, refusal: Refusal, policy: Policy, place: Place, at_ms: int) -> AlertRow:
+    """The message of a grant that somebody tried to take in and that does not count. Nothing that the grant says of itself is
+    true but where its approver has signed it."""
+    text = (
+        f"{GRANT_REFUSED}: {refusal.why}: {refusal.said}. It says {dollars(grant.amount_nanos)} more of {grant.budget} for "
+        f"{grant.person}, in the name of {grant.approver}; {place.who} tried to take it in; no budget was refilled by it"
+    )
+    return AlertRow(
+        rule=EVIDENCE, form=EVIDENCE, value=GRANT_REFUSED, window=f"{GRANT} {grant.id}",
+        severity=severity(policy, loud=False).value, at_ms=at_ms, again_ms=None, person=place.person, team=(), owner=policy.owner,
+        spent_nanos=None, mark_nanos=grant.amount_nanos, calls=None, of_calls=None, text=text, command="spendgate audit list",
+        policy_hash=policy.hash,
+    )  # fmt: skip
+
+
+def severity(policy: Policy, *, loud: bool) -> Severity:
+    """As loud as it is (`loud`: a page, else an alert), or as the loudest for which the file names a receiver: it must reach
+    somebody."""
+    named = {purpose for entry in policy.notify for purpose in entry.purposes}
+    wanted = (
+        (Severity.PAGE, Severity.ALERT, Severity.NOTICE) if loud else (Severity.ALERT, Severity.PAGE, Severity.NOTICE)
+    )
+    return next((each for each in wanted if each.value in named), wanted[0])

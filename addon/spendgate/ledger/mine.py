@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from spendgate.audit_words import AuditWord
+
 Row = dict[str, Any]
 
 
@@ -84,9 +86,9 @@ def kept(conn: sqlite3.Connection, whose: Whose) -> Iterator[Kept]:
         times = [row["at_ms"] for row in rows]
         what = "digests of a week in which you are named, beside others: not their text"
         yield Kept("letters", what, _KEEP, rows, min(times, default=None), max(times, default=None))
-        lines = tuple(line for line in _rows(conn, _AUDIT, {}) if _names(line, whose))
+        lines = tuple(_lines(conn, whose, values))
         times = [line["at_ms"] for line in lines]
-        what = "audit lines that name you or your account"
+        what = "audit lines about you; and that others name you, without their text"
         yield Kept("audit", what, _GOOD, lines, min(times, default=None), max(times, default=None))
     finally:
         conn.execute("ROLLBACK")
@@ -97,8 +99,37 @@ _LETTERS: Final = """SELECT name, rule, window, at_ms, letters.text FROM letters
 _AUDIT: Final = "SELECT position, at_ms, what, who, detail FROM audit ORDER BY position"
 
 
-def _names(line: Row, whose: Whose) -> bool:
-    return line["who"] in (whose.account, whose.person) or bool(_naming((line,), "detail", whose))
+OTHERS: Final = "names you; its text is about others"
+"""In place of the text of an audit line that has the name in it and is about somebody else, or nobody."""
+_GRANT_LINE: Final = re.compile(r"(?:ask )?(\w+):? (taken in|ended|refused)?")
+
+
+def _lines(conn: sqlite3.Connection, whose: Whose, values: dict[str, Any]) -> Iterator[Row]:
+    alerts = {row["name"] for row in _rows(conn, f"SELECT name FROM alerts WHERE {_ABOUT}", values)}  # noqa: S608 - our own words
+    grants = {row["id"] for row in _rows(conn, "SELECT id FROM grants WHERE person = :person", values)}
+    for line in _rows(conn, _AUDIT, {}):
+        if _is_about(line, whose, alerts, grants):
+            yield line
+        elif line["who"] in (whose.account, whose.person) or _naming((line,), "detail", whose):
+            yield {**line, "who": "", "detail": OTHERS}
+
+
+def _is_about(line: Row, whose: Whose, alerts: set[str], grants: set[str]) -> bool:
+    """Whether the line is the account's or person's own, or about their alert or grant. `who` is an account; of what was asked
+    for or granted it is the person."""
+    what, who, detail = line["what"], line["who"], line["detail"]
+    if what in (AuditWord.ALERT, AuditWord.ALERT_NOT_DELIVERED, AuditWord.ALERT_ACKNOWLEDGED):
+        told = bool(whose.person) and f" of {whose.person}, to " in detail  # also once the alert has been purged
+        return told or detail.partition(" ")[0] in alerts or (bool(who) and who == whose.account)
+    if what != AuditWord.GRANT:
+        return bool(who) and who == whose.account
+    read = _GRANT_LINE.match(detail)
+    if read and read[1] in grants and read[2] != "refused":
+        return True
+    if read and read[2] == "taken in" and whose.person and detail[read.end() :].startswith(f": {whose.person} has $"):
+        return True
+    refused = detail.startswith("refused") or (read is not None and read[2] == "refused")
+    return bool(who) and who == (whose.account if refused else whose.person)
 
 
 def _naming(rows: tuple[Row, ...], column: str, whose: Whose) -> tuple[Row, ...]:

@@ -405,6 +405,11 @@ class Reader:
             (since_ms,),
         )
 
+    def chained_from(self) -> tuple[int, int] | None:
+        """From which line on, and since when, the audit trail is chained; None: all of it was when it was written."""
+        found = self._rows("SELECT position, at_ms FROM audit WHERE what = ? LIMIT 1", (AuditWord.TRAIL_CHAINED.value,))
+        return (found[0]["position"], found[0]["at_ms"]) if found else None
+
     def sources(self) -> tuple[merged.Source, ...]:
         """The ledgers that this one was merged from; none: it is a gate's own."""
         return merged.sources(self._conn) if merged.is_merged(self._conn) else ()

@@ -12,10 +12,12 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from spendgate.audit_words import AuditWord
 from spendgate.errors import StateError
 from spendgate.ledger import audit_log, day_sums
 
 migration = Migrations("spendgate-ledger")
+_CHAINS = "m014_audit_chain"
 
 
 def migrate(db: Database, now_ms: int) -> None:
@@ -29,8 +31,11 @@ def migrate(db: Database, now_ms: int) -> None:
     # atomic() opens a deferred transaction, which two gates starting together would both get; inside ours it is a savepoint.
     db.conn.execute("BEGIN IMMEDIATE")
     try:
+        chains = any(step.name == _CHAINS for step in migration.pending(db))
         migration.apply(db)
         _name_ledger(db.conn, now_ms)
+        if chains:
+            _tell_of_older_lines(db.conn, now_ms)
         db.conn.execute("COMMIT")
     except BaseException:
         if db.conn.in_transaction:
@@ -47,7 +52,7 @@ def refuse_source(conn: sqlite3.Connection) -> None:
     _refuse_newer(database)
     if not (done := {step.name for step in migration.applied(database)}):
         raise StateError("this file is not a ledger of Spendgate")
-    if "m014_audit_chain" not in done:
+    if _CHAINS not in done:
         raise StateError("the ledger is of a much older Spendgate: start a gate on it once to bring it up to date")
 
 
@@ -71,6 +76,17 @@ def _refuse_newer(db: Database) -> None:
 def _name_ledger(conn: sqlite3.Connection, now_ms: int) -> None:
     """Give a new ledger the id by which a swapped or wiped file is noticed."""
     conn.execute("INSERT OR IGNORE INTO ledger (one, id, created_ms) VALUES (1, ?, ?)", (secrets.token_hex(8), now_ms))
+
+
+def _tell_of_older_lines(conn: sqlite3.Connection, now_ms: int) -> None:
+    """Say from where on the trail is proof: what was written before it was chained could have been changed until now."""
+    adopted, _ = audit_log.last(conn)
+    if adopted:
+        lines = f"the {adopted} line{'s' if adopted > 1 else ''} before this one"
+        said = (
+            f"{lines} {'are' if adopted > 1 else 'is'} of a version that did not chain them, and chained as now found"
+        )
+        audit_log.append(conn, audit_log.Line(now_ms, AuditWord.TRAIL_CHAINED, said))
 
 
 @migration()

@@ -21,7 +21,7 @@ from math import ceil
 from typing import Final
 
 from spendgate.admission import Admit, Refuse, Wait, decide, who_refuses
-from spendgate.alerts.rules import looks_back_to
+from spendgate.alerts.measured import looks_back_to
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
