@@ -123,6 +123,30 @@ def test_what_has_ended_cannot_be_changed(ledger: Ledger, tmp_path: Path, edit: 
         conn.execute(edit)
 
 
+@pytest.mark.parametrize(
+    "verb", ["UPDATE", "UPDATE OR IGNORE", "UPDATE OR FAIL", "UPDATE OR REPLACE", "UPDATE OR ROLLBACK"]
+)
+def test_an_edit_of_what_has_ended_takes_its_whole_transaction_with_it(
+    ledger: Ledger, tmp_path: Path, verb: str
+) -> None:
+    """However the edit says that faults are to be borne: nothing of what came with it is left, and the calls are as they were."""
+    ledger.hold(ROW, (scope(),), admit(5), NOW)
+    ledger.settle(ROW.id, settled(5, scope()))
+    ledger.hold(row("still-open"), (scope(),), admit(5), NOW)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        before = conn.execute("SELECT * FROM call_rows").fetchall(), conn.execute("SELECT * FROM balances").fetchall()
+        conn.execute("BEGIN IMMEDIATE")
+        conn.execute("UPDATE call_rows SET sent_ms = 1 WHERE id = 'still-open'")
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            conn.execute(f"{verb} call_rows SET cost_nanos = 1 WHERE id IN ('still-open', ?)", (ROW.id,))
+        assert not conn.in_transaction
+        assert before == (
+            conn.execute("SELECT * FROM call_rows").fetchall(),
+            conn.execute("SELECT * FROM balances").fetchall(),
+        )
+        assert check(conn) == ()
+
+
 def test_check_finds_a_balance_that_was_changed(tmp_path: Path) -> None:
     """A counter that is not the sum of its calls is named with both figures."""
     ledger = open_ledger(tmp_path)

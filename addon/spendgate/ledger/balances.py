@@ -127,10 +127,9 @@ class Balances:
         """Like `locate`, with the edge of rolling windows at now - length."""
         found = self.locate(conn, scopes)
         for at in found:
-            if at.edge_ms is not None:
-                edge_ms = now_ms - at.length_ms
-                if not at.edge_ms <= edge_ms < at.next_ms:
-                    self._slide(conn, at, edge_ms)
+            edge_ms = at.edge_ms
+            if edge_ms is not None and not edge_ms <= now_ms - at.length_ms < at.next_ms:
+                self._slide(conn, at, now_ms - at.length_ms)
         return found
 
     def kind(self, conn: sqlite3.Connection, kind: str) -> Balance:

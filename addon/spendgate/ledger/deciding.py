@@ -33,9 +33,8 @@ class Asking(Struct, frozen=True):
 
 def hold(asking: Asking) -> Decision:
     """Decide the call and write the outcome: an open call, a place in line, or neither."""
-    booking, known, call_id = asking.booking, asking.known, asking.row.id
+    booking, known, call_id, scopes = asking.booking, asking.known, asking.row.id, asking.scopes
     conn = known.conn
-    scopes = asking.scopes
     located = known.balances.locate_at(conn, scopes, booking.now_ms)
     kind = known.balances.kind(conn, asking.row.kind)
     place = waiters.NOBODY_WAITS if known.nobody_waits else waiters.place_of(known, call_id)
@@ -53,7 +52,7 @@ def hold(asking: Asking) -> Decision:
     if isinstance(decision, Admit):
         if tuple([scope for scope, _ in decision.holds]) != scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
-        holds.open_call(known, asking.row, decision, located, booking, kind=kind)
+        holds.open_call(known, asking.row, decision, (scopes, located, kind), booking)
         if flowing is not None and flowing.rates:
             rated = tuple(
                 [
@@ -63,7 +62,10 @@ def hold(asking: Asking) -> Decision:
                 ]
             )
             known.flows.admitted(conn, rated, flowing, flows_ms, booking.now_ms)
-        _claim(asking, standings, decision)
+        for standing in standings:
+            if standing.limit is not None and standing.limit.unclaimed:
+                _claim(asking, standings, decision)
+                break
     return decision
 
 
