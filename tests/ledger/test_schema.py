@@ -40,6 +40,67 @@ def test_old_file_is_brought_up_to_date(tmp_path: Path, reached: str) -> None:
     assert tables(old / "ledger.db") == tables(fresh / "ledger.db")
 
 
+def test_sums_of_an_older_file_are_kept(tmp_path: Path) -> None:
+    """A ledger whose balances were rows with their names: each is as it was, under its number, and counts what comes."""
+    older = [
+        (
+            7,
+            "person/day",
+            "",
+            "alice",
+            scope().window,
+            0,
+            scope().starts_ms,
+            scope().ends_ms,
+            None,
+            9,
+            0,
+            0,
+            0,
+            0,
+            9,
+            0,
+        ),
+        (8, "gone", "w", "bob", "2024", 0, 1, 2, None, 3, 0, 0, 0, 0, 3, 0),
+        (12, "person/24h", "", "alice", "rolling", DAY, NOW - DAY, None, NOW - DAY, 0, 0, 0, 0, 0, 0, 0),
+        (13, "", "", ROW.kind, "", 0, 0, None, None, 0, 0, 0, 0, 4, 0, 4),
+    ]
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        schema.migration.apply(Database(conn), stop_before="m022_narrow_sums")
+        conn.executemany(f"INSERT INTO balances VALUES ({', '.join('?' * 16)})", older)  # noqa: S608 - only marks
+    ledger = open_ledger(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn:
+        assert conn.execute("SELECT * FROM balances ORDER BY id").fetchall() == older
+        budgets = (scope(), scope("person/24h", rolling_ms=DAY), scope("new"))
+        ledger.hold(ROW, budgets, admit(5), NOW)
+        ledger.settle(ROW.id, settled(6, *budgets))
+        sums = "SELECT id, settled, held, open_calls, settled_calls FROM balances WHERE id <> 8 ORDER BY id"
+        assert conn.execute(sums).fetchall() == [
+            (7, 15, 0, 0, 0), (12, 6, 0, 0, 0), (13, 0, 0, 0, 5), (14, 6, 0, 0, 0)
+        ]  # fmt: skip
+        assert check(conn) == ()
+    ledger.close()
+
+
+def test_a_gate_of_the_version_before_still_ends_its_calls(tmp_path: Path) -> None:
+    """Its statement changes what are columns of a view since: the sums of its open calls come out right."""
+    ledger = open_ledger(tmp_path)
+    ledger.hold(ROW, (scope(),), admit(5), NOW)
+    ledger.hold(row("another"), (scope(),), admit(3), NOW)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        conn.executemany(
+            """UPDATE balances SET settled = settled + ?, held = held + ?, ceiling = ceiling + ?,
+            open_calls = open_calls + ?, settled_calls = settled_calls + ? WHERE id = ?""",
+            [(5, -5, -5, -1, 0, number) for (number,) in conn.execute("SELECT id FROM windows WHERE budget <> ''")],
+        )
+        conn.execute("UPDATE balances SET edge_ms = 1, purged_nanos = purged_nanos + 2 WHERE budget <> ''")
+        found = "SELECT settled, held, ceiling, open_calls, edge_ms, purged_nanos FROM balances WHERE budget <> ''"
+        assert conn.execute(found).fetchall() == [(5, 3, 3, 1, 1, 2)]
+        conn.execute("DELETE FROM balances WHERE budget <> ''")
+        assert conn.execute("SELECT (SELECT count(*) FROM sums), (SELECT count(*) FROM windows)").fetchall() == [(1, 1)]
+    ledger.close()
+
+
 def test_reopened_ledger_is_the_same(tmp_path: Path) -> None:
     """Opening again changes neither id nor rows."""
     first = open_ledger(tmp_path)
