@@ -70,20 +70,27 @@ def hold(asking: Asking) -> Decision:
 
 
 def _standings(asking: Asking, located: list[Balance], place: int | None) -> tuple[Standing, ...]:
-    """The balances as they stand now, each with the waiters ahead of this call; dead gates' waiters are dropped."""
-    pairs = zip(located, asking.scopes, strict=True)
+    """The balances as they stand now, each with the waiters ahead of this call."""
     known, now_ms = asking.known, asking.booking.now_ms
-    found, ahead = [], 0
-    lined = place != waiters.NOBODY_WAITS
-    if lined:
-        conn = known.conn
-        waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
-    for at, scope in pairs:
-        if lined:
-            ahead = 0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(known.conn, at.id, place, now_ms)
-        limit = moving.limit(known, scope, now_ms) if scope.mean is not None or scope.credits else None
-        found.append(Standing(scope, at.settled, at.held, at.ceiling, at.open_calls, ahead, NO_FLOW, limit))
-    return tuple(found)
+    ahead = [0] * len(located) if place == waiters.NOBODY_WAITS else _ahead(asking, located, place)
+    return tuple([
+        Standing(
+            scope, at.settled, at.held, at.ceiling, at.open_calls, before, NO_FLOW,
+            moving.limit(known, scope, now_ms) if scope.mean is not None or scope.credits else None,
+        )
+        for at, scope, before in zip(located, asking.scopes, ahead, strict=True)
+    ])  # fmt: skip
+
+
+def _ahead(asking: Asking, located: list[Balance], place: int | None) -> list[int]:
+    """Of each balance how many waiters are before this call; dead gates' waiters are dropped."""
+    known, now_ms = asking.known, asking.booking.now_ms
+    conn = known.conn
+    waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
+    return [
+        0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(conn, at.id, place, now_ms)
+        for at, scope in zip(located, asking.scopes, strict=True)
+    ]
 
 
 def _waits_for_none(known: Known, scope: Scope, now_ms: int) -> bool:

@@ -40,9 +40,12 @@ def open_call(known: Known, row: CallRow, admit: Admit, drawn: Drawn, booking: B
     largest, held = 0, []
     changes: list[Change] = [(kind, 0, 0, 0, 1, 0)]
     for (scope, hold_nanos), at in zip(admit.holds, located, strict=True):
-        # A rate holds no money: of its balance the open calls count, also where `parallel` may be added while they run.
-        nanos = hold_nanos if scope.rate is None else 0
-        bound = nanos if ceiling_nanos is None or ceiling_nanos < nanos or scope.rate is not None else ceiling_nanos
+        nanos = bound = hold_nanos
+        if scope.rate is not None:
+            # It holds no money: of its balance the open calls count, also where `parallel` may be added while they run.
+            nanos = bound = 0
+        elif ceiling_nanos is not None and ceiling_nanos > nanos:
+            bound = ceiling_nanos
         largest = max(largest, nanos)
         held.append(Held(at.id, nanos, bound, scope.hold, 0))
         changes.append((at, 0, nanos, bound, 1, 0))
