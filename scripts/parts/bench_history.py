@@ -128,9 +128,13 @@ def write(path: Path, calls: int) -> None:
             (first,),
         )
         conn.execute(
-            """INSERT INTO balances (id, budget, words, value, window, length_ms, starts_ms, ends_ms, settled)
-            SELECT 1000000 + seq, 'b' || seq % 200, 'old', person, booked_ms, 0, booked_ms, booked_ms + 1, cost_nanos
+            """INSERT INTO windows (id, budget, words, value, window, length_ms, starts_ms, ends_ms)
+            SELECT 1000000 + seq, 'b' || seq % 200, 'old', person, booked_ms, 0, booked_ms, booked_ms + 1
             FROM call_rows WHERE seq > ? AND seq % 10 = 0""",
+            (first,),
+        )
+        conn.execute(
+            "INSERT INTO sums (id, settled) SELECT 1000000 + seq, cost_nanos FROM call_rows WHERE seq > ? AND seq % 10 = 0",
             (first,),
         )
         # The gates that admitted these calls counted them in their budgets.

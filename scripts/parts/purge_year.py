@@ -150,26 +150,24 @@ def write(path: Path, gates: Path, old: int, kept: int) -> None:
 
 def _write_balances(conn: sqlite3.Connection, written: Written) -> None:
     conn.execute("BEGIN")
+    numbered = [(number, key, written.scopes[number]) for key, number in written.ids.items()]
     conn.executemany(
-        """INSERT INTO balances (id, budget, value, window, words, length_ms, starts_ms, ends_ms, edge_ms, settled)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        [
-            (
-                number,
-                *key,
-                scope.starts_ms,
-                scope.ends_ms,
-                NOW_MS - key[-1] if key[-1] else None,
-                written.settled[number],
-            )
-            for key, number in written.ids.items()
-            for scope in (written.scopes[number],)
-        ],
+        """INSERT INTO windows (id, budget, value, window, words, length_ms, starts_ms, ends_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        [(number, *key, scope.starts_ms, scope.ends_ms) for number, key, scope in numbered],
     )
     conn.executemany(
-        """INSERT INTO balances (budget, value, window, words, length_ms, starts_ms, settled_calls)
-        VALUES ('', ?, '', '', 0, 0, ?)""",
-        list(written.kinds.items()),
+        "INSERT INTO sums (id, edge_ms, settled) VALUES (?, ?, ?)",
+        [(number, NOW_MS - key[-1] if key[-1] else None, written.settled[number]) for number, key, _ in numbered],
+    )
+    first = max(written.scopes) + 1
+    conn.executemany(
+        """INSERT INTO windows (id, budget, value, window, words, length_ms, starts_ms)
+        VALUES (?, '', ?, '', '', 0, 0)""",
+        list(enumerate(written.kinds, first)),
+    )
+    conn.executemany(
+        "INSERT INTO sums (id, settled_calls) VALUES (?, ?)", list(enumerate(written.kinds.values(), first))
     )
     conn.execute("COMMIT")
 

@@ -89,7 +89,7 @@ def test_an_untouched_ledger_verifies(told: State, tmp_path: Path) -> None:
         ("DELETE FROM call_rows WHERE id LIKE '0c1b%'", "link 2: its call"),
         ("DELETE FROM audit WHERE position = 1", "audit line 1: number 1 is missing"),
         ("DELETE FROM audit WHERE position = 2", "heads (ledger shrunken): "),
-        ("UPDATE balances SET settled = 0", "sums: balance 1 (person/day"),
+        ("UPDATE sums SET settled = 0", "sums: balance 1 (person/day"),
     ],
 )
 def test_the_first_fault_is_named(told: State, edit: str, first: str) -> None:

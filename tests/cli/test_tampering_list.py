@@ -180,7 +180,7 @@ def flip_audit(box: Box) -> None:
 
 
 def flip_call(box: Box) -> None:
-    box.edit("UPDATE call_rows SET cost_nanos = 0, holds = NULL", "UPDATE balances SET settled = 0")
+    box.edit("UPDATE call_rows SET cost_nanos = 0, holds = NULL", "UPDATE sums SET settled = 0")
 
 
 def delete(box: Box) -> None:

@@ -26,12 +26,12 @@ def delete(state: Path) -> None:
 
 def cheapen(state: Path) -> None:
     """A settled call costs nothing, and the person has all back."""
-    edit(state, "UPDATE call_rows SET cost_nanos = 0, holds = NULL", "UPDATE balances SET settled = 0")
+    edit(state, "UPDATE call_rows SET cost_nanos = 0, holds = NULL", "UPDATE sums SET settled = 0")
 
 
 def forget(state: Path) -> None:
     """As if the calls had never been, the trail left as it is."""
-    edit(state, "DELETE FROM chain", "DELETE FROM call_rows", "DELETE FROM balances")
+    edit(state, "DELETE FROM chain", "DELETE FROM call_rows", "DELETE FROM sums", "DELETE FROM windows")
 
 
 def edit(state: Path, *statements: str) -> None:

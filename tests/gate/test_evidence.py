@@ -264,7 +264,7 @@ async def test_a_sum_that_was_changed_is_found(tmp_path, caplog):
         for passed, lines in ((59_999, 0), (60_000, 1), (120_000, 1), (3_700_000, 1)):
             if passed == 60_000:
                 with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
-                    conn.execute("UPDATE balances SET settled = 0 WHERE budget <> ''")
+                    conn.execute("UPDATE sums SET settled = 0")
             machine.boot_ms = 1_000_000 + passed
             await made._evidence.look_when_due()
             if made._evidence._recomputing is not None:

@@ -172,7 +172,7 @@ def test_a_call_that_was_made_cheaper_with_its_sums_is_found_once(tmp_path: Path
         for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             conn.execute(f"DROP TRIGGER {name}")
         conn.execute("UPDATE call_rows SET cost_nanos = 0, holds = NULL WHERE id = 'call-1'")
-        conn.execute("UPDATE balances SET settled = settled - 7 WHERE budget <> ''")
+        conn.execute("UPDATE sums SET settled = settled - 7 WHERE id IN (SELECT id FROM windows WHERE budget <> '')")
     (found,) = keeper.recompute(SeenClock(NOW + 1), lambda: False)
     assert (found.what.value, "link 2" in found.detail, "is not what was chained" in found.detail) == (
         "ledger altered", True, True,

@@ -74,7 +74,14 @@ def cut(folder: Path) -> None:
 
 
 def cut_all(folder: Path) -> None:
-    edit(folder, "DELETE FROM chain", "DELETE FROM call_rows", "DELETE FROM balances", "DELETE FROM audit")
+    edit(
+        folder,
+        "DELETE FROM chain",
+        "DELETE FROM call_rows",
+        "DELETE FROM sums",
+        "DELETE FROM windows",
+        "DELETE FROM audit",
+    )
 
 
 def edit(folder: Path, *statements: str) -> None:

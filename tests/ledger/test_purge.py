@@ -197,7 +197,7 @@ def test_a_day_goes_when_it_is_over_for_so_long(tmp_path: Path) -> None:
         ("DELETE FROM day_sums WHERE rowid_day", "are not what was written"),
         ("INSERT INTO day_sums SELECT '2026-01-01', * FROM (SELECT {rest} FROM day_sums LIMIT 1)", "no audit line says"),
         ("UPDATE audit SET detail = replace(detail, 'rows 1-', 'rows 2-') WHERE what = 'purged'", "is not what was written"),
-        ("UPDATE balances SET purged_nanos = purged_nanos - 1 WHERE purged_nanos > 0", "its calls make"),
+        ("UPDATE windows SET purged_nanos = purged_nanos - 1 WHERE purged_nanos > 0", "its calls make"),
     ],
 )  # fmt: skip
 def test_a_purge_is_told_from_tampering(tmp_path: Path, sql: str, said: str) -> None:

@@ -89,6 +89,67 @@ def test_lines_from_before_the_chain_are_told_apart(tmp_path: Path) -> None:
         assert (reader.audit(), reader.chained_from()) == ((), None)
 
 
+def test_sums_of_an_older_file_are_kept(tmp_path: Path) -> None:
+    """A ledger whose balances were rows with their names: each is as it was, under its number, and counts what comes."""
+    older = [
+        (
+            7,
+            "person/day",
+            "",
+            "alice",
+            scope().window,
+            0,
+            scope().starts_ms,
+            scope().ends_ms,
+            None,
+            9,
+            0,
+            0,
+            0,
+            0,
+            9,
+            0,
+        ),
+        (8, "gone", "w", "bob", "2024", 0, 1, 2, None, 3, 0, 0, 0, 0, 3, 0),
+        (12, "person/24h", "", "alice", "rolling", DAY, NOW - DAY, None, NOW - DAY, 0, 0, 0, 0, 0, 0, 0),
+        (13, "", "", ROW.kind, "", 0, 0, None, None, 0, 0, 0, 0, 4, 0, 4),
+    ]
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        schema.migration.apply(Database(conn), stop_before="m022_narrow_sums")
+        conn.executemany(f"INSERT INTO balances VALUES ({', '.join('?' * 16)})", older)  # noqa: S608 - only marks
+    ledger = open_ledger(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn:
+        assert conn.execute("SELECT * FROM balances ORDER BY id").fetchall() == older
+        budgets = (scope(), scope("person/24h", rolling_ms=DAY), scope("new"))
+        ledger.hold(ROW, budgets, admit(5), NOW)
+        ledger.settle(ROW.id, settled(6, *budgets))
+        sums = "SELECT id, settled, held, open_calls, settled_calls FROM balances WHERE id <> 8 ORDER BY id"
+        assert conn.execute(sums).fetchall() == [
+            (7, 15, 0, 0, 0), (12, 6, 0, 0, 0), (13, 0, 0, 0, 5), (14, 6, 0, 0, 0)
+        ]  # fmt: skip
+        assert check(conn) == ()
+    ledger.close()
+
+
+def test_a_gate_of_the_version_before_still_ends_its_calls(tmp_path: Path) -> None:
+    """Its statement changes what are columns of a view since: the sums of its open calls come out right."""
+    ledger = open_ledger(tmp_path)
+    ledger.hold(ROW, (scope(),), admit(5), NOW)
+    ledger.hold(row("another"), (scope(),), admit(3), NOW)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        conn.executemany(
+            """UPDATE balances SET settled = settled + ?, held = held + ?, ceiling = ceiling + ?,
+            open_calls = open_calls + ?, settled_calls = settled_calls + ? WHERE id = ?""",
+            [(5, -5, -5, -1, 0, number) for (number,) in conn.execute("SELECT id FROM windows WHERE budget <> ''")],
+        )
+        conn.execute("UPDATE balances SET edge_ms = 1, purged_nanos = purged_nanos + 2 WHERE budget <> ''")
+        found = "SELECT settled, held, ceiling, open_calls, edge_ms, purged_nanos FROM balances WHERE budget <> ''"
+        assert conn.execute(found).fetchall() == [(5, 3, 3, 1, 1, 2)]
+        conn.execute("DELETE FROM balances WHERE budget <> ''")
+        assert conn.execute("SELECT (SELECT count(*) FROM sums), (SELECT count(*) FROM windows)").fetchall() == [(1, 1)]
+    ledger.close()
+
+
 def test_reopened_ledger_is_the_same(tmp_path: Path) -> None:
     """Opening again changes neither id nor rows."""
     first = open_ledger(tmp_path)
@@ -170,6 +231,30 @@ def test_what_has_ended_cannot_be_changed(ledger: Ledger, tmp_path: Path, edit: 
         pytest.raises(sqlite3.IntegrityError, match="append-only"),
     ):
         conn.execute(edit)
+
+
+@pytest.mark.parametrize(
+    "verb", ["UPDATE", "UPDATE OR IGNORE", "UPDATE OR FAIL", "UPDATE OR REPLACE", "UPDATE OR ROLLBACK"]
+)
+def test_an_edit_of_what_has_ended_takes_its_whole_transaction_with_it(
+    ledger: Ledger, tmp_path: Path, verb: str
+) -> None:
+    """However the edit says that faults are to be borne: nothing of what came with it is left, and the calls are as they were."""
+    ledger.hold(ROW, (scope(),), admit(5), NOW)
+    ledger.settle(ROW.id, settled(5, scope()))
+    ledger.hold(row("still-open"), (scope(),), admit(5), NOW)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        before = conn.execute("SELECT * FROM call_rows").fetchall(), conn.execute("SELECT * FROM balances").fetchall()
+        conn.execute("BEGIN IMMEDIATE")
+        conn.execute("UPDATE call_rows SET sent_ms = 1 WHERE id = 'still-open'")
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            conn.execute(f"{verb} call_rows SET cost_nanos = 1 WHERE id IN ('still-open', ?)", (ROW.id,))
+        assert not conn.in_transaction
+        assert before == (
+            conn.execute("SELECT * FROM call_rows").fetchall(),
+            conn.execute("SELECT * FROM balances").fetchall(),
+        )
+        assert check(conn) == ()
 
 
 def test_check_finds_a_balance_that_was_changed(tmp_path: Path) -> None:

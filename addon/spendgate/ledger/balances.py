@@ -22,17 +22,18 @@ _COLUMNS: Final = (
 READ_BY_KEY: Final = f"""SELECT {_COLUMNS} FROM balances
     WHERE budget = ? AND value = ? AND window = ? AND words = ? AND length_ms = ?"""  # noqa: S608 - our own words
 _READ_BY_ID: Final = f"SELECT {_COLUMNS} FROM balances WHERE id = ?"  # noqa: S608 - our own words
-_CREATE: Final = f"""INSERT INTO balances (budget, value, window, words, length_ms, starts_ms, ends_ms, edge_ms)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}"""  # noqa: S608 - our own words
+_CREATE: Final = """INSERT INTO windows (budget, value, window, words, length_ms, starts_ms, ends_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+_BEGIN: Final = "INSERT INTO sums (id, edge_ms) VALUES (?, ?)"
 _PASSED: Final = """SELECT coalesce(sum(charged_nanos), 0),
     coalesce(sum(nanos) FILTER (WHERE charged_nanos IS NULL), 0),
     coalesce(sum(bound_nanos) FILTER (WHERE charged_nanos IS NULL), 0),
     count(*) FILTER (WHERE charged_nanos IS NULL), count(*)
     FROM holds WHERE booked_ms > ? AND booked_ms <= ? AND balance = ?"""
 _NEXT: Final = "SELECT min(booked_ms) FROM call_rows WHERE booked_ms > ?"
-_MOVE: Final = """UPDATE balances SET settled = settled + ?, held = held + ?, ceiling = ceiling + ?,
+_MOVE: Final = """UPDATE sums SET settled = settled + ?, held = held + ?, ceiling = ceiling + ?,
     open_calls = open_calls + ?, settled_calls = settled_calls + ? WHERE id = ?"""
-_SLIDE: Final = "UPDATE balances SET settled = ?, held = ?, ceiling = ?, open_calls = ?, edge_ms = ? WHERE id = ?"
+_SLIDE: Final = "UPDATE sums SET settled = ?, held = ?, ceiling = ?, open_calls = ?, edge_ms = ? WHERE id = ?"
 _NO_CALL_MS: Final = 2**62
 
 Key = tuple[str, str, str, str, int]
@@ -40,7 +41,7 @@ Key = tuple[str, str, str, str, int]
 
 @dataclass(slots=True, eq=False)
 class Balance:
-    """One row of `balances`, as a transaction sees it and leaves it: itself, not its equal. Nano-dollars."""
+    """A window and its sums, as a transaction sees them and leaves them: itself, not its equal. Nano-dollars."""
 
     id: int
     budget: str
@@ -127,10 +128,9 @@ class Balances:
         """Like `locate`, with the edge of rolling windows at now - length."""
         found = self.locate(conn, scopes)
         for at in found:
-            if at.edge_ms is not None:
-                edge_ms = now_ms - at.length_ms
-                if not at.edge_ms <= edge_ms < at.next_ms:
-                    self._slide(conn, at, edge_ms)
+            edge_ms = at.edge_ms
+            if edge_ms is not None and not edge_ms <= now_ms - at.length_ms < at.next_ms:
+                self._slide(conn, at, now_ms - at.length_ms)
         return found
 
     def kind(self, conn: sqlite3.Connection, kind: str) -> Balance:
@@ -154,8 +154,9 @@ class Balances:
     def _find(self, conn: sqlite3.Connection, key: Key, starts_ms: int, ends_ms: int | None) -> Balance:
         row = conn.execute(READ_BY_KEY, key).fetchone()
         if row is None:
-            edge_ms = starts_ms if key[-1] else None
-            row = conn.execute(_CREATE, (*key, starts_ms, ends_ms, edge_ms)).fetchone()
+            [number] = conn.execute(_CREATE, (*key, starts_ms, ends_ms)).fetchone()
+            conn.execute(_BEGIN, (number, starts_ms if key[-1] else None))
+            row = conn.execute(_READ_BY_ID, (number,)).fetchone()
         # A hold may have made it known by its id already.
         balance = self.by_id.get(row[0]) or self._remember(Balance(*row))
         self._by_key[key] = balance

@@ -33,9 +33,8 @@ class Asking(Struct, frozen=True):
 
 def hold(asking: Asking) -> Decision:
     """Decide the call and write the outcome: an open call, a place in line, or neither."""
-    booking, known, call_id = asking.booking, asking.known, asking.row.id
+    booking, known, call_id, scopes = asking.booking, asking.known, asking.row.id, asking.scopes
     conn = known.conn
-    scopes = asking.scopes
     located = known.balances.locate_at(conn, scopes, booking.now_ms)
     kind = known.balances.kind(conn, asking.row.kind)
     place = waiters.NOBODY_WAITS if known.nobody_waits else waiters.place_of(known, call_id)
@@ -53,7 +52,7 @@ def hold(asking: Asking) -> Decision:
     if isinstance(decision, Admit):
         if tuple([scope for scope, _ in decision.holds]) != scopes:
             raise ValueError("an Admit must hold in each scope that was asked for, in their order")
-        holds.open_call(known, asking.row, decision, located, booking, kind=kind)
+        holds.open_call(known, asking.row, decision, (scopes, located, kind), booking)
         if flowing is not None and flowing.rates:
             rated = tuple(
                 [
@@ -63,25 +62,35 @@ def hold(asking: Asking) -> Decision:
                 ]
             )
             known.flows.admitted(conn, rated, flowing, flows_ms, booking.now_ms)
-        _claim(asking, standings, decision)
+        for standing in standings:
+            if standing.limit is not None and standing.limit.unclaimed:
+                _claim(asking, standings, decision)
+                break
     return decision
 
 
 def _standings(asking: Asking, located: list[Balance], place: int | None) -> tuple[Standing, ...]:
-    """The balances as they stand now, each with the waiters ahead of this call; dead gates' waiters are dropped."""
-    pairs = zip(located, asking.scopes, strict=True)
+    """The balances as they stand now, each with the waiters ahead of this call."""
     known, now_ms = asking.known, asking.booking.now_ms
-    found, ahead = [], 0
-    lined = place != waiters.NOBODY_WAITS
-    if lined:
-        conn = known.conn
-        waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
-    for at, scope in pairs:
-        if lined:
-            ahead = 0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(known.conn, at.id, place, now_ms)
-        limit = moving.limit(known, scope, now_ms) if scope.mean is not None or scope.credits else None
-        found.append(Standing(scope, at.settled, at.held, at.ceiling, at.open_calls, ahead, NO_FLOW, limit))
-    return tuple(found)
+    ahead = [0] * len(located) if place == waiters.NOBODY_WAITS else _ahead(asking, located, place)
+    return tuple([
+        Standing(
+            scope, at.settled, at.held, at.ceiling, at.open_calls, before, NO_FLOW,
+            moving.limit(known, scope, now_ms) if scope.mean is not None or scope.credits else None,
+        )
+        for at, scope, before in zip(located, asking.scopes, ahead, strict=True)
+    ])  # fmt: skip
+
+
+def _ahead(asking: Asking, located: list[Balance], place: int | None) -> list[int]:
+    """Of each balance how many waiters are before this call; dead gates' waiters are dropped."""
+    known, now_ms = asking.known, asking.booking.now_ms
+    conn = known.conn
+    waiters.drop_dead(conn, asking.booking.gate, lambda gate: asking.is_dead(conn, gate))
+    return [
+        0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(conn, at.id, place, now_ms)
+        for at, scope in zip(located, asking.scopes, strict=True)
+    ]
 
 
 def _waits_for_none(known: Known, scope: Scope, now_ms: int) -> bool:

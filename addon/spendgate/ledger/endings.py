@@ -17,8 +17,9 @@ from spendgate.ledger.open_calls import Ended, Held, OpenCall
 OVERRUN: Final = "overrun"
 """Flag of a call that cost more than some hold of it."""
 
-_END: Final = f"""UPDATE call_rows SET {", ".join(f"{name} = ?" for name in rows.SETTLED)}, account = ?, sent_ms = ?, holds = ?
-    WHERE seq = ? AND state = 'open'"""  # noqa: S608 - the ledger's own column names
+_END_SETS: Final = ", ".join(f"{name} = ?" for name in (*rows.SETTLED, "account", "sent_ms", "holds"))
+# Any fault takes back the transaction anyway (`store`); to be able to take back this statement alone, SQLite copies pages first.
+_END: Final = f"UPDATE OR ROLLBACK call_rows SET {_END_SETS} WHERE seq = ? AND state = 'open'"  # noqa: S608 - our own column names
 _ENDED_AT_ONCE: Final = {
     form: rows.insert_sql((*rows.OPENED, *chain.FORMS[form], "gate"), once=True)
     for form in (chain.REFUSED, chain.RECORDED)
@@ -50,7 +51,7 @@ def settle(known: Known, call_id: str, end: Settlement) -> bool:
     if end.awaited is not None:
         end = results.awaiting(known, call.seq, end.awaited, end)
     costs, unheld = [nanos for _, nanos in end.charges], NOTHING_UNHELD
-    if [scope for scope, _ in end.charges] != call.scopes:
+    if call.drawn is None or tuple([scope for scope, _ in end.charges]) != call.drawn[0]:
         costs, unheld = _matched(known, call, end)
     finish(known, call, end, costs=costs, unheld=unheld)
     if end.flowed is not None:
@@ -74,13 +75,18 @@ def finish(known: Known, call: OpenCall, end: Settlement, *, costs: list[int], u
     """End an open call: its row, its balances and its link. `costs` are the charges of its holds, in their order; `unheld`
     those where it held nothing. A charge that is more than its hold is flagged."""
     conn, flags = known.conn, end.flags
-    located = call.located or [known.balances.get(conn, hold.balance) for hold in call.holds]
+    if call.drawn is not None:
+        _, located, kind = call.drawn
+    else:
+        located = [known.balances.get(conn, hold.balance) for hold in call.holds]
+        kind = known.balances.kind(conn, call.kind)
     ended: list[Ended] = []
     changes: list[Change] = []
     over = False
     for at, hold, cost in zip(located, call.holds, costs, strict=True):
         nanos, bound_nanos = hold.nanos, hold.bound_nanos
-        over = over or cost > nanos
+        if cost > nanos:
+            over = True
         changes.append((at, cost, -nanos, -bound_nanos, -1, 0))
         ended.append((at.id, nanos, bound_nanos, hold.mode, hold.added, cost))
     for hold, cost in unheld:
@@ -90,12 +96,14 @@ def finish(known: Known, call: OpenCall, end: Settlement, *, costs: list[int], u
         flags = (*flags, OVERRUN)
     # What used nothing (a warm-up, an error) does not show what its kind costs: slow start goes by what had a value.
     proven = end.state == "settled" and end.value_nanos > 0
-    changes.append((known.balances.kind(conn, call.kind), 0, 0, 0, -1, int(proven)))
-    ending, running = rows.ended(end, flags), call.running(end.account, sent=end.sent)
-    holds = open_calls.charged(ended)
-    known.run(_END, (*ending, running[0], running[2], holds, call.seq))
+    changes.append((kind, 0, 0, 0, -1, 1 if proven else 0))
+    ending, holds = rows.ended(end, flags), open_calls.charged(ended)
+    # The account is the answer's where it names one; what was not sent after all has no such time.
+    account, sent_ms = end.account or call.account, call.sent_ms if end.sent else None
+    running = (account, call.booked_ms, sent_ms, call.held_nanos, call.waited_ms, call.would_refuse_by, holds)
+    known.run(_END, (*ending, account, sent_ms, holds, call.seq))
     known.balances.move(call.booked_ms, changes)
-    chain.link(known, call.seq, chain.SETTLED, (*call.opened, *ending, *running, holds))
+    chain.link(known, call.seq, chain.SETTLED, call.opened + ending + running)
     known.calls.pop(call.id, None)
 
 

@@ -50,7 +50,7 @@ _NOTE: Final = """INSERT INTO counted (budget, words, upto_seq, since_ms) VALUES
 
 
 _NOTED: Final = "SELECT 1 FROM counted WHERE budget = ? AND (words = ? OR substr(words, 1, ?) = ?)"
-_CARRY: Final = "UPDATE balances SET purged_nanos = purged_nanos + ? WHERE id = ?"
+_CARRY: Final = "UPDATE windows SET purged_nanos = purged_nanos + ? WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from spendgate.admission import Admit
 from spendgate.ledger import moving, open_calls, rows
-from spendgate.ledger.balances import Balance, Change
+from spendgate.ledger.balances import Change
 from spendgate.ledger.interface import CallRow
 from spendgate.ledger.known import Known
-from spendgate.ledger.open_calls import Held, OpenCall
+from spendgate.ledger.open_calls import Drawn, Held, OpenCall
 from spendgate.standing import Hold, Scope, Standing
 
 _OPEN: Final = rows.insert_sql((*rows.OPENED, "account", *rows.HOLDING))
@@ -32,41 +32,30 @@ class Booking(Struct, frozen=True):
     leaves: bool = False
 
 
-def open_call(
-    known: Known, row: CallRow, admit: Admit, located: list[Balance], booking: Booking, *, kind: Balance
-) -> None:
-    """Write the open call, its holds, and what they take from each balance; `located` are those of `admit.holds`, `kind`
-    that of its kind.
-
-    Raises IntegrityError for a known call id.
-    """
+def open_call(known: Known, row: CallRow, admit: Admit, drawn: Drawn, booking: Booking) -> None:
+    """Write the open call, its holds, and what they take from each balance. Raises IntegrityError for a known call id."""
     now_ms, waited_ms, account, ceiling_nanos = booking.now_ms, booking.waited_ms, row.account, row.ceiling_nanos
     sent_ms = now_ms if booking.leaves else None
+    _, located, kind = drawn
     largest, held = 0, []
-    drawn: list[Scope] = []
-    at_them: list[Balance] = []
     changes: list[Change] = [(kind, 0, 0, 0, 1, 0)]
-    for (scope, nanos), at in zip(admit.holds, located, strict=True):
+    for (scope, hold_nanos), at in zip(admit.holds, located, strict=True):
+        nanos = bound = hold_nanos
         if scope.rate is not None:
-            # A rate holds no money: of its balance the open calls count, also where `parallel` may be added while they run.
-            held.append(Held(at.id, 0, 0, scope.hold, 0))
-            changes.append((at, 0, 0, 0, 1, 0))
-            drawn.append(scope)
-            at_them.append(at)
-            continue
-        bound = bound_of(ceiling_nanos, nanos)
+            # It holds no money: of its balance the open calls count, also where `parallel` may be added while they run.
+            nanos = bound = 0
+        elif ceiling_nanos is not None and ceiling_nanos > nanos:
+            bound = ceiling_nanos
         largest = max(largest, nanos)
         held.append(Held(at.id, nanos, bound, scope.hold, 0))
         changes.append((at, 0, nanos, bound, 1, 0))
-        drawn.append(scope)
-        at_them.append(at)
     rule = admit.would_refuse.rule if admit.would_refuse else None
     holds, opened = tuple(held), rows.opened(row)
-    holding = ("open", booking.gate, now_ms, sent_ms, largest, waited_ms, rule, open_calls.packed(holds))
-    seq = known.run(_OPEN, (*opened, account, *holding)).lastrowid or 0
+    holding = (account, "open", booking.gate, now_ms, sent_ms, largest, waited_ms, rule, open_calls.packed(holds))
+    seq = known.run(_OPEN, opened + holding).lastrowid or 0
     known.balances.move(now_ms, changes)
     known.calls[row.id] = OpenCall(
-        row.id, row.kind, seq, account, now_ms, sent_ms, largest, waited_ms, rule, holds, opened, drawn, at_them
+        row.id, row.kind, seq, account, now_ms, sent_ms, largest, waited_ms, rule, holds, opened, drawn
     )
 
 

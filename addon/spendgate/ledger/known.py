@@ -45,13 +45,10 @@ class Known:
     def look(self) -> None:
         """Forget everything if another connection has committed since the last look. Inside a transaction."""
         version = self.run("PRAGMA data_version").fetchone()[0]
-        if version != self._version or self._is_full():
+        kept = len(self.calls) + len(self.balances.by_id) + len(self.means) + len(self.claims)
+        if version != self._version or kept > _MOST:
             self.forget()
             self._version = version
-
-    def _is_full(self) -> bool:
-        kept = len(self.calls) + len(self.balances.by_id) + len(self.means) + len(self.claims)
-        return kept > _MOST
 
     def forget(self) -> None:
         """Know nothing."""

@@ -39,6 +39,9 @@ class Held(Struct, frozen=True, array_like=True, gc=False):
     """AT_COST or AT_LIST_PRICE: filling added it, for a policy that came into force while the call ran; else 0."""
 
 
+Drawn = tuple[tuple[Scope, ...], list[Balance], Balance]
+"""What a call draws on: the scopes of its holds, their balances in that order, and the balance of its kind."""
+
 Ended = tuple[int, int, int, str, int, int]
 """A hold of a call that has ended: the fields of `Held` and the charge."""
 
@@ -63,22 +66,8 @@ class OpenCall(Struct):
     holds: tuple[Held, ...]
     opened: rows.Values
     """The values of rows.OPENED."""
-    scopes: list[Scope] | None = None
-    """Whose balances `holds` are in, in that order; None of a call that was read back."""
-    located: list[Balance] | None = None
-    """Those balances, which are known as long as the call is (`known.Known`)."""
-
-    def running(self, account: str | None, *, sent: bool) -> rows.Values:
-        """The values of rows.RUNNING: the account is the answer's where it names one; not `sent` after all has no such time."""
-        known = account or self.account
-        return (
-            known,
-            self.booked_ms,
-            self.sent_ms if sent else None,
-            self.held_nanos,
-            self.waited_ms,
-            self.would_refuse_by,
-        )
+    drawn: Drawn | None = None
+    """What `holds` draw on; None of a call that was read back. Its balances are known as long as the call is (`known.Known`)."""
 
 
 def find(conn: sqlite3.Connection, call_id: str) -> OpenCall | None:

@@ -310,10 +310,10 @@ def _purge(
     """Inside a transaction: these calls are sums from here on."""
     for balance, rolls, nanos in conn.execute(_CARRIED, (calls, calls)).fetchall():
         # A rolling window that is no longer than what is kept has passed them: as if its edge had moved by now.
-        what = "settled = settled - ?" if rolls else "purged_nanos = purged_nanos + ?"
-        conn.execute(f"UPDATE balances SET {what} WHERE id = ?", (nanos, balance))  # noqa: S608 - our own words
+        what = "sums SET settled = settled - ?" if rolls else "windows SET purged_nanos = purged_nanos + ?"
+        conn.execute(f"UPDATE {what} WHERE id = ?", (nanos, balance))
     conn.executemany(
-        "UPDATE balances SET purged_calls = purged_calls + ? WHERE budget = '' AND value = ?",
+        "UPDATE windows SET purged_calls = purged_calls + ? WHERE budget = '' AND value = ?",
         [(count, kind) for kind, count in kinds],
     )
     day_sums.add(conn, cells)
@@ -331,7 +331,11 @@ def _beside(conn: sqlite3.Connection, before_ms: int, now_ms: int) -> Beside:
         return conn.execute(f"DELETE FROM {sql}", values).rowcount  # noqa: S608 - our own words
 
     told = (before_ms, now_ms - _LETTER_KEPT_MS, now_ms)
-    balances = gone("balances WHERE budget <> '' AND ends_ms <= ? AND open_calls = 0 AND held = 0", upto_ms)
+    gone(
+        "sums WHERE open_calls = 0 AND held = 0 AND id IN (SELECT id FROM windows WHERE budget <> '' AND ends_ms <= ?)",
+        upto_ms,
+    )
+    balances = gone("windows WHERE id NOT IN (SELECT id FROM sums)")
     # What is told once for a life or for a line of the audit trail stays, and so does what is still to be sent.
     gone(
         f"""deliveries WHERE alert IN (SELECT id FROM alerts WHERE {_TOLD})

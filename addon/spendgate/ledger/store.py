@@ -40,7 +40,6 @@ _FULL = "the ledger's disk is full: free some room"
 
 T = TypeVar("T")
 Work = Callable[[Known], T]
-Way = Callable[[Work[T]], T]
 
 
 def connect(path: Path, *, timeout_ms: int) -> sqlite3.Connection:
@@ -137,21 +136,21 @@ class Store:
 
         While the reserve is given back, only what ends a call may be written: that is what the room is for.
         """
-        if self._inside == threading.get_ident():
+        if self._inside is not None and self._inside == threading.get_ident():
             return work(self.known)
         if self.spends_reserve:
             return self.end(work)
         if not self._reserve.held(time.monotonic()):
             raise LedgerUnavailable(_FULL)
-        return self._run(self._transacted, work)
+        return self._run(work)
 
     def end(self, work: Work[T]) -> T:
         """Like `write`, for what ends or corrects an open call: it may use the reserve of a full disk."""
-        return self._at_last(self._transacted, work)
+        return self._at_last(work)
 
     def mark(self, work: Work[T]) -> T:
         """Like `end`, for work that is one statement: SQLite makes it a transaction by itself, at half the price."""
-        return self._at_last(self._alone, work)
+        return self._at_last(work, alone=True)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which only reads, by itself: not within `together`. Raises LedgerUnavailable."""
@@ -183,7 +182,11 @@ class Store:
         A commit alone does not (`synchronous=NORMAL`): a power cut may take the last ones.
         """
         try:
-            return _fold(self.path)[0] == 0
+            conn = _beside(self.path)
+            try:
+                return _fold(conn)[0] == 0
+            finally:
+                conn.close()
         except sqlite3.Error:
             return False
 
@@ -192,24 +195,33 @@ class Store:
         self._checkpoints.stop()
         self.conn.close()
 
-    def _at_last(self, way: Way[T], work: Work[T]) -> T:
-        if self._inside == threading.get_ident():
+    def _at_last(self, work: Work[T], *, alone: bool = False) -> T:
+        if self._inside is not None and self._inside == threading.get_ident():
             return work(self.known)
         try:
-            return self._run(way, work)
+            return self._run(work, alone=alone)
         except LedgerBusy:
             raise
         except LedgerUnavailable as fault:
             if not (_is_full(fault.__cause__) and self._reserve.free()):
                 raise
-        return self._run(way, work)
+        return self._run(work, alone=alone)
 
-    def _run(self, way: Way[T], work: Work[T]) -> T:
+    def _run(self, work: Work[T], *, alone: bool = False) -> T:
+        known = self.known
         with self._lock:
             try:
-                result = way(work)
+                if alone:
+                    result = work(known)
+                else:
+                    known.run("BEGIN IMMEDIATE")
+                    known.look()
+                    result = work(known)
+                    known.balances.write(known.cursor)
+                    known.run("COMMIT")
+                    known.flows.unsure = False
             except BaseException as fault:
-                self.known.failed()
+                known.failed()
                 self._rollback()
                 if isinstance(fault, sqlite3.IntegrityError):
                     raise ValueError(f"the ledger holds other rows than its caller believes: {fault}") from fault
@@ -218,19 +230,6 @@ class Store:
                 raise
         self._checkpoints.committed()
         return result
-
-    def _transacted(self, work: Work[T]) -> T:
-        known = self.known
-        known.run("BEGIN IMMEDIATE")
-        known.look()
-        result = work(known)
-        known.balances.write(known.cursor)
-        known.run("COMMIT")
-        known.flows.unsure = False
-        return result
-
-    def _alone(self, work: Work[T]) -> T:
-        return work(self.known)
 
     def _rollback(self) -> None:
         if not self.conn.in_transaction:
@@ -250,16 +249,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _fold(path: Path) -> tuple[int, int]:
-    """Fold the log into the file, as far as nobody reads it; whether another one was at that (1), and the log's pages.
+def _beside(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there: one that has been removed is not made anew."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
 
-    A file that has been removed is not made anew.
-    """
-    conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
-    try:
-        busy, pages, _ = conn.execute(_FOLD).fetchone()
-    finally:
-        conn.close()
+
+def _fold(conn: sqlite3.Connection) -> tuple[int, int]:
+    """Fold the log into the file, as far as nobody reads it; whether another one was at that (1), and the log's pages."""
+    busy, pages, _ = conn.execute(_FOLD).fetchone()
     return int(busy), int(pages)
 
 
@@ -284,6 +281,8 @@ class _Checkpoints:
 
     A log begins anew when a commit finds it folded whole. Where commits come so densely that none does, this gate's writers
     wait once for the last few pages, some milliseconds; else the log grows until SQLite folds all of it inside a commit.
+
+    The thread keeps its connection: a new one reads the whole schema first, which takes longer than the folding.
     """
 
     def __init__(self, path: Path, writing: threading.Lock) -> None:
@@ -315,14 +314,18 @@ class _Checkpoints:
             self._thread.join()
 
     def _run(self) -> None:
+        conn: sqlite3.Connection | None = None
         while True:
             self._due.wait()
             self._due.clear()
             if self._stopping:
-                return
+                break
             try:
-                if _fold(self._path)[1] > _LONG_LOG_PAGES:
+                conn = conn or _beside(self._path)
+                if _fold(conn)[1] > _LONG_LOG_PAGES:
                     with self._writing:
-                        _fold(self._path)
+                        _fold(conn)
             except sqlite3.Error:
                 pass  # busy or full: the log keeps the rows, the next round or SQLite itself folds them
+        if conn is not None:
+            conn.close()
