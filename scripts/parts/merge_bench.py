@@ -16,6 +16,7 @@ import time
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from uuid import UUID
 
 import psutil
 from msgspec.structs import replace
@@ -62,9 +63,11 @@ def laptop(made: Path, path: Path, number: int) -> None:
         for name, _ in guards:
             conn.execute(f"DROP TRIGGER {name}")
         conn.execute("UPDATE ledger SET id = ?", (sha256(str(number).encode()).hexdigest()[:16],))
+        # A gate's ids are random, so a merged file's index of them is written to everywhere at once.
+        conn.create_function("new_id", 1, lambda seq: str(UUID(bytes=sha256(f"{number}-{seq}".encode()).digest()[:16])))
         conn.execute(
-            "UPDATE call_rows SET id = ? || substr(id, 9), machine = ?, person = ?",
-            (f"{number:08d}", f"lt-{number:02d}", f"person-{number:02d}"),
+            "UPDATE call_rows SET id = new_id(seq), machine = ?, person = ?",
+            (f"lt-{number:02d}", f"person-{number:02d}"),
         )
         conn.execute("DELETE FROM chain")
         conn.execute("DELETE FROM audit")

@@ -26,6 +26,7 @@ from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.compared import Alike
+from spendgate.ledger.fault import FILE, SUMS, Fault
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.named import NamedCall, named
@@ -202,15 +203,15 @@ class Reader:
         """What tells this ledger from one that was seen; None: it goes on from there."""
         return ends.unlike(self._conn, seen)
 
-    def verify(self, seen: ends.Heads | None) -> Iterator[verifying.Fault]:
+    def verify(self, seen: ends.Heads | None) -> Iterator[Fault]:
         """Every fault of the file, against `seen`, of both chains, then of the sums; nothing else may be asked meanwhile."""
         yield from verifying.verify(self._conn, seen)
         try:
             self._conn.execute("BEGIN")
-            yield from (verifying.Fault(verifying.SUMS, fault) for fault in check.sums(self._conn))
+            yield from (Fault(SUMS, fault) for fault in check.sums(self._conn))
             self._conn.execute("ROLLBACK")
         except sqlite3.Error as fault:
-            yield verifying.Fault(verifying.FILE, f"its sums cannot be read: {fault}")
+            yield Fault(FILE, f"its sums cannot be read: {fault}")
 
     def standings(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[Standing, ...]:
         """Each scope's balance as the gate would see it now; zero where nothing was ever held."""
