@@ -73,6 +73,11 @@ def unchained(conn: sqlite3.Connection) -> Iterator[Fault]:
         yield Fault(CALLS, f"{len(found)} ended calls are in no link, this the first", None, at_ms, f"call {call}")
 
 
+def ended(conn: sqlite3.Connection) -> int:
+    """How many calls have ended and are still there."""
+    return int(conn.execute("SELECT count(*) FROM call_rows WHERE state <> 'open'").fetchone()[0])
+
+
 def _links(conn: sqlite3.Connection, after: int) -> Iterator[tuple[Any, ...]]:
     """Each link, the number of its row, what SQLite writes of it, and what stands in a column that must be empty."""
     names = frozenset(row[1] for row in conn.execute("PRAGMA table_info(call_rows)"))
