@@ -52,6 +52,16 @@ def _about_ledger(report: Report) -> Iterable[str]:
             yield safe(line)
 
 
+def _merged(report: Report) -> str:
+    """Of how many ledgers it was made, and which of them are marked."""
+    sources = report.ledger["merged_from"]
+    marked = [each["machine"] or each["id"] for each in sources if each["fault"]]
+    not_so = f"; not as they were written: {', '.join(marked)}" if marked else ""
+    return (
+        f"merged from {len(sources)} ledgers{not_so}; limits, holds and asks are in each one's own" if sources else ""
+    )
+
+
 def _kept(report: Report) -> str:
     """For how long rows are kept, and what has become of older ones."""
     days, until = report.ledger["keep_days"], report.ledger["purged_until"]
@@ -76,6 +86,24 @@ def _print_alerts(report: Report, zone: ZoneInfo) -> None:
     for row in report.unseen:
         told = f"{shown(row['made_ms'], zone)}  {row['text']} (`spendgate alerts ack {row['name']}`)"
         out.print(f"          [yellow]{safe(row['severity'])}[/] {safe(told)}")
+
+
+def _print_ledger(report: Report) -> None:
+    out = console()
+    listed = f" ({LISTED})" if report.unrecognized else ""
+    counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
+    out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
+    if merged := report.ledger["merged_from"]:
+        marked = [each["machine"] or each["id"] for each in merged if each["fault"]]
+        not_so = f"; not as they were written: {', '.join(marked)}" if marked else ""
+        out.print(
+            f"          merged from {len(merged)} ledgers{safe(not_so)}; limits, holds and asks are in each one's own"
+        )
+    if kept := _kept(report):
+        out.print(f"          {kept}")
+    out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
+    for line in _about_ledger(report):
+        out.print(f"          {line}")
 
 
 @writing()
@@ -109,14 +137,7 @@ def print_report(report: Report) -> None:
     groups = ", ".join(f"{name} of {owner}" if owner else name for name, owner in report.machine_groups)
     out.print(f"machine   {safe(report.machine)}{f'  {safe(groups)}' if groups else ''}")
     out.print(f"prices    {safe(said.prices if said else 'bundled')}")
-    listed = f" ({LISTED})" if report.unrecognized else ""
-    counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
-    out.print(f"ledger    {report.ledger['rows']} ended calls, {counts}")
-    if kept := _kept(report):
-        out.print(f"          {kept}")
-    out.print(f"          id {report.ledger['id']}  head {str(report.ledger['head'])[:_SHOWN_HEAD]}")
-    for line in _about_ledger(report):
-        out.print(f"          {line}")
+    _print_ledger(report)
     out.print()
     _print_limits(report)
     if report.seats:
@@ -146,7 +167,10 @@ def _print_limits(report: Report) -> None:
     if report.budgets:
         out.print(f"limits, {ON_THIS_MACHINE}:")
     budgets = [budget_rows.beside(budget) for budget in report.budgets]
-    emit(budgets, budget_rows.COLUMNS, Format.TABLE, empty="no budget applies to this person")
+    empty = (
+        "limits hold on each machine by itself" if report.ledger["merged_from"] else "no budget applies to this person"
+    )
+    emit(budgets, budget_rows.COLUMNS, Format.TABLE, empty=empty)
     for remark in (line for budget in report.budgets for line in budget_rows.remarks(budget)):
         out.print(f"  {safe(remark)}")
     if report.rates:

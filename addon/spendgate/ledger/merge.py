@@ -81,11 +81,14 @@ def merge(into: Path, paths: Iterable[Path], now_ms: int, *, anyway: bool = Fals
             if len(named) > 2 * len(known):
                 merged.drop_indexes(conn)
             seen = None if merged.is_indexed(conn) else Seen(conn)
+        if seen is not None:
+            merged.journal(into, "DELETE")
         with closing(Beside(named, known)) as beside:
             for path, said in beside:
                 yield _take(into, path, said, now_ms, seen, anyway=anyway)
         with closing(merged.connect(into, "rw")) as conn:
             merged.index(conn)
+        merged.journal(into, "WAL")
     except sqlite3.Error as fault:
         raise StateError(f"{into} cannot be merged into: {fault}") from fault
 
@@ -100,7 +103,8 @@ def _take(into: Path, path: Path, said: Verified, now_ms: int, seen: Seen | None
     with closing(conn):
         conn.execute("ATTACH ? AS into_", (f"{into.absolute().as_uri()}?mode=rw",))
         conn.execute(f"PRAGMA into_.cache_size = -{_CACHE_KIB:d}")
-        conn.execute("PRAGMA into_.synchronous = NORMAL")
+        if seen is None:
+            conn.execute("PRAGMA into_.synchronous = NORMAL")  # of a log, which that leaves whole whatever happens
         conn.execute("BEGIN IMMEDIATE")
         try:
             done = _Source(conn, path, now_ms, seen).take(said, anyway=anyway)

@@ -146,6 +146,19 @@ def index(conn: sqlite3.Connection) -> None:
         conn.execute(f"CREATE {sql.replace('INDEX ', 'INDEX IF NOT EXISTS ', 1)}")
 
 
+def journal(path: Path, mode: str) -> None:
+    """Write by this journal from here on, if nobody else has the file open: by `DELETE` what is new is written once, by a log
+    (`WAL`) twice, but others can read meanwhile. Raises sqlite3.Error."""
+    conn = sqlite3.connect(path, isolation_level=None, timeout=0)
+    try:
+        conn.execute(f"PRAGMA journal_mode = {mode}")
+    except sqlite3.OperationalError as fault:
+        if getattr(fault, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+    finally:
+        conn.close()
+
+
 def drop_indexes(conn: sqlite3.Connection) -> None:
     """Before far more calls come than are there."""
     conn.execute("BEGIN IMMEDIATE")

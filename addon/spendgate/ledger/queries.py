@@ -129,6 +129,8 @@ class Reader:
             schema.refuse_other(self._conn)
         except sqlite3.Error as fault:
             self._conn.close()
+            if getattr(fault, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise StateError(f"{path}: a merge into it was ended midway: run the same merge again") from fault
             raise StateError(f"{path} cannot be read as a ledger: {fault}") from fault
         except StateError:
             self._conn.close()
