@@ -83,6 +83,17 @@ def laptop(made: Path, path: Path, number: int) -> None:
         conn.execute("COMMIT")
 
 
+def laptops(home: Path, ledgers: int, calls: int) -> list[Path]:
+    """Their files: made, unless they are there already."""
+    paths = [home / f"lt-{number:02d}" / "ledger.db" for number in range(ledgers)]
+    if not paths[-1].exists():
+        (home / "template").mkdir(parents=True)
+        made = template(home / "template", calls)
+        for number, path in enumerate(paths):
+            laptop(made, path, number)
+    return paths
+
+
 def run(out: Path, paths: list[Path], kill_after: float | None = None) -> tuple[str, int, str]:
     """One merge by the command: its seconds, by the clock and of processors, peak of its processes' resident bytes, what it printed last."""
     command = [sys.executable, "-c", "from spendgate.cli.main import run; run()", "ledger", "merge", "--into", str(out)]
@@ -96,7 +107,8 @@ def run(out: Path, paths: list[Path], kill_after: float | None = None) -> tuple[
         if kill_after is not None and time.perf_counter() - began > kill_after:
             os.kill(child.pid, signal.SIGKILL)
         time.sleep(0.05)
-    said = child.stdout.read()
+    with child.stdout:
+        said = child.stdout.read()
     return f"{time.perf_counter() - began:.1f} s ({_used() - used:.1f} s of processors)", peak, said
 
 
@@ -125,13 +137,7 @@ def main() -> None:
     options = asked.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         home = options.keep or Path(scratch)
-        paths = [home / f"lt-{number:02d}" / "ledger.db" for number in range(options.ledgers)]
-        if not paths[-1].exists():
-            home.mkdir(exist_ok=True)
-            (home / "template").mkdir()
-            made = template(home / "template", options.calls)
-            for number, path in enumerate(paths):
-                laptop(made, path, number)
+        paths = laptops(home, options.ledgers, options.calls)
         total = options.ledgers * options.calls
         print(
             f"{options.ledgers} ledgers of {options.calls:,} calls, {sum(path.stat().st_size for path in paths) / 1e6:,.0f} MB"
