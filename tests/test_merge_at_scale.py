@@ -45,7 +45,7 @@ def killed_and_run_again(bench: ModuleType, folder: Path, ledgers: int, calls: i
 
 def test_whenever_it_is_killed(bench: ModuleType, tmp_path: Path) -> None:
     """Small: in every phase of it."""
-    killed_and_run_again(bench, tmp_path, 4, 300, (0.2, 0.5, 0.8, 1.0, 1.2))
+    killed_and_run_again(bench, tmp_path, 4, 300, (0.6, 1.3, 1.6, 1.9, 2.2))
 
 
 @pytest.mark.heavy
