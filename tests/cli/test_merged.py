@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,15 @@ from reconcile.simulator.filing import file
 from reconcile.simulator.month import Month
 from reconcile.simulator.traffic import Size
 from spendgate.admission import Admit
+from spendgate.audit_words import AuditWord
 from spendgate.cli.main import app
 from spendgate.config.paths import State
+from spendgate.config.policy_file import parse_policy
+from spendgate.errors import StateError
 from spendgate.ledger import Ledger
+from spendgate.ledger import purge as purging
+from spendgate.ledger.audit_log import Line as AuditLine
+from spendgate.ledger.purge import Purge
 from spendgate.ledger.statements import StatementBook
 
 DAYS = ("--from", "2026-10-01", "--until", "2026-10-08")
@@ -149,17 +157,56 @@ def test_status_names_the_sources_and_no_limit(fleet: State) -> None:
     assert "limits hold on each machine by itself" in shown
 
 
-@pytest.mark.parametrize("words", [("audit", "verify"), ("purge",)])
-def test_what_is_done_to_a_laptops_own_ledger_is_refused_with_what_to_do(
-    fleet: State, tmp_path: Path, words: tuple[str, ...]
-) -> None:
+def test_purge_is_refused_with_what_to_do(fleet: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the file is changed."""
-    policy = tmp_path / "policy.yaml"
-    policy.write_text("version: 1\nowner: a@b.example\nprivacy: {keep: 31 days}\n")
+    policy = parse_policy(b"version: 1\nowner: a@b.example\nprivacy: {keep: 31 days}\n", "p.yaml")
+    monkeypatch.setattr("spendgate.cli.purge.in_force.policy", lambda _: policy)
     before = ran(fleet, "spend", "--format", "json")
-    done = CliRunner().invoke(app, [*words, "--state", str(fleet.root)])
-    assert "merged" in str(done.exception) or "keep" in done.stderr
+    with pytest.raises(StateError, match="purge the ledgers that it was made of, and merge them again"):
+        CliRunner().invoke(app, ["purge", "--state", str(fleet.root)], catch_exceptions=False)
     assert ran(fleet, "spend", "--format", "json") == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (
+            "DELETE FROM call_rows WHERE seq = (SELECT max(seq) FROM call_rows)",
+            "ended calls are here and 0 were purged",
+        ),
+        ("UPDATE source_audit SET detail = 'x' WHERE position = 1", "audit 1 "),
+        ("DELETE FROM source_audit WHERE position = 2", "does not end as it did when it was taken"),
+        ("UPDATE day_sums SET cost_nanos = 1", "they are not what those of the sources come to"),
+        ("UPDATE source_day_sums SET calls = calls + 1", "are not what was written when its calls were purged"),
+    ],
+)
+def test_what_was_changed_in_a_merged_ledger_is_found(tmp_path: Path, edit: str, told: str) -> None:
+    """A call that is gone, a line of a source's trail, a sum; an untouched one holds."""
+    homes = [tmp_path / f"lt-{number}" for number in range(2)]
+    for number, home in enumerate(homes):
+        home.mkdir()
+        ledger = Ledger.open(home / "ledger.db", home / "gates", NOW_MS)
+        for call in range(4):
+            made = replace(row(f"{home.name}-{call}", call), machine=home.name)
+            ledger.hold(made, (), lambda _s, _k: Admit(()), NOW_MS)
+            ledger.settle(made.id, settlement(()))
+        for word in ("one", "two"):
+            ledger.audit(AuditLine(NOW_MS, AuditWord.GATE_STARTED, word))
+        ledger.close()
+        if "day_sums" in edit and number:
+            with Purge(home / "ledger.db", home / "gates") as purge:
+                assert purging.run(purge, 31, NOW_MS + 40 * 86_400_000)[0] == 3
+    fleet = merged(tmp_path, *homes)
+    assert "merged from 2 ledgers of 8 ended calls" in ran(fleet, "audit", "verify")
+    with closing(sqlite3.connect(fleet.ledger)) as conn:
+        conn.execute("UPDATE purging SET before_ms = 1 << 60")
+        conn.execute(edit)
+        conn.commit()
+
+    done = CliRunner().invoke(app, ["audit", "verify", "--state", str(fleet.root)])
+
+    assert done.exit_code == 1
+    assert told in done.stdout
 
 
 def test_one_name_on_two_laptops_is_one_person_and_two_machines(tmp_path: Path) -> None:

@@ -19,7 +19,19 @@ from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.digest import Stopped
 from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import chain, check, day_sums, flows, merged, mine, moving, purge, schema, statements
+from spendgate.ledger import (
+    chain,
+    check,
+    day_sums,
+    flows,
+    merged,
+    mine,
+    moving,
+    purge,
+    schema,
+    statements,
+    verify_merged,
+)  # fmt: skip
 from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
@@ -204,6 +216,10 @@ class Reader:
     def unlike(self, seen: ends.Heads) -> ends.Finding | None:
         """What tells this ledger from one that was seen; None: it goes on from there."""
         return ends.unlike(self._conn, seen)
+
+    def verify_merged(self) -> Iterator[Fault]:
+        """Every fault of a merged ledger, as far as it can be told by itself; nothing else may be asked meanwhile."""
+        return verify_merged.verify(self._conn)
 
     def verify(self, seen: ends.Heads | None) -> Iterator[Fault]:
         """Every fault of the file, against `seen`, of both chains, then of the sums; nothing else may be asked meanwhile."""
