@@ -25,6 +25,7 @@ from spendgate.ledger import chain, schema
 from spendgate.ledger import purge as purging
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.merge import Outcome, Taking, merge
+from spendgate.ledger.merged import journal as merged_journal
 from spendgate.ledger.purge import Purge
 from spendgate.ledger.queries import EVERY_CALL, Reader
 
@@ -392,6 +393,31 @@ def test_what_is_no_ledger_is_told_and_the_others_are_taken(tmp_path: Path) -> N
 
     assert [each.outcome for each in done] == [Outcome.BROKEN] * 3 + [Outcome.TAKEN]
     assert not (tmp_path / "none.db").exists()
+
+
+def test_what_a_killed_merge_left_is_told_to_readers_and_mended_by_the_next(tmp_path: Path) -> None:
+    """Killed while it wrote the file itself: its journal still stands beside it."""
+    one, two = laptop(tmp_path, "lt-1", range(40)), laptop(tmp_path, "lt-2", range(400))
+    out, left = tmp_path / "out.db", tmp_path / "left.db"
+    merging(out, one)
+    merging(tmp_path / "plain.db", one, two)
+    merged_journal(out, "DELETE")
+    with closing(sqlite3.connect(out, isolation_level=None)) as conn:
+        conn.execute("PRAGMA cache_size = 1")
+        conn.execute("BEGIN IMMEDIATE")
+        conn.execute("UPDATE merged_from SET machine = 'half'")
+        conn.execute(
+            "CREATE TABLE half AS SELECT * FROM call_rows, (SELECT value FROM json_each('[1,2,3,4,5,6,7,8,9]'))"
+        )
+        for suffix in ("", "-journal"):
+            shutil.copyfile(f"{out}{suffix}", f"{left}{suffix}")
+        conn.execute("ROLLBACK")
+
+    with pytest.raises(StateError, match="a merge into it was ended midway: run the same merge again"):
+        Reader(left)
+    merging(left, one, two)
+
+    assert content(left) == content(tmp_path / "plain.db")
 
 
 def test_killed_and_run_again_it_is_the_same(tmp_path: Path) -> None:
