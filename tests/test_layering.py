@@ -123,6 +123,7 @@ ONLY_PLACE = {
     "yaml": {"config"},
     "httpx2": {"config", "reconcile"},
     "apprise": {"alerts"},
+    "keyring": {"config"},
     "publicsuffixlist": {"config"},
     "pygal": {"reconcile/report/charts.py"},
     "typer": {"cli"},

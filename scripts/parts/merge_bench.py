@@ -16,6 +16,7 @@ import time
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from uuid import UUID
 
 import psutil
 from msgspec.structs import replace
@@ -62,9 +63,11 @@ def laptop(made: Path, path: Path, number: int) -> None:
         for name, _ in guards:
             conn.execute(f"DROP TRIGGER {name}")
         conn.execute("UPDATE ledger SET id = ?", (sha256(str(number).encode()).hexdigest()[:16],))
+        # A gate's ids are random, so a merged file's index of them is written to everywhere at once.
+        conn.create_function("new_id", 1, lambda seq: str(UUID(bytes=sha256(f"{number}-{seq}".encode()).digest()[:16])))
         conn.execute(
-            "UPDATE call_rows SET id = ? || substr(id, 9), machine = ?, person = ?",
-            (f"{number:08d}", f"lt-{number:02d}", f"person-{number:02d}"),
+            "UPDATE call_rows SET id = new_id(seq), machine = ?, person = ?",
+            (f"lt-{number:02d}", f"person-{number:02d}"),
         )
         conn.execute("DELETE FROM chain")
         conn.execute("DELETE FROM audit")
@@ -80,6 +83,17 @@ def laptop(made: Path, path: Path, number: int) -> None:
         conn.execute("COMMIT")
 
 
+def laptops(home: Path, ledgers: int, calls: int) -> list[Path]:
+    """Their files: made, unless they are there already."""
+    paths = [home / f"lt-{number:02d}" / "ledger.db" for number in range(ledgers)]
+    if not paths[-1].exists():
+        (home / "template").mkdir(parents=True)
+        made = template(home / "template", calls)
+        for number, path in enumerate(paths):
+            laptop(made, path, number)
+    return paths
+
+
 def run(out: Path, paths: list[Path], kill_after: float | None = None) -> tuple[str, int, str]:
     """One merge by the command: its seconds, by the clock and of processors, peak of its processes' resident bytes, what it printed last."""
     command = [sys.executable, "-c", "from spendgate.cli.main import run; run()", "ledger", "merge", "--into", str(out)]
@@ -93,7 +107,8 @@ def run(out: Path, paths: list[Path], kill_after: float | None = None) -> tuple[
         if kill_after is not None and time.perf_counter() - began > kill_after:
             os.kill(child.pid, signal.SIGKILL)
         time.sleep(0.05)
-    said = child.stdout.read()
+    with child.stdout:
+        said = child.stdout.read()
     return f"{time.perf_counter() - began:.1f} s ({_used() - used:.1f} s of processors)", peak, said
 
 
@@ -122,13 +137,7 @@ def main() -> None:
     options = asked.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         home = options.keep or Path(scratch)
-        paths = [home / f"lt-{number:02d}" / "ledger.db" for number in range(options.ledgers)]
-        if not paths[-1].exists():
-            home.mkdir(exist_ok=True)
-            (home / "template").mkdir()
-            made = template(home / "template", options.calls)
-            for number, path in enumerate(paths):
-                laptop(made, path, number)
+        paths = laptops(home, options.ledgers, options.calls)
         total = options.ledgers * options.calls
         print(
             f"{options.ledgers} ledgers of {options.calls:,} calls, {sum(path.stat().st_size for path in paths) / 1e6:,.0f} MB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -15,9 +16,12 @@ from cli.kit import ran, row, settlement
 from spendgate.admission import Admit
 from spendgate.cli.main import app
 from spendgate.config.paths import State
-from spendgate.exports import focus
+from spendgate.exports import focus, focus_billed, focus_check
+from spendgate.exports.focus_billed import BilledLine
 from spendgate.exports.otlp import batches
 from spendgate.ledger.ledger import Ledger
+from spendgate.statement import Charge, Line
+from spendgate.usage import NO_USAGE, Usage
 
 
 def exported(state: State, path: Path, *words: str) -> list[dict[str, str]]:
@@ -55,8 +59,15 @@ def test_focus_sums_are_those_of_spend_and_its_structure_holds(state: State, tmp
         ("ListCost", "$3", "ListCost is no decimal"),
         ("ListCost", "1,000", "ListCost is no decimal"),
         ("ChargeCategory", "usage", "ChargeCategory is none of"),
-        ("ChargeClass", "Fix", "ChargeClass is neither"),
+        ("ChargeCategory", "Purchase", "ChargeFrequency of a Purchase is Usage-Based"),
+        ("ChargeCategory", "Purchase", "ConsumedQuantity is there, and the charge is a Purchase"),
+        ("ChargeCategory", "Credit", "ListCost of a Credit without a list price is not its BilledCost"),
+        ("ChargeFrequency", "Daily", "ChargeFrequency is none of"),
+        ("ChargeClass", "Fix", "ChargeClass is none of"),
         ("ServiceCategory", "AI", "ServiceCategory is none"),
+        ("ServiceCategory", "Compute", "ServiceSubcategory is none of Compute"),
+        ("ServiceSubcategory", "Chat", "ServiceSubcategory is none of the standard's words"),
+        ("ConsumedUnit", "", "of ConsumedQuantity and ConsumedUnit only one"),
         ("BillingCurrency", "dollars", "BillingCurrency is no ISO"),
         ("PricingUnit", "Tokens", "only one is there"),
         ("ChargePeriodEnd", "2020-01-01T00:00:00Z", "ChargePeriodStart is not before"),
@@ -82,9 +93,32 @@ def test_each_fault_of_a_focus_file_is_told(state: State, tmp_path: Path, column
 
 def test_a_missing_column_and_a_short_row_are_told() -> None:
     """A file that was cut, too."""
-    assert "columns are missing: BilledCost" in next(focus.faults(["ListCost,ChargeClass\n"]))
+    assert "columns are missing: BilledCost" in next(focus_check.faults(["ListCost,ChargeClass\n"]))
     names = ",".join(focus.COLUMNS)
-    assert "another number of cells" in next(focus.faults([f"{names}\n", "1,2\n"]))
+    assert "another number of cells" in next(focus_check.faults([f"{names}\n", "1,2\n"]))
+
+
+def test_every_kind_of_charge_is_a_row_as_the_standard_has_it() -> None:
+    """Also one of a moment, of the last day of a month, that tells no list price, or that a plan pays."""
+    begins = 1_796_083_199_990  # 2026-11-30T23:59:59.990Z
+    lines = [
+        BilledLine(
+            Line(begins, begins + more, "anthropic", charge=charge, billed_nanos=-7 if charge is Charge.CREDIT else 7,
+                 list_nanos=9, requests=2, usage=use), 7, "org", "a", "b", "c",
+        )
+        for charge in Charge for more in (1, 86_400_000) for use in (NO_USAGE, Usage(input_tokens=0, output_tokens=5))
+    ]  # fmt: skip
+    out = io.StringIO()
+    writer = csv.DictWriter(out, focus_billed.COLUMNS)
+    writer.writeheader()
+    writer.writerows(focus_billed.rows(lines))
+
+    assert list(focus_check.faults(out.getvalue().splitlines())) == []
+    assert len(out.getvalue().splitlines()) == 1 + len(lines)
+    assert {each["ChargeCategory"] for each in csv.DictReader(io.StringIO(out.getvalue()))} == {
+        "Usage", "Purchase", "Tax", "Credit", "Adjustment",
+    }  # fmt: skip
+    assert not list(focus_billed.rows([BilledLine(Line(0, 1, "anthropic", requests=3), 0, "", "a", "b", "c")]))
 
 
 def test_csv_has_every_call_and_runs_nowhere(state: State, tmp_path: Path) -> None:

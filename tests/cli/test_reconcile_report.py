@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,38 @@ def test_more_unexplained_than_is_tolerated_is_exit_1_and_the_tolerance_is_told(
         assert (above.exit_code, below.exit_code) == (0, 1)
         assert "$2.00 unexplained, day by day; tolerance $2.00 (20% of what is billed): within" in above.stderr
         assert "$2.00 unexplained, day by day; tolerance $1.99: over" in below.stderr
+
+
+def test_the_billed_focus_dataset_is_what_the_report_calls_billed(month: State, tmp_path: Path) -> None:
+    """To the nano-dollar, each line with the import that says it, and none of what was captured."""
+    out = tmp_path / "billed.csv"
+    done = CliRunner().invoke(
+        app, ["export", "focus", "--billed", "--since", "2026-10-01T00:00:00Z", "--until", "2026-10-08T00:00:00Z",
+              "--output", str(out), "--state", str(month.root)]
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    with out.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+
+    said = document(month)
+    assert sum(Decimal(each["BilledCost"]) for each in rows) * NANOS_PER_DOLLAR == said["totals"]["billed_nanos"]
+    assert "x_CapturedCost" not in rows[0]
+    assert {each["x_ImportSha256"] for each in rows} <= {each["sha256"] for each in said["inputs"]}
+    assert {each["ChargeCategory"] for each in rows} >= {"Usage", "Purchase"}
+    assert {each["InvoiceIssuerName"] for each in rows} >= {"anthropic", "openai"}
+    assert all(each["BilledCost"] == "0" for each in rows if each["x_Billed"] != "metered")
+    assert CliRunner().invoke(app, ["export", "check", str(out)]).exit_code == 0
+
+
+def test_billed_rows_are_asked_for_by_days_alone(month: State, state: State) -> None:
+    """An attribute of calls is refused, and a ledger without statements says what to do."""
+    with pytest.raises(UsageError, match="--where is about calls"):
+        CliRunner().invoke(
+            app, ["export", "focus", "--billed", "--where", "tool=codex", "--state", str(month.root)],
+            catch_exceptions=False,
+        )  # fmt: skip
+    with pytest.raises(StateError, match="nothing was imported yet"):
+        CliRunner().invoke(app, ["export", "focus", "--billed", "--state", str(state.root)], catch_exceptions=False)
 
 
 def test_a_person_sees_each_cause_with_what_to_do(month: State) -> None:

@@ -19,9 +19,10 @@ from ledger.kit import NOW, admit, open_ledger, row, scope, settled
 from spendgate.audit_words import AuditWord
 from spendgate.ledger import audit_log, schema
 from spendgate.ledger.audit_log import Line
+from spendgate.ledger.fault import Fault
 from spendgate.ledger.heads import Heads, of, unlike
 from spendgate.ledger.queries import Reader
-from spendgate.ledger.verify import Fault, verify
+from spendgate.ledger.verify import verify
 
 MACHINERY = {("call_rows", "resized"), ("call_rows", "gate")}
 """Columns that say nothing about a call: `resized` and `gate` are no evidence."""

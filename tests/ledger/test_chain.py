@@ -110,6 +110,34 @@ def test_edit_is_named(conn: sqlite3.Connection, edit: str, fault: str) -> None:
     assert any(fault in found for found in verify(conn))
 
 
+@pytest.mark.parametrize("name", ["Jürgen", '\x7f\x01\n\t"\\\\/', "\u2028 \N{GRINNING FACE}", "a\x00b"])
+def test_a_text_that_sqlite_writes_otherwise_holds(tmp_path: Path, name: str) -> None:
+    """And is not left out of the comparison."""
+    ledger = open_ledger(tmp_path)
+    ledger.hold(row("one", person=name, session=name), (scope(),), admit(5), NOW)
+    ledger.settle("one", settled(1, scope()))
+    ledger.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn:
+        assert verify(conn) == ()
+        conn.execute("DROP TRIGGER call_rows_no_update")
+        conn.execute("UPDATE call_rows SET session = session || 'a'")
+        assert [fault.partition(": ")[2] for fault in verify(conn)] == ["is not what was chained"]
+
+
+def test_bytes_in_a_table_made_anew_are_told_by_their_call(conn: sqlite3.Connection) -> None:
+    """No JSON can be made of them; the other calls are still compared."""
+    (sql,) = conn.execute("SELECT sql FROM sqlite_schema WHERE name = 'call_rows'").fetchone()
+    for (view,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
+        conn.execute(f"DROP VIEW {view}")
+    conn.execute("ALTER TABLE call_rows RENAME TO before_")
+    conn.execute(sql.replace(") STRICT", ")"))
+    conn.execute("INSERT INTO call_rows SELECT * FROM before_")
+    assert verify(conn) == ()
+    conn.execute("UPDATE call_rows SET person = x'ff00' WHERE id = 'refused'")
+    conn.execute("UPDATE call_rows SET host = 'other' WHERE id = 'free'")
+    assert [fault.split(": ")[0].split("Z, ")[1] for fault in verify(conn)] == ["call refused)", "call free)"]
+
+
 def test_order_of_endings_is_the_order_of_links(tmp_path: Path) -> None:
     """Two gates write one chain."""
     first, second = open_ledger(tmp_path), open_ledger(tmp_path)

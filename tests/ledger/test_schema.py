@@ -52,7 +52,8 @@ def test_a_file_of_a_version_in_between_is_brought_up_to_date(
     fresh.mkdir()
     open_ledger(fresh).close()
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn, monkeypatch.context() as patch:
-        some = [step for step in schema.migration._migrations if step.name not in missing]
+        steps = schema.migration._migrations
+        some = [step for step in steps if step.name not in missing and step.name < "m021"]  # later ones stand on all
         patch.setattr(schema.migration, "_migrations", some)
         schema.migrate(Database(conn), NOW - DAY)
     ledger = open_ledger(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -20,10 +21,15 @@ from spendgate.cli.output import Row, note, plain_cell, writing
 from spendgate.cli.spans import span
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption
 from spendgate.config import paths
-from spendgate.errors import StateError
+from spendgate.errors import StateError, UsageError
 from spendgate.exports import focus as focus_rows
+from spendgate.exports import focus_billed, focus_check
 from spendgate.exports import otlp as spans
 from spendgate.ledger.queries import Reader, Span
+from spendgate.reconcile.groups import charged
+from spendgate.reconcile.run import Options
+from spendgate.reconcile.run import billed as statements
+from spendgate.window import DAY_MS
 
 _MOST_FAULTS = 20
 group = typer.Typer(name="export", help="Calls in the formats of other programs.", no_args_is_help=True)
@@ -42,13 +48,51 @@ def focus(
     where: WhereOption = None,
     output: OutputOption = None,
     state: StateOption = None,
+    billed: Annotated[
+        bool,
+        typer.Option("--billed", help="What imported statements bill instead, line by line: a dataset of its own."),
+    ] = False,
 ) -> None:
     """A FOCUS 1.4 Cost and Usage file of what was captured, by UTC day: no invoice, so its BilledCost is 0."""
+    if billed:
+        _focus_billed(since, until, where, output, state)
+        return
     with _asked(state, since, until, where) as (reader, asked):
         spent = reader.spend(focus_rows.BY, asked, ZoneInfo("UTC"))
     rows = sorted(focus_rows.rows(spent), key=lambda row: (row["ChargePeriodStart"], *map(str, row.values())))
     with _out(output) as out:
         _csv(out, focus_rows.COLUMNS, iter(rows))
+
+
+def _focus_billed(
+    since: str | None, until: str | None, where: list[str] | None, output: Path | None, state: Path | None
+) -> None:
+    """Whole UTC days, as bills are."""
+    if where:
+        raise UsageError(
+            "--where is about calls; lines of statements have none of their attributes: leave it out with --billed"
+        )
+    now_ms = time.time_ns() // 1_000_000
+    with _asked(state, since, until, None) as (reader, asked):
+        imports = reader.imports()
+        if not imports:
+            raise StateError("nothing was imported yet: `spendgate reconcile import FILE`")
+        first = asked.since_ms if asked.since_ms is not None else min(each.from_ms for each in imports)
+        last = asked.until_ms if asked.until_ms is not None else max(each.until_ms for each in imports)
+        options = Options(first // DAY_MS * DAY_MS, -(-last // DAY_MS) * DAY_MS, now_ms)
+        found = statements(reader, options)
+    for each in found.notes:
+        note(each)
+    if found.open_days:
+        note(f"{found.open_days} days are left out: they are not over, or their bill is not told yet")
+    lines = (
+        focus_billed.BilledLine(
+            line, charged(line), of.statement.subject, of.statement.source, of.name, of.statement.sha256
+        )
+        for line, of in found.lines
+    )
+    with _out(output) as out:
+        _csv(out, focus_billed.COLUMNS, focus_billed.rows(lines))
 
 
 @group.command("csv")
@@ -83,7 +127,7 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A FOCUS Cos
     """The structure of a FOCUS 1.4 file: columns, empty cells, words, decimals, periods. Exit status 1 where one is wrong."""
     try:
         with file.open(encoding="utf-8", newline="") as lines:
-            found = focus_rows.faults(lines)
+            found = focus_check.faults(lines)
             told = list(islice(found, _MOST_FAULTS))
             more = sum(1 for _ in found)
     except (OSError, UnicodeDecodeError) as fault:

@@ -21,9 +21,10 @@ _COLUMNS = (
     Column("calls", "new calls", right=True, weight=0),
     Column("ended", "ended since", right=True, weight=2),
     Column("imports", "statements", right=True, weight=3),
+    Column("purged", "purged since", right=True, weight=3),
     Column("ledger", "ledger", weight=4),
 )
-_KEYS = ("file", "outcome", "machine", "calls", "ended", "imports", "ledger", "fault")
+_KEYS = ("file", "outcome", "machine", "calls", "ended", "imports", "purged", "ledger", "fault")
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +71,7 @@ def merge_(
 def _row(each: Taking) -> dict[str, object]:
     return {
         "file": str(each.path), "outcome": each.outcome.value, "machine": each.machine, "calls": each.calls, "ended": each.ended,
-        "imports": each.imports, "ledger": each.id, "fault": each.fault,
+        "imports": each.imports, "purged": each.purged, "ledger": each.id, "fault": each.fault,
     }  # fmt: skip
 
 

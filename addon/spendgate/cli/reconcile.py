@@ -17,6 +17,7 @@ from msgspec import structs
 from spendgate.cli.account import own_account
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
+from spendgate.config.credentials import credential
 from spendgate.config.statement_file import StatementFile
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
@@ -150,12 +151,13 @@ def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:
 
 
 def _ask(source: ApiSource, span: Span, folder: Path) -> Statement:
-    credential = os.environ.get(source.variable, "")
-    if not credential:
-        raise StateError(f"{source.name}: {source.variable} is not set; it needs: {source.title}")
+    try:
+        given = credential(source.variable, os.environ)
+    except StateError as fault:
+        raise StateError(f"{source.name}: {fault}; it is: {source.title}") from fault
     whose = f"-{quote(span.account, safe='')}" if span.account else ""
     kept = folder / f"{source.name}{whose}-{span.from_ms}-{span.until_ms}"
-    return fetch(source, span, credential, kept, replace(Way(), told=note))
+    return fetch(source, span, given, kept, replace(Way(), told=note))
 
 
 def span_of(since: str | None, until: str | None) -> Span:

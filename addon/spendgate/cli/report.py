@@ -14,6 +14,7 @@ from spendgate.cli.reached import reached
 from spendgate.cli.went_by import went_by
 from spendgate.config.paths import State
 from spendgate.ledger.gates import living
+from spendgate.ledger.merged import Source
 from spendgate.ledger.messages import ASK
 from spendgate.ledger.queries import Reader, Span
 from spendgate.notices import notices
@@ -158,7 +159,9 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
     machine = said.machine if said else "unknown"
     match = person_of(policy, sight.account, today=today_in(policy, now_ms), machine=machine)
     facts = tuple(calls_of(policy, match, machine, reader, now_ms, sight.where))
-    standings = reader.standings(tuple(scopes_of_calls(policy, facts, now_ms)), now_ms)
+    sources = reader.sources()
+    # Limits are each laptop's own: of what many have spent together none of them is a part.
+    standings = () if sources else reader.standings(tuple(scopes_of_calls(policy, facts, now_ms)), now_ms)
     seen = Span(where=sight.where)
     states = reader.states(seen)
     head, until_ms = reader.head(), reader.purged_until_ms()
@@ -170,7 +173,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         said=_said(said, sight),
         person=match.person,
         budgets=tuple(budget_rows.row(standing, policy) for standing in standings),
-        rates=rates_shown.rows(policy, facts, reader, now_ms),
+        rates=() if sources else rates_shown.rows(policy, facts, reader, now_ms),
         coverage=tuple(row for row in reader.coverage() if sight.sees_account(row["account"])),
         over_nanos=reader.open_above_holds(seen),
         free=states.get("free", 0),
@@ -187,7 +190,17 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         ledger={
             "id": head.id,
             "created_at": iso(head.created_ms),
-            "rows": head.rows,
+            "rows": sum(each.links for each in sources) if sources else head.rows,
+            "merged_from": [
+                {
+                    "id": each.id,
+                    "machine": each.machine,
+                    "ended_calls": each.links,
+                    "taken_at": iso(each.taken_ms),
+                    "fault": each.fault,
+                }
+                for each in sources
+            ],
             "head": head.head,
             "keep_days": policy.privacy.keep_days,
             "purged_until": iso(until_ms) if until_ms is not None else None,
@@ -198,6 +211,12 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         asks=tuple(_own_asks(reader, policy, sight, match.person, now_ms)) if sight.sees(match.person) else (),
         unseen=() if sight.shared else reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
+
+
+def _source(one: Source) -> dict[str, Any]:
+    return {
+        "id": one.id, "machine": one.machine, "ended_calls": one.links, "taken_at": iso(one.taken_ms), "fault": one.fault,
+    }  # fmt: skip
 
 
 def _own_asks(reader: Reader, policy: Policy, sight: Sight, person: str, now_ms: int) -> Iterator[dict[str, Any]]:

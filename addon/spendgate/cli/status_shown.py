@@ -44,6 +44,16 @@ def _about(report: Report) -> Iterable[str]:
         yield f"valid until {policy.valid_until}, {then}"
 
 
+def _merged(report: Report) -> str:
+    """Of how many ledgers it was made, and which of them are marked."""
+    sources = report.ledger["merged_from"]
+    marked = [value(each["machine"] or each["id"]) for each in sources if each["fault"]]
+    not_so = f"; not as they were written: {', '.join(marked)}" if marked else ""
+    return (
+        f"merged from {len(sources)} ledgers{not_so}; limits, holds and asks are in each one's own" if sources else ""
+    )
+
+
 def _kept(report: Report) -> str:
     """For how long rows are kept, and what has become of older ones."""
     days, until = report.ledger["keep_days"], report.ledger["purged_until"]
@@ -70,6 +80,22 @@ def _print_alerts(report: Report, zone: ZoneInfo) -> None:
         say("", value(told), f"{row['text']} (`spendgate alerts ack {row['name']}`)", style="yellow")
 
 
+def _print_ledger(report: Report) -> None:
+    """How much stands in it, of whom, for how long, and what is wrong with it."""
+    listed = f" ({LISTED})" if report.unrecognized else ""
+    counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
+    say("ledger", f"{counted(int(str(report.ledger['rows'])), 'ended call')}, {counts}")
+    for line in (_merged(report), _kept(report)):
+        if line:
+            say("", line)
+    say("", value(f"id {report.ledger['id']}"), value(f"head {str(report.ledger['head'])[:_SHOWN_HEAD]}"))
+    for line in report.outside.warnings():
+        say("", line, style="red")
+    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
+        if line:
+            say("", line)
+
+
 @writing()
 def print_report(report: Report) -> None:
     """The whole table."""
@@ -84,17 +110,7 @@ def print_report(report: Report) -> None:
     groups = [f"{name} of {owner}" if owner else name for name, owner in report.machine_groups]
     say("machine", value(report.machine), ", ".join(value(each) for each in groups))
     say("prices", value(said.prices if said else "bundled"))
-    listed = f" ({LISTED})" if report.unrecognized else ""
-    counts = f"{report.free} free, {report.unrecognized} unrecognized{listed}"
-    say("ledger", f"{counted(int(str(report.ledger['rows'])), 'ended call')}, {counts}")
-    if kept := _kept(report):
-        say("", kept)
-    say("", value(f"id {report.ledger['id']}"), value(f"head {str(report.ledger['head'])[:_SHOWN_HEAD]}"))
-    for line in report.outside.warnings():
-        say("", line, style="red")
-    for line in (priced_by_guess(*report.guessed), would_have_been_refused(report.would_refuse)):
-        if line:
-            say("", line)
+    _print_ledger(report)
     out.print()
     _print_limits(report)
     if report.seats:
@@ -143,12 +159,15 @@ def _print_limits(report: Report) -> None:
     if report.budgets:
         out.print(f"limits, {ON_THIS_MACHINE}:")
     budgets = [budget_rows.beside(budget) for budget in report.budgets]
+    empty = (
+        "limits hold on each machine by itself" if report.ledger["merged_from"] else "no budget applies to this person"
+    )
     if too_narrow(budgets, budget_rows.COLUMNS):
         for each in budgets:
             figures = (f"spent {each['spent']} of {each['limit']}", f"held {each['held']}", f"left {each['left']}")
             say("", *map(value, (f"{each['budget']} ({each['value']})", *figures)), indent=2)
     else:
-        emit(budgets, budget_rows.COLUMNS, Format.TABLE, empty="no budget applies to this person")
+        emit(budgets, budget_rows.COLUMNS, Format.TABLE, empty=empty)
     for remark in (line for budget in report.budgets for line in budget_rows.remarks(budget)):
         say("", remark, indent=2)
     if report.rates:

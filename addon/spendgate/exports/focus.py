@@ -3,17 +3,15 @@
 The sum of BilledCost for an invoice must be what that invoice demands, so a captured row has none: BilledCost and EffectiveCost
 are 0, and there is no InvoiceId. ContractedCost is what the calls cost at the prices in force, ListCost what they would at list
 price; `x_CapturedCost` says the first by its own name, and `x_EstimatedCost` the part of it that no provider's count supports.
+What providers bill is another dataset (`focus_billed`), never rows of this one: added up, a call would be there twice.
 A row is one UTC day of alike calls. FOCUS has no columns for models or classes of tokens: they are `x_` columns.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Final
 
 from spendgate.ledger.queries import Spend
@@ -33,8 +31,8 @@ BY: Final = (
     "billing",
 )
 """What the calls of a row have in common: the groups of `Reader.spend`, in this order, days in UTC."""
-_VERSION: Final = "1.4"
-_NOT_NULL: Final = (
+VERSION: Final = "1.4"
+NOT_NULL: Final = (
     "BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodStart", "BillingPeriodEnd", "ChargeCategory",
     "ChargePeriodStart", "ChargePeriodEnd", "ContractedCost", "EffectiveCost", "InvoiceIssuerName", "ListCost",
     "ServiceProviderName", "ServiceCategory", "ServiceName",
@@ -47,15 +45,19 @@ _NULLABLE: Final = (
     "PricingQuantity",
     "PricingUnit",
 )
-MANDATORY: Final = frozenset((*_NOT_NULL, *_NULLABLE))
+MANDATORY: Final = frozenset((*NOT_NULL, *_NULLABLE))
 """The columns that every Cost and Usage dataset of FOCUS 1.4 has."""
 _OWN: Final = (
     "x_FocusVersion", "x_CapturedCost", "x_EstimatedCost", "x_Model", "x_ApiKeyId", "x_Person", "x_Team", "x_Machine", "x_Tool",
     "x_Project", "x_Host", "x_Billing", "x_Calls", "x_InputTokens", "x_CacheReadTokens", "x_CacheWriteTokens", "x_OutputTokens",
 )  # fmt: skip
-COLUMNS: Final = (*sorted((*MANDATORY, "ConsumedQuantity", "ConsumedUnit", "Tags")), *_OWN)
+STANDARD: Final = tuple(
+    sorted((*MANDATORY, "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "ServiceSubcategory", "Tags"))
+)
+"""The standard's columns that both datasets have."""
+COLUMNS: Final = (*STANDARD, *_OWN)
 """What is written, in this order."""
-_MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
+MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 _NANOS: Final = 1_000_000_000
 
 
@@ -76,14 +78,15 @@ def _row(each: Spend) -> dict[str, str | int]:
         "BilledCost": "0", "EffectiveCost": "0", "ContractedCost": decimal(each.cost_nanos),
         "ListCost": decimal(each.value_nanos),
         "BillingAccountId": said["account"] or "unknown", "BillingAccountName": "", "BillingCurrency": "USD",
-        "BillingPeriodStart": month.strftime(_MOMENT), "BillingPeriodEnd": _next_month(month).strftime(_MOMENT),
-        "ChargePeriodStart": day.strftime(_MOMENT), "ChargePeriodEnd": (day + timedelta(days=1)).strftime(_MOMENT),
-        "ChargeCategory": "Usage", "ChargeClass": "",
+        "BillingPeriodStart": month.strftime(MOMENT), "BillingPeriodEnd": next_month(month).strftime(MOMENT),
+        "ChargePeriodStart": day.strftime(MOMENT), "ChargePeriodEnd": (day + timedelta(days=1)).strftime(MOMENT),
+        "ChargeCategory": "Usage", "ChargeClass": "", "ChargeFrequency": "Usage-Based",
         "ChargeDescription": f"{said['model'] or 'unknown model'}, captured", "HostProviderName": "",
         "InvoiceIssuerName": said["provider"], "ServiceProviderName": said["provider"],
-        "ServiceCategory": "AI and Machine Learning", "ServiceName": f"{said['provider']} models",
+        "ServiceCategory": "AI and Machine Learning", "ServiceSubcategory": "Generative AI",
+        "ServiceName": f"{said['provider']} models",
         "PricingQuantity": "", "PricingUnit": "", "ConsumedQuantity": tokens, "ConsumedUnit": "Tokens",
-        "Tags": json.dumps(tags), "x_FocusVersion": _VERSION, "x_CapturedCost": decimal(each.cost_nanos),
+        "Tags": json.dumps(tags), "x_FocusVersion": VERSION, "x_CapturedCost": decimal(each.cost_nanos),
         "x_EstimatedCost": decimal(each.not_reported_nanos), "x_Model": said["model"], "x_ApiKeyId": said["api_key"],
         "x_Person": said["person"], "x_Team": said["team"], "x_Machine": said["machine"], "x_Tool": said["tool"],
         "x_Project": said["project"], "x_Host": said["host"], "x_Billing": said["billing"], "x_Calls": each.calls,
@@ -92,7 +95,8 @@ def _row(each: Spend) -> dict[str, str | int]:
     }  # fmt: skip
 
 
-def _next_month(month: datetime) -> datetime:
+def next_month(month: datetime) -> datetime:
+    """The first of the month after this first of a month."""
     return (month + timedelta(days=32)).replace(day=1)
 
 
@@ -101,85 +105,3 @@ def decimal(nanos: int) -> str:
     whole, part = divmod(abs(nanos), _NANOS)
     text = f"{whole}.{part:09d}".rstrip("0").rstrip(".")
     return f"-{text}" if nanos < 0 else text
-
-
-# -- the structure of a file, whoever wrote it -------------------------------------------------------------------------
-
-_CATEGORIES: Final = frozenset(("Usage", "Purchase", "Tax", "Credit", "Adjustment"))
-_SERVICES: Final = frozenset((
-    "AI and Machine Learning", "Analytics", "Business Applications", "Compute", "Databases", "Developer Tools", "Multicloud",
-    "Identity", "Integration", "Internet of Things", "Management and Governance", "Media", "Migration", "Mobile", "Networking",
-    "Security", "Storage", "Web", "Other",
-))  # fmt: skip
-_NUMBERS: Final = frozenset((
-    "BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingQuantity", "ConsumedQuantity",
-    "x_CapturedCost", "x_EstimatedCost",
-))  # fmt: skip
-_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
-_TIMES: Final = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
-_CURRENCY: Final = re.compile(r"[A-Z]{3}")
-
-
-def faults(lines: Iterable[str]) -> Iterator[str]:
-    """What of a CSV file is not as FOCUS 1.4 has it, by line: columns, empty cells, words, numbers, periods."""
-    reader = csv.DictReader(lines, strict=True)
-    names = reader.fieldnames or ()
-    if missing := sorted(MANDATORY - set(names)):
-        yield f"line 1: these columns are missing: {', '.join(missing)}"
-        return
-    if double := sorted({name for name in names if names.count(name) > 1}):
-        yield f"line 1: these columns stand twice: {', '.join(double)}"
-    try:
-        for row in reader:
-            yield from (f"line {reader.line_num}: {fault}" for fault in _row_faults(row))
-    except csv.Error as fault:
-        yield f"line {reader.line_num}: this is no CSV: {fault}"
-
-
-def _row_faults(row: Mapping[str | None, str | None]) -> Iterator[str]:
-    if None in row or None in row.values():
-        yield "it has another number of cells than the first line"
-        return
-    cells = {str(name): str(value) for name, value in row.items()}
-    yield from (f"{name} is empty" for name in _NOT_NULL if not cells[name])
-    for name in sorted(_NUMBERS & set(cells)):
-        if cells[name] and not _NUMBER.fullmatch(cells[name]):
-            yield f"{name} is no decimal: {cells[name][:40]!r}"
-    yield from _word_faults(cells)
-    yield from _period_faults(cells)
-
-
-def _word_faults(cells: Mapping[str, str]) -> Iterator[str]:
-    if cells["ChargeCategory"] and cells["ChargeCategory"] not in _CATEGORIES:
-        yield f"ChargeCategory is none of {', '.join(sorted(_CATEGORIES))}: {cells['ChargeCategory'][:40]!r}"
-    if cells["ChargeClass"] not in ("", "Correction"):
-        yield f"ChargeClass is neither empty nor Correction: {cells['ChargeClass'][:40]!r}"
-    if cells["ServiceCategory"] and cells["ServiceCategory"] not in _SERVICES:
-        yield f"ServiceCategory is none of the standard's: {cells['ServiceCategory'][:40]!r}"
-    if cells["BillingCurrency"] and not _CURRENCY.fullmatch(cells["BillingCurrency"]):
-        yield f"BillingCurrency is no ISO 4217 code: {cells['BillingCurrency'][:40]!r}"
-    if bool(cells["PricingQuantity"]) != bool(cells["PricingUnit"]):
-        yield "of PricingQuantity and PricingUnit only one is there"
-    if _is_captured(cells) and Decimal(cells["BilledCost"]) != 0:
-        yield "a captured row has a BilledCost: what no invoice demands must not be added to one"
-
-
-def _is_captured(cells: Mapping[str, str]) -> bool:
-    return bool(cells.get("x_CapturedCost")) and _NUMBER.fullmatch(cells["BilledCost"]) is not None
-
-
-def _period_faults(cells: Mapping[str, str]) -> Iterator[str]:
-    found: dict[str, datetime] = {}
-    for name in _TIMES:
-        try:
-            found[name] = datetime.strptime(cells[name], _MOMENT)
-        except ValueError:
-            if cells[name]:
-                yield f"{name} is no UTC time as 2026-11-01T00:00:00Z: {cells[name][:40]!r}"
-    if len(found) < len(_TIMES):
-        return
-    for kind in ("Billing", "Charge"):
-        if found[f"{kind}PeriodStart"] >= found[f"{kind}PeriodEnd"]:
-            yield f"{kind}PeriodStart is not before {kind}PeriodEnd"
-    if not found["BillingPeriodStart"] <= found["ChargePeriodStart"] < found["BillingPeriodEnd"]:
-        yield "the charge period does not begin in the billing period"

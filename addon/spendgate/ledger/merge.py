@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from enum import StrEnum
+from itertools import chain as chain_of
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -20,11 +21,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.errors import StateError
-from spendgate.ledger import audit_log, chain, merged, verify
+from spendgate.ledger import audit_log, chain, merged, merged_beside, merged_days, verify
+from spendgate.ledger.followed import ended
 from spendgate.ledger.merged import GATE_BITS, SEQ_BITS, Source
+from spendgate.ledger.seen_ids import Seen
 from spendgate.ledger.verified_beside import Beside, Verified
 
-_CACHE_KIB: Final = 160_000
+_CACHE_KIB: Final = 100_000
 
 
 class Outcome(StrEnum):
@@ -53,6 +56,8 @@ class Taking(Struct, frozen=True):
     ended: int = 0
     """Those that were open the last time, and have ended."""
     imports: int = 0
+    purged: int = 0
+    """Those that were here, and that the source has purged since."""
     fault: str = ""
 
     @property
@@ -73,14 +78,22 @@ def merge(into: Path, paths: Iterable[Path], now_ms: int, *, anyway: bool = Fals
         merged.make(into, now_ms)
         with closing(merged.connect(into, "rw")) as conn:
             known = {each.id: (each.links, each.head) for each in merged.sources(conn)}
+            if len(named) > 2 * len(known):
+                merged.drop_indexes(conn)
+            seen = None if merged.is_indexed(conn) else Seen(conn)
+        if seen is not None:
+            merged.journal(into, "DELETE")
         with closing(Beside(named, known)) as beside:
             for path, said in beside:
-                yield _take(into, path, said, now_ms, anyway=anyway)
+                yield _take(into, path, said, now_ms, seen, anyway=anyway)
+        with closing(merged.connect(into, "rw")) as conn:
+            merged.index(conn)
+        merged.journal(into, "WAL")
     except sqlite3.Error as fault:
         raise StateError(f"{into} cannot be merged into: {fault}") from fault
 
 
-def _take(into: Path, path: Path, said: Verified, now_ms: int, *, anyway: bool) -> Taking:
+def _take(into: Path, path: Path, said: Verified, now_ms: int, seen: Seen | None, *, anyway: bool) -> Taking:
     if said.unreadable:
         return Taking(path, Outcome.BROKEN, fault=said.unreadable)
     try:
@@ -90,10 +103,11 @@ def _take(into: Path, path: Path, said: Verified, now_ms: int, *, anyway: bool) 
     with closing(conn):
         conn.execute("ATTACH ? AS into_", (f"{into.absolute().as_uri()}?mode=rw",))
         conn.execute(f"PRAGMA into_.cache_size = -{_CACHE_KIB:d}")
-        conn.execute("PRAGMA into_.synchronous = NORMAL")
+        if seen is None:
+            conn.execute("PRAGMA into_.synchronous = NORMAL")  # of a log, which that leaves whole whatever happens
         conn.execute("BEGIN IMMEDIATE")
         try:
-            done = _Source(conn, path, now_ms).take(said, anyway=anyway)
+            done = _Source(conn, path, now_ms, seen).take(said, anyway=anyway)
         except sqlite3.Error as fault:
             conn.execute("ROLLBACK")
             if getattr(fault, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -104,14 +118,17 @@ def _take(into: Path, path: Path, said: Verified, now_ms: int, *, anyway: bool) 
             raise
         # A fault leaves nothing behind, also not the half that was already copied.
         conn.execute("COMMIT" if done.outcome is Outcome.TAKEN else "ROLLBACK")
+        if seen is not None and done.outcome is Outcome.TAKEN:
+            seen.keep()
         return done
 
 
 class _Source:
     """One source inside its transaction: `main` is the source, read only, and `into_` the merged file."""
 
-    def __init__(self, conn: sqlite3.Connection, path: Path, now_ms: int) -> None:
+    def __init__(self, conn: sqlite3.Connection, path: Path, now_ms: int, seen: Seen | None) -> None:
         self._conn = conn
+        self._seen = seen
         self._path = path
         self._now_ms = now_ms
         self._id, self._created_ms = conn.execute("SELECT id, created_ms FROM main.ledger").fetchone()
@@ -126,17 +143,23 @@ class _Source:
         links, head = chain.last(self._conn)
         upto = self._count("SELECT coalesce(max(seq), 0) FROM main.call_rows")
         lines, line_head = audit_log.last(self._conn)
-        if self._was is not None and (found := self._gone_another_way(links, upto)) is not None:
+        if self._was is not None and (found := self._gone_another_way(links, upto, lines)) is not None:
             return found
         fault = said.fault or next(self._since(said), "")
+        self._conn.text_factory = str
         if fault and not anyway:
             return self._said(Outcome.BROKEN, fault=fault)
         collision = self._collision()
         if collision:
             return self._said(Outcome.COLLIDES, fault=collision)
-        calls, ended, imports = self._calls(upto), self._ended(), self._imports()
-        new_lines, coverage = self._audit(), self._coverage()
-        if not (calls or ended or imports or new_lines or coverage) and self._was is not None:
+        # First what was purged: a call that was open here and is gone there has no end to be copied.
+        purged, days = merged_days.follow(
+            self._conn, self._number, self._base, self._was.audit_lines if self._was else 0
+        )
+        calls, ended, imports = self._calls(upto), self._ended(), merged_beside.imports(self._conn)
+        new_lines = merged_beside.audit(self._conn, self._number, self._was.audit_lines if self._was else 0)
+        coverage = merged_beside.coverage(self._conn, self._number)
+        if not (calls or ended or imports or new_lines or coverage or days) and self._was is not None:
             return self._said(Outcome.UNCHANGED, fault=self._was.fault)
         fault = fault or (self._was.fault if self._was else "")
         machine = self._machine()
@@ -146,28 +169,30 @@ class _Source:
         values = tuple(getattr(row, name) for name in Source.__struct_fields__)
         self._conn.execute(f"INSERT OR REPLACE INTO into_.merged_from VALUES ({marks})", values)  # noqa: S608 - marks only
         done = self._said(Outcome.TAKEN, fault=fault)
-        return replace(done, machine=machine, calls=calls, ended=ended, imports=imports)
+        return replace(done, machine=machine, calls=calls, ended=ended, imports=imports, purged=purged)
 
     def _said(self, outcome: Outcome, *, fault: str = "") -> Taking:
         machine = self._was.machine if self._was else ""
         return Taking(self._path, outcome, self._id, machine, fault=fault)
 
-    def _gone_another_way(self, links: int, upto: int) -> Taking | None:
+    def _gone_another_way(self, links: int, upto: int, lines: int) -> Taking | None:
         """An older copy of what is here; or one whose history went on in another way than the one that is here."""
         was = self._was
         assert was is not None  # noqa: S101 - the caller has asked
-        older = links < was.links or upto < was.upto_seq
+        older = links < was.links or upto < was.upto_seq or lines < was.audit_lines
         if not older and was.links:
             found = self._conn.execute("SELECT head FROM main.chain WHERE position = ?", (was.links,)).fetchone()
             if found is None or found[0] != was.head:
                 return self._said(Outcome.COLLIDES, fault=self._other_history(f"link {was.links} is another one"))
-        other = self._conn.execute(
-            """SELECT mine.id FROM main.call_rows AS mine LEFT JOIN into_.call_rows AS here ON here.seq = mine.seq + ?
-               WHERE mine.seq <= ? AND here.id IS NOT mine.id LIMIT 1""",
-            (self._base, min(upto, was.upto_seq)),
-        )
-        if older and (row := other.fetchone()) is not None:
-            return self._said(Outcome.COLLIDES, fault=self._other_history(f"its call {row[0]} is not here"))
+        if older:
+            # What is here no longer was purged since that copy was made.
+            other = self._conn.execute(
+                """SELECT mine.id FROM main.call_rows AS mine JOIN into_.call_rows AS here ON here.seq = mine.seq + ?
+                   WHERE mine.seq <= ? AND here.id IS NOT mine.id LIMIT 1""",
+                (self._base, min(upto, was.upto_seq)),
+            )
+            if (row := other.fetchone()) is not None:
+                return self._said(Outcome.COLLIDES, fault=self._other_history(f"its call {row[0]} is not here"))
         return self._said(Outcome.OLDER) if older else None
 
     def _other_history(self, why: str) -> str:
@@ -179,23 +204,34 @@ class _Source:
         if said.links and (at is None or at[0] != said.head):
             yield f"link {said.links} was changed while it was read"
             return
-        yield from map(str, islice(verify.links(self._conn, said.links, said.head), 1))
+        self._conn.text_factory = verify.text
+        as_it_was = chain.last(self._conn) == (said.links, said.head) and ended(self._conn) == said.ended
+        links = () if as_it_was else verify.links(self._conn, said.links, said.head)
+        found = (verify.lines(self._conn), links, verify.purged(self._conn))
+        yield from map(str, islice(chain_of(*found), 1))
 
     def _collision(self) -> str:
         """A call of this source's new ones that is here from another ledger."""
         after = self._was.upto_seq if self._was else 0
-        found = self._conn.execute(
-            """SELECT mine.id, here.seq FROM main.call_rows AS mine CROSS JOIN into_.call_rows AS here ON here.id = mine.id
-               WHERE mine.seq > ? LIMIT 1""",
-            (after,),
-        ).fetchone()
+        if self._seen is None:
+            found = self._conn.execute(
+                """SELECT mine.id, here.seq FROM main.call_rows AS mine CROSS JOIN into_.call_rows AS here ON here.id = mine.id
+                   WHERE mine.seq > ? LIMIT 1""",
+                (after,),
+            ).fetchone()
+        else:
+            each = (
+                self._conn.execute("SELECT id, seq FROM into_.call_rows WHERE id = ?", (call,)).fetchone()
+                for call in self._seen.twice(self._conn, after)
+            )
+            found = next(filter(None, each), None)
         if found is None:
             return ""
         other = self._others[found[1] >> SEQ_BITS]
         return f"call {found[0]} is in ledger {self._id} and in ledger {other.id} ({other.machine}): one of them is not its own"
 
     def _calls(self, upto: int) -> int:
-        columns = [name for name in self._shared("call_rows") if name not in ("seq", "gate")]
+        columns = [name for name in merged_beside.shared(self._conn, "call_rows") if name not in ("seq", "gate")]
         names = ", ".join(columns)
         gate = self._number << GATE_BITS
         return self._conn.execute(
@@ -208,7 +244,9 @@ class _Source:
         """Calls that were open when their source was last read, as they are now; how many of them have ended."""
         if self._was is None:
             return 0
-        columns = ", ".join(name for name in self._shared("call_rows") if name not in ("seq", "gate", "id"))
+        columns = ", ".join(
+            name for name in merged_beside.shared(self._conn, "call_rows") if name not in ("seq", "gate", "id")
+        )
         open_ = "state = 'open' AND seq > ? AND seq <= ?"
         bounds = (self._base, self._base + self._was.upto_seq)
         before = self._count(f"SELECT count(*) FROM into_.call_rows WHERE {open_}", *bounds)  # noqa: S608 - as above
@@ -224,57 +262,6 @@ class _Source:
     def _machine(self) -> str:
         found = self._conn.execute("SELECT machine FROM main.call_rows ORDER BY seq DESC LIMIT 1").fetchone()
         return str(found[0]) if found else ""
-
-    def _audit(self) -> int:
-        return self._conn.execute(
-            """INSERT INTO into_.source_audit SELECT ?, position, at_ms, what, who, detail, calls, calls_head, digest, head
-               FROM main.audit WHERE position > ?""",
-            (self._number, self._was.audit_lines if self._was else 0),
-        ).rowcount
-
-    def _coverage(self) -> bool:
-        """What could not be read there, and the sum of all sources; whether it is another one than before."""
-        columns = "account, tool, host, reason, count, first_ms, last_ms"
-        mine = self._conn.execute(f"SELECT {columns} FROM main.coverage ORDER BY 1, 2, 3, 4").fetchall()  # noqa: S608
-        sql = f"SELECT {columns} FROM into_.source_coverage WHERE source = ? ORDER BY 1, 2, 3, 4"  # noqa: S608 - as above
-        if mine == self._conn.execute(sql, (self._number,)).fetchall():
-            return False
-        self._conn.execute("DELETE FROM into_.source_coverage WHERE source = ?", (self._number,))
-        self._conn.executemany(
-            "INSERT INTO into_.source_coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(self._number, *row) for row in mine]
-        )
-        self._conn.execute("DELETE FROM into_.coverage")
-        self._conn.execute("""INSERT INTO into_.coverage
-            SELECT account, tool, host, reason, sum(count), min(first_ms), max(last_ms) FROM into_.source_coverage
-            GROUP BY account, tool, host, reason""")
-        return True
-
-    def _imports(self) -> int:
-        """Statements that are not here yet. Their order is that of their taking, whichever ledger they came from."""
-        if not self._conn.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'imports'").fetchone():
-            return 0
-        known = {name for (name,) in self._conn.execute("SELECT name FROM into_.imports")}
-        new = [row for row in self._conn.execute("SELECT seq, name, at_ms FROM main.imports") if row[1] not in known]
-        columns = ", ".join(name for name in self._shared("imports") if name != "seq")
-        for seq, name, at_ms in new:
-            place = merged.import_place(at_ms, name)
-            self._conn.execute(
-                f"INSERT INTO into_.imports (seq, {columns}) SELECT ?, {columns} FROM main.imports WHERE seq = ?",  # noqa: S608
-                (place, seq),
-            )
-            self._conn.execute(
-                """INSERT INTO into_.statement_lines (import, position, starts_ms, ends_ms, line)
-                   SELECT ?, position, starts_ms, ends_ms, line FROM main.statement_lines WHERE import = ?""",
-                (place, seq),
-            )
-        return len(new)
-
-    def _shared(self, table: str) -> list[str]:
-        """Columns that both have: an older source has fewer."""
-        mine, here = (
-            [row[1] for row in self._conn.execute(f"PRAGMA {name}.table_info({table})")] for name in ("main", "into_")
-        )
-        return [name for name in here if name in mine]
 
     def _count(self, sql: str, *values: object) -> int:
         return int(self._conn.execute(sql, values).fetchone()[0])

@@ -3,6 +3,9 @@
 Its `call_rows` are the sources' own, each numbered `number << 40 | seq` and of the gate `number << 20 | gate`, where a source's
 number comes of its ledger's id: so the file is the same in whatever order the sources were named. `chain`, `balances`, `charges`
 and `awaited` are empty: it is read, and no gate decides by it.
+
+A file that is being filled has no index but that of open calls: ids are random, and an index that a hundred thousand of them are
+written into, ledger after ledger, costs more than all else together. `index` makes them at the end, in one go.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from msgspec import Struct
 from sqlite_utils import Database
 
 from spendgate.errors import StateError
-from spendgate.ledger import schema
+from spendgate.ledger import day_sums, schema
 
 SEQ_BITS: Final = 40
 GATE_BITS: Final = 20
@@ -40,6 +43,9 @@ _TABLES: Final = (
         count INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
         PRIMARY KEY (source, account, tool, host, reason)
     ) STRICT, WITHOUT ROWID""",
+    f"""CREATE TABLE source_day_sums (source INTEGER NOT NULL, {", ".join(f"{name} TEXT NOT NULL" for name in day_sums.KEY)},
+        {", ".join(f"{name} INTEGER NOT NULL" for name in day_sums.COUNTED)},
+        PRIMARY KEY (source, {", ".join(day_sums.KEY)})) STRICT, WITHOUT ROWID""",
     # What is open is looked for at each merge, and is a handful of millions.
     "CREATE INDEX calls_open ON call_rows (seq) WHERE state = 'open'",
 )
@@ -71,7 +77,12 @@ class Source(Struct, frozen=True):
 
 def is_merged(conn: sqlite3.Connection) -> bool:
     """Whether the file is one that `merge` made."""
-    return conn.execute("SELECT 1 FROM sqlite_schema WHERE name = 'merged_from'").fetchone() is not None
+    return has_table(conn, "merged_from")
+
+
+def has_table(conn: sqlite3.Connection, name: str) -> bool:
+    """Whether the file, which may be of an older Spendgate, has this table."""
+    return conn.execute("SELECT 1 FROM main.sqlite_schema WHERE name = ?", (name,)).fetchone() is not None
 
 
 def refuse(conn: sqlite3.Connection, path: Path) -> None:
@@ -100,11 +111,60 @@ def make(path: Path, now_ms: int) -> None:
         conn.execute("COMMIT")
         schema.migrate(Database(conn, recursive_triggers=False, execute_plugins=False), now_ms)
         conn.execute("BEGIN IMMEDIATE")
+        if conn.execute("SELECT 1 FROM call_rows LIMIT 1").fetchone() is None:
+            _without_indexes(conn)
         for each in _TABLES[1:]:
             conn.execute(each.replace("TABLE ", "TABLE IF NOT EXISTS ", 1).replace("INDEX ", "INDEX IF NOT EXISTS ", 1))
         conn.execute("COMMIT")
     finally:
         conn.close()
+
+
+def _without_indexes(conn: sqlite3.Connection) -> None:
+    """Make the empty table of calls anew, with nothing that is written to for each call but its rows."""
+    (made,) = conn.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'call_rows'").fetchone()
+    guards = conn.execute("SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'call_rows'").fetchall()
+    conn.execute("DROP TABLE call_rows")  # and its indexes and triggers
+    for (sql,) in ((made.replace("id TEXT NOT NULL UNIQUE", "id TEXT NOT NULL", 1),), *guards):
+        conn.execute(sql)
+
+
+_INDEXES: Final = {
+    "calls_id": "UNIQUE INDEX calls_id ON call_rows (id)",
+    "calls_booked": "INDEX calls_booked ON call_rows (booked_ms)",
+}
+
+
+def is_indexed(conn: sqlite3.Connection) -> bool:
+    """Whether calls are found by their id: the file is not being filled."""
+    return any(unique for _, _, unique, *_ in conn.execute("PRAGMA index_list(call_rows)"))
+
+
+def index(conn: sqlite3.Connection) -> None:
+    """Make what is missing of the indexes. Raises sqlite3.Error."""
+    for sql in _INDEXES.values():
+        conn.execute(f"CREATE {sql.replace('INDEX ', 'INDEX IF NOT EXISTS ', 1)}")
+
+
+def journal(path: Path, mode: str) -> None:
+    """Write by this journal from here on, if nobody else has the file open: by `DELETE` what is new is written once, by a log
+    (`WAL`) twice, but others can read meanwhile. Raises sqlite3.Error."""
+    conn = sqlite3.connect(path, isolation_level=None, timeout=0)
+    try:
+        conn.execute(f"PRAGMA journal_mode = {mode}")
+    except sqlite3.OperationalError as fault:
+        if getattr(fault, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+    finally:
+        conn.close()
+
+
+def drop_indexes(conn: sqlite3.Connection) -> None:
+    """Before far more calls come than are there."""
+    conn.execute("BEGIN IMMEDIATE")
+    for name in _INDEXES:
+        conn.execute(f"DROP INDEX IF EXISTS {name}")
+    conn.execute("COMMIT")
 
 
 _SOURCES: Final = f"SELECT {', '.join(Source.__struct_fields__)} FROM"

@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy, StateError
-from spendgate.ledger import audit_log, day_sums, schema
+from spendgate.ledger import audit_log, day_sums, merged, schema
 from spendgate.ledger.day_sums import Totals
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.known import Known
@@ -169,6 +169,8 @@ class Purge:
         conn = self._store.conn
         try:
             schema.refuse_other(conn)
+            if merged.is_merged(conn):
+                raise StateError("it was merged: purge the ledgers that it was made of, and merge them again")
             conn.execute(f"PRAGMA busy_timeout = {patience_ms:d}")
             # What a deleted row said is overwritten, not only forgotten.
             conn.execute("PRAGMA secure_delete = ON")

@@ -19,13 +19,26 @@ from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.digest import Stopped
 from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import chain, check, day_sums, flows, merged, mine, moving, purge, schema, statements
+from spendgate.ledger import (
+    chain,
+    check,
+    day_sums,
+    flows,
+    merged,
+    mine,
+    moving,
+    purge,
+    schema,
+    statements,
+    verify_merged,
+)  # fmt: skip
 from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.compared import Alike
+from spendgate.ledger.fault import FILE, SUMS, Fault
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.named import NamedCall, named
@@ -128,6 +141,8 @@ class Reader:
             schema.refuse_other(self._conn)
         except sqlite3.Error as fault:
             self._conn.close()
+            if getattr(fault, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise StateError(f"{path}: a merge into it was ended midway: run the same merge again") from fault
             raise StateError(f"{path} cannot be read as a ledger: {fault}") from fault
         except StateError:
             self._conn.close()
@@ -202,15 +217,19 @@ class Reader:
         """What tells this ledger from one that was seen; None: it goes on from there."""
         return ends.unlike(self._conn, seen)
 
-    def verify(self, seen: ends.Heads | None) -> Iterator[verifying.Fault]:
+    def verify_merged(self) -> Iterator[Fault]:
+        """Every fault of a merged ledger, as far as it can be told by itself; nothing else may be asked meanwhile."""
+        return verify_merged.verify(self._conn)
+
+    def verify(self, seen: ends.Heads | None) -> Iterator[Fault]:
         """Every fault of the file, against `seen`, of both chains, then of the sums; nothing else may be asked meanwhile."""
         yield from verifying.verify(self._conn, seen)
         try:
             self._conn.execute("BEGIN")
-            yield from (verifying.Fault(verifying.SUMS, fault) for fault in check.sums(self._conn))
+            yield from (Fault(SUMS, fault) for fault in check.sums(self._conn))
             self._conn.execute("ROLLBACK")
         except sqlite3.Error as fault:
-            yield verifying.Fault(verifying.FILE, f"its sums cannot be read: {fault}")
+            yield Fault(FILE, f"its sums cannot be read: {fault}")
 
     def standings(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[Standing, ...]:
         """Each scope's balance as the gate would see it now; zero where nothing was ever held."""

@@ -17,14 +17,14 @@ from msgspec import Struct
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import audit_log, schema
+from spendgate.ledger import audit_log, merged, schema
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
 from spendgate.statement import DAY_MS, Line, Statement
 
 _ADD: Final = """INSERT INTO imports
-    (name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms, lines, notes)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    (seq, name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms, lines, notes)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _ADD_LINE: Final = "INSERT INTO statement_lines (import, position, starts_ms, ends_ms, line) VALUES (?, ?, ?, ?, ?)"
 _IMPORTS: Final = """SELECT seq, name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms,
     lines, notes FROM imports ORDER BY seq"""
@@ -91,10 +91,12 @@ def _take(conn: sqlite3.Connection, said: Statement, who: str, now_ms: int) -> t
         if (each.sha256, each.from_ms, each.until_ms) == (said.sha256, said.from_ms, said.until_ms):
             return each, False
     name = secrets.token_hex(_NAME_BYTES)
+    # Among statements of many ledgers its place is that of its time, as theirs are: what is merged later may be older.
+    place = merged.import_place(now_ms, name) if merged.is_merged(conn) else None
     seq = conn.execute(
         _ADD,
         (
-            name, now_ms, said.source, said.provider, said.subject, said.from_ms, said.until_ms, said.sha256, said.origin,
+            place, name, now_ms, said.source, said.provider, said.subject, said.from_ms, said.until_ms, said.sha256, said.origin,
             said.refreshed_ms, len(said.lines), _encode(said.notes).decode(),
         ),
     ).lastrowid or 0  # fmt: skip

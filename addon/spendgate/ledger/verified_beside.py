@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from spendgate.errors import StateError
 from spendgate.ledger import chain, merged, verify
+from spendgate.ledger.followed import ended
 
 
 class _Asked(Struct, frozen=True):
@@ -37,6 +38,8 @@ class Verified(Struct, frozen=True):
     links: int = 0
     """Its links up to this one hold, together with their calls."""
     head: bytes = bytes(32)
+    ended: int = -1
+    """How many calls had ended, each of them in a link."""
     fault: str = ""
     """The first thing that is not as it was written."""
     unreadable: str = ""
@@ -99,15 +102,16 @@ def verified(path: Path, known: Mapping[str, tuple[int, bytes]]) -> Verified:
         return Verified(unreadable=str(fault))
     with closing(conn):
         try:
+            conn.text_factory = verify.text
             conn.execute("BEGIN")
             ledger_id = conn.execute("SELECT id FROM ledger").fetchone()[0]
             links, head = known.get(ledger_id, (0, bytes(32)))
             at = conn.execute("SELECT head FROM chain WHERE position = ?", (links,)).fetchone()
             if links and (at is None or at[0] != head):
                 return Verified()  # an older copy or another history: the merge tells which, from its first link on
-            faults = (*islice(verify.lines(conn), 1), *islice(verify.links(conn, links, head), 1))
+            faults = tuple(islice(verify.links(conn, links, head), 1))
             links, head = chain.last(conn)
-            return Verified(links, head, str(faults[0]) if faults else "")
+            return Verified(links, head, ended(conn), str(faults[0]) if faults else "")
         except sqlite3.Error as fault:
             return Verified(unreadable=f"cannot be read to its end: {fault}")
 

@@ -14,7 +14,7 @@ from spendgate.reconcile.folding import Captured, Match, Part, Raw, ids_of
 from spendgate.reconcile.groups import Group, GroupKey
 from spendgate.reconcile.identities import Account, Identities
 from spendgate.reconcile.kinds import ASKED, Kind
-from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, day_of, model_of, price_of_call, product_of
+from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, Price, day_of, model_of, price_of_call, product_of
 from spendgate.reconcile.prices import Prices, Row, Units
 from spendgate.reconcile.vectors import add, counts_of, zeros
 from spendgate.statement import DAY_MS, Charge, Line
@@ -221,4 +221,18 @@ def units_of(groups: Iterable[Group], prices: Prices) -> dict[tuple[str, str, st
         one = prices.units(provider, model, text, min(days), every)
         for day_ms, its in days.items():
             found[provider, model, text, day_ms] = one or prices.units(provider, model, text, day_ms, its)
+    return found
+
+
+def known_units(
+    groups: Iterable[Group], units: dict[tuple[str, str, str, int], Units | None]
+) -> dict[tuple[str, str], dict[Price, Units]]:
+    """By provider and model what tokens cost at each of its prices, as the last day shows it."""
+    found: dict[tuple[str, str], dict[Price, Units]] = defaultdict(dict)
+    for group in groups:
+        key = group.key
+        for price, text in group.parts:
+            its = units.get((key.provider, key.model, text, key.day_ms))
+            if its is not None:
+                found[key.provider, key.model][price] = its
     return found

@@ -5,31 +5,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
 
 from msgspec import Struct
 
 from spendgate.pricing import PriceBook
 from spendgate.reconcile import pricing_causes
-from spendgate.reconcile.assembling import PRODUCT, Assembled, assemble, units_of
+from spendgate.reconcile.assembling import PRODUCT, Assembled, assemble, known_units, units_of
 from spendgate.reconcile.bills import Bill
 from spendgate.reconcile.captured import Call
-from spendgate.reconcile.claims import Claim, claims
+from spendgate.reconcile.claims import claims
 from spendgate.reconcile.decompose import Split, split
 from spendgate.reconcile.facts import Facts, Role
+from spendgate.reconcile.fees import fees
 from spendgate.reconcile.folding import Captured
-from spendgate.reconcile.groups import Group, GroupKey, charged
+from spendgate.reconcile.groups import Group, GroupKey
 from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.midnights import moved_calls
-from spendgate.reconcile.naming import Price
-from spendgate.reconcile.prices import Prices, Units
-from spendgate.reconcile.remedies import REMEDIES
+from spendgate.reconcile.prices import Prices
+from spendgate.reconcile.rest import Claim
 from spendgate.reconcile.result import Cause, Confidence, Finding
 from spendgate.reconcile.surroundings import Surroundings
 from spendgate.reconcile.vectors import add, zeros
-from spendgate.statement import Charge
-
-_SEATS: Final = frozenset({Charge.SEAT})
 
 
 class Compared(Struct, frozen=True):
@@ -72,7 +68,7 @@ class _Explaining:
 
     def all(self) -> tuple[list[Finding], set[GroupKey]]:
         groups = dict(sorted(self.assembled.groups.items()))
-        self._fees()
+        self.findings += fees(self.assembled)
         compared = {}
         for key, group in groups.items():
             if self._out_of_scope(group):
@@ -82,7 +78,7 @@ class _Explaining:
                 self._revision(group)
                 compared[key] = group
         units = units_of(compared.values(), Prices(book()))
-        known = _known_units(compared.values(), units)
+        known = known_units(compared.values(), units)
         splits = {
             key: split(
                 group,
@@ -142,35 +138,6 @@ class _Explaining:
         )
 
     # -- what is no gap of a captured call's -----------------------------------------------------------------------
-
-    def _fees(self) -> None:
-        for day, line, account in self.assembled.fees:
-            nanos = charged(line)
-            if not nanos:
-                continue
-            cause, told = Cause.NON_TOKEN_FEE, line.charge.value
-            if line.charge is Charge.CREDIT:
-                cause = Cause.CREDIT_COMMIT
-            elif line.charge is Charge.ROUNDING:
-                cause = Cause.FX_ROUNDING
-            elif line.charge in _SEATS:
-                cause = Cause.SUBSCRIPTION_INCLUDED
-            evidence = (
-                f"the bill has {line.amount or 'an amount'} for {told}{f' ({line.product})' if line.product else ''}"
-            )
-            self.findings.append(
-                Finding(
-                    cause,
-                    nanos,
-                    Confidence.EXACT,
-                    day.day_ms,
-                    day.provider,
-                    account.name,
-                    line.model or "",
-                    evidence,
-                    REMEDIES[cause],
-                )
-            )
 
     def _out_of_scope(self, group: Group) -> bool:
         """Whether the whole group is explained by what it is about."""
@@ -275,20 +242,6 @@ def _tokens_off(group: Group, billed: Group) -> int:
             if kind in ASKED:
                 add(counts, [-each for each in part.counts])
     return sum(map(abs, counts))
-
-
-def _known_units(
-    groups: Iterable[Group], units: dict[tuple[str, str, str, int], Units | None]
-) -> dict[tuple[str, str], dict[Price, Units]]:
-    """By provider and model what tokens cost at each of its prices, as the last day shows it."""
-    found: dict[tuple[str, str], dict[Price, Units]] = defaultdict(dict)
-    for group in groups:
-        key = group.key
-        for price, text in group.parts:
-            its = units.get((key.provider, key.model, text, key.day_ms))
-            if its is not None:
-                found[key.provider, key.model][price] = its
-    return found
 
 
 def _used_accounts(assembled: Assembled) -> dict[str, set[str]]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported
 from spendgate.reconcile import comparing
-from spendgate.reconcile.bills import Version, bill_of
+from spendgate.reconcile.bills import Bill, Version, bill_of
 from spendgate.reconcile.captured import Call, read, read_singly
 from spendgate.reconcile.facts import NO_FACTS, Facts
 from spendgate.reconcile.folding import raw_of
@@ -23,7 +23,7 @@ from spendgate.reconcile.result import Result
 from spendgate.reconcile.totals import narrowed, result_of
 from spendgate.statement import DAY_MS, Line, Statement
 
-__all__ = ["Drill", "Options", "Version", "compare", "explain", "reconcile"]
+__all__ = ["BilledLines", "Drill", "Options", "Version", "billed", "compare", "explain", "reconcile"]
 
 
 class Options(Struct, frozen=True):
@@ -79,13 +79,40 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
     return Drill(result_of(narrowed(found, day_ms, key), day_ms, day_ms + DAY_MS), lines, calls)
 
 
-def _compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compared:
-    versions = [
+class BilledLines(Struct, frozen=True):
+    """The bill itself: what a run compares calls with."""
+
+    lines: tuple[tuple[Line, Version], ...]
+    """Each line of a closed day that is in force, in the order of days and providers, and the import that says it."""
+    open_days: int
+    """Days of providers that are left out, since they are not over or not yet told."""
+    notes: tuple[str, ...]
+    """What was told twice, and by which source it was taken."""
+
+
+def billed(reader: Reader, options: Options) -> BilledLines:
+    """The lines that `reconcile` would compare, without asking any call."""
+    versions = _versions(reader, options)
+    bill = _bill(versions, options)
+    says = {id(line): version for version in versions for line in version.statement.lines}
+    lines = tuple((line, says[id(line)]) for day in bill.days for line in day.lines)
+    return BilledLines(lines, len(bill.open_days), bill.notes)
+
+
+def _versions(reader: Reader, options: Options) -> list[Version]:
+    return [
         Version(each.name, each.at_ms, _statement(reader, each, options))
         for each in reader.imports()
         if each.from_ms < options.until_ms and options.from_ms < each.until_ms
     ]
-    bill = bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+
+
+def _bill(versions: Iterable[Version], options: Options) -> Bill:
+    return bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+
+
+def _compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compared:
+    bill = _bill(_versions(reader, options), options)
     whole = with_own(reader, facts, options.until_ms + DAY_MS)
     ids = {name for line in bill.gateway for name in (line.response_id, line.request_id) if name}
     ids |= {name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name}
@@ -108,6 +135,6 @@ def compare(calls: Iterable[Call], versions: Iterable[Version], facts: Facts, op
 
     Calls of the `boundary_ms` before and after the days may be among them: they show what a bill has on the other day.
     """
-    bill = bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+    bill = _bill(versions, options)
     found = comparing.compare(calls, bill, facts, options.now_ms, options.boundary_ms)
     return result_of(found, options.from_ms, options.until_ms)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from spendgate.reconcile.absence import Times
 from spendgate.reconcile.bills import Bill, BilledDay
-from spendgate.reconcile.claims import Around
 from spendgate.reconcile.facts import Facts, Interval, Unread, Witnessed
 from spendgate.reconcile.finality import is_young
 from spendgate.reconcile.folding import Captured
@@ -16,6 +15,7 @@ from spendgate.reconcile.identities import Account, Identities
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.midnights import Moved
 from spendgate.reconcile.naming import day_of, model_of
+from spendgate.reconcile.rest import Around
 from spendgate.reconcile.vectors import counts_of
 from spendgate.statement import DAY_MS, Billed, Charge
 
