@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from spendgate.capture.passage import headers_of
 from spendgate.capture.scope import CANARY_HOST, folded, host_of
 from spendgate.errors import WireError
+from spendgate.model_names import family
+from spendgate.providers.base import asked_also
 from spendgate.providers.client import sender
 from spendgate.providers.decoding import decode_body
 from spendgate.providers.interface import Ask, Dialect, Head, Route
@@ -109,8 +111,10 @@ async def ask_of(
         if dialect is None:
             raise WireError("no dialect")
         ask = await in_steps(dialect.asking(head, body))
-        # What a path names is what answers; a body may say anything beside it.
-        return replace(ask, model=route.model) if route.model else ask
+        if route.model is None or ask.model is None or family(ask.model) == family(route.model):
+            return replace(ask, model=route.model or ask.model)
+        # What a path names is what answers, but gateways differ in which of the two they obey.
+        return asked_also(replace(ask, model=route.model), (ask.model,))
     except WireError:
         # A handshake without a body asks for nothing yet: each message on it will, and is bounded or not by itself.
         said = Ask() if route.websocket and not body else UNREADABLE

@@ -16,18 +16,21 @@ from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
 from spendgate.errors import WireError
-from spendgate.providers.base import BaseDialect
+from spendgate.providers.base import BaseDialect, asked_also
 from spendgate.providers.bedrock_errors import bedrock_cut, bedrock_error, bedrock_refusal
 from spendgate.providers.client import name_of, sender
 from spendgate.providers.eventstream import Frame, FrameReader
 from spendgate.providers.interface import Answer, Ask, Claim, Head, Headers, Notice, Reader, Reading
-from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
+from spendgate.providers.jsonscan import ESCAPED, WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.jsonwalk import value_of
 from spendgate.providers.readers import FreeReader, from_headers
+from spendgate.providers.repeated import UNNAMED, names_at
 from spendgate.providers.shapes import AMOUNT, PRESENT, TEXT, Shape, record
 from spendgate.providers.streams import text_bytes, tightened
 
 _MESSAGE: Final = record(userInputMessage=record(modelId=TEXT))
+_MODEL: Final = ("conversationState", "currentMessage", "userInputMessage", "modelId")
+_MODEL_KEY: Final = b'"modelId"'
 _STATE: Final = {"conversationId": TEXT, "currentMessage": _MESSAGE}
 _STATE_SCAN: Final = Scanner(Shape(**_STATE), _STATE)
 _REQUEST: Final = Shape(conversationState=record(**_STATE), profileArn=PRESENT)
@@ -51,7 +54,12 @@ class AmazonQ(BaseDialect):
             if state is not None:
                 within = yield from _STATE_SCAN.steps(state)
                 scan = replace(scan, fields={**scan.fields, "conversationState": within.fields})
-        return self.asked(head, body, scan)
+        ask = self.asked(head, body, scan)
+        # The history repeats the model, so that most turns name it more than once.
+        if ESCAPED in scan.marks or body.count(_MODEL_KEY) > 1:
+            names = yield from names_at(body, *_MODEL)
+            ask = ask if names == [UNNAMED] else asked_also(ask, names)
+        return ask
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of one turn."""

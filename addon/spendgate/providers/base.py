@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+
+from msgspec.structs import replace
 
 from spendgate.providers.boundaries import BlankLines, Boundaries
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import Scan, Scanner, at_once
 from spendgate.providers.readers import FreeReader, is_events, is_open, served
 from spendgate.providers.refusals import openai_error, openai_refusal
+
+
+def asked_also(ask: Ask, names: Iterable[str]) -> Ask:
+    """`ask`, with these models that may be meant, too."""
+    more = tuple(dict.fromkeys(name for name in names if name != ask.model and name not in ask.also))
+    return replace(ask, also=(*ask.also, *more)) if more else ask
 
 
 class BaseDialect(ABC):
@@ -25,7 +33,7 @@ class BaseDialect(ABC):
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
         """What the request asks for, in steps of well under a millisecond."""
         scan = yield from self.request.steps(body)
-        return self.asked(head, body, scan)
+        return asked_also(self.asked(head, body, scan), scan.also)
 
     def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
         """A reader for the response."""

@@ -12,8 +12,19 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.attribution import Evidence
+from spendgate.providers.base import asked_also
 from spendgate.providers.client import name_of, sender
-from spendgate.providers.gemini import ANSWER, ANSWER_KEYS, MARKS, REQUEST, Gemini, Stream, answer, asked_of
+from spendgate.providers.gemini import (
+    ANSWER,
+    ANSWER_KEYS,
+    MARKS,
+    REQUEST,
+    Gemini,
+    Stream,
+    answer,
+    asked_of,
+    routed_also,
+)
 from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader, Reading
 from spendgate.providers.jsonscan import WHOLE_BYTES_MAX, Scan, Scanner
 from spendgate.providers.jsonwalk import value_of
@@ -44,7 +55,8 @@ class CodeAssist(Gemini):
             if inner is not None:
                 within = yield from _INNER_SCAN.steps(inner)
                 scan = replace(scan, fields={**scan.fields, "request": within.fields})
-        return self.asked(head, body, scan)
+        ask = asked_also(self.asked(head, body, scan), scan.also)
+        return asked_also(ask, (yield from routed_also(body, scan, "request")))
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan."""

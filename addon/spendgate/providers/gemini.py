@@ -7,6 +7,7 @@ Sources: facts/wire-formats.md 4, 16.1, 18.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from pydantic_core import core_schema
 
 from spendgate.errors import WireError
-from spendgate.providers.base import BaseDialect
+from spendgate.providers.base import BaseDialect, asked_also
 from spendgate.providers.boundaries import Boundaries
 from spendgate.providers.client import fingerprint, sender
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
@@ -30,14 +31,22 @@ from spendgate.providers.gemini_usage import (
 )
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Part, Reader, Reading
 from spendgate.providers.jsonarray import BetweenElements, Elements
-from spendgate.providers.jsonscan import Scan, Scanner
+from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
+from spendgate.providers.repeated import names_at
 from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, items, record
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
 
 # Google's parsers take each name in camel case and in snake case.
+_ROUTED_BY: Final = tuple(
+    frozenset(each.split())
+    for each in (
+        "generationConfig generation_config", "routingConfig routing_config", "manualMode manual_mode",
+        "modelName model_name",
+    )
+)  # fmt: skip
 _MANUAL: Final = record(modelName=TEXT, model_name=TEXT)
 _ROUTING: Final = record(manualMode=_MANUAL, manual_mode=_MANUAL)
 _CONFIG: Final = record(
@@ -95,6 +104,11 @@ class Gemini(BaseDialect):
         if said["api_key"] is None and (key := parse_qs(head.query).get("key")):
             said["api_key"] = fingerprint(key[0])
         return asked_of(head, body, scan, scan.fields, Ask(**said))
+
+    def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:
+        """What the request asks for, in steps."""
+        scan = yield from self.request.steps(body)
+        return asked_also(self.asked(head, body, scan), (yield from routed_also(body, scan)))
 
     def reader(self, ask: Ask, status: int, headers: Headers) -> Reader:
         """A reader for the response: of events, of an array that is streamed, or of one answer."""
@@ -174,6 +188,13 @@ def _routed(configs: list[Fields]) -> tuple[str, ...]:
         manual = routing.get("manualMode") or routing.get("manual_mode") or {}
         named.append(manual.get("modelName") or manual.get("model_name") or "")
     return tuple(dict.fromkeys(named))
+
+
+def routed_also(body: bytes, scan: Scan, *within: str) -> Generator[None, None, tuple[str, ...]]:
+    """The models that it may use by a key that stands twice, whose last one `_routed` has read; `within` this member."""
+    if ESCAPED not in scan.marks and body.count(b'odelName"') + body.count(b'odel_name"') < 2:
+        return ()
+    return tuple((yield from names_at(body, *within, *_ROUTED_BY)))
 
 
 def answer(reading: Reading, found: Fields, generates: bool = True) -> Reading:

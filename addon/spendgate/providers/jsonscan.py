@@ -11,8 +11,8 @@ make its ends enough:
 
 So each place where a wanted key stands is shown to be nested (fact 4), or, in the first half, is where the first members are
 read to (fact 2), or, in the second, is where the last members are read from (fact 3). No member is missed: the last of
-duplicates wins, as in any parser. What this cannot settle in a bounded number of tries is walked
-through from its start (`jsonwalk`), in short steps too.
+duplicates wins, as in most parsers; of a `model` that may stand twice the others are told, too (`repeated`). What this cannot
+settle in a bounded number of tries is walked through from its start (`jsonwalk`), in short steps too.
 
 Measured on 1 MB (Python 3.13, two shared cores; least of nine): 2.5-3.0 ms in all for source code as chat messages and for text
 full of escaped quotes, 1.2 ms for plain text, of which the search for quotes is nearly all, in steps of 0.2-0.4 ms; the fastest
@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
 
 from spendgate.errors import WireError
 from spendgate.providers.jsonwalk import text_end, wanted_members
+from spendgate.providers.repeated import all_but_last, names_at
 from spendgate.providers.shapes import Fields, Shape
 
 WHOLE_BYTES_MAX: Final = 64 * 1024
@@ -58,6 +60,8 @@ _OPENING: Final = rb'"(?<!\\")'
 
 NO_MARKS: Final = rb"(?!)"
 
+MODEL: Final = "model"
+_QUOTED_MODEL: Final = b'"model"'
 ESCAPED: Final = b"escaped"
 """The mark of a string that may be one with a letter spelled `\\u00xx`: no encoder does that, a client that hides one would."""
 
@@ -70,6 +74,8 @@ class Scan(Struct, frozen=True):
 
     fields: Fields
     marks: frozenset[bytes] = frozenset()
+    also: tuple[str, ...] = ()
+    """Of a `model` that stands twice, those before the last."""
 
 
 Steps = Generator[None, None, Scan]
@@ -109,20 +115,18 @@ class Scanner:
     def steps(self, body: bytes) -> Steps:
         """Read in steps of well under a millisecond each. Raises WireError as `read` does."""
         if len(body) < WHOLE_BYTES_MAX:
-            return self._whole(body)
+            return (yield from self._whole(body))
         marks: set[bytes] = set()
         hits = yield from self._undecided(body, marks)
         half = len(body) // 2
         if hits is None or len(hits) > _TRIES_MAX or _parsed(hits, half, len(body)) > _TRY_BYTES_MAX:
-            members = yield from wanted_members(body, self._keys)
-            return Scan(self._shape.read(members), frozenset(marks))
+            return (yield from self._walked(body, marks))
         first: Fields | None = {}
         for hit in reversed([hit for hit in hits if hit < half]):
             first, all_there = yield from self._before(body, hit)
             yield
             if first is not None and not all_there:
-                members = yield from wanted_members(body, self._keys)
-                return Scan(self._shape.read(members), frozenset(marks))
+                return (yield from self._walked(body, marks))
             if first is not None:
                 break
         last: Fields | None = {}
@@ -131,7 +135,9 @@ class Scanner:
             yield
             if last is not None:
                 break
-        return Scan(_overlaid(first or {}, last or {}), frozenset(marks))
+        twice = MODEL in self._keys and sum(_MODEL.match(body, hit) is not None for hit in hits) > 1
+        also = (yield from _others(body)) if twice else ()
+        return Scan(_overlaid(first or {}, last or {}), frozenset(marks), also)
 
     def read_ends(self, head: bytes, tail: bytes, opening: bytes = b"{") -> Fields:
         """The fields that stand in the first or last bytes of a document whose middle was not kept.
@@ -148,9 +154,17 @@ class Scanner:
                 return _overlaid(first or {}, last)
         return first or {}
 
-    def _whole(self, body: bytes) -> Scan:
+    def _whole(self, body: bytes) -> Steps:
         fields = self._shape.read(body)
-        return Scan(fields, frozenset(map(_mark, self._mark.finditer(body))))
+        marks = frozenset(map(_mark, self._mark.finditer(body)))
+        twice = MODEL in self._keys and (ESCAPED in marks or body.count(_QUOTED_MODEL) > 1) and _may_be_twice(body)
+        return Scan(fields, marks, (yield from _others(body)) if twice else ())
+
+    def _walked(self, body: bytes, marks: set[bytes]) -> Steps:
+        """As its wanted members alone say."""
+        members = yield from wanted_members(body, self._keys)
+        fields = self._shape.read(members)
+        return Scan(fields, frozenset(marks), (yield from _others(members)) if MODEL in self._keys else ())
 
     def _undecided(self, body: bytes, marks: set[bytes]) -> Generator[None, None, list[int] | None]:
         """Where wanted keys stand that are not seen to be nested; None for more than can be looked at. Adds to `marks`."""
@@ -204,6 +218,20 @@ def _spellings(key: str) -> bytes:
     """A pattern for a key whose letters, after the first, may be escaped."""
     first, *others = (re.escape(letter.encode()) for letter in key)
     return first + b"".join(b"(?:" + letter + b"|" + _ESCAPED_LETTER + b")" for letter in others)
+
+
+_MODEL: Final = re.compile(_OPENING + rb"(?:" + _spellings(MODEL) + rb'"\s*:|' + _ESCAPED_STRING + rb")")
+
+
+def _may_be_twice(body: bytes) -> bool:
+    """Whether more than one `model` in this short document is not seen to be nested."""
+    hits = [hit.start() for hit in islice(_MODEL.finditer(body), _TRIES_MAX + 1)]
+    return len(hits) > _TRIES_MAX or sum(not _nested(body, hit) for hit in hits) > 1
+
+
+def _others(body: bytes) -> Generator[None, None, tuple[str, ...]]:
+    names = yield from names_at(body, MODEL)
+    return all_but_last(names)
 
 
 def _mark(hit: re.Match[bytes]) -> bytes:

@@ -50,12 +50,30 @@ def wanted_members(body: bytes, keys: frozenset[str]) -> Generator[None, None, b
 def value_of(body: bytes, key: str) -> Generator[None, None, bytes | None]:
     """The value of the last top-level member with this key, of any length and as it is written; None where there is none. Raises
     WireError: not an object."""
-    spans = yield from _spans(body, frozenset({key}))
-    if not spans:
-        return None
-    start, end = spans[-1]
-    name = _NAME.match(body, start, end)
-    return body[name.end() if name else start : end]
+    found = yield from _values(body, frozenset({key}))
+    return found[-1] if found else None
+
+
+def values_at(body: bytes, *path: str | frozenset[str]) -> Generator[None, None, list[bytes]]:
+    """The values of all members at this path, as they are written and in order: of each key that stands twice, too. A step of
+    it is a key, or any of several. What is no object on the way there has none. Raises WireError: the document is no object."""
+    first, *deeper = (frozenset({step}) if isinstance(step, str) else step for step in path)
+    found = yield from _values(body, first)
+    for keys in deeper:
+        within: list[bytes] = []
+        for each in found:
+            try:
+                within += yield from _values(each, keys)
+            except WireError:
+                continue
+        found = within
+    return found
+
+
+def _values(body: bytes, keys: frozenset[str]) -> Generator[None, None, list[bytes]]:
+    spans = yield from _spans(body, keys)
+    names = [(_NAME.match(body, start, end), start, end) for start, end in spans]
+    return [body[name.end() if name else start : end] for name, start, end in names]
 
 
 def text_end(body: bytes, at: int, stop: int) -> Generator[None, None, int | None]:
