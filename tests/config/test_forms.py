@@ -44,6 +44,7 @@ PARSERS: Final[dict[Callable[..., Any], tuple[str, ...]]] = {
     words.account: (),
     words.host: (_SHARED, "is not a host name"),
     domains.hosts_named: (_SHARED, "is not a host name", "name each host"),
+    domains.hosts_left: ("is not a host name",),
     partial(policy_file._added, known=Known()): (_SHARED, "is not a host name", "name each host"),
     alert_words.percent: (),
     alert_words.threshold: (),

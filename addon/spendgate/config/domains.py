@@ -1,8 +1,8 @@
 """Which hosts a policy may name: exact ones, or all below a domain that the company owns.
 
 The CA that a wildcard makes could sign for every name below it, so none may be another's: no public suffix, nothing under
-one where others have tenants (as the list of suffixes has them), nothing under the domain of a provider that is read or of a
-cloud in `SHARED_PARENTS`. Whose the rest is, no list says: a reviewer does.
+one where others have tenants (as the list of suffixes has them), nothing under the domain of a provider that is read or one of
+`shared_domains`. Whose the rest is, no list says: a reviewer does. What is never to be decrypted may be anybody's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from publicsuffixlist import PublicSuffixList
 
 from spendgate.config import forms
 from spendgate.config.faults import shown
-from spendgate.config.words import SHARED_PARENTS, host
+from spendgate.config.shared_domains import OTHERS_OWN, SHARED_PARENTS
+from spendgate.config.words import host, host_name
 from spendgate.providers.below import WILD
 
 
@@ -34,8 +35,15 @@ def hosts_named(text: str, *, known: Iterable[str] = ()) -> str:
     if named != _registries().publicsuffix(domain):
         raise ValueError(f"{shown(text)}: {named} has tenants, whose names are not your own; name each host")
     if own in _others(frozenset(known)):
-        raise ValueError(f"{shown(text)}: {own} belongs to a provider or a cloud; name each host")
+        raise ValueError(f"{shown(text)}: {own} belongs to a provider, a cloud or a service of many; name each host")
     return WILD + domain
+
+
+@forms.same_as(hosts_named)
+def hosts_left(text: str) -> str:
+    """A host's name, or `*.` and a domain, whosever: what stays closed. Raises ValueError for what names no host."""
+    name = host_name(text.removeprefix(WILD))
+    return WILD + name if text.startswith(WILD) else name
 
 
 def _registered(domain: str) -> str | None:
@@ -45,8 +53,9 @@ def _registered(domain: str) -> str | None:
 
 @lru_cache(maxsize=4)
 def _others(known: frozenset[str]) -> frozenset[str]:
-    """The registered domains of clouds and providers."""
-    return frozenset(found for name in (*SHARED_PARENTS, *known) if (found := _registered(name)) is not None)
+    """The registered domains of clouds, of services of many, and of providers."""
+    names = (*SHARED_PARENTS, *OTHERS_OWN, *known)
+    return frozenset(found for name in names if (found := _registered(name)) is not None)
 
 
 # Reading the list takes a tenth of a second, which a policy without a wildcard does not pay.

@@ -14,7 +14,7 @@ from spendgate.config import forms, words
 from spendgate.config.alert_words import positive
 from spendgate.config.alerts import read_alerts
 from spendgate.config.contracts import read_adjustments, read_billing
-from spendgate.config.domains import hosts_named
+from spendgate.config.domains import hosts_left, hosts_named
 from spendgate.config.exceptions import read_exceptions
 from spendgate.config.faults import Faults, all_lines, shown
 from spendgate.config.forms import Schema
@@ -179,7 +179,7 @@ def _capture(section: Section | None, known: Known) -> Capture:
         if host.host and host.host in seen:
             section.fault("hosts", f"{host.host} is listed twice")
         seen.add(host.host)
-    never = section.names("never", partial(hosts_named, known=known.hosts))
+    never = section.names("never", hosts_left)
     for both in sorted(seen & set(never)):
         section.fault("never", f"{both} stands under hosts too")
     counts = section.word("browsers", ("never", "count")) == "count"

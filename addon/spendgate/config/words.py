@@ -12,6 +12,7 @@ from datetime import date
 from spendgate.config import forms
 from spendgate.config.faults import NotAmong, shown
 from spendgate.config.sections import LATER, known_word
+from spendgate.config.shared_domains import SHARED_PARENTS
 from spendgate.money import Money
 from spendgate.policy import OnFailure
 from spendgate.window import MONTHS, WEEKDAYS, known_zones, zone_of
@@ -128,6 +129,14 @@ def account(text: str) -> str:
 @forms.written(forms.HOST, "llm.acme.example")
 def host(text: str) -> str:
     """An exact host name, in lower case. Raises ValueError for addresses, wildcards and what others could own."""
+    found = host_name(text)
+    if found in SHARED_PARENTS or _is_registry(found.split(".")):
+        raise ValueError(f"{shown(text)} is a domain under which others live; name the host itself")
+    return found
+
+
+def host_name(text: str) -> str:
+    """Any host's name, in lower case. Raises ValueError for addresses and wildcards."""
     found = text.rstrip(".").lower()
     if "*" in found:
         raise ValueError(
@@ -140,8 +149,6 @@ def host(text: str) -> str:
         raise ValueError(
             f"{shown(text)} is not a host name; allowed: names such as llm.acme.example, without port or path"
         )
-    if found in SHARED_PARENTS or _is_registry(labels):
-        raise ValueError(f"{shown(text)} is a domain under which others live; name the host itself")
     return found
 
 
@@ -161,17 +168,3 @@ def _is_registry(labels: list[str]) -> bool:
         and len(labels[1]) == 2
         and labels[0] in {"co", "com", "org", "net", "gov", "ac", "edu", "or", "ne"}
     )
-
-
-SHARED_PARENTS = frozenset(
-    {
-        "amazonaws.com", "api.aws", "on.aws", "azure.com", "azure.net", "azurewebsites.net", "azure-api.net", "windows.net",
-        "openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com", "cloudapp.net", "googleapis.com",
-        "run.app", "appspot.com", "cloudfunctions.net", "web.app", "firebaseapp.com", "cloudfront.net", "cloudflare.com",
-        "workers.dev", "pages.dev", "fastly.net", "akamaized.net", "herokuapp.com", "vercel.app", "netlify.app",
-        "github.io", "githubusercontent.com", "gitlab.io", "onrender.com", "fly.dev", "railway.app", "modal.run",
-        "ngrok.io", "ngrok.app", "ngrok-free.app", "trycloudflare.com", "ts.net", "duckdns.org", "huggingface.cloud",
-    }
-)  # fmt: skip
-"""Parents of tenants: a CA constrained to one of them could sign for every tenant. The commonest clouds' own lists of
-public suffixes; the CA adds what it knows by itself (capture/ca.py)."""
