@@ -57,7 +57,11 @@ class Socket:
 
     def send(self, kind: str, **fields: Any) -> None:
         """Send a message of this type."""
-        self._send(TextMessage(data=json.dumps({"type": kind, **fields})))
+        self.raw(json.dumps({"type": kind, **fields}))
+
+    def raw(self, text: str) -> None:
+        """Send this message."""
+        self._send(TextMessage(data=text))
 
     def hear(self, until: str) -> list[dict[str, Any]]:
         """What comes, up to a message of the type `until`, or to the end of the connection."""

@@ -50,6 +50,8 @@ def test_each_turn_is_a_row(provider: Provider, folder: Path, *, deflate: bool) 
         assert socket.accepted
         first = socket.say("response.create", "response.done")
         assert first[0]["type"] == "session.created"
+        heard = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+        socket.say("session.update", "session.updated", session=heard)
         second = socket.say("input_audio_buffer.append", "response.done", audio="AAAA" * 1000)
         found = rows(gate, "settled", 3)
         socket.close()
@@ -58,9 +60,9 @@ def test_each_turn_is_a_row(provider: Provider, folder: Path, *, deflate: bool) 
     assert {row["response_id"] for row in turns} == {said[-1]["response"]["id"] for said in (first, second)}
     assert {row["cost_nanos"] for row in turns} == {listed("gpt-realtime", turns[0]["booked_at"], USED)}
     assert {(row["input_tokens"], row["cache_read_tokens"], row["output_tokens"]) for row in turns} == {(600, 400, 90)}
-    heard = [row for row in found if not row["response_id"]]
+    written = [row for row in found if not row["response_id"]]
     seconds = {"audio_seconds": 3, "input_audio_seconds": 3}
-    assert [row["cost_nanos"] for row in heard] == [listed("whisper-1", heard[0]["booked_at"], seconds)]
+    assert [row["cost_nanos"] for row in written] == [listed("whisper-1", written[0]["booked_at"], seconds)]
     assert {row["basis"] for row in found} == {"reported"}
 
 
@@ -89,7 +91,7 @@ def test_a_spent_budget_ends_the_session(provider: Provider, folder: Path) -> No
         assert "ended: spent" in rows(gate, "free", 1)[0]["flags"]
         again = turned_away(gate)
         assert "budget person" in again["message"]
-        assert again["message"].endswith("Ask in #ai-budget.")
+        assert "Ask in #ai-budget." in again["message"]
         refused = rows(gate, "refused", 1)[0]
         assert (refused["refused_why"], refused["http_status"]) == ("spent", 101)
         assert sum(each.path.startswith("/v1/realtime") for each in provider.served[before:]) == 1
@@ -166,7 +168,7 @@ def test_each_turn_counts_in_a_rate(provider: Provider, folder: Path) -> None:
         socket.say("response.create", "response.done")
         other.say("response.create", "response.done")
         socket.say("input_audio_buffer.append", "response.done", audio="AAAA")
-        rows(gate, "settled", 4)
+        rows(gate, "settled", 3)
         for each in (socket, other):
             refused = each.say("response.create", "error")[-1]["error"]
             assert "3 of 3 requests per hour are used" in refused["message"]
@@ -186,7 +188,7 @@ def test_tokens_of_turns_count_in_a_rate(provider: Provider, folder: Path) -> No
         socket.say("response.create", "response.done")
         for _ in range(6):
             socket.say("input_audio_buffer.append", "response.done", audio="AAAA")
-        rows(gate, "settled", 13)
+        rows(gate, "settled", 7)
         refused = socket.say("response.create", "error")[-1]["error"]
         socket.close()
     assert "4,830 of 5,000 tokens per hour are used" in refused["message"]

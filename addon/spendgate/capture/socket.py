@@ -131,15 +131,16 @@ class Creates:
     def _send(self, call: Call) -> bool:
         """An admitted call is about to leave. False: the ledger does not say so yet."""
         written = call.sent()
-        self._answers.sent(call)
+        self._answers_to(call).sent(call)
         return written
+
+    def _answers_to(self, call: Call) -> Answers:
+        """Among which the answer to this call will be."""
+        return self._answers
 
     def _act(self, call: Call, answered: Admitted | Refused | Gone, push: Push) -> tuple[Push, ...]:
         if isinstance(answered, Refused):
-            call.written_off(State.REFUSED)
-            tool = call.attribution.tool
-            frame = self._dialect.refusal_frame(notice(answered), tool, strict=answered.strict)
-            return (Push(frame, to_server=False),)
+            return self._refuse(call, answered)
         if isinstance(answered, Gone):
             call.written_off(State.FAILED)
             return ()
@@ -148,6 +149,13 @@ class Creates:
             call.end(Reading, complete=False, error="client")
             return ()
         return (push,)
+
+    def _refuse(self, call: Call, refused: Refused) -> tuple[Push, ...]:
+        """What the client gets in place of what it asked for."""
+        call.written_off(State.REFUSED)
+        tool = call.attribution.tool
+        frame = self._dialect.refusal_frame(notice(refused), tool, strict=refused.strict)
+        return (Push(frame, to_server=False),)
 
     def _keep(self, push: Push) -> tuple[Push, ...]:
         self._kept_bytes += len(push.content)

@@ -72,11 +72,11 @@ def flowed(was: Flowing | None, used: Usage, *, sent: bool) -> Flowing | None:
     return None if change is None else replace(was, requests=change[0], need=change[1])
 
 
-def counted_late(flowing: Flowing | None, used: Usage, requests: int) -> Flowing | None:
+def counted_late(flowing: Flowing | None, used: Usage) -> Flowing | None:
     """How rates count what was asked about by nobody before it was done; None: none does."""
     if flowing is None or not flowing.longest_ms:
         return None
-    return replace(flowing, requests=requests, need=Tokens.of(used) or Tokens())
+    return replace(flowing, requests=1, need=Tokens.of(used) or Tokens())
 
 
 def row(asked: Asked, size: Size) -> CallRow:

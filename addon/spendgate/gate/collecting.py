@@ -120,10 +120,9 @@ class Collecting:
         flags = (ELSEWHERE,) if result.awaited and call is None else ()
         settlement, _ = charging.settled(ending, reader.prices, self._estimate, flags)
         if found.ask.overheard and call is None:
-            # A turn that nobody asked for is a call of now; a transcription is part of one.
-            requests = 1 if result.reading.response_id else 0
+            # What nobody asked for, a turn or what was heard of it, is a call of now, each of its own model.
             flowing = asked.flowing(UNSIZED, self._clock)
-            settlement = replace(settlement, flowed=counted_late(flowing, settlement.usage, requests))
+            settlement = replace(settlement, flowed=counted_late(flowing, settlement.usage))
         elif not result.awaited:
             reader.priced(ending, opened, settlement)
         return settlement, replace(opened, id=result_id)

@@ -185,7 +185,8 @@ class Gate:
         """Whether nothing is left for any call of this connection; see `GatePort.spent`."""
         asked = self._asked(intent)
         now_ms = self.clock.now_ms()
-        terms, named = asked.terms, intent.ask.overheard
+        # A session for transcription alone has no model yet.
+        terms, named = asked.terms, intent.ask.overheard and not (intent.ask.transcribes and intent.ask.model is None)
         drawn = terms.scopes(now_ms) if named else terms.without_model(now_ms)
         scopes = tuple(scope for scope in drawn if scope.enforced and (named or for_all(scope)))
         # Model rules wait for the calls themselves, where any will ask; what refuses every one of them need not.

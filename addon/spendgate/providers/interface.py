@@ -107,6 +107,10 @@ class Ask(Struct, frozen=True):
     """Server tools that make the provider sample again and bill the input again: no finite bound."""
     overheard: bool = False
     """Of a WebSocket whose turns may begin without a message: every one is of this `model`, and is asked at the handshake."""
+    announces: bool = False
+    """It names models for what comes later on its connection, and asks for nothing itself."""
+    transcribes: bool = False
+    """Of a WebSocket: what was heard is to be written down, by a model of its own, and answered apart from turns."""
     background: bool = False
     characters: int | None = None
     """Characters that are to be spoken, where the dialect bills by them."""

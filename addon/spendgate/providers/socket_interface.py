@@ -49,14 +49,25 @@ class Heard(Struct, frozen=True):
     over: str | None = None
     """The response that is over, with its counts in `results` or without."""
     failed: bool = False
-    """Something that the client asked for was not done."""
+    """Something that the client asked for was not done; beside `over`: that."""
+    transcribes: bool = False
+    """What it says is of what was heard, whose ids are apart from those of turns."""
 
 
 class Overheard(Protocol):
     """Reads one WebSocket connection of which a server may also begin responses by itself. Never raises."""
 
     def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
-        """As `SocketReader.from_client`."""
+        """As `SocketReader.from_client`; one that `announces` where it names models for what comes later."""
+        ...
+
+    def passed(self, ask: Ask) -> None:
+        """The message of this ask that `announces` goes to the server."""
+        ...
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that it is billed by as it stands, as the server said."""
         ...
 
     def from_server(self, message: bytes) -> Heard:

@@ -37,6 +37,7 @@ class Conversation:
         self._context, self._request, self._reader, self._writer = context, request, reader, writer
         self._wire = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
         self._text: list[str] = []
+        self._session = realtime.Session(request.path)
 
     async def serve(self) -> None:
         """Answer until either side closes; the handshake has a log row of its own, without a body."""
@@ -84,7 +85,7 @@ class Conversation:
             identity = [(b"x-request-id", request_id.encode())]
             self._send(AcceptConnection(extensions=[PerMessageDeflate()], extra_headers=identity))
             if self._request.path.startswith(realtime.PATH):
-                self._send(TextMessage(data=json.dumps(realtime.session("gpt-realtime"))))
+                self._send(TextMessage(data=json.dumps(self._session.described("session.created"))))
             return
         length = (b"content-length", str(len(canned.body)).encode())
         headers = [*((name.encode(), value.encode()) for name, value in canned.headers), length]
@@ -96,9 +97,9 @@ class Conversation:
         asked = json.loads(text)
         if self._request.path.startswith(realtime.PATH):
             script = self._context.script
-            for event in realtime.turn(asked.get("type"), script):
+            for event in self._session.answer(asked, script):
                 self._send(TextMessage(data=json.dumps(event)))
-                if script.delay_ms and event["type"] == "response.created":
+                if script.delay_ms and event["type"] in realtime.WORKS:
                     await self._writer.drain()
                     await asyncio.sleep(script.delay_ms / 1000)
             return
