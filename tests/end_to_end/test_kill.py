@@ -112,10 +112,13 @@ async def _stop_between_writes(gate: Gate, ledger: Path) -> None:
                 other.execute("BEGIN IMMEDIATE")
                 other.execute("ROLLBACK")
             except sqlite3.OperationalError:
-                os.kill(gate.process.pid, signal.SIGCONT)
-                await asyncio.sleep(0.01)
+                ready = False
             else:
-                return
+                ready = any(row["state"] == "open" for row in calls(ledger.parent))
+        if ready:
+            return
+        os.kill(gate.process.pid, signal.SIGCONT)
+        await asyncio.sleep(0.01)
 
 
 async def _stopped_for_a_while(world: Storm, gate: Gate) -> None:

@@ -119,7 +119,7 @@ def test_claude_code_down_to_the_sub_agents_of_sub_agents(gate: Gate, provider: 
 def test_codex(gate: Gate, provider: Provider, client: Client) -> None:
     """A sub-agent is a thread of the main one's session; it says what it is for."""
     # Codex ends with its main agent, whose second answer therefore comes late.
-    provider.set(CODEX_TOOL.script(delay_ms=2_000))
+    provider.set(CODEX_TOOL.script(delay_ms=8_000))
 
     rows = _of_client(gate, provider, client)
 
