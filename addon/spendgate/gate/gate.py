@@ -148,7 +148,7 @@ class Gate:
         self._known = KnownTerms(self.policy, prices)
 
     def sure_ms(self) -> int | None:
-        """The time where the providers have said what it is; None: only the machine's own clock says so. For any thread."""
+        """What time it is at least by the providers' word (`ProviderTime.sure_ms`); None: they never gave one. For any thread."""
         return self._time.sure_ms()
 
     @property
