@@ -33,7 +33,7 @@ from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_images import OpenAIImages
 from spendgate.providers.openai_realtime import OpenAIRealtime
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.provider import Family, Provider, Rule, Site
+from spendgate.providers.provider import Family, Provider, Rule, Site, keys_read
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
 from spendgate.providers.windsurf import Windsurf
 from spendgate.providers.zed import ZedCompletions
@@ -212,6 +212,7 @@ class Registry:
             prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
+            keys=keys_read(entry.family, rule.dialect or entry.family.dialect),
             asks_usage=self._asks_usage and isinstance(entry.family, Provider) and entry.family.usage_when_asked,
         )
 

@@ -15,6 +15,7 @@ from spendgate.providers.provider import (
     CODE_ASSIST,
     EMBEDDINGS,
     GEMINI,
+    GOOGLE_KEYS,
     INTERACTIONS,
     MESSAGES,
     Provider,
@@ -90,6 +91,7 @@ PROVIDERS: Final = (
             *free("/*/files/**", "/upload/*/files", "/*/files:register"),
         ),
         GEMINI,
+        keys=GOOGLE_KEYS,
     ),
     Provider(
         "code-assist",
@@ -107,6 +109,7 @@ PROVIDERS: Final = (
             *free(*(f"/v1internal:{method}" for method in _INTERNAL)),
         ),
         CODE_ASSIST,
+        keys=GOOGLE_KEYS,
     ),
     Provider(
         "vertex",
@@ -126,5 +129,6 @@ PROVIDERS: Final = (
             *_counting(*_VERTEX),
         ),
         GEMINI,
+        keys=GOOGLE_KEYS,
     ),
 )
