@@ -30,6 +30,7 @@ REALTIME: Final = "openai-realtime"
 GEMINI: Final = "gemini"
 INTERACTIONS: Final = "gemini-interactions"
 CODE_ASSIST: Final = "code-assist"
+ENVELOPED: Final = "chat-enveloped"
 
 GOOGLE_KEYS: Final = (GOOGLE, QUERY, BEARER)
 ANTHROPIC_KEYS: Final = (X_API_KEY, BEARER)

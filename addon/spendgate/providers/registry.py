@@ -23,6 +23,7 @@ from spendgate.providers.claude_ai import ClaudeAI
 from spendgate.providers.code_assist import CodeAssist
 from spendgate.providers.cohere import CohereChat, CohereEmbed
 from spendgate.providers.cursor import Cursor
+from spendgate.providers.enveloped import EnvelopedChat
 from spendgate.providers.gemini import Gemini
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interactions import Interactions
@@ -43,6 +44,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
     for dialect in (
         AnthropicMessages(),
         OpenAIChat(),
+        EnvelopedChat(),
         OpenAIResponses(),
         OpenAIEmbeddings(),
         AnthropicBatches(),

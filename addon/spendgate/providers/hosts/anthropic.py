@@ -35,6 +35,7 @@ PROVIDERS: Final = (
             *free("/", "/api/**", "/mcp-registry/**", "/v1/oauth/**", "/oauth/**", "/v1/mcp_servers/**"),
         ),
         MESSAGES,
+        usage_when_asked=True,
         keys=ANTHROPIC_KEYS,
     ),
 )
