@@ -35,7 +35,7 @@ NOUNS = {
     "rate_memory": {"flow", "standing"},
     "rates": {"draws", "flow", "roster", "selector", "standing", "window"},
     "admission": {"limits", "standing", "sizing", "rates"},
-    "selector": {"model_names", "errors", "written"},
+    "selector": {"attribution", "errors", "model_names", "written"},
     "roster": {"attribution", "model_names", "window"},
     "validity": {"roster", "window"},
     "privacy": {"roster"},

@@ -14,6 +14,8 @@ from msgspec import Struct
 UNKNOWN = "unknown"
 BROWSER = "browser"
 NAMED_BROWSER = "named like a browser"
+BESIDE = "+"
+"""Between the fingerprints of keys that one call carries, where its provider reads more than one and they differ."""
 
 
 class Evidence(StrEnum):

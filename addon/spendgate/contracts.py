@@ -105,6 +105,10 @@ class Billing(Values):
             return None
         return f"the {provider} account {written(account)} is not the company's"
 
+    def refuses_unsure(self, provider: str, billing: str) -> bool:
+        """Whether a call may not leave that may be on a personal account or on the company's, whichever of its keys pays."""
+        return self.personal == "refuse" and billing != GATEWAY and self.asks_for(provider)
+
     def counts(self, billing: str) -> bool:
         """Whether budgets count calls with this billing word."""
         return billing != PLAN and (billing != PERSONAL or self.personal != "ignore")

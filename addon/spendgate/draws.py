@@ -129,7 +129,7 @@ class Draw:
         # Most budgets have neither; an empty selector is not even asked.
         if self.match.clauses and not self.match.may_fit(facts):
             return False
-        return not (self.excepted.clauses and self.excepted.fits(facts))
+        return not (self.excepted.clauses and self.excepted.lets_off(facts))
 
     def lacks(self, facts: Facts) -> str | None:
         """The attribute of `per` that a fitting call has no value for; None where the budget does not fit or all are there."""

@@ -75,11 +75,11 @@ class Extra:
 
     def concerns(self, own: Facts) -> bool:
         """Whether calls of this allowance can ever fit; `own` are a call's facts, with the allowance's own value of `per`."""
-        return not self.decided.clauses or self.decided.fits(own)
+        return not self.decided.clauses or self.decided.lets_off(own)
 
     def usable(self, own: Facts, at_ms: int) -> bool:
         """Whether this call may use it; `concerns` is given."""
-        return self.spec.holds(at_ms) and (not self.asked.clauses or self.asked.fits(own))
+        return self.spec.holds(at_ms) and (not self.asked.clauses or self.asked.lets_off(own))
 
     def matters(self, starts_ms: int, at_ms: int) -> bool:
         """Whether it holds, or has held in the window that starts then: only there can something have been spent under it."""

@@ -25,7 +25,7 @@ class ModelRule(Values):
 
 def refused_by(rule: ModelRule, patterns: tuple[ModelPattern, ...], facts: Facts) -> Refuse | None:
     """What one model rule says of a call; None: it lets it through, or is not about it."""
-    if not rule.match.may_fit(facts) or rule.excepted.fits(facts):
+    if not rule.match.may_fit(facts) or rule.excepted.lets_off(facts):
         return None
     # Of an allowed model only the family counts: a spelling of the client's own must not pass for one.
     names = facts.names if rule.deny else facts.names[-1:]

@@ -16,6 +16,7 @@ from typing import Annotated
 
 from pydantic import InstanceOf, PlainSerializer
 
+from spendgate.attribution import BESIDE
 from spendgate.model_names import ModelPattern, alias_stem, family, fold, glob, says_nothing
 from spendgate.written import written
 
@@ -28,6 +29,8 @@ PLAN, PERSONAL = "subscription", "personal"
 """Billing words. A plan's calls cost nothing and draw on budgets with `counts: value` alone, at list price; of personal ones
 `billing.personal` says it."""
 BILLINGS = ("metered", "subscription", "overage", "gateway", "personal")
+SEVERAL_KEYS = "several keys"
+"""The allowance, by key, of calls that carry several: nobody knows which of them counts, and one more is easily made up."""
 _VALUE_LENGTH_MAX = 200
 
 
@@ -36,7 +39,7 @@ class Facts:
     """What one call is known to be: attribute -> values; an attribute that is not there is a missing value.
 
     `team` is the person's team first, then its ancestors; `group` and `machine_group` every group; `model` the name asked for,
-    then its family.
+    then its family; `api_key` `SEVERAL_KEYS` and each key, where a call carries more than one.
     """
 
     values: Mapping[str, tuple[str, ...]]
@@ -55,6 +58,8 @@ class Facts:
         if unknown:
             raise TypeError(f"not an attribute of calls: {', '.join(sorted(unknown))}")
         kept = {name: texts for name, value in values.items() if (texts := _texts(value))}
+        if kept.get("api_key", ("",))[0].find(BESIDE) > 0:
+            kept["api_key"] = (SEVERAL_KEYS, *str(values["api_key"]).split(BESIDE))
         return cls(kept).answered_by(model)
 
     def answered_by(self, model: str | None) -> Facts:
@@ -128,6 +133,14 @@ class Selector:
     def fits(self, facts: Facts) -> bool:
         """Whether the call is surely one of these. False without clauses."""
         return bool(self.clauses) and all(clause.fits(facts) for clause in self.clauses)
+
+    def lets_off(self, facts: Facts) -> bool:
+        """As `fits`, where that spares a call something: of several keys each must be one of these."""
+        keys = facts.values.get("api_key", ())
+        if len(keys) < 2 or not self.texts("api_key"):
+            return self.fits(facts)
+        each = [Facts({**facts.values, "api_key": (key,)}, facts.names, facts.stem) for key in keys[1:]]
+        return all(self.fits(one) for one in each)
 
     def may_fit(self, facts: Facts) -> bool:
         """Whether the call is, or by its alias may become, one of these. True without clauses."""

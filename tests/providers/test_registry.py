@@ -74,6 +74,7 @@ A, O = "api.anthropic.com", "api.openai.com"  # noqa: E741  the two vendors, all
         ("GET", A, "/v1/messages/batches/msgbatch_1/results", Kind.RESULT, "anthropic-batches", "/v1/messages/batches/*/results"),
         ("GET", O, "/v1/files/file-abc/content", Kind.RESULT, "openai-batches", "/v1/files/*/content"),
         ("GET", O, "/v1/responses/resp_68aB9/input_items", Kind.FREE, "", "/v1/responses/*/*"),
+        ("POST", A, "/v1/chat/completions", Kind.BILLABLE, "openai-chat", "/v1/chat/completions"),
         ("POST", A, "/v1/sessions/sess_01AbC/events", Kind.UNRECOGNIZED, "", "/v1/sessions/*/events"),
         ("PUT", A, "/v1/messages", Kind.UNRECOGNIZED, "", "/v1/messages"),
         ("POST", O, "/v1/chat/completions", Kind.BILLABLE, "openai-chat", "/v1/chat/completions"),

@@ -31,7 +31,7 @@ class Measured:
     def saw(self, charged: Charged) -> list[tuple[str, Reached]]:
         """Each value whose mark is reached."""
         rule, measure, facts = self.rule, self.measure, charged.facts
-        if not (charged.cost_nanos or self._shares) or (rule.excepted.clauses and rule.excepted.fits(facts)):
+        if not (charged.cost_nanos or self._shares) or (rule.excepted.clauses and rule.excepted.lets_off(facts)):
             return _NONE
         fits = not rule.match.clauses or rule.match.fits(facts)
         if not fits and not self._shares:

@@ -184,6 +184,7 @@ class Meter:
     def _passage(self, flow: MeteredFlow, head: Head) -> Passage:
         try:
             route = self._registry.route(head)
+            head = replace(head, keys=route.keys)
             dialect = self._registry.dialect(route.dialect) if route.kind in (Kind.BILLABLE, Kind.RESULT) else None
             fault = None
         except Exception as raised:  # noqa: BLE001 - a request that cannot be routed is decided by `on_failure`, not passed

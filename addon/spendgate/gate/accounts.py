@@ -13,6 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from spendgate.admission import RefusalKind, Refuse
+from spendgate.attribution import BESIDE
 from spendgate.contracts import GATEWAY, PERSONAL_RULE, Billing
 from spendgate.gate.interface import Intent
 from spendgate.providers.interface import Reading
@@ -25,9 +26,13 @@ OWN: Final = "the company's account"
 KEPT_MAX: Final = 1_024
 
 
-def refusal_of(billing: Billing, provider: str, account: str | None, word: str) -> Refuse | None:
-    """The refusal of a call on this account; `word` is its billing word."""
+def refusal_of(
+    billing: Billing, provider: str, account: str | None, word: str, api_key: str | None = None
+) -> Refuse | None:
+    """The refusal of a call on this account; `word` is its billing word. Where two keys may pay, so may a private one."""
     reason = billing.refuses(provider, account, word)
+    if reason is None and BESIDE in (api_key or "") and billing.refuses_unsure(provider, word):
+        reason = f"it carries several keys that {provider} reads, and nothing says which of them pays"
     return None if reason is None else Refuse(RefusalKind.RULE, PERSONAL_RULE, reason)
 
 
@@ -52,9 +57,9 @@ class Accounts:
         return replace(intent, ask=replace(ask, account=account))
 
     def saw(self, intent: Intent, reading: Reading, billing: Billing) -> None:
-        """What an answer says of the account behind a key."""
+        """What an answer says of the account behind a key; of several it does not say which."""
         provider, key = intent.route.provider, intent.ask.api_key
-        if not key or not reading.account or not billing.asks_for(provider):
+        if not key or BESIDE in key or not reading.account or not billing.asks_for(provider):
             return
         # A key of several accounts stays the company's: held, and given back where its answer names another.
         if not billing.is_own(provider, self._known.get((provider, key))):

@@ -189,7 +189,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         keys=KindKeys.of(who.tool, written(model), route.dialect),
         refusal=unlisted(who.account_os)
         if who.refused
-        else refusal_of(policy.billing, route.provider, signs.account, billing)
+        else refusal_of(policy.billing, route.provider, signs.account, billing, signs.api_key)
         or next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),

@@ -13,7 +13,8 @@ import json
 import re
 from typing import Final, NamedTuple, TypedDict
 
-from spendgate.attribution import Evidence
+from spendgate.attribution import BESIDE, Evidence
+from spendgate.providers.credentials import BEARER, X_API_KEY, keys_of
 from spendgate.providers.interface import Claim, Head, Headers
 
 _NAME_MAX: Final = 128
@@ -114,7 +115,7 @@ class Sender(TypedDict):
 def sender(head: Head, user_id: str | None = None) -> Sender:
     """Read the sender; `user_id` is the body's `metadata.user_id`, where the dialect has one."""
     headers = head.headers
-    keys = _credentials(headers)
+    keys = keys_of(head)
     subscription = _of_a_plan(keys, head)
     claimed = _account(head)
     lineage = _lineage(headers, _session(headers, user_id))
@@ -125,7 +126,7 @@ def sender(head: Head, user_id: str | None = None) -> Sender:
         agent_name=_agent_name(headers),
         parent_agent=lineage.parent_agent,
         known_as=lineage.known_as,
-        api_key=fingerprint(keys[0]) if keys and not subscription else None,
+        api_key=None if subscription else BESIDE.join(sorted({fingerprint(key) for key in keys})) or None,
         billing="subscription" if subscription else "metered",
         account=claimed or _copilot_plan(head.host),
         account_claimed=claimed is not None and not subscription,
@@ -162,21 +163,14 @@ def fingerprint(key: str) -> str:
     return f"{prefix[0] if prefix else 'key'}:{digest}"
 
 
-def _credentials(headers: Headers) -> list[str]:
-    """The keys that the request carries, the provider's own header first. Claude Code's key helper sends one in both."""
-    bearer = headers.get("authorization") or ""
-    named = [headers.get(name) for name in ("x-api-key", "api-key", "x-goog-api-key")]
-    found = [*named, bearer[7:] if bearer[:7].lower() == "bearer " else None]
-    return [key.strip() for key in found if key and key.strip()]
-
-
-def _of_a_plan(keys: list[str], head: Head) -> bool:
-    """Whether all credentials are of a plan. One in a form that is not read here, or in a header of another provider's, is none:
-    beside a real key that the provider finds all the same it would make a metered call free of charge."""
-    headers = head.headers
-    bearer, foreign = headers.get("authorization") or "", headers.get("api-key") or headers.get("x-goog-api-key")
+def _of_a_plan(keys: tuple[str, ...], head: Head) -> bool:
+    """Whether all credentials are of a plan. One in a form that is not read here, or where no plan's stands, is none: beside a
+    real key that the provider finds all the same it would make a metered call free of charge."""
+    if not keys or not all(_is_subscription(key, head) for key in keys):
+        return False
+    bearer = head.headers.get(BEARER) or ""
     unread = bool(bearer) and _BEARER.fullmatch(bearer) is None
-    return bool(keys) and not (unread or foreign) and all(_is_subscription(key, head) for key in keys)
+    return not unread and not any(head.headers.get(field) for field in head.keys if field not in (BEARER, X_API_KEY))
 
 
 def _is_subscription(key: str, head: Head) -> bool:

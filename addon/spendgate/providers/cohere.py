@@ -1,4 +1,5 @@
-"""Cohere's own dialects: `cohere-chat` (POST /v2/chat, streamed or not) and `cohere-embed` (POST /v2/embed, /v1/embed).
+"""Cohere's own dialects: `cohere-chat` (POST /v2/chat, streamed or not; /v1/chat, its stream estimated) and `cohere-embed`
+(POST /v2/embed, /v1/embed).
 
 It bills `billed_units`, not the `tokens` beside them, which count its own prompt, too; no answer names a model, so the one
 that was asked for is priced. A stream gives its counts in `message-end`. Searches are billed by `search_units`, which have no
@@ -25,7 +26,9 @@ from spendgate.usage import Usage
 
 _REQUEST: Final = Shape(model=TEXT, stream=FLAG, max_tokens=FACTOR)
 _REQUEST_SCAN: Final = Scanner(
-    _REQUEST, ("model", "stream", "max_tokens"), marks=rb'type"\s*:\s*"(image_url|image)"|(images)"\s*:'
+    _REQUEST,
+    ("model", "stream", "max_tokens"),
+    marks=rb'type"\s*:\s*"(image_url|image)"|(images|connectors|conversation_id)"\s*:',
 )
 _USAGE: Final = record(
     billed_units=record(input_tokens=FACTOR, output_tokens=FACTOR, search_units=FACTOR, image_tokens=FACTOR)

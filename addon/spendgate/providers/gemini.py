@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Final
-from urllib.parse import parse_qs
 
 from msgspec.structs import replace
 from pydantic_core import core_schema
@@ -17,7 +16,7 @@ from pydantic_core import core_schema
 from spendgate.errors import WireError
 from spendgate.providers.base import BaseDialect, asked_also
 from spendgate.providers.boundaries import Boundaries
-from spendgate.providers.client import fingerprint, sender
+from spendgate.providers.client import sender
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
 from spendgate.providers.gemini_usage import (
     GROUNDING,
@@ -101,8 +100,6 @@ class Gemini(BaseDialect):
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan. The model is the path's: it is the route that names it."""
         said = sender(head)
-        if said["api_key"] is None and (key := parse_qs(head.query).get("key")):
-            said["api_key"] = fingerprint(key[0])
         return asked_of(head, body, scan, scan.fields, Ask(**said))
 
     def asking(self, head: Head, body: bytes) -> Generator[None, None, Ask]:

@@ -8,12 +8,11 @@ Sources: google-genai 3.6.1 (`_gaos/types/interactions`); recorded answers and s
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qs
 
 from msgspec.structs import replace
 
 from spendgate.providers.base import BaseDialect
-from spendgate.providers.client import fingerprint, sender
+from spendgate.providers.client import sender
 from spendgate.providers.gemini import TOOLS_BYTES
 from spendgate.providers.gemini_errors import google_cut, google_error, google_refusal
 from spendgate.providers.gemini_usage import price_context, usage_of
@@ -79,8 +78,6 @@ class Interactions(BaseDialect):
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan."""
         found, said = scan.fields, sender(head)
-        if said["api_key"] is None and (key := parse_qs(head.query).get("key")):
-            said["api_key"] = fingerprint(key[0])
         cap = (found.get("generation_config") or {}).get("max_output_tokens")
         offered = [(tool or {}).get("type") for tool in found.get("tools") or []]
         # Google runs all other tools itself, and bills what they find as input of the next sampling, as agents do.

@@ -37,6 +37,10 @@ class Kind(StrEnum):
     """A path that no table knows. Recorded with bytes and times, never refused, shown by `status`."""
 
 
+KEY_FIELDS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "?key")
+"""Where clients put keys, whatever API they speak (`credentials`)."""
+
+
 class Head(Struct, frozen=True):
     """A request's head. `path` has no query; `host` is lower case without port."""
 
@@ -45,6 +49,8 @@ class Head(Struct, frozen=True):
     path: str
     query: str
     headers: Headers
+    keys: tuple[str, ...] = KEY_FIELDS
+    """Where its provider looks for a key, once its route is known; until then wherever one may stand."""
 
 
 class Route(Struct, frozen=True):
@@ -67,6 +73,8 @@ class Route(Struct, frozen=True):
     """Whether this provider's answers state what is billed (OpenRouter, xAI, Copilot); elsewhere such a field counts nothing."""
     asks_usage: bool = False
     """Whether a chat stream here may be made to report its usage: the policy says so, and the host does it only then."""
+    keys: tuple[str, ...] = KEY_FIELDS
+    """Where its provider looks for a key (`credentials`); what stands elsewhere does not count."""
     body_bytes_max: int = 64 * 1024 * 1024
     """A longer request body is answered 413 in the provider's shape; Anthropic's own limit is 32 MB."""
 
@@ -136,7 +144,8 @@ class Ask(Struct, frozen=True):
     known_as: str | None = None
     """As what a main agent's sub-agents name their parent, where the client names that, too (Copilot)."""
     api_key: str | None = None
-    """A fingerprint of the credential (first 12 hex of SHA-256, with the key's public prefix), never the key."""
+    """A fingerprint of the credential (first 12 hex of SHA-256, with the key's public prefix), never the key; several, joined by
+    `attribution.BESIDE`, where the provider reads more than one and they differ."""
     billing: str = "metered"
     """`metered`, `subscription` or `overage`, from the kind of credential (policy.md, billing's built-in table)."""
     account: str | None = None

@@ -12,7 +12,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from spendgate.providers.interface import Kind
+from spendgate.providers.credentials import BEARER, GOOGLE, QUERY, X_API_KEY
+from spendgate.providers.interface import KEY_FIELDS, Kind
 
 MESSAGES: Final = "anthropic-messages"
 CHAT: Final = "openai-chat"
@@ -29,6 +30,12 @@ REALTIME: Final = "openai-realtime"
 GEMINI: Final = "gemini"
 INTERACTIONS: Final = "gemini-interactions"
 CODE_ASSIST: Final = "code-assist"
+ENVELOPED: Final = "chat-enveloped"
+
+GOOGLE_KEYS: Final = (GOOGLE, QUERY, BEARER)
+ANTHROPIC_KEYS: Final = (X_API_KEY, BEARER)
+_KEYS: Final = {MESSAGES: ANTHROPIC_KEYS, ANTHROPIC_BATCHES: ANTHROPIC_KEYS, GEMINI: GOOGLE_KEYS}
+"""Where a key is looked for by who speaks these dialects; by all others in `Authorization` alone."""
 
 
 class Site(StrEnum):
@@ -79,6 +86,8 @@ class Provider:
     usage_when_asked: bool = False
     """Its chat streams report usage where `stream_options` asks for it, and then alone."""
     site: Site = Site.NONE
+    keys: tuple[str, ...] | None = None
+    """Where it looks for a key (`credentials`); None: as the dialect of the path has it."""
     targets: bool = False
     """What is sent to `/` names its operation in `x-amz-target` (AWS's JSON protocols): `/Operation` is then its path."""
 
@@ -92,6 +101,13 @@ class Family:
     dialect: str
     """Whose error shape an exchange has that no rule knows."""
     rules: tuple[Rule, ...]
+    keys: tuple[str, ...] = KEY_FIELDS
+    """Where such a host may look for a key (`credentials`): of a gateway nobody knows."""
+
+
+def keys_read(family: Family | Provider, dialect: str) -> tuple[str, ...]:
+    """Where a key is looked for on a path of this dialect."""
+    return family.keys if family.keys is not None else _KEYS.get(dialect, (BEARER,))
 
 
 def billable(

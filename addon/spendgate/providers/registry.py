@@ -23,6 +23,7 @@ from spendgate.providers.claude_ai import ClaudeAI
 from spendgate.providers.code_assist import CodeAssist
 from spendgate.providers.cohere import CohereChat, CohereEmbed
 from spendgate.providers.cursor import Cursor
+from spendgate.providers.enveloped import EnvelopedChat
 from spendgate.providers.gemini import Gemini
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interactions import Interactions
@@ -33,7 +34,7 @@ from spendgate.providers.openai_embeddings import OpenAIEmbeddings
 from spendgate.providers.openai_images import OpenAIImages
 from spendgate.providers.openai_realtime import OpenAIRealtime
 from spendgate.providers.openai_responses import OpenAIResponses
-from spendgate.providers.provider import Family, Provider, Rule, Site
+from spendgate.providers.provider import Family, Provider, Rule, Site, keys_read
 from spendgate.providers.registry_data import FAMILIES, PATH_WORDS, PROVIDERS
 from spendgate.providers.windsurf import Windsurf
 from spendgate.providers.zed import ZedCompletions
@@ -43,6 +44,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
     for dialect in (
         AnthropicMessages(),
         OpenAIChat(),
+        EnvelopedChat(),
         OpenAIResponses(),
         OpenAIEmbeddings(),
         AnthropicBatches(),
@@ -212,6 +214,7 @@ class Registry:
             prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
+            keys=keys_read(entry.family, rule.dialect or entry.family.dialect),
             asks_usage=self._asks_usage and isinstance(entry.family, Provider) and entry.family.usage_when_asked,
         )
 

@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 from typing import Final
 
 from spendgate.providers import hosts
+from spendgate.providers.credentials import API_KEY, BEARER, X_API_KEY
 from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Family, Provider, billable, free, words
 
 # A gateway may put anything before the API's own path, and may speak both vendors' dialects, whichever it is listed with. So
@@ -34,7 +35,7 @@ FAMILIES: Final[dict[str, Family]] = {
     for family in (
         Family("anthropic", "anthropic", MESSAGES, _ANYWHERE),
         Family("openai", "openai", CHAT, _ANYWHERE),
-        Family("azure", "azure", CHAT, _ANYWHERE),
+        Family("azure", "azure", CHAT, _ANYWHERE, (API_KEY, X_API_KEY, BEARER)),
     )
 }
 """For hosts that a policy names. The model is the deployment in `/openai/deployments/MODEL/…`, where the path has one."""

@@ -183,7 +183,7 @@ def _on_its_account(step: Step, policy: Policy, billing: str) -> Refuse | None:
     """As `gate.accounts.refusal_of`; a row that says `personal` may say no more of the account."""
     if billing == PERSONAL and not step.account and policy.billing.personal == "refuse":
         return Refuse(RefusalKind.RULE, PERSONAL_RULE, f"the {step.provider} account is not the company's")
-    return refusal_of(policy.billing, step.provider, step.account, billing)
+    return refusal_of(policy.billing, step.provider, step.account, billing, step.api_key)
 
 
 def _facts(step: Step, who: PersonMatch, policy: Policy, billing: str) -> Facts:

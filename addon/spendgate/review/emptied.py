@@ -87,7 +87,7 @@ def _lacking(rule: ModelRule, others: _Rules, everybody: tuple[Subject, ...], mo
 
 
 def _about(rule: ModelRule, facts: Facts) -> bool:
-    return rule.match.may_fit(facts) and not rule.excepted.fits(facts)
+    return rule.match.may_fit(facts) and not rule.excepted.lets_off(facts)
 
 
 def _never(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[Doubt]:

@@ -143,7 +143,7 @@ def outside(match: Selector, excepted: Selector, facts: Facts, assumed: Assumed 
         if not clause.may_fit(facts):
             about = f"is about {clause.attribute} {' or '.join(clause.texts)}"
             return about + _lacks(clause.attribute, facts) + _assumed((clause.attribute,), facts, assumed)
-    if excepted.fits(facts):
+    if excepted.lets_off(facts):
         named = "; ".join(f"{clause.attribute} {' or '.join(clause.texts)}" for clause in excepted.clauses)
         return f"excepts {named}" + _assumed((clause.attribute for clause in excepted.clauses), facts, assumed)
     return None

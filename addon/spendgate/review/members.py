@@ -119,7 +119,7 @@ def _groups(pair: Pair) -> tuple[object, ...]:
 
 def _counts(rule: _Limited, facts: Facts, call: Call) -> bool:
     """Whether the limit is about this call."""
-    if not rule.match.may_fit(facts) or (rule.excepted.clauses and rule.excepted.fits(facts)):
+    if not rule.match.may_fit(facts) or (rule.excepted.clauses and rule.excepted.lets_off(facts)):
         return False
     asked = {"team", "group"} | call.values.keys()
     lacks = any(attribute in asked and not facts.values.get(attribute) for attribute in rule.per)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import ANTHROPIC_BATCHES, MESSAGES, Provider, billable, free, result
+from spendgate.providers.provider import (
+    ANTHROPIC_BATCHES,
+    ANTHROPIC_KEYS,
+    CHAT,
+    MESSAGES,
+    Provider,
+    billable,
+    free,
+    result,
+)
 
 PROVIDERS: Final = (
     Provider(
@@ -13,6 +22,8 @@ PROVIDERS: Final = (
         "anthropic",
         (
             billable("/v1/messages", MESSAGES),
+            # Its endpoint for OpenAI's SDKs, with OpenAI's answers and errors (platform.claude.com, OpenAI SDK compatibility).
+            billable("/v1/chat/completions", CHAT),
             billable("/v1/messages/batches", ANTHROPIC_BATCHES),
             # A batch is billed when it is worked off, and metered when its results are read.
             result("/v1/messages/batches/*/results", ANTHROPIC_BATCHES),
@@ -24,5 +35,7 @@ PROVIDERS: Final = (
             *free("/", "/api/**", "/mcp-registry/**", "/v1/oauth/**", "/oauth/**", "/v1/mcp_servers/**"),
         ),
         MESSAGES,
+        usage_when_asked=True,
+        keys=ANTHROPIC_KEYS,
     ),
 )

@@ -1,6 +1,6 @@
 """Cohere: its own dialects, and OpenAI's under `/compatibility`. Source: facts/wire-formats.md 12.
 
-The older `/v1/chat` streams lines of JSON, and reranking is billed by the search: not read.
+A stream of the older `/v1/chat` is lines of JSON, which are not read: estimated. Reranking is billed by the search: not read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ PROVIDERS: Final = (
         "cohere",
         (
             billable("/v2/chat", "cohere-chat"),
+            billable("/v1/chat", "cohere-chat"),
             billable("/v2/embed", "cohere-embed"),
             billable("/v1/embed", "cohere-embed"),
             billable("/compatibility/v1/chat/completions", CHAT),

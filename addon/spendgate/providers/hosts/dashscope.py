@@ -1,14 +1,15 @@
 """Alibaba's Model Studio in OpenAI's dialect, and its coding plan. Source: facts/wire-formats.md 12; the plan's hosts: reported.
 
 genai-prices has no list of Alibaba's: OpenRouter's, which is nearest, spells Qwen's models with their vendor, so plain names are
-unknown there and priced by the policy's `unknown_model`. Alibaba's native paths are not read.
+unknown there and priced by the policy's `unknown_model`. Of Alibaba's native paths
+generation of text is read; images, films, speech and applications (`/api/v1/apps`) are not.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Provider, billable, free
+from spendgate.providers.provider import CHAT, EMBEDDINGS, ENVELOPED, MESSAGES, RESPONSES, Provider, billable, free
 
 PROVIDERS: Final = (
     Provider(
@@ -20,6 +21,8 @@ PROVIDERS: Final = (
             billable("/compatible-mode/v1/completions", CHAT),
             billable("/compatible-mode/v1/responses", RESPONSES),
             billable("/compatible-mode/v1/embeddings", EMBEDDINGS),
+            billable("/api/v1/services/aigc/text-generation/generation", ENVELOPED),
+            billable("/api/v1/services/aigc/multimodal-generation/generation", ENVELOPED),
             billable("/apps/anthropic/v1/messages", MESSAGES),
             *free("/apps/anthropic/v1/messages/count_tokens", "/compatible-mode/v1/files/**"),
         ),

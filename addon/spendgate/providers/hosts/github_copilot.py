@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from spendgate.providers.credentials import BEARER
 from spendgate.providers.provider import CHAT, MESSAGES, RESPONSES, Provider, billable, free
 
 PROVIDERS: Final = (
@@ -29,6 +30,7 @@ PROVIDERS: Final = (
             *free("/models/**", "/v1/messages/count_tokens"),
         ),
         states_cost=True,
+        keys=(BEARER,),
     ),
     Provider(
         "github-copilot-completions",

@@ -2,8 +2,9 @@
 of interactions: google-genai 3.6.1.
 
 What is neither billed by tokens nor known to be free is left to be shown as unrecognized: `predict` and `predictLongRunning`
-(images, films), batches, stored caches, file search stores, Live and interactions over WebSocket. Vertex's premium of a tenth
-for Claude at a regional host (facts 13.3) is not applied: no source says for which models and since when.
+(images, films), batches, stored caches, file search stores, Live and interactions over WebSocket; and, billed by the hour, a
+customer's own endpoints but those of tuned Gemini. Vertex's premium of a tenth for Claude at a regional host (facts 13.3) is
+not applied: no source says for which models and since when.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from spendgate.providers.provider import (
     CODE_ASSIST,
     EMBEDDINGS,
     GEMINI,
+    GOOGLE_KEYS,
     INTERACTIONS,
     MESSAGES,
     Provider,
@@ -59,6 +61,18 @@ def _claude(at: str) -> tuple[Rule, ...]:
     )
 
 
+def _partners(at: str) -> tuple[Rule, ...]:
+    """Other vendors' models there: in the shape of chat (Mistral, AI21, Meta)."""
+    verbs = ("rawPredict", "streamRawPredict")
+    mistral = tuple(billable(f"{at}/mistralai/models/{{model}}:{verb}", CHAT, prices="mistral") for verb in verbs)
+    return (*mistral, *(billable(f"{at}/*/models/{{model}}:{verb}", CHAT) for verb in verbs))
+
+
+def _unnamed(folder: str) -> tuple[Rule, ...]:
+    """Gemini under a name of the customer's: only the answer says which model it is."""
+    return tuple(billable(f"{folder}/*:{verb}", GEMINI) for verb in ("generateContent", "streamGenerateContent"))
+
+
 def _interactions(at: str) -> tuple[Rule, ...]:
     """The Interactions API; what is worked off in the background is metered when it is read."""
     return (
@@ -83,6 +97,7 @@ PROVIDERS: Final = (
         "google",
         (
             *_generating(*_OWN),
+            *_unnamed("/*/dynamic"),
             billable("/*/openai/chat/completions", CHAT),
             billable("/*/openai/embeddings", EMBEDDINGS),
             *_interactions("/*"),
@@ -90,6 +105,7 @@ PROVIDERS: Final = (
             *free("/*/files/**", "/upload/*/files", "/*/files:register"),
         ),
         GEMINI,
+        keys=GOOGLE_KEYS,
     ),
     Provider(
         "code-assist",
@@ -107,6 +123,7 @@ PROVIDERS: Final = (
             *free(*(f"/v1internal:{method}" for method in _INTERNAL)),
         ),
         CODE_ASSIST,
+        keys=GOOGLE_KEYS,
     ),
     Provider(
         "vertex",
@@ -118,13 +135,15 @@ PROVIDERS: Final = (
         ),
         "google",
         (
-            *(rule for at in _PUBLISHERS for rule in _claude(at)),
+            *(rule for at in _PUBLISHERS for rule in (*_claude(at), *_partners(at))),
             *_generating(*_VERTEX),
+            *_unnamed("/*/projects/*/locations/*/endpoints"),
             billable("/*/projects/*/locations/*/endpoints/openapi/chat/completions", CHAT),
             billable("/*/projects/*/locations/*/endpoints/openapi/embeddings", EMBEDDINGS),
             *_interactions("/*/projects/*/locations/*"),
             *_counting(*_VERTEX),
         ),
         GEMINI,
+        keys=GOOGLE_KEYS,
     ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from spendgate.providers.credentials import BEARER
 from spendgate.providers.provider import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Provider, billable, free
 
 _OPENAI: Final = "/user/*/llm/openai/v1"
@@ -25,5 +26,6 @@ PROVIDERS: Final = (
             billable(f"{_ANTHROPIC}/messages", MESSAGES, plan=True, prices="anthropic"),
             *free(f"{_ANTHROPIC}/messages/count_tokens"),
         ),
+        keys=(BEARER,),
     ),
 )

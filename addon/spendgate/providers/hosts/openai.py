@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from spendgate.providers.credentials import BEARER, SUBPROTOCOL
 from spendgate.providers.provider import (
     CHAT,
     EMBEDDINGS,
@@ -53,5 +54,6 @@ PROVIDERS: Final = (
             *free("/v1/responses/input_tokens", "/v1/conversations/**"),
         ),
         usage_when_asked=True,
+        keys=(BEARER, SUBPROTOCOL),
     ),
 )

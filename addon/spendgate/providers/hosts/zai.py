@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from spendgate.providers.provider import CHAT, MESSAGES, Provider, billable, free
+from spendgate.providers.provider import CHAT, ENVELOPED, MESSAGES, Provider, billable, free
 
 _RULES: Final = (
     billable("/api/paas/v4/chat/completions", CHAT),
     billable("/api/coding/paas/v4/chat/completions", CHAT, plan=True),
+    # Answered by the id of a job, whose result is not read: estimated.
+    billable("/api/paas/v4/async/chat/completions", ENVELOPED),
     billable("/api/anthropic/v1/messages", MESSAGES),
     *free("/api/anthropic/v1/messages/count_tokens", "/api/paas/v4/tokenizer", "/api/anthropic/api/event_logging/**"),
 )
