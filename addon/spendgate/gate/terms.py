@@ -161,7 +161,8 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
     billing = policy.billing.word(route.provider, signs.account, signs.billing)
     known = facts(who, route if billing == signs.billing else replace(route, billing=billing), signs)
     others = tuple([known.answered_by(name) for name in signs.also])
-    enforced = enforces(policy, known)
+    asked = (known, *others)
+    enforced = enforces(policy, *asked)
     changes = policy.adjustments.of(known, int(signs.since.timestamp()) * 1000)
     listed = billing == PLAN  # it costs nothing; what it is worth is its list price
     change = None if listed else changes.asked
@@ -178,7 +179,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         policy=policy,
         facts=known,
         enforced=enforced,
-        draws=Draws(policy, (known, *others), enforced, on_plan=billing == PLAN),
+        draws=Draws(policy, asked, enforced, on_plan=billing == PLAN),
         billing=billing,
         model=model,
         others=others,
@@ -190,11 +191,11 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         refusal=unlisted(who.account_os)
         if who.refused
         else refusal_of(policy.billing, route.provider, signs.account, billing)
-        or next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
+        or next(filter(None, (model_refusal(policy, each) for each in asked)), None),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
         changes=changes,
-        flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced, personal=policy.billing.counts(PERSONAL))),
+        flows=Flows.of(rate_scopes(policy.rate_draws, asked, enforced, personal=policy.billing.counts(PERSONAL))),
         drawn=_drawn(policy, billing),
     )
 

@@ -68,7 +68,7 @@ def explain(
             for each in policy.raising
             if each.budget == budget.name
         ]
-    rated = rate_scopes(policy.rate_draws, facts, enforced, personal=policy.billing.counts(PERSONAL))
+    rated = rate_scopes(policy.rate_draws, (facts,), enforced, personal=policy.billing.counts(PERSONAL))
     flowing = flows(rated) if flows is not None else tuple(map(_untouched, rated))
     for rate in policy.rates:
         lines += rate_lines(rate, facts, [each for each in flowing if each.scope.budget == rate.name], assumed)
