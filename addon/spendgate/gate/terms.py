@@ -63,6 +63,8 @@ class Terms:
     """Dearest over all tiers (`rates_of`): what sizes are learned by."""
     reach: Ladder
     """Dearest over the tiers that such a call can reach: what bounds it, by how much input it may have."""
+    bounded: bool
+    """False: its provider states what it bills, and that is what budgets count: no list price bounds it."""
     keys: KindKeys
     refusal: Refuse | None
     """What a rule says, whatever the budgets say."""
@@ -187,6 +189,8 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         priced_by=priced.provider,
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
+        # Of a plan what counts is the list price, where there is one.
+        bounded=not route.states_cost or (listed and reach is not None),
         keys=KindKeys.of(who.tool, written(model), route.dialect),
         refusal=unlisted(who.account_os)
         if who.refused

@@ -69,6 +69,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
 PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
+STATING: Final = frozenset(name for name, provider in PROVIDERS.items() if provider.states_cost)
+"""Those whose answers state what is billed, so that no list price bounds it."""
 PROVIDER_HOSTS: Final = frozenset(host for provider in PROVIDERS.values() for host in provider.hosts)
 SITES: Final = frozenset(host for each in PROVIDERS.values() if each.site is not Site.NONE for host in each.hosts)
 """Hosts that people also open in a browser."""
