@@ -214,6 +214,7 @@ class Registry:
             prices=rule.prices or (None if entry.prices == entry.provider else entry.prices),
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
+            own=isinstance(entry.family, Family),
             asks_usage=self._asks_usage and isinstance(entry.family, Provider) and entry.family.usage_when_asked,
         )
 
