@@ -79,3 +79,29 @@ def test_a_reviewer_is_told_the_same(folder: Path) -> None:
     )
     assert "is refused by" not in says(*asked, "claude-sonnet-4-5")
     assert "2 passed, 0 failed" in says("test", str(file))
+
+
+def test_status_tells_of_what_nothing_bounds(provider: Provider, folder: Path) -> None:
+    """While such a call runs, under `hold: expected`, no figure is the most that it may still cost."""
+    file = folder / "policy.yaml"
+    file.write_text(HEAD + "budgets: [{name: day, limit: $9 per day}]\n")
+    url = "https://openrouter.ai/api/v1/chat/completions"
+    body = {"model": MODELS[url], "max_tokens": 100, "messages": [{"role": "user", "content": "x"}], "stream": True}
+    keys = {"authorization": "Bearer sk-made-up", "x-standin": "output=100;input=10;interval_ms=1000;events=9"}
+    with (
+        running_gate(folder, provider, file) as gate,
+        httpx2.Client(proxy=gate.proxy, verify=trust(gate), timeout=PATIENCE_S) as http,
+        http.stream("POST", url, json=body, headers=keys) as answer,
+    ):
+        assert answer.status_code == 200
+        done = subprocess.run(
+            [*PRODUCT, "status", "--state", str(gate.state)],
+            check=True,
+            env=environment(folder),
+            capture_output=True,
+            timeout=PATIENCE_S,
+            text=True,
+        )
+        (row,) = gate.calls()
+    assert row["state"] == "open"
+    assert "open calls could still cost $0.00 above what they hold, and 1 that nothing bounds any amount" in done.stdout
