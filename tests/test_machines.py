@@ -119,4 +119,4 @@ def test_a_staged_mode_knows_every_selector(selector: str, enforced: bool) -> No
         project="github.com/acme/shop", billing="metered",
     )  # fmt: skip
     assert enforces(rules, call) is enforced
-    assert not enforces(rules, Facts.of(person="carol"))
+    assert not enforces(rules, Facts.of(person="carol", model="gpt-5-nano"))

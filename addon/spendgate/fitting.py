@@ -19,7 +19,7 @@ Fitting = tuple[tuple[Draw, bool], ...]
 
 
 def scopes(policy: Policy, facts: Facts, now_ms: int, enforced: bool, *, on_plan: bool = False) -> tuple[Scope, ...]:
-    """Every budget that fits the call, as the balance it draws on at `now_ms`. `enforced` is `enforces(policy, facts)`.
+    """Every budget that fits the call, as the balance it draws on at `now_ms`. `enforced` is `enforces`'s word.
 
     For a hold give the facts of the request; for a charge see `charged`. A call
     `on_plan` (of a subscription) counts only where `counts: value` says so. The tallies of a budget follow its scope.
@@ -53,9 +53,15 @@ def scopes_of(budgets: Fitting, facts: Facts, now_ms: int, enforced: bool) -> tu
     return tuple(found)
 
 
-def enforces(policy: Policy, facts: Facts) -> bool:
-    """Whether what does not fit is refused for this call, rather than recorded only."""
-    return policy.mode.default == "enforce" or any(selector.fits(facts) for selector in policy.mode.enforce)
+def enforces(policy: Policy, *asked: Facts) -> bool:
+    """Whether what does not fit is refused for this call, rather than recorded only.
+
+    `asked` are its facts as of each model that may have a part in the answer: it is enough that one of them fits, or that an
+    alias may become one that does.
+    """
+    if policy.mode.default == "enforce":
+        return True
+    return any(selector.clauses and selector.may_fit(each) for selector in policy.mode.enforce for each in asked)
 
 
 def model_refusal(policy: Policy, facts: Facts) -> Refuse | None:

@@ -2,7 +2,7 @@
 
 Rules: every billable call counts, also one that a flat plan pays, since a loop is one whoever pays; a personal one
 only as the policy says.
-Calls count by the model that is asked for, from the instant of their admission. A refused call does not count.
+Calls count by each model that the request names, from the instant of their admission. A refused call does not count.
 """
 
 from __future__ import annotations
@@ -69,17 +69,20 @@ def _sliding(quota: Quota | None) -> Sliding | None:
     return None if quota is None else Sliding(quota.most, quota.length_ms)
 
 
-def rate_scopes(draws: tuple[Draw, ...], facts: Facts, enforced: bool, *, personal: bool = False) -> tuple[Scope, ...]:
-    """Every rate that fits a billable call, each with the value that it counts for. The same at every instant.
+def rate_scopes(
+    draws: tuple[Draw, ...], asked: tuple[Facts, ...], enforced: bool, *, personal: bool = False
+) -> tuple[Scope, ...]:
+    """Every rate that fits a billable call, each with the value that it counts for, once. The same at every instant.
 
-    `personal`: whether calls on personal accounts count.
+    `asked` are its facts as of each model that may have a part in the answer. `personal`: whether calls on personal accounts
+    count.
     """
     found: list[Scope] = []
-    if draws and (personal or facts.values.get("billing") != (PERSONAL,)):
-        for draw in draws:
-            if draw.fits(facts):
+    for draw in draws:
+        for facts in asked:
+            if (personal or facts.values.get("billing") != (PERSONAL,)) and draw.fits(facts):
                 draw.add_scopes(found, facts, 0, enforced)
-    return tuple(found)
+    return tuple(found) if len(asked) == 1 else tuple(dict.fromkeys(found))
 
 
 class Over(NamedTuple):

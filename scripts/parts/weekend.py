@@ -157,7 +157,6 @@ async def _call(gate: Gate, clock: Clock, session: str, name: str, turn: Turn) -
     )  # fmt: skip
     asked = intent(model=weekend_loop.model(), text_bytes=turn.request_bytes, output_max=turn.output_max)
     asked = replace(asked, call_id=name, started_ms=clock.now_ms(), attribution=who)
-    asked = replace(asked, route=replace(asked.route, states_cost=False))
     if not isinstance(await gate.hold(asked), Admitted):
         return False
     gate.sent(name)

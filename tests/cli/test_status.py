@@ -62,7 +62,7 @@ def test_rates_are_shown_with_what_is_used_now(state: State, tmp_path: Path) -> 
     )
     clock, ledger = Clock(), Ledger.open(state.ledger, state.gates, NOW_MS)
     facts = Facts.of(model="claude-sonnet-4-5", person="alice", session="s1")
-    scopes = rate_scopes(policy.rate_draws, facts, True)
+    scopes = rate_scopes(policy.rate_draws, (facts,), True)
     flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1_200), scopes, 7_200_000)
     admit = Admit(tuple((scope, 0) for scope in scopes))
     ledger.hold(row("0d1b2c3d-rated", 3), scopes, lambda _s, _k: admit, NOW_MS, flowing=flowing)

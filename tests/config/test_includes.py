@@ -350,7 +350,7 @@ def test_whatever_a_team_writes_it_can_only_narrow(file: dict[str, object], name
             facts = Facts.of(person=person, team=line, model=model, tool="codex", group="senior", machine_group="ci")
             had, has = scopes(before, facts, 10**12, True), scopes(narrowed, facts, 10**12, True)
             refused, refuses = model_refusal(before, facts), model_refusal(narrowed, facts)
-            flowed, flows = (rate_scopes(each.rate_draws, facts, True) for each in (before, narrowed))
+            flowed, flows = (rate_scopes(each.rate_draws, (facts,), True) for each in (before, narrowed))
             assert set(had) <= set(has)
             assert set(flowed) <= set(flows)
             assert refuses is not None or refused is None

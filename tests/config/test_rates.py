@@ -36,13 +36,13 @@ def test_the_contracts_own_rate_loads() -> None:
     """As it stands in the policy's contract; and each call of a person is counted for that person."""
     keys = ("per: person", "requests: 100 per minute", "tokens: 1,000,000 per minute", "parallel: 8")
     policy = parse_policy("\n    ".join([f"{HEAD}rates:\n  - name: loop", *keys]).encode())
-    (scope,) = rate_scopes(policy.rate_draws, Facts.of(person="alice", billing="metered"), True)
+    (scope,) = rate_scopes(policy.rate_draws, (Facts.of(person="alice", billing="metered"),), True)
     assert (scope.budget, scope.value, scope.wait_ms, scope.enforced) == ("loop", "alice", 20_000, True)
     assert scope.rate == Limits(Sliding(100, 60_000), Sliding(1_000_000, 60_000), 8)
     personal = Facts.of(person="alice", billing="personal")
-    assert rate_scopes(policy.rate_draws, personal, True) == ()
-    assert rate_scopes(policy.rate_draws, personal, True, personal=True) == (scope,)
-    assert rate_scopes(policy.rate_draws, Facts.of(machine="m"), True) == ()
+    assert rate_scopes(policy.rate_draws, (personal,), True) == ()
+    assert rate_scopes(policy.rate_draws, (personal,), True, personal=True) == (scope,)
+    assert rate_scopes(policy.rate_draws, (Facts.of(machine="m"),), True) == ()
 
 
 def test_what_is_counted_makes_a_rate_and_not_how_many() -> None:

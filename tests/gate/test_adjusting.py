@@ -20,6 +20,7 @@ from gate.world import (
     intent,
     policy,
     replace,
+    stating,
     used,
 )
 from spendgate.contracts import Adjustment
@@ -48,8 +49,7 @@ def adjust(factor: str | None = None, match: dict[str, list[str]] | None = None,
 
 def unstating(**ask: Any) -> Intent:
     """A call of a provider that does not state what it bills."""
-    call = intent(**ask)
-    return replace(call, route=replace(call.route, states_cost=False))
+    return intent(**ask)
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -192,11 +192,11 @@ async def test_what_a_provider_states_is_charged_as_stated(tmp_path: Path) -> No
     """A bill that is known needs no contract: and its bound is no lower than the list's."""
     rules = policy(budget(10), adjust=(adjust("0.5"),))
     async with house(tmp_path, rules) as place:
-        row = await served(place, intent(), replace(costing(0.1), stated_cost_nanos=dollars(0.09)))
-        unsaid = await served(place, intent(), costing(0.1))
+        row = await served(place, stating(intent()), replace(costing(0.1), stated_cost_nanos=dollars(0.09)))
+        unsaid = await served(place, stating(intent()), costing(0.1))
     assert (row["cost_nanos"], row["value_nanos"]) == (dollars(0.09), dollars(0.1))
     assert unsaid["cost_nanos"] == dollars(0.05)
-    assert asked(intent(), rules).bound_rates.input == asked(intent(), policy()).bound_rates.input
+    assert asked(stating(intent()), rules).bound_rates.input == asked(intent(), policy()).bound_rates.input
     assert 2 * asked(unstating(), rules).bound_rates.input == asked(intent(), policy()).bound_rates.input
 
 

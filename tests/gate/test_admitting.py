@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from gate.world import budget, costing, dollars, end, house, intent, policy, prove, replace, serve, used
+from gate.world import budget, costing, dollars, end, house, intent, policy, prove, replace, serve, stating, used
 from spendgate.admission import RefusalKind
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.providers.interface import Reading
@@ -84,7 +84,7 @@ async def test_a_newcomer_is_not_refused_for_what_another_model_costs(tmp_path):
             place.gate.sent(other.call_id)
             place.gate.settle(other.call_id, replace(costing(0.3), model="claude-sonnet-4-5"), end())
         await place.gate.set_policy(policy(budget(0.04)))
-        spent = intent()
+        spent = stating(intent())
         await place.gate.hold(spent)
         place.gate.sent(spent.call_id)
         place.gate.settle(spent.call_id, Reading(stated_cost_nanos=dollars(0.0057), final=True), end())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gate.world import budget, costing, dollars, end, house, intent, policy, used
+from gate.world import budget, costing, dollars, end, house, intent, policy, stating, used
 from spendgate.exchange import State
 from spendgate.gate.interface import End, Seen
 from spendgate.providers.interface import Reading
@@ -42,7 +42,7 @@ from spendgate.standing import Hold
 async def test_a_call_is_charged_once_by_what_is_known(tmp_path, reading, how, expected):
     """From `sent` on a call is never free; what the provider counted is charged, what it did not is estimated and says so."""
     async with house(tmp_path, policy(budget(1.0))) as place:
-        call = intent()
+        call = stating(intent()) if reading.stated_cost_nanos is not None else intent()
         await place.gate.hold(call)
         if how.sent:
             place.gate.sent(call.call_id)

@@ -13,7 +13,7 @@ from spendgate.admission import RefusalKind
 from spendgate.errors import LedgerBusy, LedgerUnavailable
 from spendgate.gate.gate import WITHOUT_LEDGER
 from spendgate.gate.interface import Admitted, Refused
-from spendgate.policy import OnFailure
+from spendgate.policy import Mode, OnFailure
 from spendgate.rates import Quota, Rate
 from spendgate.window import Unit, Window
 
@@ -238,3 +238,22 @@ async def test_rates_hold_while_the_ledger_fails(tmp_path, monkeypatch):
         with sqlite3.connect(place.rows.path) as conn:
             assert conn.execute("SELECT open_calls FROM balances WHERE budget = 'many'").fetchone() == (0,)
         conn.close()
+
+
+@pytest.mark.parametrize("action", [OnFailure(action="refuse"), OnFailure(limit_nanos=0)], ids=["refuse", "up to $0"])
+async def test_where_the_mode_observes_nobody_is_refused(tmp_path, monkeypatch, action):
+    """What `on_failure` would refuse leaves, and its row says so; but where no row could be kept, nobody leaves unmetered."""
+    rules = policy(budget(1.0), on_failure=action, mode=Mode(default="observe"))
+    async with house(tmp_path, rules) as place:
+        with broken(place.ledger, LedgerUnavailable("disk full"), monkeypatch):
+            call = intent()
+            assert isinstance(await place.gate.hold(call), Admitted)
+            monkeypatch.setattr("spendgate.gate.backlog.WRITES_MAX", 0)
+            full = await place.gate.hold(intent())
+            assert isinstance(full, Refused)
+            assert "too long to keep more rows" in full.message
+            settle(place.gate, call, 0.25)
+        await written(place.gate)
+        left, refused = place.rows.calls()
+        assert (left["state"], left["would_refuse_by"], left["cost_nanos"]) == ("settled", "on_failure", dollars(0.25))
+        assert (refused["state"], refused["refused_by"]) == ("refused", "on_failure")

@@ -19,7 +19,7 @@ async def row_of(folder, part: Part, provider: str = "openai", model: str = "gpt
     async with house(folder, policy(budget(100.0))) as place:
         place.time.wall_ms = 1_796_000_000_000  # in November: tiers have prices from a date on
         call = intent(model=model)
-        call = replace(call, route=replace(call.route, provider=provider, states_cost=False))
+        call = replace(call, route=replace(call.route, provider=provider))
         assert isinstance(call.route, Route)
         assert isinstance(await place.gate.hold(call), Admitted)
         place.gate.sent(call.call_id)

@@ -134,6 +134,6 @@ exceptions: [{budget: person, match: {person: alice}, add: $20, until: 2026-12-3
         place.gate.fallback.spent(asked.terms.scopes(NOON), dollars(28), "alice")
         spent = place.gate.fallback.decide(
             asked.terms.scopes(NOON), 1, "alice", place.gate.policy.on_failure, why="it is away", room=True
-        )
+        ).refuse
         assert spent is not None
         assert (spent.rule, spent.limit_nanos) == ("person", dollars(30))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gate.world import MODEL, PRICES, budget, dollars, end, house, intent, policy, used
+from gate.world import MODEL, PRICES, budget, dollars, end, house, intent, policy, stating, used
 from spendgate.gate import plausible
 from spendgate.gate.asked import Asked
 from spendgate.gate.interface import Admitted
@@ -43,7 +43,7 @@ LIES = [
 async def test_what_no_call_can_use_is_cut_and_estimated(tmp_path, reading):
     """The charge is bounded and flagged, not reported, and teaches nothing about the next call."""
     async with house(tmp_path, policy(budget(10**6, hold=Hold.EXPECTED))) as place:
-        call = intent()
+        call = stating(intent()) if reading.stated_cost_nanos is not None else intent()
         assert isinstance(await place.gate.hold(call), Admitted)
         place.gate.settle(call.call_id, reading, end())
         await place.gate.stop()
@@ -79,7 +79,7 @@ async def test_text_that_came_was_not_nothing(tmp_path, counts, seen, basis, out
 def test_a_stated_cost_stands_beside_counts_of_zero():
     """Who bills and says what it costs need not count."""
     call = intent()
-    call = replace(call, route=replace(call.route, states_cost=True))
+    call = stating(call)
     asked = Asked(call, KnownTerms(policy(), PRICES).of(call, 1_000))
     reading = replace(used(input_tokens=0, output_tokens=0, output_bytes=900), stated_cost_nanos=5)
     assert plausible.believed(asked, reading) == reading
@@ -148,7 +148,6 @@ def test_what_is_believed_at_a_glance_is_believed_after_a_look(usage, stated, lo
 def test_a_price_counts_only_from_who_bills():
     """A host that is not known to state what it bills may say anything: its counts are priced as any others."""
     call = intent()
-    call = replace(call, route=replace(call.route, states_cost=False))
     asked = Asked(call, KnownTerms(policy(), PRICES).of(call, 1_000))
     reading = replace(used(), stated_cost_nanos=1)
     assert plausible.believed(asked, reading) == replace(reading, stated_cost_nanos=None)

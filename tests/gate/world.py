@@ -32,8 +32,7 @@ MODEL = "claude-opus-4-5"
 INPUT_NANOS = 5_000
 OUTPUT_NANOS = 25_000
 PRICES = PriceBook()
-ROUTE = Route("anthropic", "anthropic-messages", Kind.BILLABLE, "/v1/messages", states_cost=True)
-"""Of a provider whose own word on a call's cost counts."""
+ROUTE = Route("anthropic", "anthropic-messages", Kind.BILLABLE, "/v1/messages")
 _ids = itertools.count()
 
 
@@ -72,6 +71,11 @@ def intent(
         gone,
         repeats,
     )
+
+
+def stating(call: Intent) -> Intent:
+    """The same call, to a provider whose own word on its cost counts."""
+    return replace(call, route=replace(call.route, states_cost=True))
 
 
 def costing(amount: float, *, output_share: float = 0.0) -> Reading:

@@ -68,7 +68,10 @@ def test_spend_tells_what_is_held_now(ledger: Ledger, reader: Reader) -> None:
 
 
 def test_what_open_calls_could_cost_goes_by_the_corrected_hold(ledger: Ledger, reader: Reader) -> None:
-    """Above what they hold now, never less than nothing; a call without a bound counts nothing."""
+    """Above what they hold now, never less than nothing; a call without a bound counts nothing, and is told apart."""
+    before = reader.open_unbounded()
+    ledger.hold(row("none", ceiling_nanos=None), (DAILY,), admit(400), NOW)
+    assert (reader.open_unbounded(), reader.open_above_holds()) == (before + 1, 0)
     ledger.hold(row("bound", ceiling_nanos=1000), (DAILY,), admit(400), NOW)
     assert reader.open_above_holds() == 600
     ledger.resize("bound", ((DAILY, 100),), NOW)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.gate.test_adjusting import adjust, served, unstating
-from tests.gate.world import budget, costing, dollars, house, policy, replace, used
+from tests.gate.world import budget, costing, dollars, house, policy, replace, stating, used
 from tests.replay.test_live import even, rules
 from tests.replay.virtual import Scripted, again, play, refused_live
 
@@ -94,9 +94,7 @@ async def test_what_cannot_be_told_is_counted(tmp_path: Path) -> None:
     """A call without counts keeps its cost, whatever rates are set; what its provider stated is what it billed."""
     async with house(tmp_path, AMPLE) as place:
         await served(place, unstating(model="claude-sonnet-4-5"), used(final=False))
-        stated = unstating()
-        stated = replace(stated, route=replace(stated.route, states_cost=True))
-        await served(place, stated, replace(costing(0.1), stated_cost_nanos=dollars(0.09)))
+        await served(place, stating(unstating()), replace(costing(0.1), stated_cost_nanos=dollars(0.09)))
     outcome = one(tmp_path, policy(budget(500), adjust=RATES))
     assert (outcome.repriced, outcome.unpriced) == (0, 1)
     assert outcome.cost_nanos == outcome.cost_then_nanos

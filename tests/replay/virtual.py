@@ -107,7 +107,7 @@ def _intent(call: Scripted) -> Intent:
         person=call.person, machine="lt-1", tool=call.tool, account_os=call.person, session=call.session,
         person_evidence=Evidence.SOCKET_OWNER,
     )  # fmt: skip
-    return replace(made, attribution=who, route=replace(made.route, states_cost=False))
+    return replace(made, attribution=who)
 
 
 def again(folder: Path, rules: Policy, since_ms: int = 0) -> tuple[Outcome, dict[str, tuple[Any, ...]]]:

@@ -15,7 +15,8 @@ MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "gpt-5", "gpt-5-pro")
 KNOWN = Known(
     MODELS,
     frozenset({"claude-code", "codex", "copilot", "copilot-cli", "cursor"}),
-    {"cursor": ("api2.cursor.sh", "api3.cursor.sh"), "openai": ("api.openai.com",)},
+    {"cursor": ("api2.cursor.sh", "api3.cursor.sh"), "openai": ("api.openai.com",), "openrouter": ("openrouter.ai",)},
+    frozenset({"openrouter"}),
 )
 HEAD = "version: 1\nowner: lead@acme.example\n"
 PEOPLE = "people:\n  alice: {team: payments, groups: [senior]}\n  bob: {}\nteams: {payments: {}, empty: {}}\n"
@@ -58,6 +59,11 @@ def told(text: str) -> list[tuple[str, str]]:
             f"budgets:\n{PERSON}  - {{name: c, per: person, match: {{tool: claude-cod}}, limit: $5 per day}}\n",
             "budgets.c",
             "c: no tool is known as claude-cod; did you mean claude-code?",
+        ),
+        (
+            f"budgets:\n{PERSON}  - {{name: r, match: {{provider: 'open?outer'}}, limit: $5 per day, hold: ceiling}}\n",
+            "budgets.r",
+            "r: openrouter states what it bills, which no list bounds: hold: ceiling refuses every call",
         ),
         (
             f"budgets:\n{PERSON}capture:\n  providers: [cursor, openai]\n  never: [api2.cursor.sh, api3.cursor.sh]\n",

@@ -15,6 +15,7 @@ from spendgate.capture.passage import headers_of
 from spendgate.capture.scope import CANARY_HOST, folded, host_of
 from spendgate.errors import WireError
 from spendgate.model_names import family
+from spendgate.providers import cased
 from spendgate.providers.base import asked_also
 from spendgate.providers.client import sender
 from spendgate.providers.decoding import decode_body
@@ -110,7 +111,7 @@ async def ask_of(
             body = decode_body(encoding, body, bytes_max=route.body_bytes_max)
         if dialect is None:
             raise WireError("no dialect")
-        ask = await in_steps(dialect.asking(head, body))
+        ask = await in_steps(cased.asking(dialect, head, body) if route.own else dialect.asking(head, body))
         if route.model is None or ask.model is None or family(ask.model) == family(route.model):
             return replace(ask, model=route.model or ask.model)
         # What a path names is what answers, but gateways differ in which of the two they obey.

@@ -24,6 +24,7 @@ from spendgate.capture.socket import Talk
 from spendgate.capture.socket_layer import Deliver, Push
 from spendgate.exchange import State
 from spendgate.gate.interface import GatePort, Refused
+from spendgate.providers.cased import CasedSocket
 from spendgate.providers.headers import asks_websocket
 from spendgate.providers.interface import Ask, Kind
 from spendgate.providers.socket_interface import OverheardDialect, SocketDialect
@@ -127,10 +128,11 @@ def switched(flow: MeteredFlow, passage: Passage) -> bool:
 def _talk(
     flow: MeteredFlow, passage: Passage, dialect: SocketDialect, gate: GatePort, host: Host, *, upstream: bool
 ) -> Talk:
+    reader = dialect.socket(passage.head)
     return Talk(
         gate,
         dialect,
-        dialect.socket(passage.head),
+        CasedSocket(reader) if passage.call.route.own else reader,
         open_call=lambda ask, size: host.create(passage, ask, size),
         deliver=lambda pushes: host.inject(Deliver(flow, pushes)),
         ended=lambda: passage.finish(complete=True, error=None),

@@ -16,6 +16,7 @@ from spendgate.config import policies
 from spendgate.config.cases import SUFFIX, load_cases, policy_of
 from spendgate.config.known import KNOWN
 from spendgate.errors import PolicyError, UsageError
+from spendgate.providers.registry import STATING
 from spendgate.review.cases import Verdict, judge
 
 PathsArgument = Annotated[
@@ -83,7 +84,7 @@ def _judged(file: Path) -> list[Verdict]:
         policy = policies.load(policy_of(file), KNOWN)
     except PolicyError as fault:
         raise PolicyError((*fault.faults, *_faults_of_cases(file))) from fault
-    return [judge(policy, case) for case in load_cases(file, policy, TOOLS).cases]
+    return [judge(policy, case, STATING) for case in load_cases(file, policy, TOOLS).cases]
 
 
 def _faults_of_cases(file: Path) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from spendgate.gate.terms import unlisted
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
 from spendgate.money import Beside, Money, dollars
+from spendgate.providers.registry import STATING
 from spendgate.review.asked import asked
 from spendgate.review.explain import NO_LEDGER, explain
 from spendgate.review.lines import Line
@@ -90,8 +91,9 @@ def explain_(
         flows = (lambda scopes: reader.rates(scopes, flowing, at_ms)) if reader else None
         refusal = unlisted(person) if call.who.refused else None
         lines = explain(
-            policy, call.facts, at_ms, cost_nanos or 1, standings, flows=flows, unlisted=refusal, assumed=call.assumed
-        )
+            policy, call.facts, at_ms, cost_nanos or 1, standings, flows=flows, unlisted=refusal, assumed=call.assumed,
+            stating=STATING,
+        )  # fmt: skip
     if reader is None:
         note(NO_LEDGER)
     _print((Line("asked", "asked", True, call.words(policy, cost_nanos)), *lines), fmt, zone)

@@ -7,6 +7,7 @@ from typing import Final
 from spendgate.identity import tools
 from spendgate.pricing import PriceBook
 from spendgate.providers import client
+from spendgate.providers.registry import STATING
 from spendgate.providers.registry_data import PROVIDERS
 from spendgate.review.doubts import Known
 
@@ -17,4 +18,4 @@ TOOLS: Final = tools.KNOWN | client.TOOLS
 def known_here() -> Known:
     """The models of the shipped price list, tools, and the hosts of each provider."""
     hosts = {name: tuple(provider.hosts) for name, provider in PROVIDERS.items()}
-    return Known(tuple(PriceBook().model_ids()), TOOLS, hosts)
+    return Known(tuple(PriceBook().model_ids()), TOOLS, hosts, STATING)

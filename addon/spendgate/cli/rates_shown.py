@@ -32,7 +32,7 @@ def rows(policy: Policy, facts: Iterable[Facts], reader: Reader, now_ms: int) ->
     scopes: dict[Scope, None] = {}
     personal = policy.billing.counts(PERSONAL)
     for each in facts:
-        scopes.update(dict.fromkeys(rate_scopes(policy.rate_draws, each, enforces(policy, each), personal=personal)))
+        scopes.update(dict.fromkeys(rate_scopes(policy.rate_draws, (each,), enforces(policy, each), personal=personal)))
     clock = Clock()
     flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1))
     return tuple(row for standing in reader.rates(tuple(scopes), flowing, now_ms) for row in _rows(standing))

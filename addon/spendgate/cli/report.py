@@ -73,6 +73,8 @@ class Report:
     coverage: tuple[dict[str, Any], ...]
     over_nanos: int
     """The most that open calls could still cost above their holds."""
+    unbounded: int
+    """Open calls of whose cost nothing is the most."""
     free: int
     unrecognized: int
     would_refuse: dict[str, int]
@@ -141,6 +143,7 @@ class Report:
             "seats": [{**seat.summary, "own": seat.own} for seat in self.seats],
             "rates": list(self.rates),
             "open_calls_above_holds_nanos": self.over_nanos,
+            "open_calls_unbounded": self.unbounded,
             "free_calls": self.free,
             "unrecognized_calls": self.unrecognized,
             "would_refuse_by": self.would_refuse,
@@ -176,6 +179,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         rates=() if sources else rates_shown.rows(policy, facts, reader, now_ms),
         coverage=tuple(row for row in reader.coverage() if sight.sees_account(row["account"])),
         over_nanos=reader.open_above_holds(seen),
+        unbounded=reader.open_unbounded(seen),
         free=states.get("free", 0),
         unrecognized=states.get("unrecognized", 0),
         would_refuse=reader.would_refuse(seen),

@@ -115,9 +115,11 @@ def print_report(report: Report) -> None:
     _print_limits(report)
     if report.seats:
         _print_seats(report)
-    if report.over_nanos:
+    if report.over_nanos or report.unbounded:
         out.print()
-        say("", f"open calls could still cost {short_dollars(report.over_nanos)} above what they hold", indent=0)
+        bounded = f"open calls could still cost {short_dollars(report.over_nanos)} above what they hold"
+        without = f", and {report.unbounded:,} that nothing bounds any amount" if report.unbounded else ""
+        say("", bounded + without, indent=0)
     if report.went_by:
         out.print("\nwent by (missing: skip):")
         emit([{**row, "since": shown(row["since_ms"], zone)} for row in report.went_by], _WENT_BY, Format.TABLE)

@@ -49,6 +49,8 @@ class Asked(Struct, frozen=True):
         """What it may cost, as far as is known now."""
         terms, ask = self.terms, self.intent.ask
         found = sizes.size(terms.keys, ask, terms.rates, self.bound_rates) if terms.drawn else _NOTHING
+        if not terms.bounded and terms.drawn:
+            found = replace(found, ceiling_nanos=None)
         if terms.flows is None or not terms.flows.counts_tokens:
             return found
         need = sizes.tokens(terms.keys, ask)

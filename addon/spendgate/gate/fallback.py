@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -34,6 +35,15 @@ class Counts:
 
     allowed: int = 0
     refused: int = 0
+
+
+class Verdict(NamedTuple):
+    """What becomes of a call that is decided without the ledger."""
+
+    refuse: Refuse | None
+    """None: it leaves."""
+    would: Refuse | None
+    """What `on_failure` says of it, whether its mode enforces that or not."""
 
 
 class Fallback:
@@ -104,19 +114,24 @@ class Fallback:
         self._rates.ended(call_id, Tokens.of(used), sent=sent)
 
     def decide(
-        self, scopes: tuple[Scope, ...], hold_nanos: int, person: str, on_failure: OnFailure, *, why: str, room: bool
-    ) -> Refuse | None:
-        """None: let it through, counted with `hold_nanos`. `room` False: its row could not be kept."""
-        refuse = self._refusal(scopes, hold_nanos, person, on_failure, why=why, room=room)
+        self, scopes: tuple[Scope, ...], hold_nanos: int, person: str, on_failure: OnFailure, *, why: str, room: bool,
+        enforced: bool = True,
+    ) -> Verdict:  # fmt: skip
+        """Whether to let it through, counted with `hold_nanos`. `room` False: its row could not be kept, so that nobody leaves.
+        `enforced` False: its mode observes, and what `on_failure` says is only told."""
+        would = self._refusal(scopes, hold_nanos, person, on_failure, why=why)
+        refuse = would if enforced else None
+        if refuse is None and not room:
+            refuse = Refuse(RefusalKind.FAILURE, ON_FAILURE, f"{why} for too long to keep more rows in memory")
         if refuse is None:
             self.spent(scopes, hold_nanos, person)
             self.counts = Counts(self.counts.allowed + 1, self.counts.refused)
         else:
             self.counts = Counts(self.counts.allowed, self.counts.refused + 1)
-        return refuse
+        return Verdict(refuse, would)
 
     def _refusal(
-        self, scopes: tuple[Scope, ...], hold_nanos: int, person: str, on_failure: OnFailure, *, why: str, room: bool
+        self, scopes: tuple[Scope, ...], hold_nanos: int, person: str, on_failure: OnFailure, *, why: str
     ) -> Refuse | None:
         for scope in scopes:
             settled = self._settled.get(_key(scope), 0)
@@ -125,8 +140,6 @@ class Fallback:
                 return _spent(scope, settled, allowed)
         if on_failure.action == "refuse":
             return Refuse(RefusalKind.FAILURE, ON_FAILURE, f"{why}, and the policy then refuses")
-        if not room:
-            return Refuse(RefusalKind.FAILURE, ON_FAILURE, f"{why} for too long to keep more rows in memory")
         limit, used = on_failure.limit_nanos, self._by_person.get(person, 0)
         if limit is not None and used + hold_nanos > limit:
             return Refuse(

@@ -261,7 +261,7 @@ class Gate:
     # -- without the ledger --------------------------------------------------------------------------------------
 
     def _without_ledger(self, asked: Asked, why: str) -> Answered:
-        """The policy's `on_failure`; rows are queued in their order."""
+        """The policy's `on_failure`, as far as its mode enforces anything for this call; rows are queued in their order."""
         self._evidence.failed(why)
         now_ms, intent = self.clock.now_ms(), asked.intent
         size, scopes, person = asked.size(self.sizes), asked.terms.scopes(now_ms), intent.attribution.person
@@ -272,11 +272,16 @@ class Gate:
             pass  # it cannot be read either: what is remembered decides
         flowing, rates = asked.flowing(size, self.clock), asked.terms.rate_scopes
         held = (scope for call in self._running.values() for scope, _ in call.holds)
-        refuse = asked.terms.refused(now_ms) if asked.terms.enforced else None
+        rule, enforced = asked.terms.refused(now_ms), asked.terms.enforced
+        refuse = rule if enforced else None
         refuse = refuse or self.fallback.rate_refusal(rates, flowing, held, now_ms)
-        refuse = refuse or self.fallback.decide(
-            scopes, hold_nanos, person, asked.terms.policy.on_failure, why=why, room=self.backlog.room
-        )
+        would = rule
+        if refuse is None:
+            refuse, failing = self.fallback.decide(
+                scopes, hold_nanos, person, asked.terms.policy.on_failure, why=why, room=self.backlog.room,
+                enforced=enforced,
+            )  # fmt: skip
+            would = would or failing
         if refuse is not None:
             return self._refused(asked, refuse, size, 0)
         self.fallback.left(intent.call_id, rates, flowing)
@@ -284,7 +289,7 @@ class Gate:
         holds = tuple((scope, _booked(scope, size, hold_nanos)) for scope in scopes)
         call = Running(asked, size, holds, now_ms, flags=(WITHOUT_LEDGER,), late=True, remembered_nanos=hold_nanos)
         opened = row(asked, size)
-        self.backlog.later(lambda: self._ledger.hold(opened, scopes, lambda *_: Admit(holds), now_ms))
+        self.backlog.later(lambda: self._ledger.hold(opened, scopes, lambda *_: Admit(holds, would), now_ms))
         return self._admitted(call)
 
     def _ledger_writes(self) -> None:

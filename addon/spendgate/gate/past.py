@@ -86,15 +86,13 @@ def _drawn(
     policy: Policy, past: PastCall, asked: Facts, others: tuple[str, ...], *, on_plan: bool
 ) -> tuple[Scope, ...]:
     """What the call is charged by the model that answered; while that is not known, what it holds in."""
-    enforced, booked_ms = enforces(policy, asked), past.booked_ms
+    each_asked = (asked, *[asked.answered_by(name) for name in others])
+    enforced, booked_ms = enforces(policy, *each_asked), past.booked_ms
     if past.model:
         answered = asked.answered_by(past.model)
         every = (asked, answered) if NAMED in past.flags else (asked,)
         return charged(policy, every, answered, booked_ms, enforced, on_plan=on_plan)
-    each = [
-        scopes(policy, facts, booked_ms, enforced, on_plan=on_plan)
-        for facts in (asked, *[asked.answered_by(name) for name in others])
-    ]
+    each = [scopes(policy, facts, booked_ms, enforced, on_plan=on_plan) for facts in each_asked]
     return each[0] if len(each) == 1 else together(each)
 
 

@@ -63,6 +63,8 @@ class Terms:
     """Dearest over all tiers (`rates_of`): what sizes are learned by."""
     reach: Ladder
     """Dearest over the tiers that such a call can reach: what bounds it, by how much input it may have."""
+    bounded: bool
+    """False: its provider states what it bills, and that is what budgets count: no list price bounds it."""
     keys: KindKeys
     refusal: Refuse | None
     """What a rule says, whatever the budgets say."""
@@ -161,7 +163,8 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
     billing = policy.billing.word(route.provider, signs.account, signs.billing)
     known = facts(who, route if billing == signs.billing else replace(route, billing=billing), signs)
     others = tuple([known.answered_by(name) for name in signs.also])
-    enforced = enforces(policy, known)
+    asked = (known, *others)
+    enforced = enforces(policy, *asked)
     changes = policy.adjustments.of(known, int(signs.since.timestamp()) * 1000)
     listed = billing == PLAN  # it costs nothing; what it is worth is its list price
     change = None if listed else changes.asked
@@ -178,7 +181,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         policy=policy,
         facts=known,
         enforced=enforced,
-        draws=Draws(policy, (known, *others), enforced, on_plan=billing == PLAN),
+        draws=Draws(policy, asked, enforced, on_plan=billing == PLAN),
         billing=billing,
         model=model,
         others=others,
@@ -186,15 +189,17 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         priced_by=priced.provider,
         rates=(anywhere or unknown).within(signs.context_window).upto(None),
         reach=(reach or unknown).within(signs.context_window),
+        # Of a plan what counts is the list price, where there is one.
+        bounded=not route.states_cost or (listed and reach is not None),
         keys=KindKeys.of(who.tool, written(model), route.dialect),
         refusal=unlisted(who.account_os)
         if who.refused
         else refusal_of(policy.billing, route.provider, signs.account, billing, signs.api_key)
-        or next(filter(None, (model_refusal(policy, each) for each in (known, *others))), None),
+        or next(filter(None, (model_refusal(policy, each) for each in asked)), None),
         flags=priced.unpriced_speed(signs.speed),
         evidence=evidence(who),
         changes=changes,
-        flows=Flows.of(rate_scopes(policy.rate_draws, known, enforced, personal=policy.billing.counts(PERSONAL))),
+        flows=Flows.of(rate_scopes(policy.rate_draws, asked, enforced, personal=policy.billing.counts(PERSONAL))),
         drawn=_drawn(policy, billing),
     )
 

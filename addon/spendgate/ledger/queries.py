@@ -387,6 +387,12 @@ class Reader:
         sql = f"SELECT coalesce(sum(max(0, ceiling_nanos - {_HELD_NOW})), 0) FROM call_rows {clause}"  # noqa: S608 - checked words
         return int(self._conn.execute(sql, values).fetchone()[0])
 
+    def open_unbounded(self, span: Span = EVERY_CALL) -> int:
+        """How many of the open calls have no bound that this most could count."""
+        condition, values = _condition(span)
+        clause = f"{condition} {'AND' if condition else 'WHERE'} state = 'open' AND {_PAID} AND ceiling_nanos IS NULL"
+        return int(self._conn.execute(f"SELECT count(*) FROM call_rows {clause}", values).fetchone()[0])  # noqa: S608 - as above
+
     def history(self, since_ms: int, until_ms: int | None = None) -> Iterator[Step]:
         """Every decided or charged call booked in this span, in the order in which they asked."""
         return steps(self._conn, since_ms, until_ms)

@@ -16,7 +16,7 @@ from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import anthropic_cut, anthropic_error, anthropic_refusal
-from spendgate.providers.shapes import COUNT, FLAG, LONG_TEXT, PRESENT, TEXT, Fields, Shape, items, record
+from spendgate.providers.shapes import COUNT, FLAG, LONG_TEXT, PRESENT, TEXT, Fields, Shape, cap, items, record
 
 _REQUEST: Final = Shape(
     model=TEXT,
@@ -100,7 +100,7 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
         text_bytes=len(body) + (TOOLS_BYTES if tools else 0) + TOOL_BYTES * own,
         opaque_input=bool(scan.marks & _OPAQUE),
         context_window=_LONG_WINDOW if "context-1m" in (head.headers.get("anthropic-beta") or "").lower() else None,
-        output_tokens_max=found.get("max_tokens"),
+        output_tokens_max=cap(found.get("max_tokens")),
         service_tier=found.get("service_tier"),
         speed=found.get("speed"),
         cache_ttl="1h" if scan.marks & _HOUR else "5m" if b"cache_control" in scan.marks else None,

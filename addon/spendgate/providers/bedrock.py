@@ -34,7 +34,7 @@ from spendgate.providers.eventstream import CONTENT_TYPE, BetweenFrames
 from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Reader
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_open
-from spendgate.providers.shapes import COUNT, PRESENT, TEXT, Shape, items, record
+from spendgate.providers.shapes import COUNT, PRESENT, TEXT, Shape, cap, items, record
 
 _CLAUDE: Final = AnthropicMessages()
 _PATH: Final = re.compile(r"/model/(?:[^/]+:(?:inference-profile|foundation-model)/)?(.+)/[^/]+/?")
@@ -144,7 +144,7 @@ class BedrockConverse(_Bedrock):
             opaque_input=bool(scan.marks & _OPAQUE or found.get("promptVariables")),
             output_tokens_max=None
             if found.get("additionalModelRequestFields")
-            else (found.get("inferenceConfig") or {}).get("maxTokens"),
+            else cap((found.get("inferenceConfig") or {}).get("maxTokens")),
             service_tier=(found.get("serviceTier") or {}).get("type"),
             cache_ttl="1h" if cached and hour else "5m" if cached else None,
             loops=any(tool and tool.get("systemTool") for tool in tools or []),

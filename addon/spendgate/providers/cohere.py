@@ -19,7 +19,7 @@ from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Pa
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import openai_error, openai_refusal
-from spendgate.providers.shapes import FACTOR, FLAG, TEXT, UNREADABLE, Fields, Shape, record
+from spendgate.providers.shapes import FACTOR, FLAG, TEXT, UNREADABLE, Fields, Shape, cap, record
 from spendgate.providers.stated import FEES
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
@@ -78,13 +78,13 @@ class CohereChat(_Cohere):
 
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan."""
-        found, cap = scan.fields, scan.fields.get("max_tokens")
+        found = scan.fields
         return Ask(
             model=found.get("model"),
             streamed=bool(found.get("stream")),
             text_bytes=len(body),
             opaque_input=bool(scan.marks),
-            output_tokens_max=None if cap == UNREADABLE else cap,
+            output_tokens_max=cap(found.get("max_tokens")),
             **sender(head),
         )
 

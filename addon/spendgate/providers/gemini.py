@@ -33,7 +33,7 @@ from spendgate.providers.jsonarray import BetweenElements, Elements
 from spendgate.providers.jsonscan import ESCAPED, Scan, Scanner
 from spendgate.providers.readers import BodyReader, FreeReader, is_events, is_open
 from spendgate.providers.repeated import names_at
-from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, items, record
+from spendgate.providers.shapes import FACTOR, PRESENT, TEXT, UNREADABLE, WORD, Fields, Shape, cap, items, record
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
@@ -162,7 +162,7 @@ def asked_of(head: Head, body: bytes, scan: Scan, found: Fields, said: Ask) -> A
         streamed=verb.startswith("stream"),
         text_bytes=len(body) + (TOOLS_BYTES if offered else 0),
         opaque_input=bool(scan.marks),
-        output_tokens_max=0 if embeds else None if UNREADABLE in caps else max(caps, default=None),
+        output_tokens_max=0 if embeds else None if UNREADABLE in caps else cap(max(caps, default=None)),
         choices=max([1, *counts]),
         service_tier=found.get("serviceTier") or found.get("service_tier"),
         searches_max=None if hosted else 0,

@@ -20,7 +20,7 @@ from spendgate.providers.interface import Answer, Ask, Head, Headers, Notice, Pa
 from spendgate.providers.jsonscan import Scan, Scanner
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.results import NoResults, OneResult
-from spendgate.providers.shapes import COUNT, FACTOR, FLAG, PRESENT, TEXT, UNREADABLE, Fields, Shape, items, record
+from spendgate.providers.shapes import COUNT, FACTOR, FLAG, PRESENT, TEXT, Fields, Shape, cap, items, record
 from spendgate.providers.sse import Oversized
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
@@ -78,7 +78,7 @@ class Interactions(BaseDialect):
     def asked(self, head: Head, body: bytes, scan: Scan) -> Ask:
         """The Ask of a request with this scan."""
         found, said = scan.fields, sender(head)
-        cap = (found.get("generation_config") or {}).get("max_output_tokens")
+        config = found.get("generation_config") or {}
         offered = [(tool or {}).get("type") for tool in found.get("tools") or []]
         # Google runs all other tools itself, and bills what they find as input of the next sampling, as agents do.
         hosted = found.get("agent") is not None or any(kind != _FUNCTION for kind in offered)
@@ -88,7 +88,7 @@ class Interactions(BaseDialect):
             streamed=bool(found.get("stream")),
             text_bytes=len(body) + (TOOLS_BYTES if offered else 0),
             opaque_input=bool(before or scan.marks),
-            output_tokens_max=None if cap == UNREADABLE else cap,
+            output_tokens_max=cap(config.get("max_output_tokens")),
             service_tier=found.get("service_tier"),
             searches_max=None if hosted else 0,
             loops=hosted,

@@ -75,6 +75,8 @@ class Route(Struct, frozen=True):
     """Whether a chat stream here may be made to report its usage: the policy says so, and the host does it only then."""
     keys: tuple[str, ...] = KEY_FIELDS
     """Where its provider looks for a key (`credentials`); what stands elsewhere does not count."""
+    own: bool = False
+    """A host of the policy's own, whose parser is not known (`providers/cased`)."""
     body_bytes_max: int = 64 * 1024 * 1024
     """A longer request body is answered 413 in the provider's shape; Anthropic's own limit is 32 MB."""
 

@@ -108,6 +108,11 @@ class Scanner:
         self._hit = re.compile(_OPENING + rb"(?:(?:" + names + rb')"\s*:|' + marks + rb")")
         self._mark = re.compile(_OPENING + rb"(?:" + marks + rb")")
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """What it looks for."""
+        return self._keys
+
     def read(self, body: bytes) -> Scan:
         """All steps at once. Raises WireError where the body is not a JSON object as far as it was looked at."""
         return at_once(self.steps(body))

@@ -22,7 +22,19 @@ from spendgate.providers.openai_usage import USAGE, price_context, usage_of
 from spendgate.providers.other_models import NAMING, PLUGINS, TOOL, others
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import chat_cut
-from spendgate.providers.shapes import FACTOR, FLAG, PRESENT, PROMPTS, TEXT, UNREADABLE, Fields, Shape, items, record
+from spendgate.providers.shapes import (
+    FACTOR,
+    FLAG,
+    PRESENT,
+    PROMPTS,
+    TEXT,
+    UNREADABLE,
+    Fields,
+    Shape,
+    cap,
+    items,
+    record,
+)
 from spendgate.providers.stated import FEES, stated_nanos, tools_run
 from spendgate.providers.streams import EventReader
 from spendgate.usage import Usage
@@ -137,8 +149,8 @@ def _ask(head: Head, body: bytes, scan: Scan) -> Ask:
 
 def _output_max(found: Fields) -> int | None:
     """The larger of both caps, since hosts differ in which one they heed; None where neither can be read, or one cannot."""
-    caps = [cap for name in ("max_tokens", "max_completion_tokens") if (cap := found.get(name)) is not None]
-    return None if UNREADABLE in caps else max(caps, default=None)
+    caps = [each for name in ("max_tokens", "max_completion_tokens") if (each := found.get(name)) is not None]
+    return None if UNREADABLE in caps else cap(max(caps, default=None))
 
 
 def _usage(found: Fields) -> Fields | None:

@@ -19,7 +19,7 @@ from spendgate.providers.other_models import NAMING, TOOL, others
 from spendgate.providers.readers import BodyReader
 from spendgate.providers.refusals import responses_cut, responses_failed, responses_frame
 from spendgate.providers.results import NoResults, OneResult
-from spendgate.providers.shapes import COUNT, FLAG, NAMED, PRESENT, TEXT, Shape, items, record
+from spendgate.providers.shapes import COUNT, FLAG, NAMED, PRESENT, TEXT, Shape, cap, items, record
 from spendgate.providers.sse import END_BYTES, Oversized
 from spendgate.providers.streams import EventReader, text_bytes, tightened
 
@@ -123,7 +123,7 @@ def ask_of(head: Head, body: bytes, scan: Scan) -> Ask:
         streamed=bool(found.get("stream")),
         text_bytes=len(body),
         opaque_input=refers or bool(scan.marks),
-        output_tokens_max=found.get("max_output_tokens"),
+        output_tokens_max=cap(found.get("max_output_tokens")),
         service_tier=found.get("service_tier"),
         cache_ttl="write",
         searches_max=found.get("max_tool_calls") if searches else 0,

@@ -71,6 +71,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
 HOST_DIALECTS: Final = tuple(sorted(FAMILIES))
 """The words that a policy's `capture.hosts[].dialect` may use."""
 PROVIDER_NAMES: Final = tuple(sorted(PROVIDERS))
+STATING: Final = frozenset(name for name, provider in PROVIDERS.items() if provider.states_cost)
+"""Those whose answers state what is billed, so that no list price bounds it."""
 PROVIDER_HOSTS: Final = frozenset(host for provider in PROVIDERS.values() for host in provider.hosts)
 SITES: Final = frozenset(host for each in PROVIDERS.values() if each.site is not Site.NONE for host in each.hosts)
 """Hosts that people also open in a browser."""
@@ -215,6 +217,7 @@ class Registry:
             billing="subscription" if rule.plan else entry.billing,
             states_cost=isinstance(entry.family, Provider) and entry.family.states_cost,
             keys=keys_read(entry.family, rule.dialect or entry.family.dialect),
+            own=isinstance(entry.family, Family),
             asks_usage=self._asks_usage and isinstance(entry.family, Provider) and entry.family.usage_when_asked,
         )
 

@@ -129,6 +129,12 @@ def _required(**fields: CoreSchema) -> CoreSchema:
     )
 
 
+def cap(found: int | None) -> int | None:
+    """What a request's own limit of a length bounds; None where it bounds nothing. Many hosts drop a zero and go on without a
+    limit, so a zero is none, as null and what cannot be read are."""
+    return found if found and found > 0 else None
+
+
 class Shape:
     """A JSON object of which the named fields are looked at. Of its own fields, missing ones are left out."""
 

@@ -16,6 +16,7 @@ from spendgate.providers.cursor_answers import TextReader
 from spendgate.providers.interface import Ask, Claim, Head, Headers, Reader
 from spendgate.providers.protobuf import Bytes, count, inside, word
 from spendgate.providers.readers import FreeReader
+from spendgate.providers.shapes import cap
 from spendgate.providers.spoken import Spoken
 
 _API_KEY: Final = (1, 3)
@@ -51,7 +52,7 @@ class WindsurfCall(ConnectCall):
             streamed=True,
             text_bytes=len(message),
             opaque_input=True,
-            output_tokens_max=count(message, _MAX_TOKENS) if whole else None,
+            output_tokens_max=cap(count(message, _MAX_TOKENS)) if whole else None,
             cache_ttl="write",
         )
         ask = replace(ask, **sender(head))

@@ -151,7 +151,7 @@ def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     billing = billing_word(policy, step.provider, step.account, step.billing)
     facts = _facts(step, who, policy, billing)
     models = (facts, *[facts.answered_by(name) for name in step.also])
-    enforced, on_plan = enforces(policy, facts), billing == PLAN
+    enforced, on_plan = enforces(policy, *models), billing == PLAN
     refusal = unlisted(step.account_os) if who.refused else _on_its_account(step, policy, billing)
     refusal = refusal or next(filter(None, (model_refusal(policy, each) for each in models)), None)
     providers = policy.capture.providers
@@ -165,7 +165,7 @@ def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
         on_plan=on_plan,
         drawn=policy.billing.counts(billing) or (on_plan and policy.by_list),
         counts=policy.billing.counts(billing),
-        flows=Flows.of(rate_scopes(policy.rate_draws, facts, enforced, personal=policy.billing.counts(PERSONAL))),
+        flows=Flows.of(rate_scopes(policy.rate_draws, models, enforced, personal=policy.billing.counts(PERSONAL))),
         refusal=refusal,
         captured=providers is None or step.provider in providers or step.billing == "gateway",
         changes=policy.adjustments.of(facts, step.arrived_ms),

@@ -6,15 +6,16 @@ take the same ones, so that a rule about them is never passed over where the gat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from spendgate.contracts import GATEWAY
 from spendgate.model_names import family
 from spendgate.money import dollars
 from spendgate.policy import Policy, person_then, today_in
 from spendgate.roster import PersonMatch
-from spendgate.selector import Facts
+from spendgate.selector import PLAN, Facts
 
 MACHINE: Final = "laptop"
 METERED: Final = "metered"
@@ -103,6 +104,12 @@ def whole(said: Mapping[str, str], *, session: str = OWN, machine: str = "") -> 
     had = {"machine": machine or MACHINE, "session": session, "billing": METERED}
     made = maker(said.get("model", ""))
     return had | ({"provider": made} if made else {}) | dict(said)
+
+
+def stated(provider: str, billing: str, stating: Collection[str]) -> bool:
+    """Whether what such a call costs is what its provider states, whatever lists say. `stating`: the providers that do. Of a plan
+    what counts is the list price."""
+    return provider in stating and billing not in (PLAN, GATEWAY)
 
 
 def provider_of(values: Mapping[str, str]) -> str:

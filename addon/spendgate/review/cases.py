@@ -5,7 +5,7 @@ A case is a small history, run by the same replay that runs the ledger's, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -16,7 +16,7 @@ from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.replay.engine import Replay
 from spendgate.replay.outcome import Outcome
-from spendgate.review.asked import NOBODY, OWN, asked, provider_of, whole
+from spendgate.review.asked import NOBODY, OWN, asked, provider_of, stated, whole
 from spendgate.selector import PLAN
 from spendgate.standing import Size
 
@@ -102,12 +102,15 @@ class Verdict:
         return told(self.refuse, timezone=self.timezone) if self.refuse else ""
 
 
-def judge(policy: Policy, case: Case) -> Verdict:
-    """Run one case. What is given before the call happened, whatever the policy says of it."""
+def judge(policy: Policy, case: Case, stating: Collection[str] = ()) -> Verdict:
+    """Run one case. What is given before the call happened, whatever the policy says of it.
+
+    `stating`: the providers whose own word on a call's cost counts, which nothing bounds.
+    """
     heard = _Heard()
     replay = Replay(policy, case.when.at_ms)
     replay.outcome = heard
-    replay.run(sorted(_steps(case), key=lambda step: step.arrived_ms))
+    replay.run(sorted(_steps(case, stating), key=lambda step: step.arrived_ms))
     when = case.when
     call = asked(policy, when.values, when.at_ms).words(policy, when.cost_nanos)
     return Verdict(case, heard.then, call, policy.timezone, heard.refuse)
@@ -134,27 +137,28 @@ _ASKED: Final = "asked"
 _GIVEN: Final = "given"
 
 
-def _steps(case: Case) -> Iterator[Step]:
+def _steps(case: Case, stating: Collection[str]) -> Iterator[Step]:
     for place, calls in enumerate(case.given):
-        yield from _of(calls, _GIVEN, place)
-    yield from _of(case.when, _ASKED, 0)
+        yield from _of(calls, _GIVEN, place, stating)
+    yield from _of(case.when, _ASKED, 0, stating)
 
 
-def _of(calls: Calls, kind: str, place: int) -> Iterator[Step]:
+def _of(calls: Calls, kind: str, place: int, stating: Collection[str]) -> Iterator[Step]:
     """Calls of one entry that say no session are one of their own: a live one is never without."""
     calls = replace(calls, values=whole(calls.values, session=OWN if kind == _ASKED else f"{OWN}, given {place + 1}"))
     lasts = _STILL_RUNS_MS if calls.open else _RUNS_MS
     for number in range(calls.count):
         at_ms = calls.at_ms + number * calls.every_ms
-        yield step_of(calls, kind, f"{kind}-{place}-{number}", at_ms, at_ms + lasts)
+        yield step_of(calls, kind, f"{kind}-{place}-{number}", at_ms, at_ms + lasts, stating=stating)
 
 
-def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int) -> Step:
-    """A call as the ledger would tell of it."""
+def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int, *, stating: Collection[str] = ()) -> Step:
+    """A call as the ledger would tell of it. `stating` as of `judge`."""
     values = whole(calls.values)
     cost, most, value = calls.cost_nanos, calls.most_nanos, values.get
+    unbounded = stated(value("provider", ""), values["billing"], stating)
     size = Size(
-        ceiling_nanos=cost if most is None else most,
+        ceiling_nanos=None if unbounded else cost if most is None else most,
         learned_nanos=cost,
         largest_nanos=cost,
         typical_nanos=cost,

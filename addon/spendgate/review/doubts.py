@@ -31,6 +31,8 @@ class Known(NamedTuple):
     tools: frozenset[str] = frozenset()
     hosts: Mapping[str, tuple[str, ...]] = {}
     """Of every provider."""
+    stating: frozenset[str] = frozenset()
+    """The providers that state what they bill."""
 
 
 def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
@@ -45,7 +47,7 @@ def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
         *slips(policy),
         *mistyped_tools(policy, known.tools),
         *_patterns(policy, known.models),
-        *emptied(policy, everybody, known.models, known.hosts),
+        *emptied(policy, everybody, known.models, known.hosts, known.stating),
         *agreed_doubts(policy, today),
         *alert_doubts(policy, everybody),
     )

@@ -1,17 +1,19 @@
 """What a policy leaves nothing of: models that one rule allows and others deny, every model there is, a provider none of whose
-hosts is decrypted."""
+hosts is decrypted, or none of whose calls has a bound."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from spendgate.contracts import GATEWAY
 from spendgate.model_names import ModelPattern
 from spendgate.model_rules import ModelRule, refused_by
 from spendgate.policy import Policy
 from spendgate.review.doubt import Doubt
 from spendgate.review.reach import PERSONAL, Subject, people_in_words
-from spendgate.selector import Facts
+from spendgate.selector import PLAN, Facts, Selector
+from spendgate.standing import Hold
 
 _Rules = tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...]
 _TRIED_MAX: Final = 50
@@ -20,10 +22,16 @@ _NOBODYS: Final = "zz-9-plural"
 
 
 def emptied(
-    policy: Policy, everybody: tuple[Subject, ...], models: Iterable[str], hosts: Mapping[str, Iterable[str]]
+    policy: Policy,
+    everybody: tuple[Subject, ...],
+    models: Iterable[str],
+    hosts: Mapping[str, Iterable[str]],
+    stating: frozenset[str] = frozenset(),
 ) -> Iterator[Doubt]:
-    """Each of them. `hosts`: those of every provider that is known."""
+    """Each of them. `hosts`: those of every provider that is known; `stating`: the providers whose own word on a call's cost
+    counts."""
     known = tuple(models)
+    yield from _unbounded(policy, hosts, stating)
     yield from _denied(policy, everybody, known)
     yield from _all_denied(policy, everybody, known)
     yield from _never(policy, hosts)
@@ -42,6 +50,24 @@ def _denied(policy: Policy, everybody: tuple[Subject, ...], models: tuple[str, .
             who = people_in_words(none_left)
             text = f"{rule.name} allows {', '.join(rule.allow[:3])}, and other rules refuse that: no model is left to {who}"
             yield Doubt(f"models.{rule.name}", text)
+
+
+def _unbounded(policy: Policy, hosts: Iterable[str], stating: frozenset[str]) -> Iterator[Doubt]:
+    """Ceilings over calls none of which has a bound: their providers state what they bill."""
+    for budget in policy.budgets:
+        named = [each for each in sorted(hosts) if _names(budget.match, each)]
+        if budget.hold is Hold.CEILING and budget.enforce_action and named and stating.issuperset(named):
+            states = "states what it bills" if len(named) == 1 else "state what they bill"
+            text = f"{budget.base_name}: {', '.join(named)} {states}, which no list bounds: hold: ceiling refuses every call"
+            yield Doubt(f"budgets.{budget.name}", text)
+
+
+def _names(match: Selector, provider: str) -> bool:
+    """Whether it is said to be about this provider, and about calls that cost something there."""
+    facts = Facts.of(provider=provider)
+    billings = match.texts("billing")
+    said = any(clause.attribute == "provider" and clause.fits(facts) for clause in match.clauses)
+    return said and not (billings and set(billings) <= {PLAN, GATEWAY})
 
 
 def _about_people(policy: Policy) -> _Rules:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from spendgate.model_rules import refused_by
 from spendgate.policy import Policy
 from spendgate.rates import rate_scopes
 from spendgate.replay.past_terms import billing_word
-from spendgate.review.asked import provider_of
+from spendgate.review.asked import provider_of, stated
 from spendgate.review.lines import NOTHING, Assumed, Line, budget_lines, exception_line, outside, rate_lines, reason
 from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import KindStanding, Scope, Size, Standing
@@ -38,11 +38,13 @@ def explain(
     flows: Standings | None = None,
     unlisted: Refuse | None = None,
     assumed: Assumed = NOTHING,
+    stating: Collection[str] = (),
 ) -> tuple[Line, ...]:
     """What each rule of `policy` says of a call with these facts, made at `now_ms`, that costs so much.
 
     `standings` are of budgets, `flows` of rates; without them nothing is known to be spent or counted. `unlisted` is the refusal
-    of an account that nobody lists, where the policy refuses those; `assumed` what the call has though nobody said it.
+    of an account that nobody lists, where the policy refuses those; `assumed` what the call has though nobody said it; `stating`
+    the providers whose own word on a call's cost counts, which nothing bounds.
 
     The last line is what becomes of it: decided as the gate does, but that nothing is waited for.
     """
@@ -68,7 +70,7 @@ def explain(
             for each in policy.raising
             if each.budget == budget.name
         ]
-    rated = rate_scopes(policy.rate_draws, facts, enforced, personal=policy.billing.counts(PERSONAL))
+    rated = rate_scopes(policy.rate_draws, (facts,), enforced, personal=policy.billing.counts(PERSONAL))
     flowing = flows(rated) if flows is not None else tuple(map(_untouched, rated))
     for rate in policy.rates:
         lines += rate_lines(rate, facts, [each for each in flowing if each.scope.budget == rate.name], assumed)
@@ -77,7 +79,9 @@ def explain(
         lines.append(Line(whole.rule, "file", True, reason(whole)))
     by_rule = unlisted or account or model_refusal(policy, facts) or whole
     if seen.applies:
-        lines.append(_end(policy, by_rule, (*known, *flowing), cost_nanos, now_ms, enforced=enforced))
+        unbounded = stated(next(iter(facts.values.get("provider", ())), ""), word, stating)
+        size = _sized(cost_nanos, None if unbounded else cost_nanos)
+        lines.append(_end(policy, by_rule, (*known, *flowing), size, now_ms, enforced=enforced))
     else:
         lines.append(Line("call", "call", True, "leaves unseen: what is not decrypted is asked nothing"))
     return tuple(lines)
@@ -165,16 +169,19 @@ def _models(policy: Policy, facts: Facts, assumed: Assumed) -> Iterator[Line]:
         yield Line(rule.name, "model", True, says)
 
 
+def _sized(cost_nanos: int, most_nanos: int | None) -> Size:
+    return Size(most_nanos, cost_nanos, cost_nanos, cost_nanos, cost_nanos, seen=100, own_seen=100)
+
+
 def _end(
     policy: Policy,
     by_rule: Refuse | None,
     standings: tuple[Standing, ...],
-    cost_nanos: int,
+    size: Size,
     now_ms: int,
     *,
     enforced: bool,
 ) -> Line:
-    size = Size(cost_nanos, cost_nanos, cost_nanos, cost_nanos, cost_nanos, seen=100, own_seen=100)
     decision = decide(standings, KindStanding("explained", settled=100), size, now_ms=now_ms, patient=False)
     refusals = [by_rule] if by_rule else []
     if isinstance(decision, Refuse):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
+from spendgate.fitting import enforces
 from spendgate.policy import Policy
 from spendgate.review.changes import Change, Effect
 from spendgate.review.everybody import Pair
@@ -73,4 +74,4 @@ def enforced(old: Policy, new: Policy, everybody: tuple[Pair, ...]) -> Iterator[
 
 
 def _enforced(policy: Policy, facts: Facts, call: Call) -> bool:
-    return policy.mode.default == "enforce" or any(each.fits(call.of(facts)) for each in policy.mode.enforce)
+    return enforces(policy, call.of(facts))

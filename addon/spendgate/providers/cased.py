@@ -1,0 +1,127 @@
+"""Keys in another case, on hosts of a policy's own: a gateway may take them for the dialect's, and the last one then holds.
+
+Go's encoding/json, and others where they are told so, match keys without case; most take `"MODEL"` for one that they do not know.
+So a request that has such keys is read both ways, and asked about as the weaker of the two: each model may answer, and what
+bounds it less holds. Only the dialects that `capture.hosts` may name are read so, whose keys are all in lower case.
+Sources: pkg.go.dev/encoding/json, Unmarshal; Go's fold.go, which takes the Kelvin sign for a k and a long s for an s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator
+from functools import lru_cache
+from typing import Final
+
+from msgspec.structs import replace
+
+from spendgate.providers.base import asked_also
+from spendgate.providers.interface import Ask, Dialect, Head, Reading
+from spendgate.providers.repeated import UNNAMED
+from spendgate.providers.socket_interface import SocketReader
+
+NAMES: Final = frozenset({
+    "audio", "background", "best_of", "cache_control", "container", "content_policy_fallbacks", "context_management",
+    "context_window_fallbacks", "conversation", "edits", "fallbacks", "file_id", "generate", "id", "input_audio",
+    "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "max_uses", "mcp_servers", "metadata", "mode",
+    "model", "models", "n", "parameters", "plugins", "preset", "previous_response_id", "prompt", "reasoning",
+    "search_parameters", "service_tier", "speed", "stream", "stream_options", "tools", "ttl", "type", "user_id",
+    "web_search_options",
+})  # fmt: skip
+"""The keys that are looked at in a request, at any depth."""
+_STEP_BYTES: Final = 128 * 1024
+_KEY_BYTES_MAX: Final = 256
+_HITS_A_STEP: Final = 256
+# A string, behind a quote that is not escaped, with something that a letter in lower case may hide in, and its colon.
+_ODD: Final = re.compile(rb'"(?<!\\")([a-z_]{0,32}+(?:[A-Z\\]|\xe2\x84\xaa|\xc5\xbf)[^"]{0,190}+)"(?=\s*+:)')
+_TTLS: Final = (None, "5m", "1h", "write")
+"""From the cheapest to the one that may be the dearest."""
+
+
+def asking(dialect: Dialect, head: Head, body: bytes) -> Generator[None, None, Ask]:
+    """As `Dialect.asking`, for a host whose parser is not known."""
+    ask = yield from dialect.asking(head, body)
+    folded = yield from in_lower_case(body)
+    return ask if folded is None else weaker(ask, (yield from dialect.asking(head, folded)))
+
+
+def in_lower_case(body: bytes) -> Generator[None, None, bytes | None]:
+    """The body with the keys in lower case that are looked at, at any depth, in steps; None where all are."""
+    pieces: list[bytes] = []
+    kept = 0
+    for start in range(0, len(body), _STEP_BYTES):
+        stop = start + _STEP_BYTES
+        parts: list[bytes] = []
+        for count, hit in enumerate(_ODD.finditer(body, start, stop + _KEY_BYTES_MAX)):
+            if hit.start() >= stop:
+                break
+            if (name := _named(hit[1])) is not None:
+                parts += (body[kept : hit.start(1)], name)
+                kept = hit.end(1)
+            if count % _HITS_A_STEP == _HITS_A_STEP - 1:
+                yield
+        if parts:
+            pieces.append(b"".join(parts))
+        yield
+    return b"".join((*pieces, body[kept:])) if pieces else None
+
+
+@lru_cache(maxsize=1024)
+def _named(key: bytes) -> bytes | None:
+    """The key that a parser without case takes this one for; None: for none that matters, or it is that very key."""
+    try:
+        spelled = str(json.loads(b'"' + key + b'"'))
+    except ValueError:
+        return None
+    name = spelled.casefold()
+    return name.encode() if name in NAMES and name != spelled else None
+
+
+def weaker(one: Ask, other: Ask) -> Ask:
+    """One request as two parsers read it: each model that either has, and what bounds it less."""
+    ask = asked_also(one, (*other.also, other.model or UNNAMED))
+    return replace(
+        ask,
+        streamed=one.streamed or other.streamed,
+        text_bytes=max(one.text_bytes, other.text_bytes),
+        opaque_input=one.opaque_input or other.opaque_input,
+        output_tokens_max=_most(one.output_tokens_max, other.output_tokens_max),
+        choices=max(one.choices, other.choices),
+        # None: the tier of the project's settings, which may be any.
+        service_tier=one.service_tier if one.service_tier == other.service_tier else None,
+        speed=one.speed or other.speed,
+        cache_ttl=max(one.cache_ttl, other.cache_ttl, key=_TTLS.index),
+        searches_max=_most(one.searches_max, other.searches_max),
+        loops=one.loops or other.loops,
+        background=one.background or other.background,
+        generates=one.generates or other.generates,
+        usage_unsaid=one.usage_unsaid and other.usage_unsaid,
+    )
+
+
+def _most(one: int | None, other: int | None) -> int | None:
+    """The larger of two caps; None where one of them is none."""
+    return None if one is None or other is None else max(one, other)
+
+
+class CasedSocket:
+    """Reads one WebSocket connection to such a host: what its client says as `asking` reads a request."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: SocketReader) -> None:
+        self._inner = inner
+
+    def from_client(self, message: bytes) -> Generator[None, None, Ask | None]:
+        """An Ask when this message starts a response for a parser of either kind."""
+        ask = yield from self._inner.from_client(message)
+        folded = yield from in_lower_case(message)
+        other = None if folded is None else (yield from self._inner.from_client(folded))
+        if ask is None or other is None:
+            return other if ask is None else ask
+        return weaker(ask, other)
+
+    def from_server(self, message: bytes) -> tuple[str | None, Reading] | None:
+        """As the dialect reads it."""
+        return self._inner.from_server(message)

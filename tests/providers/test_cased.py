@@ -1,0 +1,129 @@
+"""Keys in another case are found at any depth and in any spelling, in long bodies too; nothing else is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from spendgate.providers import cased
+from spendgate.providers.base import BaseDialect
+from spendgate.providers.headers import CaseInsensitive
+from spendgate.providers.interface import Ask, Head
+from spendgate.providers.jsonscan import at_once
+from spendgate.providers.openai_responses import ResponsesSocket
+from spendgate.providers.registry import DIALECTS
+from spendgate.providers.registry_data import FAMILIES
+
+HEAD = Head("POST", "llm.acme.example", "/v1/chat/completions", "", CaseInsensitive({}))
+SPOKEN = sorted({rule.dialect for family in FAMILIES.values() for rule in family.rules if rule.dialect})
+
+
+def folded(text: str) -> str | None:
+    """The body in lower case, as text."""
+    found = at_once(cased.in_lower_case(text.encode()))
+    return None if found is None else found.decode()
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_all_that_a_gateway_may_be_asked_has_its_name(name: str) -> None:
+    """Every member that is looked at in a dialect which `capture.hosts` may name: none is read in one case alone."""
+    dialect = DIALECTS[name]
+    assert isinstance(dialect, BaseDialect)
+    assert dialect.request.keys <= cased.NAMES
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("Model", "model"),
+        ("mODEL", "model"),
+        ("m\\u004fdel", "model"),
+        ("\\u004dODEL", "model"),
+        ("max_to\u212aens", "max_tokens"),
+        ("max_token\u017f", "max_tokens"),
+        ("MAX_COMPLETION_TOKENS", "max_completion_tokens"),
+        ("N", "n"),
+    ],
+)
+def test_it_is_found(key: str, name: str) -> None:
+    """At any depth, spaced or not; the rest stays byte for byte."""
+    assert folded(f'{{"{key}" : 1, "a": [{{"{key}":2}}]}}') == f'{{"{name}" : 1, "a": [{{"{name}":2}}]}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"model":"A","messages":[{"role":"user","content":"Model"}]}',
+        '{"mod\\u0065l":"a"}',
+        '{"additionalProperties":false,"maxTokens":1,"Modell":2,"Other Model":3}',
+        '{"content":"say \\"Model\\": this, and \\\\\\"MODEL\\":"}',
+        '{"content":"a value that ends so \\\\","model":"a"}',
+        '{"a":"Model"}',
+        "",
+    ],
+)
+def test_nothing_else_is(text: str) -> None:
+    """Values, texts that quote keys, keys that nobody looks at, and those that another spelling makes the right ones."""
+    assert folded(text) is None
+
+
+@pytest.mark.parametrize("shift", range(-12, 13))
+def test_a_step_ends_in_no_key(shift: int) -> None:
+    """Wherever in a long body it stands."""
+    padding = "x" * (128 * 1024 - len('{"a":"","') + shift)
+    found = folded(f'{{"a":"{padding}","MODEL":"b"}}')
+    assert found is not None
+    assert json.loads(found) == {"a": padding, "model": "b"}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('"model":"a","Model":"b"', {"model": "a", "also": ("b",)}),
+        ('"Model":"b","model":"a"', {"model": "a", "also": ("b",)}),
+        ('"Model":"b"', {"model": None, "also": ("b",)}),
+        ('"model":"a","Model":7', {"model": "a", "also": ("",)}),
+        ('"model":"a","MODEL":"b","mOdel":"c"', {"model": "a", "also": ("b", "c")}),
+        ('"model":"a","Models":["b"]', {"model": "a", "also": ("b",)}),
+        ('"model":"a","max_tokens":9,"Max_Tokens":5', {"output_tokens_max": 9}),
+        ('"model":"a","max_tokens":5,"Max_Tokens":9', {"output_tokens_max": 9}),
+        ('"model":"a","max_tokens":5,"Max_Tokens":null', {"output_tokens_max": None}),
+        ('"model":"a","max_tokens":5,"N":3', {"output_tokens_max": 5, "choices": 3}),
+        ('"model":"a","Tools":[{"type":"web_search"}]', {"loops": True, "searches_max": None}),
+        ('"model":"a","service_tier":"flex","Service_Tier":"priority"', {"service_tier": None}),
+    ],
+)
+def test_the_weaker_of_both_readings_holds(body: str, expected: dict[str, object]) -> None:
+    """Each model that either has may answer; of a bound the larger holds, and none where one has none."""
+    found = at_once(cased.asking(DIALECTS["openai-chat"], HEAD, f'{{{body},"messages":[]}}'.encode()))
+    seen = {name: getattr(found, name) for name in expected}
+    if "also" in seen:
+        seen["also"] = tuple(sorted(seen["also"]))
+    assert seen == expected
+
+
+def test_what_is_weaker_is_symmetric_but_for_the_model() -> None:
+    """No field is taken from one side alone that bounds a call."""
+    one = Ask(model="a", text_bytes=3, output_tokens_max=5, cache_ttl="1h", searches_max=2, speed="fast")
+    other = Ask(
+        model="a", text_bytes=4, opaque_input=True, choices=2, loops=True, searches_max=None, service_tier="flex"
+    )
+    assert cased.weaker(one, other) == replace(cased.weaker(other, one), model="a")
+
+
+@pytest.mark.parametrize(
+    ("message", "model", "also"),
+    [
+        ('{"type":"response.create","model":"a","MODEL":"b"}', "a", ("b",)),
+        ('{"Type":"response.create","model":"a"}', "a", ()),
+        ('{"type":"response.create","model":"a"}', "a", ()),
+    ],
+)
+def test_messages_of_a_socket_are_read_so_too(message: str, model: str, also: tuple[str, ...]) -> None:
+    """A response that a parser without case would begin is asked about, with each model that it may have."""
+    found = at_once(cased.CasedSocket(ResponsesSocket(HEAD)).from_client(message.encode()))
+    assert found is not None
+    assert (found.model, found.also) == (model, also)
+    assert at_once(cased.CasedSocket(ResponsesSocket(HEAD)).from_client(b'{"Type":"session.update"}')) is None
