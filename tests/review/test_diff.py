@@ -204,7 +204,7 @@ def test_a_change_of_model_rules_is_asked_of_calls(before: str, after: str, text
             Effect.EITHER,
             "$200.00 per month for each person (person/month), is $25.00 per week",
         ),
-        ([("per: person, limit", "per: session, limit")], Effect.MORE, "for each session (person/day)"),
+        ([("per: person, limit", "per: session, limit")], Effect.EITHER, "for each session (person/day)"),
         ([("$600 per month", "$600 per month, per: session, missing: refuse")], Effect.LESS, "missing: skip -> refuse"),
         ([("$600 per month", "$600 per month, cut: true")], Effect.LESS, "team: cut: false -> true"),
         ([("$600 per month", "$600 per month, wait: 5s")], Effect.OTHER, "team: wait: 20s -> 5s"),

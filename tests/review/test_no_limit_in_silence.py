@@ -9,9 +9,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.review.test_diff import MODELS, NOW_MS, TODAY, policy
 
+from spendgate import lapse
+from spendgate.config.believing import Latest
 from spendgate.errors import PolicyError
 from spendgate.fitting import enforces, model_refusal, scopes
 from spendgate.policy import Policy, person_of
+from spendgate.providers.registry import Registry
 from spendgate.review.changes import Change, Effect
 from spendgate.review.diff import diff
 from spendgate.selector import Facts
@@ -36,6 +39,16 @@ models:
   - {name: frontier, except: {group: senior}, deny: ["claude-opus-*"]}
   - {name: only, match: {team: risk}, allow: ["claude-*", "gpt-5*"]}
 """
+ALL, AI, X, Y = (
+    f"{{host: '{name}', dialect: openai}}"
+    for name in ("*.acme.example", "*.ai.acme.example", "x.ai.acme.example", "y.ai.acme.example")
+)
+Y = Y.replace("openai}", "openai, billing: gateway, prices: anthropic}")
+HOSTS = "capture: {hosts: [%s]}"
+CAPTURED = ("a.acme.example", "b.ai.acme.example", "x.ai.acme.example", "y.ai.acme.example")
+ENDED = (
+    "exceptions: [{budget: commerce, match: {team: commerce}, add: $5, until: 2026-01-01, reason: r, approved_by: c}]"
+)
 EDITS = (
     ("bob: {team: risk}", "bob: {team: risk, groups: [senior]}"),
     ("bob: {team: risk}", "bob: {team: payments}"),
@@ -64,6 +77,23 @@ EDITS = (
     ('"acme/*"', '"acme/x*"'),
     ('"claude-opus-*"]', '"claude-opus-*", "gpt-5-pro"]'),
     ("match: {team: risk}, allow", "match: {team: risk, tool: codex}, allow"),
+    ("$50}", "$50, missing: refuse}"),
+    ("$50}", "$50, missing: shared}"),
+    ("$90 per week}", "$90 per week, action: warn}"),
+    ("$600 per month}", "$600 per month, action: warn}"),
+    ("match: {team: commerce}, limit: $600", "match: {team: commerce}, limit: $700"),
+    ("version: 1", "version: 1\nmode: observe"),
+    ("version: 1", "version: 1\nfleet: {hub: 'https://h.acme.example', offline: refuse}"),
+    ("version: 1", "version: 1\nfleet: {hub: 'https://h.acme.example', offline: allow}"),
+    ("version: 1", "version: 1\nrevision: 4"),
+    ("version: 1", "version: 1\nrevision: 5"),
+    ("version: 1", f"version: 1\n{ENDED}"),
+    ("version: 1", f"version: 1\n{ENDED.replace('2026-01-01', '2027-01-01')}"),
+    ("owner: lead", f"{HOSTS % ', '.join((ALL, X, Y))}\nowner: lead"),
+    ("owner: lead", f"{HOSTS % ', '.join((AI, X))}\nowner: lead"),
+    ("owner: lead", f"{HOSTS % ', '.join((ALL, AI))}\nowner: lead"),
+    ("owner: lead", f"{HOSTS % ', '.join((ALL, Y))}\nowner: lead"),
+    ("owner: lead", f"{HOSTS % f'{AI}], never: [y.ai.acme.example'}\nowner: lead"),
     ("version: 1", "version: 1\nmode: {default: observe, enforce: [{team: payments}, {machine_group: ci}]}"),
 )
 CALLERS = (
@@ -128,6 +158,8 @@ def test_no_limit_changes_in_silence(
         return
     found = diff(old, new, TODAY, MODELS)
     assert bool(found) is (old.hash != new.hash)
+    _whole((old, new), found)
+    _hosts((old, new), found)
     for call in CALLS:
         was, now = facts(old, caller, call), facts(new, caller, call)
         if was is None or now is None:
@@ -141,7 +173,8 @@ def test_no_limit_changes_in_silence(
         if refused[0] is not refused[1]:
             word = "lose" if refused[1] else "gain"
             models = [change for change in found if word in change.text]
-            assert told(models, "models", frozenset(Effect), names), (caller, call, found)
+            lacking = told(found, "budgets.project", DOWN if refused[1] else UP, names | {"everybody"})
+            assert told(models, "models", frozenset(Effect), names) or lacking, (caller, call, found)
         binding = [enforces(each, of) for each, of in zip((old, new), (was, now), strict=True)]
         if binding[0] is not binding[1]:
             assert told(found, "mode", DOWN if binding[1] else UP, names), (caller, call, found)
@@ -151,9 +184,12 @@ def _limits(
     policies: tuple[Policy, Policy], who: tuple[Facts, Facts], found: tuple[Change, ...], names: set[str]
 ) -> None:
     was, now = (
-        {scope.budget: scope for scope in scopes(each, of, NOW_MS, enforced=True)}
+        {scope.budget: scope for scope in scopes(each, of, NOW_MS, enforced=True) if scope.enforced}
         for each, of in zip(policies, who, strict=True)
     )
+    if not all(enforces(each, of) for each, of in zip(policies, who, strict=True)):
+        # Of whom the mode lets go, and takes in, it is told as the mode's.
+        return
     for name in was.keys() | now.keys():
         if name not in now:
             effects = UP
@@ -164,3 +200,41 @@ def _limits(
         else:
             continue
         assert told(found, f"budgets.{name.partition('/')[0]}", effects, names), (name, who, found)
+
+
+def _whole(policies: tuple[Policy, Policy], found: tuple[Change, ...]) -> None:
+    """What a file does as a whole: refuses everybody, nobody, or is refused by the gate itself."""
+    old, new = policies
+    refuses = [lapse.refusal(each, NOW_MS) is not None for each in policies]
+    if refuses[0] is not refuses[1]:
+        assert [change for change in found if change.where == "fleet" and change.text.startswith("everybody")], found
+    if all(each.mode.default == "observe" and not each.mode.enforce for each in policies):
+        assert not [change for change in found if change.effect in UP | DOWN], found
+    was = old.validity.revision
+    if was is not None and old.hash != new.hash:
+        taken = True
+        try:
+            Latest(was, "of the old file", old.hash).judge(new, "of the new file")
+        except ValueError:
+            taken = False
+        assert any("refuses this file" in change.text for change in found) is not taken, found
+
+
+def _hosts(policies: tuple[Policy, Policy], found: tuple[Change, ...]) -> None:
+    """Of a captured host: how its calls are read and billed, and whether at all."""
+    was, now = (Registry.build(each.capture) for each in policies)
+    for name in CAPTURED:
+        before, after = was.host(name), now.host(name)
+        if before == after:
+            continue
+        near = [change for change in found if change.where.startswith("capture.")]
+        texts = [change.text for change in near if change.effect is not Effect.OTHER]
+        assert any(
+            name in text or f"*.{name.partition('.')[2]}" in text or "*.acme.example" in text for text in texts
+        ), (name, found)
+        if before is None or after is None:
+            # Calls that come under rules, or that no rule sees any more.
+            effects = (DOWN if before is None else UP) | (
+                {Effect.RECORDS} if policies[0].mode.default == "observe" else set()
+            )
+            assert [change for change in near if change.effect in effects | {Effect.RECORDS}], (name, found)

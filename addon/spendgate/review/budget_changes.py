@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from spendgate.budget import Budget, Missing
@@ -24,25 +25,63 @@ def budgets(
     yield from _admitted(everybody)
     recut = _recut(old, new)
     for base, (was_all, now_all) in recut.items():
-        yield from _compared(f"budgets.{base}", was_all, now_all, whom(now_all[0], after))
-        if not {each.name for each in was_all} & {each.name for each in now_all}:
-            yield from _other_keys(was_all[0], now_all[0], whom(now_all[0], after))
-            yield from moved(f"budgets.{base}", was_all[0], now_all[0], everybody, (_limits(was_all), _limits(now_all)))
+        yield from told_of(was_all[0], now_all[0], _recut_changes(base, was_all, now_all, after, everybody))
+        if was_all[0].enforce_action != now_all[0].enforce_action:
+            yield _acts(was_all, now_all, before, after)
     for name in dict.fromkeys((*was_by, *now_by)):
         was, now = was_by.get(name), now_by.get(name)
         if was is None and now is not None and now.base_name not in recut:
-            text = f"{whom(now, after)}: newly limited to {limit(now)}{_words(now)}"
-            yield Change(Effect.LESS, f"budgets.{name}", text)
+            verb = "newly limited to" if now.enforce_action else "newly warned beyond"
+            effect = Effect.LESS if now.enforce_action else Effect.RECORDS
+            yield Change(effect, f"budgets.{name}", f"{whom(now, after)}: {verb} {limit(now)}{_words(now)}")
         elif was is not None and now is None and was.base_name not in recut:
-            text = f"{whom(was, before)}: the limit of {limit(was)} is gone{_words(was)}"
-            yield Change(Effect.MORE, f"budgets.{name}", text)
+            text = f"{whom(was, before)}: the limit of {limit(was)} is gone{_words(was, warned='which only warned')}"
+            yield Change(Effect.MORE if was.enforce_action else Effect.RECORDS, f"budgets.{name}", text)
         elif was is not None and now is not None:
-            if _room(was) != _room(now):
-                yield from _compared(f"budgets.{name}", [was], [now], whom(now, after))
-            if _plain(was) != _plain(now):
-                yield from _other_keys(was, now, whom(now, after))
-            if _plain(was) != _plain(now) or old.roster != new.roster or before != after:
-                yield from moved(f"budgets.{name}", was, now, everybody, (limit(was), limit(now)))
+            stays = _plain(was) == _plain(now) and old.roster == new.roster and before == after
+            if was.enforce_action != now.enforce_action:
+                yield _acts([was], [now], before, after)
+            elif not stays:
+                yield from told_of(was, now, _changed(was, now, after, everybody))
+
+
+def told_of(was: Budget | None, now: Budget | None, found: Iterable[Change]) -> Iterator[Change]:
+    """The changes of a budget that is on both sides: of one that only warns they give and take no room.
+
+    Nothing where one side alone refuses: that is told as a whole (`_acts`)."""
+    refuses = {each.enforce_action for each in (was, now) if each is not None}
+    if len(refuses) < 2:
+        yield from (found if True in refuses else (replace(each, effect=Effect.RECORDS) for each in found))
+
+
+def _acts(was: list[Budget], now: list[Budget], before: tuple[Subject, ...], after: tuple[Subject, ...]) -> Change:
+    """A budget that refuses from now on, or only warns: whatever else differs, that gives or takes all of its room."""
+    refuses = now[0].enforce_action
+    people = whom(now[0], after) if refuses else whom(was[0], before)
+    text = f"{people}: {_limits(now)} {'refuses' if refuses else 'only warns'} from now on{_words(now[0], warned='')}"
+    pairs = [({**_plain(each), "enforce_action": None} for each in side) for side in (was, now)]
+    if list(pairs[0]) != list(pairs[1]):
+        text += f"; was {_limits(was)}{_words(was[0], warned='')}"
+    return Change(Effect.LESS if refuses else Effect.MORE, f"budgets.{now[0].name}", text)
+
+
+def _changed(was: Budget, now: Budget, after: tuple[Subject, ...], everybody: tuple[Pair, ...]) -> Iterator[Change]:
+    where = f"budgets.{now.name}"
+    if _room(was) != _room(now):
+        yield from _compared(where, [was], [now], whom(now, after))
+    if _plain(was) != _plain(now):
+        yield from _other_keys(was, now, whom(now, after))
+    yield from moved(where, was, now, everybody, (limit(was), limit(now)))
+
+
+def _recut_changes(
+    base: str, was: list[Budget], now: list[Budget], after: tuple[Subject, ...], everybody: tuple[Pair, ...]
+) -> Iterator[Change]:
+    where, people = f"budgets.{base}", whom(now[0], after)
+    yield from _compared(where, was, now, people)
+    if not {each.name for each in was} & {each.name for each in now}:
+        yield from _other_keys(was[0], now[0], people)
+        yield from moved(where, was[0], now[0], everybody, (_limits(was), _limits(now)))
 
 
 def _recut(old: Policy, new: Policy) -> dict[str, tuple[list[Budget], list[Budget]]]:
@@ -79,10 +118,6 @@ def _room(budget: Budget) -> tuple[object, ...]:
 def _other_keys(was: Budget, now: Budget, people: str) -> Iterator[Change]:
     """All that two limits say differently beside the amount, its window and whose it is."""
     where = f"budgets.{now.name}"
-    if was.enforce_action != now.enforce_action:
-        effect = Effect.LESS if now.enforce_action else Effect.MORE
-        text = f"{people}: {limit(now)} {'refuses' if now.enforce_action else 'only warns'} from now on"
-        yield Change(effect, where, text)
     yield from _counts(was, now, people)
     for key, stricter in (("hold", was.hold is Hold.EXPECTED), ("cut", now.cut), ("missing", _stricter(was, now))):
         before, after = getattr(was, key), getattr(now, key)
@@ -162,9 +197,9 @@ def _pairs(was: Budget, now: Budget) -> Iterator[tuple[str, Any, Any]]:
             yield key, before.get(key), after.get(key)
 
 
-def _words(budget: Budget) -> str:
+def _words(budget: Budget, *, warned: str = "which only warns") -> str:
     """What else a new or removed limit says."""
-    parts = [] if budget.enforce_action else ["which only warned"]
+    parts = [] if budget.enforce_action or not warned else [warned]
     if budget.excepted.clauses:
         parts.append(f"except {selector_text(budget.excepted.as_data())}")
     if budget.missing is not Missing.SKIP:

@@ -8,7 +8,7 @@ from typing import Final
 
 from spendgate.budget import Budget
 from spendgate.money import short_dollars
-from spendgate.rates import Rate
+from spendgate.rates import Rate, length
 from spendgate.review.reach import ANYBODY, Subject, people_in_words, reaches
 from spendgate.selector import Selector
 
@@ -30,6 +30,8 @@ class Effect(StrEnum):
     EITHER = "may spend more or less"
     """Neither can be shown: each of the two allows something that the other one refuses."""
     MODELS = "models"
+    RECORDS = "only warned of or recorded"
+    """Nobody is refused for it: the budget only warns, or the mode only observes."""
     PEOPLE = "people"
     TELLS = "who is told"
     OTHER = "other"
@@ -103,5 +105,5 @@ def value_text(value: object, path: str = "") -> str:
     if path.endswith("_nanos") and isinstance(value, int):
         return short_dollars(value)
     if path.endswith("_ms") and isinstance(value, int):
-        return f"{value / 1000:g}s"
+        return length(value) if value and value % 60_000 else f"{value // 60_000}m" if value else "0s"
     return str(value)

@@ -18,7 +18,7 @@ from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.everybody import everybody
 from spendgate.review.exception_changes import exceptions
 from spendgate.review.flows import rates
-from spendgate.review.force_changes import enforced, validity
+from spendgate.review.force_changes import as_enforced, enforced, fleet, revision, validity
 from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
@@ -45,41 +45,42 @@ def diff(
     known = tuple(names)
     if old.hash == new.hash:
         return ()
+    at_ms = day_starts_ms(new.timezone, today) + DAY_MS // 2 if now_ms is None else now_ms
     before, after = subjects(old, today), subjects(new, today)
     who = everybody(old, new, today)
     found = [
         *capture(old, new),
         *power(old, new),
         *validity(old, new, today),
+        *revision(old, new),
+        *fleet(old, new),
         *enforced(old, new, who),
-        *calendars(old, new, day_starts_ms(new.timezone, today) + DAY_MS // 2 if now_ms is None else now_ms),
+        *calendars(old, new, at_ms),
         *budgets(old, new, before, after, who),
-        *exceptions(old, new, before, after, who),
+        *exceptions(old, new, before, after, who, now_ms=at_ms),
         *rates(old, new, before, after, who),
         *models(old, new, who, known),
         *people(old, new),
         *agreed(old, new),
-        *prices(old, new, who, known, priced),
+        *prices(old, new, who, known, priced, now_ms=at_ms),
         *alert_changes(old, new),
     ]
     found += _rest(old, new)
     if not found:
         found = [_last(old, new)]
     order = list(Effect)
-    return tuple(sorted(found, key=lambda change: order.index(change.effect)))
+    return tuple(sorted(as_enforced(old, new, found), key=lambda change: order.index(change.effect)))
 
 
 # -- all else -------------------------------------------------------------------------------------------------------
 
 _EFFECTS: Final = (
     ("privacy", Effect.KEEPS),
-    ("validity.revision", Effect.OTHER),
-    ("fleet", Effect.POWER),
     ("roster", Effect.PEOPLE),
 )
 """What a difference without a sentence of its own is about, by the beginning of its path."""
 _TOLD: Final = (
-    "validity.valid_until", "validity.expired", "capture", "mode", "on_failure", "refusals",
+    "validity", "fleet", "capture", "mode", "on_failure", "refusals",
     "roster.people", "roster.unknown", "roster.machines", "roster.teams",
     "timezone", "week_starts", "fiscal_month",
     "exceptions", "rates", "adjust", "billing", "models", "budgets", "alerts", "notify", "approvers",
@@ -110,7 +111,6 @@ def _rest(old: Policy, new: Policy) -> Iterator[Change]:
 _NAMES: Final = {
     "unlimited": "budgets without a limit",
     "prices_update": "pricing.updates",
-    "validity.revision": "revision",
     "unknown_model.input_nanos": "a model without a known price, a million input tokens",
     "unknown_model.output_nanos": "a model without a known price, a million output tokens",
 }

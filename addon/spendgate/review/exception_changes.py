@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from spendgate.budget import Budget
 from spendgate.exceptions import BudgetException
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
@@ -12,31 +13,75 @@ from spendgate.review.changes import Change, Effect, whom_of
 from spendgate.review.everybody import Pair
 from spendgate.review.reach import Subject, people_in_words, reaches
 from spendgate.selector import EVERY
-from spendgate.window import day_starts_ms, local_date, zone_of
+from spendgate.window import Calendar, bounds, day_starts_ms, local_date, zone_of
 
 
 def exceptions(
-    old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...], everybody: tuple[Pair, ...]
+    old: Policy,
+    new: Policy,
+    before: tuple[Subject, ...],
+    after: tuple[Subject, ...],
+    everybody: tuple[Pair, ...],
+    *,
+    now_ms: int,
 ) -> Iterator[Change]:
-    """Each exception that comes, goes or changes: one is the same where budget, match and reason are."""
+    """Each exception that comes, goes or changes: one is the same where budget, match and reason are.
+
+    One that ended before the budget's window began takes and gives nothing, on whichever side it stands."""
     was_by, now_by = ({_key(each): each for each in policy.exceptions} for policy in (old, new))
     reworded = _reworded(was_by, now_by)
     for key in dict.fromkeys((*was_by, *now_by)):
         was, now = was_by.get(key), now_by.get(reworded.get(key, key))
         if was is None and now is not None and key not in reworded.values():
-            yield _change(Effect.MORE, now, f"{_raised(now, after)}: {_words(now, new)}")
+            over = _over(now, new, now_ms)
+            effect = over[0] or (Effect.MORE if _refuses(now, new) else Effect.RECORDS)
+            yield _change(effect, now, f"{_raised(now, after)}: {_words(now, new)}{over[1]}")
         elif was is not None and now is None:
-            yield _change(Effect.LESS, was, f"{_raised(was, before)}: no longer {_words(was, old)}")
+            over = _over(was, old, now_ms)
+            effect = over[0] or (Effect.LESS if _refuses(was, old) else Effect.RECORDS)
+            yield _change(effect, was, f"{_raised(was, before)}: no longer {_words(was, old)}{over[1]}")
         elif was is not None and now is not None and was != now:
-            yield _change(
-                _grants(was, now, (old, new)), now, f"{_raised(now, after)}: {_words(was, old)} -> {_words(now, new)}"
-            )
-        if was is not None and now is not None:
+            sides = [_over(was, old, now_ms), _over(now, new, now_ms)]
+            begins = sides[0][0] and not sides[1][0]
+            effect = Effect.MORE if begins else sides[0][0] or _grants(was, now, (old, new))
+            if not (_refuses(was, old) or _refuses(now, new)):
+                effect = Effect.RECORDS
+            text = f"{_raised(now, after)}: {_words(was, old)}{sides[0][1]} -> {_words(now, new)}{sides[1][1]}"
+            yield _change(effect, now, text)
+        if was is not None and now is not None and _over(now, new, now_ms)[0] is None and _refuses(now, new):
             yield from _entered(now, everybody, new)
     common = was_by.keys() & now_by.keys()
     if [key for key in was_by if key in common] != [key for key in now_by if key in common]:
         text = "the order of exceptions: a call that fits several is counted in the first"
         yield Change(Effect.EITHER, "exceptions", text)
+
+
+def _over(each: BudgetException, policy: Policy, now_ms: int) -> tuple[Effect | None, str]:
+    """What it does where it has ended: nothing, once nothing spent under it is in a window that runs; None: what it always does.
+
+    And that it has ended, in words."""
+    if each.until_ms > now_ms:
+        return None, ""
+    budget = _budget(each, policy)
+    zones = {team.timezone or policy.timezone for team in policy.roster.teams} | {policy.timezone}
+    starts = [
+        bounds(budget.window, Calendar(zone, policy.week_starts, policy.fiscal_month), now_ms).starts_ms
+        for zone in zones
+    ]
+    return (
+        (Effect.OTHER, "; it has ended")
+        if each.until_ms <= min(starts)
+        else (None, "; it has ended, in a window that runs")
+    )
+
+
+def _budget(each: BudgetException, policy: Policy) -> Budget:
+    return next(one for one in policy.budgets if one.name == each.budget)
+
+
+def _refuses(each: BudgetException, policy: Policy) -> bool:
+    """Whether its budget does; one that only warns refuses nobody with it or without."""
+    return _budget(each, policy).enforce_action
 
 
 def _entered(each: BudgetException, everybody: tuple[Pair, ...], policy: Policy) -> Iterator[Change]:

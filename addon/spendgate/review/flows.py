@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from spendgate.policy import Policy
 from spendgate.rates import Quota, Rate, length
+from spendgate.review.allowances import coarser
 from spendgate.review.changes import KEYS, Change, Effect, selector_text, value_text, whom
 from spendgate.review.everybody import Pair
 from spendgate.review.members import moved
@@ -74,13 +75,9 @@ _MISSING: Final = ("skip", "shared", "refuse")
 
 
 def _effect(was: Rate, now: Rate) -> Effect:
-    """More or less where that can be shown; a session is one person's."""
-    finer = [
-        set(coarse.per) <= {*fine.per, *(SURE if "session" in fine.per else ())}
-        for coarse, fine in ((now, was), (was, now))
-    ]
-    less = finer[0] and allows_no_more(now, was)
-    more = finer[1] and allows_no_more(was, now)
+    """More or less where that can be shown."""
+    less = coarser(now, was) and allows_no_more(now, was)
+    more = coarser(was, now) and allows_no_more(was, now)
     if less and more:
         return Effect.OTHER
     return Effect.LESS if less else Effect.MORE if more else Effect.EITHER

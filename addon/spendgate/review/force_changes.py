@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
 from spendgate.fitting import enforces
 from spendgate.policy import Policy
-from spendgate.review.changes import Change, Effect
+from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.everybody import Pair
 from spendgate.review.reach import people_in_words
 from spendgate.review.sample import Call, calls_for, in_words
@@ -45,31 +46,85 @@ def _ends(policy: Policy) -> str:
     return "none" if valid.valid_until is None else f"{valid.valid_until} ({_AFTER[valid.expired]})"
 
 
+def revision(old: Policy, new: Policy) -> Iterator[Change]:
+    """The file's number, and whether a gate that has the old one takes the new one at all (`config/believing`)."""
+    was, now = old.validity.revision, new.validity.revision
+    text = f"revision: {value_text(was)} -> {value_text(now)}"
+    if was is not None and (now is None or now <= was):
+        least = f"allowed: {was + 1} or more"
+        text += f": a gate that has had {was} in force refuses this file and keeps the policy it has; {least}"
+        yield Change(Effect.POWER, "revision", text)
+    elif was != now:
+        yield Change(Effect.OTHER, "revision", text)
+
+
+def fleet(old: Policy, new: Policy) -> Iterator[Change]:
+    """The hub, and whether calls leave while none is reached: this version reaches none."""
+    if old.fleet == new.fleet:
+        return
+    refuses = [each.fleet.hub is not None and each.fleet.offline == "refuse" for each in (old, new)]
+    text = f"fleet: {_fleet(old)} -> {_fleet(new)}"
+    if refuses[0] == refuses[1]:
+        yield Change(Effect.POWER, "fleet", text)
+    else:
+        becomes = "every call is refused" if refuses[1] else "calls are no longer refused"
+        effect = Effect.LESS if refuses[1] else Effect.MORE
+        yield Change(
+            effect, "fleet", f"everybody: {becomes} while no hub is reached, and this version reaches none; {text}"
+        )
+
+
+def _fleet(policy: Policy) -> str:
+    hub = policy.fleet.hub
+    return f"{f'hub {hub}' if hub else 'no hub'}, offline: {policy.fleet.offline}"
+
+
+def observes(policy: Policy) -> bool:
+    """Whether nobody is refused: the mode enforces nothing."""
+    return policy.mode.default == "observe" and not policy.mode.enforce
+
+
+def as_enforced(old: Policy, new: Policy, found: Iterable[Change]) -> Iterator[Change]:
+    """The changes by what they do under the two modes: what is only observed takes and gives no room."""
+    was, now = observes(old), observes(new)
+    for change in found:
+        effect = _EFFECTS.get((was, now), {}).get(change.effect, change.effect)
+        yield change if change.where == "mode" else replace(change, effect=effect)
+
+
+_EFFECTS: Final = {
+    (True, True): dict.fromkeys((Effect.MORE, Effect.LESS, Effect.EITHER, Effect.MODELS), Effect.RECORDS),
+    (True, False): {Effect.MORE: Effect.RECORDS, Effect.EITHER: Effect.LESS},
+    (False, True): {Effect.LESS: Effect.RECORDS, Effect.EITHER: Effect.MORE},
+}
+
+
 def enforced(old: Policy, new: Policy, everybody: tuple[Pair, ...]) -> Iterator[Change]:
     """Whose calls the mode enforces or only observes, whatever brings that about: the file's words, or the people's."""
     modes = old.mode, new.mode
     if modes[0].default == modes[1].default == "enforce" or (modes[0] == modes[1] and old.roster == new.roster):
         return
     calls = calls_for((*modes[0].enforce, *modes[1].enforce), models=True)
-    groups: dict[tuple[bool, tuple[int, ...]], list[str]] = {}
+    groups: dict[tuple[bool, bool, tuple[int, ...]], list[str]] = {}
     for pair in everybody:
-        if pair.was is None or pair.now is None:
+        # Of whom `unknown_people: refuse` refuses on both sides only the call is known; on one side, `unknown_people` has a line.
+        if (pair.was is None) is not (pair.now is None):
             continue
-        was, now = (
-            [_enforced(policy, facts, call) for call in calls] for policy, facts in ((old, pair.was), (new, pair.now))
-        )
+        then, today = pair.was or Facts({}), pair.now or Facts({})
+        was, now = ([_enforced(policy, facts, call) for call in calls] for policy, facts in ((old, then), (new, today)))
         for word in (True, False):
             places = tuple(
                 place
                 for place, each in enumerate(zip(was, now, strict=True))
-                if each == (not word, word) and calls[place].may_be_of(pair.was) and calls[place].may_be_of(pair.now)
+                if each == (not word, word) and calls[place].may_be_of(then) and calls[place].may_be_of(today)
             )
             if places:
-                groups.setdefault((word, places), []).append(pair.name)
-    for (word, places), names in groups.items():
+                groups.setdefault((pair.was is None, word, places), []).append(pair.name)
+    for (unlisted, word, places), names in groups.items():
         said = in_words([calls[place] for place in places], calls)
         whom = "everybody" if len(names) == len(everybody) else people_in_words(names, shown=_SHOWN)
-        what = f"what does not fit is {'refused' if word else 'only recorded'} from now on"
+        what = "as not listed each call" if unlisted else "what does not fit"
+        what = f"{what} is {'refused' if word else 'only recorded'} from now on"
         yield Change(Effect.LESS if word else Effect.MORE, "mode", f"{whom}{f',{said}' if said else ''}: {what}")
 
 

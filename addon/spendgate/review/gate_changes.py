@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from spendgate.money import short_dollars
-from spendgate.policy import Host, Policy
+from spendgate.policy import Policy
 from spendgate.review.changes import Change, Effect, selector_text
+from spendgate.review.host_changes import COUNTED, UNSEEN, hosts
 
 
 def capture(old: Policy, new: Policy) -> Iterator[Change]:
@@ -17,32 +17,13 @@ def capture(old: Policy, new: Policy) -> Iterator[Change]:
         text = f"providers: {_names(before.providers, 'all that are known')} -> {_names(after.providers, 'all that are known')}"
         yield Change(Effect.DECRYPTS, "capture.providers", text)
         yield from _seen(before.providers, after.providers)
-    hosts = {host.host: host for host in before.hosts}, {host.host: host for host in after.hosts}
-    for name in sorted(hosts[0].keys() | hosts[1].keys()):
-        was, now = hosts[0].get(name), hosts[1].get(name)
-        if was != now:
-            what = (
-                "is decrypted from now on"
-                if was is None
-                else "is no longer decrypted"
-                if now is None
-                else "is read otherwise"
-            )
-            read = " -> ".join(_host(each) for each in (was, now) if each is not None)
-            yield Change(Effect.DECRYPTS, "capture.hosts", f"{name} {what}: {read}")
-            if was is None or now is None:
-                effect, becomes = (Effect.LESS, _COUNTED) if was is None else (Effect.MORE, _UNSEEN)
-                yield Change(effect, "capture.hosts", f"everybody: calls to {name} {becomes}")
-            elif was.prices != now.prices or was.dialect != now.dialect:
-                lists = [each.prices or f"the makers of {each.dialect}" for each in (was, now)]
-                text = f"everybody: calls to {name} cost what the list of {lists[1]} says, was that of {lists[0]}"
-                yield Change(Effect.EITHER, "capture.hosts", text)
+    yield from hosts(before, after)
     if before.never != after.never:
         gone, added = set(before.never) - set(after.never), set(after.never) - set(before.never)
         parts = [f"{name} may be decrypted from now on" for name in sorted(gone)]
         parts += [f"{name} is never decrypted from now on" for name in sorted(added)]
         yield Change(Effect.DECRYPTS, "capture.never", "; ".join(parts) or "the order of never")
-        for effect, hosts_moved, becomes in ((Effect.MORE, added, _UNSEEN), (Effect.LESS, gone, _COUNTED)):
+        for effect, hosts_moved, becomes in ((Effect.MORE, added, UNSEEN), (Effect.LESS, gone, COUNTED)):
             if hosts_moved:
                 text = f"everybody: calls to {', '.join(sorted(hosts_moved))}, as far as it is captured, {becomes}"
                 yield Change(effect, "capture.never", text)
@@ -52,28 +33,19 @@ def capture(old: Policy, new: Policy) -> Iterator[Change]:
             yield Change(Effect.DECRYPTS, f"capture.{key}", f"{key}: {was_word} -> {word}")
 
 
-_UNSEEN: Final = "pass unseen from now on: no rule and no budget is asked"
-_COUNTED: Final = "come under rules and budgets from now on"
-
-
 def _seen(before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> Iterator[Change]:
     """Calls that are not decrypted come under no budget: more may be spent where less is captured."""
     was, now = set(before or ()), set(after or ())
     lost = f"every provider but {', '.join(sorted(now))}" if before is None else ", ".join(sorted(was - now))
     won = f"every provider but {', '.join(sorted(was))}" if after is None else ", ".join(sorted(now - was))
     if after is not None and lost:
-        yield Change(Effect.MORE, "capture.providers", f"everybody: calls to {lost} {_UNSEEN}")
+        yield Change(Effect.MORE, "capture.providers", f"everybody: calls to {lost} {UNSEEN}")
     if before is not None and won:
-        yield Change(Effect.LESS, "capture.providers", f"everybody: calls to {won} {_COUNTED}")
+        yield Change(Effect.LESS, "capture.providers", f"everybody: calls to {won} {COUNTED}")
 
 
 def _names(names: tuple[str, ...] | None, every: str) -> str:
     return every if names is None else ", ".join(names)
-
-
-def _host(host: Host) -> str:
-    parts = (("dialect", host.dialect), ("prices", host.prices), ("billing", host.billing))
-    return ", ".join(f"{key} {word}" for key, word in parts if word)
 
 
 def power(old: Policy, new: Policy) -> Iterator[Change]:

@@ -40,12 +40,18 @@ class _Kind:
 
 
 def prices(
-    old: Policy, new: Policy, everybody: tuple[Pair, ...], names: tuple[str, ...], priced: Priced | None
+    old: Policy,
+    new: Policy,
+    everybody: tuple[Pair, ...],
+    names: tuple[str, ...],
+    priced: Priced | None,
+    *,
+    now_ms: int,
 ) -> Iterator[Change]:
-    """Every difference of the two policies' own prices; `names` are models, `priced` says their list prices."""
+    """From `now_ms` on every difference of the two policies' own prices; `names` are models, `priced` says their list prices."""
     if old.adjust == new.adjust and (not new.adjust or old.roster == new.roster):
         return
-    kinds = _kinds(old, new, everybody)
+    kinds = _kinds(old, new, everybody, now_ms)
     before, after = _by_match(old.adjust), _by_match(new.adjust)
     for key in dict.fromkeys((*before, *after)):
         was, now = before.get(key), after.get(key)
@@ -55,7 +61,10 @@ def prices(
         held = {kind.held for kind in kinds if _fits(known.match, kind)}
         effect = _effect(held, _lists(known.match, names, priced))
         text = f"{_calls(known)}: {_priced(was)} -> {_priced(now)}"
-        tail = "another entry holds for all of them" if held and all(one == other for one, other in held) else _TAIL
+        if _over(was, old, now_ms) and _over(now, new, now_ms):
+            tail = "that is over, and nothing costs otherwise from now on"
+        else:
+            tail = "another entry holds for all of them" if held and all(one == other for one, other in held) else _TAIL
         yield Change(effect, "pricing.adjust", f"{text}; {tail}")
     common = before.keys() & after.keys()
     if [key for key in before if key in common] != [key for key in after if key in common]:
@@ -81,10 +90,10 @@ def _repriced(kinds: list[_Kind], names: tuple[str, ...], priced: Priced | None)
         yield Change(effect, "pricing.adjust", f"{people_in_words(whom)}: some calls: {was} -> {now}; {_TAIL}")
 
 
-def _kinds(old: Policy, new: Policy, everybody: tuple[Pair, ...]) -> list[_Kind]:
+def _kinds(old: Policy, new: Policy, everybody: tuple[Pair, ...], now_ms: int) -> list[_Kind]:
     selectors = [entry.match for policy in (old, new) for entry in policy.adjust]
     calls = calls_for(selectors, models=True)
-    instants = sorted({at_ms for policy in (old, new) for at_ms in _edges(policy)})
+    instants = sorted({max(at_ms, now_ms) for policy in (old, new) for at_ms in _edges(policy)})
     alike: dict[object, list[Pair]] = {}
     for pair in everybody:
         alike.setdefault(_told_apart(pair, selectors), []).append(pair)
@@ -118,6 +127,13 @@ def _plain(change: PriceChange | None) -> PriceChange | None:
     if change is None or change.factor_millionths == 1_000_000:
         return None
     return PriceChange("", change.factor_millionths, change.rates)
+
+
+def _over(entry: Adjustment | None, policy: Policy, now_ms: int) -> bool:
+    """Whether it holds for no call any more."""
+    if entry is None:
+        return True
+    return entry.ends is not None and day_starts_ms(policy.timezone, entry.ends + timedelta(days=1)) <= now_ms
 
 
 def _edges(policy: Policy) -> Iterator[int]:

@@ -7,14 +7,11 @@ neither direction the two are not comparable: each allows something that the oth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from spendgate.budget import Budget
+from spendgate.review.allowances import coarser
 from spendgate.review.changes import Effect
 from spendgate.review.shadows import windows_in
-
-_TELLS: Final = {"session": frozenset({"person", "machine"})}
-"""What is the same for all calls of one value."""
 
 
 def effect_of(was: Sequence[Budget], now: Sequence[Budget]) -> Effect:
@@ -27,8 +24,7 @@ def effect_of(was: Sequence[Budget], now: Sequence[Budget]) -> Effect:
 
 
 def _allows_no_more(now: Budget, was: Budget) -> bool:
-    told = frozenset(was.per).union(*(_TELLS.get(each, frozenset()) for each in was.per))
-    if not set(now.per) <= told or (set(now.per) != set(was.per) and now.missing != was.missing):
+    if not coarser(now, was):
         return False
     if now.mean is not None and was.mean is not None and (now.window, now.mean.days) == (was.window, was.mean.days):
         mine, theirs = now.mean, was.mean
