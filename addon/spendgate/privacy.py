@@ -14,6 +14,10 @@ _HOMES = re.compile(
 _ROOTS = re.compile(r"(?:/var)?/root(?=/|$)")
 
 
+PROGRAMS = ("node", "nodejs", "bun", "deno", "python", "ruby", "java", "electron", "uv", "npm", "npx")
+"""What programs run in: as a tool such a name says no more than the process, and is kept where that is."""
+
+
 class Privacy(Values):
     """What a row may hold besides counts. `keep_days` None: rows are kept for good."""
 

@@ -72,3 +72,19 @@ def test_what_is_said_to_be_out_of_reach_is_never_passed(
 )
 def test_where_the_line_is(other: str, budget: str, said: bool) -> None:
     assert told(other, budget) is said
+
+
+def test_very_many_rules_about_the_same_calls_are_not_all_compared_and_that_is_told() -> None:
+    """Each falls short of none before it: compared with each other they would be a quarter of a million pairs."""
+    rules = "".join(f"  - {{name: b{place}, limit: ${2000 - place} per day}}\n" for place in range(700))
+    found = list(shadows(parse_policy(f"version: 1\nowner: a@b.example\nbudgets:\n{rules}".encode()), ()))
+    assert found[-1].subject == "budgets"
+    assert found[-1].text.startswith("too many budgets that are about the same calls")
+
+
+def test_rules_about_one_person_each_are_compared_by_the_person() -> None:
+    """However many there are of others: the last two are about the same one, whatever the case of the name."""
+    rules = "".join(f"  - {{name: b{place}, match: {{person: p{place}}}, limit: $1 per day}}\n" for place in range(700))
+    rules += "  - {name: more, match: {person: [P699]}, limit: $2 per day}\n"
+    found = list(shadows(parse_policy(f"version: 1\nowner: a@b.example\nbudgets:\n{rules}".encode()), ()))
+    assert [doubt.subject for doubt in found] == ["budgets.more"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
 
 # Of the characters that format, only the two joiners are part of writing: of Persian, Indic scripts and emoji.
@@ -37,14 +38,18 @@ _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 def odd_character(text: str) -> tuple[int, str] | None:
     """Where the first character stands that no policy has, and what is wrong with it."""
+    return next(odd_characters(text), None)
+
+
+def odd_characters(text: str) -> Iterator[tuple[int, str]]:
+    """The same of each of them."""
     for found in _ODD.finditer(text):
         letter = found[0]
         if letter in _JOINERS and found.start() and not text[found.start() - 1].isascii():
             continue
         if letter == _EMOJI and found.start() and unicodedata.category(text[found.start() - 1]) == "So":
             continue
-        return found.start(), _told(letter)
-    return None
+        yield found.start(), _told(letter)
 
 
 def _told(letter: str) -> str:

@@ -111,7 +111,7 @@ class _Later(dict[str, Any]):
 def _made(schema: Schema) -> Schema:
     if isinstance(schema, _Later):
         inner = schema.inner.schema()
-        return {"type": "array", "items": inner} if schema.listed else inner
+        return {"type": "array", "items": inner, "minItems": 1} if schema.listed else inner
     if "anyOf" in schema:
         return {"anyOf": [_made(each) for each in schema["anyOf"]]}
     return schema
@@ -189,5 +189,5 @@ def merged(one: Schema, other: Schema) -> Schema:
             made["required"] = sorted(required)
         return made
     if one.get("type") == other.get("type") == "array":
-        return {"type": "array", "items": merged(one["items"], other["items"])}
+        return {**one, "items": merged(one["items"], other["items"])}
     return {"anyOf": [one, other]}

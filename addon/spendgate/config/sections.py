@@ -15,6 +15,7 @@ from spendgate.config.nodes import Broken, Items, Mapping, Node, Text
 LATER = "is not supported yet"
 TEXT_LENGTH_MAX = 2_000
 """Of one value; `help` ends every refusal."""
+_EMPTY_LIST = "an empty list; leave the key out, or name something"
 
 
 class Section:
@@ -106,7 +107,7 @@ class Section:
             return None
         items = node.items if isinstance(node, Items) else (node,)
         if not items:
-            self._faults.add(node.place, self._at(key), "an empty list; leave the key out, or name something")
+            self._faults.add(node.place, self._at(key), _EMPTY_LIST)
         found: list[tuple[Place, T]] = []
         for number, item in enumerate(items, 1):
             path = f"{self._at(key)}[{number}]" if isinstance(node, Items) else self._at(key)
@@ -131,13 +132,15 @@ class Section:
         return Section.of(node, self._at(key), self._faults) if node is not None else None
 
     def sections(self, key: str) -> Iterator[Section]:
-        """The list of mappings under the key."""
+        """The list of mappings under the key. An empty one is a fault, as of texts."""
         node = self.node(key)
         if node is None or isinstance(node, Broken):
             return
         if not isinstance(node, Items):
             self._faults.add(node.place, self._at(key), f"found {_kind(node)}; allowed: a list, each entry after `- `")
             return
+        if not node.items:
+            self._faults.add(node.place, self._at(key), _EMPTY_LIST)
         for number, item in enumerate(node.items, 1):
             found = Section.of(item, f"{self._at(key)}[{number}]", self._faults)
             if found is not None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
 from spendgate.adaptive import Mean
 from spendgate.alert_rules import Spike
+from spendgate.budget import Missing
 from spendgate.config import forms, words
 from spendgate.config.faults import shown
 from spendgate.config.sections import Section
+from spendgate.model_names import glob
 from spendgate.policy import Mode
-from spendgate.privacy import Privacy
+from spendgate.privacy import PROGRAMS, Privacy
 from spendgate.reach import Fleet
 from spendgate.selector import Selector
 from spendgate.validity import Validity
@@ -98,6 +100,14 @@ def read_privacy(section: Section | None, rules: Mapping[str, Any]) -> Privacy:
         by_project = tuple(dict.fromkeys(_counting_by("project", rules)))
         if by_project:
             section.fault("project", f"no project is kept, and {', '.join(by_project[:3])} would count by it")
+    if process == "none":
+        by_tool = tuple(dict.fromkeys(_counting_by("tool", rules, _programs)))
+        if by_tool:
+            section.fault(
+                "process",
+                f"no program is kept, and {', '.join(by_tool[:3])} would count by tools that are known as one alone: "
+                f"{', '.join(PROGRAMS[:4])}, …; allowed: name, path, or rules by tools that are known ones",
+            )
     if keep is not None:
         days, name = max(_windows(rules), default=(0, ""))
         if keep < days:
@@ -116,16 +126,27 @@ def _keep(text: str) -> int:
     return int(found[1])
 
 
-def _counting_by(attribute: str, values: Mapping[str, Any]) -> Iterable[str]:
-    """The names of the rules, of whatever kind, that tell calls apart by an attribute; `mode` for the mode's own."""
+def _counting_by(
+    attribute: str, values: Mapping[str, Any], by: Callable[[tuple[str, ...]], bool] = bool
+) -> Iterable[str]:
+    """The names of the rules, of whatever kind, that tell calls apart by an attribute; `mode` for the mode's own.
+
+    `by`: whether texts of a selector do. One kept per the attribute that misses none of the calls without it is not one.
+    """
     mode = values.get("mode")
-    if isinstance(mode, Mode) and any(selector.texts(attribute) for selector in mode.enforce):
+    if isinstance(mode, Mode) and any(by(selector.texts(attribute)) for selector in mode.enforce):
         yield "mode"
     for name, rule in _rules(values):
         chosen = [getattr(rule, key, None) for key in ("match", "excepted")]
-        texts = any(selector.texts(attribute) for selector in chosen if isinstance(selector, Selector))
-        if texts or attribute in getattr(rule, "per", ()):
+        texts = any(by(selector.texts(attribute)) for selector in chosen if isinstance(selector, Selector))
+        lets_by = by is bool or getattr(rule, "missing", Missing.SKIP) is Missing.SKIP
+        if texts or (attribute in getattr(rule, "per", ()) and lets_by):
             yield name
+
+
+def _programs(texts: tuple[str, ...]) -> bool:
+    """Whether one of these tools may be a program that is known by nothing else."""
+    return any(glob(text.casefold()).fullmatch(name) for text in texts for name in PROGRAMS)
 
 
 def _windows(values: Mapping[str, Any]) -> Iterable[tuple[int, str]]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Protocol
 
 import yaml
@@ -24,8 +26,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from spendgate.config.faults import Faults, Place, shown
-from spendgate.config.lettering import misread, not_utf8, odd_character
+from spendgate.config.faults import FAULTS_MAX, Faults, Place, shown
+from spendgate.config.lettering import misread, not_utf8, odd_character, odd_characters
 from spendgate.config.nodes import Broken, Items, Mapping, Node, Text, path_text
 from spendgate.config.not_yaml import told
 from spendgate.config.split_amounts import begins_amount, begins_count, goes_on, split
@@ -36,6 +38,8 @@ DEPTH_MAX = 12
 # libyaml's scanner is twenty times as fast; the same events come from either.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = ("", "~", "null", "Null", "NULL")
+_TOLD = "\ue000"
+"""Of nobody's alphabet: stands where a character was refused."""
 _COMMENT = re.compile(r"[ \t]+#(.*)")
 
 
@@ -68,10 +72,12 @@ def read(data: bytes, faults: Faults) -> Node | None:
         line, column, wrong = not_utf8(data, fault.start)
         faults.add(Place(line, column), "", wrong)
         return None
-    if odd := odd_character(text):
-        before = text[: odd[0]]
-        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        faults.add(place, "", "the text is UTF-16 or UTF-32; save the file as UTF-8" if "\0" in text[:2] else odd[1])
+    if "\0" in text[:2]:
+        faults.add(Place(1, text.index("\0") + 1), "", "the text is UTF-16 or UTF-32; save the file as UTF-8")
+        return None
+    odd = list(islice(odd_characters(text), FAULTS_MAX + 1))
+    if odd:
+        _read_past(text, odd, faults)
         return None
     # A mark's line counts by these; other line breaks are refused above.
     lines = re.split("\r\n|\n", text)
@@ -84,6 +90,23 @@ def read(data: bytes, faults: Faults) -> Node | None:
     except _GivesUp:
         pass
     return None
+
+
+def _read_past(text: str, odd: list[tuple[int, str]], faults: Faults) -> None:
+    """Name these characters, and what else a reviewer could misread in the rest of the text: nothing is built from it."""
+    letters, line, begins = list(text), 1, 0
+    for at, wrong in odd:
+        line += text.count("\n", begins, at)
+        begins = max(begins, text.rfind("\n", begins, at) + 1)
+        # Of a run of them, as in front of a line, the first is told.
+        if not (at and letters[at - 1] == _TOLD and text[at - 1] == text[at]):
+            faults.add(Place(line, at - begins + 1), "", wrong)
+        letters[at] = _TOLD
+    # Of more than are told, the rest could be a break of lines, by which places would be wrong.
+    if len(odd) <= FAULTS_MAX:
+        whole = "".join(letters)
+        with suppress(yaml.YAMLError, _GivesUp):
+            _Builder(whole, re.split("\r\n|\n", whole), Faults(""), letters=faults).document()
 
 
 def _not_yaml(fault: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Place, str, str]:
@@ -104,8 +127,9 @@ def _is_folded(event: ScalarEvent) -> bool:
 class _Builder:
     """Events into nodes. `_path` is where we are: keys and list indexes, for the faults and for the bound on depth."""
 
-    def __init__(self, text: str, lines: list[str], faults: Faults) -> None:
-        self._lines = lines
+    def __init__(self, text: str, lines: list[str], faults: Faults, *, letters: Faults | None = None) -> None:
+        """`letters`: keeps by itself what is wrong with the letters of a scalar."""
+        self._lines, self._letters = lines, letters
         self._events: Iterator[Event] = yaml.parse(text, Loader=_Loader)
         self._faults = faults
         self._path: list[str] = []
@@ -165,12 +189,16 @@ class _Builder:
     def _text(self, event: ScalarEvent, place: Place) -> Node:
         # The pure and the C parser agree on style None or "" for a scalar without quotes.
         plain = not event.style
+        if _TOLD in event.value:
+            return Broken(place)
         comment = self._comment_after(event)
         if plain and event.value in _NULLS and not event.tag:
             hidden = comment is not None and not event.value and not comment.startswith((" ", "\t", "#"))
             remedy = f"#{comment.split()[0]} is a comment; put text in quotes" if hidden and comment else ""
             return self._broken(place, f"no value; {remedy or 'leave the key out, or give it one'}")
         if wrong := self._unreadable(event):
+            if self._letters is not None:
+                self._letters.add(place, path_text(self._path), wrong)
             return self._broken(place, wrong)
         if plain and comment and not comment.startswith((" ", "\t", "#")):
             word = comment.split()[0]

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-_INTERPRETERS = re.compile(r"^(node|nodejs|bun|deno|python[0-9.]*|ruby|java|electron|uv|npm|npx)$", re.IGNORECASE)
+from spendgate.privacy import PROGRAMS
+
+_INTERPRETERS = re.compile(rf"^({'|'.join(PROGRAMS)}|python[0-9.]+)$", re.IGNORECASE)
 
 # First match wins. Each pattern is searched in the program's path, or for an interpreter in its script's path.
 _TOOLS: tuple[tuple[re.Pattern[str], str], ...] = tuple(

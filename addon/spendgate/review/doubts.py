@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
 from spendgate.budget import Budget
 from spendgate.exceptions import BudgetException
 from spendgate.model_names import ModelPattern, family, fold
+from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
 from spendgate.rates import Rate
 from spendgate.review.agreed_doubts import agreed_doubts
 from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.doubt import Doubt
 from spendgate.review.emptied import emptied
-from spendgate.review.reach import Subject, counts, covering, hangs_on, holds_by, people_in_words, reaches, subjects
+from spendgate.review.reach import (
+    ByPerson,
+    Subject,
+    counts,
+    covering,
+    hangs_on,
+    holds_by,
+    named_alone,
+    people_in_words,
+    reaches,
+    subjects,
+)
 from spendgate.review.shadows import shadows
 from spendgate.review.slips import mistyped_tools, slips
 from spendgate.selector import EVERY
@@ -87,12 +99,14 @@ def _unlimited(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt
     """People whose calls no budget counts altogether; and those whom only what a client claims holds."""
     refusing = [budget for budget in policy.budgets if budget.enforce_action]
     free, partly, forgeable = [], [], []
+    by_person = ByPerson(refusing)
     for subject in everybody:
-        sure = covering(refusing, subject.facts)
-        some = [budget for budget in refusing if counts(budget, subject.facts)]
+        theirs = by_person.of(subject.facts)
+        sure = covering(theirs, subject.facts)
+        some = any(counts(budget, subject.facts) for budget in theirs)
         if not some:
             free.append(subject.name)
-        elif sure and all(holds_by(budget, refusing, subject.facts) for budget in sure):
+        elif sure and all(holds_by(budget, theirs, subject.facts) for budget in sure):
             forgeable.append(subject.name)
         elif not sure:
             partly.append(subject.name)
@@ -108,18 +122,41 @@ def _unlimited(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt
         yield Doubt("budgets", text)
 
 
+class _Whom:
+    """The people whom a rule may be about: of one that names people, these and whoever is not known by name."""
+
+    def __init__(self, everybody: tuple[Subject, ...]) -> None:
+        self._every = everybody
+        self._by_name: dict[str, list[Subject]] = {}
+        self._others: list[Subject] = []
+        for subject in everybody:
+            names = subject.facts.values.get("person", ())
+            for name in names:
+                self._by_name.setdefault(name.casefold(), []).append(subject)
+            if not names:
+                self._others.append(subject)
+
+    def of(self, rule: Budget | ModelRule | Rate) -> Sequence[Subject]:
+        """In no order."""
+        names = named_alone(rule)
+        if not names:
+            return self._every
+        return [*self._others, *(subject for name in names for subject in self._by_name.get(name, ()))]
+
+
 def _unreached(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt]:
     """Rules about people who are not there: a team without members, a group nobody of that team is in."""
+    whom = _Whom(everybody)
     for budget in policy.budgets:
-        if not any(counts(budget, subject.facts) for subject in everybody):
-            fits = any(reaches(budget.match, budget.excepted, subject.facts) for subject in everybody)
+        if not any(counts(budget, subject.facts) for subject in whom.of(budget)):
+            fits = any(reaches(budget.match, budget.excepted, subject.facts) for subject in whom.of(budget))
             why = f"no listed person has a {' and a '.join(budget.per)}" if fits else "no listed person fits its match"
             yield Doubt(f"budgets.{budget.base_name}", f"{budget.name} is about nobody: {why}")
     for rule in policy.models:
-        if not any(reaches(rule.match, rule.excepted, subject.facts) for subject in everybody):
+        if not any(reaches(rule.match, rule.excepted, subject.facts) for subject in whom.of(rule)):
             yield Doubt(f"models.{rule.name}", f"{rule.name} is about nobody: no listed person fits its match")
     for rate in policy.rates:
-        if not any(reaches(rate.match, rate.excepted, subject.facts) for subject in everybody):
+        if not any(reaches(rate.match, rate.excepted, subject.facts) for subject in whom.of(rate)):
             yield Doubt(f"rates.{rate.name}", f"{rate.name} is about nobody: no listed person fits its match")
     for each in policy.exceptions:
         if not any(reaches(each.match, EVERY, subject.facts) for subject in everybody):

@@ -12,7 +12,7 @@ from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
 from spendgate.rates import Rate
 from spendgate.roster import RESERVED_NAMES, SHARED, Person, UnknownPeople
-from spendgate.selector import EVERY, Clause, Facts, Selector
+from spendgate.selector import EVERY, Clause, Facts, Selector, is_glob
 
 ANYBODY: Final = "anybody who is not listed"
 PERSONAL: Final = frozenset({"person", "team", "group"})
@@ -70,6 +70,37 @@ def reaches(match: Selector, excepted: Selector, facts: Facts) -> bool:
     personal = [clause for clause in excepted.clauses if clause.attribute in PERSONAL]
     # An exception that asks for anything else beside the person leaves other calls of theirs under the rule.
     return not (personal and len(personal) == len(excepted.clauses) and all(clause.fits(facts) for clause in personal))
+
+
+class ByPerson[R: (Budget, ModelRule, Rate)]:
+    """Rules by the people whom they name: of very many about one person each, only these are worth asking about anybody."""
+
+    def __init__(self, rules: Iterable[R]) -> None:
+        self._every: tuple[R, ...] = tuple(rules)
+        self._for_all: list[R] = []
+        self._named: dict[str, list[R]] = {}
+        for rule in self._every:
+            if names := named_alone(rule):
+                for name in names:
+                    self._named.setdefault(name, []).append(rule)
+            else:
+                self._for_all.append(rule)
+
+    def of(self, facts: Facts) -> tuple[R, ...]:
+        """Those that may be about this person, in the order of the file."""
+        people = facts.values.get("person")
+        if not people:
+            return self._every
+        found = self._for_all.copy()
+        for name in people:
+            found += self._named.get(name.casefold(), [])
+        return tuple(sorted(found, key=lambda rule: rule.order))
+
+
+def named_alone(rule: Budget | ModelRule | Rate) -> frozenset[str]:
+    """The people, without case, of whom alone the rule is; empty where a glob or anything else chooses them."""
+    texts = rule.match.texts("person")
+    return frozenset() if any(map(is_glob, texts)) else frozenset(text.casefold() for text in texts)
 
 
 def counts(budget: Budget, facts: Facts) -> bool:

@@ -27,6 +27,8 @@ _PARTS: Final = {
 }  # fmt: skip
 """Of how many windows another one is made up, at the most."""
 _NESTED: Final = (Unit.HOUR, Unit.DAY, Unit.MONTH, Unit.QUARTER, Unit.YEAR)
+_PAIRS_MAX: Final = 200_000
+"""So many are compared within a second."""
 _SURE: Final = frozenset({"person", "machine"})
 """What every call has."""
 
@@ -36,6 +38,50 @@ def shadows(policy: Policy, raising: Sequence[BudgetException]) -> Iterator[Doub
     yield from _budgets(policy, raising)
     yield from _models(policy)
     yield from _rates(policy)
+
+
+class _Pairs[R: (Budget, ModelRule, Rate)]:
+    """The rules that may be about every call of another one, in the order of the file, without comparing each with each.
+
+    A rule with a `match` can be only where its first attribute has all that the other's has: found by one of those texts.
+    """
+
+    def __init__(self, rules: Sequence[R]) -> None:
+        self._everywhere: list[R] = []
+        self._by_text: dict[tuple[str, str], list[R]] = {}
+        self._left, self._cut = _PAIRS_MAX, False
+        for rule in rules:
+            if not rule.match.clauses:
+                self._everywhere.append(rule)
+                continue
+            first = rule.match.clauses[0]
+            for text in {text.casefold() for text in first.texts}:
+                self._by_text.setdefault((first.attribute, text), []).append(rule)
+
+    def of(self, rule: R) -> Iterator[R]:
+        """Those that are worth comparing; none any more after `_PAIRS_MAX`."""
+        keys = [(clause.attribute, clause.texts[0].casefold()) for clause in rule.match.clauses]
+        found = self._everywhere.copy()
+        for key in keys:
+            found += self._by_text.get(key, [])
+        for other in sorted(found, key=_order) if keys else found:
+            if self._left == 0:
+                self._cut = True
+                return
+            self._left -= 1
+            yield other
+
+    def left_out(self, key: str) -> Iterator[Doubt]:
+        """That not all were compared, where they were not."""
+        if self._cut:
+            text = (
+                f"too many {key} that are about the same calls: of the last ones nobody has looked which change nothing"
+            )
+            yield Doubt(key, text)
+
+
+def _order(rule: Budget | ModelRule | Rate) -> int:
+    return rule.order
 
 
 def counts_all_of(other: Budget | ModelRule | Rate, rule: Budget | ModelRule | Rate) -> bool:
@@ -65,8 +111,9 @@ def _one_allowance(other: Budget | Rate, rule: Budget | Rate) -> bool:
 
 def _budgets(policy: Policy, raising: Sequence[BudgetException]) -> Iterator[Doubt]:
     """A budget that another one always ends before."""
+    pairs = _Pairs(policy.budgets)
     for budget in policy.budgets:
-        for other in policy.budgets:
+        for other in pairs.of(budget):
             most = _allows(policy, other, budget, raising)
             if most is None or most > _least(budget):
                 continue
@@ -75,6 +122,7 @@ def _budgets(policy: Policy, raising: Sequence[BudgetException]) -> Iterator[Dou
                 continue  # two that are the same: the later one is told
             yield Doubt(f"budgets.{budget.base_name}", _unreached(policy, budget, other, most, raising))
             break
+    yield from pairs.left_out("budgets")
 
 
 def _unreached(policy: Policy, budget: Budget, other: Budget, most: int, raising: Sequence[BudgetException]) -> str:
@@ -166,8 +214,9 @@ def _within(inner: Window | None, outer: Window | None) -> bool:
 
 def _models(policy: Policy) -> Iterator[Doubt]:
     """A rule that refuses only what another one refuses to at least as many."""
+    pairs = _Pairs(policy.models)
     for rule in policy.models:
-        for other in policy.models:
+        for other in pairs.of(rule):
             if (
                 other is not rule
                 and _refuses_all_of(other, rule)
@@ -176,6 +225,7 @@ def _models(policy: Policy) -> Iterator[Doubt]:
                 what = "denies the same already" if rule.deny else "allows no more than it does"
                 yield Doubt(f"models.{rule.name}", f"{rule.name} changes nothing: {other.name} {what}")
                 break
+    yield from pairs.left_out("models")
 
 
 def _refuses_all_of(other: ModelRule, rule: ModelRule) -> bool:
@@ -193,8 +243,9 @@ def _includes(pattern: ModelPattern, text: str) -> bool:
 
 def _rates(policy: Policy) -> Iterator[Doubt]:
     """A rate that another one never lets through more than."""
+    pairs = _Pairs(policy.rates)
     for rate in policy.rates:
-        for other in policy.rates:
+        for other in pairs.of(rate):
             if (
                 other is not rate
                 and _paced_by(other, rate)
@@ -203,6 +254,7 @@ def _rates(policy: Policy) -> Iterator[Doubt]:
                 text = f"{rate.name} changes nothing: {other.name} counts the same calls and lets through no more"
                 yield Doubt(f"rates.{rate.name}", text)
                 break
+    yield from pairs.left_out("rates")
 
 
 def _paced_by(other: Rate, rate: Rate) -> bool:
