@@ -154,10 +154,10 @@ def _replayed(outcome: Outcome, policy: Policy) -> list[str]:
         lines += _part(PEOPLE, _rows(refused, ("person", "refused", "saved_nanos", "leave", "leave_nanos")))
     if outcome.alerts:
         alerts = [
-            {**row, **{name: local(row[f"{name}_at"], zone) for name in ("first", "last")}}
+            {**row, "alert": row["rule"], **{name: local(row[f"{name}_at"], zone) for name in ("first", "last")}}
             for row in report.alert_rules(outcome)
         ]
-        lines += _part(ALERT_RULES, _rows(alerts, ("rule", "severity", "times", "told", "first", "last")))
+        lines += _part(ALERT_RULES, _rows(alerts, ("alert", "severity", "times", "told", "first", "last")))
     return lines
 
 

@@ -105,7 +105,7 @@ def replay(
         candidate = granted.shown(found, candidate, reader, int(datetime.now(UTC).timestamp() * 1000))
         purged.tell(reader, asked.since_ms, "calls are sums by day (privacy.keep): they are not decided again")
         outcome = run_again(candidate, asked.since_ms or 0, lambda at_ms: reader.history(at_ms, asked.until_ms))
-    _print(outcome, candidate, fmt)
+    _print(outcome, candidate, fmt, asked.until_ms)
 
 
 def _steady(since: str, since_ms: int, zone: ZoneInfo) -> int:
@@ -120,7 +120,7 @@ def _steady(since: str, since_ms: int, zone: ZoneInfo) -> int:
     return int(at.timestamp() * 1000)
 
 
-def _print(outcome: Outcome, policy: Policy, fmt: Format) -> None:
+def _print(outcome: Outcome, policy: Policy, fmt: Format, until_ms: int | None) -> None:
     if fmt is Format.JSON:
         emit_json(
             {
@@ -136,12 +136,12 @@ def _print(outcome: Outcome, policy: Policy, fmt: Format) -> None:
     elif fmt is Format.CSV:
         emit(report.calls(outcome), (), fmt, keys=report.CALL_KEYS)
     else:
-        _table(outcome, ZoneInfo(policy.timezone))
+        _table(outcome, ZoneInfo(policy.timezone), until_ms)
 
 
-def _table(outcome: Outcome, zone: ZoneInfo) -> None:
+def _table(outcome: Outcome, zone: ZoneInfo, until_ms: int | None) -> None:
     with writing():
-        for line in headline(outcome, zone):
+        for line in headline(outcome, zone, until_ms):
             typer.echo(line)
     if outcome.rules or outcome.would:
         rules = [worded(row) for row in report.rules(outcome)]
