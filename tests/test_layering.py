@@ -91,7 +91,7 @@ EDGES = {
     "config": {"providers", "reconcile", "review"},
     "gate": {"alerts", "providers", "ledger", "identity"},
     "replay": {"alerts", "ledger", "gate"},
-    "review": {"alerts", "gate", "ledger", "replay"},
+    "review": {"alerts", "gate", "ledger", "providers", "replay"},
     "reconcile": {"ledger", "providers"},
     "capture": {"providers", "identity", "gate", "config"},
     "exports": {"ledger"},

@@ -68,10 +68,12 @@ class Scripted:
 
 
 def play(
-    folder: Path, rules: Policy, script: Iterable[Scripted], *, wall_ms: Callable[[int], int] = lambda ms: ms
-) -> None:
+    folder: Path, rules: Policy, script: Iterable[Scripted], *, wall_ms: Callable[[int], int] = lambda ms: ms,
+    first: int = 0,
+) -> None:  # fmt: skip
     """Let the real gate decide every call of the script, and write its ledger. `wall_ms` says what the wall clock has moved
-    since the start, by what the boot clock has: a gate takes longer to live through a night than to have a clock set."""
+    since the start, by what the boot clock has: a gate takes longer to live through a night than to have a clock set.
+    `first`: the number of the first call, on a ledger that has some."""
 
     async def whole(loop: VirtualLoop) -> None:
         clock = Clock(
@@ -83,7 +85,7 @@ def play(
         gate = Gate(ledger, PRICES, rules, estimate=estimate_usage, clock=clock)
         await gate.start()
         try:
-            await asyncio.gather(*[_serve(gate, clock, call, number) for number, call in enumerate(script)])
+            await asyncio.gather(*[_serve(gate, clock, call, number) for number, call in enumerate(script, first)])
         finally:
             await gate.stop()
             ledger.close()

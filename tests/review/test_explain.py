@@ -65,4 +65,4 @@ def test_a_limit_that_was_passed_has_less_than_nothing_left() -> None:
         1,
         lambda scopes: tuple(Standing(each, spent, 0, 0, 0, 0) for each in scopes),
     )
-    assert next(line for line in lines if line.rule == "a").says == "-$0.325 left of $1.00 for all"
+    assert next(line for line in lines if line.rule == "a").says == "refuses: -$0.325 left of $1.00 for all"

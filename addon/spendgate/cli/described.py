@@ -22,6 +22,7 @@ from spendgate.selector import ATTRIBUTES, is_glob
 
 _OPTIONS: Final = ("person", "model", "tool")
 """Attributes with an option of their own."""
+_NAMED_MOST: Final = 3
 WITH: Final = tuple(name for name in ATTRIBUTES if name not in _OPTIONS and name not in OF_THE_ROSTER)
 """What `--with` takes."""
 
@@ -81,6 +82,16 @@ def doubts(policy: Policy, call: Asked) -> Iterator[str]:
         yield f"machine {machine} is in no machine group of the policy{meant(machine, exact)}"
 
 
+def _whose(policy: Policy, text: str) -> str:
+    """Whom the policy lists by this e-mail address, or in the team of this name; else nothing."""
+    folded = text.casefold()
+    by_mail = [each.name for each in policy.roster.people if each.email and each.email.casefold() == folded]
+    if by_mail:
+        return f"; it is an e-mail address: did you mean {by_mail[0]}?"
+    in_team = [each.name for each in policy.roster.people if each.team and each.team.casefold() == folded]
+    return f"; it is a team: name a person of it, as {', '.join(in_team[:_NAMED_MOST])}" if in_team else ""
+
+
 def _of_the_person(policy: Policy, call: Asked) -> Iterator[str]:
     person = call.said["person"]
     if policy.roster.people and not call.listed:
@@ -88,7 +99,8 @@ def _of_the_person(policy: Policy, call: Asked) -> Iterator[str]:
         as_ = f"one of unknown_people: {policy.roster.unknown.value}"
         ended = policy.roster.listed(person)
         why = f"is not listed any more (until {ended.until})" if ended and ended.until else "is not listed"
-        yield f"person {person} {why}: {as_}{meant(person, known) if ended is None else ''}"
+        near = _whose(policy, person) or (meant(person, known) if ended is None else "")
+        yield f"person {person} {why}: {as_}{near}"
     elif not policy.roster.people:
         texts = [text for text in named(policy) if not is_glob(text)]
         if texts and person.casefold() not in {text.casefold() for text in texts} and (near := meant(person, texts)):

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import described, granted, in_force, whole_lines
+from spendgate.cli import described, granted, in_force, purged, whole_lines
 from spendgate.cli.moments import moment, shown
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Format, emit, note
@@ -20,13 +20,15 @@ from spendgate.config.known import KNOWN
 from spendgate.errors import UsageError
 from spendgate.flow import Tokens
 from spendgate.gate.clock import Clock
+from spendgate.gate.past import counted, scopes_of
 from spendgate.gate.terms import unlisted
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
 from spendgate.money import Beside, Money, dollars
+from spendgate.policy import Policy
 from spendgate.providers.registry import STATING
 from spendgate.review.asked import asked
-from spendgate.review.explain import NO_LEDGER, explain
+from spendgate.review.explain import NO_LEDGER, Standings, explain
 from spendgate.review.lines import Line
 
 PersonOption = Annotated[str, typer.Option("--person", metavar="P", help="A person of the policy, or an OS account.")]
@@ -49,6 +51,8 @@ _KEYS = (
     "rule", "kind", "applies", "says", "value", "spent_nanos", "held_nanos", "limit_nanos", "left_nanos", "resets_ms",
 )  # fmt: skip
 
+_THEN = "budgets count what was booked by then, at what it has cost since; rates are as of now"
+
 
 def register(group: typer.Typer) -> None:
     """Add the command."""
@@ -68,15 +72,16 @@ def explain_(
 ) -> None:
     """Show every rule about a call, in the order in which they decide, and what would become of it.
 
-    What is spent, and what rates have counted, comes from the ledger of the state directory, as of now; without one nothing is
-    known to be spent.
+    What is spent comes from the ledger of the state directory, also for a policy that no gate has followed yet; of a time that is
+    past as of then. What rates have counted is as of now. Without a ledger nothing is known to be spent.
     """
     if not person:
         raise UsageError("--person '': write the person's name as the policy has it, or an account of theirs")
     found = paths.find(state)
     policy = policies.load(file, KNOWN) if file else in_force.named(found)
     zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
-    at_ms = _at(at, zone, now) if at is not None else int(now.timestamp() * 1000)
+    now_ms = int(now.timestamp() * 1000)
+    at_ms = _at(at, zone, now) if at is not None else now_ms
     cost_nanos = _nanos(cost)
     said = described.said(policy, {"person": person, "model": model, "tool": tool}, attributes or [])
     call = asked(policy, said, at_ms, in_force.machine(found))
@@ -85,7 +90,11 @@ def explain_(
     with ExitStack() as open_files:
         reader = open_files.enter_context(Reader(found.ledger)) if found.ledger.exists() else None
         policy = granted.shown(found, policy, reader, at_ms) if reader else policy
-        standings = (lambda scopes: reader.standings(scopes, at_ms)) if reader else None
+        if reader is not None:
+            purged.tell(
+                reader, at_ms, "calls are sums by day (privacy.keep): budgets count those of that time only in part"
+            )
+        standings = _filled(reader, policy, at_ms, past=at_ms < now_ms) if reader else None
         clock = Clock()
         flowing = Flowing(clock.boot(), clock.boot_ms(), Tokens(1))
         flows = (lambda scopes: reader.rates(scopes, flowing, at_ms)) if reader else None
@@ -96,7 +105,16 @@ def explain_(
         )  # fmt: skip
     if reader is None:
         note(NO_LEDGER)
+    elif at_ms < now_ms:
+        note(_THEN)
     _print((Line("asked", "asked", True, call.words(policy, cost_nanos)), *lines), fmt, zone)
+
+
+def _filled(reader: Reader, policy: Policy, at_ms: int, *, past: bool) -> Standings:
+    """The balances of the policy's budgets as a gate that follows it has them; of the past without what came later."""
+    until_ms = at_ms if past else None
+    budgets, of_past = counted(policy, at_ms), scopes_of(policy)
+    return lambda scopes: reader.standings_filled(scopes, budgets, of_past, at_ms, until_ms=until_ms)
 
 
 def _print(lines: Sequence[Line], fmt: Format, zone: ZoneInfo) -> None:

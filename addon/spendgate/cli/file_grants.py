@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from contextlib import closing
 from zoneinfo import ZoneInfo
@@ -201,10 +202,32 @@ def _lines(asked: Asked, policy: Policy, *, told: bool) -> tuple[str, ...]:
         *([f"When it refused: {figures}."] if figures else []),
         f"{'The running gate tells them now' if told else 'No gate runs: the next one tells them'}; `spendgate ask list` says"
         " whether they have it.",
-        *([f"{_who_may(policy)}"] if policy.approvers else []),
-        f"On this machine they answer with:  spendgate grant {each.id} --key KEYFILE --reason WHY",
+        *(_granting(asked, policy) if policy.approvers else excepting(asked)),
+    )
+
+
+def _granting(asked: Asked, policy: Policy) -> tuple[str, ...]:
+    return (
+        _who_may(policy),
+        f"On this machine they answer with:  spendgate grant {asked.ask.id} --key KEYFILE --reason WHY",
         "On another one, send them this line:",
-        each.code(),
+        asked.ask.code(),
+    )
+
+
+def excepting(asked: Asked) -> tuple[str, ...]:
+    """Where nobody can grant, since the policy names no approvers: what its owner writes into it."""
+    each = asked.ask
+    whose = {"person": each.person} | each.values
+    match = ", ".join(f"{name}: {json.dumps(value)}" for name, value in whose.items())
+    words = (
+        f"budget: {each.budget}", f"match: {{{match}}}", f"add: {dollars(each.amount_nanos)}".replace(",", ""),
+        f"until: {iso(each.until_ms)}", f"reason: {json.dumps(each.reason or 'WHY', ensure_ascii=False)}",
+        f"approved_by: {json.dumps(asked.asked_of)}",
+    )  # fmt: skip
+    return (
+        "The policy has no approvers, so no grant counts. To give it, this goes under `exceptions:` in the policy's file:",
+        f"  - {{{', '.join(words)}}}",
     )
 
 

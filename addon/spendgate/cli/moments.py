@@ -37,7 +37,15 @@ def moment(text: str, zone: ZoneInfo, now: datetime) -> int:
         raise UsageError(f"{text!r} is not a time; {_ALLOWED}") from None
     if read.year not in _YEARS:
         raise UsageError(f"{text!r} is too far away, allowed are {_YEARS.start} to {_YEARS.stop - 1}; {_ALLOWED}")
-    return _ms(read if read.tzinfo else read.replace(tzinfo=zone))
+    return _ms(read if read.tzinfo else _there(read, text, zone))
+
+
+def _there(read: datetime, text: str, zone: ZoneInfo) -> datetime:
+    """A time on the clocks of `zone`. Raises UsageError where they skip it."""
+    at = read.replace(tzinfo=zone)
+    if at.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != read:
+        raise UsageError(f"{text!r} is a time that the clocks of {zone.key} skip on that day; {_ALLOWED}")
+    return at
 
 
 def shown(ms: int | None, zone: ZoneInfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -99,14 +100,27 @@ def replay(
     then = in_force.named(found) if file is None else in_force.policy(found)
     candidate = then if file is None else policies.load(file, KNOWN)
     asked = span(then, since or SINCE, until, None)
+    asked = replace(asked, since_ms=_steady(since or SINCE, asked.since_ms or 0, ZoneInfo(then.timezone)))
     with closing(Reader(found.ledger)) as reader:
         candidate = granted.shown(found, candidate, reader, int(datetime.now(UTC).timestamp() * 1000))
         purged.tell(reader, asked.since_ms, "calls are sums by day (privacy.keep): they are not decided again")
         outcome = run_again(candidate, asked.since_ms or 0, lambda at_ms: reader.history(at_ms, asked.until_ms))
-    _print(outcome, candidate, fmt)
+    _print(outcome, candidate, fmt, asked.until_ms)
 
 
-def _print(outcome: Outcome, policy: Policy, fmt: Format) -> None:
+def _steady(since: str, since_ms: int, zone: ZoneInfo) -> int:
+    """From where on calls are decided again: of a span back from now the beginning of its day, hour or minute, so that another
+    run on the same ledger gives the same answer."""
+    unit = since[-1:]
+    if not since[:-1].isdecimal() or unit not in "mhdw":
+        return since_ms
+    at = datetime.fromtimestamp(since_ms / 1000, zone).replace(second=0, microsecond=0)
+    at = at if unit == "m" else at.replace(minute=0)
+    at = at if unit in "mh" else at.replace(hour=0)
+    return int(at.timestamp() * 1000)
+
+
+def _print(outcome: Outcome, policy: Policy, fmt: Format, until_ms: int | None) -> None:
     if fmt is Format.JSON:
         emit_json(
             {
@@ -122,12 +136,12 @@ def _print(outcome: Outcome, policy: Policy, fmt: Format) -> None:
     elif fmt is Format.CSV:
         emit(report.calls(outcome), (), fmt, keys=report.CALL_KEYS)
     else:
-        _table(outcome, ZoneInfo(policy.timezone))
+        _table(outcome, ZoneInfo(policy.timezone), until_ms)
 
 
-def _table(outcome: Outcome, zone: ZoneInfo) -> None:
+def _table(outcome: Outcome, zone: ZoneInfo, until_ms: int | None) -> None:
     with writing():
-        for line in headline(outcome, zone):
+        for line in headline(outcome, zone, until_ms):
             typer.echo(line)
     if outcome.rules or outcome.would:
         rules = [worded(row) for row in report.rules(outcome)]

@@ -51,10 +51,11 @@ def _unseen(outcome: Outcome) -> list[str]:
     return [f"{what}, of providers that it does not capture: neither held nor counted"]
 
 
-def headline(outcome: Outcome, zone: ZoneInfo) -> list[str]:
-    """The sums in words."""
+def headline(outcome: Outcome, zone: ZoneInfo, until_ms: int | None = None) -> list[str]:
+    """The sums in words. `until_ms`: where the calls end that are asked about; None: nowhere."""
     if not outcome.calls:
-        return [f"no call was decided since {shown(outcome.since_ms, zone)}", *_unseen(outcome)]
+        until = "" if until_ms is None else f" and before {shown(until_ms, zone)}"
+        return [f"no call was decided since {shown(outcome.since_ms, zone)}{until}", *_unseen(outcome)]
     lines = [
         f"{counted(outcome.calls, 'call')} from {shown(outcome.first_ms, zone)} to {shown(outcome.last_ms, zone)} "
         f"(times of {zone.key}, the policy's timezone)",

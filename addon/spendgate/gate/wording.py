@@ -22,8 +22,7 @@ def message(refuse: Refuse, *, timezone: str, help_text: str, asks: str = "") ->
     """The whole text of one refusal, in one paragraph. `help_text` is the policy's `help` and ends it; where more money is what
     is missing and `help` has no command, `asks` does, the one that asks for it."""
     parts = [_what(refuse), _figures(refuse), _when(refuse, timezone)]
-    if refuse.others:
-        parts.append(f"{refuse.others} more {'rule refuses' if refuse.others == 1 else 'rules refuse'} it too.")
+    parts.append(_others(refuse))
     parts.append(help_text.strip())
     if asks and refuse.kind is RefusalKind.SPENT and ASKING not in help_text:
         parts.append(f"To ask for more, run: {asks}")
@@ -33,9 +32,17 @@ def message(refuse: Refuse, *, timezone: str, help_text: str, asks: str = "") ->
 def told(refuse: Refuse, *, timezone: str) -> str:
     """The same of a call that a reviewer only asks about: no machine has decided it, and nobody needs help."""
     if refuse.kind is RefusalKind.RULE and not refuse.rate:
-        return refuse.reason + (f"; {refuse.suggest} is allowed" if refuse.suggest else "")
-    parts = (_what(refuse).removeprefix("Spendgate: "), _figures(refuse, where=""), _when(refuse, timezone))
+        more = f". {_others(refuse)}" if refuse.others else ""
+        return refuse.reason + (f"; {refuse.suggest} is allowed" if refuse.suggest else "") + more
+    what = _what(refuse).removeprefix("Spendgate: ")
+    parts = (what, _figures(refuse, where=""), _when(refuse, timezone), _others(refuse))
     return " ".join(filter(None, parts))
+
+
+def _others(refuse: Refuse) -> str:
+    if not refuse.others:
+        return ""
+    return f"{refuse.others} more {'rule refuses' if refuse.others == 1 else 'rules refuse'} it too."
 
 
 def cut_message(rule: str, *, help_text: str) -> str:

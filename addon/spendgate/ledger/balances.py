@@ -187,6 +187,12 @@ def settled(conn: sqlite3.Connection, scopes: Iterable[Scope], now_ms: int) -> t
     return tuple(found)
 
 
+def passed(conn: sqlite3.Connection, balance: int, after_ms: int) -> tuple[int, int, int, int]:
+    """Settled, held and ceiling, and how many are open, of its calls that were booked later."""
+    settled, held, ceiling, opened, _ = conn.execute(_PASSED, (after_ms, _NO_CALL_MS, balance)).fetchone()
+    return settled, held, ceiling, opened
+
+
 def at_edge(conn: sqlite3.Connection, balance: Balance, edge_ms: int) -> Balance:
     """What moving its edge would make of a balance, only read. The same object where an edge moved forward passes nothing:
     the row then stays true for its old edge, and a write is saved."""

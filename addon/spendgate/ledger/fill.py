@@ -39,12 +39,12 @@ ScopesOf = Callable[[PastCall], tuple[Scope, ...]]
 """The scopes of a past call under the new policy: windows of its `booked_ms`, its answering model where that is known."""
 
 _ADD: Final = "INSERT OR IGNORE INTO charges (call, balance, booked_ms, mode, charged_nanos) VALUES (?, ?, ?, ?, ?)"
-_FIND: Final = """SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, value_nanos, billing = 'subscription', holds
+FIND: Final = """SELECT state, booked_ms, held_nanos, ceiling_nanos, cost_nanos, value_nanos, billing = 'subscription', holds
     FROM call_rows WHERE seq = ?"""
 _RUNNING: Final = """SELECT seq FROM call_rows WHERE state = 'open' ORDER BY seq DESC
     LIMIT (SELECT coalesce(sum(open_calls), 0) FROM balances WHERE budget = '')"""
 """The kinds say how many run, so that no more rows are read than back to the oldest."""
-_COUNTING: Final = "booked_ms >= ? AND state IN ('open', 'settled', 'interrupted') ORDER BY seq LIMIT ?"
+COUNTING: Final = "booked_ms >= ? AND state IN ('open', 'settled', 'interrupted') ORDER BY seq LIMIT ?"
 _NOTE: Final = """INSERT INTO counted (budget, words, upto_seq, since_ms) VALUES (?, ?, ?, ?)
     ON CONFLICT (budget, words) DO UPDATE SET upto_seq = excluded.upto_seq, since_ms = excluded.since_ms"""
 
@@ -95,7 +95,7 @@ def prepare(
     that does not have the budget. `gates`: where whoever purges has its lock, which is held while sums and rows are
     counted of a budget that needs both. Raises LedgerUnavailable, LedgerBusy where it is held for long.
     """
-    wanted = tuple(each for each in budgets if each.of_sums is not None and not _was_counted(store.conn, each))
+    wanted = tuple(each for each in budgets if each.of_sums is not None and not was_counted(store.conn, each))
     if not wanted or gates is None:
         return _prepare(store, budgets, scopes_of, now_ms, earlier)
     with locked(gates, store.patience_s):
@@ -111,7 +111,7 @@ def _prepare(
     seen = Pass(frozenset((each.budget, each.noted_as) for each in budgets), newest, running, 0)
     if not budgets:
         return seen
-    upto = _counted_upto(store.conn, budgets)
+    upto = counted_upto(store.conn, budgets)
     again = earlier if earlier is not None and earlier.budgets == seen.budgets else None
     # What is new looks back as far as it counts itself: a grant of this minute is no reason to go through a year again.
     new = tuple(each for each in budgets if not upto[each.budget, each.words])
@@ -133,7 +133,7 @@ def _count_sums(store: Store, wanted: tuple[Counted, ...]) -> None:
     def work(known: Known) -> None:
         past = day_sums.cells(known.conn)
         for each in wanted:
-            if each.of_sums is None or _was_counted(known.conn, each):
+            if each.of_sums is None or was_counted(known.conn, each):
                 continue
             for call in past:
                 nanos = (call.value_nanos if call.row.billing == PLAN else call.cost_nanos) or 0
@@ -146,7 +146,7 @@ def _count_sums(store: Store, wanted: tuple[Counted, ...]) -> None:
     store.write(work)
 
 
-def _was_counted(conn: sqlite3.Connection, each: Counted) -> bool:
+def was_counted(conn: sqlite3.Connection, each: Counted) -> bool:
     """Whether it was ever counted, under whatever roster."""
     found = conn.execute(_NOTED, (each.budget, each.words, len(each.words) + 1, f"{each.words}:")).fetchone()
     return found is not None
@@ -161,7 +161,7 @@ def _fill(
     since_ms = min(budget.since_ms for budget in budgets)
 
     def add(calls: list[PastCall]) -> int:
-        wanted = [(call.seq, scope) for call in calls for scope in _missing(call, scopes_of(call), upto, now_ms)]
+        wanted = [(call.seq, scope) for call in calls for scope in missing(call, scopes_of(call), upto, now_ms)]
         return _add_all(store, wanted)
 
     after, added = min(upto.values()), 0
@@ -169,16 +169,17 @@ def _fill(
         after = earlier.newest
         for ended in batched(sorted(earlier.running - seen.running), CHUNK):
             marks = ", ".join("?" * len(ended))
-            added += add(rows.select_past(store.conn, f"seq IN ({marks}) AND {_COUNTING}", (*ended, since_ms, CHUNK)))
+            added += add(rows.select_past(store.conn, f"seq IN ({marks}) AND {COUNTING}", (*ended, since_ms, CHUNK)))
     while calls := rows.select_past(
-        store.conn, f"seq > ? AND seq <= ? AND {_COUNTING}", (after, seen.newest, since_ms, CHUNK)
+        store.conn, f"seq > ? AND seq <= ? AND {COUNTING}", (after, seen.newest, since_ms, CHUNK)
     ):
         added += add(calls)
         after = calls[-1].seq
     return added
 
 
-def _counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> Upto:
+def counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> Upto:
+    """Up to which call each has counted all that its current windows hold."""
     known = {
         (budget, words): (upto, since_ms)
         for budget, words, upto, since_ms in conn.execute("SELECT budget, words, upto_seq, since_ms FROM counted")
@@ -190,7 +191,7 @@ def _counted_upto(conn: sqlite3.Connection, budgets: tuple[Counted, ...]) -> Upt
     return found
 
 
-def _missing(call: PastCall, scopes: tuple[Scope, ...], upto: Upto, now_ms: int) -> tuple[Scope, ...]:
+def missing(call: PastCall, scopes: tuple[Scope, ...], upto: Upto, now_ms: int) -> tuple[Scope, ...]:
     """Those scopes of budgets to fill that have not counted the call and whose window still runs."""
     return tuple(
         scope
@@ -220,7 +221,7 @@ def _add_all(store: Store, wanted: list[tuple[int, Scope]]) -> int:
 def _add(known: Known, seq: int, scope: Scope, balance: Balance) -> bool:
     """Count one call in one balance, as it stands now (it may have ended since it was read); False: it was counted."""
     conn = known.conn
-    state, booked_ms, held, ceiling, cost, value, on_plan, text = conn.execute(_FIND, (seq,)).fetchone()
+    state, booked_ms, held, ceiling, cost, value, on_plan, text = conn.execute(FIND, (seq,)).fetchone()
     holds = open_calls.unpacked(text)
     if any(hold.balance == balance.id for hold in holds):
         return False

@@ -72,6 +72,8 @@ class Step(NamedTuple):
     output_audio_tokens: int | None = None
     web_searches: int | None = None
     flags: str | None = None
+    host: str = ""
+    """Empty: nobody said."""
 
     @property
     def usage(self) -> Usage:

@@ -8,12 +8,11 @@ ledger.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
 from spendgate import limits
 from spendgate.adaptive import MeanOf, Settled, settled_of
-from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.kept import Kept
 from spendgate.ledger.known import Known
 from spendgate.limits import Claim
 from spendgate.standing import Credit, Limit, Scope
@@ -52,27 +51,22 @@ def claim(known: Known, found: Limit, taken_nanos: int, now_ms: int) -> None:
         known.claims.pop(_claim_key(credit), None)
 
 
-def read_limit(conn: sqlite3.Connection, scope: Scope, now_ms: int) -> Limit:
-    """The limit as a decision at this moment would find it, for a reader; nothing is written."""
+def read_limit(kept: Kept, scope: Scope) -> Limit:
+    """The limit as a decision at that moment would find it, for a reader; nothing is written."""
     mean = scope.mean
     settled = None
     if mean is not None:
-        row = conn.execute(_FIXED, _mean_key(mean, scope.value)).fetchone()
+        row = kept.conn.execute(_FIXED, _mean_key(mean, scope.value)).fetchone()
         keys = [(mean.budget, scope.value, day, mean.words, 0) for day in mean.days]
-        rows = [] if row else [conn.execute(READ_BY_KEY, key).fetchone() for key in keys]
-        settled = Settled(*row) if row else settled_of(Balance(*each).settled for each in rows if each is not None)
+        found = [] if row else [kept.balance(key) for key in keys]
+        settled = Settled(*row) if row else settled_of(each.settled for each in found if each is not None)
 
     def used(credit: Credit) -> int:
-        tally = credit.tally
-        row = conn.execute(READ_BY_KEY, tally.balance).fetchone()
-        if row is None:
-            return 0
-        balance = Balance(*row)
-        balance = balance if tally.rolling_ms is None else at_edge(conn, balance, now_ms - tally.rolling_ms)
-        return balance.settled + balance.held
+        balance = kept.balance(credit.tally.balance)
+        return 0 if balance is None else balance.settled + balance.held
 
     def claimed(credit: Credit) -> Claim:
-        return limits.claim_of(conn.execute(_CLAIMED, _claim_key(credit)).fetchone(), credit.tally, now_ms)
+        return limits.claim_of(kept.conn.execute(_CLAIMED, _claim_key(credit)).fetchone(), credit.tally, kept.now_ms)
 
     return limits.limit(scope, settled, used, claimed)
 

@@ -25,6 +25,7 @@ from spendgate.grant_texts import Ask
 from spendgate.ledger import audit_log, moving
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.interface import AlertRow
+from spendgate.ledger.kept import Kept
 from spendgate.ledger.rows import PAST, PastCall, past
 from spendgate.ledger.store import connect, unavailable
 from spendgate.standing import Scope
@@ -383,7 +384,7 @@ class Seen:
         """The budget with its limit as it is now."""
         if not scope.moves:
             return scope
-        return replace(scope, limit_nanos=moving.read_limit(self._conn, scope, now_ms).nanos)
+        return replace(scope, limit_nanos=moving.read_limit(Kept(self._conn, now_ms), scope).nanos)
 
 
 def _ended(conn: sqlite3.Connection, after: int, upto: int) -> list[Ended]:

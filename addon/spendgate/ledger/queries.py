@@ -36,11 +36,13 @@ from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
-from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.balances import READ_BY_KEY, Balance
 from spendgate.ledger.compared import Alike
 from spendgate.ledger.fault import FILE, SUMS, Fault
+from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
+from spendgate.ledger.kept import Kept
 from spendgate.ledger.named import NamedCall, named
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.periods import PERIODS, period_of
@@ -48,6 +50,7 @@ from spendgate.ledger.purged_spend import Figures, Key, Wanted, purged_spend
 from spendgate.ledger.results import CORRECTS
 from spendgate.ledger.statements import Imported
 from spendgate.ledger.store import unavailable
+from spendgate.ledger.unfilled import unfilled
 from spendgate.standing import Scope, Standing
 from spendgate.statement import Line
 from spendgate.window import DAY_MS
@@ -233,18 +236,16 @@ class Reader:
 
     def standings(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[Standing, ...]:
         """Each scope's balance as the gate would see it now; zero where nothing was ever held."""
-        return tuple(self._standing(scope, now_ms) for scope in scopes)
+        return _standings(Kept(self._conn, now_ms), scopes)
 
-    def _standing(self, scope: Scope, now_ms: int) -> Standing:
-        key = scope.balance
-        found = self._conn.execute(READ_BY_KEY, key).fetchone()
-        limit = moving.read_limit(self._conn, scope, now_ms) if scope.moves else None
-        if found is None:
-            return Standing(scope, 0, 0, 0, 0, 0, limit=limit)
-        balance = Balance(*found)
-        if scope.rolling_ms is not None:
-            balance = at_edge(self._conn, balance, now_ms - scope.rolling_ms)
-        return replace(balance.standing(scope, 0), limit=limit)
+    def standings_filled(
+        self, scopes: tuple[Scope, ...], budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *,
+        until_ms: int | None = None,
+    ) -> tuple[Standing, ...]:  # fmt: skip
+        """As `standings`, of a policy that no gate may have followed: as if one had just taken it up, and filled `budgets`.
+        `until_ms`: without the calls that were booked later."""
+        more = unfilled(self._conn, scopes, budgets, scopes_of, now_ms, until_ms=until_ms)
+        return _standings(Kept(self._conn, now_ms, more, until_ms=until_ms), scopes)
 
     def rates(self, scopes: tuple[Scope, ...], flowing: Flowing, now_ms: int) -> tuple[Standing, ...]:
         """Each rate with what it has counted and how many of its calls are open, at `flowing.boot_ms`."""
@@ -516,6 +517,15 @@ class Reader:
         cursor = self._conn.execute(sql, values)
         names = [column[0] for column in cursor.description]
         return tuple(dict(zip(names, row, strict=True)) for row in cursor)
+
+
+def _standings(kept: Kept, scopes: tuple[Scope, ...]) -> tuple[Standing, ...]:
+    found = []
+    for scope in scopes:
+        balance = kept.balance(scope.balance)
+        made = Standing(scope, 0, 0, 0, 0, 0) if balance is None else balance.standing(scope, 0)
+        found.append(replace(made, limit=moving.read_limit(kept, scope) if scope.moves else None))
+    return tuple(found)
 
 
 @contextmanager

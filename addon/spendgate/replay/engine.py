@@ -60,6 +60,7 @@ class Replay:
         self._told = Telling(policy, self._books, self._holdings.moving)
         self._events: list[tuple[int, int, int, Replayed]] = []
         self._order = count()
+        self._never = frozenset(policy.capture.never)
         self._waiting: dict[int, Replayed] = {}
 
     def run(self, steps: Iterable[Step]) -> Outcome:
@@ -75,7 +76,7 @@ class Replay:
         self._until(step.arrived_ms)
         self._books.forget(step.arrived_ms)
         terms = self._known.of(step)
-        if not terms.captured:
+        if not terms.captured or step.host in self._never:
             if step.arrived_ms >= self._since_ms:
                 self.outcome.passes_unseen(step)
             return

@@ -14,6 +14,8 @@ from spendgate.contracts import GATEWAY
 from spendgate.model_names import family
 from spendgate.money import dollars
 from spendgate.policy import Policy, person_then, today_in
+from spendgate.providers.registry import provider_of_host
+from spendgate.providers.registry_data import PROVIDERS
 from spendgate.roster import PersonMatch
 from spendgate.selector import PLAN, Facts
 
@@ -60,6 +62,11 @@ class Asked:
             self._machine(policy),
             f"session {self.said['session']}" if "session" in self.said else f"{OWN} (assumed)",
             *(f"{name} {self.said[name]}" for name in ("account", "project", "api_key") if name in self.said),
+            *(
+                f"no {name} said"
+                for name in ("project", "api_key")
+                if name not in self.said and _kept_per(policy, name)
+            ),
             "costs next to nothing (no cost said)" if cost_nanos is None else f"costs {dollars(cost_nanos)}",
         ]
         return "; ".join(parts)
@@ -115,6 +122,30 @@ def stated(provider: str, billing: str, stating: Collection[str]) -> bool:
 def provider_of(values: Mapping[str, str]) -> str:
     """The provider that a case names, else the maker of its model; empty where neither says."""
     return values.get("provider") or maker(values.get("model", ""))
+
+
+def _kept_per(policy: Policy, attribute: str) -> bool:
+    """Whether a rule asks each call for it."""
+    return any(attribute in each.per for each in policy.budgets) or any(attribute in each.per for each in policy.rates)
+
+
+def never_seen(policy: Policy, provider: str, billing: str = "") -> bool:
+    """Whether no call of this provider is decrypted, since `capture.never` names every host of its own."""
+    hosts = hosts_of(provider)
+    if any(provider_of_host(added) == provider for added in policy.capture.hosts):
+        return False
+    return billing != GATEWAY and bool(hosts) and never_at(policy, provider) == hosts
+
+
+def never_at(policy: Policy, provider: str) -> tuple[str, ...]:
+    """The provider's own hosts that `capture.never` names."""
+    return tuple(host for host in hosts_of(provider) if host in policy.capture.never)
+
+
+def hosts_of(provider: str) -> tuple[str, ...]:
+    """The provider's own hosts."""
+    found = PROVIDERS.get(provider)
+    return tuple(found.hosts) if found is not None else ()
 
 
 def maker(model: str) -> str:

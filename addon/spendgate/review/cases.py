@@ -16,7 +16,7 @@ from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.replay.engine import Replay
 from spendgate.replay.outcome import Outcome
-from spendgate.review.asked import NOBODY, OWN, asked, provider_of, stated, whole
+from spendgate.review.asked import NOBODY, OWN, asked, never_seen, provider_of, stated, whole
 from spendgate.selector import PLAN
 from spendgate.standing import Size
 
@@ -87,6 +87,8 @@ class Verdict:
     """The call that was asked about, with what was assumed of it."""
     timezone: str
     refuse: Refuse | None = None
+    by_never: bool = False
+    """It is not decrypted since `capture.never` names every host of its provider."""
 
     @property
     def passed(self) -> bool:
@@ -98,6 +100,8 @@ class Verdict:
     def why(self) -> str:
         """Why it was refused, in the gate's own words."""
         if self.found.verb is Verb.UNCAPTURED:
+            if self.by_never:
+                return f"capture.never names every host of {provider_of(self.case.when.values)}"
             return f"capture.providers does not name {provider_of(self.case.when.values) or 'its provider'}"
         return told(self.refuse, timezone=self.timezone) if self.refuse else ""
 
@@ -107,6 +111,10 @@ def judge(policy: Policy, case: Case, stating: Collection[str] = ()) -> Verdict:
 
     `stating`: the providers whose own word on a call's cost counts, which nothing bounds.
     """
+    values = case.when.values
+    if never_seen(policy, provider_of(values), values.get("billing", "")):
+        call = asked(policy, values, case.when.at_ms).words(policy, case.when.cost_nanos)
+        return Verdict(case, Then(Verb.UNCAPTURED), call, policy.timezone, by_never=True)
     heard = _Heard()
     replay = Replay(policy, case.when.at_ms)
     replay.outcome = heard

@@ -17,7 +17,7 @@ from spendgate.model_rules import refused_by
 from spendgate.policy import Policy
 from spendgate.rates import rate_scopes
 from spendgate.replay.past_terms import billing_word
-from spendgate.review.asked import provider_of, stated
+from spendgate.review.asked import never_at, never_seen, provider_of, stated
 from spendgate.review.lines import NOTHING, Assumed, Line, budget_lines, exception_line, outside, rate_lines, reason
 from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import KindStanding, Scope, Size, Standing
@@ -62,9 +62,11 @@ def explain(
     on_plan, counts = word == PLAN, policy.billing.counts(word)
     found = scopes(policy, facts, now_ms, enforced, on_plan=on_plan) if on_plan or counts else ()
     known = standings(found) if standings is not None else tuple(map(_untouched, found))
+    unbounded = stated(next(iter(facts.values.get("provider", ())), ""), word, stating)
+    size = _sized(cost_nanos, None if unbounded else cost_nanos)
     for budget in policy.budgets:
         drawn = [each for each in known if each.scope.budget == budget.name and not each.scope.tally]
-        lines += budget_lines(policy, budget, facts, drawn, assumed)
+        lines += budget_lines(policy, budget, facts, drawn, assumed, refuses=lambda one: _alone(one, size, now_ms))
         lines += [
             exception_line(policy, each, facts, now_ms, assumed, counted=bool(drawn))
             for each in policy.raising
@@ -79,8 +81,6 @@ def explain(
         lines.append(Line(whole.rule, "file", True, reason(whole)))
     by_rule = unlisted or account or model_refusal(policy, facts) or whole
     if seen.applies:
-        unbounded = stated(next(iter(facts.values.get("provider", ())), ""), word, stating)
-        size = _sized(cost_nanos, None if unbounded else cost_nanos)
         lines.append(_end(policy, by_rule, (*known, *flowing), size, now_ms, enforced=enforced))
     else:
         lines.append(Line("call", "call", True, "leaves unseen: what is not decrypted is asked nothing"))
@@ -139,16 +139,20 @@ def _capture(policy: Policy, facts: Facts) -> Line:
     named = policy.capture.providers
     if "gateway" in facts.values.get("billing", ()):
         return Line("capture", "capture", True, "the gateway is decrypted")
-    if named is None:
-        return Line("capture", "capture", True, f"{said or 'every known provider'} is decrypted")
     provider = said or provider_of({"model": next(iter(facts.values.get("model", ())), "")})
+    if never_seen(policy, provider):
+        return Line("capture", "capture", False, f"{provider} is not decrypted: capture.never names every host of it")
+    hidden = never_at(policy, provider)
+    but = f", but for {', '.join(hidden)} (capture.never)" if hidden else ""
+    if named is None:
+        return Line("capture", "capture", True, f"{said or 'every known provider'} is decrypted{but}")
     if not provider:
         says = f"of the known providers only {', '.join(named)} is decrypted; say which: --with provider={named[0]}"
         return Line(
             "capture", "capture", True, says if len(named) == 1 else says.replace(" is decrypted", " are decrypted")
         )
     if provider in named:
-        return Line("capture", "capture", True, f"{provider} is decrypted")
+        return Line("capture", "capture", True, f"{provider} is decrypted{but}")
     return Line("capture", "capture", False, f"{provider} is not decrypted: capture names {', '.join(named)}")
 
 
@@ -169,6 +173,15 @@ def _models(policy: Policy, facts: Facts, assumed: Assumed) -> Iterator[Line]:
         yield Line(rule.name, "model", True, says)
 
 
+def _alone(standing: Standing, size: Size, now_ms: int) -> bool:
+    """Whether the call does not fit this allowance, whatever other rules say."""
+    decision = decide((standing,), _KIND, size, now_ms=now_ms, patient=False)
+    return isinstance(decision, Refuse) or (isinstance(decision, Admit) and decision.would_refuse is not None)
+
+
+_KIND: Final = KindStanding("explained", settled=100)
+
+
 def _sized(cost_nanos: int, most_nanos: int | None) -> Size:
     return Size(most_nanos, cost_nanos, cost_nanos, cost_nanos, cost_nanos, seen=100, own_seen=100)
 
@@ -182,7 +195,7 @@ def _end(
     *,
     enforced: bool,
 ) -> Line:
-    decision = decide(standings, KindStanding("explained", settled=100), size, now_ms=now_ms, patient=False)
+    decision = decide(standings, _KIND, size, now_ms=now_ms, patient=False)
     refusals = [by_rule] if by_rule else []
     if isinstance(decision, Refuse):
         refusals.append(decision)

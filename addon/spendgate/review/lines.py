@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,10 +42,13 @@ class Line:
 
 
 def budget_lines(
-    policy: Policy, budget: Budget, facts: Facts, standings: list[Standing], assumed: Assumed
-) -> Iterator[Line]:
+    policy: Policy, budget: Budget, facts: Facts, standings: list[Standing], assumed: Assumed,
+    *, refuses: Callable[[Standing], bool] = lambda _: False,
+) -> Iterator[Line]:  # fmt: skip
+    """One line for each allowance that it draws on; `refuses` says of which it does not fit."""
     if not standings:
-        yield Line(budget.name, "budget", False, _no_scope(budget, facts, assumed))
+        refused = budget.enforce_action and _lacking(budget, facts, assumed)
+        yield Line(budget.name, "budget", refused, _no_scope(budget, facts, assumed))
     for standing in standings:
         scope = standing.scope
         limit_nanos = standing.limit_nanos
@@ -53,7 +56,8 @@ def budget_lines(
         value = scope.value.replace("|", ", ") or "all"
         what = "" if scope.enforced else ", and only records" if budget.enforce_action else ", and only warns"
         room = Beside.of(limit_nanos, standing.settled_nanos, standing.held_nanos)
-        says = f"{dollars(room.left)} left of {dollars(room.limit)} for {value}{what}{_source(scope, standing.limit)}"
+        mark = ("refuses: " if scope.enforced else "would refuse: ") if refuses(standing) else ""
+        says = f"{mark}{dollars(room.left)} left of {dollars(room.limit)} for {value}{what}{_source(scope, standing.limit)}"
         yield Line(
             budget.name,
             "budget",
@@ -104,7 +108,7 @@ def _by(spec: BudgetException) -> str:
 
 def rate_lines(rate: Rate, facts: Facts, standings: list[Standing], assumed: Assumed) -> Iterator[Line]:
     if not standings:
-        yield Line(rate.name, "rate", False, _no_scope(rate, facts, assumed))
+        yield Line(rate.name, "rate", _lacking(rate, facts, assumed), _no_scope(rate, facts, assumed))
     for standing in standings:
         limits_, flow, scope = rate.limits, standing.flow, standing.scope
         parts = [
@@ -122,6 +126,13 @@ def rate_lines(rate: Rate, facts: Facts, standings: list[Standing], assumed: Ass
         yield Line(rate.name, "rate", True, f"{', '.join(parts)} used for {value}{what}", value=value)
 
 
+def _lacking(rule: Budget | Rate, facts: Facts, assumed: Assumed) -> bool:
+    """Whether it refuses the call for something that its `per` asks for, and the call has not."""
+    if rule.missing != Missing.REFUSE or outside(rule.match, rule.excepted, facts, assumed):
+        return False
+    return any(not facts.values.get(name) for name in rule.per)
+
+
 def _no_scope(budget: Budget | Rate, facts: Facts, assumed: Assumed) -> str:
     other = outside(budget.match, budget.excepted, facts, assumed)
     if other:
@@ -133,7 +144,7 @@ def _no_scope(budget: Budget | Rate, facts: Facts, assumed: Assumed) -> str:
             if "billing" in facts.values
             else "does not count it"
         )
-    says = "which it refuses" if budget.missing == Missing.REFUSE else "so it does not count it"
+    says = "so it refuses it" if budget.missing == Missing.REFUSE else "so it does not count it"
     return f"is kept per {lacking}, and the call has no {lacking}, {says}"
 
 

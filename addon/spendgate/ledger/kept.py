@@ -1,0 +1,56 @@
+"""Balances as a reader finds them at one moment: those in the file, and what is still to be counted. Nothing is written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import replace
+
+from msgspec import Struct
+
+from spendgate.ledger.balances import READ_BY_KEY, Balance, Key, at_edge, passed
+
+
+class Sums(Struct):
+    """What is still to be counted in one balance. Nano-dollars."""
+
+    settled: int = 0
+    held: int = 0
+    ceiling: int = 0
+    open_calls: int = 0
+
+
+class Kept:
+    """Balances as a decision at one moment finds them, with what filling would add to them."""
+
+    def __init__(
+        self, conn: sqlite3.Connection, now_ms: int, unfilled: Mapping[Key, Sums] | None = None, *,
+        until_ms: int | None = None,
+    ) -> None:  # fmt: skip
+        """`until_ms`: without the calls that were booked later."""
+        self.conn, self.now_ms = conn, now_ms
+        self._unfilled, self._until_ms = unfilled or {}, until_ms
+
+    def balance(self, key: Key) -> Balance | None:
+        """None: nothing was ever held in it, or would be."""
+        row, more = self.conn.execute(READ_BY_KEY, key).fetchone(), self._unfilled.get(key)
+        length_ms = key[-1]
+        if row is None and more is None:
+            return None
+        found = Balance(*row) if row is not None else Balance(0, *key, None, 0, 0, 0, 0, 0)
+        if row is not None and length_ms:
+            found = at_edge(self.conn, found, self.now_ms - length_ms)
+        if row is not None and self._until_ms is not None:
+            settled, held, ceiling, opened = passed(self.conn, found.id, self._until_ms)
+            found = _plus(found, Sums(-settled, -held, -ceiling, -opened))
+        return found if more is None else _plus(found, more)
+
+
+def _plus(found: Balance, more: Sums) -> Balance:
+    return replace(
+        found,
+        settled=found.settled + more.settled,
+        held=found.held + more.held,
+        ceiling=found.ceiling + more.ceiling,
+        open_calls=found.open_calls + more.open_calls,
+    )
