@@ -44,6 +44,8 @@ class AuditWord(StrEnum):
     """More was asked for, granted, refused, used or ended."""
     IMPORTED = "statement imported"
     """A provider's bill was taken in: from where, how many lines, and the hash of what was read."""
+    CALIBRATED = "estimates calibrated"
+    """By what estimates of a tool and model are multiplied from here on, and what that rests on."""
     ALERT = "alert"
     """Somebody is to be told: of what, and to which receivers it goes."""
     ALERT_NOT_DELIVERED = "alert not delivered"

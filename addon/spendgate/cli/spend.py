@@ -27,6 +27,7 @@ _TOTALS = (
     Column("held_nanos", "held", right=True, weight=1),
     Column("value_nanos", "list price", right=True, weight=6),
     Column("not_reported_nanos", "estimated", right=True, weight=5),
+    Column("calibrated_nanos", "calibrated", right=True, weight=6),
     Column("input_tokens", "input", right=True, weight=3),
     Column("cache_read_tokens", "cache read", right=True, weight=4),
     Column("cache_write_tokens", "cache write", right=True, weight=4),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from spendgate import lapse
 from spendgate.audit_words import AuditWord
+from spendgate.calibration import ONE_PPM, Factors
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
 from spendgate.gate.backlog import Backlog
@@ -25,6 +28,7 @@ from spendgate.ledger.rows import PastCall
 from spendgate.policy import Policy
 from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
+from spendgate.usage import NO_USAGE
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,9 @@ class GateLedger(LedgerPort, Protocol):
         self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, patient: bool = True
     ) -> int: ...
     def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
+    def calibrated_upto(self) -> int: ...
+    def factors(self) -> Factors: ...
+    def estimated(self, limit: int) -> tuple[PastCall, ...]: ...
     def audit(self, line: Line) -> None: ...
     def last_audited(self, what: AuditWord) -> str | None: ...
     def in_place(self) -> bool: ...
@@ -63,7 +70,7 @@ class Upkeep:
 
     def __init__(
         self, ledger: GateLedger, prices: PriceBook, sizes: Sizes, backlog: Backlog, *, clock: Clock, evidence: Evidence,
-        also: Also,
+        also: Also, calibrated: Callable[[Factors], None],
     ) -> None:  # fmt: skip
         self.prices = prices
         """What other gates' calls are learned by."""
@@ -73,6 +80,8 @@ class Upkeep:
         self._clock = clock
         self._evidence = evidence
         self._also = also
+        self._calibrated = calibrated
+        self._calibrated_upto = 0
         self._filled_ms = 0
         """What the clock said when budgets were filled last."""
         self._task: asyncio.Task[None] | None = None
@@ -89,6 +98,7 @@ class Upkeep:
         self._resolve()
         await self.fill(policy)
         self._watch_end()
+        self._calibrate()
         self._learn()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="gate-upkeep")
 
@@ -138,7 +148,7 @@ class Upkeep:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(LEARN_EVERY_S)
-            for work in (self._evidence.watch, self._watch_end, self._learn, self._resolve_when_due):
+            for work in (self._evidence.watch, self._watch_end, self._calibrate, self._learn, self._resolve_when_due):
                 try:
                     work()
                 except LedgerUnavailable:
@@ -167,6 +177,22 @@ class Upkeep:
             if past.row.id not in self._known:
                 self.learned(past.row.id)
                 self._learn_from(past)
+
+    def _calibrate(self) -> None:
+        """Put the factors in force that were learned since the last look, also in what was estimated without them so far:
+        until then such calls have taught nothing of what their kind needs."""
+        upto = self._ledger.calibrated_upto()
+        if upto == self._calibrated_upto:
+            return
+        factors = self._ledger.factors()
+        self._calibrated(factors)
+        self._calibrated_upto = upto
+        for past in self._ledger.estimated(HISTORY_CALLS) if len(factors) else ():
+            factor = factors.of(past.row.tool, past.row.model_requested)
+            if factor is not None and past.value_nanos and past.row.id not in self._known:
+                self.learned(past.row.id)
+                value = past.value_nanos * factor.ppm // ONE_PPM
+                self._learn_from(replace(past, usage=factor.scaled(past.usage, NO_USAGE), value_nanos=value))
 
     def _learn_from(self, past: PastCall) -> None:
         made = past.row

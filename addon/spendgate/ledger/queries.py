@@ -16,15 +16,29 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from spendgate.audit_words import FINDINGS, AuditWord
+from spendgate.calibration import CALIBRATED
 from spendgate.digest import Stopped
 from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import chain, check, day_sums, flows, merged, mine, moving, purge, schema, statements
+from spendgate.ledger import (
+    calibrations,
+    chain,
+    check,
+    day_sums,
+    flows,
+    merged,
+    mine,
+    moving,
+    purge,
+    schema,
+    statements,
+)
 from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger.calibrations import Calibration
 from spendgate.ledger.compared import Alike
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
@@ -58,7 +72,8 @@ _SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interru
     coalesce(sum(input_tokens), 0), coalesce(sum(cache_read_tokens), 0),
     coalesce(sum(coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
         + coalesce(cache_write_other_tokens, 0)), 0),
-    coalesce(sum(output_tokens), 0)"""
+    coalesce(sum(output_tokens), 0),
+    coalesce(sum(cost_nanos) FILTER (WHERE instr(flags, '{CALIBRATED}') > 0), 0)"""
 
 
 POLICY_PRICE: Final = "policy:unknown_model"
@@ -99,6 +114,8 @@ class Spend:
     cache_read_tokens: int
     cache_write_tokens: int
     output_tokens: int
+    calibrated_nanos: int = 0
+    """The part of the estimates that is calibrated by a bill. Sums of purged calls do not tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +179,10 @@ class Reader:
     def statement_lines(self, one: Imported, from_ms: int, until_ms: int) -> tuple[Line, ...]:
         """Lines of an import that begin from then on and before then, in their order."""
         return statements.lines(self._conn, one, from_ms, until_ms)
+
+    def calibrations(self) -> tuple[Calibration, ...]:
+        """Every factor that was ever put in force, oldest first."""
+        return calibrations.every(self._conn)
 
     def named_calls(self, from_ms: int, until_ms: int) -> tuple[NamedCall, ...]:
         """Calls that left, booked from then on and before then, by what names them elsewhere."""

@@ -409,6 +409,25 @@ def m020_statements(db: Database) -> None:
                 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""")
 
 
+@migration()
+def m021_calibrations(db: Database) -> None:
+    """By what estimates of a tool and model are multiplied: versions, of which the newest is in force."""
+    db.conn.execute("""
+        CREATE TABLE calibrations (
+            seq INTEGER PRIMARY KEY, name TEXT NOT NULL, at_ms INTEGER NOT NULL, tool TEXT NOT NULL, model TEXT NOT NULL,
+            factor_ppm INTEGER NOT NULL, before_ppm INTEGER, after_ppm INTEGER, user_days INTEGER NOT NULL,
+            calls INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, imports TEXT NOT NULL, who TEXT NOT NULL
+        ) STRICT""")
+    _append_only(db, "calibrations")
+
+
+def _append_only(db: Database, table: str, kept: str = "1") -> None:
+    """Nothing of the table is ever changed; nor deleted where `kept` is true of it."""
+    refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    db.conn.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}")
+    db.conn.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} WHEN {kept} {refuse}")
+
+
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 

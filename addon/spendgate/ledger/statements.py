@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import audit_log, schema
+from spendgate.ledger import audit_log, calibrations, schema
+from spendgate.ledger.calibrations import Calibration
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
 from spendgate.statement import DAY_MS, Line, Statement
@@ -77,6 +78,10 @@ class StatementBook:
     def take(self, statement: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
         """The import, and whether it is new: the same bytes of the same span twice are one. Raises StateError."""
         return self._write(lambda conn: _take(conn, statement, who, now_ms))
+
+    def calibrate(self, learned: Sequence[Calibration], who: str, now_ms: int) -> tuple[Calibration, ...]:
+        """Put these factors in force, as one calibration. Raises StateError."""
+        return self._write(lambda conn: calibrations.add(conn, learned, who, now_ms))
 
     def _write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported
 from spendgate.reconcile import comparing
-from spendgate.reconcile.bills import Version, bill_of
+from spendgate.reconcile.bills import Bill, Version, bill_of
 from spendgate.reconcile.captured import Call, read, read_singly
 from spendgate.reconcile.facts import NO_FACTS, Facts
 from spendgate.reconcile.folding import raw_of
@@ -23,7 +23,7 @@ from spendgate.reconcile.result import Result
 from spendgate.reconcile.totals import narrowed, result_of
 from spendgate.statement import DAY_MS, Line, Statement
 
-__all__ = ["Drill", "Options", "Version", "compare", "explain", "reconcile"]
+__all__ = ["Drill", "Options", "Version", "compare", "compared", "explain", "imported", "reconcile"]
 
 
 class Options(Struct, frozen=True):
@@ -55,12 +55,12 @@ def reconcile(reader: Reader, options: Options, facts: Facts = NO_FACTS) -> Resu
     What the ledger itself knows of the fleet (failures of the gate, times without one, connections that could not be read) is
     added to `facts`. Raises nothing of its own: what cannot be compared is a note of the result.
     """
-    return result_of(_compared(reader, options, facts), options.from_ms, options.until_ms)
+    return result_of(compared(reader, options, facts), options.from_ms, options.until_ms)
 
 
 def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Facts = NO_FACTS) -> Drill:
     """One day and key of the same run. `key` as findings and coverage name it. Raises ValueError: nothing of it is known."""
-    found = _compared(reader, options, facts)
+    found = compared(reader, options, facts)
     lines = tuple(
         line
         for day in found.bill.days
@@ -79,13 +79,19 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
     return Drill(result_of(narrowed(found, day_ms, key), day_ms, day_ms + DAY_MS), lines, calls)
 
 
-def _compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compared:
+def imported(reader: Reader, options: Options) -> Bill:
+    """The lines in force of the statements that were imported, of closed days."""
     versions = [
         Version(each.name, each.at_ms, _statement(reader, each, options))
         for each in reader.imports()
         if each.from_ms < options.until_ms and options.from_ms < each.until_ms
     ]
-    bill = bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+    return bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+
+
+def compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compared:
+    """All that `reconcile` makes its result of."""
+    bill = imported(reader, options)
     whole = with_own(reader, facts, options.until_ms + DAY_MS)
     ids = {name for line in bill.gateway for name in (line.response_id, line.request_id) if name}
     ids |= {name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name}
