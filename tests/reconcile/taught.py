@@ -34,7 +34,12 @@ def used(
     name = f"{person}-{model}-{left_ms}"
     row = CallRow(name, left_ms, person, "lt-1", "cursor", "api2.cursor.sh", "/run", tool=tool, dialect="cursor",
                   model_requested=model, kind=f"{tool}|{model}")  # fmt: skip
-    words = {"state": "settled", "basis": "estimated", "usage": Usage(input_tokens=1_000, output_tokens=50), **ending}
+    words = {
+        "state": "settled",
+        "basis": "estimated",
+        "usage": Usage(input_tokens=25 * cents, output_tokens=0),
+        **ending,
+    }
     done = Settlement(
         charges=(), ended_ms=left_ms + 20_000, model=model, http_status=200, flags=flags, cost_nanos=cents * CENT,
         value_nanos=cents * CENT, **words,
@@ -47,10 +52,8 @@ def event(
 ) -> str:
     """A row of the export, some seconds after the call left."""
     when = datetime.fromtimestamp(left_ms / 1000 + 7, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    cost = f"${cents / 100:.2f}"
-    return (
-        f'"{when}","{email}","{agent}","","{kind}","claude-4.5-opus-high","No","0","900","100","60","1060","{cost}"\n'
-    )
+    cost, tokens = f"${cents / 100:.2f}", 25 * cents
+    return f'"{when}","{email}","{agent}","","{kind}","claude-4.5-opus-high","No","0","{tokens}","0","0","{tokens}","{cost}"\n'
 
 
 def month(

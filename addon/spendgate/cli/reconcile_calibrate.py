@@ -14,6 +14,7 @@ from msgspec import structs
 from spendgate.calibration import ONE_PPM
 from spendgate.cli import in_force
 from spendgate.cli.account import own_account
+from spendgate.cli.not_captured import people_of
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.reconcile import group, span_of
@@ -24,7 +25,7 @@ from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import StatementBook
 from spendgate.model_names import family
 from spendgate.reconcile.calibrate import CALLS_LEAST, DAYS_LEAST, USER_DAYS_LEAST, Learned, Lesson, Verdict, learn
-from spendgate.reconcile.facts import Facts, Person
+from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.run import Options
 from spendgate.statement import DAY_MS
 
@@ -91,7 +92,7 @@ def calibrate(
     if forget is not None:
         _forget(found, forget)
         return
-    facts = people_of(found, key_map.read(mapped) if mapped else Facts())
+    facts = people_of(in_force.policy(found), key_map.read(mapped) if mapped else Facts())
     with closing(Reader(found.ledger)) as reader:
         if not reader.imports():
             raise StateError("nothing was imported yet: `spendgate reconcile import FILE`")
@@ -117,13 +118,6 @@ def calibrations(state: StateOption = None, fmt: FormatOption = Format.TABLE) ->
         _past(each, in_force=newest[each.tool, each.model] is each and each.factor_ppm != ONE_PPM) for each in every
     ]
     emit(rows, _PAST_COLUMNS, fmt, empty="no estimate is calibrated: `spendgate reconcile calibrate`", keys=_PAST_KEYS)
-
-
-def people_of(found: paths.State, facts: Facts) -> Facts:
-    """What a map says, and the e-mail addresses of the people whom the policy in force lists."""
-    roster = in_force.policy(found).roster
-    listed = tuple(Person(each.name, (each.email,)) for each in roster.people if each.email)
-    return structs.replace(facts, people=(*listed, *facts.people))
 
 
 def _forget(found: paths.State, text: str) -> None:

@@ -14,6 +14,7 @@ from spendgate.audit_words import AuditWord
 from spendgate.calibration import ONE_PPM, Factors
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
+from spendgate.gate import billed
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
 from spendgate.gate.evidence import CLOCK_STEP_MS, Evidence
@@ -25,6 +26,7 @@ from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.interface import LedgerPort
 from spendgate.ledger.orphans import Resolved
 from spendgate.ledger.rows import PastCall
+from spendgate.ledger.uncaptured import ScopesOf as BilledScopesOf
 from spendgate.policy import Policy
 from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
@@ -53,6 +55,8 @@ class GateLedger(LedgerPort, Protocol):
         self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, patient: bool = True
     ) -> int: ...
     def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
+    def take_billed(self, budgets: tuple[Counted, ...], scopes_of: BilledScopesOf, *, patient: bool = True) -> int: ...
+    def uncaptured_upto(self) -> int: ...
     def calibrated_upto(self) -> int: ...
     def factors(self) -> Factors: ...
     def estimated(self, limit: int) -> tuple[PastCall, ...]: ...
@@ -82,6 +86,8 @@ class Upkeep:
         self._also = also
         self._calibrated = calibrated
         self._calibrated_upto = 0
+        self._billed_upto = 0
+        """As far as what bills have and no call was counted."""
         self._filled_ms = 0
         """What the clock said when budgets were filled last."""
         self._task: asyncio.Task[None] | None = None
@@ -127,7 +133,15 @@ class Upkeep:
     def _prepare(self, policy: Policy, *, patient: bool = True) -> None:
         now_ms = self._clock.now_ms()
         self._ledger.prepare(counted(policy, now_ms), scopes_of(policy, self._also), now_ms, patient=patient)
+        self._take_billed(policy, now_ms, patient=patient)
         self._filled_ms = now_ms
+
+    def _take_billed(self, policy: Policy, now_ms: int, *, patient: bool = True) -> None:
+        """Count in its `counts: billed` budgets what bills have and no call."""
+        upto = self._ledger.uncaptured_upto()
+        if policy.by_bill:
+            self._ledger.take_billed(billed.counted(policy, now_ms), billed.scopes_of(policy), patient=patient)
+        self._billed_upto = upto
 
     def learned(self, call_id: str) -> None:
         """This call was learned from: its row teaches nothing more."""
@@ -155,8 +169,19 @@ class Upkeep:
                     pass  # the next round does it
                 except Exception:
                     logger.exception("upkeep of the gate failed")
+            await self._count_billed()
             await self._heal()
             await self._evidence.look_when_due()
+
+    async def _count_billed(self) -> None:
+        """Count what an import has brought since the last look. Never raises."""
+        try:
+            if self._policy.by_bill and self._ledger.uncaptured_upto() != self._billed_upto:
+                await asyncio.to_thread(self._take_billed, self._policy, self._clock.now_ms())
+        except LedgerUnavailable:
+            pass  # the next round does it
+        except Exception:
+            logger.exception("what was billed and not captured could not be counted")
 
     async def _heal(self) -> None:
         """Fill again where the clock was ahead: windows begin earlier than was counted. Never raises."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from spendgate.admission import Admit, Decision, Wait
 from spendgate.flow import Tokens
-from spendgate.ledger import holds, moving, waiters
+from spendgate.ledger import holds, moving, uncaptured, waiters
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide, Flowing
@@ -80,7 +80,8 @@ def _standings(asking: Asking, located: list[Balance], place: int | None) -> tup
         if lined:
             ahead = 0 if _waits_for_none(known, scope, now_ms) else waiters.ahead(known.conn, at.id, place, now_ms)
         limit = moving.limit(known, scope, now_ms) if scope.mean is not None or scope.credits else None
-        found.append(Standing(scope, at.settled, at.held, at.ceiling, at.open_calls, ahead, NO_FLOW, limit))
+        billed = uncaptured.part(known.conn, at.id, at.edge_ms) if scope.by_bill else 0
+        found.append(Standing(scope, at.settled, at.held, at.ceiling, at.open_calls, ahead, NO_FLOW, limit, billed))
     return tuple(found)
 
 

@@ -34,6 +34,7 @@ from spendgate.ledger import (
     results,
     rows,
     schema,
+    uncaptured,
     verify,
     waiters,
 )
@@ -239,6 +240,22 @@ class Ledger:
             return self._filled.added
         finally:
             store.close()
+
+    def take_billed(
+        self, budgets: tuple[fill.Counted, ...], scopes_of: uncaptured.ScopesOf, *, patient: bool = True
+    ) -> int:
+        """Count in these budgets what bills have and no call; see `uncaptured.take`. As `prepare` on a connection of its own."""
+        store = Store(self._store.path, self._reserve)
+        if not patient:
+            store.impatient()
+        try:
+            return uncaptured.take(store, budgets, scopes_of)
+        finally:
+            store.close()
+
+    def uncaptured_upto(self) -> int:
+        """What changes when a bill is compared with the calls anew."""
+        return self._store.read(uncaptured.latest)
 
     def calibrated_upto(self) -> int:
         """What changes when estimates are calibrated anew."""

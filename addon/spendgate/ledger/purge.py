@@ -332,6 +332,7 @@ def _beside(conn: sqlite3.Connection, before_ms: int, now_ms: int) -> Beside:
 
     told = (before_ms, now_ms - _LETTER_KEPT_MS, now_ms)
     balances = gone("balances WHERE budget <> '' AND ends_ms <= ? AND open_calls = 0 AND held = 0", upto_ms)
+    gone("billed_charges WHERE balance NOT IN (SELECT id FROM balances)")
     # What is told once for a life or for a line of the audit trail stays, and so does what is still to be sent.
     gone(
         f"""deliveries WHERE alert IN (SELECT id FROM alerts WHERE {_TOLD})

@@ -32,6 +32,7 @@ from spendgate.ledger import (
     purge,
     schema,
     statements,
+    uncaptured,
 )
 from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
@@ -49,6 +50,7 @@ from spendgate.ledger.purged_spend import Figures, Key, Wanted, purged_spend
 from spendgate.ledger.results import CORRECTS
 from spendgate.ledger.statements import Imported
 from spendgate.ledger.store import unavailable
+from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.standing import Scope, Standing
 from spendgate.statement import Line
 from spendgate.window import DAY_MS
@@ -116,6 +118,8 @@ class Spend:
     output_tokens: int
     calibrated_nanos: int = 0
     """The part of the estimates that is calibrated by a bill. Sums of purged calls do not tell it."""
+    not_captured_nanos: int = 0
+    """Beside all of these: what bills have of it and no call (`cli/not_captured`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +250,17 @@ class Reader:
         balance = Balance(*found)
         if scope.rolling_ms is not None:
             balance = at_edge(self._conn, balance, now_ms - scope.rolling_ms)
-        return replace(balance.standing(scope, 0), limit=limit)
+        billed = uncaptured.part(self._conn, balance.id, balance.edge_ms) if scope.by_bill else 0
+        return replace(balance.standing(scope, 0), limit=limit, billed_nanos=billed)
+
+    def billed_by(self, standing: Standing) -> tuple[str, ...]:
+        """Which imports say that a part of the standing was billed and not captured."""
+        found = self._conn.execute(READ_BY_KEY, standing.scope.balance).fetchone() if standing.billed_nanos else None
+        return () if found is None else uncaptured.imports_of(self._conn, Balance(*found).id, Balance(*found).edge_ms)
+
+    def uncaptured(self, from_ms: int = 0, until_ms: int = 2**62) -> tuple[Uncaptured, ...]:
+        """What bills have of the UTC days that begin from then on and before then, and no call of this ledger."""
+        return uncaptured.in_force(self._conn, from_ms, until_ms)
 
     def rates(self, scopes: tuple[Scope, ...], flowing: Flowing, now_ms: int) -> tuple[Standing, ...]:
         """Each rate with what it has counted and how many of its calls are open, at `flowing.boot_ms`."""

@@ -17,10 +17,12 @@ from msgspec import Struct
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import audit_log, calibrations, schema
+from spendgate.ledger import audit_log, calibrations, schema, uncaptured
 from spendgate.ledger.calibrations import Calibration
+from spendgate.ledger.fill import Counted
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
+from spendgate.ledger.uncaptured import ScopesOf, Uncaptured
 from spendgate.statement import DAY_MS, Line, Statement
 
 _ADD: Final = """INSERT INTO imports
@@ -78,6 +80,17 @@ class StatementBook:
     def take(self, statement: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
         """The import, and whether it is new: the same bytes of the same span twice are one. Raises StateError."""
         return self._write(lambda conn: _take(conn, statement, who, now_ms))
+
+    def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], now_ms: int) -> None:
+        """What no call has of these UTC days (from, until), in place of what was said of them before. Raises StateError."""
+        self._write(lambda conn: uncaptured.add(conn, span, cells, now_ms))
+
+    def charge(self, budgets: Sequence[Counted], scopes_of: ScopesOf) -> int:
+        """Bring these budgets' balances to what was counted; see `uncaptured.take`. Raises StateError."""
+        try:
+            return uncaptured.take(self._store, budgets, scopes_of)
+        except LedgerUnavailable as fault:
+            raise StateError(f"{self._store.path}: {fault}") from fault
 
     def calibrate(self, learned: Sequence[Calibration], who: str, now_ms: int) -> tuple[Calibration, ...]:
         """Put these factors in force, as one calibration. Raises StateError."""

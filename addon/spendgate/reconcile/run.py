@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported
@@ -89,9 +90,11 @@ def imported(reader: Reader, options: Options) -> Bill:
     return bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
 
 
-def compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compared:
-    """All that `reconcile` makes its result of."""
+def compared(reader: Reader, options: Options, facts: Facts, *, revisions: bool = True) -> comparing.Compared:
+    """All that `reconcile` makes its result of. Without `revisions` it is as if no version had been before those in force."""
     bill = imported(reader, options)
+    if not revisions:
+        bill = replace(bill, days=tuple(replace(each, before=(), had_before=False) for each in bill.days))
     whole = with_own(reader, facts, options.until_ms + DAY_MS)
     ids = {name for line in bill.gateway for name in (line.response_id, line.request_id) if name}
     ids |= {name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name}
