@@ -35,6 +35,10 @@ def counted(found: paths.State, facts: Facts, span: tuple[int, int]) -> str:
     """
     now_ms = time.time_ns() // 1_000_000
     with closing(Reader(found.ledger)) as reader:
+        # Of days whose calls are sums by now no call could be found: what was said of them stays.
+        span = max(span[0], reader.purged_until_ms() or 0), span[1]
+        if span[0] >= span[1]:
+            return "the calls of all its days are sums by now (privacy.keep): what it has beside them is not known"
         policy = granted.shown(found, in_force.policy(found), reader, now_ms)
         cells = uncaptured(reader, Options(*span, now_ms), people_of(policy, facts))
     with StatementBook(found.ledger) as book:

@@ -29,6 +29,7 @@ from spendgate.reconcile.moments import APART_MS
 from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, day_of, model_of, product_of
 from spendgate.reconcile.run import Options, imported
 from spendgate.statement import Billed, Charge, Line
+from spendgate.usage import NO_USAGE
 
 USER_DAYS_LEAST: Final = 5
 DAYS_LEAST: Final = 3
@@ -194,7 +195,9 @@ def _unlike(lines: Sequence[Line], calls: Sequence[Call]) -> str:
         return "several tools used the model"
     if any(line.billed in (Billed.ELSEWHERE, Billed.NOT_CHARGED) for line in lines):
         return "the bill has requests that failed, or that another provider bills"
-    told = [line.requests for line in lines if line.requests is not None]
+    # A source that tells counts and money apart may tell the same requests with both.
+    counting = [line for line in lines if line.usage != NO_USAGE and line.requests is not None] or lines
+    told = [line.requests for line in counting if line.requests is not None]
     moments = all(0 < line.ends_ms - line.starts_ms <= _MOMENT_MS for line in lines)
     if not told or (moments and len(told) != len(lines)):
         return "the bill tells no requests: whether all went through the gate is not known"
