@@ -22,7 +22,9 @@ from spendgate.config.paths import State, prepare
 from spendgate.gate.gate import Gate
 from spendgate.gate.interface import Admitted, Intent, Refused
 from spendgate.ledger.ledger import Ledger
+from spendgate.ledger.purge import Purge, run
 from spendgate.ledger.queries import Reader, Span
+from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Ask, Kind, Route
 from spendgate.providers.unfinished import estimate_usage
@@ -194,3 +196,72 @@ def test_spend_shows_it_apart(place: State, tmp_path: Path) -> None:
     assert by_day[day]["not_captured_nanos"] == 200 * CENT
     where = json.loads(ran(place, "spend", "--where", "person=bob", "--format", "json").stdout)
     assert [row["not_captured_nanos"] for row in where] == [200 * CENT]
+
+
+def test_a_map_says_whose_it_is(place: State, tmp_path: Path) -> None:
+    """Without it nobody's: in the budgets that are for everybody, in no person's. Once more with a map: counted anew."""
+    rows = (*CAPTURED, event(at(5, 0), 300, email="al@other.example"))
+    assert "1 of its lines name nobody whom this ledger knows (--map)" in taken(place, tmp_path, *rows)
+    assert budgets(place)["person"]["billed_nanos"] == 0
+    assert balances(place) == [{"budget": "cursor|", "billed": 300 * CENT}]
+    mapped = tmp_path / "map.yaml"
+    mapped.write_text("map: 1\npeople:\n  - {person: alice, emails: [al@other.example]}\n")
+    again = ran(place, "reconcile", "import", str(tmp_path / "usage.csv"), "--map", str(mapped)).stderr
+    assert "these very bytes are here already" in again
+    assert budgets(place)["person"]["billed_nanos"] == 300 * CENT
+    assert {each["budget"]: each["billed"] for each in balances(place)}["cursor|"] == 300 * CENT
+
+
+def test_days_whose_calls_are_sums_by_now_are_not_compared(place: State, tmp_path: Path) -> None:
+    """Their calls are not to be found any more: each would seem to be missing."""
+    taken(place, tmp_path, *CAPTURED, event(at(3, 400), 900))
+    ledger = Ledger.open(place.ledger, place.gates, NOW_MS)
+    used(ledger, at(1, 0), 1, flags=(), basis="reported")  # the newest row always stays
+    ledger.close()
+    with Purge(place.ledger, place.gates) as purge:
+        run(purge, 1, NOW_MS)
+    said = taken(place, tmp_path, *CAPTURED, event(at(3, 400), 901))
+    assert "the calls of all its days are sums by now (privacy.keep)" in said
+    assert budgets(place)["person"]["billed_nanos"] == 900 * CENT, "what was counted stays"
+    rows = (*CAPTURED, event(at(3, 400), 902), event(at(1, 0), 1), event(at(1, 90), 50))
+    assert "not captured here: $0.50;" in taken(place, tmp_path, *rows)
+    assert budgets(place)["person"]["billed_nanos"] == 950 * CENT
+    with Reader(place.ledger) as reader:
+        assert reader.check() == ()
+
+
+async def test_a_running_gate_counts_by_itself_what_a_command_has_not_brought_to_it(
+    place: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the command reads another policy than the gate that runs."""
+    gate, ledger = gate_of(place)
+    monkeypatch.setattr("spendgate.ledger.statements.StatementBook.charge", lambda *_: 0)
+    try:
+        await gate.start()
+        await asyncio.to_thread(taken, place, tmp_path, *CAPTURED, event(at(3, 400), 2_500))
+        assert isinstance(await gate.hold(ask(1)), Admitted)
+        await gate._upkeep._count_billed()
+        assert isinstance(await gate.hold(ask(2)), Refused)
+    finally:
+        await gate.stop()
+        ledger.close()
+
+
+async def test_a_changed_policy_counts_it_from_the_start(place: State, tmp_path: Path) -> None:
+    """And one that counts only what was captured again does not."""
+    taken(place, tmp_path, *CAPTURED, event(at(3, 400), 2_500))
+    policy = in_force.policy(place)
+    plain = policy.model_copy(
+        update={"budgets": tuple(each.model_copy(update={"counts": "captured"}) for each in policy.budgets)}
+    )
+    gate, ledger = gate_of(place)
+    try:
+        await gate.start()
+        assert isinstance(await gate.hold(ask(1)), Refused)
+        await gate.set_policy(Policy(**{name: getattr(plain, name) for name in Policy.model_fields}))
+        assert isinstance(await gate.hold(ask(2)), Admitted)
+        await gate.set_policy(policy)
+        assert isinstance(await gate.hold(ask(3)), Refused)
+    finally:
+        await gate.stop()
+        ledger.close()
