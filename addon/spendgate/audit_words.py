@@ -44,6 +44,8 @@ class AuditWord(StrEnum):
     """More was asked for, granted, refused, used or ended."""
     IMPORTED = "statement imported"
     """A provider's bill was taken in: from where, how many lines, and the hash of what was read."""
+    UNCAPTURED = "billed, not captured"
+    """What bills have of some days and no call, as budgets with `counts: billed` and `spend` have it from here on."""
     CALIBRATED = "estimates calibrated"
     """By what estimates of a tool and model are multiplied from here on, and what that rests on."""
     ALERT = "alert"

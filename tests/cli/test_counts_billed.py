@@ -110,6 +110,8 @@ def test_an_import_counts_where_it_fits_once_and_is_told_apart(place: State, tmp
     assert f"person (alice): of that billed, not captured here: $12.00 (import {name})" in shown
     with Reader(place.ledger) as reader:
         assert reader.check() == ()
+        told = [line["detail"] for line in reader.audit() if line["what"] == "billed, not captured"]
+    assert len(told) == 1 and f": $12.00 in 2 lines, imports {name}" in told[0]
     again = taken(place, tmp_path, *CAPTURED, event(at(3, 400), 900), event(at(5, 0), 300))
     assert "these very bytes are here already" in again
     assert budgets(place)["person"]["spent_nanos"] == 1_200 * CENT

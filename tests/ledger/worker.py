@@ -152,7 +152,7 @@ def bill(folder: Path, seed: str) -> None:
     with StatementBook(folder / "ledger.db") as book:
         for number in itertools.count():
             cells = [billed(at, chance.choice((0, 1, 2, 10**6))) for at in range(3)]
-            book.count(BILLED_SPAN, [each for each in cells if each.nanos], NOW)
+            book.count(BILLED_SPAN, [each for each in cells if each.nanos], "admin", NOW)
             book.charge(BILLED, lambda _: BUDGETS)
             print(number, flush=True)
 

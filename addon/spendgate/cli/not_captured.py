@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 
 from spendgate.cli import granted, in_force
+from spendgate.cli.account import own_account
 from spendgate.config import paths
 from spendgate.gate import billed
 from spendgate.ledger.periods import PERIODS, period_of
@@ -42,7 +43,7 @@ def counted(found: paths.State, facts: Facts, span: tuple[int, int]) -> str:
         policy = granted.shown(found, in_force.policy(found), reader, now_ms)
         cells = uncaptured(reader, Options(*span, now_ms), people_of(policy, facts))
     with StatementBook(found.ledger) as book:
-        book.count(span, cells, now_ms)
+        book.count(span, cells, own_account(), now_ms)
         if policy.by_bill:
             book.charge(billed.counted(policy, now_ms), billed.scopes_of(policy))
     return _told(policy, sum(each.nanos for each in cells), sum(1 for each in cells if not each.person))

@@ -81,9 +81,9 @@ class StatementBook:
         """The import, and whether it is new: the same bytes of the same span twice are one. Raises StateError."""
         return self._write(lambda conn: _take(conn, statement, who, now_ms))
 
-    def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], now_ms: int) -> None:
+    def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
         """What no call has of these UTC days (from, until), in place of what was said of them before. Raises StateError."""
-        self._write(lambda conn: uncaptured.add(conn, span, cells, now_ms))
+        self._write(lambda conn: uncaptured.add(conn, span, cells, who, now_ms))
 
     def charge(self, budgets: Sequence[Counted], scopes_of: ScopesOf) -> int:
         """Bring these budgets' balances to what was counted; see `uncaptured.take`. Raises StateError."""

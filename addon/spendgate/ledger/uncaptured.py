@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from itertools import batched
 from typing import Final
 
 from msgspec import Struct
 
+from spendgate.audit_words import AuditWord
+from spendgate.ledger import audit_log
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.known import Known
 from spendgate.ledger.store import Store
+from spendgate.money import dollars
 from spendgate.standing import Scope
 from spendgate.window import DAY_MS
 
@@ -70,9 +74,14 @@ ScopesOf = Callable[[Uncaptured], Sequence[Scope]]
 """The balances of a policy's `counts: billed` budgets that it counts in."""
 
 
-def add(conn: sqlite3.Connection, span: tuple[int, int], cells: Iterable[Uncaptured], now_ms: int) -> None:
-    """What is uncaptured of these UTC days (from, until), in place of all that was said of them before. Inside a transaction."""
+def add(conn: sqlite3.Connection, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
+    """What is uncaptured of these UTC days (from, until), in place of all that was said of them before, with its audit line.
+    Inside a transaction."""
     run = conn.execute(_ADD_RUN, (now_ms, *span)).lastrowid
+    told = f"{_day(span[0])} until {_day(span[1])}: {dollars(sum(each.nanos for each in cells))} in {len(cells)} lines"
+    imports = ", ".join(sorted({name for each in cells for name in each.imports}))
+    said = f"{told}, imports {imports}" if imports else told
+    audit_log.append(conn, audit_log.Line(now_ms, AuditWord.UNCAPTURED, said, who))
     conn.executemany(
         _ADD,
         (
@@ -81,6 +90,10 @@ def add(conn: sqlite3.Connection, span: tuple[int, int], cells: Iterable[Uncaptu
             for each in cells
         ),
     )  # fmt: skip
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%d")
 
 
 def in_force(conn: sqlite3.Connection, from_ms: int = 0, until_ms: int = _ALWAYS) -> tuple[Uncaptured, ...]:
