@@ -58,6 +58,59 @@ def test_it_is_shown_first_then_written_as_a_version_and_taken_back(tmp_path: Pa
     assert isinstance(wrong.exception, UsageError)
 
 
+def test_a_factor_travels_from_the_ledger_that_has_the_bill(tmp_path: Path) -> None:
+    """An admin's to a laptop's, as a file that can be read; what is in force already stays one."""
+    admin, laptop, file = tmp_path / "admin", tmp_path / "laptop", tmp_path / "factors.json"
+    for folder in (admin, laptop):
+        folder.mkdir()
+    ran(admin, "import", str(month(admin)))
+    Ledger.open(laptop / "ledger.db", laptop / "gates", TODAY_MS).close()
+    ran(admin, "calibrate", "--write")
+    file.write_text(ran(admin, "calibrations", "--format", "json").stdout)
+    assert "cursor, claude-opus-4-5: x2.50, from factors.json" in ran(laptop, "calibrate", "--take", str(file)).stderr
+    assert "nothing is in force there that is not in force here" in ran(laptop, "calibrate", "--take", str(file)).stderr
+    (row,) = json.loads(ran(laptop, "calibrations", "--format", "json").stdout)
+    (theirs,) = json.loads(file.read_text())
+    same = (
+        "tool",
+        "model",
+        "factor_ppm",
+        "before_ppm",
+        "after_ppm",
+        "user_days",
+        "calls",
+        "from",
+        "until",
+        "imports",
+        "state",
+    )
+    assert {name: row[name] for name in same} == {name: theirs[name] for name in same}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1]", '[{"tool": "cursor"}]', "factor_ppm: 5000001", "factor_ppm: 199999", "factor_ppm: 2.5", "tool: a,b",
+     "tool: ", "from: soon", "state: null", "imports: null"],
+)  # fmt: skip
+def test_a_file_of_factors_that_is_none_changes_nothing(tmp_path: Path, text: str) -> None:
+    Ledger.open(tmp_path / "ledger.db", tmp_path / "gates", TODAY_MS).close()
+    good = {
+        "tool": "cursor", "model": "gpt-5", "state": "in force", "factor_ppm": 2_000_000, "before_ppm": 1, "after_ppm": 0,
+        "user_days": 9, "calls": 90, "from": "2026-11-01", "until": "2026-11-20", "imports": ["a1b2c3d4"],
+    }  # fmt: skip
+    name, colon, value = text.partition(": ")
+    if name in good and colon:
+        kept = json.loads(value) if value[:1].isdigit() or value == "null" else value
+        text = json.dumps([{**good, name: kept}])
+    file = tmp_path / "factors.json"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["reconcile", "calibrate", "--take", str(file), "--state", str(tmp_path)])
+    assert isinstance(done.exception, StateError)
+    assert "no estimate is calibrated" in ran(tmp_path, "calibrations").output
+    file.write_text(json.dumps([good]))
+    ran(tmp_path, "calibrate", "--take", str(file))
+
+
 def test_usage_outside_the_gate_teaches_nothing(tmp_path: Path) -> None:
     """Six of nine days have an event that no call is there for: of these none is learned from, whatever it would add."""
     ran(tmp_path, "import", str(month(tmp_path, days=range(2, 11), outside=range(2, 6), calls=5)))

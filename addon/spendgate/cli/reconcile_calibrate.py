@@ -12,8 +12,9 @@ import typer
 from msgspec import structs
 
 from spendgate.calibration import ONE_PPM
-from spendgate.cli import in_force
+from spendgate.cli import factors_file, in_force
 from spendgate.cli.account import own_account
+from spendgate.cli.factors_file import IN_FORCE
 from spendgate.cli.not_captured import people_of
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
@@ -84,13 +85,22 @@ def calibrate(
     forget: Annotated[
         str | None, typer.Option("--forget", metavar="TOOL=MODEL", help="Take this factor back, in place of learning.")
     ] = None,
+    take: Annotated[
+        Path | None,
+        typer.Option(
+            "--take", metavar="FILE", help="Take over those in force elsewhere: `calibrations --format json`."
+        ),
+    ] = None,
     state: StateOption = None,
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """How far estimates are off the imported bills, by tool and model, and by what factor they would be nearer."""
     found, asked = existing_state(state), span_of(since, until)
-    if forget is not None:
-        _forget(found, forget)
+    if forget is not None or take is not None:
+        if take is not None:
+            _take(found, take)
+        if forget is not None:
+            _forget(found, forget)
         return
     facts = people_of(in_force.policy(found), key_map.read(mapped) if mapped else Facts())
     with closing(Reader(found.ledger)) as reader:
@@ -134,6 +144,21 @@ def _forget(found: paths.State, text: str) -> None:
     note(f"estimates of {tool} and {was.model} stand as they are from here on")
 
 
+def _take(found: paths.State, file: Path) -> None:
+    """Put in force what another ledger has in force, and this one has not. Raises StateError."""
+    given = factors_file.read(file)
+    with closing(Reader(found.ledger)) as reader:
+        here = {(each.tool, each.model): each.factor_ppm for each in reader.calibrations()}
+    new = [each for each in given if here.get((each.tool, each.model)) != each.factor_ppm]
+    if not new:
+        note(f"{file}: nothing is in force there that is not in force here")
+        return
+    with StatementBook(found.ledger) as book:
+        made = book.calibrate(new, own_account(), _now_ms())
+    for each in made:
+        note(f"calibration {each.name}: {each.tool}, {each.model}: {_times(each.factor_ppm)}, from {file.name}")
+
+
 def _explain(taught: Lesson) -> None:
     if taught.learned:
         note(
@@ -173,7 +198,7 @@ def _row(each: Learned) -> dict[str, object]:
 
 def _past(each: Calibration, *, in_force: bool) -> dict[str, object]:
     return {
-        "name": each.name, "tool": each.tool, "model": each.model, "state": "in force" if in_force else "replaced",
+        "name": each.name, "tool": each.tool, "model": each.model, "state": IN_FORCE if in_force else "replaced",
         "factor_ppm": each.factor_ppm, "before_ppm": each.before_ppm, "after_ppm": each.after_ppm,
         "user_days": each.user_days, "calls": each.calls, "from": _day(each.from_ms), "until": _day(each.until_ms),
         "imports": list(each.imports), "at": _day(each.at_ms, "%Y-%m-%dT%H:%M:%SZ"), "who": each.who,
