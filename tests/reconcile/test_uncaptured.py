@@ -10,13 +10,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconcile.kit_explain import DAY, KEY, MODEL, NOW, USAGE, billed, calls, price, statement, times
+from reconcile.scoring import _call, _said, facts_of
+from reconcile.simulator.answers import answer
+from reconcile.simulator.causes import ALL, Inject, mixed, month_with
+from reconcile.simulator.month import Month
+from reconcile.simulator.prices import PARTS
+from reconcile.simulator.traffic import Size
 from spendgate.ledger.statements import Imported
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.reconcile import comparing
 from spendgate.reconcile.bills import Version, bill_of
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import NO_FACTS, Facts, Key, Person, Role
-from spendgate.reconcile.uncaptured import cells
+from spendgate.reconcile.result import Cause
+from spendgate.reconcile.uncaptured import NOT_CAPTURED, cells
 from spendgate.statement import DAY_MS, Line, Who
 
 IMPORT = Imported(1, "v1", NOW, "anthropic", "anthropic", "", DAY, DAY + DAY_MS, "ab", "api", NOW, 1, ())
@@ -96,3 +103,31 @@ def test_a_bill_that_has_changed_counts_as_it_is_now() -> None:
     plain = replace(bill, days=tuple(replace(each, before=(), had_before=False) for each in bill.days))
     (one,) = cells(comparing.compare(ours(3), plain, FACTS, NOW, 600_000), (IMPORT,))
     assert sum(each.nanos for each in cells(told, (IMPORT,))) < one.nanos == 6 * ONE
+
+
+def _missing(month: Month) -> list[Uncaptured]:
+    """What no call of a simulated month has."""
+    rows = sorted((each.row for each in month.requests if each.row is not None), key=lambda row: row.started_ms)
+    versions = [Version(f"v{at}", month.now_ms - 1_000 + at, said) for at, said in enumerate(_said(month))]
+    bill = bill_of(versions, month.from_ms, month.until_ms, month.now_ms, ())
+    bill = replace(bill, days=tuple(replace(each, before=(), had_before=False) for each in bill.days))
+    return cells(
+        comparing.compare([_call(row) for row in rows], bill, facts_of(month.known), month.now_ms, 600_000), ()
+    )
+
+
+@pytest.mark.parametrize(("cause", "inject"), ALL, ids=[inject.__name__ for _, inject in ALL])
+def test_of_every_cause_alone_exactly_what_was_not_captured_is_counted(cause: Cause, inject: Inject) -> None:
+    """To the nano-dollar where the simulator hid calls or billed what no laptop made; nothing for all other causes."""
+    month = month_with(3, Size(people=12, days=14, calls=20, plain=True), [inject])
+    injected = sum(parts // PARTS for name, parts in answer(month).causes.items() if name in NOT_CAPTURED)
+    assert (injected > 0) == (cause in NOT_CAPTURED)
+    assert sum(each.nanos for each in _missing(month)) == injected
+
+
+def test_of_a_mixture_no_more_than_is_missing() -> None:
+    """All causes at once: what the cap takes off is captured elsewhere in the same cell."""
+    month = mixed(3, Size(people=12, days=14, calls=20))
+    injected = sum(parts // PARTS for name, parts in answer(month).causes.items() if name in NOT_CAPTURED)
+    found = sum(each.nanos for each in _missing(month))
+    assert 0.9 * injected < found < 1.05 * injected
