@@ -13,14 +13,16 @@ from typer.testing import CliRunner
 
 from cli.kit import NOW_MS
 from reconcile.taught import CENT, HEAD, at, event, used
-from spendgate.admission import RefusalKind
+from spendgate.admission import Admit, RefusalKind
 from spendgate.attribution import Attribution, Evidence
 from spendgate.cli import in_force
 from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
+from spendgate.fitting import scopes
 from spendgate.gate.gate import Gate
 from spendgate.gate.interface import Admitted, Intent, Refused
+from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.purge import Purge, run
 from spendgate.ledger.queries import Reader, Span
@@ -28,6 +30,8 @@ from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Ask, Kind, Route
 from spendgate.providers.unfinished import estimate_usage
+from spendgate.selector import Facts
+from spendgate.usage import Usage
 
 POLICY = """\
 version: 1
@@ -267,3 +271,24 @@ async def test_a_changed_policy_counts_it_from_the_start(place: State, tmp_path:
     finally:
         await gate.stop()
         ledger.close()
+
+
+def test_a_call_that_runs_while_its_day_is_imported_is_counted_once(place: State, tmp_path: Path) -> None:
+    """Three events, two calls that have ended and one that runs on: nothing is missing, before it ends and after."""
+    ledger = Ledger.open(place.ledger, place.gates, NOW_MS)
+    policy = in_force.policy(place)
+    facts = Facts.of(model="claude-opus-4-8", person="alice", team="payments", tool="cursor", provider="cursor")
+    drawn = scopes(policy, facts, at(3, 60), True)
+    opened = CallRow("late", at(3, 60), "alice", "lt-1", "cursor", "api2.cursor.sh", "/run", tool="cursor",
+                     model_requested="claude-4.5-opus-high", kind="cursor|x")  # fmt: skip
+    ledger.hold(opened, drawn, lambda *_: Admit(tuple((scope, 40 * CENT) for scope in drawn)), at(3, 60))
+    taken(place, tmp_path, *CAPTURED, event(at(3, 60), 40))
+    assert budgets(place)["person"]["held_nanos"] == 40 * CENT
+    assert budgets(place)["person"]["billed_nanos"] == 0
+    done = Settlement("settled", "reported", Usage(input_tokens=1_000, output_tokens=0), 40 * CENT, 40 * CENT,
+                      tuple((scope, 40 * CENT) for scope in drawn), NOW_MS, model="claude-4.5-opus-high")  # fmt: skip
+    ledger.settle("late", done)
+    ledger.close()
+    ran(place, "reconcile", "import", str(tmp_path / "usage.csv"))
+    found = budgets(place)["person"]
+    assert (found["spent_nanos"], found["held_nanos"], found["billed_nanos"]) == (40 * CENT, 0, 0)

@@ -16,6 +16,7 @@ from reconcile.simulator.causes import ALL, Inject, mixed, month_with
 from reconcile.simulator.month import Month
 from reconcile.simulator.prices import PARTS
 from reconcile.simulator.traffic import Size
+from spendgate.ledger.compared import Running
 from spendgate.ledger.statements import Imported
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.reconcile import comparing
@@ -64,6 +65,16 @@ def test_a_discount_is_taken_off() -> None:
     """What nothing was captured of counts as it is billed, not at list price."""
     (one,) = found([], billed(times(USAGE, 2), 2, net=(1, 2)))
     assert 0 < one.nanos <= ONE
+
+
+def test_a_call_that_still_runs_is_captured() -> None:
+    """It may be on the bill already; with its hold, it is in the budgets, too."""
+    open_ = Running(DAY + 5, "anthropic", MODEL, "print", "alice", ONE)
+    lines = billed(times(USAGE, 5), 5)
+    bill = bill_of([Version("v1", NOW, statement(lines))], DAY, DAY + DAY_MS, NOW, ())
+    (one,) = cells(comparing.compare(ours(3), bill, FACTS, NOW, 600_000), (IMPORT,), (open_,))
+    assert one.nanos == ONE
+    assert cells(comparing.compare(ours(4), bill, FACTS, NOW, 600_000), (IMPORT,), (open_,)) == []
 
 
 def test_keys_elsewhere_count_and_a_gateways_do_not() -> None:

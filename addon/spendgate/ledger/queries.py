@@ -40,7 +40,7 @@ from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
 from spendgate.ledger.calibrations import Calibration
-from spendgate.ledger.compared import Alike
+from spendgate.ledger.compared import Alike, Running
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.named import NamedCall, named
@@ -199,6 +199,10 @@ class Reader:
     def calls_singly(self, from_ms: int, until_ms: int) -> Iterator[Alike]:
         """The same calls one by one."""
         return compared_calls.singles(self._conn, from_ms, until_ms)
+
+    def calls_running(self, from_ms: int, until_ms: int) -> Iterator[Running]:
+        """The open calls that left in this span."""
+        return compared_calls.running(self._conn, from_ms, until_ms)
 
     def gate_signs(self) -> dict[int, tuple[str, int]]:
         """By gate (`Ledger.gate_id`) its machine, and when it last wrote a call, epoch milliseconds."""

@@ -8,17 +8,21 @@ calls and this together come to no more than the larger of the two.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
 
+from spendgate.ledger.compared import Running
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, in_force
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.reconcile import comparing
 from spendgate.reconcile.bills import GATEWAY_SOURCES
 from spendgate.reconcile.facts import Facts
+from spendgate.reconcile.folding import Raw
 from spendgate.reconcile.identities import Account
+from spendgate.reconcile.naming import day_of, model_of
 from spendgate.reconcile.result import Cause
 from spendgate.reconcile.run import Options, compared
 from spendgate.statement import DAY_MS
@@ -52,20 +56,26 @@ def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[Uncaptur
     """All of the closed days of `options`. The days around them are compared, too: calls over midnight are no missing ones."""
     around = replace(options, from_ms=options.from_ms - DAY_MS, until_ms=options.until_ms + DAY_MS)
     found = compared(reader, around, facts, revisions=False)
-    imports = reader.imports()
-    return tuple(
-        each for each in cells(found, imports) if options.from_ms <= each.day_ms < options.until_ms and each.nanos > 0
-    )
+    open_ = tuple(reader.calls_running(options.from_ms, options.until_ms))
+    made = cells(found, reader.imports(), open_)
+    return tuple(each for each in made if options.from_ms <= each.day_ms < options.until_ms and each.nanos > 0)
 
 
-def cells(found: comparing.Compared, imports: tuple[Imported, ...]) -> list[Uncaptured]:
-    """What of a comparison was not captured."""
+def cells(found: comparing.Compared, imports: tuple[Imported, ...], open_: Iterable[Running] = ()) -> list[Uncaptured]:
+    """What of a comparison was not captured. `open_` calls are on the bill, maybe, and captured all the same: they count with
+    what they hold, so that nothing is counted twice once they end."""
     sums: dict[_At, _Sum] = defaultdict(_Sum)
     for key, group in found.assembled.groups.items():
         one = sums[key.day_ms, key.provider, key.account, key.model]
         one.over += group.net - group.cost
         one.account = group.account
         one.products |= group.products or {""}
+    for call in open_:
+        names = found.assembled.names.get(call.provider)
+        if names is not None:
+            day_ms, model = day_of(call.left_ms), model_of(call.model)
+            account = names.of_call(Raw(day_ms, call.provider, call.api_key, call.person, model, ""))
+            sums[day_ms, call.provider, account, model].over -= call.held_nanos
     for finding in found.findings:
         if finding.cause in NOT_CAPTURED and finding.nanos > 0:
             one = sums[finding.day_ms, finding.provider, finding.key, finding.model]
