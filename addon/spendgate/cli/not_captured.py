@@ -23,6 +23,7 @@ from spendgate.policy import Policy
 from spendgate.reconcile.facts import Facts, Person
 from spendgate.reconcile.run import Options
 from spendgate.reconcile.uncaptured import uncaptured
+from spendgate.statement import DAY_MS
 
 _ALWAYS_MS: Final = 2**62
 _FIGURES: Final = len([each for each in fields(Spend) if each.name != "key"])
@@ -37,15 +38,18 @@ def counted(found: paths.State, facts: Facts, span: tuple[int, int]) -> str:
     now_ms = time.time_ns() // 1_000_000
     with closing(Reader(found.ledger)) as reader:
         # Of days whose calls are sums by now no call could be found: what was said of them stays.
-        span = max(span[0], reader.purged_until_ms() or 0), span[1]
+        since_ms = max(span[0], reader.purged_until_ms() or 0)
+        span = -(-since_ms // DAY_MS) * DAY_MS, span[1] // DAY_MS * DAY_MS
         if span[0] >= span[1]:
             return "the calls of all its days are sums by now (privacy.keep): what it has beside them is not known"
         policy = granted.shown(found, in_force.policy(found), reader, now_ms)
-        cells = uncaptured(reader, Options(*span, now_ms), people_of(policy, facts))
+        cells, days = uncaptured(reader, Options(*span, now_ms), people_of(policy, facts))
     with StatementBook(found.ledger) as book:
         book.count(span, cells, own_account(), now_ms)
         if policy.by_bill:
             book.charge(billed.counted(policy, now_ms), billed.scopes_of(policy))
+    if not days:
+        return "none of its days is closed, or it is no bill: what it has and no call is not known yet"
     return _told(policy, sum(each.nanos for each in cells), sum(1 for each in cells if not each.person))
 
 

@@ -437,7 +437,7 @@ def m022_uncaptured(db: Database) -> None:
             api_key TEXT NOT NULL, tool TEXT NOT NULL, model TEXT NOT NULL, nanos INTEGER NOT NULL, requests INTEGER,
             imports TEXT NOT NULL
         ) STRICT""")
-    db.conn.execute("CREATE INDEX uncaptured_days ON uncaptured (day_ms)")
+    db.conn.execute("CREATE INDEX uncaptured_days ON uncaptured (run, day_ms)")
     db.conn.execute("""
         CREATE TABLE billed_charges (
             id INTEGER PRIMARY KEY, balance INTEGER NOT NULL, booked_ms INTEGER NOT NULL, nanos INTEGER NOT NULL,

@@ -33,9 +33,9 @@ NOON_MS: Final = DAY_MS // 2
 _ADD_RUN: Final = "INSERT INTO uncaptured_runs (at_ms, from_ms, until_ms) VALUES (?, ?, ?)"
 _ADD: Final = """INSERT INTO uncaptured (run, day_ms, provider, person, api_key, tool, model, nanos, requests, imports)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_IN_FORCE: Final = """SELECT day_ms, provider, person, api_key, tool, model, nanos, requests, imports FROM uncaptured AS cell
-    WHERE day_ms >= ? AND day_ms < ? AND run = (SELECT max(seq) FROM uncaptured_runs
-        WHERE from_ms <= cell.day_ms AND cell.day_ms < until_ms) ORDER BY day_ms, run, rowid"""
+_OF_RUN: Final = """SELECT day_ms, provider, person, api_key, tool, model, nanos, requests, imports FROM uncaptured
+    WHERE run = ? AND day_ms >= ? AND day_ms < ? ORDER BY day_ms, rowid"""
+_RUNS: Final = "SELECT seq, from_ms, until_ms FROM uncaptured_runs ORDER BY seq DESC"
 _LATEST: Final = "SELECT coalesce(max(seq), 0) FROM uncaptured_runs"
 _CHARGED: Final = """SELECT coalesce(sum(nanos), 0) FROM billed_charges WHERE balance = ? AND booked_ms = ?"""
 _CHARGE: Final = "INSERT INTO billed_charges (balance, booked_ms, nanos, imports) VALUES (?, ?, ?, ?)"
@@ -97,10 +97,15 @@ def _day(ms: int) -> str:
 
 
 def in_force(conn: sqlite3.Connection, from_ms: int = 0, until_ms: int = _ALWAYS) -> tuple[Uncaptured, ...]:
-    """All of the days that begin from then on and before then, as the newest count of each has it."""
-    return tuple(
-        Uncaptured(*(*row[:8], tuple(row[8].split(",")))) for row in conn.execute(_IN_FORCE, (from_ms, until_ms))
-    )
+    """All of the days that begin from then on and before then, as the newest count of each has it, in their order."""
+    found: list[Uncaptured] = []
+    open_ = [(from_ms, until_ms)]
+    for run, began, ended in conn.execute(_RUNS).fetchall():
+        for since, before in [(max(a, began), min(b, ended)) for a, b in open_ if a < ended and began < b]:
+            rows = conn.execute(_OF_RUN, (run, since, before))
+            found += [Uncaptured(*(*row[:8], tuple(row[8].split(",")))) for row in rows]
+        open_ = [each for a, b in open_ for each in ((a, min(b, began)), (max(a, ended), b)) if each[0] < each[1]]
+    return tuple(sorted(found, key=lambda each: each.day_ms))
 
 
 def latest(conn: sqlite3.Connection) -> int:

@@ -52,13 +52,17 @@ class _Sum:
         self.counts_requests = True
 
 
-def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[Uncaptured, ...]:
-    """All of the closed days of `options`. The days around them are compared, too: calls over midnight are no missing ones."""
+def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Uncaptured, ...], int]:
+    """All of the closed days of `options`, and how many these are.
+
+    The days around them are compared, too: calls over midnight are no missing ones.
+    """
     around = replace(options, from_ms=options.from_ms - DAY_MS, until_ms=options.until_ms + DAY_MS)
     found = compared(reader, around, facts, revisions=False)
     open_ = tuple(reader.calls_running(options.from_ms, options.until_ms))
     made = cells(found, reader.imports(), open_)
-    return tuple(each for each in made if options.from_ms <= each.day_ms < options.until_ms and each.nanos > 0)
+    closed = {day.day_ms for day in found.bill.days if options.from_ms <= day.day_ms < options.until_ms}
+    return tuple(each for each in made if each.day_ms in closed), len(closed)
 
 
 def cells(found: comparing.Compared, imports: tuple[Imported, ...], open_: Iterable[Running] = ()) -> list[Uncaptured]:
