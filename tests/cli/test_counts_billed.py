@@ -292,3 +292,9 @@ def test_a_call_that_runs_while_its_day_is_imported_is_counted_once(place: State
     ran(place, "reconcile", "import", str(tmp_path / "usage.csv"))
     found = budgets(place)["person"]
     assert (found["spent_nanos"], found["held_nanos"], found["billed_nanos"]) == (40 * CENT, 0, 0)
+
+
+def test_a_bill_without_a_closed_day_is_not_said_to_be_captured(place: State, tmp_path: Path) -> None:
+    said = taken(place, tmp_path, event(at(0, -590), 900))
+    assert "none of its days is closed, or it is no bill" in said
+    assert budgets(place)["person"]["billed_nanos"] == 0
