@@ -172,7 +172,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         policy=_rules(policy),
         said=_said(said, sight),
         person=match.person,
-        budgets=tuple(budget_rows.row(standing, policy) for standing in standings),
+        budgets=tuple(budget_rows.row(standing, policy, reader.billed_by(standing)) for standing in standings),
         rates=() if sources else rates_shown.rows(policy, facts, reader, now_ms),
         coverage=tuple(row for row in reader.coverage() if sight.sees_account(row["account"])),
         over_nanos=reader.open_above_holds(seen),
