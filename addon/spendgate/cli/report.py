@@ -191,16 +191,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
             "id": head.id,
             "created_at": iso(head.created_ms),
             "rows": sum(each.links for each in sources) if sources else head.rows,
-            "merged_from": [
-                {
-                    "id": each.id,
-                    "machine": each.machine,
-                    "ended_calls": each.links,
-                    "taken_at": iso(each.taken_ms),
-                    "fault": each.fault,
-                }
-                for each in sources
-            ],
+            "merged_from": [_source(each) for each in sources],
             "head": head.head,
             "keep_days": policy.privacy.keep_days,
             "purged_until": iso(until_ms) if until_ms is not None else None,
