@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -250,3 +251,36 @@ def test_two_that_count_at_once_count_once(tmp_path: Path) -> None:
 def sees(ledger: Ledger) -> tuple[int, ...]:
     """What a gate's own memory has of the two budgets."""
     return ledger.settled(BUDGETS, NOW)
+
+
+@pytest.mark.parametrize(
+    "edit", ["UPDATE {} SET imports = ''", "UPDATE OR IGNORE {} SET imports = ''", "DELETE FROM {}"]
+)
+@pytest.mark.parametrize("table", ["uncaptured", "billed_charges"])
+def test_what_bills_have_is_added_to_and_never_edited(tmp_path: Path, table: str, edit: str) -> None:
+    charged(tmp_path)
+    with (
+        closing(sqlite3.connect(tmp_path / "ledger.db")) as conn,
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+    ):
+        conn.execute(edit.format(table))
+
+
+@pytest.mark.parametrize("gone", ["DELETE FROM balances WHERE id = ?", "DELETE FROM windows WHERE id = ?"])
+def test_a_balance_that_goes_takes_what_bills_have_of_it(tmp_path: Path, gone: str) -> None:
+    """By a purge of this version or of the one before it: nothing is left of a window that is over."""
+    charged(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+        (balance, *_), *others = conn.execute("SELECT balance, sum(nanos) FROM billed_charges GROUP BY 1").fetchall()
+        conn.execute(gone, (balance,))
+        conn.execute("DELETE FROM sums WHERE id NOT IN (SELECT id FROM windows)")
+        assert conn.execute("SELECT balance, sum(nanos) FROM billed_charges GROUP BY 1").fetchall() == others != []
+        assert check(conn) == ()
+
+
+def charged(folder: Path) -> None:
+    """A ledger whose two budgets have three days of a bill."""
+    open_ledger(folder).close()
+    with StatementBook(folder / "ledger.db") as book:
+        book.count(BILLED_SPAN, [billed(at, 100) for at in range(3)], "admin", NOW)
+        assert book.charge(BILLED, lambda _: BUDGETS) == 6

@@ -43,14 +43,16 @@ def counted(found: paths.State, facts: Facts, span: tuple[int, int]) -> str:
         if span[0] >= span[1]:
             return "the calls of all its days are sums by now (privacy.keep): what it has beside them is not known"
         policy = granted.shown(found, in_force.policy(found), reader, now_ms)
+        many = bool(reader.sources())
         cells, days = uncaptured(reader, Options(*span, now_ms), people_of(policy, facts))
     with StatementBook(found.ledger) as book:
         book.count(span, cells, own_account(), now_ms)
-        if policy.by_bill:
+        if policy.by_bill and not many:
             book.charge(billed.counted(policy, now_ms), billed.scopes_of(policy))
     if not days:
         return "none of its days is closed, or it is no bill: what it has and no call is not known yet"
-    return _told(policy, sum(each.nanos for each in cells), sum(1 for each in cells if not each.person))
+    told = "no budget of many ledgers counts it" if many else _budgets(policy)
+    return _told(told, sum(each.nanos for each in cells), sum(1 for each in cells if not each.person))
 
 
 def of_span(reader: Reader, asked: Span, policy: Policy) -> tuple[Uncaptured, ...]:
@@ -113,9 +115,12 @@ def people_of(policy: Policy, facts: Facts) -> Facts:
     return structs.replace(facts, people=(*listed, *facts.people))
 
 
-def _told(policy: Policy, nanos: int, unknown: int) -> str:
+def _budgets(policy: Policy) -> str:
+    return "budgets with `counts: billed` have it" if policy.by_bill else "no budget counts it (`counts: billed`)"
+
+
+def _told(where: str, nanos: int, unknown: int) -> str:
     if not nanos:
         return "all that is billed on its closed days is in the calls here, as far as usage goes"
-    where = "budgets with `counts: billed` have it" if policy.by_bill else "no budget counts it (`counts: billed`)"
     of_nobody = f"; {unknown} of its lines name nobody whom this ledger knows (--map)" if unknown else ""
     return f"billed on its closed days, not captured here: {dollars(nanos)}; {where}{of_nobody}"
