@@ -81,6 +81,7 @@ PARSERS: Final[dict[Callable[..., Any], tuple[str, ...]]] = {
     cases._every: ("is no length of time",),
     partial(cases._instant, policy=None): ("is not a time",),
     partial(case_words._of_the_roster, attribute="team"): (),
+    partial(case_words._no_host, words=case_words.CaseWords(None, ())): (),
 }
 """Each reader of a marked language, and the faults that a pattern leaves to `policy check`."""
 

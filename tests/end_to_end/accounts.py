@@ -93,5 +93,11 @@ def accounts(folder: Path, *roles: str, admins: tuple[str, ...] = ()) -> Iterato
     finally:
         for name in made:
             subprocess.run(["userdel", name], check=False, capture_output=True)
-        if admins and not had_group:
+        if admins and not had_group and not _members(ADMINS):
             subprocess.run(["groupdel", ADMINS], check=False, capture_output=True)
+
+
+def _members(group: str) -> str:
+    """Who is in it: tests of other processes of this machine may have come to use the same one."""
+    found = subprocess.run(["getent", "group", group], capture_output=True, text=True, check=False).stdout
+    return found.strip().rpartition(":")[2]

@@ -122,7 +122,7 @@ def test_codex_resumed_forked_and_with_sub_agents(provider: Provider, folder: Pa
     with running_gate(folder, provider, policy(folder)) as gate:
         env = through(surroundings(folder), gate.proxy, gate.ca)
         # Codex ends with its main agent, whose second answer therefore comes late.
-        provider.set(CODEX_TOOL.script(delay_ms=2_000))
+        provider.set(CODEX_TOOL.script(delay_ms=8_000))
         assert run([*client.command, PROMPT], env).status == 0
         provider.set(SCRIPT)
         rollouts = sorted((folder / "home" / ".codex" / "sessions").rglob("*.jsonl"))

@@ -18,10 +18,10 @@ from spendgate import admission
 from spendgate.gate.gate import Gate
 from spendgate.gate.interface import Admitted, Intent
 from spendgate.ledger import holds
-from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow
 from spendgate.ledger.known import Known
+from spendgate.ledger.open_calls import Drawn
 from spendgate.policy import Policy
 
 CALLS = 60
@@ -67,8 +67,8 @@ def _sizes_nothing(patch: pytest.MonkeyPatch) -> None:
 def _writes_nothing(patch: pytest.MonkeyPatch) -> None:
     opened = holds.open_call
 
-    def unheld(known: Known, row: CallRow, admit: object, located: object, booking: Booking, *, kind: Balance) -> None:
-        opened(known, row, admission.Admit(()), [], booking, kind=kind)
+    def unheld(known: Known, row: CallRow, admit: object, drawn: Drawn, booking: Booking) -> None:
+        opened(known, row, admission.Admit(()), ((), [], drawn[2]), booking)
 
     patch.setattr(holds, "open_call", unheld)
 

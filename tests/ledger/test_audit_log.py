@@ -300,8 +300,8 @@ def test_lines_of_before_the_chain_are_chained_as_they_were(tmp_path: Path) -> N
     heads = ledger.heads()
     ledger.close()
     with Reader(path) as reader:
-        chained = "the 3 lines before this one are of a version that did not chain them, and chained as now found"
-        assert [line["detail"] for line in reader.audit()] == ["line 0", "line 1", "line 2", chained, "gate 1"]
+        told = "the 3 lines before this one are of a version that did not chain them, and chained as now found"
+        assert [line["detail"] for line in reader.audit()] == ["line 0", "line 1", "line 2", told, "gate 1"]
         assert list(reader.verify(heads)) == []
     with closing(opened(tmp_path)) as conn:
         conn.execute("UPDATE audit SET detail = 'line' WHERE position = 2")

@@ -68,12 +68,7 @@ class CaseWords:
     @property
     def no_host(self) -> Callable[[str], str]:
         """Reads `host`, of which no case says anything. Raises ValueError that says what to write."""
-
-        @forms.never
-        def parse(text: str) -> str:
-            raise ValueError(self.host(text))
-
-        return parse
+        return partial(_no_host, words=self)
 
     def host(self, text: str) -> str:
         """What stands in the place of a host, which no rule and no case asks for."""
@@ -84,6 +79,11 @@ class CaseWords:
             has = f"{self.sign}provider{self.equals}{provider_of_host(added)}{billing}"
             return f"{shown(text)} is a host; of its calls say {has}"
         return f"{shown(text)} is a host, which no call is asked about by; say the provider"
+
+
+@forms.never
+def _no_host(text: str, words: CaseWords) -> str:
+    raise ValueError(words.host(text))
 
 
 @forms.never
