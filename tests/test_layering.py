@@ -14,6 +14,7 @@ NOUNS = {
     "money": set(),
     "usage": set(),
     "statement": {"usage"},
+    "calibration": {"model_names", "usage"},
     "audit_words": set(),
     "attribution": set(),
     "exchange": set(),

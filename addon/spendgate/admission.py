@@ -70,6 +70,8 @@ class Refuse(Struct, frozen=True):
     """`hold_nanos` is the most that the call can cost, not a guess."""
     limit_from: str = ""
     """Where the limit comes from, for a person; empty for one that the policy has as it is."""
+    billed_nanos: int = 0
+    """The part of `settled_nanos` that was billed and not captured."""
     rate: bool = False
     """By a rate: `retry_after_ms` is how long until it has room, None where that is as soon as others end."""
 
@@ -242,14 +244,18 @@ _REASONS = {
     RefusalKind.UNBOUNDED: "nothing bounds what this call can cost",
 }
 
+BILLED_TOO = ", in part by what was billed and not captured here"
+"""What a reason ends with where a budget with `counts: billed` has such a part."""
+
 
 def _refuse(kind: RefusalKind, standing: Standing, hold: int | None, now_ms: int) -> Refuse:
     scope = standing.scope
     source = limits.told(scope, standing.limit) if standing.limit is not None else ""
+    reason = _REASONS[kind] + (BILLED_TOO if standing.billed_nanos > 0 else "")
     return Refuse(
         kind,
         scope.budget,
-        f"{_REASONS[kind]} (limit: {source})" if source else _REASONS[kind],
+        f"{reason} (limit: {source})" if source else reason,
         value=scope.value,
         settled_nanos=standing.settled_nanos,
         held_nanos=_others(standing),
@@ -258,4 +264,5 @@ def _refuse(kind: RefusalKind, standing: Standing, hold: int | None, now_ms: int
         resets_ms=scope.ends_ms if scope.rolling_ms is None else now_ms + scope.rolling_ms,
         bounded=scope.hold is Hold.CEILING,
         limit_from=source,
+        billed_nanos=standing.billed_nanos,
     )

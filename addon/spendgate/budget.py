@@ -20,6 +20,8 @@ WAIT_MS_DEFAULT = 20_000
 Cut = Annotated[InstanceOf[Window], PlainSerializer(lambda window: window.name)]
 ByMean = Annotated[InstanceOf[Mean], PlainSerializer(asdict)]
 
+Counts = Literal["captured", "value", "billed"]
+
 # What a budget's balances count; its limit and how it refuses change nothing in them.
 _COUNTED = {"per", "match", "excepted", "window", "missing"}
 
@@ -49,8 +51,8 @@ class Budget(Values):
     """None: for the life of the value."""
     mean: ByMean | None = None
     """None: the limit is the same every day."""
-    counts: Literal["captured", "value"] = "captured"
-    """`value` adds subscription traffic, at list price."""
+    counts: Counts = "captured"
+    """`value` adds subscription traffic, at list price; `billed` adds what imported statements have and no call."""
     per_machine_nanos: int | None = None
     """The most that one machine may take while it cannot reach the fleet's ledger; None: nothing is said."""
     hold: Hold = Hold.EXPECTED

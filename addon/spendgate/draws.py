@@ -55,6 +55,7 @@ class Draw:
     extras: tuple[Extra, ...] = ()
     """Its exceptions, in file order."""
     by_list: bool = False
+    by_bill: bool = False
     _timing: Timing = field(init=False)
     _team_timings: dict[str, Timing] = field(init=False)
     rate: Limits | None = None
@@ -236,6 +237,7 @@ class Draw:
         return Scope(
             self.name, value, bounds.key, bounds.starts_ms, bounds.ends_ms, self._rolling_ms,
             self.limit_nanos, self.hold, self.wait_ms, enforced, self.cut, self.order, words, self.rate, False, self.by_list,
+            by_bill=self.by_bill,
         )  # fmt: skip
 
     def _tally(self, extra: Extra, value: str, bounds: Bounds, words: str) -> Scope:

@@ -160,6 +160,11 @@ class Policy(Values):
         return any(budget.counts == "value" for budget in self.budgets)
 
     @cached_property
+    def by_bill(self) -> bool:
+        """Whether some budget counts what was billed and not captured."""
+        return any(budget.counts == "billed" for budget in self.budgets)
+
+    @cached_property
     def model_patterns(self) -> tuple[tuple[ModelRule, tuple[ModelPattern, ...]], ...]:
         """The model rules with their patterns compiled."""
         return tuple((rule, tuple(ModelPattern.of(text) for text in rule.deny or rule.allow)) for rule in self.models)
@@ -200,6 +205,7 @@ class Policy(Values):
             mean=budget.mean,
             extras=tuple(Extra.of(each, budget.per, counted) for each in self.raising if each.budget == budget.name),
             by_list=budget.counts == "value",
+            by_bill=budget.counts == "billed",
         )
 
     def zones(self, per: tuple[str, ...], match: Selector) -> tuple[dict[str, str], str | None]:

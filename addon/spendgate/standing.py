@@ -58,6 +58,8 @@ class Scope(Struct, frozen=True):
     """It only counts, what the scope before it holds: an exception's use, a day's sum. Nothing is refused by it."""
     by_list: bool = False
     """`counts: value`: subscription traffic counts in it, at list price."""
+    by_bill: bool = False
+    """`counts: billed`: what imported statements have and no call counts in it, too."""
     mean: MeanOf | None = None
     """By what its limit is found for the day; `limit_nanos` is then `at_most`."""
     credits: tuple[Credit, ...] = ()
@@ -127,6 +129,8 @@ class Standing(Struct, frozen=True):
     """Of a rate: what it has counted, all gates."""
     limit: Limit | None = None
     """None: the scope's own."""
+    billed_nanos: int = 0
+    """The part of what is settled that was billed and not captured."""
 
     @property
     def limit_nanos(self) -> int:

@@ -37,7 +37,7 @@ def test_focus_sums_are_those_of_spend_and_its_structure_holds(state: State, tmp
     (spent,) = json.loads(ran(state, "spend", "--by", "person", "--format", "json"))
 
     for column, figure in (("x_CapturedCost", "cost_nanos"), ("ContractedCost", "cost_nanos"), ("ListCost", "value_nanos"),
-                           ("x_EstimatedCost", "not_reported_nanos")):  # fmt: skip
+                           ("x_EstimatedCost", "not_reported_nanos"), ("x_CalibratedCost", "calibrated_nanos")):  # fmt: skip
         assert sum(Decimal(each[column]) for each in rows) * 10**9 == spent[figure]
     for column, figure in (
         ("x_Calls", "calls"),

@@ -8,6 +8,7 @@ python worker.py steps FOLDER NAME            start a gate with its budgets fill
 python worker.py decide FOLDER TEXT NOW CALLS NANOS
                                               decide CALLS calls of NANOS under a policy text, print how many went, keep open
 python worker.py purge FOLDER NOW KEEP CHUNK  purge all that may go then, so many calls at a time
+python worker.py bill FOLDER SEED             count and charge what bills have and no call, without end, each time another amount
 python worker.py read FOLDER                  look at the ledger as `status` does, print how many calls it shows
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import sqlite3
 import sys
 import time
@@ -24,7 +26,7 @@ from pathlib import Path
 
 import crowded
 from ledger.desk import Desk
-from ledger.kit import NOW, admit, keeper_of, open_ledger, row, scope, settled, within_limits
+from ledger.kit import DAY, NOW, admit, keeper_of, open_ledger, row, scope, settled, within_limits
 from spendgate.admission import Admit
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy
@@ -33,11 +35,22 @@ from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.heads_file import SeenClock
 from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.statements import StatementBook
+from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.policy import Policy
 from spendgate.standing import Scope
 
 LIMIT = 5_000_000_000
 BUDGETS = (scope("person/day", limit=LIMIT), scope("person/24h", limit=LIMIT, rolling_ms=86_400_000))
+
+
+BILLED_SPAN = (NOW // DAY * DAY - 3 * DAY, NOW // DAY * DAY)
+BILLED = tuple(Counted(each.budget, each.words, 0) for each in BUDGETS)
+
+
+def billed(day: int, nanos: int) -> Uncaptured:
+    """So much of alice's on one of three days before this one."""
+    return Uncaptured(BILLED_SPAN[0] + day * DAY, "anthropic", "alice", "", "", "opus", nanos, None, ("a1b2c3d4",))
 
 
 def retried(action: Callable[[], object]) -> object:
@@ -133,6 +146,17 @@ def purge(folder: Path, *told: str) -> None:
         retried(lambda: purging.run(purge, keep, now_ms))
 
 
+def bill(folder: Path, seed: str) -> None:
+    """Import after import, each another version of the same three days."""
+    chance = random.Random(seed)
+    with StatementBook(folder / "ledger.db") as book:
+        for number in itertools.count():
+            cells = [billed(at, chance.choice((0, 1, 2, 10**6))) for at in range(3)]
+            book.count(BILLED_SPAN, [each for each in cells if each.nanos], "admin", NOW)
+            book.charge(BILLED, lambda _: BUDGETS)
+            print(number, flush=True)
+
+
 def read(folder: Path) -> None:
     """A reading command, from its open to its close."""
     with Reader(folder / "ledger.db") as reader:
@@ -144,4 +168,4 @@ if __name__ == "__main__":
     {"race": lambda: race(Path(folder), int(rest[0]), int(rest[1])), "churn": lambda: churn(Path(folder), rest[0], int(rest[1])),
      "lock": lambda: lock(Path(folder)), "steps": lambda: steps(Path(folder), rest[0]),
      "decide": lambda: decide(Path(folder), *rest), "purge": lambda: purge(Path(folder), *rest),
-     "read": lambda: read(Path(folder))}[word]()  # fmt: skip
+     "bill": lambda: bill(Path(folder), rest[0]), "read": lambda: read(Path(folder))}[word]()  # fmt: skip

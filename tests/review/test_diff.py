@@ -117,6 +117,11 @@ def changes(*edits: tuple[str, str]) -> tuple[Change, ...]:
             "$20.00 per day for each person (person/day) -> 4x mean of 7d per day, at most $20.00, for each person (person/day)",
         ),
         (
+            (", limit: $600 per month", ", limit: $600 per month, counts: billed"),
+            Effect.LESS,
+            "alice, bob: team counts what imported statements have and no call",
+        ),
+        (
             (", limit: $600 per month", ", limit: $600 per month, counts: value"),
             Effect.LESS,
             "alice, bob: team counts subscription traffic at list price",

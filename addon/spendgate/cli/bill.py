@@ -46,7 +46,12 @@ def _estimated(line: Spend) -> str:
     if not line.not_reported_nanos:
         return ""
     whole = line.not_reported_nanos == line.cost_nanos
-    return ", estimated" if whole else f", of it {short_dollars(line.not_reported_nanos)} estimated"
+    told = "estimated" if whole else f"of it {short_dollars(line.not_reported_nanos)} estimated"
+    if not line.calibrated_nanos:
+        return f", {told}"
+    calibrated = line.calibrated_nanos == line.not_reported_nanos
+    part = "calibrated" if calibrated else f"{short_dollars(line.calibrated_nanos)} of that calibrated"
+    return f", {told} ({part})"
 
 
 def _counted(count: int, what: str = "call") -> str:

@@ -26,13 +26,13 @@ COLUMNS = (
 )
 KEYS = (
     "budget", "value", "window", "spent_nanos", "held_nanos", "limit_nanos", "left_nanos", "used", "open_calls", "resets",
-    "resets_ms", "hold", "mode", "counts", "limit_from", "per_machine_nanos",
+    "resets_ms", "hold", "mode", "counts", "limit_from", "per_machine_nanos", "billed_nanos", "billed_by",
 )  # fmt: skip
 """What `row` gives, in its order: the header of CSV also where no budget applies."""
 
 
-def row(standing: Standing, policy: Policy) -> dict[str, object]:
-    """The row of one budget."""
+def row(standing: Standing, policy: Policy, billed_by: tuple[str, ...] = ()) -> dict[str, object]:
+    """The row of one budget; `billed_by`: the imports that say what of it was billed and not captured."""
     scope = standing.scope
     limit_nanos = standing.limit_nanos
     left = limit_nanos - standing.settled_nanos - standing.held_nanos
@@ -57,6 +57,8 @@ def row(standing: Standing, policy: Policy) -> dict[str, object]:
         "counts": budget.counts,
         "limit_from": limits.told(scope, standing.limit) if standing.limit is not None else "",
         "per_machine_nanos": budget.per_machine_nanos,
+        "billed_nanos": standing.billed_nanos,
+        "billed_by": list(billed_by),
     }
 
 
@@ -74,6 +76,9 @@ def remarks(budget: Mapping[str, Any]) -> Iterable[str]:
         yield f"{whose}: the limit, {short_dollars(budget['limit_nanos'])}: {budget['limit_from']}"
     if budget["counts"] == "value":
         yield f"{whose}: counts subscription traffic, too, at list price"
+    if budget["counts"] == "billed":
+        by = f" (import {', '.join(budget['billed_by'])})" if budget["billed_by"] else ""
+        yield f"{whose}: of that billed, not captured here: {dollars(budget['billed_nanos'])}{by}"
     if budget["per_machine_nanos"] is not None:
         alone = short_dollars(budget["per_machine_nanos"])
         yield f"{whose}: a machine that cannot reach the fleet's ledger may take {alone}; without a hub the limit holds"

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from spendgate.calibration import CALIBRATED
 from spendgate.cli.desk import Asking
 from spendgate.cli.desks import desk
 from spendgate.cli.moments import to_the_second
@@ -127,8 +128,16 @@ def _short(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
         "model": row["model"] or row["model_requested"],
         "why": _why(row),
         "who": _sub_agent(row),
-        "basis": f"{row['basis']}, price unknown" if row["basis"] and _guessed(row) else row["basis"],
+        "basis": _basis_word(row),
     }
+
+
+def _basis_word(row: dict[str, Any]) -> str | None:
+    said: str | None = row["basis"]
+    if said is None:
+        return None
+    words = (said, "calibrated" if CALIBRATED in (row["flags"] or "") else "", "price unknown" if _guessed(row) else "")
+    return ", ".join(filter(None, words))
 
 
 def _guessed(row: dict[str, Any]) -> bool:
@@ -186,6 +195,10 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
+_CALIBRATED_BY = (
+    "estimated from bytes and multiplied by what bills of its tool and model have shown: the flag names the factor and the "
+    "calibration, `spendgate reconcile calibrations` how far off it was"
+)
 _LABELS = {"held_nanos": "held at most"}
 """What a column's own name does not say: it is the largest hold that the call ever had."""
 
@@ -221,7 +234,7 @@ def _basis(row: dict[str, Any]) -> list[str]:
     adjusted = adjustment(row.get("prices") or "") if row.get("cost_nanos") else None
     lines = [f"{exact(row['cost_nanos'])} by the policy's {safe(adjusted)}: what budgets count"] if adjusted else []
     if row["basis"] == "estimated" and UNCOUNTED not in (row.get("flags") or ""):
-        return [*lines, EXPECTED_ERROR]
+        return [*lines, _CALIBRATED_BY if CALIBRATED in (row.get("flags") or "") else EXPECTED_ERROR]
     if lines:
         return lines
     if row["basis"] == "reported" and row.get("cost_nanos") and row["cost_nanos"] != row.get("value_nanos"):

@@ -33,6 +33,8 @@ class Spending:
     """A line for each seat of the policy."""
     note: str = ""
     """What is to be said where it reaches back to calls that are sums by now."""
+    billed: str = ""
+    """What is to be said of usage that bills have and no call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from spendgate.audit_words import AuditWord
-from spendgate.cli import file_alerts, file_grants, file_me, granted, in_force, purged, seats
+from spendgate.cli import file_alerts, file_grants, file_me, granted, in_force, not_captured, purged, seats
 from spendgate.cli.account import own_account
 from spendgate.cli.desk import Asking, Called, Explained, Listed, Rows, Signing, Spending, Verified, Wish
 from spendgate.cli.moments import iso, moment
@@ -96,7 +96,9 @@ class FileDesk:
             asked = self._seen(asked, policy)
             totals = reader.spend(names, asked, ZoneInfo(policy.timezone), week_starts=policy.week_starts)
             lines = _seat_lines(policy, reader, where) if with_seats else ()
-        return Spending(totals, lines, note)
+            cells = not_captured.of_span(reader, asked, policy)
+        totals, billed = not_captured.beside(totals, names, cells, policy)
+        return Spending(totals, lines, note, billed)
 
     def calls(self, asking: Asking, limit: int, free: bool) -> Called:
         """See `Desk`."""

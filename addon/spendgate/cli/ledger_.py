@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,7 @@ from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.errors import UsageError
 from spendgate.ledger.merge import Taking, merge
+from spendgate.ledger.queries import Reader
 
 group = typer.Typer(name="ledger", help="Many ledgers, read as one.", no_args_is_help=True)
 _COLUMNS = (
@@ -50,7 +53,8 @@ def merge_(
     ] = False,
     fmt: FormatOption = Format.TABLE,
 ) -> None:
-    """Take every call of these ledgers into one file, once each; run it again to take what is new.
+    """Take every call of these ledgers into one file, once each; run it again to take what is new. Statements come with them,
+    factors of estimates and counts of what is billed and not captured do not.
 
     Read it with `--state` of the directory, where it is named ledger.db. Exit status 1 where a ledger was left out or is marked.
     """
@@ -64,8 +68,26 @@ def merge_(
         if taking.is_fault:
             note(f"{taking.path}: {taking.outcome}: {taking.fault}")
     emit([_row(each) for each in found], _COLUMNS, fmt, empty="nothing was named", keys=_KEYS)
+    for each in _left(into, found):
+        note(each)
     if any(each.is_fault for each in found):
         raise typer.Exit(1)
+
+
+def _left(into: Path, found: Sequence[Taking]) -> Iterator[str]:
+    """What is not in the merged ledger though a source has it, and what there was counted without these calls."""
+    if any(each.left for each in found):
+        yield (
+            "not taken over: factors of estimates, and what is billed and not captured; "
+            "`reconcile import` of the bills counts that anew here"
+        )
+    if any(each.calls or each.ended or each.purged for each in found):
+        with closing(Reader(into)) as reader:
+            if reader.uncaptured():
+                yield (
+                    "what is billed and not captured was counted here before these calls came: "
+                    "`reconcile import` the same bills once more"
+                )
 
 
 def _row(each: Taking) -> dict[str, object]:

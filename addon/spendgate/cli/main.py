@@ -29,6 +29,7 @@ from spendgate.cli import (
     policy_,
     purge,
     reconcile,
+    reconcile_calibrate,
     reconcile_report,
     run_,
     spend,
@@ -70,6 +71,7 @@ ask.register(app)
 grant.register(app)
 witness.register()
 reconcile_report.register()
+reconcile_calibrate.register()
 reconcile.register(app)
 ledger_.register(app)
 export.register(app)

@@ -15,13 +15,16 @@ import typer
 from msgspec import structs
 
 from spendgate.cli.account import own_account
+from spendgate.cli.not_captured import counted
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
+from spendgate.config import key_map
 from spendgate.config.credentials import credential
 from spendgate.config.statement_file import StatementFile
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, StatementBook
+from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.fetching import Way, fetch
 from spendgate.reconcile.sources.interface import ApiSource, FileSource, Span
 from spendgate.reconcile.sources.table import APIS
@@ -81,9 +84,13 @@ def import_(
             "--account", metavar="NAME", help="Whose, where the source must be told, or two of one kind be kept apart."
         ),
     ] = "",
+    mapped: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="YAML: whose the bill's keys and users are.")
+    ] = None,
     state: StateOption = None,
 ) -> None:
-    """Take in a statement, as a new version: what was imported before stays as it is."""
+    """Take in a statement, as a new version: what was imported before stays as it is. What it has and no call is counted."""
+    known = key_map.read(mapped) if mapped else Facts()
     found = existing_state(state)
     asked = next((each for each in APIS if each.name == given), None)
     if asked is not None and source is None:
@@ -98,6 +105,7 @@ def import_(
     note(told if new else f"{told}: these very bytes are here already; nothing is added")
     for each in taken.notes:
         note(f"  {each}")
+    note(counted(found, known, (taken.from_ms, taken.until_ms)))
 
 
 @group.command("imports")

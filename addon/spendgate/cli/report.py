@@ -175,7 +175,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         policy=_rules(policy),
         said=_said(said, sight),
         person=match.person,
-        budgets=tuple(budget_rows.row(standing, policy) for standing in standings),
+        budgets=tuple(budget_rows.row(standing, policy, reader.billed_by(standing)) for standing in standings),
         rates=() if sources else rates_shown.rows(policy, facts, reader, now_ms),
         coverage=tuple(row for row in reader.coverage() if sight.sees_account(row["account"])),
         over_nanos=reader.open_above_holds(seen),
@@ -195,16 +195,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
             "id": head.id,
             "created_at": iso(head.created_ms),
             "rows": sum(each.links for each in sources) if sources else head.rows,
-            "merged_from": [
-                {
-                    "id": each.id,
-                    "machine": each.machine,
-                    "ended_calls": each.links,
-                    "taken_at": iso(each.taken_ms),
-                    "fault": each.fault,
-                }
-                for each in sources
-            ],
+            "merged_from": [_source(each) for each in sources],
             "head": head.head,
             "keep_days": policy.privacy.keep_days,
             "purged_until": iso(until_ms) if until_ms is not None else None,

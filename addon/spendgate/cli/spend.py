@@ -27,11 +27,13 @@ _TOTALS = (
     Column("held_nanos", "held", right=True, weight=1),
     Column("value_nanos", "list price", right=True, weight=6),
     Column("not_reported_nanos", "estimated", right=True, weight=5),
+    Column("calibrated_nanos", "calibrated", right=True, weight=6),
     Column("input_tokens", "input", right=True, weight=3),
     Column("cache_read_tokens", "cache read", right=True, weight=4),
     Column("cache_write_tokens", "cache write", right=True, weight=4),
     Column("output_tokens", "output", right=True, weight=3),
 )
+_NOT_CAPTURED = (Column("not_captured_nanos", "not captured", right=True, weight=1),)
 _FIGURES = tuple(field.name for field in fields(Spend) if field.name != "key")
 
 
@@ -51,11 +53,15 @@ def spend(
     """Totals of what was spent, dearest first."""
     names, asking = attributes(by), Asking(since, until, tuple(where or ()))
     found = desk(state).spend(by, asking, fmt is Format.TABLE)
-    spent = [total for total in found.totals if total.calls or total.refused]  # what was free altogether is no spend
-    columns = [*(Column(name, name, weight=0) for name in names), *_TOTALS]
+    # What was free altogether is no spend.
+    spent = [total for total in found.totals if total.calls or total.refused or total.not_captured_nanos]
+    beside = _NOT_CAPTURED if any(total.not_captured_nanos for total in spent) else ()
+    columns = [*(Column(name, name, weight=0) for name in names), *_TOTALS[:3], *beside, *_TOTALS[3:]]
     emit([_row(names, total) for total in spent], columns, fmt, empty=nothing(asking), keys=(*names, *_FIGURES))
     if found.note:
         note(found.note)
+    if found.billed:
+        note(found.billed)
     for line in found.seats:
         note(f"seat {line}")
 

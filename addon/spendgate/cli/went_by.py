@@ -43,9 +43,7 @@ def went_by(
             lacks = next((each for each in draw.lacking(facts) if each != "model"), None) if counted else None
             if lacks is not None and spend.calls:
                 calls[lacks] += spend.calls
-                nanos[lacks] += (
-                    spend.cost_nanos if spend.cost_nanos or budget.counts == "captured" else spend.value_nanos
-                )
+                nanos[lacks] += spend.cost_nanos if spend.cost_nanos or budget.counts != "value" else spend.value_nanos
         found += [
             {"budget": budget.name, "lacks": lacks, "since_ms": since_ms, "calls": count, "spent_nanos": nanos[lacks]}
             for lacks, count in calls.items()

@@ -125,7 +125,7 @@ def _budgets(section: Section, name: str, parts: list[Limit], declared: Declared
         section.fault("missing", "has nothing to be missing from; it needs per")
     read_bounds(section, parts)
     per_machine = read_per_machine(section, parts, per)
-    counts = section.parsed("counts", words.counts)
+    counts = section.parsed("counts", words.counts) or "captured"
     return (
         Budget(
             name=name if len(parts) == 1 else f"{name}/{limit.window.name if limit.window else 'life'}",
@@ -136,7 +136,7 @@ def _budgets(section: Section, name: str, parts: list[Limit], declared: Declared
             limit_nanos=limit.nanos,
             window=limit.window,
             mean=limit.mean,
-            counts="value" if counts == "value" else "captured",
+            counts=counts,
             per_machine_nanos=per_machine,
             hold=Hold(hold) if hold else Hold.EXPECTED,
             wait_ms=WAIT_MS_DEFAULT if wait_ms is None else wait_ms,

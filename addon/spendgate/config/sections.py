@@ -12,7 +12,6 @@ from dataclasses import replace
 from spendgate.config.faults import Faults, NotAmong, Place, meant, one_of, shown
 from spendgate.config.nodes import Broken, Items, Mapping, Node, Text
 
-LATER = "is not supported yet"
 TEXT_LENGTH_MAX = 2_000
 """Of one value; `help` ends every refusal."""
 _EMPTY_LIST = "an empty list; leave the key out, or name something"

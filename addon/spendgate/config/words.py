@@ -8,10 +8,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import date
+from typing import cast, get_args
 
+from spendgate.budget import Counts
 from spendgate.config import forms
 from spendgate.config.faults import NotAmong, shown
-from spendgate.config.sections import LATER, known_word
+from spendgate.config.sections import known_word
 from spendgate.config.shared_domains import SHARED_PARENTS
 from spendgate.money import Money
 from spendgate.policy import OnFailure
@@ -28,11 +30,9 @@ _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _THOUSANDS = re.compile(r"\$([1-9]\d{0,2})\.(\d{3})", re.ASCII)
 
 
-def counts(text: str) -> str:
-    """`captured` or `value`. `billed` needs statements to be imported, and without them it would be `value`, called more."""
-    if text == "billed":
-        raise ValueError(f"billed {LATER}: it needs imported statements; allowed: captured, value")
-    return known_word(text, ("captured", "value"))
+def counts(text: str) -> Counts:
+    """`captured`, `value` or `billed`."""
+    return cast(Counts, known_word(text, get_args(Counts)))
 
 
 @forms.written(forms.WAIT, "20s", "2m", "500ms")

@@ -2,7 +2,8 @@
 
 The sum of BilledCost for an invoice must be what that invoice demands, so a captured row has none: BilledCost and EffectiveCost
 are 0, and there is no InvoiceId. ContractedCost is what the calls cost at the prices in force, ListCost what they would at list
-price; `x_CapturedCost` says the first by its own name, and `x_EstimatedCost` the part of it that no provider's count supports.
+price; `x_CapturedCost` says the first by its own name, `x_EstimatedCost` the part of it that no provider's count
+supports, and `x_CalibratedCost` so much of that as bills have calibrated.
 What providers bill is another dataset (`focus_billed`), never rows of this one: added up, a call would be there twice.
 A row is one UTC day of alike calls. FOCUS has no columns for models or classes of tokens: they are `x_` columns.
 """
@@ -48,8 +49,9 @@ _NULLABLE: Final = (
 MANDATORY: Final = frozenset((*NOT_NULL, *_NULLABLE))
 """The columns that every Cost and Usage dataset of FOCUS 1.4 has."""
 _OWN: Final = (
-    "x_FocusVersion", "x_CapturedCost", "x_EstimatedCost", "x_Model", "x_ApiKeyId", "x_Person", "x_Team", "x_Machine", "x_Tool",
-    "x_Project", "x_Host", "x_Billing", "x_Calls", "x_InputTokens", "x_CacheReadTokens", "x_CacheWriteTokens", "x_OutputTokens",
+    "x_FocusVersion", "x_CapturedCost", "x_EstimatedCost", "x_CalibratedCost", "x_Model", "x_ApiKeyId", "x_Person", "x_Team",
+    "x_Machine", "x_Tool", "x_Project", "x_Host", "x_Billing", "x_Calls", "x_InputTokens", "x_CacheReadTokens",
+    "x_CacheWriteTokens", "x_OutputTokens",
 )  # fmt: skip
 STANDARD: Final = tuple(
     sorted((*MANDATORY, "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "ServiceSubcategory", "Tags"))
@@ -87,7 +89,8 @@ def _row(each: Spend) -> dict[str, str | int]:
         "ServiceName": f"{said['provider']} models",
         "PricingQuantity": "", "PricingUnit": "", "ConsumedQuantity": tokens, "ConsumedUnit": "Tokens",
         "Tags": json.dumps(tags), "x_FocusVersion": VERSION, "x_CapturedCost": decimal(each.cost_nanos),
-        "x_EstimatedCost": decimal(each.not_reported_nanos), "x_Model": said["model"], "x_ApiKeyId": said["api_key"],
+        "x_EstimatedCost": decimal(each.not_reported_nanos),
+        "x_CalibratedCost": decimal(each.calibrated_nanos), "x_Model": said["model"], "x_ApiKeyId": said["api_key"],
         "x_Person": said["person"], "x_Team": said["team"], "x_Machine": said["machine"], "x_Tool": said["tool"],
         "x_Project": said["project"], "x_Host": said["host"], "x_Billing": said["billing"], "x_Calls": each.calls,
         "x_InputTokens": each.input_tokens, "x_CacheReadTokens": each.cache_read_tokens,

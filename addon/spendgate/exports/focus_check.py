@@ -18,7 +18,7 @@ from spendgate.exports.focus_words import SERVICES, WORDS
 
 _NUMBERS: Final = frozenset((
     "BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingQuantity", "ConsumedQuantity", "ListUnitPrice",
-    "ContractedUnitPrice", "x_CapturedCost", "x_EstimatedCost",
+    "ContractedUnitPrice", "x_CapturedCost", "x_EstimatedCost", "x_CalibratedCost",
 ))  # fmt: skip
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _TIMES: Final = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")

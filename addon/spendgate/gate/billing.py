@@ -14,6 +14,7 @@ from operator import add
 from msgspec import Struct
 from msgspec.structs import replace
 
+from spendgate.calibration import Factor
 from spendgate.gate.asked import Asked
 from spendgate.gate.terms import Terms
 from spendgate.model_names import family
@@ -60,6 +61,8 @@ class Bill(Struct, frozen=True):
     """Its list price."""
     unpriced: tuple[str, ...] = ()
     """Flags of fees that the price list does not know."""
+    factor: Factor | None = None
+    """By what its estimate was multiplied; None: it was not, or nothing is estimated."""
 
     @property
     def usage(self) -> Usage:
@@ -70,20 +73,24 @@ class Bill(Struct, frozen=True):
 
 
 def bill(asked: Asked, reading: Reading, prices: PriceBook, booked_ms: int, estimate: EstimateUsage) -> Bill:
-    """Price a reading, final or not; counts that it lacks are estimated."""
+    """Price a reading, final or not; counts that it lacks are estimated, by the factor of its tool and model."""
     parts = reading.parts
     fees: tuple[str, ...] = ()
     if any(part.units for part in parts):
         parts = tuple(_priced_by(asked, part, reading, prices, booked_ms) for part in parts)
         fees = _fees(reading.parts, parts)
     reported = reading.final and bool(parts) and all(part.known for part in parts)
+    factor = None if reported else asked.terms.factor
     if not reported:
         last = parts[-1] if parts else Part(Usage())
-        parts = (*parts[:-1], replace(last, usage=estimate(asked.intent.ask, replace(reading, parts=(last,)))))
+        usage = estimate(asked.intent.ask, replace(reading, parts=(last,)))
+        if factor is not None:
+            usage = factor.scaled(usage, last.usage)
+        parts = (*parts[:-1], replace(last, usage=usage))
     items = tuple([item_of(asked, part, reading, prices, booked_ms) for part in parts])
     nanos = sum([item.nanos for item in items])
     listed = sum([item.listed_nanos for item in items]) if asked.terms.changes else nanos
-    return Bill(items, nanos, reported, listed, (*fees, *_tiers(parts, items)))
+    return Bill(items, nanos, reported, listed, (*fees, *_tiers(parts, items)), factor)
 
 
 def _fees(given: tuple[Part, ...], priced: tuple[Part, ...]) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """From what a response used to what it costs: pure, once at the end and as often as asked while it runs.
 
-The provider's own counts are `reported`; what they lack is estimated and says so. A call that some budget holds by its ceiling
-is charged the most it can have cost: that ceiling, or its counted input and all the output it may have had. Any other one that
-ended without counts is charged what its kind usually costs, and while that is not known at most its bound: who hangs up early
-saves nothing. A hold is no measure of it, since it may be a share of the budget. A missing count is never a zero, an unknown
-price never nothing.
+The provider's own counts are `reported`; what they lack is estimated and says so, and whether it is calibrated. A call that some
+budget holds by its ceiling is charged the most it can have cost: that ceiling, or its counted input and all the output it may
+have had. Any other one that ended without counts is charged what its kind usually costs, and while that is not known at most its
+bound: who hangs up early saves nothing. A hold is no measure of it, since it may be a share of the budget. A missing count is
+never a zero, an unknown price never nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Ending(Struct, frozen=True):
 
 
 Learnable = tuple[Usage, int]
-"""The provider's own counts of a whole call, and what they cost in nano-dollars, whatever was charged for them."""
+"""The provider's own counts of a whole call, or calibrated ones, and what they cost in nano-dollars, whatever was charged."""
 
 
 def settled(
@@ -94,7 +94,10 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
     priced = bill(ending.asked, ending.reading, prices, ending.booked_ms, estimate)
     if _warmed_up(ending, priced):
         return _free(ending, "free", ending.reading.flags), None
-    return _charged(ending, priced, prices), (priced.usage, priced.nanos) if priced.reported else None
+    made = _charged(ending, priced, prices)
+    # What bills have calibrated is evidence of what such calls need: nothing else ever is, where the wire shows no counts.
+    calibrated = priced.factor is not None and made.state == "settled" and priced.factor.flag in made.flags
+    return made, (priced.usage, priced.nanos) if priced.reported or calibrated else None
 
 
 def _on_its_account(ending: Ending) -> Ending:
@@ -170,7 +173,7 @@ def _basis(ending: Ending, priced: Bill, prices: PriceBook) -> tuple[str, int, t
         most = _unseen(ending, prices) if counted else ending.size.ceiling_nanos
         return "ceiling", max(most, priced.nanos), (*flags, *((UNSEEN,) if counted else _uncounted(ending)))
     if counted or (ending.end.complete and reading.output_bytes and not ending.asked.intent.ask.background):
-        return "estimated", priced.nanos, flags
+        return "estimated", priced.nanos, (*flags, priced.factor.flag) if priced.factor is not None else flags
     cost = max(_usual(ending), priced.nanos)
     return "ceiling" if cost == ending.size.ceiling_nanos else "estimated", cost, (*flags, *_uncounted(ending))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spendgate import limits
-from spendgate.admission import RefusalKind, Refuse, by_rate
+from spendgate.admission import BILLED_TOO, RefusalKind, Refuse, by_rate
 from spendgate.standing import Scope, Standing
 
 
@@ -28,7 +28,7 @@ def used_up(standing: Standing, now_ms: int) -> Refuse | None:
     return Refuse(
         RefusalKind.SPENT,
         scope.budget,
-        "the budget is spent",
+        "the budget is spent" + (BILLED_TOO if standing.billed_nanos > 0 else ""),
         value=scope.value,
         settled_nanos=standing.settled_nanos,
         held_nanos=standing.held_nanos,
@@ -36,4 +36,5 @@ def used_up(standing: Standing, now_ms: int) -> Refuse | None:
         limit_nanos=standing.limit_nanos,
         resets_ms=scope.ends_ms,
         limit_from=limits.told(scope, standing.limit) if standing.limit is not None else "",
+        billed_nanos=standing.billed_nanos,
     )

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from spendgate import lapse
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.audit_words import AuditWord
+from spendgate.calibration import UNCALIBRATED, Factors
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes, sample_of
 from spendgate.gate import charging, wording
@@ -94,8 +95,9 @@ class Gate:
         self._lines = Lines()
         self._evidence = Evidence(ledger, self.backlog, self.fallback, self._time, wall, looks=looks, account=account)
         self._upkeep = Upkeep(
-            ledger, prices, self.sizes, self.backlog, clock=self.clock, evidence=self._evidence, also=self._also
-        )
+            ledger, prices, self.sizes, self.backlog, clock=self.clock, evidence=self._evidence, also=self._also,
+            calibrated=self._calibrated,
+        )  # fmt: skip
         self._waiting = Waiting(
             ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
             in_force=lambda: self.policy, waited_for=self._upkeep.waited_for,
@@ -104,6 +106,7 @@ class Gate:
             ledger, lines=self._lines, fallback=self.fallback, backlog=self.backlog, estimate=estimate
         )
         self._rows = Recording(ledger, self.backlog)
+        self._factors = UNCALIBRATED
         self._known = KnownTerms(policy, prices)
         self._collecting = Collecting(
             ledger, self.backlog, lines=self._lines, fallback=self.fallback, estimate=estimate,
@@ -138,14 +141,19 @@ class Gate:
         wait are asked anew, since none that leaves from here on may be one that the new budgets do not count."""
         await self._upkeep.fill(policy)
         self.policy = policy
-        self._known = KnownTerms(policy, self.prices)
+        self._known = KnownTerms(policy, self.prices, self._factors)
         self._evidence.mode(policy.mode)
         self._lines.wake_all()
 
     def set_prices(self, prices: PriceBook) -> None:
         """Use this price list from now on, also for the charge of calls under way."""
         self.prices = self._upkeep.prices = prices
-        self._known = KnownTerms(self.policy, prices)
+        self._known = KnownTerms(self.policy, prices, self._factors)
+
+    def _calibrated(self, factors: Factors) -> None:
+        """Estimates of calls that ask from now on are multiplied by these."""
+        self._factors = factors
+        self._known = KnownTerms(self.policy, self.prices, factors)
 
     def sure_ms(self) -> int | None:
         """What time it is at least by the providers' word (`ProviderTime.sure_ms`); None: they never gave one. For any thread."""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
+from spendgate.calibration import UNCALIBRATED, Factor, Factors
 from spendgate.contracts import Changes
 from spendgate.estimate import KindKeys
 from spendgate.fitting import charged, enforces, model_refusal, scopes
@@ -77,6 +78,8 @@ class Terms:
     """Whether some budget may count it."""
     flows: Flows | None = None
     """The rates that count it; None: no rate does."""
+    factor: Factor | None = None
+    """By what an estimate of it is multiplied; None: it stands as it is."""
 
     @property
     def counts(self) -> bool:
@@ -135,11 +138,13 @@ class Terms:
 
 
 class KnownTerms:
-    """The terms of the calls lately asked for, under one policy and one price list: either's change takes another."""
+    """The terms of the calls lately asked for, under one policy, one price list and the factors of estimates: the
+    change of any takes another."""
 
-    def __init__(self, policy: Policy, prices: PriceBook) -> None:
+    def __init__(self, policy: Policy, prices: PriceBook, factors: Factors = UNCALIBRATED) -> None:
         self._policy = policy
         self._prices = prices
+        self._factors = factors
         self._changes = policy.adjustments
         self._kept: dict[Signs, Terms] = {}
 
@@ -153,11 +158,11 @@ class KnownTerms:
         if found is None:
             if len(self._kept) >= KEPT_MAX:
                 self._kept.clear()
-            found = self._kept[signs] = terms(signs, self._policy, self._prices)
+            found = self._kept[signs] = terms(signs, self._policy, self._prices, self._factors)
         return found
 
 
-def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
+def terms(signs: Signs, policy: Policy, prices: PriceBook, factors: Factors = UNCALIBRATED) -> Terms:
     """The terms of every call with these signs."""
     who, route, model = signs.attribution, signs.route, signs.model
     billing = policy.billing.word(route.provider, signs.account, signs.billing)
@@ -201,6 +206,7 @@ def terms(signs: Signs, policy: Policy, prices: PriceBook) -> Terms:
         changes=changes,
         flows=Flows.of(rate_scopes(policy.rate_draws, asked, enforced, personal=policy.billing.counts(PERSONAL))),
         drawn=_drawn(policy, billing),
+        factor=factors.of(who.tool, model),
     )
 
 

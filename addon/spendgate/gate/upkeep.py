@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from spendgate import lapse
 from spendgate.audit_words import AuditWord
+from spendgate.calibration import ONE_PPM, Factors
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import KindKeys, Sizes, sample_of
+from spendgate.gate import billed
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
 from spendgate.gate.evidence import CLOCK_STEP_MS, Evidence
@@ -22,9 +26,11 @@ from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.interface import LedgerPort
 from spendgate.ledger.orphans import Resolved
 from spendgate.ledger.rows import PastCall
+from spendgate.ledger.uncaptured import ScopesOf as BilledScopesOf
 from spendgate.policy import Policy
 from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
+from spendgate.usage import NO_USAGE
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +55,11 @@ class GateLedger(LedgerPort, Protocol):
         self, budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *, patient: bool = True
     ) -> int: ...
     def recent(self, limit: int, *, after_seq: int = 0) -> tuple[PastCall, ...]: ...
+    def take_billed(self, budgets: tuple[Counted, ...], scopes_of: BilledScopesOf, *, patient: bool = True) -> int: ...
+    def uncaptured_upto(self) -> int: ...
+    def calibrated_upto(self) -> int: ...
+    def factors(self) -> Factors: ...
+    def estimated(self, limit: int) -> tuple[PastCall, ...]: ...
     def audit(self, line: Line) -> None: ...
     def last_audited(self, what: AuditWord) -> str | None: ...
     def in_place(self) -> bool: ...
@@ -63,7 +74,7 @@ class Upkeep:
 
     def __init__(
         self, ledger: GateLedger, prices: PriceBook, sizes: Sizes, backlog: Backlog, *, clock: Clock, evidence: Evidence,
-        also: Also,
+        also: Also, calibrated: Callable[[Factors], None],
     ) -> None:  # fmt: skip
         self.prices = prices
         """What other gates' calls are learned by."""
@@ -73,6 +84,10 @@ class Upkeep:
         self._clock = clock
         self._evidence = evidence
         self._also = also
+        self._calibrated = calibrated
+        self._calibrated_upto = 0
+        self._billed_upto = 0
+        """As far as what bills have and no call was counted."""
         self._filled_ms = 0
         """What the clock said when budgets were filled last."""
         self._task: asyncio.Task[None] | None = None
@@ -89,6 +104,7 @@ class Upkeep:
         self._resolve()
         await self.fill(policy)
         self._watch_end()
+        self._calibrate()
         self._learn()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="gate-upkeep")
 
@@ -117,7 +133,15 @@ class Upkeep:
     def _prepare(self, policy: Policy, *, patient: bool = True) -> None:
         now_ms = self._clock.now_ms()
         self._ledger.prepare(counted(policy, now_ms), scopes_of(policy, self._also), now_ms, patient=patient)
+        self._take_billed(policy, now_ms, patient=patient)
         self._filled_ms = now_ms
+
+    def _take_billed(self, policy: Policy, now_ms: int, *, patient: bool = True) -> None:
+        """Count in its `counts: billed` budgets what bills have and no call."""
+        upto = self._ledger.uncaptured_upto()
+        if policy.by_bill:
+            self._ledger.take_billed(billed.counted(policy, now_ms), billed.scopes_of(policy), patient=patient)
+        self._billed_upto = upto
 
     def learned(self, call_id: str) -> None:
         """This call was learned from: its row teaches nothing more."""
@@ -138,15 +162,26 @@ class Upkeep:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(LEARN_EVERY_S)
-            for work in (self._evidence.watch, self._watch_end, self._learn, self._resolve_when_due):
+            for work in (self._evidence.watch, self._watch_end, self._calibrate, self._learn, self._resolve_when_due):
                 try:
                     work()
                 except LedgerUnavailable:
                     pass  # the next round does it
                 except Exception:
                     logger.exception("upkeep of the gate failed")
+            await self._count_billed()
             await self._heal()
             await self._evidence.look_when_due()
+
+    async def _count_billed(self) -> None:
+        """Count what an import has brought since the last look. Never raises."""
+        try:
+            if self._policy.by_bill and self._ledger.uncaptured_upto() != self._billed_upto:
+                await asyncio.to_thread(self._take_billed, self._policy, self._clock.now_ms())
+        except LedgerUnavailable:
+            pass  # the next round does it
+        except Exception:
+            logger.exception("what was billed and not captured could not be counted")
 
     async def _heal(self) -> None:
         """Fill again where the clock was ahead: windows begin earlier than was counted. Never raises."""
@@ -167,6 +202,22 @@ class Upkeep:
             if past.row.id not in self._known:
                 self.learned(past.row.id)
                 self._learn_from(past)
+
+    def _calibrate(self) -> None:
+        """Put the factors in force that were learned since the last look, also in what was estimated without them so far:
+        until then such calls have taught nothing of what their kind needs."""
+        upto = self._ledger.calibrated_upto()
+        if upto == self._calibrated_upto:
+            return
+        factors = self._ledger.factors()
+        self._calibrated(factors)
+        self._calibrated_upto = upto
+        for past in self._ledger.estimated(HISTORY_CALLS) if len(factors) else ():
+            factor = factors.of(past.row.tool, past.row.model_requested)
+            if factor is not None and past.value_nanos and past.row.id not in self._known:
+                self.learned(past.row.id)
+                value = past.value_nanos * factor.ppm // ONE_PPM
+                self._learn_from(replace(past, usage=factor.scaled(past.usage, NO_USAGE), value_nanos=value))
 
     def _learn_from(self, past: PastCall) -> None:
         made = past.row

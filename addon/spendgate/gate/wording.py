@@ -95,7 +95,14 @@ def _figures(refuse: Refuse, *, where: str = "On this machine ") -> str:
     hold_nanos = refuse.hold_nanos or 0
     needs = f"; this call needs {dollars(shown.needed(hold_nanos))}" if not said and hold_nanos > 1 else ""
     source = f" The limit: {refuse.limit_from}." if refuse.limit_from else ""
-    return f"{where}{dollars(shown.spent)} spent{held} of {dollars(shown.limit)}{needs}.{source}"
+    return f"{where}{dollars(shown.spent)} spent{_billed(refuse)}{held} of {dollars(shown.limit)}{needs}.{source}"
+
+
+def _billed(refuse: Refuse) -> str:
+    """The part of what is spent that no call shows: `spendgate calls` would not add up to it."""
+    if refuse.billed_nanos <= 0:
+        return ""
+    return f" ({dollars(refuse.billed_nanos)} of it billed by the provider and not captured here)"
 
 
 def _when(refuse: Refuse, timezone: str) -> str:

@@ -30,7 +30,8 @@ _PASSED: Final = """SELECT coalesce(sum(charged_nanos), 0),
     coalesce(sum(bound_nanos) FILTER (WHERE charged_nanos IS NULL), 0),
     count(*) FILTER (WHERE charged_nanos IS NULL), count(*)
     FROM holds WHERE booked_ms > ? AND booked_ms <= ? AND balance = ?"""
-_NEXT: Final = "SELECT min(booked_ms) FROM call_rows WHERE booked_ms > ?"
+_NEXT: Final = """SELECT min(booked_ms) FROM (SELECT min(booked_ms) AS booked_ms FROM call_rows WHERE booked_ms > ?1
+    UNION ALL SELECT min(booked_ms) FROM billed_charges WHERE booked_ms > ?1)"""
 _MOVE: Final = """UPDATE sums SET settled = settled + ?, held = held + ?, ceiling = ceiling + ?,
     open_calls = open_calls + ?, settled_calls = settled_calls + ? WHERE id = ?"""
 _SLIDE: Final = "UPDATE sums SET settled = ?, held = ?, ceiling = ?, open_calls = ?, edge_ms = ? WHERE id = ?"

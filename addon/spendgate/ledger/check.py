@@ -44,6 +44,8 @@ _NEVER: Final = (
     ("a charge of no call, or at another time than its call", """SELECT h.call FROM charges h LEFT JOIN call_rows c
         ON c.seq = h.call WHERE c.booked_ms IS NOT h.booked_ms"""),
     ("a call twice in one balance", "SELECT call FROM holds GROUP BY call, balance HAVING count(*) > 1"),
+    ("a day of a balance with less than nothing billed", """SELECT balance FROM billed_charges GROUP BY balance, booked_ms
+        HAVING sum(nanos) < 0"""),
     ("a hold in no balance", "SELECT call FROM holds WHERE balance NOT IN (SELECT id FROM balances)"),
     ("a place in line of no waiter", "SELECT place FROM waits WHERE place NOT IN (SELECT place FROM waiters)"),
     ("an open call of a gate that has ended", """SELECT c.id FROM call_rows c JOIN gates g ON g.id = c.gate

@@ -38,6 +38,8 @@ _SUMS: Final = f"""SELECT min({_LEFT}), {", ".join(_ALIKE)}, coalesce(sum(cost_n
 _ONE: Final = f"""SELECT {_LEFT}, {", ".join(_ALIKE)}, coalesce(cost_nanos, 0), coalesce(value_nanos, 0), 1, id, ended_ms,
     request_id, response_id, {", ".join(USAGE_COLUMNS)} FROM call_rows WHERE {_IN}"""  # noqa: S608 - as above
 _SINGLES: Final = f"{_ONE} AND {_SINGLE} ORDER BY 1, seq"
+_RUNNING: Final = f"""SELECT {_LEFT}, provider, coalesce(model, model_requested, ''), coalesce(api_key, ''), person,
+    coalesce(held_nanos, 0) FROM call_rows WHERE state = 'open' AND {_IN}"""  # noqa: S608 - as above
 _LONGEST_MS: Final = _DAY_MS
 """How long a call may have waited for its head to leave after it was booked: no policy lets one wait so long."""
 
@@ -92,6 +94,23 @@ def singles(conn: sqlite3.Connection, from_ms: int, until_ms: int) -> Iterator[A
     """Every call but refused ones that left in this span, each by itself, as they left."""
     values = {"since": from_ms - _LONGEST_MS, "from": from_ms, "until": until_ms}
     return map(_read, conn.execute(f"{_ONE} ORDER BY 1, seq", values))
+
+
+class Running(NamedTuple):
+    """An open call, with the largest hold that it has had."""
+
+    left_ms: int
+    provider: str
+    model: str
+    api_key: str
+    person: str
+    held_nanos: int
+
+
+def running(conn: sqlite3.Connection, from_ms: int, until_ms: int) -> Iterator[Running]:
+    """The open calls that left in this span."""
+    values = {"since": from_ms - _LONGEST_MS, "from": from_ms, "until": until_ms}
+    return map(Running._make, conn.execute(_RUNNING, values))
 
 
 def gate_signs(conn: sqlite3.Connection) -> dict[int, tuple[str, int]]:

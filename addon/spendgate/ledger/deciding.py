@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from spendgate.admission import Admit, Decision, Wait
 from spendgate.flow import Tokens
-from spendgate.ledger import holds, moving, waiters
+from spendgate.ledger import holds, moving, uncaptured, waiters
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import CallRow, Decide, Flowing
@@ -77,6 +77,7 @@ def _standings(asking: Asking, located: list[Balance], place: int | None) -> tup
         Standing(
             scope, at.settled, at.held, at.ceiling, at.open_calls, before, NO_FLOW,
             moving.limit(known, scope, now_ms) if scope.mean is not None or scope.credits else None,
+            uncaptured.part(known.conn, at.id, at.edge_ms) if scope.by_bill else 0,
         )
         for at, scope, before in zip(located, asking.scopes, ahead, strict=True)
     ])  # fmt: skip

@@ -14,11 +14,13 @@ from msgspec.structs import replace
 
 from spendgate.admission import Decision, Refuse
 from spendgate.audit_words import AuditWord
+from spendgate.calibration import CALIBRATED, Factors
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.grants import Taken
 from spendgate.ledger import (
     audit_log,
     balances,
+    calibrations,
     chain,
     check,
     deciding,
@@ -32,6 +34,7 @@ from spendgate.ledger import (
     results,
     rows,
     schema,
+    uncaptured,
     verify,
     waiters,
 )
@@ -238,11 +241,46 @@ class Ledger:
         finally:
             store.close()
 
-    def recent(self, limit: int, *, after_seq: int = 0) -> tuple[rows.PastCall, ...]:
-        """The newest settled calls with reported counts, oldest first: what sizes are learned from, on all gates."""
+    def take_billed(
+        self, budgets: tuple[fill.Counted, ...], scopes_of: uncaptured.ScopesOf, *, patient: bool = True
+    ) -> int:
+        """Count in these budgets what bills have and no call; see `uncaptured.take`. As `prepare` on a connection of its own."""
+        store = Store(self._store.path, self._reserve)
+        if not patient:
+            store.impatient()
+        try:
+            return uncaptured.take(store, budgets, scopes_of)
+        finally:
+            store.close()
+
+    def uncaptured_upto(self) -> int:
+        """What changes when a bill is compared with the calls anew."""
+        return self._store.read(uncaptured.latest)
+
+    def calibrated_upto(self) -> int:
+        """What changes when estimates are calibrated anew."""
+        return self._store.read(calibrations.latest)
+
+    def factors(self) -> Factors:
+        """By what estimates are multiplied now."""
+        return self._store.read(calibrations.factors)
+
+    def estimated(self, limit: int) -> tuple[rows.PastCall, ...]:
+        """The newest settled calls that were charged by an estimate, not calibrated yet, oldest first."""
         found = rows.select_past(
             self._store.conn,
-            "seq > ? AND state = 'settled' AND basis = 'reported' AND held_nanos IS NOT NULL ORDER BY seq DESC LIMIT ?",
+            f"state = 'settled' AND basis = 'estimated' AND held_nanos IS NOT NULL AND instr(flags, '{CALIBRATED}') = 0"
+            " AND output_tokens > 0 ORDER BY seq DESC LIMIT ?",
+            (limit,),
+        )
+        return tuple(reversed(found))
+
+    def recent(self, limit: int, *, after_seq: int = 0) -> tuple[rows.PastCall, ...]:
+        """The newest settled calls with reported or calibrated counts, oldest first: what all gates learn sizes from."""
+        found = rows.select_past(
+            self._store.conn,
+            f"seq > ? AND state = 'settled' AND (basis = 'reported' OR instr(flags, '{CALIBRATED}') > 0)"
+            " AND held_nanos IS NOT NULL ORDER BY seq DESC LIMIT ?",
             (after_seq, limit),
         )
         return tuple(reversed(found))

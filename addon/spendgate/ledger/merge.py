@@ -58,6 +58,8 @@ class Taking(Struct, frozen=True):
     imports: int = 0
     purged: int = 0
     """Those that were here, and that the source has purged since."""
+    left: bool = False
+    """It has factors of estimates, or counts of what is billed and not captured, which stay where they are."""
     fault: str = ""
 
     @property
@@ -169,7 +171,8 @@ class _Source:
         values = tuple(getattr(row, name) for name in Source.__struct_fields__)
         self._conn.execute(f"INSERT OR REPLACE INTO into_.merged_from VALUES ({marks})", values)  # noqa: S608 - marks only
         done = self._said(Outcome.TAKEN, fault=fault)
-        return replace(done, machine=machine, calls=calls, ended=ended, imports=imports, purged=purged)
+        left = merged_beside.left(self._conn)
+        return replace(done, machine=machine, calls=calls, ended=ended, imports=imports, purged=purged, left=left)
 
     def _said(self, outcome: Outcome, *, fault: str = "") -> Taking:
         machine = self._was.machine if self._was else ""

@@ -58,6 +58,13 @@ def imports(conn: sqlite3.Connection) -> int:
     return len(new)
 
 
+def left(conn: sqlite3.Connection) -> bool:
+    """Whether it has what is not copied: factors of estimates, by which its own gate decides, and counts of what is billed and
+    not captured, which are of the calls of one ledger and would tell another one's calls for missing."""
+    tables = (name for name in ("calibrations", "uncaptured") if merged.has_table(conn, name))
+    return any(conn.execute(f"SELECT 1 FROM main.{name} LIMIT 1").fetchone() for name in tables)  # noqa: S608 - our own words
+
+
 def shared(conn: sqlite3.Connection, table: str) -> list[str]:
     """Columns that both have: an older source has fewer."""
     mine, here = ([row[1] for row in conn.execute(f"PRAGMA {name}.table_info({table})")] for name in ("main", "into_"))

@@ -18,7 +18,8 @@ Figures = tuple[int, ...]
 """In the order of the figures of `queries.Spend`."""
 
 _FIGURES: Final = """sum(calls), sum(refused), sum(cost_nanos), sum(value_nanos), 0, sum(not_reported_nanos), sum(input_tokens),
-    sum(cache_read_tokens), sum(cache_write_5m_tokens + cache_write_1h_tokens + cache_write_other_tokens), sum(output_tokens)"""
+    sum(cache_read_tokens), sum(cache_write_5m_tokens + cache_write_1h_tokens + cache_write_other_tokens), sum(output_tokens),
+    0"""
 _ALWAYS_MS: Final = 2**62
 
 

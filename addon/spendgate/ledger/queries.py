@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from spendgate.audit_words import FINDINGS, AuditWord
+from spendgate.calibration import CALIBRATED
 from spendgate.digest import Stopped
 from spendgate.errors import StateError
 from spendgate.grants import Taken
 from spendgate.ledger import (
+    calibrations,
     chain,
     check,
     day_sums,
@@ -30,14 +32,16 @@ from spendgate.ledger import (
     purge,
     schema,
     statements,
+    uncaptured,
     verify_merged,
-)  # fmt: skip
+)
 from spendgate.ledger import compared as compared_calls
 from spendgate.ledger import grants as grant_rows
 from spendgate.ledger import heads as ends
 from spendgate.ledger import verify as verifying
 from spendgate.ledger.balances import READ_BY_KEY, Balance
-from spendgate.ledger.compared import Alike
+from spendgate.ledger.calibrations import Calibration
+from spendgate.ledger.compared import Alike, Running
 from spendgate.ledger.fault import FILE, SUMS, Fault
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.history import Step, steps
@@ -50,6 +54,7 @@ from spendgate.ledger.purged_spend import Figures, Key, Wanted, purged_spend
 from spendgate.ledger.results import CORRECTS
 from spendgate.ledger.statements import Imported
 from spendgate.ledger.store import unavailable
+from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.ledger.unfilled import unfilled
 from spendgate.standing import Scope, Standing
 from spendgate.statement import Line
@@ -74,7 +79,8 @@ _SPEND: Final = f"""count(*) FILTER (WHERE state IN ('open', 'settled', 'interru
     coalesce(sum(input_tokens), 0), coalesce(sum(cache_read_tokens), 0),
     coalesce(sum(coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
         + coalesce(cache_write_other_tokens, 0)), 0),
-    coalesce(sum(output_tokens), 0)"""
+    coalesce(sum(output_tokens), 0),
+    coalesce(sum(cost_nanos) FILTER (WHERE instr(flags, '{CALIBRATED}') > 0), 0)"""
 
 
 POLICY_PRICE: Final = "policy:unknown_model"
@@ -115,6 +121,10 @@ class Spend:
     cache_read_tokens: int
     cache_write_tokens: int
     output_tokens: int
+    calibrated_nanos: int = 0
+    """The part of the estimates that is calibrated by a bill. Sums of purged calls do not tell it."""
+    not_captured_nanos: int = 0
+    """Beside all of these: what bills have of it and no call (`cli/not_captured`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +191,10 @@ class Reader:
         """Lines of an import that begin from then on and before then, in their order."""
         return statements.lines(self._conn, one, from_ms, until_ms)
 
+    def calibrations(self) -> tuple[Calibration, ...]:
+        """Every factor that was ever put in force, oldest first."""
+        return calibrations.every(self._conn)
+
     def named_calls(self, from_ms: int, until_ms: int) -> tuple[NamedCall, ...]:
         """Calls that left, booked from then on and before then, by what names them elsewhere."""
         return named(self._conn, from_ms, until_ms)
@@ -192,6 +206,10 @@ class Reader:
     def calls_singly(self, from_ms: int, until_ms: int) -> Iterator[Alike]:
         """The same calls one by one."""
         return compared_calls.singles(self._conn, from_ms, until_ms)
+
+    def calls_running(self, from_ms: int, until_ms: int) -> Iterator[Running]:
+        """The open calls that left in this span."""
+        return compared_calls.running(self._conn, from_ms, until_ms)
 
     def gate_signs(self) -> dict[int, tuple[str, int]]:
         """By gate (`Ledger.gate_id`) its machine, and when it last wrote a call, epoch milliseconds."""
@@ -246,6 +264,15 @@ class Reader:
         `until_ms`: without the calls that were booked later."""
         more = unfilled(self._conn, scopes, budgets, scopes_of, now_ms, until_ms=until_ms)
         return _standings(Kept(self._conn, now_ms, more, until_ms=until_ms), scopes)
+
+    def billed_by(self, standing: Standing) -> tuple[str, ...]:
+        """Which imports say that a part of the standing was billed and not captured."""
+        found = self._conn.execute(READ_BY_KEY, standing.scope.balance).fetchone() if standing.billed_nanos else None
+        return () if found is None else uncaptured.imports_of(self._conn, Balance(*found).id, Balance(*found).edge_ms)
+
+    def uncaptured(self, from_ms: int = 0, until_ms: int = 2**62) -> tuple[Uncaptured, ...]:
+        """What bills have of the UTC days that begin from then on and before then, and no call of this ledger."""
+        return uncaptured.in_force(self._conn, from_ms, until_ms)
 
     def rates(self, scopes: tuple[Scope, ...], flowing: Flowing, now_ms: int) -> tuple[Standing, ...]:
         """Each rate with what it has counted and how many of its calls are open, at `flowing.boot_ms`."""
@@ -524,7 +551,10 @@ def _standings(kept: Kept, scopes: tuple[Scope, ...]) -> tuple[Standing, ...]:
     for scope in scopes:
         balance = kept.balance(scope.balance)
         made = Standing(scope, 0, 0, 0, 0, 0) if balance is None else balance.standing(scope, 0)
-        found.append(replace(made, limit=moving.read_limit(kept, scope) if scope.moves else None))
+        counted = balance if scope.by_bill else None
+        billed = uncaptured.part(kept.conn, counted.id, counted.edge_ms) if counted is not None else 0
+        limit = moving.read_limit(kept, scope) if scope.moves else None
+        found.append(replace(made, limit=limit, billed_nanos=billed))
     return tuple(found)
 
 

@@ -477,6 +477,61 @@ def m022_narrow_sums(db: Database) -> None:
         DELETE FROM sums WHERE id = OLD.id; DELETE FROM windows WHERE id = OLD.id; END""")
 
 
+@migration()
+def m023_calibrations(db: Database) -> None:
+    """By what estimates of a tool and model are multiplied: versions, of which the newest is in force."""
+    db.conn.execute("""
+        CREATE TABLE calibrations (
+            seq INTEGER PRIMARY KEY, name TEXT NOT NULL, at_ms INTEGER NOT NULL, tool TEXT NOT NULL, model TEXT NOT NULL,
+            factor_ppm INTEGER NOT NULL, before_ppm INTEGER, after_ppm INTEGER, user_days INTEGER NOT NULL,
+            calls INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, imports TEXT NOT NULL, who TEXT NOT NULL
+        ) STRICT""")
+    _append_only(db, "calibrations")
+
+
+@migration()
+def m024_uncaptured(db: Database) -> None:
+    """What bills have and the ledger has not, in versions, and the charges that balances have of it.
+
+    In the view `holds` such a charge is one of a call below zero, which no call is.
+    """
+    db.conn.execute("""
+        CREATE TABLE uncaptured_runs (
+            seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL
+        ) STRICT""")
+    db.conn.execute("""
+        CREATE TABLE uncaptured (
+            run INTEGER NOT NULL, day_ms INTEGER NOT NULL, provider TEXT NOT NULL, person TEXT NOT NULL,
+            api_key TEXT NOT NULL, tool TEXT NOT NULL, model TEXT NOT NULL, nanos INTEGER NOT NULL, requests INTEGER,
+            imports TEXT NOT NULL
+        ) STRICT""")
+    db.conn.execute("CREATE INDEX uncaptured_days ON uncaptured (run, day_ms)")
+    db.conn.execute("""
+        CREATE TABLE billed_charges (
+            id INTEGER PRIMARY KEY, balance INTEGER NOT NULL, booked_ms INTEGER NOT NULL, nanos INTEGER NOT NULL,
+            imports TEXT NOT NULL
+        ) STRICT""")
+    db.conn.execute("CREATE INDEX billed_charges_booked ON billed_charges (balance, booked_ms)")
+    db.conn.execute("CREATE INDEX billed_charges_when ON billed_charges (booked_ms)")
+    for table in ("uncaptured_runs", "uncaptured"):
+        _append_only(db, table)
+    _append_only(db, "billed_charges", "EXISTS (SELECT 1 FROM windows WHERE id = OLD.balance)")
+    # With its balance a charge goes, whichever version of Spendgate purges it.
+    db.conn.execute("""
+        CREATE TRIGGER billed_charges_go AFTER DELETE ON windows BEGIN
+        DELETE FROM billed_charges WHERE balance = OLD.id; END""")
+    [view] = db.conn.execute("SELECT sql FROM sqlite_schema WHERE name = 'holds'").fetchone()
+    db.conn.execute("DROP VIEW holds")
+    db.conn.execute(f"{view} UNION ALL SELECT -id, booked_ms, balance, 0, 0, 'billed', 1, nanos FROM billed_charges")  # noqa: S608 - our own words
+
+
+def _append_only(db: Database, table: str, kept: str = "1") -> None:
+    """Nothing of the table is ever changed; nor deleted where `kept` is true of it."""
+    refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    db.conn.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}")
+    db.conn.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} WHEN {kept} {refuse}")
+
+
 _BOOKED = "held_nanos IS NOT NULL OR basis IS NOT NULL"
 
 

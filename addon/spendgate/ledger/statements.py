@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -17,9 +17,12 @@ from msgspec import Struct
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable, StateError
-from spendgate.ledger import audit_log, merged, schema
+from spendgate.ledger import audit_log, calibrations, merged, schema, uncaptured
+from spendgate.ledger.calibrations import Calibration
+from spendgate.ledger.fill import Counted
 from spendgate.ledger.reserve import Reserve
 from spendgate.ledger.store import Store
+from spendgate.ledger.uncaptured import ScopesOf, Uncaptured
 from spendgate.statement import DAY_MS, Line, Statement
 
 _ADD: Final = """INSERT INTO imports
@@ -77,6 +80,21 @@ class StatementBook:
     def take(self, statement: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
         """The import, and whether it is new: the same bytes of the same span twice are one. Raises StateError."""
         return self._write(lambda conn: _take(conn, statement, who, now_ms))
+
+    def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
+        """What no call has of these UTC days (from, until), in place of what was said of them before. Raises StateError."""
+        self._write(lambda conn: uncaptured.add(conn, span, cells, who, now_ms))
+
+    def charge(self, budgets: Sequence[Counted], scopes_of: ScopesOf) -> int:
+        """Bring these budgets' balances to what was counted; see `uncaptured.take`. Raises StateError."""
+        try:
+            return uncaptured.take(self._store, budgets, scopes_of)
+        except LedgerUnavailable as fault:
+            raise StateError(f"{self._store.path}: {fault}") from fault
+
+    def calibrate(self, learned: Sequence[Calibration], who: str, now_ms: int) -> tuple[Calibration, ...]:
+        """Put these factors in force, as one calibration. Raises StateError."""
+        return self._write(lambda conn: calibrations.add(conn, learned, who, now_ms))
 
     def _write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:

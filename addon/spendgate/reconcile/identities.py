@@ -174,6 +174,13 @@ class Identities:
         key = next((each for each in self._keys if text in (each.key, each.name, each.hint)), None)
         return key.key if key is not None else text
 
+    def fingerprint_of(self, account: str) -> str:
+        """The one key of calls that is this account's; "": none is, or several."""
+        found = [
+            each for each, text in self._joined.items() if each in self._fingerprints and self._named(text) == account
+        ]
+        return found[0] if len(found) == 1 else ""
+
     def of_call(self, raw: Raw) -> str:
         """The name of the account of a call."""
         if self.grain is Grain.USER:

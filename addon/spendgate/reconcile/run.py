@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported
@@ -23,7 +24,9 @@ from spendgate.reconcile.result import Result
 from spendgate.reconcile.totals import narrowed, result_of
 from spendgate.statement import DAY_MS, Line, Statement
 
-__all__ = ["BilledLines", "Drill", "Options", "Version", "billed", "compare", "explain", "reconcile"]
+__all__ = [
+    "BilledLines", "Drill", "Options", "Version", "billed", "compare", "compared", "explain", "imported", "reconcile",
+]  # fmt: skip
 
 
 class Options(Struct, frozen=True):
@@ -55,12 +58,12 @@ def reconcile(reader: Reader, options: Options, facts: Facts = NO_FACTS) -> Resu
     What the ledger itself knows of the fleet (failures of the gate, times without one, connections that could not be read) is
     added to `facts`. Raises nothing of its own: what cannot be compared is a note of the result.
     """
-    return result_of(_compared(reader, options, facts), options.from_ms, options.until_ms)
+    return result_of(compared(reader, options, facts), options.from_ms, options.until_ms)
 
 
 def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Facts = NO_FACTS) -> Drill:
     """One day and key of the same run. `key` as findings and coverage name it. Raises ValueError: nothing of it is known."""
-    found = _compared(reader, options, facts)
+    found = compared(reader, options, facts)
     lines = tuple(
         line
         for day in found.bill.days
@@ -111,8 +114,16 @@ def _bill(versions: Iterable[Version], options: Options) -> Bill:
     return bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
 
 
-def _compared(reader: Reader, options: Options, facts: Facts) -> comparing.Compared:
-    bill = _bill(_versions(reader, options), options)
+def imported(reader: Reader, options: Options) -> Bill:
+    """The lines in force of the statements that were imported, of closed days."""
+    return _bill(_versions(reader, options), options)
+
+
+def compared(reader: Reader, options: Options, facts: Facts, *, revisions: bool = True) -> comparing.Compared:
+    """All that `reconcile` makes its result of. Without `revisions` it is as if no version had been before those in force."""
+    bill = imported(reader, options)
+    if not revisions:
+        bill = replace(bill, days=tuple(replace(each, before=(), had_before=False) for each in bill.days))
     whole = with_own(reader, facts, options.until_ms + DAY_MS)
     ids = {name for line in bill.gateway for name in (line.response_id, line.request_id) if name}
     ids |= {name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name}

@@ -170,12 +170,20 @@ def _admitted(everybody: tuple[Pair, ...]) -> Iterator[Change]:
             yield Change(effect, "unknown_people", f"{people_in_words(chosen)}: refused as not listed {word}")
 
 
+_COUNTED = {
+    "value": "subscription traffic at list price",
+    "billed": "what imported statements have and no call",
+}
+"""What `counts` adds to metered spend."""
+
+
 def _counts(was: Budget, now: Budget, people: str) -> Iterator[Change]:
     where = f"budgets.{now.name}"
     if was.counts != now.counts:
-        effect = Effect.LESS if now.counts == "value" else Effect.MORE
-        what = "counts" if now.counts == "value" else "no longer counts"
-        yield Change(effect, where, f"{people}: {now.name} {what} subscription traffic at list price")
+        for word, what in _COUNTED.items():
+            if word in (was.counts, now.counts):
+                effect, verb = (Effect.LESS, "counts") if word == now.counts else (Effect.MORE, "no longer counts")
+                yield Change(effect, where, f"{people}: {now.name} {verb} {what}")
     before, after = was.per_machine_nanos, now.per_machine_nanos
     if before != after:
         effect = Effect.LESS if after is not None and (before is None or after < before) else Effect.MORE

@@ -1,0 +1,126 @@
+"""What an import's days have and no call of the ledger: counted when it is taken in, and brought to the budgets that want it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import fields, replace
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from msgspec import structs
+
+from spendgate.cli import granted, in_force
+from spendgate.cli.account import own_account
+from spendgate.config import paths
+from spendgate.gate import billed
+from spendgate.ledger.periods import PERIODS, period_of
+from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.ledger.statements import StatementBook
+from spendgate.ledger.uncaptured import Uncaptured
+from spendgate.money import dollars, short_dollars
+from spendgate.policy import Policy
+from spendgate.reconcile.facts import Facts, Person
+from spendgate.reconcile.run import Options
+from spendgate.reconcile.uncaptured import uncaptured
+from spendgate.statement import DAY_MS
+
+_ALWAYS_MS: Final = 2**62
+_FIGURES: Final = len([each for each in fields(Spend) if each.name != "key"])
+
+
+def counted(found: paths.State, facts: Facts, span: tuple[int, int]) -> str:
+    """Compare the closed days of `span` with the calls, and say what is billed and in no call. Raises StateError.
+
+    A running gate counts it in its budgets by itself, as soon as it looks; it is brought to them here all the same, so that
+    `status` is right at once, and where no gate runs.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    with closing(Reader(found.ledger)) as reader:
+        # Of days whose calls are sums by now no call could be found: what was said of them stays.
+        since_ms = max(span[0], reader.purged_until_ms() or 0)
+        span = -(-since_ms // DAY_MS) * DAY_MS, span[1] // DAY_MS * DAY_MS
+        if span[0] >= span[1]:
+            return "the calls of all its days are sums by now (privacy.keep): what it has beside them is not known"
+        policy = granted.shown(found, in_force.policy(found), reader, now_ms)
+        many = bool(reader.sources())
+        cells, days = uncaptured(reader, Options(*span, now_ms), people_of(policy, facts))
+    with StatementBook(found.ledger) as book:
+        book.count(span, cells, own_account(), now_ms)
+        if policy.by_bill and not many:
+            book.charge(billed.counted(policy, now_ms), billed.scopes_of(policy))
+    if not days:
+        return "none of its days is closed, or it is no bill: what it has and no call is not known yet"
+    told = "no budget of many ledgers counts it" if many else _budgets(policy)
+    return _told(told, sum(each.nanos for each in cells), sum(1 for each in cells if not each.person))
+
+
+def of_span(reader: Reader, asked: Span, policy: Policy) -> tuple[Uncaptured, ...]:
+    """What counts in this span and has these attributes: what is not known of it fits no filter."""
+    since_ms, until_ms = asked.since_ms or 0, _ALWAYS_MS if asked.until_ms is None else asked.until_ms
+    found = []
+    for cell in reader.uncaptured():
+        if since_ms <= cell.booked_ms < until_ms:
+            known = _attributes(cell, policy)
+            if all(known.get(name) == value for name, value in asked.where):
+                found.append(cell)
+    return tuple(found)
+
+
+def beside(
+    totals: tuple[Spend, ...], by: tuple[str, ...], cells: tuple[Uncaptured, ...], policy: Policy
+) -> tuple[tuple[Spend, ...], str]:
+    """The totals with what bills have of each group and no call, groups without any call at their end; and what is said of it."""
+    zone, groups = ZoneInfo(policy.timezone), {total.key: total for total in totals}
+    for cell in cells:
+        known = _attributes(cell, policy)
+        key = tuple(
+            known.get(name)
+            if name not in PERIODS
+            else None if name == "hour" else period_of(name, cell.booked_ms, zone, policy.week_starts)
+            for name in by
+        )  # fmt: skip
+        one = groups.get(key) or Spend(key, *[0] * _FIGURES)
+        groups[key] = replace(one, not_captured_nanos=one.not_captured_nanos + cell.nanos)
+    if not cells:
+        return totals, ""
+    days = len({cell.day_ms for cell in cells})
+    imports = ", ".join(sorted({name for cell in cells for name in cell.imports}))
+    nanos = sum(cell.nanos for cell in cells)
+    told = (
+        f"billed, not captured here: {short_dollars(nanos)} of {days} day{'s' if days > 1 else ''} (import {imports})"
+    )
+    return tuple(groups.values()), f"{told}; it is in no other figure"
+
+
+def _attributes(cell: Uncaptured, policy: Policy) -> dict[str, str | None]:
+    """By the words that calls are grouped by; None: not known."""
+    person = next((each for each in policy.roster.people if each.name == cell.person), None)
+    known = {
+        "person": cell.person,
+        "provider": cell.provider,
+        "model": cell.model,
+        "tool": cell.tool,
+        "api_key": cell.api_key,
+    }
+    return {
+        **{name: value or None for name, value in known.items()},
+        "team": person.team if person is not None else None,
+    }
+
+
+def people_of(policy: Policy, facts: Facts) -> Facts:
+    """What a map says, and the e-mail addresses of the people whom the policy lists."""
+    listed = tuple(Person(each.name, (each.email,)) for each in policy.roster.people if each.email)
+    return structs.replace(facts, people=(*listed, *facts.people))
+
+
+def _budgets(policy: Policy) -> str:
+    return "budgets with `counts: billed` have it" if policy.by_bill else "no budget counts it (`counts: billed`)"
+
+
+def _told(where: str, nanos: int, unknown: int) -> str:
+    if not nanos:
+        return "all that is billed on its closed days is in the calls here, as far as usage goes"
+    of_nobody = f"; {unknown} of its lines name nobody whom this ledger knows (--map)" if unknown else ""
+    return f"billed on its closed days, not captured here: {dollars(nanos)}; {where}{of_nobody}"

@@ -1,0 +1,125 @@
+"""Usage that a bill has and no call of the ledger: by day, whom and model, out of the causes that the explainer finds.
+
+Only what a cause says was never captured: another price, an estimate that is off or an answer that could not be read is no usage
+that is missing. And of one day, account and model never more than is billed there above what was captured, so that
+calls and this together come to no more than the larger of the two.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec.structs import replace
+
+from spendgate.ledger.compared import Running
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.statements import Imported, in_force
+from spendgate.ledger.uncaptured import Uncaptured
+from spendgate.reconcile import comparing
+from spendgate.reconcile.bills import GATEWAY_SOURCES
+from spendgate.reconcile.facts import Facts
+from spendgate.reconcile.folding import Raw
+from spendgate.reconcile.identities import Account
+from spendgate.reconcile.naming import day_of, model_of
+from spendgate.reconcile.result import Cause
+from spendgate.reconcile.run import Options, compared
+from spendgate.statement import DAY_MS
+
+NOT_CAPTURED: Final = frozenset(
+    {
+        Cause.SCOPE_KEY, Cause.SCOPE_PRODUCT, Cause.SCOPE_KEYLESS, Cause.OTHER_DEVICE, Cause.BYPASS_ON_DEVICE,
+        Cause.CAPTURE_DOWN, Cause.UNCAPTURED,
+    }
+)  # fmt: skip
+"""What these explain was used, is billed, and is in no call. A gateway's own traffic is not among them: calls to it are."""
+_TOOLS: Final = {"claude_code": "claude-code"}
+"""Products of a bill that are one tool of the ledger's."""
+_CURSOR: Final = "cursor"
+
+_At = tuple[int, str, str, str]
+"""Day, provider, account, model."""
+
+
+class _Sum:
+    """Of one of these."""
+
+    def __init__(self) -> None:
+        self.over = self.found = self.requests = 0
+        self.account = Account("")
+        self.products: set[str] = set()
+        self.counts_requests = True
+
+
+def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Uncaptured, ...], int]:
+    """All of the closed days of `options`, and how many these are.
+
+    The days around them are compared, too: calls over midnight are no missing ones.
+    """
+    around = replace(options, from_ms=options.from_ms - DAY_MS, until_ms=options.until_ms + DAY_MS)
+    found = compared(reader, around, facts, revisions=False)
+    open_ = tuple(reader.calls_running(options.from_ms, options.until_ms))
+    made = cells(found, reader.imports(), open_)
+    closed = {day.day_ms for day in found.bill.days if options.from_ms <= day.day_ms < options.until_ms}
+    return tuple(each for each in made if each.day_ms in closed), len(closed)
+
+
+def cells(found: comparing.Compared, imports: tuple[Imported, ...], open_: Iterable[Running] = ()) -> list[Uncaptured]:
+    """What of a comparison was not captured. `open_` calls are on the bill, maybe, and captured all the same: they count with
+    what they hold, so that nothing is counted twice once they end."""
+    sums: dict[_At, _Sum] = defaultdict(_Sum)
+    for key, group in found.assembled.groups.items():
+        one = sums[key.day_ms, key.provider, key.account, key.model]
+        one.over += group.net - group.cost
+        one.account = group.account
+        one.products |= group.products or {""}
+    for call in open_:
+        names = found.assembled.names.get(call.provider)
+        if names is not None:
+            day_ms, model = day_of(call.left_ms), model_of(call.model)
+            account = names.of_call(Raw(day_ms, call.provider, call.api_key, call.person, model, ""))
+            sums[day_ms, call.provider, account, model].over -= call.held_nanos
+    for finding in found.findings:
+        if finding.cause in NOT_CAPTURED and finding.nanos > 0:
+            one = sums[finding.day_ms, finding.provider, finding.key, finding.model]
+            one.found += finding.nanos
+            one.requests += finding.requests or 0
+            one.counts_requests &= finding.requests is not None
+    made = []
+    for (day_ms, provider, account, model), one in sorted(sums.items()):
+        nanos = min(one.found, max(0, one.over))
+        if nanos:
+            fingerprint = found.assembled.names[provider].fingerprint_of(account)
+            requests = one.requests if one.counts_requests else None
+            by = _imports(imports, day_ms, provider)
+            made.append(
+                Uncaptured(
+                    day_ms,
+                    provider,
+                    one.account.person,
+                    fingerprint,
+                    _tool(provider, one.products),
+                    model,
+                    nanos,
+                    requests,
+                    by,
+                )
+            )
+    return made
+
+
+def _tool(provider: str, products: set[str]) -> str:
+    """The one tool that all of it was used through, where the bill shows that."""
+    if len(products) != 1:
+        return ""
+    (product,) = products
+    return _CURSOR if provider == _CURSOR and not product else _TOOLS.get(product, "")
+
+
+def _imports(imports: tuple[Imported, ...], day_ms: int, provider: str) -> tuple[str, ...]:
+    """Those in force on the day that are this provider's bill."""
+    newest = [versions[0] for versions in in_force(imports, day_ms).values()]
+    own = [each for each in newest if not each.source.startswith(GATEWAY_SOURCES)]
+    named = [each.name for each in own if each.provider == provider] or [each.name for each in own]
+    return tuple(sorted(named))
