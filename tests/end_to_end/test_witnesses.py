@@ -130,23 +130,24 @@ def test_codex_resumed_forked_and_with_sub_agents(provider: Provider, folder: Pa
         for verb in ("resume", "fork"):
             done = run(["codex", "exec", *options, verb, thread, "go on"], env)
             assert done.status == 0, done.text
-    # Over WebSocket Codex ends the sub-agent with its main agent, in the middle of an answer that it does not log.
-    over_websocket = client is CODEX_WEBSOCKET
-    _one_to_one(provider, folder, before, least=5 - over_websocket, broken_off=int(over_websocket))
+    # Codex may end the sub-agent with its main agent, in the middle of an answer that it then does not log.
+    _one_to_one(provider, folder, before, least=4, broken_off=1)
 
 
 def _one_to_one(provider: Provider, folder: Path, before: int, *, least: int, broken_off: int = 0) -> None:
     """Every response that was served is one request of the log and one call of the ledger, with the same counts.
 
-    At most so many calls were broken off by the client, and have no answer in its log.
+    At most so many calls were broken off by the client, and have no answer in its log: the ledger says so of each.
     """
     served = served_ids(provider, before)
     status, rows, _ = told(folder, "--all")
     assert len(served) >= least
     both, states = of(rows, "both"), {row["id"]: row["state"] for row in calls(folder / "state")}
     assert {(row["joined_by"], row["why"]) for row in both} == {("response id", None)}
-    assert sorted(row["response_id"] for row in both) == served
-    assert len(rows) - len(both) <= broken_off
+    logged = {row["response_id"] for row in both}
+    assert len(logged) == len(both) >= least
+    assert logged <= set(served)
+    assert len(set(served) - logged) <= len(rows) - len(both) <= broken_off
     assert {states[row["call"]] for row in of(rows, "ledger")} <= {"interrupted"}
     assert status == 0
 

@@ -32,7 +32,9 @@ _CLIENT = """
     wire.request("POST", "/v1/messages", body, {"x-api-key": "sk-ant-api03-made-up", "content-type": "application/json"})
     if then == "gone":
         os._exit(0)
-    print(wire.getresponse().headers["request-id"])
+    answer = wire.getresponse()
+    answer.read()
+    print(answer.headers["request-id"])
 """
 
 

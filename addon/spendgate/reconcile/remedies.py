@@ -32,6 +32,6 @@ REMEDIES: Final = {
     Cause.CREDIT_COMMIT: "nothing: a commitment or credit pays",
     Cause.SUBSCRIPTION_INCLUDED: "name the plan in the policy (`billing.seats`)",
     Cause.NON_TOKEN_FEE: "nothing of calls: it is bought apart",
-    Cause.ESTIMATE: "nothing of one call: that wire shows no counts; the bill has the amount, budgets go by the estimate",
+    Cause.ESTIMATE: "nothing of past calls: their wire shows no counts; `reconcile calibrate --write` mends later estimates",
     Cause.FX_ROUNDING: "nothing",
 }  # fmt: skip
