@@ -201,9 +201,9 @@ async def test_while_the_ledger_fails_the_last_limit_holds(tmp_path):
         held = place.gate.fallback
         scopes = place.gate._known.of(intent(), NOON).scopes(NOON)
         words = {"why": "the ledger is away", "room": True}
-        assert held.decide(scopes, 1, "alice", place.gate.policy.on_failure, **words) is None
+        assert held.decide(scopes, 1, "alice", place.gate.policy.on_failure, **words).refuse is None
         held.spent(scopes, dollars(2), "alice")
-        refuse = held.decide(scopes, 1, "alice", place.gate.policy.on_failure, **words)
+        refuse = held.decide(scopes, 1, "alice", place.gate.policy.on_failure, **words).refuse
         assert (refuse.rule, refuse.limit_nanos) == ("person", dollars(3))
 
 

@@ -79,7 +79,7 @@ async def test_cursor_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "estimated (calibrated)" in capsys.readouterr().err
     assert abs(after["cost_nanos"] - 200_000_000) < 200_000, "two tenths of a cent of what it is billed"
     assert f"x{learned['factor_ppm'] / 1e6:.6f} by " in after["flags"]
-    shown = told(tmp_path, "calls", "show", after["id"])
+    shown = " ".join(told(tmp_path, "calls", "show", after["id"]).split())
     assert "estimate: calibrated" in shown and "multiplied by what bills of its tool and model have shown" in shown
     (spent,) = json.loads(told(tmp_path, "spend", "--by", "tool", "--format", "json"))
     assert spent["calibrated_nanos"] == after["cost_nanos"]
