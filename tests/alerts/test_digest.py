@@ -18,7 +18,8 @@ from spendgate import digest_texts
 from spendgate.alerts.digesting import gathered
 from spendgate.digest import Digest, Gathered, Sums, gone_on, week_before, week_of, week_to_tell
 from spendgate.digest_made import digest_of, median
-from spendgate.ledger.queries import POLICY_PRICE, Reader
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.spending import POLICY_PRICE
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.policy import Policy
 from spendgate.window import Unit, Window, bounds

@@ -25,7 +25,8 @@ from spendgate.gate.interface import Admitted, Intent, Refused
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.purge import Purge, run
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Ask, Kind, Route

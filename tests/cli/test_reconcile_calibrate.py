@@ -13,7 +13,8 @@ from reconcile.taught import CENT, TODAY_MS, at, event, month, used
 from spendgate.cli.main import app
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger import Ledger
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 
 
 def ran(folder: Path, *words: str) -> Ran:

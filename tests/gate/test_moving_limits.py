@@ -11,7 +11,8 @@ from ledger.desk import at
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.interface import Admitted, Collected, Refused
 from spendgate.ledger.check import check
-from spendgate.ledger.queries import EVERY_CALL, Reader
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import EVERY_CALL
 from spendgate.policy import Policy
 from spendgate.providers.interface import Result
 from spendgate.providers.results import response_key

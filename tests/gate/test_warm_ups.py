@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gate.world import budget, end, house, intent, policy, used
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.ledger import Ledger, open_calls
 from spendgate.ledger.check import check
 from spendgate.ledger.open_calls import Held
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 from spendgate.standing import Hold, KindStanding, Standing
 from spendgate.usage import Usage
 

@@ -18,7 +18,8 @@ from ledger.worker import BUDGETS
 from spendgate.config.paths import write_private
 from spendgate.ledger.check import check
 from spendgate.ledger.heads_file import HeadsFile
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 from spendgate.ledger.verify import verify
 
 

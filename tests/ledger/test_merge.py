@@ -27,7 +27,8 @@ from spendgate.ledger.audit_log import Line
 from spendgate.ledger.merge import Outcome, Taking, merge
 from spendgate.ledger.merged import journal as merged_journal
 from spendgate.ledger.purge import Purge
-from spendgate.ledger.queries import EVERY_CALL, Reader
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import EVERY_CALL
 
 COST = 1_000
 

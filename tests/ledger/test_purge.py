@@ -29,7 +29,9 @@ from spendgate.ledger.known import Known
 from spendgate.ledger.mine import Whose
 from spendgate.ledger.purge import Purge, Purged
 from spendgate.ledger.purged_lines import read as purged_lines
-from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
+from spendgate.ledger.spending import Spend
 from spendgate.ledger.verify import newest, verify
 from spendgate.standing import Standing
 

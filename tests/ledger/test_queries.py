@@ -12,8 +12,10 @@ from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.audit_words import AuditWord
 from spendgate.ledger import Ledger
 from spendgate.ledger.audit_log import Line
+from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.periods import period_of
-from spendgate.ledger.queries import CallHold, Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 
 UTC, PACIFIC = ZoneInfo("UTC"), ZoneInfo("America/Los_Angeles")
 DAILY = scope()

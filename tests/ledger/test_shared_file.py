@@ -16,7 +16,8 @@ from ledger.kit import open_ledger
 from ledger.processes import finish, line, worker
 from spendgate.errors import StateError
 from spendgate.ledger.check import check
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 from spendgate.ledger.store import OPEN_TIMEOUT_MS, connect
 
 

@@ -34,7 +34,8 @@ from spendgate.ledger import purge as purging
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.heads_file import SeenClock
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 from spendgate.ledger.statements import StatementBook
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.policy import Policy

@@ -19,7 +19,8 @@ from reconcile.simulator.filing import file
 from reconcile.simulator.month import START_MS, Month, make
 from reconcile.simulator.prices import PRICES, SEARCH_NANOS
 from reconcile.simulator.traffic import Size
-from spendgate.ledger.queries import EVERY_CALL, Reader
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import EVERY_CALL
 from spendgate.ledger.statements import StatementBook
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.reconcile.result import Cause

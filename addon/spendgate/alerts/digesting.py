@@ -11,7 +11,9 @@ from spendgate.budget import Budget
 from spendgate.digest import WEEKS_BEFORE, BudgetEnd, Gathered, Prices, Raise, Sums, gone_on, of_team, soon, week_before
 from spendgate.draws import Draw
 from spendgate.exceptions import BudgetException, Extra, Granted
-from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
+from spendgate.ledger.spending import Spend
 from spendgate.policy import Policy, person_then
 from spendgate.selector import Facts
 from spendgate.standing import Scope, Standing

@@ -22,7 +22,8 @@ from spendgate.errors import SpendgateError
 from spendgate.grants import owner_of
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.outbox import Outbox
-from spendgate.ledger.queries import POLICY_PRICE, reading
+from spendgate.ledger.queries import reading
+from spendgate.ledger.spending import POLICY_PRICE
 from spendgate.policy import Policy
 from spendgate.window import Bounds
 

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.output import note
-from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
+from spendgate.ledger.spending import Spend
 from spendgate.money import short_dollars
 
 

@@ -18,7 +18,8 @@ from spendgate.cli.spans import nothing
 from spendgate.cli.spend import SinceOption, UntilOption, WhereOption
 from spendgate.errors import UsageError
 from spendgate.gate.charging import UNCOUNTED
-from spendgate.ledger.queries import POLICY_PRICE, CallHold
+from spendgate.ledger.found_calls import CallHold
+from spendgate.ledger.spending import POLICY_PRICE
 from spendgate.providers.unfinished import EXPECTED_ERROR
 
 _SHOWN_ID = 13

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from spendgate.cli.report import Report
-from spendgate.ledger.queries import CallHold, Spend
+from spendgate.ledger.found_calls import CallHold
+from spendgate.ledger.spending import Spend
 
 Rows = tuple[dict[str, Any], ...]
 

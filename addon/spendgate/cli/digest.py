@@ -23,7 +23,8 @@ from spendgate.config import paths, prices
 from spendgate.digest import Digest, week_before, week_of
 from spendgate.digest_made import digest_of
 from spendgate.errors import UsageError
-from spendgate.ledger.queries import POLICY_PRICE, Reader
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.spending import POLICY_PRICE
 from spendgate.policy import Policy
 from spendgate.window import Bounds, day_starts_ms
 

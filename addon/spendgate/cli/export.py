@@ -25,7 +25,8 @@ from spendgate.errors import StateError, UsageError
 from spendgate.exports import focus as focus_rows
 from spendgate.exports import focus_billed, focus_check
 from spendgate.exports import otlp as spans
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 from spendgate.reconcile.groups import charged
 from spendgate.reconcile.run import Options
 from spendgate.reconcile.run import billed as statements

@@ -15,7 +15,9 @@ from spendgate.cli.account import own_account
 from spendgate.config import paths
 from spendgate.gate import billed
 from spendgate.ledger.periods import PERIODS, period_of
-from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
+from spendgate.ledger.spending import Spend
 from spendgate.ledger.statements import StatementBook
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.money import dollars, short_dollars

@@ -7,7 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from spendgate.fitting import enforces, scopes
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 from spendgate.policy import Policy
 from spendgate.roster import PersonMatch
 from spendgate.selector import Facts

@@ -6,7 +6,8 @@ from spendgate.cli.moments import iso
 from spendgate.cli.output import note
 from spendgate.ledger.day_sums import SUMMED
 from spendgate.ledger.periods import PERIODS
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 
 _TOLD = frozenset({*SUMMED, *PERIODS}) - {"hour"}
 

@@ -16,7 +16,8 @@ from spendgate.config.paths import State
 from spendgate.ledger.gates import living
 from spendgate.ledger.merged import Source
 from spendgate.ledger.messages import ASK
-from spendgate.ledger.queries import Reader, Span
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
 from spendgate.notices import notices
 from spendgate.policy import Policy, person_of, today_in
 from spendgate.seats import InUse, Used

@@ -6,7 +6,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from spendgate.cli.output import Column
-from spendgate.ledger.queries import Reader, Span, Spend
+from spendgate.ledger.queries import Reader
+from spendgate.ledger.selecting import Span
+from spendgate.ledger.spending import Spend
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.seats import InUse, Traffic, Used, in_use, running, used

@@ -12,7 +12,7 @@ from spendgate.cli.moments import moment
 from spendgate.cli.options import utf8
 from spendgate.errors import UsageError
 from spendgate.ledger.periods import PERIODS
-from spendgate.ledger.queries import ATTRIBUTES, Span
+from spendgate.ledger.selecting import ATTRIBUTES, Span
 from spendgate.policy import Policy
 
 GROUPS = (*PERIODS, *ATTRIBUTES)

@@ -12,7 +12,7 @@ from spendgate.cli.desks import desk
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.spans import GROUPS, attributes, nothing
-from spendgate.ledger.queries import Spend
+from spendgate.ledger.spending import Spend
 
 SinceOption = Annotated[str | None, typer.Option("--since", metavar="T", help="From then on: today, 7d, 2026-11-22, …")]
 UntilOption = Annotated[str | None, typer.Option("--until", metavar="T", help="Before then.")]

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from spendgate.ledger.queries import Spend
+from spendgate.ledger.spending import Spend
 
 BY: Final = (
     "day",

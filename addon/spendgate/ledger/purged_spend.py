@@ -15,7 +15,7 @@ from spendgate.ledger.periods import PERIODS
 
 Key = tuple[str | None, ...]
 Figures = tuple[int, ...]
-"""In the order of the figures of `queries.Spend`."""
+"""In the order of the figures of `spending.Spend`."""
 
 _FIGURES: Final = """sum(calls), sum(refused), sum(cost_nanos), sum(value_nanos), 0, sum(not_reported_nanos), sum(input_tokens),
     sum(cache_read_tokens), sum(cache_write_5m_tokens + cache_write_1h_tokens + cache_write_other_tokens), sum(output_tokens),

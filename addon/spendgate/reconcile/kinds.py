@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from spendgate.ledger.queries import POLICY_PRICE
 from spendgate.ledger.results import CORRECTS
+from spendgate.ledger.spending import POLICY_PRICE
 from spendgate.reconcile.captured import Call
 
 
