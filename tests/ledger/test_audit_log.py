@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from ledger.kit import NOW, admit, open_ledger, row, scope, settled
 from spendgate.audit_words import AuditWord
-from spendgate.ledger import audit_log, schema
+from spendgate.ledger import audit_log, migrations
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fault import Fault
 from spendgate.ledger.heads import Heads, of, unlike
@@ -289,7 +289,7 @@ def test_lines_of_before_the_chain_are_chained_as_they_were(tmp_path: Path) -> N
     """A ledger of an earlier version keeps its lines, in their order; from the migration on they cannot change unseen."""
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
-        schema.migration.apply(Database(conn), stop_before="m014_audit_chain")
+        migrations.migration.apply(Database(conn), stop_before="m014_audit_chain")
         conn.execute("INSERT INTO ledger VALUES (1, 'old', 1)")
         for number in range(3):
             conn.execute(

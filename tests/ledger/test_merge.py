@@ -21,7 +21,7 @@ from sqlite_utils import Database
 from ledger.kit import DAY, NOW, admit, open_ledger, row, scope, settled
 from spendgate.audit_words import AuditWord
 from spendgate.errors import StateError
-from spendgate.ledger import chain, schema
+from spendgate.ledger import chain, migrations
 from spendgate.ledger import purge as purging
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.merge import Outcome, Taking, merge
@@ -302,7 +302,7 @@ def of_version(folder: Path, stop_before: str) -> Path:
     values = tuple(made[name] for name in covered)
     digest = sha256(chain.canonical(values)).digest()
     with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as conn:
-        schema.migration.apply(Database(conn), stop_before=stop_before)
+        migrations.migration.apply(Database(conn), stop_before=stop_before)
         conn.execute("INSERT INTO ledger VALUES (1, ?, ?)", (f"old{stop_before[:4]}", NOW))
         marks = ", ".join("?" * len(covered))
         conn.execute(f"INSERT INTO call_rows (gate, {', '.join(covered)}) VALUES (1, {marks})", values)  # noqa: S608 - our own columns
@@ -311,7 +311,7 @@ def of_version(folder: Path, stop_before: str) -> Path:
     return folder / "ledger.db"
 
 
-STEPS = tuple(step.name for step in schema.migration._migrations)
+STEPS = tuple(step.name for step in migrations.migration._migrations)
 
 
 def test_ledgers_of_every_version_are_taken_or_told_what_to_do(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from ledger.kit import DAY, NOW, ROW, admit, open_ledger, row, scope, settled
 from spendgate.audit_words import AuditWord
 from spendgate.errors import StateError
-from spendgate.ledger import Ledger, schema
+from spendgate.ledger import Ledger, migrations, schema
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.check import check
 from spendgate.ledger.fill import Counted
@@ -21,7 +21,7 @@ from spendgate.ledger.purge import Purge, run
 from spendgate.ledger.queries import Reader
 
 BESIDE = ("m017_purging", "m018_letters", "m020_statements")
-STEPS = tuple(step.name for step in schema.migration._migrations)
+STEPS = tuple(step.name for step in migrations.migration._migrations)
 
 
 def tables(path: Path) -> dict[str, str]:
@@ -38,7 +38,7 @@ def test_old_file_is_brought_up_to_date(tmp_path: Path, reached: str) -> None:
         folder.mkdir()
     open_ledger(fresh).close()
     with closing(sqlite3.connect(old / "ledger.db", isolation_level=None)) as conn:
-        schema.migration.apply(Database(conn), stop_before=reached)
+        migrations.migration.apply(Database(conn), stop_before=reached)
     open_ledger(old).close()
     assert tables(old / "ledger.db") == tables(fresh / "ledger.db")
 
@@ -52,9 +52,9 @@ def test_a_file_of_a_version_in_between_is_brought_up_to_date(
     fresh.mkdir()
     open_ledger(fresh).close()
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn, monkeypatch.context() as patch:
-        steps = schema.migration._migrations
+        steps = migrations.migration._migrations
         some = [step for step in steps if step.name not in missing and step.name < "m021"]  # later ones stand on all
-        patch.setattr(schema.migration, "_migrations", some)
+        patch.setattr(migrations.migration, "_migrations", some)
         schema.migrate(Database(conn), NOW - DAY)
     ledger = open_ledger(tmp_path)
     for number in range(3):
@@ -72,7 +72,7 @@ def test_lines_from_before_the_chain_are_told_apart(tmp_path: Path) -> None:
     """They are chained as they stand when the ledger is brought up to date; a line says how many, and where the proof begins.
     A new ledger has no such line."""
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
-        schema.migration.apply(Database(conn), stop_before="m014_audit_chain")
+        migrations.migration.apply(Database(conn), stop_before="m014_audit_chain")
         conn.execute("INSERT INTO ledger (one, id, created_ms) VALUES (1, 'abc', ?)", (NOW - DAY,))
         for at_ms in (NOW - DAY, NOW - 5):
             conn.execute("INSERT INTO audit (at_ms, what, detail) VALUES (?, 'gate started', 'as it was')", (at_ms,))
@@ -116,7 +116,7 @@ def test_sums_of_an_older_file_are_kept(tmp_path: Path) -> None:
         (13, "", "", ROW.kind, "", 0, 0, None, None, 0, 0, 0, 0, 4, 0, 4),
     ]
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
-        schema.migration.apply(Database(conn), stop_before="m022_narrow_sums")
+        migrations.migration.apply(Database(conn), stop_before="m022_narrow_sums")
         conn.executemany(f"INSERT INTO balances VALUES ({', '.join('?' * 16)})", older)  # noqa: S608 - only marks
     ledger = open_ledger(tmp_path)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn:
@@ -170,7 +170,7 @@ def test_failed_migration_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     def broken(_: Database) -> None:
         raise sqlite3.OperationalError("a fault half-way")
 
-    monkeypatch.setattr(schema.migration._migrations[-1], "fn", broken)
+    monkeypatch.setattr(migrations.migration._migrations[-1], "fn", broken)
     with pytest.raises(StateError, match="half-way"):
         open_ledger(tmp_path)
     assert tables(tmp_path / "ledger.db") == {}
