@@ -10,7 +10,10 @@ from spendgate.config.policy_file import parse_policy
 from spendgate.review.doubts import Known, doubts
 
 TODAY = date(2026, 11, 28)
-OWN = {"anthropic": ("claude-opus-4-5", "claude-haiku-4-5"), "openai": ("gpt-5", "gpt-5-pro", "gpt-4o-2024-08-06")}
+OWN = {
+    "anthropic": ("claude-opus-4-5", "claude-haiku-4-5"),
+    "openai": ("gpt-5", "gpt-5-pro", "gpt-4o-2024-08-06", "gpt-oss-120b"),
+}
 KNOWN = Known(
     (
         *OWN["anthropic"],

@@ -16,6 +16,8 @@ from spendgate.selector import Facts, Selector
 _VENDOR: Final = re.compile(r"(?P<before>~?(?P<vendor>[a-z][a-z0-9-]*?)(?:/|\.|--|:))(?P<rest>.+)")
 _CALLED: Final = {"mistralai": "mistral", "xai": "x-ai", "z-ai": "zai", "gemini": "google"}
 """Providers whom others call otherwise before a model."""
+_GIVEN_AWAY: Final = "gpt-oss"
+"""OpenAI's open weights, which price lists have under its name and others serve, with the vendor before it."""
 _SHOWN_MAX: Final = 2
 
 Models = Mapping[str, tuple[str, ...]]
@@ -71,7 +73,10 @@ class _Names:
     """The spellings of each provider's own models."""
 
     def __init__(self, own: Models) -> None:
-        self._own = {name: tuple((fold(model), family(model)) for model in models) for name, models in own.items()}
+        self._own = {
+            name: tuple((fold(model), family(model)) for model in models if _GIVEN_AWAY not in model)
+            for name, models in own.items()
+        }
 
     def lacks(self, provider: str, each: _Spelled, rest: str) -> bool:
         """Whether the pattern fits none of this provider's models, without the vendor it fits some, and the rest of its list
