@@ -142,3 +142,76 @@ def test_a_policy_without_a_version_is_still_told_what_it_lacks(tmp_path: Path) 
     """Anything else in it is a policy with a fault."""
     lines = checked(tmp_path, "owner: a@acme.example\npeople: {alice: {}}\n", code=1)
     assert lines[0] == "policy.yaml:1:1: version: is missing; it is required"
+
+
+TOLD = "notify: [{to: 'slack://${SPENDGATE_SECRET_AI}', for: [alert]}]\n"
+APPROVER = "approvers: [{person: bob, key: RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3, up_to: $50%s}]\n"
+
+
+@pytest.mark.parametrize(
+    ("whose", "told"),
+    [
+        pytest.param("", False, id="anybody's"),
+        pytest.param(", for: {person: alice}", False, id="somebody's whom both count"),
+        pytest.param(", for: {person: carol}", True, id="of somebody whose listing has ended"),
+    ],
+)
+def test_a_budget_beyond_one_that_approvers_may_raise_is_reached(tmp_path: Path, whose: str, *, told: bool) -> None:
+    """A grant adds to the nearer limit, and again in the next window: nobody can say that the farther one is out of reach."""
+    found = warnings(tmp_path, HEAD + PEOPLE + TWO + APPROVER % whose)
+    assert any(SHADOWED in line for line in found) is told
+
+
+def test_a_grant_for_others_lifts_no_shadow(tmp_path: Path) -> None:
+    """Bob's room may be raised; the second budget is about juniors, of whom he is none."""
+    text = TWO.replace("name: b, per: person,", "name: b, per: person, match: {group: junior},")
+    found = warnings(tmp_path, HEAD + PEOPLE + text + APPROVER % ", for: {person: bob}")
+    assert any(SHADOWED in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param("action: warn, alerts: [50%, 100%]", False, id="half of it is within reach"),
+        pytest.param("action: warn, alerts: [60%]", True, id="no part that it tells of is"),
+        pytest.param("action: warn", True, id="it tells of none"),
+        pytest.param("alerts: [50%]", True, id="it would refuse, and never does"),
+    ],
+)
+def test_a_budget_that_only_warns_is_for_the_alerts_within_reach(tmp_path: Path, words: str, *, told: bool) -> None:
+    text = TWO.replace("limit: $9 per day", f"limit: $9 per day, {words}")
+    assert any(SHADOWED in line for line in warnings(tmp_path, HEAD + PEOPLE + text + TOLD)) is told
+
+
+@pytest.mark.parametrize(
+    ("alerts", "told"), [("", True), ("alerts: [{name: p, pace: 10% by week 2, budget: b}]\n", False)]
+)
+def test_a_budget_that_only_warns_may_be_there_for_a_pace(tmp_path: Path, alerts: str, *, told: bool) -> None:
+    text = "budgets:\n  - {name: a, limit: $5 per day}\n  - {name: b, limit: $900 per month, action: warn}\n"
+    found = warnings(tmp_path, HEAD + text + alerts + TOLD)
+    assert any("b can never be reached" in line for line in found) is told
+
+
+def test_what_a_rule_cannot_do_is_said_where_it_stands(tmp_path: Path) -> None:
+    """Each with its line, in the order of the file; the words of a budget without a limit, too."""
+    text = (
+        "models:\n  - {name: m, deny: ['anthropic/claude-opus*']}\nbudgets:\n"
+        "  - {name: person, per: person, limit: $20 per day}\n"
+        "  - {name: a, match: {tool: 'cursor|codex'}, limit: $5 per day}\n"
+        "  - {name: b, match: {billing: subscription}, limit: $5 per day}\n"
+        "  - {name: c, limit: none, cut: true, wait: 30s}\n"
+        "pricing: {unknown_model: {input: $0.0001, output: $1}}\n"
+    )
+    found = checked(tmp_path, HEAD + text)
+    assert [line for line in found if "warning" in line] == [
+        "policy.yaml:4:12: warning: m: anthropic/claude-opus* fits no call to anthropic itself, whose models are named without "
+        "'anthropic/'; write claude-opus*, which fits every spelling",
+        "policy.yaml:7:12: warning: a: cursor|codex is one value, and no tool is called so; a list means any of them: "
+        "[cursor, codex]",
+        "policy.yaml:8:12: warning: b is about no call: a subscription's calls cost nothing; counts: value counts them "
+        "at list price",
+        "policy.yaml:9:12: warning: c: cut and wait change nothing where limit: none refuses nothing",
+        "policy.yaml:10:1: warning: pricing.unknown_model: input of $0.0001 is less than any model is listed at ($0.003 and "
+        "more): a model whose price nobody knows would be the cheapest",
+        "spendgate: 1 checked: 0 faults, 5 warnings",
+    ]

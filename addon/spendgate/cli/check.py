@@ -22,7 +22,7 @@ from spendgate.config.cases import cases_schema
 from spendgate.config.faults import Place
 from spendgate.config.key_texts import described, reference
 from spendgate.config.known import KNOWN
-from spendgate.config.places import places
+from spendgate.config.places import idle_words, places
 from spendgate.config.policy_file import include_schema, parse_policy, policy_schema
 from spendgate.errors import PolicyError
 from spendgate.notices import notices, signable, spent_on_each
@@ -145,12 +145,14 @@ def _warnings(found: list[_Placed]) -> list[Finding]:
 def _doubts(file: Path, bundle: Bundle, policy: Policy) -> list[_Placed]:
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     where: dict[str, tuple[bool, str, Place]] = {}
+    idle: list[tuple[str, str]] = []
     for beside, name, data in _files(file, bundle):
         for subject, at in places(data).items():
             where.setdefault(subject, (beside, name, at))
+        idle += idle_words(data)
     top = (False, str(file), _TOP)
     told = [(doubt.subject, doubt.text) for doubt in doubts(policy, local_date(policy.timezone, now_ms), known_here())]
-    told += [(subject, text) for subject, text in _unusable(policy)]
+    told += [*idle, *_unusable(policy)]
     # A notice about one key begins with it.
     told += [(text.partition(".")[0], text) for text in notices(policy, now_ms)]
     return [(*(where.get(subject) or where.get(subject.partition(".")[0]) or top), text) for subject, text in told]

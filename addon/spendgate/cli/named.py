@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
+from spendgate.config.prices import least_prices, listed_models
 from spendgate.identity import tools
 from spendgate.pricing import PriceBook
 from spendgate.providers import client
@@ -18,4 +20,6 @@ TOOLS: Final = tools.KNOWN | client.TOOLS
 def known_here() -> Known:
     """The models of the shipped price list, tools, and the hosts of each provider."""
     hosts = {name: tuple(provider.hosts) for name, provider in PROVIDERS.items()}
-    return Known(tuple(PriceBook().model_ids()), TOOLS, hosts, STATING)
+    listed = listed_models()
+    own = {name: listed[name] for name in PROVIDERS if name in listed}
+    return Known(tuple(PriceBook().model_ids()), TOOLS, hosts, STATING, own, least_prices(datetime.now(UTC)))

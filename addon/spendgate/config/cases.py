@@ -33,7 +33,7 @@ SUFFIX: Final = ".test.yaml"
 NOON: Final = "2026-06-17T12:00"
 """When a case happens that says nothing of it: a Wednesday."""
 COUNT_MAX: Final = 10_000
-_LENGTH = re.compile(r"([0-9]{1,7})(ms|s|m|h|d)")
+_LENGTH = re.compile(r"(0|[1-9][0-9]{0,6})(ms|s|m|h|d)")
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 _LONGEST_MS: Final = 3_660 * DAY_MS
 _EVERY_MS: Final = 31 * DAY_MS
@@ -204,12 +204,12 @@ def _tokens(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-@forms.written(r"[0-9]{1,7}(?:ms|s|m|h|d)", "90s", "10m", "2h", "3d")
+@forms.written(r"(?:0|[1-9][0-9]{0,6})(?:ms|s|m|h|d)", "90s", "10m", "2h", "3d")
 def _ago(text: str) -> int:
     return _length(text, _LONGEST_MS)
 
 
-@forms.written(r"[0-9]{1,7}(?:ms|s|m|h|d)", "300ms", "90s", "10m", "1d")
+@forms.written(r"(?:0|[1-9][0-9]{0,6})(?:ms|s|m|h|d)", "300ms", "90s", "10m", "1d")
 def _every(text: str) -> int:
     return _length(text, _EVERY_MS)
 

@@ -1,10 +1,17 @@
-"""Where the rules and names of a policy file stand: for warnings, which are about a rule as a whole."""
+"""What of a policy file is no part of the policy that it makes: where its rules and names stand, for warnings, which are about a
+rule as a whole; and the words of budgets without a limit, which go with them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
 
 from spendgate.config.faults import Faults, Place
 from spendgate.config.nodes import Items, Mapping, Node, Text
 from spendgate.config.yaml_nodes import read
+
+_ABOUT_REFUSING: Final = ("action", "counts", "cut", "hold", "missing", "wait")
+_NONE: Final = "none"
 
 
 def places(data: bytes) -> dict[str, Place]:
@@ -33,3 +40,25 @@ def _named(node: Node) -> list[tuple[str, Place]]:
         for key, value in item.entries
         if key.value == "name" and isinstance(value, Text)
     ]
+
+
+def idle_words(data: bytes) -> Iterator[tuple[str, str]]:
+    """What stands beside `limit: none` and changes nothing there: `budgets.NAME`, and a sentence."""
+    node = read(data, Faults(""))
+    entries = dict(_entries(node)).get("budgets")
+    for item in entries.items if isinstance(entries, Items) else ():
+        words = dict(_entries(item))
+        limit, name = words.get("limit"), words.get("name")
+        if isinstance(limit, Items) and len(limit.items) == 1:
+            limit = limit.items[0]
+        given = [word for word in _ABOUT_REFUSING if word in words]
+        if isinstance(limit, Text) and limit.value.strip() == _NONE and isinstance(name, Text) and given:
+            does = "changes nothing" if len(given) == 1 else "change nothing"
+            yield (
+                f"budgets.{name.value}",
+                f"{name.value}: {' and '.join(given)} {does} where limit: none refuses nothing",
+            )
+
+
+def _entries(node: Node | None) -> list[tuple[str, Node]]:
+    return [(key.value, value) for key, value in node.entries] if isinstance(node, Mapping) else []

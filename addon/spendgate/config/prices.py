@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,11 +22,12 @@ import httpx2
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 
 # genai-prices gives no public way to read a list from disk; the version is pinned below its next minor, and a test reads one.
-from genai_prices.types import _providers_from_raw
+from genai_prices.types import TieredPrices, _providers_from_raw
 from genai_prices.update_prices import DEFAULT_UPDATE_URL
 
 from spendgate.digest import Prices
 from spendgate.errors import StateError
+from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.pricing import PriceBook
 
 LIST_BYTES_MAX = 16 * 1024 * 1024
@@ -38,6 +40,22 @@ KEPT_SHARE = 0.9
 def list_names() -> tuple[str, ...]:
     """The words that a policy's `capture.hosts[].prices` may use: genai-prices' providers."""
     return tuple(sorted(provider.id for provider in get_snapshot().providers))
+
+
+def listed_models() -> dict[str, tuple[str, ...]]:
+    """The models of each of genai-prices' providers, as it calls them."""
+    return {provider.id: tuple(model.id for model in provider.models) for provider in get_snapshot().providers}
+
+
+def least_prices(at: datetime) -> tuple[int, int]:
+    """The least that any model's input and output cost, of what costs anything: nano-dollars for a million tokens."""
+    listed = [model.get_prices(at, None) for provider in get_snapshot().providers for model in provider.models]
+    return _least(price.input_mtok for price in listed), _least(price.output_mtok for price in listed)
+
+
+def _least(prices: Iterable[Decimal | TieredPrices | None]) -> int:
+    plain = (each.base if isinstance(each, TieredPrices) else each for each in prices)
+    return int(min((each for each in plain if each), default=Decimal()) * NANOS_PER_DOLLAR)
 
 
 @dataclass(frozen=True, slots=True)

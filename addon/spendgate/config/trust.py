@@ -43,7 +43,7 @@ KEYS_MAX = 32
 EVERY_S_DEFAULT = 15 * 60
 EVERY_S_MIN, EVERY_S_MAX = 60, 24 * 3600
 _VERSION = "1"
-_EVERY = re.compile(r"(\d{1,5})(s|m|h)", re.ASCII)
+_EVERY = re.compile(r"([1-9]\d{0,4})(s|m|h)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _NAME = re.compile(r"[^\W_][\w .@+-]{0,63}")
 

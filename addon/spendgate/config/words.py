@@ -21,10 +21,13 @@ from spendgate.window import MONTHS, WEEKDAYS, known_zones, zone_of
 
 WAIT_MS_MAX = 10 * 60_000
 NAME_LENGTH_MAX = 64
-_DURATION = re.compile(r"(\d{1,6})(ms|s|m)", re.ASCII)
+_DURATION = re.compile(r"(0|[1-9]\d{0,5})(ms|s|m)", re.ASCII)
 _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000}
+_NO_PLACE = re.compile(r"(?:localtime|factory|posixrules|(?:right|posix)/.*)", re.IGNORECASE)
+"""Names under which zone data has what is no zone of IANA's: whatever a machine is set to, and each zone once more."""
 _UP_TO = re.compile(r"allow up to (\S+) per person")
 _NAME = re.compile(r"[^\W_][\w .@+-]*")
+_ZONES = "allowed: IANA names such as Europe/Berlin"
 _ACCOUNT = re.compile(r"[^\s|,*?\x00-\x1f]+(?: [^\s|,*?\x00-\x1f]+)*")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _THOUSANDS = re.compile(r"\$([1-9]\d{0,2})\.(\d{3})", re.ASCII)
@@ -72,12 +75,20 @@ def day(text: str) -> date:
 
 
 def zone(text: str) -> str:
-    """An IANA zone that this system knows."""
+    """An IANA zone that this system knows. What a machine is set to is none: the next one may be set otherwise."""
+    if _NO_PLACE.fullmatch(text):
+        _, copied, rest = text.partition("/")
+        why = "is not what IANA calls a time zone" if copied else "is no place's time zone"
+        raise NotAmong(f"{shown(text)} {why}; {_ZONES}", rest, _places() if copied else ())
     try:
         zone_of(text)
     except ValueError as fault:
-        raise NotAmong(f"{fault}; allowed: IANA names such as Europe/Berlin", text, known_zones()) from fault
+        raise NotAmong(f"{fault}; {_ZONES}", text, _places()) from fault
     return text
+
+
+def _places() -> tuple[str, ...]:
+    return tuple(name for name in known_zones() if not _NO_PLACE.fullmatch(name))
 
 
 def weekday(text: str) -> int:

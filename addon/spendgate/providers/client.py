@@ -19,7 +19,9 @@ from spendgate.providers.interface import Claim, Head, Headers
 
 _NAME_MAX: Final = 128
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]*")
-_KEY_PREFIX: Final = re.compile(r"sk-ant-[a-z]+[0-9]{2}|sk-(?:proj|svcacct|admin|or-v1|ant)|sk|gsk|xai")
+KEY_PREFIX: Final = r"sk-ant-[a-z]+[0-9]{2}|sk-(?:proj|svcacct|admin|or-v1|ant)|sk|gsk|xai"
+"""What stands before the part of a key that is nobody else's to know."""
+_KEY_PREFIX: Final = re.compile(KEY_PREFIX)
 # Whole: a header that is sent twice is joined by a comma, and the second key may be a metered one.
 _CLAUDE_TOKEN: Final = re.compile(r"sk-ant-oat[\w-]*", re.ASCII)
 _CHATGPT_TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)

@@ -8,7 +8,8 @@ from datetime import date
 from spendgate.contracts import Adjustment
 from spendgate.policy import Policy
 from spendgate.review.doubt import Doubt
-from spendgate.selector import PLAN, Selector
+from spendgate.review.inclusion import covers
+from spendgate.selector import PLAN
 
 
 def agreed_doubts(policy: Policy, today: date) -> Iterator[Doubt]:
@@ -38,14 +39,7 @@ def agreed_doubts(policy: Policy, today: date) -> Iterator[Doubt]:
 def _replaces(later: Adjustment, entry: Adjustment) -> bool:
     starts = later.starts is None or (entry.starts is not None and later.starts <= entry.starts)
     ends = later.ends is None or (entry.ends is not None and entry.ends <= later.ends)
-    return starts and ends and _covers(later.match, entry.match)
-
-
-def _covers(wide: Selector, narrow: Selector) -> bool:
-    """Whether all that fits `narrow` surely fits `wide`: it asks for no more attributes, and names each of its values."""
-    named = {attribute: {text.casefold() for text in texts} for attribute, texts in wide.as_data().items()}
-    inner = {attribute: {text.casefold() for text in texts} for attribute, texts in narrow.as_data().items()}
-    return all(attribute in inner and inner[attribute] <= texts for attribute, texts in named.items())
+    return starts and ends and covers(later.match, entry.match)
 
 
 def _billing(policy: Policy) -> Iterator[Doubt]:
@@ -57,7 +51,7 @@ def _billing(policy: Policy) -> Iterator[Doubt]:
         )
         yield Doubt("billing", text)
     for place, seat in enumerate(billing.seats):
-        earlier = next((other for other in billing.seats[:place] if _covers(other.match, seat.match)), None)
+        earlier = next((other for other in billing.seats[:place] if covers(other.match, seat.match)), None)
         if earlier is not None:
             yield Doubt(
                 "billing", f"seat {seat.name} is never used: {earlier.name} fits all of its calls and stands before it"

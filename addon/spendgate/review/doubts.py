@@ -16,6 +16,7 @@ from spendgate.review.agreed_doubts import agreed_doubts
 from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.doubt import Doubt
 from spendgate.review.emptied import emptied
+from spendgate.review.idle import idle
 from spendgate.review.reach import (
     ByPerson,
     Subject,
@@ -30,7 +31,9 @@ from spendgate.review.reach import (
 )
 from spendgate.review.shadows import shadows
 from spendgate.review.slips import mistyped_tools, slips
-from spendgate.selector import EVERY
+from spendgate.review.spelled import spelled
+from spendgate.review.unmatched import unmatched
+from spendgate.selector import EVERY, Facts
 from spendgate.window import day_starts_ms, local_date
 
 __all__ = ["Doubt", "Known", "doubts"]
@@ -45,6 +48,10 @@ class Known(NamedTuple):
     """Of every provider."""
     stating: frozenset[str] = frozenset()
     """The providers that state what they bill."""
+    own: Mapping[str, tuple[str, ...]] = {}
+    """The models of each provider's own price list."""
+    least: tuple[int, int] = (0, 0)
+    """What input and output of the cheapest model cost: nano-dollars for a million tokens; 0 where nobody knows."""
 
 
 def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
@@ -55,10 +62,13 @@ def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
         *_ended(policy, today),
         *_unlimited(policy, everybody),
         *_unreached(policy, everybody),
-        *shadows(policy, _raising(policy, today, everybody)),
-        *slips(policy),
+        *shadows(policy, _raising(policy, today, everybody), _granted(policy, everybody)),
+        *slips(policy, known.least),
+        *unmatched(policy),
+        *idle(policy, known.hosts),
         *mistyped_tools(policy, known.tools),
         *_patterns(policy, known.models),
+        *spelled(policy, known.models, known.own),
         *emptied(policy, everybody, known.models, known.hosts, known.stating),
         *agreed_doubts(policy, today),
         *alert_doubts(policy, everybody),
@@ -89,6 +99,15 @@ def _raising(policy: Policy, today: date, everybody: tuple[Subject, ...]) -> tup
         each
         for each in policy.exceptions
         if each.until_ms > starts_ms and any(reaches(each.match, EVERY, subject.facts) for subject in everybody)
+    )
+
+
+def _granted(policy: Policy, everybody: tuple[Subject, ...]) -> tuple[Facts, ...]:
+    """The people to whom some approver may grant more."""
+    return tuple(
+        subject.facts
+        for subject in everybody
+        if any(reaches(approver.reach, EVERY, subject.facts) for approver in policy.approvers)
     )
 
 

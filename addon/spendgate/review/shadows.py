@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from spendgate.alert_rules import Pace
 from spendgate.budget import Budget, Missing
 from spendgate.exceptions import BudgetException
-from spendgate.model_names import ModelPattern, fold
 from spendgate.model_rules import ModelRule
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
@@ -15,7 +15,10 @@ from spendgate.rates import Rate
 from spendgate.review.changes import selector_text
 from spendgate.review.doubt import Doubt
 from spendgate.review.flows import allows_no_more
-from spendgate.selector import Selector
+from spendgate.review.inclusion import included
+from spendgate.review.pairs import Pairs, counts_all_of
+from spendgate.review.reach import counts
+from spendgate.selector import Facts
 from spendgate.window import DAY_MS, HOUR_MS, Unit, Window
 
 _DAYS: Final = {Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 31, Unit.QUARTER: 92, Unit.YEAR: 366}
@@ -27,74 +30,16 @@ _PARTS: Final = {
 }  # fmt: skip
 """Of how many windows another one is made up, at the most."""
 _NESTED: Final = (Unit.HOUR, Unit.DAY, Unit.MONTH, Unit.QUARTER, Unit.YEAR)
-_PAIRS_MAX: Final = 200_000
-"""So many are compared within a second."""
 _SURE: Final = frozenset({"person", "machine"})
 """What every call has."""
 
 
-def shadows(policy: Policy, raising: Sequence[BudgetException]) -> Iterator[Doubt]:
-    """Each rule that changes nothing beside another one. `raising`: the exceptions that are still to raise somebody's room."""
-    yield from _budgets(policy, raising)
+def shadows(policy: Policy, raising: Sequence[BudgetException], granted: Sequence[Facts] = ()) -> Iterator[Doubt]:
+    """Each rule that changes nothing beside another one. `raising`: the exceptions that are still to raise somebody's room;
+    `granted`: the people to whom an approver may grant more, of any budget and again and again."""
+    yield from _budgets(policy, raising, granted)
     yield from _models(policy)
     yield from _rates(policy)
-
-
-class _Pairs[R: (Budget, ModelRule, Rate)]:
-    """The rules that may be about every call of another one, in the order of the file, without comparing each with each.
-
-    A rule with a `match` can be only where its first attribute has all that the other's has: found by one of those texts.
-    """
-
-    def __init__(self, rules: Sequence[R]) -> None:
-        self._everywhere: list[R] = []
-        self._by_text: dict[tuple[str, str], list[R]] = {}
-        self._left, self._cut = _PAIRS_MAX, False
-        for rule in rules:
-            if not rule.match.clauses:
-                self._everywhere.append(rule)
-                continue
-            first = rule.match.clauses[0]
-            for text in {text.casefold() for text in first.texts}:
-                self._by_text.setdefault((first.attribute, text), []).append(rule)
-
-    def of(self, rule: R) -> Iterator[R]:
-        """Those that are worth comparing; none any more after `_PAIRS_MAX`."""
-        keys = [(clause.attribute, clause.texts[0].casefold()) for clause in rule.match.clauses]
-        found = self._everywhere.copy()
-        for key in keys:
-            found += self._by_text.get(key, [])
-        for other in sorted(found, key=_order) if keys else found:
-            if self._left == 0:
-                self._cut = True
-                return
-            self._left -= 1
-            yield other
-
-    def left_out(self, key: str) -> Iterator[Doubt]:
-        """That not all were compared, where they were not."""
-        if self._cut:
-            text = (
-                f"too many {key} that are about the same calls: of the last ones nobody has looked which change nothing"
-            )
-            yield Doubt(key, text)
-
-
-def _order(rule: Budget | ModelRule | Rate) -> int:
-    return rule.order
-
-
-def counts_all_of(other: Budget | ModelRule | Rate, rule: Budget | ModelRule | Rate) -> bool:
-    """Whether every call that `rule` is about is one of `other`, too."""
-    excepts = other.excepted.clauses and not (rule.excepted.clauses and _wider(rule.excepted, other.excepted))
-    return not excepts and _wider(other.match, rule.match)
-
-
-def _wider(other: Selector, own: Selector) -> bool:
-    """Whether every call that fits `own` fits `other`."""
-    asked = {name: {text.casefold() for text in texts} for name, texts in own.as_data().items()}
-    theirs = other.as_data().items()
-    return all(name in asked and asked[name] <= {text.casefold() for text in texts} for name, texts in theirs)
 
 
 def _one_allowance(other: Budget | Rate, rule: Budget | Rate) -> bool:
@@ -109,9 +54,10 @@ def _one_allowance(other: Budget | Rate, rule: Budget | Rate) -> bool:
 # -- budgets ----------------------------------------------------------------------------------------------------------
 
 
-def _budgets(policy: Policy, raising: Sequence[BudgetException]) -> Iterator[Doubt]:
-    """A budget that another one always ends before."""
-    pairs = _Pairs(policy.budgets)
+def _budgets(policy: Policy, raising: Sequence[BudgetException], granted: Sequence[Facts]) -> Iterator[Doubt]:
+    """A budget that another one always ends before. One that only warns and tells of a part of its limit is for that."""
+    paced = {alert.form.budget for alert in policy.alerts if isinstance(alert.form, Pace)}
+    pairs = Pairs(policy.budgets)
     for budget in policy.budgets:
         for other in pairs.of(budget):
             most = _allows(policy, other, budget, raising)
@@ -120,9 +66,24 @@ def _budgets(policy: Policy, raising: Sequence[BudgetException]) -> Iterator[Dou
             back = _allows(policy, budget, other, raising)
             if back is not None and back <= _least(other) and other.order > budget.order:
                 continue  # two that are the same: the later one is told
+            if _tells(budget, most, paced=budget.name in paced) or _may_be_granted(budget, other, granted):
+                continue
             yield Doubt(f"budgets.{budget.base_name}", _unreached(policy, budget, other, most, raising))
             break
     yield from pairs.left_out("budgets")
+
+
+def _tells(budget: Budget, most: int, *, paced: bool) -> bool:
+    """Whether a budget that refuses nothing is for an alert which is reached while so much may be spent."""
+    if budget.enforce_action:
+        return False
+    moves = budget.mean is not None and bool(budget.alerts)
+    return paced or moves or any(percent * budget.limit_nanos <= most * 100 for percent in budget.alerts)
+
+
+def _may_be_granted(budget: Budget, other: Budget, granted: Sequence[Facts]) -> bool:
+    """Whether somebody whom both count may be granted more of the other one: then this one may be reached."""
+    return any(counts(other, facts) and counts(budget, facts) for facts in granted)
 
 
 def _unreached(policy: Policy, budget: Budget, other: Budget, most: int, raising: Sequence[BudgetException]) -> str:
@@ -214,7 +175,7 @@ def _within(inner: Window | None, outer: Window | None) -> bool:
 
 def _models(policy: Policy) -> Iterator[Doubt]:
     """A rule that refuses only what another one refuses to at least as many."""
-    pairs = _Pairs(policy.models)
+    pairs = Pairs(policy.models)
     for rule in policy.models:
         for other in pairs.of(rule):
             if (
@@ -232,18 +193,12 @@ def _refuses_all_of(other: ModelRule, rule: ModelRule) -> bool:
     if not counts_all_of(other, rule) or (rule.unresolved, other.unresolved) == ("deny", "allow"):
         return False
     wide, narrow = (other.deny, rule.deny) if rule.deny else (rule.allow, other.allow)
-    patterns = [ModelPattern.of(text) for text in wide]
-    return bool(wide and narrow) and all(any(_includes(pattern, text) for pattern in patterns) for text in narrow)
-
-
-def _includes(pattern: ModelPattern, text: str) -> bool:
-    """Whether every name that fits `text` fits the pattern. A star of `text` may be anything but one letter."""
-    return pattern.fits(fold(text).replace("*", "\0\0").replace("?", "\0"))
+    return bool(wide and narrow) and all(included(text, wide, "model") for text in narrow)
 
 
 def _rates(policy: Policy) -> Iterator[Doubt]:
     """A rate that another one never lets through more than."""
-    pairs = _Pairs(policy.rates)
+    pairs = Pairs(policy.rates)
     for rate in policy.rates:
         for other in pairs.of(rate):
             if (

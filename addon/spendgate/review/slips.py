@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
 
-from spendgate.budget import Budget
-from spendgate.model_rules import ModelRule
+from spendgate.money import dollars
 from spendgate.policy import Policy
-from spendgate.rates import Rate
 from spendgate.review.doubt import Doubt
+from spendgate.review.inclusion import covers
 from spendgate.review.reach import FORGEABLE
+from spendgate.review.selectors import selectors
 from spendgate.selector import Selector, is_glob
 
 _TINY_MILLIONTHS: Final = 10_000
@@ -20,8 +20,9 @@ _NEAR: Final = 0.75
 """How alike two words are of which the one is the other, mistyped."""
 
 
-def slips(policy: Policy) -> Iterator[Doubt]:
-    """Each of them."""
+def slips(policy: Policy, least: tuple[int, int] = (0, 0)) -> Iterator[Doubt]:
+    """Each of them. `least`: what input and output of the cheapest model cost, in nano-dollars for a million tokens."""
+    yield from _enforced(policy)
     for budget in policy.budgets:
         if budget.limit_nanos == 0 and budget.mean is None and budget.enforce_action:
             text = f"{budget.name} allows $0: it refuses every call that costs anything"
@@ -39,20 +40,35 @@ def slips(policy: Policy) -> Iterator[Doubt]:
         if factor is not None and 0 < factor < _TINY_MILLIONTHS:
             text = f"pricing.adjust[{number}] takes off more than 99%: its calls cost next to nothing, and no budget stops them"
             yield Doubt("pricing", text)
+    unknown = policy.unknown_model
+    for word, nanos, listed in zip(
+        ("input", "output"), (unknown.input_nanos, unknown.output_nanos), least, strict=True
+    ):
+        if nanos < listed:
+            text = (
+                f"pricing.unknown_model: {word} of {dollars(nanos)} is less than any model is listed at ({dollars(listed)} and "
+                "more): a model whose price nobody knows would be the cheapest"
+            )
+            yield Doubt("pricing", text)
+
+
+def _enforced(policy: Policy) -> Iterator[Doubt]:
+    """Whom `enforce` takes in by what a client claims: whoever claims something else is let go. Not where another one of its
+    selectors takes these in, too."""
+    for selector in policy.mode.enforce if policy.mode.default == "observe" else ():
+        claimed = sorted({clause.attribute for clause in selector.clauses} & FORGEABLE)
+        sure = (each for each in policy.mode.enforce if not {clause.attribute for clause in each.clauses} & FORGEABLE)
+        if claimed and not any(covers(each, selector) for each in sure):
+            names = " and ".join(claimed)
+            yield Doubt(
+                "mode", f"enforce goes by {names}, which a client can forge: whoever claims another is only recorded"
+            )
 
 
 def mistyped_tools(policy: Policy, known: frozenset[str]) -> Iterator[Doubt]:
     """Tools that are nearly called as one that is known: any word may be a tool, so a mistyped one is about nothing."""
-    rules: list[tuple[str, str, Budget | ModelRule | Rate]] = [
-        (f"budgets.{each.base_name}", each.base_name, each) for each in policy.budgets
-    ]
-    rules += [(f"models.{each.name}", each.name, each) for each in policy.models]
-    rules += [(f"rates.{each.name}", each.name, each) for each in policy.rates]
-    chosen = [(where, name, selector) for where, name, rule in rules for selector in (rule.match, rule.excepted)]
-    chosen += [("exceptions", each.budget, each.match) for each in policy.exceptions]
-    chosen += [("mode", "mode", each) for each in policy.mode.enforce]
     seen: set[tuple[str, str]] = set()
-    for subject, name, selector in chosen:
+    for subject, name, _, selector, _ in selectors(policy):
         for text in selector.texts("tool"):
             near = [] if text in known or is_glob(text) else get_close_matches(text, known, n=1, cutoff=_NEAR)
             if near and (name, text) not in seen:
