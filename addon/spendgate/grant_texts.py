@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from spendgate.budget import canonical
 from spendgate.minisign import Signature
-from spendgate.money import NANOS_MAX
+from spendgate.money import NANOS_MAX, dollars
 from spendgate.selector import ATTRIBUTES
+from spendgate.window import day_starts_ms, local_date
 
 GRANT, ASK = "spendgate-grant:", "spendgate-ask:"
 COMMENT: Final = "spendgate grant"
@@ -28,6 +31,8 @@ TEXT_LENGTH_MAX: Final = 8_192
 REASON_LENGTH_MAX: Final = 120
 _INSTANT_MAX_MS: Final = 32_503_680_000_000
 """The year 3000: instants beyond it are no calendar's."""
+_AMOUNT_STEP: Final = 10**5
+"""Nano-dollars of the fourth decimal, the last that a policy takes."""
 _SIGNATURE_BYTES: Final = 8 + 64 + 64
 
 
@@ -107,6 +112,31 @@ class SignedGrant:
         if len(raw) != _SIGNATURE_BYTES or grant.data() != found:
             raise ValueError("is no grant: it was changed or cut short")
         return cls(grant, Signature(raw[:8], raw[8:72], COMMENT, raw[72:]))
+
+
+def exception_of(ask: Ask, approved_by: str, zone: str) -> str:
+    """The entry under a policy's `exceptions` that gives what is asked for, as one flow of YAML: what its owner writes where
+    nobody may grant it. It ends on a day where the ask does, in `zone`, the file's own."""
+    whose = {"person": ask.person} | ask.values
+    match = ", ".join(f"{name}: {_quoted(value)}" for name, value in whose.items())
+    amount = -(-ask.amount_nanos // _AMOUNT_STEP) * _AMOUNT_STEP
+    words = (
+        f"budget: {ask.budget}", f"match: {{{match}}}", f"add: {dollars(amount)}".replace(",", ""),
+        f"until: {_last(ask.until_ms, zone)}", f"reason: {_quoted(ask.reason or 'WHY')}", f"approved_by: {_quoted(approved_by)}",
+    )  # fmt: skip
+    return f"{{{', '.join(words)}}}"
+
+
+def _last(until_ms: int, zone: str) -> str:
+    """A day, whole, where the ask ends with one; else the instant."""
+    day = local_date(zone, until_ms - 1)
+    if day_starts_ms(zone, day + timedelta(days=1)) == until_ms:
+        return day.isoformat()
+    return datetime.fromtimestamp(until_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _text(data: bytes) -> str:

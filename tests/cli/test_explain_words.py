@@ -9,12 +9,8 @@ import pytest
 from tests.replay.virtual import Scripted, play
 from typer.testing import CliRunner, Result
 
-from spendgate.cli.file_grants import excepting
 from spendgate.cli.main import app
 from spendgate.config.policy_file import parse_policy
-from spendgate.grant_texts import Ask
-from spendgate.ledger.grants import Asked, Figures
-from spendgate.money import NANOS_PER_DOLLAR
 
 POLICY = """\
 version: 1
@@ -120,16 +116,3 @@ def test_a_replay_of_the_same_ledger_is_the_same(file: Path, tmp_path: Path) -> 
     file.write_text(POLICY + "capture: {never: [api.anthropic.com]}\n")
     found = [json.loads(CliRunner().invoke(app, words).stdout)]
     assert (found[0]["calls"], found[0]["not_captured"]) == (0, 1)
-
-
-def test_where_nobody_can_grant_the_exception_is_shown() -> None:
-    """Whole, so that a policy with it can be read."""
-    ask = Ask(
-        id="1f", ledger="l", machine="lt-1", person="alice", budget="small", values={"person": "alice"},
-        amount_nanos=1_250 * NANOS_PER_DOLLAR, at_ms=1_790_000_000_000, until_ms=1_790_050_000_000, reason='a "week"',
-    )  # fmt: skip
-    says, entry = excepting(Asked(ask, Figures(), "lead@acme.example"))
-    assert "no approvers" in says
-    policy = parse_policy(f"{POLICY}exceptions:\n{entry}\n".encode())
-    (found,) = policy.exceptions
-    assert (found.add_nanos, found.until_ms, found.reason) == (1_250 * NANOS_PER_DOLLAR, 1_790_050_000_000, 'a "week"')

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,10 @@ from typer.testing import CliRunner, Result
 from spendgate.cli import in_force
 from spendgate.cli.main import app
 from spendgate.config import policies
+from spendgate.config.known import KNOWN
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.ledger import Ledger
+from spendgate.ledger.queries import Reader
 from spendgate.minisign_secret import SecretKey
 
 KEY, OTHER = SecretKey.new(bytes(range(40))), SecretKey.new(bytes(range(1, 41)))
@@ -103,6 +107,41 @@ def test_an_ask_is_written_once_and_bounded(desk: Desk) -> None:
     assert [row["amount_nanos"] // 10**9 for row in rows] == list(range(5, 15))
     assert {(row["status"], row["asked_of"]) for row in rows} == {("open", "lead@acme.example")}
     assert desk.ran("ask", "list") != desk.ran("grant", "list")
+
+
+ALONE = POLICY.replace("{person: lead, key", "{person: alice, key")
+NOBODY = POLICY[: POLICY.index("approvers:")]
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        (NOBODY, "The policy has no approvers, so no grant counts."),
+        (ALONE, "No approver of the policy may grant this to alice."),
+    ],
+)
+@pytest.mark.parametrize("until", ["2998-07-01", "2998-07-01T17:30"])
+def test_where_nobody_may_grant_the_exception_is_shown_and_mailed(
+    desk: Desk, policy: str, says: str, until: str
+) -> None:
+    """One entry for both, which a policy takes as it is: its owner's name, the amount, the ask's own end."""
+    desk.force(policy)
+    asked = desk.ran("ask", "$1,250", "--budget", "person", "--for", 'a "week" of Zo\u00eb', "--until", until)
+    assert says in asked and "spendgate grant " not in asked, asked
+    entry = re.search(r"(?m)^ +- (\{.*\})$", asked)[1]
+    with Reader(desk.state.ledger) as reader:
+        (waits,) = reader.asks()
+    with closing(sqlite3.connect(desk.state.ledger)) as conn:
+        assert conn.execute("SELECT command FROM alerts WHERE form = 'ask'").fetchall() == [(f"exceptions: [{entry}]",)]
+    desk.policy.write_text(f"{desk.policy.read_text()}exceptions: [{entry}]\n")
+    (found,) = policies.load(desk.policy, KNOWN).exceptions
+    assert (found.add_nanos, found.until_ms, found.reason) == (
+        1_250 * 10**9,
+        waits.ask.until_ms,
+        'a "week" of Zo\u00eb',
+    )
+    assert (found.budget, found.approved_by) == ("person", "lead@acme.example")
+    assert ("T" in entry.split("until: ")[1].split(",")[0]) == ("T" in until)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from gate.world import MODEL, PRICES, ROUTE, budget, intent, policy, replace
+from gate.world import MODEL, PRICES, ROUTE, budget, costing, end, house, intent, policy, replace
 from spendgate.gate.asked import Asked
 from spendgate.gate.interface import Intent
 from spendgate.gate.terms import UNPRICED_SPEED, KnownTerms
@@ -60,3 +61,13 @@ def test_what_no_byte_shows_is_bounded_at_the_dearest_price_tier() -> None:
 
     assert small.bound_rates.input < large.bound_rates.input
     assert packed.bound_rates == large.bound_rates
+
+
+async def test_a_call_of_which_nothing_is_known_is_expected_to_cost_no_more_than_it_can(tmp_path: Path) -> None:
+    """It holds more all the same: a provider may bill input that no request shows."""
+    async with house(tmp_path, policy(budget(1_000.0))) as place:
+        call = intent(text_bytes=20_000, output_max=100)
+        await place.gate.hold(call)
+        (row,) = place.rows.calls()
+        assert row["estimate_nanos"] == row["ceiling_nanos"] == 20_000 * 5_000 + 100 * 25_000 < row["held_nanos"]
+        place.gate.settle(call.call_id, costing(0.01), end())

@@ -163,6 +163,7 @@ def test_explain_replay_and_the_gate_name_one_end(tmp_path: Path, edit: str) -> 
     assert end.startswith(f"is refused by {by}: ") if by else end == "leaves", end
     assert (by is None) == (edit in ("a shorter one", NEW_TEAM))
     if edit == NEW_TEAM:  # a replay asks what the roster would have done had it held all along
+        assert [rule for rule, *_ in replayed.values()] == ["tiny"]
         return
     assert [each[:4] for each in replayed.values()] == [each[:4] for each in live.values()]
 

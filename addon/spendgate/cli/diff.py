@@ -16,9 +16,8 @@ import typer
 from spendgate.cli import in_force, whole_lines
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Format, emit, money, writing
-from spendgate.cli.replay import SINCE
 from spendgate.cli.replay_words import ALERT_RULES, PEOPLE, RULES, headline, local, worded
-from spendgate.cli.spans import span
+from spendgate.cli.spans import replayed
 from spendgate.cli.spend import SinceOption
 from spendgate.config import paths, policies
 from spendgate.config.known import KNOWN
@@ -72,7 +71,7 @@ def review(old: OldArgument, new: NewArgument, since: SinceOption = None, state:
             raise
         lines.append(f"There is no ledger in {inert_markdown(str(found.root))}: no call was replayed.")
     else:
-        asked = span(in_force.policy(found), since or SINCE, None, None)
+        asked = replayed(in_force.policy(found), since)
         with closing(Reader(found.ledger)) as reader:
             lines += _replayed(replay(now, asked.since_ms or 0, reader.history), now)
     with writing():

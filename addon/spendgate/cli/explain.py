@@ -19,11 +19,13 @@ from spendgate.config import paths, policies
 from spendgate.config.known import KNOWN
 from spendgate.errors import UsageError
 from spendgate.flow import Tokens
+from spendgate.gate import billed
 from spendgate.gate.clock import Clock
 from spendgate.gate.past import counted, scopes_of
 from spendgate.gate.terms import unlisted
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
+from spendgate.ledger.untaken import ByBill
 from spendgate.money import Beside, Money, dollars
 from spendgate.policy import Policy
 from spendgate.providers.registry import STATING
@@ -114,7 +116,8 @@ def _filled(reader: Reader, policy: Policy, at_ms: int, *, past: bool) -> Standi
     """The balances of the policy's budgets as a gate that follows it has them; of the past without what came later."""
     until_ms = at_ms if past else None
     budgets, of_past = counted(policy, at_ms), scopes_of(policy)
-    return lambda scopes: reader.standings_filled(scopes, budgets, of_past, at_ms, until_ms=until_ms)
+    by_bill = ByBill(billed.counted(policy, at_ms), billed.scopes_of(policy))
+    return lambda scopes: reader.standings_filled(scopes, budgets, of_past, at_ms, by_bill=by_bill, until_ms=until_ms)
 
 
 def _print(lines: Sequence[Line], fmt: Format, zone: ZoneInfo) -> None:

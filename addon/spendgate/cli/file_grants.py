@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
+from collections.abc import Sequence
 from contextlib import closing
 from zoneinfo import ZoneInfo
 
+from spendgate.approvers import Approver
 from spendgate.budget import whole_name
 from spendgate.cli import granted
 from spendgate.cli.asking import (
@@ -28,8 +29,8 @@ from spendgate.cli.own_calls import calls_of, draws_on
 from spendgate.cli.reached import reached
 from spendgate.config.paths import SERVICE_DIRECTORY
 from spendgate.errors import StateError, UsageError
-from spendgate.grant_texts import REASON_LENGTH_MAX, Ask
-from spendgate.grants import Refusal, Taken
+from spendgate.grant_texts import REASON_LENGTH_MAX, Ask, exception_of
+from spendgate.grants import Refusal, Taken, may_approve
 from spendgate.ledger.gates import living
 from spendgate.ledger.grants import Asked
 from spendgate.ledger.messages import ASK
@@ -196,41 +197,36 @@ def _grant_row(taken: Taken, policy: Policy, now_ms: int, counting: set[str]) ->
 
 def _lines(asked: Asked, policy: Policy, *, told: bool) -> tuple[str, ...]:
     each, figures = asked.ask, said(asked.figures)
+    able = may_approve(policy, each.person, each.machine, each.values, each.at_ms)
     return (
         f"Asked {asked.asked_of} for {dollars(each.amount_nanos)} more of {each.budget} for {each.person},"
         f" until {shown_in(policy.timezone, each.until_ms)}{f': {each.reason}' if each.reason else ''}.",
         *([f"When it refused: {figures}."] if figures else []),
         f"{'The running gate tells them now' if told else 'No gate runs: the next one tells them'}; `spendgate ask list` says"
         " whether they have it.",
-        *(_granting(asked, policy) if policy.approvers else excepting(asked)),
+        *(_granting(asked, able) if able else _excepting(asked, policy)),
     )
 
 
-def _granting(asked: Asked, policy: Policy) -> tuple[str, ...]:
+def _granting(asked: Asked, able: Sequence[Approver]) -> tuple[str, ...]:
     return (
-        _who_may(policy),
+        _who_may(able),
         f"On this machine they answer with:  spendgate grant {asked.ask.id} --key KEYFILE --reason WHY",
         "On another one, send them this line:",
         asked.ask.code(),
     )
 
 
-def excepting(asked: Asked) -> tuple[str, ...]:
-    """Where nobody can grant, since the policy names no approvers: what its owner writes into it."""
-    each = asked.ask
-    whose = {"person": each.person} | each.values
-    match = ", ".join(f"{name}: {json.dumps(value)}" for name, value in whose.items())
-    words = (
-        f"budget: {each.budget}", f"match: {{{match}}}", f"add: {dollars(each.amount_nanos)}".replace(",", ""),
-        f"until: {iso(each.until_ms)}", f"reason: {json.dumps(each.reason or 'WHY', ensure_ascii=False)}",
-        f"approved_by: {json.dumps(asked.asked_of)}",
-    )  # fmt: skip
+def _excepting(asked: Asked, policy: Policy) -> tuple[str, ...]:
+    """Where nobody may grant it: what the policy's owner writes into its file."""
+    lacks = f"No approver of the policy may grant this to {asked.ask.person}"
+    why = lacks if policy.approvers else "The policy has no approvers, so no grant counts"
     return (
-        "The policy has no approvers, so no grant counts. To give it, this goes under `exceptions:` in the policy's file:",
-        f"  - {{{', '.join(words)}}}",
+        f"{why}. To give it, this goes under `exceptions:` in the policy's file:",
+        f"  - {exception_of(asked.ask, asked.asked_of, policy.timezone)}",
     )
 
 
-def _who_may(policy: Policy) -> str:
-    names = dict.fromkeys(f"{each.person} (up to {dollars(each.up_to_nanos)})" for each in policy.approvers)
+def _who_may(able: Sequence[Approver]) -> str:
+    names = dict.fromkeys(f"{each.person} (up to {dollars(each.up_to_nanos)})" for each in able)
     return f"Who may approve by the policy: {', '.join(names)}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ from spendgate.cli import granted, in_force, purged
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, emit_json, safe, writing
 from spendgate.cli.replay_words import ALERT_RULES, PEOPLE, RULES, headline, local, worded
-from spendgate.cli.spans import span
+from spendgate.cli.spans import replayed
 from spendgate.cli.spend import SinceOption, UntilOption
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
@@ -29,7 +28,6 @@ FileArgument = Annotated[
     Path | None,
     typer.Argument(metavar="FILE", help="The candidate; without it the policy in force.", show_default=False),
 ]
-SINCE = "30d"
 SHOWN_MAX = 20
 """How many people and calls a table shows; JSON and CSV have more."""
 
@@ -99,25 +97,12 @@ def replay(
     found = existing_state(state)
     then = in_force.named(found) if file is None else in_force.policy(found)
     candidate = then if file is None else policies.load(file, KNOWN)
-    asked = span(then, since or SINCE, until, None)
-    asked = replace(asked, since_ms=_steady(since or SINCE, asked.since_ms or 0, ZoneInfo(then.timezone)))
+    asked = replayed(then, since, until)
     with closing(Reader(found.ledger)) as reader:
         candidate = granted.shown(found, candidate, reader, int(datetime.now(UTC).timestamp() * 1000))
         purged.tell(reader, asked.since_ms, "calls are sums by day (privacy.keep): they are not decided again")
         outcome = run_again(candidate, asked.since_ms or 0, lambda at_ms: reader.history(at_ms, asked.until_ms))
     _print(outcome, candidate, fmt, asked.until_ms)
-
-
-def _steady(since: str, since_ms: int, zone: ZoneInfo) -> int:
-    """From where on calls are decided again: of a span back from now the beginning of its day, hour or minute, so that another
-    run on the same ledger gives the same answer."""
-    unit = since[-1:]
-    if not since[:-1].isdecimal() or unit not in "mhdw":
-        return since_ms
-    at = datetime.fromtimestamp(since_ms / 1000, zone).replace(second=0, microsecond=0)
-    at = at if unit == "m" else at.replace(minute=0)
-    at = at if unit in "mh" else at.replace(hour=0)
-    return int(at.timestamp() * 1000)
 
 
 def _print(outcome: Outcome, policy: Policy, fmt: Format, until_ms: int | None) -> None:

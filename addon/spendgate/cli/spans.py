@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,8 @@ from spendgate.ledger.periods import PERIODS
 from spendgate.ledger.selecting import ATTRIBUTES, Span
 from spendgate.policy import Policy
 
+BACK = "30d"
+"""From where on calls are decided again where nobody says it."""
 GROUPS = (*PERIODS, *ATTRIBUTES)
 _RULES = ("refused_by", "would_refuse_by")
 """Attributes that hold a rule's name."""
@@ -50,6 +53,20 @@ def span(policy: Policy, since: str | None, until: str | None, where: Iterable[s
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise UsageError(f"--since {since} is not before --until {until}: no call can be in between")
     return Span(since_ms=since_ms, until_ms=until_ms, where=tuple(pairs))
+
+
+def replayed(policy: Policy, since: str | None, until: str | None = None) -> Span:
+    """The span of the calls that are decided again: of one back from now (30d where none is given) from the beginning of its day,
+    hour or minute on, so that another run on the same ledger gives the same answer. Raises UsageError."""
+    back = since or BACK
+    found, unit = span(policy, back, until, None), back[-1:]
+    if not back[:-1].isdecimal() or unit not in "mhdw":
+        return found
+    at = datetime.fromtimestamp((found.since_ms or 0) / 1000, ZoneInfo(policy.timezone))
+    at = at.replace(second=0, microsecond=0)
+    at = at if unit == "m" else at.replace(minute=0)
+    at = at if unit in "mh" else at.replace(hour=0)
+    return replace(found, since_ms=int(at.timestamp() * 1000))
 
 
 def _instant(option: str, text: str | None, zone: ZoneInfo, now: datetime) -> int | None:

@@ -100,6 +100,14 @@ def seen_row(seen: Seen, policy: Policy) -> CallRow:
     return _row(seen, UNSIZED, policy, billing=billing, kind="", known_by=evidence(seen.attribution))
 
 
+def _expected(size: Size) -> int | None:
+    """What it is expected to cost: what was learned; of a kind that nobody has seen the guess, as far as the call's bound goes.
+    What it holds may be more, since a provider may bill input that no request shows."""
+    if size.learned_nanos is not None or size.guess_nanos is None or size.ceiling_nanos is None:
+        return size.learned_nanos if size.learned_nanos is not None else size.guess_nanos
+    return min(size.guess_nanos, size.ceiling_nanos)
+
+
 def _row(call: Intent | Seen, size: Size, policy: Policy, *, billing: str, kind: str, known_by: str) -> CallRow:
     who, ask, route = call.attribution, call.ask, call.route
     return CallRow(
@@ -125,7 +133,7 @@ def _row(call: Intent | Seen, size: Size, policy: Policy, *, billing: str, kind:
         dialect=route.dialect,
         model_requested=written(route.model or ask.model),
         kind=kind,
-        estimate_nanos=size.learned_nanos if size.learned_nanos is not None else size.guess_nanos,
+        estimate_nanos=_expected(size),
         ceiling_nanos=size.ceiling_nanos,
         typical_nanos=size.uncounted_nanos,
         request_bytes=call.request_bytes,

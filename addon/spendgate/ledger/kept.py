@@ -18,6 +18,8 @@ class Sums(Struct):
     held: int = 0
     ceiling: int = 0
     open_calls: int = 0
+    billed: int = 0
+    """How much of `settled` was billed and not captured."""
 
 
 class Kept:
@@ -28,8 +30,13 @@ class Kept:
         until_ms: int | None = None,
     ) -> None:  # fmt: skip
         """`until_ms`: without the calls that were booked later."""
-        self.conn, self.now_ms = conn, now_ms
-        self._unfilled, self._until_ms = unfilled or {}, until_ms
+        self.conn, self.now_ms, self.until_ms = conn, now_ms, until_ms
+        self._unfilled = unfilled or {}
+
+    def untaken(self, key: Key) -> int:
+        """How much of a balance, as it is given here, is billed and not captured, and still to be taken in."""
+        more = self._unfilled.get(key)
+        return 0 if more is None else more.billed
 
     def balance(self, key: Key) -> Balance | None:
         """None: nothing was ever held in it, or would be."""
@@ -40,8 +47,8 @@ class Kept:
         found = Balance(*row) if row is not None else Balance(0, *key, None, 0, 0, 0, 0, 0)
         if row is not None and length_ms:
             found = at_edge(self.conn, found, self.now_ms - length_ms)
-        if row is not None and self._until_ms is not None:
-            settled, held, ceiling, opened = passed(self.conn, found.id, self._until_ms)
+        if row is not None and self.until_ms is not None:
+            settled, held, ceiling, opened = passed(self.conn, found.id, self.until_ms)
             found = _plus(found, Sums(-settled, -held, -ceiling, -opened))
         return found if more is None else _plus(found, more)
 

@@ -7,18 +7,17 @@ written in the transaction of what it is about, and waits there for a gate to se
 
 from __future__ import annotations
 
-import json
 import shlex
 from datetime import UTC, datetime
 from typing import Final
 
 from spendgate.alert_rules import Severity
-from spendgate.grant_texts import Ask, Grant
+from spendgate.grant_texts import Ask, Grant, exception_of
 from spendgate.grants import Place, Refusal, answering_team, may_approve
 from spendgate.ledger.interface import AlertRow
 from spendgate.money import dollars, short_dollars
 from spendgate.policy import Policy, person_then
-from spendgate.window import local_date, shown_in
+from spendgate.window import shown_in
 
 ASK: Final = "ask"
 GRANT: Final = "grant"
@@ -52,33 +51,20 @@ def of_ask(
         rule=f"{ASK} {ask.id}", form=ASK, value=ask.person, window=ask.id, severity=Severity.ALERT.value, at_ms=at_ms,
         again_ms=ask.until_ms, person=None, team=answering_team(policy, budget, team) if budget else team, owner=owner,
         spent_nanos=figures[0], mark_nanos=figures[2], calls=None, of_calls=None, text=text,
-        command=answer_command(ask, policy, at_ms), policy_hash=policy.hash,
+        command=_answer(ask, policy, owner, at_ms), policy_hash=policy.hash,
     )  # fmt: skip
 
 
-def answer_command(ask: Ask, policy: Policy, now_ms: int) -> str:
+def _answer(ask: Ask, policy: Policy, owner: str, now_ms: int) -> str:
     """What whoever may grant it runs, as a shell takes it; where the policy names nobody who may, the exception that does it."""
     names = list(
         dict.fromkeys(each.person for each in may_approve(policy, ask.person, ask.machine, ask.values, now_ms))
     )
     if not names:
-        until = local_date(policy.timezone, ask.until_ms - 1)
-        match = ", ".join(
-            f"{name}: {json.dumps(value)}" for name, value in {**ask.values, "person": ask.person}.items()
-        )
-        return (
-            f"exceptions: [{{budget: {json.dumps(ask.budget)}, match: {{{match}}}, add: {json.dumps(_amount(ask.amount_nanos))}, "
-            f"until: {until}, reason: {json.dumps(ask.reason or 'WHY')}, approved_by: {json.dumps(policy.owner)}}}]"
-        )
+        return f"exceptions: [{exception_of(ask, owner, policy.timezone)}]"
     why = [] if ask.reason else ["--reason", "WHY"]
     by = names[0] if len(names) == 1 else YOU
     return shlex.join(["spendgate", "grant", ask.code(), "--key", "KEYFILE", "--by", by, *why])
-
-
-def _amount(nanos: int) -> str:
-    """As a policy takes it: at most four decimals, rounded up."""
-    step = 10**5
-    return dollars(-(-nanos // step) * step)
 
 
 def of_grant(grant: Grant, policy: Policy, at_ms: int) -> AlertRow:

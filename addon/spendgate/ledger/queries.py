@@ -52,6 +52,7 @@ from spendgate.ledger.statements import Imported
 from spendgate.ledger.store import unavailable
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.ledger.unfilled import unfilled
+from spendgate.ledger.untaken import ByBill, untaken
 from spendgate.standing import Scope, Standing
 from spendgate.statement import Line
 from spendgate.window import DAY_MS
@@ -170,11 +171,13 @@ class Reader:
 
     def standings_filled(
         self, scopes: tuple[Scope, ...], budgets: tuple[Counted, ...], scopes_of: ScopesOf, now_ms: int, *,
-        until_ms: int | None = None,
+        by_bill: ByBill | None = None, until_ms: int | None = None,
     ) -> tuple[Standing, ...]:  # fmt: skip
-        """As `standings`, of a policy that no gate may have followed: as if one had just taken it up, and filled `budgets`.
-        `until_ms`: without the calls that were booked later."""
+        """As `standings`, of a policy that no gate may have followed: as if one had just taken it up, filled `budgets`, and taken
+        what was billed and not captured into those of `by_bill`. `until_ms`: without what was booked later."""
         more = unfilled(self._conn, scopes, budgets, scopes_of, now_ms, until_ms=until_ms)
+        if by_bill is not None:
+            untaken(self._conn, more, scopes, by_bill, now_ms, until_ms=until_ms)
         return standings.standings(Kept(self._conn, now_ms, more, until_ms=until_ms), scopes)
 
     def billed_by(self, standing: Standing) -> tuple[str, ...]:

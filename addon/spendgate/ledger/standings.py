@@ -19,11 +19,15 @@ def standings(kept: Kept, scopes: tuple[Scope, ...]) -> tuple[Standing, ...]:
     for scope in scopes:
         balance = kept.balance(scope.balance)
         made = Standing(scope, 0, 0, 0, 0, 0) if balance is None else balance.standing(scope, 0)
-        counted = balance if scope.by_bill else None
-        billed = uncaptured.part(kept.conn, counted.id, counted.edge_ms) if counted is not None else 0
+        billed = _billed(kept, scope, balance) if scope.by_bill and balance is not None else 0
         limit = moving.read_limit(kept, scope) if scope.moves else None
         found.append(replace(made, limit=limit, billed_nanos=billed))
     return tuple(found)
+
+
+def _billed(kept: Kept, scope: Scope, balance: Balance) -> int:
+    taken = uncaptured.part(kept.conn, balance.id, balance.edge_ms, kept.until_ms)
+    return taken + kept.untaken(scope.balance)
 
 
 def billed_by(conn: sqlite3.Connection, standing: Standing) -> tuple[str, ...]:

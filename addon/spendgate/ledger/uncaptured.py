@@ -9,7 +9,7 @@ never edited, but made right by the difference, in one transaction with the bala
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import batched
@@ -41,7 +41,8 @@ _CHARGED: Final = """SELECT coalesce(sum(nanos), 0) FROM billed_charges WHERE ba
 _CHARGE: Final = "INSERT INTO billed_charges (balance, booked_ms, nanos, imports) VALUES (?, ?, ?, ?)"
 _TAKEN: Final = """SELECT b.id, c.booked_ms FROM windows b JOIN billed_charges c ON c.balance = b.id
     WHERE b.budget = ? AND b.words = ? AND c.booked_ms >= ? GROUP BY 1, 2 HAVING sum(c.nanos) <> 0"""
-_OF_BALANCE: Final = "SELECT coalesce(sum(nanos), 0) FROM billed_charges WHERE balance = ? AND booked_ms > ?"
+_OF_BALANCE: Final = """SELECT coalesce(sum(nanos), 0) FROM billed_charges
+    WHERE balance = ? AND booked_ms > ? AND booked_ms <= ?"""
 _IMPORTS: Final = """SELECT imports FROM billed_charges AS c WHERE balance = ? AND booked_ms > ? AND nanos > 0
     AND id = (SELECT max(id) FROM billed_charges WHERE balance = c.balance AND booked_ms = c.booked_ms)"""
 _ALWAYS: Final = 2**62
@@ -113,9 +114,11 @@ def latest(conn: sqlite3.Connection) -> int:
     return int(conn.execute(_LATEST).fetchone()[0])
 
 
-def part(conn: sqlite3.Connection, balance: int, edge_ms: int | None) -> int:
-    """How much of a balance was billed and not captured; of a rolling one what its edge has not passed."""
-    return int(conn.execute(_OF_BALANCE, (balance, -1 if edge_ms is None else edge_ms)).fetchone()[0])
+def part(conn: sqlite3.Connection, balance: int, edge_ms: int | None, until_ms: int | None = None) -> int:
+    """How much of a balance was billed and not captured; of a rolling one what its edge has not passed. `until_ms`: of that what
+    was booked until then."""
+    span = (-1 if edge_ms is None else edge_ms, _ALWAYS if until_ms is None else until_ms)
+    return int(conn.execute(_OF_BALANCE, (balance, *span)).fetchone()[0])
 
 
 def imports_of(conn: sqlite3.Connection, balance: int, edge_ms: int | None) -> tuple[str, ...]:
@@ -124,7 +127,7 @@ def imports_of(conn: sqlite3.Connection, balance: int, edge_ms: int | None) -> t
     return tuple(sorted({name for (names,) in found for name in names.split(",")}))
 
 
-class _Wanted(Struct):
+class Wanted(Struct):
     """What a balance should have of one day."""
 
     scope: Scope
@@ -143,9 +146,9 @@ def take(store: Store, budgets: Sequence[Counted], scopes_of: ScopesOf) -> int:
     while True:
         upto = latest(store.conn)
         since = {(each.budget, each.words): each.since_ms for each in budgets}
-        wanted = _wanted(in_force(store.conn, min(since.values()) - DAY_MS), since, scopes_of)
+        found = wanted(in_force(store.conn, min(since.values()) - DAY_MS), since, scopes_of)
         made = 0
-        for steps in batched(_steps(store.conn, wanted, since), CHUNK):
+        for steps in batched(_steps(store.conn, found, since), CHUNK):
             done = store.write(partial(_write, steps=steps, upto=upto))
             if done is None:
                 break  # another import was counted meanwhile: what it says goes
@@ -154,31 +157,30 @@ def take(store: Store, budgets: Sequence[Counted], scopes_of: ScopesOf) -> int:
             return made
 
 
-def _wanted(
-    cells: Iterable[Uncaptured], since: dict[tuple[str, str], int], scopes_of: ScopesOf
-) -> dict[tuple[object, ...], _Wanted]:
-    found: dict[tuple[object, ...], _Wanted] = {}
+def wanted(
+    cells: Iterable[Uncaptured], since: Mapping[tuple[str, str], int], scopes_of: ScopesOf
+) -> tuple[Wanted, ...]:
+    """What the balances of these budgets (name and words) should have of each day that is booked from then on."""
+    found: dict[tuple[object, ...], Wanted] = {}
     for cell in cells:
         for scope in scopes_of(cell):
             began = since.get((scope.budget, scope.words))
             if began is not None and cell.booked_ms >= began:
                 key = (*scope.balance, cell.booked_ms)
-                each = found.setdefault(key, _Wanted(scope, cell.booked_ms, imports=set()))
+                each = found.setdefault(key, Wanted(scope, cell.booked_ms, imports=set()))
                 each.nanos += cell.nanos
                 each.imports.update(cell.imports)
-    return found
+    return tuple(found.values())
 
 
 _Step = tuple[Scope | int, int, int, str]
 """The balance, by its scope or its id; when; what it should have of that day; by which imports."""
 
 
-def _steps(
-    conn: sqlite3.Connection, wanted: dict[tuple[object, ...], _Wanted], since: dict[tuple[str, str], int]
-) -> Iterator[_Step]:
+def _steps(conn: sqlite3.Connection, wanted: Iterable[Wanted], since: Mapping[tuple[str, str], int]) -> Iterator[_Step]:
     """All that is wanted, and whatever balances have on days of which nothing is wanted any more."""
     seen = set()
-    for each in wanted.values():
+    for each in wanted:
         found = conn.execute(_ID, each.scope.balance).fetchone()
         if found is not None:
             seen.add((found[0], each.booked_ms))

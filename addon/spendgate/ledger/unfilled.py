@@ -26,7 +26,7 @@ def unfilled(
 ) -> dict[Key, Sums]:  # fmt: skip
     """What the budgets of these scopes have not counted of what their windows hold; `budgets` and `scopes_of` as `fill` takes
     them. `until_ms`: of the calls that were booked until then."""
-    names = {pair for scope in asked for pair in _counted_for(scope)}
+    names = asked_for(asked)
     wanted = tuple(each for each in budgets if (each.budget, each.words) in names)
     found: dict[Key, Sums] = {}
     if not wanted:
@@ -41,6 +41,11 @@ def unfilled(
                 _add(conn, call.seq, missing(call, scopes_of(call), upto, now_ms), found, numbers)
         after = calls[-1].seq
     return found
+
+
+def asked_for(asked: Iterable[Scope]) -> frozenset[tuple[str, str]]:
+    """Name and words of every budget whose balances these scopes' limits and sums are read from."""
+    return frozenset(pair for scope in asked for pair in _counted_for(scope))
 
 
 def _counted_for(scope: Scope) -> Iterable[tuple[str, str]]:
