@@ -76,7 +76,7 @@ notify: [{{to: "{hook.to}", for: [alert]}}]
     assert heard["title"].endswith("asks for more")
     assert "asks for $5.00 more of person until" in heard["message"]
     assert "$0.2001 spent of $0.10" in heard["message"]
-    assert 'add: "$5.00"' in heard["message"]
+    assert "add: $5.00, until: " in heard["message"]
     assert [row["reason"] for row in listed] == ["release week"]
 
 
