@@ -8,14 +8,18 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from alerts.receiving import Endpoint, Mailbox, endpoint, mailbox, until
-from spendgate.alerts import courier
-from spendgate.alerts.sending import Message, expanded
+from spendgate.alerts import courier, sending
+from spendgate.alerts.sending import Message, Result, expanded
 
 ROOT = Path(__file__).parents[2]
 START = 1_795_312_800_000
@@ -224,6 +228,26 @@ def test_a_receiver_that_fails_holds_up_nobody(tmp_path: Path) -> None:
         again = next(iter(courier.sent([Message(0, slow.to, "t", "b")])))
     assert numbers == [1, 0]
     assert again.error == "answered 503"
+
+
+def test_what_a_slow_receiver_has_taken_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the next one is on its way: should sending be ended then, it is not sent again."""
+    told, real = threading.Event(), sending.send
+
+    def slow(message: Message, *rest: Any) -> Result:
+        if message.number:
+            told.wait(60)
+        return real(message, *rest)
+
+    monkeypatch.setattr(sending, "send", slow)
+    with endpoint() as hook:
+        results = iter(sending.send_all([Message(number, hook.to, "t", "b") for number in range(3)], {}))
+        first = next(results)
+        heard = len(hook.heard)
+        told.set()
+        rest = list(results)
+    assert (first, heard) == (Result(0, None), 1)
+    assert rest == [Result(1, None), Result(2, None)]
 
 
 def test_the_wait_between_attempts() -> None:

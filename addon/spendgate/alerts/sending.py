@@ -16,7 +16,8 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Final
 
 import msgspec
@@ -126,7 +127,8 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
 
 
 def send_all(messages: list[Message], environ: Mapping[str, str]) -> Iterable[Result]:
-    """Send them, a receiver's own one after the other; results as they come."""
+    """Send them, a receiver's own one after the other; each result as soon as it is known: who has had one does not get it again
+    because this program was ended while the next was on its way."""
     heard = _Heard()
     library = logging.getLogger("apprise")
     library.addHandler(heard)
@@ -136,17 +138,23 @@ def send_all(messages: list[Message], environ: Mapping[str, str]) -> Iterable[Re
     for message in messages:
         by_receiver.setdefault(message.to, []).append(message)
 
-    def to_one(own: list[Message]) -> list[Result]:
-        found = []
-        for number, message in enumerate(own):
-            found.append(send(message, heard, environ))
-            if found[-1].error is not None:  # the others would wait as long
-                return [*found, *(Result(each.number, found[-1].error) for each in own[number + 1 :])]
-        return found
+    results: SimpleQueue[Result | None] = SimpleQueue()
+
+    def to_one(own: list[Message]) -> None:
+        try:
+            error = None
+            for message in own:
+                if error is None:  # else the others would wait as long
+                    error = send(message, heard, environ).error
+                results.put(Result(message.number, error))
+        finally:
+            results.put(None)
 
     with ThreadPoolExecutor(SENDERS_MAX) as senders:
-        for done in as_completed([senders.submit(to_one, own) for own in by_receiver.values()]):
-            yield from done.result()
+        for own in by_receiver.values():
+            senders.submit(to_one, own)
+        for _ in by_receiver:
+            yield from iter(results.get, None)
 
 
 def usable(services: Iterable[str]) -> dict[str, str]:
