@@ -25,7 +25,8 @@ _SUMMED: Final = """SELECT h.balance, sum(h.charged_nanos),
     count(*) FILTER (WHERE h.charged_nanos IS NULL)
     FROM holds h CROSS JOIN balances b ON b.id = h.balance AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms)
     GROUP BY h.balance ORDER BY h.balance"""
-_KEPT: Final = """SELECT id, budget, value, window, settled - purged_nanos, held, ceiling, open_calls FROM balances
+# Less than nothing is never purged: whoever writes that has lowered a balance by it.
+_KEPT: Final = """SELECT id, budget, value, window, settled - max(purged_nanos, 0), held, ceiling, open_calls FROM balances
     WHERE budget <> '' ORDER BY id"""
 
 _NEVER: Final = (
