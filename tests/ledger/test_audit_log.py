@@ -76,6 +76,23 @@ def test_a_balance_lowered_as_if_less_than_nothing_were_purged(tmp_path: Path) -
     assert found.startswith("balance 1 (person/day alice 2026-11-22) differs from its calls by -$0.000000003 settled")
 
 
+def test_a_balance_lowered_by_a_charge_of_somebody_elses_call(tmp_path: Path) -> None:
+    """As filling adds one, but for less than nothing: the sums agree, and both looks tell."""
+    history(tmp_path)
+    ledger = open_ledger(tmp_path)
+    ledger.hold(row("of-bob", person="bob"), (scope(value="bob"),), admit(5), NOW)
+    ledger.settle("of-bob", settled(5, scope(value="bob")))
+    ledger.close()
+    with closing(opened(tmp_path)) as conn:
+        conn.execute("INSERT INTO charges SELECT seq, 1, booked_ms, 'expected', -4 FROM call_rows WHERE id = 'of-bob'")
+        conn.execute("UPDATE sums SET settled = settled - 4 WHERE id = 1")
+    with closing(Reader(tmp_path / "ledger.db")) as reader:
+        told = [str(fault) for fault in reader.verify(None)]
+    said = "balance 1 has a charge of call of-bob that takes from it"
+    assert told == [f"sums: {said}"]
+    assert check.beside(tmp_path / "ledger.db", lambda: False) == (said,)
+
+
 def other(value: Any) -> Any:
     """Another value of the same type."""
     if isinstance(value, bytes):

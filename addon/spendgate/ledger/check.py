@@ -28,6 +28,9 @@ _SUMMED: Final = """SELECT h.balance, sum(h.charged_nanos),
 # Less than nothing is never purged: whoever writes that has lowered a balance by it.
 _KEPT: Final = """SELECT id, budget, value, window, settled - max(purged_nanos, 0), held, ceiling, open_calls FROM balances
     WHERE budget <> '' ORDER BY id"""
+_LOWERED: Final = """SELECT h.balance, c.id FROM charges h JOIN call_rows c ON c.seq = h.call
+    WHERE h.charged_nanos < min(0, coalesce(c.cost_nanos, 0), coalesce(c.value_nanos, 0))"""
+"""A charge that filling has added is what its call has cost: only a correction's is less than nothing."""
 
 _NEVER: Final = (
     ("an ended call with a hold that was neither charged nor released", """SELECT c.id FROM call_rows c JOIN holds h
@@ -67,7 +70,7 @@ def check(conn: sqlite3.Connection) -> tuple[str, ...]:
 def sums(conn: sqlite3.Connection) -> tuple[str, ...]:
     """Faults of all but the chains, inside a transaction."""
     never = [f"{what}: {found}" for what, sql in _NEVER for (found,) in conn.execute(sql)]
-    return (*_balances(conn), *_kinds(conn), *never)
+    return (*_balances(conn), *_lowered(conn), *_kinds(conn), *never)
 
 
 def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
@@ -79,9 +82,10 @@ def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
         conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=0)
         try:
             conn.set_progress_handler(lambda: int(stopped()), _ASKED_EVERY)
-            conn.execute("BEGIN")  # two questions of one moment; the connection is closed with it
+            conn.execute("BEGIN")  # all questions of one moment; the connection is closed with it
             return tuple(
-                f"{name} differs from its calls by {_off(kept, summed)}" for name, kept, summed in _altered(conn)
+                [f"{name} differs from its calls by {_off(kept, summed)}" for name, kept, summed in _altered(conn)]
+                + _lowered(conn)
             )
         finally:
             conn.close()
@@ -113,6 +117,12 @@ def _altered(conn: sqlite3.Connection) -> Iterator[tuple[str, tuple[int, ...], t
 
 def _balances(conn: sqlite3.Connection) -> list[str]:
     return [f"{name} is {kept}, its calls make {summed}" for name, kept, summed in _altered(conn)]
+
+
+def _lowered(conn: sqlite3.Connection) -> list[str]:
+    return [
+        f"balance {balance} has a charge of call {call} that takes from it" for balance, call in conn.execute(_LOWERED)
+    ]
 
 
 def _kinds(conn: sqlite3.Connection) -> list[str]:
