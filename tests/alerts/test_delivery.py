@@ -257,6 +257,23 @@ def test_the_wait_between_attempts() -> None:
     assert courier.backoff_ms(10_000, 1.0) == 30 * 60_000
 
 
+def test_what_a_person_typed_calls_nobody_in_a_chat() -> None:
+    """A reason in an ask, a model's name from a request: a whole channel is called by neither, and no link is hidden. The command
+    stays as a shell takes it, and a program's hook gets what was said."""
+    typed = "bob@acme.example asks: @everyone <!channel> <https://evil.example|yes> [ok](https://evil.example) a < b"
+    command = "spendgate calls --where person=bob@acme.example"
+    with endpoint() as hook:
+        chat = f"mmost://127.0.0.1:{hook.port}/{'a' * 24}"
+        messages = [Message(number, to, "@all", f"{typed}.\n{command}") for number, to in enumerate((chat, hook.to))]
+        assert {each.error for each in courier.sent(messages)} == {None}
+        (said,) = [each["text"] for each in hook.heard if "text" in each]
+        (plain,) = [each["message"] for each in hook.heard if "message" in each]
+    assert plain == f"{typed}.\n{command}"
+    assert re.findall(r"(?<!\w)@\w|<\S|\]\(", said) == ["<\u200b"] * 3
+    assert said.replace("\u200b", "").splitlines() == ["@all", f"{typed}.", command]
+    assert said.endswith(command)
+
+
 def test_a_redirection_is_followed_nowhere(tmp_path: Path) -> None:
     """Only what the policy names is asked."""
     with endpoint() as named, endpoint() as other:

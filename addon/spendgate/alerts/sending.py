@@ -23,9 +23,15 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from spendgate.inert_text import inert_chat
+
 SENDERS_MAX: Final = 16
 _SECRET: Final = re.compile(r"\$\{(SPENDGATE_SECRET_[A-Z0-9_]+)\}")
 _MAIL: Final = re.compile(r"mailtos?://", re.IGNORECASE)
+_AS_IT_IS: Final = frozenset(
+    {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "syslog", "rsyslog"}
+)
+"""Services that pass plain text on to programs or show it as such. All others may be chats."""
 _STATUS: Final = re.compile(r"\berror\s*[=:]\s*(\d{3})\b")
 
 
@@ -115,9 +121,10 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
         receiver.overflow_mode = (
             apprise.OverflowMode.SPLIT
         )  # a service takes so many characters; by default the rest is lost
+        shown = str if message.to.partition(":")[0].lower() in _AS_IT_IS else inert_chat
         taken = receiver.notify(
-            title=message.title,
-            body=message.html if mailed else message.body,
+            title=shown(message.title),
+            body=message.html if mailed else shown(message.body),
             notify_type=kinds.get(message.severity, apprise.NotifyType.WARNING),
             body_format=apprise.NotifyFormat.HTML if mailed else apprise.NotifyFormat.TEXT,
         )
