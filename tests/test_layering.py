@@ -75,7 +75,7 @@ NOUNS = {
     "digest": {"money", "policy", "window"},
     "digest_made": {"digest", "model_names", "policy", "window"},
     "digest_texts": {"digest", "inert_text", "money", "window"},
-    "grant_texts": {"budget", "minisign", "money", "selector"},
+    "grant_texts": {"budget", "minisign", "money", "selector", "window"},
     "grants": {"approvers", "budget", "exceptions", "grant_texts", "minisign", "money", "policy", "selector", "window"},
     "fitting": {"admission", "budget", "draws", "model_rules", "policy", "selector", "standing"},
     "seats": {"contracts", "policy", "selector", "window"},

@@ -1,5 +1,6 @@
-"""Text that others have chosen, made inert: control characters are shown; in Markdown it is no markup, HTML, link or mention; in a
-chat it calls nobody."""
+"""Text that others have chosen, made inert: control characters are shown; in Markdown it is no markup, HTML, link or mention.
+In a chat it calls nobody.
+"""
 
 from __future__ import annotations
 
