@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from alerts.receiving import Endpoint, Mailbox, endpoint, mailbox, until
@@ -255,6 +256,20 @@ def test_the_wait_between_attempts() -> None:
     assert [courier.backoff_ms(attempt, 1.0) for attempt in (1, 2, 3)] == [5_000, 10_000, 20_000]
     assert courier.backoff_ms(1, 0.0) == 2_500
     assert courier.backoff_ms(10_000, 1.0) == 30 * 60_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems bound no address space")
+def test_an_answer_that_does_not_end_fills_no_memory() -> None:
+    """The program that sends has a bound, within which it tells of it."""
+    program = "from spendgate.alerts import sending; sending.main(600 << 20)"
+    with endpoint() as hostile:
+        hostile.endless = True
+        done = subprocess.run(
+            [sys.executable, "-c", program], input=msgspec.json.encode(Message(0, hostile.to, "t", "b")), check=True,
+            capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT / "addon")},
+        )  # fmt: skip
+    (result,) = map(msgspec.json.Decoder(Result).decode, done.stdout.splitlines())
+    assert result.error is not None
 
 
 def test_what_a_person_typed_calls_nobody_in_a_chat() -> None:

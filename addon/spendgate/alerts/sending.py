@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final
 
@@ -26,6 +27,8 @@ from msgspec import Struct
 from spendgate.inert_text import inert_chat
 
 SENDERS_MAX: Final = 16
+MEMORY_BYTES: Final = 2 << 30
+"""Of address space, most of which is the threads' and never used: a receiver whose answer does not end fills no machine."""
 _SECRET: Final = re.compile(r"\$\{(SPENDGATE_SECRET_[A-Z0-9_]+)\}")
 _MAIL: Final = re.compile(r"mailtos?://", re.IGNORECASE)
 _AS_IT_IS: Final = frozenset(
@@ -185,8 +188,21 @@ def usable(services: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def main() -> None:
+def _bounded(memory_bytes: int) -> None:
+    """As far as the system can: Windows has no such limit."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - POSIX alone has it
+
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
+    with suppress(OSError, ValueError):  # a system that does not take it
+        resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+
+
+def main(memory_bytes: int = MEMORY_BYTES) -> None:
     """The program."""
+    _bounded(memory_bytes)
     if sys.argv[1:2] == ["usable"]:
         sys.stdout.buffer.write(msgspec.json.encode(usable(sys.argv[2:])))
         return
