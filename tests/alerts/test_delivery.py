@@ -179,6 +179,27 @@ def test_three_days_of_faults(tmp_path: Path) -> None:
         assert set(named([text for addressees, text in box.mails if addressees == [to]])) == told
 
 
+def test_a_machine_that_was_off_and_a_clock_that_was_ahead(tmp_path: Path) -> None:
+    """Neither makes an alert one that was tried for a week: it is there as soon as the hook is, whatever day it had been."""
+    day_ms = 86_400_000
+    with mailbox() as box:
+        with endpoint() as hook:
+            pass  # nobody listens there now
+        file = policy(tmp_path, hook, box)
+        with running(tmp_path, file, START) as gate:
+            assert gate.spend(0.55) == "Admitted"
+            until(lambda: kept(tmp_path, "SELECT 1 FROM deliveries WHERE error IS NOT NULL"))
+        for later_ms in (9 * day_ms, 31 * day_ms):
+            now_ms = START + later_ms
+            put_off = f"SELECT 1 FROM deliveries WHERE due_ms > {now_ms} AND due_ms < {now_ms} + 60000"  # noqa: S608 - numbers
+            with running(tmp_path, file, now_ms):
+                until(lambda: kept(tmp_path, put_off))  # noqa: B023 - asked at once
+        with endpoint(hook.port) as back, running(tmp_path, file, START + 10 * day_ms):
+            until(lambda: back.heard)
+            until(lambda: len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms > 0")) == 3)
+    assert kept(tmp_path, "SELECT 1 FROM audit WHERE what = 'alert not delivered'") == []
+
+
 def test_killed_between_sending_and_noting(tmp_path: Path) -> None:
     """It is sent once more, and the receiver can tell by its id that it had it."""
     with mailbox() as box, endpoint() as hook:
