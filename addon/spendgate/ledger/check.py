@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable
+from spendgate.grants import Why
 from spendgate.ledger import verify
 from spendgate.money import dollars
 
@@ -31,6 +33,11 @@ _KEPT: Final = """SELECT id, budget, value, window, settled - max(purged_nanos, 
 _LOWERED: Final = """SELECT h.balance, c.id FROM charges h JOIN call_rows c ON c.seq = h.call
     WHERE h.charged_nanos < min(0, coalesce(c.cost_nanos, 0), coalesce(c.value_nanos, 0))"""
 """A charge that filling has added is what its call has cost: only a correction's is less than nothing."""
+_REVIVED: Final = """SELECT g.id, a.position, a.detail FROM grants g JOIN audit a ON a.what = ?
+    AND substr(a.detail, 1, length(g.id) + 8) = g.id || ' ended: '
+    WHERE NOT EXISTS (SELECT 1 FROM grant_ends e WHERE e.grant_id = g.id AND e.at_ms = a.at_ms) ORDER BY a.position"""
+_REFUSED: Final = tuple(f" refused: {why}" for why in Why)
+"""Ends the line of a grant that was not taken in, whose id may be any text."""
 
 _NEVER: Final = (
     ("an ended call with a hold that was neither charged nor released", """SELECT c.id FROM call_rows c JOIN holds h
@@ -70,7 +77,7 @@ def check(conn: sqlite3.Connection) -> tuple[str, ...]:
 def sums(conn: sqlite3.Connection) -> tuple[str, ...]:
     """Faults of all but the chains, inside a transaction."""
     never = [f"{what}: {found}" for what, sql in _NEVER for (found,) in conn.execute(sql)]
-    return (*_balances(conn), *_lowered(conn), *_kinds(conn), *never)
+    return (*_balances(conn), *_lowered(conn), *_revived(conn), *_kinds(conn), *never)
 
 
 def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
@@ -86,6 +93,7 @@ def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
             return tuple(
                 [f"{name} differs from its calls by {_off(kept, summed)}" for name, kept, summed in _altered(conn)]
                 + _lowered(conn)
+                + _revived(conn)
             )
         finally:
             conn.close()
@@ -122,6 +130,14 @@ def _balances(conn: sqlite3.Connection) -> list[str]:
 def _lowered(conn: sqlite3.Connection) -> list[str]:
     return [
         f"balance {balance} has a charge of call {call} that takes from it" for balance, call in conn.execute(_LOWERED)
+    ]
+
+
+def _revived(conn: sqlite3.Connection) -> list[str]:
+    return [
+        f"grant {grant} has ended by audit line {position}, and not by its own row"
+        for grant, position, detail in conn.execute(_REVIVED, (AuditWord.GRANT.value,))
+        if not detail.endswith(_REFUSED)
     ]
 
 
