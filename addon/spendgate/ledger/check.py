@@ -33,9 +33,10 @@ _KEPT: Final = """SELECT id, budget, value, window, settled - max(purged_nanos, 
 _LOWERED: Final = """SELECT h.balance, c.id FROM charges h JOIN call_rows c ON c.seq = h.call
     WHERE h.charged_nanos < min(0, coalesce(c.cost_nanos, 0), coalesce(c.value_nanos, 0))"""
 """A charge that filling has added is what its call has cost: only a correction's is less than nothing."""
-_REVIVED: Final = """SELECT g.id, a.position, a.detail FROM grants g JOIN audit a ON a.what = ?
-    AND substr(a.detail, 1, length(g.id) + 8) = g.id || ' ended: '
-    WHERE NOT EXISTS (SELECT 1 FROM grant_ends e WHERE e.grant_id = g.id AND e.at_ms = a.at_ms) ORDER BY a.position"""
+# The trail, which is long, is gone through once.
+_REVIVED: Final = """SELECT g.id, a.position, a.detail FROM audit a CROSS JOIN grants g
+    ON substr(a.detail, 1, length(g.id) + 8) = g.id || ' ended: '
+    WHERE a.what = ? AND NOT EXISTS (SELECT 1 FROM grant_ends e WHERE e.grant_id = g.id AND e.at_ms = a.at_ms) ORDER BY a.position"""
 _REFUSED: Final = tuple(f" refused: {why}" for why in Why)
 """Ends the line of a grant that was not taken in, whose id may be any text."""
 
