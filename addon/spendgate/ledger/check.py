@@ -36,7 +36,8 @@ _LOWERED: Final = """SELECT h.balance, c.id FROM charges h JOIN call_rows c ON c
 # The trail, which is long, is gone through once.
 _REVIVED: Final = """SELECT g.id, a.position, a.detail FROM audit a CROSS JOIN grants g
     ON substr(a.detail, 1, length(g.id) + 8) = g.id || ' ended: '
-    WHERE a.what = ? AND NOT EXISTS (SELECT 1 FROM grant_ends e WHERE e.grant_id = g.id AND e.at_ms = a.at_ms) ORDER BY a.position"""
+    WHERE a.what = ? AND NOT EXISTS (SELECT 1 FROM grant_ends e WHERE e.grant_id = g.id AND e.at_ms = a.at_ms)
+    ORDER BY a.position"""
 _REFUSED: Final = tuple(f" refused: {why}" for why in Why)
 """Ends the line of a grant that was not taken in, whose id may be any text."""
 
