@@ -19,8 +19,9 @@ import msgspec
 import pytest
 
 from alerts.receiving import Endpoint, Mailbox, endpoint, mailbox, until
-from spendgate.alerts import courier, sending
+from spendgate.alerts import courier, routing, sending
 from spendgate.alerts.sending import Message, Result, expanded
+from spendgate.config.policy_file import parse_policy
 
 ROOT = Path(__file__).parents[2]
 START = 1_795_312_800_000
@@ -238,6 +239,31 @@ def test_a_secret_is_expanded_where_it_is_sent_and_nowhere_else(tmp_path: Path) 
     assert results[2].error is not None
     assert "canary" not in json.dumps([each.error for each in results.values()])
     assert expanded("slack://${SPENDGATE_SECRET_A}/${HOME}", {"SPENDGATE_SECRET_A": "x"}) == "slack://x/${HOME}"
+
+
+@pytest.mark.parametrize(
+    "query", ["to=lead@acme.example", "to=lead@acme.example&CC=ops@acme.example&Bcc=x@acme.example"]
+)
+@pytest.mark.parametrize("secret", [True, False])
+def test_mail_to_a_person_goes_to_nobody_else(monkeypatch: pytest.MonkeyPatch, query: str, *, secret: bool) -> None:
+    """Also where the entry's whole address is a secret, and whatever case its words have."""
+    with mailbox() as box:
+        address = f"127.0.0.1:{box.port}/ops@acme.example?from=spendgate@acme.example&{query}"
+        monkeypatch.setenv("SPENDGATE_SECRET_MAIL", address)
+        entry = "mailto://${SPENDGATE_SECRET_MAIL}" if secret else f"mailto://{address}"
+        read = parse_policy(
+            f"""version: 1
+owner: lead@acme.example
+people: {{alice: {{email: alice@acme.example}}}}
+budgets: [{{name: person, per: person, limit: $1 per day}}]
+notify: [{{to: "{entry}", for: [alert]}}]
+""".encode()
+        )
+        at = routing.address(read, "mail:alice", ())
+        assert at is not None
+        (result,) = courier.sent([Message(0, at.to, "t", "b", person=at.person)])
+    assert result.error is None
+    assert [to for to, _ in box.mails] == [["alice@acme.example"]]
 
 
 def test_a_receiver_that_fails_holds_up_nobody(tmp_path: Path) -> None:

@@ -154,11 +154,12 @@ class Courier:
             if each.receiver == routing.DESKTOP:
                 self._note(outbox, each, show(title(each), each.text, each.severity))
                 continue
-            to = routing.address(policy, each.receiver, each.team)
-            if to is None:
+            at = routing.address(policy, each.receiver, each.team)
+            if at is None:
                 outbox.failed(each, "the policy in force names this receiver no more", None, self._now_ms())
             else:
-                messages.append(Message(number, to, title(each), body(each), each.severity, each.html or ""))
+                words = title(each), body(each), each.severity, each.html or ""
+                messages.append(Message(number, at.to, *words, person=at.person))
         for result in sent(messages):
             self._note(outbox, due[result.number], result.error)
 

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final
+from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +31,7 @@ SENDERS_MAX: Final = 16
 MEMORY_BYTES: Final = 2 << 30
 """Of address space, most of which is the threads' and never used: a receiver whose answer does not end fills no machine."""
 _SECRET: Final = re.compile(r"\$\{(SPENDGATE_SECRET_[A-Z0-9_]+)\}")
+_ADDRESSEES: Final = frozenset({"to", "cc", "bcc"})
 _MAIL: Final = re.compile(r"mailtos?://", re.IGNORECASE)
 _AS_IT_IS: Final = frozenset(
     {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "syslog", "rsyslog"}
@@ -49,6 +51,8 @@ class Message(Struct, frozen=True):
     severity: str = "alert"
     html: str = ""
     """The same for a receiver that shows HTML, which is mail; it carries its plain text, too."""
+    person: str = ""
+    """Whom mail goes to in place of those whom the address names."""
 
 
 class Result(Struct, frozen=True):
@@ -72,6 +76,15 @@ def expanded(address: str, environ: Mapping[str, str]) -> str:
         return environ[name]
 
     return _SECRET.sub(value, address)
+
+
+def addressed(address: str, person: str) -> str:
+    """The same server and sender with this addressee alone. Of an address with its secrets: all of it may be one."""
+    head, _, query = address.partition("?")
+    scheme, _, rest = head.partition("://")
+    parts = [part for part in query.split("&") if part]
+    kept = [part for part in parts if unquote(part.partition("=")[0]).strip().lower() not in _ADDRESSEES]
+    return f"{scheme}://{rest.partition('/')[0]}?{'&'.join([*kept, f'to={quote(person)}'])}"
 
 
 class _Heard(logging.Handler):
@@ -109,6 +122,8 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
     heard.forget()
     try:
         address = expanded(message.to, environ)
+        if message.person:
+            address = addressed(address, message.person)
     except Unset as fault:
         return Result(message.number, str(fault))
     asset = apprise.AppriseAsset(
@@ -144,9 +159,9 @@ def send_all(messages: list[Message], environ: Mapping[str, str]) -> Iterable[Re
     library.addHandler(heard)
     library.setLevel(logging.DEBUG)
     library.propagate = False
-    by_receiver: dict[str, list[Message]] = {}
+    by_receiver: dict[tuple[str, str], list[Message]] = {}
     for message in messages:
-        by_receiver.setdefault(message.to, []).append(message)
+        by_receiver.setdefault((message.to, message.person), []).append(message)
 
     results: SimpleQueue[Result | None] = SimpleQueue()
 
