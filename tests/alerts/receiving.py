@@ -26,6 +26,8 @@ class Endpoint:
     refused: int = 0
     location: str | None = None
     """Where it sends whoever asks."""
+    endless: bool = False
+    """Its answer does not end."""
     asked: int = 0
     """Requests that have come, answered or not."""
 
@@ -52,8 +54,10 @@ def endpoint(port: int = 0) -> Iterator[Endpoint]:
                 self.send_response(at.status)
                 if at.location:
                     self.send_header("Location", at.location)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(1 << 50 if at.endless else 0))
                 self.end_headers()
+                while at.endless:
+                    self.wfile.write(bytes(1 << 20))
             except OSError:
                 pass  # its sender was killed meanwhile
 

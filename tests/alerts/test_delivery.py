@@ -8,14 +8,20 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
 
 from alerts.receiving import Endpoint, Mailbox, endpoint, mailbox, until
-from spendgate.alerts import courier
-from spendgate.alerts.sending import Message, expanded
+from spendgate.alerts import courier, routing, sending
+from spendgate.alerts.sending import Message, Result, expanded
+from spendgate.config.policy_file import parse_policy
 
 ROOT = Path(__file__).parents[2]
 START = 1_795_312_800_000
@@ -174,6 +180,27 @@ def test_three_days_of_faults(tmp_path: Path) -> None:
         assert set(named([text for addressees, text in box.mails if addressees == [to]])) == told
 
 
+def test_a_machine_that_was_off_and_a_clock_that_was_ahead(tmp_path: Path) -> None:
+    """Neither makes an alert one that was tried for a week: it is there as soon as the hook is, whatever day it had been."""
+    day_ms = 86_400_000
+    with mailbox() as box:
+        with endpoint() as hook:
+            pass  # nobody listens there now
+        file = policy(tmp_path, hook, box)
+        with running(tmp_path, file, START) as gate:
+            assert gate.spend(0.55) == "Admitted"
+            until(lambda: kept(tmp_path, "SELECT 1 FROM deliveries WHERE error IS NOT NULL"))
+        for later_ms in (9 * day_ms, 31 * day_ms):
+            now_ms = START + later_ms
+            put_off = f"SELECT 1 FROM deliveries WHERE due_ms > {now_ms} AND due_ms < {now_ms} + 60000"  # noqa: S608 - numbers
+            with running(tmp_path, file, now_ms):
+                until(lambda: kept(tmp_path, put_off))  # noqa: B023 - asked at once
+        with endpoint(hook.port) as back, running(tmp_path, file, START + 10 * day_ms):
+            until(lambda: back.heard)
+            until(lambda: len(kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms > 0")) == 3)
+    assert kept(tmp_path, "SELECT 1 FROM audit WHERE what = 'alert not delivered'") == []
+
+
 def test_killed_between_sending_and_noting(tmp_path: Path) -> None:
     """It is sent once more, and the receiver can tell by its id that it had it."""
     with mailbox() as box, endpoint() as hook:
@@ -214,6 +241,31 @@ def test_a_secret_is_expanded_where_it_is_sent_and_nowhere_else(tmp_path: Path) 
     assert expanded("slack://${SPENDGATE_SECRET_A}/${HOME}", {"SPENDGATE_SECRET_A": "x"}) == "slack://x/${HOME}"
 
 
+@pytest.mark.parametrize(
+    "query", ["to=lead@acme.example", "to=lead@acme.example&CC=ops@acme.example&Bcc=x@acme.example"]
+)
+@pytest.mark.parametrize("secret", [True, False])
+def test_mail_to_a_person_goes_to_nobody_else(monkeypatch: pytest.MonkeyPatch, query: str, *, secret: bool) -> None:
+    """Also where the entry's whole address is a secret, and whatever case its words have."""
+    with mailbox() as box:
+        address = f"127.0.0.1:{box.port}/ops@acme.example?from=spendgate@acme.example&{query}"
+        monkeypatch.setenv("SPENDGATE_SECRET_MAIL", address)
+        entry = "mailto://${SPENDGATE_SECRET_MAIL}" if secret else f"mailto://{address}"
+        read = parse_policy(
+            f"""version: 1
+owner: lead@acme.example
+people: {{alice: {{email: alice@acme.example}}}}
+budgets: [{{name: person, per: person, limit: $1 per day}}]
+notify: [{{to: "{entry}", for: [alert]}}]
+""".encode()
+        )
+        at = routing.address(read, "mail:alice", ())
+        assert at is not None
+        (result,) = courier.sent([Message(0, at.to, "t", "b", person=at.person)])
+    assert result.error is None
+    assert [to for to, _ in box.mails] == [["alice@acme.example"]]
+
+
 def test_a_receiver_that_fails_holds_up_nobody(tmp_path: Path) -> None:
     """A slow hook's answer comes later than a quick one's, of one round."""
     with endpoint() as slow, endpoint() as quick:
@@ -226,11 +278,62 @@ def test_a_receiver_that_fails_holds_up_nobody(tmp_path: Path) -> None:
     assert again.error == "answered 503"
 
 
+def test_what_a_slow_receiver_has_taken_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the next one is on its way: should sending be ended then, it is not sent again."""
+    told, real = threading.Event(), sending.send
+
+    def slow(message: Message, *rest: Any) -> Result:
+        if message.number:
+            told.wait(60)
+        return real(message, *rest)
+
+    monkeypatch.setattr(sending, "send", slow)
+    with endpoint() as hook:
+        results = iter(sending.send_all([Message(number, hook.to, "t", "b") for number in range(3)], {}))
+        first = next(results)
+        heard = len(hook.heard)
+        told.set()
+        rest = list(results)
+    assert (first, heard) == (Result(0, None), 1)
+    assert rest == [Result(1, None), Result(2, None)]
+
+
 def test_the_wait_between_attempts() -> None:
     """Doubled from five seconds to half an hour; half of it is chance."""
     assert [courier.backoff_ms(attempt, 1.0) for attempt in (1, 2, 3)] == [5_000, 10_000, 20_000]
     assert courier.backoff_ms(1, 0.0) == 2_500
     assert courier.backoff_ms(10_000, 1.0) == 30 * 60_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems bound no address space")
+def test_an_answer_that_does_not_end_fills_no_memory() -> None:
+    """The program that sends has a bound, within which it tells of it."""
+    program = "from spendgate.alerts import sending; sending.main(600 << 20)"
+    with endpoint() as hostile:
+        hostile.endless = True
+        done = subprocess.run(
+            [sys.executable, "-c", program], input=msgspec.json.encode(Message(0, hostile.to, "t", "b")), check=True,
+            capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT / "addon")},
+        )  # fmt: skip
+    (result,) = map(msgspec.json.Decoder(Result).decode, done.stdout.splitlines())
+    assert result.error is not None
+
+
+def test_what_a_person_typed_calls_nobody_in_a_chat() -> None:
+    """A reason in an ask, a model's name from a request: a whole channel is called by neither, and no link is hidden. The command
+    stays as a shell takes it, and a program's hook gets what was said."""
+    typed = "bob@acme.example asks: @everyone <!channel> <https://evil.example|yes> [ok](https://evil.example) a < b"
+    command = "spendgate calls --where person=bob@acme.example"
+    with endpoint() as hook:
+        chat = f"mmost://127.0.0.1:{hook.port}/{'a' * 24}"
+        messages = [Message(number, to, "@all", f"{typed}.\n{command}") for number, to in enumerate((chat, hook.to))]
+        assert {each.error for each in courier.sent(messages)} == {None}
+        (said,) = [each["text"] for each in hook.heard if "text" in each]
+        (plain,) = [each["message"] for each in hook.heard if "message" in each]
+    assert plain == f"{typed}.\n{command}"
+    assert re.findall(r"(?<!\w)@\w|<\S|\]\(", said) == ["<\u200b"] * 3
+    assert said.replace("\u200b", "").splitlines() == ["@all", f"{typed}.", command]
+    assert said.endswith(command)
 
 
 def test_a_redirection_is_followed_nowhere(tmp_path: Path) -> None:

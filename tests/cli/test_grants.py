@@ -8,6 +8,7 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,18 @@ def test_an_ask_is_written_once_and_bounded(desk: Desk) -> None:
     assert [row["amount_nanos"] // 10**9 for row in rows] == list(range(5, 15))
     assert {(row["status"], row["asked_of"]) for row in rows} == {("open", "lead@acme.example")}
     assert desk.ran("ask", "list") != desk.ran("grant", "list")
+
+
+def test_asks_that_end_at_once_fill_no_mailbox(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten in a day, however soon each is over; after that day there is room again."""
+    began = datetime.now(UTC)
+    for amount in range(5, 15):
+        desk.ran("ask", str(amount), "--budget", "person", "--until", "1h")
+    monkeypatch.setattr("spendgate.cli.file_grants.now_utc", lambda: began + timedelta(hours=2))
+    over = desk.run("ask", "99", "--budget", "person", "--until", "1h")
+    assert (over.exit_code, "10 asks that nobody has answered" in str(over.exception)) == (1, True)
+    monkeypatch.setattr("spendgate.cli.file_grants.now_utc", lambda: began + timedelta(days=1, hours=2))
+    desk.ran("ask", "99", "--budget", "person", "--until", "1h")
 
 
 ALONE = POLICY.replace("{person: lead, key", "{person: alice, key")

@@ -26,6 +26,7 @@ from end_to_end.world import PATIENCE_S, Provider, upstream
 from small_disk import fill_up, mounted
 from spendgate.cli import in_force
 from spendgate.cli.account import own_account
+from spendgate.cli.granted import LOOK_EVERY_S
 from spendgate.cli.main import app
 from spendgate.cli.serving import Serving, serving
 from spendgate.cli.wanted import Wanted
@@ -322,6 +323,26 @@ async def test_the_list(box: Box, name: str) -> None:
         async with serving(box.wanted(), box.clock()) as gate:
             await asyncio.to_thread(case.then, box)
             await _caught(box, case, gate)
+
+
+async def test_a_grant_does_not_end_by_a_clock_that_is_ahead(box: Box) -> None:
+    """Neither under a running gate nor at the start of the next one: it ends by the time that windows go by, and for good."""
+    async with serving(box.wanted(), box.clock()) as gate:
+        box.provider.set(canned=Canned(500, _dated(), b""))
+        assert await asked(gate, 3) == [500, 500, 500]
+        box.answers()
+        assert await asked(gate, 2) == [200, 429]
+        text = box.grant(dollars=5)
+        assert "more of person" in await asyncio.to_thread(box.run, "grant", "accept", text)
+        while (await asked(gate))[0] != 200:  # the gate takes it up within a second
+            await asyncio.sleep(0.1)
+        set_ahead(box)
+        await asyncio.sleep(3 * LOOK_EVERY_S)
+        assert await asked(gate) == [200]
+    async with serving(box.wanted(), box.clock()) as gate:
+        await asyncio.sleep(3 * LOOK_EVERY_S)
+        assert await asked(gate) == [200]
+    assert "ended: " not in trail(box)
 
 
 def _dated() -> tuple[tuple[str, str], ...]:

@@ -167,6 +167,40 @@ def test_only_a_regular_file_is_read(tmp_path: Path, kind: str) -> None:
         trusted(file, {}, root=ME)
 
 
+@nobody_but_root
+@pytest.mark.parametrize("whose", ["the link", "the folder of the link"])
+def test_a_link_on_the_way_is_nobody_elses_either(tmp_path: Path, whose: str) -> None:
+    """Whoever may point it elsewhere decides whose policy is believed; also where nothing is left at its end."""
+    real = put(tmp_path / "etc").parent
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "hop").symlink_to(real)
+    (tmp_path / "way").symlink_to(theirs / "hop")
+    file = tmp_path / "way" / "trust.yaml"
+    assert trusted(file, {}) is not None
+    if whose == "the link":
+        os.lchown(theirs / "hop", 12345, 12345)
+    else:
+        os.chown(theirs, 12345, 12345)
+    with pytest.raises(StateError, match="decides whose policy is believed"):
+        trusted(file, {})
+    (theirs / "hop").unlink()
+    (theirs / "hop").symlink_to(tmp_path)
+    os.lchown(theirs / "hop", 12345, 12345)
+    with pytest.raises(StateError, match="decides whose policy is believed"):
+        trusted(file, {})
+
+
+@nobody_but_root
+def test_links_of_roots_own_lead_to_it(tmp_path: Path) -> None:
+    """As `/etc` itself is one on macOS; a file that is not there is none behind them, too."""
+    real = put(tmp_path / "etc").parent
+    (tmp_path / "way").symlink_to("etc")
+    assert trusted(tmp_path / "way" / "trust.yaml", {}) is not None
+    (real / "trust.yaml").unlink()
+    assert trusted(tmp_path / "way" / "trust.yaml", {}) is None
+
+
 def test_a_faulty_file_ends_the_start(tmp_path: Path) -> None:
     """A gate that cannot know whom to believe believes nobody."""
     file = put(tmp_path / "etc", ONE.replace("keys", "keyz"))

@@ -16,7 +16,7 @@ from spendgate.config.policy_file import parse_policy
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.grant_texts import COMMENT, Grant, SignedGrant
 from spendgate.grants import Place, Refusal, Taken, Why, raised
-from spendgate.ledger.check import check
+from spendgate.ledger.check import beside, check
 from spendgate.ledger.grants import GrantBook
 from spendgate.ledger.queries import Reader
 from spendgate.minisign_secret import SecretKey
@@ -163,6 +163,27 @@ async def test_a_grant_that_is_revoked(tmp_path: Path) -> None:
         assert isinstance(again, Refusal)
         assert again.why is Why.TWICE
     assert audited(tmp_path)[1:] == ["g1 ended: revoked by alice", "g1 refused: twice"]
+
+
+async def test_a_revoked_grant_that_somebody_brings_back(tmp_path: Path) -> None:
+    """Its end is taken out of the ledger, or set to another day: `audit verify` and the gate's hourly look name the line that has
+    it. Who only hands in a forged grant with such a name accuses nobody."""
+    async with desk(tmp_path) as at:
+        at.accept(at.signed())
+        assert isinstance(at.accept(at.signed(id="g1 ended: ha", ledger="other")), Refusal)
+        with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as conn:
+            assert check(conn) == ()
+        assert at.revoke("g1")
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        assert check(conn) == ()
+        conn.execute("DROP TRIGGER grant_ends_no_update")
+        conn.execute("DROP TRIGGER grant_ends_no_delete")
+        for sql in ("UPDATE grant_ends SET at_ms = at_ms + 86400000", "DELETE FROM grant_ends"):
+            conn.execute(sql)
+            (told,) = check(conn)
+            assert told.startswith("grant g1 has ended by audit line ")
+            assert beside(path, lambda: False) == (told,)
 
 
 async def test_an_approver_who_is_removed(tmp_path: Path) -> None:

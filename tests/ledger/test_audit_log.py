@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from ledger.kit import NOW, admit, open_ledger, row, scope, settled
 from spendgate.audit_words import AuditWord
-from spendgate.ledger import audit_log, migrations
+from spendgate.ledger import audit_log, check, migrations
 from spendgate.ledger.audit_log import Line
 from spendgate.ledger.fault import Fault
 from spendgate.ledger.heads import Heads, of, unlike
@@ -61,6 +61,36 @@ def test_an_untouched_ledger_holds(tmp_path: Path) -> None:
         assert faults(conn, heads) == []
         assert of(conn) == heads
         assert (heads.audit.position, heads.calls.position) == (4, 3)
+
+
+def test_a_balance_lowered_as_if_less_than_nothing_were_purged(tmp_path: Path) -> None:
+    """It has room again, and agrees with its calls but for that: `audit verify` and the running gate's hourly look both tell."""
+    history(tmp_path)
+    with closing(opened(tmp_path)) as conn:
+        conn.execute("UPDATE windows SET purged_nanos = -3 WHERE budget = 'person/day'")
+        conn.execute("UPDATE sums SET settled = settled - 3 WHERE id = (SELECT id FROM windows WHERE purged_nanos < 0)")
+    with closing(Reader(tmp_path / "ledger.db")) as reader:
+        (told,) = [str(fault) for fault in reader.verify(None)]
+    assert "(person/day alice 2026-11-22) is (12, 0, 0, 0), its calls make (15, 0, 0, 0)" in told
+    (found,) = check.beside(tmp_path / "ledger.db", lambda: False)
+    assert found.startswith("balance 1 (person/day alice 2026-11-22) differs from its calls by -$0.000000003 settled")
+
+
+def test_a_balance_lowered_by_a_charge_of_somebody_elses_call(tmp_path: Path) -> None:
+    """As filling adds one, but for less than nothing: the sums agree, and both looks tell."""
+    history(tmp_path)
+    ledger = open_ledger(tmp_path)
+    ledger.hold(row("of-bob", person="bob"), (scope(value="bob"),), admit(5), NOW)
+    ledger.settle("of-bob", settled(5, scope(value="bob")))
+    ledger.close()
+    with closing(opened(tmp_path)) as conn:
+        conn.execute("INSERT INTO charges SELECT seq, 1, booked_ms, 'expected', -4 FROM call_rows WHERE id = 'of-bob'")
+        conn.execute("UPDATE sums SET settled = settled - 4 WHERE id = 1")
+    with closing(Reader(tmp_path / "ledger.db")) as reader:
+        told = [str(fault) for fault in reader.verify(None)]
+    said = "balance 1 has a charge of call of-bob that takes from it"
+    assert told == [f"sums: {said}"]
+    assert check.beside(tmp_path / "ledger.db", lambda: False) == (said,)
 
 
 def other(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Takes alerts from the outbox to their receivers, again and again until they have them or a week has passed.
+"""Takes alerts from the outbox to their receivers, again and again until they have them or were tried for a week.
 
 An attempt is written before it is made, so that a gate that dies meanwhile has made one that failed: what it had sent and not
 noted is sent once more, under the same name, by which a receiver can tell. Sending is another program's (`sending`), whose
@@ -36,7 +36,9 @@ FIRST_MS: Final = 5_000
 MOST_MS: Final = 30 * 60_000
 """Between two attempts for one receiver."""
 GIVEN_UP_MS: Final = 7 * 24 * 3_600_000
-"""An alert so old is tried no more."""
+GIVEN_UP_ATTEMPTS: Final = 50
+"""An alert so old is tried no more, once it was tried so often, which takes a day: a machine that was off for the week, or whose
+clock was ahead, has not tried."""
 AT_ONCE: Final = 64
 ROUNDS_MAX: Final = 4
 ASKING_S: Final = 60.0
@@ -152,11 +154,12 @@ class Courier:
             if each.receiver == routing.DESKTOP:
                 self._note(outbox, each, show(title(each), each.text, each.severity))
                 continue
-            to = routing.address(policy, each.receiver, each.team)
-            if to is None:
+            at = routing.address(policy, each.receiver, each.team)
+            if at is None:
                 outbox.failed(each, "the policy in force names this receiver no more", None, self._now_ms())
             else:
-                messages.append(Message(number, to, title(each), body(each), each.severity, each.html or ""))
+                words = title(each), body(each), each.severity, each.html or ""
+                messages.append(Message(number, at.to, *words, person=at.person))
         for result in sent(messages):
             self._note(outbox, due[result.number], result.error)
 
@@ -166,7 +169,8 @@ class Courier:
             outbox.delivered(due, now_ms)
             return
         again_ms = now_ms + backoff_ms(due.attempts, self._chance())
-        outbox.failed(due, error, None if again_ms - due.made_ms > GIVEN_UP_MS else again_ms, now_ms)
+        over = due.attempts >= GIVEN_UP_ATTEMPTS and again_ms - due.made_ms > GIVEN_UP_MS
+        outbox.failed(due, error, None if over else again_ms, now_ms)
 
 
 def show(head: str, text: str, severity: str) -> str | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Final
-from urllib.parse import quote
+from typing import Final, NamedTuple
 
 from spendgate.alert_rules import Severity
 from spendgate.alerts.interface import Alert
@@ -75,13 +74,20 @@ def digest_keys(policy: Policy, team: str) -> tuple[str, ...]:
     return tuple([key(entry) for entry in entries if DIGEST in entry.purposes])
 
 
-def address(policy: Policy, receiver: str, team: tuple[str, ...]) -> str | None:
-    """Where this receiver is under the policy in force, `${…}` as it is written; None: the policy names it no more."""
+class Address(NamedTuple):
+    """Where a message goes: an entry's address, `${…}` as it is written; and which person by its mail server, else its own."""
+
+    to: str
+    person: str = ""
+
+
+def address(policy: Policy, receiver: str, team: tuple[str, ...]) -> Address | None:
+    """Where this receiver is under the policy in force; None: the policy names it no more."""
     if receiver.startswith(f"{MAIL}:"):
         to, through = email(policy, receiver.removeprefix(f"{MAIL}:")), mail_of(policy, team)
-        return None if to is None or through is None else _mailed(through.to, to)
+        return None if to is None or through is None else Address(through.to, to)
     entries = (*policy.notify, *(entry for each in policy.roster.teams for entry in each.notify))
-    return next((entry.to for entry in entries if key(entry) == receiver), None)
+    return next((Address(entry.to) for entry in entries if key(entry) == receiver), None)
 
 
 def email(policy: Policy, person: str) -> str | None:
@@ -94,11 +100,3 @@ def mail_of(policy: Policy, team: tuple[str, ...]) -> Notify | None:
     named = policy.roster.team_by_name
     entries = [entry for name in team if name in named for entry in named[name].notify]
     return next((entry for entry in (*entries, *policy.notify) if service(entry) in ("mailto", "mailtos")), None)
-
-
-def _mailed(through: str, to: str) -> str:
-    """The same server and sender with another addressee."""
-    head, _, query = through.partition("?")
-    scheme, _, rest = head.partition("://")
-    kept = [part for part in query.split("&") if part and part.partition("=")[0] not in ("to", "cc", "bcc")]
-    return f"{scheme}://{rest.partition('/')[0]}?{'&'.join([*kept, f'to={quote(to)}'])}"

@@ -16,15 +16,27 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Final
+from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec import Struct
 
+from spendgate.inert_text import inert_chat
+
 SENDERS_MAX: Final = 16
+MEMORY_BYTES: Final = 2 << 30
+"""Of address space, most of which is the threads' and never used: a receiver whose answer does not end fills no machine."""
 _SECRET: Final = re.compile(r"\$\{(SPENDGATE_SECRET_[A-Z0-9_]+)\}")
+_ADDRESSEES: Final = frozenset({"to", "cc", "bcc"})
 _MAIL: Final = re.compile(r"mailtos?://", re.IGNORECASE)
+_AS_IT_IS: Final = frozenset(
+    {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "syslog", "rsyslog"}
+)
+"""Services that pass plain text on to programs or show it as such. All others may be chats."""
 _STATUS: Final = re.compile(r"\berror\s*[=:]\s*(\d{3})\b")
 
 
@@ -39,6 +51,8 @@ class Message(Struct, frozen=True):
     severity: str = "alert"
     html: str = ""
     """The same for a receiver that shows HTML, which is mail; it carries its plain text, too."""
+    person: str = ""
+    """Whom mail goes to in place of those whom the address names."""
 
 
 class Result(Struct, frozen=True):
@@ -62,6 +76,15 @@ def expanded(address: str, environ: Mapping[str, str]) -> str:
         return environ[name]
 
     return _SECRET.sub(value, address)
+
+
+def addressed(address: str, person: str) -> str:
+    """The same server and sender with this addressee alone. Of an address with its secrets: all of it may be one."""
+    head, _, query = address.partition("?")
+    scheme, _, rest = head.partition("://")
+    parts = [part for part in query.split("&") if part]
+    kept = [part for part in parts if unquote(part.partition("=")[0]).strip().lower() not in _ADDRESSEES]
+    return f"{scheme}://{rest.partition('/')[0]}?{'&'.join([*kept, f'to={quote(person)}'])}"
 
 
 class _Heard(logging.Handler):
@@ -99,6 +122,8 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
     heard.forget()
     try:
         address = expanded(message.to, environ)
+        if message.person:
+            address = addressed(address, message.person)
     except Unset as fault:
         return Result(message.number, str(fault))
     asset = apprise.AppriseAsset(
@@ -114,9 +139,10 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
         receiver.overflow_mode = (
             apprise.OverflowMode.SPLIT
         )  # a service takes so many characters; by default the rest is lost
+        shown = str if message.to.partition(":")[0].lower() in _AS_IT_IS else inert_chat
         taken = receiver.notify(
-            title=message.title,
-            body=message.html if mailed else message.body,
+            title=shown(message.title),
+            body=message.html if mailed else shown(message.body),
             notify_type=kinds.get(message.severity, apprise.NotifyType.WARNING),
             body_format=apprise.NotifyFormat.HTML if mailed else apprise.NotifyFormat.TEXT,
         )
@@ -126,27 +152,34 @@ def send(message: Message, heard: _Heard, environ: Mapping[str, str]) -> Result:
 
 
 def send_all(messages: list[Message], environ: Mapping[str, str]) -> Iterable[Result]:
-    """Send them, a receiver's own one after the other; results as they come."""
+    """Send them, a receiver's own one after the other; each result as soon as it is known: who has had one does not get it again
+    because this program was ended while the next was on its way."""
     heard = _Heard()
     library = logging.getLogger("apprise")
     library.addHandler(heard)
     library.setLevel(logging.DEBUG)
     library.propagate = False
-    by_receiver: dict[str, list[Message]] = {}
+    by_receiver: dict[tuple[str, str], list[Message]] = {}
     for message in messages:
-        by_receiver.setdefault(message.to, []).append(message)
+        by_receiver.setdefault((message.to, message.person), []).append(message)
 
-    def to_one(own: list[Message]) -> list[Result]:
-        found = []
-        for number, message in enumerate(own):
-            found.append(send(message, heard, environ))
-            if found[-1].error is not None:  # the others would wait as long
-                return [*found, *(Result(each.number, found[-1].error) for each in own[number + 1 :])]
-        return found
+    results: SimpleQueue[Result | None] = SimpleQueue()
+
+    def to_one(own: list[Message]) -> None:
+        try:
+            error = None
+            for message in own:
+                if error is None:  # else the others would wait as long
+                    error = send(message, heard, environ).error
+                results.put(Result(message.number, error))
+        finally:
+            results.put(None)
 
     with ThreadPoolExecutor(SENDERS_MAX) as senders:
-        for done in as_completed([senders.submit(to_one, own) for own in by_receiver.values()]):
-            yield from done.result()
+        for own in by_receiver.values():
+            senders.submit(to_one, own)
+        for _ in by_receiver:
+            yield from iter(results.get, None)
 
 
 def usable(services: Iterable[str]) -> dict[str, str]:
@@ -170,8 +203,21 @@ def usable(services: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def main() -> None:
+def _bounded(memory_bytes: int) -> None:
+    """As far as the system can: Windows has no such limit."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - POSIX alone has it
+
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
+    with suppress(OSError, ValueError):  # a system that does not take it
+        resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+
+
+def main(memory_bytes: int = MEMORY_BYTES) -> None:
     """The program."""
+    _bounded(memory_bytes)
     if sys.argv[1:2] == ["usable"]:
         sys.stdout.buffer.write(msgspec.json.encode(usable(sys.argv[2:])))
         return

@@ -68,9 +68,9 @@ def to_acknowledge(kept: Remembered, reader: Reader) -> tuple[Finding, ...]:
     return tuple(sorted(found.values(), key=lambda each: each.at_ms))
 
 
-def now_ms(state: State) -> int:
-    """The time that windows go by, as a gate that started now would know it."""
-    time = ProviderTime(Clock())
+def now_ms(state: State, clock: Clock | None = None) -> int:
+    """The time that windows go by, as a gate that started now would know it. `clock`: the system's, unless a test steps one."""
+    time = ProviderTime(clock or Clock())
     with contextlib.suppress(Unreadable):
         kept = heads_file(state).read()
         time.go_on(kept.clock if kept else None)

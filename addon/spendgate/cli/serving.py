@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from spendgate.alerts.courier import Courier
@@ -33,7 +34,7 @@ from spendgate.cli.given import Given, given
 from spendgate.cli.granted import Granting
 from spendgate.cli.house import built, scope_of
 from spendgate.cli.output import note
-from spendgate.cli.outside import heads_file
+from spendgate.cli.outside import heads_file, now_ms
 from spendgate.cli.wanted import Wanted
 from spendgate.config import policies, prices
 from spendgate.config.known import KNOWN
@@ -95,9 +96,11 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
     ledger = Ledger.open(house.state.ledger, house.state.gates, house.clock.now_ms())
     house.gate = ledger.gate_name
     keeper = Keeper(heads_file(house.state), ledger, used_before=in_force.told(house.state) is not None)
-    granting = Granting(ledger, house.machine, house.clock.now_ms)
+    # A grant is told as ended by the time that windows go by, from the start on: its end is for good.
+    wall, house.clock = house.clock, replace(house.clock, now_ms=partial(now_ms, house.state, house.clock))
+    granting = Granting(ledger, house.machine, lambda: house.clock.now_ms())  # noqa: PLW0108 - the gate's own, later
     gate = Gate(
-        ledger, book, granting.beside(house.in_force.policy), estimate=estimate_usage, clock=house.clock, looks=keeper,
+        ledger, book, granting.beside(house.in_force.policy), estimate=estimate_usage, clock=wall, looks=keeper,
         account=own_account(), asks=ask_command(house.state, at),
     )  # fmt: skip
     house.clock = gate.clock

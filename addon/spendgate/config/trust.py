@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,7 @@ BYTES_MAX = 64 * 1024
 KEYS_MAX = 32
 EVERY_S_DEFAULT = 15 * 60
 EVERY_S_MIN, EVERY_S_MAX = 60, 24 * 3600
+_LINKS_MAX = 40
 _VERSION = "1"
 _EVERY = re.compile(r"([1-9]\d{0,4})(s|m|h)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -183,6 +184,10 @@ def _read(file: Path, owners: tuple[int, ...]) -> bytes | None:
     try:
         handle = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except (FileNotFoundError, NotADirectoryError):
+        for link in _links(file):  # whoever may point one elsewhere could have taken the file away by it
+            _only_theirs(link, link.lstat(), owners)
+            for folder in link.parents:
+                _only_theirs(folder, folder.stat(), owners)
         return None
     except OSError as fault:
         raise StateError(
@@ -194,7 +199,10 @@ def _read(file: Path, owners: tuple[int, ...]) -> bytes | None:
         if not stat.S_ISREG(found.st_mode):
             raise StateError(f"{file}: what is trusted must be a regular file")
         _only_theirs(file, found, owners)
-        for folder in dict.fromkeys((*file.parents, *file.resolve().parents)):
+        links = tuple(_links(file))
+        for link in links:
+            _only_theirs(link, link.lstat(), owners)
+        for folder in dict.fromkeys(parent for path in (file, *links, file.resolve()) for parent in path.parents):
             _only_theirs(folder, folder.stat(), owners)
         data = os.read(handle, BYTES_MAX + 1)
     finally:
@@ -204,13 +212,22 @@ def _read(file: Path, owners: tuple[int, ...]) -> bytes | None:
     return data
 
 
+def _links(file: Path, most: int = _LINKS_MAX) -> Iterator[Path]:
+    """Each link among the folders that lead to the file, and among those that lead there."""
+    for folder in file.parents:
+        if folder.is_symlink():
+            if not most:
+                raise StateError(f"{folder}: more than {_LINKS_MAX} links, one behind the other")
+            yield folder
+            yield from _links(folder.parent / folder.readlink() / file.name, most - 1)
+
+
 def _only_theirs(path: Path, found: os.stat_result, owners: tuple[int, ...]) -> None:
     """Raises StateError. On Windows access lists decide, and the installer sets them."""
     if sys.platform == "win32":
         return
-    shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (
-        stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
-    )
+    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+    shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (sticky or stat.S_ISLNK(found.st_mode))
     if found.st_uid not in owners or shared:
         raise StateError(
             f"{path} can be written by others than root, and decides whose policy is believed; "

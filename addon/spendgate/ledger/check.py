@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable
+from spendgate.grants import Why
 from spendgate.ledger import verify
 from spendgate.money import dollars
 
@@ -25,8 +27,19 @@ _SUMMED: Final = """SELECT h.balance, sum(h.charged_nanos),
     count(*) FILTER (WHERE h.charged_nanos IS NULL)
     FROM holds h CROSS JOIN balances b ON b.id = h.balance AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms)
     GROUP BY h.balance ORDER BY h.balance"""
-_KEPT: Final = """SELECT id, budget, value, window, settled - purged_nanos, held, ceiling, open_calls FROM balances
+# Less than nothing is never purged: whoever writes that has lowered a balance by it.
+_KEPT: Final = """SELECT id, budget, value, window, settled - max(purged_nanos, 0), held, ceiling, open_calls FROM balances
     WHERE budget <> '' ORDER BY id"""
+_LOWERED: Final = """SELECT h.balance, c.id FROM charges h JOIN call_rows c ON c.seq = h.call
+    WHERE h.charged_nanos < min(0, coalesce(c.cost_nanos, 0), coalesce(c.value_nanos, 0))"""
+"""A charge that filling has added is what its call has cost: only a correction's is less than nothing."""
+# The trail, which is long, is gone through once.
+_REVIVED: Final = """SELECT g.id, a.position, a.detail FROM audit a CROSS JOIN grants g
+    ON substr(a.detail, 1, length(g.id) + 8) = g.id || ' ended: '
+    WHERE a.what = ? AND NOT EXISTS (SELECT 1 FROM grant_ends e WHERE e.grant_id = g.id AND e.at_ms = a.at_ms)
+    ORDER BY a.position"""
+_REFUSED: Final = tuple(f" refused: {why}" for why in Why)
+"""Ends the line of a grant that was not taken in, whose id may be any text."""
 
 _NEVER: Final = (
     ("an ended call with a hold that was neither charged nor released", """SELECT c.id FROM call_rows c JOIN holds h
@@ -66,7 +79,7 @@ def check(conn: sqlite3.Connection) -> tuple[str, ...]:
 def sums(conn: sqlite3.Connection) -> tuple[str, ...]:
     """Faults of all but the chains, inside a transaction."""
     never = [f"{what}: {found}" for what, sql in _NEVER for (found,) in conn.execute(sql)]
-    return (*_balances(conn), *_kinds(conn), *never)
+    return (*_balances(conn), *_lowered(conn), *_revived(conn), *_kinds(conn), *never)
 
 
 def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
@@ -78,9 +91,11 @@ def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
         conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=0)
         try:
             conn.set_progress_handler(lambda: int(stopped()), _ASKED_EVERY)
-            conn.execute("BEGIN")  # two questions of one moment; the connection is closed with it
+            conn.execute("BEGIN")  # all questions of one moment; the connection is closed with it
             return tuple(
-                f"{name} differs from its calls by {_off(kept, summed)}" for name, kept, summed in _altered(conn)
+                [f"{name} differs from its calls by {_off(kept, summed)}" for name, kept, summed in _altered(conn)]
+                + _lowered(conn)
+                + _revived(conn)
             )
         finally:
             conn.close()
@@ -112,6 +127,20 @@ def _altered(conn: sqlite3.Connection) -> Iterator[tuple[str, tuple[int, ...], t
 
 def _balances(conn: sqlite3.Connection) -> list[str]:
     return [f"{name} is {kept}, its calls make {summed}" for name, kept, summed in _altered(conn)]
+
+
+def _lowered(conn: sqlite3.Connection) -> list[str]:
+    return [
+        f"balance {balance} has a charge of call {call} that takes from it" for balance, call in conn.execute(_LOWERED)
+    ]
+
+
+def _revived(conn: sqlite3.Connection) -> list[str]:
+    return [
+        f"grant {grant} has ended by audit line {position}, and not by its own row"
+        for grant, position, detail in conn.execute(_REVIVED, (AuditWord.GRANT.value,))
+        if not detail.endswith(_REFUSED)
+    ]
 
 
 def _kinds(conn: sqlite3.Connection) -> list[str]:

@@ -25,7 +25,8 @@ from spendgate.policy import Policy
 from spendgate.window import DAY_MS
 
 OPEN_MAX: Final = 10
-"""Asks of one person that nobody has answered and that are not over."""
+"""Asks of one person that nobody has answered and that are not over, or not a day old: each is a mail, also one that ends in a
+minute."""
 FORGED_MAX: Final = 10
 """Refused grants without their approver's signature that are told in a day; the audit trail has all."""
 OVER: Final = "its time is over"
@@ -172,13 +173,14 @@ class GrantBook:
 
 def _ask(conn: sqlite3.Connection, asked: Asked, policy: Policy, now_ms: int) -> Asked:
     ask = asked.ask
-    mine = [each for each in asks(conn) if each.ask.person == ask.person and each.open(now_ms)]
+    mine = [each for each in asks(conn) if each.ask.person == ask.person and not each.granted]
     for each in mine:
-        if _same(each.ask, ask):
+        if each.open(now_ms) and _same(each.ask, ask):
             return each
+    mine = [each for each in mine if each.open(now_ms) or each.ask.at_ms > now_ms - DAY_MS]
     if len(mine) >= OPEN_MAX:
         raise StateError(
-            f"{ask.person} has {len(mine)} asks that nobody has answered, the most that may be: see `spendgate ask list`"
+            f"{ask.person} has {len(mine)} asks that nobody has answered, the most that may be in a day: see `spendgate ask list`"
         )
     figures = asked.figures
     conn.execute(

@@ -42,6 +42,9 @@ _ENDED: Final = f"""SELECT position, ended_ms, held_nanos, {", ".join(PAST)} FRO
 _CHARGED: Final = """SELECT holds.balance, position, holds.booked_ms, holds.charged_nanos FROM chain
     JOIN holds ON holds.call = chain.call WHERE position > ? AND holds.charged_nanos <> 0"""
 _IDLE: Final = "receiver NOT IN (SELECT value FROM json_each(?))"
+_DUE: Final = "(due_ms <= ? OR due_ms > ?)"
+_FAR_MS: Final = 3_600_000
+"""No wait between two attempts is so long: what is due later was put off by a clock that was ahead."""
 _OPEN: Final = "delivered_ms IS NULL AND given_up_ms IS NULL"
 
 
@@ -299,9 +302,9 @@ class Outbox:
                 f"""SELECT deliveries.alert, receiver, attempts + 1, name, rule, value, window, severity,
                     at_ms, made_ms, person, team, owner, alerts.text, command, form, letters.text, letters.html
                     FROM deliveries JOIN alerts ON alerts.id = deliveries.alert
-                    LEFT JOIN letters ON letters.alert = alerts.id WHERE {_OPEN} AND due_ms <= ?
+                    LEFT JOIN letters ON letters.alert = alerts.id WHERE {_OPEN} AND {_DUE}
                     AND {_IDLE} ORDER BY due_ms LIMIT ?""",  # noqa: S608 - our own words
-                (now_ms, json.dumps(sorted(busy)), limit),
+                (now_ms, now_ms + _FAR_MS, json.dumps(sorted(busy)), limit),
             ).fetchall()
             conn.executemany(
                 "UPDATE deliveries SET attempts = attempts + 1, due_ms = ? WHERE alert = ? AND receiver = ?",
@@ -314,8 +317,8 @@ class Outbox:
     def any_due(self, now_ms: int, *, busy: Collection[str] = ()) -> bool:
         """Whether something is to be sent: one look, nothing is written."""
         with self._transaction("BEGIN") as conn:
-            sql = f"SELECT 1 FROM deliveries WHERE {_OPEN} AND due_ms <= ? AND {_IDLE} LIMIT 1"  # noqa: S608 - our own words
-            return conn.execute(sql, (now_ms, json.dumps(sorted(busy)))).fetchone() is not None
+            sql = f"SELECT 1 FROM deliveries WHERE {_OPEN} AND {_DUE} AND {_IDLE} LIMIT 1"  # noqa: S608 - our own words
+            return conn.execute(sql, (now_ms, now_ms + _FAR_MS, json.dumps(sorted(busy)))).fetchone() is not None
 
     def delivered(self, sent: Due, now_ms: int) -> None:
         """It is there."""
