@@ -139,3 +139,12 @@ def test_a_test_says_what_happened_at_each_receiver(
     assert isinstance(none.exception, UsageError)
     assert len(hook.heard) == 2
     assert "A test of" in hook.heard[0]["message"]
+
+
+def test_a_test_that_nobody_would_receive_says_what_to_do(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether or not a receiver was named, a policy without any is told to name one."""
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    for words in ([], ["--to", "teams"]):
+        none = CliRunner().invoke(app, ["alerts", "test", *words, "--state", str(state.root)])
+        assert isinstance(none.exception, UsageError)
+        assert str(none.exception) == "the policy in force has no receiver; give it one under `notify`"

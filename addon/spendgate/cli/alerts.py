@@ -78,7 +78,9 @@ def test(
     desktop = courier.has_desktop(os.environ) and to in (None, routing.DESKTOP)
     if not wanted and not desktop:
         known = ", ".join(dict.fromkeys(routing.service(entry) for entry in _entries(policy)))
-        raise UsageError(f"the policy in force has no receiver {to or ''}; it has {known or 'none: give it notify'}")
+        if not known:
+            raise UsageError("the policy in force has no receiver; give it one under `notify`")
+        raise UsageError(f"the policy in force has no receiver {to}; it has {known}")
     title = "Spendgate test"
     body = f"A test of {own_account()}'s, not an alert. Policy {policy.hash}; {policy.owner} answers for it."
     messages = [Message(number, entry.to, title, body, "notice") for number, entry in enumerate(wanted)]
