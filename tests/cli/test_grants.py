@@ -161,7 +161,7 @@ def test_where_nobody_may_grant_the_exception_is_shown_and_mailed(
     ("words", "said"),
     [
         (("ask",), "no budget has refused alice here; name one with --budget"),
-        (("ask", "lots", "--budget", "person"), "'$lots' is not an amount"),
+        (("ask", "lots", "--budget", "person"), "AMOUNT: 'lots' is not an amount"),
         (("ask", "0", "--budget", "person"), "asks for nothing"),
         (("ask", "5", "--budget", "persn"), "has no budget 'persn'"),
         (("ask", "5", "--budget", "person", "--until", "2020-01-01"), "that is over already"),
@@ -318,6 +318,13 @@ def test_me_says_who_hears_of_an_ask_and_of_a_refused_grant(desk: Desk) -> None:
     (entry, mailed) = json.loads(desk.ran("me", "--format", "json"))["company_sees"]["receivers"]
     assert "what you ask for, with your reason; that you tried a grant that does not count" in entry["what"]
     assert (mailed["who"], mailed["when"]) == ("by mail lead", "when you ask")
+
+
+def test_asks_say_whether_somebody_has_them_also_on_a_narrow_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ask` sends people to this list for just that."""
+    desk.ran("ask", "5", "--budget", "person", "--for", "release week")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "message" in desk.ran("ask", "list").split("\n")[0]
 
 
 def test_me_says_what_each_table_is_also_on_a_narrow_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,10 @@ from spendgate.cli.routed import Routed
 COLUMNS = (
     Column("id", "ask", weight=0),
     Column("status", "status", weight=0),
-    Column("person", "person", weight=1),
+    Column("person", "person", weight=2),
     Column("budget", "budget", weight=0),
     Column("amount_nanos", "more", right=True, weight=0),
-    Column("until", "until", weight=1),
+    Column("until", "until", weight=2),
     Column("asked_of", "asked of", weight=2),
     Column("reached", "message", weight=1),
     Column("reason", "reason", weight=2, wraps=True),

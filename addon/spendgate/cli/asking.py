@@ -43,10 +43,11 @@ def ask_command(state: paths.State, socket: Path | None = None) -> str:
 def amount_of(text: str | None, refused: Mapping[str, Any] | None, limit_nanos: int) -> int:
     """Nano-dollars. Raises UsageError."""
     if text is not None:
+        whole = text if text.startswith("$") else f"${text}"
         try:
-            nanos = Money.parse(text if text.startswith("$") else f"${text}").nanos
+            nanos = Money.parse(whole).nanos
         except ValueError as fault:
-            raise UsageError(f"AMOUNT: {fault}") from fault
+            raise UsageError(f"AMOUNT: {str(fault).replace(repr(whole), repr(text))}") from fault
         if not nanos:
             raise UsageError(f"AMOUNT: {text!r} asks for nothing")
         return nanos
