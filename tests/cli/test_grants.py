@@ -320,7 +320,9 @@ def test_me_says_who_hears_of_an_ask_and_of_a_refused_grant(desk: Desk) -> None:
     assert (mailed["who"], mailed["when"]) == ("by mail lead", "when you ask")
 
 
-def test_asks_say_whether_somebody_has_them_also_on_a_narrow_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asks_say_whether_somebody_has_them_also_on_a_narrow_terminal(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`ask` sends people to this list for just that."""
     desk.ran("ask", "5", "--budget", "person", "--for", "release week")
     monkeypatch.setenv("COLUMNS", "80")
