@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from spendgate.reconcile.bills import Bill, BilledDay
+from spendgate.reconcile.choosing import COMPARED, of_a_period
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.folding import Captured, Match, Part, Raw, ids_of
 from spendgate.reconcile.groups import Group, GroupKey
@@ -20,8 +21,6 @@ from spendgate.reconcile.vectors import add, counts_of, zeros
 from spendgate.statement import DAY_MS, Charge, Line
 from spendgate.usage import NO_USAGE
 
-COMPARED: Final = frozenset({Charge.TOKENS, Charge.REQUESTS, Charge.MEDIA})
-"""Charges that calls of the ledger are compared with; the rest is a fee, a credit or a tax."""
 ABSENT: Final = "absent"
 PRODUCT: Final = "product"
 
@@ -146,7 +145,7 @@ class _Assembling:
         """Whether a line is about what calls of the ledger cost."""
         if line.charge is Charge.WEB_SEARCH:
             return (day_of(line.starts_ms), whom.name, line.model) in self.searched
-        return line.charge in COMPARED
+        return line.charge in COMPARED and not of_a_period(line)
 
     def _count_one(self, group: Group, line: Line) -> None:
         """A line of one request is one request, whatever it says; further lines of the same id are its sub-calls."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 from spendgate.money import short_dollars
 from spendgate.reconcile.assembling import ABSENT
+from spendgate.reconcile.choosing import COMPARED
 from spendgate.reconcile.comparing import Compared
 from spendgate.reconcile.groups import Group, charged
 from spendgate.reconcile.kinds import ASKED
@@ -31,7 +32,8 @@ def result_of(compared: Compared, from_ms: int, until_ms: int) -> Result:
     return Result(
         from_ms, until_ms, billed, captured, tuple(sorted(compared.findings, key=_place)), billed - captured - explained,
         _coverage(compared), days, compared.bill.inputs, min((day.state for day in days), key=_ORDER.index, default=State.OPEN),
-        sum(gap for gap in gaps if gap > 0), sum(gap for gap in gaps if gap < 0), _notes(compared),
+        sum(gap for gap in gaps if gap > 0), sum(gap for gap in gaps if gap < 0),
+        (*_notes(compared), *_left_out(compared, from_ms, until_ms)),
     )  # fmt: skip
 
 
@@ -145,8 +147,6 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     notes += compared.bill.notes
     for who in compared.assembled.names.values():
         notes += who.notes
-    for provider, (calls, nanos) in sorted(compared.captured.left_out.items()):
-        notes.append(f"{provider}: no statement; {calls} calls of {short_dollars(nanos)} are not compared")
     opened: dict[str, list[int]] = defaultdict(list)
     for provider, day_ms in compared.bill.open_days:
         opened[provider].append(day_ms)
@@ -156,3 +156,29 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     if compared.captured.open_calls:
         notes.append(f"{compared.captured.open_calls} calls have not ended and are not compared")
     return tuple(notes)
+
+
+def _left_out(compared: Compared, from_ms: int, until_ms: int) -> Iterator[str]:
+    """What no closed day of a bill is there for: silence would pass for agreement."""
+    sums = [
+        day for day, line, _ in compared.assembled.fees if line.charge in COMPARED and charged(line)
+    ]  # fmt: skip
+    for provider in sorted({day.provider for day in sums}):
+        yield (
+            f"{provider}: a sum of several days cannot be compared with calls and stays unexplained; import the provider's own"
+            " export, or name `day` of each charge"
+        )
+    told = {provider for provider, _ in (*_told(compared), *compared.bill.open_days)}
+    open_days = set(compared.bill.open_days)
+    found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for (provider, day_ms), (calls, nanos) in sorted(compared.captured.left_out.items()):
+        if from_ms <= day_ms < until_ms and (provider, day_ms) not in open_days:
+            kept = found[provider]
+            kept[0], kept[1], kept[2] = kept[0] + 1, kept[1] + calls, kept[2] + nanos
+    for provider, (days, calls, nanos) in sorted(found.items()):
+        which = f" that tells what calls cost on {days} days" if provider in told else ""
+        yield f"{provider}: no statement{which}; {calls} calls of {short_dollars(nanos)} are not compared"
+
+
+def _told(compared: Compared) -> Iterator[tuple[str, int]]:
+    return ((day.provider, day.day_ms) for day in compared.bill.days)
