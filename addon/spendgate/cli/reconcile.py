@@ -97,7 +97,7 @@ def import_(
         statement = _ask(asked, structs.replace(span_of(since, until), account=account), found.root / "imports")
     else:
         statement = read_file(Path(given), source)
-        statement = structs.replace(statement, subject=statement.subject or account)
+    statement = structs.replace(statement, subject=statement.subject or account)
     with StatementBook(found.ledger) as book:
         taken, new = book.take(statement, own_account(), time.time_ns() // 1_000_000)
     days = (taken.until_ms - taken.from_ms) // 86_400_000

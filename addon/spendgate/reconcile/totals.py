@@ -64,19 +64,31 @@ def _cells(groups: Iterable[Group]) -> list[int]:
 def _days(compared: Compared) -> tuple[Day, ...]:
     billed: dict[tuple[str, int], int] = defaultdict(int)
     captured: dict[tuple[str, int], int] = defaultdict(int)
-    explained: dict[tuple[str, int], int] = defaultdict(int)
+    off: dict[tuple[str, int], dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for key, group in compared.assembled.groups.items():
         billed[key.provider, key.day_ms] += group.billed_now
         captured[key.provider, key.day_ms] += group.cost
-    for day, line, _ in compared.assembled.fees:
+        off[key.provider, key.day_ms][key.account, key.model] += group.billed_now - group.cost
+    for day, line, account in compared.assembled.fees:
         billed[day.provider, day.day_ms] += charged(line)
+        off[day.provider, day.day_ms][account.name, line.model or ""] += charged(line)
     for each in compared.findings:
-        explained[each.provider, each.day_ms] += each.nanos
+        off[each.provider, each.day_ms][each.key, each.model] -= each.nanos
     found = []
     for day in sorted(compared.bill.days, key=lambda each: (each.day_ms, each.provider)):
         at = day.provider, day.day_ms
-        left = billed[at] - captured[at] - explained[at]
-        found.append(Day(day.day_ms, day.provider, day.state, billed[at], captured[at], left))
+        left = off[at].values()
+        found.append(
+            Day(
+                day.day_ms,
+                day.provider,
+                day.state,
+                billed[at],
+                captured[at],
+                sum(left),
+                sum(abs(each) for each in left),
+            )
+        )
     return tuple(found)
 
 
