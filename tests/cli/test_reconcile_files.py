@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -105,3 +106,17 @@ def test_two_accounts_asked_by_api_are_kept_apart(state: State, monkeypatch: pyt
         ran(state, "reconcile", "import", "openai", "--account", account)
 
     assert [each["subject"] for each in taken(state)] == ["berlin", "paris"]
+
+
+def test_a_download_knows_of_nothing_after_it_was_written(state: State, tmp_path: Path) -> None:
+    """The day on which it was downloaded stays open, however late it is taken in."""
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps([SPEND]))
+    written = 1_795_186_800  # 2026-11-20T15:00:00Z, in the middle of its only day
+    os.utime(log, (written, written))
+
+    ran(state, "reconcile", "import", str(log))
+
+    (one,) = taken(state)
+    assert one["refreshed"] == "2026-11-20T15:00:00Z"
+    assert any("log.json was written at 2026-11-20T15:00:00Z" in note for note in one["notes"])
