@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from cli.kit import ran
+from spendgate.cli import reconcile
 from spendgate.cli.main import app
 from spendgate.config.paths import State
 from spendgate.ledger.queries import Reader
+from spendgate.statement import DAY_MS, Statement
 
 INVOICE = (
     "statement: 1\nprovider: anthropic\nfrom: 2026-11-01\nthrough: 2026-11-30\n"
@@ -91,3 +95,28 @@ def test_two_gateways_are_kept_apart_by_the_account_that_a_person_names(state: S
     assert [each["subject"] for each in taken(state)] == ["berlin", "paris", "anthropic"], (
         "what a file says goes before"
     )
+
+
+def test_two_accounts_asked_by_api_are_kept_apart(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of an API that does not say whose it is: the second does not take the first one's place."""
+    said = Statement("openai", "openai", "", 0, DAY_MS, "ab" * 32, "api.openai.com", None, ())
+    monkeypatch.setattr(reconcile, "_ask", lambda *_: said)
+
+    for account in ("berlin", "paris"):
+        ran(state, "reconcile", "import", "openai", "--account", account)
+
+    assert [each["subject"] for each in taken(state)] == ["berlin", "paris"]
+
+
+def test_a_download_knows_of_nothing_after_it_was_written(state: State, tmp_path: Path) -> None:
+    """The day on which it was downloaded stays open, however late it is taken in."""
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps([SPEND]))
+    written = 1_795_186_800  # 2026-11-20T15:00:00Z, in the middle of its only day
+    os.utime(log, (written, written))
+
+    ran(state, "reconcile", "import", str(log))
+
+    (one,) = taken(state)
+    assert one["refreshed"] == "2026-11-20T15:00:00Z"
+    assert any("log.json was written at 2026-11-20T15:00:00Z" in note for note in one["notes"])

@@ -73,8 +73,11 @@ def test_more_unexplained_than_is_tolerated_is_exit_1_and_the_tolerance_is_told(
         above = called(month, "report", *DAYS, "--tolerance", "20%", "--format", form)
         below = called(month, "report", *DAYS, "--tolerance", "$1.99", "--format", form)
         assert (above.exit_code, below.exit_code) == (0, 1)
-        assert "$2.00 unexplained, day by day; tolerance $2.00 (20% of what is billed): within" in above.stderr
-        assert "$2.00 unexplained, day by day; tolerance $1.99: over" in below.stderr
+        assert (
+            "$2.00 unexplained, by day and key without signs; tolerance $2.00 (20% of what is billed): within"
+            in above.stderr
+        )
+        assert "$2.00 unexplained, by day and key without signs; tolerance $1.99: over" in below.stderr
 
 
 def test_the_billed_focus_dataset_is_what_the_report_calls_billed(month: State, tmp_path: Path) -> None:

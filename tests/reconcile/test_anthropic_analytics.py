@@ -150,3 +150,9 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(StatementError) as told:
         read([body, page(usage(total_tokens=1))])
     assert len(told.value.faults) == 3
+
+
+def test_a_row_that_comes_again_under_another_cursor_is_a_fault() -> None:
+    """The server moved its pages while they were read: no dollar is taken in twice."""
+    with pytest.raises(StatementError, match=r"page 2 data\[0\]: this row came before"):
+        read([page(cost("184.25"), has_more=True, next_page="b"), page(cost("184.25")), page()])

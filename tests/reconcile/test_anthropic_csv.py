@@ -121,3 +121,9 @@ def test_each_is_known_by_its_columns_alone() -> None:
         assert [each.name for each in FILES if each.recognises(header.encode())] == [source.name]
     assert not COST.recognises(b"\xff\xfe\x00")
     assert not COST.recognises(b"")
+
+
+def test_rows_that_come_twice_are_a_fault_where_keys_are_told() -> None:
+    """A file that was put together from two downloads would be billed twice."""
+    with pytest.raises(StatementError, match="line 3: it is line 2 again"):
+        COST.read(csv(COST_HEADER, cost(), cost()), "cost.csv")

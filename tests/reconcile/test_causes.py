@@ -444,6 +444,29 @@ def test_rounding() -> None:
     assert result.unexplained_nanos == 0
 
 
+@pytest.mark.parametrize(
+    ("written", "also"),
+    [
+        pytest.param("3 USD", "", id="whole dollars are rounded by nobody"),
+        pytest.param("0.5 USD", "", id="nor are tenths"),
+        pytest.param("1E-7 USD", "", id="an exponent counts as digits"),
+        pytest.param("0.13 USD", "0.123456789 USD", id="beside longer amounts a short one is exact"),
+    ],
+)
+def test_a_short_amount_is_no_rounding(written: str, also: str) -> None:
+    """Floats are written without their last zeros: what differs by more than their digits is no rounding."""
+    money = 3 * ONE + 12_000_000
+    whole = replace(billed(times(USAGE, 3), 3)[0], usage=NO_USAGE, requests=None)
+    lines = [replace(whole, billed_nanos=money, amount=written)]
+    if also:
+        lines.append(replace(whole, billed_nanos=0, amount=also))
+
+    result = run(calls(3), lines)
+
+    assert result.gap_nanos == 12_000_000
+    assert Cause.FX_ROUNDING not in by_cause(result)
+
+
 def test_by_id() -> None:
     """A bill of single requests: one was never captured, one was cut off, one is not charged, one is not on it."""
     lines = [

@@ -144,3 +144,11 @@ def test_an_export_without_rows_says_nothing(source: object) -> None:
 )  # fmt: skip
 def test_what_cannot_be_read_names_its_line(source: object, text: str | bytes, words: str) -> None:
     assert words in faults(source, text)
+
+
+@pytest.mark.parametrize("source", [USAGE, COST], ids=lambda each: each.name)
+def test_rows_that_come_twice_are_a_fault(source: OpenAIUsageCsv | OpenAICostCsv) -> None:
+    """Each row is the sum of its group: the second would count it again."""
+    header, row = (USED if source is USAGE else MONEY).splitlines()[:2]
+
+    assert "line 3: it is line 2 again" in faults(source, f"{header}\n{row}\n{row}\n")

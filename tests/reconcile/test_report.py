@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconcile.kit_explain import DAY, USAGE, calls, run, times
+from reconcile.kit_explain import DAY, USAGE, calls, price, run, times
 from reconcile.kit_explain import billed as lines_of
 from spendgate.money import CENT, NANOS_PER_DOLLAR
 from spendgate.reconcile.report import document, page
@@ -116,6 +116,16 @@ def test_days_that_are_off_in_opposite_ways_do_not_cancel_out() -> None:
     off = (Day(DAY, "p", State.FINAL, 0, 0, 7 * CENT), Day(DAY, "q", State.FINAL, 0, 0, -7 * CENT))
     verdict = judged(replace(made, days=off), Tolerance.parse("$0.10"))
     assert (verdict.off_nanos, verdict.over) == (14 * CENT, True)
+
+
+def test_keys_that_are_off_in_opposite_ways_do_not_cancel_out() -> None:
+    """One key billed above its calls and another below them, on one day: no sum hides either."""
+    said = [*lines_of(times(USAGE, 5), None), *lines_of(times(USAGE, 1), None, key="apikey_bob")]
+    made = run([*calls(3), *calls(3, api_key="apikey_bob", person="bob", response_id=None)], said)
+
+    assert (made.gap_nanos, made.unexplained_nanos) == (0, 0)
+    assert judged(made).over
+    assert judged(made).off_nanos == 4 * price(USAGE)
 
 
 def test_the_default_tolerance_is_wider_while_a_day_settles() -> None:

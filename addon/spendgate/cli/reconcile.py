@@ -97,7 +97,7 @@ def import_(
         statement = _ask(asked, structs.replace(span_of(since, until), account=account), found.root / "imports")
     else:
         statement = read_file(Path(given), source)
-        statement = structs.replace(statement, subject=statement.subject or account)
+    statement = structs.replace(statement, subject=statement.subject or account)
     with StatementBook(found.ledger) as book:
         taken, new = book.take(statement, own_account(), time.time_ns() // 1_000_000)
     days = (taken.until_ms - taken.from_ms) // 86_400_000
@@ -132,13 +132,23 @@ def sources(fmt: FormatOption = Format.TABLE) -> None:
 def read_file(path: Path, named: str | None) -> Statement:
     """A downloaded file. Raises StatementError, StateError, UsageError."""
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
+        found = path.stat()
+        written_ms = found.st_mtime_ns // 1_000_000
+        if found.st_size > FILE_BYTES_MAX:
             raise StateError(f"{path}: more than {FILE_BYTES_MAX >> 30} GB; split it by month")
         data = path.read_bytes()
     except OSError as fault:
         names = ", ".join(each.name for each in APIS)
         raise StateError(f"{path}: {fault.strerror}; it is no file, and the APIs are: {names}") from fault
-    return _file_source(path, data, named).read(data, path.name)
+    said = _file_source(path, data, named).read(data, path.name)
+    return said if said.source == StatementFile.name or said.refreshed_ms is not None else _as_old_as(said, written_ms)
+
+
+def _as_old_as(said: Statement, written_ms: int) -> Statement:
+    """A download knows of nothing after it was written: a day that was not over by then stays open."""
+    late = written_ms < said.until_ms
+    told = f"{said.origin} was written at {_shown(written_ms)}: what it has of later is not told, and such a day stays open"
+    return structs.replace(said, refreshed_ms=written_ms, notes=(*said.notes, told) if late else said.notes)
 
 
 def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:

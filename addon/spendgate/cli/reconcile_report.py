@@ -198,7 +198,7 @@ def _judge(verdict: Judged) -> None:
             "nothing could be compared: no closed day has both a statement and a provider's word that its data reach over it"
         )
         raise typer.Exit(1)
-    told = f"{money(verdict.off_nanos)} unexplained, day by day; tolerance {verdict.told}"
+    told = f"{money(verdict.off_nanos)} unexplained, by day and key without signs; tolerance {verdict.told}"
     note(f"{told}: {'over' if verdict.over else 'within'}")
     if verdict.over:
         raise typer.Exit(1)

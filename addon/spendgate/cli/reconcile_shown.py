@@ -97,7 +97,7 @@ def _causes(result: Result, verdict: Judged) -> Table:
         )  # fmt: skip
     table.add_row(
         "unexplained", money(result.unexplained_nanos), share(result.unexplained_nanos, result.billed_nanos), "",
-        f"{money(verdict.off_nanos)} day by day, without signs",
+        f"{money(verdict.off_nanos)} by day and key, without signs",
     )  # fmt: skip
     return table
 

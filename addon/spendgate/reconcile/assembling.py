@@ -8,10 +8,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from spendgate.money import CENT
 from spendgate.reconcile.bills import Bill, BilledDay
+from spendgate.reconcile.choosing import COMPARED, of_a_period
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.folding import Captured, Match, Part, Raw, ids_of
-from spendgate.reconcile.groups import Group, GroupKey
+from spendgate.reconcile.groups import Group, GroupKey, half_unit
 from spendgate.reconcile.identities import Account, Identities
 from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, Price, day_of, model_of, price_of_call, product_of
@@ -20,8 +22,6 @@ from spendgate.reconcile.vectors import add, counts_of, zeros
 from spendgate.statement import DAY_MS, Charge, Line
 from spendgate.usage import NO_USAGE
 
-COMPARED: Final = frozenset({Charge.TOKENS, Charge.REQUESTS, Charge.MEDIA})
-"""Charges that calls of the ledger are compared with; the rest is a fee, a credit or a tax."""
 ABSENT: Final = "absent"
 PRODUCT: Final = "product"
 
@@ -88,6 +88,7 @@ class _Assembling:
         self.revisable: set[tuple[str, int]] = set()
         self.by_id = {name: each for each in matched for name in ids_of(each.call)}
         self.placed: dict[int, GroupKey] = {}
+        self.finest = CENT
         self.searched: set[tuple[int, str, str | None]] = set()
         """Day, account and model of lines that count web searches: what they cost is compared with calls that have them."""
 
@@ -98,6 +99,10 @@ class _Assembling:
             for line in (*day.lines, *day.before)
             if line.usage.web_searches
         }
+        # Short texts beside long ones are not rounded: their zeros were left out.
+        self.finest = min(
+            (half_unit(line.amount) for day in days for line in (*day.lines, *day.before) if line.amount), default=CENT
+        )
         for day in days:
             for line in day.lines:
                 self._line(day, line)
@@ -138,7 +143,7 @@ class _Assembling:
             match = PRODUCT
         group = self._group(day.day_ms, whom.name, model_of(line.model), match, whom)
         named = bool(line.response_id or line.request_id)
-        group.take_line(line, day_long=line.ends_ms - line.starts_ms >= DAY_MS and not named)
+        group.take_line(line, line.ends_ms - line.starts_ms >= DAY_MS and not named, self.finest)
         if named:
             self._count_one(group, line)
 
@@ -146,7 +151,7 @@ class _Assembling:
         """Whether a line is about what calls of the ledger cost."""
         if line.charge is Charge.WEB_SEARCH:
             return (day_of(line.starts_ms), whom.name, line.model) in self.searched
-        return line.charge in COMPARED
+        return line.charge in COMPARED and not of_a_period(line)
 
     def _count_one(self, group: Group, line: Line) -> None:
         """A line of one request is one request, whatever it says; further lines of the same id are its sub-calls."""
@@ -168,7 +173,7 @@ class _Assembling:
         match = PRODUCT if product_of(line.product) in ELSEWHERE_PRODUCTS else ""
         group = self._group(day_of(line.starts_ms), whom.name, model_of(line.model), match, whom)
         earlier = self.earlier.setdefault(group.key, Group(group.key, whom))
-        earlier.take_line(line, day_long=line.ends_ms - line.starts_ms >= DAY_MS)
+        earlier.take_line(line, line.ends_ms - line.starts_ms >= DAY_MS, self.finest)
 
     def _matched(self, each: Match) -> None:
         key = self.placed.get(id(each))

@@ -1,7 +1,7 @@
 """Which lines of which imports are the bill: of each source the newest version, of each provider and kind of charge one source.
 
 Two sources may tell the same money (an API and the file downloaded from the same place). Of each kind of charge one of them is
-taken for the whole run: the one that tells most apart, then the newest. What a gateway billed is no bill but a witness.
+taken on each day: the one that tells most apart, then the newest (`choosing`). What a gateway billed is no bill but a witness.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from spendgate.reconcile.choosing import COMPARED, Said, choose, taken, tells_use
 from spendgate.reconcile.finality import is_young, state
 from spendgate.reconcile.naming import day_of
 from spendgate.reconcile.result import Input, State
-from spendgate.statement import DAY_MS, Charge, Line, Statement
-from spendgate.usage import NO_USAGE
+from spendgate.statement import DAY_MS, Line, Statement
 
 GATEWAY_SOURCES: Final = ("litellm", "langsmith")
 """How the names of sources begin whose lines a gateway wrote."""
@@ -60,6 +61,8 @@ class BilledDay(Struct, frozen=True):
     """What the version before said; () where there was none, or the day was too young for it to be whole."""
     had_before: bool
     before_name: str = ""
+    tells_use: bool = True
+    """Whether it says what calls cost; else it has fees alone, and no call is compared with it."""
 
 
 class Bill(Struct, frozen=True):
@@ -91,11 +94,22 @@ class _Use(Struct):
     lines: tuple[Line, ...]
     before: Version | None
 
+    @property
+    def said(self) -> Said:
+        return Said(self.version.statement.source, self.version.statement.subject)
+
+    @property
+    def at_ms(self) -> int:
+        return self.version.at_ms
+
 
 def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: int, only: tuple[str, ...]) -> Bill:
     """The lines of closed days. Lines belong to the day that they begin on."""
     ordered = sorted(versions, key=lambda each: (each.at_ms, each.name))
     by_day = {id(each): _by_day(each.statement.lines) for each in ordered}
+    billers = {
+        id(each): {each.statement.provider, *(line.provider for line in each.statement.lines)} for each in ordered
+    }
     used: dict[tuple[str, int], list[_Use]] = defaultdict(list)
     gateway: list[Line] = []
     names: dict[str, Version] = {}
@@ -108,22 +122,31 @@ def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: in
                 gateway.extend(lines)
                 continue
             by_provider: dict[str, list[Line]] = defaultdict(list)
-            by_provider[version.statement.provider] = []
+            for provider in billers[id(version)]:
+                by_provider[provider] = []  # what its statement does not list on a day is zero
             for line in lines:
                 by_provider[line.provider].append(line)
             for provider, its in by_provider.items():
                 if not only or provider in only:
                     before = next((each for each in chain[1:]), None)
                     used[provider, day_ms].append(_Use(version, tuple(its), before))
-    chosen, notes = _choose(used)
+    chosen, notes = choose(used)
     days, opened = [], []
     for (provider, day_ms), uses in sorted(used.items()):
-        reaches = min(each.version.reaches_ms for each in uses)
+        tells = chosen[provider, day_ms]
+        telling = [each for each in uses if tells_use(each) and each.said in _tellers(tells, uses)]
+        reaches = min(each.version.reaches_ms for each in telling or uses)
         said = state(provider, day_ms, reaches, now_ms)
         if said is State.OPEN:
             opened.append((provider, day_ms))
             continue
-        days.append(_day(provider, day_ms, uses, chosen[provider], by_day=by_day, said=(said, reaches)))
+        one = _day(provider, day_ms, uses, tells, by_day=by_day, said=(said, reaches))
+        if not telling:  # counts that no money is told of are not compared
+            one = replace(
+                one, tells_use=False, lines=tuple(each for each in one.lines if each.billed_nanos is not None)
+            )
+        if telling or one.lines:
+            days.append(one)
     inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
     return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened))
 
@@ -144,77 +167,30 @@ def _in_force(ordered: Sequence[Version], day_ms: int) -> list[list[Version]]:
     return [found[key] for key in sorted(found)]
 
 
-COUNTS: Final = "counts"
-"""Beside the kinds of charge: the tokens and requests themselves."""
-
-
-def _choose(used: dict[tuple[str, int], list[_Use]]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """By provider and kind of charge the source that tells it, over the whole run."""
-    tells: dict[str, dict[str, dict[str, tuple[int, int]]]] = defaultdict(lambda: defaultdict(dict))
-    for (provider, _), uses in used.items():
-        for use in uses:
-            source = use.version.statement.source
-            for line in use.lines:
-                for kind in _kinds(line):
-                    rank = (_detail(line), use.version.at_ms)
-                    tells[provider][kind][source] = max(rank, tells[provider][kind].get(source, rank))
-    chosen: dict[str, dict[str, str]] = {provider: {} for provider, _ in used}
-    notes = []
-    for provider, kinds in sorted(tells.items()):
-        money = kinds.get(Charge.TOKENS.value, {})
-        best_money = max(money, key=lambda name: (money[name], name), default="")
-        for kind, sources in sorted(kinds.items()):
-            best = max(sources, key=lambda name: (sources[name], name))
-            if kind == COUNTS and best_money in sources:
-                best = best_money  # counts of the source that tells the money join to it at its own grain
-            chosen[provider][kind] = best
-            notes += [
-                f"{provider}: {name} tells {kind}, too; {best} is taken" for name in sorted(sources) if name != best
-            ]
-    return chosen, notes
-
-
-def _kinds(line: Line) -> list[str]:
-    kinds = [line.charge.value] if line.billed_nanos is not None else []
-    return (
-        [*kinds, COUNTS]
-        if line.usage != NO_USAGE or (line.requests is not None and line.billed_nanos is None)
-        else kinds
-    )
-
-
-def _detail(line: Line) -> int:
-    """How much a line tells apart."""
-    by_id = 8 if line.response_id or line.request_id else 0
-    return by_id + sum(
-        (line.who.key is not None, line.who.email is not None or line.who.user is not None, line.model is not None,
-         line.token_class is not None)
-    )  # fmt: skip
+def _tellers(chosen: dict[str, frozenset[Said]], uses: Sequence[_Use]) -> frozenset[Said]:
+    """Who is taken for what calls cost; all, where none of them has ever had a line of it."""
+    found = frozenset(each for kind in COMPARED for each in chosen.get(kind.value, ()))
+    return found or frozenset(each.said for each in uses)
 
 
 def _day(
-    provider: str, day_ms: int, uses: Sequence[_Use], chosen: dict[str, str], *,
+    provider: str, day_ms: int, uses: Sequence[_Use], chosen: dict[str, frozenset[Said]], *,
     by_day: dict[int, dict[int, tuple[Line, ...]]], said: tuple[State, int],
 ) -> BilledDay:  # fmt: skip
     lines: list[Line] = []
     before: list[Line] = []
     had, name = False, ""
     for use in uses:
-        source = use.version.statement.source
-        lines += _taken(use.lines, source, chosen)
+        lines += taken(use.lines, use.said, chosen)
         older = use.before
         if older is not None and not is_young(provider, day_ms, older.reaches_ms, older.reaches_ms):
             had, name = True, older.name
-            before += _taken(
-                [each for each in by_day[id(older)].get(day_ms, ()) if each.provider == provider], source, chosen
+            before += taken(
+                [each for each in by_day[id(older)].get(day_ms, ()) if each.provider == provider], use.said, chosen
             )
         else:
-            before += _taken(use.lines, source, chosen)
+            before += taken(use.lines, use.said, chosen)
     return BilledDay(day_ms, provider, *said, tuple(lines), tuple(before) if had else (), had, name)
-
-
-def _taken(lines: Iterable[Line], source: str, chosen: dict[str, str]) -> list[Line]:
-    return [each for each in lines if all(chosen.get(kind) == source for kind in _kinds(each)[:1])]
 
 
 def _input(version: Version) -> Input:

@@ -42,7 +42,7 @@ class Compared(Struct, frozen=True):
 def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, boundary_ms: int) -> Compared:
     """Compare. `calls` are read once."""
     captured = Captured(
-        frozenset((day.provider, day.day_ms) for day in bill.days),
+        frozenset((day.provider, day.day_ms) for day in bill.days if day.tells_use),
         frozenset(name for day in bill.days for line in day.lines for name in (line.response_id, line.request_id) if name),
         frozenset(name for seen in facts.witnessed for name in (seen.response_id, seen.request_id) if name)
         | frozenset(name for line in bill.gateway for name in (line.response_id, line.request_id) if name),

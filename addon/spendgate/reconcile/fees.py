@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spendgate.reconcile.assembling import Assembled
+from spendgate.reconcile.choosing import COMPARED
 from spendgate.reconcile.groups import charged
 from spendgate.reconcile.remedies import REMEDIES
 from spendgate.reconcile.result import Cause, Confidence, Finding
@@ -15,7 +16,7 @@ def fees(assembled: Assembled) -> Iterator[Finding]:
     """The findings, in the order of the bill's lines."""
     for day, line, account in assembled.fees:
         nanos = charged(line)
-        if not nanos:
+        if not nanos or line.charge in COMPARED:  # one sum of several days is use, and no fee: it stays unexplained
             continue
         cause, told = Cause.NON_TOKEN_FEE, line.charge.value
         if line.charge is Charge.CREDIT:

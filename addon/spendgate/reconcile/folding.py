@@ -112,8 +112,8 @@ class Captured:
         self.buckets: dict[tuple[Raw, int], Part] = {}
         """By bucket of the bill, where it has any."""
         self.total = 0
-        self.left_out: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        """By provider without a bill: calls and nano-dollars."""
+        self.left_out: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
+        """By provider and day without a bill: calls and nano-dollars."""
         self.open_calls = 0
         self._compared, self._billed_ids, self._other_ids = compared, billed_ids, other_ids
         self._gateways, self._boundary_ms, self._bucket_ms = gateways, boundary_ms, bucket_ms
@@ -136,8 +136,8 @@ class Captured:
         if (call.provider, day_ms) not in self._compared:
             if call.provider in self._providers:
                 self._edge(raw, call, kind)
-            elif call.cost_nanos or kind in ASKED:
-                kept = self.left_out[call.provider]
+            if call.cost_nanos or kind in ASKED:
+                kept = self.left_out[call.provider, day_ms]
                 kept[0] += call.calls
                 kept[1] += call.cost_nanos
             return

@@ -18,11 +18,10 @@ from spendgate.reconcile.vectors import PLACE, SEARCHES, add, counts_of, zeros
 from spendgate.statement import Billed, Charge, Line
 from spendgate.usage import NO_USAGE
 
-_AMOUNT: Final = re.compile(r"^-?\d+(?:\.(\d+))?(?:e[+-]?\d+)?\s*([a-z$¢]*)", re.IGNORECASE)
+_AMOUNT: Final = re.compile(r"^-?\d+(?:\.(\d+))?(?:e([+-]?\d{1,4}))?\s*([a-z$¢]*)", re.IGNORECASE)
 _UNITS = {"cent": 10_000_000, "cents": 10_000_000, "¢": 10_000_000, "credit": 10_000_000, "credits": 10_000_000}
 _UNITS |= dict.fromkeys(("", "usd", "$", "dollar", "dollars"), 1_000_000_000)
-
-
+_CENT_NANOS: Final = 10_000_000
 _MOMENT_MS: Final = 1_000
 
 
@@ -81,11 +80,11 @@ class Side:
         """Whether it says nothing: the bill has lines of it, and none is money or use that is charged."""
         return not (self.counted or self.split or self.whole) and self.requests is None and self.requests_money is None
 
-    def money(self, line: Line) -> None:
-        """Add a line's money."""
+    def money(self, line: Line, finest: int) -> None:
+        """Add a line's money. `finest`: half of the smallest unit that its provider's lines are written to."""
         net = line.billed_nanos or 0
         listed = net if line.list_nanos is None else line.list_nanos
-        self.rounding += half_unit(line.amount)
+        self.rounding += min(half_unit(line.amount), finest)
         place = (
             SEARCHES if line.charge is Charge.WEB_SEARCH else PLACE.get(line.token_class) if line.token_class else None
         )
@@ -198,7 +197,7 @@ class Group:
         self.buckets = [] if earlier is None else earlier.buckets
         self.revised = now - self.net
 
-    def take_line(self, line: Line, day_long: bool) -> None:
+    def take_line(self, line: Line, day_long: bool, finest: int) -> None:
         """Add a line about tokens or requests."""
         self.lines += 1
         if line.product:
@@ -214,7 +213,7 @@ class Group:
             return
         side = self.billed.setdefault(price_of_line(line.axes), Side())
         if line.billed_nanos is not None:
-            side.money(line)
+            side.money(line, finest)
         if line.usage != NO_USAGE:
             side.counted = True
             add(side.counts, counts_of(line.usage))
@@ -239,10 +238,11 @@ def charged(line: Line) -> int:
 
 
 def half_unit(amount: str) -> int:
-    """Half of the last digit that a source wrote, in whole nano-dollars, at least one."""
+    """Half of the last digit that a source wrote, in whole nano-dollars, at least one and at most half a cent: no source rounds
+    to more, and what is written as `3 USD` or `0.5 USD` has lost its zeros."""
     found = _AMOUNT.match(amount)
-    unit = _UNITS.get(found[2].lower()) if found else None
+    unit = _UNITS.get(found[3].lower()) if found else None
     if found is None or unit is None:
         return 1
-    digits: int = 10 ** len(found[1] or "")
-    return max(1, -(-unit // (2 * digits)))
+    parts: int = 10 ** max(0, len(found[1] or "") - int(found[2] or 0))
+    return max(1, -(-min(unit, _CENT_NANOS * parts) // (2 * parts)))

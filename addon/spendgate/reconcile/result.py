@@ -120,6 +120,8 @@ class Day(Struct, frozen=True):
     billed_nanos: int
     captured_nanos: int
     unexplained_nanos: int
+    off_nanos: int | None = None
+    """What is unexplained of each key and model, added up without signs; None: not told apart."""
 
 
 class Input(Struct, frozen=True):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 from spendgate.money import short_dollars
 from spendgate.reconcile.assembling import ABSENT
+from spendgate.reconcile.choosing import COMPARED
 from spendgate.reconcile.comparing import Compared
 from spendgate.reconcile.groups import Group, charged
 from spendgate.reconcile.kinds import ASKED
@@ -31,7 +32,8 @@ def result_of(compared: Compared, from_ms: int, until_ms: int) -> Result:
     return Result(
         from_ms, until_ms, billed, captured, tuple(sorted(compared.findings, key=_place)), billed - captured - explained,
         _coverage(compared), days, compared.bill.inputs, min((day.state for day in days), key=_ORDER.index, default=State.OPEN),
-        sum(gap for gap in gaps if gap > 0), sum(gap for gap in gaps if gap < 0), _notes(compared),
+        sum(gap for gap in gaps if gap > 0), sum(gap for gap in gaps if gap < 0),
+        (*_notes(compared), *_left_out(compared, from_ms, until_ms)),
     )  # fmt: skip
 
 
@@ -62,19 +64,31 @@ def _cells(groups: Iterable[Group]) -> list[int]:
 def _days(compared: Compared) -> tuple[Day, ...]:
     billed: dict[tuple[str, int], int] = defaultdict(int)
     captured: dict[tuple[str, int], int] = defaultdict(int)
-    explained: dict[tuple[str, int], int] = defaultdict(int)
+    off: dict[tuple[str, int], dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for key, group in compared.assembled.groups.items():
         billed[key.provider, key.day_ms] += group.billed_now
         captured[key.provider, key.day_ms] += group.cost
-    for day, line, _ in compared.assembled.fees:
+        off[key.provider, key.day_ms][key.account, key.model] += group.billed_now - group.cost
+    for day, line, account in compared.assembled.fees:
         billed[day.provider, day.day_ms] += charged(line)
+        off[day.provider, day.day_ms][account.name, line.model or ""] += charged(line)
     for each in compared.findings:
-        explained[each.provider, each.day_ms] += each.nanos
+        off[each.provider, each.day_ms][each.key, each.model] -= each.nanos
     found = []
     for day in sorted(compared.bill.days, key=lambda each: (each.day_ms, each.provider)):
         at = day.provider, day.day_ms
-        left = billed[at] - captured[at] - explained[at]
-        found.append(Day(day.day_ms, day.provider, day.state, billed[at], captured[at], left))
+        left = off[at].values()
+        found.append(
+            Day(
+                day.day_ms,
+                day.provider,
+                day.state,
+                billed[at],
+                captured[at],
+                sum(left),
+                sum(abs(each) for each in left),
+            )
+        )
     return tuple(found)
 
 
@@ -145,8 +159,6 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     notes += compared.bill.notes
     for who in compared.assembled.names.values():
         notes += who.notes
-    for provider, (calls, nanos) in sorted(compared.captured.left_out.items()):
-        notes.append(f"{provider}: no statement; {calls} calls of {short_dollars(nanos)} are not compared")
     opened: dict[str, list[int]] = defaultdict(list)
     for provider, day_ms in compared.bill.open_days:
         opened[provider].append(day_ms)
@@ -156,3 +168,29 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     if compared.captured.open_calls:
         notes.append(f"{compared.captured.open_calls} calls have not ended and are not compared")
     return tuple(notes)
+
+
+def _left_out(compared: Compared, from_ms: int, until_ms: int) -> Iterator[str]:
+    """What no closed day of a bill is there for: silence would pass for agreement."""
+    sums = [
+        day for day, line, _ in compared.assembled.fees if line.charge in COMPARED and charged(line)
+    ]  # fmt: skip
+    for provider in sorted({day.provider for day in sums}):
+        yield (
+            f"{provider}: a sum of several days cannot be compared with calls and stays unexplained; import the provider's own"
+            " export, or name `day` of each charge"
+        )
+    told = {provider for provider, _ in (*_told(compared), *compared.bill.open_days)}
+    open_days = set(compared.bill.open_days)
+    found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for (provider, day_ms), (calls, nanos) in sorted(compared.captured.left_out.items()):
+        if from_ms <= day_ms < until_ms and (provider, day_ms) not in open_days:
+            kept = found[provider]
+            kept[0], kept[1], kept[2] = kept[0] + 1, kept[1] + calls, kept[2] + nanos
+    for provider, (days, calls, nanos) in sorted(found.items()):
+        which = f" that tells what calls cost on {days} days" if provider in told else ""
+        yield f"{provider}: no statement{which}; {calls} calls of {short_dollars(nanos)} are not compared"
+
+
+def _told(compared: Compared) -> Iterator[tuple[str, int]]:
+    return ((day.provider, day.day_ms) for day in compared.bill.days)

@@ -44,7 +44,8 @@ def document(result: Result, verdict: Judged) -> Row:
         "causes": [_cause(each) for each in by_cause(result)],
         "unexplained_nanos": result.unexplained_nanos,
         "tolerance": {
-            "unexplained_by_day_nanos": verdict.off_nanos,
+            "unexplained_by_day_nanos": sum(abs(each.unexplained_nanos) for each in result.days),
+            "unexplained_by_key_nanos": verdict.off_nanos,
             "allowed_nanos": verdict.allowed_nanos,
             "told": verdict.told,
             "compared": verdict.compared,

@@ -104,7 +104,7 @@ def _totals(result: Result, verdict: Judged) -> str:
     )
     word, kind = ("over", "bad") if verdict.over else ("within", "good")
     said = (
-        f"{_money(verdict.off_nanos)} unexplained, day by day without signs; tolerance {text(verdict.told)}"
+        f"{_money(verdict.off_nanos)} unexplained, by day and key without signs; tolerance {text(verdict.told)}"
         if verdict.compared
         else "nothing could be compared: no closed day has a statement"
     )

@@ -1,7 +1,8 @@
 """How much may stay unexplained, and whether it is more.
 
-What is judged is the unexplained money of each provider's each day, added up without its sign: two days that are off in opposite
-ways do not make a good month. The gap itself is not judged: a gap whose causes are known is what a report is for.
+What is judged is the unexplained money of each day, key and model, added up without its sign: two days, or two keys of one day,
+that are off in opposite ways do not make a good month. The gap itself is not judged: a gap whose causes are known is what a
+report is for.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Judged(Struct, frozen=True):
     """A run beside its tolerance, in nano-dollars."""
 
     off_nanos: int
-    """The days' unexplained, without signs."""
+    """What is unexplained of each day, key and model, without signs."""
     allowed_nanos: int
     told: str
     """The tolerance and how it was made, for people."""
@@ -64,7 +65,7 @@ class Judged(Struct, frozen=True):
 
 def judged(result: Result, tolerance: Tolerance = DEFAULT) -> Judged:
     """The unexplained against what is allowed."""
-    off = sum(abs(day.unexplained_nanos) for day in result.days)
+    off = sum(abs(day.unexplained_nanos) if day.off_nanos is None else day.off_nanos for day in result.days)
     allowed, told = _allowed(result, tolerance)
     return Judged(off, allowed, told, bool(result.days))
 

@@ -92,6 +92,7 @@ class Reading:
         self.refreshed_ms: int | None = None
         self.cursor: str | None = None
         self._seen: set[str] = set()
+        self._rows: set[bytes] = set()
 
     def page(self, page: Page, faults: Faults) -> None:
         """Take a page in. `cursor` is then that of the next, None after the last or after a page that cannot be read."""
@@ -103,8 +104,16 @@ class Reading:
             self._refreshed(found.get("data_refreshed_at"))
             for number, item in enumerate(found["data"]):
                 with faults.at(f"{place} data[{number}]"):
+                    self._once(item)
                     self.lines.append(_line(item))
             self.cursor = self._next(found)
+
+    def _once(self, item: object) -> None:
+        """Rows are told apart by their groups: one that is there twice, to the amount, came on two pages. Raises ValueError."""
+        digest = sha256(repr(item).encode()).digest()
+        if digest in self._rows:
+            raise ValueError("this row came before: a page has come twice; run the command again")
+        self._rows.add(digest)
 
     def _refreshed(self, said: object) -> None:
         """The oldest of the pages' moments: the statement reaches no further than its stalest page."""

@@ -92,6 +92,8 @@ def _common(row: Row, reading: Reading) -> tuple[int, int, Who, Axes]:
 
 def _cost(row: Row, reading: Reading) -> Iterable[Line]:
     starts, ends, who, axes = _common(row, reading)
+    if "api_key_id" in row:  # names alone may be those of two keys that cost the same
+        reading.once(row)
     kind, token_type = row.get("cost_type", "token"), row["token_type"]
     charge, token_class = _CHARGES.get(kind, Charge.OTHER), _CLASSES.get(token_type)
     if charge is Charge.TOKENS and token_class is None:

@@ -82,6 +82,7 @@ class Reading:
         self._lines: list[Line] = []
         self._first: int | None = None
         self._after = 0
+        self._rows: dict[tuple[str, ...], int] = {}
         self.notes: Counter[str] = Counter()
         """What a reader must know, and of how many rows."""
 
@@ -92,6 +93,12 @@ class Reading:
         self._first = starts_ms if self._first is None else min(self._first, starts_ms)
         self._after = max(self._after, ends_ms)
         return starts_ms, ends_ms
+
+    def once(self, row: Row) -> None:
+        """Rows that are sums by their columns: one that is there twice, to the amount, would count twice. Raises ValueError."""
+        before = self._rows.setdefault(tuple(row.values()), row.number)
+        if before != row.number:
+            raise ValueError(f"it is line {before} again: rows have come twice")
 
     def rows(self, required: Sequence[str], take: Callable[[Row], Iterable[Line]]) -> Self:
         """Read all rows with `take`; each one's fault is told with its line in the file. Raises StatementError.

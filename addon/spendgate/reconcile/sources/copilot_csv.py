@@ -38,13 +38,10 @@ class CopilotCsv:
 
     def read(self, data: bytes, origin: str) -> Statement:
         """See `FileSource`."""
-        reading, seen = Reading(self.name, PROVIDER, data, origin), dict[tuple[str, ...], int]()
+        reading = Reading(self.name, PROVIDER, data, origin)
 
         def take(row: read.Row) -> Iterator[Line]:
-            cells = tuple(row.values())
-            if cells in seen:
-                raise ValueError(f"it is line {seen[cells]} again: rows have come twice")
-            seen[cells] = row.number
+            reading.once(row)
             starts_ms = read.day_ms(row["date"])
             span = reading.covers(starts_ms, starts_ms + DAY_MS)
             if not is_ai(row["product"], row["unit_type"]):

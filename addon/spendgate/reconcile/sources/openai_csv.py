@@ -36,6 +36,7 @@ class OpenAIUsageCsv:
             span = reading.covers(epoch_ms(row["start_time"]), epoch_ms(row["end_time"]))
             if _empty(row):
                 return []
+            reading.once(row)
             line, doubt = token_line("completions", row, *span)
             reading.notes.update([doubt] if doubt else [])
             return [line]
@@ -68,6 +69,7 @@ class OpenAICostCsv:
             span = reading.covers(epoch_ms(row["start_time"]), epoch_ms(row["end_time"]))
             if _empty(row):
                 return []
+            reading.once(row)
             line = cost_line(row["amount_value"], row["amount_currency"], row, *span)
             if line.product is None:
                 reading.notes.update(["without a line item: the amount is taken for the tokens of all models"])

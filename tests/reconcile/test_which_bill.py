@@ -1,0 +1,174 @@
+"""Which statement says what on which day: silence is no zero, one dollar is told once, and two accounts are two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from reconcile.kit_explain import DAY, NOON, NOW, USAGE, adds_up, billed, by_cause, call, price, times
+from spendgate.reconcile.captured import Call
+from spendgate.reconcile.facts import NO_FACTS
+from spendgate.reconcile.result import Cause, Result, State
+from spendgate.reconcile.run import Options, Version, compare
+from spendgate.statement import DAY_MS, Charge, Line, Statement, Who
+from spendgate.usage import NO_USAGE
+
+DAYS = 4
+ONE = price(times(USAGE, 3))
+"""What is used on each day."""
+
+
+def _calls() -> list[Call]:
+    moments = [NOON + day * DAY_MS + number for day in range(DAYS) for number in range(3)]
+    return [
+        call(at, started_ms=moment, ended_ms=moment + 2_000, response_id=f"msg_{at}")
+        for at, moment in enumerate(moments)
+    ]
+
+
+def _api(*days: int) -> list[Line]:
+    return [line for day in days for line in billed(times(USAGE, 3), 3, day=DAY + day * DAY_MS)]
+
+
+def _money(*days: int, key: str = "apikey_alice") -> list[Line]:
+    """As the Console's cost CSV has it: no counts."""
+    lines = [each for each in _api(*days) if each.billed_nanos is not None]
+    return [replace(each, usage=NO_USAGE, requests=None, who=Who(key=key)) for each in lines]
+
+
+def _said(
+    source: str, lines: Sequence[Line], *, until: int = DAYS, subject: str = "", at_ms: int = NOW, since: int = 0
+) -> Version:
+    span = DAY + since * DAY_MS, DAY + until * DAY_MS
+    said = Statement(source, "anthropic", subject, *span, "ab" * 32, "x", None, tuple(lines))
+    return Version(source + subject, at_ms, said)
+
+
+def _result(*versions: Version) -> Result:
+    result = compare(_calls(), versions, NO_FACTS, Options(DAY, DAY + DAYS * DAY_MS, NOW))
+    adds_up(result)
+    return result
+
+
+def test_a_source_is_taken_on_the_days_that_it_covers() -> None:
+    """What tells most apart of two days does not make nothing of the other days that another source tells."""
+    result = _result(
+        _said("anthropic", _api(0, 1), until=2), _said("anthropic-cost-csv", _money(0, 1, 2, 3), at_ms=NOW - DAY_MS)
+    )
+
+    assert (result.billed_nanos, result.captured_nanos, result.unexplained_nanos) == (DAYS * ONE, DAYS * ONE, 0)
+    assert not by_cause(result)
+    assert "anthropic: anthropic-cost-csv tells tokens, too; anthropic is taken" in result.notes
+
+
+def test_two_accounts_told_by_two_sources_are_both_billed() -> None:
+    """Named by hand as two, neither hides the other's dollars."""
+    ours = _said("anthropic", _api(0, 1, 2, 3), subject="acme")
+    theirs = _said("anthropic-cost-csv", _money(0, 1, 2, 3, key="apikey_bob"), subject="acme-labs")
+
+    result = _result(ours, theirs)
+
+    assert result.billed_nanos == 2 * DAYS * ONE
+    assert by_cause(result) == {Cause.SCOPE_KEY: DAYS * ONE}
+
+
+@pytest.mark.parametrize("subject", ["", "acme"])
+def test_the_same_account_told_by_two_sources_is_billed_once(subject: str) -> None:
+    """Also where one of them was not told whose it is."""
+    result = _result(
+        _said("anthropic", _api(0, 1, 2, 3), subject="acme"),
+        _said("anthropic-cost-csv", _money(0, 1, 2, 3), subject=subject),
+    )
+
+    assert (result.billed_nanos, result.gap_nanos) == (DAYS * ONE, 0)
+
+
+SEATS = Line(
+    DAY, DAY + DAYS * DAY_MS, "anthropic", charge=Charge.SEAT, billed_nanos=150_000_000_000, amount="150.00 USD"
+)
+
+
+def test_seats_say_nothing_of_what_calls_cost() -> None:
+    """Metered calls beside a plan's seats are not called unbilled: no statement is about them, and the report says so."""
+    result = _result(_said("invoice", [SEATS], subject="anthropic"))
+
+    assert by_cause(result) == {Cause.SUBSCRIPTION_INCLUDED: SEATS.billed_nanos}
+    assert result.captured_nanos == 0
+    assert (
+        f"anthropic: no statement that tells what calls cost on {DAYS} days; 12 calls of $0.30 are not compared"
+        in result.notes
+    )
+
+
+def test_seats_do_not_stretch_a_bill_of_two_days() -> None:
+    """Calls of days that the bill does not cover are not compared, and the report says how many."""
+    result = _result(_said("invoice", [SEATS], subject="anthropic"), _said("anthropic", _api(0, 1), until=2))
+
+    assert (result.captured_nanos, result.unexplained_nanos) == (2 * ONE, 0)
+    assert by_cause(result) == {Cause.SUBSCRIPTION_INCLUDED: SEATS.billed_nanos}
+    assert any("on 2 days; 6 calls of $0.15 are not compared" in note for note in result.notes)
+
+
+def test_seats_typed_before_the_month_keep_no_day_open() -> None:
+    """A plan that was imported on its first day says nothing of how far the bill reaches."""
+    result = _result(
+        _said("invoice", [SEATS], subject="anthropic", at_ms=DAY + 1), _said("anthropic", _api(0, 1, 2, 3))
+    )
+
+    assert result.state is State.FINAL
+    assert result.captured_nanos == DAYS * ONE
+
+
+def test_days_without_a_statement_are_told() -> None:
+    """Half a month that was never imported does not pass for agreement."""
+    result = _result(_said("anthropic", _api(0, 1), until=2))
+
+    assert result.gap_nanos == 0
+    assert any("on 2 days; 6 calls of $0.15 are not compared" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("source", ["anthropic-usage-csv", "claude-code"])
+def test_counts_without_money_are_no_bill_of_nothing(source: str) -> None:
+    """Nobody billed these calls at nought times their price."""
+    counts = [each for each in _api(0, 1, 2, 3) if each.billed_nanos is None]
+
+    result = _result(_said(source, counts))
+
+    assert not result.findings
+    assert not result.days
+
+
+def test_counts_of_one_tool_are_not_joined_to_everybodys_money() -> None:
+    """Claude Code's own counts are a part of what the Console bills: no price follows from the two."""
+    counts = [
+        replace(each, who=Who(email="alice@x"), usage=USAGE, requests=None)
+        for each in _api(0, 1, 2, 3)
+        if each.billed_nanos is None
+    ]
+
+    result = _result(_said("anthropic-cost-csv", _money(0, 1, 2, 3)), _said("claude-code", counts))
+
+    assert not by_cause(result)
+    assert result.unexplained_nanos == 0
+
+
+MONTH = Line(DAY, DAY + DAYS * DAY_MS, "anthropic", billed_nanos=DAYS * ONE, amount="0.30 USD")
+
+
+def test_a_months_sum_is_not_compared_with_its_first_day() -> None:
+    """An invoice that names no day proves nothing about any: it stays unexplained, and the report says what to do."""
+    result = _result(_said("invoice", [MONTH], subject="anthropic"))
+
+    assert by_cause(result) == {}
+    assert (result.billed_nanos, result.unexplained_nanos) == (DAYS * ONE, DAYS * ONE)
+    assert any("a sum of several days cannot be compared" in note for note in result.notes)
+
+
+def test_a_months_sum_beside_a_daily_bill_is_told_once() -> None:
+    """Also where the daily one begins later."""
+    result = _result(_said("invoice", [MONTH], subject="anthropic"), _said("anthropic", _api(1, 2, 3), since=1))
+
+    assert result.billed_nanos == 3 * ONE
+    assert result.gap_nanos == 0
