@@ -101,7 +101,13 @@ class _Assembling:
         }
         # Short texts beside long ones are not rounded: their zeros were left out.
         self.finest = min(
-            (half_unit(line.amount) for day in days for line in (*day.lines, *day.before) if line.amount), default=CENT
+            (
+                half_unit(line.amount)
+                for day in days
+                for line in (*day.lines, *day.before)
+                if line.amount and line.charge in COMPARED
+            ),
+            default=CENT,
         )
         for day in days:
             for line in day.lines:
