@@ -85,6 +85,19 @@ def test_the_same_account_told_by_two_sources_is_billed_once(subject: str) -> No
     assert (result.billed_nanos, result.gap_nanos) == (DAYS * ONE, 0)
 
 
+@pytest.mark.parametrize("newest", ["", "acme"])
+def test_an_organization_that_two_downloads_name_in_two_ways_is_billed_once(newest: str) -> None:
+    """Alone in one file, which is then all its own, and beside another organization in the next."""
+
+    def of(organization: str) -> list[Line]:
+        return [replace(each, who=Who(organization, key="apikey_alice")) for each in _money(0, 1, 2, 3)]
+
+    alone = _said("openai-cost-csv", of("acme"), subject="acme", at_ms=NOW - (not newest))
+    both = _said("openai-cost-csv", [*of("acme"), *of("acme-labs")], at_ms=NOW - bool(newest))
+
+    assert _result(alone, both).billed_nanos == 2 * DAYS * ONE
+
+
 SEATS = Line(
     DAY, DAY + DAYS * DAY_MS, "anthropic", charge=Charge.SEAT, billed_nanos=150_000_000_000, amount="150.00 USD"
 )

@@ -7,7 +7,7 @@ taken on each day: the one that tells most apart, then the newest (`choosing`). 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -110,14 +110,15 @@ def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: in
     billers = {
         id(each): {each.statement.provider, *(line.provider for line in each.statement.lines)} for each in ordered
     }
+    whose = {id(each): {line.who.organization or "" for line in each.statement.lines} for each in ordered}
     used: dict[tuple[str, int], list[_Use]] = defaultdict(list)
     gateway: list[Line] = []
     names: dict[str, Version] = {}
     for day_ms in range(from_ms, until_ms, DAY_MS):
-        for chain in _in_force(ordered, day_ms):
+        for chain, others in _apart(_in_force(ordered, day_ms), whose):
             version = chain[0]
             names[version.name] = version
-            lines = by_day[id(version)].get(day_ms, ())
+            lines = [each for each in by_day[id(version)].get(day_ms, ()) if each.who.organization not in others]
             if version.gateway:
                 gateway.extend(lines)
                 continue
@@ -165,6 +166,24 @@ def _in_force(ordered: Sequence[Version], day_ms: int) -> list[list[Version]]:
         if each.covers(day_ms):
             found.setdefault((each.statement.source, each.statement.subject), []).insert(0, each)
     return [found[key] for key in sorted(found)]
+
+
+def _apart(
+    chains: list[list[Version]], whose: dict[int, set[str]]
+) -> Iterator[tuple[list[Version], frozenset[str | None]]]:
+    """Each chain, and the organizations whose lines in it another chain has newer.
+
+    A file is of one organization on one download and of several on the next: the same dollars under two subjects.
+    """
+    for chain in chains:
+        mine = chain[0]
+        same = [each[0] for each in chains if each is not chain and each[0].statement.source == mine.statement.source]
+        name = mine.statement.subject
+        newer = [each for each in same if (each.at_ms, each.name) > (mine.at_ms, mine.name)]
+        if name and any(not each.statement.subject and name in whose[id(each)] for each in newer):
+            continue
+        parts = {each.statement.subject for each in newer if not name and each.statement.subject}
+        yield chain, frozenset(parts)
 
 
 def _tellers(chosen: dict[str, frozenset[Said]], uses: Sequence[_Use]) -> frozenset[Said]:
