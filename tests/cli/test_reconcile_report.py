@@ -187,6 +187,51 @@ def test_a_key_that_nobody_knows_is_told_with_those_that_are(month: State) -> No
         raise failure(called(month, "explain", "--day", "2026-10-02", "--key", "nobody"))
 
 
+def test_a_key_is_known_behind_its_provider_as_coverage_has_it(month: State) -> None:
+    """Two providers may have a key of one name, as `(no key)`; either form goes down to the same lines and calls."""
+    row = next(each for each in document(month)["coverage"]["keys"] if each["name"].startswith("openai key_"))
+    asked = ("explain", "--day", "2026-10-02", "--format", "json", "--key")
+    whole, short = (called(month, *asked, name) for name in (row["name"], row["name"].removeprefix("openai ")))
+    assert json.loads(whole.stdout)["lines"]
+    assert whole.stdout == short.stdout
+    keyless = json.loads(called(month, *asked, "anthropic (keys not told apart)").stdout)
+    assert {each["provider"] for each in keyless["days"]} == {"anthropic"}
+
+
+@pytest.mark.parametrize("width", [80, 119, 120, 160])
+def test_no_word_of_the_table_is_broken_and_nothing_is_wider(
+    month: State, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evidence stands beside the amounts where there is room, else under them over the whole width."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = called(month, "report", *DAYS).stdout.splitlines()
+    causes = document(month)["causes"]
+    for each in causes:
+        assert any(line.startswith(f"{each['cause']} ") for line in lines)
+    words = {word for line in lines for word in line.split()}
+    assert {word for each in causes for word in each["evidence"].split()} <= words
+    table = lines[: lines.index("", lines.index(next(line for line in lines if line.startswith("cause "))))]
+    assert max(map(len, table)) <= width
+
+
+def test_a_fee_is_told_in_dollars(month: State) -> None:
+    fees = [each for each in document(month)["findings"] if each["cause"] == "non_token_fee"]
+    assert fees
+    assert all(f"has ${each['nanos'] / NANOS_PER_DOLLAR:.2f}"[:-1] in each["evidence"] for each in fees)
+    assert not any("nano" in each["evidence"] for each in fees)
+
+
+def test_what_is_unexplained_has_a_next_step_that_works(month: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that the report shows, with a key of its coverage."""
+    made = result([(Cause.UNCAPTURED, 8)], 2)
+    with monkeypatch.context() as patched:
+        patched.setattr("spendgate.cli.reconcile_report.reconcile", lambda *_: made)
+        page = called(month, "report", *DAYS, "--format", "html").stdout
+        shown = " ".join(called(month, "report", *DAYS).stdout.split())
+    assert "--day 2026-11-01 --provider key --key KEY</code>" in page
+    assert "`spendgate reconcile explain --day 2026-11-01 --provider key --key KEY`" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "kind", "told"),
     [
@@ -194,7 +239,7 @@ def test_a_key_that_nobody_knows_is_told_with_those_that_are(month: State) -> No
         (("report", "--from", "yesterday"), UsageError, "--from yesterday: write a UTC day"),
         (("report", "--from", "2026-10-02", "--until", "2026-10-01"), UsageError, "is not before"),
         (("report", "--map", "/nowhere/keys.yaml"), StateError, "--map /nowhere/keys.yaml: "),
-        (("explain", "--day", "2026-13-01", "--key", "k"), UsageError, "write a UTC day"),
+        (("explain", "--day", "2026-13-01", "--key", "k"), UsageError, "--day 2026-13-01: write a UTC day"),
     ],
 )
 def test_wrong_words_are_told(month: State, words: tuple[str, ...], kind: type[SpendgateError], told: str) -> None:

@@ -17,7 +17,7 @@ from reconcile.kit_explain import billed as lines_of
 from spendgate.money import CENT, NANOS_PER_DOLLAR
 from spendgate.reconcile.report import document, page
 from spendgate.reconcile.report.causes import Step, by_cause, least, share, waterfall
-from spendgate.reconcile.report.charts import _above, _below, _ends, _offset
+from spendgate.reconcile.report.charts import _above, _below, _ends, _offset, _ticks
 from spendgate.reconcile.report.tolerance import Tolerance, judged
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
 
@@ -72,6 +72,16 @@ def test_a_bar_covers_what_its_step_does(begin: int, end: int) -> None:
         assert (offset + below, offset) == (low, high)
     if above and below:
         assert (offset, above, below) == (0, high, low)
+
+
+@given(st.lists(AMOUNTS, min_size=1, max_size=9), st.sampled_from([3, 6]))
+def test_an_axis_has_equal_steps_and_room_for_every_amount(amounts: list[int], most: int) -> None:
+    ticks = _ticks(amounts, most)
+    assert 0 in ticks
+    assert ticks[0] <= min(amounts)
+    assert ticks[-1] >= max(amounts)
+    assert len(ticks) <= most
+    assert len({after - before for before, after in pairwise(ticks)}) <= 1
 
 
 def test_of_a_real_run_the_document_has_what_programs_read() -> None:

@@ -27,6 +27,10 @@ HANGING = (
     "each.ownerSVGElement.getBoundingClientRect(); return box.width && (box.left < room.left - 1 || box.right > room.right + 1)})"
     ".map(each => each.textContent)"
 )
+CRUSHED = (
+    "[...document.querySelectorAll('td')].filter(each => each.scrollHeight > each.clientHeight + 1"
+    " || getComputedStyle(each, '::before').position === 'absolute').map(each => each.textContent)"
+)
 
 
 @pytest.fixture(name="browser", scope="module")
@@ -65,6 +69,16 @@ def test_it_is_whole_on_every_screen(browser: Page, files: dict[str, Path], name
     assert browser.value(MARK) == ("rgb(240, 163, 94)" if dark else "rgb(179, 89, 0)")
     assert browser.said == []
     assert browser.asked == [files[name].as_uri()]
+
+
+@pytest.mark.parametrize("name", ["month", "evil"])
+def test_on_a_narrow_screen_no_heading_of_a_cell_stands_over_the_next(
+    browser: Page, files: dict[str, Path], name: str
+) -> None:
+    """A heading of two lines beside a word of one."""
+    browser.open(files[name], 390)
+    assert browser.value("[...document.querySelectorAll('td')].filter(each => each.children.length).length > 4")
+    assert browser.value(CRUSHED) == []
 
 
 def test_it_needs_no_script(browser: Page, files: dict[str, Path]) -> None:

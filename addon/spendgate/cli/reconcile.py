@@ -124,7 +124,7 @@ def sources(fmt: FormatOption = Format.TABLE) -> None:
     columns = (
         Column("name", "source", weight=0),
         Column("kind", "kind", weight=0),
-        Column("title", "what it is", weight=0),
+        Column("title", "what it is", weight=0, wraps=True),
     )
     emit(rows, columns, fmt, empty="none", keys=("name", "kind", "title"))
 
@@ -181,16 +181,17 @@ def _ask(source: ApiSource, span: Span, folder: Path) -> Statement:
 def span_of(since: str | None, until: str | None) -> Span:
     """Whole UTC days. Raises UsageError."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    last = _day("--until", until) or today
-    first = _day("--from", since) or last - timedelta(days=31)
+    last = today if until is None else utc_day("--until", until)
+    first = last - timedelta(days=31) if since is None else utc_day("--from", since)
     if first >= last:
         raise UsageError(f"--from {first:%Y-%m-%d} is not before --until {last:%Y-%m-%d}")
     return Span(int(first.timestamp() * 1000), int(last.timestamp() * 1000))
 
 
-def _day(option: str, text: str | None) -> datetime | None:
+def utc_day(option: str, text: str) -> datetime:
+    """The beginning of the day that an option names. Raises UsageError."""
     try:
-        return None if text is None else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise UsageError(f"{option} {text}: write a UTC day, as 2026-11-20") from None
 

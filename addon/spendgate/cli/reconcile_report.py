@@ -16,7 +16,7 @@ from msgspec import structs
 from spendgate.cli import reconcile_shown, witness
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
 from spendgate.cli.output import Format, emit, emit_json, money, note, writing
-from spendgate.cli.reconcile import group, span_of
+from spendgate.cli.reconcile import group, span_of, utc_day
 from spendgate.config import key_map, paths
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
@@ -149,7 +149,7 @@ def explain_(
 
 
 def _one_day(day: str) -> Span:
-    begin = span_of(day, "9999-12-31").from_ms
+    begin = int(utc_day("--day", day).timestamp() * 1000)
     return Span(begin, begin + DAY_MS)
 
 

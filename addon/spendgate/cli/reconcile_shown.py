@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from spendgate.cli.output import Column, Format, console, emit, money, safe, writing
 from spendgate.reconcile.captured import Call
-from spendgate.reconcile.report.causes import by_cause, day_of, least, share
+from spendgate.reconcile.report.causes import begin_with, by_cause, day_of, least, share
 from spendgate.reconcile.report.document import call_row, line_row
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Result
 from spendgate.statement import Line
 
+BESIDE = 120
+"""Columns of a terminal that has room for evidence beside the amounts; on a narrower one it stands under them."""
 _LINES = (
     Column("charge", "charge", weight=0),
     Column("class", "class", weight=1),
@@ -49,7 +53,7 @@ def show(result: Result, verdict: Judged) -> None:
     out.print()
     out.print(_totals(result))
     out.print()
-    out.print(_causes(result, verdict))
+    _causes(out, result, verdict)
     for each in (_coverage(result), _days(result), _inputs(result)):
         if each.row_count:
             out.print()
@@ -86,20 +90,29 @@ def _totals(result: Result) -> Table:
     return table
 
 
-def _causes(result: Result, verdict: Judged) -> Table:
+def _causes(out: Console, result: Result, verdict: Judged) -> None:
+    """The causes and what is unexplained, which add up to the gap, with their evidence beside or under them."""
+    shown = [
+        (told.cause.value, told.nanos, told.confidence.value, f"{safe(told.evidence)}\n→ {safe(told.remedy)}")
+        for told in by_cause(result)
+    ]
+    left, begin = f"{money(verdict.off_nanos)} by day and key, without signs", begin_with(result)
+    shown.append(("unexplained", result.unexplained_nanos, "", f"{left}\n→ {safe(begin)}" if begin else left))
+    beside = out.width >= BESIDE
     table = _table(
-        "cause", "dollars", "of billed", "confidence", "what shows it, and what to do", right=("dollars", "of billed")
-    )
-    for told in by_cause(result):
-        table.add_row(
-            told.cause.value, money(told.nanos), share(told.nanos, result.billed_nanos), told.confidence.value,
-            f"{safe(told.evidence)}\n→ {safe(told.remedy)}",
-        )  # fmt: skip
-    table.add_row(
-        "unexplained", money(result.unexplained_nanos), share(result.unexplained_nanos, result.billed_nanos), "",
-        f"{money(verdict.off_nanos)} by day and key, without signs",
+        "cause", "dollars", "of billed", "confidence", *(["what shows it, and what to do"] if beside else []),
+        right=("dollars", "of billed"),
     )  # fmt: skip
-    return table
+    for name, nanos, confidence, evidence in shown:
+        row = (name, money(nanos), share(nanos, result.billed_nanos), confidence)
+        table.add_row(*row, *([evidence] if beside else []))
+    out.print(table)
+    out.print("Amounts are rounded to the cent, each by itself; --format json and csv have every digit.")
+    if not beside:
+        for name, nanos, _, evidence in shown:
+            out.print()
+            out.print(f"{name} {money(nanos)}")
+            out.print(Padding(evidence, (0, 0, 0, 2)))
 
 
 def _coverage(result: Result) -> Table:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+from spendgate.money import dollars
 from spendgate.reconcile.assembling import Assembled
 from spendgate.reconcile.choosing import COMPARED
 from spendgate.reconcile.groups import charged
 from spendgate.reconcile.remedies import REMEDIES
 from spendgate.reconcile.result import Cause, Confidence, Finding
-from spendgate.statement import Charge
+from spendgate.statement import Charge, Line
+
+_DOLLARS: Final = ("USD", "cent")
 
 
 def fees(assembled: Assembled) -> Iterator[Finding]:
@@ -25,7 +29,9 @@ def fees(assembled: Assembled) -> Iterator[Finding]:
             cause = Cause.FX_ROUNDING
         elif line.charge is Charge.SEAT:
             cause = Cause.SUBSCRIPTION_INCLUDED
-        evidence = f"the bill has {line.amount or 'an amount'} for {told}{f' ({line.product})' if line.product else ''}"
+        evidence = (
+            f"the bill has {dollars(nanos)} for {told}{f' ({line.product})' if line.product else ''}{_written(line)}"
+        )
         yield Finding(
             cause,
             nanos,
@@ -37,3 +43,9 @@ def fees(assembled: Assembled) -> Iterator[Finding]:
             evidence,
             REMEDIES[cause],
         )
+
+
+def _written(line: Line) -> str:
+    """What the bill itself says, where that is no dollars."""
+    plain = not line.amount or line.amount.startswith("$") or line.amount.endswith(_DOLLARS)
+    return "" if plain else f", written as {line.amount}"

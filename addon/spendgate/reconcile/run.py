@@ -21,7 +21,7 @@ from spendgate.reconcile.facts import NO_FACTS, Facts
 from spendgate.reconcile.folding import raw_of
 from spendgate.reconcile.own_facts import with_own
 from spendgate.reconcile.result import Result
-from spendgate.reconcile.totals import narrowed, result_of
+from spendgate.reconcile.totals import is_named, narrowed, result_of
 from spendgate.statement import DAY_MS, Line, Statement
 
 __all__ = [
@@ -69,15 +69,16 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
         for day in found.bill.days
         if day.day_ms == day_ms
         for line in day.lines
-        if found.assembled.names[day.provider].of_line(line).name == key
+        if is_named(day.provider, found.assembled.names[day.provider].of_line(line).name, key)
     )
     calls = tuple(
         call
         for call in read_singly(reader, day_ms, day_ms + DAY_MS)
-        if (who := found.assembled.names.get(call.provider)) is not None and who.of_call(raw_of(call)) == key
+        if (who := found.assembled.names.get(call.provider)) is not None
+        and is_named(call.provider, who.of_call(raw_of(call)), key)
     )
     if not lines and not calls:
-        known = sorted({each.account for each in found.assembled.groups if each.day_ms == day_ms})
+        known = sorted({f"{each.provider} {each.account}" for each in found.assembled.groups if each.day_ms == day_ms})
         raise ValueError(f"nothing of {key!r} on this day; known are: {', '.join(known) or 'none'}")
     return Drill(result_of(narrowed(found, day_ms, key), day_ms, day_ms + DAY_MS), lines, calls)
 

@@ -37,14 +37,29 @@ def result_of(compared: Compared, from_ms: int, until_ms: int) -> Result:
     )  # fmt: skip
 
 
+def is_named(provider: str, account: str, key: str) -> bool:
+    """Whether a person who writes `key` means this account: as findings name it, or behind its provider, as coverage does."""
+    return key in (account, f"{provider} {account}")
+
+
 def narrowed(compared: Compared, day_ms: int, key: str) -> Compared:
     """One day and account of it."""
     assembled = compared.assembled
-    groups = {at: group for at, group in assembled.groups.items() if (at.day_ms, at.account) == (day_ms, key)}
-    fees = tuple(each for each in assembled.fees if each[0].day_ms == day_ms and each[2].name == key)
+    groups = {
+        at: group
+        for at, group in assembled.groups.items()
+        if at.day_ms == day_ms and is_named(at.provider, at.account, key)
+    }
+    fees = tuple(
+        (day, line, account)
+        for day, line, account in assembled.fees
+        if day.day_ms == day_ms and is_named(day.provider, account.name, key)
+    )
     providers = {at.provider for at in groups} | {day.provider for day, _, _ in fees}
     days = tuple(day for day in compared.bill.days if day.day_ms == day_ms and day.provider in providers)
-    findings = tuple(each for each in compared.findings if (each.day_ms, each.key) == (day_ms, key))
+    findings = tuple(
+        each for each in compared.findings if each.day_ms == day_ms and is_named(each.provider, each.key, key)
+    )
     return replace(
         compared,
         bill=replace(compared.bill, days=days),

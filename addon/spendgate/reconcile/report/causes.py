@@ -67,6 +67,15 @@ def least(coverage: Iterable[Coverage]) -> Coverage | None:
     return min(keys, key=lambda each: (each.dollars, each.name), default=None)
 
 
+def begin_with(result: Result) -> str:
+    """Where to look first at what is unexplained, as a remedy; "" where nothing is."""
+    worst = max(result.days, key=lambda day: day.off_nanos or abs(day.unexplained_nanos), default=None)
+    if worst is None or not (worst.off_nanos or worst.unexplained_nanos):
+        return ""
+    day = f"--day {day_of(worst.day_ms)} --provider {worst.provider}"
+    return f"begin here, with each key under coverage: `spendgate reconcile explain {day} --key KEY`"
+
+
 def day_of(day_ms: int) -> str:
     """`2026-11-20`; "" for no one day."""
     return "" if day_ms < 0 else f"{datetime.fromtimestamp(day_ms / 1000, UTC):%Y-%m-%d}"

@@ -23,7 +23,10 @@ sys.meta_path[:] = [each for each in sys.meta_path if hasattr(each, "find_spec")
 
 WIDTHS: Final = {"wide": 960, "narrow": 350}
 """By the page's class: each chart is drawn for both, so that its text is legible on either."""
+UNDER: Final = "billed above captured"
+OVER: Final = "captured above billed"
 _ROW: Final = 24
+_TICKS: Final = {"wide": 6, "narrow": 3}
 _LABELS_MOST: Final = {"wide": 16, "narrow": 5}
 _LABEL_FONT: Final = {"wide": 13, "narrow": 11}
 
@@ -37,7 +40,7 @@ def waterfall(steps: Sequence[Step], width: str) -> str:
     chart.show_minor_y_labels, chart.show_minor_x_labels = True, False  # the axes are exchanged in a horizontal chart
     # What is above and what is below 0 is stacked apart, each from 0 on: a bar across 0 has a part in either.
     chart.add("", [_dollars(_offset(each)) for each in drawn])
-    for rises, told in ((True, "on the bill, not captured"), (False, "captured, not on the bill")):
+    for rises, told in ((True, UNDER), (False, OVER)):
         chart.add(told, [_dollars(_above(each)) if _rises(each) is rises else None for each in drawn])
         chart.add(told, [_dollars(_below(each)) if _rises(each) is rises else None for each in drawn])
     return _svg(chart, f"causes-{width}", "The gap by causes")
@@ -54,9 +57,19 @@ def days(given: Sequence[Day], width: str) -> str:
     chart.x_labels = [day_of(each)[5:] for each in sorted(billed)]
     chart.x_labels_major_every = -(-len(billed) // _LABELS_MOST[width])
     chart.show_minor_x_labels = False
+    ticks = _ticks([*billed.values(), *captured.values()], _TICKS[width])
+    chart.y_labels, chart.show_minor_y_labels = [_dollars(each) for each in ticks], True
     chart.add("billed", [_dollars(billed[each]) for each in sorted(billed)])
     chart.add("captured", [_dollars(captured[each]) for each in sorted(billed)])
     return _svg(chart, f"days-{width}", "Billed and captured by day")
+
+
+def _ticks(amounts: Sequence[int], most: int) -> list[int]:
+    """From under the least to over the greatest, 0 among them, in equal steps of 1, 2 or 5; the library's own are unequal."""
+    low, high = min([0, *amounts]), max([0, *amounts])
+    steps = (digit * 10**power for power in range(4, 30) for digit in (1, 2, 5))
+    step = next(each for each in steps if -(-high // each) - low // each < most)
+    return [step * at for at in range(low // step, -(-high // step) + 1)]
 
 
 def _label(step: Step, width: str) -> str:
@@ -109,7 +122,7 @@ def _chart(kind: Any, width: str, height: int, colors: tuple[str, ...]) -> Any: 
     )  # fmt: skip
     return kind(
         width=WIDTHS[width], height=height, style=style, js=(), show_legend=False, margin=6, margin_right=24, spacing=6,
-        truncate_label=-1, value_formatter=_axis, y_labels_major_count=3 if width == "narrow" else 6, show_minor_y_labels=False,
+        truncate_label=-1, value_formatter=_axis, y_labels_major_count=_TICKS[width], show_minor_y_labels=False,
     )  # fmt: skip
 
 

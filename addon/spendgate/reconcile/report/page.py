@@ -14,7 +14,7 @@ from typing import Final
 from spendgate.inert_text import inert
 from spendgate.money import dollars, short_dollars
 from spendgate.reconcile.report import charts
-from spendgate.reconcile.report.causes import Told, by_cause, day_of, least, share, waterfall
+from spendgate.reconcile.report.causes import Told, begin_with, by_cause, day_of, least, share, waterfall
 from spendgate.reconcile.report.page_style import STYLE
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Finding, Result
@@ -23,6 +23,7 @@ FINDINGS_MOST: Final = 10
 """Of one cause; the others are told by their number and sum, and JSON and CSV have them."""
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _COMMAND: Final = re.compile(r"`([^`<>]*)`")
+CENTS: Final = "Amounts are rounded to the cent, each by itself; the JSON and CSV of this report have every digit."
 Cells = Sequence[str]
 """HTML, escaped already."""
 
@@ -74,12 +75,16 @@ def _table(headings: Sequence[str], rows: Iterable[Cells], right: Sequence[int] 
     """A table that on a narrow screen is a card for each row, with its headings beside the cells."""
     head = "".join(f'<th scope="col"{_aligned(at, right)}>{each}</th>' for at, each in enumerate(headings))
     body = "\n".join(
-        "<tr>"
-        + "".join(f'<td data-h="{headings[at]}"{_aligned(at, right)}>{cell}</td>' for at, cell in enumerate(row))
-        + "</tr>"
+        "<tr>" + "".join(_cell(headings[at], cell, at in right) for at, cell in enumerate(row)) + "</tr>"
         for row in rows
     )
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def _cell(heading: str, cell: str, right: bool) -> str:
+    """What is in it is one element, beside its heading on a narrow screen."""
+    held = f"<div>{cell}</div>" if cell else ""
+    return f'<td data-h="{heading}"{" class=n" if right else ""}>{held}</td>'
 
 
 def _aligned(at: int, right: Sequence[int]) -> str:
@@ -108,13 +113,13 @@ def _totals(result: Result, verdict: Judged) -> str:
         if verdict.compared
         else "nothing could be compared: no closed day has a statement"
     )
-    apart = f"Billed above captured {_money(result.under_nanos)}; captured above billed {_money(result.over_nanos)}."
+    apart = f"Billed above captured {_money(result.under_nanos)}; captured above billed {_money(result.over_nanos)}. {CENTS}"
     return f"<dl class=cards>{shown}</dl>\n<p class=verdict><b class={kind}>{word} the tolerance</b> {said}.</p>\n<p>{apart}</p>"
 
 
 def _gap(result: Result) -> str:
     steps = waterfall(result)
-    legend = (("under", "on the bill, not captured"), ("over", "captured, not on the bill"))
+    legend = (("under", charts.UNDER), ("over", charts.OVER))
     figure = _figure([charts.waterfall(steps, width) for width in charts.WIDTHS], legend)
     rows = [
         (
@@ -124,18 +129,10 @@ def _gap(result: Result) -> str:
         for told in by_cause(result)
     ]  # fmt: skip
     left = result.unexplained_nanos
-    rows.append(
-        ("<b>unexplained</b>", _money(left), share(left, result.billed_nanos), "", "what no cause shows", _next(result))
-    )
+    part, begin = share(left, result.billed_nanos), _advice(begin_with(result))
+    rows.append(("<b>unexplained</b>", _money(left), part, "", "what no cause shows", begin))
     headings = ("Cause", "Dollars", "Of billed", "Confidence", "What shows it", "What to do next")
     return _section("causes", "The gap by its causes", figure + _table(headings, rows, (1, 2)))
-
-
-def _next(result: Result) -> str:
-    worst = max(result.days, key=lambda day: abs(day.unexplained_nanos), default=None)
-    if worst is None or not worst.unexplained_nanos:
-        return ""
-    return f"begin with {day_of(worst.day_ms)} of {text(worst.provider)}: <code>spendgate reconcile explain</code>"
 
 
 def _coverage(result: Result) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 STYLE: Final = """
-:root{color-scheme:light dark;--paper:#fff;--ink:#1c2024;--faint:#8b949e;--line:#d8dee4;--card:#f6f8fa;
+:root{color-scheme:light dark;--paper:#fff;--ink:#1c2024;--faint:#59636e;--line:#d8dee4;--card:#f6f8fa;
 --under:#b35900;--over:#1f6feb;--billed:#57606a;--captured:#1a7f5a;--good:#116329;--bad:#a40e26}
 @media(prefers-color-scheme:dark){:root{--paper:#0f1216;--ink:#e6edf3;--faint:#7d8590;--line:#30363d;--card:#171c22;
 --under:#f0a35e;--over:#6cb0ff;--billed:#9aa4af;--captured:#4cc38a;--good:#6fdd8b;--bad:#ff8f8f}}
@@ -36,10 +36,10 @@ data{white-space:nowrap}
 @media screen and (max-width:700px){body{padding:1rem .9rem 2rem;overflow-wrap:anywhere}.wide{display:none}.narrow{display:block}
 .cards{grid-template-columns:1fr 1fr}.cards dd{font-size:1.2rem}
 thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
-table,tbody,tr,td{display:block}tr{border-bottom:1px solid var(--line);padding:.5rem 0}
-td,td.n{border:0;padding:.1rem 0 .1rem 7.2rem;text-align:left;white-space:normal;min-height:1.5em;position:relative}
+table,tbody,tr{display:block}tr{border-bottom:1px solid var(--line);padding:.5rem 0}
+td,td.n{display:grid;grid-template-columns:6.8rem 1fr;gap:.4rem;border:0;padding:.1rem 0;text-align:left;white-space:normal}
 td:empty{display:none}#causes td:first-child{white-space:normal}
-td::before{content:attr(data-h);position:absolute;left:0;width:6.8rem;color:var(--faint)}}
+td::before{content:attr(data-h);color:var(--faint)}}
 @media print{:root{--paper:#fff;--ink:#000;--faint:#555;--line:#bbb;--card:#fff;--under:#b35900;--over:#1f6feb;--billed:#57606a;
 --captured:#1a7f5a;--good:#116329;--bad:#a40e26}body{max-width:none;padding:0;font-size:10pt}h2,h3{break-after:avoid}
 table{font-size:8pt}th,td{padding:.2rem .5rem .2rem 0}td:first-child{white-space:nowrap}

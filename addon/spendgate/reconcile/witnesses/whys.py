@@ -42,7 +42,7 @@ class Firm(StrEnum):
 
 
 REMEDIES: Final[Mapping[Why, str]] = {
-    Why.OTHER_LEDGER: "add that ledger to the reconciliation, or run tools with one state directory",
+    Why.OTHER_LEDGER: "read both as one (`spendgate ledger merge`), or run tools with one state directory",
     Why.NO_GATE: "run the gate as a service, so that it is there before any tool",
     Why.NOT_DECRYPTED: "give the tool the certificate (`spendgate ca`), or see `spendgate status` for what it pins",
     Why.GATE_FAILED: "see `spendgate audit list` for what failed; `on_failure` decides what passes meanwhile",
