@@ -36,8 +36,8 @@ SLICE_S = 0.05
 """Of the CPU, for the 4 KB that a tap reads at once, however much they hold when they are decompressed."""
 STEP = 6.0
 STEP_PER_MB = 2.0
-"""What a step may take, in yardsticks: so that a busy or a slow machine, which stretches both, decides nothing."""
-"""CPU of the longest step of reading a request: others' streams wait as long. What stands in an envelope is parsed in one."""
+"""CPU of the longest step of reading a request, in yardsticks, so that a busy or a slow machine, which stretches both, decides
+nothing: others' streams wait as long. What stands in an envelope is parsed in one."""
 every_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: f"{wire.dialect} {wire.answers}")
 
 
