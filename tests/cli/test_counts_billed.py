@@ -106,6 +106,7 @@ def test_an_import_counts_where_it_fits_once_and_is_told_apart(place: State, tmp
     before = budgets(place)
     assert before["person"]["spent_nanos"] == 0, "these calls were booked without budgets"
     said = taken(place, tmp_path, *CAPTURED, event(at(3, 400), 900), event(at(5, 0), 300))
+    assert "with every other import of these days, billed on" in said
     assert "billed on its closed days, not captured here: $12.00; budgets with `counts: billed` have it" in said
     after = budgets(place)
     assert (after["person"]["spent_nanos"], after["person"]["billed_nanos"]) == (1_200 * CENT, 1_200 * CENT)
@@ -208,7 +209,7 @@ def test_spend_shows_it_apart(place: State, tmp_path: Path) -> None:
 def test_a_map_says_whose_it_is(place: State, tmp_path: Path) -> None:
     """Without it nobody's: in the budgets that are for everybody, in no person's. Once more with a map: counted anew."""
     rows = (*CAPTURED, event(at(5, 0), 300, email="al@other.example"))
-    assert "1 of its lines name nobody whom this ledger knows (--map)" in taken(place, tmp_path, *rows)
+    assert "1 of these amounts name nobody whom this ledger knows (--map)" in taken(place, tmp_path, *rows)
     assert budgets(place)["person"]["billed_nanos"] == 0
     assert balances(place) == [{"budget": "cursor|", "billed": 300 * CENT}]
     mapped = tmp_path / "map.yaml"

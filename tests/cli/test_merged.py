@@ -209,6 +209,15 @@ def test_what_was_changed_in_a_merged_ledger_is_found(tmp_path: Path, edit: str,
     assert told in done.stdout
 
 
+def test_a_merged_file_that_no_command_would_find_is_told(one: State, tmp_path: Path) -> None:
+    """`--into all.db` is a whole ledger, and `spend` would say that there is none."""
+    told = CliRunner().invoke(app, ["ledger", "merge", str(one.ledger), "--into", str(tmp_path / "all.db")])
+    assert f"merge into {tmp_path / 'ledger.db'}" in told.stderr
+    told = CliRunner().invoke(app, ["ledger", "merge", str(one.ledger), "--into", str(tmp_path / "ledger.db")])
+    assert told.exit_code == 0
+    assert "merge into" not in told.stderr
+
+
 def test_one_name_on_two_laptops_is_one_person_and_two_machines(tmp_path: Path) -> None:
     """Whoever asks by machine, too, sees them apart."""
     homes = []

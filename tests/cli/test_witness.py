@@ -73,6 +73,14 @@ def test_both_know_the_same(state: State, home: Path) -> None:
     assert "the logs and the ledger know the same requests" in asked(state, status=0).stdout
 
 
+def test_where_no_tool_has_a_log_nothing_is_said_to_agree(state: State, home: Path) -> None:
+    metered(home)
+    (home / LOG).unlink()
+    done = asked(state, status=0)
+    assert "no tool has a session log here: nothing was compared" in done.stdout
+    assert "know the same" not in done.stdout
+
+
 def test_what_went_around_is_named_with_why(state: State, home: Path) -> None:
     """Exit status 1; nothing of the conversation and no folder in any format."""
     metered(home)

@@ -58,6 +58,20 @@ def test_a_file_is_known_by_its_content_and_the_same_bytes_are_one_import(name: 
     assert (listed["source"], listed["from"], listed["origin"]) == (name, "2026-11-20", file.name)
 
 
+def test_a_file_says_its_days_itself_and_an_empty_one_says_nothing(tmp_path: Path) -> None:
+    """Days beside a file would do nothing; that an empty file is of no known kind would send people to --as."""
+    file = tmp_path / "cursor.csv"
+    file.write_text(SAMPLES["cursor-csv"])
+    for words in (("--from", "2026-11-20"), ("--until", "2026-11-21")):
+        assert "ask an API; a file is taken for the days that it tells of" in str(
+            run(tmp_path, "import", str(file), *words).exception
+        )
+    assert json.loads(run(tmp_path, "imports", "--format", "json").stdout) == []
+    assert " of 1 day from cursor.csv" in run(tmp_path, "import", str(file)).stderr
+    file.write_text("\n")
+    assert "cursor.csv: the file is empty; download it again" in str(run(tmp_path, "import", str(file)).exception)
+
+
 def test_an_account_is_asked_for_before_anything_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_BILLING_TOKEN", "a-token-for-tests")
     done = run(tmp_path, "import", "github-copilot")

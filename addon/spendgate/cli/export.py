@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from spendgate.cli import in_force
+from spendgate.cli.lines import counted
 from spendgate.cli.options import StateOption, existing_state
 from spendgate.cli.output import Row, note, plain_cell, writing
 from spendgate.cli.spans import span
@@ -132,11 +133,12 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A FOCUS Cos
             told = list(islice(found, _MOST_FAULTS))
             more = sum(1 for _ in found)
     except (OSError, UnicodeDecodeError) as fault:
-        raise StateError(f"{file} cannot be read: {fault}") from fault
+        why = fault.strerror if isinstance(fault, OSError) else "it is no UTF-8 text"
+        raise StateError(f"{file} cannot be read: {why}") from fault
     for each in told:
         note(f"{file}: {each}")
     if told:
-        note(f"{file}: {len(told) + more} faults")
+        note(f"{file}: {counted(len(told) + more, 'fault')}")
         raise typer.Exit(1)
     note(f"{file}: as FOCUS 1.4 has it")
 

@@ -76,6 +76,8 @@ def merge_(
 
 def _left(into: Path, found: Sequence[Taking]) -> Iterator[str]:
     """What is not in the merged ledger though a source has it, and what there was counted without these calls."""
+    if into.name != "ledger.db" and into.exists():
+        yield f"commands read what is named ledger.db, by `--state` of its directory: merge into {into.parent / 'ledger.db'}"
     if any(each.left for each in found):
         yield (
             "not taken over: factors of estimates, and what is billed and not captured; "

@@ -15,6 +15,7 @@ import typer
 from msgspec import structs
 
 from spendgate.cli.account import own_account
+from spendgate.cli.lines import counted as many
 from spendgate.cli.not_captured import counted
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
@@ -72,7 +73,8 @@ def import_(
         str, typer.Argument(metavar="FILE|SOURCE", help="A downloaded file, or an API: see `reconcile sources`.")
     ],
     since: Annotated[
-        str | None, typer.Option("--from", metavar="DAY", help="First UTC day; else 31 days back.")
+        str | None,
+        typer.Option("--from", metavar="DAY", help="First UTC day that an API is asked for; else 31 days back."),
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="DAY", help="UTC day after the last; else today.")
@@ -95,13 +97,15 @@ def import_(
     asked = next((each for each in APIS if each.name == given), None)
     if asked is not None and source is None:
         statement = _ask(asked, structs.replace(span_of(since, until), account=account), found.root / "imports")
+    elif since or until:
+        raise UsageError("--from and --until ask an API; a file is taken for the days that it tells of")
     else:
         statement = read_file(Path(given), source)
     statement = structs.replace(statement, subject=statement.subject or account)
     with StatementBook(found.ledger) as book:
         taken, new = book.take(statement, own_account(), time.time_ns() // 1_000_000)
     days = (taken.until_ms - taken.from_ms) // 86_400_000
-    told = f"import {taken.name}: {taken.lines:,} lines of {days} days from {taken.origin}"
+    told = f"import {taken.name}: {many(taken.lines, 'line')} of {many(days, 'day')} from {taken.origin}"
     note(told if new else f"{told}: these very bytes are here already; nothing is added")
     for each in taken.notes:
         note(f"  {each}")
@@ -160,6 +164,8 @@ def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:
     for each in FILES:
         if each.recognises(data[:HEAD_BYTES]):
             return each
+    if not data.strip():
+        raise StateError(f"{path.name}: the file is empty; download it again")
     if data.startswith(b"PAR1"):
         raise StateError(
             f"{path.name}: Parquet is not read; choose CSV where the export is set up, or convert it, by "

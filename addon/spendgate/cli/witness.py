@@ -97,7 +97,11 @@ def witness(
         rows = [{**row, "at": shown(_ms(row["at"]), zone)} for row in rows]
     else:
         rows = [{**row, "at": iso(_ms(row["at"]))} for row in rows]
-    emit(rows, _COLUMNS, fmt, empty="the logs and the ledger know the same requests", keys=_KEYS)
+    same = "the logs and the ledger know the same requests"
+    heard = any(each.there for each in hearings)
+    emit(
+        rows, _COLUMNS, fmt, empty=same if heard else "no tool has a session log here: nothing was compared", keys=_KEYS
+    )
     _sum_up(matched, hearings)
     if matched.around:
         raise typer.Exit(1)
