@@ -126,7 +126,10 @@ def test_codex(gate: Gate, provider: Provider, client: Client) -> None:
     below = _linked(rows)
     assert {(row["agent_name"], row["parent_agent"]) for row in below} == {("collab_spawn", None)}
     assert below[0]["agent"] != below[0]["session"]
-    assert [row["agent_name"] for row in rows if row["agent"] is None] == [None, None]
+    # How often the main agent asks again while it waits depends on how fast this machine is.
+    mains = [row["agent_name"] for row in rows if row["agent"] is None]
+    assert len(mains) >= 2
+    assert set(mains) == {None}
 
 
 def test_codex_review(gate: Gate, provider: Provider) -> None:
