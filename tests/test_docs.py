@@ -11,9 +11,9 @@ import pytest
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from cli.kit import app
 from spendgate.capture.call import ANSWERED_HERE
 from spendgate.capture.tally import NOT_DECRYPTED
-from spendgate.cli.main import app
 from spendgate.config import paths, trust
 from spendgate.gate.accounts import FLAG as PERSONAL
 from spendgate.gate.accounts import OWN

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from alerts.receiving import endpoint, mailbox, until
 from alerts.test_delivery import kept, running
+from cli.kit import app
 from spendgate.cli import file_desk, in_force
-from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.ledger import Ledger

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from alerts.receiving import until
+from cli.kit import app
 from spendgate.alerts import courier
 from spendgate.alerts.sending import usable
-from spendgate.cli.main import app
 from spendgate.config.policy_file import parse_policy
 from spendgate.config.services import SCHEMES
 from spendgate.ledger.ledger import Ledger

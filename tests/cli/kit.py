@@ -7,7 +7,7 @@ import time
 from typer.testing import CliRunner
 
 from spendgate.admission import Admit, RefusalKind, Refuse
-from spendgate.cli.main import app
+from spendgate.cli.commands import application
 from spendgate.config.paths import State
 from spendgate.fitting import enforces, scopes
 from spendgate.ledger.interface import CallRow, Settlement
@@ -17,6 +17,8 @@ from spendgate.selector import Facts
 from spendgate.standing import Scope
 from spendgate.usage import Usage
 
+app = application()
+"""The command line with every command."""
 NOW_MS = time.time_ns() // 1_000_000
 POLICY = """\
 version: 1

@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from alerts.receiving import endpoint
-from cli.kit import NOW_MS, POLICY, ran
+from cli.kit import NOW_MS, POLICY, app, ran
 from spendgate.cli import in_force
-from spendgate.cli.main import app
 from spendgate.config.paths import State
 from spendgate.config.policies import LastGood
 from spendgate.errors import SpendgateError, StateError, UsageError

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.kit import app
 from spendgate.capture import ca
 from spendgate.cli import alive, in_force
-from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.ledger import Ledger

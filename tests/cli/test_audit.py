@@ -15,11 +15,10 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
-from cli.kit import NOW_MS, ran, row
+from cli.kit import NOW_MS, app, ran, row
 from ledger.kit import keeper_of
 from spendgate.admission import Admit
 from spendgate.audit_words import AuditWord
-from spendgate.cli.main import app
 from spendgate.cli.outside import heads_file
 from spendgate.config.paths import State
 from spendgate.errors import StateError

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.kit import app
 from spendgate.capture.ca_files import open_authority
 from spendgate.capture.scope import CANARY_HOST
-from spendgate.cli.main import app
 from spendgate.config.paths import State, prepare
 from spendgate.errors import StateError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spendgate.cli.main import app
+from cli.kit import app
 
 HEAD = "version: 1\nowner: ops@acme.example\n"
 PEOPLE = "people: {alice: {groups: [junior]}, bob: {}, carol: {until: 2020-01-31}}\nunknown_people: refuse\n"

@@ -11,12 +11,11 @@ import pytest
 from click.testing import Result as Ran
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS
+from cli.kit import NOW_MS, app
 from reconcile.taught import CENT, HEAD, at, event, used
 from spendgate.admission import Admit, RefusalKind
 from spendgate.attribution import Attribution, Evidence
 from spendgate.cli import in_force
-from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.fitting import scopes

@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, POLICY, row
+from cli.kit import NOW_MS, POLICY, app, row
 from cli.test_alerts import ALERT
 from spendgate.admission import Admit
 from spendgate.audit_words import AuditWord
@@ -23,7 +23,6 @@ from spendgate.cli import answering, desks, in_force
 from spendgate.cli.answering import WRITES_A_MINUTE, Answering
 from spendgate.cli.desk import Asking, Desk, Wish
 from spendgate.cli.file_desk import SERVED_CALLS_MAX, FileDesk
-from spendgate.cli.main import app
 from spendgate.cli.socket_desk import CALLS, SocketDesk, answered
 from spendgate.config.paths import State
 from spendgate.config.policies import LastGood

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from alerts.weeks import Weeks
+from cli.kit import app
 from spendgate.cli import in_force
-from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.digest import week_before, week_of

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.kit import app
 from spendgate.cli import exec_
-from spendgate.cli.main import app
 from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.gate.gate import Gate
 

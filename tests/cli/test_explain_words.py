@@ -9,7 +9,7 @@ import pytest
 from tests.replay.virtual import Scripted, play
 from typer.testing import CliRunner, Result
 
-from spendgate.cli.main import app
+from cli.kit import app
 from spendgate.config.policy_file import parse_policy
 
 POLICY = """\

@@ -12,9 +12,8 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import ran, row, settlement
+from cli.kit import app, ran, row, settlement
 from spendgate.admission import Admit
-from spendgate.cli.main import app
 from spendgate.config.paths import State
 from spendgate.exports import focus, focus_billed, focus_check
 from spendgate.exports.focus_billed import BilledLine

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.kit import app
 from spendgate.cli import in_force
-from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
 from spendgate.config.paths import State, prepare

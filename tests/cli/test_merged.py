@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, ran, row, settlement
+from cli.kit import NOW_MS, app, ran, row, settlement
 from reconcile.scoring import _said
 from reconcile.simulator.causes import mixed
 from reconcile.simulator.filing import file
@@ -22,7 +22,6 @@ from reconcile.simulator.month import Month
 from reconcile.simulator.traffic import Size
 from spendgate.admission import Admit
 from spendgate.audit_words import AuditWord
-from spendgate.cli.main import app
 from spendgate.config.paths import State
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import StateError

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS
+from cli.kit import NOW_MS, app
 from cli.test_counts_billed import CAPTURED, POLICY, ran, taken
 from cli.test_merged import merged
 from reconcile.taught import CENT, at, event, month, used
 from spendgate.cli import in_force
-from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.ledger import Ledger

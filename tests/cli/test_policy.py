@@ -13,7 +13,7 @@ from tests.gate.world import budget, policy
 from tests.replay.virtual import Scripted, play
 from typer.testing import CliRunner, Result
 
-from spendgate.cli.main import app
+from cli.kit import app
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import PolicyError, UsageError
 

@@ -12,8 +12,8 @@ from tests.gate.world import budget, policy
 from tests.replay.virtual import START_MS, Scripted, play, refused_live
 from typer.testing import CliRunner, Result
 
+from cli.kit import app
 from spendgate.cli import in_force
-from spendgate.cli.main import app
 from spendgate.config import paths, policies
 from spendgate.config.policy_file import parse_policy
 from spendgate.errors import UsageError

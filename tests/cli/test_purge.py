@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS
+from cli.kit import NOW_MS, app
 from ledger.kit import DAY
 from ledger.kit import row as call_row
 from ledger.kit import settled as ended
 from spendgate.admission import Admit
 from spendgate.audit_words import AuditWord
 from spendgate.cli import file_desk, in_force
-from spendgate.cli.main import app
 from spendgate.cli.moments import iso
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare

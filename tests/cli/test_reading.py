@@ -13,9 +13,8 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, ran, row, settlement
+from cli.kit import NOW_MS, app, ran, row, settlement
 from spendgate.admission import Admit
-from spendgate.cli.main import app
 from spendgate.cli.output import Format, console, emit, safe
 from spendgate.config.paths import State, prepare
 from spendgate.errors import UsageError

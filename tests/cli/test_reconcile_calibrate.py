@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result as Ran
 from typer.testing import CliRunner
 
+from cli.kit import app
 from reconcile.taught import CENT, TODAY_MS, at, event, month, used
-from spendgate.cli.main import app
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger import Ledger
 from spendgate.ledger.queries import Reader

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.kit import ran
+from cli.kit import app, ran
 from spendgate.cli import reconcile
-from spendgate.cli.main import app
 from spendgate.config.paths import State
 from spendgate.ledger.queries import Reader
 from spendgate.statement import DAY_MS, Statement

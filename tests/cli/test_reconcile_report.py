@@ -14,12 +14,12 @@ from click.testing import Result as Ran
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
+from cli.kit import app
 from reconcile.scoring import _said
 from reconcile.simulator.causes import mixed
 from reconcile.simulator.filing import file
 from reconcile.simulator.traffic import Size
 from reconcile.test_report import result
-from spendgate.cli.main import app
 from spendgate.config.paths import State
 from spendgate.errors import SpendgateError, StateError, StatementError, UsageError
 from spendgate.ledger import Ledger

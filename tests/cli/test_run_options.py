@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spendgate.cli.main import app
+from cli.kit import app
 from spendgate.errors import UsageError
 
 

@@ -10,10 +10,9 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, ran, row, settlement
+from cli.kit import NOW_MS, app, ran, row, settlement
 from spendgate.admission import Admit
 from spendgate.cli import in_force
-from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.ledger import Ledger

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from capture.proxies import PROVIDER
+from cli.kit import app
 from spendgate.capture import ca
 from spendgate.cli.house import scope_of
-from spendgate.cli.main import app
 from spendgate.cli.serving import serving
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths

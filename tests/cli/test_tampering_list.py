@@ -19,6 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alerts.receiving import Endpoint, endpoint
+from cli.kit import app
 from cli.test_clock_far_off import ANSWER
 from cli.test_policy_that_ends import ask
 from config.signing import KEY, sign
@@ -27,7 +28,6 @@ from small_disk import fill_up, mounted
 from spendgate.cli import in_force
 from spendgate.cli.account import own_account
 from spendgate.cli.granted import LOOK_EVERY_S
-from spendgate.cli.main import app
 from spendgate.cli.serving import Serving, serving
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, ran, row
+from cli.kit import NOW_MS, app, ran, row
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.cli import in_force
-from spendgate.cli.main import app
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.ledger.ledger import Ledger

@@ -13,10 +13,9 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, row, settlement
+from cli.kit import NOW_MS, app, row, settlement
 from reconcile.logs import SECRET, answer, write
 from spendgate.admission import Admit
-from spendgate.cli.main import app
 from spendgate.config.paths import State
 from spendgate.ledger.ledger import Ledger
 

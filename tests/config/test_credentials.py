@@ -17,8 +17,8 @@ from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import KeyringError, KeyringLocked
 from typer.testing import CliRunner
 
+from cli.kit import app
 from ledger.kit import open_ledger
-from spendgate.cli.main import app
 from spendgate.config.credentials import credential
 from spendgate.config.paths import State
 from spendgate.errors import StateError

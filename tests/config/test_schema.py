@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from spendgate.cli.main import app
+from cli.kit import app
 from spendgate.config.cases import cases_schema
 from spendgate.config.key_texts import described, reference
 from spendgate.config.known import KNOWN

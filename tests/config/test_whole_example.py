@@ -10,7 +10,7 @@ import yaml
 from tests.config.test_yaml_fuzz import renamed, second
 from typer.testing import CliRunner
 
-from spendgate.cli.main import app
+from cli.kit import app
 from spendgate.config.known import KNOWN
 from spendgate.config.policies import load
 from spendgate.config.policy_file import parse_policy

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.kit import app
 from gate.world import House, budget, house, policy
 from providers.connect_frames import STREAM, call, frame, last, run_request, text, tokens
 from providers.feeding import pieces, read
 from reconcile.taught import DAY_MS, HEAD, TODAY_MS, event
 from spendgate.attribution import Attribution, Evidence
 from spendgate.cli.bill import bill
-from spendgate.cli.main import app
 from spendgate.gate.interface import Admitted, End, Intent
 from spendgate.providers.cursor import Cursor
 from spendgate.providers.interface import Kind, Route

@@ -7,7 +7,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from spendgate.cli.main import app
+from cli.kit import app
 from spendgate.config.key_map import parse
 from spendgate.reconcile.facts import Role
 from spendgate.reconcile.remedies import REMEDIES

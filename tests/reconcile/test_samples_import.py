@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from cli.kit import app
 from ledger.kit import open_ledger
 from reconcile import (
     test_copilot_api,
@@ -22,7 +23,6 @@ from reconcile import (
     test_openrouter,
 )
 from reconcile.asking import SPAN, Answer, ask
-from spendgate.cli.main import app
 from spendgate.errors import StatementError
 from spendgate.reconcile.sources.interface import ApiSource, FileSource, Span
 from spendgate.reconcile.sources.table import APIS, FILES

@@ -7,7 +7,7 @@ import platform
 import pytest
 from typer.testing import CliRunner
 
-from spendgate.cli.main import app
+from cli.kit import app
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="transparent capture is Linux")
 DRY_RUN = ["run", "--mode", "transparent", "--dry-run", "--account"]

@@ -11,8 +11,8 @@ import pytest
 from tests.replay.virtual import START_MS, Scripted, again, play, refused_live
 from typer.testing import CliRunner
 
+from cli.kit import app
 from ledger.kit import admit, row
-from spendgate.cli.main import app
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.past import counted, scopes_of
 from spendgate.ledger.ledger import Ledger

@@ -65,8 +65,8 @@ _PAST_KEYS = (
 )  # fmt: skip
 
 
-def register() -> None:
-    """Add the commands to the group `reconcile`."""
+def register(_: typer.Typer) -> None:
+    """Add the commands to the group `reconcile`, which `reconcile` adds to the application."""
     group.command("calibrate")(calibrate)
     group.command("calibrations")(calibrations)
 

@@ -64,8 +64,8 @@ WitnessOption = Annotated[
 ]
 
 
-def register() -> None:
-    """Add the commands to the group `reconcile`."""
+def register(_: typer.Typer) -> None:
+    """Add the commands to the group `reconcile`, which `reconcile` adds to the application."""
     group.command("report")(report)
     group.command("explain")(explain_)
 

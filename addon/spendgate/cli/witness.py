@@ -63,8 +63,8 @@ _UNREAD = {
 Row = Mapping[str, object]
 
 
-def register() -> None:
-    """Add the command to the group `reconcile`."""
+def register(_: typer.Typer) -> None:
+    """Add the command to the group `reconcile`, which `reconcile` adds to the application."""
     group.command("witness")(witness)
 
 

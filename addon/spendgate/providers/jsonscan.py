@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -95,18 +96,24 @@ def at_once[T](steps: Generator[None, None, T]) -> T:
 class Scanner:
     """Looks for `keys`, which must be top-level fields of `shape`, in long documents.
 
-    `marks` is a pattern for what follows an unescaped quote; the group of it that fits is what `Scan.marks` collects.
+    `marks` is a pattern for what follows an unescaped quote; the group of it that fits is what `Scan.marks` collects. Patterns
+    are compiled when a document first needs them (5-30 ms, once in a process): all of them at the start of every command,
+    most of which read no document, were most of what a start took.
     """
-
-    __slots__ = ("_hit", "_keys", "_mark", "_shape")
 
     def __init__(self, shape: Shape, keys: Iterable[str], marks: bytes = NO_MARKS) -> None:
         self._shape = shape
         self._keys = frozenset(keys)
+        self._marks = marks + b"|" + _ESCAPED_STRING
+
+    @cached_property
+    def _hit(self) -> re.Pattern[bytes]:
         names = b"|".join(_spellings(key) for key in sorted(self._keys))
-        marks += b"|" + _ESCAPED_STRING
-        self._hit = re.compile(_OPENING + rb"(?:(?:" + names + rb')"\s*:|' + marks + rb")")
-        self._mark = re.compile(_OPENING + rb"(?:" + marks + rb")")
+        return re.compile(_OPENING + rb"(?:(?:" + names + rb')"\s*:|' + self._marks + rb")")
+
+    @cached_property
+    def _mark(self) -> re.Pattern[bytes]:
+        return re.compile(_OPENING + rb"(?:" + self._marks + rb")")
 
     @property
     def keys(self) -> frozenset[str]:
