@@ -16,6 +16,9 @@ from spendgate.config.known import KNOWN
 from spendgate.config.policies import load
 from spendgate.money import NANOS_PER_DOLLAR
 
+# The simulation takes half a minute: one worker plays it for all of these tests.
+pytestmark = pytest.mark.xdist_group("weekend")
+
 ROOT = Path(__file__).parents[1]
 CASSETTE = (
     ROOT.parent
@@ -118,9 +121,14 @@ def test_who_is_told_on_a_saturday_at_three(played: Played, tmp_path: Path) -> N
     assert f"Sat 03:52:24    $24.84  refused by {found.refused_by}" in lines
 
 
-def test_the_table_of_the_documentation_is_the_one_that_is_printed(played: Played, tmp_path: Path) -> None:
-    """The same each time, and as it stands in policies/README.md."""
+@pytest.mark.heavy
+def test_the_table_is_the_same_each_time(played: Played, tmp_path: Path) -> None:
+    """Nothing in it depends on when, where or how fast it is made."""
     assert played.script.table(played.script.TRIPWIRES, tmp_path) == played.lines
+
+
+def test_the_table_of_the_documentation_is_the_one_that_is_printed(played: Played) -> None:
+    """As it stands in policies/README.md."""
     assert "\n".join(played.lines) in (ROOT / "policies" / "README.md").read_text()
 
 

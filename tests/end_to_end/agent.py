@@ -36,7 +36,7 @@ class Agent:
     files: Mapping[str, str] = field(default_factory=dict)
     """Files of its configuration, by path under the home."""
     heavy: bool = False
-    """Over 150 MB or more than half a minute to install: tried by `scripts/test-heavy`."""
+    """Over 150 MB, more than half a minute to install or to run, or much like another: tried by `scripts/test-heavy`."""
     talks: bool = True
     """Whether it prints an answer that calls no tool."""
     unshown: str = ""

@@ -48,6 +48,7 @@ QWEN_CODE = Agent(
     ("@qwen-code/qwen-code@0.15.10",),
     ("qwen", "--auth-type", "openai", "-m", MODEL, "-p", PROMPT),
     env={"OPENAI_BASE_URL": "https://api.openai.com/v1"},
+    heavy=True,
 )
 GEMINI_CLI = Agent(
     "Gemini CLI",
@@ -137,7 +138,14 @@ CLINE = Agent(
     ("cline", "-P", "openai-native", "-m", MODEL, "-k", "sk-made-up", PROMPT),
     heavy=True,
 )
-KILO = Agent("Kilo CLI", "kilo", "kilo", ("@kilocode/cli@7.7.7",), ("kilo", "run", "-m", f"openai/{MODEL}", PROMPT))
+KILO = Agent(
+    "Kilo CLI",
+    "kilo",
+    "kilo",
+    ("@kilocode/cli@7.7.7",),
+    ("kilo", "run", "-m", f"openai/{MODEL}", PROMPT),
+    heavy=True,
+)
 CONTINUE = Agent(
     "Continue CLI",
     "continue",
@@ -257,6 +265,7 @@ INSTRUCTOR = _python(
     f"said = instructor.from_provider('openai/{MODEL}').chat.completions.create("
     f"response_model=None, messages=[{{'role': 'user', 'content': '{PROMPT}'}}])\n"
     "print(said.choices[0].message.content)\n",
+    heavy=True,
 )
 SMOLAGENTS = _python(
     "smolagents (library)",
@@ -267,6 +276,7 @@ SMOLAGENTS = _python(
     f"ToolCallingAgent(tools=[], model=OpenAIServerModel('{MODEL}'), max_steps=1).run('{PROMPT}')\n",
     unshown=_ONES_OWN,
     talks=False,
+    heavy=True,
 )
 STRANDS = _python(
     "Strands Agents",
@@ -276,6 +286,7 @@ STRANDS = _python(
     "from strands import Agent\nfrom strands.models.openai import OpenAIModel\n"
     f"Agent(model=OpenAIModel(model_id='{MODEL}'))('{PROMPT}')\n",
     unshown=_ONES_OWN,
+    heavy=True,
 )
 GOOGLE_ADK = _python(
     "Google ADK",
@@ -286,6 +297,7 @@ GOOGLE_ADK = _python(
     f"runner = InMemoryRunner(LlmAgent(name='tests', model='{GEMINI}'))\n"
     f"asyncio.run(runner.run_debug('{PROMPT}'))\n",
     env=_GEMINI_KEY,
+    heavy=True,
 )
 CREWAI = _python(
     "CrewAI",
@@ -325,6 +337,7 @@ SMOLAGENT = Agent(
         *("--api-base", "https://api.openai.com/v1", "--api-key", "sk-made-up"),
     ),
     python="3",
+    heavy=True,
 )
 GOOGLE_GENAI = _python(
     "google-genai (Python)",
@@ -343,6 +356,7 @@ LANGCHAIN_GOOGLE = _python(
     "from langchain_google_genai import ChatGoogleGenerativeAI\n"
     f"print(ChatGoogleGenerativeAI(model='{GEMINI}').invoke('{PROMPT}').text)\n",
     env=_GEMINI_KEY,
+    heavy=True,
 )
 AI_SDK = _node(
     "AI SDK (Vercel)",
