@@ -55,6 +55,11 @@ class Alerts:
         )
         """The budgets whose balances must be told with a charge."""
 
+    @property
+    def silent(self) -> bool:
+        """Whether no event can make an alert: the policy has no rule and no threshold."""
+        return not (self._measured or self.watched)
+
     def saw(self, event: Charged | Refused) -> tuple[Alert, ...]:
         """The alerts that this event makes, in the file's order: thresholds, then the rules."""
         if isinstance(event, Refused):

@@ -184,6 +184,7 @@ class Looking:
         self._position = self._written
         self._policy: Policy | None = None
         self._alerts = Alerts(Policy(owner="nobody"))
+        self._scopes_of = scopes_of(Policy(owner="nobody"))
         self._kept_ms = 0
         self._newest = 0
 
@@ -196,6 +197,8 @@ class Looking:
             self._begin(policy)
         self._hear()
         found = 0
+        if self._alerts.silent:  # a later policy's rules are shown the past when they begin
+            self._position = self._outbox.head()
         while True:
             with self._outbox.since(self._position) as seen:
                 alerts = [each for call in seen.calls for each in self._saw(policy, seen, call)] if seen.calls else []
@@ -226,7 +229,7 @@ class Looking:
                     alerts.saw(charged)
         alerts.told_already([((each.rule, each.value, each.window), each.again_ms) for each in self._outbox.told()])
         self._newest = 0
-        self._alerts, self._policy = alerts, policy
+        self._alerts, self._policy, self._scopes_of = alerts, policy, scopes_of(policy)
 
     def _last_ms(self) -> int:
         """When the last call that was looked at ended; what came before is older."""
@@ -240,7 +243,8 @@ class Looking:
             self._alerts.told_too((each.rule, each.value, each.window), each.again_ms)
 
     def _saw(self, policy: Policy, seen: Seen, call: Ended) -> tuple[Alert, ...]:
-        scopes = scopes_of(policy)(call.past)
+        needed = self._alerts.watched or call.past.row.billing == PLAN
+        scopes = self._scopes_of(call.past) if needed else ()
         balances = tuple(
             [
                 (seen.limited(scope, call.ended_ms), seen.settled(scope, call))

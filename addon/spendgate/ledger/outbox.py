@@ -39,8 +39,12 @@ _INSERT: Final = f"""INSERT INTO alerts (name, made_ms, {", ".join(_COLUMNS)})
         SELECT 1 FROM alerts WHERE rule = ? AND value = ? AND window = ? AND (again_ms IS NULL OR again_ms > ?))"""  # noqa: S608 - our own words
 _ENDED: Final = f"""SELECT position, ended_ms, held_nanos, {", ".join(PAST)} FROM chain JOIN call_rows ON seq = call
     WHERE position > ? AND position <= ? ORDER BY position"""  # noqa: S608 - our own words
-_CHARGED: Final = """SELECT holds.balance, position, holds.booked_ms, holds.charged_nanos FROM chain
-    JOIN holds ON holds.call = chain.call WHERE position > ? AND holds.charged_nanos <> 0"""
+# Not over the view `holds`: SQLite would make all of it, of every call there ever was, for the few that are new.
+_CHARGED: Final = """SELECT * FROM (
+    SELECT json_extract(hold.value, '$[0]'), position, booked_ms, json_extract(hold.value, '$[5]') AS nanos
+        FROM chain JOIN call_rows ON seq = call, json_each(call_rows.holds) AS hold WHERE position > ?1
+    UNION ALL SELECT balance, position, booked_ms, charged_nanos FROM chain JOIN charges USING (call) WHERE position > ?1
+    ) WHERE nanos <> 0"""
 _IDLE: Final = "receiver NOT IN (SELECT value FROM json_each(?))"
 _DUE: Final = "(due_ms <= ? OR due_ms > ?)"
 _FAR_MS: Final = 3_600_000
@@ -211,12 +215,16 @@ class Outbox:
             yield from (each for each in found if each.past.booked_ms >= since_ms)
             start = upto
 
+    def head(self) -> int:
+        """The position of the last call that has ended."""
+        with self._transaction("BEGIN") as conn:
+            return _head(conn)
+
     @contextmanager
     def since(self, position: int) -> Iterator[Seen]:
         """What has ended after this position, and the balances after each call, as one moment has them."""
         with self._transaction("BEGIN") as conn:
-            head = conn.execute("SELECT coalesce(max(position), 0) FROM chain").fetchone()[0]
-            upto = min(head, position + BATCH)
+            upto = min(_head(conn), position + BATCH)
             calls = _ended(conn, position, upto) if upto > position else []
             later: dict[int, list[tuple[int, int, int]]] = {}
             for balance, at, booked_ms, nanos in conn.execute(_CHARGED, (position,)) if calls else ():
@@ -388,6 +396,10 @@ class Seen:
         if not scope.moves:
             return scope
         return replace(scope, limit_nanos=moving.read_limit(Kept(self._conn, now_ms), scope).nanos)
+
+
+def _head(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("SELECT coalesce(max(position), 0) FROM chain").fetchone()[0])
 
 
 def _ended(conn: sqlite3.Connection, after: int, upto: int) -> list[Ended]:
