@@ -59,6 +59,8 @@ class AuditWord(StrEnum):
     """Calls older than `privacy.keep` have become sums of their day (`ledger.purge`, whose words `audit verify` reads again)."""
     PURGED_BESIDE = "purged beside"
     """What else was older: balances of windows that are over, alerts, asks."""
+    BALANCES = "balances"
+    """What no chained call shows of balances, and by which mark each is known (`ledger.marks`, which `audit verify` adds up)."""
 
 
 FINDINGS = frozenset(

@@ -86,13 +86,15 @@ def collected(
             for at, (scope, nanos) in zip(located, end.charges, strict=True)
         ]
     opened, ending = rows.opened(row), rows.ended(end, end.flags)
-    holds = open_calls.charged([(at.balance, 0, 0, at.mode, 0, nanos) for at, nanos in charges])
+    at = known.balances.get
+    holds = open_calls.charged(
+        [(each.balance, 0, 0, each.mode, 0, nanos, *at(conn, each.balance).mark(nanos)) for each, nanos in charges]
+    )
     running = (end.account or row.account, booked_ms, None, None, None, None)
     values = (*opened, *ending, *running, holds)
     inserted = known.run(_WRITE, (*values, gate))
     if not inserted.rowcount or inserted.lastrowid is None:
         return False
-    at = known.balances.get
     known.balances.move(booked_ms, [(at(conn, hold.balance), nanos, 0, 0, 0, 0) for hold, nanos in charges])
     chain.link(known, inserted.lastrowid, chain.SETTLED, values)
     if end.flowed is not None:
@@ -111,7 +113,7 @@ def gathered(known: Known, row: CallRow, ends: Sequence[tuple[str, Settlement]],
     costs = [[nanos for _, nanos in end.charges] for _, end in ends]
     values = [
         (*before, result_id, *after, *rows.ended(end, end.flags), *running,
-         open_calls.charged([(*hold, nanos) for hold, nanos in zip(held, each, strict=True)]))
+         open_calls.charged([(*hold, nanos, *at.mark(nanos)) for hold, nanos, at in zip(held, each, located, strict=True)]))
         for (result_id, end), each in zip(ends, costs, strict=True)
     ]  # fmt: skip
     # The row ids that SQLite would give, said here: under the write lock nobody else gives any.
