@@ -40,8 +40,10 @@ class AuditWord(StrEnum):
     """The wall clock is far off the providers' dates: windows follow the providers from here on."""
     CLOCK_RIGHT = "clock right"
     """It is not any more: windows follow the wall clock again."""
+    ASK = "ask"
+    """More was asked for. Before it had a word of its own such a line was one of `grant`."""
     GRANT = "grant"
-    """More was asked for, granted, refused, used or ended."""
+    """More was granted, refused, used or ended."""
     TRAIL_CHAINED = "trail chained"
     """The lines before are of a version that did not chain them: nothing proves that they were not changed before this one."""
     IMPORTED = "statement imported"
@@ -59,6 +61,8 @@ class AuditWord(StrEnum):
     """Calls older than `privacy.keep` have become sums of their day (`ledger.purge`, whose words `audit verify` reads again)."""
     PURGED_BESIDE = "purged beside"
     """What else was older: balances of windows that are over, alerts, asks."""
+    BALANCES = "balances"
+    """What no chained call shows of balances, and by which mark each is known (`ledger.marks`, which `audit verify` adds up)."""
 
 
 FINDINGS = frozenset(

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from alerts.receiving import endpoint, mailbox, until
 from alerts.test_delivery import kept, running
 from cli.kit import app
+from spendgate.alerts import courier
 from spendgate.cli import file_desk, in_force
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
@@ -156,6 +157,16 @@ def test_nobody_may_approve(tmp_path: Path) -> None:
         'the "big" release',
         {"person": ["alice"]},
     )
+
+
+def test_the_desktop_shows_text_and_no_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody typed is in it: the body of a notification is markup, its head is not."""
+    player, shown = tmp_path / "notify-send", tmp_path / "shown.txt"
+    player.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {shlex.quote(str(shown))}\n')
+    player.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert courier.show("R&D", 'a & b <a href="https://x.example">here</a>', "notice") is None
+    assert shown.read_text().splitlines()[-2:] == ["R&D", 'a &amp; b &lt;a href="https://x.example"&gt;here&lt;/a&gt;']
 
 
 def test_the_desktop_shows_a_grant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -298,6 +298,25 @@ def test_what_a_slow_receiver_has_taken_is_told_at_once(monkeypatch: pytest.Monk
     assert rest == [Result(1, None), Result(2, None)]
 
 
+@pytest.mark.parametrize(
+    ("refused", "tried"), [({0}, [0, 1, 2, 3]), ({1, 3}, [0, 1, 2, 3]), ({0, 1}, [0, 1]), ({1, 2}, [0, 1, 2])]
+)
+def test_one_message_that_is_refused_is_none_for_those_behind_it(
+    monkeypatch: pytest.MonkeyPatch, refused: set[int], tried: list[int]
+) -> None:
+    """They are tried in the same round. A receiver that has failed twice in a row takes none now, and nobody waits for it."""
+    asked: list[int] = []
+
+    def one(message: Message, *_: Any) -> Result:
+        asked.append(message.number)
+        return Result(message.number, "400" if message.number in refused else None)
+
+    monkeypatch.setattr(sending, "send", one)
+    results = list(sending.send_all([Message(number, "json://x", "t", "b") for number in range(4)], {}))
+    assert asked == tried
+    assert {each.number for each in results if each.error} == refused | ({0, 1, 2, 3} - set(tried))
+
+
 def test_the_wait_between_attempts() -> None:
     """Doubled from five seconds to half an hour; half of it is chance."""
     assert [courier.backoff_ms(attempt, 1.0) for attempt in (1, 2, 3)] == [5_000, 10_000, 20_000]

@@ -140,6 +140,13 @@ def test_a_test_says_what_happened_at_each_receiver(
     assert "A test of" in hook.heard[0]["message"]
 
 
+def test_a_test_where_no_gate_has_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no policy that could be edited."""
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    none = CliRunner().invoke(app, ["alerts", "test", "--state", str(tmp_path)])
+    assert str(none.exception) == f"no gate has run with {tmp_path} yet: start one, or name its directory with --state"
+
+
 def test_a_test_that_nobody_would_receive_says_what_to_do(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether or not a receiver was named, a policy without any is told to name one."""
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)

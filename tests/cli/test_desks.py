@@ -95,10 +95,10 @@ def test_who_is_named_in_anothers_words_reads_none_of_them(two: State) -> None:
     (kept,) = (each for each in FileDesk(two.root, "alice", False).me(True)["kept"] if each["table"] == "audit")
     told = [(line["what"], line["who"], line["detail"]) for line in kept["content"]]
     assert "bob" not in str(told)
-    assert told.count(("grant", "", mine.OTHERS)) == 1
+    assert told.count(("ask", "", mine.OTHERS)) == 1
     assert ("clock stepped", "", mine.OTHERS) in told
     assert ("alert acknowledged", "root", str(own["name"])) in told
-    assert [what for what, who, detail in told if detail.endswith("alices reason")] == ["grant"]
+    assert [what for what, who, detail in told if detail.endswith("alices reason")] == ["ask"]
     assert "of alice, to slack-11111111" in str(told)
 
 

@@ -19,6 +19,7 @@ from spendgate.cli import in_force
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
 from spendgate.config.paths import State, prepare
+from spendgate.errors import UsageError
 from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.queries import Reader
 from spendgate.minisign_secret import SecretKey
@@ -93,6 +94,21 @@ def test_ask_then_grant_then_status_shows_it(desk: Desk) -> None:
     found = json.loads(desk.ran("status", "--format", "json"))["budgets"][0]
     assert found["limit_nanos"] == 51_000_000_000
     assert re.fullmatch(r"\$50.00 more until \w+ .* UTC by lead: release week", found["limit_from"])
+
+
+def test_the_trail_tells_an_ask_from_a_grant(desk: Desk) -> None:
+    """Each by its own word, and with who did it."""
+    asked = desk.ran("ask", "50", "--for", "release week", "--budget", "person")
+    desk.ran("grant", code_of(asked), "--key", str(desk.key))
+    trail = [(line["what"], line["who"]) for line in json.loads(desk.ran("audit", "list", "--format", "json"))]
+    assert [each for each in trail if each[0] in {"ask", "grant"}] == [("ask", "alice"), ("grant", "lead")]
+
+
+def test_a_wrong_amount_is_told_where_there_is_no_ledger(tmp_path: Path) -> None:
+    """What was typed is what can be mended at once."""
+    result = CliRunner().invoke(app, ["ask", "abc", "--state", str(tmp_path)])
+    assert isinstance(result.exception, UsageError)
+    assert "AMOUNT: 'abc' is not an amount" in str(result.exception)
 
 
 def test_an_ask_is_written_once_and_bounded(desk: Desk) -> None:

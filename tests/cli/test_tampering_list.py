@@ -184,6 +184,10 @@ def flip_call(box: Box) -> None:
     box.edit("UPDATE call_rows SET cost_nanos = 0, holds = NULL", "UPDATE sums SET settled = 0")
 
 
+def rename(box: Box) -> None:
+    box.edit("UPDATE windows SET value = 'x' WHERE budget <> ''")
+
+
 def delete(box: Box) -> None:
     for path in box.state.root.glob("ledger.db*"):
         path.unlink()
@@ -253,6 +257,7 @@ LIST = {
     "an older signed policy": Case(put_older, refused, "1 is lower than 2", "policy refused"),
     "a flipped byte in the audit log": Case(flip_audit, verified, "first fault: audit line", runs=False),
     "a settled call": Case(flip_call, verified, "first fault: link", "ledger altered", runs=False),
+    "a balance under another name": Case(rename, verified, "had another name", "balance altered", runs=False),
     "the ledger deleted": Case(delete, status, "ledger new: ", "ledger new", runs=False),
     "the ledger deleted under a gate": Case(delete, status, "ledger.db is gone", "ledger gone"),
     "the clock 31 days ahead": Case(set_ahead, trail, "31 d ahead of the providers' dates", "clock off"),
@@ -352,7 +357,7 @@ def _dated() -> tuple[tuple[str, str], ...]:
 async def _caught(box: Box, case: Case, gate: Serving) -> None:
     """Named; and a budget that has room again is one whose owner has heard."""
     (status_code,) = await asked(gate)
-    if case.alert == "ledger altered":
+    if case.alert in {"ledger altered", "balance altered"}:
         box.later_ms += 61_000  # every balance and the newest calls are compared a minute after the start
     if case.alert == "gate failed":
         for _ in range(6):  # again and again: the gate has a reserve, and its log has room that it may write over
@@ -366,4 +371,4 @@ async def _caught(box: Box, case: Case, gate: Serving) -> None:
             await asyncio.sleep(0.05)
         while not all(box.heard(word) for word in (case.alert, case.too) if word):
             await asyncio.sleep(0.05)
-    assert status_code == 429 or case.alert in {"ledger new", "ledger altered"}
+    assert status_code == 429 or case.alert in {"ledger new", "ledger altered", "balance altered"}

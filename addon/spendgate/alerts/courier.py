@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -174,12 +175,12 @@ class Courier:
 
 
 def show(head: str, text: str, severity: str) -> str | None:
-    """On this session's desktop; what went wrong."""
+    """On this session's desktop; what went wrong. What shows it reads the text, not the head, as markup."""
     urgency = {"notice": "low", "page": "critical"}.get(severity, "normal")
     program = shutil.which("notify-send")
     if program is None:
         return "notify-send is not there any more"
-    words = [program, "--app-name=Spendgate", f"--urgency={urgency}", "--", head, text]
+    words = [program, "--app-name=Spendgate", f"--urgency={urgency}", "--", head, escape(text, quote=False)]
     try:
         done = subprocess.run(words, capture_output=True, timeout=10, check=False)  # noqa: S603 - our own words
     except (OSError, subprocess.SubprocessError) as fault:

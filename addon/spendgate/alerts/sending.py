@@ -28,6 +28,9 @@ from msgspec import Struct
 from spendgate.inert_text import inert_chat
 
 SENDERS_MAX: Final = 16
+FAILED_MAX: Final = 2
+"""Failures in a row of one receiver, after which the others are not tried in this round: they would wait as long. After a single
+one the next is tried, since it may be that message alone which is refused."""
 MEMORY_BYTES: Final = 2 << 30
 """Of address space, most of which is the threads' and never used: a receiver whose answer does not end fills no machine."""
 _SECRET: Final = re.compile(r"\$\{(SPENDGATE_SECRET_[A-Z0-9_]+)\}")
@@ -167,10 +170,11 @@ def send_all(messages: list[Message], environ: Mapping[str, str]) -> Iterable[Re
 
     def to_one(own: list[Message]) -> None:
         try:
-            error = None
+            error, failed = None, 0
             for message in own:
-                if error is None:  # else the others would wait as long
+                if failed < FAILED_MAX:
                     error = send(message, heard, environ).error
+                    failed = failed + 1 if error is not None else 0
                 results.put(Result(message.number, error))
         finally:
             results.put(None)

@@ -73,11 +73,14 @@ def test(
     """Send a test, which says so, to each receiver of the policy in force. Secrets are those of this shell."""
     if (socket := at_service(state)) is not None:
         raise StateError(f"{socket} is a service's, whose policy and secrets are its own: run this as its account")
-    policy = in_force.policy(paths.find(state))
+    place = paths.find(state)
+    policy = in_force.policy(place)
     wanted = [entry for entry in _entries(policy) if to is None or to in (routing.key(entry), routing.service(entry))]
     desktop = courier.has_desktop(os.environ) and to in (None, routing.DESKTOP)
     if not wanted and not desktop:
         known = ", ".join(dict.fromkeys(routing.service(entry) for entry in _entries(policy)))
+        if not known and in_force.told(place) is None:
+            raise StateError(f"no gate has run with {place.root} yet: start one, or name its directory with --state")
         if not known:
             raise UsageError("the policy in force has no receiver; give it one under `notify`")
         raise UsageError(f"the policy in force has no receiver {to}; it has {known}")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spendgate.cli.asking import amount_of
 from spendgate.cli.desk import Wish
 from spendgate.cli.desks import desk
 from spendgate.cli.options import FormatOption, StateOption
@@ -62,6 +63,8 @@ def ask(
     state: StateOption = None,
 ) -> None:
     """Ask for more of the budget that has refused you last: spendgate ask 50 --for "release week"."""
+    if amount is not None:
+        amount_of(amount, None, 0)  # a wrong one is told as that, also where there is no ledger yet
     lines = desk(state).ask(Wish(amount, reason, budget, until))
     with writing():
         for line in lines:

@@ -8,16 +8,20 @@ were the plan; they add a table and a partial bucket at each end, and are not fa
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Final
 
 from spendgate.flow import Flow
 from spendgate.standing import NO_FLOW, Scope, Standing
 
 _COLUMNS: Final = (
-    "id, budget, value, window, words, length_ms, edge_ms, settled, held, ceiling, open_calls, settled_calls"
+    "id, budget, value, window, words, length_ms, edge_ms, settled, held, ceiling, open_calls, settled_calls,"
+    " starts_ms, ends_ms"
 )
 READ_BY_KEY: Final = f"""SELECT {_COLUMNS} FROM balances
     WHERE budget = ? AND value = ? AND window = ? AND words = ? AND length_ms = ?"""  # noqa: S608 - our own words
@@ -36,8 +40,15 @@ _MOVE: Final = """UPDATE sums SET settled = settled + ?, held = held + ?, ceilin
     open_calls = open_calls + ?, settled_calls = settled_calls + ? WHERE id = ?"""
 _SLIDE: Final = "UPDATE sums SET settled = ?, held = ?, ceiling = ?, open_calls = ?, edge_ms = ? WHERE id = ?"
 _NO_CALL_MS: Final = 2**62
+_MARK_BYTES: Final = 12
 
 Key = tuple[str, str, str, str, int]
+
+
+def mark_of(*names: str | int | None) -> str:
+    """By what a window is known in the rows of calls and in the audit trail, whatever the file says later that it is: of its
+    budget, value, window, words, length_ms, starts_ms and ends_ms, none of which ever changes."""
+    return urlsafe_b64encode(sha256(json.dumps(names).encode()).digest()[:_MARK_BYTES]).decode()
 
 
 @dataclass(slots=True, eq=False)
@@ -59,8 +70,21 @@ class Balance:
     open_calls: int
     settled_calls: int
     """Of a kind: how many of its calls have settled with a value above zero. A budget's calls are not counted."""
+    starts_ms: int = 0
+    ends_ms: int | None = None
+    marked: bool = False
+    """Whether a row has its mark since it was read: one is enough, but for a rolling one, whose calls pass."""
     next_ms: int = 0
     """Rolling: no call that it counts is booked after its edge and before this. 0: nobody has looked yet."""
+
+    def mark(self, cost_nanos: int) -> tuple[str, ...]:
+        """What the row of a call that is charged so much says of its name; nothing where a row has said it."""
+        if not cost_nanos or self.marked:
+            return ()
+        self.marked = not self.length_ms
+        return (
+            mark_of(self.budget, self.value, self.window, self.words, self.length_ms, self.starts_ms, self.ends_ms),
+        )
 
     def standing(self, scope: Scope, ahead: int, flow: Flow = NO_FLOW) -> Standing:
         """This balance as admission sees it; of a rate with what it has counted."""

@@ -7,25 +7,25 @@ snapshot; each fault is one line that names its row.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerUnavailable
 from spendgate.grants import Why
-from spendgate.ledger import verify
+from spendgate.ledger import marks, verify
 from spendgate.money import dollars
 
 _NONE: Final = (2**63, None, None, None, None)
 _ASKED_EVERY: Final = 100_000
 """SQLite's steps between two questions whether to go on: some milliseconds."""
-# What calls make of their balances, in the order of those. A join the other way round, from balances to the view, is a scan of
-# all holds for each balance.
+# What calls make of their balances, in the order of those, and by which marks they know them; of one that is not there, too.
+# A join the other way round, from balances to the view, is a scan of all holds for each balance.
 _SUMMED: Final = """SELECT h.balance, sum(h.charged_nanos),
     sum(h.nanos) FILTER (WHERE h.charged_nanos IS NULL), sum(h.bound_nanos) FILTER (WHERE h.charged_nanos IS NULL),
-    count(*) FILTER (WHERE h.charged_nanos IS NULL)
-    FROM holds h CROSS JOIN balances b ON b.id = h.balance AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms)
+    count(*) FILTER (WHERE h.charged_nanos IS NULL), min(h.mark), max(h.mark)
+    FROM holds h LEFT JOIN sums b ON b.id = h.balance WHERE b.edge_ms IS NULL OR h.booked_ms > b.edge_ms
     GROUP BY h.balance ORDER BY h.balance"""
 # Less than nothing is never purged: whoever writes that has lowered a balance by it.
 _KEPT: Final = """SELECT id, budget, value, window, settled - max(purged_nanos, 0), held, ceiling, open_calls FROM balances
@@ -59,7 +59,6 @@ _NEVER: Final = (
     ("a call twice in one balance", "SELECT call FROM holds GROUP BY call, balance HAVING count(*) > 1"),
     ("a day of a balance with less than nothing billed", """SELECT balance FROM billed_charges GROUP BY balance, booked_ms
         HAVING sum(nanos) < 0"""),
-    ("a hold in no balance", "SELECT call FROM holds WHERE balance NOT IN (SELECT id FROM balances)"),
     ("a place in line of no waiter", "SELECT place FROM waits WHERE place NOT IN (SELECT place FROM waiters)"),
     ("an open call of a gate that has ended", """SELECT c.id FROM call_rows c JOIN gates g ON g.id = c.gate
         WHERE c.state = 'open' AND g.ended = 1"""),
@@ -92,8 +91,13 @@ def beside(path: Path, stopped: Callable[[], bool]) -> tuple[str, ...]:
         try:
             conn.set_progress_handler(lambda: int(stopped()), _ASKED_EVERY)
             conn.execute("BEGIN")  # all questions of one moment; the connection is closed with it
+            of_calls: dict[int, marks.Marks] = {}
             return tuple(
-                [f"{name} differs from its calls by {_off(kept, summed)}" for name, kept, summed in _altered(conn)]
+                [
+                    f"{name} differs from its calls by {_off(kept, summed)}"
+                    for name, kept, summed in _altered(conn, of_calls)
+                ]
+                + list(marks.faults(conn, of_calls))
                 + _lowered(conn)
                 + _revived(conn)
             )
@@ -113,20 +117,32 @@ def _off(kept: tuple[int, ...], summed: tuple[int, ...]) -> str:
     return f"{dollars(settled)} settled, {dollars(held)} held, {dollars(ceiling)} bounds, {opened} open calls"
 
 
-def _altered(conn: sqlite3.Connection) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
-    """Balances that are not what their calls make: name, what they are, what they would be."""
-    summed = conn.execute(_SUMMED)
+def _altered(
+    conn: sqlite3.Connection, of_calls: dict[int, marks.Marks]
+) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """Balances that are not what their calls make: name, what they are, what they would be. Fills `of_calls`."""
+    summed = _noting(conn.execute(_SUMMED), of_calls)
     number, *sums = next(summed, _NONE)
     for balance, budget, value, window, *kept in conn.execute(_KEPT):
-        while number < balance:  # of no balance, or of a kind's: another question's
+        while number < balance:  # of no balance: another question's
             number, *sums = next(summed, _NONE)
         made = tuple(each or 0 for each in sums) if number == balance else (0, 0, 0, 0)
         if tuple(kept) != made:
             yield f"balance {balance} ({budget} {value} {window})", tuple(kept), made
+    for _ in summed:
+        pass
+
+
+def _noting(summed: Iterable[tuple[Any, ...]], of_calls: dict[int, marks.Marks]) -> Iterator[tuple[Any, ...]]:
+    for number, *sums, least, greatest in summed:
+        of_calls[number] = least, greatest
+        yield number, *sums
 
 
 def _balances(conn: sqlite3.Connection) -> list[str]:
-    return [f"{name} is {kept}, its calls make {summed}" for name, kept, summed in _altered(conn)]
+    of_calls: dict[int, marks.Marks] = {}
+    found = [f"{name} is {kept}, its calls make {summed}" for name, kept, summed in _altered(conn, of_calls)]
+    return [*found, *marks.faults(conn, of_calls)]
 
 
 def _lowered(conn: sqlite3.Connection) -> list[str]:

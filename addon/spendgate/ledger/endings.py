@@ -88,10 +88,11 @@ def finish(known: Known, call: OpenCall, end: Settlement, *, costs: list[int], u
         if cost > nanos:
             over = True
         changes.append((at, cost, -nanos, -bound_nanos, -1, 0))
-        ended.append((at.id, nanos, bound_nanos, hold.mode, hold.added, cost))
+        ended.append((at.id, nanos, bound_nanos, hold.mode, hold.added, cost, *at.mark(cost)))
     for hold, cost in unheld:
-        changes.append((known.balances.get(conn, hold.balance), cost, 0, 0, 0, 0))
-        ended.append((hold.balance, 0, 0, hold.mode, hold.added, cost))
+        at = known.balances.get(conn, hold.balance)
+        changes.append((at, cost, 0, 0, 0, 0))
+        ended.append((at.id, 0, 0, hold.mode, hold.added, cost, *at.mark(cost)))
     if over:
         flags = (*flags, OVERRUN)
     # What used nothing (a warm-up, an error) does not show what its kind costs: slow start goes by what had a value.

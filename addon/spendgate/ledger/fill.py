@@ -11,6 +11,7 @@ of its own, in short transactions, and asks the policy outside of them.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import batched
@@ -19,7 +20,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from spendgate.ledger import day_sums, open_calls, rows
+from spendgate.ledger import day_sums, marks, open_calls, rows
 from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
@@ -99,7 +100,7 @@ def prepare(
     if not wanted or gates is None:
         return _prepare(store, budgets, scopes_of, now_ms, earlier)
     with locked(gates, store.patience_s):
-        _count_sums(store, wanted)
+        _count_sums(store, wanted, now_ms)
         return _prepare(store, budgets, scopes_of, now_ms, earlier)
 
 
@@ -116,22 +117,30 @@ def _prepare(
     # What is new looks back as far as it counts itself: a grant of this minute is no reason to go through a year again.
     new = tuple(each for each in budgets if not upto[each.budget, each.words])
     known = tuple(each for each in budgets if upto[each.budget, each.words])
+    charged: Counter[int] = Counter()
     added = sum(
-        _fill(store, part, upto, seen, scopes_of, now_ms=now_ms, earlier=again) for part in (new, known) if part
-    )
+        _fill(store, part, upto, seen, scopes_of, now_ms=now_ms, earlier=again, charged=charged)
+        for part in (new, known) if part
+    )  # fmt: skip
     upto_seq = min(newest, min(running, default=newest + 1) - 1)
     notes = [(each.budget, each.noted_as, upto_seq, each.since_ms) for each in budgets]
-    store.write(lambda known: known.conn.executemany(_NOTE, notes))
+
+    def note(known: Known) -> None:
+        known.conn.executemany(_NOTE, notes)
+        marks.tell(known.conn, marks.FILLED, charged, now_ms)
+
+    store.write(note)
     return structs.replace(seen, added=added)
 
 
-def _count_sums(store: Store, wanted: tuple[Counted, ...]) -> None:
+def _count_sums(store: Store, wanted: tuple[Counted, ...], now_ms: int) -> None:
     """Count in budgets that were never counted what calls cost whose rows are purged. Once each, with the note that says so."""
     if not day_sums.any_sums(store.conn):
         return
 
     def work(known: Known) -> None:
         past = day_sums.cells(known.conn)
+        carried: Counter[int] = Counter()
         for each in wanted:
             if each.of_sums is None or was_counted(known.conn, each):
                 continue
@@ -140,8 +149,10 @@ def _count_sums(store: Store, wanted: tuple[Counted, ...]) -> None:
                 scopes = [at for at in each.of_sums(call) if (at.budget, at.words) == (each.budget, each.words)]
                 for balance in known.balances.locate(known.conn, scopes):
                     known.conn.execute(_CARRY, (nanos, balance.id))
+                    carried[balance.id] += nanos
                     known.balances.move(call.booked_ms, [(balance, nanos, 0, 0, 0, 0)])
             known.conn.execute(_NOTE, (each.budget, each.noted_as, 0, each.since_ms))
+        marks.tell(known.conn, marks.FILLED, carried, now_ms)
 
     store.write(work)
 
@@ -154,15 +165,18 @@ def was_counted(conn: sqlite3.Connection, each: Counted) -> bool:
 
 def _fill(
     store: Store, budgets: tuple[Counted, ...], upto: Upto, seen: Pass, scopes_of: ScopesOf, *, now_ms: int,
-    earlier: Pass | None,
+    earlier: Pass | None, charged: Counter[int],
 ) -> int:  # fmt: skip
-    """Count in these budgets the calls that they have not counted, and that had begun when this pass did."""
+    """Count in these budgets the calls that they have not counted, and that had begun when this pass did. `charged` becomes
+    what balances were charged in all."""
     upto = {(each.budget, each.words): upto[each.budget, each.words] for each in budgets}
     since_ms = min(budget.since_ms for budget in budgets)
 
     def add(calls: list[PastCall]) -> int:
         wanted = [(call.seq, scope) for call in calls for scope in missing(call, scopes_of(call), upto, now_ms)]
-        return _add_all(store, wanted)
+        found, more = _add_all(store, wanted, now_ms)
+        charged.update(more)
+        return found
 
     after, added = min(upto.values()), 0
     if earlier is not None:
@@ -206,34 +220,42 @@ def _runs(scope: Scope, booked_ms: int, now_ms: int) -> bool:
     return scope.ends_ms is None or scope.ends_ms + scope.kept_ms > now_ms
 
 
-def _add_all(store: Store, wanted: list[tuple[int, Scope]]) -> int:
-    """Write the missing holds of one chunk as one transaction."""
+def _add_all(store: Store, wanted: list[tuple[int, Scope]], now_ms: int) -> tuple[int, Counter[int]]:
+    """Write the missing holds of one chunk as one transaction; how many, and what was charged that the audit trail is still to be
+    told. What takes from a balance is told at once: a pass that is killed leaves no balance short of what was said."""
     if not wanted:
-        return 0
+        return 0, Counter()
 
-    def work(known: Known) -> int:
+    def work(known: Known) -> tuple[int, Counter[int]]:
         located = known.balances.locate(known.conn, [scope for _, scope in wanted])
-        return sum(_add(known, seq, scope, at) for (seq, scope), at in zip(wanted, located, strict=True))
+        found = [_add(known, seq, scope, at) for (seq, scope), at in zip(wanted, located, strict=True)]
+        charged: Counter[int] = Counter()
+        for at, nanos in zip(located, found, strict=True):
+            charged[at.id] += nanos or 0
+        marks.tell(known.conn, marks.FILLED, {at: nanos for at, nanos in charged.items() if nanos < 0}, now_ms)
+        return len(found) - found.count(None), Counter({at: nanos for at, nanos in charged.items() if nanos > 0})
 
     return store.write(work)
 
 
-def _add(known: Known, seq: int, scope: Scope, balance: Balance) -> bool:
-    """Count one call in one balance, as it stands now (it may have ended since it was read); False: it was counted."""
+def _add(known: Known, seq: int, scope: Scope, balance: Balance) -> int | None:
+    """Count one call in one balance, as it stands now (it may have ended since it was read); what is charged for one that has
+    ended. None: it was counted."""
     conn = known.conn
     state, booked_ms, held, ceiling, cost, value, on_plan, text = conn.execute(FIND, (seq,)).fetchone()
     holds = open_calls.unpacked(text)
     if any(hold.balance == balance.id for hold in holds):
-        return False
+        return None
     if state == "open":
         bound = bound_of(ceiling, held)
         nanos = bound if scope.hold is Hold.CEILING else held
         hold = Held(balance.id, nanos, bound, scope.hold.value, AT_LIST_PRICE if on_plan else AT_COST)
         conn.execute("UPDATE call_rows SET holds = ? WHERE seq = ?", (open_calls.packed((*holds, hold)), seq))
-        change = (balance, 0, nanos, bound, 1, 0)
+        charged, change = 0, (balance, 0, nanos, bound, 1, 0)
     elif conn.execute(_ADD, (seq, balance.id, booked_ms, scope.hold.value, value if on_plan else cost)).rowcount:
-        change = (balance, value if on_plan else cost, 0, 0, 0, 0)
+        charged = value if on_plan else cost
+        change = (balance, charged, 0, 0, 0, 0)
     else:
-        return False
+        return None
     known.balances.move(booked_ms, [change])
-    return True
+    return charged

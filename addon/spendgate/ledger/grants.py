@@ -192,7 +192,8 @@ def _ask(conn: sqlite3.Connection, asked: Asked, policy: Policy, now_ms: int) ->
         ),
     )  # fmt: skip
     more = f"{ask.person} asked {asked.asked_of} for {dollars(ask.amount_nanos)} more of {ask.budget}"
-    audit_log.append(conn, _line(now_ms, f"ask {ask.id}: {more}: {ask.reason or 'no reason given'}", ask.person))
+    said = f"ask {ask.id}: {more}: {ask.reason or 'no reason given'}"
+    audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ASK, said, ask.person))
     told = (figures.spent_nanos, figures.held_nanos, figures.limit_nanos)
     outbox.write(conn, [messages.of_ask(ask, policy, asked.asked_of, told, now_ms)], now_ms)
     return asked

@@ -450,6 +450,17 @@ def m024_uncaptured(db: Database) -> None:
     db.conn.execute(f"{view} UNION ALL SELECT -id, booked_ms, balance, 0, 0, 'billed', 1, nanos FROM billed_charges")  # noqa: S608 - our own words
 
 
+@migration()
+def m025_marks(db: Database) -> None:
+    """The mark of the balance that an ended call's row may have beside a charge; rows of older versions have none."""
+    [view] = db.conn.execute("SELECT sql FROM sqlite_schema WHERE name = 'holds'").fetchone()
+    db.conn.execute("DROP VIEW holds")
+    of_calls = "json_extract(hold.value, '$[6]')"
+    for table, mark in (("call_rows", of_calls), ("charges", "NULL"), ("billed_charges", "NULL")):
+        view = view.replace(f"nanos FROM {table}", f"nanos, {mark} AS mark FROM {table}")
+    db.conn.execute(view)
+
+
 def _append_only(db: Database, table: str, kept: str = "1") -> None:
     """Nothing of the table is ever changed; nor deleted where `kept` is true of it."""
     refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"

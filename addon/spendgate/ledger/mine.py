@@ -121,6 +121,8 @@ def _is_about(line: Row, whose: Whose, alerts: set[str], grants: set[str]) -> bo
     if what in (AuditWord.ALERT, AuditWord.ALERT_NOT_DELIVERED, AuditWord.ALERT_ACKNOWLEDGED):
         told = bool(whose.person) and f" of {whose.person}, to " in detail  # also once the alert has been purged
         return told or detail.partition(" ")[0] in alerts or (bool(who) and who == whose.account)
+    if what == AuditWord.ASK:
+        return bool(who) and who == whose.person
     if what != AuditWord.GRANT:
         return bool(who) and who == whose.account
     read = _GRANT_LINE.match(detail)

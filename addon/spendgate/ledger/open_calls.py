@@ -1,8 +1,8 @@
 """An open call, its holds, and how they are kept in its row.
 
 The column `holds` is a JSON array with one array for each balance that the call draws on: the fields of `Held` (numbers and a
-word of `standing.Hold`, so nothing needs an escape) and, once the call has ended, its charge. It is part of the row, so that
-opening and ending a call write one row each, and the chain covers what each budget was charged.
+word of `standing.Hold`, so nothing needs an escape) and, once the call has ended, its charge, and of some the balance's mark.
+It is part of the row, so that opening and ending a call write one row each, and the chain covers what each budget was charged.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Held(Struct, frozen=True, array_like=True, gc=False):
 Drawn = tuple[tuple[Scope, ...], list[Balance], Balance]
 """What a call draws on: the scopes of its holds, their balances in that order, and the balance of its kind."""
 
-Ended = tuple[int, int, int, str, int, int]
-"""A hold of a call that has ended: the fields of `Held` and the charge."""
+Ended = tuple[int, int, int, str, int, int, *tuple[str, ...]]
+"""A hold of a call that has ended: the fields of `Held`, the charge, and of some the balance's mark (`Balance.mark`)."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[Held, ...]).decode

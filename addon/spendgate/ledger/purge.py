@@ -2,8 +2,9 @@
 
 One transaction purges at most `CHUNK` calls of one UTC day: their sums are added, what they still are of balances is noted there
 (`purged_nanos`), their rows, charges and waits for results are deleted, and an audit line says which they were and what the sums
-of the day are after it. So at any moment, also after `kill -9`, every call is either a row or in a sum, and no balance changes.
-The chain keeps its links; `verify` takes a link without its call for purged where an audit line says so, else for tampered with.
+of the day are after it; another one, what balances were given whose window still runs (`marks`). So at any moment, also after
+`kill -9`, every call is either a row or in a sum, and no balance changes. The chain keeps its links; `verify` takes a link
+without its call for purged where an audit line says so, else for tampered with.
 
 Not for the event loop; on a connection of its own, which waits for others and whose transactions are short. One process purges at
 a time, chunk by chunk (`gates/purge.one`). It does not use the reserve of a full disk. What stays: open calls, and the newest
@@ -27,7 +28,7 @@ from msgspec import Struct
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy, StateError
-from spendgate.ledger import audit_log, day_sums, merged, schema
+from spendgate.ledger import audit_log, day_sums, marks, merged, schema
 from spendgate.ledger.day_sums import Totals
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.known import Known
@@ -64,11 +65,11 @@ _NEXT: Final = f"SELECT seq FROM call_rows WHERE booked_ms >= ? AND {_PURGEABLE}
 _CALLS: Final = "IN (SELECT value FROM json_each(?))"
 _COUNT: Final = f"""SELECT count(*), min(booked_ms), max(booked_ms) FROM call_rows WHERE {_PURGEABLE}"""  # noqa: S608 - as above
 # Not over the view `holds`: SQLite would go through all of it.
-_CARRIED: Final = f"""SELECT b.id, b.edge_ms IS NOT NULL, sum(h.nanos) FROM (
+_CARRIED: Final = f"""SELECT b.id, b.edge_ms IS NOT NULL, b.ends_ms, sum(h.nanos), sum(h.nanos) FILTER (WHERE h.chained) FROM (
         SELECT json_extract(hold.value, '$[{_BALANCE_AT}]') AS balance, booked_ms,
-            json_extract(hold.value, '$[{_CHARGED_AT}]') AS nanos
+            json_extract(hold.value, '$[{_CHARGED_AT}]') AS nanos, 1 AS chained
         FROM call_rows, json_each(call_rows.holds) AS hold WHERE seq {_CALLS}
-        UNION ALL SELECT balance, booked_ms, charged_nanos FROM charges WHERE call {_CALLS}
+        UNION ALL SELECT balance, booked_ms, charged_nanos, 0 FROM charges WHERE call {_CALLS}
     ) h CROSS JOIN balances b ON b.id = h.balance
     WHERE h.nanos <> 0 AND (b.edge_ms IS NULL OR h.booked_ms > b.edge_ms) GROUP BY b.id"""  # noqa: S608 - as above
 _TOLD: Final = """at_ms < ? AND (form <> 'digest' OR at_ms < ?) AND window <> 'life' AND window NOT GLOB 'line *'
@@ -219,10 +220,11 @@ class Purge:
             day = datetime.fromtimestamp(day_ms // 1000, UTC).strftime("%Y-%m-%d")
 
             def work(known: Known) -> None:
-                _purge(known.conn, calls, cells, kinds, before_ms)
+                given = _purge(known.conn, calls, cells, kinds, before_ms)
                 digest = day_sums.digest(known.conn, day)
                 said = _said(Purged(day, len(seqs), keep_days, runs, digest), cells)
                 audit_log.append(known.conn, audit_log.Line(now_ms, AuditWord.PURGED, said))
+                marks.tell(known.conn, marks.PURGED, given, now_ms)
 
             self._store.write(work)
             return len(seqs)
@@ -308,12 +310,15 @@ def _sum(cells: list[day_sums.Cell], name: str) -> int:
 
 def _purge(
     conn: sqlite3.Connection, calls: str, cells: list[day_sums.Cell], kinds: list[tuple[str, int]], before_ms: int
-) -> None:
-    """Inside a transaction: these calls are sums from here on."""
-    for balance, rolls, nanos in conn.execute(_CARRIED, (calls, calls)).fetchall():
+) -> dict[int, int]:
+    """Inside a transaction: these calls are sums from here on. What that gives to balances that stay, and was chained."""
+    given = {}
+    for balance, rolls, ends_ms, nanos, chained in conn.execute(_CARRIED, (calls, calls)).fetchall():
         # A rolling window that is no longer than what is kept has passed them: as if its edge had moved by now.
         what = "sums SET settled = settled - ?" if rolls else "windows SET purged_nanos = purged_nanos + ?"
         conn.execute(f"UPDATE {what} WHERE id = ?", (nanos, balance))
+        if chained is not None and not rolls and (ends_ms is None or ends_ms > before_ms):
+            given[balance] = chained
     conn.executemany(
         "UPDATE windows SET purged_calls = purged_calls + ? WHERE budget = '' AND value = ?",
         [(count, kind) for kind, count in kinds],
@@ -322,6 +327,7 @@ def _purge(
     conn.execute("UPDATE purging SET before_ms = max(before_ms, ?)", (before_ms,))
     for sql in ("call_rows WHERE seq", "charges WHERE call", "awaited WHERE call"):
         conn.execute(f"DELETE FROM {sql} {_CALLS}", (calls,))  # noqa: S608 - our own words
+    return given
 
 
 def _beside(conn: sqlite3.Connection, before_ms: int, now_ms: int) -> Beside:

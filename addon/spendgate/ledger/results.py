@@ -86,13 +86,15 @@ def collected(
             for at, (scope, nanos) in zip(located, end.charges, strict=True)
         ]
     opened, ending = rows.opened(row), rows.ended(end, end.flags)
-    holds = open_calls.charged([(at.balance, 0, 0, at.mode, 0, nanos) for at, nanos in charges])
+    at = known.balances.get
+    holds = open_calls.charged(
+        [(each.balance, 0, 0, each.mode, 0, nanos, *at(conn, each.balance).mark(nanos)) for each, nanos in charges]
+    )
     running = (end.account or row.account, booked_ms, None, None, None, None)
     values = (*opened, *ending, *running, holds)
     inserted = known.run(_WRITE, (*values, gate))
     if not inserted.rowcount or inserted.lastrowid is None:
         return False
-    at = known.balances.get
     known.balances.move(booked_ms, [(at(conn, hold.balance), nanos, 0, 0, 0, 0) for hold, nanos in charges])
     chain.link(known, inserted.lastrowid, chain.SETTLED, values)
     if end.flowed is not None:
@@ -105,13 +107,14 @@ def gathered(known: Known, row: CallRow, ends: Sequence[tuple[str, Settlement]],
     """Write results that correct nothing and have no row, all in one go; see `LedgerPort.gathered`."""
     conn, charges = known.conn, ends[0][1].charges
     located = known.balances.locate(conn, [scope for scope, _ in charges])
-    held = [(at.id, 0, 0, scope.hold.value, 0) for at, (scope, _) in zip(located, charges, strict=True)]
+    drawn = [(at, scope.hold.value) for at, (scope, _) in zip(located, charges, strict=True)]
     opened, running = rows.opened(row), (row.account, booked_ms, None, None, None, None)
     before, after = opened[: rows.ID_AT], opened[rows.ID_AT + 1 :]
     costs = [[nanos for _, nanos in end.charges] for _, end in ends]
     values = [
         (*before, result_id, *after, *rows.ended(end, end.flags), *running,
-         open_calls.charged([(*hold, nanos) for hold, nanos in zip(held, each, strict=True)]))
+         open_calls.charged(
+             [(at.id, 0, 0, mode, 0, nanos, *at.mark(nanos)) for (at, mode), nanos in zip(drawn, each, strict=True)]))
         for (result_id, end), each in zip(ends, costs, strict=True)
     ]  # fmt: skip
     # The row ids that SQLite would give, said here: under the write lock nobody else gives any.

@@ -12,10 +12,11 @@ from sqlite_utils import Database
 
 from spendgate.audit_words import AuditWord
 from spendgate.errors import StateError
-from spendgate.ledger import audit_log
+from spendgate.ledger import audit_log, marks
 from spendgate.ledger.migrations import migration
 
 _CHAINS = "m014_audit_chain"
+_MARKS = "m025_marks"
 
 
 def migrate(db: Database, now_ms: int) -> None:
@@ -29,11 +30,13 @@ def migrate(db: Database, now_ms: int) -> None:
     # atomic() opens a deferred transaction, which two gates starting together would both get; inside ours it is a savepoint.
     db.conn.execute("BEGIN IMMEDIATE")
     try:
-        chains = any(step.name == _CHAINS for step in migration.pending(db))
+        steps = {step.name for step in migration.pending(db)}
         migration.apply(db)
         _name_ledger(db.conn, now_ms)
-        if chains:
+        if _CHAINS in steps:
             _tell_of_older_lines(db.conn, now_ms)
+        if _MARKS in steps:
+            marks.tell_found(db.conn, now_ms)
         db.conn.execute("COMMIT")
     except BaseException:
         if db.conn.in_transaction:
