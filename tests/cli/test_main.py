@@ -16,7 +16,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
     def app() -> None:
         raise IndexError("secret")
 
-    monkeypatch.setattr(main, "app", app)
+    monkeypatch.setattr(main, "application", lambda _: app)
     monkeypatch.setattr("sys.argv", ARGUMENTS)
     monkeypatch.delenv("SPENDGATE_TRACEBACK", raising=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from cli.kit import ran
+from cli.kit import app, ran
 from spendgate.cli import main
 from spendgate.config.paths import State
 
@@ -76,7 +76,7 @@ def test_a_state_before_show_is_not_lost(state: State) -> None:
     """Another ledger than the one that was named would be read."""
     words = ["calls", "--state", str(state.root), "show", "0a1b"]
 
-    assert "--state before `show`" in str(CliRunner().invoke(main.app, words).exception)
+    assert "--state before `show`" in str(CliRunner().invoke(app, words).exception)
 
 
 def test_options_behind_show_hold(state: State) -> None:
