@@ -158,6 +158,16 @@ def test_whom_the_mode_enforces(edit: tuple[str, str], wanted: Told) -> None:
     assert has(told(OBSERVING, edit), wanted)
 
 
+def test_who_moves_to_a_team_with_a_calendar_of_its_own() -> None:
+    """The windows of their own allowances are cut by it from now on, as by a change of the zone."""
+    old = OLD.replace("payments: {", "web: {timezone: Asia/Tokyo}, payments: {")
+    found = told(old, ("bob: {team: payments}", "bob: {team: web}"))
+    assert has(
+        found, (Effect.EITHER, "bob: the day that runs now in budget person/day counts from 2026-11-28 00:00 JST on")
+    )
+    assert not any("the day that runs" in each.text for each in told(old, ("bob: {team: payments}", "bob: {}")))
+
+
 STRICT = OBSERVING.replace("unknown_people: shared", "unknown_people: refuse")
 
 

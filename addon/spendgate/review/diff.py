@@ -55,7 +55,7 @@ def diff(
         *revision(old, new),
         *fleet(old, new),
         *enforced(old, new, who),
-        *calendars(old, new, at_ms),
+        *calendars(old, new, who, at_ms),
         *admitted(old, new, who),
         *budgets(old, new, before, after, who),
         *exceptions(old, new, before, after, who, now_ms=at_ms),
