@@ -684,3 +684,16 @@ def test_what_a_cut_window_counts_is_what_the_ledger_counts() -> None:
     told = [change.text for change in diff(policy(ZONED), changed, TODAY, MODELS, now_ms=now_ms)]
     start = datetime.fromtimestamp(day / 1000, UTC).astimezone(ZoneInfo("America/New_York"))
     assert any(f"budget person/day counts from {start:%Y-%m-%d %H:%M %Z} on" in text for text in told)
+
+
+def test_patterns_that_overlap_beside_many_others() -> None:
+    """What two of them fit is asked about, however many there are that nothing else fits."""
+    many = ", ".join(f"a{number}-*" for number in range(120))
+    text = OLD.replace(
+        "match: {team: payments}, limit",
+        f'match: {{tool: ["claude-*", "{many.replace(", ", chr(34) + ", " + chr(34))}"]}}, limit',
+    )
+    found = diff(
+        policy(text), policy(text.replace("]}, limit", ']}, except: {tool: "*-code"}, limit', 1)), TODAY, MODELS
+    )
+    assert any(each.effect is Effect.MORE and "claude-* and *-code" in each.text for each in found), found

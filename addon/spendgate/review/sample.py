@@ -21,7 +21,8 @@ OTHER: Final = "\N{REPLACEMENT CHARACTER}" * 3
 """A value that no selector names, and what stands for a star: of letters that no text of a policy has."""
 _CALLS_MAX: Final = 600
 _BETWEEN_MAX: Final = 100
-"""So many values that two globs fit."""
+"""So many values beside one for each text."""
+_PAIRS_MAX: Final = 2_000
 _ALWAYS: Final = frozenset({"machine", "provider", "model", "billing"})
 """What every call has."""
 
@@ -78,7 +79,9 @@ def _values(attribute: str, texts: Collection[str]) -> list[tuple[str | None, st
     every = tuple(Selector.of({attribute: (text,)}) for text in texts)
     values: list[tuple[str | None, str]] = [(example(text), text) for text in texts]
     seen = {_answers(attribute, example(text), every) for text in texts}
-    for value, label in islice(_between(texts), _BETWEEN_MAX):
+    for value, label in _between(texts):
+        if len(values) >= len(texts) + _BETWEEN_MAX:
+            break
         answers = _answers(attribute, value, every)
         if answers not in seen:
             seen.add(answers)
@@ -94,7 +97,7 @@ def _between(texts: Collection[str]) -> Iterator[tuple[str, str]]:
     """Values that globs fit beside their examples: without anything for the stars, and such as two of them fit."""
     globs = [text for text in texts if is_glob(text)]
     yield from ((_bare(text), _bare(text)) for text in globs)
-    for one, other in combinations(globs, 2):
+    for one, other in islice(combinations(globs, 2), _PAIRS_MAX):
         both = fits_both(one.casefold(), other.casefold())
         for value in () if both is None else (both + OTHER, OTHER + both, both):
             if all(glob(text.casefold()).fullmatch(value) for text in (one, other)):
