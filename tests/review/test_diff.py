@@ -179,6 +179,12 @@ FRONTIER = '{name: frontier, except: {group: senior}, deny: ["claude-opus-*", "g
             "calls with no tool or any other tool: gain claude",
         ),
         ("gpt-5-pro*", "acme-*", "lose acme-*"),
+        ('"claude-opus-*", ', '"claude-opus-4-5", ', "gain any other claude-opus-*"),
+        (
+            "except: {group: senior}",
+            'match: {project: "github.com/acme/*"}, except: {project: "*/shop"}',
+            "calls with project */shop or github.com/acme/* and */shop",
+        ),
         ('pro*"]}', 'pro*"], suggest: gpt-5}', "model rule frontier: suggest: none -> gpt-5"),
         (FRONTIER, '{name: f, allow: ["claude-*", "acme-*"]}', "model rule f is new: allow: claude-*, acme-*"),
         (FRONTIER, '{name: f, allow: ["claude-*", "acme-*"]}', "model rule frontier is gone"),
@@ -256,6 +262,40 @@ def test_directions_are_shown_or_not_claimed(edits: list[tuple[str, str]], effec
     """Between two windows only where one surely allows no more; of people by what the selectors answer."""
     found = changes(*edits)
     assert any(change.effect is effect and text in change.text for change in found), found
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "effect", "text"),
+    [
+        ('match: {tool: "c*x"}', "match: {tool: cx}", Effect.MORE, "tool c*x but not cx: no longer under"),
+        ('match: {tool: "*c*"}', 'match: {tool: "c*"}', Effect.MORE, "tool *c* but not c*: no longer under"),
+        ('match: {tool: "c*x"}', 'match: {tool: "*c*x"}', Effect.LESS, "tool *c*x but not c*x: now under"),
+        ('except: {session: "a*"}', 'except: {session: "*a"}', Effect.MORE, "session *a but not a: no longer under"),
+        (
+            'match: {model: "gpt-5*"}',
+            "match: {model: gpt-5}",
+            Effect.MORE,
+            "model gpt-5* but not gpt-5: no longer under",
+        ),
+        (
+            'match: {project: "github.com/acme/*"}',
+            'match: {project: "github.com/acme/*"}, except: {project: "*/shop"}',
+            Effect.MORE,
+            "calls with project github.com/acme/* and */shop: no longer under",
+        ),
+        (
+            'match: {tool: "claude-*"}, except: {tool: "*code"}',
+            'match: {tool: "claude-*"}',
+            Effect.LESS,
+            "calls with tool claude-* and *code: now under",
+        ),
+    ],
+)
+def test_what_globs_fit_beside_each_other(was: str, now: str, effect: Effect, text: str) -> None:
+    """Of two that overlap, and of one that fits all of another: no loosened limit is told without its direction."""
+    old, new = (policy(OLD.replace("match: {team: payments}, limit", f"{each}, limit")) for each in (was, now))
+    told = diff(old, new, TODAY, MODELS)
+    assert any(change.effect is effect and text in change.text for change in told), told
 
 
 @pytest.mark.parametrize(
@@ -644,3 +684,16 @@ def test_what_a_cut_window_counts_is_what_the_ledger_counts() -> None:
     told = [change.text for change in diff(policy(ZONED), changed, TODAY, MODELS, now_ms=now_ms)]
     start = datetime.fromtimestamp(day / 1000, UTC).astimezone(ZoneInfo("America/New_York"))
     assert any(f"budget person/day counts from {start:%Y-%m-%d %H:%M %Z} on" in text for text in told)
+
+
+def test_patterns_that_overlap_beside_many_others() -> None:
+    """What two of them fit is asked about, however many there are that nothing else fits."""
+    many = ", ".join(f"a{number}-*" for number in range(120))
+    text = OLD.replace(
+        "match: {team: payments}, limit",
+        f'match: {{tool: ["claude-*", "{many.replace(", ", chr(34) + ", " + chr(34))}"]}}, limit',
+    )
+    found = diff(
+        policy(text), policy(text.replace("]}, limit", ']}, except: {tool: "*-code"}, limit', 1)), TODAY, MODELS
+    )
+    assert any(each.effect is Effect.MORE and "claude-* and *-code" in each.text for each in found), found

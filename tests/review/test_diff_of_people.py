@@ -158,6 +158,59 @@ def test_whom_the_mode_enforces(edit: tuple[str, str], wanted: Told) -> None:
     assert has(told(OBSERVING, edit), wanted)
 
 
+def test_who_moves_to_a_team_with_a_calendar_of_its_own() -> None:
+    """The windows of their own allowances are cut by it from now on, as by a change of the zone."""
+    old = OLD.replace("payments: {", "web: {timezone: Asia/Tokyo}, payments: {")
+    found = told(old, ("bob: {team: payments}", "bob: {team: web}"))
+    assert has(
+        found, (Effect.EITHER, "bob: the day that runs now in budget person/day counts from 2026-11-28 00:00 JST on")
+    )
+    assert not any("the day that runs" in each.text for each in told(old, ("bob: {team: payments}", "bob: {}")))
+
+
+STRICT = OBSERVING.replace("unknown_people: shared", "unknown_people: refuse")
+
+
+@pytest.mark.parametrize(
+    ("enforced", "edit", "wanted"),
+    [
+        (
+            "{group: senior}",
+            ("groups: [senior]", "groups: [senior], until: 2026-01-01"),
+            (Effect.MORE, "alice: as not listed each call is only recorded"),
+        ),
+        (
+            "{group: senior}",
+            ("bob: {", "bob: {until: 2026-01-01, "),
+            (Effect.RECORDS, "bob: as not listed each call"),
+        ),
+        (
+            "{group: senior}, {tool: codex}",
+            ("bob: {", "bob: {until: 2026-01-01, "),
+            (Effect.LESS, "bob: as not listed refused from now on, where the mode enforces that, else only recorded"),
+        ),
+        (
+            "{group: senior}, {tool: codex}",
+            ("groups: [senior]", "groups: [senior], until: 2026-01-01"),
+            (
+                Effect.EITHER,
+                "alice: as not listed refused from now on, where the mode enforces that, else only recorded",
+            ),
+        ),
+        (
+            "{provider: '*'}",
+            ("bob: {", "bob: {until: 2026-01-01, "),
+            (Effect.LESS, "bob: refused as not listed from now on"),
+        ),
+    ],
+)
+def test_who_is_refused_as_not_listed_as_far_as_the_mode_enforces_it(
+    enforced: str, edit: tuple[str, str], wanted: Told
+) -> None:
+    """Whoever leaves the list leaves the groups by which the mode chose their calls, too."""
+    assert has(told(STRICT.replace("{group: senior}]}", f"{enforced}]}}"), edit), wanted)
+
+
 KEEPS = OLD.replace("version: 1", "version: 1\nvalid_until: 2027-03-31")
 REFUSES = KEEPS.replace("2027-03-31", "2027-03-31\nexpired: refuse")
 

@@ -17,6 +17,7 @@ KNOWN = Known(
     frozenset({"claude-code", "codex", "copilot", "copilot-cli", "cursor"}),
     {"cursor": ("api2.cursor.sh", "api3.cursor.sh"), "openai": ("api.openai.com",), "openrouter": ("openrouter.ai",)},
     frozenset({"openrouter"}),
+    least=(3_000_000, 10_000_000),
 )
 HEAD = "version: 1\nowner: lead@acme.example\n"
 PEOPLE = "people:\n  alice: {team: payments, groups: [senior]}\n  bob: {}\nteams: {payments: {}, empty: {}}\n"
@@ -129,6 +130,66 @@ def told(text: str) -> list[tuple[str, str]]:
             "budgets.nobody",
             "no listed person fits its match",
         ),
+        *(
+            (
+                f"{PEOPLE}budgets:\n{PERSON}models:\n  - {{name: m, except: {{{excepted}}}, deny: ['gpt-5*']}}\n",
+                "models.m",
+                words,
+            )
+            for excepted, words in (
+                ("provider: '*'", "m excepts all that it matches: provider"),
+                ("machine: '*'", "m excepts all that it matches: machine"),
+                (
+                    "billing: [metered, subscription, overage, gateway, personal]",
+                    "m excepts all that it matches: billing",
+                ),
+                ("model: 'gpt-*'", "m denies no model by name: it excepts gpt-*"),
+            )
+        ),
+        (
+            f"{PEOPLE}budgets:\n{PERSON}rates:\n  - {{name: r, except: {{machine: '*'}}, parallel: 2}}\n",
+            "rates.r",
+            "r excepts all that it matches: machine",
+        ),
+        (
+            f"{PEOPLE}budgets:\n{PERSON}mode: {{default: observe, enforce: [{{group: senior, person: bob}}]}}\n",
+            "mode",
+            "enforce for group senior, person bob is about nobody",
+        ),
+        (
+            f"{PEOPLE}budgets:\n  - {{name: rest, except: {{person: alice}}, limit: $5 per day}}\n"
+            "exceptions:\n  - {budget: rest, match: {person: alice}, add: $5, until: 2026-12-15, reason: x, approved_by: y}\n",
+            "exceptions",
+            "rest: the exception 'x' is about nobody: rest counts nobody whom it fits",
+        ),
+        (
+            "budgets:\n  - {name: p, per: person, limit: 2x mean of 7d per day, at_most: $0}\n",
+            "budgets.p",
+            "p allows $0: it refuses every call that costs anything",
+        ),
+        (
+            "pricing: {adjust: [{match: {tool: codex}, multiply: 0.5}]}\n",
+            "pricing",
+            "pricing.adjust[1] goes by tool, which a client can forge: whoever claims it has that price",
+        ),
+        (
+            "pricing: {adjust: [{match: {provider: anthropic}, set: {input: $0.0001, output: $75}}]}\n",
+            "pricing",
+            "pricing.adjust[1]: input of $0.0001 is less than any model is listed at",
+        ),
+        (
+            "people: {alice: {email: a@acme.example}, bob: {email: A@acme.example}}\n",
+            "people.bob",
+            "bob has the email of alice",
+        ),
+        *(
+            (
+                f"capture: {{hosts: [{{host: '{host}', dialect: openai}}], never: ['*.acme.example']}}\n",
+                "capture",
+                f"{host} is never decrypted, since *.acme.example stands under never",
+            )
+            for host in ("llm.acme.example", "*.ai.acme.example")
+        ),
         (
             f"{PEOPLE}budgets:\n{PERSON}  - {{name: both, match: {{person: bob, group: senior}}, limit: $5 per day}}\n",
             "budgets.both",
@@ -240,6 +301,7 @@ def test_it_is_said(text: str, subject: str, words: str) -> None:
         f"{PEOPLE}budgets:\n{PERSON}  - {{name: team, match: {{team: payments}}, limit: $20 per month}}\n",
         "budgets:\n  - {name: person, per: person, limit: [$5 per hour, $20 per day, $15 per rolling 24h]}\n",
         f"budgets:\n{PERSON}  - {{name: session, per: session, limit: $5}}\n",
+        f"{PEOPLE}unknown_people: each\nbudgets:\n  - {{name: p, per: person, match: {{person: '*'}}, limit: $5 per day}}\n",
         "budgets:\n  - {name: person, per: person, limit: [$20 per day, $139 per week, $600 per month]}\n",
         "budgets:\n  - {name: person, per: person, limit: [$5 per rolling 6h, $19 per rolling 24h]}\n",
         "budgets:\n  - {name: person, per: person, limit: [$5 per rolling 24h, $9 per day]}\n",

@@ -12,7 +12,7 @@ from spendgate.policy import Policy
 from spendgate.review.changes import KEYS, Change, Effect, limit, selector_text, value_text, whom
 from spendgate.review.everybody import Pair
 from spendgate.review.members import moved
-from spendgate.review.reach import SURE, Subject, people_in_words
+from spendgate.review.reach import SURE, Subject
 from spendgate.review.room import effect_of
 from spendgate.standing import Hold
 
@@ -22,7 +22,6 @@ def budgets(
 ) -> Iterator[Change]:
     """Each limit that comes, goes or changes, by its name; and who comes under one or leaves it, whatever brings that about."""
     was_by, now_by = ({budget.name: budget for budget in policy.budgets} for policy in (old, new))
-    yield from _admitted(everybody)
     recut = _recut(old, new)
     for base, (was_all, now_all) in recut.items():
         yield from told_of(was_all[0], now_all[0], _recut_changes(base, was_all, now_all, after, everybody))
@@ -158,16 +157,6 @@ _MEANS: Final = {
 def _stricter(was: Budget, now: Budget) -> bool:
     order = (Missing.SKIP, Missing.SHARED, Missing.REFUSE)
     return order.index(now.missing) > order.index(was.missing)
-
-
-def _admitted(everybody: tuple[Pair, ...]) -> Iterator[Change]:
-    """Who is refused altogether from now on, or no more."""
-    for effect, chosen, word in (
-        (Effect.MORE, [each.name for each in everybody if each.was is None and each.now is not None], "no longer"),
-        (Effect.LESS, [each.name for each in everybody if each.was is not None and each.now is None], "from now on"),
-    ):
-        if chosen:
-            yield Change(effect, "unknown_people", f"{people_in_words(chosen)}: refused as not listed {word}")
 
 
 _COUNTED = {

@@ -14,7 +14,8 @@ from typing import Final
 from spendgate.draws import Draw
 from spendgate.policy import Policy
 from spendgate.review.changes import Change, Effect
-from spendgate.review.reach import people_in_words
+from spendgate.review.everybody import Pair
+from spendgate.review.reach import counts, people_in_words
 from spendgate.window import MONTHS, WEEKDAYS, Bounds, Calendar, Unit, Window, bounds, zone_of
 
 _MINUTE_MS: Final = 60_000
@@ -32,8 +33,9 @@ class _Cut:
     now: Calendar
 
 
-def calendars(old: Policy, new: Policy, now_ms: int) -> Iterator[Change]:
-    """Each word that differs, and for each kind of window that budgets keep what is the window that runs at `now_ms`."""
+def calendars(old: Policy, new: Policy, everybody: tuple[Pair, ...], now_ms: int) -> Iterator[Change]:
+    """Each word that differs, and for each kind of window that budgets keep what is the window that runs at `now_ms`: also of
+    those who have another team's calendar from now on."""
     for where, text in _words(old, new, now_ms):
         yield Change(Effect.OTHER, where, text)
     cuts: dict[_Cut, list[str]] = {}
@@ -41,7 +43,7 @@ def calendars(old: Policy, new: Policy, now_ms: int) -> Iterator[Change]:
     for draw, _ in new.draws:
         was = befores.get(draw.name)
         if was is not None and was.window == draw.window:
-            for cut in _cuts(was, draw):
+            for cut in (*_cuts(was, draw), *_moved(was, draw, (old, new), everybody)):
                 cuts.setdefault(cut, []).append(draw.name)
     for cut, names in cuts.items():
         before, after = (bounds(cut.window, calendar, now_ms) for calendar in (cut.was, cut.now))
@@ -62,6 +64,25 @@ def _cuts(was: Draw, now: Draw) -> Iterator[_Cut]:
         before, after = (each.team_calendars.get(team, each.calendar) for each in (was, now))
         if before != after and (before, after) != (was.calendar, now.calendar):
             yield _Cut(f"team {team}", now.window, before, after)
+
+
+def _moved(was: Draw, now: Draw, policies: tuple[Policy, Policy], everybody: tuple[Pair, ...]) -> Iterator[_Cut]:
+    """Whose own allowance another team's calendar cuts, since the team of that person is another one."""
+    sides = [next(each for each in policy.budgets if each.name == now.name) for policy in policies]
+    if not (was.team_calendars or now.team_calendars) or any("person" not in each.per for each in sides):
+        return
+    found: dict[tuple[Calendar, Calendar], list[str]] = {}
+    for pair in everybody:
+        if pair.was is None or pair.now is None or not (counts(sides[0], pair.was) and counts(sides[1], pair.now)):
+            continue
+        teams = [next(iter(facts.values.get("team", ())), "") for facts in (pair.was, pair.now)]
+        before, after = (
+            draw.team_calendars.get(team, draw.calendar) for draw, team in zip((was, now), teams, strict=True)
+        )
+        if teams[0] != teams[1] and before != after:
+            found.setdefault((before, after), []).append(pair.name)
+    if now.window is not None and now.window.unit is not Unit.ROLLING:
+        yield from (_Cut(people_in_words(names), now.window, *cut) for cut, names in found.items())
 
 
 def _cut_anew(cut: _Cut, named: str, before: Bounds, after: Bounds) -> str:

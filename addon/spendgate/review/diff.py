@@ -18,7 +18,7 @@ from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.everybody import everybody
 from spendgate.review.exception_changes import exceptions
 from spendgate.review.flows import rates
-from spendgate.review.force_changes import as_enforced, enforced, fleet, revision, validity
+from spendgate.review.force_changes import admitted, as_enforced, enforced, fleet, revision, validity
 from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
@@ -55,7 +55,8 @@ def diff(
         *revision(old, new),
         *fleet(old, new),
         *enforced(old, new, who),
-        *calendars(old, new, at_ms),
+        *calendars(old, new, who, at_ms),
+        *admitted(old, new, who),
         *budgets(old, new, before, after, who),
         *exceptions(old, new, before, after, who, now_ms=at_ms),
         *rates(old, new, before, after, who),

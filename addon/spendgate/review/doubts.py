@@ -177,10 +177,16 @@ def _unreached(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt
     for rate in policy.rates:
         if not any(reaches(rate.match, rate.excepted, subject.facts) for subject in whom.of(rate)):
             yield Doubt(f"rates.{rate.name}", f"{rate.name} is about nobody: no listed person fits its match")
+    raised = {budget.name: budget for budget in policy.budgets}
     for each in policy.exceptions:
-        if not any(reaches(each.match, EVERY, subject.facts) for subject in everybody):
-            text = f"{each.budget}: the exception {each.reason!r} is about nobody: no listed person fits its match"
-            yield Doubt("exceptions", text)
+        reached = [subject for subject in everybody if reaches(each.match, EVERY, subject.facts)]
+        if not any(counts(raised[each.budget], subject.facts) for subject in reached):
+            why = f"{each.budget} counts nobody whom it fits" if reached else "no listed person fits its match"
+            yield Doubt("exceptions", f"{each.budget}: the exception {each.reason!r} is about nobody: {why}")
+    for selector in policy.mode.enforce:
+        if not any(reaches(selector, EVERY, subject.facts) for subject in everybody):
+            about = ", ".join(f"{name} {' or '.join(texts)}" for name, texts in selector.as_data().items())
+            yield Doubt("mode", f"enforce for {about} is about nobody: no listed person fits it")
 
 
 # -- models ---------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from spendgate.contracts import GATEWAY
 from spendgate.model_names import ModelPattern
 from spendgate.model_rules import ModelRule, refused_by
 from spendgate.policy import Policy
+from spendgate.providers.below import WILD, within
 from spendgate.review.doubt import Doubt
 from spendgate.review.reach import PERSONAL, Subject, people_in_words
 from spendgate.selector import PLAN, Facts, Selector
@@ -119,6 +120,11 @@ def _about(rule: ModelRule, facts: Facts) -> bool:
 def _never(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[Doubt]:
     """Providers none of whose hosts `never` leaves, though `providers` names them, or of all that there are none is left."""
     never = frozenset(policy.capture.never)
+    for host in policy.capture.hosts:
+        # Of a domain any name below it is asked about.
+        if by := within(host.host.replace(WILD, f"{_NOBODYS}."), never):
+            text = f"{host.host} is never decrypted, since {by} stands under never: no rule is asked about its calls"
+            yield Doubt("capture", text)
     named = policy.capture.providers
     gone = [name for name in (hosts if named is None else named) if name in hosts and never.issuperset(hosts[name])]
     if gone:

@@ -130,3 +130,33 @@ def enforced(old: Policy, new: Policy, everybody: tuple[Pair, ...]) -> Iterator[
 
 def _enforced(policy: Policy, facts: Facts, call: Call) -> bool:
     return enforces(policy, call.of(facts))
+
+
+def admitted(old: Policy, new: Policy, everybody: tuple[Pair, ...]) -> Iterator[Change]:
+    """Who is refused altogether from now on, or no more: as not listed, as far as the mode enforces that of such calls."""
+    found: dict[tuple[Effect, str], list[str]] = {}
+    for pair in everybody:
+        if (pair.was is None) is not (pair.now is None):
+            found.setdefault(_admitted(old, new, pair), []).append(pair.name)
+    for (effect, text), names in found.items():
+        yield Change(effect, "unknown_people", f"{people_in_words(names)}: {text}")
+
+
+def _admitted(old: Policy, new: Policy, pair: Pair) -> tuple[Effect, str]:
+    gone = pair.now is None
+    strict, other, listed = (new, old, pair.was) if gone else (old, new, pair.now)
+    less, more = (Effect.LESS, Effect.MORE) if gone else (Effect.MORE, Effect.LESS)
+    word = "from now on" if gone else "no longer"
+    known = listed or Facts({})
+    calls = [call for call in calls_for((*old.mode.enforce, *new.mode.enforce), models=True) if call.may_be_of(known)]
+    held = [(_enforced(strict, Facts({}), call), _enforced(other, known, call)) for call in calls]
+    if all(refused for refused, _ in held) or (observes(old) and observes(new)):
+        return less, f"refused as not listed {word}"
+    freed = any(by_rules and not refused for refused, by_rules in held)
+    if any(refused for refused, _ in held):
+        text = f"as not listed refused {word}, where the mode enforces that, else only recorded"
+        return Effect.EITHER if freed else less, text
+    text = f"as not listed each call {'is only recorded from now on' if gone else 'was only recorded'}"
+    if not freed:
+        return Effect.RECORDS, text
+    return more, f"{text}; {'what did not fit was refused' if gone else 'what does not fit is refused from now on'}"

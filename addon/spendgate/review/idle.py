@@ -21,6 +21,8 @@ from spendgate.selector import BILLINGS, PERSONAL, PLAN, Facts, Selector
 
 _ROUTERS: Final = ("auto", "default", "best", "router", "model-router", "premium", "opusplan")
 """Names of no one model, one of which an `allow` list may fit."""
+_ALWAYS: Final = {"machine": (), "provider": (), "billing": BILLINGS}
+"""What every call has, and the words that it may be; none: it may be any."""
 _SEVERAL_AT_ONCE: Final = "api_key"
 """What a call may have two of, of which each must be excepted."""
 
@@ -36,6 +38,7 @@ def idle(policy: Policy, hosts: Mapping[str, object]) -> Iterator[Doubt]:
     yield from found
     yield from _denied(policy)
     yield from _all_excepted(policy)
+    yield from _denies_what_it_excepts(policy)
     yield from _without_effect(policy)
 
 
@@ -152,7 +155,18 @@ def _all_excepted(policy: Policy) -> Iterator[Doubt]:
 
 
 def _covered(matched: tuple[str, ...], excepted: tuple[str, ...], attribute: str) -> bool:
+    if not matched and attribute in _ALWAYS:
+        matched = _ALWAYS[attribute] or ("*",)
     return bool(matched) and all(included(text, excepted, attribute) for text in matched)
+
+
+def _denies_what_it_excepts(policy: Policy) -> Iterator[Doubt]:
+    """Model rules that let go, by the model that is asked for, each model that they deny."""
+    for rule in policy.models:
+        models = rule.excepted.texts("model")
+        if rule.deny and models and len(rule.excepted.clauses) == 1 and _covered(rule.deny, models, "model"):
+            text = f"{rule.name} denies no model by name: it excepts {', '.join(models[:3])}"
+            yield Doubt(f"models.{rule.name}", text)
 
 
 def _without_effect(policy: Policy) -> Iterator[Doubt]:

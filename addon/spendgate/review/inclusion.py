@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from spendgate.model_names import fold, glob
@@ -39,4 +39,35 @@ def includes(pattern: str, text: str) -> bool:
     return all(expression.fullmatch(each) is not None for each in tried)
 
 
+_LENGTH_MAX: Final = 200
+"""Of a value (`selector`)."""
 _compiled = lru_cache(maxsize=4096)(glob)
+
+
+def fits_both(one: str, other: str) -> str | None:
+    """A short text that fits both globs, both folded; None where there is none, or none as short as values are."""
+    if max(len(one), len(other)) > _LENGTH_MAX:
+        return None
+
+    @cache
+    def rest(at: int, beside: int) -> str | None:
+        mine, theirs = one[at : at + 1], other[beside : beside + 1]
+        if not mine and not theirs:
+            return ""
+        if mine == theirs == "*":
+            return next((found for found in (rest(at + 1, beside), rest(at, beside + 1)) if found is not None), None)
+        if mine == "*" or theirs == "*":
+            # The star ends here, or takes one more letter of the other one.
+            ended = rest(at + (mine == "*"), beside + (theirs == "*"))
+            letter = theirs if mine == "*" else mine
+            if ended is not None or not letter:
+                return ended
+            more = rest(at + (mine != "*"), beside + (theirs != "*"))
+        elif not mine or not theirs or (mine != theirs and "?" not in {mine, theirs}):
+            return None
+        else:
+            letter = theirs if mine == "?" else mine
+            more = rest(at + 1, beside + 1)
+        return None if more is None else letter.replace("?", "x") + more
+
+    return rest(0, 0)

@@ -119,6 +119,10 @@ def _classes(old: Policy, new: Policy, names: tuple[str, ...]) -> _Models:
     classes: dict[object, list[tuple[str, str]]] = {}
     for label, name in said:
         classes.setdefault(_signature(name, patterns), []).append((label, name))
+    for pattern in patterns:
+        # A model to come, where a pattern says more than the names of all that are known.
+        to_come = example(pattern.text)
+        classes.setdefault(_signature(to_come, patterns), [(f"any other {pattern.text}", to_come)])
     return _Models(
         tuple(tuple(label for label, _ in each) for each in classes.values()),
         tuple(each[0][1] for each in classes.values()),

@@ -130,7 +130,7 @@ def holds_by(budget: Budget, every: Iterable[Budget], facts: Facts) -> frozenset
 def _covers(budget: Budget, facts: Facts) -> bool:
     """Whether it is about every call of this person but for those that it excepts."""
     others = {clause.attribute for clause in budget.match.clauses} - PERSONAL
-    named = any(_anybody(clause, facts) for clause in budget.match.clauses)
+    named = any(_anybody(clause, facts) and "*" not in clause.texts for clause in budget.match.clauses)
     return not others and not named and not _goes_by(budget) and counts(budget, facts)
 
 

@@ -1,24 +1,28 @@
 """Representative calls: one for each way in which the selectors of two policies can tell calls apart, and words for them.
 
-Of each attribute there is a call for every text that a selector has, one with any other value and one without a value. What
-selectors say beyond that (two globs that overlap) is not sampled: a reader of these calls tells such a change without its
-direction.
+Of each attribute there is a call for every text that a selector has, for every two globs that one value can fit, one with any
+other value and one without a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, islice, product
 from typing import Final
 
 from spendgate.model_names import glob
+from spendgate.review.inclusion import fits_both
 from spendgate.review.reach import PERSONAL
 from spendgate.selector import Facts, Selector, is_glob
 
-OTHER: Final = "\N{REPLACEMENT CHARACTER}other"
-"""A value that no selector names."""
+OTHER: Final = "\N{REPLACEMENT CHARACTER}" * 3
+"""A value that no selector names, and what stands for a star: of letters that no text of a policy has."""
 _CALLS_MAX: Final = 600
+_BETWEEN_MAX: Final = 100
+"""So many values beside one for each text."""
+_PAIRS_MAX: Final = 2_000
 _ALWAYS: Final = frozenset({"machine", "provider", "model", "billing"})
 """What every call has."""
 
@@ -72,16 +76,47 @@ def _call(chosen: tuple[tuple[str, str | None, str], ...]) -> Call:
 
 def _values(attribute: str, texts: Collection[str]) -> list[tuple[str | None, str]]:
     """Values of an attribute with what is said of each, the commonest last."""
-    found: list[tuple[str | None, str]] = [(example(text), text) for text in texts]
+    every = tuple(Selector.of({attribute: (text,)}) for text in texts)
+    values: list[tuple[str | None, str]] = [(example(text), text) for text in texts]
+    seen = {_answers(attribute, example(text), every) for text in texts}
+    for value, label in _between(texts):
+        if len(values) >= len(texts) + _BETWEEN_MAX:
+            break
+        answers = _answers(attribute, value, every)
+        if answers not in seen:
+            seen.add(answers)
+            values.append((value, label))
     if attribute not in _ALWAYS:
-        found.append((None, f"no {attribute}"))
+        values.append((None, f"no {attribute}"))
     if any(not text.strip("*") for text in texts):
-        return found
-    return [*found, (OTHER, f"any other {attribute}")]
+        return values
+    return [*values, (OTHER, f"any other {attribute}")]
+
+
+def _between(texts: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Values that globs fit beside their examples: without anything for the stars, and such as two of them fit."""
+    globs = [text for text in texts if is_glob(text)]
+    yield from ((_bare(text), _bare(text)) for text in globs)
+    for one, other in islice(combinations(globs, 2), _PAIRS_MAX):
+        both = fits_both(one.casefold(), other.casefold())
+        for value in () if both is None else (both + OTHER, OTHER + both, both):
+            if all(glob(text.casefold()).fullmatch(value) for text in (one, other)):
+                yield value, f"{one} and {other}"
+
+
+def _answers(attribute: str, value: str, every: tuple[Selector, ...]) -> object:
+    """What these say of a value: of two that have the same answers one is enough."""
+    facts = Facts({}).answered_by(value) if attribute == "model" else Facts({attribute: (value,)})
+    return tuple((each.fits(facts), each.may_fit(facts)) for each in every)
 
 
 def example(text: str) -> str:
-    """A value that fits a text of a selector."""
+    """A value that fits a text of a selector, and of other texts as few as can be."""
+    return re.sub(r"\*+", OTHER, text).replace("?", "x")
+
+
+def _bare(text: str) -> str:
+    """The shortest value that fits it."""
     return text.replace("*", "").replace("?", "x") or "x"
 
 
