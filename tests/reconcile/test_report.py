@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -16,7 +17,7 @@ from reconcile.kit_explain import DAY, USAGE, calls, price, run, times
 from reconcile.kit_explain import billed as lines_of
 from spendgate.money import CENT, NANOS_PER_DOLLAR
 from spendgate.reconcile.report import document, page
-from spendgate.reconcile.report.causes import Step, by_cause, least, share, waterfall
+from spendgate.reconcile.report.causes import Step, by_cause, in_scope, least, share, waterfall
 from spendgate.reconcile.report.charts import _above, _below, _ends, _offset, _ticks
 from spendgate.reconcile.report.tolerance import Tolerance, judged
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
@@ -198,3 +199,17 @@ def test_only_the_largest_findings_stand_in_the_page_and_the_others_are_summed()
     whole = page.page(made, judged(made))
     assert "2 smaller ones, " in whole
     assert ">$0.03</data> together" in whole
+
+
+def test_a_key_that_no_gate_can_have_seen_is_in_no_coverage() -> None:
+    """What is used elsewhere is not the least covered key, and the report says why coverage has less than is billed."""
+    said = [*lines_of(times(USAGE, 3), 3), *lines_of(USAGE, 1, key="apikey_ci")]
+    made = run(calls(3), said)
+
+    assert [each.cause for each in made.findings] == [Cause.SCOPE_KEY]
+    assert [(each.name, each.billed_nanos) for each in made.coverage if each.what == "key"] == [
+        ("anthropic apikey_alice", 3 * price(USAGE))
+    ]
+    assert in_scope(made).startswith("Coverage is of what is in scope: $0.08 of $0.10 billed.")
+    assert in_scope(made) in unescape(page.page(made, judged(made)))
+    assert not in_scope(run(calls(3), lines_of(times(USAGE, 3), 3)))

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from spendgate.money import short_dollars
 from spendgate.reconcile.remedies import REMEDIES
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Finding, Result
 
@@ -65,6 +66,18 @@ def least(coverage: Iterable[Coverage]) -> Coverage | None:
     """The key of which the smallest part was captured; None where none can be told."""
     keys = [each for each in coverage if each.what == "key" and each.dollars is not None]
     return min(keys, key=lambda each: (each.dollars, each.name), default=None)
+
+
+def in_scope(result: Result) -> str:
+    """Why coverage has less than is billed, as a sentence; "" where it has all of it."""
+    total = next((each for each in result.coverage if each.what == "total"), None)
+    if total is None or total.billed_nanos == result.billed_nanos:
+        return ""
+    part, whole = short_dollars(total.billed_nanos), short_dollars(result.billed_nanos)
+    return (
+        f"Coverage is of what is in scope: {part} of {whole} billed. The rest is fees, credits and taxes, and keys and products that are used where no gate is (scope_key, scope_product,"
+        " scope_keyless, a gateway's own key)."
+    )
 
 
 def begin_with(result: Result) -> str:

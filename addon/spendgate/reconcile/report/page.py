@@ -14,7 +14,7 @@ from typing import Final
 from spendgate.inert_text import inert
 from spendgate.money import dollars, short_dollars
 from spendgate.reconcile.report import charts
-from spendgate.reconcile.report.causes import Told, begin_with, by_cause, day_of, least, share, waterfall
+from spendgate.reconcile.report.causes import Told, begin_with, by_cause, day_of, in_scope, least, share, waterfall
 from spendgate.reconcile.report.page_style import STYLE
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Finding, Result
@@ -142,6 +142,8 @@ def _coverage(result: Result) -> str:
         if worst
         else ""
     )
+    if scope := in_scope(result):
+        told += f"<p>{text(scope)}</p>"
     rows = [
         (
             text(each.what), text(each.name), _money(each.billed_nanos), _money(each.captured_nanos),
