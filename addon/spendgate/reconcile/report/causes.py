@@ -75,8 +75,8 @@ def in_scope(result: Result) -> str:
         return ""
     part, whole = short_dollars(total.billed_nanos), short_dollars(result.billed_nanos)
     return (
-        f"Coverage is of what is in scope: {part} of {whole} billed. The rest is fees, credits and taxes, and keys and products that are used where no gate is (scope_key, scope_product,"
-        " scope_keyless, a gateway's own key)."
+        f"Coverage is of what is in scope: {part} of {whole} billed. The rest is fees, credits and taxes, and"
+        " keys and products that are used where no gate is (scope_key, scope_product, scope_keyless, a gateway's own key)."
     )
 
 
@@ -92,6 +92,11 @@ def begin_with(result: Result) -> str:
 def day_of(day_ms: int) -> str:
     """`2026-11-20`; "" for no one day."""
     return "" if day_ms < 0 else f"{datetime.fromtimestamp(day_ms / 1000, UTC):%Y-%m-%d}"
+
+
+def days_of(result: Result) -> str:
+    """`2026-11-01 to 2026-11-30`, both of them in it."""
+    return f"{day_of(result.from_ms)} to {day_of(result.until_ms - 1)}"
 
 
 def share(nanos: int, of: int) -> str:
