@@ -119,3 +119,12 @@ def test_a_download_knows_of_nothing_after_it_was_written(state: State, tmp_path
     (one,) = taken(state)
     assert one["refreshed"] == "2026-11-20T15:00:00Z"
     assert any("log.json was written at 2026-11-20T15:00:00Z" in note for note in one["notes"])
+
+
+def test_an_api_has_no_kind_of_file(state: State) -> None:
+    """`--as` beside an API's name is told as that, not as a file that is not there."""
+    result = CliRunner().invoke(
+        app, ["reconcile", "import", "anthropic", "--as", "anthropic-cost-csv", "--state", str(state.root)]
+    )
+    assert result.exit_code != 0
+    assert "anthropic is an API that is asked, and --as says what a file is: leave it out" in str(result.exception)

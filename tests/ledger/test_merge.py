@@ -368,6 +368,27 @@ def test_an_older_copy_adds_nothing_and_a_copy_that_went_on_apart_is_told(tmp_pa
     assert len(content(out)["call_rows"]) == 6
 
 
+@pytest.mark.parametrize("first", ["kept", "restored"])
+def test_a_copy_that_has_less_of_one_thing_and_more_of_another_is_no_older_one(tmp_path: Path, first: str) -> None:
+    """A laptop restored from a backup: one has audit lines that the other has not, the other a call. Neither holds all."""
+    kept = laptop(tmp_path, "lt-1", range(5))
+    (tmp_path / "backup" / "lt-1").mkdir(parents=True)
+    shutil.copy(kept, tmp_path / "backup" / "lt-1" / "ledger.db")
+    restored = laptop(tmp_path / "backup", "lt-1", range(5, 6))
+    ledger = open_ledger(kept.parent)
+    for number in range(9):
+        ledger.audit(Line(NOW + number, AuditWord.GATE_STARTED, "once more"))
+    ledger._store.close()
+    out = tmp_path / "out.db"
+    one, other = (kept, restored) if first == "kept" else (restored, kept)
+    merging(out, one)
+
+    (second,) = merging(out, other)
+
+    assert second.outcome is Outcome.COLLIDES
+    assert "two copies of it went on apart" in second.fault
+
+
 def test_a_gate_refuses_a_merged_ledger_and_a_merge_refuses_a_gate_s(tmp_path: Path) -> None:
     """Neither is touched."""
     path = laptop(tmp_path, "lt-1", range(2))

@@ -193,6 +193,31 @@ def test_gateway_rows() -> None:
     assert only(result, Cause.GATEWAY_LEG).nanos == ONE
 
 
+@pytest.mark.parametrize("shared", ["apikey_alice", "apikey_bob"])
+@pytest.mark.parametrize("beside", [0, 2])
+def test_a_gateways_rows_are_found_whichever_key_it_shares(shared: str, beside: int) -> None:
+    """Two keys of one day and model: the rows are of the one that lacks them, not of the one that is asked about first;
+    also where the other lacks more than they are."""
+    keys = (NAMED, "apikey_bob")
+    facts = Facts(keys=(*REGISTRY, Key("anthropic", "apikey_bob", ("fp-bob",), "bob")))
+    lines = []
+    for key in keys:
+        number = 4 if key == shared else 3 + beside
+        lines += billed(times(USAGE, number), number, key=key)
+    rows = [Line(NOON, NOON + 1, "litellm", MODEL, usage=USAGE, requests=1, billed_nanos=5, response_id="msg_far")]
+    versions = [
+        Version("bill", NOW, statement(lines)),
+        Version("gw", NOW, statement(rows, source="litellm-spend-logs")),
+    ]
+    bobs = [replace(each, api_key="fp-bob", person="bob", response_id=None) for each in calls(3)]
+
+    result = compare([*calls(3), *bobs], versions, facts, Options(DAY, DAY + DAY_MS, NOW))
+
+    found = [each for each in result.findings if each.cause is Cause.GATEWAY_LEG]
+    assert [(each.key, each.nanos) for each in found] == [(shared, ONE)]
+    assert sum(each.nanos for each in result.findings) == result.gap_nanos == (1 + beside) * ONE
+
+
 def test_other_device() -> None:
     """No machine of hers was on."""
     facts = Facts(presence=(Interval("lt-1", DAY - DAY_MS, DAY - HOUR, "alice"),), keys=REGISTRY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -15,8 +16,9 @@ from msgspec.structs import replace
 from reconcile.kit_explain import DAY, USAGE, calls, price, run, times
 from reconcile.kit_explain import billed as lines_of
 from spendgate.money import CENT, NANOS_PER_DOLLAR
+from spendgate.reconcile.groups import half_unit
 from spendgate.reconcile.report import document, page
-from spendgate.reconcile.report.causes import Step, by_cause, least, share, waterfall
+from spendgate.reconcile.report.causes import Step, by_cause, day_of, days_of, in_scope, least, share, waterfall
 from spendgate.reconcile.report.charts import _above, _below, _ends, _offset, _ticks
 from spendgate.reconcile.report.tolerance import Tolerance, judged
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
@@ -198,3 +200,32 @@ def test_only_the_largest_findings_stand_in_the_page_and_the_others_are_summed()
     whole = page.page(made, judged(made))
     assert "2 smaller ones, " in whole
     assert ">$0.03</data> together" in whole
+
+
+def test_a_key_that_no_gate_can_have_seen_is_in_no_coverage() -> None:
+    """What is used elsewhere is not the least covered key, and the report says why coverage has less than is billed."""
+    said = [*lines_of(times(USAGE, 3), 3), *lines_of(USAGE, 1, key="apikey_ci")]
+    made = run(calls(3), said)
+
+    assert [each.cause for each in made.findings] == [Cause.SCOPE_KEY]
+    assert [(each.name, each.billed_nanos) for each in made.coverage if each.what == "key"] == [
+        ("anthropic apikey_alice", 3 * price(USAGE))
+    ]
+    assert in_scope(made).startswith("Coverage is of what is in scope: $0.08 of $0.10 billed.")
+    assert in_scope(made) in unescape(page.page(made, judged(made)))
+    assert not in_scope(run(calls(3), lines_of(times(USAGE, 3), 3)))
+
+
+def test_days_and_tolerance_are_told_as_people_read_them() -> None:
+    """The day after the last is none of the report's; nobody needs a tolerance to the nano-dollar."""
+    made = result([], 1_531_763_323_801)
+
+    assert days_of(made) == day_of(DAY) + " to " + day_of(DAY)
+    assert f"{days_of(made)} (UTC, both included)" in page.page(made, judged(made))
+    assert judged(made).told == "$7.66 (0.5% of what is billed on final days, at least $0.01)"
+    assert judged(made).allowed_nanos == 7_658_816_619
+
+
+@pytest.mark.parametrize(("amount", "nanos"), [("$0.01", 5_000_000), ("-$0.001", 500_000), ("0.01", 5_000_000)])
+def test_a_dollar_sign_before_an_amount_does_not_hide_how_finely_it_is_written(amount: str, nanos: int) -> None:
+    assert half_unit(amount) == nanos

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from reconcile.kit_explain import DAY, NOON, NOW, USAGE, adds_up, billed, by_cause, call, price, times
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import NO_FACTS
+from spendgate.reconcile.report.tolerance import judged
 from spendgate.reconcile.result import Cause, Result, State
 from spendgate.reconcile.run import Options, Version, compare
-from spendgate.statement import DAY_MS, Charge, Line, Statement, Who
+from spendgate.statement import DAY_MS, Billed, Charge, Line, Statement, Who
 from spendgate.usage import NO_USAGE
 
 DAYS = 4
@@ -109,6 +110,7 @@ def test_seats_say_nothing_of_what_calls_cost() -> None:
 
     assert by_cause(result) == {Cause.SUBSCRIPTION_INCLUDED: SEATS.billed_nanos}
     assert result.captured_nanos == 0
+    assert (judged(result).compared, judged(result).over) == (False, True)
     assert (
         f"anthropic: no statement that tells what calls cost on {DAYS} days; 12 calls of $0.30 are not compared"
         in result.notes
@@ -185,3 +187,22 @@ def test_a_months_sum_beside_a_daily_bill_is_told_once() -> None:
 
     assert result.billed_nanos == 3 * ONE
     assert result.gap_nanos == 0
+
+
+def test_a_report_without_amounts_does_not_hide_one_with_them() -> None:
+    """GitHub's old report of requests says nothing of what those beyond the quota cost, however new its import is."""
+    at = Line(NOON, NOON + 1, "github-copilot", "gpt-5.4", charge=Charge.REQUESTS, requests=1, who=Who(user="alice"))
+    old = replace(at, billed_nanos=0, billed=Billed.INCLUDED)
+    new = replace(at, billed_nanos=40_000_000, amount="0.04 USD")
+
+    def of(source: str, line: Line, at_ms: int) -> Version:
+        said = Statement(source, "github-copilot", "", DAY, DAY + DAY_MS, "ab" * 32, "x", None, (line,))
+        return Version(source, at_ms, said)
+
+    both = of("github-copilot-csv", new, NOW - 1), of("github-copilot-requests-csv", old, NOW)
+    result = compare([], both, NO_FACTS, Options(DAY, DAY + DAY_MS, NOW))
+
+    assert result.billed_nanos == 40_000_000
+    assert (
+        "github-copilot: github-copilot-requests-csv tells requests, too; github-copilot-csv is taken" in result.notes
+    )

@@ -97,6 +97,8 @@ def import_(
     asked = next((each for each in APIS if each.name == given), None)
     if asked is not None and source is None:
         statement = _ask(asked, structs.replace(span_of(since, until), account=account), found.root / "imports")
+    elif asked is not None and not Path(given).exists():
+        raise UsageError(f"{given} is an API that is asked, and --as says what a file is: leave it out")
     elif since or until:
         raise UsageError("--from and --until ask an API; a file is taken for the days that it tells of")
     else:

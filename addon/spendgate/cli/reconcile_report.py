@@ -195,7 +195,8 @@ def _judge(verdict: Judged) -> None:
     """Say how it ends, and end so."""
     if not verdict.compared:
         note(
-            "nothing could be compared: no closed day has both a statement and a provider's word that its data reach over it"
+            "nothing could be compared: no closed day has both a statement of what calls cost and a provider's word that its data"
+            " reach over it"
         )
         raise typer.Exit(1)
     told = f"{money(verdict.off_nanos)} unexplained, by day and key without signs; tolerance {verdict.told}"

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from spendgate.cli.output import Column, Format, console, emit, money, safe, writing
 from spendgate.reconcile.captured import Call
-from spendgate.reconcile.report.causes import begin_with, by_cause, day_of, least, share
+from spendgate.reconcile.report.causes import begin_with, by_cause, day_of, days_of, in_scope, least, share
 from spendgate.reconcile.report.document import call_row, line_row
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Result
@@ -47,9 +47,7 @@ _CALLS = (
 def show(result: Result, verdict: Judged) -> None:
     """Totals, causes, coverage, days, inputs, notes; the verdict is the caller's to tell."""
     out = console()
-    out.print(
-        f"Captured against billed, {day_of(result.from_ms)} until {day_of(result.until_ms)} (UTC), {result.state.value}"
-    )
+    out.print(f"Captured against billed, {days_of(result)} (UTC, both included), {result.state.value}")
     out.print()
     out.print(_totals(result))
     out.print()
@@ -59,6 +57,8 @@ def show(result: Result, verdict: Judged) -> None:
             out.print()
             out.print(each)
     out.print()
+    if scope := in_scope(result):
+        out.print(f"- {scope}")
     for told in result.notes:
         out.print(f"- {safe(told)}")
 

@@ -182,7 +182,10 @@ class _Source:
         """An older copy of what is here; or one whose history went on in another way than the one that is here."""
         was = self._was
         assert was is not None  # noqa: S101 - the caller has asked
-        older = links < was.links or upto < was.upto_seq or lines < was.audit_lines
+        here, its = (was.links, was.upto_seq, was.audit_lines), (links, upto, lines)
+        older = any(mine < there for mine, there in zip(its, here, strict=True))
+        if older and any(mine > there for mine, there in zip(its, here, strict=True)):
+            return self._said(Outcome.COLLIDES, fault=self._other_history("each has what the other lacks"))
         if not older and was.links:
             found = self._conn.execute("SELECT head FROM main.chain WHERE position = ?", (was.links,)).fetchone()
             if found is None or found[0] != was.head:

@@ -20,6 +20,8 @@ COUNTS: Final = "counts"
 """Beside the kinds of charge: the tokens and requests themselves."""
 _INVOICE: Final = "invoice"
 _WITHOUT_MONEY: Final = ("claude-code", "anthropic-usage-csv", "openai-usage-csv")
+_WITHOUT_AMOUNTS: Final = ("github-copilot-requests-csv",)
+"""They say what a plan includes, and not what the rest costs: another source's amounts go before theirs."""
 _ONE_TOOLS: Final = ("claude-code",)
 """Counts of a part of what the provider bills: beside the money of all of it they would be a price that nobody has."""
 _NAMED_BY_FILE: Final = ("openai-cost-csv", "github-copilot-csv", "github-copilot")
@@ -121,7 +123,7 @@ def _ranks[U: Use](used: dict[At, list[U]]) -> dict[str, dict[str, dict[str, tup
             source = use.said.source
             for line in use.lines if source not in _ONE_TOOLS else ():
                 for kind in kinds_of(line):
-                    rank = (_detail(line), use.at_ms)
+                    rank = (_detail(line) if source not in _WITHOUT_AMOUNTS or kind == COUNTS else -1, use.at_ms)
                     found[provider][kind][source] = max(rank, found[provider][kind].get(source, rank))
     return found
 

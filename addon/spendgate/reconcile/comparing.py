@@ -89,11 +89,16 @@ class _Explaining:
         }
         moved = moved_calls(self.captured.edges, compared, splits, self.assembled.names, self.around.young)
         seen: list[pricing_causes.Seen] = []
-        for key, group in compared.items():
+        for key, group in sorted(
+            compared.items(), key=lambda each: not self.around.is_gateways(each[0], splits[each[0]])
+        ):
             its = splits[key]
             self._parts(group, its)
-            for claim in claims(group, its, self.around.around(group, moved, self._scope(group))):
+            made = claims(group, its, self.around.around(group, moved, self._scope(group)))
+            for claim in made:
                 self._claim(group, claim)
+            if made and not group.cost and all(claim.cause is Cause.SCOPE_KEY for claim in made):
+                self.scoped.add(key)
             only_net = group.net == group.listed
             seen += [pricing_causes.Seen(key, gap, its.same_counts, only_net) for gap in its.prices]
         for told in pricing_causes.explain(seen):

@@ -110,11 +110,13 @@ def at_their_price(rest: Rest) -> None:
 
 def through_gateway(rest: Rest, around: Around) -> None:
     """What a gateway says it asked for, where the bill has it and the ledger has not."""
-    for counts, requests in around.gateway:
+    for row in around.gateway:
+        counts, requests = row
         worth = rest.worth(counts)
         if worth and rest.holds(counts) and (rest.requests is None or rest.requests >= requests):
             told = f"{requests} requests are in the gateway's own ledger"
             rest.take(Cause.GATEWAY_LEG, worth, Confidence.RESIDUAL, told, counts=counts, requests=requests)
+            around.gateway.claim(row)
 
 
 def written_longer(rest: Rest, assumed: int) -> None:

@@ -18,7 +18,7 @@ from spendgate.reconcile.vectors import PLACE, SEARCHES, add, counts_of, zeros
 from spendgate.statement import Billed, Charge, Line
 from spendgate.usage import NO_USAGE
 
-_AMOUNT: Final = re.compile(r"^-?\d+(?:\.(\d+))?(?:e([+-]?\d{1,4}))?\s*([a-z$¢]*)", re.IGNORECASE)
+_AMOUNT: Final = re.compile(r"^[+-]?\$?-?\d+(?:\.(\d+))?(?:e([+-]?\d{1,4}))?\s*([a-z$¢]*)", re.IGNORECASE)
 _UNITS = {"cent": 10_000_000, "cents": 10_000_000, "¢": 10_000_000, "credit": 10_000_000, "credits": 10_000_000}
 _UNITS |= dict.fromkeys(("", "usd", "$", "dollar", "dollars"), 1_000_000_000)
 _CENT_NANOS: Final = 10_000_000

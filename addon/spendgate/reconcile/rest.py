@@ -5,7 +5,7 @@ A claim takes nano-dollars and, where it knows them, tokens and requests out of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -31,6 +31,28 @@ class Claim(Struct, frozen=True):
     requests: int | None = None
 
 
+class GatewayRows:
+    """Tokens and requests of rows of a gateway that no call of the ledger is, until a group has claimed them."""
+
+    def __init__(self, rows: Sequence[tuple[tuple[int, ...], int]] = ()) -> None:
+        self._rows = list(rows)
+
+    def __iter__(self) -> Iterator[tuple[tuple[int, ...], int]]:
+        return iter(tuple(self._rows))
+
+    def claim(self, row: tuple[tuple[int, ...], int]) -> None:
+        """A row is of one group alone."""
+        self._rows.remove(row)
+
+    @property
+    def counts(self) -> list[int]:
+        """Tokens of all of them, by class."""
+        return [sum(each) for each in zip(*(counts for counts, _ in self._rows), strict=True)]
+
+
+NO_ROWS: Final = GatewayRows()
+
+
 class Around(Struct, frozen=True):
     """What is known around a group beside its two sides."""
 
@@ -39,8 +61,8 @@ class Around(Struct, frozen=True):
     subcalls: tuple[tuple[Witnessed, str], ...] = ()
     """Sub-calls of calls that the ledger has (their ids), which its counts leave out."""
     times: Times = NO_TIMES
-    gateway: tuple[tuple[tuple[int, ...], int], ...] = ()
-    """Tokens and requests of rows of a gateway that no call of the ledger is."""
+    gateway: GatewayRows = NO_ROWS
+    """Of its day and model, shared with other accounts: no row says which of the provider's keys it was billed to."""
     enumerated: bool = False
     """The bill names every request of this day by id."""
     young: bool = False

@@ -122,6 +122,8 @@ class Day(Struct, frozen=True):
     unexplained_nanos: int
     off_nanos: int | None = None
     """What is unexplained of each key and model, added up without signs; None: not told apart."""
+    compared: bool = True
+    """Whether its statement tells what calls cost: one of seats alone has nothing to compare them with."""
 
 
 class Input(Struct, frozen=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from spendgate.reconcile.absence import Times
 from spendgate.reconcile.bills import Bill, BilledDay
+from spendgate.reconcile.decompose import Split
 from spendgate.reconcile.facts import Facts, Interval, Unread, Witnessed
 from spendgate.reconcile.finality import is_young
 from spendgate.reconcile.folding import Captured
@@ -15,7 +16,7 @@ from spendgate.reconcile.identities import Account, Identities
 from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.midnights import Moved
 from spendgate.reconcile.naming import day_of, model_of
-from spendgate.reconcile.rest import Around
+from spendgate.reconcile.rest import NO_ROWS, Around, GatewayRows
 from spendgate.reconcile.vectors import counts_of
 from spendgate.statement import DAY_MS, Billed, Charge
 
@@ -54,6 +55,11 @@ class Surroundings:
         """Whether the provider may still be adding to a group's day."""
         return is_young(key.provider, key.day_ms, self._reaches.get((key.provider, key.day_ms)), self._now_ms)
 
+    def is_gateways(self, key: GroupKey, its: Split) -> bool:
+        """Whether what a group lacks is what gateways asked for, to the token: it claims their rows before any other account."""
+        rows = self._gateway.get((key.day_ms, key.model), NO_ROWS)
+        return not key.match and its.vector is not None and any(its.vector) and list(its.vector) == rows.counts
+
     def around(self, group: Group, moved: Moved, scope: str) -> Around:
         """All of it."""
         key, person = group.key, group.account.person
@@ -78,7 +84,7 @@ class Surroundings:
                 person,
                 scope,
             ),
-            gateway=tuple(self._gateway.pop((key.day_ms, key.model), ())) if not key.match else (),
+            gateway=self._gateway.get((key.day_ms, key.model), NO_ROWS) if not key.match else NO_ROWS,
             enumerated=(key.provider, key.day_ms) in self._enumerated,
             young=young,
             unseen=self._unseen.get((key.provider, key.day_ms, key.account), 0),
@@ -142,7 +148,7 @@ def _enumerates(day: BilledDay) -> bool:
     return bool(its) and all(line.response_id or line.request_id for line in its)
 
 
-def _gateway_rows(bill: Bill, captured: Captured) -> dict[tuple[int, str], list[tuple[tuple[int, ...], int]]]:
+def _gateway_rows(bill: Bill, captured: Captured) -> dict[tuple[int, str], GatewayRows]:
     """By day and model what gateways asked for that no call of the ledger is; single requests one by one, else sums."""
     found: dict[tuple[int, str], list[tuple[tuple[int, ...], int]]] = defaultdict(list)
     for line in bill.gateway:
@@ -150,7 +156,7 @@ def _gateway_rows(bill: Bill, captured: Captured) -> dict[tuple[int, str], list[
         if not mine and line.billed is Billed.METERED:
             number = 1 if line.requests is None else line.requests
             found[day_of(line.starts_ms), model_of(line.model)].append((tuple(counts_of(line.usage)), number))
-    return found
+    return {at: GatewayRows(rows) for at, rows in found.items()}
 
 
 def _machines(captured: Captured, facts: Facts) -> dict[str, set[str]]:

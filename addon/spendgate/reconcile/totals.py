@@ -102,6 +102,7 @@ def _days(compared: Compared) -> tuple[Day, ...]:
                 captured[at],
                 sum(left),
                 sum(abs(each) for each in left),
+                day.tells_use,
             )
         )
     return tuple(found)

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from spendgate.money import short_dollars
 from spendgate.reconcile.remedies import REMEDIES
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Finding, Result
 
@@ -67,6 +68,18 @@ def least(coverage: Iterable[Coverage]) -> Coverage | None:
     return min(keys, key=lambda each: (each.dollars, each.name), default=None)
 
 
+def in_scope(result: Result) -> str:
+    """Why coverage has less than is billed, as a sentence; "" where it has all of it."""
+    total = next((each for each in result.coverage if each.what == "total"), None)
+    if total is None or total.billed_nanos == result.billed_nanos:
+        return ""
+    part, whole = short_dollars(total.billed_nanos), short_dollars(result.billed_nanos)
+    return (
+        f"Coverage is of what is in scope: {part} of {whole} billed. The rest is fees, credits and taxes, and"
+        " keys and products that are used where no gate is (scope_key, scope_product, scope_keyless, a gateway's own key)."
+    )
+
+
 def begin_with(result: Result) -> str:
     """Where to look first at what is unexplained, as a remedy; "" where nothing is."""
     worst = max(result.days, key=lambda day: day.off_nanos or abs(day.unexplained_nanos), default=None)
@@ -79,6 +92,11 @@ def begin_with(result: Result) -> str:
 def day_of(day_ms: int) -> str:
     """`2026-11-20`; "" for no one day."""
     return "" if day_ms < 0 else f"{datetime.fromtimestamp(day_ms / 1000, UTC):%Y-%m-%d}"
+
+
+def days_of(result: Result) -> str:
+    """`2026-11-01 to 2026-11-30`, both of them in it."""
+    return f"{day_of(result.from_ms)} to {day_of(result.until_ms - 1)}"
 
 
 def share(nanos: int, of: int) -> str:

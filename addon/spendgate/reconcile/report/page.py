@@ -14,7 +14,17 @@ from typing import Final
 from spendgate.inert_text import inert
 from spendgate.money import dollars, short_dollars
 from spendgate.reconcile.report import charts
-from spendgate.reconcile.report.causes import Told, begin_with, by_cause, day_of, least, share, waterfall
+from spendgate.reconcile.report.causes import (
+    Told,
+    begin_with,
+    by_cause,
+    day_of,
+    days_of,
+    in_scope,
+    least,
+    share,
+    waterfall,
+)
 from spendgate.reconcile.report.page_style import STYLE
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Finding, Result
@@ -30,11 +40,11 @@ Cells = Sequence[str]
 
 def page(result: Result, verdict: Judged) -> str:
     """The whole document."""
-    span = f"{day_of(result.from_ms)} until {day_of(result.until_ms)}"
+    span = days_of(result)
     body = "\n".join(
         (
             "<header><h1>Captured against billed</h1>"
-            f"<p>{text(span)} (UTC) · <b class=state>{text(result.state.value)}</b></p></header>",
+            f"<p>{text(span)} (UTC, both included) · <b class=state>{text(result.state.value)}</b></p></header>",
             _totals(result, verdict),
             _gap(result),
             _coverage(result),
@@ -142,6 +152,8 @@ def _coverage(result: Result) -> str:
         if worst
         else ""
     )
+    if scope := in_scope(result):
+        told += f"<p>{text(scope)}</p>"
     rows = [
         (
             text(each.what), text(each.name), _money(each.billed_nanos), _money(each.captured_nanos),

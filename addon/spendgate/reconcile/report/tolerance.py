@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from spendgate.money import CENT, Money, dollars, half_even
+from spendgate.money import CENT, Money, dollars, half_even, short_dollars
 from spendgate.reconcile.result import Result, State
 
 FINAL_SHARE: Final = 5_000
@@ -55,7 +55,7 @@ class Judged(Struct, frozen=True):
     told: str
     """The tolerance and how it was made, for people."""
     compared: bool
-    """Whether there was a closed day to compare at all."""
+    """Whether there was a closed day to compare calls with at all."""
 
     @property
     def over(self) -> bool:
@@ -67,7 +67,7 @@ def judged(result: Result, tolerance: Tolerance = DEFAULT) -> Judged:
     """The unexplained against what is allowed."""
     off = sum(abs(day.unexplained_nanos) if day.off_nanos is None else day.off_nanos for day in result.days)
     allowed, told = _allowed(result, tolerance)
-    return Judged(off, allowed, told, bool(result.days))
+    return Judged(off, allowed, told, any(day.compared for day in result.days))
 
 
 def _allowed(result: Result, tolerance: Tolerance) -> tuple[int, str]:
@@ -75,13 +75,13 @@ def _allowed(result: Result, tolerance: Tolerance) -> tuple[int, str]:
         return tolerance.nanos, dollars(tolerance.nanos)
     if tolerance.millionths is not None:
         nanos = _share(abs(result.billed_nanos), tolerance.millionths)
-        return nanos, f"{dollars(nanos)} ({_percent(tolerance.millionths)} of what is billed)"
+        return nanos, f"{short_dollars(nanos)} ({_percent(tolerance.millionths)} of what is billed)"
     billed = {state: sum(abs(day.billed_nanos) for day in result.days if day.state is state) for state in State}
     nanos = _share(billed[State.FINAL], FINAL_SHARE) + _share(billed[State.SETTLING], SETTLING_SHARE)
     parts = [f"{_percent(FINAL_SHARE)} of what is billed on final days"]
     if billed[State.SETTLING]:
         parts.append(f"{_percent(SETTLING_SHARE)} on settling ones")
-    return max(nanos, CENT), f"{dollars(max(nanos, CENT))} ({', '.join(parts)}, at least {dollars(CENT)})"
+    return max(nanos, CENT), f"{short_dollars(max(nanos, CENT))} ({', '.join(parts)}, at least {dollars(CENT)})"
 
 
 def _share(nanos: int, millionths: int) -> int:
