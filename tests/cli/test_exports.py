@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from cli.kit import app, ran, row, settlement
 from spendgate.admission import Admit
+from spendgate.cli.output import plain_cell
 from spendgate.config.paths import State
 from spendgate.exports import focus, focus_billed, focus_check
 from spendgate.exports.focus_billed import BilledLine
@@ -164,3 +165,9 @@ def test_a_call_without_counts_has_none() -> None:
     assert not [each for each in span["attributes"] if each["key"].startswith("gen_ai.usage")]
     assert span["startTimeUnixNano"] == "1795313580042000000"
     assert span["status"] == {"code": 2}
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_cell_begins_as_a_formula_does(sign: str) -> None:
+    """Nor with a wide sign, which a spreadsheet with East Asian settings takes for the narrow one."""
+    assert str(plain_cell(f"{sign}1+1")).startswith("'")

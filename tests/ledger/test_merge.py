@@ -417,6 +417,20 @@ def test_what_is_no_ledger_is_told_and_the_others_are_taken(tmp_path: Path) -> N
     assert not (tmp_path / "none.db").exists()
 
 
+def test_a_schema_that_is_no_text_is_told_and_the_others_are_taken(tmp_path: Path) -> None:
+    """A damaged file ends no merge: those named after it are taken."""
+    damaged, whole = laptop(tmp_path, "lt-1", range(2)), laptop(tmp_path, "lt-2", range(2))
+    with closing(sqlite3.connect(damaged)) as conn:
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw = damaged.read_bytes()
+    damaged.write_bytes(raw.replace(b"CREATE TABLE", b"CREATE \xa0ABLE", 1))
+
+    done = merging(tmp_path / "out.db", damaged, whole)
+
+    assert [each.outcome for each in done] == [Outcome.BROKEN, Outcome.TAKEN]
+    assert "cannot be read as a ledger" in done[0].fault
+
+
 def test_what_a_killed_merge_left_is_told_to_readers_and_mended_by_the_next(tmp_path: Path) -> None:
     """Killed while it wrote the file itself: its journal still stands beside it."""
     one, two = laptop(tmp_path, "lt-1", range(40)), laptop(tmp_path, "lt-2", range(400))

@@ -27,7 +27,7 @@ from spendgate.money import dollars, short_dollars
 
 WRAPPED = 30
 """Characters that a sentence has at least beside other columns, where it has so many."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 Row = Mapping[str, object]
 inert = inert_text.inert
 

@@ -211,7 +211,7 @@ def readable(path: Path) -> sqlite3.Connection:
         if is_merged(conn):
             raise StateError("was itself merged: name the ledgers that it was made of")
         schema.refuse_source(conn)
-    except sqlite3.Error as fault:
+    except (sqlite3.Error, UnicodeDecodeError) as fault:  # SQLite quotes a damaged schema as it is
         conn.close()
         raise StateError(f"cannot be read as a ledger: {fault}") from fault
     except StateError:
