@@ -67,6 +67,22 @@ def test_what_nobody_knows_is_named_with_the_remedy(state: State, tmp_path: Path
     assert "odd.csv.gz: line 1: lacks the columns line_item_usage_start_date" in str(named.exception)
 
 
+@pytest.mark.parametrize("most", [10, len(INVOICE)])
+def test_a_pipe_is_read_as_a_file_is_and_as_far(state: State, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """`reconcile import <(decrypt bill)`: a pipe has no size before it is read."""
+    monkeypatch.setattr(reconcile, "FILE_BYTES_MAX", most)
+    read, write = os.pipe()
+    os.write(write, INVOICE.encode())
+    os.close(write)
+    try:
+        result = CliRunner().invoke(app, ["reconcile", "import", f"/dev/fd/{read}", "--state", str(state.root)])
+    finally:
+        os.close(read)
+    if most < len(INVOICE):
+        assert "split it by month" in str(result.exception)
+    assert len(taken(state)) == (most == len(INVOICE))
+
+
 def test_every_source_is_listed_once() -> None:
     listed = CliRunner().invoke(app, ["reconcile", "sources", "--format", "json"])
     names = [each["name"] for each in json.loads(listed.stdout)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
 
 import brotli
 import pytest
@@ -80,6 +81,48 @@ def test_bomb_is_stopped(name: str, bound: str, monkeypatch: pytest.MonkeyPatch)
     assert decoder.flags == ("content-encoding grows beyond belief",)
     assert sum(sizes) <= 4 * 1024 * 1024
     assert max(sizes, default=0) <= (2 * PIECE_BYTES_MAX if name != "zstd" else 8 * 1024 * 1024)
+
+
+@pytest.mark.parametrize("name", ["gzip", "gzip, gzip", "gzip, zstd"])
+def test_members_that_hold_nothing_are_given_up(name: str) -> None:
+    """Twenty bytes are a whole member: a body of a megabyte that holds nothing took seconds, one of 16 took hours."""
+    bomb = gzip.compress(b"", mtime=0) * 100_000
+    for outer in name.split(", ")[1:]:
+        bomb = ENCODERS[outer](bomb)
+    decoder = Decoder(name)
+    assert len(list(decoder.feed(bomb))) < 20_000
+    assert decoder.flags == ("content-encoding broken",)
+
+
+@pytest.mark.parametrize(("name", "wbits"), [("gzip", 31), ("deflate", 15)])
+def test_no_step_is_given_the_whole_body(name: str, wbits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """zlib copies what is left of its input after each step: of a long body given whole, half of the time was that."""
+    given, made = [], zlib.decompressobj
+
+    class Spied:
+        def __init__(self) -> None:
+            self.inner = made(wbits)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            given.append(len(data))
+            return self.inner.decompress(data, most)
+
+        def __getattr__(self, word: str) -> object:
+            return getattr(self.inner, word)
+
+    packed = ENCODERS[name](os.urandom(1_000_000))
+    monkeypatch.setattr(decoding.zlib, "decompressobj", lambda _wbits=15: Spied())
+    assert len(b"".join(Decoder(name).feed(packed))) == 1_000_000
+    assert max(given) <= 16 * 1024
+
+
+def test_members_that_hold_something_are_read_to_the_last() -> None:
+    """Tools that pack in blocks make a member of each; so may a server of each event."""
+    events = [b"data: %d\n\n" % n for n in range(10_000)]
+    body = b"".join(gzip.compress(event, mtime=0) for event in events)
+    assert decode_body("gzip", body, bytes_max=10**6) == b"".join(events)
+    blocks = gzip.compress(b"x" * 2_000, mtime=0) * 30_000
+    assert len(decode_body("gzip", blocks, bytes_max=10**9)) == 2_000 * 30_000
 
 
 def test_an_answer_that_compresses_a_thousandfold_is_read_to_its_end() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -100,12 +101,7 @@ FACTS = st.builds(
 REFRESHED = st.sampled_from([None, NOW, DAY + DAY_MS, DAY + 2 * DAY_MS + 5])
 
 
-@settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(CALLS, max_size=8), st.lists(lines(), max_size=10), st.one_of(st.none(), st.lists(lines(), max_size=4)), FACTS,
-    REFRESHED,
-)  # fmt: skip
-def test_adds_up(
+def _adds_up(
     calls: list[Call], now: list[Line], before: list[Line] | None, facts: Facts, refreshed: int | None
 ) -> None:
     """The identity, by totals and by days; the same result again; no finding of nothing."""
@@ -121,3 +117,12 @@ def test_adds_up(
     assert all(each.nanos for each in result.findings)
     assert compare(ordered, versions[::-1], facts, options) == result
     assert all(one <= two for one, two in pairwise(each.cause for each in result.findings))
+
+
+_DAYS = given(
+    st.lists(CALLS, max_size=8), st.lists(lines(), max_size=10), st.one_of(st.none(), st.lists(lines(), max_size=4)), FACTS,
+    REFRESHED,
+)  # fmt: skip
+_LIMITS = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+test_adds_up = _LIMITS(_DAYS(_adds_up))
+test_adds_up_on_many_days = pytest.mark.heavy(settings(_LIMITS, max_examples=4_000)(_DAYS(_adds_up)))

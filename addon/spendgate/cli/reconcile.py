@@ -138,11 +138,11 @@ def sources(fmt: FormatOption = Format.TABLE) -> None:
 def read_file(path: Path, named: str | None) -> Statement:
     """A downloaded file. Raises StatementError, StateError, UsageError."""
     try:
-        found = path.stat()
-        written_ms = found.st_mtime_ns // 1_000_000
-        if found.st_size > FILE_BYTES_MAX:
+        written_ms = path.stat().st_mtime_ns // 1_000_000
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)  # a pipe has no size to look at before
+        if len(data) > FILE_BYTES_MAX:
             raise StateError(f"{path}: more than {FILE_BYTES_MAX >> 30} GB; split it by month")
-        data = path.read_bytes()
     except OSError as fault:
         names = ", ".join(each.name for each in APIS)
         raise StateError(f"{path}: {fault.strerror}; it is no file, and the APIs are: {names}") from fault

@@ -2,10 +2,10 @@
 
 The relayed bytes are never touched; this works on a copy. Two bounds keep a small body from becoming a large one: each step
 gives about `PIECE_BYTES_MAX` bytes, at most twice that (zstd: what 256 bytes of input can hold, at most 8 MiB). So memory is
-bounded whatever comes, and two more bounds keep a bomb from taking the loop's time: decoding stops where one feed grows beyond
-`FEED_BYTES_MAX`, and where a body grows beyond `RATIO_MAX` times its size after `FREE_BYTES`. An answer of a gigabyte that
-compresses a thousandfold is still read to its end, where its counts are. What cannot be decoded is flagged, and the call is
-then counted as an estimate (design.md, promise 9).
+bounded whatever comes, and three more bounds keep a bomb from taking the loop's time: decoding stops where one feed grows
+beyond `FEED_BYTES_MAX`, where a body grows beyond `RATIO_MAX` times its size after `FREE_BYTES`, and where it is many members
+of gzip that hold nothing. An answer of a gigabyte that compresses a thousandfold is still read to its end, where its counts
+are. What cannot be decoded is flagged, and the call is then counted as an estimate (design.md, promise 9).
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ FREE_BYTES: Final = 2 * 1024 * 1024 * 1024
 """About a second of decoding in all, in steps that FEED_BYTES_MAX bounds."""
 FEED_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of one feed, which is at most what one read of a socket gave: some 30 ms of decoding."""
+_SLICE_BYTES: Final = 16 * 1024
+_MEMBERS_FREE: Final = 16 * 1024
+_MEMBER_BYTES: Final = 1024
+"""Members of a gzip body beyond the free ones must hold so much each: twenty bytes are a whole one that holds nothing."""
 _ZSTD_INPUT_BYTES: Final = 256
 _ZSTD_WINDOW_MAX: Final = 8 * 1024 * 1024
 _LAYERS_MAX: Final = 4
@@ -32,20 +36,34 @@ _LAYERS_MAX: Final = 4
 Layer = Callable[[bytes], Iterator[bytes]]
 
 
+def _slices(data: bytes) -> Iterator[bytes]:
+    """The input in short pieces: zlib copies what it has not taken yet after each step, in time with the square of its length."""
+    for start in range(0, len(data), _SLICE_BYTES):
+        yield data[start : start + _SLICE_BYTES]
+
+
 def _gzip() -> Layer:
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    members, given = 1, 0
 
     def inflate(data: bytes) -> Iterator[bytes]:
-        nonlocal inflater
-        while data:
-            if inflater.eof:
-                # One body may hold several gzip members; zero bytes between and after them are padding.
-                data = data.lstrip(b"\0")
-                if not data:
-                    return
-                inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            yield inflater.decompress(data, PIECE_BYTES_MAX)
-            data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+        nonlocal inflater, members, given
+        for piece in _slices(data):
+            rest = piece
+            while rest:
+                if inflater.eof:
+                    # One body may hold several gzip members; zero bytes between and after them are padding.
+                    rest = rest.lstrip(b"\0")
+                    if not rest:
+                        break
+                    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+                    members += 1
+                    if members > _MEMBERS_FREE + given // _MEMBER_BYTES:
+                        raise zlib.error("members that hold nothing")
+                plain = inflater.decompress(rest, PIECE_BYTES_MAX)
+                given += len(plain)
+                yield plain
+                rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
 
     return inflate
 
@@ -64,9 +82,11 @@ def _deflate() -> Layer:
             if begun[0] & 0x0F != 8 or int.from_bytes(begun[:2]) % 31:
                 inflater = zlib.decompressobj(-zlib.MAX_WBITS)
             data = begun
-        while data and not inflater.eof:
-            yield inflater.decompress(data, PIECE_BYTES_MAX)
-            data = inflater.unconsumed_tail
+        for piece in _slices(data):
+            rest = piece
+            while rest and not inflater.eof:
+                yield inflater.decompress(rest, PIECE_BYTES_MAX)
+                rest = inflater.unconsumed_tail
 
     return inflate
 

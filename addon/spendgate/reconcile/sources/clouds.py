@@ -6,11 +6,13 @@ its money, so that nobody takes silence for zero.
 
 from __future__ import annotations
 
+import gzip
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from io import BytesIO
 from typing import Final
 
 from spendgate.errors import StatementError
@@ -134,16 +136,13 @@ def unpacked(data: bytes, origin: str) -> bytes:
     """The file, unpacked where it is compressed, of one member or several. Raises StatementError: cut off, too long."""
     if not data.startswith(GZIP):
         return data
-    found, rest = bytearray(), data
     try:
-        while rest:
-            member = zlib.decompressobj(wbits=31)
-            found += member.decompress(rest, UNPACKED_BYTES_MAX + 1 - len(found))
-            if len(found) > UNPACKED_BYTES_MAX:
-                raise StatementError(f"{origin}: more than {UNPACKED_BYTES_MAX >> 30} GB unpacked; split it by month")
-            if not member.eof:
-                raise StatementError(f"{origin}: the compressed data end too early; was it cut off?")
-            rest = member.unused_data
-    except zlib.error as fault:
+        with gzip.open(BytesIO(data)) as file:
+            found = file.read(UNPACKED_BYTES_MAX + 1)
+    except EOFError as fault:
+        raise StatementError(f"{origin}: the compressed data end too early; was it cut off?") from fault
+    except (zlib.error, gzip.BadGzipFile) as fault:
         raise StatementError(f"{origin}: cannot be unpacked: {fault}") from fault
-    return bytes(found)
+    if len(found) > UNPACKED_BYTES_MAX:
+        raise StatementError(f"{origin}: more than {UNPACKED_BYTES_MAX >> 30} GB unpacked; split it by month")
+    return found
