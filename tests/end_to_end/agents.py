@@ -399,6 +399,7 @@ LANGCHAIN_NODE = _node(
     ("@langchain/openai@1.6.0", "@langchain/core@1.4.0"),
     "import {ChatOpenAI} from '@langchain/openai';\n"
     f"console.log((await new ChatOpenAI({{model: '{MODEL}'}}).invoke('hi')).text);",
+    heavy=True,
 )
 OPENAI_AGENTS_NODE = _node(
     "OpenAI Agents SDK (Node)",
@@ -407,6 +408,7 @@ OPENAI_AGENTS_NODE = _node(
     ("@openai/agents@0.20.0", "zod@4.6.7"),
     "import {Agent, run, setTracingDisabled} from '@openai/agents';\nsetTracingDisabled(true);\n"
     f"console.log((await run(new Agent({{name: 'tests', model: '{MODEL}'}}), 'hi')).finalOutput);",
+    heavy=True,
 )
 AI_SDK_ANTHROPIC = _node(
     "AI SDK, Anthropic",
@@ -415,6 +417,7 @@ AI_SDK_ANTHROPIC = _node(
     ("@ai-sdk/anthropic@3.0.140", "ai@6.0.326", "@ai-sdk/openai@3.0.141"),
     "import {generateText} from 'ai'; import {anthropic} from '@ai-sdk/anthropic';\n"
     f"console.log((await generateText({{model: anthropic('{CLAUDE}'), prompt: 'hi'}})).text);",
+    heavy=True,
 )
 CLIS = (
     *(OPENCODE, QWEN_CODE, GEMINI_CLI, COPILOT_CLI, PI, AIDER, CLINE, KILO, CONTINUE, DROID),

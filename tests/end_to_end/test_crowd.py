@@ -103,7 +103,7 @@ async def _at_once(gates: list[Gate]) -> list[int]:
     )
 
 
-@pytest.mark.parametrize("gates", [1, 2])
+@pytest.mark.parametrize("gates", [pytest.param(1, marks=pytest.mark.heavy), 2])
 def test_a_ceiling_among_thirty_is_not_passed(standin: Standin, folder: Path, gates: int) -> None:
     """300 clients at once with a bound of $0.10 each against $5, over one gate or two on one ledger: exactly fifty reach the
     provider, not a nano-dollar over, and each refusal is proved by its row."""

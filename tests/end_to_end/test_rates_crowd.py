@@ -101,7 +101,7 @@ def test_no_stretch_has_more_than_the_rate_allows(
         assert reader.check() == ()
 
 
-@pytest.mark.parametrize("gates", [1, 2])
+@pytest.mark.parametrize("gates", [pytest.param(1, marks=pytest.mark.heavy), 2])
 def test_parallel_8_is_never_9(standin: Standin, folder: Path, gates: int) -> None:
     """500 clients at once stand in line for eight places, over two gates for the same eight: all are served, and the provider
     never has nine of them at a time."""

@@ -115,7 +115,10 @@ def test_claude_code_resumed_forked_and_with_sub_agents(provider: Provider, fold
     _one_to_one(provider, folder, before, least=5)
 
 
-@pytest.mark.parametrize("client", [pytest.param(each, id=each.name) for each in (CODEX_HTTP, CODEX_WEBSOCKET)])
+_HTTP = pytest.param(CODEX_HTTP, id=CODEX_HTTP.name, marks=pytest.mark.heavy)
+
+
+@pytest.mark.parametrize("client", [_HTTP, pytest.param(CODEX_WEBSOCKET, id=CODEX_WEBSOCKET.name)])
 def test_codex_resumed_forked_and_with_sub_agents(provider: Provider, folder: Path, client: Client) -> None:
     """Replayed history and the threads of sub-agents: ids still match one to one."""
     before, options = len(provider.served), client.command[2:]
