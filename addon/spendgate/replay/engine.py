@@ -110,7 +110,7 @@ class Replay:
 
     def _ask(self, call: Replayed, now_ms: int) -> None:
         """One try, as `gate.waiting` makes it."""
-        scopes = (*call.terms.scopes(now_ms), *call.rates)
+        scopes = call.scopes(now_ms)
         located = self._books.locate(scopes, now_ms)
         standings = self._holdings.standings(call, scopes, located, now_ms)
         patient = call.until_ms is None or now_ms < call.until_ms

@@ -75,7 +75,7 @@ class Holdings:
         """As `hold`, of a call that left before anything is decided: as this policy would have sized it, and where it would have
         refused it what its row says."""
         at_ms = call.step.booked_ms
-        scopes = (*call.terms.scopes(at_ms), *call.rates)
+        scopes = call.scopes(at_ms)
         located = self.books.locate(scopes, at_ms)
         standings = self.standings(call, scopes, located, at_ms)
         decision = decide(standings, self.kind(call.step.kind), call.size, now_ms=at_ms, patient=False)

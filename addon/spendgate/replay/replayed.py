@@ -63,6 +63,12 @@ class Replayed:
         """The rates that count it."""
         return () if self.terms.flows is None else self.terms.flows.scopes
 
+    def scopes(self, now_ms: int) -> tuple[Scope, ...]:
+        """The budgets and rates that it draws on at this instant: the same tuple for as long as they are the same, where no rate
+        counts it, so that its balances need not be looked for (`Books.locate`)."""
+        found, rates = self.terms.scopes(now_ms), self.rates
+        return (*found, *rates) if rates else found
+
     @property
     def need(self) -> Tokens:
         """What rates expect it to use."""

@@ -37,6 +37,8 @@ def waterfall(steps: Sequence[Step], width: str) -> str:
     colors = ("transparent", "var(--under)", "var(--under)", "var(--over)", "var(--over)")
     chart = _chart(pygal.HorizontalStackedBar, width, 70 + _ROW * len(steps), colors)
     chart.x_labels = [_label(each, width) for each in drawn]
+    ends = [each for step in steps for each in _ends(step)]
+    chart.y_labels = [_dollars(each) for each in _inner(_ticks(ends, _TICKS[width] + 1), ends)]
     chart.show_minor_y_labels, chart.show_minor_x_labels = True, False  # the axes are exchanged in a horizontal chart
     # What is above and what is below 0 is stacked apart, each from 0 on: a bar across 0 has a part in either.
     chart.add("", [_dollars(_offset(each)) for each in drawn])
@@ -70,6 +72,12 @@ def _ticks(amounts: Sequence[int], most: int) -> list[int]:
     steps = (digit * 10**power for power in range(4, 30) for digit in (1, 2, 5))
     step = next(each for each in steps if -(-high // each) - low // each < most)
     return [step * at for at in range(low // step, -(-high // step) + 1)]
+
+
+def _inner(ticks: Sequence[int], amounts: Sequence[int]) -> list[int]:
+    """Those within what is drawn: one beyond the last bar would take its room."""
+    low, high = min([0, *amounts]), max([0, *amounts])
+    return [each for each in ticks if low <= each <= high]
 
 
 def _label(step: Step, width: str) -> str:
