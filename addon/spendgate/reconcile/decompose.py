@@ -103,6 +103,10 @@ def _cell(sides: list[tuple[Price, Side]], cap: Cap, requests: int | None, mean:
         return Fraction(listed), None, nothing, []
     rounding = sum(side.rounding for _, side in sides)
     quantity = requests * mean if requests and mean else Fraction(0)
+    if not listed and requests is not None and -requests >= cap.rows:
+        quantity = Fraction(
+            -cap.cost
+        )  # lines of no money, and none of its calls is billed: the mean may be of dearer ones
     gap = PriceGap(sides[0][0], WHOLE, listed - cap.cost - quantity, cap.cost + quantity, rounding + cap.rows)
     return quantity, None, nothing, [gap]
 
