@@ -12,7 +12,9 @@ requests stand in for tokens; without either, whatever is not explained otherwis
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from spendgate.reconcile.captured_side import Cap, captured_sides
@@ -65,6 +67,8 @@ class Split(NamedTuple):
     """What one captured request costs."""
     same_counts: bool
     """Every class is billed as it was captured."""
+    charged: Mapping[str, Units | None] = MappingProxyType({})
+    """What a token was charged at, by the text of the price."""
 
 
 def split(group: Group, units: dict[str, Units | None], known: dict[Price, Units] = NONE_KNOWN) -> Split:
@@ -85,7 +89,7 @@ def split(group: Group, units: dict[str, Units | None], known: dict[Price, Units
     taken = [next((each[2][place] for each in parts if each[2][place] is not None), None) for place in range(SIZE)]
     return Split(
         sum((each[0] for each in parts), Fraction(0)), vector, tuple(taken), tuple(gap for each in parts for gap in each[3]),
-        discount, unpriced, requests, mean, all(each is not None and not any(each) for each in vectors),
+        discount, unpriced, requests, mean, all(each is not None and not any(each) for each in vectors), units,
     )  # fmt: skip
 
 
@@ -96,7 +100,9 @@ def _cell(sides: list[tuple[Price, Side]], cap: Cap, requests: int | None, mean:
     """Quantity, residual tokens, the prices they are taken at, price gaps."""
     listed = sum(side.listed for _, side in sides)
     nothing: list[Fraction | None] = [None] * SIZE
-    if any(side.counted for _, side in sides) or all(side.empty for _, side in sides):
+    # Lines of no money and no counts, and as many requests fewer as there are calls: the bill has none of them.
+    none_of_it = not listed and requests is not None and -requests >= cap.rows
+    if none_of_it or any(side.counted for _, side in sides) or all(side.empty for _, side in sides):
         sides = _same_writes(sides, cap)
         return _by_tokens(sides, cap, listed)
     if not cap.cost:

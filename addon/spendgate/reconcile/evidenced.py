@@ -66,10 +66,10 @@ def notional_use(group: Group, rest: Rest) -> None:
 def subcalls_seen(rest: Rest, around: Around) -> None:
     for seen, call in around.subcalls:
         counts = counts_of(seen.subcalls) if seen.subcalls else [0] * SIZE
-        worth = rest.worth(counts)
+        worth = rest.worth(counts, call.prices)
         if worth and rest.holds(counts):
             told = f"{seen.witness} shows sub-calls of {seen.response_id or seen.request_id} beside its own counts"
-            rest.take(Cause.SUBCALL_TOKENS, worth, Confidence.EXACT, told, counts=counts, calls=(call,))
+            rest.take(Cause.SUBCALL_TOKENS, worth, Confidence.EXACT, told, counts=counts, calls=(call.id,))
 
 
 def witnessed(rest: Rest, around: Around) -> None:

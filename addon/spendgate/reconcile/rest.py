@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from spendgate.reconcile.absence import Times
+from spendgate.reconcile.captured import Call
 from spendgate.reconcile.decompose import Split
 from spendgate.reconcile.facts import Witnessed
 from spendgate.reconcile.result import Cause, Confidence
@@ -58,8 +59,8 @@ class Around(Struct, frozen=True):
 
     missing: tuple[Witnessed, ...] = ()
     """Requests of this day, model and person that a witness saw and the ledger has not."""
-    subcalls: tuple[tuple[Witnessed, str], ...] = ()
-    """Sub-calls of calls that the ledger has (their ids), which its counts leave out."""
+    subcalls: tuple[tuple[Witnessed, Call], ...] = ()
+    """Sub-calls of calls that the ledger has, which its counts leave out."""
     times: Times = NO_TIMES
     gateway: GatewayRows = NO_ROWS
     """Of its day and model, shared with other accounts: no row says which of the provider's keys it was billed to."""
@@ -82,13 +83,15 @@ class Rest:
         self.vector = None if split.vector is None else list(split.vector)
         self.requests = split.requests
         self.units, self.mean = split.units, split.mean
+        self._charged = split.charged
         self.claims: list[Claim] = []
 
-    def worth(self, counts: Sequence[int]) -> Fraction | None:
-        """What these tokens are taken at."""
+    def worth(self, counts: Sequence[int], prices: str = "") -> Fraction | None:
+        """What these tokens are taken at: those of a call at what it was charged by (`prices`), where that is known."""
         total = Fraction(0)
+        own = self._charged.get(prices) or (None,) * len(self.units)
         for place, count in enumerate(counts):
-            unit = self.units[place]
+            unit = self.units[place] if own[place] is None else own[place]
             if count and unit is None:
                 return None
             total += count * (unit or 0)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from spendgate.reconcile.absence import Times
 from spendgate.reconcile.bills import Bill, BilledDay
+from spendgate.reconcile.captured import Call
 from spendgate.reconcile.decompose import Split
 from spendgate.reconcile.facts import Facts, Interval, Unread, Witnessed
 from spendgate.reconcile.finality import is_young
@@ -30,7 +31,7 @@ class Surroundings:
         self._enumerated = {(day.provider, day.day_ms) for day in bill.days if _enumerates(day)}
         self._gateway = _gateway_rows(bill, captured)
         self._missing: dict[tuple[str, int, str], list[Witnessed]] = defaultdict(list)
-        self._subcalls: dict[tuple[str, int, str], list[tuple[Witnessed, str]]] = defaultdict(list)
+        self._subcalls: dict[tuple[str, int, str], list[tuple[Witnessed, Call]]] = defaultdict(list)
         self._unseen: dict[tuple[str, int, str], int] = defaultdict(int)
         for seen in facts.witnessed:
             self._witness(seen)
@@ -49,7 +50,7 @@ class Surroundings:
             self._missing[at].append(seen)
         elif seen.subcalls is not None:
             raw, call = found
-            self._subcalls[seen.provider, raw.day_ms, raw.model].append((seen, call.id))
+            self._subcalls[seen.provider, raw.day_ms, raw.model].append((seen, call))
 
     def young(self, key: GroupKey) -> bool:
         """Whether the provider may still be adding to a group's day."""
@@ -107,7 +108,7 @@ class Surroundings:
         """Of its day and model, or of a witness that names no model."""
         return [*kept.get((key.provider, key.day_ms, key.model), ()), *kept.get((key.provider, key.day_ms, ""), ())]
 
-    def _subs(self, key: GroupKey) -> list[tuple[Witnessed, str]]:
+    def _subs(self, key: GroupKey) -> list[tuple[Witnessed, Call]]:
         return [
             each
             for each in self._subcalls.get((key.provider, key.day_ms, key.model), ())

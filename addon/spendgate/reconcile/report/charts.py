@@ -26,6 +26,8 @@ WIDTHS: Final = {"wide": 960, "narrow": 350}
 UNDER: Final = "billed above captured"
 OVER: Final = "captured above billed"
 _ROW: Final = 24
+_STEPS: Final = tuple(digit * 10**power for power in range(4, 30) for digit in (1, 2, 5))
+"""Nano-dollars from one line of an axis to the next."""
 _TICKS: Final = {"wide": 6, "narrow": 3}
 _LABELS_MOST: Final = {"wide": 16, "narrow": 5}
 _LABEL_FONT: Final = {"wide": 13, "narrow": 11}
@@ -38,7 +40,7 @@ def waterfall(steps: Sequence[Step], width: str) -> str:
     chart = _chart(pygal.HorizontalStackedBar, width, 70 + _ROW * len(steps), colors)
     chart.x_labels = [_label(each, width) for each in drawn]
     ends = [each for step in steps for each in _ends(step)]
-    chart.y_labels = [_dollars(each) for each in _inner(_ticks(ends, _TICKS[width] + 1), ends)]
+    chart.y_labels = [_dollars(each) for each in _inner_ticks(ends, _TICKS[width])]
     chart.show_minor_y_labels, chart.show_minor_x_labels = True, False  # the axes are exchanged in a horizontal chart
     # What is above and what is below 0 is stacked apart, each from 0 on: a bar across 0 has a part in either.
     chart.add("", [_dollars(_offset(each)) for each in drawn])
@@ -69,15 +71,17 @@ def days(given: Sequence[Day], width: str) -> str:
 def _ticks(amounts: Sequence[int], most: int) -> list[int]:
     """From under the least to over the greatest, 0 among them, in equal steps of 1, 2 or 5; the library's own are unequal."""
     low, high = min([0, *amounts]), max([0, *amounts])
-    steps = (digit * 10**power for power in range(4, 30) for digit in (1, 2, 5))
-    step = next(each for each in steps if -(-high // each) - low // each < most)
+    step = next(each for each in _STEPS if -(-high // each) - low // each < most)
     return [step * at for at in range(low // step, -(-high // step) + 1)]
 
 
-def _inner(ticks: Sequence[int], amounts: Sequence[int]) -> list[int]:
-    """Those within what is drawn: one beyond the last bar would take its room."""
-    low, high = min([0, *amounts]), max([0, *amounts])
-    return [each for each in ticks if low <= each <= high]
+def _inner_ticks(amounts: Sequence[int], most: int) -> list[int]:
+    """As `_ticks`, but none beyond the last bar, which would take its room; 0 and another one, where there is an amount."""
+    low, high = max([0, *(-each for each in amounts)]), max([0, *amounts])
+    greatest = max(low, high)
+    fitting = (each for each in _STEPS if 2 <= high // each + low // each + 1 <= most)
+    step = next(fitting, int(str(greatest)[0]) * 10 ** (len(str(greatest)) - 1) or 1)
+    return [step * at for at in range(-(low // step), high // step + 1)]
 
 
 def _label(step: Step, width: str) -> str:
