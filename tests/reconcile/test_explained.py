@@ -31,7 +31,7 @@ RIGHT_LEAST = 0.95
 NOT_YET: dict[str, str] = {}
 """By the name of a way, of a world or of a test: why it does not hold yet."""
 ANY_MONTH_NOT = {*NOT_YET, "past_both_midnights"}
-"""Of some 70 small months of the latter four told as price a call that alone had its price, on a day that lacks one of its own."""
+"""Of 70 small months of the latter four told as price a call that alone had its price, on a day that lacks one of its own."""
 
 
 WORLDS_OF = {"plain": Size(people=12, days=14, calls=20, plain=True), "rich": MIDDLING}
