@@ -198,7 +198,7 @@ def test_what_cannot_be_asked_or_granted(desk: Desk, words: tuple[str, ...], sai
 
 
 def test_a_grant_says_why_it_does_not_count(desk: Desk) -> None:
-    """By another key, above its approver's limit, twice, for somebody else, over: one line each, exit status 1, audited."""
+    """By another key, above its approver's limit, twice, a second one for the same ask: one line each, exit status 1."""
     code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))
     stranger = desk.key.with_name("stranger.key")
     stranger.write_bytes(OTHER.file())
@@ -209,8 +209,10 @@ def test_a_grant_says_why_it_does_not_count(desk: Desk) -> None:
     much = (
         CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", "--amount", "501", *far]).stdout
     )
+    again = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", *far]).stdout
     desk.ran("grant", "accept", good)
     for text, said in (
+        (again, "answered already: lead has answered the ask "),
         (elsewhere.stdout, "bad signature: it is not what lead signed"),
         (much, "above the approver's limit: it is $501.00, which makes $551.00 beside what they have granted"),
         (good, "twice: this ledger has taken it in already"),
