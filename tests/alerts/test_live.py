@@ -79,7 +79,10 @@ async def test_evidence_names_its_machine(tmp_path: Path) -> None:
             await asyncio.to_thread(until, lambda: kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms > 0"))
             looking.stop()
     (heard,) = hook.heard
-    assert "policy refused: 1 fault: signature.\nOn the machine: lt-1\nAnswers for it: lead@acme.example\n" in heard["message"]
+    assert (
+        "policy refused: 1 fault: signature.\nOn the machine: lt-1\nAnswers for it: lead@acme.example\n"
+        in heard["message"]
+    )
 
 
 async def test_a_refusal_comes_with_the_first_threshold(tmp_path: Path) -> None:
