@@ -69,7 +69,7 @@ def signed(key: SecretKey = KEY, **changes: Any) -> SignedGrant:
 
 def taken(number: int = 1, **changes: Any) -> Taken:
     """One that this ledger has taken in."""
-    made = signed(id=f"t{number}", **changes)
+    made = signed(**{"id": f"t{number}", "ask": f"of t{number}"} | changes)
     return Taken(made, NOW, made.grant.until_ms)
 
 
@@ -161,6 +161,21 @@ def test_another_policy_in_force(old: str, new: str, expected: Why) -> None:
 def test_twice() -> None:
     """The same id, however its reason or amount is written."""
     assert why(signed(id="t1"), earlier=(taken(),)) is Why.TWICE
+
+
+def test_an_ask_has_one_answer_at_a_time() -> None:
+    """Two approvers who both answer it, or one twice, grant it once; what has ended, or nobody signed, keeps no answer away."""
+    first, second = taken(1, ask="a1", amount_nanos=2 * NANOS_PER_DOLLAR), signed(OTHER, approver="boss")
+    refusal = judge(second, policy(), HERE, (first,), NOW)
+    assert refusal is not None
+    assert refusal.why is Why.ANSWERED
+    assert refusal.said.startswith("lead has answered the ask a1 with $2.00 more until ")
+    assert why(signed(id="g2"), earlier=(first,)) is Why.ANSWERED
+    assert why(second, earlier=(with_(first, ended="revoked by alice", until_ms=NOW),)) is None
+    later = signed(OTHER, approver="boss", until_ms=NOW + 9 * HOUR)
+    assert judge(later, policy(), HERE, (first,), first.until_ms) is None
+    assert why(second, earlier=(taken(2, ask="a1", key=OTHER),)) is None
+    assert len(raised(policy(), (first, taken(2, ask="a1", amount_nanos=1)), HERE, NOW)[0].grants) == 2
 
 
 def test_the_sum_of_what_an_approver_granted() -> None:

@@ -9,6 +9,7 @@ from the ledger, so that who writes to the ledger by other means has gained noth
 - `up_to` is the most that one approver's grants in one ledger may add up to at any instant, over all persons and budgets.
 - Nobody approves for themselves.
 - A grant adds its amount once, in the first window that needs it, whatever number of windows it overlaps.
+- An ask has one answer at a time: each approver is told of it, and two who answer would grant it twice.
 """
 
 from __future__ import annotations
@@ -46,12 +47,13 @@ class Why(StrEnum):
     LIMIT = "above the approver's limit"
     BUDGET = "budget unknown"
     TWICE = "twice"
+    ANSWERED = "answered already"
     FUTURE = "from the future"
     ENDED = "ended"
 
 
-HONEST: Final = frozenset({Why.BUDGET, Why.FUTURE, Why.ENDED})
-"""Came too late, or while the policy or a clock was another: nobody has tried anything."""
+HONEST: Final = frozenset({Why.BUDGET, Why.FUTURE, Why.ENDED, Why.ANSWERED})
+"""Came too late, after another approver's, or while the policy or a clock was another: nobody has tried anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def judge(signed: SignedGrant, policy: Policy, place: Place, earlier: Sequence[T
         )
     if place.person is not None and place.person != grant.person:
         return Refusal(Why.PERSON, f"it is for {grant.person}, and you are {place.person}")
-    return counts(signed, policy, place, earlier, now_ms)
+    refusal = counts(signed, policy, place, earlier, now_ms)
+    return _answered(grant, policy, earlier, now_ms) if refusal is None else refusal
 
 
 def counts(signed: SignedGrant, policy: Policy, place: Place, earlier: Sequence[Taken], now_ms: int) -> Refusal | None:
@@ -129,6 +132,22 @@ def counts(signed: SignedGrant, policy: Policy, place: Place, earlier: Sequence[
     if any(taken.signed.grant.id == grant.id for taken in earlier):
         return Refusal(Why.TWICE, "this ledger has taken it in already; it counts once")
     return _within(grant, approvers, policy, earlier, now_ms)
+
+
+def _answered(grant: Grant, policy: Policy, earlier: Sequence[Taken], now_ms: int) -> Refusal | None:
+    """Whether another grant still answers the same ask. One that has ended or was revoked leaves it to be answered anew."""
+    for each in earlier:
+        other = each.signed.grant
+        runs = not each.ended and each.until_ms > now_ms
+        if runs and (other.ask, other.ledger) == (grant.ask, grant.ledger) and authentic(each.signed, policy):
+            until = shown_in(policy.timezone, each.until_ms)
+            more = f"{short_dollars(other.amount_nanos)} more until {until}"
+            return Refusal(
+                Why.ANSWERED,
+                f"{other.approver} has answered the ask {grant.ask} with {more}, grant {other.id}: revoke that one first, or"
+                f" have {grant.person} ask again",
+            )
+    return None
 
 
 def _still_listed(policy: Policy, person: str, now_ms: int) -> bool:

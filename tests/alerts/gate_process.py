@@ -29,7 +29,7 @@ async def main(folder: Path, file: Path, now_ms: int) -> None:
     ledger = Ledger.open(folder / "ledger.db", folder / "gates", now_ms)
     gate = Gate(ledger, PRICES, policy, estimate=estimate_usage, clock=Clock(now_ms=time.now_ms))
     await gate.start()
-    courier = Courier(time.now_ms, lambda: 0.0)
+    courier = Courier(time.now_ms, lambda: 0.0, "lt-1")
     weekly = Weekly(folder / "ledger.db", "lt-1", lambda: Prices("as shipped", None))
     alerting = Alerting(folder / "ledger.db", folder / "gates", policy, time.now_ms, courier, weekly=weekly)
     alerting.start()

@@ -13,7 +13,9 @@ from spendgate.alerts.courier import Courier
 from spendgate.config.policy_file import parse_policy
 from spendgate.exceptions import Granted
 from spendgate.gate.alerting import Alerting, Looking
-from spendgate.ledger.outbox import Outbox
+from spendgate.ledger.interface import AlertRow
+from spendgate.ledger.messages import EVIDENCE
+from spendgate.ledger.outbox import Outbox, write
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.policy import Policy
 from spendgate.selector import exactly
@@ -34,7 +36,7 @@ budgets:
 
 def alerting(folder: Path, at: House, policy: Policy) -> Alerting:
     """What `serving` puts together."""
-    courier = Courier(at.time.now_ms, lambda: 0.0)
+    courier = Courier(at.time.now_ms, lambda: 0.0, "lt-1")
     return Alerting(folder / "ledger.db", folder / "gates", policy, at.time.now_ms, courier)
 
 
@@ -59,6 +61,28 @@ async def test_a_threshold_reaches_a_web_hook(tmp_path: Path) -> None:
     assert "person of alice: $0.55 of $1.00 is spent, 50% and more" in heard["message"]
     assert "Answers for it: lead@acme.example" in heard["message"]
     assert "spendgate calls --since" in heard["message"]
+
+
+async def test_evidence_names_its_machine(tmp_path: Path) -> None:
+    """Its owner has many, and nothing else in it says which ledger the command is for."""
+    with endpoint() as hook:
+        policy = rules(hook)
+        async with house(tmp_path, policy) as at:
+            row = AlertRow(
+                EVIDENCE, EVIDENCE, "policy refused", "2026-11-22 signature", "alert", at.time.now_ms(), None, None, (),
+                policy.owner, None, None, None, None, "policy refused: 1 fault: signature", "spendgate audit list", policy.hash,
+            )  # fmt: skip
+            with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn, conn:
+                write(conn, [row], at.time.now_ms())
+            looking = alerting(tmp_path, at, policy)
+            looking.start()
+            await asyncio.to_thread(until, lambda: kept(tmp_path, "SELECT 1 FROM deliveries WHERE delivered_ms > 0"))
+            looking.stop()
+    (heard,) = hook.heard
+    assert (
+        "policy refused: 1 fault: signature.\nOn the machine: lt-1\nAnswers for it: lead@acme.example\n"
+        in heard["message"]
+    )
 
 
 async def test_a_refusal_comes_with_the_first_threshold(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_the_gate_says_so_once_for_each_policy(tmp_path: Path, caplog: pytest.Lo
     """In a thread of its own: no round waits for it."""
     Ledger.open(tmp_path / "ledger.db", tmp_path / "gates", 0).close()
     outbox, policy = Outbox(tmp_path / "ledger.db"), parse_policy(POLICY.encode())
-    carrier = courier.Courier(lambda: 0, lambda: 0.0)
+    carrier = courier.Courier(lambda: 0, lambda: 0.0, "lt-1")
     with caplog.at_level(logging.WARNING, "spendgate"):
         for _ in range(3):
             carrier.round(outbox, policy, 0)

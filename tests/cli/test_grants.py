@@ -198,7 +198,7 @@ def test_what_cannot_be_asked_or_granted(desk: Desk, words: tuple[str, ...], sai
 
 
 def test_a_grant_says_why_it_does_not_count(desk: Desk) -> None:
-    """By another key, above its approver's limit, twice, for somebody else, over: one line each, exit status 1, audited."""
+    """By another key, above its approver's limit, twice, a second one for the same ask: one line each, exit status 1."""
     code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))
     stranger = desk.key.with_name("stranger.key")
     stranger.write_bytes(OTHER.file())
@@ -209,8 +209,10 @@ def test_a_grant_says_why_it_does_not_count(desk: Desk) -> None:
     much = (
         CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", "--amount", "501", *far]).stdout
     )
+    again = CliRunner().invoke(app, ["grant", code, "--key", str(desk.key), "--by", "lead", *far]).stdout
     desk.ran("grant", "accept", good)
     for text, said in (
+        (again, "answered already: lead has answered the ask "),
         (elsewhere.stdout, "bad signature: it is not what lead signed"),
         (much, "above the approver's limit: it is $501.00, which makes $551.00 beside what they have granted"),
         (good, "twice: this ledger has taken it in already"),
@@ -332,7 +334,10 @@ def test_me_says_who_hears_of_an_ask_and_of_a_refused_grant(desk: Desk) -> None:
     assert "by mail" not in desk.ran("me")
     desk.force(POLICY + "notify:\n  - {to: 'mailto://localhost?from=a@acme.example&to=b@acme.example', for: [alert]}\n")
     (entry, mailed) = json.loads(desk.ran("me", "--format", "json"))["company_sees"]["receivers"]
-    assert "what you ask for, with your reason; that you tried a grant that does not count" in entry["what"]
+    assert (
+        "what you ask for, with your reason; that you tried a grant that does not count, and on which machine"
+        in entry["what"]
+    )
     assert (mailed["who"], mailed["when"]) == ("by mail lead", "when you ask")
 
 

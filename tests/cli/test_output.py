@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli.kit import ran
-from spendgate.cli import report
-from spendgate.cli.output import Column, fitting
+from spendgate.cli import ask, me, report
+from spendgate.cli.output import Column, Row, fitting
 from spendgate.config.paths import State
 
 FULL = Path("/dev/full")
@@ -90,3 +90,32 @@ def test_a_column_that_fits_is_shown_although_a_lighter_one_does_not() -> None:
     assert [column.key for column in fitting(columns, cells, 40)] == ["id", "short"]
     assert [column.key for column in fitting(columns, cells, 80)] == ["id", "long", "short"]
     assert [column.key for column in fitting(columns, cells, 10)] == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "promised"),
+    [
+        (
+            ask.COLUMNS,
+            {
+                "id": "8fb51ac9", "status": "granted (9e152447)", "person": "alice", "budget": "person", "amount_nanos": 5 * 10**9,
+                "until": "2026-11-30 00:00 CET", "asked_of": "pay@acme.example", "reason": "release week",
+                "reached": "delivered to json-862ae81f, json-a35af4f3, mail:lead, mailto-c753f451",
+            },
+            "reached",
+        ),
+        (
+            me.COLUMNS,
+            {
+                "table": "deliveries", "rows": 28, "first_at": "2026-11-29T08:32:05.138Z", "last_at": "2026-11-29T08:36:28.000Z",
+                "until": "for good", "what": "what a budget's window has settled and holds for you or a session of yours",
+            },
+            "what",
+        ),
+    ],
+    ids=["ask list", "me"],
+)  # fmt: skip
+def test_what_a_list_is_for_fits_80_columns(columns: tuple[Column, ...], row: Row, promised: str) -> None:
+    """Whether an ask has arrived; what is kept about somebody: the README sends people to these columns."""
+    cells = {column.key: [str(row[column.key])] for column in columns}
+    assert promised in [column.key for column in fitting(columns, cells, 80)]

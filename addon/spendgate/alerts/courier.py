@@ -64,8 +64,9 @@ def title(due: Due) -> str:
     return f"Spendgate {due.severity}: {due.value if due.form == EVIDENCE else due.rule}"
 
 
-def body(due: Due) -> str:
-    """The sentence with the figures, who answers for it, the command behind it, and its name."""
+def body(due: Due, machine: str) -> str:
+    """The sentence with the figures, who answers for it, the command behind it, and its name; of evidence also whose ledger it is
+    about, for its owner has many machines, and the command is for that one."""
     if due.form == routing.DIGEST:
         return due.long_text or due.text
     when = datetime.fromtimestamp(due.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -74,8 +75,10 @@ def body(due: Due) -> str:
         exception = not due.command.startswith("spendgate ")
         does = "Grants it, in the policy file (nobody may by a signature)" if exception else "Grants it"
     name = {ASK: "Ask", GRANT: "Grant"}.get(due.form, "Alert")
+    where = f"\nOn the machine: {machine}" if due.form == EVIDENCE else ""
     return (
-        f"{due.text}.\nAnswers for it: {due.owner}\n{does}: {due.command}\n{name} {due.name}, rule {due.rule}, {when}"
+        f"{due.text}.{where}\nAnswers for it: {due.owner}\n{does}: {due.command}\n"
+        f"{name} {due.name}, rule {due.rule}, {when}"
     )
 
 
@@ -93,8 +96,8 @@ def has_desktop(environ: Mapping[str, str]) -> bool:
 class Courier:
     """Of one gate: `round` is called by the thread that looks for alerts; sending goes on behind it."""
 
-    def __init__(self, now_ms: Callable[[], int], chance: Callable[[], float]) -> None:
-        self._now_ms, self._chance = now_ms, chance
+    def __init__(self, now_ms: Callable[[], int], chance: Callable[[], float], machine: str) -> None:
+        self._now_ms, self._chance, self._machine = now_ms, chance, machine
         self._desktop = has_desktop(os.environ)
         self._rounds = 0
         self._busy: set[str] = set()
@@ -159,7 +162,7 @@ class Courier:
             if at is None:
                 outbox.failed(each, "the policy in force names this receiver no more", None, self._now_ms())
             else:
-                words = title(each), body(each), each.severity, each.html or ""
+                words = title(each), body(each, self._machine), each.severity, each.html or ""
                 messages.append(Message(number, at.to, *words, person=at.person))
         for result in sent(messages):
             self._note(outbox, due[result.number], result.error)

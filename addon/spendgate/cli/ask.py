@@ -21,7 +21,7 @@ COLUMNS = (
     Column("amount_nanos", "more", right=True, weight=0),
     Column("until", "until", weight=2),
     Column("asked_of", "asked of", weight=2),
-    Column("reached", "message", weight=1),
+    Column("reached", "message", weight=1, wraps=True),
     Column("reason", "reason", weight=2, wraps=True),
 )
 KEYS = (

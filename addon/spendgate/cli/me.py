@@ -7,18 +7,19 @@ from typing import Any
 import typer
 
 from spendgate.cli.desks import desk
+from spendgate.cli.lines import say, value
 from spendgate.cli.options import FormatOption, StateOption
-from spendgate.cli.output import Column, Format, console, emit, emit_json, safe, writing
+from spendgate.cli.output import Column, Format, emit, emit_json, writing
 
-_COLUMNS = (
+COLUMNS = (
     Column("table", "kept in", weight=0),
     Column("rows", "rows", right=True, weight=0),
-    Column("first_at", "from", weight=1),
-    Column("last_at", "to", weight=1),
-    Column("until", "kept", weight=3, wraps=True),
-    Column("what", "what it is", weight=2, wraps=True),
+    Column("first_at", "from", weight=2),
+    Column("last_at", "to", weight=2),
+    Column("until", "kept", weight=1, wraps=True),
+    Column("what", "what it is", weight=1, wraps=True),
 )
-_KEYS = tuple(column.key for column in _COLUMNS)
+_KEYS = tuple(column.key for column in COLUMNS)
 
 
 def register(app: typer.Typer) -> None:
@@ -35,33 +36,30 @@ def me(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     if fmt is Format.JSON:
         emit_json(found)
     elif fmt is Format.CSV:
-        emit(found["kept"], _COLUMNS, fmt, keys=_KEYS)
+        emit(found["kept"], COLUMNS, fmt, keys=_KEYS)
     else:
         _print(found)
 
 
 @writing()
 def _print(found: dict[str, Any]) -> None:
-    out, privacy, sees = console(), found["policy"]["privacy"], found["company_sees"]
+    privacy, sees = found["policy"]["privacy"], found["company_sees"]
     about = [*(f"team {team}" for team in found["team"][:1]), *(f"group {group}" for group in found["groups"])]
-    out.print(
-        f"account   {safe(found['account'])}, which counts for {safe(found['person'])}"
-        f"{safe(''.join(f', {each}' for each in about))}"
-    )
+    say("account", f"{found['account']}, which counts for {', '.join([found['person'], *about])}")
     if found["email"]:
-        out.print(f"          {safe(found['email'])} (policy)")
+        say("", f"{found['email']} (policy)")
     days = privacy["keep_days"]
     kept = f"kept for {days} days, then sums by day" if days else "kept for good"
-    out.print(
-        f"rows      {kept}; project: {privacy['project']}; process: {privacy['process']}; in {safe(found['state'])}"
-    )
-    out.print("          never kept: prompts, answers, keys, tokens, home folders")
+    said = f"{kept}; project: {privacy['project']}; process: {privacy['process']}; in {value(found['state'])}"
+    say("rows", said)
+    say("", "never kept: prompts, answers, keys, tokens, home folders")
     leaves = "; what leaves it:" if sees["receivers"] else "; nothing else leaves it"
-    out.print(f"others    {safe(sees['note'])}{leaves}")
+    say("others", f"{sees['note']}{leaves}")
     for each in sees["receivers"]:
-        out.print(f"          {safe(each['who'])}: {safe(each['what'])}; {safe(each['when'])}")
+        say("", f"{each['who']}: {each['what']}; {each['when']}")
     owner = f"uid {found['state_owner_uid']} (its owner) and administrators"
-    out.print(f"          on this machine {owner} can read the state directory")
-    out.print()
-    emit(found["kept"], _COLUMNS, Format.TABLE)
-    out.print("\n`spendgate me --format json` has every row; `spendgate calls` and `spend` show them as tables.")
+    say("", f"on this machine {owner} can read the state directory")
+    say("")
+    emit(found["kept"], COLUMNS, Format.TABLE)
+    say("")
+    say("", "`spendgate me --format json` has every row; `spendgate calls` and `spend` show them as tables.", indent=0)

@@ -116,7 +116,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         tool = known_tool(peer, privacy) or process or "unknown"
         gate.uncovered(peer.spender or "unknown", tool, event.host, event.gap.value)
 
-    courier = Courier(house.clock.now_ms, house.clock.random)
+    courier = Courier(house.clock.now_ms, house.clock.random, house.machine)
     weekly = Weekly(house.state.ledger, house.machine, lambda: prices.said(house.store.book(), datetime.now(UTC)))
     alerting = Alerting(house.state.ledger, house.state.gates, gate.policy, house.clock.now_ms, courier, weekly=weekly)
     purging = Purging(

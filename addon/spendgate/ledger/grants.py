@@ -31,7 +31,8 @@ FORGED_MAX: Final = 10
 """Refused grants without their approver's signature that are told in a day; the audit trail has all."""
 OVER: Final = "its time is over"
 _ASKS: Final = """SELECT id, at_ms, until_ms, person, budget, amount_nanos, reason, call, spent_nanos, held_nanos, limit_nanos,
-    resets_ms, asked_of, code, (SELECT grants.id FROM grants WHERE grants.ask = asks.id) FROM asks ORDER BY seq"""
+    resets_ms, asked_of, code, (SELECT grants.id FROM grants WHERE grants.ask = asks.id ORDER BY grants.seq DESC LIMIT 1)
+    FROM asks ORDER BY seq"""
 _GRANTS: Final = """SELECT text, grants.at_ms, coalesce(min(grant_ends.at_ms, until_ms), until_ms), coalesce(why, '')
     FROM grants LEFT JOIN grant_ends ON grant_ends.grant_id = grants.id ORDER BY grants.seq"""
 _LATEST: Final = "SELECT coalesce((SELECT max(seq) FROM grants), 0), coalesce((SELECT max(seq) FROM grant_ends), 0)"
