@@ -61,7 +61,7 @@ def amount_of(text: str | None, refused: Mapping[str, Any] | None, limit_nanos: 
 
 
 def until_of(text: str, zone: ZoneInfo, now: datetime) -> int:
-    """An instant to come: `90m`, `8h`, `3d`, `2w`, a day (to its end in the policy's zone), or an ISO instant. Raises UsageError."""
+    """An instant to come: `90m`, `8h`, `3d`, `2w`, a day (to its end in the policy's zone), an ISO instant. Raises UsageError."""
     now_ms = int(now.timestamp() * 1000)
     ahead = _AHEAD.fullmatch(text)
     if ahead:
