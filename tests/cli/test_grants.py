@@ -10,12 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from cli.kit import app
 from spendgate.cli import in_force
+from spendgate.cli.asking import until_of
 from spendgate.config import policies
 from spendgate.config.known import KNOWN
 from spendgate.config.paths import State, prepare
@@ -109,6 +111,13 @@ def test_a_wrong_amount_is_told_where_there_is_no_ledger(tmp_path: Path) -> None
     result = CliRunner().invoke(app, ["ask", "abc", "--state", str(tmp_path)])
     assert isinstance(result.exception, UsageError)
     assert "AMOUNT: 'abc' is not an amount" in str(result.exception)
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("90m", 90), ("8h", 480), ("3d", 3 * 1440), ("2w", 14 * 1440)])
+def test_an_end_is_told_as_a_time_from_now(text: str, minutes: int) -> None:
+    """Minutes, too: `--since 90m` is behind, `--until 90m` ahead."""
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    assert until_of(text, ZoneInfo("UTC"), now) == int((now + timedelta(minutes=minutes)).timestamp() * 1000)
 
 
 def test_an_ask_is_written_once_and_bounded(desk: Desk) -> None:

@@ -23,8 +23,8 @@ from spendgate.policy import Policy
 from spendgate.roster import PersonMatch
 from spendgate.window import day_starts_ms
 
-_AHEAD = re.compile(r"(\d{1,4})([hdw])", re.ASCII)
-_AHEAD_MS = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+_AHEAD = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
+_AHEAD_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 WEEK_MS: Final = _AHEAD_MS["w"]
 _SHARE: Final = 5
@@ -61,7 +61,7 @@ def amount_of(text: str | None, refused: Mapping[str, Any] | None, limit_nanos: 
 
 
 def until_of(text: str, zone: ZoneInfo, now: datetime) -> int:
-    """An instant to come: `8h`, `3d`, `2w`, a day (to its end in the policy's zone), or an ISO instant. Raises UsageError."""
+    """An instant to come: `90m`, `8h`, `3d`, `2w`, a day (to its end in the policy's zone), an ISO instant. Raises UsageError."""
     now_ms = int(now.timestamp() * 1000)
     ahead = _AHEAD.fullmatch(text)
     if ahead:

@@ -25,7 +25,7 @@ _SAYS: Final = {
     **dict.fromkeys(FINDINGS, "what was spent may be missing from budgets"),
     AuditWord.CLOCK_OFF: "no budget was refilled by it",
     AuditWord.GATE_FAILED: "calls were decided without the ledger",
-    AuditWord.POLICY_REFUSED: "the last good policy stays in force",
+    AuditWord.POLICY_REFUSED: "nothing of the refused file counts",
 }
 
 
