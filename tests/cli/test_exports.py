@@ -171,3 +171,19 @@ def test_a_call_without_counts_has_none() -> None:
 def test_no_cell_begins_as_a_formula_does(sign: str) -> None:
     """Nor with a wide sign, which a spreadsheet with East Asian settings takes for the narrow one."""
     assert str(plain_cell(f"{sign}1+1")).startswith("'")
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ("a; @SUM(1)", "a; '@SUM(1)"),
+        ('a;"=1+1', "a;\"'=1+1"),
+        ("a;b;-1;\uff1d1", "a;b;'-1;'\uff1d1"),
+        ("=1;=1", "'=1;'=1"),
+        ("a; b=c", "a; b=c"),
+    ],
+)
+def test_no_part_of_a_cell_after_a_semicolon_begins_as_a_formula_does(text: str, cell: str) -> None:
+    """Spreadsheets of many countries part cells there, whatever the file is quoted with."""
+    assert plain_cell(text) == cell

@@ -108,6 +108,9 @@ def test_a_file_of_factors_that_is_none_changes_nothing(tmp_path: Path, text: st
     done = CliRunner().invoke(app, ["reconcile", "calibrate", "--take", str(file), "--state", str(tmp_path)])
     assert isinstance(done.exception, StateError)
     assert "no estimate is calibrated" in ran(tmp_path, "calibrations").output
+    file.write_text(json.dumps([good, {**good, "factor_ppm": 300_000}]))
+    done = CliRunner().invoke(app, ["reconcile", "calibrate", "--take", str(file), "--state", str(tmp_path)])
+    assert "two factors of cursor for one model (gpt-5, gpt-5): keep one of them" in str(done.exception)
     file.write_text(json.dumps([good]))
     ran(tmp_path, "calibrate", "--take", str(file))
 

@@ -131,6 +131,25 @@ def test_a_day_that_is_not_known_to_be_the_same_teaches_nothing(changes: dict, w
     assert told == Lesson((), ((why, 6),))
 
 
+def test_a_line_about_several_days_teaches_nothing_of_its_first() -> None:
+    """As many requests as the first day has calls, and two days' money."""
+    lines = [line(day, 4, 800, ends_ms=DAY + (day + 2) * DAY_MS) for day in range(0, 12, 2)]
+    calls = [chat(day, number, 10) for day in range(0, 12, 2) for number in range(4)]
+    assert taught(lines, calls) == Lesson((), (("a line of the bill is about more than the day", 6),))
+
+
+def test_a_day_on_which_money_is_given_back_teaches_nothing() -> None:
+    """A credit beside the money of the calls would make each of them nearly free."""
+    lines = [line(day, 4, 80) for day in range(6)] + [line(day, 0, -79) for day in range(6)]
+    assert taught(lines, turns()) == Lesson((), (("the bill gives money back", 6),))
+
+
+def test_money_of_requests_that_nothing_counts_teaches_nothing() -> None:
+    counted = [line(day, 4, 80, usage=USED) for day in range(6)]
+    told = taught(counted + [line(day, 50, 4_000) for day in range(6)], turns())
+    assert told == Lesson((), (("more requests on the bill than calls: usage outside the gate", 6),))
+
+
 def test_requests_at_times_without_a_call_teach_nothing() -> None:
     """As many as calls, but an hour after each: somewhere else."""
     moments = [

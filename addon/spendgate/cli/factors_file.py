@@ -45,7 +45,17 @@ def read(file: Path) -> list[Calibration]:
         raise StateError(f"{file}: {fault.strerror}") from fault
     except MsgspecError as fault:
         raise StateError(f"{file}: not what `reconcile calibrations --format json` writes: {fault}") from fault
-    return [_calibrated(each) for each in given if each.state == IN_FORCE]
+    kept = [each for each in given if each.state == IN_FORCE]
+    named: dict[tuple[str, str], str] = {}
+    for each in kept:
+        at = each.tool, family(each.model)
+        other = named.get(at)
+        named[at] = each.model
+        if other is not None:
+            raise StateError(
+                f"{file}: two factors of {each.tool} for one model ({other}, {each.model}): keep one of them"
+            )
+    return [_calibrated(each) for each in kept]
 
 
 def _calibrated(each: _Given) -> Calibration:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from spendgate.money import dollars, short_dollars
 WRAPPED = 30
 """Characters that a sentence has at least beside other columns, where it has so many."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA_WITHIN = re.compile('(;[ "]*)(?=[-=+@\uff1d\uff0b\uff0d\uff20])')
+"""Where a spreadsheet whose settings part cells at semicolons would begin a formula in the middle of ours."""
 Row = Mapping[str, object]
 inert = inert_text.inert
 
@@ -203,8 +206,8 @@ def _csv(rows: Sequence[Row], keys: Sequence[str]) -> None:
 
 def plain_cell(value: object) -> object:
     """A cell that runs nowhere, in a terminal or a spreadsheet: control characters are shown as in tables, and text that begins
-    as a formula does gets a quote before it (OWASP, CSV Injection). Numbers stay as they are."""
+    as a formula does gets a quote before it (OWASP, CSV Injection), after a semicolon too. Numbers stay as they are."""
     if not isinstance(value, str):
         return value
-    text = inert(value)
+    text = _FORMULA_WITHIN.sub(r"\1'", inert(value))
     return f"'{text}" if value.startswith(_FORMULA) else text

@@ -79,9 +79,9 @@ class Trust:
 def trusted(file: Path = TRUST_FILE, environ: Mapping[str, str] | None = None, *, root: int = 0) -> Trust | None:
     """What is trusted on this machine; None where nobody says anything. Raises StateError, and PolicyError with every fault.
 
-    `root`: the only uid that may own the system's file.
+    `root`: the uid that may own the system's file and the folders above it, beside 0, which can do as it likes anyway.
     """
-    data = _read(file, (root,))
+    data = _read(file, (0, root))
     if data is not None:
         return parse_trust(data, str(file))
     named = (os.environ if environ is None else environ).get(VARIABLE)
@@ -90,7 +90,7 @@ def trusted(file: Path = TRUST_FILE, environ: Mapping[str, str] | None = None, *
     other = Path(named)
     if not other.is_absolute():
         raise StateError(f"{VARIABLE} is {named!r}; it must be an absolute path")
-    data = _read(other, (root, os.geteuid() if sys.platform != "win32" else 0))
+    data = _read(other, (0, root, os.geteuid() if sys.platform != "win32" else 0))
     if data is None:
         raise StateError(f"{VARIABLE} names {other}, which is not there")
     return parse_trust(data, str(other))

@@ -193,15 +193,20 @@ def _unlike(lines: Sequence[Line], calls: Sequence[Call]) -> str:
         return "some of its calls have counts, were broken off or are still open"
     if len({call.tool for call in calls}) > 1:
         return "several tools used the model"
+    if any(day_of(line.starts_ms) < day_of(line.ends_ms - 1) for line in lines):
+        return "a line of the bill is about more than the day"
     if any(line.billed in (Billed.ELSEWHERE, Billed.NOT_CHARGED) for line in lines):
         return "the bill has requests that failed, or that another provider bills"
+    if any(_listed(line) < 0 for line in lines):
+        return "the bill gives money back"
     # A source that tells counts and money apart may tell the same requests with both.
     counting = [line for line in lines if line.usage != NO_USAGE and line.requests is not None] or lines
     told = [line.requests for line in counting if line.requests is not None]
     moments = all(0 < line.ends_ms - line.starts_ms <= _MOMENT_MS for line in lines)
     if not told or (moments and len(told) != len(lines)):
         return "the bill tells no requests: whether all went through the gate is not known"
-    if sum(told) > len(calls):
+    paid = sum(line.requests or 0 for line in lines if _listed(line))  # also those that nothing counts
+    if max(sum(told), paid) > len(calls):
         return "more requests on the bill than calls: usage outside the gate"
     if sum(told) < len(calls):
         return "fewer requests on the bill than calls"
