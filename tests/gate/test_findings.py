@@ -88,7 +88,8 @@ def test_the_message_says_what_it_is_about(tmp_path: Path) -> None:
         outbox.route(1, ["json-1"], NOW_MS)
         [due] = outbox.due(NOW_MS, NOW_MS + 1, 5)
     assert courier.title(due) == "Spendgate page: ledger altered"
-    assert "More: spendgate audit verify" in courier.body(due)
+    said = courier.body(due, "lt-1")
+    assert "More: spendgate audit verify" in said and "On the machine: lt-1" in said
 
 
 @pytest.mark.parametrize("at_ms", [NOW_MS - 2 * DAY_MS, NOW_MS + 2 * DAY_MS, -(10**18), 10**18])
