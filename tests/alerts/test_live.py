@@ -59,7 +59,7 @@ async def test_a_threshold_reaches_a_web_hook(tmp_path: Path) -> None:
     (heard,) = hook.heard
     assert heard["title"] == "Spendgate alert: person 50%"
     assert "person of alice: $0.55 of $1.00 is spent, 50% and more" in heard["message"]
-    assert "Answers for it: lead@acme.example" in heard["message"]
+    assert "\nOn the machine: lt-1\nAnswers for it: lead@acme.example" in heard["message"]
     assert "spendgate calls --since" in heard["message"]
 
 

@@ -65,8 +65,8 @@ def title(due: Due) -> str:
 
 
 def body(due: Due, machine: str) -> str:
-    """The sentence with the figures, who answers for it, the command behind it, and its name; of evidence also whose ledger it is
-    about, for its owner has many machines, and the command is for that one."""
+    """The sentence with the figures, who answers for it, the command behind it, and its name; also the machine that figures, limits
+    and the command are of, for its reader has many. An ask or a grant has its own words for that."""
     if due.form == routing.DIGEST:
         return due.long_text or due.text
     when = datetime.fromtimestamp(due.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -75,7 +75,7 @@ def body(due: Due, machine: str) -> str:
         exception = not due.command.startswith("spendgate ")
         does = "Grants it, in the policy file (nobody may by a signature)" if exception else "Grants it"
     name = {ASK: "Ask", GRANT: "Grant"}.get(due.form, "Alert")
-    where = f"\nOn the machine: {machine}" if due.form == EVIDENCE else ""
+    where = "" if due.form in (ASK, GRANT) else f"\nOn the machine: {machine}"
     return (
         f"{due.text}.{where}\nAnswers for it: {due.owner}\n{does}: {due.command}\n"
         f"{name} {due.name}, rule {due.rule}, {when}"

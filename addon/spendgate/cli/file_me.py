@@ -97,9 +97,10 @@ def _seen(policy: Policy, match: PersonMatch) -> Iterator[Seen]:
     entries = [entry for team in match.team if team in named for entry in named[team].notify]
     told = ", ".join((*rules, *shares)) or "no alert is in the policy"
     for entry in {entry.to: entry for entry in (*entries, *policy.notify)}.values():
-        what = f"the text of alerts about you: your name, the rule, figures, the command for the calls ({told})"
+        what = "the text of alerts about you: your name, the machine, the rule, figures, the command for the calls"
+        what += f" ({told})"
         what += "; what you ask for, with your reason" if "alert" in entry.purposes else ""
-        what += "; that you tried a grant that does not count, and on which machine" if tried in entry.purposes else ""
+        what += "; that you tried a grant that does not count" if tried in entry.purposes else ""
         what += "; the digest of a week, with your name and what you spent" if routing.DIGEST in entry.purposes else ""
         yield Seen(routing.key(entry), what, f"when one is told, for: {', '.join(entry.purposes)}")
     if routing.email(policy, match.person) is not None and routing.mail_of(policy, match.team) is not None:
