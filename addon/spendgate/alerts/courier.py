@@ -65,7 +65,7 @@ def title(due: Due) -> str:
 
 
 def body(due: Due, machine: str) -> str:
-    """The sentence with the figures, who answers for it, the command behind it, and its name; also the machine that figures, limits
+    """The sentence with the figures, who answers for it, the command behind it, and its name; also the machine that figures
     and the command are of, for its reader has many. An ask or a grant has its own words for that."""
     if due.form == routing.DIGEST:
         return due.long_text or due.text
