@@ -32,7 +32,7 @@ from spendgate.review.secrets import secrets_in
 from spendgate.window import local_date
 
 FilesArgument = Annotated[
-    list[Path], typer.Argument(metavar="FILE…", help="The policies to check.", show_default=False)
+    list[Path], typer.Argument(metavar="FILE…", help="The policies to check.", show_default=False, readable=False)
 ]
 _BESIDE_MAX = 100
 _KEYS = ("severity", "text")

@@ -35,8 +35,8 @@ from spendgate.review.changes import Change, Effect
 from spendgate.review.diff import diff
 from spendgate.window import local_date
 
-OldArgument = Annotated[Path, typer.Argument(metavar="OLD", help="The policy as it is.")]
-NewArgument = Annotated[Path, typer.Argument(metavar="NEW", help="The policy as it shall be.")]
+OldArgument = Annotated[Path, typer.Argument(metavar="OLD", help="The policy as it is.", readable=False)]
+NewArgument = Annotated[Path, typer.Argument(metavar="NEW", help="The policy as it shall be.", readable=False)]
 _ROWS_MAX = 10
 
 

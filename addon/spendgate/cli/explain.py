@@ -47,7 +47,8 @@ CostOption = Annotated[
     str | None, typer.Option("--cost", metavar="AMOUNT", help="What it costs; else next to nothing.")
 ]
 FileArgument = Annotated[
-    Path | None, typer.Argument(metavar="FILE", help="The policy; without it the one in force.", show_default=False)
+    Path | None,
+    typer.Argument(metavar="FILE", help="The policy; without it the one in force.", show_default=False, readable=False),
 ]
 _KEYS = (
     "rule", "kind", "applies", "says", "value", "spent_nanos", "held_nanos", "limit_nanos", "left_nanos", "resets_ms",

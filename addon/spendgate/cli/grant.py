@@ -64,7 +64,9 @@ def grant(
         str,
         typer.Option("--by", metavar="NAME", help="Your name in the policy's approvers, where no policy is at hand."),
     ] = "",
-    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="The policy that lists you.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE", help="The policy that lists you.", readable=False)
+    ] = None,
     state: StateOption = None,
 ) -> None:
     """Sign a grant and print it: one line to be sent to whoever asked. Where their ledger is at hand it is taken in at once."""

@@ -18,7 +18,10 @@ from spendgate.ledger.heads_file import NAME as HEADS
 PolicyOption = Annotated[
     Path | None,
     typer.Option(
-        "--policy", metavar="FILE", help="Policy file; without it the default policy (policies/default.yaml)."
+        "--policy",
+        metavar="FILE",
+        help="Policy file; without it the default policy (policies/default.yaml).",
+        readable=False,  # what reads it says who must let it
     ),
 ]
 StateOption = Annotated[

@@ -25,7 +25,7 @@ from spendgate.errors import PolicyError, SpendgateError, UsageError
 from spendgate.minisign import FILE_BYTES_MAX, SUFFIX, PublicKey
 from spendgate.minisign_secret import KEY_ID_BYTES, SALT_BYTES, SEED_BYTES, KeyFile, Lock, SecretKey
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The policy.", show_default=False)]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The policy.", show_default=False, readable=False)]
 
 
 def register(group: typer.Typer) -> None:

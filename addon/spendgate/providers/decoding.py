@@ -25,7 +25,7 @@ FREE_BYTES: Final = 2 * 1024 * 1024 * 1024
 """About a second of decoding in all, in steps that FEED_BYTES_MAX bounds."""
 FEED_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of one feed, which is at most what one read of a socket gave: some 30 ms of decoding."""
-_SLICE_BYTES: Final = 16 * 1024
+_SLICE_BYTES: Final = 64 * 1024
 _MEMBERS_FREE: Final = 16 * 1024
 _MEMBER_BYTES: Final = 1024
 """Members of a gzip body beyond the free ones must hold so much each: twenty bytes are a whole one that holds nothing."""
