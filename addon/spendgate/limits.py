@@ -84,10 +84,12 @@ def told(scope: Scope, found: Limit) -> str:
     parts = []
     if scope.mean is not None and found.settled is not None:
         parts.append(adaptive.told(scope.mean, found.settled))
-    parts += [
-        f"{short_dollars(extra)} more {credit.granted}"
-        if credit.granted
-        else f"{short_dollars(extra)} of it by the exception {credit.reason!r}, approved by {credit.approved_by} (as claimed)"
-        for credit, extra in found.raised
-    ]
+    parts += [_raise_told(credit, short_dollars(extra)) for credit, extra in found.raised]
     return "; ".join(parts)
+
+
+def _raise_told(credit: Credit, extra: str) -> str:
+    if credit.granted:
+        return f"{extra} {'more' if credit.usable else 'of it is what was spent under a grant'} {credit.granted}"
+    by = f"the exception {credit.reason!r}, approved by {credit.approved_by} (as claimed)"
+    return f"{extra} of it {'by' if credit.usable else 'is what was spent under'} {by}"

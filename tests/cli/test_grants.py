@@ -98,6 +98,17 @@ def test_ask_then_grant_then_status_shows_it(desk: Desk) -> None:
     assert re.fullmatch(r"\$50.00 more until \w+ .* UTC by lead: release week", found["limit_from"])
 
 
+def test_lists_give_programs_an_instant_and_say_what_was_granted(desk: Desk) -> None:
+    """UTC in JSON, as every other instant there, also in `status`; a part of what was asked is told as that part."""
+    asked = desk.ran("ask", "50", "--budget", "person", "--until", "2999-07-01T17:30")
+    (waits,) = json.loads(desk.ran("status", "--format", "json"))["asks"]
+    assert waits["until"] == "2999-07-01T17:30:00.000Z"
+    desk.ran("grant", code_of(asked), "--key", str(desk.key), "--amount", "0.15", "--reason", "a part")
+    (ask,), (grant,) = (json.loads(desk.ran(group, "list", "--format", "json")) for group in ("ask", "grant"))
+    assert (ask["until"], grant["until"]) == ("2999-07-01T17:30:00.000Z",) * 2
+    assert (ask["amount_nanos"], ask["status"], ask["grant"]) == (50 * 10**9, "granted $0.15", grant["id"])
+
+
 def test_the_trail_tells_an_ask_from_a_grant(desk: Desk) -> None:
     """Each by its own word, and with who did it."""
     asked = desk.ran("ask", "50", "--for", "release week", "--budget", "person")

@@ -98,9 +98,9 @@ def test_a_column_that_fits_is_shown_although_a_lighter_one_does_not() -> None:
         (
             ask.COLUMNS,
             {
-                "id": "8fb51ac9", "status": "granted (9e152447)", "person": "alice", "budget": "person",
+                "id": "8fb51ac9", "status": "granted $5,000.00", "person": "alice", "budget": "person",
                 "amount_nanos": 5 * 10**9,
-                "until": "2026-11-30 00:00 CET", "asked_of": "pay@acme.example", "reason": "release week",
+                "ends": "2026-11-30 00:00 CET", "asked_of": "pay@acme.example", "reason": "release week",
                 "reached": "delivered to json-862ae81f, json-a35af4f3, mail:lead, mailto-c753f451",
             },
             "reached",

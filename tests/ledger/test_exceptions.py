@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.desk import Desk, at, dollars
 from ledger.processes import finish, line, worker
+from spendgate import limits
 from spendgate.admission import Admit, Refuse, Wait
 
 PEOPLE = """\
@@ -184,6 +186,22 @@ def test_a_refusal_and_status_name_the_exception(tmp_path: Path) -> None:
     assert said in refused.reason
     ((credit, extra),) = made.standing(NOON, "person").limit.raised
     assert (credit.reason, extra) == ("release week", dollars(50))
+    made.close()
+
+
+def test_after_its_end_the_limit_says_what_was_spent_under_it(tmp_path: Path) -> None:
+    """What it still adds is no more money: nobody may read that an exception or a grant that is over goes on."""
+    made = desk(tmp_path, PERSON, exception("person", "{person: alice}", "add: $50"))
+    assert room(made, NOON) == 150
+    _, refused = made.ask(at("2026-12-20T12:00Z"), dollars(1))
+    assert isinstance(refused, Refuse)
+    by = "the exception 'release week', approved by cto@acme.example (as claimed)"
+    assert refused.limit_from == f"$50.00 of it is what was spent under {by}"
+    ended = made.standing(at("2026-12-20T12:00Z"), "person")
+    ((credit, extra),) = ended.limit.raised
+    granted = replace(credit, granted="until Tue 15 Dec 2026 by lead: release week")
+    told = limits.told(ended.scope, replace(ended.limit, raised=((granted, extra),)))
+    assert told == "$50.00 of it is what was spent under a grant until Tue 15 Dec 2026 by lead: release week"
     made.close()
 
 

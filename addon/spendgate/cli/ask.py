@@ -19,7 +19,7 @@ COLUMNS = (
     Column("person", "person", weight=2),
     Column("budget", "budget", weight=0),
     Column("amount_nanos", "more", right=True, weight=0),
-    Column("until", "until", weight=2),
+    Column("ends", "until", weight=2),
     Column("asked_of", "asked of", weight=2),
     Column("reached", "message", weight=1, wraps=True),
     Column("reason", "reason", weight=2, wraps=True),
@@ -35,6 +35,7 @@ KEYS = (
     "asked_of",
     "reached",
     "reason",
+    "grant",
     "figures",
     "code",
 )

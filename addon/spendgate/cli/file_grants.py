@@ -35,7 +35,7 @@ from spendgate.ledger.gates import living
 from spendgate.ledger.grants import Asked
 from spendgate.ledger.messages import ASK
 from spendgate.ledger.queries import Reader
-from spendgate.money import dollars
+from spendgate.money import dollars, short_dollars
 from spendgate.policy import Policy
 from spendgate.window import shown_in
 
@@ -88,8 +88,11 @@ def asks(hand: Hand) -> Rows:
     now_ms = int(now_utc().timestamp() * 1000)
     with closing(Reader(hand.state.ledger)) as reader:
         messages, names = reader.messages(ASK), hand.sight.everything
+        given = {each.signed.grant.id: short_dollars(each.signed.grant.amount_nanos) for each in reader.grants()}
         return tuple(
-            _ask_row(each, hand.policy, now_ms, reached(messages.get(each.ask.id), names=names))
+            _ask_row(
+                each, hand.policy, now_ms, given.get(each.granted, ""), reached(messages.get(each.ask.id), names=names)
+            )
             for each in reader.asks()
             if hand.sight.sees(each.ask.person)
         )
@@ -158,10 +161,10 @@ def revoke(hand: Hand, grant_id: str) -> str:
     return f"grant {grant_id} has ended"
 
 
-def _ask_row(asked: Asked, policy: Policy, now_ms: int, told: str = "") -> dict[str, object]:
-    """An ask as it is listed; `told`: whether its message is there."""
+def _ask_row(asked: Asked, policy: Policy, now_ms: int, given: str = "", told: str = "") -> dict[str, object]:
+    """An ask as it is listed; `given`: what a grant has answered it with; `told`: whether its message is there."""
     each = asked.ask
-    state = f"granted ({asked.granted})" if asked.granted else "open" if asked.open(now_ms) else "over"
+    state = f"granted {given}".strip() if asked.granted else "open" if asked.open(now_ms) else "over"
     return {
         "id": each.id,
         "status": state,
@@ -169,10 +172,12 @@ def _ask_row(asked: Asked, policy: Policy, now_ms: int, told: str = "") -> dict[
         "budget": each.budget,
         "amount_nanos": each.amount_nanos,
         "asked_at": iso(each.at_ms),
-        "until": shown(each.until_ms, ZoneInfo(policy.timezone)),
+        "until": iso(each.until_ms),
+        "ends": shown(each.until_ms, ZoneInfo(policy.timezone)),
         "asked_of": asked.asked_of,
         "reached": told,
         "reason": each.reason,
+        "grant": asked.granted,
         "figures": said(asked.figures),
         "code": each.code(),
     }
@@ -189,7 +194,8 @@ def _grant_row(taken: Taken, policy: Policy, now_ms: int, counting: set[str]) ->
         "person": each.person,
         "budget": each.budget,
         "amount_nanos": each.amount_nanos,
-        "until": shown(taken.until_ms, ZoneInfo(policy.timezone)),
+        "until": iso(taken.until_ms),
+        "ends": shown(taken.until_ms, ZoneInfo(policy.timezone)),
         "by": each.approver,
         "reason": each.reason,
     }

@@ -36,7 +36,7 @@ _COLUMNS = (
     Column("person", "person", weight=0),
     Column("budget", "budget", weight=0),
     Column("amount_nanos", "more", right=True, weight=0),
-    Column("until", "until", weight=1),
+    Column("ends", "until", weight=1),
     Column("by", "by", weight=1),
     Column("reason", "reason", weight=2, wraps=True),
 )

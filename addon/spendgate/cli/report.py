@@ -223,7 +223,8 @@ def _own_asks(reader: Reader, policy: Policy, sight: Sight, person: str, now_ms:
                 "id": each.ask.id,
                 "budget": each.ask.budget,
                 "amount_nanos": each.ask.amount_nanos,
-                "until": shown_in(policy.timezone, each.ask.until_ms),
+                "until": iso(each.ask.until_ms),
+                "ends": shown_in(policy.timezone, each.ask.until_ms),
                 "asked_of": each.asked_of,
                 "reached": reached(messages.get(each.ask.id), names=sight.everything),
             }

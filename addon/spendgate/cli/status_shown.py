@@ -105,7 +105,7 @@ def print_report(report: Report) -> None:
     say("person", value(report.person))
     for ask in report.asks:
         amount = short_dollars(ask["amount_nanos"])
-        more = f"asked for {amount} more of {value(ask['budget'])} until {ask['until']} ({ask['id']})"
+        more = f"asked for {amount} more of {value(ask['budget'])} until {ask['ends']} ({ask['id']})"
         say("", f"{more}: {ask['reached']}")
     groups = [f"{name} of {owner}" if owner else name for name, owner in report.machine_groups]
     say("machine", value(report.machine), ", ".join(value(each) for each in groups))
