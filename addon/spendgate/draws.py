@@ -74,6 +74,11 @@ class Draw:
         self._team_timings = {team: self._timed(calendar) for team, calendar in calendars.items()}
 
     @property
+    def moves(self) -> bool:
+        """Whether its limit may be another one from call to call, as `Scope.moves`."""
+        return self.mean is not None or bool(self.extras)
+
+    @property
     def _timeless(self) -> bool:
         """Whether no calendar has a say: a mean has days, also where the window slides."""
         return self.window is None or (self._rolling_ms is not None and self.mean is None)
@@ -157,7 +162,7 @@ class Draw:
         timing = self._timing
         if self._team_timings and (team := facts.values.get("team")):
             timing = self._team_timings.get(team[0], timing)
-        if self.mean is not None or self.extras:
+        if self.moves:
             self._add_moving(found, facts, now_ms, enforced, timing)
             return
         clock, words, _ = timing

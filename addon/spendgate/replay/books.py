@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from spendgate.standing import KindStanding, Scope, Standing
+from spendgate.standing import Hold, KindStanding, Scope, Standing
 
 FORGET_EVERY: Final = 50_000
 """New balances after which the ended ones are dropped."""
@@ -107,6 +107,28 @@ class Balance:
         return 0 if not line else len(line) if place is None else sum(1 for other in line if other < place)
 
 
+class Located(Struct, frozen=True):
+    """The balances of a tuple of scopes, in its order."""
+
+    scopes: tuple[Scope, ...]
+    balances: list[Balance]
+    rolling: list[Balance]
+    limits: list[int]
+    """Nano-dollars; of use where `plain`."""
+    ceilings: list[bool]
+    """Which of them hold what a call can cost at the most."""
+    plain: bool
+    """No rate is among them, and no limit that moves: room is all that they ask for."""
+
+    @classmethod
+    def of(cls, scopes: tuple[Scope, ...], balances: list[Balance]) -> Located:
+        """These scopes with their balances."""
+        plain = not any(scope.rate is not None or scope.moves or scope.tally for scope in scopes)
+        rolling = [at for at in balances if at.length_ms]
+        ceilings = [scope.hold is Hold.CEILING for scope in scopes]
+        return cls(scopes, balances, rolling, [scope.limit_nanos for scope in scopes], ceilings, plain)
+
+
 @dataclass(slots=True)
 class Kind:
     """How many calls of one kind have settled with a value, and how many run."""
@@ -121,29 +143,31 @@ class Books:
     def __init__(self) -> None:
         self._balances: dict[Key, Balance] = {}
         self._kinds: dict[str, Kind] = {}
-        self._located: dict[int, tuple[tuple[Scope, ...], list[Balance]]] = {}
+        self._located: dict[int, Located] = {}
         """By the tuple itself, which is kept so that no other one takes its place in memory."""
+        self._scoped: dict[int, tuple[Scope, Balance]] = {}
+        """As `_located`, of each scope: those of long windows are in tuple after tuple."""
         self._new = 0
 
-    def locate(self, scopes: tuple[Scope, ...], now_ms: int) -> list[Balance]:
+    def locate(self, scopes: tuple[Scope, ...], now_ms: int) -> Located:
         """The balances of these scopes, rolling ones as of `now_ms`. Calls of one person bring the same tuple again and again."""
-        known = self._located.get(id(scopes))
+        found = self._located.get(id(scopes))
+        if found is None:
+            found = self._located[id(scopes)] = Located.of(scopes, [self._balance(scope) for scope in scopes])
+        for at in found.rolling:
+            at.slide(now_ms)
+        return found
+
+    def _balance(self, scope: Scope) -> Balance:
+        known = self._scoped.get(id(scope))
         if known is not None:
-            for at in known[1]:
-                if at.length_ms:
-                    at.slide(now_ms)
             return known[1]
-        found = []
-        for scope in scopes:
-            key = scope.balance
-            balance = self._balances.get(key)
-            if balance is None:
-                balance = self._balances[key] = Balance(scope.rolling_ms or 0, scope.ends_ms, scope.kept_ms)
-                self._new += 1
-            elif balance.length_ms:
-                balance.slide(now_ms)
-            found.append(balance)
-        self._located[id(scopes)] = scopes, found
+        key = scope.balance
+        found = self._balances.get(key)
+        if found is None:
+            found = self._balances[key] = Balance(scope.rolling_ms or 0, scope.ends_ms, scope.kept_ms)
+            self._new += 1
+        self._scoped[id(scope)] = scope, found
         return found
 
     def settled(self, key: Key) -> int:
@@ -162,15 +186,19 @@ class Books:
         """Drop what has ended, now and then, so that memory follows the windows that run and not the history's length."""
         if self._new < FORGET_EVERY:
             if len(self._located) > LOCATED_MAX:
-                self._located.clear()
+                self._let_go()
             return
         self._new = 0
-        self._located.clear()
+        self._let_go()
         self._balances = {
             key: at
             for key, at in self._balances.items()
             if at.open_calls or at.ends_ms is None or at.ends_ms + at.kept_ms > now_ms
         }
+
+    def _let_go(self) -> None:
+        self._located.clear()
+        self._scoped.clear()
 
 
 def kind_standing(name: str, kind: Kind) -> KindStanding:

@@ -20,12 +20,13 @@ from itertools import count
 from math import ceil
 from typing import Final
 
-from spendgate.admission import Admit, Refuse, Wait, decide, who_refuses
+from spendgate.admission import Refuse, Wait, decide, who_refuses
 from spendgate.alerts.measured import looks_back_to
 from spendgate.ledger.history import Step
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
-from spendgate.replay.books import Balance
+from spendgate.replay import roomy
+from spendgate.replay.books import Located
 from spendgate.replay.holdings import FOR_EVER_MS, Holdings
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
@@ -34,7 +35,7 @@ from spendgate.replay.repricing import ADJUSTED, Repricing, resized
 from spendgate.replay.telling import Heard, Telling
 from spendgate.replay.untaught import Untaught
 from spendgate.selector import PERSONAL
-from spendgate.standing import Scope, Size
+from spendgate.standing import Size
 from spendgate.window import DAY_MS
 
 _ENDS, _LOOKS = 0, 1
@@ -110,25 +111,30 @@ class Replay:
 
     def _ask(self, call: Replayed, now_ms: int) -> None:
         """One try, as `gate.waiting` makes it."""
-        scopes = call.scopes(now_ms)
-        located = self._books.locate(scopes, now_ms)
-        standings = self._holdings.standings(call, scopes, located, now_ms)
+        located = self._books.locate(call.scopes(now_ms), now_ms)
+        fitting = roomy.holds(located, call.size)
+        if fitting is not None:
+            self._leave_line(call)
+            self._admitted(call, None, now_ms)
+            self._runs_until(call, self._holdings.hold_roomy(call, fitting, located, now_ms))
+            return
+        standings = self._holdings.standings(call, located, now_ms)
         patient = call.until_ms is None or now_ms < call.until_ms
         kind = self._holdings.kind(call.step.kind)
         decision = decide(standings, kind, call.size, now_ms=now_ms, patient=patient)
         if isinstance(decision, Wait):
-            self._wait(call, decision, scopes, located, now_ms)
+            self._wait(call, decision, located, now_ms)
             return
         self._leave_line(call)
         if isinstance(decision, Refuse):
             self._hear(self._told.refuses(call, decision.rule, standings, now_ms))
             self._refuses(call, decision, now_ms)
         else:
-            self._admitted(call, decision, now_ms)
+            self._admitted(call, decision.would_refuse, now_ms)
             holds = [nanos for _, nanos in decision.holds]
             self._runs_until(call, self._holdings.hold(call, zip(standings, holds, strict=True), located, now_ms))
 
-    def _wait(self, call: Replayed, wait: Wait, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int) -> None:
+    def _wait(self, call: Replayed, wait: Wait, located: Located, now_ms: int) -> None:
         until_ms = call.step.arrived_ms + wait.wait_ms
         if call.place is None:
             call.place = next(self._order)
@@ -136,14 +142,15 @@ class Replay:
         for at in call.lines:
             at.line.discard(call.place)
         blocking = (wait.scope, *wait.also)
-        call.lines = [at for at, scope in zip(located, scopes, strict=True) if scope in blocking]
+        found = zip(located.balances, located.scopes, strict=True)
+        call.lines = [at for at, scope in found if scope in blocking]
         for at in call.lines:
             at.line.add(call.place)
         if call.until_ms is None or until_ms < call.until_ms:
             call.until_ms = until_ms
         # It has waited long enough, a window has slid or ended, or an exception begins or ends: whichever comes first.
         _, steady_ms = self._policy.steady(now_ms)
-        looks_ms = min([call.until_ms, steady_ms, *[at.moves_ms for at in located]])
+        looks_ms = min([call.until_ms, steady_ms, *[at.moves_ms for at in located.balances]])
         if looks_ms != call.looks_ms:
             call.looks_ms = looks_ms
             heappush(self._events, (looks_ms, _LOOKS, next(self._order), call))
@@ -155,8 +162,8 @@ class Replay:
             self._waiting.pop(call.place, None)
             call.place, call.lines = None, []
 
-    def _admitted(self, call: Replayed, admit: Admit, now_ms: int) -> None:
-        would, observed = admit.would_refuse, call.terms.refused(now_ms)
+    def _admitted(self, call: Replayed, would: Refuse | None, now_ms: int) -> None:
+        observed = call.terms.refused(now_ms)
         if observed is not None:
             would = observed if would is None else who_refuses((observed, would))
         self.outcome.admitted(call.step, call.terms.person, now_ms, call.cost_nanos, would)

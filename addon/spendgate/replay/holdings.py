@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from spendgate.admission import Admit, decide
 from spendgate.ledger.history import Step
 from spendgate.rate_memory import RateMemory
-from spendgate.replay.books import Balance, Books, kind_standing
+from spendgate.replay.books import Books, Located, kind_standing
 from spendgate.replay.moving import Moving
 from spendgate.replay.replayed import Replayed
 from spendgate.standing import Hold, KindStanding, Scope, Standing
@@ -35,13 +35,11 @@ class Holdings:
         self._lasts: dict[str, tuple[int, int]] = {}
         """By kind: how many calls have ended, and how long they took in all, in milliseconds."""
 
-    def standings(
-        self, call: Replayed, scopes: tuple[Scope, ...], located: list[Balance], now_ms: int
-    ) -> tuple[Standing, ...]:
+    def standings(self, call: Replayed, located: Located, now_ms: int) -> tuple[Standing, ...]:
         """As `ledger.deciding` finds them: limits as they are now, what rates have counted, and who is before this call."""
         found = []
         rated = iter(self._rates.standings(call.rates, call.need, now_ms))
-        for at, scope in zip(located, scopes, strict=True):
+        for at, scope in zip(located.balances, located.scopes, strict=True):
             if scope.rate is not None:
                 standing = replace(next(rated), ahead=at.ahead(call.place))
             else:
@@ -58,10 +56,10 @@ class Holdings:
 
     # -- a call holds, and ends ----------------------------------------------------------------------------------
 
-    def hold(self, call: Replayed, held: Held, located: list[Balance], now_ms: int) -> int:
+    def hold(self, call: Replayed, held: Held, located: Located, now_ms: int) -> int:
         """The call leaves. When it will end, in epoch milliseconds."""
         ceiling, call.booked_ms = call.size.ceiling_nanos or 0, now_ms
-        for (standing, nanos), at in zip(held, located, strict=True):
+        for (standing, nanos), at in zip(held, located.balances, strict=True):
             if standing.limit is not None:
                 self.moving.claim(standing, nanos, now_ms)
             if standing.scope.rate is None:
@@ -71,13 +69,20 @@ class Holdings:
         self.books.kind(call.step.kind).open_calls += 1
         return now_ms + self._lasts_ms(call.step)
 
+    def hold_roomy(self, call: Replayed, nanos: list[int], located: Located, now_ms: int) -> int:
+        """As `hold`, where `roomy` has found that it fits, and what it holds in each balance."""
+        bound, call.booked_ms = call.size.ceiling_nanos or 0, now_ms
+        call.entries = [at.add(now_ms, each, bound) for at, each in zip(located.balances, nanos, strict=True)]
+        self.books.kind(call.step.kind).open_calls += 1
+        return now_ms + self._lasts_ms(call.step)
+
     def hold_as_then(self, call: Replayed) -> int:
         """As `hold`, of a call that left before anything is decided: as this policy would have sized it, and where it would have
         refused it what its row says."""
         at_ms = call.step.booked_ms
         scopes = call.scopes(at_ms)
         located = self.books.locate(scopes, at_ms)
-        standings = self.standings(call, scopes, located, at_ms)
+        standings = self.standings(call, located, at_ms)
         decision = decide(standings, self.kind(call.step.kind), call.size, now_ms=at_ms, patient=False)
         if isinstance(decision, Admit):
             holds = [nanos for _, nanos in decision.holds]
@@ -107,7 +112,7 @@ class Holdings:
         call.booked_ms = step.booked_ms
         elsewhere = terms.elsewhere(step, step.booked_ms)
         charged = terms.scopes(step.booked_ms) if elsewhere is None else elsewhere
-        for at in self.books.locate(charged, step.booked_ms):
+        for at in self.books.locate(charged, step.booked_ms).balances:
             at.add(step.booked_ms, 0, 0).end(call.charge_nanos)
         return elsewhere
 
@@ -120,7 +125,7 @@ class Holdings:
 
     def _settle_elsewhere(self, call: Replayed, charged: tuple[Scope, ...], cost: int, now_ms: int) -> None:
         """Another model answered: what held and what is charged are not the same budgets."""
-        located = self.books.locate(charged, now_ms)
+        located = self.books.locate(charged, now_ms).balances
         held = {id(entry.balance): entry for entry in call.entries}
         for at in located:
             entry = held.pop(id(at), None) or at.add(call.booked_ms, 0, 0)

@@ -67,7 +67,7 @@ class Moving:
         return settled_of(self._books.settled((mean.budget, value, each, mean.words, 0)) for each in mean.days)
 
     def _used(self, credit: Credit, now_ms: int) -> int:
-        [balance] = self._books.locate((credit.tally,), now_ms)
+        [balance] = self._books.locate((credit.tally,), now_ms).balances
         return balance.settled + balance.held
 
     def _claim(self, credit: Credit, now_ms: int) -> Claim:

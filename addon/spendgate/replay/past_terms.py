@@ -8,7 +8,8 @@ from typing import Final
 from spendgate import lapse
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.contracts import PERSONAL_RULE, Changes
-from spendgate.fitting import charged, enforces, fitting, model_refusal, scopes_of
+from spendgate.draws import Draw
+from spendgate.fitting import Fitting, charged, enforces, fitting, model_refusal
 from spendgate.gate.accounts import refusal_of
 from spendgate.gate.drawing import Flows
 from spendgate.gate.past import NAMED
@@ -26,16 +27,22 @@ _KEPT_MAX: Final = 100_000
 _FOR_EVER_MS: Final = 2**62
 
 
+_Part = tuple[tuple[Scope, ...], int, int]
+"""What one budget has for a call, and from when until when that stays so; times in epoch milliseconds."""
+_NOTHING_YET: Final[_Part] = ((), 0, 0)
+
+
 class PastDraws:
     """The budgets that calls of some facts draw on, found once; their scopes for the time in which no window of theirs
     ends. As `gate.terms.Draws`, which must also keep up with rolling windows."""
 
-    __slots__ = ("_enforced", "_fitting", "_found", "_from_ms", "_policy", "_until_ms")
+    __slots__ = ("_enforced", "_fitting", "_found", "_from_ms", "_parts", "_policy", "_until_ms")
 
     def __init__(self, policy: Policy, facts: tuple[Facts, ...], enforced: bool, *, on_plan: bool) -> None:
         """`facts`: the call's, and as of each other model that may have a part in it."""
         self._policy, self._enforced = policy, enforced
         self._fitting = tuple([(fitting(policy, each, on_plan=on_plan), each) for each in facts])
+        self._parts = [[_NOTHING_YET] * len(budgets) for budgets, _ in self._fitting]
         self._found: tuple[Scope, ...] = ()
         self._from_ms = self._until_ms = 0
 
@@ -43,14 +50,37 @@ class PastDraws:
         """As `fitting.scopes`, but for `starts_ms` of rolling windows."""
         if self._from_ms <= now_ms < self._until_ms:
             return self._found
-        each = [scopes_of(budgets, facts, now_ms, self._enforced) for budgets, facts in self._fitting]
-        self._found = found = each[0] if len(each) == 1 else together(each)
-        fixed = [scope for scope in found if scope.rolling_ms is None]
-        self._from_ms = max([scope.starts_ms for scope in fixed], default=0)
-        self._until_ms = min([scope.ends_ms for scope in fixed if scope.ends_ms is not None], default=_FOR_EVER_MS)
-        began_ms, ends_ms = self._policy.steady(now_ms)
-        self._from_ms, self._until_ms = max(self._from_ms, began_ms), min(self._until_ms, ends_ms)
-        return found
+        self._from_ms, self._until_ms = self._policy.steady(now_ms)
+        each = [
+            self._of_one(budgets, facts, parts, now_ms)
+            for (budgets, facts), parts in zip(self._fitting, self._parts, strict=True)
+        ]
+        self._found = each[0] if len(each) == 1 else together(each)
+        return self._found
+
+    def _of_one(self, budgets: Fitting, facts: Facts, parts: list[_Part], now_ms: int) -> tuple[Scope, ...]:
+        """The scopes of one model's facts: made again only of the budgets whose window has ended, or whose limit moves."""
+        found: list[Scope] = []
+        for place, (draw, refuses) in enumerate(budgets):
+            part = parts[place]
+            if draw.moves or not part[1] <= now_ms < part[2]:
+                part = parts[place] = _part(draw, facts, now_ms, self._enforced and refuses)
+            scopes, from_ms, until_ms = part
+            found += scopes
+            self._from_ms, self._until_ms = max(self._from_ms, from_ms), min(self._until_ms, until_ms)
+        return tuple(found)
+
+
+def _part(draw: Draw, facts: Facts, now_ms: int, enforced: bool) -> _Part:
+    found: list[Scope] = []
+    draw.add_scopes(found, facts, now_ms, enforced)
+    fixed = [scope for scope in found if scope.rolling_ms is None]
+    from_ms = max([scope.starts_ms for scope in fixed], default=0)
+    return (
+        tuple(found),
+        from_ms,
+        min([each.ends_ms for each in fixed if each.ends_ms is not None], default=_FOR_EVER_MS),
+    )
 
 
 class SharedDraws:

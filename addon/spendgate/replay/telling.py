@@ -40,7 +40,7 @@ class Telling:
             return []
         scopes = terms.scopes(call.booked_ms) if elsewhere is None else elsewhere
         watched = tuple([scope for scope in scopes if scope.budget in self._alerts.watched])
-        located = self._books.locate(watched, now_ms)
+        located = self._books.locate(watched, now_ms).balances
         balances = tuple(
             [(self._limited(scope, now_ms), at.settled) for scope, at in zip(watched, located, strict=True)]
         )
