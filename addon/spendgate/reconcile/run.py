@@ -85,7 +85,12 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
     )
     if not lines and not calls:
         known = sorted({f"{each.provider} {each.account}" for each in found.assembled.groups if each.day_ms == day_ms})
-        raise ValueError(f"nothing of {key!r} on this day; known are: {', '.join(known) or 'none'}")
+        at_once = [
+            f"; {one.period.provider} has one sum of {one.period}: ask for its first day"
+            for one in found.bill.sums
+            if one.period.from_ms < day_ms < one.period.until_ms
+        ]
+        raise ValueError(f"nothing of {key!r} on this day; known are: {', '.join(known) or 'none'}{''.join(at_once)}")
     part = narrowed(found, day_ms, key)
     until_ms = max((day_ms + DAY_MS, *(ends[at.provider] for at in part.assembled.groups if at.match == SUM)))
     return Drill(result_of(part, day_ms, until_ms), lines, calls)
