@@ -180,7 +180,11 @@ def test_a_plans_calls_are_no_metered_money(place: State) -> None:
     ("span", "billed", "told"),
     [
         ((FIRST, LAST), APART, "compared with no call, and stays unexplained: this report ends within it"),
-        ((FIRST + DAY_MS, LAST + DAY_MS), (0, 0, 0), "and no part of what is billed here: this report begins within it"),
+        (
+            (FIRST + DAY_MS, LAST + DAY_MS),
+            (0, 0, 0),
+            "and no part of what is billed here: this report begins within it",
+        ),
         ((FIRST + DAY_MS, LAST), (0, 0, 0), "and no part of what is billed here: this report begins within it"),
     ],
 )
@@ -211,7 +215,7 @@ def test_sums_that_share_a_part_of_their_days_are_not_compared(place: State) -> 
     typed(place, "  - {for: tokens, amount: $5}\n", account="labs", first=FIRST + 20 * DAY_MS, last=LAST)
     said, _ = report(place)
     assert dollars(said) == (Decimal("315.25"), Decimal(0), Decimal("315.25"))
-    assert sum("is about some of the same days" in note for note in said["notes"]) == 2
+    assert sum("has some of the same days" in note for note in said["notes"]) == 2
 
 
 def test_a_sum_beside_charges_of_single_days_is_not_compared(place: State) -> None:

@@ -19,6 +19,7 @@ from spendgate.statement import DAY_MS, Charge, Line, Statement, Who
 
 DAYS: Final = 8
 CENT: Final = 10_000_000
+NOBODY: Final = Who()
 CHARGES: Final = (Charge.TOKENS, Charge.REQUESTS, Charge.MEDIA)
 
 
@@ -29,9 +30,9 @@ def invoice(lines: list[Line], first: int, until: int, at_ms: int = NOW) -> Vers
     return Version("invoice", at_ms, said)
 
 
-def charge(first: int, until: int, cents: int, charge: Charge = Charge.TOKENS, who: Who = Who()) -> Line:
+def charge(first: int, until: int, cents: int, kind: Charge = Charge.TOKENS, who: Who = NOBODY) -> Line:
     amount = f"{cents / 100:.2f} USD"
-    return Line(DAY + first * DAY_MS, DAY + until * DAY_MS, "anthropic", who=who, charge=charge, billed_nanos=cents * CENT,
+    return Line(DAY + first * DAY_MS, DAY + until * DAY_MS, "anthropic", who=who, charge=kind, billed_nanos=cents * CENT,
                 amount=amount)  # fmt: skip
 
 
@@ -45,21 +46,22 @@ CALLED = st.tuples(
     st.sampled_from(["metered", "metered", "metered", "subscription", "gateway"]),
     st.sampled_from(["anthropic", "anthropic", "openai"]), st.sampled_from([KEY, "sk-ant:1", ""]),
 )  # fmt: skip
+SPAN = st.tuples(st.integers(-1, DAYS - 2), st.integers(2, DAYS + 1)).map(lambda made: (made[0], sum(made)))
+"""First day, and the one after the last; two days at least."""
 CHARGED = st.tuples(
-    st.integers(0, 10_000), st.sampled_from(CHARGES), st.sampled_from([Who(), Who(key=KEY), Who(email="a@x")])
+    st.integers(0, 10_000), st.sampled_from(CHARGES), st.sampled_from([NOBODY, Who(key=KEY), Who(email="a@x")])
 )
 
 
 @given(
-    st.lists(CALLED, max_size=25), st.lists(CHARGED, min_size=1, max_size=3), st.integers(0, DAYS - 2),
-    st.integers(2, DAYS), st.integers(-1, DAYS - 2), st.integers(1, DAYS + 1), st.integers(0, 300),
+    st.lists(CALLED, max_size=25), st.lists(CHARGED, min_size=1, max_size=3), SPAN, SPAN, st.integers(0, 300),
 )  # fmt: skip
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_sum_is_beside_all_its_calls_or_beside_none(
-    called: list[tuple[int, int, str, str, str]], charged: list[tuple[int, Charge, Who]], first: int, length: int, since: int,
-    wide: int, seats: int,
+    called: list[tuple[int, int, str, str, str]], charged: list[tuple[int, Charge, Who]], period: tuple[int, int],
+    asked: tuple[int, int], seats: int,
 ) -> None:  # fmt: skip
-    until, end = first + length, since + wide
+    (first, until), (since, end) = period, asked
     calls = [
         made(at, day, cost, billing=billing, provider=provider, api_key=key)
         for at, (day, cost, billing, provider, key) in enumerate(sorted(called))
@@ -70,7 +72,9 @@ def test_a_sum_is_beside_all_its_calls_or_beside_none(
     result = compare(calls, [invoice(lines, first, until)], NO_FACTS, Options(*span, NOW))
     adds_up(result)
 
-    within = [each for each in calls if each.provider == "anthropic" and first <= (each.started_ms - DAY) // DAY_MS < until]
+    within = [
+        each for each in calls if each.provider == "anthropic" and first <= (each.started_ms - DAY) // DAY_MS < until
+    ]
     whole = since <= first and until <= end
     billed_nanos = sum(cents * CENT for cents, _, _ in charged) + seats * CENT
     assert result.billed_nanos == (billed_nanos if since <= first < end else 0)
@@ -88,7 +92,9 @@ def test_a_sum_is_beside_all_its_calls_or_beside_none(
 
 def _of_rows_alone(result: Result, within: list[Call]) -> None:
     """Causes are what the ledger's rows say of themselves, and what the last digits of its amounts can be."""
-    costs = {kind: sum(each.cost_nanos for each in within if each.billing == kind) for kind in ("subscription", "gateway")}
+    costs = {
+        kind: sum(each.cost_nanos for each in within if each.billing == kind) for kind in ("subscription", "gateway")
+    }
     found = {each.cause: 0 for each in result.findings}
     for each in result.findings:
         if not each.evidence.startswith("the bill has"):
@@ -101,7 +107,9 @@ def _of_rows_alone(result: Result, within: list[Call]) -> None:
 
 def test_days_told_by_day_are_explained_as_if_the_sum_were_not_there() -> None:
     """A month by day and by key, then one in a sum: the first keeps its grain, its causes and its tools."""
-    daily = [replace(each, amount="0.05 USD") for each in billed(times(USAGE, 3), None) if each.billed_nanos is not None]
+    daily = [
+        replace(each, amount="0.05 USD") for each in billed(times(USAGE, 3), None) if each.billed_nanos is not None
+    ]
     calls = [made(at, 0, each.cost_nanos) for at, each in enumerate([call(), call()])]
     later = [made(10 + at, 3, 40 * CENT, tool="codex", api_key="sk-ant:9") for at in range(2)]
 

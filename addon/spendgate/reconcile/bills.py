@@ -159,14 +159,14 @@ def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: in
             days.append(one)
     inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
     seen = Seen(from_ms, until_ms, now_ms, frozenset(by_day), frozenset(opened))
-    weighed_ = weighed(_sums(used, chosen, from_ms), seen)
-    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), *weighed_)
+    sums = weighed(_sums(used, chosen, summing, from_ms), seen)
+    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), *sums)
 
 
-def _sums(used: Mapping[At, Sequence[_Use]], chosen: Chosen, from_ms: int) -> Iterator[Told]:
+def _sums(used: Mapping[At, Sequence[_Use]], chosen: Chosen, summing: set[int], from_ms: int) -> Iterator[Told]:
     """Sums of several days that are the bill, and those that began before the first day and are not over by then."""
     for (provider, day_ms), uses in used.items():
-        for use in uses:
+        for use in (each for each in uses if id(each.version) in summing):
             lines = taken(use.lines, use.said, chosen[provider, day_ms])
             if day_ms == from_ms:
                 before = [each for each in use.version.statement.lines if each.starts_ms < from_ms < each.ends_ms]

@@ -258,7 +258,9 @@ def _used_accounts(assembled: Assembled) -> dict[str, set[str]]:
     """By provider the accounts that the ledger has calls of."""
     found: dict[str, set[str]] = defaultdict(set)
     for key, group in assembled.groups.items():
-        if key.match != SUM and any(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED):
+        if key.match != SUM and any(
+            part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED
+        ):
             found[key.provider].add(key.account)
     return found
 

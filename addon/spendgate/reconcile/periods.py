@@ -18,7 +18,7 @@ from spendgate.money import short_dollars
 from spendgate.reconcile.choosing import COMPARED, At, of_a_period
 from spendgate.reconcile.finality import state
 from spendgate.reconcile.result import State
-from spendgate.statement import DAY_MS, Line
+from spendgate.statement import DAY_MS, Billed, Line
 
 
 class Period(NamedTuple):
@@ -73,8 +73,9 @@ class Seen(NamedTuple):
 
 
 def is_sum(line: Line) -> bool:
-    """Whether it is about what calls cost, in one sum of several days."""
-    return line.charge in COMPARED and of_a_period(line)
+    """Whether it is money for what calls cost, in one sum of several days."""
+    metered = line.billed is Billed.METERED and line.billed_nanos is not None
+    return metered and line.charge in COMPARED and of_a_period(line)
 
 
 def weighed(told: Iterable[Told], seen: Seen) -> tuple[tuple[OneSum, ...], tuple[str, ...]]:
@@ -100,7 +101,9 @@ def weighed(told: Iterable[Told], seen: Seen) -> tuple[tuple[OneSum, ...], tuple
                 f"{period.provider}: {amount} is one sum of {period}, compared with no call, and stays unexplained: {why}"
             )
         elif seen.by_day.isdisjoint(period.days):
-            notes.append(f"{period.provider}: {amount} is one sum of {period}, and no part of what is billed here: {why}")
+            notes.append(
+                f"{period.provider}: {amount} is one sum of {period}, and no part of what is billed here: {why}"
+            )
     return tuple(sums), tuple(notes)
 
 
@@ -108,10 +111,10 @@ def _why_not(period: Period, its: Iterable[Told], every: Iterable[Period], seen:
     """Why its calls cannot be compared with it, and what to do; "": they can."""
     reaches_ms = min(each.reaches_ms for each in its)
     if not seen.by_day.isdisjoint(period.days):
-        return "some of its days are told by day as well; name `day` of each charge, or of none"
+        return "some of its days are told by day as well; in an invoice name `day` of each charge, or of none"
     other = next((each for each in every if each != period and _overlap(each, period)), None)
     if other is not None:
-        return f"the one of {other} is about some of the same days; import the provider's own export, or name `day` of each charge"
+        return f"the one of {other} has some of the same days; import the provider's own export, or name `day` of each charge"
     if not all(each.whole for each in its):
         return "a newer import is in force on some of its days; write statements whose days do not overlap"
     if seen.now_ms < period.until_ms:

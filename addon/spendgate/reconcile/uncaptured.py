@@ -62,7 +62,9 @@ def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Un
     found = compared(reader, around, facts, revisions=False)
     open_ = tuple(reader.calls_running(options.from_ms, options.until_ms))
     made = cells(found, reader.imports(), open_)
-    closed = {day.day_ms for day in found.bill.days if day.tells_use and options.from_ms <= day.day_ms < options.until_ms}
+    closed = {
+        day.day_ms for day in found.bill.days if day.tells_use and options.from_ms <= day.day_ms < options.until_ms
+    }
     return tuple(each for each in made if each.day_ms in closed), len(closed)
 
 

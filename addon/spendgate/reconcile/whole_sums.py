@@ -38,8 +38,9 @@ def without_sums(
             group = _group(sums[at], [line for line in day.lines if is_sum(line)], wholes.get(at) or Whole())
             groups[group.key] = group
             rest, before = ([line for line in lines if not is_sum(line)] for lines in (day.lines, day.before))
-            day = replace(day, lines=tuple(rest), before=tuple(before))
-        days.append(day)
+            days.append(replace(day, lines=tuple(rest), before=tuple(before)))
+        else:
+            days.append(day)
     return tuple(days), groups
 
 
