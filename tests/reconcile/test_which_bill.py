@@ -172,13 +172,17 @@ def test_counts_of_one_tool_are_not_joined_to_everybodys_money() -> None:
 MONTH = Line(DAY, DAY + DAYS * DAY_MS, "anthropic", billed_nanos=DAYS * ONE, amount="0.30 USD")
 
 
-def test_a_months_sum_is_not_compared_with_its_first_day() -> None:
-    """An invoice that names no day proves nothing about any: it stays unexplained, and the report says what to do."""
-    result = _result(_said("invoice", [MONTH], subject="anthropic"))
+def test_a_months_sum_is_compared_with_all_its_days_and_with_no_part_of_them() -> None:
+    """An invoice that names no day proves nothing about any: of a part of its days it stays unexplained."""
+    said = _said("invoice", [MONTH], subject="anthropic")
 
-    assert by_cause(result) == {}
-    assert (result.billed_nanos, result.unexplained_nanos) == (DAYS * ONE, DAYS * ONE)
-    assert any("a sum of several days cannot be compared" in note for note in result.notes)
+    whole = _result(said)
+    part = compare(_calls(), [said], NO_FACTS, Options(DAY, DAY + (DAYS - 1) * DAY_MS, NOW))
+    adds_up(part)
+
+    assert (whole.billed_nanos, whole.captured_nanos, whole.unexplained_nanos) == (DAYS * ONE, DAYS * ONE, 0)
+    assert (part.billed_nanos, part.captured_nanos, part.unexplained_nanos) == (DAYS * ONE, 0, DAYS * ONE)
+    assert any("this report ends within it; `--from " in note for note in part.notes)
 
 
 def test_a_months_sum_beside_a_daily_bill_is_told_once() -> None:

@@ -52,7 +52,7 @@ def counted(found: paths.State, facts: Facts, span: tuple[int, int]) -> str:
         if policy.by_bill and not many:
             book.charge(billed.counted(policy, now_ms), billed.scopes_of(policy))
     if not days:
-        return "none of its days is closed, or it is no bill: what it has and no call is not known yet"
+        return "none of its days is closed, or it is no bill of single days: what it has and no call is not known"
     told = "no budget of many ledgers counts it" if many else _budgets(policy)
     return _told(told, sum(each.nanos for each in cells), sum(1 for each in cells if not each.person))
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from spendgate.cli.output import Column, Format, console, emit, money, safe, writing
 from spendgate.reconcile.captured import Call
-from spendgate.reconcile.report.causes import begin_with, by_cause, day_of, days_of, in_scope, least, share
+from spendgate.reconcile.report.causes import begin_with, by_cause, day_of, days_of, in_scope, least, share, span_of
 from spendgate.reconcile.report.document import call_row, line_row
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Result
@@ -138,7 +138,7 @@ def _days(result: Result) -> Table:
                    right=("billed", "captured", "gap", "unexplained"))  # fmt: skip
     for day in result.days:
         table.add_row(
-            day_of(day.day_ms), safe(day.provider), day.state.value, money(day.billed_nanos), money(day.captured_nanos),
+            span_of(day), safe(day.provider), day.state.value, money(day.billed_nanos), money(day.captured_nanos),
             money(day.billed_nanos - day.captured_nanos), money(day.unexplained_nanos),
         )  # fmt: skip
     return table

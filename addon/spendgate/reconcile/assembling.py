@@ -19,6 +19,7 @@ from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, Price, day_of, model_of, price_of_call, product_of
 from spendgate.reconcile.prices import Prices, Row, Units
 from spendgate.reconcile.vectors import add, counts_of, zeros
+from spendgate.reconcile.whole_sums import without_sums
 from spendgate.statement import DAY_MS, Charge, Line
 from spendgate.usage import NO_USAGE
 
@@ -43,9 +44,9 @@ class Assembled(Struct, frozen=True):
 def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
     """Groups of all days."""
     by_provider: dict[str, list[BilledDay]] = defaultdict(list)
-    for day in bill.days:
+    days_left, groups = without_sums(bill, captured.wholes)
+    for day in days_left:
         by_provider[day.provider].append(day)
-    groups: dict[GroupKey, Group] = {}
     fees: list[tuple[BilledDay, Line, Account]] = []
     names: dict[str, Identities] = {}
     grains = []
@@ -61,7 +62,8 @@ def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
         same = _same_days(days, captured, provider)
         who = names[provider] = Identities(provider, lines, raws, facts, same)
         models = all(line.model for line in lines if line.charge is Charge.TOKENS)
-        grains.append(f"{provider}: day, {_grain(who)}, {'model, ' if models else ''}token class, price axes")
+        if any(day.tells_use for day in days):
+            grains.append(f"{provider}: day, {_grain(who)}, {'model, ' if models else ''}token class, price axes")
         one = _Assembling(groups, fees, who, captured, matched[provider])
         one.models = models
         one.all_of(days, raws)

@@ -7,15 +7,16 @@ taken on each day: the one that tells most apart, then the newest (`choosing`). 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from spendgate.reconcile.choosing import COMPARED, Said, choose, taken, tells_use
+from spendgate.reconcile.choosing import COMPARED, At, Chosen, Said, choose, taken, tells_use
 from spendgate.reconcile.finality import is_young, state
 from spendgate.reconcile.naming import day_of
+from spendgate.reconcile.periods import OneSum, Seen, Told, is_sum, weighed
 from spendgate.reconcile.result import Input, State
 from spendgate.statement import DAY_MS, Line, Statement
 
@@ -74,6 +75,10 @@ class Bill(Struct, frozen=True):
     inputs: tuple[Input, ...]
     notes: tuple[str, ...]
     open_days: tuple[tuple[str, int], ...]
+    sums: tuple[OneSum, ...] = ()
+    """Sums of several days that the calls of all of them are compared with; each is among the lines of its first day …"""
+    sum_notes: tuple[str, ...] = ()
+    """… and a note on each sum, also on those that no call is compared with."""
 
     @property
     def bucket_ms(self) -> int:
@@ -106,7 +111,7 @@ class _Use(Struct):
 def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: int, only: tuple[str, ...]) -> Bill:
     """The lines of closed days. Lines belong to the day that they begin on."""
     ordered = sorted(versions, key=lambda each: (each.at_ms, each.name))
-    by_day = {id(each): _by_day(each.statement.lines) for each in ordered}
+    lines_of = {id(each): _by_day(each.statement.lines) for each in ordered}
     billers = {
         id(each): {each.statement.provider, *(line.provider for line in each.statement.lines)} for each in ordered
     }
@@ -118,7 +123,7 @@ def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: in
         for chain, others in _apart(_in_force(ordered, day_ms), whose):
             version = chain[0]
             names[version.name] = version
-            lines = [each for each in by_day[id(version)].get(day_ms, ()) if each.who.organization not in others]
+            lines = [each for each in lines_of[id(version)].get(day_ms, ()) if each.who.organization not in others]
             if version.gateway:
                 gateway.extend(lines)
                 continue
@@ -132,16 +137,20 @@ def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: in
                     before = next((each for each in chain[1:]), None)
                     used[provider, day_ms].append(_Use(version, tuple(its), before))
     chosen, notes = choose(used)
-    days, opened = [], []
+    summing = {id(each) for each in ordered if any(map(is_sum, each.statement.lines))}
+    days, opened, by_day = [], [], set[At]()
     for (provider, day_ms), uses in sorted(used.items()):
         tells = chosen[provider, day_ms]
         telling = [each for each in uses if tells_use(each) and each.said in _tellers(tells, uses)]
-        reaches = min(each.version.reaches_ms for each in telling or uses)
+        if telling:
+            by_day.add((provider, day_ms))
+        speaking = telling or [each for each in uses if id(each.version) in summing] or uses
+        reaches = min(each.version.reaches_ms for each in speaking)
         said = state(provider, day_ms, reaches, now_ms)
         if said is State.OPEN:
             opened.append((provider, day_ms))
             continue
-        one = _day(provider, day_ms, uses, tells, by_day=by_day, said=(said, reaches))
+        one = _day(provider, day_ms, uses, tells, by_day=lines_of, said=(said, reaches))
         if not telling:  # counts that no money is told of are not compared
             one = replace(
                 one, tells_use=False, lines=tuple(each for each in one.lines if each.billed_nanos is not None)
@@ -149,7 +158,23 @@ def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: in
         if telling or one.lines:
             days.append(one)
     inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
-    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened))
+    seen = Seen(from_ms, until_ms, now_ms, frozenset(by_day), frozenset(opened))
+    sums = weighed(_sums(used, chosen, summing, from_ms), seen)
+    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), *sums)
+
+
+def _sums(used: Mapping[At, Sequence[_Use]], chosen: Chosen, summing: set[int], from_ms: int) -> Iterator[Told]:
+    """Sums of several days that are the bill, and those that began before the first day and are not over by then."""
+    for (provider, day_ms), uses in used.items():
+        for use in (each for each in uses if id(each.version) in summing):
+            lines = taken(use.lines, use.said, chosen[provider, day_ms])
+            if day_ms == from_ms:
+                before = [each for each in use.version.statement.lines if each.starts_ms < from_ms < each.ends_ms]
+                lines += [each for each in before if each.provider == provider]
+            for line in filter(is_sum, lines):
+                days = (used.get((provider, at)) for at in range(max(line.starts_ms, from_ms), line.ends_ms, DAY_MS))
+                whole = all(any(each.version is use.version for each in its) for its in days if its is not None)
+                yield Told(line, use.version.reaches_ms, whole)
 
 
 def _by_day(lines: Sequence[Line]) -> dict[int, tuple[Line, ...]]:

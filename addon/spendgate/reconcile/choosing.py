@@ -18,7 +18,8 @@ COMPARED: Final = frozenset({Charge.TOKENS, Charge.REQUESTS, Charge.MEDIA})
 """Charges that calls of the ledger are compared with; the rest is a fee, a credit or a tax."""
 COUNTS: Final = "counts"
 """Beside the kinds of charge: the tokens and requests themselves."""
-_INVOICE: Final = "invoice"
+INVOICE: Final = "invoice"
+"""What a person types: the one source whose sums of several days may be all that there is."""
 _WITHOUT_MONEY: Final = ("claude-code", "anthropic-usage-csv", "openai-usage-csv")
 _WITHOUT_AMOUNTS: Final = ("github-copilot-requests-csv",)
 """They say what a plan includes, and not what the rest costs: another source's amounts go before theirs."""
@@ -94,7 +95,7 @@ def taken(lines: Iterable[Line], said: Said, chosen: dict[str, frozenset[Said]])
 
 def tells_use(use: Use) -> bool:
     """Whether it says what calls cost on its day. A person's invoice does for the days that it has such a line of."""
-    if use.said.source == _INVOICE:
+    if use.said.source == INVOICE:
         return any(each.charge in COMPARED and not of_a_period(each) for each in use.lines)
     return use.said.source not in _WITHOUT_MONEY
 
@@ -148,4 +149,4 @@ def _same_money(one: Said, other: Said) -> bool:
 
 def _names(some: Sequence[Said]) -> set[str]:
     """As a person gave them: an invoice's has its provider before it."""
-    return {each.subject.partition("/")[2] if each.source == _INVOICE else each.subject for each in some}
+    return {each.subject.partition("/")[2] if each.source == INVOICE else each.subject for each in some}

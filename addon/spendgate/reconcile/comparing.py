@@ -26,6 +26,7 @@ from spendgate.reconcile.rest import Claim
 from spendgate.reconcile.result import Cause, Confidence, Finding
 from spendgate.reconcile.surroundings import Surroundings
 from spendgate.reconcile.vectors import add, zeros
+from spendgate.reconcile.whole_sums import SUM
 
 
 class Compared(Struct, frozen=True):
@@ -47,6 +48,7 @@ def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, bounda
         frozenset(name for seen in facts.witnessed for name in (seen.response_id, seen.request_id) if name)
         | frozenset(name for line in bill.gateway for name in (line.response_id, line.request_id) if name),
         frozenset(facts.gateway_hosts), boundary_ms=boundary_ms, bucket_ms=bill.bucket_ms,
+        begins={at: one.period.from_ms for one in bill.sums for at in one.period.days},
     )  # fmt: skip
     captured.take_all(calls)
     assembled = assemble(bill, captured, facts)
@@ -71,7 +73,10 @@ class _Explaining:
         self.findings += fees(self.assembled)
         compared = {}
         for key, group in groups.items():
-            if self._out_of_scope(group):
+            if key.match == SUM:
+                self._rows_of_no_bill(group)
+                self._rounding(key, group)
+            elif self._out_of_scope(group):
                 self.scoped.add(key)
             else:
                 self._rows_of_no_bill(group)
@@ -253,7 +258,9 @@ def _used_accounts(assembled: Assembled) -> dict[str, set[str]]:
     """By provider the accounts that the ledger has calls of."""
     found: dict[str, set[str]] = defaultdict(set)
     for key, group in assembled.groups.items():
-        if any(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED):
+        if key.match != SUM and any(
+            part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED
+        ):
             found[key.provider].add(key.account)
     return found
 

@@ -6,7 +6,7 @@ Kept apart are calls that a line of the bill, a gateway's row or a witness names
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -84,6 +84,14 @@ class Edge(Struct, frozen=True):
     id: str
 
 
+class Whole:
+    """Calls of several days that the bill has one sum of."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[Kind, Part] = {}
+        self.tools: set[str] = set()
+
+
 class Match(Struct, frozen=True):
     """A call that the bill names by id."""
 
@@ -98,6 +106,7 @@ class Captured:
     def __init__(
         self, compared: frozenset[tuple[str, int]], billed_ids: frozenset[str], other_ids: frozenset[str],
         gateways: frozenset[str], *, boundary_ms: int, bucket_ms: int,
+        begins: Mapping[tuple[str, int], int] | None = None,
     ) -> None:  # fmt: skip
         self.sums: dict[Raw, dict[Kind, Part]] = {}
         self.tools: dict[tuple[str, str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -114,10 +123,13 @@ class Captured:
         self.total = 0
         self.left_out: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
         """By provider and day without a bill: calls and nano-dollars."""
+        self.wholes: dict[tuple[str, int], Whole] = defaultdict(Whole)
+        """By provider and first day what is compared with one sum of several days, which `begins` has by each of them."""
         self.open_calls = 0
         self._compared, self._billed_ids, self._other_ids = compared, billed_ids, other_ids
         self._gateways, self._boundary_ms, self._bucket_ms = gateways, boundary_ms, bucket_ms
         self._providers = frozenset(provider for provider, _ in compared)
+        self._begins = begins or {}
         self._seen: set[tuple[str, str]] = set()
 
     def take_all(self, calls: Iterable[Call]) -> None:
@@ -136,7 +148,9 @@ class Captured:
         if (call.provider, day_ms) not in self._compared:
             if call.provider in self._providers:
                 self._edge(raw, call, kind)
-            if call.cost_nanos or kind in ASKED:
+            if (call.provider, day_ms) in self._begins:
+                self._take_whole(call, kind, self.wholes[call.provider, self._begins[call.provider, day_ms]])
+            elif call.cost_nanos or kind in ASKED:
                 kept = self.left_out[call.provider, day_ms]
                 kept[0] += call.calls
                 kept[1] += call.cost_nanos
@@ -158,6 +172,11 @@ class Captured:
             at_ms = call.started_ms - call.started_ms % self._bucket_ms
             self.buckets.setdefault((raw, at_ms), Part()).take(call, counts)
         self._edge(raw, call, kind)
+
+    def _take_whole(self, call: Call, kind: Kind, whole: Whole) -> None:
+        kind = Kind.DOUBLE if kind in ASKED and self._is_double(call) else kind
+        whole.kinds.setdefault(kind, Part()).take(call, counts_of(call.usage))
+        whole.tools.add(call.tool)
 
     def _is_double(self, call: Call) -> bool:
         name = call.response_id or call.request_id

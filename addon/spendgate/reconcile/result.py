@@ -124,6 +124,8 @@ class Day(Struct, frozen=True):
     """What is unexplained of each key and model, added up without signs; None: not told apart."""
     compared: bool = True
     """Whether its statement tells what calls cost: one of seats alone has nothing to compare them with."""
+    until_ms: int | None = None
+    """The end of the last day, where all of it is one sum of several days; None: of this day."""
 
 
 class Input(Struct, frozen=True):

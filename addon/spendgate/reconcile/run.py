@@ -17,11 +17,15 @@ from spendgate.ledger.statements import Imported
 from spendgate.reconcile import comparing
 from spendgate.reconcile.bills import Bill, Version, bill_of
 from spendgate.reconcile.captured import Call, read, read_singly
+from spendgate.reconcile.choosing import INVOICE
 from spendgate.reconcile.facts import NO_FACTS, Facts
 from spendgate.reconcile.folding import raw_of
+from spendgate.reconcile.identities import POOL
 from spendgate.reconcile.own_facts import with_own
+from spendgate.reconcile.periods import is_sum
 from spendgate.reconcile.result import Result
 from spendgate.reconcile.totals import is_named, narrowed, result_of
+from spendgate.reconcile.whole_sums import SUM
 from spendgate.statement import DAY_MS, Line, Statement
 
 __all__ = [
@@ -63,24 +67,54 @@ def reconcile(reader: Reader, options: Options, facts: Facts = NO_FACTS) -> Resu
 
 def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Facts = NO_FACTS) -> Drill:
     """One day and key of the same run. `key` as findings and coverage name it. Raises ValueError: nothing of it is known."""
-    found = compared(reader, options, facts)
+    found = compared(reader, _with_whole_sums(reader, options), facts)
+    ends = {one.period.provider: one.period.until_ms for one in found.bill.sums if one.period.from_ms == day_ms}
     lines = tuple(
         line
         for day in found.bill.days
         if day.day_ms == day_ms
         for line in day.lines
-        if is_named(day.provider, found.assembled.names[day.provider].of_line(line).name, key)
+        if is_named(day.provider, _account(found, line, at_once=day.provider in ends), key)
     )
     calls = tuple(
         call
-        for call in read_singly(reader, day_ms, day_ms + DAY_MS)
+        for call in read_singly(reader, day_ms, max((day_ms + DAY_MS, *ends.values())))
         if (who := found.assembled.names.get(call.provider)) is not None
-        and is_named(call.provider, who.of_call(raw_of(call)), key)
+        and call.started_ms < ends.get(call.provider, day_ms + DAY_MS)
+        and is_named(call.provider, POOL if call.provider in ends else who.of_call(raw_of(call)), key)
     )
     if not lines and not calls:
         known = sorted({f"{each.provider} {each.account}" for each in found.assembled.groups if each.day_ms == day_ms})
-        raise ValueError(f"nothing of {key!r} on this day; known are: {', '.join(known) or 'none'}")
-    return Drill(result_of(narrowed(found, day_ms, key), day_ms, day_ms + DAY_MS), lines, calls)
+        at_once = [
+            f"; {one.period.provider} has one sum of {one.period}: ask for its first day"
+            for one in found.bill.sums
+            if one.period.from_ms < day_ms < one.period.until_ms
+        ]
+        raise ValueError(f"nothing of {key!r} on this day; known are: {', '.join(known) or 'none'}{''.join(at_once)}")
+    part = narrowed(found, day_ms, key)
+    until_ms = max((day_ms + DAY_MS, *(ends[at.provider] for at in part.assembled.groups if at.match == SUM)))
+    return Drill(result_of(part, day_ms, until_ms), lines, calls)
+
+
+def _account(found: comparing.Compared, line: Line, *, at_once: bool) -> str:
+    """Whom a line is about, as findings and coverage name it."""
+    return POOL if at_once and is_sum(line) else found.assembled.names[line.provider].of_line(line).name
+
+
+def _with_whole_sums(reader: Reader, options: Options) -> Options:
+    """As many days more as sums have that lie on these days in part: a quarter's is compared as a whole, or not at all."""
+    sums = [
+        line
+        for each in reader.imports()
+        if each.source == INVOICE and each.from_ms < options.until_ms and options.from_ms < each.until_ms
+        for line in reader.statement_lines(each, each.from_ms, each.until_ms)
+        if is_sum(line)
+    ]
+    return replace(
+        options,
+        from_ms=min((options.from_ms, *(line.starts_ms for line in sums))),
+        until_ms=max((options.until_ms, *(line.ends_ms for line in sums))),
+    )
 
 
 class BilledLines(Struct, frozen=True):
@@ -135,7 +169,9 @@ def compared(reader: Reader, options: Options, facts: Facts, *, revisions: bool 
 
 
 def _statement(reader: Reader, one: Imported, options: Options) -> Statement:
-    lines = reader.statement_lines(one, options.from_ms, options.until_ms)
+    # What a sum of several days is about is told also where these days begin within it.
+    from_ms = min(one.from_ms, options.from_ms) if one.source == INVOICE else options.from_ms
+    lines = reader.statement_lines(one, from_ms, options.until_ms)
     return Statement(
         one.source, one.provider, one.subject, one.from_ms, one.until_ms, one.sha256, one.origin, one.refreshed_ms, lines,
         one.notes,

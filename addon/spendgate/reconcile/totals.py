@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from spendgate.money import short_dollars
 from spendgate.reconcile.assembling import ABSENT
-from spendgate.reconcile.choosing import COMPARED
 from spendgate.reconcile.comparing import Compared
 from spendgate.reconcile.groups import Group, charged
+from spendgate.reconcile.identities import POOL
 from spendgate.reconcile.kinds import ASKED
 from spendgate.reconcile.result import Coverage, Day, Finding, Result, State
+from spendgate.reconcile.whole_sums import SUM
 
 CONVENTION = "quantity differences are taken at captured prices, price differences at billed quantities"
 _ORDER = (State.OPEN, State.SETTLING, State.FINAL)
@@ -90,19 +91,21 @@ def _days(compared: Compared) -> tuple[Day, ...]:
     for each in compared.findings:
         off[each.provider, each.day_ms][each.key, each.model] -= each.nanos
     found = []
+    sums = {(one.period.provider, one.period.from_ms): one for one in compared.bill.sums}
     for day in sorted(compared.bill.days, key=lambda each: (each.day_ms, each.provider)):
         at = day.provider, day.day_ms
-        left = off[at].values()
+        left, one = off[at].values(), sums.get(at)
         found.append(
             Day(
                 day.day_ms,
                 day.provider,
-                day.state,
+                day.state if one is None else one.state,
                 billed[at],
                 captured[at],
                 sum(left),
                 sum(abs(each) for each in left),
-                day.tells_use,
+                day.tells_use or one is not None,
+                None if one is None else one.period.until_ms,
             )
         )
     return tuple(found)
@@ -120,6 +123,8 @@ class _Sum:
     def take(self, group: Group) -> None:
         self.billed += group.billed_now
         self.captured += group.cost
+        if group.key.match == SUM:  # no request is counted on its bill, and none is asked for by name
+            return
         asked = sum(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED)
         if group.requests is not None:
             self.requests = (self.requests or 0) + group.requests
@@ -166,6 +171,8 @@ def _sole_tools(compared: Compared) -> dict[tuple[str, str], str]:
         if who is not None:
             tools = compared.captured.tools.get((raw.provider, raw.api_key, raw.person), {})
             found[raw.provider, who.of_call(raw)] |= {tool for tool in tools if tool}
+    for (provider, _), whole in compared.captured.wholes.items():
+        found[provider, POOL] |= {tool for tool in whole.tools if tool}
     return {at: next(iter(tools)) for at, tools in found.items() if len(tools) == 1}
 
 
@@ -188,14 +195,7 @@ def _notes(compared: Compared) -> tuple[str, ...]:
 
 def _left_out(compared: Compared, from_ms: int, until_ms: int) -> Iterator[str]:
     """What no closed day of a bill is there for: silence would pass for agreement."""
-    sums = [
-        day for day, line, _ in compared.assembled.fees if line.charge in COMPARED and charged(line)
-    ]  # fmt: skip
-    for provider in sorted({day.provider for day in sums}):
-        yield (
-            f"{provider}: a sum of several days cannot be compared with calls and stays unexplained; import the provider's own"
-            " export, or name `day` of each charge"
-        )
+    yield from compared.bill.sum_notes
     told = {provider for provider, _ in (*_told(compared), *compared.bill.open_days)}
     open_days = set(compared.bill.open_days)
     found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])

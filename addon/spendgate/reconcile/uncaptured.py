@@ -25,6 +25,7 @@ from spendgate.reconcile.identities import Account
 from spendgate.reconcile.naming import day_of, model_of
 from spendgate.reconcile.result import Cause
 from spendgate.reconcile.run import Options, compared
+from spendgate.reconcile.whole_sums import SUM
 from spendgate.statement import DAY_MS
 
 NOT_CAPTURED: Final = frozenset(
@@ -61,7 +62,9 @@ def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Un
     found = compared(reader, around, facts, revisions=False)
     open_ = tuple(reader.calls_running(options.from_ms, options.until_ms))
     made = cells(found, reader.imports(), open_)
-    closed = {day.day_ms for day in found.bill.days if options.from_ms <= day.day_ms < options.until_ms}
+    closed = {
+        day.day_ms for day in found.bill.days if day.tells_use and options.from_ms <= day.day_ms < options.until_ms
+    }
     return tuple(each for each in made if each.day_ms in closed), len(closed)
 
 
@@ -70,6 +73,8 @@ def cells(found: comparing.Compared, imports: tuple[Imported, ...], open_: Itera
     what they hold, so that nothing is counted twice once they end."""
     sums: dict[_At, _Sum] = defaultdict(_Sum)
     for key, group in found.assembled.groups.items():
+        if key.match == SUM:  # what is left of it may be a price, or anything else: no use is known to be missing
+            continue
         one = sums[key.day_ms, key.provider, key.account, key.model]
         one.over += group.net - group.cost
         one.account = group.account

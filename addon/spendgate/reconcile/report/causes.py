@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from spendgate.money import short_dollars
 from spendgate.reconcile.remedies import REMEDIES
-from spendgate.reconcile.result import Cause, Confidence, Coverage, Finding, Result
+from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Result
 
 _STRONGEST: Final = tuple(Confidence)
 
@@ -92,6 +92,12 @@ def begin_with(result: Result) -> str:
 def day_of(day_ms: int) -> str:
     """`2026-11-20`; "" for no one day."""
     return "" if day_ms < 0 else f"{datetime.fromtimestamp(day_ms / 1000, UTC):%Y-%m-%d}"
+
+
+def span_of(day: Day) -> str:
+    """`2026-11-20`, or the first and the last of several days that the bill has one sum of."""
+    first = day_of(day.day_ms)
+    return first if day.until_ms is None else f"{first} to {day_of(day.until_ms - 1)}"
 
 
 def days_of(result: Result) -> str:

@@ -13,7 +13,7 @@ from spendgate.reconcile.report.causes import Told, by_cause, day_of, least
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Day, Finding, Input, Result
 from spendgate.reconcile.run import Drill
-from spendgate.statement import Line
+from spendgate.statement import DAY_MS, Line
 
 KEYS: Final = (
     "part", "name", "day", "provider", "key", "model", "state", "nanos", "billed_nanos", "captured_nanos", "unexplained_nanos",
@@ -155,7 +155,8 @@ def _coverage(each: Coverage) -> Row:
 
 def _day(each: Day) -> Row:
     return {
-        "day": day_of(each.day_ms), "provider": each.provider, "state": each.state.value, "billed_nanos": each.billed_nanos,
+        "day": day_of(each.day_ms), "until": day_of(each.day_ms + DAY_MS if each.until_ms is None else each.until_ms),
+        "provider": each.provider, "state": each.state.value, "billed_nanos": each.billed_nanos,
         "captured_nanos": each.captured_nanos, "gap_nanos": each.billed_nanos - each.captured_nanos,
         "unexplained_nanos": each.unexplained_nanos,
     }  # fmt: skip

@@ -23,6 +23,7 @@ from spendgate.reconcile.report.causes import (
     in_scope,
     least,
     share,
+    span_of,
     waterfall,
 )
 from spendgate.reconcile.report.page_style import STYLE
@@ -171,10 +172,11 @@ def _requests(each: Coverage) -> str:
 
 def _days(result: Result) -> str:
     legend = (("billed", "billed"), ("captured", "captured"))
-    figure = _figure([charts.days(result.days, width) for width in charts.WIDTHS], legend) if result.days else ""
+    single = [day for day in result.days if day.until_ms is None]  # a month's sum is no bar of its first day
+    figure = _figure([charts.days(single, width) for width in charts.WIDTHS], legend) if single else ""
     rows = [
         (
-            day_of(day.day_ms), text(day.provider), text(day.state.value), _money(day.billed_nanos), _money(day.captured_nanos),
+            span_of(day), text(day.provider), text(day.state.value), _money(day.billed_nanos), _money(day.captured_nanos),
             _money(day.billed_nanos - day.captured_nanos), _money(day.unexplained_nanos),
         )
         for day in result.days
