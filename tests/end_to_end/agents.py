@@ -365,6 +365,7 @@ AI_SDK = _node(
     ("ai@6.0.326", "@ai-sdk/openai@3.0.141"),
     "import {generateText} from 'ai'; import {openai} from '@ai-sdk/openai';\n"
     f"console.log((await generateText({{model: openai('{MODEL}'), prompt: 'hi'}})).text);",
+    heavy=True,
 )
 OPENAI_NODE = _node(
     "openai (Node)",
