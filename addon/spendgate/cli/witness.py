@@ -54,6 +54,7 @@ _KEYS = (
 )  # fmt: skip
 _UNREAD = {
     "unreadable": "lines or rows that could not be read",
+    "encoded": "files that are compressed or in UTF-16: unpack them, or write them as UTF-8",
     "too_long": "lines that are too long",
     "cut_off": "lines that are still being written",
     "links": "links, which are not followed",
@@ -88,6 +89,8 @@ def witness(
     for file in telemetry or ():
         if not file.exists():
             raise StateError(f"--telemetry {file}: there is no such file")
+        if not (file.is_file() or file.is_dir()):
+            raise StateError(f"--telemetry {file}: no file and no folder: write what comes through it into a file first")
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
         matched, known, hearings = listen(reader, found, asked.since_ms, tuple(telemetry or ()))
@@ -97,14 +100,19 @@ def witness(
         rows = [{**row, "at": shown(_ms(row["at"]), zone)} for row in rows]
     else:
         rows = [{**row, "at": iso(_ms(row["at"]))} for row in rows]
-    same = "the logs and the ledger know the same requests"
-    heard = any(each.there for each in hearings)
-    emit(
-        rows, _COLUMNS, fmt, empty=same if heard else "no tool has a session log here: nothing was compared", keys=_KEYS
-    )
+    emit(rows, _COLUMNS, fmt, empty=_nothing(hearings), keys=_KEYS)
     _sum_up(matched, hearings)
     if matched.around:
         raise typer.Exit(1)
+
+
+def _nothing(hearings: Sequence[Hearing]) -> str:
+    """What no row means."""
+    if any(each.there for each in hearings):
+        return "the logs and the ledger know the same requests"
+    if all(each.told.whole for each in hearings):
+        return "no tool has a session log here: nothing was compared"
+    return "no session log here could be read: nothing was compared"
 
 
 def listen(
@@ -122,8 +130,10 @@ def listen(
 
 
 def witnessed(reader: Reader, found: paths.State, since_ms: int) -> tuple[Witnessed, ...]:
-    """The requests of this account's logs that went around the gate, as a reconciliation takes them."""
-    matched, known, _ = listen(reader, found, since_ms)
+    """The requests of this account's logs that went around the gate, as a reconciliation takes them; what could not be read of
+    them is told on stderr."""
+    matched, known, hearings = listen(reader, found, since_ms)
+    tell_unread(hearings)
     return around(matched, lambda seen: why(seen, known))
 
 
@@ -163,10 +173,10 @@ def _known(
     signs: dict[int, int] = {}
     for call in calls:
         signs[call.gate] = max(signs.get(call.gate, 0), call.ended_ms or call.booked_ms)
-    unknown: dict[str, tuple[int, ...]] = {}
+    unknown: dict[str, list[int]] = {}
     for call in calls:
         if call.state == UNRECOGNIZED and call.session is not None:
-            unknown[call.session] = (*unknown.get(call.session, ()), call.booked_ms)
+            unknown.setdefault(call.session, []).append(call.booked_ms)
     value = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
     return Known(
         runs=trail.runs(lines, signs),
@@ -174,7 +184,7 @@ def _known(
         blind=blind,
         began=began,
         metered=Counter(call.session for call in calls if call.session is not None and call.state != UNRECOGNIZED),
-        unknown=unknown,
+        unknown={session: tuple(times) for session, times in unknown.items()},
         elsewhere=_elsewhere(found, since_ms) if matched.around else {},
         hidden={each.witness.tool: no_proxy(value, each.witness.hosts)[1] for each in hearings},
     )
@@ -261,19 +271,28 @@ def _sum_up(matched: Matched, hearings: Sequence[Hearing]) -> None:
     alone = Counter(call.tool for call in matched.ledger_only)
     for each in hearings:
         if not each.there:
+            if not each.told.whole:
+                note(f"{each.witness.name}: nothing was read ({_unread(each.told)})")
             continue
         name = each.witness.name
         told = f"{both[name]:,} in both, {around[name]:,} around the gate"
         told += f", {odd[name]:,} with other counts" if odd[name] else ""
         if each.witness.name == each.witness.tool:
             told += f", {alone[each.witness.tool]:,} in the ledger only"
-        note(f"{name}: {told}{_unread(each.told)}")
-    silent = ", ".join(each.witness.name for each in hearings if not each.there)
+        note(f"{name}: {told}" + ("" if each.told.whole else f" ({_unread(each.told)})"))
+    silent = ", ".join(each.witness.name for each in hearings if not each.there and each.told.whole)
     if silent:
         note(f"no log here of: {silent}")
+
+
+def tell_unread(hearings: Sequence[Hearing]) -> None:
+    """On stderr, what of each log could not be read, where that is anything."""
+    for each in hearings:
+        if not each.told.whole:
+            note(f"{each.witness.name}: {_unread(each.told)}")
 
 
 def _unread(told: Told) -> str:
     counts = {words: getattr(told, name) for name, words in _UNREAD.items()}
     found = "; ".join(f"{count:,} {words}" for words, count in counts.items() if count)
-    return f" (not read: {found})" if found else ""
+    return f"not read: {found}"

@@ -19,12 +19,13 @@ from spendgate.reconcile.witnesses.files import found, records
 from spendgate.reconcile.witnesses.interface import Seen, Told, instant_ms, model_name, whole, word
 from spendgate.usage import Usage
 
-TABLE: Final = "assistant_usage_events"
 AT_ONCE_MS: Final = 2_000
 """How far apart a record and its row may be written."""
 _NEEDLES: Final = (b'"session.usage_record"',)
-_ASK: Final = """SELECT session_id, model, created_at, agent_id, input_tokens, output_tokens, cache_read_tokens,
-    cache_write_tokens, reasoning_tokens FROM assistant_usage_events ORDER BY id"""
+_ASK: Final = databases.Question(
+    "assistant_usage_events",
+    "session_id, model, created_at, agent_id, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens",
+)
 
 
 class _Origin(Struct):
@@ -122,7 +123,7 @@ def _recorded(place: Path, since_ms: int, told: Told) -> Iterator[Seen]:
 
 
 def _stored(place: Path, since_ms: int, told: Told) -> Iterator[Seen]:
-    for session, model, created, agent, *counts in databases.rows(place / "session-store.db", TABLE, _ASK, (), told):
+    for session, model, created, agent, *counts in databases.rows(place / "session-store.db", _ASK, (), told):
         try:
             names = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens", "reasoningTokens")
             use = msgspec.convert({"model": model, **dict(zip(names, counts, strict=True))}, _Use)
@@ -140,8 +141,10 @@ def _seen(at: str | None, session: str | None, use: _Use, *, kind: str) -> Seen 
     cached = (use.reads or 0) + (use.writes or 0)
     if not whole(use.inputs, use.outputs, use.reads, use.writes, use.reasoning) or cached > (use.inputs or 0):
         raise ValueError("counts that do not fit each other")
-    if at_ms is None or use.inputs is None:
+    if use.inputs is None and not use.outputs:
         return None
+    if at_ms is None or use.inputs is None:
+        raise ValueError("a request without its time or its input")
     usage = Usage(
         input_tokens=use.inputs - cached,
         cache_read_tokens=use.reads,

@@ -93,14 +93,14 @@ def _messages(file: Found, told: Told) -> Iterator[tuple[tuple[str | None, str],
         session = word(line.session) or session
         sub_agent = line.kind == "subagent" if line.kind else sub_agent
         for message in (line, *line.messages, *(line.change.messages if line.change else ())):
-            if message.type != "gemini" or message.tokens is None or message.id is None:
+            if message.type != "gemini" or message.tokens is None:
                 continue
             try:
                 seen = _seen(message, message.tokens, session, sub_agent=sub_agent)
             except ValueError:
                 told.unreadable += 1
                 continue
-            if seen is not None:
+            if seen is not None and message.id is not None:
                 yield (session, message.id), seen
 
 
@@ -151,6 +151,8 @@ def _seen(message: _Message, tokens: _Tokens, session: str | None, *, sub_agent:
         output_tokens=tokens.output + tokens.thoughts,
         reasoning_tokens=tokens.thoughts,
     )
-    if at_ms is None or usage.nothing:
+    if usage.nothing:
         return None
+    if at_ms is None or message.id is None:
+        raise ValueError("counts without a time or an id")
     return Seen("gemini-cli", "gemini-cli", at_ms, session, model_name(message.model), usage, sub_agent=sub_agent)
