@@ -266,7 +266,10 @@ def test_telemetry_of_another_request_is_not_the_log_s(event: dict[str, Any]) ->
 
 def test_a_response_in_the_logs_of_two_tools_is_one_request() -> None:
     """One of them has the other's log; in one log two requests may have one response."""
-    both = [seen(response_id="resp_1"), seen(response_id="resp_1", tool="copilot-cli", witness="copilot-cli", at_ms=AT + 1)]
+    both = [
+        seen(response_id="resp_1"),
+        seen(response_id="resp_1", tool="copilot-cli", witness="copilot-cli", at_ms=AT + 1),
+    ]
     assert [each.tool for each in match(both, [], HEARD).around] == ["codex"]
     again = [seen(response_id="resp_1", request_id=name) for name in ("req_1", "req_2")]
     assert len(united(again)) == 2

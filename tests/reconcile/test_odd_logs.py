@@ -33,7 +33,12 @@ def test_answers_whose_ids_are_none_are_told_apart(tmp_path: Path) -> None:
     asked = [answer(None, None, output, usage={"input_tokens": given}) for given, output in ((11, 1), (11, 4), (12, 5))]
     write(tmp_path / LOG, *long, *asked)
     seen, _ = read(CLAUDE, tmp_path)
-    assert [(each.response_id, each.usage.output_tokens) for each in seen] == [(None, 2), (None, 3), (None, 4), (None, 5)]
+    assert [(each.response_id, each.usage.output_tokens) for each in seen] == [
+        (None, 2),
+        (None, 3),
+        (None, 4),
+        (None, 5),
+    ]
 
 
 @pytest.mark.parametrize("at", NEVER)
@@ -125,7 +130,9 @@ def test_a_row_that_cannot_be_read_hides_no_other(tmp_path: Path, monkeypatch: p
     """Text that is none in one row, a message that is too large in another: those behind them count."""
     monkeypatch.setattr(databases, "VALUE_BYTES_MAX", 1 << 20)
     path = tmp_path / OPENCODE / "opencode.db"
-    steps = [message(f"msg_{number}", "ses_1", step(AT + number * 1_000, AT + number * 1_000 + 5)) for number in range(4)]
+    steps = [
+        message(f"msg_{number}", "ses_1", step(AT + number * 1_000, AT + number * 1_000 + 5)) for number in range(4)
+    ]
     stored(path, MESSAGE_SQL, "message", *steps)
     with closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE message SET session_id = CAST(x'fffe' AS TEXT) WHERE id = 'msg_1'")

@@ -206,7 +206,11 @@ def test_exported_events(tmp_path: Path) -> None:
 def test_events_without_a_request_s_id_are_told_apart(tmp_path: Path) -> None:
     """Without a session or a place, too, and where a session that was resumed counts its places anew; one that was delivered
     twice is one."""
-    unnamed = [event(None, 1), event(None, 1, **{"event.timestamp": iso(AT + 60_000)}), event(None, 1, input_tokens="11")]
+    unnamed = [
+        event(None, 1),
+        event(None, 1, **{"event.timestamp": iso(AT + 60_000)}),
+        event(None, 1, input_tokens="11"),
+    ]
     for each in (event(None, 1, input_tokens="12"), event(None, 1, input_tokens="13")):
         each["attributes"] = [one for one in each["attributes"] if one["key"] not in ("session.id", "event.sequence")]
         unnamed.append(each)
@@ -228,7 +232,7 @@ def test_counts_that_an_exporter_wrote_as_doubles(tmp_path: Path) -> None:
 
 
 def test_a_printed_event_that_the_next_one_breaks_off_is_told(tmp_path: Path) -> None:
-    begun = "{\n  body: 'claude_code.api_request',\n  attributes: {\n    input_tokens: 1,\n"
+    begun = "{\n  body: 'claude_code.api_request',\n  attributes: {\n    input_tokens: 1,\n    output_tokens: 2,\n"
     rest = f"    'event.timestamp': '{iso(AT)}',\n  }}\n}}\n"
     (tmp_path / "out.log").write_text(begun + begun + rest)
     seen, told = heard(tmp_path / "out.log")

@@ -90,7 +90,9 @@ def witness(
         if not file.exists():
             raise StateError(f"--telemetry {file}: there is no such file")
         if not (file.is_file() or file.is_dir()):
-            raise StateError(f"--telemetry {file}: no file and no folder: write what comes through it into a file first")
+            raise StateError(
+                f"--telemetry {file}: no file and no folder: write what comes through it into a file first"
+            )
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
         matched, known, hearings = listen(reader, found, asked.since_ms, tuple(telemetry or ()))

@@ -24,7 +24,8 @@ AT_ONCE_MS: Final = 2_000
 _NEEDLES: Final = (b'"session.usage_record"',)
 _ASK: Final = databases.Question(
     "assistant_usage_events",
-    "session_id, model, created_at, agent_id, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens",
+    "session_id, model, created_at, agent_id, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,"
+    " reasoning_tokens",
 )
 
 

@@ -37,7 +37,7 @@ class Question(Struct, frozen=True):
 
 
 def rows(path: Path, asked: Question, values: tuple[Any, ...], told: Told) -> Iterator[tuple[Any, ...]]:
-    """The rows of a table in the order in which they were written; none where the file or the table is not there or not one's own.
+    """The rows of a table, first ones first; none where the file or the table is not there or not one's own.
 
     Each is asked for by itself, so that one that is too large or broken hides no other.
     """

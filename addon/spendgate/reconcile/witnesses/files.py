@@ -23,6 +23,7 @@ FILES_MAX: Final = 1_000_000
 _READ_BYTES: Final = 1 << 20
 _OPEN: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Not through a link, and without waiting for the other end of a pipe."""
+_BEGINNING: Final = 4
 _UTF_8: Final = b"\xef\xbb\xbf"
 """What shells of Windows write before a text."""
 _OTHER_FORMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
@@ -125,11 +126,12 @@ def lines(path: Path, told: Told) -> Iterator[tuple[bytes, bool]]:
             return
         told.files += 1
         try:
-            head = file.peek(len(_UTF_8))
+            head = file.read(_BEGINNING)
             if head.startswith(_OTHER_FORMS):
                 told.encoded += 1
                 return
-            mark = len(file.read(len(_UTF_8))) if head.startswith(_UTF_8) else 0
+            mark = len(_UTF_8) if head.startswith(_UTF_8) else 0
+            file.seek(mark)
             yield from _bounded(file, status.st_size - mark, told)
         except OSError:
             told.closed += 1

@@ -98,8 +98,8 @@ def match(seen: Iterable[Seen], calls: Sequence[NamedCall], heard: Heard) -> Mat
 
 
 def united(seen: Iterable[Seen]) -> tuple[Seen, ...]:
-    """Each request once, by time: telemetry tells of requests that stand in the log, too, and of two tools that have one response's
-    id, one has the other's log."""
+    """Each request once, by time: telemetry tells of requests that stand in the log, too, and a response that two tools have is
+    one."""
     each = sorted(seen, key=lambda one: one.at_ms)
     logged = [one for one in each if one.kind != "telemetry"]
     named = {one.request_id for one in logged if one.request_id}
@@ -108,9 +108,7 @@ def united(seen: Iterable[Seen]) -> tuple[Seen, ...]:
         counted[_alike(one, one.request_id is not None, 0)].append(one)
     whose: dict[str, str] = {}
     return tuple(
-        one
-        for one in each
-        if (not _logged(one, named, counted) if one.kind == "telemetry" else _first(one, whose))
+        one for one in each if (not _logged(one, named, counted) if one.kind == "telemetry" else _first(one, whose))
     )
 
 
@@ -132,7 +130,7 @@ def _first(seen: Seen, whose: dict[str, str]) -> bool:
 _Alike = tuple[str, int, int | None, bool, int]
 
 
-def _alike(seen: Seen, has_id: bool, step: int) -> _Alike:  # noqa: FBT001 - a part of a key
+def _alike(seen: Seen, has_id: bool, step: int) -> _Alike:
     """Tool, counts, whether it has an id, and the stretch of time that it is in, or one beside it."""
     return seen.tool, seen.usage.input_total, seen.usage.output_tokens, has_id, seen.at_ms // NEAR_MS + step
 
@@ -197,9 +195,7 @@ class _Work:
     def by_time(self) -> None:
         """Calls without the provider's counts: still open, cut off, or in a form that was not read."""
         left = (call for call in self.calls if call.id not in self.taken)
-        unread = Unread(
-            (call for call in left if call.response_id is None and call.basis != "reported"), NEAR_MS, _end
-        )
+        unread = Unread((call for call in left if call.response_id is None and call.basis != "reported"), NEAR_MS, _end)
 
         def find(seen: Seen) -> tuple[NamedCall, How] | None:
             call = unread.earliest(seen, self.taken)

@@ -1,4 +1,4 @@
-"""Calls without the provider's counts, as candidates for requests that come by time: each is looked at once, not for each request."""
+"""Calls without the provider's counts, as candidates for requests that come by time: each is looked at once, not each time."""
 
 from __future__ import annotations
 
