@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force
+from spendgate.cli import in_force, witness_heard
 from spendgate.cli.account import own_account
 from spendgate.cli.environment import no_proxy
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
-from spendgate.cli.output import Column, Format, emit, note
+from spendgate.cli.output import Column, Format, emit
 from spendgate.cli.reconcile import group
 from spendgate.cli.spans import span
 from spendgate.cli.spend import SinceOption
@@ -30,7 +30,7 @@ from spendgate.reconcile.facts import Witnessed
 from spendgate.reconcile.witnesses import trail
 from spendgate.reconcile.witnesses.evidence import around
 from spendgate.reconcile.witnesses.hearing import Hearing, hear
-from spendgate.reconcile.witnesses.interface import Seen, Told
+from spendgate.reconcile.witnesses.interface import Seen
 from spendgate.reconcile.witnesses.matching import Heard, Matched, Pair, match
 from spendgate.reconcile.witnesses.whys import Blind, Known, Reason, why
 
@@ -52,15 +52,6 @@ _KEYS = (
     "where", "at", "tool", "witness", "kind", "session", "sub_agent", "model", "input_tokens", "cache_read_tokens",
     "cache_write_tokens", "output_tokens", "response_id", "request_id", "call", "joined_by", "why", "firm", "evidence", "remedy",
 )  # fmt: skip
-_UNREAD = {
-    "unreadable": "lines or rows that could not be read",
-    "encoded": "files that are compressed or in UTF-16: unpack them, or write them as UTF-8",
-    "too_long": "lines that are too long",
-    "cut_off": "lines that are still being written",
-    "links": "links, which are not followed",
-    "foreign": "files of another account, which are not read",
-    "closed": "files that could not be opened",
-}
 Row = Mapping[str, object]
 
 
@@ -102,19 +93,10 @@ def witness(
         rows = [{**row, "at": shown(_ms(row["at"]), zone)} for row in rows]
     else:
         rows = [{**row, "at": iso(_ms(row["at"]))} for row in rows]
-    emit(rows, _COLUMNS, fmt, empty=_nothing(hearings), keys=_KEYS)
-    _sum_up(matched, hearings)
+    emit(rows, _COLUMNS, fmt, empty=witness_heard.nothing(hearings), keys=_KEYS)
+    witness_heard.sum_up(matched, hearings)
     if matched.around:
         raise typer.Exit(1)
-
-
-def _nothing(hearings: Sequence[Hearing]) -> str:
-    """What no row means."""
-    if any(each.there for each in hearings):
-        return "the logs and the ledger know the same requests"
-    if all(each.told.whole for each in hearings):
-        return "no tool has a session log here: nothing was compared"
-    return "no session log here could be read: nothing was compared"
 
 
 def listen(
@@ -135,7 +117,7 @@ def witnessed(reader: Reader, found: paths.State, since_ms: int) -> tuple[Witnes
     """The requests of this account's logs that went around the gate, as a reconciliation takes them; what could not be read of
     them is told on stderr."""
     matched, known, hearings = listen(reader, found, since_ms)
-    tell_unread(hearings)
+    witness_heard.tell_unread(hearings)
     return around(matched, lambda seen: why(seen, known))
 
 
@@ -263,38 +245,3 @@ def _called(call: NamedCall) -> dict[str, object]:
         "id": call.response_id or call.request_id, "call": call.id,
         "why": "not in its log", "evidence": "the log was removed or is not written, or the tool does not log such requests",
     }  # fmt: skip
-
-
-def _sum_up(matched: Matched, hearings: Sequence[Hearing]) -> None:
-    """A line for each witness, on stderr: how much it knows, and what of its log could not be read."""
-    both = Counter(pair.seen.witness for pair in matched.both)
-    odd = Counter(pair.seen.witness for pair in matched.both if pair.differs)
-    around = Counter(seen.witness for seen in matched.around)
-    alone = Counter(call.tool for call in matched.ledger_only)
-    for each in hearings:
-        if not each.there:
-            if not each.told.whole:
-                note(f"{each.witness.name}: nothing was read ({_unread(each.told)})")
-            continue
-        name = each.witness.name
-        told = f"{both[name]:,} in both, {around[name]:,} around the gate"
-        told += f", {odd[name]:,} with other counts" if odd[name] else ""
-        if each.witness.name == each.witness.tool:
-            told += f", {alone[each.witness.tool]:,} in the ledger only"
-        note(f"{name}: {told}" + ("" if each.told.whole else f" ({_unread(each.told)})"))
-    silent = ", ".join(each.witness.name for each in hearings if not each.there and each.told.whole)
-    if silent:
-        note(f"no log here of: {silent}")
-
-
-def tell_unread(hearings: Sequence[Hearing]) -> None:
-    """On stderr, what of each log could not be read, where that is anything."""
-    for each in hearings:
-        if not each.told.whole:
-            note(f"{each.witness.name}: {_unread(each.told)}")
-
-
-def _unread(told: Told) -> str:
-    counts = {words: getattr(told, name) for name, words in _UNREAD.items()}
-    found = "; ".join(f"{count:,} {words}" for words, count in counts.items() if count)
-    return f"not read: {found}"
