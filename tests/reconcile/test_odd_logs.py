@@ -17,7 +17,7 @@ from reconcile.test_log_files import CLAUDE, PROJECT, names
 from reconcile.test_other_logs import CHATS, COPILOT, MESSAGE_SQL, OPENCODE, USES_SQL, chat, message, said, step, stored
 from spendgate.reconcile.witnesses import databases, files
 from spendgate.reconcile.witnesses.codex import Codex
-from spendgate.reconcile.witnesses.copilot_cli import CopilotCli
+from spendgate.reconcile.witnesses.copilot_cli import CopilotCli, _key
 from spendgate.reconcile.witnesses.gemini_cli import GeminiCli
 from spendgate.reconcile.witnesses.interface import Told, instant_ms
 from spendgate.reconcile.witnesses.opencode import OpenCode
@@ -156,6 +156,34 @@ def test_what_a_writer_has_not_committed_is_not_read(tmp_path: Path) -> None:
         writer.execute("ROLLBACK")
     assert (61 in {each.usage.input_tokens for each in seen}, told.unreadable) == (False, 1)
     assert len(read(OpenCode(), tmp_path)[0]) == 500
+
+
+def test_a_message_of_many_lines_is_bounded_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line is short, their sum is not."""
+    monkeypatch.setattr(files, "DOCUMENT_BYTES_MAX", 1_000)
+    place = tmp_path / OPENCODE / "storage/message/s"
+    write(place / "long.json", json.dumps(step()).encode() + b" \n" * 1_000)
+    write(place / "short.json", step(AT + 1, AT + 2))
+    seen, told = read(OpenCode(), tmp_path)
+    assert ([each.at_ms for each in seen], told.too_long) == ([AT + 2], 1)
+
+
+def test_records_and_rows_of_one_session_with_the_same_counts(tmp_path: Path) -> None:
+    """Rows that are none of the records' are not laid beside each of them: each time is asked for where it may be."""
+    events = [
+        {"type": "session.usage_record", "timestamp": iso(AT + number * 3_000),
+         "data": {"usage": {"model": "gpt-5", "inputTokens": 7, "outputTokens": 5, "apiCallId": f"resp_{number}"}}}
+        for number in range(300)
+    ]  # fmt: skip
+    write(tmp_path / COPILOT / "session-state/s/events.jsonl", *events)
+    times = [AT + number * 3_000 + 1_999 for number in range(300)] + [AT + 10**9 + number for number in range(300)]
+    rows = [(number, "s", "gpt-5", iso(at_ms), None, 7, 5, 0, 0, 0) for number, at_ms in enumerate(times)]
+    stored(tmp_path / COPILOT / "session-store.db", USES_SQL, "assistant_usage_events", *rows)
+    seen, _ = read(CopilotCli(), tmp_path)
+    assert [each.at_ms for each in seen if each.kind == "database"] == times[300:]
+    assert len(seen) == 600
+    noted = {_key(each, 0) for each in seen if each.kind == "log"}
+    assert len(noted) == 300, "one list for each stretch of time"
 
 
 def test_a_pipe_in_the_place_of_a_database(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ what was read from and written to the cache, output holds reasoning.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -79,10 +80,10 @@ class CopilotCli:
     def read(self, places: tuple[Path, ...], since_ms: int, told: Told) -> Iterator[Seen]:
         """Each request once: by its record, else by its row."""
         ids: set[str] = set()
-        noted: dict[_Key, list[int]] = {}
+        noted: dict[_Key, list[int]] = defaultdict(list)
         for place in places:
             for seen in _recorded(place, since_ms, told):
-                noted.setdefault(_key(seen), []).append(seen.at_ms)
+                noted[_key(seen, 0)].append(seen.at_ms)
                 if seen.response_id is not None:
                     if seen.response_id in ids:
                         continue
@@ -92,18 +93,19 @@ class CopilotCli:
             yield from (seen for seen in _stored(place, since_ms, told) if not _struck(noted, seen))
 
 
-def _key(seen: Seen) -> _Key:
-    """What a record and its row have in common, beside the time."""
-    return seen.session, seen.usage.input_total, seen.usage.output_tokens
+def _key(seen: Seen, step: int) -> _Key:
+    """What a record and its row have in common, and the stretch of time that it is in, or one beside it."""
+    return seen.session, seen.usage.input_total, seen.usage.output_tokens, seen.at_ms // AT_ONCE_MS + step
 
 
 def _struck(noted: dict[_Key, list[int]], seen: Seen) -> bool:
     """Whether a row is that of a record, which then is no other row's."""
-    times = noted.get(_key(seen), [])
-    same = next((at_ms for at_ms in times if abs(at_ms - seen.at_ms) <= AT_ONCE_MS), None)
-    if same is not None:
-        times.remove(same)
-    return same is not None
+    for times in (noted.get(_key(seen, step), []) for step in (-1, 0, 1)):
+        same = next((place for place, at_ms in enumerate(times) if abs(at_ms - seen.at_ms) <= AT_ONCE_MS), None)
+        if same is not None:
+            del times[same]
+            return True
+    return False
 
 
 def _recorded(place: Path, since_ms: int, told: Told) -> Iterator[Seen]:

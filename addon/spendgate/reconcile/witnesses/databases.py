@@ -1,9 +1,10 @@
 """Databases of other programs, read only: the one place beside the ledger that knows SQLite.
 
-Theirs is a file that another program may write to at this moment and that nobody vouches for. Where no write-ahead log lies
-beside it, it is opened as a file that does not change, so that nothing is made there; else as a second reader, which holds no
-writer up (SQLite then keeps its index of the log, `-shm`, as it does for every reader). What is asked for is bounded in size
-and steps; a view in the place of a table is not asked.
+Theirs is a file that another program may write to at this moment and that nobody vouches for. Where no log lies beside it, it
+is opened as a file that does not change, so that nothing is made there. Beside a write-ahead log it is opened as by a second
+reader, which holds no writer up (SQLite then keeps its index of the log, `-shm`, as it does for every reader); beside a rollback
+journal, too, for the file then has what was never committed. What is asked for is bounded in size and steps; a view in the place
+of a table is not asked.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from msgspec import Struct
 from spendgate.reconcile.witnesses.interface import Told
 
 LINE_BYTES_MAX: Final = 64 << 20
+DOCUMENT_BYTES_MAX: Final = 64 << 20
 DEPTH_MAX: Final = 12
 FILES_MAX: Final = 1_000_000
 _READ_BYTES: Final = 1 << 20
@@ -110,6 +111,17 @@ def records[T](path: Path, needles: tuple[bytes, ...], decoder: msgspec.json.Dec
             continue
         told.lines += 1
         yield record
+
+
+def document(path: Path, told: Told) -> bytes | None:
+    """A file that is one document over many lines: `lines` bounds each of them, this their sum. None: it is too long."""
+    text = bytearray()
+    for line, _ in lines(path, told):
+        text += line
+        if len(text) > DOCUMENT_BYTES_MAX:
+            told.too_long += 1
+            return None
+    return bytes(text)
 
 
 def lines(path: Path, told: Told) -> Iterator[tuple[bytes, bool]]:

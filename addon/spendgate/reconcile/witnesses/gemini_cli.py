@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from spendgate.reconcile.witnesses.files import Found, found, lines
+from spendgate.reconcile.witnesses.files import Found, document, found, lines
 from spendgate.reconcile.witnesses.interface import Seen, Told, instant_ms, model_name, whole, word
 from spendgate.usage import Usage
 
@@ -119,13 +119,9 @@ def _lines(file: Found, told: Told) -> Iterator[_Line]:
 
 
 def _documents(file: Found, told: Told) -> Iterator[_Line]:
-    """One document over many lines. `lines` bounds each of them, this their sum."""
-    text = bytearray()
-    for data, _ in lines(file.path, told):
-        text += data
-        if len(text) > DOCUMENT_BYTES_MAX:
-            told.too_long += 1
-            return
+    text = document(file.path, told)
+    if text is None:
+        return
     try:
         found_in = _LINES.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -133,9 +129,6 @@ def _documents(file: Found, told: Told) -> Iterator[_Line]:
         return
     told.lines += sum(each.tokens is not None for each in found_in.messages)
     yield found_in
-
-
-DOCUMENT_BYTES_MAX: Final = 64 << 20
 
 
 def _seen(message: _Message, tokens: _Tokens, session: str | None, *, sub_agent: bool) -> Seen | None:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct, field
 
 from spendgate.reconcile.witnesses import databases
-from spendgate.reconcile.witnesses.files import found, lines
+from spendgate.reconcile.witnesses.files import document, found
 from spendgate.reconcile.witnesses.interface import Seen, Told, model_name, sane_ms, whole, word
 from spendgate.usage import Usage
 
@@ -118,7 +118,9 @@ def _filed(place: Path, since_ms: int, told: Told) -> Iterator[_Keyed]:
     for file in found(place / "storage" / "message", (".json",), told):
         if file.changed_ms < since_ms:
             continue
-        text = b"".join(line for line, _ in lines(file.path, told))
+        text = document(file.path, told)
+        if text is None:
+            continue
         try:
             message = _MESSAGES.decode(text)
             found_in = _keyed(message, "log") if message.role == "assistant" else None
