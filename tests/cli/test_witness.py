@@ -140,6 +140,9 @@ def test_telemetry_that_a_shell_wrote_in_utf_16_is_told(state: State, home: Path
     (home / "events.log").write_bytes("{\n  body: 'claude_code.api_request',\n}\n".encode("utf-16"))
     done = asked(state, "--telemetry", str(home / "events.log"), status=0)
     assert "(not read: 1 files that are compressed or in UTF-16: unpack them, or write them as UTF-8)" in done.stderr
+    assert "no session log here could be read: nothing was compared" in done.stdout, (
+        "the ledger's calls were not missing in it"
+    )
 
 
 def test_a_log_of_the_last_day_of_all(state: State, home: Path) -> None:

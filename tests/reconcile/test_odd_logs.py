@@ -158,6 +158,15 @@ def test_what_a_writer_has_not_committed_is_not_read(tmp_path: Path) -> None:
     assert len(read(OpenCode(), tmp_path)[0]) == 500
 
 
+def test_a_home_that_is_called_chats(tmp_path: Path) -> None:
+    """What lies beside the chats is none, wherever the home is."""
+    home = tmp_path / "chats"
+    write(home / CHATS / "a.jsonl", chat(), said("m-1"))
+    write(home / ".gemini/tmp/work/logs.json", b"[]")
+    seen, told = read(GeminiCli(), home)
+    assert (len(seen), told.files, told.whole) == (1, 1, True)
+
+
 def test_a_message_of_many_lines_is_bounded_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line is short, their sum is not."""
     monkeypatch.setattr(files, "DOCUMENT_BYTES_MAX", 1_000)

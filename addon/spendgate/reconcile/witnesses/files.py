@@ -136,12 +136,12 @@ def lines(path: Path, told: Told) -> Iterator[tuple[bytes, bool]]:
         if not stat.S_ISREG(status.st_mode) or not own(status):
             told.foreign += 1
             return
-        told.files += 1
         try:
             head = file.read(_BEGINNING)
             if head.startswith(_OTHER_FORMS):
                 told.encoded += 1
                 return
+            told.files += 1
             mark = len(_UTF_8) if head.startswith(_UTF_8) else 0
             file.seek(mark)
             yield from _bounded(file, status.st_size - mark, told)

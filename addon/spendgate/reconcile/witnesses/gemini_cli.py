@@ -74,7 +74,7 @@ class GeminiCli:
         best: dict[tuple[str | None, str], Seen] = {}
         for place in places:
             for file in found(place, (".jsonl", ".json"), told):
-                if file.changed_ms >= since_ms and "chats" in file.path.parts:
+                if file.changed_ms >= since_ms and "chats" in file.path.parts[len(place.parts) :]:
                     for key, seen in _messages(file, told):
                         before = best.get(key)
                         if before is None or _size(seen) >= _size(before):
