@@ -306,3 +306,17 @@ def test_logs_of_this_account_are_asked(month: State, tmp_path: Path, monkeypatc
     ]
     assert "claude-code's log has msg_around, the ledger has not" in found[0]["evidence"]
     assert heard["totals"] == plain["totals"]
+
+
+def test_what_could_not_be_read_of_the_logs_is_told(
+    month: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that heard half of a log says so, on stderr."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setitem(os.environ, "CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))
+    log = tmp_path / "claude" / "projects" / "p" / "s.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text('{"usage": broken}\n')
+    told = "claude-code: not read: 1 lines or rows that could not be read"
+    assert told in called(month, "report", "--witness").stderr
+    assert told not in called(month, "report").stderr

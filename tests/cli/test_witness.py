@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from cli.kit import NOW_MS, app, row, settlement
+from cli.kit import NOW_MS, POLICY, app, row, settlement
 from reconcile.logs import SECRET, answer, write
 from spendgate.admission import Admit
+from spendgate.cli import in_force
+from spendgate.config import policies
 from spendgate.config.paths import State
 from spendgate.ledger.ledger import Ledger
 
@@ -113,9 +116,44 @@ def test_what_the_ledger_alone_has(state: State, home: Path) -> None:
 
 
 def test_wrong_words(state: State, home: Path) -> None:
-    """A file that is not there is no silence."""
+    """A file that is not there is no silence, and neither is one that is none."""
     done = asked(state, "--telemetry", str(home / "no.log"), status=1)
     assert "there is no such file" in str(done.exception)
+    home.mkdir()
+    os.mkfifo(home / "pipe.log")
+    done = asked(state, "--telemetry", str(home / "pipe.log"), status=1)
+    assert "no file and no folder: write what comes through it into a file first" in str(done.exception)
+
+
+def test_a_log_of_which_nothing_could_be_read_is_no_missing_log(state: State, home: Path) -> None:
+    """A link in the place of the session, as another account's files are (`sudo`): told, and not that no tool has a log."""
+    (home / LOG).parent.mkdir(parents=True)
+    (home / LOG).symlink_to(write(home / "kept.jsonl", answer(at_ms=NOW_MS)))
+    done = asked(state, status=0)
+    assert "no session log here could be read: nothing was compared" in done.stdout
+    assert "claude-code: nothing was read (not read: 1 links, which are not followed)" in done.stderr
+    assert "no log here of: codex, gemini-cli, opencode, copilot-cli, claude-telemetry" in done.stderr
+
+
+def test_telemetry_that_a_shell_wrote_in_utf_16_is_told(state: State, home: Path) -> None:
+    home.mkdir()
+    (home / "events.log").write_bytes("{\n  body: 'claude_code.api_request',\n}\n".encode("utf-16"))
+    done = asked(state, "--telemetry", str(home / "events.log"), status=0)
+    assert "(not read: 1 files that are compressed or in UTF-16: unpack them, or write them as UTF-8)" in done.stderr
+    assert "no session log here could be read: nothing was compared" in done.stdout, (
+        "the ledger's calls were not missing in it"
+    )
+
+
+def test_a_log_of_the_last_day_of_all(state: State, home: Path) -> None:
+    """In no zone and format does it end the command: it is told as a line that could not be read."""
+    policy = home.parent / "policy.yaml"
+    policy.write_text(POLICY.replace("owner:", "timezone: Europe/Berlin\nowner:"))
+    found = policies.LastGood(state).start(policy, NOW_MS).policy
+    in_force.tell(state, in_force.InForce(found.hash, str(policy), NOW_MS, (), None, "m" * 32, "prices", ("regular",)))
+    write(home / LOG, answer(at_ms=NOW_MS) | {"timestamp": "9999-12-31T23:59:59.999Z"})
+    for fmt in ("table", "json", "csv"):
+        assert "1 lines or rows that could not be read" in asked(state, "--format", fmt, status=0).stderr
 
 
 def test_other_counts_are_told_and_are_no_bypass(state: State, home: Path) -> None:

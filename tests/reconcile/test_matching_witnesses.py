@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from reconcile.logs import AT
 from spendgate.ledger.named import NamedCall
 from spendgate.reconcile.witnesses.interface import Seen
-from spendgate.reconcile.witnesses.matching import NEAR_MS, Heard, How, match, united
+from spendgate.reconcile.witnesses.matching import NEAR_MS, Heard, How, _Work, match, united
 from spendgate.usage import Usage
 
 USAGE = Usage(input_tokens=10, cache_read_tokens=900, output_tokens=50)
@@ -225,3 +225,93 @@ def test_nothing_is_lost_or_counted_twice(logged: list[Any], metered: list[Any])
         if pair.how is How.COUNTS:
             assert abs(pair.seen.at_ms - (pair.call.ended_ms or 0)) <= NEAR_MS
             assert None in (pair.seen.response_id, pair.call.response_id)
+
+
+def told_of(**changes: Any) -> Seen:
+    return seen(tool="claude-code", witness="claude-telemetry", kind="telemetry", **changes)
+
+
+@pytest.mark.parametrize(
+    ("log", "event"),
+    [
+        pytest.param({"request_id": None}, {"request_id": "req_1"}, id="the log has no request id"),
+        pytest.param({"request_id": "req_1"}, {"session": None}, id="the event has neither id nor session"),
+        pytest.param({"request_id": "req_1"}, {}, id="the event has no id"),
+    ],
+)
+def test_what_stands_in_log_and_telemetry_is_one_whichever_ids_it_has(
+    log: dict[str, Any], event: dict[str, Any]
+) -> None:
+    """Were it two, one would be told to have gone around the gate though the ledger has it."""
+    logged = seen(tool="claude-code", witness="claude-code", response_id="msg_1", **log)
+    calls = [call(tool="claude-code", response_id="msg_1", request_id="req_1")]
+    for at_ms in (AT - 5_000, AT + 5_000):
+        matched = match([logged, told_of(at_ms=at_ms, **event)], calls, HEARD)
+        assert ([pair.seen for pair in matched.both], matched.around) == ([logged], ())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"request_id": "req_2"},
+        {"session": "t-2"},
+        {"at_ms": AT + 10 * NEAR_MS},
+        {"usage": Usage(input_tokens=11, cache_read_tokens=900, output_tokens=50)},
+    ],
+)
+def test_telemetry_of_another_request_is_not_the_log_s(event: dict[str, Any]) -> None:
+    logged = seen(tool="claude-code", witness="claude-code", response_id="msg_1", request_id="req_1")
+    assert len(united([logged, told_of(**event)])) == 2
+
+
+def test_a_response_in_the_logs_of_two_tools_is_one_request() -> None:
+    """One of them has the other's log; in one log two requests may have one response."""
+    both = [
+        seen(response_id="resp_1"),
+        seen(response_id="resp_1", tool="copilot-cli", witness="copilot-cli", at_ms=AT + 1),
+    ]
+    assert [each.tool for each in match(both, [], HEARD).around] == ["codex"]
+    again = [seen(response_id="resp_1", request_id=name) for name in ("req_1", "req_2")]
+    assert len(united(again)) == 2
+
+
+def test_unread_calls_are_found_in_any_order() -> None:
+    """The one under way that ended first; one that is named otherwise is passed over, one that is over or to come is none."""
+    unread = {"basis": "estimated", "usage": Usage()}
+    calls = [
+        call("late", booked_ms=AT - 1_000, ended_ms=AT + 9_000, **unread),
+        call("first", booked_ms=AT - 9_000, ended_ms=AT + 1_000, **unread),
+        call("named", booked_ms=AT - 9_000, ended_ms=AT, request_id="req_9", **unread),
+        call("open", booked_ms=AT - 500, ended_ms=None, state="open", **unread),
+        call("over", booked_ms=AT - 9 * NEAR_MS, ended_ms=AT - 2 * NEAR_MS, **unread),
+        call("to come", booked_ms=AT + 2 * NEAR_MS, ended_ms=None, state="open", **unread),
+    ]
+    logged = [seen(request_id=f"req_{number}", at_ms=AT + number) for number in range(4)]
+    matched = match(logged, calls, HEARD)
+    assert [(pair.seen.request_id, pair.call.id) for pair in matched.both] == [
+        ("req_0", "open"), ("req_1", "first"), ("req_2", "late"),
+    ]  # fmt: skip
+    assert [each.request_id for each in matched.around] == ["req_3"]
+    assert [pair.call.id for pair in match([seen()], calls, HEARD).both] == ["open"]
+
+
+class Asked(set[str]):
+    """A set that counts how often it is asked."""
+
+    times = 0
+
+    def __contains__(self, name: object) -> bool:
+        self.times += 1
+        return super().__contains__(name)
+
+
+def test_a_long_session_of_unread_calls_is_looked_through_once() -> None:
+    """Each call a few times, not once for each request of the log."""
+    calls = [
+        call(f"c-{number}", booked_ms=AT + number, ended_ms=AT + number, basis="estimated", usage=Usage())
+        for number in range(500)
+    ]
+    work = _Work(tuple(seen(at_ms=AT + 10 * NEAR_MS + number) for number in range(500)), calls)
+    work.taken = Asked()
+    work.by_time()
+    assert (len(work.left), work.taken.times <= 10 * 500) == (500, True)

@@ -203,6 +203,42 @@ def test_exported_events(tmp_path: Path) -> None:
     assert (told.unreadable, told.cut_off, SECRET in repr(seen)) == (2, 1, False)
 
 
+def test_events_without_a_request_s_id_are_told_apart(tmp_path: Path) -> None:
+    """Without a session or a place, too, and where a session that was resumed counts its places anew; one that was delivered
+    twice is one."""
+    unnamed = [
+        event(None, 1),
+        event(None, 1, **{"event.timestamp": iso(AT + 60_000)}),
+        event(None, 1, input_tokens="11"),
+    ]
+    for each in (event(None, 1, input_tokens="12"), event(None, 1, input_tokens="13")):
+        each["attributes"] = [one for one in each["attributes"] if one["key"] not in ("session.id", "event.sequence")]
+        unnamed.append(each)
+    seen, told = heard(write(tmp_path / "otlp.json", export(*unnamed), export(*reversed(unnamed))))
+    assert sorted((each.at_ms - AT, each.usage.input_tokens) for each in seen) == [
+        (0, 10), (0, 11), (0, 12), (0, 13), (60_000, 10),
+    ]  # fmt: skip
+    assert told.whole
+
+
+def test_counts_that_an_exporter_wrote_as_doubles(tmp_path: Path) -> None:
+    """Whole ones are counts; half a token is none."""
+    each = event("req_1", 1)
+    half = event("req_2", 2)
+    each["attributes"] += [{"key": "output_tokens", "value": {"doubleValue": 51.0}}]
+    half["attributes"] += [{"key": "output_tokens", "value": {"doubleValue": 0.5}}]
+    (seen,), told = heard(write(tmp_path / "otlp.json", export(each, half)))
+    assert (seen.request_id, seen.usage.output_tokens, told.unreadable) == ("req_1", 51, 1)
+
+
+def test_a_printed_event_that_the_next_one_breaks_off_is_told(tmp_path: Path) -> None:
+    begun = "{\n  body: 'claude_code.api_request',\n  attributes: {\n    input_tokens: 1,\n    output_tokens: 2,\n"
+    rest = f"    'event.timestamp': '{iso(AT)}',\n  }}\n}}\n"
+    (tmp_path / "out.log").write_text(begun + begun + rest)
+    seen, told = heard(tmp_path / "out.log")
+    assert (len(seen), told.unreadable) == (1, 1)
+
+
 @pytest.mark.parametrize("quote", ['"', "'"])
 def test_printed_events(tmp_path: Path, quote: str) -> None:
     """The console exporter's output, in either runtime's quotes, between whatever else the program has printed."""

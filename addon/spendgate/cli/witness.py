@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force
+from spendgate.cli import in_force, witness_heard
 from spendgate.cli.account import own_account
 from spendgate.cli.environment import no_proxy
 from spendgate.cli.moments import iso, shown
 from spendgate.cli.options import FormatOption, StateOption, existing_state
-from spendgate.cli.output import Column, Format, emit, note
+from spendgate.cli.output import Column, Format, emit
 from spendgate.cli.reconcile import group
 from spendgate.cli.spans import span
 from spendgate.cli.spend import SinceOption
@@ -30,7 +30,7 @@ from spendgate.reconcile.facts import Witnessed
 from spendgate.reconcile.witnesses import trail
 from spendgate.reconcile.witnesses.evidence import around
 from spendgate.reconcile.witnesses.hearing import Hearing, hear
-from spendgate.reconcile.witnesses.interface import Seen, Told
+from spendgate.reconcile.witnesses.interface import Seen
 from spendgate.reconcile.witnesses.matching import Heard, Matched, Pair, match
 from spendgate.reconcile.witnesses.whys import Blind, Known, Reason, why
 
@@ -52,14 +52,6 @@ _KEYS = (
     "where", "at", "tool", "witness", "kind", "session", "sub_agent", "model", "input_tokens", "cache_read_tokens",
     "cache_write_tokens", "output_tokens", "response_id", "request_id", "call", "joined_by", "why", "firm", "evidence", "remedy",
 )  # fmt: skip
-_UNREAD = {
-    "unreadable": "lines or rows that could not be read",
-    "too_long": "lines that are too long",
-    "cut_off": "lines that are still being written",
-    "links": "links, which are not followed",
-    "foreign": "files of another account, which are not read",
-    "closed": "files that could not be opened",
-}
 Row = Mapping[str, object]
 
 
@@ -88,6 +80,10 @@ def witness(
     for file in telemetry or ():
         if not file.exists():
             raise StateError(f"--telemetry {file}: there is no such file")
+        if not (file.is_file() or file.is_dir()):
+            raise StateError(
+                f"--telemetry {file}: no file and no folder: write what comes through it into a file first"
+            )
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
         matched, known, hearings = listen(reader, found, asked.since_ms, tuple(telemetry or ()))
@@ -97,12 +93,8 @@ def witness(
         rows = [{**row, "at": shown(_ms(row["at"]), zone)} for row in rows]
     else:
         rows = [{**row, "at": iso(_ms(row["at"]))} for row in rows]
-    same = "the logs and the ledger know the same requests"
-    heard = any(each.there for each in hearings)
-    emit(
-        rows, _COLUMNS, fmt, empty=same if heard else "no tool has a session log here: nothing was compared", keys=_KEYS
-    )
-    _sum_up(matched, hearings)
+    emit(rows, _COLUMNS, fmt, empty=witness_heard.nothing(hearings), keys=_KEYS)
+    witness_heard.sum_up(matched, hearings)
     if matched.around:
         raise typer.Exit(1)
 
@@ -122,8 +114,10 @@ def listen(
 
 
 def witnessed(reader: Reader, found: paths.State, since_ms: int) -> tuple[Witnessed, ...]:
-    """The requests of this account's logs that went around the gate, as a reconciliation takes them."""
-    matched, known, _ = listen(reader, found, since_ms)
+    """The requests of this account's logs that went around the gate, as a reconciliation takes them; what could not be read of
+    them is told on stderr."""
+    matched, known, hearings = listen(reader, found, since_ms)
+    witness_heard.tell_unread(hearings)
     return around(matched, lambda seen: why(seen, known))
 
 
@@ -163,10 +157,10 @@ def _known(
     signs: dict[int, int] = {}
     for call in calls:
         signs[call.gate] = max(signs.get(call.gate, 0), call.ended_ms or call.booked_ms)
-    unknown: dict[str, tuple[int, ...]] = {}
+    unknown: dict[str, list[int]] = {}
     for call in calls:
         if call.state == UNRECOGNIZED and call.session is not None:
-            unknown[call.session] = (*unknown.get(call.session, ()), call.booked_ms)
+            unknown.setdefault(call.session, []).append(call.booked_ms)
     value = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
     return Known(
         runs=trail.runs(lines, signs),
@@ -174,7 +168,7 @@ def _known(
         blind=blind,
         began=began,
         metered=Counter(call.session for call in calls if call.session is not None and call.state != UNRECOGNIZED),
-        unknown=unknown,
+        unknown={session: tuple(times) for session, times in unknown.items()},
         elsewhere=_elsewhere(found, since_ms) if matched.around else {},
         hidden={each.witness.tool: no_proxy(value, each.witness.hosts)[1] for each in hearings},
     )
@@ -251,29 +245,3 @@ def _called(call: NamedCall) -> dict[str, object]:
         "id": call.response_id or call.request_id, "call": call.id,
         "why": "not in its log", "evidence": "the log was removed or is not written, or the tool does not log such requests",
     }  # fmt: skip
-
-
-def _sum_up(matched: Matched, hearings: Sequence[Hearing]) -> None:
-    """A line for each witness, on stderr: how much it knows, and what of its log could not be read."""
-    both = Counter(pair.seen.witness for pair in matched.both)
-    odd = Counter(pair.seen.witness for pair in matched.both if pair.differs)
-    around = Counter(seen.witness for seen in matched.around)
-    alone = Counter(call.tool for call in matched.ledger_only)
-    for each in hearings:
-        if not each.there:
-            continue
-        name = each.witness.name
-        told = f"{both[name]:,} in both, {around[name]:,} around the gate"
-        told += f", {odd[name]:,} with other counts" if odd[name] else ""
-        if each.witness.name == each.witness.tool:
-            told += f", {alone[each.witness.tool]:,} in the ledger only"
-        note(f"{name}: {told}{_unread(each.told)}")
-    silent = ", ".join(each.witness.name for each in hearings if not each.there)
-    if silent:
-        note(f"no log here of: {silent}")
-
-
-def _unread(told: Told) -> str:
-    counts = {words: getattr(told, name) for name, words in _UNREAD.items()}
-    found = "; ".join(f"{count:,} {words}" for words, count in counts.items() if count)
-    return f" (not read: {found})" if found else ""

@@ -10,6 +10,7 @@ none.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -76,6 +77,8 @@ class _Line(Struct):
 _LINES: Final = msgspec.json.Decoder(_Line)
 _MESSAGES: Final = msgspec.json.Decoder(_Message | None)
 _Key = tuple[str | None, str | None]
+_NAME_MAX: Final = 128
+_NO_TIME: Final = "an answer without a time"
 
 
 class ClaudeCode:
@@ -124,13 +127,30 @@ def _keep(best: dict[_Key, Seen], line: _Line, told: Told) -> None:
         return
     if seen is None:
         return
-    key = (seen.response_id, None if seen.sub_agent else seen.request_id)
+    key = _key(seen, line, message)
     before = best.get(key)
     if before is None:
         best[key] = seen
     elif _size(seen) > _size(before) or (before.unfinished and not seen.unfinished and _size(seen) == _size(before)):
         # The session that it was first found in: a copy has another, or the same.
         best[key] = msgspec.structs.replace(seen, session=before.session or seen.session)
+
+
+def _key(seen: Seen, line: _Line, message: _Message) -> _Key:
+    """What is the same in all lines of an answer. Ids that are none by their characters still tell one from another; an answer
+    without any is known by its session and what it was asked with."""
+    response, request = _short(message.id), _short(line.request_id)
+    if response is None and request is None:
+        used = seen.usage
+        return f"{seen.session} {seen.model} {used.input_total} {used.cache_read_tokens} {used.writes}", None
+    return response, None if seen.sub_agent and response is not None else request
+
+
+def _short(name: str | None) -> str | None:
+    """What stands for a name in memory, however long it is."""
+    if not name:
+        return None
+    return name if len(name) <= _NAME_MAX else hashlib.sha256(name.encode()).hexdigest()
 
 
 def _size(seen: Seen) -> tuple[int, int]:
@@ -140,12 +160,14 @@ def _size(seen: Seen) -> tuple[int, int]:
 def _seen(line: _Line, message: _Message) -> Seen | None:
     """An answer with its counts; None where the line is none. Raises ValueError for counts that are none."""
     at_ms = instant_ms(line.timestamp)
-    if message.usage is None or message.model == MADE_UP or at_ms is None:
+    if message.usage is None or message.model == MADE_UP:
         return None
     request_id, response_id = word(line.request_id), word(message.id)
     usage = _usage(message.usage)
     if request_id is None and response_id is None and usage.nothing:
         return None
+    if at_ms is None:
+        raise ValueError(_NO_TIME)
     return Seen(
         witness="claude-code",
         tool="claude-code",

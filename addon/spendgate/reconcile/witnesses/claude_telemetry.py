@@ -36,6 +36,13 @@ class _Value(Struct):
     number: int | str | None = field(default=None, name="intValue")
     double: float | None = field(default=None, name="doubleValue")
 
+    @property
+    def told(self) -> str | int | float | None:
+        """Some exporters write each number as a double."""
+        if self.double is not None and self.double.is_integer():
+            return int(self.double)
+        return next((each for each in (self.text, self.number, self.double) if each is not None), None)
+
 
 class _Attribute(Struct):
     key: str = ""
@@ -79,17 +86,23 @@ class ClaudeTelemetry:
 
     def read(self, places: tuple[Path, ...], since_ms: int, told: Told) -> Iterator[Seen]:
         """Each request once."""
-        noted: set[tuple[str | None, ...]] = set()
+        noted: set[tuple[object, ...]] = set()
         for place in places:
             for file in found(place, (".json", ".jsonl", ".log", ".txt"), told):
                 for facts in _events(file.path, told):
                     seen = _seen(facts, told)
                     if seen is None or seen.at_ms < since_ms:
                         continue
-                    key = (seen.request_id,) if seen.request_id else (seen.session, facts.get("event.sequence"))
+                    key = (seen.request_id,) if seen.request_id else _unnamed(seen, facts)
                     if key not in noted:
                         noted.add(key)
                         yield seen
+
+
+def _unnamed(seen: Seen, facts: _Facts) -> tuple[object, ...]:
+    """What a request without an id has again when it is delivered twice. Its place in the session alone is not enough: the count
+    begins anew where a session is resumed."""
+    return seen.session, facts.get("event.sequence"), seen.at_ms, seen.model, seen.usage
 
 
 def _events(path: Path, told: Told) -> Iterator[_Facts]:
@@ -100,6 +113,7 @@ def _events(path: Path, told: Told) -> Iterator[_Facts]:
         if b'"resourceLogs"' in line:
             yield from _exported(line, told, ended=ended)
         elif EVENT.encode() in line and line.lstrip().startswith(b"body:"):
+            told.unreadable += printed is not None  # one that has no end
             printed, left = {}, _PRINTED_MAX
         elif printed is not None:
             left -= 1
@@ -124,7 +138,7 @@ def _exported(line: bytes, told: Told, *, ended: bool) -> Iterator[_Facts]:
         if EVENT in (record.name, record.body.text if record.body else None):
             facts: _Facts = {} if record.at is None else {"at": str(record.at)}
             for each in record.attributes:
-                _note(facts, each.key, each.value.text if each.value.text is not None else each.value.number)
+                _note(facts, each.key, each.value.told)
             told.lines += 1
             yield facts
 

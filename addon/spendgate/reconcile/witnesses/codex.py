@@ -114,12 +114,16 @@ def _take(into: _Rollout, line: Line, payload: Payload) -> None:
             into.sub_agent = spawned is not None or bytes(payload.thread_source) == b'"subagent"'
     elif line.type == "turn_context":
         into.model = model_name(payload.model) or into.model
-    elif at_ms is None:
-        return
     elif line.type == "token_usage_record" and payload.usage is not None:
-        _record(into, at_ms, payload, payload.usage)
+        _record(into, _told(at_ms), payload, payload.usage)
     elif payload.type == "token_count" and payload.info is not None:
-        _count(into, at_ms, payload.info)
+        _count(into, _told(at_ms), payload.info)
+
+
+def _told(at_ms: int | None) -> int:
+    if at_ms is None:
+        raise ValueError("counts without a time")
+    return at_ms
 
 
 def _spawned(payload: Payload) -> str | None:

@@ -7,6 +7,7 @@ what was read from and written to the cache, output holds reasoning.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +20,14 @@ from spendgate.reconcile.witnesses.files import found, records
 from spendgate.reconcile.witnesses.interface import Seen, Told, instant_ms, model_name, whole, word
 from spendgate.usage import Usage
 
-TABLE: Final = "assistant_usage_events"
 AT_ONCE_MS: Final = 2_000
 """How far apart a record and its row may be written."""
 _NEEDLES: Final = (b'"session.usage_record"',)
-_ASK: Final = """SELECT session_id, model, created_at, agent_id, input_tokens, output_tokens, cache_read_tokens,
-    cache_write_tokens, reasoning_tokens FROM assistant_usage_events ORDER BY id"""
+_ASK: Final = databases.Question(
+    "assistant_usage_events",
+    "session_id, model, created_at, agent_id, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,"
+    " reasoning_tokens",
+)
 
 
 class _Origin(Struct):
@@ -77,10 +80,10 @@ class CopilotCli:
     def read(self, places: tuple[Path, ...], since_ms: int, told: Told) -> Iterator[Seen]:
         """Each request once: by its record, else by its row."""
         ids: set[str] = set()
-        noted: dict[_Key, list[int]] = {}
+        noted: dict[_Key, list[int]] = defaultdict(list)
         for place in places:
             for seen in _recorded(place, since_ms, told):
-                noted.setdefault(_key(seen), []).append(seen.at_ms)
+                noted[_key(seen, 0)].append(seen.at_ms)
                 if seen.response_id is not None:
                     if seen.response_id in ids:
                         continue
@@ -90,18 +93,19 @@ class CopilotCli:
             yield from (seen for seen in _stored(place, since_ms, told) if not _struck(noted, seen))
 
 
-def _key(seen: Seen) -> _Key:
-    """What a record and its row have in common, beside the time."""
-    return seen.session, seen.usage.input_total, seen.usage.output_tokens
+def _key(seen: Seen, step: int) -> _Key:
+    """What a record and its row have in common, and the stretch of time that it is in, or one beside it."""
+    return seen.session, seen.usage.input_total, seen.usage.output_tokens, seen.at_ms // AT_ONCE_MS + step
 
 
 def _struck(noted: dict[_Key, list[int]], seen: Seen) -> bool:
     """Whether a row is that of a record, which then is no other row's."""
-    times = noted.get(_key(seen), [])
-    same = next((at_ms for at_ms in times if abs(at_ms - seen.at_ms) <= AT_ONCE_MS), None)
-    if same is not None:
-        times.remove(same)
-    return same is not None
+    for times in (noted.get(_key(seen, step), []) for step in (-1, 0, 1)):
+        same = next((place for place, at_ms in enumerate(times) if abs(at_ms - seen.at_ms) <= AT_ONCE_MS), None)
+        if same is not None:
+            del times[same]
+            return True
+    return False
 
 
 def _recorded(place: Path, since_ms: int, told: Told) -> Iterator[Seen]:
@@ -122,7 +126,7 @@ def _recorded(place: Path, since_ms: int, told: Told) -> Iterator[Seen]:
 
 
 def _stored(place: Path, since_ms: int, told: Told) -> Iterator[Seen]:
-    for session, model, created, agent, *counts in databases.rows(place / "session-store.db", TABLE, _ASK, (), told):
+    for session, model, created, agent, *counts in databases.rows(place / "session-store.db", _ASK, (), told):
         try:
             names = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens", "reasoningTokens")
             use = msgspec.convert({"model": model, **dict(zip(names, counts, strict=True))}, _Use)
@@ -140,8 +144,10 @@ def _seen(at: str | None, session: str | None, use: _Use, *, kind: str) -> Seen 
     cached = (use.reads or 0) + (use.writes or 0)
     if not whole(use.inputs, use.outputs, use.reads, use.writes, use.reasoning) or cached > (use.inputs or 0):
         raise ValueError("counts that do not fit each other")
-    if at_ms is None or use.inputs is None:
+    if use.inputs is None and not use.outputs:
         return None
+    if at_ms is None or use.inputs is None:
+        raise ValueError("a request without its time or its input")
     usage = Usage(
         input_tokens=use.inputs - cached,
         cache_read_tokens=use.reads,

@@ -1,18 +1,22 @@
 """Databases of other programs, read only: the one place beside the ledger that knows SQLite.
 
-Theirs is a file that another program may write to at this moment and that nobody vouches for. Where no write-ahead log lies
-beside it, it is opened as a file that does not change, so that nothing is made there; else as a second reader, which holds no
-writer up (SQLite then keeps its index of the log, `-shm`, as it does for every reader). What is asked for is bounded in size
-and steps; a view in the place of a table is not asked.
+Theirs is a file that another program may write to at this moment and that nobody vouches for. Where no log lies beside it, it
+is opened as a file that does not change, so that nothing is made there. Beside a write-ahead log it is opened as by a second
+reader, which holds no writer up (SQLite then keeps its index of the log, `-shm`, as it does for every reader); beside a rollback
+journal, too, for the file then has what was never committed. What is asked for is bounded in size and steps; a view in the place
+of a table is not asked.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from spendgate.reconcile.witnesses.files import own
 from spendgate.reconcile.witnesses.interface import Told
@@ -24,14 +28,27 @@ _STEPS_AT_ONCE: Final = 1_000_000
 _PATIENCE_S: Final = 2.0
 
 
-def rows(path: Path, table: str, sql: str, values: tuple[Any, ...], told: Told) -> Iterator[tuple[Any, ...]]:
-    """The rows of a question about one table; none where the file or the table is not there or not one's own."""
+class Question(Struct, frozen=True):
+    """What is asked of one table: SQL of our own, no word of a file's."""
+
+    table: str
+    columns: str
+    where: str = "TRUE"
+    """Which rows, by columns that stand before large ones."""
+
+
+def rows(path: Path, asked: Question, values: tuple[Any, ...], told: Told) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table, first ones first; none where the file or the table is not there or not one's own.
+
+    Each is asked for by itself, so that one that is too large or broken hides no other.
+    """
     try:
         status = path.lstat()
     except OSError:
         return
-    if path.is_symlink() or not path.is_file():
-        told.links += 1
+    if not stat.S_ISREG(status.st_mode):
+        told.links += stat.S_ISLNK(status.st_mode)
+        told.closed += not stat.S_ISLNK(status.st_mode)
         return
     if not own(status):
         told.foreign += 1
@@ -39,17 +56,29 @@ def rows(path: Path, table: str, sql: str, values: tuple[Any, ...], told: Told) 
     told.files += 1
     try:
         with closing(_opened(path)) as conn:
-            if _is_table(conn, table):
-                for row in conn.execute(sql, values):
-                    told.lines += 1
-                    yield row
-    except (sqlite3.Error, UnicodeDecodeError):
+            if _is_table(conn, asked.table):
+                # This question stays open meanwhile, so that all rows are of one state.
+                for (key,) in conn.execute(f"SELECT rowid FROM {asked.table} WHERE {asked.where}", values):  # noqa: S608
+                    yield from _row(conn, asked, key, told)
+    except sqlite3.Error:
         told.unreadable += 1
 
 
+def _row(conn: sqlite3.Connection, asked: Question, key: int, told: Told) -> Iterator[tuple[Any, ...]]:
+    try:
+        row = conn.execute(f"SELECT {asked.columns} FROM {asked.table} WHERE rowid = ?", (key,)).fetchone()  # noqa: S608
+    except sqlite3.DataError:
+        told.too_long += 1
+    except sqlite3.Error:
+        told.unreadable += 1
+    else:
+        told.lines += 1
+        yield row
+
+
 def _opened(path: Path) -> sqlite3.Connection:
-    log = path.with_name(f"{path.name}-wal")
-    quiet = not log.exists() or log.stat().st_size == 0
+    logs = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
+    quiet = not any(log.exists() and log.stat().st_size for log in logs)
     conn = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}", uri=True, timeout=_PATIENCE_S
     )
@@ -60,11 +89,17 @@ def _opened(path: Path) -> sqlite3.Connection:
         return left[0] < 0
 
     conn.set_progress_handler(step, _STEPS_AT_ONCE)
+    conn.text_factory = _text
     conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
     conn.execute("PRAGMA trusted_schema = OFF")
     conn.execute("PRAGMA query_only = ON")
     conn.execute("PRAGMA cell_size_check = ON")
     return conn
+
+
+def _text(data: bytes) -> str:
+    """A text that is none in one column is no reason to pass over its row."""
+    return data.decode(errors="replace")
 
 
 def _is_table(conn: sqlite3.Connection, name: str) -> bool:

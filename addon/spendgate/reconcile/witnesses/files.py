@@ -18,11 +18,17 @@ from msgspec import Struct
 from spendgate.reconcile.witnesses.interface import Told
 
 LINE_BYTES_MAX: Final = 64 << 20
+DOCUMENT_BYTES_MAX: Final = 64 << 20
 DEPTH_MAX: Final = 12
 FILES_MAX: Final = 1_000_000
 _READ_BYTES: Final = 1 << 20
 _OPEN: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Not through a link, and without waiting for the other end of a pipe."""
+_BEGINNING: Final = 4
+_UTF_8: Final = b"\xef\xbb\xbf"
+"""What shells of Windows write before a text."""
+_OTHER_FORMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""How UTF-16, gzip and zstd begin: no line of them is one of ours, so that nothing in them would be told as unread."""
 
 
 class Found(Struct, frozen=True):
@@ -55,6 +61,7 @@ def found(place: Path, endings: tuple[str, ...], told: Told) -> list[Found]:
     if stat.S_ISREG(top.st_mode):
         return [Found(place.resolve(), _changed(top))]
     each = sorted(_walk(place, endings, told, DEPTH_MAX), key=lambda one: (one.changed_ms, str(one.path)))
+    told.closed += max(len(each) - FILES_MAX, 0)
     return each[-FILES_MAX:]
 
 
@@ -67,8 +74,11 @@ def _walk(folder: Path, endings: tuple[str, ...], told: Told, depth: int) -> Ite
     for entry in entries:
         try:
             status = entry.stat(follow_symlinks=False)
-        except OSError:
+        except FileNotFoundError:
             continue  # it has gone meanwhile
+        except OSError:
+            told.closed += 1
+            continue
         if stat.S_ISLNK(status.st_mode):
             told.links += 1
         elif not own(status):
@@ -76,6 +86,8 @@ def _walk(folder: Path, endings: tuple[str, ...], told: Told, depth: int) -> Ite
         elif stat.S_ISDIR(status.st_mode):
             if depth:
                 yield from _walk(Path(entry.path), endings, told, depth - 1)
+            else:
+                told.closed += 1
         elif stat.S_ISREG(status.st_mode) and entry.name.endswith(endings):
             yield Found(Path(entry.path), _changed(status))
 
@@ -101,6 +113,17 @@ def records[T](path: Path, needles: tuple[bytes, ...], decoder: msgspec.json.Dec
         yield record
 
 
+def document(path: Path, told: Told) -> bytes | None:
+    """A file that is one document over many lines: `lines` bounds each of them, this their sum. None: it is too long."""
+    text = bytearray()
+    for line, _ in lines(path, told):
+        text += line
+        if len(text) > DOCUMENT_BYTES_MAX:
+            told.too_long += 1
+            return None
+    return bytes(text)
+
+
 def lines(path: Path, told: Told) -> Iterator[tuple[bytes, bool]]:
     """Each line, and whether it has its end; one that is too long is counted and passed over."""
     try:
@@ -113,9 +136,15 @@ def lines(path: Path, told: Told) -> Iterator[tuple[bytes, bool]]:
         if not stat.S_ISREG(status.st_mode) or not own(status):
             told.foreign += 1
             return
-        told.files += 1
         try:
-            yield from _bounded(file, status.st_size, told)
+            head = file.read(_BEGINNING)
+            if head.startswith(_OTHER_FORMS):
+                told.encoded += 1
+                return
+            told.files += 1
+            mark = len(_UTF_8) if head.startswith(_UTF_8) else 0
+            file.seek(mark)
+            yield from _bounded(file, status.st_size - mark, told)
         except OSError:
             told.closed += 1
 
@@ -123,11 +152,13 @@ def lines(path: Path, told: Told) -> Iterator[tuple[bytes, bool]]:
 def _bounded(file: Any, left: int, told: Told) -> Iterator[tuple[bytes, bool]]:  # noqa: ANN401 - a buffered reader
     passing = False
     while left > 0:
-        line: bytes = file.readline(min(left, LINE_BYTES_MAX))
+        most = min(left, LINE_BYTES_MAX)
+        line: bytes = file.readline(most)
         if not line:
             return
-        left -= len(line)
         ended = line.endswith(b"\n")
+        # What is shorter and has no end stands where the file was cut off meanwhile.
+        left = left - len(line) if ended or len(line) == most else 0
         begun, passing = passing, not ended and left > 0
         if passing and not begun:
             told.too_long += 1

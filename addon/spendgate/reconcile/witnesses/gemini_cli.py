@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from spendgate.reconcile.witnesses.files import Found, found, lines
+from spendgate.reconcile.witnesses.files import Found, document, found, lines
 from spendgate.reconcile.witnesses.interface import Seen, Told, instant_ms, model_name, whole, word
 from spendgate.usage import Usage
 
@@ -74,7 +74,7 @@ class GeminiCli:
         best: dict[tuple[str | None, str], Seen] = {}
         for place in places:
             for file in found(place, (".jsonl", ".json"), told):
-                if file.changed_ms >= since_ms and "chats" in file.path.parts:
+                if file.changed_ms >= since_ms and "chats" in file.path.parts[len(place.parts) :]:
                     for key, seen in _messages(file, told):
                         before = best.get(key)
                         if before is None or _size(seen) >= _size(before):
@@ -93,14 +93,14 @@ def _messages(file: Found, told: Told) -> Iterator[tuple[tuple[str | None, str],
         session = word(line.session) or session
         sub_agent = line.kind == "subagent" if line.kind else sub_agent
         for message in (line, *line.messages, *(line.change.messages if line.change else ())):
-            if message.type != "gemini" or message.tokens is None or message.id is None:
+            if message.type != "gemini" or message.tokens is None:
                 continue
             try:
                 seen = _seen(message, message.tokens, session, sub_agent=sub_agent)
             except ValueError:
                 told.unreadable += 1
                 continue
-            if seen is not None:
+            if seen is not None and message.id is not None:
                 yield (session, message.id), seen
 
 
@@ -119,13 +119,9 @@ def _lines(file: Found, told: Told) -> Iterator[_Line]:
 
 
 def _documents(file: Found, told: Told) -> Iterator[_Line]:
-    """One document over many lines. `lines` bounds each of them, this their sum."""
-    text = bytearray()
-    for data, _ in lines(file.path, told):
-        text += data
-        if len(text) > DOCUMENT_BYTES_MAX:
-            told.too_long += 1
-            return
+    text = document(file.path, told)
+    if text is None:
+        return
     try:
         found_in = _LINES.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -133,9 +129,6 @@ def _documents(file: Found, told: Told) -> Iterator[_Line]:
         return
     told.lines += sum(each.tokens is not None for each in found_in.messages)
     yield found_in
-
-
-DOCUMENT_BYTES_MAX: Final = 64 << 20
 
 
 def _seen(message: _Message, tokens: _Tokens, session: str | None, *, sub_agent: bool) -> Seen | None:
@@ -151,6 +144,8 @@ def _seen(message: _Message, tokens: _Tokens, session: str | None, *, sub_agent:
         output_tokens=tokens.output + tokens.thoughts,
         reasoning_tokens=tokens.thoughts,
     )
-    if at_ms is None or usage.nothing:
+    if usage.nothing:
         return None
+    if at_ms is None or message.id is None:
+        raise ValueError("counts without a time or an id")
     return Seen("gemini-cli", "gemini-cli", at_ms, session, model_name(message.model), usage, sub_agent=sub_agent)

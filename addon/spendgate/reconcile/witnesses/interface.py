@@ -20,7 +20,8 @@ from spendgate.usage import Usage
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 # A model may have a vendor before a slash; what begins with one is a file of somebody's.
 _MODEL: Final = re.compile(r"[A-Za-z0-9@][A-Za-z0-9_.:/@+\[\]-]{0,127}", re.ASCII)
-_YEAR_10000_MS: Final = 253_402_300_800_000
+_END_MS: Final = 253_402_214_400_000
+"""The last day of the year 9999: what is later has no date in zones ahead of UTC."""
 
 
 class Seen(Struct, frozen=True):
@@ -63,7 +64,15 @@ class Told(Struct):
     foreign: int = 0
     """Files and folders of another account, which are not read."""
     closed: int = 0
-    """Files that the system would not open."""
+    """Files and folders that the system would not open, or that lie too deep or are too many."""
+    encoded: int = 0
+    """Files that are compressed, or in UTF-16."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all was read that was found."""
+        unread = (self.unreadable, self.too_long, self.cut_off, self.links, self.foreign, self.closed, self.encoded)
+        return not any(unread)
 
 
 class Witness(Protocol):
@@ -120,7 +129,7 @@ def instant_ms(text: str | None) -> int | None:
 
 def sane_ms(ms: int | None) -> int | None:
     """A time of these millennia; else None."""
-    return ms if ms is not None and 0 <= ms < _YEAR_10000_MS else None
+    return ms if ms is not None and 0 <= ms < _END_MS else None
 
 
 def whole(*counts: int | None) -> bool:

@@ -19,6 +19,7 @@ from msgspec import Struct
 from spendgate.ledger.named import UNRECOGNIZED, NamedCall
 from spendgate.model_names import family
 from spendgate.reconcile.witnesses.interface import Seen
+from spendgate.reconcile.witnesses.unread import Unread
 from spendgate.usage import Usage
 
 NEAR_MS: Final = 120_000
@@ -97,20 +98,41 @@ def match(seen: Iterable[Seen], calls: Sequence[NamedCall], heard: Heard) -> Mat
 
 
 def united(seen: Iterable[Seen]) -> tuple[Seen, ...]:
-    """Each request once, by time: telemetry tells of requests that stand in the log, too."""
+    """Each request once, by time: telemetry tells of requests that stand in the log, too, and a response that two tools have is
+    one."""
     each = sorted(seen, key=lambda one: one.at_ms)
-    logged = {one.request_id for one in each if one.kind != "telemetry" and one.request_id}
-    counted = {_alike(one) for one in each if one.kind != "telemetry"}
+    logged = [one for one in each if one.kind != "telemetry"]
+    named = {one.request_id for one in logged if one.request_id}
+    counted: dict[_Alike, list[Seen]] = defaultdict(list)
+    for one in logged:
+        counted[_alike(one, one.request_id is not None, 0)].append(one)
+    whose: dict[str, str] = {}
     return tuple(
-        one
-        for one in each
-        if one.kind != "telemetry"
-        or (one.request_id not in logged if one.request_id else one.session is None or _alike(one) not in counted)
+        one for one in each if (not _logged(one, named, counted) if one.kind == "telemetry" else _first(one, whose))
     )
 
 
-def _alike(seen: Seen) -> tuple[str, str | None, int, int | None]:
-    return seen.tool, seen.session, seen.usage.input_total, seen.usage.output_tokens
+def _logged(told: Seen, named: set[str], counted: dict[_Alike, list[Seen]]) -> bool:
+    """Whether a request of telemetry stands in a log: by its id, else by session, counts and time, as far as both tell them."""
+    return told.request_id in named or any(
+        abs(one.at_ms - told.at_ms) <= NEAR_MS
+        and (told.session is None or one.session is None or told.session == one.session)
+        for has_id in ((False,) if told.request_id is not None else (False, True))
+        for step in (-1, 0, 1)
+        for one in counted.get(_alike(told, has_id, step), ())
+    )
+
+
+def _first(seen: Seen, whose: dict[str, str]) -> bool:
+    return seen.response_id is None or whose.setdefault(seen.response_id, seen.witness) == seen.witness
+
+
+_Alike = tuple[str, int, int | None, bool, int]
+
+
+def _alike(seen: Seen, has_id: bool, step: int) -> _Alike:
+    """Tool, counts, whether it has an id, and the stretch of time that it is in, or one beside it."""
+    return seen.tool, seen.usage.input_total, seen.usage.output_tokens, has_id, seen.at_ms // NEAR_MS + step
 
 
 _Key = tuple[str, int, int, int, str | None]
@@ -172,16 +194,12 @@ class _Work:
 
     def by_time(self) -> None:
         """Calls without the provider's counts: still open, cut off, or in a form that was not read."""
-        unread: dict[tuple[str | None, str | None], list[NamedCall]] = defaultdict(list)
-        for call in self.calls:
-            if call.id not in self.taken and call.response_id is None and call.basis != "reported":
-                unread[call.tool, call.session].append(call)
+        left = (call for call in self.calls if call.id not in self.taken)
+        unread = Unread((call for call in left if call.response_id is None and call.basis != "reported"), NEAR_MS, _end)
 
         def find(seen: Seen) -> tuple[NamedCall, How] | None:
-            for call in unread.get((seen.tool, seen.session), ()) if seen.session is not None else ():
-                if call.id not in self.taken and _during(call, seen.at_ms) and not _named_apart(seen, call):
-                    return call, How.TIME
-            return None
+            call = unread.earliest(seen, self.taken)
+            return None if call is None else (call, How.TIME)
 
         self._take(find)
 
@@ -200,10 +218,6 @@ class _Work:
 
 def _end(call: NamedCall) -> int:
     return call.booked_ms if call.ended_ms is None else call.ended_ms
-
-
-def _during(call: NamedCall, at_ms: int) -> bool:
-    return call.booked_ms - NEAR_MS <= at_ms and (call.ended_ms is None or at_ms <= call.ended_ms + NEAR_MS)
 
 
 def _index(calls: Sequence[NamedCall], attribute: str) -> dict[str, list[NamedCall]]:

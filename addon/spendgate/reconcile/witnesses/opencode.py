@@ -15,19 +15,21 @@ import msgspec
 from msgspec import Struct, field
 
 from spendgate.reconcile.witnesses import databases
-from spendgate.reconcile.witnesses.files import found, lines
+from spendgate.reconcile.witnesses.files import document, found
 from spendgate.reconcile.witnesses.interface import Seen, Told, model_name, sane_ms, whole, word
 from spendgate.usage import Usage
 
-TABLE: Final = "message"
 _JSON: Final = "CASE WHEN json_valid(data) THEN data ELSE '{}' END"
 _FIELDS: Final = (
-    "$.modelID", "$.time.created", "$.time.completed", "$.tokens.input", "$.tokens.output", "$.tokens.reasoning",
+    "$.role", "$.modelID", "$.time.created", "$.time.completed", "$.tokens.input", "$.tokens.output", "$.tokens.reasoning",
     "$.tokens.cache.read", "$.tokens.cache.write",
 )  # fmt: skip
 # The database picks the fields, so that no text of a message is ever read into this process.
-_ASK: Final = f"""SELECT session_id, {", ".join(f"json_extract({_JSON}, '{name}')" for name in _FIELDS)}
-    FROM message WHERE time_updated >= ? AND json_extract({_JSON}, '$.role') = 'assistant' ORDER BY time_created, id"""  # noqa: S608 - our own words
+_ASK: Final = databases.Question(
+    "message",
+    f"session_id, {', '.join(f"json_extract({_JSON}, '{name}')" for name in _FIELDS)}",
+    "time_updated >= ?",
+)
 
 
 class _Cache(Struct):
@@ -88,7 +90,9 @@ _Keyed = tuple[Seen, tuple[Any, ...]]
 
 def _stored(place: Path, since_ms: int, told: Told) -> Iterator[_Keyed]:
     for path in sorted(place.glob("opencode*.db")):
-        for session, model, created, completed, *counts in databases.rows(path, TABLE, _ASK, (since_ms,), told):
+        for session, role, model, created, completed, *counts in databases.rows(path, _ASK, (since_ms,), told):
+            if role != "assistant":
+                continue
             inputs, outputs, reasoning, reads, writes = (count or 0 for count in counts)
             message = {
                 "sessionID": session,
@@ -114,7 +118,9 @@ def _filed(place: Path, since_ms: int, told: Told) -> Iterator[_Keyed]:
     for file in found(place / "storage" / "message", (".json",), told):
         if file.changed_ms < since_ms:
             continue
-        text = b"".join(line for line, _ in lines(file.path, told))
+        text = document(file.path, told)
+        if text is None:
+            continue
         try:
             message = _MESSAGES.decode(text)
             found_in = _keyed(message, "log") if message.role == "assistant" else None
@@ -133,8 +139,10 @@ def _keyed(message: _Message, kind: str) -> _Keyed | None:
     if not whole(*counts):
         raise ValueError("a count that no provider gives")
     at_ms = sane_ms(time.completed if time.completed is not None else time.created)
-    if at_ms is None or not any(counts):
+    if not any(counts):
         return None
+    if at_ms is None:
+        raise ValueError("counts without a time")
     usage = Usage(
         input_tokens=tokens.input,
         cache_read_tokens=tokens.cache.read,
