@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -151,9 +152,9 @@ def lines(draw: st.DrawFn, whole: dict[str, Any]) -> bytes:
         if draw(st.integers(0, 4)) == 0:
             inside.pop(name, None)
         elif draw(st.integers(0, 4)) == 0:
-            inside[name] = draw(st.sampled_from(SAID))
-        else:
-            inside[name] = draw(st.sampled_from(KINDS.get(name, COUNTS)))
+            inside[name] = deepcopy(draw(st.sampled_from(SAID)))
+        else:  # copied, for the next change may be made in it
+            inside[name] = deepcopy(draw(st.sampled_from(KINDS.get(name, COUNTS))))
     return json.dumps(line).encode()
 
 
