@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -25,6 +25,7 @@ BALANCES = st.tuples(
 )  # fmt: skip
 
 
+@example(Size(0, 0), [(0, 0, 0, 0, True, 0, Hold.EXPECTED)], 0, 0)
 @given(SIZES, st.lists(BALANCES, min_size=1, max_size=4), st.integers(0, 40), st.integers(0, 5))
 def test_what_plainly_fits_is_what_the_decision_admits(
     size: Size, drawn: list[tuple[int, int, int, int, bool, int, Hold]], settled: int, running: int
