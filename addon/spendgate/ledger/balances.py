@@ -76,15 +76,18 @@ class Balance:
     """Whether a row has its mark since it was read: one is enough, but for a rolling one, whose calls pass."""
     next_ms: int = 0
     """Rolling: no call that it counts is booked after its edge and before this. 0: nobody has looked yet."""
+    named: tuple[str, ...] = ()
+    """Its mark, once a row has asked for it: what it is made of never changes, and of a rolling one each row says it."""
 
     def mark(self, cost_nanos: int) -> tuple[str, ...]:
         """What the row of a call that is charged so much says of its name; nothing where a row has said it."""
         if not cost_nanos or self.marked:
             return ()
         self.marked = not self.length_ms
-        return (
+        self.named = self.named or (
             mark_of(self.budget, self.value, self.window, self.words, self.length_ms, self.starts_ms, self.ends_ms),
         )
+        return self.named
 
     def standing(self, scope: Scope, ahead: int, flow: Flow = NO_FLOW) -> Standing:
         """This balance as admission sees it; of a rate with what it has counted."""
