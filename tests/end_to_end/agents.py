@@ -347,6 +347,7 @@ GOOGLE_GENAI = _python(
     "from google import genai\nclient = genai.Client()\n"
     f"print(client.models.generate_content(model='{GEMINI}', contents='{PROMPT}').text)\n",
     env=_GEMINI_KEY,
+    heavy=True,
 )
 LANGCHAIN_GOOGLE = _python(
     "LangChain, Google (Python)",

@@ -123,6 +123,6 @@ _DAYS = given(
     st.lists(CALLS, max_size=8), st.lists(lines(), max_size=10), st.one_of(st.none(), st.lists(lines(), max_size=4)), FACTS,
     REFRESHED,
 )  # fmt: skip
-_LIMITS = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+_LIMITS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 test_adds_up = _LIMITS(_DAYS(_adds_up))
 test_adds_up_on_many_days = pytest.mark.heavy(settings(_LIMITS, max_examples=4_000)(_DAYS(_adds_up)))
