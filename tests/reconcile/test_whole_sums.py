@@ -194,9 +194,11 @@ def test_no_sum_goes_without_a_word(typed: list[tuple[str, str, tuple[int, int],
 
 
 def _told_by_a_newer(version: Version, line: Line, versions: list[Version]) -> bool:
-    mine = version.statement
-    return any(
-        (each.statement.source, each.statement.subject) == (mine.source, mine.subject) and each.at_ms > version.at_ms
-        and any(one.charge in CHARGES and one.starts_ms < line.ends_ms and line.starts_ms < one.ends_ms for one in each.statement.lines)
+    whose = (version.statement.source, version.statement.subject)
+    newer = (
+        one
         for each in versions
-    )  # fmt: skip
+        if (each.statement.source, each.statement.subject) == whose and each.at_ms > version.at_ms
+        for one in each.statement.lines
+    )
+    return any(one.charge in CHARGES and one.starts_ms < line.ends_ms and line.starts_ms < one.ends_ms for one in newer)
