@@ -20,11 +20,12 @@ from spendgate.ledger.compared import Running
 from spendgate.ledger.statements import Imported
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.reconcile import comparing
-from spendgate.reconcile.bills import Version, bill_of
+from spendgate.reconcile.bills import bill_of
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import NO_FACTS, Facts, Key, Person, Role
 from spendgate.reconcile.result import Cause
 from spendgate.reconcile.uncaptured import NOT_CAPTURED, cells
+from spendgate.reconcile.versions import Version
 from spendgate.statement import DAY_MS, Line, Who
 
 IMPORT = Imported(1, "v1", NOW, "anthropic", "anthropic", "", DAY, DAY + DAY_MS, "ab", "api", NOW, 1, ())

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconcile.kit_explain import DAY, KEY, NOW, USAGE, adds_up, billed, by_cause, call, statement, times
+from spendgate.reconcile.bills import bill_of
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import NO_FACTS
 from spendgate.reconcile.identities import POOL
+from spendgate.reconcile.periods import is_sum
 from spendgate.reconcile.report.tolerance import judged
 from spendgate.reconcile.result import Cause, Result, State
 from spendgate.reconcile.run import Options, Version, compare
@@ -148,3 +150,55 @@ def test_a_sum_is_as_final_as_its_last_day() -> None:
     ]
     assert [(each.state, each.captured_nanos) for each in states] == [(State.SETTLING, CENT), (State.SETTLING, 0)]
     assert any("it was imported before its last day was over; import it again" in note for note in states[1].notes)
+
+
+TYPED = st.tuples(
+    st.sampled_from(["invoice", "invoice", "anthropic-cost-csv"]), st.sampled_from(["anthropic/acme", "anthropic/labs"]), SPAN,
+    st.sampled_from(["sum", "sum", "by day", "fees"]),
+)  # fmt: skip
+"""An import: its source, whose it is, its days, what it tells."""
+
+
+def imported(at: int, source: str, subject: str, span: tuple[int, int], tells: str) -> Version:
+    """One whose amount no other has. An export has no sum."""
+    (first, until), cents = span, 100_003 + 1_009 * at
+    match tells:
+        case "sum" if source == "invoice":
+            lines = [charge(first, until, cents)]
+        case "fees":
+            lines = [charge(first, first + 1, cents, Charge.SUPPORT)]
+        case _:
+            lines = [charge(first, first + 1, cents)]
+    whose = subject if source == "invoice" else subject.partition("/")[2]
+    said = replace(invoice(lines, first, until).statement, source=source, subject=whose)
+    return Version(f"import {at}", NOW - 1_000 + at, said)
+
+
+@given(st.lists(TYPED, min_size=1, max_size=5), SPAN)
+@settings(deadline=None, max_examples=200)
+def test_no_sum_goes_without_a_word(typed: list[tuple[str, str, tuple[int, int], str]], asked: tuple[int, int]) -> None:
+    """Whatever is imported beside it: it is billed, named with its amount, or a newer import says what its days cost."""
+    versions = [imported(at, *each) for at, each in enumerate(typed)]
+    span = DAY + asked[0] * DAY_MS, DAY + asked[1] * DAY_MS
+    result = compare([made(0, 1, CENT)], versions, NO_FACTS, Options(*span, NOW))
+    adds_up(result)
+    lines = {id(line) for day in bill_of(versions, *span, NOW, ()).days for line in day.lines}
+    for version in versions:
+        for line in filter(is_sum, version.statement.lines):
+            if line.ends_ms <= span[0] or line.starts_ms >= span[1] or id(line) in lines:
+                continue
+            amount = f"${line.billed_nanos / 10**9:,.2f}"
+            named = any(amount in note for note in result.notes)
+            begun = line.starts_ms < span[0]
+            assert named or begun or _told_by_a_newer(version, line, versions), amount
+
+
+def _told_by_a_newer(version: Version, line: Line, versions: list[Version]) -> bool:
+    whose = (version.statement.source, version.statement.subject)
+    newer = (
+        one
+        for each in versions
+        if (each.statement.source, each.statement.subject) == whose and each.at_ms > version.at_ms
+        for one in each.statement.lines
+    )
+    return any(one.charge in CHARGES and one.starts_ms < line.ends_ms and line.starts_ms < one.ends_ms for one in newer)

@@ -78,7 +78,10 @@ class StatementBook:
         self._store.close()
 
     def take(self, statement: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
-        """The import, and whether it is new: the same bytes of the same span twice are one. Raises StateError."""
+        """The import, and whether it is new: the same bytes of the same span twice are one, but for a span that was not over.
+
+        Raises StateError.
+        """
         return self._write(lambda conn: _take(conn, statement, who, now_ms))
 
     def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
@@ -106,7 +109,10 @@ class StatementBook:
 def _take(conn: sqlite3.Connection, said: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
     newest = [each for each in imports(conn) if (each.source, each.subject) == (said.source, said.subject)][-1:]
     for each in newest:
-        if (each.sha256, each.from_ms, each.until_ms) == (said.sha256, said.from_ms, said.until_ms):
+        same = (each.sha256, each.from_ms, each.until_ms) == (said.sha256, said.from_ms, said.until_ms)
+        # What was taken in before its last day was over says something new once it is: that nothing was added.
+        early = said.refreshed_ms is None and each.at_ms < each.until_ms <= now_ms
+        if same and not early:
             return each, False
     name = secrets.token_hex(_NAME_BYTES)
     # Among statements of many ledgers its place is that of its time, as theirs are: what is merged later may be older.

@@ -7,46 +7,20 @@ taken on each day: the one that tells most apart, then the newest (`choosing`). 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from spendgate.reconcile.choosing import COMPARED, At, Chosen, Said, choose, taken, tells_use
+from spendgate.reconcile.choosing import COMPARED, INVOICE, At, Said, choose, taken, tells_use
 from spendgate.reconcile.finality import is_young, state
 from spendgate.reconcile.naming import day_of
-from spendgate.reconcile.periods import OneSum, Seen, Told, is_sum, weighed
+from spendgate.reconcile.periods import OneSum, Seen, is_sum, weighed
 from spendgate.reconcile.result import Input, State
-from spendgate.statement import DAY_MS, Line, Statement
-
-GATEWAY_SOURCES: Final = ("litellm", "langsmith")
-"""How the names of sources begin whose lines a gateway wrote."""
-
-
-class Version(Struct, frozen=True):
-    """An imported statement. Of one source and subject the newest that covers a day is in force on it."""
-
-    name: str
-    """The import's name, which reports cite."""
-    at_ms: int
-    """When it was taken in."""
-    statement: Statement
-
-    @property
-    def reaches_ms(self) -> int:
-        """Up to when it can know of anything."""
-        said = self.statement.refreshed_ms
-        return self.at_ms if said is None else said
-
-    def covers(self, day_ms: int) -> bool:
-        """Whether it says all of the UTC day."""
-        return self.statement.from_ms <= day_ms and day_ms + DAY_MS <= self.statement.until_ms
-
-    @property
-    def gateway(self) -> bool:
-        """Whether it is a gateway's ledger."""
-        return self.statement.source.startswith(GATEWAY_SOURCES)
+from spendgate.reconcile.told_sums import told_sums
+from spendgate.reconcile.versions import Use, Version, apart, in_force
+from spendgate.statement import DAY_MS, Line
 
 
 class BilledDay(Struct, frozen=True):
@@ -92,50 +66,15 @@ class Bill(Struct, frozen=True):
         return min(widths, default=DAY_MS)
 
 
-class _Use(Struct):
-    """A version in force on a day, with the lines of that day and the version before."""
-
-    version: Version
-    lines: tuple[Line, ...]
-    before: Version | None
-
-    @property
-    def said(self) -> Said:
-        return Said(self.version.statement.source, self.version.statement.subject)
-
-    @property
-    def at_ms(self) -> int:
-        return self.version.at_ms
-
-
-def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: int, only: tuple[str, ...]) -> Bill:
-    """The lines of closed days. Lines belong to the day that they begin on."""
+def bill_of(
+    versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: int, only: tuple[str, ...], *, purged_ms: int = 0
+) -> Bill:
+    """The lines of closed days. Lines belong to the day that they begin on. Days before `purged_ms`, whose calls are sums by now,
+    are left out: nothing of theirs could be found among calls."""
+    whole_ms, from_ms = from_ms, max(from_ms, -(-purged_ms // DAY_MS) * DAY_MS)
     ordered = sorted(versions, key=lambda each: (each.at_ms, each.name))
     lines_of = {id(each): _by_day(each.statement.lines) for each in ordered}
-    billers = {
-        id(each): {each.statement.provider, *(line.provider for line in each.statement.lines)} for each in ordered
-    }
-    whose = {id(each): {line.who.organization or "" for line in each.statement.lines} for each in ordered}
-    used: dict[tuple[str, int], list[_Use]] = defaultdict(list)
-    gateway: list[Line] = []
-    names: dict[str, Version] = {}
-    for day_ms in range(from_ms, until_ms, DAY_MS):
-        for chain, others in _apart(_in_force(ordered, day_ms), whose):
-            version = chain[0]
-            names[version.name] = version
-            lines = [each for each in lines_of[id(version)].get(day_ms, ()) if each.who.organization not in others]
-            if version.gateway:
-                gateway.extend(lines)
-                continue
-            by_provider: dict[str, list[Line]] = defaultdict(list)
-            for provider in billers[id(version)]:
-                by_provider[provider] = []  # what its statement does not list on a day is zero
-            for line in lines:
-                by_provider[line.provider].append(line)
-            for provider, its in by_provider.items():
-                if not only or provider in only:
-                    before = next((each for each in chain[1:]), None)
-                    used[provider, day_ms].append(_Use(version, tuple(its), before))
+    used, gateway, names = _used(ordered, lines_of, range(from_ms, until_ms, DAY_MS), only)
     chosen, notes = choose(used)
     summing = {id(each) for each in ordered if any(map(is_sum, each.statement.lines))}
     days, opened, by_day = [], [], set[At]()
@@ -157,24 +96,47 @@ def bill_of(versions: Iterable[Version], from_ms: int, until_ms: int, now_ms: in
             )
         if telling or one.lines:
             days.append(one)
+    if from_ms > whole_ms:
+        day = datetime.fromtimestamp(from_ms / 1000, UTC)
+        notes.append(f"before {day:%Y-%m-%d} calls are sums by now (privacy.keep): no bill of these days is compared")
     inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
-    seen = Seen(from_ms, until_ms, now_ms, frozenset(by_day), frozenset(opened))
-    sums = weighed(_sums(used, chosen, summing, from_ms), seen)
+    seen = Seen(from_ms, until_ms, now_ms, frozenset(by_day), frozenset(opened), purged_ms)
+    sums = weighed(told_sums(used, chosen, ordered, (from_ms, until_ms)), seen)
     return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), *sums)
 
 
-def _sums(used: Mapping[At, Sequence[_Use]], chosen: Chosen, summing: set[int], from_ms: int) -> Iterator[Told]:
-    """Sums of several days that are the bill, and those that began before the first day and are not over by then."""
-    for (provider, day_ms), uses in used.items():
-        for use in (each for each in uses if id(each.version) in summing):
-            lines = taken(use.lines, use.said, chosen[provider, day_ms])
-            if day_ms == from_ms:
-                before = [each for each in use.version.statement.lines if each.starts_ms < from_ms < each.ends_ms]
-                lines += [each for each in before if each.provider == provider]
-            for line in filter(is_sum, lines):
-                days = (used.get((provider, at)) for at in range(max(line.starts_ms, from_ms), line.ends_ms, DAY_MS))
-                whole = all(any(each.version is use.version for each in its) for its in days if its is not None)
-                yield Told(line, use.version.reaches_ms, whole)
+def _used(
+    ordered: Sequence[Version],
+    lines_of: Mapping[int, Mapping[int, tuple[Line, ...]]],
+    days: Iterable[int],
+    only: tuple[str, ...],
+) -> tuple[dict[At, list[Use]], list[Line], dict[str, Version]]:
+    """By provider and day what is in force; what gateways say they billed; the imports by name."""
+    billers = {
+        id(each): {each.statement.provider, *(line.provider for line in each.statement.lines)} for each in ordered
+    }
+    whose = {id(each): {line.who.organization or "" for line in each.statement.lines} for each in ordered}
+    used: dict[tuple[str, int], list[Use]] = defaultdict(list)
+    gateway: list[Line] = []
+    names: dict[str, Version] = {}
+    for day_ms in days:
+        for chain, others in apart(in_force(ordered, day_ms), whose):
+            version = chain[0]
+            names[version.name] = version
+            lines = [each for each in lines_of[id(version)].get(day_ms, ()) if each.who.organization not in others]
+            if version.gateway:
+                gateway.extend(lines)
+                continue
+            by_provider: dict[str, list[Line]] = defaultdict(list)
+            for provider in billers[id(version)]:
+                by_provider[provider] = []  # what its statement does not list on a day is zero
+            for line in lines:
+                by_provider[line.provider].append(line)
+            for provider, its in by_provider.items():
+                if not only or provider in only:
+                    before = next((each for each in chain[1:]), None)
+                    used[provider, day_ms].append(Use(version, tuple(its), before))
+    return used, gateway, names
 
 
 def _by_day(lines: Sequence[Line]) -> dict[int, tuple[Line, ...]]:
@@ -184,41 +146,14 @@ def _by_day(lines: Sequence[Line]) -> dict[int, tuple[Line, ...]]:
     return {day: tuple(each) for day, each in found.items()}
 
 
-def _in_force(ordered: Sequence[Version], day_ms: int) -> list[list[Version]]:
-    """By source and subject, newest first."""
-    found: dict[tuple[str, str], list[Version]] = {}
-    for each in ordered:
-        if each.covers(day_ms):
-            found.setdefault((each.statement.source, each.statement.subject), []).insert(0, each)
-    return [found[key] for key in sorted(found)]
-
-
-def _apart(
-    chains: list[list[Version]], whose: dict[int, set[str]]
-) -> Iterator[tuple[list[Version], frozenset[str | None]]]:
-    """Each chain, and the organizations whose lines in it another chain has newer.
-
-    A file is of one organization on one download and of several on the next: the same dollars under two subjects.
-    """
-    for chain in chains:
-        mine = chain[0]
-        same = [each[0] for each in chains if each is not chain and each[0].statement.source == mine.statement.source]
-        name = mine.statement.subject
-        newer = [each for each in same if (each.at_ms, each.name) > (mine.at_ms, mine.name)]
-        if name and any(not each.statement.subject and name in whose[id(each)] for each in newer):
-            continue
-        parts = {each.statement.subject for each in newer if not name and each.statement.subject}
-        yield chain, frozenset(parts)
-
-
-def _tellers(chosen: dict[str, frozenset[Said]], uses: Sequence[_Use]) -> frozenset[Said]:
+def _tellers(chosen: dict[str, frozenset[Said]], uses: Sequence[Use]) -> frozenset[Said]:
     """Who is taken for what calls cost; all, where none of them has ever had a line of it."""
     found = frozenset(each for kind in COMPARED for each in chosen.get(kind.value, ()))
     return found or frozenset(each.said for each in uses)
 
 
 def _day(
-    provider: str, day_ms: int, uses: Sequence[_Use], chosen: dict[str, frozenset[Said]], *,
+    provider: str, day_ms: int, uses: Sequence[Use], chosen: dict[str, frozenset[Said]], *,
     by_day: dict[int, dict[int, tuple[Line, ...]]], said: tuple[State, int],
 ) -> BilledDay:  # fmt: skip
     lines: list[Line] = []
@@ -228,13 +163,23 @@ def _day(
         lines += taken(use.lines, use.said, chosen)
         older = use.before
         if older is not None and not is_young(provider, day_ms, older.reaches_ms, older.reaches_ms):
-            had, name = True, older.name
-            before += taken(
-                [each for each in by_day[id(older)].get(day_ms, ()) if each.provider == provider], use.said, chosen
-            )
+            earlier = tuple(each for each in by_day[id(older)].get(day_ms, ()) if each.provider == provider)
+            told = _told_before(use, earlier)
+            had, name = had or told is not use.lines, older.name
+            before += taken(told, use.said, chosen)
         else:
             before += taken(use.lines, use.said, chosen)
     return BilledDay(day_ms, provider, *said, tuple(lines), tuple(before) if had else (), had, name)
+
+
+def _told_before(use: Use, earlier: tuple[Line, ...]) -> tuple[Line, ...]:
+    """What is before the lines of a day: those of the older version, `earlier`, but for what it did not tell. An invoice that has
+    one sum, or fees alone, said nothing of what the day's calls cost, and that is not that they cost nothing."""
+    if use.said.source != INVOICE or tells_use(replace(use, lines=earlier)):
+        return earlier
+    fees = tuple(each for each in earlier if each.charge not in COMPARED)
+    own = tuple(each for each in use.lines if each.charge in COMPARED)
+    return (*own, *fees) if fees else use.lines
 
 
 def _input(version: Version) -> Input:

@@ -63,16 +63,12 @@ def choose[U: Use](used: dict[At, list[U]]) -> tuple[Chosen, list[str]]:
         kinds = ranks[provider]
         for kind in sorted(kinds, key=lambda each: (each == COUNTS, each)):
             money = {each.source for each in its.get(Charge.TOKENS.value, ())} if kind == COUNTS else set()
-            # A sum of several days beside another source of the same would be told twice, whatever days that one covers.
+            # A sum of several days beside another source that has some of them by day would be told twice (`told_sums` notes it).
             able = [
                 each.said for each in uses
-                if each.said.source in kinds[kind] and not (len(kinds[kind]) > 1 and _one_sum(each, kind))
+                if each.said.source in kinds[kind]
+                and not (len(kinds[kind]) > 1 and any(_has_of(used, each, one) for one in _sums(each, kind)))
             ]  # fmt: skip
-            notes |= {
-                f"{provider}: {each.said.source} tells {kind} as one sum of several days, which is not compared beside others"
-                for each in uses
-                if each.said.source in kinds[kind] and each.said not in able
-            }
             # Counts of the source that tells the money join to it at its own grain.
             able.sort(key=lambda each: (each.source in money, kinds[kind][each.source], each.source), reverse=True)
             taken: list[Said] = []
@@ -112,8 +108,19 @@ def kinds_of(line: Line) -> list[str]:
     return [*kinds, COUNTS] if counts else kinds
 
 
-def _one_sum(use: Use, kind: str) -> bool:
-    return any(each.charge.value == kind and each.charge in COMPARED and of_a_period(each) for each in use.lines)
+def _sums(use: Use, kind: str) -> list[Line]:
+    return [each for each in use.lines if each.charge.value == kind and each.charge in COMPARED and of_a_period(each)]
+
+
+def _has_of[U: Use](used: dict[At, list[U]], use: Use, one: Line) -> bool:
+    """Whether another source, which may tell the same money, has this kind of charge on a day of the sum."""
+    days = range(one.starts_ms - one.starts_ms % DAY_MS, one.ends_ms, DAY_MS)
+    return any(
+        _same_money(use.said, other.said) and one.charge.value in kinds_of(line)[:1] and not of_a_period(line)
+        for day_ms in days
+        for other in used.get((one.provider, day_ms), ())
+        for line in other.lines
+    )
 
 
 def _ranks[U: Use](used: dict[At, list[U]]) -> dict[str, dict[str, dict[str, tuple[int, int]]]]:

@@ -18,7 +18,7 @@ from spendgate.money import short_dollars
 from spendgate.reconcile.choosing import COMPARED, At, of_a_period
 from spendgate.reconcile.finality import state
 from spendgate.reconcile.result import State
-from spendgate.statement import DAY_MS, Billed, Line
+from spendgate.statement import DAY_MS, Billed, Charge, Line
 
 
 class Period(NamedTuple):
@@ -50,6 +50,8 @@ class Told(NamedTuple):
     """Up to when its statement can know of anything."""
     whole: bool
     """Whether its statement is in force on each of these days that the report has."""
+    why: str = ""
+    """Why it is no part of the bill, and what to do; "": it is one."""
 
 
 class OneSum(Struct, frozen=True):
@@ -70,6 +72,8 @@ class Seen(NamedTuple):
     """Days whose use is told by day."""
     opened: frozenset[At]
     """Days that are not closed: nothing that begins on them is billed here."""
+    purged_ms: int = 0
+    """Before this, calls may be sums by now."""
 
 
 def is_sum(line: Line) -> bool:
@@ -78,38 +82,51 @@ def is_sum(line: Line) -> bool:
     return metered and line.charge in COMPARED and of_a_period(line)
 
 
+def is_search_sum(line: Line) -> bool:
+    """Whether it is money for web searches of several days: beside such a sum a part of it, where its calls have searches, since
+    what they cost is in what the calls cost."""
+    return line.charge is Charge.WEB_SEARCH and line.billed_nanos is not None and of_a_period(line)
+
+
 def weighed(told: Iterable[Told], seen: Seen) -> tuple[tuple[OneSum, ...], tuple[str, ...]]:
     """Those that calls are compared with, and a note on each, also on those that none is."""
     by_period: dict[Period, list[Told]] = defaultdict(list)
+    left_out: dict[tuple[Period, str], list[Told]] = defaultdict(list)
     for one in told:
-        by_period[Period(one.line.provider, one.line.starts_ms, one.line.ends_ms)].append(one)
+        period = Period(one.line.provider, one.line.starts_ms, one.line.ends_ms)
+        (left_out[period, one.why] if one.why else by_period[period]).append(one)
     sums, notes = [], []
+    for (period, why), its in sorted(left_out.items()):
+        notes.append(f"{_named(period, its)}, and no part of what is billed here: {why}")
     for period, its in sorted(by_period.items()):
         why = _why_not(period, its, by_period, seen)
-        amount = short_dollars(sum(each.line.billed_nanos or 0 for each in its))
+        name = _named(period, its)
         if not why:
             last = state(period.provider, period.until_ms - DAY_MS, min(each.reaches_ms for each in its), seen.now_ms)
             sums.append(OneSum(period, last))
             notes.append(
-                f"{period.provider}: {amount} is one sum of {period}, compared with the calls of all these days at once; it"
+                f"{name}, compared with the calls of all these days at once; it"
                 " tells no cause: neither quantity and price nor which day can be told apart"
             )
         elif (period.provider, period.from_ms) in seen.opened:
             continue
         elif period.from_ms >= seen.from_ms:
-            notes.append(
-                f"{period.provider}: {amount} is one sum of {period}, compared with no call, and stays unexplained: {why}"
-            )
+            notes.append(f"{name}, compared with no call, and stays unexplained: {why}")
         elif seen.by_day.isdisjoint(period.days):
-            notes.append(
-                f"{period.provider}: {amount} is one sum of {period}, and no part of what is billed here: {why}"
-            )
+            notes.append(f"{name}, and no part of what is billed here: {why}")
     return tuple(sums), tuple(notes)
+
+
+def _named(period: Period, its: Iterable[Told]) -> str:
+    amount = short_dollars(sum(each.line.billed_nanos or 0 for each in its))
+    return f"{period.provider}: {amount} is one sum of {period}"
 
 
 def _why_not(period: Period, its: Iterable[Told], every: Iterable[Period], seen: Seen) -> str:
     """Why its calls cannot be compared with it, and what to do; "": they can."""
     reaches_ms = min(each.reaches_ms for each in its)
+    if period.from_ms < seen.purged_ms:
+        return "calls of its days are sums by now (privacy.keep); `spendgate spend` has what these cost"
     if not seen.by_day.isdisjoint(period.days):
         return "some of its days are told by day as well; in an invoice name `day` of each charge, or of none"
     other = next((each for each in every if each != period and _overlap(each, period)), None)

@@ -15,16 +15,17 @@ from msgspec.structs import replace
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported
 from spendgate.reconcile import comparing
-from spendgate.reconcile.bills import Bill, Version, bill_of
+from spendgate.reconcile.bills import Bill, bill_of
 from spendgate.reconcile.captured import Call, read, read_singly
 from spendgate.reconcile.choosing import INVOICE
 from spendgate.reconcile.facts import NO_FACTS, Facts
 from spendgate.reconcile.folding import raw_of
 from spendgate.reconcile.identities import POOL
 from spendgate.reconcile.own_facts import with_own
-from spendgate.reconcile.periods import is_sum
+from spendgate.reconcile.periods import is_search_sum, is_sum
 from spendgate.reconcile.result import Result
 from spendgate.reconcile.totals import is_named, narrowed, result_of
+from spendgate.reconcile.versions import Version
 from spendgate.reconcile.whole_sums import SUM
 from spendgate.statement import DAY_MS, Line, Statement
 
@@ -69,6 +70,7 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
     """One day and key of the same run. `key` as findings and coverage name it. Raises ValueError: nothing of it is known."""
     found = compared(reader, _with_whole_sums(reader, options), facts)
     ends = {one.period.provider: one.period.until_ms for one in found.bill.sums if one.period.from_ms == day_ms}
+    within = {each.period.provider for each in found.bill.sums if each.period.from_ms < day_ms < each.period.until_ms}
     lines = tuple(
         line
         for day in found.bill.days
@@ -80,6 +82,7 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
         call
         for call in read_singly(reader, day_ms, max((day_ms + DAY_MS, *ends.values())))
         if (who := found.assembled.names.get(call.provider)) is not None
+        and call.provider not in within
         and call.started_ms < ends.get(call.provider, day_ms + DAY_MS)
         and is_named(call.provider, POOL if call.provider in ends else who.of_call(raw_of(call)), key)
     )
@@ -98,7 +101,11 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
 
 def _account(found: comparing.Compared, line: Line, *, at_once: bool) -> str:
     """Whom a line is about, as findings and coverage name it."""
-    return POOL if at_once and is_sum(line) else found.assembled.names[line.provider].of_line(line).name
+    return (
+        POOL
+        if at_once and (is_sum(line) or is_search_sum(line))
+        else found.assembled.names[line.provider].of_line(line).name
+    )
 
 
 def _with_whole_sums(reader: Reader, options: Options) -> Options:
@@ -145,13 +152,14 @@ def _versions(reader: Reader, options: Options) -> list[Version]:
     ]
 
 
-def _bill(versions: Iterable[Version], options: Options) -> Bill:
-    return bill_of(versions, options.from_ms, options.until_ms, options.now_ms, options.providers)
+def _bill(versions: Iterable[Version], options: Options, purged_ms: int = 0) -> Bill:
+    span = options.from_ms, options.until_ms
+    return bill_of(versions, *span, options.now_ms, options.providers, purged_ms=purged_ms)
 
 
 def imported(reader: Reader, options: Options) -> Bill:
-    """The lines in force of the statements that were imported, of closed days."""
-    return _bill(_versions(reader, options), options)
+    """The lines in force of the statements that were imported, of closed days whose calls are there."""
+    return _bill(_versions(reader, options), options, reader.purged_until_ms() or 0)
 
 
 def compared(reader: Reader, options: Options, facts: Facts, *, revisions: bool = True) -> comparing.Compared:

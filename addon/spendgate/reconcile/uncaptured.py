@@ -18,13 +18,13 @@ from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, in_force
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.reconcile import comparing
-from spendgate.reconcile.bills import GATEWAY_SOURCES
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.folding import Raw
 from spendgate.reconcile.identities import Account
 from spendgate.reconcile.naming import day_of, model_of
 from spendgate.reconcile.result import Cause
 from spendgate.reconcile.run import Options, compared
+from spendgate.reconcile.versions import GATEWAY_SOURCES
 from spendgate.reconcile.whole_sums import SUM
 from spendgate.statement import DAY_MS
 

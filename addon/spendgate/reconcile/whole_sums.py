@@ -16,7 +16,8 @@ from spendgate.reconcile.folding import Whole
 from spendgate.reconcile.groups import Group, GroupKey, half_unit
 from spendgate.reconcile.identities import POOL, Account
 from spendgate.reconcile.naming import LIST
-from spendgate.reconcile.periods import OneSum, is_sum
+from spendgate.reconcile.periods import OneSum, is_search_sum, is_sum
+from spendgate.reconcile.vectors import SEARCHES
 from spendgate.statement import Line
 
 SUM: Final = "sum"
@@ -35,13 +36,23 @@ def without_sums(
     for day in bill.days:
         at = day.provider, day.day_ms
         if at in sums:
-            group = _group(sums[at], [line for line in day.lines if is_sum(line)], wholes.get(at) or Whole())
+            one, whole = sums[at], wholes.get(at) or Whole()
+            searched = any(part.counts[SEARCHES] for part in whole.kinds.values())
+            group = _group(one, [line for line in day.lines if _is_part(line, one, searched=searched)], whole)
             groups[group.key] = group
-            rest, before = ([line for line in lines if not is_sum(line)] for lines in (day.lines, day.before))
-            days.append(replace(day, lines=tuple(rest), before=tuple(before)))
+            rest, before = (
+                tuple(line for line in lines if not _is_part(line, one, searched=searched))
+                for lines in (day.lines, day.before)
+            )
+            days.append(replace(day, lines=rest, before=before))
         else:
             days.append(day)
     return tuple(days), groups
+
+
+def _is_part(line: Line, one: OneSum, *, searched: bool) -> bool:
+    """Whether it is compared with the calls of these days; `searched`: these have web searches, whose cost is in theirs."""
+    return is_sum(line) or (searched and is_search_sum(line) and line.ends_ms == one.period.until_ms)
 
 
 def _group(one: OneSum, lines: list[Line], whole: Whole) -> Group:
