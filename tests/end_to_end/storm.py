@@ -114,9 +114,10 @@ class Storm:
         while not until.is_set() and gate.process.poll() is None:
             if self.chance.random() < 0.15:
                 session = f"session-{self.chance.randrange(1 << 60)}"
-            self.answers[await self._call(gate, trust, session)] += 1
+            self.answers[await self.call(gate, trust, session)] += 1
 
-    async def _call(self, gate: Gate, trust: ssl.SSLContext, session: str) -> int:
+    async def call(self, gate: Gate, trust: ssl.SSLContext, session: str) -> int:
+        """The next call; its status, 0 where the connection broke off."""
         body, script = self._next()
         return (await post(gate.port, trust, body, script, session))[0]
 

@@ -71,7 +71,30 @@ class ClientTls(layers.ClientTLSLayer, _Tls):
 
 
 class ServerTls(layers.ServerTLSLayer, _Tls):
-    """The provider's side of a decrypted connection."""
+    """The provider's side of a decrypted connection.
+
+    It may be lost before the client's hello has come (no network, a middlebox that resets what it has accepted). mitmproxy 12
+    then begins a handshake on it whose end nobody will tell, and the client waits until its own patience ends. Here the client
+    gets its handshake, and its request another connection or a 502.
+    """
+
+    _lost = False
+    """The connection ended while it waited for the client's hello, and nobody has asked for it since."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        ended = isinstance(event, events.ConnectionClosed) and event.connection == self.tunnel_connection
+        if ended and self.wait_for_clienthello:
+            self.wait_for_clienthello, self._lost = False, True
+            yield commands.CloseConnection(self.tunnel_connection)
+            return
+        yield from super()._handle_event(event)
+
+    def _handle_command(self, command: commands.Command) -> layer.CommandGenerator[None]:
+        if self._lost and isinstance(command, commands.OpenConnection) and command.connection == self.conn:
+            self._lost = False
+            yield from self.event_to_child(events.OpenConnectionCompleted(command, "the connection was lost"))
+            return
+        yield from super()._handle_command(command)
 
     def event_to_child(self, event: events.Event) -> layer.CommandGenerator[None]:
         # mitmproxy looks at each command for one that comes before the handshake alone.
