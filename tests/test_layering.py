@@ -97,6 +97,7 @@ EDGES = {
     "capture": {"providers", "identity", "gate", "config"},
     "exports": {"ledger"},
     "redirect": {"identity"},
+    "verifiers": {"capture"},
     "standin": set(),
     "service": set(),
     "cli": {
@@ -113,6 +114,7 @@ EDGES = {
         "capture",
         "redirect",
         "service",
+        "verifiers",
     },
 }
 """Each edge, and the other edges that it may import. Every edge may import every noun."""

@@ -1,4 +1,4 @@
-"""`spendgate ca`: the device's certificate authority, shown and replaced."""
+"""`spendgate ca`: the device's certificate authority, shown, tried and replaced."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from spendgate.cli import ca_verify
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Format, emit, emit_json, note, writing
 from spendgate.config import paths
@@ -18,6 +19,7 @@ _commands = typer.Typer(help="The certificate authority of this device.", no_arg
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
+    _commands.command()(ca_verify.verify)
     app.add_typer(_commands, name="ca")
 
 
