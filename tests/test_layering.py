@@ -98,6 +98,7 @@ EDGES = {
     "exports": {"ledger"},
     "redirect": {"identity"},
     "verifiers": {"capture"},
+    "stores": {"capture"},
     "standin": set(),
     "service": set(),
     "cli": {
@@ -114,6 +115,7 @@ EDGES = {
         "capture",
         "redirect",
         "service",
+        "stores",
         "verifiers",
     },
 }
