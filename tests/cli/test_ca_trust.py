@@ -20,7 +20,7 @@ from open_authority import open_to_all
 from spendgate.capture.ca import create
 from spendgate.capture.ca_files import open_authority
 from spendgate.config.paths import State, prepare
-from spendgate.errors import StateError
+from spendgate.errors import StateError, UsageError
 from spendgate.stores.here import stores
 from spendgate.stores.nss import databases
 from spendgate.stores.system import systems
@@ -190,6 +190,19 @@ def test_what_a_rotation_left_is_taken_out_by_all(state: State, browsers: tuple[
     assert ran(state, "untrust", "--all").exit_code == 0
     assert all("spendgate-" not in listed(folder) for folder in browsers)
     assert "of a company" in listed(browsers[0])
+
+
+def test_a_rotation_overlaps(state: State, browsers: tuple[Path, Path]) -> None:
+    """The new certificate stands beside the old one until `--old` takes that out."""
+    assert ran(state, "trust").exit_code == 0
+    assert ran(state, "rotate").exit_code == 0
+    open_authority(state.ca_certificate, state.ca_key, HOSTS, datetime.now(UTC))
+    assert ran(state, "trust").exit_code == 0
+    assert [listed(folder).count("spendgate-") for folder in browsers] == [2, 2]
+    assert ran(state, "untrust", "--old").exit_code == 0
+    assert [listed(folder).count("spendgate-") for folder in browsers] == [1, 1]
+    assert len(json.loads(ran(state, "show", "--format", "json").stdout)["trusted_in"]) == 2
+    assert isinstance(ran(state, "untrust", "--old", "--all").exception, UsageError)
 
 
 def test_anothers_home_is_let_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

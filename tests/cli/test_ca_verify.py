@@ -180,3 +180,11 @@ def test_without_a_key_there_is_nothing_to_try(tmp_path: Path) -> None:
     answer = verify(State(tmp_path))
     assert isinstance(answer.exception, StateError)
     assert "next start" in str(answer.exception)
+
+
+def test_anothers_key_is_not_tried(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root is sent to the account that owns it, and not told to throw a good CA away."""
+    monkeypatch.setattr("spendgate.cli.options.os.geteuid", lambda: os.getuid() + 1)
+    answer = verify(state, "--only", QUICK.name)
+    assert isinstance(answer.exception, StateError)
+    assert "run this as that account" in str(answer.exception)

@@ -73,7 +73,7 @@ def _by_domain(host: str) -> list[str]:
 def rotate(state: StateOption = None) -> None:
     """Remove the authority, so that the next start of the gate makes another, for the hosts that the policy then names.
 
-    Trust stores need the new certificate afterwards (`ca untrust --all`, `ca trust`). A running gate keeps the old one until
+    Trust stores need the new certificate afterwards: `ca trust`, then `ca untrust --old`. A running gate keeps the old one until
     it is restarted.
     """
     found = paths.find(state)
@@ -81,4 +81,4 @@ def rotate(state: StateOption = None) -> None:
         raise StateError(f"{found.root} has no certificate authority to rotate")
     found.ca_key.unlink(missing_ok=True)
     found.ca_certificate.unlink(missing_ok=True)
-    note("removed; restart the gate, then `spendgate ca untrust --all` and `spendgate ca trust` exchange it in trust stores")
+    note("removed; restart the gate, then `spendgate ca trust`, and `spendgate ca untrust --old` takes the old one out")

@@ -12,7 +12,7 @@ import typer
 from spendgate.cli.options import StateOption
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
-from spendgate.errors import StateError
+from spendgate.errors import StateError, UsageError
 from spendgate.stores.anchor import Anchor, anchor
 from spendgate.stores.here import stores
 from spendgate.stores.interface import Change, Store
@@ -20,7 +20,11 @@ from spendgate.stores.interface import Change, Store
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print each change instead of making it.")]
 AllOption = Annotated[
     bool,
-    typer.Option("--all", help="Every certificate of Spendgate: also of authorities before `ca rotate` and of other states."),
+    typer.Option("--all", help="Every certificate of Spendgate, whichever authority's; for when its file is gone."),
+]
+OldOption = Annotated[
+    bool,
+    typer.Option("--old", help="Every other certificate of Spendgate, as of before `ca rotate`; this authority's stays."),
 ]
 
 
@@ -34,13 +38,17 @@ def trust(state: StateOption = None, dry_run: DryRunOption = False) -> None:
     _carry_out(plan, dry_run=dry_run, nothing=f"{ours.name} is trusted already: nothing to change")
 
 
-def untrust(state: StateOption = None, every: AllOption = False, dry_run: DryRunOption = False) -> None:
+def untrust(
+    state: StateOption = None, every: AllOption = False, old: OldOption = False, dry_run: DryRunOption = False
+) -> None:
     """Take the certificate out of the same stores, and nothing else. What `ca trust` added leaves no trace in them."""
-    names = None if every else {_anchor(paths.find(state)).name}
+    if every and old:
+        raise UsageError("--all and --old exclude each other: all are those, too")
+    ours = frozenset[str]() if every else {_anchor(paths.find(state)).name}
     plan = []
     for store in _found():
         there = store.trusted()
-        plan.append((store, store.remove(sorted(there if names is None else there & names))))
+        plan.append((store, store.remove(sorted(there - ours if every or old else there & ours))))
     _carry_out(plan, dry_run=dry_run, nothing="no such certificate in the trust stores here: nothing to change")
 
 

@@ -12,7 +12,7 @@ import typer
 from spendgate.capture.ca import Authority
 from spendgate.capture.ca_files import load
 from spendgate.capture.scope import CANARY_HOST
-from spendgate.cli.options import FormatOption, StateOption
+from spendgate.cli.options import FormatOption, StateOption, refuse_others
 from spendgate.cli.output import Column, Format, emit, note, too_narrow
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
@@ -68,6 +68,7 @@ def _authority(state: paths.State) -> Authority:
     """Raises StateError: whoever may not read the key may not try what it could sign."""
     try:
         if state.ca_key.exists():
+            refuse_others(state)
             return load(state.ca_key, datetime.now(UTC))
     except PermissionError as fault:
         raise StateError(f"{state.ca_key} is its owner's alone: run this as the account that runs the gate") from fault

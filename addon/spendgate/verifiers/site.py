@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
 from types import TracebackType
 
@@ -16,6 +17,8 @@ from OpenSSL import SSL
 from spendgate.capture.ca import Leaf
 
 PATIENCE_S = 10
+PATIENCE = PATIENCE_S * 1000 if sys.platform == "win32" else struct.pack("ll", PATIENCE_S, 0)
+"""As the kernel takes it: milliseconds on Windows, a `timeval` elsewhere."""
 HEAD_MAX = 16_384
 HANDSHAKE = 0x16
 """The first byte of a TLS record with a hello in it."""
@@ -68,9 +71,9 @@ class Site:
     def _serve(self, client: socket.socket) -> None:
         try:
             with client:
-                patience = struct.pack("ll", PATIENCE_S, 0)  # the kernel's timeouts: OpenSSL reads the socket itself
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+                # The kernel's timeouts: OpenSSL reads the socket itself.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, PATIENCE)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, PATIENCE)
                 self._answer(client)
         except (OSError, SSL.Error):
             pass  # the client left, which is what refusing looks like from here
