@@ -135,16 +135,31 @@ def test_a_program_that_hangs_or_fails_gave_no_answer(
 ) -> None:
     """A broken curl is no refusal of a certificate: each of its cases is unclear, which is a finding."""
     broken = tmp_path / "curl"
-    broken.write_text("#!/bin/sh\nexit 7\n")
+    starts = '#!/bin/sh\n[ "$1" != --version ] || { echo curl 8.1; exit; }\n'
+    broken.write_text(f"{starts}exit 7\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     done = verify(state, "--only", "curl", "--format", "json")
     assert done.exit_code == 1
     assert {line["answer"] for line in json.loads(done.stdout)} == {"unclear"}
-    monkeypatch.setattr("spendgate.verifiers.asking.RUN_S", 0.2)
-    broken.write_text("#!/bin/sh\nexec sleep 600\n")
+    monkeypatch.setattr("spendgate.verifiers.asking.WHOLE_S", 0)
+    broken.write_text(f"{starts}exec sleep 600\n")
     done = verify(state, "--only", "curl", "--format", "json")
-    assert {line["why"] for line in json.loads(done.stdout)} == {"no answer in 0.2 s"}
+    assert {line["why"] for line in json.loads(done.stdout)} == {"no answer in 0.1 s"}
+    assert "gave no answer on allowed" in done.stderr
+
+
+def test_a_program_that_does_not_start_is_not_here(
+    state: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A launcher without its program, as macOS has one for Java: it verifies nothing on this machine."""
+    launcher = tmp_path / "curl"
+    launcher.write_text("#!/bin/sh\necho install it first\nexit 1\n")
+    launcher.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    done = verify(state, "--only", "curl", "--format", "json")
+    assert {line["answer"] for line in json.loads(done.stdout)} == {"not here"}
+    assert "install it first" in json.loads(done.stdout)[0]["why"]
 
 
 def test_nothing_is_left_on_disk(state: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

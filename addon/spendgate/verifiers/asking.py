@@ -52,17 +52,24 @@ def row(verifier: Verifier, cases: Sequence[Case], authority: Authority, now: da
     programs = tuple(path for alternatives in verifier.needs if (path := found(alternatives)))
     if len(programs) < len(verifier.needs):
         missing = ", ".join(group[0] for group in verifier.needs if not found(group))
-        return Row(
-            verifier.name, verifier.library, "", tuple(Verdict(case, Answer.ABSENT, f"no {missing}") for case in cases)
-        )
+        return _absent(verifier, cases, f"no {missing}")
     leaves = [(case, signed(authority, case.signed, now)) for case in cases]
     with tempfile.TemporaryDirectory(prefix="spendgate-verify-", ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder), Path(folder, "root.pem"))
         place.root.write_bytes(authority.pem)
-        said = run(Command((programs[0], *verifier.version)), folder, RUN_S).output if verifier.version else ""
+        said = ""
+        if verifier.version:
+            first = run(Command((programs[0], *verifier.version)), folder, RUN_S)
+            if first.status != 0:  # a launcher without its program, as macOS has one for Java
+                return _absent(verifier, cases, _short(f"{programs[0]} does not start: {first.output}"))
+            said = first.output
         version = VERSION.search(said)
         verdicts = _verdicts(verifier, programs, place, leaves)
         return Row(verifier.name, verifier.library or _library(said), version[0] if version else "", verdicts)
+
+
+def _absent(verifier: Verifier, cases: Sequence[Case], why: str) -> Row:
+    return Row(verifier.name, verifier.library, "", tuple(Verdict(case, Answer.ABSENT, why) for case in cases))
 
 
 def _verdicts(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from spendgate.verifiers.interface import Command
 
-KEPT = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
+KEPT = ("PATH", "SYSTEMROOT", "PYENV_ROOT", "ASDF_DIR", "ASDF_DATA_DIR", "VOLTA_HOME", "JAVA_HOME", "GOROOT")
 """Of the environment what programs are found by. Not what would move their trust, proxies or settings."""
 OUTPUT_MAX = 65_536
 
