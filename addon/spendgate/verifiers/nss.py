@@ -16,8 +16,9 @@ from spendgate.verifiers.site import WORD
 TSTCLNT = ("tstclnt", "/usr/lib64/nss/unsupported-tools/tstclnt", "/usr/lib/nss/unsupported-tools/tstclnt")
 """On PATH where Debian puts it; Fedora has it out of the way."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
-LINUX_ONLY = () if sys.platform == "linux" else (("an NSS database, which Chromium has on Linux alone",),)
-"""Elsewhere browsers take their anchors from the system's store, which a trial must not change."""
+LINUX_ONLY = () if sys.platform == "linux" else (("store of its own but on Linux",),)
+"""A program that is never found, and so what is missing: elsewhere browsers take their anchors from the system's store, which
+a trial must not change."""
 
 
 def _database(place: Place) -> str:
