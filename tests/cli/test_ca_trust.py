@@ -1,4 +1,4 @@
-"""`spendgate ca trust` and `untrust`: this machine's own stores, in a mount namespace of their own, and others' by their files."""
+"""`spendgate ca trust` and `untrust`: this machine's own stores, in a mount namespace of their own; others' by their files."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ LIBRARIES = (
     "Schannel",
     "SecureTransport",
 )
-"""As curl and wget name what they are built on."""
+"""As openssl, curl and wget name what they are built on."""
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 

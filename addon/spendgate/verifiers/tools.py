@@ -77,7 +77,7 @@ def _is_address(name: str) -> bool:
 RUSTLS = re.compile(r"cause: (?P<why>invalid peer certificate: .*|Invalid Server Name)")
 """Its second refuses an address of six before it says a word."""
 TOOLS = (
-    Tool("openssl", "OpenSSL", (("openssl",),), _openssl, re.compile(r"verify error:num=(?P<why>.*)"), ("version",)),
+    Tool("openssl", "", (("openssl",),), _openssl, re.compile(r"verify error:num=(?P<why>.*)"), ("version",)),
     Tool("curl", "", (("curl",),), _curl, re.compile(r"curl: \((?:60|51)\) (?P<why>.*)")),
     Tool("wget", "", (("wget",),), _wget, re.compile(r"ERROR: (?P<why>.*certificate.*)"), by_proxy=True),
     Tool("gnutls-cli", "GnuTLS", (("gnutls-cli",),), _gnutls, re.compile(r"Status: (?P<why>.*NOT trusted.*)")),
