@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from open_authority import open_to_all
-
 from spendgate.capture.ca import Authority, create
 from spendgate.capture.scope import CANARY_HOST
 from spendgate.policy import Capture
@@ -40,7 +39,9 @@ def main() -> None:
     measured = _rows(tried, made)
     root_alone = _rows(few, open_to_all(hosts, now, root_constrained=True))
     without = _rows(few, open_to_all(hosts, now, root_constrained=False))
-    _write(_text(tried, measured, few, root_alone, without, now))
+    _write(
+        f"Written by `scripts/constraints-table` on {now:%Y-%m-%d}. {_text(tried, measured, few, (root_alone, without))}"
+    )
     wrong = [f"{each.verifier}: {verdict}" for each in measured for verdict in each.verdicts if verdict.wrong]
     sys.exit("\n".join(wrong) or 0)
 
@@ -54,9 +55,7 @@ def _text(
     tried: Sequence[Case],
     measured: Sequence[Row],
     few: Sequence[Case],
-    root_alone: Sequence[Row],
-    without: Sequence[Row],
-    now: datetime,
+    controls: tuple[Sequence[Row], Sequence[Row]],
 ) -> str:
     here = [each for each in measured if not _is_absent(each)]
     absent = [f"{each.verifier} ({each.verdicts[0].why})" for each in measured if _is_absent(each)]
@@ -70,10 +69,10 @@ def _text(
     )
     second = _table(
         ("verifier", "root and issuer (the product)", "the root alone", "none"),
-        [(one.verifier, *map(_passed, (one, two, three))) for one, two, three in _beside(measured, root_alone, without)],
+        [(one.verifier, *map(_passed, (one, two, three))) for one, two, three in _beside(measured, *controls)],
     )
     lines = [
-        f"Written by `scripts/constraints-table` on {now:%Y-%m-%d}. {names}.",
+        f"{names}.",
         "",
         *first,
         "",

@@ -58,7 +58,9 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
             typer.echo(f"sha256       {facts['sha256']}")
             typer.echo(f"valid until  {until:%Y-%m-%d} ({days} days)")
             if trusted is not None:
-                typer.echo(f"trusted in   {', '.join(trusted) or 'no store that this account sees: `spendgate ca trust`'}")
+                typer.echo(
+                    f"trusted in   {', '.join(trusted) or 'no store that this account sees: `spendgate ca trust`'}"
+                )
             typer.echo(f"signs for    {len(names)} host{'' if len(names) == 1 else 's'}:")
             for name in sorted(names, key=_by_domain):
                 typer.echo(f"  {name}")

@@ -24,7 +24,9 @@ AllOption = Annotated[
 ]
 OldOption = Annotated[
     bool,
-    typer.Option("--old", help="Every other certificate of Spendgate, as of before `ca rotate`; this authority's stays."),
+    typer.Option(
+        "--old", help="Every other certificate of Spendgate, as of before `ca rotate`; this authority's stays."
+    ),
 ]
 
 

@@ -37,7 +37,9 @@ def anchor(content: bytes, place: str) -> Anchor:
         if whole := sorted(domain for domain in domains if "." not in domain):
             raise ValueError(f"may sign for all of {', '.join(whole)}")
     except ValueError as fault:
-        raise StateError(f"{place} is not trusted: the certificate {_said(fault)}; run `spendgate ca rotate`") from fault
+        raise StateError(
+            f"{place} is not trusted: the certificate {_said(fault)}; run `spendgate ca rotate`"
+        ) from fault
     name = f"spendgate-{certificate.fingerprint(SHA256()).hex()[:16]}"
     return Anchor(name, certificate.public_bytes(Encoding.PEM), tuple(sorted(domains)))
 
