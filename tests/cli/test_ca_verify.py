@@ -85,6 +85,15 @@ def test_java_skips_the_constraints_of_a_root() -> None:
     assert [verdict.answer for verdict in found_row.verdicts] == [Answer.PASSES, Answer.PASSES]
 
 
+def test_a_host_below_another_makes_no_false_finding() -> None:
+    """`ae.api.openai.com` stands first in the alphabet, and whatever ends with `api.openai.com` is permitted."""
+    domains = ("ae.api.openai.com", "api.openai.com", CANARY_HOST)
+    authority = create(domains, datetime.now(UTC))
+    tried = cases(domains, CANARY_HOST)
+    assert [case.name for case in tried if authority.covers(case.asked)] == ["allowed"]
+    assert cases((CANARY_HOST,), CANARY_HOST)[0].asked == CANARY_HOST
+
+
 def test_programs_read_a_line_for_each_verifier_and_case(state: State) -> None:
     """JSON and CSV have the same; the forbidden names of the issue are among them."""
     done = verify(state, "--only", QUICK.name, "--format", "json")

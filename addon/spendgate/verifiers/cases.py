@@ -16,7 +16,10 @@ def cases(domains: Iterable[str], canary: str) -> tuple[Case, ...]:
     The forbidden ones are fixed but for two, which look like the allowed host: a CA that permits one of them, since somebody's
     policy names it, is told as one that lets it pass.
     """
-    host = min(set(domains) - {canary}, default=canary)
+    allowed = frozenset(domains)
+    # One that no other permitted domain is above: what is glued to a host below one would be permitted with it.
+    highest = [each for each in allowed if not any(each.endswith(f".{other}") for other in allowed)]
+    host = min(set(highest) - {canary}, default=canary)
     return (
         Case("allowed", host, host, allowed=True),
         _forbidden("other host", f"www.{ELSEWHERE}"),
