@@ -97,6 +97,8 @@ EDGES = {
     "capture": {"providers", "identity", "gate", "config"},
     "exports": {"ledger"},
     "redirect": {"identity"},
+    "verifiers": {"capture"},
+    "stores": {"capture"},
     "standin": set(),
     "service": set(),
     "cli": {
@@ -113,6 +115,8 @@ EDGES = {
         "capture",
         "redirect",
         "service",
+        "stores",
+        "verifiers",
     },
 }
 """Each edge, and the other edges that it may import. Every edge may import every noun."""
