@@ -1,6 +1,7 @@
 """A machine of the test's own that systemd runs: this one's files with a layer over them, in namespaces of its own.
 
-What is installed there, changed or left behind is in the layer, and goes with it. Its network is a loopback of its own.
+What is installed there, changed or left behind is in the layer, which it sees as /run/layer, and goes with it. Its network is a
+loopback of its own.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 SPENDGATE = "/opt/venv/bin/spendgate"
-_NEEDED = ("systemd-analyze", "systemctl", "unshare", "nsenter", "mount", "pivot_root")
+_NEEDED = ("systemd-analyze", "systemctl", "unshare", "nsenter", "mount", "pivot_root", "setpriv", "ip")
 _SYSTEMD = Path("/lib/systemd/systemd")
 _UP_WITHIN_S = 120
 
@@ -34,6 +36,7 @@ mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 none "$root/sys/fs/cgroup"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
+mkdir "$root/run/layer"; mount --bind "$at/up" "$root/run/layer"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for name in null zero full random urandom tty; do
@@ -126,7 +129,8 @@ def machine() -> Iterator[Machine]:
     }
     with tempfile.TemporaryFile("w+") as said:
         outer = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "bash", "-c", _OWN_GROUP, "own", str(at), at.name],
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private",
+             "bash", "-c", _OWN_GROUP, "own", str(at), at.name],
             env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
         )  # fmt: skip
         try:
@@ -137,7 +141,7 @@ def machine() -> Iterator[Machine]:
             _forget(at)
 
 
-def _up(outer: subprocess.Popen[bytes], said: object) -> Machine:
+def _up(outer: subprocess.Popen[bytes], said: IO[str]) -> Machine:
     until = time.monotonic() + _UP_WITHIN_S
     while time.monotonic() < until and outer.poll() is None:
         children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
@@ -147,8 +151,8 @@ def _up(outer: subprocess.Popen[bytes], said: object) -> Machine:
             if state in ("running", "degraded"):
                 return found
         time.sleep(0.2)
-    said.seek(0)  # type: ignore[attr-defined]  # a temporary file
-    raise RuntimeError(f"systemd did not come up: {said.read()}")  # type: ignore[attr-defined]  # the same
+    said.seek(0)
+    raise RuntimeError(f"systemd did not come up: {said.read()}")
 
 
 def _forget(at: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -43,7 +44,7 @@ def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
 
 def show(wanted: Wanted, root: Path | None) -> None:
     """`--dry-run`: every account, folder and file with its mode and all its lines, and what would be run. Raises StateError."""
-    about, missing = (described(wanted), ()) if root else _prepared(wanted)
+    about, missing = (_elsewhere(wanted), ()) if root else _prepared(wanted)
     with writing():
         for each in missing:
             typer.echo(f"# makes the {each.replace(':', ' ')}")
@@ -59,12 +60,8 @@ def show(wanted: Wanted, root: Path | None) -> None:
 
 
 def write_below(wanted: Wanted, root: Path) -> None:
-    """The files of a package, below `root`. Raises StateError."""
-    if wanted.program is None:
-        raise UsageError(
-            "--root: name the spendgate of the machine that it is for, as in --program /opt/spendgate/bin/spendgate"
-        )
-    about = described(wanted)
+    """The files of a package, below `root`. Raises StateError, UsageError."""
+    about = _elsewhere(wanted)
     changed = [write(file, _placed(file, root)) for file in files(about, packaged=True)]
     if not any(changed):
         note(f"{root} is as it should be; nothing was changed")
@@ -73,19 +70,31 @@ def write_below(wanted: Wanted, root: Path) -> None:
 
 def install(wanted: Wanted) -> None:
     """All of it, on this machine. Raises StateError, UsageError."""
-    check_root("install")
     machine.check_systemd(RUN_INSTEAD)
+    check_root("install")
     about, missing = _prepared(wanted)
     _check_seen(about)
-    accounts, unit = files(about)
-    changed = [write(accounts, Path(accounts.path))]
+    if f"user:{about.account}" not in missing:
+        gate_account(about.account)
+    # The unit before the accounts: it says which of them were made, whatever fails from here on.
+    changed = [write(file, Path(file.path)) for file in files(about)]
     if missing:
-        machine.make_accounts(Path(accounts.path))
+        machine.make_accounts(Path(files(about)[0].path))
         for each in missing:
             note(f"made the {each.replace(':', ' ')}")
-    _check_readable(about)
-    changed.append(write(unit, Path(unit.path)))
-    _start(changed=any(changed))
+    check_readable(gate_account(about.account), _needed(about))
+    _start(changed=any(changed), version="" if wanted.program else spendgate.__version__)
+
+
+def _elsewhere(wanted: Wanted) -> Description:
+    """What is to be installed on another machine. Raises UsageError."""
+    named = [path for path in (wanted.program, wanted.policy) if path is not None]
+    if wanted.program is None or not all(path.is_absolute() for path in named):
+        raise UsageError(
+            "--root is for another machine: name its spendgate, as in --program /opt/spendgate/bin/spendgate, "
+            "and its policy by their whole paths there"
+        )
+    return described(wanted)
 
 
 def _prepared(wanted: Wanted) -> tuple[Description, tuple[str, ...]]:
@@ -117,23 +126,31 @@ def write(file: File, place: Path) -> bool:
     try:
         if _is_so(file, place):
             return False
-        was_there = place.exists()
+        before = _text(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         paths.write_private(place, file.text.encode())
         place.chmod(file.mode)
     except OSError as fault:
         raise StateError(f"{place}: {fault.strerror or fault}") from fault
-    note(f"{'changed' if was_there else 'wrote'} {place}")
+    note(f"{'changed' if before else 'wrote'} {place}{_differing(before, file.text)}")
     return True
+
+
+def _differing(before: str, after: str) -> str:
+    """The lines that went and came, where there were others: an option that was left out this time is seen to go."""
+    lines = difflib.ndiff(before.splitlines(), after.splitlines()) if before else ()
+    return "".join(f"\n  {line}" for line in lines if line[:2] in ("- ", "+ "))
 
 
 def _is_so(file: File, place: Path) -> bool:
     return _text(place) == file.text and place.stat().st_mode & 0o7777 == file.mode
 
 
-def _start(*, changed: bool) -> None:
-    """Raises StateError with what the gate said last."""
+def _start(*, changed: bool, version: str) -> None:
+    """Raises StateError with what the gate said last. `version`: what the unit starts, where that is known: an update replaces
+    the files of a gate that runs on."""
     was = machine.unit_said(UNIT)
+    changed = changed or not was["StatusText"].startswith(f"spendgate {version} " if version else "")
     machine.systemctl("daemon-reload")
     if was["UnitFileState"] != "enabled":
         machine.systemctl("--quiet", "enable", UNIT)
@@ -154,12 +171,12 @@ def _start(*, changed: bool) -> None:
 
 
 def _check_seen(about: Description) -> None:
-    """Raises StateError for what the unit could not see, and UsageError for an account that may not be the gate's."""
-    for path in (*_needed(about), *([str(about.policy)] if about.policy else [])):
+    """Raises StateError for what is not there, or where the unit could not see it."""
+    for path in _needed(about):
         found = Path(path)
         if not found.exists():
-            raise StateError(f"{path} is not there")
-        for each in {PurePosixPath(found), PurePosixPath(found.resolve())}:
+            raise StateError(f"{path} is not there: the service could not start")
+        for each in (PurePosixPath(found), PurePosixPath(found.resolve())):
             if folder := hidden(each):
                 raise StateError(
                     f"{each} is in {folder}, which the service cannot see: "
@@ -167,15 +184,11 @@ def _check_seen(about: Description) -> None:
                 )
 
 
-def _check_readable(about: Description) -> None:
-    account = gate_account(about.account)
-    check_readable(account, (*_needed(about), *([str(about.policy)] if about.policy else [])))
-
-
 def _needed(about: Description) -> tuple[str, ...]:
-    """Files that the service starts from."""
-    own = (os.__file__, spendgate.__file__, *(entry for entry in sys.path if Path(entry).is_dir()))
-    return (about.program[0], *(own if len(about.program) > 1 else ()))
+    """Files that the service starts from, with its Python and what it needs; of a program that was named, that alone."""
+    own = (os.__file__, spendgate.__file__, typer.__file__)
+    policy = (str(about.policy),) if about.policy else ()
+    return (about.program[0], *(own if len(about.program) > 1 else ()), *policy)
 
 
 def _commands(root: Path | None) -> tuple[str, ...]:

@@ -39,17 +39,17 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     machine.check_systemd(f"remove {unit}, {paths.SERVICE_DIRECTORY} and the account by hand")
     machine.systemctl("--quiet", "disable", "--now", UNIT)
     note(f"{UNIT} stopped")
-    for file in (unit, Path("/") / _LISTED):
+    _drop_state(keep_ledger=keep_ledger)
+    # The unit last: it says what was made, to whoever has to try again.
+    for each in machine.remove_accounts(tuple(each for each in made if not each.startswith(_FOLDER))):
+        note(f"removed the {each.replace(':', ' ')}")
+    for file in (Path("/") / _LISTED, unit):
         _drop(file)
     for folder in (Path(each.removeprefix(_FOLDER)) for each in made if each.startswith(_FOLDER)):
         with contextlib.suppress(OSError):  # another program's files may lie in it by now
             folder.rmdir()
     machine.systemctl("daemon-reload")
     machine.reset_failed(UNIT)
-    _drop_state(keep_ledger=keep_ledger)
-    accounts = tuple(each for each in made if not each.startswith(_FOLDER))
-    for each in machine.remove_accounts(accounts):
-        note(f"removed the {each.replace(':', ' ')}")
 
 
 def remove_below(root: Path, *, dry_run: bool) -> None:
@@ -60,6 +60,7 @@ def remove_below(root: Path, *, dry_run: bool) -> None:
             _echo(f"removes {file}")
         else:
             _drop(file)
+            _drop_empty(file.parent, root)
     if not there:
         note(f"nothing of the service is in {root}")
 
@@ -105,6 +106,14 @@ def _drop_state(*, keep_ledger: bool) -> None:
     note(
         f"kept {state / _LEDGER[0]}, root's alone; `spendgate spend --state {state}` reads it, and `rm -r {state}` removes it"
     )
+
+
+def _drop_empty(folder: Path, root: Path) -> None:
+    """This folder and those above it up to `root`, as far as they are empty: a package would bring them along."""
+    with contextlib.suppress(OSError):
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _drop(file: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format
-from spendgate.errors import StateError
+from spendgate.errors import StateError, UsageError
 
 _commands = typer.Typer(help="The gate as a service of this machine (Linux with systemd).", no_args_is_help=True)
 RootOption = Annotated[
@@ -70,6 +70,8 @@ def uninstall(
     _only_linux()
     from spendgate.cli import removing  # noqa: PLC0415 - Linux alone has what it asks
 
+    if root is not None and keep_ledger:
+        raise UsageError("--keep-ledger: there is no ledger below --root, only a package's files")
     if root is not None:
         removing.remove_below(root, dry_run=dry_run)
     else:

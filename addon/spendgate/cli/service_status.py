@@ -9,7 +9,7 @@ import typer
 
 from spendgate.cli.desk import Asking
 from spendgate.cli.installing import RUN_INSTEAD
-from spendgate.cli.lines import say, value
+from spendgate.cli.lines import counted, say, value
 from spendgate.cli.output import Format, emit, emit_json, writing
 from spendgate.cli.socket_desk import SocketDesk
 from spendgate.config import paths
@@ -86,13 +86,9 @@ def _last_call() -> tuple[str, str]:
 @writing()
 def _print(found: Service) -> None:
     say("service", value(found.state), value(found.enabled), value(found.unit))
-    say(
-        "since",
-        value(found.since),
-        f"process {found.pid}" if found.pid else "",
-        f"{found.restarts} restarts",
-        found.result,
-    )
+    ended = f"last ended by {found.result}" if found.result != "success" else ""
+    process = f"process {found.pid}" if found.pid else ""
+    say("since", value(found.since), process, counted(found.restarts, "restart"), ended)
     say("gate", value(found.running))
     say("ledger", value(found.ledger))
     say("last call", value(found.last_call))

@@ -50,13 +50,11 @@ def make_accounts(listed: Path) -> None:
 
 def remove_accounts(made: tuple[str, ...]) -> tuple[str, ...]:
     """Take these away, accounts before groups; which there were. Raises StateError, for one that still runs something, too."""
-    gone = []
-    for each in sorted(made, reverse=True):  # user: before group:
-        kind, _, name = each.partition(":")
-        if is_there(each):
+    there = tuple(each for each in sorted(made, reverse=True) if is_there(each))  # user: before group:
+    for kind, _, name in (each.partition(":") for each in there):
+        if is_there(f"{kind}:{name}"):  # an account's own group goes with it on some systems, and stays on others
             _run("userdel" if kind == "user" else "groupdel", name)
-            gone.append(each)
-    return tuple(gone)
+    return there
 
 
 def is_there(account: str) -> bool:
@@ -88,9 +86,9 @@ def instant(said: str) -> datetime | None:
 
 def last_words(unit: str, lines: int = 5) -> tuple[str, ...]:
     """The newest lines that the unit has written; none where there is no journal."""
-    said = _run(
-        "journalctl", "--unit", unit, "--lines", str(lines), "--output=cat", "--no-pager", "--quiet", check=False
-    )
+    _run("journalctl", "--sync", check=False)
+    own = f"_SYSTEMD_UNIT={unit}"  # its processes' alone, without systemd's words about it
+    said = _run("journalctl", own, "--lines", str(lines), "--output=cat", "--no-pager", "--quiet", check=False)
     return tuple(said.splitlines())
 
 

@@ -136,14 +136,14 @@ _UNIT: Final = """\
 {mark}
 [Unit]
 Description=Spendgate: what AI tools on this machine spend
-Wants=network-online.target
-After=network-online.target nss-user-lookup.target
+After=network.target nss-user-lookup.target
 StartLimitIntervalSec=0
 
 [Service]
 Type=notify
 NotifyAccess=main
 ExecStart={command}
+SyslogIdentifier=spendgate
 User={account}
 Group={account}
 StateDirectory={state}
