@@ -10,8 +10,8 @@ import pytest
 
 from service.systemd_lab import SPENDGATE, Machine, machine, why_not
 
-PATIENCE_S = 120
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("systemd")]
+PATIENCE_S = 600
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("systemd"), pytest.mark.timeout(1800)]
 
 # What `install` may not leave behind: files that were written over this machine's since the start (/run/layer), each with kind,
 # mode and owner, those of /etc with their content, rules, units, accounts, variables.
