@@ -160,7 +160,7 @@ def test_the_ledger_can_be_kept(laptop: Machine) -> None:
     kept = laptop.spendgate("service", "uninstall", "--keep-ledger")
 
     assert "kept /var/lib/spendgate/ledger.db" in kept.stderr
-    owners = laptop.run("find", "/var/lib/spendgate", "-printf", "%P %u %m\n").stdout.splitlines()
+    owners = laptop.run("find", "/var/lib/spendgate", "-printf", "%p %u %m\n").stdout.splitlines()
     assert {line.split()[1] for line in owners} == {"root"}
     assert not [line for line in owners if "pem" in line or "policy" in line]
     read = laptop.spendgate("calls", "--state", "/var/lib/spendgate", "--format", "json")
