@@ -116,6 +116,8 @@ def _draft(path: Path) -> Path:
 def _write(path: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
+        if os.name == "posix":
+            os.fchmod(file.fileno(), mode)  # whatever the umask is: others need the certificate
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

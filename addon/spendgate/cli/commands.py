@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "export": ("export",),
     "answer": ("answering",),
     "me": ("me",),
+    "service": ("service_",),
     "purge": ("purge",),
 }
 """Command to its modules under `spendgate.cli`, in the order in which `--help` lists them. Each has a `register`."""
