@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "answer": ("answering",),
     "me": ("me",),
     "purge": ("purge",),
+    "mdm": ("mdm",),
 }
 """Command to its modules under `spendgate.cli`, in the order in which `--help` lists them. Each has a `register`."""
 

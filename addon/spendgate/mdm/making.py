@@ -1,0 +1,26 @@
+"""All material of a rollout, and the list of it that `sha256sum -c` reads. Pure."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from spendgate.mdm.interface import Kind, Made
+from spendgate.mdm.profiles import profiles
+from spendgate.mdm.rollout import Rollout
+
+KINDS: Final[tuple[Kind, ...]] = (profiles,)
+SUMS: Final = "SHA256SUMS"
+
+
+def material(rollout: Rollout) -> tuple[Made, ...]:
+    """Every file, in order of path; last the sums of the others."""
+    made = sorted((each for kind in KINDS for each in kind(rollout)), key=lambda each: each.path)
+    sums = "".join(f"{sha256(each.content).hexdigest()}  {each.path}\n" for each in made)
+    return (*made, Made(SUMS, sums.encode(), "the other files' SHA-256, for `sha256sum -c`"))
+
+
+def listed(sums: str) -> frozenset[str]:
+    """The paths that such a list names; none that would lead out of its folder."""
+    names = (line.partition("  ")[2] for line in sums.splitlines())
+    return frozenset(name for name in names if name and not name.startswith("/") and ".." not in name.split("/"))
