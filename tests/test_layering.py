@@ -101,7 +101,7 @@ EDGES = {
     "redirect": {"identity"},
     "standin": set(),
     "service": set(),
-    "mdm": set(),
+    "mdm": {"ledger"},
     "cli": {
         "mdm",
         "alerts",

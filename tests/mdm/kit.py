@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import yaml
 from cryptography import x509
@@ -17,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from spendgate.cli.main import run
 from spendgate.config.known import KNOWN
 from spendgate.name_constraints import CANARY_HOST
 
@@ -72,9 +77,22 @@ def write(folder: Path, text: str | dict[str, Any], pem: bytes | None = None) ->
 
 
 def make(file: Path, out: Path) -> subprocess.CompletedProcess[str]:
-    """The command, as a person types it."""
+    """The command, in this process: all of the program but its start."""
+    argv = ["spendgate", "mdm", "make", str(file), "--out", str(out)]
+    stdout, stderr, status = io.StringIO(), io.StringIO(), 0
+    with mock.patch.object(sys, "argv", argv), redirect_stdout(stdout), redirect_stderr(stderr):
+        try:
+            run()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return subprocess.CompletedProcess(argv, status, stdout.getvalue(), stderr.getvalue())
+
+
+def program(file: Path, out: Path, *, seed: int) -> subprocess.CompletedProcess[str]:
+    """The program, as a person starts it."""
     command = [sys.executable, "-m", "spendgate", "mdm", "make", str(file), "--out", str(out)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT / "addon", timeout=120)
+    env = {**os.environ, "PYTHONHASHSEED": str(seed)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT / "addon", env=env)
 
 
 def made(folder: Path, *, pem: bytes | None = None, **changes: object) -> Path:

@@ -54,6 +54,7 @@ def test_no_two_profiles_share_an_identity(each):
 
 def test_the_set_follows_the_mode(tmp_path):
     """The redirector is approved where the system redirects, and only there."""
+
     def names(folder: str, **changes: object) -> list[str]:
         (tmp_path / folder).mkdir()
         return [re.sub(r"^\d+-|\.mobileconfig$", "", name) for name in profiles(made(tmp_path / folder, **changes))]
@@ -118,7 +119,13 @@ def _set(path: str, value: object) -> Callable[[Profile], None]:
 DROPPED = object()
 PROXY, EXTENSION, ROOT, ITEMS, TOOLS = (
     f"{number}-{name}.mobileconfig"
-    for number, name in ((3, "transparent-proxy"), (2, "system-extension"), (1, "root"), (4, "background-items"), (5, "tools"))
+    for number, name in (
+        (3, "transparent-proxy"),
+        (2, "system-extension"),
+        (1, "root"),
+        (4, "background-items"),
+        (5, "tools"),
+    )
 )
 MUTATIONS = [
     (ROOT, "PayloadType", "Profile", "is not among"),

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from spendgate.config.believing import believed
 from spendgate.config.bundle import Gathering
-from spendgate.config.faults import Faults, shown
+from spendgate.config.faults import Faults, Place, shown
 from spendgate.config.reading import read_regular, unread
 from spendgate.config.known import KNOWN
 from spendgate.config.root_file import root_of
@@ -43,6 +43,8 @@ _VERSION: Final = "1"
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9-]{1,60}(?:\.[A-Za-z0-9-]{1,60}){1,9}", re.ASCII)
 _MAIL: Final = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _NAME_MAX: Final = 100
+_TAKEN: Final = {"root.pem", "trust.yaml", "bundle.pem", "environment.sh"}
+"""Of the folder in which a pushed policy lies."""
 PORT_LEAST, PORT_MOST, PORT = 1024, 65_535, 8080
 
 
@@ -53,7 +55,9 @@ def read_rollout(file: Path, now: datetime) -> Rollout:
     except OSError as fault:
         raise RolloutError((unread(file, fault),)) from fault
     faults = Faults(str(file))
-    node = read(data, faults)
+    if not data.strip():
+        faults.add(Place(1, 1), "", "the file is empty; mdm/example/acme.yaml is one to begin with")
+    node = read(data, faults) if data.strip() else None
     top = Section.of(node, "", faults) if node is not None else None
     found = _rollout(top, file.parent, now) if top is not None else None
     if faults or found is None:
@@ -150,7 +154,10 @@ def _from_file(section: Section, file: Path, trust: Trust, stage: Stage | None) 
     if wrong := _against(policy, stage):
         section.fault("file", wrong)
     bundle = origin.bundle
-    return FromFile(bundle.main, bundle.signature or b"", tuple((name, data or b"") for name, data in bundle.included))
+    if taken := sorted(_TAKEN & {file.name, *bundle.names}):
+        section.fault("file", f"{taken[0]} lies beside it on a laptop, and is another file; allowed: another name")
+    included = tuple((name, data or b"") for name, data in bundle.included)
+    return FromFile(file.name, bundle.main, bundle.signature or b"", included, policy.privacy)
 
 
 def _against(policy: Policy, stage: Stage | None) -> str:
@@ -180,12 +187,16 @@ def _beside(folder: Path, text: str) -> bytes:
     try:
         return read_regular(path, BYTES_MAX)
     except OSError as fault:
-        raise ValueError(f"{shown(text)} cannot be read: {fault.strerror or fault}; it lies beside this file") from fault
+        raise ValueError(
+            f"{shown(text)} cannot be read: {fault.strerror or fault}; it lies beside this file"
+        ) from fault
 
 
 def _file_name(text: str) -> str:
-    if not re.fullmatch(r"[\w.-]{1,100}", text) or text.startswith("."):
-        raise ValueError(f"{shown(text)} is no file's name; allowed: the name of a file beside this one, without folders")
+    if not re.fullmatch(r"[\w.-]{1,100}", text, re.ASCII) or text.startswith("."):
+        raise ValueError(
+            f"{shown(text)} is no file's name; allowed: the name of a file beside this one, without folders"
+        )
     return text
 
 
@@ -197,7 +208,9 @@ def _name(text: str) -> str:
 
 def _identifier(text: str) -> str:
     if _IDENTIFIER.fullmatch(text) is None:
-        raise ValueError(f"{shown(text)} is no identifier; allowed: your domain backwards and a name, as com.acme.spendgate")
+        raise ValueError(
+            f"{shown(text)} is no identifier; allowed: your domain backwards and a name, as com.acme.spendgate"
+        )
     return text
 
 
@@ -209,7 +222,9 @@ def _address(text: str) -> str:
 
 def _https(text: str) -> str:
     if not _is_https(text):
-        raise ValueError(f"{shown(text)} is no place of a PAC file; allowed: https://host/path, since macOS takes no file")
+        raise ValueError(
+            f"{shown(text)} is no place of a PAC file; allowed: https://host/path, since macOS takes no file"
+        )
     return text
 
 

@@ -24,7 +24,9 @@ def root_of(data: bytes, now: datetime) -> Root:
     """The certificate in these bytes. Raises ValueError; its text never quotes the file."""
     kinds = _BLOCK.findall(data)
     if any(b"PRIVATE KEY" in kind for kind in kinds):
-        raise ValueError("the file holds a private key, which never goes near an MDM; name a file with the certificate alone")
+        raise ValueError(
+            "the file holds a private key, which never goes near an MDM; name a file with the certificate alone"
+        )
     if kinds != [_CERTIFICATE]:
         raise ValueError(f"the file holds {len(kinds)} PEM blocks; allowed: one CERTIFICATE, and nothing else")
     try:
@@ -38,7 +40,9 @@ def root_of(data: bytes, now: datetime) -> Root:
     until = certificate.not_valid_after_utc
     if not certificate.not_valid_before_utc <= now < until:
         first = certificate.not_valid_before_utc
-        raise ValueError(f"the certificate holds from {first:%Y-%m-%d} to {until:%Y-%m-%d}; allowed: one that holds now")
+        raise ValueError(
+            f"the certificate holds from {first:%Y-%m-%d} to {until:%Y-%m-%d}; allowed: one that holds now"
+        )
     return Root(
         certificate.public_bytes(Encoding.PEM), certificate.public_bytes(Encoding.DER), _subject(certificate),
         certificate.fingerprint(SHA256()).hex(), f"{until:%Y-%m-%d}", permits,

@@ -20,10 +20,10 @@ class Places:
     """Of one system. The trust file's place is the one where the gate looks for it."""
 
     folder: str
-    bundle: str
-    """Everything that the system trusts, and the organization's root: made on the machine, since systems differ."""
+    bundle: str | None
+    """Everything that the system trusts, and the organization's root: made on the machine. On Windows there is none: it fetches
+    roots as they are needed, so that a bundle of those at hand would break other hosts."""
     claude_code: str
-    codex: str | None
     separator: str = "/"
 
     def at(self, name: str) -> str:
@@ -45,19 +45,16 @@ PLACES: Final = {
         "/etc/spendgate",
         "/etc/spendgate/bundle.pem",
         "/Library/Application Support/ClaudeCode/managed-settings.d/50-spendgate.json",
-        None,  # the profile of the tools has it
     ),
     System.LINUX: Places(
         "/etc/spendgate",
         "/etc/spendgate/bundle.pem",
         "/etc/claude-code/managed-settings.d/50-spendgate.json",
-        "/etc/codex/managed_config.toml",
     ),
     System.WINDOWS: Places(
         r"C:\ProgramData\Spendgate",
-        r"C:\ProgramData\Spendgate\bundle.pem",
+        None,
         r"C:\Program Files\ClaudeCode\managed-settings.d\50-spendgate.json",
-        None,  # its managed defaults are in each person's own folder there
         "\\",
     ),
 }

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from spendgate.mdm import tools
 from spendgate.mdm.interface import Made
+from spendgate.mdm.places import System
 from spendgate.mdm.rollout import Mode, Rollout, Stage
 
 TEAM: Final = "S8XHQB96PW"
@@ -29,7 +30,9 @@ Payload = dict[str, Any]
 
 def profiles(rollout: Rollout) -> Iterator[Made]:
     """Every profile that the mode needs, numbered in the order of installation."""
-    wanted = [("root", "trusts the organization's root", (_root(rollout),))]
+    wanted: list[tuple[str, str, tuple[Payload, ...]]] = [
+        ("root", "trusts the organization's root", (_root(rollout),))
+    ]
     if rollout.mode is Mode.TRANSPARENT:
         wanted += [
             ("system-extension", "approves the redirector's network extension", (_system_extension(rollout),)),
@@ -139,7 +142,7 @@ def _pac(url: str) -> Payload:
 
 def _tools(rollout: Rollout) -> Iterator[Payload]:
     """Preferences of tools that read the managed ones."""
-    codex = b64encode(tools.codex(rollout)).decode()
+    codex = b64encode(tools.codex(rollout, System.MACOS)).decode()
     yield _preferences("com.openai.codex", "Codex", {"config_toml_base64": codex})
     if not rollout.cowork:
         yield _preferences("com.anthropic.claudefordesktop", "Claude Desktop", tools.CLAUDE_DESKTOP_WITHOUT_VM)

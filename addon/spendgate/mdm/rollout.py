@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import NAMESPACE_DNS, uuid5
 
+from spendgate.privacy import Privacy
+
 
 class Mode(StrEnum):
     """How traffic comes to the gate."""
@@ -61,9 +63,11 @@ class FromUrl:
 class FromFile:
     """The policy is pushed: its file, what it includes, and the signature over all of them."""
 
+    name: str
     main: bytes
     signature: bytes
     included: tuple[tuple[str, bytes], ...] = ()
+    privacy: Privacy = Privacy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from spendgate.runtimes import ADDING, LOOPBACK, PROXY, PROXY_SWITCH, REPLACING
 def variables(rollout: Rollout, system: System) -> dict[str, str]:
     """Name to value. What replaces trust gets the bundle, so that no other host breaks; what adds gets the root alone."""
     places = PLACES[system]
-    found = dict.fromkeys(REPLACING, places.bundle) | {ADDING: places.root}
+    found = dict.fromkeys(REPLACING, places.bundle) if places.bundle else {}
+    found |= {ADDING: places.root}
     if rollout.mode is Mode.PROXY:
         found |= dict.fromkeys(PROXY, proxy(rollout)) | PROXY_SWITCH
         found |= dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(LOOPBACK))
