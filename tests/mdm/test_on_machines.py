@@ -195,7 +195,8 @@ def test_windows_replaces_no_bundle(tmp_path):
 def test_the_pac_file_leads_providers_alone_to_the_gate(tmp_path):
     """And direct where the gate does not answer."""
     pac = (made(tmp_path, mode="proxy", port=9000) / "proxy" / "spendgate.pac").read_text()
-    ask = "['API.anthropic.com','evil.api.anthropic.com.example','example.com','constructor'].map(h => FindProxyForURL('https://'+h, h))"
+    hosts = ["API.anthropic.com", "evil.api.anthropic.com.example", "example.com", "constructor"]
+    ask = f"{json.dumps(hosts)}.map(h => FindProxyForURL('https://' + h, h))"
     done = subprocess.run(["node", "-p", f"{pac};JSON.stringify({ask})"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == ["PROXY 127.0.0.1:9000; DIRECT", "DIRECT", "DIRECT", "DIRECT"]
 

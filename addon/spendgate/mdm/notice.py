@@ -18,10 +18,13 @@ NAME: Final = "for-people.html"
 KEPT: Final = (
     ("Who and where", "your account, the person and team that the policy makes of it, the laptop, and how sure that is",
      ("person", "team", "groups", "machine", "account_os", "account", "evidence")),
-    ("With what", "the tool, the program's name, the repository's name, the tool's own numbers for the conversation and its helpers",
+    ("With what",
+     "the tool, the program's name, the repository's name, the tool's own numbers for the conversation and its helpers",
      ("tool", "process", "project", "session", "agent", "agent_name", "parent_agent", "parent_call")),
-    ("Asked of whom", "provider, host, path without ids, model, and a fingerprint of the key that cannot be turned back into it",
-     ("provider", "host", "path", "dialect", "kind", "model_requested", "also_requested", "model", "api_key", "billing", "request_id", "response_id")),
+    ("Asked of whom",
+     "provider, host, path without ids, model, and a fingerprint of the key that cannot be turned back into it",
+     ("provider", "host", "path", "dialect", "kind", "model_requested", "also_requested", "model", "api_key", "billing",
+      "request_id", "response_id")),
     ("When", "begin, end, and how long it took",
      ("started_at", "sent_at", "ended_at", "booked_at", "first_byte_ms", "duration_ms", "waited_ms")),
     ("How much", "counts of tokens, searches and bytes, and dollars",
@@ -30,9 +33,9 @@ KEPT: Final = (
       "web_searches", "size", "request_bytes", "text_bytes", "response_bytes", "cost_nanos", "value_nanos", "held_nanos",
       "estimate_nanos", "ceiling_nanos", "basis", "prices")),
     ("What was decided", "let through or refused, by which rule, with the figures of that moment",
-     ("id", "state", "http_status", "flags", "policy_hash", "would_refuse_by", "refused_by", "refused_why", "refused_reason",
-      "refused_value", "refused_settled_nanos", "refused_held_nanos", "refused_hold_nanos", "refused_limit_nanos",
-      "refused_resets_at", "refused_others")),
+     ("id", "state", "http_status", "flags", "policy_hash", "would_refuse_by", "refused_by", "refused_why",
+      "refused_reason", "refused_value", "refused_settled_nanos", "refused_held_nanos", "refused_hold_nanos",
+      "refused_limit_nanos", "refused_resets_at", "refused_others")),
 )  # fmt: skip
 """Of one call: a heading, words for people, and the columns of the ledger's view `calls` that they are about."""
 NEVER: Final = (
@@ -44,12 +47,12 @@ NEVER: Final = (
 )
 _STAGES: Final = {
     Stage.OBSERVE: "Nothing is refused. What would have been is written down.",
-    Stage.CANARY: "A group is refused what its budget does not hold; nobody else is. A refusal says by which budget, and until when.",
-    Stage.ENFORCE: "A call that a budget does not hold is refused. The refusal says by which budget, and until when.",
+    Stage.CANARY: "A group is refused what its budget does not hold; nobody else is. A refusal says which, and until when.",
+    Stage.ENFORCE: "A call that a budget does not hold is refused. The refusal says which budget, and until when.",
 }
 _MODES: Final = {
-    Mode.TRANSPARENT: "The operating system leads connections of all programs to the gate; those to other hosts it passes on unread.",
-    Mode.PROXY: "Programs are told by settings and variables to use the gate as their proxy. It passes on unread what is for other hosts.",
+    Mode.TRANSPARENT: "The system leads connections of all programs to the gate; those to other hosts it passes on unread.",
+    Mode.PROXY: "Settings and variables name the gate as your programs' proxy. What is for other hosts it passes on unread.",
 }
 _KEEPS: Final = {"keep": "as long as calls", "good": "for good"}
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -59,7 +62,7 @@ body{margin:0 auto;max-width:46rem;padding:1.5rem 1.25rem 3rem;font:16px/1.55 sy
 h1{font-size:1.6rem;margin:0 0 .5rem}h2{font-size:1.2rem;margin:2rem 0 .5rem}
 dt{font-weight:600;margin-top:.7rem}dd{margin:0}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
-th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)}
+th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #8886}
 details{margin:.8rem 0}li{margin:.2rem 0}
 """
 
@@ -77,11 +80,12 @@ def _page(rollout: Rollout) -> str:
     body = "\n".join(
         (
             f"<h1>AI tools on your laptop at {who}</h1>",
-            f"<p>{who} counts what AI tools spend. A program on your laptop, Spendgate, does it. It sees the connections of AI tools to"
-            " the providers below, reads counts and prices from them, and keeps those. This page says what that means for you.</p>",
+            f"<p>{who} counts what AI tools spend. A program on your laptop, Spendgate, does it. It sees the connections of AI"
+            " tools to the providers below, reads counts and prices from them, and keeps those. This page says what that means"
+            " for you.</p>",
             f"<h2>How it works</h2><p>{escape(_MODES[rollout.mode])}</p><p>{escape(_STAGES[rollout.stage])}</p>",
-            "<p>To read a connection to a provider, your laptop trusts a certificate of "
-            f"{who}. By its own limits it can stand for the hosts below and for no other site: not for your bank, not for your mail.</p>",
+            f"<p>To read a connection to a provider, your laptop trusts a certificate of {who}. By its own limits it can stand"
+            " for the hosts below and for no other site: not for your bank, not for your mail.</p>",
             _hosts(rollout),
             "<h2>What is kept of each call</h2>",
             _definitions((heading, f"{words}.") for heading, words, _ in KEPT),
@@ -91,8 +95,9 @@ def _page(rollout: Rollout) -> str:
             f"<p>{_how_long(rollout)}</p>",
             _tables(),
             "<h2>See it yourself</h2>",
-            "<p><code>spendgate me</code> shows everything that is kept about you, and who else is told what. <code>spendgate status</code>"
-            " shows your budgets, and what is not seen. You see your own rows; your colleagues do not.</p>",
+            "<p><code>spendgate me</code> shows everything that is kept about you, and who else is told what."
+            " <code>spendgate status</code> shows your budgets, and what is not seen. You see your own rows; your colleagues do"
+            " not.</p>",
             f'<h2>Whom to ask</h2><p>{name}: <a href="{link}">{escape(address)}</a></p>',
         )
     )

@@ -67,7 +67,7 @@ check() {{
 
 def _trusted(rollout: Rollout, system: System) -> str:
     """Whether the system and the bundle have the root: told by a line of it that no other certificate has."""
-    line = rollout.root.pem.decode().strip().splitlines()[-2]
+    line = rollout.root.pem.decode().strip().splitlines()[-3]  # of its signature
     bundle = f"grep -qF -e {shlex.quote(line)} {PLACES[system].bundle}"
     if system is System.LINUX:
         return f"trusted() {{ {bundle}; }}\n"
@@ -143,9 +143,10 @@ elif command -v update-ca-trust > /dev/null; then update-ca-trust extract; fi
 
 
 def _head(rollout: Rollout, system: System, about: str) -> str:
+    on = {System.MACOS: "macOS", System.LINUX: "Linux"}[system]
     return f"""\
 #!/bin/sh
-# Spendgate on {"macOS" if system is System.MACOS else "Linux"} for {rollout.organization} ({rollout.identifier}); made by `spendgate mdm make`.
+# Spendgate on {on} for {rollout.organization} ({rollout.identifier}); made by `spendgate mdm make`.
 # {about}
 # DESTDIR=FOLDER: below this folder, and nothing else, for building a package.
 set -eu
