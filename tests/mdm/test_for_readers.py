@@ -81,7 +81,7 @@ def test_the_index_names_every_file(out):
     assert {*re.findall(r"^\| `([^`]+)` \|", text.partition("## Files")[2], re.M)} == there
     for word in ("## Order", "## Kill switch", "## Removal", "## Not run", "stage", TEAM):
         assert word in text
-    assert "<script>" not in text
+    assert re.findall(r".?<script>", text) == ["\\<script>"]  # Markdown shows it as text
 
 
 def test_the_index_tells_the_hosts_that_are_left_out(tmp_path):
@@ -94,7 +94,9 @@ def test_the_index_tells_the_hosts_that_are_left_out(tmp_path):
 
 def test_the_sums_are_those_of_the_files(out):
     """As a person checks them."""
-    done = subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=out, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=out, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(": OK") == sum(path.is_file() for path in out.rglob("*")) - 1
 
@@ -125,7 +127,9 @@ def test_fleet_and_ansible_name_files_that_are_there(out):
         named += [task["ansible.builtin.script"] for task in found["tasks"]]
         assert found["become"] is True
     assert all((out / "fleet" / each).is_file() for each in named)
-    root = plistlib.loads((out / "macos/profiles/1-root.mobileconfig").read_bytes())["PayloadContent"][0]["PayloadContent"]
+    root = plistlib.loads((out / "macos/profiles/1-root.mobileconfig").read_bytes())["PayloadContent"][0][
+        "PayloadContent"
+    ]
     digest = subprocess.run(["sha1sum"], input=root, capture_output=True, check=True).stdout.split()[0].decode()
     assert digest in fleet["policies"][0]["query"]
 

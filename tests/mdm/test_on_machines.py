@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mdm.kit import KEY, made, rollout, root_pem, write, make
+from mdm.kit import KEY, made, make, rollout, root_pem, write
 from mdm.test_rollout_file import POLICY, signed
 from spendgate.cli.environment import surroundings
 from spendgate.config import trust
@@ -85,7 +85,12 @@ def test_the_trust_file_is_one_that_a_gate_believes(tmp_path):
     run(every / "linux" / "install.sh", tmp_path / "to")
     found = trust.parse_trust((tmp_path / f"to{PLACES[System.LINUX].trust}").read_bytes())
     assert [(each.name, str(each.key)) for each in found.keys] == [("platform", KEY)]
-    assert (found.required, found.least_revision, found.url, found.every_s) == (True, 42, "https://a.example/p.yaml", 120)
+    assert (found.required, found.least_revision, found.url, found.every_s) == (
+        True,
+        42,
+        "https://a.example/p.yaml",
+        120,
+    )
     assert str(trust.TRUST_FILE) == PLACES[System.LINUX].trust
 
 
@@ -129,7 +134,10 @@ def test_the_tools_settings_are_what_the_tools_read(tmp_path, mode):
     assert {*codex} == {"shell_environment_policy"}
     assert {*codex["shell_environment_policy"]["set"]} >= {*REPLACING, ADDING}
     editor = json.loads((every / "tools/editors/settings.json").read_text())
-    assert editor == {"http.systemCertificates": True, **({"http.proxy": "http://127.0.0.1:8080"} if mode == "proxy" else {})}
+    assert editor == {
+        "http.systemCertificates": True,
+        **({"http.proxy": "http://127.0.0.1:8080"} if mode == "proxy" else {}),
+    }
     tools = plistlib.loads(next((every / "macos/profiles").glob("*-tools.mobileconfig")).read_bytes())
     domain = tools["PayloadContent"][0]["PayloadContent"]["com.openai.codex"]
     held = domain["Forced"][0]["mcx_preference_settings"]["config_toml_base64"]
@@ -151,7 +159,7 @@ def test_another_account_than_root_is_refused_at_once(out):
     for script in sorted(out.glob("*/*.sh")):
         if script.parent.name == "jamf":
             continue
-        text = script.read_text().replace('$(id -u)', "1000")
+        text = script.read_text().replace("$(id -u)", "1000")
         done = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (1, "run this as root\n"), script
 
@@ -175,9 +183,17 @@ def powershell(out: Path, name: str) -> str:
 def test_windows_gets_the_same_files(out):
     """As text of PowerShell: content, sums and places agree. No PowerShell was there to run them."""
     install, detect = powershell(out, "install.ps1"), powershell(out, "detect.ps1")
-    held = {path: base64.b64decode(content) for path, content in re.findall(r"Path = '(.+?)'; Content = '(.*?)'", install)}
+    held = {
+        path: base64.b64decode(content) for path, content in re.findall(r"Path = '(.+?)'; Content = '(.*?)'", install)
+    }
     places = PLACES[System.WINDOWS]
-    assert {*held} == {places.root, places.trust, places.claude_code, places.at("policy.yaml"), places.at("policy.yaml.minisig")}
+    assert {*held} == {
+        places.root,
+        places.trust,
+        places.claude_code,
+        places.at("policy.yaml"),
+        places.at("policy.yaml.minisig"),
+    }
     assert held[places.at("policy.yaml")] == (out.parent / "policy.yaml").read_bytes()
     assert json.loads(held[places.claude_code]) == {"env": {"NODE_EXTRA_CA_CERTS": places.root}}
     assert {*re.findall(r"Path = '(.+?)'; Sha256", detect)} == {*held}

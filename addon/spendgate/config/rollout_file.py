@@ -25,17 +25,16 @@ from urllib.parse import urlsplit
 from spendgate.config.believing import believed
 from spendgate.config.bundle import Gathering
 from spendgate.config.faults import Faults, Place, shown
-from spendgate.config.reading import read_regular, unread
 from spendgate.config.known import KNOWN
+from spendgate.config.reading import read_regular, unread
 from spendgate.config.root_file import root_of
 from spendgate.config.sections import Section, known_word
 from spendgate.config.trust import Trust, how_often, keys_of, policy_url
 from spendgate.config.whole import revision_of
 from spendgate.config.words import host
 from spendgate.config.yaml_nodes import BYTES_MAX, read
-from spendgate.errors import PolicyError, RolloutError
+from spendgate.errors import RolloutError
 from spendgate.mdm.rollout import Contact, FromFile, FromUrl, Mode, Rollout, Root, SigningKey, Stage
-
 from spendgate.name_constraints import CANARY_HOST
 from spendgate.policy import Policy
 
@@ -82,9 +81,8 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
     port, pac_url = _proxied(top, mode)
     cowork = top.flag("claude_desktop_cowork")
     top.done()
-    if top.faults or None in (organization, identifier, contact, stage, mode, root, policy):
+    if not (organization and identifier and contact and stage and mode and root and policy) or top.faults:
         return None
-    assert organization and identifier and contact and stage and mode and root and policy
     return Rollout(
         organization, identifier, contact, root, hosts, left_out,
         tuple(SigningKey(each.name, str(each.key)) for each in keys),

@@ -21,12 +21,22 @@ _NEXT: Final = {
 def index(rollout: Rollout, others: Iterable[Made]) -> Made:
     """The README, told of all the other files."""
     names = list(others)
-    parts = (_about(rollout), _order(rollout, names), _MANAGERS, _stop(rollout), _tools(rollout), _NOT_RUN, _files(names))
+    parts = (
+        _about(rollout),
+        _order(rollout, names),
+        _MANAGERS,
+        _stop(rollout),
+        _tools(rollout),
+        _NOT_RUN,
+        _files(names),
+    )
     return Made(NAME, "\n".join(parts).encode(), "this page")
 
 
 def _about(rollout: Rollout) -> str:
-    source = f"fetched from {rollout.policy.url}" if isinstance(rollout.policy, FromUrl) else "pushed with this material"
+    source = (
+        f"fetched from {rollout.policy.url}" if isinstance(rollout.policy, FromUrl) else "pushed with this material"
+    )
     keys = ", ".join(f"{inert_markdown(key.name)} (`{key.key}`)" for key in rollout.keys)
     left = ""
     if rollout.left_out:

@@ -18,7 +18,9 @@ _RESULT = 'if found=$(check); then echo "<result>in place</result>"; else echo "
 def managers(rollout: Rollout) -> Iterator[Made]:
     """Each one's files."""
     attribute = unix.verify(rollout, System.MACOS, last=_RESULT)
-    yield Made("jamf/extension-attribute.sh", attribute, "Jamf: an extension attribute, for a smart group of Macs to mend")
+    yield Made(
+        "jamf/extension-attribute.sh", attribute, "Jamf: an extension attribute, for a smart group of Macs to mend"
+    )
     yield from _iru(rollout)
     yield Made("fleet/spendgate.yml", _fleet(rollout), "Fleet: the parts of a team's file for `fleetctl gitops`")
     yield Made("ansible/install.yml", _playbook("install"), "Ansible: checks, and puts in place what is missing")
@@ -51,7 +53,9 @@ def _fleet(rollout: Rollout) -> bytes:
     """Profiles and scripts by path, and a policy that finds Macs without the root. osquery names certificates by SHA-1."""
     digest = sha1(rollout.root.der, usedforsecurity=False).hexdigest()
     paths = [f"      - path: ../{profile.path}" for profile in profiles(rollout)]
-    scripts = [f"    - path: ../{system.value}/{name}.sh" for system in (System.MACOS, System.LINUX) for name in _SCRIPTS]
+    scripts = [
+        f"    - path: ../{system.value}/{name}.sh" for system in (System.MACOS, System.LINUX) for name in _SCRIPTS
+    ]
     return "\n".join(
         (
             "controls:",
@@ -62,7 +66,7 @@ def _fleet(rollout: Rollout) -> bytes:
             *scripts,
             "policies:",
             "  - name: Spendgate's root is trusted",
-            f"    query: SELECT 1 FROM certificates WHERE sha1 = '{digest}';",
+            f"    query: SELECT 1 FROM certificates WHERE sha1 = '{digest}';",  # noqa: S608 - our own digest
             "    description: Without it AI tools refuse the gate, and their calls fail.",
             "    resolution: Push the profiles again, in their order.",
             "    platform: darwin",

@@ -133,7 +133,9 @@ def _how_long(rollout: Rollout) -> str:
     privacy = rollout.policy.privacy
     days = f"for {privacy.keep_days} days, then as sums by day" if privacy.keep_days else "for good"
     names = {"repository": "the repository's name is kept", "none": "no repository's name is kept"}[privacy.project]
-    programs = {"name": "the program's name is", "path": "the program's path is", "none": "the program is not"}[privacy.process]
+    programs = {"name": "the program's name is", "path": "the program's path is", "none": "the program is not"}[
+        privacy.process
+    ]
     return f"{where} Calls are kept {days}; {names}, {programs}."
 
 

@@ -91,7 +91,9 @@ def _agent(rollout: Rollout) -> bytes:
 
 
 def _lines(lines: Iterator[str]) -> bytes:
-    return "\n".join(("# Spendgate: trust of the organization's root; see the page for the people.", *lines, "")).encode()
+    return "\n".join(
+        ("# Spendgate: trust of the organization's root; see the page for the people.", *lines, "")
+    ).encode()
 
 
 def pac(rollout: Rollout) -> Iterator[Made]:

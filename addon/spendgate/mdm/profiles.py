@@ -30,9 +30,7 @@ Payload = dict[str, Any]
 
 def profiles(rollout: Rollout) -> Iterator[Made]:
     """Every profile that the mode needs, numbered in the order of installation."""
-    wanted: list[tuple[str, str, tuple[Payload, ...]]] = [
-        ("root", "trusts the organization's root", (_root(rollout),))
-    ]
+    wanted: list[tuple[str, str, tuple[Payload, ...]]] = [("root", "trusts the organization's root", (_root(rollout),))]
     if rollout.mode is Mode.TRANSPARENT:
         wanted += [
             ("system-extension", "approves the redirector's network extension", (_system_extension(rollout),)),

@@ -66,8 +66,8 @@ class FromFile:
     name: str
     main: bytes
     signature: bytes
-    included: tuple[tuple[str, bytes], ...] = ()
-    privacy: Privacy = Privacy()
+    included: tuple[tuple[str, bytes], ...]
+    privacy: Privacy
 
 
 @dataclass(frozen=True, slots=True)

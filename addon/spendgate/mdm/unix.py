@@ -39,7 +39,9 @@ def unix(rollout: Rollout) -> Iterator[Made]:
         folder = system.value
         about = "puts files, trust and variables in place; run it daily: it mends what was changed"
         yield Made(f"{folder}/install.sh", _install(rollout, system, every), about)
-        yield Made(f"{folder}/verify.sh", verify(rollout, system), "names what is missing or changed; exit status 1 then")
+        yield Made(
+            f"{folder}/verify.sh", verify(rollout, system), "names what is missing or changed; exit status 1 then"
+        )
         yield Made(f"{folder}/remove.sh", _remove(rollout, system, every), "takes all of it away; restart afterwards")
 
 
@@ -71,7 +73,9 @@ def _trusted(rollout: Rollout, system: System) -> str:
     bundle = f"grep -qF -e {shlex.quote(line)} {PLACES[system].bundle}"
     if system is System.LINUX:
         return f"trusted() {{ {bundle}; }}\n"
-    listed = f"security find-certificate -a -Z /Library/Keychains/System.keychain | grep -qF {rollout.root.sha256.upper()}"
+    listed = (
+        f"security find-certificate -a -Z /Library/Keychains/System.keychain | grep -qF {rollout.root.sha256.upper()}"
+    )
     return f"trusted() {{ {listed} && {bundle}; }}\n"
 
 

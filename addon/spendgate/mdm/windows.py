@@ -23,10 +23,14 @@ def windows(rollout: Rollout) -> Iterator[Made]:
     """The scripts."""
     install, check = _install(rollout), _check(rollout)
     folder = "windows/intune"
-    yield Made(f"{folder}/install.ps1", install, "the Win32 app's installation, and the remediation's script that mends")
+    yield Made(
+        f"{folder}/install.ps1", install, "the Win32 app's installation, and the remediation's script that mends"
+    )
     yield Made(f"{folder}/uninstall.ps1", _uninstall(rollout), "the Win32 app's removal; restart afterwards")
     yield Made(f"{folder}/detect.ps1", _text(check, _DETECTED), "the Win32 app's detection")
-    yield Made(f"{folder}/remediation-detect.ps1", _text(check, _TO_MEND), "the remediation's check; `install.ps1` mends")
+    yield Made(
+        f"{folder}/remediation-detect.ps1", _text(check, _TO_MEND), "the remediation's check; `install.ps1` mends"
+    )
 
 
 def _install(rollout: Rollout) -> bytes:
