@@ -74,6 +74,15 @@ def test_the_page_says_where_to_look(out):
         assert word in text
 
 
+def test_the_page_does_not_promise_less_than_the_root_can(tmp_path):
+    """A root that could stand for more providers than are read: people are told so."""
+    text = (
+        made(tmp_path, hosts=["api.openai.com"], pem=root_pem([*HOSTS, CANARY_HOST])) / "for-people.html"
+    ).read_text()
+    assert "for 2 hosts of AI providers, of which those below are read" in text
+    assert "<summary>1 host of providers</summary>" in text
+
+
 def test_the_index_names_every_file(out):
     """And no file that is not there."""
     text = (out / "README.md").read_text()

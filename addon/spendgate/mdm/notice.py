@@ -85,7 +85,7 @@ def _page(rollout: Rollout) -> str:
             " for you.</p>",
             f"<h2>How it works</h2><p>{escape(_MODES[rollout.mode])}</p><p>{escape(_STAGES[rollout.stage])}</p>",
             f"<p>To read a connection to a provider, your laptop trusts a certificate of {who}. By its own limits it can stand"
-            " for the hosts below and for no other site: not for your bank, not for your mail.</p>",
+            f" for {_for_what(rollout)}, and for no other site: not for your bank, not for your mail.</p>",
             _hosts(rollout),
             "<h2>What is kept of each call</h2>",
             _definitions((heading, f"{words}.") for heading, words, _ in KEPT),
@@ -109,9 +109,19 @@ def _page(rollout: Rollout) -> str:
     )
 
 
+def _for_what(rollout: Rollout) -> str:
+    """The root may be able to sign for more providers' hosts than are read now."""
+    if rollout.signs_for == frozenset(rollout.hosts):
+        return "the hosts below and what is under their names"
+    return (
+        f"{len(rollout.signs_for)} hosts of AI providers, of which those below are read, and what is under their names"
+    )
+
+
 def _hosts(rollout: Rollout) -> str:
     listed = "".join(f"<li>{escape(host)}</li>" for host in rollout.hosts)
-    return f"<details><summary>{len(rollout.hosts)} hosts of providers</summary><ul>{listed}</ul></details>"
+    number = f"{len(rollout.hosts)} host{'' if len(rollout.hosts) == 1 else 's'}"
+    return f"<details><summary>{number} of providers</summary><ul>{listed}</ul></details>"
 
 
 def _definitions(pairs: Iterable[tuple[str, str]]) -> str:

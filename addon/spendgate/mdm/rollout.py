@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import NAMESPACE_DNS, uuid5
 
+from spendgate.name_constraints import CANARY_HOST
 from spendgate.privacy import Privacy
 
 
@@ -102,6 +103,11 @@ class Rollout:
     pac_url: str | None = None
     cowork: bool = True
     """Whether Claude Desktop may start its virtual machine, whose traffic no gate on the laptop sees."""
+
+    @property
+    def signs_for(self) -> frozenset[str]:
+        """The sites that the root can stand for: the canary is nobody's."""
+        return self.root.permits - {CANARY_HOST}
 
     def named(self, part: str) -> str:
         """The identifier of one part."""

@@ -70,7 +70,7 @@ check() {{
 def _trusted(rollout: Rollout, system: System) -> str:
     """Whether the system and the bundle have the root: told by a line of it that no other certificate has."""
     line = rollout.root.pem.decode().strip().splitlines()[-3]  # of its signature
-    bundle = f"grep -qF -e {shlex.quote(line)} {PLACES[system].bundle}"
+    bundle = f"grep -sqF -e {shlex.quote(line)} {PLACES[system].bundle}"
     if system is System.LINUX:
         return f"trusted() {{ {bundle}; }}\n"
     listed = (
