@@ -57,8 +57,8 @@ key is in here. Sign profiles and scripts with your own identity where your MDM 
 | stage | {_NEXT[rollout.stage]} |
 | mode | {rollout.mode.value} |
 | root | {inert_markdown(rollout.root.subject)}, SHA-256 `{rollout.root.sha256}`, holds through {rollout.root.until} |
-| hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under them, \
-and for nothing else |
+| hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under \
+them, and for nothing else |
 | policy | {source}; believed with a signature by {keys} |
 | questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
 {left}"""
