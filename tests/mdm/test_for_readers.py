@@ -70,7 +70,15 @@ def test_the_page_tells_every_column_of_a_call(tmp_path):
 def test_the_page_says_where_to_look(out):
     """Each host, the stage, the commands."""
     text = (out / "for-people.html").read_text()
-    for word in ("api.anthropic.com", "Nothing is refused", "<code>spendgate me</code>", "no prompt, no answer"):
+    assert "<td>keep" not in text
+    for word in (
+        "administrators can read",
+        "as said above after its window is over",
+        "api.anthropic.com",
+        "Nothing is refused",
+        "<code>spendgate me</code>",
+        "no prompt, no answer",
+    ):
         assert word in text
 
 

@@ -54,7 +54,8 @@ _MODES: Final = {
     Mode.TRANSPARENT: "The system leads connections of all programs to the gate; those to other hosts it passes on unread.",
     Mode.PROXY: "Settings and variables name the gate as your programs' proxy. What is for other hosts it passes on unread.",
 }
-_KEEPS: Final = {"keep": "as long as calls", "good": "for good"}
+_KEEPS: Final = (("keep", "as said above"), ("good", "for good"))
+"""The ledger's words for how long, at the beginning of what it says."""
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE: Final = """
 :root{color-scheme:light dark}
@@ -130,14 +131,21 @@ def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
 
 def _tables() -> str:
     rows = "".join(
-        f"<tr><td>{escape(table)}</td><td>{escape(what)}</td><td>{escape(_KEEPS.get(until, until))}</td></tr>"
+        f"<tr><td>{escape(table)}</td><td>{escape(what)}</td><td>{escape(_until(until))}</td></tr>"
         for table, what, until in TOLD
     )
     return f"<table><thead><tr><th>Table</th><th>What it is</th><th>Kept</th></tr></thead><tbody>{rows}</tbody></table>"
 
 
+def _until(said: str) -> str:
+    for word, words in _KEEPS:
+        if said == word or said.startswith((f"{word} ", f"{word};")):
+            return words + said.removeprefix(word)
+    return said
+
+
 def _how_long(rollout: Rollout) -> str:
-    where = "In a file on your laptop that the gate's account alone reads."
+    where = "In a file on your laptop that the gate's account and administrators can read."
     if not isinstance(rollout.policy, FromFile):
         return f"{where} Calls are kept as long as the policy in force says: <code>spendgate me</code> tells how long."
     privacy = rollout.policy.privacy
