@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "me": ("me",),
     "service": ("service_",),
     "purge": ("purge",),
+    "mdm": ("mdm",),
 }
 """Command to its modules under `spendgate.cli`, in the order in which `--help` lists them. Each has a `register`."""
 

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from spendgate.capture.ca import permitted
 from spendgate.errors import StateError
+from spendgate.name_constraints import permitted
 
 NAME = re.compile(r"spendgate-[0-9a-f]{16}")
 """Every entry of ours, of whichever authority."""
