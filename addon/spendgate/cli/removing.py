@@ -43,7 +43,9 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     try:
         _drop_state(keep_ledger=keep_ledger)
     except OSError as fault:
-        raise StateError(f"{fault.filename} cannot be removed: {fault.strerror}; mend that and run this again") from fault
+        raise StateError(
+            f"{fault.filename} cannot be removed: {fault.strerror}; mend that and run this again"
+        ) from fault
     # The unit last: it says what was made, to whoever has to try again.
     for each in machine.remove_accounts(tuple(each for each in made if not each.startswith(_FOLDER))):
         note(f"removed the {each.replace(':', ' ')}")
