@@ -185,7 +185,7 @@ exec` sets it for one command |
 On Windows no variable that replaces a bundle is set: Windows fetches roots as they are needed, and a bundle of \
 those at hand would break other
 hosts. On macOS `/etc/spendgate/bundle.pem` has the system's roots and all of the System keychain, so also those of \
-another TLS inspector.
+another TLS inspector, and any that the system itself keeps there without trusting it: look through that keychain first.
 """
 
 
