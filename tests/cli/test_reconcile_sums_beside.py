@@ -191,3 +191,29 @@ def test_purged_days_are_not_taken_for_days_without_calls(place: State) -> None:
     told = f"before {day(FIRST + 10 * DAY_MS)} calls are sums by now (privacy.keep): no bill of these days is compared"
     assert told in said["notes"]
     assert said["totals"]["captured_nanos"] == said["totals"]["billed_nanos"] == 200 * NANOS_PER_DOLLAR
+
+
+def test_what_is_no_part_of_the_bill_is_said_by_its_export_too(place: State, tmp_path: Path) -> None:
+    typed(place, SUM)
+    typed(place, "  - {for: support, amount: $3}\n")
+    done = called(place, "export", "focus", "--billed", "--since", f"{day(FIRST)}T00:00:00Z",
+                  "--until", f"{day(LAST + DAY_MS)}T00:00:00Z", "--output", str(tmp_path / "billed.csv"))  # fmt: skip
+    assert f"{NAMED}, and no part of what is billed here" in done.stderr
+
+
+def test_days_that_an_invoice_does_not_tell_are_those_of_the_export(place: State) -> None:
+    """Of one account: a charge of one day by hand, the days beside it from the export."""
+    cost_export(place, FIRST + DAY_MS, 3)
+    typed(place, f"  - {{for: tokens, amount: $11, day: {day(FIRST)}}}\n")
+    said, _ = report(place)
+    assert dollars(said)[0] == 41
+    assert [each["billed_nanos"] // NANOS_PER_DOLLAR for each in said["days"]] == [11, 10, 10, 10]
+
+
+def test_a_provider_that_is_not_asked_for_is_not_missed(place: State) -> None:
+    typed(place, SUM)
+    typed(place, "  - {for: tokens, amount: $1}\n", provider="openai")
+    said, _ = report(place, "--provider", "openai")
+    assert not any(note.startswith("anthropic") for note in said["notes"])
+    part, _ = report(place, span=("--from", day(FIRST), "--until", day(LAST)))
+    assert any("anthropic: no statement that tells what calls cost on" in note for note in part["notes"])

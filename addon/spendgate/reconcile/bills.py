@@ -52,7 +52,9 @@ class Bill(Struct, frozen=True):
     sums: tuple[OneSum, ...] = ()
     """Sums of several days that the calls of all of them are compared with; each is among the lines of its first day …"""
     sum_notes: tuple[str, ...] = ()
-    """… and a note on each sum, also on those that no call is compared with."""
+    """… and a note on each sum that is billed, also where no call is compared with it."""
+    told: frozenset[str] = frozenset()
+    """Providers that some import in force is about."""
 
     @property
     def bucket_ms(self) -> int:
@@ -102,7 +104,10 @@ def bill_of(
     inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
     seen = Seen(from_ms, until_ms, now_ms, frozenset(by_day), frozenset(opened), purged_ms)
     sums = weighed(told_sums(used, chosen, ordered, (from_ms, until_ms)), seen)
-    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), *sums)
+    return Bill(
+        tuple(days), tuple(gateway), inputs, (*notes, *sums.left_out), tuple(opened), sums.compared, sums.notes,
+        frozenset(provider for provider, _ in used),
+    )  # fmt: skip
 
 
 def _used(

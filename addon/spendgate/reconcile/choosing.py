@@ -16,6 +16,7 @@ from spendgate.usage import NO_USAGE
 
 COMPARED: Final = frozenset({Charge.TOKENS, Charge.REQUESTS, Charge.MEDIA})
 """Charges that calls of the ledger are compared with; the rest is a fee, a credit or a tax."""
+_CALLS: Final = frozenset(each.value for each in COMPARED)
 COUNTS: Final = "counts"
 """Beside the kinds of charge: the tokens and requests themselves."""
 INVOICE: Final = "invoice"
@@ -66,7 +67,7 @@ def choose[U: Use](used: dict[At, list[U]]) -> tuple[Chosen, list[str]]:
             # A sum of several days beside another source that has some of them by day would be told twice (`told_sums` notes it).
             able = [
                 each.said for each in uses
-                if each.said.source in kinds[kind]
+                if each.said.source in kinds[kind] and _speaks(each, kind)
                 and not (len(kinds[kind]) > 1 and any(_has_of(used, each, one) for one in _sums(each, kind)))
             ]  # fmt: skip
             # Counts of the source that tells the money join to it at its own grain.
@@ -106,6 +107,11 @@ def kinds_of(line: Line) -> list[str]:
     kinds = [line.charge.value] if line.billed_nanos is not None else []
     counts = line.usage != NO_USAGE or (line.requests is not None and line.billed_nanos is None)
     return [*kinds, COUNTS] if counts else kinds
+
+
+def _speaks(use: Use, kind: str) -> bool:
+    """Whether it says what this costs on its day: a person's invoice does where it has a line of it, and elsewhere is silent."""
+    return use.said.source != INVOICE or kind not in _CALLS or any(kind in kinds_of(each) for each in use.lines)
 
 
 def _sums(use: Use, kind: str) -> list[Line]:

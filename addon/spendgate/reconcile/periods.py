@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -19,6 +19,8 @@ from spendgate.reconcile.choosing import COMPARED, At, of_a_period
 from spendgate.reconcile.finality import state
 from spendgate.reconcile.result import State
 from spendgate.statement import DAY_MS, Billed, Charge, Line
+
+_UNBILLED: Final = ", and no part of what is billed here: "
 
 
 class Period(NamedTuple):
@@ -88,16 +90,25 @@ def is_search_sum(line: Line) -> bool:
     return line.charge is Charge.WEB_SEARCH and line.billed_nanos is not None and of_a_period(line)
 
 
-def weighed(told: Iterable[Told], seen: Seen) -> tuple[tuple[OneSum, ...], tuple[str, ...]]:
+class Weighed(NamedTuple):
+    """What became of the sums that imports tell."""
+
+    compared: tuple[OneSum, ...]
+    notes: tuple[str, ...]
+    """On those that are billed: compared, or why not."""
+    left_out: tuple[str, ...]
+    """On those that are no part of the bill, and why."""
+
+
+def weighed(told: Iterable[Told], seen: Seen) -> Weighed:
     """Those that calls are compared with, and a note on each, also on those that none is."""
     by_period: dict[Period, list[Told]] = defaultdict(list)
-    left_out: dict[tuple[Period, str], list[Told]] = defaultdict(list)
+    unbilled: dict[tuple[Period, str], list[Told]] = defaultdict(list)
     for one in told:
         period = Period(one.line.provider, one.line.starts_ms, one.line.ends_ms)
-        (left_out[period, one.why] if one.why else by_period[period]).append(one)
+        (unbilled[period, one.why] if one.why else by_period[period]).append(one)
     sums, notes = [], []
-    for (period, why), its in sorted(left_out.items()):
-        notes.append(f"{_named(period, its)}, and no part of what is billed here: {why}")
+    left_out = [f"{_named(period, its)}{_UNBILLED}{why}" for (period, why), its in sorted(unbilled.items())]
     for period, its in sorted(by_period.items()):
         why = _why_not(period, its, by_period, seen)
         name = _named(period, its)
@@ -113,8 +124,8 @@ def weighed(told: Iterable[Told], seen: Seen) -> tuple[tuple[OneSum, ...], tuple
         elif period.from_ms >= seen.from_ms:
             notes.append(f"{name}, compared with no call, and stays unexplained: {why}")
         elif seen.by_day.isdisjoint(period.days):
-            notes.append(f"{name}, and no part of what is billed here: {why}")
-    return tuple(sums), tuple(notes)
+            left_out.append(f"{name}{_UNBILLED}{why}")
+    return Weighed(tuple(sums), tuple(notes), tuple(left_out))
 
 
 def _named(period: Period, its: Iterable[Told]) -> str:

@@ -173,6 +173,8 @@ def compared(reader: Reader, options: Options, facts: Facts, *, revisions: bool 
     ids |= {name for seen in whole.witnessed for name in (seen.response_id, seen.request_id) if name}
     span = options.from_ms, options.until_ms
     calls = read(reader, span, ids, options.boundary_ms, bill.bucket_ms)
+    if options.providers:  # what is not asked for is not told to be missing
+        calls = (each for each in calls if each.provider in options.providers)
     return comparing.compare(calls, bill, whole, options.now_ms, options.boundary_ms)
 
 

@@ -196,7 +196,6 @@ def _notes(compared: Compared) -> tuple[str, ...]:
 def _left_out(compared: Compared, from_ms: int, until_ms: int) -> Iterator[str]:
     """What no closed day of a bill is there for: silence would pass for agreement."""
     yield from compared.bill.sum_notes
-    told = {provider for provider, _ in (*_told(compared), *compared.bill.open_days)}
     open_days = set(compared.bill.open_days)
     found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for (provider, day_ms), (calls, nanos) in sorted(compared.captured.left_out.items()):
@@ -204,7 +203,7 @@ def _left_out(compared: Compared, from_ms: int, until_ms: int) -> Iterator[str]:
             kept = found[provider]
             kept[0], kept[1], kept[2] = kept[0] + 1, kept[1] + calls, kept[2] + nanos
     for provider, (days, calls, nanos) in sorted(found.items()):
-        which = f" that tells what calls cost on {days} days" if provider in told else ""
+        which = f" that tells what calls cost on {days} days" if provider in compared.bill.told else ""
         yield f"{provider}: no statement{which}; {calls} calls of {short_dollars(nanos)} are not compared"
 
 
