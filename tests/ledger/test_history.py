@@ -24,6 +24,7 @@ def read(found: list[tuple[int, int | None]], folder: Path, span: tuple[int, int
     """History of a ledger with calls booked at these instants, that had waited so long."""
     path = folder / "ledger.db"
     if not path.exists():
+        folder.mkdir()
         open_ledger(folder).close()
     with sqlite3.connect(path, isolation_level=None) as conn:
         conn.execute("BEGIN")
@@ -56,5 +57,5 @@ def test_calls_come_in_the_order_in_which_they_asked(
         for number, (booked_ms, waited_ms) in enumerate(found)
         if since_ms <= booked_ms and (until_ms is None or booked_ms < until_ms)
     ]
-    told = read(found, tmp_path_factory.getbasetemp(), (since_ms, until_ms))
+    told = read(found, tmp_path_factory.getbasetemp() / "history", (since_ms, until_ms))  # one ledger for all examples
     assert [(step.arrived_ms, step.id) for step in told] == [(at_ms, f"c{number}") for at_ms, number in sorted(asked)]
