@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from spendgate.admission import RefusalKind, Refuse, who_refuses
 from spendgate.budget import Budget, Missing
+from spendgate.config.policy_file import parse_policy
+from spendgate.exceptions import Granted
 from spendgate.fitting import enforces, model_refusal, scopes
 from spendgate.model_rules import ModelRule
 from spendgate.policy import Mode, Policy, person_of, today_in
@@ -283,3 +285,33 @@ def test_facts_know_only_the_policys_attributes() -> None:
     """A misspelled attribute is an error of the program, not a call without a value."""
     with pytest.raises(TypeError, match="persn"):
         Facts.of(persn="alice")
+
+
+BY_SESSION = {
+    "a budget's per": 'budgets: [{name: b, per: session, limit: "$1"}]',
+    "a budget's match": 'budgets: [{name: b, match: {session: "s*"}, limit: "$1"}]',
+    "a budget's except": 'budgets: [{name: b, except: {session: s1}, limit: "$1"}]',
+    "where it is enforced": "mode: {default: observe, enforce: [{session: s1}]}",
+    "a model rule": 'models: [{name: m, match: {session: s1}, deny: ["gpt-*"]}]',
+    "a rate": "rates: [{name: r, per: [person, session], requests: 1 per minute}]",
+    "an exception": """
+budgets: [{name: b, limit: "$1 per day"}]
+exceptions: [{budget: b, match: {session: s1}, add: $1, until: 2027-06-30, reason: r, approved_by: a}]""",
+    "an adjusted price": "pricing: {adjust: [{match: {session: s1}, multiply: 0.85}]}",
+    "an alert": "alerts: [{name: a, burn: $12 in 1h, per: session, severity: notice}]",
+}
+
+
+@pytest.mark.parametrize("text", BY_SESSION.values(), ids=BY_SESSION)
+def test_what_goes_by_sessions_is_found_wherever_it_stands(text: str) -> None:
+    assert parse_policy(f"version: 1\nowner: ops@acme.example\n{text}".encode()).by_session
+
+
+def test_what_was_granted_may_go_by_sessions_too() -> None:
+    """And a policy without any such rule does not."""
+    plain = policy(budget(per=("person",), match=where(tool="claude-code")))
+    granted = Granted(
+        budget="b", match=where(session="s1"), add_nanos=1, until_ms=NOON_MS, reason="r", approved_by="a", grant="g", told="",
+    )  # fmt: skip
+    assert not plain.by_session
+    assert plain.granting((granted,)).by_session

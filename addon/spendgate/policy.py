@@ -155,6 +155,12 @@ class Policy(Values):
         return any("model" in budget.per for budget in self.budgets) or any(each.texts("model") for each in chosen)
 
     @cached_property
+    def by_session(self) -> bool:
+        """Whether anything may tell calls apart by their session. That needs the word, wherever in the policy it stands: who
+        looks for it there misses no rule that may have a selector one day."""
+        return '"session"' in self.model_dump_json()
+
+    @cached_property
     def by_list(self) -> bool:
         """Whether some budget counts subscription traffic."""
         return any(budget.counts == "value" for budget in self.budgets)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, isqrt
+from math import isqrt
 
 from spendgate.standing import KindStanding, Size, Standing
 
@@ -42,7 +42,7 @@ def wanted(standing: Standing, kind: KindStanding, size: Size) -> int:
         return unproven
     seen = max(1, size.seen, kind.settled)
     same = min(kind.open_calls, standing.open_calls)
-    if same + 1 > max(1, ceil(PROVEN_SHARE * seen)):
+    if same and same * PROVEN_SHARE.denominator >= seen * PROVEN_SHARE.numerator:
         return unproven
     strangers = standing.held_nanos * (standing.open_calls - same) // max(1, standing.open_calls)
     surprise = mean + SURPRISE * max(0, (size.largest_nanos or 0) - mean)

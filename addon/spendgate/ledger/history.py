@@ -14,7 +14,7 @@ from spendgate.usage import Usage
 class Step(NamedTuple):
     """One past call. Nano-dollars, epoch milliseconds, tokens; columns as in the view `calls`.
 
-    `person` and the columns after it up to `also_requested` are all of a call that its rules and budgets go by.
+    `person` and the columns after it up to `session` are all of a call that its rules and budgets go by.
     """
 
     seq: int
@@ -32,7 +32,6 @@ class Step(NamedTuple):
     account_os: str | None
     tool: str | None
     provider: str
-    session: str | None
     api_key: str | None
     account: str | None
     project: str | None
@@ -41,6 +40,7 @@ class Step(NamedTuple):
     also_requested: str | None
     """The other models that may have had a part in the answer, as a JSON array of strings; None: there were none, or it was
     written before they were kept."""
+    session: str | None
     model: str | None
     """The one that answered."""
     kind: str
@@ -54,8 +54,6 @@ class Step(NamedTuple):
     cost_nanos: int | None
     value_nanos: int | None
     refused_by: str | None
-    refused_why: str | None
-    would_refuse_by: str | None
     prices: str | None = None
     """By which price it was charged; None: it was not."""
     sent_ms: int | None = None
@@ -97,14 +95,24 @@ class Step(NamedTuple):
 
 
 _COUNTS_AT: Final = slice(Step._fields.index("input_tokens"), Step._fields.index("web_searches") + 1)
-FACTS_AT: Final = slice(Step._fields.index("person"), Step._fields.index("also_requested") + 1)
+FACTS_AT: Final = slice(Step._fields.index("person"), Step._fields.index("session") + 1)
 """Where the columns stand that rules and budgets go by."""
+UNSESSIONED_AT: Final = slice(FACTS_AT.start, FACTS_AT.stop - 1)
+"""The same, but for the session."""
 
-_ARRIVED: Final = "booked_ms - coalesce(waited_ms, 0)"
-_COLUMNS: Final = ", ".join(f"{_ARRIVED} AS arrived_ms" if name == "arrived_ms" else name for name in Step._fields)
 _DECIDED: Final = """state IN ('open', 'settled', 'interrupted', 'refused') OR held_nanos IS NOT NULL"""
-_STEPS: Final = f"""SELECT {_COLUMNS} FROM call_rows WHERE booked_ms >= ? AND booked_ms < ? AND ({_DECIDED})
-    ORDER BY {_ARRIVED}, seq"""  # noqa: S608 - our own words
+
+
+def _select(arrived: str, which: str) -> str:
+    columns = ", ".join(f"{arrived} AS arrived_ms" if name == "arrived_ms" else name for name in Step._fields)
+    return f"""SELECT {columns} FROM call_rows
+        WHERE booked_ms >= ?1 AND booked_ms < ?2 AND {which} AND ({_DECIDED})"""  # noqa: S608 - our own words
+
+
+_STEPS: Final = f"""{_select("booked_ms", "coalesce(waited_ms, 0) = 0")}
+    UNION ALL {_select("booked_ms - waited_ms", "waited_ms <> 0")}
+    ORDER BY arrived_ms, seq"""
+"""Most calls have not waited: an index has them in their order, so that of a whole ledger only the few others are sorted."""
 _AT_ONCE: Final = 1_000
 _ALWAYS_MS: Final = 2**62
 

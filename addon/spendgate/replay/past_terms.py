@@ -14,7 +14,7 @@ from spendgate.gate.accounts import refusal_of
 from spendgate.gate.drawing import Flows
 from spendgate.gate.past import NAMED
 from spendgate.gate.terms import unlisted
-from spendgate.ledger.history import FACTS_AT, Step
+from spendgate.ledger.history import FACTS_AT, UNSESSIONED_AT, Step
 from spendgate.policy import Policy, person_then
 from spendgate.rates import rate_scopes
 from spendgate.roster import PersonMatch
@@ -60,15 +60,13 @@ class PastDraws:
 
     def _of_one(self, budgets: Fitting, facts: Facts, parts: list[_Part], now_ms: int) -> tuple[Scope, ...]:
         """The scopes of one model's facts: made again only of the budgets whose window has ended, or whose limit moves."""
-        found: list[Scope] = []
         for place, (draw, refuses) in enumerate(budgets):
-            part = parts[place]
-            if draw.moves or not part[1] <= now_ms < part[2]:
-                part = parts[place] = _part(draw, facts, now_ms, self._enforced and refuses)
-            scopes, from_ms, until_ms = part
-            found += scopes
-            self._from_ms, self._until_ms = max(self._from_ms, from_ms), min(self._until_ms, until_ms)
-        return tuple(found)
+            _, from_ms, until_ms = parts[place]
+            if draw.moves or not from_ms <= now_ms < until_ms:
+                parts[place] = _part(draw, facts, now_ms, self._enforced and refuses)
+        self._from_ms = max([self._from_ms, *[from_ms for _, from_ms, _ in parts]])
+        self._until_ms = min([self._until_ms, *[until_ms for _, _, until_ms in parts]])
+        return tuple([scope for scopes, _, _ in parts for scope in scopes])
 
 
 def _part(draw: Draw, facts: Facts, now_ms: int, enforced: bool) -> _Part:
@@ -158,6 +156,7 @@ class KnownPast:
         self._policy = policy
         self._days = Clock(Window(Unit.DAY), policy.calendar())
         self._dated = any(person.until for person in policy.roster.people)
+        self._facts_at = FACTS_AT if policy.by_session else UNSESSIONED_AT
         self._kept: dict[tuple[object, ...], PastTerms] = {}
         self._draws = SharedDraws(policy)
 
@@ -165,7 +164,7 @@ class KnownPast:
         """The terms of this call when it asked."""
         day = self._days.at(step.arrived_ms).key if self._dated else ""
         changed = self._policy.adjustments.since(step.arrived_ms) if self._policy.adjust else 0
-        key = (step[FACTS_AT], day, changed)
+        key = (step[self._facts_at], day, changed)
         found = self._kept.get(key)
         if found is None:
             if len(self._kept) >= _KEPT_MAX:

@@ -185,6 +185,5 @@ def step_of(calls: Calls, kind: str, call_id: str, at_ms: int, ends_ms: int, *, 
         billing=values["billing"], model_requested=value("model"), also_requested=None, model=None,
         kind=kind, size=size.text, estimate_nanos=cost, ceiling_nanos=size.ceiling_nanos, typical_nanos=cost, held_nanos=cost,
         cost_nanos=0 if value("billing") == PLAN else cost,
-        value_nanos=cost, refused_by=None, refused_why=None, would_refuse_by=None,
-        sent_ms=at_ms, input_tokens=calls.tokens,
+        value_nanos=cost, refused_by=None, sent_ms=at_ms, input_tokens=calls.tokens,
     )  # fmt: skip
