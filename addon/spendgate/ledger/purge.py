@@ -33,7 +33,8 @@ from spendgate.ledger.day_sums import Totals
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve
-from spendgate.ledger.store import Store, unavailable
+from spendgate.ledger.sqlite_faults import unavailable
+from spendgate.ledger.store import Store
 from spendgate.money import dollars
 from spendgate.window import DAY_MS
 

@@ -48,8 +48,8 @@ from spendgate.ledger.kept import Kept
 from spendgate.ledger.named import NamedCall, named
 from spendgate.ledger.selecting import EVERY_CALL, Span, rows
 from spendgate.ledger.spending import Spend
+from spendgate.ledger.sqlite_faults import unavailable
 from spendgate.ledger.statements import Imported
-from spendgate.ledger.store import unavailable
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.ledger.unfilled import unfilled
 from spendgate.ledger.untaken import ByBill, untaken

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from spendgate.errors import LedgerUnavailable
-from spendgate.ledger.store import connect, unavailable
+from spendgate.ledger.connection import connect
+from spendgate.ledger.sqlite_faults import unavailable
 
 _PATIENCE_MS: Final = 5_000
 
