@@ -24,7 +24,7 @@ from spendgate.ledger import (
     found_calls,
     merged,
     mine,
-    purge,
+    purgeable,
     schema,
     spending,
     standings,
@@ -268,11 +268,11 @@ class Reader:
 
     def totals(self) -> day_sums.Totals:
         """All ended calls that the ledger ever had: rows and sums, of one moment."""
-        return purge.totals(self._conn)
+        return day_sums.totals_ever(self._conn)
 
-    def purgeable(self, before_ms: int) -> purge.Plan:
+    def purgeable(self, before_ms: int) -> purgeable.Plan:
         """What a purge of what was booked before then would take."""
-        return purge.plan(self._conn, before_ms)
+        return purgeable.plan(self._conn, before_ms)
 
     def kept_of(self, whose: mine.Whose) -> tuple[mine.Kept, ...]:
         """Every table with what it has of this person, of one moment."""
