@@ -18,7 +18,7 @@ from spendgate.config import paths, trust
 from spendgate.gate.accounts import FLAG as PERSONAL
 from spendgate.gate.accounts import OWN
 from spendgate.gate.charging import BACKGROUND, UNCOUNTED, UNSEEN
-from spendgate.gate.gate import WITHOUT_LEDGER
+from spendgate.gate.failing import WITHOUT_LEDGER
 from spendgate.gate.overage import FLAG as BEYOND
 from spendgate.gate.plausible import CUT
 from spendgate.gate.recording import LEFT

@@ -27,12 +27,11 @@ from spendgate.errors import LedgerBusy
 from spendgate.fitting import enforces, scopes
 from spendgate.gate.past import counted
 from spendgate.gate.purging import Purging
-from spendgate.ledger import chain, open_calls, rows
-from spendgate.ledger import purge as purging
+from spendgate.ledger import chain, open_calls, purgeable, rows
 from spendgate.ledger.day_sums import Totals
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger
-from spendgate.ledger.purge import Purge
+from spendgate.ledger.purge import Purge, run
 from spendgate.ledger.queries import Reader
 from spendgate.policy import Policy
 from spendgate.selector import Facts
@@ -90,7 +89,7 @@ def _drawn(policy: Policy, written: Written, person: int, day_ms: int) -> list[t
 def _calls(old: int, kept: int, written: Written, policy: Policy) -> Iterator[rows.Values]:
     """The values of `_COLUMNS`, oldest first; the same each time."""
     rng = random.Random(7)
-    oldest_ms, border_ms = NOW_MS - (KEEP_DAYS + YEAR_DAYS) * DAY_MS, purging.before(NOW_MS, KEEP_DAYS)
+    oldest_ms, border_ms = NOW_MS - (KEEP_DAYS + YEAR_DAYS) * DAY_MS, purgeable.before(NOW_MS, KEEP_DAYS)
     drawn: dict[int, list[tuple[int, int]]] = {}
     day = -1
     for number in range(old + kept):
@@ -248,7 +247,7 @@ def show(folder: Path, old: int, kept: int, *, timed: int = _TIMED) -> dict[str,
     between = look(path)
     began = time.perf_counter()
     with Purge(path, gates) as purge:
-        calls, gone = purging.run(purge, KEEP_DAYS, NOW_MS)
+        calls, gone = run(purge, KEEP_DAYS, NOW_MS)
     took = time.perf_counter() - began
     after = look(path)
     for one, other in ((before, between), (between, after)):

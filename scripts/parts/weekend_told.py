@@ -20,7 +20,9 @@ from parts.weekend_loop import LOOP, SATURDAY, ZONE
 from spendgate.alerts import routing
 from spendgate.gate.alerting import Looking
 from spendgate.gate.clock import Clock
+from spendgate.ledger.ended_calls import EndedCalls
 from spendgate.ledger.outbox import Outbox
+from spendgate.ledger.shared_connection import SharedConnection
 from spendgate.money import short_dollars
 from spendgate.policy import Policy
 
@@ -55,12 +57,12 @@ def night(policy: Policy, folder: Path, play: Callable[..., None]) -> Night:
     found = Night()
 
     async def listen(clock: Clock) -> None:
-        with closing(Outbox(folder / "ledger.db")) as outbox:
-            looking = Looking(outbox)
+        with closing(SharedConnection(folder / "ledger.db")) as shared:
+            looking, outbox = Looking(EndedCalls(shared)), Outbox(shared)
             try:
                 await asyncio.sleep((LOOP_MS - clock.now_ms()) / 1000)
                 looking.look(policy, clock.now_ms())
-                _route(outbox, policy, clock.now_ms())  # the week's own
+                _route(folder, outbox, policy, clock.now_ms())  # the week's own
                 while True:
                     await asyncio.sleep(1)
                     looking.look(policy, clock.now_ms())
@@ -78,15 +80,15 @@ def night(policy: Policy, folder: Path, play: Callable[..., None]) -> Night:
 
 def _told(folder: Path, outbox: Outbox, policy: Policy, now_ms: int) -> list[Told]:
     cost = _cost(folder, now_ms)
-    return [Told(now_ms, severity, text, to, cost) for severity, text, to in _route(outbox, policy, now_ms)]
+    return [Told(now_ms, severity, text, to, cost) for severity, text, to in _route(folder, outbox, policy, now_ms)]
 
 
-def _route(outbox: Outbox, policy: Policy, now_ms: int) -> list[tuple[str, str, tuple[str, ...]]]:
+def _route(folder: Path, outbox: Outbox, policy: Policy, now_ms: int) -> list[tuple[str, str, tuple[str, ...]]]:
     found = []
     for each in outbox.unrouted():
         keys = routing.keys(policy, each.severity, each.person, each.team, desktop=True)
         outbox.route(each.id, keys, now_ms)
-        ((text,),) = _asked(outbox.path.parent, "SELECT text FROM alerts WHERE id = ?", each.id)
+        ((text,),) = _asked(folder, "SELECT text FROM alerts WHERE id = ?", each.id)
         person = f" of {each.person}" if each.person else ""
         names = (f"desktop{person}" if key == routing.DESKTOP else key.rpartition("-")[0] or key for key in keys)
         found.append((each.severity, text, tuple(names)))

@@ -13,9 +13,11 @@ from spendgate.alerts.courier import Courier
 from spendgate.config.policy_file import parse_policy
 from spendgate.exceptions import Granted
 from spendgate.gate.alerting import Alerting, Looking
+from spendgate.ledger.ended_calls import EndedCalls
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.messages import EVIDENCE
-from spendgate.ledger.outbox import Outbox, write
+from spendgate.ledger.outbox import write
+from spendgate.ledger.shared_connection import SharedConnection
 from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.policy import Policy
 from spendgate.selector import exactly
@@ -93,8 +95,8 @@ async def test_a_refusal_comes_with_the_first_threshold(tmp_path: Path) -> None:
         assert await serve(at.gate, intent(), 0.5) == "spent"
         at.gate.backlog.write_out()
         assert kept(tmp_path, "SELECT rule FROM alerts") == [("person 50%",)]
-        with closing(Outbox(tmp_path / "ledger.db")) as outbox:
-            Looking(outbox).look(policy, at.time.now_ms(), keeps=True)
+        with closing(SharedConnection(tmp_path / "ledger.db")) as shared:
+            Looking(EndedCalls(shared)).look(policy, at.time.now_ms(), keeps=True)
         assert kept(tmp_path, "SELECT rule FROM alerts") == [("person 50%",), ("person 80%",)]
 
 
@@ -110,8 +112,8 @@ async def test_a_share_is_one_of_the_raised_limit(tmp_path: Path) -> None:
         await serve(at.gate, intent(), 0.90)
         await serve(at.gate, intent(), 0.65)
         at.gate.backlog.write_out()
-        with closing(Outbox(tmp_path / "ledger.db")) as outbox:
-            looking = Looking(outbox)
+        with closing(SharedConnection(tmp_path / "ledger.db")) as shared:
+            looking = Looking(EndedCalls(shared))
             looking.look(policy, at.time.now_ms(), keeps=True)
             assert kept(tmp_path, "SELECT rule FROM alerts") == [("person 50%",)]
             await serve(at.gate, intent(), 0.05)

@@ -9,7 +9,8 @@ from alerts.kit import nanos, read
 from alerts.test_restarts import START, charge
 from ledger.kit import open_ledger
 from spendgate.gate.alerting import Looking
-from spendgate.ledger.outbox import Outbox
+from spendgate.ledger.ended_calls import EndedCalls
+from spendgate.ledger.shared_connection import SharedConnection
 
 DAY_MS = 86_400_000
 SILENT = read("budgets: [{name: person, per: person, limit: $100 per day}]\n")
@@ -26,15 +27,15 @@ def steps_of_a_look(folder: Path, age: int) -> int:
     who = ("alice", "claude-opus-4-5")
     for number in range(age):
         charge(ledger, WATCHED, number, who, at_ms=START + number, cost=nanos(0.01))
-    with closing(Outbox(folder / "ledger.db")) as outbox:
-        looking = Looking(outbox)
+    with closing(SharedConnection(folder / "ledger.db")) as shared:
+        looking = Looking(EndedCalls(shared))
         looking.look(WATCHED, START + age, keeps=True)
         charge(ledger, WATCHED, age, who, at_ms=START + age, cost=nanos(0.01))
 
         def count() -> None:
             steps[0] += 1
 
-        outbox._conn.set_progress_handler(count, 1)
+        shared.conn.set_progress_handler(count, 1)
         looking.look(WATCHED, START + age)
     ledger.close()
     return steps[0]
@@ -54,12 +55,13 @@ def test_a_look_does_not_cost_more_in_an_old_ledger(tmp_path: Path) -> None:
 def test_what_no_rule_looks_at_is_known_to_a_later_one(tmp_path: Path) -> None:
     """Under a policy that can tell nothing, calls are passed over; a rule that comes afterwards has their days all the same."""
     ledger, who = open_ledger(tmp_path, START), ("alice", "claude-opus-4-5")
-    with closing(Outbox(tmp_path / "ledger.db")) as outbox:
-        looking = Looking(outbox)
+    with closing(SharedConnection(tmp_path / "ledger.db")) as shared:
+        ended = EndedCalls(shared)
+        looking = Looking(ended)
         for number in range(3):
             charge(ledger, SILENT, number, who, at_ms=START + number * DAY_MS, cost=nanos(2))
             assert looking.look(SILENT, START + number * DAY_MS, keeps=True) == 0
-        assert outbox.state()[0] == outbox.head() == 3
+        assert ended.state()[0] == ended.head() == 3
         charge(ledger, SPIKE, 10, who, at_ms=START + 3 * DAY_MS, cost=nanos(5.99))
         assert looking.look(SPIKE, START + 3 * DAY_MS) == 0
         charge(ledger, SPIKE, 11, who, at_ms=START + 3 * DAY_MS + 1, cost=nanos(0.01))

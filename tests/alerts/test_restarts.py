@@ -19,9 +19,10 @@ from spendgate.admission import Admit
 from spendgate.errors import LedgerUnavailable
 from spendgate.fitting import scopes
 from spendgate.gate.alerting import Looking
+from spendgate.ledger.ended_calls import EndedCalls
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.ledger.ledger import Ledger
-from spendgate.ledger.outbox import Outbox
+from spendgate.ledger.shared_connection import SharedConnection
 from spendgate.policy import Policy
 from spendgate.selector import Facts
 from spendgate.usage import Usage
@@ -62,27 +63,26 @@ def charge(ledger: Ledger, policy: Policy, number: int, who: tuple[str, str], *,
     ledger.settle(row.id, end)
 
 
-class Mortal(Outbox):
-    """An outbox whose gate dies at the last moment before the file has what it found."""
+class Mortal(EndedCalls):
+    """Ended calls of a gate that dies at the last moment before the file has what it found."""
 
     def wrote(self, *_: object, **__: object) -> bool:
         raise LedgerUnavailable("killed")
 
 
-def look(outbox: Outbox, looking: Looking | None, now_ms: int, step: str) -> Looking | None:
+def look(shared: SharedConnection, looking: Looking | None, now_ms: int, step: str) -> Looking | None:
     """One thing that a gate does, or that happens to it."""
     if step == "lag":
         return looking
     if step == "die":
         return None
     if step == "die before it is written":
-        with closing(Mortal(outbox.path)) as mortal:
-            try:
-                Looking(mortal).look(POLICY, now_ms, keeps=True)
-            except LedgerUnavailable:
-                pass  # what the test is about
+        try:
+            Looking(Mortal(shared)).look(POLICY, now_ms, keeps=True)
+        except LedgerUnavailable:
+            pass  # what the test is about
         return None
-    looking = looking or Looking(outbox)
+    looking = looking or Looking(EndedCalls(shared))
     looking.look(POLICY, now_ms, keeps=step == "look and keep")
     return looking
 
@@ -95,15 +95,15 @@ def test_nothing_is_lost_or_told_twice(happens: list[tuple[tuple[str, str, int, 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "ledger.db")
         ledger = open_ledger(Path(folder), START)
-        outbox = Outbox(path)
+        shared = SharedConnection(path)
         for number, ((person, model, quarters, halves), step) in enumerate(happens):
             now_ms += quarters * 900_000 + 1
             cost = nanos(halves / 2)
             oracle.charge(now_ms, cost, person=person, model=model)
             charge(ledger, POLICY, number, (person, model), at_ms=now_ms, cost=cost)
-            looking = look(outbox, looking, now_ms, step)
-        look(outbox, looking, now_ms, "look and keep")
-        outbox.close()
+            looking = look(shared, looking, now_ms, step)
+        look(shared, looking, now_ms, "look and keep")
+        shared.close()
         with closing(sqlite3.connect(path)) as conn:
             told = conn.execute("SELECT rule, value, window, at_ms, text, command FROM alerts ORDER BY id").fetchall()
         ledger.close()
@@ -115,15 +115,15 @@ def test_two_gates_tell_once(tmp_path: Path) -> None:
     """Where both look at once (a lock that a file system does not keep), the slower writes nothing and begins anew."""
     ledger = open_ledger(tmp_path, START)
     path = tmp_path / "ledger.db"
-    with closing(Outbox(path)) as one, closing(Outbox(path)) as two:
-        first, second = Looking(one), Looking(two)
+    with closing(SharedConnection(path)) as one, closing(SharedConnection(path)) as two:
+        first, second = Looking(EndedCalls(one)), Looking(EndedCalls(two))
         charge(ledger, POLICY, 1, ("alice", "claude-opus-4-5"), at_ms=START, cost=nanos(5))
         assert first.look(POLICY, START) > 0
         try:
             second.look(POLICY, START)
         except LedgerUnavailable as fault:
             assert "looked further" in str(fault)
-        Looking(two).look(POLICY, START, keeps=True)
+        Looking(EndedCalls(two)).look(POLICY, START, keeps=True)
     with closing(sqlite3.connect(path)) as conn:
         assert conn.execute("SELECT count(*) FROM alerts GROUP BY rule, value, window").fetchall() == [(1,)] * 4
     ledger.close()
@@ -138,8 +138,8 @@ def test_a_new_rule_sums_what_the_ledger_has(tmp_path: Path) -> None:
     )
     ledger = open_ledger(tmp_path, START)
     day = 86_400_000
-    with closing(Outbox(tmp_path / "ledger.db")) as outbox:
-        looking = Looking(outbox)
+    with closing(SharedConnection(tmp_path / "ledger.db")) as shared:
+        looking = Looking(EndedCalls(shared))
         for number in range(3):
             charge(ledger, plain, number, ("alice", "claude-opus-4-5"), at_ms=START + number * day, cost=nanos(2))
         looking.look(plain, START + 3 * day, keeps=True)

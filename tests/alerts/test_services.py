@@ -17,6 +17,7 @@ from spendgate.config.policy_file import parse_policy
 from spendgate.config.services import SCHEMES
 from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.outbox import Outbox
+from spendgate.ledger.shared_connection import SharedConnection
 
 POLICY = """version: 1
 owner: lead@acme.example
@@ -47,14 +48,15 @@ def test_check_names_what_is_missing(tmp_path: Path) -> None:
 def test_the_gate_says_so_once_for_each_policy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """In a thread of its own: no round waits for it."""
     Ledger.open(tmp_path / "ledger.db", tmp_path / "gates", 0).close()
-    outbox, policy = Outbox(tmp_path / "ledger.db"), parse_policy(POLICY.encode())
+    shared, policy = SharedConnection(tmp_path / "ledger.db"), parse_policy(POLICY.encode())
+    outbox = Outbox(shared)
     carrier = courier.Courier(lambda: 0, lambda: 0.0, "lt-1")
     with caplog.at_level(logging.WARNING, "spendgate"):
         for _ in range(3):
             carrier.round(outbox, policy, 0)
         until(lambda: len(caplog.messages) == 2)
         carrier.round(outbox, policy, 0)
-    outbox.close()
+    shared.close()
     assert [each.partition(": it needs")[0] for each in caplog.messages] == [
         "notify: nothing can be sent to mqtt", "notify: nothing can be sent to xmpp",
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from spendgate.config.policy_file import parse_policy
 from spendgate.digest import Prices
 from spendgate.errors import LedgerUnavailable
 from spendgate.ledger.outbox import Outbox
+from spendgate.ledger.shared_connection import SharedConnection
 
 ZONE = "Europe/Berlin"
 MONDAY = at("2026-11-23T08:00", ZONE)
@@ -121,7 +122,8 @@ def test_a_death_at_every_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with mailbox() as box, endpoint() as hook, endpoint() as team:
         file = policy(tmp_path, hook, team, box)
     spent(tmp_path, file)
-    outbox = Outbox(tmp_path / "ledger.db")
+    shared = SharedConnection(tmp_path / "ledger.db")
+    outbox = Outbox(shared)
     written = Outbox.write_letter
     left = {"before": 0, "between": 1, "after": 2}[moment]
 
@@ -140,7 +142,7 @@ def test_a_death_at_every_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert first.look(outbox, found, MONDAY + 1) == 0  # a failure is not tried again each second
     then = weekly.Weekly(tmp_path / "ledger.db", "lt-1", lambda: prices)
     assert then.look(outbox, found, MONDAY + 1) == {"before": 2, "between": 1, "after": 0}[moment]
-    outbox.close()
+    shared.close()
     assert kept(tmp_path, WRITTEN) == [("", "week 2026-11-16"), ("payments", "week 2026-11-16")]
 
 
@@ -151,10 +153,11 @@ def test_nobody_wants_it_or_the_ledger_is_younger(tmp_path: Path, purpose: str, 
         file = policy(tmp_path, hook, team, box)
     found = parse_policy(file.read_text().replace("digest", purpose).encode())
     Weeks(tmp_path, found, at(began, ZONE)).ledger.close()
-    outbox = Outbox(tmp_path / "ledger.db")
+    shared = SharedConnection(tmp_path / "ledger.db")
+    outbox = Outbox(shared)
     look = weekly.Weekly(tmp_path / "ledger.db", "lt-1", lambda: Prices("as shipped", None))
     assert look.look(outbox, found, MONDAY) == 0
-    outbox.close()
+    shared.close()
     assert kept(tmp_path, WRITTEN) == []
 
 
@@ -168,11 +171,12 @@ def test_a_fault_in_it_does_not_stop_alerts(tmp_path: Path, caplog: pytest.LogCa
     def fails() -> Prices:
         raise ValueError("what a file holds")
 
-    outbox = Outbox(tmp_path / "ledger.db")
+    shared = SharedConnection(tmp_path / "ledger.db")
+    outbox = Outbox(shared)
     look = weekly.Weekly(tmp_path / "ledger.db", "lt-1", fails)
     for later in range(3):
         assert look.look(outbox, found, MONDAY + later) == 0
     assert [each.rpartition(": ")[2] for each in caplog.messages] == ["ValueError"]
     look.look(outbox, found, MONDAY + weekly.AGAIN_MS)
     assert len(caplog.messages) == 2
-    outbox.close()
+    shared.close()

@@ -21,6 +21,7 @@ from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.outbox import Outbox
 from spendgate.ledger.queries import Reader
+from spendgate.ledger.shared_connection import SharedConnection
 
 ALERT = AlertRow(
     "person/day 80%", "threshold", "alice", "2026-11-22", "alert", NOW_MS, None, "alice", ("payments",), "lead@acme.example",
@@ -33,8 +34,9 @@ ALERT = AlertRow(
 def told(state: State) -> State:
     """One alert: there for one receiver, not for another."""
     ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
-    with closing(Outbox(state.ledger)) as box:
-        outbox.write(box._conn, [ALERT], NOW_MS)
+    with closing(SharedConnection(state.ledger)) as shared:
+        box = Outbox(shared)
+        outbox.write(shared.conn, [ALERT], NOW_MS)
         box.route(1, ["slack-11111111", "json-22222222"], NOW_MS)
         here, there = sorted(box.due(NOW_MS, NOW_MS + 1, 10), key=lambda due: due.receiver)
         box.delivered(there, NOW_MS + 5)
@@ -63,8 +65,8 @@ def test_the_list_names_owner_rule_figures_and_command(told: State) -> None:
 def test_one_long_alert_hides_no_other(told: State, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
     """What an alert says is what its list is for: it is wrapped on a narrow terminal, never left out."""
     long = "person/day of alice: " + " ".join(f"word{number}" for number in range(60))
-    with closing(Outbox(told.ledger)) as box:
-        outbox.write(box._conn, [replace(ALERT, window="another", text=long)], NOW_MS)
+    with closing(SharedConnection(told.ledger)) as shared:
+        outbox.write(shared.conn, [replace(ALERT, window="another", text=long)], NOW_MS)
     monkeypatch.setenv("COLUMNS", width)
     table = ran(told, "alerts", "list")
     assert max(map(len, table.splitlines())) <= int(width)
@@ -97,7 +99,8 @@ def test_who_has_seen_it_is_in_the_audit_trail(told: State, monkeypatch: pytest.
     ran(told, "alerts", "ack", row["name"])
     (row,) = json.loads(ran(told, "alerts", "list", "--format", "json"))
     assert row["acked_by"] == "alice"
-    with closing(Outbox(told.ledger)) as box:
+    with closing(SharedConnection(told.ledger)) as shared:
+        box = Outbox(shared)
         assert not box.any_due(NOW_MS * 2)
     with Reader(told.ledger) as reader:
         lines = [(line["detail"], line["who"]) for line in reader.audit() if line["what"] == "alert acknowledged"]

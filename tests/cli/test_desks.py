@@ -32,6 +32,7 @@ from spendgate.ledger.audit_log import Line
 from spendgate.ledger.ledger import Ledger, note_beside
 from spendgate.ledger.messages import ASK
 from spendgate.ledger.outbox import Outbox
+from spendgate.ledger.shared_connection import SharedConnection
 from spendgate.sight import Peer
 
 WORDS: dict[str, tuple[Any, ...]] = {
@@ -60,8 +61,9 @@ def two(state: State) -> State:
         ALERT, value="bob", person="bob", text="person/day of bob", command="spendgate calls --where person=bob"
     )
     both = replace(ALERT, rule="all", value="", person=None, text="alice and bob together")
-    with closing(Outbox(state.ledger)) as box:
-        outbox.write(box._conn, [ALERT, bobs, both], NOW_MS)
+    with closing(SharedConnection(state.ledger)) as shared:
+        box = Outbox(shared)
+        outbox.write(shared.conn, [ALERT, bobs, both], NOW_MS)
         for number in (1, 2, 3):
             box.route(number, ["slack-11111111"], NOW_MS)
     for account in ("alice", "bob"):
@@ -132,14 +134,16 @@ def test_a_person_keeps_no_alert_from_its_owner(two: State) -> None:
         alice.see_alerts((str(of_bob["name"]),))
     assert alice.see_alerts((str(own["name"]),)) == (f"{own['name']}: seen by alice",)
     assert admin.see_alerts((str(of_bob["name"]),)) == (f"{of_bob['name']}: seen by root",)
-    with closing(Outbox(two.ledger)) as box:
+    with closing(SharedConnection(two.ledger)) as shared:
+        box = Outbox(shared)
         due = {each.person for each in box.due(NOW_MS, NOW_MS + 1, 10)}
     assert due == {"alice", None}
 
 
 def test_whether_an_ask_is_there(two: State) -> None:
     """The person who asked reads it, of its own asks alone; which receivers the policy has is for whom the policy is to read."""
-    with closing(Outbox(two.ledger)) as box:
+    with closing(SharedConnection(two.ledger)) as shared:
+        box = Outbox(shared)
         for each in box.unrouted():
             box.route(each.id, ["slack-22222222", "mail:lead"], NOW_MS)
         for due in box.due(NOW_MS, NOW_MS + 1, 10):

@@ -26,7 +26,7 @@ from spendgate.ledger.audit_log import Line
 from spendgate.ledger.gates import Gates
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.ledger import Ledger
-from spendgate.ledger.purge import before
+from spendgate.ledger.purgeable import before
 from spendgate.ledger.queries import Reader
 from spendgate.selector import Facts
 

@@ -11,7 +11,7 @@ import pytest
 from gate.world import Hold, budget, costing, dollars, end, house, intent, policy
 from spendgate.admission import RefusalKind
 from spendgate.errors import LedgerBusy, LedgerUnavailable
-from spendgate.gate.gate import WITHOUT_LEDGER
+from spendgate.gate.failing import WITHOUT_LEDGER
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.policy import Mode, OnFailure
 from spendgate.rates import Quota, Rate

@@ -12,8 +12,10 @@ from spendgate.audit_words import FINDINGS, AuditWord
 from spendgate.config.policy_file import parse_policy
 from spendgate.gate.findings import DAILY, TOLD, Findings, rows
 from spendgate.ledger.audit_log import Line
+from spendgate.ledger.ended_calls import EndedCalls
 from spendgate.ledger.ledger import Ledger, note_beside
 from spendgate.ledger.outbox import Outbox, Trail
+from spendgate.ledger.shared_connection import SharedConnection
 from spendgate.policy import Policy
 
 NOW_MS = 1_800_000_000_000
@@ -74,7 +76,8 @@ def test_a_rollback_hides_no_tampering_of_the_same_day(tmp_path: Path) -> None:
     Ledger.open(path, tmp_path / "gates", NOW_MS).close()
     for why in ("revision", "signature", "revision", "signature"):
         note_beside(path, Line(NOW_MS, AuditWord.POLICY_REFUSED, f"abc stays in force; 1 fault: {why}"))
-    with closing(Outbox(path)) as outbox:
+    with closing(SharedConnection(path)) as shared:
+        outbox = Outbox(shared)
         assert Findings(outbox).look(policy(), NOW_MS) == 2
 
 
@@ -83,7 +86,8 @@ def test_the_message_says_what_it_is_about(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     Ledger.open(path, tmp_path / "gates", NOW_MS).close()
     note_beside(path, Line(NOW_MS, AuditWord.LEDGER_ALTERED, "link 7 is another one"))
-    with closing(Outbox(path)) as outbox:
+    with closing(SharedConnection(path)) as shared:
+        outbox = Outbox(shared)
         Findings(outbox).look(policy(), NOW_MS)
         outbox.route(1, ["json-1"], NOW_MS)
         [due] = outbox.due(NOW_MS, NOW_MS + 1, 5)
@@ -111,11 +115,12 @@ def test_each_once_whatever_dies(tmp_path: Path) -> None:
     Ledger.open(path, tmp_path / "gates", NOW_MS).close()
     for word in (AuditWord.LEDGER_SHRUNKEN, AuditWord.GATE_FAILED, AuditWord.LEDGER_SHRUNKEN, AuditWord.GATE_FAILED):
         note_beside(path, Line(NOW_MS, word, "what was found"))
-    with closing(Outbox(path)) as outbox:
+    with closing(SharedConnection(path)) as shared:
+        outbox = Outbox(shared)
         first = Findings(outbox)
         assert first.look(policy(), NOW_MS) == 3
         assert first.look(policy(), NOW_MS) == 0
         assert Findings(outbox).look(policy(), NOW_MS) == 0
         note_beside(path, Line(NOW_MS, AuditWord.LEDGER_OTHER, "what was found"))
         assert first.look(policy(), NOW_MS) == 1
-        assert len(outbox.told()) == 4
+        assert len(EndedCalls(shared).told()) == 4

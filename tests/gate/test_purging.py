@@ -14,7 +14,7 @@ from spendgate.gate import purging
 from spendgate.gate.clock import Clock
 from spendgate.gate.provider_time import ProviderTime
 from spendgate.gate.purging import Purging
-from spendgate.ledger.purge import locked
+from spendgate.ledger.purge_lock import locked
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
 from spendgate.policy import Policy

@@ -24,8 +24,8 @@ from pathlib import Path
 from ledger.kit import DAY, NOW, open_ledger, row, scope, settled
 from spendgate.admission import Admit
 from spendgate.ledger import Ledger
+from spendgate.ledger.connection import connect
 from spendgate.ledger.interface import Decide
-from spendgate.ledger.store import connect
 from spendgate.standing import Scope
 
 _ROW = "x" * 500

@@ -20,14 +20,15 @@ from ledger.processes import line, worker
 from small_disk import fill_up, mounted
 from spendgate.audit_words import AuditWord
 from spendgate.errors import LedgerBusy, LedgerUnavailable, StateError
-from spendgate.ledger import outbox
+from spendgate.ledger import day_sums, outbox, purgeable
 from spendgate.ledger import purge as purging
 from spendgate.ledger.check import check
 from spendgate.ledger.day_sums import Totals
 from spendgate.ledger.interface import AlertRow
 from spendgate.ledger.known import Known
 from spendgate.ledger.mine import Whose
-from spendgate.ledger.purge import Purge, Purged
+from spendgate.ledger.purge import Purge, run
+from spendgate.ledger.purged_lines import Purged
 from spendgate.ledger.purged_lines import read as purged_lines
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
@@ -79,13 +80,13 @@ def standings(desk: Desk) -> list[Standing]:
 def purged(folder: Path, now_ms: int = NOW, keep: int = KEEP) -> int:
     """Purge all that may go; how many calls."""
     with Purge(folder / "ledger.db", folder / "gates") as purge:
-        return purging.run(purge, keep, now_ms)[0]
+        return run(purge, keep, now_ms)[0]
 
 
 def totals(folder: Path) -> Totals:
     """What the ledger adds up to."""
     with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as conn:
-        return purging.totals(conn)
+        return day_sums.totals_ever(conn)
 
 
 def faults(folder: Path) -> list[str]:
@@ -106,7 +107,7 @@ def test_purging_changes_no_sum_no_window_and_no_chain(tmp_path: Path) -> None:
     seen, summed, head = standings(desk), totals(tmp_path), desk.ledger.head()
     count = purged(tmp_path)
     assert count > 300
-    assert min(when for when, _ in rows_left(tmp_path)) >= purging.before(NOW, KEEP)
+    assert min(when for when, _ in rows_left(tmp_path)) >= purgeable.before(NOW, KEEP)
     assert standings(desk) == seen
     assert totals(tmp_path) == summed
     assert desk.ledger.head() == head, "the calls' chain is as it was"
@@ -220,7 +221,7 @@ def test_a_line_of_a_purge_before_its_time_is_a_fault(tmp_path: Path) -> None:
     """Whoever lets a purge run by a clock that is far ahead is found by the line's own time."""
     desk = lived(tmp_path)
     with Purge(tmp_path / "ledger.db", tmp_path / "gates") as purge:
-        purge.chunk(purging.before(NOW, KEEP), KEEP, now_ms=FIRST + DAY)
+        purge.chunk(purgeable.before(NOW, KEEP), KEEP, now_ms=FIRST + DAY)
     desk.close()
     assert any("before they were 31 days old" in fault for fault in faults(tmp_path))
 
@@ -243,7 +244,7 @@ def test_the_file_still_refuses(tmp_path: Path, table: str) -> None:
 def test_line_is_read_back() -> None:
     """What is written for people is what `verify` goes by."""
     runs = ((1, 3), (7, 7), (9, 2_000))
-    text = purging._said(Purged("2026-08-01", 1996, 400, runs, "0a" * 32), [])
+    text = Purged("2026-08-01", 1996, 400, runs, "0a" * 32).detail([])
     assert Purged.parse(text) == Purged("2026-08-01", 1996, 400, runs, "0a" * 32)
     assert Purged.parse(text.replace("rows", "row")) is None
 
@@ -252,7 +253,7 @@ def test_ended_windows_alerts_and_means_go_too(tmp_path: Path) -> None:
     """Balances of days that are over, which have sessions and names in them; those of a life stay."""
     desk = lived(tmp_path)
     desk.close()
-    before = purging.before(NOW, KEEP)
+    before = purgeable.before(NOW, KEEP)
     purged(tmp_path)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as conn:
         assert conn.execute("SELECT min(ends_ms) FROM balances").fetchone()[0] > before
@@ -398,7 +399,7 @@ def test_killed_purge_loses_and_doubles_nothing(tmp_path: Path, times: int) -> N
         assert faults(tmp_path) == []
     purged(tmp_path)
     assert totals(tmp_path) == summed
-    assert min(when for when, _ in rows_left(tmp_path)) >= purging.before(NOW, KEEP)
+    assert min(when for when, _ in rows_left(tmp_path)) >= purgeable.before(NOW, KEEP)
 
 
 def test_calls_go_on_while_it_is_purged(tmp_path: Path) -> None:
@@ -417,7 +418,7 @@ def test_calls_go_on_while_it_is_purged(tmp_path: Path) -> None:
         each.communicate()
     assert [each.returncode for each in both] == [0, 0]
     assert made > 0
-    assert min(when for when, _ in rows_left(tmp_path)) >= purging.before(NOW, KEEP)
+    assert min(when for when, _ in rows_left(tmp_path)) >= purgeable.before(NOW, KEEP)
     assert (faults(tmp_path), desk.faults()) == ([], ())
     assert desk.standing(NOW, "person/day", person="dave").settled_nanos == made * dollars(0.001)
     desk.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from contextlib import closing
 from itertools import combinations
@@ -22,6 +23,9 @@ from spendgate.ledger.queries import Reader
 
 BESIDE = ("m017_purging", "m018_letters", "m020_statements")
 STEPS = tuple(step.name for step in migrations.migration._migrations)
+SHIPPED = 24
+SHIPPED_SHA256 = "28ae0e6b51446c5e85f81e73a819717cafe379dbd616ca4a3952f5dd047517fe"
+"""Of the first so many steps. Where there are more, both may be raised; that of fewer never changes."""
 
 
 def tables(path: Path) -> dict[str, str]:
@@ -41,6 +45,17 @@ def test_old_file_is_brought_up_to_date(tmp_path: Path, reached: str) -> None:
         migrations.migration.apply(Database(conn), stop_before=reached)
     open_ledger(old).close()
     assert tables(old / "ledger.db") == tables(fresh / "ledger.db")
+
+
+def test_what_has_shipped_is_never_edited() -> None:
+    """Names, order and tables of the steps that ledgers have. One that is renamed makes each of them a newer version's."""
+    found = hashlib.sha256()
+    for count, name in enumerate(STEPS[:SHIPPED], 1):
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+            migrations.migration.apply(Database(conn), stop_before=STEPS[count:])
+            made = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite_%' ORDER BY name"
+            found.update(repr((name, conn.execute(made).fetchall())).encode())
+    assert found.hexdigest() == SHIPPED_SHA256, "a change is a new step: ledgers do not take the same one again"
 
 
 @pytest.mark.parametrize("missing", [each for size in (1, 2, 3) for each in combinations(BESIDE, size)], ids="+".join)

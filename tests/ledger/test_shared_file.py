@@ -16,9 +16,10 @@ from ledger.kit import open_ledger
 from ledger.processes import finish, line, worker
 from spendgate.errors import StateError
 from spendgate.ledger.check import check
+from spendgate.ledger.connection import connect
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
-from spendgate.ledger.store import OPEN_TIMEOUT_MS, connect
+from spendgate.ledger.store import OPEN_TIMEOUT_MS
 
 
 def call(gate: subprocess.Popen[str]) -> str:

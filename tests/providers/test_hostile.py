@@ -21,6 +21,7 @@ import zstandard
 from load.wires import CONNECT, WIRES, Wire, envelope
 from providers import feeding
 from providers.feeding import pieces
+from providers.taking import LINEAR, growth, yardstick
 from providers.tapped import PEAK_BYTES, Bounded, head
 from providers.test_fuzz import MB
 from spendgate.errors import WireError
@@ -28,7 +29,7 @@ from spendgate.providers.connect import COMPRESSED
 from spendgate.providers.decoding import decode_body
 from spendgate.providers.eventstream import frame
 from spendgate.providers.headers import CaseInsensitive
-from spendgate.providers.interface import Ask
+from spendgate.providers.interface import Ask, Reading
 from spendgate.providers.protobuf import encoded
 from spendgate.providers.registry import DIALECTS
 
@@ -169,13 +170,6 @@ HOSTILE = {
 }
 
 
-def _yardstick() -> float:
-    """Seconds of this thread's CPU that a fixed piece of work takes at the moment; about a fiftieth on a machine of today."""
-    began = time.thread_time()
-    sum(range(1_000_000))
-    return time.thread_time() - began
-
-
 def _asked(wire: Wire, body: bytes) -> tuple[Ask, float]:
     """What the dialect reads off a request, and its longest step, in seconds of this thread's CPU."""
     longest = 0.0
@@ -204,7 +198,7 @@ def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
     for said in (ask.model, ask.session.value, ask.account, ask.agent, ask.parent_agent, ask.service_tier, ask.speed):
         assert said is None or len(said) <= 512
     most = max(STEP, STEP_PER_MB * len(body) / MB)
-    assert longest < most * _yardstick() or any(_asked(wire, body)[1] < most * _yardstick() for _ in range(4))
+    assert longest < most * yardstick() or any(_asked(wire, body)[1] < most * yardstick() for _ in range(4))
 
 
 @pytest.mark.parametrize("kind", ["message", "fallback_message"])
@@ -212,18 +206,22 @@ def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
 def test_samplings_without_end_take_time_by_their_number(count: int, kind: str) -> None:
     """A megabyte of them was looked through once for each. So many are no last counts."""
     each = json.dumps({"type": kind, "input_tokens": 1, "output_tokens": 0})
-    usage = f'{{"input_tokens":1,"output_tokens":1,"iterations":[{",".join([each] * count)}]}}'
     start = b'data: {"type":"message_start","message":{"id":"m","model":"c","usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
-    last = b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":' + usage.encode() + b"}\n\n"
-    reader = DIALECTS["anthropic-messages"].reader(Ask(), 200, CaseInsensitive({"content-type": "text/event-stream"}))
-    began = time.thread_time()
-    reader.feed(start)
-    reader.feed(last[: len(last) // 2])
-    reader.feed(last[len(last) // 2 :])
-    reading = reader.close()
-    assert time.thread_time() - began < 1
+
+    def read(samplings: int) -> Reading:
+        usage = f'{{"input_tokens":1,"output_tokens":1,"iterations":[{",".join([each] * samplings)}]}}'
+        last = b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":' + usage.encode() + b"}\n\n"
+        reader = DIALECTS["anthropic-messages"].reader(
+            Ask(), 200, CaseInsensitive({"content-type": "text/event-stream"})
+        )
+        for piece in (start, last[: len(last) // 2], last[len(last) // 2 :]):
+            reader.feed(piece)
+        return reader.close()
+
+    reading = read(count)
     assert reading.final is (count == 900)
     assert len(reading.parts) <= 1_025
+    assert growth(read, count // 4) < LINEAR
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"model":"m"}', b"\x01\0\0\0\x05hello", b"\xff" * 9])

@@ -12,6 +12,7 @@ from spendgate.cli.own import Hand
 from spendgate.errors import StateError
 from spendgate.ledger.outbox import Outbox
 from spendgate.ledger.queries import Reader
+from spendgate.ledger.shared_connection import SharedConnection
 
 
 def listed(hand: Hand, since_ms: int) -> Rows:
@@ -35,7 +36,8 @@ def seen(hand: Hand, names: tuple[str, ...], now_ms: int) -> tuple[str, ...]:
         except ValueError as fault:
             raise StateError(str(fault)) from fault
     who, lines = hand.sight.account, []
-    with closing(Outbox(hand.state.ledger)) as outbox:
+    with closing(SharedConnection(hand.state.ledger)) as shared:
+        outbox = Outbox(shared)
         for name in dict.fromkeys(whole):
             done = outbox.acknowledge(name, who, now_ms, ends_sending=hand.sight.everything)
             lines.append(f"{name}: seen by {who}" if done else f"{name}: was seen before")

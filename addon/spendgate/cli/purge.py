@@ -15,9 +15,11 @@ from spendgate.cli.output import Column, Format, emit, emit_json, note
 from spendgate.cli.outside import now_ms as time_of
 from spendgate.config.paths import State
 from spendgate.errors import LedgerBusy, StateError
-from spendgate.ledger import purge as purging
+from spendgate.ledger import purgeable
 from spendgate.ledger.day_sums import Totals
-from spendgate.ledger.purge import Beside, Plan, Purge
+from spendgate.ledger.purge import Purge, run
+from spendgate.ledger.purge_beside import Beside
+from spendgate.ledger.purgeable import Plan
 from spendgate.ledger.queries import Reader
 
 _COLUMNS = (
@@ -52,7 +54,7 @@ def purge(
         return
     now_ms = time_of(found)
     with closing(Reader(found.ledger)) as reader:
-        plan, before = reader.purgeable(purging.before(now_ms, keep_days)), reader.totals()
+        plan, before = reader.purgeable(purgeable.before(now_ms, keep_days)), reader.totals()
     if dry_run:
         _show(fmt, keep_days, plan, [("now", before)], {"purged_calls": 0})
         note(f"{_said(plan)} would become sums by day; kept are {keep_days} days")
@@ -78,7 +80,7 @@ def _purged(state: State, keep_days: int, now_ms: int) -> tuple[int, Beside, Tot
     with Purge(state.ledger, state.gates) as purge_:
         while True:
             try:
-                found, beside = purging.run(purge_, keep_days, now_ms, paused=_breath)
+                found, beside = run(purge_, keep_days, now_ms, paused=_breath)
             except LedgerBusy:
                 if time.monotonic() > patient_until:
                     raise

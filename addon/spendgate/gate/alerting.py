@@ -1,7 +1,7 @@
 """Alerts of a running gate: ended calls are shown to the policy's rules, by one of the gates of a ledger, in a thread of its own.
 
 Rules: nothing here is in a call's way; what is found, how far was looked and what is remembered are one transaction
-(`ledger.outbox`), so that a gate that dies at any point has either told or not looked; a first threshold is written with the
+(`ledger.ended_calls`), so that a gate that dies at any point has either told or not looked; a first threshold is written with the
 refusal that it must not come after (`BeforeRefusal`).
 """
 
@@ -26,9 +26,11 @@ from spendgate.gate.asked import Asked
 from spendgate.gate.findings import Findings
 from spendgate.gate.past import facts_of, scopes_of
 from spendgate.grants import owner_of
+from spendgate.ledger.ended_calls import EndedCall, EndedCalls, EndedSince
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.interface import AlertRow
-from spendgate.ledger.outbox import Ended, Outbox, Seen
+from spendgate.ledger.outbox import Outbox
+from spendgate.ledger.shared_connection import SharedConnection
 from spendgate.policy import Policy
 from spendgate.selector import PLAN
 from spendgate.standing import Scope
@@ -138,17 +140,18 @@ class Alerting:
             self._thread.join(patience_s)
 
     def _run(self) -> None:
-        lock, outbox, looking, findings = None, None, None, None
+        lock, shared, looking, findings = None, None, None, None
         try:
             with suppress(SpendgateError):  # now, while the file is there: that it is removed is told, too
-                outbox = Outbox(self._ledger)
+                shared = SharedConnection(self._ledger)
             while True:
                 last = self._stopping.wait(LOOKS_EVERY_S)
                 try:
                     lock = lock or GateLock.take(self._gates / ONE, create=True)
                     if lock is not None:
-                        outbox = outbox or Outbox(self._ledger)
-                        looking = looking or Looking(outbox)
+                        shared = shared or SharedConnection(self._ledger)
+                        outbox = Outbox(shared)
+                        looking = looking or Looking(EndedCalls(shared))
                         findings = findings or Findings(outbox)
                         self._tell(findings)
                         looking.look(self._policy, self._now_ms(), keeps=last)
@@ -164,8 +167,8 @@ class Alerting:
                     self._courier.finish(FINISH_S)
                     return
         finally:
-            if outbox is not None:
-                outbox.close()
+            if shared is not None:
+                shared.close()
             if lock is not None:
                 lock.drop()
 
@@ -178,9 +181,9 @@ class Alerting:
 class Looking:
     """How far one gate has looked, and what it remembers. Of one thread."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self._written, self._state = outbox.state()
+    def __init__(self, ended: EndedCalls) -> None:
+        self._ended = ended
+        self._written, self._state = ended.state()
         self._position = self._written
         self._policy: Policy | None = None
         self._alerts = Alerts(Policy(owner="nobody"))
@@ -198,9 +201,9 @@ class Looking:
         self._hear()
         found = 0
         if self._alerts.silent:  # a later policy's rules are shown the past when they begin
-            self._position = self._outbox.head()
+            self._position = self._ended.head()
         while True:
-            with self._outbox.since(self._position) as seen:
+            with self._ended.since(self._position) as seen:
                 alerts = [each for call in seen.calls for each in self._saw(policy, seen, call)] if seen.calls else []
                 more, self._position = seen.upto > self._position, seen.upto
             found += len(alerts)
@@ -212,7 +215,7 @@ class Looking:
 
     def _keep(self, policy: Policy, alerts: list[Alert], now_ms: int) -> None:
         rows = [row(policy, each) for each in alerts]
-        if not self._outbox.wrote(self._written, self._position, self._alerts.dump(), rows, now_ms):
+        if not self._ended.wrote(self._written, self._position, self._alerts.dump(), rows, now_ms):
             raise LedgerUnavailable("another gate has looked further")
         self._written, self._kept_ms = self._position, now_ms
 
@@ -224,25 +227,25 @@ class Looking:
             alerts.load(state)
         elif policy.alerts:
             told = scopes_of(policy)
-            for call in self._outbox.past(looks_back_to(policy, self._last_ms()), self._position):
+            for call in self._ended.past(looks_back_to(policy, self._last_ms()), self._position):
                 if (charged := _charged(policy, call, (), bool(told(call.past)))) is not None:
                     alerts.saw(charged)
-        alerts.told_already([((each.rule, each.value, each.window), each.again_ms) for each in self._outbox.told()])
+        alerts.told_already([((each.rule, each.value, each.window), each.again_ms) for each in self._ended.told()])
         self._newest = 0
         self._alerts, self._policy, self._scopes_of = alerts, policy, scopes_of(policy)
 
     def _last_ms(self) -> int:
         """When the last call that was looked at ended; what came before is older."""
-        with self._outbox.since(max(0, self._position - 1)) as seen:
+        with self._ended.since(max(0, self._position - 1)) as seen:
             return seen.calls[0].ended_ms if seen.calls else 0
 
     def _hear(self) -> None:
         """What others have told: gates, with their refusals."""
-        for each in self._outbox.told(self._newest):
+        for each in self._ended.told(self._newest):
             self._newest = max(self._newest, each.id)
             self._alerts.told_too((each.rule, each.value, each.window), each.again_ms)
 
-    def _saw(self, policy: Policy, seen: Seen, call: Ended) -> tuple[Alert, ...]:
+    def _saw(self, policy: Policy, seen: EndedSince, call: EndedCall) -> tuple[Alert, ...]:
         needed = self._alerts.watched or call.past.row.billing == PLAN
         scopes = self._scopes_of(call.past) if needed else ()
         balances = tuple(
@@ -256,7 +259,7 @@ class Looking:
         return () if charged is None else self._alerts.saw(charged)
 
 
-def _charged(policy: Policy, call: Ended, balances: tuple[tuple[Scope, int], ...], drawn: bool) -> Charged | None:
+def _charged(policy: Policy, call: EndedCall, balances: tuple[tuple[Scope, int], ...], drawn: bool) -> Charged | None:
     """The call as the rules see it; None: it is a personal account's that counts nowhere."""
     past = call.past
     billing, cost = past.row.billing, past.cost_nanos or 0

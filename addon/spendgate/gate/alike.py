@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from spendgate.gate.charging import Ending
+from spendgate.gate.ending import Ending
 from spendgate.gate.plausible import can_be, most_tokens
 from spendgate.ledger.interface import CallRow, Settlement
 from spendgate.pricing import Charge, PriceBook, Quote, utc

@@ -11,22 +11,18 @@ from __future__ import annotations
 
 import logging
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from spendgate.gate import accounts
-from spendgate.gate.asked import Asked
+from spendgate.gate import accounts, shares
 from spendgate.gate.billing import Bill, EstimateUsage, bill, item_of
-from spendgate.gate.interface import End
+from spendgate.gate.ending import Ending
 from spendgate.gate.overage import FLAG, OVERAGE
 from spendgate.gate.past import NAMED
-from spendgate.gate.terms import Terms
 from spendgate.ledger.interface import Settlement
 from spendgate.model_names import family
 from spendgate.pricing import PriceBook
-from spendgate.providers.interface import Reading
 from spendgate.selector import PLAN
-from spendgate.standing import Hold, Scope, Size
+from spendgate.standing import Hold, Scope
 from spendgate.usage import Usage
 from spendgate.written import written
 
@@ -40,19 +36,6 @@ BACKGROUND = "background"
 """Flag of a call that the provider works off after its answer (Responses `background: true`), which has no counts yet."""
 
 _NO_USAGE = Usage()
-
-
-class Ending(Struct, frozen=True):
-    """How a call ended, with all that its settlement rests on."""
-
-    asked: Asked
-    size: Size
-    holds: tuple[tuple[Scope, int], ...]
-    booked_ms: int
-    reading: Reading
-    end: End
-    since: Terms | None = None
-    """The same call under the policy that took force while it ran: its budgets, too, are charged by the model that answered."""
 
 
 Learnable = tuple[Usage, int]
@@ -88,7 +71,7 @@ def _settlement(ending: Ending, prices: PriceBook, estimate: EstimateUsage) -> t
         ending = replace(ending, reading=reading)
     if reading.free:
         if not reading.output_bytes and not any(part.usage.output_tokens for part in reading.parts):
-            return _free(ending, _state(ending), reading.flags), None
+            return _free(ending, ending.state, reading.flags), None
         # Output that was seen is billed, whatever its reader says of the call.
         ending = replace(ending, reading=replace(reading, free=False))
     priced = bill(ending.asked, ending.reading, prices, ending.booked_ms, estimate)
@@ -127,20 +110,16 @@ def _free(ending: Ending, state: str, flags: tuple[str, ...] = ()) -> Settlement
 def _unpriced(ending: Ending, fault: str) -> Settlement:
     charges = tuple(
         [
-            (scope, nanos if scope.hold is Hold.CEILING else _bounded(ending, nanos))
+            (scope, nanos if scope.hold is Hold.CEILING else ending.bounded(nanos))
             for scope, nanos in ending.holds
             if scope.rate is None
         ]
     )
     value = max((nanos for _, nanos in charges), default=0)
     return _settlement_of(
-        ending, _state(ending), "estimated", (f"not priced: {fault}",),
+        ending, ending.state, "estimated", (f"not priced: {fault}",),
         cost=value if ending.asked.terms.counts else 0, value=value, charges=charges, model=ending.asked.terms.model,
     )  # fmt: skip
-
-
-def _state(ending: Ending) -> str:
-    return "settled" if ending.end.complete else "interrupted"
 
 
 def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
@@ -152,9 +131,9 @@ def _charged(ending: Ending, priced: Bill, prices: PriceBook) -> Settlement:
     # On a plan nothing is paid; what `counts: value` budgets count is the list price.
     counted, cost = (cost, cost) if terms.counts else (value, 0)
     return _settlement_of(
-        ending, _state(ending), basis, (*reading.flags, *flags, *_named(ending, priced)),
+        ending, ending.state, basis, (*reading.flags, *flags, *_named(ending, priced)),
         usage=_NO_USAGE if BACKGROUND in flags else priced.usage, cost=cost, value=value,
-        charges=_all_charges(ending, priced, counted),
+        charges=shares.charges(ending, priced, counted),
         model=priced.items[-1].model if priced.items else terms.model,
         prices=",".join(dict.fromkeys([item.source for item in priced.items])) or None,
     )  # fmt: skip
@@ -202,21 +181,10 @@ def _usual(ending: Ending) -> int:
     A median that others or too few calls have taught charges no more than the bound and the hold. In the background the
     provider goes on in full, whoever hangs up: less than its hold, as far as its bound goes, is no safe guess.
     """
-    usual, held = ending.size.usual_nanos, _held(ending)
+    usual, held = ending.size.usual_nanos, ending.held_nanos
     if usual is None:
         usual = min(ending.size.uncounted_nanos or 0, held)
-    return max(usual, _bounded(ending, held)) if ending.asked.intent.ask.background else usual
-
-
-def _held(ending: Ending) -> int:
-    """The largest hold that was sized by expectation, in nano-dollars."""
-    return max((nanos for scope, nanos in ending.holds if scope.hold is Hold.EXPECTED), default=0)
-
-
-def _bounded(ending: Ending, held_nanos: int) -> int:
-    """So much of a hold as the call can cost, as far as that is known."""
-    bound = ending.size.bound_nanos
-    return held_nanos if bound is None else min(held_nanos, bound)
+    return max(usual, ending.bounded(held)) if ending.asked.intent.ask.background else usual
 
 
 def _named(ending: Ending, priced: Bill) -> tuple[str, ...]:
@@ -227,47 +195,6 @@ def _named(ending: Ending, priced: Bill) -> tuple[str, ...]:
     answered = family(priced.items[-1].model or "")
     others = [each.names[-1:] for each in terms.others]
     return (NAMED,) if terms.facts.names[-1:] != (answered,) and (answered,) in others else ()
-
-
-def _all_charges(ending: Ending, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
-    """What the budgets of the policy under which it left are charged, and those of the one that is in force by now: where
-    another model answers than was asked for, filling could not know that; and what it held for nothing is released."""
-    charges = _charges(ending, ending.asked.terms, priced, cost)
-    since = ending.since
-    if since is None:
-        return charges
-    known = {scope.balance for scope, _ in charges}
-    found = []
-    held = tuple([(scope, 0) for scope in since.scopes(ending.booked_ms)])
-    for scope, nanos in (*_charges(ending, since, priced, cost), *held):
-        if scope.balance not in known:
-            known.add(scope.balance)
-            found.append((scope, nanos))
-    return (*charges, *found)
-
-
-def _charges(ending: Ending, terms: Terms, priced: Bill, cost: int) -> tuple[tuple[Scope, int], ...]:
-    """What each budget is charged: the share of the cost whose answering model it fits, in the window of the hold."""
-    booked_ms = ending.booked_ms
-    if not terms.drawn or not priced.items:
-        return ()
-    if len(priced.items) == 1:
-        return tuple([(scope, cost) for scope in terms.charged(priced.items[0].model, booked_ms)])
-    # By balance: of two models one may have an exception in an allowance that both draw on.
-    totals: dict[tuple[object, ...], tuple[Scope, int]] = {}
-    for model, nanos in _shares(priced, cost):
-        for scope in terms.charged(model, booked_ms):
-            _, before = totals.get(scope.balance, (scope, 0))
-            totals[scope.balance] = scope, before + nanos
-    return tuple(totals.values())
-
-
-def _shares(priced: Bill, cost: int) -> list[tuple[str | None, int]]:
-    """The cost split over the samplings by their list prices; the last one takes what rounding leaves."""
-    shares = [(item.model, cost * item.nanos // priced.nanos if priced.nanos else 0) for item in priced.items]
-    model, last = shares[-1]
-    shares[-1] = (model, last + cost - sum([nanos for _, nanos in shares]))
-    return shares
 
 
 def _settlement_of(

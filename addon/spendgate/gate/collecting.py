@@ -20,6 +20,7 @@ from spendgate.gate.asked import Asked, counted_late, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
 from spendgate.gate.clock import Clock
+from spendgate.gate.ending import Ending
 from spendgate.gate.fallback import Fallback
 from spendgate.gate.interface import Collected, End, Intent
 from spendgate.gate.line import Lines
@@ -116,7 +117,7 @@ class Collecting:
         found, model = reader.found, result.reading.model
         booked_ms = found.at_ms if call is None else call.booked_ms
         asked, opened = reader.asking(model) if call is None else reader.asked_by(call, model)
-        ending = charging.Ending(asked, UNSIZED, (), booked_ms, believed(asked, result.reading), reader.end)
+        ending = Ending(asked, UNSIZED, (), booked_ms, believed(asked, result.reading), reader.end)
         flags = (ELSEWHERE,) if result.awaited and call is None else ()
         settlement, _ = charging.settled(ending, reader.prices, self._estimate, flags)
         if found.ask.overheard and call is None:
@@ -150,7 +151,7 @@ class _Reader:
         known[1].append((result_id, end))
         return True
 
-    def priced(self, ending: charging.Ending, opened: CallRow, end: Settlement) -> None:
+    def priced(self, ending: Ending, opened: CallRow, end: Settlement) -> None:
         """A result that was priced in full is the measure of those like it that follow."""
         part = plain(ending.reading)
         if part is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
 from spendgate.admission import RefusalKind
+from spendgate.errors import LedgerUnavailable
 from spendgate.gate import billing, running, wording
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.billing import EstimateUsage
@@ -14,6 +17,8 @@ from spendgate.ledger.interface import LedgerPort
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Notice, Reading
 from spendgate.standing import Standing
+
+logger = logging.getLogger(__name__)
 
 
 class Correcting:
@@ -29,7 +34,16 @@ class Correcting:
         self._estimate = estimate
 
     def follow(self, call_id: str, call: Running, reading: Reading, prices: PriceBook, now_ms: int) -> Notice | None:
-        """Correct the call's holds by what was counted so far; a Notice says: end its stream now. Raises LedgerUnavailable."""
+        """Correct the call's holds by what was counted so far; a Notice says: end its stream now. Never raises."""
+        try:
+            return self._follow(call_id, call, reading, prices, now_ms)
+        except LedgerUnavailable:
+            return None  # the next cue corrects it
+        except Exception as fault:
+            logger.exception("call %s: its hold could not be corrected: %s", call_id, type(fault).__name__)
+            return None
+
+    def _follow(self, call_id: str, call: Running, reading: Reading, prices: PriceBook, now_ms: int) -> Notice | None:
         reading = believed(call.asked, reading)
         so_far = billing.bill(call.asked, reading, prices, call.booked_ms, self._estimate)
         known = any(part.usage.input_tokens is not None for part in reading.parts)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from spendgate.errors import LedgerUnavailable, SpendgateError
-from spendgate.ledger import purge as purging
-from spendgate.ledger.purge import Purge
+from spendgate.ledger import purgeable
+from spendgate.ledger.purge import Purge, run
 from spendgate.policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Purging:
         keep_days, now_ms = self._policy.privacy.keep_days, self._sure_ms()
         if keep_days is None or now_ms is None:
             return 0
-        due = keep_days, purging.before(now_ms, keep_days)
+        due = keep_days, purgeable.before(now_ms, keep_days)
         if due == self._done or not self._agreed() or not self._ledger.exists():
             return 0  # a ledger that somebody has removed is not made anew here
         began = time.monotonic()
@@ -98,7 +98,7 @@ class Purging:
             return stopped or self._policy.privacy.keep_days != keep_days
 
         with Purge(self._ledger, self._gates, patience_ms=_PATIENCE_MS) as purge:
-            calls, _ = purging.run(purge, keep_days, now_ms, paused=paused)
+            calls, _ = run(purge, keep_days, now_ms, paused=paused)
         if not paused():
             self._done = due
         return calls

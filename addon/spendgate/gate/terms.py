@@ -142,7 +142,7 @@ class KnownTerms:
     change of any takes another."""
 
     def __init__(self, policy: Policy, prices: PriceBook, factors: Factors = UNCALIBRATED) -> None:
-        self._policy = policy
+        self.policy = policy
         self._prices = prices
         self._factors = factors
         self._changes = policy.adjustments
@@ -158,7 +158,7 @@ class KnownTerms:
         if found is None:
             if len(self._kept) >= KEPT_MAX:
                 self._kept.clear()
-            found = self._kept[signs] = terms(signs, self._policy, self._prices, self._factors)
+            found = self._kept[signs] = terms(signs, self.policy, self._prices, self._factors)
         return found
 
 

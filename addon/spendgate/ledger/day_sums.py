@@ -114,6 +114,15 @@ def totals_of_calls(conn: sqlite3.Connection, before_ms: int | None = None) -> T
     return _totals(conn, f"SELECT count(*), {', '.join(sums)}, {tokens} FROM call_rows WHERE state <> 'open'{where}")  # noqa: S608 - as above
 
 
+def totals_ever(conn: sqlite3.Connection) -> Totals:
+    """All ended calls that the ledger ever had, of one moment: rows and sums."""
+    conn.execute("BEGIN")
+    try:
+        return totals_of_calls(conn) + totals(conn)
+    finally:
+        conn.execute("ROLLBACK")
+
+
 def _totals(conn: sqlite3.Connection, sql: str) -> Totals:
     return Totals(*conn.execute(sql).fetchone())
 

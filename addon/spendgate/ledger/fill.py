@@ -25,7 +25,7 @@ from spendgate.ledger.balances import Balance
 from spendgate.ledger.holds import bound_of
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import AT_COST, AT_LIST_PRICE, Held
-from spendgate.ledger.purge import locked
+from spendgate.ledger.purge_lock import locked
 from spendgate.ledger.rows import PastCall
 from spendgate.ledger.store import Store
 from spendgate.selector import PLAN

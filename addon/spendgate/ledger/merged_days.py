@@ -11,7 +11,7 @@ from typing import Final
 
 from spendgate.audit_words import AuditWord
 from spendgate.ledger import day_sums, merged
-from spendgate.ledger.purge import Purged
+from spendgate.ledger.purged_lines import Purged
 
 _COLUMNS: Final = ", ".join((*day_sums.KEY, *day_sums.COUNTED))
 _SUMS: Final = ", ".join((*day_sums.KEY, *(f"sum({name})" for name in day_sums.COUNTED)))

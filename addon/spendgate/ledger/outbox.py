@@ -1,8 +1,7 @@
-"""Alerts in the ledger: each once in its window, kept until everybody to whom it goes has it, and how far calls were looked at.
+"""Alerts in the ledger, each once in its window, kept until everybody to whom it goes has it.
 
-An alert is written with the position of the chain up to which ended calls have been looked at, in one transaction; so a gate that
-dies at any point leaves either both or neither, and the next one looks at the same calls again. A second writer of the same alert
-(a refusal, which must not come before it) finds it there.
+A second writer of the same alert finds it there: a gate that looks again after another has died, or a refusal, which its alert
+must not come after.
 """
 
 from __future__ import annotations
@@ -10,64 +9,26 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-import threading
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from spendgate.audit_words import AuditWord
-from spendgate.errors import LedgerUnavailable
 from spendgate.grant_texts import Ask
-from spendgate.ledger import audit_log, moving
-from spendgate.ledger.balances import READ_BY_KEY, Balance, at_edge
+from spendgate.ledger import audit_log
 from spendgate.ledger.interface import AlertRow
-from spendgate.ledger.kept import Kept
-from spendgate.ledger.rows import PAST, PastCall, past
-from spendgate.ledger.store import connect, unavailable
-from spendgate.standing import Scope
+from spendgate.ledger.shared_connection import SharedConnection
 
-BATCH: Final = 500
-"""Ended calls that are looked at in one go."""
-_PATIENCE_MS: Final = 5_000
 _COLUMNS: Final = AlertRow.__struct_fields__
 _INSERT: Final = f"""INSERT INTO alerts (name, made_ms, {", ".join(_COLUMNS)})
     SELECT ?, ?, {", ".join("?" * len(_COLUMNS))} WHERE NOT EXISTS (
         SELECT 1 FROM alerts WHERE rule = ? AND value = ? AND window = ? AND (again_ms IS NULL OR again_ms > ?))"""  # noqa: S608 - our own words
-_ENDED: Final = f"""SELECT position, ended_ms, held_nanos, {", ".join(PAST)} FROM chain JOIN call_rows ON seq = call
-    WHERE position > ? AND position <= ? ORDER BY position"""  # noqa: S608 - our own words
-# Not over the view `holds`: SQLite would make all of it, of every call there ever was, for the few that are new.
-_CHARGED: Final = """SELECT * FROM (
-    SELECT json_extract(hold.value, '$[0]'), position, booked_ms, json_extract(hold.value, '$[5]') AS nanos
-        FROM chain JOIN call_rows ON seq = call, json_each(call_rows.holds) AS hold WHERE position > ?1
-    UNION ALL SELECT balance, position, booked_ms, charged_nanos FROM chain JOIN charges USING (call) WHERE position > ?1
-    ) WHERE nanos <> 0"""
 _IDLE: Final = "receiver NOT IN (SELECT value FROM json_each(?))"
 _DUE: Final = "(due_ms <= ? OR due_ms > ?)"
 _FAR_MS: Final = 3_600_000
 """No wait between two attempts is so long: what is due later was put off by a clock that was ahead."""
 _OPEN: Final = "delivered_ms IS NULL AND given_up_ms IS NULL"
-
-
-class Ended(Struct, frozen=True):
-    """An ended call that was charged, or could have been."""
-
-    position: int
-    ended_ms: int
-    past: PastCall
-
-
-class Told(Struct, frozen=True):
-    """An alert that is in the ledger, as `alerts.rules` knows it."""
-
-    id: int
-    rule: str
-    value: str
-    window: str
-    again_ms: int | None
 
 
 class Unrouted(Struct, frozen=True):
@@ -159,120 +120,41 @@ def _values(alert: AlertRow) -> tuple[object, ...]:
 
 
 class Outbox:
-    """A connection of its own, so that nothing here is in a call's way. One thread at a time works with it, others wait."""
+    """What is told, and to whom it still goes. One thread at a time works with it, others wait."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises StateError; LedgerUnavailable where the file is gone: a new one would be a ledger without a past."""
-        if not path.exists():
-            raise LedgerUnavailable(f"{path} is gone")
-        self.path = path
-        self._conn = connect(path, timeout_ms=_PATIENCE_MS)
-        self._lock = threading.RLock()
+    def __init__(self, shared: SharedConnection) -> None:
+        self._shared = shared
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._conn.close()
-
-    @contextmanager
-    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._conn.execute(begin)
-                yield self._conn
-                self._conn.execute("COMMIT")
-            except sqlite3.Error as fault:
-                raise unavailable(fault) from fault
-            finally:
-                with suppress(sqlite3.ProgrammingError):  # closed, while a message was still being sent
-                    if self._conn.in_transaction:
-                        self._conn.execute("ROLLBACK")
-
-    # -- looking at ended calls ----------------------------------------------------------------------------------
-
-    def state(self) -> tuple[int, bytes | None]:
-        """Up to which position of the chain calls were looked at, and what was remembered there."""
-        with self._transaction("BEGIN") as conn:
-            position, state = conn.execute("SELECT position, state FROM alerting").fetchone()
-            return int(position), state
-
-    def told(self, after_id: int = 0) -> list[Told]:
-        """The alerts in the ledger that were written after this one."""
-        with self._transaction("BEGIN") as conn:
-            found = conn.execute("SELECT id, rule, value, window, again_ms FROM alerts WHERE id > ?", (after_id,))
-            return [Told(*row) for row in found]
-
-    def past(self, since_ms: int, position: int) -> Iterator[Ended]:
-        """The charged calls booked from then on, up to that position, in the order in which they ended."""
-        with self._transaction("BEGIN") as conn:
-            first = conn.execute(
-                "SELECT min(position) FROM chain JOIN call_rows ON seq = call WHERE booked_ms >= ?", (since_ms,)
-            ).fetchone()[0]
-        start = position if first is None else int(first) - 1
-        while start < position:
-            upto = min(position, start + BATCH)
-            with self._transaction("BEGIN") as conn:
-                found = _ended(conn, start, upto)
-            yield from (each for each in found if each.past.booked_ms >= since_ms)
-            start = upto
-
-    def head(self) -> int:
-        """The position of the last call that has ended."""
-        with self._transaction("BEGIN") as conn:
-            return _head(conn)
-
-    @contextmanager
-    def since(self, position: int) -> Iterator[Seen]:
-        """What has ended after this position, and the balances after each call, as one moment has them."""
-        with self._transaction("BEGIN") as conn:
-            upto = min(_head(conn), position + BATCH)
-            calls = _ended(conn, position, upto) if upto > position else []
-            later: dict[int, list[tuple[int, int, int]]] = {}
-            for balance, at, booked_ms, nanos in conn.execute(_CHARGED, (position,)) if calls else ():
-                later.setdefault(balance, []).append((at, booked_ms, nanos))
-            yield Seen(conn, upto, calls, later)
-
-    def wrote(self, was: int, position: int, state: bytes, alerts: Iterable[AlertRow], now_ms: int) -> bool:
-        """The alerts of these calls, the position and what is remembered there: all or nothing.
-
-        False: another gate has looked further since, nothing was written.
-        """
-        with self._transaction() as conn:
-            moved = conn.execute(
-                "UPDATE alerting SET position = ?, state = ? WHERE position = ?", (position, state, was)
-            )
-            if not moved.rowcount:
-                return False
-            write(conn, alerts, now_ms)
-            return True
+    # -- telling -------------------------------------------------------------------------------------------------
 
     def trail(self, after: int, words: Collection[str]) -> list[Trail]:
         """The lines of the audit trail with these words after this position, the oldest first."""
         sql = """SELECT position, at_ms, what, detail FROM audit WHERE position > ? AND what IN (SELECT value FROM json_each(?))
             ORDER BY position"""
-        with self._transaction("BEGIN") as conn:
+        with self._shared.transaction("BEGIN") as conn:
             return [Trail(*row) for row in conn.execute(sql, (after, json.dumps(sorted(words))))]
 
     def tell(self, alerts: Iterable[AlertRow], now_ms: int) -> int:
         """Write alerts that rest on no call; how many were not there for their window."""
-        with self._transaction() as conn:
+        with self._shared.transaction() as conn:
             return write(conn, alerts, now_ms)
 
     def letters(self, form: str, window: str) -> frozenset[str]:
         """Whose message of this form is there for this window, by `value`."""
-        with self._transaction("BEGIN") as conn:
+        with self._shared.transaction("BEGIN") as conn:
             found = conn.execute("SELECT value FROM alerts WHERE form = ? AND window = ?", (form, window))
             return frozenset(row[0] for row in found)
 
     def write_letter(self, alert: AlertRow, text: str, html: str, now_ms: int) -> bool:
         """Put a message of more than a sentence there, once for its window. False: it was there."""
-        with self._transaction() as conn:
+        with self._shared.transaction() as conn:
             return write_letter(conn, alert, text, html, now_ms)
 
     # -- sending -------------------------------------------------------------------------------------------------
 
     def unrouted(self) -> list[Unrouted]:
         """The alerts of which nobody has said yet to whom they go."""
-        with self._transaction("BEGIN") as conn:
+        with self._shared.transaction("BEGIN") as conn:
             found = conn.execute(
                 "SELECT id, form, window, severity, person, team FROM alerts WHERE routed = 0"
             ).fetchall()
@@ -280,7 +162,7 @@ class Outbox:
 
     def ask(self, ask_id: str) -> Ask | None:
         """What was asked for; None: no ask of that id can be read."""
-        with self._transaction("BEGIN") as conn:
+        with self._shared.transaction("BEGIN") as conn:
             row = conn.execute("SELECT code FROM asks WHERE id = ?", (ask_id,)).fetchone()
         try:
             return None if row is None else Ask.of_code(row[0])
@@ -289,7 +171,7 @@ class Outbox:
 
     def route(self, alert: int, receivers: Iterable[str], now_ms: int) -> None:
         """This alert goes to these, now, and it is in the audit trail."""
-        with self._transaction() as conn:
+        with self._shared.transaction() as conn:
             if not conn.execute("UPDATE alerts SET routed = 1 WHERE id = ? AND routed = 0", (alert,)).rowcount:
                 return
             to = list(dict.fromkeys(receivers))
@@ -305,7 +187,7 @@ class Outbox:
     def due(self, now_ms: int, again_ms: int, limit: int, *, busy: Collection[str] = ()) -> list[Due]:
         """What is to be sent now, but to those who are busy. Each is put off until `again_ms` first, so that a death in between
         is one attempt that failed."""
-        with self._transaction() as conn:
+        with self._shared.transaction() as conn:
             found = conn.execute(
                 f"""SELECT deliveries.alert, receiver, attempts + 1, name, rule, value, window, severity,
                     at_ms, made_ms, person, team, owner, alerts.text, command, form, letters.text, letters.html
@@ -324,13 +206,13 @@ class Outbox:
 
     def any_due(self, now_ms: int, *, busy: Collection[str] = ()) -> bool:
         """Whether something is to be sent: one look, nothing is written."""
-        with self._transaction("BEGIN") as conn:
+        with self._shared.transaction("BEGIN") as conn:
             sql = f"SELECT 1 FROM deliveries WHERE {_OPEN} AND {_DUE} AND {_IDLE} LIMIT 1"  # noqa: S608 - our own words
             return conn.execute(sql, (now_ms, now_ms + _FAR_MS, json.dumps(sorted(busy)))).fetchone() is not None
 
     def delivered(self, sent: Due, now_ms: int) -> None:
         """It is there."""
-        with self._transaction() as conn:
+        with self._shared.transaction() as conn:
             conn.execute(
                 "UPDATE deliveries SET delivered_ms = ?, error = NULL WHERE alert = ? AND receiver = ?",
                 (now_ms, sent.alert, sent.receiver),
@@ -338,7 +220,7 @@ class Outbox:
 
     def failed(self, sent: Due, error: str, due_ms: int | None, now_ms: int) -> None:
         """It is not there: to be tried again then, or, None, not any more. `error` is of our own words."""
-        with self._transaction() as conn:
+        with self._shared.transaction() as conn:
             given_up_ms = now_ms if due_ms is None else None
             conn.execute(
                 """UPDATE deliveries SET error = ?, due_ms = coalesce(?, due_ms), given_up_ms = ?
@@ -355,7 +237,7 @@ class Outbox:
 
         Raises LedgerUnavailable.
         """
-        with self._transaction() as conn:
+        with self._shared.transaction() as conn:
             found = conn.execute("SELECT id FROM alerts WHERE name = ?", (name,)).fetchone()
             changed = found is not None and _seen(
                 conn, found[0], who, "acknowledged", now_ms, ends_sending=ends_sending
@@ -363,49 +245,3 @@ class Outbox:
             if changed:
                 audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ALERT_ACKNOWLEDGED, name, who))
             return changed
-
-
-class Seen:
-    """Ended calls, and what the balances stood at after each. Good inside `Outbox.since`."""
-
-    def __init__(
-        self, conn: sqlite3.Connection, upto: int, calls: list[Ended], later: dict[int, list[tuple[int, int, int]]]
-    ) -> None:
-        self._conn = conn
-        self._later = later
-        self.upto = upto
-        """The position that is reached with them."""
-        self.calls = calls
-
-    def settled(self, scope: Scope, call: Ended) -> int:
-        """What this budget's window had settled when the call was charged."""
-        row = self._conn.execute(READ_BY_KEY, scope.balance).fetchone()
-        if row is None:
-            return 0
-        balance, edge_ms = Balance(*row), -1
-        if scope.rolling_ms is not None:
-            edge_ms = call.ended_ms - scope.rolling_ms
-            balance = at_edge(self._conn, balance, edge_ms)
-        charged = self._later.get(balance.id, ())
-        return balance.settled - sum(
-            [nanos for at, booked_ms, nanos in charged if at > call.position and booked_ms > edge_ms]
-        )
-
-    def limited(self, scope: Scope, now_ms: int) -> Scope:
-        """The budget with its limit as it is now."""
-        if not scope.moves:
-            return scope
-        return replace(scope, limit_nanos=moving.read_limit(Kept(self._conn, now_ms), scope).nanos)
-
-
-def _head(conn: sqlite3.Connection) -> int:
-    return int(conn.execute("SELECT coalesce(max(position), 0) FROM chain").fetchone()[0])
-
-
-def _ended(conn: sqlite3.Connection, after: int, upto: int) -> list[Ended]:
-    found = []
-    for position, ended_ms, held_nanos, *values in conn.execute(_ENDED, (after, upto)):
-        call = past(tuple(values))
-        if call.state in ("settled", "interrupted") and (held_nanos is not None or call.basis is not None):
-            found.append(Ended(position, ended_ms, call))
-    return found

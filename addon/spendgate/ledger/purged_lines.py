@@ -1,7 +1,8 @@
-"""What the audit trail says was purged, and whether the sums that are there are what it says."""
+"""What the audit trail says was purged: how a purge says it, and whether the sums that are there are what it said."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -9,12 +10,59 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from msgspec import Struct
+
 from spendgate.audit_words import AuditWord
 from spendgate.ledger import day_sums
-from spendgate.ledger.purge import Purged
+from spendgate.money import dollars
 
 _LINES: Final = "SELECT position, at_ms, detail FROM audit WHERE what = ? ORDER BY position"
 _SUMMED: Final = "SELECT day, sum(calls + refused + other_rows) FROM day_sums GROUP BY day"
+
+Runs = tuple[tuple[int, int], ...]
+"""Row ids from … to …, both included."""
+
+_FORM: Final = re.compile(
+    r"([\d,]+) calls of (\d{4}-\d\d-\d\d), kept for (\d+) days: rows ([\d, -]+); \S+ spent, \S+ at list price;"
+    r" sums of the day sha256 ([0-9a-f]{64})",
+    re.ASCII,
+)
+
+
+class Purged(Struct, frozen=True):
+    """One audit line of a purge, as its detail has it."""
+
+    day: str
+    calls: int
+    keep_days: int
+    runs: Runs
+    digest: str
+
+    @classmethod
+    def parse(cls, detail: str) -> Purged | None:
+        """Read a detail back; None where it is none."""
+        found = _FORM.fullmatch(detail)
+        if found is None:
+            return None
+        runs = []
+        for run in found[4].split(", "):
+            first, _, last = run.partition("-")
+            runs.append((int(first), int(last or first)))
+        return cls(found[2], int(found[1].replace(",", "")), int(found[3]), tuple(runs), found[5])
+
+    def detail(self, cells: list[day_sums.Cell]) -> str:
+        """The line's detail, of calls that add up to these cells."""
+        cost, value = (_sum(cells, name) for name in ("cost_nanos", "value_nanos"))
+        runs = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in self.runs)
+        return (
+            f"{self.calls:,} calls of {self.day}, kept for {self.keep_days} days: rows {runs}; {dollars(cost)} spent,"
+            f" {dollars(value)} at list price; sums of the day sha256 {self.digest}"
+        )
+
+
+def _sum(cells: list[day_sums.Cell], name: str) -> int:
+    at = len(day_sums.KEY) + day_sums.COUNTED.index(name)
+    return sum(int(cell[at]) for cell in cells)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What people ask of the ledger. A read-only connection of its own: nothing here can write, hold up or be held up by a gate.
+"""What people ask of the ledger: what was spent, what is left, what was told; with `proofs` and `reconciling`, all of it.
 
 Times are epoch milliseconds, amounts nano-dollars; calls come as rows of the public view `calls`, by its column names.
 """
@@ -6,93 +6,34 @@ Times are epoch milliseconds, amounts nano-dollars; calls come as rows of the pu
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from spendgate.digest import Stopped
-from spendgate.errors import StateError
 from spendgate.grants import Taken
-from spendgate.ledger import (
-    alert_rows,
-    calibrations,
-    chain,
-    check,
-    day_sums,
-    found_calls,
-    merged,
-    mine,
-    purge,
-    schema,
-    spending,
-    standings,
-    statements,
-    trails,
-    uncaptured,
-    verify_merged,
-)
-from spendgate.ledger import compared as compared_calls
+from spendgate.ledger import alert_rows, day_sums, found_calls, mine, purgeable, spending, standings
 from spendgate.ledger import grants as grant_rows
-from spendgate.ledger import heads as ends
-from spendgate.ledger import verify as verifying
-from spendgate.ledger.calibrations import Calibration
-from spendgate.ledger.compared import Alike, Running
-from spendgate.ledger.fault import FILE, SUMS, Fault
 from spendgate.ledger.fill import Counted, ScopesOf
 from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.history import Step, steps
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.kept import Kept
-from spendgate.ledger.named import NamedCall, named
+from spendgate.ledger.proofs import Proofs
+from spendgate.ledger.reconciling import Reconciling
 from spendgate.ledger.selecting import EVERY_CALL, Span, rows
 from spendgate.ledger.spending import Spend
-from spendgate.ledger.statements import Imported
-from spendgate.ledger.store import unavailable
-from spendgate.ledger.uncaptured import Uncaptured
+from spendgate.ledger.sqlite_faults import unavailable
 from spendgate.ledger.unfilled import unfilled
 from spendgate.ledger.untaken import ByBill, untaken
 from spendgate.standing import Scope, Standing
-from spendgate.statement import Line
 from spendgate.window import DAY_MS
 
 
-class Reader:
-    """A read-only connection to one ledger. Use from one thread."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises StateError when there is no ledger, or one that this Spendgate cannot read."""
-        try:
-            self._conn = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
-            )
-        except sqlite3.Error as fault:
-            raise StateError(f"{path} cannot be read as a ledger: {fault}") from fault
-        try:
-            schema.refuse_other(self._conn)
-        except sqlite3.Error as fault:
-            self._conn.close()
-            if getattr(fault, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
-                raise StateError(f"{path}: a merge into it was ended midway: run the same merge again") from fault
-            raise StateError(f"{path} cannot be read as a ledger: {fault}") from fault
-        except StateError:
-            self._conn.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._conn.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def head(self) -> chain.Head:
-        """The ledger's id, age, and the end of its chain."""
-        return chain.head(self._conn)
+class Reader(Proofs, Reconciling):
+    """All that is asked of one ledger. Use from one thread."""
 
     def grants(self) -> tuple[Taken, ...]:
         """Every grant that was taken in."""
@@ -102,68 +43,10 @@ class Reader:
         """Every ask."""
         return grant_rows.asks(self._conn)
 
-    def imports(self) -> tuple[Imported, ...]:
-        """All statements that were taken in, oldest first."""
-        return statements.imports(self._conn)
-
-    def statement_lines(self, one: Imported, from_ms: int, until_ms: int) -> tuple[Line, ...]:
-        """Lines of an import that begin from then on and before then, in their order."""
-        return statements.lines(self._conn, one, from_ms, until_ms)
-
-    def calibrations(self) -> tuple[Calibration, ...]:
-        """Every factor that was ever put in force, oldest first."""
-        return calibrations.every(self._conn)
-
-    def named_calls(self, from_ms: int, until_ms: int) -> tuple[NamedCall, ...]:
-        """Calls that left, booked from then on and before then, by what names them elsewhere."""
-        return named(self._conn, from_ms, until_ms)
-
-    def calls_alike(self, span: tuple[int, int], ids: Iterable[str], edge_ms: int, bucket_ms: int) -> Iterator[Alike]:
-        """Calls that left in this span, as a reconciliation takes them: see `ledger.compared`."""
-        return compared_calls.alike(self._conn, span, ids, edge_ms, bucket_ms)
-
-    def calls_singly(self, from_ms: int, until_ms: int) -> Iterator[Alike]:
-        """The same calls one by one."""
-        return compared_calls.singles(self._conn, from_ms, until_ms)
-
-    def calls_running(self, from_ms: int, until_ms: int) -> Iterator[Running]:
-        """The open calls that left in this span."""
-        return compared_calls.running(self._conn, from_ms, until_ms)
-
-    def gate_signs(self) -> dict[int, tuple[str, int]]:
-        """By gate (`Ledger.gate_id`) its machine, and when it last wrote a call, epoch milliseconds."""
-        return compared_calls.gate_signs(self._conn)
-
     def latest_refusal(self, person: str, budget: str | None, account: str | None = None) -> dict[str, Any] | None:
         """The newest call of this person's that a budget has refused: the one named, or any; of this account, where one is
         named. A row of `calls`."""
         return found_calls.latest_refusal(self._conn, person, budget, account)
-
-    def check(self) -> tuple[str, ...]:
-        """Every fault of the ledger against itself."""
-        return check.check(self._conn)
-
-    def heads(self) -> ends.Heads:
-        """Where both chains end."""
-        return ends.of(self._conn)
-
-    def unlike(self, seen: ends.Heads) -> ends.Finding | None:
-        """What tells this ledger from one that was seen; None: it goes on from there."""
-        return ends.unlike(self._conn, seen)
-
-    def verify_merged(self) -> Iterator[Fault]:
-        """Every fault of a merged ledger, as far as it can be told by itself; nothing else may be asked meanwhile."""
-        return verify_merged.verify(self._conn)
-
-    def verify(self, seen: ends.Heads | None) -> Iterator[Fault]:
-        """Every fault of the file, against `seen`, of both chains, then of the sums; nothing else may be asked meanwhile."""
-        yield from verifying.verify(self._conn, seen)
-        try:
-            self._conn.execute("BEGIN")
-            yield from (Fault(SUMS, fault) for fault in check.sums(self._conn))
-            self._conn.execute("ROLLBACK")
-        except sqlite3.Error as fault:
-            yield Fault(FILE, f"its sums cannot be read: {fault}")
 
     def standings(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[Standing, ...]:
         """Each scope's balance as the gate would see it now; zero where nothing was ever held."""
@@ -179,14 +62,6 @@ class Reader:
         if by_bill is not None:
             untaken(self._conn, more, scopes, by_bill, now_ms, until_ms=until_ms)
         return standings.standings(Kept(self._conn, now_ms, more, until_ms=until_ms), scopes)
-
-    def billed_by(self, standing: Standing) -> tuple[str, ...]:
-        """Which imports say that a part of the standing was billed and not captured."""
-        return standings.billed_by(self._conn, standing)
-
-    def uncaptured(self, from_ms: int = 0, until_ms: int = 2**62) -> tuple[Uncaptured, ...]:
-        """What bills have of the UTC days that begin from then on and before then, and no call of this ledger."""
-        return uncaptured.in_force(self._conn, from_ms, until_ms)
 
     def rates(self, scopes: tuple[Scope, ...], flowing: Flowing, now_ms: int) -> tuple[Standing, ...]:
         """Each rate with what it has counted and how many of its calls are open, at `flowing.boot_ms`."""
@@ -268,11 +143,11 @@ class Reader:
 
     def totals(self) -> day_sums.Totals:
         """All ended calls that the ledger ever had: rows and sums, of one moment."""
-        return purge.totals(self._conn)
+        return day_sums.totals_ever(self._conn)
 
-    def purgeable(self, before_ms: int) -> purge.Plan:
+    def purgeable(self, before_ms: int) -> purgeable.Plan:
         """What a purge of what was booked before then would take."""
-        return purge.plan(self._conn, before_ms)
+        return purgeable.plan(self._conn, before_ms)
 
     def kept_of(self, whose: mine.Whose) -> tuple[mine.Kept, ...]:
         """Every table with what it has of this person, of one moment."""
@@ -281,29 +156,6 @@ class Reader:
     def coverage(self) -> tuple[dict[str, Any], ...]:
         """Connections to providers that could not be read, by account, tool, host and reason."""
         return rows(self._conn, "SELECT * FROM coverage ORDER BY last_ms DESC")
-
-    def audit(self, since_ms: int = 0) -> tuple[dict[str, Any], ...]:
-        """The audit trail, oldest first."""
-        return trails.audit(self._conn, since_ms)
-
-    def chained_from(self) -> tuple[int, int] | None:
-        """From which line on, and since when, the audit trail is chained; None: all of it was when it was written."""
-        return trails.chained_from(self._conn)
-
-    def sources(self) -> tuple[merged.Source, ...]:
-        """The ledgers that this one was merged from; none: it is a gate's own."""
-        return trails.sources(self._conn)
-
-    def trails(self) -> tuple[tuple[tuple[dict[str, Any], ...], dict[int, tuple[str, int]]], ...]:
-        """Each ledger's audit trail, oldest line first, with its `gate_signs`.
-
-        Of a merged one each source's, its gates under the numbers that they have there.
-        """
-        return trails.trails(self._conn)
-
-    def unacknowledged(self) -> tuple[ends.Finding, ...]:
-        """What the trail says was found about the ledger since somebody last took note of that."""
-        return trails.unacknowledged(self._conn)
 
     def alerts(self, since_ms: int = 0) -> tuple[dict[str, Any], ...]:
         """Every alert made from then on, newest first, each with its `deliveries`."""

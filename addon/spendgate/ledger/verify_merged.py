@@ -15,7 +15,7 @@ from spendgate.audit_words import AuditWord
 from spendgate.ledger import audit_log, chain, day_sums, merged
 from spendgate.ledger.fault import AUDIT, CALLS, DAYS, FILE, Fault, missing
 from spendgate.ledger.merged import SEQ_BITS, Source
-from spendgate.ledger.purge import Purged
+from spendgate.ledger.purged_lines import Purged
 
 _LINES: Final = """SELECT position, at_ms, what, who, detail, calls, calls_head, digest, head FROM source_audit
     WHERE source = ? ORDER BY position"""
