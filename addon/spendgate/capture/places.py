@@ -39,6 +39,8 @@ class Places:
 
     def client_connected(self, client: connection.Client) -> None:
         """mitmproxy's hook: a client with an error is closed before a byte of it is read."""
+        if client.error:
+            return
         uid = self._lookup.owner(Endpoints(local=client.peername[:2], remote=client.sockname[:2])).uid
         if self._most is not None and self._held[uid] >= self._most:
             client.error = TOO_MANY
