@@ -32,7 +32,9 @@ COMMANDS: Final = {
     "export": ("export",),
     "answer": ("answering",),
     "me": ("me",),
+    "service": ("service_",),
     "purge": ("purge",),
+    "mdm": ("mdm",),
 }
 """Command to its modules under `spendgate.cli`, in the order in which `--help` lists them. Each has a `register`."""
 

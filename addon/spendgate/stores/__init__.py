@@ -1,0 +1,1 @@
+"""The trust stores of this machine that our certificate can be put into, and taken out of again."""
