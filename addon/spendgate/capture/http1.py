@@ -162,6 +162,8 @@ class ClientHttp1(_Http1Trailers, Http1Server):
         if too_long:
             yield commands.CloseConnection(self.conn)
             self.state = self.done
+        if self.state != self.read_headers:
+            self._skipped = 0
         no_request = self.state == self.done and requested is None and self.request is None
         if partial or too_long or no_request:
             yield UnreadableHook(self.context.client)
@@ -171,5 +173,3 @@ class ClientHttp1(_Http1Trailers, Http1Server):
         if found := _EMPTY_LINES.match(bytes(self.buf)):
             self.buf.maybe_extract_at_most(found.end())
             self._skipped += found.end()
-        if self.buf:
-            self._skipped = 0
