@@ -188,7 +188,12 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def rig(
-    tmp_path: Path, *, gate: FakeGate | None = None, registry: FakeRegistry | None = None, addon: object | None = None
+    tmp_path: Path,
+    *,
+    gate: FakeGate | None = None,
+    registry: FakeRegistry | None = None,
+    addon: object | None = None,
+    modes: tuple[str, ...] = ("regular",),
 ) -> AsyncIterator[Rig]:
     """The whole thing on loopback ports. `addon` stands in the meter's place."""
     provider = StandIn()
@@ -203,6 +208,7 @@ async def rig(
         minter=authority,
         scope=lambda: Scope(frozenset({ANTHROPIC, OPENAI})),
         port=0,
+        modes=modes,
         sets=(
             f"ssl_verify_upstream_trusted_ca={trusted}",
             f"connect_to={ANTHROPIC}=127.0.0.1:{provider.port}",

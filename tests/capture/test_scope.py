@@ -3,7 +3,18 @@
 import pytest
 
 from spendgate.capture.coverage import Gap
-from spendgate.capture.scope import CANARY_HOST, Decrypt, Hello, Plain, Scope, Tunnel, host_of, judge, read_plain
+from spendgate.capture.scope import (
+    CANARY_HOST,
+    HEAD_MAX,
+    Decrypt,
+    Hello,
+    Plain,
+    Scope,
+    Tunnel,
+    host_of,
+    judge,
+    read_plain,
+)
 
 SCOPE = Scope(
     hosts=frozenset({"api.anthropic.com", "llm.acme.example", "late.acme.example", "*.ai.acme.example"}),
@@ -70,6 +81,7 @@ def test_a_hidden_name_is_counted_where_the_way_there_named_a_provider():
         pytest.param(b"G", None, id="one letter"),
         pytest.param(b"\r\n", None, id="nothing yet"),
         pytest.param(b"GET / HTTP/1.1\r\nHos", None, id="head not whole"),
+        pytest.param(b"\r\n" * (HEAD_MAX // 2), Plain(False), id="endless blank lines"),
         pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", Plain(False), id="ssh"),
         pytest.param(b"\x00\x01", Plain(False), id="binary"),
         pytest.param(b"hello there", Plain(False), id="words"),

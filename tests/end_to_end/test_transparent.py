@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from end_to_end.clients import CLIENTS, PROMPT, Client, binaries
+from end_to_end.test_local_surface import told
 from end_to_end.village import TEXT, Village, village
 from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, listed_nanos
 from redirect.lab import why_not
@@ -138,3 +139,20 @@ def test_others_read_the_certificate_alone(village: Village) -> None:
     assert len(files) > 4
     assert seen.split() == [str(village.ca)]
     assert village.ca.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_listens_is_in_the_table(village: Village) -> None:
+    """All sockets of the laptop's namespace are the gate's, on loopback addresses; who connects to one himself gets nothing."""
+    rows = village.laptop.inside("ss", "-H", "-tuln").communicate(timeout=PATIENCE_S)[0].splitlines()
+    found = [(row.split()[0], *row.split()[4].rpartition(":")[::2]) for row in rows]
+    assert {f"{kind} {address.strip('[]')}" for kind, address, _ in found} == told("transparent")
+    asked = (
+        "import socket, sys\nwire = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)\n"
+        "try:\n  wire.sendall(b'GET / HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n'); print(wire.recv(100))\n"
+        "except ConnectionError:\n  print(b'')"
+    )
+    other = ("setpriv", f"--reuid={village.laptop.people[1]}", "--clear-groups", "python3", "-c", asked)
+    for _, address, port in found:
+        said = village.laptop.inside(*other, address.strip("[]"), port, cwd="/").communicate(timeout=PATIENCE_S)
+        assert said[0] == "b''\n", said
+    assert "failed" not in (village.folder / "gate.log").read_text()

@@ -14,6 +14,7 @@ from mitmproxy import connection, exceptions, http, tcp, tls
 from mitmproxy.proxy import mode_specs
 
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
+from spendgate.capture.pages import page_of
 from spendgate.capture.responder import Responder
 from spendgate.capture.scope import CANARY_HOST, Scope, host_of
 
@@ -58,7 +59,9 @@ class Bystanders:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         self._watch.asked(flow.client_conn.id)
-        if flow.client_conn.sni == CANARY_HOST:
+        if flow.client_conn.sni == CANARY_HOST and page_of(flow.request) is not None:
+            flow.kill()  # a page on the web must not learn that a gate is here
+        elif flow.client_conn.sni == CANARY_HOST:
             flow.response = self._responder.answer()
         elif not self._metered(flow):
             flow.request.stream = True

@@ -6,8 +6,10 @@ What stock mitmproxy 12.2 does, and what a client would suffer from it compared 
     1xx before a reply  HTTP/1: a 103 is taken for the answer      here: passed on, and the answer follows (RFC 9110, 15.2)
                         HTTP/2: swallowed, the answer follows      as stock: a client can tell no difference but its absence
     a long head         HTTP/1: kept without end, both ways        here: closed at `HEAD_BYTES_MAX`
+    chunks' lines       HTTP/1: kept without end, trailers too      here: closed at `HEAD_BYTES_MAX`
+    taken back          HTTP/2: each makes room for the next        here: closed at `TAKEN_BACK_MAX`
     a reply of ours     HTTP/1: head and body in two TLS records   here: in one; clients that read once keep its text
-    empty lines first   HTTP/1: one an event                       here: skipped (RFC 9112, 2.2)
+    empty lines first   HTTP/1: one an event                       here: skipped (RFC 9112, 2.2), closed at `HEAD_BYTES_MAX`
     unreadable bytes    closed                                     here: closed, and told by `UnreadableHook`
     an error's head     names mitmproxy and its version            here: names nobody
     a goodbye           HTTP/2: breaks off what runs               here: what runs goes on, what comes has a new connection

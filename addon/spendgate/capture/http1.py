@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 import h11
@@ -27,7 +28,9 @@ from spendgate.capture.connections import UnreadableHook, interim
 
 _SERVER = b"\r\nServer: " + version.MITMPROXY.encode()
 HEAD_BYTES_MAX = 256 * 1024
-"""A connection on which a head grows longer than this is closed; HTTP/2 has a bound of its own."""
+"""A connection on which a head grows longer than this is closed; HTTP/2 has a bound of its own. So is one with a longer line
+between chunks, longer trailers, or more empty lines before a request: none of them ends by itself."""
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 
 
 def _unnamed(sent: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
@@ -57,6 +60,7 @@ class _Http1Trailers(Http1Connection):
     """Trailers of HTTP/1, as mitmproxy's HTTP/2 has them."""
 
     ReceiveTrailers: ClassVar[type[RequestTrailers | ResponseTrailers]]
+    _fault: ClassVar[ErrorCode]
     _trailers: http.Headers | None = None
     """To be sent with the end of the message that goes out on this connection."""
 
@@ -70,6 +74,13 @@ class _Http1Trailers(Http1Connection):
                 yield ReceiveHttp(self.ReceiveTrailers(self.stream_id, reader.trailers))
                 reader.trailers = None
             yield command
+        # What is left of chunks that were read is the beginning of a line, and nobody says how long that becomes.
+        if self.state == self.read_body and type(reader) is _TrailerReader and len(self.buf) > HEAD_BYTES_MAX:
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+            if self.stream_id:
+                too_long = self.ReceiveProtocolError(self.stream_id, "a line between chunks is too long", self._fault)
+                yield ReceiveHttp(too_long)
 
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestTrailers | ResponseTrailers):
@@ -89,6 +100,7 @@ class ProviderHttp1(_Http1Trailers, Http1Client):
     """An HTTP/1 connection to a provider."""
 
     ReceiveTrailers = ResponseTrailers
+    _fault = ErrorCode.GENERIC_SERVER_ERROR
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         more = True
@@ -116,6 +128,9 @@ class ClientHttp1(_Http1Trailers, Http1Server):
     """An HTTP/1 connection of a client."""
 
     ReceiveTrailers = RequestTrailers
+    _fault = ErrorCode.GENERIC_CLIENT_ERROR
+    _skipped = 0
+    """Bytes of empty lines before the request that is waited for."""
     _head = b""
     """Of an answer whose body is at hand."""
 
@@ -139,17 +154,22 @@ class ClientHttp1(_Http1Trailers, Http1Server):
             yield from super().send(event)
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        left, requested = len(self.buf), self.request
+        requested = self.request
+        self._skip_empty_lines()
         partial = isinstance(event, events.ConnectionClosed) and bool(bytes(self.buf).strip())
         yield from _unnamed(super().read_headers(event))
-        while self.state == self.read_headers and isinstance(event, events.DataReceived) and 0 < len(self.buf) < left:
-            # mitmproxy takes one empty line an event, and waits for more bytes with a whole request at hand.
-            left = len(self.buf)
-            yield from _unnamed(super().read_headers(event))
-        too_long = self.state == self.read_headers and len(self.buf) > HEAD_BYTES_MAX
+        too_long = self.state == self.read_headers and len(self.buf) + self._skipped > HEAD_BYTES_MAX
         if too_long:
             yield commands.CloseConnection(self.conn)
             self.state = self.done
+        if self.state != self.read_headers:
+            self._skipped = 0
         no_request = self.state == self.done and requested is None and self.request is None
         if partial or too_long or no_request:
             yield UnreadableHook(self.context.client)
+
+    def _skip_empty_lines(self) -> None:
+        """All at once: mitmproxy takes one an event, and waits for more bytes with a whole request at hand."""
+        if found := _EMPTY_LINES.match(bytes(self.buf)):
+            self.buf.maybe_extract_at_most(found.end())
+            self._skipped += found.end()

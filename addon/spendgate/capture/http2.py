@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import h2.connection
 import h2.errors
@@ -18,6 +21,11 @@ from spendgate.capture.connections import UnreadableHook, Waiting, WaitingHook
 
 WAITING_BYTES_MAX = 1024 * 1024
 """Of one HTTP/2 connection, for its peer to open a window, before what feeds it is not read."""
+TAKEN_BACK_MAX = 200
+"""Requests that a client may take back before they are answered, at once; `TAKEN_BACK_A_SECOND` are forgotten. An editor takes
+back one with each letter that is typed. What is reset makes room for another one, so that the number of open streams bounds
+nothing (CVE-2023-44487): half a megabyte of such requests kept the gate busy for minutes."""
+TAKEN_BACK_A_SECOND = 20
 
 
 class _Http2Waiting(Http2Connection):
@@ -95,6 +103,26 @@ def goes_on_after_goodbye(wire: h2.connection.H2Connection) -> None:
 
 class ClientHttp2(_Http2Waiting, Http2Server):
     """An HTTP/2 connection of a client."""
+
+    clock: ClassVar[Callable[[], float]] = time.monotonic
+    _taken_back = 0.0
+    _since_s = 0.0
+
+    def handle_h2_event(self, event: h2.events.Event) -> layer.CommandGenerator[bool]:
+        if isinstance(event, h2.events.StreamReset) and self._too_many(event.stream_id or 0):
+            yield from self.protocol_error("too many requests are taken back", h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+            return True
+        return (yield from super().handle_h2_event(event))
+
+    def _too_many(self, stream_id: int) -> bool:
+        """Whether the reset of this stream is one too many. Those that were being answered cost their client a wait."""
+        stream = self.h2_conn.streams.get(stream_id)
+        if stream is not None and stream.state_machine.headers_sent:
+            return False
+        now_s = type(self).clock()
+        self._taken_back = 1 + max(0.0, self._taken_back - TAKEN_BACK_A_SECOND * (now_s - self._since_s))
+        self._since_s = now_s
+        return self._taken_back > TAKEN_BACK_MAX
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, ResponseProtocolError) and (status := self._answers(event)):

@@ -30,6 +30,7 @@ from spendgate.capture.dates import Dates
 from spendgate.capture.deciding import Attribute, Deciding
 from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.flow import Cut, MeteredFlow, kill
+from spendgate.capture.pages import of_a_page
 from spendgate.capture.passage import Passage
 from spendgate.capture.scope import folded
 from spendgate.capture.socket_layer import Push
@@ -102,7 +103,8 @@ class Meter:
     # connections
 
     def client_connected(self, client: connection.Client) -> None:
-        self._visitors[client.id] = Visitor(client, self._lookup, self._executor)
+        if not client.error:  # else it is turned away, and asks for nothing
+            self._visitors[client.id] = Visitor(client, self._lookup, self._executor)
 
     def client_disconnected(self, client: connection.Client) -> None:
         visitor = self._visitors.pop(client.id, None)
@@ -133,6 +135,9 @@ class Meter:
             passage = flow.watch = self._passage(flow, head)
             if asked.misdirected(flow, head, self._registry):
                 flow.response = passage.goes_nowhere(refusal.misdirected(), "names two providers")
+                self._claims(passage)
+            elif of_a_page(flow):
+                flow.response = passage.goes_nowhere(refusal.of_a_page(), "asked by a web page")
                 self._claims(passage)
             elif asked.ambiguous(flow.request):
                 flow.response = passage.goes_nowhere(refusal.ambiguous(), "a field with a line break")

@@ -66,6 +66,11 @@ def misdirected() -> http.Response:
     return _response(_plain(421, "The request names another provider than the connection that it came on."), "provider")
 
 
+def of_a_page() -> http.Response:
+    """403, for a web page of elsewhere that found the reverse listener. Nothing that it may read: no `access-control` field."""
+    return _response(_plain(403, "This port is for tools of this machine, not for web pages."), "web-page")
+
+
 def ambiguous() -> http.Response:
     """400, for a request with a field that others may read as two."""
     return _response(_plain(400, "A header field of the request holds a line break or a NUL."), "request-fields")

@@ -120,7 +120,9 @@ def read_plain(data: bytes) -> Plain | None:
     Blank lines before the request line are skipped (RFC 9112, 2.2).
     """
     start = data.lstrip(b"\r\n")
-    if not start or _METHOD_START.match(start):
+    if not start:
+        return None if len(data) < HEAD_MAX else Plain(is_http=False)
+    if _METHOD_START.match(start):
         return None
     if not _REQUEST_START.match(start):
         return Plain(is_http=False)

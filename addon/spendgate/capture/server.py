@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mitmproxy import ctx, options
+from mitmproxy import connection, ctx, options
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
@@ -61,6 +61,14 @@ class Server(proxyserver.Proxyserver):
                 raise StateError(_not_listening(instance))
             _deepen(instance)
         return tuple(Listener(i.mode.full_spec, tuple((a[0], a[1]) for a in i.listen_addrs)) for i in instances)
+
+    def client_connected(self, client: connection.Client) -> None:
+        """mitmproxy's hook. Who connects to the transparent listener itself, as a web page can, was led here by no rule and has
+        nowhere to go: it is closed unread. mitmproxy would fail on it, tell so, and keep it open."""
+        if isinstance(client.proxy_mode, mode_specs.TransparentMode) and any(
+            _same(client.sockname, own) for instance in self.servers for own in instance.listen_addrs
+        ):
+            client.error = ITSELF
 
     async def server_connect(self, data: ServerConnectionHookData) -> None:
         """mitmproxy's hook. Its own check knows four spellings; this one resolves names, where the port is one of ours."""
@@ -127,6 +135,11 @@ def _is_ours(address: _Address, listening: _Address) -> bool:
     if listening.is_unspecified:
         return address.is_unspecified or _is_local(address)
     return address == listening or (address.is_unspecified and listening.is_loopback)
+
+
+def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Whether two socket addresses are one; of IPv6's, flow and scope do not count."""
+    return one[:2] == other[:2]
 
 
 def _is_local(address: _Address) -> bool:

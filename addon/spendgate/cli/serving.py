@@ -25,6 +25,7 @@ from spendgate.capture.logs import where
 from spendgate.capture.meter import Meter
 from spendgate.capture.next_layer import nobodys, uncounted
 from spendgate.capture.one_account import OneAccount
+from spendgate.capture.places import Places
 from spendgate.capture.scope import Scope
 from spendgate.cli import attending, in_force
 from spendgate.cli.account import own_account
@@ -161,6 +162,7 @@ def _set_aside() -> None:
 def _turning_away(wanted: Wanted) -> Iterator[object]:
     if wanted.ca_folder is not None and sys.platform != "win32":
         yield OneAccount(wanted.lookup or system_lookup(), os.geteuid())
+    yield Places(wanted.lookup or system_lookup())
 
 
 def _check(wanted: Wanted, source: Given) -> None:
