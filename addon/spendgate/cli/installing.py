@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -81,6 +82,7 @@ def install(wanted: Wanted) -> None:
     removing.check_root("install")
     about, missing = _prepared(wanted)
     _check_seen(about)
+    _check_roots_own(about)
     if f"user:{about.account}" not in missing:
         gate_account(about.account)
     # The unit before the accounts: it says which of them were made, whatever fails from here on.
@@ -93,9 +95,9 @@ def install(wanted: Wanted) -> None:
     removing.drop_units(removing.left_over(about))
     machine.systemctl("daemon-reload")
     # What redirects comes first: the gate is captured for as soon as it is ready.
+    updated = _updated("" if wanted.program else spendgate.__version__)
     for name in reversed(units(about)):
-        own = name == UNIT
-        _start(name, changed=changed[name], version="" if wanted.program or not own else spendgate.__version__)
+        _start(name, changed=changed[name] or updated)
 
 
 def _elsewhere(wanted: Wanted) -> Description:
@@ -153,11 +155,15 @@ def _is_so(file: File, place: Path) -> bool:
     return _text(place) == file.text and place.stat().st_mode & 0o7777 == file.mode
 
 
-def _start(unit: str, *, changed: bool, version: str) -> None:
-    """Raises StateError with what it said last. `version`: what the unit starts, where that is known: an update replaces
-    the files of a gate that runs on."""
+def _updated(version: str) -> bool:
+    """Whether the gate that runs is of another version than its unit starts, where that is known: an update replaces the files of
+    what runs on."""
+    return not machine.unit_said(UNIT)["StatusText"].startswith(f"spendgate {version} " if version else "")
+
+
+def _start(unit: str, *, changed: bool) -> None:
+    """Raises StateError with what it said last."""
     was = machine.unit_said(unit)
-    changed = changed or not was["StatusText"].startswith(f"spendgate {version} " if version else "")
     if was["UnitFileState"] != "enabled":
         machine.systemctl("--quiet", "enable", unit)
         note(f"{unit} starts with the machine")
@@ -187,6 +193,20 @@ def _check_seen(about: Description) -> None:
                     f"{each} is in {folder}, which the service cannot see: "
                     "install Spendgate and its Python under /opt, and the policy under /etc/spendgate"
                 )
+
+
+def _check_roots_own(about: Description) -> None:
+    """Raises StateError for a program that another account may change: what that writes would run as the gate, and read its
+    ledger and its key. Not for a policy: whom to believe there, the trust file says."""
+    for path in _needed(replace(about, policy=None)):
+        for each in (Path(path), Path(path).resolve()):
+            for part in (each, *each.parents):
+                found = part.stat()
+                if found.st_uid or found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid):
+                    raise StateError(
+                        f"others than root may write {part}, which the service runs from: they could read its ledger and key; "
+                        f"chown -R root:root {part}; chmod -R go-w {part}; or install it anew as root, for instance under /opt"
+                    )
 
 
 def _needed(about: Description) -> tuple[str, ...]:
