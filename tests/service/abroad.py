@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import textwrap
 import time
 from collections.abc import Iterator
@@ -77,16 +78,33 @@ class Abroad:
         done = self.laptop.spendgate("service", "install", "--mode", "transparent")
         assert done.returncode == 0, done.stderr
 
-    def ask(self, account: str = "nobody", *, seconds: float = 0, folder: str = "/") -> list[dict[str, Any]]:
-        """What a new process of this account was told, asking for so long."""
-        script = f'cd {folder} && exec setpriv --reuid={account} --clear-groups {PYTHON} -c "$0" {seconds} {GATE_CA} {STANDIN_CA}'
-        out = self.laptop.run("sh", "-c", script, textwrap.dedent(_CLIENT)).stdout
-        return [json.loads(line) for line in out.splitlines()]
+    def _client(self, account: str, seconds: float, folder: str) -> tuple[str, ...]:
+        who = f"setpriv --reuid={account} --clear-groups"
+        script = f'cd {folder} && exec {who} {PYTHON} -c "$0" {seconds} {GATE_CA} {STANDIN_CA}'
+        return "sh", "-c", script, textwrap.dedent(_CLIENT)
+
+    def ask(self, account: str = "nobody", *, folder: str = "/") -> dict[str, Any]:
+        """What a new process of this account was told."""
+        found: dict[str, Any] = json.loads(self.laptop.run(*self._client(account, 0, folder)).stdout)
+        return found
+
+    @contextlib.contextmanager
+    def asking(self, account: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """What a process that asks again and again is told, each time on a new connection."""
+        nsenter = ("nsenter", "--target", str(self.laptop.pid), "--all", "env", "PATH=/usr/bin:/bin")
+        command = (*nsenter, *self._client(account, 3600, "/"))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout is not None
+            try:
+                yield (json.loads(line) for line in client.stdout)
+            finally:
+                client.kill()
+                self.laptop.run("pkill", "-KILL", "-u", account, "-f", "http.client")
 
     def until_captured(self, *, true: bool = True) -> float:
         """Wait until new connections are led to the gate, or no longer are; seconds it took."""
         began = time.monotonic()
-        while (self.ask()[0]["by"] == "gate") is not true:
+        while (self.ask()["by"] == "gate") is not true:
             assert time.monotonic() - began < PATIENCE_S, self.laptop.run("nft", "list", "ruleset").stdout
         return time.monotonic() - began
 

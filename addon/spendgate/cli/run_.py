@@ -119,7 +119,7 @@ def _beside_services(wanted: Wanted) -> None:
     """Linux: this process has no privilege, and never had; the rules are another service's."""
     if sys.platform != "linux":
         raise UsageError("--redirected: Linux alone has the services that redirect")
-    from spendgate.redirect.gate_side import ServiceSide  # noqa: PLC0415 - Linux alone has it
+    from spendgate.redirect.service_side import ServiceSide  # noqa: PLC0415 - Linux alone has it
     from spendgate.redirect.supervisor import Settings  # noqa: PLC0415
 
     _as_gate(_listening(wanted, Settings(port=wanted.port or TRANSPARENT_PORT)), ServiceSide())

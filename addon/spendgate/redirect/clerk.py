@@ -11,6 +11,7 @@ from __future__ import annotations
 import select
 import signal
 import socket
+from contextlib import closing
 from pathlib import Path
 
 from spendgate.attribution import Peer
@@ -41,8 +42,8 @@ def answer_gates(gate: int, place: Path, manager: Manager) -> int:
     """Answer one gate of uid `gate` after the other, until stopped. Raises StateError."""
     check_place(place)
     lookup = LinuxLookup(reading_as=acting_as)
-    door, asking = Door(place, gate), None
-    with stop_signals() as signals:
+    asking: socket.socket | None = None
+    with stop_signals() as signals, closing(Door(place, gate)) as door:
         manager.ready(_WAITING)
         while signals not in (ready := _ready((signals, door, asking), manager.every_s)):
             manager.alive()

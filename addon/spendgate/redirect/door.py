@@ -34,6 +34,7 @@ class Door:
             self._listening.bind(str(place))
             place.chmod(0o660)
         except OSError as fault:
+            self._listening.close()
             raise StateError(f"{place} cannot be made: {fault.strerror or fault}") from fault
         self._listening.listen(_WAITING)
         self._listening.setblocking(False)
@@ -41,6 +42,10 @@ class Door:
     def fileno(self) -> int:
         """For poll(2): readable when somebody is there."""
         return self._listening.fileno()
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._listening.close()
 
     def take(self) -> socket.socket | None:
         """Who is there, if it is the gate's account; anybody else is turned away, and said."""

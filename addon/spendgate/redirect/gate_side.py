@@ -1,34 +1,28 @@
-"""The gate's side of the two sockets to root, or to the two services beside it.
+"""The gate's side of the two sockets to root; to the two services beside it: `service_side`.
 
 It shows that it is alive, names QUIC targets, and asks about processes.
 
 The pulse is answered on the event loop that carries the traffic, so that a loop that hangs puts traffic back on its direct
-way. When root has gone, the rules act for `timeout_ms` more; the gate serves that long and then ends itself. A service that has
-gone is started again by systemd, so that the gate goes on and connects again.
+way. When root has gone, the rules act for `timeout_ms` more; the gate serves that long and then ends itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 from spendgate.attribution import Peer
 from spendgate.identity.interface import Endpoints
 from spendgate.identity.linux import LinuxLookup
-from spendgate.redirect import door, messages
+from spendgate.redirect import messages
 
-logger = logging.getLogger(__name__)
 _ANSWER_WITHIN_S = 2.0
-_CONNECT_EVERY_S = 1.0
 NO_ANSWER = "the process could not be asked for in time"
 
 
@@ -61,6 +55,11 @@ class AskingLookup:
         self._number = 0
         self._one_at_a_time = threading.Lock()
 
+    def close(self) -> None:
+        """Ask nobody any more."""
+        if self._questions is not None:
+            self._questions.close()
+
     def owner(self, ends: Endpoints) -> Peer:
         """Account and cgroup, asked by the gate itself."""
         return self._kernel.owner(ends)
@@ -83,7 +82,9 @@ class AskingLookup:
         except OSError:
             if self._again is None:
                 raise
-        self._questions = None
+        if self._questions is not None:
+            self._questions.close()
+            self._questions = None
         return self._asked(self._line(), peer, ends)
 
     def _line(self) -> socket.socket:
@@ -139,72 +140,3 @@ class GateSide:
             self._pulse.send(packet)
         except OSError:
             pass  # root is stopped or gone: the rules end by themselves
-
-
-class ServiceSide:
-    """What a gate that is a service of its own has of the two beside it: it connects, and connects again where they were started
-    again. While they are away, it serves what comes."""
-
-    def __init__(self, rules: Path = door.RULES, questions: Path = door.QUESTIONS) -> None:
-        self.lookup = AskingLookup(None, lambda: door.connected(questions))
-        self._place = rules
-        self._pulse: socket.socket | None = None
-        self._targets: frozenset[str] = frozenset()
-        self._attending: asyncio.Task[None] | None = None
-
-    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
-        """As `Side` says."""
-        self._attending = loop.create_task(self._attend(loop))
-
-    def reject_quic_to(self, addresses: frozenset[str]) -> None:
-        """As `Side` says; kept for the service that comes next."""
-        self._targets = addresses
-        self._send(messages.pack_addresses(addresses))
-
-    async def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
-        """One connection after the other, until cancelled."""
-        told = ""
-        while True:
-            try:
-                self._pulse = door.connected(self._place)
-            except OSError as fault:
-                if str(fault) != told:
-                    logger.warning(
-                        "traffic goes direct: what redirects it cannot be reached (%s)", fault.strerror or fault
-                    )
-                told = str(fault)
-            else:
-                told = ""
-                await self._until_closed(loop, self._pulse)
-            await asyncio.sleep(_CONNECT_EVERY_S)
-
-    async def _until_closed(self, loop: asyncio.AbstractEventLoop, pulse: socket.socket) -> None:
-        """On a reader of its own, not in a task that waits: the answer is the loop's."""
-        closed = asyncio.Event()
-
-        def on_pulse() -> None:
-            try:
-                packet = pulse.recv(messages.PACKET_BYTES_MAX)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet = b""
-            if packet == messages.PULSE:
-                self._send(messages.PULSE)
-            elif not packet:
-                loop.remove_reader(pulse.fileno())
-                closed.set()
-
-        self._send(messages.pack_addresses(self._targets))
-        loop.add_reader(pulse.fileno(), on_pulse)
-        try:
-            await closed.wait()
-        finally:
-            loop.remove_reader(pulse.fileno())
-            self._pulse = None
-            pulse.close()
-
-    def _send(self, packet: bytes) -> None:
-        if self._pulse is not None:
-            with contextlib.suppress(OSError):  # stopped or gone: the rules end by themselves
-                self._pulse.send(packet)

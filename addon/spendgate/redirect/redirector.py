@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import time
+from contextlib import closing
 from pathlib import Path
 
 from spendgate.redirect import nftables
@@ -28,8 +29,8 @@ def keep_rules(rules: Rules, gate: int, place: Path, manager: Manager) -> int:
     check_place(place)
     nftables.install(rules)
     try:
-        with stop_signals() as signals:
-            _Redirector(rules, Door(place, gate), manager).until(signals)
+        with stop_signals() as signals, closing(Door(place, gate)) as door:
+            _Redirector(rules, door, manager).until(signals)
         manager.stopping()
     finally:
         nftables.remove()
