@@ -94,10 +94,10 @@ def drop_units(names: tuple[str, ...]) -> None:
     for name in names:
         machine.systemctl("--quiet", "disable", "--now", name)
         note(f"{name} stopped")
-        _drop(placed(name))
+        if name == REDIRECT:
+            nftables.remove()
+        _drop(placed(name))  # last: while it is there, another attempt takes up from here
         machine.reset_failed(name)
-    if REDIRECT in names:
-        nftables.remove()
 
 
 def check_root(verb: str) -> None:
