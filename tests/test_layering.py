@@ -98,7 +98,7 @@ EDGES = {
     "reconcile": {"ledger", "providers"},
     "capture": {"providers", "identity", "gate", "config"},
     "exports": {"ledger"},
-    "redirect": {"identity"},
+    "redirect": {"identity", "service"},
     "verifiers": {"capture"},
     "stores": set(),
     "standin": set(),

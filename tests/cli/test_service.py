@@ -20,6 +20,7 @@ removing = pytest.importorskip("spendgate.cli.removing", exc_type=ImportError)
 PROGRAM = ("--program", "/opt/spendgate/bin/spendgate")
 UNIT = "usr/lib/systemd/system/spendgate.service"
 ACCOUNTS = "usr/lib/sysusers.d/spendgate.conf"
+BESIDE = ("spendgate-redirect.service", "spendgate-clerk.service")
 
 
 def service(*words: str) -> Result:
@@ -171,3 +172,65 @@ def test_a_time_of_systemds_is_read() -> None:
     assert told is not None
     assert told.isoformat() == "2026-11-29T11:15:33+00:00"
     assert machine.instant("") is None
+
+
+def test_transparent_capture_adds_two_units_and_goes_again(tmp_path: Path) -> None:
+    """In a package: shown first, written, and all of it removed."""
+    transparent = ("--root", str(tmp_path), *PROGRAM, "--mode", "transparent", "--redirect-port", "9443")
+    shown = service("install", "--dry-run", *transparent)
+    written = service("install", *transparent)
+
+    assert (shown.exit_code, written.exit_code) == (0, 0), shown.output + written.output
+    places = [f"usr/lib/systemd/system/{name}" for name in BESIDE]
+    assert below(tmp_path) == dict.fromkeys((UNIT, ACCOUNTS, *places), "644")
+    for place in places:
+        assert (tmp_path / place).read_text() in shown.stdout
+    for line in (
+        "ExecStart=/opt/spendgate/bin/spendgate run --state /var/lib/spendgate --mode transparent --port 9443 --redirected"
+        " --mode regular@8080",
+        "ExecStart=/opt/spendgate/bin/spendgate service redirect --account spendgate --port 9443",
+        "ExecStart=/opt/spendgate/bin/spendgate service clerk --account spendgate",
+        "# systemd makes /run/spendgate-redirect, mode 0750, of its unit's, group spendgate",
+        "# runs: systemctl enable --now spendgate-clerk.service spendgate-redirect.service spendgate.service",
+    ):
+        assert f"{line}\n" in shown.stdout
+    assert service("uninstall", "--root", str(tmp_path)).exit_code == 0
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--redirect-port", "9443"), "belongs to --mode transparent"),
+        (("--mode", "transparent", "--port", "8443"), "cannot share one"),
+        (("--mode", "transparent", "--port", "9443", "--redirect-port", "9443"), "cannot share one"),
+    ],
+)
+def test_ports_that_do_not_go_together_are_refused(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    """Before anything is written."""
+    result = service("install", "--root", str(tmp_path), *PROGRAM, *words)
+
+    assert isinstance(result.exception, UsageError)
+    assert said in str(result.exception)
+    assert below(tmp_path) == {}
+
+
+@pytest.mark.parametrize("verb", ["redirect", "clerk"])
+def test_what_systemd_starts_says_so_when_a_person_does(verb: str) -> None:
+    """Without the folder that systemd makes, or the account that is let in."""
+    result = service(verb, "--account", "daemon")
+
+    assert isinstance(result.exception, StateError)
+    assert "service install --mode transparent" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--mode", "regular"), ("--mode", "transparent", "--account", "x"), ("--mode", "transparent", "--port", "0")],
+)
+def test_a_redirected_gate_has_neither_account_nor_rules_of_its_own(words: tuple[str, ...]) -> None:
+    """Those are the services' beside it."""
+    result = CliRunner().invoke(app, ["run", "--redirected", *words])
+
+    assert isinstance(result.exception, UsageError)
+    assert "--redirected belongs to --mode transparent" in str(result.exception)

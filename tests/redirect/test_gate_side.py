@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -204,3 +205,40 @@ print(inside, os.geteuid(), os.getegid())
     )
 
     assert said.stdout.strip() == "(60001, False) 0 0"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root to give capabilities")
+def test_acting_as_a_person_lays_down_a_services_capabilities(tmp_path: Path) -> None:
+    """Not root, with the clerk's capabilities: inside it reads what the person may, no more; before and after it reads all."""
+    code = f"""
+import os
+from spendgate.redirect.privileges import acting_as
+def reads():
+    try:
+        return os.listdir({str(tmp_path)!r}) == []
+    except PermissionError:
+        return False
+before = reads()
+with acting_as(60001):
+    inside = (os.geteuid(), reads())
+print(before, inside, reads(), os.geteuid(), os.getgroups())
+"""
+    tmp_path.chmod(0o700)
+    able = "-all,+sys_ptrace,+dac_read_search,+setuid,+setgid"
+    words = [
+        "setpriv",
+        "--reuid=60002",
+        "--regid=60002",
+        "--clear-groups",
+        f"--inh-caps={able}",
+        f"--ambient-caps={able}",
+    ]
+    said = subprocess.run(
+        [*words, sys.executable, "-c", code],
+        env={"PYTHONPATH": str(Path(__file__).parents[2] / "addon")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (said.stdout.strip(), said.stderr) == ("True (60001, False) True 60002 []", "")

@@ -12,12 +12,13 @@ from pathlib import Path, PurePosixPath
 import typer
 
 import spendgate
+from spendgate.cli import removing
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
 from spendgate.redirect.privileges import check_readable, gate_account
 from spendgate.service import machine
-from spendgate.service.unit import UNIT, Description, File, files, folders, hidden, made_by
+from spendgate.service.unit import MARK, UNIT, Description, File, files, folders, hidden, made_by, units
 
 RUN_INSTEAD = "start `spendgate run --state DIR --policy FILE` from whatever starts programs there"
 _BACKS_OFF_SINCE = 254
@@ -30,6 +31,7 @@ class Wanted:
     policy: Path | None
     port: int
     program: Path | None
+    redirect_port: int | None = None
 
 
 def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
@@ -40,7 +42,10 @@ def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
     else:
         program = (str(wanted.program.expanduser().absolute()),)
     state, socket = PurePosixPath(paths.SERVICE_DIRECTORY), PurePosixPath(paths.SOCKET)
-    return Description(program, state, socket, policy=policy, port=wanted.port, backs_off=backs_off)
+    return Description(
+        program, state, socket,
+        policy=policy, port=wanted.port, redirect_port=wanted.redirect_port, backs_off=backs_off,
+    )  # fmt: skip
 
 
 def show(wanted: Wanted, root: Path | None) -> None:
@@ -56,7 +61,9 @@ def show(wanted: Wanted, root: Path | None) -> None:
             so = "is so already:" if _is_so(file, place) else "changes" if place.exists() else "writes"
             typer.echo(f"# {so} {place}, mode {file.mode:04o}, of root")
             typer.echo(file.text)
-        for line in _commands(root):
+        for name in () if root else removing.left_over(about):
+            typer.echo(f"# stops and removes {removing.placed(name)}")
+        for line in _commands(about, root):
             typer.echo(f"# runs: {line}")
 
 
@@ -66,26 +73,31 @@ def write_below(wanted: Wanted, root: Path) -> None:
     changed = [write(file, _placed(file, root)) for file in files(about, packaged=True)]
     if not any(changed):
         note(f"{root} is as it should be; nothing was changed")
-    note(f"after it is unpacked: {', '.join(f'`{line}`' for line in _commands(root))}")
+    note(f"after it is unpacked: {', '.join(f'`{line}`' for line in _commands(about, root))}")
 
 
 def install(wanted: Wanted) -> None:
     """All of it, on this machine. Raises StateError, UsageError."""
     machine.check_systemd(RUN_INSTEAD)
-    check_root("install")
+    removing.check_root("install")
     about, missing = _prepared(wanted)
     _check_seen(about)
     _check_roots_own(about)
     if f"user:{about.account}" not in missing:
         gate_account(about.account)
     # The unit before the accounts: it says which of them were made, whatever fails from here on.
-    changed = [write(file, Path(file.path)) for file in files(about)]
+    changed = {file.path.name: write(file, Path(file.path)) for file in files(about)}
     if missing:
         machine.make_accounts(Path(files(about)[0].path))
         for each in missing:
             note(f"made the {each.replace(':', ' ')}")
     check_readable(gate_account(about.account), _needed(about))
-    _start(changed=any(changed), version="" if wanted.program else spendgate.__version__)
+    removing.drop_units(removing.left_over(about))
+    machine.systemctl("daemon-reload")
+    # What redirects comes first: the gate is captured for as soon as it is ready.
+    updated = _updated("" if wanted.program else spendgate.__version__)
+    for name in reversed(units(about)):
+        _start(name, changed=changed[name] or updated)
 
 
 def _elsewhere(wanted: Wanted) -> Description:
@@ -107,20 +119,15 @@ def _prepared(wanted: Wanted) -> tuple[Description, tuple[str, ...]]:
     about = described(wanted, backs_off=machine.version() >= _BACKS_OFF_SINCE)
     names = (f"user:{about.account}", f"group:{about.account}", f"group:{about.admins}")
     missing = tuple(sorted(each for each in names if not machine.is_there(each)))
-    accounts, unit = (Path(file.path) for file in files(about))
+    accounts, unit, *beside = (Path(file.path) for file in files(about))
     ours: tuple[str, ...] | None = ()
     if before := _text(unit):
         ours = made_by(before)
-    if ours is None:
-        raise StateError(f"{unit} was not made by `spendgate service install`; move it away first")
+    foreign = [unit] if ours is None else [each for each in beside if (text := _text(each)) and MARK not in text]
+    if ours is None or foreign:
+        raise StateError(f"{foreign[0]} was not made by `spendgate service install`; move it away first")
     folder = () if accounts.parent.exists() else (f"folder:{accounts.parent}",)
     return replace(about, made=tuple(sorted({*ours, *missing, *folder}))), missing
-
-
-def check_root(verb: str) -> None:
-    """Raises StateError."""
-    if os.geteuid() != 0:
-        raise StateError(f"service {verb} changes accounts and units: run it as root (`--dry-run` shows all of it)")
 
 
 def write(file: File, place: Path) -> bool:
@@ -148,28 +155,30 @@ def _is_so(file: File, place: Path) -> bool:
     return _text(place) == file.text and place.stat().st_mode & 0o7777 == file.mode
 
 
-def _start(*, changed: bool, version: str) -> None:
-    """Raises StateError with what the gate said last. `version`: what the unit starts, where that is known: an update replaces
-    the files of a gate that runs on."""
-    was = machine.unit_said(UNIT)
-    changed = changed or not was["StatusText"].startswith(f"spendgate {version} " if version else "")
-    machine.systemctl("daemon-reload")
+def _updated(version: str) -> bool:
+    """Whether the gate that runs is of another version than its unit starts, where that is known: an update replaces the files of
+    what runs on."""
+    return not machine.unit_said(UNIT)["StatusText"].startswith(f"spendgate {version} " if version else "")
+
+
+def _start(unit: str, *, changed: bool) -> None:
+    """Raises StateError with what it said last."""
+    was = machine.unit_said(unit)
     if was["UnitFileState"] != "enabled":
-        machine.systemctl("--quiet", "enable", UNIT)
-        note(f"{UNIT} starts with the machine")
+        machine.systemctl("--quiet", "enable", unit)
+        note(f"{unit} starts with the machine")
     if was["ActiveState"] == "active" and not changed:
-        note(f"{UNIT} runs as it should; nothing was changed")
+        note(f"{unit} runs as it should; nothing was changed")
         return
     try:
-        machine.systemctl("restart", UNIT)
+        machine.systemctl("restart", unit)
     except StateError as fault:
-        said = "".join(f"\n  {line}" for line in machine.last_words(UNIT))
+        said = "".join(f"\n  {line}" for line in machine.last_words(unit))
         raise StateError(
-            f"the service is installed and did not start; see `journalctl --unit {UNIT}`, mend it and install again{said}"
+            f"the service is installed and did not start; see `journalctl --unit {unit}`, mend it and install again{said}"
         ) from fault
-    note(
-        f"{UNIT} {'restarted' if was['ActiveState'] == 'active' else 'started'}; `spendgate service status` asks after it"
-    )
+    after = "; `spendgate service status` asks after it" if unit == UNIT else ""
+    note(f"{unit} {'restarted' if was['ActiveState'] == 'active' else 'started'}{after}")
 
 
 def _check_seen(about: Description) -> None:
@@ -207,10 +216,13 @@ def _needed(about: Description) -> tuple[str, ...]:
     return (about.program[0], *(own if len(about.program) > 1 else ()), *policy)
 
 
-def _commands(root: Path | None) -> tuple[str, ...]:
+def _commands(about: Description, root: Path | None) -> tuple[str, ...]:
     make = "systemd-sysusers" if root else "systemd-sysusers /etc/sysusers.d/spendgate.conf"
-    start = f"systemctl enable --now {UNIT}" if root else f"systemctl enable {UNIT}"
-    return (make, "systemctl daemon-reload", start, *([] if root else [f"systemctl restart {UNIT}"]))
+    names = " ".join(reversed(units(about)))
+    start = (
+        (f"systemctl enable --now {names}",) if root else (f"systemctl enable {names}", f"systemctl restart {names}")
+    )
+    return (make, "systemctl daemon-reload", *start)
 
 
 def _placed(file: File, root: Path | None) -> Path:

@@ -9,23 +9,25 @@ from pathlib import Path
 
 import typer
 
-from spendgate.cli.installing import check_root
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError
+from spendgate.redirect import nftables
 from spendgate.service import machine
-from spendgate.service.unit import UNIT, made_by
+from spendgate.service.redirect_units import REDIRECT
+from spendgate.service.unit import BESIDE, MARK, UNIT, Description, made_by, units
 from spendgate.stores.here import stores
 
-_UNITS, _LISTED = Path("etc/systemd/system") / UNIT, Path("etc/sysusers.d/spendgate.conf")
-_PACKAGED = (Path("usr/lib/systemd/system") / UNIT, Path("usr/lib/sysusers.d/spendgate.conf"))
+_UNITS, _LISTED = Path("/etc/systemd/system"), Path("/etc/sysusers.d/spendgate.conf")
+_LIB = Path("usr/lib/systemd/system")
+_PACKAGED = (*(_LIB / name for name in (UNIT, *BESIDE)), Path("usr/lib/sysusers.d/spendgate.conf"))
 _FOLDER = "folder:"
 _LEDGER = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "heads.json")
 
 
 def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     """Raises StateError."""
-    unit = Path("/") / _UNITS
+    unit = placed(UNIT)
     if not dry_run:
         check_root("uninstall")
     if not unit.exists():
@@ -38,6 +40,7 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
         _say(unit, made, keep_ledger=keep_ledger)
         return
     machine.check_systemd(f"remove {unit}, {paths.SERVICE_DIRECTORY} and the account by hand")
+    drop_units(_there())  # first, so that traffic goes direct before the gate ends
     machine.systemctl("--quiet", "disable", "--now", UNIT)
     note(f"{UNIT} stopped")
     try:
@@ -49,7 +52,7 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     # The unit last: it says what was made, to whoever has to try again.
     for each in machine.remove_accounts(tuple(each for each in made if not each.startswith(_FOLDER))):
         note(f"removed the {each.replace(':', ' ')}")
-    for file in (Path("/") / _LISTED, unit):
+    for file in (_LISTED, unit):
         _drop(file)
     for folder in (Path(each.removeprefix(_FOLDER)) for each in made if each.startswith(_FOLDER)):
         with contextlib.suppress(OSError):  # another program's files may lie in it by now
@@ -73,6 +76,41 @@ def remove_below(root: Path, *, dry_run: bool) -> None:
         note(f"nothing of the service is in {root}")
 
 
+def placed(unit: str) -> Path:
+    """Where the installation writes it."""
+    return _UNITS / unit
+
+
+def left_over(wanted: Description) -> tuple[str, ...]:
+    """Units of ours that an installation as described has no more."""
+    return tuple(name for name in _there() if name not in units(wanted))
+
+
+def drop_units(names: tuple[str, ...]) -> None:
+    """Stop and remove these units that redirect, and the rules with them: also those of a process that was killed.
+
+    Raises StateError.
+    """
+    for name in names:
+        machine.systemctl("--quiet", "disable", "--now", name)
+        note(f"{name} stopped")
+        if name == REDIRECT:
+            nftables.remove()
+        _drop(placed(name))  # last: while it is there, another attempt takes up from here
+        machine.reset_failed(name)
+
+
+def check_root(verb: str) -> None:
+    """Raises StateError."""
+    if os.geteuid() != 0:
+        raise StateError(f"service {verb} changes accounts and units: run it as root (`--dry-run` shows all of it)")
+
+
+def _there() -> tuple[str, ...]:
+    """The units beside the gate's that are ours."""
+    return tuple(name for name in BESIDE if placed(name).exists() and MARK in placed(name).read_text())
+
+
 def _not_ours_to_take() -> None:
     """Raises StateError where a package has it."""
     if (packaged := Path("/") / _PACKAGED[0]).exists():
@@ -82,8 +120,10 @@ def _not_ours_to_take() -> None:
 
 def _say(unit: Path, made: tuple[str, ...], *, keep_ledger: bool) -> None:
     """What would be done."""
-    _echo(f"stops {UNIT}")
-    for file in (unit, Path("/") / _LISTED):
+    beside = _there()
+    for name in (*beside, UNIT):
+        _echo(f"stops {name}")
+    for file in (*map(placed, beside), unit, _LISTED):
         _echo(f"removes {file}")
     kept = f", but keeps {paths.SERVICE_DIRECTORY / _LEDGER[0]}" if keep_ledger else ", the ledger with it"
     _echo(f"removes {paths.SERVICE_DIRECTORY}{kept}")

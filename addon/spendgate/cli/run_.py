@@ -25,7 +25,8 @@ from spendgate.service.notify import Manager
 
 if TYPE_CHECKING:
     from spendgate.cli.serving import Serving
-    from spendgate.redirect.gate_side import GateSide
+    from spendgate.redirect.gate_side import Side
+    from spendgate.redirect.supervisor import Settings
 
 TRANSPARENT = "transparent"
 TRANSPARENT_PORT = 8443
@@ -74,6 +75,13 @@ def run(
     cgroup: Annotated[
         list[str] | None, typer.Option("--cgroup", help="transparent: capture this cgroup alone. May be given again.")
     ] = None,
+    redirected: Annotated[
+        bool,
+        typer.Option(
+            "--redirected",
+            help="transparent: other services set the rules (`service install --mode transparent`); without root.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="transparent: print the firewall rules that would be set, and exit.")
     ] = False,
@@ -93,19 +101,43 @@ def run(
     wanted = Wanted(
         policy=policy, state=found, modes=modes, port=port, sets=tuple(set_ or ()), socket=socket_of(socket_path, found)
     )
-    if TRANSPARENT in modes:
-        _redirected(wanted, account or ACCOUNT, tuple(cgroup or ()), dry_run=dry_run)
+    if redirected and (TRANSPARENT not in modes or account or cgroup or dry_run or port == 0):
+        raise UsageError(
+            "--redirected belongs to --mode transparent, at the port that the rules lead to; account and rules are theirs"
+        )
+    if redirected:
+        _beside_services(wanted)
+    elif TRANSPARENT in modes:
+        _by_root(wanted, account or ACCOUNT, tuple(cgroup or ()), dry_run=dry_run)
     elif dry_run or cgroup or account:
         raise UsageError("--account, --cgroup and --dry-run belong to --mode transparent")
     else:
         asyncio.run(_until_stopped(wanted))
 
 
-def _redirected(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_run: bool) -> None:
+def _beside_services(wanted: Wanted) -> None:
+    """Linux: this process has no privilege, and never had; the rules are another service's."""
+    if sys.platform != "linux":
+        raise UsageError("--redirected: Linux alone has the services that redirect")
+    from spendgate.redirect.service_side import ServiceSide  # noqa: PLC0415 - Linux alone has it
+    from spendgate.redirect.supervisor import Settings  # noqa: PLC0415
+
+    _as_gate(_listening(wanted, Settings(port=wanted.port or TRANSPARENT_PORT)), ServiceSide())
+
+
+def _listening(wanted: Wanted, settings: Settings) -> Wanted:
+    """With the modes that the rules lead to in place of `transparent`."""
+    from spendgate.redirect.supervisor import listeners  # noqa: PLC0415 - Linux alone has it
+
+    others = tuple(mode for mode in wanted.modes if mode != TRANSPARENT)
+    return replace(wanted, modes=(*listeners(settings), *others), port=None)
+
+
+def _by_root(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_run: bool) -> None:
     """Linux: root sets the rules and stays small; the gate runs under an account of its own."""
     # Linux alone has these, and they must be loaded before the fork, the proxy after it.
     from spendgate.redirect import nftables  # noqa: PLC0415
-    from spendgate.redirect.supervisor import Settings, listeners, rules_to_read, supervise  # noqa: PLC0415
+    from spendgate.redirect.supervisor import Settings, rules_to_read, supervise  # noqa: PLC0415
 
     port = TRANSPARENT_PORT if wanted.port is None else wanted.port or _free_port()
     at = wanted.socket.parent if wanted.socket else None
@@ -116,8 +148,7 @@ def _redirected(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_r
         if missing:
             note(missing)
         return
-    others = tuple(mode for mode in wanted.modes if mode != TRANSPARENT)
-    gate = replace(wanted, modes=(*listeners(settings), *others), port=None)
+    gate = _listening(wanted, settings)
     raise typer.Exit(supervise(settings, lambda side: _as_gate(gate, side)))
 
 
@@ -128,8 +159,8 @@ def _free_port() -> int:
         return port
 
 
-def _as_gate(wanted: Wanted, side: GateSide) -> int:
-    """The forked gate's main function."""
+def _as_gate(wanted: Wanted, side: Side) -> int:
+    """The gate's main function: forked by root, or a service of its own."""
     from spendgate.redirect.quic import keep_rejecting  # noqa: PLC0415 - Linux alone has it
 
     async def ready(serving: Serving) -> None:

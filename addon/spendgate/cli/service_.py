@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ import typer
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format
 from spendgate.errors import StateError, UsageError
+from spendgate.service.notify import Manager
 
 _commands = typer.Typer(help="The gate as a service of this machine (Linux with systemd).", no_args_is_help=True)
 RootOption = Annotated[
@@ -22,6 +25,20 @@ RootOption = Annotated[
     ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print all that would be done, and do nothing.")]
+
+
+AccountOption = Annotated[
+    str,
+    typer.Option("--account", help="The account that the gate runs under: it alone is let in, its traffic is exempt."),
+]
+PORT_REDIRECTED = 8443
+
+
+class Mode(StrEnum):
+    """How programs get to the installed gate."""
+
+    REGULAR = "regular"
+    TRANSPARENT = "transparent"
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +53,21 @@ def install(
         typer.Option("--policy", metavar="FILE", help="The policy file; without it the default policy."),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The proxy's port on loopback.")] = 8080,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            "--mode", help="regular: by the proxy alone. transparent: by firewall rules, too, without their doing."
+        ),
+    ] = Mode.REGULAR,
+    redirect_port: Annotated[
+        int | None,
+        typer.Option(
+            "--redirect-port",
+            min=1,
+            max=65535,
+            help=f"transparent: where redirected connections come in, on loopback (default {PORT_REDIRECTED}).",
+        ),
+    ] = None,
     program: Annotated[
         Path | None,
         typer.Option(
@@ -49,7 +81,7 @@ def install(
     _only_linux()
     from spendgate.cli import installing  # noqa: PLC0415 - Linux alone has what it asks
 
-    wanted = installing.Wanted(policy, port, program)
+    wanted = installing.Wanted(policy, port, program, _redirect_port(mode, redirect_port, port))
     if dry_run:
         installing.show(wanted, root)
     elif root is not None:
@@ -79,12 +111,56 @@ def uninstall(
 
 
 @_commands.command()
+def redirect(
+    account: AccountOption = "spendgate",
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535, help="Where the gate takes redirected connections.")
+    ] = PORT_REDIRECTED,
+) -> None:
+    """What spendgate-redirect.service runs: the firewall rules, which act while the gate answers. CAP_NET_ADMIN."""
+    _only_linux()
+    from spendgate.redirect.door import RULES  # noqa: PLC0415 - Linux alone has it
+    from spendgate.redirect.privileges import gate_account  # noqa: PLC0415
+    from spendgate.redirect.redirector import keep_rules  # noqa: PLC0415
+    from spendgate.redirect.supervisor import Settings, rules_of  # noqa: PLC0415
+
+    rules = rules_of(Settings(account=account, port=port))
+    gate = gate_account(account).pw_uid
+    raise typer.Exit(keep_rules(rules, gate, RULES, Manager.of(os.environ, os.getpid())))
+
+
+@_commands.command()
+def clerk(account: AccountOption = "spendgate") -> None:
+    """What spendgate-clerk.service runs: it tells the gate which program holds a connection."""
+    _only_linux()
+    from spendgate.redirect.clerk import answer_gates  # noqa: PLC0415 - Linux alone has it
+    from spendgate.redirect.door import QUESTIONS  # noqa: PLC0415
+    from spendgate.redirect.privileges import gate_account  # noqa: PLC0415
+
+    gate = gate_account(account).pw_uid
+    raise typer.Exit(answer_gates(gate, QUESTIONS, Manager.of(os.environ, os.getpid())))
+
+
+@_commands.command()
 def status(fmt: FormatOption = Format.TABLE) -> None:
     """The unit's state and since when, version, where it listens, its ledger, the last call. Exit status 1 unless it runs."""
     _only_linux()
     from spendgate.cli import service_status  # noqa: PLC0415 - Linux alone has what it asks
 
     service_status.show(fmt)
+
+
+def _redirect_port(mode: Mode, chosen: int | None, proxy: int) -> int | None:
+    """Raises UsageError."""
+    if mode is Mode.REGULAR:
+        if chosen is not None:
+            raise UsageError("--redirect-port belongs to --mode transparent")
+        return None
+    if (port := chosen or PORT_REDIRECTED) == proxy:
+        raise UsageError(
+            f"--port and --redirect-port are both {port}: the proxy and redirected connections cannot share one"
+        )
+    return port
 
 
 def _only_linux() -> None:

@@ -15,7 +15,10 @@ from spendgate.cli.socket_desk import SocketDesk
 from spendgate.config import paths
 from spendgate.errors import SpendgateError, StateError
 from spendgate.service import machine
+from spendgate.service.redirect_units import CAPTURING, CLERK, REDIRECT
 from spendgate.service.unit import UNIT
+
+_UP, _DOWN = "active (running)", "does not run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,10 @@ class Service:
     """What the gate said of itself when it was ready: version and where it listens."""
     ledger: str
     last_call: str
+    redirect: str = ""
+    """Transparent capture: what leads traffic here says of itself, or that it does not run. Empty: not installed."""
+    clerk: str = ""
+    """Likewise of the service that knows processes."""
     fault: str = ""
 
 
@@ -47,7 +54,7 @@ def show(fmt: Format) -> None:
         emit_json(asdict(found))
     else:
         emit([asdict(found)], (), fmt)
-    if found.state != "active (running)":
+    if found.state != _UP or found.redirect not in ("", CAPTURING) or found.clerk.startswith(_DOWN):
         raise typer.Exit(1)
 
 
@@ -70,8 +77,19 @@ def asked() -> Service:
         running=said["StatusText"],
         ledger=str(paths.SERVICE_DIRECTORY / "ledger.db"),
         last_call=last,
+        redirect=_beside(REDIRECT),
+        clerk=_beside(CLERK),
         fault=fault,
     )
+
+
+def _beside(unit: str) -> str:
+    said = machine.unit_said(unit)
+    if said["LoadState"] == "not-found":
+        return ""
+    if said["ActiveState"] != "active":
+        return f"{_DOWN}: {said['ActiveState']} ({said['SubState']}), see `journalctl --unit {unit}`"
+    return said["StatusText"]
 
 
 def _last_call() -> tuple[str, str]:
@@ -90,6 +108,9 @@ def _print(found: Service) -> None:
     process = f"process {found.pid}" if found.pid else ""
     say("since", value(found.since), process, counted(found.restarts, "restart"), ended)
     say("gate", value(found.running))
+    if found.redirect or found.clerk:
+        say("capture", value(found.redirect), style="" if found.redirect == CAPTURING else "red")
+        say("processes", value(found.clerk))
     say("ledger", value(found.ledger))
     say("last call", value(found.last_call))
     if found.fault:

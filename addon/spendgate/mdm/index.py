@@ -101,7 +101,7 @@ def _on_linux(rollout: Rollout) -> str:
     policy = f" --policy {PLACES[System.LINUX].at(rollout.policy.name)}" if isinstance(rollout.policy, FromFile) else ""
     if rollout.mode is Mode.PROXY:
         return f"`spendgate service install --port {rollout.port}{policy}`"
-    return f"`spendgate run --mode transparent{policy}` as root, which no command installs as a service yet"
+    return f"`spendgate service install --mode transparent{policy}`"
 
 
 _MANAGERS: Final = """\

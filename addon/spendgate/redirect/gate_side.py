@@ -1,4 +1,6 @@
-"""The gate's side of the two sockets to root: it shows that it is alive, names QUIC targets, and asks about processes.
+"""The gate's side of the two sockets to root; to the two services beside it: `service_side`.
+
+It shows that it is alive, names QUIC targets, and asks about processes.
 
 The pulse is answered on the event loop that carries the traffic, so that a loop that hangs puts traffic back on its direct
 way. When root has gone, the rules act for `timeout_ms` more; the gate serves that long and then ends itself.
@@ -11,7 +13,9 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from spendgate.attribution import Peer
 from spendgate.identity.interface import Endpoints
@@ -22,15 +26,39 @@ _ANSWER_WITHIN_S = 2.0
 NO_ANSWER = "the process could not be asked for in time"
 
 
-class AskingLookup:
-    """The `Lookup` of an unprivileged gate: account and cgroup from the kernel, the process from root."""
+class Side(Protocol):
+    """What a redirected gate has of what redirects."""
 
-    def __init__(self, questions: socket.socket) -> None:
+    @property
+    def lookup(self) -> AskingLookup:
+        """Who knows the processes behind connections."""
+
+    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer the pulse from now on: from here traffic is captured. Call it when every listener accepts."""
+
+    def reject_quic_to(self, addresses: frozenset[str]) -> None:
+        """Make these the only addresses to which QUIC is rejected."""
+
+
+class AskingLookup:
+    """The `Lookup` of an unprivileged gate: account and cgroup from the kernel, the process from who may see it.
+
+    `again` connects anew, where that can be done: without `questions` at first, and after the other side has gone.
+    """
+
+    def __init__(self, questions: socket.socket | None, again: Callable[[], socket.socket] | None = None) -> None:
         self._kernel = LinuxLookup()
         self._questions = questions
-        self._questions.settimeout(_ANSWER_WITHIN_S)
+        if questions is not None:
+            questions.settimeout(_ANSWER_WITHIN_S)
+        self._again = again
         self._number = 0
         self._one_at_a_time = threading.Lock()
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        if self._questions is not None:
+            self._questions.close()
 
     def owner(self, ends: Endpoints) -> Peer:
         """Account and cgroup, asked by the gate itself."""
@@ -47,13 +75,34 @@ class AskingLookup:
             return replace(peer, why_unknown=NO_ANSWER)
 
     def _ask(self, peer: Peer, ends: Endpoints) -> Peer:
+        try:
+            return self._asked(self._line(), peer, ends)
+        except TimeoutError:
+            raise  # it is there, and busy: an answer that comes late is known by its number
+        except OSError:
+            if self._again is None:
+                raise
+        if self._questions is not None:
+            self._questions.close()
+            self._questions = None
+        return self._asked(self._line(), peer, ends)
+
+    def _line(self) -> socket.socket:
+        if self._questions is None and self._again is not None:
+            self._questions = self._again()
+            self._questions.settimeout(_ANSWER_WITHIN_S)
+        if self._questions is None:
+            raise OSError("nobody can be asked")
+        return self._questions
+
+    def _asked(self, questions: socket.socket, peer: Peer, ends: Endpoints) -> Peer:
         self._number += 1
-        self._questions.send(messages.pack_question(self._number, peer.uid or 0, ends))
-        while packet := self._questions.recv(messages.PACKET_BYTES_MAX):
+        questions.send(messages.pack_question(self._number, peer.uid or 0, ends))
+        while packet := questions.recv(messages.PACKET_BYTES_MAX):
             number, told = messages.answer(packet, peer)
             if number == self._number:  # an older number is the answer to a question that was given up
                 return told
-        raise OSError("root has closed the socket")
+        raise OSError("the other side has closed the socket")
 
 
 class GateSide:

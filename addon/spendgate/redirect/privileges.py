@@ -33,6 +33,10 @@ class Capability(IntEnum):
     SYS_PTRACE = 19
 
 
+_CHANGES_ACCOUNT = 1 << Capability.SETUID | 1 << Capability.SETGID
+"""What it takes to become oneself again."""
+
+
 def gate_account(name: str) -> pwd.struct_passwd:
     """The account that the gate runs under. Raises StateError where there is none, UsageError where it may not be used.
 
@@ -91,7 +95,11 @@ def keep(kept: frozenset[Capability]) -> None:
 
 @contextlib.contextmanager
 def acting_as(uid: int) -> Iterator[None]:
-    """Touch files with this account's rights instead of root's, then be root again. For single-threaded processes only."""
+    """Touch files with this account's rights alone, then be again who one was. For single-threaded processes only.
+
+    The kernel takes root's capabilities away while it acts as another and gives them back. Those of a service that is not root
+    would stay with it, so what reads past the files' modes is laid down here.
+    """
     if uid == 0:
         yield
         return
@@ -100,16 +108,40 @@ def acting_as(uid: int) -> Iterator[None]:
         groups, gid = os.getgrouplist(account.pw_name, account.pw_gid), account.pw_gid
     except KeyError:
         groups, gid = [], _NOGROUP
-    before = os.getgroups()
+    own_uid, own_gid, own_groups = os.geteuid(), os.getegid(), os.getgroups()
+    able = 0 if own_uid == 0 else _effective()
     os.setgroups(groups)
     os.setegid(gid)
     os.seteuid(uid)
     try:
+        if able:
+            _set_effective(able & _CHANGES_ACCOUNT)
         yield
     finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(before)
+        if able:
+            _set_effective(able)
+        os.seteuid(own_uid)
+        os.setegid(own_gid)
+        os.setgroups(own_groups)
+
+
+def _effective() -> int:
+    """This thread's effective capabilities; not those that it only may have."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    if _libc().capget(header, sets) != 0:
+        raise StateError(f"capabilities cannot be read: {os.strerror(ctypes.get_errno())}")
+    return int(sets[0])
+
+
+def _set_effective(bits: int) -> None:
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    if _libc().capget(header, sets) == 0:
+        sets[0] = bits
+        if _libc().capset(header, sets) == 0:
+            return
+    raise StateError(f"capabilities cannot be changed: {os.strerror(ctypes.get_errno())}")
 
 
 def _last_capability() -> int:

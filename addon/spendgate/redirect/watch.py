@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import socket
-import sys
 import time
-from collections.abc import Iterator
 
-from spendgate.errors import StateError
-from spendgate.redirect import messages, nftables
 from spendgate.redirect.nftables import Rules
+from spendgate.redirect.pulse import Pulse, say
+from spendgate.redirect.stop_signals import stop_signals
 
-_STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _END_WITHIN_S = 15.0
 _ENDS_TOGETHER_MS = 1000
 """The clerk sees the gate's socket close before root sees the gate end."""
@@ -25,16 +21,13 @@ class Watch:
     """Watches one gate and its clerk. `pulse` is root's end of the socket to the gate, `gate` and `clerk` are pids."""
 
     def __init__(self, rules: Rules, pulse: socket.socket, gate: int, clerk: int) -> None:
-        self._rules, self._pulse, self._gate, self._clerk = rules, pulse, gate, clerk
+        self._rules, self._gate, self._clerk = rules, gate, clerk
+        self._pulse = Pulse(rules, pulse)
         self._gate_fd, self._clerk_fd = os.pidfd_open(gate), os.pidfd_open(clerk)
-        self._pulse.setblocking(False)
-        self._asked = False
-        self._targets: frozenset[str] = frozenset()
-        self._fault = ""
 
     def until_the_gate_ends(self) -> int:
         """The gate's exit status, 128 + signal where it was killed."""
-        with _signals() as signals:
+        with stop_signals() as signals:
             poll = select.poll()
             for watched in (self._gate_fd, self._clerk_fd, self._pulse.fileno(), signals):
                 poll.register(watched, select.POLLIN)
@@ -50,60 +43,20 @@ class Watch:
                 if self._clerk_fd in ready:
                     if _ends(self._gate_fd, _ENDS_TOGETHER_MS):
                         break
-                    self._say("the process that answers for connections has ended; stopping")
+                    say("the process that answers for connections has ended; stopping")
                     self._end(signal.SIGTERM, signals)
                     break
-                if self._pulse.fileno() in ready and not self._hear():
+                if self._pulse.fileno() in ready and not self._pulse.hear():
                     poll.unregister(self._pulse.fileno())
                 if time.monotonic() >= next_s:
                     next_s = time.monotonic() + pause_s
-                    self._ask()
+                    self._pulse.ask()
         self._reap_clerk()
         return _status(self._gate)
 
-    def _ask(self) -> None:
-        """One question at a time: a gate that hangs finds one waiting, not a queue."""
-        if not self._asked:
-            with contextlib.suppress(OSError):  # it has just closed its end; its pid says the rest
-                self._asked = self._pulse.send(messages.PULSE) > 0
-
-    def _hear(self) -> bool:
-        """Take one message. False: the gate has closed its end."""
-        try:
-            packet = self._pulse.recv(messages.PACKET_BYTES_MAX)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        if packet == messages.PULSE:
-            self._asked = False
-            self._renew()
-        elif packet:
-            with contextlib.suppress(ValueError):
-                self._targets = messages.addresses(packet)
-                self._attempt(nftables.quic_targets(self._targets))
-        return bool(packet)
-
-    def _renew(self) -> None:
-        """Let the rules act on. Where they have gone (a firewall service that flushes and reloads), put them back."""
-        if not self._attempt(nftables.sign_of_life(self._rules)):
-            again = nftables.ruleset(self._rules) + nftables.quic_targets(self._targets)
-            self._attempt(again + nftables.sign_of_life(self._rules))
-
-    def _attempt(self, commands: str) -> bool:
-        try:
-            nftables.apply(commands)
-        except StateError as error:
-            if str(error) != self._fault:
-                self._say(f"traffic goes direct: {error}")
-            self._fault = str(error)
-            return False
-        self._fault = ""
-        return True
-
     def _end(self, number: int, signals: int) -> None:
         """New connections go direct, then the gate gets the signal and its time to finish; another signal goes to it too."""
-        self._attempt(nftables.PAUSE)
+        self._pulse.pause()
         os.kill(self._gate, number)
         poll = select.poll()
         poll.register(self._gate_fd, select.POLLIN)
@@ -115,7 +68,7 @@ class Watch:
                 return
             if signals in ready:
                 os.kill(self._gate, os.read(signals, 1)[0])
-        self._say(f"the gate did not end within {_END_WITHIN_S:.0f} s and is killed")
+        say(f"the gate did not end within {_END_WITHIN_S:.0f} s and is killed")
         os.kill(self._gate, signal.SIGKILL)
 
     def _reap_clerk(self) -> None:
@@ -124,10 +77,6 @@ class Watch:
             os.kill(self._clerk, signal.SIGKILL)
             return
         os.waitpid(self._clerk, 0)
-
-    def _say(self, what: str) -> None:
-        sys.stderr.write(f"spendgate: {what}\n")
-        sys.stderr.flush()
 
 
 def _ends(pid_fd: int, within_ms: int) -> bool:
@@ -139,19 +88,3 @@ def _ends(pid_fd: int, within_ms: int) -> bool:
 def _status(pid: int) -> int:
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return code if code >= 0 else 128 - code
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[int]:
-    """A file descriptor from which each stop signal can be read as one byte, its number."""
-    readable, writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    before = {number: signal.signal(number, lambda *_: None) for number in _STOPPERS}
-    woken = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    try:
-        yield readable
-    finally:
-        signal.set_wakeup_fd(woken)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(readable)
-        os.close(writable)

@@ -32,6 +32,15 @@ class Manager:
         """It accepts connections; `status` is one line for `systemctl status`."""
         self._tell(f"READY=1\nSTATUS={status}")
 
+    def says(self, status: str) -> None:
+        """Another line for `systemctl status`."""
+        self._tell(f"STATUS={status}")
+
+    def alive(self) -> None:
+        """It is not hung."""
+        if self.every_s is not None:
+            self._tell("WATCHDOG=1")
+
     def stopping(self) -> None:
         """It has begun to end."""
         self._tell("STOPPING=1")
@@ -39,7 +48,7 @@ class Manager:
     async def keep_telling(self) -> None:
         """Say that the loop lives, until cancelled; returns where nobody wants to hear."""
         while self.address and self.every_s is not None:
-            self._tell("WATCHDOG=1")
+            self.alive()
             await asyncio.sleep(self.every_s)
 
     def _tell(self, text: str) -> None:

@@ -1,5 +1,7 @@
 """The systemd unit of a gate and the accounts it needs, as text made from a description. Pure.
 
+The units beside it, which redirect, are in `redirect_units`.
+
 The gate needs the network, its state directory and nothing else: no capability, no home folder, no device, no new privilege.
 What is left out, and why:
 
@@ -17,8 +19,11 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from spendgate.errors import UsageError
+from spendgate.service.redirect_units import CLERK, REDIRECT, clerk_unit, redirect_unit
 
 UNIT: Final = "spendgate.service"
+BESIDE: Final = (REDIRECT, CLERK)
+"""The units of transparent capture, beside the gate's."""
 MARK: Final = "# Made by `spendgate service install`, which overwrites what is changed here."
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@.,:/=+-]+")
 _MADE: Final = re.compile(r"^Made=(.*)$", re.MULTILINE)
@@ -43,6 +48,8 @@ class Description:
     """The group whose members see everything."""
     policy: PurePosixPath | None = None
     port: int = 8080
+    redirect_port: int | None = None
+    """Where redirected connections come in; None: none are redirected, the proxy is all there is."""
     backs_off: bool = True
     """Whether this systemd can wait longer after each failure (254 and later); an older one waits 5 s each time."""
     made: tuple[str, ...] = ()
@@ -68,17 +75,37 @@ class File:
 
 
 def folders(wanted: Description) -> tuple[Folder, ...]:
-    """Both are the account's."""
-    return Folder(wanted.state, 0o711, wanted.account), Folder(wanted.socket.parent, 0o755, wanted.account)
+    """State and sockets; those of the units beside it are of accounts that systemd makes while they run."""
+    own = Folder(wanted.state, 0o711, wanted.account), Folder(wanted.socket.parent, 0o755, wanted.account)
+    beside = (
+        Folder(_RUN / name.removesuffix(".service"), 0o750, f"its unit's, group {wanted.account}") for name in BESIDE
+    )
+    return own if wanted.redirect_port is None else (*own, *beside)
+
+
+def units(wanted: Description) -> tuple[str, ...]:
+    """The units that are installed, the gate's first."""
+    return (UNIT,) if wanted.redirect_port is None else (UNIT, *BESIDE)
 
 
 def files(wanted: Description, *, packaged: bool = False) -> tuple[File, ...]:
-    """The unit and the accounts' list; in a package they are the distributor's, in /usr/lib, else the administrator's."""
+    """The accounts' list and the units; in a package they are the distributor's, in /usr/lib, else the administrator's."""
     top = PurePosixPath("/usr/lib" if packaged else "/etc")
+    texts = {UNIT: unit, REDIRECT: _redirect, CLERK: _clerk}
     return (
         File(top / "sysusers.d" / "spendgate.conf", sysusers(wanted)),
-        File(top / "systemd" / "system" / UNIT, unit(wanted)),
+        *(File(top / "systemd" / "system" / name, texts[name](wanted)) for name in units(wanted)),
     )
+
+
+def _redirect(wanted: Description) -> str:
+    words = (*wanted.program, "service", "redirect", "--account", wanted.account, "--port", str(wanted.redirect_port))
+    return redirect_unit(MARK, _line(words), wanted.account, _backoff(wanted))
+
+
+def _clerk(wanted: Description) -> str:
+    words = (*wanted.program, "service", "clerk", "--account", wanted.account)
+    return clerk_unit(MARK, _line(words), wanted.account, _backoff(wanted))
 
 
 def sysusers(wanted: Description) -> str:
@@ -93,22 +120,34 @@ def sysusers(wanted: Description) -> str:
 def command(wanted: Description) -> tuple[str, ...]:
     """What the unit starts."""
     policy = ("--policy", str(wanted.policy)) if wanted.policy else ()
-    return (*wanted.program, "run", "--state", str(wanted.state), *policy, "--port", str(wanted.port))
+    modes: tuple[str, ...] = ("--port", str(wanted.port))
+    if wanted.redirect_port is not None:
+        at = str(wanted.redirect_port)
+        modes = ("--mode", "transparent", "--port", at, "--redirected", "--mode", f"regular@{wanted.port}")
+    return (*wanted.program, "run", "--state", str(wanted.state), *policy, *modes)
 
 
 def unit(wanted: Description) -> str:
     """The whole unit file. Raises UsageError for a path that it cannot hold."""
-    backoff = "RestartSec=1\nRestartSteps=6\nRestartMaxDelaySec=60" if wanted.backs_off else "RestartSec=5"
     state, run = wanted.state.relative_to(_LIB), wanted.socket.parent.relative_to(_RUN)
     return _UNIT.format(
         mark=MARK,
         made=" ".join(wanted.made),
-        command=" ".join(_word(word) for word in command(wanted)),
+        beside="" if wanted.redirect_port is None else f"Wants={' '.join(BESIDE)}\n",
+        command=_line(command(wanted)),
         account=wanted.account,
         state=state,
         run=run,
-        backoff=backoff,
+        backoff=_backoff(wanted),
     )
+
+
+def _line(words: tuple[str, ...]) -> str:
+    return " ".join(_word(word) for word in words)
+
+
+def _backoff(wanted: Description) -> str:
+    return "RestartSec=1\nRestartSteps=6\nRestartMaxDelaySec=60" if wanted.backs_off else "RestartSec=5"
 
 
 def made_by(text: str) -> tuple[str, ...] | None:
@@ -137,7 +176,7 @@ _UNIT: Final = """\
 [Unit]
 Description=Spendgate: what AI tools on this machine spend
 After=network.target nss-user-lookup.target
-StartLimitIntervalSec=0
+{beside}StartLimitIntervalSec=0
 
 [Service]
 Type=notify

@@ -1,0 +1,87 @@
+"""What `spendgate-redirect.service` runs: the firewall rules of a gate that is a service of its own. CAP_NET_ADMIN, nothing else.
+
+It renews nothing by itself: the set element that lets the rules act is put in again only when the gate has answered. So gate
+killed: direct at once; gate hung, or this process killed or hung: direct when the last sign of life runs out. It outlives
+gates: the next one connects, and is captured for. It is no parent of the gate, and can neither signal nor read it.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from contextlib import closing
+from pathlib import Path
+
+from spendgate.redirect import nftables
+from spendgate.redirect.door import Door, check_place
+from spendgate.redirect.nftables import Rules
+from spendgate.redirect.pulse import Pulse
+from spendgate.redirect.stop_signals import stop_signals
+from spendgate.service.notify import Manager
+from spendgate.service.redirect_units import CAPTURING
+
+WAITING = "traffic goes direct: no gate is there"
+SILENT = "traffic goes direct: the gate does not answer"
+
+
+def keep_rules(rules: Rules, gate: int, place: Path, manager: Manager) -> int:
+    """Set the rules, let them act while the gate of uid `gate` answers, take them away when stopped. Raises StateError."""
+    check_place(place)
+    nftables.install(rules)
+    try:
+        with stop_signals() as signals, closing(Door(place, gate)) as door:
+            _Redirector(rules, door, manager).until(signals)
+        manager.stopping()
+    finally:
+        nftables.remove()
+    return 0
+
+
+class _Redirector:
+    def __init__(self, rules: Rules, door: Door, manager: Manager) -> None:
+        self._rules, self._door, self._manager = rules, door, manager
+        self._pulse: Pulse | None = None
+        self._said = ""
+
+    def until(self, signals: int) -> None:
+        pause_s = min(self._rules.timeout_ms / 3000, self._manager.every_s or 1.0)
+        self._manager.ready(WAITING)
+        next_s = time.monotonic()
+        while signals not in (ready := self._ready(signals, next_s - time.monotonic())):
+            if self._pulse is not None and self._pulse.fileno() in ready and not self._pulse.hear():
+                self._lose()
+            if self._door.fileno() in ready and (gate := self._door.take()) is not None:
+                self._lose()
+                self._pulse = Pulse(self._rules, gate)
+                self._pulse.ask()
+            if time.monotonic() >= next_s:
+                next_s = time.monotonic() + pause_s
+                self._manager.alive()
+                if self._pulse is not None:
+                    self._pulse.ask()
+            self._tell()
+
+    def _ready(self, signals: int, within_s: float) -> set[int]:
+        poll = select.poll()
+        for watched in (signals, self._door.fileno(), *([] if self._pulse is None else [self._pulse.fileno()])):
+            poll.register(watched, select.POLLIN)
+        return {fd for fd, _ in poll.poll(max(0.0, within_s) * 1000)}
+
+    def _lose(self) -> None:
+        """The gate has gone, or another one has come: what it let the rules do ends now."""
+        if self._pulse is not None:
+            self._pulse.pause()
+            self._pulse.close()
+            self._pulse = None
+
+    def _tell(self) -> None:
+        """One line for `systemctl status`, when it is another."""
+        if self._pulse is None:
+            now = WAITING
+        elif self._pulse.acts:
+            now = CAPTURING
+        else:
+            now = f"traffic goes direct: {self._pulse.fault}" if self._pulse.fault else SILENT
+        if now != self._said:
+            self._said = now
+            self._manager.says(now)

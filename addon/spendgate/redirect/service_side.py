@@ -1,0 +1,88 @@
+"""The gate's side of the two services beside it, which systemd starts and stops by themselves.
+
+One that has gone is started again, so that the gate goes on, serves what comes, and connects again. As under root, the pulse is
+answered on the event loop that carries the traffic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from pathlib import Path
+
+from spendgate.redirect import door, messages
+from spendgate.redirect.gate_side import AskingLookup
+
+logger = logging.getLogger(__name__)
+_CONNECT_EVERY_S = 1.0
+
+
+class ServiceSide:
+    """What a gate that is a service of its own has of the two beside it: it connects, and connects again where they were started
+    again. While they are away, it serves what comes."""
+
+    def __init__(self, rules: Path = door.RULES, questions: Path = door.QUESTIONS) -> None:
+        self.lookup = AskingLookup(None, lambda: door.connected(questions))
+        self._place = rules
+        self._pulse: socket.socket | None = None
+        self._targets: frozenset[str] = frozenset()
+        self._attending: asyncio.Task[None] | None = None
+
+    def attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        """As `Side` says."""
+        self._attending = loop.create_task(self._attend(loop))
+
+    def reject_quic_to(self, addresses: frozenset[str]) -> None:
+        """As `Side` says; kept for the service that comes next."""
+        self._targets = addresses
+        self._send(messages.pack_addresses(addresses))
+
+    async def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One connection after the other, until cancelled."""
+        told = ""
+        while True:
+            try:
+                self._pulse = door.connected(self._place)
+            except OSError as fault:
+                if str(fault) != told:
+                    logger.warning(
+                        "traffic goes direct: what redirects it cannot be reached (%s)", fault.strerror or fault
+                    )
+                told = str(fault)
+            else:
+                told = ""
+                await self._until_closed(loop, self._pulse)
+            await asyncio.sleep(_CONNECT_EVERY_S)
+
+    async def _until_closed(self, loop: asyncio.AbstractEventLoop, pulse: socket.socket) -> None:
+        """On a reader of its own, not in a task that waits: the answer is the loop's."""
+        closed = asyncio.Event()
+
+        def on_pulse() -> None:
+            try:
+                packet = pulse.recv(messages.PACKET_BYTES_MAX)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if packet == messages.PULSE:
+                self._send(messages.PULSE)
+            elif not packet:
+                loop.remove_reader(pulse.fileno())
+                closed.set()
+
+        self._send(messages.pack_addresses(self._targets))
+        loop.add_reader(pulse.fileno(), on_pulse)
+        try:
+            await closed.wait()
+        finally:
+            loop.remove_reader(pulse.fileno())
+            self._pulse = None
+            pulse.close()
+
+    def _send(self, packet: bytes) -> None:
+        if self._pulse is not None:
+            with contextlib.suppress(OSError):  # stopped or gone: the rules end by themselves
+                self._pulse.send(packet)

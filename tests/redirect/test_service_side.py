@@ -1,0 +1,135 @@
+"""A gate and the services beside it: whom they let in, and what happens where one of them is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+if not hasattr(socket, "AF_NETLINK"):
+    pytest.skip("Linux only", allow_module_level=True)
+
+from redirect.test_gate_side import ENDS, FOUND, PEER
+from spendgate.errors import StateError
+from spendgate.redirect import messages
+from spendgate.redirect.door import Door, check_place, connected
+from spendgate.redirect.gate_side import NO_ANSWER
+from spendgate.redirect.nftables import Rules
+from spendgate.redirect.pulse import Pulse
+from spendgate.redirect.service_side import ServiceSide
+
+WITHIN_S = 60
+
+
+async def _taken(door: Door) -> socket.socket:
+    """The gate, once it has connected."""
+    while (found := door.take()) is None:
+        await asyncio.sleep(0.01)
+    found.setblocking(False)
+    return found
+
+
+async def test_a_gate_answers_the_next_service_too(tmp_path: Path) -> None:
+    """Started again, it is connected to, told the QUIC targets, and its pulse is answered; the gate does not end itself."""
+    place, loop = tmp_path / "rules", asyncio.get_running_loop()
+    side = ServiceSide(place, tmp_path / "questions")
+    side.attend(loop)
+    side.reject_quic_to(frozenset({"192.0.2.1"}))
+    for _ in range(2):
+        with closing(Door(place, os.getuid())) as door:
+            heard = await _taken(door)
+        told = messages.addresses(await loop.sock_recv(heard, messages.PACKET_BYTES_MAX))
+        await loop.sock_sendall(heard, messages.PULSE)
+
+        assert told == {"192.0.2.1"}
+        assert await loop.sock_recv(heard, 100) == messages.PULSE
+        heard.close()
+
+
+async def test_a_loop_that_hangs_answers_nothing(tmp_path: Path) -> None:
+    """The answer is the loop's own: a thread that still runs is no sign of life."""
+    place, loop = tmp_path / "rules", asyncio.get_running_loop()
+    ServiceSide(place, tmp_path / "questions").attend(loop)
+    with closing(Door(place, os.getuid())) as door:
+        heard = await _taken(door)
+    await loop.sock_recv(heard, messages.PACKET_BYTES_MAX)
+    heard.send(messages.PULSE)
+    threading.Event().wait(0.3)
+
+    with pytest.raises(BlockingIOError):
+        heard.recv(100)
+    assert await loop.sock_recv(heard, 100) == messages.PULSE
+    heard.close()
+
+
+def test_a_clerk_that_was_started_again_is_asked_again(tmp_path: Path) -> None:
+    """Nobody there: the account alone is known. Then each new clerk is found at its first question."""
+    place = tmp_path / "questions"
+    lookup = ServiceSide(tmp_path / "rules", place).lookup
+    assert lookup.process(PEER, ENDS).why_unknown == NO_ANSWER
+
+    for _ in range(2):
+        clerk = Door(place, os.getuid())
+
+        def answer(door: Door = clerk) -> None:
+            while (gate := door.take()) is None:
+                threading.Event().wait(0.01)
+            number, *_ = messages.question(gate.recv(1000))
+            gate.send(messages.pack_answer(number, FOUND))
+            gate.close()
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        assert lookup.process(PEER, ENDS).pid == FOUND.pid
+        answering.join()
+        clerk.close()
+    lookup.close()
+
+
+def test_the_door_lets_one_account_in(tmp_path: Path) -> None:
+    """The kernel says who is there; anybody else is turned away without a word."""
+    with closing(Door(tmp_path / "door", os.getuid() + 1)) as door, connected(tmp_path / "door") as stranger:
+        stranger.setblocking(True)
+
+        assert door.take() is None
+        assert stranger.recv(10) == b""
+
+
+def test_a_gate_says_nothing_where_anybody_could_answer(tmp_path: Path) -> None:
+    """A folder that everybody may write."""
+    tmp_path.chmod(0o777)
+    with closing(Door(tmp_path / "door", os.getuid())), pytest.raises(PermissionError):
+        connected(tmp_path / "door")
+
+
+def test_a_door_without_its_folder_is_one_error(tmp_path: Path) -> None:
+    """Started by hand, without systemd."""
+    with pytest.raises(StateError, match="systemd makes it"):
+        check_place(tmp_path / "nowhere" / "gate.sock")
+
+
+def test_a_sign_of_life_that_was_not_asked_for_renews_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither does it make the rules' side start a program for each."""
+    applied: list[str] = []
+    monkeypatch.setattr("spendgate.redirect.nftables.apply", applied.append)
+    rules, gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with gate:
+        pulse = Pulse(Rules(gate=1, port=8443), rules)
+        gate.send(messages.PULSE)
+        assert pulse.hear()
+        assert (applied, pulse.acts) == ([], False)
+
+        pulse.ask()
+        gate.send(messages.PULSE)
+        gate.send(messages.PULSE)
+        assert pulse.hear()
+        assert pulse.hear()
+        assert (len(applied), pulse.acts) == (1, True)
+        pulse.pause()
+        assert not pulse.acts
+        pulse.close()

@@ -1,0 +1,207 @@
+"""`spendgate service install --mode transparent`: clients that know of no proxy, and what becomes of their traffic when a part of
+the service is killed or hangs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from service.abroad import PYTHON, Abroad, abroad
+from service.systemd_lab import Machine, machine, why_not
+from service.test_service_installed import LISTING, asked, until
+from service.test_unit import EXPOSURE_MOST
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("systemd"), pytest.mark.timeout(1800)]
+UNITS = ("spendgate.service", "spendgate-redirect.service", "spendgate-clerk.service")
+
+
+@pytest.fixture(scope="module", name="world")
+def _world() -> Iterator[Abroad]:
+    if reason := why_not():
+        pytest.skip(reason)
+    with machine() as made:
+        for name in ("ada", "ben"):
+            made.run("useradd", "--create-home", name, check=True)
+        with abroad(made) as there:
+            yield there
+
+
+@pytest.fixture(name="laptop")
+def _laptop(world: Abroad) -> Iterator[Machine]:
+    yield world.laptop
+    world.laptop.spendgate("service", "uninstall")
+
+
+def _pid(laptop: Machine, unit: str) -> int:
+    return int(laptop.run("systemctl", "show", "--value", "--property=MainPID", unit).stdout)
+
+
+def test_captured_and_then_nothing_is_left(world: Abroad, laptop: Machine) -> None:
+    """A program that knows of no proxy is captured as its account's, with its tool; after the removal files, rules, units,
+    accounts and variables are as before, and traffic goes its direct way."""
+    before = laptop.run("bash", "-c", LISTING).stdout.splitlines()
+    world.install()
+    world.until_captured()
+    assert world.ask("ada")["by"] == "gate"
+    until(lambda: any(row["person"] == "ada" for row in world.rows()))
+    row = next(row for row in world.rows() if row["person"] == "ada")
+    assert (row["tool"], row["account_os"]) == ("python", "ada")
+
+    removed = laptop.spendgate("service", "uninstall")
+    assert removed.returncode == 0, removed.stderr
+    after = laptop.run("bash", "-c", LISTING).stdout.splitlines()
+    assert sorted(set(after) ^ set(before)) == []
+    assert laptop.run("nft", "list", "ruleset").stdout == ""
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("how", ["KILL", "STOP"])
+@pytest.mark.parametrize("unit", ["spendgate.service", "spendgate-redirect.service"])
+def test_whatever_dies_or_hangs_traffic_goes_direct_and_is_captured_again(
+    world: Abroad, laptop: Machine, unit: str, how: str, record_property: pytest.RecordProperty
+) -> None:
+    """A client that connects again and again: the provider itself answers, until systemd has started anew what was hit."""
+    world.install()
+    world.until_captured()
+    was = _pid(laptop, unit)
+
+    with world.asking("ada") as told:
+        assert next(told)["by"] == "gate"
+        laptop.run("kill", f"-{how}", str(was), check=True)
+        hit = next(told)
+        direct = next(one for one in told if one["by"] == "provider")
+        again = next(one for one in told if one["by"] == "gate")
+
+    print(
+        f"{how} of {unit}: direct after {direct['at_s'] - hit['at_s']:.1f} s, captured after {again['at_s'] - hit['at_s']:.1f} s"
+    )
+    record_property("direct_after_s", direct["at_s"] - hit["at_s"])
+    assert _pid(laptop, unit) not in (0, was)
+
+
+@pytest.mark.heavy
+def test_a_call_without_the_clerk_is_its_accounts_all_the_same(world: Abroad, laptop: Machine) -> None:
+    """Its process is not known; it is again when systemd has started the clerk again, without a new gate."""
+    world.install()
+    world.until_captured()
+    gate = _pid(laptop, UNITS[0])
+    laptop.run("systemctl", "stop", UNITS[2], check=True)
+    world.ask("ada")
+    until(lambda: any(row["person"] == "ada" for row in world.rows()))
+    assert [row["process"] for row in world.rows() if row["person"] == "ada"] == [None]
+
+    laptop.run("systemctl", "start", UNITS[2], check=True)
+    world.ask("ben")
+    until(lambda: any(row["person"] == "ben" for row in world.rows()))
+
+    assert [row["tool"] for row in world.rows() if row["person"] == "ben"] == ["python"]
+    assert _pid(laptop, UNITS[0]) == gate
+
+
+@pytest.mark.heavy
+def test_the_clerk_reads_a_repository_with_its_persons_rights(world: Abroad, laptop: Machine) -> None:
+    """One's own is named; one that is another's and closed is not, whoever points to it."""
+    world.install()
+    world.until_captured()
+    make = """
+        set -e; umask 077
+        mkdir -p /home/ada/work/.git /home/ben/work
+        printf '[remote "origin"]\n url = https://github.com/acme/canal.git\n' > /home/ada/work/.git/config
+        printf 'gitdir: /home/ada/work/.git\n' > /home/ben/work/.git
+        chown -R ada:ada /home/ada/work; chown -R ben:ben /home/ben/work
+    """
+    laptop.run("sh", "-c", make, check=True)
+
+    world.ask("ada", folder="/home/ada/work")
+    world.ask("ben", folder="/home/ben/work")
+    until(lambda: {"ada", "ben"} <= {row["person"] for row in world.rows()})
+
+    found = {row["person"]: (row["tool"], row["project"]) for row in world.rows()}
+    assert found["ada"] == ("python", "github.com/acme/canal")
+    assert found["ben"] == ("python", None)
+
+
+@pytest.mark.heavy
+def test_neither_is_root_and_each_has_its_own_capabilities_alone(world: Abroad, laptop: Machine) -> None:
+    """What changes rules cannot look into processes, what looks into processes changes no rule, the gate does neither."""
+    world.install()
+    world.until_captured()
+
+    held = {}
+    for unit in UNITS:
+        status = laptop.run("cat", f"/proc/{_pid(laptop, unit)}/status").stdout
+        lines = dict(line.split(":\t", 1) for line in status.splitlines())
+        assert "0" not in lines["Uid"].split()
+        assert lines["NoNewPrivs"] == "1"
+        assert lines["CapEff"] == lines["CapPrm"] == lines["CapBnd"]
+        held[unit] = int(lines["CapBnd"], 16)
+    assert held == {UNITS[0]: 0, UNITS[1]: 1 << 12, UNITS[2]: 1 << 19 | 1 << 2 | 1 << 7 | 1 << 6}
+    for unit in UNITS:
+        said = laptop.run("systemd-analyze", "security", "--no-pager", unit).stdout
+        found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+        assert found
+        assert float(found[1]) <= EXPOSURE_MOST
+
+
+@pytest.mark.heavy
+def test_nobody_but_the_gate_keeps_the_rules_alive(world: Abroad, laptop: Machine) -> None:
+    """Another account does not get as far as the sockets; root does, and is turned away."""
+    world.install()
+    world.until_captured()
+    code = "import sys; from socket import *; s = socket(AF_UNIX, SOCK_SEQPACKET); s.connect(sys.argv[1]); print(s.recv(9))"
+
+    for place in ("/run/spendgate-redirect/gate.sock", "/run/spendgate-clerk/gate.sock"):
+        stranger = laptop.run("setpriv", "--reuid=ada", "--clear-groups", PYTHON, "-c", code, place)
+        assert "PermissionError" in stranger.stderr
+        root = laptop.run(PYTHON, "-c", code, place)
+        assert (root.returncode, root.stdout) == (0, "b''\n")
+    assert world.ask("ada")["by"] == "gate"
+
+
+@pytest.mark.heavy
+def test_status_says_whether_traffic_is_led_here(world: Abroad, laptop: Machine) -> None:
+    """And why it is not, with exit status 1."""
+    world.install()
+    world.until_captured()
+    up = asked(laptop)
+    laptop.run("systemctl", "stop", UNITS[1], check=True)
+    down = laptop.spendgate("service", "status", "--format", "json")
+
+    assert (up["redirect"], up["clerk"]) == ("traffic is led to the gate", "a gate is answered")
+    assert up["running"] == "spendgate 0.1.0 at transparent=127.0.0.1:8443 transparent=::1:8443 regular=127.0.0.1:8080"
+    assert down.returncode == 1
+    assert json.loads(down.stdout)["redirect"].startswith("does not run: inactive")
+    assert laptop.run("nft", "list", "ruleset").stdout == ""
+
+
+@pytest.mark.heavy
+def test_the_proxy_alone_takes_the_rules_away_again(world: Abroad, laptop: Machine) -> None:
+    """Installed again without `--mode transparent`, also where what set the rules was killed."""
+    world.install()
+    world.until_captured()
+    laptop.run("systemctl", "kill", "--signal=KILL", UNITS[1], check=True)
+
+    done = laptop.spendgate("service", "install")
+
+    assert done.returncode == 0, done.stderr
+    assert "removed /etc/systemd/system/spendgate-redirect.service" in done.stderr
+    assert laptop.run("nft", "list", "ruleset").stdout == ""
+    assert "spendgate-" not in laptop.run("systemctl", "list-unit-files", "--no-legend", "spendgate-*").stdout
+    assert asked(laptop)["redirect"] == ""
+
+
+@pytest.mark.heavy
+def test_an_uninstall_after_a_kill_leaves_no_rule(world: Abroad, laptop: Machine) -> None:
+    """The table of a process that was killed goes, too."""
+    world.install()
+    world.until_captured()
+    for unit in UNITS:
+        laptop.run("systemctl", "kill", "--signal=KILL", unit, check=True)
+
+    assert laptop.spendgate("service", "uninstall").returncode == 0
+
+    assert laptop.run("nft", "list", "ruleset").stdout == ""
+    assert laptop.run("getent", "passwd", "spendgate").stdout == ""
