@@ -43,6 +43,8 @@ class Scope:
     hosts: frozenset[str]
     never: frozenset[str] = frozenset()
     covers: Callable[[str], bool] = lambda host: True
+    why_not: Callable[[str], Gap] = lambda host: Gap.OUTSIDE_CA
+    """For a host that is not covered."""
     sites: frozenset[str] = frozenset()
     """Of all hosts those that people also open in a browser (`browsing`): also all below a domain, where intranets are."""
     private: frozenset[str] = frozenset()
@@ -62,7 +64,7 @@ class Scope:
         """Why a provider's host is not decrypted; None: it is."""
         if within(host, self.never):
             return Gap.NEVER
-        return None if self.covers(host) else Gap.OUTSIDE_CA
+        return None if self.covers(host) else self.why_not(host)
 
 
 @dataclass(frozen=True, slots=True)

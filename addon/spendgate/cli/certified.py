@@ -1,0 +1,89 @@
+"""The certificates of a gate that runs: a renewed file of an organization's takes force, and that an end comes near is told.
+
+The file is looked at by its date every two seconds, which every file system reports; what is in it is judged off the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import date, datetime
+from typing import Final
+
+from spendgate.audit_words import AuditWord
+from spendgate.capture import issued, issued_files
+from spendgate.capture.certificates import Term
+from spendgate.capture.issued import Issued
+from spendgate.capture.leaves import Leaves
+from spendgate.cli.house import House, wall_clock
+from spendgate.cli.output import note
+from spendgate.config.reading import apart
+from spendgate.errors import StateError
+from spendgate.gate.gate import Gate
+
+LOOKS_EVERY_S: Final = 2.0
+
+
+async def follow(house: House, gate: Gate) -> None:
+    """Until cancelled."""
+    seen, told = "", date.min
+    while True:
+        if isinstance(house.authority, Leaves) and house.authority.issued is not None:
+            if (stamp := _stamp(house)) != seen:
+                await _look(house, gate, house.authority, house.authority.issued, first=not seen)
+                seen = stamp
+        now = wall_clock()
+        if now.date() != told and (said := ends(house.authority.term, now)):
+            told = now.date()
+            gate.audit(AuditWord.CERTIFICATES_END, said)
+            note(f"certificates: {said}; `spendgate ca show`")
+        await asyncio.sleep(LOOKS_EVERY_S)
+
+
+def ends(term: Term | None, now: datetime) -> str:
+    """What is to be said of their end; nothing while it is far. Pure."""
+    if term is None or not term.due(now):
+        return ""
+    if now >= term.dies:
+        return f"expired on {term.dies:%Y-%m-%d}"
+    return f"hold until {term.dies:%Y-%m-%d}, {term.days_left(now)} days"
+
+
+def of(found: Issued) -> str:
+    """What is in force, for people and the trail."""
+    return f"of {found.device} for {len(found.leaves)} hosts until {found.term.dies:%Y-%m-%d}"
+
+
+async def _look(house: House, gate: Gate, leaves: Leaves, before: Issued, *, first: bool) -> None:
+    """Take what is there now, where it is another and good; say so, or why not."""
+    try:
+        found = await apart(lambda: issued_files.load(house.state))
+        if found.root != before.root:
+            raise StateError(f"{house.state.leaves} is of another root than clients were told to trust: restart the gate")
+        if found.leaves != before.leaves:
+            _in_time(house, found)
+            leaves.take(found)
+        elif not first:
+            return
+    except StateError as fault:
+        gate.audit(AuditWord.CERTIFICATES_REFUSED, f"those {of(before)} stay")
+        note(f"the certificates before stay: {fault}")
+        return
+    gate.audit(AuditWord.CERTIFICATES_IN_FORCE, of(found))
+    note(f"certificates {of(found)} are in force")
+    house.tell()
+
+
+def _in_time(house: House, found: Issued) -> None:
+    try:
+        issued.in_time(found, wall_clock())
+    except ValueError as fault:
+        raise StateError(f"{house.state.leaves} {fault}") from fault
+
+
+def _stamp(house: House) -> str:
+    try:
+        found = os.stat(house.state.leaves)
+    except OSError as fault:
+        return fault.strerror or "gone"
+    return f"{found.st_mtime_ns} {found.st_ino} {found.st_size}"
