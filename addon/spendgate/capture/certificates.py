@@ -61,6 +61,12 @@ class Term:
         """Whether somebody should be told that it ends: its last third, at most 30 days before."""
         return now >= self.dies - min(_WARNED_MOST, (self.dies - self.born) / 3)
 
+    def end(self, now: datetime) -> str:
+        """When it ends, for people and the trail."""
+        if now >= self.dies:
+            return f"expired on {self.dies:%Y-%m-%d}"
+        return f"hold until {self.dies:%Y-%m-%d}, {self.days_left(now)} days"
+
 
 def root(name: str, key: ec.EllipticCurvePrivateKey, domains: frozenset[str], term: Term) -> x509.Certificate:
     """Signs itself, and issuers."""

@@ -57,6 +57,11 @@ class Issued:
         """As trust stores take it."""
         return self.root.public_bytes(Encoding.PEM)
 
+    @property
+    def said(self) -> str:
+        """What it is, for people and the trail."""
+        return f"of {self.device} for {len(self.leaves)} hosts until {self.term.dies:%Y-%m-%d}"
+
     def file(self) -> bytes:
         """As it is kept on the device: with the key, so that key and certificates are exchanged in one step."""
         secret = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -101,6 +101,12 @@ def unlocked(data: bytes, passphrase: bytes) -> Root:
     return Root(holder.certificate, key)
 
 
+def is_organizations(root: x509.Certificate) -> bool:
+    """Whether a root is one of `new_root`, by its name: what is shown to people, and decides nothing."""
+    names = root.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return bool(names) and str(names[0].value).startswith(_NAME)
+
+
 def new_request(device: str, key: ec.EllipticCurvePrivateKey) -> bytes:
     """A signing request in PEM (PKCS#10). It asks for no host: which ones is the organization's to say."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device)])

@@ -33,25 +33,15 @@ async def follow(house: House, gate: Gate) -> None:
                 await _look(house, gate, house.authority, house.authority.issued, first=not seen)
                 seen = stamp
         now = wall_clock()
-        if now.date() != told and (said := ends(house.authority.term, now)):
+        if now.date() != told and (said := _end(house.authority.term, now)):
             told = now.date()
             gate.audit(AuditWord.CERTIFICATES_END, said)
             note(f"certificates: {said}; `spendgate ca show`")
         await asyncio.sleep(LOOKS_EVERY_S)
 
 
-def ends(term: Term | None, now: datetime) -> str:
-    """What is to be said of their end; nothing while it is far. Pure."""
-    if term is None or not term.due(now):
-        return ""
-    if now >= term.dies:
-        return f"expired on {term.dies:%Y-%m-%d}"
-    return f"hold until {term.dies:%Y-%m-%d}, {term.days_left(now)} days"
-
-
-def of(found: Issued) -> str:
-    """What is in force, for people and the trail."""
-    return f"of {found.device} for {len(found.leaves)} hosts until {found.term.dies:%Y-%m-%d}"
+def _end(term: Term | None, now: datetime) -> str:
+    return term.end(now) if term is not None and term.due(now) else ""
 
 
 async def _look(house: House, gate: Gate, leaves: Leaves, before: Issued, *, first: bool) -> None:
@@ -63,14 +53,14 @@ async def _look(house: House, gate: Gate, leaves: Leaves, before: Issued, *, fir
         if found.leaves != before.leaves:
             _in_time(house, found)
             leaves.take(found)
-        elif not first:
-            return
+        elif not first or not found.term.holds(wall_clock()):
+            return  # nothing new; that they have ended is told by itself
     except StateError as fault:
-        gate.audit(AuditWord.CERTIFICATES_REFUSED, f"those {of(before)} stay")
+        gate.audit(AuditWord.CERTIFICATES_REFUSED, f"those {before.said} stay")
         note(f"the certificates before stay: {fault}")
         return
-    gate.audit(AuditWord.CERTIFICATES_IN_FORCE, of(found))
-    note(f"certificates {of(found)} are in force")
+    gate.audit(AuditWord.CERTIFICATES_IN_FORCE, found.said)
+    note(f"certificates {found.said} are in force")
     house.tell()
 
 
