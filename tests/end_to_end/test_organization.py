@@ -72,7 +72,9 @@ class Office:
     def issue(self, name: str, *more: str | Path) -> Path:
         """Signed on the admin's machine."""
         file = self.folder / name
-        ran("ca", "org", "issue", "--root", self.authority, "--device", "laptop-17", "--out", file, *self._unlock, *more)
+        ran(
+            "ca", "org", "issue", "--root", self.authority, "--device", "laptop-17", "--out", file, *self._unlock, *more
+        )
         return file
 
     def expired(self) -> Path:
@@ -80,7 +82,7 @@ class Office:
         opened = organization.unlocked((self.authority / "root-key.p12").read_bytes(), PASSPHRASE.encode())
         long_ago = datetime.now(UTC) - timedelta(days=1)
         file = self.folder / "old.pem"
-        file.write_bytes(organization.bundle(opened, "laptop-17", long_ago, timedelta(hours=1), None))
+        file.write_bytes(organization.bundle(opened, "laptop-17", long_ago, timedelta(hours=1), organization.new_key()))
         return file
 
     def install(self, file: Path, *, status: int = 0) -> str:
@@ -139,7 +141,9 @@ def test_a_client_that_trusts_the_organization_is_answered(office: Office, lapto
     assert office.read("status")["gate"]["captures_nothing_through"] == []
 
 
-def test_a_host_without_a_certificate_is_tunnelled_and_counted(office: Office, laptop: Gate, provider: Provider) -> None:
+def test_a_host_without_a_certificate_is_tunnelled_and_counted(
+    office: Office, laptop: Gate, provider: Provider
+) -> None:
     """Nothing is minted for it: the client sees the server's own certificate."""
     with pytest.raises(ssl.SSLCertVerificationError):
         shown(laptop, office.root, MISSING)
@@ -153,9 +157,7 @@ def test_no_key_of_a_ca_is_on_the_laptop(office: Office, laptop: Gate) -> None:
     (only,) = secrets_in(office.state)
     leaf, *others = x509.load_pem_x509_certificates(only.read_bytes())
     key = load_pem_private_key(only.read_bytes(), None)
-    authorities = [
-        each for each in others if each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    ]
+    authorities = [each for each in others if each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca]
     assert key.public_key() == leaf.public_key()
     assert len(authorities) == 2
     assert key.public_key() not in [each.public_key() for each in authorities]

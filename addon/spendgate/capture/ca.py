@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from spendgate.capture import certificates
-from spendgate.capture.certificates import Term
+from spendgate.capture.certificates import Signer, Term
 from spendgate.capture.coverage import Gap
 from spendgate.name_constraints import CANARY_HOST, permitted
 
@@ -98,9 +98,8 @@ class Authority:
             raise ValueError(f"{host} is outside the CA's constraints")
         key, lasting = ec.generate_private_key(ec.SECP256R1()), Term.lasting(now, LEAF_LIFE)
         term = Term(lasting.born, min(lasting.dies, self.term.dies))
-        return Leaf(
-            host, certificates.leaf(host, key.public_key(), self.issuer, self.key, term), key, (self.issuer,)
-        )
+        made = certificates.leaf(host, key.public_key(), Signer(self.issuer, self.key), term)
+        return Leaf(host, made, key, (self.issuer,))
 
 
 def create(hosts: Iterable[str], now: datetime, label: str = "this device") -> Authority:
@@ -115,5 +114,6 @@ def create(hosts: Iterable[str], now: datetime, label: str = "this device") -> A
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     term = Term.lasting(now, CA_LIFE)
     root = certificates.root(f"Spendgate root for {label}", root_key, domains, term)
-    issuer = certificates.issuer(f"Spendgate issuer for {label}", key.public_key(), root, root_key, domains, term)
+    above = Signer(root, root_key)
+    issuer = certificates.issuer(f"Spendgate issuer for {label}", key.public_key(), above, domains, term)
     return Authority(root, issuer, key, permitted(issuer))

@@ -1,4 +1,4 @@
-"""The three kinds of certificate that Spendgate makes: a constrained root, a constrained issuer, a leaf for one host. Pure but for serial numbers.
+"""The three kinds of certificate that Spendgate makes: a constrained root, a constrained issuer, a leaf for one host.
 
 Root and issuer carry the same kind of critical name constraints: a reviewer reads them in the root, and Java, which skips the
 constraints of a trust anchor, finds them in the issuer. Permitted are the enumerated DNS names; every IPv4 and IPv6 address is
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 BACKDATED = timedelta(days=2)
@@ -68,6 +69,19 @@ class Term:
         return f"hold until {self.dies:%Y-%m-%d}, {self.days_left(now)} days"
 
 
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A certificate that may sign, with its key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate alone."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
+
 def root(name: str, key: ec.EllipticCurvePrivateKey, domains: frozenset[str], term: Term) -> x509.Certificate:
     """Signs itself, and issuers."""
     named = subject(name)
@@ -81,42 +95,30 @@ def root(name: str, key: ec.EllipticCurvePrivateKey, domains: frozenset[str], te
 
 
 def issuer(
-    name: str,
-    public: ec.EllipticCurvePublicKey,
-    above: x509.Certificate,
-    key: ec.EllipticCurvePrivateKey,
-    domains: frozenset[str],
-    term: Term,
+    name: str, public: ec.EllipticCurvePublicKey, above: Signer, domains: frozenset[str], term: Term
 ) -> x509.Certificate:
-    """Signs leaves for servers of these names; signed by the root `above` with its `key`."""
+    """Signs leaves for servers of these names; signed by the root."""
     return (
-        _certificate(subject(name), above.subject, public, term)
+        _certificate(subject(name), above.certificate.subject, public, term)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(_constraints(domains), critical=True)
-        .add_extension(_issued_by(above), critical=False)
-        .sign(key, SHA256())
+        .add_extension(_issued_by(above.certificate), critical=False)
+        .sign(above.key, SHA256())
     )
 
 
-def leaf(
-    host: str,
-    public: ec.EllipticCurvePublicKey,
-    above: x509.Certificate,
-    key: ec.EllipticCurvePrivateKey,
-    term: Term,
-    unit: str = "",
-) -> x509.Certificate:
-    """For exactly this host; signed by the issuer `above` with its `key`. `unit`: whose it is."""
+def leaf(host: str, public: ec.EllipticCurvePublicKey, above: Signer, term: Term, unit: str = "") -> x509.Certificate:
+    """For exactly this host; signed by an issuer. `unit`: whose it is."""
     return (
-        _certificate(subject(host, unit), above.subject, public, term)
+        _certificate(subject(host, unit), above.certificate.subject, public, term)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(_issued_by(above), critical=False)
-        .sign(key, SHA256())
+        .add_extension(_issued_by(above.certificate), critical=False)
+        .sign(above.key, SHA256())
     )
 
 

@@ -19,22 +19,19 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from spendgate.capture.certificates import BACKDATED, Term
+from spendgate.capture.pem_parts import parts
 from spendgate.name_constraints import CANARY_HOST, permitted
 
-BYTES_MAX: Final = 2_000_000
-LEAVES_MAX: Final = 1_000
 LIFE_MOST: Final = timedelta(days=90) + BACKDATED
 """A leaf that holds for longer is none of `ca org issue`."""
-_BLOCK: Final = re.compile(
-    rb"-----BEGIN (PRIVATE KEY|CERTIFICATE)-----\r?\n(?:[A-Za-z0-9+/=]{1,76}\r?\n){1,3000}-----END \1-----\r?\n?"
+_HOST: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
-_HOST: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ def read(data: bytes, keys: Iterable[ec.EllipticCurvePrivateKey] = ()) -> Issued
     """What the file holds, whole and of one piece; whether it holds now is `in_time`'s. `keys`: the device's, one of which is its
     key where the file has none. Raises ValueError, in words that follow the file's name.
     """
-    secret, chain = _parts(data)
+    secret, chain = parts(data)
     *found, issuer, root = chain
     _check_authorities(issuer, root)
     leaves = {}
@@ -109,61 +106,21 @@ def within(issued: Issued, hosts: Iterable[str]) -> None:
         raise ValueError(f"has a root that may sign for {_some(foreign)}, which no policy here captures")
 
 
-def _parts(data: bytes) -> tuple[ec.EllipticCurvePrivateKey | None, list[x509.Certificate]]:
-    if len(data) > BYTES_MAX:
-        raise ValueError(f"is larger than {BYTES_MAX:,} bytes")
-    blocks, end = [], 0
-    while (block := _BLOCK.match(data, end)) is not None and len(blocks) <= LEAVES_MAX + 3:
-        blocks.append(block)
-        end = block.end()
-    if end != len(data):
-        raise ValueError("is not PEM blocks of certificates, and perhaps one key, alone")
-    kinds = [block[1] for block in blocks]
-    if b"PRIVATE KEY" in kinds[1:]:
-        raise ValueError("has a key that is not its first block")
-    secret = _secret(blocks[0][0]) if kinds[:1] == [b"PRIVATE KEY"] else None
-    certificates = [_certificate(block[0]) for block in blocks[1 if secret else 0 :]]
-    if not 3 <= len(certificates) <= LEAVES_MAX + 2:
-        raise ValueError(f"has {len(certificates)} certificates; allowed: 1 to {LEAVES_MAX} leaves, an issuer, a root")
-    return secret, certificates
-
-
-def _certificate(pem: bytes) -> x509.Certificate:
-    try:
-        certificate = x509.load_pem_x509_certificate(pem)
-        _ = certificate.extensions, certificate.subject, certificate.not_valid_after_utc  # are read when they are asked for
-        if not isinstance(key := certificate.public_key(), ec.EllipticCurvePublicKey) or not isinstance(
-            key.curve, ec.SECP256R1
-        ):
-            raise ValueError("another key")
-    except Exception:  # noqa: BLE001 - a parser of other people's bytes raises what it likes
-        raise ValueError("has a block that is no certificate with a key of P-256") from None
-    return certificate
-
-
-def _secret(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    try:
-        found = load_pem_private_key(pem, None)
-    except Exception:  # noqa: BLE001 - the same
-        raise ValueError("has a key that cannot be read") from None
-    if not isinstance(found, ec.EllipticCurvePrivateKey):
-        raise ValueError("has a key that is none of P-256")
-    return found
-
-
 def _check_authorities(issuer: x509.Certificate, root: x509.Certificate) -> None:
-    """Each is a CA of the right depth, constrained, signed by the one above, and in the time of the one above."""
-    for certificate, above, depth, what in ((root, root, 1, "root"), (issuer, root, 0, "issuer")):
+    """Each is a CA of the right depth, constrained, and signed by the root; the issuer is for servers alone."""
+    for certificate, depth, what in ((root, 1, "root"), (issuer, 0, "issuer")):
         try:
-            certificate.verify_directly_issued_by(above)
+            certificate.verify_directly_issued_by(root)
         except Exception:  # noqa: BLE001 - a wrong signature, another name, an algorithm that is unknown
-            raise ValueError(f"has a last certificate but none that signed its {what}") from None
+            raise ValueError(f"has another certificate than its {what} in the {what}'s place") from None
         if not _is_ca(certificate, depth):
-            raise ValueError(f"has one that is no {what} in the {what}'s place")
+            raise ValueError(f"has a {what} that is no CA of its depth")
         try:
             permitted(certificate)
         except ValueError as fault:
             raise ValueError(f"has a {what} that {fault}") from None
+    if _purposes(issuer) != [ExtendedKeyUsageOID.SERVER_AUTH]:
+        raise ValueError("has an issuer that is not for servers alone")
     if not permitted(issuer) <= permitted(root):
         raise ValueError("has an issuer that may sign for more than its root")
 
@@ -175,6 +132,13 @@ def _is_ca(certificate: x509.Certificate, depth: int) -> bool:
     except x509.ExtensionNotFound:
         return False
     return basic.critical and basic.value.ca and basic.value.path_length == depth and usage.key_cert_sign
+
+
+def _purposes(certificate: x509.Certificate) -> list[x509.ObjectIdentifier]:
+    try:
+        return list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return []
 
 
 def _host(certificate: x509.Certificate) -> str:
@@ -194,12 +158,11 @@ def _check_leaf(host: str, leaf: x509.Certificate, issuer: x509.Certificate, roo
     try:
         basic = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-        purposes = list(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
         raise ValueError(f"{said} does not say what it is for") from None
     if basic.ca or usage.key_cert_sign or usage.crl_sign or not usage.digital_signature:
         raise ValueError(f"{said} could sign others")
-    if purposes != [ExtendedKeyUsageOID.SERVER_AUTH]:
+    if _purposes(leaf) != [ExtendedKeyUsageOID.SERVER_AUTH]:
         raise ValueError(f"{said} is not for servers alone")
     term, above = Term.common((leaf,)), Term.common((issuer, root))
     if term.born < above.born or term.dies > above.dies:
@@ -233,7 +196,9 @@ def _key(
             return key
     if secret is not None:
         raise ValueError("has a key that is not its certificates'")
-    raise ValueError("is for a key that is not on this device: `spendgate ca org request` makes one, and what is to be signed")
+    raise ValueError(
+        "is for a key that is not on this device: `spendgate ca org request` makes one, and what is to be signed"
+    )
 
 
 def _device(leaves: list[x509.Certificate]) -> str:

@@ -71,7 +71,7 @@ def install(
     state: State, data: bytes, now: datetime, hosts: Iterable[str], *, place: str, root: bytes | None = None
 ) -> Issued:
     """Take it into the state directory, and every key that could sign out of it. `hosts`: those that may be named. `root`: the
-    certificate that it must be of; without it, of the one that was installed before, if any. `place`: what messages call the file.
+    certificate that it must be of; without it, of the one that was installed before, if any. `place`: the file's name.
 
     Raises StateError, and nothing is changed then.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from spendgate.capture import certificates
 from spendgate.capture.ca import Authority
-from spendgate.capture.certificates import BACKDATED, COMMON_NAME_MAX, Term
+from spendgate.capture.certificates import BACKDATED, COMMON_NAME_MAX, Signer, Term
 from spendgate.name_constraints import CANARY_HOST, permitted
 
 ROOT_YEARS: Final = 10
@@ -33,21 +33,9 @@ LEAF_DAYS_MOST: Final = 90
 KDF_ROUNDS: Final = 600_000
 """PBKDF2 with SHA-256, as OWASP has it since 2023: half a second for whoever knows the passphrase."""
 PASSPHRASE_LEAST: Final = 12
+PEM_OF_KEY: Final = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _NAME: Final = "Spendgate root of "
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """The root with its key, unlocked."""
-
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
-
-    @property
-    def pem(self) -> bytes:
-        """The certificate alone: what an MDM pushes."""
-        return self.certificate.public_bytes(Encoding.PEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +46,8 @@ class Request:
     key: ec.EllipticCurvePublicKey
 
 
-def new_root(hosts: Iterable[str], organization: str, now: datetime, years: int = ROOT_YEARS) -> Root:
-    """A root for exactly these hosts and the canary. Raises ValueError for none, for `*.domain`, and for a name that is too long."""
+def new_root(hosts: Iterable[str], organization: str, now: datetime, years: int = ROOT_YEARS) -> Signer:
+    """A root for exactly these hosts and the canary. Raises ValueError for none, for `*.domain`, and for a long name."""
     names = frozenset(hosts)
     if not names:
         raise ValueError("a root needs at least one host")
@@ -67,15 +55,17 @@ def new_root(hosts: Iterable[str], organization: str, now: datetime, years: int 
         raise ValueError(f"{wild[0]} is no exact host; an organization's root signs for exact hosts alone")
     if not organization or len(_NAME + organization) > COMMON_NAME_MAX or not organization.isprintable():
         raise ValueError(f"the organization's name has 1 to {COMMON_NAME_MAX - len(_NAME)} characters that can be seen")
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = new_key()
     term = _term(now, timedelta(days=365 * years))
-    return Root(certificates.root(_NAME + organization, key, names | {CANARY_HOST}, term), key)
+    return Signer(certificates.root(_NAME + organization, key, names | {CANARY_HOST}, term), key)
 
 
-def locked(root: Root, passphrase: bytes) -> bytes:
+def locked(root: Signer, passphrase: bytes) -> bytes:
     """PKCS#12 with certificate and key: `openssl pkcs12` reads it, too. Raises ValueError for a short passphrase."""
     if len(passphrase) < PASSPHRASE_LEAST:
-        raise ValueError(f"a passphrase of fewer than {PASSPHRASE_LEAST} bytes is tried out in no time; take a longer one")
+        raise ValueError(
+            f"a passphrase of fewer than {PASSPHRASE_LEAST} bytes is tried out in no time; take a longer one"
+        )
     lock = (
         PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(KDF_ROUNDS)
@@ -86,7 +76,7 @@ def locked(root: Root, passphrase: bytes) -> bytes:
     return serialize_key_and_certificates(b"spendgate root", root.key, root.certificate, None, lock)
 
 
-def unlocked(data: bytes, passphrase: bytes) -> Root:
+def unlocked(data: bytes, passphrase: bytes) -> Signer:
     """Raises ValueError: a wrong passphrase, or a root that is none of ours."""
     try:
         found = load_pkcs12(data, passphrase)
@@ -98,7 +88,7 @@ def unlocked(data: bytes, passphrase: bytes) -> Root:
     if holder.certificate.public_key() != key.public_key():
         raise ValueError("its key is not its certificate's")
     permitted(holder.certificate)
-    return Root(holder.certificate, key)
+    return Signer(holder.certificate, key)
 
 
 def is_organizations(root: x509.Certificate) -> bool:
@@ -130,40 +120,44 @@ def read_request(data: bytes) -> Request:
     return Request(names[0], key)
 
 
-def issuing(root: Root, now: datetime, life: timedelta) -> Authority:
-    """An issuer below the root for `life` with a key of its own. Raises ValueError where the root ends before, or the clock is behind."""
+def issuing(root: Signer, now: datetime, life: timedelta) -> Authority:
+    """An issuer below the root, for `life`, with a key of its own. Raises ValueError where the root does not hold so long."""
     term, names = _term(now, life), permitted(root.certificate)
     above = Term.common((root.certificate,))
     if term.dies > above.dies:
         raise ValueError(f"the root itself ends on {above.dies:%Y-%m-%d}: make another by `ca org init` in time")
     if now < above.born:
         raise ValueError(f"the root holds from {above.born:%Y-%m-%d} on; is the clock right?")
-    key = ec.generate_private_key(ec.SECP256R1())
-    made = certificates.issuer(
-        "Spendgate issuer", key.public_key(), root.certificate, root.key, names, term.within(above)
-    )
+    key = new_key()
+    made = certificates.issuer("Spendgate issuer", key.public_key(), root, names, term.within(above))
     return Authority(root.certificate, made, key, names)
 
 
 def bundle(
-    root: Root, device: str, now: datetime, life: timedelta, key: ec.EllipticCurvePublicKey | None
+    root: Signer,
+    device: str,
+    now: datetime,
+    life: timedelta,
+    key: ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey,
 ) -> bytes:
-    """One file for one device: a leaf for each host of the root, the issuer, the root. `key`: the device's own; None: one is made,
-    and stands first in the file. Raises ValueError.
+    """One file for one device: a leaf for each host of the root, the issuer, the root. `key`: the device's; a private one, where
+    the device did not make it, stands first in the file. Raises ValueError.
     """
     if not DEVICE.fullmatch(device):
-        raise ValueError(f"{device[:64]!r} is no device's name: letters, digits, dots, hyphens, underscores; at most 64")
+        raise ValueError(
+            f"{device[:64]!r} is no device's name: letters, digits, dots, hyphens, underscores; at most 64"
+        )
     authority = issuing(root, now, life)
-    made = None if key is not None else ec.generate_private_key(ec.SECP256R1())
-    public = key if key is not None else made.public_key() if made is not None else None
-    assert public is not None
-    parts = [] if made is None else [made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())]
-    term = Term.common((authority.issuer,))
-    parts += [
-        certificates.leaf(host, public, authority.issuer, authority.key, term, device).public_bytes(Encoding.PEM)
-        for host in sorted(authority.domains)
-    ]
-    return b"".join([*parts, authority.issuer.public_bytes(Encoding.PEM), root.pem])
+    secret = key.private_bytes(*PEM_OF_KEY) if isinstance(key, ec.EllipticCurvePrivateKey) else b""
+    public = key.public_key() if isinstance(key, ec.EllipticCurvePrivateKey) else key
+    above, term = Signer(authority.issuer, authority.key), Term.common((authority.issuer,))
+    leaves = [certificates.leaf(host, public, above, term, device) for host in sorted(authority.domains)]
+    return secret + b"".join(each.public_bytes(Encoding.PEM) for each in leaves) + above.pem + root.pem
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """As every key here is."""
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def _term(now: datetime, life: timedelta) -> Term:

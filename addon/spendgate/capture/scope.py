@@ -96,7 +96,9 @@ def judge(scope: Scope, hello: Hello, destination: str | None) -> Decrypt | Tunn
         gap = scope.gap(name)
         if gap is None:
             return Decrypt(name)
-        return Tunnel(name, gap if name != CANARY_HOST else None)  # nobody's call: `status` says that it came back unanswered
+        return Tunnel(
+            name, gap if name != CANARY_HOST else None
+        )  # nobody's call: `status` says that it came back unanswered
     target = folded(destination) if destination else None
     if target is None or not scope.names(target):
         return Tunnel()

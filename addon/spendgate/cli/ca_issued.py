@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from spendgate.capture import issued_files, organization
-from spendgate.capture.issued import BYTES_MAX
+from spendgate.capture.pem_parts import BYTES_MAX
 from spendgate.cli import in_force
 from spendgate.cli.ca_org import DeviceOption, HostsOption, PolicyHostsOption, hosts_of, named
 from spendgate.cli.options import StateOption, refuse_others
@@ -72,8 +72,8 @@ def install(
 ) -> None:
     """Take the organization's certificates, after looking at everything in them; a gate that runs shows them within seconds.
 
-    As the account that runs the gate. A CA's key of the device's own is removed: from its next start on the gate holds none. Hosts
-    may be named that every policy captures, that the policy in force or --policy does, and those of --host.
+    As the account that runs the gate. A CA's key of the device's own is removed: from its next start on the gate holds none.
+    Hosts may be named that every policy captures, that the policy in force or --policy does, and those of --host.
     """
     data = _data(file)
     found = _own(state)
@@ -83,7 +83,9 @@ def install(
     )
     note(f"certificates {took.said} are installed; root {took.root.fingerprint(SHA256()).hex()}")
     if signed_itself:
-        note("this device's own CA is removed: restart the gate; `spendgate ca untrust --old` takes it out of trust stores")
+        note(
+            "this device's own CA is removed: restart the gate; `spendgate ca untrust --old` takes it out of trust stores"
+        )
     elif living(found.gates):
         note("a running gate takes them within seconds")
 

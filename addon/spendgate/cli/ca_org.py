@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from spendgate.capture import organization
 from spendgate.capture.ca_files import CERTIFICATE_MODE, KEY_MODE, replace
-from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST, ROOT_YEARS, Root
+from spendgate.capture.certificates import Signer
+from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST, ROOT_YEARS
 from spendgate.cli.output import inert, note, writing
 from spendgate.cli.passphrase import PassphraseOption, passphrase
 from spendgate.config.bundle import Gathering
@@ -44,7 +46,9 @@ PolicyHostsOption = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="A policy: its `capture` has the hosts.", readable=False),
 ]
-_commands = typer.Typer(help="An organization's authority: devices hold certificates, and no CA's key.", no_args_is_help=True)
+_commands = typer.Typer(
+    help="An organization's authority: devices hold certificates, and no CA's key.", no_args_is_help=True
+)
 
 
 def register(group: typer.Typer) -> None:
@@ -91,8 +95,8 @@ def init(
         raise SpendgateError(f"{out}: cannot be written: {fault.strerror}") from fault
     with writing():
         typer.echo(root.certificate.fingerprint(SHA256()).hex())
-    for each in left_out:
-        note(f"{each} is left out: the root signs for exact hosts alone; name each by --host")
+    for wild in left_out:
+        note(f"{wild} is left out: the root signs for exact hosts alone; name each by --host")
     until = f"{root.certificate.not_valid_after_utc:%Y-%m-%d}"
     note(f"{out / ROOT_FILE} signs for {len(permitted(root.certificate))} hosts until {until}: trust it, by `mdm make`")
     note(f"{out / KEY_FILE} is the one key: keep it and its passphrase apart, where no gate runs")
@@ -107,10 +111,13 @@ def issue(
     ],
     request: Annotated[
         Path | None,
-        typer.Option("--request", metavar="FILE", help="What `ca org request` wrote on the device, whose key stays there."),
+        typer.Option(
+            "--request", metavar="FILE", help="What `ca org request` wrote on the device, whose key stays there."
+        ),
     ] = None,
     new_key: Annotated[
-        bool, typer.Option("--new-key", help="Make the device's key, too: the file is secret, and for that device alone.")
+        bool,
+        typer.Option("--new-key", help="Make the device's key, too: the file is secret, and for that device alone."),
     ] = False,
     days: Annotated[
         int, typer.Option("--days", min=1, max=LEAF_DAYS_MOST, help="For how long the certificates hold.")
@@ -123,15 +130,7 @@ def issue(
     """
     if (request is None) is not new_key:
         raise UsageError("give --request FILE, or --new-key where the device cannot ask; one of them")
-    key = None
-    if request is not None:
-        try:
-            asked = organization.read_request(_read(request, REQUEST_BYTES_MAX))
-        except ValueError as fault:
-            raise SpendgateError(f"{request}: {fault}") from fault
-        if asked.device != device:
-            raise SpendgateError(f"{request} is of {asked.device}, and --device is {inert(device)}: which of them is meant?")
-        key = asked.key
+    key = organization.new_key() if request is None else _asked(request, device)
     unlocked = opened(root, passphrase_file)
     try:
         made = organization.bundle(unlocked, device, datetime.now(UTC), timedelta(days=days), key)
@@ -145,7 +144,20 @@ def issue(
     note(f"{out} for {device}, {days} days, {secret}; there: `spendgate ca org install FILE`")
 
 
-def opened(folder: Path, passphrase_file: Path | None) -> Root:
+def _asked(request: Path, device: str) -> ec.EllipticCurvePublicKey:
+    """The key of a device's request. Raises SpendgateError."""
+    try:
+        found = organization.read_request(_read(request, REQUEST_BYTES_MAX))
+    except ValueError as fault:
+        raise SpendgateError(f"{request}: {fault}") from fault
+    if found.device != device:
+        raise SpendgateError(
+            f"{request} is of {found.device}, and --device is {inert(device)}: which of them is meant?"
+        )
+    return found.key
+
+
+def opened(folder: Path, passphrase_file: Path | None) -> Signer:
     """The root, unlocked. Raises SpendgateError."""
     file = folder / KEY_FILE
     data = _read(file, KEY_BYTES_MAX)

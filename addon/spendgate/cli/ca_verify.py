@@ -37,7 +37,9 @@ OnlyOption = Annotated[
 
 RootOption = Annotated[
     Path | None,
-    typer.Option("--root", metavar="DIR", help="Try an organization's root, where its key is: the folder of `ca org init`."),
+    typer.Option(
+        "--root", metavar="DIR", help="Try an organization's root, where its key is: the folder of `ca org init`."
+    ),
 ]
 
 

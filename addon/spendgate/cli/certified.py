@@ -6,7 +6,6 @@ The file is looked at by its date every two seconds, which every file system rep
 from __future__ import annotations
 
 import asyncio
-import os
 from datetime import date, datetime
 from typing import Final
 
@@ -28,10 +27,10 @@ async def follow(house: House, gate: Gate) -> None:
     """Until cancelled."""
     seen, told = "", date.min
     while True:
-        if isinstance(house.authority, Leaves) and house.authority.issued is not None:
-            if (stamp := _stamp(house)) != seen:
-                await _look(house, gate, house.authority, house.authority.issued, first=not seen)
-                seen = stamp
+        leaves = house.authority
+        if isinstance(leaves, Leaves) and leaves.issued is not None and (stamp := _stamp(house)) != seen:
+            await _look(house, gate, leaves, leaves.issued, first=not seen)
+            seen = stamp
         now = wall_clock()
         if now.date() != told and (said := _end(house.authority.term, now)):
             told = now.date()
@@ -49,7 +48,9 @@ async def _look(house: House, gate: Gate, leaves: Leaves, before: Issued, *, fir
     try:
         found = await apart(lambda: issued_files.load(house.state))
         if found.root != before.root:
-            raise StateError(f"{house.state.leaves} is of another root than clients were told to trust: restart the gate")
+            raise StateError(
+                f"{house.state.leaves} is of another root than clients were told to trust: restart the gate"
+            )
         if found.leaves != before.leaves:
             _in_time(house, found)
             leaves.take(found)
@@ -73,7 +74,7 @@ def _in_time(house: House, found: Issued) -> None:
 
 def _stamp(house: House) -> str:
     try:
-        found = os.stat(house.state.leaves)
+        found = house.state.leaves.stat()
     except OSError as fault:
         return fault.strerror or "gone"
     return f"{found.st_mtime_ns} {found.st_ino} {found.st_size}"

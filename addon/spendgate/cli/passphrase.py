@@ -1,4 +1,4 @@
-"""A passphrase from the terminal, from a file or from a descriptor (`/dev/fd/3`); never from the command line, which others see."""
+"""A passphrase from the terminal, a file or a descriptor (`/dev/fd/3`); never from the command line, which others see."""
 
 from __future__ import annotations
 

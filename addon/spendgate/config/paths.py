@@ -3,7 +3,7 @@
     ledger.db                    SQLite, with its -wal and -shm
     ca/ca-cert.pem               the certificate alone, for trust stores: the one thing that others may read
     private/ca-key.pem           0600 in a 0700 folder; not there where an organization issues certificates
-    private/leaves.pem           what it issued to this device, with the device's key; requested-key.pem: a key that waits for that
+    private/leaves.pem           what it issued to this device, with its key; requested-key.pem beside it waits for that
     ledger.db-reserve            room for endings on a full disk
     policy/last-good.json        the last policy that took force, whole; last-good.yaml beside it is its text, for people
     policy/in-force.json         what the running gate last said of itself, for reading commands
