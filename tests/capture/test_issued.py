@@ -21,6 +21,7 @@ from spendgate.name_constraints import CANARY_HOST
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 HOSTS = ("api.anthropic.com", "api.openai.com")
 ROOT = organization.new_root(HOSTS, "Acme", NOW)
+OTHER_ROOT = organization.new_root(HOSTS, "Acme", NOW)
 KEY = organization.new_key()
 TERM = Term(NOW - timedelta(days=1), NOW + timedelta(days=30))
 ALL = frozenset((*HOSTS, CANARY_HOST))
@@ -93,6 +94,16 @@ def other_device() -> bytes:
     return secret(KEY) + pem(*made) + above.pem + ROOT.pem
 
 
+def no_canary() -> bytes:
+    above = issuer()
+    return secret(KEY) + pem(*leaves(above)[:-1]) + above.pem + ROOT.pem
+
+
+def exchanged() -> bytes:
+    above = issuer()
+    return secret(KEY) + pem(*leaves(above)) + ROOT.pem + above.pem
+
+
 def key_that_signs() -> bytes:
     above = issuer(key=KEY)
     return secret(KEY) + pem(*leaves(above)) + above.pem + ROOT.pem
@@ -159,7 +170,9 @@ def dns(*names: str) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
 
 
-USAGE = next(each.value for each in leaves(issuer())[0].extensions if isinstance(each.value, x509.KeyUsage))
+CLIENTS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+SERVERS_AND_CODE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CODE_SIGNING])
+A_CA = x509.BasicConstraints(ca=True, path_length=0)
 SIGNS = next(each.value for each in ROOT.certificate.extensions if isinstance(each.value, x509.KeyUsage))
 
 
@@ -181,8 +194,8 @@ SIGNS = next(each.value for each in ROOT.certificate.extensions if isinstance(ea
         pytest.param(GOOD.partition(b"-----END PRIVATE KEY-----\n")[2], "not on this device", id="no key, and none here"),
         pytest.param(secret(KEY) + ROOT.pem * 2, "has 2 certificates", id="no leaf"),
         pytest.param(secret(KEY) + pem(*leaves(issuer())) + ROOT.pem, "in the issuer's place", id="no issuer"),
-        pytest.param(secret(KEY) + pem(*leaves(a := issuer())) + ROOT.pem + a.pem, "in the root's place", id="root and issuer exchanged"),
-        pytest.param(file(root=organization.new_root(HOSTS, "Acme", NOW).pem), "in the issuer's place", id="another root of the same name"),
+        pytest.param(exchanged(), "in the root's place", id="exchanged"),
+        pytest.param(file(root=OTHER_ROOT.pem), "in the issuer's place", id="another root"),
         pytest.param(signed_by_another(), "no client would take", id="signed by another's key"),
         pytest.param(wider_issuer(), "may sign for more than its root", id="an issuer wider than the root"),
         pytest.param(free_issuer(), "issuer that has no name constraints", id="an issuer without constraints (Java)"),
@@ -197,14 +210,14 @@ SIGNS = next(each.value for each in ROOT.certificate.extensions if isinstance(ea
         pytest.param(file(SubjectAlternativeName=dns("API.openai.com")), "not for one exact host", id="capitals"),
         pytest.param(file(SubjectAlternativeName=dns("api.openai.com\0.evil.example")), "not for one exact host", id="a NUL"),
         pytest.param(file(SubjectAlternativeName=None), "not for one exact host", id="no name"),
-        pytest.param(file(SubjectAlternativeName=dns("api.openai.com")), "two certificates for api.openai.com", id="a host twice"),
-        pytest.param(secret(KEY) + pem(*leaves(b := issuer())[:-1]) + b.pem + ROOT.pem, "no certificate for canary", id="no canary"),
-        pytest.param(file(BasicConstraints=x509.BasicConstraints(ca=True, path_length=0)), "could sign others", id="a leaf that is a CA"),
-        pytest.param(file(BasicConstraints=None), "what it is for", id="a leaf that does not say it is none"),
+        pytest.param(file(SubjectAlternativeName=dns("api.openai.com")), "two certificates for api.openai.com", id="twice"),
+        pytest.param(no_canary(), "no certificate for canary", id="no canary"),
+        pytest.param(file(BasicConstraints=A_CA), "could sign others", id="a CA"),
+        pytest.param(file(BasicConstraints=None), "what it is for", id="says nothing"),
         pytest.param(file(KeyUsage=SIGNS), "could sign others", id="a leaf whose key may sign"),
-        pytest.param(file(ExtendedKeyUsage=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])), "servers alone", id="a client's"),
-        pytest.param(file(ExtendedKeyUsage=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CODE_SIGNING])),
-                     "servers alone", id="a server's that signs code, too"),
+        pytest.param(file(ExtendedKeyUsage=CLIENTS), "servers alone", id="for clients"),
+        pytest.param(file(ExtendedKeyUsage=SERVERS_AND_CODE),
+                     "servers alone", id="code, too"),
         pytest.param(file(ExtendedKeyUsage=None), "servers alone", id="for every purpose"),
         pytest.param(other_key(), "leaves of several keys", id="a leaf of another key"),
         pytest.param(other_device(), "does not name one device", id="a leaf of another device"),

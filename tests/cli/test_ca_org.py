@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from mdm.kit import made as mdm_made
 from typer.testing import CliRunner, Result
 
 from cli.kit import app
+from mdm.kit import made as mdm_made
 from spendgate.capture import ca_files, issued_files, organization
 from spendgate.capture.organization import bundle, new_key
 from spendgate.config.known import KNOWN
@@ -128,7 +128,7 @@ def test_the_passphrase_may_come_from_stdin_or_a_descriptor(tmp_path: Path) -> N
         pytest.param(("init", "--out", "NEW", "--name", "Acme", "--host", "203.0.113.7"), "--host", id="an address"),
         pytest.param(("issue", "--root", "AUTHORITY", "--device", "l", "--out", "NEW"), "one of them", id="no key"),
         pytest.param(("issue", "--root", "NEW", "--device", "l", "--new-key", "--out", "OUT"), "NEW", id="no root"),
-        pytest.param(("issue", "--root", "AUTHORITY", "--device", "a b", "--new-key", "--out", "NEW"), "device's name", id="no device"),
+        pytest.param(("issue", "--root", "AUTHORITY", "--device", "a b", "--new-key", "--out", "NEW"), "'s name", id="no device"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_is_one_line(
