@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+import own_files
 from mdm.kit import KEY, made, make, rollout, root_pem, write
 from mdm.test_rollout_file import POLICY, signed
+from own_files import JAVA_HOOK
 from spendgate.cli.environment import surroundings
 from spendgate.config import trust
 from spendgate.mdm.places import PLACES, System
@@ -68,6 +70,34 @@ def test_what_is_installed_is_verified_and_goes_again(out, tmp_path, system):
         done = run(here / "remove.sh", tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
     assert files(tmp_path) == {}
+
+
+STORE = f"""
+rm -f {JAVA_HOOK}
+update-ca-certificates --fresh >fresh.log 2>&1
+printf '#!/bin/sh\\ncat >>"%s/told"\\n' "$PWD" >{JAVA_HOOK}
+chmod 755 {JAVA_HOOK}
+listing >before
+for twice in 1 2; do sh "$MADE/install.sh" >in 2>&1; done
+sh "$MADE/verify.sh" >verified
+listing >installed
+cp /etc/ssl/certs/ca-certificates.crt bundle
+rm -f told
+for twice in 1 2; do sh "$MADE/remove.sh" >out 2>&1; done
+listing >after
+"""
+
+
+@pytest.mark.root
+def test_the_systems_store_has_the_root_and_then_nothing_of_it(out, tmp_path):
+    """The real programs of Debian: trusted, found to be so, and taken away to the last link; Java's hook is told of it."""
+    if reason := own_files.why_not():
+        pytest.skip(reason)
+    text = own_files.run(tmp_path, STORE, {"MADE": str(out / "linux")})
+    assert text["before"] == text["after"] != text["installed"]
+    assert (out.parent / "root.pem").read_text().strip() in text["bundle"]
+    assert text["verified"] == ""
+    assert "-/etc/ssl/certs/spendgate-root.pem\n" in text["told"]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -198,6 +228,13 @@ def test_windows_gets_the_same_files(out):
     assert json.loads(held[places.claude_code]) == {"env": {"NODE_EXTRA_CA_CERTS": places.root}}
     assert {*re.findall(r"Path = '(.+?)'; Sha256", detect)} == {*held}
     assert {*re.findall(r"^    '(.+)'$", powershell(out, "uninstall.ps1"), re.M)} == {*held}
+
+
+def test_windows_puts_nothing_into_a_folder_that_a_person_made(out):
+    """Its owner could change the trust file afterwards: the folder is looked at before it is closed, what is in it after."""
+    install = powershell(out, "install.ps1")
+    steps = ("\nAssert-Safe $folder\n", "icacls.exe $folder", "Get-ChildItem -LiteralPath $folder", "WriteAllBytes")
+    assert [*map(install.index, steps)] == sorted(map(install.index, steps))
 
 
 def test_windows_replaces_no_bundle(tmp_path):

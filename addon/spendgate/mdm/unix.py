@@ -20,6 +20,8 @@ from spendgate.mdm.variables import variables
 
 _END: Final = "END_OF_SPENDGATE"
 _DEBIAN: Final = "/usr/local/share/ca-certificates/spendgate-root.crt"
+_JAVA_HOOK: Final = "/etc/ca-certificates/update.d/jks-keystore"
+_JAVA_PEM: Final = "/etc/ssl/certs/spendgate-root.pem"
 _REDHAT: Final = "/etc/pki/ca-trust/source/anchors/spendgate-root.pem"
 _PUT: Final = """\
 put() { # PATH: standard input becomes this file, all or not at all
@@ -135,12 +137,16 @@ fi
     else:
         paths += ["/etc/spendgate/bundle.pem", _DEBIAN, _REDHAT]
     text += "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
-    for folder in (PLACES[system].claude_code.rpartition("/")[0], PLACES[system].folder):
+    drop_ins = PLACES[system].claude_code.rpartition("/")[0]
+    for folder in (drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder):
         text += f'rmdir "$to"{shlex.quote(folder)} 2> /dev/null || true # what others put there stays\n'
     if system is System.LINUX:
-        text += """\
+        text += f"""\
 [ -z "$to" ] || exit 0
-if command -v update-ca-certificates > /dev/null; then update-ca-certificates --fresh > /dev/null
+if command -v update-ca-certificates > /dev/null; then
+    update-ca-certificates --fresh > /dev/null
+    hook={_JAVA_HOOK} # is told of additions alone, and Java would keep the root
+    if [ -x "$hook" ]; then echo -{_JAVA_PEM} | "$hook" > /dev/null; fi
 elif command -v update-ca-trust > /dev/null; then update-ca-trust extract; fi
 """
     return text.encode()
