@@ -18,6 +18,7 @@ HOSTS = ("api.anthropic.com", "api.openai.com")
 ROOT = organization.new_root(HOSTS, "Acme", NOW)
 BANK = organization.new_root(("bank.example",), "Acme", NOW)
 KEY = organization.new_key()
+EXPIRED = organization.bundle(ROOT, "laptop", NOW - timedelta(days=1), timedelta(hours=1), KEY)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_another_root_is_taken_only_where_it_is_named(state: State) -> None:
         pytest.param(b"", r"^FILE has 0 certificates", id="nothing"),
         pytest.param(organization.bundle(ROOT, "laptop", NOW, timedelta(days=45), organization.new_key().public_key()),
                      "not on this device", id="another device's"),
-        pytest.param(organization.bundle(ROOT, "laptop", NOW - timedelta(days=1), timedelta(hours=1), KEY), "expired on", id="expired"),
+        pytest.param(EXPIRED, "expired on", id="expired"),
         pytest.param(pushed(root=BANK), "bank.example, which no policy", id="a bank's"),
     ],
 )  # fmt: skip
