@@ -70,11 +70,18 @@ async def follows(house: Any, monkeypatch: pytest.MonkeyPatch, *steps: Any) -> l
 
     monkeypatch.setattr(certified.asyncio, "sleep", pause)
     task = asyncio.create_task(certified.follow(house, trail))  # type: ignore[arg-type]  # what it needs of a gate
-    await looked.get()
+
+    async def look() -> None:
+        waiting = asyncio.ensure_future(looked.get())
+        await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+
+    await look()
     for step in steps:
         step()
         go.put_nowait(None)
-        await looked.get()
+        await look()
     task.cancel()
     return trail.lines
 

@@ -82,7 +82,10 @@ def check_private(path: Path, mode: int, remedy: str = REMEDY) -> None:
     """Ours, no link, and nobody else's to use. Raises StateError."""
     if os.name != "posix":
         return  # Windows keeps private files by the ACL that the state directory inherits
-    found = path.lstat()
+    try:
+        found = path.lstat()
+    except FileNotFoundError as gone:
+        raise StateError(f"{path} is not there: {remedy}") from gone
     if stat.S_ISLNK(found.st_mode):
         raise StateError(f"{path} is a symbolic link; a key must be where it is looked for: {remedy}")
     if found.st_uid != os.geteuid():

@@ -56,7 +56,7 @@ async def _look(house: House, gate: Gate, leaves: Leaves, before: Issued, *, fir
             leaves.take(found)
         elif not first or not found.term.holds(wall_clock()):
             return  # nothing new; that they have ended is told by itself
-    except StateError as fault:
+    except (StateError, OSError) as fault:  # whatever it is, this gate goes on with what it has
         gate.audit(AuditWord.CERTIFICATES_REFUSED, f"those {before.said} stay")
         note(f"the certificates before stay: {fault}")
         return
