@@ -54,8 +54,11 @@ def here(verifier: Verifier) -> Verifier:
 
 @pytest.mark.parametrize(
     "verifier",
-    # a browser has ten starts here, and four below
-    [pytest.param(each, id=each.name, marks=[pytest.mark.heavy] * (each.name == "Chromium")) for each in VERIFIERS],
+    # A browser has ten starts here and four below, and so has Java, which `tests/capture/test_ca.py` asks, too.
+    [
+        pytest.param(each, id=each.name, marks=[pytest.mark.heavy] * (each.name in {"Chromium", "Java"}))
+        for each in VERIFIERS
+    ],
 )
 def test_each_verifier_takes_the_allowed_host_and_nothing_else(verifier: Verifier) -> None:
     """Every case has an answer, and the right one; what the program said of a refusal is kept."""
