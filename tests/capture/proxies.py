@@ -107,7 +107,7 @@ async def gate(tmp_path: Path, origin: Origin, *, scope: Scope | None = None, **
     trusted = (f"ssl_verify_upstream_trusted_ca={origin.identity.ca}",) if origin.identity else ()
     detours = tuple(f"connect_to={host}=127.0.0.1:{origin.port}" for host in (PROVIDER, OTHER, "late.acme.example"))
     settings = launcher.Settings(
-        authority,
+        changes.pop("minter", authority),
         lambda: wanted,
         **{"port": 0, "on_coverage": gaps.append, **changes, "sets": (*detours, *trusted, *changes.get("sets", ()))},
     )

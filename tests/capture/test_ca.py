@@ -94,8 +94,8 @@ def test_a_leaf_lives_shorter_than_any_client_minds():
     assert leaf.certificate.not_valid_before_utc <= NOW - timedelta(days=1)
     assert life <= timedelta(days=199)
     assert leaf.renew_at == leaf.certificate.not_valid_before_utc + life / 2
-    late = made.leaf("api.openai.com", made.not_after - timedelta(days=1))
-    assert late.certificate.not_valid_after_utc == made.not_after
+    late = made.leaf("api.openai.com", made.term.dies - timedelta(days=1))
+    assert late.certificate.not_valid_after_utc == made.term.dies
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,12 @@ class Counting:
     def covers(self, host: str) -> bool:
         return self.authority.covers(host)
 
+    def why_not(self, host: str) -> Gap:
+        return self.authority.why_not(host)
+
+    def still_good(self, leaf, now) -> bool:
+        return self.authority.still_good(leaf, now)
+
     def leaf(self, host, now) -> Leaf:
         self.made += 1
         return self.authority.leaf(host, now)

@@ -112,10 +112,10 @@ def test_the_index_tells_the_hosts_that_are_left_out(tmp_path):
 
 
 def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
-    """In each mode by a command that there is, with the port and the policy of the rollout; and that it does not sign yet."""
+    """In each mode by a command that there is, with the port and the policy of the rollout; and how it gets its certificates."""
     text = (made(tmp_path) / "README.md").read_text()
     assert "`spendgate service install --mode transparent`" in text
-    assert "does not yet take leaves of an organization's root" in text
+    assert "`spendgate ca org issue` where the root's key is" in text
     keys = signed(tmp_path, f"{POLICY}mode: observe\n")
     pushed = made(tmp_path, mode="proxy", port=9000, keys=keys, policy={"file": "policy.yaml"})
     words = re.search(r"`spendgate (service install [^`]*)`", (pushed / "README.md").read_text())

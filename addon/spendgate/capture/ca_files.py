@@ -32,21 +32,21 @@ def open_authority(certificate: Path, key: Path, hosts: Iterable[str], now: date
     Raises StateError: wrong owner or mode, not parseable, parts that do not belong together, constraints missing, expired.
     """
     if not key.exists():
-        _write_new(key, _bundle(create(hosts, now)))
+        write_new(key, _bundle(create(hosts, now)))
     authority = load(key, now)
     if not certificate.exists():
         certificate.parent.mkdir(parents=True, exist_ok=True)
-        _replace(certificate, authority.pem, CERTIFICATE_MODE)
-    elif _read(certificate) != authority.pem:
+        replace(certificate, authority.pem, CERTIFICATE_MODE)
+    elif read(certificate) != authority.pem:
         raise StateError(f"{certificate} is not the certificate of {key}: {REMEDY}")
     return authority
 
 
 def load(key: Path, now: datetime) -> Authority:
     """The authority of a key file. Raises StateError as `open_authority` does."""
-    _check_private(key.parent, KEY_DIRECTORY_MODE)
-    _check_private(key, KEY_MODE)
-    content = _read(key)
+    check_private(key.parent, KEY_DIRECTORY_MODE)
+    check_private(key, KEY_MODE)
+    content = read(key)
     try:
         secret = load_pem_private_key(content, None)
         issuer, root = x509.load_pem_x509_certificates(content)
@@ -58,9 +58,9 @@ def load(key: Path, now: datetime) -> Authority:
     except Exception as fault:  # a parser of other people's bytes raises what it likes; each means the same here
         raise StateError(f"{key} is not a CA of this program ({type(fault).__name__}: {fault}): {REMEDY}") from fault
     authority = Authority(root, issuer, secret, domains)
-    if authority.not_after <= now:
-        raise StateError(f"{key}: the CA expired on {authority.not_after:%Y-%m-%d}: {REMEDY}")
-    if max(root.not_valid_before_utc, issuer.not_valid_before_utc) > now:
+    if authority.term.dies <= now:
+        raise StateError(f"{key}: the CA expired on {authority.term.dies:%Y-%m-%d}: {REMEDY}")
+    if authority.term.born > now:
         raise StateError(f"{key}: the CA is not valid yet; is the clock right?")
     return authority
 
@@ -70,28 +70,33 @@ def _bundle(authority: Authority) -> bytes:
     return secret + authority.issuer.public_bytes(Encoding.PEM) + authority.pem
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """Raises StateError."""
     try:
         return path.read_bytes()
     except OSError as fault:
         raise StateError(f"{path} cannot be read: {fault.strerror}") from fault
 
 
-def _check_private(path: Path, mode: int) -> None:
+def check_private(path: Path, mode: int, remedy: str = REMEDY) -> None:
+    """Ours, no link, and nobody else's to use. Raises StateError."""
     if os.name != "posix":
         return  # Windows keeps private files by the ACL that the state directory inherits
-    found = path.lstat()
+    try:
+        found = path.lstat()
+    except FileNotFoundError as gone:
+        raise StateError(f"{path} is not there: {remedy}") from gone
     if stat.S_ISLNK(found.st_mode):
-        raise StateError(f"{path} is a symbolic link; the CA's key must be where it is looked for: {REMEDY}")
+        raise StateError(f"{path} is a symbolic link; a key must be where it is looked for: {remedy}")
     if found.st_uid != os.geteuid():
-        raise StateError(f"{path} belongs to uid {found.st_uid}, not to the gate's own account: {REMEDY}")
+        raise StateError(f"{path} belongs to uid {found.st_uid}, not to the gate's own account: {remedy}")
     if found.st_mode & 0o077:
         raise StateError(
             f"{path} can be used by other accounts (mode {found.st_mode & 0o777:04o}): chmod {mode:04o} it"
         )
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes) -> None:
     """Puts a private file in place unless there is one already: the first of two writers wins, whole."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=KEY_DIRECTORY_MODE)
     draft = _draft(path)
@@ -104,7 +109,8 @@ def _write_new(path: Path, content: bytes) -> None:
         draft.unlink()
 
 
-def _replace(path: Path, content: bytes, mode: int) -> None:
+def replace(path: Path, content: bytes, mode: int) -> None:
+    """Puts a file in place of whatever is there, whole or not at all."""
     draft = _draft(path)
     _write(draft, content, mode)
     draft.replace(path)

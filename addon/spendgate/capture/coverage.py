@@ -15,6 +15,8 @@ class Gap(StrEnum):
     HIDDEN_NAME = "encrypted server name"
     QUIC = "QUIC"
     OUTSIDE_CA = "outside the CA's constraints"
+    NO_LEAF = "the organization issued no certificate for it"
+    EXPIRED_LEAF = "its certificate has expired"
     NEVER = "policy says never"
     NAMED_BROWSER = "named like a browser; not an installed one"
     NO_PROCESS = "the process is not known, and may be a browser"

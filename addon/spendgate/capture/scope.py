@@ -43,6 +43,8 @@ class Scope:
     hosts: frozenset[str]
     never: frozenset[str] = frozenset()
     covers: Callable[[str], bool] = lambda host: True
+    why_not: Callable[[str], Gap] = lambda host: Gap.OUTSIDE_CA
+    """For a host that is not covered."""
     sites: frozenset[str] = frozenset()
     """Of all hosts those that people also open in a browser (`browsing`): also all below a domain, where intranets are."""
     private: frozenset[str] = frozenset()
@@ -62,7 +64,7 @@ class Scope:
         """Why a provider's host is not decrypted; None: it is."""
         if within(host, self.never):
             return Gap.NEVER
-        return None if self.covers(host) else Gap.OUTSIDE_CA
+        return None if self.covers(host) else self.why_not(host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,11 @@ def judge(scope: Scope, hello: Hello, destination: str | None) -> Decrypt | Tunn
     name = folded(hello.server_name) if hello.server_name else None
     if name is not None and scope.names(name):
         gap = scope.gap(name)
-        return Tunnel(name, gap) if gap else Decrypt(name)
+        if gap is None:
+            return Decrypt(name)
+        return Tunnel(
+            name, gap if name != CANARY_HOST else None
+        )  # nobody's call: `status` says that it came back unanswered
     target = folded(destination) if destination else None
     if target is None or not scope.names(target):
         return Tunnel()

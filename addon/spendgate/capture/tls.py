@@ -110,10 +110,10 @@ class GateTls:
             _keep(self._sessions, data.conn.sni, data.ssl_conn, SESSIONS_MAX)
 
     def _context(self, host: str, settings: TlsSettings) -> SSL.Context:
-        """The context of this host's leaf, made anew at half of the leaf's life."""
+        """The context of this host's leaf, made anew where the minter has another one to show."""
         now = self._now()
         found = self._leaves.get(host)
-        if found is not None and found[0].certificate.not_valid_before_utc <= now < found[0].renew_at:
+        if found is not None and self._minter.still_good(found[0], now):
             self._leaves.move_to_end(host)
             return found[1]
         leaf = self._minter.leaf(host, now)

@@ -1,20 +1,23 @@
-"""`spendgate ca`: the device's certificate authority, shown, tried, trusted and replaced."""
+"""`spendgate ca`: the certificate authority, shown, tried, trusted and replaced; `org`: an organization's."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import typer
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from spendgate.cli import ca_trust, ca_verify
+from spendgate.capture import issued_files, organization
+from spendgate.cli import ca_org, ca_trust, ca_verify
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Format, emit, emit_json, note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError
+from spendgate.name_constraints import permitted
 
-_commands = typer.Typer(help="The certificate authority of this device.", no_args_is_help=True)
+_commands = typer.Typer(help="The certificate authority of this device, or of an organization.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +25,7 @@ def register(app: typer.Typer) -> None:
     _commands.command()(ca_verify.verify)
     _commands.command()(ca_trust.trust)
     _commands.command()(ca_trust.untrust)
+    ca_org.register(_commands)
     app.add_typer(_commands, name="ca")
 
 
@@ -31,39 +35,60 @@ def show(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
 
     CSV has a line for each host.
     """
-    file = paths.find(state).ca_certificate
+    found = paths.find(state)
+    file = found.ca_certificate
     if not file.exists():
         raise StateError(
             f"{file} is not there: `spendgate run` makes it at its next start; `exec` keeps its own in memory"
         )
-    content = file.read_bytes()
+    content, now = file.read_bytes(), datetime.now(UTC)
     certificate = x509.load_pem_x509_certificate(content)
-    constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-    names = sorted(str(name.value) for name in constraints.permitted_subtrees or ())
-    until = certificate.not_valid_after_utc
-    days, trusted = (until - datetime.now(UTC)).days, ca_trust.trusted_in(content, file)
-    facts = {
+    names, until = sorted(permitted(certificate)), certificate.not_valid_after_utc
+    trusted, issued = ca_trust.trusted_in(content, file), _issued(found, now)
+    facts: dict[str, object] = {
         "certificate": str(file),
         "sha256": certificate.fingerprint(SHA256()).hex(),
         "valid_until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
-        "days_left": days,
+        "days_left": (until - now).days,
+        "of": "organization" if organization.is_organizations(certificate) else "device",
+        **issued,
     }
     if fmt is Format.JSON:
         emit_json({**facts, "trusted_in": trusted, "signs_for": names})
     elif fmt is Format.CSV:
         emit([{**facts, "trusted_in": "; ".join(trusted or ()), "signs_for": name} for name in names], (), fmt)
     else:
-        with writing():
-            typer.echo(f"certificate  {file}")
-            typer.echo(f"sha256       {facts['sha256']}")
-            typer.echo(f"valid until  {until:%Y-%m-%d} ({days} days)")
-            if trusted is not None:
-                typer.echo(
-                    f"trusted in   {', '.join(trusted) or 'no store that this account sees: `spendgate ca trust`'}"
-                )
-            typer.echo(f"signs for    {len(names)} host{'' if len(names) == 1 else 's'}:")
-            for name in sorted(names, key=_by_domain):
-                typer.echo(f"  {name}")
+        _print(facts, trusted, names)
+
+
+def _issued(state: paths.State, now: datetime) -> dict[str, object]:
+    """What an organization issued to this device; nothing for a device that signs for itself. Raises StateError."""
+    if not state.leaves.exists():
+        return {}
+    found = issued_files.load(state)
+    return {
+        "device": found.device,
+        "issued_hosts": len(found.leaves),
+        "issued_until": f"{found.term.dies:%Y-%m-%dT%H:%M:%SZ}",
+        "issued_days_left": found.term.days_left(now),
+    }
+
+
+@writing()
+def _print(facts: Mapping[str, object], trusted: Sequence[str] | None, names: Sequence[str]) -> None:
+    typer.echo(f"certificate  {facts['certificate']}")
+    typer.echo(f"sha256       {facts['sha256']}")
+    typer.echo(f"valid until  {str(facts['valid_until'])[:10]} ({facts['days_left']} days)")
+    if facts["of"] == "organization":
+        typer.echo("of           an organization, whose root it is: no CA's key is on this device")
+    if "device" in facts:
+        until = f"until {str(facts['issued_until'])[:10]} ({facts['issued_days_left']} days)"
+        typer.echo(f"issued       to {facts['device']}, for {facts['issued_hosts']} hosts, {until}")
+    if trusted is not None:
+        typer.echo(f"trusted in   {', '.join(trusted) or 'no store that this account sees: `spendgate ca trust`'}")
+    typer.echo(f"signs for    {len(names)} host{'' if len(names) == 1 else 's'}:")
+    for name in sorted(names, key=_by_domain):
+        typer.echo(f"  {name}")
 
 
 def _by_domain(host: str) -> list[str]:
@@ -79,6 +104,10 @@ def rotate(state: StateOption = None) -> None:
     it is restarted.
     """
     found = paths.find(state)
+    if found.leaves.exists():
+        raise StateError(
+            f"{found.leaves} is an organization's: it renews it by `ca org issue`, and `ca org remove` takes it off this device"
+        )
     if not found.ca_key.exists() and not found.ca_certificate.exists():
         raise StateError(f"{found.root} has no certificate authority to rotate")
     found.ca_key.unlink(missing_ok=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from spendgate.capture.ca import Authority
 from spendgate.capture.ca_files import load
+from spendgate.capture.organization import issuing
 from spendgate.capture.scope import CANARY_HOST
+from spendgate.cli.ca_org import opened
 from spendgate.cli.options import FormatOption, StateOption, refuse_others
 from spendgate.cli.output import Column, Format, emit, note, too_narrow
+from spendgate.cli.passphrase import PassphraseOption
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
 from spendgate.verifiers.asking import Row, row
@@ -23,6 +27,7 @@ from spendgate.verifiers.interface import Answer, Case, Verdict, Verifier
 
 AT_ONCE = 2
 """A browser and a compiler beside each other: more would only wait for the same cores."""
+_TRIED = timedelta(days=1)
 KEYS = ("verifier", "library", "version", "case", "asked", "signed", "allowed", "answer", "wrong", "why")
 OnlyOption = Annotated[
     list[str] | None,
@@ -30,13 +35,30 @@ OnlyOption = Annotated[
 ]
 
 
-def verify(state: StateOption = None, only: OnlyOption = None, fmt: FormatOption = Format.TABLE) -> None:
+RootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", metavar="DIR", help="Try an organization's root, where its key is: the folder of `ca org init`."
+    ),
+]
+
+
+def verify(
+    state: StateOption = None,
+    only: OnlyOption = None,
+    root: RootOption = None,
+    passphrase_file: PassphraseOption = None,
+    fmt: FormatOption = Format.TABLE,
+) -> None:
     """Show with every TLS verifier of this machine that an allowed host passes and any other name or address fails.
 
     Each is run against a server on loopback that shows what a thief of the authority's key could sign; none of it is ever on
     disk. Exit status 1 where a forbidden name passes, the allowed one fails, or a verifier gives no answer.
     """
-    verifiers, authority = _chosen(only or []), _authority(paths.find(state))
+    if passphrase_file is not None and root is None:
+        raise UsageError("--passphrase-file belongs to --root")
+    verifiers = _chosen(only or [])
+    authority = _authority(paths.find(state)) if root is None else _organizations(root, passphrase_file)
     tried = cases(authority.domains, CANARY_HOST)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         rows = list(pool.map(lambda each: row(each, tried, authority, datetime.now(UTC)), verifiers))
@@ -72,7 +94,20 @@ def _authority(state: paths.State) -> Authority:
             return load(state.ca_key, datetime.now(UTC))
     except PermissionError as fault:
         raise StateError(f"{state.ca_key} is its owner's alone: run this as the account that runs the gate") from fault
+    if state.leaves.exists():
+        raise StateError(
+            "no CA's key is on this device, so that nothing can be signed to try: `ca verify --root DIR` does it where the"
+            " organization's root is"
+        )
     raise StateError(f"{state.ca_key} is not there: `spendgate run` makes it at its next start")
+
+
+def _organizations(root: Path, passphrase_file: Path | None) -> Authority:
+    """An issuer of the root's for the moment. Raises SpendgateError."""
+    try:
+        return issuing(opened(root, passphrase_file), datetime.now(UTC), _TRIED)
+    except ValueError as fault:
+        raise StateError(f"{root}: {fault}") from fault
 
 
 def _line(each: Row, verdict: Verdict) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What changes while a gate runs: the policy file, and the price list where the policy says so."""
+"""What changes while a gate runs: the policy file, certificates, and the price list where the policy says so."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spendgate.audit_words import AuditWord
 from spendgate.capture.meter import Meter
+from spendgate.cli import certified
 from spendgate.cli.granted import Granting, follow
 from spendgate.cli.house import House, scope_of
 from spendgate.cli.output import note
@@ -48,6 +49,7 @@ async def following(
             granting.tell(gate.policy)
 
     tasks.append(asyncio.create_task(follow(granting, granted)))
+    tasks.append(asyncio.create_task(certified.follow(house, gate)))
 
     if (follower := _follower(house)) is not None:
         tasks.append(asyncio.create_task(follower.run(changed, stop)))

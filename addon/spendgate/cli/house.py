@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spendgate.attribution import Attribution, Peer
-from spendgate.capture import ca, ca_files
+from spendgate.capture import ca, ca_files, issued_files
 from spendgate.capture.launcher import Listening
+from spendgate.capture.leaves import Leaves
 from spendgate.capture.scope import Scope
 from spendgate.cli import alive, in_force
 from spendgate.cli.given import Given
@@ -41,7 +42,7 @@ class House:
     last_good: policies.LastGood
     in_force: policies.InForce
     registry: Registry
-    authority: ca.Authority
+    authority: ca.Authority | Leaves
     ca_cert: Path
     store: prices.PriceStore
     prices: str
@@ -79,6 +80,8 @@ class House:
             gate=self.gate,
             included=found.included,
             signed_by=found.signed_by,
+            certificates_of="organization" if isinstance(self.authority, Leaves) else "device",
+            certificates_until_ms=int(term.dies.timestamp() * 1000) if (term := self.authority.term) else None,
         )
         try:
             in_force.tell(self.state, said)
@@ -112,13 +115,14 @@ def built(wanted: Wanted, given: Given, clock: Clock) -> House:
     )
 
 
-def scope_of(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.Authority) -> Scope:
+def scope_of(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.Minter) -> Scope:
     """What is decrypted under this policy."""
     wild = frozenset(host for host in registry.hosts() if host.startswith(WILD))
     return Scope(
         frozenset(registry.hosts()),
         frozenset(policy.capture.never),
         authority.covers,
+        authority.why_not,
         sites=SITES | wild,
         private=PRIVATE_SITES | wild,
         counts_browsers=policy.capture.browsers == "count",
@@ -126,8 +130,15 @@ def scope_of(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.A
     )
 
 
-def _authority(wanted: Wanted, state: State, registry: Registry) -> tuple[ca.Authority, Path]:
-    now = datetime.now(UTC)
+def wall_clock() -> datetime:
+    """What certificates live by."""
+    return datetime.now(UTC)
+
+
+def _authority(wanted: Wanted, state: State, registry: Registry) -> tuple[ca.Authority | Leaves, Path]:
+    now = wall_clock()
+    if wanted.ca_folder is None and state.leaves.exists():
+        return Leaves(issued_files.open_issued(state), wall_clock), state.ca_certificate
     if wanted.ca_folder is None:
         return ca_files.open_authority(state.ca_certificate, state.ca_key, registry.hosts(), now), state.ca_certificate
     authority, file = ca.create(registry.hosts(), now), wanted.ca_folder / "ca-cert.pem"

@@ -40,6 +40,10 @@ class InForce:
     """The files that the policy includes."""
     signed_by: str = ""
     """Whose signature it has."""
+    certificates_of: str = ""
+    """Who signed what this gate shows to clients: `device` or `organization`."""
+    certificates_until_ms: int | None = None
+    """While these certificates hold."""
 
 
 def _file(state: State) -> Path:

@@ -100,6 +100,9 @@ class Report:
     asks: tuple[dict[str, Any], ...] = ()
     """What this person has asked for and nobody has answered, and whether those who can have it."""
 
+    certificates: dict[str, Any] | None = None
+    """Whose certificates the gate shows, until when, and how many days are left; None where no gate has said so."""
+
     unseen: tuple[dict[str, Any], ...] = ()
     """The newest alerts of the last day about this person that nobody has acknowledged."""
 
@@ -118,6 +121,7 @@ class Report:
                 "modes": list(said.modes) if said and self.gates else [],
                 "captures_nothing_through": list(self.silent),
             },
+            "certificates": self.certificates,
             "policy": {
                 "hash": self.policy.hash,
                 "source": said.source if said else None,
@@ -203,10 +207,19 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         },
         outside=outside(state, reader),
         went_by=went_by(policy, reader, now_ms, sight.where),
+        certificates=_certificates(said, now_ms),
         undelivered=reader.undelivered() if sight.everything else (0, ()),
         asks=tuple(_own_asks(reader, policy, sight, match.person, now_ms)) if sight.sees(match.person) else (),
         unseen=() if sight.shared else reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
+
+
+def _certificates(said: in_force.InForce | None, now_ms: int) -> dict[str, Any] | None:
+    """As the gate said it last; days are as of now."""
+    if said is None or said.certificates_until_ms is None:
+        return None
+    until_ms = said.certificates_until_ms
+    return {"of": said.certificates_of, "until": iso(until_ms), "days_left": (until_ms - now_ms) // DAY_MS}
 
 
 def _source(one: Source) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from spendgate.capture.call import Clock as CallClock
 from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
 from spendgate.capture.http_layer import MeteredHttpLayer
 from spendgate.capture.launcher import Listening, Settings, check, running
+from spendgate.capture.leaves import Leaves
 from spendgate.capture.logs import where
 from spendgate.capture.meter import Meter
 from spendgate.capture.next_layer import nobodys, uncounted
@@ -33,7 +34,7 @@ from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following, tell_policy
 from spendgate.cli.given import Given, given
 from spendgate.cli.granted import Granting
-from spendgate.cli.house import built, scope_of
+from spendgate.cli.house import built, scope_of, wall_clock
 from spendgate.cli.output import note
 from spendgate.cli.outside import heads_file, now_ms
 from spendgate.cli.wanted import Wanted
@@ -166,12 +167,12 @@ def _turning_away(wanted: Wanted) -> Iterator[object]:
 
 
 def _check(wanted: Wanted, source: Given) -> None:
-    """What can be known to be wrong while nothing is written yet; the authority that is made for it is forgotten here."""
+    """What can be known to be wrong while nothing is written yet."""
     assigned_id()
     policy = policies.LastGood(wanted.state, source.trust).would_start(source.source, KNOWN)
     registry = Registry.build(policy.capture)
-    authority = ca.create(registry.hosts(), datetime.now(UTC))
-    check(_settings(wanted, authority, lambda: scope_of(wanted, policy, registry, authority), ignore_coverage))
+    nothing = Leaves(None, wall_clock)
+    check(_settings(wanted, nothing, lambda: scope_of(wanted, policy, registry, nothing), ignore_coverage))
 
 
 def _settings(

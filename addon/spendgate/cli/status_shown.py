@@ -14,6 +14,8 @@ from spendgate.cli.report import ON_THIS_MACHINE, Report
 from spendgate.money import short_dollars
 
 _SHOWN_HEAD = 12
+_SOON_DAYS = 14
+"""Certificates of an organization hold 45 days: the last third is due for renewal."""
 _WENT_BY = (
     Column("budget", "budget"),
     Column("lacks", "calls without"),
@@ -135,6 +137,7 @@ def _print_policy(report: Report, zone: ZoneInfo) -> None:
     say("gate", up + (f", {report.gates} gates on this ledger" if report.gates > 1 else ""))
     for way in report.silent:
         say("", f"captures nothing through {value(way)}: a canary call there was not answered", style="red")
+    _print_certificates(report)
     source = value(said.source) if said else "not started yet"
     say("policy", source, policy.hash, value(policy.mode), value(f"owner {policy.owner}"))
     for line in _about(report):
@@ -144,6 +147,20 @@ def _print_policy(report: Report, zone: ZoneInfo) -> None:
     since = shown(said.refused_ms, zone) if said else ""
     for fault in said.refused if said else ():
         say("", f"refused since {since}: {fault}", style="yellow")
+
+
+def _print_certificates(report: Report) -> None:
+    """What clients are shown: an organization's always, a device's own where it comes to its end."""
+    found = report.certificates
+    if found is None or (found["of"] == "device" and found["days_left"] >= _SOON_DAYS):
+        return
+    whose = "of the organization" if found["of"] == "organization" else "of this device's own CA"
+    days = found["days_left"]
+    if days < 0:
+        say("", f"certificates {whose} expired on {found['until'][:10]}: nothing is read", style="red")
+    else:
+        until = f"certificates {whose} until {found['until'][:10]} ({counted(days, 'day')})"
+        say("", until, style="yellow" if days < _SOON_DAYS else "")
 
 
 def _print_seats(report: Report) -> None:

@@ -2,7 +2,8 @@
 
     ledger.db                    SQLite, with its -wal and -shm
     ca/ca-cert.pem               the certificate alone, for trust stores: the one thing that others may read
-    private/ca-key.pem           0600 in a 0700 folder
+    private/ca-key.pem           0600 in a 0700 folder; not there where an organization issues certificates
+    private/leaves.pem           what it issued to this device, with its key; requested-key.pem beside it waits for that
     ledger.db-reserve            room for endings on a full disk
     policy/last-good.json        the last policy that took force, whole; last-good.yaml beside it is its text, for people
     policy/in-force.json         what the running gate last said of itself, for reading commands
@@ -64,6 +65,16 @@ class State:
     def ca_key(self) -> Path:
         """The CA's key: 0600."""
         return self.root / "private" / "ca-key.pem"
+
+    @property
+    def leaves(self) -> Path:
+        """The certificates that an organization issued to this device, with their key: 0600. There: no CA key is."""
+        return self.root / "private" / "leaves.pem"
+
+    @property
+    def requested_key(self) -> Path:
+        """The key of a request that is not answered yet: 0600."""
+        return self.root / "private" / "requested-key.pem"
 
     @property
     def last_good_policy(self) -> Path:

@@ -17,7 +17,15 @@ from spendgate.ledger.outbox import Outbox, Trail
 from spendgate.policy import Policy
 from spendgate.window import DAY_MS, local_date
 
-DAILY: Final = frozenset({AuditWord.CLOCK_OFF, AuditWord.GATE_FAILED, AuditWord.POLICY_REFUSED})
+DAILY: Final = frozenset(
+    {
+        AuditWord.CLOCK_OFF,
+        AuditWord.GATE_FAILED,
+        AuditWord.POLICY_REFUSED,
+        AuditWord.CERTIFICATES_REFUSED,
+        AuditWord.CERTIFICATES_END,
+    }
+)
 TOLD: Final = FINDINGS | DAILY
 _WHYS: Final = ("signature", "revision")
 """Of refused policies: tampering, and a rollback. A fault is somebody's mistake, and shown to them."""
@@ -26,6 +34,8 @@ _SAYS: Final = {
     AuditWord.CLOCK_OFF: "no budget was refilled by it",
     AuditWord.GATE_FAILED: "calls were decided without the ledger",
     AuditWord.POLICY_REFUSED: "nothing of the refused file counts",
+    AuditWord.CERTIFICATES_REFUSED: "nothing of the refused file is shown",
+    AuditWord.CERTIFICATES_END: "from then on calls pass unread and unmetered",
 }
 
 

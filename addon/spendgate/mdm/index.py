@@ -93,6 +93,12 @@ Linux: `linux/install.sh` as root (or `ansible/install.yml`), then the gate: {_o
 Windows: the root by Intune's trusted certificate profile where you can, then `windows/intune` as a Win32 app, then \
 the gate. `install.ps1`
 puts the root into `Cert:\\LocalMachine\\Root` where it is not there yet; tell your SOC, whose rules name that (T1553.004).
+
+Then, on every machine, its certificates: until they are installed the gate signs with a CA of its own machine, which \
+nothing here trusts, and capture fails
+on certificates. `spendgate ca org request` there, `spendgate ca org issue` where the root's key is, `spendgate ca org \
+install` there, as the gate's
+account; the first time the gate is started again. They hold 45 days: renew them every 30.
 """
 
 
@@ -191,10 +197,6 @@ another TLS inspector, and any that the system itself keeps there without trusti
 
 _NOT_RUN: Final = """\
 ## Not run
-
-**The gate does not yet take leaves of an organization's root.** It signs with an authority of its own machine, which \
-nothing here trusts: until
-that is built, capture fails on certificates wherever this material alone gives trust.
 
 Nothing here was run on a real Mac, on Windows, or by an MDM server. Try it on one machine of each first. Unknown \
 above all: whether the
