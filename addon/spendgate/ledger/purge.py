@@ -32,7 +32,7 @@ from spendgate.ledger import audit_log, day_sums, marks, merged, schema
 from spendgate.ledger.day_sums import Totals
 from spendgate.ledger.gates import GateLock
 from spendgate.ledger.known import Known
-from spendgate.ledger.reserve import Reserve
+from spendgate.ledger.reserve import Reserve, reserve_of
 from spendgate.ledger.store import Store, unavailable
 from spendgate.money import dollars
 from spendgate.window import DAY_MS
@@ -165,7 +165,7 @@ class Purge:
 
     def __init__(self, path: Path, gates: Path, *, patience_ms: int = 5_000) -> None:
         """Raises StateError."""
-        self._store = Store(path, Reserve(path.with_name(f"{path.name}-reserve")))
+        self._store = Store(path, Reserve(reserve_of(path)))
         self._gates = gates
         conn = self._store.conn
         try:

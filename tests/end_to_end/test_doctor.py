@@ -1,0 +1,82 @@
+"""Show 6: `doctor` says that all is fine of a running gate, and finds each breakage with its remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from end_to_end.world import PATIENCE_S, PRODUCT, Gate, Provider, environment, policy, running_gate
+
+TOOLS = ("curl", "git", "python3")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A gate, and a person whose programs go through it."""
+
+    gate: Gate
+    variables: dict[str, str]
+
+    def doctor(self, status: int, **more: str) -> dict[str, Any]:
+        """What it says for programs."""
+        done = self.run("--format", "json", **more)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """The command as this person types it."""
+        return subprocess.run(
+            [*PRODUCT, "doctor", "--state", str(self.gate.state), *words],
+            env={**self.variables, **more}, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def machine(folder: Path, provider: Provider) -> Iterator[Machine]:
+    """With the tools that the tests are about on its PATH, and the gate's certificate where each looks for one."""
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in TOOLS:
+        found = sys.executable if name == "python3" else shutil.which(name)
+        if found is None:
+            pytest.skip(f"needs {name}")
+        (programs / name).symlink_to(os.path.realpath(found))
+    with running_gate(folder, provider, policy(folder)) as gate:
+        bundle = folder / "bundle.pem"
+        roots = ssl.get_default_verify_paths().cafile
+        bundle.write_text((Path(roots).read_text() if roots else "") + gate.ca.read_text())
+        trust = dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"), str(bundle))
+        base = environment(folder, HTTPS_PROXY=gate.proxy, https_proxy=gate.proxy, **trust)
+        yield Machine(gate, {**base, "PATH": str(programs)})
+
+
+def findings(found: dict[str, Any]) -> dict[tuple[str, str], dict[str, str]]:
+    """By kind and what it is about."""
+    return {(each["check"], each["about"]): each for each in found["checks"] if each["state"] == "finding"}
+
+
+def test_all_is_fine_then_a_tool_distrusts(machine: Machine, folder: Path) -> None:
+    """Each tool makes a canary call of its own; one whose trust is broken on purpose is told, with the variable to mend."""
+    fine = machine.doctor(0)
+    assert (fine["fine"], findings(fine)) == (True, {})
+    assert {tool["tool"]: (tool["trusted"], tool["captured"]) for tool in fine["tools"]} == {
+        "curl": (True, True), "git": (True, True), "python": (True, True)
+    }  # fmt: skip
+    others = folder / "others.pem"
+    others.write_text(Path(ssl.get_default_verify_paths().cafile or "").read_text())
+    broken = machine.doctor(1, CURL_CA_BUNDLE=str(others))
+    assert findings(broken).keys() == {("tool.trust", "curl")}
+    told = findings(broken)["tool.trust", "curl"]
+    assert "CURL_CA_BUNDLE" in told["says"]
+    assert str(machine.gate.ca) in told["remedy"]
