@@ -112,11 +112,11 @@ def test_rules_that_capture_nothing(village: Village, programs: Path) -> None:
         assert not any(tool["captured"] for tool in found["tools"])
     finally:
         village.laptop.inside("nft", "delete", "table", "inet", "spendgate").communicate(timeout=PATIENCE_S)
-        until(lambda: _fine(village, programs))  # the gate puts its table back
+        until(lambda: _fine(village))  # the gate puts its table back
 
 
-def _fine(village: Village, programs: Path) -> bool | None:
-    env = {"PATH": str(programs), "PYTHONPATH": str(ROOT / "addon")}
+def _fine(village: Village) -> bool | None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
     words = (*PRODUCT, "status", "--state", str(village.state), "--format", "json")
     out, _ = village.laptop.inside(*words, env=env, cwd="/").communicate(timeout=PATIENCE_S)
     return True if json.loads(out)["gate"]["captures_nothing_through"] == [] else None
