@@ -7,6 +7,7 @@
     │   └── LedgerBusy     another writer holds the file at this instant                  -> gate: jittered retry
     ├── WireError          bytes of a peer that do not parse as its dialect               -> readers: stop reading, keep relaying
     ├── StatementError     a provider's bill or answer that cannot be read                -> cli: exit 1, every fault
+    ├── RolloutError       a rollout file (`mdm make`) with faults; carries every fault   -> cli: exit 1, every fault
     └── UsageError         wrong command line or option                                   -> cli: exit 2
 
 Decisions are not errors: a refusal is a value (`admission.Refuse`), an unknown price is a value (`pricing.UnknownPrice`).
@@ -59,6 +60,14 @@ class StatementError(SpendgateError):
     `file:line: …` or `host page N: …`, without amounts of people and without secrets."""
 
     def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class RolloutError(SpendgateError):
+    """A rollout file from which nothing is made. `faults` holds one line for each fault, `file:line:column: …`."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
 

@@ -315,6 +315,19 @@ def test_the_first_start_makes_a_ca_and_the_next_takes_it(tmp_path):
     assert open_authority(certificate, key, HOSTS, NOW).pem == certificate.read_bytes() == first.pem
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_a_strict_umask_closes_the_certificate_to_nobody(tmp_path):
+    """As a service has it: every program reads the certificate, none but the gate the key."""
+    before = os.umask(0o077)
+    try:
+        open_authority(tmp_path / "ca-cert.pem", tmp_path / "private" / "ca-key.pem", HOSTS, NOW)
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "ca-cert.pem").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "private" / "ca-key.pem").stat().st_mode & 0o777 == 0o600
+
+
 def test_two_gates_that_start_at_once_share_one_ca(tmp_path):
     """Whoever is first wins, whole; the other takes the winner's."""
     certificate, key = places(tmp_path)

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from cli.kit import app
 from open_authority import open_to_all
+from own_files import JAVA_HOOK, run, why_not
 from spendgate.capture.ca import create
 from spendgate.capture.ca_files import open_authority
 from spendgate.config.paths import State, prepare
@@ -27,24 +28,15 @@ from spendgate.stores.system import systems
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ("api.anthropic.com", "api.openai.com")
-OWN_FILES = """
-set -eu
-mkdir -p "$OVER"
-mount -t tmpfs none "$OVER"
-for top in /etc /usr/local /var; do
-    mkdir -p "$OVER$top/up" "$OVER$top/work"
-    mount -t overlay overlay -o "lowerdir=$top,upperdir=$OVER$top/up,workdir=$OVER$top/work" "$top"
-done
+FEW_STEPS = """
+update-ca-certificates --fresh >fresh.log 2>&1
+listing >before
+$SPENDGATE ca trust >out
+listing >trusted
+cp /etc/ssl/certs/ca-certificates.crt bundle
+$SPENDGATE ca untrust >out
+listing >after
 """
-"""Whatever is written to the system's folders after this is seen by this script alone, and gone with it."""
-LISTING = """
-listing() {
-    find /etc /usr/local/share/ca-certificates -path /etc/ssl/certs/java -prune -o -type d -printf '%p %m\\n' \
-        -o -printf '%p %y %m %l %s\\n' | sort
-    sha256sum /etc/ssl/certs/ca-certificates.crt
-}
-"""
-"""Java's store notes when an entry was made, and so differs with each rewriting: its entries have a test of their own."""
 STEPS = """
 update-ca-certificates --fresh >fresh.log 2>&1
 listing >before
@@ -70,41 +62,39 @@ def state(tmp_path: Path) -> State:
     return made
 
 
-def own_machine(state: State, steps: str) -> Path:
-    """The folder with what the steps printed, run as root with system folders of their own."""
-    folder = state.root.parent / "work"
-    folder.mkdir()
-    environ = {
-        **os.environ,
-        "OVER": str(state.root.parent / "over"),
+@pytest.fixture(autouse=True)
+def no_store_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal that does not come must not end in the trust store of whoever runs the tests."""
+    monkeypatch.setattr("spendgate.cli.ca_trust.stores", lambda: ())
+
+
+def own_machine(state: State, steps: str) -> dict[str, str]:
+    """What the steps printed, run as root with system folders of their own. Skips where that cannot be had."""
+    if reason := why_not():
+        pytest.skip(reason)
+    variables = {
         "SPENDGATE": f"{sys.executable} -m spendgate",
         "SPENDGATE_STATE": str(state.root),
         "PYTHONPATH": str(ROOT / "addon"),
         "HOME": str(state.root.parent),
         "JAVA": "/etc/ssl/certs/java/cacerts",
     }
-    script = ["unshare", "-m", "sh", "-c", OWN_FILES + LISTING + steps]
-    done = subprocess.run(script, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    return folder
-
-
-def why_not() -> str | None:
-    """Why this machine cannot be tried, or None."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        return "needs root on Linux, for system folders of its own"
-    if not shutil.which("update-ca-certificates") or not Path("/etc/ssl/certs/ca-certificates.crt").exists():
-        return "needs update-ca-certificates (Debian's ca-certificates)"
-    return None
+    return run(state.root.parent, steps, variables)
 
 
 @pytest.mark.root
 def test_the_systems_store_has_it_and_then_nothing_of_it(state: State) -> None:
-    """The real programs: each change told before it is made, made once, and undone to the last link and entry."""
-    if reason := why_not():
-        pytest.skip(reason)
-    work = own_machine(state, STEPS)
-    text = {path.name: path.read_text() for path in work.iterdir()}
+    """The real programs: every program that reads the bundle trusts it, and then not a link of it is left."""
+    text = own_machine(state, f"rm -f {JAVA_HOOK}\n{FEW_STEPS}")
+    assert state.ca_certificate.read_text() in text["bundle"]
+    assert text["before"] == text["after"] != text["trusted"]
+
+
+@pytest.mark.root
+@pytest.mark.heavy
+def test_the_systems_store_step_by_step(state: State) -> None:
+    """Each change told before it is made, made once, and undone to the last link and entry."""
+    text = own_machine(state, f"rm -f {JAVA_HOOK}\n{STEPS}")
     pem = state.ca_certificate.read_text()
     assert "would write /usr/local/share/ca-certificates/spendgate-" in text["dry"]
     assert text["after-dry"] == text["before"] == text["after"] != text["trusted"]
@@ -118,20 +108,40 @@ def test_the_systems_store_has_it_and_then_nothing_of_it(state: State) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.heavy
 def test_java_forgets_it_too(state: State) -> None:
     """Debian's hook is told of additions alone: what was taken out of the folder stayed in Java's store."""
-    if reason := why_not():
-        pytest.skip(reason)
-    if not Path("/etc/ca-certificates/update.d/jks-keystore").exists() or not shutil.which("keytool"):
+    if not Path(JAVA_HOOK).exists() or not shutil.which("keytool"):
         pytest.skip("needs Java with Debian's ca-certificates-java")
     entries = 'keytool -list -keystore "$JAVA" -storepass changeit 2>/dev/null'
     entries += " | cut -d, -f1 | sort"  # after the name stands when it was made
     steps = "update-ca-certificates --fresh >fresh.log 2>&1\n"
     steps += f"{entries} >before\n$SPENDGATE ca trust\n{entries} >with\n$SPENDGATE ca untrust\n{entries} >without\n"
-    work = own_machine(state, steps)
-    assert "debian:spendgate-" in (work / "with").read_text()
-    assert "debian:" in (work / "without").read_text()
-    assert (work / "without").read_text() == (work / "before").read_text()
+    text = own_machine(state, steps)
+    assert "debian:spendgate-" in text["with"]
+    assert "debian:" in text["without"]
+    assert text["without"] == text["before"]
+
+
+def test_the_hook_of_javas_store_is_told_of_a_removal(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the hook's own words, after the system's program has run; a stand-in for both, since Java's takes a minute."""
+    (debian,) = (each for each in systems(tmp_path / "machine") if each.java_hook)
+    assert debian.java_hook is not None
+    programs = tmp_path / "programs"
+    for folder in (debian.folder, debian.java_hook.parent, programs):
+        folder.mkdir(parents=True)
+    for program, line in ((programs / debian.after[0], "echo update"), (debian.java_hook, "cat")):
+        program.write_text(f"#!/bin/sh\n{line} >>{tmp_path}/called\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setattr("spendgate.cli.ca_trust.stores", lambda: (debian,))
+    monkeypatch.setattr("spendgate.cli.ca_trust._is_root", lambda: True)
+    assert ran(state, "trust").exit_code == 0
+    (file,) = debian.folder.iterdir()
+    assert ran(state, "untrust").exit_code == 0
+    assert (tmp_path / "called").read_text() == f"update\nupdate\n-/etc/ssl/certs/{file.stem}.pem\n"
 
 
 def nss(folder: Path) -> Path:
@@ -221,11 +231,33 @@ def test_a_certificate_that_could_sign_for_more_is_not_trusted(state: State) -> 
     assert "has no name constraints" in str(answer.exception)
 
 
-def test_a_certificate_for_a_whole_top_level_domain_is_not_trusted(state: State) -> None:
-    state.ca_certificate.write_bytes(create(["com"], datetime.now(UTC)).pem)
+@pytest.mark.parametrize("domain", ["com", ".com"])
+def test_a_certificate_for_a_whole_top_level_domain_is_not_trusted(state: State, domain: str) -> None:
+    """With a dot in front, too, which OpenSSL and others read as all that is below."""
+    state.ca_certificate.write_bytes(create([domain], datetime.now(UTC)).pem)
     answer = ran(state, "trust")
     assert isinstance(answer.exception, StateError)
-    assert "may sign for all of com" in str(answer.exception)
+    assert f"may sign for all of {domain}" in str(answer.exception)
+
+
+@pytest.mark.parametrize("domain", ["co.uk", ".co.uk", "s3.amazonaws.com", "azurewebsites.net"])
+def test_a_certificate_for_what_others_have_names_below_is_not_trusted(
+    state: State, browsers: tuple[Path, Path], domain: str
+) -> None:
+    state.ca_certificate.write_bytes(create([*HOSTS, domain], datetime.now(UTC)).pem)
+    answer = ran(state, "trust")
+    assert isinstance(answer.exception, StateError)
+    assert f"others have below {domain};" in str(answer.exception)
+    assert all("spendgate-" not in listed(folder) for folder in browsers)
+
+
+def test_a_name_that_is_no_known_providers_is_told(state: State, browsers: tuple[Path, Path]) -> None:
+    """A policy may name a company's own host, and whoever owns the state directory a bank: root must see which."""
+    state.ca_certificate.write_bytes(create([*HOSTS, "www.bank.example"], datetime.now(UTC)).pem)
+    dry = ran(state, "trust", "--dry-run")
+    assert dry.exit_code == 0
+    assert "can sign for www.bank.example, too, no provider's host" in dry.stderr
+    assert "api.openai.com" not in dry.stderr
 
 
 SYSTEMS = {

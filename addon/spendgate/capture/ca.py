@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from spendgate.capture.scope import CANARY_HOST
+from spendgate.name_constraints import CANARY_HOST, permitted
 
 CA_LIFE = timedelta(days=3 * 365)
 LEAF_LIFE = timedelta(days=30)
@@ -132,22 +132,6 @@ def create(hosts: Iterable[str], now: datetime, label: str = "this device") -> A
         .sign(root_key, SHA256())
     )
     return Authority(root, issuer, key, permitted(issuer))
-
-
-def permitted(certificate: x509.Certificate) -> frozenset[str]:
-    """The DNS names that a certificate's constraints permit. Raises ValueError where it would let more through.
-
-    More is: no constraints, constraints that are not critical, no permitted DNS name, or an address range left open.
-    """
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.NameConstraints)
-    except x509.ExtensionNotFound as missing:
-        raise ValueError("has no name constraints") from missing
-    excluded = {str(name.value) for name in extension.value.excluded_subtrees or () if isinstance(name, x509.IPAddress)}
-    names = frozenset(n.value for n in extension.value.permitted_subtrees or () if isinstance(n, x509.DNSName))
-    if not extension.critical or not names or not {"0.0.0.0/0", "::/0"} <= excluded:
-        raise ValueError("has name constraints that leave names or addresses open")
-    return names
 
 
 def _constraints(domains: frozenset[str]) -> x509.NameConstraints:

@@ -18,8 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from spendgate.capture.ca import Authority, create, permitted
+from spendgate.capture.ca import Authority, create
 from spendgate.errors import StateError
+from spendgate.name_constraints import permitted
 
 KEY_MODE, KEY_DIRECTORY_MODE, CERTIFICATE_MODE = 0o600, 0o700, 0o644
 REMEDY = "run `spendgate ca rotate`, or remove it and start again; either way trust stores need the new certificate"
@@ -116,6 +117,8 @@ def _draft(path: Path) -> Path:
 def _write(path: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
+        if os.name == "posix":
+            os.fchmod(file.fileno(), mode)  # whatever the umask is: others need the certificate
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

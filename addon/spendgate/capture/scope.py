@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spendgate import name_constraints
 from spendgate.capture.coverage import Gap
 from spendgate.providers.below import within
 
-CANARY_HOST = "canary.spendgate.invalid"
+CANARY_HOST = name_constraints.CANARY_HOST
 """Answered by the gate itself. RFC 6761 promises that no name under `invalid` ever resolves."""
 INSTANCE_HEADER = "x-spendgate-instance"
 

@@ -13,6 +13,7 @@ from spendgate.cli.options import StateOption
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
+from spendgate.name_constraints import CANARY_HOST
 from spendgate.stores.anchor import Anchor, anchor
 from spendgate.stores.here import stores
 from spendgate.stores.interface import Change, Store
@@ -36,6 +37,7 @@ def trust(state: StateOption = None, dry_run: DryRunOption = False) -> None:
     Linux. The certificate is refused where it could sign for more than named hosts. What is there already stays as it is.
     """
     ours = _anchor(paths.find(state))
+    _check(ours)
     plan = [(store, store.add(ours)) for store in _found() if ours.name not in store.trusted()]
     _carry_out(plan, dry_run=dry_run, nothing=f"{ours.name} is trusted already: nothing to change")
 
@@ -75,6 +77,26 @@ def _anchor(state: paths.State) -> Anchor:
         ) from gone
     except OSError as fault:
         raise StateError(f"{file} cannot be read: {fault.strerror}") from fault
+
+
+def _check(ours: Anchor) -> None:
+    """Says which names are nobody's that is known here: whoever could swap the file could have put a bank's there.
+
+    Raises StateError for names below which others have theirs.
+    """
+    from spendgate.config.domains import others_have  # noqa: PLC0415 - loads the list of suffixes, for this alone
+    from spendgate.config.known import KNOWN  # noqa: PLC0415 - loads every provider
+
+    if shared := [domain for domain in ours.domains if others_have(domain)]:
+        raise StateError(
+            f"{ours.name} is not trusted: it may sign for all that others have below {', '.join(shared)};"
+            " take that out of the policy's `capture.hosts`, and run `spendgate ca rotate`"
+        )
+    if foreign := [domain for domain in ours.domains if domain not in {*KNOWN.hosts, CANARY_HOST}]:
+        note(
+            f"WARNING it can sign for {', '.join(foreign)}, too, no provider's host that is known here: right where the policy's"
+            " `capture.hosts` names it, else run `spendgate ca untrust`, then `spendgate ca rotate`"
+        )
 
 
 def _found() -> Sequence[Store]:

@@ -33,7 +33,9 @@ COMMANDS: Final = {
     "doctor": ("doctor",),
     "answer": ("answering",),
     "me": ("me",),
+    "service": ("service_",),
     "purge": ("purge",),
+    "mdm": ("mdm",),
 }
 """Command to its modules under `spendgate.cli`, in the order in which `--help` lists them. Each has a `register`."""
 

@@ -18,20 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 
-_REPLACING = (
-    "SSL_CERT_FILE",  # OpenSSL, Python ssl and httpx, Go, rustls-native-certs, Bun, uv
-    "REQUESTS_CA_BUNDLE",  # Python requests
-    "CURL_CA_BUNDLE",  # curl
-    "GIT_SSL_CAINFO",  # git
-    "CODEX_CA_CERTIFICATE",  # Codex, HTTP and WebSocket
-    "AWS_CA_BUNDLE",  # botocore, AWS CLI
-    "CARGO_HTTP_CAINFO",  # cargo
-    "DENO_CERT",  # Deno
-    "PIP_CERT",  # pip
-    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",  # gRPC
-)
-_PROXY = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+from spendgate.runtimes import ADDING, LOOPBACK, PROXY, PROXY_SWITCH, REPLACING
+
 _TRUSTSTORE_PASSWORD = "changeit"  # noqa: S105 - Java's own convention; a trust store holds nothing secret
 _PEM_END = "-----END CERTIFICATE-----"
 
@@ -54,12 +42,12 @@ def surroundings(
     env = dict(base)
     notes: list[str] = []
     ours = ca_cert.read_text()
-    for name in _REPLACING:
+    for name in REPLACING:
         env[name] = str(_bundle(folder, name, base.get(name), ours))
-    env["NODE_EXTRA_CA_CERTS"] = str(_added(folder, base.get("NODE_EXTRA_CA_CERTS"), ours))
-    env["NODE_USE_ENV_PROXY"] = "1"  # Node from 22.21 and 24 on: its own fetch then honours HTTPS_PROXY
+    env[ADDING] = str(_added(folder, base.get(ADDING), ours))
+    env.update(PROXY_SWITCH)
     proxy = f"http://127.0.0.1:{port}"
-    env.update(dict.fromkeys(_PROXY, proxy))
+    env.update(dict.fromkeys(PROXY, proxy))
     kept, dropped = no_proxy(base.get("NO_PROXY") or base.get("no_proxy") or "", hosts)
     env["NO_PROXY"] = env["no_proxy"] = ",".join(kept)
     if dropped:
@@ -73,7 +61,7 @@ def no_proxy(value: str, hosts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple
     entries = [entry.strip() for entry in value.split(",") if entry.strip()]
     dropped = tuple(entry for entry in entries if any(_hides(entry, host) for host in hosts))
     kept = [entry for entry in entries if entry not in dropped]
-    return (*kept, *(name for name in _LOOPBACK if name not in kept)), dropped
+    return (*kept, *(name for name in LOOPBACK if name not in kept)), dropped
 
 
 def _hides(entry: str, host: str) -> bool:

@@ -12,7 +12,7 @@ import sys
 
 from spendgate.cli.commands import application
 from spendgate.cli.output import flush, note
-from spendgate.errors import PolicyError, SpendgateError, UsageError
+from spendgate.errors import PolicyError, RolloutError, SpendgateError, UsageError
 
 
 def run() -> None:
@@ -25,10 +25,11 @@ def run() -> None:
     except UsageError as fault:
         note(str(fault))
         sys.exit(2)
-    except PolicyError as fault:
+    except (PolicyError, RolloutError) as fault:
         for line in fault.faults:
             print(line, file=sys.stderr)  # noqa: T201 - `file:line:column: …` stands alone, so that editors can follow it
-        note(f"the policy cannot take force: {len(fault.faults)} fault{'s' if len(fault.faults) > 1 else ''}")
+        why = "the policy cannot take force" if isinstance(fault, PolicyError) else "nothing was made"
+        note(f"{why}: {len(fault.faults)} fault{'s' if len(fault.faults) > 1 else ''}")
         sys.exit(1)
     except SpendgateError as fault:
         note(str(fault))

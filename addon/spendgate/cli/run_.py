@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spendgate import __version__
 from spendgate.cli.attending import socket_of
 from spendgate.cli.options import PolicyOption, SetOption, StateOption
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
 from spendgate.errors import UsageError
+from spendgate.service.notify import Manager
 
 if TYPE_CHECKING:
     from spendgate.cli.serving import Serving
@@ -140,28 +143,36 @@ def _as_gate(wanted: Wanted, side: GateSide) -> int:
 async def _until_stopped(wanted: Wanted, ready: Ready | None = None) -> None:
     from spendgate.cli.serving import serving  # noqa: PLC0415 - loads the proxy
 
-    stop = asyncio.Event()
+    stop, manager = asyncio.Event(), Manager.of(os.environ, os.getpid())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving(wanted) as running:
         for notice in running.listening.notices:
             note(f"WARNING {notice}")
         task = asyncio.ensure_future(ready(running)) if ready else None
+        telling = asyncio.ensure_future(manager.keep_telling())
         print(_ready_line(running), file=sys.stderr, flush=True)  # noqa: T201 - the line that a starter waits for
+        manager.ready(f"spendgate {__version__} at {' '.join(_places(running))}")
         if sys.stderr.isatty() and any(mode.startswith("regular") for mode in wanted.modes):
             note(
                 "programs reach it with HTTPS_PROXY and the certificate in NODE_EXTRA_CA_CERTS or the system's trust store;"
             )
             note("for one command there is an easier way: spendgate exec -- COMMAND")
         await stop.wait()
+        manager.stopping()
+        telling.cancel()
         if task:
             task.cancel()
 
 
 def _ready_line(running: Serving) -> str:
-    where = [
+    return " ".join(["ready", *_places(running), f"policy={running.in_force.policy.hash}", f"ca={running.ca_cert}"])
+
+
+def _places(running: Serving) -> list[str]:
+    """Where it listens."""
+    return [
         f"{listener.mode.partition('@')[0]}={host}:{port}"
         for listener in running.listening.listeners
         for host, port in listener.addresses
     ]
-    return " ".join(["ready", *where, f"policy={running.in_force.policy.hash}", f"ca={running.ca_cert}"])

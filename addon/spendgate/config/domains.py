@@ -46,6 +46,11 @@ def hosts_left(text: str) -> str:
     return WILD + name if text.startswith(WILD) else name
 
 
+def others_have(domain: str) -> bool:
+    """Whether others have names below it: a public suffix, or one that a service gives its tenants names under."""
+    return _all().privatesuffix(domain.strip(".")) is None
+
+
 def _registered(domain: str) -> str | None:
     """What its owner has registered: `acme.example` of `ai.acme.example`."""
     return _registries().privatesuffix(domain)

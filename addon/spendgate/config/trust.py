@@ -104,13 +104,13 @@ def parse_trust(data: bytes, file: str = "trust.yaml") -> Trust:
     if top is None:
         raise PolicyError(faults.lines())
     top.parsed("version", _version, required=True)
-    keys = _keys(top)
+    keys = keys_of(top)
     required, least = top.flag("require_signature"), top.parsed("least_revision", revision_of)
     policy = top.section("policy")
     url: str | None = None
     every: int | None = None
     if policy is not None:
-        url, every = policy.parsed("url", _url, required=True), policy.parsed("every", _seconds)
+        url, every = policy.parsed("url", policy_url, required=True), policy.parsed("every", how_often)
         policy.done()
         if required is False:
             top.fault("require_signature", "false does not go with policy.url; what comes from a URL must be signed")
@@ -120,7 +120,8 @@ def parse_trust(data: bytes, file: str = "trust.yaml") -> Trust:
     return Trust(file, keys, required is not False, least, url, EVERY_S_DEFAULT if every is None else every)
 
 
-def _keys(top: Section) -> tuple[TrustedKey, ...]:
+def keys_of(top: Section) -> tuple[TrustedKey, ...]:
+    """The keys that may sign, under `keys`; its faults are kept."""
     if not top.has("keys"):
         top.fault("keys", "is missing; name at least one key: {name: platform, key: RW…}")
     found: list[TrustedKey] = []
@@ -156,7 +157,7 @@ def _name(text: str) -> str:
     return text
 
 
-def _url(text: str) -> str:
+def policy_url(text: str) -> str:
     """Without user, query and fragment: the signature's and the included files' URLs are made from it."""
     try:
         found = urlsplit(text)
@@ -171,7 +172,8 @@ def _url(text: str) -> str:
     return text
 
 
-def _seconds(text: str) -> int:
+def how_often(text: str) -> int:
+    """Seconds. Raises ValueError."""
     found = _EVERY.fullmatch(text)
     length = int(found[1]) * _SECONDS[found[2]] if found else 0
     if not EVERY_S_MIN <= length <= EVERY_S_MAX:

@@ -70,6 +70,9 @@ _TABLES: Final = (
      "SELECT * FROM coverage WHERE account = :account ORDER BY last_ms"),
 )  # fmt: skip
 
+TOLD: Final = tuple((table, what, until) for table, what, until, *_ in _TABLES)
+"""Each table with what it is and for how long it is kept, for who is told before anything is."""
+
 
 def kept(conn: sqlite3.Connection, whose: Whose) -> Iterator[Kept]:
     """Each table, of one moment."""

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from spendgate.capture.ca import permitted
 from spendgate.errors import StateError
+from spendgate.name_constraints import permitted
 
 NAME = re.compile(r"spendgate-[0-9a-f]{16}")
 """Every entry of ours, of whichever authority."""
@@ -34,7 +34,8 @@ def anchor(content: bytes, place: str) -> Anchor:
     try:
         certificate = x509.load_pem_x509_certificate(content)
         domains = permitted(certificate)
-        if whole := sorted(domain for domain in domains if "." not in domain):
+        # A dot in front, which verifiers take, makes `com` no less.
+        if whole := sorted(domain for domain in domains if "." not in domain.strip(".")):
             raise ValueError(f"may sign for all of {', '.join(whole)}")
     except ValueError as fault:
         raise StateError(

@@ -1,0 +1,209 @@
+"""Puts a gate up as a systemd service: account, unit, start. Says each thing that it changes; what is as it should be is left."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import typer
+
+import spendgate
+from spendgate.cli.output import note, writing
+from spendgate.config import paths
+from spendgate.errors import StateError, UsageError
+from spendgate.redirect.privileges import check_readable, gate_account
+from spendgate.service import machine
+from spendgate.service.unit import UNIT, Description, File, files, folders, hidden, made_by
+
+RUN_INSTEAD = "start `spendgate run --state DIR --policy FILE` from whatever starts programs there"
+_BACKS_OFF_SINCE = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options of `service install`."""
+
+    policy: Path | None
+    port: int
+    program: Path | None
+
+
+def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
+    """What is to be installed. Raises UsageError."""
+    policy = None if wanted.policy is None else PurePosixPath(wanted.policy.expanduser().absolute())
+    if wanted.program is None:
+        program: tuple[str, ...] = (sys.executable, "-I", "-m", "spendgate")
+    else:
+        program = (str(wanted.program.expanduser().absolute()),)
+    state, socket = PurePosixPath(paths.SERVICE_DIRECTORY), PurePosixPath(paths.SOCKET)
+    return Description(program, state, socket, policy=policy, port=wanted.port, backs_off=backs_off)
+
+
+def show(wanted: Wanted, root: Path | None) -> None:
+    """`--dry-run`: every account, folder and file with its mode and all its lines, and what would be run. Raises StateError."""
+    about, missing = (_elsewhere(wanted), ()) if root else _prepared(wanted)
+    with writing():
+        for each in missing:
+            typer.echo(f"# makes the {each.replace(':', ' ')}")
+        for folder in folders(about):
+            typer.echo(f"# systemd makes {folder.path}, mode {folder.mode:04o}, of {folder.owner}")
+        for file in files(about, packaged=root is not None):
+            place = _placed(file, root)
+            so = "is so already:" if _is_so(file, place) else "changes" if place.exists() else "writes"
+            typer.echo(f"# {so} {place}, mode {file.mode:04o}, of root")
+            typer.echo(file.text)
+        for line in _commands(root):
+            typer.echo(f"# runs: {line}")
+
+
+def write_below(wanted: Wanted, root: Path) -> None:
+    """The files of a package, below `root`. Raises StateError, UsageError."""
+    about = _elsewhere(wanted)
+    changed = [write(file, _placed(file, root)) for file in files(about, packaged=True)]
+    if not any(changed):
+        note(f"{root} is as it should be; nothing was changed")
+    note(f"after it is unpacked: {', '.join(f'`{line}`' for line in _commands(root))}")
+
+
+def install(wanted: Wanted) -> None:
+    """All of it, on this machine. Raises StateError, UsageError."""
+    machine.check_systemd(RUN_INSTEAD)
+    check_root("install")
+    about, missing = _prepared(wanted)
+    _check_seen(about)
+    if f"user:{about.account}" not in missing:
+        gate_account(about.account)
+    # The unit before the accounts: it says which of them were made, whatever fails from here on.
+    changed = [write(file, Path(file.path)) for file in files(about)]
+    if missing:
+        machine.make_accounts(Path(files(about)[0].path))
+        for each in missing:
+            note(f"made the {each.replace(':', ' ')}")
+    check_readable(gate_account(about.account), _needed(about))
+    _start(changed=any(changed), version="" if wanted.program else spendgate.__version__)
+
+
+def _elsewhere(wanted: Wanted) -> Description:
+    """What is to be installed on another machine. Raises UsageError."""
+    named = [path for path in (wanted.program, wanted.policy) if path is not None]
+    if wanted.program is None or not all(path.is_absolute() for path in named):
+        raise UsageError(
+            "--root is for another machine: name its spendgate, as in --program /opt/spendgate/bin/spendgate, "
+            "and its policy by their whole paths there"
+        )
+    return described(wanted)
+
+
+def _prepared(wanted: Wanted) -> tuple[Description, tuple[str, ...]]:
+    """What is to be installed here, and which accounts are missing. What an earlier installation made stays noted as made.
+
+    Raises StateError where the unit is not ours to write.
+    """
+    about = described(wanted, backs_off=machine.version() >= _BACKS_OFF_SINCE)
+    names = (f"user:{about.account}", f"group:{about.account}", f"group:{about.admins}")
+    missing = tuple(sorted(each for each in names if not machine.is_there(each)))
+    accounts, unit = (Path(file.path) for file in files(about))
+    ours: tuple[str, ...] | None = ()
+    if before := _text(unit):
+        ours = made_by(before)
+    if ours is None:
+        raise StateError(f"{unit} was not made by `spendgate service install`; move it away first")
+    folder = () if accounts.parent.exists() else (f"folder:{accounts.parent}",)
+    return replace(about, made=tuple(sorted({*ours, *missing, *folder}))), missing
+
+
+def check_root(verb: str) -> None:
+    """Raises StateError."""
+    if os.geteuid() != 0:
+        raise StateError(f"service {verb} changes accounts and units: run it as root (`--dry-run` shows all of it)")
+
+
+def write(file: File, place: Path) -> bool:
+    """Put the file where it is to be, and say so; False: it was so already. Raises StateError."""
+    try:
+        if _is_so(file, place):
+            return False
+        before = _text(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        paths.write_private(place, file.text.encode())
+        place.chmod(file.mode)
+    except OSError as fault:
+        raise StateError(f"{place}: {fault.strerror or fault}") from fault
+    note(f"{'changed' if before else 'wrote'} {place}{_differing(before, file.text)}")
+    return True
+
+
+def _differing(before: str, after: str) -> str:
+    """The lines that went and came, where there were others: an option that was left out this time is seen to go."""
+    lines = difflib.ndiff(before.splitlines(), after.splitlines()) if before else ()
+    return "".join(f"\n  {line}" for line in lines if line[:2] in ("- ", "+ "))
+
+
+def _is_so(file: File, place: Path) -> bool:
+    return _text(place) == file.text and place.stat().st_mode & 0o7777 == file.mode
+
+
+def _start(*, changed: bool, version: str) -> None:
+    """Raises StateError with what the gate said last. `version`: what the unit starts, where that is known: an update replaces
+    the files of a gate that runs on."""
+    was = machine.unit_said(UNIT)
+    changed = changed or not was["StatusText"].startswith(f"spendgate {version} " if version else "")
+    machine.systemctl("daemon-reload")
+    if was["UnitFileState"] != "enabled":
+        machine.systemctl("--quiet", "enable", UNIT)
+        note(f"{UNIT} starts with the machine")
+    if was["ActiveState"] == "active" and not changed:
+        note(f"{UNIT} runs as it should; nothing was changed")
+        return
+    try:
+        machine.systemctl("restart", UNIT)
+    except StateError as fault:
+        said = "".join(f"\n  {line}" for line in machine.last_words(UNIT))
+        raise StateError(
+            f"the service is installed and did not start; see `journalctl --unit {UNIT}`, mend it and install again{said}"
+        ) from fault
+    note(
+        f"{UNIT} {'restarted' if was['ActiveState'] == 'active' else 'started'}; `spendgate service status` asks after it"
+    )
+
+
+def _check_seen(about: Description) -> None:
+    """Raises StateError for what is not there, or where the unit could not see it."""
+    for path in _needed(about):
+        found = Path(path)
+        if not found.exists():
+            raise StateError(f"{path} is not there: the service could not start")
+        for each in (PurePosixPath(found), PurePosixPath(found.resolve())):
+            if folder := hidden(each):
+                raise StateError(
+                    f"{each} is in {folder}, which the service cannot see: "
+                    "install Spendgate and its Python under /opt, and the policy under /etc/spendgate"
+                )
+
+
+def _needed(about: Description) -> tuple[str, ...]:
+    """Files that the service starts from, with its Python and what it needs; of a program that was named, that alone."""
+    own = (os.__file__, spendgate.__file__, typer.__file__)
+    policy = (str(about.policy),) if about.policy else ()
+    return (about.program[0], *(own if len(about.program) > 1 else ()), *policy)
+
+
+def _commands(root: Path | None) -> tuple[str, ...]:
+    make = "systemd-sysusers" if root else "systemd-sysusers /etc/sysusers.d/spendgate.conf"
+    start = f"systemctl enable --now {UNIT}" if root else f"systemctl enable {UNIT}"
+    return (make, "systemctl daemon-reload", start, *([] if root else [f"systemctl restart {UNIT}"]))
+
+
+def _placed(file: File, root: Path | None) -> Path:
+    return (root / file.path.relative_to("/")) if root else Path(file.path)
+
+
+def _text(place: Path) -> str:
+    """Empty where there is none."""
+    try:
+        return place.read_text()
+    except FileNotFoundError:
+        return ""

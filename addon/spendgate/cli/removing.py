@@ -1,0 +1,129 @@
+"""Takes away what `service install` made, and nothing else: the service, its unit, its state, the accounts made for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+import typer
+
+from spendgate.cli.installing import check_root
+from spendgate.cli.output import note, writing
+from spendgate.config import paths
+from spendgate.errors import StateError
+from spendgate.service import machine
+from spendgate.service.unit import UNIT, made_by
+
+_UNITS, _LISTED = Path("etc/systemd/system") / UNIT, Path("etc/sysusers.d/spendgate.conf")
+_PACKAGED = (Path("usr/lib/systemd/system") / UNIT, Path("usr/lib/sysusers.d/spendgate.conf"))
+_FOLDER = "folder:"
+_LEDGER = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "heads.json")
+
+
+def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
+    """Raises StateError."""
+    unit = Path("/") / _UNITS
+    if not dry_run:
+        check_root("uninstall")
+    if not unit.exists():
+        _not_ours_to_take()
+        return
+    made = made_by(unit.read_text())
+    if made is None:
+        raise StateError(f"{unit} was not made by `spendgate service install`; nothing was changed")
+    if dry_run:
+        _say(unit, made, keep_ledger=keep_ledger)
+        return
+    machine.check_systemd(f"remove {unit}, {paths.SERVICE_DIRECTORY} and the account by hand")
+    machine.systemctl("--quiet", "disable", "--now", UNIT)
+    note(f"{UNIT} stopped")
+    _drop_state(keep_ledger=keep_ledger)
+    # The unit last: it says what was made, to whoever has to try again.
+    for each in machine.remove_accounts(tuple(each for each in made if not each.startswith(_FOLDER))):
+        note(f"removed the {each.replace(':', ' ')}")
+    for file in (Path("/") / _LISTED, unit):
+        _drop(file)
+    for folder in (Path(each.removeprefix(_FOLDER)) for each in made if each.startswith(_FOLDER)):
+        with contextlib.suppress(OSError):  # another program's files may lie in it by now
+            folder.rmdir()
+    machine.systemctl("daemon-reload")
+    machine.reset_failed(UNIT)
+
+
+def remove_below(root: Path, *, dry_run: bool) -> None:
+    """The files that `install --root` wrote."""
+    there = [root / each for each in _PACKAGED if (root / each).exists()]
+    for file in there:
+        if dry_run:
+            _echo(f"removes {file}")
+        else:
+            _drop(file)
+            _drop_empty(file.parent, root)
+    if not there:
+        note(f"nothing of the service is in {root}")
+
+
+def _not_ours_to_take() -> None:
+    """Raises StateError where a package has it."""
+    if (packaged := Path("/") / _PACKAGED[0]).exists():
+        raise StateError(f"{packaged} came with a package: remove the package")
+    note("no service is installed; nothing was changed")
+
+
+def _say(unit: Path, made: tuple[str, ...], *, keep_ledger: bool) -> None:
+    """What would be done."""
+    _echo(f"stops {UNIT}")
+    for file in (unit, Path("/") / _LISTED):
+        _echo(f"removes {file}")
+    kept = f", but keeps {paths.SERVICE_DIRECTORY / _LEDGER[0]}" if keep_ledger else ", the ledger with it"
+    _echo(f"removes {paths.SERVICE_DIRECTORY}{kept}")
+    for each in made:
+        _echo(
+            f"removes the {each.replace(':', ' ')}"
+            + (", where nothing else is in it" if each.startswith(_FOLDER) else "")
+        )
+
+
+def _drop_state(*, keep_ledger: bool) -> None:
+    """The state directory; with `keep_ledger` all of it but the ledger, which is root's then: the account's number goes to
+    whoever is made next."""
+    state = paths.SERVICE_DIRECTORY
+    if not state.exists():
+        return
+    if not keep_ledger:
+        shutil.rmtree(state)
+        note(f"removed {state}, the ledger with it")
+        return
+    for entry in state.iterdir():
+        if entry.name not in _LEDGER:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        else:
+            os.chown(entry, 0, 0, follow_symlinks=False)
+    os.chown(state, 0, 0)
+    state.chmod(0o700)
+    note(
+        f"kept {state / _LEDGER[0]}, root's alone; `spendgate spend --state {state}` reads it, and `rm -r {state}` removes it"
+    )
+
+
+def _drop_empty(folder: Path, root: Path) -> None:
+    """This folder and those above it up to `root`, as far as they are empty: a package would bring them along."""
+    with contextlib.suppress(OSError):
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
+
+
+def _drop(file: Path) -> None:
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return
+    note(f"removed {file}")
+
+
+@writing()
+def _echo(line: str) -> None:
+    typer.echo(line)

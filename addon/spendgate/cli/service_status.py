@@ -1,0 +1,96 @@
+"""How the installed service is: what systemd says of it, and what the gate itself answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+
+from spendgate.cli.desk import Asking
+from spendgate.cli.installing import RUN_INSTEAD
+from spendgate.cli.lines import counted, say, value
+from spendgate.cli.output import Format, emit, emit_json, writing
+from spendgate.cli.socket_desk import SocketDesk
+from spendgate.config import paths
+from spendgate.errors import SpendgateError, StateError
+from spendgate.service import machine
+from spendgate.service.unit import UNIT
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is shown. Empty: not known, and `fault` says why."""
+
+    unit: str
+    state: str
+    enabled: str
+    since: str
+    restarts: int
+    result: str
+    """systemd's word for how it last ended: success, watchdog, exit-code, …"""
+    pid: int
+    running: str
+    """What the gate said of itself when it was ready: version and where it listens."""
+    ledger: str
+    last_call: str
+    fault: str = ""
+
+
+def show(fmt: Format) -> None:
+    """Print it; leaves with exit status 1 unless the gate runs. Raises StateError where there is no service."""
+    machine.check_systemd(f"nothing is a service there; {RUN_INSTEAD}, and `spendgate status` asks after it")
+    found = asked()
+    if fmt is Format.TABLE:
+        _print(found)
+    elif fmt is Format.JSON:
+        emit_json(asdict(found))
+    else:
+        emit([asdict(found)], (), fmt)
+    if found.state != "active (running)":
+        raise typer.Exit(1)
+
+
+def asked() -> Service:
+    """Raises StateError."""
+    said = machine.unit_said(UNIT)
+    if said["LoadState"] == "not-found":
+        raise StateError("no service is installed: `spendgate service install --dry-run` shows what would be")
+    up = said["ActiveState"] == "active"
+    since = machine.instant(said["ActiveEnterTimestamp" if up else "InactiveEnterTimestamp"])
+    last, fault = _last_call() if up else ("", "the gate does not run: see `journalctl --unit spendgate.service`")
+    return Service(
+        unit=said["FragmentPath"],
+        state=f"{said['ActiveState']} ({said['SubState']})",
+        enabled=said["UnitFileState"],
+        since=f"{since:%Y-%m-%dT%H:%M:%SZ}" if since else "",
+        restarts=int(said["NRestarts"] or 0),
+        result=said["Result"],
+        pid=int(said["MainPID"] or 0),
+        running=said["StatusText"],
+        ledger=str(paths.SERVICE_DIRECTORY / "ledger.db"),
+        last_call=last,
+        fault=fault,
+    )
+
+
+def _last_call() -> tuple[str, str]:
+    """When the newest call began that whoever asks may see, and why that is not known."""
+    try:
+        rows = SocketDesk(Path(paths.SOCKET)).calls(Asking(), 1, free=False).rows
+    except SpendgateError as fault:
+        return "", str(fault)
+    return (str(rows[0]["started_at"]) if rows else "none yet"), ""
+
+
+@writing()
+def _print(found: Service) -> None:
+    say("service", value(found.state), value(found.enabled), value(found.unit))
+    ended = f"last ended by {found.result}" if found.result != "success" else ""
+    process = f"process {found.pid}" if found.pid else ""
+    say("since", value(found.since), process, counted(found.restarts, "restart"), ended)
+    say("gate", value(found.running))
+    say("ledger", value(found.ledger))
+    say("last call", value(found.last_call))
+    if found.fault:
+        say("", found.fault, style="red")

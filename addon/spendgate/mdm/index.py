@@ -1,0 +1,195 @@
+"""The README of the material: what goes where, in which order, how it is stopped and taken away; for whoever runs the MDM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from spendgate.inert_text import inert_markdown
+from spendgate.mdm.interface import Made
+from spendgate.mdm.profiles import APPLICATION, TEAM
+from spendgate.mdm.rollout import FromUrl, Mode, Rollout, Stage
+
+NAME: Final = "README.md"
+_NEXT: Final = {
+    Stage.OBSERVE: "observe: nobody is refused. Next: `stage: canary`, with a policy whose `mode` names the group.",
+    Stage.CANARY: "canary: one group is refused what does not fit. Next: `stage: enforce`, with `mode: enforce`.",
+    Stage.ENFORCE: "enforce: everybody is refused what does not fit.",
+}
+
+
+def index(rollout: Rollout, others: Iterable[Made]) -> Made:
+    """The README, told of all the other files."""
+    names = list(others)
+    parts = (
+        _about(rollout),
+        _order(rollout, names),
+        _MANAGERS,
+        _stop(rollout),
+        _tools(rollout),
+        _NOT_RUN,
+        _files(names),
+    )
+    return Made(NAME, "\n".join(parts).encode(), "this page")
+
+
+def _about(rollout: Rollout) -> str:
+    source = (
+        f"fetched from {rollout.policy.url}" if isinstance(rollout.policy, FromUrl) else "pushed with this material"
+    )
+    keys = ", ".join(f"{inert_markdown(key.name)} (`{key.key}`)" for key in rollout.keys)
+    left = ""
+    if rollout.left_out:
+        left = f"""
+**Not read**: the root cannot sign for these {len(rollout.left_out)} provider hosts, so calls there are not seen. A \
+root is fixed for
+life; a new one is needed: {", ".join(f"`{host}`" for host in rollout.left_out)}.
+"""
+    return f"""\
+# Spendgate for {inert_markdown(rollout.organization)}
+
+Made by `spendgate mdm make` from one rollout file; the same file makes the same bytes. `sha256sum -c SHA256SUMS` \
+checks them. No private
+key is in here. Sign profiles and scripts with your own identity where your MDM wants it.
+
+| | |
+| --- | --- |
+| stage | {_NEXT[rollout.stage]} |
+| mode | {rollout.mode.value} |
+| root | {inert_markdown(rollout.root.subject)}, SHA-256 `{rollout.root.sha256}`, holds through {rollout.root.until} |
+| hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under \
+them, and for nothing else |
+| policy | {source}; believed with a signature by {keys} |
+| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
+{left}"""
+
+
+def _order(rollout: Rollout, others: list[Made]) -> str:
+    profiles = [each for each in others if each.path.startswith("macos/profiles/")]
+    steps = "\n".join(
+        f"{number}. `{each.path.rpartition('/')[2]}`: {each.about}" for number, each in enumerate(profiles, 3)
+    )
+    mode = "transparent" if rollout.mode is Mode.TRANSPARENT else "regular"
+    program = (
+        f"the gate, and the redirector's application (`{APPLICATION}`, team {TEAM}), signed as mitmproxy ships it; start the gate"
+        " with `MITMPROXY_KEEP_REDIRECTOR=1`, so that it does not replace it"
+        if rollout.mode is Mode.TRANSPARENT
+        else "the gate"
+    )
+    return f"""\
+## Order
+
+1. Publish `for-people.html`, and let the works council see it, before any laptop has anything.
+2. Assign all of it to a small group first; to everybody when that group has worked with it for a week.
+
+macOS, each when the one before is in place:
+
+{steps}
+{len(profiles) + 3}. `macos/install.sh` as root, then daily: files, the bundle, variables.
+{len(profiles) + 4}. {program}. A network extension that starts cuts open connections: let it start at a restart.
+
+Linux: `linux/install.sh` as root (or `ansible/install.yml`), then the gate: `spendgate run --mode {mode}`.
+
+Windows: the root by Intune's trusted certificate profile where you can, then `windows/intune` as a Win32 app, then \
+the gate. `install.ps1`
+puts the root into `Cert:\\LocalMachine\\Root` where it is not there yet; tell your SOC, whose rules name that (T1553.004).
+"""
+
+
+_MANAGERS: Final = """\
+## Each MDM
+
+| MDM | profiles | scripts | check |
+| --- | --- | --- | --- |
+| Jamf | upload `macos/profiles/*` as configuration profiles | `macos/install.sh`, recurring check-in, daily | \
+`jamf/extension-attribute.sh` |
+| Iru (Kandji) | `iru/profiles`, by `iructl`; inactive until you switch them on | custom script: audit \
+`macos/verify.sh`, remediation `macos/install.sh` | the audit |
+| Intune, macOS | custom profiles from `macos/profiles/*`; its own VPN form cannot name the provider | shell script \
+`macos/install.sh`, daily | `macos/verify.sh` as custom attribute |
+| Intune, Windows | - | Win32 app: `install.ps1`, `uninstall.ps1`, detection `detect.ps1`; `powershell.exe \
+-ExecutionPolicy Bypass -File install.ps1` | remediation: `remediation-detect.ps1` and `install.ps1`, 64-bit, as \
+system |
+| Fleet | `fleet/spendgate.yml`; older servers call the key `macos_settings.custom_settings` | in the same file | its policy |
+| Ansible | - | `ansible/install.yml`, `ansible/remove.yml` | in the play |
+"""
+
+
+def _stop(rollout: Rollout) -> str:
+    if rollout.mode is Mode.TRANSPARENT:
+        capture = (
+            "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux: stop the"
+            " gate, or `nft delete table inet spendgate`. Windows: stop the gate"
+        )
+    else:
+        capture = (
+            "withdraw the PAC file (or serve one that says DIRECT), then run `remove.sh` or `uninstall.ps1`, which takes the"
+            " variables away: where a variable names the gate and nothing answers, calls fail"
+        )
+    return f"""\
+## Kill switch
+
+From the mildest to the last, each enough by itself for what it says; the first needs no MDM.
+
+| what | how | what then |
+| --- | --- | --- |
+| refuse nobody (canary, enforce) | sign a policy with `mode: observe` and a higher `revision` | calls are counted still |
+| see nothing (every stage) | {capture} | calls go their direct way |
+| trust nothing | the order of removal, to its end | as before |
+
+## Removal
+
+Capture first, trust last, or tools meet a certificate that they do not know:
+
+1. Capture, as in the second line above.
+2. `macos/remove.sh`, `linux/remove.sh`, `uninstall.ps1`. Restart: programs that still run keep variables that name \
+files which are gone.
+3. The gate and its state directory; the ledger is in it.
+4. The profiles that are left, `root` last. Where Intune pushed the root: its profile. `verify.sh` then names all \
+files as missing.
+"""
+
+
+def _tools(rollout: Rollout) -> str:
+    cowork = (
+        "stays on: what it does in its virtual machine is not seen"
+        if rollout.cowork
+        else "is switched off on macOS; on Windows by hand: `HKLM\\SOFTWARE\\Policies\\Claude`, `secureVmFeaturesEnabled`"
+    )
+    return f"""\
+## Tools
+
+| tool | trusts by | managed here |
+| --- | --- | --- |
+| Claude Code | its managed settings, and the system's store | `managed-settings.d/50-spendgate.json`, put down by the scripts |
+| Claude Desktop | the system's store, the variables | no key for trust or proxy exists; Cowork {cowork} |
+| Codex | the variables, the system's store | macOS: the profile of tools; Linux: \
+`tools/codex/managed_config.toml`, by hand, since you may have one |
+| VS Code, Cursor | the system's store | no policy for trust or proxy exists; `tools/editors/settings.json` for \
+people's own settings |
+| Cursor's streams | the same; it may refuse any second certificate | HTTP/2 passes proxies by: `mode: \
+transparent`, or its setting for HTTP/1.1 |
+| Python with certifi, Java | the variables (not on Windows); Java by its own store | Java: nothing; `spendgate \
+exec` sets it for one command |
+| Chromium and Electron on Linux | NSS in each home (`~/.pki/nssdb`) | nothing |
+| ChatGPT for macOS | pins its certificates | leave its hosts out, by `capture.never` |
+
+On Windows no variable that replaces a bundle is set: Windows fetches roots as they are needed, and a bundle of \
+those at hand would break other
+hosts. On macOS `/etc/spendgate/bundle.pem` has the system's roots and all of the System keychain, so also those of \
+another TLS inspector.
+"""
+
+
+_NOT_RUN: Final = """\
+## Not run
+
+Nothing here was run on a real Mac, on Windows, or by an MDM server. Try it on one machine of each first. Unknown \
+above all: whether the
+redirector takes over the pushed proxy configuration without asking.
+"""
+
+
+def _files(others: list[Made]) -> str:
+    lines = "\n".join(f"| `{each.path}` | {each.about} |" for each in sorted(others, key=lambda each: each.path))
+    return f"## Files\n\n| file | for |\n| --- | --- |\n{lines}\n"

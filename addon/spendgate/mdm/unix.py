@@ -1,0 +1,176 @@
+"""macOS and Linux: one script each that puts everything in place, checks it, and takes it away; each holds all that it needs.
+
+Any MDM can run them: Jamf, Iru, Intune and Fleet take a script, Ansible takes them too. They are POSIX sh, may be run again, and
+print what they find. With DESTDIR they only write files below it: for building a package, and for tests.
+"""
+
+from __future__ import annotations
+
+import shlex
+from base64 import encodebytes
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
+
+from spendgate.mdm.interface import Made
+from spendgate.mdm.placed import Placed, agent_label, agent_path, placed
+from spendgate.mdm.places import PLACES, System
+from spendgate.mdm.rollout import Rollout
+from spendgate.mdm.variables import variables
+
+_END: Final = "END_OF_SPENDGATE"
+_DEBIAN: Final = "/usr/local/share/ca-certificates/spendgate-root.crt"
+_JAVA_HOOK: Final = "/etc/ca-certificates/update.d/jks-keystore"
+_JAVA_PEM: Final = "/etc/ssl/certs/spendgate-root.pem"
+_REDHAT: Final = "/etc/pki/ca-trust/source/anchors/spendgate-root.pem"
+_PUT: Final = """\
+put() { # PATH: standard input becomes this file, all or not at all
+    mkdir -p "$to$(dirname "$1")"
+    cat > "$to$1.new"
+    chmod 0644 "$to$1.new"
+    mv -f "$to$1.new" "$to$1"
+}
+"""
+_CONSOLE: Final = "uid=$(stat -f %u /dev/console)  # who sits at the screen; 0: nobody\n"
+
+
+def unix(rollout: Rollout) -> Iterator[Made]:
+    """The scripts of both systems."""
+    for system in (System.MACOS, System.LINUX):
+        every = placed(rollout, system)
+        folder = system.value
+        about = "puts files, trust and variables in place; run it daily: it mends what was changed"
+        yield Made(f"{folder}/install.sh", _install(rollout, system, every), about)
+        yield Made(
+            f"{folder}/verify.sh", verify(rollout, system), "names what is missing or changed; exit status 1 then"
+        )
+        yield Made(f"{folder}/remove.sh", _remove(rollout, system, every), "takes all of it away; restart afterwards")
+
+
+def verify(rollout: Rollout, system: System, *, last: str = "check") -> bytes:
+    """The check. `last`: what is done with it, in sh."""
+    lines = [f"    one {shlex.quote(each.path)} {sha256(each.content).hexdigest()}" for each in placed(rollout, system)]
+    return (
+        _head(rollout, system, "Names what of it is missing or changed; exit status 1 where anything is.")
+        + f"""\
+sum() {{ if command -v sha256sum > /dev/null; then sha256sum < "$1"; else shasum -a 256 < "$1"; fi | cut -d ' ' -f 1; }}
+one() {{ # PATH SHA256
+    if [ ! -f "$to$1" ]; then echo "missing: $1"; bad=1
+    elif [ "$(sum "$to$1")" != "$2" ]; then echo "changed: $1"; bad=1; fi
+}}
+check() {{
+    bad=0
+{chr(10).join(lines)}
+    [ -n "$to" ] || trusted || {{ echo 'not trusted: the root'; bad=1; }}
+    [ "$bad" = 0 ]
+}}
+{_trusted(rollout, system)}{last}
+"""
+    ).encode()
+
+
+def _trusted(rollout: Rollout, system: System) -> str:
+    """Whether the system and the bundle have the root: told by a line of it that no other certificate has."""
+    line = rollout.root.pem.decode().strip().splitlines()[-3]  # of its signature
+    bundle = f"grep -sqF -e {shlex.quote(line)} {PLACES[system].bundle}"
+    if system is System.LINUX:
+        return f"trusted() {{ {bundle}; }}\n"
+    listed = (
+        f"security find-certificate -a -Z /Library/Keychains/System.keychain | grep -qF {rollout.root.sha256.upper()}"
+    )
+    return f"trusted() {{ {listed} && {bundle}; }}\n"
+
+
+def _install(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
+    files = "".join(_heredoc(each) for each in every)
+    after = _MACOS_AFTER if system is System.MACOS else _LINUX_AFTER
+    filled = after.replace("LABEL", agent_label(rollout)).replace("AGENT", agent_path(rollout))
+    head = _head(rollout, system, "Puts everything in place. May be run again: it mends what was changed.")
+    return f'{head}{_PUT}{files}[ -z "$to" ] || exit 0\n{filled}'.encode()
+
+
+_MACOS_AFTER: Final = f"""\
+# For programs that read a bundle instead of the keychain: what the system trusts, and the root.
+bundle=$(mktemp)
+security find-certificate -a -p /System/Library/Keychains/SystemRootCertificates.keychain > "$bundle"
+security find-certificate -a -p /Library/Keychains/System.keychain >> "$bundle"
+cat /etc/spendgate/root.pem >> "$bundle"
+put /etc/spendgate/bundle.pem < "$bundle"
+rm -f "$bundle"
+# Programs that are started from now on have the variables; the agent sets them again at each log-in.
+{_CONSOLE}if [ "$uid" != 0 ]; then
+    launchctl bootout "gui/$uid/LABEL" 2> /dev/null || true
+    launchctl bootstrap "gui/$uid" AGENT
+fi
+"""
+_LINUX_AFTER: Final = f"""\
+if command -v update-ca-certificates > /dev/null; then
+    put {_DEBIAN} < /etc/spendgate/root.pem
+    update-ca-certificates > /dev/null
+    bundle=/etc/ssl/certs/ca-certificates.crt
+elif command -v update-ca-trust > /dev/null; then
+    put {_REDHAT} < /etc/spendgate/root.pem
+    update-ca-trust extract
+    bundle=/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+else
+    echo 'no update-ca-certificates and no update-ca-trust here: put /etc/spendgate/root.pem into the trust store by hand' >&2
+    exit 1
+fi
+ln -sfn "$bundle" /etc/spendgate/bundle.pem # the system's own, so that it never grows old
+"""
+
+
+def _remove(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
+    paths = [each.path for each in every]
+    text = _head(rollout, system, "Takes everything away, variables first. May be run again. Restart afterwards.")
+    if system is System.MACOS:
+        names = " ".join(sorted(variables(rollout, system)))
+        text += f"""\
+if [ -z "$to" ]; then
+    {_CONSOLE}    if [ "$uid" != 0 ]; then
+        launchctl bootout "gui/$uid/{agent_label(rollout)}" 2> /dev/null || true
+        for name in {names}; do launchctl asuser "$uid" launchctl unsetenv "$name"; done
+    fi
+fi
+"""
+        paths.append("/etc/spendgate/bundle.pem")
+    else:
+        paths += ["/etc/spendgate/bundle.pem", _DEBIAN, _REDHAT]
+    text += "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
+    drop_ins = PLACES[system].claude_code.rpartition("/")[0]
+    for folder in (drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder):
+        text += f'rmdir "$to"{shlex.quote(folder)} 2> /dev/null || true # what others put there stays\n'
+    if system is System.LINUX:
+        text += f"""\
+[ -z "$to" ] || exit 0
+if command -v update-ca-certificates > /dev/null; then
+    update-ca-certificates --fresh > /dev/null
+    hook={_JAVA_HOOK} # is told of additions alone, and Java would keep the root
+    if [ -x "$hook" ]; then echo -{_JAVA_PEM} | "$hook" > /dev/null; fi
+elif command -v update-ca-trust > /dev/null; then update-ca-trust extract; fi
+"""
+    return text.encode()
+
+
+def _head(rollout: Rollout, system: System, about: str) -> str:
+    on = {System.MACOS: "macOS", System.LINUX: "Linux"}[system]
+    return f"""\
+#!/bin/sh
+# Spendgate on {on} for {rollout.organization} ({rollout.identifier}); made by `spendgate mdm make`.
+# {about}
+# DESTDIR=FOLDER: below this folder, and nothing else, for building a package.
+set -eu
+umask 022
+to=${{DESTDIR:-}}
+[ -n "$to" ] || [ "$(id -u)" = 0 ] || {{ echo 'run this as root' >&2; exit 1; }}
+"""
+
+
+def _heredoc(each: Placed) -> str:
+    """The file as text that a reviewer can read; a policy that a shell could change by a byte in base64."""
+    text = each.content.decode("utf-8", "replace")
+    plain = text.encode() == each.content and text.endswith("\n") and _END not in text and "\r" not in text
+    if plain and "\0" not in text:
+        return f"put {shlex.quote(each.path)} << '{_END}'\n{text}{_END}\n"
+    coded = encodebytes(each.content).decode()
+    return f"base64 --decode << '{_END}' | put {shlex.quote(each.path)}\n{coded}{_END}\n"

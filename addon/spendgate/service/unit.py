@@ -1,0 +1,200 @@
+"""The systemd unit of a gate and the accounts it needs, as text made from a description. Pure.
+
+The gate needs the network, its state directory and nothing else: no capability, no home folder, no device, no new privilege.
+What is left out, and why:
+
+    MemoryDenyWriteExecute   cffi makes callbacks for TLS in memory that is written and executed
+    PrivateUsers             the kernel would name every client's account `nobody`, and spend is told apart by account
+    ProcSubset=pid           the boot's id, by which clocks are compared, is in /proc/sys
+    @resources               of it `setpriority` and `setrlimit` stay: the process that answers clients bounds itself
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from spendgate.errors import UsageError
+
+UNIT: Final = "spendgate.service"
+MARK: Final = "# Made by `spendgate service install`, which overwrites what is changed here."
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_@.,:/=+-]+")
+_MADE: Final = re.compile(r"^Made=(.*)$", re.MULTILINE)
+_LIB, _RUN = PurePosixPath("/var/lib"), PurePosixPath("/run")
+
+HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - named, not used
+"""Folders that are empty for the gate: ProtectHome and PrivateTmp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is to be installed."""
+
+    program: tuple[str, ...]
+    """What starts Spendgate, before its own words: absolute."""
+    state: PurePosixPath
+    """Under /var/lib: systemd makes it for the account."""
+    socket: PurePosixPath
+    """Under /run, likewise."""
+    account: str = "spendgate"
+    admins: str = "spendgate-admin"
+    """The group whose members see everything."""
+    policy: PurePosixPath | None = None
+    port: int = 8080
+    backs_off: bool = True
+    """Whether this systemd can wait longer after each failure (254 and later); an older one waits 5 s each time."""
+    made: tuple[str, ...] = ()
+    """What the installation made beside its files, and so takes away with it: `user:NAME`, `group:NAME`, `folder:PATH`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A directory that systemd makes, with its mode."""
+
+    path: PurePosixPath
+    mode: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that the installation writes, root's."""
+
+    path: PurePosixPath
+    text: str
+    mode: int = 0o644
+
+
+def folders(wanted: Description) -> tuple[Folder, ...]:
+    """Both are the account's."""
+    return Folder(wanted.state, 0o711, wanted.account), Folder(wanted.socket.parent, 0o755, wanted.account)
+
+
+def files(wanted: Description, *, packaged: bool = False) -> tuple[File, ...]:
+    """The unit and the accounts' list; in a package they are the distributor's, in /usr/lib, else the administrator's."""
+    top = PurePosixPath("/usr/lib" if packaged else "/etc")
+    return (
+        File(top / "sysusers.d" / "spendgate.conf", sysusers(wanted)),
+        File(top / "systemd" / "system" / UNIT, unit(wanted)),
+    )
+
+
+def sysusers(wanted: Description) -> str:
+    """What sysusers.d(5) reads: a system account without shell, home and password, and the admins' group."""
+    return (
+        f"{MARK}\n"
+        f'u {wanted.account} - "Spendgate gate" - /usr/sbin/nologin\n'
+        f"g {wanted.admins} -\n"
+    )  # fmt: skip
+
+
+def command(wanted: Description) -> tuple[str, ...]:
+    """What the unit starts."""
+    policy = ("--policy", str(wanted.policy)) if wanted.policy else ()
+    return (*wanted.program, "run", "--state", str(wanted.state), *policy, "--port", str(wanted.port))
+
+
+def unit(wanted: Description) -> str:
+    """The whole unit file. Raises UsageError for a path that it cannot hold."""
+    backoff = "RestartSec=1\nRestartSteps=6\nRestartMaxDelaySec=60" if wanted.backs_off else "RestartSec=5"
+    state, run = wanted.state.relative_to(_LIB), wanted.socket.parent.relative_to(_RUN)
+    return _UNIT.format(
+        mark=MARK,
+        made=" ".join(wanted.made),
+        command=" ".join(_word(word) for word in command(wanted)),
+        account=wanted.account,
+        state=state,
+        run=run,
+        backoff=backoff,
+    )
+
+
+def made_by(text: str) -> tuple[str, ...] | None:
+    """What the installation that wrote this unit had made; None: it is not ours."""
+    found = _MADE.search(text)
+    return tuple(found[1].split()) if MARK in text and found else None
+
+
+def hidden(path: PurePosixPath) -> str:
+    """The folder, empty for the gate, that this path is in; empty text where it can see it."""
+    return next((folder for folder in HIDDEN if path.is_relative_to(folder)), "")
+
+
+def _word(text: str) -> str:
+    """One word of ExecStart: neither a specifier nor a variable, whatever its letters."""
+    if any(ord(letter) < 32 for letter in text):
+        raise UsageError(f"{text!r}: a path with control characters cannot stand in a unit")
+    if _PLAIN.fullmatch(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"'
+
+
+_UNIT: Final = """\
+{mark}
+[Unit]
+Description=Spendgate: what AI tools on this machine spend
+After=network.target nss-user-lookup.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={command}
+SyslogIdentifier=spendgate
+User={account}
+Group={account}
+StateDirectory={state}
+StateDirectoryMode=0711
+RuntimeDirectory={run}
+RuntimeDirectoryMode=0755
+UMask=0077
+TimeoutStartSec=300
+TimeoutStopSec=30
+# A hung gate is killed and started again: its loop answers, or nothing does.
+WatchdogSec=15
+TimeoutAbortSec=5
+Restart=always
+{backoff}
+# Wrong usage is not mended by trying again.
+RestartPreventExitStatus=2
+LimitNOFILE=65536
+# Memory of a gate holds keys: none of it goes to a core file.
+LimitCORE=0
+
+CapabilityBoundingSet=
+AmbientCapabilities=
+NoNewPrivileges=yes
+PrivateDevices=yes
+PrivateMounts=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProtectSystem=strict
+KeyringMode=private
+LockPersonality=yes
+RemoveIPC=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallFilter=setpriority setrlimit
+
+[Install]
+WantedBy=multi-user.target
+
+[X-Spendgate]
+Made={made}
+"""

@@ -1,0 +1,140 @@
+"""`spendgate service` where no systemd is needed: what it would do, a package's files, and where it cannot be."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.kit import app
+from spendgate.errors import StateError, UsageError
+from spendgate.service import machine
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a service is Linux for now")
+PROGRAM = ("--program", "/opt/spendgate/bin/spendgate")
+UNIT = "usr/lib/systemd/system/spendgate.service"
+ACCOUNTS = "usr/lib/sysusers.d/spendgate.conf"
+
+
+def service(*words: str) -> Result:
+    """The command, and how it ended."""
+    return CliRunner().invoke(app, ["service", *words])
+
+
+def below(root: Path) -> dict[str, str]:
+    """Every file there, and its mode."""
+    return {
+        str(path.relative_to(root)): f"{stat.S_IMODE(path.stat().st_mode):o}"
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_dry_run_shows_all_of_it_and_does_nothing(tmp_path: Path) -> None:
+    """Each account or that it is there, folder, file with its mode and every line, and what would be run."""
+    shown = service("install", "--dry-run", "--root", str(tmp_path), *PROGRAM, "--port", "8099")
+    assert shown.exit_code == 0, shown.output
+    assert below(tmp_path) == {}
+
+    written = service("install", "--root", str(tmp_path), *PROGRAM, "--port", "8099")
+    assert written.exit_code == 0, written.output
+    for file in (UNIT, ACCOUNTS):
+        assert f"# writes {tmp_path / file}, mode 0644, of root\n" in shown.stdout
+        assert (tmp_path / file).read_text() in shown.stdout
+    for line in (
+        "# systemd makes /var/lib/spendgate, mode 0711, of spendgate",
+        "# systemd makes /run/spendgate, mode 0755, of spendgate",
+        "# runs: systemctl daemon-reload",
+        "ExecStart=/opt/spendgate/bin/spendgate run --state /var/lib/spendgate --port 8099",
+    ):
+        assert f"{line}\n" in shown.stdout
+
+
+def test_a_dry_run_needs_neither_root_nor_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It names the accounts that are missing on this machine."""
+    monkeypatch.setattr(machine, "BOOTED", tmp_path / "nowhere")
+    monkeypatch.setattr(machine, "is_there", lambda account: account == "group:spendgate-admin")
+
+    shown = service("install", "--dry-run")
+
+    assert shown.exit_code == 0, shown.output
+    assert "# makes the user spendgate\n" in shown.stdout
+    assert "# makes the group spendgate\n" in shown.stdout
+    assert "# makes the group spendgate-admin" not in shown.stdout
+    assert "Made=group:spendgate user:spendgate\n" in shown.stdout.replace("folder:/etc/sysusers.d ", "")
+
+
+def test_a_package_has_two_files_and_the_second_time_changes_none(tmp_path: Path) -> None:
+    """And a removal takes both away, with the folders that are empty then."""
+    root = tmp_path / "package"
+    first = service("install", "--root", str(root), *PROGRAM)
+    assert first.exit_code == 0, first.output
+    assert below(root) == {UNIT: "644", ACCOUNTS: "644"}
+    assert "systemd-sysusers" in first.stderr
+
+    again = service("install", "--root", str(root), *PROGRAM)
+    assert "nothing was changed" in again.stderr
+    other = service("install", "--root", str(root), *PROGRAM, "--policy", "/etc/spendgate/policy.yaml")
+    assert f"changed {root / UNIT}" in other.stderr
+    assert "--policy /etc/spendgate/policy.yaml" in (root / UNIT).read_text()
+
+    removed = service("uninstall", "--root", str(root))
+    assert removed.exit_code == 0, removed.output
+    assert list(root.rglob("*")) == []
+    assert "nothing of the service is in" in service("uninstall", "--root", str(root)).stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--program", "bin/spendgate"), (*PROGRAM, "--policy", "policy.yaml")])
+def test_a_package_names_what_is_on_the_other_machine(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """What runs here says nothing about where it is there."""
+    result = service("install", "--root", str(tmp_path), *words)
+
+    assert isinstance(result.exception, UsageError)
+    assert "--program /opt/spendgate/bin/spendgate" in str(result.exception)
+    assert below(tmp_path) == {}
+
+
+def test_a_package_has_no_ledger_to_keep(tmp_path: Path) -> None:
+    """An option that would do nothing is refused."""
+    result = service("uninstall", "--root", str(tmp_path), "--keep-ledger")
+
+    assert isinstance(result.exception, UsageError)
+
+
+@pytest.mark.parametrize("words", [("install",), ("status",)])
+def test_without_systemd_there_is_one_error_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """As in most containers."""
+    monkeypatch.setattr(machine, "BOOTED", tmp_path / "nowhere")
+
+    result = service(*words)
+
+    assert isinstance(result.exception, StateError)
+    assert "systemd does not run this machine" in str(result.exception)
+    assert "spendgate run" in str(result.exception)
+
+
+@pytest.mark.parametrize("words", [("install",), ("install", "--dry-run"), ("uninstall",), ("status",)])
+@pytest.mark.parametrize(("platform", "name"), [("darwin", "macOS"), ("win32", "Windows")])
+def test_other_systems_are_said_not_to_be_built(
+    monkeypatch: pytest.MonkeyPatch, platform: str, name: str, words: tuple[str, ...]
+) -> None:
+    """Plainly, with what there is instead."""
+    monkeypatch.setattr("spendgate.cli.service_.sys.platform", platform)
+
+    result = service(*words)
+
+    assert isinstance(result.exception, StateError)
+    assert f"a service on {name} is not built yet" in str(result.exception)
+
+
+def test_a_time_of_systemds_is_read() -> None:
+    """And one that never was."""
+    told = machine.instant("Sun 2026-11-29 11:15:33 UTC")
+    assert told is not None
+    assert told.isoformat() == "2026-11-29T11:15:33+00:00"
+    assert machine.instant("") is None
