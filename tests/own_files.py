@@ -1,4 +1,4 @@
-"""System folders of a test's own: whatever its script writes to /etc, /usr/local and /var is seen by it alone, and gone with it."""
+"""System folders of a test's own: what its script writes to /etc, /usr/local and /var is seen by it alone, and gone with it."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_all_is_fine_then_a_process_goes_around(village: Village, programs: Path
 
 
 def test_rules_that_capture_nothing(village: Village, programs: Path) -> None:
-    """The gate is up, answers its pulse and listens, and the rules are empty: the canary alone can tell, and a tool is not captured."""
+    """The gate is up, answers its pulse and listens, and the rules are empty: the canary alone can tell."""
     flush = ("nft", "flush", "chain", "inet", "spendgate", "capture")
     _, err = village.laptop.inside(*flush).communicate(timeout=PATIENCE_S)
     assert not err

@@ -22,8 +22,8 @@ def register(app: typer.Typer) -> None:
 def doctor(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     """A canary call through every way to the gate, each installed tool's trust and way, and processes that go around.
 
-    It looks from where it is run: with this account's variables, rights and processes. As root it sees every account's. It changes
-    nothing, and costs and records nothing. Exit status 1 where something is found; what could not be looked at is said.
+    It looks from where it is run: with this account's variables, rights and processes. As root it sees every account's. It
+    changes nothing, and costs and records nothing. Exit status 1 where something is found; what could not be looked at is said.
     """
     if sys.platform != "linux":
         raise StateError("`doctor` is not built for this system yet; `spendgate status` tells how the gate is")

@@ -67,7 +67,9 @@ def kept(report: Report, health: Health) -> Iterator[Check]:
         yield Check("gate.deliveries", "alerts", State.UNSEEN, "whether alerts arrive is for admins to see")
     elif number:
         says = f"{number} message{'s' if number > 1 else ''} not delivered ({'; '.join(why[:2]) or 'not sent yet'})"
-        yield Check("gate.deliveries", "alerts", State.FINDING, says, "see `spendgate alerts list`, and mend the receiver")
+        yield Check(
+            "gate.deliveries", "alerts", State.FINDING, says, "see `spendgate alerts list`, and mend the receiver"
+        )
     else:
         yield Check("gate.deliveries", "alerts", State.FINE, "every message has arrived")
 
@@ -89,7 +91,9 @@ def _failures(health: Health) -> Iterator[Check]:
         at, detail = health.failures[-1]
         times = f"{len(health.failures)} time{'s' if len(health.failures) > 1 else ''} in the last day"
         says = f"{choice}; it decided so {times}, the last one told at {at}: {detail}"
-        yield Check("gate.on_failure", "on_failure", State.FINDING, says, "see `spendgate audit list`, and mend what it names")
+        yield Check(
+            "gate.on_failure", "on_failure", State.FINDING, says, "see `spendgate audit list`, and mend what it names"
+        )
     else:
         yield Check("gate.on_failure", "on_failure", State.FINE, choice)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from spendgate.cli import alive, doctor_checks
 from spendgate.cli.desk import Desk
+from spendgate.cli.doctor_system import quic, service
 from spendgate.cli.environment import no_proxy
-from spendgate.cli.health import Health
+from spendgate.cli.going_around import going_around
 from spendgate.cli.report import Report
 from spendgate.doctor import environment, ways
 from spendgate.doctor.around import Process
@@ -65,22 +66,23 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
     try:
         report, health = desk.status(), desk.health()
     except SpendgateError as fault:
-        return Examined(now, (Check("gate", "gate", State.FINDING, str(fault), doctor_checks.START),))
-    checks = [*doctor_checks.running(report), *doctor_checks.kept(report, health)]
+        down = Check("gate", "gate", State.FINDING, str(fault), doctor_checks.START)
+        return Examined(now, (down, *service(desk)))
+    checks = [*doctor_checks.running(report), *service(desk), *doctor_checks.kept(report, health)]
     checks += [_way(each, report) for each in report.ways]
     routes, way = asyncio.run(_routes(report, environ))
     checks += ways.environment(routes, no_proxy(_no_proxy(environ), health.hosts)[1])
-    ours, tools, stores = _certificate(way), (), {}
+    ours = _certificate(way)
+    tools: tuple[ToolFound, ...] = ()
+    stores: dict[Store, bool] = {}
     if way is not None and ours is not None:
         checks.append(doctor_checks.certificate(way.certificate, ours.value.not_valid_after_utc, now))
         stores = stores_of(ours)
         tools = tuple(_tools(report, routes, way, ours, stores, environ))
         checks += (check for tool in tools for check in _of_tool(tool))
-    from spendgate.cli.going_around import going_around  # noqa: PLC0415 - Linux alone has what it asks of the kernel
-
     processes, seen = going_around(report, health, routes)
     checks += seen
-    checks += doctor_checks.unread(report, int(now.timestamp() * 1000))
+    checks += [*quic(report), *doctor_checks.unread(report, int(now.timestamp() * 1000))]
     return Examined(now, tuple(checks), report, tools, processes, stores)
 
 
@@ -126,7 +128,12 @@ def _certificate(way: alive.Way | None) -> Certificate | None:
 
 
 def _tools(
-    report: Report, routes: Routes, way: alive.Way, ours: Certificate, stores: Mapping[Store, bool], environ: Mapping[str, str]
+    report: Report,
+    routes: Routes,
+    way: alive.Way,
+    ours: Certificate,
+    stores: Mapping[Store, bool],
+    environ: Mapping[str, str],
 ) -> Iterator[ToolFound]:
     found = installed(TOOLS)
     by_address = routes.transparent and not routes.proxy
@@ -160,7 +167,9 @@ def _by_settings(own: Mapping[str, str], routes: Routes, else_: Reached) -> Reac
 def _told(said: Said, trusted: Trusted, reached: Reached) -> tuple[Trusted, Reached]:
     """What the program itself has shown goes before what is known of such programs."""
     if said.instance:
-        return Trusted(True, trusted.why if trusted.yes else "it took the gate's certificate"), Reached(True, reached.why)
+        return Trusted(True, trusted.why if trusted.yes else "it took the gate's certificate"), Reached(
+            True, reached.why
+        )
     if said.untrusted:
         why = trusted.why if trusted.yes is False else f"it refused the gate's certificate: {said.output}"
         remedy = trusted.remedy or "see which file or setting decides what it trusts, and let that have our certificate"

@@ -14,7 +14,18 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from spendgate.audit_words import AuditWord
-from spendgate.cli import alive, file_alerts, file_grants, file_me, granted, health, in_force, not_captured, purged, seats
+from spendgate.cli import (
+    alive,
+    file_alerts,
+    file_grants,
+    file_me,
+    granted,
+    health,
+    in_force,
+    not_captured,
+    purged,
+    seats,
+)
 from spendgate.cli.account import own_account
 from spendgate.cli.desk import Asking, Called, Explained, Listed, Rows, Signing, Spending, Verified, Wish
 from spendgate.cli.moments import iso, moment

@@ -31,7 +31,9 @@ def going_around(report: Report, health: Health, routes: Routes) -> tuple[tuple[
         says = f"{left} of the providers' names did not resolve within {RESOLVED_S:.0f} s: their addresses were not looked for"
         checks.append(Check("around", "names", State.UNSEEN, says))
     if not checks:
-        checks.append(Check("around", "connections", State.FINE, "no process holds a connection to a provider around the gate"))
+        checks.append(
+            Check("around", "connections", State.FINE, "no process holds a connection to a provider around the gate")
+        )
     return found, checks
 
 

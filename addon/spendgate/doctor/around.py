@@ -1,7 +1,7 @@
 """Processes of this machine that hold a connection to a provider's address around the gate, as the socket table has them.
 
-What is seen are addresses: a provider's may be a content network's, which serves other sites, too, so that a finding names both the
-address and the host that resolves to it. A connection that ended before is not seen at all.
+What is seen are addresses: a provider's may be a content network's, which serves other sites, too, so that a finding names both
+the address and the host that resolves to it. A connection that ended before is not seen at all.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ class Process:
 def table() -> tuple[Socket, ...]:
     """The open TCP connections of this network namespace."""
     return tuple(
-        Socket((_plain(each.laddr.ip), each.laddr.port), (_plain(each.raddr.ip), each.raddr.port), each.pid)
+        Socket((_plain(each.laddr[0]), each.laddr[1]), (_plain(each.raddr[0]), each.raddr[1]), each.pid)
         for each in psutil.net_connections("tcp")
-        if each.raddr and each.status in _STATES
+        if each.laddr and each.raddr and each.status in _STATES
     )
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from spendgate.capture.health import call_canary
+from spendgate.runtimes import PROXY
 
-VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+VARIABLES = (*(name for name in PROXY if name.upper() == "HTTPS_PROXY"), "ALL_PROXY", "all_proxy")
 """By which programs find a proxy for `https`, those that most programs ask first."""
 _JAVA = re.compile(r"-Dhttps\.proxy(Host|Port)=(\S+)")
 _MODES = {"http": "regular", "socks5": "socks5", "socks5h": "socks5"}
@@ -38,7 +39,7 @@ def proxies(environ: Mapping[str, str]) -> tuple[Proxy, ...]:
 
 def java(options: str) -> Proxy | None:
     """The proxy that Java's options name."""
-    named = {kind: word for kind, word in _JAVA.findall(options)}
+    named = dict(_JAVA.findall(options))
     if not named.get("Host"):
         return None
     port = named.get("Port", "443")

@@ -7,40 +7,53 @@ Cursor and VS Code by their documentation alone.
 from __future__ import annotations
 
 from spendgate.doctor.interface import Proxies, Store, Tool
+from spendgate.runtimes import ADDING
 
 _SYSTEM = frozenset({Store.SYSTEM})
 _WINDOW = frozenset({Store.SYSTEM, Store.BROWSER})
-_EXTRA = "NODE_EXTRA_CA_CERTS"
 _OPENSSL = ("SSL_CERT_FILE",)
 _NODE_SYSTEM = ("NODE_USE_SYSTEM_CA", "1")
 
 
 def _node(name: str, *programs: str) -> Tool:
-    return Tool(name, programs, adding=_EXTRA, stores=_SYSTEM, switch=_NODE_SYSTEM)
+    return Tool(name, programs, adding=ADDING, stores=_SYSTEM, switch=_NODE_SYSTEM)
 
 
 def _bun(name: str, *programs: str) -> Tool:
-    return Tool(name, programs, _OPENSSL, _EXTRA, _SYSTEM, switch=_NODE_SYSTEM)
+    return Tool(name, programs, _OPENSSL, ADDING, _SYSTEM, switch=_NODE_SYSTEM)
 
 
 TOOLS: tuple[Tool, ...] = (
     Tool(
-        "claude-code", ("claude",), _OPENSSL, _EXTRA, _SYSTEM, unless=("CLAUDE_CODE_CERT_STORE", "bundled"), settings=True
+        "claude-code",
+        ("claude",),
+        _OPENSSL,
+        ADDING,
+        _SYSTEM,
+        unless=("CLAUDE_CODE_CERT_STORE", "bundled"),
+        settings=True,
     ),
     Tool("codex", ("codex",), ("CODEX_CA_CERTIFICATE", *_OPENSSL), stores=_SYSTEM),
     _node("gemini-cli", "gemini"),
     Tool("copilot-cli", ("copilot",), _OPENSSL, stores=_SYSTEM),
-    Tool("cursor", ("cursor",), stores=_WINDOW, adding=_EXTRA, proxies=Proxies.SETTINGS),
-    Tool("vscode", ("code",), stores=_WINDOW, adding=_EXTRA, proxies=Proxies.SETTINGS),
+    Tool("cursor", ("cursor",), stores=_WINDOW, adding=ADDING, proxies=Proxies.SETTINGS),
+    Tool("vscode", ("code",), stores=_WINDOW, adding=ADDING, proxies=Proxies.SETTINGS),
     _bun("opencode", "opencode"),
     _node("qwen-code", "qwen"),
     Tool("aider", ("aider",), _OPENSSL),
     _node("node", "node"),
     _bun("bun", "bun"),
-    Tool("deno", ("deno",), ("DENO_CERT",), stores=_SYSTEM, adding=_EXTRA, switch=("DENO_TLS_CA_STORE", "system")),
+    Tool("deno", ("deno",), ("DENO_CERT",), stores=_SYSTEM, adding=ADDING, switch=("DENO_TLS_CA_STORE", "system")),
     Tool("python", ("python3", "python"), _OPENSSL, stores=_SYSTEM),
     Tool("go", ("go",), _OPENSSL, stores=_SYSTEM, version=("version",)),
-    Tool("java", ("java",), ("JAVA_TOOL_OPTIONS",), stores=frozenset({Store.JAVA}), proxies=Proxies.JAVA, version=("-version",)),
+    Tool(
+        "java",
+        ("java",),
+        ("JAVA_TOOL_OPTIONS",),
+        stores=frozenset({Store.JAVA}),
+        proxies=Proxies.JAVA,
+        version=("-version",),
+    ),
     Tool("git", ("git",), ("GIT_SSL_CAINFO",), stores=_SYSTEM),
     Tool("curl", ("curl",), ("CURL_CA_BUNDLE", *_OPENSSL), stores=_SYSTEM),
 )

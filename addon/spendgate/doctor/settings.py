@@ -9,7 +9,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-MANAGED = Path("/etc/claude-code")
+from spendgate.mdm.places import PLACES, System
+
+MANAGED = Path(PLACES[System.LINUX].claude_code).parents[1]
 OWN = Path(".claude/settings.json")
 FILE_BYTES_MAX = 1 << 20
 

@@ -47,7 +47,10 @@ def _missing(tool: Tool, read: tuple[Store, ...], has: Material) -> tuple[str, s
         why = f"{tool.adding} names {has.variables[tool.adding]}, which has not our certificate"
         return why, f"append {has.certificate} to that file"
     if tool.adding:
-        return f"{tool.adding} is not set, and it does not read the system's store", f"set {tool.adding}={has.certificate}"
+        return (
+            f"{tool.adding} is not set, and it does not read the system's store",
+            f"set {tool.adding}={has.certificate}",
+        )
     if tool.replacing:
         name = tool.replacing[0]
         return (

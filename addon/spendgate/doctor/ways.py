@@ -29,9 +29,7 @@ def way(name: str, mode: str, *, answered: bool, readable: bool, certificate: st
     return Check("way", name, State.FINDING, says, _REMEDIES.get(mode, _RESTART))
 
 
-def routes(
-    ways: Sequence[tuple[str, str]], *, java: bool, proxies: Mapping[Proxy, bool]
-) -> Routes:
+def routes(ways: Sequence[tuple[str, str]], *, java: bool, proxies: Mapping[Proxy, bool]) -> Routes:
     """From what was tried: `ways` are the modes and addresses of those that were answered."""
     modes = [mode for mode, _ in ways]
     listener = next((address for mode, address in ways if mode in POINTED_AT), "")
@@ -50,7 +48,9 @@ def environment(found: Routes, hiding: Sequence[str]) -> Iterator[Check]:
     to_gate = f"set it to http://{found.listener}" if found.listener else "take it away"
     for name, where in found.strays.items():
         says = f"{name} leads to {where}, where no gate answers: programs started here go around it"
-        remedy = f"{to_gate}; a proxy that calls must pass is the gate's to go through: `run --mode upstream:http://{where}`"
+        remedy = (
+            f"{to_gate}; a proxy that calls must pass is the gate's to go through: `run --mode upstream:http://{where}`"
+        )
         yield Check("environment.proxy", name, State.FINDING, says, remedy)
     if not found.transparent and not found.proxy and not found.strays:
         yield Check("environment.proxy", "this environment", State.FINDING, *astray(found))

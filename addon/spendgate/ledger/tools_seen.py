@@ -27,5 +27,5 @@ class ToolSeen(Struct, frozen=True):
 def tools_seen(conn: sqlite3.Connection, span: Span = EVERY_CALL) -> tuple[ToolSeen, ...]:
     """By tool, the one that was seen last first. Without calls that are sums by day."""
     clause, values = where(span, *_CALLS)
-    found = conn.execute(f"{_SEEN} {clause} GROUP BY 1 ORDER BY 3 DESC", values)  # noqa: S608 - checked words
+    found = conn.execute(f"{_SEEN} {clause} GROUP BY 1 ORDER BY 3 DESC", values)
     return tuple(ToolSeen(*row) for row in found)
