@@ -35,7 +35,8 @@ def _village() -> Iterator[Village]:
         pytest.skip(reason)
     with village() as made:
         link = made.laptop.name.replace("sgl", "v")
-        made.laptop.inside("ip", "route", "add", "192.0.2.0/24", "dev", link).communicate(timeout=PATIENCE_S)
+        for network in ("192.0.2.0/24", "2001:db8:ca::/48"):
+            made.laptop.inside("ip", "route", "add", network, "dev", link).communicate(timeout=PATIENCE_S)
         yield made
 
 
@@ -86,6 +87,9 @@ def test_all_is_fine_then_a_process_goes_around(village: Village, programs: Path
     """Each tool's own call is led to the gate by the rules alone; a captured call's process is not named, one around is."""
     fine = doctor(village, programs, 0)
     assert findings(fine) == {}
+    assert {"transparent", "transparent over IPv6"} <= {
+        each["about"] for each in fine["checks"] if each["check"] == "way"
+    }
     assert {tool["way"] for tool in fine["tools"]} == {"transparent"}
     assert all(tool["trusted"] and tool["captured"] for tool in fine["tools"])
     with going_around(village):

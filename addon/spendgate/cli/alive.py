@@ -8,11 +8,12 @@ nothing: mitmproxy's local mode says so also where it captures nothing, and fire
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spendgate.capture.health import call_canary
+from spendgate.capture.health import CANARY_ADDRESS6, CANARY_PORT, call_canary
 from spendgate.cli.in_force import InForce
 
 PATIENCE_S = 3.0
@@ -37,13 +38,28 @@ class Way:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Where clients are pointed at; None: nowhere."""
-        return None if self.mode in _EVERYWHERE else (self.host, self.port)
+        """What a canary call is addressed to; None: to what `call_canary` takes by itself."""
+        if self.mode not in _EVERYWHERE:
+            return self.host, self.port
+        return (CANARY_ADDRESS6, CANARY_PORT) if ":" in self.host else None
 
     @property
     def name(self) -> str:
         """As a person reads it."""
-        return self.mode if self.address is None else f"{self.mode} {self.host}:{self.port}"
+        if self.mode not in _EVERYWHERE:
+            return f"{self.mode} {self.host}:{self.port}"
+        return f"{self.mode} over IPv6" if ":" in self.host else self.mode
+
+    def unused(self) -> bool:
+        """Whether it is for IPv6 and this machine has no way to anywhere by IPv6: no call comes by it."""
+        if self.mode not in _EVERYWHERE or ":" not in self.host:
+            return False
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asked:  # sends nothing
+            try:
+                asked.connect((CANARY_ADDRESS6, CANARY_PORT))
+            except OSError:
+                return True
+        return False
 
 
 def ways(said: InForce) -> tuple[Way, ...]:
@@ -61,7 +77,7 @@ def silent(asked: Sequence[Way]) -> tuple[str, ...]:
 
     It is this account's traffic that is tried: a transparent way leads past the gate's own account.
     """
-    return asyncio.run(_asked(asked))
+    return asyncio.run(_asked([way for way in asked if not way.unused()]))
 
 
 async def _asked(asked: Sequence[Way]) -> tuple[str, ...]:

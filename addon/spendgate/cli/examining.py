@@ -91,13 +91,15 @@ def _no_proxy(environ: Mapping[str, str]) -> str:
 
 
 def _way(way: alive.Way, report: Report) -> Check:
+    if way.unused():
+        return Check("way", way.name, State.UNSEEN, "this machine has no IPv6 route: no call goes that way")
     answered = way.name not in report.silent
     return ways.way(way.name, way.mode, answered=answered, readable=bool(way.pem), certificate=way.certificate)
 
 
 async def _routes(report: Report, environ: Mapping[str, str]) -> tuple[Routes, alive.Way | None]:
     """What leads from here to a gate, and the way of the gate by whose certificate that is."""
-    up = [way for way in report.ways if way.name not in report.silent]
+    up = [way for way in report.ways if way.name not in report.silent and not way.unused()]
     proxies = environment.proxies(environ)
     answers = {proxy: await _gate_at(proxy, up) for proxy in proxies}
     java = environment.java(environ.get(JAVA, ""))
