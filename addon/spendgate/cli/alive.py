@@ -54,11 +54,11 @@ class Way:
         """Whether it is for IPv6 and this machine has no way to anywhere by IPv6: no call comes by it."""
         if self.mode not in _EVERYWHERE or ":" not in self.host:
             return False
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asked:  # sends nothing
-            try:
-                asked.connect((CANARY_ADDRESS6, CANARY_PORT))
-            except OSError:
-                return True
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asked:
+                asked.connect((CANARY_ADDRESS6, CANARY_PORT))  # sends nothing
+        except OSError:
+            return True
         return False
 
 

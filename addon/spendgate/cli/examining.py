@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,7 +110,15 @@ async def _routes(report: Report, environ: Mapping[str, str]) -> tuple[Routes, a
     )
     led = next((way for way in answers.values() if way is not None), None)
     through = next((way for way in up if way.mode in ways.TRANSPARENT), None)
-    return found, led or through or next((way for way in report.ways if way.pem), None)
+    return found, led or through or next((way for way in report.ways if way.pem), None) or _remembered(report)
+
+
+def _remembered(report: Report) -> alive.Way | None:
+    """Of a gate that has ended: its certificate is still what tools must trust when it is up again."""
+    if report.said is None:
+        return None
+    [*found] = alive.ways(replace(report.said, listeners=(("regular", "", 0),)))
+    return found[0] if found[0].pem else None
 
 
 async def _gate_at(proxy: environment.Proxy, up: list[alive.Way]) -> alive.Way | None:

@@ -23,7 +23,7 @@ def going_around(report: Report, health: Health, routes: Routes) -> tuple[tuple[
         return (), [Check("around", "connections", State.UNSEEN, says, "run it as root")]
     hosts, left = around.resolved(health.hosts, RESOLVED_S) if going else ({}, 0)
     found = around.processes(going, hosts)
-    checks = [_found(each, routes) for each in found]
+    checks = [_browser(each) if each.browser else _found(each, routes) for each in found]
     if hidden := around.hidden(going, hosts, health.gate_uid):
         says = f"{hidden} connection{'s' if hidden > 1 else ''} to providers' addresses of other accounts: whose cannot be seen"
         checks.append(Check("around", "other accounts", State.UNSEEN, says, "run it as root"))
@@ -34,7 +34,15 @@ def going_around(report: Report, health: Health, routes: Routes) -> tuple[tuple[
         checks.append(
             Check("around", "connections", State.FINE, "no process holds a connection to a provider around the gate")
         )
-    return found, checks
+    return tuple(each for each in found if not each.browser), checks
+
+
+def _browser(one: around.Process) -> Check:
+    """Whether it calls a provider or shows a site behind the same address cannot be told, and sites are left to browsers."""
+    says = f"process {one.pid} of {one.account} is a browser with a connection to {', '.join(one.addresses)}, where"
+    return Check(
+        "around", one.program, State.UNSEEN, f"{says} {', '.join(one.hosts)} is, too: whom it calls cannot be told"
+    )
 
 
 def _found(one: around.Process, routes: Routes) -> Check:

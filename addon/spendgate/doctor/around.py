@@ -16,7 +16,9 @@ from queue import Empty, SimpleQueue
 
 import psutil
 
+from spendgate.attribution import BROWSER
 from spendgate.identity.accounts import Accounts
+from spendgate.identity.browsers import browser_of
 from spendgate.identity.interface import Endpoints
 from spendgate.identity.processes import describe
 from spendgate.identity.sock_diag import SockDiag
@@ -56,6 +58,7 @@ class Process:
     program: str
     tool: str
     """Empty: not known."""
+    browser: bool
     hosts: tuple[str, ...]
     addresses: tuple[str, ...]
 
@@ -153,6 +156,7 @@ def _named(pid: int, addresses: tuple[str, ...], hosts: Mapping[str, str]) -> Pr
         account=Accounts().name(uid, now_s=0),
         program=program,
         tool=tool_of(program, found.arguments, found.name) or "",
+        browser=browser_of(program, f"/proc/{pid}/exe") == BROWSER,
         hosts=tuple(dict.fromkeys(hosts[address] for address in addresses)),
         addresses=addresses,
     )

@@ -29,6 +29,8 @@ _UNTRUSTED = re.compile(
 )
 """As the four say that they do not take what they were shown. Nobody but a gate shows them anything for this name."""
 _SAID = 200
+_PASSWORD = re.compile(r"//[^/\s@]*@")
+"""As a proxy's address may have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +84,4 @@ def ask(one: Installed, *, transparent: bool, environ: Mapping[str, str]) -> Sai
     if one.tool.name == "git" and _GIT_ANSWERED.search(ran.output):
         return Said("a gate", untrusted=False, output="")  # git shows no headers
     untrusted = _UNTRUSTED.search(ran.output) is not None
-    return Said("", untrusted, " ".join(ran.output.split())[-_SAID:])
+    return Said("", untrusted, " ".join(_PASSWORD.sub("//", ran.output).split())[-_SAID:])

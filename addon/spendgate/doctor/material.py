@@ -39,7 +39,7 @@ class Certificate:
     def is_in(self, path: Path) -> bool | None:
         """Whether a file of PEM or one of Java's stores has it. None: it cannot be read."""
         try:
-            if path.stat().st_size > FILE_BYTES_MAX:
+            if not path.is_file() or path.stat().st_size > FILE_BYTES_MAX:
                 return None
             content = path.read_bytes()
         except OSError:

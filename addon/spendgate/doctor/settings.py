@@ -29,7 +29,7 @@ def with_settings(environ: Mapping[str, str], home: Path, managed: Path = MANAGE
 def _variables(file: Path) -> dict[str, str]:
     """Of one file; none where it cannot be read, since the tool then has none either."""
     try:
-        if file.stat().st_size > FILE_BYTES_MAX:
+        if not file.is_file() or file.stat().st_size > FILE_BYTES_MAX:
             return {}
         settings = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
