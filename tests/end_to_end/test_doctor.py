@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from end_to_end.world import PATIENCE_S, PRODUCT, Gate, Provider, environment, policy, running_gate
+from end_to_end.world import PATIENCE_S, PRODUCT, Gate, Provider, environment, policy, running_gate, until
 
+BODY = json.dumps({"model": "claude-sonnet-4-6", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]})
 TOOLS = ("curl", "git", "python3")
 
 
@@ -73,6 +74,10 @@ def test_all_is_fine_then_a_tool_distrusts(machine: Machine, folder: Path) -> No
     assert {tool["tool"]: (tool["trusted"], tool["captured"]) for tool in fine["tools"]} == {
         "curl": (True, True), "git": (True, True), "python": (True, True)
     }  # fmt: skip
+    assert [tool["last_call_at"] for tool in fine["tools"]] == [None, None, None]
+    call = ("curl", "-sS", "-d", BODY, "-H", "x-api-key: sk-ant-api03-made-up", "https://api.anthropic.com/v1/messages")
+    subprocess.run(call, env=machine.variables, capture_output=True, check=True, timeout=PATIENCE_S)
+    until(lambda: True if machine.gate.calls() else None)
     others = folder / "others.pem"
     others.write_text(Path(ssl.get_default_verify_paths().cafile or "").read_text())
     broken = machine.doctor(1, CURL_CA_BUNDLE=str(others))
@@ -80,3 +85,16 @@ def test_all_is_fine_then_a_tool_distrusts(machine: Machine, folder: Path) -> No
     told = findings(broken)["tool.trust", "curl"]
     assert "CURL_CA_BUNDLE" in told["says"]
     assert str(machine.gate.ca) in told["remedy"]
+    assert {tool["tool"]: tool["last_call_at"] is not None for tool in broken["tools"]} == {
+        "curl": True, "git": False, "python": False
+    }  # fmt: skip
+    assert [tool["tool"] for tool in broken["coverage"]] == ["curl"]
+    assert {row["host"] for row in machine.gate.calls()} == {"api.anthropic.com"}  # no canary among them
+    _went_around(machine)
+
+
+def _went_around(machine: Machine) -> None:
+    """Without a variable no program is led to a gate that listens and is well."""
+    none = findings(machine.doctor(1, HTTPS_PROXY="", https_proxy=""))
+    assert {about for name, about in none if name == "tool.capture"} == {"curl", "git", "python"}
+    assert f"HTTPS_PROXY={machine.gate.proxy}" in none["environment.proxy", "this environment"]["remedy"]
