@@ -39,7 +39,7 @@ class Machine:
         """The command as this person types it."""
         return subprocess.run(
             [*PRODUCT, "doctor", "--state", str(self.gate.state), *words],
-            env={**self.variables, **more}, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+            env={**self.variables, **more}, capture_output=True, text=True, check=False, timeout=5 * PATIENCE_S,
         )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_all_is_fine_then_a_tool_distrusts(machine: Machine, folder: Path) -> No
     }  # fmt: skip
     assert [tool["last_call_at"] for tool in fine["tools"]] == [None, None, None]
     call = ("curl", "-sS", "-d", BODY, "-H", "x-api-key: sk-ant-api03-made-up", "https://api.anthropic.com/v1/messages")
-    subprocess.run(call, env=machine.variables, capture_output=True, check=True, timeout=PATIENCE_S)
+    subprocess.run(call, env=machine.variables, capture_output=True, check=True, timeout=5 * PATIENCE_S)
     until(lambda: True if machine.gate.calls() else None)
     others = folder / "others.pem"
     others.write_text(Path(ssl.get_default_verify_paths().cafile or "").read_text())

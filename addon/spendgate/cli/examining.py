@@ -184,6 +184,10 @@ def _told(said: Said, trusted: Trusted, reached: Reached) -> tuple[Trusted, Reac
         why = trusted.why if trusted.yes is False else f"it refused the gate's certificate: {said.output}"
         remedy = trusted.remedy or "see which file or setting decides what it trusts, and let that have our certificate"
         return Trusted(False, why, remedy), Reached(True, reached.why)
+    if said.hung:
+        return trusted, Reached(
+            None, said.output, "run it again when the machine is less busy"
+        ) if reached.yes else reached
     if reached.yes:
         reached = Reached(False, f"its canary call did not arrive: {said.output}", _LED)
     return trusted, reached

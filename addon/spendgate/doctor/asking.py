@@ -40,6 +40,8 @@ class Said:
     instance: str
     untrusted: bool
     output: str
+    hung: bool = False
+    """It was ended before it had said anything: that shows nothing."""
 
 
 def _curl(path: str, address: str) -> tuple[str, ...]:
@@ -77,7 +79,7 @@ def ask(one: Installed, *, transparent: bool, environ: Mapping[str, str]) -> Sai
     with tempfile.TemporaryDirectory(prefix="spendgate-doctor-", ignore_cleanup_errors=True) as folder:
         ran = run(Command(words, variables), folder, RUN_S)
     if ran.status is None:
-        return Said("", untrusted=False, output=f"no answer in {RUN_S:.0f} s")
+        return Said("", untrusted=False, output=f"it said nothing in {RUN_S:.0f} s", hung=True)
     found = re.search(rf"^{INSTANCE_HEADER}: *(\w+)", ran.output, re.MULTILINE | re.IGNORECASE)
     if found:
         return Said(found[1], untrusted=False, output="")
