@@ -15,7 +15,9 @@ _OVER = """
 set -eu
 mkdir -p "$OVER"
 mount -t tmpfs none "$OVER"
-for top in /etc /usr/local /var; do
+cp -a /etc "$OVER/etc" # a copy, not a layer: what others change in the machine's meanwhile is not seen
+mount --bind "$OVER/etc" /etc
+for top in /usr/local /var; do
     mkdir -p "$OVER$top/up" "$OVER$top/work"
     mount -t overlay overlay -o "lowerdir=$top,upperdir=$OVER$top/up,workdir=$OVER$top/work" "$top"
 done
@@ -49,7 +51,7 @@ def why_not() -> str | None:
         return "needs update-ca-certificates (Debian's ca-certificates)"
     tried = subprocess.run(
         ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt && mkdir /mnt/u /mnt/w && "
-         "mount -t overlay o -o lowerdir=/etc,upperdir=/mnt/u,workdir=/mnt/w /mnt"],
+         "mount -t overlay o -o lowerdir=/var,upperdir=/mnt/u,workdir=/mnt/w /mnt"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return f"no layer over this machine's files can be made here: {tried.stderr.strip()}" if tried.returncode else None

@@ -12,8 +12,11 @@ from typer.testing import CliRunner, Result
 from cli.kit import app
 from spendgate.errors import StateError, UsageError
 from spendgate.service import machine
+from spendgate.stores.system import systems
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a service is Linux for now")
+installing = pytest.importorskip("spendgate.cli.installing", exc_type=ImportError)  # asks what Linux alone has
+removing = pytest.importorskip("spendgate.cli.removing", exc_type=ImportError)
 PROGRAM = ("--program", "/opt/spendgate/bin/spendgate")
 UNIT = "usr/lib/systemd/system/spendgate.service"
 ACCOUNTS = "usr/lib/sysusers.d/spendgate.conf"
@@ -130,6 +133,36 @@ def test_other_systems_are_said_not_to_be_built(
 
     assert isinstance(result.exception, StateError)
     assert f"a service on {name} is not built yet" in str(result.exception)
+
+
+def test_no_program_that_others_may_change_is_run_as_the_gate(tmp_path: Path) -> None:
+    """The folder of a test is below one that everybody may write; the system's programs are root's alone."""
+    program = tmp_path / "spendgate"
+    program.touch()
+    program.chmod(0o777)
+    with pytest.raises(StateError, match=f"others than root may write {program},.*chown"):
+        installing._check_roots_own(installing.described(installing.Wanted(None, 8080, program)))
+    installing._check_roots_own(installing.described(installing.Wanted(tmp_path, 8080, Path("/bin/sh"))))
+
+
+def test_a_state_directory_on_another_disk_goes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An administrator may have put a link in its place."""
+    disk, link = tmp_path / "disk", tmp_path / "spendgate"
+    (disk / "private").mkdir(parents=True)
+    link.symlink_to(disk)
+    monkeypatch.setattr(removing.paths, "SERVICE_DIRECTORY", link)
+    removing._drop_state(keep_ledger=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_trust_that_is_left_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate stays where `ca trust` put it; its state directory is gone, so the remedy needs no file."""
+    debian = next(each for each in systems(tmp_path) if each.java_hook)
+    debian.folder.mkdir(parents=True)
+    monkeypatch.setattr(removing, "stores", lambda: (debian,))
+    assert removing._trusting() == ""
+    (debian.folder / "spendgate-0123456789abcdef.crt").touch()
+    assert removing._trusting() == debian.name
 
 
 def test_a_time_of_systemds_is_read() -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from cli.kit import NOW_MS
+from cli.kit import NOW_MS, app
 from mdm.kit import HOSTS, made, root_pem
+from mdm.test_rollout_file import POLICY, signed
 from spendgate.ledger.ledger import Ledger
 from spendgate.mdm.notice import KEPT
 from spendgate.mdm.profiles import TEAM
@@ -107,6 +109,21 @@ def test_the_index_tells_the_hosts_that_are_left_out(tmp_path):
     assert "**Not read**" in text
     assert "`claude.ai`" in text
     assert "| hosts | 2," in text
+
+
+def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
+    """In each mode by a command that there is, with the port and the policy of the rollout; and that it does not sign yet."""
+    text = (made(tmp_path) / "README.md").read_text()
+    assert "`spendgate run --mode transparent` as root" in text
+    assert "does not yet take leaves of an organization's root" in text
+    keys = signed(tmp_path, f"{POLICY}mode: observe\n")
+    pushed = made(tmp_path, mode="proxy", port=9000, keys=keys, policy={"file": "policy.yaml"})
+    words = re.search(r"`spendgate (service install [^`]*)`", (pushed / "README.md").read_text())
+    assert words is not None
+    assert words[1] == "service install --port 9000 --policy /etc/spendgate/policy.yaml"
+    unit = CliRunner().invoke(app, [*words[1].split(), "--dry-run"])
+    assert (unit.exit_code, unit.exception) == (0, None)
+    assert "--policy /etc/spendgate/policy.yaml --port 9000\n" in unit.stdout
 
 
 def test_the_sums_are_those_of_the_files(out):

@@ -230,6 +230,13 @@ def test_windows_gets_the_same_files(out):
     assert {*re.findall(r"^    '(.+)'$", powershell(out, "uninstall.ps1"), re.M)} == {*held}
 
 
+def test_windows_puts_nothing_into_a_folder_that_a_person_made(out):
+    """Its owner could change the trust file afterwards: the folder is looked at before it is closed, what is in it after."""
+    install = powershell(out, "install.ps1")
+    steps = ("\nAssert-Safe $folder\n", "icacls.exe $folder", "Get-ChildItem -LiteralPath $folder", "WriteAllBytes")
+    assert [*map(install.index, steps)] == sorted(map(install.index, steps))
+
+
 def test_windows_replaces_no_bundle(tmp_path):
     """Windows fetches roots as they are needed: a bundle of those at hand would break other hosts."""
     install = powershell(made(tmp_path, mode="proxy"), "install.ps1")

@@ -45,6 +45,8 @@ done
 mkdir "$root/dev/pts" "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"; ln -s /proc/self/fd "$root/dev/fd"
+# A copy, not a layer: what other tests change in this machine's meanwhile is not seen.
+cp -a /etc "$at/etc"; mount --bind "$at/etc" "$root/etc"
 rm -rf "$root/etc/systemd/system" "$root/var/lib/spendgate" "$root/opt/venv"
 mkdir -p "$root/etc/systemd/system" "$root/opt/python" "$root/opt/packages" "$root/opt/spendgate"
 mount --bind "$PYTHON" "$root/opt/python"
@@ -107,6 +109,9 @@ def why_not() -> str | None:
     missing = [program for program in _NEEDED if shutil.which(program) is None]
     if missing or not _SYSTEMD.exists():
         return f"needs {', '.join(missing) or 'systemd'}"
+    theirs = [folder for folder in (sys.base_prefix, sysconfig.get_path("purelib"), ROOT) if Path(folder).stat().st_uid]
+    if theirs:
+        return f"needs {theirs[0]} to be root's: no other program is run as a service"
     tried = subprocess.run(
         ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt && mkdir /mnt/u /mnt/w /mnt/r && "
          "mount -t overlay o -o lowerdir=/etc,upperdir=/mnt/u,workdir=/mnt/w /mnt/r && mount -t cgroup2 none /mnt/r"],

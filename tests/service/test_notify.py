@@ -27,7 +27,10 @@ def _listening(name: str) -> socket.socket:
     return heard
 
 
-@pytest.mark.parametrize("abstract", [True, False])
+@pytest.mark.parametrize(
+    "abstract",
+    [pytest.param(True, marks=pytest.mark.skipif(sys.platform != "linux", reason="such names are Linux's")), False],
+)
 def test_it_says_that_it_is_ready_and_that_it_stops(tmp_path: Path, abstract: bool) -> None:
     """At a path, and at a name without a file."""
     name = secrets.token_hex(8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +36,11 @@ HOME=/nonexistent sh -lc env
 def _lab() -> Iterator[Machine]:
     if reason := why_not():
         pytest.skip(reason)
-    with machine() as made:
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(machine())
+        except RuntimeError as reason:
+            pytest.skip(f"no systemd of its own can be had here: {reason}")
         yield made
 
 
@@ -200,6 +205,21 @@ def test_a_gate_that_does_not_start_is_told_with_its_own_words(laptop: Machine) 
     assert done.returncode == 1
     assert "did not start" in done.stderr
     assert "/etc/spendgate/policy.yaml:1:" in done.stderr
+
+
+@pytest.mark.heavy
+def test_a_program_that_others_may_change_is_not_run_as_the_gate(laptop: Machine) -> None:
+    """Its own folder or one above: the account that owns it could read ledger and key by it. Nothing is changed then."""
+    laptop.run("sh", "-c", "mkdir -p /srv/theirs/bin && cp /bin/true /srv/theirs/bin/spendgate", check=True)
+    for spoil, mend in (("chown nobody", "chown root"), ("chmod o+w", "chmod o-w"), ("chgrp games", "chgrp root")):
+        for part in ("/srv/theirs", "/srv/theirs/bin", "/srv/theirs/bin/spendgate"):
+            laptop.run("sh", "-c", f"chmod g+w {part} && {spoil} {part}", check=True)
+            done = laptop.spendgate("service", "install", "--program", "/srv/theirs/bin/spendgate")
+            assert done.returncode == 1
+            assert f"others than root may write {part}," in done.stderr
+            laptop.run("sh", "-c", f"{mend} {part} && chmod g-w {part}", check=True)
+    assert laptop.run("getent", "passwd", "spendgate").returncode != 0
+    assert laptop.run("test", "-e", "/etc/systemd/system/spendgate.service").returncode != 0
 
 
 @pytest.mark.heavy

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from spendgate.errors import UsageError
+from spendgate.service import machine
 from spendgate.service.unit import UNIT, Description, files, hidden, made_by, sysusers, unit
 
 ABOUT = Description(
@@ -21,7 +22,11 @@ ABOUT = Description(
     backs_off=False,
 )
 EXPOSURE_MOST = 2.0
-systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+OFFLINE_SINCE = 250
+systemd = pytest.mark.skipif(
+    machine.version() < OFFLINE_SINCE or shutil.which("systemd-analyze") is None,
+    reason=f"needs systemctl and systemd-analyze of systemd {OFFLINE_SINCE} or later",
+)
 
 
 def _written(folder: Path, about: Description) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -74,6 +75,7 @@ def install(wanted: Wanted) -> None:
     check_root("install")
     about, missing = _prepared(wanted)
     _check_seen(about)
+    _check_roots_own(about)
     if f"user:{about.account}" not in missing:
         gate_account(about.account)
     # The unit before the accounts: it says which of them were made, whatever fails from here on.
@@ -182,6 +184,20 @@ def _check_seen(about: Description) -> None:
                     f"{each} is in {folder}, which the service cannot see: "
                     "install Spendgate and its Python under /opt, and the policy under /etc/spendgate"
                 )
+
+
+def _check_roots_own(about: Description) -> None:
+    """Raises StateError for a program that another account may change: what that writes would run as the gate, and read its
+    ledger and its key. Not for a policy: whom to believe there, the trust file says."""
+    for path in _needed(replace(about, policy=None)):
+        for each in (Path(path), Path(path).resolve()):
+            for part in (each, *each.parents):
+                found = part.stat()
+                if found.st_uid or found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid):
+                    raise StateError(
+                        f"others than root may write {part}, which the service runs from: they could read its ledger and key; "
+                        f"chown -R root:root {part}; chmod -R go-w {part}; or install it anew as root, for instance under /opt"
+                    )
 
 
 def _needed(about: Description) -> tuple[str, ...]:

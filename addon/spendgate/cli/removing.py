@@ -15,6 +15,7 @@ from spendgate.config import paths
 from spendgate.errors import StateError
 from spendgate.service import machine
 from spendgate.service.unit import UNIT, made_by
+from spendgate.stores.here import stores
 
 _UNITS, _LISTED = Path("etc/systemd/system") / UNIT, Path("etc/sysusers.d/spendgate.conf")
 _PACKAGED = (Path("usr/lib/systemd/system") / UNIT, Path("usr/lib/sysusers.d/spendgate.conf"))
@@ -39,7 +40,12 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     machine.check_systemd(f"remove {unit}, {paths.SERVICE_DIRECTORY} and the account by hand")
     machine.systemctl("--quiet", "disable", "--now", UNIT)
     note(f"{UNIT} stopped")
-    _drop_state(keep_ledger=keep_ledger)
+    try:
+        _drop_state(keep_ledger=keep_ledger)
+    except OSError as fault:
+        raise StateError(
+            f"{fault.filename} cannot be removed: {fault.strerror}; mend that and run this again"
+        ) from fault
     # The unit last: it says what was made, to whoever has to try again.
     for each in machine.remove_accounts(tuple(each for each in made if not each.startswith(_FOLDER))):
         note(f"removed the {each.replace(':', ' ')}")
@@ -50,6 +56,8 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
             folder.rmdir()
     machine.systemctl("daemon-reload")
     machine.reset_failed(UNIT)
+    if trusting := _trusting():
+        note(f"WARNING the certificate is still trusted in {trusting}: `spendgate ca untrust --all` takes it out")
 
 
 def remove_below(root: Path, *, dry_run: bool) -> None:
@@ -86,6 +94,13 @@ def _say(unit: Path, made: tuple[str, ...], *, keep_ledger: bool) -> None:
         )
 
 
+def _trusting() -> str:
+    """The machine's stores with a certificate of ours: `ca trust` put it there, so nothing else takes it away unasked."""
+    with contextlib.suppress(StateError):
+        return ", ".join(store.name for store in stores() if store.trusted())
+    return ""
+
+
 def _drop_state(*, keep_ledger: bool) -> None:
     """The state directory; with `keep_ledger` all of it but the ledger, which is root's then: the account's number goes to
     whoever is made next."""
@@ -93,16 +108,19 @@ def _drop_state(*, keep_ledger: bool) -> None:
     if not state.exists():
         return
     if not keep_ledger:
-        shutil.rmtree(state)
+        shutil.rmtree(state.resolve())
+        if state.is_symlink():  # to a larger disk
+            state.unlink()
         note(f"removed {state}, the ledger with it")
         return
+    # The folder first: what the account may still run must not exchange an entry for another between the look and the act.
+    os.chown(state, 0, 0)
+    state.chmod(0o700)
     for entry in state.iterdir():
         if entry.name not in _LEDGER:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         else:
             os.chown(entry, 0, 0, follow_symlinks=False)
-    os.chown(state, 0, 0)
-    state.chmod(0o700)
     note(
         f"kept {state / _LEDGER[0]}, root's alone; `spendgate spend --state {state}` reads it, and `rm -r {state}` removes it"
     )
@@ -121,6 +139,8 @@ def _drop(file: Path) -> None:
         file.unlink()
     except FileNotFoundError:
         return
+    except OSError as fault:
+        raise StateError(f"{file} cannot be removed: {fault.strerror}") from fault
     note(f"removed {file}")
 
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from spendgate.inert_text import inert_markdown
 from spendgate.mdm.interface import Made
+from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.profiles import APPLICATION, TEAM
-from spendgate.mdm.rollout import FromUrl, Mode, Rollout, Stage
+from spendgate.mdm.rollout import FromFile, FromUrl, Mode, Rollout, Stage
 
 NAME: Final = "README.md"
 _NEXT: Final = {
@@ -69,7 +70,6 @@ def _order(rollout: Rollout, others: list[Made]) -> str:
     steps = "\n".join(
         f"{number}. `{each.path.rpartition('/')[2]}`: {each.about}" for number, each in enumerate(profiles, 3)
     )
-    mode = "transparent" if rollout.mode is Mode.TRANSPARENT else "regular"
     program = (
         f"the gate, and the redirector's application (`{APPLICATION}`, team {TEAM}), signed as mitmproxy ships it; start the gate"
         " with `MITMPROXY_KEEP_REDIRECTOR=1`, so that it does not replace it"
@@ -88,12 +88,20 @@ macOS, each when the one before is in place:
 {len(profiles) + 3}. `macos/install.sh` as root, then daily: files, the bundle, variables.
 {len(profiles) + 4}. {program}. A network extension that starts cuts open connections: let it start at a restart.
 
-Linux: `linux/install.sh` as root (or `ansible/install.yml`), then the gate: `spendgate run --mode {mode}`.
+Linux: `linux/install.sh` as root (or `ansible/install.yml`), then the gate: {_on_linux(rollout)}.
 
 Windows: the root by Intune's trusted certificate profile where you can, then `windows/intune` as a Win32 app, then \
 the gate. `install.ps1`
 puts the root into `Cert:\\LocalMachine\\Root` where it is not there yet; tell your SOC, whose rules name that (T1553.004).
 """
+
+
+def _on_linux(rollout: Rollout) -> str:
+    """What starts the gate there."""
+    policy = f" --policy {PLACES[System.LINUX].at(rollout.policy.name)}" if isinstance(rollout.policy, FromFile) else ""
+    if rollout.mode is Mode.PROXY:
+        return f"`spendgate service install --port {rollout.port}{policy}`"
+    return f"`spendgate run --mode transparent{policy}` as root, which no command installs as a service yet"
 
 
 _MANAGERS: Final = """\
@@ -144,7 +152,7 @@ Capture first, trust last, or tools meet a certificate that they do not know:
 1. Capture, as in the second line above.
 2. `macos/remove.sh`, `linux/remove.sh`, `uninstall.ps1`. Restart: programs that still run keep variables that name \
 files which are gone.
-3. The gate and its state directory; the ledger is in it.
+3. The gate and its state directory; the ledger is in it. Linux: `spendgate service uninstall`.
 4. The profiles that are left, `root` last. Where Intune pushed the root: its profile. `verify.sh` then names all \
 files as missing.
 """
@@ -177,12 +185,16 @@ exec` sets it for one command |
 On Windows no variable that replaces a bundle is set: Windows fetches roots as they are needed, and a bundle of \
 those at hand would break other
 hosts. On macOS `/etc/spendgate/bundle.pem` has the system's roots and all of the System keychain, so also those of \
-another TLS inspector.
+another TLS inspector, and any that the system itself keeps there without trusting it: look through that keychain first.
 """
 
 
 _NOT_RUN: Final = """\
 ## Not run
+
+**The gate does not yet take leaves of an organization's root.** It signs with an authority of its own machine, which \
+nothing here trusts: until
+that is built, capture fails on certificates wherever this material alone gives trust.
 
 Nothing here was run on a real Mac, on Windows, or by an MDM server. Try it on one machine of each first. Unknown \
 above all: whether the

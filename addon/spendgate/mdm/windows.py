@@ -43,10 +43,20 @@ def _install(rollout: Rollout) -> bytes:
         _lists("Files", files) + _variables(rollout),
         f"""\
 $folder = {_quoted(PLACES[_SYSTEM].folder)}
+function Assert-Safe([string] $Path) {{
+    $owner = (Get-Acl -LiteralPath $Path).GetOwner([System.Security.Principal.SecurityIdentifier]).Value
+    $link = [int]((Get-Item -LiteralPath $Path -Force).Attributes -band [System.IO.FileAttributes]::ReparsePoint)
+    if ($link -ne 0 -or @('S-1-5-18', 'S-1-5-32-544') -notcontains $owner) {{
+        throw "$Path was made by an account that is no administrator's, or is a link; look at it, remove it, run this again"
+    }}
+}}
 $null = New-Item -ItemType Directory -Force -Path $folder
-# By default people may write below ProgramData: administrators and the system alone may here, everybody may read.
+# By default people may make folders below ProgramData, and own what they made, so that no list of rights holds them:
+# nothing is put into such a one. In this one administrators and the system alone may write, everybody may read.
+Assert-Safe $folder
 $null = & icacls.exe $folder /inheritance:r /grant:r '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' '*S-1-5-32-545:(OI)(CI)RX'
 if ($LASTEXITCODE -ne 0) {{ throw "icacls ended with $LASTEXITCODE" }}
+Get-ChildItem -LiteralPath $folder -Force | ForEach-Object {{ Assert-Safe $_.FullName }}
 foreach ($file in $Files) {{
     $null = New-Item -ItemType Directory -Force -Path (Split-Path -Parent $file.Path)
     [System.IO.File]::WriteAllBytes($file.Path, [System.Convert]::FromBase64String($file.Content))
