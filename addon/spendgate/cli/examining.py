@@ -164,7 +164,7 @@ def _tools(
         if own != environ and not reached.yes:
             reached = _by_settings(own, routes, reached)
         if one.tool.name in said:
-            trusted, reached = _told(said[one.tool.name], trusted, reached)
+            trusted, reached = told(said[one.tool.name], trusted, reached)
         yield ToolFound(one, trusted, reached, one.tool.name in said, last.get(one.tool.name))
 
 
@@ -174,7 +174,7 @@ def _by_settings(own: Mapping[str, str], routes: Routes, else_: Reached) -> Reac
     return Reached(True, "HTTPS_PROXY of its own settings") if leads else else_
 
 
-def _told(said: Said, trusted: Trusted, reached: Reached) -> tuple[Trusted, Reached]:
+def told(said: Said, trusted: Trusted, reached: Reached) -> tuple[Trusted, Reached]:
     """What the program itself has shown goes before what is known of such programs."""
     if said.instance:
         return Trusted(True, trusted.why if trusted.yes else "it took the gate's certificate"), Reached(
