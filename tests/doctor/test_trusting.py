@@ -36,7 +36,7 @@ def has(stores: dict[Store, bool] | None = None, **variables: tuple[str, bool | 
             "codex",
             has(CODEX_CA_CERTIFICATE=("/x", True), SSL_CERT_FILE=("/y", False)),
             "CODEX_CA_CERTIFICATE",
-            id="the first that is set decides",
+            id="Codex adds its own",
         ),
         pytest.param(
             "gemini-cli",
@@ -73,9 +73,9 @@ def test_trusted(tool: str, material: Material, why: str) -> None:
             id="a file that is gone",
         ),
         pytest.param(
-            "codex",
-            has({Store.SYSTEM: True}, CODEX_CA_CERTIFICATE=("/y", False), SSL_CERT_FILE=("/x", True)),
-            "CODEX_CA_CERTIFICATE",
+            "curl",
+            has({Store.SYSTEM: True}, CURL_CA_BUNDLE=("/y", False), SSL_CERT_FILE=("/x", True)),
+            "CURL_CA_BUNDLE",
             f"append {CA}",
             id="the first decides against the second",
         ),
@@ -112,5 +112,5 @@ def test_not_trusted(tool: str, material: Material, why: str, remedy: str) -> No
 def test_variables_are_those_that_are_set(tool: Tool) -> None:
     """What `exec` and an MDM set is what is looked at; Java's options aside, which hold more than a file."""
     assert {*tool.replacing} - {"JAVA_TOOL_OPTIONS"} <= {*REPLACING}
-    assert tool.adding in ("", ADDING)
+    assert tool.adding in ("", ADDING, *REPLACING)
     assert bool(tool.switch[0]) <= (Store.SYSTEM in tool.stores)

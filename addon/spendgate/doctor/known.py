@@ -33,7 +33,7 @@ TOOLS: tuple[Tool, ...] = (
         unless=("CLAUDE_CODE_CERT_STORE", "bundled"),
         settings=True,
     ),
-    Tool("codex", ("codex",), ("CODEX_CA_CERTIFICATE", *_OPENSSL), stores=_SYSTEM),
+    Tool("codex", ("codex",), _OPENSSL, "CODEX_CA_CERTIFICATE", _SYSTEM),
     _node("gemini-cli", "gemini"),
     Tool("copilot-cli", ("copilot",), _OPENSSL, stores=_SYSTEM),
     Tool("cursor", ("cursor",), stores=_WINDOW, adding=ADDING, proxies=Proxies.SETTINGS),
