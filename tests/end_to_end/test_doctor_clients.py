@@ -32,7 +32,7 @@ OURS, OTHERS = "{ours}", "{others}"
         pytest.param((CODEX_HTTP, {"CODEX_CA_CERTIFICATE": OURS}, True), id="Codex, its own"),
         pytest.param((CODEX_HTTP, {"SSL_CERT_FILE": OURS}, True), id="Codex, replaced"),
         pytest.param((CODEX_HTTP, {"NODE_EXTRA_CA_CERTS": OURS}, False), id="Codex, one that it does not read"),
-        pytest.param((CODEX_HTTP, {"CODEX_CA_CERTIFICATE": OTHERS, "SSL_CERT_FILE": OURS}, True), id="Codex, its own beside ours"),
+        pytest.param((CODEX_HTTP, {"CODEX_CA_CERTIFICATE": OTHERS, "SSL_CERT_FILE": OURS}, True), id="Codex, beside its own"),
     ],
 )  # fmt: skip
 def test_verdict(case: tuple[Client, dict[str, str], bool], gate: Gate, provider: Provider, tmp_path: Path) -> None:
