@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -216,6 +217,32 @@ def _me_is_about(service: Installed, role: str, stranger: str) -> None:
     accounts_of = {each: service.people[each].name for each in ("dev", "other")}
     own = accounts_of.pop(role)
     assert (own in about, [name for name in (stranger, *accounts_of.values()) if name in about]) == (True, [])
+
+
+def test_doctor_of_each_account(provider: Provider, service: Installed) -> None:
+    """Through the socket each tries the ways itself, from its own account, and is told its own tools' calls and no other's."""
+    provider.set(Script(text=TEXT, input=10, output=10))
+    assert service.call("dev").startswith("200")
+    found = {role: _doctor(service, role) for role in ("dev", "other")}
+    captured = {}
+    for role, each in found.items():
+        states = {check["check"]: check["state"] for check in each["checks"]}
+        assert (states["way"], states["environment.proxy"], states["gate"]) == ("fine", "fine", "fine")
+        assert states["gate.deliveries"] == "not seen"  # admins' to see
+        [python] = [tool for tool in each["tools"] if tool["tool"] == "python"]
+        assert (python["trusted"], python["captured"], python["shown_by"]) == (True, True, "its own call")
+        captured[role] = [tool["captured"] for tool in each["coverage"]]
+    assert captured == {"dev": [1], "other": []}
+    assert {row["state"] for row in service.rows("admin", "calls", "--free")} == {"settled"}  # no canary among them
+
+
+def _doctor(service: Installed, role: str) -> dict[str, Any]:
+    variables = {"HTTPS_PROXY": service.gate.proxy, "SSL_CERT_FILE": str(service.ca)}
+    words = ("doctor", "--state", str(service.socket), "--format", "json")
+    done = service.people[role].run([sys.executable, "-m", "spendgate", *words], **variables)
+    assert done.returncode in (0, 1), done.stderr  # this machine's other tools may lack what the test does not set
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 @pytest.mark.clients

@@ -51,6 +51,11 @@ class Village:
         return self.folder / "state"
 
     @property
+    def socket(self) -> Path:
+        """Where the gate answers other accounts."""
+        return self.folder / "run" / "gate.sock"
+
+    @property
     def ca(self) -> Path:
         """The certificate that clients must trust, where the gate keeps it."""
         return self.state / "ca" / "ca-cert.pem"
@@ -138,7 +143,7 @@ def _standin(laptop: Lab, folder: Path) -> Iterator[None]:
 def _gate(made: Village) -> Iterator[None]:
     laptop, folder = made.laptop, made.folder
     command = [*PRODUCT, "run", "--mode", "transparent", "--account", laptop.gate_account]
-    command += ["--policy", str(policy(folder)), "--state", str(made.state)]
+    command += ["--policy", str(policy(folder)), "--state", str(made.state), "--socket", str(made.socket)]
     command += ["--set", f"ssl_verify_upstream_trusted_ca={folder / 'standin-ca.pem'}"]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
     started = laptop.inside(*command, env=env, cwd="/")

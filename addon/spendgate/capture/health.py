@@ -13,6 +13,8 @@ from spendgate.capture.scope import CANARY_HOST, INSTANCE_HEADER
 
 CANARY_PORT = 443
 CANARY_ADDRESS = "192.0.2.1"
+CANARY_ADDRESS6 = "2001:db8:ca::1"
+"""Where a transparent canary connects to. Documentation prefixes (RFC 5737, RFC 3849): no server ever has them."""
 ANSWER_MAX = 4_096
 SOCKS_GREETING = b"\x05\x01\x00"
 SOCKS_CONNECT = b"\x05\x01\x00\x03" + bytes([len(CANARY_HOST)]) + CANARY_HOST.encode() + CANARY_PORT.to_bytes(2)
@@ -21,7 +23,8 @@ SOCKS_CONNECT = b"\x05\x01\x00\x03" + bytes([len(CANARY_HOST)]) + CANARY_HOST.en
 async def call_canary(mode: str, address: tuple[str, int] | None, ca_pem: str, timeout_s: float = 10.0) -> str | None:
     """The instance that answers a canary call sent the way that `mode` captures; None: nobody does.
 
-    `address` is the listener's, for the modes that clients are pointed at; transparent and local capture take no address.
+    `address` is the listener's, for the modes that clients are pointed at; transparent and local capture take none, or
+    CANARY_ADDRESS6.
     Raises ValueError for a reverse mode.
     """
     kind = mode.partition("@")[0].partition(":")[0]

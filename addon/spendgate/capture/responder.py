@@ -14,10 +14,10 @@ import secrets
 from mitmproxy import http
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from spendgate.capture.health import CANARY_ADDRESS, CANARY_ADDRESS6
 from spendgate.capture.scope import CANARY_HOST, INSTANCE_HEADER
 
-CANARY_ADDRESSES = frozenset({"192.0.2.1", "2001:db8::1"})
-"""Where a transparent canary connects to, port 443. Documentation prefixes (RFC 5737, RFC 3849): no server ever has them."""
+CANARY_ADDRESSES = frozenset({CANARY_ADDRESS, CANARY_ADDRESS6})
 
 
 class Responder:

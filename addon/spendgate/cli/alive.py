@@ -8,38 +8,85 @@ nothing: mitmproxy's local mode says so also where it captures nothing, and fire
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from spendgate.capture.health import call_canary
+from spendgate.capture.health import CANARY_ADDRESS6, CANARY_PORT, call_canary
 from spendgate.cli.in_force import InForce
 
 PATIENCE_S = 3.0
 _UNASKED = ("reverse",)
 """Ways that have one upstream and answer no canary."""
+_EVERYWHERE = ("transparent", "local")
+"""Ways that clients are not pointed at: a call to whatever address goes them."""
 
 
-def silent(said: InForce) -> tuple[str, ...]:
-    """The ways of this gate through which no canary call is answered, as a person reads them; empty: all capture."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How traffic comes to a gate, and what a canary call that comes so trusts and must be answered."""
+
+    mode: str
+    host: str
+    port: int
+    certificate: str
+    """The file of the gate's certificate."""
+    pem: str
+    """What is in it; empty: it cannot be read, and nobody can trust it."""
+    instance: str
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """What a canary call is addressed to; None: to what `call_canary` takes by itself."""
+        if self.mode not in _EVERYWHERE:
+            return self.host, self.port
+        return (CANARY_ADDRESS6, CANARY_PORT) if ":" in self.host else None
+
+    @property
+    def name(self) -> str:
+        """As a person reads it."""
+        if self.mode not in _EVERYWHERE:
+            return f"{self.mode} {self.host}:{self.port}"
+        return f"{self.mode} over IPv6" if ":" in self.host else self.mode
+
+    def unused(self) -> bool:
+        """Whether it is for IPv6 and this machine has no way to anywhere by IPv6: no call comes by it."""
+        if self.mode not in _EVERYWHERE or ":" not in self.host:
+            return False
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asked:
+                asked.connect((CANARY_ADDRESS6, CANARY_PORT))  # sends nothing
+        except OSError:
+            return True
+        return False
+
+
+def ways(said: InForce) -> tuple[Way, ...]:
+    """Those of this gate, each once."""
     try:
         pem = Path(said.ca_cert).read_text(encoding="ascii")
     except (OSError, ValueError):
-        return tuple(sorted({mode for mode, _, _ in said.listeners}))  # nobody can trust it, then
-    return asyncio.run(_asked(said, pem))
+        pem = ""
+    found = (Way(mode, host, port, said.ca_cert, pem, said.instance) for mode, host, port in said.listeners)
+    return tuple({way.name: way for way in found}.values())
 
 
-async def _asked(said: InForce, pem: str) -> tuple[str, ...]:
-    ways = dict.fromkeys(_way(*listener) for listener in said.listeners)
-    answers = await asyncio.gather(*(call_canary(mode, address, pem, PATIENCE_S) for mode, address in ways))
-    return tuple(
-        mode if address is None else f"{mode} {address[0]}:{address[1]}"
-        for (mode, address), instance in zip(ways, answers, strict=True)
-        if instance != said.instance
-    )
+def silent(asked: Sequence[Way]) -> tuple[str, ...]:
+    """The names of those through which no canary call of this process is answered by their gate; empty: all capture.
+
+    It is this account's traffic that is tried: a transparent way leads past the gate's own account.
+    """
+    return asyncio.run(_asked([way for way in asked if not way.unused()]))
 
 
-def _way(mode: str, host: str, port: int) -> tuple[str, tuple[str, int] | None]:
-    """How a client comes: to an address, or, where capture is transparent, to whatever it calls."""
-    return mode, None if mode in ("transparent", "local") else (host, port)
+async def _asked(asked: Sequence[Way]) -> tuple[str, ...]:
+    answers = await asyncio.gather(*(_answer(way) for way in asked))
+    return tuple(way.name for way, answer in zip(asked, answers, strict=True) if answer != way.instance)
+
+
+async def _answer(way: Way) -> str | None:
+    return await call_canary(way.mode, way.address, way.pem, PATIENCE_S) if way.pem else None
 
 
 def listeners(found: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]) -> tuple[tuple[str, str, int], ...]:

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "reconcile": ("witness", "reconcile_report", "reconcile_calibrate", "reconcile"),
     "ledger": ("ledger_",),
     "export": ("export",),
+    "doctor": ("doctor",),
     "answer": ("answering",),
     "me": ("me",),
     "service": ("service_",),

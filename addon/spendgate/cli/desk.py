@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.spending import Spend
@@ -105,6 +106,10 @@ class Desk(Protocol):
 
     def status(self) -> Report:
         """Everything that `status` says."""
+        ...
+
+    def health(self) -> Health:
+        """What `doctor` asks beside it."""
         ...
 
     def spend(self, by: str, asking: Asking, with_seats: bool) -> Spending:

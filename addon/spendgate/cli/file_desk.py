@@ -14,7 +14,18 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from spendgate.audit_words import AuditWord
-from spendgate.cli import file_alerts, file_grants, file_me, granted, in_force, not_captured, purged, seats
+from spendgate.cli import (
+    alive,
+    file_alerts,
+    file_grants,
+    file_me,
+    granted,
+    health,
+    in_force,
+    not_captured,
+    purged,
+    seats,
+)
 from spendgate.cli.account import own_account
 from spendgate.cli.desk import Asking, Called, Explained, Listed, Rows, Signing, Spending, Verified, Wish
 from spendgate.cli.moments import iso, moment
@@ -84,7 +95,16 @@ class FileDesk:
         policy, now_ms = self.policy(), time_of(found)
         with closing(Reader(found.ledger)) as reader:
             policy = granted.shown(found, policy, reader, now_ms)
-            return gathered(found, policy, reader, self.sight(policy), now_ms)
+            report = gathered(found, policy, reader, self.sight(policy), now_ms)
+        # A service's own traffic is no client's: a client tries the ways itself.
+        return report if self.served else replace(report, silent=alive.silent(report.ways))
+
+    def health(self) -> health.Health:
+        """See `Desk`."""
+        found = self.state()
+        policy, now_ms = self.policy(), time_of(found)
+        with closing(Reader(found.ledger)) as reader:
+            return health.gathered(found, policy, reader, self.sight(policy), now_ms)
 
     def spend(self, by: str, asking: Asking, with_seats: bool) -> Spending:
         """See `Desk`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spendgate.cli import alive, budget_rows, in_force, rates_shown, seats
+from spendgate.cli import alive, budget_rows, captured, in_force, rates_shown, seats
 from spendgate.cli.moments import iso
 from spendgate.cli.outside import Outside, outside
 from spendgate.cli.own_calls import calls_of, scopes_of_calls
@@ -64,7 +64,7 @@ class Report:
 
     gates: int
     silent: tuple[str, ...]
-    """Ways of the gate through which nothing is captured."""
+    """Ways of the gate through which nothing is captured, as whoever asks has tried them."""
     policy: Rules
     said: in_force.InForce | None
     person: str
@@ -91,6 +91,10 @@ class Report:
     """What the policy's own words lead to now: that it has ended, that no hub is reached, that nothing is purged."""
     outside: Outside
     """What stands about the ledger outside it."""
+    ways: tuple[alive.Way, ...] = ()
+    """The ways to be tried."""
+    tools: tuple[captured.Tool, ...] = ()
+    """How much of each tool's traffic to providers was read."""
     went_by: tuple[dict[str, Any], ...] = ()
     """Calls that lack what a budget is kept per, and that it lets go by."""
 
@@ -156,6 +160,7 @@ class Report:
             "price_unknown_nanos": self.guessed[1],
             "went_by": list(self.went_by),
             "coverage": list(self.coverage),
+            "tools": [each.row() for each in self.tools],
             "ledger": {**self.ledger, "findings": self.outside.rows()},
             "clock": self.outside.clock_row(),
         }
@@ -174,15 +179,18 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
     states = reader.states(seen)
     head, until_ms = reader.head(), reader.purged_until_ms()
     gates = living(state.gates)
+    unread = tuple(row for row in reader.coverage() if sight.sees_account(row["account"]))
     return Report(
         gates=len(gates),
-        silent=tuple(way for gate in in_force.of_gates(state, gates) for way in alive.silent(gate)),
+        silent=(),
+        ways=tuple(way for gate in in_force.of_gates(state, gates) for way in alive.ways(gate)),
         policy=_rules(policy),
         said=_said(said, sight),
         person=match.person,
         budgets=tuple(budget_rows.row(standing, policy, reader.billed_by(standing)) for standing in standings),
         rates=() if sources else rates_shown.rows(policy, facts, reader, now_ms),
-        coverage=tuple(row for row in reader.coverage() if sight.sees_account(row["account"])),
+        coverage=unread,
+        tools=captured.tools(reader.tools_seen(seen), unread),
         over_nanos=reader.open_above_holds(seen),
         unbounded=reader.open_unbounded(seen),
         free=states.get("free", 0),

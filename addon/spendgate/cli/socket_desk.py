@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
 
+from spendgate.cli import alive
 from spendgate.cli.desk import Asking, Called, Desk, Explained, Listed, Rows, Signing, Spending, Verified, Wish
+from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.errors import UsageError
 from spendgate.service.client import asked
@@ -22,7 +24,12 @@ class SocketDesk:
 
     def status(self) -> Report:
         """See `Desk`."""
-        return asked(self.path, "status", {}, Report)
+        report = asked(self.path, "status", {}, Report)
+        return replace(report, silent=alive.silent(report.ways))
+
+    def health(self) -> Health:
+        """See `Desk`."""
+        return asked(self.path, "health", {}, Health)
 
     def spend(self, by: str, asking: Asking, with_seats: bool) -> Spending:
         """See `Desk`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from spendgate.cli import budget_rows, rates_shown, seats
+from spendgate.cli.captured import Tool
 from spendgate.cli.lines import counted, say, value
 from spendgate.cli.moments import shown
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
@@ -22,6 +23,13 @@ _WENT_BY = (
     Column("calls", "calls", right=True),
     Column("spent_nanos", "spent", right=True),
     Column("since", "since"),
+)
+_TOOLS = (
+    Column("tool", "tool"),
+    Column("captured", "calls captured", right=True),
+    Column("not_read", "connections not read", right=True),
+    Column("share", "coverage", right=True),
+    Column("last", "last call"),
 )
 _COVERAGE = (
     Column("tool", "tool"),
@@ -125,9 +133,16 @@ def print_report(report: Report) -> None:
     if report.went_by:
         out.print("\nwent by (missing: skip):")
         emit([{**row, "since": shown(row["since_ms"], zone)} for row in report.went_by], _WENT_BY, Format.TABLE)
+    if report.tools:
+        out.print("\ncoverage by tool (captured / (captured + not read)):")
+        emit([_covered(each, zone) for each in report.tools], _TOOLS, Format.TABLE)
     if report.coverage:
         out.print("\nnot seen:")
         emit(report.coverage, _COVERAGE, Format.TABLE)
+
+
+def _covered(tool: Tool, zone: ZoneInfo) -> dict[str, object]:
+    return {**tool.row(), "share": f"{tool.share:.1%}", "last": shown(tool.last_ms, zone)}
 
 
 def _print_policy(report: Report, zone: ZoneInfo) -> None:

@@ -18,7 +18,7 @@ from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.grant_texts import Ask, SignedGrant
 from spendgate.grants import HONEST, Place, Refusal, Taken, authentic, judge
 from spendgate.ledger import audit_log, chain, messages, outbox, schema
-from spendgate.ledger.reserve import Reserve
+from spendgate.ledger.reserve import Reserve, reserve_of
 from spendgate.ledger.store import Store
 from spendgate.money import dollars
 from spendgate.policy import Policy
@@ -127,7 +127,7 @@ class GrantBook:
 
     def __init__(self, path: Path, policy: Policy, machine: str) -> None:
         """Raises StateError where the file is no ledger that this version knows."""
-        self._store = Store(path, Reserve(path.with_name(f"{path.name}-reserve")))
+        self._store = Store(path, Reserve(reserve_of(path)))
         self._policy, self._machine = policy, machine
         try:
             schema.refuse_other(self._store.conn)

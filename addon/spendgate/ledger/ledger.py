@@ -45,7 +45,7 @@ from spendgate.ledger.heads import of as heads_of
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import AlertRow, AwaitedCall, CallRow, Decide, Flowing, Settlement
 from spendgate.ledger.known import Known
-from spendgate.ledger.reserve import Reserve
+from spendgate.ledger.reserve import Reserve, reserve_of
 from spendgate.ledger.store import Store
 from spendgate.standing import Scope, Standing
 
@@ -69,7 +69,7 @@ class Ledger:
 
         Waits up to five seconds for another writer. Raises StateError: no ledger, a newer one, or no place for one.
         """
-        reserve = Reserve(path.with_name(f"{path.name}-reserve"))
+        reserve = Reserve(reserve_of(path))
         store = Store(path, reserve)
         try:
             merged.refuse(store.conn, path)
@@ -366,7 +366,7 @@ def note_beside(path: Path, line: audit_log.Line) -> None:
 
     Raises StateError, LedgerUnavailable.
     """
-    store = Store(path, Reserve(path.with_name(f"{path.name}-reserve")))
+    store = Store(path, Reserve(reserve_of(path)))
     try:
         schema.refuse_other(store.conn)
         store.end(lambda known: audit_log.append(known.conn, line))

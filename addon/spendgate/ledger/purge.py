@@ -27,7 +27,7 @@ from spendgate.ledger.purge_beside import Beside, purge_beside
 from spendgate.ledger.purge_lock import locked
 from spendgate.ledger.purgeable import Plan
 from spendgate.ledger.purged_lines import Purged
-from spendgate.ledger.reserve import Reserve
+from spendgate.ledger.reserve import Reserve, reserve_of
 from spendgate.ledger.sqlite_faults import unavailable
 from spendgate.ledger.store import Store
 
@@ -62,7 +62,7 @@ class Purge:
 
     def __init__(self, path: Path, gates: Path, *, patience_ms: int = 5_000) -> None:
         """Raises StateError."""
-        self._store = Store(path, Reserve(path.with_name(f"{path.name}-reserve")))
+        self._store = Store(path, Reserve(reserve_of(path)))
         self._gates = gates
         conn = self._store.conn
         try:

@@ -6,7 +6,7 @@ Times are epoch milliseconds, amounts nano-dollars; calls come as rows of the pu
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from spendgate.ledger.reconciling import Reconciling
 from spendgate.ledger.selecting import EVERY_CALL, Span, rows
 from spendgate.ledger.spending import Spend
 from spendgate.ledger.sqlite_faults import unavailable
+from spendgate.ledger.tools_seen import ToolSeen, tools_seen
 from spendgate.ledger.unfilled import unfilled
 from spendgate.ledger.untaken import ByBill, untaken
 from spendgate.standing import Scope, Standing
@@ -152,6 +153,15 @@ class Reader(Proofs, Reconciling):
     def kept_of(self, whose: mine.Whose) -> tuple[mine.Kept, ...]:
         """Every table with what it has of this person, of one moment."""
         return tuple(mine.kept(self._conn, whose))
+
+    def gate_pids(self, names: Iterable[str]) -> tuple[int, ...]:
+        """The processes of these gates, by the names of their lock files."""
+        found = (self._conn.execute("SELECT pid FROM gates WHERE name = ?", (name,)).fetchone() for name in names)
+        return tuple(int(row[0]) for row in found if row is not None)
+
+    def tools_seen(self, span: Span = EVERY_CALL) -> tuple[ToolSeen, ...]:
+        """By tool how many calls there are, and when the last one began."""
+        return tools_seen(self._conn, span)
 
     def coverage(self) -> tuple[dict[str, Any], ...]:
         """Connections to providers that could not be read, by account, tool, host and reason."""

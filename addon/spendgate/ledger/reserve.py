@@ -14,6 +14,11 @@ RESERVE_BYTES = 8 * 1024 * 1024
 """Room for some 600 endings of 6 pages each in the write-ahead log."""
 
 
+def reserve_of(ledger: Path) -> Path:
+    """The reserve file of this ledger."""
+    return ledger.with_name(f"{ledger.name}-reserve")
+
+
 class Reserve:
     """The reserve file beside one ledger; shared by all gates on it."""
 

@@ -21,6 +21,7 @@ from spendgate.errors import StateError, UsageError
 
 TABLE = "inet spendgate"
 _NFT_TIMEOUT_S = 10
+_REJECTED = re.compile(r"@quic[46].*\bcounter packets (\d+) bytes \d+ reject")
 _CGROUP = re.compile(r"^[A-Za-z0-9_.@:\\-]+(/[A-Za-z0-9_.@:\\-]+)*$")
 
 REMOVAL = f"add table {TABLE}\ndelete table {TABLE}\n"
@@ -112,6 +113,12 @@ def show() -> str:
     if done.returncode and "No such file" not in done.stderr:
         raise StateError(_refused(done))
     return done.stdout
+
+
+def rejected(table: str) -> int | None:
+    """How many packets of QUIC were rejected, of what `show` says; None: no rule rejects any. Pure."""
+    counted = _REJECTED.findall(table)
+    return sum(map(int, counted)) if counted else None
 
 
 def apply(commands: str) -> None:

@@ -53,7 +53,7 @@ def power(old: Policy, new: Policy) -> Iterator[Change]:
     if old.mode != new.mode:
         yield Change(Effect.POWER, "mode", f"mode: {_mode(old)} -> {_mode(new)}")
     if old.on_failure != new.on_failure:
-        text = f"while the gate cannot decide: {_failure(old)} -> {_failure(new)}"
+        text = f"while the gate cannot decide: {failure_text(old)} -> {failure_text(new)}"
         yield Change(Effect.POWER, "on_failure", text)
     if old.refusals != new.refusals:
         yield Change(Effect.POWER, "refusals", f"refusals: {old.refusals} -> {new.refusals}")
@@ -64,6 +64,7 @@ def _mode(policy: Policy) -> str:
     return policy.mode.default + (f", enforced for {'; '.join(chosen)}" if chosen else "")
 
 
-def _failure(policy: Policy) -> str:
+def failure_text(policy: Policy) -> str:
+    """What the policy says of a call while the gate cannot decide."""
     limit = policy.on_failure.limit_nanos
     return policy.on_failure.action + (f" up to {short_dollars(limit)} per person" if limit is not None else "")

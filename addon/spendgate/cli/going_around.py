@@ -1,0 +1,58 @@
+"""Processes around the gate, as checks, and what of the socket table cannot be seen."""
+
+from __future__ import annotations
+
+import psutil
+
+from spendgate.cli.health import Health
+from spendgate.cli.report import Report
+from spendgate.doctor import around
+from spendgate.doctor.interface import Check, Routes, State
+
+RESOLVED_S = 10.0
+
+
+def going_around(report: Report, health: Health, routes: Routes) -> tuple[tuple[around.Process, ...], list[Check]]:
+    """Those that this account may see."""
+    ports = frozenset(way.port for way in report.ways)
+    gates = around.Gates(frozenset(health.gate_pids), health.gate_uid, ports)
+    try:
+        going = around.outward(around.table(), gates)
+    except (psutil.Error, OSError) as fault:
+        says = f"the socket table cannot be read: {type(fault).__name__}"
+        return (), [Check("around", "connections", State.UNSEEN, says, "run it as root")]
+    hosts, left = around.resolved(health.hosts, RESOLVED_S) if going else ({}, 0)
+    found = around.processes(going, hosts)
+    checks = [_browser(each) if each.browser else _found(each, routes) for each in found]
+    if hidden := around.hidden(going, hosts, health.gate_uid):
+        says = f"{hidden} connection{'s' if hidden > 1 else ''} to providers' addresses of other accounts: whose cannot be seen"
+        checks.append(Check("around", "other accounts", State.UNSEEN, says, "run it as root"))
+    if left:
+        says = f"{left} of the providers' names did not resolve within {RESOLVED_S:.0f} s: their addresses were not looked for"
+        checks.append(Check("around", "names", State.UNSEEN, says))
+    if not checks:
+        checks.append(
+            Check("around", "connections", State.FINE, "no process holds a connection to a provider around the gate")
+        )
+    return tuple(each for each in found if not each.browser), checks
+
+
+def _browser(one: around.Process) -> Check:
+    """Whether it calls a provider or shows a site behind the same address cannot be told, and sites are left to browsers."""
+    says = f"process {one.pid} of {one.account} is a browser with a connection to {', '.join(one.addresses)}, where"
+    return Check(
+        "around", one.program, State.UNSEEN, f"{says} {', '.join(one.hosts)} is, too: whom it calls cannot be told"
+    )
+
+
+def _found(one: around.Process, routes: Routes) -> Check:
+    what = f" ({one.tool})" if one.tool else ""
+    says = (
+        f"process {one.pid} of {one.account}, {one.program}{what}, holds a connection to {', '.join(one.addresses)} around the"
+        f" gate; {', '.join(one.hosts)} resolves to that"
+    )
+    remedy = "end it and start it again: its connection is older than the rules, or its account or cgroup is exempt from them"
+    if not routes.transparent:
+        proxy = f"HTTPS_PROXY=http://{routes.listener}" if routes.listener else "HTTPS_PROXY"
+        remedy = f"start it again with {proxy}, or through `spendgate exec`; where it goes by no proxy, capture transparently"
+    return Check("around", one.tool or one.program, State.FINDING, says, remedy)

@@ -1,0 +1,178 @@
+"""The gate's own state as `doctor` judges it: each breakage is a finding of its own, with its remedy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.kit import NOW_MS, app
+from spendgate.audit_words import AuditWord
+from spendgate.capture.coverage import Gap
+from spendgate.cli import captured, doctor_checks, in_force
+from spendgate.cli.file_desk import FileDesk
+from spendgate.cli.health import Health
+from spendgate.cli.outside import Outside
+from spendgate.cli.report import Report
+from spendgate.config.paths import State as StateDirectory
+from spendgate.doctor.interface import Check, State
+from spendgate.ledger.audit_log import Line
+from spendgate.ledger.heads import Finding
+from spendgate.ledger.heads_file import SeenClock
+from spendgate.ledger.ledger import Ledger, note_beside
+from spendgate.ledger.tools_seen import ToolSeen
+from spendgate.window import DAY_MS
+
+FINE = Health(("api.anthropic.com",), (1,), 0, "allow", (), 64 << 30, reserve=True)
+
+
+@pytest.fixture
+def report(state: StateDirectory) -> Report:
+    """Of a ledger with calls, as if its gate ran."""
+    return replace(FileDesk(state.root).status(), gates=1)
+
+
+def findings(checks: list[Check]) -> dict[str, Check]:
+    """By kind."""
+    return {each.name: each for each in checks if each.state is State.FINDING}
+
+
+def test_all_is_fine(report: Report) -> None:
+    """Nothing is found, and what is decided while the gate cannot decide is said all the same."""
+    checks = [*doctor_checks.running(report), *doctor_checks.kept(report, FINE)]
+    assert findings(checks) == {}
+    assert any(each.name == "gate.on_failure" and "allow" in each.says for each in checks)
+
+
+@pytest.mark.parametrize(
+    ("name", "health", "words"),
+    [
+        pytest.param("gate.disk", replace(FINE, free_bytes=5 << 20), "5 MiB are free", id="a full disk"),
+        pytest.param(
+            "gate.disk", replace(FINE, reserve=False), "room for the ends of calls", id="the reserve is given"
+        ),
+        pytest.param(
+            "gate.on_failure",
+            replace(FINE, failures=(("2026-11-29T10:00:00.000Z", "the disk was full; on_failure allowed 3 calls"),)),
+            "allowed 3 calls",
+            id="it had to decide",
+        ),
+    ],
+)
+def test_what_only_the_gate_sees(report: Report, name: str, health: Health, words: str) -> None:
+    """Each is found, with a remedy."""
+    found = findings(list(doctor_checks.kept(report, health)))
+    assert [*found] == [name]
+    assert words in found[name].says
+    assert found[name].remedy
+
+
+def test_what_status_knows(report: Report) -> None:
+    """No gate, a refused file, an ended policy, a damaged ledger, a wrong clock, messages that did not arrive."""
+    assert report.said is not None
+    down = replace(report, gates=0)
+    refused = replace(report, said=replace(report.said, refused=("policy.yaml:3:1: no such key",)))
+    ended = replace(report, notices=("the policy ended on 2026-01-01: calls are refused",))
+    damaged = replace(report, outside=Outside((Finding(AuditWord.HEADS_MISSING, "gone"),)))
+    late = replace(report, undelivered=(2, ("slack: could not be reached",)))
+    off = replace(report, outside=Outside((), SeenClock(NOW_MS, 1, "boot", off_ms=90_000_000)))
+    running = {"gate": down, "gate.policy": refused}
+    for name, each in running.items():
+        assert [*findings(list(doctor_checks.running(each)))] == [name]
+    assert "last good one goes on" in findings(list(doctor_checks.running(refused)))["gate.policy"].says
+    assert "ended" in findings(list(doctor_checks.running(ended)))["gate.policy"].says
+    for name, each in {"gate.ledger": damaged, "gate.deliveries": late, "gate.clock": off}.items():
+        found = findings(list(doctor_checks.kept(each, FINE)))
+        assert [*found] == [name]
+        assert found[name].remedy
+
+
+def test_others_are_told_what_they_may_not_see(report: Report) -> None:
+    """It is no finding, and not said to be fine."""
+    checks = list(doctor_checks.kept(report, replace(FINE, failures=None)))
+    assert {each.name for each in checks if each.state is State.UNSEEN} == {"gate.deliveries", "gate.on_failure"}
+    assert findings(checks) == {}
+
+
+@pytest.mark.parametrize(("days", "found"), [(30, State.FINE), (29, State.FINDING), (-1, State.FINDING)])
+def test_the_certificates_days(days: int, found: State) -> None:
+    """From thirty days before its end on it is to be rotated."""
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    check = doctor_checks.certificate("/ca", now + timedelta(days=days, hours=1), now)
+    assert check.state is found
+    assert ("`spendgate ca rotate`" in check.remedy) is (found is State.FINDING)
+
+
+def test_connections_of_the_last_day(report: Report) -> None:
+    """By account, tool and reason, with the reason's remedy; older ones and what the policy leaves alone are none."""
+    row = {"account": "alice", "tool": "node", "host": "api.openai.com", "count": 3, "first_ms": 0, "last_ms": NOW_MS}
+    rows = tuple(
+        {**row, "reason": reason.value, "last_ms": at_ms}
+        for reason, at_ms in ((Gap.TRUST_REFUSED, NOW_MS), (Gap.NEVER, NOW_MS), (Gap.QUIC, NOW_MS - 2 * DAY_MS))
+    )
+    [check] = doctor_checks.unread(replace(report, coverage=rows), NOW_MS)
+    assert check.says == f"3 connections of alice's node to api.openai.com were not read: {Gap.TRUST_REFUSED}"
+    assert "trust" in check.remedy
+
+
+def test_coverage_by_tool() -> None:
+    """Captured of all, the least covered first; a tool of which nothing was read, and one of which all was."""
+    seen = (ToolSeen("codex", 3, 9_000), ToolSeen("", 1, 1_000))
+    unread = (
+        {"tool": "codex", "reason": Gap.TRUST_REFUSED.value, "count": 1},
+        {"tool": "codex", "reason": Gap.NEVER.value, "count": 50},
+        {"tool": "node", "reason": Gap.NO_SNI.value, "count": 2},
+    )
+    found = {
+        each.name: (each.captured, each.not_read, each.share, each.last_ms) for each in captured.tools(seen, unread)
+    }
+    assert list(found.items()) == [
+        ("node", (0, 2, 0.0, None)),
+        ("codex", (3, 1, 0.75, 9_000)),
+        ("unknown", (1, 0, 1.0, 1_000)),
+    ]
+
+
+def test_status_has_the_score(state: StateDirectory) -> None:
+    """Both counts stand beside it, for people and for programs."""
+    ledger = Ledger.open(state.ledger, state.gates, NOW_MS)
+    ledger.uncovered("alice", "claude-code", "api.anthropic.com", Gap.TRUST_REFUSED.value, at_ms=NOW_MS)
+    ledger.close()
+    shown = CliRunner().invoke(app, ["status", "--state", str(state.root), "--format", "json"])
+    [tool] = json.loads(shown.stdout)["tools"]
+    assert (tool["tool"], tool["captured"], tool["not_read"], tool["coverage"]) == ("claude-code", 3, 1, 0.75)
+    assert "75.0%" in CliRunner().invoke(app, ["status", "--state", str(state.root)]).stdout
+
+
+def test_health_of_a_ledger(state: StateDirectory) -> None:
+    """A failure of the last day is there for its own account, and not for a service's other accounts."""
+    note_beside(state.ledger, Line(NOW_MS, AuditWord.GATE_FAILED, "the disk was full; on_failure allowed 3 calls"))
+    note_beside(state.ledger, Line(NOW_MS - 2 * DAY_MS, AuditWord.GATE_FAILED, "long ago"))
+    own, served = FileDesk(state.root).health(), FileDesk(state.root, "bob", everything=False).health()
+    assert own.failures is not None
+    assert [detail for _, detail in own.failures] == ["the disk was full; on_failure allowed 3 calls"]
+    assert (served.failures, served.on_failure, own.on_failure) == (None, "allow", "allow")
+    assert "api.anthropic.com" in own.hosts
+    assert own.gate_uid == state.root.stat().st_uid
+
+
+def test_without_a_gate(state: StateDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has ended, and a place where none has ever run: findings, exit status 1, with what starts one."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for folder in (state.root, tmp_path / "nothing"):
+        done = CliRunner().invoke(app, ["doctor", "--state", str(folder), "--format", "json"])
+        assert done.exit_code == 1
+        found = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
+        assert found["gate"]["state"] == "finding"
+        assert "spendgate run" in found["gate"]["remedy"]
+    assert in_force.told(state) is not None
+
+
+def test_wrong_usage(state: StateDirectory) -> None:
+    """Exit status 2."""
+    assert CliRunner().invoke(app, ["doctor", "--state", str(state.root), "--format", "xml"]).exit_code == 2
+    assert CliRunner().invoke(app, ["doctor", "one-more-word"]).exit_code == 2

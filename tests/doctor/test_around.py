@@ -1,0 +1,90 @@
+"""Which connections of the socket table go around the gate."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from spendgate.doctor import around
+from spendgate.doctor.around import Gates, Socket, outward, processes, resolved, table
+
+PROVIDER = ("203.0.113.5", 443)
+GATES = Gates(frozenset({10}), 900, frozenset({8443}))
+
+
+@pytest.mark.parametrize(
+    ("sockets", "going"),
+    [
+        pytest.param([Socket(("192.168.1.2", 5000), PROVIDER, 7)], 1, id="direct"),
+        pytest.param([Socket(("192.168.1.2", 5000), PROVIDER, None)], 1, id="another account's"),
+        pytest.param([Socket(("192.168.1.2", 5000), PROVIDER, 10)], 0, id="the gate's own"),
+        pytest.param(
+            [
+                Socket(("192.168.1.2", 5000), PROVIDER, 7),
+                Socket(("127.0.0.1", 8443), ("192.168.1.2", 5000), 10),
+            ],
+            0,
+            id="led to the gate",
+        ),
+        pytest.param(
+            [
+                Socket(("192.168.1.2", 5000), PROVIDER, 7),
+                Socket(("127.0.0.1", 8443), ("192.168.1.2", 5001), 10),
+            ],
+            1,
+            id="another was led",
+        ),
+        pytest.param([Socket(("127.0.0.1", 5000), ("127.0.0.1", 443), 7)], 0, id="of this machine"),
+        pytest.param([Socket(("192.168.1.2", 5000), ("203.0.113.5", 8080), 7)], 0, id="another port"),
+    ],
+)
+def test_outward(sockets: Sequence[Socket], going: int) -> None:
+    """Those that no gate has."""
+    assert len(outward(sockets, GATES)) == going
+
+
+def test_a_process_is_named_once() -> None:
+    """With its account, its program and each address that a provider's name resolves to; others are not looked at."""
+    mine = os.getpid()
+    going = [
+        Socket(("192.168.1.2", 5000), PROVIDER, mine),
+        Socket(("192.168.1.2", 5001), PROVIDER, mine),
+        Socket(("192.168.1.2", 5002), ("203.0.113.9", 443), mine),
+        Socket(("192.168.1.2", 5003), PROVIDER, None),
+    ]
+    [found] = processes(going, {"203.0.113.5": "api.anthropic.com"})
+    assert (found.pid, found.hosts, found.addresses) == (mine, ("api.anthropic.com",), ("203.0.113.5",))
+    assert (found.tool, found.browser) == ("python", False)
+    assert around.hidden(going, {"203.0.113.9": "x"}, None) == 0
+
+
+def test_the_table_has_our_connections() -> None:
+    """The kernel's, by their addresses and process."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        there, _ = server.accept()
+        with there:
+            found = Socket(client.getsockname(), client.getpeername(), os.getpid())
+            assert found in table()
+
+
+def test_names_that_hang_keep_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has resolved in time is there, and how many have not; `*.domain` is no name."""
+    hang = threading.Event()
+
+    def addresses(name: str) -> tuple[str, ...]:
+        if name == "hangs.example":
+            hang.wait()
+        return ("203.0.113.5",)
+
+    monkeypatch.setattr(around, "_addresses", addresses)
+    try:
+        assert resolved(("api.anthropic.com", "hangs.example", "*.x.example"), 0.5) == (
+            {"203.0.113.5": "api.anthropic.com"},
+            1,
+        )
+    finally:
+        hang.set()
