@@ -32,6 +32,6 @@ def test_the_script_sees_a_purge_that_loses_something(
     year: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would not say so of any ledger."""
-    monkeypatch.setattr(year.purging.day_sums, "add", lambda conn, cells: None)
+    monkeypatch.setattr("spendgate.ledger.day_sums.add", lambda conn, cells: None)
     with pytest.raises(RuntimeError, match=r"faults|became"):
         year.show(tmp_path, 300, 100, timed=2)

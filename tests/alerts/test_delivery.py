@@ -146,6 +146,7 @@ def test_a_mail_server_that_is_down(tmp_path: Path) -> None:
     assert len(hook.heard) == 1
 
 
+@pytest.mark.heavy
 def test_three_days_of_faults(tmp_path: Path) -> None:
     """Each day alice reaches both thresholds; the gate is killed right after each call, while the hook is down, and while it
     refuses what it gets. Each alert of each day comes to each receiver, under one name."""

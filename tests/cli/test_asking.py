@@ -121,8 +121,7 @@ async def test_the_refusal_ends_with_the_command(tmp_path: Path) -> None:
     """Where money is missing and the policy's help names no command; the ledger then has what an ask is made of."""
     head = "version: 1\nowner: ops@acme.example\nbudgets: [{name: person, per: person, limit: $20 per month}]\nhelp: "
     helped, own = (parse_policy(f"{head}'{text}'".encode()) for text in ("Ask in #ai.", "Run: spendgate ask"))
-    async with house(tmp_path, helped) as place:
-        place.gate._asks = "spendgate ask"
+    async with house(tmp_path, helped, asks="spendgate ask") as place:
         assert (await _message(place)).endswith("UTC. Ask in #ai. To ask for more, run: spendgate ask")
         await place.gate.set_policy(own)
         assert (await _message(place)).endswith("UTC. Run: spendgate ask")

@@ -334,6 +334,7 @@ def test_a_refused_grant_is_told_once(desk: Desk, monkeypatch: pytest.MonkeyPatc
     assert [line["who"] for line in lines] == ["bob"] * 3 + ["alice"] * 3
 
 
+@pytest.mark.heavy
 def test_grants_that_nobody_signed_fill_no_mailbox(desk: Desk) -> None:
     """Whoever makes up twelve ids is told of ten times a day; one with its approver's signature is told beside those."""
     code = code_of(desk.ran("ask", "50", "--budget", "person", "--for", "a week", "--until", "2999-01-01"))

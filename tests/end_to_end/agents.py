@@ -39,7 +39,12 @@ def _python(name: str, tool: str, folder: str, packages: tuple[str, ...], code: 
 
 
 OPENCODE = Agent(
-    "OpenCode", "opencode", "opencode", ("opencode-ai@1.18.33",), ("opencode", "run", "-m", f"openai/{MODEL}", PROMPT)
+    "OpenCode",
+    "opencode",
+    "opencode",
+    ("opencode-ai@1.18.33",),
+    ("opencode", "run", "-m", f"openai/{MODEL}", PROMPT),
+    heavy=True,
 )
 QWEN_CODE = Agent(
     "Qwen Code",
@@ -65,6 +70,7 @@ GEMINI_CLI = Agent(
             }
         )
     },
+    heavy=True,
 )
 COPILOT_CLI = Agent(
     "Copilot CLI",
@@ -393,6 +399,7 @@ GOOGLE_NODE = _node(
     "import {GoogleGenAI} from '@google/genai';\n"
     f"console.log((await new GoogleGenAI({{}}).models.generateContent({{model: '{GEMINI}', contents: 'hi'}})).text);",
     env=_GEMINI_KEY,
+    heavy=True,
 )
 LANGCHAIN_NODE = _node(
     "LangChain (Node)",

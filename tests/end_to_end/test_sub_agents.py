@@ -115,10 +115,8 @@ def test_claude_code_down_to_the_sub_agents_of_sub_agents(gate: Gate, provider: 
     assert {row["agent_name"] for row in rows} == {None}
 
 
-_HTTP = pytest.param(CODEX_HTTP, id=CODEX_HTTP.name, marks=pytest.mark.heavy)
-
-
-@pytest.mark.parametrize("client", [_HTTP, pytest.param(CODEX_WEBSOCKET, id=CODEX_WEBSOCKET.name)])
+@pytest.mark.heavy
+@pytest.mark.parametrize("client", [CODEX_HTTP, CODEX_WEBSOCKET], ids=lambda each: each.name)
 def test_codex(gate: Gate, provider: Provider, client: Client) -> None:
     """A sub-agent is a thread of the main one's session; it says what it is for."""
     # Codex ends with its main agent, whose second answer therefore comes late: later, where this machine is slow.

@@ -150,14 +150,13 @@ class Booting(Protocol):
 
 @asynccontextmanager
 async def house(
-    folder: Path, rules: Policy, *, start: bool = True, boot: Booting | None = None
+    folder: Path, rules: Policy, *, start: bool = True, boot: Booting | None = None, asks: str = ""
 ) -> AsyncIterator[House]:
     """A started gate over the ledger in `folder`; stopped and closed at the end, its ledger checked."""
     time = Time()
     ledger = Ledger.open(folder / "ledger.db", folder / "gates", time.now_ms())
-    gate = Gate(
-        ledger, PRICES, rules, estimate=estimate_usage, clock=boot.clock(time) if boot else Clock(now_ms=time.now_ms)
-    )
+    clock = boot.clock(time) if boot else Clock(now_ms=time.now_ms)
+    gate = Gate(ledger, PRICES, rules, estimate=estimate_usage, clock=clock, asks=asks)
     try:
         if start:
             await gate.start()

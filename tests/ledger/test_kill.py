@@ -57,7 +57,7 @@ def kill_at_random_points(folder: Path, times: int, seed: int, budgets: int) -> 
     assert {calls[call]["cost_nanos"] for call in served} <= {700, 1_000}
 
 
-@pytest.mark.parametrize("budgets", [len(BUDGETS), crowded.BUDGETS])
+@pytest.mark.parametrize("budgets", [pytest.param(len(BUDGETS), marks=pytest.mark.heavy), crowded.BUDGETS])
 def test_killed_gate_loses_and_doubles_nothing(tmp_path: Path, budgets: int) -> None:
     """Twenty kills."""
     kill_at_random_points(tmp_path, 20, seed=1, budgets=budgets)

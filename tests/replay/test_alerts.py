@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.replay.virtual import START_MS, Scripted, again, play
 
 from spendgate.config.policy_file import parse_policy
@@ -33,6 +34,7 @@ def test_the_first_threshold_is_told_with_the_first_refusal(tmp_path: Path) -> N
     assert "a call was refused" in outcome.alerts_kept[0][0].text
 
 
+@pytest.mark.heavy
 def test_what_was_told_before_the_time_asked_about_is_not_told_again(tmp_path: Path) -> None:
     """The sums of the days before are there, and what they made is not among the alerts."""
     script = [
