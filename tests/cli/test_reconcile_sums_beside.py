@@ -82,6 +82,54 @@ def test_a_sum_that_was_put_right_is_not_named(place: State) -> None:
     assert not any("999" in note for note in said["notes"])
 
 
+def test_a_sum_that_one_charge_of_a_day_replaces_is_named(place: State) -> None:
+    typed(place, "  - {for: tokens, amount: $999}\n")
+    typed(place, f"  - {{for: requests, amount: $1, day: {day(FIRST + 8 * DAY_MS)}}}\n")
+    said, _ = report(place)
+    assert any("$999.00 is one sum" in note and "says $1.00 of these days" in note for note in said["notes"])
+
+
+@pytest.mark.parametrize("days", [1, DAYS])
+def test_charges_by_day_that_a_newer_invoice_of_fees_has_replaced_are_named(place: State, days: int) -> None:
+    typed(place, "".join(
+        f"  - {{for: tokens, amount: $60, day: {day(FIRST + each * DAY_MS)}}}\n" for each in range(DAYS)
+    ))  # fmt: skip
+    typed(place, "  - {for: support, amount: $3}\n", first=FIRST + (DAYS - days) * DAY_MS)
+    said, _ = report(place)
+    told = f"anthropic: ${60 * days:,}.00 charged on {days} days is no part of what is billed here: import "
+    assert any(told in note and "put both into one file" in note for note in said["notes"])
+
+
+def test_a_charge_of_a_day_stays_where_the_sum_beside_it_goes(place: State) -> None:
+    typed(place, SUM + f"  - {{for: tokens, amount: $50, day: {day(FIRST)}}}\n")
+    cost_export(place, FIRST + 9 * DAY_MS, 1)
+    said, _ = report(place)
+    assert dollars(said)[0] == 60
+    assert "captured_not_billed" not in causes(said)
+    told = f"{NAMED}, and no part of what is billed here: anthropic-cost-csv has tokens of some of its days"
+    assert any(told in note for note in said["notes"])
+
+
+def test_a_report_that_begins_within_it_names_it_beside_charges_of_days_too(place: State) -> None:
+    typed(place, SUM + f"  - {{for: tokens, amount: $10, day: {day(FIRST + 20 * DAY_MS)}}}\n")
+    said, _ = report(place, span=("--from", day(FIRST + 9 * DAY_MS), "--until", day(LAST + DAY_MS)))
+    assert any(f"{NAMED}, and no part of what is billed here" in note for note in said["notes"])
+
+
+def test_web_searches_are_billed_once(place: State) -> None:
+    typed(place, "  - {for: web search, amount: $30}\n")
+    file = place.root.parent / "cost.csv"
+    at = day(FIRST + 9 * DAY_MS)
+    file.write_text(
+        "usage_date_utc,model,workspace,api_key,usage_type,token_type,cost_usd,cost_type\n"
+        f"{at},Claude Opus 4.5,Default,ci,message,output,10.00,token\n{at},,Default,ci,,,30.00,web_search\n"
+    )
+    assert called(place, "reconcile", "import", str(file)).exit_code == 0
+    said, _ = report(place)
+    assert dollars(said)[0] == 40
+    assert any("$30.00 is one sum" in note and "leave web search out" in note for note in said["notes"])
+
+
 def test_another_months_export_leaves_a_sum_alone(place: State) -> None:
     """Two reports of a month each, and one of both, have the same bill."""
     typed(place, SUM)

@@ -18,7 +18,7 @@ from spendgate.reconcile.finality import is_young, state
 from spendgate.reconcile.naming import day_of
 from spendgate.reconcile.periods import OneSum, Seen, is_sum, weighed
 from spendgate.reconcile.result import Input, State
-from spendgate.reconcile.told_sums import told_sums
+from spendgate.reconcile.told_sums import beside_by_day, days_replaced, told_sums
 from spendgate.reconcile.versions import Use, Version, apart, in_force
 from spendgate.statement import DAY_MS, Line
 
@@ -77,6 +77,10 @@ def bill_of(
     ordered = sorted(versions, key=lambda each: (each.at_ms, each.name))
     lines_of = {id(each): _by_day(each.statement.lines) for each in ordered}
     used, gateway, names = _used(ordered, lines_of, range(from_ms, until_ms, DAY_MS), only)
+    outside = beside_by_day(used)
+    for its in used.values():
+        for use in its:
+            use.lines = tuple(each for each in use.lines if id(each) not in outside)
     chosen, notes = choose(used)
     summing = {id(each) for each in ordered if any(map(is_sum, each.statement.lines))}
     days, opened, by_day = [], [], set[At]()
@@ -103,11 +107,10 @@ def bill_of(
         notes.append(f"before {day:%Y-%m-%d} calls are sums by now (privacy.keep): no bill of these days is compared")
     inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
     seen = Seen(from_ms, until_ms, now_ms, frozenset(by_day), frozenset(opened), purged_ms)
-    sums = weighed(told_sums(used, chosen, ordered, (from_ms, until_ms)), seen)
-    return Bill(
-        tuple(days), tuple(gateway), inputs, (*notes, *sums.left_out), tuple(opened), sums.compared, sums.notes,
-        frozenset(provider for provider, _ in used),
-    )  # fmt: skip
+    sums = weighed((*told_sums(used, chosen, ordered, (from_ms, until_ms)), *outside.values()), seen)
+    notes += (*sums.left_out, *days_replaced(used))
+    told = frozenset(provider for provider, _ in used)
+    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), sums.compared, sums.notes, told)
 
 
 def _used(
@@ -139,8 +142,7 @@ def _used(
                 by_provider[line.provider].append(line)
             for provider, its in by_provider.items():
                 if not only or provider in only:
-                    before = next((each for each in chain[1:]), None)
-                    used[provider, day_ms].append(Use(version, tuple(its), before))
+                    used[provider, day_ms].append(Use(version, tuple(its), tuple(chain[1:])))
     return used, gateway, names
 
 

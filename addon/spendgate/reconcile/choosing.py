@@ -8,7 +8,7 @@ nothing about what calls cost, so that calls are not compared with them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from spendgate.statement import DAY_MS, Charge, Line
@@ -64,12 +64,7 @@ def choose[U: Use](used: dict[At, list[U]]) -> tuple[Chosen, list[str]]:
         kinds = ranks[provider]
         for kind in sorted(kinds, key=lambda each: (each == COUNTS, each)):
             money = {each.source for each in its.get(Charge.TOKENS.value, ())} if kind == COUNTS else set()
-            # A sum of several days beside another source that has some of them by day would be told twice (`told_sums` notes it).
-            able = [
-                each.said for each in uses
-                if each.said.source in kinds[kind] and _speaks(each, kind)
-                and not (len(kinds[kind]) > 1 and any(_has_of(used, each, one) for one in _sums(each, kind)))
-            ]  # fmt: skip
+            able = [each.said for each in uses if each.said.source in kinds[kind] and _speaks(each, kind)]
             # Counts of the source that tells the money join to it at its own grain.
             able.sort(key=lambda each: (each.source in money, kinds[kind][each.source], each.source), reverse=True)
             taken: list[Said] = []
@@ -114,18 +109,19 @@ def _speaks(use: Use, kind: str) -> bool:
     return use.said.source != INVOICE or kind not in _CALLS or any(kind in kinds_of(each) for each in use.lines)
 
 
-def _sums(use: Use, kind: str) -> list[Line]:
-    return [each for each in use.lines if each.charge.value == kind and each.charge in COMPARED and of_a_period(each)]
-
-
-def _has_of[U: Use](used: dict[At, list[U]], use: Use, one: Line) -> bool:
-    """Whether another source, which may tell the same money, has this kind of charge on a day of the sum."""
+def has_of[U: Use](used: Mapping[At, Sequence[U]], use: Use, one: Line) -> str:
+    """Which other source, that may tell the same money, has this kind of charge on a day of the sum; "": none."""
     days = range(one.starts_ms - one.starts_ms % DAY_MS, one.ends_ms, DAY_MS)
-    return any(
-        _same_money(use.said, other.said) and one.charge.value in kinds_of(line)[:1] and not of_a_period(line)
-        for day_ms in days
-        for other in used.get((one.provider, day_ms), ())
-        for line in other.lines
+    return next(
+        (
+            other.said.source
+            for day_ms in days
+            for other in used.get((one.provider, day_ms), ())
+            if _same_money(use.said, other.said)
+            for line in other.lines
+            if one.charge.value in kinds_of(line)[:1] and not of_a_period(line)
+        ),
+        "",
     )
 
 

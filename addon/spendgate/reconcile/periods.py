@@ -123,7 +123,7 @@ def weighed(told: Iterable[Told], seen: Seen) -> Weighed:
             continue
         elif period.from_ms >= seen.from_ms:
             notes.append(f"{name}, compared with no call, and stays unexplained: {why}")
-        elif seen.by_day.isdisjoint(period.days):
+        else:
             left_out.append(f"{name}{_UNBILLED}{why}")
     return Weighed(tuple(sums), tuple(notes), tuple(left_out))
 

@@ -40,11 +40,16 @@ class Version(Struct, frozen=True):
 
 
 class Use(Struct):
-    """A version in force on a day, with the lines of that day and the version before."""
+    """A version in force on a day, with the lines of that day and the versions before, newest first."""
 
     version: Version
     lines: tuple[Line, ...]
-    before: Version | None
+    older: tuple[Version, ...] = ()
+
+    @property
+    def before(self) -> Version | None:
+        """What its provider said last before."""
+        return self.older[0] if self.older else None
 
     @property
     def said(self) -> Said:
