@@ -95,7 +95,10 @@ def test_somebody_is_paged_before_it_is_stopped(played: Played, name: str) -> No
     assert all(each.at_ms <= found.stopped[0] for each, _ in found.heard(pages=False))
 
 
-@pytest.mark.parametrize("name", [*HOURLY, "off-hours-page"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.heavy] * (name != "tripwires")) for name in (*HOURLY, "off-hours-page")],
+)
 def test_a_live_gate_stops_it_at_the_same_call(played: Played, tmp_path: Path, name: str) -> None:
     """The same week and loop played to a gate under the policy itself: the same sum, the same rule, the same figures."""
     played.script.play(tmp_path, played.policy(name), played.script.weekend_loop.runs())

@@ -24,7 +24,7 @@ from spendgate.standing import Hold
 from spendgate.window import DAY_MS, HOUR_MS, Unit, Window
 
 HOUR = Window(Unit.HOUR)
-SEEDS = (0, 1, *(pytest.param(seed, marks=pytest.mark.heavy) for seed in range(2, 20)))
+SEEDS = (1, *(pytest.param(seed, marks=pytest.mark.heavy) for seed in (0, *range(2, 20))))
 PEOPLE = ("alice", "bob", "carol", "dave")
 
 
