@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from end_to_end.village import STANDIN, Village, village
-from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, until
+from end_to_end.world import PATIENCE_S, PRODUCT, ROOT, listens, until
 from redirect.lab import why_not
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("village")]
@@ -119,7 +119,7 @@ def test_through_the_socket_it_is_the_persons_traffic_that_is_tried(village: Vil
         found: dict[str, Any] = json.loads(out)
         return found
 
-    until(lambda: True if village.socket.is_socket() else None)
+    until(lambda: listens(village.socket))
     assert said("status")["gate"]["captures_nothing_through"] == []
     with going_around(village):
         found = said("doctor")

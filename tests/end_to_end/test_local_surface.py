@@ -20,7 +20,7 @@ import pytest
 import spendgate
 from end_to_end import world
 from end_to_end.test_policy_reload import CALL, client
-from end_to_end.world import Gate, Provider, policy, running_gate, until
+from end_to_end.world import Gate, Provider, listens, policy, running_gate, until
 
 ROOT = Path(__file__).parents[2]
 MODES = ("regular", "socks5", "reverse")
@@ -61,7 +61,7 @@ def _surface(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> It
     folder = tmp_path_factory.mktemp("surface")
     more = ("--mode", "socks5", "--mode", "reverse:https://api.anthropic.com", "--socket", str(folder / "gate.sock"))
     with running_gate(folder, provider, policy(folder), *more) as gate:
-        until(lambda: (folder / "gate.sock").is_socket() or None)
+        until(lambda: listens(folder / "gate.sock"))
         yield gate
 
 

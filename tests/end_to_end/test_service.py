@@ -25,7 +25,7 @@ import pytest
 
 from end_to_end.accounts import Account, accounts, why_not
 from end_to_end.clients import CLAUDE_CODE, PROMPT, binaries, through
-from end_to_end.world import PATIENCE_S, Gate, Provider, _port, _read, until, upstream
+from end_to_end.world import PATIENCE_S, Gate, Provider, _port, _read, listens, until, upstream
 from spendgate.minisign_secret import SecretKey
 from spendgate.standin.script import Script
 
@@ -135,7 +135,7 @@ def service(provider: Provider, common: Path) -> Iterator[Installed]:
         reader.start()
         try:
             gate.port = until(lambda: _port(gate))
-            until(lambda: (run / "gate.sock").is_socket() or None)
+            until(lambda: listens(run / "gate.sock"))
             assert state.stat().st_mode & 0o777 == 0o700
             shutil.copy(gate.ca, common / "ca.pem")  # what an installation puts into the trust stores
             yield Installed(common, people, gate, run / "gate.sock", common / "ca.pem")

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -138,6 +139,12 @@ def calls(state: Path) -> list[dict[str, Any]]:
     with contextlib.closing(sqlite3.connect(f"file:{state / 'ledger.db'}?mode=ro", uri=True, timeout=30)) as ledger:
         ledger.row_factory = sqlite3.Row
         return [dict(row) for row in ledger.execute("SELECT * FROM calls ORDER BY started_at, id")]
+
+
+def listens(path: Path) -> bool | None:
+    """True once somebody can connect to that socket, else None: before that its mode is not yet set."""
+    with socket.socket(socket.AF_UNIX) as asked:
+        return asked.connect_ex(str(path)) == 0 or None
 
 
 def until[T](look: Callable[[], T | None]) -> T:

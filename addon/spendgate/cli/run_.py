@@ -88,15 +88,7 @@ def run(
 ) -> None:
     """Capture, decide and record until stopped. Prints one line `ready …` on stderr when it accepts connections."""
     modes = tuple(mode or ["regular"])
-    if any(each.startswith(f"{TRANSPARENT}@") for each in modes):
-        raise UsageError(
-            "--mode transparent@PORT: the firewall rules name the port, too; write --mode transparent --port PORT"
-        )
-    at_port = [each for each in modes if "@" not in each and each not in (TRANSPARENT, "local") and port]
-    if len(at_port) > 1:
-        raise UsageError(
-            f"--port {port}: {' and '.join(at_port)} cannot share it; give each its own, as in --mode {at_port[1]}@PORT"
-        )
+    _refuse_unclear_ports(modes, port)
     found = paths.find(state)
     wanted = Wanted(
         policy=policy, state=found, modes=modes, port=port, sets=tuple(set_ or ()), socket=socket_of(socket_path, found)
@@ -113,6 +105,19 @@ def run(
         raise UsageError("--account, --cgroup and --dry-run belong to --mode transparent")
     else:
         asyncio.run(_until_stopped(wanted))
+
+
+def _refuse_unclear_ports(modes: tuple[str, ...], port: int | None) -> None:
+    """Raises UsageError where `--mode` and `--port` do not say which port is whose."""
+    if any(each.startswith(f"{TRANSPARENT}@") for each in modes):
+        raise UsageError(
+            "--mode transparent@PORT: the firewall rules name the port, too; write --mode transparent --port PORT"
+        )
+    at_port = [each for each in modes if "@" not in each and each not in (TRANSPARENT, "local") and port]
+    if len(at_port) > 1:
+        raise UsageError(
+            f"--port {port}: {' and '.join(at_port)} cannot share it; give each its own, as in --mode {at_port[1]}@PORT"
+        )
 
 
 def _beside_services(wanted: Wanted) -> None:

@@ -123,15 +123,10 @@ class GateSide:
         self._send(messages.pack_addresses(addresses))
 
     def _on_pulse(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            packet = self._pulse.recv(messages.PACKET_BYTES_MAX)
-        except BlockingIOError:
-            return
-        except OSError:
-            packet = b""
+        packet = messages.received(self._pulse)
         if packet == messages.PULSE:
             self._send(messages.PULSE)
-        elif not packet:
+        elif packet == b"":
             loop.remove_reader(self._pulse.fileno())
             loop.call_later(self._timeout_ms / 1000, os.kill, os.getpid(), signal.SIGTERM)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import socket
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,6 +21,16 @@ _FROM_PROCESS = (
     "login_account", "cgroup", "pid", "process", "process_path", "started_ms", "tool", "project", "browser", "why_unknown",
 )  # fmt: skip
 """What an answer may add to the peer that the gate has looked up by itself."""
+
+
+def received(pulse: socket.socket) -> bytes | None:
+    """What has come on a socket that does not block; None: nothing yet. b"": the other side is gone."""
+    try:
+        return pulse.recv(PACKET_BYTES_MAX)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
 
 
 def pack_addresses(addresses: frozenset[str]) -> bytes:

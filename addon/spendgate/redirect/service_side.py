@@ -61,15 +61,10 @@ class ServiceSide:
         closed = asyncio.Event()
 
         def on_pulse() -> None:
-            try:
-                packet = pulse.recv(messages.PACKET_BYTES_MAX)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet = b""
+            packet = messages.received(pulse)
             if packet == messages.PULSE:
                 self._send(messages.PULSE)
-            elif not packet:
+            elif packet == b"":
                 loop.remove_reader(pulse.fileno())
                 closed.set()
 
