@@ -221,7 +221,7 @@ def test_web_searches_are_a_part_of_the_sum_where_calls_have_them(place: State) 
     assert (dollars(said), said["causes"], status) == ((293, 293, 0), [], 0)
 
 
-def test_purged_days_are_not_taken_for_days_without_calls(place: State) -> None:
+def test_purged_days_are_not_taken_for_days_without_calls(place: State, tmp_path: Path) -> None:
     """Neither beside one sum nor by day."""
     typed(place, SUM)
     with Purge(place.ledger, place.gates) as purge:
@@ -237,8 +237,13 @@ def test_purged_days_are_not_taken_for_days_without_calls(place: State) -> None:
     said, _ = report(place)
     assert "uncaptured" not in causes(said)
     told = f"before {day(FIRST + 10 * DAY_MS)} calls are sums by now (privacy.keep): no bill of these days is compared"
-    assert told in said["notes"]
+    assert f"{told}; `spendgate export focus --billed` has it" in said["notes"]
     assert said["totals"]["captured_nanos"] == said["totals"]["billed_nanos"] == 200 * NANOS_PER_DOLLAR
+    done = called(place, "export", "focus", "--billed", "--since", f"{day(FIRST)}T00:00:00Z",
+                  "--until", f"{day(LAST + DAY_MS)}T00:00:00Z", "--output", str(tmp_path / "billed.csv"))  # fmt: skip
+    assert (
+        f"$100.00 of these lines begins before {day(FIRST + 10 * DAY_MS)}, where calls are sums by now" in done.stderr
+    )
 
 
 def test_what_is_no_part_of_the_bill_is_said_by_its_export_too(place: State, tmp_path: Path) -> None:

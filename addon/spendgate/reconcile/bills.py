@@ -104,7 +104,10 @@ def bill_of(
             days.append(one)
     if from_ms > whole_ms:
         day = datetime.fromtimestamp(from_ms / 1000, UTC)
-        notes.append(f"before {day:%Y-%m-%d} calls are sums by now (privacy.keep): no bill of these days is compared")
+        notes.append(
+            f"before {day:%Y-%m-%d} calls are sums by now (privacy.keep): no bill of these days is compared"
+            "; `spendgate export focus --billed` has it"
+        )
     inputs = tuple(_input(each) for _, each in sorted(names.items(), key=lambda pair: (pair[1].at_ms, pair[0])))
     seen = Seen(from_ms, until_ms, now_ms, frozenset(by_day), frozenset(opened), purged_ms)
     sums = weighed((*told_sums(used, chosen, ordered, (from_ms, until_ms)), *outside.values()), seen)

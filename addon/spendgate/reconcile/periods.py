@@ -21,6 +21,8 @@ from spendgate.reconcile.result import State
 from spendgate.statement import DAY_MS, Billed, Charge, Line
 
 _UNBILLED: Final = ", and no part of what is billed here: "
+_AMOUNTS: Final = 6
+"""A note names as many; of more, their number."""
 
 
 class Period(NamedTuple):
@@ -129,8 +131,11 @@ def weighed(told: Iterable[Told], seen: Seen) -> Weighed:
 
 
 def _named(period: Period, its: Iterable[Told]) -> str:
-    amount = short_dollars(sum(each.line.billed_nanos or 0 for each in its))
-    return f"{period.provider}: {amount} is one sum of {period}"
+    """With the amounts that were typed, so that each can be found in its invoice."""
+    amounts = [each.line.billed_nanos or 0 for each in its]
+    typed = " + ".join(map(short_dollars, amounts)) if len(amounts) <= _AMOUNTS else f"{len(amounts)} charges"
+    several = f" ({typed})" if len(amounts) > 1 else ""
+    return f"{period.provider}: {short_dollars(sum(amounts))}{several} is one sum of {period}"
 
 
 def _why_not(period: Period, its: Iterable[Told], every: Iterable[Period], seen: Seen) -> str:

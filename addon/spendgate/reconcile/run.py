@@ -8,12 +8,14 @@ its findings.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported
+from spendgate.money import short_dollars
 from spendgate.reconcile import comparing
 from spendgate.reconcile.bills import Bill, bill_of
 from spendgate.reconcile.captured import Call, read, read_singly
@@ -136,12 +138,22 @@ class BilledLines(Struct, frozen=True):
 
 
 def billed(reader: Reader, options: Options) -> BilledLines:
-    """The lines that `reconcile` would compare, without asking any call."""
+    """The lines that `reconcile` would compare, without asking any call; those of purged days besides, with a note."""
     versions = _versions(reader, options)
     bill = _bill(versions, options)
     says = {id(line): version for version in versions for line in version.statement.lines}
     lines = tuple((line, says[id(line)]) for day in bill.days for line in day.lines)
-    return BilledLines(lines, len(bill.open_days), bill.notes)
+    return BilledLines(lines, len(bill.open_days), (*bill.notes, *_before(bill, reader.purged_until_ms() or 0)))
+
+
+def _before(bill: Bill, purged_ms: int) -> tuple[str, ...]:
+    """What is billed on days that reports leave out, since their calls are sums by now."""
+    nanos = sum(line.billed_nanos or 0 for day in bill.days for line in day.lines if line.starts_ms < purged_ms)
+    if not nanos:
+        return ()
+    first = f"{datetime.fromtimestamp(-(-purged_ms // DAY_MS) * DAY_MS / 1000, UTC):%Y-%m-%d}"
+    what = f"{short_dollars(nanos)} of these lines begins before {first}, where calls are sums by now (privacy.keep)"
+    return (f"{what}: no part of what `spendgate reconcile report` calls billed",)
 
 
 def _versions(reader: Reader, options: Options) -> list[Version]:
