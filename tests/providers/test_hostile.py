@@ -24,6 +24,7 @@ from providers.feeding import pieces
 from providers.taking import LINEAR, growth, yardstick
 from providers.tapped import PEAK_BYTES, Bounded, head
 from providers.test_fuzz import MB
+from sampling import one_in
 from spendgate.errors import WireError
 from spendgate.providers.connect import COMPRESSED
 from spendgate.providers.decoding import decode_body
@@ -39,7 +40,8 @@ STEP = 6.0
 STEP_PER_MB = 2.0
 """CPU of the longest step of reading a request, in yardsticks, so that a busy or a slow machine, which stretches both, decides
 nothing: others' streams wait as long. What stands in an envelope is parsed in one."""
-every_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: f"{wire.dialect} {wire.answers}")
+EACH = {f"{wire.dialect} {wire.answers}": wire for wire in WIRES}
+every_wire = pytest.mark.parametrize("wire", EACH.values(), ids=EACH)
 
 
 def bomb(encoding: str, size: int) -> bytes:
@@ -187,8 +189,7 @@ def _asked(wire: Wire, body: bytes) -> tuple[Ask, float]:
             return ask, longest
 
 
-@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
-@every_wire
+@pytest.mark.parametrize(("wire", "body"), one_in(3, EACH, HOSTILE))
 def test_a_hostile_request_is_read_in_steps(wire: Wire, body: bytes) -> None:
     """An Ask or a WireError, in steps, with names that fit the ledger.
 

@@ -19,6 +19,7 @@ import zstandard
 from load.wires import ARRAY, CONNECT, EVENTS, JSON, LINES, SOUND, WIRES, Wire
 from providers.tapped import CHUNK_BYTES, PEAK_BYTES, Bounded, head
 from providers.test_fuzz import MB
+from sampling import one_in
 from spendgate.providers.eventstream import CONTENT_TYPE as AWS
 from spendgate.providers.eventstream import frame
 from spendgate.providers.registry import DIALECTS
@@ -39,7 +40,8 @@ BEGUN = {
 """How an answer of each type begins that has one piece alone, and never ends it."""
 HOLLOW = frame({":event-type": "chunk", ":message-type": "event"}, b"\0" * (20 * MB))
 """AWS's frames are bounded: one after the other, each as long as they come."""
-every_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: f"{wire.dialect} {wire.answers}")
+EACH = {f"{wire.dialect} {wire.answers}": wire for wire in WIRES}
+every_wire = pytest.mark.parametrize("wire", EACH.values(), ids=EACH)
 Made = Callable[[Wire, int], Iterator[bytes]]
 
 
@@ -100,8 +102,9 @@ def fed(wire: Wire, made: Made, size: int) -> tuple[float, float]:
     return halves[0], halves[1]
 
 
-@pytest.mark.parametrize("made", [first_piece, second_piece, one_frame])
-@every_wire
+@pytest.mark.parametrize(
+    ("wire", "made"), one_in(3, EACH, {made.__name__: made for made in (first_piece, second_piece, one_frame)})
+)
 def test_an_answer_of_one_piece_takes_little(wire: Wire, made: Made) -> None:
     """32 MB of one event, message, line or text."""
     first, second = fed(wire, made, 32 * MB)
@@ -166,8 +169,7 @@ def bombs() -> dict[str, bytes]:
     return {**packed, "gzip, gzip": gzip.compress(packed["gzip"])}
 
 
-@pytest.mark.parametrize("encoding", [*BOMBS, "gzip, gzip"])
-@every_wire
+@pytest.mark.parametrize(("wire", "encoding"), one_in(2, EACH, {name: name for name in (*BOMBS, "gzip, gzip")}))
 def test_a_bomb_is_read_in_pieces(wire: Wire, bombs: dict[str, bytes], encoding: str) -> None:
     """An answer that is a thousand times as long unpacked, in one piece."""
     if isinstance(DIALECTS[wire.dialect], OverheardDialect):

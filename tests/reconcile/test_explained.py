@@ -1,14 +1,9 @@
-"""The explainer against months whose causes are known: every cause alone, all of them together, and what holds of any result.
-
-What the explainer does not do yet is listed in `NOT_YET` with the reason; each such test must fail (`xfail(strict)`), so that
-none stays listed once it does.
-"""
+"""The explainer against months whose causes are known: every cause alone, all of them together, and what holds of any result."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +23,7 @@ from spendgate.statement import DAY_MS
 
 RIGHT_LEAST = 0.95
 """The share of a mixture's dollars that must be in the right cause."""
-NOT_YET: dict[str, str] = {}
-"""By the name of a way, of a world or of a test: why it does not hold yet."""
-ANY_MONTH_NOT = {*NOT_YET, "past_both_midnights"}
+ANY_MONTH_NOT = {"past_both_midnights"}
 """Of 70 small months of the latter four told as price a call that alone had its price, on a day that lacks one of its own."""
 
 
@@ -40,40 +33,19 @@ WORLDS_OF = {"plain": Size(people=12, days=14, calls=20, plain=True), "rich": MI
 def ways() -> list[Any]:
     """Each way of each cause, in each world, as a parameter."""
     return [
-        pytest.param(world, cause, inject, id=f"{world}-{inject.__name__}", marks=_marks(world, inject.__name__))
+        pytest.param(world, cause, inject, id=f"{world}-{inject.__name__}")
         for world in WORLDS_OF
         for cause, inject in ALL
     ]
 
 
-def _marks(*names: str) -> tuple[pytest.MarkDecorator, ...]:
-    reasons = [NOT_YET[name] for name in names if name in NOT_YET]
-    return (pytest.mark.xfail(reason="; ".join(reasons), strict=True),) if reasons else ()
-
-
-def _not_yet(name: str) -> Callable[[Any], Any]:
-    """The mark as a decorator; none where nothing is listed."""
-    marks = _marks(name)
-    return marks[0] if marks else lambda test: test
-
-
-@cache
-def alone(world: str, inject: Callable[[Month], None]) -> Score:
-    """One cause."""
-    return in_memory(month_with(3, WORLDS_OF[world], [inject]))
-
-
-@cache
 def mixture(seed: int, size: Size) -> Score:
     """All causes in every way, through a real ledger."""
     with tempfile.TemporaryDirectory() as folder:
         return through_ledger(mixed(seed, size), Path(folder))
 
 
-WORLDS = [pytest.param(world, marks=_marks(world)) for world in WORLDS_OF]
-
-
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", WORLDS_OF)
 def test_without_a_cause_nothing_is_found(world: str) -> None:
     """`rich`: flex beside plain calls, fast mode in the US, web searches, refused requests: no difference, no finding."""
     score = in_memory(make(3, WORLDS_OF[world]))
@@ -84,17 +56,11 @@ def test_without_a_cause_nothing_is_found(world: str) -> None:
 
 @pytest.mark.parametrize(("world", "cause", "inject"), ways())
 def test_a_cause_alone_is_found_with_its_dollars(world: str, cause: Cause, inject: Callable[[Month], None]) -> None:
-    """To the nano-dollar, under its own name and no other, and nothing is left unexplained."""
-    score = alone(world, inject)
+    """To the nano-dollar, under its own name and no other, nothing is left unexplained, and all of it adds up."""
+    score = in_memory(month_with(3, WORLDS_OF[world], [inject]))
+    assert faults(score) == []
     assert score.found == score.injected, score.off
     assert set(score.found) == {cause}
-
-
-@pytest.mark.parametrize("world", WORLDS_OF)
-@pytest.mark.parametrize("inject", [pytest.param(inject, id=inject.__name__) for _, inject in ALL])
-def test_a_cause_alone_adds_up(world: str, inject: Callable[[Month], None]) -> None:
-    """Whatever it is told to be."""
-    assert faults(alone(world, inject)) == []
 
 
 def test_what_moved_over_midnight_is_told_on_both_days() -> None:
@@ -132,18 +98,13 @@ def test_a_day_that_is_still_open_is_left_out() -> None:
 MIXED = Size(people=16, days=14, calls=30)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=_marks("mixed")) for seed in (1, 2, 3)])
+@pytest.mark.parametrize("seed", (1, 2, 3))
 def test_a_mixture_is_told_apart(seed: int) -> None:
     """Nineteen dollars of twenty under the right name, and no more than the twentieth left unexplained."""
     score = mixture(seed, MIXED)
+    assert faults(score) == []
     assert score.right >= RIGHT_LEAST, score.off
     assert abs(score.found.get(UNEXPLAINED, 0)) <= (1 - RIGHT_LEAST) * sum(map(abs, score.injected.values()))
-
-
-@pytest.mark.parametrize("seed", (1, 2, 3))
-def test_a_mixture_adds_up(seed: int) -> None:
-    """However it is told."""
-    assert faults(mixture(seed, MIXED)) == []
 
 
 @given(months)
@@ -175,25 +136,19 @@ def test_months_that_were_told_wrongly_once(way: str, seed: int) -> None:
     assert score.found == score.injected, score.off
 
 
-@_not_yet("any_month")
 @pytest.mark.heavy
 @given(st.integers(0, 2**32), st.sampled_from([inject for _, inject in ALL if inject.__name__ not in ANY_MONTH_NOT]))
 @settings(max_examples=500)
 def test_a_cause_alone_is_found_in_any_month(seed: int, inject: Callable[[Month], None]) -> None:
     """The dollars of one cause, exactly, in months of any shape."""
-    size = Size(people=6, days=7, calls=12, plain="rich" in NOT_YET)
+    size = Size(people=6, days=7, calls=12)
     score = in_memory(month_with(seed, size, [inject]))
     assert score.found == score.injected, score.off
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=_marks("mixed")) for seed in range(4, 7)])
+@pytest.mark.parametrize("seed", range(4, 7))
 def test_a_month_of_forty_people_is_told_apart(seed: int) -> None:
     score = mixture(seed, Size())
+    assert faults(score) == []
     assert score.right >= RIGHT_LEAST, score.off
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("seed", range(4, 7))
-def test_a_month_of_forty_people_adds_up(seed: int) -> None:
-    assert faults(mixture(seed, Size())) == []
