@@ -33,6 +33,7 @@ from spendgate.capture.server import Listener, Server, try_ports
 from spendgate.capture.tally import Tallying
 from spendgate.capture.tls import GateTls
 from spendgate.capture.way_out import Credentials
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import UsageError
 
 MODES = ("regular", "transparent", "local", "upstream", "reverse", "socks5")
@@ -183,6 +184,10 @@ def _check_modes(settings: Settings) -> None:
         try:
             mode = mode_specs.ProxyMode.parse(text)
         except ValueError as fault:
+            if name == "upstream":  # it may hold a password
+                raise UsageError(
+                    f"--mode upstream: write --mode {_WRITTEN[name]}; user and password come from {UPSTREAM_AUTH}"
+                ) from None
             raise UsageError(f"--mode {text}: {fault}") from fault
         if isinstance(mode, mode_specs.ReverseMode) and (
             mode.scheme not in ("http", "https") or not settings.scope().names(mode.address[0].lower())

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from spendgate.capture.coverage import Gap
+from spendgate.config.credentials import UPSTREAM_AUTH
 
-CREDENTIALS: Final = "SPENDGATE_UPSTREAM_AUTH"
-"""The variable, also the credential's name in the OS keyring and among systemd's."""
 _HOST = r"[A-Za-z0-9_.:\[\]-]{1,255}"
 _REFUSED: Final = re.compile(rf"Upstream proxy ({_HOST}) refused HTTP CONNECT request: (\d{{3}})\b")
 _UNTRUSTED: Final = re.compile(
@@ -21,8 +20,8 @@ _UNTRUSTED: Final = re.compile(
 )
 NEITHER: Final = "Neither the tool nor the provider is at fault."
 REMEDIES: Final = {
-    Gap.PROXY_CREDENTIALS: f"give the gate the proxy's USER:PASSWORD in {CREDENTIALS}, or in the OS keyring"
-    f" (`keyring set spendgate {CREDENTIALS}`), and restart it",
+    Gap.PROXY_CREDENTIALS: f"give the gate the proxy's USER:PASSWORD in {UPSTREAM_AUTH}, or in the OS keyring"
+    f" (`keyring set spendgate {UPSTREAM_AUTH}`), and restart it",
     Gap.PROXY_REFUSED: "have whoever runs the proxy let this machine through to the host",
     Gap.UPSTREAM_UNTRUSTED: "where a TLS inspector stands on the way, put its CA's certificate into the system's trust store"
     " and restart the gate",
