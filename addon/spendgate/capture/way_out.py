@@ -44,7 +44,7 @@ class Credentials(upstream_auth.UpstreamAuth):
     name = "upstreamauth"
 
     def load(self, loader: addonmanager.Loader) -> None:
-        loader.add_option(OPTION, str | None, None, "USER:PASSWORD for the upstream proxy.")
+        loader.add_option(OPTION, str | None, None, "USER:PASSWORD for the upstream proxy.")  # type: ignore[arg-type]  # it takes one
 
     def configure(self, updated: set[str]) -> None:
         """mitmproxy's hook. Raises OptionsError, which does not quote what is wrong."""
@@ -75,7 +75,7 @@ class Redirected(modes.TransparentProxy):
 
     def finish_start(self) -> layer.CommandGenerator[str | None]:
         self.context.server.via = self._proxy
-        self._handle_event = self.child_layer.handle_event  # type: ignore[method-assign]  # mitmproxy's own way to go on
+        self._handle_event = self.child_layer.handle_event
         yield from self.child_layer.handle_event(events.Start())
         return None
 

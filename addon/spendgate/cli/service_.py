@@ -75,7 +75,7 @@ def install(
         typer.Option(
             "--upstream",
             metavar="http://HOST:PORT",
-            help=f"The proxy that everything goes out through; its USER:PASSWORD in /etc/credstore/{UPSTREAM_AUTH}, root's alone.",
+            help=f"The proxy that all goes out through; its USER:PASSWORD in /etc/credstore/{UPSTREAM_AUTH}, root's alone.",
         ),
     ] = None,
     program: Annotated[
