@@ -157,6 +157,7 @@ async def _main() -> None:
     parser.add_argument("--lead", type=_lead, action="append", default=[], help="NAME=ADDRESS:PORT")
     parser.add_argument("--chain", help="the inspector's certificate and key")
     parser.add_argument("--trusts", help="whom the inspector trusts")
+    parser.add_argument("--tls", help="its own certificate and key, for clients that speak TLS to it")
     parser.add_argument("--silent", action="store_true")
     said = parser.parse_args()
     inspector = beyond = None
@@ -165,7 +166,11 @@ async def _main() -> None:
         inspector.load_cert_chain(said.chain)
         beyond = ssl.create_default_context(cafile=said.trusts)
     network = Network(said.credentials, said.log, dict(said.lead), inspector, beyond, said.silent)
-    server = await asyncio.start_server(network.serve, said.host, said.port)
+    outer = None
+    if said.tls:
+        outer = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        outer.load_cert_chain(said.tls)
+    server = await asyncio.start_server(network.serve, said.host, said.port, ssl=outer)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ from end_to_end.canaries import CANARIES, leaks
 from end_to_end.corporate import Running, company
 from end_to_end.raw import trust
 from end_to_end.test_bystanders import Bank
+from end_to_end.test_runtimes import PYTHON
 from end_to_end.world import PATIENCE_S, PRODUCT, Gate, Provider, environment, policy, started_gate, until
 
 LOGIN = f"kiebitz:{CANARIES['key']}"
@@ -175,6 +177,25 @@ def test_doctor_names_the_proxy(stranger: Gate, folder: Path) -> None:
 def proxy_port(gate: Gate) -> int:
     """Where it goes out, by its own word."""
     return int(re.findall(rb"upstream:http://127\.0\.0\.1:(\d+)=", bytes(gate.output))[0])
+
+
+def test_exec_takes_the_login_of_the_variable(folder: Path, provider: Provider, proxy: Running) -> None:
+    """The command's own HTTPS_PROXY leads to the gate, and has nothing of it."""
+    before = len(proxy.asked)
+    say = "import os; print(sorted(os.environ.items()))"
+    code = f"{say}\n{PYTHON}"
+    trusted = ("--set", f"ssl_verify_upstream_trusted_ca={provider.ca}")
+    state = ("--policy", str(policy(folder)), "--state", str(folder / "state"))
+    variables = environment(folder, HTTPS_PROXY=proxy.url.replace("//", f"//{LOGIN}@"))
+    done = subprocess.run(
+        [*PRODUCT, "exec", *state, *trusted, "--", sys.executable, "-c", code],
+        env=variables, capture_output=True, check=False, timeout=5 * PATIENCE_S,
+    )  # fmt: skip
+    assert b"Hello from the stand-in." in done.stdout, done.stderr
+    assert proxy.asked[before:] == [("CONNECT", "api.anthropic.com:443", 200)]
+    assert b"'HTTPS_PROXY'" in done.stdout
+    found = {str(file): file.read_bytes() for file in (folder / "state").rglob("*") if file.is_file()}
+    assert leaks({**found, "said": done.stdout + done.stderr}) == []
 
 
 def test_a_password_on_the_command_line_is_refused(folder: Path) -> None:

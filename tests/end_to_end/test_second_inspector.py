@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -65,6 +66,25 @@ def test_with_its_authority_in_the_store_a_call_passes(trusting: Gate, authority
     strict = ssl.create_default_context(cafile=str(authority.ca))
     with tunnel(trusting, HOST) as plain, pytest.raises(ssl.SSLCertVerificationError):
         strict.wrap_socket(plain, server_hostname=HOST)
+
+
+def test_the_proxy_itself_inspects(tmp_path: Path, authority: Identity, provider: Provider) -> None:
+    """A proxy over TLS, which is also the inspector; one bundle has both authorities."""
+    own = Identity.make(tmp_path / "proxy", "localhost")
+    store = tmp_path / "store.pem"
+    store.write_text(own.ca.read_text() + authority.ca.read_text())
+    chains = ("--tls", str(own.chain), "--chain", str(authority.chain), "--trusts", str(provider.ca))
+    lead = ("--lead", f"{HOST}=127.0.0.1:{provider.port}", "--credentials", "kiebitz:a:b")
+    with company(tmp_path / "log.jsonl", *chains, *lead) as proxy:
+        mode = ("--mode", f"upstream:https://localhost:{proxy.port}")
+        variables = {"SSL_CERT_FILE": str(store), "SPENDGATE_UPSTREAM_AUTH": "kiebitz:a:b"}
+        with started_gate(tmp_path, policy(tmp_path), *mode, **variables) as gate:
+            gate.port = int(re.findall(rb"=127\.0\.0\.1:(\d+)", bytes(gate.output))[-1])
+            with httpx2.Client(proxy=gate.proxy, verify=trust(gate), timeout=PATIENCE_S, trust_env=False) as http:
+                answer = http.post(URL, json=BODY, headers={"x-api-key": "k"})
+            assert answer.status_code == 200, answer.text
+            assert gate.row(answer.headers["request-id"])["state"] == "settled"
+        assert proxy.asked == [("CONNECT", f"{HOST}:443", 200)]
 
 
 @pytest.mark.parametrize("h2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
