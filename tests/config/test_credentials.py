@@ -138,6 +138,8 @@ def test_the_way_outs_own_is_looked_for_in_three_places(tmp_path: Path) -> None:
     handed = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     assert upstream_auth({UPSTREAM_AUTH: " me:given ", **handed}) == "me:given"
     assert upstream_auth({UPSTREAM_AUTH: " ", **handed}) == "me:handed over"
+    (tmp_path / UPSTREAM_AUTH).write_text("-")
+    assert upstream_auth(handed) == "me:kept"
     assert upstream_auth({"CREDENTIALS_DIRECTORY": str(tmp_path / "none")}) == upstream_auth({}) == "me:kept"
     for nothing in (Kept({}), Kept({}, KeyringLocked()), NoKeyring()):
         keyring.set_keyring(nothing)

@@ -45,6 +45,8 @@ def _there() -> Iterator[Abroad]:
         except RuntimeError as reason:
             pytest.skip(f"no systemd of its own can be had here: {reason}")
         made = stack.enter_context(abroad(laptop))
+        # systemd hands credentials over by a mount, which must reach it from where it makes it, as on a machine that has booted
+        laptop.run("mount", "--make-rshared", "/", check=True)
         words = ("--host", STANDIN4, "--port", "3128", "--log", LOG, "--credentials", LOGIN)
         laptop.run(
             "systemd-run", "--quiet", "--unit=proxy", "--property=NetworkNamespacePath=/run/netns/abroad",

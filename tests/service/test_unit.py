@@ -137,7 +137,7 @@ def test_a_gate_behind_a_proxy(tmp_path: Path, redirect_port: int | None, words:
     about = replace(ABOUT, upstream=proxy, credentials=("SPENDGATE_UPSTREAM_AUTH",), redirect_port=redirect_port)
     text = unit(about)
     assert words in text
-    assert "\nLoadCredential=SPENDGATE_UPSTREAM_AUTH\n" in text
+    assert "\nLoadCredential=SPENDGATE_UPSTREAM_AUTH:/etc/credstore/SPENDGATE_UPSTREAM_AUTH\n" in text
     assert "LoadCredential" not in unit(ABOUT)
     if machine.version() >= OFFLINE_SINCE and shutil.which("systemd-analyze"):
         done = subprocess.run(

@@ -18,6 +18,8 @@ UPSTREAM_AUTH: Final = "SPENDGATE_UPSTREAM_AUTH"
 """USER:PASSWORD for the proxy that the gate goes out through."""
 _SYSTEMD: Final = "CREDENTIALS_DIRECTORY"
 """Where systemd puts what a unit's `LoadCredential=` names."""
+_NONE: Final = ("", "-")
+"""What our unit says where there is no such file."""
 
 
 def credential(variable: str, environ: Mapping[str, str]) -> str:
@@ -61,11 +63,12 @@ def _handed_over(environ: Mapping[str, str]) -> str | None:
         return None
     file = Path(folder) / UPSTREAM_AUTH
     try:
-        return file.read_text(encoding="utf-8").strip() or None
+        found = file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as fault:
         raise StateError(f"{file} cannot be read: {type(fault).__name__}") from None
+    return None if found in _NONE else found
 
 
 def _in_keyring() -> str | None:

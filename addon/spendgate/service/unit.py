@@ -143,11 +143,15 @@ def unit(wanted: Description) -> str:
         beside="" if wanted.redirect_port is None else f"Wants={' '.join(BESIDE)}\n",
         command=_line(command(wanted)),
         account=wanted.account,
-        credentials="".join(f"LoadCredential={name}\n" for name in wanted.credentials),
+        credentials="".join(_HANDED_OVER.format(name=name) for name in wanted.credentials),
         state=state,
         run=run,
         backoff=_backoff(wanted),
     )
+
+
+_HANDED_OVER: Final = "LoadCredential={name}:/etc/credstore/{name}\nSetCredential={name}:-\n"
+"""The second stands in where the file is not there: without it the unit would not start."""
 
 
 def _line(words: tuple[str, ...]) -> str:
