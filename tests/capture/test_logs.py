@@ -42,6 +42,11 @@ def heard():
             "a client's TLS handshake failed",
             id="hello",
         ),
+        pytest.param(
+            f"Upstream proxy proxy.corp:3128 refused HTTP CONNECT request: 407 {SECRET}",
+            "the proxy proxy.corp:3128 refused a connection: HTTP 407",
+            id="a proxy",
+        ),
         pytest.param(f"GET /v1/messages?key={SECRET}", "reports a problem", id="a line of no known shape"),
         pytest.param("mitmproxy has crashed!", "the proxy core failed on one connection", id="crash"),
     ],

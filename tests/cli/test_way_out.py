@@ -21,6 +21,13 @@ from spendgate.errors import UsageError
             ("upstream_auth=me:p@ss",),
             id="login",
         ),
+        pytest.param(
+            {"HTTPS_PROXY": "http://proxy.corp:3128", "SPENDGATE_UPSTREAM_AUTH": "me:p@ss"},
+            "upstream:http://proxy.corp:3128",
+            ("upstream_auth=me:p@ss",),
+            id="a login of its own",
+        ),
+        pytest.param({"SPENDGATE_UPSTREAM_AUTH": "me:p@ss"}, "regular", (), id="a login for no proxy"),
         pytest.param({"HTTPS_PROXY": "https://[::1]:8080"}, "upstream:https://[::1]:8080", (), id="IPv6"),
     ],
 )

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from cli.kit import app
 from ledger.kit import open_ledger
-from spendgate.config.credentials import credential
+from spendgate.config.credentials import UPSTREAM_AUTH, credential, upstream_auth
 from spendgate.config.paths import State
 from spendgate.errors import StateError
 
@@ -129,3 +129,26 @@ def test_a_real_secret_service_is_asked(tmp_path: Path) -> None:
     backend, found = done.stdout.splitlines()
     assert "SecretService" in backend
     assert found == SECRET
+
+
+def test_the_way_outs_own_is_looked_for_in_three_places(tmp_path: Path) -> None:
+    """The environment, what systemd handed over, the keyring; many proxies want none, and no keyring is none."""
+    (tmp_path / UPSTREAM_AUTH).write_text("me:handed over\n")
+    keyring.set_keyring(Kept({("spendgate", UPSTREAM_AUTH): "me:kept"}))
+    handed = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert upstream_auth({UPSTREAM_AUTH: " me:given ", **handed}) == "me:given"
+    assert upstream_auth({UPSTREAM_AUTH: " ", **handed}) == "me:handed over"
+    (tmp_path / UPSTREAM_AUTH).write_text("-")
+    assert upstream_auth(handed) == "me:kept"
+    assert upstream_auth({"CREDENTIALS_DIRECTORY": str(tmp_path / "none")}) == upstream_auth({}) == "me:kept"
+    for nothing in (Kept({}), Kept({}, KeyringLocked()), NoKeyring()):
+        keyring.set_keyring(nothing)
+        assert upstream_auth({}) is None
+
+
+@pytest.mark.parametrize("wrong", [SECRET, f":{SECRET}"])
+def test_one_that_cannot_be_is_told_and_not_repeated(wrong: str) -> None:
+    """Without a colon, or without a user."""
+    with pytest.raises(StateError, match="USER:PASSWORD") as caught:
+        upstream_auth({UPSTREAM_AUTH: wrong})
+    assert SECRET not in str(caught.value)

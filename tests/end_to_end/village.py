@@ -13,7 +13,7 @@ import sys
 import tempfile
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,11 @@ class Village:
 
     laptop: Lab
     folder: Path
+
+    @property
+    def provider(self) -> str:
+        """The provider's namespace."""
+        return self.laptop.name.replace("sgl", "sgp")
 
     @property
     def state(self) -> Path:
@@ -93,16 +98,26 @@ class Village:
         return row
 
 
+Beyond = Callable[[Village], contextlib.AbstractContextManager[object]]
+
+
+def _nothing(made: Village) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext()
+
+
 @contextlib.contextmanager
-def village() -> Iterator[Village]:
-    """Everything up: names, the stand-in on port 443, the gate under an account of its own."""
+def village(*more: str, beyond: Beyond = _nothing, **variables: str) -> Iterator[Village]:
+    """Everything up: names, the stand-in on port 443, the gate under an account of its own, with these words and variables.
+
+    `beyond`: what else is there in the provider's namespace, before the gate starts.
+    """
     # Not pytest's own folder: that is closed to other accounts, and the gate and the clients run under some.
     with tempfile.TemporaryDirectory(prefix="village-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         with lab() as laptop, _names(laptop.name), _standin(laptop, folder):
             made = Village(laptop, folder)
-            with _gate(made):
+            with beyond(made), _gate(made, more, variables):
                 yield made
 
 
@@ -140,13 +155,13 @@ def _standin(laptop: Lab, folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _gate(made: Village) -> Iterator[None]:
+def _gate(made: Village, more: tuple[str, ...], variables: dict[str, str]) -> Iterator[None]:
     laptop, folder = made.laptop, made.folder
     command = [*PRODUCT, "run", "--mode", "transparent", "--account", laptop.gate_account]
     command += ["--policy", str(policy(folder)), "--state", str(made.state), "--socket", str(made.socket)]
     command += ["--set", f"ssl_verify_upstream_trusted_ca={folder / 'standin-ca.pem'}"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
-    started = laptop.inside(*command, env=env, cwd="/")
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "addon"), **variables}
+    started = laptop.inside(*command, *more, env=env, cwd="/")
     log = folder / "gate.log"
     reader = threading.Thread(target=_copy, args=(started, log), daemon=True)
     reader.start()

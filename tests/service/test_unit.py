@@ -118,3 +118,29 @@ def test_a_package_brings_its_files_as_a_distributor() -> None:
 def test_what_the_unit_cannot_see_is_known(path: str, folder: str) -> None:
     """Home folders and temporary ones are empty for it."""
     assert hidden(PurePosixPath(path)) == folder
+
+
+@pytest.mark.parametrize(
+    ("redirect_port", "words"),
+    [
+        pytest.param(None, "--mode upstream:http://proxy.acme.example:3128 --port 8080", id="by the proxy alone"),
+        pytest.param(
+            8443,
+            "--mode transparent --port 8443 --redirected --mode upstream:http://proxy.acme.example:3128@8080",
+            id="redirected",
+        ),
+    ],
+)
+def test_a_gate_behind_a_proxy(tmp_path: Path, redirect_port: int | None, words: str) -> None:
+    """What its password is comes from systemd's store, and is in no file that everybody reads."""
+    proxy = "http://proxy.acme.example:3128"
+    about = replace(ABOUT, upstream=proxy, credentials=("SPENDGATE_UPSTREAM_AUTH",), redirect_port=redirect_port)
+    text = unit(about)
+    assert words in text
+    assert "\nLoadCredential=SPENDGATE_UPSTREAM_AUTH:/etc/credstore/SPENDGATE_UPSTREAM_AUTH\n" in text
+    assert "LoadCredential" not in unit(ABOUT)
+    if machine.version() >= OFFLINE_SINCE and shutil.which("systemd-analyze"):
+        done = subprocess.run(
+            ["systemd-analyze", "verify", str(_written(tmp_path, about))], capture_output=True, text=True, check=False
+        )
+        assert [line for line in (done.stdout + done.stderr).splitlines() if UNIT in line] == []

@@ -17,6 +17,7 @@ from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
 from spendgate.capture.pages import page_of
 from spendgate.capture.responder import Responder
 from spendgate.capture.scope import CANARY_HOST, Scope, host_of
+from spendgate.capture.unreached import unreached
 
 
 class Bystanders:
@@ -88,6 +89,9 @@ class Bystanders:
         self._stays(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
+        host = flow.client_conn.sni or host_of(flow.request.host) or ""
+        if self._metered(flow) and flow.error and (found := unreached(flow.error.msg, host)):
+            self._on_coverage(CoverageEvent(flow.client_conn.id, host, found.gap))
         self._stays(flow)
 
     # An upgraded connection of a bystander: mitmproxy keeps what it relays, we do not

@@ -25,6 +25,13 @@ class Gap(StrEnum):
     TRUST_SUSPECTED = "closed right after the handshake, without a request"
     NOT_HTTP = "not HTTP; closed"
     NO_ALPN = "HTTP/2 without ALPN; closed"
+    PROXY_CREDENTIALS = "the proxy did not accept the gate's user and password"
+    PROXY_REFUSED = "the proxy did not let the gate through"
+    UPSTREAM_UNTRUSTED = "a certificate of an authority that this machine does not trust"
+
+
+FAILED = frozenset({Gap.PROXY_CREDENTIALS, Gap.PROXY_REFUSED, Gap.UPSTREAM_UNTRUSTED})
+"""Read, and with a row of their own: they got no further. Counted all the same, since many at once have one cause."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ type HasRoom = Callable[[connection.Server], bool]
 class Watch(Protocol):
     """What a stream tells the exchange that it carries. No method may raise or block."""
 
+    def unreached(self, fault: str) -> http.Response | None:
+        """The answer to a request for which there is no connection, from mitmproxy's text of why; None: mitmproxy's own."""
+        ...
+
     def sent(self) -> bool:
         """The request's head is about to be given to the upstream connection. False: `SentHook` is to be awaited first, and then
         this to be asked again: until it is true, nothing counts as sent."""

@@ -1,6 +1,6 @@
 """Runs the proxy: our own master, with only the addons that capture needs.
 
-Loaded: Core, Proxyserver, our NextLayer and TLS, Bystanders, the canary's Responder, Detours; UpstreamAuth for upstream modes,
+Loaded: Core, Proxyserver, our NextLayer and TLS, Bystanders, the canary's Responder, Detours; Credentials for upstream modes,
 StripDnsHttpsRecords where DNS is seen; then the caller's, which meter. Never: what stores, replays, scripts or serves pages.
 Prints nothing; raises before it is ready, and says through `ready` where it listens.
 """
@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from mitmproxy import exceptions, hooks, master
-from mitmproxy.addons import core, strip_dns_https_records, upstream_auth
+from mitmproxy.addons import core, strip_dns_https_records
 from mitmproxy.proxy import layers, mode_specs
 from mitmproxy.utils import asyncio_utils
 
@@ -32,6 +32,8 @@ from spendgate.capture.scope import Scope
 from spendgate.capture.server import Listener, Server, try_ports
 from spendgate.capture.tally import Tallying
 from spendgate.capture.tls import GateTls
+from spendgate.capture.way_out import Credentials
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import UsageError
 
 MODES = ("regular", "transparent", "local", "upstream", "reverse", "socks5")
@@ -89,6 +91,7 @@ class Gatehouse(master.Master):
         self.addons.add(
             core.Core(),
             self.server,
+            *_credentials(settings.modes),
             Bystanders(settings.scope, watch, settings.on_coverage, self.responder),
             NextLayer(
                 settings.scope,
@@ -181,6 +184,10 @@ def _check_modes(settings: Settings) -> None:
         try:
             mode = mode_specs.ProxyMode.parse(text)
         except ValueError as fault:
+            if name == "upstream":  # it may hold a password
+                raise UsageError(
+                    f"--mode upstream: write --mode {_WRITTEN[name]}; user and password come from {UPSTREAM_AUTH}"
+                ) from None
             raise UsageError(f"--mode {text}: {fault}") from fault
         if isinstance(mode, mode_specs.ReverseMode) and (
             mode.scheme not in ("http", "https") or not settings.scope().names(mode.address[0].lower())
@@ -190,9 +197,12 @@ def _check_modes(settings: Settings) -> None:
             )
 
 
-def _optional(modes: tuple[str, ...]) -> Iterator[object]:
+def _credentials(modes: tuple[str, ...]) -> Iterator[object]:
     if any(mode.startswith("upstream") for mode in modes):
-        yield upstream_auth.UpstreamAuth()
+        yield Credentials()
+
+
+def _optional(modes: tuple[str, ...]) -> Iterator[object]:
     if any(mode.startswith("local") for mode in modes):
         yield strip_dns_https_records.StripDnsHttpsRecords()
 

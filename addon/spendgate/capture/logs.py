@@ -27,6 +27,10 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             _SERVER + r"Certificate verify failed: ([A-Za-z0-9 ,()'-]{1,120})$",
             r"an upstream's certificate was not accepted: \1",
         ),
+        (
+            rf"Upstream proxy ({HOST}) refused HTTP CONNECT request: (\d{{3}})\b",
+            r"the proxy \1 refused a connection: HTTP \2",
+        ),
         (_SERVER + "The remote server does not speak TLS", "an upstream does not speak TLS"),
         (_SERVER + "The remote server and mitmproxy cannot agree", "an upstream speaks no TLS version that we do"),
         (_SERVER, "an upstream's TLS handshake failed"),

@@ -18,6 +18,7 @@ from mitmproxy.proxy.layers.quic import quic_parse_client_hello_from_datagrams
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from spendgate.attribution import NOBODY, Peer
+from spendgate.capture import way_out
 from spendgate.capture.browsing import depends, for_whom
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
 from spendgate.capture.joined import ClientTls, ServerTls
@@ -113,6 +114,7 @@ class NextLayer:
             return None
         scope = self._scope()
         verdict = judge(scope, hello, _destination(context))
+        way_out.by_name(context, hello.server_name)
         return verdict if depends(scope, verdict) else self._judged(context, verdict)
 
     def _judged(self, context: Context, verdict: Decrypt | Tunnel) -> layer.Layer:
@@ -123,7 +125,7 @@ class NextLayer:
     def _decrypted(self, context: Context, host: str) -> layer.Layer:
         stack = tunnel.LayerStack()
         if host != CANARY_HOST and _reverse_scheme(context) != "http":
-            stack /= ServerTls(context)
+            stack = way_out.stack(context) / ServerTls(context)
         stack /= ClientTls(context)
         return stack[0]
 
@@ -167,9 +169,9 @@ class NextLayer:
         if verdict.gap is not None and verdict.host is not None:
             self._on_coverage(CoverageEvent(context.client.id, verdict.host, verdict.gap))
         tally = self._tally(context.client.id, verdict.host) if verdict.counted and verdict.host else None
-        if tally is not None:
-            return TalliedLayer(context, tally)
-        return layers.TCPLayer(context, ignore=True)
+        stack = way_out.stack(context)
+        stack /= TalliedLayer(context, tally) if tally is not None else layers.TCPLayer(context, ignore=True)
+        return stack[0]
 
 
 class Closed(layer.Layer):

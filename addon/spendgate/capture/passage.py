@@ -13,6 +13,7 @@ from spendgate.capture.call import Call
 from spendgate.capture.flow import CUT, MeteredFlow
 from spendgate.capture.results import Results
 from spendgate.capture.tap import Tap
+from spendgate.capture.unreached import unreached
 from spendgate.capture.visitor import Visitor
 from spendgate.exchange import State
 from spendgate.gate.interface import Refused
@@ -131,6 +132,11 @@ class Passage:
         self.call.request_bytes = received
         self.call.http_status = TOO_LONG_STATUS
         return refusal.too_long(self.dialect, bound, self.call.call_id)
+
+    def unreached(self, fault: str) -> http.Response | None:
+        """The answer where there is no connection to the provider, and somebody in between is to be asked; None: nobody is."""
+        found = unreached(fault, self.call.host)
+        return refusal.not_reached(self.dialect, found.message, self.call.call_id) if found else None
 
     def refused(self, answered: Refused) -> http.Response:
         """This refusal as its client is to hear it."""

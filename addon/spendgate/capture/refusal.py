@@ -61,6 +61,14 @@ def too_long(dialect: Dialect | None, bytes_max: int, request_id: str) -> http.R
     return _response(answer, "request-length")
 
 
+def not_reached(dialect: Dialect | None, message: str, request_id: str) -> http.Response:
+    """502 in the dialect's shape, for what somebody on the way to the provider keeps from it. Asking again is no use."""
+    answer = _plain(502, message) if dialect is None else dialect.error(502, message, request_id)
+    response = _response(answer, "not-reached")
+    response.headers["x-should-retry"] = "false"
+    return response
+
+
 def misdirected() -> http.Response:
     """421, for a request that names another provider than its connection does. No dialect: it is not known whose it would be."""
     return _response(_plain(421, "The request names another provider than the connection that it came on."), "provider")

@@ -4,9 +4,9 @@ asked about by its beginning where it stays open. `stream` has the other half, a
 
 from __future__ import annotations
 
-from mitmproxy import http
+from mitmproxy import flow, http
 from mitmproxy.proxy import context, layer
-from mitmproxy.proxy.layers.http import HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import DropStream, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -14,12 +14,17 @@ from mitmproxy.proxy.layers.http._events import (
     RequestHeaders,
     RequestProtocolError,
     RequestTrailers,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
     ResponseProtocolError,
 )
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from spendgate.capture.first_message import FirstMessage
 from spendgate.capture.flow import FirstMessageHook, MeteredFlow, SentHook
 from spendgate.capture.queueing import Lanes, Wanted
+from spendgate.capture.way_out import ThroughProxy
 
 MISDIRECTED = (
     "this is a proxy: set it as HTTPS_PROXY, or, for a base URL, start the gate with --mode reverse:https://HOST"
@@ -61,6 +66,10 @@ class RequestStream(HttpStream):
         yield from super().handle_protocol_error(left)
         self.client_state = self.state_errored
 
+    def handle_connect_upstream(self) -> layer.CommandGenerator[None]:
+        self.child_layer = ThroughProxy.make(self.context, send_connect=True)[0]
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]  # mitmproxy's
+
     # sent
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
@@ -83,12 +92,31 @@ class RequestStream(HttpStream):
         wanted.lanes = self._lanes
         found, fault = yield wanted
         if fault:
-            yield from self.handle_protocol_error(
-                ResponseProtocolError(self.stream_id, fault, ErrorCode.CONNECT_FAILED)
-            )
+            yield from self._unreached(fault)
             return False
         self.context.server = self.flow.server_conn = found
         return True
+
+    def _unreached(self, fault: str) -> layer.CommandGenerator[None]:
+        """As an error of the connection; who can be told more is told it, in the provider's shape."""
+        told = self.flow.watch.unreached(fault) if self.flow.watch is not None else None
+        if told is None:
+            yield from self.handle_protocol_error(
+                ResponseProtocolError(self.stream_id, fault, ErrorCode.CONNECT_FAILED)
+            )
+            return
+        self.flow.error = flow.Error(fault)
+        yield HttpErrorHook(self.flow)
+        if (yield from self.check_killed(False)):
+            return
+        if not self.flow.request.is_http2:
+            told.headers["connection"] = "close"
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        yield SendHttp(ResponseHeaders(self.stream_id, told, end_stream=False), self.context.client)
+        yield SendHttp(ResponseData(self.stream_id, told.content or b""), self.context.client)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        yield DropStream(self.stream_id)
 
     def _left(self) -> bool:
         waiting = self._paused_event_queue

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from mitmproxy import connection, ctx, options
 from mitmproxy.addons import proxyserver
+from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -23,6 +24,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from spendgate.capture.connections import Waiting
 from spendgate.capture.dispatch import Dispatch, InPlace
 from spendgate.capture.handler import Handler
+from spendgate.capture.way_out import Redirected, proxy_of
 from spendgate.errors import StateError
 
 BACKLOG = 4_096
@@ -50,9 +52,11 @@ class Server(proxyserver.Proxyserver):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # mitmproxy's
         self._emptied = asyncio.Event()
+        self._proxy: ServerSpec | None = None
 
     async def listen(self) -> tuple[Listener, ...]:
         """Opens every listener of the option `mode`. Raises StateError for the first that is not up: mitmproxy only logs it."""
+        self._proxy = proxy_of(ctx.options.mode)
         with _unsaid():
             await self.setup_servers()
         instances = tuple(self.servers)
@@ -110,6 +114,8 @@ class Server(proxyserver.Proxyserver):
     def register_connection(
         self, connection_id: tuple[object, ...] | str, handler: ProxyConnectionHandler
     ) -> Iterator[None]:
+        if self._proxy:
+            Redirected.put_in_place_of(handler.layer, self._proxy)
         if isinstance(handler.master.addons, Dispatch):
             handler.layer = InPlace(handler.layer, handler.master.addons)  # type: ignore[assignment]  # all that it is asked
             Handler.put_in_place_of(handler)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spendgate.capture.coverage import Gap
+from spendgate.capture.coverage import FAILED, Gap
 from spendgate.cli.moments import iso
 from spendgate.ledger.tools_seen import ToolSeen
 
@@ -44,7 +44,7 @@ def tools(seen: Sequence[ToolSeen], unread: Sequence[Mapping[str, Any]]) -> tupl
     calls = {each.tool or UNNAMED: each for each in seen}
     gaps: dict[str, int] = {}
     for row in unread:
-        if row["reason"] not in CHOSEN:
+        if row["reason"] not in CHOSEN and row["reason"] not in FAILED:
             name = row["tool"] or UNNAMED
             gaps[name] = gaps.get(name, 0) + int(row["count"])
     found = (

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from spendgate.capture.coverage import Gap
+from spendgate.capture.coverage import FAILED, Gap
+from spendgate.capture.unreached import REMEDIES
 from spendgate.cli.captured import CHOSEN
 from spendgate.cli.health import Health
 from spendgate.cli.report import Report
@@ -116,6 +117,9 @@ def unread(report: Report, now_ms: int) -> Iterator[Check]:
 
 
 def _unread(row: dict[str, Any]) -> Check:
+    if row["reason"] in FAILED:
+        says = f"{row['count']} calls of {row['account']}'s {row['tool']} did not reach {row['host']}: {row['reason']}"
+        return Check("gate.upstream", str(row["host"]), State.FINDING, says, REMEDIES[Gap(row["reason"])])
     remedy = _UNREAD.get(Gap(row["reason"]), _ANY) if row["reason"] in set(Gap) else _ANY
     says = f"{row['count']} connections of {row['account']}'s {row['tool']} to {row['host']} were not read: {row['reason']}"
     return Check("coverage", str(row["tool"]), State.FINDING, says, remedy)

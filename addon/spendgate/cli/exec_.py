@@ -15,10 +15,11 @@ import typer
 from spendgate.cli.bill import bill
 from spendgate.cli.child import CouldNotRun, run_child
 from spendgate.cli.environment import surroundings
-from spendgate.cli.options import PolicyOption, SetOption, StateOption
+from spendgate.cli.options import PolicyOption, SetOption, StateOption, refuse_passwords
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import SpendgateError, UsageError
 
 
@@ -42,7 +43,7 @@ def exec_(
     the gate cannot start, the command is not run: 1, or 2 for a wrong option.
     """
     found = paths.find(state)
-    status = asyncio.run(_run(command, policy, found, tuple(set_ or ())))
+    status = asyncio.run(_run(command, policy, found, refuse_passwords(set_)))
     raise typer.Exit(status)
 
 
@@ -100,5 +101,7 @@ def way_out(environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
             f"{name} names a {proxy.scheme or 'strange'} proxy; the gate can go through http and https proxies"
         )
     host = f"[{host}]" if ":" in host else host
-    auth = (f"upstream_auth={unquote(proxy.username)}:{unquote(proxy.password or '')}",) if proxy.username else ()
-    return f"upstream:{proxy.scheme}://{host}:{port}", auth
+    login = environ.get(UPSTREAM_AUTH, "").strip()
+    if proxy.username:
+        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return f"upstream:{proxy.scheme}://{host}:{port}", (f"upstream_auth={login}",) if login else ()

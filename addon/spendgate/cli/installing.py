@@ -15,6 +15,7 @@ import spendgate
 from spendgate.cli import removing
 from spendgate.cli.output import note, writing
 from spendgate.config import paths
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import StateError, UsageError
 from spendgate.redirect.privileges import check_readable, gate_account
 from spendgate.service import machine
@@ -32,6 +33,7 @@ class Wanted:
     port: int
     program: Path | None
     redirect_port: int | None = None
+    upstream: str | None = None
 
 
 def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
@@ -44,7 +46,8 @@ def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
     state, socket = PurePosixPath(paths.SERVICE_DIRECTORY), PurePosixPath(paths.SOCKET)
     return Description(
         program, state, socket,
-        policy=policy, port=wanted.port, redirect_port=wanted.redirect_port, backs_off=backs_off,
+        policy=policy, port=wanted.port, redirect_port=wanted.redirect_port, upstream=wanted.upstream,
+        credentials=(UPSTREAM_AUTH,) if wanted.upstream else (), backs_off=backs_off,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import typer
 
 from spendgate.cli.output import Format
 from spendgate.config import paths
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.heads_file import NAME as HEADS
 
@@ -40,6 +41,15 @@ SetOption = Annotated[
         help="A mitmproxy option, passed through; also connect_to=HOST=ADDRESS:PORT, for development.",
     ),
 ]
+
+
+def refuse_passwords(sets: list[str] | None) -> tuple[str, ...]:
+    """The options as they were given. Raises UsageError for one that is a password."""
+    if any(each.partition("=")[0] == "upstream_auth" for each in sets or ()):
+        raise UsageError(
+            f"--set upstream_auth: every account can read a command line; give USER:PASSWORD in {UPSTREAM_AUTH} instead"
+        )
+    return tuple(sets or ())
 
 
 def _format(word: str) -> Format:

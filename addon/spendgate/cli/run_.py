@@ -16,10 +16,11 @@ import typer
 
 from spendgate import __version__
 from spendgate.cli.attending import socket_of
-from spendgate.cli.options import PolicyOption, SetOption, StateOption
+from spendgate.cli.options import PolicyOption, SetOption, StateOption, refuse_passwords
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
+from spendgate.config.credentials import UPSTREAM_AUTH, upstream_auth
 from spendgate.errors import UsageError
 from spendgate.service.notify import Manager
 
@@ -47,7 +48,8 @@ def run(
         typer.Option(
             "--mode",
             help="How traffic comes: regular (default), transparent, local:…, upstream:…, reverse:…, socks5. Several at once,"
-            " each at its own MODE@PORT.",
+            " each at its own MODE@PORT. What is redirected goes out through the proxy of upstream:…, too, whose user and"
+            f" password are {UPSTREAM_AUTH}'s.",
         ),
     ] = None,
     port: Annotated[
@@ -89,10 +91,9 @@ def run(
     """Capture, decide and record until stopped. Prints one line `ready …` on stderr when it accepts connections."""
     modes = tuple(mode or ["regular"])
     _refuse_unclear_ports(modes, port)
+    sets = (*refuse_passwords(set_), *_proxy_login(modes))
     found = paths.find(state)
-    wanted = Wanted(
-        policy=policy, state=found, modes=modes, port=port, sets=tuple(set_ or ()), socket=socket_of(socket_path, found)
-    )
+    wanted = Wanted(policy=policy, state=found, modes=modes, port=port, sets=sets, socket=socket_of(socket_path, found))
     if redirected and (TRANSPARENT not in modes or account or cgroup or dry_run or port == 0):
         raise UsageError(
             "--redirected belongs to --mode transparent, at the port that the rules lead to; account and rules are theirs"
@@ -105,6 +106,14 @@ def run(
         raise UsageError("--account, --cgroup and --dry-run belong to --mode transparent")
     else:
         asyncio.run(_until_stopped(wanted))
+
+
+def _proxy_login(modes: tuple[str, ...]) -> tuple[str, ...]:
+    """The option that lets the gate into its upstream proxy, where it has one and there is something to show it."""
+    if not any(each.startswith("upstream:") for each in modes):
+        return ()
+    auth = upstream_auth(os.environ)
+    return (f"upstream_auth={auth}",) if auth else ()
 
 
 def _refuse_unclear_ports(modes: tuple[str, ...], port: int | None) -> None:

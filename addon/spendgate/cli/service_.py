@@ -7,11 +7,13 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import StateError, UsageError
 from spendgate.service.notify import Manager
 
@@ -68,6 +70,14 @@ def install(
             help=f"transparent: where redirected connections come in, on loopback (default {PORT_REDIRECTED}).",
         ),
     ] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            "--upstream",
+            metavar="http://HOST:PORT",
+            help=f"The proxy that all goes out through; its USER:PASSWORD in /etc/credstore/{UPSTREAM_AUTH}, root's alone.",
+        ),
+    ] = None,
     program: Annotated[
         Path | None,
         typer.Option(
@@ -81,7 +91,7 @@ def install(
     _only_linux()
     from spendgate.cli import installing  # noqa: PLC0415 - Linux alone has what it asks
 
-    wanted = installing.Wanted(policy, port, program, _redirect_port(mode, redirect_port, port))
+    wanted = installing.Wanted(policy, port, program, _redirect_port(mode, redirect_port, port), _proxy(upstream))
     if dry_run:
         installing.show(wanted, root)
     elif root is not None:
@@ -148,6 +158,22 @@ def status(fmt: FormatOption = Format.TABLE) -> None:
     from spendgate.cli import service_status  # noqa: PLC0415 - Linux alone has what it asks
 
     service_status.show(fmt)
+
+
+def _proxy(upstream: str | None) -> str | None:
+    """Raises UsageError, which does not repeat what may be a password."""
+    if upstream is None:
+        return None
+    try:
+        named = urlsplit(upstream)
+        port, login = named.port, named.username
+    except ValueError:
+        port, login = None, None
+    if not port or login or named.scheme not in ("http", "https") or not named.hostname or named.path not in ("", "/"):
+        raise UsageError(
+            f"--upstream: write http://HOST:PORT; USER:PASSWORD belong in /etc/credstore/{UPSTREAM_AUTH}, root's alone"
+        )
+    return upstream.rstrip("/")
 
 
 def _redirect_port(mode: Mode, chosen: int | None, proxy: int) -> int | None:

@@ -1,4 +1,5 @@
-"""Credentials of statements' sources: from the environment, else from the OS keyring. None is stored, printed or logged here.
+"""Credentials of statements' sources and of the way out: from the environment, else kept elsewhere for us. None is stored,
+printed or logged here.
 
 In the keyring it is the password of the service `spendgate`, its user the variable's name: what `keyring set spendgate VARIABLE`
 writes, and Keychain Access, the Credential Manager and Secret Service's own tools show.
@@ -7,11 +8,18 @@ writes, and Keychain Access, the Credential Manager and Secret Service's own too
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from spendgate.errors import StateError
 
 SERVICE: Final = "spendgate"
+UPSTREAM_AUTH: Final = "SPENDGATE_UPSTREAM_AUTH"
+"""USER:PASSWORD for the proxy that the gate goes out through."""
+_SYSTEMD: Final = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what a unit's `LoadCredential=` names."""
+_NONE: Final = ("", "-")
+"""What our unit says where there is no such file."""
 
 
 def credential(variable: str, environ: Mapping[str, str]) -> str:
@@ -37,3 +45,37 @@ def credential(variable: str, environ: Mapping[str, str]) -> str:
     if not kept or not kept.strip():
         raise StateError(f"{variable} is not set: {remedy}")
     return kept.strip()
+
+
+def upstream_auth(environ: Mapping[str, str]) -> str | None:
+    """What the upstream proxy is shown: given, handed over by systemd, or in the OS keyring; None where it is nowhere, since many
+    proxies want none. Raises StateError where it cannot be one."""
+    found = environ.get(UPSTREAM_AUTH, "").strip() or _handed_over(environ) or _in_keyring()
+    user, colon, _ = (found or "-:").partition(":")
+    if not user or not colon:
+        raise StateError(f"{UPSTREAM_AUTH} is not of the form USER:PASSWORD")
+    return found
+
+
+def _handed_over(environ: Mapping[str, str]) -> str | None:
+    folder = environ.get(_SYSTEMD)
+    if not folder:
+        return None
+    file = Path(folder) / UPSTREAM_AUTH
+    try:
+        found = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as fault:
+        raise StateError(f"{file} cannot be read: {type(fault).__name__}") from None
+    return None if found in _NONE else found
+
+
+def _in_keyring() -> str | None:
+    import keyring  # noqa: PLC0415
+    from keyring.errors import KeyringError  # noqa: PLC0415
+
+    try:
+        return (keyring.get_password(SERVICE, UPSTREAM_AUTH) or "").strip() or None
+    except KeyringError:
+        return None  # none here, or locked: where the proxy wants one, it says so, and so do we

@@ -48,6 +48,10 @@ class Description:
     """The group whose members see everything."""
     policy: PurePosixPath | None = None
     port: int = 8080
+    upstream: str | None = None
+    """The proxy that the gate goes out through, as `http://HOST:PORT`; None: it goes directly."""
+    credentials: tuple[str, ...] = ()
+    """What systemd hands over from its store (/etc/credstore), where it is there."""
     redirect_port: int | None = None
     """Where redirected connections come in; None: none are redirected, the proxy is all there is."""
     backs_off: bool = True
@@ -120,10 +124,13 @@ def sysusers(wanted: Description) -> str:
 def command(wanted: Description) -> tuple[str, ...]:
     """What the unit starts."""
     policy = ("--policy", str(wanted.policy)) if wanted.policy else ()
+    proxy = f"upstream:{wanted.upstream}" if wanted.upstream else "regular"
     modes: tuple[str, ...] = ("--port", str(wanted.port))
+    if wanted.upstream:
+        modes = ("--mode", proxy, *modes)
     if wanted.redirect_port is not None:
         at = str(wanted.redirect_port)
-        modes = ("--mode", "transparent", "--port", at, "--redirected", "--mode", f"regular@{wanted.port}")
+        modes = ("--mode", "transparent", "--port", at, "--redirected", "--mode", f"{proxy}@{wanted.port}")
     return (*wanted.program, "run", "--state", str(wanted.state), *policy, *modes)
 
 
@@ -136,10 +143,15 @@ def unit(wanted: Description) -> str:
         beside="" if wanted.redirect_port is None else f"Wants={' '.join(BESIDE)}\n",
         command=_line(command(wanted)),
         account=wanted.account,
+        credentials="".join(_HANDED_OVER.format(name=name) for name in wanted.credentials),
         state=state,
         run=run,
         backoff=_backoff(wanted),
     )
+
+
+_HANDED_OVER: Final = "LoadCredential={name}:/etc/credstore/{name}\nSetCredential={name}:-\n"
+"""The second stands in where the file is not there: without it the unit would not start."""
 
 
 def _line(words: tuple[str, ...]) -> str:
@@ -185,7 +197,7 @@ ExecStart={command}
 SyslogIdentifier=spendgate
 User={account}
 Group={account}
-StateDirectory={state}
+{credentials}StateDirectory={state}
 StateDirectoryMode=0711
 RuntimeDirectory={run}
 RuntimeDirectoryMode=0755

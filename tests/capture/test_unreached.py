@@ -1,0 +1,72 @@
+"""What keeps a call from its provider, told from mitmproxy's own text, and nothing else of that text."""
+
+from __future__ import annotations
+
+import pytest
+
+from spendgate.capture.coverage import FAILED, Gap
+from spendgate.capture.unreached import REMEDIES, unreached
+
+HOST = "api.anthropic.com"
+SECRET = "kanarie"
+
+
+@pytest.mark.parametrize(
+    ("fault", "gap", "said"),
+    [
+        pytest.param(
+            f"Upstream proxy proxy.acme.example:3128 refused HTTP CONNECT request: 407 {SECRET}",
+            Gap.PROXY_CREDENTIALS,
+            "The proxy proxy.acme.example:3128 did not accept the gate's user and password (HTTP 407), so that"
+            f" {HOST} was not reached.",
+            id="credentials",
+        ),
+        pytest.param(
+            f"Upstream proxy [2001:db8::9]:3128 refused HTTP CONNECT request: 403 {SECRET}",
+            Gap.PROXY_REFUSED,
+            f"The proxy [2001:db8::9]:3128 does not let the gate through to {HOST} (HTTP 403).",
+            id="not let through",
+        ),
+        pytest.param(
+            "Certificate verify failed: self-signed certificate in certificate chain",
+            Gap.UPSTREAM_UNTRUSTED,
+            f"The certificate that came for {HOST} is of an authority that this machine does not trust"
+            " (self-signed certificate in certificate chain).",
+            id="an inspector that sends its root",
+        ),
+        pytest.param(
+            "Certificate verify failed: unable to get local issuer certificate",
+            Gap.UPSTREAM_UNTRUSTED,
+            "(unable to get local issuer certificate)",
+            id="one that does not",
+        ),
+    ],
+)
+def test_who_is_to_be_asked(fault: str, gap: Gap, said: str) -> None:
+    """Whose doing, that it is neither the tool's nor the provider's, and the remedy; a proxy's own words are not repeated."""
+    found = unreached(fault, HOST)
+    assert found is not None
+    assert found.gap is gap
+    assert said in found.message
+    assert "Neither the tool nor the provider is at fault." in found.message
+    assert REMEDIES[gap] in found.message
+    assert SECRET not in found.message
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "[Errno 111] Connect call failed ('198.51.100.4', 443)",
+        "Certificate verify failed: certificate has expired",
+        "Certificate verify failed: hostname mismatch",
+        "connection closed",
+    ],
+)
+def test_what_nobody_in_between_has_done(fault: str) -> None:
+    """It stays the error of a connection: a remedy about proxies and stores would lead astray."""
+    assert unreached(fault, HOST) is None
+
+
+def test_each_that_fails_has_a_remedy() -> None:
+    """`doctor` looks there."""
+    assert REMEDIES.keys() == FAILED
