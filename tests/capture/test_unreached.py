@@ -28,6 +28,12 @@ SECRET = "kanarie"
             id="not let through",
         ),
         pytest.param(
+            f"Upstream proxy proxy.acme.example:3128 refused HTTP CONNECT request: 503 {SECRET}",
+            Gap.PROXY_FAILED,
+            f"The proxy proxy.acme.example:3128 did not get through to {HOST} (HTTP 503).",
+            id="not got through",
+        ),
+        pytest.param(
             "Certificate verify failed: self-signed certificate in certificate chain",
             Gap.UPSTREAM_UNTRUSTED,
             f"The certificate that came for {HOST} is of an authority that this machine does not trust"
@@ -51,6 +57,30 @@ def test_who_is_to_be_asked(fault: str, gap: Gap, said: str) -> None:
     assert "Neither the tool nor the provider is at fault." in found.message
     assert REMEDIES[gap] in found.message
     assert SECRET not in found.message
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "[Errno 111] Connect call failed ('198.51.100.9', 3128)",
+        "Multiple exceptions: [Errno 111] Connect call failed (…)",
+    ],
+)
+def test_a_proxy_that_is_not_there(fault: str) -> None:
+    """Through one, it alone is connected to; it may be there in a moment."""
+    found = unreached(fault, HOST, ("http", ("198.51.100.9", 3128)))
+    assert found is not None
+    assert (found.gap, found.passes) == (Gap.PROXY_FAILED, True)
+    assert f"The proxy 198.51.100.9:3128, by which {HOST} is reached, was not." in found.message
+    assert unreached(fault, HOST) is None
+
+
+def test_a_certificate_may_be_the_proxys_own() -> None:
+    """Where it is spoken to over TLS, which of the two failed is not told."""
+    fault = "Certificate verify failed: unable to get local issuer certificate"
+    found = unreached(fault, HOST, ("https", ("proxy.acme.example", 443)))
+    assert found is not None
+    assert f"came for the proxy proxy.acme.example:443 or for {HOST} is" in found.message
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -144,7 +145,7 @@ def test_a_wrong_password_is_one_clear_error(stranger: Gate, proxy: Running, *, 
     assert "Neither the tool nor the provider is at fault." in said
     assert "SPENDGATE_UPSTREAM_AUTH" in said
     assert proxy.asked[before:] == [("CONNECT", "api.anthropic.com:443", 407)]
-    row = stranger.calls()[-1]
+    row = until(lambda: next((row for row in stranger.calls()[-1:] if row["ended_at"]), None))
     assert (row["state"], row["cost_nanos"] or 0) == ("failed", 0)
 
 
@@ -172,6 +173,18 @@ def test_doctor_names_the_proxy(stranger: Gate, folder: Path) -> None:
     assert f"the proxy 127.0.0.1:{proxy_port(stranger)} refused a connection: HTTP 407".encode() in output
     state = {str(file): file.read_bytes() for file in stranger.state.rglob("*") if file.is_file()}
     assert leaks({**state, "output": output}) == []
+
+
+def test_a_proxy_that_is_gone_is_told(folder: Path) -> None:
+    """By its address; it may be back at the next try."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with started_gate(folder, policy(folder), "--mode", f"upstream:http://127.0.0.1:{port}") as gate:
+        gate.port = int(re.findall(rb"=127\.0\.0\.1:(\d+)", bytes(gate.output))[-1])
+        with client(gate) as http:
+            answer = http.post(URL, json=BODY, headers={"x-api-key": "k"})
+        assert (answer.status_code, answer.headers["x-should-retry"]) == (502, "true")
+        assert f"The proxy 127.0.0.1:{port}, by which api.anthropic.com is reached, was not." in answer.text
 
 
 def proxy_port(gate: Gate) -> int:

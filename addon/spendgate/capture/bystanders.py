@@ -90,7 +90,7 @@ class Bystanders:
 
     def error(self, flow: http.HTTPFlow) -> None:
         host = flow.client_conn.sni or host_of(flow.request.host) or ""
-        if self._metered(flow) and flow.error and (found := unreached(flow.error.msg, host)):
+        if self._metered(flow) and flow.error and (found := unreached(flow.error.msg, host, flow.server_conn.via)):
             self._on_coverage(CoverageEvent(flow.client_conn.id, host, found.gap))
         self._stays(flow)
 

@@ -27,10 +27,11 @@ class Gap(StrEnum):
     NO_ALPN = "HTTP/2 without ALPN; closed"
     PROXY_CREDENTIALS = "the proxy did not accept the gate's user and password"
     PROXY_REFUSED = "the proxy did not let the gate through"
+    PROXY_FAILED = "the proxy was not reached, or did not reach the provider"
     UPSTREAM_UNTRUSTED = "a certificate of an authority that this machine does not trust"
 
 
-FAILED = frozenset({Gap.PROXY_CREDENTIALS, Gap.PROXY_REFUSED, Gap.UPSTREAM_UNTRUSTED})
+FAILED = frozenset({Gap.PROXY_CREDENTIALS, Gap.PROXY_REFUSED, Gap.PROXY_FAILED, Gap.UPSTREAM_UNTRUSTED})
 """Read, and with a row of their own: they got no further. Counted all the same, since many at once have one cause."""
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from mitmproxy import connection, http
 from mitmproxy.flow import Error
+from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.proxy import commands, events
 
 from spendgate.capture.first_message import FirstMessage, gave_up
@@ -24,7 +25,7 @@ type HasRoom = Callable[[connection.Server], bool]
 class Watch(Protocol):
     """What a stream tells the exchange that it carries. No method may raise or block."""
 
-    def unreached(self, fault: str) -> http.Response | None:
+    def unreached(self, fault: str, proxy: ServerSpec | None) -> http.Response | None:
         """The answer to a request for which there is no connection, from mitmproxy's text of why; None: mitmproxy's own."""
         ...
 

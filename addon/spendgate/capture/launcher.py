@@ -32,7 +32,7 @@ from spendgate.capture.scope import Scope
 from spendgate.capture.server import Listener, Server, try_ports
 from spendgate.capture.tally import Tallying
 from spendgate.capture.tls import GateTls
-from spendgate.capture.way_out import Credentials
+from spendgate.capture.way_out import Credentials, proxy_of
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import UsageError
 
@@ -91,7 +91,7 @@ class Gatehouse(master.Master):
         self.addons.add(
             core.Core(),
             self.server,
-            *_credentials(settings.modes),
+            *([Credentials()] if proxy_of(settings.modes) else ()),
             Bystanders(settings.scope, watch, settings.on_coverage, self.responder),
             NextLayer(
                 settings.scope,
@@ -195,11 +195,6 @@ def _check_modes(settings: Settings) -> None:
             raise UsageError(
                 f"--mode {text}: a reverse proxy is for http or https hosts of the policy's `capture` only"
             )
-
-
-def _credentials(modes: tuple[str, ...]) -> Iterator[object]:
-    if any(mode.startswith("upstream") for mode in modes):
-        yield Credentials()
 
 
 def _optional(modes: tuple[str, ...]) -> Iterator[object]:

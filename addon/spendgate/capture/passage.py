@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 from mitmproxy import http
+from mitmproxy.net.server_spec import ServerSpec
 from msgspec.structs import replace
 
 from spendgate.capture import refusal
@@ -133,10 +134,12 @@ class Passage:
         self.call.http_status = TOO_LONG_STATUS
         return refusal.too_long(self.dialect, bound, self.call.call_id)
 
-    def unreached(self, fault: str) -> http.Response | None:
+    def unreached(self, fault: str, proxy: ServerSpec | None) -> http.Response | None:
         """The answer where there is no connection to the provider, and somebody in between is to be asked; None: nobody is."""
-        found = unreached(fault, self.call.host)
-        return refusal.not_reached(self.dialect, found.message, self.call.call_id) if found else None
+        found = unreached(fault, self.call.host, proxy)
+        if found is None:
+            return None
+        return refusal.not_reached(self.dialect, found.message, self.call.call_id, passes=found.passes)
 
     def refused(self, answered: Refused) -> http.Response:
         """This refusal as its client is to hear it."""

@@ -61,11 +61,12 @@ def too_long(dialect: Dialect | None, bytes_max: int, request_id: str) -> http.R
     return _response(answer, "request-length")
 
 
-def not_reached(dialect: Dialect | None, message: str, request_id: str) -> http.Response:
-    """502 in the dialect's shape, for what somebody on the way to the provider keeps from it. Asking again is no use."""
+def not_reached(dialect: Dialect | None, message: str, request_id: str, *, passes: bool) -> http.Response:
+    """502 in the dialect's shape, for what somebody on the way to the provider keeps from it. Unless it passes by itself,
+    asking again is no use."""
     answer = _plain(502, message) if dialect is None else dialect.error(502, message, request_id)
     response = _response(answer, "not-reached")
-    response.headers["x-should-retry"] = "false"
+    response.headers["x-should-retry"] = "true" if passes else "false"
     return response
 
 

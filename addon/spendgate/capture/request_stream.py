@@ -99,7 +99,7 @@ class RequestStream(HttpStream):
 
     def _unreached(self, fault: str) -> layer.CommandGenerator[None]:
         """As an error of the connection; who can be told more is told it, in the provider's shape."""
-        told = self.flow.watch.unreached(fault) if self.flow.watch is not None else None
+        told = self.flow.watch.unreached(fault, self.flow.server_conn.via) if self.flow.watch is not None else None
         if told is None:
             yield from self.handle_protocol_error(
                 ResponseProtocolError(self.stream_id, fault, ErrorCode.CONNECT_FAILED)

@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from mitmproxy.net.server_spec import ServerSpec
+from mitmproxy.utils.human import format_address
+
 from spendgate.capture.coverage import Gap
 from spendgate.config.credentials import UPSTREAM_AUTH
 
@@ -18,11 +21,14 @@ _UNTRUSTED: Final = re.compile(
     r"Certificate verify failed: ((?:self-signed certificate|unable to get (?:local )?issuer|unable to verify the first)"
     r"[A-Za-z0-9 ,()'-]{0,100})$"
 )
+_NOT_CONNECTED: Final = ("[Errno ", "Multiple exceptions: [Errno ")
+"""The system's and asyncio's own words; through a proxy, it alone is connected to."""
 NEITHER: Final = "Neither the tool nor the provider is at fault."
 REMEDIES: Final = {
     Gap.PROXY_CREDENTIALS: f"give the gate the proxy's USER:PASSWORD in {UPSTREAM_AUTH}, or in the OS keyring"
     f" (`keyring set spendgate {UPSTREAM_AUTH}`), and restart it",
     Gap.PROXY_REFUSED: "have whoever runs the proxy let this machine through to the host",
+    Gap.PROXY_FAILED: "see whether the proxy runs and is named rightly (`--mode upstream:http://HOST:PORT`)",
     Gap.UPSTREAM_UNTRUSTED: "where a TLS inspector stands on the way, put its CA's certificate into the system's trust store"
     " and restart the gate",
 }
@@ -35,15 +41,28 @@ class Unreached:
     gap: Gap
     message: str
 
+    @property
+    def passes(self) -> bool:
+        """Whether it may be different in a moment."""
+        return self.gap is Gap.PROXY_FAILED
 
-def unreached(fault: str, host: str) -> Unreached | None:
-    """From mitmproxy's text of a failed connection for this host; None: it is about nobody in between."""
+
+def unreached(fault: str, host: str, proxy: ServerSpec | None = None) -> Unreached | None:
+    """From mitmproxy's text of a failed connection for this host, which goes through this proxy; None: it is about nobody in
+    between."""
     if found := _UNTRUSTED.match(fault):
-        what = f"The certificate that came for {host} is of an authority that this machine does not trust ({found[1]})."
+        asked = f"the proxy {format_address(proxy[1])} or for {host}" if proxy and proxy[0] == "https" else host
+        what = (
+            f"The certificate that came for {asked} is of an authority that this machine does not trust ({found[1]})."
+        )
         return _told(Gap.UPSTREAM_UNTRUSTED, what)
     found = _REFUSED.match(fault)
+    if found is None and proxy is not None and fault.startswith(_NOT_CONNECTED):
+        return _told(Gap.PROXY_FAILED, f"The proxy {format_address(proxy[1])}, by which {host} is reached, was not.")
     if found is None:
         return None
+    if found[2].startswith("5"):
+        return _told(Gap.PROXY_FAILED, f"The proxy {found[1]} did not get through to {host} (HTTP {found[2]}).")
     if found[2] == "407":
         what = f"The proxy {found[1]} did not accept the gate's user and password (HTTP 407), so that {host} was not reached."
         return _told(Gap.PROXY_CREDENTIALS, what)
