@@ -129,7 +129,7 @@ EDGES = {
 
 ONLY_PLACE = {
     "mitmproxy": {"capture"},
-    "sqlite3": {"ledger", "reconcile/witnesses/databases.py"},
+    "sqlite3": {"ledger", "reconcile/witnesses/databases.py", "doctor/osquery.py"},
     "sqlite_utils": {"ledger"},
     "yaml": {"config"},
     "httpx2": {"config", "reconcile"},

@@ -19,7 +19,7 @@ from spendgate.doctor.interface import Check, Installed, Reached, State, Store, 
 from spendgate.doctor.known import TOOLS
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "mdm" / "README.md").read_text().partition("## Compliance checks")[2].partition("\n## ")[0]
+README = (ROOT / "mdm" / "README.md").read_text().partition("## Compliance checks")[2].partition("\n##")[0]
 
 
 @pytest.fixture

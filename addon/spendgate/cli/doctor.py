@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -19,7 +21,16 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
+def doctor(
+    state: StateOption = None,
+    fmt: FormatOption = Format.TABLE,
+    osquery: Annotated[
+        Path | None,
+        typer.Option(
+            "--osquery", metavar="FILE", help="Also write it as tables that osquery reads, in place of the last."
+        ),
+    ] = None,
+) -> None:
     """A canary call through every way to the gate, each installed tool's trust and way, and processes that go around.
 
     It looks from where it is run: with this account's variables, rights and processes. As root it sees every account's. It
@@ -29,8 +40,11 @@ def doctor(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
         raise StateError("`doctor` is not built for this system yet; `spendgate status` tells how the gate is")
     from spendgate.cli import doctor_shown  # noqa: PLC0415 - Linux alone has what these ask
     from spendgate.cli.examining import examined  # noqa: PLC0415 - as above
+    from spendgate.doctor.osquery import write  # noqa: PLC0415 - as above
 
     found = examined(desk(state))
+    if osquery is not None:
+        write(osquery, doctor_shown.document(found))
     if fmt is Format.JSON:
         emit_json(doctor_shown.document(found))
     elif fmt is Format.CSV:

@@ -9,6 +9,7 @@ from spendgate.mdm.index import index
 from spendgate.mdm.interface import Kind, Made
 from spendgate.mdm.managers import managers
 from spendgate.mdm.notice import notice
+from spendgate.mdm.osquery import osquery
 from spendgate.mdm.placed import pac
 from spendgate.mdm.profiles import profiles
 from spendgate.mdm.rollout import Rollout
@@ -16,7 +17,7 @@ from spendgate.mdm.tools import tools
 from spendgate.mdm.unix import unix
 from spendgate.mdm.windows import windows
 
-KINDS: Final[tuple[Kind, ...]] = (profiles, unix, windows, tools, pac, managers, notice)
+KINDS: Final[tuple[Kind, ...]] = (profiles, unix, windows, tools, pac, managers, osquery, notice)
 SUMS: Final = "SHA256SUMS"
 
 
