@@ -136,6 +136,7 @@ ONLY_PLACE = {
     "apprise": {"alerts"},
     "keyring": {"config"},
     "publicsuffixlist": {"config"},
+    "pkcs11": {"capture/token_key.py"},
     "pygal": {"reconcile/report/charts.py"},
     "typer": {"cli"},
     "rich": {"cli"},

@@ -90,3 +90,14 @@ def test_a_lock_without_hashes_is_refused(part: ModuleType, lock: str, said: str
     """What is not held to a file is no material that anybody could name."""
     with pytest.raises(ValueError, match=re.escape(said)):
         list(part.read(lock))
+
+
+def test_the_extra_for_tokens_has_a_lock_of_its_own() -> None:
+    """With hashes and no registry's address; laptops, which get the other lock, have none of it."""
+    lock = (ROOT / "mdm" / "pkcs11.lock").read_text()
+    (wanted,) = PROJECT["optional-dependencies"]["pkcs11"]
+    version = re.search(r"^python-pkcs11==(\d+)\.(\d+)", lock, re.M)
+    assert version is not None
+    assert wanted == f"python-pkcs11>={version[1]}.{version[2]},<{version[1]}.{int(version[2]) + 1}"
+    assert re.fullmatch(r"(?:[\w.-]+==[\w.]+ \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)+", lock)
+    assert "pkcs11" not in LOCK

@@ -1,15 +1,15 @@
 """An organization's certificate authority, on its admin's machine: a constrained root, and what it signs for devices.
 
-The root's key lies in one file that a passphrase locks, and is nowhere else. It never signs a leaf: for each device it signs an
-issuer, whose own key is made for that and forgotten when it has signed the device's leaves, and which holds no longer than
-they do. So there is no second key to keep, Java finds constraints below the root, and whoever got an issuer's key all the same
-could sign for the same hosts for some weeks.
+The root's key lies in one file that a passphrase locks, or in a token (`token_key`), and is nowhere else. It never signs a leaf:
+for each device it signs an issuer, whose own key is made for that and forgotten when it has signed the device's leaves, and
+which holds no longer than they do. So there is no second key to keep, Java finds constraints below the root, and whoever got an
+issuer's key all the same could sign for the same hosts for some weeks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -46,8 +46,22 @@ class Request:
     key: ec.EllipticCurvePublicKey
 
 
-def new_root(hosts: Iterable[str], organization: str, now: datetime, years: int = ROOT_YEARS) -> Signer:
-    """A root for exactly these hosts and the canary. Raises ValueError for none, for `*.domain`, and for a long name."""
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """As every key here is."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def new_root(
+    hosts: Iterable[str],
+    organization: str,
+    now: datetime,
+    years: int = ROOT_YEARS,
+    made: Callable[[], ec.EllipticCurvePrivateKey] = new_key,
+) -> Signer:
+    """A root for exactly these hosts and the canary. Raises ValueError for none, for `*.domain`, and for a long name.
+
+    `made`: gives its key, asked for when everything else is right.
+    """
     names = frozenset(hosts)
     if not names:
         raise ValueError("a root needs at least one host")
@@ -55,8 +69,7 @@ def new_root(hosts: Iterable[str], organization: str, now: datetime, years: int 
         raise ValueError(f"{wild[0]} is no exact host; an organization's root signs for exact hosts alone")
     if not organization or len(_NAME + organization) > COMMON_NAME_MAX or not organization.isprintable():
         raise ValueError(f"the organization's name has 1 to {COMMON_NAME_MAX - len(_NAME)} characters that can be seen")
-    key = new_key()
-    term = _term(now, timedelta(days=365 * years))
+    key, term = made(), _term(now, timedelta(days=365 * years))
     return Signer(certificates.root(_NAME + organization, key, names | {CANARY_HOST}, term), key)
 
 
@@ -153,11 +166,6 @@ def bundle(
     above, term = Signer(authority.issuer, authority.key), Term.common((authority.issuer,))
     leaves = [certificates.leaf(host, public, above, term, device) for host in sorted(authority.domains)]
     return secret + b"".join(each.public_bytes(Encoding.PEM) for each in leaves) + above.pem + root.pem
-
-
-def new_key() -> ec.EllipticCurvePrivateKey:
-    """As every key here is."""
-    return ec.generate_private_key(ec.SECP256R1())
 
 
 def _term(now: datetime, life: timedelta) -> Term:

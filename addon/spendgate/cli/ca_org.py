@@ -14,6 +14,8 @@ from spendgate.capture import organization
 from spendgate.capture.ca_files import CERTIFICATE_MODE, KEY_MODE, replace
 from spendgate.capture.certificates import Signer
 from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST, ROOT_YEARS
+from spendgate.cli import ca_token
+from spendgate.cli.ca_token import URI_FILE, ExistingKeyOption, TokenOption
 from spendgate.cli.output import inert, note, writing
 from spendgate.cli.passphrase import PassphraseOption, passphrase
 from spendgate.config.bundle import Gathering
@@ -70,36 +72,46 @@ def init(
     years: Annotated[
         int, typer.Option("--years", min=1, max=_YEARS_MOST, help="For how long the root holds.")
     ] = ROOT_YEARS,
+    token: TokenOption = None,
+    existing_key: ExistingKeyOption = False,
     passphrase_file: PassphraseOption = None,
 ) -> None:
     """Make the organization's root: root.pem, which the MDM pushes, and root-key.p12, locked by a passphrase.
+
+    With --token the key is made in an HSM or a smart card and never leaves it; root-key.uri says where it is. The token's PIN
+    comes from SPENDGATE_PKCS11_PIN, else the OS keyring, else the terminal.
 
     It can sign for the hosts named by --host, else for those that --policy or the built-in policy captures, and the canary; for
     no other name and no address, as long as it lives. Run it on a machine that you trust, offline; no laptop ever needs the key.
     """
     if host and policy:
         raise UsageError("--host names all hosts, and --policy says which; give one of them")
+    if existing_key and token is None:
+        raise UsageError("--existing-key belongs to --token")
     hosts, left_out = _exact(hosts_of(policy), host)
-    for each in (out / ROOT_FILE, out / KEY_FILE):
+    for each in (out / ROOT_FILE, out / KEY_FILE, out / URI_FILE):
         if each.exists():
             raise UsageError(f"{each} is there already; a root is never overwritten")
+    held = ca_token.Held(token, existing_key, passphrase_file) if token is not None else None
+    file = out / (URI_FILE if held else KEY_FILE)
     try:
-        root = organization.new_root(hosts, name, datetime.now(UTC), years)
-        locked = organization.locked(root, passphrase(passphrase_file, f"passphrase for {out / KEY_FILE}", twice=True))
+        root = organization.new_root(hosts, name, datetime.now(UTC), years, held.key if held else organization.new_key)
+        content = held.file() if held else _locked(root, file, passphrase_file)
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace(out / KEY_FILE, locked, KEY_MODE)
+        replace(file, content, KEY_MODE)
         replace(out / ROOT_FILE, root.pem, CERTIFICATE_MODE)
     except ValueError as fault:
         raise UsageError(str(fault)) from fault
     except OSError as fault:
-        raise SpendgateError(f"{out}: cannot be written: {fault.strerror}") from fault
+        stays = "; its key stays in the token: again, with --existing-key" if held else ""
+        raise SpendgateError(f"{out}: cannot be written: {fault.strerror}{stays}") from fault
     with writing():
         typer.echo(root.certificate.fingerprint(SHA256()).hex())
     for wild in left_out:
         note(f"{wild} is left out: the root signs for exact hosts alone; name each by --host")
     until = f"{root.certificate.not_valid_after_utc:%Y-%m-%d}"
     note(f"{out / ROOT_FILE} signs for {len(permitted(root.certificate))} hosts until {until}: trust it, by `mdm make`")
-    note(f"{out / KEY_FILE} is the one key: keep it and its passphrase apart, where no gate runs")
+    note(held.said(file) if held else f"{file} is the one key: keep it and its passphrase apart, where no gate runs")
 
 
 @_commands.command()
@@ -144,6 +156,11 @@ def issue(
     note(f"{out} for {device}, {days} days, {secret}; there: `spendgate ca org install FILE`")
 
 
+def _locked(root: Signer, file: Path, passphrase_file: Path | None) -> bytes:
+    """The key's file. Raises ValueError for a short passphrase."""
+    return organization.locked(root, passphrase(passphrase_file, f"passphrase for {file}", twice=True))
+
+
 def _asked(request: Path, device: str) -> ec.EllipticCurvePublicKey:
     """The key of a device's request. Raises SpendgateError."""
     try:
@@ -159,6 +176,8 @@ def _asked(request: Path, device: str) -> ec.EllipticCurvePublicKey:
 
 def opened(folder: Path, passphrase_file: Path | None) -> Signer:
     """The root, unlocked. Raises SpendgateError."""
+    if (folder / URI_FILE).exists():
+        return ca_token.opened(folder / URI_FILE, folder / ROOT_FILE, passphrase_file)
     file = folder / KEY_FILE
     data = _read(file, KEY_BYTES_MAX)
     try:

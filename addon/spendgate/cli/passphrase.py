@@ -17,7 +17,7 @@ PassphraseOption = Annotated[
     typer.Option(
         "--passphrase-file",
         metavar="FILE",
-        help="The passphrase is its first line; /dev/fd/3 reads a descriptor. Without it, it is asked for.",
+        help="The passphrase, or a token's PIN, is its first line; /dev/fd/3 reads a descriptor. Without it, it is asked for.",
     ),
 ]
 
