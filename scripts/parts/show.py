@@ -60,7 +60,10 @@ def main() -> int:
         policy, state = folder / "policy.yaml", folder / "state"
         policy.write_text(POLICY)
         if not any(_until_refused(tool, policy, state, upstream) for tool in _tools(folder)):
-            _say("The budget was never refused: that is a fault, please report it.")
+            _say(
+                "No tool met a refusal. If one above did not end in time, this machine was busy: run it again. If not, that is a"
+                " fault: please report it."
+            )
             return 1
         for number, words in enumerate((["status"], ["spend", "--by", "person,tool,model"], ["calls"]), start=2):
             _say(f"{number}. spendgate {' '.join(words)}")

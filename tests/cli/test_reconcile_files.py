@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from cli.kit import app, ran
 from spendgate.cli import reconcile
 from spendgate.config.paths import State
+from spendgate.errors import StateError
 from spendgate.ledger.queries import Reader
 from spendgate.statement import DAY_MS, Statement
 
@@ -144,3 +146,41 @@ def test_an_api_has_no_kind_of_file(state: State) -> None:
     )
     assert result.exit_code != 0
     assert "anthropic is an API that is asked, and --as says what a file is: leave it out" in str(result.exception)
+
+
+def test_the_same_bytes_that_are_newer_than_the_last_day_say_that_it_is_over(state: State, tmp_path: Path) -> None:
+    """A file of a day that was open, downloaded again once it is not, without a change; a copy of it says nothing new."""
+    bill = tmp_path / "spend.json"
+    bill.write_text(json.dumps([SPEND]))
+    noon, after = (int(datetime(2026, 11, day, 12, tzinfo=UTC).timestamp()) for day in (20, 21))
+    for at, number in ((noon, 1), (noon + 60, 1), (after, 2), (after + 60, 2)):
+        os.utime(bill, (at, at))
+        ran(state, "reconcile", "import", str(bill))
+        assert len(taken(state)) == number
+
+
+def test_pages_that_another_credential_was_given_are_not_gone_on_with(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be of another organization: two in one statement would be nobody's bill."""
+    places: list[Path] = []
+
+    def asked(_: object, __: object, ___: str, kept: Path, ____: object) -> Statement:
+        places.append(kept)
+        raise StateError("not answered")
+
+    monkeypatch.setattr(reconcile, "fetch", asked)
+    for secret in ("key-of-one", "key-of-another", "key-of-one"):
+        monkeypatch.setenv("CURSOR_ADMIN_KEY", secret)
+        CliRunner().invoke(app, ["reconcile", "import", "cursor", "--state", str(state.root)])
+    assert places[0] == places[2] != places[1]
+    assert "key-of" not in str(places)
+
+
+def test_a_provider_that_nobody_knows_is_named(state: State, tmp_path: Path) -> None:
+    """In place of a page of zeros."""
+    bill = tmp_path / "november.yaml"
+    bill.write_text(INVOICE)
+    ran(state, "reconcile", "import", str(bill))
+    done = CliRunner().invoke(app, ["reconcile", "report", "--provider", "antropic", "--state", str(state.root)])
+    assert "--provider antropic: no import is of it; there are imports of anthropic" in str(done.exception)

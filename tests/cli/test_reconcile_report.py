@@ -74,7 +74,7 @@ def test_more_unexplained_than_is_tolerated_is_exit_1_and_the_tolerance_is_told(
         below = called(month, "report", *DAYS, "--tolerance", "$1.99", "--format", form)
         assert (above.exit_code, below.exit_code) == (0, 1)
         assert (
-            "$2.00 unexplained, by day and key without signs; tolerance $2.00 (20% of what is billed): within"
+            "$2.00 unexplained, by day and key without signs; tolerance $2.00 (20% of what is billed in scope): within"
             in above.stderr
         )
         assert "$2.00 unexplained, by day and key without signs; tolerance $1.99: over" in below.stderr

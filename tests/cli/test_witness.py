@@ -9,6 +9,7 @@ import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ from spendgate.cli import in_force
 from spendgate.config import policies
 from spendgate.config.paths import State
 from spendgate.ledger.ledger import Ledger
+from spendgate.ledger.queries import Reader
 
 LOG = Path(".claude/projects/-home-alice-work/s1.jsonl")
 MODEL = "claude-sonnet-4-5-20250929"
@@ -169,3 +171,13 @@ def test_other_counts_are_told_and_are_no_bypass(state: State, home: Path) -> No
     assert (found["call"], found["why"], found["output_tokens"]) == ("0d1b2c3d-short", "other counts", 60)
     assert found["evidence"] == "the ledger has 1,200 in and 30 out of it (reported)"
     assert "1 in both, 0 around the gate, 1 with other counts, 2 in the ledger only" in done.stderr
+
+
+def test_a_trail_that_begins_after_its_calls_hides_none(state: State, home: Path) -> None:
+    """A merged file's trail begins with the merge."""
+    metered(home)
+    with patch.object(
+        Reader, "audit", lambda _: ({"at_ms": NOW_MS + 3_600_000, "what": "imported", "detail": "", "account": ""},)
+    ):
+        done = CliRunner().invoke(app, ["reconcile", "witness", "--state", str(state.root)])
+    assert "claude-code: 2 in both" in done.stderr

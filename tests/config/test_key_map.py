@@ -16,7 +16,8 @@ WHOLE = b"""\
 map: 1
 complete: true
 keys:
-  - {key: apikey_1, provider: anthropic, person: alice, name: laptop, hint: sk-ant-...AbCd, fingerprints: [f1, f2]}
+  - {key: apikey_1, provider: anthropic, person: alice, name: laptop, hint: sk-ant-...AbCd,
+     fingerprints: ['sk-ant-api03:0123456789ab', 'key:ABCDEF012345+xai:000000000000']}
   - {key: apikey_2, provider: anthropic, role: elsewhere}
   - {key: apikey_2, provider: openai, role: gateway}
 workspaces:
@@ -37,7 +38,15 @@ def faults(text: str) -> list[str]:
 def test_all_of_it_is_read() -> None:
     assert key_map.parse(WHOLE, "keys.yaml") == Facts(
         keys=(
-            Key("anthropic", "apikey_1", ("f1", "f2"), "alice", "laptop", "sk-ant-...AbCd", Role.FLEET),
+            Key(
+                "anthropic",
+                "apikey_1",
+                ("sk-ant-api03:0123456789ab", "key:abcdef012345+xai:000000000000"),
+                "alice",
+                "laptop",
+                "sk-ant-...AbCd",
+                Role.FLEET,
+            ),
             Key("anthropic", "apikey_2", role=Role.ELSEWHERE),
             Key("openai", "apikey_2", role=Role.GATEWAY),
         ),
@@ -45,7 +54,7 @@ def test_all_of_it_is_read() -> None:
         complete=True,
         workspaces=(("wrkspc_ci", Role.ELSEWHERE),),
         gateway_hosts=("llm.acme.example",),
-    )
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -53,6 +62,10 @@ def test_all_of_it_is_read() -> None:
     [
         ("", "keys.yaml:1:1: the file is empty"),
         ("map: 2\n", "keys.yaml:1:6: map: "),
+        ("map: 1\nkeys:\n  - {key: k, provider: p, fingerprints: [5f3a9c]}\n",
+         "keys.yaml:3:42: keys[1].fingerprints[1]: no key is known as 5f3a9c: a key is known by its public prefix"),
+        ("map: 1\nkeys:\n  - {key: k, provider: p, fingerprints: ['sk-ant-api03:*']}\n",
+         "keys.yaml:3:42: keys[1].fingerprints[1]: sk-ant-api03:* is no whole fingerprint"),
         ("keys: []\n", "keys.yaml:1:1: map: is missing"),
         ("map: 1\ncomplete: true\n", "keys.yaml:2:11: complete: of no keys at all"),
         ("map: 1\nkeys:\n  - {key: k}\n", "keys.yaml:3:5: keys[1].provider: is missing"),

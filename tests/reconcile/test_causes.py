@@ -177,6 +177,33 @@ def test_gateway_leg() -> None:
     assert result.gap_nanos == -14
 
 
+def test_a_gateways_log_names_what_laptops_sent_to_it() -> None:
+    """No host says that they went to a gateway: its log does, and the key that it is billed by is known for its own."""
+    facts = Facts(keys=(*REGISTRY, Key("anthropic", "apikey_gw", role=Role.GATEWAY)))
+    rows = [
+        Line(NOON, NOON + 1, "litellm", MODEL, usage=USAGE, requests=1, billed_nanos=5, response_id=f"msg_{n}")
+        for n in (10, 11)
+    ]
+    lines = billed(times(USAGE, 3), 3) + billed(times(USAGE, 2), 2, key="apikey_gw")
+    versions = [
+        Version("bill", NOW, statement(lines)), Version("gw", NOW, statement(rows, source="litellm-spend-logs")),
+    ]  # fmt: skip
+    sent = [replace(call(number), api_key="sk-llm:77", response_id=f"msg_{number}") for number in (10, 11)]
+
+    result = compare([*calls(3), *sent], versions, facts, Options(DAY, DAY + DAY_MS, NOW))
+
+    assert {each.cause for each in result.findings} == {Cause.GATEWAY_LEG}
+    assert (sum(each.nanos for each in result.findings), result.gap_nanos) == (0, 0)
+
+
+def test_a_map_whose_fingerprints_no_call_has_is_told() -> None:
+    facts = Facts(keys=(Key("anthropic", NAMED, ("sk-ant-api03:000000000000",), "alice"),))
+    result = run([replace(each, api_key="sk-ant:1") for each in calls(3)], billed(times(USAGE, 3), 3, key=NAMED), facts)
+    told = f"{NAMED} is billed, and no call of these days has one of the fingerprints that `--map` gives it; calls have sk-ant:1"
+    assert any(told in note for note in result.notes)
+    assert not any("fingerprints" in note for note in run(calls(3), billed(times(USAGE, 3), 3, key=NAMED)).notes)
+
+
 def test_gateway_rows() -> None:
     """A key that a gateway shares: its own ledger says which requests were its."""
     rows = [

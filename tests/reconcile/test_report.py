@@ -13,15 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconcile.kit_explain import DAY, USAGE, calls, price, run, times
+from reconcile.kit_explain import DAY, NOW, USAGE, call, calls, price, run, statement, times
 from reconcile.kit_explain import billed as lines_of
 from spendgate.money import CENT, NANOS_PER_DOLLAR
+from spendgate.reconcile.facts import NO_FACTS
 from spendgate.reconcile.groups import half_unit
 from spendgate.reconcile.report import document, page
 from spendgate.reconcile.report.causes import Step, by_cause, day_of, days_of, in_scope, least, share, waterfall
 from spendgate.reconcile.report.charts import _above, _below, _ends, _inner_ticks, _offset, _ticks
 from spendgate.reconcile.report.tolerance import Tolerance, judged
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
+from spendgate.reconcile.run import Options, Version, compare
+from spendgate.statement import DAY_MS, Charge, Line
 
 EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e=cmd"
 AMOUNTS = st.integers(-(10**13), 10**13)
@@ -225,13 +228,45 @@ def test_a_key_that_no_gate_can_have_seen_is_in_no_coverage() -> None:
     assert not in_scope(run(calls(3), lines_of(times(USAGE, 3), 3)))
 
 
+def test_seats_and_keys_used_elsewhere_allow_nothing() -> None:
+    """Seats of $3,000 beside $0.10 of calls are no reason not to look at these."""
+    seats = Line(DAY, DAY + DAY_MS, "anthropic", charge=Charge.SEAT, billed_nanos=3_000 * 10**9, amount="3000.00 USD")
+    ci = lines_of(times(USAGE, 1_000), 1_000, key="apikey_ci")
+    made = run(calls(3), [*lines_of(times(USAGE, 3), 3), *ci, seats])
+    alone = run(calls(3), lines_of(times(USAGE, 3), 3))
+    assert made.billed_nanos > 3_000 * 10**9
+    for tolerance in (Tolerance(), Tolerance.parse("50%")):
+        assert judged(made, tolerance).allowed_nanos == judged(alone, tolerance).allowed_nanos
+
+
+def test_calls_to_a_gateway_cover_nothing() -> None:
+    """They are billed under the gateway's own key, which is not in scope."""
+    sent = [replace(call(number), billing="gateway", api_key="") for number in range(10, 14)]
+    (total,) = (each for each in run([*calls(3), *sent], lines_of(times(USAGE, 4), 4)).coverage if each.what == "total")
+    assert (total.captured_nanos, total.billed_nanos) == (3 * price(USAGE), 4 * price(USAGE))
+
+
+def test_requests_are_those_of_providers_that_tell_theirs() -> None:
+    """Of one that counts none, the captured ones stand beside nothing."""
+    told = lines_of(times(USAGE, 3), 3)
+    silent = [replace(each, provider="openai") for each in lines_of(times(USAGE, 2), None)]
+    mine = [replace(call(number), provider="openai") for number in range(20, 22)]
+    versions = [
+        Version("a", NOW, statement(told)),
+        Version("b", NOW, replace(statement(silent, source="openai-costs"), provider="openai")),
+    ]
+    made = compare([*calls(3), *mine], versions, NO_FACTS, Options(DAY, DAY + DAY_MS, NOW))
+    (total,) = (each for each in made.coverage if each.what == "total")
+    assert (total.captured_requests, total.billed_requests) == (3, 3)
+
+
 def test_days_and_tolerance_are_told_as_people_read_them() -> None:
     """The day after the last is none of the report's; nobody needs a tolerance to the nano-dollar."""
     made = result([], 1_531_763_323_801)
 
     assert days_of(made) == day_of(DAY) + " to " + day_of(DAY)
     assert f"{days_of(made)} (UTC, both included)" in page.page(made, judged(made))
-    assert judged(made).told == "$7.66 (0.5% of what is billed on final days, at least $0.01)"
+    assert judged(made).told == "$7.66 (0.5% of what is billed in scope on final days, at least $0.01)"
     assert judged(made).allowed_nanos == 7_658_816_619
 
 

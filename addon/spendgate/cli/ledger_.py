@@ -59,7 +59,7 @@ def merge_(
     Read it with `--state` of the directory, where it is named ledger.db. Exit status 1 where a ledger was left out or is marked.
     """
     if not into.parent.is_dir():
-        raise UsageError(f"--into {into}: {into.parent} is no directory")
+        raise UsageError(f"--into {into}: {into.parent} is no directory; make it first, as by `mkdir -p {into.parent}`")
     found = []
     for taking in merge(
         into, [each / "ledger.db" if each.is_dir() else each for each in files], _now_ms(), anyway=anyway

@@ -25,6 +25,7 @@ from spendgate.config.statement_file import StatementFile
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, StatementBook
+from spendgate.providers.client import fingerprint
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.fetching import Way, fetch
 from spendgate.reconcile.sources.interface import ApiSource, FileSource, Span
@@ -182,7 +183,9 @@ def _ask(source: ApiSource, span: Span, folder: Path) -> Statement:
     except StateError as fault:
         raise StateError(f"{source.name}: {fault}; it is: {source.title}") from fault
     whose = f"-{quote(span.account, safe='')}" if span.account else ""
-    kept = folder / f"{source.name}{whose}-{span.from_ms}-{span.until_ms}"
+    # Pages that another credential was given are not this one's: it may be of another organization.
+    asker = fingerprint(given).rpartition(":")[2]
+    kept = folder / f"{source.name}{whose}-{asker}-{span.from_ms}-{span.until_ms}"
     return fetch(source, span, given, kept, replace(Way(), told=note))
 
 

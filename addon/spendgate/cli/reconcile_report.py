@@ -20,6 +20,7 @@ from spendgate.cli.reconcile import group, span_of, utc_day
 from spendgate.config import key_map, paths
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
+from spendgate.providers.registry import PROVIDER_NAMES
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.report import document, page
 from spendgate.reconcile.report.tolerance import DEFAULT, Judged, Tolerance, judged
@@ -54,7 +55,9 @@ ProviderOption = Annotated[
 ]
 ToleranceOption = Annotated[
     str | None,
-    typer.Option("--tolerance", metavar="PCT|$", help="How much may stay unexplained: 0.5% of what is billed, or $5."),
+    typer.Option(
+        "--tolerance", metavar="PCT|$", help="How much may stay unexplained: 0.5% of what is billed in scope, or $5."
+    ),
 ]
 MapOption = Annotated[
     Path | None, typer.Option("--map", metavar="FILE", help="YAML: whose the bill's keys and users are.")
@@ -97,7 +100,7 @@ def report(
     known = key_map.read(mapped) if mapped else Facts()
     found = existing_state(state)
     with _reading(found) as reader:
-        options = _options(asked, tuple(provider or ()))
+        options = _options(asked, _imported(reader, provider))
         result = reconcile(reader, options, _facts(reader, found, known, asked, logs=logs))
     verdict = judged(result, allowed)
     with _out(output):
@@ -134,7 +137,9 @@ def explain_(
     with _reading(found) as reader:
         facts = _facts(reader, found, known, around, logs=logs)
         try:
-            drill = explain(reader, _options(around, tuple(provider or ())), asked.from_ms, utf8("--key", key), facts)
+            drill = explain(
+                reader, _options(around, _imported(reader, provider)), asked.from_ms, utf8("--key", key), facts
+            )
         except ValueError as fault:
             raise StateError(f"{day}: {fault}") from fault
     verdict = judged(drill.result)
@@ -158,6 +163,15 @@ def _tolerance(text: str | None) -> Tolerance:
         return DEFAULT if text is None else Tolerance.parse(text)
     except ValueError as fault:
         raise UsageError(f"--tolerance: {fault}") from fault
+
+
+def _imported(reader: Reader, providers: list[str] | None) -> tuple[str, ...]:
+    """Raises UsageError for one that neither we nor any import knows, which would make a page of zeros."""
+    known = {each.provider for each in reader.imports()}
+    for name in providers or ():
+        if name not in known and name not in PROVIDER_NAMES:
+            raise UsageError(f"--provider {name}: no import is of it; there are imports of {', '.join(sorted(known))}")
+    return tuple(providers or ())
 
 
 def _options(asked: Span, providers: tuple[str, ...]) -> Options:

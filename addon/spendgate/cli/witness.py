@@ -104,7 +104,10 @@ def listen(
 ) -> tuple[Matched, Known, tuple[Hearing, ...]]:
     """The logs of this account beside the ledger, from `asked_ms` or the ledger's beginning on, and what can tell why."""
     lines = reader.audit()
-    since_ms = asked_ms if asked_ms is not None else (lines[0]["at_ms"] if lines else 0)
+    # The trail of a merged file begins with the merge, its calls long before.
+    begins = [lines[0]["at_ms"]] if lines else []
+    begins += [] if (first_ms := reader.first_booked_ms()) is None else [first_ms]
+    since_ms = asked_ms if asked_ms is not None else min(begins, default=0)
     hearings = hear(Path.home(), os.environ, since_ms, telemetry)
     calls = reader.named_calls(since_ms - LONGEST_CALL_MS, _far())
     blind = tuple(_blind(row) for row in reader.coverage())

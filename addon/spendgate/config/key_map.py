@@ -9,7 +9,7 @@ keys:
     person: alice@acme.example
     name: alice-laptop      # where a bill knows names alone
     hint: sk-ant-...AbCd
-    fingerprints: [5f3a…]   # `api_key` of the ledger's calls
+    fingerprints: ["sk-ant-api03:5f3a9c0e1b2d"]   # `api_key` of the ledger's calls, as `spendgate calls show` has it
 workspaces:
   - {workspace: wrkspc_ci, role: elsewhere}
 people:
@@ -25,11 +25,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from spendgate.attribution import BESIDE
 from spendgate.config import yaml_nodes
 from spendgate.config.faults import Faults, Place, shown
 from spendgate.config.sections import Section, known_word
 from spendgate.errors import StateError, StatementError
 from spendgate.reconcile.facts import Facts, Key, Person, Role
+from spendgate.review.unmatched import no_fingerprint
 
 _NAME_MAX: Final = 512
 _ENTRIES_MAX: Final = 20_000
@@ -80,7 +82,7 @@ def _keys(root: Section) -> Iterator[Key]:
         provider = each.parsed("provider", _name, required=True)
         role = each.word("role", tuple(Role)) or Role.FLEET
         made = Key(
-            provider or "", key or "", each.names("fingerprints", _name), each.parsed("person", _name),
+            provider or "", key or "", each.names("fingerprints", _fingerprint), each.parsed("person", _name),
             each.parsed("name", _name), each.parsed("hint", _name), Role(role),
         )  # fmt: skip
         each.done()
@@ -113,6 +115,14 @@ def _people(root: Section) -> Iterator[Person]:
                 if owners.setdefault(name, person) != person:
                     each.fault(key, f"{shown(name)} belongs to {shown(owners[name])} already")
         yield made
+
+
+def _fingerprint(text: str) -> str:
+    """One key's, or those of a call that carried several."""
+    for each in text.split(BESIDE):
+        if why := no_fingerprint(each):
+            raise ValueError(why)
+    return text.casefold()
 
 
 def _name(text: str) -> str:

@@ -35,6 +35,11 @@ class Reconciling(ReadOnly):
         """Calls that left, booked from then on and before then, by what names them elsewhere."""
         return named(self._conn, from_ms, until_ms)
 
+    def first_booked_ms(self) -> int | None:
+        """When the earliest call was booked, epoch milliseconds; None: there is none."""
+        found: int | None = self._conn.execute("SELECT min(booked_ms) FROM call_rows").fetchone()[0]
+        return found
+
     def calls_alike(self, span: tuple[int, int], ids: Iterable[str], edge_ms: int, bucket_ms: int) -> Iterator[Alike]:
         """Calls that left in this span, as a reconciliation takes them: see `ledger.compared`."""
         return compared_calls.alike(self._conn, span, ids, edge_ms, bucket_ms)

@@ -111,7 +111,8 @@ def _take(conn: sqlite3.Connection, said: Statement, who: str, now_ms: int) -> t
     for each in newest:
         same = (each.sha256, each.from_ms, each.until_ms) == (said.sha256, said.from_ms, said.until_ms)
         # What was taken in before its last day was over says something new once it is: that nothing was added.
-        early = said.refreshed_ms is None and each.at_ms < each.until_ms <= now_ms
+        then_ms, then, now = each.until_ms, each.refreshed_ms, said.refreshed_ms
+        early = each.at_ms < then_ms <= now_ms if now is None or then is None else then < then_ms <= now
         if same and not early:
             return each, False
     name = secrets.token_hex(_NAME_BYTES)

@@ -48,12 +48,19 @@ def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, bounda
         frozenset(name for seen in facts.witnessed for name in (seen.response_id, seen.request_id) if name)
         | frozenset(name for line in bill.gateway for name in (line.response_id, line.request_id) if name),
         frozenset(facts.gateway_hosts), boundary_ms=boundary_ms, bucket_ms=bill.bucket_ms,
+        by_gateways=_by_gateways(bill, facts),
         begins={at: one.period.from_ms for one in bill.sums for at in one.period.days},
     )  # fmt: skip
     captured.take_all(calls)
     assembled = assemble(bill, captured, facts)
     found, scoped = _Explaining(bill, captured, assembled, facts, now_ms).all()
     return Compared(bill, captured, assembled, tuple(found), frozenset(scoped))
+
+
+def _by_gateways(bill: Bill, facts: Facts) -> dict[str, frozenset[str]]:
+    """By provider that bills a gateway by a key of its own: the requests that gateways say they asked for."""
+    asked = frozenset(name for line in bill.gateway for name in (line.response_id, line.request_id) if name)
+    return {each.provider: asked for each in facts.keys if each.role is Role.GATEWAY}
 
 
 class _Explaining:
@@ -157,7 +164,7 @@ class _Explaining:
         if account.role is Role.GATEWAY:
             found = Cause.GATEWAY_LEG, Confidence.EXACT, f"{account.name} is a gateway's own"
         elif account.role is Role.ELSEWHERE:
-            found = Cause.SCOPE_KEY, Confidence.EXACT, f"{account.name} is used elsewhere, by the registry"
+            found = Cause.SCOPE_KEY, Confidence.EXACT, f"{account.name} is used elsewhere, as `--map` has it"
         elif asked:
             return False
         elif group.key.match == PRODUCT:

@@ -106,7 +106,7 @@ class Captured:
     def __init__(
         self, compared: frozenset[tuple[str, int]], billed_ids: frozenset[str], other_ids: frozenset[str],
         gateways: frozenset[str], *, boundary_ms: int, bucket_ms: int,
-        begins: Mapping[tuple[str, int], int] | None = None,
+        begins: Mapping[tuple[str, int], int] | None = None, by_gateways: Mapping[str, frozenset[str]] | None = None,
     ) -> None:  # fmt: skip
         self.sums: dict[Raw, dict[Kind, Part]] = {}
         self.tools: dict[tuple[str, str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -129,7 +129,7 @@ class Captured:
         self._compared, self._billed_ids, self._other_ids = compared, billed_ids, other_ids
         self._gateways, self._boundary_ms, self._bucket_ms = gateways, boundary_ms, bucket_ms
         self._providers = frozenset(provider for provider, _ in compared)
-        self._begins = begins or {}
+        self._begins, self._by_gateways = begins or {}, by_gateways or {}
         self._seen: set[tuple[str, str]] = set()
 
     def take_all(self, calls: Iterable[Call]) -> None:
@@ -157,6 +157,8 @@ class Captured:
             return
         if kind in ASKED and self._is_double(call):
             kind = Kind.DOUBLE
+        elif kind in ASKED and self._is_a_gateways(call):
+            kind = Kind.GATEWAY
         self.total += call.cost_nanos
         self.tools[call.provider, call.api_key, call.person][call.tool] += call.cost_nanos
         self.hosts[call.provider].add(call.host)
@@ -186,6 +188,11 @@ class Captured:
             return True
         self._seen.add((call.provider, name))
         return False
+
+    def _is_a_gateways(self, call: Call) -> bool:
+        """Whether a gateway's log has it, whose own key is billed for it."""
+        asked = self._by_gateways.get(call.provider, frozenset())
+        return not asked.isdisjoint(ids_of(call)) and self._billed_id(call) is None
 
     def _billed_id(self, call: Call) -> str | None:
         return next((each for each in ids_of(call) if each in self._billed_ids), None)

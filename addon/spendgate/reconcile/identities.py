@@ -32,6 +32,7 @@ class Grain(IntEnum):
     NOBODY = 3
 
 
+_SHOWN: Final = 3
 GRAINS: Final = {Grain.KEY: "key", Grain.USER: "user", Grain.WORKSPACE: "workspace", Grain.NOBODY: "organization"}
 
 
@@ -99,6 +100,8 @@ class Identities:
             for fingerprint in (*each.fingerprints, each.key, each.hint):
                 if fingerprint:
                     self._joined.setdefault(fingerprint, text)
+            if each.fingerprints and text in self._billed and self._fingerprints.isdisjoint(each.fingerprints):
+                self._unused(text)
         for text in self._billed & self._fingerprints:
             self._joined.setdefault(text, text)
         for text, fingerprint in sorted(same_days.items()):
@@ -107,6 +110,15 @@ class Identities:
                 self.notes.append(
                     f"{self.provider}: {text} is taken for {fingerprint}: they are alike on a day, to the token"
                 )
+
+    def _unused(self, text: str) -> None:
+        """A billed key whose fingerprints no call has: nobody used it through a gate, or the map is wrong."""
+        if self._fingerprints:
+            seen = ", ".join(sorted(self._fingerprints)[:_SHOWN])
+            self.notes.append(
+                f"{self.provider}: {text} is billed, and no call of these days has one of the fingerprints that `--map` gives it;"
+                f" calls have {seen}{', …' if len(self._fingerprints) > _SHOWN else ''}"
+            )
 
     @property
     def loose(self) -> bool:

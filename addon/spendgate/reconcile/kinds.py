@@ -45,6 +45,8 @@ COUNTS: Final = frozenset({Kind.COUNTED, Kind.ABORTED, Kind.SUBCALLS, Kind.ERROR
 """Kinds whose counts are what the provider counted, as far as they go."""
 ASKED: Final = COUNTS | {Kind.UNREAD, Kind.ESTIMATED}
 """Kinds that the provider counts as requests."""
+ELSEWHERE: Final = frozenset({Kind.PLAN, Kind.GATEWAY, Kind.DOUBLE})
+"""Kinds whose cost is on no bill under their own key, or there once: they cover nothing of it."""
 _WIRE: Final = ("no counts on this wire", "turn ended without counts")
 _UNREAD: Final = ("no counts", "an answer without usage", "output not counted", "not priced", "not read")
 _SUBCALLS: Final = ("compaction", "advisor", "iteration", "sub-call", "subcall")

@@ -126,6 +126,9 @@ class Day(Struct, frozen=True):
     """Whether its statement tells what calls cost: one of seats alone has nothing to compare them with."""
     until_ms: int | None = None
     """The end of the last day, where all of it is one sum of several days; None: of this day."""
+    in_scope_nanos: int | None = None
+    """Of what is billed, the part of calls that the gate could have seen: no seats, taxes and credits, no keys that are used
+    elsewhere; None: not told apart."""
 
 
 class Input(Struct, frozen=True):

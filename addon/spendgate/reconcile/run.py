@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from spendgate.inert_text import inert
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported
 from spendgate.money import short_dollars
@@ -95,7 +96,9 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
             for one in found.bill.sums
             if one.period.from_ms < day_ms < one.period.until_ms
         ]
-        raise ValueError(f"nothing of {key!r} on this day; known are: {', '.join(known) or 'none'}{''.join(at_once)}")
+        raise ValueError(
+            f"nothing of {key!r} on this day; known are: {', '.join(map(inert, known)) or 'none'}{''.join(at_once)}"
+        )
     part = narrowed(found, day_ms, key)
     until_ms = max((day_ms + DAY_MS, *(ends[at.provider] for at in part.assembled.groups if at.match == SUM)))
     return Drill(result_of(part, day_ms, until_ms), lines, calls)

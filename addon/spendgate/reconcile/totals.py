@@ -13,7 +13,7 @@ from spendgate.reconcile.assembling import ABSENT
 from spendgate.reconcile.comparing import Compared
 from spendgate.reconcile.groups import Group, charged
 from spendgate.reconcile.identities import POOL
-from spendgate.reconcile.kinds import ASKED
+from spendgate.reconcile.kinds import ASKED, ELSEWHERE
 from spendgate.reconcile.result import Coverage, Day, Finding, Result, State
 from spendgate.reconcile.whole_sums import SUM
 
@@ -80,9 +80,11 @@ def _cells(groups: Iterable[Group]) -> list[int]:
 def _days(compared: Compared) -> tuple[Day, ...]:
     billed: dict[tuple[str, int], int] = defaultdict(int)
     captured: dict[tuple[str, int], int] = defaultdict(int)
+    scope: dict[tuple[str, int], int] = defaultdict(int)
     off: dict[tuple[str, int], dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for key, group in compared.assembled.groups.items():
         billed[key.provider, key.day_ms] += group.billed_now
+        scope[key.provider, key.day_ms] += 0 if key in compared.scoped else group.billed_now
         captured[key.provider, key.day_ms] += group.cost
         off[key.provider, key.day_ms][key.account, key.model] += group.billed_now - group.cost
     for day, line, account in compared.assembled.fees:
@@ -106,6 +108,7 @@ def _days(compared: Compared) -> tuple[Day, ...]:
                 sum(abs(each) for each in left),
                 day.tells_use or one is not None,
                 None if one is None else one.period.until_ms,
+                scope[at],
             )
         )
     return tuple(found)
@@ -122,7 +125,7 @@ class _Sum:
 
     def take(self, group: Group) -> None:
         self.billed += group.billed_now
-        self.captured += group.cost
+        self.captured += group.cost - sum(group.kind(each).cost for each in ELSEWHERE)
         if group.key.match == SUM:  # no request is counted on its bill, and none is asked for by name
             return
         asked = sum(part.calls for kinds in group.parts.values() for kind, part in kinds.items() if kind in ASKED)
@@ -157,6 +160,9 @@ def _coverage(compared: Compared) -> tuple[Coverage, ...]:
             each.take(group)
         if tool:
             tools[tool].take(group)
+    told = [each for each in providers.values() if each.requests is not None]
+    if told:  # requests are counted beside those of providers that tell theirs
+        total.requests, total.asked = sum(each.requests or 0 for each in told), sum(each.asked for each in told)
     rows = [total.row("total", "")]
     rows += [each.row("provider", name) for name, each in sorted(providers.items())]
     rows += [each.row("tool", name) for name, each in sorted(tools.items())]

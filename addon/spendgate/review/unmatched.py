@@ -97,6 +97,11 @@ def _meant(text: str) -> str:
     return f"; did you mean {meant}?" if fits else ", such as github.com/acme/shop"
 
 
+def no_fingerprint(text: str) -> str:
+    """Why no single key is known by this, with the form that is meant; empty where one may be."""
+    return f"{_shown(text)} is no whole fingerprint" if is_glob(text) else _api_key(text)
+
+
 def _api_key(text: str) -> str:
     """A key itself is not said again: it may be one that works."""
     folded = text.casefold()

@@ -13,10 +13,10 @@ from typing import Final
 from msgspec import Struct
 
 from spendgate.money import CENT, Money, dollars, half_even, short_dollars
-from spendgate.reconcile.result import Result, State
+from spendgate.reconcile.result import Day, Result, State
 
 FINAL_SHARE: Final = 5_000
-"""Millionths of what is billed on final days: half a percent, by default …"""
+"""Millionths of what is billed in scope on final days: half a percent, by default …"""
 SETTLING_SHARE: Final = 100_000
 """… and a tenth on days that the provider may still add to."""
 _MILLION: Final = 1_000_000
@@ -28,7 +28,7 @@ class Tolerance(Struct, frozen=True):
 
     nanos: int | None = None
     millionths: int | None = None
-    """Of what is billed."""
+    """Of what is billed in scope: seats, taxes and keys that are used elsewhere allow nothing."""
 
     @classmethod
     def parse(cls, text: str) -> Tolerance:
@@ -74,14 +74,18 @@ def _allowed(result: Result, tolerance: Tolerance) -> tuple[int, str]:
     if tolerance.nanos is not None:
         return tolerance.nanos, dollars(tolerance.nanos)
     if tolerance.millionths is not None:
-        nanos = _share(abs(result.billed_nanos), tolerance.millionths)
-        return nanos, f"{short_dollars(nanos)} ({_percent(tolerance.millionths)} of what is billed)"
-    billed = {state: sum(abs(day.billed_nanos) for day in result.days if day.state is state) for state in State}
+        nanos = _share(abs(sum(map(_in_scope, result.days))), tolerance.millionths)
+        return nanos, f"{short_dollars(nanos)} ({_percent(tolerance.millionths)} of what is billed in scope)"
+    billed = {state: sum(abs(_in_scope(day)) for day in result.days if day.state is state) for state in State}
     nanos = _share(billed[State.FINAL], FINAL_SHARE) + _share(billed[State.SETTLING], SETTLING_SHARE)
-    parts = [f"{_percent(FINAL_SHARE)} of what is billed on final days"]
+    parts = [f"{_percent(FINAL_SHARE)} of what is billed in scope on final days"]
     if billed[State.SETTLING]:
         parts.append(f"{_percent(SETTLING_SHARE)} on settling ones")
     return max(nanos, CENT), f"{short_dollars(max(nanos, CENT))} ({', '.join(parts)}, at least {dollars(CENT)})"
+
+
+def _in_scope(day: Day) -> int:
+    return day.billed_nanos if day.in_scope_nanos is None else day.in_scope_nanos
 
 
 def _share(nanos: int, millionths: int) -> int:
