@@ -136,7 +136,9 @@ def _is_text(file: metadata.PackagePath) -> bool:
 
 def _depends(tree: Path) -> str:
     """What the programs and modules in it want of the system, in Debian's words."""
-    wanted = [str(path) for path in sorted(tree.rglob("*")) if path.is_file() and not path.is_symlink() and is_elf(path)]
+    wanted = [
+        str(path) for path in sorted(tree.rglob("*")) if path.is_file() and not path.is_symlink() and is_elf(path)
+    ]
     with tempfile.TemporaryDirectory() as work:
         _write(Path(work) / "debian/control", "Source: spendgate\n\nPackage: spendgate\nArchitecture: any\n")
         done = subprocess.run(

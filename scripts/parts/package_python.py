@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Final
 
 _NAME: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_LEFT: Final = ("test", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "site-packages", "pydoc_data", "__pycache__")
+_LEFT: Final = (
+    "test",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "turtle.py",
+    "ensurepip",
+    "site-packages",
+    "pydoc_data",
+    "__pycache__",
+)
 _LEFT_TOO: Final = ("config-*", "_tkinter.*", "_test*.so", "_xx*.so", "xxlimited*.so", "_ctypes_test*.so")
 _SYSTEMS: Final = ("/usr", "/usr/local")
 _SHOWN: Final = """
@@ -54,7 +64,9 @@ def moved(elf: bytes, library: bytes) -> bytes:
     if b"\0" + library + b"\0" not in elf:
         return elf
     if len(library) < len(beside):
-        raise ValueError(f"the search path {library.decode()} is too short to be replaced: use a Python in a longer folder")
+        raise ValueError(
+            f"the search path {library.decode()} is too short to be replaced: use a Python in a longer folder"
+        )
     return elf.replace(b"\0" + library + b"\0", b"\0" + beside.ljust(len(library), b"\0") + b"\0")
 
 
