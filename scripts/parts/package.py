@@ -25,7 +25,6 @@ from typing import Any, Final
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from parts.package_python import bundle
 from parts.sbom import ROOT, reached
 
@@ -78,7 +77,7 @@ def _packages(listed: Iterable[str]) -> tuple[metadata.Distribution, ...]:
     """What the product needs of what is installed from the lock; those of other systems are not installed."""
     names = reached(canonicalize_name(Requirement(each).name) for each in listed)
     found = {canonicalize_name(each.metadata["Name"]): each for each in metadata.distributions()}
-    return tuple(found[name] for name in sorted(names) if name in found)
+    return tuple(each for name, each in sorted(found.items()) if name in names)
 
 
 def _copy_package(package: metadata.Distribution, to: Path) -> None:

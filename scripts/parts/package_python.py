@@ -72,7 +72,7 @@ def moved(elf: bytes, library: bytes) -> bytes:
 
 def _check(home: Path, base: Path) -> None:
     """Run it where it now lies. Raises ValueError where it still takes anything from where it was made."""
-    words = [home / "bin" / _NAME, "-IB", "-c", _SHOWN]
+    words = [str(home / "bin" / _NAME), "-IB", "-c", _SHOWN]
     env = {name: text for name, text in os.environ.items() if name != "LD_LIBRARY_PATH"}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
     if done.returncode:

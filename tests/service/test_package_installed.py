@@ -1,14 +1,15 @@
-"""The Debian package on a clean Debian: installed, the first call captured, the service taken away, the package purged, and no trace."""
+"""The Debian package on a clean Debian: from its installation to the first captured call, and back without a trace."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from parts.package import make
 from service import clean_debian
 from service.abroad import Abroad, abroad
 from service.systemd_lab import ROOT, Machine, machine, why_not
@@ -20,14 +21,14 @@ pytestmark = [
     pytest.mark.heavy, pytest.mark.root, pytest.mark.xdist_group("systemd"), pytest.mark.timeout(3600),
 ]  # fmt: skip
 
-# Every file of the whole root with kind, mode, owner, target of a link and content; then rules, units, accounts, variables, packages.
+# Every file of the whole root with kind, mode, owner, link and content; then rules, units, accounts, variables, packages.
 # Left out, and why:
 #   /proc /sys /dev /tmp         the kernel's, and others' of the moment: other file systems (-xdev)
 #   /run/systemd, /run/log, /run/layer      what systemd and the journal note while they run, and the test's own way in
 #   /var/log, /var/lib/systemd   the journal, dpkg's and apt's own logs; when timers ran
 #   /var/lib/dpkg, /var/lib/apt, /var/cache/apt      dpkg's and apt's own books, whose bytes tell of each time; what they hold is
 #                                compared as packages, with their state, and as the files of dpkg's `info`, by their names
-#   /var/cache/ldconfig/aux-cache, /etc/ld.so.cache  libc's own index of libraries, with the time of each; the libraries are compared
+#   /var/cache/ldconfig/aux-cache, /etc/ld.so.cache  libc's own index of libraries, with times; the libraries are compared
 #   /var/cache/debconf           which questions the packages of Debian have asked
 #   /etc/*-, /etc/.pwd.lock      the backups and the lock of the account tools
 LISTING = r"""
@@ -50,7 +51,9 @@ def _clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if reason := why_not() or clean_debian.why_not():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("package")
-    package = make(folder, 1_700_000_000)
+    env = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+    subprocess.run([ROOT / "scripts" / "package", folder], env=env, stdin=subprocess.DEVNULL, check=True)
+    (package,) = folder.glob("*.deb")
     print(f"{package.name}: {package.stat().st_size / 1e6:.1f} MB")
     clean_debian.make(folder / "debian", package)
     return folder / "debian"
