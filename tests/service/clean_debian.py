@@ -1,7 +1,7 @@
 """A Debian with nothing on it but systemd, addresses, zones and the public authorities, and the package at hand.
 
 Made by mmdebstrap, with this machine's sources and apt's own settings. What the package depends on is fetched, and not installed:
-that is left to `apt-get install` in there, which then needs no network.
+that is left to `apt-get install` in there, which then needs no network. netbase and tzdata are on every Debian that an installer made.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 PACKAGE = "/root/spendgate.deb"
 _NEEDED = ("mmdebstrap", "apt-get", "apt-config", "dpkg-deb", "dpkg-shlibdeps", "strip")
 _SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
-_INSTALLED = "systemd-sysv,iproute2,ca-certificates,tzdata"
+_INSTALLED = "systemd-sysv,iproute2,netbase,ca-certificates,tzdata"
 
 
 def why_not() -> str | None:

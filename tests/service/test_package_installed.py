@@ -24,7 +24,8 @@ pytestmark = [
 # Every file of the whole root with kind, mode, owner, link and content; then rules, units, accounts, variables, packages.
 # Left out, and why:
 #   /proc /sys /dev /tmp         the kernel's, and others' of the moment: other file systems (-xdev)
-#   /run/systemd, /run/log, /run/layer      what systemd and the journal note while they run, and the test's own way in
+#   /run/systemd, /run/log       what systemd and the journal note while they run
+#   /run/layer, /run/netns       the test's own way in, and its provider's network
 #   /var/log, /var/lib/systemd   the journal, dpkg's and apt's own logs; when timers ran
 #   /var/lib/dpkg, /var/lib/apt, /var/cache/apt      dpkg's and apt's own books, whose bytes tell of each time; what they hold is
 #                                compared as packages, with their state, and as the files of dpkg's `info`, by their names
@@ -36,7 +37,7 @@ chmod 755 /var/lib; chmod 1777 /var/tmp
 find / /etc -xdev \( -path /old -o -path /var/log -o -path /var/lib/systemd -o -path /var/lib/dpkg -o -path /var/lib/apt \
   -o -path /var/cache/apt -o -path /var/cache/debconf -o -path /var/cache/ldconfig/aux-cache -o -path /etc/ld.so.cache \
   -o -path '/etc/*-' -o -path /etc/.pwd.lock \) -prune -o -printf '%p %y %m %U:%G %l\n' -type f -exec sha256sum {} +
-find /var/lib/dpkg/info /run \( -path /run/layer -o -path /run/systemd -o -path /run/log \) -prune -o -printf '%p %y %m %U:%G\n'
+find /var/lib/dpkg/info /run \( -path /run/layer -o -path /run/netns -o -path /run/systemd -o -path /run/log \) -prune -o -printf '%p %y %m %U:%G\n'
 dpkg-query --show --showformat '${Package} ${Version} ${db:Status-Abbrev}\n'
 cat /etc/passwd /etc/group /etc/shadow /etc/gshadow
 command -v nft > /dev/null && nft list ruleset
