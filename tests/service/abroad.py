@@ -10,10 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from service.systemd_lab import SPENDGATE, Machine
+from service.systemd_lab import Machine
 from spendgate.standin.server import NAMES
 
-PYTHON = "/opt/venv/bin/python"
 STANDIN4, STANDIN6 = "198.51.100.4", "2001:db8::4"
 STANDIN_CA = "/run/abroad/standin-ca.pem"
 GATE_CA = "/var/lib/spendgate/ca/ca-cert.pem"
@@ -57,7 +56,7 @@ cp /etc/hosts /run/abroad/hosts; mount --bind /run/abroad/hosts /etc/hosts
 """
 _STANDIN = (
     "systemd-run", "--quiet", "--unit=standin", "--property=NetworkNamespacePath=/run/netns/abroad",
-    PYTHON, "-m", "spendgate.standin", "--host", STANDIN4, "--port", "443", "--ca", STANDIN_CA,
+    "{python}", "-m", "spendgate.standin", "--host", STANDIN4, "--port", "443", "--ca", STANDIN_CA,
     "--log", "/run/abroad/served.jsonl",
 )  # fmt: skip
 
@@ -68,19 +67,19 @@ class Abroad:
     def __init__(self, laptop: Machine) -> None:
         self.laptop = laptop
 
-    def install(self) -> None:
+    def install(self, *options: str) -> None:
         """The transparent service, whose gate takes the stand-in for a provider (a drop-in beside the unit, in /run)."""
-        shown = self.laptop.spendgate("service", "install", "--mode", "transparent", "--dry-run").stdout
+        shown = self.laptop.spendgate("service", "install", "--mode", "transparent", *options, "--dry-run").stdout
         starts = next(line for line in shown.splitlines() if line.startswith("ExecStart=") and " run " in line)
         text = f"[Service]\nExecStart=\n{starts} --set ssl_verify_upstream_trusted_ca={STANDIN_CA}\n"
         drop_in = "/run/systemd/system/spendgate.service.d/lab.conf"
         self.laptop.run("sh", "-c", f"printf '%s' \"$0\" > {drop_in}", text, check=True)
-        done = self.laptop.spendgate("service", "install", "--mode", "transparent")
+        done = self.laptop.spendgate("service", "install", "--mode", "transparent", *options)
         assert done.returncode == 0, done.stderr
 
     def _client(self, account: str, seconds: float, folder: str) -> tuple[str, ...]:
         who = f"setpriv --reuid={account} --clear-groups"
-        script = f'cd {folder} && exec {who} {PYTHON} -c "$0" {seconds} {GATE_CA} {STANDIN_CA}'
+        script = f'cd {folder} && exec {who} {self.laptop.python} -c "$0" {seconds} {GATE_CA} {STANDIN_CA}'
         return "sh", "-c", script, textwrap.dedent(_CLIENT)
 
     def ask(self, account: str = "nobody", *, folder: str = "/") -> dict[str, Any]:
@@ -110,7 +109,7 @@ class Abroad:
 
     def rows(self) -> list[dict[str, Any]]:
         """The ledger's, as root is told them."""
-        found: list[dict[str, Any]] = json.loads(self.laptop.run(SPENDGATE, "calls", "--format", "json").stdout)
+        found: list[dict[str, Any]] = json.loads(self.laptop.spendgate("calls", "--format", "json").stdout)
         return found
 
 
@@ -119,7 +118,7 @@ def abroad(laptop: Machine) -> Iterator[Abroad]:
     """The provider is up, and gone afterwards."""
     laptop.run("bash", "-c", _UP, check=True)
     laptop.run("sh", "-c", f"echo '{STANDIN4} {' '.join(NAMES[:-1])}' >> /etc/hosts", check=True)
-    laptop.run(*_STANDIN, check=True)
+    laptop.run(*(word.format(python=laptop.python) for word in _STANDIN), check=True)
     until = time.monotonic() + PATIENCE_S
     while laptop.run("test", "-s", STANDIN_CA).returncode:
         assert time.monotonic() < until, "the stand-in did not come up"

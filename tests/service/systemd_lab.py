@@ -1,4 +1,5 @@
-"""A machine of the test's own that systemd runs: this one's files with a layer over them, in namespaces of its own.
+"""A machine of the test's own that systemd runs: this one's files, or another root's, with a layer over them, in namespaces of
+its own.
 
 What is installed there, changed or left behind is in the layer, which it sees as /run/layer, and goes with it. Its network is a
 loopback of its own.
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parents[2]
-SPENDGATE = "/opt/venv/bin/spendgate"
+SPENDGATE, PYTHON = "/opt/venv/bin/spendgate", "/opt/venv/bin/python"
 _NEEDED = ("systemd-analyze", "systemctl", "unshare", "nsenter", "mount", "pivot_root", "setpriv", "ip")
 _SYSTEMD = Path("/lib/systemd/systemd")
 _UP_WITHIN_S = 120
@@ -30,7 +31,7 @@ set -e
 at=$1 root=$1/root
 mount -t tmpfs none "$at"
 mkdir -p "$at/up" "$at/work" "$root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$at/up,workdir=$at/work" "$root"
+mount -t overlay overlay -o "lowerdir=$BASE,upperdir=$at/up,workdir=$at/work" "$root"
 ip link set lo up
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
@@ -46,16 +47,16 @@ mkdir "$root/dev/pts" "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"; ln -s /proc/self/fd "$root/dev/fd"
 # A copy, not a layer: what other tests change in this machine's meanwhile is not seen.
-cp -a /etc "$at/etc"; mount --bind "$at/etc" "$root/etc"
+cp -a "$BASE/etc" "$at/etc"; mount --bind "$at/etc" "$root/etc"
 rm -rf "$root/etc/systemd/system" "$root/var/lib/spendgate" "$root/opt/venv"
-mkdir -p "$root/etc/systemd/system" "$root/opt/python" "$root/opt/packages" "$root/opt/spendgate"
+mkdir -p "$root/etc/systemd/system" "$root/opt/python" "$root/opt/packages" "$root/opt/source"
 mount --bind "$PYTHON" "$root/opt/python"
 mount --bind "$PACKAGES" "$root/opt/packages"
-mount --bind "$SOURCE" "$root/opt/spendgate"
+mount --bind "$SOURCE" "$root/opt/source"
 mkdir -p "$root/opt/venv/bin" "$root/opt/venv/lib/$VERSION/site-packages"
 ln -s "/opt/python/bin/$VERSION" "$root/opt/venv/bin/python"
 echo "home = /opt/python/bin" > "$root/opt/venv/pyvenv.cfg"
-printf '/opt/spendgate/addon\n/opt/packages\n' > "$root/opt/venv/lib/$VERSION/site-packages/lab.pth"
+printf '/opt/source/addon\n/opt/packages\n' > "$root/opt/venv/lib/$VERSION/site-packages/lab.pth"
 printf '#!/opt/venv/bin/python -I\nfrom spendgate.__main__ import main\nmain()\n' > "$root/opt/venv/bin/spendgate"
 chmod 755 "$root/opt/venv/bin/spendgate"
 printf '[Unit]\nDescription=lab\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\n' \
@@ -86,6 +87,10 @@ class Machine:
 
     pid: int
     """Its systemd, as this machine numbers it."""
+    program: str = SPENDGATE
+    """The product in there: the checkout's, or a package's."""
+    python: str = PYTHON
+    """What runs it."""
 
     def run(
         self, *words: str, env: Mapping[str, str] | None = None, check: bool = False
@@ -99,7 +104,7 @@ class Machine:
 
     def spendgate(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The product's own command line, as root."""
-        return self.run(SPENDGATE, *words)
+        return self.run(self.program, *words)
 
 
 def why_not() -> str | None:
@@ -121,12 +126,13 @@ def why_not() -> str | None:
 
 
 @contextlib.contextmanager
-def machine() -> Iterator[Machine]:
-    """One that is up, and gone afterwards."""
+def machine(base: Path = Path("/")) -> Iterator[Machine]:
+    """One that is up, and gone afterwards. `base`: whose files are under the layer."""
     at = Path(tempfile.mkdtemp(prefix="sglab-", dir="/run"))
     env = {
         **os.environ,
         "BOOT": _BOOT,
+        "BASE": str(base),
         "PYTHON": str(Path(sys.base_prefix).resolve()),
         "PACKAGES": sysconfig.get_path("purelib"),
         "SOURCE": str(ROOT),

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.abroad import PYTHON, Abroad, abroad
-from service.systemd_lab import Machine, machine, why_not
+from service.abroad import Abroad, abroad
+from service.systemd_lab import PYTHON, Machine, machine, why_not
 from service.test_service_installed import LISTING, asked, until
 from service.test_unit import EXPOSURE_MOST
 
