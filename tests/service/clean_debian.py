@@ -1,7 +1,7 @@
 """A Debian with nothing on it but systemd, addresses, zones and the public authorities, and the package at hand.
 
 Made by mmdebstrap, with this machine's sources and apt's own settings. What the package depends on is fetched, and not installed:
-that is left to `apt-get install` in there, which then needs no network. netbase and tzdata are on every Debian that an installer made.
+that is left to `apt-get install` in there, which then needs no network. Every installed Debian has netbase and tzdata.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ chmod 755 /var/lib; chmod 1777 /var/tmp
 find / /etc -xdev \( -path /old -o -path /var/log -o -path /var/lib/systemd -o -path /var/lib/dpkg -o -path /var/lib/apt \
   -o -path /var/cache/apt -o -path /var/cache/debconf -o -path /var/cache/ldconfig/aux-cache -o -path /etc/ld.so.cache \
   -o -path '/etc/*-' -o -path /etc/.pwd.lock \) -prune -o -printf '%p %y %m %U:%G %l\n' -type f -exec sha256sum {} +
-find /var/lib/dpkg/info /run \( -path /run/layer -o -path /run/netns -o -path /run/systemd -o -path /run/log \) -prune -o -printf '%p %y %m %U:%G\n'
+find /var/lib/dpkg/info /run \( -path /run/layer -o -path /run/netns \
+  -o -path /run/systemd -o -path /run/log \) -prune -o -printf '%p %y %m %U:%G\n'
 dpkg-query --show --showformat '${Package} ${Version} ${db:Status-Abbrev}\n'
 cat /etc/passwd /etc/group /etc/shadow /etc/gshadow
 command -v nft > /dev/null && nft list ruleset
