@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from end_to_end import corporate
-from service.abroad import GATE_CA, PATIENCE_S, PYTHON, STANDIN4, STANDIN_CA, Abroad, abroad
-from service.systemd_lab import Machine, machine, why_not
+from service.abroad import GATE_CA, PATIENCE_S, STANDIN4, STANDIN_CA, Abroad, abroad
+from service.systemd_lab import PYTHON, Machine, machine, why_not
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("systemd"), pytest.mark.timeout(1800)]
 LOGIN, PROXY, LOG = "kiebitz:kanarie-7f3a9c1e", f"http://{STANDIN4}:3128", "/run/abroad/proxy.jsonl"
@@ -28,7 +28,9 @@ _ASK = """
     headers = {"x-api-key": "k", "content-type": "application/json"}
     asked = urllib.request.Request("https://api.anthropic.com/v1/messages", json.dumps(body).encode(), headers)
     try:
-        print(opener.open(asked, timeout=600).status)
+        answer = opener.open(asked, timeout=600)
+        answer.read()  # a client that leaves before the end is charged for a call that was interrupted
+        print(answer.status)
     except urllib.error.HTTPError as fault:
         print(fault.status, fault.read().decode())
 """
