@@ -32,7 +32,7 @@ def make(root: Path, package: Path) -> None:
     acquire = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True).stdout
     settings = root.with_suffix(".apt")
     settings.write_text(acquire)
-    fetch = f'chroot "$1" apt-get install --download-only --quiet --yes {PACKAGE}'
+    fetch = f'chroot "$1" apt-get install --download-only --install-recommends --quiet --yes {PACKAGE}'
     subprocess.run(
         ["mmdebstrap", "--mode=root", "--variant=apt", f"--include={_INSTALLED}", f"--aptopt={settings}", "--skip=cleanup/apt",
          f'--customize-hook=cp "$DEB" "$1{PACKAGE}"', f"--customize-hook={fetch}", "--format=directory",
