@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any, Final
 
 import pytest
@@ -12,6 +13,24 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 LEFT_OUT: Final = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Tests that share a fixture of their module go to one worker: four would each make it.
+
+    Raises UsageError where xdist loses the groups, which nothing else tells of: what is made once is then made by each worker.
+    """
+    for item in items:
+        known = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+        shared = any(each[-1].scope == "module" and each[-1].baseid in item.nodeid for each in known.values())
+        if shared and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    result = yield
+    grouped = [item for item in items if item.get_closest_marker("xdist_group")]
+    if grouped and getattr(grouped[0].config.option, "loadgroup", False) and "@" not in grouped[0].nodeid:
+        raise pytest.UsageError("this pytest does not take pytest-xdist's groups: see pyproject.toml")
+    return result
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:

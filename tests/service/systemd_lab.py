@@ -51,6 +51,8 @@ cp -a "$BASE/etc" "$at/etc"; mount --bind "$at/etc" "$root/etc"
 rm -rf "$root/etc/systemd/system" "$root/var/lib/spendgate" "$root/opt/venv"
 mkdir -p "$root/etc/systemd/system" "$root/opt/python" "$root/opt/packages" "$root/opt/source"
 mount --bind "$PYTHON" "$root/opt/python"
+# A Python whose own library is shared looks for it where it was built, which may be in root's home.
+echo /opt/python/lib > "$root/etc/ld.so.conf.d/lab.conf"; chroot "$root" ldconfig
 mount --bind "$PACKAGES" "$root/opt/packages"
 mount --bind "$SOURCE" "$root/opt/source"
 mkdir -p "$root/opt/venv/bin" "$root/opt/venv/lib/$VERSION/site-packages"
