@@ -177,6 +177,16 @@ def test_pages_that_another_credential_was_given_are_not_gone_on_with(
     assert "key-of" not in str(places)
 
 
+def test_a_key_that_no_header_carries_is_told_before_anything_is_asked(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of an internal fault; its variable is named, its text is not."""
+    monkeypatch.setenv("CURSOR_ADMIN_KEY", "key_canaré")
+    done = CliRunner().invoke(app, ["reconcile", "import", "cursor", "--state", str(state.root)])
+    assert "cursor: CURSOR_ADMIN_KEY is no key: a character in it is not ASCII" in str(done.exception)
+    assert "canar" not in str(done.exception)
+
+
 def test_a_provider_that_nobody_knows_is_named(state: State, tmp_path: Path) -> None:
     """In place of a page of zeros."""
     bill = tmp_path / "november.yaml"

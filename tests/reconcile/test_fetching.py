@@ -15,6 +15,8 @@ from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
 from spendgate.statement import Statement
 
 SECRET = "sk-ant-admin01-not-for-anybodys-eyes"
+NOW = 784_111_777_000
+"""1994-11-06T08:49:37Z, RFC 9110's own example."""
 PAGES = {1: page(cost("1.00"), has_more=True, next_page="two"), 2: page(cost("2.00")), 3: page(usage())}
 
 
@@ -26,8 +28,9 @@ class Run:
 
     def fetch(self, origin: str) -> Statement:
         way = Way(
-            sleep=self.slept.append, told=self.told.append, origin=origin, client=lambda: httpx2.Client(timeout=0.5)
-        )
+            sleep=self.slept.append, told=self.told.append, origin=origin, client=lambda: httpx2.Client(timeout=0.5),
+            now_ms=lambda: NOW,
+        )  # fmt: skip
         return fetch(AnthropicAnalytics(), SPAN, SECRET, self.kept, way)
 
 
@@ -59,6 +62,40 @@ def test_refused_for_haste_it_waits_as_long_as_the_server_says(run: Run) -> None
     assert len(said.lines) == 3
     assert 7.0 in run.slept
     assert any("status 429; attempt 2 of 6" in each for each in run.told)
+
+
+def test_a_date_is_waited_for_and_a_limit_that_is_soon_given_anew(run: Run) -> None:
+    words = {
+        2: Said(status=429, headers={"retry-after": "Sun, 06 Nov 1994 08:50:07 GMT"}),
+        3: Said(status=403, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW // 1000 + 90)}),
+        4: Said(b'{"message": "You have exceeded a secondary rate limit."}', 403),
+        5: Said(status=503, headers={"retry-after": "Sunday, 06-Nov-94 08:49:47 GMT"}),
+    }
+    with api(lambda path, number: words.get(number) or Said(by_words(path))) as server:
+        assert len(run.fetch(server.origin).lines) == 3
+    assert run.slept == [1.0, 30.0, 91.0, 60.0, 10.0, 1.0]
+
+
+def test_a_spent_limit_says_when_to_come_back(run: Run) -> None:
+    spent = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW // 1000 + 3000)}
+    again = r"page 2: status 403: the limit of requests is spent until 1994-11-06 09:39:37 UTC .* goes on from page 2"
+    with (
+        api(lambda path, _: Said(status=403, headers=spent) if "page=two" in path else Said(by_words(path))) as server,
+        pytest.raises(StatementError, match=again),
+    ):
+        run.fetch(server.origin)
+    assert len(server.asked) == 2, "it is not asked again"
+    assert len(list(run.kept.glob("*.page"))) == 1
+
+
+def test_after_the_last_attempt_nobody_waits(run: Run) -> None:
+    with (
+        api(lambda *_: Said(status=429, headers={"retry-after": "300"})) as server,
+        pytest.raises(StatementError, match="status 429, 6 times"),
+    ):
+        run.fetch(server.origin)
+    assert run.slept == [300.0] * 5
+    assert len(server.asked) == 6
 
 
 @pytest.mark.parametrize("said", [Said(status=503), Said(PAGES[2], cut=True)], ids=["503", "cut off"])

@@ -20,7 +20,7 @@ from spendgate.cli.not_captured import counted
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.config import key_map
-from spendgate.config.credentials import credential
+from spendgate.config.credentials import api_key
 from spendgate.config.statement_file import StatementFile
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
@@ -179,7 +179,7 @@ def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:
 
 def _ask(source: ApiSource, span: Span, folder: Path) -> Statement:
     try:
-        given = credential(source.variable, os.environ)
+        given = api_key(source.variable, os.environ)
     except StateError as fault:
         raise StateError(f"{source.name}: {fault}; it is: {source.title}") from fault
     whose = f"-{quote(span.account, safe='')}" if span.account else ""
