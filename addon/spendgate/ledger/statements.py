@@ -20,6 +20,7 @@ from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import audit_log, calibrations, merged, schema, uncaptured
 from spendgate.ledger.calibrations import Calibration
 from spendgate.ledger.fill import Counted
+from spendgate.ledger.packed import Part, packed, unpacked
 from spendgate.ledger.reserve import Reserve, reserve_of
 from spendgate.ledger.store import Store
 from spendgate.ledger.uncaptured import ScopesOf, Uncaptured
@@ -28,7 +29,7 @@ from spendgate.statement import DAY_MS, Line, Statement
 _ADD: Final = """INSERT INTO imports
     (seq, name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms, lines, notes)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_ADD_LINE: Final = "INSERT INTO statement_lines (import, position, starts_ms, ends_ms, line) VALUES (?, ?, ?, ?, ?)"
+_ADD_PART: Final = "INSERT INTO statement_parts (import, part, first_ms, last_ms, lines) VALUES (?, ?, ?, ?, ?)"
 _IMPORTS: Final = """SELECT seq, name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms,
     lines, notes FROM imports ORDER BY seq"""
 _NAME_BYTES: Final = 4
@@ -82,7 +83,8 @@ class StatementBook:
 
         Raises StateError.
         """
-        return self._write(lambda conn: _take(conn, statement, who, now_ms))
+        parts = packed(statement.lines)  # before the transaction: gates wait for that
+        return self._write(lambda conn: _take(conn, statement, parts, who, now_ms))
 
     def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
         """What no call has of these UTC days (from, until), in place of what was said of them before. Raises StateError."""
@@ -106,7 +108,9 @@ class StatementBook:
             raise StateError(f"{self._store.path}: {fault}") from fault
 
 
-def _take(conn: sqlite3.Connection, said: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
+def _take(
+    conn: sqlite3.Connection, said: Statement, parts: Sequence[Part], who: str, now_ms: int
+) -> tuple[Imported, bool]:
     newest = [each for each in imports(conn) if (each.source, each.subject) == (said.source, said.subject)][-1:]
     for each in newest:
         same = (each.sha256, each.from_ms, each.until_ms) == (said.sha256, said.from_ms, said.until_ms)
@@ -125,10 +129,7 @@ def _take(conn: sqlite3.Connection, said: Statement, who: str, now_ms: int) -> t
             said.refreshed_ms, len(said.lines), _encode(said.notes).decode(),
         ),
     ).lastrowid or 0  # fmt: skip
-    conn.executemany(
-        _ADD_LINE,
-        ((seq, at, each.starts_ms, each.ends_ms, _encode(each).decode()) for at, each in enumerate(said.lines)),
-    )
+    conn.executemany(_ADD_PART, ((seq, at, each.first_ms, each.last_ms, each.lines) for at, each in enumerate(parts)))
     told = f"{name}: {said.source} {said.origin}, {len(said.lines)} lines, sha256 {said.sha256}"
     audit_log.append(conn, audit_log.Line(now_ms, AuditWord.IMPORTED, told, who))
     return next(each for each in imports(conn) if each.seq == seq), True
@@ -146,11 +147,18 @@ def _imported(row: tuple[Any, ...]) -> Imported:
 
 def lines(conn: sqlite3.Connection, one: Imported, from_ms: int, until_ms: int) -> tuple[Line, ...]:
     """Its lines that begin from `from_ms` on and before `until_ms`, in their order."""
-    found = conn.execute(
+    older = conn.execute(
         "SELECT line FROM statement_lines WHERE import = ? AND starts_ms >= ? AND starts_ms < ? ORDER BY position",
         (one.seq, from_ms, until_ms),
     )
-    return tuple(_line(row[0]) for row in found)
+    parts = conn.execute(
+        "SELECT lines FROM statement_parts WHERE import = ? AND last_ms >= ? AND first_ms < ? ORDER BY part",
+        (one.seq, from_ms, until_ms),
+    )
+    return (
+        *(_line(line) for (line,) in older),
+        *(line for (part,) in parts for line in unpacked(part, from_ms, until_ms)),
+    )
 
 
 def in_force(versions: Iterable[Imported], day_ms: int) -> dict[tuple[str, str], tuple[Imported, ...]]:

@@ -92,6 +92,8 @@ def decimal(value: object) -> Decimal:
 
 def count(value: object) -> int:
     """A whole number of zero or more. Raises ValueError also for 12.5, -1 and true."""
+    if isinstance(value, str) and len(value) <= _EXPONENT_MAX and value.isascii() and value.isdigit():
+        return int(value)  # what nearly every cell is, at a fifth of the time
     found = decimal(value)
     if found != found.to_integral_value() or found < 0:
         raise ValueError(f"{shown(value)} is no whole count of zero or more")
