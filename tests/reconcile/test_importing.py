@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ledger.kit import NOW, open_ledger
 from spendgate.ledger import statements
 from spendgate.ledger.merge import merge
-from spendgate.ledger.packed import Part
+from spendgate.ledger.packed import Part, packed
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import StatementBook
 from spendgate.statement import DAY_MS, Line, Statement
@@ -109,7 +109,6 @@ def test_many_lines_take_less_than_a_file_of_them_would(path: Path) -> None:
 
 def test_gates_do_not_wait_while_lines_are_packed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate's patience is two seconds, which a large file takes."""
-    packed = statements.packed
 
     def meanwhile(lines: tuple[Line, ...]) -> tuple[Part, ...]:
         with closing(sqlite3.connect(path, timeout=0)) as gate:
