@@ -111,14 +111,19 @@ class StatementBook:
 def _take(
     conn: sqlite3.Connection, said: Statement, parts: Sequence[Part], who: str, now_ms: int
 ) -> tuple[Imported, bool]:
-    newest = [each for each in imports(conn) if (each.source, each.subject) == (said.source, said.subject)][-1:]
+    versions = imports(conn)
+    newest = [each for each in versions if (each.source, each.subject) == (said.source, said.subject)][-1:]
     for each in newest:
-        same = (each.sha256, each.from_ms, each.until_ms) == (said.sha256, said.from_ms, said.until_ms)
+        if (each.sha256, each.from_ms, each.until_ms) != (said.sha256, said.from_ms, said.until_ms):
+            continue
         # What was taken in before its last day was over says something new once it is: that nothing was added.
         then_ms, then, now = each.until_ms, each.refreshed_ms, said.refreshed_ms
         early = each.at_ms < then_ms <= now_ms if now is None or then is None else then < then_ms <= now
-        if same and not early:
+        if not early:
             return each, False
+        break
+    else:  # these bytes are not here under this name
+        _refuse_again(versions, said)
     name = secrets.token_hex(_NAME_BYTES)
     # Among statements of many ledgers its place is that of its time, as theirs are: what is merged later may be older.
     place = merged.import_place(now_ms, name) if merged.is_merged(conn) else None
@@ -133,6 +138,34 @@ def _take(
     told = f"{name}: {said.source} {said.origin}, {len(said.lines)} lines, sha256 {said.sha256}"
     audit_log.append(conn, audit_log.Line(now_ms, AuditWord.IMPORTED, told, who))
     return next(each for each in imports(conn) if each.seq == seq), True
+
+
+def _refuse_again(versions: Sequence[Imported], said: Statement) -> None:
+    """Two accounts have no bill in common, to the byte; taken under two names it would count twice, and no import is ever taken
+    back. Raises StateError."""
+    for each in beside(versions, said.source, said.provider, said.subject, (said.from_ms, said.until_ms)):
+        if each.sha256 == said.sha256 and said.lines:
+            raise StateError(
+                f"{said.origin}: these very bytes are import {each.name} {called(each)}, in force: under another name they would "
+                f"count twice, and an import is never taken back. Nothing is added; go on {called(each)}"
+            )
+
+
+def called(one: Imported) -> str:
+    """By which name it was imported, as a command would say it."""
+    return f"with --account {one.subject!r}" if one.subject else "without --account"
+
+
+def beside(
+    versions: Iterable[Imported], source: str, provider: str, subject: str, span: tuple[int, int]
+) -> tuple[Imported, ...]:
+    """Imports of the same source and provider under other names that are in force on a UTC day of the span: all of them count."""
+    alike = [
+        each for each in versions if (each.source, each.provider) == (source, provider) and each.subject != subject
+    ]
+    days = range(span[0], span[1], DAY_MS)
+    found = {newest.seq: newest for day in days for newest, *_ in in_force(alike, day).values() if newest.lines}
+    return tuple(found[seq] for seq in sorted(found))
 
 
 def imports(conn: sqlite3.Connection) -> tuple[Imported, ...]:
