@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import httpx2
@@ -9,10 +11,11 @@ import pytest
 
 from reconcile.server import Said, api
 from reconcile.test_anthropic_analytics import SPAN, cost, page, usage
-from spendgate.errors import StatementError
+from spendgate.errors import StateError, StatementError
 from spendgate.reconcile.fetching import Way, fetch
+from spendgate.reconcile.kept_pages import KeptPages
 from spendgate.reconcile.sources.anthropic_analytics import AnthropicAnalytics
-from spendgate.statement import Statement
+from spendgate.statement import DAY_MS, Statement
 
 SECRET = "sk-ant-admin01-not-for-anybodys-eyes"
 NOW = 784_111_777_000
@@ -61,7 +64,7 @@ def test_refused_for_haste_it_waits_as_long_as_the_server_says(run: Run) -> None
         said = run.fetch(server.origin)
     assert len(said.lines) == 3
     assert 7.0 in run.slept
-    assert any("status 429; attempt 2 of 6" in each for each in run.told)
+    assert any("status 429; attempt 2 of 6 in 7 s" in each for each in run.told)
 
 
 def test_a_date_is_waited_for_and_a_limit_that_is_soon_given_anew(run: Run) -> None:
@@ -117,6 +120,39 @@ def test_a_run_that_failed_goes_on_from_the_page_that_it_lacks(run: Run) -> None
         assert len(run.fetch(server.origin).lines) == 3
         assert ["page=two" in path for path, _, _ in server.asked] == [True, False], "the first page was here"
     assert not run.kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("written_ms", "now_ms", "holds"),
+    [
+        (SPAN.until_ms - 1, SPAN.until_ms, False),
+        (SPAN.until_ms - 2, SPAN.until_ms - 1, True),
+        (SPAN.until_ms, SPAN.until_ms + DAY_MS, True),
+        (SPAN.until_ms, SPAN.until_ms + DAY_MS + 1, False),
+    ],
+    ids=["from before the last day was over", "while it is not", "a day old", "older"],
+)
+def test_what_was_answered_long_ago_is_asked_anew(run: Run, written_ms: int, now_ms: int, holds: bool) -> None:
+    """A day that was not over when its page came would be taken for whole."""
+    run.kept.mkdir(parents=True)
+    kept = KeptPages(run.kept, SPAN.until_ms, lambda: now_ms)
+    first = next(AnthropicAnalytics().ask(SPAN))
+    kept.put(first, b"{}")
+    (file,) = run.kept.iterdir()
+    os.utime(file, ns=(0, written_ms * 1_000_000))
+    assert (kept.get(first) == b"{}") is holds
+
+
+def test_a_page_that_cannot_be_kept_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with (
+        api(lambda path, _: Said(by_words(path))) as server,
+        pytest.raises(StateError, match="are kept there, and cannot be: No space left"),
+    ):
+        run.fetch(server.origin)
 
 
 def test_pages_that_cannot_be_read_are_asked_for_anew(run: Run) -> None:

@@ -7,7 +7,6 @@ pauses, or for as long as the server says (`haste`); anything else is told with 
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,8 +17,9 @@ from typing import Final
 
 import httpx2
 
-from spendgate.errors import StatementError
+from spendgate.errors import StateError, StatementError
 from spendgate.reconcile.haste import MAYBE, haste, wait_told
+from spendgate.reconcile.kept_pages import KeptPages
 from spendgate.reconcile.sources.interface import ApiSource, Asking, Page, Request, Span
 from spendgate.statement import Statement
 
@@ -55,19 +55,28 @@ class Way:
 def fetch(source: ApiSource, span: Span, credential: str, kept: Path, way: Way) -> Statement:
     """The span's statement. `kept` is a folder of its own for this source and span; it goes when all is there.
 
-    Raises StatementError.
+    Raises StatementError; StateError where a page cannot be kept.
     """
-    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-    asking = source.ask(span)
-    with way.client() as http:
-        run = _Run(http, source, credential, kept, way)
-        try:
-            request = next(asking)
-            while True:
-                request = _take(asking, run.page(request), run)
-        except StopIteration as done:
-            statement: Statement = done.value
-    run.forget()
+    try:
+        kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with way.client() as http:
+            run = _Run(http, source, credential, KeptPages(kept, span.until_ms, way.now_ms), way)
+            statement = _all_of(source.ask(span), run)
+        run.forget()
+    except PermissionError:
+        raise  # whose folder it is, the command line says
+    except OSError as fault:
+        raise StateError(f"{kept}: answers of {source.host} are kept there, and cannot be: {fault.strerror}") from fault
+    return statement
+
+
+def _all_of(asking: Asking, run: _Run) -> Statement:
+    try:
+        request = next(asking)
+        while True:
+            request = _take(asking, run.page(request), run)
+    except StopIteration as done:
+        statement: Statement = done.value
     return statement
 
 
@@ -83,7 +92,7 @@ def _take(asking: Asking, page: Page, run: _Run) -> Request:
 class _Run:
     """One run: what has been asked, and what was kept of it."""
 
-    def __init__(self, http: httpx2.Client, source: ApiSource, credential: str, kept: Path, way: Way) -> None:
+    def __init__(self, http: httpx2.Client, source: ApiSource, credential: str, kept: KeptPages, way: Way) -> None:
         self._http, self._source, self._kept, self._way = http, source, kept, way
         self._headers = source.headers(credential)
         self._number = 0
@@ -92,27 +101,21 @@ class _Run:
     def page(self, request: Request) -> Page:
         """The next page, from the folder where it is there from before."""
         self._number += 1
-        words = f"{request.method} {request.path}\n".encode() + request.body
-        file = self._kept / f"{hashlib.sha256(words).hexdigest()[:32]}.page"
-        if file.exists():
+        before = self._kept.get(request)
+        if before is not None:
             self._way.told(f"{self._place}: it is here from before")
-            return Page(self._number, file.read_bytes())
+            return Page(self._number, before)
         if self._asked:
             self._way.sleep(self._source.gap_ms / 1000)
         self._asked = True
         body = self._answer(request)
-        partial = file.with_suffix(".part")
-        partial.touch(mode=0o600)
-        partial.write_bytes(body)
-        partial.replace(file)
+        self._kept.put(request, body)
         self._way.told(f"{self._place}: {len(body):,} bytes")
         return Page(self._number, body)
 
     def forget(self) -> None:
         """The statement is whole: nothing need be kept."""
-        for each in self._kept.iterdir():
-            each.unlink()
-        self._kept.rmdir()
+        self._kept.forget()
 
     @property
     def _place(self) -> str:
@@ -122,8 +125,8 @@ class _Run:
         why, wait = "", 0.0
         for attempt in range(_ATTEMPTS):
             if attempt:
+                self._way.told(f"{self._place}: {why}; attempt {attempt + 1} of {_ATTEMPTS} in {wait:.0f} s")
                 self._way.sleep(wait)
-                self._way.told(f"{self._place}: {why}; attempt {attempt + 1} of {_ATTEMPTS}")
             try:
                 done = self._attempt(request)
             except (httpx2.HTTPError, OSError) as fault:
