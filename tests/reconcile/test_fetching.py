@@ -101,7 +101,9 @@ def test_after_the_last_attempt_nobody_waits(run: Run) -> None:
     assert len(server.asked) == 6
 
 
-@pytest.mark.parametrize("said", [Said(status=503), Said(PAGES[2], cut=True)], ids=["503", "cut off"])
+@pytest.mark.parametrize(
+    "said", [Said(status=503), Said(status=408), Said(PAGES[2], cut=True)], ids=["503", "408", "cut off"]
+)
 def test_faults_of_servers_and_networks_are_tried_again(run: Run, said: Said) -> None:
     with api(lambda path, number: said if number in {2, 3} else Said(by_words(path))) as server:
         assert len(run.fetch(server.origin).lines) == 3

@@ -146,7 +146,7 @@ class _Run:
             if status == 200:
                 return self._whole(answer)
             now_ms = self._way.now_ms()
-            if status >= 500:
+            if status >= 500 or status == 408:  # a server that has waited too long for us is no better
                 return f"status {status}", wait_told(answer.headers.get("retry-after"), now_ms)
             refused = haste(status, answer.headers, _beginning(answer) if status in MAYBE else b"", now_ms)
         if refused is None:
