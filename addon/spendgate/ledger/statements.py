@@ -21,7 +21,7 @@ from spendgate.ledger import audit_log, calibrations, merged, schema, uncaptured
 from spendgate.ledger.calibrations import Calibration
 from spendgate.ledger.fill import Counted
 from spendgate.ledger.packed import Part, packed, unpacked
-from spendgate.ledger.reserve import Reserve, reserve_of
+from spendgate.ledger.reserve import NoReserve, reserve_of
 from spendgate.ledger.store import Store
 from spendgate.ledger.uncaptured import ScopesOf, Uncaptured
 from spendgate.statement import DAY_MS, Line, Statement
@@ -65,7 +65,7 @@ class StatementBook:
 
     def __init__(self, path: Path) -> None:
         """Raises StateError where the file is no ledger that this version knows."""
-        self._store = Store(path, Reserve(reserve_of(path)))
+        self._store = Store(path, NoReserve(reserve_of(path)))
         try:
             schema.refuse_other(self._store.conn)
         except (sqlite3.Error, StateError) as fault:
