@@ -67,7 +67,7 @@ class Billed(StrEnum):
     """On one's own key or account: the model's price is on another provider's bill."""
 
 
-class Who(Struct, frozen=True):
+class Who(Struct, frozen=True, omit_defaults=True):
     """To whom the provider counts it, in the provider's words; None: it does not say, "": it says that there is none."""
 
     organization: str | None = None
@@ -83,7 +83,7 @@ class Who(Struct, frozen=True):
     email: str | None = None
 
 
-class Axes(Struct, frozen=True):
+class Axes(Struct, frozen=True, omit_defaults=True):
     """What else a price depends on, in the provider's words. None: not said."""
 
     tier: str | None = None
@@ -95,7 +95,7 @@ class Axes(Struct, frozen=True):
     """The band of the context's length."""
 
 
-class Line(Struct, frozen=True):
+class Line(Struct, frozen=True, omit_defaults=True):
     """One line: used or billed from `starts_ms` on and before `ends_ms` (UTC).
 
     Sources that tell counts and money apart make lines of both: a count has no amount (`billed_nanos` None), money has no

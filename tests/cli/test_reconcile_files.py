@@ -104,10 +104,10 @@ def test_parquet_is_refused_with_what_to_do(state: State, tmp_path: Path) -> Non
 
 def test_two_gateways_are_kept_apart_by_the_account_that_a_person_names(state: State, tmp_path: Path) -> None:
     log, bill = tmp_path / "log.json", tmp_path / "bill.yaml"
-    log.write_text(json.dumps([SPEND]))
     bill.write_text(INVOICE)
-    ran(state, "reconcile", "import", str(log), "--account", "berlin")
-    ran(state, "reconcile", "import", str(log), "--account", "paris")
+    for number, account in enumerate(("berlin", "paris")):
+        log.write_text(json.dumps([SPEND | {"request_id": f"msg_{number}"}]))
+        ran(state, "reconcile", "import", str(log), "--account", account)
     ran(state, "reconcile", "import", str(bill), "--account", "berlin")
     assert [each["subject"] for each in taken(state)] == ["berlin", "paris", "anthropic"], (
         "what a file says goes before"
@@ -123,6 +123,43 @@ def test_two_accounts_asked_by_api_are_kept_apart(state: State, monkeypatch: pyt
         ran(state, "reconcile", "import", "openai", "--account", account)
 
     assert [each["subject"] for each in taken(state)] == ["berlin", "paris"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ((), ("--account", "berlin"), "go on without --account"),
+        (("--account", "berlin"), (), "go on with --account 'berlin'"),
+        (("--account", "berlin"), ("--account", "paris"), "go on with --account 'berlin'"),
+    ],
+)
+def test_the_same_bytes_under_another_name_are_refused_while_they_are_in_force(
+    state: State, tmp_path: Path, first: tuple[str, ...], second: tuple[str, ...], words: str
+) -> None:
+    """They would count twice, and no import is taken back. Other bytes of these days count beside them, which a note says."""
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps([SPEND]))
+    command = ["reconcile", "import", str(log), "--state", str(state.root)]
+    CliRunner().invoke(app, [*command, *first])
+
+    refused = CliRunner().invoke(app, [*command, *second])
+
+    assert len(taken(state)) == 1
+    assert "log.json: these very bytes are import" in str(refused.exception)
+    assert str(refused.exception).endswith(f"Nothing is added; {words}")
+    log.write_text(json.dumps([SPEND | {"request_id": "msg_2"}]))
+    told = CliRunner().invoke(app, [*command, *second])
+    assert told.exit_code == 0
+    assert "is in force on some of these days, too: both count, as two accounts" in told.stderr
+    assert len(taken(state)) == 2
+    again = CliRunner().invoke(app, [*command, *second])
+    assert "these very bytes are here already" in again.stderr
+    CliRunner().invoke(app, [*command, *first])
+    assert len(taken(state)) == 2, "whichever name they have"
+    log.write_text(json.dumps([SPEND | {"request_id": "msg_3"}]))
+    CliRunner().invoke(app, [*command, *second])
+    log.write_text(json.dumps([SPEND | {"request_id": "msg_2"}]))
+    assert CliRunner().invoke(app, [*command, *first]).exit_code == 0, "what is in force no more counts nowhere else"
 
 
 def test_a_download_knows_of_nothing_after_it_was_written(state: State, tmp_path: Path) -> None:
@@ -175,6 +212,16 @@ def test_pages_that_another_credential_was_given_are_not_gone_on_with(
         CliRunner().invoke(app, ["reconcile", "import", "cursor", "--state", str(state.root)])
     assert places[0] == places[2] != places[1]
     assert "key-of" not in str(places)
+
+
+def test_a_key_that_no_header_carries_is_told_before_anything_is_asked(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of an internal fault; its variable is named, its text is not."""
+    monkeypatch.setenv("CURSOR_ADMIN_KEY", "key_canaré")
+    done = CliRunner().invoke(app, ["reconcile", "import", "cursor", "--state", str(state.root)])
+    assert "cursor: CURSOR_ADMIN_KEY is no key: a character in it is not ASCII" in str(done.exception)
+    assert "canar" not in str(done.exception)
 
 
 def test_a_provider_that_nobody_knows_is_named(state: State, tmp_path: Path) -> None:

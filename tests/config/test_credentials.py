@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from cli.kit import app
 from ledger.kit import open_ledger
-from spendgate.config.credentials import UPSTREAM_AUTH, credential, upstream_auth
+from spendgate.config.credentials import UPSTREAM_AUTH, api_key, credential, upstream_auth
 from spendgate.config.paths import State
 from spendgate.errors import StateError
 
@@ -49,6 +49,18 @@ def _as_it_was() -> Iterator[None]:
     before = keyring.get_keyring()
     yield
     keyring.set_keyring(before)
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r", "é", "\u200b", "\ufeff", " ", "\0", "\udcff", "\x7f", "\t"])
+@pytest.mark.parametrize("from_keyring", [False, True])
+def test_a_key_that_no_header_carries_is_named_and_never_shown(odd: str, from_keyring: bool) -> None:
+    """What is around it (a line break at its end) is no part of it."""
+    given = f"sk-ant{odd}canary"
+    keyring.set_keyring(Kept({("spendgate", NAME): given}))
+    with pytest.raises(StateError, match=f"{NAME} is no key: a character in it .*; copy it again") as told:
+        api_key(NAME, {} if from_keyring else {NAME: given})
+    assert "canary" not in str(told.value)
+    assert api_key(NAME, {NAME: f" {SECRET}\r\n"}) == SECRET
 
 
 def test_the_environment_comes_first_and_asks_no_keyring() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from ledger.kit import NOW, admit, open_ledger, row, scope, settled, standing_of
 from small_disk import fill_up, mounted
-from spendgate.errors import LedgerBusy, LedgerUnavailable
+from spendgate.errors import LedgerBusy, LedgerUnavailable, StateError
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.reserve import Reserve
+from spendgate.ledger.statements import StatementBook
+from spendgate.statement import DAY_MS, Line, Statement
 
 
 @pytest.fixture
@@ -51,6 +54,21 @@ def test_open_holds_settle_on_the_reserve(small_disk: Path) -> None:
     ledger.resolve_orphans(NOW)
     assert (small_disk / "ledger.db-reserve").exists(), "the reserve is taken again when there is room"
     assert standing_of(ledger, budget).settled_nanos == 500 * len(names)
+    ledger.close()
+
+
+def test_an_import_leaves_the_reserve_to_open_calls(small_disk: Path) -> None:
+    """A bill can be imported again; what a call cost cannot."""
+    ledger, budget = open_ledger(small_disk), scope()
+    ledger.hold(row("c"), (budget,), admit(700), NOW)
+    filled(small_disk)
+    start = NOW // DAY_MS * DAY_MS
+    lines = tuple(Line(start, start + 1, "x", response_id=sha256(str(at).encode()).hexdigest()) for at in range(20_000))
+    said = Statement("x", "x", "", start, start + DAY_MS, "ab" * 32, "x.csv", None, lines)
+    with StatementBook(small_disk / "ledger.db") as book, pytest.raises(StateError, match="disk is full"):
+        book.take(said, "alice", NOW)
+    assert (small_disk / "ledger.db-reserve").exists()
+    assert ledger.settle("c", settled(500, budget))
     ledger.close()
 
 

@@ -56,7 +56,7 @@ def merging(into: Path, *paths: Path, anyway: bool = False) -> list[Taking]:
 def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Everything that a merged ledger has of its sources."""
     tables = (
-        "call_rows", "imports", "statement_lines", "source_audit", "coverage", "merged_from", "day_sums", "source_day_sums",
+        "call_rows", "imports", "statement_parts", "source_audit", "coverage", "merged_from", "day_sums", "source_day_sums",
         "purging",
     )  # fmt: skip
     with closing(sqlite3.connect(path)) as conn:

@@ -72,7 +72,7 @@ def test_failed_runs_cost_nothing_and_unpriced_ones_tell_no_money() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (lines(RUN, RUN), "line 2: id '9b1d' came before: a page came twice"),
+        (lines(RUN, {**RUN, "total_cost": "9"}), "line 2: id '9b1d' came before, with other words"),
         (lines(RUN) + lines(run(2))[:-20], "line 2: line 1 column"),
         (lines({key: value for key, value in RUN.items() if key != "run_type"}), "line 1: 'run_type' is missing"),
         (lines(run(1, prompt_tokens=90)), "line 1: its cached tokens are more than its prompt_tokens 90"),

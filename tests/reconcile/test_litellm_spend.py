@@ -113,7 +113,7 @@ def test_a_row_without_metadata_or_end() -> None:
     ("text", "fault"),
     [
         (json.dumps([ROW])[:-4], "line 1 column"),
-        (json.dumps([ROW, ROW]), "[1]: request_id 'chatcmpl-A1' came before: a page came twice"),
+        (json.dumps([ROW, {**ROW, "spend": 9}]), "[1]: request_id 'chatcmpl-A1' came before, with other words"),
         ("\n".join([json.dumps(ROW), json.dumps(row(2))[:-9]]), "line 2: line 1 column"),
         (json.dumps([{key: value for key, value in ROW.items() if key != "spend"}]), "[0]: 'spend' is missing"),
         (json.dumps([row(1, spend="$1")]), "[0]: '$1' is no decimal number"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,11 +21,11 @@ from spendgate.cli.not_captured import counted
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.config import key_map
-from spendgate.config.credentials import credential
+from spendgate.config.credentials import api_key
 from spendgate.config.statement_file import StatementFile
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
-from spendgate.ledger.statements import Imported, StatementBook
+from spendgate.ledger.statements import Imported, StatementBook, beside, called
 from spendgate.providers.client import fingerprint
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.fetching import Way, fetch
@@ -35,6 +36,7 @@ from spendgate.statement import Statement
 
 HEAD_BYTES = 64 << 10
 FILE_BYTES_MAX = 2 << 30
+_BESIDE_MAX = 3
 FILES: tuple[FileSource, ...] = (*DOWNLOADED, StatementFile())
 _COLUMNS = (
     Column("name", "import", weight=0),
@@ -104,6 +106,7 @@ def import_(
         raise UsageError("--from and --until ask an API; a file is taken for the days that it tells of")
     else:
         statement = read_file(Path(given), source)
+    nameless = not statement.subject and not any(each.who.organization for each in statement.lines)
     statement = structs.replace(statement, subject=statement.subject or account)
     with StatementBook(found.ledger) as book:
         taken, new = book.take(statement, own_account(), time.time_ns() // 1_000_000)
@@ -112,7 +115,19 @@ def import_(
     note(told if new else f"{told}: these very bytes are here already; nothing is added")
     for each in taken.notes:
         note(f"  {each}")
+    for word in _beside(found.ledger, taken) if nameless and new else ():
+        note(f"  {word}")
     note(counted(found, known, (taken.from_ms, taken.until_ms)))
+
+
+def _beside(ledger: Path, taken: Imported) -> Iterator[str]:
+    """What else of this source counts on these days, where a name alone keeps it apart: it may be the same account."""
+    with closing(Reader(ledger)) as reader:
+        others = beside(reader.imports(), taken.source, taken.provider, taken.subject, (taken.from_ms, taken.until_ms))
+    for each in others[:_BESIDE_MAX]:
+        yield f"import {each.name}, {called(each)}, is in force on some of these days, too: both count, as two accounts"
+    if len(others) > _BESIDE_MAX:
+        yield f"and so are {len(others) - _BESIDE_MAX} imports more (`spendgate reconcile imports`)"
 
 
 @group.command("imports")
@@ -179,7 +194,7 @@ def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:
 
 def _ask(source: ApiSource, span: Span, folder: Path) -> Statement:
     try:
-        given = credential(source.variable, os.environ)
+        given = api_key(source.variable, os.environ)
     except StateError as fault:
         raise StateError(f"{source.name}: {fault}; it is: {source.title}") from fault
     whose = f"-{quote(span.account, safe='')}" if span.account else ""

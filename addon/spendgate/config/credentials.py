@@ -47,6 +47,23 @@ def credential(variable: str, environ: Mapping[str, str]) -> str:
     return kept.strip()
 
 
+def api_key(variable: str, environ: Mapping[str, str]) -> str:
+    """The same, of an API: it goes out in a header. Raises StateError also where no header can carry it, never with its text."""
+    found = credential(variable, environ)
+    if all("!" <= each <= "~" for each in found):
+        return found
+    odd = next(each for each in found if not "!" <= each <= "~")
+    what = (
+        "is not ASCII"
+        if odd > "~" and odd.isprintable()
+        else "is white space or not to be seen (a line break, a blank)"
+    )
+    raise StateError(
+        f"{variable} is no key: a character in it {what}, which no key has and no header carries; copy it again, alone and as "
+        f"one line, and set {variable} to it, or `keyring set {SERVICE} {variable}`"
+    )
+
+
 def upstream_auth(environ: Mapping[str, str]) -> str | None:
     """What the upstream proxy is shown: given, handed over by systemd, or in the OS keyring; None where it is nowhere, since many
     proxies want none. Raises StateError where it cannot be one."""

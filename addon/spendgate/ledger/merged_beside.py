@@ -44,6 +44,7 @@ def imports(conn: sqlite3.Connection) -> int:
     known = {name for (name,) in conn.execute("SELECT name FROM into_.imports")}
     new = [row for row in conn.execute("SELECT seq, name, at_ms FROM main.imports") if row[1] not in known]
     columns = ", ".join(name for name in shared(conn, "imports") if name != "seq")
+    packed = merged.has_table(conn, "statement_parts")
     for seq, name, at_ms in new:
         place = merged.import_place(at_ms, name)
         conn.execute(
@@ -55,6 +56,12 @@ def imports(conn: sqlite3.Connection) -> int:
                SELECT ?, position, starts_ms, ends_ms, line FROM main.statement_lines WHERE import = ?""",
             (place, seq),
         )
+        if packed:
+            conn.execute(
+                """INSERT INTO into_.statement_parts (import, part, first_ms, last_ms, lines)
+                   SELECT ?, part, first_ms, last_ms, lines FROM main.statement_parts WHERE import = ?""",
+                (place, seq),
+            )
     return len(new)
 
 

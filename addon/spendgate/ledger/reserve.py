@@ -67,6 +67,18 @@ class Reserve:
         return True
 
 
+class NoReserve(Reserve):
+    """Of a writer whose work is no call's end: it leaves the room to the gates."""
+
+    def held(self, now_s: float) -> bool:
+        """Nothing is asked for, and nothing is taken."""
+        return True
+
+    def free(self) -> bool:
+        """Nothing of it is given back."""
+        return False
+
+
 def _occupy(file: int, size_bytes: int) -> None:
     """Claim real blocks: a sparse file would hold nothing in reserve."""
     if hasattr(os, "posix_fallocate"):

@@ -20,7 +20,8 @@ from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.ledger import audit_log, calibrations, merged, schema, uncaptured
 from spendgate.ledger.calibrations import Calibration
 from spendgate.ledger.fill import Counted
-from spendgate.ledger.reserve import Reserve, reserve_of
+from spendgate.ledger.packed import Part, packed, unpacked
+from spendgate.ledger.reserve import NoReserve, reserve_of
 from spendgate.ledger.store import Store
 from spendgate.ledger.uncaptured import ScopesOf, Uncaptured
 from spendgate.statement import DAY_MS, Line, Statement
@@ -28,7 +29,7 @@ from spendgate.statement import DAY_MS, Line, Statement
 _ADD: Final = """INSERT INTO imports
     (seq, name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms, lines, notes)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_ADD_LINE: Final = "INSERT INTO statement_lines (import, position, starts_ms, ends_ms, line) VALUES (?, ?, ?, ?, ?)"
+_ADD_PART: Final = "INSERT INTO statement_parts (import, part, first_ms, last_ms, lines) VALUES (?, ?, ?, ?, ?)"
 _IMPORTS: Final = """SELECT seq, name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms,
     lines, notes FROM imports ORDER BY seq"""
 _NAME_BYTES: Final = 4
@@ -64,7 +65,7 @@ class StatementBook:
 
     def __init__(self, path: Path) -> None:
         """Raises StateError where the file is no ledger that this version knows."""
-        self._store = Store(path, Reserve(reserve_of(path)))
+        self._store = Store(path, NoReserve(reserve_of(path)))
         try:
             schema.refuse_other(self._store.conn)
         except (sqlite3.Error, StateError) as fault:
@@ -82,7 +83,8 @@ class StatementBook:
 
         Raises StateError.
         """
-        return self._write(lambda conn: _take(conn, statement, who, now_ms))
+        parts = packed(statement.lines)  # before the transaction: gates wait for that
+        return self._write(lambda conn: _take(conn, statement, parts, who, now_ms))
 
     def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
         """What no call has of these UTC days (from, until), in place of what was said of them before. Raises StateError."""
@@ -106,15 +108,22 @@ class StatementBook:
             raise StateError(f"{self._store.path}: {fault}") from fault
 
 
-def _take(conn: sqlite3.Connection, said: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
-    newest = [each for each in imports(conn) if (each.source, each.subject) == (said.source, said.subject)][-1:]
+def _take(
+    conn: sqlite3.Connection, said: Statement, parts: Sequence[Part], who: str, now_ms: int
+) -> tuple[Imported, bool]:
+    versions = imports(conn)
+    newest = [each for each in versions if (each.source, each.subject) == (said.source, said.subject)][-1:]
     for each in newest:
-        same = (each.sha256, each.from_ms, each.until_ms) == (said.sha256, said.from_ms, said.until_ms)
+        if (each.sha256, each.from_ms, each.until_ms) != (said.sha256, said.from_ms, said.until_ms):
+            continue
         # What was taken in before its last day was over says something new once it is: that nothing was added.
         then_ms, then, now = each.until_ms, each.refreshed_ms, said.refreshed_ms
         early = each.at_ms < then_ms <= now_ms if now is None or then is None else then < then_ms <= now
-        if same and not early:
+        if not early:
             return each, False
+        break
+    else:  # these bytes are not here under this name
+        _refuse_again(versions, said)
     name = secrets.token_hex(_NAME_BYTES)
     # Among statements of many ledgers its place is that of its time, as theirs are: what is merged later may be older.
     place = merged.import_place(now_ms, name) if merged.is_merged(conn) else None
@@ -125,13 +134,38 @@ def _take(conn: sqlite3.Connection, said: Statement, who: str, now_ms: int) -> t
             said.refreshed_ms, len(said.lines), _encode(said.notes).decode(),
         ),
     ).lastrowid or 0  # fmt: skip
-    conn.executemany(
-        _ADD_LINE,
-        ((seq, at, each.starts_ms, each.ends_ms, _encode(each).decode()) for at, each in enumerate(said.lines)),
-    )
+    conn.executemany(_ADD_PART, ((seq, at, each.first_ms, each.last_ms, each.lines) for at, each in enumerate(parts)))
     told = f"{name}: {said.source} {said.origin}, {len(said.lines)} lines, sha256 {said.sha256}"
     audit_log.append(conn, audit_log.Line(now_ms, AuditWord.IMPORTED, told, who))
     return next(each for each in imports(conn) if each.seq == seq), True
+
+
+def _refuse_again(versions: Sequence[Imported], said: Statement) -> None:
+    """Two accounts have no bill in common, to the byte; taken under two names it would count twice, and no import is ever taken
+    back. Raises StateError."""
+    for each in beside(versions, said.source, said.provider, said.subject, (said.from_ms, said.until_ms)):
+        if each.sha256 == said.sha256 and said.lines:
+            raise StateError(
+                f"{said.origin}: these very bytes are import {each.name} {called(each)}, in force: under another name they would "
+                f"count twice, and an import is never taken back. Nothing is added; go on {called(each)}"
+            )
+
+
+def called(one: Imported) -> str:
+    """By which name it was imported, as a command would say it."""
+    return f"with --account {one.subject!r}" if one.subject else "without --account"
+
+
+def beside(
+    versions: Iterable[Imported], source: str, provider: str, subject: str, span: tuple[int, int]
+) -> tuple[Imported, ...]:
+    """Imports of the same source and provider under other names that are in force on a UTC day of the span: all of them count."""
+    alike = [
+        each for each in versions if (each.source, each.provider) == (source, provider) and each.subject != subject
+    ]
+    days = range(span[0], span[1], DAY_MS)
+    found = {newest.seq: newest for day in days for newest, *_ in in_force(alike, day).values() if newest.lines}
+    return tuple(found[seq] for seq in sorted(found))
 
 
 def imports(conn: sqlite3.Connection) -> tuple[Imported, ...]:
@@ -146,11 +180,18 @@ def _imported(row: tuple[Any, ...]) -> Imported:
 
 def lines(conn: sqlite3.Connection, one: Imported, from_ms: int, until_ms: int) -> tuple[Line, ...]:
     """Its lines that begin from `from_ms` on and before `until_ms`, in their order."""
-    found = conn.execute(
+    older = conn.execute(
         "SELECT line FROM statement_lines WHERE import = ? AND starts_ms >= ? AND starts_ms < ? ORDER BY position",
         (one.seq, from_ms, until_ms),
     )
-    return tuple(_line(row[0]) for row in found)
+    parts = conn.execute(
+        "SELECT lines FROM statement_parts WHERE import = ? AND last_ms >= ? AND first_ms < ? ORDER BY part",
+        (one.seq, from_ms, until_ms),
+    )
+    return (
+        *(_line(line) for (line,) in older),
+        *(line for (part,) in parts for line in unpacked(part, from_ms, until_ms)),
+    )
 
 
 def in_force(versions: Iterable[Imported], day_ms: int) -> dict[tuple[str, str], tuple[Imported, ...]]:

@@ -2,27 +2,30 @@
 
 Every page that was answered is kept in a folder of the state directory until the statement is whole, so that a run that was
 cut off asks for the rest alone. A refusal for haste (429) and the faults of servers and networks are waited out with growing
-pauses, or for as long as the server says; anything else is told with the host, the page and what to do.
+pauses, or for as long as the server says (`haste`); anything else is told with the host, the page and what to do.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import httpx2
 
-from spendgate.errors import StatementError
+from spendgate.errors import StateError, StatementError
+from spendgate.reconcile.haste import MAYBE, haste, wait_told
+from spendgate.reconcile.kept_pages import KeptPages
 from spendgate.reconcile.sources.interface import ApiSource, Asking, Page, Request, Span
 from spendgate.statement import Statement
 
 PAGE_BYTES_MAX: Final = 64 << 20
 _ATTEMPTS: Final = 6
-_LONGEST_WAIT_S: Final = 300.0
+_REFUSAL_BYTES: Final = 64 << 10
 _TIMEOUT_S: Final = 60
 _REMEDIES: Final = {
     401: "the credential is not accepted",
@@ -45,24 +48,35 @@ class Way:
     origin: str = ""
     """`http://127.0.0.1:PORT` in place of `https://` and the source's host: for tests."""
     client: Callable[[], httpx2.Client] = _client
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    """What a server's dates are held against; epoch milliseconds."""
 
 
 def fetch(source: ApiSource, span: Span, credential: str, kept: Path, way: Way) -> Statement:
     """The span's statement. `kept` is a folder of its own for this source and span; it goes when all is there.
 
-    Raises StatementError.
+    Raises StatementError; StateError where a page cannot be kept.
     """
-    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-    asking = source.ask(span)
-    with way.client() as http:
-        run = _Run(http, source, credential, kept, way)
-        try:
-            request = next(asking)
-            while True:
-                request = _take(asking, run.page(request), run)
-        except StopIteration as done:
-            statement: Statement = done.value
-    run.forget()
+    try:
+        kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with way.client() as http:
+            run = _Run(http, source, credential, KeptPages(kept, span.until_ms, way.now_ms), way)
+            statement = _all_of(source.ask(span), run)
+        run.forget()
+    except PermissionError:
+        raise  # whose folder it is, the command line says
+    except OSError as fault:
+        raise StateError(f"{kept}: answers of {source.host} are kept there, and cannot be: {fault.strerror}") from fault
+    return statement
+
+
+def _all_of(asking: Asking, run: _Run) -> Statement:
+    try:
+        request = next(asking)
+        while True:
+            request = _take(asking, run.page(request), run)
+    except StopIteration as done:
+        statement: Statement = done.value
     return statement
 
 
@@ -78,7 +92,7 @@ def _take(asking: Asking, page: Page, run: _Run) -> Request:
 class _Run:
     """One run: what has been asked, and what was kept of it."""
 
-    def __init__(self, http: httpx2.Client, source: ApiSource, credential: str, kept: Path, way: Way) -> None:
+    def __init__(self, http: httpx2.Client, source: ApiSource, credential: str, kept: KeptPages, way: Way) -> None:
         self._http, self._source, self._kept, self._way = http, source, kept, way
         self._headers = source.headers(credential)
         self._number = 0
@@ -87,49 +101,42 @@ class _Run:
     def page(self, request: Request) -> Page:
         """The next page, from the folder where it is there from before."""
         self._number += 1
-        words = f"{request.method} {request.path}\n".encode() + request.body
-        file = self._kept / f"{hashlib.sha256(words).hexdigest()[:32]}.page"
-        if file.exists():
+        before = self._kept.get(request)
+        if before is not None:
             self._way.told(f"{self._place}: it is here from before")
-            return Page(self._number, file.read_bytes())
+            return Page(self._number, before)
         if self._asked:
             self._way.sleep(self._source.gap_ms / 1000)
         self._asked = True
         body = self._answer(request)
-        partial = file.with_suffix(".part")
-        partial.touch(mode=0o600)
-        partial.write_bytes(body)
-        partial.replace(file)
+        self._kept.put(request, body)
         self._way.told(f"{self._place}: {len(body):,} bytes")
         return Page(self._number, body)
 
     def forget(self) -> None:
         """The statement is whole: nothing need be kept."""
-        for each in self._kept.iterdir():
-            each.unlink()
-        self._kept.rmdir()
+        self._kept.forget()
 
     @property
     def _place(self) -> str:
         return f"{self._source.host} page {self._number}"
 
     def _answer(self, request: Request) -> bytes:
-        why = ""
+        why, wait = "", 0.0
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self._way.told(f"{self._place}: {why}; attempt {attempt + 1} of {_ATTEMPTS}")
+                self._way.told(f"{self._place}: {why}; attempt {attempt + 1} of {_ATTEMPTS} in {wait:.0f} s")
+                self._way.sleep(wait)
             try:
                 done = self._attempt(request)
             except (httpx2.HTTPError, OSError) as fault:
-                why, wait = type(fault).__name__, None
+                why, told = type(fault).__name__, None
             else:
                 if isinstance(done, bytes):
                     return done
-                why, wait = done
-            self._way.sleep(2.0**attempt if wait is None else wait)
-        raise StatementError(
-            f"{self._place}: {why}, {_ATTEMPTS} times; run the command again, it goes on from page {self._number}"
-        )
+                why, told = done
+            wait = 2.0**attempt if told is None else told
+        raise StatementError(f"{self._place}: {why}, {_ATTEMPTS} times; run the command again, {self._goes_on}")
 
     def _attempt(self, request: Request) -> bytes | tuple[str, float | None]:
         """The body; or why there is none and for how many seconds the server wants to be left alone."""
@@ -138,11 +145,24 @@ class _Run:
             status = answer.status_code
             if status == 200:
                 return self._whole(answer)
-            hasty = status == 429 or (status == 403 and "retry-after" in answer.headers)  # GitHub's word for haste
-            if not hasty and status < 500:
-                remedy = _REMEDIES.get(status, "it does not take what was asked")
-                raise StatementError(f"{self._place}: status {status}: {remedy} ({self._source.variable})")
-            return f"status {status}", _wait_told(answer.headers.get("retry-after"))
+            now_ms = self._way.now_ms()
+            if status >= 500 or status == 408:  # a server that has waited too long for us is no better
+                return f"status {status}", wait_told(answer.headers.get("retry-after"), now_ms)
+            refused = haste(status, answer.headers, _beginning(answer) if status in MAYBE else b"", now_ms)
+        if refused is None:
+            remedy = _REMEDIES.get(status, "it does not take what was asked")
+            raise StatementError(f"{self._place}: status {status}: {remedy} ({self._source.variable})")
+        if refused.spent_until_ms is not None:
+            until = datetime.fromtimestamp(refused.spent_until_ms / 1000, UTC)
+            raise StatementError(
+                f"{self._place}: status {status}: the limit of requests is spent until {until:%Y-%m-%d %H:%M:%S} UTC "
+                f"({self._source.variable}); run the command again then, {self._goes_on}"
+            )
+        return f"status {status}", refused.wait_s
+
+    @property
+    def _goes_on(self) -> str:
+        return f"it goes on from page {self._number}"
 
     def _whole(self, answer: httpx2.Response) -> bytes:
         body = bytearray()
@@ -153,9 +173,12 @@ class _Run:
         return bytes(body)
 
 
-def _wait_told(said: str | None) -> float | None:
-    """Seconds of a Retry-After that is a number; no server keeps a person for longer than five minutes at a time."""
-    try:
-        return None if said is None else min(max(float(said), 0.0), _LONGEST_WAIT_S)
-    except ValueError:
-        return None
+def _beginning(answer: httpx2.Response) -> bytes:
+    """What a refusal says, as far as it comes and matters."""
+    found = b""
+    with suppress(httpx2.HTTPError, OSError):  # its status and headers are here
+        for chunk in answer.iter_bytes():
+            found += chunk
+            if len(found) >= _REFUSAL_BYTES:
+                break
+    return found

@@ -140,3 +140,14 @@ def m025_marks(db: Database) -> None:
     for table, mark in (("call_rows", of_calls), ("charges", "NULL"), ("billed_charges", "NULL")):
         view = view.replace(f"nanos FROM {table}", f"nanos, {mark} AS mark FROM {table}")
     db.conn.execute(view)
+
+
+@era
+def m026_statement_parts(db: Database) -> None:
+    """Lines of a statement, many in a row (`packed`). Those of older imports stay the rows that they are."""
+    db.conn.execute("""
+        CREATE TABLE statement_parts (
+            import INTEGER NOT NULL, part INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+            lines BLOB NOT NULL, PRIMARY KEY (import, part)
+        ) STRICT""")
+    append_only(db, "statement_parts")

@@ -7,7 +7,7 @@ of, and its statement says so in a note: a day before or after them is not told 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from spendgate.errors import StatementError
 from spendgate.reconcile.sources.reading import Faults, Row, count, csv_header, csv_rows, decimal, loads, shown, text
+from spendgate.reconcile.sources.twice import Twice
 from spendgate.statement import DAY_MS, Line, Statement
 
 TIMES: Final = ("start_time", "end_time", "start_time_iso", "end_time_iso")
@@ -73,6 +74,12 @@ def begins(head: bytes, needed: Iterable[str], absent: Iterable[str] = ()) -> bo
     return columns.issuperset(needed) and columns.isdisjoint(absent)
 
 
+def _own(item: Mapping[str, Any], column: str | None) -> str | None:
+    """A row's own id. A header that stands again in the middle has none."""
+    found = None if column is None else told(item.get(column))
+    return None if found == column else found
+
+
 class Reading:
     """One file on its way to a statement."""
 
@@ -83,6 +90,7 @@ class Reading:
         self._first: int | None = None
         self._after = 0
         self._rows: dict[tuple[str, ...], int] = {}
+        self._twice = Twice()
         self.notes: Counter[str] = Counter()
         """What a reader must know, and of how many rows."""
 
@@ -100,8 +108,10 @@ class Reading:
         if before != row.number:
             raise ValueError(f"it is line {before} again: rows have come twice")
 
-    def rows(self, required: Sequence[str], take: Callable[[Row], Iterable[Line]]) -> Self:
+    def rows(self, required: Sequence[str], take: Callable[[Row], Iterable[Line]], own_id: str | None = None) -> Self:
         """Read all rows with `take`; each one's fault is told with its line in the file. Raises StatementError.
+
+        `own_id` is the column, if the file has it, by which a row that came before is known for a copy.
 
         A file that was cut off in its last cell cannot be told from a whole one but by the line break that it lacks.
         """
@@ -109,17 +119,20 @@ class Reading:
             self.notes.update(["the last ends without a line break: is the file whole?"])
         for row in csv_rows(self._data, self._faults, required):
             with self._faults.at(f"line {row.number}"):
-                self._lines.extend(take(row))
+                self._lines.extend(self._twice.once(row, _own(row, own_id), take))
         self._faults.raise_any()
         return self
 
     def items(
-        self, parse: Callable[[bytes, Faults], Iterable[tuple[str, Any]]], take: Callable[[Any], Iterable[Line]]
+        self,
+        parse: Callable[[bytes, Faults], Iterable[tuple[str, Mapping[str, Any]]]],
+        take: Callable[[Any], Iterable[Line]],
+        own_id: str | None = None,
     ) -> Self:
         """The same of what `parse` finds, each with its place. Raises StatementError."""
         for place, item in parse(self._data, self._faults):
             with self._faults.at(place):
-                self._lines.extend(take(item))
+                self._lines.extend(self._twice.once(item, _own(item, own_id), take))
         self._faults.raise_any()
         return self
 
@@ -138,6 +151,7 @@ class Reading:
             (
                 f"{self._origin} is taken to say all of {day_word(first)} to {last}, the days that it has rows of; "
                 "if it was downloaded on one of them, import it again from a later download",
+                *self._twice.notes(),
                 *(f"{times} rows: {note}" for note, times in self.notes.items()),
             ),
         )  # fmt: skip

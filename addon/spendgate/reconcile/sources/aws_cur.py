@@ -5,8 +5,9 @@ usage types and descriptions as the public price list has them. Models of other 
 product `… (Amazon Bedrock Edition)` of its own: they are found by that name. Money is `line_item_net_unblended_cost` where the
 report has it (after discounts), else `line_item_unblended_cost`; list price is `pricing_public_on_demand_cost`.
 
-There is no request in it, and no id. A month is written anew until its invoice; several files of one month are one statement:
-`cat *.csv.gz > month.csv.gz`. Parquet is not read: it needs a library that nothing else here needs.
+There is no request in it, and no id of one. `identity_line_item_id`, where the export has it, is unique in a partition alone: a
+row is a copy where all else is the same, too (`twice`). A month is written anew until its invoice; several files of one month
+are one statement: `cat *.csv.gz > month.csv.gz`. Parquet is not read: it needs a library that nothing else here needs.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _NEEDED: Final = (
     "line_item_usage_start_date", "line_item_usage_end_date", "line_item_line_item_type", "line_item_product_code",
     "line_item_usage_type", "line_item_usage_amount", "line_item_unblended_cost", "line_item_currency_code",
 )  # fmt: skip
+_OWN_ID: Final = "identity_line_item_id"
 _USAGE: Final = frozenset({"Usage", "DiscountedUsage", "SavingsPlanCoveredUsage"})
 _CHARGES: Final = {"Tax": Charge.TAX, "Credit": Charge.CREDIT, "Refund": Charge.CREDIT, "Fee": Charge.OTHER}
 _EDITION: Final = re.compile(r"\s*\(Amazon Bedrock Edition\)\s*$", re.IGNORECASE)
@@ -65,7 +67,7 @@ class AwsCur:
     def read(self, data: bytes, origin: str) -> Statement:
         """See `FileSource`."""
         reading, left = Reading(self.name, "aws", unpacked(data, origin), origin), LeftOut()
-        said = reading.rows(_NEEDED, lambda row: _lines(row, reading, left)).statement(
+        said = reading.rows(_NEEDED, lambda row: _lines(row, reading, left), _OWN_ID).statement(
             lambda line: line.who.organization
         )
         notes = (*said.notes, *left.told(), "AWS tells no requests; a month may change until its invoice is issued")

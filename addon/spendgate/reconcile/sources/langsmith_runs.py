@@ -38,13 +38,13 @@ class LangSmith:
     def read(self, data: bytes, origin: str) -> Statement:
         """See `FileSource`."""
         reading, seen = Reading(self.name, "langsmith", data, origin), set[str]()
-        return reading.items(records, lambda record: _lines(record, reading, seen)).statement()
+        return reading.items(records, lambda record: _lines(record, reading, seen), "id").statement()
 
 
 def _lines(record: Record, reading: Reading, seen: set[str]) -> list[Line]:
     run = told(record["id"])
     if run is None or run in seen:
-        raise ValueError("id is empty" if run is None else f"id {shown(run)} came before: a page came twice")
+        raise ValueError("id is empty" if run is None else f"id {shown(run)} came before, with other words")
     seen.add(run)
     starts = utc_ms(record["start_time"])
     ends = max(utc_ms(record["end_time"]) if record.get("end_time") else 0, starts + 1)

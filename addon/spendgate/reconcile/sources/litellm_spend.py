@@ -35,7 +35,7 @@ class LiteLlm:
     def read(self, data: bytes, origin: str) -> Statement:
         """See `FileSource`."""
         reading, seen = Reading(self.name, "litellm", data, origin), set[str]()
-        return reading.items(records, lambda record: [_line(record, reading, seen)]).statement()
+        return reading.items(records, lambda record: [_line(record, reading, seen)], "request_id").statement()
 
 
 def _line(record: Record, reading: Reading, seen: set[str]) -> Line:
@@ -43,7 +43,7 @@ def _line(record: Record, reading: Reading, seen: set[str]) -> Line:
     if response_id is None:
         raise ValueError("request_id is empty")
     if response_id in seen:
-        raise ValueError(f"request_id {shown(response_id)} came before: a page came twice")
+        raise ValueError(f"request_id {shown(response_id)} came before, with other words")
     seen.add(response_id)
     starts = utc_ms(record["startTime"])
     ends = utc_ms(record["endTime"]) if record.get("endTime") else starts

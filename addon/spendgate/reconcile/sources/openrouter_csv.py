@@ -49,12 +49,12 @@ class OpenRouterCsv:
             if not one:
                 raise ValueError("it has no generation_id")
             if one in seen:
-                raise ValueError(f"generation {shown(one)} came before, in line {seen[one]}")
+                raise ValueError(f"generation {shown(one)} came before, in line {seen[one]}, with other words")
             seen[one] = row.number
             at_ms = _created_ms(row["created_at"], one)
             return _generation(row, one, *reading.covers(at_ms, at_ms + 1), reading.notes)
 
-        return reading.rows(self._columns, take).statement()
+        return reading.rows(self._columns, take, "generation_id").statement()
 
 
 def _created_ms(cell: str, generation: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -92,6 +92,8 @@ def decimal(value: object) -> Decimal:
 
 def count(value: object) -> int:
     """A whole number of zero or more. Raises ValueError also for 12.5, -1 and true."""
+    if isinstance(value, str) and len(value) <= _EXPONENT_MAX and value.isascii() and value.isdigit():
+        return int(value)  # what nearly every cell is, at a fifth of the time
     found = decimal(value)
     if found != found.to_integral_value() or found < 0:
         raise ValueError(f"{shown(value)} is no whole count of zero or more")
@@ -180,6 +182,14 @@ class Row(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._cells)
+
+    def items(self) -> ItemsView[str, str]:
+        """The dictionary's own: a mapping's asks for each cell by its name, in files of a hundred columns and a million rows."""
+        return self._cells.items()
+
+    def values(self) -> ValuesView[str]:
+        """Likewise."""
+        return self._cells.values()
 
 
 def csv_header(head: bytes) -> tuple[str, ...]:
