@@ -206,6 +206,13 @@ class Identities:
             return self._named(text)
         return raw.api_key if self._registry else POOL
 
+    def is_joined(self, raw: Raw, billed: frozenset[str]) -> bool:
+        """Whether anything joins a call to a key that the bill or a registry has, or to a user of the bill; `billed` are the
+        accounts that it has lines of."""
+        if self.grain is Grain.USER:
+            return raw.person in billed
+        return self.grain is not Grain.KEY or raw.api_key in self._joined
+
     def person_of(self, text: str | None) -> str:
         """The ledger's name of a person by an e-mail or a provider's id; "": unknown."""
         if not text:
