@@ -38,6 +38,8 @@ class Compared(Struct, frozen=True):
     findings: tuple[Finding, ...]
     scoped: frozenset[GroupKey]
     """Groups that are out of scope as a whole."""
+    about: frozenset[tuple[str, str]] | None = None
+    """Only these accounts of providers; None: all."""
 
 
 def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, boundary_ms: int) -> Compared:

@@ -1,10 +1,11 @@
-"""What to do next about each cause, in one sentence."""
+"""What to do next about each cause, in one sentence; and about what no cause explains."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from spendgate.reconcile.result import Cause
+from spendgate.reconcile.result import Cause, Finding
 
 REMEDIES: Final = {
     Cause.LATE_DATA: "import this day again once the provider's delay is over",
@@ -21,7 +22,7 @@ REMEDIES: Final = {
     Cause.PARSE_MISS: "tell Spendgate's makers their flags (`spendgate calls show ID`): a reader does not know such answers",
     Cause.SUBCALL_TOKENS: "update Spendgate: a newer reader may count these sub-calls",
     Cause.ABORTED_STREAM: "nothing: the provider counted what the client no longer waited for",
-    Cause.FAILED_BILLED: "ask the provider about the requests named",
+    Cause.FAILED_BILLED: "ask the provider about these requests (`spendgate calls show ID` has the provider's own ids)",
     Cause.CAPTURED_NOT_BILLED: "nothing to pay; budgets have counted it",
     Cause.RETRY_DUP: "tell Spendgate's makers (`spendgate calls show ID`): one response has two rows",
     Cause.PRICE_LIST: "set the price in the policy (`pricing.adjust`), or have the list updated (`pricing.updates`)",
@@ -35,3 +36,39 @@ REMEDIES: Final = {
     Cause.ESTIMATE: "nothing of past calls: their wire shows no counts; `spendgate reconcile calibrate --write` mends later ones",
     Cause.FX_ROUNDING: "nothing",
 }  # fmt: skip
+_CONSOLES: Final = {
+    "anthropic": "the Claude Console (Usage, Cost)",
+    "openai": "the usage page of platform.openai.com",
+    "chatgpt": "the workspace's billing page",
+    "cursor": "cursor.com/dashboard (Usage)",
+    "github-copilot": "GitHub's Billing and licensing (Usage)",
+    "openrouter": "openrouter.ai/activity",
+    "aws": "AWS Cost Explorer",
+    "google": "Cloud Billing's reports",
+    "vertex": "Cloud Billing's reports",
+    "azure": "Azure's Cost analysis",
+}
+"""Where people look up what a provider has counted, by its name."""
+_SHOW: Final = "`spendgate calls show ID`"
+
+
+def remedy(cause: Cause, findings: Iterable[Finding]) -> str:
+    """What to do about a cause, with the first call that it rests on, where the findings name any."""
+    first = next((each for finding in findings for each in finding.calls), None)
+    return REMEDIES[cause] if first is None else REMEDIES[cause].replace(_SHOW, f"`spendgate calls show {first}`")
+
+
+def console(provider: str) -> str:
+    """Where to see what the provider itself has counted."""
+    return _CONSOLES.get(provider, f"the console of {provider}")
+
+
+def compare_below(providers: Iterable[str], uncounted: str | None, *, calls: bool) -> str:
+    """What to do about the unexplained of one day and key, whose lines and calls are there. `uncounted`: a call without the
+    provider's own counts."""
+    where = " and ".join(console(each) for each in sorted(set(providers)))
+    if not calls:
+        return f"no call is here to compare with: look up in {where} who used what the lines below have"
+    first = f"begin with calls that have no counts of the provider's (`spendgate calls show {uncounted}`); "
+    compare = "add up lines and calls below by model and class of tokens"
+    return f"{first if uncounted else ''}{compare}, and look up in {where} what is off"

@@ -141,6 +141,8 @@ class Input(Struct, frozen=True):
     from_ms: int
     until_ms: int
     lines: int
+    providers: tuple[str, ...] = ()
+    """Whom its lines are about."""
 
 
 class Result(Struct, frozen=True):

@@ -61,11 +61,24 @@ def narrowed(compared: Compared, day_ms: int, key: str) -> Compared:
     findings = tuple(
         each for each in compared.findings if each.day_ms == day_ms and is_named(each.provider, each.key, key)
     )
+    bill = replace(
+        compared.bill,
+        days=days,
+        inputs=tuple(
+            each
+            for each in compared.bill.inputs
+            if each.from_ms <= day_ms < each.until_ms and not providers.isdisjoint(each.providers)
+        ),
+        open_days=tuple(each for each in compared.bill.open_days if each[0] in providers),
+    )
+    grains = tuple(each for each in assembled.grains if each.partition(":")[0] in providers)
+    about = {(at.provider, at.account) for at in groups} | {(day.provider, account.name) for day, _, account in fees}
     return replace(
         compared,
-        bill=replace(compared.bill, days=days),
-        assembled=replace(assembled, groups=groups, fees=fees),
+        bill=bill,
+        assembled=replace(assembled, groups=groups, fees=fees, grains=grains),
         findings=findings,
+        about=frozenset(about),
     )
 
 
@@ -186,8 +199,11 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     notes = [f"grain: {each}" for each in compared.assembled.grains]
     notes.append(f"convention: {CONVENTION}")
     notes += compared.bill.notes
-    for who in compared.assembled.names.values():
-        notes += who.notes
+    for provider, who in compared.assembled.names.items():
+        if compared.about is None:
+            notes += who.notes()
+        for _, account in sorted(each for each in compared.about or () if each[0] == provider):
+            notes += who.notes(account)
     opened: dict[str, list[int]] = defaultdict(list)
     for provider, day_ms in compared.bill.open_days:
         opened[provider].append(day_ms)

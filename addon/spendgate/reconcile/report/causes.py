@@ -10,8 +10,9 @@ from typing import Final
 from msgspec import Struct
 
 from spendgate.money import short_dollars
-from spendgate.reconcile.remedies import REMEDIES
+from spendgate.reconcile.remedies import compare_below, remedy
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Result
+from spendgate.reconcile.run import Drill
 
 _STRONGEST: Final = tuple(Confidence)
 
@@ -89,6 +90,14 @@ def begin_with(result: Result) -> str:
     return f"begin here, with each key under coverage: `spendgate reconcile explain {day} --key KEY`"
 
 
+def go_on_with(drill: Drill) -> str:
+    """Where to look at what is unexplained of one day and key, as a remedy; "" where nothing is."""
+    if not any(day.off_nanos or day.unexplained_nanos for day in drill.result.days):
+        return ""
+    uncounted = next((call.id for call in drill.calls if call.basis != "reported"), None)
+    return compare_below((day.provider for day in drill.result.days), uncounted, calls=bool(drill.calls))
+
+
 def day_of(day_ms: int) -> str:
     """`2026-11-20`; "" for no one day."""
     return "" if day_ms < 0 else f"{datetime.fromtimestamp(day_ms / 1000, UTC):%Y-%m-%d}"
@@ -118,7 +127,7 @@ def _told(cause: Cause, findings: list[Finding]) -> Told:
     evidence = f"{place}: {first.evidence}" + (f"; and {more} more like it" if more else "")
     return Told(
         cause, sum(nanos), sum(each for each in nanos if each > 0), sum(each for each in nanos if each < 0), confidence,
-        evidence, REMEDIES[cause], tuple(findings),
+        evidence, remedy(cause, findings), tuple(findings),
     )  # fmt: skip
 
 
