@@ -24,7 +24,7 @@ from spendgate.reconcile.report.charts import _above, _below, _ends, _inner_tick
 from spendgate.reconcile.report.tolerance import Tolerance, judged
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
 from spendgate.reconcile.run import Options, Version, compare
-from spendgate.statement import DAY_MS, Charge, Line
+from spendgate.statement import DAY_MS, Billed, Charge, Line
 
 EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e=cmd"
 AMOUNTS = st.integers(-(10**13), 10**13)
@@ -244,6 +244,29 @@ def test_calls_to_a_gateway_cover_nothing() -> None:
     sent = [replace(call(number), billing="gateway", api_key="") for number in range(10, 14)]
     (total,) = (each for each in run([*calls(3), *sent], lines_of(times(USAGE, 4), 4)).coverage if each.what == "total")
     assert (total.captured_nanos, total.billed_nanos) == (3 * price(USAGE), 4 * price(USAGE))
+
+
+def test_what_neither_side_has_anything_of_is_no_row_of_coverage() -> None:
+    """A plan's calls are $0.00 of $0.00: table, page and documents have the total, and what one can read something from."""
+    mine = [
+        *calls(3),
+        *(replace(call(10 + each), billing="subscription", api_key="", cost_nanos=0) for each in range(2)),
+    ]
+    plan = [replace(each, provider="cursor", billed=Billed.INCLUDED) for each in lines_of(times(USAGE, 2), 2, key="k")]
+    versions = [
+        Version("a", NOW, statement(lines_of(times(USAGE, 3), 3))),
+        Version("b", NOW, replace(statement(plan, source="cursor"), provider="cursor")),
+    ]
+    made = compare(mine, versions, NO_FACTS, Options(DAY, DAY + DAY_MS, NOW))
+    named = [(each.what, each.name) for each in made.coverage]
+    assert named == [
+        ("total", ""), ("provider", "anthropic"), ("tool", "claude-code"), ("key", "anthropic apikey_alice")
+    ]  # fmt: skip
+    flat = [row for row in document.rows(made, judged(made)) if str(row["part"]).startswith("coverage by ")]
+    assert [row["name"] for row in flat] == [name for _, name in named]
+    assert page.page(made, judged(made)).count("anthropic apikey_alice") and "cursor k" not in page.page(
+        made, judged(made)
+    )
 
 
 def test_requests_are_those_of_providers_that_tell_theirs() -> None:

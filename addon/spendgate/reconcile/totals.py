@@ -150,6 +150,11 @@ class _Sum:
             self.billed_ids += named
             self.ids += 0 if group.key.match == ABSENT else named
 
+    @property
+    def empty(self) -> bool:
+        """Whether neither side has money or a request of it: a plan's, or what a correction took back."""
+        return not (self.billed or self.captured or self.requests or self.asked)
+
     def row(self, what: str, name: str) -> Coverage:
         known = self.requests is not None
         return Coverage(
@@ -159,7 +164,8 @@ class _Sum:
 
 
 def _coverage(compared: Compared) -> tuple[Coverage, ...]:
-    """In scope. A tool has a row for the keys that it alone is captured with: no bill names tools."""
+    """In scope: the total, and whatever has a dollar or a request on either side. A tool has a row for the keys that it alone is
+    captured with: no bill names tools."""
     total = _Sum()
     providers: dict[str, _Sum] = defaultdict(_Sum)
     tools: dict[str, _Sum] = defaultdict(_Sum)
@@ -176,11 +182,10 @@ def _coverage(compared: Compared) -> tuple[Coverage, ...]:
     told = [each for each in providers.values() if each.requests is not None]
     if told:  # requests are counted beside those of providers that tell theirs
         total.requests, total.asked = sum(each.requests or 0 for each in told), sum(each.asked for each in told)
-    rows = [total.row("total", "")]
-    rows += [each.row("provider", name) for name, each in sorted(providers.items())]
-    rows += [each.row("tool", name) for name, each in sorted(tools.items())]
-    rows += [each.row("key", f"{provider} {name}") for (provider, name), each in sorted(keys.items())]
-    return tuple(rows)
+    parts = [("provider", name, each) for name, each in sorted(providers.items())]
+    parts += [("tool", name, each) for name, each in sorted(tools.items())]
+    parts += [("key", f"{provider} {name}", each) for (provider, name), each in sorted(keys.items())]
+    return (total.row("total", ""), *(each.row(what, name) for what, name, each in parts if not each.empty))
 
 
 def _sole_tools(compared: Compared) -> dict[tuple[str, str], str]:

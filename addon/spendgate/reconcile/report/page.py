@@ -34,7 +34,10 @@ FINDINGS_MOST: Final = 10
 """Of one cause; the others are told by their number and sum, and JSON and CSV have them."""
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _COMMAND: Final = re.compile(r"`([^`<>]*)`")
-CENTS: Final = "Amounts are rounded to the cent, each by itself; the JSON and CSV of this report have every digit."
+CENTS: Final = (
+    "Amounts are rounded to the cent, below a cent to the millionth of a dollar, each by itself; the JSON and CSV of this report"
+    " have every digit."
+)
 Cells = Sequence[str]
 """HTML, escaped already."""
 
@@ -111,9 +114,9 @@ def _figure(drawings: Sequence[str], legend: Sequence[tuple[str, str]]) -> str:
 def _totals(result: Result, verdict: Judged) -> str:
     cards = (
         ("Billed", _money(result.billed_nanos), ""),
-        ("Captured", _money(result.captured_nanos), share(result.captured_nanos, result.billed_nanos) + " of billed"),
+        ("Captured", _money(result.captured_nanos), _of_billed(result.captured_nanos, result)),
         ("Gap", _money(result.gap_nanos), "billed less captured"),
-        ("Unexplained", _money(result.unexplained_nanos), share(result.unexplained_nanos, result.billed_nanos) + " of billed"),
+        ("Unexplained", _money(result.unexplained_nanos), _of_billed(result.unexplained_nanos, result)),
     )  # fmt: skip
     shown = "".join(
         f"<div><dt>{name}</dt><dd>{amount}</dd><dd class=sub>{told}</dd></div>" for name, amount, told in cards
@@ -126,6 +129,11 @@ def _totals(result: Result, verdict: Judged) -> str:
     )
     apart = f"Billed above captured {_money(result.under_nanos)}; captured above billed {_money(result.over_nanos)}. {CENTS}"
     return f"<dl class=cards>{shown}</dl>\n<p class=verdict><b class={kind}>{word} the tolerance</b> {said}.</p>\n<p>{apart}</p>"
+
+
+def _of_billed(nanos: int, result: Result) -> str:
+    part = share(nanos, result.billed_nanos)
+    return f"{part} of billed" if part else "nothing is billed"
 
 
 def _gap(result: Result) -> str:
