@@ -26,7 +26,7 @@ def asked(*words: str) -> str:
 
 def test_each_cause_and_each_why_has_one() -> None:
     assert set(REMEDIES) == set(Cause)
-    assert set(whys.REMEDIES) == set(whys.Why)
+    assert set(whys.REMEDIES) == set(whys.TOLD) == set(whys.Why)
 
 
 @pytest.mark.parametrize("named", [each for each in NAMED if each.startswith("spendgate ")])

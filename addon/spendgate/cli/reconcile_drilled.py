@@ -1,22 +1,19 @@
 """One day and key for a terminal: each finding, then the lines of the bill and the calls, with every count that they have.
 
-Counts stand in columns where all of them fit; on a narrower terminal each row has under it what does not fit beside it, so that
-nothing is left out or cut; what all rows have in common is told once.
+Counts stand in columns where all of them fit, else under their row (`rows_below`): nothing is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import structs
-from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
 
 from spendgate.cli import reconcile_shown
-from spendgate.cli.lines import counted, laid
-from spendgate.cli.output import Column, console, fitting, inert, money, safe, writing
+from spendgate.cli.lines import counted
+from spendgate.cli.output import Column, console, money, safe, writing
+from spendgate.cli.rows_below import Cells, show_rows
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.groups import charged
 from spendgate.reconcile.report.causes import Told, by_cause, day_of, days_of, go_on_with
@@ -67,7 +64,6 @@ _PAID: Final = {
     Billed.METERED: "", Billed.INCLUDED: "a plan", Billed.NOT_CHARGED: "nobody", Billed.ELSEWHERE: "another bill",
 }  # fmt: skip
 _AXES: Final = {"tier": "tier", "speed": "speed", "geo": "region", "context": "context"}
-Cells = Mapping[str, str]
 
 
 @writing()
@@ -94,11 +90,11 @@ def show(drill: Drill, verdict: Judged, key: str) -> None:
     others = any(line.billed is not Billed.METERED and line.billed_nanos for line in drill.lines)
     told = " without what is not paid on this bill" if others else ""
     heading = f"The bill: {counted(len(drill.lines), 'line')}, {money(billed)}{told}"
-    _rows(out, heading, _LINES, [_line(each) for each in drill.lines])
+    show_rows(out, heading, _LINES, [_line(each) for each in drill.lines], together=_COUNTS)
     costs = sum(each.cost_nanos for each in drill.calls)
     one_day = all(result.from_ms <= each.started_ms < result.from_ms + DAY_MS for each in drill.calls)
     heading = f"The ledger: {counted(len(drill.calls), 'call')}, {money(costs)}"
-    _rows(out, heading, _CALLS, [_call(each, one_day=one_day) for each in drill.calls])
+    show_rows(out, heading, _CALLS, [_call(each, one_day=one_day) for each in drill.calls], together=_COUNTS)
     reconcile_shown.show_inputs(out, result)
 
 
@@ -145,45 +141,3 @@ def _call(call: Call, *, one_day: bool) -> Cells:
 def _counts(usage: Usage) -> dict[str, str]:
     said: dict[str, int | None] = {key: getattr(usage, key) for key in _NAMES}
     return {key: "" if count is None else f"{count:,}" for key, count in said.items()}
-
-
-def _rows(out: Console, heading: str, columns: Sequence[Column], rows: Sequence[Cells]) -> None:
-    """A heading and a row for each, with what does not fit beside it under it."""
-    out.print()
-    out.print(heading, style="bold")
-    rows = [{key: inert(text) for key, text in row.items()} for row in rows]
-    cells = {each.key: [row[each.key] for row in rows] for each in columns}
-    held = [each for each in columns if any(text not in ("", "0") for text in cells[each.key])]
-    beside = fitting(held, cells, out.width) if held else []
-    if len(beside) < len(held):  # counts go together: a person adds them up
-        beside = fitting([each for each in held if each not in _COUNTS], cells, out.width)
-    below = [each for each in held if each not in beside]
-    alike = [each for each in below if not each.right and len(rows) > 1 and len(set(cells[each.key])) == 1]
-    below = [each for each in below if each not in alike]
-    if alike:
-        _under(out, "all of them: ", alike, rows[0])
-    wide = {each.key: max(map(cell_len, (each.heading, *cells[each.key]))) for each in beside}
-    if rows:
-        _print(out, _laid_out(beside, wide, {each.key: each.heading for each in beside}), style="bold")
-    for row in rows:
-        _print(out, _laid_out(beside, wide, row))
-        _under(out, "", below, row)
-
-
-def _under(out: Console, begin: str, columns: Iterable[Column], row: Cells) -> None:
-    """What a row has in these columns, as a sentence."""
-    told = "; ".join(f"{each.heading} {row[each.key]}" for each in columns if row[each.key])
-    for line in laid("", begin + told, 2, out.width) if told else ():
-        _print(out, line)
-
-
-def _laid_out(columns: Sequence[Column], wide: Mapping[str, int], row: Cells) -> str:
-    parts = []
-    for each in columns:
-        text, blanks = row[each.key], " " * (wide[each.key] - cell_len(row[each.key]))
-        parts.append(blanks + text if each.right else text + blanks)
-    return "  ".join(parts).rstrip()
-
-
-def _print(out: Console, line: str, style: str = "") -> None:
-    out.print(Text(line, style=style), soft_wrap=True)

@@ -53,6 +53,19 @@ REMEDIES: Final[Mapping[Why, str]] = {
     Why.OTHER_WAY: "look for what the session starts by itself, with an environment of its own",
     Why.OUTSIDE: "start the tool with `spendgate exec`, or set the proxy for the whole account",
 }
+TOLD: Final[Mapping[Why, str]] = {
+    Why.OTHER_LEDGER: "in another ledger of this machine, not in this one",
+    Why.NO_GATE: "no gate was running",
+    Why.NOT_DECRYPTED: "on a connection of the tool's that the gate could not read",
+    Why.GATE_FAILED: "let pass while the ledger was failing",
+    Why.UNRECOGNIZED: "passed the gate, which knew no such request",
+    Why.OTHER_CLOUD: "sent to another provider's endpoint, which is not captured",
+    Why.OLDER_SESSION: "of a session that began before the gate",
+    Why.NO_PROXY: "sent directly, since NO_PROXY has the provider",
+    Why.OTHER_WAY: "sent by another way than the metered calls of the same session",
+    Why.OUTSIDE: "of a tool that was started without the gate's proxy",
+}
+"""The same as a phrase for people: a request, …"""
 _CLOUDS: Final = {"msg_bdrk_": "Amazon Bedrock", "msg_vrtx_": "Google Vertex AI"}
 
 
