@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -118,10 +119,20 @@ def test_billed_rows_are_asked_for_by_days_alone(month: State, state: State) -> 
 def test_a_person_sees_each_cause_with_what_to_do(month: State) -> None:
     shown = called(month, "report", *DAYS).stdout
     assert "gap (billed less captured)" in shown
-    for word in ("unexplained", "→ ", "coverage of", "(least)", "sha256", "convention: "):
+    for word in (
+        "unexplained",
+        "→ ",
+        "coverage of",
+        "(least covered)",
+        "settling: ",
+        "Ratio: captured of billed",
+        "sha256",
+        "convention: ",
+    ):
         assert word in shown
     for each in document(month)["causes"]:
         assert each["cause"] in shown
+        assert each["meaning"] in shown
 
 
 def test_one_provider_alone(month: State) -> None:
@@ -299,6 +310,15 @@ def test_no_word_of_the_table_is_broken_and_nothing_is_wider(
     assert {word for each in causes for word in each["evidence"].split()} <= words
     table = lines[: lines.index("", lines.index(next(line for line in lines if line.startswith("cause "))))]
     assert max(map(len, table)) <= width
+
+
+def test_one_of_something_is_told_in_the_singular(month: State) -> None:
+    said = document(month)
+    told = [*(each["evidence"] for each in (*said["findings"], *said["causes"])), *said["notes"]]
+    assert any(re.search(r"\b1 (call|request)\b", each) for each in told)
+    assert not [
+        each for each in told if re.search(r"(?<![\d.,])1 (calls|requests|rows|days|minutes|connections)\b", each)
+    ]
 
 
 def test_a_fee_is_told_in_dollars(month: State) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from cli.kit import app
 from spendgate.config.key_map import parse
 from spendgate.reconcile.facts import Role
-from spendgate.reconcile.remedies import REMEDIES
+from spendgate.reconcile.remedies import MEANINGS, REMEDIES
 from spendgate.reconcile.result import Cause
 from spendgate.reconcile.witnesses import whys
 
@@ -25,7 +25,7 @@ def asked(*words: str) -> str:
 
 
 def test_each_cause_and_each_why_has_one() -> None:
-    assert set(REMEDIES) == set(Cause)
+    assert set(REMEDIES) == set(MEANINGS) == set(Cause)
     assert set(whys.REMEDIES) == set(whys.TOLD) == set(whys.Why)
 
 

@@ -19,7 +19,17 @@ from spendgate.money import CENT, NANOS_PER_DOLLAR
 from spendgate.reconcile.facts import NO_FACTS
 from spendgate.reconcile.groups import half_unit
 from spendgate.reconcile.report import document, page
-from spendgate.reconcile.report.causes import Step, by_cause, day_of, days_of, in_scope, least, share, waterfall
+from spendgate.reconcile.report.causes import (
+    Step,
+    begin_with,
+    by_cause,
+    day_of,
+    days_of,
+    in_scope,
+    least,
+    share,
+    waterfall,
+)
 from spendgate.reconcile.report.charts import _above, _below, _ends, _inner_ticks, _offset, _ticks
 from spendgate.reconcile.report.tolerance import Tolerance, judged
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
@@ -150,6 +160,10 @@ def test_keys_that_are_off_in_opposite_ways_do_not_cancel_out() -> None:
     assert (made.gap_nanos, made.unexplained_nanos) == (0, 0)
     assert judged(made).over
     assert judged(made).off_nanos == 4 * price(USAGE)
+    assert begin_with(made) == (
+        "begin with the key and day of which most is:"
+        " `spendgate reconcile explain --day 2026-11-01 --provider anthropic --key apikey_alice`"
+    )
 
 
 def test_the_default_tolerance_is_wider_while_a_day_settles() -> None:
@@ -210,7 +224,7 @@ def test_only_the_largest_findings_stand_in_the_page_and_the_others_are_summed()
     (told,) = by_cause(made)
     assert told.nanos == made.gap_nanos
     whole = page.page(made, judged(made))
-    assert "2 smaller ones, " in whole
+    assert "2 smaller findings, " in whole
     assert ">$0.03</data> together" in whole
 
 

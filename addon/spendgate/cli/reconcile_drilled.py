@@ -16,6 +16,7 @@ from spendgate.cli.output import Column, console, money, safe, writing
 from spendgate.cli.rows_below import Cells, show_rows
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.groups import charged
+from spendgate.reconcile.remedies import MEANINGS
 from spendgate.reconcile.report.causes import Told, by_cause, day_of, days_of, go_on_with
 from spendgate.reconcile.report.document import instant
 from spendgate.reconcile.report.tolerance import Judged
@@ -106,7 +107,7 @@ def _findings(told: Told, *, several: bool) -> str:
         ids, more = each.calls[:_CALLS_MOST], len(each.calls) - _CALLS_MOST
         calls = f" (calls {', '.join(one[:_SHOWN_ID] for one in ids)}{f' and {more} more' if more > 0 else ''})"
         lines.append(f"{place}: {each.evidence}{calls if ids else ''}")
-    return safe_lines([*lines, f"→ {told.remedy}"])
+    return safe_lines([MEANINGS[told.cause], *lines, f"→ {told.remedy}"])
 
 
 def safe_lines(lines: Iterable[str]) -> str:

@@ -10,9 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 
 from spendgate.cli.output import console, money, safe, writing
+from spendgate.reconcile.remedies import MEANINGS, UNEXPLAINED
 from spendgate.reconcile.report.causes import begin_with, by_cause, day_of, days_of, in_scope, least, share, span_of
 from spendgate.reconcile.report.tolerance import Judged
-from spendgate.reconcile.result import Coverage, Result
+from spendgate.reconcile.result import Confidence, Coverage, Result, State
 
 BESIDE: Final = 120
 """Columns of a terminal that has room for evidence beside the amounts; on a narrower one it stands under them."""
@@ -20,6 +21,19 @@ CENTS: Final = (
     "Amounts are rounded to the cent, below a cent to the millionth of a dollar, each by itself; --format json and csv have"
     " every digit."
 )
+_COVERED: Final = "Ratio: captured of billed dollars. Requests: captured of billed ones, where the bill counts them."
+_CONFIDENCE: Final = {
+    Confidence.EXACT: "an id, or the key that the provider names",
+    Confidence.EXACT_BUCKET: "the same counts in the same minutes",
+    Confidence.RESIDUAL: "what is left of a day and key",
+    Confidence.FINGERPRINT: "a ratio of prices that one thing alone has",
+    Confidence.WEAK: "day and model alone",
+}
+_STATES: Final = {
+    State.OPEN: "not over, or not all told yet",
+    State.SETTLING: "the provider could still change it when it was imported",
+    State.FINAL: "imported after the provider's last changes",
+}
 Shown = tuple[str, int, str, str]
 """A cause, its nano-dollars, the confidence, what shows it and what to do."""
 
@@ -33,10 +47,11 @@ def show(result: Result, verdict: Judged) -> None:
     out.print(totals(result))
     out.print()
     show_causes(out, result, causes(result, verdict))
-    for each in (_coverage(result), days(result)):
+    for each, told in ((_coverage(result), _COVERED), (days(result), _state(result))):
         if each.row_count:
             out.print()
             out.print(each)
+            out.print(told)
     show_inputs(out, result)
 
 
@@ -47,6 +62,12 @@ def newnew_table(*headings: str, right: Iterable[str] = ()) -> Table:
         aligned = heading in right
         table.add_column(heading, justify="right" if aligned else "left", no_wrap=aligned, overflow="fold")
     return table
+
+
+def _state(result: Result) -> str:
+    """What the words of its days mean."""
+    states = {day.state for day in result.days}
+    return "; ".join(f"{state.value}: {_STATES[state]}" for state in State if state in states)
 
 
 def new_table(*headings: str, right: Iterable[str] = ()) -> Table:
@@ -72,7 +93,12 @@ def totals(result: Result) -> Table:
 def causes(result: Result, verdict: Judged) -> list[Shown]:
     """The causes and what is unexplained, which add up to the gap, with what shows them."""
     shown = [
-        (told.cause.value, told.nanos, told.confidence.value, f"{safe(told.evidence)}\n→ {safe(told.remedy)}")
+        (
+            told.cause.value,
+            told.nanos,
+            told.confidence.value,
+            f"{MEANINGS[told.cause]}\n{safe(told.evidence)}\n→ {safe(told.remedy)}",
+        )
         for told in by_cause(result)
     ]
     left = f"{money(verdict.off_nanos)} by day and key, without signs"
@@ -81,14 +107,15 @@ def causes(result: Result, verdict: Judged) -> list[Shown]:
 
 def unexplained(result: Result, left: str, begin: str) -> Shown:
     """What no cause has, how much of what that is, and where to begin with it."""
-    return "unexplained", result.unexplained_nanos, "", f"{left}\n→ {safe(begin)}" if begin else left
+    told = f"{UNEXPLAINED}; {left}"
+    return "unexplained", result.unexplained_nanos, "", f"{told}\n→ {safe(begin)}" if begin else told
 
 
 def show_causes(out: Console, result: Result, shown: Sequence[Shown]) -> None:
     """A table, with the evidence beside it where there is room, else under it."""
     beside = out.width >= BESIDE
     table = newnew_table(
-        "cause", "dollars", "of billed", "confidence", *(["what shows it, and what to do"] if beside else []),
+        "cause", "dollars", "of billed", "confidence", *(["what it is, what shows it, what to do"] if beside else []),
         right=("dollars", "of billed"),
     )  # fmt: skip
     for name, nanos, confidence, evidence in shown:
@@ -96,6 +123,9 @@ def show_causes(out: Console, result: Result, shown: Sequence[Shown]) -> None:
         table.add_row(*row, *([evidence] if beside else []))
     out.print(table)
     out.print(CENTS)
+    told = [f"{each.value}: {_CONFIDENCE[each]}" for each in Confidence if any(each.value == one[2] for one in shown)]
+    if told:
+        out.print(f"Confidence, by what the two sides are joined: {'; '.join(told)}.")
     if not beside:
         for name, nanos, _, evidence in shown:
             out.print()
@@ -109,7 +139,7 @@ def _coverage(result: Result) -> Table:
     )
     worst = least(result.coverage)
     for each in result.coverage:
-        mark = " (least)" if each is worst else ""
+        mark = " (least covered)" if each is worst else ""
         table.add_row(
             each.what, safe(each.name) + mark, money(each.billed_nanos), money(each.captured_nanos),
             share(each.captured_nanos, each.billed_nanos), _requests(each),

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from spendgate.plural import counted
 from spendgate.pricing import PriceBook
 from spendgate.reconcile import pricing_causes
 from spendgate.reconcile.assembling import PRODUCT, Assembled, assemble, known_units, units_of
@@ -195,7 +196,7 @@ class _Explaining:
     def _rows_of_no_bill(self, group: Group) -> None:
         """Rows of the ledger that no bill of this provider can have."""
         double, plan, gateway = (group.kind(kind) for kind in (Kind.DOUBLE, Kind.PLAN, Kind.GATEWAY))
-        told = f"{double.calls} rows of responses that have a row already"
+        told = f"counted twice: {counted(double.calls, 'row')} beside another one of the same response"
         self._add(
             group,
             Cause.RETRY_DUP,
@@ -205,9 +206,9 @@ class _Explaining:
             calls=tuple(double.ids[:100]),
             requests=-double.calls,
         )
-        told = f"{plan.calls} calls on a plan or a personal account were charged here"
+        told = f"charged here, though on a plan or a personal account: {counted(plan.calls, 'call')}"
         self._add(group, Cause.SUBSCRIPTION_INCLUDED, -plan.cost, Confidence.EXACT, told, calls=tuple(plan.ids[:100]))
-        told = f"{gateway.calls} calls went to a gateway, which is billed for them under its own key"
+        told = f"{counted(gateway.calls, 'call')} went to a gateway, which is billed under its own key"
         self._add(
             group,
             Cause.GATEWAY_LEG,
@@ -244,7 +245,7 @@ class _Explaining:
             group, Cause.DISCOUNT, its.discount, Confidence.EXACT, "billed below the list price that the bill names"
         )
         unpriced = group.kind(Kind.UNPRICED)
-        told = f"{unpriced.calls} calls of a model without a price in the list"
+        told = f"{counted(unpriced.calls, 'call')} of a model without a price in the list"
         nanos = round(its.unpriced)
         self._add(group, Cause.UNPRICED_MODEL, nanos, Confidence.EXACT, told, calls=tuple(unpriced.ids[:100]))
 

@@ -1,4 +1,4 @@
-"""What to do next about each cause, in one sentence; and about what no cause explains."""
+"""What each cause means and what to do next about it, in a sentence each; and about what no cause explains."""
 
 from __future__ import annotations
 
@@ -7,6 +7,36 @@ from typing import Final
 
 from spendgate.reconcile.result import Cause, Finding
 
+MEANINGS: Final = {
+    Cause.LATE_DATA: "captured; the provider had not told it yet when its data were read",
+    Cause.CUTOFF: "calls around midnight (UTC) that the bill has on the other day",
+    Cause.REVISION: "the provider has changed the day since an earlier import",
+    Cause.SCOPE_KEY: "billed under a key that is used where no gate is",
+    Cause.SCOPE_PRODUCT: "billed for a product that runs at the provider and passes no gate",
+    Cause.SCOPE_KEYLESS: "billed without a key, as the use of a console is",
+    Cause.GATEWAY_LEG: "calls through a gateway, whose own key is billed for them",
+    Cause.OTHER_DEVICE: "billed for a time at which no captured machine of the person was on",
+    Cause.BYPASS_ON_DEVICE: "made on a captured machine, around its gate",
+    Cause.CAPTURE_DOWN: "billed for a time at which the gate was down",
+    Cause.UNCAPTURED: "billed, and in no call of the ledger; nothing shows why",
+    Cause.PARSE_MISS: "captured, but the answer's counts could not be read",
+    Cause.SUBCALL_TOKENS: "tokens of sub-calls that the answers' own counts leave out",
+    Cause.ABORTED_STREAM: "answers that broke off: the provider counted more of them than the gate saw",
+    Cause.FAILED_BILLED: "calls that failed, and that the provider bills all the same",
+    Cause.CAPTURED_NOT_BILLED: "captured, and not on the bill",
+    Cause.RETRY_DUP: "one response that the ledger has twice",
+    Cause.PRICE_LIST: "billed at another price than the ledger's list has",
+    Cause.PRICE_MULTIPLIER: "billed at the price of another tier, speed or place than was captured",
+    Cause.PRICE_CHANGE_MIDPERIOD: "a price that changed within the period",
+    Cause.UNPRICED_MODEL: "calls of a model that the ledger's price list does not have",
+    Cause.DISCOUNT: "billed below list price",
+    Cause.CREDIT_COMMIT: "paid by a credit, a commitment or a pool",
+    Cause.SUBSCRIPTION_INCLUDED: "paid by a plan: seats on the bill, or calls that are not on it",
+    Cause.NON_TOKEN_FEE: "billed for other things than tokens",
+    Cause.ESTIMATE: "calls whose wire shows no counts: the ledger has an estimate of them",
+    Cause.FX_ROUNDING: "rounding of last digits",
+}  # fmt: skip
+UNEXPLAINED: Final = "what no cause shows"
 REMEDIES: Final = {
     Cause.LATE_DATA: "import this day again once the provider's delay is over",
     Cause.CUTOFF: "nothing: the two days cancel out",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from spendgate.money import short_dollars
+from spendgate.plural import counted
 from spendgate.reconcile.assembling import ABSENT
 from spendgate.reconcile.comparing import Compared
 from spendgate.reconcile.groups import Group, charged
@@ -122,6 +123,7 @@ def _days(compared: Compared) -> tuple[Day, ...]:
                 day.tells_use or one is not None,
                 None if one is None else one.period.until_ms,
                 scope[at],
+                max(off[at], key=lambda place: abs(off[at][place]))[0] if any(off[at].values()) else "",
             )
         )
     return tuple(found)
@@ -214,9 +216,9 @@ def _notes(compared: Compared) -> tuple[str, ...]:
         opened[provider].append(day_ms)
     for provider, days in sorted(opened.items()):
         last = datetime.fromtimestamp(max(days) / 1000, UTC)
-        notes.append(f"{provider}: {len(days)} days up to {last:%Y-%m-%d} are still open and not compared")
+        notes.append(f"{provider}: not compared, since still open: {counted(len(days), 'day')} up to {last:%Y-%m-%d}")
     if compared.captured.open_calls:
-        notes.append(f"{compared.captured.open_calls} calls have not ended and are not compared")
+        notes.append(f"not compared, since not ended: {counted(compared.captured.open_calls, 'call')}")
     return tuple(notes)
 
 
@@ -230,8 +232,8 @@ def _left_out(compared: Compared, from_ms: int, until_ms: int) -> Iterator[str]:
             kept = found[provider]
             kept[0], kept[1], kept[2] = kept[0] + 1, kept[1] + calls, kept[2] + nanos
     for provider, (days, calls, nanos) in sorted(found.items()):
-        which = f" that tells what calls cost on {days} days" if provider in compared.bill.told else ""
-        yield f"{provider}: no statement{which}; {calls} calls of {short_dollars(nanos)} are not compared"
+        which = f" that tells what calls cost on {counted(days, 'day')}" if provider in compared.bill.told else ""
+        yield f"{provider}: no statement{which}; {counted(calls, 'call')} of {short_dollars(nanos)} not compared"
 
 
 def _told(compared: Compared) -> Iterator[tuple[str, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Final
 
 from msgspec import Struct
@@ -86,8 +87,10 @@ def begin_with(result: Result) -> str:
     worst = max(result.days, key=lambda day: day.off_nanos or abs(day.unexplained_nanos), default=None)
     if worst is None or not (worst.off_nanos or worst.unexplained_nanos):
         return ""
-    day = f"--day {day_of(worst.day_ms)} --provider {worst.provider}"
-    return f"begin here, with each key under coverage: `spendgate reconcile explain {day} --key KEY`"
+    asked = f"spendgate reconcile explain --day {day_of(worst.day_ms)} --provider {quote(worst.provider)} --key"
+    if worst.off_key and "`" not in worst.off_key:
+        return f"begin with the key and day of which most is: `{asked} {quote(worst.off_key)}`"
+    return f"begin here, with each key under coverage: `{asked} KEY`"
 
 
 def go_on_with(drill: Drill) -> str:
@@ -124,7 +127,7 @@ def _told(cause: Cause, findings: list[Finding]) -> Told:
     first, more = findings[0], len(findings) - 1
     confidence = max((each.confidence for each in findings), key=_STRONGEST.index)
     place = " ".join(part for part in (day_of(first.day_ms), first.provider, first.key, first.model) if part)
-    evidence = f"{place}: {first.evidence}" + (f"; and {more} more like it" if more else "")
+    evidence = f"{place}: {first.evidence}" + (f"; and {more:,} more like it" if more else "")
     return Told(
         cause, sum(nanos), sum(each for each in nanos if each > 0), sum(each for each in nanos if each < 0), confidence,
         evidence, remedy(cause, findings), tuple(findings),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from spendgate.reconcile.remedies import remedy
+from spendgate.reconcile.remedies import MEANINGS, remedy
 from spendgate.reconcile.report.causes import Told, begin_with, by_cause, day_of, least
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Day, Finding, Input, Result
@@ -15,7 +15,7 @@ from spendgate.statement import DAY_MS
 KEYS: Final = (
     "part", "name", "day", "provider", "key", "model", "state", "nanos", "billed_nanos", "captured_nanos", "unexplained_nanos",
     "under_nanos", "over_nanos", "ratio", "requests", "confidence", "evidence", "remedy", "sha256", "refreshed", "from", "until",
-    "billed_requests", "calls",
+    "billed_requests", "calls", "meaning",
 )  # fmt: skip
 """Columns of the CSV: every row has those of its part."""
 Row = dict[str, object]
@@ -101,7 +101,8 @@ def _word(verdict: Judged) -> str:
 def _cause(told: Told) -> Row:
     return {
         "cause": told.cause.value, "nanos": told.nanos, "under_nanos": told.under_nanos, "over_nanos": told.over_nanos,
-        "confidence": told.confidence.value, "findings": len(told.findings), "evidence": told.evidence, "remedy": told.remedy,
+        "confidence": told.confidence.value, "findings": len(told.findings), "meaning": MEANINGS[told.cause],
+        "evidence": told.evidence, "remedy": told.remedy,
     }  # fmt: skip
 
 

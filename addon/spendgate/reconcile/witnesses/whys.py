@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from spendgate.plural import counted
 from spendgate.reconcile.witnesses.interface import Seen
 from spendgate.reconcile.witnesses.matching import NEAR_MS
 from spendgate.reconcile.witnesses.trail import Failure, GateRun
@@ -161,7 +162,7 @@ def _blind(seen: Seen, known: Known) -> Reason | None:
     for each in known.blind:
         if each.tool == seen.tool and each.first_ms <= seen.at_ms <= each.last_ms:
             times = f"between {_at(each.first_ms)} and {_at(each.last_ms)}"
-            told = f"{each.count} connections of {each.tool} to {each.host} could not be read {times}: {each.reason}"
+            told = f"{counted(each.count, 'connection')} of {each.tool} to {each.host} could not be read {times}: {each.reason}"
             return Reason(Why.NOT_DECRYPTED, Firm.LIKELY, told)
     return None
 
@@ -173,7 +174,7 @@ def _unknown(seen: Seen, known: Known) -> Reason | None:
     return Reason(
         Why.UNRECOGNIZED,
         Firm.POSSIBLE,
-        f"{len(near)} unrecognized requests of its session passed the gate at that time",
+        f"{counted(len(near), 'unrecognized request')} of its session passed the gate at that time",
     )
 
 
@@ -182,7 +183,7 @@ def _failing(seen: Seen, known: Known) -> Reason | None:
         if each.from_ms <= seen.at_ms <= each.until_ms:
             times = f"from {_at(each.from_ms)} to {_at(each.until_ms)}"
             return Reason(
-                Why.GATE_FAILED, Firm.POSSIBLE, f"{each.allowed} calls were let pass without the ledger {times}"
+                Why.GATE_FAILED, Firm.POSSIBLE, f"let pass without the ledger {times}: {counted(each.allowed, 'call')}"
             )
     return None
 
@@ -199,7 +200,7 @@ def _same_session(seen: Seen, known: Known) -> Reason | None:
     others = known.metered.get(seen.session or "", 0)
     if not others:
         return None
-    return Reason(Why.OTHER_WAY, Firm.LIKELY, f"{others} other calls of its session are in the ledger")
+    return Reason(Why.OTHER_WAY, Firm.LIKELY, f"the ledger has {counted(others, 'other call')} of its session")
 
 
 def _hidden(seen: Seen, known: Known) -> Reason | None:
