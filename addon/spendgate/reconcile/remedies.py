@@ -93,12 +93,13 @@ def console(provider: str) -> str:
     return _CONSOLES.get(provider, f"the console of {provider}")
 
 
-def compare_below(providers: Iterable[str], uncounted: str | None, *, calls: bool) -> str:
-    """What to do about the unexplained of one day and key, whose lines and calls are there. `uncounted`: a call without the
-    provider's own counts."""
+def compare_below(providers: Iterable[str], uncounted: str | None, elsewhere: str | None, *, calls: bool) -> str:
+    """What to do about the unexplained of one day and key, whose lines and calls are there. `uncounted`: one of them without the
+    provider's own counts; `elsewhere`: a call of another day that a finding rests on."""
     where = " and ".join(console(each) for each in sorted(set(providers)))
-    if not calls:
+    if not calls and elsewhere is None:
         return f"no call is here to compare with: look up in {where} who used what the lines below have"
-    first = f"begin with calls that have no counts of the provider's (`spendgate calls show {uncounted}`); "
-    compare = "add up lines and calls below by model and class of tokens"
-    return f"{first if uncounted else ''}{compare}, and look up in {where} what is off"
+    named = "have no counts of the provider's" if uncounted else "the findings name"
+    first = f"begin with calls that {named} (`spendgate calls show {uncounted or elsewhere}`); "
+    compare = "add up lines and calls by model and class of tokens"
+    return f"{first if uncounted or elsewhere else ''}{compare}, and look up in {where} what is off"

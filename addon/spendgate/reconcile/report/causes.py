@@ -98,7 +98,10 @@ def go_on_with(drill: Drill) -> str:
     if not any(day.off_nanos or day.unexplained_nanos for day in drill.result.days):
         return ""
     uncounted = next((call.id for call in drill.calls if call.basis != "reported"), None)
-    return compare_below((day.provider for day in drill.result.days), uncounted, calls=bool(drill.calls))
+    here = {call.id for call in drill.calls}
+    named = (each for finding in drill.result.findings for each in finding.calls)
+    elsewhere = next((each for each in named if each not in here), None)
+    return compare_below((day.provider for day in drill.result.days), uncounted, elsewhere, calls=bool(here))
 
 
 def day_of(day_ms: int) -> str:
