@@ -213,7 +213,7 @@ def priced_counts(row: dict) -> dict[str, int]:
     return {name: row[f"{name}_tokens"] for name in own if row[f"{name}_tokens"]}
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("width", [80, 200])
 def test_each_count_of_lines_and_calls_is_there_and_fits(
     month: State, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

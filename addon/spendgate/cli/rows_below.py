@@ -34,7 +34,7 @@ def show_rows(
     out.print()
     for line in laid("", inert(heading), 0, out.width):
         _print(out, line, style="bold")
-    for line in (line for sentence in told for line in laid("", sentence, 2, out.width)):
+    for line in (line for sentence in told for line in laid("", inert(sentence), 2, out.width)):
         _print(out, line)
     rows = [{key: inert(text) for key, text in row.items()} for row in rows]
     cells = {each.key: [row[each.key] for row in rows] for each in columns}
