@@ -20,6 +20,7 @@ from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.fees import fees
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import Group, GroupKey
+from spendgate.reconcile.identities import KEYLESS
 from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.midnights import moved_calls
 from spendgate.reconcile.prices import Prices
@@ -77,6 +78,9 @@ class _Explaining:
         self.told: dict[GroupKey, int] = defaultdict(int)
         """What findings have explained of each group."""
         self.used = _used_accounts(assembled)
+        told = {key.provider for key, group in assembled.groups.items() if key.account == KEYLESS and group.lines}
+        self.keyless = {name for name, accounts in self.used.items() if KEYLESS in accounts} - told
+        """Providers whose bill has no line without a key, while calls have none: it has them under some key, if at all."""
 
     def all(self) -> tuple[list[Finding], set[GroupKey]]:
         groups = dict(sorted(self.assembled.groups.items()))
@@ -189,9 +193,9 @@ class _Explaining:
         used = self.used[group.key.provider]
         if who.grain > 0 or account.name in used or account.keyless or account.listed or account.person or not used:
             return ""
-        if who.loose or not group.lines:
+        if who.loose or not group.lines or group.key.provider in self.keyless:
             return ""
-        return f"no call of the ledger was ever made with {account.name}, and every key that was is another one of the bill's"
+        return f"no call of the ledger was ever made with {account.name}: the keys of all its calls are others of the bill's"
 
     def _rows_of_no_bill(self, group: Group) -> None:
         """Rows of the ledger that no bill of this provider can have."""
