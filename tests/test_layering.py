@@ -74,6 +74,7 @@ NOUNS = {
         "window",
     },
     "inert_text": set(),
+    "plural": set(),
     "digest": {"money", "policy", "window"},
     "digest_made": {"digest", "model_names", "policy", "window"},
     "digest_texts": {"digest", "inert_text", "money", "window"},

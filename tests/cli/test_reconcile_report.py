@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,8 +26,11 @@ from spendgate.errors import SpendgateError, StateError, StatementError, UsageEr
 from spendgate.ledger import Ledger
 from spendgate.ledger.statements import StatementBook
 from spendgate.money import NANOS_PER_DOLLAR
+from spendgate.reconcile.report.tolerance import judged
 from spendgate.reconcile.result import Cause
-from spendgate.statement import Line, Statement
+from spendgate.reconcile.result import Result as Answer
+from spendgate.reconcile.run import explain
+from spendgate.statement import Charge, Line, Statement
 
 DAYS = ("--from", "2026-10-01", "--until", "2026-10-08")
 
@@ -115,10 +119,20 @@ def test_billed_rows_are_asked_for_by_days_alone(month: State, state: State) -> 
 def test_a_person_sees_each_cause_with_what_to_do(month: State) -> None:
     shown = called(month, "report", *DAYS).stdout
     assert "gap (billed less captured)" in shown
-    for word in ("unexplained", "→ ", "coverage of", "(least)", "sha256", "convention: "):
+    for word in (
+        "unexplained",
+        "→ ",
+        "coverage of",
+        "(least covered)",
+        "settling: ",
+        "Ratio: captured of billed",
+        "sha256",
+        "convention: ",
+    ):
         assert word in shown
     for each in document(month)["causes"]:
         assert each["cause"] in shown
+        assert each["meaning"] in shown
 
 
 def test_one_provider_alone(month: State) -> None:
@@ -154,6 +168,10 @@ def test_no_cell_of_the_csv_is_run_by_a_spreadsheet(tmp_path: Path) -> None:
         said = Statement(evil, "anthropic", "", start, until, "ab" * 32, evil, until + 86_400_000, (line,), (evil,))
         book.take(said, "tests", until + 86_400_000)
     rows = list(csv.DictReader(io.StringIO(called(state, "report", *DAYS, "--format", "csv").stdout)))
+    drill = called(state, "explain", "--day", "2026-10-01", "--key", evil, "--format", "csv").stdout
+    lines = list(csv.DictReader(io.StringIO(drill)))
+    assert [row["billed_nanos"] for row in lines if row["part"] == "line"] == ["-5"]
+    rows += lines
     texts = [cell for row in rows for key, cell in row.items() if cell and not key.endswith("nanos") and key != "ratio"]
     assert not [cell for cell in texts if cell[0] in "=+-@\t\r" or "\x1b" in cell]
     assert any(evil[:10] in cell for cell in texts)
@@ -179,7 +197,87 @@ def test_a_day_and_key_go_down_to_lines_and_calls(month: State) -> None:
     shown = called(month, *words).stdout
     assert said["calls"][0]["id"] in shown
     rows = list(csv.DictReader(io.StringIO(called(month, *words, "--format", "csv").stdout)))
-    assert [row["id"] for row in rows] == [each["id"] for each in said["calls"]]
+    for part, whole in (("call", said["calls"]), ("line", said["lines"]), ("finding", said["findings"])):
+        named = [row for row in rows if row["part"] == part]
+        assert len(named) == len(whole)
+        for row, each in zip(named, whole, strict=True):
+            assert {
+                key: str(each[key] if each[key] is not None else "") for key in each.keys() & row.keys() - {"calls"}
+            } == {key: row[key] for key in each.keys() & row.keys() - {"calls"}}
+    assert {row["part"] for row in rows} >= {"total", "cause", "unexplained", "tolerance", "day", "input", "note"}
+
+
+def priced_counts(row: dict) -> dict[str, int]:
+    """The counts of a line or a call that have a price of their own."""
+    own = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other", "output")
+    return {name: row[f"{name}_tokens"] for name in own if row[f"{name}_tokens"]}
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_each_count_of_lines_and_calls_is_there_and_fits(
+    month: State, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a person can add a row up to its money, on any terminal, by anthropic's caches, too."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    key = max(
+        document(month)["coverage"]["keys"],
+        key=lambda each: (each["name"].startswith("anthropic"), each["billed_nanos"]),
+    )
+    words = ("explain", "--day", "2026-10-02", "--key", key["name"])
+    said = json.loads(called(month, *words, "--format", "json").stdout)
+    ran = called(month, *words)
+    shown = set(ran.stdout.replace(";", " ").split())
+    every = [priced_counts(each) for each in (*said["lines"], *said["calls"])]
+    assert {name for each in every for name in each} >= {"input", "cache_read", "cache_write_5m", "output"}
+    assert {f"{count:,}" for each in every for count in each.values()} <= shown
+    assert max(map(len, ran.stdout.splitlines())) <= width
+    assert "too narrow" not in ran.stderr
+
+
+def test_what_is_counted_in_other_units_has_its_quantity(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    start, day = 1_790_812_800_000, 86_400_000
+    Ledger.open(state.ledger, state.gates, start).close()
+    line = Line(
+        start,
+        start + day,
+        "anthropic",
+        charge=Charge.CODE_EXECUTION,
+        quantity="12.50",
+        unit="hours",
+        billed_nanos=625 * 10**6,
+    )
+    with StatementBook(state.ledger) as book:
+        said = Statement("anthropic", "anthropic", "", start, start + day, "ab" * 32, "api", start + 2 * day, (line,))
+        book.take(said, "tests", start + 2 * day)
+    words = ("explain", "--day", "2026-10-01", "--key", "(keys not told apart)")
+    assert "12.50 hours" in called(state, *words).stdout
+    (row,) = json.loads(called(state, *words, "--format", "json").stdout)["lines"]
+    assert (row["charge"], row["quantity"], row["unit"]) == ("code execution", "12.50", "hours")
+
+
+def test_what_to_do_next_goes_on_from_explain(month: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not send the person who has run it to the same command; the calls that a finding rests on are named."""
+    found = next(each for each in document(month)["findings"] if each["cause"] == "failed_billed" and each["calls"])
+    words = ("explain", "--day", found["day"], "--key", found["key"], "--provider", found["provider"])
+    monkeypatch.setattr("spendgate.cli.reconcile_report.judged", lambda result: judged(off(result)))
+    monkeypatch.setattr(
+        "spendgate.cli.reconcile_report.explain",
+        lambda *given: replace(drilled := explain(*given), result=off(drilled.result)),
+    )
+    said = json.loads(called(month, *words, "--format", "json").stdout)
+    assert "look up in" in said["unexplained_remedy"]
+    shown = " ".join(called(month, *words).stdout.split())
+    assert said["unexplained_remedy"] in shown
+    assert "reconcile explain" not in shown + json.dumps(said)
+    remedy = next(each["remedy"] for each in said["causes"] if each["cause"] == "failed_billed")
+    assert f"`spendgate calls show {found['calls'][0]}`" in remedy
+
+
+def off(made: Answer) -> Answer:
+    """With a cent on each day that nothing explains."""
+    days = tuple(replace(each, unexplained_nanos=10**7, off_nanos=10**7) for each in made.days)
+    return replace(made, days=days, unexplained_nanos=10**7 * len(days))
 
 
 def test_a_key_that_nobody_knows_is_told_with_those_that_are(month: State) -> None:
@@ -212,6 +310,15 @@ def test_no_word_of_the_table_is_broken_and_nothing_is_wider(
     assert {word for each in causes for word in each["evidence"].split()} <= words
     table = lines[: lines.index("", lines.index(next(line for line in lines if line.startswith("cause "))))]
     assert max(map(len, table)) <= width
+
+
+def test_one_of_something_is_told_in_the_singular(month: State) -> None:
+    said = document(month)
+    told = [*(each["evidence"] for each in (*said["findings"], *said["causes"])), *said["notes"]]
+    assert any(re.search(r"\b1 (call|request)\b", each) for each in told)
+    assert not [
+        each for each in told if re.search(r"(?<![\d.,])1 (calls|requests|rows|days|minutes|connections)\b", each)
+    ]
 
 
 def test_a_fee_is_told_in_dollars(month: State) -> None:

@@ -106,6 +106,36 @@ def test_what_went_around_is_named_with_why(state: State, home: Path) -> None:
     assert (cells["response_id"], cells["output_tokens"], cells["at"][-1]) == ("msg_3", "50", "Z")
 
 
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_a_person_reads_why_and_what_to_do(
+    state: State, home: Path, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the documentation, on a narrow terminal, too: how many, why and how sure that is, what to do, each with its id
+    and all its counts."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    metered(home)
+    with (home / LOG).open("ab") as log:
+        for name, session in (("msg_bdrk_3", "s8"), ("msg_4", "s1"), ("msg_5", "s1")):
+            log.write(
+                json.dumps(answer(name, None, session=session, at_ms=NOW_MS, usage={"output_tokens": 51})).encode()
+                + b"\n"
+            )
+    done = asked(state, status=1)
+    lines = done.stdout.splitlines()
+    told = " ".join(done.stdout.split())
+    assert "session logs have 3 requests that the ledger has no call of: they went around the gate" in told
+    assert "1 request: sent to another provider's endpoint, which is not captured (certain) its id is" in told
+    assert "2 requests: " in told
+    for each in json.loads(asked(state, "--format", "json", status=1).stdout):
+        assert f"→ {each['remedy']}" in told
+        assert each["evidence"] in told
+        assert each["id"] in told
+    assert {"10", "900", "30", "51"} <= set(told.replace(";", "").split())
+    assert max(map(len, lines)) <= width
+    assert "too narrow" not in done.stderr
+    assert "3 requests went around the gate: exit status 1" in done.stderr
+
+
 def test_what_the_ledger_alone_has(state: State, home: Path) -> None:
     """Of a tool that keeps a log: no finding, but told. Of a tool without one nothing is."""
     assert json.loads(asked(state, "--format", "json", status=0).stdout) == []
@@ -115,6 +145,9 @@ def test_what_the_ledger_alone_has(state: State, home: Path) -> None:
         ("ledger", "0a1b2c3d-settled"),
         ("ledger", "0b1b2c3d-open"),
     ]
+    shown = asked(state, status=0).stdout
+    assert "2 calls only in the ledger, which is no finding" in shown
+    assert "0a1b2c3d-settled" in shown
 
 
 def test_wrong_words(state: State, home: Path) -> None:

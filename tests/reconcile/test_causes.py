@@ -154,6 +154,14 @@ def test_scope_key_that_the_ledger_never_saw() -> None:
     assert found.confidence is Confidence.RESIDUAL
 
 
+@pytest.mark.parametrize(("lines", "cause"), [([], Cause.UNCAPTURED), (billed(USAGE, 1, key=""), Cause.SCOPE_KEY)])
+def test_calls_without_a_key_may_be_those_of_a_key_that_no_call_shows(lines: list[Line], cause: Cause) -> None:
+    """Where the bill has no line without a key, they are billed under some: nobody is told to revoke it."""
+    said = [*billed(times(USAGE, 3), 3), *billed(USAGE, 1, key="apikey_login"), *lines]
+    made = run([*calls(3), call(9, api_key="", response_id=None)], said)
+    assert [each.cause for each in made.findings if each.key == "apikey_login"] == [cause]
+
+
 def test_scope_product() -> None:
     """A product that runs at the provider."""
     lines = billed(times(USAGE, 3), 3, product="claude_code") + billed(USAGE, 1, product="cowork")

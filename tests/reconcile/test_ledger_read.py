@@ -103,7 +103,7 @@ def test_no_statement(tmp_path: Path, ledger: Ledger) -> None:
         result = reconcile(reader, OPTIONS)
 
     assert (result.billed_nanos, result.captured_nanos, result.days) == (0, 0, ())
-    assert any("no statement; 1 calls" in note for note in result.notes)
+    assert any("no statement; 1 call of" in note for note in result.notes)
 
 
 def test_unknown_key(tmp_path: Path, ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from cli.kit import app
 from spendgate.config.key_map import parse
 from spendgate.reconcile.facts import Role
-from spendgate.reconcile.remedies import REMEDIES
+from spendgate.reconcile.remedies import MEANINGS, REMEDIES, compare_below
 from spendgate.reconcile.result import Cause
 from spendgate.reconcile.witnesses import whys
 
@@ -25,8 +25,8 @@ def asked(*words: str) -> str:
 
 
 def test_each_cause_and_each_why_has_one() -> None:
-    assert set(REMEDIES) == set(Cause)
-    assert set(whys.REMEDIES) == set(whys.Why)
+    assert set(REMEDIES) == set(MEANINGS) == set(Cause)
+    assert set(whys.REMEDIES) == set(whys.TOLD) == set(whys.Why)
 
 
 @pytest.mark.parametrize("named", [each for each in NAMED if each.startswith("spendgate ")])
@@ -51,3 +51,26 @@ def test_whose_a_key_is_can_be_said_in_the_map_that_is_named() -> None:
 def test_what_no_ledger_has_is_looked_for_in_session_logs() -> None:
     """No statement is imported by the minute, and a session log is no statement: nobody could follow that."""
     assert "spendgate reconcile witness" in REMEDIES[Cause.UNCAPTURED]
+
+
+@pytest.mark.parametrize(
+    ("uncounted", "elsewhere", "calls", "told"),
+    [
+        ("a", "b", True, "begin with calls that have no counts of the provider's (`spendgate calls show a`); add up"),
+        (
+            None,
+            "b",
+            False,
+            "begin with calls that the findings name (`spendgate calls show b`); add up lines and calls",
+        ),
+        (None, None, True, "add up lines and calls by model and class of tokens, and look up in the Claude Console"),
+        (None, None, False, "no call is here to compare with: look up in the Claude Console (Usage, Cost) and"),
+    ],
+)
+def test_one_day_and_key_goes_on_with_its_calls_and_the_console(
+    uncounted: str | None, elsewhere: str | None, calls: bool, told: str
+) -> None:
+    """Behind `reconcile explain` the next step is no `reconcile explain`."""
+    said = compare_below(["anthropic", "x"], uncounted, elsewhere, calls=calls)
+    assert said.startswith(told)
+    assert "the console of x" in said

@@ -19,12 +19,22 @@ from spendgate.money import CENT, NANOS_PER_DOLLAR
 from spendgate.reconcile.facts import NO_FACTS
 from spendgate.reconcile.groups import half_unit
 from spendgate.reconcile.report import document, page
-from spendgate.reconcile.report.causes import Step, by_cause, day_of, days_of, in_scope, least, share, waterfall
+from spendgate.reconcile.report.causes import (
+    Step,
+    begin_with,
+    by_cause,
+    day_of,
+    days_of,
+    in_scope,
+    least,
+    share,
+    waterfall,
+)
 from spendgate.reconcile.report.charts import _above, _below, _ends, _inner_ticks, _offset, _ticks
 from spendgate.reconcile.report.tolerance import Tolerance, judged
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Input, Result, State
 from spendgate.reconcile.run import Options, Version, compare
-from spendgate.statement import DAY_MS, Charge, Line
+from spendgate.statement import DAY_MS, Billed, Charge, Line
 
 EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e=cmd"
 AMOUNTS = st.integers(-(10**13), 10**13)
@@ -150,6 +160,10 @@ def test_keys_that_are_off_in_opposite_ways_do_not_cancel_out() -> None:
     assert (made.gap_nanos, made.unexplained_nanos) == (0, 0)
     assert judged(made).over
     assert judged(made).off_nanos == 4 * price(USAGE)
+    assert begin_with(made) == (
+        "begin with the key and day of which most is:"
+        " `spendgate reconcile explain --day 2026-11-01 --provider anthropic --key apikey_alice`"
+    )
 
 
 def test_the_default_tolerance_is_wider_while_a_day_settles() -> None:
@@ -210,7 +224,7 @@ def test_only_the_largest_findings_stand_in_the_page_and_the_others_are_summed()
     (told,) = by_cause(made)
     assert told.nanos == made.gap_nanos
     whole = page.page(made, judged(made))
-    assert "2 smaller ones, " in whole
+    assert "2 smaller findings, " in whole
     assert ">$0.03</data> together" in whole
 
 
@@ -244,6 +258,29 @@ def test_calls_to_a_gateway_cover_nothing() -> None:
     sent = [replace(call(number), billing="gateway", api_key="") for number in range(10, 14)]
     (total,) = (each for each in run([*calls(3), *sent], lines_of(times(USAGE, 4), 4)).coverage if each.what == "total")
     assert (total.captured_nanos, total.billed_nanos) == (3 * price(USAGE), 4 * price(USAGE))
+
+
+def test_what_neither_side_has_anything_of_is_no_row_of_coverage() -> None:
+    """A plan's calls are $0.00 of $0.00: table, page and documents have the total, and what one can read something from."""
+    mine = [
+        *calls(3),
+        *(replace(call(10 + each), billing="subscription", api_key="", cost_nanos=0) for each in range(2)),
+    ]
+    plan = [replace(each, provider="cursor", billed=Billed.INCLUDED) for each in lines_of(times(USAGE, 2), 2, key="k")]
+    versions = [
+        Version("a", NOW, statement(lines_of(times(USAGE, 3), 3))),
+        Version("b", NOW, replace(statement(plan, source="cursor"), provider="cursor")),
+    ]
+    made = compare(mine, versions, NO_FACTS, Options(DAY, DAY + DAY_MS, NOW))
+    named = [(each.what, each.name) for each in made.coverage]
+    assert named == [
+        ("total", ""), ("provider", "anthropic"), ("tool", "claude-code"), ("key", "anthropic apikey_alice")
+    ]  # fmt: skip
+    flat = [row for row in document.rows(made, judged(made)) if str(row["part"]).startswith("coverage by ")]
+    assert [row["name"] for row in flat] == [name for _, name in named]
+    assert page.page(made, judged(made)).count("anthropic apikey_alice") and "cursor k" not in page.page(
+        made, judged(made)
+    )
 
 
 def test_requests_are_those_of_providers_that_tell_theirs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from spendgate.reconcile.captured import Call
 from spendgate.reconcile.facts import NO_FACTS, Facts, Key, Person, Role
 from spendgate.reconcile.result import Cause
 from spendgate.reconcile.uncaptured import NOT_CAPTURED, cells
+from spendgate.reconcile.unjoined import Row, set_off
 from spendgate.reconcile.versions import Version
 from spendgate.statement import DAY_MS, Line, Who
 
@@ -115,6 +117,102 @@ def test_a_bill_that_has_changed_counts_as_it_is_now() -> None:
     plain = replace(bill, days=tuple(replace(each, before=(), had_before=False) for each in bill.days))
     (one,) = cells(comparing.compare(ours(3), plain, FACTS, NOW, 600_000), (IMPORT,))
     assert sum(each.nanos for each in cells(told, (IMPORT,))) < one.nanos == 6 * ONE
+
+
+OTHER: Final = "claude-sonnet-4-5"
+MAPPED = Facts(
+    keys=(Key("anthropic", "of_bob", person="bob"), Key("anthropic", "of_alice", person="alice"),
+          Key("anthropic", "ci", role=Role.ELSEWHERE)),
+)  # fmt: skip
+
+
+def keyless(number: int, **changes: object) -> list[Call]:
+    """Calls of a login, of alice's unless it is said otherwise: no key is seen on them."""
+    return calls(number, api_key="", **changes)
+
+
+def of_keys(**requests: int) -> list[Line]:
+    """So many requests of each of these keys."""
+    return [line for key, number in requests.items() for line in billed(times(USAGE, number), number, key=key)]
+
+
+@pytest.mark.parametrize(
+    ("captured", "lines", "facts", "left"),
+    [
+        (keyless(5), of_keys(a=5), NO_FACTS, []),
+        (keyless(7), of_keys(a=5), NO_FACTS, []),
+        (keyless(3), of_keys(a=4, b=8), NO_FACTS, [3, 6]),
+        (keyless(3, model=OTHER), of_keys(a=4), NO_FACTS, [4]),
+        (keyless(3, billing="gateway"), of_keys(a=4), NO_FACTS, [4]),
+        (keyless(3, billing="subscription", cost_nanos=0), of_keys(a=4), NO_FACTS, [4]),
+        (keyless(3), of_keys(ci=4), MAPPED, [4]),
+        (keyless(3), of_keys(of_bob=4), MAPPED, [4]),
+        (keyless(3), of_keys(of_bob=4, of_alice=2, unheard_of=5), MAPPED, [4, 4]),
+        ([*calls(1, api_key="a"), *keyless(2)], of_keys(a=3, b=1), NO_FACTS, [1]),
+        ([*calls(2, api_key="a"), *keyless(1)], of_keys(a=5, b=1), NO_FACTS, [3]),
+        ([*keyless(4), *calls(2, api_key="print", person="bob")], [*of_keys(b=9), *billed(times(USAGE, 3), 3, key="")],
+         FACTS, [8]),
+    ],
+    ids=["as much", "more", "by size", "another model", "a gateway's", "a plan's", "a key elsewhere", "another person's",
+         "one's own first", "a seen key last", "a seen key's own", "above the lines without a key"],
+)  # fmt: skip
+def test_calls_without_a_key_are_on_the_bill_under_some_key(
+    captured: list[Call], lines: list[Line], facts: Facts, left: list[int]
+) -> None:
+    """Nothing joins them to it, and one dollar counts once all the same. Another model, person or a key that is known to be
+    elsewhere is another dollar."""
+    assert sorted(each.nanos for each in found(captured, lines, facts)) == [each * ONE for each in left]
+
+
+def test_a_person_of_no_bill_is_set_off_against_users_whom_nobody_knows() -> None:
+    lines = [*billed(times(USAGE, 4), 4, key=None, who=Who(email="a.smith@acme.example")),
+             *billed(times(USAGE, 4), 4, key=None, who=Who(email="bob@acme.example"))]  # fmt: skip
+    mine = [*calls(2), *calls(1, person="bob", api_key="k", response_id=None)]
+    made = found(mine, lines, NO_FACTS)
+    assert {each.person: each.nanos for each in made} == {"": 2 * ONE, "bob": 3 * ONE}
+
+
+def test_a_call_without_a_key_that_still_runs_is_set_off_too() -> None:
+    bill = bill_of([Version("v1", NOW, statement(of_keys(a=4)))], DAY, DAY + DAY_MS, NOW, ())
+    told = comparing.compare(keyless(1), bill, NO_FACTS, NOW, 600_000)
+    open_ = Running(DAY + 5, "anthropic", MODEL, "", "alice", ONE)
+    (one,) = cells(told, (IMPORT,), [open_])
+    assert (one.nanos, one.requests) == (2 * ONE, None)
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(0, 20), st.integers(0, 4), st.integers(0, 4),
+    st.integers(1, 7),
+)  # fmt: skip
+@settings(max_examples=80, deadline=None)
+def test_calls_of_no_known_key_and_what_is_missing_are_no_more_than_the_larger_of_bill_and_ledger(
+    billed_requests: list[int], unknown: int, gateway: int, plan: int, cut: int
+) -> None:
+    """Whatever a provider's keys of a day and model are: to the nano-dollar, also where nothing divides evenly."""
+    lines = of_keys(**{f"key_{at}": each for at, each in enumerate(billed_requests) if each})
+    net = sum(line.billed_nanos or 0 for line in lines)
+    mine = keyless(unknown, cost_nanos=ONE - cut)
+    beside = [*keyless(gateway, billing="gateway"), *keyless(plan, billing="subscription")]
+    missing = sum(each.nanos for each in found([*mine, *beside], lines, NO_FACTS))
+    assert missing == max(0, net - unknown * (ONE - cut))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "alice", "bob"]), st.booleans(), st.integers(0, 10**12)), max_size=7),
+    st.dictionaries(st.sampled_from(["", "alice", "carol"]), st.integers(0, 10**12)),
+)
+def test_what_is_set_off_is_off_the_rows_exactly(rows: list[tuple[str, bool, int]], unjoined: dict[str, int]) -> None:
+    made = [Row(*row) for row in rows]
+    set_off(unjoined, made)
+    assert all(0 <= row.nanos <= before for row, (_, _, before) in zip(made, rows, strict=True))
+    whose = {
+        "alice": {"alice", ""}, "carol": {""}, "": {"", "alice", "bob"},
+    }  # fmt: skip
+    left = sum(row.nanos for row in made)
+    for person, reached in whose.items():  # nothing of anybody's calls is left over beside a row that they reach
+        if all(nanos == 0 for other, nanos in unjoined.items() if other != person):
+            before = sum(nanos for who, _, nanos in rows if who in reached)
+            assert sum(nanos for *_, nanos in rows) - left == min(before, unjoined.get(person, 0))
 
 
 def _missing(month: Month) -> list[Uncaptured]:

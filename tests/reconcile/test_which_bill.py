@@ -112,7 +112,7 @@ def test_seats_say_nothing_of_what_calls_cost() -> None:
     assert result.captured_nanos == 0
     assert (judged(result).compared, judged(result).over) == (False, True)
     assert (
-        f"anthropic: no statement that tells what calls cost on {DAYS} days; 12 calls of $0.30 are not compared"
+        f"anthropic: no statement that tells what calls cost on {DAYS} days; 12 calls of $0.30 not compared"
         in result.notes
     )
 
@@ -123,7 +123,7 @@ def test_seats_do_not_stretch_a_bill_of_two_days() -> None:
 
     assert (result.captured_nanos, result.unexplained_nanos) == (2 * ONE, 0)
     assert by_cause(result) == {Cause.SUBSCRIPTION_INCLUDED: SEATS.billed_nanos}
-    assert any("on 2 days; 6 calls of $0.15 are not compared" in note for note in result.notes)
+    assert any("on 2 days; 6 calls of $0.15 not compared" in note for note in result.notes)
 
 
 def test_seats_typed_before_the_month_keep_no_day_open() -> None:
@@ -141,7 +141,7 @@ def test_days_without_a_statement_are_told() -> None:
     result = _result(_said("anthropic", _api(0, 1), until=2))
 
     assert result.gap_nanos == 0
-    assert any("on 2 days; 6 calls of $0.15 are not compared" in note for note in result.notes)
+    assert any("on 2 days; 6 calls of $0.15 not compared" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("source", ["anthropic-usage-csv", "claude-code"])

@@ -86,7 +86,10 @@ def test_a_sum_is_beside_all_its_calls_or_beside_none(
         _of_rows_alone(result, within)
         (row,) = result.days
         assert (row.day_ms, row.until_ms) == (DAY + first * DAY_MS, DAY + until * DAY_MS)
-        assert {each.name for each in result.coverage if each.what == "key"} == {f"anthropic {POOL}"}
+        (total,) = (each for each in result.coverage if each.what == "total")
+        told = total.billed_nanos or any(each.cost_nanos for each in within if each.billing == "metered")
+        parts = {(each.what, each.name) for each in result.coverage if each.what in ("provider", "key")}
+        assert parts == ({("provider", "anthropic"), ("key", f"anthropic {POOL}")} if told else set())
     else:
         assert set(by_cause(result)) <= {Cause.SUBSCRIPTION_INCLUDED}
         assert any("--from" in note and "--until" in note for note in result.notes) is (first < end and since < until)

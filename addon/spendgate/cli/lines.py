@@ -15,6 +15,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from spendgate.cli.output import console, inert
+from spendgate.plural import counted
+
+__all__ = ["counted", "laid", "say", "value"]
 
 LABEL: Final = 10
 """Columns of a label, with the blanks behind it."""
@@ -29,11 +32,6 @@ _VALUES: Final = re.compile(
 def value(text: object) -> str:
     """Text that is one value, whatever blanks it has: it is never broken."""
     return inert(str(text)).replace(" ", _GLUE)
-
-
-def counted(number: int, what: str) -> str:
-    """`1 rule`, `2 rules`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def say(label: str, *parts: str, style: str = "", indent: int = LABEL) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from msgspec import structs
 
-from spendgate.cli import reconcile_shown, witness
+from spendgate.cli import reconcile_drilled, reconcile_shown, witness
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
 from spendgate.cli.output import Format, emit, emit_json, money, note, writing
 from spendgate.cli.reconcile import group, span_of, utc_day
@@ -22,7 +22,7 @@ from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
 from spendgate.providers.registry import PROVIDER_NAMES
 from spendgate.reconcile.facts import Facts
-from spendgate.reconcile.report import document, page
+from spendgate.reconcile.report import document, drilled, page
 from spendgate.reconcile.report.tolerance import DEFAULT, Judged, Tolerance, judged
 from spendgate.reconcile.run import Options, explain, reconcile
 from spendgate.reconcile.sources.interface import Span
@@ -143,14 +143,13 @@ def explain_(
         except ValueError as fault:
             raise StateError(f"{day}: {fault}") from fault
     verdict = judged(drill.result)
-    if fmt is Format.JSON:
-        emit_json(document.drilled(drill, verdict))
-    elif fmt is Format.CSV:
-        calls = [document.call_row(each) for each in drill.calls]
-        emit(calls, (), Format.CSV, keys=document.CALL_KEYS)
-    else:
-        reconcile_shown.show(drill.result, verdict)
-        reconcile_shown.show_rows(drill.lines, drill.calls)
+    match fmt:
+        case Format.JSON:
+            emit_json(drilled.drilled(drill, verdict))
+        case Format.CSV:
+            emit(drilled.rows(drill, verdict), (), Format.CSV, keys=drilled.KEYS)
+        case Format.TABLE:
+            reconcile_drilled.show(drill, verdict, key)
 
 
 def _one_day(day: str) -> Span:

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from spendgate.cli.output import Column, Format, console, emit, money, safe, writing
-from spendgate.reconcile.captured import Call
+from spendgate.cli.output import console, money, safe, writing
+from spendgate.reconcile.remedies import MEANINGS, UNEXPLAINED
 from spendgate.reconcile.report.causes import begin_with, by_cause, day_of, days_of, in_scope, least, share, span_of
-from spendgate.reconcile.report.document import call_row, line_row
 from spendgate.reconcile.report.tolerance import Judged
-from spendgate.reconcile.result import Coverage, Result
-from spendgate.statement import Line
+from spendgate.reconcile.result import Confidence, Coverage, Result, State
 
-BESIDE = 120
+BESIDE: Final = 120
 """Columns of a terminal that has room for evidence beside the amounts; on a narrower one it stands under them."""
-_LINES = (
-    Column("charge", "charge", weight=0),
-    Column("class", "class", weight=1),
-    Column("model", "model", weight=1),
-    Column("requests", "requests", right=True, weight=2),
-    Column("input_tokens", "input", right=True, weight=3),
-    Column("output_tokens", "output", right=True, weight=3),
-    Column("list_nanos", "list", right=True, weight=2),
-    Column("billed_nanos", "billed", right=True, weight=0),
+CENTS: Final = (
+    "Amounts are rounded to the cent, below a cent to the millionth of a dollar, each by itself; --format json and csv have"
+    " every digit."
 )
-_CALLS = (
-    Column("at", "left", weight=0),
-    Column("id", "call", weight=0),
-    Column("model", "model", weight=1),
-    Column("state", "state", weight=1),
-    Column("basis", "counts", weight=2),
-    Column("input_tokens", "input", right=True, weight=3),
-    Column("output_tokens", "output", right=True, weight=3),
-    Column("cost_nanos", "cost", right=True, weight=0),
-    Column("tool", "tool", weight=4),
-    Column("person", "person", weight=4),
-    Column("flags", "flags", weight=5),
-)
+_COVERED: Final = "Ratio: captured of billed dollars. Requests: captured of billed ones, where the bill counts them."
+_CONFIDENCE: Final = {
+    Confidence.EXACT: "an id, or the key that the provider names",
+    Confidence.EXACT_BUCKET: "the same counts in the same minutes",
+    Confidence.RESIDUAL: "what is left of a day and key",
+    Confidence.FINGERPRINT: "a ratio of prices that one thing alone has",
+    Confidence.WEAK: "day and model alone",
+}
+_STATES: Final = {
+    State.OPEN: "not over, or not all told yet",
+    State.SETTLING: "the provider could still change it when it was imported",
+    State.FINAL: "imported after the provider's last changes",
+}
+Shown = tuple[str, int, str, str]
+"""A cause, its nano-dollars, the confidence, what shows it and what to do."""
 
 
 @writing()
@@ -49,30 +44,19 @@ def show(result: Result, verdict: Judged) -> None:
     out = console()
     out.print(f"Captured against billed, {days_of(result)} (UTC, both included), {result.state.value}")
     out.print()
-    out.print(_totals(result))
+    out.print(totals(result))
     out.print()
-    _causes(out, result, verdict)
-    for each in (_coverage(result), _days(result), _inputs(result)):
+    show_causes(out, result, causes(result, verdict))
+    for each, told in ((_coverage(result), _COVERED), (days(result), _state(result))):
         if each.row_count:
             out.print()
             out.print(each)
-    out.print()
-    if scope := in_scope(result):
-        out.print(f"- {scope}")
-    for told in result.notes:
-        out.print(f"- {safe(told)}")
+            out.print(told)
+    show_inputs(out, result)
 
 
-def show_rows(lines: Iterable[Line], calls: Iterable[Call]) -> None:
-    """A day's lines of the bill, and its calls."""
-    out = console()
-    out.print()
-    emit([line_row(each) for each in lines], _LINES, Format.TABLE, empty="the bill has no line of it")
-    out.print()
-    emit([call_row(each) for each in calls], _CALLS, Format.TABLE, empty="the ledger has no call of it")
-
-
-def _table(*headings: str, right: Iterable[str] = ()) -> Table:
+def newnew_table(*headings: str, right: Iterable[str] = ()) -> Table:
+    """Without lines; numbers are never broken, names go on in the next line."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         aligned = heading in right
@@ -80,8 +64,24 @@ def _table(*headings: str, right: Iterable[str] = ()) -> Table:
     return table
 
 
-def _totals(result: Result) -> Table:
-    table = _table("", "dollars", right=("dollars",))
+def _state(result: Result) -> str:
+    """What the words of its days mean."""
+    states = {day.state for day in result.days}
+    return "; ".join(f"{state.value}: {_STATES[state]}" for state in State if state in states)
+
+
+def new_table(*headings: str, right: Iterable[str] = ()) -> Table:
+    """Without lines; numbers are never broken, names go on in the next line."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        aligned = heading in right
+        table.add_column(heading, justify="right" if aligned else "left", no_wrap=aligned, overflow="fold")
+    return table
+
+
+def totals(result: Result) -> Table:
+    """The gap and both its sides."""
+    table = new_table("", "dollars", right=("dollars",))
     table.add_row("billed", money(result.billed_nanos))
     table.add_row("captured", money(result.captured_nanos))
     table.add_row("gap (billed less captured)", money(result.gap_nanos))
@@ -90,24 +90,42 @@ def _totals(result: Result) -> Table:
     return table
 
 
-def _causes(out: Console, result: Result, verdict: Judged) -> None:
-    """The causes and what is unexplained, which add up to the gap, with their evidence beside or under them."""
+def causes(result: Result, verdict: Judged) -> list[Shown]:
+    """The causes and what is unexplained, which add up to the gap, with what shows them."""
     shown = [
-        (told.cause.value, told.nanos, told.confidence.value, f"{safe(told.evidence)}\n→ {safe(told.remedy)}")
+        (
+            told.cause.value,
+            told.nanos,
+            told.confidence.value,
+            f"{MEANINGS[told.cause]}\n{safe(told.evidence)}\n→ {safe(told.remedy)}",
+        )
         for told in by_cause(result)
     ]
-    left, begin = f"{money(verdict.off_nanos)} by day and key, without signs", begin_with(result)
-    shown.append(("unexplained", result.unexplained_nanos, "", f"{left}\n→ {safe(begin)}" if begin else left))
+    left = f"{money(verdict.off_nanos)} by day and key, without signs"
+    return [*shown, unexplained(result, left, begin_with(result))]
+
+
+def unexplained(result: Result, left: str, begin: str) -> Shown:
+    """What no cause has, how much of what that is, and where to begin with it."""
+    told = f"{UNEXPLAINED}; {left}"
+    return "unexplained", result.unexplained_nanos, "", f"{told}\n→ {safe(begin)}" if begin else told
+
+
+def show_causes(out: Console, result: Result, shown: Sequence[Shown]) -> None:
+    """A table, with the evidence beside it where there is room, else under it."""
     beside = out.width >= BESIDE
-    table = _table(
-        "cause", "dollars", "of billed", "confidence", *(["what shows it, and what to do"] if beside else []),
+    table = newnew_table(
+        "cause", "dollars", "of billed", "confidence", *(["what it is, what shows it, what to do"] if beside else []),
         right=("dollars", "of billed"),
     )  # fmt: skip
     for name, nanos, confidence, evidence in shown:
         row = (name, money(nanos), share(nanos, result.billed_nanos), confidence)
         table.add_row(*row, *([evidence] if beside else []))
     out.print(table)
-    out.print("Amounts are rounded to the cent, each by itself; --format json and csv have every digit.")
+    out.print(CENTS)
+    told = [f"{each.value}: {_CONFIDENCE[each]}" for each in Confidence if any(each.value == one[2] for one in shown)]
+    if told:
+        out.print(f"Confidence, by what the two sides are joined: {'; '.join(told)}.")
     if not beside:
         for name, nanos, _, evidence in shown:
             out.print()
@@ -116,12 +134,12 @@ def _causes(out: Console, result: Result, verdict: Judged) -> None:
 
 
 def _coverage(result: Result) -> Table:
-    table = _table(
+    table = new_table(
         "coverage of", "", "billed", "captured", "ratio", "requests", right=("billed", "captured", "ratio", "requests")
     )
     worst = least(result.coverage)
     for each in result.coverage:
-        mark = " (least)" if each is worst else ""
+        mark = " (least covered)" if each is worst else ""
         table.add_row(
             each.what, safe(each.name) + mark, money(each.billed_nanos), money(each.captured_nanos),
             share(each.captured_nanos, each.billed_nanos), _requests(each),
@@ -133,8 +151,9 @@ def _requests(each: Coverage) -> str:
     return "" if each.billed_requests is None else f"{each.captured_requests or 0:,} of {each.billed_requests:,}"
 
 
-def _days(result: Result) -> Table:
-    table = _table("day", "provider", "state", "billed", "captured", "gap", "unexplained",
+def days(result: Result) -> Table:
+    """A row for each day of each provider."""
+    table = new_table("day", "provider", "state", "billed", "captured", "gap", "unexplained",
                    right=("billed", "captured", "gap", "unexplained"))  # fmt: skip
     for day in result.days:
         table.add_row(
@@ -144,9 +163,17 @@ def _days(result: Result) -> Table:
     return table
 
 
-def _inputs(result: Result) -> Table:
-    table = _table("input", "source", "sha256", "refreshed", "lines", right=("lines",))
+def show_inputs(out: Console, result: Result) -> None:
+    """What was read, and what is to be known of it."""
+    table = new_table("import", "source", "sha256 begins", "data until", "lines", right=("lines",))
     for each in result.inputs:
         refreshed = "" if each.refreshed_ms is None else day_of(each.refreshed_ms)
         table.add_row(safe(each.name), safe(each.source), each.sha256[:16], refreshed, f"{each.lines:,}")
-    return table
+    if table.row_count:
+        out.print()
+        out.print(table)
+    out.print()
+    if scope := in_scope(result):
+        out.print(f"- {scope}")
+    for told in result.notes:
+        out.print(f"- {safe(told)}")

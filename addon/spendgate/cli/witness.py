@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from spendgate.cli import in_force, witness_heard
+from spendgate.cli import in_force, witness_heard, witness_shown
 from spendgate.cli.account import own_account
 from spendgate.cli.environment import no_proxy
-from spendgate.cli.moments import iso, shown
+from spendgate.cli.lines import counted
+from spendgate.cli.moments import iso
 from spendgate.cli.options import FormatOption, StateOption, existing_state
-from spendgate.cli.output import Column, Format, emit
+from spendgate.cli.output import Format, emit, note
 from spendgate.cli.reconcile import group
 from spendgate.cli.spans import span
 from spendgate.cli.spend import SinceOption
@@ -36,18 +37,6 @@ from spendgate.reconcile.witnesses.whys import Blind, Known, Reason, why
 
 LONGEST_CALL_MS: Final = 86_400_000
 """A request of the log may have been asked for so long before it was answered."""
-_COLUMNS = (
-    Column("where", "known to", weight=0),
-    Column("at", "at", weight=0),
-    Column("tool", "tool", weight=0),
-    Column("model", "model", weight=1),
-    Column("input_tokens", "input", right=True, weight=3),
-    Column("output_tokens", "output", right=True, weight=3),
-    Column("why", "why", weight=0),
-    Column("firm", "firmness", weight=4),
-    Column("id", "id", weight=2),
-    Column("evidence", "evidence", weight=5),
-)
 _KEYS = (
     "where", "at", "tool", "witness", "kind", "session", "sub_agent", "model", "input_tokens", "cache_read_tokens",
     "cache_write_tokens", "output_tokens", "response_id", "request_id", "call", "joined_by", "why", "firm", "evidence", "remedy",
@@ -87,15 +76,14 @@ def witness(
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
         matched, known, hearings = listen(reader, found, asked.since_ms, tuple(telemetry or ()))
-    zone = ZoneInfo(policy.timezone)
     rows = [row for row in _rows(matched, known) if every or row["where"] != "both" or row["why"]]
     if fmt is Format.TABLE:
-        rows = [{**row, "at": shown(_ms(row["at"]), zone)} for row in rows]
+        witness_shown.show(rows, ZoneInfo(policy.timezone), witness_heard.nothing(hearings))
     else:
-        rows = [{**row, "at": iso(_ms(row["at"]))} for row in rows]
-    emit(rows, _COLUMNS, fmt, empty=witness_heard.nothing(hearings), keys=_KEYS)
+        emit([{**row, "at": iso(_ms(row["at"]))} for row in rows], (), fmt, keys=_KEYS)
     witness_heard.sum_up(matched, hearings)
     if matched.around:
+        note(f"{counted(len(matched.around), 'request')} went around the gate: exit status 1")
         raise typer.Exit(1)
 
 

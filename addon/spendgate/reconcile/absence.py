@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
+from spendgate.plural import counted
 from spendgate.reconcile.facts import Interval, Unread
 from spendgate.reconcile.folding import Part
 from spendgate.reconcile.groups import Group
@@ -139,7 +140,7 @@ def why(piece: Piece, times: Times) -> Reason:
         return Reason(Cause.CAPTURE_DOWN, sure, told)
     if times.scope:
         return Reason(Cause.SCOPE_KEY, Confidence.RESIDUAL, times.scope)
-    return _unread(times) or Reason(Cause.UNCAPTURED, Confidence.RESIDUAL, "none of them in the ledger")
+    return _unread(times) or Reason(Cause.UNCAPTURED, Confidence.RESIDUAL, "not in the ledger")
 
 
 def why_somewhen(day_ms: int, times: Times, *, absent: bool) -> Reason:
@@ -151,14 +152,14 @@ def why_somewhen(day_ms: int, times: Times, *, absent: bool) -> Reason:
         return Reason(Cause.CAPTURE_DOWN, Confidence.RESIDUAL, _down(times.outages, day_ms, day_ms + DAY_MS))
     if times.scope and absent:
         return Reason(Cause.SCOPE_KEY, Confidence.RESIDUAL, times.scope)
-    return _unread(times) or Reason(Cause.UNCAPTURED, Confidence.RESIDUAL, "none of them in the ledger")
+    return _unread(times) or Reason(Cause.UNCAPTURED, Confidence.RESIDUAL, "not in the ledger")
 
 
 def _unread(times: Times) -> Reason | None:
     if not times.unread:
         return None
     first, count = times.unread[0], sum(each.count for each in times.unread)
-    told = f"{count} connections of {first.tool or first.account} to {first.host} could not be read: {first.reason}"
+    told = f"{counted(count, 'connection')} of {first.tool or first.account} to {first.host} could not be read: {first.reason}"
     return Reason(Cause.BYPASS_ON_DEVICE, Confidence.RESIDUAL, told)
 
 
@@ -170,4 +171,5 @@ def _down(outages: Sequence[Interval], from_ms: int, until_ms: int) -> str:
     minutes = sum(max(0, min(each.until_ms, until_ms) - max(each.from_ms, from_ms)) for each in outages) // 60_000
     first = outages[0]
     more = f" and {len(outages) - 1} more" if len(outages) > 1 else ""
-    return f"{first.why or 'nothing was captured'} on {first.machine or 'every machine'}{more}, {minutes} minutes of the day"
+    where = f"{first.why or 'nothing was captured'} on {first.machine or 'every machine'}{more}"
+    return f"{where}, {counted(minutes, 'minute')} of the day"

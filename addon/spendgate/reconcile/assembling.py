@@ -39,6 +39,8 @@ class Assembled(Struct, frozen=True):
     """What the version before said …"""
     revisable: frozenset[tuple[str, int]]
     """… of these days of providers."""
+    by_model: frozenset[str]
+    """Providers whose lines of tokens all name a model: of others all models are one group."""
 
 
 def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
@@ -52,6 +54,7 @@ def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
     grains = []
     earlier: dict[GroupKey, Group] = {}
     revisable: set[tuple[str, int]] = set()
+    by_model: set[str] = set()
     matched: dict[str, list[Match]] = defaultdict(list)
     for each in captured.matched:
         matched[each.raw.provider].append(each)
@@ -66,10 +69,11 @@ def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
             grains.append(f"{provider}: day, {_grain(who)}, {'model, ' if models else ''}token class, price axes")
         one = _Assembling(groups, fees, who, captured, matched[provider])
         one.models = models
+        by_model |= {provider} if models else set()
         one.all_of(days, raws)
         earlier |= one.earlier
         revisable |= one.revisable
-    return Assembled(groups, tuple(fees), names, tuple(grains), earlier, frozenset(revisable))
+    return Assembled(groups, tuple(fees), names, tuple(grains), earlier, frozenset(revisable), frozenset(by_model))
 
 
 def _grain(who: Identities) -> str:

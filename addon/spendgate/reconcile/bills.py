@@ -195,5 +195,6 @@ def _told_before(use: Use, earlier: tuple[Line, ...]) -> tuple[Line, ...]:
 def _input(version: Version) -> Input:
     said = version.statement
     return Input(
-        version.name, said.source, said.sha256, said.refreshed_ms, said.from_ms, said.until_ms, len(said.lines)
-    )
+        version.name, said.source, said.sha256, said.refreshed_ms, said.from_ms, said.until_ms, len(said.lines),
+        tuple(sorted({line.provider for line in said.lines} or {said.provider} - {""})),
+    )  # fmt: skip

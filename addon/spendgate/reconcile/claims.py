@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from spendgate.plural import counted
 from spendgate.reconcile.decompose import Split
 from spendgate.reconcile.evidenced import (
     at_their_price,
@@ -61,7 +62,7 @@ def _over(rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidenc
     errored = parts[Kind.ERRORED]
     cost = errored.cost
     if cost and (whole(-rest.nanos) >= cost or (rest.requests is not None and -rest.requests == errored.calls)):
-        told = f"{errored.calls} calls ended with an error after they were charged; the bill has none of them"
+        told = f"charged, and ended with an error after that: {counted(errored.calls, 'call')}; the bill has none"
         rest.take(
             Cause.CAPTURED_NOT_BILLED, Fraction(max(-cost, whole(rest.nanos))), strong, told,
             calls=tuple(errored.ids), requests=-errored.calls,
@@ -71,9 +72,7 @@ def _over(rest: Rest, parts: dict[Kind, Part], around: Around, strong: Confidenc
         ids = tuple(each for part in parts.values() for each in part.ids)
         rest.take(Cause.CAPTURED_NOT_BILLED, rest.nanos, Confidence.EXACT, told, requests=rest.requests, calls=ids)
     if rest.nanos < 0 and not around.young and rest.requests is not None and rest.requests < 0:
-        told = (
-            f"{-rest.requests} calls of the ledger are not on the bill, and the provider's delay for this day is over"
-        )
+        told = f"not on the bill, though the provider's delay for this day is over: {counted(-rest.requests, 'call')}"
         rest.take(Cause.CAPTURED_NOT_BILLED, rest.nanos, Confidence.RESIDUAL, told, requests=rest.requests)
     if rest.nanos < 0 and around.young:
         told = "captured, and the provider's data for this day were younger than its own delay when they were read"

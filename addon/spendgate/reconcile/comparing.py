@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from spendgate.plural import counted
 from spendgate.pricing import PriceBook
 from spendgate.reconcile import pricing_causes
 from spendgate.reconcile.assembling import PRODUCT, Assembled, assemble, known_units, units_of
@@ -19,6 +20,7 @@ from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.fees import fees
 from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import Group, GroupKey
+from spendgate.reconcile.identities import KEYLESS
 from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.midnights import moved_calls
 from spendgate.reconcile.prices import Prices
@@ -38,6 +40,8 @@ class Compared(Struct, frozen=True):
     findings: tuple[Finding, ...]
     scoped: frozenset[GroupKey]
     """Groups that are out of scope as a whole."""
+    about: frozenset[tuple[str, str]] | None = None
+    """Only these accounts of providers; None: all."""
 
 
 def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, boundary_ms: int) -> Compared:
@@ -74,6 +78,9 @@ class _Explaining:
         self.told: dict[GroupKey, int] = defaultdict(int)
         """What findings have explained of each group."""
         self.used = _used_accounts(assembled)
+        told = {key.provider for key, group in assembled.groups.items() if key.account == KEYLESS and group.lines}
+        self.keyless = {name for name, accounts in self.used.items() if KEYLESS in accounts} - told
+        """Providers whose bill has no line without a key, while calls have none: it has them under some key, if at all."""
 
     def all(self) -> tuple[list[Finding], set[GroupKey]]:
         groups = dict(sorted(self.assembled.groups.items()))
@@ -186,14 +193,14 @@ class _Explaining:
         used = self.used[group.key.provider]
         if who.grain > 0 or account.name in used or account.keyless or account.listed or account.person or not used:
             return ""
-        if who.loose or not group.lines:
+        if who.loose or not group.lines or group.key.provider in self.keyless:
             return ""
-        return f"no call of the ledger was ever made with {account.name}, and every key that was is another one of the bill's"
+        return f"no call of the ledger was ever made with {account.name}: the keys of all its calls are others of the bill's"
 
     def _rows_of_no_bill(self, group: Group) -> None:
         """Rows of the ledger that no bill of this provider can have."""
         double, plan, gateway = (group.kind(kind) for kind in (Kind.DOUBLE, Kind.PLAN, Kind.GATEWAY))
-        told = f"{double.calls} rows of responses that have a row already"
+        told = f"counted twice: {counted(double.calls, 'row')} beside another one of the same response"
         self._add(
             group,
             Cause.RETRY_DUP,
@@ -203,9 +210,9 @@ class _Explaining:
             calls=tuple(double.ids[:100]),
             requests=-double.calls,
         )
-        told = f"{plan.calls} calls on a plan or a personal account were charged here"
+        told = f"charged here, though on a plan or a personal account: {counted(plan.calls, 'call')}"
         self._add(group, Cause.SUBSCRIPTION_INCLUDED, -plan.cost, Confidence.EXACT, told, calls=tuple(plan.ids[:100]))
-        told = f"{gateway.calls} calls went to a gateway, which is billed for them under its own key"
+        told = f"{counted(gateway.calls, 'call')} went to a gateway, which is billed under its own key"
         self._add(
             group,
             Cause.GATEWAY_LEG,
@@ -242,7 +249,7 @@ class _Explaining:
             group, Cause.DISCOUNT, its.discount, Confidence.EXACT, "billed below the list price that the bill names"
         )
         unpriced = group.kind(Kind.UNPRICED)
-        told = f"{unpriced.calls} calls of a model without a price in the list"
+        told = f"{counted(unpriced.calls, 'call')} of a model without a price in the list"
         nanos = round(its.unpriced)
         self._add(group, Cause.UNPRICED_MODEL, nanos, Confidence.EXACT, told, calls=tuple(unpriced.ids[:100]))
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
+from spendgate.plural import counted
 from spendgate.reconcile.absence import Piece, why
 from spendgate.reconcile.groups import Group
 from spendgate.reconcile.moments import Pairs, listed
@@ -30,11 +31,11 @@ def by_moment(paired: Pairs, rest: Rest, around: Around) -> None:
             cause,
             Fraction(-cost),
             sure,
-            f"the bill lists {len(its)} requests, at these calls' times, as {billed.value}",
+            f"the bill lists {counted(len(its), 'request')}, at these calls' times, as {billed.value}",
         )
     metered = paired.of(Billed.METERED)
     off = sum(listed(line) - part.cost for line, part in metered)
-    told = f"{len(metered)} calls on a wire without counts are estimated; the bill has each at its time"
+    told = f"estimated, since the wire shows no counts: {counted(len(metered), 'call')}; the bill has each at its time"
     rest.take(Cause.ESTIMATE, Fraction(off), sure, told)
     for line in paired.lines:
         piece = Piece(line.starts_ms, max(line.ends_ms, line.starts_ms + 1), Fraction(listed(line)), 1)
@@ -42,7 +43,7 @@ def by_moment(paired: Pairs, rest: Rest, around: Around) -> None:
         rest.take(reason.cause, piece.nanos, reason.confidence, f"1 request, {reason.told}", requests=1)
     cost = sum(part.cost for part in paired.calls)
     cause, when = (Cause.LATE_DATA, "yet") if around.young else (Cause.CAPTURED_NOT_BILLED, "at their times")
-    told = f"the bill names each request by its time, and has none of these {len(paired.calls)} calls {when}"
+    told = f"the bill names each request by its time, and has none of {counted(len(paired.calls), 'call')} {when}"
     rest.take(cause, Fraction(-cost), Confidence.RESIDUAL, told)
 
 
@@ -57,7 +58,7 @@ def notional_use(group: Group, rest: Rest) -> None:
             worth = notional.requests * rest.mean if rest.mean and notional.requests else -rest.nanos
         nanos = -min(worth, -rest.nanos)
         counts = [-each for each in notional.counts]
-        told = f"the bill lists {notional.requests or 'its'} requests as {billed.value}"
+        told = f"the bill lists {counted(notional.requests, 'request') if notional.requests else 'its use'} as {billed.value}"
         rest.take(cause, nanos, Confidence.EXACT if group.key.match else Confidence.RESIDUAL, told, counts=counts)
         if rest.requests is not None:
             rest.requests += notional.requests
@@ -114,7 +115,7 @@ def through_gateway(rest: Rest, around: Around) -> None:
         counts, requests = row
         worth = rest.worth(counts)
         if worth and rest.holds(counts) and (rest.requests is None or rest.requests >= requests):
-            told = f"{requests} requests are in the gateway's own ledger"
+            told = f"in the gateway's own ledger: {counted(requests, 'request')}"
             rest.take(Cause.GATEWAY_LEG, worth, Confidence.RESIDUAL, told, counts=counts, requests=requests)
             around.gateway.claim(row)
 
@@ -132,7 +133,7 @@ def written_longer(rest: Rest, assumed: int) -> None:
     worth = rest.worth(counts)
     if worth:
         longer, taken = ("an hour", "five minutes") if moved > 0 else ("five minutes", "an hour")
-        told = f"{abs(moved)} tokens written to a cache for {longer}, which the ledger took for {taken}"
+        told = f"{counted(abs(moved), 'token')} written to a cache for {longer}, which the ledger took for {taken}"
         rest.take(Cause.PRICE_MULTIPLIER, worth, Confidence.RESIDUAL, told, counts=counts)
 
 

@@ -75,7 +75,8 @@ class Identities:
     ) -> None:
         self.provider = provider
         self.grain = grain_of(lines)
-        self.notes: list[str] = []
+        self._told: list[tuple[str, str]] = []
+        """A billed key, and what is to be said of it."""
         self._keys = [each for each in facts.keys if each.provider == provider]
         self._complete = facts.complete
         self._workspaces = dict(facts.workspaces)
@@ -107,18 +108,22 @@ class Identities:
         for text, fingerprint in sorted(same_days.items()):
             if fingerprint not in self._joined and text not in self._joined.values():
                 self._joined[fingerprint] = text
-                self.notes.append(
-                    f"{self.provider}: {text} is taken for {fingerprint}: they are alike on a day, to the token"
-                )
+                told = f"{self.provider}: {text} is taken for {fingerprint}: they are alike on a day, to the token"
+                self._told.append((text, told))
 
     def _unused(self, text: str) -> None:
         """A billed key whose fingerprints no call has: nobody used it through a gate, or the map is wrong."""
         if self._fingerprints:
             seen = ", ".join(sorted(self._fingerprints)[:_SHOWN])
-            self.notes.append(
+            told = (
                 f"{self.provider}: {text} is billed, and no call of these days has one of the fingerprints that `--map` gives it;"
                 f" calls have {seen}{', …' if len(self._fingerprints) > _SHOWN else ''}"
             )
+            self._told.append((text, told))
+
+    def notes(self, account: str | None = None) -> list[str]:
+        """What is to be said of its keys, or of one account's."""
+        return [told for text, told in self._told if account is None or self._named(text) == account]
 
     @property
     def loose(self) -> bool:
@@ -205,6 +210,13 @@ class Identities:
         if text is not None:
             return self._named(text)
         return raw.api_key if self._registry else POOL
+
+    def is_joined(self, raw: Raw, billed: frozenset[str]) -> bool:
+        """Whether anything joins a call to a key that the bill or a registry has, or to a user of the bill; `billed` are the
+        accounts that it has lines of."""
+        if self.grain is Grain.USER:
+            return raw.person in billed
+        return self.grain is not Grain.KEY or raw.api_key in self._joined
 
     def person_of(self, text: str | None) -> str:
         """The ledger's name of a person by an e-mail or a provider's id; "": unknown."""

@@ -1,11 +1,42 @@
-"""What to do next about each cause, in one sentence."""
+"""What each cause means and what to do next about it, in a sentence each; and about what no cause explains."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from spendgate.reconcile.result import Cause
+from spendgate.reconcile.result import Cause, Finding
 
+MEANINGS: Final = {
+    Cause.LATE_DATA: "captured; the provider had not told it yet when its data were read",
+    Cause.CUTOFF: "calls around midnight (UTC) that the bill has on the other day",
+    Cause.REVISION: "the provider has changed the day since an earlier import",
+    Cause.SCOPE_KEY: "billed under a key that is used where no gate is",
+    Cause.SCOPE_PRODUCT: "billed for a product that runs at the provider and passes no gate",
+    Cause.SCOPE_KEYLESS: "billed without a key, as the use of a console is",
+    Cause.GATEWAY_LEG: "calls through a gateway, whose own key is billed for them",
+    Cause.OTHER_DEVICE: "billed for a time at which no captured machine of the person was on",
+    Cause.BYPASS_ON_DEVICE: "made on a captured machine, around its gate",
+    Cause.CAPTURE_DOWN: "billed for a time at which the gate was down",
+    Cause.UNCAPTURED: "billed, and in no call of the ledger; nothing shows why",
+    Cause.PARSE_MISS: "captured, but the answer's counts could not be read",
+    Cause.SUBCALL_TOKENS: "tokens of sub-calls that the answers' own counts leave out",
+    Cause.ABORTED_STREAM: "answers that broke off: the provider counted more of them than the gate saw",
+    Cause.FAILED_BILLED: "calls that failed, and that the provider bills all the same",
+    Cause.CAPTURED_NOT_BILLED: "captured, and not on the bill",
+    Cause.RETRY_DUP: "one response that the ledger has twice",
+    Cause.PRICE_LIST: "billed at another price than the ledger's list has",
+    Cause.PRICE_MULTIPLIER: "billed at the price of another tier, speed or place than was captured",
+    Cause.PRICE_CHANGE_MIDPERIOD: "a price that changed within the period",
+    Cause.UNPRICED_MODEL: "calls of a model that the ledger's price list does not have",
+    Cause.DISCOUNT: "billed below list price",
+    Cause.CREDIT_COMMIT: "paid by a credit, a commitment or a pool",
+    Cause.SUBSCRIPTION_INCLUDED: "paid by a plan: seats on the bill, or calls that are not on it",
+    Cause.NON_TOKEN_FEE: "billed for other things than tokens",
+    Cause.ESTIMATE: "calls whose wire shows no counts: the ledger has an estimate of them",
+    Cause.FX_ROUNDING: "rounding of last digits",
+}  # fmt: skip
+UNEXPLAINED: Final = "what no cause shows"
 REMEDIES: Final = {
     Cause.LATE_DATA: "import this day again once the provider's delay is over",
     Cause.CUTOFF: "nothing: the two days cancel out",
@@ -21,7 +52,7 @@ REMEDIES: Final = {
     Cause.PARSE_MISS: "tell Spendgate's makers their flags (`spendgate calls show ID`): a reader does not know such answers",
     Cause.SUBCALL_TOKENS: "update Spendgate: a newer reader may count these sub-calls",
     Cause.ABORTED_STREAM: "nothing: the provider counted what the client no longer waited for",
-    Cause.FAILED_BILLED: "ask the provider about the requests named",
+    Cause.FAILED_BILLED: "ask the provider about these requests (`spendgate calls show ID` has the provider's own ids)",
     Cause.CAPTURED_NOT_BILLED: "nothing to pay; budgets have counted it",
     Cause.RETRY_DUP: "tell Spendgate's makers (`spendgate calls show ID`): one response has two rows",
     Cause.PRICE_LIST: "set the price in the policy (`pricing.adjust`), or have the list updated (`pricing.updates`)",
@@ -35,3 +66,40 @@ REMEDIES: Final = {
     Cause.ESTIMATE: "nothing of past calls: their wire shows no counts; `spendgate reconcile calibrate --write` mends later ones",
     Cause.FX_ROUNDING: "nothing",
 }  # fmt: skip
+_CONSOLES: Final = {
+    "anthropic": "the Claude Console (Usage, Cost)",
+    "openai": "the usage page of platform.openai.com",
+    "chatgpt": "the workspace's billing page",
+    "cursor": "cursor.com/dashboard (Usage)",
+    "github-copilot": "GitHub's Billing and licensing (Usage)",
+    "openrouter": "openrouter.ai/activity",
+    "aws": "AWS Cost Explorer",
+    "google": "Cloud Billing's reports",
+    "vertex": "Cloud Billing's reports",
+    "azure": "Azure's Cost analysis",
+}
+"""Where people look up what a provider has counted, by its name."""
+_SHOW: Final = "`spendgate calls show ID`"
+
+
+def remedy(cause: Cause, findings: Iterable[Finding]) -> str:
+    """What to do about a cause, with the first call that it rests on, where the findings name any."""
+    first = next((each for finding in findings for each in finding.calls), None)
+    return REMEDIES[cause] if first is None else REMEDIES[cause].replace(_SHOW, f"`spendgate calls show {first}`")
+
+
+def console(provider: str) -> str:
+    """Where to see what the provider itself has counted."""
+    return _CONSOLES.get(provider, f"the console of {provider}")
+
+
+def compare_below(providers: Iterable[str], uncounted: str | None, elsewhere: str | None, *, calls: bool) -> str:
+    """What to do about the unexplained of one day and key, whose lines and calls are there. `uncounted`: one of them without the
+    provider's own counts; `elsewhere`: a call of another day that a finding rests on."""
+    where = " and ".join(console(each) for each in sorted(set(providers)))
+    if not calls and elsewhere is None:
+        return f"no call is here to compare with: look up in {where} who used what the lines below have"
+    named = "have no counts of the provider's" if uncounted else "the findings name"
+    first = f"begin with calls that {named} (`spendgate calls show {uncounted or elsewhere}`); "
+    compare = "add up lines and calls by model and class of tokens"
+    return f"{first if uncounted or elsewhere else ''}{compare}, and look up in {where} what is off"

@@ -129,6 +129,8 @@ class Day(Struct, frozen=True):
     in_scope_nanos: int | None = None
     """Of what is billed, the part of calls that the gate could have seen: no seats, taxes and credits, no keys that are used
     elsewhere; None: not told apart."""
+    off_key: str = ""
+    """The key, user or account of which most is unexplained."""
 
 
 class Input(Struct, frozen=True):
@@ -141,6 +143,8 @@ class Input(Struct, frozen=True):
     from_ms: int
     until_ms: int
     lines: int
+    providers: tuple[str, ...] = ()
+    """Whom its lines are about."""
 
 
 class Result(Struct, frozen=True):

@@ -28,6 +28,7 @@ from spendgate.reconcile.own_facts import with_own
 from spendgate.reconcile.periods import is_search_sum, is_sum
 from spendgate.reconcile.result import Result
 from spendgate.reconcile.totals import is_named, narrowed, result_of
+from spendgate.reconcile.vectors import CLASSES, PLACE
 from spendgate.reconcile.versions import Version
 from spendgate.reconcile.whole_sums import SUM
 from spendgate.statement import DAY_MS, Line, Statement
@@ -56,6 +57,7 @@ class Drill(Struct, frozen=True):
     result: Result
     """Of this day and key alone; the findings are those of the whole run."""
     lines: tuple[Line, ...]
+    """By time and model, counts before the money of what they count, classes of tokens in their order."""
     calls: tuple[Call, ...]
     """Single ones, in the order in which they left."""
 
@@ -90,7 +92,9 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
         and is_named(call.provider, POOL if call.provider in ends else who.of_call(raw_of(call)), key)
     )
     if not lines and not calls:
-        known = sorted({f"{each.provider} {each.account}" for each in found.assembled.groups if each.day_ms == day_ms})
+        groups = {(each.provider, each.account) for each in found.assembled.groups if each.day_ms == day_ms}
+        fees = {(day.provider, account.name) for day, _, account in found.assembled.fees if day.day_ms == day_ms}
+        known = sorted(f"{provider} {account}" for provider, account in groups | fees)
         at_once = [
             f"; {one.period.provider} has one sum of {one.period}: ask for its first day"
             for one in found.bill.sums
@@ -101,7 +105,12 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
         )
     part = narrowed(found, day_ms, key)
     until_ms = max((day_ms + DAY_MS, *(ends[at.provider] for at in part.assembled.groups if at.match == SUM)))
-    return Drill(result_of(part, day_ms, until_ms), lines, calls)
+    return Drill(result_of(part, day_ms, until_ms), tuple(sorted(lines, key=_order)), calls)
+
+
+def _order(line: Line) -> tuple[int, str, str, str, bool, int]:
+    which = len(CLASSES) if line.token_class is None else PLACE[line.token_class]
+    return line.starts_ms, line.provider, line.model or "", line.product or "", line.billed_nanos is not None, which
 
 
 def _account(found: comparing.Compared, line: Line, *, at_once: bool) -> str:

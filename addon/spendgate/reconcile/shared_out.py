@@ -7,6 +7,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
+from spendgate.plural import counted
 from spendgate.reconcile.absence import Piece, Reason, pieces, why, why_somewhen
 from spendgate.reconcile.folding import Part
 from spendgate.reconcile.groups import Group
@@ -43,33 +44,35 @@ def _claimants(group: Group, rest: Rest, around: Around) -> list[tuple[Cause, Fr
     missing = rest.requests or 0
     found: list[tuple[Cause, Fraction, int, str, list[str]]] = []
     if unread.calls:
-        told = f"{unread.calls} calls are in the ledger without the counts of their answers"
+        told = f"in the ledger without the counts of the answer: {counted(unread.calls, 'call')}"
         found.append((Cause.PARSE_MISS, unread.calls * mean, unread.calls, told, unread.ids))
     if estimated.calls:
-        told = f"{estimated.calls} calls on a wire without counts are estimated; the bill has the real ones"
+        told = (
+            f"estimated, since the wire shows no counts: {counted(estimated.calls, 'call')}; the bill has the real ones"
+        )
         found.append(
             (Cause.ESTIMATE, Fraction(estimated.cost or estimated.calls * mean), estimated.calls, told, estimated.ids)
         )
     short = rest.vector is None or rest.vector[OUTPUT] != 0
     if aborted.calls and short:
-        told = f"{aborted.calls} calls broke off before their last counts: what was captured of them is a lower bound"
+        told = f"{counted(aborted.calls, 'call')} broke off before the last counts: what was captured is a lower bound"
         found.append(
             (Cause.ABORTED_STREAM, _output_mean(group, rest) * aborted.calls, aborted.calls, told, aborted.ids)
         )
     if flagged.calls and missing <= 0:
-        told = f"{flagged.calls} calls had sub-calls (compaction, an advisor) that their own counts leave out"
+        told = f"{counted(flagged.calls, 'call')} had sub-calls (compaction, an advisor) that no count of theirs has"
         found.append((Cause.SUBCALL_TOKENS, flagged.calls * mean, flagged.calls, told, flagged.ids))
     billable = min(max(missing, 0), failed.calls) if rest.nanos > 0 else 0
     if group.key.match in (Kind.FAILED.value, Kind.NOT_TAKEN.value):
         failed = group.kind(Kind(group.key.match))
         billable = failed.calls
     if billable:
-        told = f"{failed.calls} calls ended with an error and cost nothing here; the bill has {billable} more"
+        told = f"{counted(failed.calls, 'call')} failed and cost nothing here; the bill has {counted(billable, 'request')} more"
         found.append((Cause.FAILED_BILLED, billable * mean, billable, told, failed.ids))
         missing -= billable
     unseen = min(max(missing, 0), around.unseen) if rest.nanos > 0 else 0
     if unseen:
-        told = f"{around.unseen} requests of this key and day went to paths that are not read"
+        told = f"{counted(around.unseen, 'request')} of this key and day went to paths that are not read"
         found.append((Cause.PARSE_MISS, unseen * mean, unseen, told, []))
         missing -= unseen
     if missing > 0 and rest.nanos > 0:
@@ -128,13 +131,13 @@ def _absent(group: Group, rest: Rest, around: Around, nanos: int, number: int) -
             reason.cause,
             Fraction(total),
             reason.confidence,
-            f"{requests} requests, {reason.told}",
+            f"{counted(requests, 'request')}, {reason.told}",
             counts=counts,
             requests=requests,
         )
     if left > 0:
         reason = why_somewhen(group.key.day_ms, around.times, absent=_is_absent(group))
-        how_many = f"{count} requests" if count > 0 else "use"
+        how_many = counted(count, "request") if count > 0 else "use"
         rest.take(
             reason.cause,
             Fraction(left),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from spendgate.money import short_dollars
+from spendgate.plural import counted
 from spendgate.reconcile.assembling import ABSENT
 from spendgate.reconcile.comparing import Compared
 from spendgate.reconcile.groups import Group, charged
@@ -61,11 +62,24 @@ def narrowed(compared: Compared, day_ms: int, key: str) -> Compared:
     findings = tuple(
         each for each in compared.findings if each.day_ms == day_ms and is_named(each.provider, each.key, key)
     )
+    bill = replace(
+        compared.bill,
+        days=days,
+        inputs=tuple(
+            each
+            for each in compared.bill.inputs
+            if each.from_ms <= day_ms < each.until_ms and not providers.isdisjoint(each.providers)
+        ),
+        open_days=tuple(each for each in compared.bill.open_days if each[0] in providers),
+    )
+    grains = tuple(each for each in assembled.grains if each.partition(":")[0] in providers)
+    about = {(at.provider, at.account) for at in groups} | {(day.provider, account.name) for day, _, account in fees}
     return replace(
         compared,
-        bill=replace(compared.bill, days=days),
-        assembled=replace(assembled, groups=groups, fees=fees),
+        bill=bill,
+        assembled=replace(assembled, groups=groups, fees=fees, grains=grains),
         findings=findings,
+        about=frozenset(about),
     )
 
 
@@ -109,6 +123,7 @@ def _days(compared: Compared) -> tuple[Day, ...]:
                 day.tells_use or one is not None,
                 None if one is None else one.period.until_ms,
                 scope[at],
+                max(off[at], key=lambda place: abs(off[at][place]))[0] if any(off[at].values()) else "",
             )
         )
     return tuple(found)
@@ -137,6 +152,11 @@ class _Sum:
             self.billed_ids += named
             self.ids += 0 if group.key.match == ABSENT else named
 
+    @property
+    def empty(self) -> bool:
+        """Whether neither side has money or a request of it: a plan's, or what a correction took back."""
+        return not (self.billed or self.captured or self.requests or self.asked)
+
     def row(self, what: str, name: str) -> Coverage:
         known = self.requests is not None
         return Coverage(
@@ -146,7 +166,8 @@ class _Sum:
 
 
 def _coverage(compared: Compared) -> tuple[Coverage, ...]:
-    """In scope. A tool has a row for the keys that it alone is captured with: no bill names tools."""
+    """In scope: the total, and whatever has a dollar or a request on either side. A tool has a row for the keys that it alone is
+    captured with: no bill names tools."""
     total = _Sum()
     providers: dict[str, _Sum] = defaultdict(_Sum)
     tools: dict[str, _Sum] = defaultdict(_Sum)
@@ -163,11 +184,10 @@ def _coverage(compared: Compared) -> tuple[Coverage, ...]:
     told = [each for each in providers.values() if each.requests is not None]
     if told:  # requests are counted beside those of providers that tell theirs
         total.requests, total.asked = sum(each.requests or 0 for each in told), sum(each.asked for each in told)
-    rows = [total.row("total", "")]
-    rows += [each.row("provider", name) for name, each in sorted(providers.items())]
-    rows += [each.row("tool", name) for name, each in sorted(tools.items())]
-    rows += [each.row("key", f"{provider} {name}") for (provider, name), each in sorted(keys.items())]
-    return tuple(rows)
+    parts = [("provider", name, each) for name, each in sorted(providers.items())]
+    parts += [("tool", name, each) for name, each in sorted(tools.items())]
+    parts += [("key", f"{provider} {name}", each) for (provider, name), each in sorted(keys.items())]
+    return (total.row("total", ""), *(each.row(what, name) for what, name, each in parts if not each.empty))
 
 
 def _sole_tools(compared: Compared) -> dict[tuple[str, str], str]:
@@ -186,16 +206,19 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     notes = [f"grain: {each}" for each in compared.assembled.grains]
     notes.append(f"convention: {CONVENTION}")
     notes += compared.bill.notes
-    for who in compared.assembled.names.values():
-        notes += who.notes
+    for provider, who in compared.assembled.names.items():
+        if compared.about is None:
+            notes += who.notes()
+        for _, account in sorted(each for each in compared.about or () if each[0] == provider):
+            notes += who.notes(account)
     opened: dict[str, list[int]] = defaultdict(list)
     for provider, day_ms in compared.bill.open_days:
         opened[provider].append(day_ms)
     for provider, days in sorted(opened.items()):
         last = datetime.fromtimestamp(max(days) / 1000, UTC)
-        notes.append(f"{provider}: {len(days)} days up to {last:%Y-%m-%d} are still open and not compared")
+        notes.append(f"{provider}: not compared, since still open: {counted(len(days), 'day')} up to {last:%Y-%m-%d}")
     if compared.captured.open_calls:
-        notes.append(f"{compared.captured.open_calls} calls have not ended and are not compared")
+        notes.append(f"not compared, since not ended: {counted(compared.captured.open_calls, 'call')}")
     return tuple(notes)
 
 
@@ -209,8 +232,8 @@ def _left_out(compared: Compared, from_ms: int, until_ms: int) -> Iterator[str]:
             kept = found[provider]
             kept[0], kept[1], kept[2] = kept[0] + 1, kept[1] + calls, kept[2] + nanos
     for provider, (days, calls, nanos) in sorted(found.items()):
-        which = f" that tells what calls cost on {days} days" if provider in compared.bill.told else ""
-        yield f"{provider}: no statement{which}; {calls} calls of {short_dollars(nanos)} are not compared"
+        which = f" that tells what calls cost on {counted(days, 'day')}" if provider in compared.bill.told else ""
+        yield f"{provider}: no statement{which}; {counted(calls, 'call')} of {short_dollars(nanos)} not compared"
 
 
 def _told(compared: Compared) -> Iterator[tuple[str, int]]:

@@ -1,14 +1,14 @@
 """Usage that a bill has and no call of the ledger: by day, whom and model, out of the causes that the explainer finds.
 
 Only what a cause says was never captured: another price, an estimate that is off or an answer that could not be read is no usage
-that is missing. And of one day, account and model never more than is billed there above what was captured, so that
-calls and this together come to no more than the larger of the two.
+that is missing. And of one day, account and model never more than is billed there above what was captured, less what calls have
+cost that nothing joins to any account (`unjoined`), so that calls and this together come to no more than the larger of the two.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -22,8 +22,9 @@ from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.folding import Raw
 from spendgate.reconcile.identities import Account
 from spendgate.reconcile.naming import day_of, model_of
-from spendgate.reconcile.result import Cause
+from spendgate.reconcile.result import Cause, Confidence
 from spendgate.reconcile.run import Options, compared
+from spendgate.reconcile.unjoined import Row, cost_of, set_off, unjoined
 from spendgate.reconcile.versions import GATEWAY_SOURCES
 from spendgate.reconcile.whole_sums import SUM
 from spendgate.statement import DAY_MS
@@ -47,10 +48,15 @@ class _Sum:
     """Of one of these."""
 
     def __init__(self) -> None:
-        self.over = self.found = self.requests = 0
+        self.over = self.found = self.proven = self.requests = 0
         self.account = Account("")
         self.products: set[str] = set()
         self.counts_requests = True
+
+    @property
+    def nanos(self) -> int:
+        """What counts, before calls are set off that nothing joins to any account."""
+        return min(self.found, max(0, self.over))
 
 
 def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Uncaptured, ...], int]:
@@ -71,32 +77,17 @@ def uncaptured(reader: Reader, options: Options, facts: Facts) -> tuple[tuple[Un
 def cells(found: comparing.Compared, imports: tuple[Imported, ...], open_: Iterable[Running] = ()) -> list[Uncaptured]:
     """What of a comparison was not captured. `open_` calls are on the bill, maybe, and captured all the same: they count with
     what they hold, so that nothing is counted twice once they end."""
-    sums: dict[_At, _Sum] = defaultdict(_Sum)
-    for key, group in found.assembled.groups.items():
-        if key.match == SUM:  # what is left of it may be a price, or anything else: no use is known to be missing
-            continue
-        one = sums[key.day_ms, key.provider, key.account, key.model]
-        one.over += group.net - group.cost
-        one.account = group.account
-        one.products |= group.products or {""}
-    for call in open_:
-        names = found.assembled.names.get(call.provider)
-        if names is not None:
-            day_ms, model = day_of(call.left_ms), model_of(call.model)
-            account = names.of_call(Raw(day_ms, call.provider, call.api_key, call.person, model, ""))
-            sums[day_ms, call.provider, account, model].over -= call.held_nanos
-    for finding in found.findings:
-        if finding.cause in NOT_CAPTURED and finding.nanos > 0:
-            one = sums[finding.day_ms, finding.provider, finding.key, finding.model]
-            one.found += finding.nanos
-            one.requests += finding.requests or 0
-            one.counts_requests &= finding.requests is not None
+    running = tuple(open_)
+    sums = _sums(found, running)
+    left = _set_off(found, sums, running)
     made = []
-    for (day_ms, provider, account, model), one in sorted(sums.items()):
-        nanos = min(one.found, max(0, one.over))
+    for at, one in sorted(sums.items()):
+        nanos = left.get(at, one.nanos)
         if nanos:
+            day_ms, provider, account, model = at
             fingerprint = found.assembled.names[provider].fingerprint_of(account)
-            requests = one.requests if one.counts_requests else None
+            # How many requests are left where calls were set off, nobody can tell.
+            requests = one.requests if one.counts_requests and nanos == one.nanos else None
             by = _imports(imports, day_ms, provider)
             made.append(
                 Uncaptured(
@@ -112,6 +103,52 @@ def cells(found: comparing.Compared, imports: tuple[Imported, ...], open_: Itera
                 )
             )
     return made
+
+
+def _sums(found: comparing.Compared, open_: Iterable[Running]) -> dict[_At, _Sum]:
+    sums: dict[_At, _Sum] = defaultdict(_Sum)
+    for key, group in found.assembled.groups.items():
+        if key.match == SUM:  # what is left of it may be a price, or anything else: no use is known to be missing
+            continue
+        one = sums[key.day_ms, key.provider, key.account, key.model]
+        one.over += group.net - sum(cost_of(kinds) for kinds in group.parts.values())
+        one.account = group.account
+        one.products |= group.products or {""}
+    for call in open_:
+        names = found.assembled.names.get(call.provider)
+        if names is not None:
+            model = model_of(call.model) if call.provider in found.assembled.by_model else ""
+            day_ms = day_of(call.left_ms)
+            account = names.of_call(Raw(day_ms, call.provider, call.api_key, call.person, model, ""))
+            sums[day_ms, call.provider, account, model].over -= call.held_nanos
+    for finding in found.findings:
+        if finding.cause in NOT_CAPTURED and finding.nanos > 0:
+            one = sums[finding.day_ms, finding.provider, finding.key, finding.model]
+            one.found += finding.nanos
+            one.proven += finding.nanos if finding.confidence is Confidence.EXACT else 0
+            one.requests += finding.requests or 0
+            one.counts_requests &= finding.requests is not None
+    return sums
+
+
+def _set_off(found: comparing.Compared, sums: Mapping[_At, _Sum], open_: Iterable[Running]) -> dict[_At, int]:
+    """What is left of each where calls that nothing joins to the bill are set off."""
+    used = {
+        (raw.provider, found.assembled.names[raw.provider].of_call(raw))
+        for raw in found.captured.sums
+        if raw.provider in found.assembled.names
+    }
+    rows: dict[tuple[int, str, str], dict[_At, Row]] = defaultdict(dict)
+    for at, one in sorted(sums.items()):
+        day_ms, provider, account, model = at
+        not_proven = max(0, one.nanos - one.proven)
+        rows[day_ms, provider, model][at] = Row(one.account.person, (provider, account) in used, not_proven)
+    left: dict[_At, int] = {}
+    for place, calls in unjoined(found, open_).items():
+        set_off(calls, tuple(rows[place].values()))
+        for at, row in rows[place].items():
+            left[at] = min(sums[at].nanos, sums[at].proven) + row.nanos
+    return left
 
 
 def _tool(provider: str, products: set[str]) -> str:

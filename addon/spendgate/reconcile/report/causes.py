@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Final
 
 from msgspec import Struct
 
 from spendgate.money import short_dollars
-from spendgate.reconcile.remedies import REMEDIES
+from spendgate.reconcile.remedies import compare_below, remedy
 from spendgate.reconcile.result import Cause, Confidence, Coverage, Day, Finding, Result
+from spendgate.reconcile.run import Drill
 
 _STRONGEST: Final = tuple(Confidence)
 
@@ -85,8 +87,21 @@ def begin_with(result: Result) -> str:
     worst = max(result.days, key=lambda day: day.off_nanos or abs(day.unexplained_nanos), default=None)
     if worst is None or not (worst.off_nanos or worst.unexplained_nanos):
         return ""
-    day = f"--day {day_of(worst.day_ms)} --provider {worst.provider}"
-    return f"begin here, with each key under coverage: `spendgate reconcile explain {day} --key KEY`"
+    asked = f"spendgate reconcile explain --day {day_of(worst.day_ms)} --provider {quote(worst.provider)} --key"
+    if worst.off_key and "`" not in worst.off_key:
+        return f"begin with the key and day of which most is: `{asked} {quote(worst.off_key)}`"
+    return f"begin here, with each key under coverage: `{asked} KEY`"
+
+
+def go_on_with(drill: Drill) -> str:
+    """Where to look at what is unexplained of one day and key, as a remedy; "" where nothing is."""
+    if not any(day.off_nanos or day.unexplained_nanos for day in drill.result.days):
+        return ""
+    uncounted = next((call.id for call in drill.calls if call.basis != "reported"), None)
+    here = {call.id for call in drill.calls}
+    named = (each for finding in drill.result.findings for each in finding.calls)
+    elsewhere = next((each for each in named if each not in here), None)
+    return compare_below((day.provider for day in drill.result.days), uncounted, elsewhere, calls=bool(here))
 
 
 def day_of(day_ms: int) -> str:
@@ -115,10 +130,10 @@ def _told(cause: Cause, findings: list[Finding]) -> Told:
     first, more = findings[0], len(findings) - 1
     confidence = max((each.confidence for each in findings), key=_STRONGEST.index)
     place = " ".join(part for part in (day_of(first.day_ms), first.provider, first.key, first.model) if part)
-    evidence = f"{place}: {first.evidence}" + (f"; and {more} more like it" if more else "")
+    evidence = f"{place}: {first.evidence}" + (f"; and {more:,} more like it" if more else "")
     return Told(
         cause, sum(nanos), sum(each for each in nanos if each > 0), sum(each for each in nanos if each < 0), confidence,
-        evidence, REMEDIES[cause], tuple(findings),
+        evidence, remedy(cause, findings), tuple(findings),
     )  # fmt: skip
 
 

@@ -6,29 +6,26 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from msgspec import structs
-
-from spendgate.reconcile.captured import Call
-from spendgate.reconcile.report.causes import Told, by_cause, day_of, least
+from spendgate.reconcile.remedies import MEANINGS, remedy
+from spendgate.reconcile.report.causes import Told, begin_with, by_cause, day_of, least
 from spendgate.reconcile.report.tolerance import Judged
 from spendgate.reconcile.result import Coverage, Day, Finding, Input, Result
-from spendgate.reconcile.run import Drill
-from spendgate.statement import DAY_MS, Line
+from spendgate.statement import DAY_MS
 
 KEYS: Final = (
     "part", "name", "day", "provider", "key", "model", "state", "nanos", "billed_nanos", "captured_nanos", "unexplained_nanos",
     "under_nanos", "over_nanos", "ratio", "requests", "confidence", "evidence", "remedy", "sha256", "refreshed", "from", "until",
+    "billed_requests", "calls", "meaning",
 )  # fmt: skip
 """Columns of the CSV: every row has those of its part."""
-CALL_KEYS: Final = (
-    "at", "id", "model", "state", "basis", "cost_nanos", "input_tokens", "cache_read_tokens", "cache_write_tokens",
-    "output_tokens", "person", "machine", "tool", "http_status", "flags", "response_id", "request_id",
-)  # fmt: skip
 Row = dict[str, object]
 
 
-def document(result: Result, verdict: Judged) -> Row:
-    """All of it. `totals.gap_nanos` is the sum of the causes' `nanos` and `unexplained_nanos`, exactly."""
+def document(result: Result, verdict: Judged, begin: str | None = None) -> Row:
+    """All of it. `totals.gap_nanos` is the sum of the causes' `nanos` and `unexplained_nanos`, exactly.
+
+    `begin` is what to do about the unexplained; None: as a report has it.
+    """
     worst = least(result.coverage)
     return {
         "from": day_of(result.from_ms),
@@ -43,6 +40,7 @@ def document(result: Result, verdict: Judged) -> Row:
         },
         "causes": [_cause(each) for each in by_cause(result)],
         "unexplained_nanos": result.unexplained_nanos,
+        "unexplained_remedy": begin_with(result) if begin is None else begin,
         "tolerance": {
             "unexplained_by_day_nanos": sum(abs(each.unexplained_nanos) for each in result.days),
             "unexplained_by_key_nanos": verdict.off_nanos,
@@ -66,44 +64,13 @@ def document(result: Result, verdict: Judged) -> Row:
     }
 
 
-def rows(result: Result, verdict: Judged) -> list[Row]:
+def rows(result: Result, verdict: Judged, begin: str | None = None) -> list[Row]:
     """The same, flat: `part` says what a row is about. Parts other than `total` are not to be added to one another."""
-    return [{**dict.fromkeys(KEYS), **row} for row in _rows(result, verdict)]
+    told = begin_with(result) if begin is None else begin
+    return [{**dict.fromkeys(KEYS), **row} for row in _rows(result, verdict, told)]
 
 
-def drilled(drill: Drill, verdict: Judged) -> Row:
-    """One day and key: as `document`, with its lines of the bill and its calls."""
-    return {
-        **document(drill.result, verdict),
-        "lines": [line_row(each) for each in drill.lines],
-        "calls": [call_row(each) for each in drill.calls],
-    }
-
-
-def line_row(line: Line) -> Row:
-    """A line of the bill."""
-    return {
-        "from": _instant(line.starts_ms), "until": _instant(line.ends_ms), "provider": line.provider, "model": line.model,
-        "product": line.product, "charge": line.charge.value, "class": line.token_class and line.token_class.value,
-        "billed": line.billed.value, "billed_nanos": line.billed_nanos, "list_nanos": line.list_nanos, "requests": line.requests,
-        **{name: value for name, value in structs.asdict(line.axes).items() if value is not None},
-        **{name: value for name, value in structs.asdict(line.usage).items() if value},
-        "response_id": line.response_id, "request_id": line.request_id, "amount": line.amount,
-    }  # fmt: skip
-
-
-def call_row(call: Call) -> Row:
-    """A call of the ledger."""
-    return {
-        "at": _instant(call.started_ms), "id": call.id, "model": call.model, "state": call.state, "basis": call.basis,
-        "cost_nanos": call.cost_nanos, "input_tokens": call.usage.input_tokens, "cache_read_tokens": call.usage.cache_read_tokens,
-        "cache_write_tokens": call.usage.writes, "output_tokens": call.usage.output_tokens, "person": call.person,
-        "machine": call.machine, "tool": call.tool, "http_status": call.http_status, "flags": call.flags,
-        "response_id": call.response_id, "request_id": call.request_id,
-    }  # fmt: skip
-
-
-def _rows(result: Result, verdict: Judged) -> Iterator[Row]:
+def _rows(result: Result, verdict: Judged, begin: str) -> Iterator[Row]:
     span: Row = {"from": day_of(result.from_ms), "until": day_of(result.until_ms)}
     yield {
         "part": "total", "nanos": result.gap_nanos, "billed_nanos": result.billed_nanos, "captured_nanos": result.captured_nanos,
@@ -112,16 +79,17 @@ def _rows(result: Result, verdict: Judged) -> Iterator[Row]:
     }  # fmt: skip
     for told in by_cause(result):
         yield {**_cause(told), "part": "cause", "name": told.cause.value}
-    yield {"part": "unexplained", "nanos": result.unexplained_nanos}
+    yield {"part": "unexplained", "nanos": result.unexplained_nanos, "remedy": begin}
     yield {"part": "tolerance", "nanos": verdict.allowed_nanos, "evidence": verdict.told, "state": _word(verdict)}
     for one in result.coverage:
         yield {**_coverage(one), "part": f"coverage by {one.what}", "requests": one.captured_requests}
     for day in result.days:
         yield {**_day(day), "part": "day"}
     for finding in result.findings:
-        yield {**_finding(finding), "part": "finding", "name": finding.cause.value}
+        calls = " ".join(finding.calls)
+        yield {**_finding(finding), "part": "finding", "name": finding.cause.value, "calls": calls}
     for each in result.inputs:
-        yield {**_input(each), "part": "input"}
+        yield {**_input(each), "part": "input", "provider": ", ".join(each.providers)}
     for note in result.notes:
         yield {"part": "note", "evidence": note}
 
@@ -133,7 +101,8 @@ def _word(verdict: Judged) -> str:
 def _cause(told: Told) -> Row:
     return {
         "cause": told.cause.value, "nanos": told.nanos, "under_nanos": told.under_nanos, "over_nanos": told.over_nanos,
-        "confidence": told.confidence.value, "findings": len(told.findings), "evidence": told.evidence, "remedy": told.remedy,
+        "confidence": told.confidence.value, "findings": len(told.findings), "meaning": MEANINGS[told.cause],
+        "evidence": told.evidence, "remedy": told.remedy,
     }  # fmt: skip
 
 
@@ -141,7 +110,7 @@ def _finding(each: Finding) -> Row:
     return {
         "cause": each.cause.value, "nanos": each.nanos, "confidence": each.confidence.value, "day": day_of(each.day_ms) or None,
         "provider": each.provider, "key": each.key, "model": each.model, "requests": each.requests, "evidence": each.evidence,
-        "remedy": each.remedy, "calls": list(each.calls),
+        "remedy": each.remedy or remedy(each.cause, (each,)), "calls": list(each.calls),
     }  # fmt: skip
 
 
@@ -165,10 +134,11 @@ def _day(each: Day) -> Row:
 def _input(each: Input) -> Row:
     return {
         "name": each.name, "source": each.source, "sha256": each.sha256,
-        "refreshed": None if each.refreshed_ms is None else _instant(each.refreshed_ms), "from": day_of(each.from_ms),
-        "until": day_of(each.until_ms), "lines": each.lines,
+        "refreshed": None if each.refreshed_ms is None else instant(each.refreshed_ms), "from": day_of(each.from_ms),
+        "until": day_of(each.until_ms), "lines": each.lines, "providers": list(each.providers),
     }  # fmt: skip
 
 
-def _instant(ms: int) -> str:
+def instant(ms: int) -> str:
+    """`2026-11-20T12:00:00Z`."""
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -13,6 +13,8 @@ from typing import Final
 
 from spendgate.inert_text import inert
 from spendgate.money import dollars, short_dollars
+from spendgate.plural import counted
+from spendgate.reconcile.remedies import MEANINGS, UNEXPLAINED
 from spendgate.reconcile.report import charts
 from spendgate.reconcile.report.causes import (
     Told,
@@ -34,7 +36,10 @@ FINDINGS_MOST: Final = 10
 """Of one cause; the others are told by their number and sum, and JSON and CSV have them."""
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _COMMAND: Final = re.compile(r"`([^`<>]*)`")
-CENTS: Final = "Amounts are rounded to the cent, each by itself; the JSON and CSV of this report have every digit."
+CENTS: Final = (
+    "Amounts are rounded to the cent, below a cent to the millionth of a dollar, each by itself; the JSON and CSV of this report"
+    " have every digit."
+)
 Cells = Sequence[str]
 """HTML, escaped already."""
 
@@ -111,9 +116,9 @@ def _figure(drawings: Sequence[str], legend: Sequence[tuple[str, str]]) -> str:
 def _totals(result: Result, verdict: Judged) -> str:
     cards = (
         ("Billed", _money(result.billed_nanos), ""),
-        ("Captured", _money(result.captured_nanos), share(result.captured_nanos, result.billed_nanos) + " of billed"),
+        ("Captured", _money(result.captured_nanos), _of_billed(result.captured_nanos, result)),
         ("Gap", _money(result.gap_nanos), "billed less captured"),
-        ("Unexplained", _money(result.unexplained_nanos), share(result.unexplained_nanos, result.billed_nanos) + " of billed"),
+        ("Unexplained", _money(result.unexplained_nanos), _of_billed(result.unexplained_nanos, result)),
     )  # fmt: skip
     shown = "".join(
         f"<div><dt>{name}</dt><dd>{amount}</dd><dd class=sub>{told}</dd></div>" for name, amount, told in cards
@@ -128,6 +133,11 @@ def _totals(result: Result, verdict: Judged) -> str:
     return f"<dl class=cards>{shown}</dl>\n<p class=verdict><b class={kind}>{word} the tolerance</b> {said}.</p>\n<p>{apart}</p>"
 
 
+def _of_billed(nanos: int, result: Result) -> str:
+    part = share(nanos, result.billed_nanos)
+    return f"{part} of billed" if part else "nothing is billed"
+
+
 def _gap(result: Result) -> str:
     steps = waterfall(result)
     legend = (("under", charts.UNDER), ("over", charts.OVER))
@@ -135,14 +145,14 @@ def _gap(result: Result) -> str:
     rows = [
         (
             f"<b>{text(told.cause.value)}</b>", _money(told.nanos), share(told.nanos, result.billed_nanos),
-            text(told.confidence.value), text(told.evidence), _advice(told.remedy),
+            text(told.confidence.value), f"{text(MEANINGS[told.cause])}<br>{text(told.evidence)}", _advice(told.remedy),
         )
         for told in by_cause(result)
     ]  # fmt: skip
     left = result.unexplained_nanos
     part, begin = share(left, result.billed_nanos), _advice(begin_with(result))
-    rows.append(("<b>unexplained</b>", _money(left), part, "", "what no cause shows", begin))
-    headings = ("Cause", "Dollars", "Of billed", "Confidence", "What shows it", "What to do next")
+    rows.append(("<b>unexplained</b>", _money(left), part, "", UNEXPLAINED, begin))
+    headings = ("Cause", "Dollars", "Of billed", "Confidence", "What it is, what shows it", "What to do next")
     return _section("causes", "The gap by its causes", figure + _table(headings, rows, (1, 2)))
 
 
@@ -195,10 +205,11 @@ def _of_cause(told: Told) -> str:
     more = ""
     if others:
         left = sum(each.nanos for each in others)
-        more = f"<p>{len(others):,} smaller ones, {_money(left)} together, are in the JSON and CSV of this report.</p>"
+        more = f"<p>{counted(len(others), 'smaller finding')}, {_money(left)} together: in the JSON and CSV of this report.</p>"
     headings = ("Day", "Where", "Dollars", "Confidence", "What shows it")
     table = _table(headings, [_finding(each) for each in shown], (2,))
-    return f"<h3>{text(told.cause.value)} {_money(told.nanos)}</h3>\n<p>{_advice(told.remedy)}</p>\n{table}\n{more}"
+    means = f"<p>{text(MEANINGS[told.cause])}</p>\n<p>{_advice(told.remedy)}</p>"
+    return f"<h3>{text(told.cause.value)} {_money(told.nanos)}</h3>\n{means}\n{table}\n{more}"
 
 
 def _finding(each: Finding) -> Cells:

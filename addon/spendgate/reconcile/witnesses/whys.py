@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from spendgate.plural import counted
 from spendgate.reconcile.witnesses.interface import Seen
 from spendgate.reconcile.witnesses.matching import NEAR_MS
 from spendgate.reconcile.witnesses.trail import Failure, GateRun
@@ -53,6 +54,19 @@ REMEDIES: Final[Mapping[Why, str]] = {
     Why.OTHER_WAY: "look for what the session starts by itself, with an environment of its own",
     Why.OUTSIDE: "start the tool with `spendgate exec`, or set the proxy for the whole account",
 }
+TOLD: Final[Mapping[Why, str]] = {
+    Why.OTHER_LEDGER: "in another ledger of this machine, not in this one",
+    Why.NO_GATE: "no gate was running",
+    Why.NOT_DECRYPTED: "on a connection of the tool's that the gate could not read",
+    Why.GATE_FAILED: "let pass while the ledger was failing",
+    Why.UNRECOGNIZED: "passed the gate, which knew no such request",
+    Why.OTHER_CLOUD: "sent to another provider's endpoint, which is not captured",
+    Why.OLDER_SESSION: "of a session that began before the gate",
+    Why.NO_PROXY: "sent directly, since NO_PROXY has the provider",
+    Why.OTHER_WAY: "sent by another way than the metered calls of the same session",
+    Why.OUTSIDE: "of a tool that was started without the gate's proxy",
+}
+"""The same as a phrase for people: a request, …"""
 _CLOUDS: Final = {"msg_bdrk_": "Amazon Bedrock", "msg_vrtx_": "Google Vertex AI"}
 
 
@@ -148,7 +162,7 @@ def _blind(seen: Seen, known: Known) -> Reason | None:
     for each in known.blind:
         if each.tool == seen.tool and each.first_ms <= seen.at_ms <= each.last_ms:
             times = f"between {_at(each.first_ms)} and {_at(each.last_ms)}"
-            told = f"{each.count} connections of {each.tool} to {each.host} could not be read {times}: {each.reason}"
+            told = f"{counted(each.count, 'connection')} of {each.tool} to {each.host} could not be read {times}: {each.reason}"
             return Reason(Why.NOT_DECRYPTED, Firm.LIKELY, told)
     return None
 
@@ -160,7 +174,7 @@ def _unknown(seen: Seen, known: Known) -> Reason | None:
     return Reason(
         Why.UNRECOGNIZED,
         Firm.POSSIBLE,
-        f"{len(near)} unrecognized requests of its session passed the gate at that time",
+        f"{counted(len(near), 'unrecognized request')} of its session passed the gate at that time",
     )
 
 
@@ -169,7 +183,7 @@ def _failing(seen: Seen, known: Known) -> Reason | None:
         if each.from_ms <= seen.at_ms <= each.until_ms:
             times = f"from {_at(each.from_ms)} to {_at(each.until_ms)}"
             return Reason(
-                Why.GATE_FAILED, Firm.POSSIBLE, f"{each.allowed} calls were let pass without the ledger {times}"
+                Why.GATE_FAILED, Firm.POSSIBLE, f"let pass without the ledger {times}: {counted(each.allowed, 'call')}"
             )
     return None
 
@@ -186,7 +200,7 @@ def _same_session(seen: Seen, known: Known) -> Reason | None:
     others = known.metered.get(seen.session or "", 0)
     if not others:
         return None
-    return Reason(Why.OTHER_WAY, Firm.LIKELY, f"{others} other calls of its session are in the ledger")
+    return Reason(Why.OTHER_WAY, Firm.LIKELY, f"the ledger has {counted(others, 'other call')} of its session")
 
 
 def _hidden(seen: Seen, known: Known) -> Reason | None:
