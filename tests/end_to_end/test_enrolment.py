@@ -42,9 +42,9 @@ from end_to_end.world import PATIENCE_S, PRODUCT, Provider, environment, policy,
 from spendgate.capture import issued_files, organization
 from spendgate.capture.issued import Issued
 from spendgate.config.paths import State, prepare
-from spendgate.enrolment import messages
+from spendgate.enrolment import credentials, messages
 from spendgate.enrolment import office as rooms
-from spendgate.enrolment.books import Books
+from spendgate.enrolment.books import Books, Line
 from spendgate.enrolment.credentials import proof_of
 from spendgate.standin.certificates import made
 
@@ -90,10 +90,13 @@ class Company(Office):
         while data := os.read(process.stderr.fileno(), 65536):  # type: ignore[union-attr]
             self.said += data
 
-    def secret(self, *words: str) -> str:
-        """A credential that was made now."""
-        told = ran("ca", "org", "token", "--root", self.authority, *words, "--format", "json")
-        found: str = json.loads(told[told.index("[") :])[0]["token"]
+    def secret(self, device: str | None = None, *, uses: int = 1) -> str:
+        """A credential that was made now, as `ca org token` makes it."""
+        found, now_ms = credentials.new_secret(), int(datetime.now(UTC).timestamp() * 1000)
+        digest = credentials.hashed(found)
+        one = credentials.Credential(credentials.name_of(digest), device, uses, now_ms, now_ms + 3_600_000)
+        with self.books.open() as page:
+            page.make(one, digest)
         return found
 
     def enrol(self, device: str, secret: str, *, status: int = 0) -> tuple[str, Path]:
@@ -117,12 +120,18 @@ class Company(Office):
             except httpx2.TransportError:
                 return 0
 
-    def trail(self) -> list[dict[str, str]]:
-        return list(json.loads(ran("ca", "org", "enrolled", "--root", self.authority, "--format", "json")))
+    @property
+    def books(self) -> Books:
+        return Books(self.authority / "enrolment.db")
+
+    def trail(self) -> list[Line]:
+        with self.books.open() as page:
+            return page.lines()
 
     def left(self) -> dict[str, int]:
-        rows = json.loads(ran("ca", "org", "tokens", "--root", self.authority, "--format", "json"))
-        return {row["id"]: row["left"] for row in rows}
+        """By id, how often each credential may still be used."""
+        with self.books.open() as page:
+            return {one.id: one.left for one, _ in page.credentials()}
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +155,9 @@ def csr(device: str, *names: str, key: object = None) -> bytes:
 def test_a_laptop_enrols_and_its_gate_renews(company: Company, provider: Provider) -> None:
     """By a token that opens once. What it got is what clients take; before it ends the gate has another, for another key, without
     a change of trust. No secret is in the books, in a log or on the laptop."""
-    secret = company.secret("--device", "laptop-17")
+    made_one = ("ca", "org", "token", "--root", company.authority, "--device", "laptop-17", "--format", "json")
+    told = ran(*made_one)
+    secret = json.loads(told[told.index("[") :])[0]["token"]
     told, state = company.enrol("laptop-17", secret)
     assert "laptop-17 for 3 hosts" in told
     installed = (state / "private" / "leaves.pem").read_bytes()
@@ -166,7 +177,7 @@ def test_a_laptop_enrols_and_its_gate_renews(company: Company, provider: Provide
             assert http.post(f"https://{NAMED}/v1/messages", json=BODY, headers=HEADERS).status_code == 200
         assert secret.encode() not in gate.output
     assert leaf.not_valid_after_utc - datetime.now(UTC) > timedelta(days=29)
-    assert [(each["what"], each["device"]) for each in company.trail()][-1] == ("renewed", "laptop-17")
+    assert [(each.what, each.device) for each in company.trail()][-1] == ("renewed", "laptop-17")
     having = [
         file.name for file in company.folder.rglob("*") if file.is_file() and secret.encode() in file.read_bytes()
     ]
@@ -183,11 +194,12 @@ def aged(company: Company, device: str, state: State) -> Issued:
     """What the office would have issued 25 days ago of 30, in its books and on the laptop."""
     then = datetime.now(UTC) - timedelta(days=25)
     root = organization.unlocked((company.authority / "root-key.p12").read_bytes(), PASSPHRASE.encode())
-    books = Books(company.authority / "enrolment.db")
-    secret = company.secret("--device", device)
+    secret = company.secret(device)
     key = issued_files.requested(state)
     der, _ = messages.body_of(organization.new_request(device, key))
-    found = rooms.Office(root, books, timedelta(days=30)).enrol(messages.Question(device, secret, der), "here", then)
+    found = rooms.Office(root, company.books, timedelta(days=30)).enrol(
+        messages.Question(device, secret, der), "here", then
+    )
     assert isinstance(found, rooms.Issued)
     return issued_files.install(
         state, messages.bundle_of(found.body), then, (NAMED, OTHER), place="", root=root.pem, asked_now=True
@@ -196,7 +208,7 @@ def aged(company: Company, device: str, state: State) -> Issued:
 
 def forms(company: Company) -> dict[str, dict[str, object]]:
     """What is tried with a token that is good for `laptop-1`, by what it is."""
-    secret, good = company.secret("--device", "laptop-1"), csr("laptop-1")
+    secret, good = company.secret("laptop-1"), csr("laptop-1")
     mine: dict[str, object] = {"device": "laptop-1", "secret": secret, "body": good}
     return {
         "another token": {**mine, "secret": secret[:-1] + ("A" if secret[-1] != "A" else "B")},
@@ -242,7 +254,7 @@ def test_whoever_tries_more_gets_nothing(company: Company) -> None:
 
 def test_a_token_opens_once_however_many_ask_at_once(company: Company) -> None:
     """And a fleet's credential as often as it may."""
-    once, thrice = company.secret(), company.secret("--fleet", "3")
+    once, thrice = company.secret(), company.secret(uses=3)
     asked = [(f"{name}-{at}", secret) for name, secret in (("a", once), ("b", thrice)) for at in range(6)]
     with ThreadPoolExecutor(len(asked)) as many:
         found = list(many.map(lambda each: company.ask(device=each[0], secret=each[1], body=csr(each[0])), asked))
@@ -251,7 +263,7 @@ def test_a_token_opens_once_however_many_ask_at_once(company: Company) -> None:
 
 def test_a_stolen_credential_of_the_fleet(company: Company) -> None:
     """Becomes no laptop that is there, nor one that was blocked, and opens no more once it is revoked."""
-    fleet, bound = company.secret("--fleet", "9"), company.secret("--device", "ann")
+    fleet, bound = company.secret(uses=9), company.secret("ann")
 
     def ask(device: str, secret: str = fleet) -> int:
         return company.ask(device=device, secret=secret, body=csr(device))
@@ -259,12 +271,10 @@ def test_a_stolen_credential_of_the_fleet(company: Company) -> None:
     assert ask("ann", bound) == 200
     assert ask("ann") == 403
     assert ask("new") == 200
-    ran("ca", "org", "revoke", "--root", company.authority, "--device", "new")
+    ran("ca", "org", "revoke", "--root", company.authority, "--device", "new")  # the command itself
     assert ask("new") == 403
-    assert ask("new", company.secret("--device", "new")) == 200
-    used = next(
-        each["credential"] for each in reversed(company.trail()) if each["device"] == "new" and each["credential"]
-    )
+    assert ask("new", company.secret("new")) == 200
+    used = next(each.credential for each in reversed(company.trail()) if each.device == "new" and each.credential)
     assert company.left()[used] == 0
     (opened,) = {name for name, left in company.left().items() if left == 8}
     ran("ca", "org", "revoke", "--root", company.authority, "--token", opened)
@@ -274,7 +284,7 @@ def test_a_stolen_credential_of_the_fleet(company: Company) -> None:
 def test_a_copied_key_is_found(company: Company) -> None:
     """Who has it renews, and then the other cannot: the trail says that there are two."""
     key, first, second = (organization.new_key() for _ in range(3))
-    secret = company.secret("--device", "twice")
+    secret = company.secret("twice")
     assert company.ask(device="twice", secret=secret, body=csr("twice", key=key)) == 200
 
     def renews(by: object, of: object) -> int:
@@ -286,9 +296,10 @@ def test_a_copied_key_is_found(company: Company) -> None:
     assert renews(key, first) == 200  # the same question again, as of who got no answer
     assert renews(key, second) == 403
     assert renews(second, second) == 403
-    whats = [each["what"] for each in company.trail() if each["device"] == "twice"]
+    whats = [each.what for each in company.trail() if each.device == "twice"]
     assert whats == ["enrolled", "renewed", "answered again", "refused: a copied key"]
-    ran("ca", "org", "revoke", "--root", company.authority, "--device", "twice")
+    with company.books.open() as page:
+        assert page.block("twice", int(datetime.now(UTC).timestamp() * 1000))
     assert renews(first, organization.new_key()) == 403
 
 
@@ -296,7 +307,7 @@ def test_killed_at_any_moment_nothing_is_used_twice_or_lost(tmp_path: Path) -> N
     """As many lines as uses, whatever was under way; and a laptop whose answer was lost goes on by the same command."""
     company = Company(tmp_path)
     uses = 40
-    fleet = company.secret("--fleet", str(uses))
+    fleet = company.secret(uses=uses)
     for turn in range(3):
         with company.open() as process, ThreadPoolExecutor(6) as many:
             names = [f"l-{turn}-{at}" for at in range(12)]
@@ -306,9 +317,9 @@ def test_killed_at_any_moment_nothing_is_used_twice_or_lost(tmp_path: Path) -> N
             answered = sum(each.result() == 200 for each in asked)
         (left,) = company.left().values()
         lines = company.trail()
-        assert uses - left == len(lines) == len({each["device"] for each in lines}) >= answered
+        assert uses - left == len(lines) == len({each.device for each in lines}) >= answered
 
-    lost = company.secret("--device", "lost")
+    lost = company.secret("lost")
     state = State(company.folder / "lost")
     with company.open():
         key = issued_files.requested(prepare(state))

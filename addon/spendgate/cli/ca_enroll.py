@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,8 +19,6 @@ from spendgate.cli.ca_org import DeviceOption, HostsOption, PolicyHostsOption
 from spendgate.cli.options import StateOption
 from spendgate.cli.output import note
 from spendgate.config.reading import unread
-from spendgate.enrolment import asking, laptop
-from spendgate.enrolment.asking import Line, Refused, Unasked
 from spendgate.errors import SpendgateError, UsageError
 
 TOKEN: Final = "SPENDGATE_ENROLMENT_TOKEN"  # noqa: S105 - the variable's name
@@ -51,7 +50,7 @@ def enroll(
         typer.Option(
             "--token-file",
             metavar="FILE",
-            help=f"The credential is its first line; /dev/fd/3 reads a descriptor. Without it {TOKEN} has it.",
+            help=f"The credential is its first line; - reads stdin. Without it {TOKEN} has it.",
         ),
     ] = None,
     host: HostsOption = None,
@@ -62,10 +61,13 @@ def enroll(
 
     As the account that runs the gate. The key is made here and stays. Hosts may be named as for `ca org install`.
     """
+    from spendgate.enrolment import laptop  # noqa: PLC0415 - the others of `ca` need no client of HTTP
+    from spendgate.enrolment.asking import Line, Refused, Unasked, office  # noqa: PLC0415 - the same
+
     if not organization.DEVICE.fullmatch(device):
         raise UsageError("--device: letters, digits, dots, hyphens and underscores; at most 64")
     try:
-        line = Line(asking.office(url))
+        line = Line(office(url))
     except ValueError as fault:
         raise UsageError(f"URL: {fault}") from None
     secret, found = _secret(token_file), own(state)
@@ -92,8 +94,7 @@ def _secret(file: Path | None) -> str:
         found = os.environ.get(TOKEN, "").strip()
     else:
         try:
-            with file.open("rb") as opened:
-                found = opened.readline(_BYTES_MAX).decode("ascii").strip()
+            found = _line(file).decode("ascii").strip()
         except UnicodeDecodeError:
             raise UsageError(f"--token-file {file}: is no credential of `spendgate ca org token`") from None
         except OSError as fault:
@@ -101,3 +102,11 @@ def _secret(file: Path | None) -> str:
     if not found:
         raise UsageError(f"no credential was given: --token-file FILE, or {TOKEN}")
     return found
+
+
+def _line(file: Path) -> bytes:
+    """Its first. Raises OSError."""
+    if str(file) == "-":
+        return sys.stdin.buffer.readline(_BYTES_MAX)
+    with file.open("rb") as opened:
+        return opened.readline(_BYTES_MAX)

@@ -7,8 +7,7 @@ import signal
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from socket import socket
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,11 +18,16 @@ from spendgate.cli.moments import iso
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.cli.passphrase import PassphraseOption
-from spendgate.enrolment import books, server
+from spendgate.enrolment import books
 from spendgate.enrolment.books import Books
 from spendgate.enrolment.credentials import DAYS_MOST, USES_MOST, Credential, hashed, name_of, new_secret
 from spendgate.enrolment.office import Office
 from spendgate.errors import SpendgateError, UsageError
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from spendgate.enrolment.server import Door
 
 TOKEN_DAYS = 7
 _MADE = (Column("token", "token", weight=0), Column("device", "device"), Column("until", "until"), Column("id", "id"))
@@ -89,11 +93,11 @@ def token(
     rows: list[dict[str, object]] = []
     with _books(root).open() as page:
         names: list[str | None] = [*(device or ())] or [None]
-        for each in names:
+        for name in names:
             secret = new_secret()
-            one = Credential(name_of(hashed(secret)), each, fleet or 1, made_ms, until_ms)
+            one = Credential(name_of(hashed(secret)), name, fleet or 1, made_ms, until_ms)
             page.make(one, hashed(secret))
-            rows.append({"token": secret, "device": each, "until": iso(until_ms), "id": one.id})
+            rows.append({"token": secret, "device": name, "until": iso(until_ms), "id": one.id})
     if fmt is Format.TABLE and len(rows) == 1:
         typer.echo(rows[0]["token"])
     else:
@@ -212,6 +216,8 @@ def serve(
 
     It holds the root's key while it runs: in a token (`ca org init --token`) whoever takes the machine cannot take the key along.
     """
+    from spendgate.enrolment.server import Door, listening  # noqa: PLC0415 - no other command needs a server
+
     address, port = _place(listen)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -222,20 +228,22 @@ def serve(
     with book.open():
         pass  # what is wrong with them is told before anybody asks
     try:
-        sockets = server.listening(address, port)
+        sockets = listening(address, port)
     except OSError as fault:
         raise SpendgateError(f"--listen {listen}: {fault.strerror or fault}") from fault
     signer = opened(root, passphrase_file)
     office = Office(signer, book, timedelta(days=days))
-    door = server.Door(office, note, lambda: datetime.now(UTC))
+    door = Door(office, note, lambda: datetime.now(UTC))
     asyncio.run(_until_stopped(door, sockets, tls, address))
 
 
-async def _until_stopped(door: server.Door, sockets: list[socket], tls: ssl.SSLContext, address: str) -> None:
+async def _until_stopped(door: Door, sockets: list[socket], tls: ssl.SSLContext, address: str) -> None:
+    from spendgate.enrolment.server import serving  # noqa: PLC0415 - the same
+
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stop.set)
-    async with server.serving(door, sockets, tls):
+    async with serving(door, sockets, tls):
         shown = f"[{address}]" if ":" in address else address
         note(f"ready https://{shown}:{sockets[0].getsockname()[1]}")
         await stop.wait()

@@ -45,7 +45,7 @@ QUESTION_S: Final = 10.0
 """For TLS and the head together, and as long again for the body."""
 CONNECTIONS_MOST, CONNECTIONS_EACH = 400, 40
 WAITING_MOST: Final = 20
-REFUSALS_A_MINUTE: Final = 30
+REFUSALS_A_MINUTE: Final = 120
 AGAIN_S: Final = 15
 _HEAD_BYTES_MAX: Final = 8_192
 _ADDRESSES_MOST: Final = 10_000
