@@ -95,7 +95,7 @@ async def test_a_renewal_that_fails_is_told_once_a_day_and_tried_again(
     with pytest.raises(asyncio.CancelledError):
         await renewing.follow(house, trail, lambda least, _most: least)  # type: ignore[arg-type]  # what it needs of a gate
     assert asked == ["https://ca.example laptop"] * 4
-    assert waits == [1.0] * 3 + [1800.0] * 3 + [1.0]
+    assert waits == [1.0] * 3 + [1800.0] * 4
     assert [word for word, _ in trail.lines] == [AuditWord.CERTIFICATES_NOT_RENEWED] * 2
     assert "the office refuses: HTTP 403: this device is blocked" in trail.lines[0][1]
     assert tells == [

@@ -36,12 +36,11 @@ async def follow(house: House, gate: Gate, pick: Callable[[float, float], float]
         wait_s = pick(*LOOKS_S)
         if (term := _term(house)) is not None and wall_clock() >= due(term, share):
             fault = await _renewed(house)
-            if fault:
-                wait_s = pick(*AGAIN_S)
-                if wall_clock().date() != told:
-                    told = wall_clock().date()
-                    gate.audit(AuditWord.CERTIFICATES_NOT_RENEWED, f"{term.end(wall_clock())}: {fault}")
-                    note(f"certificates are not renewed: {fault}")
+            wait_s = pick(*AGAIN_S)  # also for `certified` to put in force what came
+            if fault and wall_clock().date() != told:
+                told = wall_clock().date()
+                gate.audit(AuditWord.CERTIFICATES_NOT_RENEWED, f"{term.end(wall_clock())}: {fault}")
+                note(f"certificates are not renewed: {fault}")
             if fault != house.not_renewed:
                 house.not_renewed = fault
                 house.tell()

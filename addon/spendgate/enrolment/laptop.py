@@ -85,8 +85,8 @@ async def renew(state: State, line: Line, device: str, now: datetime) -> Issued:
 
     Raises Refused, Unasked, StateError, and what is installed stays then.
     """
-    before = issued_files.load(state)
     key = issued_files.requested(state)
+    before = issued_files.load(state)  # after the key: where another gate has just renewed, the two belong together
     der, body = messages.body_of(organization.new_request(device, key))
     data = await line.ask(messages.REENROLL, device, proof_of(before.key, der), body)
     return _take(state, line.url, Wish(device, before.root_pem, permitted(before.root)), data, key, now=now)
