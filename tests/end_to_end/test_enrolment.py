@@ -177,7 +177,10 @@ def test_a_laptop_enrols_and_its_gate_renews(company: Company, provider: Provide
             assert http.post(f"https://{NAMED}/v1/messages", json=BODY, headers=HEADERS).status_code == 200
         assert secret.encode() not in gate.output
     assert leaf.not_valid_after_utc - datetime.now(UTC) > timedelta(days=29)
-    assert [(each.what, each.device) for each in company.trail()][-1] == ("renewed", "laptop-17")
+    private = folder / "state" / "private"
+    assert {file.name for file in private.iterdir()} == {"leaves.pem", "enrolment.json"}
+    assert {file.stat().st_mode & 0o777 for file in private.iterdir()} == {0o600}
+    assert [each.what for each in company.trail() if each.device == "laptop-17"] == ["enrolled", "enrolled", "renewed"]
     having = [
         file.name for file in company.folder.rglob("*") if file.is_file() and secret.encode() in file.read_bytes()
     ]

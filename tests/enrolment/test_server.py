@@ -9,6 +9,7 @@ import datetime as dt
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,13 +20,13 @@ from spendgate.config.paths import State, prepare
 from spendgate.enrolment import asking, laptop, messages, server
 from spendgate.enrolment.asking import Line, Refused, Unasked, office
 from spendgate.enrolment.books import Books
-from spendgate.enrolment.credentials import Credential, hashed, name_of, new_secret
+from spendgate.enrolment.credentials import Credential, hashed, name_of, new_secret, proof_of
 from spendgate.enrolment.laptop import Enrolment, Wish
 from spendgate.enrolment.office import Office
 from spendgate.errors import StateError
 from spendgate.standin.certificates import made
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 HOSTS = ("api.anthropic.com", "api.openai.com")
 ROOT = organization.new_root(HOSTS, "Acme", NOW)
 CHAIN, CA = made(("localhost",), dt.datetime.now(dt.UTC))
@@ -81,11 +82,12 @@ def body(device: str) -> bytes:
     return messages.body_of(organization.new_request(device, organization.new_key()))[1]
 
 
+@pytest.mark.parametrize("bound", ["PATIENCE_S", "QUESTION_S"])
 async def test_who_is_slow_is_ended_and_keeps_nobody_out(
-    tmp_path: Path, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    """Before TLS, in the head, and in the body; more connections than one address has are closed at once."""
-    monkeypatch.setattr(server, "PATIENCE_S", 1.0)
+    """Before TLS, in the head, and in the body, by either bound; more connections than one address has are closed at once."""
+    monkeypatch.setattr(server, bound, 1.0)
     monkeypatch.setattr(server, "CONNECTIONS_EACH", 4)
     async with room(tmp_path, tls) as found:
         head = f"POST {messages.ENROLL} HTTP/1.1\r\nHost: x\r\n"
@@ -150,6 +152,25 @@ async def test_a_device_is_not_issued_to_without_an_end(tmp_path: Path, tls: ssl
             page.make(Credential(name_of(hashed(one := new_secret())), "ann", 1, 0, 2**50), hashed(one))
         with pytest.raises(Refused, match="10 times in a day"):
             await found.line.ask(messages.ENROLL, "ann", one, body("ann"))
+
+
+async def test_a_renewal_takes_another_key_and_an_answer_that_was_lost(tmp_path: Path, tls: ssl.SSLContext) -> None:
+    """A whole life again, also a shorter one; a question whose answer was lost is answered again, to no later end."""
+    state = prepare(State(tmp_path / "state"))
+    async with room(tmp_path, tls) as found:
+        first = await laptop.enrol(state, found.line, Wish("ann", ROOT.pem, HOSTS), found.secret(), NOW)
+        assert laptop.kept(state) == Enrolment(found.line.url, "ann")
+        found.door.office = replace(found.door.office, life=timedelta(days=5))
+        der, asked = messages.body_of(organization.new_request("ann", issued_files.requested(state)))
+        await found.line.ask(messages.REENROLL, "ann", proof_of(first.key, der), asked)  # nobody sees this answer
+        found.door.office = replace(found.door.office, life=timedelta(days=60))
+        second = await laptop.renew(state, found.line, "ann", NOW)
+        third = await laptop.renew(state, found.line, "ann", NOW)
+        with found.books.open() as page:
+            assert [each.what for each in page.lines()] == ["enrolled", "renewed", "answered again", "renewed"]
+    assert len({each.key.private_numbers().private_value for each in (first, second, third)}) == 3
+    assert [(each.term.dies - NOW).days for each in (first, second, third)] == [30, 5, 60]
+    assert issued_files.load(state).key.public_key() == third.key.public_key()
 
 
 async def test_any_client_of_est_reads_the_answer(tmp_path: Path, tls: ssl.SSLContext) -> None:
