@@ -8,10 +8,13 @@ import contextlib
 import datetime as dt
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -20,7 +23,7 @@ from spendgate.config.paths import State, prepare
 from spendgate.enrolment import asking, laptop, messages, server
 from spendgate.enrolment.asking import Line, Refused, Unasked, office
 from spendgate.enrolment.books import Books
-from spendgate.enrolment.credentials import Credential, hashed, name_of, new_secret, proof_of
+from spendgate.enrolment.credentials import Credential, Refuse, hashed, name_of, new_secret, proof_of
 from spendgate.enrolment.laptop import Enrolment, Wish
 from spendgate.enrolment.office import Office
 from spendgate.errors import StateError
@@ -101,7 +104,7 @@ async def test_who_is_slow_is_ended_and_keeps_nobody_out(
         await slow[-1][1].drain()
         slow.append(await found.connect())  # one too many
         assert [await _rest(*each) for each in reversed(slow)] == [b""] * 5
-        monkeypatch.undo()
+        monkeypatch.setattr(server, bound, 60.0)
         answer = await found.line.ask(messages.ENROLL, "ann", found.secret(), body("ann"))
         assert messages.bundle_of(answer)
 
@@ -171,6 +174,25 @@ async def test_a_renewal_takes_another_key_and_an_answer_that_was_lost(tmp_path:
     assert len({each.key.private_numbers().private_value for each in (first, second, third)}) == 3
     assert [(each.term.dies - NOW).days for each in (first, second, third)] == [30, 5, 60]
     assert issued_files.load(state).key.public_key() == third.key.public_key()
+
+
+def test_several_offices_on_one_folder_use_a_token_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the books open by itself, as another process would; who comes while one signs waits, and is refused."""
+    signs = organization.bundle
+    monkeypatch.setattr(organization, "bundle", lambda *args: (time.sleep(0.3), signs(*args))[1])
+    offices = [Office(ROOT, Books(tmp_path / "enrolment.db"), timedelta(days=9)) for _ in range(4)]
+    secret, gate = new_secret(), Barrier(len(offices))
+    with offices[0].books.open() as page:
+        page.make(Credential(name_of(hashed(secret)), None, 1, 0, 2**50), hashed(secret))
+
+    def ask(at: int) -> str:
+        der, _ = messages.body_of(organization.new_request(f"l-{at}", organization.new_key()))
+        gate.wait()
+        found = offices[at].enrol(messages.Question(f"l-{at}", secret, der), "x", NOW)
+        return found.why if isinstance(found, Refuse) else found.line.what
+
+    with ThreadPoolExecutor(len(offices)) as many:
+        assert sorted(many.map(ask, range(len(offices)))) == ["enrolled"] + ["this credential is used up"] * 3
 
 
 async def test_any_client_of_est_reads_the_answer(tmp_path: Path, tls: ssl.SSLContext) -> None:
