@@ -20,6 +20,7 @@ import pytest
 
 from spendgate.capture import issued_files, organization
 from spendgate.config.paths import State, prepare
+from spendgate.config.policy_url import Way
 from spendgate.enrolment import asking, laptop, messages, server
 from spendgate.enrolment.asking import Line, Refused, Unasked, office
 from spendgate.enrolment.books import Books
@@ -174,6 +175,38 @@ async def test_a_renewal_takes_another_key_and_an_answer_that_was_lost(tmp_path:
     assert len({each.key.private_numbers().private_value for each in (first, second, third)}) == 3
     assert [(each.term.dies - NOW).days for each in (first, second, third)] == [30, 5, 60]
     assert issued_files.load(state).key.public_key() == third.key.public_key()
+
+
+async def test_an_office_that_cannot_sign_uses_no_credential(tmp_path: Path, tls: ssl.SSLContext) -> None:
+    """The root's end comes first: its owner is told, who asks is to ask again, and is answered once it can."""
+    async with room(tmp_path, tls) as found:
+        good, secret = found.door.office, found.secret(1)
+        found.door.office = replace(good, root=organization.new_root(HOSTS, "Acme", NOW - timedelta(days=3640)))
+        with pytest.raises(Refused, match="HTTP 503: this cannot be answered now"):
+            await found.line.ask(messages.ENROLL, "ann", secret, body("ann"))
+        assert "failed: the root itself ends on" in found.said[0]
+        found.door.office = good
+        assert await found.line.ask(messages.ENROLL, "ann", secret, body("ann"))
+
+
+async def test_the_office_is_asked_through_the_upstream_proxy(tmp_path: Path, tls: ssl.SSLContext) -> None:
+    """With its password, which the office does not see, as the office's credential is not seen by the proxy."""
+    heard: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    upstream = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    way = Way(f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}", ("alice", "secret"))
+    async with upstream, room(tmp_path, tls) as found:
+        with pytest.raises(Unasked, match="ProxyError"):
+            await replace(found.line, way=way).ask(messages.ENROLL, "ann", found.secret(), body("ann"))
+    assert heard[0].startswith(f"CONNECT localhost:{found.port} ".encode())
+    assert b"Basic YWxpY2U6c2VjcmV0" in heard[0]
+    assert b"pkcs10" not in heard[0]
 
 
 def test_several_offices_on_one_folder_use_a_token_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from spendgate.enrolment.credentials import (
     spki,
 )
 from spendgate.enrolment.messages import Question
+from spendgate.errors import StateError
 from spendgate.window import DAY_MS
 
 ENROLLED, RENEWED, AGAIN, COPIED = "enrolled", "renewed", "answered again", "refused: a copied key"
@@ -88,7 +89,10 @@ class Office:
         return Issued(made.body, line)
 
     def _signed(self, device: str, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta) -> _Signed:
-        bundle = organization.bundle(self.root, device, now, life, key)
+        try:
+            bundle = organization.bundle(self.root, device, now, life, key)
+        except ValueError as fault:  # not the device's: the root ends too soon, or the clock is wrong
+            raise StateError(str(fault)) from fault
         issuer = x509.load_pem_x509_certificates(bundle)[-2]
         return _Signed(messages.answer(bundle), f"{issuer.serial_number:x}", _ms(issuer.not_valid_after_utc))
 
