@@ -142,7 +142,7 @@ async def test_who_was_refused_too_often_is_not_heard_for_a_minute(
         clock[0] += timedelta(seconds=30)
         monkeypatch.setattr(server, "WAITING_MOST", 0)
         assert await status(good) == 503
-        assert found.said == ["refused (401): this credential is not known, for 127.0.0.1"] * 3
+        assert found.said == ["refused (401): this credential is not known, for ann at 127.0.0.1"] * 3
 
 
 async def test_a_device_is_not_issued_to_without_an_end(tmp_path: Path, tls: ssl.SSLContext) -> None:
@@ -322,6 +322,16 @@ def test_an_office_is_a_host_over_https(url: str) -> None:
     with pytest.raises(ValueError, match="an office is https"):
         office(url)
     assert office("https://ca.example:8443/") == "https://ca.example:8443"
+
+
+@pytest.mark.parametrize(
+    ("address", "counts_as"),
+    [("10.0.0.5", "10.0.0.5"), ("2001:db8::1", "2001:db8::/64"), ("2001:db8::f:1", "2001:db8::/64"),
+     ("fe80::1%eth0", "fe80::/64")],
+)  # fmt: skip
+def test_who_has_a_network_counts_as_one(address: str, counts_as: str) -> None:
+    """Bounds for an address hold for all that one machine may take."""
+    assert server.whose(address) == counts_as
 
 
 def test_where_it_is_enrolled_is_not_believed_blindly(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Who may connect to an enrolment office, for how long, and with how much. Everything that it signs is `office`'s to decide.
 
 Bounds, since whoever reaches the port may try them: a connection lives `PATIENCE_S` in all, from its first byte of TLS to the
-last of the answer; an address has `CONNECTIONS_EACH` of `CONNECTIONS_MOST`; a head has 8 KiB and a body 8; the one thread that
-signs has `WAITING_MOST` questions; an address that was refused `REFUSALS_A_MINUTE` times is not heard for the rest of the minute.
+last of the answer; an address (of IPv6 a /64) has `CONNECTIONS_EACH` of `CONNECTIONS_MOST`; a head has 8 KiB and a body 8; the
+one thread that signs has `WAITING_MOST` questions; an address that was refused `REFUSALS_A_MINUTE` times is not heard for the
+rest of the minute.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from socket import socket
 from typing import Final
 
@@ -90,7 +92,7 @@ class _Server(HTTPServer):
         super().initialize(*args, **options)  # type: ignore[arg-type]  # as tornado has them
 
     def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
-        of = address[0]
+        of = whose(address[0])
         if self._open.total() >= CONNECTIONS_MOST or self._open[of] >= CONNECTIONS_EACH:
             stream.close()
             return
@@ -136,7 +138,7 @@ class _Asked(_Quiet):
     """Both questions."""
 
     def initialize(self, door: Door, enrols: bool) -> None:
-        self._door, self._enrols = door, enrols
+        self._door, self._enrols, self._device = door, enrols, ""
 
     def prepare(self) -> None:
         if self.request.method != "POST":
@@ -144,7 +146,7 @@ class _Asked(_Quiet):
 
     async def post(self) -> None:
         door, address = self._door, str(self.request.remote_ip)
-        if not door.patient_with(address):
+        if not door.patient_with(whose(address)):
             self.say(429, "too many questions of this address were refused")
             return
         found = await self._found(address)
@@ -156,9 +158,9 @@ class _Asked(_Quiet):
             self.finish(found.body)
             return
         if found.status < 500:
-            door.refused[address] += 1
+            door.refused[whose(address)] += 1
             if found.status != 429:
-                door.told(f"refused ({found.status}): {found.why}, for {address}")
+                door.told(f"refused ({found.status}): {found.why}, for {self._device or 'nobody'} at {address}")
         self.say(found.status, found.why)
 
     async def _found(self, address: str) -> Issued | Refuse:
@@ -166,6 +168,7 @@ class _Asked(_Quiet):
             return Refuse(415, f"a question is {ASKED_TYPE}")
         try:
             asked = question(self.request.headers.get("Authorization", ""), self.request.body)
+            self._device = asked.device  # of letters and digits, whoever says it
             return await self._door.answer(self._enrols, asked, address)
         except PermissionError as fault:
             return Refuse(401, str(fault))
@@ -176,6 +179,12 @@ class _Asked(_Quiet):
         except Exception as fault:  # noqa: BLE001 - whatever it is, the next question is answered
             self._door.told(f"failed: {type(fault).__name__}")
         return Refuse(503, "this cannot be answered now; whoever runs the office has been told")
+
+
+def whose(address: str) -> str:
+    """What counts as one address: of IPv6 the network, since whoever has one has 2^64 of them. Pure."""
+    found = ip_address(address.partition("%")[0])
+    return address if found.version == 4 else str(ip_network((found, 64), strict=False))
 
 
 def said(line: Line) -> str:
