@@ -48,6 +48,8 @@ class AuditWord(StrEnum):
     """What an organization issued to this device is shown to clients from here on."""
     CERTIFICATES_REFUSED = "certificates refused"
     """A newer file of it cannot take force; the one before stays."""
+    CERTIFICATES_NOT_RENEWED = "certificates not renewed"
+    """It is time for others, and the organization's office gave none: until when these hold, and why."""
     CERTIFICATES_END = "certificates end"
     """What is shown to clients ends soon, or has ended: of whom, and when."""
     TRAIL_CHAINED = "trail chained"

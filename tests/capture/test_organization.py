@@ -112,6 +112,12 @@ def requests() -> list[object]:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         return x509.CertificateSigningRequestBuilder(subject).sign(key, SHA256()).public_bytes(Encoding.PEM)
 
+    def asking(host: str) -> bytes:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "laptop")])
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        builder = x509.CertificateSigningRequestBuilder(subject).add_extension(names, critical=False)
+        return builder.sign(organization.new_key(), SHA256()).public_bytes(Encoding.PEM)
+
     der = x509.load_pem_x509_csr(organization.new_request("laptop", organization.new_key())).public_bytes(Encoding.DER)
     forged = x509.load_der_x509_csr(der[:-1] + bytes([der[-1] ^ 1])).public_bytes(Encoding.PEM)
     return [
@@ -120,6 +126,8 @@ def requests() -> list[object]:
         pytest.param(forged, "not signed by the key", id="a forged signature"),
         pytest.param(csr("laptop", rsa.generate_private_key(65537, 2048)), "none of P-256", id="an RSA key"),
         pytest.param(csr("laptop", ec.generate_private_key(ec.SECP384R1())), "none of P-256", id="another curve"),
+        pytest.param(asking("bank.example"), "asks for names", id="a bank's name"),
+        pytest.param(asking("api.anthropic.com"), "asks for names", id="a host's name"),
         pytest.param(csr("a b", organization.new_key()), "names no device", id="no device's name"),
         pytest.param(csr("../../etc", organization.new_key()), "names no device", id="a path"),
     ]

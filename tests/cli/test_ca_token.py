@@ -7,7 +7,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import keyring
 import pytest
@@ -20,8 +23,14 @@ import softhsm
 from cli.test_ca_org import HOSTS, SAID, fault, good
 from softhsm import MODULE, PIN, Hsm
 from spendgate.capture import issued_files, organization
+from spendgate.capture.token_key import Login
 from spendgate.cli.ca_org import opened
-from spendgate.config.paths import State
+from spendgate.config.paths import State, prepare
+from spendgate.enrolment import messages
+from spendgate.enrolment.books import FILE, Books
+from spendgate.enrolment.credentials import Credential, hashed, new_secret
+from spendgate.enrolment.office import Issued, Office
+from spendgate.errors import StateError
 from spendgate.name_constraints import CANARY_HOST
 
 WHY_NOT = softhsm.why_not()
@@ -295,3 +304,24 @@ def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch
     assert "mdm/pkcs11.lock" in fault(*words, "--token", ABSENT)
     assert "belongs to --token" in fault(*words, "--existing-key")
     assert not (tmp_path / "a").exists()
+
+
+@needs_token
+def test_an_enrolment_office_signs_by_the_token(hsm: Hsm, label: str, tmp_path: Path) -> None:
+    """On the thread that a server signs on; where the token is gone, nothing is used and the next question says so again."""
+    made(tmp_path / "a", hsm, label)
+    office = Office(opened(tmp_path / "a", None), Books(tmp_path / "a" / FILE), timedelta(days=9))
+    state, now = prepare(State(tmp_path / "state")), datetime.now(UTC)
+    der, _ = messages.body_of(organization.new_request("ann", issued_files.requested(state)))
+    asked = messages.Question("ann", secret := new_secret(), der)
+    with office.books.open() as page:
+        page.make(Credential("id", None, 1, 0, 2**50), hashed(secret))
+
+    with ThreadPoolExecutor(1) as thread:
+        with mock.patch.object(Login, "pin", "00000000-pin"), pytest.raises(StateError, match="the PIN is wrong"):
+            thread.submit(office.enrol, asked, "x", now).result()
+        found = thread.submit(office.enrol, asked, "x", now).result()
+    assert isinstance(found, Issued)
+    root = (tmp_path / "a" / "root.pem").read_bytes()
+    took = issued_files.install(state, messages.bundle_of(found.body), now, HOSTS, place="", root=root)
+    assert {*took.leaves} == {*HOSTS, CANARY_HOST}

@@ -68,10 +68,18 @@ def requested(state: State) -> ec.EllipticCurvePrivateKey:
 
 
 def install(
-    state: State, data: bytes, now: datetime, hosts: Iterable[str], *, place: str, root: bytes | None = None
+    state: State,
+    data: bytes,
+    now: datetime,
+    hosts: Iterable[str],
+    *,
+    place: str,
+    root: bytes | None = None,
+    asked_now: bool = False,
 ) -> Issued:
     """Take it into the state directory, and every key that could sign out of it. `hosts`: those that may be named. `root`: the
     certificate that it must be of; without it, of the one that was installed before, if any. `place`: the file's name.
+    `asked_now`: it answers a question of a moment ago, by a key that was new, so that one that ends earlier is no older one.
 
     Raises StateError, and nothing is changed then.
     """
@@ -83,7 +91,7 @@ def install(
         found = issued.read(data, keys)
         issued.in_time(found, now)
         issued.within(found, hosts)
-        _follows(found, before, root)
+        _follows(found, None if asked_now and root is not None else before, root)
     except ValueError as fault:
         raise StateError(f"{place} {fault}") from fault
     replace(state.leaves, found.file(), KEY_MODE)

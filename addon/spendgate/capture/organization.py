@@ -122,10 +122,15 @@ def read_request(data: bytes) -> Request:
         found = x509.load_pem_x509_csr(data)
         signed, key = found.is_signature_valid, found.public_key()
         names = [str(each.value) for each in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        asks = bool(list(found.extensions) or list(found.attributes))
     except Exception:  # noqa: BLE001 - a parser of other people's bytes raises what it likes
         raise ValueError("it cannot be read as a signing request in PEM") from None
     if not signed:
         raise ValueError("it is not signed by the key that it names")
+    if asks:
+        raise ValueError(
+            "it asks for names or uses, which are the organization's to say; make it by `spendgate ca org request`"
+        )
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("its key is none of P-256; make it by `spendgate ca org request`")
     if len(names) != 1 or not DEVICE.fullmatch(names[0]):

@@ -45,7 +45,7 @@ def request(
     """
     if not organization.DEVICE.fullmatch(device):
         raise UsageError("--device: letters, digits, dots, hyphens and underscores; at most 64")
-    found = _own(state)
+    found = own(state)
     asked = organization.new_request(device, issued_files.requested(found))
     if out is None:
         with writing():
@@ -76,12 +76,25 @@ def install(
     Hosts may be named that every policy captures, that the policy in force or --policy does, and those of --host.
     """
     data = _data(file)
-    found = _own(state)
+    found = own(state)
     signed_itself = found.ca_key.exists()
     took = issued_files.install(
-        found, data, datetime.now(UTC), _hosts(found, policy, host), place=str(file), root=_root(root)
+        found,
+        data,
+        datetime.now(UTC),
+        hosts_allowed(found, policy, host),
+        place=str(file),
+        root=root_pem(root) if root else None,
     )
     note(f"certificates {took.said} are installed; root {took.root.fingerprint(SHA256()).hex()}")
+    if found.enrolment.exists():
+        found.enrolment.unlink()
+        note("this device is not enrolled over HTTPS any more: who installs a file brings the next one, too")
+    told_installed(found, signed_itself)
+
+
+def told_installed(found: paths.State, signed_itself: bool) -> None:
+    """What comes of it for a gate that runs, or has run."""
     if signed_itself:
         note(
             "this device's own CA is removed: restart the gate; `spendgate ca untrust --old` takes it out of trust stores"
@@ -99,12 +112,13 @@ def remove(state: StateOption = None) -> None:
     had = found.leaves.exists()
     found.leaves.unlink(missing_ok=True)
     found.requested_key.unlink(missing_ok=True)
+    found.enrolment.unlink(missing_ok=True)
     if had:
         found.ca_certificate.unlink(missing_ok=True)
     note("removed; restart the gate: it makes an authority of its own, which trust stores need: `spendgate ca trust`")
 
 
-def _own(state: Path | None) -> paths.State:
+def own(state: Path | None) -> paths.State:
     """The state directory, made where it is not there. Raises StateError where it is another account's."""
     found = paths.find(state)
     if found.root.exists():
@@ -112,7 +126,7 @@ def _own(state: Path | None) -> paths.State:
     return paths.prepare(found)
 
 
-def _hosts(state: paths.State, policy: Path | None, host: list[str] | None) -> set[str]:
+def hosts_allowed(state: paths.State, policy: Path | None, host: list[str] | None) -> set[str]:
     """Every host that a certificate here may be for."""
     captured = {*hosts_of(None), *named(host)}
     if policy is not None:
@@ -132,10 +146,8 @@ def _data(file: Path) -> bytes:
         raise SpendgateError(unread(file, fault)) from fault
 
 
-def _root(file: Path | None) -> bytes | None:
+def root_pem(file: Path) -> bytes:
     """As `install` compares it. Raises SpendgateError."""
-    if file is None:
-        return None
     try:
         return x509.load_pem_x509_certificate(read_regular(file, BYTES_MAX)).public_bytes(Encoding.PEM)
     except OSError as fault:

@@ -55,9 +55,11 @@ _commands = typer.Typer(
 
 def register(group: typer.Typer) -> None:
     """Add the group `org`, with the device's side of it."""
-    from spendgate.cli import ca_issued  # noqa: PLC0415 - it shares options with this module
+    from spendgate.cli import ca_enroll, ca_issued, ca_office  # noqa: PLC0415 - they share options with this module
 
     ca_issued.register(_commands)
+    ca_office.register(_commands)
+    ca_enroll.register(_commands)
     group.add_typer(_commands, name="org")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spendgate.audit_words import AuditWord
 from spendgate.capture.meter import Meter
-from spendgate.cli import certified
+from spendgate.cli import certified, renewing
 from spendgate.cli.granted import Granting, follow
 from spendgate.cli.house import House, scope_of
 from spendgate.cli.output import note
@@ -50,6 +50,7 @@ async def following(
 
     tasks.append(asyncio.create_task(follow(granting, granted)))
     tasks.append(asyncio.create_task(certified.follow(house, gate)))
+    tasks.append(asyncio.create_task(renewing.follow(house, gate)))
 
     if (follower := _follower(house)) is not None:
         tasks.append(asyncio.create_task(follower.run(changed, stop)))

@@ -51,6 +51,8 @@ class House:
     scope: Scope
     """What is decrypted now."""
     clock: Clock
+    not_renewed: str = ""
+    """Why what an organization issued could not be renewed, the last time that it was asked for."""
     gate: str = ""
     """What its lock file is named by; nothing until it has one."""
     listening: Listening = field(default_factory=lambda: Listening((), ""))
@@ -82,6 +84,7 @@ class House:
             signed_by=found.signed_by,
             certificates_of="organization" if isinstance(self.authority, Leaves) else "device",
             certificates_until_ms=int(term.dies.timestamp() * 1000) if (term := self.authority.term) else None,
+            certificates_not_renewed=self.not_renewed,
         )
         try:
             in_force.tell(self.state, said)

@@ -44,6 +44,8 @@ class InForce:
     """Who signed what this gate shows to clients: `device` or `organization`."""
     certificates_until_ms: int | None = None
     """While these certificates hold."""
+    certificates_not_renewed: str = ""
+    """Why the organization's office gave no others, though it is time."""
 
 
 def _file(state: State) -> Path:

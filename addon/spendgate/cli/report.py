@@ -227,7 +227,12 @@ def _certificates(said: in_force.InForce | None, now_ms: int) -> dict[str, Any] 
     if said is None or said.certificates_until_ms is None:
         return None
     until_ms = said.certificates_until_ms
-    return {"of": said.certificates_of, "until": iso(until_ms), "days_left": (until_ms - now_ms) // DAY_MS}
+    return {
+        "of": said.certificates_of,
+        "until": iso(until_ms),
+        "days_left": (until_ms - now_ms) // DAY_MS,
+        "not_renewed": said.certificates_not_renewed or None,
+    }
 
 
 def _source(one: Source) -> dict[str, Any]:

@@ -176,6 +176,8 @@ def _print_certificates(report: Report) -> None:
     else:
         until = f"certificates {whose} until {found['until'][:10]} ({counted(days, 'day')})"
         say("", until, style="yellow" if days < _SOON_DAYS else "")
+    if found["not_renewed"]:
+        say("", f"not renewed: {found['not_renewed']}", style="red")
 
 
 def _print_seats(report: Report) -> None:

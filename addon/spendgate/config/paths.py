@@ -4,6 +4,7 @@
     ca/ca-cert.pem               the certificate alone, for trust stores: the one thing that others may read
     private/ca-key.pem           0600 in a 0700 folder; not there where an organization issues certificates
     private/leaves.pem           what it issued to this device, with its key; requested-key.pem beside it waits for that
+    private/enrolment.json       where and under which name this device is enrolled over HTTPS
     ledger.db-reserve            room for endings on a full disk
     policy/last-good.json        the last policy that took force, whole; last-good.yaml beside it is its text, for people
     policy/in-force.json         what the running gate last said of itself, for reading commands
@@ -75,6 +76,11 @@ class State:
     def requested_key(self) -> Path:
         """The key of a request that is not answered yet: 0600."""
         return self.root / "private" / "requested-key.pem"
+
+    @property
+    def enrolment(self) -> Path:
+        """Where and under which name this device is enrolled over HTTPS: 0600, since who changes it says whom the gate asks."""
+        return self.root / "private" / "enrolment.json"
 
     @property
     def last_good_policy(self) -> Path:

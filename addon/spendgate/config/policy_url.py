@@ -58,7 +58,7 @@ class PolicyUrl:
 
     def __init__(self, url: str, trust: Trust, way: Way, *, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
         self.url, self._trust, self._way = url, trust, way
-        self._tls = tls or _system_tls
+        self._tls = tls or system_tls
         self._etag = ""
         self._new = ""
 
@@ -140,7 +140,7 @@ def _includes(found: Bundle, url: str, trust: Trust) -> tuple[str, ...]:
     return tuple(signed.digests) if signed else ()
 
 
-def _system_tls() -> ssl.SSLContext:
+def system_tls() -> ssl.SSLContext:
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

@@ -23,6 +23,7 @@ DAILY: Final = frozenset(
         AuditWord.GATE_FAILED,
         AuditWord.POLICY_REFUSED,
         AuditWord.CERTIFICATES_REFUSED,
+        AuditWord.CERTIFICATES_NOT_RENEWED,
         AuditWord.CERTIFICATES_END,
     }
 )
@@ -35,6 +36,7 @@ _SAYS: Final = {
     AuditWord.GATE_FAILED: "calls were decided without the ledger",
     AuditWord.POLICY_REFUSED: "nothing of the refused file counts",
     AuditWord.CERTIFICATES_REFUSED: "nothing of the refused file is shown",
+    AuditWord.CERTIFICATES_NOT_RENEWED: "those before are shown until their end",
     AuditWord.CERTIFICATES_END: "from then on calls pass unread and unmetered",
 }
 

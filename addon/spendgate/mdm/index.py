@@ -98,7 +98,9 @@ Then, on every machine, its certificates: until they are installed the gate sign
 nothing here trusts, and capture fails
 on certificates. `spendgate ca org request` there, `spendgate ca org issue` where the root's key is, `spendgate ca org \
 install` there, as the gate's
-account; the first time the gate is started again. They hold 45 days: renew them every 30.
+account; the first time the gate is started again. They hold 45 days: renew them every 30. Or, where `spendgate ca org \
+serve` answers, `spendgate ca org
+enroll` there, once: the gate renews them by itself.
 """
 
 

@@ -1,0 +1,264 @@
+"""`spendgate ca org token`, `tokens`, `revoke`, `serve` and `enrolled`: the company's side of enrolment over HTTPS."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spendgate.capture import organization
+from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST
+from spendgate.cli.ca_org import ROOT_FILE, RootOption, opened
+from spendgate.cli.moments import iso
+from spendgate.cli.options import FormatOption
+from spendgate.cli.output import Column, Format, emit, note
+from spendgate.cli.passphrase import PassphraseOption
+from spendgate.enrolment import books
+from spendgate.enrolment.books import Books
+from spendgate.enrolment.credentials import DAYS_MOST, USES_MOST, Credential, hashed, name_of, new_secret
+from spendgate.enrolment.office import Office
+from spendgate.errors import SpendgateError, UsageError
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from spendgate.enrolment.server import Door
+
+TOKEN_DAYS = 7
+_MADE = (Column("token", "token", weight=0), Column("device", "device"), Column("until", "until"), Column("id", "id"))
+_TOKENS = (
+    Column("id", "id", weight=0),
+    Column("device", "device"),
+    Column("left", "left", right=True),
+    Column("uses", "of", right=True),
+    Column("until", "until"),
+    Column("state", "state"),
+)
+_TRAIL = (
+    Column("at", "at"),
+    Column("what", "what"),
+    Column("device", "device", weight=0),
+    Column("until", "until"),
+    Column("serial", "serial"),
+    Column("credential", "credential"),
+    Column("address", "address"),
+)
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands."""
+    group.command()(token)
+    group.command()(tokens)
+    group.command()(revoke)
+    group.command()(serve)
+    group.command()(enrolled)
+
+
+def token(
+    root: RootOption,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device", metavar="NAME", help="A token for this device alone. May be given again: one for each."
+        ),
+    ] = None,
+    fleet: Annotated[
+        int | None,
+        typer.Option(
+            "--fleet",
+            min=1,
+            max=USES_MOST,
+            help="One credential for an MDM to put on every laptop: so many may enrol by it.",
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MOST, help="For how long it opens.")] = TOKEN_DAYS,
+    fmt: FormatOption = Format.TABLE,
+) -> None:
+    """Make what a laptop shows to enrol over HTTPS: a token for one use, or with --fleet a credential for many. Shown once.
+
+    A fleet's credential gives out no name that has certificates, or that was blocked: a token for that name does.
+    """
+    if device and fleet is not None:
+        raise UsageError("--device is for devices by name, --fleet for all of them; give one of them")
+    for each in device or ():
+        if not organization.DEVICE.fullmatch(each):
+            raise UsageError("--device: letters, digits, dots, hyphens and underscores; at most 64")
+    now = datetime.now(UTC)
+    made_ms, until_ms = (int(at.timestamp() * 1000) for at in (now, now + timedelta(days=days)))
+    rows: list[dict[str, object]] = []
+    with _books(root).open() as page:
+        names: list[str | None] = [*(device or ())] or [None]
+        for name in names:
+            secret = new_secret()
+            one = Credential(name_of(hashed(secret)), name, fleet or 1, made_ms, until_ms)
+            page.make(one, hashed(secret))
+            rows.append({"token": secret, "device": name, "until": iso(until_ms), "id": one.id})
+    if fmt is Format.TABLE and len(rows) == 1:
+        typer.echo(rows[0]["token"])
+    else:
+        emit(rows, _MADE, fmt)
+    uses = f"{fleet:,} laptops may enrol" if fleet else "each laptop enrols once" if device else "one laptop enrols"
+    note(
+        f"until {iso(until_ms)[:10]} {uses} by it; only its hash is kept, so that this is the one time that it is shown"
+    )
+
+
+def tokens(root: RootOption, fmt: FormatOption = Format.TABLE) -> None:
+    """The credentials that were made, by their ids: how often each may still be used, and until when."""
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    with _books(root).open() as page:
+        found = page.credentials()
+    emit(
+        [
+            {
+                "id": one.id,
+                "device": one.device,
+                "left": one.left,
+                "uses": uses,
+                "until": iso(one.until_ms),
+                "state": _state(one, now_ms),
+            }
+            for one, uses in found
+        ],
+        _TOKENS,
+        fmt,
+        empty="none was made: `spendgate ca org token`",
+    )
+
+
+def _state(one: Credential, now_ms: int) -> str:
+    if one.revoked:
+        return "revoked"
+    return "used up" if one.left == 0 else "expired" if now_ms >= one.until_ms else "open"
+
+
+def revoke(
+    root: RootOption,
+    token_id: Annotated[
+        str | None,
+        typer.Option("--token", metavar="ID", help="A credential, as `ca org tokens` has it: it opens no more."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device", metavar="NAME", help="A device: no renewal any more, until a token is made for its name."
+        ),
+    ] = None,
+) -> None:
+    """Take a credential back, or a device's renewals, as of a stolen laptop.
+
+    What it was issued holds until its end: no client asks whether a certificate was revoked.
+    """
+    if (token_id is None) is (device is None):
+        raise UsageError("give --token ID or --device NAME; one of them")
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    with _books(root).open() as page:
+        done = page.revoke(token_id, now_ms) if token_id else page.block(device or "", now_ms)
+    if not done:
+        raise SpendgateError("there is none of this name: `spendgate ca org tokens` and `enrolled` list them")
+    note("it opens no more" if token_id else "nothing is issued to it any more; what it has holds until its end")
+
+
+def enrolled(root: RootOption, fmt: FormatOption = Format.TABLE) -> None:
+    """Everything that was issued over HTTPS, oldest first: to which device, by which credential, until when, its issuer's serial.
+
+    `refused: a copied key` is a device whose key was renewed by another: two have it.
+    """
+    with _books(root).open() as page:
+        lines = page.lines()
+    rows = [
+        {
+            "at": iso(each.at_ms),
+            "what": each.what,
+            "device": each.device,
+            "until": iso(each.until_ms) if each.until_ms else None,
+            "serial": each.serial,
+            "credential": each.credential,
+            "address": each.address,
+        }
+        for each in lines
+    ]
+    emit(rows, _TRAIL, fmt, empty="nothing was issued yet")
+
+
+def serve(
+    root: RootOption,
+    listen: Annotated[
+        str,
+        typer.Option("--listen", metavar="ADDRESS:PORT", help="Where laptops reach it.", show_default=False),
+    ],
+    certificate: Annotated[
+        Path,
+        typer.Option(
+            "--certificate",
+            metavar="FILE",
+            help="This server's own, in PEM with its chain: one that laptops' system trust takes.",
+            show_default=False,
+        ),
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key", metavar="FILE", help="Its key, in PEM, where it is not in the same file.", show_default=False
+        ),
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=LEAF_DAYS_MOST, help="For how long the certificates hold.")
+    ] = LEAF_DAYS,
+    passphrase_file: PassphraseOption = None,
+) -> None:
+    """Answer laptops that enrol and renew over HTTPS, until stopped: EST (RFC 7030), as far as it fits; `mdm/README.md`.
+
+    It holds the root's key while it runs: in a token (`ca org init --token`) whoever takes the machine cannot take the key along.
+    """
+    from spendgate.enrolment.server import Door, listening  # noqa: PLC0415 - no other command needs a server
+
+    address, port = _place(listen)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        tls.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as fault:
+        raise SpendgateError(f"{certificate}: is no certificate with its key: {fault.strerror or fault}") from fault
+    book = _books(root)
+    with book.open():
+        pass  # what is wrong with them is told before anybody asks
+    try:
+        sockets = listening(address, port)
+    except OSError as fault:
+        raise SpendgateError(f"--listen {listen}: {fault.strerror or fault}") from fault
+    signer = opened(root, passphrase_file)
+    office = Office(signer, book, timedelta(days=days))
+    door = Door(office, note, lambda: datetime.now(UTC))
+    asyncio.run(_until_stopped(door, sockets, tls, address))
+
+
+async def _until_stopped(door: Door, sockets: list[socket], tls: ssl.SSLContext, address: str) -> None:
+    from spendgate.enrolment.server import serving  # noqa: PLC0415 - the same
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, stop.set)
+    async with serving(door, sockets, tls):
+        shown = f"[{address}]" if ":" in address else address
+        note(f"ready https://{shown}:{sockets[0].getsockname()[1]}")
+        await stop.wait()
+
+
+def _place(listen: str) -> tuple[str, int]:
+    """Raises UsageError."""
+    address, _, port = listen.rpartition(":")
+    if not address or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageError("--listen is ADDRESS:PORT, as 10.0.0.5:8443 or [::]:8443")
+    return address.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _books(root: Path) -> Books:
+    """Beside the root. Raises SpendgateError where that is none."""
+    if not (root / ROOT_FILE).exists():
+        raise SpendgateError(f"{root} is no folder of `spendgate ca org init`: it has no {ROOT_FILE}")
+    return Books(root / books.FILE)
