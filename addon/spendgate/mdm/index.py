@@ -186,6 +186,8 @@ transparent`, or its setting for HTTP/1.1 |
 | Python with certifi, Java | the variables (not on Windows); Java by its own store | Java: nothing; `spendgate \
 exec` sets it for one command |
 | Chromium and Electron on Linux | NSS in each home (`~/.pki/nssdb`) | nothing |
+| containers | their image's store and variables | `devcontainer/spendgate-trust`, a devcontainer feature: put it \
+beside devcontainer.json, with `"features": {{"./spendgate-trust": {{}}}}` in it |
 | ChatGPT for macOS | pins its certificates | leave its hosts out, by `capture.never` |
 
 On Windows no variable that replaces a bundle is set: Windows fetches roots as they are needed, and a bundle of \
