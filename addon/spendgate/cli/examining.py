@@ -16,7 +16,7 @@ from spendgate.cli.doctor_system import containers, quic, service
 from spendgate.cli.environment import no_proxy
 from spendgate.cli.going_around import going_around
 from spendgate.cli.report import Report
-from spendgate.doctor import environment, ways
+from spendgate.doctor import autoconfig, environment, ways
 from spendgate.doctor.around import Process
 from spendgate.doctor.asking import ASKED, Said, ask
 from spendgate.doctor.interface import Check, Installed, Reached, Routes, State, Store, Trusted
@@ -72,6 +72,8 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
     checks += [_way(each, report) for each in report.ways]
     routes, way = asyncio.run(_routes(report, environ))
     checks += ways.environment(routes, no_proxy(_no_proxy(environ), health.hosts)[1])
+    pac = autoconfig.configured(environ, Path(environ.get("HOME") or "/"))
+    checks += autoconfig.checks(pac, upstream=any(each.mode == "upstream" for each in report.ways))
     ours = _certificate(way)
     tools: tuple[ToolFound, ...] = ()
     stores: dict[Store, bool] = {}

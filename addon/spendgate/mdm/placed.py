@@ -106,7 +106,8 @@ def pac(rollout: Rollout) -> Iterator[Made]:
         f"""\
 function FindProxyForURL(url, host) {{
   var read = {hosts};
-  return Object.prototype.hasOwnProperty.call(read, host.toLowerCase()) ? "PROXY 127.0.0.1:{rollout.port}; DIRECT" : "DIRECT";
+  var name = host.toLowerCase().replace(/\\.$/, "");
+  return Object.prototype.hasOwnProperty.call(read, name) ? "PROXY 127.0.0.1:{rollout.port}; DIRECT" : "DIRECT";
 }}
 """.encode(),
         "the PAC file: serve it at `pac_url` over https, as application/x-ns-proxy-autoconfig",
