@@ -84,3 +84,18 @@ def test_only_gates_that_live_are_asked(deaf: State, monkeypatch: pytest.MonkeyP
     ended = json.loads(asked(deaf, "--format", "json"))["gate"]["captures_nothing_through"]
     assert sorted(both) == sorted([*killed, "regular 127.0.0.1:1"])
     assert ended == killed == [f"regular {said.listeners[0][1]}:{said.listeners[0][2]}"]
+
+
+def test_the_way_for_containers_is_a_way_of_its_own(deaf: State) -> None:
+    """No canary call of this machine comes by it; the machine's own way beside it keeps its port, by which captured connections
+    are told from those around the gate."""
+    said = in_force.told(deaf)
+    assert said is not None
+    at = (("transparent", "127.0.0.1", 8443), ("transparent", "0.0.0.0", 8444), ("transparent", "::", 8444))  # noqa: S104
+    ways = alive.ways(replace(said, listeners=at))
+    assert [(way.name, way.port, way.for_containers) for way in ways] == [
+        ("transparent", 8443, False),
+        ("transparent for containers", 8444, True),
+        ("transparent for containers over IPv6", 8444, True),
+    ]
+    assert alive.silent(ways[1:]) == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from cli.kit import NOW_MS, app
 from spendgate.audit_words import AuditWord
 from spendgate.capture.coverage import Gap
 from spendgate.cli import captured, doctor_checks, in_force
+from spendgate.cli.alive import Way
+from spendgate.cli.doctor_system import containers
 from spendgate.cli.file_desk import FileDesk
 from spendgate.cli.health import Health
 from spendgate.cli.outside import Outside
@@ -176,3 +178,30 @@ def test_wrong_usage(state: StateDirectory) -> None:
     """Exit status 2."""
     assert CliRunner().invoke(app, ["doctor", "--state", str(state.root), "--format", "xml"]).exit_code == 2
     assert CliRunner().invoke(app, ["doctor", "one-more-word"]).exit_code == 2
+
+
+@dataclass(frozen=True)
+class _Ways:
+    ways: tuple[Way, ...]
+
+
+@pytest.mark.parametrize(
+    ("bridges", "at", "state"),
+    [
+        pytest.param({}, "127.0.0.1", None, id="no bridge"),
+        pytest.param({"docker0": ()}, "127.0.0.1", None, id="a bridge with nothing behind it"),
+        pytest.param({"docker0": ("veth1",)}, "127.0.0.1", State.UNSEEN, id="a container that nothing leads"),
+        pytest.param({"docker0": ("veth1",)}, "::", State.FINE, id="a container under the rule"),
+    ],
+)
+def test_bridges_that_go_past_the_gate_are_named(
+    tmp_path: Path, bridges: dict[str, tuple[str, ...]], at: str, state: State | None
+) -> None:
+    """By the kernel's own list of what is behind each; what cannot be seen from here is told, and is no finding."""
+    for name, ports in bridges.items():
+        (tmp_path / name / "brif").mkdir(parents=True)
+        for port in ports:
+            (tmp_path / name / "brif" / port).touch()
+    way = Way("transparent", at, 8444, "", "", "")
+    found = list(containers(_Ways((way,)), tmp_path))  # type: ignore[arg-type]  # all that is asked of a report
+    assert [(each.about, each.state) for each in found] == ([("docker0", state)] if state else [])

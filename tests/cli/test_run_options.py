@@ -15,11 +15,12 @@ from spendgate.errors import UsageError
     ("words", "told"),
     [
         (("--mode", "transparent@9000"), "--mode transparent --port PORT"),
-        (("--account", "nobody"), "--account, --cgroup and --dry-run belong to"),
-        (("--cgroup", "/x"), "--account, --cgroup and --dry-run belong to"),
+        (("--account", "nobody"), "--account, --cgroup, --containers and --dry-run belong to"),
+        (("--cgroup", "/x"), "--account, --cgroup, --containers and --dry-run belong to"),
+        (("--containers", "172.16.0.0/12"), "--account, --cgroup, --containers and --dry-run belong to"),
         (("--mode", "regular", "--mode", "socks5", "--port", "8090"), "--mode socks5@PORT"),
     ],
-    ids=["a port without rules", "an account", "a cgroup", "two ways at one port"],
+    ids=["a port without rules", "an account", "a cgroup", "containers", "two ways at one port"],
 )
 def test_what_would_be_ignored_is_wrong_usage(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     """A gate that says it is ready and captures nothing is worse than none; nothing is left behind."""

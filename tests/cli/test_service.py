@@ -201,7 +201,12 @@ def test_transparent_capture_adds_two_units_and_goes_again(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--redirect-port", "9443"), "belongs to --mode transparent"),
+        (("--redirect-port", "9443"), "belong to --mode transparent"),
+        (("--containers", "172.16.0.0/12"), "belong to --mode transparent"),
+        (
+            ("--mode", "transparent", "--containers", "172.16.0.0/12", "--port", "8444"),
+            "containers' connections come in",
+        ),
         (("--mode", "transparent", "--port", "8443"), "cannot share one"),
         (("--mode", "transparent", "--port", "9443", "--redirect-port", "9443"), "cannot share one"),
     ],

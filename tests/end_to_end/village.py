@@ -24,7 +24,7 @@ from spendgate.standin.server import NAMES
 
 STANDIN = "198.51.100.4"
 TEXT = "The canal froze twice in 1963, and the herons left."
-_CLIENT = """
+CLIENT = """
     import http.client, json, os, ssl, sys
     trusted, then = sys.argv[1:]
     body = json.dumps({"model": "claude-sonnet-4-6", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]})
@@ -90,7 +90,7 @@ class Village:
         who = ("setpriv", f"--reuid={account}", "--clear-groups") if account else ()
         then = "gone" if gone else "reads"
         shell = f'{before} python3 -c "$0" {self.ca} {then}; exit $?'
-        asked = self.laptop.inside(*who, "sh", "-c", shell, textwrap.dedent(_CLIENT), cwd="/")
+        asked = self.laptop.inside(*who, "sh", "-c", shell, textwrap.dedent(CLIENT), cwd="/")
         out, err = asked.communicate(timeout=PATIENCE_S)
         assert asked.returncode == 0, out + err
         (row,) = self.ended(rows)
@@ -115,14 +115,14 @@ def village(*more: str, beyond: Beyond = _nothing, **variables: str) -> Iterator
     with tempfile.TemporaryDirectory(prefix="village-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with lab() as laptop, _names(laptop.name), _standin(laptop, folder):
+        with lab() as laptop, names(laptop.name), _standin(laptop, folder):
             made = Village(laptop, folder)
             with beyond(made), _gate(made, more, variables):
                 yield made
 
 
 @contextlib.contextmanager
-def _names(laptop: str) -> Iterator[None]:
+def names(laptop: str) -> Iterator[None]:
     """The laptop's own /etc/hosts, which `ip netns exec` puts in place of the machine's."""
     folder = Path("/etc/netns") / laptop
     folder.mkdir(parents=True)

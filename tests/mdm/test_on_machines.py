@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import plistlib
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import tomllib
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -25,6 +28,12 @@ from spendgate.mdm.places import PLACES, System
 from spendgate.runtimes import ADDING, PROXY, REPLACING
 
 SYSTEMS = ("macos", "linux")
+CHROMIUM = shutil.which("chromium")
+LOOKALIKES = (
+    "api.anthropic.com.evil.example", "evil-api.anthropic.com", "a.api.anthropic.com", "anthropic.com", "apixanthropic.com",
+    "example.com",
+)  # fmt: skip
+"""None of them is a provider's host; each has something of one."""
 
 
 def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -248,10 +257,71 @@ def test_windows_replaces_no_bundle(tmp_path):
 def test_the_pac_file_leads_providers_alone_to_the_gate(tmp_path):
     """And direct where the gate does not answer."""
     pac = (made(tmp_path, mode="proxy", port=9000) / "proxy" / "spendgate.pac").read_text()
-    hosts = ["API.anthropic.com", "evil.api.anthropic.com.example", "example.com", "constructor"]
+    hosts = ["API.anthropic.com", "api.anthropic.com.", *LOOKALIKES, "constructor"]
     ask = f"{json.dumps(hosts)}.map(h => FindProxyForURL('https://' + h, h))"
     done = subprocess.run(["node", "-p", f"{pac};JSON.stringify({ask})"], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == ["PROXY 127.0.0.1:9000; DIRECT", "DIRECT", "DIRECT", "DIRECT"]
+    assert json.loads(done.stdout) == ["PROXY 127.0.0.1:9000; DIRECT"] * 2 + ["DIRECT"] * (len(hosts) - 2)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_goes_by_the_pac_file(tmp_path):
+    """Chromium itself, whose every connection ends at one of two listeners: providers come to the gate's port, lookalikes and
+    others to where it goes directly."""
+    hosts = ("api.anthropic.com", "API.openai.com", "chatgpt.com.", *LOOKALIKES)
+    with Listener(proxy=True) as gate, Listener(proxy=False) as elsewhere:
+        pac = (made(tmp_path, mode="proxy", port=gate.port) / "proxy" / "spendgate.pac").read_bytes()
+        page = "".join(f"<img src='https://{host}/'>" for host in hosts)
+        asked = (
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--host-resolver-rules=MAP * 127.0.0.1:{elsewhere.port},EXCLUDE 127.0.0.1",
+            f"--proxy-pac-url=data:application/x-ns-proxy-autoconfig;base64,{base64.b64encode(pac).decode()}",
+            f"data:text/html,{page}",
+        )  # fmt: skip
+        subprocess.run(asked, capture_output=True, check=True)
+    assert {host for host in hosts if gate.came(host)} == set(hosts[:3])
+    assert {host for host in hosts if elsewhere.came(host)} == set(LOOKALIKES)
+
+
+class Listener:
+    """Takes connections on loopback, notes the first bytes of each, and ends it; a proxy says that it is connected first."""
+
+    def __init__(self, *, proxy: bool) -> None:
+        self._first: list[bytes] = []
+        self._proxy = proxy
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self._running = Thread(target=self._take)
+        self.port = self._socket.getsockname()[1]
+
+    def __enter__(self):
+        self._running.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._running.join()
+        self._socket.close()
+
+    def came(self, host: str) -> bool:
+        """Whether a connection named it: CONNECT's target, or what a TLS hello asks for, behind its length."""
+        name = host.lower().encode()
+        if self._proxy:
+            return any(first.lower().startswith(b"connect " + name + b":443 ") for first in self._first)
+        name = name.rstrip(b".")
+        return any(len(name).to_bytes(2) + name in first for first in self._first)
+
+    def _take(self) -> None:
+        while True:
+            try:
+                wire, _ = self._socket.accept()
+            except OSError:
+                return
+            with wire, contextlib.suppress(OSError):
+                wire.settimeout(10)
+                self._first.append(wire.recv(65536))
+                if self._proxy:
+                    wire.sendall(b"HTTP/1.1 200 ok\r\n\r\n")
 
 
 def test_a_policy_that_would_lie_over_another_file_is_refused(tmp_path):

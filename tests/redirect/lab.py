@@ -15,7 +15,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ _GATE = """
     from dataclasses import asdict
     from pathlib import Path
     from spendgate.identity.interface import Endpoints
-    from spendgate.redirect.supervisor import Settings, supervise
+    from spendgate.identity.containers import BridgedLookup, ranges
+    from spendgate.redirect.supervisor import Settings, listeners, supervise
 
     def original(sock):
         four = sock.family == socket.AF_INET
@@ -85,20 +86,23 @@ _GATE = """
         return socket.inet_ntop(sock.family, where[1]), where[0]
 
     def main(side):
+        lookup = BridgedLookup(side.lookup, settings.containers)
+
         async def captured(reader, writer):
             ends = Endpoints(writer.get_extra_info("peername")[:2], original(writer.get_extra_info("socket")))
-            peer = side.lookup.owner(ends)
+            peer = lookup.owner(ends)
             await reader.readline()
             if options.get("process"):
-                peer = await asyncio.to_thread(side.lookup.process, peer, ends)
+                peer = await asyncio.to_thread(lookup.process, peer, ends)
             said = {"by": "gate", "to": ends.remote[0], "peer": asdict(peer), "gate": os.getpid(), "uid": os.getuid()}
             writer.write(json.dumps(said).encode() + b"\\n")
             await writer.drain()
             writer.close()
 
         async def serve():
-            for host in ("127.0.0.1", "::1"):
-                await asyncio.start_server(captured, host, 8443)
+            for mode in listeners(settings):
+                host, _, port = mode.partition("@")[2].rpartition(":")
+                await asyncio.start_server(captured, host, int(port))
             loop = asyncio.get_running_loop()
             ended = asyncio.Event()
             loop.add_signal_handler(signal.SIGTERM, ended.set)
@@ -114,7 +118,9 @@ _GATE = """
     options = json.loads(sys.argv[1])
     if "state" in options["settings"]:
         options["settings"]["state"] = Path(options["settings"]["state"])
-    sys.exit(supervise(Settings(**options["settings"]), main))
+    options["settings"]["containers"] = ranges(options["settings"].get("containers", ()))
+    settings = Settings(**options["settings"])
+    sys.exit(supervise(settings, main))
 """
 
 _CLIENT = """
@@ -284,6 +290,36 @@ def accounts(mark: str) -> Iterator[tuple[str, str, str]]:
     finally:
         for name in (gate, *people):
             subprocess.run(["userdel", "--remove", name], capture_output=True, check=False)
+
+
+CONTAINER4, CONTAINER6, BRIDGE4, BRIDGE6 = "172.20.0.2", "fd00:20::2", "172.20.0.1", "fd00:20::1"
+
+
+@contextlib.contextmanager
+def container(laptop: Lab, *more: str) -> Iterator[Lab]:
+    """A namespace of its own behind a bridge of the laptop, as a container's, with `more` addresses; gone afterwards."""
+    mark = secrets.token_hex(3)
+    name, bridge, near = f"sgc{mark}", f"b{mark}", f"n{mark}"
+    on_laptop, provider = ("ip", "-n", laptop.name), laptop.name.replace("sgl", "sgp")
+    with contextlib.ExitStack() as down:
+        _run("ip", "netns", "add", name)
+        down.callback(_run, "ip", "netns", "delete", name)
+        _run(*on_laptop, "link", "add", bridge, "type", "bridge")
+        down.callback(_run, *on_laptop, "link", "delete", bridge)
+        _run(*on_laptop, "link", "add", near, "type", "veth", "peer", "name", "eth0", "netns", name)
+        _run(*on_laptop, "link", "set", near, "master", bridge, "up")
+        _addresses(laptop.name, bridge, f"{BRIDGE4}/24", f"{BRIDGE6}/64")
+        _addresses(name, "eth0", f"{CONTAINER4}/24", f"{CONTAINER6}/64", *more)
+        for family, inside, via, back in (
+            ("-4", BRIDGE4, "198.51.100.1", "172.20.0.0/24"),
+            ("-6", BRIDGE6, "2001:db8::1", "fd00:20::/64"),
+        ):
+            _run("ip", family, "-n", name, "route", "add", "default", "via", inside)
+            _run("ip", family, "-n", provider, "route", "add", back, "via", via)
+            down.callback(_run, "ip", family, "-n", provider, "route", "delete", back)
+        forwards = "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"
+        _run("ip", "netns", "exec", laptop.name, "sh", "-c", forwards)
+        yield replace(laptop, name=name)
 
 
 @contextlib.contextmanager

@@ -87,6 +87,12 @@ class Abroad:
         found: dict[str, Any] = json.loads(self.laptop.run(*self._client(account, 0, folder)).stdout)
         return found
 
+    def ask_in(self, namespace: str) -> dict[str, Any]:
+        """What a process of another network namespace of the machine was told."""
+        asked = self.laptop.run("ip", "netns", "exec", namespace, *self._client("nobody", 0, "/"))
+        found: dict[str, Any] = json.loads(asked.stdout)
+        return found
+
     @contextlib.contextmanager
     def asking(self, account: str) -> Iterator[Iterator[dict[str, Any]]]:
         """What a process that asks again and again is told, each time on a new connection."""

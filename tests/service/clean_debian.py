@@ -29,15 +29,26 @@ def why_not() -> str | None:
 
 def make(root: Path, package: Path) -> None:
     """Put it into the folder `root`, which is not there yet. Raises CalledProcessError."""
+    fetch = f'chroot "$1" apt-get install --download-only --install-recommends --quiet --yes {PACKAGE}'
+    _bootstrap(
+        root, _INSTALLED, "--skip=cleanup/apt", f'--customize-hook=cp "$DEB" "$1{PACKAGE}"', f"--customize-hook={fetch}",
+        DEB=str(package.resolve()),
+    )  # fmt: skip
+
+
+def make_image(root: Path, packages: str) -> None:
+    """A folder as an image's, with these packages and no more, `apt-get` able to fetch others. Raises CalledProcessError."""
+    _bootstrap(root, packages)
+
+
+def _bootstrap(root: Path, packages: str, *more: str, **environ: str) -> None:
     acquire = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True).stdout
     settings = root.with_suffix(".apt")
     settings.write_text(acquire)
-    fetch = f'chroot "$1" apt-get install --download-only --install-recommends --quiet --yes {PACKAGE}'
     subprocess.run(
-        ["mmdebstrap", "--mode=root", "--variant=apt", f"--include={_INSTALLED}", f"--aptopt={settings}", "--skip=cleanup/apt",
-         f'--customize-hook=cp "$DEB" "$1{PACKAGE}"', f"--customize-hook={fetch}", "--format=directory",
-         _release().split()[1], root, next(str(each) for each in _SOURCES if each.exists())],
-        env={**os.environ, "DEB": str(package.resolve())}, stdin=subprocess.DEVNULL, check=True,
+        ["mmdebstrap", "--mode=root", "--variant=apt", f"--include={packages}", f"--aptopt={settings}", *more,
+         "--format=directory", _release().split()[1], root, next(str(each) for each in _SOURCES if each.exists())],
+        env={**os.environ, **environ}, stdin=subprocess.DEVNULL, check=True,
     )  # fmt: skip
 
 

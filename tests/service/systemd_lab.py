@@ -72,6 +72,8 @@ done
 for name in spendgate spendgate-admin; do
   chroot "$root" userdel "$name" 2>/dev/null || true; chroot "$root" groupdel "$name" 2>/dev/null || true
 done
+# A Python of shared libraries looks for its own where it was built, which units may not see.
+echo /opt/python/lib > "$root/etc/ld.so.conf.d/lab.conf"; chroot "$root" ldconfig
 cd "$root"; mkdir -p old; pivot_root . old; umount -l /old; rmdir /old
 exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=lab.target --log-target=null
 """

@@ -72,3 +72,14 @@ def test_rules_and_gate_agree_on_account_and_port() -> None:
     assert "User=daemon\n" in texts[UNIT]
     assert f"Wants={REDIRECT} {CLERK}\n" in texts[UNIT]
     assert "CapabilityBoundingSet=CAP_NET_ADMIN\n" in texts[REDIRECT]
+
+
+def test_rules_and_gate_agree_on_the_containers() -> None:
+    """Who leads them there, and who takes them and says whose they are; without ranges neither has a word of it."""
+    led = replace(TRANSPARENT, containers=("172.16.0.0/12=alice", "fd00::/8"))
+    words = "--containers 172.16.0.0/12=alice --containers fd00::/8"
+    texts = {file.path.name: file.text for file in files(led)}
+
+    assert f" --port 8443 {words}\n" in texts[REDIRECT]
+    assert f" --redirected {words} --mode regular@8080\n" in texts[UNIT]
+    assert "containers" not in "".join(file.text for file in files(TRANSPARENT)) + texts[CLERK]

@@ -57,6 +57,36 @@ def test_captured_and_then_nothing_is_left(world: Abroad, laptop: Machine) -> No
     assert laptop.run("nft", "list", "ruleset").stdout == ""
 
 
+def test_a_container_is_captured_by_the_installed_service(world: Abroad, laptop: Machine) -> None:
+    """Behind a bridge that is made while the gate runs, within what its units allow; installed again without, it is not."""
+    world.install("--containers", "172.20.0.0/16=ada")
+    world.until_captured()
+    laptop.run("bash", "-c", _CONTAINER, check=True)
+    try:
+        assert world.ask_in("container")["by"] == "gate"
+        until(lambda: any("person=policy" in row["evidence"] for row in world.rows()))
+        row = next(row for row in world.rows() if "person=policy" in row["evidence"])
+        assert (row["person"], row["account_os"]) == ("ada", "ada")
+        world.install()
+        world.until_captured()
+        assert world.ask_in("container")["by"] == "provider"
+    finally:
+        laptop.run("bash", "-c", "ip link delete br-test; ip netns delete container")
+
+
+_CONTAINER = """
+set -e
+ip netns add container
+ip link add br-test type bridge; ip address add 172.20.0.1/16 dev br-test; ip link set br-test up
+ip link add near type veth peer name eth0 netns container
+ip link set near master br-test up
+ip -n container link set eth0 up; ip -n container address add 172.20.0.2/16 dev eth0
+ip -n container route add default via 172.20.0.1
+ip -n abroad route replace 172.20.0.0/16 via 198.51.100.1
+echo 1 > /proc/sys/net/ipv4/ip_forward
+"""
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("how", ["KILL", "STOP"])
 @pytest.mark.parametrize("unit", ["spendgate.service", "spendgate-redirect.service"])

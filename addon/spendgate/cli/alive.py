@@ -19,6 +19,7 @@ from spendgate.cli.in_force import InForce
 PATIENCE_S = 3.0
 _UNASKED = ("reverse",)
 """Ways that have one upstream and answer no canary."""
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _EVERYWHERE = ("transparent", "local")
 """Ways that clients are not pointed at: a call to whatever address goes them."""
 
@@ -48,18 +49,26 @@ class Way:
         """As a person reads it."""
         if self.mode not in _EVERYWHERE:
             return f"{self.mode} {self.host}:{self.port}"
-        return f"{self.mode} over IPv6" if ":" in self.host else self.mode
+        kind = "transparent for containers" if self.for_containers else self.mode
+        return f"{kind} over IPv6" if ":" in self.host else kind
 
-    def unused(self) -> bool:
-        """Whether it is for IPv6 and this machine has no way to anywhere by IPv6: no call comes by it."""
+    @property
+    def for_containers(self) -> bool:
+        """Whether it is the one that bridges are led to: nothing else of capture listens on every address."""
+        return self.mode == "transparent" and self.host in _EVERY_ADDRESS
+
+    def unused(self) -> str:
+        """Why no call of this machine comes by it; empty where some do. For IPv6 there may be no way to anywhere."""
+        if self.for_containers:
+            return "no call of this machine goes that way: it is for what comes by bridges"
         if self.mode not in _EVERYWHERE or ":" not in self.host:
-            return False
+            return ""
         try:
             with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asked:
                 asked.connect((CANARY_ADDRESS6, CANARY_PORT))  # sends nothing
         except OSError:
-            return True
-        return False
+            return "this machine has no IPv6 route: no call goes that way"
+        return ""
 
 
 def ways(said: InForce) -> tuple[Way, ...]:

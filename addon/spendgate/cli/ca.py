@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from spendgate.capture import issued_files, organization
-from spendgate.cli import ca_org, ca_trust, ca_verify
+from spendgate.cli import ca_devcontainer, ca_org, ca_trust, ca_verify
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Format, emit, emit_json, note, writing
 from spendgate.config import paths
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     _commands.command()(ca_verify.verify)
     _commands.command()(ca_trust.trust)
     _commands.command()(ca_trust.untrust)
+    _commands.command()(ca_devcontainer.devcontainer)
     ca_org.register(_commands)
     app.add_typer(_commands, name="ca")
 

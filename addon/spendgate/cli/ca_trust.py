@@ -36,8 +36,8 @@ def trust(state: StateOption = None, dry_run: DryRunOption = False) -> None:
 
     Linux. The certificate is refused where it could sign for more than named hosts. What is there already stays as it is.
     """
-    ours = _anchor(paths.find(state))
-    _check(ours)
+    ours = anchor_of(paths.find(state))
+    check(ours)
     plan = [(store, store.add(ours)) for store in _found() if ours.name not in store.trusted()]
     _carry_out(plan, dry_run=dry_run, nothing=f"{ours.name} is trusted already: nothing to change")
 
@@ -48,7 +48,7 @@ def untrust(
     """Take the certificate out of the same stores, and nothing else. What `ca trust` added leaves no trace in them."""
     if every and old:
         raise UsageError("--all and --old exclude each other: all are those, too")
-    ours = frozenset[str]() if every else {_anchor(paths.find(state)).name}
+    ours = frozenset[str]() if every else {anchor_of(paths.find(state)).name}
     plan = []
     for store in _found():
         there = store.trusted()
@@ -65,8 +65,8 @@ def trusted_in(content: bytes, place: Path) -> list[str] | None:
         return None
 
 
-def _anchor(state: paths.State) -> Anchor:
-    """Raises StateError."""
+def anchor_of(state: paths.State) -> Anchor:
+    """This state directory's certificate. Raises StateError."""
     file = state.ca_certificate
     try:
         return anchor(file.read_bytes(), str(file))
@@ -79,7 +79,7 @@ def _anchor(state: paths.State) -> Anchor:
         raise StateError(f"{file} cannot be read: {fault.strerror}") from fault
 
 
-def _check(ours: Anchor) -> None:
+def check(ours: Anchor) -> None:
     """Says which names are nobody's that is known here: whoever could swap the file could have put a bank's there.
 
     Raises StateError for names below which others have theirs.

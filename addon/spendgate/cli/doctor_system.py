@@ -1,9 +1,10 @@
-"""What the system says of the gate, as checks: its service, and the firewall's rules against QUIC."""
+"""What the system says of the gate, as checks: its service, the firewall's rules against QUIC, and bridges that go past it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from spendgate.cli import service_status
 from spendgate.cli.desk import Desk
@@ -52,3 +53,19 @@ def quic(report: Report) -> Iterator[Check]:
         yield Check("quic", "QUIC", State.FINDING, says, "restart the gate, which puts its rules back")
     else:
         yield Check("quic", "QUIC", State.FINE, f"refused to providers' known addresses, {packets:,} packets so far")
+
+
+def containers(report: Report, interfaces: Path = Path("/sys/class/net")) -> Iterator[Check]:
+    """Bridges with something behind them, as Docker's: what it sends passes the machine, and no account's rule sees it."""
+    busy = sorted(each.parent.name for each in interfaces.glob("*/brif") if any(each.iterdir()))
+    if not busy:
+        return
+    names = ", ".join(busy)
+    if any(way.for_containers for way in report.ways):
+        yield Check(
+            "containers", names, State.FINE, "what comes by bridges from the ranges that were named is led to the gate"
+        )
+        return
+    says = "containers or virtual machines are behind this bridge, and what they send is not led to the gate"
+    remedy = "name their addresses, as in `--mode transparent --containers 172.16.0.0/12`, and have their images trust the gate"
+    yield Check("containers", names, State.UNSEEN, says, remedy)

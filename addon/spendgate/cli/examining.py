@@ -12,11 +12,11 @@ from pathlib import Path
 
 from spendgate.cli import alive, doctor_checks
 from spendgate.cli.desk import Desk
-from spendgate.cli.doctor_system import quic, service
+from spendgate.cli.doctor_system import containers, quic, service
 from spendgate.cli.environment import no_proxy
 from spendgate.cli.going_around import going_around
 from spendgate.cli.report import Report
-from spendgate.doctor import environment, ways
+from spendgate.doctor import autoconfig, environment, ways
 from spendgate.doctor.around import Process
 from spendgate.doctor.asking import ASKED, Said, ask
 from spendgate.doctor.interface import Check, Installed, Reached, Routes, State, Store, Trusted
@@ -72,6 +72,8 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
     checks += [_way(each, report) for each in report.ways]
     routes, way = asyncio.run(_routes(report, environ))
     checks += ways.environment(routes, no_proxy(_no_proxy(environ), health.hosts)[1])
+    pac = autoconfig.configured(environ, Path(environ.get("HOME") or "/"))
+    checks += autoconfig.checks(pac, upstream=any(each.mode == "upstream" for each in report.ways))
     ours = _certificate(way)
     tools: tuple[ToolFound, ...] = ()
     stores: dict[Store, bool] = {}
@@ -82,7 +84,7 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
         checks += (check for tool in tools for check in _of_tool(tool))
     processes, seen = going_around(report, health, routes)
     checks += seen
-    checks += [*quic(report), *doctor_checks.unread(report, int(now.timestamp() * 1000))]
+    checks += [*quic(report), *containers(report), *doctor_checks.unread(report, int(now.timestamp() * 1000))]
     return Examined(now, tuple(checks), report, tools, processes, stores)
 
 
@@ -91,8 +93,8 @@ def _no_proxy(environ: Mapping[str, str]) -> str:
 
 
 def _way(way: alive.Way, report: Report) -> Check:
-    if way.unused():
-        return Check("way", way.name, State.UNSEEN, "this machine has no IPv6 route: no call goes that way")
+    if why := way.unused():
+        return Check("way", way.name, State.UNSEEN, why)
     answered = way.name not in report.silent
     return ways.way(way.name, way.mode, answered=answered, readable=bool(way.pem), certificate=way.certificate)
 

@@ -34,6 +34,7 @@ class Wanted:
     program: Path | None
     redirect_port: int | None = None
     upstream: str | None = None
+    containers: tuple[str, ...] = ()
 
 
 def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
@@ -47,6 +48,7 @@ def described(wanted: Wanted, *, backs_off: bool = True) -> Description:
     return Description(
         program, state, socket,
         policy=policy, port=wanted.port, redirect_port=wanted.redirect_port, upstream=wanted.upstream,
+        containers=wanted.containers,
         credentials=(UPSTREAM_AUTH,) if wanted.upstream else (), backs_off=backs_off,
     )  # fmt: skip
 

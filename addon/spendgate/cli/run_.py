@@ -22,6 +22,8 @@ from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
 from spendgate.config.credentials import UPSTREAM_AUTH, upstream_auth
 from spendgate.errors import UsageError
+from spendgate.identity.containers import BridgedLookup, ranges
+from spendgate.identity.interface import Lookup
 from spendgate.service.notify import Manager
 
 if TYPE_CHECKING:
@@ -77,6 +79,15 @@ def run(
     cgroup: Annotated[
         list[str] | None, typer.Option("--cgroup", help="transparent: capture this cgroup alone. May be given again.")
     ] = None,
+    containers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--containers",
+            metavar="RANGE[=ACCOUNT]",
+            help="transparent: capture what comes by a bridge from these addresses, too, as 172.16.0.0/12 (Docker's). It counts"
+            " for ACCOUNT, else as the policy's unknown_people say. May be given again.",
+        ),
+    ] = None,
     redirected: Annotated[
         bool,
         typer.Option(
@@ -93,7 +104,10 @@ def run(
     _refuse_unclear_ports(modes, port)
     sets = (*refuse_passwords(set_), *_proxy_login(modes))
     found = paths.find(state)
-    wanted = Wanted(policy=policy, state=found, modes=modes, port=port, sets=sets, socket=socket_of(socket_path, found))
+    wanted = Wanted(
+        policy=policy, state=found, modes=modes, port=port, sets=sets, socket=socket_of(socket_path, found),
+        containers=ranges(containers or ()),
+    )  # fmt: skip
     if redirected and (TRANSPARENT not in modes or account or cgroup or dry_run or port == 0):
         raise UsageError(
             "--redirected belongs to --mode transparent, at the port that the rules lead to; account and rules are theirs"
@@ -102,8 +116,8 @@ def run(
         _beside_services(wanted)
     elif TRANSPARENT in modes:
         _by_root(wanted, account or ACCOUNT, tuple(cgroup or ()), dry_run=dry_run)
-    elif dry_run or cgroup or account:
-        raise UsageError("--account, --cgroup and --dry-run belong to --mode transparent")
+    elif dry_run or cgroup or account or containers:
+        raise UsageError("--account, --cgroup, --containers and --dry-run belong to --mode transparent")
     else:
         asyncio.run(_until_stopped(wanted))
 
@@ -136,7 +150,8 @@ def _beside_services(wanted: Wanted) -> None:
     from spendgate.redirect.service_side import ServiceSide  # noqa: PLC0415 - Linux alone has it
     from spendgate.redirect.supervisor import Settings  # noqa: PLC0415
 
-    _as_gate(_listening(wanted, Settings(port=wanted.port or TRANSPARENT_PORT)), ServiceSide())
+    settings = Settings(port=wanted.port or TRANSPARENT_PORT, containers=wanted.containers)
+    _as_gate(_listening(wanted, settings), ServiceSide())
 
 
 def _listening(wanted: Wanted, settings: Settings) -> Wanted:
@@ -155,7 +170,14 @@ def _by_root(wanted: Wanted, account: str, cgroups: tuple[str, ...], *, dry_run:
 
     port = TRANSPARENT_PORT if wanted.port is None else wanted.port or _free_port()
     at = wanted.socket.parent if wanted.socket else None
-    settings = Settings(account=account, port=port, cgroups=cgroups, state=wanted.state.root, socket_folder=at)
+    settings = Settings(
+        account=account,
+        port=port,
+        cgroups=cgroups,
+        containers=wanted.containers,
+        state=wanted.state.root,
+        socket_folder=at,
+    )
     if dry_run:
         rules, missing = rules_to_read(settings)
         typer.echo(nftables.ruleset(rules), nl=False)
@@ -181,7 +203,10 @@ def _as_gate(wanted: Wanted, side: Side) -> int:
         side.attend(asyncio.get_running_loop())
         await keep_rejecting(serving.hosts, side.reject_quic_to)
 
-    asyncio.run(_until_stopped(replace(wanted, lookup=side.lookup), ready))
+    lookup: Lookup = side.lookup
+    if wanted.containers:
+        lookup = BridgedLookup(lookup, wanted.containers)
+    asyncio.run(_until_stopped(replace(wanted, lookup=lookup), ready))
     return 0
 
 

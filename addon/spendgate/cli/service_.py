@@ -15,6 +15,7 @@ from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import StateError, UsageError
+from spendgate.identity.containers import ranges
 from spendgate.service.notify import Manager
 
 _commands = typer.Typer(help="The gate as a service of this machine (Linux with systemd).", no_args_is_help=True)
@@ -32,6 +33,14 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print all that wo
 AccountOption = Annotated[
     str,
     typer.Option("--account", help="The account that the gate runs under: it alone is let in, its traffic is exempt."),
+]
+ContainersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--containers",
+        metavar="RANGE[=ACCOUNT]",
+        help="transparent: capture what comes by a bridge from these addresses, too, as `run --containers`. May be given again.",
+    ),
 ]
 PORT_REDIRECTED = 8443
 
@@ -78,6 +87,7 @@ def install(
             help=f"The proxy that all goes out through; its USER:PASSWORD in /etc/credstore/{UPSTREAM_AUTH}, root's alone.",
         ),
     ] = None,
+    containers: ContainersOption = None,
     program: Annotated[
         Path | None,
         typer.Option(
@@ -91,7 +101,10 @@ def install(
     _only_linux()
     from spendgate.cli import installing  # noqa: PLC0415 - Linux alone has what it asks
 
-    wanted = installing.Wanted(policy, port, program, _redirect_port(mode, redirect_port, port), _proxy(upstream))
+    led = tuple(str(each) for each in ranges(containers or ()))
+    wanted = installing.Wanted(
+        policy, port, program, _redirect_port(mode, redirect_port, port, containers=bool(led)), _proxy(upstream), led
+    )
     if dry_run:
         installing.show(wanted, root)
     elif root is not None:
@@ -126,6 +139,7 @@ def redirect(
     port: Annotated[
         int, typer.Option("--port", min=1, max=65535, help="Where the gate takes redirected connections.")
     ] = PORT_REDIRECTED,
+    containers: ContainersOption = None,
 ) -> None:
     """What spendgate-redirect.service runs: the firewall rules, which act while the gate answers. CAP_NET_ADMIN."""
     _only_linux()
@@ -134,7 +148,7 @@ def redirect(
     from spendgate.redirect.redirector import keep_rules  # noqa: PLC0415
     from spendgate.redirect.supervisor import Settings, rules_of  # noqa: PLC0415
 
-    rules = rules_of(Settings(account=account, port=port))
+    rules = rules_of(Settings(account=account, port=port, containers=ranges(containers or ())))
     gate = gate_account(account).pw_uid
     raise typer.Exit(keep_rules(rules, gate, RULES, Manager.of(os.environ, os.getpid())))
 
@@ -176,15 +190,19 @@ def _proxy(upstream: str | None) -> str | None:
     return upstream.rstrip("/")
 
 
-def _redirect_port(mode: Mode, chosen: int | None, proxy: int) -> int | None:
+def _redirect_port(mode: Mode, chosen: int | None, proxy: int, *, containers: bool) -> int | None:
     """Raises UsageError."""
     if mode is Mode.REGULAR:
-        if chosen is not None:
-            raise UsageError("--redirect-port belongs to --mode transparent")
+        if chosen is not None or containers:
+            raise UsageError("--redirect-port and --containers belong to --mode transparent")
         return None
     if (port := chosen or PORT_REDIRECTED) == proxy:
         raise UsageError(
             f"--port and --redirect-port are both {port}: the proxy and redirected connections cannot share one"
+        )
+    if containers and proxy == port + 1:
+        raise UsageError(
+            f"--port {proxy}: containers' connections come in there, the next after --redirect-port {port}"
         )
     return port
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from spendgate.alerts.courier import Courier
 from spendgate.alerts.weekly import Weekly
 from spendgate.capture import ca
+from spendgate.capture.bridged import Bridged
 from spendgate.capture.call import Clock as CallClock
 from spendgate.capture.coverage import CoverageEvent, OnCoverage, ignore_coverage
 from spendgate.capture.http_layer import MeteredHttpLayer
@@ -163,6 +164,8 @@ def _set_aside() -> None:
 def _turning_away(wanted: Wanted) -> Iterator[object]:
     if wanted.ca_folder is not None and sys.platform != "win32":
         yield OneAccount(wanted.lookup or system_lookup(), os.geteuid())
+    if wanted.containers:
+        yield Bridged(wanted.containers)
     yield Places(wanted.lookup or system_lookup())
 
 

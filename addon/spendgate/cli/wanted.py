@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spendgate.config.paths import State
+from spendgate.identity.containers import Range
 from spendgate.identity.interface import Lookup
 
 
@@ -22,5 +23,7 @@ class Wanted:
     """Who asks the operating system; None: this process itself."""
     ca_folder: Path | None = None
     """`exec`: the CA's key stays in memory, and its certificate goes here. None: both live in the state directory."""
+    containers: tuple[Range, ...] = ()
+    """Whose connections are led here by a bridge, and count for whom."""
     socket: Path | None = None
     """Where a service's clients are answered; None: nowhere."""

@@ -78,7 +78,7 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
     least = top.parsed("least_revision", revision_of)
     trust = Trust("keys", keys, least_revision=least)
     policy = _policy(top, folder, trust, stage)
-    port, pac_url = _proxied(top, mode)
+    port, pac_url, macos_program = _proxied(top, mode)
     cowork = top.flag("claude_desktop_cowork")
     top.done()
     if not (organization and identifier and contact and stage and mode and root and policy) or top.faults:
@@ -86,7 +86,7 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
     return Rollout(
         organization, identifier, contact, root, hosts, left_out,
         tuple(SigningKey(each.name, str(each.key)) for each in keys),
-        policy, mode, stage, least, port, pac_url, cowork is not False,
+        policy, mode, stage, least, port, pac_url, macos_program, cowork is not False,
     )  # fmt: skip
 
 
@@ -170,13 +170,14 @@ def _against(policy: Policy, stage: Stage | None) -> str:
     return ""
 
 
-def _proxied(top: Section, mode: Mode | None) -> tuple[int, str | None]:
+def _proxied(top: Section, mode: Mode | None) -> tuple[int, str | None, str | None]:
     port, pac_url = top.parsed("port", _port), top.parsed("pac_url", _https)
+    program = top.parsed("macos_program", _program)
     if mode is Mode.TRANSPARENT:
-        for key in ("port", "pac_url"):
+        for key in ("port", "pac_url", "macos_program"):
             if top.has(key):
                 top.fault(key, "belongs to mode: proxy")
-    return PORT if port is None else port, pac_url
+    return PORT if port is None else port, pac_url, program
 
 
 def _beside(folder: Path, text: str) -> bytes:
@@ -222,6 +223,16 @@ def _https(text: str) -> str:
     if not _is_https(text):
         raise ValueError(
             f"{shown(text)} is no place of a PAC file; allowed: https://host/path, since macOS takes no file"
+        )
+    return text
+
+
+def _program(text: str) -> str:
+    plain = re.fullmatch(r"(/[\w.+-]{1,100}){2,20}", text, re.ASCII) and ".." not in text.split("/")
+    if not plain or text.startswith(("/Users/", "/tmp/", "/private/", "/var/")):  # noqa: S108 - refused, not used
+        raise ValueError(
+            f"{shown(text)} is no program for a daemon; allowed: a whole path where root alone writes,"
+            " as /opt/spendgate/bin/spendgate"
         )
     return text
 

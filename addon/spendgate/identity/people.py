@@ -46,12 +46,17 @@ def attribute(
         process=process_of(peer, policy.privacy),
         project=peer.project if policy.privacy.project == "repository" else None,
         session=session.value,
-        person_evidence=matched.evidence,
+        person_evidence=_known_by(peer, matched.evidence),
         tool_evidence=tool.evidence,
         session_evidence=session.evidence,
         refused=matched.refused,
         machine_groups=tuple(group.name for group in policy.roster.machine_groups(machine)),
     )
+
+
+def _known_by(peer: Peer, matched: Evidence) -> Evidence:
+    """An account that an administrator names for a range of addresses is no word of the kernel's."""
+    return Evidence.POLICY if peer.evidence is Evidence.POLICY and matched is Evidence.SOCKET_OWNER else matched
 
 
 def process_of(peer: Peer, privacy: Privacy) -> str | None:

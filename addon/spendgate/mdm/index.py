@@ -70,12 +70,19 @@ def _order(rollout: Rollout, others: list[Made]) -> str:
     steps = "\n".join(
         f"{number}. `{each.path.rpartition('/')[2]}`: {each.about}" for number, each in enumerate(profiles, 3)
     )
+    scripts = "`macos/install.sh` as root, then daily: files, the bundle, variables"
     program = (
         f"the gate, and the redirector's application (`{APPLICATION}`, team {TEAM}), signed as mitmproxy ships it; start the gate"
         " with `MITMPROXY_KEEP_REDIRECTOR=1`, so that it does not replace it"
         if rollout.mode is Mode.TRANSPARENT
         else "the gate"
     )
+    last = [scripts, f"{program}. A network extension that starts cuts open connections: let it start at a restart"]
+    if rollout.macos_program is not None:
+        last = [
+            f"the gate, as `{rollout.macos_program}`, root's alone to write",
+            f"{scripts}; the gate's account and its daemon",
+        ]
     return f"""\
 ## Order
 
@@ -85,8 +92,8 @@ def _order(rollout: Rollout, others: list[Made]) -> str:
 macOS, each when the one before is in place:
 
 {steps}
-{len(profiles) + 3}. `macos/install.sh` as root, then daily: files, the bundle, variables.
-{len(profiles) + 4}. {program}. A network extension that starts cuts open connections: let it start at a restart.
+{len(profiles) + 3}. {last[0]}.
+{len(profiles) + 4}. {last[1]}.
 
 Linux: `linux/install.sh` as root (or `ansible/install.yml`), then the gate: {_on_linux(rollout)}.
 
@@ -188,6 +195,8 @@ transparent`, or its setting for HTTP/1.1 |
 | Python with certifi, Java | the variables (not on Windows); Java by its own store | Java: nothing; `spendgate \
 exec` sets it for one command |
 | Chromium and Electron on Linux | NSS in each home (`~/.pki/nssdb`) | nothing |
+| containers | their image's store and variables | `devcontainer/spendgate-trust`, a devcontainer feature: put it \
+beside devcontainer.json, with `"features": {{"./spendgate-trust": {{}}}}` in it |
 | ChatGPT for macOS | pins its certificates | leave its hosts out, by `capture.never` |
 
 On Windows no variable that replaces a bundle is set: Windows fetches roots as they are needed, and a bundle of \

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final
 
+from spendgate.mdm.devcontainer import devcontainer
 from spendgate.mdm.index import index
 from spendgate.mdm.interface import Kind, Made
 from spendgate.mdm.managers import managers
@@ -17,7 +18,7 @@ from spendgate.mdm.tools import tools
 from spendgate.mdm.unix import unix
 from spendgate.mdm.windows import windows
 
-KINDS: Final[tuple[Kind, ...]] = (profiles, unix, windows, tools, pac, managers, osquery, notice)
+KINDS: Final[tuple[Kind, ...]] = (profiles, unix, windows, tools, pac, devcontainer, managers, osquery, notice)
 SUMS: Final = "SHA256SUMS"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from spendgate.mdm import tools
+from spendgate.mdm import launchd, tools
 from spendgate.mdm.interface import Made
 from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.rollout import FromFile, FromUrl, Mode, Rollout
@@ -48,6 +48,8 @@ def _placed(rollout: Rollout, system: System) -> Iterator[Placed]:
     elif system is System.MACOS:
         yield Placed(ENVIRONMENT_SH, _lines(f"launchctl setenv {name} {shlex.quote(value)}" for name, value in held))
         yield Placed(agent_path(rollout), _agent(rollout))
+        if rollout.macos_program is not None:
+            yield Placed(launchd.path(rollout), launchd.job(rollout))
 
 
 def policy_files(rollout: Rollout) -> tuple[tuple[str, bytes], ...]:
@@ -106,7 +108,8 @@ def pac(rollout: Rollout) -> Iterator[Made]:
         f"""\
 function FindProxyForURL(url, host) {{
   var read = {hosts};
-  return Object.prototype.hasOwnProperty.call(read, host.toLowerCase()) ? "PROXY 127.0.0.1:{rollout.port}; DIRECT" : "DIRECT";
+  var name = host.toLowerCase().replace(/\\.$/, "");
+  return Object.prototype.hasOwnProperty.call(read, name) ? "PROXY 127.0.0.1:{rollout.port}; DIRECT" : "DIRECT";
 }}
 """.encode(),
         "the PAC file: serve it at `pac_url` over https, as application/x-ns-proxy-autoconfig",

@@ -101,6 +101,8 @@ class Rollout:
     port: int = 8080
     """Where the gate listens on the loopback address under `proxy`."""
     pac_url: str | None = None
+    macos_program: str | None = None
+    """Under `proxy`: the gate's program on Macs, which a launchd daemon starts; None: something else starts it."""
     cowork: bool = True
     """Whether Claude Desktop may start its virtual machine, whose traffic no gate on the laptop sees."""
 

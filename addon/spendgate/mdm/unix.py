@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
+from spendgate.mdm import launchd
 from spendgate.mdm.interface import Made
 from spendgate.mdm.placed import Placed, agent_label, agent_path, placed
 from spendgate.mdm.places import PLACES, System
@@ -49,6 +50,7 @@ def unix(rollout: Rollout) -> Iterator[Made]:
 
 def verify(rollout: Rollout, system: System, *, last: str = "check") -> bytes:
     """The check. `last`: what is done with it, in sh."""
+    daemon = launchd.check(rollout) if system is System.MACOS and rollout.macos_program is not None else ""
     lines = [f"    one {shlex.quote(each.path)} {sha256(each.content).hexdigest()}" for each in placed(rollout, system)]
     return (
         _head(rollout, system, "Names what of it is missing or changed; exit status 1 where anything is.")
@@ -62,7 +64,7 @@ check() {{
     bad=0
 {chr(10).join(lines)}
     [ -n "$to" ] || trusted || {{ echo 'not trusted: the root'; bad=1; }}
-    [ "$bad" = 0 ]
+{daemon}    [ "$bad" = 0 ]
 }}
 {_trusted(rollout, system)}{last}
 """
@@ -86,7 +88,9 @@ def _install(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> byt
     after = _MACOS_AFTER if system is System.MACOS else _LINUX_AFTER
     filled = after.replace("LABEL", agent_label(rollout)).replace("AGENT", agent_path(rollout))
     head = _head(rollout, system, "Puts everything in place. May be run again: it mends what was changed.")
-    return f'{head}{_PUT}{files}[ -z "$to" ] || exit 0\n{filled}'.encode()
+    daemon = system is System.MACOS and rollout.macos_program is not None
+    first, last = (launchd.before(rollout), launchd.install(rollout)) if daemon else ("", "")
+    return f'{head}{_PUT}{first}{files}[ -z "$to" ] || exit 0\n{filled}{last}'.encode()
 
 
 _MACOS_AFTER: Final = f"""\
@@ -133,6 +137,8 @@ if [ -z "$to" ]; then
     fi
 fi
 """
+        if rollout.macos_program is not None:
+            text += launchd.remove(rollout)
         paths.append("/etc/spendgate/bundle.pem")
     else:
         paths += ["/etc/spendgate/bundle.pem", _DEBIAN, _REDHAT]

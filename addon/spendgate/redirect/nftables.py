@@ -4,6 +4,10 @@ Every rule asks the set `alive`, whose elements end by themselves after `timeout
 nothing, after a crash, a hang or a `kill -9`, and traffic goes its direct way. Renewing is flush and add in one transaction,
 since adding an element that is there does not renew it (nftables 1.0.6, Linux 6.18).
 
+What comes by a bridge, as from containers, is led to the gate only where ranges are named: from a bridge, from such an
+address, to neither another container nor this machine. The gate then listens on every address at one more port, since what
+comes from elsewhere cannot be led to loopback; a rule closes that port to all that was not led there.
+
 QUIC cannot be redirected to a TCP proxy. It is rejected, so that clients fall back to TCP at once, only towards addresses
 known to be a provider's; what an unlisted address of a provider's CDN still takes over QUIC is not captured.
 """
@@ -16,6 +20,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from spendgate.errors import StateError, UsageError
 
@@ -44,8 +49,15 @@ class Rules:
     """cgroup v2 paths without leading slash (`user.slice`); empty: every process of every account but the gate's.
 
     The kernel resolves a path when the rules are installed: a group removed and made anew is another one, not captured."""
+    containers: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Ranges of addresses that are captured where they come by a bridge; empty: nothing that passes this machine is."""
     timeout_ms: int = 3000
     """How long the rules outlive the gate's last sign of life."""
+
+    @property
+    def container_port(self) -> int:
+        """Where the gate takes containers' connections, on every address."""
+        return self.port + 1
 
 
 def ruleset(rules: Rules) -> str:
@@ -68,7 +80,37 @@ def ruleset(rules: Rules) -> str:
         "  chain capture {\n    type nat hook output priority -100; policy accept;\n"
         f"{own}{captured}  }}\n"
         "  chain quic {\n    type filter hook output priority 0; policy accept;\n"
-        f"{own}{rejected}  }}\n}}\n"
+        f"{own}{rejected}  }}\n{_containers(rules, ports)}}}\n"
+    )
+
+
+def _containers(rules: Rules, ports: str) -> str:
+    """The chains of what comes by bridges; empty without ranges."""
+    sources = [
+        (family, name, f"{{ {', '.join(listed)} }}")
+        for version, family, name in ((4, "ip", "quic4"), (6, "ip6", "quic6"))
+        if (listed := [str(each) for each in rules.containers if each.version == version])
+    ]
+    if not sources:
+        return ""
+    come = {
+        family: f'    meta iifkind "bridge" {family} saddr {listed} meta l4proto @alive'
+        for family, _, listed in sources
+    }
+    led = "".join(
+        f"{come[family]} {family} daddr != {listed} fib daddr type != local tcp dport {{ {ports} }} counter"
+        f" redirect to :{rules.container_port}\n"
+        for family, _, listed in sources
+    )
+    rejected = "".join(
+        f"{come[family]} udp dport {{ {ports} }} {family} daddr @{name} counter reject\n" for family, name, _ in sources
+    )
+    return (
+        f"  chain containers {{\n    type nat hook prerouting priority -110; policy accept;\n{led}  }}\n"
+        f"  chain containers_quic {{\n    type filter hook forward priority 0; policy accept;\n{rejected}  }}\n"
+        "  chain containers_port {\n    type filter hook input priority 0; policy accept;\n"
+        "    ct status dnat return\n"
+        f"    meta l4proto @alive tcp dport {rules.container_port} counter reject with tcp reset\n  }}\n"
     )
 
 

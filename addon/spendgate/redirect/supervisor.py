@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spendgate.errors import PolicyError, SpendgateError, StateError, UsageError
+from spendgate.identity.containers import Range
 from spendgate.redirect import nftables
 from spendgate.redirect.clerk import answer_until_closed
 from spendgate.redirect.gate_side import GateSide
@@ -46,6 +47,8 @@ class Settings:
     """Where the gate listens, on 127.0.0.1 and ::1."""
     ports: tuple[int, ...] = (443,)
     cgroups: tuple[str, ...] = ()
+    containers: tuple[Range, ...] = ()
+    """Whose traffic is captured beside that of the machine's own accounts."""
     timeout_ms: int = 3000
     state: Path | None = None
     """State directory: made, and given to the account, where it is not there yet."""
@@ -75,13 +78,18 @@ def _rules(settings: Settings, gate: int | str) -> Rules:
         port=settings.port,
         ports=settings.ports,
         cgroups=settings.cgroups,
+        containers=tuple(each.network for each in settings.containers),
         timeout_ms=settings.timeout_ms,
     )
 
 
-def listeners(settings: Settings) -> tuple[str, str]:
-    """The mitmproxy modes that the rules lead to: redirecting sends IPv4 to 127.0.0.1 and IPv6 to ::1."""
-    return f"transparent@127.0.0.1:{settings.port}", f"transparent@::1:{settings.port}"
+def listeners(settings: Settings) -> tuple[str, ...]:
+    """The mitmproxy modes that the rules lead to: redirecting sends IPv4 to 127.0.0.1 and IPv6 to ::1, and what comes by a bridge
+    to an address of that bridge, which may be made long after the gate has started."""
+    own = f"transparent@127.0.0.1:{settings.port}", f"transparent@::1:{settings.port}"
+    at = settings.port + 1
+    everywhere = {4: f"transparent@0.0.0.0:{at}", 6: f"transparent@:::{at}"}
+    return *own, *(everywhere[version] for version in sorted({each.network.version for each in settings.containers}))
 
 
 def supervise(settings: Settings, gate_main: GateMain) -> int:

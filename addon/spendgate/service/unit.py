@@ -54,6 +54,8 @@ class Description:
     """What systemd hands over from its store (/etc/credstore), where it is there."""
     redirect_port: int | None = None
     """Where redirected connections come in; None: none are redirected, the proxy is all there is."""
+    containers: tuple[str, ...] = ()
+    """Ranges of containers that are led to the gate, too, as `RANGE[=ACCOUNT]`."""
     backs_off: bool = True
     """Whether this systemd can wait longer after each failure (254 and later); an older one waits 5 s each time."""
     made: tuple[str, ...] = ()
@@ -104,7 +106,11 @@ def files(wanted: Description, *, packaged: bool = False) -> tuple[File, ...]:
 
 def _redirect(wanted: Description) -> str:
     words = (*wanted.program, "service", "redirect", "--account", wanted.account, "--port", str(wanted.redirect_port))
-    return redirect_unit(MARK, _line(words), wanted.account, _backoff(wanted))
+    return redirect_unit(MARK, _line((*words, *_containers(wanted))), wanted.account, _backoff(wanted))
+
+
+def _containers(wanted: Description) -> tuple[str, ...]:
+    return tuple(word for each in wanted.containers for word in ("--containers", each))
 
 
 def _clerk(wanted: Description) -> str:
@@ -130,7 +136,16 @@ def command(wanted: Description) -> tuple[str, ...]:
         modes = ("--mode", proxy, *modes)
     if wanted.redirect_port is not None:
         at = str(wanted.redirect_port)
-        modes = ("--mode", "transparent", "--port", at, "--redirected", "--mode", f"{proxy}@{wanted.port}")
+        modes = (
+            "--mode",
+            "transparent",
+            "--port",
+            at,
+            "--redirected",
+            *_containers(wanted),
+            "--mode",
+            f"{proxy}@{wanted.port}",
+        )
     return (*wanted.program, "run", "--state", str(wanted.state), *policy, *modes)
 
 

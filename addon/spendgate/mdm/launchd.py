@@ -1,0 +1,117 @@
+"""The gate as a launchd daemon on macOS, under `mode: proxy`: its job, and what the scripts do beside putting the file down.
+
+Keys are those of launchd.plist(5), the account's of dscl(1). launchd starts a job again whatever ended it, at most every
+`ThrottleInterval` seconds; it has no watchdog: a gate that hangs stays so until somebody ends it, and what is pointed at
+it fails meanwhile. `mode: transparent` has no daemon: whether one may start the redirector is not known. On Windows the gate does
+not start yet, so there is no service to make.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import shlex
+from typing import Final
+
+from spendgate.mdm.places import PLACES, System
+from spendgate.mdm.rollout import FromFile, Rollout
+
+ACCOUNT: Final = "_spendgate"
+"""A name of the kind that macOS keeps for services: people's have no underscore in front."""
+STATE: Final = "/Library/Application Support/Spendgate"
+"""Where the gate of a service keeps its ledger there (`config.paths`)."""
+LOG: Final = f"{STATE}/gate.log"
+_OPEN_FILES: Final = 65_536
+
+
+def label(rollout: Rollout) -> str:
+    """Of the job."""
+    return rollout.named("gate")
+
+
+def path(rollout: Rollout) -> str:
+    """Its file."""
+    return f"/Library/LaunchDaemons/{label(rollout)}.plist"
+
+
+def job(rollout: Rollout) -> bytes:
+    """The job. The gate is started as its account and never was root."""
+    policy = ["--policy", PLACES[System.MACOS].at(rollout.policy.name)] if isinstance(rollout.policy, FromFile) else []
+    limits = {"Core": 0, "NumberOfFiles": _OPEN_FILES}  # memory of a gate holds keys: none of it goes to a core file
+    return plistlib.dumps(
+        {
+            "Label": label(rollout),
+            "ProgramArguments": [rollout.macos_program, "run", "--state", STATE, "--port", str(rollout.port), *policy],
+            "UserName": ACCOUNT,
+            "GroupName": ACCOUNT,
+            "RunAtLoad": True,
+            "KeepAlive": True,
+            "ThrottleInterval": 10,
+            "ExitTimeOut": 30,
+            "ProcessType": "Interactive",  # calls of people wait for it: no limits as of work in the background
+            "Umask": 0o077,
+            "SoftResourceLimits": limits,
+            "HardResourceLimits": limits,
+            "StandardErrorPath": LOG,
+        },
+        sort_keys=True,
+    )
+
+
+def before(rollout: Rollout) -> str:
+    """Shell that runs before the files are put down: what is no change must not cut anybody's calls."""
+    return f'job={shlex.quote(path(rollout))}\nwas=$(cat "$to$job" 2> /dev/null | cksum)\n'
+
+
+def install(rollout: Rollout) -> str:
+    """Shell that runs when they are: the account, its folder, and the job, started where it is another or is not there."""
+    return (
+        _INSTALL.replace("PROGRAM", shlex.quote(rollout.macos_program or ""))
+        .replace("STATE", shlex.quote(STATE))
+        .replace("LABEL", label(rollout))
+    )
+
+
+def check(rollout: Rollout) -> str:
+    """A line of the check: whether launchd has the job."""
+    told = f"echo 'not there: the job {label(rollout)}'; bad=1;"
+    return f'    [ -n "$to" ] || launchctl print system/{label(rollout)} > /dev/null 2>&1 || {{ {told} }}\n'
+
+
+def remove(rollout: Rollout) -> str:
+    """Shell that runs before they are taken away. The ledger stays, root's alone: bills come after a laptop is given back."""
+    return _REMOVE.replace("STATE", shlex.quote(STATE)).replace("LABEL", label(rollout))
+
+
+_INSTALL: Final = f"""\
+[ -x PROGRAM ] || {{ echo 'the gate is not there yet: 'PROGRAM >&2; exit 1; }}
+if ! dscl . -read /Users/{ACCOUNT} UniqueID > /dev/null 2>&1; then # no shell, no home, no password
+    id=400
+    while dscl . -search /Users UniqueID "$id" | grep -q . || dscl . -search /Groups PrimaryGroupID "$id" | grep -q .; do
+        id=$((id + 1))
+        [ "$id" -lt 500 ] || {{ echo 'no number below 500 is free for the account {ACCOUNT}' >&2; exit 1; }}
+    done
+    dscl . -create /Groups/{ACCOUNT} PrimaryGroupID "$id"
+    dscl . -create /Groups/{ACCOUNT} Password '*'
+    dscl . -create /Users/{ACCOUNT} PrimaryGroupID "$id"
+    dscl . -create /Users/{ACCOUNT} UserShell /usr/bin/false
+    dscl . -create /Users/{ACCOUNT} NFSHomeDirectory /var/empty
+    dscl . -create /Users/{ACCOUNT} RealName 'Spendgate gate'
+    dscl . -create /Users/{ACCOUNT} Password '*'
+    dscl . -create /Users/{ACCOUNT} IsHidden 1
+    dscl . -create /Users/{ACCOUNT} UniqueID "$id" # last: what was broken off is begun again
+fi
+mkdir -p STATE
+chown -R {ACCOUNT}:{ACCOUNT} STATE
+chmod 0711 STATE
+if [ "$was" != "$(cksum < "$job")" ] || ! launchctl print system/LABEL > /dev/null 2>&1; then
+    launchctl bootout system/LABEL 2> /dev/null || true
+    launchctl bootstrap system "$job"
+fi
+"""
+_REMOVE: Final = f"""\
+if [ -z "$to" ]; then
+    launchctl bootout system/LABEL 2> /dev/null || true
+    if [ -d STATE ]; then chown -R root:wheel STATE; chmod 0700 STATE; fi
+    for name in /Users/{ACCOUNT} /Groups/{ACCOUNT}; do dscl . -delete "$name" 2> /dev/null || true; done
+fi
+"""
