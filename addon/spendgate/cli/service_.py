@@ -121,6 +121,15 @@ def uninstall(
 
 
 @_commands.command()
+def stop() -> None:
+    """Stop the gate and what redirects to it: calls go direct, also those that were held. `systemctl start` starts it."""
+    _only_linux()
+    from spendgate.cli import removing  # noqa: PLC0415 - Linux alone has what it asks
+
+    removing.stop()
+
+
+@_commands.command()
 def redirect(
     account: AccountOption = "spendgate",
     port: Annotated[
