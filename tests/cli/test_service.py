@@ -166,6 +166,27 @@ def test_trust_that_is_left_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert removing._trusting() == debian.name
 
 
+def test_units_go_where_nft_has_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each is stopped and removed; what could not be is said, with its remedy."""
+    stopped: list[str] = []
+
+    def gone() -> None:
+        raise StateError("nft is not here")
+
+    monkeypatch.setattr(removing, "placed", tmp_path.joinpath)
+    monkeypatch.setattr(removing.nftables, "remove", gone)
+    monkeypatch.setattr(machine, "systemctl", lambda *words: stopped.append(words[-1]))
+    monkeypatch.setattr(machine, "reset_failed", stopped.append)
+    for name in BESIDE:
+        (tmp_path / name).write_text("")
+
+    [left] = removing.drop_units(BESIDE)
+
+    assert list(tmp_path.iterdir()) == []
+    assert sorted({*stopped}) == sorted(BESIDE)
+    assert "`nft delete table inet spendgate`" in left
+
+
 def test_a_time_of_systemds_is_read() -> None:
     """And one that never was."""
     told = machine.instant("Sun 2026-11-29 11:15:33 UTC")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -33,6 +32,7 @@ from spendgate.reconcile.witnesses.hearing import Hearing, hear
 from spendgate.reconcile.witnesses.interface import Seen
 from spendgate.reconcile.witnesses.matching import Heard, Matched, Pair, match
 from spendgate.reconcile.witnesses.whys import Blind, Known, Reason, why
+from spendgate.window import zone_of
 
 LONGEST_CALL_MS: Final = 86_400_000
 """A request of the log may have been asked for so long before it was answered."""
@@ -87,7 +87,7 @@ def witness(
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
         matched, known, hearings = listen(reader, found, asked.since_ms, tuple(telemetry or ()))
-    zone = ZoneInfo(policy.timezone)
+    zone = zone_of(policy.timezone)
     rows = [row for row in _rows(matched, known) if every or row["where"] != "both" or row["why"]]
     if fmt is Format.TABLE:
         rows = [{**row, "at": shown(_ms(row["at"]), zone)} for row in rows]
