@@ -93,15 +93,14 @@ HELD = """table inet spendgate {
 \t}
 }
 """
-"""As nft 1.0.6 prints it."""
+"""As nft 1.0.6 prints it, without a sign of life."""
+ALIVE = HELD.replace("flags timeout\n", "flags timeout\n\t\telements = { tcp timeout 3s expires 2s984ms }\n")
 
 
 def test_what_is_held_is_read_from_what_nft_prints() -> None:
     """Which addresses, whether they are refused now, and how often they were."""
-    alive = HELD.replace("flags timeout\n", "flags timeout\n\t\telements = { tcp timeout 3s expires 2s984ms }\n")
-
     assert held(HELD) == {"192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"}
-    assert (holds_now(HELD), holds_now(alive), holds_now("")) == (True, False, False)
+    assert (holds_now(HELD), holds_now(ALIVE), holds_now("")) == (True, False, False)
     assert held_back(HELD) == 5
 
 
