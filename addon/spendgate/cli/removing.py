@@ -60,7 +60,10 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     machine.systemctl("daemon-reload")
     machine.reset_failed(UNIT)
     if trusting := _trusting():
-        note(f"WARNING the certificate is still trusted in {trusting}: `spendgate ca untrust --all` takes it out")
+        note(
+            f"WARNING a certificate of Spendgate is still trusted in {trusting}, this gate's or another's: "
+            "`spendgate ca untrust --all` takes every one out"
+        )
     if left:
         raise StateError(f"all is removed but this: {'; '.join(left)}")
 
