@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.inert_text import inert_markdown
 from spendgate.mdm.interface import Made
 from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.profiles import APPLICATION, TEAM
 from spendgate.mdm.rollout import FromFile, FromUrl, Mode, Rollout, Stage
+from spendgate.mdm.unix import ISSUED
 
 NAME: Final = "README.md"
 _NEXT: Final = {
@@ -61,8 +63,19 @@ key is in here. Sign profiles and scripts with your own identity where your MDM 
 | hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under \
 them, and for nothing else |
 | policy | {source}; believed with a signature by {keys} |
-| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
+{_upstream(rollout)}| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
 {left}"""
+
+
+def _upstream(rollout: Rollout) -> str:
+    """The way out, where there is one; its password is in no file of this material."""
+    if not rollout.upstream:
+        return ""
+    return (
+        f"| way out | through `{rollout.upstream}`; where it wants a login, Linux reads `USER:PASSWORD` from"
+        f" `/etc/credstore/{UPSTREAM_AUTH}`, root's, 0600, which your MDM puts down; elsewhere the gate is started with"
+        f" `--mode upstream:{rollout.upstream}` |\n"
+    )
 
 
 def _order(rollout: Rollout, others: list[Made]) -> str:
@@ -98,16 +111,18 @@ Then, on every machine, its certificates: until they are installed the gate sign
 nothing here trusts, and capture fails
 on certificates. `spendgate ca org request` there, `spendgate ca org issue` where the root's key is, `spendgate ca org \
 install` there, as the gate's
-account; the first time the gate is started again. They hold 45 days: renew them every 30.
+account; the first time the gate is started again. They hold 45 days: renew them every 30. On Linux your MDM puts what \
+`ca org issue` wrote for a device down at
+`{ISSUED}`, and `linux/install.sh`, run again once the gate is there, installs it; a file that has not changed changes nothing.
 """
 
 
 def _on_linux(rollout: Rollout) -> str:
     """What starts the gate there."""
     policy = f" --policy {PLACES[System.LINUX].at(rollout.policy.name)}" if isinstance(rollout.policy, FromFile) else ""
-    if rollout.mode is Mode.PROXY:
-        return f"`spendgate service install --port {rollout.port}{policy}`"
-    return f"`spendgate service install --mode transparent{policy}`"
+    upstream = f" --upstream {rollout.upstream}" if rollout.upstream else ""
+    way = f"--port {rollout.port}" if rollout.mode is Mode.PROXY else "--mode transparent"
+    return f"`spendgate service install {way}{upstream}{policy}`"
 
 
 _MANAGERS: Final = """\
