@@ -104,13 +104,13 @@ def test_the_systems_store_has_the_root_and_then_nothing_of_it(out, tmp_path):
     assert "-/etc/ssl/certs/spendgate-root.pem\n" in text["told"]
 
 
-CERTIFICATES = f"""
+CERTIFICATES = """
 mkdir bin; PATH=$PWD/bin:$PATH
-fake() {{ cat > "bin/$1"; chmod 755 "bin/$1"; }}
+fake() { cat > "bin/$1"; chmod 755 "bin/$1"; }
 printf '#!/bin/sh\n[ "$1 $2" = "-u spendgate" ] || exec /usr/bin/id "$@"\n' | fake id
 printf '#!/bin/sh\necho "$1 $2 $3" >> "%s/told"; shift 3; exec "$@"\n' "$PWD" | fake runuser
+echo '#!/bin/sh' | fake update-ca-certificates
 printf '#!/bin/sh\necho "systemctl $*" >> "%s/told"\n' "$PWD" | fake systemctl
-rm -f {JAVA_HOOK}
 rm -rf /var/lib/spendgate
 mkdir -p /etc/spendgate
 cp "$ISSUED" /etc/spendgate/device.pem

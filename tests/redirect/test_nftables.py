@@ -16,6 +16,7 @@ from spendgate.redirect.nftables import (
     holds_now,
     quic_targets,
     ruleset,
+    shape,
     sign_of_life,
 )
 
@@ -102,6 +103,15 @@ def test_what_is_held_is_read_from_what_nft_prints() -> None:
     assert held(HELD) == {"192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"}
     assert (holds_now(HELD), holds_now(ALIVE), holds_now("")) == (True, False, False)
     assert held_back(HELD) == 5
+
+
+def test_a_group_that_has_gone_is_no_change_of_the_rules() -> None:
+    """nft then prints its number; without this the rules for the other groups would be put back for ever, and fail."""
+    rule = "socket cgroupv2 level 2 {} meta l4proto @alive tcp dport 443 counter redirect to :8443\n"
+
+    assert shape(rule.format('"user.slice/a"')) == shape(rule.format("4711"))
+    assert shape(rule.format("4711")) != shape(rule.format("4711").replace("443", "80"))
+    assert shape("size 10 # count 3\n") == shape("size 10\n")
 
 
 def test_cgroups_narrow_every_rule() -> None:

@@ -147,8 +147,8 @@ system |
 def _stop(rollout: Rollout) -> str:
     if rollout.mode is Mode.TRANSPARENT:
         capture = (
-            "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux: stop the"
-            " gate, or `nft delete table inet spendgate`. Windows: stop the gate"
+            "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux:"
+            " `spendgate service stop`. Windows: stop the gate"
         )
     else:
         capture = (

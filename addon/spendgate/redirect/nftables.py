@@ -29,6 +29,8 @@ _REJECTED = re.compile(r"@quic[46].*\bcounter packets (\d+) bytes \d+ reject")
 _HELD_BACK = re.compile(r"@hold[46].*\bcounter packets (\d+) bytes \d+ reject")
 _HOLD_SETS = re.compile(r"set hold[46] \{[^}]*elements = \{([^}]*)\}")
 _ALIVE = re.compile(r"set alive \{[^}]*elements = \{")
+_GROUP = re.compile(r"(cgroupv2 level \d+) \S+")
+_REMARK = re.compile(r"\s*#.*")
 _CGROUP = re.compile(r"^[A-Za-z0-9_.@:\\-]+(/[A-Za-z0-9_.@:\\-]+)*$")
 
 REMOVAL = f"add table {TABLE}\ndelete table {TABLE}\n"
@@ -169,6 +171,12 @@ def holds_now(table: str) -> bool:
 def held_back(table: str) -> int:
     """How many packets were refused so, of what `show` says. Pure."""
     return sum(map(int, _HELD_BACK.findall(table)))
+
+
+def shape(listed: str) -> str:
+    """What of `LOOK` says whether somebody has changed the table: not how a group is called, which is a number once it has
+    gone, nor what nft remarks. Pure."""
+    return _REMARK.sub("", _GROUP.sub(r"\1", listed))
 
 
 def apply(commands: str) -> str:

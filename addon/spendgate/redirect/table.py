@@ -18,7 +18,7 @@ class Table:
         self.held = nftables.install(rules)
         """Addresses that are refused while no gate answers."""
         self._quic: frozenset[str] = frozenset()
-        self._shape = nftables.apply(nftables.LOOK)
+        self._shape = nftables.shape(nftables.apply(nftables.LOOK))
         self.fault = ""
         """Why the rules could not be changed; empty where they could."""
 
@@ -64,13 +64,14 @@ class Table:
 
     def _kept(self, commands: str) -> bool:
         """Run these; where the table is another than ours, or none, put ours back with them."""
-        if self._attempt(commands + nftables.LOOK) == self._shape:
+        seen = self._attempt(commands + nftables.LOOK)
+        if seen is not None and nftables.shape(seen) == self._shape:
             return True
         whole = nftables.ruleset(self.rules) + nftables.quic_targets(self._quic) + nftables.hold_targets(self.held)
         if self._attempt(whole + commands) is None:
             return False
         # nft of another version may print it otherwise than the one before: what it prints of ours is the measure.
-        self._shape = self._attempt(nftables.LOOK) or self._shape
+        self._shape = nftables.shape(self._attempt(nftables.LOOK) or "") or self._shape
         say("the firewall's rules were changed by another program, and are put back")
         return True
 
