@@ -82,10 +82,9 @@ class _Redirector:
         """One line for `systemctl status`, when it is another."""
         if self._pulse is not None and self._pulse.acts:
             now = CAPTURING
-        elif self._table.fault:
-            now = f"{DIRECT}: {self._table.fault}"
         else:
-            now = told(WAITING if self._pulse is None else SILENT, len(self._table.held))
+            why = self._table.fault or (WAITING if self._pulse is None else SILENT)
+            now = told(why, len(self._table.held))
         if now != self._said:
             self._said = now
             self._manager.says(now)

@@ -81,7 +81,7 @@ class Table:
             done = nftables.apply(commands)
         except StateError as error:
             if str(error) != self.fault:
-                say(f"traffic goes direct: {error}")
+                say(f"the gate is not captured for: {error}")
             self.fault = str(error)
             return None
         self.fault = ""
