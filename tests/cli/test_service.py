@@ -108,7 +108,7 @@ def test_a_package_has_no_ledger_to_keep(tmp_path: Path) -> None:
     assert isinstance(result.exception, UsageError)
 
 
-@pytest.mark.parametrize("words", [("install",), ("status",)])
+@pytest.mark.parametrize("words", [("install",), ("status",), ("stop",)])
 def test_without_systemd_there_is_one_error_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -122,7 +122,7 @@ def test_without_systemd_there_is_one_error_with_a_remedy(
     assert "spendgate run" in str(result.exception)
 
 
-@pytest.mark.parametrize("words", [("install",), ("install", "--dry-run"), ("uninstall",), ("status",)])
+@pytest.mark.parametrize("words", [("install",), ("install", "--dry-run"), ("uninstall",), ("status",), ("stop",)])
 @pytest.mark.parametrize(("platform", "name"), [("darwin", "macOS"), ("win32", "Windows")])
 def test_other_systems_are_said_not_to_be_built(
     monkeypatch: pytest.MonkeyPatch, platform: str, name: str, words: tuple[str, ...]
