@@ -144,3 +144,30 @@ def test_a_sign_of_life_that_was_not_asked_for_renews_nothing(monkeypatch: pytes
         pulse.pause()
         assert not pulse.acts
         pulse.close()
+
+
+def test_addresses_that_could_not_be_set_are_set_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nft was busy: a gate names its addresses once, and they are held all the same."""
+    applied: list[str] = []
+    fails = [False]
+
+    def apply(commands: str) -> str:
+        if fails[0]:
+            raise StateError("nft did not answer")
+        applied.append(commands)
+        return "as it was"
+
+    monkeypatch.setattr("spendgate.redirect.nftables.apply", apply)
+    monkeypatch.setattr("spendgate.redirect.nftables.show", str)
+    table = Table(Rules(gate=1, port=8443))
+    fails[0] = True
+    table.hold(frozenset({"192.0.2.7"}))
+    assert not table.keep()
+    fails[0] = False
+    applied.clear()
+
+    assert table.keep()
+    assert any("hold4 { 192.0.2.7 }" in each for each in applied)
+    applied.clear()
+    assert table.keep()
+    assert len(applied) == 1

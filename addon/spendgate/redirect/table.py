@@ -41,12 +41,12 @@ class Table:
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
         """Make these the only ones to which QUIC is rejected. Raises ValueError."""
-        self._attempt(nftables.quic_targets(addresses))
+        self._put(nftables.quic_targets(addresses))
         self._quic = addresses
 
     def hold(self, addresses: frozenset[str]) -> None:
         """Make these the only ones that are refused while no gate answers. Raises ValueError."""
-        self._attempt(nftables.hold_targets(addresses))
+        self._put(nftables.hold_targets(addresses))
         self.held = addresses
 
     def leave(self) -> None:
@@ -62,6 +62,11 @@ class Table:
             f"are refused until one is; `nft delete table {nftables.TABLE}` lets them go direct"
         )
 
+    def _put(self, elements: str) -> None:
+        """Where that fails, the whole table is put anew as soon as that can be done: what is listed shows no elements."""
+        if self._attempt(elements) is None:
+            self._shape = ""
+
     def _kept(self, commands: str) -> bool:
         """Run these; where the table is another than ours, or none, put ours back with them."""
         seen = self._attempt(commands + nftables.LOOK)
@@ -72,7 +77,7 @@ class Table:
             return False
         # nft of another version may print it otherwise than the one before: what it prints of ours is the measure.
         self._shape = nftables.shape(self._attempt(nftables.LOOK) or "") or self._shape
-        say("the firewall's rules were changed by another program, and are put back")
+        say("the firewall's rules were not as they should be, and are put back")
         return True
 
     def _attempt(self, commands: str) -> str | None:
