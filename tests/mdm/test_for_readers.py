@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from cli.kit import NOW_MS, app
 from mdm.kit import HOSTS, made, root_pem
 from mdm.test_rollout_file import POLICY, signed
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.ledger.ledger import Ledger
 from spendgate.mdm.notice import KEPT
 from spendgate.mdm.profiles import TEAM
@@ -126,7 +127,7 @@ def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     assert "--policy /etc/spendgate/policy.yaml --port 9000\n" in unit.stdout
     proxied = (made(tmp_path, upstream="http://proxy.acme.example:3128") / "README.md").read_text()
     assert "`spendgate service install --mode transparent --upstream http://proxy.acme.example:3128`" in proxied
-    assert "/etc/credstore/SPENDGATE_UPSTREAM_AUTH" in proxied
+    assert f"/etc/credstore/{UPSTREAM_AUTH}" in proxied
 
 
 def test_the_sums_are_those_of_the_files(out):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.inert_text import inert_markdown
 from spendgate.mdm.interface import Made
 from spendgate.mdm.places import PLACES, System
@@ -14,6 +13,8 @@ from spendgate.mdm.rollout import FromFile, FromUrl, Mode, Rollout, Stage
 from spendgate.mdm.unix import ISSUED
 
 NAME: Final = "README.md"
+_LOGIN: Final = "/etc/credstore/SPENDGATE_UPSTREAM_AUTH"
+"""Where systemd takes the proxy's login from for the gate."""
 _NEXT: Final = {
     Stage.OBSERVE: "observe: nobody is refused. Next: `stage: canary`, with a policy whose `mode` names the group.",
     Stage.CANARY: "canary: one group is refused what does not fit. Next: `stage: enforce`, with `mode: enforce`.",
@@ -73,7 +74,7 @@ def _upstream(rollout: Rollout) -> str:
         return ""
     return (
         f"| way out | through `{rollout.upstream}`; where it wants a login, Linux reads `USER:PASSWORD` from"
-        f" `/etc/credstore/{UPSTREAM_AUTH}`, root's, 0600, which your MDM puts down; elsewhere the gate is started with"
+        f" `{_LOGIN}`, root's, 0600, which your MDM puts down; elsewhere the gate is started with"
         f" `--mode upstream:{rollout.upstream}` |\n"
     )
 
