@@ -153,13 +153,16 @@ def zone_of(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as fault:  # not found; not a zone's name at all; a folder such as `America`
         if not known_zones():
-            raise ValueError(f"{name!r} cannot be read: this system has no time zone data; install tzdata") from fault
+            raise ValueError(
+                f"{name!r} cannot be read: this system has no time zone data; "
+                "install the system's package tzdata, or `pip install tzdata`"
+            ) from fault
         raise ValueError(f"{name[:_SHOWN_MAX]!r} is not a time zone") from fault
 
 
 def shown_in(zone: str, at_ms: int) -> str:
     """An instant for a sentence: `Fri 27 Nov 2026 18:00 Europe/Berlin`."""
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(zone))
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone_of(zone))
     return f"{moment:%a} {moment.day} {moment:%b %Y %H:%M} {zone}"
 
 

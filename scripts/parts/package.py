@@ -164,11 +164,23 @@ def _control(tree: Path, project: Mapping[str, Any], depends: str) -> None:
     kibibytes = sum(-(-path.stat().st_size // 1024) for path in files)
     text = (_SCRIPTS / "control").read_text().format(
         version=project["version"], architecture=_architecture(), size=kibibytes, depends=depends,
-        description=project["description"].rstrip("."), python=sys.version.split()[0],
+        description=project["description"].rstrip("."), python=sys.version.split()[0], maintainer=maintainer(os.environ),
     )  # fmt: skip
     _write(tree / "DEBIAN/control", text)
     for name in ("postinst", "prerm", "postrm"):
         _write(tree / "DEBIAN" / name, (_SCRIPTS / name).read_text(), 0o755)
+
+
+def maintainer(environ: Mapping[str, str]) -> str:
+    """Who answers for the package: whom Debian's own tools would name, else who made the last commit, which is the same for
+    everybody who makes it of this checkout. Raises ValueError."""
+    name, address = environ.get("DEBFULLNAME", ""), environ.get("DEBEMAIL", "")
+    if not (name and address):
+        last = ["git", "log", "-1", "--format=%cn%n%ce"]
+        name, address = subprocess.run(last, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    if any(ord(letter) < 32 or letter in "<>" for letter in name + address):
+        raise ValueError(f"{name!r}, {address!r}: no maintainer's name and address; set DEBFULLNAME and DEBEMAIL")
+    return f"{name} <{address}>"
 
 
 def _settle(tree: Path, at: int) -> None:

@@ -8,14 +8,14 @@ from mitmproxy.tls import ClientHello
 from spendgate.capture import next_layer
 from spendgate.capture.coverage import Gap, Watch
 from spendgate.capture.options import Options
-from spendgate.capture.scope import Scope
+from spendgate.capture.scope import Hello, Scope
 
-SCOPE = Scope(frozenset({"api.anthropic.com"}))
+SCOPE = Scope(frozenset({"api.anthropic.com"}), frozenset({"bridge.claudeusercontent.com"}))
 
 
-def datagrams(port: int) -> context.Context:
+def datagrams(port: int, transport: str = "udp") -> context.Context:
     client = connection.Client(peername=("127.0.0.1", 5000), sockname=("192.0.2.9", port), timestamp_start=0)
-    client.transport_protocol, client.proxy_mode = "udp", mode_specs.ProxyMode.parse("local")
+    client.transport_protocol, client.proxy_mode = transport, mode_specs.ProxyMode.parse("local")
     made = context.Context(client, Options())
     made.server.address = ("192.0.2.9", port)
     made.layers.append(layers.modes.TransparentProxy.__new__(layers.modes.TransparentProxy))
@@ -48,6 +48,20 @@ def test_only_a_providers_quic_is_ended(monkeypatch, port, name, kind, gaps):
     chosen = addon._choose(datagrams(port), b"\xc0" + b"\0" * 40, b"")
     assert isinstance(chosen, kind)
     assert [event.gap for event in counted] == gaps
+
+
+@pytest.mark.parametrize(
+    ("name", "noted"),
+    [("bank.example", ["192.0.2.9"]), ("API.Anthropic.com.", []), ("bridge.claudeusercontent.com", []), (None, [])],
+)
+def test_addresses_of_other_hosts_are_noted(monkeypatch, name, noted):
+    """What is named there is no provider's: nothing there is held while the gate is gone. A hello without a name says nothing."""
+    monkeypatch.setattr(next_layer, "starts_like_tls_record", lambda _: True)
+    monkeypatch.setattr(next_layer, "_read_hello", lambda _: Hello(name))
+    seen = []
+    addon = next_layer.NextLayer(lambda: SCOPE, Watch(), [].append, layers.HttpLayer, others=seen.append)
+    addon._choose(datagrams(443, "tcp"), b"\x16\x03\x01", b"")
+    assert seen == noted
 
 
 def test_a_closed_layer_ends_the_connection():

@@ -108,7 +108,7 @@ def test_a_package_has_no_ledger_to_keep(tmp_path: Path) -> None:
     assert isinstance(result.exception, UsageError)
 
 
-@pytest.mark.parametrize("words", [("install",), ("status",)])
+@pytest.mark.parametrize("words", [("install",), ("status",), ("stop",)])
 def test_without_systemd_there_is_one_error_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -122,7 +122,7 @@ def test_without_systemd_there_is_one_error_with_a_remedy(
     assert "spendgate run" in str(result.exception)
 
 
-@pytest.mark.parametrize("words", [("install",), ("install", "--dry-run"), ("uninstall",), ("status",)])
+@pytest.mark.parametrize("words", [("install",), ("install", "--dry-run"), ("uninstall",), ("status",), ("stop",)])
 @pytest.mark.parametrize(("platform", "name"), [("darwin", "macOS"), ("win32", "Windows")])
 def test_other_systems_are_said_not_to_be_built(
     monkeypatch: pytest.MonkeyPatch, platform: str, name: str, words: tuple[str, ...]
@@ -164,6 +164,27 @@ def test_trust_that_is_left_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert removing._trusting() == ""
     (debian.folder / "spendgate-0123456789abcdef.crt").touch()
     assert removing._trusting() == debian.name
+
+
+def test_units_go_where_nft_has_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each is stopped and removed; what could not be is said, with its remedy."""
+    stopped: list[str] = []
+
+    def gone() -> None:
+        raise StateError("nft is not here")
+
+    monkeypatch.setattr(removing, "placed", tmp_path.joinpath)
+    monkeypatch.setattr(removing.nftables, "remove", gone)
+    monkeypatch.setattr(machine, "systemctl", lambda *words: stopped.append(words[-1]))
+    monkeypatch.setattr(machine, "reset_failed", stopped.append)
+    for name in BESIDE:
+        (tmp_path / name).write_text("")
+
+    [left] = removing.drop_units(BESIDE)
+
+    assert list(tmp_path.iterdir()) == []
+    assert sorted({*stopped}) == sorted(BESIDE)
+    assert "`nft delete table inet spendgate`" in left
 
 
 def test_a_time_of_systemds_is_read() -> None:

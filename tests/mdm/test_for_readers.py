@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from cli.kit import NOW_MS, app
 from mdm.kit import HOSTS, made, root_pem
 from mdm.test_rollout_file import POLICY, signed
+from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.ledger.ledger import Ledger
 from spendgate.mdm.notice import KEPT
 from spendgate.mdm.profiles import TEAM
@@ -124,6 +125,9 @@ def test_the_index_tells_how_a_gate_is_started_on_linux(tmp_path):
     unit = CliRunner().invoke(app, [*words[1].split(), "--dry-run"])
     assert (unit.exit_code, unit.exception) == (0, None)
     assert "--policy /etc/spendgate/policy.yaml --port 9000\n" in unit.stdout
+    proxied = (made(tmp_path, upstream="http://proxy.acme.example:3128") / "README.md").read_text()
+    assert "`spendgate service install --mode transparent --upstream http://proxy.acme.example:3128`" in proxied
+    assert f"/etc/credstore/{UPSTREAM_AUTH}" in proxied
 
 
 def test_the_sums_are_those_of_the_files(out):

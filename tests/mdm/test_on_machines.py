@@ -12,13 +12,16 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from typer.testing import CliRunner
 
 import own_files
+from cli.kit import app
 from mdm.kit import KEY, made, make, rollout, root_pem, write
 from mdm.test_rollout_file import POLICY, signed
 from own_files import JAVA_HOOK
@@ -34,6 +37,7 @@ LOOKALIKES = (
     "example.com",
 )  # fmt: skip
 """None of them is a provider's host; each has something of one."""
+ADDON = str(Path(__file__).parents[2] / "addon")
 
 
 def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -107,6 +111,55 @@ def test_the_systems_store_has_the_root_and_then_nothing_of_it(out, tmp_path):
     assert (out.parent / "root.pem").read_text().strip() in text["bundle"]
     assert text["verified"] == ""
     assert "-/etc/ssl/certs/spendgate-root.pem\n" in text["told"]
+
+
+CERTIFICATES = """
+mkdir bin; PATH=$PWD/bin:$PATH
+fake() { cat > "bin/$1"; chmod 755 "bin/$1"; }
+printf '#!/bin/sh\n[ "$1 $2" = "-u spendgate" ] || exec /usr/bin/id "$@"\n' | fake id
+printf '#!/bin/sh\necho "$1 $2 $3" >> "%s/told"; shift 3; exec "$@"\n' "$PWD" | fake runuser
+echo '#!/bin/sh' | fake update-ca-certificates
+printf '#!/bin/sh\necho "systemctl $*" >> "%s/told"\n' "$PWD" | fake systemctl
+rm -rf /var/lib/spendgate
+mkdir -p /etc/spendgate
+cp "$ISSUED" /etc/spendgate/device.pem
+chmod 644 /etc/spendgate/device.pem
+sh "$MADE/install.sh" > before 2>&1
+mkdir -m 0711 /var/lib/spendgate
+printf '#!/bin/sh\nexec "%s" -m spendgate "$@"\n' "$PYTHON" | fake spendgate
+for twice in 1 2; do sh "$MADE/install.sh" >> out 2>&1; done
+stat -c '%a %U' /etc/spendgate/device.pem > mode
+grep -c 'BEGIN CERTIFICATE' /var/lib/spendgate/private/leaves.pem > installed
+sh "$MADE/remove.sh" > removed 2>&1
+ls /etc/spendgate > left 2>&1 || true
+rm -r bin
+"""
+"""The gate's account is not needed: `runuser` says for whom, and runs it as who is here."""
+
+
+@pytest.mark.root
+def test_a_devices_certificates_are_installed_where_they_lie(tmp_path):
+    """By the gate's account, of the root that is pushed, once the gate is here; the gate starts again the first time alone."""
+    if reason := own_files.why_not():
+        pytest.skip(reason)
+    (tmp_path / "words").write_text("a long passphrase")
+    ca, issued = tmp_path / "ca", tmp_path / "device.pem"
+    words = ["--passphrase-file", str(tmp_path / "words")]
+    for command in (
+        ["init", "--out", str(ca), "--name", "Acme GmbH"],
+        ["issue", "--root", str(ca), "--device", "laptop-17", "--new-key", "--out", str(issued)],
+    ):
+        done = CliRunner().invoke(app, ["ca", "org", *command, *words])
+        assert done.exit_code == 0, done.output
+    out = made(tmp_path, pem=(ca / "root.pem").read_bytes())
+    where = {"MADE": str(out / "linux"), "ISSUED": str(issued), "PYTHON": sys.executable, "PYTHONPATH": ADDON}
+    text = own_files.run(tmp_path, CERTIFICATES, where)
+    assert "the gate is not here yet" in text["before"]
+    assert text["told"].splitlines() == [
+        "-u spendgate --", "systemctl try-restart spendgate.service", "-u spendgate --",
+    ]  # fmt: skip
+    assert (text["mode"], int(text["installed"]) > 10) == ("600 root\n", True), text["out"]
+    assert "No such file" in text["left"]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

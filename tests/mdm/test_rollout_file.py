@@ -46,6 +46,9 @@ FAULTS = [
         "pac_url: 'file:///spendgate.pac' is no place of a PAC file",
     ),
     ({"claude_desktop_cowork": "no"}, "claude_desktop_cowork: 'no' is not known; allowed: true, false"),
+    ({"upstream": "http://u:secret@proxy.acme.example:3128"}, "upstream: write http://HOST:PORT; USER:PASSWORD belong"),
+    ({"upstream": "http://proxy.acme.example"}, "upstream: write http://HOST:PORT"),
+    ({"upstream": "http://proxy.acme.example:3128/`id`"}, "upstream: write http://HOST:PORT"),
     ({"organisation": "Acme"}, "organisation: unknown key; allowed: version, organization"),
 ]
 

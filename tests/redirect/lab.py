@@ -108,8 +108,12 @@ _GATE = """
             loop.add_signal_handler(signal.SIGTERM, ended.set)
             side.attend(loop)
             side.reject_quic_to(frozenset(options.get("quic", ())))
+            side.hold(frozenset(options["hold"]))
+            loop.add_signal_handler(signal.SIGUSR1, side.hold, frozenset(options["quic"]))
+            loop.add_signal_handler(signal.SIGUSR2, side.hold, frozenset())
             print("ready", os.getpid(), flush=True)
             await ended.wait()
+            side.hold(frozenset())
 
         asyncio.run(serve())
         return 7
@@ -186,9 +190,13 @@ class Lab:
         file = "/etc/sudoers.d/x"
         return f"mount -t tmpfs -o mode=755 none /etc/sudoers.d && echo '{rule}' > {file} && chmod 440 {file} && "
 
-    def gate(self, *, process: bool = False, quic: tuple[str, ...] = (), **settings: object) -> Gate:
-        """Start the supervisor; returns when the gate listens and its first sign of life has arrived."""
-        options = {"settings": {"account": self.gate_account, **settings}, "process": process, "quic": quic}
+    def gate(
+        self, *, process: bool = False, quic: tuple[str, ...] = (), hold: tuple[str, ...] = (), **settings: object
+    ) -> Gate:
+        """Start the supervisor; returns when the gate listens and its first sign of life has arrived. SIGUSR1 has the gate hold
+        what it rejects QUIC to, SIGUSR2 nothing."""
+        settings = {"account": self.gate_account, **settings}
+        options = {"settings": settings, "process": process, "quic": quic, "hold": hold}
         started = self.python(textwrap.dedent(_GATE), json.dumps(options))
         assert started.stdout is not None
         word = started.stdout.readline().split()

@@ -17,7 +17,7 @@ def test_the_rules_can_be_read_before_the_account_exists() -> None:
     """The account stands in them by its name, and the command that makes it is said beside them, not among them."""
     answer = CliRunner().invoke(app, [*DRY_RUN, "gate-to-be"])
     assert answer.exit_code == 0
-    assert answer.stdout.count('meta skuid "gate-to-be" return') == 2
+    assert answer.stdout.count('meta skuid "gate-to-be" return') == 3
     assert "useradd --system" in answer.stderr
     assert "useradd" not in answer.stdout
 

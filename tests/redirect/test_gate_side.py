@@ -17,9 +17,9 @@ import pytest
 
 from spendgate.attribution import Evidence, Peer
 from spendgate.identity.interface import Endpoints
-from spendgate.redirect import gate_side, messages, quic
+from spendgate.redirect import addresses, gate_side, messages
+from spendgate.redirect.addresses import KEEP_S, ProviderAddresses
 from spendgate.redirect.gate_side import NO_ANSWER, AskingLookup, GateSide
-from spendgate.redirect.quic import KEEP_S, ProviderAddresses
 
 if not hasattr(socket, "AF_NETLINK"):
     pytest.skip("Linux only", allow_module_level=True)
@@ -90,6 +90,13 @@ def test_addresses_are_addresses_and_few() -> None:
     for bad in (b'["192.0.2.1; flush ruleset"]', b'{"a": 1}', b"[" + b'"192.0.2.1",' * 2000 + b'"192.0.2.1"]', b"what"):
         with pytest.raises(ValueError, match=r"."):
             messages.addresses(bad)
+    held = messages.pack_held(many)
+    assert len(messages.held(held) or ()) == messages.ADDRESSES_MAX
+    assert len(held) < messages.PACKET_BYTES_MAX
+    assert messages.held(messages.pack_addresses(many)) is None
+    for bad in (b'{"a": []}', b'{"held": ["x"]}', b'{"held": "192.0.2.1"}', b"what"):
+        with pytest.raises(ValueError, match=r"."):
+            messages.held(bad)
 
 
 def test_the_gate_asks_and_is_told(questions: Pair) -> None:
@@ -174,18 +181,9 @@ def test_provider_addresses_are_kept_for_an_hour_and_bounded() -> None:
     assert "192.0.2.1" not in known.current(KEEP_S)
 
 
-async def test_names_are_resolved_and_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_names_are_resolved() -> None:
     """Every address of every name; a name that does not resolve costs the others nothing."""
-    handed: list[frozenset[str]] = []
-    known = ProviderAddresses()
-    known.add(["192.0.2.9"], asyncio.get_running_loop().time())
-    hosts = ("127.0.0.1", "::1", "does-not-exist.invalid")
-    keeping = asyncio.create_task(quic.keep_rejecting(hosts, handed.append, known))
-    while not handed:
-        await asyncio.sleep(0.01)
-    keeping.cancel()
-
-    assert handed == [frozenset({"127.0.0.1", "::1", "192.0.2.9"})]
+    assert await addresses.resolve(("127.0.0.1", "::1", "does-not-exist.invalid")) == {"127.0.0.1", "::1"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another account")

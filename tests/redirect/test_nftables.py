@@ -5,27 +5,45 @@ from __future__ import annotations
 import pytest
 
 from spendgate.errors import UsageError
-from spendgate.redirect.nftables import PAUSE, REMOVAL, Rules, quic_targets, ruleset, sign_of_life
+from spendgate.redirect.nftables import (
+    LET_GO,
+    LOOK,
+    PAUSE,
+    REMOVAL,
+    Rules,
+    held,
+    held_back,
+    holds_now,
+    quic_targets,
+    ruleset,
+    shape,
+    sign_of_life,
+)
 
 RULES = Rules(gate=65500, port=8443)
 
 
 def test_every_rule_that_acts_asks_whether_the_gate_is_alive() -> None:
-    """No redirect and no reject works without a sign of life, so that a crash leaves nothing that acts."""
-    acting = [line for line in ruleset(RULES).splitlines() if "redirect" in line or "reject" in line]
+    """No redirect and no reject works without a sign of life, so that a crash leaves nothing that acts; but for what is held,
+    which acts without one alone, on addresses that somebody has named for it."""
+    lines = [line.strip() for line in ruleset(RULES).splitlines()]
+    acting = [line for line in lines if ("redirect" in line or "reject" in line) and "@hold" not in line]
+    holding = lines[lines.index("chain hold {") :]
 
     assert len(acting) == 3
+    assert sum("@hold" in line for line in lines) == 4
+    assert holding.index("meta l4proto @alive return") < min(n for n, line in enumerate(holding) if "reject" in line)
     assert all("@alive" in line for line in acting)
 
 
 def test_the_gate_is_exempt_before_anything_else() -> None:
-    """In both chains the first rule lets the gate's own account pass: it never talks to itself."""
+    """In each chain the first rule lets the gate's own account pass: it never talks to itself."""
     lines = [line.strip() for line in ruleset(RULES).splitlines()]
     after_policy = [
         lines[at + 1] for at, line in enumerate(lines) if line.startswith("type nat") or line.startswith("type filter")
     ]
 
-    assert after_policy == ["meta skuid 65500 return"] * 2
+    assert after_policy == ["meta skuid 65500 return"] * 3
 
 
 @pytest.mark.parametrize("cgroups", [(), ("user.slice",)], ids=["everything", "cgroup"])
@@ -42,10 +60,58 @@ def test_rules_are_set_out_evenly(cgroups: tuple[str, ...]) -> None:
 
 def test_only_our_table_is_named() -> None:
     """Each command of each transaction names the table `inet spendgate`, so no other table can be touched."""
-    for transaction in (REMOVAL, PAUSE, sign_of_life(RULES), quic_targets(["192.0.2.1", "2001:db8::1"])):
+    for transaction in (REMOVAL, PAUSE, LET_GO, LOOK, sign_of_life(RULES), quic_targets(["192.0.2.1", "2001:db8::1"])):
         assert all("inet spendgate" in line for line in transaction.splitlines())
     assert ruleset(RULES).startswith(REMOVAL)
     assert ruleset(RULES).count("table inet") == 3
+
+
+HELD = """table inet spendgate {
+\tset alive {
+\t\ttype inet_proto
+\t\tflags timeout
+\t}
+
+\tset quic4 {
+\t\ttype ipv4_addr
+\t\telements = { 192.0.2.9 }
+\t}
+
+\tset hold4 {
+\t\ttype ipv4_addr
+\t\telements = { 192.0.2.1, 192.0.2.2,
+\t\t\t     192.0.2.3 }
+\t}
+
+\tset hold6 {
+\t\ttype ipv6_addr
+\t\telements = { 2001:db8::1 }
+\t}
+
+\tchain hold {
+\t\tip daddr @hold4 tcp dport 443 counter packets 3 bytes 180 reject with tcp reset
+\t\tip6 daddr @hold6 tcp dport 443 counter packets 2 bytes 160 reject with tcp reset
+\t}
+}
+"""
+"""As nft 1.0.6 prints it, without a sign of life."""
+ALIVE = HELD.replace("flags timeout\n", "flags timeout\n\t\telements = { tcp timeout 3s expires 2s984ms }\n")
+
+
+def test_what_is_held_is_read_from_what_nft_prints() -> None:
+    """Which addresses, whether they are refused now, and how often they were."""
+    assert held(HELD) == {"192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"}
+    assert (holds_now(HELD), holds_now(ALIVE), holds_now("")) == (True, False, False)
+    assert held_back(HELD) == 5
+
+
+def test_a_group_that_has_gone_is_no_change_of_the_rules() -> None:
+    """nft then prints its number; without this the rules for the other groups would be put back for ever, and fail."""
+    rule = "socket cgroupv2 level 2 {} meta l4proto @alive tcp dport 443 counter redirect to :8443\n"
+
+    assert shape(rule.format('"user.slice/a"')) == shape(rule.format("4711"))
+    assert shape(rule.format("4711")) != shape(rule.format("4711").replace("443", "80"))
+    assert shape("size 10 # count 3\n") == shape("size 10\n")
 
 
 def test_cgroups_narrow_every_rule() -> None:
@@ -53,7 +119,7 @@ def test_cgroups_narrow_every_rule() -> None:
     text = ruleset(Rules(gate=65500, port=8443, cgroups=("user.slice", "system.slice/ci.service")))
     acting = [line.strip() for line in text.splitlines() if "redirect" in line or "reject" in line]
 
-    assert len(acting) == 6
+    assert len(acting) == 14
     assert all(line.startswith("socket cgroupv2 level ") for line in acting)
     assert 'socket cgroupv2 level 2 "system.slice/ci.service" meta l4proto @alive tcp dport { 443 }' in text
 

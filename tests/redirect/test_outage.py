@@ -93,11 +93,22 @@ def test_removing_twice_is_removing_once(laptop: Lab) -> None:
     assert laptop.python(code).communicate()[0].strip() == "''"
 
 
-def test_flushed_rules_come_back(laptop: Lab) -> None:
-    """A firewall service that flushes everything and reloads does not end capture for good."""
+@pytest.mark.parametrize(
+    "by",
+    [
+        "flush ruleset",
+        "flush table inet spendgate",
+        "flush chain inet spendgate capture; flush chain inet spendgate quic",
+        "insert rule inet spendgate capture return; delete chain inet spendgate hold",
+    ],
+)
+def test_changed_rules_come_back(laptop: Lab, by: str) -> None:
+    """A firewall service that flushes and reloads does not end capture for good, neither does one that leaves our sets."""
     laptop.gate(quic=(PROVIDER4,))
-    laptop.nft("flush ruleset")
-    laptop.until("elements")
+    before = _without_counts(laptop.rules())
+    laptop.nft(by)
+    while _without_counts(laptop.rules()) != before:
+        time.sleep(0.05)
 
     assert laptop.ask(account=laptop.people[0])["by"] == "gate"
     assert laptop.quic(PROVIDER4, laptop.people[0]) == "rejected"

@@ -22,6 +22,7 @@ from spendgate.redirect.gate_side import NO_ANSWER
 from spendgate.redirect.nftables import Rules
 from spendgate.redirect.pulse import Pulse
 from spendgate.redirect.service_side import ServiceSide
+from spendgate.redirect.table import Table
 
 WITHIN_S = 60
 
@@ -35,18 +36,21 @@ async def _taken(door: Door) -> socket.socket:
 
 
 async def test_a_gate_answers_the_next_service_too(tmp_path: Path) -> None:
-    """Started again, it is connected to, told the QUIC targets, and its pulse is answered; the gate does not end itself."""
+    """Started again, it is connected to, told what QUIC is rejected to and what is held, and its pulse is answered; the gate
+    does not end itself."""
     place, loop = tmp_path / "rules", asyncio.get_running_loop()
     side = ServiceSide(place, tmp_path / "questions")
     side.attend(loop)
     side.reject_quic_to(frozenset({"192.0.2.1"}))
+    side.hold(frozenset({"192.0.2.2"}))
     for _ in range(2):
         with closing(Door(place, os.getuid())) as door:
             heard = await _taken(door)
         told = messages.addresses(await loop.sock_recv(heard, messages.PACKET_BYTES_MAX))
+        held = messages.held(await loop.sock_recv(heard, messages.PACKET_BYTES_MAX))
         await loop.sock_sendall(heard, messages.PULSE)
 
-        assert told == {"192.0.2.1"}
+        assert (told, held) == ({"192.0.2.1"}, {"192.0.2.2"})
         assert await loop.sock_recv(heard, 100) == messages.PULSE
         heard.close()
 
@@ -116,10 +120,17 @@ def test_a_door_without_its_folder_is_one_error(tmp_path: Path) -> None:
 def test_a_sign_of_life_that_was_not_asked_for_renews_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither does it make the rules' side start a program for each."""
     applied: list[str] = []
-    monkeypatch.setattr("spendgate.redirect.nftables.apply", applied.append)
+
+    def apply(commands: str) -> str:
+        applied.append(commands)
+        return "as it was"
+
+    monkeypatch.setattr("spendgate.redirect.nftables.apply", apply)
+    monkeypatch.setattr("spendgate.redirect.nftables.show", str)
     rules, gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with gate:
-        pulse = Pulse(Rules(gate=1, port=8443), rules)
+        pulse = Pulse(Table(Rules(gate=1, port=8443)), rules)
+        applied.clear()
         gate.send(messages.PULSE)
         assert pulse.hear()
         assert (applied, pulse.acts) == ([], False)
@@ -133,3 +144,30 @@ def test_a_sign_of_life_that_was_not_asked_for_renews_nothing(monkeypatch: pytes
         pulse.pause()
         assert not pulse.acts
         pulse.close()
+
+
+def test_addresses_that_could_not_be_set_are_set_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nft was busy: a gate names its addresses once, and they are held all the same."""
+    applied: list[str] = []
+    fails = [False]
+
+    def apply(commands: str) -> str:
+        if fails[0]:
+            raise StateError("nft did not answer")
+        applied.append(commands)
+        return "as it was"
+
+    monkeypatch.setattr("spendgate.redirect.nftables.apply", apply)
+    monkeypatch.setattr("spendgate.redirect.nftables.show", str)
+    table = Table(Rules(gate=1, port=8443))
+    fails[0] = True
+    table.hold(frozenset({"192.0.2.7"}))
+    assert not table.keep()
+    fails[0] = False
+    applied.clear()
+
+    assert table.keep()
+    assert any("hold4 { 192.0.2.7 }" in each for each in applied)
+    applied.clear()
+    assert table.keep()
+    assert len(applied) == 1

@@ -63,6 +63,8 @@ printf '#!/opt/venv/bin/python -I\nfrom spendgate.__main__ import main\nmain()\n
 chmod 755 "$root/opt/venv/bin/spendgate"
 printf '[Unit]\nDescription=lab\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\n' \
   > "$root/etc/systemd/system/lab.target"
+# An interpreter of pyenv looks for its library in its own folder alone, which a service may not see.
+echo /opt/python/lib > "$root/etc/ld.so.conf.d/lab.conf"; chroot "$root" /sbin/ldconfig
 for unit in systemd-udevd.service systemd-udev-trigger.service systemd-timesyncd.service systemd-modules-load.service \
   systemd-sysctl.service systemd-random-seed.service systemd-tmpfiles-setup-dev.service systemd-remount-fs.service \
   dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount; do

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from service.test_service_installed import until
 
 WITHIN_S = 15 * 60
 HOME = "/opt/spendgate"
+NEWER = "/root/spendgate-newer.deb"
 pytestmark = [
     pytest.mark.heavy, pytest.mark.root, pytest.mark.xdist_group("systemd"), pytest.mark.timeout(3600),
 ]  # fmt: skip
@@ -58,7 +61,25 @@ def _clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package,) = folder.glob("*.deb")
     print(f"{package.name}: {package.stat().st_size / 1e6:.1f} MB")
     clean_debian.make(folder / "debian", package)
+    _newer(package, folder / "newer", folder / "debian" / NEWER[1:])
     return folder / "debian"
+
+
+def _newer(package: Path, tree: Path, to: Path) -> None:
+    """The same as the next version, which is what it calls itself."""
+    subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+    control, (own,) = (
+        tree / "DEBIAN/control",
+        tree.glob("opt/spendgate/lib/python3*/site-packages/spendgate/__init__.py"),
+    )
+    for file in (control, own):
+        file.write_text(file.read_text().replace("0.1.0", "0.1.1"))
+    for compiled in (own.parent / "__pycache__").glob("__init__.*"):
+        compiled.unlink()
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, to], stdout=subprocess.DEVNULL, check=True
+    )
+    shutil.rmtree(tree)
 
 
 @pytest.fixture(name="laptop")
@@ -123,6 +144,46 @@ def test_from_a_clean_machine_to_the_first_call_and_back(laptop: Machine, first:
     assert len(before) > 5000
     assert sorted(set(after) ^ set(before)) == []
     assert took_s < WITHIN_S
+
+
+def test_an_update_goes_on_and_a_removal_takes_its_own_trust_alone(laptop: Machine) -> None:
+    """The gate of the new version takes over, with the ledger, the certificate and its trust; another gate's certificate is
+    trusted after the removal as before."""
+    _apt(laptop, "install", clean_debian.PACKAGE)
+    with abroad(laptop) as world:
+        _until_first_call(laptop, world)
+        own = laptop.run("sh", "-c", "ls /usr/local/share/ca-certificates").stdout.split()
+        before = {row["id"] for row in world.rows()}
+        _apt(laptop, "install", NEWER)
+        until(lambda: _status(laptop)["running"].startswith("spendgate 0.1.1 at "))
+        world.until_captured()
+        until(lambda: len(world.rows()) > len(before))
+
+        assert before < {row["id"] for row in world.rows()}
+        assert _status(laptop)["redirect"] == "traffic is led to the gate"
+        other = laptop.run("sh", "-c", f"{ANOTHER} ls /usr/local/share/ca-certificates", check=True).stdout.split()
+        _apt(laptop, "remove", "spendgate")
+        left = laptop.run("sh", "-c", "ls /usr/local/share/ca-certificates").stdout.split()
+
+    assert (len(own), len(other)) == (1, 2)
+    assert left == [each for each in other if each not in own]
+
+
+ANOTHER = """
+mkdir -m 0700 /root/other; printf 'version: 1\nowner: it@acme.example\n' > /root/other/policy.yaml
+timeout 60 spendgate run --state /root/other/state --policy /root/other/policy.yaml --port 8099 2> /root/other/said &
+while ! grep -q ^ready /root/other/said; do sleep 0.2; done
+kill $!
+spendgate ca trust --state /root/other/state > /root/other/trusted;
+"""
+"""A gate of root's own beside the service."""
+
+
+def _status(laptop: Machine) -> dict[str, str]:
+    found: dict[str, str] = json.loads(
+        laptop.spendgate("service", "status", "--format", "json").stdout or '{"running": ""}'
+    )
+    return found
 
 
 def test_what_is_in_it_was_made_for_no_other_folder(laptop: Machine) -> None:

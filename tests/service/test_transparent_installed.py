@@ -112,6 +112,65 @@ def test_whatever_dies_or_hangs_traffic_goes_direct_and_is_captured_again(
     assert _pid(laptop, unit) not in (0, was)
 
 
+REFUSING = "version: 1\nowner: it@acme.example\non_failure: refuse\n"
+
+
+@pytest.mark.heavy
+def test_calls_are_held_where_the_policy_refuses_until_a_gate_is_back(world: Abroad, laptop: Machine) -> None:
+    """Killed and hung: never direct, and captured again; it is told; `service stop` lets calls go, and so does a policy that
+    allows, without a new gate."""
+    laptop.run(
+        "sh", "-c", "mkdir -p /etc/spendgate; printf '%s' \"$0\" > /etc/spendgate/policy.yaml", REFUSING, check=True
+    )
+    world.install("--policy", "/etc/spendgate/policy.yaml")
+    world.until_captured()
+    until(lambda: "elements" in laptop.run("nft", "list", "set", "inet", "spendgate", "hold4").stdout)
+    for how in ("KILL", "STOP"):
+        with world.asking("ada") as told:
+            assert next(told)["by"] == "gate"
+            laptop.run("kill", f"-{how}", str(_pid(laptop, UNITS[0])), check=True)
+            refused = next(one for one in told if "refused" in one.get("why", ""))
+            said = laptop.spendgate("service", "status", "--format", "json")
+            after = []
+            while not after or after[-1]["by"] != "gate":
+                after.append(next(told))
+        assert {one["by"] for one in after} == {"nobody", "gate"}, (refused, after)
+        assert json.loads(said.stdout)["redirect"].startswith("calls to providers are refused (")
+
+    laptop.run("sh", "-c", "sed -i s/refuse/allow/ /etc/spendgate/policy.yaml", check=True)
+    until(lambda: "elements" not in laptop.run("nft", "list", "set", "inet", "spendgate", "hold4").stdout)
+    laptop.run("sh", "-c", "sed -i s/allow/refuse/ /etc/spendgate/policy.yaml", check=True)
+    until(lambda: "elements" in laptop.run("nft", "list", "set", "inet", "spendgate", "hold4").stdout)
+
+    laptop.run("systemctl", "kill", "--signal=STOP", UNITS[0], check=True)
+    until(lambda: "refused" in world.ask("ada").get("why", ""))
+    doctor = json.loads(laptop.spendgate("doctor", "--format", "json").stdout)
+    [held] = [check for check in doctor["checks"] if check["check"] == "hold"]
+    assert (held["state"], "spendgate service stop" in held["remedy"]) == ("finding", True)
+    stopped = laptop.spendgate("service", "stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert world.ask("ada")["by"] == "provider"
+    assert laptop.run("nft", "list", "ruleset").stdout == ""
+
+
+@pytest.mark.heavy
+def test_an_uninstall_without_nft_removes_all_the_rest(world: Abroad, laptop: Machine) -> None:
+    """And says what is left, with the remedy."""
+    world.install()
+    world.until_captured()
+    laptop.run("mv", "/usr/sbin/nft", "/usr/sbin/nft.away", check=True)
+    try:
+        done = laptop.spendgate("service", "uninstall")
+    finally:
+        laptop.run("mv", "/usr/sbin/nft.away", "/usr/sbin/nft", check=True)
+
+    assert done.returncode == 1
+    assert "nft delete table inet spendgate" in done.stderr
+    assert laptop.run("sh", "-c", "ls /etc/systemd/system/spendgate* /var/lib/spendgate").stdout == ""
+    assert laptop.run("getent", "passwd", "spendgate").stdout == ""
+    laptop.run("nft", "delete", "table", "inet", "spendgate")
+
+
 @pytest.mark.heavy
 def test_a_call_without_the_clerk_is_its_accounts_all_the_same(world: Abroad, laptop: Machine) -> None:
     """Its process is not known; it is again when systemd has started the clerk again, without a new gate."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from spendgate.budget import Budget
 from spendgate.digest import WEEKS_BEFORE, BudgetEnd, Gathered, Prices, Raise, Sums, gone_on, of_team, soon, week_before
@@ -17,7 +16,7 @@ from spendgate.ledger.spending import Spend
 from spendgate.policy import Policy, person_then
 from spendgate.selector import Facts
 from spendgate.standing import Scope, Standing
-from spendgate.window import Bounds, Unit, local_date
+from spendgate.window import Bounds, Unit, local_date, zone_of
 
 ALLOWANCES_MAX: Final = 500
 """Of one budget so many allowances are looked at, the most spent ones."""
@@ -30,7 +29,7 @@ def gathered(
     policy: Policy, reader: Reader, week: Bounds, now_ms: int, *, prices: Prices, machine: str, team: str = ""
 ) -> Gathered:
     """What the digest of this week takes, from a ledger as it is now."""
-    zone = ZoneInfo(policy.timezone)
+    zone = zone_of(policy.timezone)
     weeks = [week]
     for _ in range(WEEKS_BEFORE):
         weeks.append(week_before(policy, weeks[-1]))

@@ -26,7 +26,7 @@ from spendgate.capture.ca import Minter
 from spendgate.capture.coverage import OnCoverage, Watch, ignore_coverage
 from spendgate.capture.detour import Detours
 from spendgate.capture.dispatch import Dispatch
-from spendgate.capture.next_layer import HttpLayerFactory, NextLayer, WhoseConnection, nobodys, uncounted
+from spendgate.capture.next_layer import HttpLayerFactory, NextLayer, WhoseConnection, nobodys, uncounted, unnoted
 from spendgate.capture.responder import Responder
 from spendgate.capture.scope import Scope
 from spendgate.capture.server import Listener, Server, try_ports
@@ -62,6 +62,8 @@ class Settings:
     """The process behind a client connection, by mitmproxy's id of it, where the scope has `sites`."""
     tally: Tallying = uncounted
     """What counts a connection that is not decrypted."""
+    others: Callable[[str], None] = unnoted
+    """Gets each address, or name, at which a client has named a host that is no provider's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class Gatehouse(master.Master):
                 settings.http_layer,
                 whose=settings.whose,
                 tally=settings.tally,
+                others=settings.others,
             ),
             GateTls(settings.minter),
             self.detours,

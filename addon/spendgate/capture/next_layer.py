@@ -49,6 +49,10 @@ def uncounted(connection_id: str, host: str) -> None:
     """Where nobody counts what is not decrypted."""
 
 
+def unnoted(address: str) -> None:
+    """Where nobody notes which addresses other hosts have."""
+
+
 HttpLayerFactory = Callable[[Context, HTTPMode], layer.Layer]
 
 DNS_PORTS = (53, 5353)
@@ -67,11 +71,13 @@ class NextLayer:
         *,
         whose: WhoseConnection = nobodys,
         tally: Tallying = uncounted,
+        others: Callable[[str], None] = unnoted,
     ) -> None:
         """`whose` is asked for the process behind a connection, by its id, where that decides; `tally` counts one that is
-        not decrypted."""
+        not decrypted; `others` gets each address at which a host was named that is no provider's."""
         self._whose = whose
         self._tally = tally
+        self._others = others
         self._scope = scope
         self._watch = watch
         self._on_coverage = on_coverage
@@ -114,6 +120,8 @@ class NextLayer:
             return None
         scope = self._scope()
         verdict = judge(scope, hello, _destination(context))
+        if hello.server_name and context.server.address and not scope.names(folded(hello.server_name)):
+            self._others(context.server.address[0])
         way_out.by_name(context, hello.server_name)
         return verdict if depends(scope, verdict) else self._judged(context, verdict)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -21,6 +20,7 @@ from spendgate.config import paths
 from spendgate.errors import SpendgateError, StateError, UsageError
 from spendgate.policy import Policy
 from spendgate.roster import Notify
+from spendgate.window import zone_of
 
 _COLUMNS = (
     Column("name", "id", weight=0),
@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
 def list_(since: SinceOption = None, state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     """Every alert, newest first, with what became of each of its messages."""
     found = desk(state).alerts(since)
-    rows, zone = list(found.rows), ZoneInfo(found.timezone)
+    rows, zone = list(found.rows), zone_of(found.timezone)
     if fmt is Format.TABLE:
         rows = [{**row, "at": to_the_second(row["at"], zone), "says": row["text"]} for row in rows]
     elif fmt is Format.CSV:

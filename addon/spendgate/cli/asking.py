@@ -6,10 +6,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from spendgate.budget import Budget, Missing
 from spendgate.cli.moments import moment
@@ -60,7 +59,7 @@ def amount_of(text: str | None, refused: Mapping[str, Any] | None, limit_nanos: 
     return -(-wanted // NANOS_PER_DOLLAR) * NANOS_PER_DOLLAR
 
 
-def until_of(text: str, zone: ZoneInfo, now: datetime) -> int:
+def until_of(text: str, zone: tzinfo, now: datetime) -> int:
     """An instant to come: `90m`, `8h`, `3d`, `2w`, a day (to its end in the policy's zone), an ISO instant. Raises UsageError."""
     now_ms = int(now.timestamp() * 1000)
     ahead = _AHEAD.fullmatch(text)
@@ -68,7 +67,7 @@ def until_of(text: str, zone: ZoneInfo, now: datetime) -> int:
         found = now_ms + int(ahead[1]) * _AHEAD_MS[ahead[2]]
     elif _DAY.fullmatch(text):
         try:
-            found = day_starts_ms(zone.key, datetime.fromisoformat(text).date() + timedelta(days=1))
+            found = day_starts_ms(str(zone), datetime.fromisoformat(text).date() + timedelta(days=1))
         except (ValueError, OverflowError) as fault:
             raise UsageError(f"--until {text}: {fault}") from fault
     else:

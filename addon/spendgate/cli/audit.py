@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -16,6 +15,7 @@ from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Column, Format, console, emit, note, safe, writing
 from spendgate.cli.spend import SinceOption
 from spendgate.errors import StateError
+from spendgate.window import zone_of
 
 _COLUMNS = (
     Column("position", "line", right=True, weight=0),
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def list_(since: SinceOption = None, state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None:
     """Starts, stops, policies, modes, failures, clocks, grants, alerts and what was found about the ledger; oldest first."""
     found = desk(state).audit(since)
-    zone = ZoneInfo(found.timezone)
+    zone = zone_of(found.timezone)
     rows = [
         {key: (shown(line["at_ms"], zone) if fmt is Format.TABLE else iso(line["at_ms"])) if key == "at" else line[key]
          for key in _KEYS}

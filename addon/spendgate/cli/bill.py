@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refused
 from spendgate.cli.output import note
@@ -12,13 +11,14 @@ from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
 from spendgate.ledger.spending import Spend
 from spendgate.money import short_dollars
+from spendgate.window import zone_of
 
 
 def bill(ledger: Path, gate: int) -> None:
     """Print what the calls of one gate cost, by model. Raises StateError where the ledger cannot be read."""
     own = Span(gate=gate)
     with closing(Reader(ledger)) as reader:
-        lines = reader.spend(("model",), own, ZoneInfo("UTC"))
+        lines = reader.spend(("model",), own, zone_of("UTC"))
         unrecognized = reader.states(own).get("unrecognized", 0)
         told = (priced_by_guess(*reader.guessed_prices(own)), would_have_been_refused(reader.would_refuse(own)))
     paid = [line for line in lines if line.calls]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from spendgate import limits
 from spendgate.cli.moments import shown
@@ -12,6 +11,7 @@ from spendgate.cli.output import Column
 from spendgate.money import Beside, dollars, short_dollars
 from spendgate.policy import Policy
 from spendgate.standing import Standing
+from spendgate.window import zone_of
 
 COLUMNS = (
     Column("budget", "budget", weight=0),
@@ -38,7 +38,7 @@ def row(standing: Standing, policy: Policy, billed_by: tuple[str, ...] = ()) -> 
     left = limit_nanos - standing.settled_nanos - standing.held_nanos
     percent = 100 * standing.settled_nanos // limit_nanos if limit_nanos else 100
     budget = next(each for each in policy.budgets if each.name == scope.budget)
-    zone = ZoneInfo(policy.timezone)
+    zone = zone_of(policy.timezone)
     slides = f"slides, {_length(scope.rolling_ms)}" if scope.rolling_ms else "never"
     return {
         "budget": scope.budget,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -21,6 +21,7 @@ from spendgate.gate.charging import UNCOUNTED
 from spendgate.ledger.found_calls import CallHold
 from spendgate.ledger.spending import POLICY_PRICE
 from spendgate.providers.unfinished import EXPECTED_ERROR
+from spendgate.window import zone_of
 
 _SHOWN_ID = 13
 _MOST = 1_000_000_000
@@ -80,7 +81,7 @@ def calls(
         return
     asking = Asking(since, until, tuple(where or ()))
     found = desk(state).calls(asking, limit, free)
-    rows, zone = found.rows, ZoneInfo(found.timezone)
+    rows, zone = found.rows, zone_of(found.timezone)
     if fmt is Format.TABLE:
         rows = tuple(_short(row, zone) for row in rows)
     emit(rows, _COLUMNS, fmt, empty=nothing(asking), keys=found.columns)
@@ -121,7 +122,7 @@ def show(
         _explain(row, holds)
 
 
-def _short(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+def _short(row: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
     return {
         **row,
         "id": row["id"][:_SHOWN_ID],

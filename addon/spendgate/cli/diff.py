@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -33,7 +32,7 @@ from spendgate.replay.engine import replay
 from spendgate.replay.outcome import Outcome
 from spendgate.review.changes import Change, Effect
 from spendgate.review.diff import diff
-from spendgate.window import local_date
+from spendgate.window import local_date, zone_of
 
 OldArgument = Annotated[Path, typer.Argument(metavar="OLD", help="The policy as it is.", readable=False)]
 NewArgument = Annotated[Path, typer.Argument(metavar="NEW", help="The policy as it shall be.", readable=False)]
@@ -142,7 +141,7 @@ def _changed(changes: Sequence[Change], policy: Policy) -> list[str]:
 
 def _replayed(outcome: Outcome, policy: Policy) -> list[str]:
     """The second half: what became of the ledger's calls."""
-    zone = ZoneInfo(policy.timezone)
+    zone = zone_of(policy.timezone)
     lines = [f"{inert_markdown(line)}  " for line in headline(outcome, zone)]
     if outcome.rules:
         rules = [worded(row) for row in report.rules(outcome)]

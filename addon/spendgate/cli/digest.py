@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -26,7 +25,7 @@ from spendgate.errors import UsageError
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.spending import POLICY_PRICE
 from spendgate.policy import Policy
-from spendgate.window import Bounds, day_starts_ms
+from spendgate.window import Bounds, day_starts_ms, zone_of
 
 
 class As(StrEnum):
@@ -107,7 +106,7 @@ def _week(policy: Policy, word: str | None, since: str | None, now_ms: int) -> B
     """The week that was asked for. Raises UsageError."""
     running = week_of(policy, now_ms)
     if since is not None:
-        at_ms = moment(since, ZoneInfo(policy.timezone), datetime.fromtimestamp(now_ms / 1000, UTC))
+        at_ms = moment(since, zone_of(policy.timezone), datetime.fromtimestamp(now_ms / 1000, UTC))
     elif word in (None, "last"):
         return week_before(policy, running)
     elif word == "this":

@@ -1,13 +1,17 @@
-"""What the system says of the gate, as checks: its service, the firewall's rules against QUIC, and bridges that go past it."""
+"""What the system says of the gate, as checks: its service, the firewall's rules against QUIC and for a gate that is gone, and
+bridges that go past it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from spendgate.cli import service_status
 from spendgate.cli.desk import Desk
+from spendgate.cli.doctor_checks import START
+from spendgate.cli.health import Health
 from spendgate.cli.report import Report
 from spendgate.cli.socket_desk import SocketDesk
 from spendgate.config import paths
@@ -15,6 +19,12 @@ from spendgate.doctor.interface import Check, State
 from spendgate.errors import StateError
 from spendgate.redirect import nftables
 from spendgate.service import machine
+from spendgate.service.redirect_units import HELD
+
+_LET_GO = (
+    f"{START}; or let calls go direct: `spendgate service stop`, or without a service "
+    "`nft delete table inet spendgate`, as root"
+)
 
 
 def service(desk: Desk) -> Iterator[Check]:
@@ -69,3 +79,48 @@ def containers(report: Report, interfaces: Path = Path("/sys/class/net")) -> Ite
     says = "containers or virtual machines are behind this bridge, and what they send is not led to the gate"
     remedy = "name their addresses, as in `--mode transparent --containers 172.16.0.0/12`, and have their images trust the gate"
     yield Check("containers", names, State.UNSEEN, says, remedy)
+
+
+def holding(report: Report | None = None, health: Health | None = None) -> Iterator[Check]:
+    """Whether calls to providers are refused because no gate answers (`on_failure: refuse`), or would be. Nothing where not."""
+    if sys.platform != "linux":
+        return
+    if os.geteuid() != 0:
+        said = _said_by_the_service()
+        if said.startswith(HELD):
+            yield Check("hold", "on_failure", State.FINDING, said, _LET_GO)
+        return
+    try:
+        table = nftables.show()
+    except StateError:
+        return  # without nft there is no rule
+    transparent = report is not None and any(way.mode == "transparent" for way in report.ways)
+    wanted = (
+        report is not None and health is not None and (report.policy.mode, health.on_failure) == ("enforce", "refuse")
+    )
+    yield from held(table, wanted=transparent and wanted)
+
+
+def held(table: str, *, wanted: bool) -> Iterator[Check]:
+    """The same, of the table as the kernel holds it. `wanted`: the policy in force says so. Pure."""
+    addresses = len(nftables.held(table))
+    if nftables.holds_now(table):
+        says = f"{HELD} at {addresses} addresses: no gate answers, and on_failure is refuse"
+        says += f"; {nftables.held_back(table):,} packets so far"
+        yield Check("hold", "on_failure", State.FINDING, says, _LET_GO)
+    elif addresses:
+        says = f"while no gate answers, calls to {addresses} addresses of providers are refused (on_failure: refuse)"
+        yield Check("hold", "on_failure", State.FINE, says)
+    elif wanted:
+        says = "on_failure is refuse, but no provider's address is known to hold: without a gate calls go direct"
+        remedy = (
+            "let the gate's machine resolve the providers' names; what other hosts here share with them is never held"
+        )
+        yield Check("hold", "on_failure", State.FINDING, says, remedy)
+
+
+def _said_by_the_service() -> str:
+    try:
+        return service_status.asked().redirect if machine.BOOTED.is_dir() else ""
+    except StateError:
+        return ""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spendgate.cli import alive, doctor_checks
 from spendgate.cli.desk import Desk
-from spendgate.cli.doctor_system import containers, quic, service
+from spendgate.cli.doctor_system import containers, holding, quic, service
 from spendgate.cli.environment import no_proxy
 from spendgate.cli.going_around import going_around
 from spendgate.cli.report import Report
@@ -67,7 +67,7 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
         report, health = desk.status(), desk.health()
     except SpendgateError as fault:
         down = Check("gate", "gate", State.FINDING, str(fault), doctor_checks.START)
-        return Examined(now, (down, *service(desk)))
+        return Examined(now, (down, *service(desk), *holding()))
     checks = [*doctor_checks.running(report), *service(desk), *doctor_checks.kept(report, health)]
     checks += [_way(each, report) for each in report.ways]
     routes, way = asyncio.run(_routes(report, environ))
@@ -84,7 +84,8 @@ def examined(desk: Desk, environ: Mapping[str, str] = os.environ) -> Examined:
         checks += (check for tool in tools for check in _of_tool(tool))
     processes, seen = going_around(report, health, routes)
     checks += seen
-    checks += [*quic(report), *containers(report), *doctor_checks.unread(report, int(now.timestamp() * 1000))]
+    checks += [*quic(report), *holding(report, health), *containers(report)]
+    checks += doctor_checks.unread(report, int(now.timestamp() * 1000))
     return Examined(now, tuple(checks), report, tools, processes, stores)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -32,6 +31,7 @@ from spendgate.providers.registry import STATING
 from spendgate.review.asked import asked
 from spendgate.review.explain import NO_LEDGER, Standings, explain
 from spendgate.review.lines import Line
+from spendgate.window import zone_of
 
 PersonOption = Annotated[str, typer.Option("--person", metavar="P", help="A person of the policy, or an OS account.")]
 ModelOption = Annotated[str | None, typer.Option("--model", metavar="M", help="The model asked for, in any spelling.")]
@@ -82,7 +82,7 @@ def explain_(
         raise UsageError("--person '': write the person's name as the policy has it, or an account of theirs")
     found = paths.find(state)
     policy = policies.load(file, KNOWN) if file else in_force.named(found)
-    zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
+    zone, now = zone_of(policy.timezone), datetime.now(UTC)
     now_ms = int(now.timestamp() * 1000)
     at_ms = _at(at, zone, now) if at is not None else now_ms
     cost_nanos = _nanos(cost)
@@ -121,7 +121,7 @@ def _filled(reader: Reader, policy: Policy, at_ms: int, *, past: bool) -> Standi
     return lambda scopes: reader.standings_filled(scopes, budgets, of_past, at_ms, by_bill=by_bill, until_ms=until_ms)
 
 
-def _print(lines: Sequence[Line], fmt: Format, zone: ZoneInfo) -> None:
+def _print(lines: Sequence[Line], fmt: Format, zone: tzinfo) -> None:
     applies = {True: "yes", False: "no"}
     if fmt is Format.TABLE:
         asked_about, *rules = lines
@@ -137,7 +137,7 @@ def _print(lines: Sequence[Line], fmt: Format, zone: ZoneInfo) -> None:
     emit(rows_, (), fmt, keys=_KEYS)
 
 
-def _says(line: Line, zone: ZoneInfo) -> str:
+def _says(line: Line, zone: tzinfo) -> str:
     """For a person: with the figures that programs have by themselves."""
     if line.limit_nanos is None:
         return line.says
@@ -146,7 +146,7 @@ def _says(line: Line, zone: ZoneInfo) -> str:
     return f"{line.says}; {dollars(beside.spent)} spent, {dollars(beside.held)} held{resets}"
 
 
-def _at(at: str, zone: ZoneInfo, now: datetime) -> int:
+def _at(at: str, zone: tzinfo, now: datetime) -> int:
     try:
         return moment(at, zone, now)
     except UsageError as fault:

@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, TextIO
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -31,7 +30,7 @@ from spendgate.ledger.selecting import Span
 from spendgate.reconcile.groups import charged
 from spendgate.reconcile.run import Options
 from spendgate.reconcile.run import billed as statements
-from spendgate.window import DAY_MS
+from spendgate.window import DAY_MS, zone_of
 
 _MOST_FAULTS = 20
 group = typer.Typer(name="export", help="Calls in the formats of other programs.", no_args_is_help=True)
@@ -60,7 +59,7 @@ def focus(
         _focus_billed(since, until, where, output, state)
         return
     with _asked(state, since, until, where) as (reader, asked):
-        spent = reader.spend(focus_rows.BY, asked, ZoneInfo("UTC"))
+        spent = reader.spend(focus_rows.BY, asked, zone_of("UTC"))
     rows = sorted(focus_rows.rows(spent), key=lambda row: (row["ChargePeriodStart"], *map(str, row.values())))
     with _out(output) as out:
         _csv(out, focus_rows.COLUMNS, iter(rows))

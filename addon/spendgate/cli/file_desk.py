@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -44,6 +43,7 @@ from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
 from spendgate.policy import Policy, today_in
 from spendgate.sight import ADMINS, Sight
+from spendgate.window import zone_of
 
 SERVED_CALLS_MAX = 5_000
 """Rows in one answer of a service, whose memory is everybody's."""
@@ -115,7 +115,7 @@ class FileDesk:
         with closing(Reader(found.ledger)) as reader:
             note = purged.said_of_sums(reader, names, asked)
             asked = self._seen(asked, policy)
-            totals = reader.spend(names, asked, ZoneInfo(policy.timezone), week_starts=policy.week_starts)
+            totals = reader.spend(names, asked, zone_of(policy.timezone), week_starts=policy.week_starts)
             lines = _seat_lines(policy, reader, where) if with_seats else ()
             cells = not_captured.of_span(reader, asked, policy)
         totals, billed = not_captured.beside(totals, names, cells, policy)
@@ -189,7 +189,7 @@ class FileDesk:
     def alerts(self, since: str | None) -> Listed:
         """See `Desk`."""
         policy = self.policy()
-        since_ms = 0 if since is None else moment(since, ZoneInfo(policy.timezone), datetime.now(UTC))
+        since_ms = 0 if since is None else moment(since, zone_of(policy.timezone), datetime.now(UTC))
         return Listed(file_alerts.listed(self._hand(), since_ms), policy.timezone)
 
     def see_alerts(self, names: tuple[str, ...]) -> tuple[str, ...]:

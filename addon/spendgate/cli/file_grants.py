@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import closing
-from zoneinfo import ZoneInfo
 
 from spendgate.approvers import Approver
 from spendgate.budget import whole_name
@@ -37,7 +36,7 @@ from spendgate.ledger.messages import ASK
 from spendgate.ledger.queries import Reader
 from spendgate.money import dollars, short_dollars
 from spendgate.policy import Policy
-from spendgate.window import shown_in
+from spendgate.window import shown_in, zone_of
 
 ID_BYTES = 4
 
@@ -69,7 +68,7 @@ def ask(hand: Hand, wish: Wish) -> tuple[str, ...]:
     figures = figures_of(refused)
     ends_ms = figures.resets_ms if figures.resets_ms and figures.resets_ms > now_ms else now_ms + WEEK_MS
     if wish.until is not None:
-        ends_ms = until_of(wish.until, ZoneInfo(policy.timezone), now)
+        ends_ms = until_of(wish.until, zone_of(policy.timezone), now)
     wanted = Ask(
         id=secrets.token_hex(ID_BYTES), ledger=ledger, machine=machine, person=who.person, budget=name, values=values,
         amount_nanos=amount_of(wish.amount, refused, about.limit_nanos), at_ms=now_ms, until_ms=ends_ms, reason=wish.reason,
@@ -173,7 +172,7 @@ def _ask_row(asked: Asked, policy: Policy, now_ms: int, given: str = "", told: s
         "amount_nanos": each.amount_nanos,
         "asked_at": iso(each.at_ms),
         "until": iso(each.until_ms),
-        "ends": shown(each.until_ms, ZoneInfo(policy.timezone)),
+        "ends": shown(each.until_ms, zone_of(policy.timezone)),
         "asked_of": asked.asked_of,
         "reached": told,
         "reason": each.reason,
@@ -195,7 +194,7 @@ def _grant_row(taken: Taken, policy: Policy, now_ms: int, counting: set[str]) ->
         "budget": each.budget,
         "amount_nanos": each.amount_nanos,
         "until": iso(taken.until_ms),
-        "ends": shown(taken.until_ms, ZoneInfo(policy.timezone)),
+        "ends": shown(taken.until_ms, zone_of(policy.timezone)),
         "by": each.approver,
         "reason": each.reason,
     }

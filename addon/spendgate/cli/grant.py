@@ -7,7 +7,6 @@ import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -26,7 +25,7 @@ from spendgate.errors import StateError, UsageError
 from spendgate.grant_texts import ASK, COMMENT, GRANT, REASON_LENGTH_MAX, Ask, Grant, SignedGrant
 from spendgate.minisign_secret import SecretKey
 from spendgate.policy import Policy
-from spendgate.window import shown_in
+from spendgate.window import shown_in, zone_of
 
 _FILE_BYTES_MAX = 1 << 20
 _IN_TEXT = re.compile(rf"{GRANT}[\w.-]+", re.ASCII)
@@ -85,7 +84,7 @@ def grant(
         id=secrets.token_hex(ID_BYTES), ask=ask.id, ledger=ask.ledger, machine=ask.machine, person=ask.person,
         budget=ask.budget, values=ask.values, reason=why, approver=_name(secret, listed, by), from_ms=ask.at_ms,
         amount_nanos=ask.amount_nanos if amount is None else amount_of(amount, None, 0),
-        until_ms=ask.until_ms if until is None else until_of(until, ZoneInfo(zone), now),
+        until_ms=ask.until_ms if until is None else until_of(until, zone_of(zone), now),
         issued_ms=int(now.timestamp() * 1000),
     )  # fmt: skip
     if made.until_ms <= made.issued_ms:

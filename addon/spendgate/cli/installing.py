@@ -97,7 +97,8 @@ def install(wanted: Wanted) -> None:
         for each in missing:
             note(f"made the {each.replace(':', ' ')}")
     check_readable(gate_account(about.account), _needed(about))
-    removing.drop_units(removing.left_over(about))
+    for each in removing.drop_units(removing.left_over(about)):
+        note(f"WARNING {each}")
     machine.systemctl("daemon-reload")
     # What redirects comes first: the gate is captured for as soon as it is ready.
     updated = _updated("" if wanted.program else spendgate.__version__)

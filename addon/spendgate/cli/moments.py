@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from spendgate.errors import UsageError
 
@@ -15,7 +14,7 @@ _YEARS = range(1971, 3000)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def moment(text: str, zone: ZoneInfo, now: datetime) -> int:
+def moment(text: str, zone: tzinfo, now: datetime) -> int:
     """Epoch milliseconds. A date is its first instant in `zone`; a time without an offset is a time there.
 
     Raises UsageError that shows what can be written.
@@ -40,20 +39,20 @@ def moment(text: str, zone: ZoneInfo, now: datetime) -> int:
     return _ms(read if read.tzinfo else _there(read, text, zone))
 
 
-def _there(read: datetime, text: str, zone: ZoneInfo) -> datetime:
+def _there(read: datetime, text: str, zone: tzinfo) -> datetime:
     """A time on the clocks of `zone`. Raises UsageError where they skip it."""
     at = read.replace(tzinfo=zone)
     if at.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != read:
-        raise UsageError(f"{text!r} is a time that the clocks of {zone.key} skip on that day; {_ALLOWED}")
+        raise UsageError(f"{text!r} is a time that the clocks of {zone} skip on that day; {_ALLOWED}")
     return at
 
 
-def shown(ms: int | None, zone: ZoneInfo) -> str:
+def shown(ms: int | None, zone: tzinfo) -> str:
     """An instant for a table: `2026-11-22 14:05 PST`; empty where there is none."""
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
-def to_the_second(instant: str, zone: ZoneInfo) -> str:
+def to_the_second(instant: str, zone: tzinfo) -> str:
     """An instant of the view `calls` for a table, without its year: `11-22 14:05:09 PST`."""
     return datetime.fromisoformat(instant).astimezone(zone).strftime("%m-%d %H:%M:%S %Z")
 

@@ -6,7 +6,6 @@ import time
 from contextlib import closing
 from dataclasses import fields, replace
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
@@ -26,6 +25,7 @@ from spendgate.reconcile.facts import Facts, Person
 from spendgate.reconcile.run import Options
 from spendgate.reconcile.uncaptured import uncaptured
 from spendgate.statement import DAY_MS
+from spendgate.window import zone_of
 
 _ALWAYS_MS: Final = 2**62
 _FIGURES: Final = len([each for each in fields(Spend) if each.name != "key"])
@@ -73,7 +73,7 @@ def beside(
     totals: tuple[Spend, ...], by: tuple[str, ...], cells: tuple[Uncaptured, ...], policy: Policy
 ) -> tuple[tuple[Spend, ...], str]:
     """The totals with what bills have of each group and no call, groups without any call at their end; and what is said of it."""
-    zone, groups = ZoneInfo(policy.timezone), {total.key: total for total in totals}
+    zone, groups = zone_of(policy.timezone), {total.key: total for total in totals}
     for cell in cells:
         known = _attributes(cell, policy)
         key = tuple(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from spendgate.fitting import enforces, scopes
 from spendgate.ledger.queries import Reader
@@ -13,6 +12,7 @@ from spendgate.policy import Policy
 from spendgate.roster import PersonMatch
 from spendgate.selector import Facts
 from spendgate.standing import Scope
+from spendgate.window import zone_of
 
 _RECENT_MS = 31 * 86_400_000
 _RECENT_KINDS = 200
@@ -38,7 +38,7 @@ def calls_of(
         "person": match.person, "team": match.team, "group": match.groups, "machine": machine, "machine_group": groups,
     }  # fmt: skip
     kinds = reader.spend(
-        _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person), *where)), ZoneInfo(policy.timezone)
+        _KINDS, Span(since_ms=now_ms - _RECENT_MS, where=(("person", match.person), *where)), zone_of(policy.timezone)
     )
     yield Facts.of(model=None, **own)
     for kind in kinds[:_RECENT_KINDS]:

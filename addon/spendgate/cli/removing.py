@@ -40,7 +40,7 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
         _say(unit, made, keep_ledger=keep_ledger)
         return
     machine.check_systemd(f"remove {unit}, {paths.SERVICE_DIRECTORY} and the account by hand")
-    drop_units(_there())  # first, so that traffic goes direct before the gate ends
+    left = drop_units(_there())  # first, so that traffic goes direct before the gate ends
     machine.systemctl("--quiet", "disable", "--now", UNIT)
     note(f"{UNIT} stopped")
     try:
@@ -60,7 +60,27 @@ def uninstall(*, keep_ledger: bool, dry_run: bool) -> None:
     machine.systemctl("daemon-reload")
     machine.reset_failed(UNIT)
     if trusting := _trusting():
-        note(f"WARNING the certificate is still trusted in {trusting}: `spendgate ca untrust --all` takes it out")
+        note(
+            f"WARNING a certificate of Spendgate is still trusted in {trusting}, this gate's or another's: "
+            "`spendgate ca untrust --all` takes every one out"
+        )
+    if left:
+        raise StateError(f"all is removed but this: {'; '.join(left)}")
+
+
+def stop() -> None:
+    """The gate and what redirects to it, until they are started again. Raises StateError."""
+    machine.check_systemd("nothing is a service there; end `spendgate run` where it was started")
+    check_root("stop")
+    if machine.unit_said(UNIT)["LoadState"] == "not-found":
+        raise StateError("no service is installed: nothing was stopped")
+    beside = tuple(name for name in BESIDE if machine.unit_said(name)["LoadState"] != "not-found")
+    for name in (*beside, UNIT):  # what redirects first, so that traffic goes direct before the gate ends
+        machine.systemctl("stop", name)
+        note(f"{name} stopped")
+    if left := _drop_rules() if beside else "":
+        raise StateError(left)
+    note("calls go direct; `systemctl start spendgate` starts it again, and so does the machine's next start")
 
 
 def remove_below(root: Path, *, dry_run: bool) -> None:
@@ -86,18 +106,32 @@ def left_over(wanted: Description) -> tuple[str, ...]:
     return tuple(name for name in _there() if name not in units(wanted))
 
 
-def drop_units(names: tuple[str, ...]) -> None:
+def drop_units(names: tuple[str, ...]) -> tuple[str, ...]:
     """Stop and remove these units that redirect, and the rules with them: also those of a process that was killed.
 
-    Raises StateError.
+    Gives what could not be removed, with its remedy. Raises StateError.
     """
+    left = []
     for name in names:
         machine.systemctl("--quiet", "disable", "--now", name)
         note(f"{name} stopped")
         if name == REDIRECT:
-            nftables.remove()
+            left.append(_drop_rules())
         _drop(placed(name))  # last: while it is there, another attempt takes up from here
         machine.reset_failed(name)
+    return tuple(each for each in left if each)
+
+
+def _drop_rules() -> str:
+    """What to do where that failed: nft may have been removed since. Rules without a gate act no more, unless they hold."""
+    try:
+        nftables.remove()
+    except StateError as fault:
+        return (
+            f"the firewall rules may still be in the kernel ({fault}): where nft is, `nft delete table {nftables.TABLE}`; "
+            "else the machine's next start ends them"
+        )
+    return ""
 
 
 def check_root(verb: str) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -23,6 +22,7 @@ from spendgate.policy import Policy
 from spendgate.replay import report
 from spendgate.replay.engine import replay as run_again
 from spendgate.replay.outcome import KEPT_MAX, Outcome
+from spendgate.window import zone_of
 
 FileArgument = Annotated[
     Path | None,
@@ -121,10 +121,10 @@ def _print(outcome: Outcome, policy: Policy, fmt: Format, until_ms: int | None) 
     elif fmt is Format.CSV:
         emit(report.calls(outcome), (), fmt, keys=report.CALL_KEYS)
     else:
-        _table(outcome, ZoneInfo(policy.timezone), until_ms)
+        _table(outcome, zone_of(policy.timezone), until_ms)
 
 
-def _table(outcome: Outcome, zone: ZoneInfo, until_ms: int | None) -> None:
+def _table(outcome: Outcome, zone: tzinfo, until_ms: int | None) -> None:
     with writing():
         for line in headline(outcome, zone, until_ms):
             typer.echo(line)
@@ -172,5 +172,5 @@ def _part(heading: str, rows: list[report.Row], columns: tuple[Column, ...]) -> 
     emit(rows, columns, Format.TABLE)
 
 
-def _dated(row: report.Row, zone: ZoneInfo, names: tuple[str, ...]) -> report.Row:
+def _dated(row: report.Row, zone: tzinfo, names: tuple[str, ...]) -> report.Row:
     return {**row, **{name: local(row[f"{name}_at"], zone) for name in names}}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from spendgate.admission import RefusalKind
 from spendgate.cli.lines import counted
@@ -31,7 +30,7 @@ def worded(row: Mapping[str, object]) -> dict[str, object]:
     return {**row, "kind": _WHY.get(row["kind"], row["kind"])}
 
 
-def local(instant: object, zone: ZoneInfo) -> str:
+def local(instant: object, zone: tzinfo) -> str:
     """An ISO instant as the policy's clocks show it; empty where there is none."""
     if not isinstance(instant, str):
         return ""
@@ -51,14 +50,14 @@ def _unseen(outcome: Outcome) -> list[str]:
     return [f"{what}, of providers that it does not capture: neither held nor counted"]
 
 
-def headline(outcome: Outcome, zone: ZoneInfo, until_ms: int | None = None) -> list[str]:
+def headline(outcome: Outcome, zone: tzinfo, until_ms: int | None = None) -> list[str]:
     """The sums in words. `until_ms`: where the calls end that are asked about; None: nowhere."""
     if not outcome.calls:
         until = "" if until_ms is None else f" and before {shown(until_ms, zone)}"
         return [f"no call was decided since {shown(outcome.since_ms, zone)}{until}", *_unseen(outcome)]
     lines = [
         f"{counted(outcome.calls, 'call')} from {shown(outcome.first_ms, zone)} to {shown(outcome.last_ms, zone)} "
-        f"(times of {zone.key}, the policy's timezone)",
+        f"(times of {zone}, the policy's timezone)",
         f"refused: {outcome.refused:,} ({outcome.refused_then:,} then); {outcome.newly_refused:,} of them left then, and "
         f"{outcome.no_longer_refused:,} that were refused then leave",
         f"spent: {money(outcome.cost_nanos)} ({money(outcome.cost_then_nanos)} then); the newly refused calls cost "

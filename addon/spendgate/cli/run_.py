@@ -197,11 +197,15 @@ def _free_port() -> int:
 
 def _as_gate(wanted: Wanted, side: Side) -> int:
     """The gate's main function: forked by root, or a service of its own."""
-    from spendgate.redirect.quic import keep_rejecting  # noqa: PLC0415 - Linux alone has it
+    from spendgate.redirect.holding import keep_naming  # noqa: PLC0415 - no other way to run needs it
 
     async def ready(serving: Serving) -> None:
         side.attend(asyncio.get_running_loop())
-        await keep_rejecting(serving.hosts, side.reject_quic_to)
+        try:
+            await keep_naming(serving.wish, serving.shared, side)
+        except asyncio.CancelledError:
+            side.hold(frozenset())  # stopped by who may stop it: then nothing is held
+            raise
 
     lookup: Lookup = side.lookup
     if wanted.containers:
@@ -233,6 +237,7 @@ async def _until_stopped(wanted: Wanted, ready: Ready | None = None) -> None:
         telling.cancel()
         if task:
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def _ready_line(running: Serving) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from spendgate.cli.output import Column
 from spendgate.ledger.queries import Reader
@@ -13,6 +12,7 @@ from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.seats import InUse, Traffic, Used, in_use, running, used
 from spendgate.selector import PLAN, Facts
+from spendgate.window import zone_of
 
 _BY: Final = ("person", "team", "machine", "tool", "provider", "model", "session", "api_key", "account", "project")
 """What a seat's `match` may go by, but for groups, which the policy tells."""
@@ -35,7 +35,7 @@ def of_everybody(
     found = []
     for seat in policy.billing.seats:
         span = Span(since_ms=running(policy, seat, now_ms).starts_ms, where=(("billing", PLAN), *where))
-        kinds = reader.spend(_BY, span, ZoneInfo(policy.timezone))
+        kinds = reader.spend(_BY, span, zone_of(policy.timezone))
         people = used(policy, seat, now_ms, [_traffic(policy, kind) for kind in kinds if kind.calls])
         found.append((in_use(policy, seat, now_ms, people), people))
     return tuple(found)

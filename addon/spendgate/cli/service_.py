@@ -7,13 +7,13 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
 from spendgate.cli.options import FormatOption
 from spendgate.cli.output import Format
 from spendgate.config.credentials import UPSTREAM_AUTH
+from spendgate.config.upstream import upstream_proxy
 from spendgate.errors import StateError, UsageError
 from spendgate.identity.containers import ranges
 from spendgate.service.notify import Manager
@@ -134,6 +134,15 @@ def uninstall(
 
 
 @_commands.command()
+def stop() -> None:
+    """Stop the gate and what redirects to it: calls go direct, also those that were held. `systemctl start` starts it."""
+    _only_linux()
+    from spendgate.cli import removing  # noqa: PLC0415 - Linux alone has what it asks
+
+    removing.stop()
+
+
+@_commands.command()
 def redirect(
     account: AccountOption = "spendgate",
     port: Annotated[
@@ -179,15 +188,9 @@ def _proxy(upstream: str | None) -> str | None:
     if upstream is None:
         return None
     try:
-        named = urlsplit(upstream)
-        port, login = named.port, named.username
-    except ValueError:
-        port, login = None, None
-    if not port or login or named.scheme not in ("http", "https") or not named.hostname or named.path not in ("", "/"):
-        raise UsageError(
-            f"--upstream: write http://HOST:PORT; USER:PASSWORD belong in /etc/credstore/{UPSTREAM_AUTH}, root's alone"
-        )
-    return upstream.rstrip("/")
+        return upstream_proxy(upstream)
+    except ValueError as fault:
+        raise UsageError(f"--upstream: {fault}") from None
 
 
 def _redirect_port(mode: Mode, chosen: int | None, proxy: int, *, containers: bool) -> int | None:

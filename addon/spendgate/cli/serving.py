@@ -35,7 +35,7 @@ from spendgate.cli.asking import ask_command
 from spendgate.cli.following import following, tell_policy
 from spendgate.cli.given import Given, given
 from spendgate.cli.granted import Granting
-from spendgate.cli.house import built, scope_of, wall_clock
+from spendgate.cli.house import House, built, scope_of, wall_clock
 from spendgate.cli.output import note
 from spendgate.cli.outside import heads_file, now_ms
 from spendgate.cli.wanted import Wanted
@@ -50,8 +50,11 @@ from spendgate.identity.machine import assigned_id
 from spendgate.identity.people import known_tool
 from spendgate.ledger.keeping import Keeper
 from spendgate.ledger.ledger import Ledger
+from spendgate.providers.below import within
 from spendgate.providers.registry import Registry
 from spendgate.providers.unfinished import estimate_usage
+from spendgate.redirect.addresses import Shared
+from spendgate.redirect.holding import Wish, holding
 
 
 @dataclass(slots=True)
@@ -64,6 +67,10 @@ class Serving:
     in_force: policies.InForce
     gate_id: int
     """This gate's number in the ledger."""
+    wish: Callable[[], Wish]
+    """What the policy in force wants of rules that redirect."""
+    shared: Shared
+    """Addresses at which clients of this gate have named other hosts."""
 
 
 class _Notes(logging.Handler):
@@ -129,7 +136,11 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
         gate.sure_ms,
         lambda: in_force.agreed(house.state),
     )
-    settings = _settings(wanted, house.authority, lambda: house.scope, uncovered, meter)
+    shared = Shared()
+    settings = replace(
+        _settings(wanted, house.authority, lambda: house.scope, uncovered, meter),
+        others=lambda address: shared.add(address, asyncio.get_running_loop().time()),
+    )
     with _logged_as_notes():
         try:
             await gate.start()
@@ -145,13 +156,22 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
                 house.tell()
                 purging.start()
                 _set_aside()
-                yield Serving(listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id)
+                yield Serving(
+                    listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id,
+                    partial(_wish, house), shared,
+                )  # fmt: skip
         finally:
             in_force.forget(house.state, house.gate)
             await asyncio.to_thread(purging.stop)
             await gate.stop()
             await asyncio.to_thread(alerting.stop)
             ledger.close()
+
+
+def _wish(house: House) -> Wish:
+    never = house.scope.never
+    hosts = tuple(host for host in house.registry.hosts() if within(host, never) is None)
+    return Wish(hosts, holding(house.in_force.policy).holds)
 
 
 def _set_aside() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, tzinfo
 
 from spendgate.budget import whole_name
 from spendgate.cli.desk import Asking
@@ -15,6 +14,7 @@ from spendgate.errors import UsageError
 from spendgate.ledger.periods import PERIODS
 from spendgate.ledger.selecting import ATTRIBUTES, Span
 from spendgate.policy import Policy
+from spendgate.window import zone_of
 
 BACK = "30d"
 """From where on calls are decided again where nobody says it."""
@@ -36,7 +36,7 @@ def attributes(by: str) -> tuple[str, ...]:
 
 def span(policy: Policy, since: str | None, until: str | None, where: Iterable[str] | None) -> Span:
     """The span of a reading command's options. Raises UsageError."""
-    zone, now = ZoneInfo(policy.timezone), datetime.now(UTC)
+    zone, now = zone_of(policy.timezone), datetime.now(UTC)
     pairs: list[tuple[str, str]] = []
     for text in where or ():
         name, equals, value = utf8("--where", text).partition("=")
@@ -62,14 +62,14 @@ def replayed(policy: Policy, since: str | None, until: str | None = None) -> Spa
     found, unit = span(policy, back, until, None), back[-1:]
     if not back[:-1].isdecimal() or unit not in "mhdw":
         return found
-    at = datetime.fromtimestamp((found.since_ms or 0) / 1000, ZoneInfo(policy.timezone))
+    at = datetime.fromtimestamp((found.since_ms or 0) / 1000, zone_of(policy.timezone))
     at = at.replace(second=0, microsecond=0)
     at = at if unit == "m" else at.replace(minute=0)
     at = at if unit in "mh" else at.replace(hour=0)
     return replace(found, since_ms=int(at.timestamp() * 1000))
 
 
-def _instant(option: str, text: str | None, zone: ZoneInfo, now: datetime) -> int | None:
+def _instant(option: str, text: str | None, zone: tzinfo, now: datetime) -> int | None:
     """An option's time; None where it was not given. Raises UsageError that names the option."""
     try:
         return None if text is None else moment(text, zone, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from spendgate.cli import budget_rows, rates_shown, seats
 from spendgate.cli.captured import Tool
@@ -13,6 +13,7 @@ from spendgate.cli.observed import LISTED, priced_by_guess, would_have_been_refu
 from spendgate.cli.output import Column, Format, console, emit, too_narrow, writing
 from spendgate.cli.report import ON_THIS_MACHINE, Report
 from spendgate.money import short_dollars
+from spendgate.window import zone_of
 
 _SHOWN_HEAD = 12
 _SOON_DAYS = 14
@@ -80,7 +81,7 @@ def _undelivered(report: Report) -> str:
     return f"; {number} message{plural} not delivered ({reasons}): `spendgate alerts list`"
 
 
-def _print_alerts(report: Report, zone: ZoneInfo) -> None:
+def _print_alerts(report: Report, zone: tzinfo) -> None:
     """What may be told, what could not be delivered, and what was told about this person and nobody has acknowledged."""
     rules, shares, late = report.policy.alerts, report.policy.thresholds, _undelivered(report)
     if rules or shares or late:
@@ -109,7 +110,7 @@ def _print_ledger(report: Report) -> None:
 @writing()
 def print_report(report: Report) -> None:
     """The whole table."""
-    out, said, zone = console(), report.said, ZoneInfo(report.policy.timezone)
+    out, said, zone = console(), report.said, zone_of(report.policy.timezone)
     _print_policy(report, zone)
     _print_alerts(report, zone)
     say("person", value(report.person))
@@ -141,11 +142,11 @@ def print_report(report: Report) -> None:
         emit(report.coverage, _COVERAGE, Format.TABLE)
 
 
-def _covered(tool: Tool, zone: ZoneInfo) -> dict[str, object]:
+def _covered(tool: Tool, zone: tzinfo) -> dict[str, object]:
     return {**tool.row(), "share": f"{tool.share:.1%}", "last": shown(tool.last_ms, zone)}
 
 
-def _print_policy(report: Report, zone: ZoneInfo) -> None:
+def _print_policy(report: Report, zone: tzinfo) -> None:
     """Whether a gate is up, and by which policy it goes."""
     said, policy = report.said, report.policy
     up = f"up ({', '.join(said.modes)})" if report.gates and said else "not running"

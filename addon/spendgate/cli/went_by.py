@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from spendgate.budget import Budget, Missing
 from spendgate.ledger.queries import Reader
@@ -12,7 +11,7 @@ from spendgate.ledger.selecting import Span
 from spendgate.ledger.spending import Spend
 from spendgate.policy import Policy
 from spendgate.selector import PLAN, Facts
-from spendgate.window import bounds
+from spendgate.window import bounds, zone_of
 
 RECENT_MS = 31 * 86_400_000
 """A budget for life is looked at for so long."""
@@ -35,7 +34,7 @@ def went_by(
         since_ms = _since(policy, budget, now_ms)
         if since_ms not in spends:
             span = Span(since_ms=since_ms, free=False, where=where)
-            spends[since_ms] = reader.spend(_COLUMNS, span, ZoneInfo(policy.timezone))
+            spends[since_ms] = reader.spend(_COLUMNS, span, zone_of(policy.timezone))
         calls: Counter[str] = Counter()
         nanos: Counter[str] = Counter()
         for spend in spends[since_ms]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -34,6 +33,7 @@ from spendgate.reconcile.witnesses.hearing import Hearing, hear
 from spendgate.reconcile.witnesses.interface import Seen
 from spendgate.reconcile.witnesses.matching import Heard, Matched, Pair, match
 from spendgate.reconcile.witnesses.whys import Blind, Known, Reason, why
+from spendgate.window import zone_of
 
 LONGEST_CALL_MS: Final = 86_400_000
 """A request of the log may have been asked for so long before it was answered."""
@@ -76,9 +76,10 @@ def witness(
     found = existing_state(state)
     with closing(Reader(found.ledger)) as reader:
         matched, known, hearings = listen(reader, found, asked.since_ms, tuple(telemetry or ()))
+    zone = zone_of(policy.timezone)
     rows = [row for row in _rows(matched, known) if every or row["where"] != "both" or row["why"]]
     if fmt is Format.TABLE:
-        witness_shown.show(rows, ZoneInfo(policy.timezone), witness_heard.nothing(hearings))
+        witness_shown.show(rows, zone, witness_heard.nothing(hearings))
     else:
         emit([{**row, "at": iso(_ms(row["at"]))} for row in rows], (), fmt, keys=_KEYS)
     witness_heard.sum_up(matched, hearings)

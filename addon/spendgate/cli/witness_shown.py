@@ -5,8 +5,8 @@ what to do; then what only the ledger has, and what both have otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from spendgate.cli.lines import counted
 from spendgate.cli.moments import shown
@@ -37,7 +37,7 @@ Row = Mapping[str, object]
 
 
 @writing()
-def show(rows: Sequence[Row], zone: ZoneInfo, empty: str) -> None:
+def show(rows: Sequence[Row], zone: tzinfo, empty: str) -> None:
     """All of them; `empty` is what no row means."""
     out = console()
     if not rows:
@@ -64,14 +64,14 @@ def show(rows: Sequence[Row], zone: ZoneInfo, empty: str) -> None:
     _others([row for row in rows if not row["why"]], "both", "in the log and the ledger alike", zone)
 
 
-def _others(rows: Sequence[Row], where: str, what: str, zone: ZoneInfo) -> None:
+def _others(rows: Sequence[Row], where: str, what: str, zone: tzinfo) -> None:
     own = [row for row in rows if row["where"] == where]
     if own:
         heading = f"{counted(len(own), 'call')} {what}"
         show_rows(console(), heading, _COLUMNS, [_cells(row, zone) for row in own], together=_COUNTS)
 
 
-def _cells(row: Row, zone: ZoneInfo) -> Cells:
+def _cells(row: Row, zone: tzinfo) -> Cells:
     found = {each.key: _text(row.get(each.key)) for each in _COLUMNS}
     return {**found, "at": shown(int(str(row["at"])), zone)}
 

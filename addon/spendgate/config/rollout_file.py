@@ -30,6 +30,7 @@ from spendgate.config.reading import read_regular, unread
 from spendgate.config.root_file import root_of
 from spendgate.config.sections import Section, known_word
 from spendgate.config.trust import Trust, how_often, keys_of, policy_url
+from spendgate.config.upstream import upstream_proxy
 from spendgate.config.whole import revision_of
 from spendgate.config.words import host
 from spendgate.config.yaml_nodes import BYTES_MAX, read
@@ -80,13 +81,14 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
     policy = _policy(top, folder, trust, stage)
     port, pac_url, macos_program = _proxied(top, mode)
     cowork = top.flag("claude_desktop_cowork")
+    upstream = top.parsed("upstream", upstream_proxy)
     top.done()
     if not (organization and identifier and contact and stage and mode and root and policy) or top.faults:
         return None
     return Rollout(
         organization, identifier, contact, root, hosts, left_out,
         tuple(SigningKey(each.name, str(each.key)) for each in keys),
-        policy, mode, stage, least, port, pac_url, macos_program, cowork is not False,
+        policy, mode, stage, least, port, pac_url, macos_program, cowork is not False, upstream,
     )  # fmt: skip
 
 

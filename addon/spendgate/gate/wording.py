@@ -7,10 +7,10 @@ A budget of which something is left is never called spent: what is left and what
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from spendgate.admission import RefusalKind, Refuse
 from spendgate.money import Beside, dollars
+from spendgate.window import zone_of
 
 UNLISTED = "unknown_people"
 """The rule that a refusal names where the policy says `unknown_people: refuse`."""
@@ -112,7 +112,7 @@ def _when(refuse: Refuse, timezone: str) -> str:
         return "Try again in a moment."
     if refuse.kind is not RefusalKind.SPENT or refuse.resets_ms is None:
         return ""
-    moment = datetime.fromtimestamp(refuse.resets_ms / 1000, UTC).astimezone(ZoneInfo(timezone))
+    moment = datetime.fromtimestamp(refuse.resets_ms / 1000, UTC).astimezone(zone_of(timezone))
     return f"It resets {moment:%a} {moment.day} {moment:%b %Y %H:%M} {timezone}."
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 PERIODS: Final = ("hour", "day", "week", "month")
 
 
-def period_of(word: str, ms: int, zone: ZoneInfo, week_starts: int) -> str:
+def period_of(word: str, ms: int, zone: tzinfo, week_starts: int) -> str:
     """`2026-11-22T02-08:00` (its offset tells the two hours of an autumn night apart), `2026-11-22`, a first day, `2026-11`."""
     moment = datetime.fromtimestamp(ms // 1000, UTC).astimezone(zone)
     if word == "hour":

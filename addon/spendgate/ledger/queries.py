@@ -8,9 +8,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from spendgate.digest import Stopped
 from spendgate.grants import Taken
@@ -68,7 +68,7 @@ class Reader(Proofs, Reconciling):
         """Each rate with what it has counted and how many of its calls are open, at `flowing.boot_ms`."""
         return standings.rates(self._conn, scopes, flowing, now_ms)
 
-    def spend(self, by: tuple[str, ...], span: Span, zone: ZoneInfo, *, week_starts: int = 0) -> tuple[Spend, ...]:
+    def spend(self, by: tuple[str, ...], span: Span, zone: tzinfo, *, week_starts: int = 0) -> tuple[Spend, ...]:
         """Totals by attributes and periods, dearest first; periods in `zone`, weeks from `week_starts` (Monday is 0).
 
         Raises ValueError for an attribute that calls do not have.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from spendgate.calibration import CALIBRATED
 from spendgate.digest import Stopped
@@ -60,7 +60,7 @@ class Spend:
 
 
 def spend(
-    conn: sqlite3.Connection, by: tuple[str, ...], span: Span, zone: ZoneInfo, *, week_starts: int = 0
+    conn: sqlite3.Connection, by: tuple[str, ...], span: Span, zone: tzinfo, *, week_starts: int = 0
 ) -> tuple[Spend, ...]:
     """Totals by attributes and periods, dearest first; periods in `zone`, weeks from `week_starts` (Monday is 0).
 

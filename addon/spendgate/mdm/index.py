@@ -10,8 +10,11 @@ from spendgate.mdm.interface import Made
 from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.profiles import APPLICATION, TEAM
 from spendgate.mdm.rollout import FromFile, FromUrl, Mode, Rollout, Stage
+from spendgate.mdm.unix import ISSUED
 
 NAME: Final = "README.md"
+_LOGIN: Final = "/etc/credstore/SPENDGATE_UPSTREAM_AUTH"
+"""Where systemd takes the proxy's login from for the gate."""
 _NEXT: Final = {
     Stage.OBSERVE: "observe: nobody is refused. Next: `stage: canary`, with a policy whose `mode` names the group.",
     Stage.CANARY: "canary: one group is refused what does not fit. Next: `stage: enforce`, with `mode: enforce`.",
@@ -61,8 +64,19 @@ key is in here. Sign profiles and scripts with your own identity where your MDM 
 | hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under \
 them, and for nothing else |
 | policy | {source}; believed with a signature by {keys} |
-| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
+{_upstream(rollout)}| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
 {left}"""
+
+
+def _upstream(rollout: Rollout) -> str:
+    """The way out, where there is one; its password is in no file of this material."""
+    if not rollout.upstream:
+        return ""
+    return (
+        f"| way out | through `{rollout.upstream}`; where it wants a login, Linux reads `USER:PASSWORD` from"
+        f" `{_LOGIN}`, root's, 0600, which your MDM puts down; elsewhere the gate is started with"
+        f" `--mode upstream:{rollout.upstream}` |\n"
+    )
 
 
 def _order(rollout: Rollout, others: list[Made]) -> str:
@@ -107,16 +121,17 @@ on certificates. `spendgate ca org request` there, `spendgate ca org issue` wher
 install` there, as the gate's
 account; the first time the gate is started again. They hold 45 days: renew them every 30. Or, where `spendgate ca org \
 serve` answers, `spendgate ca org
-enroll` there, once: the gate renews them by itself.
+enroll` there, once: the gate renews them by itself. On Linux your MDM puts what `ca org issue` wrote for a device down at
+`{ISSUED}`, and `linux/install.sh`, run again once the gate is there, installs it; a file that has not changed changes nothing.
 """
 
 
 def _on_linux(rollout: Rollout) -> str:
     """What starts the gate there."""
     policy = f" --policy {PLACES[System.LINUX].at(rollout.policy.name)}" if isinstance(rollout.policy, FromFile) else ""
-    if rollout.mode is Mode.PROXY:
-        return f"`spendgate service install --port {rollout.port}{policy}`"
-    return f"`spendgate service install --mode transparent{policy}`"
+    upstream = f" --upstream {rollout.upstream}" if rollout.upstream else ""
+    way = f"--port {rollout.port}" if rollout.mode is Mode.PROXY else "--mode transparent"
+    return f"`spendgate service install {way}{upstream}{policy}`"
 
 
 _MANAGERS: Final = """\
@@ -141,8 +156,8 @@ system |
 def _stop(rollout: Rollout) -> str:
     if rollout.mode is Mode.TRANSPARENT:
         capture = (
-            "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux: stop the"
-            " gate, or `nft delete table inet spendgate`. Windows: stop the gate"
+            "macOS: withdraw `3-transparent-proxy`, then `2-system-extension`, which deactivates the extension. Linux:"
+            " `spendgate service stop`. Windows: stop the gate"
         )
     else:
         capture = (

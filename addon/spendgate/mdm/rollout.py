@@ -106,6 +106,9 @@ class Rollout:
     cowork: bool = True
     """Whether Claude Desktop may start its virtual machine, whose traffic no gate on the laptop sees."""
 
+    upstream: str | None = None
+    """The company's proxy that gates go out through, as `http://HOST:PORT`; None: they go directly."""
+
     @property
     def signs_for(self) -> frozenset[str]:
         """The sites that the root can stand for: the canary is nobody's."""

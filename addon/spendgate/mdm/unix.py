@@ -23,6 +23,9 @@ _END: Final = "END_OF_SPENDGATE"
 _DEBIAN: Final = "/usr/local/share/ca-certificates/spendgate-root.crt"
 _JAVA_HOOK: Final = "/etc/ca-certificates/update.d/jks-keystore"
 _JAVA_PEM: Final = "/etc/ssl/certs/spendgate-root.pem"
+ISSUED: Final = f"{PLACES[System.LINUX].folder}/device.pem"
+"""Where an MDM puts down what `ca org issue` wrote for one device."""
+_STATE: Final = "/var/lib/spendgate"
 _REDHAT: Final = "/etc/pki/ca-trust/source/anchors/spendgate-root.pem"
 _PUT: Final = """\
 put() { # PATH: standard input becomes this file, all or not at all
@@ -121,6 +124,19 @@ else
     exit 1
 fi
 ln -sfn "$bundle" /etc/spendgate/bundle.pem # the system's own, so that it never grows old
+# This device's certificates, of the organization's root. A gate that has them takes newer ones while it runs.
+issued={ISSUED}
+if [ -f "$issued" ]; then
+    chown 0:0 "$issued"
+    chmod 0600 "$issued" # it may have the device's key
+    if command -v spendgate > /dev/null && [ -d {_STATE} ] && id -u spendgate > /dev/null 2>&1; then
+        first=; [ -e {_STATE}/private/leaves.pem ] || first=1
+        runuser -u spendgate -- spendgate ca org install - --root /etc/spendgate/root.pem --state {_STATE} < "$issued"
+        [ -z "$first" ] || systemctl try-restart spendgate.service
+    else
+        echo 'the gate is not here yet: run this again after `spendgate service install`, for its certificates' >&2
+    fi
+fi
 """
 
 
@@ -141,7 +157,7 @@ fi
             text += launchd.remove(rollout)
         paths.append("/etc/spendgate/bundle.pem")
     else:
-        paths += ["/etc/spendgate/bundle.pem", _DEBIAN, _REDHAT]
+        paths += ["/etc/spendgate/bundle.pem", ISSUED, _DEBIAN, _REDHAT]
     text += "".join(f'rm -f "$to"{shlex.quote(path)}\n' for path in paths)
     drop_ins = PLACES[system].claude_code.rpartition("/")[0]
     for folder in (drop_ins, drop_ins.rpartition("/")[0], PLACES[system].folder):

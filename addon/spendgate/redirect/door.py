@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from spendgate.errors import StateError
-from spendgate.redirect.pulse import say
+from spendgate.redirect.table import say
 
 RULES: Final = Path("/run/spendgate-redirect/gate.sock")
 QUESTIONS: Final = Path("/run/spendgate-clerk/gate.sock")

@@ -1,6 +1,6 @@
 """The gate's side of the two sockets to root; to the two services beside it: `service_side`.
 
-It shows that it is alive, names QUIC targets, and asks about processes.
+It shows that it is alive, names QUIC targets and what is held while it is gone, and asks about processes.
 
 The pulse is answered on the event loop that carries the traffic, so that a loop that hangs puts traffic back on its direct
 way. When root has gone, the rules act for `timeout_ms` more; the gate serves that long and then ends itself.
@@ -38,6 +38,9 @@ class Side(Protocol):
 
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
         """Make these the only addresses to which QUIC is rejected."""
+
+    def hold(self, addresses: frozenset[str]) -> None:
+        """Make these the only addresses that are refused while no gate answers; none: what goes there then goes direct."""
 
 
 class AskingLookup:
@@ -121,6 +124,10 @@ class GateSide:
     def reject_quic_to(self, addresses: frozenset[str]) -> None:
         """Make these the only addresses to which QUIC is rejected; dropped silently while root is stopped or gone."""
         self._send(messages.pack_addresses(addresses))
+
+    def hold(self, addresses: frozenset[str]) -> None:
+        """As `Side` says; dropped likewise."""
+        self._send(messages.pack_held(addresses))
 
     def _on_pulse(self, loop: asyncio.AbstractEventLoop) -> None:
         packet = messages.received(self._pulse)

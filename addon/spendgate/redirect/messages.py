@@ -1,4 +1,5 @@
-"""What root and gate say to each other, one message a packet: the pulse, QUIC targets, and questions about a connection.
+"""What root and gate say to each other, one message a packet: the pulse, QUIC targets, what is held, and questions about a
+connection.
 
 The gate is the less trusted side: whatever comes from it is parsed strictly, bounded, and can only name addresses.
 """
@@ -17,6 +18,8 @@ from spendgate.identity.interface import Endpoints
 PULSE = b"pulse"
 PACKET_BYTES_MAX = 64 * 1024
 ADDRESSES_MAX = 1024
+WAITING_MAX = 1024
+"""So many messages of a gate that has ended are still heard: more than the kernel queues."""
 _FROM_PROCESS = (
     "login_account", "cgroup", "pid", "process", "process_path", "started_ms", "tool", "project", "browser", "why_unknown",
 )  # fmt: skip
@@ -40,10 +43,28 @@ def pack_addresses(addresses: frozenset[str]) -> bytes:
 
 def addresses(packet: bytes) -> frozenset[str]:
     """The addresses of a packet. Raises ValueError."""
-    listed = _parsed(packet)
+    return _addresses(_parsed(packet))
+
+
+def _addresses(listed: object) -> frozenset[str]:
     if not isinstance(listed, list) or len(listed) > ADDRESSES_MAX:
         raise ValueError("not a short list of addresses")
     return frozenset(str(ipaddress.ip_address(text)) for text in listed if isinstance(text, str))
+
+
+def pack_held(addresses: frozenset[str]) -> bytes:
+    """What is refused while no gate answers, likewise; none: nothing is."""
+    return json.dumps({"held": sorted(addresses)[:ADDRESSES_MAX]}).encode()
+
+
+def held(packet: bytes) -> frozenset[str] | None:
+    """The addresses of such a packet; None: it is another one. Raises ValueError."""
+    said = _parsed(packet)
+    if not isinstance(said, dict):
+        return None
+    if said.keys() != {"held"}:
+        raise ValueError("not what is held")
+    return _addresses(said["held"])
 
 
 def pack_question(number: int, uid: int, ends: Endpoints) -> bytes:

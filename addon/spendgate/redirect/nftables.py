@@ -10,6 +10,10 @@ comes from elsewhere cannot be led to loopback; a rule closes that port to all t
 
 QUIC cannot be redirected to a TCP proxy. It is rejected, so that clients fall back to TCP at once, only towards addresses
 known to be a provider's; what an unlisted address of a provider's CDN still takes over QUIC is not captured.
+
+Chain `hold` is the other way round: it acts while `alive` is empty, on the addresses that the gate has named for that, none
+unless the policy refuses where it cannot decide (`redirect.holding`). It has no timeout: what a dead gate's table holds
+stays held until a gate is back or somebody takes the table away.
 """
 
 from __future__ import annotations
@@ -27,12 +31,21 @@ from spendgate.errors import StateError, UsageError
 TABLE = "inet spendgate"
 _NFT_TIMEOUT_S = 10
 _REJECTED = re.compile(r"@quic[46].*\bcounter packets (\d+) bytes \d+ reject")
+_HELD_BACK = re.compile(r"@hold[46].*\bcounter packets (\d+) bytes \d+ reject")
+_HOLD_SETS = re.compile(r"set hold[46] \{[^}]*elements = \{([^}]*)\}")
+_ALIVE = re.compile(r"set alive \{[^}]*elements = \{")
+_GROUP = re.compile(r"(cgroupv2 level \d+) \S+")
+_REMARK = re.compile(r"\s*#.*")
 _CGROUP = re.compile(r"^[A-Za-z0-9_.@:\\-]+(/[A-Za-z0-9_.@:\\-]+)*$")
 
 REMOVAL = f"add table {TABLE}\ndelete table {TABLE}\n"
 """Deletes the table whether it is there or not, in one transaction."""
 PAUSE = f"flush set {TABLE} alive\n"
-"""New connections go direct at once; redirected ones go on, which they would not without the table."""
+"""New connections go direct at once, or are held; redirected ones go on, which they would not without the table."""
+LET_GO = f"{PAUSE}flush set {TABLE} hold4\nflush set {TABLE} hold6\n"
+"""New connections go direct at once, and none is held."""
+LOOK = f"list table {TABLE}\n"
+"""Behind a transaction: what `apply` then gives is the table as it was, without elements and counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,12 @@ def ruleset(rules: Rules) -> str:
         for scope in where
         for family, name in (("ip", "quic4"), ("ip6", "quic6"))
     )
+    held = "".join(
+        f"    {scope}{family} daddr @{name} {protocol} dport {{ {ports} }} counter {verdict}\n"
+        for scope in (f"{each} ".lstrip() for each in _scopes(rules.cgroups))
+        for family, name in (("ip", "hold4"), ("ip6", "hold6"))
+        for protocol, verdict in (("tcp", "reject with tcp reset"), ("udp", "reject"))
+    )
     account = rules.gate if isinstance(rules.gate, int) else f'"{rules.gate}"'
     own = f'    meta skuid {account} return\n    oifname "lo" return\n'
     return (
@@ -77,10 +96,14 @@ def ruleset(rules: Rules) -> str:
         "  set alive { type inet_proto; flags timeout; }\n"
         "  set quic4 { type ipv4_addr; }\n"
         "  set quic6 { type ipv6_addr; }\n"
+        "  set hold4 { type ipv4_addr; }\n"
+        "  set hold6 { type ipv6_addr; }\n"
         "  chain capture {\n    type nat hook output priority -100; policy accept;\n"
         f"{own}{captured}  }}\n"
         "  chain quic {\n    type filter hook output priority 0; policy accept;\n"
-        f"{own}{rejected}  }}\n{_containers(rules, ports)}}}\n"
+        f"{own}{rejected}  }}\n"
+        "  chain hold {\n    type filter hook output priority 0; policy accept;\n"
+        f"{own}    meta l4proto @alive return\n{held}  }}\n{_containers(rules, ports)}}}\n"
     )
 
 
@@ -130,18 +153,32 @@ def sign_of_life(rules: Rules) -> str:
 
 def quic_targets(addresses: Iterable[str]) -> str:
     """The transaction that makes `addresses` the only ones to which QUIC is rejected. Raises ValueError."""
+    return _elements("quic", addresses)
+
+
+def hold_targets(addresses: Iterable[str]) -> str:
+    """The transaction that makes `addresses` the only ones that are held while no gate answers. Raises ValueError."""
+    return _elements("hold", addresses)
+
+
+def _elements(sets: str, addresses: Iterable[str]) -> str:
     parsed = {ipaddress.ip_address(text) for text in addresses}
-    lines = [f"flush set {TABLE} quic4", f"flush set {TABLE} quic6"]
-    for name, version in (("quic4", 4), ("quic6", 6)):
+    lines = [f"flush set {TABLE} {sets}4", f"flush set {TABLE} {sets}6"]
+    for name, version in ((f"{sets}4", 4), (f"{sets}6", 6)):
         listed = ", ".join(sorted(str(address) for address in parsed if address.version == version))
         if listed:
             lines.append(f"add element {TABLE} {name} {{ {listed} }}")
     return "\n".join(lines) + "\n"
 
 
-def install(rules: Rules) -> None:
-    """Put the table in place, inert until the first sign of life. Raises StateError."""
-    apply(ruleset(rules))
+def install(rules: Rules) -> frozenset[str]:
+    """Put the table in place, inert until the first sign of life; what an older one held stays held, and is given.
+
+    Raises StateError.
+    """
+    still = held(show())
+    apply(ruleset(rules) + hold_targets(still))
+    return still
 
 
 def remove() -> None:
@@ -163,11 +200,33 @@ def rejected(table: str) -> int | None:
     return sum(map(int, counted)) if counted else None
 
 
-def apply(commands: str) -> None:
-    """One transaction. Raises StateError with nft's own words."""
-    done = _nft("-f", "-", stdin=commands)
+def held(table: str) -> frozenset[str]:
+    """The addresses that are refused while no gate answers, of what `show` says. Pure."""
+    return frozenset(word.strip() for found in _HOLD_SETS.findall(table) for word in found.split(",") if word.strip())
+
+
+def holds_now(table: str) -> bool:
+    """Whether they are refused now, of what `show` says: no sign of life is in force. Pure."""
+    return bool(held(table)) and not _ALIVE.search(table)
+
+
+def held_back(table: str) -> int:
+    """How many packets were refused so, of what `show` says. Pure."""
+    return sum(map(int, _HELD_BACK.findall(table)))
+
+
+def shape(listed: str) -> str:
+    """What of `LOOK` says whether somebody has changed the table: not how a group is called, which is a number once it has
+    gone, nor what nft remarks. Pure."""
+    return _REMARK.sub("", _GROUP.sub(r"\1", listed))
+
+
+def apply(commands: str) -> str:
+    """One transaction; what its `list` commands print. Raises StateError with nft's own words."""
+    done = _nft("-s", "-t", "-f", "-", stdin=commands)
     if done.returncode:
         raise StateError(_refused(done))
+    return done.stdout
 
 
 def _nft(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import sys
 import time
 
-from spendgate.errors import StateError
-from spendgate.redirect import messages, nftables
-from spendgate.redirect.nftables import Rules
+from spendgate.redirect import messages
+from spendgate.redirect.table import Table
 
 
 class Pulse:
     """The rules' side of the socket to one gate. Never blocks on it."""
 
-    def __init__(self, rules: Rules, gate: socket.socket) -> None:
-        self._rules, self._gate = rules, gate
+    def __init__(self, table: Table, gate: socket.socket) -> None:
+        self._table, self._gate = table, gate
         self._gate.setblocking(False)
         self._asked = False
-        self._targets: frozenset[str] = frozenset()
         self._renewed_s: float | None = None
-        self.fault = ""
-        """Why the rules could not be renewed; empty where they could."""
 
     def fileno(self) -> int:
         """For poll(2): readable when there is something to `hear`."""
@@ -35,7 +30,7 @@ class Pulse:
     @property
     def acts(self) -> bool:
         """Whether the rules act now, by what this gate has answered."""
-        return self._renewed_s is not None and time.monotonic() - self._renewed_s < self._rules.timeout_ms / 1000
+        return self._renewed_s is not None and time.monotonic() - self._renewed_s < self._table.rules.timeout_ms / 1000
 
     def ask(self) -> None:
         """One question at a time: a gate that hangs finds one waiting, not a queue."""
@@ -54,41 +49,33 @@ class Pulse:
         if packet == messages.PULSE:
             if self._asked:
                 self._asked = False
-                self._renew()
+                if self._table.act():
+                    self._renewed_s = time.monotonic()
         elif packet:
             with contextlib.suppress(ValueError):
-                self._targets = messages.addresses(packet)
-                self.attempt(nftables.quic_targets(self._targets))
+                self._named(packet)
         return bool(packet)
 
+    def hear_all(self) -> None:
+        """What a gate that has ended still said: also that nothing is to be held."""
+        for _ in range(messages.WAITING_MAX):
+            if not self.hear():
+                return
+
     def pause(self) -> None:
-        """New connections go direct, from now on until the gate answers again."""
+        """New connections go direct, or are held, from now on until the gate answers again."""
         self._renewed_s = None
-        self.attempt(nftables.PAUSE)
+        self._table.pause()
 
-    def attempt(self, commands: str) -> bool:
-        """One transaction; False, and told once, where it fails."""
-        try:
-            nftables.apply(commands)
-        except StateError as error:
-            if str(error) != self.fault:
-                say(f"traffic goes direct: {error}")
-            self.fault = str(error)
-            return False
-        self.fault = ""
-        return True
+    def let_go(self) -> None:
+        """New connections go direct from now on: the gate is being stopped by who may stop it."""
+        self._renewed_s = None
+        self._table.let_go()
 
-    def _renew(self) -> None:
-        """Let the rules act on. Where they have gone (a firewall service that flushes and reloads), put them back."""
-        done = self.attempt(nftables.sign_of_life(self._rules))
-        if not done:
-            again = nftables.ruleset(self._rules) + nftables.quic_targets(self._targets)
-            done = self.attempt(again + nftables.sign_of_life(self._rules))
-        if done:
-            self._renewed_s = time.monotonic()
-
-
-def say(what: str) -> None:
-    """One line on stderr: root's processes load neither the command line nor its styles."""
-    sys.stderr.write(f"spendgate: {what}\n")
-    sys.stderr.flush()
+    def _named(self, packet: bytes) -> None:
+        """Raises ValueError."""
+        held = messages.held(packet)
+        if held is None:
+            self._table.reject_quic_to(messages.addresses(packet))
+        else:
+            self._table.hold(held)

@@ -1,8 +1,9 @@
 """What `spendgate-redirect.service` runs: the firewall rules of a gate that is a service of its own. CAP_NET_ADMIN, nothing else.
 
 It renews nothing by itself: the set element that lets the rules act is put in again only when the gate has answered. So gate
-killed: direct at once; gate hung, or this process killed or hung: direct when the last sign of life runs out. It outlives
-gates: the next one connects, and is captured for. It is no parent of the gate, and can neither signal nor read it.
+killed: direct at once; gate hung, or this process killed or hung: direct when the last sign of life runs out. Where the
+policy says so, held instead of direct (`holding`). It outlives gates: the next one connects, and is captured for. It is no
+parent of the gate, and can neither signal nor read it.
 """
 
 from __future__ import annotations
@@ -12,53 +13,56 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from spendgate.redirect import nftables
 from spendgate.redirect.door import Door, check_place
 from spendgate.redirect.nftables import Rules
 from spendgate.redirect.pulse import Pulse
 from spendgate.redirect.stop_signals import stop_signals
+from spendgate.redirect.table import Table
 from spendgate.service.notify import Manager
-from spendgate.service.redirect_units import CAPTURING
+from spendgate.service.redirect_units import CAPTURING, DIRECT, HELD
 
-WAITING = "traffic goes direct: no gate is there"
-SILENT = "traffic goes direct: the gate does not answer"
+WAITING = "no gate is there"
+SILENT = "the gate does not answer"
 
 
 def keep_rules(rules: Rules, gate: int, place: Path, manager: Manager) -> int:
     """Set the rules, let them act while the gate of uid `gate` answers, take them away when stopped. Raises StateError."""
     check_place(place)
-    nftables.install(rules)
+    table = Table(rules)
     try:
         with stop_signals() as signals, closing(Door(place, gate)) as door:
-            _Redirector(rules, door, manager).until(signals)
+            _Redirector(table, door, manager).until(signals)
         manager.stopping()
+        table.let_go()  # somebody may stop this: then nothing is held
     finally:
-        nftables.remove()
+        table.leave()
     return 0
 
 
 class _Redirector:
-    def __init__(self, rules: Rules, door: Door, manager: Manager) -> None:
-        self._rules, self._door, self._manager = rules, door, manager
+    def __init__(self, table: Table, door: Door, manager: Manager) -> None:
+        self._table, self._door, self._manager = table, door, manager
         self._pulse: Pulse | None = None
         self._said = ""
 
     def until(self, signals: int) -> None:
-        pause_s = min(self._rules.timeout_ms / 3000, self._manager.every_s or 1.0)
-        self._manager.ready(WAITING)
+        pause_s = min(self._table.rules.timeout_ms / 3000, self._manager.every_s or 1.0)
+        self._manager.ready(told(WAITING, len(self._table.held)))
         next_s = time.monotonic()
         while signals not in (ready := self._ready(signals, next_s - time.monotonic())):
             if self._pulse is not None and self._pulse.fileno() in ready and not self._pulse.hear():
                 self._lose()
             if self._door.fileno() in ready and (gate := self._door.take()) is not None:
                 self._lose()
-                self._pulse = Pulse(self._rules, gate)
+                self._pulse = Pulse(self._table, gate)
                 self._pulse.ask()
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + pause_s
                 self._manager.alive()
                 if self._pulse is not None:
                     self._pulse.ask()
+                if self._pulse is None or not self._pulse.acts:
+                    self._table.keep()
             self._tell()
 
     def _ready(self, signals: int, within_s: float) -> set[int]:
@@ -76,12 +80,18 @@ class _Redirector:
 
     def _tell(self) -> None:
         """One line for `systemctl status`, when it is another."""
-        if self._pulse is None:
-            now = WAITING
-        elif self._pulse.acts:
+        if self._pulse is not None and self._pulse.acts:
             now = CAPTURING
         else:
-            now = f"traffic goes direct: {self._pulse.fault}" if self._pulse.fault else SILENT
+            why = self._table.fault or (WAITING if self._pulse is None else SILENT)
+            now = told(why, len(self._table.held))
         if now != self._said:
             self._said = now
             self._manager.says(now)
+
+
+def told(why: str, held: int) -> str:
+    """What becomes of traffic while no gate answers. Pure."""
+    if not held:
+        return f"{DIRECT}: {why}"
+    return f"{HELD} ({held} addresses, on_failure: refuse): {why}; `spendgate service stop` lets them go direct"

@@ -28,6 +28,8 @@ class ServiceSide:
         self._place = rules
         self._pulse: socket.socket | None = None
         self._targets: frozenset[str] = frozenset()
+        self._held: frozenset[str] | None = None
+        """None: not known yet, so that what an earlier gate had held stays held."""
         self._attending: asyncio.Task[None] | None = None
 
     def attend(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -38,6 +40,11 @@ class ServiceSide:
         """As `Side` says; kept for the service that comes next."""
         self._targets = addresses
         self._send(messages.pack_addresses(addresses))
+
+    def hold(self, addresses: frozenset[str]) -> None:
+        """As `Side` says; kept likewise."""
+        self._held = addresses
+        self._send(messages.pack_held(addresses))
 
     async def _attend(self, loop: asyncio.AbstractEventLoop) -> None:
         """One connection after the other, until cancelled."""
@@ -69,6 +76,8 @@ class ServiceSide:
                 closed.set()
 
         self._send(messages.pack_addresses(self._targets))
+        if self._held is not None:
+            self._send(messages.pack_held(self._held))
         loop.add_reader(pulse.fileno(), on_pulse)
         try:
             await closed.wait()

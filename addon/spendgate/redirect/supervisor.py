@@ -5,8 +5,10 @@
       └── clerk (root, may read processes only) ── which process holds a connection
 
 The rules act only while the gate answers the pulse, so whatever dies or hangs puts traffic back on its direct way within
-`timeout_ms`: gate killed: at once; gate hung, root killed or hung: when the last sign of life runs out. Connections that
-are open through a hung gate hang with it; connections older than the rules stay direct until they close.
+`timeout_ms`: gate killed: at once; gate hung, root killed or hung: when the last sign of life runs out. Where the policy
+refuses what the gate cannot decide, the table stays behind such an end and holds (`holding`), until the next start or until
+it is taken away. Connections that are open through a hung gate hang with it; those older than the rules stay direct until
+they close, or are held.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ from pathlib import Path
 
 from spendgate.errors import PolicyError, SpendgateError, StateError, UsageError
 from spendgate.identity.containers import Range
-from spendgate.redirect import nftables
 from spendgate.redirect.clerk import answer_until_closed
 from spendgate.redirect.gate_side import GateSide
 from spendgate.redirect.nftables import Rules
 from spendgate.redirect.privileges import Capability, become, check_readable, gate_account, keep
+from spendgate.redirect.table import Table
 from spendgate.redirect.watch import Watch
 
 SOCKET_MODE = 0o755
@@ -104,7 +106,7 @@ def supervise(settings: Settings, gate_main: GateMain) -> int:
         )
     account, rules = gate_account(settings.account), rules_of(settings)
     check_readable(account, (os.__file__, __file__, *sys.path))
-    nftables.install(rules)
+    table = Table(rules)
     try:
         _make(settings.state, STATE_MODE, account.pw_uid, account.pw_gid)
         _make(settings.socket_folder, SOCKET_MODE, account.pw_uid, account.pw_gid)
@@ -120,9 +122,9 @@ def supervise(settings: Settings, gate_main: GateMain) -> int:
         for end in (gate_pulse, clerk_end, questions):
             end.close()
         keep(_KEPT)
-        return Watch(rules, pulse, gate, clerk).until_the_gate_ends()
+        return Watch(table, pulse, gate, clerk).until_the_gate_ends()
     finally:
-        nftables.remove()
+        table.leave()
 
 
 def _make(folder: Path | None, mode: int, uid: int, gid: int) -> None:

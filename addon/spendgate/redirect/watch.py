@@ -8,9 +8,9 @@ import signal
 import socket
 import time
 
-from spendgate.redirect.nftables import Rules
-from spendgate.redirect.pulse import Pulse, say
+from spendgate.redirect.pulse import Pulse
 from spendgate.redirect.stop_signals import stop_signals
+from spendgate.redirect.table import Table, say
 
 _END_WITHIN_S = 15.0
 _ENDS_TOGETHER_MS = 1000
@@ -20,9 +20,9 @@ _ENDS_TOGETHER_MS = 1000
 class Watch:
     """Watches one gate and its clerk. `pulse` is root's end of the socket to the gate, `gate` and `clerk` are pids."""
 
-    def __init__(self, rules: Rules, pulse: socket.socket, gate: int, clerk: int) -> None:
-        self._rules, self._gate, self._clerk = rules, gate, clerk
-        self._pulse = Pulse(rules, pulse)
+    def __init__(self, table: Table, pulse: socket.socket, gate: int, clerk: int) -> None:
+        self._table, self._gate, self._clerk = table, gate, clerk
+        self._pulse = Pulse(table, pulse)
         self._gate_fd, self._clerk_fd = os.pidfd_open(gate), os.pidfd_open(clerk)
 
     def until_the_gate_ends(self) -> int:
@@ -31,19 +31,23 @@ class Watch:
             poll = select.poll()
             for watched in (self._gate_fd, self._clerk_fd, self._pulse.fileno(), signals):
                 poll.register(watched, select.POLLIN)
-            pause_s = self._rules.timeout_ms / 3000
+            pause_s = self._table.rules.timeout_ms / 3000
             next_s = time.monotonic()
             while True:
                 ready = {fd for fd, _ in poll.poll(max(0.0, next_s - time.monotonic()) * 1000)}
                 if self._gate_fd in ready:
+                    self._pulse.hear_all()
                     break
                 if signals in ready:
+                    self._pulse.let_go()
                     self._end(os.read(signals, 1)[0], signals)
                     break
                 if self._clerk_fd in ready:
                     if _ends(self._gate_fd, _ENDS_TOGETHER_MS):
+                        self._pulse.hear_all()
                         break
                     say("the process that answers for connections has ended; stopping")
+                    self._pulse.pause()
                     self._end(signal.SIGTERM, signals)
                     break
                 if self._pulse.fileno() in ready and not self._pulse.hear():
@@ -51,12 +55,14 @@ class Watch:
                 if time.monotonic() >= next_s:
                     next_s = time.monotonic() + pause_s
                     self._pulse.ask()
+                    if not self._pulse.acts:
+                        self._table.keep()
+        self._pulse.pause()
         self._reap_clerk()
         return _status(self._gate)
 
     def _end(self, number: int, signals: int) -> None:
-        """New connections go direct, then the gate gets the signal and its time to finish; another signal goes to it too."""
-        self._pulse.pause()
+        """The gate gets the signal and its time to finish; another signal goes to it too."""
         os.kill(self._gate, number)
         poll = select.poll()
         poll.register(self._gate_fd, select.POLLIN)

@@ -22,7 +22,9 @@ from typing import Final
 REDIRECT: Final = "spendgate-redirect.service"
 CLERK: Final = "spendgate-clerk.service"
 CAPTURING: Final = "traffic is led to the gate"
-"""What the first one says of itself where all is well; anything else is why traffic goes direct."""
+"""What the first one says of itself where all is well; anything else begins with one of the two below, and says why."""
+DIRECT: Final = "traffic goes direct"
+HELD: Final = "calls to providers are refused"
 
 
 def redirect_unit(mark: str, command: str, group: str, backoff: str) -> str:

@@ -1,8 +1,7 @@
-"""To which addresses QUIC is rejected: those the providers' names resolved to within the last hour, and those seen in use.
+"""Providers' addresses: those that their names resolved to within the last hour. QUIC to them is rejected.
 
-What this misses: an address of a provider's CDN that a client's own resolver gave it and ours never did. A client that first
-connects over TCP, as all do that learn of QUIC from an answer's `alt-svc`, shows its address to the gate by that. What it
-hits besides: QUIC to other sites behind the same CDN address, which then goes over TCP, too.
+What this misses: an address of a provider's CDN that a client's own resolver gave it and ours never did. What it hits
+besides: QUIC to other sites behind the same CDN address, which then goes over TCP.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from spendgate.redirect.messages import ADDRESSES_MAX
 
 KEEP_S = 3600.0
-RESOLVE_EVERY_S = 300.0
+SHARED_S = 86_400.0
+SHARED_MAX = 8192
 
 
 class ProviderAddresses:
@@ -40,6 +40,27 @@ class ProviderAddresses:
         return frozenset(text for text, at_s in self._seen.items() if now_s - at_s < KEEP_S)
 
 
+class Shared:
+    """Addresses at which another host than a provider's was named, with the steady-clock second of the last time.
+
+    `SHARED_MAX` at most, the newest kept.
+    """
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, address: str, now_s: float) -> None:
+        """Remember it."""
+        self._seen[address] = now_s
+        self._seen.move_to_end(address)
+        if len(self._seen) > SHARED_MAX:
+            self._seen.popitem(last=False)
+
+    def current(self, now_s: float) -> frozenset[str]:
+        """Those of the last day."""
+        return frozenset(address for address, at_s in self._seen.items() if now_s - at_s < SHARED_S)
+
+
 async def resolve(hosts: Iterable[str]) -> frozenset[str]:
     """Every address that the system's resolver gives for the names now; what does not resolve adds none, `*.domain` too."""
     loop = asyncio.get_running_loop()
@@ -49,18 +70,3 @@ async def resolve(hosts: Iterable[str]) -> frozenset[str]:
     )
     answers = (answer for answer in found if not isinstance(answer, BaseException))
     return frozenset(str(entry[4][0]) for answer in answers for entry in answer)
-
-
-async def keep_rejecting(
-    hosts: tuple[str, ...], reject: Callable[[frozenset[str]], None], known: ProviderAddresses | None = None
-) -> None:
-    """Resolve the names every five minutes and hand on what is known, until cancelled.
-
-    `reject` is `GateSide.reject_quic_to`. Give `known` to add addresses that captured connections went to.
-    """
-    loop = asyncio.get_running_loop()
-    known = known or ProviderAddresses()
-    while True:
-        known.add(await resolve(hosts), loop.time())
-        reject(known.current(loop.time()))
-        await asyncio.sleep(RESOLVE_EVERY_S)

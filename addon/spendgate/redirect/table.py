@@ -1,0 +1,99 @@
+"""The rules as they should be, kept so: whoever takes them away or changes them, a firewall that reloads, finds them back."""
+
+from __future__ import annotations
+
+import sys
+
+from spendgate.errors import StateError
+from spendgate.redirect import nftables
+from spendgate.redirect.nftables import Rules
+
+
+class Table:
+    """Our table in the kernel, and what belongs into it. One for each process that sets rules; it outlives gates."""
+
+    def __init__(self, rules: Rules) -> None:
+        """Puts it in place, inert; what an older one held stays held. Raises StateError."""
+        self.rules = rules
+        self.held = nftables.install(rules)
+        """Addresses that are refused while no gate answers."""
+        self._quic: frozenset[str] = frozenset()
+        self._shape = nftables.shape(nftables.apply(nftables.LOOK))
+        self.fault = ""
+        """Why the rules could not be changed; empty where they could."""
+
+    def act(self) -> bool:
+        """Let the rules act for another `timeout_ms`."""
+        return self._kept(nftables.sign_of_life(self.rules))
+
+    def keep(self) -> bool:
+        """Mend them while no gate answers: what is held stays held."""
+        return self._kept("")
+
+    def pause(self) -> None:
+        """New connections go direct, or are held, from now on until the next sign of life."""
+        self._attempt(nftables.PAUSE)
+
+    def let_go(self) -> None:
+        """New connections go direct; none is held."""
+        self.held = frozenset()
+        self._attempt(nftables.LET_GO)
+
+    def reject_quic_to(self, addresses: frozenset[str]) -> None:
+        """Make these the only ones to which QUIC is rejected. Raises ValueError."""
+        self._put(nftables.quic_targets(addresses))
+        self._quic = addresses
+
+    def hold(self, addresses: frozenset[str]) -> None:
+        """Make these the only ones that are refused while no gate answers. Raises ValueError."""
+        self._put(nftables.hold_targets(addresses))
+        self.held = addresses
+
+    def leave(self) -> None:
+        """The process that set the rules ends: the table goes, unless it holds something, which the next start takes up.
+
+        Raises StateError.
+        """
+        if not self.held:
+            nftables.remove()
+            return
+        say(
+            f"no gate is there, and on_failure: refuse: calls to {len(self.held)} addresses of providers "
+            f"are refused until one is; `nft delete table {nftables.TABLE}` lets them go direct"
+        )
+
+    def _put(self, elements: str) -> None:
+        """Where that fails, the whole table is put anew as soon as that can be done: what is listed shows no elements."""
+        if self._attempt(elements) is None:
+            self._shape = ""
+
+    def _kept(self, commands: str) -> bool:
+        """Run these; where the table is another than ours, or none, put ours back with them."""
+        seen = self._attempt(commands + nftables.LOOK)
+        if seen is not None and nftables.shape(seen) == self._shape:
+            return True
+        whole = nftables.ruleset(self.rules) + nftables.quic_targets(self._quic) + nftables.hold_targets(self.held)
+        if self._attempt(whole + commands) is None:
+            return False
+        # nft of another version may print it otherwise than the one before: what it prints of ours is the measure.
+        self._shape = nftables.shape(self._attempt(nftables.LOOK) or "") or self._shape
+        say("the firewall's rules were not as they should be, and are put back")
+        return True
+
+    def _attempt(self, commands: str) -> str | None:
+        """One transaction; None, and told once, where it fails."""
+        try:
+            done = nftables.apply(commands)
+        except StateError as error:
+            if str(error) != self.fault:
+                say(f"the gate is not captured for: {error}")
+            self.fault = str(error)
+            return None
+        self.fault = ""
+        return done
+
+
+def say(what: str) -> None:
+    """One line on stderr: root's processes load neither the command line nor its styles."""
+    sys.stderr.write(f"spendgate: {what}\n")
+    sys.stderr.flush()

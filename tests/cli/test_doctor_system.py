@@ -1,0 +1,30 @@
+"""What `doctor` says of calls that are refused while no gate answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from redirect.test_nftables import ALIVE, HELD
+from spendgate.cli.doctor_system import held
+from spendgate.doctor.interface import State
+
+
+@pytest.mark.parametrize(
+    ("table", "wanted", "state", "words"),
+    [
+        pytest.param(HELD, True, State.FINDING, "refused at 4 addresses: no gate answers", id="held"),
+        pytest.param(ALIVE, True, State.FINE, "calls to 4 addresses of providers are refused", id="would be"),
+        pytest.param("", True, State.FINDING, "no provider's address is known", id="nothing to hold"),
+        pytest.param("", False, None, "", id="not wanted"),
+    ],
+)
+def test_what_is_held_is_told(table: str, wanted: bool, state: State | None, words: str) -> None:
+    """That it is, why, and what ends it; also that it would not be, though the policy says so."""
+    [*found] = held(table, wanted=wanted)
+
+    assert [each.state for each in found] == ([state] if state else [])
+    assert all(words in each.says and each.name == "hold" for each in found)
+    assert all(each.remedy for each in found if each.state is State.FINDING)
+    if table == HELD:
+        assert "`spendgate service stop`" in found[0].remedy
+        assert "5 packets" in found[0].says
