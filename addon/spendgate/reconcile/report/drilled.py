@@ -30,7 +30,7 @@ LINE_KEYS: Final = (
 )  # fmt: skip
 CALL_KEYS: Final = (
     "at", "id", "provider", "model", "state", "basis", "cost_nanos", "value_nanos", *COUNT_KEYS, "person", "machine", "tool",
-    "api_key", "billing", "prices", "http_status", "flags", "response_id", "request_id",
+    "api_key", "billing", "prices", "http_status", "response_id", "request_id", "flags",
 )  # fmt: skip
 KEYS: Final = tuple(dict.fromkeys((*document.KEYS, *LINE_KEYS, *CALL_KEYS)))
 """Columns of the CSV: those of a report, and what rows with the part `line` or `call` have besides."""
@@ -72,8 +72,8 @@ def call_row(call: Call) -> Row:
         "at": instant(call.started_ms), "id": call.id, "provider": call.provider, "model": call.model, "state": call.state,
         "basis": call.basis, "cost_nanos": call.cost_nanos, "value_nanos": call.value_nanos, **_counts(call.usage),
         "person": call.person, "machine": call.machine, "tool": call.tool, "api_key": call.api_key, "billing": call.billing,
-        "prices": call.prices, "http_status": call.http_status, "flags": call.flags, "response_id": call.response_id,
-        "request_id": call.request_id,
+        "prices": call.prices, "http_status": call.http_status, "response_id": call.response_id, "request_id": call.request_id,
+        "flags": call.flags,
     }  # fmt: skip
 
 
