@@ -149,6 +149,13 @@ def test_a_full_bucket_that_lacks_nothing_and_one_that_is_not_full() -> None:
         asked_of(ENTERPRISE, [page(enterprise(*[E_COST] * 100)), less, page()])
 
 
+def test_a_page_of_the_totals_that_comes_twice_counts_no_dollar_twice() -> None:
+    total = enterprise(ungrouped(amount="4128100.5", list_amount="5160150.000000"))
+    bodies = [page(enterprise(*[E_COST] * 100)), page(total, has_more=True, next_page="two"), page(total), page()]
+    with pytest.raises(StatementError, match="2026-11-20: its costs came 2 times; run the command again"):
+        asked_of(ENTERPRISE, bodies)
+
+
 def test_an_empty_organization_is_a_statement_of_nothing() -> None:
     said, _ = asked_of(CONSOLE, [page(bucket()), page()])
     assert (said.lines, said.from_ms, said.until_ms) == ((), START, START + DAY_MS)
