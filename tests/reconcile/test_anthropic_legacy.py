@@ -190,6 +190,10 @@ def test_pages_follow_cursors_and_long_spans_are_cut() -> None:
         ([page(bucket(COST), has_more=True, next_page="a"), page(bucket(COST)), page()], "its costs came 2 times"),
         ([page(has_more=True, next_page="a"), page(has_more=True, next_page="a"), page()], "has been read already"),
         ([b"\xff", page()], "page 1: byte 0: not UTF-8"),
+        ([page(bucket(COST), has_more=True), page()], "page 1: there is more, and no next page is named"),
+        ([page(bucket(COST, starting_at="2026-11-19T00:00:00Z")), page()], "data[0]: its times are not within"),
+        ([page(bucket(COST, ending_at="2026-11-19T00:00:00Z")), page()], "data[0]: its times are not within"),
+        ([page(bucket(COST, ending_at="2026-11-22T00:00:00Z")), page()], "data[0]: its times are not within"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_names_its_place_and_nothing_is_taken(bodies: list[bytes], fault: str) -> None:
