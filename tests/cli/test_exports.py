@@ -181,6 +181,9 @@ def test_no_cell_begins_as_a_formula_does(sign: str) -> None:
         ('a;"=1+1', "a;\"'=1+1"),
         ("a;b;-1;\uff1d1", "a;b;'-1;'\uff1d1"),
         ("=1;=1", "'=1;'=1"),
+        (" =1", "' =1"),
+        ("  @SUM(1)", "'  @SUM(1)"),
+        ("\u00a0=1", "'\u00b7=1"),
         ("a; b=c", "a; b=c"),
     ],
 )

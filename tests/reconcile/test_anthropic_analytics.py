@@ -114,10 +114,16 @@ def test_pages_follow_the_cursor_and_long_spans_are_cut() -> None:
         (page(usage()).replace(b"1200", b"-1200"), "is no whole count of zero or more"),
         (page(usage()).replace(b"1200", b"NaN"), "page 1: NaN is no amount"),
         (page(cost("1e999999999")), "is no amount that a provider writes"),
-        (page(cost("Infinity")), "is no amount that a provider writes"),
+        (page(cost("Infinity")), "'Infinity' is no decimal number"),
         (b"[" * 100_000, "page 1"),
         (page({**cost("1.00"), "usage": usage()["usage"]}), "page 1 data[0]: neither `cost` nor `usage`, or both"),
         (b"\xff", "page 1: byte 0: not UTF-8"),
+        (page(cost("1.00"), has_more=True), "page 1: there is more, and no next page is named"),
+        (page({**cost("1.00"), "starting_at": "2026-11-19T00:00:00Z"}), "data[0]: its times are not within"),
+        (page({**cost("1.00"), "ending_at": "2026-11-19T00:00:00Z"}), "data[0]: its times are not within"),
+        (page(cost("1_000")), "page 1 data[0]: '1_000' is no decimal number"),
+        (page(cost("\u0661\u0662")), "is no decimal number"),
+        (page(usage()).replace(b"1200", b'"\\uff11\\uff12"'), "is no decimal number"),
     ],
 )
 def test_what_cannot_be_read_names_its_place_and_nothing_is_taken(body: bytes, fault: str) -> None:
@@ -143,6 +149,12 @@ def test_what_came_after_this_was_written_is_kept_and_compared_with_nothing() ->
     assert [(each.charge, each.unit, each.billed_nanos) for each in said.lines] == [
         (Charge.OTHER, "dream_tokens", 10_000_000), (Charge.OTHER, "teleport", 20_000_000),
     ]  # fmt: skip
+
+
+def test_a_row_of_several_days_is_no_day() -> None:
+    week = {**cost("1.00"), "ending_at": "2026-11-22T00:00:00Z"}
+    with pytest.raises(StatementError, match=r"data\[0\]: it is of more than a day, and days were asked for"):
+        read([page(week), page()], Span(START, START + 2 * 86_400_000))
 
 
 def test_every_fault_is_told_at_once() -> None:

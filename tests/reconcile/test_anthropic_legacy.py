@@ -149,6 +149,13 @@ def test_a_full_bucket_that_lacks_nothing_and_one_that_is_not_full() -> None:
         asked_of(ENTERPRISE, [page(enterprise(*[E_COST] * 100)), less, page()])
 
 
+def test_a_page_of_the_totals_that_comes_twice_counts_no_dollar_twice() -> None:
+    total = enterprise(ungrouped(amount="4128100.5", list_amount="5160150.000000"))
+    bodies = [page(enterprise(*[E_COST] * 100)), page(total, has_more=True, next_page="two"), page(total), page()]
+    with pytest.raises(StatementError, match="2026-11-20: its costs came 2 times; run the command again"):
+        asked_of(ENTERPRISE, bodies)
+
+
 def test_an_empty_organization_is_a_statement_of_nothing() -> None:
     said, _ = asked_of(CONSOLE, [page(bucket()), page()])
     assert (said.lines, said.from_ms, said.until_ms) == ((), START, START + DAY_MS)
@@ -183,6 +190,10 @@ def test_pages_follow_cursors_and_long_spans_are_cut() -> None:
         ([page(bucket(COST), has_more=True, next_page="a"), page(bucket(COST)), page()], "its costs came 2 times"),
         ([page(has_more=True, next_page="a"), page(has_more=True, next_page="a"), page()], "has been read already"),
         ([b"\xff", page()], "page 1: byte 0: not UTF-8"),
+        ([page(bucket(COST), has_more=True), page()], "page 1: there is more, and no next page is named"),
+        ([page(bucket(COST, starting_at="2026-11-19T00:00:00Z")), page()], "data[0]: its times are not within"),
+        ([page(bucket(COST, ending_at="2026-11-19T00:00:00Z")), page()], "data[0]: its times are not within"),
+        ([page(bucket(COST, ending_at="2026-11-22T00:00:00Z")), page()], "data[0]: its times are not within"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_names_its_place_and_nothing_is_taken(bodies: list[bytes], fault: str) -> None:

@@ -59,6 +59,7 @@ def test_a_call_for_each_day_and_pages_within_it() -> None:
         (page(RECORD)[:-5], "page 1: line 1 column"),
         (page({**RECORD, "date": "2026-11-19T00:00:00Z"}), "is of 2026-11-19, asked was 2026-11-20"),
         (page(RECORD, RECORD), "a page came twice"),
+        (page(RECORD, has_more=True), "page 1: there is more, and no next page is named"),
         (page({**RECORD, "actor": {"type": "user_actor"}}), "neither an address nor a key's name"),
         (page({**RECORD, "actor": None}), "page 1 data[0]: None is no object"),
         (page({k: v for k, v in RECORD.items() if k != "customer_type"}), "'customer_type' is missing"),

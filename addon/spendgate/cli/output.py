@@ -206,8 +206,9 @@ def _csv(rows: Sequence[Row], keys: Sequence[str]) -> None:
 
 def plain_cell(value: object) -> object:
     """A cell that runs nowhere, in a terminal or a spreadsheet: control characters are shown as in tables, and text that begins
-    as a formula does gets a quote before it (OWASP, CSV Injection), after a semicolon too. Numbers stay as they are."""
+    as a formula does gets a quote before it (OWASP, CSV Injection), after blanks and a semicolon too.
+    Numbers stay as they are."""
     if not isinstance(value, str):
         return value
     text = _FORMULA_WITHIN.sub(r"\1'", inert(value))
-    return f"'{text}" if value.startswith(_FORMULA) else text
+    return f"'{text}" if value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA) else text

@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from spendgate.reconcile.sources.anthropic_words import counted, kind_of_cost
-from spendgate.reconcile.sources.assembling import whole
+from spendgate.reconcile.sources.assembling import after, whole, within
 from spendgate.reconcile.sources.interface import Asking, Page, Request, Span
 from spendgate.reconcile.sources.reading import CENT, Faults, count, instant_ms, loads, nanos, text
 from spendgate.statement import DAY_MS, Axes, Line, Statement, Who
@@ -52,7 +52,7 @@ class AnthropicAnalytics:
                 while True:
                     page = yield _request(kind, part, read.cursor)
                     whole.update(page.body)
-                    read.page(page, faults)
+                    read.page(page, part, faults)
                     if read.cursor is None:
                         break
         faults.raise_any()
@@ -94,7 +94,7 @@ class Reading:
         self._seen: set[str] = set()
         self._rows: set[bytes] = set()
 
-    def page(self, page: Page, faults: Faults) -> None:
+    def page(self, page: Page, part: Span, faults: Faults) -> None:
         """Take a page in. `cursor` is then that of the next, None after the last or after a page that cannot be read."""
         place, self.cursor = f"page {page.number}", None
         with faults.at(place):
@@ -105,7 +105,7 @@ class Reading:
             for number, item in enumerate(found["data"]):
                 with faults.at(f"{place} data[{number}]"):
                     self._once(item)
-                    self.lines.append(_line(item))
+                    self.lines.append(_line(item, part))
             self.cursor = self._next(found)
 
     def _once(self, item: object) -> None:
@@ -122,8 +122,8 @@ class Reading:
             self.refreshed_ms = ms if self.refreshed_ms is None else min(self.refreshed_ms, ms)
 
     def _next(self, found: dict[str, Any]) -> str | None:
-        cursor = text(found.get("next_page"))
-        if not cursor or found.get("has_more") is False:
+        cursor = after(found)
+        if cursor is None:
             return None
         if cursor in self._seen:
             raise ValueError("the next page is one that has been read already")
@@ -131,14 +131,17 @@ class Reading:
         return cursor
 
 
-def _line(item: dict[str, Any]) -> Line:
+def _line(item: dict[str, Any], part: Span) -> Line:
     group, cost, usage = item["group"], item.get("cost"), item.get("usage")
     if (cost is None) is (usage is None):
         raise ValueError("neither `cost` nor `usage`, or both")
+    starts_ms, ends_ms = within(
+        instant_ms(item["starting_at"]), instant_ms(item["ending_at"]), part.from_ms, part.until_ms
+    )
     key = text(group["api_key_id"])
     common = {
-        "starts_ms": instant_ms(item["starting_at"]),
-        "ends_ms": instant_ms(item["ending_at"]),
+        "starts_ms": starts_ms,
+        "ends_ms": ends_ms,
         "provider": "anthropic",
         "model": text(group.get("model")),
         "product": text(group.get("product")),

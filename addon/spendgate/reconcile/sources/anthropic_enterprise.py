@@ -60,6 +60,7 @@ class AnthropicEnterprise(Report):
         totals = Run()
         totals.whole = run.whole
         yield from self.query(path, (), part, faults, run=totals, line=_total)
+        totals.refuse_doubles(faults)
         named: dict[int, list[Line]] = defaultdict(list)
         for line in run.lines:
             if (line.billed_nanos is not None) is money:

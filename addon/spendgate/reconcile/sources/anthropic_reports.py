@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from spendgate.reconcile.sources.anthropic_words import counted, kind_of_cost
-from spendgate.reconcile.sources.assembling import Cursor, day_word, dollars_only, fields, obj, whole
+from spendgate.reconcile.sources.assembling import Cursor, after, day_word, dollars_only, fields, obj, whole, within
 from spendgate.reconcile.sources.interface import Asking, Page, Request, Span
 from spendgate.reconcile.sources.reading import CENT, Faults, instant_ms, nanos, text
 from spendgate.statement import DAY_MS, Axes, Line, Statement, Who
@@ -60,7 +60,7 @@ class Report(ABC):
         while True:
             more = [] if cursor.next is None else [("page", cursor.next)]
             page = yield Request(f"{path}?{urlencode([*words, *more])}")
-            run.page(page, line, cursor, faults)
+            run.page(page, part, line, cursor, faults)
             if cursor.next is None:
                 return
 
@@ -126,7 +126,7 @@ class Run:
         """By day, and whether it is money: how many rows its bucket has."""
         self._buckets: Counter[tuple[int, bool]] = Counter()
 
-    def page(self, page: Page, line: ReadRow, cursor: Cursor, faults: Faults) -> None:
+    def page(self, page: Page, part: Span, line: ReadRow, cursor: Cursor, faults: Faults) -> None:
         """Take one in; `cursor` is then where the next one is."""
         place = f"page {page.number}"
         self.whole.update(page.body)
@@ -139,12 +139,12 @@ class Run:
                 self.refreshed_ms = ms if self.refreshed_ms is None else min(self.refreshed_ms, ms)
             for number, bucket in enumerate(found["data"]):
                 with faults.at(f"{place} data[{number}]"):
-                    self._bucket(fields(bucket), f"{place} data[{number}]", line, faults)
-            more = text(found.get("next_page")) or None
-            cursor.follow(None if found.get("has_more") is False else more)
+                    self._bucket(fields(bucket), part, f"{place} data[{number}]", line, faults)
+            cursor.follow(after(found))
 
-    def _bucket(self, bucket: dict[str, Any], place: str, line: ReadRow, faults: Faults) -> None:
+    def _bucket(self, bucket: dict[str, Any], part: Span, place: str, line: ReadRow, faults: Faults) -> None:
         starts, ends, rows = instant_ms(bucket["starting_at"]), instant_ms(bucket["ending_at"]), bucket["results"]
+        within(starts, ends, part.from_ms, part.until_ms)
         if not isinstance(rows, list):
             raise TypeError("`results` is no list")
         for number, row in enumerate(rows):

@@ -182,6 +182,23 @@ def obj(body: bytes, items: str) -> dict[str, Any]:
     return found
 
 
+def after(page: Mapping[str, Any]) -> str | None:
+    """The cursor of the page after one of Anthropic's; None: it was the last. Raises ValueError where it lacks one."""
+    more, cursor = page.get("has_more"), told(page.get("next_page"))
+    if more and cursor is None:
+        raise ValueError("there is more, and no next page is named")
+    return None if more is False else cursor
+
+
+def within(starts_ms: int, ends_ms: int, from_ms: int, until_ms: int) -> tuple[int, int]:
+    """The times of a bucket of at most a day within what was asked for. Raises ValueError: they are others."""
+    if not from_ms <= starts_ms < ends_ms <= until_ms:
+        raise ValueError("its times are not within what was asked for")
+    if ends_ms - starts_ms > DAY_MS:
+        raise ValueError("it is of more than a day, and days were asked for")
+    return starts_ms, ends_ms
+
+
 def fields(item: object) -> dict[str, Any]:
     """An item of a page that is an object. Raises ValueError."""
     if not isinstance(item, dict):

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from spendgate.money import dollars
-from spendgate.reconcile.sources.assembling import Cursor, day_word, days_of, dollars_only, fields, obj
+from spendgate.reconcile.sources.assembling import Cursor, after, day_word, days_of, dollars_only, fields, obj
 from spendgate.reconcile.sources.interface import Asking, Page, Request, Span
 from spendgate.reconcile.sources.reading import CENT, Faults, count, instant_ms, nanos, text
 from spendgate.statement import DAY_MS, Billed, Line, Statement, Who
@@ -72,7 +72,7 @@ class _Run:
             for number, item in enumerate(found["data"]):
                 with faults.at(f"{place} data[{number}]"):
                     self._record(fields(item), day)
-            cursor.follow(None if found.get("has_more") is False else text(found.get("next_page")) or None)
+            cursor.follow(after(found))
 
     def _record(self, item: dict[str, Any], day: int) -> None:
         told = instant_ms(item["date"])

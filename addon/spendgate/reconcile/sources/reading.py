@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -24,6 +25,8 @@ CENT: Final = Decimal("0.01")
 _SHOWN: Final = 60
 _FAULTS_MAX: Final = 20
 _EXPONENT_MAX: Final = 30
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""Decimal takes more for a number: `1_000`, and the digits of every script."""
 _NANOS: Final = 1_000_000_000
 _DAYS_IN_MS: Final = 253_402_300_800_000
 """Year 10000: what is later is in another unit than it claims."""
@@ -77,6 +80,8 @@ def decimal(value: object) -> Decimal:
         found = value
     elif isinstance(value, str):
         try:
+            if _NUMBER.fullmatch(value.strip()) is None:
+                raise ValueError(f"{shown(value)} is no decimal number")
             found = Decimal(value.strip())
         except InvalidOperation as fault:
             raise ValueError(f"{shown(value)} is no decimal number") from fault
