@@ -130,10 +130,10 @@ def test_through_the_socket_it_is_the_persons_traffic_that_is_tried(village: Vil
 
 
 def test_rules_that_capture_nothing(village: Village, programs: Path) -> None:
-    """The gate is up, answers its pulse and listens, and the rules are empty: the canary alone can tell."""
-    flush = ("nft", "flush", "chain", "inet", "spendgate", "capture")
-    _, err = village.laptop.inside(*flush).communicate(timeout=BUSY_S)
-    assert not err
+    """The gate is up, answers its pulse and listens, its rules are whole, and another's take effect before them: the canary alone
+    can tell. What is changed in its own table the gate mends within a second."""
+    untracked = "table inet other { chain out { type filter hook output priority raw; tcp dport 443 notrack; }; }"
+    nft(village, untracked)
     try:
         found = doctor(village, programs, 1)
         told = findings(found)
@@ -141,8 +141,15 @@ def test_rules_that_capture_nothing(village: Village, programs: Path) -> None:
         assert ("gate", "gate") not in told
         assert not any(tool["captured"] for tool in found["tools"])
     finally:
-        village.laptop.inside("nft", "delete", "table", "inet", "spendgate").communicate(timeout=BUSY_S)
-        until(lambda: _back(village))  # the gate puts its table back
+        nft(village, "delete table inet other")
+    nft(village, "flush chain inet spendgate capture")
+    until(lambda: _back(village))
+
+
+def nft(village: Village, command: str) -> None:
+    """Somebody else's, on the laptop."""
+    _, err = village.laptop.inside("nft", command).communicate(timeout=BUSY_S)
+    assert not err
 
 
 def _back(village: Village) -> bool | None:
