@@ -86,9 +86,18 @@ class StatementBook:
         parts = packed(statement.lines)  # before the transaction: gates wait for that
         return self._write(lambda conn: _take(conn, statement, parts, who, now_ms))
 
-    def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
-        """What no call has of these UTC days (from, until), in place of what was said of them before. Raises StateError."""
-        self._write(lambda conn: uncaptured.add(conn, span, cells, who, now_ms))
+    def upto(self) -> uncaptured.Upto:
+        """What is taken in and counted so far: ask before comparing."""
+        return uncaptured.upto(self._store.conn)
+
+    def count(
+        self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int, upto: uncaptured.Upto
+    ) -> bool:
+        """What no call has of these UTC days (from, until), in place of what was said of them before.
+
+        False, and nothing, where more than `upto` has come: a comparison without it would replace a newer one. Raises StateError.
+        """
+        return self._write(lambda conn: uncaptured.add(conn, span, cells, who, now_ms, upto))
 
     def charge(self, budgets: Sequence[Counted], scopes_of: ScopesOf) -> int:
         """Bring these budgets' balances to what was counted; see `uncaptured.take`. Raises StateError."""
