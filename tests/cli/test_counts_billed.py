@@ -141,7 +141,7 @@ def test_an_import_that_lands_while_another_compares_is_never_counted_away(
             other.write_text(HEAD + event(at(5, number), 300 + number, email="bob@acme.example"))
             read = structs.replace(read_file(other, None), subject="second")
             with StatementBook(place.ledger) as book:  # as an import that was killed before it counted, too
-                assert book.take(read, "admin", NOW_MS)[1]
+                assert book.take(read, "admin", NOW_MS + number)[1]  # of one moment, the name would decide
         return found
 
     monkeypatch.setattr(not_captured, "uncaptured", beside)
@@ -158,7 +158,7 @@ def test_an_import_that_lands_while_another_compares_is_never_counted_away(
     assert done.exit_code == 0, (done.output, done.exception)
     with Reader(place.ledger) as reader:
         found = {each.person: each.nanos for each in reader.uncaptured()}
-    assert found["alice"] == 100 * CENT and found["bob"] >= 300 * CENT
+    assert found == {"alice": 100 * CENT, "bob": (300 if often == 1 else 307) * CENT}
 
 
 def test_a_newer_version_replaces_what_an_older_one_said(place: State, tmp_path: Path) -> None:
