@@ -338,3 +338,14 @@ def test_a_bill_without_a_closed_day_is_not_said_to_be_captured(place: State, tm
     said = taken(place, tmp_path, event(at(0, -590), 900))
     assert "none of its days is closed, or it is no bill" in said
     assert budgets(place)["person"]["billed_nanos"] == 0
+
+
+def test_a_statement_that_no_sum_could_hold_is_refused_whole(place: State, tmp_path: Path) -> None:
+    """Each of its amounts fits a row."""
+    file = tmp_path / "usage.csv"
+    file.write_text(HEAD + event(at(5, 0), 6_000_000_000) + event(at(5, 1), 6_000_000_000))
+    done = CliRunner().invoke(app, ["reconcile", "import", str(file), "--state", str(place.root)])
+    assert "come to $120,000,000, more than the $100,000,000" in str(done.exception)
+    assert "unit of its amounts" in str(done.exception)
+    with Reader(place.ledger) as reader:
+        assert reader.imports() == ()
