@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result as Ran
+from msgspec import structs
 from typer.testing import CliRunner
 
 from cli.kit import NOW_MS, app
 from reconcile.taught import CENT, HEAD, at, event, used
 from spendgate.admission import Admit, RefusalKind
 from spendgate.attribution import Attribution, Evidence
-from spendgate.cli import in_force
+from spendgate.cli import in_force, not_captured
+from spendgate.cli.reconcile import read_file
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.fitting import scopes
@@ -26,10 +28,13 @@ from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.purge import Purge, run
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
+from spendgate.ledger.statements import StatementBook
 from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Ask, Kind, Route
 from spendgate.providers.unfinished import estimate_usage
+from spendgate.reconcile.facts import Facts as Known
+from spendgate.reconcile.run import Options
 from spendgate.selector import Facts
 from spendgate.usage import Usage
 
@@ -120,6 +125,40 @@ def test_an_import_counts_where_it_fits_once_and_is_told_apart(place: State, tmp
     again = taken(place, tmp_path, *CAPTURED, event(at(3, 400), 900), event(at(5, 0), 300))
     assert "these very bytes are here already" in again
     assert budgets(place)["person"]["spent_nanos"] == 1_200 * CENT
+
+
+@pytest.mark.parametrize("often", [1, 100])
+def test_an_import_that_lands_while_another_compares_is_never_counted_away(
+    place: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: int
+) -> None:
+    """Once: what was compared is compared anew, with it. All the time: it is told, and the same bytes again count it."""
+    compared, landed = not_captured.uncaptured, iter(range(often))
+
+    def beside(reader: Reader, options: Options, facts: Known) -> object:
+        found = compared(reader, options, facts)
+        if (number := next(landed, None)) is not None:
+            other = tmp_path / "other.csv"
+            other.write_text(HEAD + event(at(5, number), 300 + number, email="bob@acme.example"))
+            read = structs.replace(read_file(other, None), subject="second")
+            with StatementBook(place.ledger) as book:  # as an import that was killed before it counted, too
+                assert book.take(read, "admin", NOW_MS + number)[1]  # of one moment, the name would decide
+        return found
+
+    monkeypatch.setattr(not_captured, "uncaptured", beside)
+    file = tmp_path / "usage.csv"
+    file.write_text(HEAD + "".join((*CAPTURED, event(at(5, 0), 100))))
+    words = ["reconcile", "import", str(file), "--state", str(place.root)]
+    done = CliRunner().invoke(app, words)
+    if often > 1:
+        assert done.exit_code != 0 and "import it again, once the others are done" in str(done.exception or done.stderr)
+        with Reader(place.ledger) as reader:
+            assert reader.uncaptured() == ()
+        monkeypatch.setattr(not_captured, "uncaptured", compared)
+        done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, (done.output, done.exception)
+    with Reader(place.ledger) as reader:
+        found = {each.person: each.nanos for each in reader.uncaptured()}
+    assert found == {"alice": 100 * CENT, "bob": (300 if often == 1 else 307) * CENT}
 
 
 def test_a_newer_version_replaces_what_an_older_one_said(place: State, tmp_path: Path) -> None:
@@ -299,3 +338,14 @@ def test_a_bill_without_a_closed_day_is_not_said_to_be_captured(place: State, tm
     said = taken(place, tmp_path, event(at(0, -590), 900))
     assert "none of its days is closed, or it is no bill" in said
     assert budgets(place)["person"]["billed_nanos"] == 0
+
+
+def test_a_statement_that_no_sum_could_hold_is_refused_whole(place: State, tmp_path: Path) -> None:
+    """Each of its amounts fits a row."""
+    file = tmp_path / "usage.csv"
+    file.write_text(HEAD + event(at(5, 0), 6_000_000_000) + event(at(5, 1), 6_000_000_000))
+    done = CliRunner().invoke(app, ["reconcile", "import", str(file), "--state", str(place.root)])
+    assert "come to $120,000,000, more than the $100,000,000" in str(done.exception)
+    assert "unit of its amounts" in str(done.exception)
+    with Reader(place.ledger) as reader:
+        assert reader.imports() == ()

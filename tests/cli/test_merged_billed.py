@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from cli.kit import NOW_MS, app
@@ -16,6 +17,7 @@ from reconcile.taught import CENT, at, event, month, used
 from spendgate.cli import in_force
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
+from spendgate.errors import StateError
 from spendgate.ledger.ledger import Ledger
 from spendgate.ledger.queries import Reader
 
@@ -115,3 +117,17 @@ def test_factors_are_learned_over_all_laptops_and_taken_by_each(tmp_path: Path) 
     assert "cursor, claude-opus-4-5: x2.50" in said
     assert LEFT in merging(State(prepare(State(tmp_path / "again")).root), *homes)
     assert json.loads(ran(State(tmp_path / "again"), "reconcile", "calibrations", "--format", "json").stdout) == []
+
+
+def test_a_merged_ledger_of_an_older_version_names_what_brings_it_up_to_date(tmp_path: Path) -> None:
+    """No gate ever starts on one; merging its sources once more does."""
+    first, fleet = laptop(tmp_path / "a", 0), State(tmp_path / "fleet")
+    fleet.root.mkdir()
+    merging(fleet, first)
+    with closing(sqlite3.connect(fleet.ledger, isolation_level=None)) as conn:  # as before this migration
+        conn.execute("DROP TABLE statement_parts")
+        conn.execute("DELETE FROM _sqlite_migrations WHERE name = 'm026_statement_parts'")
+    with pytest.raises(StateError, match="`spendgate ledger merge` its sources into it once more"):
+        Reader(fleet.ledger)
+    merging(fleet, first)
+    Reader(fleet.ledger).close()

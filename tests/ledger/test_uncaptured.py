@@ -112,7 +112,7 @@ class World:
         span = (TODAY - (DAYS - first) * DAY, TODAY - (DAYS - last) * DAY)
         cells = [cell(day, person, nanos) for (day, person), nanos in amounts.items()]
         with StatementBook(self.folder / "ledger.db") as book:
-            book.count(span, cells, "admin", self.now_ms)
+            book.count(span, cells, "admin", self.now_ms, book.upto())
         for day in range(first, last):
             self.said[day] = {person: nanos for (at, person), nanos in amounts.items() if at == day}
         self.charged = False
@@ -236,11 +236,11 @@ def test_two_that_count_at_once_count_once(tmp_path: Path) -> None:
     """Two gates and a command take the same import in, in whatever order."""
     ledgers = [open_ledger(tmp_path), open_ledger(tmp_path)]
     with StatementBook(tmp_path / "ledger.db") as book:
-        book.count(BILLED_SPAN, [billed(at, 100) for at in range(3)], "admin", NOW)
+        book.count(BILLED_SPAN, [billed(at, 100) for at in range(3)], "admin", NOW, book.upto())
         made = [
             take(BILLED, lambda _: BUDGETS) for take in (ledgers[0].take_billed, book.charge, ledgers[1].take_billed)
         ]
-        book.count(BILLED_SPAN, [billed(0, 40)], "admin", NOW)
+        book.count(BILLED_SPAN, [billed(0, 40)], "admin", NOW, book.upto())
         made += [take(BILLED, lambda _: BUDGETS) for take in (ledgers[1].take_billed, ledgers[0].take_billed)]
     assert made == [6, 0, 0, 6, 0]
     assert [sees(each) for each in ledgers] == [(40, 0)] * 2
@@ -282,5 +282,5 @@ def charged(folder: Path) -> None:
     """A ledger whose two budgets have three days of a bill."""
     open_ledger(folder).close()
     with StatementBook(folder / "ledger.db") as book:
-        book.count(BILLED_SPAN, [billed(at, 100) for at in range(3)], "admin", NOW)
+        book.count(BILLED_SPAN, [billed(at, 100) for at in range(3)], "admin", NOW, book.upto())
         assert book.charge(BILLED, lambda _: BUDGETS) == 6

@@ -153,7 +153,7 @@ def bill(folder: Path, seed: str) -> None:
     with StatementBook(folder / "ledger.db") as book:
         for number in itertools.count():
             cells = [billed(at, chance.choice((0, 1, 2, 10**6))) for at in range(3)]
-            book.count(BILLED_SPAN, [each for each in cells if each.nanos], "admin", NOW)
+            book.count(BILLED_SPAN, [each for each in cells if each.nanos], "admin", NOW, book.upto())
             book.charge(BILLED, lambda _: BUDGETS)
             print(number, flush=True)
 

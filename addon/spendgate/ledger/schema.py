@@ -17,6 +17,8 @@ from spendgate.ledger.migrations import migration
 
 _CHAINS = "m014_audit_chain"
 _MARKS = "m025_marks"
+_MERGED = "SELECT 1 FROM main.sqlite_schema WHERE name = 'merged_from'"
+"""As `merged.is_merged`, which stands above this module."""
 
 
 def migrate(db: Database, now_ms: int) -> None:
@@ -64,6 +66,11 @@ def refuse_other(conn: sqlite3.Connection) -> None:
     if not migration.applied(database):
         raise StateError("this file is not a ledger of Spendgate")
     if migration.pending(database):
+        if conn.execute(_MERGED).fetchone() is not None:  # no gate starts on one
+            raise StateError(
+                "this merged ledger is of an older Spendgate: `spendgate ledger merge` its sources into it once more to bring it "
+                "up to date"
+            )
         raise StateError("the ledger is of an older Spendgate: start the gate once to bring it up to date")
 
 

@@ -24,7 +24,11 @@ from spendgate.ledger.packed import Part, packed, unpacked
 from spendgate.ledger.reserve import NoReserve, reserve_of
 from spendgate.ledger.store import Store
 from spendgate.ledger.uncaptured import ScopesOf, Uncaptured
+from spendgate.money import NANOS_PER_DOLLAR
 from spendgate.statement import DAY_MS, Line, Statement
+
+TOTAL_NANOS_MAX: Final = 10**17
+"""A hundred million dollars: ninety such statements still add up to a number that SQLite holds."""
 
 _ADD: Final = """INSERT INTO imports
     (seq, name, at_ms, source, provider, subject, from_ms, until_ms, sha256, origin, refreshed_ms, lines, notes)
@@ -81,14 +85,24 @@ class StatementBook:
     def take(self, statement: Statement, who: str, now_ms: int) -> tuple[Imported, bool]:
         """The import, and whether it is new: the same bytes of the same span twice are one, but for a span that was not over.
 
-        Raises StateError.
+        Raises StateError, also for lines that come to more than a statement may.
         """
+        _bounded(statement)
         parts = packed(statement.lines)  # before the transaction: gates wait for that
         return self._write(lambda conn: _take(conn, statement, parts, who, now_ms))
 
-    def count(self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
-        """What no call has of these UTC days (from, until), in place of what was said of them before. Raises StateError."""
-        self._write(lambda conn: uncaptured.add(conn, span, cells, who, now_ms))
+    def upto(self) -> uncaptured.Upto:
+        """What is taken in and counted so far: ask before comparing."""
+        return uncaptured.upto(self._store.conn)
+
+    def count(
+        self, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int, upto: uncaptured.Upto
+    ) -> bool:
+        """What no call has of these UTC days (from, until), in place of what was said of them before.
+
+        False, and nothing, where more than `upto` has come: a comparison without it would replace a newer one. Raises StateError.
+        """
+        return self._write(lambda conn: uncaptured.add(conn, span, cells, who, now_ms, upto))
 
     def charge(self, budgets: Sequence[Counted], scopes_of: ScopesOf) -> int:
         """Bring these budgets' balances to what was counted; see `uncaptured.take`. Raises StateError."""
@@ -106,6 +120,17 @@ class StatementBook:
             return self._store.end(lambda known: work(known.conn))
         except LedgerUnavailable as fault:
             raise StateError(f"{self._store.path}: {fault}") from fault
+
+
+def _bounded(said: Statement) -> None:
+    """Each amount fits a row; what is added up of several must fit one, too, or budgets could not take what they count."""
+    total = sum(max(abs(line.billed_nanos or 0), abs(line.list_nanos or 0)) for line in said.lines)
+    if total > TOTAL_NANOS_MAX:
+        come, most = (nanos // NANOS_PER_DOLLAR for nanos in (total, TOTAL_NANOS_MAX))
+        raise StateError(
+            f"{said.origin}: its lines come to ${come:,}, more than the ${most:,} that a statement may; "
+            "look at the unit of its amounts"
+        )
 
 
 def _take(

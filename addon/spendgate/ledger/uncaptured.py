@@ -37,6 +37,7 @@ _OF_RUN: Final = """SELECT day_ms, provider, person, api_key, tool, model, nanos
     WHERE run = ? AND day_ms >= ? AND day_ms < ? ORDER BY day_ms, rowid"""
 _RUNS: Final = "SELECT seq, from_ms, until_ms FROM uncaptured_runs ORDER BY seq DESC"
 _LATEST: Final = "SELECT coalesce(max(seq), 0) FROM uncaptured_runs"
+_IMPORTED: Final = "SELECT count(*) FROM imports"
 _CHARGED: Final = """SELECT coalesce(sum(nanos), 0) FROM billed_charges WHERE balance = ? AND booked_ms = ?"""
 _CHARGE: Final = "INSERT INTO billed_charges (balance, booked_ms, nanos, imports) VALUES (?, ?, ?, ?)"
 _TAKEN: Final = """SELECT b.id, c.booked_ms FROM windows b JOIN billed_charges c ON c.balance = b.id
@@ -75,9 +76,25 @@ ScopesOf = Callable[[Uncaptured], Sequence[Scope]]
 """The balances of a policy's `counts: billed` budgets that it counts in."""
 
 
-def add(conn: sqlite3.Connection, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int) -> None:
+class Upto(Struct, frozen=True):
+    """What a comparison has seen. Both are only ever added to, so that the same numbers are the same rows."""
+
+    imports: int
+    run: int
+
+
+def upto(conn: sqlite3.Connection) -> Upto:
+    """What stands now."""
+    return Upto(int(conn.execute(_IMPORTED).fetchone()[0]), latest(conn))
+
+
+def add(  # noqa: PLR0917 -- what is said, by whom and when, as one line of the trail has it; and what it has seen
+    conn: sqlite3.Connection, span: tuple[int, int], cells: Sequence[Uncaptured], who: str, now_ms: int, seen: Upto
+) -> bool:
     """What is uncaptured of these UTC days (from, until), in place of all that was said of them before, with its audit line.
-    Inside a transaction."""
+    Inside a transaction. False, and nothing, where another import or count has come since what was `seen`."""
+    if upto(conn) != seen:
+        return False
     run = conn.execute(_ADD_RUN, (now_ms, *span)).lastrowid
     told = f"{_day(span[0])} until {_day(span[1])}: {dollars(sum(each.nanos for each in cells))} in {len(cells)} lines"
     imports = ", ".join(sorted({name for each in cells for name in each.imports}))
@@ -91,6 +108,7 @@ def add(conn: sqlite3.Connection, span: tuple[int, int], cells: Sequence[Uncaptu
             for each in cells
         ),
     )  # fmt: skip
+    return True
 
 
 def _day(ms: int) -> str:
