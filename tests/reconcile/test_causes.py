@@ -273,6 +273,9 @@ def test_bypass_on_device() -> None:
 
     assert found.confidence is Confidence.EXACT
     assert "msg_3" in found.evidence
+    none_ran = [replace(each, gateless=True, why="no gate was running") for each in seen]
+    found = only(run(calls(3), billed(times(USAGE, 4), 4), Facts(witnessed=tuple(none_ran))), Cause.CAPTURE_DOWN)
+    assert found.evidence.endswith("no gate was running")
 
 
 def test_a_witness_whose_request_is_not_billed_takes_nothing() -> None:
