@@ -19,6 +19,9 @@ _BY_TOOL: Final = {
     "copilot-cli": "github-copilot",
 }
 
+PROVIDERS: Final = frozenset(_BY_TOOL.values()) | {provider for _, provider in _BY_ID}
+"""Whose requests a session log can tell of."""
+
 
 def around(matched: Matched, why: Callable[[Seen], Reason]) -> tuple[Witnessed, ...]:
     """The requests that went around the gate. What tells of no provider (OpenCode's without ids) is left out: a bill could not be
