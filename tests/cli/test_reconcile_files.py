@@ -47,6 +47,25 @@ def test_an_invoice_and_a_gateways_log_are_known_by_their_content(state: State, 
     assert (seats.billed_nanos, seats.quantity) == (75_000_000_000, "3")
 
 
+def test_a_mistyped_provider_is_told_and_can_be_taken_back(state: State, tmp_path: Path) -> None:
+    """An invoice of `antropic` is compared with no call; a newer one of nothing is in force in its stead."""
+    bill = tmp_path / "november.yaml"
+    asked = ("reconcile", "import", str(bill), "--state", str(state.root))
+    head = INVOICE.partition("seats:")[0].replace("anthropic", "antropic")
+    report = ("reconcile", "report", "--format", "json", "--from", "2026-11-01", "--until", "2026-12-01", "--state")
+    billed = []
+    for text in (INVOICE.replace("anthropic", "antropic"), head + "tax: $0\n"):
+        bill.write_text(text)
+        told = CliRunner().invoke(app, asked).stderr
+        assert "'antropic'; did you mean anthropic? To take this import back" in " ".join(told.split())
+        answer = json.loads(CliRunner().invoke(app, (*report, str(state.root))).stdout)
+        billed.append(answer["totals"]["billed_nanos"])
+    assert billed == [75 * 10**9, 0]
+    bill.write_text(INVOICE)
+    assert "did you mean" not in CliRunner().invoke(app, asked).stderr
+    assert "antropic" in ran(state, "reconcile", "imports")
+
+
 def test_a_faulty_file_is_refused_whole_with_its_place(state: State, tmp_path: Path) -> None:
     bill = tmp_path / "november.yaml"
     bill.write_text(INVOICE.replace("$75", "$70"))

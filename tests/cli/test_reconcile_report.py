@@ -281,7 +281,9 @@ def off(made: Answer) -> Answer:
 
 
 def test_a_key_that_nobody_knows_is_told_with_those_that_are(month: State) -> None:
-    with pytest.raises(StateError, match=r"2026-10-02: nothing of 'nobody' on this day; known are: .*key_"):
+    with pytest.raises(
+        StateError, match=r"2026-10-02: nothing of 'nobody' on this day; known are: .*key_.*`--map FILE`"
+    ):
         raise failure(called(month, "explain", "--day", "2026-10-02", "--key", "nobody"))
 
 
@@ -292,6 +294,8 @@ def test_a_key_is_known_behind_its_provider_as_coverage_has_it(month: State) -> 
     whole, short = (called(month, *asked, name) for name in (row["name"], row["name"].removeprefix("openai ")))
     assert json.loads(whole.stdout)["lines"]
     assert whole.stdout == short.stdout
+    notes = document(month)["notes"]
+    assert any(each.startswith("anthropic: some keys are not told apart; `--map FILE`") for each in notes)
     keyless = json.loads(called(month, *asked, "anthropic (keys not told apart)").stdout)
     assert {each["provider"] for each in keyless["days"]} == {"anthropic"}
 

@@ -106,6 +106,19 @@ def test_what_went_around_is_named_with_why(state: State, home: Path) -> None:
     assert (cells["response_id"], cells["output_tokens"], cells["at"][-1]) == ("msg_3", "50", "Z")
 
 
+def test_a_merged_ledger_does_not_say_when_a_gate_ran(state: State, home: Path, tmp_path: Path) -> None:
+    """It has no starts of gates of its own: with calls of this very moment it said that no gate was running, certainly."""
+    write(home / LOG, answer("msg_3", "req_3", session="s9", at_ms=NOW_MS))
+    fleet = State(tmp_path / "fleet")
+    fleet.root.mkdir()
+    done = CliRunner().invoke(app, ["ledger", "merge", str(state.root), "--into", str(fleet.ledger)])
+    assert done.exit_code == 0, done.output
+    (found,) = (
+        each for each in json.loads(asked(fleet, "--format", "json", status=1).stdout) if each["where"] == "log"
+    )
+    assert (found["why"], found["firm"]) == ("a merged ledger: when this laptop's gate ran is not known", "possible")
+
+
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_a_person_reads_why_and_what_to_do(
     state: State, home: Path, width: int, monkeypatch: pytest.MonkeyPatch

@@ -114,7 +114,20 @@ def test_revision() -> None:
     """The version before had what was captured."""
     result = run(calls(3), billed(times(USAGE, 4), 4), older=billed(times(USAGE, 3), 3))
 
-    assert only(result, Cause.REVISION).nanos == ONE
+    found = only(result, Cause.REVISION)
+    assert (found.nanos, found.confidence) == (ONE, Confidence.EXACT)
+    assert "import v2 has another sum than v1" in found.evidence
+
+
+def test_a_newer_download_of_a_part_is_not_surely_the_providers_change() -> None:
+    """A filter leaves lines out: nothing says that the provider did."""
+    whole = billed(times(USAGE, 3), 3)
+
+    found = only(run(calls(3), whole[:-1], older=whole), Cause.REVISION)
+
+    assert found.confidence is Confidence.RESIDUAL
+    assert "1 line of the earlier one" in found.evidence
+    assert "with a filter" in found.evidence
 
 
 def test_a_revision_towards_the_ledger_is_none() -> None:
@@ -273,6 +286,9 @@ def test_bypass_on_device() -> None:
 
     assert found.confidence is Confidence.EXACT
     assert "msg_3" in found.evidence
+    none_ran = [replace(each, gateless=True, why="no gate was running") for each in seen]
+    found = only(run(calls(3), billed(times(USAGE, 4), 4), Facts(witnessed=tuple(none_ran))), Cause.CAPTURE_DOWN)
+    assert found.evidence.endswith("no gate was running")
 
 
 def test_a_witness_whose_request_is_not_billed_takes_nothing() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec import structs
 from typer.testing import CliRunner
 
 from cli.kit import app
 from spendgate.config.key_map import parse
 from spendgate.reconcile.facts import Role
-from spendgate.reconcile.remedies import MEANINGS, REMEDIES, compare_below
-from spendgate.reconcile.result import Cause
+from spendgate.reconcile.remedies import MEANINGS, REMEDIES, compare_below, remedy
+from spendgate.reconcile.result import Cause, Confidence, Finding
 from spendgate.reconcile.witnesses import whys
 
 ALL = [*REMEDIES.values(), *whys.REMEDIES.values()]
@@ -51,6 +52,16 @@ def test_whose_a_key_is_can_be_said_in_the_map_that_is_named() -> None:
 def test_what_no_ledger_has_is_looked_for_in_session_logs() -> None:
     """No statement is imported by the minute, and a session log is no statement: nobody could follow that."""
     assert "spendgate reconcile witness" in REMEDIES[Cause.UNCAPTURED]
+    assert "an SDK writes no log" in REMEDIES[Cause.UNCAPTURED]
+
+
+def test_where_no_session_log_is_read_none_is_named() -> None:
+    """Cursor's has no counts of requests."""
+    found = Finding(Cause.UNCAPTURED, 1, Confidence.RESIDUAL, 0, "cursor")
+    told = remedy(Cause.UNCAPTURED, [found])
+    assert "witness" not in told
+    assert "cursor.com/dashboard" in told
+    assert "witness" in remedy(Cause.UNCAPTURED, [found, structs.replace(found, provider="anthropic")])
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,11 @@ def test_a_key_that_no_gate_can_have_seen_is_in_no_coverage() -> None:
     assert [(each.name, each.billed_nanos) for each in made.coverage if each.what == "key"] == [
         ("anthropic apikey_alice", 3 * price(USAGE))
     ]
-    assert in_scope(made).startswith("Coverage is of what is in scope: $0.08 of $0.10 billed.")
+    assert in_scope(made).startswith("Coverage is of what is in scope, $0.08; $0.10 is billed in all.")
+    off = Line(DAY, DAY + DAY_MS, "anthropic", charge=Charge.CREDIT, billed_nanos=-(10**7), amount="-0.01 USD")
+    credited = in_scope(run(calls(3), [*lines_of(times(USAGE, 3), 3), off]))
+    assert "credits, which take off" in credited
+    assert " of $" not in credited, "a part that is larger than its whole"
     assert in_scope(made) in unescape(page.page(made, judged(made)))
     assert not in_scope(run(calls(3), lines_of(times(USAGE, 3), 3)))
 

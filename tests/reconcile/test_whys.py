@@ -29,6 +29,8 @@ BLIND = Blind("claude-code", "api.anthropic.com", "the tool refused the certific
         (Known(runs=(GateRun(1, AT - 9_000, AT - 5_000), GateRun(2, AT + 5_000, None))), Why.NO_GATE, Firm.CERTAIN,
          "stopped at 2026-11-22 01:59:55Z, the next started at 2026-11-22 02:00:05Z"),
         (Known(runs=(GateRun(1, AT - 9_000, AT - 5_000, AT + 5_000),)), Why.NO_GATE, Firm.LIKELY, "gate 1 died: its last sign"),
+        (Known(merged=True), Why.UNTOLD, Firm.POSSIBLE, "none of theirs says which laptop it is of"),
+        (Known(merged=True, metered={"s-1": 7}), Why.OTHER_WAY, Firm.LIKELY, "7 other calls of its session"),
         (replace(RUNNING, began={"s-1": AT - 90_000}), Why.OLDER_SESSION, Firm.LIKELY, "gate 3 started at 2026-11-22 01:59:00Z"),
         (replace(RUNNING, metered={"s-1": 7}), Why.OTHER_WAY, Firm.LIKELY, "7 other calls of its session"),
         (replace(RUNNING, hidden={"claude-code": ("*.anthropic.com",)}), Why.NO_PROXY, Firm.POSSIBLE, "has *.anthropic.com"),

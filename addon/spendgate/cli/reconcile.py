@@ -22,13 +22,16 @@ from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
 from spendgate.config import key_map
 from spendgate.config.credentials import api_key
+from spendgate.config.faults import meant
 from spendgate.config.statement_file import StatementFile
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, StatementBook, beside, called
 from spendgate.providers.client import fingerprint
+from spendgate.providers.registry import PROVIDER_NAMES
 from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.fetching import Way, fetch
+from spendgate.reconcile.remedies import CONSOLES
 from spendgate.reconcile.sources.interface import ApiSource, FileSource, Span
 from spendgate.reconcile.sources.table import APIS
 from spendgate.reconcile.sources.table import FILES as DOWNLOADED
@@ -41,6 +44,7 @@ FILES: tuple[FileSource, ...] = (*DOWNLOADED, StatementFile())
 _COLUMNS = (
     Column("name", "import", weight=0),
     Column("source", "source", weight=0),
+    Column("provider", "provider", weight=1),
     Column("from", "from", weight=0),
     Column("until", "until", weight=0),
     Column("lines", "lines", right=True, weight=1),
@@ -115,9 +119,22 @@ def import_(
     note(told if new else f"{told}: these very bytes are here already; nothing is added")
     for each in taken.notes:
         note(f"  {each}")
+    for word in _unknown(taken):
+        note(f"  {word}")
     for word in _beside(found.ledger, taken) if nameless and new else ():
         note(f"  {word}")
     note(counted(found, known, (taken.from_ms, taken.until_ms)))
+
+
+def _unknown(taken: Imported) -> Iterator[str]:
+    """What a person has typed and nobody else calls a provider: its lines would be compared with no call."""
+    known = {*PROVIDER_NAMES, *CONSOLES}
+    if taken.source == StatementFile.name and taken.provider not in known:
+        near = meant(taken.provider, known) or "."
+        yield (
+            f"no calls and no other bills are of a provider {taken.provider!r}{near} To take this import back, import its days"
+            " once more with the same provider, account and nothing but `tax: $0`"
+        )
 
 
 def _beside(ledger: Path, taken: Imported) -> Iterator[str]:

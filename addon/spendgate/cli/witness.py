@@ -102,7 +102,11 @@ def listen(
     blind = tuple(_blind(row) for row in reader.coverage())
     heard = Heard(frozenset(each.witness.tool for each in hearings if each.there), own_account(), since_ms)
     matched = match((seen for each in hearings for seen in each.seen), calls, heard)
-    return matched, _known(matched, hearings, calls, lines, blind, found, since_ms), hearings
+    return (
+        matched,
+        _known(matched, hearings, calls, None if reader.sources() else lines, blind, found, since_ms),
+        hearings,
+    )
 
 
 def witnessed(reader: Reader, found: paths.State, since_ms: int) -> tuple[Witnessed, ...]:
@@ -136,12 +140,13 @@ def _known(
     matched: Matched,
     hearings: Sequence[Hearing],
     calls: Sequence[NamedCall],
-    lines: Sequence[Mapping[str, object]],
+    lines: Sequence[Mapping[str, object]] | None,
     blind: tuple[Blind, ...],
     found: paths.State,
     since_ms: int,
 ) -> Known:
-    """What can tell why; other ledgers are looked at where there is something to be told."""
+    """What can tell why; other ledgers are looked at where there is something to be told. `lines`: this laptop's own trail; None:
+    the ledger is a merged one, and has none."""
     began: dict[str, int] = {}
     for seen in sorted((seen for each in hearings for seen in each.seen), key=lambda one: one.at_ms):
         if seen.session is not None:
@@ -155,8 +160,9 @@ def _known(
             unknown.setdefault(call.session, []).append(call.booked_ms)
     value = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
     return Known(
-        runs=trail.runs(lines, signs),
-        failures=trail.failures(lines),
+        merged=lines is None,
+        runs=trail.runs(lines or (), signs),
+        failures=trail.failures(lines or ()),
         blind=blind,
         began=began,
         metered=Counter(call.session for call in calls if call.session is not None and call.state != UNRECOGNIZED),

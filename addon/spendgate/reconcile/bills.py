@@ -36,6 +36,8 @@ class BilledDay(Struct, frozen=True):
     """What the version before said; () where there was none, or the day was too young for it to be whole."""
     had_before: bool
     before_name: str = ""
+    now_name: str = ""
+    """The imports that say what was before, and what is now, of a day that had a version before."""
     tells_use: bool = True
     """Whether it says what calls cost; else it has fees alone, and no call is compared with it."""
 
@@ -168,18 +170,18 @@ def _day(
 ) -> BilledDay:  # fmt: skip
     lines: list[Line] = []
     before: list[Line] = []
-    had, name = False, ""
+    had, name, now_name = False, "", ""
     for use in uses:
         lines += taken(use.lines, use.said, chosen)
         older = use.before
         if older is not None and not is_young(provider, day_ms, older.reaches_ms, older.reaches_ms):
             earlier = tuple(each for each in by_day[id(older)].get(day_ms, ()) if each.provider == provider)
             told = _told_before(use, earlier)
-            had, name = had or told is not use.lines, older.name
+            had, name, now_name = had or told is not use.lines, older.name, use.version.name
             before += taken(told, use.said, chosen)
         else:
             before += taken(use.lines, use.said, chosen)
-    return BilledDay(day_ms, provider, *said, tuple(lines), tuple(before) if had else (), had, name)
+    return BilledDay(day_ms, provider, *said, tuple(lines), tuple(before) if had else (), had, name, now_name)
 
 
 def _told_before(use: Use, earlier: tuple[Line, ...]) -> tuple[Line, ...]:

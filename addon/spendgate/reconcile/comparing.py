@@ -12,7 +12,7 @@ from spendgate.plural import counted
 from spendgate.pricing import PriceBook
 from spendgate.reconcile import pricing_causes
 from spendgate.reconcile.assembling import PRODUCT, Assembled, assemble, known_units, units_of
-from spendgate.reconcile.bills import Bill
+from spendgate.reconcile.bills import Bill, BilledDay
 from spendgate.reconcile.captured import Call
 from spendgate.reconcile.claims import claims
 from spendgate.reconcile.decompose import Split, split
@@ -233,9 +233,11 @@ class _Explaining:
         before = 0 if earlier is None else earlier.net
         nearer = _tokens_off(group, earlier or Group(key, group.account)), abs(before - own)
         if before != group.net and nearer < (_tokens_off(group, group), abs(group.net - own)):
+            fewer = (0 if earlier is None else earlier.lines) - group.lines
+            day = next(day for day in self.bill.days if (day.provider, day.day_ms) == (key.provider, key.day_ms))
             group.as_before(earlier)
-            told = "the provider has changed this day since an earlier import, which was nearer to the ledger"
-            self._add(group, Cause.REVISION, group.revised, Confidence.EXACT, told)
+            told, sure = _changed(day, fewer, less=group.revised < 0)
+            self._add(group, Cause.REVISION, group.revised, sure, told)
 
     def _rounding(self, key: GroupKey, group: Group) -> None:
         """What is left of a group and no more than rounding can make."""
@@ -252,6 +254,18 @@ class _Explaining:
         told = f"{counted(unpriced.calls, 'call')} of a model without a price in the list"
         nanos = round(its.unpriced)
         self._add(group, Cause.UNPRICED_MODEL, nanos, Confidence.EXACT, told, calls=tuple(unpriced.ids[:100]))
+
+
+def _changed(day: BilledDay, fewer: int, *, less: bool) -> tuple[str, Confidence]:
+    """What shows a revision: a provider's change, or a newer export that was of a part. `fewer`: lines that the newer lacks."""
+    told = (
+        f"import {day.now_name} has another sum than {day.before_name}, an earlier one, which was nearer to the ledger"
+    )
+    if fewer > 0:
+        lack = counted(fewer, "line")
+        told += f": {lack} of the earlier one are not in it; check whether it was downloaded with a filter or in part"
+        return told, Confidence.RESIDUAL
+    return f"{told}{'; check whether the newer one is of all of the day' if less else ''}", Confidence.EXACT
 
 
 def _tokens_off(group: Group, billed: Group) -> int:

@@ -88,7 +88,7 @@ def witnessed(rest: Rest, around: Around) -> None:
         if worth is None or worth <= 0 or (counts is not None and rest.vector is not None and not rest.holds(counts)):
             continue
         down = next((each for each in around.times.outages if each.from_ms <= seen.at_ms < each.until_ms), None)
-        cause = Cause.BYPASS_ON_DEVICE if down is None else Cause.CAPTURE_DOWN
+        cause = Cause.CAPTURE_DOWN if down is not None or seen.gateless else Cause.BYPASS_ON_DEVICE
         why = seen.why if down is None else f"{down.why or 'the gate was down'} on {down.machine or 'every machine'}"
         told = f"{seen.witness} has {named or 'a request with these counts'}, the ledger has not"
         rest.take(

@@ -80,6 +80,8 @@ class Witnessed(Struct, frozen=True):
     machine: str = ""
     why: str = ""
     """Why it probably went around the gate, in a few words."""
+    gateless: bool = False
+    """Whether that is that no gate ran."""
 
 
 class Unread(Struct, frozen=True):

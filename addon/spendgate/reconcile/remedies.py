@@ -6,18 +6,19 @@ from collections.abc import Iterable
 from typing import Final
 
 from spendgate.reconcile.result import Cause, Finding
+from spendgate.reconcile.witnesses.evidence import PROVIDERS
 
 MEANINGS: Final = {
     Cause.LATE_DATA: "captured; the provider had not told it yet when its data were read",
     Cause.CUTOFF: "calls around midnight (UTC) that the bill has on the other day",
-    Cause.REVISION: "the provider has changed the day since an earlier import",
+    Cause.REVISION: "a newer import has another sum of the day than an earlier one had",
     Cause.SCOPE_KEY: "billed under a key that is used where no gate is",
     Cause.SCOPE_PRODUCT: "billed for a product that runs at the provider and passes no gate",
     Cause.SCOPE_KEYLESS: "billed without a key, as the use of a console is",
     Cause.GATEWAY_LEG: "calls through a gateway, whose own key is billed for them",
     Cause.OTHER_DEVICE: "billed for a time at which no captured machine of the person was on",
     Cause.BYPASS_ON_DEVICE: "made on a captured machine, around its gate",
-    Cause.CAPTURE_DOWN: "billed for a time at which the gate was down",
+    Cause.CAPTURE_DOWN: "billed for a time at which the gate was down, or none ran",
     Cause.UNCAPTURED: "billed, and in no call of the ledger; nothing shows why",
     Cause.PARSE_MISS: "captured, but the answer's counts could not be read",
     Cause.SUBCALL_TOKENS: "tokens of sub-calls that the answers' own counts leave out",
@@ -40,15 +41,16 @@ UNEXPLAINED: Final = "what no cause shows"
 REMEDIES: Final = {
     Cause.LATE_DATA: "import this day again once the provider's delay is over",
     Cause.CUTOFF: "nothing: the two days cancel out",
-    Cause.REVISION: "ask the provider why the day was changed after it was closed; both imports are kept",
+    Cause.REVISION: "import the day anew where the newer download was of a part of it; else ask the provider why it was changed",
     Cause.SCOPE_KEY: "nothing where `--map` has it; else say there whose it is (its person, or `role: elsewhere`), or revoke it",
     Cause.SCOPE_PRODUCT: "budget it where it is bought: it never passes a laptop",
     Cause.SCOPE_KEYLESS: "limit who may use the provider's console, or budget it there",
     Cause.GATEWAY_LEG: "its own log has who spent it; import it, where it is none of the inputs (`spendgate reconcile import`)",
     Cause.OTHER_DEVICE: "ask the person which machine it was; revoke the key if they do not know",
     Cause.BYPASS_ON_DEVICE: "run `spendgate status` on that machine, and start the tool anew: older processes go around it",
-    Cause.CAPTURE_DOWN: "look at that machine's audit trail (`spendgate audit list`) for why the gate was down",
-    Cause.UNCAPTURED: "run `spendgate reconcile witness` where the key is used: its logs name what went around the gate",
+    Cause.CAPTURE_DOWN: "look at that machine's audit trail (`spendgate audit list`) for why no gate ran; run it as a service",
+    Cause.UNCAPTURED: "run `spendgate reconcile witness` where the key is used: a tool's log names what went around;"
+    " an SDK writes no log: look up in the provider's console who used the key, and run that program with `spendgate exec`",
     Cause.PARSE_MISS: "tell Spendgate's makers their flags (`spendgate calls show ID`): a reader does not know such answers",
     Cause.SUBCALL_TOKENS: "update Spendgate: a newer reader may count these sub-calls",
     Cause.ABORTED_STREAM: "nothing: the provider counted what the client no longer waited for",
@@ -66,7 +68,7 @@ REMEDIES: Final = {
     Cause.ESTIMATE: "nothing of past calls: their wire shows no counts; `spendgate reconcile calibrate --write` mends later ones",
     Cause.FX_ROUNDING: "nothing",
 }  # fmt: skip
-_CONSOLES: Final = {
+CONSOLES: Final = {
     "anthropic": "the Claude Console (Usage, Cost)",
     "openai": "the usage page of platform.openai.com",
     "chatgpt": "the workspace's billing page",
@@ -84,13 +86,18 @@ _SHOW: Final = "`spendgate calls show ID`"
 
 def remedy(cause: Cause, findings: Iterable[Finding]) -> str:
     """What to do about a cause, with the first call that it rests on, where the findings name any."""
+    findings = tuple(findings)
+    whose = {finding.provider for finding in findings}
+    if cause is Cause.UNCAPTURED and whose and whose.isdisjoint(PROVIDERS):
+        where = " and ".join(console(each) for each in sorted(whose))
+        return f"no session log has such requests: look up in {where} who made them, and run `spendgate doctor` on their machine"
     first = next((each for finding in findings for each in finding.calls), None)
     return REMEDIES[cause] if first is None else REMEDIES[cause].replace(_SHOW, f"`spendgate calls show {first}`")
 
 
 def console(provider: str) -> str:
     """Where to see what the provider itself has counted."""
-    return _CONSOLES.get(provider, f"the console of {provider}")
+    return CONSOLES.get(provider, f"the console of {provider}")
 
 
 def compare_below(providers: Iterable[str], uncounted: str | None, elsewhere: str | None, *, calls: bool) -> str:

@@ -100,8 +100,12 @@ def explain(reader: Reader, options: Options, day_ms: int, key: str, facts: Fact
             for one in found.bill.sums
             if one.period.from_ms < day_ms < one.period.until_ms
         ]
+        pooled = any(account == POOL for _, account in groups)
+        unmapped = (
+            "; `--map FILE` says which key of the bill is which of the calls" if pooled and not facts.keys else ""
+        )
         raise ValueError(
-            f"nothing of {key!r} on this day; known are: {', '.join(map(inert, known)) or 'none'}{''.join(at_once)}"
+            f"nothing of {key!r} on this day; known are: {', '.join(map(inert, known)) or 'none'}{unmapped}{''.join(at_once)}"
         )
     part = narrowed(found, day_ms, key)
     until_ms = max((day_ms + DAY_MS, *(ends[at.provider] for at in part.assembled.groups if at.match == SUM)))

@@ -209,6 +209,10 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     for provider, who in compared.assembled.names.items():
         if compared.about is None:
             notes += who.notes()
+        if who.grain == 0 and who.loose and not who.registry:
+            notes.append(
+                f"{provider}: some keys are not told apart; `--map FILE` says which of the bill is which of the calls"
+            )
         for _, account in sorted(each for each in compared.about or () if each[0] == provider):
             notes += who.notes(account)
     opened: dict[str, list[int]] = defaultdict(list)

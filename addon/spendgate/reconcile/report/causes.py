@@ -71,14 +71,14 @@ def least(coverage: Iterable[Coverage]) -> Coverage | None:
 
 
 def in_scope(result: Result) -> str:
-    """Why coverage has less than is billed, as a sentence; "" where it has all of it."""
+    """Why coverage is of another sum than is billed, less or (with credits) more, as a sentence; "" where it has all of it."""
     total = next((each for each in result.coverage if each.what == "total"), None)
     if total is None or total.billed_nanos == result.billed_nanos:
         return ""
     part, whole = short_dollars(total.billed_nanos), short_dollars(result.billed_nanos)
     return (
-        f"Coverage is of what is in scope: {part} of {whole} billed. The rest is fees, credits and taxes, and"
-        " keys and products that are used where no gate is (scope_key, scope_product, scope_keyless, a gateway's own key)."
+        f"Coverage is of what is in scope, {part}; {whole} is billed in all. Not in scope are fees, taxes and credits, which take"
+        " off, and keys and products used where no gate is (scope_key, scope_product, scope_keyless, a gateway's own key)."
     )
 
 

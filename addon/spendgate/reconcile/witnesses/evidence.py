@@ -8,7 +8,7 @@ from typing import Final
 from spendgate.reconcile.facts import Witnessed
 from spendgate.reconcile.witnesses.interface import Seen
 from spendgate.reconcile.witnesses.matching import Matched
-from spendgate.reconcile.witnesses.whys import Reason
+from spendgate.reconcile.witnesses.whys import Reason, Why
 
 _BY_ID: Final = (("msg_bdrk_", "aws"), ("msg_vrtx_", "vertex"), ("msg_", "anthropic"), ("resp_", "openai"))
 """Whose response an id is, the longer beginnings first."""
@@ -18,6 +18,9 @@ _BY_TOOL: Final = {
     "gemini-cli": "google",
     "copilot-cli": "github-copilot",
 }
+
+PROVIDERS: Final = frozenset(_BY_TOOL.values()) | {provider for _, provider in _BY_ID}
+"""Whose requests a session log can tell of."""
 
 
 def around(matched: Matched, why: Callable[[Seen], Reason]) -> tuple[Witnessed, ...]:
@@ -29,9 +32,19 @@ def around(matched: Matched, why: Callable[[Seen], Reason]) -> tuple[Witnessed, 
         if provider is not None:
             used = seen.usage if seen.usage.known else None
             whose = f"{seen.tool}'s {seen.kind}"
-            told = why(seen).why.value
+            told = why(seen).why
             found.append(
-                Witnessed(provider, seen.at_ms, whose, seen.request_id, seen.response_id, seen.model, used, why=told)
+                Witnessed(
+                    provider,
+                    seen.at_ms,
+                    whose,
+                    seen.request_id,
+                    seen.response_id,
+                    seen.model,
+                    used,
+                    why=told.value,
+                    gateless=told is Why.NO_GATE,
+                )
             )
     return tuple(found)
 

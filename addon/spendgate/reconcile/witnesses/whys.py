@@ -24,6 +24,7 @@ class Why(StrEnum):
 
     OTHER_LEDGER = "another state directory"
     NO_GATE = "no gate was running"
+    UNTOLD = "a merged ledger: when this laptop's gate ran is not known"
     NOT_DECRYPTED = "connection not decrypted"
     GATE_FAILED = "ledger was failing"
     UNRECOGNIZED = "passed unrecognized"
@@ -45,6 +46,7 @@ class Firm(StrEnum):
 REMEDIES: Final[Mapping[Why, str]] = {
     Why.OTHER_LEDGER: "read both as one (`spendgate ledger merge`), or run tools with one state directory",
     Why.NO_GATE: "run the gate as a service, so that it is there before any tool",
+    Why.UNTOLD: "run `spendgate reconcile witness` on this laptop's own ledger (`--state`): its trail has when its gate ran",
     Why.NOT_DECRYPTED: "give the tool the certificate (`spendgate ca`), or see `spendgate status` for what it pins",
     Why.GATE_FAILED: "see `spendgate audit list` for what failed; `on_failure` decides what passes meanwhile",
     Why.UNRECOGNIZED: "see `spendgate calls --where state=unrecognized`: a new endpoint, which Spendgate must learn",
@@ -57,6 +59,7 @@ REMEDIES: Final[Mapping[Why, str]] = {
 TOLD: Final[Mapping[Why, str]] = {
     Why.OTHER_LEDGER: "in another ledger of this machine, not in this one",
     Why.NO_GATE: "no gate was running",
+    Why.UNTOLD: "not in this merged ledger, which does not tell when this laptop's gate ran",
     Why.NOT_DECRYPTED: "on a connection of the tool's that the gate could not read",
     Why.GATE_FAILED: "let pass while the ledger was failing",
     Why.UNRECOGNIZED: "passed the gate, which knew no such request",
@@ -98,6 +101,8 @@ class Blind(Struct, frozen=True):
 class Known(Struct, frozen=True):
     """What this laptop shows."""
 
+    merged: bool = False
+    """A ledger merged of several laptops': whose gate ran when, of these, nothing tells."""
     runs: tuple[GateRun, ...] = ()
     failures: tuple[Failure, ...] = ()
     blind: tuple[Blind, ...] = ()
@@ -119,13 +124,14 @@ def why(seen: Seen, known: Known) -> Reason:
     return (
         _elsewhere(seen, known)
         or _cloud(seen)
-        or (_no_gate(seen, known) if run is None else None)
+        or (_no_gate(seen, known) if run is None and not known.merged else None)
         or _blind(seen, known)
         or _unknown(seen, known)
         or _failing(seen, known)
         or (_older(seen, known, run) if run is not None else None)
         or _same_session(seen, known)
         or _hidden(seen, known)
+        or (_untold() if known.merged else None)
         or Reason(
             Why.OUTSIDE,
             Firm.LIKELY,
@@ -156,6 +162,12 @@ def _no_gate(seen: Seen, known: Known) -> Reason:
         died = f"gate {last.gate} died: its last sign is of {_at(last.until_ms)}, noticed at {_at(last.died_ms)}"
         return Reason(Why.NO_GATE, Firm.LIKELY, f"{died}{until}")
     return Reason(Why.NO_GATE, Firm.CERTAIN, f"the last gate before it stopped at {_at(last.until_ms)}{until}")
+
+
+def _untold() -> Reason:
+    """The trails of a merged ledger's sources name gates, and none names this laptop."""
+    told = "this ledger was merged of several: its trail has no start of a gate, and none of theirs says which laptop it is of"
+    return Reason(Why.UNTOLD, Firm.POSSIBLE, told)
 
 
 def _blind(seen: Seen, known: Known) -> Reason | None:
