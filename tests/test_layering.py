@@ -94,7 +94,7 @@ EDGES = {
     "alerts": {"ledger"},
     "config": {"mdm", "providers", "reconcile", "review"},
     "gate": {"alerts", "providers", "ledger", "identity"},
-    "replay": {"alerts", "ledger", "gate"},
+    "replay": {"alerts", "ledger", "gate", "providers"},
     "review": {"alerts", "gate", "ledger", "providers", "replay"},
     "reconcile": {"ledger", "providers"},
     "capture": {"providers", "identity", "gate", "config"},

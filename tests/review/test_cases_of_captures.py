@@ -53,3 +53,25 @@ def test_a_call_of_which_nobody_knows_whose_it_is(tmp_path: Path) -> None:
     assert caught.value.faults[0].endswith(
         "cases[1].when: provider is missing: capture.providers names some alone, and no model says whose it is"
     )
+
+
+@pytest.mark.parametrize(
+    ("capture", "when", "then"),
+    [
+        ("never: ['*.cursor.sh']", "model: claude-opus-4-5, provider: cursor", "uncaptured"),
+        (
+            "providers: [anthropic], hosts: [{host: acme.openai.azure.com, dialect: azure}]",
+            "model: gpt-4o, provider: azure",
+            "refused by person",
+        ),
+        (
+            "providers: [anthropic], never: ['*.azure.com'], hosts: [{host: acme.openai.azure.com, dialect: azure}]",
+            "model: gpt-4o, provider: azure",
+            "uncaptured",
+        ),
+    ],
+)
+def test_a_case_is_decrypted_where_the_gate_does_so(tmp_path: Path, capture: str, when: str, then: str) -> None:
+    """A domain under `never` has the hosts below it, and a host of one's own is decrypted whatever `providers` names."""
+    head = HEAD.replace("{providers: [anthropic]}", f"{{{capture}}}")
+    assert str(judged(tmp_path, when, then, head).found) == then

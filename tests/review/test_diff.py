@@ -337,6 +337,53 @@ def test_what_is_not_captured_is_spent_unseen(before: str, after: str, effect: E
     assert any(change.effect is effect and text in change.text for change in found), found
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "texts"),
+    [
+        (
+            "never: [api.anthropic.com]",
+            "never: ['*.anthropic.com']",
+            [
+                "*.anthropic.com (but for api.anthropic.com) is never decrypted from now on",
+                "calls to *.anthropic.com (but for api.anthropic.com), as far as it is captured, pass unseen",
+            ],
+        ),
+        (
+            "never: ['*.anthropic.com']",
+            "never: [api.anthropic.com]",
+            [
+                "*.anthropic.com (but for api.anthropic.com) may be decrypted from now on",
+                "calls to *.anthropic.com (but for api.anthropic.com), as far as it is captured, come under",
+            ],
+        ),
+        (
+            "never: ['*.anthropic.com']",
+            "never: ['*.anthropic.com', api.anthropic.com]",
+            ["never has the same hosts, otherwise written"],
+        ),
+        (
+            "hosts: [{host: acme.openai.azure.com, dialect: azure}]",
+            "providers: [anthropic], hosts: [{host: acme.openai.azure.com, dialect: azure}]",
+            [
+                "providers: all that are known -> anthropic",
+                "every provider but anthropic (but for acme.openai.azure.com of capture.hosts) pass unseen",
+            ],
+        ),
+        (
+            "providers: [anthropic], hosts: [{host: acme.openai.azure.com, dialect: azure}]",
+            "providers: [anthropic, azure], hosts: [{host: acme.openai.azure.com, dialect: azure}]",
+            ["providers: anthropic -> ", "calls to azure (but for acme.openai.azure.com of capture.hosts) come under"],
+        ),
+    ],
+)
+def test_what_is_captured_is_told_by_hosts(was: str, now: str, texts: list[str]) -> None:
+    """Of a domain its hosts are meant: what the gate does as before is not told as a change."""
+    old, new = (policy(OLD.replace("never: [bridge.example.com]", each)) for each in (was, now))
+    found = diff(old, new, TODAY, MODELS)
+    assert len(found) == len(texts), found
+    assert all(text in change.text for text, change in zip(texts, found, strict=True)), found
+
+
 def test_instants_of_an_exception_and_what_people_wrote() -> None:
     """An hour that moves is seen; a reason cannot pass for a part of the sentence."""
     raised = RAISED.replace("2026-12-15", "2026-12-15T14:00:00Z")

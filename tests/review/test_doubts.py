@@ -72,6 +72,11 @@ def told(text: str) -> list[tuple[str, str]]:
             "never leaves no host of cursor: those calls are not decrypted",
         ),
         (
+            f"budgets:\n{PERSON}capture:\n  providers: [cursor, openai]\n  never: ['*.cursor.sh']\n",
+            "capture",
+            "never leaves no host of cursor: those calls are not decrypted",
+        ),
+        (
             "pricing: {adjust: [{match: {provider: anthropic}, multiply: 0.5, until: 2026-11-27}]}\n",
             "pricing",
             "pricing.adjust[1] ended on 2026-11-27",

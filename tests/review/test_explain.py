@@ -40,6 +40,33 @@ def test_what_is_not_decrypted_is_asked_nothing(values: dict[str, str], capture:
     assert (lines[0].says, lines[-1].says) == (capture, end)
 
 
+@pytest.mark.parametrize(
+    ("capture", "provider", "applies", "says"),
+    [
+        ("never: ['*.anthropic.com']", "anthropic", False, "anthropic is not decrypted: capture.never names every"),
+        ("never: ['*.cursor.sh']", "cursor", False, "cursor is not decrypted: capture.never names every host of it"),
+        (
+            "providers: [anthropic], hosts: [{host: acme.openai.azure.com, dialect: azure}]",
+            "azure",
+            True,
+            "azure is decrypted at acme.openai.azure.com alone (capture.hosts)",
+        ),
+        (
+            "providers: [anthropic], never: ['*.azure.com'], hosts: [{host: acme.openai.azure.com, dialect: azure}]",
+            "azure",
+            False,
+            "azure is not decrypted: capture names anthropic",
+        ),
+    ],
+)
+def test_capture_is_told_by_the_hosts_that_the_gate_decrypts(
+    capture: str, provider: str, applies: bool, says: str
+) -> None:
+    """A domain under `never` has the hosts below it, and a host of one's own is decrypted whatever `providers` names."""
+    line = said(f"capture: {{{capture}}}\n", provider=provider)[0]
+    assert (line.applies, line.says[: len(says)]) == (applies, says)
+
+
 def test_a_model_is_its_makers_also_for_budgets() -> None:
     """A budget of a provider's is about it."""
     lines = said("budgets: [{name: a, match: {provider: anthropic}, limit: $1 per day}]\n", model="claude-opus-4-5")

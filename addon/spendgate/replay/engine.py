@@ -27,6 +27,7 @@ from spendgate.policy import Policy
 from spendgate.pricing import PriceBook
 from spendgate.replay import roomy
 from spendgate.replay.books import Located
+from spendgate.replay.captured import Captured
 from spendgate.replay.holdings import FOR_EVER_MS, Holdings
 from spendgate.replay.outcome import Outcome
 from spendgate.replay.past_terms import KnownPast, PastTerms
@@ -61,7 +62,7 @@ class Replay:
         self._told = Telling(policy, self._books, self._holdings.moving)
         self._events: list[tuple[int, int, int, Replayed]] = []
         self._order = count()
-        self._never = frozenset(policy.capture.never)
+        self._captured = Captured(policy.capture)
         self._waiting: dict[int, Replayed] = {}
 
     def run(self, steps: Iterable[Step]) -> Outcome:
@@ -76,11 +77,11 @@ class Replay:
         """The next call, in the order in which they asked."""
         self._until(step.arrived_ms)
         self._books.forget(step.arrived_ms)
-        terms = self._known.of(step)
-        if not terms.captured or step.host in self._never:
+        if not self._captured.has(step):
             if step.arrived_ms >= self._since_ms:
                 self.outcome.passes_unseen(step)
             return
+        terms = self._known.of(step)
         call = Replayed(step, terms, self._sized(step, terms))
         adjusted = bool(terms.changes) or (step.prices is not None and ADJUSTED in step.prices)
         if (adjusted and not terms.on_plan) or step.billing == PERSONAL:

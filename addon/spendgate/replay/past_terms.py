@@ -122,8 +122,6 @@ class PastTerms:
     flows: Flows | None
     """The rates that count it."""
     refusal: Refuse | None
-    captured: bool
-    """False: the candidate does not decrypt its provider."""
     changes: Changes
     """As `gate.terms.Terms.changes`."""
 
@@ -183,7 +181,6 @@ def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
     enforced, on_plan = enforces(policy, *models), billing == PLAN
     refusal = unlisted(step.account_os) if who.refused else _on_its_account(step, policy, billing)
     refusal = refusal or next(filter(None, (model_refusal(policy, each) for each in models)), None)
-    providers = policy.capture.providers
     return PastTerms(
         policy=policy,
         person=who.person,
@@ -196,7 +193,6 @@ def past_terms(step: Step, policy: Policy, draws: SharedDraws) -> PastTerms:
         counts=policy.billing.counts(billing),
         flows=Flows.of(rate_scopes(policy.rate_draws, models, enforced, personal=policy.billing.counts(PERSONAL))),
         refusal=refusal,
-        captured=providers is None or step.provider in providers or step.billing == "gateway",
         changes=policy.adjustments.of(facts, step.arrived_ms),
     )
 

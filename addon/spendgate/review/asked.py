@@ -14,6 +14,7 @@ from spendgate.contracts import GATEWAY
 from spendgate.model_names import family
 from spendgate.money import dollars
 from spendgate.policy import Policy, person_then, today_in
+from spendgate.providers.below import within
 from spendgate.providers.registry import provider_of_host
 from spendgate.providers.registry_data import PROVIDERS
 from spendgate.roster import PersonMatch
@@ -132,14 +133,21 @@ def _kept_per(policy: Policy, attribute: str) -> bool:
 def never_seen(policy: Policy, provider: str, billing: str = "") -> bool:
     """Whether no call of this provider is decrypted, since `capture.never` names every host of its own."""
     hosts = hosts_of(provider)
-    if any(provider_of_host(added) == provider for added in policy.capture.hosts):
+    if own_at(policy, provider):
         return False
     return billing != GATEWAY and bool(hosts) and never_at(policy, provider) == hosts
 
 
 def never_at(policy: Policy, provider: str) -> tuple[str, ...]:
-    """The provider's own hosts that `capture.never` names."""
-    return tuple(host for host in hosts_of(provider) if host in policy.capture.never)
+    """The provider's own hosts that `capture.never` names, or that are below a domain there."""
+    return tuple(host for host in hosts_of(provider) if within(host, policy.capture.never))
+
+
+def own_at(policy: Policy, provider: str) -> tuple[str, ...]:
+    """The hosts under `capture.hosts` whose calls are this provider's, but for those that are never decrypted."""
+    capture = policy.capture
+    of_it = [added.host for added in capture.hosts if provider_of_host(added) == provider]
+    return tuple(host for host in of_it if not within(host, capture.never))
 
 
 def hosts_of(provider: str) -> tuple[str, ...]:

@@ -126,7 +126,8 @@ def _never(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[Doubt
             text = f"{host.host} is never decrypted, since {by} stands under never: no rule is asked about its calls"
             yield Doubt("capture", text)
     named = policy.capture.providers
-    gone = [name for name in (hosts if named is None else named) if name in hosts and never.issuperset(hosts[name])]
+    wanted = [name for name in (hosts if named is None else named) if name in hosts]
+    gone = [name for name in wanted if all(within(host, never) for host in hosts[name])]
     if gone:
         text = f"never leaves no host of {people_in_words(gone)}: those calls are not decrypted, and no rule is asked about them"
         yield Doubt("capture", text)

@@ -17,7 +17,7 @@ from spendgate.model_rules import refused_by
 from spendgate.policy import Policy
 from spendgate.rates import rate_scopes
 from spendgate.replay.past_terms import billing_word
-from spendgate.review.asked import never_at, never_seen, provider_of, stated
+from spendgate.review.asked import never_at, never_seen, own_at, provider_of, stated
 from spendgate.review.lines import NOTHING, Assumed, Line, budget_lines, exception_line, outside, rate_lines, reason
 from spendgate.selector import PERSONAL, PLAN, Facts
 from spendgate.standing import KindStanding, Scope, Size, Standing
@@ -153,6 +153,8 @@ def _capture(policy: Policy, facts: Facts) -> Line:
         )
     if provider in named:
         return Line("capture", "capture", True, f"{provider} is decrypted{but}")
+    if own := own_at(policy, provider):
+        return Line("capture", "capture", True, f"{provider} is decrypted at {', '.join(own)} alone (capture.hosts)")
     return Line("capture", "capture", False, f"{provider} is not decrypted: capture names {', '.join(named)}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from spendgate.policy import Capture, Host
@@ -19,12 +19,11 @@ def hosts(before: Capture, after: Capture) -> Iterator[Change]:
     """Of each name whose own line comes, goes or changes."""
     was_by, now_by = ({host.host: host for host in side.hosts} for side in (before, after))
     names = sorted(was_by.keys() | now_by.keys())
-    never = {name: None for name in before.never if name in after.never}
     for name in names:
         if was_by.get(name) == now_by.get(name):
             continue
         was, now = _read_by(name, was_by), _read_by(name, now_by)
-        if name in never or _above(name, never) is not None:
+        if never_by(name, before.never) and never_by(name, after.never):
             yield Change(Effect.OTHER, _WHERE, f"{name}: another line, and it is never decrypted all the same")
         elif was is None or now is None:
             yield from _gained_or_lost(name, was, now, [each for each in names if _above(each, {name: None})])
@@ -32,6 +31,12 @@ def hosts(before: Capture, after: Capture) -> Iterator[Change]:
             yield from _otherwise(name, was, now)
     if [name for name in was_by if name in now_by] != [name for name in now_by if name in was_by]:
         yield Change(Effect.OTHER, _WHERE, "the order of hosts alone: the closest line reads a host wherever it stands")
+
+
+def never_by(name: str, never: Iterable[str]) -> str | None:
+    """By which of the names under `never` a host, or all below a domain, is never decrypted: its own, else the closest."""
+    names = dict.fromkeys(never)
+    return name if name in names else _above(name, names)
 
 
 def _read_by(name: str, lines: _Lines) -> Host | None:
