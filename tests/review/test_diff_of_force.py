@@ -82,6 +82,13 @@ def test_what_gives_and_takes_no_room_is_told_as_such(was: str, now: str) -> Non
             "only warns from now on; was $10.00",
         ),
         (
+            BASE + WARN.replace("action: warn", "match: {person: bob}"),
+            BASE + WARN.replace("action", "match: {team: pay}, action"),
+            Effect.MORE,
+            "bob: $10.00 per day together (w) only warns from now on; was $10.00 per day together (w), match person bob -> "
+            "team pay; warned of: alice",
+        ),
+        (
             BASE,
             BASE + WARN,
             Effect.RECORDS,

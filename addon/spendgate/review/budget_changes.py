@@ -61,6 +61,12 @@ def _acts(was: list[Budget], now: list[Budget], before: tuple[Subject, ...], aft
     pairs = [({**_plain(each), "enforce_action": None} for each in side) for side in (was, now)]
     if list(pairs[0]) != list(pairs[1]):
         text += f"; was {_limits(was)}{_words(was[0], warned='')}"
+        if was[0].match.as_data() != now[0].match.as_data():
+            # Who comes and who goes has no line of its own here (`told_of`).
+            others = f"warned of until now: {whom(was[0], before)}" if refuses else f"warned of: {whom(now[0], after)}"
+            text += (
+                f", match {selector_text(was[0].match.as_data())} -> {selector_text(now[0].match.as_data())}; {others}"
+            )
     return Change(Effect.LESS if refuses else Effect.MORE, f"budgets.{now[0].name}", text)
 
 
