@@ -17,6 +17,9 @@ budgets:
   - {name: p, per: person, limit: $20 per day}
 """
 WARN = "  - {name: w, limit: $10 per day, action: warn}\n"
+STAGED = "mode: {default: observe, enforce: [{team: pay}]}\n"
+BOB = "  - {name: w, match: {person: bob}, limit: $10 per day}\n"
+LIMIT = "rates: [{name: r, match: {person: bob}, requests: 10 per hour}]\n"
 HOSTS = "capture: {hosts: [%s]}\n"
 ALL, AI, ONE = (
     f"{{host: '{name}', dialect: openai}}" for name in ("*.acme.example", "*.ai.acme.example", "x.ai.acme.example")
@@ -49,6 +52,9 @@ def told(was: str, now: str) -> list[tuple[Effect, str]]:
             BASE.replace("$20", "$2") + "mode: observe\nmodels: [{name: m, deny: ['claude-*']}]\n",
         ),
         (BASE + "mode: observe\n", BASE + "mode: observe\nunknown_people: refuse\n"),
+        (BASE + BOB + STAGED, BASE + BOB.replace("$10", "$5") + STAGED),
+        (BASE + STAGED + LIMIT, BASE + STAGED + LIMIT.replace("10 per", "5 per")),
+        (BASE + STAGED + LIMIT, BASE + STAGED),
         (BASE, BASE + ENDED),
         (BASE + ENDED, BASE),
         (BASE + ENDED, BASE + ENDED.replace("$5", "$9")),
@@ -80,6 +86,13 @@ def test_what_gives_and_takes_no_room_is_told_as_such(was: str, now: str) -> Non
             BASE + WARN.replace("$10", "$5"),
             Effect.MORE,
             "only warns from now on; was $10.00",
+        ),
+        (
+            BASE + WARN.replace("action: warn", "match: {person: bob}"),
+            BASE + WARN.replace("action", "match: {team: pay}, action"),
+            Effect.MORE,
+            "bob: $10.00 per day together (w) only warns from now on; was $10.00 per day together (w), match person bob -> "
+            "team pay; warned of: alice",
         ),
         (
             BASE,

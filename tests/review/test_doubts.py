@@ -33,6 +33,12 @@ def told(text: str) -> list[tuple[str, str]]:
     ("text", "subject", "words"),
     [
         (f"mode: observe\nbudgets:\n{PERSON}", "mode", "no budget of this policy refuses anything"),
+        (f"unknown_people: refuse\nbudgets:\n{PERSON}", "unknown_people", "is refused, as nobody is listed"),
+        (
+            f"unknown_people: refuse\npeople: {{al: {{until: 2026-01-01}}}}\nbudgets:\n{PERSON}",
+            "unknown_people",
+            "is refused, as every listing has ended",
+        ),
         (
             "budgets:\n  - {name: plans, per: person, except: {billing: metered}, limit: $20 per day}\n"
             "  - {name: metered, per: project, match: {billing: metered}, limit: $20 per day}\n",

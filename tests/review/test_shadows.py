@@ -59,8 +59,8 @@ def test_what_is_said_to_be_out_of_reach_is_never_passed(
 @pytest.mark.parametrize(
     ("other", "budget", "said"),
     [
-        ("$5 per hour", "$125 per day", True),
-        ("$5 per hour", "$124 per day", False),
+        ("$5 per hour", "$130 per day", True),
+        ("$5 per hour", "$129 per day", False),  # Antarctica/Troll has a day of 26 hours
         ("$5 per day", "$35 per week", True),
         ("$5 per week", "$25 per month", False),
         ("$5 per week", "$30 per month", True),

@@ -118,7 +118,12 @@ def _people(entries: list[tuple[Text, Section]], teams: tuple[str, ...]) -> tupl
             entry.faults.add(
                 key.place, entry.path, f"{shown(person.name)} is a word of Spendgate's own; choose another name"
             )
+        mine: set[str] = set()
         for place, account in entry.parsed_list("accounts", words.account) or ((key.place, person.name),):
+            if account.casefold() in mine:
+                text = f"{shown(account)} is listed twice; accounts compare without case"
+                entry.faults.add(place, f"{entry.path}.accounts", text)
+            mine.add(account.casefold())
             accounts.take(account, Found(entry.faults, place, f"{entry.path}.accounts"), person.name.casefold())
         people.append(person)
         entry.done()

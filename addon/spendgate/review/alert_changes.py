@@ -45,10 +45,16 @@ def _said(old: Policy, new: Policy) -> Iterator[_Said]:
 
 
 def _thresholds(old: Policy, new: Policy) -> Iterator[_Said]:
-    """Of budgets that are in both; one that comes or goes is told as a whole."""
-    was_by = {budget.name: budget.alerts for budget in old.budgets}
+    """Of budgets of the file that are in both, each limit by its window; one that comes or goes is told as a whole."""
+    was_by = {(budget.base_name, budget.window): budget for budget in old.budgets}
+    now_by = {(budget.base_name, budget.window) for budget in new.budgets}
+    staying = {budget.base_name for budget in new.budgets}
+    for key, gone in was_by.items():
+        if key not in now_by and gone.base_name in staying and gone.alerts:
+            yield f"budgets.{gone.name}", f"{gone.name}: told at {_shares(gone.alerts)} -> {_shares(())} of its limit"
     for budget in new.budgets:
-        was = was_by.get(budget.name, ())
+        before = was_by.get((budget.base_name, budget.window))
+        was = before.alerts if before is not None else ()
         if was != budget.alerts:
             yield (
                 f"budgets.{budget.name}",

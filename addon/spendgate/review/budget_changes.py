@@ -13,7 +13,7 @@ from spendgate.review.changes import KEYS, Change, Effect, limit, selector_text,
 from spendgate.review.everybody import Pair
 from spendgate.review.members import moved
 from spendgate.review.reach import SURE, Subject
-from spendgate.review.room import effect_of
+from spendgate.review.room import effect_of, other_mean
 from spendgate.standing import Hold
 
 
@@ -23,8 +23,8 @@ def budgets(
     """Each limit that comes, goes or changes, by its name; and who comes under one or leaves it, whatever brings that about."""
     was_by, now_by = ({budget.name: budget for budget in policy.budgets} for policy in (old, new))
     recut = _recut(old, new)
-    for base, (was_all, now_all) in recut.items():
-        yield from told_of(was_all[0], now_all[0], _recut_changes(base, was_all, now_all, after, everybody))
+    for was_all, now_all in recut.values():
+        yield from told_of(was_all[0], now_all[0], _recut_changes(was_all, now_all, new, after, everybody))
         if was_all[0].enforce_action != now_all[0].enforce_action:
             yield _acts(was_all, now_all, before, after)
     for name in dict.fromkeys((*was_by, *now_by)):
@@ -41,7 +41,7 @@ def budgets(
             if was.enforce_action != now.enforce_action:
                 yield _acts([was], [now], before, after)
             elif not stays:
-                yield from told_of(was, now, _changed(was, now, after, everybody))
+                yield from told_of(was, now, _changed(was, now, new, after, everybody))
 
 
 def told_of(was: Budget | None, now: Budget | None, found: Iterable[Change]) -> Iterator[Change]:
@@ -61,23 +61,36 @@ def _acts(was: list[Budget], now: list[Budget], before: tuple[Subject, ...], aft
     pairs = [({**_plain(each), "enforce_action": None} for each in side) for side in (was, now)]
     if list(pairs[0]) != list(pairs[1]):
         text += f"; was {_limits(was)}{_words(was[0], warned='')}"
+        if was[0].match.as_data() != now[0].match.as_data():
+            # Who comes and who goes has no line of its own here (`told_of`).
+            others = f"warned of until now: {whom(was[0], before)}" if refuses else f"warned of: {whom(now[0], after)}"
+            text += (
+                f", match {selector_text(was[0].match.as_data())} -> {selector_text(now[0].match.as_data())}; {others}"
+            )
     return Change(Effect.LESS if refuses else Effect.MORE, f"budgets.{now[0].name}", text)
 
 
-def _changed(was: Budget, now: Budget, after: tuple[Subject, ...], everybody: tuple[Pair, ...]) -> Iterator[Change]:
+def _changed(
+    was: Budget, now: Budget, new: Policy, after: tuple[Subject, ...], everybody: tuple[Pair, ...]
+) -> Iterator[Change]:
     where = f"budgets.{now.name}"
     if _room(was) != _room(now):
-        yield from _compared(where, [was], [now], whom(now, after))
+        yield from _compared(where, [was], [now], new, whom(now, after))
+    elif other_mean(now, was):
+        text = (
+            f"{whom(now, after)}: {limit(now)}: that is the mean of other calls from now on, which may be more or less"
+        )
+        yield Change(Effect.EITHER, where, text)
     if _plain(was) != _plain(now):
         yield from _other_keys(was, now, whom(now, after))
     yield from moved(where, was, now, everybody, (limit(was), limit(now)))
 
 
 def _recut_changes(
-    base: str, was: list[Budget], now: list[Budget], after: tuple[Subject, ...], everybody: tuple[Pair, ...]
+    was: list[Budget], now: list[Budget], new: Policy, after: tuple[Subject, ...], everybody: tuple[Pair, ...]
 ) -> Iterator[Change]:
-    where, people = f"budgets.{base}", whom(now[0], after)
-    yield from _compared(where, was, now, people)
+    where, people = f"budgets.{now[0].base_name}", whom(now[0], after)
+    yield from _compared(where, was, now, new, people)
     if not {each.name for each in was} & {each.name for each in now}:
         yield from _other_keys(was[0], now[0], people)
         yield from moved(where, was[0], now[0], everybody, (_limits(was), _limits(now)))
@@ -94,8 +107,8 @@ def _recut(old: Policy, new: Policy) -> dict[str, tuple[list[Budget], list[Budge
     return found
 
 
-def _compared(where: str, was: list[Budget], now: list[Budget], people: str) -> Iterator[Change]:
-    effect = effect_of(was, now)
+def _compared(where: str, was: list[Budget], now: list[Budget], new: Policy, people: str) -> Iterator[Change]:
+    effect = effect_of(was, now, new)
     before, after = _limits(was), _limits(now)
     if effect is Effect.EITHER:
         yield Change(effect, where, f"{people}: not comparable: was {before}, is {after}")
@@ -172,6 +185,8 @@ def _counts(was: Budget, now: Budget, people: str) -> Iterator[Change]:
         for word, what in _COUNTED.items():
             if word in (was.counts, now.counts):
                 effect, verb = (Effect.LESS, "counts") if word == now.counts else (Effect.MORE, "no longer counts")
+                # The mean that such a limit follows is of the same.
+                effect = Effect.EITHER if other_mean(now, was) else effect
                 yield Change(effect, where, f"{people}: {now.name} {verb} {what}")
     before, after = was.per_machine_nanos, now.per_machine_nanos
     if before != after:

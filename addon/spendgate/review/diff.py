@@ -70,7 +70,7 @@ def diff(
     if not found:
         found = [_last(old, new)]
     order = list(Effect)
-    return tuple(sorted(as_enforced(old, new, found), key=lambda change: order.index(change.effect)))
+    return tuple(sorted(as_enforced(old, new, before, after, found), key=lambda change: order.index(change.effect)))
 
 
 # -- all else -------------------------------------------------------------------------------------------------------

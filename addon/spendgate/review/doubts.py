@@ -60,6 +60,7 @@ def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
     return (
         *_mode(policy),
         *_ended(policy, today),
+        *_nobody(policy, everybody),
         *_unlimited(policy, everybody),
         *_unreached(policy, everybody),
         *shadows(policy, _raising(policy, today, everybody), _granted(policy, everybody)),
@@ -90,6 +91,14 @@ def _ended(policy: Policy, today: date) -> Iterator[Doubt]:
         if each.until_ms <= starts_ms:
             on = local_date(policy.timezone, each.until_ms - 1)
             yield Doubt("exceptions", f"{each.budget}: the exception {each.reason!r} ended on {on}; take it out")
+
+
+def _nobody(policy: Policy, everybody: tuple[Subject, ...]) -> Iterator[Doubt]:
+    """That nobody is left whom the policy would let through: `unknown_people: refuse` without anybody who is listed."""
+    if not everybody and (policy.mode.default == "enforce" or policy.mode.enforce):
+        why = "every listing has ended" if policy.roster.people else "nobody is listed"
+        text = f"refuse: every call that the mode enforces is refused, as {why}; list people, or say shared or each"
+        yield Doubt("unknown_people", text)
 
 
 def _raising(policy: Policy, today: date, everybody: tuple[Subject, ...]) -> tuple[BudgetException, ...]:

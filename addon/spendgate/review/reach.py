@@ -45,9 +45,10 @@ def subjects(policy: Policy, today: date) -> tuple[Subject, ...]:
 
 
 def named(policy: Policy) -> tuple[str, ...]:
-    """Everybody whom a limit, a model rule or the mode names, as it is written."""
+    """Everybody whom a limit, an exception, a model rule or the mode names, as it is written."""
     rules: list[Budget | Rate | ModelRule] = [*policy.budgets, *policy.rates, *policy.models]
     selectors = [each for rule in rules for each in (rule.match, rule.excepted)] + list(policy.mode.enforce)
+    selectors += [each.match for each in policy.exceptions]
     texts = dict.fromkeys(text for each in selectors for text in each.texts("person"))
     return tuple(text for text in texts if text not in RESERVED_NAMES and text.strip("*"))
 

@@ -24,11 +24,11 @@ from spendgate.window import DAY_MS, HOUR_MS, Unit, Window
 _DAYS: Final = {Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 31, Unit.QUARTER: 92, Unit.YEAR: 366}
 """The longest that there are."""
 _PARTS: Final = {
-    (Unit.HOUR, Unit.DAY): 25, (Unit.HOUR, Unit.WEEK): 169,
+    (Unit.HOUR, Unit.DAY): 26, (Unit.HOUR, Unit.WEEK): 170,
     (Unit.DAY, Unit.WEEK): 7, (Unit.DAY, Unit.MONTH): 31, (Unit.DAY, Unit.QUARTER): 92, (Unit.DAY, Unit.YEAR): 366,
     (Unit.MONTH, Unit.QUARTER): 3, (Unit.MONTH, Unit.YEAR): 12, (Unit.QUARTER, Unit.YEAR): 4,
 }  # fmt: skip
-"""Of how many windows another one is made up, at the most."""
+"""Of how many windows another one is made up, at the most: in `Antarctica/Troll` clocks are put back by two hours."""
 _NESTED: Final = (Unit.HOUR, Unit.DAY, Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 _SURE: Final = frozenset({"person", "machine"})
 """What every call has."""
@@ -147,10 +147,10 @@ def windows_in(inner: Window | None, outer: Window | None) -> int | None:
 
 
 def _length_ms(window: Window) -> int:
-    """The longest that it may be; where clocks are put back a day has 25 hours."""
+    """The longest that it may be; where clocks are put back a day has 25 hours, in `Antarctica/Troll` 26."""
     if window.unit is Unit.ROLLING:
         return window.length_ms
-    return HOUR_MS if window.unit is Unit.HOUR else _DAYS[window.unit] * DAY_MS + HOUR_MS
+    return HOUR_MS if window.unit is Unit.HOUR else _DAYS[window.unit] * DAY_MS + 2 * HOUR_MS
 
 
 def _within(inner: Window | None, outer: Window | None) -> bool:
