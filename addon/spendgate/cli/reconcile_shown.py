@@ -55,15 +55,6 @@ def show(result: Result, verdict: Judged) -> None:
     show_inputs(out, result)
 
 
-def newnew_table(*headings: str, right: Iterable[str] = ()) -> Table:
-    """Without lines; numbers are never broken, names go on in the next line."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        aligned = heading in right
-        table.add_column(heading, justify="right" if aligned else "left", no_wrap=aligned, overflow="fold")
-    return table
-
-
 def _state(result: Result) -> str:
     """What the words of its days mean."""
     states = {day.state for day in result.days}
@@ -114,7 +105,7 @@ def unexplained(result: Result, left: str, begin: str) -> Shown:
 def show_causes(out: Console, result: Result, shown: Sequence[Shown]) -> None:
     """A table, with the evidence beside it where there is room, else under it."""
     beside = out.width >= BESIDE
-    table = newnew_table(
+    table = new_table(
         "cause", "dollars", "of billed", "confidence", *(["what it is, what shows it, what to do"] if beside else []),
         right=("dollars", "of billed"),
     )  # fmt: skip
