@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from end_to_end.village import CLIENT, Village, names, village
-from end_to_end.world import PATIENCE_S
+from end_to_end.world import PATIENCE_S, until
 from redirect.lab import BRIDGE4, container, why_not
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("village")]
@@ -36,9 +36,15 @@ def test_a_call_counts_for_whom_the_rule_names(led: Village) -> None:
             "try:\n  wire.sendall(b'GET / HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n'); print(wire.recv(100))\n"
             "except ConnectionError:\n  print(b'')"
         )
-        led.laptop.nft("delete chain inet spendgate containers_port")
-        said = inside.inside("python3", "-c", came, BRIDGE4, cwd="/").communicate(timeout=PATIENCE_S)
+
+        def let_in() -> str | None:
+            """What the gate says before its table is mended, which is within a second; None: it was mended."""
+            led.laptop.nft("flush chain inet spendgate containers_port")
+            said: str = inside.inside("python3", "-c", came, BRIDGE4, cwd="/").communicate(timeout=PATIENCE_S)[0]
+            return said or None
+
+        said = until(let_in)
     assert (row["person"], row["account_os"], row["state"]) == ("whoever-develops", "whoever-develops", "settled")
     assert row["request_id"] == out.strip()
     assert "person=policy" in row["evidence"]
-    assert said[0] == "b''\n", said
+    assert said == "b''\n"
