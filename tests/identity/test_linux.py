@@ -119,7 +119,8 @@ def test_a_process_that_exits_at_once_is_never_root(server: socket.socket) -> No
         connection.close()
 
         assert peer.uid is None or peer.uid == os.getuid() != 0
-        assert peer.uid is not None or peer.why_unknown == GONE
+        # On a busy machine the kernel may have dropped the closed socket by then, as if there had been none.
+        assert peer.uid is not None or (peer.why_unknown or "").startswith((GONE, "no such connection on this host"))
 
 
 @needs_root
