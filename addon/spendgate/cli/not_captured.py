@@ -141,7 +141,8 @@ def _budgets(policy: Policy) -> str:
 
 def _told(where: str, nanos: int, unknown: int) -> str:
     if not nanos:
-        return "all that is billed on its closed days is in the calls here, as far as usage goes"
+        told = "all that is billed on its closed days is in the calls here, as far as usage is known to be missing"
+        return f"{told}; whether the amounts agree, `spendgate reconcile report` says"
     of_nobody = f"; {unknown} of these amounts name nobody whom this ledger knows (--map)" if unknown else ""
     beside = "with every other import of these days"
     return f"{beside}, billed on its closed days, not captured here: {dollars(nanos)}; {where}{of_nobody}"

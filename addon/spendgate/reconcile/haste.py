@@ -3,7 +3,7 @@
 Source: RFC 9110, 10.2.3 (`Retry-After`: seconds, or a date) and 5.6.7 (its three forms of dates); GitHub's "Rate limits for the
 REST API": a spent primary limit is 403 or 429 with `x-ratelimit-remaining: 0`, not to be asked again before
 `x-ratelimit-reset` (epoch seconds); a secondary one is 403 or 429 whose message says so, to be left alone for a minute at
-least. OpenRouter's `x-ratelimit-reset` has milliseconds.
+least. OpenRouter's `x-ratelimit-reset` is said to have milliseconds, which was not looked up: a time so far off is read as such.
 """
 
 from __future__ import annotations
