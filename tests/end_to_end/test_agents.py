@@ -62,5 +62,5 @@ def _through(
     agent.prepare(Path(env["HOME"]))
     done = run(agent.program(), env, patience_s=PATIENCE_S if agent.unshown else FIRST_START_S)
     served = [one for one in provider.served[before:] if one.billable]
-    rows = [row for row in gate.calls() if row["id"] not in ids and row["state"] in ("settled", "refused")]
+    rows = [row for row in gate.ended() if row["id"] not in ids and row["state"] in ("settled", "refused")]
     return done, served, rows

@@ -55,7 +55,7 @@ def test_prices_accounts_and_seats(provider: Provider, folder: Path) -> None:
         assert message(http, authorization="Bearer sk-ant-oat01-made-up").status_code == 200
         assert chat(http, "org-acme").status_code == 200
         refused = chat(http, "org-home")
-        rows = {row["billing"]: row for row in gate.calls() if row["provider"] == "anthropic"}
+        rows = {row["billing"]: row for row in gate.ended() if row["provider"] == "anthropic"}
         shown = said(gate, folder, "calls", "show", rows["metered"]["id"])
         status = json.loads(said(gate, folder, "status", "--format", "json"))
         table = said(gate, folder, "status")

@@ -77,7 +77,7 @@ def test_all_is_fine_then_a_tool_distrusts(machine: Machine, folder: Path) -> No
     assert [tool["last_call_at"] for tool in fine["tools"]] == [None, None, None]
     call = ("curl", "-sS", "-d", BODY, "-H", "x-api-key: sk-ant-api03-made-up", "https://api.anthropic.com/v1/messages")
     subprocess.run(call, env=machine.variables, capture_output=True, check=True, timeout=5 * PATIENCE_S)
-    until(lambda: True if machine.gate.calls() else None)
+    until(lambda: machine.gate.ended() or None)
     others = folder / "others.pem"
     others.write_text(Path(ssl.get_default_verify_paths().cafile or "").read_text())
     broken = machine.doctor(1, CURL_CA_BUNDLE=str(others))

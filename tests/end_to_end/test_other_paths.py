@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from end_to_end.raw import trust
-from end_to_end.world import PATIENCE_S, Gate, Provider, policy, running_gate, until
+from end_to_end.world import PATIENCE_S, Gate, Provider, policy, running_gate
 from spendgate.standin.server import NAMES
 
 CHAT = "https://api.anthropic.com/v1/chat/completions"
@@ -36,9 +36,7 @@ def test_anthropics_chat_for_openai_sdks(provider: Provider, folder: Path) -> No
         answers = [http.post(CHAT, json=asked("claude-sonnet-4-6")) for _ in range(3)]
         streamed = asked("claude-haiku-4-5", stream=True, max_tokens=10, stream_options={"include_usage": True})
         assert http.post(CHAT, json=streamed, headers={"x-standin": "input=10;output=5"}).status_code == 200
-        rows = until(
-            lambda: ended if len(ended := [row for row in gate.calls() if row["state"] == "settled"]) > 1 else None
-        )
+        rows = [row for row in gate.ended() if row["state"] == "settled"]
     assert denied.json()["error"]["message"] and "dear" in denied.text
     assert denied.json()["error"].keys() >= {"type", "code", "param"}
     assert [answer.status_code for answer in answers] == [200, 429, 429]

@@ -135,7 +135,7 @@ def test_each_commit_is_held(provider: Provider, folder: Path) -> None:
         assert 1 <= len(done) <= 4
         assert "budget heard" in said[-2]["error"]["message"]
         assert len(heard(gate, len(done))) == len(done)
-        assert not [row for row in gate.calls() if row["state"] == "open"]
+        assert sum(row["model"] == WHISPER and row["state"] == "settled" for row in gate.ended()) == len(done)
 
 
 def test_transcriptions_count_in_a_rate_of_their_model(provider: Provider, folder: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_commit_that_is_broken_off(provider: Provider, folder: Path) -> None:
         assert len(rows(gate, "open", 1)) == 1
         socket.close()
         assert rows(gate, "interrupted", 1)[0]["model_requested"] == WHISPER
-        assert not [row for row in gate.calls() if row["state"] == "open"]
+        assert [row["state"] for row in gate.ended()] == ["interrupted"]
 
 
 def test_a_session_for_transcription_alone(provider: Provider, folder: Path) -> None:

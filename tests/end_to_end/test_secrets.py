@@ -11,7 +11,7 @@ import httpx2
 
 from end_to_end.canaries import CANARIES, leaks
 from end_to_end.raw import trust, tunnel
-from end_to_end.world import PATIENCE_S, PRODUCT, Gate, Provider, environment, policy, running_gate, until
+from end_to_end.world import PATIENCE_S, PRODUCT, Gate, Provider, environment, policy, running_gate
 from spendgate.standin.script import Script
 
 
@@ -40,8 +40,7 @@ def test_no_secret_is_written(provider: Provider, folder: Path) -> None:
     provider.set(Script(text=CANARIES["answer"]))
     with running_gate(folder, provider, policy(folder, limit="$0.05")) as gate:
         _talk(gate)
-        until(lambda: True if all(row["ended_at"] for row in gate.calls()) else None)
-        states = {row["state"] for row in gate.calls()}
+        states = {row["state"] for row in gate.ended()}
         found = written(folder, gate)
     found["output of run, at its end"] = bytes(gate.output)
     assert {"settled", "refused", "free"} <= states

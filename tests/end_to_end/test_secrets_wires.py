@@ -19,7 +19,7 @@ from end_to_end.mirror import MODES, running_mirror
 from end_to_end.raw import trust
 from end_to_end.sockets import Socket
 from end_to_end.test_secrets import written
-from end_to_end.world import PATIENCE_S, Gate, Provider, policy, running_gate, started_gate, until
+from end_to_end.world import PATIENCE_S, Gate, Provider, policy, running_gate, started_gate
 from load.wires import WIRES, Wire, envelope
 from spendgate.providers.protobuf import encoded
 from spendgate.standin.script import Script
@@ -108,19 +108,9 @@ def talk(gate: Gate) -> None:
             ask(http, wire, wire.body(PROMPT), "whole", f"/{CANARIES['path']}/{quote(PROMPT)}")
 
 
-def ended(gate: Gate) -> list[dict[str, object]]:
-    """All rows, once every call has ended."""
-
-    def look() -> list[dict[str, object]] | None:
-        rows = gate.calls()
-        return rows if all(row["ended_at"] for row in rows) else None
-
-    return until(look)
-
-
 def check(folder: Path, gate: Gate) -> None:
     """Nothing leaks, and what is kept is short and harmless on a terminal."""
-    rows = ended(gate)
+    rows = gate.ended()
     assert leaks(written(folder, gate)) == []
     for row in rows:
         for name, value in row.items():
@@ -131,7 +121,7 @@ def test_no_wire_leaks(folder: Path) -> None:
     """Answered, cut, of no format, an error, and by names that are none."""
     with running_mirror(folder, HTTP_WIRES, ANSWER) as options, started_gate(folder, policy(folder), *options) as gate:
         talk(gate)
-        rows = ended(gate)
+        rows = gate.ended()
         dialects = {row["dialect"] for row in rows if row["state"] == "settled"}
         check(folder, gate)
     assert leaks({"output": bytes(gate.output)}) == []
@@ -149,7 +139,7 @@ def test_no_refusal_leaks(folder: Path) -> None:
         with running_mirror(place, HTTP_WIRES, ANSWER) as options, started_gate(place, file, *options) as gate:
             talk(gate)
             # What a plan pays for no budget refuses; reading results back costs nothing.
-            refused = [row for row in ended(gate) if row["state"] == "refused" or row["billing"] == "subscription"]
+            refused = [row for row in gate.ended() if row["state"] == "refused" or row["billing"] == "subscription"]
             check(place, gate)
         assert leaks({"output": bytes(gate.output)}) == []
         assert {row["dialect"] for row in refused} >= {wire.dialect for wire in HTTP_WIRES if not wire.result}

@@ -17,7 +17,7 @@ import pytest
 from end_to_end.agent import Agent
 from end_to_end.agents import COPILOT_CLI, COPILOT_WITH_A_SEAT, DEEPAGENTS, GEMINI_CLI, OPENCODE, QWEN_CODE
 from end_to_end.clients import CLAUDE_CODE, CODEX_HTTP, CODEX_WEBSOCKET, PROMPT, Client, run, surroundings, through
-from end_to_end.world import PRODUCT, Gate, Provider, environment, policy, running_gate, until
+from end_to_end.world import PRODUCT, Gate, Provider, environment, policy, running_gate
 from spendgate.standin.script import Script
 
 pytestmark = pytest.mark.clients
@@ -71,8 +71,7 @@ def _rows(
     prepare(Path(env["HOME"]))
     done = run(command, env)
     assert done.status == 0, done.text
-    until(lambda: all(row["state"] != "open" for row in gate.calls()) or None)
-    return [row for row in gate.calls() if row["state"] not in ("free", "unrecognized")]
+    return [row for row in gate.ended() if row["state"] not in ("free", "unrecognized")]
 
 
 def _of_client(gate: Gate, provider: Provider, client: Client) -> list[Row]:

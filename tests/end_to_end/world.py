@@ -122,6 +122,19 @@ class Gate:
         """All rows of the public view."""
         return calls(self.state)
 
+    def ended(self) -> list[dict[str, Any]]:
+        """All rows, once none of them is of a call under way.
+
+        The gate writes a row's end while its client reads the answer, of a stream perhaps after its last byte. Waited for is only
+        what has a row: an admitted call has one before it leaves, a free call at its end alone.
+        """
+
+        def look() -> list[dict[str, Any]] | None:
+            rows = self.calls()
+            return rows if all(row["ended_at"] for row in rows) else None
+
+        return until(look)
+
     def row(self, request_id: str) -> dict[str, Any]:
         """The settled row of the request with this id of the provider's; waits for it."""
         return until(

@@ -107,7 +107,7 @@ def _until_first_call(laptop: Machine, world: Abroad) -> None:
     trusted = laptop.spendgate("ca", "trust", "--state", "/var/lib/spendgate")
     assert trusted.returncode == 0, trusted.stderr
     world.until_captured()
-    until(lambda: bool(world.rows()))
+    until(lambda: bool(rows := world.rows()) and all(row["state"] != "open" for row in rows))
     assert {(row["account_os"], row["state"]) for row in world.rows()} == {("nobody", "settled")}
 
 
