@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
+from typer import testing
 from typer.testing import CliRunner
 
 from spendgate.admission import Admit, RefusalKind, Refuse
@@ -19,6 +21,8 @@ from spendgate.usage import Usage
 
 app = application()
 """The command line with every command."""
+# typer's runner would build all of them anew for each line that a test types, which takes longer than most lines do.
+testing._get_command = cache(testing._get_command)  # type: ignore[attr-defined]  # its own import: no way round it is public
 NOW_MS = time.time_ns() // 1_000_000
 POLICY = """\
 version: 1
