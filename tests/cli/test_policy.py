@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,18 @@ SCRIPT = [
 ]
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    """A state directory with the calls of a morning, none of which was refused."""
-    made = tmp_path / "state"
-    made.mkdir()
+@pytest.fixture(scope="session")
+def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory with the calls of a morning, none of which was refused: played once, for whoever takes a copy."""
+    made = tmp_path_factory.mktemp("morning")
     play(made, policy(budget(500)), SCRIPT)
     return made
+
+
+@pytest.fixture
+def state(morning: Path, tmp_path: Path) -> Path:
+    """A copy of it, which is the test's own."""
+    return shutil.copytree(morning, tmp_path / "state")
 
 
 def spendgate(*words: str | Path, code: int = 0) -> Result:
