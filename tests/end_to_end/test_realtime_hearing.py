@@ -185,7 +185,7 @@ def test_a_commit_that_is_broken_off(provider: Provider, folder: Path) -> None:
         assert len(rows(gate, "open", 1)) == 1
         socket.close()
         assert rows(gate, "interrupted", 1)[0]["model_requested"] == WHISPER
-        assert [row["state"] for row in gate.ended()] == ["interrupted"]
+        assert sorted(row["state"] for row in gate.ended()) == ["free", "interrupted"]  # the session itself is free
 
 
 def test_a_session_for_transcription_alone(provider: Provider, folder: Path) -> None:
