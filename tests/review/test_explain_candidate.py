@@ -63,12 +63,19 @@ def candidate(edit: str) -> Policy:
     return parse_policy((BEGIN + EDITS[edit]).encode())
 
 
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger of some hours under BASE, where alice has $0.35 spent: played once, for whoever takes a copy."""
+    folder = tmp_path_factory.mktemp("played")
+    play(folder, parse_policy(BASE.replace("$0.30", "$5").encode()), SPENT)
+    return folder
+
+
 @pytest.fixture(scope="module")
-def spent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger of some hours under BASE, where alice has $0.35 spent, with one call that still runs."""
-    folder = tmp_path_factory.mktemp("state")
+def spent(played: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with one call that still runs."""
+    folder = shutil.copytree(played, tmp_path_factory.mktemp("spent") / "state")
     base = parse_policy(BASE.replace("$0.30", "$5").encode())
-    play(folder, base, SPENT)
     at_ms = START_MS + AT_MS - 1_000
     ledger = Ledger.open(folder / "ledger.db", folder / "gates", at_ms)
     runs = row(
@@ -130,12 +137,10 @@ def test_its_figures_are_those_of_a_gate_that_takes_the_policy_up(spent: Path, t
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_explain_replay_and_the_gate_name_one_end(tmp_path: Path, edit: str) -> None:
+def test_explain_replay_and_the_gate_name_one_end(played: Path, tmp_path: Path, edit: str) -> None:
     """Alice's next call under the candidate: what `explain` says of it, the gate does, and the replay of that ledger says."""
     policy, at_ms = candidate(edit), START_MS + AT_MS
-    state = tmp_path / "state"
-    state.mkdir()
-    play(state, parse_policy(BASE.replace("$0.30", "$5").encode()), SPENT)
+    state = shutil.copytree(played, tmp_path / "state")
     file = tmp_path / "candidate.yaml"
     file.write_text(BEGIN + EDITS[edit])
     words = ["policy", "explain", str(file), "--person", "alice", "--tool", "codex", "--model", "claude-opus-4-5"]
@@ -168,11 +173,9 @@ def test_explain_replay_and_the_gate_name_one_end(tmp_path: Path, edit: str) -> 
     assert [each[:4] for each in replayed.values()] == [each[:4] for each in live.values()]
 
 
-def test_a_moment_that_is_past_counts_what_had_left_by_then(tmp_path: Path) -> None:
+def test_a_moment_that_is_past_counts_what_had_left_by_then(played: Path, tmp_path: Path) -> None:
     """`--at` before the last calls: what came later is not counted, in a kept budget and in a candidate's."""
-    state = tmp_path / "state"
-    state.mkdir()
-    play(state, parse_policy(BASE.replace("$0.30", "$5").encode()), SPENT)
+    state = shutil.copytree(played, tmp_path / "state")
     at_ms = START_MS + 2 * HOUR_MS
     for edit in ("unchanged", "renamed", "another window", "rolling"):
         file = tmp_path / "candidate.yaml"
