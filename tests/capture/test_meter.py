@@ -400,6 +400,7 @@ async def test_what_nobody_waits_for_has_its_process_all_the_same(
 
     async with rig(tmp_path, gate=FakeGate(answer=refused)) as it, it.client() as client:
         await client.post(f"https://{ANTHROPIC}/v1/nobody/knows", content=parts(), headers=HEADERS)
+        await it.ended(0, seen=1)
         assert [seen.attribution.process for seen in it.gate.seen] == ["python"]
 
 
