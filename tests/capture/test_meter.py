@@ -177,6 +177,7 @@ async def test_a_gate_that_raises_is_on_failures_to_decide(tmp_path: Path, allow
         response = await client.post(URL, json=body(), headers=HEADERS)
         assert response.status_code == (200 if allow else 429)
         assert gate.faults == ["RuntimeError"]
+        await it.ended(int(allow))
         assert len(it.provider.log.billable()) == len(gate.settled) == int(allow)
 
 
@@ -344,11 +345,11 @@ async def test_a_provider_that_cannot_be_reached_costs_nothing(tmp_path: Path, h
     """Admitted, but never given to an upstream connection: ended as not sent."""
     async with rig(tmp_path) as it, it.client(http2=http2) as client:
         await client.post(URL, json=body(), headers=HEADERS)
+        await it.ended()
         await it.provider.stop()
-        async with asyncio.timeout(60):
-            while len(it.gate.settled) < 2:
-                response = await client.post(URL, json=body(), headers=HEADERS)
+        response = await client.post(URL, json=body(), headers=HEADERS)
         assert response.status_code == 502
+        await it.ended(2)
         assert [end.sent for _, _, end in it.gate.settled] == [True, False]
         assert len(it.gate.sent_ids) == 1
 
@@ -369,6 +370,7 @@ async def test_what_costs_nothing_is_recorded_and_never_asked_about(tmp_path: Pa
         unknown = await client.post(f"https://{ANTHROPIC}/v1/nobody/knows", content=b"x" * 5000, headers=HEADERS)
         head = await client.head(f"https://{ANTHROPIC}/", headers=HEADERS)
         assert (counted.status_code, unknown.status_code, head.status_code) == (200, 404, 200)
+        await it.ended(0, seen=3)
         assert it.gate.intents == it.gate.settled == []
         free, other, third = it.gate.seen
         assert (free.state, free.end.http_status, free.end.response_bytes) == (State.FREE, 200, len(counted.content))
@@ -421,6 +423,7 @@ async def test_a_request_beyond_the_bound_is_answered_while_it_is_sent(
         assert response.status_code == 413
         assert response.json()["error"]["type"] == "request_too_large"
         assert it.provider.log.served == it.gate.intents == []
+        await it.ended(0, seen=1)
         [seen] = it.gate.seen
         assert (seen.state, seen.end.http_status) == (State.FAILED, 413)
         again = await client.post(URL, json=body(), headers=HEADERS)
