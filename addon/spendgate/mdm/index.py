@@ -131,6 +131,8 @@ def _on_linux(rollout: Rollout) -> str:
 _MANAGERS: Final = """\
 ## Each MDM
 
+Where a Mac's MDM takes packages rather than scripts, `macos/package.sh`, run on a Mac, makes a signed one that runs `install.sh`.
+
 | MDM | profiles | scripts | check |
 | --- | --- | --- | --- |
 | Jamf | upload `macos/profiles/*` as configuration profiles | `macos/install.sh`, recurring check-in, daily | \
@@ -139,8 +141,9 @@ _MANAGERS: Final = """\
 `macos/verify.sh`, remediation `macos/install.sh` | the audit |
 | Intune, macOS | custom profiles from `macos/profiles/*`; its own VPN form cannot name the provider | shell script \
 `macos/install.sh`, daily | `macos/verify.sh` as custom attribute |
-| Intune, Windows | - | Win32 app: `install.ps1`, `uninstall.ps1`, detection `detect.ps1`; `powershell.exe \
--ExecutionPolicy Bypass -File install.ps1` | remediation: `remediation-detect.ps1` and `install.ps1`, 64-bit, as \
+| Intune, Windows | - | Win32 app `spendgate.intunewin`, for the system: `powershell.exe \
+-ExecutionPolicy Bypass -File install.ps1`, the same with `uninstall.ps1`; detection `detect.ps1`, not \
+as a 32-bit process | remediation: `remediation-detect.ps1` and `install.ps1`, 64-bit, as \
 system |
 | Fleet | `fleet/spendgate.yml`; older servers call the key `macos_settings.custom_settings` | in the same file | its policy |
 | Ansible | - | `ansible/install.yml`, `ansible/remove.yml` | in the play |
