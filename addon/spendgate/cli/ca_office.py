@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 
 from spendgate.capture import organization
 from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST
+from spendgate.capture.stopping import stopping
 from spendgate.cli.ca_org import ROOT_FILE, RootOption, opened
 from spendgate.cli.moments import iso
 from spendgate.cli.options import FormatOption
@@ -241,15 +241,14 @@ def serve(
 async def _until_stopped(door: Door, sockets: list[socket], following: Following, address: str) -> None:
     from spendgate.enrolment.server import serving  # noqa: PLC0415 - the same
 
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, stop.set)
-    async with serving(door, sockets, following.shown.tls) as show:
-        renewals = asyncio.create_task(follow(following, show, door.now))
-        shown = f"[{address}]" if ":" in address else address
-        note(f"ready https://{shown}:{sockets[0].getsockname()[1]}")
-        await stop.wait()
-        renewals.cancel()
+    stop = asyncio.Event()
+    with stopping(stop):
+        async with serving(door, sockets, following.shown.tls) as show:
+            renewals = asyncio.create_task(follow(following, show, door.now))
+            shown = f"[{address}]" if ":" in address else address
+            note(f"ready https://{shown}:{sockets[0].getsockname()[1]}")
+            await stop.wait()
+            renewals.cancel()
 
 
 def _place(listen: str) -> tuple[str, int]:
