@@ -188,6 +188,19 @@ def test_a_laptop_enrols_and_its_gate_renews(company: Company, provider: Provide
     assert secret.encode() not in company.said
 
 
+def test_the_office_shows_its_renewed_certificate_without_a_restart(company: Company) -> None:
+    """Half of a file is told, and the one before shown; the whole is then what laptops are shown."""
+    chain, ca = made(("localhost",), dt.datetime.now(dt.UTC))
+    began, file = len(company.said), company.folder / "server.pem"
+    file.write_bytes(chain[:-200])
+    until(lambda: b"the one before goes on being shown" in company.said[began:])
+    assert "renewed-1 for 3 hosts" in company.enrol("renewed-1", company.secret())[0]
+    file.write_bytes(chain)
+    until(lambda: b"renewed, and shown from now on" in company.said[began:])
+    company.server_ca.write_bytes(ca)
+    assert "renewed-2 for 3 hosts" in company.enrol("renewed-2", company.secret())[0]
+
+
 def newer(leaf: x509.Certificate, than: Issued) -> x509.Certificate | None:
     """For another key, or None."""
     return leaf if leaf.public_key() != than.key.public_key() else None

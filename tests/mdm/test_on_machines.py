@@ -249,7 +249,7 @@ def test_what_a_mac_starts_at_log_in_sets_the_variables(tmp_path):
 def test_another_account_than_root_is_refused_at_once(out):
     """Before anything is written; where the tests are root, by a shell that says it is not."""
     for script in sorted(out.glob("*/*.sh")):
-        if script.parent.name == "jamf":
+        if script.parent.name == "jamf" or script.name == "package.sh":  # neither changes anything of a machine
             continue
         text = script.read_text().replace("$(id -u)", "1000")
         done = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True, check=False)

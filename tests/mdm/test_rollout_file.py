@@ -49,6 +49,26 @@ FAULTS = [
     ({"upstream": "http://u:secret@proxy.acme.example:3128"}, "upstream: write http://HOST:PORT; USER:PASSWORD belong"),
     ({"upstream": "http://proxy.acme.example"}, "upstream: write http://HOST:PORT"),
     ({"upstream": "http://proxy.acme.example:3128/`id`"}, "upstream: write http://HOST:PORT"),
+    ({"enrolment": {"device": "serial"}}, "enrolment.office: is missing"),
+    *(
+        ({"enrolment": {"office": text}}, "is no office; allowed: https://HOST:PORT")
+        for text in (
+            "http://a.example",
+            "https://u:p@a.example",
+            "https://a.example/x",
+            "https://a.example:0",
+            "https://a`id`.example",
+        )
+    ),
+    (
+        {"enrolment": {"office": "https://a.example", "device": "mac"}},
+        "enrolment.device: 'mac' is not known; allowed: hostname, serial",
+    ),
+    ({"enrolment": {"office": "https://a.example", "token": "none"}}, "enrolment.token: 'none' cannot be read"),
+    (
+        {"enrolment": {"office": "https://a.example", "token": "root.pem"}},
+        "enrolment.token: is a file with no credential",
+    ),
     ({"organisation": "Acme"}, "organisation: unknown key; allowed: version, organization"),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from spendgate.attribution import Evidence, Peer
 from spendgate.errors import UsageError
 from spendgate.identity.containers import IN_CONTAINER, BridgedLookup, ranges
 from spendgate.identity.interface import Endpoints
+from spendgate.redirect import nftables
 from spendgate.redirect.nftables import Rules, ruleset
 from spendgate.redirect.supervisor import Settings, listeners
 
@@ -48,6 +51,32 @@ def test_a_container_is_led_to_the_gate_while_it_lives(laptop: Lab, inside: Lab)
     gate.root.wait()
     assert [inside.ask(host)["by"] for host in (PROVIDER4, PROVIDER6)] == ["provider", "provider"]
     assert laptop.rules() == before
+
+
+@pytest.mark.root
+def test_a_container_is_held_while_the_gate_is_gone(laptop: Lab, inside: Lab) -> None:
+    """`on_failure: refuse`, and `kill -9`: providers' addresses alone, by TCP and QUIC, IPv4 and IPv6; what was led before is led
+    again by the next gate; another range goes direct, as ever, and so does all where the gate is stopped in order."""
+    gate = laptop.gate(containers=("172.20.0.2/32", "fd00::/8"), quic=(PROVIDER4,), hold=(PROVIDER4, PROVIDER6))
+    os.kill(gate.pid, signal.SIGKILL)
+    gate.root.wait()
+    for host in (PROVIDER4, PROVIDER6):
+        assert "refused" in inside.ask(host)["why"]
+        assert inside.quic(host, "0") == "rejected"
+    assert inside.ask(OTHER4)["by"] == "provider"
+    assert inside.quic(OTHER4, "0") == "provider"
+    assert nftables.held_back(laptop.rules()) >= 4
+
+    again = laptop.gate(containers=("172.20.0.2/32", "fd00::/8"), hold=(PROVIDER4, PROVIDER6))
+    assert inside.ask()["by"] == "gate"
+    os.kill(again.pid, signal.SIGKILL)
+    again.root.wait()
+    with bound(inside, "172.20.0.3"):
+        assert inside.ask()["by"] == "provider"
+    last = laptop.gate(containers=("172.20.0.0/24",), hold=(PROVIDER4,))
+    last.root.terminate()
+    last.root.wait()
+    assert inside.ask()["by"] == "provider"
 
 
 @pytest.mark.root

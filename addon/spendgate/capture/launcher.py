@@ -8,11 +8,10 @@ Prints nothing; raises before it is ready, and says through `ready` where it lis
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from mitmproxy import exceptions, hooks, master
@@ -30,6 +29,7 @@ from spendgate.capture.next_layer import HttpLayerFactory, NextLayer, WhoseConne
 from spendgate.capture.responder import Responder
 from spendgate.capture.scope import Scope
 from spendgate.capture.server import Listener, Server, try_ports
+from spendgate.capture.stopping import stopping
 from spendgate.capture.tally import Tallying
 from spendgate.capture.tls import GateTls
 from spendgate.capture.way_out import Credentials, proxy_of
@@ -122,7 +122,7 @@ async def serve(
     Raises UsageError: a mode or option that is not ours; StateError: a listener that cannot be opened, with what to do.
     """
     stop = stop or asyncio.Event()
-    with _signals(stop):
+    with stopping(stop):
         async with running(settings, addons) as listening:
             ready(listening)
             await stop.wait()
@@ -237,16 +237,3 @@ async def _open(house: Gatehouse) -> Listening:
     await house.addons.trigger_event(hooks.RunningHook())
     insecure = ("ssl_insecure: providers are not verified",) if house.options.ssl_insecure else ()
     return Listening(listeners, house.responder.instance, house.detours.notices + insecure)
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    caught = (signal.SIGINT, signal.SIGTERM)
-    for number in caught:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in caught:
-            loop.remove_signal_handler(number)

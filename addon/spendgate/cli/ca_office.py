@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +11,7 @@ import typer
 
 from spendgate.capture import organization
 from spendgate.capture.organization import LEAF_DAYS, LEAF_DAYS_MOST
+from spendgate.capture.stopping import stopping
 from spendgate.cli.ca_org import ROOT_FILE, RootOption, opened
 from spendgate.cli.moments import iso
 from spendgate.cli.options import FormatOption
@@ -22,6 +21,7 @@ from spendgate.enrolment import books
 from spendgate.enrolment.books import Books
 from spendgate.enrolment.credentials import DAYS_MOST, USES_MOST, Credential, hashed, name_of, new_secret
 from spendgate.enrolment.office import Office
+from spendgate.enrolment.shown import Files, Following, follow
 from spendgate.errors import SpendgateError, UsageError
 
 if TYPE_CHECKING:
@@ -219,11 +219,12 @@ def serve(
     from spendgate.enrolment.server import Door, listening  # noqa: PLC0415 - no other command needs a server
 
     address, port = _place(listen)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files = Files(certificate, key)
+    seen = files.stamp()
     try:
-        tls.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as fault:
-        raise SpendgateError(f"{certificate}: is no certificate with its key: {fault.strerror or fault}") from fault
+        following = Following(files, files.load(ask=True), seen, note)
+    except ValueError as fault:
+        raise SpendgateError(str(fault)) from None
     book = _books(root)
     with book.open():
         pass  # what is wrong with them is told before anybody asks
@@ -234,19 +235,20 @@ def serve(
     signer = opened(root, passphrase_file)
     office = Office(signer, book, timedelta(days=days))
     door = Door(office, note, lambda: datetime.now(UTC))
-    asyncio.run(_until_stopped(door, sockets, tls, address))
+    asyncio.run(_until_stopped(door, sockets, following, address))
 
 
-async def _until_stopped(door: Door, sockets: list[socket], tls: ssl.SSLContext, address: str) -> None:
+async def _until_stopped(door: Door, sockets: list[socket], following: Following, address: str) -> None:
     from spendgate.enrolment.server import serving  # noqa: PLC0415 - the same
 
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, stop.set)
-    async with serving(door, sockets, tls):
-        shown = f"[{address}]" if ":" in address else address
-        note(f"ready https://{shown}:{sockets[0].getsockname()[1]}")
-        await stop.wait()
+    stop = asyncio.Event()
+    with stopping(stop):
+        async with serving(door, sockets, following.shown.tls) as show:
+            renewals = asyncio.create_task(follow(following, show, door.now))
+            shown = f"[{address}]" if ":" in address else address
+            note(f"ready https://{shown}:{sockets[0].getsockname()[1]}")
+            await stop.wait()
+            renewals.cancel()
 
 
 def _place(listen: str) -> tuple[str, int]:

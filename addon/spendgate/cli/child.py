@@ -10,6 +10,8 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 
+from spendgate.capture.stopping import stopping
+
 _PASSED = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 _COULD_NOT_RUN = {FileNotFoundError: 127, PermissionError: 126}
 
@@ -28,13 +30,22 @@ async def run_child(command: Sequence[str], variables: Mapping[str, str]) -> int
     Ctrl-C reaches the child by itself, since it stays in the terminal's foreground group: this process only must not die
     of it. What is sent to this process alone is passed on.
     """
+    if os.name == "posix":
+        process = await _started(command, variables)
+        with _passing_signals_to(process):
+            status = await process.wait()
+        return 128 - status if status < 0 else status
+    with stopping(
+        asyncio.Event()
+    ):  # Windows: Ctrl-C and Ctrl-Break reach the child by themselves, and nothing else is sent
+        return await (await _started(command, variables)).wait()
+
+
+async def _started(command: Sequence[str], variables: Mapping[str, str]) -> asyncio.subprocess.Process:
     try:
-        process = await asyncio.create_subprocess_exec(*command, env=dict(variables))
+        return await asyncio.create_subprocess_exec(*command, env=dict(variables))
     except OSError as cause:
         raise CouldNotRun(command[0], _meant(cause, command[0], variables.get("PATH"))) from cause
-    with _passing_signals_to(process):
-        status = await process.wait()
-    return 128 - status if status < 0 else status
 
 
 def _meant(cause: OSError, command: str, path: str | None) -> OSError:
@@ -58,13 +69,12 @@ def _passing_signals_to(process: asyncio.subprocess.Process) -> Iterator[None]:
         if not _same_foreground_group():
             pass_on(signal.SIGINT)
 
-    if os.name == "posix":
-        for name in _PASSED:
-            number = getattr(signal, name)
-            loop.add_signal_handler(number, pass_on, number)
-            handled.append(number)
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-        handled.append(signal.SIGINT)
+    for name in _PASSED:
+        number = getattr(signal, name)
+        loop.add_signal_handler(number, pass_on, number)
+        handled.append(number)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    handled.append(signal.SIGINT)
     try:
         yield
     finally:

@@ -38,13 +38,15 @@ def make(
 ) -> None:
     """Make profiles, settings, scripts and the page for the people, from one rollout file. Same file, same bytes.
 
-    Changes nothing on this machine, signs nothing, and holds no private key.
+    Changes nothing on this machine, signs nothing, and holds no private key; a fleet's credential where the file names one.
     """
     rollout = read_rollout(file, datetime.now(UTC))
     made = material(rollout)
     _written(out, made)
     with writing():
         typer.echo(f"{out}: {len(made)} files; begin with README.md, verify with: cd {out} && sha256sum -c {SUMS}")
+    if secrets := [each.path for each in made if each.secret]:
+        note(f"{', '.join(secrets)}: with the fleet's credential, by which whoever reads it enrols as often as is left")
     if rollout.left_out:
         note(
             f"the root cannot sign for {len(rollout.left_out)} provider hosts that are known here, and nothing will be read"
@@ -59,11 +61,19 @@ def _written(out: Path, made: tuple[Made, ...]) -> None:
         for each in made:
             path = out.joinpath(*each.path.split("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
+            if each.secret:
+                _private(path)
             path.write_bytes(each.content)
         for name in before - {each.path for each in made}:
             out.joinpath(*name.split("/")).unlink(missing_ok=True)
     except OSError as fault:
         raise SpendgateError(f"{fault.filename or out}: cannot be written: {fault.strerror}") from fault
+
+
+def _private(path: Path) -> None:
+    """For its owner alone, from before the first byte, also where it is there already."""
+    path.touch(0o600)
+    path.chmod(0o600)
 
 
 def _before(out: Path) -> frozenset[str]:

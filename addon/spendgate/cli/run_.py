@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -215,29 +214,29 @@ def _as_gate(wanted: Wanted, side: Side) -> int:
 
 
 async def _until_stopped(wanted: Wanted, ready: Ready | None = None) -> None:
+    from spendgate.capture.stopping import stopping  # noqa: PLC0415 - with what loads the proxy
     from spendgate.cli.serving import serving  # noqa: PLC0415 - loads the proxy
 
     stop, manager = asyncio.Event(), Manager.of(os.environ, os.getpid())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving(wanted) as running:
-        for notice in running.listening.notices:
-            note(f"WARNING {notice}")
-        task = asyncio.ensure_future(ready(running)) if ready else None
-        telling = asyncio.ensure_future(manager.keep_telling())
-        print(_ready_line(running), file=sys.stderr, flush=True)  # noqa: T201 - the line that a starter waits for
-        manager.ready(f"spendgate {__version__} at {' '.join(_places(running))}")
-        if sys.stderr.isatty() and any(mode.startswith("regular") for mode in wanted.modes):
-            note(
-                "programs reach it with HTTPS_PROXY and the certificate in NODE_EXTRA_CA_CERTS or the system's trust store;"
-            )
-            note("for one command there is an easier way: spendgate exec -- COMMAND")
-        await stop.wait()
-        manager.stopping()
-        telling.cancel()
-        if task:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    with stopping(stop):
+        async with serving(wanted) as running:
+            for notice in running.listening.notices:
+                note(f"WARNING {notice}")
+            task = asyncio.ensure_future(ready(running)) if ready else None
+            telling = asyncio.ensure_future(manager.keep_telling())
+            print(_ready_line(running), file=sys.stderr, flush=True)  # noqa: T201 - the line that a starter waits for
+            manager.ready(f"spendgate {__version__} at {' '.join(_places(running))}")
+            if sys.stderr.isatty() and any(mode.startswith("regular") for mode in wanted.modes):
+                note(
+                    "programs reach it with HTTPS_PROXY and the certificate in NODE_EXTRA_CA_CERTS or the system's trust store;"
+                )
+                note("for one command there is an easier way: spendgate exec -- COMMAND")
+            await stop.wait()
+            manager.stopping()
+            telling.cancel()
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
 
 def _ready_line(running: Serving) -> str:

@@ -23,7 +23,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from spendgate.config.believing import believed
+from spendgate.config.beside import beside, file_name
 from spendgate.config.bundle import Gathering
+from spendgate.config.enrolment_section import enrolment_of
 from spendgate.config.faults import Faults, Place, shown
 from spendgate.config.known import KNOWN
 from spendgate.config.reading import read_regular, unread
@@ -43,7 +45,9 @@ _VERSION: Final = "1"
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9-]{1,60}(?:\.[A-Za-z0-9-]{1,60}){1,9}", re.ASCII)
 _MAIL: Final = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _NAME_MAX: Final = 100
-_TAKEN: Final = {"root.pem", "trust.yaml", "bundle.pem", "environment.sh"}
+_TAKEN: Final = {
+    "root.pem", "trust.yaml", "bundle.pem", "environment.sh", "device.pem", "enrolment-token", "enrolled-by",
+}  # fmt: skip
 """Of the folder in which a pushed policy lies."""
 PORT_LEAST, PORT_MOST, PORT = 1024, 65_535, 8080
 
@@ -73,7 +77,7 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
     stage = top.parsed("stage", lambda text: Stage(known_word(text, tuple(Stage))), required=True)
     mode = top.parsed("mode", lambda text: Mode(known_word(text, tuple(Mode))), required=True)
     named = top.names("hosts", host)
-    root = top.parsed("root", lambda text: root_of(_beside(folder, text), now), required=True)
+    root = top.parsed("root", lambda text: root_of(beside(folder, text), now), required=True)
     hosts, left_out = _hosts(top, named, root)
     keys = keys_of(top)
     least = top.parsed("least_revision", revision_of)
@@ -82,6 +86,8 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
     port, pac_url, macos_program = _proxied(top, mode)
     cowork = top.flag("claude_desktop_cowork")
     upstream = top.parsed("upstream", upstream_proxy)
+    enrolment = enrolment_of(top, folder)
+    own = tuple(sorted(root.permits - {*KNOWN.hosts, CANARY_HOST})) if root else ()
     top.done()
     if not (organization and identifier and contact and stage and mode and root and policy) or top.faults:
         return None
@@ -89,6 +95,7 @@ def _rollout(top: Section, folder: Path, now: datetime) -> Rollout | None:
         organization, identifier, contact, root, hosts, left_out,
         tuple(SigningKey(each.name, str(each.key)) for each in keys),
         policy, mode, stage, least, port, pac_url, macos_program, cowork is not False, upstream,
+        enrolment, own,
     )  # fmt: skip
 
 
@@ -134,7 +141,7 @@ def _policy(top: Section, folder: Path, trust: Trust, stage: Stage | None) -> Fr
     if section is None:
         return None
     url, every = section.parsed("url", policy_url), section.parsed("every", how_often)
-    path = section.parsed("file", _file_name)
+    path = section.parsed("file", file_name)
     section.done()
     if (url is None) == (path is None) and not top.faults:
         section.fault("url", "exactly one of url and file says where the policy comes from")
@@ -180,25 +187,6 @@ def _proxied(top: Section, mode: Mode | None) -> tuple[int, str | None, str | No
             if top.has(key):
                 top.fault(key, "belongs to mode: proxy")
     return PORT if port is None else port, pac_url, program
-
-
-def _beside(folder: Path, text: str) -> bytes:
-    """A file's bytes. Raises ValueError."""
-    path = folder / _file_name(text)
-    try:
-        return read_regular(path, BYTES_MAX)
-    except OSError as fault:
-        raise ValueError(
-            f"{shown(text)} cannot be read: {fault.strerror or fault}; it lies beside this file"
-        ) from fault
-
-
-def _file_name(text: str) -> str:
-    if not re.fullmatch(r"[\w.-]{1,100}", text, re.ASCII) or text.startswith("."):
-        raise ValueError(
-            f"{shown(text)} is no file's name; allowed: the name of a file beside this one, without folders"
-        )
-    return text
 
 
 def _name(text: str) -> str:

@@ -200,8 +200,10 @@ def listening(address: str, port: int) -> list[socket]:
 
 
 @asynccontextmanager
-async def serving(door: Door, sockets: list[socket], tls: ssl.SSLContext) -> AsyncIterator[None]:
-    """Answering, inside."""
+async def serving(
+    door: Door, sockets: list[socket], tls: ssl.SSLContext
+) -> AsyncIterator[Callable[[ssl.SSLContext], None]]:
+    """Answering, inside. What it gives shows another certificate to whoever connects from then on."""
     for name in ("tornado.access", "tornado.general", "tornado.application"):
         logging.getLogger(name).addHandler(logging.NullHandler())  # each would repeat what strangers send
         logging.getLogger(name).propagate = False
@@ -212,8 +214,12 @@ async def serving(door: Door, sockets: list[socket], tls: ssl.SSLContext) -> Asy
         max_header_size=_HEAD_BYTES_MAX, max_body_size=QUESTION_BYTES_MAX, max_buffer_size=4 * QUESTION_BYTES_MAX,
     )  # fmt: skip
     server.add_sockets(sockets)
+
+    def show(other: ssl.SSLContext) -> None:
+        server.ssl_options = other
+
     try:
-        yield
+        yield show
     finally:
         server.stop()
         await server.close_all_connections()

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from spendgate.inert_text import inert_markdown
+from spendgate.mdm import index_certificates as certificates
 from spendgate.mdm.interface import Made
 from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.profiles import APPLICATION, TEAM
 from spendgate.mdm.rollout import FromFile, FromUrl, Mode, Rollout, Stage
-from spendgate.mdm.unix import ISSUED
 
 NAME: Final = "README.md"
 _LOGIN: Final = "/etc/credstore/SPENDGATE_UPSTREAM_AUTH"
@@ -54,7 +54,7 @@ life; a new one is needed: {", ".join(f"`{host}`" for host in rollout.left_out)}
 
 Made by `spendgate mdm make` from one rollout file; the same file makes the same bytes. `sha256sum -c SHA256SUMS` \
 checks them. No private
-key is in here. Sign profiles and scripts with your own identity where your MDM wants it.
+key is in here{certificates.secret(rollout)}. Sign profiles and scripts with your own identity where your MDM wants it.
 
 | | |
 | --- | --- |
@@ -64,7 +64,7 @@ key is in here. Sign profiles and scripts with your own identity where your MDM 
 | hosts | {len(rollout.hosts)}, listed in `for-people.html`; the root can sign for {len(rollout.signs_for)} and what is under \
 them, and for nothing else |
 | policy | {source}; believed with a signature by {keys} |
-{_upstream(rollout)}| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
+{_upstream(rollout)}{certificates.row(rollout)}| questions | {inert_markdown(rollout.contact.name)}, `{rollout.contact.address}` |
 {left}"""
 
 
@@ -117,13 +117,7 @@ puts the root into `Cert:\\LocalMachine\\Root` where it is not there yet; tell y
 
 Then, on every machine, its certificates: until they are installed the gate signs with a CA of its own machine, which \
 nothing here trusts, and capture fails
-on certificates. `spendgate ca org request` there, `spendgate ca org issue` where the root's key is, `spendgate ca org \
-install` there, as the gate's
-account; the first time the gate is started again. They hold 45 days: renew them every 30. Or, where `spendgate ca org \
-serve` answers, `spendgate ca org
-enroll` there, once: the gate renews them by itself. On Linux your MDM puts what `ca org issue` wrote for a device down at
-`{ISSUED}`, and `linux/install.sh`, run again once the gate is there, installs it; a file that has not changed changes nothing.
-"""
+on certificates. {certificates.step(rollout)}"""
 
 
 def _on_linux(rollout: Rollout) -> str:
@@ -137,6 +131,8 @@ def _on_linux(rollout: Rollout) -> str:
 _MANAGERS: Final = """\
 ## Each MDM
 
+Where a Mac's MDM takes packages rather than scripts, `macos/package.sh`, run on a Mac, makes a signed one that runs `install.sh`.
+
 | MDM | profiles | scripts | check |
 | --- | --- | --- | --- |
 | Jamf | upload `macos/profiles/*` as configuration profiles | `macos/install.sh`, recurring check-in, daily | \
@@ -145,8 +141,9 @@ _MANAGERS: Final = """\
 `macos/verify.sh`, remediation `macos/install.sh` | the audit |
 | Intune, macOS | custom profiles from `macos/profiles/*`; its own VPN form cannot name the provider | shell script \
 `macos/install.sh`, daily | `macos/verify.sh` as custom attribute |
-| Intune, Windows | - | Win32 app: `install.ps1`, `uninstall.ps1`, detection `detect.ps1`; `powershell.exe \
--ExecutionPolicy Bypass -File install.ps1` | remediation: `remediation-detect.ps1` and `install.ps1`, 64-bit, as \
+| Intune, Windows | - | Win32 app `spendgate.intunewin`, for the system: `powershell.exe \
+-ExecutionPolicy Bypass -File install.ps1`, the same with `uninstall.ps1`; detection `detect.ps1`, not \
+as a 32-bit process | remediation: `remediation-detect.ps1` and `install.ps1`, 64-bit, as \
 system |
 | Fleet | `fleet/spendgate.yml`; older servers call the key `macos_settings.custom_settings` | in the same file | its policy |
 | Ansible | - | `ansible/install.yml`, `ansible/remove.yml` | in the play |
@@ -180,7 +177,8 @@ From the mildest to the last, each enough by itself for what it says; the first 
 Capture first, trust last, or tools meet a certificate that they do not know:
 
 1. Capture, as in the second line above.
-2. `macos/remove.sh`, `linux/remove.sh`, `uninstall.ps1`. Restart: programs that still run keep variables that name \
+2. `macos/remove.sh`, `linux/remove.sh`, `uninstall.ps1`. Where it was enrolled, `remove.sh` takes its certificates, and \
+at the office `spendgate ca org revoke --device NAME` ends renewals. Restart: programs that still run keep variables that name \
 files which are gone.
 3. The gate and its state directory; the ledger is in it. Linux: `spendgate service uninstall`.
 4. The profiles that are left, `root` last. Where Intune pushed the root: its profile. `verify.sh` then names all \

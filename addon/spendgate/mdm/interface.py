@@ -17,6 +17,8 @@ class Made:
     content: bytes
     about: str
     """What it is for, as the index tells it."""
+    secret: bool = False
+    """Whether it holds a credential."""
 
 
 class Kind(Protocol):

@@ -8,6 +8,7 @@ from typing import Final
 from spendgate.mdm.devcontainer import devcontainer
 from spendgate.mdm.index import index
 from spendgate.mdm.interface import Kind, Made
+from spendgate.mdm.macos_package import macos_package
 from spendgate.mdm.managers import managers
 from spendgate.mdm.notice import notice
 from spendgate.mdm.osquery import osquery
@@ -18,7 +19,18 @@ from spendgate.mdm.tools import tools
 from spendgate.mdm.unix import unix
 from spendgate.mdm.windows import windows
 
-KINDS: Final[tuple[Kind, ...]] = (profiles, unix, windows, tools, pac, devcontainer, managers, osquery, notice)
+KINDS: Final[tuple[Kind, ...]] = (
+    profiles,
+    unix,
+    macos_package,
+    windows,
+    tools,
+    pac,
+    devcontainer,
+    managers,
+    osquery,
+    notice,
+)
 SUMS: Final = "SHA256SUMS"
 
 

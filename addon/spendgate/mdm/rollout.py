@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -71,6 +71,26 @@ class FromFile:
     privacy: Privacy
 
 
+class DeviceName(StrEnum):
+    """What a device is called in its certificates."""
+
+    HOSTNAME = "hostname"
+    """Its first label."""
+    SERIAL = "serial"
+    """The hardware's serial number, as inventories have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The company's office, which answers devices over HTTPS."""
+
+    office: str
+    """`https://HOST:PORT`."""
+    device: DeviceName = DeviceName.HOSTNAME
+    token: str | None = field(default=None, repr=False)
+    """A fleet's credential, which scripts hold then; None: the MDM puts one down on each device."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """Whom people ask."""
@@ -82,7 +102,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """All of it. No key that signs, no machine and no person is in it."""
+    """All of it. No key that signs, no machine and no person is in it; a fleet's credential may be."""
 
     organization: str
     identifier: str
@@ -108,6 +128,10 @@ class Rollout:
 
     upstream: str | None = None
     """The company's proxy that gates go out through, as `http://HOST:PORT`; None: they go directly."""
+    enrolment: Enrolment | None = None
+    """How devices get their certificates over HTTPS; None: somebody brings them."""
+    own_hosts: tuple[str, ...] = ()
+    """Hosts of the root that nobody captures but a policy which names them; sorted."""
 
     @property
     def signs_for(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
-from spendgate.mdm import launchd
+from spendgate.mdm import enrolling, launchd
 from spendgate.mdm.interface import Made
 from spendgate.mdm.placed import Placed, agent_label, agent_path, placed
 from spendgate.mdm.places import PLACES, System
@@ -23,9 +23,8 @@ _END: Final = "END_OF_SPENDGATE"
 _DEBIAN: Final = "/usr/local/share/ca-certificates/spendgate-root.crt"
 _JAVA_HOOK: Final = "/etc/ca-certificates/update.d/jks-keystore"
 _JAVA_PEM: Final = "/etc/ssl/certs/spendgate-root.pem"
-ISSUED: Final = f"{PLACES[System.LINUX].folder}/device.pem"
-"""Where an MDM puts down what `ca org issue` wrote for one device."""
-_STATE: Final = "/var/lib/spendgate"
+ISSUED: Final = enrolling.issued(System.LINUX)
+_STATE: Final = enrolling.LINUX_STATE
 _REDHAT: Final = "/etc/pki/ca-trust/source/anchors/spendgate-root.pem"
 _PUT: Final = """\
 put() { # PATH: standard input becomes this file, all or not at all
@@ -44,7 +43,8 @@ def unix(rollout: Rollout) -> Iterator[Made]:
         every = placed(rollout, system)
         folder = system.value
         about = "puts files, trust and variables in place; run it daily: it mends what was changed"
-        yield Made(f"{folder}/install.sh", _install(rollout, system, every), about)
+        secret = enrolling.enrols(rollout, system) and rollout.enrolment is not None and bool(rollout.enrolment.token)
+        yield Made(f"{folder}/install.sh", _install(rollout, system, every), about, secret)
         yield Made(
             f"{folder}/verify.sh", verify(rollout, system), "names what is missing or changed; exit status 1 then"
         )
@@ -67,7 +67,7 @@ check() {{
     bad=0
 {chr(10).join(lines)}
     [ -n "$to" ] || trusted || {{ echo 'not trusted: the root'; bad=1; }}
-{daemon}    [ "$bad" = 0 ]
+{daemon}{enrolling.check(rollout, system)}    [ "$bad" = 0 ]
 }}
 {_trusted(rollout, system)}{last}
 """
@@ -88,12 +88,14 @@ def _trusted(rollout: Rollout, system: System) -> str:
 
 def _install(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
     files = "".join(_heredoc(each) for each in every)
-    after = _MACOS_AFTER if system is System.MACOS else _LINUX_AFTER
+    after = _MACOS_AFTER if system is System.MACOS else _LINUX_AFTER.replace("@HOSTS@", enrolling.own_hosts(rollout))
     filled = after.replace("LABEL", agent_label(rollout)).replace("AGENT", agent_path(rollout))
     head = _head(rollout, system, "Puts everything in place. May be run again: it mends what was changed.")
     daemon = system is System.MACOS and rollout.macos_program is not None
     first, last = (launchd.before(rollout), launchd.install(rollout)) if daemon else ("", "")
-    return f'{head}{_PUT}{first}{files}[ -z "$to" ] || exit 0\n{filled}{last}'.encode()
+    return (
+        f'{head}{_PUT}{first}{files}[ -z "$to" ] || exit 0\n{filled}{last}{enrolling.install(rollout, system)}'.encode()
+    )
 
 
 _MACOS_AFTER: Final = f"""\
@@ -131,7 +133,7 @@ if [ -f "$issued" ]; then
     chmod 0600 "$issued" # it may have the device's key
     if command -v spendgate > /dev/null && [ -d {_STATE} ] && id -u spendgate > /dev/null 2>&1; then
         first=; [ -e {_STATE}/private/leaves.pem ] || first=1
-        runuser -u spendgate -- spendgate ca org install - --root /etc/spendgate/root.pem --state {_STATE} < "$issued"
+        runuser -u spendgate -- spendgate ca org install - --root /etc/spendgate/root.pem@HOSTS@ --state {_STATE} < "$issued"
         [ -z "$first" ] || systemctl try-restart spendgate.service
     else
         echo 'the gate is not here yet: run this again after `spendgate service install`, for its certificates' >&2
@@ -143,6 +145,8 @@ fi
 def _remove(rollout: Rollout, system: System, every: tuple[Placed, ...]) -> bytes:
     paths = [each.path for each in every]
     text = _head(rollout, system, "Takes everything away, variables first. May be run again. Restart afterwards.")
+    text += enrolling.remove(rollout, system)
+    paths += enrolling.paths(rollout, system)
     if system is System.MACOS:
         names = " ".join(sorted(variables(rollout, system)))
         text += f"""\

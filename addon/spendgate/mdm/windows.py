@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from hashlib import sha1, sha256
 
 from spendgate.mdm.interface import Made
+from spendgate.mdm.intunewin import package
 from spendgate.mdm.placed import placed
 from spendgate.mdm.places import PLACES, System
 from spendgate.mdm.rollout import Rollout
@@ -21,12 +22,14 @@ _SYSTEM = System.WINDOWS
 
 def windows(rollout: Rollout) -> Iterator[Made]:
     """The scripts."""
-    install, check = _install(rollout), _check(rollout)
+    install, uninstall, check = _install(rollout), _uninstall(rollout), _check(rollout)
     folder = "windows/intune"
     yield Made(
         f"{folder}/install.ps1", install, "the Win32 app's installation, and the remediation's script that mends"
     )
-    yield Made(f"{folder}/uninstall.ps1", _uninstall(rollout), "the Win32 app's removal; restart afterwards")
+    yield Made(f"{folder}/uninstall.ps1", uninstall, "the Win32 app's removal; restart afterwards")
+    app = package("Spendgate", {"install.ps1": install, "uninstall.ps1": uninstall}, "install.ps1")
+    yield Made(f"{folder}/spendgate.intunewin", app, "the Win32 app: both scripts, as Intune takes them")
     yield Made(f"{folder}/detect.ps1", _text(check, _DETECTED), "the Win32 app's detection")
     yield Made(
         f"{folder}/remediation-detect.ps1", _text(check, _TO_MEND), "the remediation's check; `install.ps1` mends"

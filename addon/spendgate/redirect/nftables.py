@@ -13,7 +13,7 @@ known to be a provider's; what an unlisted address of a provider's CDN still tak
 
 Chain `hold` is the other way round: it acts while `alive` is empty, on the addresses that the gate has named for that, none
 unless the policy refuses where it cannot decide (`redirect.holding`). It has no timeout: what a dead gate's table holds
-stays held until a gate is back or somebody takes the table away.
+stays held until a gate is back or somebody takes the table away. What comes by bridges from the named ranges is held likewise.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ PAUSE = f"flush set {TABLE} alive\n"
 """New connections go direct at once, or are held; redirected ones go on, which they would not without the table."""
 LET_GO = f"{PAUSE}flush set {TABLE} hold4\nflush set {TABLE} hold6\n"
 """New connections go direct at once, and none is held."""
+_REFUSED = (("tcp", "reject with tcp reset"), ("udp", "reject"))
+"""What becomes of what is held, by protocol."""
 LOOK = f"list table {TABLE}\n"
 """Behind a transaction: what `apply` then gives is the table as it was, without elements and counts."""
 
@@ -87,7 +89,7 @@ def ruleset(rules: Rules) -> str:
         f"    {scope}{family} daddr @{name} {protocol} dport {{ {ports} }} counter {verdict}\n"
         for scope in (f"{each} ".lstrip() for each in _scopes(rules.cgroups))
         for family, name in (("ip", "hold4"), ("ip6", "hold6"))
-        for protocol, verdict in (("tcp", "reject with tcp reset"), ("udp", "reject"))
+        for protocol, verdict in _REFUSED
     )
     account = rules.gate if isinstance(rules.gate, int) else f'"{rules.gate}"'
     own = f'    meta skuid {account} return\n    oifname "lo" return\n'
@@ -110,27 +112,32 @@ def ruleset(rules: Rules) -> str:
 def _containers(rules: Rules, ports: str) -> str:
     """The chains of what comes by bridges; empty without ranges."""
     sources = [
-        (family, name, f"{{ {', '.join(listed)} }}")
-        for version, family, name in ((4, "ip", "quic4"), (6, "ip6", "quic6"))
+        (family, version, f"{{ {', '.join(listed)} }}")
+        for version, family in ((4, "ip"), (6, "ip6"))
         if (listed := [str(each) for each in rules.containers if each.version == version])
     ]
     if not sources:
         return ""
-    come = {
-        family: f'    meta iifkind "bridge" {family} saddr {listed} meta l4proto @alive'
-        for family, _, listed in sources
-    }
+    come = {family: f'    meta iifkind "bridge" {family} saddr {listed}' for family, _, listed in sources}
     led = "".join(
-        f"{come[family]} {family} daddr != {listed} fib daddr type != local tcp dport {{ {ports} }} counter"
+        f"{come[family]} meta l4proto @alive {family} daddr != {listed} fib daddr type != local tcp dport {{ {ports} }} counter"
         f" redirect to :{rules.container_port}\n"
         for family, _, listed in sources
     )
     rejected = "".join(
-        f"{come[family]} udp dport {{ {ports} }} {family} daddr @{name} counter reject\n" for family, name, _ in sources
+        f"{come[family]} meta l4proto @alive udp dport {{ {ports} }} {family} daddr @quic{version} counter reject\n"
+        for family, version, _ in sources
+    )
+    held = "".join(
+        f"{come[family]} {family} daddr @hold{version} {protocol} dport {{ {ports} }} counter {verdict}\n"
+        for family, version, _ in sources
+        for protocol, verdict in _REFUSED
     )
     return (
         f"  chain containers {{\n    type nat hook prerouting priority -110; policy accept;\n{led}  }}\n"
         f"  chain containers_quic {{\n    type filter hook forward priority 0; policy accept;\n{rejected}  }}\n"
+        "  chain containers_hold {\n    type filter hook forward priority 0; policy accept;\n"
+        f"    meta l4proto @alive return\n{held}  }}\n"
         "  chain containers_port {\n    type filter hook input priority 0; policy accept;\n"
         "    ct status dnat return\n"
         f"    meta l4proto @alive tcp dport {rules.container_port} counter reject with tcp reset\n  }}\n"

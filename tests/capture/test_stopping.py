@@ -1,0 +1,41 @@
+"""What ends a program that serves, on loops that take handlers of signals and on those that do not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from spendgate.capture.stopping import stopping
+
+
+@pytest.mark.parametrize("takes_handlers", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_and_afterwards_does_what_it_did(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, takes_handlers: bool
+) -> None:
+    """Also while the loop waits for nothing else; whoever handled it before gets the next one."""
+    heard: list[int] = []
+    before = signal.signal(number, lambda got, _: heard.append(got))
+
+    def not_there(*_: object) -> None:
+        raise NotImplementedError
+
+    async def until_stopped() -> None:
+        if not takes_handlers:
+            monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", not_there)
+        stop = asyncio.Event()
+        with stopping(stop):
+            asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), number)
+            await stop.wait()
+        assert heard == []
+
+    try:
+        asyncio.run(until_stopped())
+        if not takes_handlers:
+            os.kill(os.getpid(), number)
+            assert heard == [number]
+    finally:
+        signal.signal(number, before)
