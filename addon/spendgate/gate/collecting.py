@@ -26,7 +26,7 @@ from spendgate.gate.interface import Collected, End, Intent
 from spendgate.gate.line import Lines
 from spendgate.gate.plausible import believed
 from spendgate.gate.terms import KnownTerms
-from spendgate.ledger.interface import AwaitedCall, CallRow, LedgerPort, Settlement
+from spendgate.ledger.interface import AwaitedCall, CallRow, Counted, LedgerPort, Settlement
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Reading, Result
 from spendgate.standing import UNSIZED, Scope
@@ -56,6 +56,8 @@ class Collecting:
         self._estimate = estimate
         self._clock = clock
         self._in_force = in_force
+        self._reader: _Reader | None = None
+        """Who has read last."""
 
     def collect(self, found: Collected) -> None:
         """Write these results, behind all that was told before: the end of the very call that is corrected may be among it."""
@@ -79,12 +81,11 @@ class Collecting:
     def _write_named(self, found: Collected, named: list[tuple[str, Result]]) -> tuple[dict[Scope, int], bool]:
         """What the rows that were not there have charged to each budget, corrections apart; whether there was a correction."""
         there = set(self._ledger.written(tuple([result_id for result_id, _ in named])))
-        reader, charges, corrected = _Reader(found, *self._in_force()), dict[Scope, int](), False
+        reader, charges, corrected = self._reader_of(found), dict[Scope, int](), False
         for result_id, result in named:
             if result_id in there:
                 continue
-            alike = not (result.awaited or found.ask.overheard)
-            if alike and reader.takes(result_id, result.reading):
+            if not (result.awaited or found.ask.overheard) and reader.takes(result_id, result.reading):
                 there.add(result_id)  # should it come twice
                 continue
             call = self._ledger.awaited(result_id) if result.awaited else None
@@ -103,12 +104,19 @@ class Collecting:
                 continue
             for scope, nanos in settlement.charges:
                 charges[scope] = charges.get(scope, 0) + nanos
-        for kind, ends in reader.taken():
-            self._ledger.gathered(kind.row, ends, found.at_ms)
-            nanos = sum([end.cost_nanos for _, end in ends])
+        for kind, each in reader.taken():
+            self._ledger.gathered(kind.row, kind.end, each, found.at_ms)
+            nanos = sum([one.nanos for one in each])
             for scope in kind.scopes:
                 charges[scope] = charges.get(scope, 0) + nanos
         return charges, corrected
+
+    def _reader_of(self, found: Collected) -> _Reader:
+        """Who reads; what the transaction before has found of the same one's results still holds within the second."""
+        terms, prices = self._in_force()
+        known = None if self._reader is None else self._reader.again(found, terms, prices)
+        self._reader = known or _Reader(found, terms, prices)
+        return self._reader
 
     def _priced(
         self, reader: _Reader, result: Result, result_id: str, call: AwaitedCall | None
@@ -130,25 +138,40 @@ class Collecting:
 
 
 class _Reader:
-    """Who reads, and what results of one model that come together have in common: found once."""
+    """Who reads, and what results of one model that come together have in common: found once. Of one transaction."""
 
     def __init__(self, found: Collected, terms: KnownTerms, prices: PriceBook) -> None:
-        self.found = found
+        self.found = replace(found, results=())
         self.prices = prices
         self.end = End(found.at_ms, True, True, found.http_status, None, 0, 0)
         self._terms = terms
         self._asking: dict[str | None, tuple[Asked, CallRow]] = {}
-        self._alike: dict[Sign, tuple[Alike, list[tuple[str, Settlement]]]] = {}
-        """By sign, what plain results have in common, and the ends of those that are still to be written."""
+        self._alike: dict[Sign, tuple[Alike, list[Counted]]] = {}
+        """By sign, what plain results have in common, and those that are still to be written."""
+
+    def again(self, found: Collected, terms: KnownTerms, prices: PriceBook) -> _Reader | None:
+        """The same one who reads on within the second, in which no window ends and no price changes; None: it is not."""
+        was = self.found
+        same = (
+            found.ask is was.ask and found.attribution is was.attribution and found.route is was.route and found.host == was.host
+            and found.http_status == was.http_status and terms is self._terms and prices is self.prices
+            and found.at_ms // 1000 == was.at_ms // 1000
+            and terms.policy.steady(found.at_ms) == terms.policy.steady(was.at_ms)
+        )  # fmt: skip
+        if not same:
+            return None
+        reader = _Reader(found, terms, prices)
+        reader._alike = {sign: (known.at(found.at_ms), []) for sign, (known, _) in self._alike.items()}
+        return reader
 
     def takes(self, result_id: str, reading: Reading) -> bool:
         """Whether this result is like one that was priced before, so that it is priced now and written with others (`taken`)."""
         part = plain(reading)
         known = None if part is None else self._alike.get(sign_of(part, reading))
-        end = None if known is None or part is None else known[0].settled(part, reading)
-        if known is None or end is None:
+        one = None if known is None or part is None else known[0].counted(result_id, part, reading)
+        if known is None or one is None:
             return False
-        known[1].append((result_id, end))
+        known[1].append(one)
         return True
 
     def priced(self, ending: Ending, opened: CallRow, end: Settlement) -> None:
@@ -159,7 +182,7 @@ class _Reader:
             if found is not None:
                 self._alike.setdefault(sign_of(part, ending.reading), (found, []))
 
-    def taken(self) -> list[tuple[Alike, list[tuple[str, Settlement]]]]:
+    def taken(self) -> list[tuple[Alike, list[Counted]]]:
         """Those that were taken, by what they have in common."""
         return [known for known in self._alike.values() if known[1]]
 
