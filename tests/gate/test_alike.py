@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -103,7 +104,9 @@ def written(folder: Path, rules: Policy, route: Route, results: list[Result]) ->
         sums = conn.execute(
             "SELECT budget, value, window, settled, held, open_calls FROM balances ORDER BY 1, 2, 3"
         ).fetchall()
-    return {"rows": [dict(zip(columns, each, strict=True)) for each in rows], "sums": sums}
+    found = [dict(zip(columns, each, strict=True)) for each in rows]
+    # The first row that is written of a balance says its mark.
+    return {"rows": [{**row, "holds": [hold[:6] for hold in json.loads(row["holds"])]} for row in found], "sums": sums}
 
 
 def alike_and_apart(folder: Path, rules: Policy, route: Route, results: list[Result]) -> int:

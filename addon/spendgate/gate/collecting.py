@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 ELSEWHERE = "sent from elsewhere"
 """Flag of a background response whose request this ledger does not know: it is charged in full to whoever reads it."""
-TOGETHER = 48
+TOGETHER = 72
 """Results in one transaction: some 1.3 ms of the loop."""
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """The two bits that say who made up an id's form."""
@@ -72,20 +72,31 @@ class Collecting:
     def _write_all(self, found: Collected, some: tuple[Result, ...]) -> None:
         """One transaction; what it has charged is told to who waits and who decides without the ledger once it is committed."""
         named = [(result_id_of(found.route.provider, result.key), result) for result in some]
-        charges, corrected = self._ledger.together(lambda: self._write_named(found, named))
+        try:
+            charges, corrected = self._ledger.together(lambda: self._write_named(found, named, 1))
+        except ValueError:  # one that is not the first has its row: nothing is written, and each is looked up
+            charges, corrected = self._ledger.together(lambda: self._write_named(found, named, len(named)))
         self._fallback.settled(charges.items())
         self._lines.freed(charges)
         if corrected:
             self._lines.wake_all()  # it may have given back to any of its budgets
 
-    def _write_named(self, found: Collected, named: list[tuple[str, Result]]) -> tuple[dict[Scope, int], bool]:
-        """What the rows that were not there have charged to each budget, corrections apart; whether there was a correction."""
-        there = set(self._ledger.written(tuple([result_id for result_id, _ in named])))
+    def _write_named(
+        self, found: Collected, named: list[tuple[str, Result]], looks: int
+    ) -> tuple[dict[Scope, int], bool]:
+        """What the rows that were not there have charged to each budget, corrections apart; whether there was a correction.
+
+        A file is new or was read before, so that `looks` of the results are looked up, and all where one of those is there.
+        """
+        there = set(self._ledger.written(tuple([result_id for result_id, _ in named[:looks]])))
+        if there and looks < len(named):
+            there = set(self._ledger.written(tuple([result_id for result_id, _ in named])))
         reader, charges, corrected = self._reader_of(found), dict[Scope, int](), False
         for result_id, result in named:
             if result_id in there:
                 continue
-            if not (result.awaited or found.ask.overheard) and reader.takes(result_id, result.reading):
+            by_itself = result.awaited or found.ask.overheard
+            if not by_itself and reader.takes(result_id, result.reading):
                 there.add(result_id)  # should it come twice
                 continue
             call = self._ledger.awaited(result_id) if result.awaited else None
@@ -95,6 +106,9 @@ class Collecting:
             if call is None and result.awaited and not result.reading.background:
                 continue  # an ordinary response that is looked at again
             settlement, opened = self._priced(reader, result, result_id, call)
+            if not by_itself and reader.takes(result_id, result.reading):  # the first of those like it
+                there.add(result_id)
+                continue
             booked_ms = found.at_ms if call is None else call.booked_ms
             if not self._ledger.collected(opened, settlement, booked_ms, corrects=call):
                 continue
@@ -114,8 +128,8 @@ class Collecting:
     def _reader_of(self, found: Collected) -> _Reader:
         """Who reads; what the transaction before has found of the same one's results still holds within the second."""
         terms, prices = self._in_force()
-        known = None if self._reader is None else self._reader.again(found, terms, prices)
-        self._reader = known or _Reader(found, terms, prices)
+        if self._reader is None or not self._reader.reads_on(found, terms, prices):
+            self._reader = _Reader(found, terms, prices)
         return self._reader
 
     def _priced(
@@ -138,31 +152,35 @@ class Collecting:
 
 
 class _Reader:
-    """Who reads, and what results of one model that come together have in common: found once. Of one transaction."""
+    """Who reads, and what results of one model that come together have in common: found once."""
 
     def __init__(self, found: Collected, terms: KnownTerms, prices: PriceBook) -> None:
         self.found = replace(found, results=())
         self.prices = prices
-        self.end = End(found.at_ms, True, True, found.http_status, None, 0, 0)
+        self.end = _end(found)
         self._terms = terms
+        second_ms = found.at_ms - found.at_ms % 1000
+        began_ms, ends_ms = terms.policy.steady(found.at_ms)
+        self._from_ms, self._until_ms = max(began_ms, second_ms), min(ends_ms, second_ms + 1000)
         self._asking: dict[str | None, tuple[Asked, CallRow]] = {}
         self._alike: dict[Sign, tuple[Alike, list[Counted]]] = {}
         """By sign, what plain results have in common, and those that are still to be written."""
 
-    def again(self, found: Collected, terms: KnownTerms, prices: PriceBook) -> _Reader | None:
-        """The same one who reads on within the second, in which no window ends and no price changes; None: it is not."""
+    def reads_on(self, found: Collected, terms: KnownTerms, prices: PriceBook) -> bool:
+        """Whether this goes on what was read before, in the same second, in which no window ends and no price changes: then what
+        was found out of those results is true of these."""
         was = self.found
         same = (
-            found.ask is was.ask and found.attribution is was.attribution and found.route is was.route and found.host == was.host
-            and found.http_status == was.http_status and terms is self._terms and prices is self.prices
-            and found.at_ms // 1000 == was.at_ms // 1000
-            and terms.policy.steady(found.at_ms) == terms.policy.steady(was.at_ms)
+            self._from_ms <= found.at_ms < self._until_ms and terms is self._terms and prices is self.prices
+            and found.host == was.host and found.http_status == was.http_status and found.ask == was.ask
+            and found.attribution == was.attribution and found.route == was.route
         )  # fmt: skip
         if not same:
-            return None
-        reader = _Reader(found, terms, prices)
-        reader._alike = {sign: (known.at(found.at_ms), []) for sign, (known, _) in self._alike.items()}
-        return reader
+            return False
+        self.found, self.end = replace(found, results=()), _end(found)
+        self._asking.clear()
+        self._alike = {sign: (known.at(found.at_ms), []) for sign, (known, _) in self._alike.items()}
+        return True
 
     def takes(self, result_id: str, reading: Reading) -> bool:
         """Whether this result is like one that was priced before, so that it is priced now and written with others (`taken`)."""
@@ -208,6 +226,10 @@ class _Reader:
         route, ask = replace(found.route, billing=billing), replace(found.ask, model=model)
         intent = Intent("", found.at_ms, found.host, route, ask, found.attribution, 0)
         return Asked(intent, self._terms.of(intent, booked_ms))
+
+
+def _end(found: Collected) -> End:
+    return End(found.at_ms, True, True, found.http_status, None, 0, 0)
 
 
 def result_id_of(provider: str, key: str) -> str:

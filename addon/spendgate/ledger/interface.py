@@ -223,9 +223,9 @@ class LedgerPort(Protocol):
         ...
 
     def gathered(self, row: CallRow, end: Settlement, each: Sequence[Counted], booked_ms: int) -> None:
-        """Write results that correct nothing and are alike, none of which has a row (`written`, in this transaction): for less
-        than `collected` takes for each. `row` and `end` are theirs but for what is `Counted`; of its charges the scopes are.
-        Raises ValueError, and nothing is written, where one has a row.
+        """Write results that correct nothing and are alike, none of which has a row: for less than `collected` takes for each.
+        `row` and `end` are theirs but for what is `Counted`; of its charges the scopes are. Raises ValueError, and nothing of
+        the transaction is written, where one has a row.
         """
         ...
 
