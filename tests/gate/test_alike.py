@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +26,7 @@ from spendgate.policy import Policy
 from spendgate.providers.interface import Ask, Kind, Part, Reading, Result, Route
 from spendgate.selector import Selector
 from spendgate.usage import Usage
+from spendgate.window import DAY_MS, Window
 
 AT = 1_790_000_000_000
 BUDGETS = (budget(10**6), budget(10**6, "sonnet", match=Selector.of({"model": ["claude-sonnet-4-6"]})))
@@ -89,9 +91,9 @@ def written(folder: Path, rules: Policy, route: Route, results: list[Result]) ->
 
     async def run() -> None:
         async with house(folder, rules) as place:
-            who = Attribution(person="alice", machine="lt-1", team="web")
-            for some in (results, results[::2]):
-                place.gate.collect(Collected(AT, "api.anthropic.com", route, Ask(api_key="k"), who, tuple(some), 200))
+            who, ask = Attribution(person="alice", machine="lt-1", team="web"), Ask(api_key="k")
+            for at_ms, some in enumerate((results[:15], results[15:], results[::2]), AT):
+                place.gate.collect(Collected(at_ms, "api.anthropic.com", route, ask, who, tuple(some), 200))
 
     folder.mkdir()
     asyncio.run(run())
@@ -102,7 +104,9 @@ def written(folder: Path, rules: Policy, route: Route, results: list[Result]) ->
         sums = conn.execute(
             "SELECT budget, value, window, settled, held, open_calls FROM balances ORDER BY 1, 2, 3"
         ).fetchall()
-    return {"rows": [dict(zip(columns, each, strict=True)) for each in rows], "sums": sums}
+    found = [dict(zip(columns, each, strict=True)) for each in rows]
+    # The first row that is written of a balance says its mark.
+    return {"rows": [{**row, "holds": [hold[:6] for hold in json.loads(row["holds"])]} for row in found], "sums": sums}
 
 
 def alike_and_apart(folder: Path, rules: Policy, route: Route, results: list[Result]) -> int:
@@ -156,20 +160,57 @@ def test_what_is_not_alike_is_priced_apart(tmp_path: Path, rules: Policy, route:
     assert alike_and_apart(tmp_path, rules, route, results) == len(results) - 1  # one is free
 
 
-async def test_a_batch_is_priced_once_for_each_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not for each result: that is what makes it cheap."""
-    results = tuple(Result(f"batch b {number}", costing(0.001 * number)) for number in range(1, 2 * TOGETHER + 1))
-    priced = 0
+MIDNIGHT = AT - AT % DAY_MS + DAY_MS
+ONE, TWO = (
+    sum(dollars(0.001 * number) for number in range(*some))
+    for some in ((1, TOGETHER + 1), (TOGETHER + 1, 2 * TOGETHER + 1))
+)
+"""What a first and a second transaction's results cost."""
+
+
+@pytest.mark.parametrize(
+    ("changed", "priced", "charged"),
+    [
+        pytest.param({}, 1, [ONE + TWO], id="the same moment"),
+        pytest.param({"at_ms": MIDNIGHT - 1}, 1, [ONE + TWO], id="the same second"),
+        pytest.param({"at_ms": MIDNIGHT}, 2, [ONE, TWO], id="the next day"),
+        pytest.param({"ask": Ask(api_key="other")}, 2, [ONE + TWO], id="another key"),
+        pytest.param({"attribution": Attribution("bob", "lt-1")}, 2, [ONE, TWO], id="another person"),
+        pytest.param({"host": "other.example"}, 2, [ONE + TWO], id="another host"),
+        pytest.param({"http_status": 206}, 2, [ONE + TWO], id="another status"),
+        pytest.param({"policy": policy(budget(10**6, "later"))}, 2, [ONE, ONE + TWO], id="another policy"),
+    ],
+)
+async def test_a_batch_is_priced_once_for_who_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], priced: int, charged: list[int]
+) -> None:
+    """And not for each result: that is what makes it cheap. What is read in another second, by somebody else or under another
+    policy is priced anew; all is written as of when and by whom it was read, and charged so."""
+    times = 0
     in_full = collecting.charging.settled
 
     def counting(*of: Any) -> Any:
-        nonlocal priced
-        priced += 1
+        nonlocal times
+        times += 1
         return in_full(*of)
 
     monkeypatch.setattr(collecting.charging, "settled", counting)
-    async with house(tmp_path, POLICIES["budgets"]) as place:
-        who = Attribution(person="alice", machine="lt-1")
-        place.gate.collect(Collected(AT, "api.anthropic.com", ROUTES[0], Ask(), who, results, 200))
-        assert place.rows.spent() == sum(dollars(0.001 * number) for number in range(1, 2 * TOGETHER + 1))
-    assert priced == 2
+    results = tuple(Result(f"batch b {number}", costing(0.001 * number)) for number in range(1, 2 * TOGETHER + 1))
+    found = Collected(MIDNIGHT - 900, "api.anthropic.com", ROUTES[0], Ask(), Attribution("alice", "lt-1"), (), 200)
+    later = replace(found, **{name: value for name, value in changed.items() if name != "policy"})
+    async with house(tmp_path, policy(budget(10**6, window=Window.parse("day")))) as place:
+        place.gate.collect(replace(found, results=results[:TOGETHER]))
+        if "policy" in changed:
+            await place.gate.set_policy(changed["policy"])
+        place.gate.collect(replace(later, results=results[TOGETHER:]))
+        with closing(sqlite3.connect(place.rows.path)) as conn:
+            assert check(conn) == ()
+            rows = conn.execute(
+                "SELECT person, api_key, host, http_status, started_ms, booked_ms, ended_ms FROM call_rows"
+            )
+            assert rows.fetchall() == [
+                (each.attribution.person, each.ask.api_key, each.host, each.http_status, *[each.at_ms] * 3)
+                for each in (found, later) for _ in range(TOGETHER)
+            ]  # fmt: skip
+            sums = conn.execute("SELECT settled FROM balances WHERE budget <> '' ORDER BY settled").fetchall()
+    assert ([nanos for (nanos,) in sums], times) == (charged, priced)

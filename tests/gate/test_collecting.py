@@ -180,6 +180,18 @@ async def test_a_batch_is_counted_once_and_its_custom_ids_are_not_kept(tmp_path:
     assert b"secret-" not in b"".join(file.read_bytes() for file in tmp_path.glob("ledger.db*"))
 
 
+@pytest.mark.parametrize("there", [[0], [1, 2], [TOGETHER - 1], [TOGETHER], range(5, 2 * TOGETHER, 7)])
+async def test_what_some_rows_have_is_counted_once(tmp_path: Path, there: list[int]):
+    """Whichever results of a file were written before, by this gate or by another."""
+    results = [Result(f"batch b {number}", costing(0.001)) for number in range(2 * TOGETHER)]
+    async with house(tmp_path, RULES) as place, house(tmp_path, RULES) as other:
+        other.gate.collect(found(other, *(results[number] for number in there)))
+        place.gate.collect(found(place, *results))
+        assert len(place.rows.calls()) == len(results)
+        assert sum_of(place) == (2 * TOGETHER * dollars(0.001), 4 * TOGETHER * dollars(0.001))
+        assert not place.gate.backlog.refused
+
+
 async def test_what_was_read_before_is_not_priced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A file that is read a second time costs a look into the ledger; a new result in it is written all the same."""
     results = tuple(Result(f"batch b {number}", costing(0.001)) for number in range(3 * TOGETHER))
@@ -194,6 +206,7 @@ async def test_what_was_read_before_is_not_priced_again(tmp_path: Path, monkeypa
     async with house(tmp_path, RULES) as place:
         place.gate.collect(found(place, *results))
         monkeypatch.setattr(charging, "settled", counting)
+        place.time.wall_ms += 1000
         place.gate.collect(found(place, *results, Result("batch b new", costing(0.001))))
         assert priced == 1
         assert sum_of(place) == ((3 * TOGETHER + 1) * dollars(0.001), 2 * (3 * TOGETHER + 1) * dollars(0.001))

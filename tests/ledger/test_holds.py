@@ -29,6 +29,7 @@ from ledger.kit import (
 from spendgate.admission import Admit, Decision, RefusalKind, Refuse
 from spendgate.ledger import Ledger, open_calls
 from spendgate.ledger.check import check
+from spendgate.ledger.interface import Counted
 from spendgate.ledger.open_calls import Held
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.selecting import Span
@@ -289,10 +290,10 @@ def test_which_results_have_a_row(ledger: Ledger) -> None:
 
 def test_results_that_are_gathered_are_written_as_each_would_be(tmp_path: Path) -> None:
     """The same rows, links and balances as one by one, whatever columns are empty; a rolling window counts those it covers."""
-    rolling = scope("person/24h", rolling_ms=DAY)
-    ends = [
-        (f"r-{number}", settled(number, DAILY, rolling, usage=Usage(input_tokens=number), response_id=name))
-        for number, name in enumerate((None, "msg_1", 'a "name"', "Grüße", "\x7f", None), 1)
+    scopes = DAILY, scope("person/24h", rolling_ms=DAY)
+    named = enumerate((None, "msg_1", 'a "name"', "Grüße", "\x7f", None), 1)
+    each = [
+        Counted(f"r-{number}", Usage(input_tokens=number), number, name, f"p{number % 2}") for number, name in named
     ]
     found: list[object] = []
     for name in ("apart", "together"):
@@ -300,13 +301,16 @@ def test_results_that_are_gathered_are_written_as_each_would_be(tmp_path: Path) 
         ledger = open_ledger(tmp_path / name)
         ledger.collected(row("before"), settled(7, DAILY), NOW)
         if name == "apart":
-            for result_id, end in ends:
-                assert ledger.collected(row(result_id, team="web"), end, NOW)
+            for one in each:
+                end = settled(one.nanos, *scopes, usage=one.usage, response_id=one.response_id, prices=one.prices)
+                assert ledger.collected(row(one.id, team="web"), end, NOW)
         else:
-            ledger.gathered(row("", team="web"), ends, NOW)
+            ledger.gathered(
+                row("", team="web"), settled(1, *scopes, usage=Usage(output_tokens=5), response_id="x"), each, NOW
+            )
         ledger.collected(row("after"), settled(9, DAILY), NOW)
         assert standing_of(ledger, DAILY).settled_nanos == 7 + 21 + 9
-        assert standing_of(ledger, rolling, NOW + 1).settled_nanos == 21
+        assert standing_of(ledger, scopes[1], NOW + 1).settled_nanos == 21
         ledger.close()
         with closing(sqlite3.connect(tmp_path / name / "ledger.db")) as conn:
             assert check(conn) == ()
@@ -314,12 +318,17 @@ def test_results_that_are_gathered_are_written_as_each_would_be(tmp_path: Path) 
     assert found[:3] == found[3:]
 
 
+def counted(name: str) -> Counted:
+    """A result that costs a nano-dollar."""
+    return Counted(name, Usage(input_tokens=1), 1, None, "p")
+
+
 def test_what_has_a_row_is_not_gathered_again(ledger: Ledger) -> None:
     """Not one of them is written then: who asks has not looked."""
     ledger.collected(row("r-2"), settled(5, DAILY), NOW)
     with pytest.raises(ValueError, match="other rows"):
-        ledger.gathered(row(""), [("r-1", settled(1, DAILY)), ("r-2", settled(1, DAILY))], NOW)
+        ledger.gathered(row(""), settled(1, DAILY), [counted("r-1"), counted("r-2")], NOW)
     assert ledger.written(("r-1", "r-2")) == {"r-2"}
     assert standing_of(ledger, DAILY).settled_nanos == 5
-    ledger.gathered(row(""), [("r-1", settled(1, DAILY))], NOW)
+    ledger.gathered(row(""), settled(1, DAILY), [counted("r-1")], NOW)
     assert standing_of(ledger, DAILY).settled_nanos == 6

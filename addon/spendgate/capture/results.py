@@ -4,7 +4,7 @@ The bytes that come in go on, whatever fails in here. Unlike the tap of a runnin
 microseconds to read, and a file of any length is read at the pace of its bytes, so that no result is left out because it came
 too fast. What is to be written waits in a queue of small results; where that is full the loop writes before it reads on.
 
-Forty-eight results in one transaction cost a sixth less than in three. So results wait until so many are there, the answer is
+Seventy-two results in one transaction cost a fifth less than in four. So results wait until so many are there, the answer is
 over, or `LINGER_S` is. A gate that is killed meanwhile has not written them, as it has not written what it was killed
 before reading; its client has not got the answer whole either, and what it reads again is counted then.
 """
@@ -12,7 +12,6 @@ before reading; its client has not got the answer whole either, and what it read
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from spendgate.providers.decoding import Decoder
@@ -20,8 +19,8 @@ from spendgate.providers.interface import Result, ResultReader
 
 WAITING_MAX = 10_000
 """Results, of about a kilobyte each, that wait to be written."""
-TURN = 48
-"""Results that are written in one turn of the loop: some 1.3 ms of it."""
+TURN = 72
+"""Results that are written in one turn of the loop: some 1.4 ms of it."""
 LINGER_S = 0.02
 """How long fewer of them wait for others while their answer goes on."""
 
@@ -40,7 +39,7 @@ class Results:
         self._reader = reader
         self._decoder = None if decoder is None or decoder.plain else decoder
         self._collect = collect
-        self._waiting: deque[Result] = deque()
+        self._waiting: list[Result] = []
         self._due: asyncio.Handle | None = None
         self._hurries = False
         """Whether `_due` is in the loop's next turn."""
@@ -83,13 +82,12 @@ class Results:
     def _plan(self) -> None:
         """Have what waits written in the loop's next turn, or a little later where more may come."""
         self._hurries = self._closed or len(self._waiting) >= TURN
+        if self._due is not None:
+            if not self._hurries:
+                return
+            self._due.cancel()
         loop = asyncio.get_running_loop()
-        if self._hurries:
-            if self._due is not None:
-                self._due.cancel()
-            self._due = loop.call_soon(self._turn)
-        elif self._due is None:
-            self._due = loop.call_later(LINGER_S, self._turn)
+        self._due = loop.call_soon(self._turn) if self._hurries else loop.call_later(LINGER_S, self._turn)
 
     def _turn(self) -> None:
         self._due, self._hurries = None, False
@@ -97,8 +95,9 @@ class Results:
         self._take(())
 
     def _write(self) -> None:
-        some = tuple(self._waiting.popleft() for _ in range(min(TURN, len(self._waiting))))
+        some = tuple(self._waiting[:TURN])
         if some:
+            del self._waiting[:TURN]
             self._collect(some)
 
     def _fail(self, fault: Exception) -> None:

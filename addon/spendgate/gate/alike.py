@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from spendgate.gate.ending import Ending
 from spendgate.gate.plausible import can_be, most_tokens
-from spendgate.ledger.interface import CallRow, Settlement
+from spendgate.ledger.interface import CallRow, Counted, Settlement
 from spendgate.pricing import Charge, PriceBook, Quote, utc
 from spendgate.providers.interface import Part, Reading
 from spendgate.standing import Scope
@@ -27,29 +27,25 @@ class Alike(Struct, frozen=True):
 
     row: CallRow
     """Of each, but for the id."""
-    first: Settlement
+    end: Settlement
+    """The first one's: all but what is `Counted` is every one's."""
     scopes: tuple[Scope, ...]
     quote: Quote
     tokens_most: int
 
-    def settled(self, part: Part, reading: Reading) -> Settlement | None:
-        """What `charging.settled` gives for another one; None: that must say."""
+    def at(self, now_ms: int) -> Alike:
+        """The same of others that are read a moment later, in the same windows and at the same prices."""
+        row, end = replace(self.row, started_ms=now_ms), replace(self.end, ended_ms=now_ms)
+        return replace(self, row=row, end=end)
+
+    def counted(self, result_id: str, part: Part, reading: Reading) -> Counted | None:
+        """What `charging.settled` would say of another one that is not every one's; None: that must say it."""
         usage = part.usage
         if not can_be(usage, self.tokens_most):
             return None
         charge = self.quote.of(usage)
         nanos = charge.nanos
-        if not nanos:
-            return None
-        return replace(
-            self.first,
-            usage=usage,
-            cost_nanos=nanos,
-            value_nanos=nanos,
-            charges=tuple([(scope, nanos) for scope in self.scopes]),
-            response_id=written_once(reading.response_id),
-            prices=charge.source,
-        )
+        return Counted(result_id, usage, nanos, written_once(reading.response_id), charge.source) if nanos else None
 
 
 def plain(reading: Reading) -> Part | None:

@@ -26,7 +26,7 @@ from spendgate.gate.interface import Collected, End, Intent
 from spendgate.gate.line import Lines
 from spendgate.gate.plausible import believed
 from spendgate.gate.terms import KnownTerms
-from spendgate.ledger.interface import AwaitedCall, CallRow, LedgerPort, Settlement
+from spendgate.ledger.interface import AwaitedCall, CallRow, Counted, LedgerPort, Settlement
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Reading, Result
 from spendgate.standing import UNSIZED, Scope
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 ELSEWHERE = "sent from elsewhere"
 """Flag of a background response whose request this ledger does not know: it is charged in full to whoever reads it."""
-TOGETHER = 48
-"""Results in one transaction: some 1.3 ms of the loop."""
+TOGETHER = 72
+"""Results in one transaction: some 1.4 ms of the loop."""
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """The two bits that say who made up an id's form."""
 
@@ -56,6 +56,8 @@ class Collecting:
         self._estimate = estimate
         self._clock = clock
         self._in_force = in_force
+        self._reader: _Reader | None = None
+        """Who has read last."""
 
     def collect(self, found: Collected) -> None:
         """Write these results, behind all that was told before: the end of the very call that is corrected may be among it."""
@@ -70,21 +72,31 @@ class Collecting:
     def _write_all(self, found: Collected, some: tuple[Result, ...]) -> None:
         """One transaction; what it has charged is told to who waits and who decides without the ledger once it is committed."""
         named = [(result_id_of(found.route.provider, result.key), result) for result in some]
-        charges, corrected = self._ledger.together(lambda: self._write_named(found, named))
+        try:
+            charges, corrected = self._ledger.together(lambda: self._write_named(found, named, 1))
+        except ValueError:  # one that is not the first has its row: nothing is written, and each is looked up
+            charges, corrected = self._ledger.together(lambda: self._write_named(found, named, len(named)))
         self._fallback.settled(charges.items())
         self._lines.freed(charges)
         if corrected:
             self._lines.wake_all()  # it may have given back to any of its budgets
 
-    def _write_named(self, found: Collected, named: list[tuple[str, Result]]) -> tuple[dict[Scope, int], bool]:
-        """What the rows that were not there have charged to each budget, corrections apart; whether there was a correction."""
-        there = set(self._ledger.written(tuple([result_id for result_id, _ in named])))
-        reader, charges, corrected = _Reader(found, *self._in_force()), dict[Scope, int](), False
+    def _write_named(
+        self, found: Collected, named: list[tuple[str, Result]], looks: int
+    ) -> tuple[dict[Scope, int], bool]:
+        """What the rows that were not there have charged to each budget, corrections apart; whether there was a correction.
+
+        A file is new or was read before, so that `looks` of the results are looked up, and all where one of those is there.
+        """
+        there = set(self._ledger.written(tuple([result_id for result_id, _ in named[:looks]])))
+        if there and looks < len(named):
+            there = set(self._ledger.written(tuple([result_id for result_id, _ in named])))
+        reader, charges, corrected = self._reader_of(found), dict[Scope, int](), False
         for result_id, result in named:
             if result_id in there:
                 continue
-            alike = not (result.awaited or found.ask.overheard)
-            if alike and reader.takes(result_id, result.reading):
+            by_itself = result.awaited or found.ask.overheard
+            if not by_itself and reader.takes(result_id, result.reading):
                 there.add(result_id)  # should it come twice
                 continue
             call = self._ledger.awaited(result_id) if result.awaited else None
@@ -94,6 +106,9 @@ class Collecting:
             if call is None and result.awaited and not result.reading.background:
                 continue  # an ordinary response that is looked at again
             settlement, opened = self._priced(reader, result, result_id, call)
+            if not by_itself and reader.takes(result_id, result.reading):  # the first of those like it
+                there.add(result_id)
+                continue
             booked_ms = found.at_ms if call is None else call.booked_ms
             if not self._ledger.collected(opened, settlement, booked_ms, corrects=call):
                 continue
@@ -103,12 +118,19 @@ class Collecting:
                 continue
             for scope, nanos in settlement.charges:
                 charges[scope] = charges.get(scope, 0) + nanos
-        for kind, ends in reader.taken():
-            self._ledger.gathered(kind.row, ends, found.at_ms)
-            nanos = sum([end.cost_nanos for _, end in ends])
+        for kind, each in reader.taken():
+            self._ledger.gathered(kind.row, kind.end, each, found.at_ms)
+            nanos = sum([one.nanos for one in each])
             for scope in kind.scopes:
                 charges[scope] = charges.get(scope, 0) + nanos
         return charges, corrected
+
+    def _reader_of(self, found: Collected) -> _Reader:
+        """Who reads; what the transaction before has found of the same one's results still holds within the second."""
+        terms, prices = self._in_force()
+        if self._reader is None or not self._reader.reads_on(found, terms, prices):
+            self._reader = _Reader(found, terms, prices)
+        return self._reader
 
     def _priced(
         self, reader: _Reader, result: Result, result_id: str, call: AwaitedCall | None
@@ -133,22 +155,41 @@ class _Reader:
     """Who reads, and what results of one model that come together have in common: found once."""
 
     def __init__(self, found: Collected, terms: KnownTerms, prices: PriceBook) -> None:
-        self.found = found
+        self.found = replace(found, results=())
         self.prices = prices
-        self.end = End(found.at_ms, True, True, found.http_status, None, 0, 0)
+        self.end = _end(found)
         self._terms = terms
+        second_ms = found.at_ms - found.at_ms % 1000
+        began_ms, ends_ms = terms.policy.steady(found.at_ms)
+        self._from_ms, self._until_ms = max(began_ms, second_ms), min(ends_ms, second_ms + 1000)
         self._asking: dict[str | None, tuple[Asked, CallRow]] = {}
-        self._alike: dict[Sign, tuple[Alike, list[tuple[str, Settlement]]]] = {}
-        """By sign, what plain results have in common, and the ends of those that are still to be written."""
+        self._alike: dict[Sign, tuple[Alike, list[Counted]]] = {}
+        """By sign, what plain results have in common, and those that are still to be written."""
+
+    def reads_on(self, found: Collected, terms: KnownTerms, prices: PriceBook) -> bool:
+        """Whether this goes on what was read before, in the same second, in which no window ends and no price changes: then what
+        was found out of those results is true of these."""
+        was = self.found
+        same = (
+            self._from_ms <= found.at_ms < self._until_ms and terms is self._terms and prices is self.prices
+            and found.host == was.host and found.http_status == was.http_status and found.ask == was.ask
+            and found.attribution == was.attribution and found.route == was.route
+        )  # fmt: skip
+        if not same:
+            return False
+        self.found, self.end = replace(found, results=()), _end(found)
+        self._asking.clear()
+        self._alike = {sign: (known.at(found.at_ms), []) for sign, (known, _) in self._alike.items()}
+        return True
 
     def takes(self, result_id: str, reading: Reading) -> bool:
         """Whether this result is like one that was priced before, so that it is priced now and written with others (`taken`)."""
         part = plain(reading)
         known = None if part is None else self._alike.get(sign_of(part, reading))
-        end = None if known is None or part is None else known[0].settled(part, reading)
-        if known is None or end is None:
+        one = None if known is None or part is None else known[0].counted(result_id, part, reading)
+        if known is None or one is None:
             return False
-        known[1].append((result_id, end))
+        known[1].append(one)
         return True
 
     def priced(self, ending: Ending, opened: CallRow, end: Settlement) -> None:
@@ -159,7 +200,7 @@ class _Reader:
             if found is not None:
                 self._alike.setdefault(sign_of(part, ending.reading), (found, []))
 
-    def taken(self) -> list[tuple[Alike, list[tuple[str, Settlement]]]]:
+    def taken(self) -> list[tuple[Alike, list[Counted]]]:
         """Those that were taken, by what they have in common."""
         return [known for known in self._alike.values() if known[1]]
 
@@ -185,6 +226,10 @@ class _Reader:
         route, ask = replace(found.route, billing=billing), replace(found.ask, model=model)
         intent = Intent("", found.at_ms, found.host, route, ask, found.attribution, 0)
         return Asked(intent, self._terms.of(intent, booked_ms))
+
+
+def _end(found: Collected) -> End:
+    return End(found.at_ms, True, True, found.http_status, None, 0, 0)
 
 
 def result_id_of(provider: str, key: str) -> str:

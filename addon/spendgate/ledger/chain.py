@@ -48,6 +48,7 @@ UNCHAINED: Final = frozenset({"seq", "gate", "resized"})
 """Columns of the machinery, which say nothing about a call."""
 _LINK: Final = "INSERT INTO chain (position, call, form, digest, head) VALUES (?, ?, ?, ?, ?)"
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_DELETE: Final = 0x7F
 _encode_plain = msgspec.json.Encoder().encode
 
 
@@ -80,7 +81,7 @@ def canonical(values: rows.Values) -> bytes:
     except (ValueError, TypeError):
         return _encode(values).encode()
     # The one character of ASCII that they spell in two ways.
-    return plain if plain.isascii() and b"\x7f" not in plain else _encode(values).encode()
+    return plain if plain.isascii() and _DELETE not in plain else _encode(values).encode()
 
 
 def last(conn: sqlite3.Connection) -> tuple[int, bytes]:

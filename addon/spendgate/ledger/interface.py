@@ -135,6 +135,17 @@ class Settlement(Struct, frozen=True):
     """What the end changes in its rates' counts; None: nothing."""
 
 
+class Counted(Struct, frozen=True):
+    """What one of several results that are alike has of its own."""
+
+    id: str
+    usage: Usage
+    nanos: int
+    """What it costs, what it is worth, and what each of its budgets is charged: more than nothing."""
+    response_id: str | None
+    prices: str
+
+
 class AwaitedCall(Struct, frozen=True):
     """A call whose result was to come later, as it stands. Nano-dollars, epoch milliseconds."""
 
@@ -211,10 +222,10 @@ class LedgerPort(Protocol):
         """
         ...
 
-    def gathered(self, row: CallRow, ends: Sequence[tuple[str, Settlement]], booked_ms: int) -> None:
-        """Write results that correct nothing, each under its id, none of which has a row (`written`, in this transaction):
-        for less than `collected` takes for each. `row` but for the id is all of theirs, and so is what they charge, but for how
-        much. Raises ValueError, and nothing is written, where one has a row.
+    def gathered(self, row: CallRow, end: Settlement, each: Sequence[Counted], booked_ms: int) -> None:
+        """Write results that correct nothing and are alike, none of which has a row: for less than `collected` takes for each.
+        `row` and `end` are theirs but for what is `Counted`; of its charges the scopes are. Raises ValueError, and nothing of
+        the transaction is written, where one has a row.
         """
         ...
 

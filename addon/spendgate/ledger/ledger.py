@@ -43,7 +43,7 @@ from spendgate.ledger.gates import Gates
 from spendgate.ledger.heads import Finding, Heads, unlike
 from spendgate.ledger.heads import of as heads_of
 from spendgate.ledger.holds import Booking
-from spendgate.ledger.interface import AlertRow, AwaitedCall, CallRow, Decide, Flowing, Settlement
+from spendgate.ledger.interface import AlertRow, AwaitedCall, CallRow, Counted, Decide, Flowing, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve, reserve_of
 from spendgate.ledger.store import Store
@@ -156,9 +156,9 @@ class Ledger:
             lambda known: results.collected(known, row, settlement, booked_ms, gate=self._gates.id, corrects=corrects)
         )
 
-    def gathered(self, row: CallRow, ends: Sequence[tuple[str, Settlement]], booked_ms: int) -> None:
+    def gathered(self, row: CallRow, end: Settlement, each: Sequence[Counted], booked_ms: int) -> None:
         """Write results that have no row yet in one go; see `LedgerPort.gathered`."""
-        self._store.end(lambda known: results.gathered(known, row, ends, booked_ms, gate=self._gates.id))
+        self._store.end(lambda known: results.gathered(known, row, end, each, booked_ms, gate=self._gates.id))
 
     def refused(
         self, row: CallRow, decision: object, *,

@@ -8,7 +8,7 @@ It is part of the row, so that opening and ending a call write one row each, and
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -44,6 +44,10 @@ Drawn = tuple[tuple[Scope, ...], list[Balance], Balance]
 
 Ended = tuple[int, int, int, str, int, int, *tuple[str, ...]]
 """A hold of a call that has ended: the fields of `Held`, the charge, and of some the balance's mark (`Balance.mark`)."""
+
+_CHARGE: Final = len(Held.__struct_fields__)
+_ANY: Final = -1
+"""Stands for an amount; with the comma before it, it is nowhere else in the text, whose words and marks have none."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[Held, ...]).decode
@@ -91,6 +95,13 @@ def packed(holds: tuple[Held, ...]) -> str:
 def charged(holds: Sequence[Ended]) -> str:
     """The text of the column `holds` of an ended call: each with its charge, 0 for a hold that was released."""
     return _encode(holds).decode()
+
+
+def charged_alike(holds: Sequence[Ended], amounts: Iterable[int]) -> list[str]:
+    """`charged` for each of these amounts, where all of the holds are charged the same and stay as they are but for that."""
+    any_amount = [(*hold[:_CHARGE], _ANY, *hold[_CHARGE + 1 :]) for hold in holds]
+    between = _encode(any_amount).decode().split(f",{_ANY}")
+    return [f",{nanos}".join(between) for nanos in amounts]
 
 
 def unpacked(text: str | None) -> tuple[Held, ...]:

@@ -9,15 +9,16 @@ and neither is ever changed. A call that settles after its result was read leave
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import count, repeat
+from operator import itemgetter
 from typing import Final
 
 from msgspec.structs import replace
 
 from spendgate.ledger import chain, open_calls, rows
-from spendgate.ledger.interface import AwaitedCall, CallRow, Settlement
+from spendgate.ledger.balances import Balance
+from spendgate.ledger.interface import AwaitedCall, CallRow, Counted, Settlement
 from spendgate.ledger.known import Known
 from spendgate.ledger.open_calls import Held
 from spendgate.selector import PLAN
@@ -34,6 +35,11 @@ _IS_THERE: Final = "SELECT 1 FROM call_rows WHERE id = ?"
 _CHARGED: Final = """SELECT balance, mode, charged_nanos FROM holds WHERE call = ? AND charged_nanos IS NOT NULL
     AND mode <> 'rate'"""
 _COVERED: Final = (*chain.BEGINNINGS[chain.SETTLED], *chain.FORMS[chain.SETTLED])
+_COUNTS: Final = _COVERED.index(rows.USAGE_COLUMNS[0])
+_OWN: Final = tuple(map(_COVERED.index, ("id", "cost_nanos", "value_nanos", "response_id", "prices", "holds")))
+"""Where what is `Counted` of a result goes, its counts apart."""
+_AFTER: Final = _COUNTS + len(rows.USAGE_COLUMNS)
+_ID, _COST, _VALUE, _RESPONSE, _PRICES, _HOLDS = _OWN
 _WRITE: Final = rows.insert_sql((*rows.OPENED, *rows.SETTLED, *rows.RUNNING, "holds", "gate"), once=True)
 
 
@@ -103,35 +109,51 @@ def collected(
     return True
 
 
-def gathered(known: Known, row: CallRow, ends: Sequence[tuple[str, Settlement]], booked_ms: int, *, gate: int) -> None:
+def gathered(
+    known: Known, row: CallRow, end: Settlement, each: Sequence[Counted], booked_ms: int, *, gate: int
+) -> None:
     """Write results that correct nothing and have no row, all in one go; see `LedgerPort.gathered`."""
-    conn, charges = known.conn, ends[0][1].charges
-    located = known.balances.locate(conn, [scope for scope, _ in charges])
-    drawn = [(at, scope.hold.value) for at, (scope, _) in zip(located, charges, strict=True)]
-    opened, running = rows.opened(row), (row.account, booked_ms, None, None, None, None)
-    before, after = opened[: rows.ID_AT], opened[rows.ID_AT + 1 :]
-    costs = [[nanos for _, nanos in end.charges] for _, end in ends]
+    located = known.balances.locate(known.conn, [scope for scope, _ in end.charges])
+    drawn = [(at, scope.hold.value) for at, (scope, _) in zip(located, end.charges, strict=True)]
+    holds, counts = _holds(drawn, [one.nanos for one in each]), [rows.counts(one.usage) for one in each]
+    every = (*rows.opened(row), *rows.ended(end, end.flags), row.account, booked_ms, None, None, None, None, None)
+    before, to_cost, to_response = every[:_ID], every[_ID + 1 : _COST], every[_VALUE + 1 : _RESPONSE]
+    to_prices, to_counts, to_holds = every[_RESPONSE + 1 : _PRICES], every[_PRICES + 1 : _COUNTS], every[_AFTER:_HOLDS]
     values = [
-        (*before, result_id, *after, *rows.ended(end, end.flags), *running,
-         open_calls.charged(
-             [(at.id, 0, 0, mode, 0, nanos, *at.mark(nanos)) for (at, mode), nanos in zip(drawn, each, strict=True)]))
-        for (result_id, end), each in zip(ends, costs, strict=True)
+        (*before, one.id, *to_cost, one.nanos, one.nanos, *to_response, one.response_id, *to_prices, one.prices, *to_counts,
+         *used, *to_holds, held)
+        for one, used, held in zip(each, counts, holds, strict=True)
     ]  # fmt: skip
     # The row ids that SQLite would give, said here: under the write lock nobody else gives any.
     first = known.run("SELECT coalesce(max(seq), 0) + 1 FROM call_rows").fetchone()[0]
-    columns = list(zip(*values, strict=True))
-    # A third of the columns are empty in all of them; each that is left out saves its share of every row.
-    kept = tuple([place for place, column in enumerate(columns) if column.count(None) < len(values)])
-    numbered = zip(count(first), repeat(gate), *[columns[place] for place in kept], strict=False)
-    known.cursor.executemany(_gathering(kept), numbered)
-    totals = [sum(each) for each in zip(*costs, strict=True)]
-    known.balances.move(booked_ms, [(at, nanos, 0, 0, 0, 0) for at, nanos in zip(located, totals, strict=True)])
+    insert, kept_of = _gathering(_kept(every, counts))
+    known.cursor.executemany(insert, [(seq, gate, *kept_of(value)) for seq, value in enumerate(values, first)])
+    total = sum([one.nanos for one in each])
+    known.balances.move(booked_ms, [(at, total, 0, 0, 0, 0) for at in located])
     chain.link_all(known, first, chain.SETTLED, values)
 
 
+def _holds(drawn: list[tuple[Balance, str]], each: list[int]) -> list[str]:
+    """The column `holds` of rows that charge each of these balances so much. The first may say a mark that no other does; the
+    others differ in their amounts alone."""
+    first, *others = each
+    said = open_calls.charged([(at.id, 0, 0, mode, 0, first, *at.mark(first)) for at, mode in drawn])
+    like: list[open_calls.Ended] = [(at.id, 0, 0, mode, 0, first, *at.mark(first)) for at, mode in drawn]
+    return [said, *open_calls.charged_alike(like, others)]
+
+
+def _kept(every: rows.Values, counts: list[rows.Values]) -> tuple[int, ...]:
+    """The places of the columns that some row has a value in. A third have none; each that is left out saves its share of every
+    row."""
+    used = [next((count for count in column if count is not None), None) for column in zip(*counts, strict=True)]
+    some = (*every[:_COUNTS], *used, *every[_AFTER:])
+    return tuple([place for place, value in enumerate(some) if value is not None or place in _OWN])
+
+
 @lru_cache(maxsize=64)
-def _gathering(kept: tuple[int, ...]) -> str:
-    return rows.insert_sql(("seq", "gate", *[_COVERED[place] for place in kept]))
+def _gathering(kept: tuple[int, ...]) -> tuple[str, Callable[[rows.Values], rows.Values]]:
+    """The statement for rows of these columns, and what takes their values from those of _COVERED."""
+    return rows.insert_sql(("seq", "gate", *[_COVERED[place] for place in kept])), itemgetter(*kept)
 
 
 def _differences(known: Known, corrects: AwaitedCall, end: Settlement) -> list[tuple[Held, int]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from spendgate.admission import Refuse
@@ -88,6 +90,10 @@ def ended(end: Settlement, flags: tuple[str, ...]) -> Values:
         use.cache_write_tokens, use.output_tokens, use.reasoning_tokens, use.input_audio_tokens, use.output_audio_tokens,
         use.web_searches,
     )  # fmt: skip
+
+
+counts: Callable[[Usage], Values] = attrgetter(*Usage.__struct_fields__)
+"""The values of USAGE_COLUMNS alone."""
 
 
 def refused(refuse: Refuse, now_ms: int, waited_ms: int, http_status: int, flags: tuple[str, ...]) -> Values:

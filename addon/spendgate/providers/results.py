@@ -74,19 +74,19 @@ class Lines:
         """Take the next bytes; the results of the lines that end in them."""
         if self._given >= RESULTS_MAX:
             return ()
+        # To look for one byte takes a tenth of the time that splitting takes, and nearly all pieces have no more than one end.
+        first, ends, rest = data.partition(b"\n")
+        if not ends:
+            self._add(first)
+            return ()
         found: list[Result] = []
-        first, *others = data.split(b"\n")
-        self._add(first)
-        if others:
-            self._end(found)
-            last = others.pop()
+        self._line_end(first, found)
+        if b"\n" in rest:
+            *others, rest = rest.split(b"\n")
             for line in others:
-                if len(line) > WHOLE_BYTES_MAX:
-                    self._add(line)
-                    self._end(found)
-                else:
-                    self._read(line, None, found)
-            self._add(last)
+                self._line_end(line, found)
+        if rest:
+            self._add(rest)
         self._given += len(found)
         return tuple(found)
 
@@ -104,6 +104,14 @@ class Lines:
         elif len(self._line) > WHOLE_BYTES_MAX:
             self._head = bytes(self._line[:END_BYTES])
             del self._line[:-END_BYTES]
+
+    def _line_end(self, part: bytes, found: list[Result]) -> None:
+        """The end of a line, or all of it."""
+        if self._line or self._head is not None or len(part) > WHOLE_BYTES_MAX:
+            self._add(part)
+            self._end(found)
+        else:
+            self._read(part, None, found)
 
     def _end(self, found: list[Result]) -> None:
         line, head = bytes(self._line), self._head
