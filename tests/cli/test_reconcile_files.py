@@ -47,7 +47,7 @@ def test_an_invoice_and_a_gateways_log_are_known_by_their_content(state: State, 
     assert (seats.billed_nanos, seats.quantity) == (75_000_000_000, "3")
 
 
-def test_a_mistyped_provider_is_told_and_can_be_taken_back(state: State, tmp_path: Path) -> None:
+def test_a_mistyped_provider_is_told_and_can_be_outweighed(state: State, tmp_path: Path) -> None:
     """An invoice of `antropic` is compared with no call; a newer one of nothing is in force in its stead."""
     bill = tmp_path / "november.yaml"
     asked = ("reconcile", "import", str(bill), "--state", str(state.root))
@@ -57,7 +57,7 @@ def test_a_mistyped_provider_is_told_and_can_be_taken_back(state: State, tmp_pat
     for text in (INVOICE.replace("anthropic", "antropic"), head + "tax: $0\n"):
         bill.write_text(text)
         told = CliRunner().invoke(app, asked).stderr
-        assert "'antropic'; did you mean anthropic? To take this import back" in " ".join(told.split())
+        assert "'antropic'; did you mean anthropic? No import is ever taken out; to outweigh" in " ".join(told.split())
         answer = json.loads(CliRunner().invoke(app, (*report, str(state.root))).stdout)
         billed.append(answer["totals"]["billed_nanos"])
     assert billed == [75 * 10**9, 0]
@@ -155,7 +155,8 @@ def test_two_accounts_asked_by_api_are_kept_apart(state: State, monkeypatch: pyt
 def test_the_same_bytes_under_another_name_are_refused_while_they_are_in_force(
     state: State, tmp_path: Path, first: tuple[str, ...], second: tuple[str, ...], words: str
 ) -> None:
-    """They would count twice, and no import is taken back. Other bytes of these days count beside them, which a note says."""
+    """They would look like two accounts, and no import is taken out. Other bytes of these days count beside them, as
+    a note says."""
     log = tmp_path / "log.json"
     log.write_text(json.dumps([SPEND]))
     command = ["reconcile", "import", str(log), "--state", str(state.root)]
@@ -165,7 +166,9 @@ def test_the_same_bytes_under_another_name_are_refused_while_they_are_in_force(
 
     assert len(taken(state)) == 1
     assert "log.json: these very bytes are import" in str(refused.exception)
-    assert str(refused.exception).endswith(f"Nothing is added; {words}")
+    assert str(refused.exception).endswith(
+        f"only outweighed by a newer one under its own name. Nothing is added; {words}"
+    )
     log.write_text(json.dumps([SPEND | {"request_id": "msg_2"}]))
     told = CliRunner().invoke(app, [*command, *second])
     assert told.exit_code == 0

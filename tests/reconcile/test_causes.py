@@ -289,6 +289,11 @@ def test_bypass_on_device() -> None:
     none_ran = [replace(each, gateless=True, why="no gate was running") for each in seen]
     found = only(run(calls(3), billed(times(USAGE, 4), 4), Facts(witnessed=tuple(none_ran))), Cause.CAPTURE_DOWN)
     assert found.evidence.endswith("no gate was running")
+    untold = [replace(each, untold=True, why="not known") for each in seen]
+    found = only(run(calls(3), billed(times(USAGE, 4), 4), Facts(witnessed=tuple(untold))), Cause.UNCAPTURED)
+    assert (found.confidence, found.nanos) == (Confidence.EXACT, ONE), (
+        "that it is missing is sure, not that it went around"
+    )
 
 
 def test_a_witness_whose_request_is_not_billed_takes_nothing() -> None:

@@ -132,8 +132,8 @@ def _unknown(taken: Imported) -> Iterator[str]:
     if taken.source == StatementFile.name and taken.provider not in known:
         near = meant(taken.provider, known) or "."
         yield (
-            f"no calls and no other bills are of a provider {taken.provider!r}{near} To take this import back, import its days"
-            " once more with the same provider, account and nothing but `tax: $0`"
+            f"no calls and no other bills are of a provider {taken.provider!r}{near} No import is ever taken out; to outweigh"
+            " this one, import its days once more with the same provider, account and nothing but `tax: $0`"
         )
 
 

@@ -5,6 +5,7 @@ fits one call, or its counts fit the rest token for token. They are taken whole,
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -16,6 +17,10 @@ from spendgate.reconcile.rest import Around, Rest
 from spendgate.reconcile.result import Cause, Confidence
 from spendgate.reconcile.vectors import SEARCHES, SIZE, WRITES, counts_of, whole, zeros
 from spendgate.statement import Billed
+
+_BY_COUNTS: Final = (
+    Cause.BYPASS_ON_DEVICE, Cause.UNCAPTURED, Cause.CAPTURE_DOWN, Cause.GATEWAY_LEG, Cause.PRICE_MULTIPLIER,
+)  # fmt: skip
 
 
 def by_moment(paired: Pairs, rest: Rest, around: Around) -> None:
@@ -88,7 +93,8 @@ def witnessed(rest: Rest, around: Around) -> None:
         if worth is None or worth <= 0 or (counts is not None and rest.vector is not None and not rest.holds(counts)):
             continue
         down = next((each for each in around.times.outages if each.from_ms <= seen.at_ms < each.until_ms), None)
-        cause = Cause.CAPTURE_DOWN if down is not None or seen.gateless else Cause.BYPASS_ON_DEVICE
+        around_it = Cause.UNCAPTURED if seen.untold else Cause.BYPASS_ON_DEVICE
+        cause = Cause.CAPTURE_DOWN if down is not None or seen.gateless else around_it
         why = seen.why if down is None else f"{down.why or 'the gate was down'} on {down.machine or 'every machine'}"
         told = f"{seen.witness} has {named or 'a request with these counts'}, the ledger has not"
         rest.take(
@@ -103,7 +109,7 @@ def at_their_price(rest: Rest) -> None:
     if rest.requests or rest.vector is None or any(rest.vector) or not rest.nanos:
         return
     for at, claim in reversed(list(enumerate(rest.claims))):
-        if claim.cause in (Cause.BYPASS_ON_DEVICE, Cause.CAPTURE_DOWN, Cause.GATEWAY_LEG, Cause.PRICE_MULTIPLIER):
+        if claim.cause in _BY_COUNTS:
             rest.claims[at] = replace(claim, nanos=claim.nanos + whole(rest.nanos))
             rest.nanos -= whole(rest.nanos)
             return

@@ -150,7 +150,10 @@ def _set_off(found: comparing.Compared, sums: Mapping[_At, _Sum], open_: Iterabl
     for place in calls.keys() | back.keys():
         its = rows[place]
         set_off(calls.get(place, {}), tuple(its.values()))
-        for at, row in its.items():  # what is proven is no unjoined call's, and may be what the bill takes back all the same
+        for (
+            at,
+            row,
+        ) in its.items():  # what is proven is no unjoined call's, and may be what the bill takes back all the same
             row.nanos += min(sums[at].nanos, sums[at].proven)
         set_off(back.get(place, {}), tuple(its.values()))
         left |= {at: row.nanos for at, row in its.items()}
