@@ -15,6 +15,7 @@ from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.folding import Captured, Match, Part, Raw, ids_of
 from spendgate.reconcile.groups import Group, GroupKey, half_unit
 from spendgate.reconcile.identities import Account, Identities
+from spendgate.reconcile.key_names import KeyNames
 from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, Price, day_of, model_of, price_of_call, product_of
 from spendgate.reconcile.prices import Prices, Row, Units
@@ -199,10 +200,12 @@ class _Assembling:
 def _same_days(days: Sequence[BilledDay], captured: Captured, provider: str) -> dict[str, str]:
     """Keys of the bill and fingerprints that are alike on a day, to the token: each alone in that."""
     billed: dict[tuple[int, str], list[int]] = defaultdict(zeros)
+    names = KeyNames(line for day in days for line in day.lines)
     for day in days:
         for line in day.lines:
-            if line.who.key and line.usage != NO_USAGE and not line.response_id:
-                add(billed[day.day_ms, line.who.key], counts_of(line.usage))
+            key = names.text(line.who)
+            if key and line.usage != NO_USAGE and not line.response_id:
+                add(billed[day.day_ms, key], counts_of(line.usage))
     ours: dict[tuple[int, str], list[int]] = defaultdict(zeros)
     for raw, kinds in captured.sums.items():
         if raw.provider == provider and raw.api_key:

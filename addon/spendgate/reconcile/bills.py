@@ -57,6 +57,8 @@ class Bill(Struct, frozen=True):
     """… and a note on each sum that is billed, also where no call is compared with it."""
     told: frozenset[str] = frozenset()
     """Providers that some import in force is about."""
+    gateway_days: frozenset[int] = frozenset()
+    """UTC days that a gateway's log in force covers, also where it has nothing."""
 
     @property
     def bucket_ms(self) -> int:
@@ -117,7 +119,11 @@ def bill_of(
     sums = weighed((*told_sums(used, chosen, ordered, (from_ms, until_ms)), *outside.values()), seen)
     notes += (*sums.left_out, *days_replaced(used))
     told = frozenset(provider for provider, _ in used)
-    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), sums.compared, sums.notes, told)
+    logs = [each for each in ordered if each.gateway]
+    logged = frozenset(day for day in range(from_ms, until_ms, DAY_MS) if any(each.covers(day) for each in logs))
+    return Bill(
+        tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), sums.compared, sums.notes, told, logged
+    )
 
 
 def _used(
