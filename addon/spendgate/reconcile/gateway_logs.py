@@ -39,6 +39,6 @@ def lower_than_billed(bill: Bill, assembled: Assembled) -> Iterator[str]:
             day = f"{datetime.fromtimestamp(worst / 1000, UTC):%Y-%m-%d}"
             yield (
                 f"{provider}: the gateway's own key ({whose}) is billed {short_dollars(whole)}, its log has {short_dollars(log)}"
-                f" of these days: {off} went by the key and is not in the log, or was billed at another price; most of it on {day}."
-                " All of it is told as gateway_leg. Look whether the log was exported whole, then who else has the key"
+                f" of these days: {off} went by the key and is not in the log, or was billed at another price; most of it on"
+                f" {day}. All of it is told as gateway_leg. Look whether the log was exported whole, then who else has the key"
             )
