@@ -79,6 +79,20 @@ def test_a_witness_beside_a_bill_without_counts_names_the_file_that_has_them() -
     assert not any("in no cause" in each for each in result.notes), "counts are there"
 
 
+def test_a_gateway_whose_key_nobody_names_is_told_and_its_own_keys_are_none_of_the_bills() -> None:
+    """What laptops sent to it is billed under some key, which only `--map` can say. The key that laptops ask the gateway with
+    stands on no bill of the provider's."""
+    mine = [*calls(3, api_key="print"), *calls(4, api_key="sk-gw", billing="gateway", cost_nanos=0, response_id=None)]
+    lines = [*billed(times(USAGE, 3), 3, key="apikey_01A"), *billed(times(USAGE, 4), 4, key="apikey_gw")]
+    result = run(mine, lines)
+    told = "4 calls went to a gateway, and no key of the bill is said to be the gateway's own"
+    assert sum(told in each for each in result.notes) == 1
+    assert not any("not told apart" in each for each in result.notes)
+    named = run(mine, lines, Facts(keys=(Key("anthropic", "apikey_gw", role=Role.GATEWAY),)))
+    assert not any("went to a gateway" in each for each in named.notes)
+    assert by_cause(named) == {Cause.GATEWAY_LEG: 4 * ONE}
+
+
 @pytest.mark.parametrize(("logged", "notes"), [(4, 0), (3, 1), (0, 1)], ids=["as much", "less", "nothing of the day"])
 def test_a_gateways_log_that_is_lower_than_its_keys_bill_is_told(logged: int, notes: int) -> None:
     """What went by its key and is not in its log is nothing that laptops sent to it."""

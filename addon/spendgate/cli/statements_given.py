@@ -66,6 +66,12 @@ def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:
             f"{path.name}: Parquet is not read; choose CSV where the export is set up, or convert it, by "
             "`duckdb -c \"COPY (FROM 'export.parquet') TO 'export.json' (FORMAT json)\"`, for LangSmith and Google"
         )
+    if data.lstrip()[:1] == b"{" and b'"has_more"' in data:  # as all of them page, the field stands behind the rows
+        names = ", ".join(each.name for each in APIS)
+        raise StateError(
+            f"{path.name}: a page that an API answered is not read, since nothing says whether it is all of them: ask it by"
+            f" `spendgate reconcile import NAME` ({names}), or download the CSV from the provider's console"
+        )
     raise StateError(f"{path.name}: no statement that is known (`spendgate reconcile sources`); name it with --as")
 
 

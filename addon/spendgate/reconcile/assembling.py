@@ -64,7 +64,9 @@ def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
         raws = [raw for raw in captured.sums if raw.provider == provider]
         raws += [each.raw for each in matched[provider]]
         same = _same_days(days, captured, provider)
-        who = names[provider] = Identities(provider, lines, raws, facts, same)
+        who = names[provider] = Identities(
+            provider, lines, raws, facts, same, gateways=_to_gateways(captured, provider)
+        )
         models = all(line.model for line in lines if line.charge is Charge.TOKENS)
         if any(day.tells_use for day in days):
             grains.append(f"{provider}: day, {_grain(who)}, {'model, ' if models else ''}token class, price axes")
@@ -195,6 +197,17 @@ class _Assembling:
         raw = each.raw
         group = self.groups[key] if key is not None else self._group(raw.day_ms, self.who.of_call(raw), raw.model, "")
         group.take_part(price_of_call(raw.prices), raw.prices, each.kind, part)
+
+
+def _to_gateways(captured: Captured, provider: str) -> frozenset[str]:
+    """Keys of calls that all went to a gateway: the gateway's, of which this provider knows nothing."""
+    kinds: dict[str, set[Kind]] = defaultdict(set)
+    for raw, parts in captured.sums.items():
+        if raw.provider == provider and raw.api_key:
+            kinds[raw.api_key] |= parts.keys()
+    for each in captured.matched:
+        kinds[each.raw.api_key].add(each.kind)
+    return frozenset(key for key, its in kinds.items() if its == {Kind.GATEWAY})
 
 
 def _same_days(days: Sequence[BilledDay], captured: Captured, provider: str) -> dict[str, str]:

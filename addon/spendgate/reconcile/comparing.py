@@ -12,7 +12,7 @@ from spendgate.reconcile.captured import Call
 from spendgate.reconcile.explaining import Explaining
 from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Captured
-from spendgate.reconcile.gateway_logs import lower_than_billed
+from spendgate.reconcile.gateway_logs import lower_than_billed, no_key_is_its_own
 from spendgate.reconcile.groups import GroupKey
 from spendgate.reconcile.no_counts import witnesses_unheard
 from spendgate.reconcile.result import Finding
@@ -47,7 +47,10 @@ def compare(calls: Iterable[Call], bill: Bill, facts: Facts, now_ms: int, bounda
     captured.take_all(calls)
     assembled = assemble(bill, captured, facts)
     found, scoped = Explaining(bill, captured, assembled, facts, now_ms).all()
-    notes = (*lower_than_billed(bill, assembled), *witnesses_unheard(bill, captured, facts))
+    notes = (
+        *lower_than_billed(bill, assembled), *no_key_is_its_own(captured, assembled, facts, found),
+        *witnesses_unheard(bill, captured, facts),
+    )  # fmt: skip
     return Compared(bill, captured, assembled, tuple(found), frozenset(scoped), notes)
 
 

@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
 from spendgate.money import CENT, short_dollars
+from spendgate.plural import counted
 from spendgate.reconcile.assembling import Assembled
 from spendgate.reconcile.bills import Bill
-from spendgate.reconcile.facts import Role
+from spendgate.reconcile.facts import Facts, Role
+from spendgate.reconcile.folding import Captured
 from spendgate.reconcile.groups import charged
+from spendgate.reconcile.identities import Grain
+from spendgate.reconcile.kinds import Kind
 from spendgate.reconcile.naming import day_of, product_of
+from spendgate.reconcile.result import Cause, Finding
 
+_MISSING: Final = frozenset({Cause.UNCAPTURED, Cause.SCOPE_KEY})
 _ROUNDS: Final = 200
 """Of a bill one part in so many may be the gateway's own price list."""
+
+
+def no_key_is_its_own(
+    captured: Captured, assembled: Assembled, facts: Facts, findings: Iterable[Finding]
+) -> Iterator[str]:
+    """A note on each provider of which calls went to a gateway whose own key nobody names, while something is missing."""
+    missing = {each.provider for each in findings if each.cause in _MISSING}
+    for provider, who in sorted(assembled.names.items()):
+        calls = sum(
+            kinds[Kind.GATEWAY].calls
+            for raw, kinds in captured.sums.items()
+            if raw.provider == provider and Kind.GATEWAY in kinds
+        )
+        told = any(each.role is Role.GATEWAY for each in facts.keys if each.provider == provider)
+        told |= Role.GATEWAY in dict(facts.workspaces).values()
+        if calls and provider in missing and not told and who.grain is Grain.KEY:
+            yield (
+                f"{provider}: {counted(calls, 'call')} went to a gateway, and no key of the bill is said to be the gateway's own:"
+                f" what that is billed for them is told as missing. Name it in `--map`, as"
+                f" `- {{key: KEY, provider: {provider}, role: gateway}}`"
+            )
 
 
 def lower_than_billed(bill: Bill, assembled: Assembled) -> Iterator[str]:

@@ -66,11 +66,13 @@ def grain_of(lines: Iterable[Line]) -> Grain:
 
 
 class Identities:
-    """The accounts of one provider. `same_days` joins keys by evidence: (billed key, fingerprint) pairs."""
+    """The accounts of one provider. `same_days` joins keys by evidence: (billed key, fingerprint) pairs. `gateways` are keys
+    that went to gateways alone: they are none of this bill's."""
 
     def __init__(
-        self, provider: str, lines: Sequence[Line], raws: Iterable[Raw], facts: Facts, same_days: dict[str, str]
-    ) -> None:
+        self, provider: str, lines: Sequence[Line], raws: Iterable[Raw], facts: Facts, same_days: dict[str, str],
+        *, gateways: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         self.provider = provider
         self._names = KeyNames(lines)
         self.grain = grain_of(lines)
@@ -83,7 +85,7 @@ class Identities:
             name.casefold(): each.person for each in facts.people for name in (each.person, *each.emails, *each.users)
         }
         raws = tuple(raws)
-        self._fingerprints = {each.api_key for each in raws if each.api_key}
+        self._fingerprints = {each.api_key for each in raws if each.api_key} - gateways
         self._persons = {each.person for each in raws if each.person}
         self._locals = _unique_locals(self._persons, lines)
         self._owners = _owners(raws)
