@@ -68,6 +68,19 @@ def test_a_key_that_one_file_names_and_the_other_has_by_id_is_one_key() -> None:
     assert any("several keys of the bill have the name 'ci'" in each for each in result.notes)
 
 
+def test_a_map_that_lacks_keys_of_calls_tells_no_other_key_for_strange() -> None:
+    """Bob's key alone is listed, and alice's calls are there with another: the key that nobody lists may be hers. Where the map is
+    said to be complete, it is not."""
+    mine = [*calls(3, api_key="of_alice"), *calls(2, api_key="of_bob", person="bob", response_id=None)]
+    lines = _money([*billed(times(USAGE, 3), 3, key="apikey_01A"), *billed(times(USAGE, 2), 2, key="apikey_01B")])
+    bobs = Key("anthropic", "apikey_01B", ("of_bob",), "bob")
+    result = run(mine, lines, Facts(keys=(bobs,)))
+    assert (by_cause(result), result.unexplained_nanos) == ({}, 0)
+    assert any("`--map FILE` says which" in each for each in result.notes)
+    complete = by_cause(run(mine, lines, Facts(keys=(bobs,), complete=True)))
+    assert complete[Cause.SCOPE_KEY] == 3 * ONE
+
+
 def test_a_witness_beside_a_bill_without_counts_names_the_file_that_has_them() -> None:
     seen = Witnessed("anthropic", NOON, "Claude Code's session log", response_id="msg_9", model=MODEL, usage=USAGE)
     said = [Version("v1", NOW, statement(_money(billed(times(USAGE, 4), 4)), source="anthropic-cost-csv"))]

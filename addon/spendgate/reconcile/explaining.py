@@ -139,7 +139,7 @@ class Explaining:
             found = Cause.SCOPE_PRODUCT, Confidence.EXACT, f"used through {product}, which runs at the provider"
         elif account.keyless and account.name not in self.used[group.key.provider]:
             found = Cause.SCOPE_KEYLESS, Confidence.EXACT, "the bill says that it was used without a key"
-        elif group.lines and who.registry and not account.listed and not account.known and not account.keyless:
+        elif group.lines and who.told_apart and not account.listed and not account.known and not account.keyless:
             sure = Confidence.EXACT if who.complete else Confidence.RESIDUAL
             found = Cause.SCOPE_KEY, sure, f"{account.name} is none of the fleet's registered keys"
         else:

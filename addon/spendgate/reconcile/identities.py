@@ -131,7 +131,7 @@ class Identities:
 
     def map_line(self) -> str:
         """What joins its keys, where calls were made with some that nothing joins and nobody has listed any, as a note."""
-        if self.grain is not Grain.KEY or not self.loose or self._registry:
+        if self.grain is not Grain.KEY or not self.loose or self.told_apart:
             return ""
         billed = sorted(self._billed - set(self._joined.values()))
         calls = sorted(self._fingerprints - self._joined.keys())
@@ -178,7 +178,7 @@ class Identities:
             return Account(who.key_name or text, role, listed=True)
         joined = [fingerprint for fingerprint, name in self._joined.items() if name == text]
         used = any(each in self._fingerprints for each in joined)
-        if key is None and not used and self.loose and not self._registry:
+        if key is None and not used and self.loose and not self.told_apart:
             return Account(POOL, role, known=False)
         person = (key.person if key else None) or self._owner(joined) or self.person_of(who.email)
         return Account(self._named(text), role, person, known=used or key is not None, listed=key is not None)
@@ -196,9 +196,10 @@ class Identities:
         return self._complete or any(each.role is Role.FLEET for each in self._keys)
 
     @property
-    def registry(self) -> bool:
-        """Whether somebody has listed this provider's keys."""
-        return self._registry
+    def told_apart(self) -> bool:
+        """Whether a key that nobody has listed is none of the fleet's: a list that has every key says so, one that lacks some of
+        those that calls were made with does not."""
+        return self._complete or (self._registry and not self.loose)
 
     @property
     def complete(self) -> bool:
@@ -227,7 +228,7 @@ class Identities:
         text = self._joined.get(raw.api_key)
         if text is not None:
             return self._named(text)
-        return raw.api_key if self._registry else POOL
+        return raw.api_key if self.told_apart else POOL
 
     def is_joined(self, raw: Raw, billed: frozenset[str]) -> bool:
         """Whether anything joins a call to a key that the bill or a registry has, or to a user of the bill; `billed` are the
