@@ -69,8 +69,8 @@ def test_a_key_that_one_file_names_and_the_other_has_by_id_is_one_key() -> None:
 
 
 def test_a_map_that_lacks_keys_of_calls_tells_no_other_key_for_strange() -> None:
-    """Bob's key alone is listed, and alice's calls are there with another: the key that nobody lists may be hers. Where the map is
-    said to be complete, it is not."""
+    """Bob's key alone is listed, and alice's calls are there with another: the key that nobody lists may be hers, unless the map
+    is said to be complete."""
     mine = [*calls(3, api_key="of_alice"), *calls(2, api_key="of_bob", person="bob", response_id=None)]
     lines = _money([*billed(times(USAGE, 3), 3, key="apikey_01A"), *billed(times(USAGE, 2), 2, key="apikey_01B")])
     bobs = Key("anthropic", "apikey_01B", ("of_bob",), "bob")
@@ -104,6 +104,18 @@ def test_a_gateway_whose_key_nobody_names_is_told_and_its_own_keys_are_none_of_t
     named = run(mine, lines, Facts(keys=(Key("anthropic", "apikey_gw", role=Role.GATEWAY),)))
     assert not any("went to a gateway" in each for each in named.notes)
     assert by_cause(named) == {Cause.GATEWAY_LEG: 4 * ONE}
+
+
+@pytest.mark.parametrize("bills", ["cache_write_5m_tokens", "cache_write_1h_tokens"])
+def test_a_gateway_that_does_not_tell_how_long_a_cache_is_kept_has_the_bills_requests_all_the_same(bills: str) -> None:
+    """As LiteLLM's rows without the split have it."""
+    used = replace(USAGE, **{"cache_write_5m_tokens": 0, bills: 400})
+    told = replace(USAGE, cache_write_5m_tokens=None, cache_write_tokens=400)
+    row = Line(NOON, NOON + 1, "litellm", MODEL, usage=told, requests=1, billed_nanos=ONE, response_id="msg_9")
+    own = Statement("litellm", "litellm", "", DAY, DAY + DAY_MS, "cd" * 32, "log.json", NOW, (row,))
+    said = [Version("v1", NOW, statement(billed(used, 1))), Version("v2", NOW + 1, own)]
+    result = compare([], said, NO_FACTS, Options(DAY, DAY + DAY_MS, NOW))
+    assert by_cause(result) == {Cause.GATEWAY_LEG: result.gap_nanos}
 
 
 @pytest.mark.parametrize(("logged", "notes"), [(4, 0), (3, 1), (0, 1)], ids=["as much", "less", "nothing of the day"])

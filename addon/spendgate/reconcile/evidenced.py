@@ -4,6 +4,7 @@ fits one call, or its counts fit the rest token for token. They are taken whole,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -15,7 +16,7 @@ from spendgate.reconcile.groups import Group
 from spendgate.reconcile.moments import Pairs, listed
 from spendgate.reconcile.rest import Around, Rest
 from spendgate.reconcile.result import Cause, Confidence
-from spendgate.reconcile.vectors import SEARCHES, SIZE, WRITES, counts_of, whole, zeros
+from spendgate.reconcile.vectors import ANY_WRITE, SEARCHES, SIZE, WRITES, counts_of, whole, zeros
 from spendgate.statement import Billed
 
 _BY_COUNTS: Final = (
@@ -118,12 +119,25 @@ def at_their_price(rest: Rest) -> None:
 def through_gateway(rest: Rest, around: Around) -> None:
     """What a gateway says it asked for, where the bill has it and the ledger has not."""
     for row in around.gateway:
-        counts, requests = row
+        counts, requests = _as_billed(row[0], rest), row[1]
         worth = rest.worth(counts)
         if worth and rest.holds(counts) and (rest.requests is None or rest.requests >= requests):
             told = f"in the gateway's own ledger: {counted(requests, 'request')}"
             rest.take(Cause.GATEWAY_LEG, worth, Confidence.RESIDUAL, told, counts=counts, requests=requests)
             around.gateway.claim(row)
+
+
+def _as_billed(counts: Sequence[int], rest: Rest) -> list[int]:
+    """A row's counts by the bill's own classes: a gateway that does not say for how long it wrote to a cache, beside a bill that
+    does. As of five minutes where that fits, which is what is written without a word."""
+    found = list(counts)
+    untold = found[ANY_WRITE]
+    if not untold or rest.vector is None or rest.vector[ANY_WRITE] >= untold:
+        return found
+    place = next((each for each in WRITES[:2] if rest.vector[each] >= found[each] + untold), None)
+    if place is not None:
+        found[ANY_WRITE], found[place] = 0, found[place] + untold
+    return found
 
 
 def written_longer(rest: Rest, assumed: int) -> None:
