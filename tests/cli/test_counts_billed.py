@@ -17,7 +17,7 @@ from reconcile.taught import CENT, HEAD, at, event, used
 from spendgate.admission import Admit, RefusalKind
 from spendgate.attribution import Attribution, Evidence
 from spendgate.cli import in_force, not_captured
-from spendgate.cli.reconcile import read_file
+from spendgate.cli.statements_given import read_file
 from spendgate.config import policies
 from spendgate.config.paths import State, prepare
 from spendgate.fitting import scopes
@@ -124,6 +124,22 @@ def test_an_import_counts_where_it_fits_once_and_is_told_apart(place: State, tmp
     assert len(told) == 1 and f": $12.00 in 2 lines, imports {name}" in told[0]
     again = taken(place, tmp_path, *CAPTURED, event(at(3, 400), 900), event(at(5, 0), 300))
     assert "these very bytes are here already" in again
+    assert budgets(place)["person"]["spent_nanos"] == 1_200 * CENT
+
+
+def test_an_import_that_was_killed_before_it_was_counted_is_named_until_it_is(place: State, tmp_path: Path) -> None:
+    """By the next import of other days, the report and the list; the same bytes again count it."""
+    rows = (*CAPTURED, event(at(3, 400), 900))
+    file = tmp_path / "killed.csv"
+    file.write_text(HEAD + "".join(rows))
+    with StatementBook(place.ledger) as book:
+        killed, _ = book.take(read_file(file, None), "alice", NOW_MS)
+    words = f"import {killed.name} (killed.csv) was taken in and never compared with the calls"
+    assert words in " ".join(taken(place, tmp_path, event(at(9, 0), 300)).split())
+    for command in ("imports", "report"):
+        said = CliRunner().invoke(app, ["reconcile", command, "--state", str(place.root)])
+        assert words in " ".join(said.stderr.split())
+    assert words not in " ".join(taken(place, tmp_path, *rows, name="killed.csv").split())
     assert budgets(place)["person"]["spent_nanos"] == 1_200 * CENT
 
 

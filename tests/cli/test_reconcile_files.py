@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.kit import app, ran
-from spendgate.cli import reconcile
+from spendgate.cli import statements_given
 from spendgate.config.paths import State
 from spendgate.errors import StateError
 from spendgate.ledger.queries import Reader
@@ -47,7 +47,7 @@ def test_an_invoice_and_a_gateways_log_are_known_by_their_content(state: State, 
     assert (seats.billed_nanos, seats.quantity) == (75_000_000_000, "3")
 
 
-def test_a_mistyped_provider_is_told_and_can_be_taken_back(state: State, tmp_path: Path) -> None:
+def test_a_mistyped_provider_is_told_and_can_be_outweighed(state: State, tmp_path: Path) -> None:
     """An invoice of `antropic` is compared with no call; a newer one of nothing is in force in its stead."""
     bill = tmp_path / "november.yaml"
     asked = ("reconcile", "import", str(bill), "--state", str(state.root))
@@ -57,7 +57,7 @@ def test_a_mistyped_provider_is_told_and_can_be_taken_back(state: State, tmp_pat
     for text in (INVOICE.replace("anthropic", "antropic"), head + "tax: $0\n"):
         bill.write_text(text)
         told = CliRunner().invoke(app, asked).stderr
-        assert "'antropic'; did you mean anthropic? To take this import back" in " ".join(told.split())
+        assert "'antropic'; did you mean anthropic? No import is ever taken out; to outweigh" in " ".join(told.split())
         answer = json.loads(CliRunner().invoke(app, (*report, str(state.root))).stdout)
         billed.append(answer["totals"]["billed_nanos"])
     assert billed == [75 * 10**9, 0]
@@ -91,7 +91,7 @@ def test_what_nobody_knows_is_named_with_the_remedy(state: State, tmp_path: Path
 @pytest.mark.parametrize("most", [10, len(INVOICE)])
 def test_a_pipe_is_read_as_a_file_is_and_as_far(state: State, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """`reconcile import <(decrypt bill)`: a pipe has no size before it is read."""
-    monkeypatch.setattr(reconcile, "FILE_BYTES_MAX", most)
+    monkeypatch.setattr(statements_given, "FILE_BYTES_MAX", most)
     read, write = os.pipe()
     os.write(write, INVOICE.encode())
     os.close(write)
@@ -136,7 +136,7 @@ def test_two_gateways_are_kept_apart_by_the_account_that_a_person_names(state: S
 def test_two_accounts_asked_by_api_are_kept_apart(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of an API that does not say whose it is: the second does not take the first one's place."""
     said = Statement("openai", "openai", "", 0, DAY_MS, "ab" * 32, "api.openai.com", None, ())
-    monkeypatch.setattr(reconcile, "_ask", lambda *_: said)
+    monkeypatch.setattr("spendgate.cli.reconcile.ask", lambda *_: said)
 
     for account in ("berlin", "paris"):
         ran(state, "reconcile", "import", "openai", "--account", account)
@@ -155,7 +155,8 @@ def test_two_accounts_asked_by_api_are_kept_apart(state: State, monkeypatch: pyt
 def test_the_same_bytes_under_another_name_are_refused_while_they_are_in_force(
     state: State, tmp_path: Path, first: tuple[str, ...], second: tuple[str, ...], words: str
 ) -> None:
-    """They would count twice, and no import is taken back. Other bytes of these days count beside them, which a note says."""
+    """They would look like two accounts, and no import is taken out. Other bytes of these days count beside them, as
+    a note says."""
     log = tmp_path / "log.json"
     log.write_text(json.dumps([SPEND]))
     command = ["reconcile", "import", str(log), "--state", str(state.root)]
@@ -165,7 +166,9 @@ def test_the_same_bytes_under_another_name_are_refused_while_they_are_in_force(
 
     assert len(taken(state)) == 1
     assert "log.json: these very bytes are import" in str(refused.exception)
-    assert str(refused.exception).endswith(f"Nothing is added; {words}")
+    assert str(refused.exception).endswith(
+        f"only outweighed by a newer one under its own name. Nothing is added; {words}"
+    )
     log.write_text(json.dumps([SPEND | {"request_id": "msg_2"}]))
     told = CliRunner().invoke(app, [*command, *second])
     assert told.exit_code == 0
@@ -193,6 +196,15 @@ def test_a_download_knows_of_nothing_after_it_was_written(state: State, tmp_path
     (one,) = taken(state)
     assert one["refreshed"] == "2026-11-20T15:00:00Z"
     assert any("log.json was written at 2026-11-20T15:00:00Z" in note for note in one["notes"])
+
+
+def test_a_page_that_an_api_answered_is_told_as_that(state: State, tmp_path: Path) -> None:
+    """Nothing says whether it is the only one."""
+    page = tmp_path / "costs.json"
+    page.write_text(json.dumps({"object": "page", "data": [{"object": "bucket", "results": []}], "has_more": False}))
+    done = CliRunner().invoke(app, ["reconcile", "import", str(page), "--state", str(state.root)])
+    assert "costs.json: a page that an API answered is not read" in str(done.exception)
+    assert "`spendgate reconcile import NAME` (anthropic, " in str(done.exception)
 
 
 def test_an_api_has_no_kind_of_file(state: State) -> None:
@@ -225,7 +237,7 @@ def test_pages_that_another_credential_was_given_are_not_gone_on_with(
         places.append(kept)
         raise StateError("not answered")
 
-    monkeypatch.setattr(reconcile, "fetch", asked)
+    monkeypatch.setattr(statements_given, "fetch", asked)
     for secret in ("key-of-one", "key-of-another", "key-of-one"):
         monkeypatch.setenv("CURSOR_ADMIN_KEY", secret)
         CliRunner().invoke(app, ["reconcile", "import", "cursor", "--state", str(state.root)])

@@ -100,7 +100,7 @@ def test_an_import_asks_with_what_the_keyring_has(tmp_path: Path, monkeypatch: p
         asked.append(given)
         raise StateError("asked enough")
 
-    monkeypatch.setattr("spendgate.cli.reconcile.fetch", fetch)
+    monkeypatch.setattr("spendgate.cli.statements_given.fetch", fetch)
     monkeypatch.delenv(NAME, raising=False)
     open_ledger(tmp_path).close()
     words = ["reconcile", "import", "anthropic", "--state", str(State(tmp_path).root)]

@@ -51,12 +51,13 @@ def test_uncaptured() -> None:
     assert (found.requests, found.nanos) == (2, 2 * ONE)
 
 
-def test_more_tokens_without_requests_stay_unexplained() -> None:
-    """A bill that counts no requests does not show that any escaped."""
-    result = run(calls(3), billed(times(USAGE, 5), None))
+def test_more_tokens_of_some_class_without_requests_stay_unexplained() -> None:
+    """A bill that counts no requests does not show that any escaped where it has no more of what is read from a cache."""
+    more = replace(times(USAGE, 3), input_tokens=5_000, output_tokens=1_500)
+    result = run(calls(3), billed(more, None))
 
     assert by_cause(result) == {}
-    assert result.unexplained_nanos == 2 * ONE
+    assert result.unexplained_nanos == result.gap_nanos == ONE
 
 
 def test_late_data() -> None:
@@ -289,6 +290,11 @@ def test_bypass_on_device() -> None:
     none_ran = [replace(each, gateless=True, why="no gate was running") for each in seen]
     found = only(run(calls(3), billed(times(USAGE, 4), 4), Facts(witnessed=tuple(none_ran))), Cause.CAPTURE_DOWN)
     assert found.evidence.endswith("no gate was running")
+    untold = [replace(each, untold=True, why="not known") for each in seen]
+    found = only(run(calls(3), billed(times(USAGE, 4), 4), Facts(witnessed=tuple(untold))), Cause.UNCAPTURED)
+    assert (found.confidence, found.nanos) == (Confidence.EXACT, ONE), (
+        "that it is missing is sure, not that it went around"
+    )
 
 
 def test_a_witness_whose_request_is_not_billed_takes_nothing() -> None:

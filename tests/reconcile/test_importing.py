@@ -53,6 +53,17 @@ def test_versions_stand_side_by_side_and_the_newest_is_in_force(path: Path) -> N
     assert statements.in_force(versions, START + 2 * DAY_MS) == {}
 
 
+def test_imports_of_one_moment_have_an_order_that_a_merge_keeps(path: Path) -> None:
+    """In that of their taking, not of their random names."""
+    with StatementBook(path) as book:
+        made = [book.take(replace(ONE, sha256=f"{at:064x}"), "alice", NOW)[0] for at in range(6)]
+    merged = path.with_name("merged.db")
+    list(merge(merged, [path], NOW))
+    with closing(Reader(merged)) as reader:
+        assert [each.name for each in reader.imports()] == [each.name for each in made]
+    assert [each.at_ms for each in made] == [NOW + at for at in range(6)]
+
+
 def test_what_was_imported_is_never_changed(path: Path) -> None:
     with StatementBook(path) as book:
         taken, _ = book.take(ONE, "alice", NOW)

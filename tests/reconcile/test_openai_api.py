@@ -261,3 +261,12 @@ def test_a_page_that_fails_midway_is_asked_for_again(tmp_path: Path) -> None:
     assert len(said.lines) == 2
     assert (said.source, said.provider, said.origin) == ("openai", "openai", "api.openai.com")
     assert (said.from_ms, said.until_ms) == (SPAN.from_ms, SPAN.until_ms)
+
+
+@pytest.mark.parametrize(("starts_h", "hours"), [(0, 48), (1, 24)], ids=["two days", "over midnight"])
+def test_a_bucket_of_more_than_one_utc_day_is_refused(starts_h: int, hours: int) -> None:
+    """Days were asked for: which of the two days used what it has is not told."""
+    wide = {"start_time": START // 1000 + starts_h * 3600, "end_time": START // 1000 + (starts_h + hours) * 3600}
+    said = page(bucket(cost(1.0)) | wide)
+    fault = refused(SOURCE, lambda path, _: answer(path, costs=said), Span(START, START + 3 * DAY_MS))
+    assert "page 1 data[0]: it is of more than one UTC day" in fault

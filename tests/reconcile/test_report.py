@@ -153,13 +153,14 @@ def test_days_that_are_off_in_opposite_ways_do_not_cancel_out() -> None:
 
 
 def test_keys_that_are_off_in_opposite_ways_do_not_cancel_out() -> None:
-    """One key billed above its calls and another below them, on one day: no sum hides either."""
-    said = [*lines_of(times(USAGE, 5), None), *lines_of(times(USAGE, 1), None, key="apikey_bob")]
+    """One key's output billed above its calls' and another's below, on one day: no sum hides either."""
+    above, below = (replace(times(USAGE, 3), output_tokens=each) for each in (1_500, 300))
+    said = [*lines_of(above, None), *lines_of(below, None, key="apikey_bob")]
     made = run([*calls(3), *calls(3, api_key="apikey_bob", person="bob", response_id=None)], said)
 
     assert (made.gap_nanos, made.unexplained_nanos) == (0, 0)
     assert judged(made).over
-    assert judged(made).off_nanos == 4 * price(USAGE)
+    assert judged(made).off_nanos == price(above) - price(below)
     assert begin_with(made) == (
         "begin with the key and day of which most is:"
         " `spendgate reconcile explain --day 2026-11-01 --provider anthropic --key apikey_alice`"

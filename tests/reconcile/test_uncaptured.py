@@ -197,6 +197,48 @@ def test_calls_of_no_known_key_and_what_is_missing_are_no_more_than_the_larger_o
     assert missing == max(0, net - unknown * (ONE - cut))
 
 
+def taken_back(key: str | None, requests: int, who: Who | None = None) -> list[Line]:
+    """A correction: lines of tokens that are below zero."""
+    lines = billed(times(USAGE, requests), None, key=key, who=who)[1:]
+    return [replace(each, billed_nanos=-(each.billed_nanos or 0), list_nanos=-(each.list_nanos or 0)) for each in lines]
+
+
+@pytest.mark.parametrize(
+    ("captured", "lines", "facts", "left"),
+    [
+        (keyless(6), [*of_keys(k0=8, k1=2), *taken_back("k2", 4)], NO_FACTS, 0),
+        (keyless(2), [*of_keys(k0=8, k1=2), *taken_back("k2", 4)], NO_FACTS, 4),
+        ([], [*of_keys(ci=4), *taken_back("k2", 3)], MAPPED, 1),
+        ([], [*of_keys(of_bob=4), *taken_back("of_alice", 3)], MAPPED, 4),
+        ([], [*of_keys(of_bob=4, k0=2), *taken_back("of_alice", 3)], MAPPED, 4),
+        ([], [*of_keys(of_bob=4), *taken_back("of_bob", 3)], MAPPED, 1),
+        (calls(2, api_key="k0"), [*of_keys(k0=8), *taken_back("k2", 4)], NO_FACTS, 2),
+    ],
+    ids=["no more than is billed", "beside calls", "also of what is proven", "another person's", "of nobody known",
+         "its own key's", "beside a seen key"],
+)  # fmt: skip
+def test_what_a_bill_takes_back_under_one_key_is_no_use_of_another(
+    captured: list[Call], lines: list[Line], facts: Facts, left: int
+) -> None:
+    """The bill is what it comes to. A correction of one person's key is not another person's."""
+    assert sum(each.nanos for each in found(captured, lines, facts)) == left * ONE
+
+
+@given(st.lists(st.integers(-5, 9), min_size=1, max_size=4), st.integers(0, 20), st.integers(1, 7))
+@settings(max_examples=80, deadline=None)
+def test_what_counts_is_never_more_than_the_bill_above_the_ledger_also_where_lines_are_below_zero(
+    requests: list[int], unknown: int, cut: int
+) -> None:
+    """Of one day, provider and model, where nothing says that anything is another person's."""
+    lines = of_keys(**{f"key_{at}": each for at, each in enumerate(requests) if each > 0})
+    for at, each in enumerate(requests):
+        lines += taken_back(f"key_{at}", -each) if each < 0 else []
+    net = sum(line.billed_nanos or 0 for line in lines)
+    made = found(keyless(unknown, cost_nanos=ONE - cut), lines, NO_FACTS)
+    assert all(each.nanos > 0 for each in made)
+    assert sum(each.nanos for each in made) <= max(0, net - unknown * (ONE - cut))
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(["", "alice", "bob"]), st.booleans(), st.integers(0, 10**12)), max_size=7),
     st.dictionaries(st.sampled_from(["", "alice", "carol"]), st.integers(0, 10**12)),

@@ -210,3 +210,39 @@ def test_a_report_without_amounts_does_not_hide_one_with_them() -> None:
     assert (
         "github-copilot: github-copilot-requests-csv tells requests, too; github-copilot-csv is taken" in result.notes
     )
+
+
+@pytest.mark.parametrize(
+    ("subjects", "times_billed"),
+    [(("", "acme"), 1), (("acme", "emea"), 1), (("", "acme", "emea"), 1)],
+    ids=["with and without a name", "two names", "three"],
+)
+def test_the_same_bytes_under_two_names_are_one_account(subjects: tuple[str, ...], times_billed: int) -> None:
+    """As two merged ledgers have them, whichever came first: an import refuses it, a merge cannot."""
+    versions = [_said("anthropic", _api(0, 1, 2, 3), subject=each, at_ms=NOW + at) for at, each in enumerate(subjects)]
+    for some in (versions, versions[::-1]):
+        result = _result(*some)
+        assert result.billed_nanos == times_billed * DAYS * ONE
+        assert sum("the same bytes under two names" in note for note in result.notes) == len(subjects) - 1
+
+
+def test_a_newer_bill_of_an_account_with_two_names_replaces_both() -> None:
+    older = [_said("anthropic", _api(0, 1), until=2, subject=each) for each in ("", "acme")]
+    newer = _said("anthropic", _api(0), until=2, subject="acme", at_ms=NOW + 1)
+    assert _result(*older, newer).billed_nanos == ONE
+
+
+def test_other_bytes_under_another_name_are_another_account() -> None:
+    first, second = _said("anthropic", _api(0)), _said("anthropic", _api(0, 1), subject="emea")
+    assert _result(first, second).billed_nanos == 3 * ONE
+
+
+@pytest.mark.parametrize("names", [("aa", "bb"), ("bb", "aa")])
+def test_of_two_imports_of_one_moment_the_one_that_reaches_further_is_in_force(names: tuple[str, str]) -> None:
+    """Names are random: they decide nothing."""
+    made = [_said("anthropic", _api(*days)) for days in ((0,), (0, 1))]
+    early, late = (
+        replace(one, name=name, statement=replace(one.statement, refreshed_ms=NOW - 5 + at))
+        for at, (one, name) in enumerate(zip(made, names, strict=True))
+    )
+    assert [_result(*some).billed_nanos for some in ((early, late), (late, early))] == [2 * ONE] * 2

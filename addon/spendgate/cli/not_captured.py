@@ -11,6 +11,7 @@ from msgspec import structs
 
 from spendgate.cli import granted, in_force
 from spendgate.cli.account import own_account
+from spendgate.cli.output import note
 from spendgate.config import paths
 from spendgate.errors import StateError
 from spendgate.gate import billed
@@ -73,6 +74,15 @@ def _counted_once(found: paths.State, facts: Facts, span: tuple[int, int]) -> st
         return "none of its days is closed, or it is no bill of single days: what it has and no call is not known"
     told = "no budget of many ledgers counts it" if many else _budgets(policy)
     return _told(told, sum(each.nanos for each in cells), sum(1 for each in cells if not each.person))
+
+
+def tell_uncounted(reader: Reader) -> None:
+    """Name imports that no comparison has seen, on stderr: the command was killed before it, or gave up."""
+    for each in reader.uncounted():
+        note(
+            f"import {each.name} ({each.origin}) was taken in and never compared with the calls, as where the command was killed:"
+            " what it has beside them is in no budget and not in `spend`. Import the same again to count it"
+        )
 
 
 def of_span(reader: Reader, asked: Span, policy: Policy) -> tuple[Uncaptured, ...]:

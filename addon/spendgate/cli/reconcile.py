@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from msgspec import structs
 
 from spendgate.cli.account import own_account
 from spendgate.cli.lines import counted as many
-from spendgate.cli.not_captured import counted
+from spendgate.cli.not_captured import counted, tell_uncounted
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
+from spendgate.cli.statements_given import FILES, ask, read_file, shown, span_of
 from spendgate.config import key_map
-from spendgate.config.credentials import api_key
 from spendgate.config.faults import meant
 from spendgate.config.statement_file import StatementFile
-from spendgate.errors import StateError, UsageError
+from spendgate.errors import UsageError
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, StatementBook, beside, called
-from spendgate.providers.client import fingerprint
 from spendgate.providers.registry import PROVIDER_NAMES
 from spendgate.reconcile.facts import Facts
-from spendgate.reconcile.fetching import Way, fetch
 from spendgate.reconcile.remedies import CONSOLES
-from spendgate.reconcile.sources.interface import ApiSource, FileSource, Span
 from spendgate.reconcile.sources.table import APIS
-from spendgate.reconcile.sources.table import FILES as DOWNLOADED
-from spendgate.statement import Statement
 
-HEAD_BYTES = 64 << 10
-FILE_BYTES_MAX = 2 << 30
 _BESIDE_MAX = 3
-FILES: tuple[FileSource, ...] = (*DOWNLOADED, StatementFile())
 _COLUMNS = (
     Column("name", "import", weight=0),
     Column("source", "source", weight=0),
@@ -103,7 +91,7 @@ def import_(
     found = existing_state(state)
     asked = next((each for each in APIS if each.name == given), None)
     if asked is not None and source is None:
-        statement = _ask(asked, structs.replace(span_of(since, until), account=account), found.root / "imports")
+        statement = ask(asked, structs.replace(span_of(since, until), account=account), found.root / "imports")
     elif asked is not None and not Path(given).exists():
         raise UsageError(f"{given} is an API that is asked, and --as says what a file is: leave it out")
     elif since or until:
@@ -124,6 +112,8 @@ def import_(
     for word in _beside(found.ledger, taken) if nameless and new else ():
         note(f"  {word}")
     note(counted(found, known, (taken.from_ms, taken.until_ms)))
+    with closing(Reader(found.ledger)) as reader:
+        tell_uncounted(reader)
 
 
 def _unknown(taken: Imported) -> Iterator[str]:
@@ -132,8 +122,8 @@ def _unknown(taken: Imported) -> Iterator[str]:
     if taken.source == StatementFile.name and taken.provider not in known:
         near = meant(taken.provider, known) or "."
         yield (
-            f"no calls and no other bills are of a provider {taken.provider!r}{near} To take this import back, import its days"
-            " once more with the same provider, account and nothing but `tax: $0`"
+            f"no calls and no other bills are of a provider {taken.provider!r}{near} No import is ever taken out; to outweigh"
+            " this one, import its days once more with the same provider, account and nothing but `tax: $0`"
         )
 
 
@@ -152,6 +142,7 @@ def imports(state: StateOption = None, fmt: FormatOption = Format.TABLE) -> None
     """Every statement that was taken in, newest last."""
     with closing(Reader(existing_state(state).ledger)) as reader:
         rows = [_row(each) for each in reader.imports()]
+        tell_uncounted(reader)
     emit(rows, _COLUMNS, fmt, empty="nothing was imported yet: `spendgate reconcile import FILE`", keys=_KEYS)
 
 
@@ -168,85 +159,10 @@ def sources(fmt: FormatOption = Format.TABLE) -> None:
     emit(rows, columns, fmt, empty="none", keys=("name", "kind", "title"))
 
 
-def read_file(path: Path, named: str | None) -> Statement:
-    """A downloaded file. Raises StatementError, StateError, UsageError."""
-    try:
-        written_ms = path.stat().st_mtime_ns // 1_000_000
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)  # a pipe has no size to look at before
-        if len(data) > FILE_BYTES_MAX:
-            raise StateError(f"{path}: more than {FILE_BYTES_MAX >> 30} GB; split it by month")
-    except OSError as fault:
-        names = ", ".join(each.name for each in APIS)
-        raise StateError(f"{path}: {fault.strerror}; it is no file, and the APIs are: {names}") from fault
-    said = _file_source(path, data, named).read(data, path.name)
-    return said if said.source == StatementFile.name or said.refreshed_ms is not None else _as_old_as(said, written_ms)
-
-
-def _as_old_as(said: Statement, written_ms: int) -> Statement:
-    """A download knows of nothing after it was written: a day that was not over by then stays open."""
-    late = written_ms < said.until_ms
-    told = f"{said.origin} was written at {_shown(written_ms)}: what it has of later is not told, and such a day stays open"
-    return structs.replace(said, refreshed_ms=written_ms, notes=(*said.notes, told) if late else said.notes)
-
-
-def _file_source(path: Path, data: bytes, named: str | None) -> FileSource:
-    if named is not None:
-        for each in FILES:
-            if each.name == named:
-                return each
-        raise UsageError(f"--as {named}: no such source; there are: {', '.join(each.name for each in FILES)}")
-    for each in FILES:
-        if each.recognises(data[:HEAD_BYTES]):
-            return each
-    if not data.strip():
-        raise StateError(f"{path.name}: the file is empty; download it again")
-    if data.startswith(b"PAR1"):
-        raise StateError(
-            f"{path.name}: Parquet is not read; choose CSV where the export is set up, or convert it, by "
-            "`duckdb -c \"COPY (FROM 'export.parquet') TO 'export.json' (FORMAT json)\"`, for LangSmith and Google"
-        )
-    raise StateError(f"{path.name}: no statement that is known (`spendgate reconcile sources`); name it with --as")
-
-
-def _ask(source: ApiSource, span: Span, folder: Path) -> Statement:
-    try:
-        given = api_key(source.variable, os.environ)
-    except StateError as fault:
-        raise StateError(f"{source.name}: {fault}; it is: {source.title}") from fault
-    whose = f"-{quote(span.account, safe='')}" if span.account else ""
-    # Pages that another credential was given are not this one's: it may be of another organization.
-    asker = fingerprint(given).rpartition(":")[2]
-    kept = folder / f"{source.name}{whose}-{asker}-{span.from_ms}-{span.until_ms}"
-    return fetch(source, span, given, kept, replace(Way(), told=note))
-
-
-def span_of(since: str | None, until: str | None) -> Span:
-    """Whole UTC days. Raises UsageError."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    last = today if until is None else utc_day("--until", until)
-    first = last - timedelta(days=31) if since is None else utc_day("--from", since)
-    if first >= last:
-        raise UsageError(f"--from {first:%Y-%m-%d} is not before --until {last:%Y-%m-%d}")
-    return Span(int(first.timestamp() * 1000), int(last.timestamp() * 1000))
-
-
-def utc_day(option: str, text: str) -> datetime:
-    """The beginning of the day that an option names. Raises UsageError."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise UsageError(f"{option} {text}: write a UTC day, as 2026-11-20") from None
-
-
 def _row(each: Imported) -> dict[str, object]:
     return {
         "name": each.name, "source": each.source, "provider": each.provider, "subject": each.subject,
-        "from": _shown(each.from_ms, "%Y-%m-%d"), "until": _shown(each.until_ms, "%Y-%m-%d"), "lines": each.lines,
-        "at": _shown(each.at_ms), "refreshed": None if each.refreshed_ms is None else _shown(each.refreshed_ms),
+        "from": shown(each.from_ms, "%Y-%m-%d"), "until": shown(each.until_ms, "%Y-%m-%d"), "lines": each.lines,
+        "at": shown(each.at_ms), "refreshed": None if each.refreshed_ms is None else shown(each.refreshed_ms),
         "origin": each.origin, "sha256": each.sha256, "notes": list(each.notes),
     }  # fmt: skip
-
-
-def _shown(ms: int, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime(form)

@@ -18,7 +18,8 @@ from spendgate.cli.factors_file import IN_FORCE
 from spendgate.cli.not_captured import people_of
 from spendgate.cli.options import FormatOption, StateOption, existing_state
 from spendgate.cli.output import Column, Format, emit, note
-from spendgate.cli.reconcile import group, span_of
+from spendgate.cli.reconcile import group
+from spendgate.cli.statements_given import span_of
 from spendgate.config import key_map, paths
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.calibrations import Calibration

@@ -14,9 +14,11 @@ import typer
 from msgspec import structs
 
 from spendgate.cli import reconcile_drilled, reconcile_shown, witness
+from spendgate.cli.not_captured import tell_uncounted
 from spendgate.cli.options import FormatOption, StateOption, existing_state, utf8
 from spendgate.cli.output import Format, emit, emit_json, money, note, writing
-from spendgate.cli.reconcile import group, span_of, utc_day
+from spendgate.cli.reconcile import group
+from spendgate.cli.statements_given import span_of, utc_day
 from spendgate.config import key_map, paths
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.queries import Reader
@@ -101,6 +103,7 @@ def report(
     found = existing_state(state)
     with _reading(found) as reader:
         options = _options(asked, _imported(reader, provider))
+        tell_uncounted(reader)
         result = reconcile(reader, options, _facts(reader, found, known, asked, logs=logs))
     verdict = judged(result, allowed)
     with _out(output):

@@ -110,6 +110,9 @@ def _take(into: Path, path: Path, said: Verified, now_ms: int, seen: Seen | None
         conn.execute("BEGIN IMMEDIATE")
         try:
             done = _Source(conn, path, now_ms, seen).take(said, anyway=anyway)
+        except StateError as fault:
+            conn.execute("ROLLBACK")
+            return Taking(path, Outcome.BROKEN, fault=str(fault))
         except sqlite3.Error as fault:
             conn.execute("ROLLBACK")
             if getattr(fault, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

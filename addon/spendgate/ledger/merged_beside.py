@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 
+from spendgate.errors import StateError
 from spendgate.ledger import merged
+from spendgate.ledger.packed import lines_of
 
 
 def audit(conn: sqlite3.Connection, source: int, after: int) -> int:
@@ -38,7 +40,10 @@ def coverage(conn: sqlite3.Connection, source: int) -> bool:
 
 
 def imports(conn: sqlite3.Connection) -> int:
-    """Statements that are not here yet. Their order is that of their taking, whichever ledger they came from."""
+    """Statements that are not here yet. Their order is that of their taking, whichever ledger they came from.
+
+    Raises StateError where a statement's lines cannot be read: nobody's report should be the first to find that.
+    """
     if not merged.has_table(conn, "imports"):
         return 0
     known = {name for (name,) in conn.execute("SELECT name FROM into_.imports")}
@@ -57,6 +62,11 @@ def imports(conn: sqlite3.Connection) -> int:
             (place, seq),
         )
         if packed:
+            for (lines,) in conn.execute("SELECT lines FROM main.statement_parts WHERE import = ?", (seq,)):
+                try:
+                    lines_of(lines if isinstance(lines, bytes) else b"")
+                except StateError as fault:
+                    raise StateError(f"import {name}: {fault}") from fault
             conn.execute(
                 """INSERT INTO into_.statement_parts (import, part, first_ms, last_ms, lines)
                    SELECT ?, part, first_ms, last_ms, lines FROM main.statement_parts WHERE import = ?""",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from spendgate.ledger import calibrations, standings, statements, uncaptured
+from spendgate.ledger import calibrations, day_sums, merged, standings, statements, uncaptured
 from spendgate.ledger import compared as compared_calls
 from spendgate.ledger.calibrations import Calibration
 from spendgate.ledger.compared import Alike, Running
@@ -12,8 +12,9 @@ from spendgate.ledger.named import NamedCall, named
 from spendgate.ledger.read_only import ReadOnly
 from spendgate.ledger.statements import Imported
 from spendgate.ledger.uncaptured import Uncaptured
+from spendgate.ledger.uncounted import uncounted
 from spendgate.standing import Standing
-from spendgate.statement import Line
+from spendgate.statement import DAY_MS, Line
 
 
 class Reconciling(ReadOnly):
@@ -59,6 +60,14 @@ class Reconciling(ReadOnly):
     def billed_by(self, standing: Standing) -> tuple[str, ...]:
         """Which imports say that a part of the standing was billed and not captured."""
         return standings.billed_by(self._conn, standing)
+
+    def uncounted(self) -> tuple[Imported, ...]:
+        """Imports that were taken in and not compared with the calls since. None of a merged ledger: a merge takes no counts."""
+        if merged.is_merged(self._conn):
+            return ()
+        [before] = self._conn.execute("SELECT max(day) FROM day_sums").fetchone()
+        purged_ms = 0 if before is None else day_sums.noon_ms(before) + DAY_MS // 2
+        return uncounted(statements.imports(self._conn), uncaptured.runs(self._conn), purged_ms)
 
     def uncaptured(self, from_ms: int = 0, until_ms: int = 2**62) -> tuple[Uncaptured, ...]:
         """What bills have of the UTC days that begin from then on and before then, and no call of this ledger."""

@@ -149,6 +149,10 @@ def _take(
         break
     else:  # these bytes are not here under this name
         _refuse_again(versions, said)
+    # The order of imports is that of their times, also where ledgers are merged: no two of one ledger have the same one.
+    taken_ms = {each.at_ms for each in versions}
+    while now_ms in taken_ms:
+        now_ms += 1
     name = secrets.token_hex(_NAME_BYTES)
     # Among statements of many ledgers its place is that of its time, as theirs are: what is merged later may be older.
     place = merged.import_place(now_ms, name) if merged.is_merged(conn) else None
@@ -166,13 +170,13 @@ def _take(
 
 
 def _refuse_again(versions: Sequence[Imported], said: Statement) -> None:
-    """Two accounts have no bill in common, to the byte; taken under two names it would count twice, and no import is ever taken
-    back. Raises StateError."""
+    """Two accounts have no bill in common, to the byte: under a second name it would be the same account's. Raises StateError."""
     for each in beside(versions, said.source, said.provider, said.subject, (said.from_ms, said.until_ms)):
         if each.sha256 == said.sha256 and said.lines:
             raise StateError(
                 f"{said.origin}: these very bytes are import {each.name} {called(each)}, in force: under another name they would "
-                f"count twice, and an import is never taken back. Nothing is added; go on {called(each)}"
+                "look like a second account's, and no import is ever taken out, only outweighed by a newer one under its own "
+                f"name. Nothing is added; go on {called(each)}"
             )
 
 

@@ -127,6 +127,11 @@ def in_force(conn: sqlite3.Connection, from_ms: int = 0, until_ms: int = _ALWAYS
     return tuple(sorted(found, key=lambda each: each.day_ms))
 
 
+def runs(conn: sqlite3.Connection) -> tuple[tuple[int, int, int], ...]:
+    """When each count was made, and from and until which UTC days."""
+    return tuple(conn.execute("SELECT at_ms, from_ms, until_ms FROM uncaptured_runs ORDER BY seq"))
+
+
 def latest(conn: sqlite3.Connection) -> int:
     """What changes with every count."""
     return int(conn.execute(_LATEST).fetchone()[0])

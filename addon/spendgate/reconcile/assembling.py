@@ -15,6 +15,7 @@ from spendgate.reconcile.facts import Facts
 from spendgate.reconcile.folding import Captured, Match, Part, Raw, ids_of
 from spendgate.reconcile.groups import Group, GroupKey, half_unit
 from spendgate.reconcile.identities import Account, Identities
+from spendgate.reconcile.key_names import KeyNames
 from spendgate.reconcile.kinds import ASKED, Kind
 from spendgate.reconcile.naming import ELSEWHERE_PRODUCTS, Price, day_of, model_of, price_of_call, product_of
 from spendgate.reconcile.prices import Prices, Row, Units
@@ -63,7 +64,9 @@ def assemble(bill: Bill, captured: Captured, facts: Facts) -> Assembled:
         raws = [raw for raw in captured.sums if raw.provider == provider]
         raws += [each.raw for each in matched[provider]]
         same = _same_days(days, captured, provider)
-        who = names[provider] = Identities(provider, lines, raws, facts, same)
+        who = names[provider] = Identities(
+            provider, lines, raws, facts, same, gateways=_to_gateways(captured, provider)
+        )
         models = all(line.model for line in lines if line.charge is Charge.TOKENS)
         if any(day.tells_use for day in days):
             grains.append(f"{provider}: day, {_grain(who)}, {'model, ' if models else ''}token class, price axes")
@@ -196,13 +199,26 @@ class _Assembling:
         group.take_part(price_of_call(raw.prices), raw.prices, each.kind, part)
 
 
+def _to_gateways(captured: Captured, provider: str) -> frozenset[str]:
+    """Keys of calls that all went to a gateway: the gateway's, of which this provider knows nothing."""
+    kinds: dict[str, set[Kind]] = defaultdict(set)
+    for raw, parts in captured.sums.items():
+        if raw.provider == provider and raw.api_key:
+            kinds[raw.api_key] |= parts.keys()
+    for each in captured.matched:
+        kinds[each.raw.api_key].add(each.kind)
+    return frozenset(key for key, its in kinds.items() if its == {Kind.GATEWAY})
+
+
 def _same_days(days: Sequence[BilledDay], captured: Captured, provider: str) -> dict[str, str]:
     """Keys of the bill and fingerprints that are alike on a day, to the token: each alone in that."""
     billed: dict[tuple[int, str], list[int]] = defaultdict(zeros)
+    names = KeyNames(line for day in days for line in day.lines)
     for day in days:
         for line in day.lines:
-            if line.who.key and line.usage != NO_USAGE and not line.response_id:
-                add(billed[day.day_ms, line.who.key], counts_of(line.usage))
+            key = names.text(line.who)
+            if key and line.usage != NO_USAGE and not line.response_id:
+                add(billed[day.day_ms, key], counts_of(line.usage))
     ours: dict[tuple[int, str], list[int]] = defaultdict(zeros)
     for raw, kinds in captured.sums.items():
         if raw.provider == provider and raw.api_key:

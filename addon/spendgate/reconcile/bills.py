@@ -19,7 +19,7 @@ from spendgate.reconcile.naming import day_of
 from spendgate.reconcile.periods import OneSum, Seen, is_sum, weighed
 from spendgate.reconcile.result import Input, State
 from spendgate.reconcile.told_sums import beside_by_day, days_replaced, told_sums
-from spendgate.reconcile.versions import Use, Version, apart, in_force
+from spendgate.reconcile.versions import Use, Version, Whose, apart, by_age, in_force, one_account
 from spendgate.statement import DAY_MS, Line
 
 
@@ -57,6 +57,8 @@ class Bill(Struct, frozen=True):
     """… and a note on each sum that is billed, also where no call is compared with it."""
     told: frozenset[str] = frozenset()
     """Providers that some import in force is about."""
+    gateway_days: frozenset[int] = frozenset()
+    """UTC days that a gateway's log in force covers, also where it has nothing."""
 
     @property
     def bucket_ms(self) -> int:
@@ -76,14 +78,16 @@ def bill_of(
     """The lines of closed days. Lines belong to the day that they begin on. Days before `purged_ms`, whose calls are sums by now,
     are left out: nothing of theirs could be found among calls."""
     whole_ms, from_ms = from_ms, max(from_ms, -(-purged_ms // DAY_MS) * DAY_MS)
-    ordered = sorted(versions, key=lambda each: (each.at_ms, each.name))
+    ordered = by_age(versions)
+    same, twice = one_account(ordered)
     lines_of = {id(each): _by_day(each.statement.lines) for each in ordered}
-    used, gateway, names = _used(ordered, lines_of, range(from_ms, until_ms, DAY_MS), only)
+    used, gateway, names = _used(ordered, lines_of, range(from_ms, until_ms, DAY_MS), only, same)
     outside = beside_by_day(used)
     for its in used.values():
         for use in its:
             use.lines = tuple(each for each in use.lines if id(each) not in outside)
     chosen, notes = choose(used)
+    notes += twice
     summing = {id(each) for each in ordered if any(map(is_sum, each.statement.lines))}
     days, opened, by_day = [], [], set[At]()
     for (provider, day_ms), uses in sorted(used.items()):
@@ -115,7 +119,11 @@ def bill_of(
     sums = weighed((*told_sums(used, chosen, ordered, (from_ms, until_ms)), *outside.values()), seen)
     notes += (*sums.left_out, *days_replaced(used))
     told = frozenset(provider for provider, _ in used)
-    return Bill(tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), sums.compared, sums.notes, told)
+    logs = [each for each in ordered if each.gateway]
+    logged = frozenset(day for day in range(from_ms, until_ms, DAY_MS) if any(each.covers(day) for each in logs))
+    return Bill(
+        tuple(days), tuple(gateway), inputs, tuple(notes), tuple(opened), sums.compared, sums.notes, told, logged
+    )
 
 
 def _used(
@@ -123,17 +131,19 @@ def _used(
     lines_of: Mapping[int, Mapping[int, tuple[Line, ...]]],
     days: Iterable[int],
     only: tuple[str, ...],
+    same: Mapping[Whose, str],
 ) -> tuple[dict[At, list[Use]], list[Line], dict[str, Version]]:
     """By provider and day what is in force; what gateways say they billed; the imports by name."""
     billers = {
         id(each): {each.statement.provider, *(line.provider for line in each.statement.lines)} for each in ordered
     }
     whose = {id(each): {line.who.organization or "" for line in each.statement.lines} for each in ordered}
+    age = {id(each): at for at, each in enumerate(ordered)}
     used: dict[tuple[str, int], list[Use]] = defaultdict(list)
     gateway: list[Line] = []
     names: dict[str, Version] = {}
     for day_ms in days:
-        for chain, others in apart(in_force(ordered, day_ms), whose):
+        for chain, others in apart(in_force(ordered, day_ms, same), whose, age):
             version = chain[0]
             names[version.name] = version
             lines = [each for each in lines_of[id(version)].get(day_ms, ()) if each.who.organization not in others]

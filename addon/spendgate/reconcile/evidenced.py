@@ -4,7 +4,9 @@ fits one call, or its counts fit the rest token for token. They are taken whole,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -14,8 +16,12 @@ from spendgate.reconcile.groups import Group
 from spendgate.reconcile.moments import Pairs, listed
 from spendgate.reconcile.rest import Around, Rest
 from spendgate.reconcile.result import Cause, Confidence
-from spendgate.reconcile.vectors import SEARCHES, SIZE, WRITES, counts_of, whole, zeros
+from spendgate.reconcile.vectors import ANY_WRITE, SEARCHES, SIZE, WRITES, counts_of, whole, zeros
 from spendgate.statement import Billed
+
+_BY_COUNTS: Final = (
+    Cause.BYPASS_ON_DEVICE, Cause.UNCAPTURED, Cause.CAPTURE_DOWN, Cause.GATEWAY_LEG, Cause.PRICE_MULTIPLIER,
+)  # fmt: skip
 
 
 def by_moment(paired: Pairs, rest: Rest, around: Around) -> None:
@@ -88,7 +94,8 @@ def witnessed(rest: Rest, around: Around) -> None:
         if worth is None or worth <= 0 or (counts is not None and rest.vector is not None and not rest.holds(counts)):
             continue
         down = next((each for each in around.times.outages if each.from_ms <= seen.at_ms < each.until_ms), None)
-        cause = Cause.CAPTURE_DOWN if down is not None or seen.gateless else Cause.BYPASS_ON_DEVICE
+        around_it = Cause.UNCAPTURED if seen.untold else Cause.BYPASS_ON_DEVICE
+        cause = Cause.CAPTURE_DOWN if down is not None or seen.gateless else around_it
         why = seen.why if down is None else f"{down.why or 'the gate was down'} on {down.machine or 'every machine'}"
         told = f"{seen.witness} has {named or 'a request with these counts'}, the ledger has not"
         rest.take(
@@ -103,7 +110,7 @@ def at_their_price(rest: Rest) -> None:
     if rest.requests or rest.vector is None or any(rest.vector) or not rest.nanos:
         return
     for at, claim in reversed(list(enumerate(rest.claims))):
-        if claim.cause in (Cause.BYPASS_ON_DEVICE, Cause.CAPTURE_DOWN, Cause.GATEWAY_LEG, Cause.PRICE_MULTIPLIER):
+        if claim.cause in _BY_COUNTS:
             rest.claims[at] = replace(claim, nanos=claim.nanos + whole(rest.nanos))
             rest.nanos -= whole(rest.nanos)
             return
@@ -112,12 +119,25 @@ def at_their_price(rest: Rest) -> None:
 def through_gateway(rest: Rest, around: Around) -> None:
     """What a gateway says it asked for, where the bill has it and the ledger has not."""
     for row in around.gateway:
-        counts, requests = row
+        counts, requests = _as_billed(row[0], rest), row[1]
         worth = rest.worth(counts)
         if worth and rest.holds(counts) and (rest.requests is None or rest.requests >= requests):
             told = f"in the gateway's own ledger: {counted(requests, 'request')}"
             rest.take(Cause.GATEWAY_LEG, worth, Confidence.RESIDUAL, told, counts=counts, requests=requests)
             around.gateway.claim(row)
+
+
+def _as_billed(counts: Sequence[int], rest: Rest) -> list[int]:
+    """A row's counts by the bill's own classes: a gateway that does not say for how long it wrote to a cache, beside a bill that
+    does. As of five minutes where that fits, which is what is written without a word."""
+    found = list(counts)
+    untold = found[ANY_WRITE]
+    if not untold or rest.vector is None or rest.vector[ANY_WRITE] >= untold:
+        return found
+    place = next((each for each in WRITES[:2] if rest.vector[each] >= found[each] + untold), None)
+    if place is not None:
+        found[ANY_WRITE], found[place] = 0, found[place] + untold
+    return found
 
 
 def written_longer(rest: Rest, assumed: int) -> None:

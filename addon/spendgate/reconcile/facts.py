@@ -82,6 +82,8 @@ class Witnessed(Struct, frozen=True):
     """Why it probably went around the gate, in a few words."""
     gateless: bool = False
     """Whether that is that no gate ran."""
+    untold: bool = False
+    """Whether nothing tells if a gate ran then: that it was made around one is not known."""
 
 
 class Unread(Struct, frozen=True):

@@ -8,6 +8,7 @@ either side alone. Keys that nothing joins are compared together, as one account
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from spendgate.reconcile.facts import Facts, Key, Role
 from spendgate.reconcile.folding import Raw
+from spendgate.reconcile.key_names import KeyNames, key_text
 from spendgate.statement import Charge, Line, Who
 
 POOL: Final = "(keys not told apart)"
@@ -56,24 +58,23 @@ def grain_of(lines: Iterable[Line]) -> Grain:
     told = [each.who for each in lines if each.charge in (Charge.TOKENS, Charge.REQUESTS)]
     if not told:
         return Grain.NOBODY
-    if all(_key_text(who) is not None for who in told):
+    if all(key_text(who) is not None for who in told):
         return Grain.KEY
     if all((who.email or who.user) for who in told):
         return Grain.USER
     return Grain.WORKSPACE if all(who.workspace is not None for who in told) else Grain.NOBODY
 
 
-def _key_text(who: Who) -> str | None:
-    return next((each for each in (who.key, who.key_name, who.key_hint) if each is not None), None)
-
-
 class Identities:
-    """The accounts of one provider. `same_days` joins keys by evidence: (billed key, fingerprint) pairs."""
+    """The accounts of one provider. `same_days` joins keys by evidence: (billed key, fingerprint) pairs. `gateways` are keys
+    that went to gateways alone: they are none of this bill's."""
 
     def __init__(
-        self, provider: str, lines: Sequence[Line], raws: Iterable[Raw], facts: Facts, same_days: dict[str, str]
-    ) -> None:
+        self, provider: str, lines: Sequence[Line], raws: Iterable[Raw], facts: Facts, same_days: dict[str, str],
+        *, gateways: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         self.provider = provider
+        self._names = KeyNames(lines)
         self.grain = grain_of(lines)
         self._told: list[tuple[str, str]] = []
         """A billed key, and what is to be said of it."""
@@ -84,14 +85,17 @@ class Identities:
             name.casefold(): each.person for each in facts.people for name in (each.person, *each.emails, *each.users)
         }
         raws = tuple(raws)
-        self._fingerprints = {each.api_key for each in raws if each.api_key}
+        self._fingerprints = {each.api_key for each in raws if each.api_key} - gateways
         self._persons = {each.person for each in raws if each.person}
         self._locals = _unique_locals(self._persons, lines)
         self._owners = _owners(raws)
         self._joined: dict[str, str] = {}
         """From a call's fingerprint to the name of the billed key."""
-        self._billed = {text for each in lines if (text := _key_text(each.who))}
+        self._billed = {text for each in lines if (text := self._names.text(each.who))}
         self._join(same_days)
+        for name in self._names.shared:
+            told = f"several keys of the bill have the name {name!r}, by which alone counts are told: they join none of them"
+            self._told.append((name, f"{provider}: {told}"))
         self._by_line: dict[Who, Account] = {}
 
     def _join(self, same_days: dict[str, str]) -> None:
@@ -125,6 +129,20 @@ class Identities:
         """What is to be said of its keys, or of one account's."""
         return [told for text, told in self._told if account is None or self._named(text) == account]
 
+    def map_line(self) -> str:
+        """What joins its keys, where calls were made with some that nothing joins and nobody has listed any, as a note."""
+        if self.grain is not Grain.KEY or not self.loose or self.told_apart:
+            return ""
+        billed = sorted(self._billed - set(self._joined.values()))
+        calls = sorted(self._fingerprints - self._joined.keys())
+        if not billed:
+            return ""
+        line = f"- {{key: {json.dumps(billed[0])}, provider: {self.provider}, fingerprints: [{json.dumps(calls[0])}]}}"
+        return (
+            f"{self.provider}: some keys are not told apart; `--map FILE` says which of the bill is which of the calls, by lines"
+            f" under `keys:` as `{line}`. The bill has {_some(billed)}; calls have {_some(calls)}"
+        )
+
     @property
     def loose(self) -> bool:
         """Whether calls were made with keys that nothing joins to a billed one."""
@@ -150,7 +168,7 @@ class Identities:
         return Account(POOL if role is Role.FLEET else who.workspace or "", role)
 
     def _line_key(self, who: Who, role: Role) -> Account:
-        text = _key_text(who) or ""
+        text = self._names.text(who) or ""
         if not text:
             return Account(KEYLESS, role, self.person_of(who.email) or self.person_of(who.user), keyless=True)
         key = self._registered(who)
@@ -160,7 +178,7 @@ class Identities:
             return Account(who.key_name or text, role, listed=True)
         joined = [fingerprint for fingerprint, name in self._joined.items() if name == text]
         used = any(each in self._fingerprints for each in joined)
-        if key is None and not used and self.loose and not self._registry:
+        if key is None and not used and self.loose and not self.told_apart:
             return Account(POOL, role, known=False)
         person = (key.person if key else None) or self._owner(joined) or self.person_of(who.email)
         return Account(self._named(text), role, person, known=used or key is not None, listed=key is not None)
@@ -178,9 +196,10 @@ class Identities:
         return self._complete or any(each.role is Role.FLEET for each in self._keys)
 
     @property
-    def registry(self) -> bool:
-        """Whether somebody has listed this provider's keys."""
-        return self._registry
+    def told_apart(self) -> bool:
+        """Whether a key that nobody has listed is none of the fleet's: a list that has every key says so, one that lacks some of
+        those that calls were made with does not."""
+        return self._complete or (self._registry and not self.loose)
 
     @property
     def complete(self) -> bool:
@@ -209,7 +228,7 @@ class Identities:
         text = self._joined.get(raw.api_key)
         if text is not None:
             return self._named(text)
-        return raw.api_key if self._registry else POOL
+        return raw.api_key if self.told_apart else POOL
 
     def is_joined(self, raw: Raw, billed: frozenset[str]) -> bool:
         """Whether anything joins a call to a key that the bill or a registry has, or to a user of the bill; `billed` are the
@@ -227,6 +246,10 @@ class Identities:
         if found is not None:
             return found
         return next((each for each in self._persons if each.casefold() == folded), self._locals.get(folded, ""))
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
 
 
 def _owners(raws: Iterable[Raw]) -> dict[str, set[str]]:

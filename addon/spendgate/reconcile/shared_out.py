@@ -77,7 +77,7 @@ def _claimants(group: Group, rest: Rest, around: Around) -> list[tuple[Cause, Fr
         missing -= unseen
     if missing > 0 and rest.nanos > 0:
         found.append((Cause.UNCAPTURED, missing * mean, missing, "", []))
-    elif not found and rest.nanos > 0 and _is_absent(group):
+    elif not found and rest.nanos > 0 and (_is_absent(group) or _as_calls_have(group, rest)):
         found.append((Cause.UNCAPTURED, Fraction(1), 0, "", []))
     elif not found and rest.nanos > 0 and rest.requests == 0 and _is_claude(group) and _only_more(rest):
         told = "as many requests as captured, all of them counted to their end, and more tokens: sub-calls that no answer counts"
@@ -88,6 +88,16 @@ def _claimants(group: Group, rest: Rest, around: Around) -> list[tuple[Cause, Fr
 def _only_more(rest: Rest) -> bool:
     """More tokens of some class and fewer of none."""
     return rest.vector is not None and any(rest.vector) and rest.holds([0] * SIZE)
+
+
+def _as_calls_have(group: Group, rest: Rest) -> bool:
+    """Whether counts alone show whole calls: the bill tells no requests, has more tokens of every class that the captured calls
+    have, in and out, and fewer of none."""
+    if rest.requests is not None or rest.vector is None or not _only_more(rest):
+        return False
+    ours = group.kind(Kind.COUNTED).counts
+    own = all(more > 0 for more, mine in zip(rest.vector, ours, strict=True) if mine)
+    return own and rest.vector[OUTPUT] > 0 and any(rest.vector[:OUTPUT])
 
 
 def _billed_mean(group: Group) -> Fraction:

@@ -206,13 +206,12 @@ def _notes(compared: Compared) -> tuple[str, ...]:
     notes = [f"grain: {each}" for each in compared.assembled.grains]
     notes.append(f"convention: {CONVENTION}")
     notes += compared.bill.notes
+    notes += compared.notes if compared.about is None else ()
     for provider, who in compared.assembled.names.items():
         if compared.about is None:
             notes += who.notes()
-        if who.grain == 0 and who.loose and not who.registry:
-            notes.append(
-                f"{provider}: some keys are not told apart; `--map FILE` says which of the bill is which of the calls"
-            )
+        if told := who.map_line():
+            notes.append(told)
         for _, account in sorted(each for each in compared.about or () if each[0] == provider):
             notes += who.notes(account)
     opened: dict[str, list[int]] = defaultdict(list)

@@ -2,7 +2,8 @@
 
 Only what a cause says was never captured: another price, an estimate that is off or an answer that could not be read is no usage
 that is missing. And of one day, account and model never more than is billed there above what was captured, less what calls have
-cost that nothing joins to any account (`unjoined`), so that calls and this together come to no more than the larger of the two.
+cost that nothing joins to any account (`unjoined`) and less what the bill takes back under another account (a correction, lines
+below zero), so that calls and this together come to no more than the larger of the two.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from spendgate.ledger.queries import Reader
 from spendgate.ledger.statements import Imported, in_force
 from spendgate.ledger.uncaptured import Uncaptured
 from spendgate.reconcile import comparing
-from spendgate.reconcile.facts import Facts
+from spendgate.reconcile.facts import Facts, Role
 from spendgate.reconcile.folding import Raw
 from spendgate.reconcile.identities import Account
 from spendgate.reconcile.naming import day_of, model_of
 from spendgate.reconcile.result import Cause, Confidence
 from spendgate.reconcile.run import Options, compared
-from spendgate.reconcile.unjoined import Row, cost_of, set_off, unjoined
+from spendgate.reconcile.unjoined import At, ByPerson, Row, cost_of, set_off, unjoined
 from spendgate.reconcile.versions import GATEWAY_SOURCES
 from spendgate.reconcile.whole_sums import SUM
 from spendgate.statement import DAY_MS
@@ -48,14 +49,14 @@ class _Sum:
     """Of one of these."""
 
     def __init__(self) -> None:
-        self.over = self.found = self.proven = self.requests = 0
+        self.over = self.net = self.found = self.proven = self.requests = 0
         self.account = Account("")
         self.products: set[str] = set()
         self.counts_requests = True
 
     @property
     def nanos(self) -> int:
-        """What counts, before calls are set off that nothing joins to any account."""
+        """What counts, before anything is set off that stands under another account."""
         return min(self.found, max(0, self.over))
 
 
@@ -111,6 +112,7 @@ def _sums(found: comparing.Compared, open_: Iterable[Running]) -> dict[_At, _Sum
         if key.match == SUM:  # what is left of it may be a price, or anything else: no use is known to be missing
             continue
         one = sums[key.day_ms, key.provider, key.account, key.model]
+        one.net += group.net
         one.over += group.net - sum(cost_of(kinds) for kinds in group.parts.values())
         one.account = group.account
         one.products |= group.products or {""}
@@ -132,23 +134,40 @@ def _sums(found: comparing.Compared, open_: Iterable[Running]) -> dict[_At, _Sum
 
 
 def _set_off(found: comparing.Compared, sums: Mapping[_At, _Sum], open_: Iterable[Running]) -> dict[_At, int]:
-    """What is left of each where calls that nothing joins to the bill are set off."""
+    """What is left of each where calls that nothing joins to the bill, and what the bill takes back, are set off."""
     used = {
         (raw.provider, found.assembled.names[raw.provider].of_call(raw))
         for raw in found.captured.sums
         if raw.provider in found.assembled.names
     }
-    rows: dict[tuple[int, str, str], dict[_At, Row]] = defaultdict(dict)
+    rows: dict[At, dict[_At, Row]] = defaultdict(dict)
     for at, one in sorted(sums.items()):
         day_ms, provider, account, model = at
         not_proven = max(0, one.nanos - one.proven)
         rows[day_ms, provider, model][at] = Row(one.account.person, (provider, account) in used, not_proven)
+    calls, back = unjoined(found, open_), _taken_back(sums)
     left: dict[_At, int] = {}
-    for place, calls in unjoined(found, open_).items():
-        set_off(calls, tuple(rows[place].values()))
-        for at, row in rows[place].items():
-            left[at] = min(sums[at].nanos, sums[at].proven) + row.nanos
+    for place in calls.keys() | back.keys():
+        its = rows[place]
+        set_off(calls.get(place, {}), tuple(its.values()))
+        for (
+            at,
+            row,
+        ) in its.items():  # what is proven is no unjoined call's, and may be what the bill takes back all the same
+            row.nanos += min(sums[at].nanos, sums[at].proven)
+        set_off(back.get(place, {}), tuple(its.values()))
+        left |= {at: row.nanos for at, row in its.items()}
     return left
+
+
+def _taken_back(sums: Mapping[_At, _Sum]) -> dict[At, ByPerson]:
+    """What the bill has below zero, by its person: a correction of what it has under another account. Of a gateway's own key it
+    corrects what counts nowhere here."""
+    found: dict[At, ByPerson] = defaultdict(lambda: defaultdict(int))
+    for (day_ms, provider, _, model), one in sums.items():
+        if one.net < 0 and one.account.role is not Role.GATEWAY:
+            found[day_ms, provider, model][one.account.person] -= one.net
+    return found
 
 
 def _tool(provider: str, products: set[str]) -> str:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from spendgate.reconcile.naming import day_of
 from spendgate.reconcile.sources.assembling import Cursor, day_word, days_of, fields, obj
 from spendgate.reconcile.sources.interface import Asking, Page, Request, Span
 from spendgate.reconcile.sources.openai_lines import OTHER_KINDS, cost_line, other_line, token_line
@@ -110,6 +111,10 @@ class _Reading:
         starts_ms, ends_ms = epoch_ms(bucket["start_time"]), epoch_ms(bucket["end_time"])
         if not self._span.from_ms <= starts_ms < ends_ms <= self._span.until_ms:
             raise ValueError("its times are not within what was asked for")
+        if day_of(starts_ms) != day_of(ends_ms - 1):
+            raise ValueError(
+                "it is of more than one UTC day, and days were asked for: which day used what it has is not told"
+            )
         days = self._days[kind]
         if starts_ms in days:
             raise ValueError(f"{day_word(starts_ms)} came before: a page has come twice")

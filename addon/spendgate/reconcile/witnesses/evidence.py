@@ -44,6 +44,7 @@ def around(matched: Matched, why: Callable[[Seen], Reason]) -> tuple[Witnessed, 
                     used,
                     why=told.value,
                     gateless=told is Why.NO_GATE,
+                    untold=told is Why.UNTOLD,
                 )
             )
     return tuple(found)

@@ -1,0 +1,40 @@
+"""Bills of money alone: what cannot be said beside one, and which other download of the same place tells it. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from spendgate.plural import counted
+from spendgate.reconcile.bills import Bill
+from spendgate.reconcile.facts import Facts
+from spendgate.reconcile.folding import Captured
+from spendgate.reconcile.naming import day_of
+from spendgate.usage import NO_USAGE
+
+_BESIDE: Final = {"anthropic-cost-csv": "anthropic-usage-csv", "openai-cost-csv": "openai-usage-csv"}
+"""By a source without counts the one that a person can download beside it."""
+
+
+def witnesses_unheard(bill: Bill, captured: Captured, facts: Facts) -> Iterator[str]:
+    """A note on each provider of which logs have requests that the ledger has not, on days whose bill counts nothing."""
+    silent = {
+        (day.provider, day.day_ms)
+        for day in bill.days
+        if day.tells_use and all(line.usage == NO_USAGE and line.requests is None for line in day.lines)
+    }
+    missing: dict[str, int] = defaultdict(int)
+    for seen in facts.witnessed:
+        here = any(each in captured.named for each in (seen.response_id, seen.request_id) if each)
+        if not here and (seen.provider, day_of(seen.at_ms)) in silent:
+            missing[seen.provider] += 1
+    for provider, number in sorted(missing.items()):
+        sources = sorted({each.source for each in bill.inputs if provider in each.providers})
+        which = [_BESIDE[each] for each in sources if each in _BESIDE]
+        what = f"the usage file of the same days, too (`{which[0]}`)" if which else "a statement with counts, too"
+        yield (
+            f"{provider}: {counted(number, 'request')} that session logs have and the ledger has not"
+            f" {'is' if number == 1 else 'are'} in no cause: the bill ({', '.join(sources)}) tells money, and no counts to find"
+            f" them by. Import {what}"
+        )
