@@ -127,3 +127,20 @@ def test_messages_of_a_socket_are_read_so_too(message: str, model: str, also: tu
     assert found is not None
     assert (found.model, found.also) == (model, also)
     assert at_once(cased.CasedSocket(ResponsesSocket(HEAD)).from_client(b'{"Type":"session.update"}')) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "most", "choices"),
+    [
+        ('{"model":"m","max_tokens":5000,"messages":[],"max_tokens":10}', 5000, 1),
+        ('{"model":"m","max_tokens":10,"messages":[],"max_tokens":5000}', 5000, 1),
+        ('{"model":"m","Max_Tokens":5000,"messages":[],"max_tokens":10}', 5000, 1),
+        ('{"model":"m","max_tokens":null,"messages":[],"max_tokens":10}', None, 1),
+        ('{"model":"m","max_tokens":10,"n":100,"messages":[{"content":"}"}],"n":1} ', 10, 100),
+        ('{"model":"m","max_tokens":10,"messages":[{"max_tokens":9,"n":3}],"tools":[{"n":4}],"n":1}', 10, 1),
+    ],
+)
+def test_what_bounds_a_request_twice_bounds_it_as_the_weaker(body: str, most: int | None, choices: int) -> None:
+    """Whichever of the two its host takes; what stands deeper is another thing."""
+    ask = at_once(cased.asking(DIALECTS["openai-chat"], HEAD, body.encode()))
+    assert (ask.output_tokens_max, ask.choices) == (most, choices)

@@ -13,6 +13,7 @@ from spendgate.providers.interface import Ask, Kind, Reading
 from spendgate.providers.registry import DIALECTS
 from spendgate.providers.registry_data import PROVIDERS
 from spendgate.providers.stated import FEES
+from spendgate.providers.unfinished import estimate_usage
 from spendgate.usage import Usage
 
 CHAT, MESSAGES, RESPONSES = DIALECTS["openai-chat"], DIALECTS["anthropic-messages"], DIALECTS["openai-responses"]
@@ -267,3 +268,60 @@ def test_what_a_host_runs_by_itself_has_no_bound(more: dict[str, Any], searches:
     """Plugins, live search and models that search: neither the calls nor the input that comes back are bounded."""
     asked = CHAT.ask(head(path="/v1/chat/completions"), json.dumps({"messages": [], **more}).encode())
     assert (asked.loops, asked.searches_max) == ((True, None) if searches else (False, 0))
+
+
+@pytest.mark.parametrize(
+    ("usage", "output"),
+    [
+        ({"prompt_tokens": 100, "total_tokens": 120}, 20),
+        ({"prompt_tokens": 100, "completion_tokens": None, "total_tokens": 120}, 20),
+        ({"prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 120}, 0),
+        ({"prompt_tokens": 100, "total_tokens": 100}, None),
+        ({"prompt_tokens": 100, "completion_tokens": 20.0}, None),
+        ({"total_tokens": 120}, None),
+    ],
+)
+def test_output_that_is_not_counted_is_the_rest_of_the_total(usage: dict[str, Any], output: int | None) -> None:
+    """Where there is a rest; otherwise it is not known, and nothing is never its count."""
+    assert chat(usage).parts[0].usage.output_tokens == output
+    names = {"prompt_tokens": "inputTokens", "completion_tokens": "outputTokens", "total_tokens": "totalTokens"}
+    converse = {names[name]: count for name, count in usage.items()}
+    body = {"output": {"message": {"content": [{"text": "hi"}]}}, "usage": converse}
+    assert (
+        fed(DIALECTS["bedrock-converse"], json.dumps(body).encode(), stream=False).parts[0].usage.output_tokens
+        == output
+    )
+
+
+TEXT = "word " * 10_000
+SAID = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": TEXT}}]}
+CLAUDE = {
+    "type": "message",
+    "role": "assistant",
+    "content": [{"type": "text", "text": TEXT}],
+    "stop_reason": "end_turn",
+}
+TOLD = {"output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": TEXT}]}]}
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["read whole", "read from its ends"])
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("openai-chat", {"model": "m", **SAID, "usage": {"prompt_tokens": 20, "completion_tokens": None}}),
+        ("anthropic-messages", {"model": "m", **CLAUDE, "usage": {"input_tokens": 20}}),
+        ("anthropic-messages", {"model": "m", **CLAUDE, "usage": {"input_tokens": 20, "output_tokens": 20_000.0}}),
+        ("openai-responses", {"model": "m", "status": "completed", **TOLD, "usage": {"input_tokens": 20}}),
+        ("bedrock-converse", {"output": {"message": {"content": [{"text": TEXT}]}}, "usage": {"inputTokens": 20}}),
+    ],
+)
+def test_a_whole_answer_without_a_count_of_its_output_is_estimated_from_what_was_seen(
+    name: str, answer: dict[str, Any], long: bool
+) -> None:
+    """A missing count is no zero: its input is as reported, its output from all of the answer's bytes."""
+    body = json.dumps(answer).encode().replace(TEXT.encode(), TEXT.encode() * (7 if long else 1))
+    reading = fed(DIALECTS[name], body, stream=False)
+    assert not reading.final
+    assert reading.output_bytes == len(body)
+    found = estimate_usage(Ask(), reading)
+    assert (found.input_tokens, found.output_tokens) == (20, -(-len(body) // 3))

@@ -16,6 +16,7 @@ from spendgate.usage import Usage
 CONVERSE_USAGE: Final = record(
     inputTokens=COUNT,
     outputTokens=COUNT,
+    totalTokens=COUNT,
     cacheReadInputTokens=COUNT,
     cacheWriteInputTokens=COUNT,
     cacheDetails=items(record(ttl=TEXT, inputTokens=COUNT)),
@@ -45,8 +46,19 @@ def converse_usage(found: Fields, ttl: str | None) -> Usage:
         cache_read_tokens=found.get("cacheReadInputTokens"),
         cache_write_5m_tokens=five,
         cache_write_1h_tokens=hour_writes,
-        output_tokens=found.get("outputTokens"),
+        output_tokens=_output(found),
     )
+
+
+def _output(found: Fields) -> int | None:
+    """As counted, else what the total has beyond all input: where that is nothing, nobody knows."""
+    output, total = found.get("outputTokens"), found.get("totalTokens")
+    if output is None and total is not None and found.get("inputTokens") is not None:
+        rest = total - sum(
+            found.get(name) or 0 for name in ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
+        )
+        return rest if rest > 0 else None
+    return output
 
 
 def metrics_usage(found: Fields, ttl: str | None) -> Usage:

@@ -1,8 +1,9 @@
-"""Keys in another case, on hosts of a policy's own: a gateway may take them for the dialect's, and the last one then holds.
+"""Keys in another case, or twice, on hosts of a policy's own: a gateway may take them for the dialect's, and any may hold.
 
 Go's encoding/json, and others where they are told so, match keys without case; most take `"MODEL"` for one that they do not know.
 So a request that has such keys is read both ways, and asked about as the weaker of the two: each model may answer, and what
-bounds it less holds. Only the dialects that `capture.hosts` may name are read so, whose keys are all in lower case.
+bounds it less holds. So is one in which what bounds it stands twice: most parsers take the last, others the first (`repeated`).
+Only the dialects that `capture.hosts` may name are read so, whose keys are all in lower case.
 Sources: pkg.go.dev/encoding/json, Unmarshal; Go's fold.go, which takes the Kelvin sign for a k and a long s for an s.
 """
 
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 
 from spendgate.providers.base import asked_also
 from spendgate.providers.interface import Ask, Dialect, Head, Reading
+from spendgate.providers.jsonwalk import values_at
 from spendgate.providers.repeated import UNNAMED
 from spendgate.providers.socket_interface import SocketReader
 
@@ -30,6 +32,11 @@ NAMES: Final = frozenset({
     "web_search_options",
 })  # fmt: skip
 """The keys that are looked at in a request, at any depth."""
+_BOUNDING: Final = frozenset({
+    "background", "best_of", "generate", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "n",
+    "service_tier", "speed", "stream",
+})  # fmt: skip
+"""Of these, those that say how much an answer may cost, in a word or a number."""
 _STEP_BYTES: Final = 128 * 1024
 _KEY_BYTES_MAX: Final = 256
 _HITS_A_STEP: Final = 256
@@ -43,7 +50,20 @@ def asking(dialect: Dialect, head: Head, body: bytes) -> Generator[None, None, A
     """As `Dialect.asking`, for a host whose parser is not known."""
     ask = yield from dialect.asking(head, body)
     folded = yield from in_lower_case(body)
-    return ask if folded is None else weaker(ask, (yield from dialect.asking(head, folded)))
+    if folded is not None:
+        ask = weaker(ask, (yield from dialect.asking(head, folded)))
+    other = yield from by_the_first(body if folded is None else folded)
+    return ask if other is None else weaker(ask, (yield from dialect.asking(head, other)))
+
+
+def by_the_first(body: bytes) -> Generator[None, None, bytes | None]:
+    """The body as a parser reads it that takes the first of a bounding key that stands twice; None where none does."""
+    members: list[bytes] = []
+    for name in sorted(_BOUNDING):
+        key = b'"' + name.encode() + b'"'
+        if body.count(key) > 1 and len(values := (yield from values_at(body, name))) > 1:
+            members.append(key + b":" + values[0])
+    return body[: body.rindex(b"}")] + b"," + b",".join(members) + b"}" if members else None
 
 
 def in_lower_case(body: bytes) -> Generator[None, None, bytes | None]:

@@ -1,7 +1,8 @@
 """OpenAI's `usage` object, as chat, responses and embeddings spell it, as Usage.
 
 Its input count includes what was read from and written to a cache, ours does not. Its output count includes reasoning; a few
-compatible hosts count that beside it (xAI's chat), which `total_tokens` shows: 12 in, 1 out and 290 reasoning are 303.
+compatible hosts count that beside it (xAI's chat), which `total_tokens` shows: 12 in, 1 out and 290 reasoning are 303. Where no
+output is counted, what the total has beyond the input is output.
 Where cached tokens stand differs by host: in the details (OpenAI), beside them (`cached_tokens` Moonshot and Hugging Face,
 `num_cached_tokens` Mistral, `prompt_cache_hit_tokens` DeepSeek); one place is read, never two added. What it says of cost is
 read in `stated`. Sources: facts/wire-formats.md 2.2, 12, 18.
@@ -62,6 +63,8 @@ def disjoint(
         read = None if read is None else min(read, total_in)
         written = None if written is None else min(written, total_in - (read or 0))
     fresh = None if total_in is None else total_in - (read or 0) - (written or 0)
+    if output is None and total_in is not None and total is not None and total > total_in:
+        output = total - total_in
     if output is not None and reasoning and total is not None and total == (total_in or 0) + output + reasoning:
         output += reasoning
     return Usage(

@@ -108,7 +108,7 @@ class _Served:
 class BodyReader:
     """Reads one JSON answer: whole when it is short, from its two ends when it is long. Memory is bounded either way."""
 
-    __slots__ = ("_body", "_closed", "_finish", "_head", "_opening", "_reading", "_scanner", "_shape")
+    __slots__ = ("_body", "_closed", "_finish", "_head", "_opening", "_reading", "_scanner", "_shape", "_size")
 
     def __init__(
         self,
@@ -127,11 +127,13 @@ class BodyReader:
         self._finish = finish
         self._body = bytearray()
         self._head: bytes | None = None
+        self._size = 0
         self._closed = False
 
     def feed(self, data: bytes) -> bool:
         """Keep what is needed; a JSON answer shows its counts only at its end."""
         self._body += data
+        self._size += len(data)
         if self._head is not None:
             if len(self._body) > 4 * END_BYTES:
                 del self._body[:-END_BYTES]
@@ -154,10 +156,17 @@ class BodyReader:
             head = self._head
             ends = self._scanner.read_ends
             fields = self._shape.read(body) if head is None else ends(head, body[-END_BYTES:], self._opening)
-            self._reading = self._finish(self._reading, fields)
+            self._reading = self._seen(self._finish(self._reading, fields))
         except WireError:
             self._reading = replace(self._reading, flags=("an answer that is not JSON",))
         except Exception as fault:  # noqa: BLE001  a fault of ours must never break a person's answer
             self._reading = replace(self._reading, flags=(f"reader failed: {type(fault).__name__}",))
         self._body = bytearray()
         return self._reading
+
+    def _seen(self, reading: Reading) -> Reading:
+        """Where an answer's input is counted and its output is not, all of the answer is what its output is estimated from: too
+        much where it is little text, and never nothing."""
+        counted = [part.usage for part in reading.parts if not part.known]
+        lacks = any(usage.input_tokens is not None and usage.output_tokens is None for usage in counted)
+        return replace(reading, output_bytes=self._size) if lacks and not reading.output_bytes else reading

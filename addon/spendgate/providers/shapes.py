@@ -35,10 +35,20 @@ COUNT: Final = _lenient(schema.int_schema(strict=True, ge=0, le=COUNT_MAX))
 """A whole number of zero or more; `1.0`, `true` and `"1"` are not."""
 UNREADABLE: Final = -1
 FACTOR: Final = schema.nullable_schema(
-    schema.with_default_schema(schema.int_schema(ge=0, le=COUNT_MAX), default=UNREADABLE, on_error="default")
+    schema.with_default_schema(
+        schema.union_schema(
+            [
+                schema.no_info_after_validator_function(lambda _: UNREADABLE, schema.bool_schema(strict=True)),
+                schema.int_schema(ge=0, le=COUNT_MAX),
+            ],
+            mode="left_to_right",
+        ),
+        default=UNREADABLE,
+        on_error="default",
+    )
 )
-"""A whole number as lenient hosts read one (`"100"`, `100.0`); UNREADABLE where something else stands. For what raises a
-price: there, something that cannot be read is not nothing.
+"""A whole number as lenient hosts read one (`"100"`, `100.0`); UNREADABLE where something else stands, `true`, too. For what
+raises a price: there, something that cannot be read is not nothing.
 """
 # Not pydantic's own Decimal, which reads texts, too, and computes for hours at `"1e-999999999"`.
 _AMOUNT: Final = schema.no_info_after_validator_function(

@@ -1,4 +1,5 @@
-"""What a call used whose provider did not say: streams that were broken off, and chat streams that report nothing.
+"""What a call used whose provider did not say: streams that were broken off, chat streams that report nothing, whole answers
+that do not count their output.
 
 Counted from bytes, at the ratios that recorded traffic shows. The basis of such a charge is `estimated` (design.md, promise 9).
 """
