@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from mitmproxy.proxy import events
+from mitmproxy.proxy import events, tunnel
+from mitmproxy.proxy.layers.http import _http2
 
 from capture.proxies import PROVIDER, Gate, gate, origin, until
 from capture.test_handler import MUCH, handlers, stalled
 from load.client import Http2Client
 from load.origin import Identity, Origin
 from spendgate.capture import both_sides
+from spendgate.capture.http_layer import MeteredHttpLayer
 
 ONE_CALL = ["requestheaders", "request", "responseheaders", "response"]
 """What an addon sees of a call."""
@@ -229,3 +231,31 @@ async def test_a_provider_whose_handshake_never_ends(tmp_path, held, monkeypatch
         line.open.set()
         assert await asking == "http/1.1"
         assert (len(held), line.origin.requests) == (before, 2)
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+async def test_a_new_connection_costs_what_it_needs(tmp_path, monkeypatch, protocol):
+    """Our tickets come with the first answer, not in a record of their own; of HTTP/2 there is one machine for each side."""
+    machines, sent = [], []
+    theirs, interact = _http2.BufferedH2Connection.__init__, both_sides.JoiningTls.tls_interact
+
+    def noting(self, *more):
+        machines.append(self)
+        theirs(self, *more)
+
+    def telling(self):
+        for command in interact(self):
+            if command.connection == self.context.client:
+                sent.append(self.tunnel_state)
+            yield command
+
+    async with (
+        origin(tmp_path, protocol) as server,
+        gate(tmp_path, server, http_layer=MeteredHttpLayer) as here,
+    ):
+        await called(here, protocol)
+        monkeypatch.setattr(_http2.BufferedH2Connection, "__init__", noting)
+        monkeypatch.setattr(both_sides.JoiningTls, "tls_interact", telling)
+        assert await called(here, protocol) == protocol
+        assert len(machines) == (2 if protocol == "h2" else 0)
+        assert sent.count(tunnel.TunnelState.ESTABLISHING) == 1, "our hello with all that follows it"

@@ -57,6 +57,8 @@ class ClientTls(layers.ClientTLSLayer, JoiningTls):
     _behind = 0
     """Bytes of the client that wait."""
     _timer: commands.RequestWakeup | None = None
+    _keeps_tickets = False
+    """What OpenSSL has to send can wait for what is sent next."""
 
     def start_server_tls(self) -> layer.CommandGenerator[str | None]:
         server, below = self.context.server, self.context.layers[self.context.layers.index(self) - 1]
@@ -69,6 +71,18 @@ class ClientTls(layers.ClientTLSLayer, JoiningTls):
         self._alone = False
         yield from self._caught_up()
         return err
+
+    def receive_data(self, data: bytes) -> layer.CommandGenerator[None]:
+        # Called without data when the handshake has just ended. In TLS 1.3 a server has then nothing to say but its session
+        # tickets: they go with what it says first, and cost no write and no waking of the client of their own.
+        self._keeps_tickets = not data and self.conn.tls_version == "TLSv1.3"
+        return super().receive_data(data)
+
+    def tls_interact(self) -> layer.CommandGenerator[None]:
+        if self._keeps_tickets:
+            self._keeps_tickets = False
+            return iter(())  # type: ignore[return-value]  # a generator of nothing
+        return super().tls_interact()
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         return self._counted(event) if self._alone else super().handle_event(event)
