@@ -52,8 +52,6 @@ class ClientTls(layers.ClientTLSLayer, JoiningTls):
 
     _held: list[events.Event] | None = None
     """What waits for the provider's handshake; None: nothing has to."""
-    _alone = False
-    """Whether the provider's handshake comes before the client's, which waits for it."""
     _behind = 0
     """Bytes of the client that wait."""
     _timer: commands.RequestWakeup | None = None
@@ -66,9 +64,10 @@ class ClientTls(layers.ClientTLSLayer, JoiningTls):
             self._held = []
             yield _Begin(server)
             return None
-        server.alpn, self._alone = None, True
+        server.alpn = None
+        self.handle_event = self._counted  # type: ignore[method-assign]  # for so long alone: every event passes here
         err = yield from super().start_server_tls()
-        self._alone = False
+        del self.handle_event
         yield from self._caught_up()
         return err
 
@@ -83,9 +82,6 @@ class ClientTls(layers.ClientTLSLayer, JoiningTls):
             self._keeps_tickets = False
             return iter(())  # type: ignore[return-value]  # a generator of nothing
         return super().tls_interact()
-
-    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        return self._counted(event) if self._alone else super().handle_event(event)
 
     def _counted(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from self._waits(event)
