@@ -8,9 +8,9 @@ from mitmproxy.proxy import context, layer, layers, mode_specs
 
 from spendgate.attribution import BROWSER, NAMED_BROWSER, NOBODY, Peer
 from spendgate.capture import next_layer
+from spendgate.capture.both_sides import ClientTls, ServerTls
 from spendgate.capture.browsing import depends, for_whom
 from spendgate.capture.coverage import CoverageEvent, Gap, Watch
-from spendgate.capture.joined import ClientTls, ServerTls
 from spendgate.capture.options import Options
 from spendgate.capture.scope import Decrypt, Hello, Scope, Tunnel
 

@@ -6,7 +6,7 @@ from mitmproxy.proxy import commands, context, events, layer, tunnel
 from mitmproxy.proxy.layers.http import HttpRequestHook
 from mitmproxy.test import tflow
 
-from spendgate.capture.joined import PIECE_BYTES, _Joining
+from spendgate.capture.joined import PIECE_BYTES, Joining
 from spendgate.capture.options import Options
 
 
@@ -28,7 +28,7 @@ def through(*said) -> tuple[list[object], Exception | None]:
     """What comes out of the tunnel for these commands (bytes: sent into it), and the fault that ended them."""
     client = connection.Client(peername=("127.0.0.1", 1), sockname=("127.0.0.1", 2), timestamp_start=0)
     around = context.Context(client, Options())
-    joining = _Joining(around, client, client)
+    joining = Joining(around, client, client)
     joining.tunnel_state = tunnel.TunnelState.OPEN
     sends = [commands.SendData(client, each) if isinstance(each, bytes) else each for each in said]
     joining.child_layer = Says(around, sends)

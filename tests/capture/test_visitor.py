@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,10 +39,10 @@ class Beside(Executor):
         return self.work
 
 
-def met(beside: Beside) -> Visitor:
+def met(beside: Executor, kernel: Kernel | None = None) -> Visitor:
     """A client that has just connected."""
     client = connection.Client(peername=("127.0.0.1", 50_000), sockname=("127.0.0.1", 8_443), timestamp_start=0.0)
-    return Visitor(client, Kernel(), beside)
+    return Visitor(client, kernel or Kernel(), beside)
 
 
 async def test_what_is_found_counts_in_the_same_turn_of_the_loop() -> None:
@@ -67,3 +68,18 @@ async def test_a_process_that_cannot_be_found_leaves_the_account(monkeypatch: py
 
     assert await met(failed).known() == ACCOUNT
     assert await met(hanging).known() == ACCOUNT
+
+
+async def test_who_is_known_at_once_is_not_looked_for() -> None:
+    """No thread is woken for a process that came with its account."""
+
+    class Knowing(Kernel):
+        def owner(self, ends: Endpoints) -> Peer:
+            return replace(CALLER, pid=7)
+
+    class Idle(Executor):
+        def submit(self, *_: object, **__: object) -> Future[Any]:
+            raise AssertionError("asked beside the loop")
+
+    found = met(Idle(), Knowing())
+    assert (await found.known(), found.looking) == (replace(CALLER, pid=7), False)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from spendgate.identity.interface import Endpoints
 if sys.platform != "linux":
     pytest.skip("netlink and /proc are Linux", allow_module_level=True)
 
+from spendgate.identity import linux
 from spendgate.identity.linux import GONE, LinuxLookup
 
 CLIENT = """
@@ -233,3 +235,42 @@ def test_a_process_name_is_plain_text(server: socket.socket, tmp_path: Path) -> 
 
     assert peer.process == "c?]0;x?"
     assert (peer.process_path or "").isprintable()
+
+
+def test_a_process_that_opens_one_connection_after_the_other_is_known_at_once(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`owner` says then what `process` says, until that is too old, or the process runs in another directory."""
+    lookup, here = LinuxLookup(), Path.cwd()
+
+    def met() -> tuple[Peer, Peer]:
+        with socket.create_connection(server.getsockname()):
+            there, ends = accepted(server)
+            with there:
+                owner = lookup.owner(ends)
+                return owner, lookup.process(replace(owner, pid=None), ends)
+
+    first, told = met()
+    assert (first.pid, told.pid) == (None, os.getpid())
+    again, told = met()
+    assert again == told
+
+    monkeypatch.chdir("/")
+    moved, told = met()
+    assert (moved.pid, told.pid) == (None, os.getpid())
+    monkeypatch.chdir(here)
+    met()
+    monkeypatch.setattr(linux, "_KEEP_S", -1)
+    assert met()[0].pid is None
+
+
+def test_a_look_up_at_work_is_not_waited_for(server: socket.socket) -> None:
+    """The loop asks; whoever reads a repository meanwhile may take long."""
+    lookup = LinuxLookup()
+    for _ in range(2):
+        with socket.create_connection(server.getsockname()):
+            there, ends = accepted(server)
+            with there, lookup._one_at_a_time:
+                assert lookup.owner(ends).pid is None
+            with there:
+                lookup.process(lookup.owner(ends), ends)

@@ -53,6 +53,36 @@ def test_a_process_that_had_a_socket_is_asked_first(monkeypatch: pytest.MonkeyPa
 
 
 @linux
+def test_a_socket_where_the_last_one_was_is_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever closes a socket and opens the next needs no search; one at another descriptor, or of another owner, does."""
+    finder, uid = Finder(), os.getuid()
+    with socket.socket() as one:
+        inode, place = os.fstat(one.fileno()).st_ino, one.fileno()
+        assert finder.at_hand(inode, uid, 1) is None
+        finder.pid(inode, uid, 1)
+
+    monkeypatch.setattr(processes, "_sockets", lambda _pid: pytest.fail("a process's files were read"))
+    with socket.socket() as two, socket.socket() as elsewhere:
+        assert two.fileno() == place
+        inode = os.fstat(two.fileno()).st_ino
+        found = [finder.at_hand(inode, uid, cgroup) for cgroup in (1, 2)]
+        found.append(finder.at_hand(os.fstat(elsewhere.fileno()).st_ino, uid, 1))
+    assert found == [os.getpid(), None, None]
+    assert finder.at_hand(inode, uid, 1) is None, "it is closed"
+
+
+@linux
+def test_the_places_kept_are_bounded() -> None:
+    """Four of a process, of no more processes than are remembered."""
+    finder = Finder()
+    for pid in range(processes._OWNERS_MAX + 2):
+        for place in range(processes._PLACES_MAX + 2):
+            finder._note(pid, str(place))
+    assert len(finder._places) == processes._OWNERS_MAX
+    assert {len(each) for each in finder._places.values()} == {processes._PLACES_MAX}
+
+
+@linux
 def test_a_socket_nobody_holds_has_no_process() -> None:
     """No process, no error."""
     assert Finder().pid(0xFFFFFFFF, os.getuid(), None) is None

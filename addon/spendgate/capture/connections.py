@@ -27,7 +27,7 @@ from mitmproxy.proxy import commands
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Whether too much waits for the peer of one of a client's connections, the client's own or a server's."""
+    """Whether too much waits for one of a client's connections, its own or a server's: for its peer, or to be established."""
 
     client: connection.Client
     connection: connection.Connection
@@ -36,7 +36,7 @@ class Waiting:
 
 @dataclass
 class WaitingHook(commands.StartHook):
-    """Too much began to wait for the windows of an HTTP/2 connection, or no longer does."""
+    """Too much began to wait for the windows of an HTTP/2 connection or for a handshake, or no longer does."""
 
     waiting: Waiting
     blocking = False

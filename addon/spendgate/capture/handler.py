@@ -83,7 +83,7 @@ class Handler(ProxyConnectionHandler):
     _taking: bool
     _readings: set[Reading]
     _waited_for: set[Connection]
-    """Those for whose HTTP/2 windows too much waits."""
+    """Those for whose HTTP/2 windows, or handshake, too much waits."""
 
     @classmethod
     def put_in_place_of(cls, handler: ProxyConnectionHandler) -> None:
@@ -161,7 +161,7 @@ class Handler(ProxyConnectionHandler):
         return reading
 
     def waits(self, connection: Connection, *, too_much: bool) -> None:
-        """Too much waits for this connection's HTTP/2 windows, or no longer does."""
+        """Too much waits for this connection's HTTP/2 windows or for its handshake, or no longer does."""
         (self._waited_for.add if too_much else self._waited_for.discard)(connection)
         self.pace()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mitmproxy.proxy import context, events, layer
-from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy import context, events, layer, mode_specs
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 
 from spendgate.capture.http1 import ClientHttp1
 from spendgate.capture.http2 import ClientHttp2, ProviderHttp2
@@ -20,11 +20,10 @@ class MeteredHttpLayer(QueueingHttpLayer):
             yield from self._inject(event)
             yield from self.next_in_turn()
             return
-        if isinstance(event, events.Start) and self.context.client.alpn == b"h2":
-            self.connections[self.context.client] = ClientHttp2(self.context.fork())
-        elif isinstance(event, events.Start):
-            self.connections[self.context.client] = ClientHttp1(self.context.fork())
-        elif (
+        if isinstance(event, events.Start):
+            yield from self._begin(event)
+            return
+        if (
             isinstance(event, events.DataReceived)
             and event.connection not in self.connections
             and self.context.server.alpn == b"h2"
@@ -32,6 +31,15 @@ class MeteredHttpLayer(QueueingHttpLayer):
             early = self.connections[event.connection] = ProviderHttp2(self.context.fork())
             yield from self.event_to_child(early, events.Start())
         yield from super()._handle_event(event)
+
+    def _begin(self, event: events.Start) -> layer.CommandGenerator[None]:
+        """As mitmproxy, which makes connections of its own first and would drop them here."""
+        client = self.context.client
+        made = ClientHttp2 if client.alpn == b"h2" else ClientHttp1
+        ours = self.connections[client] = made(self.context.fork())
+        yield from self.event_to_child(ours, event)
+        if self.mode is HTTPMode.upstream and isinstance(client.proxy_mode, mode_specs.UpstreamMode):
+            self.context.server.via = (client.proxy_mode.scheme, client.proxy_mode.address)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         self.streams[stream_id] = MeteredHttpStream(forked(self.context), stream_id, self)

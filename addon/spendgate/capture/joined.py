@@ -16,11 +16,15 @@ READ_MOST = 65_535
 """Bytes of one piece of what OpenSSL has to send. A shorter piece was all of it."""
 
 
-class _Joining(tunnel.TunnelLayer):
+class Joining(tunnel.TunnelLayer):
     """Joins consecutive sends into the tunnel."""
 
+    beside = False
+    """Whether its handshake runs while the layers inside go on."""
+
     def event_to_child(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if self.tunnel_state is tunnel.TunnelState.ESTABLISHING and not self.command_to_reply_to:
+        waits = self.tunnel_state is tunnel.TunnelState.ESTABLISHING and not self.beside
+        if waits and not self.command_to_reply_to:
             yield from super().event_to_child(event)
             return
         parts: list[bytes] = []
@@ -52,7 +56,7 @@ class _Joining(tunnel.TunnelLayer):
             yield from self.send_data(data[at : at + PIECE_BYTES])
 
 
-class _Tls(layers.tls.TLSLayer, _Joining):
+class JoiningTls(layers.tls.TLSLayer, Joining):
     """TLS that takes what OpenSSL has to send at once: an empty hand is an exception, which costs more than the reading."""
 
     def tls_interact(self) -> layer.CommandGenerator[None]:
@@ -64,38 +68,3 @@ class _Tls(layers.tls.TLSLayer, _Joining):
                 return
             yield commands.SendData(self.conn, data)
             size = len(data)
-
-
-class ClientTls(layers.ClientTLSLayer, _Tls):
-    """The client's side of a decrypted connection."""
-
-
-class ServerTls(layers.ServerTLSLayer, _Tls):
-    """The provider's side of a decrypted connection.
-
-    It may be lost before the client's hello has come (no network, a middlebox that resets what it has accepted). mitmproxy 12
-    then begins a handshake on it whose end nobody will tell, and the client waits until its own patience ends. Here the client
-    gets its handshake, and its request another connection or a 502.
-    """
-
-    _lost = False
-    """The connection ended while it waited for the client's hello, and nobody has asked for it since."""
-
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        ended = isinstance(event, events.ConnectionClosed) and event.connection == self.tunnel_connection
-        if ended and self.wait_for_clienthello:
-            self.wait_for_clienthello, self._lost = False, True
-            yield commands.CloseConnection(self.tunnel_connection)
-            return
-        yield from super()._handle_event(event)
-
-    def _handle_command(self, command: commands.Command) -> layer.CommandGenerator[None]:
-        if self._lost and isinstance(command, commands.OpenConnection) and command.connection == self.conn:
-            self._lost = False
-            yield from self.event_to_child(events.OpenConnectionCompleted(command, "the connection was lost"))
-            return
-        yield from super()._handle_command(command)
-
-    def event_to_child(self, event: events.Event) -> layer.CommandGenerator[None]:
-        # mitmproxy looks at each command for one that comes before the handshake alone.
-        return super().event_to_child(event) if self.wait_for_clienthello else _Joining.event_to_child(self, event)

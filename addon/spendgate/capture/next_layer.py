@@ -19,9 +19,9 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from spendgate.attribution import NOBODY, Peer
 from spendgate.capture import way_out
+from spendgate.capture.both_sides import ClientTls, ServerTls
 from spendgate.capture.browsing import depends, for_whom
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
-from spendgate.capture.joined import ClientTls, ServerTls
 from spendgate.capture.scope import (
     CANARY_HOST,
     ENCRYPTED_CLIENT_HELLO,

@@ -29,6 +29,9 @@ from spendgate.capture.trust import Trust
 LEAVES_MAX = 256
 """Names with a leaf at once; a policy with wildcards can meet more, and the one not used for longest goes."""
 SESSIONS_MAX = 256
+"""Providers' names whose last session, and choices of a protocol, are kept."""
+Question = tuple[str, tuple[bytes, ...]]
+"""What a provider is asked in a handshake: its name, and the protocols that it is offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class GateTls:
         self._now = now
         self._leaves: OrderedDict[str, tuple[Leaf, SSL.Context]] = OrderedDict()
         self._sessions: OrderedDict[str, SSL.Connection] = OrderedDict()
+        self._chosen: OrderedDict[Question, bytes] = OrderedDict()
+        """The protocol that a provider chose last; none where its last handshake failed."""
         self._upstream: dict[str | None, SSL.Context] = {}
         self._settings: TlsSettings | None = None
 
@@ -68,13 +73,20 @@ class GateTls:
             self._settings = read_options()
             self._leaves.clear()
             self._sessions.clear()
+            self._chosen.clear()
             self._upstream.clear()
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
-        """mitmproxy's hook, first of a handshake's. The name is folded here, as `scope.judge` did: all that comes reads it."""
-        if name := data.context.client.sni:
-            data.context.client.sni = folded(name)
-        data.establish_server_tls_first = data.context.server.tls and self._now_set().eager
+        """mitmproxy's hook, first of a handshake's. The name is folded here, as `scope.judge` did: all that comes reads it.
+
+        What the provider will probably choose is said in advance: both handshakes then run at once (`both_sides`).
+        """
+        client, server = data.context.client, data.context.server
+        if client.sni:
+            client.sni = folded(client.sni)
+        data.establish_server_tls_first = server.tls and self._now_set().eager
+        if data.establish_server_tls_first and not server.tls_established:
+            server.alpn = self._chosen.get(self._question(server, client))
 
     def tls_start_client(self, data: tls.TlsData) -> None:
         """mitmproxy's hook: our side of the client's handshake. Without a name that the CA covers there is none."""
@@ -90,10 +102,7 @@ class GateTls:
         if data.ssl_conn is not None or data.is_dtls or not isinstance(data.conn, connection.Server):
             return
         settings, server, client = self._now_set(), data.conn, data.context.client
-        server.sni = folded(server.sni or client.sni or (server.address[0] if server.address else ""))
-        if not server.alpn_offers:
-            known = proxy_tls.HTTP_ALPNS if settings.http2 else proxy_tls.HTTP1_ALPNS
-            server.alpn_offers = tuple(offer for offer in client.alpn_offers if offer in known)
+        server.sni, server.alpn_offers = self._question(server, client)
         data.ssl_conn = SSL.Connection(self._upstream_context(server.sni, settings))
         _expect_name(data.ssl_conn, server.sni)
         if server.alpn_offers:
@@ -108,6 +117,17 @@ class GateTls:
         """mitmproxy's hook. The connection is kept, not its session: tickets come after the handshake in TLS 1.3."""
         if data.ssl_conn is not None and data.conn.sni:
             _keep(self._sessions, data.conn.sni, data.ssl_conn, SESSIONS_MAX)
+            _keep(self._chosen, (data.conn.sni, tuple(data.conn.alpn_offers)), data.conn.alpn or b"", SESSIONS_MAX)
+
+    def tls_failed_server(self, data: tls.TlsData) -> None:
+        """mitmproxy's hook. The next client of this provider waits for it, as for one that was never met."""
+        if data.conn.sni:
+            self._chosen.pop((data.conn.sni, tuple(data.conn.alpn_offers)), None)
+
+    def _question(self, server: connection.Server, client: connection.Client) -> Question:
+        known = proxy_tls.HTTP_ALPNS if self._now_set().http2 else proxy_tls.HTTP1_ALPNS
+        name = folded(server.sni or client.sni or (server.address[0] if server.address else ""))
+        return name, tuple(server.alpn_offers) or tuple(offer for offer in client.alpn_offers if offer in known)
 
     def _context(self, host: str, settings: TlsSettings) -> SSL.Context:
         """The context of this host's leaf, made anew where the minter has another one to show."""
@@ -149,7 +169,7 @@ def _select(ssl_conn: SSL.Connection, offered: list[bytes]) -> bytes | SSL._NoOv
     return choice.choose(offered) or SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def _keep[T](table: OrderedDict[str, T], key: str, value: T, most: int) -> None:
+def _keep[K, V](table: OrderedDict[K, V], key: K, value: V, most: int) -> None:
     table[key] = value
     table.move_to_end(key)
     if len(table) > most:

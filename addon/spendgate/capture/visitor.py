@@ -34,7 +34,7 @@ class Visitor:
         # IPv6 addresses come with flow and scope. In transparent mode mitmproxy's `sockname` is the original destination.
         ends = Endpoints(local=client.peername[:2], remote=client.sockname[:2])
         self._peer = lookup.owner(ends)
-        if self._peer.evidence is not Evidence.NONE:
+        if self._peer.evidence is not Evidence.NONE and self._peer.pid is None:
             loop = asyncio.get_running_loop()
             self._finding = loop.run_in_executor(executor, lookup.process, self._peer, ends)
             self._finding.add_done_callback(self._found)

@@ -33,6 +33,10 @@ class Cgroups:
         """The path, where a walk has seen it. Never touches the disk."""
         return self._paths.get(cgroup_id) if cgroup_id is not None else None
 
+    def settled(self, cgroup_id: int | None) -> bool:
+        """Whether `path` would say what `known` says."""
+        return cgroup_id is None or self._root is None or cgroup_id in self._paths
+
     def path(self, cgroup_id: int | None) -> str | None:
         """The path, walking the tree when the id is new; None where the group has gone. Takes milliseconds."""
         if cgroup_id is None or self._root is None:

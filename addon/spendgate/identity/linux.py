@@ -51,11 +51,13 @@ class LinuxLookup:
         self._one_at_a_time = threading.Lock()
 
     def owner(self, ends: Endpoints) -> Peer:
-        """Account and, once known, cgroup of the connection's client: about 0.03 ms."""
+        """Account and, once known, cgroup of the connection's client: about 0.03 ms. Its process too, where it is the one that
+        was found last for this account and cgroup."""
         owner, why = self._ask(ends)
         if owner is None:
             return Peer(why_unknown=why)
-        return self._peer(owner)
+        peer = self._peer(owner)
+        return self._at_hand(peer, owner) or peer
 
     def process(self, peer: Peer, ends: Endpoints) -> Peer:
         """The peer with its process. A peer whose account is not known stays as it is; one of another account now is another
@@ -70,6 +72,23 @@ class LinuxLookup:
             pid = self._finder.pid(owner.inode, owner.uid, owner.cgroup_id)
             found = self._descriptions.of(pid) if pid is not None else None
             return self._told(peer, found) if found is not None else replace(peer, why_unknown=_HIDDEN)
+
+    def _at_hand(self, peer: Peer, owner: Owner) -> Peer | None:
+        """What `process` would say, where nothing has to be searched or read for it but what may have changed: 0.03 ms. None:
+        ask `process`. Never waits, not even for one that is at work."""
+        if (
+            owner.inode == 0
+            or not self._cgroups.settled(owner.cgroup_id)
+            or not self._one_at_a_time.acquire(blocking=False)
+        ):
+            return None
+        try:
+            pid = self._finder.at_hand(owner.inode, owner.uid, owner.cgroup_id)
+            found = self._descriptions.at_hand(pid) if pid is not None else None
+            told = self._still(peer, found, time.monotonic()) if found is not None else None
+            return replace(told, account=peer.account, cgroup=peer.cgroup) if told is not None else None
+        finally:
+            self._one_at_a_time.release()
 
     def _ask(self, ends: Endpoints) -> tuple[Owner | None, str | None]:
         try:
@@ -96,13 +115,21 @@ class LinuxLookup:
         """The peer with what its process tells. A process's answers are kept for half a minute: its next connection is mostly
         the same work, and reading the repository's configuration is most of the cost."""
         now_s = time.monotonic()
-        kept = self._kept.get(found.pid)
-        if kept is None or kept[0] is not found or kept[1].uid != peer.uid or now_s - kept[2] > _KEEP_S:
-            kept = self._kept[found.pid] = (found, self._read(peer, found, now_s), now_s)
+        told = self._still(peer, found, now_s)
+        if told is None:
+            told = self._read(peer, found, now_s)
+            self._kept[found.pid] = (found, told, now_s)
             self._kept.move_to_end(found.pid)
             if len(self._kept) > _KEPT_MAX:
                 self._kept.popitem(last=False)
-        return replace(kept[1], account=peer.account, cgroup=peer.cgroup)
+        return replace(told, account=peer.account, cgroup=peer.cgroup)
+
+    def _still(self, peer: Peer, found: Process, now_s: float) -> Peer | None:
+        """What is kept of this process; None where that is too old, or of what it was before."""
+        kept = self._kept.get(found.pid)
+        if kept is None or kept[0] is not found or kept[1].uid != peer.uid or now_s - kept[2] > _KEEP_S:
+            return None
+        return kept[1]
 
     def _read(self, peer: Peer, found: Process, now_s: float) -> Peer:
         uid = peer.uid or 0
