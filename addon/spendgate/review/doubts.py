@@ -17,6 +17,7 @@ from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.doubt import Doubt
 from spendgate.review.emptied import emptied
 from spendgate.review.idle import idle
+from spendgate.review.never_doubts import never_doubts
 from spendgate.review.reach import (
     ByPerson,
     Subject,
@@ -71,6 +72,7 @@ def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
         *_patterns(policy, known.models),
         *spelled(policy, known.models, known.own),
         *emptied(policy, everybody, known.models, known.hosts, known.stating),
+        *never_doubts(policy, known.hosts),
         *agreed_doubts(policy, today),
         *alert_doubts(policy, everybody),
     )
