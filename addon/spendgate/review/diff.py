@@ -24,6 +24,7 @@ from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
 from spendgate.review.price_changes import Priced, prices
 from spendgate.review.reach import subjects
+from spendgate.review.renaming import name_changes, renamed, under_new_names
 from spendgate.review.staged import People, as_enforced, by_force
 from spendgate.window import DAY_MS, day_starts_ms
 
@@ -47,6 +48,8 @@ def diff(
     if old.hash == new.hash:
         return ()
     at_ms = day_starts_ms(new.timezone, today) + DAY_MS // 2 if now_ms is None else now_ms
+    names_of = renamed(old, new)
+    old = under_new_names(old, names_of) if names_of else old
     before, after = subjects(old, today), subjects(new, today)
     who = everybody(old, new, today)
 
@@ -66,6 +69,7 @@ def diff(
         *enforced(old, new, who),
         *calendars(old, new, who, at_ms),
         *admitted(old, new, who),
+        *name_changes(new, names_of),
         *by_force(old, new, People(before, after, who), limits),
         *people(old, new),
         *agreed(old, new),
