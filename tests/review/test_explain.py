@@ -117,3 +117,13 @@ def test_a_budget_that_only_warns_refuses_no_call_that_lacks_something() -> None
     """As the gate, which counts it nowhere."""
     text = "budgets: [{name: p, per: project, missing: refuse, limit: $1, action: warn}]\n"
     assert next(line for line in said(text) if line.rule == "p").says.endswith("so it does not count it")
+
+
+def test_a_call_that_a_model_rule_refuses_is_asked_of_no_budget() -> None:
+    """The gate counts none in its sentence, and so does `explain`; each budget has its own line."""
+    text = "models: [{name: m, deny: [gpt-5]}]\nbudgets: [{name: b, limit: $0 per day}]\n"
+    lines = {line.rule: line.says for line in said(text, model="gpt-5")}
+    assert lines["call"] == "is refused by m: Spendgate: model gpt-5 is not allowed (rule m)."
+    assert lines["b"].startswith("refuses: ")
+    observed = said(f"mode: observe\n{text}", model="gpt-5")
+    assert observed[-1].says.endswith("(rule m). 1 more rule refuses it too.")

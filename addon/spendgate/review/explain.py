@@ -205,14 +205,14 @@ def _end(
     asks: str,
 ) -> Line:
     decision = decide(standings, _KIND, size, now_ms=now_ms, patient=False)
-    refusals = [by_rule] if by_rule else []
-    if isinstance(decision, Refuse):
-        refusals.append(decision)
-    would = [*refusals, *([decision.would_refuse] if isinstance(decision, Admit) and decision.would_refuse else [])]
+    would = [by_rule] if by_rule else []
+    refused = isinstance(decision, Refuse) or bool(would and enforced)
+    if not (would and enforced):  # a gate that refuses by such a rule asks no budget, so its sentence counts none
+        would += [decision] if isinstance(decision, Refuse) else []
+        would += [decision.would_refuse] if isinstance(decision, Admit) and decision.would_refuse else []
     if not would:
         return Line("call", "call", True, "leaves")
-    refused = bool(refusals) and (enforced or isinstance(decision, Refuse))
-    named = who_refuses(refusals if refused else would)
+    named = who_refuses(would)
     waits = (
         "waits for calls that still run, and where they do not end in time " if named.kind is RefusalKind.HELD else ""
     )
