@@ -104,7 +104,9 @@ def test_the_gate_agrees(file: Path, tmp_path: Path) -> None:
     assert by == RULE
     words = ("explain", file, "--person", "bob", "--model", "claude-sonnet-4-5", "--state", state, "--format", "json")
     end = json.loads(ran(*words, "--at", moment(START_MS + 9_000)).stdout)[-1]["says"]
-    assert end.startswith(f"is refused by {RULE}: budget {RULE} (bob) is spent. $20.50 spent of $20.00.")
+    assert end.startswith(
+        f"is refused by {RULE}: Spendgate: budget {RULE} (bob) is spent. On this machine $20.50 spent of $20.00."
+    )
 
 
 def test_what_is_assumed_is_said(file: Path) -> None:
@@ -225,7 +227,9 @@ def test_what_does_not_fit_is_told_as_the_gate_tells_it(file: Path, tmp_path: Pa
     words = ("explain", file, "--person", "bob", "--model", "claude-sonnet-4-5", "--state", state, "--format", "json")
     at = ("--at", moment(START_MS + 9_000), "--cost", "$0.20")
     (call,) = [line for line in json.loads(ran(*words, *at).stdout) if line["rule"] == "call"]
-    assert call["says"].startswith(f"is refused by {RULE}: {NEEDS}. $19.90 spent of $20.00. It resets ")
+    assert call["says"].startswith(
+        f"is refused by {RULE}: Spendgate: {NEEDS}. On this machine $19.90 spent of $20.00. It resets "
+    )
 
     beside = file.with_name("policy.test.yaml")
     beside.write_text(

@@ -74,7 +74,7 @@ def test_a_reviewer_is_told_the_same(folder: Path) -> None:
         return done.stdout + done.stderr
 
     asked = ("explain", str(file), "--person", "alice", "--cost", "$0.10", "--model")
-    assert "is refused by cap: budget cap holds the most that a call can cost" in " ".join(
+    assert "is refused by cap: Spendgate: budget cap holds the most that a call can cost" in " ".join(
         says(*asked, "deepseek-chat", "--with", "provider=openrouter").split()
     )
     assert "is refused by" not in says(*asked, "claude-sonnet-4-5")

@@ -48,7 +48,7 @@ def told(word: str, **values: str) -> list[Line]:
             {"account": "me"},
             "billing.personal",
             "refuses: the anthropic account me is not the company's",
-            "is refused by billing.personal: the anthropic account me is not the company's",
+            "is refused by billing.personal: Spendgate: the anthropic account me is not the company's (rule billing.personal).",
         ),
         (
             "refuse",

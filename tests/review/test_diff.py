@@ -484,6 +484,97 @@ def test_each_change_of_an_agreement_has_its_sentence(edit: tuple[str, str], eff
     assert any(change.effect is effect and text in change.text for change in found), found
 
 
+PRICES = (
+    "    - {match: {provider: anthropic}, multiply: 0.9, until: 2026-12-31}\n",
+    "    - {match: {provider: anthropic}, multiply: 0.8, from: 2027-01-01}\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("now", "texts"),
+    [
+        pytest.param(PRICES[1], ["list price x 0.9 until 2026-12-31 -> list price"], id="the first goes"),
+        pytest.param(PRICES[0], ["list price x 0.8 from 2027-01-01 -> list price"], id="the second goes"),
+        pytest.param(
+            "    - {match: {provider: anthropic}, multiply: 0.7, until: 2026-11-30}\n" + "".join(PRICES),
+            ["list price -> list price x 0.7 until 2026-11-30"],
+            id="one comes before them",
+        ),
+        pytest.param(
+            PRICES[1].replace("0.8", "0.75"),
+            [
+                "list price x 0.9 until 2026-12-31 -> list price",
+                "list price x 0.8 from 2027-01-01 -> list price x 0.75 from 2027-01-01",
+            ],
+            id="the first goes, and the second is another price",
+        ),
+    ],
+)
+def test_prices_are_paired_by_what_they_are_about_and_their_days(now: str, texts: list[str]) -> None:
+    """Not by their places: an entry that stays as it is has no line."""
+    head = OLD.replace("version: 1\n", "version: 1\npricing:\n  adjust:\nPRICES")
+    was, is_ = (policy(head.replace("PRICES", each)) for each in ("".join(PRICES), now))
+    found = [each.text.partition("; ")[0] for each in diff(was, is_, TODAY, MODELS) if each.where == "pricing.adjust"]
+    assert sorted(found) == sorted(f"calls with provider anthropic: {text}" for text in texts)
+
+
+NAMED = """version: 1
+owner: lead@acme.example
+people: {alice: {}}
+budgets:
+  - {name: mine, per: person, limit: [$20 per day, $90 per month]}
+  - {name: all, limit: $500 per month}
+exceptions: [{budget: mine/day, match: {person: alice}, add: $5, until: 2027-01-01, reason: r, approved_by: c}]
+alerts: [{name: pace, pace: 60% by week 2, budget: mine/month}]
+notify: [{to: "slack://${SPENDGATE_SECRET_AI}", for: [alert]}]
+"""
+KEY = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+APPROVER = f"approvers: [{{person: alice, key: {KEY}, up_to: $5, for: {{person: alice}}}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("edit", "more", "found"),
+    [
+        (("mine", "each"), "", [(Effect.OTHER, "budget mine is called each from now on")]),
+        (
+            ("mine", "each"),
+            APPROVER,
+            [
+                (
+                    Effect.LESS,
+                    "budget mine is called each from now on: what approvers have granted of mine no longer counts",
+                )
+            ],
+        ),
+        (
+            ("add: $5", "add: $9"),
+            "",
+            [
+                (Effect.OTHER, "budget mine is called each from now on"),
+                (Effect.MORE, "alice: $5.00 more in each/day until 2027-01-01"),
+            ],
+        ),
+    ],
+)
+def test_a_budget_that_is_only_called_otherwise_is_told_so(
+    edit: tuple[str, str], more: str, found: list[tuple[Effect, str]]
+) -> None:
+    """Its exceptions and alerts go with it; nobody is newly limited by it."""
+    old = NAMED + more
+    lines = diff(policy(old), policy(old.replace("mine", "each").replace(*edit)), TODAY, MODELS)
+    assert len(lines) == len(found)
+    for effect, text in found:
+        assert any(each.effect is effect and each.text.startswith(text) for each in lines), lines
+
+
+def test_a_budget_of_another_name_and_sum_goes_and_comes() -> None:
+    """What is not alike otherwise is told in full."""
+    new = NAMED.replace("name: all, limit: $500", "name: pool, limit: $400")
+    texts = [each.text for each in diff(policy(NAMED), policy(new), TODAY, MODELS)]
+    assert any("the limit of $500.00 per month together (all) is gone" in each for each in texts)
+    assert any("newly limited to $400.00 per month together (pool)" in each for each in texts)
+
+
 def test_another_order_of_prices_is_told_beside_a_changed_price() -> None:
     """Of several that fit the last one holds."""
     first, second = (

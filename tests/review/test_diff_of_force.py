@@ -218,3 +218,63 @@ def test_the_same_revision_with_other_content_is_refused_by_a_gate() -> None:
         line
         == "revision: 5 -> 5: a gate that has had 5 in force refuses this file and keeps the policy it has; allowed: 6 or more"
     )
+
+
+TEAMS = BASE + "  - {name: all, limit: $100 per day}\n" + STAGED
+"""alice is enforced, bob and whoever is not listed are observed."""
+LOST = "gpt-5, a model that is not known beforehand (auto)"
+OTHERS = "bob, anybody who is not listed"
+
+
+@pytest.mark.parametrize(
+    ("now", "found"),
+    [
+        pytest.param(
+            TEAMS.replace("$20", "$40"),
+            {
+                (Effect.MORE, "alice: $20.00 -> $40.00 per day for each person (p)"),
+                (Effect.RECORDS, f"{OTHERS}: $20.00 -> $40.00 per day for each person (p)"),
+            },
+            id="a limit of everybody's",
+        ),
+        pytest.param(
+            TEAMS.replace("$100", "$50"),
+            {
+                (Effect.LESS, "alice: $100.00 -> $50.00 per day together (all)"),
+                (Effect.RECORDS, f"{OTHERS}: $100.00 -> $50.00 per day together (all)"),
+            },
+            id="a limit that they share",
+        ),
+        pytest.param(
+            TEAMS.replace("$20", "$40").replace(STAGED, "mode: enforce\n"),
+            {
+                (Effect.POWER, "mode: observe, enforced for team pay -> enforce"),
+                (Effect.LESS, f"{OTHERS}: what does not fit is refused from now on"),
+                (Effect.MORE, "alice: $20.00 -> $40.00 per day for each person (p)"),
+                (Effect.RECORDS, f"{OTHERS}: $20.00 -> $40.00 per day for each person (p)"),
+            },
+            id="and everybody is enforced from now on",
+        ),
+        pytest.param(
+            TEAMS + "models: [{name: m, deny: [gpt-5]}]\nrates: [{name: r, per: person, parallel: 2}]\n",
+            {
+                (Effect.MODELS, f"alice: lose {LOST}"),
+                (Effect.RECORDS, f"{OTHERS}: lose {LOST}"),
+                (Effect.LESS, "alice: newly held to 2 calls at once for each person (r)"),
+                (Effect.RECORDS, f"{OTHERS}: newly held to 2 calls at once for each person (r)"),
+                (Effect.OTHER, "model rule m is new: deny: gpt-5"),
+            },
+            id="models and rates",
+        ),
+        pytest.param(
+            TEAMS.replace("$100 per day", "$100 per day, wait: 5m"),
+            {(Effect.OTHER, "all: wait: 20s -> 5m")},
+            id="what is about nobody is told once",
+        ),
+    ],
+)
+def test_one_limit_is_told_apart_of_those_whom_the_mode_enforces(now: str, found: set[tuple[Effect, str]]) -> None:
+    """Nobody stands under more and less for one change, and who is only observed under neither."""
+    lines = [each for each in told(TEAMS, now) if not each[1].startswith("revision")]
+    assert len(lines) == len(set(lines))
+    assert set(lines) == found

@@ -75,12 +75,28 @@ def told(text: str) -> list[tuple[str, str]]:
         (
             f"budgets:\n{PERSON}capture:\n  providers: [cursor, openai]\n  never: [api2.cursor.sh, api3.cursor.sh]\n",
             "capture",
-            "never leaves no host of cursor: those calls are not decrypted",
+            "never names every host of cursor: those calls are not decrypted",
         ),
         (
             f"budgets:\n{PERSON}capture:\n  providers: [cursor, openai]\n  never: ['*.cursor.sh']\n",
             "capture",
-            "never leaves no host of cursor: those calls are not decrypted",
+            "never names every host of cursor: those calls are not decrypted",
+        ),
+        (
+            f"budgets:\n{PERSON}capture:\n  never: ['*.cursor.sh']\n"
+            "  hosts: [{host: llm.acme.example, dialect: openai, prices: cursor}]\n",
+            "capture",
+            "never names every host of cursor itself: its calls are decrypted at llm.acme.example alone (capture.hosts)",
+        ),
+        (
+            f"budgets:\n{PERSON}capture: {{never: [api2.cusror.sh, bridge.example.com, api4.cursor.sh]}}\n",
+            "capture",
+            "never: api2.cusror.sh closes no host that is decrypted; did you mean api2.cursor.sh?",
+        ),
+        (
+            f"budgets:\n{PERSON}capture: {{never: [cursor.sh]}}\n",
+            "capture",
+            "never: cursor.sh closes no host that is decrypted; did you mean *.cursor.sh?",
         ),
         (
             "pricing: {adjust: [{match: {provider: anthropic}, multiply: 0.5, until: 2026-11-27}]}\n",

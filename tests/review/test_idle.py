@@ -61,6 +61,19 @@ def budget(words: str, limit: str = "$5 per day") -> str:
             id="a provider that is not decrypted",
         ),
         pytest.param(
+            "capture: {never: [api.groq.com]}\n",
+            budget("match: {provider: groq}"),
+            "b is about no call: groq is not decrypted, since capture.never names every host of it",
+            id="a provider all of whose hosts are never decrypted",
+        ),
+        pytest.param(
+            "capture: {providers: [anthropic], never: ['*.acme.example'], "
+            "hosts: [{host: llm.acme.example, dialect: openai, prices: groq}]}\n",
+            budget("match: {provider: groq}"),
+            "b is about no call: groq is not decrypted, since capture.providers does not name it",
+            id="a host of one's own that is never decrypted, either",
+        ),
+        pytest.param(
             "models: [{name: no-opus, deny: ['claude-opus*', gpt-5-pro]}]\n",
             budget("match: {model: ['claude-opus-4-*', gpt-5-pro]}"),
             "b counts no call: every model that it is about is refused by no-opus",
@@ -165,6 +178,10 @@ def test_another_rule_that_never_acts(text: str, subject: str, words: str) -> No
             budget("match: {provider: openai}"),
         ),
         ("capture: {providers: [anthropic]}\n", budget("match: {provider: openai}, counts: billed")),
+        (
+            "capture: {never: [api.groq.com], hosts: [{host: llm.acme.example, dialect: openai, prices: groq}]}\n",
+            budget("match: {provider: groq}"),
+        ),
         ("models: [{name: m, deny: [gpt-5], unresolved: allow}]\n", budget("match: {model: gpt-5}")),
         ("models: [{name: m, deny: [gpt-5-pro]}]\n", budget("match: {model: 'gpt-5*'}")),
         ("models: [{name: m, deny: [gpt-5], except: {machine: ci-1}}]\n", budget("match: {model: gpt-5}")),
@@ -188,7 +205,7 @@ def test_another_rule_that_never_acts(text: str, subject: str, words: str) -> No
 )
 def test_what_may_act_is_not_doubted(text: str, rule: str) -> None:
     """Seldom is not never."""
-    found = [said for about, said in told(text, rule) if about != "billing" or "seat" in said]
+    found = [said for about, said in told(text, rule) if about not in ("billing", "capture") or "seat" in said]
     assert not [said for said in found if "can never be reached" not in said], found
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendgate.config.policy_file import parse_policy
+from spendgate.review.raised_in_vain import raised_in_vain
 from spendgate.review.shadows import shadows
 from spendgate.window import HOUR_MS, Calendar, Unit, Window, bounds
 
@@ -88,3 +89,46 @@ def test_rules_about_one_person_each_are_compared_by_the_person() -> None:
     rules += "  - {name: more, match: {person: [P699]}, limit: $2 per day}\n"
     found = list(shadows(parse_policy(f"version: 1\nowner: a@b.example\nbudgets:\n{rules}".encode()), ()))
     assert [doubt.subject for doubt in found] == ["budgets.more"]
+
+
+VAIN = """version: 1
+owner: a@b.example
+people: {alice: {team: pay}, bob: {team: pay}, carol: {}}
+teams: {shop: {}, pay: {parent: shop}}
+budgets:
+  - {name: hour, per: person, limit: $20 per hour}
+"""
+RAISED = (
+    "exceptions: [{budget: hour, match: {person: alice}, add: $30, until: 2027-01-01, reason: r, approved_by: c}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        pytest.param("{name: o, per: person, limit: $20 per day}", "$20.00", id="a longer window of no more"),
+        pytest.param("{name: o, limit: $15 per rolling 24h}", "$15.00", id="one for all of them"),
+        pytest.param("{name: o, match: {person: alice}, limit: $20 per hour}", "$20.00", id="one of the same person"),
+        pytest.param("{name: o, match: {team: shop}, limit: $20 per day}", "$20.00", id="one of a team above"),
+        pytest.param("{name: o, per: person, limit: $40 per day}", None, id="a part is let through"),
+        pytest.param("{name: o, match: {person: bob}, limit: $5 per hour}", None, id="one of somebody else"),
+        pytest.param("{name: o, match: {tool: codex}, limit: $5 per hour}", None, id="one of some calls"),
+        pytest.param("{name: o, per: person, limit: $20 per day, action: warn}", None, id="one that only warns"),
+        pytest.param("{name: o, per: session, limit: $5}", None, id="as many sessions as they like"),
+    ],
+)
+def test_an_exception_beside_a_limit_that_stays_is_told(beside: str, said: str | None) -> None:
+    """Where nothing of it can be used, and nowhere else."""
+    policy = parse_policy(f"{VAIN}  - {beside}\n{RAISED}".encode())
+    found = [each.text for each in raised_in_vain(policy, policy.exceptions)]
+    why = f"o counts the same calls and allows {said} at most in that time; raise that, too"
+    assert found == ([f"hour: the exception 'r' lets nothing more through: {why}"] if said else [])
+
+
+def test_an_exception_of_both_limits_is_not_in_vain() -> None:
+    """The other one is raised beside it."""
+    both = RAISED.replace(
+        "]\n", ", {budget: o, match: {person: alice}, add: $9, until: 2027-01-01, reason: r, approved_by: c}]\n"
+    )
+    policy = parse_policy(f"{VAIN}  - {{name: o, per: person, limit: $20 per day}}\n{both}".encode())
+    assert not list(raised_in_vain(policy, policy.exceptions))

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from spendgate.cli import described, granted, in_force, purged, whole_lines
+from spendgate.cli.asking import ask_command
 from spendgate.cli.moments import moment, shown
 from spendgate.cli.options import FormatOption, StateOption
 from spendgate.cli.output import Format, emit, note
@@ -22,6 +23,7 @@ from spendgate.gate import billed
 from spendgate.gate.clock import Clock
 from spendgate.gate.past import counted, scopes_of
 from spendgate.gate.terms import unlisted
+from spendgate.gate.wording import ASKING
 from spendgate.ledger.interface import Flowing
 from spendgate.ledger.queries import Reader
 from spendgate.ledger.untaken import ByBill
@@ -104,13 +106,22 @@ def explain_(
         refusal = unlisted(person) if call.who.refused else None
         lines = explain(
             policy, call.facts, at_ms, cost_nanos or 1, standings, flows=flows, unlisted=refusal, assumed=call.assumed,
-            stating=STATING,
+            stating=STATING, asks=_asks(found),
         )  # fmt: skip
     if reader is None:
         note(NO_LEDGER)
     elif at_ms < now_ms:
         note(_THEN)
     _print((Line("asked", "asked", True, call.words(policy, cost_nanos)), *lines), fmt, zone)
+
+
+def _asks(state: paths.State) -> str:
+    """What the gate of this state tells a refused person to run; a service's is asked at its socket. Without one, as an installed
+    gate says it."""
+    if not state.ledger.exists():
+        return ASKING
+    served = paths.SOCKET.exists() and state.root == paths.find(environ={}).root
+    return ask_command(state, paths.SOCKET if served else None)
 
 
 def _filled(reader: Reader, policy: Policy, at_ms: int, *, past: bool) -> Standings:

@@ -108,8 +108,10 @@ def _prose(text: str) -> str:
 @forms.written(forms.INSTANT, "2027-03-31", "2027-03-31T17:00:00+02:00")
 def _instant(text: str, zone: str, *, ends: bool) -> int:
     """The start of a day (as an end: of the day after), or an instant with its zone; epoch milliseconds."""
+    if (found := _INSTANT.fullmatch(text)) and not _is_offset(found[3]):
+        raise ValueError(f"{shown(text)}: no time zone is {found[3]} from UTC; allowed: Z, -12:00 to +14:00")
     try:
-        if _INSTANT.fullmatch(text):
+        if found:
             return (datetime.fromisoformat(text) - _EPOCH) // _MS
         day = words.day(text)
         return day_starts_ms(zone, day + timedelta(days=1) if ends else day)
@@ -119,3 +121,11 @@ def _instant(text: str, zone: str, *, ends: bool) -> int:
         raise ValueError(
             f"{shown(text)} is neither a day nor an instant with its zone; write it as 2027-03-31 or 2027-03-31T17:00:00+02:00"
         ) from fault
+
+
+def _is_offset(text: str) -> bool:
+    """Whether a zone is so far from UTC: Baker Island's is 12 hours behind, Kiritimati's 14 ahead."""
+    if text == "Z":
+        return True
+    hours, minutes = int(text[1:3]), int(text[4:])
+    return minutes < 60 and hours * 60 + minutes <= (14 if text[0] == "+" else 12) * 60

@@ -25,6 +25,8 @@ _LENGTH = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _NONE = "none"
+_UNLIMITED = re.compile(r"unlimited|infinit[ey]|[.+]*inf|no[ _-]?limit|off|no|never|∞", re.IGNORECASE)
+"""What people write for none."""
 _FORMS = "$20 per day, $20 (for the life of the value), 4x mean of 7d per day, none"
 
 
@@ -119,6 +121,8 @@ def _parsed(text: str) -> Limit | str:
     """`$60 per rolling 24h`, `4x mean of 7d per day`, `$5` for life; the text itself for `none`."""
     if text == _NONE:
         return text
+    if _UNLIMITED.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not a limit; allowed: {_FORMS}; did you mean {_NONE}?")
     by_mean = _MEAN.fullmatch(text)
     if by_mean is not None:
         return _by_mean(text, *by_mean.groups())

@@ -13,6 +13,8 @@ from spendgate.config.taken import Taken
 from spendgate.config.words import NAME_LENGTH_MAX
 from spendgate.roster import MachineGroup, Person, Roster, UnknownPeople
 
+_MISNAMED = ("machine", "machines")
+"""Under what people write the ids of a group: the fault of the unknown key names `match`, and is enough."""
 _ID = re.compile(r"[\w.:+*?-]+", re.ASCII)
 
 
@@ -22,7 +24,7 @@ def read_machines(entries: Iterable[tuple[Text, Section]], roster: Roster) -> tu
     groups: list[MachineGroup] = []
     for key, entry in entries:
         name = names.name(key, entry)
-        if not entry.has("match"):
+        if not any(map(entry.has, ("match", *_MISNAMED))):
             entry.fault("", 'match is missing; allowed: machine ids and globs, such as ["ci-*"]')
         groups.append(
             MachineGroup(name=name, match=entry.names("match", _id), owner=entry.parsed("owner", _owner(roster)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spendgate.config import words
@@ -13,6 +13,7 @@ from spendgate.config.nodes import Text
 from spendgate.config.receivers import read_notify
 from spendgate.config.sections import Section
 from spendgate.config.taken import Found, Taken
+from spendgate.config.zones import zone_named
 from spendgate.model_names import glob
 from spendgate.policy import Host
 from spendgate.providers.registry import provider_of_host
@@ -42,11 +43,13 @@ class Declared:
     names: dict[str, tuple[str, ...]]
     team: str | None = None
     """The team to which every rule that is read with these names is bound; None: rules are about whom they say."""
+    machine_groups: frozenset[str] = frozenset()
+    """Names of groups of machines, without case, of which no machine is called as its group is."""
 
     def within(self, team: str, roster: Roster) -> Declared:
         """For a file of one team's rules: no other team can be named than this one and those below it."""
         below = tuple(each.name for each in roster.teams if team in each.lineage)
-        return Declared({**self.names, "team": below}, team)
+        return replace(self, names={**self.names, "team": below}, team=team)
 
     @classmethod
     def by(cls, roster: Roster, known: Known, hosts: Sequence[Host] = ()) -> Declared:
@@ -59,11 +62,15 @@ class Declared:
             # A host's calls are of whoever's prices they have, which may be no provider whose own hosts are read.
             sold = (word for host in hosts if (word := provider_of_host(host)))
             names["provider"] = tuple(dict.fromkeys((*known.providers, *sold)))
-        return cls(names)
+        groups = {group.name.casefold(): group.match for group in roster.machines}
+        called = {name for name, ids in groups.items() if any(glob(text.casefold()).fullmatch(name) for text in ids)}
+        return cls(names, machine_groups=frozenset(groups) - called)
 
     def parser(self, attribute: str) -> Callable[[str], str]:
         """Reads one value of an attribute. Raises ValueError for a name that nothing declares, or a glob that fits none."""
         names = self.names.get(attribute)
+        if attribute == "machine":
+            return self._machine
         if names is None:
             return str
         folded = {name.casefold() for name in names}
@@ -76,6 +83,12 @@ class Declared:
             raise _undeclared(text, attribute, names)
 
         return parse
+
+    def _machine(self, text: str) -> str:
+        """Any machine's id may come; what is the name of a group of them is meant as that."""
+        if text.casefold() in self.machine_groups:
+            raise ValueError(f"{shown(text)} is a group of machines, no machine; write machine_group: {text}")
+        return text
 
 
 def _undeclared(text: str, attribute: str, names: tuple[str, ...]) -> NotAmong:
@@ -177,6 +190,6 @@ def _team(entry: Section, member: Callable[[str], str]) -> dict[str, Any]:
         "owner": entry.text("owner"),
         "parent": entry.parsed("parent", member),
         "cost_center": entry.text("cost_center"),
-        "timezone": entry.parsed("timezone", words.zone),
+        "timezone": entry.parsed("timezone", zone_named),
         "notify": read_notify(entry),
     }

@@ -29,6 +29,7 @@ from spendgate.config.sections import Section, known_word
 from spendgate.config.telling import read_approvers, unreached_owners
 from spendgate.config.whole import read_fleet, read_privacy, read_validity
 from spendgate.config.yaml_nodes import read
+from spendgate.config.zones import zone_named
 from spendgate.errors import PolicyError
 from spendgate.model_rules import ModelRule
 from spendgate.policy import Capture, Host, Mode, OnFailure, Policy, UnknownModel
@@ -119,7 +120,7 @@ def _top(top: Section, includes: Includes, known: Known) -> dict[str, Any]:
         "owner": top.text("owner", required=True),
         "help": top.prose("help") or "",
         "mode": _mode(top, declared),
-        "timezone": top.parsed("timezone", words.zone) or "UTC",
+        "timezone": top.parsed("timezone", zone_named) or "UTC",
         "week_starts": top.parsed("week_starts", words.weekday) or 0,
         "fiscal_month": top.parsed("fiscal_year_starts", words.month) or 1,
         "on_failure": top.parsed("on_failure", words.on_failure) or OnFailure(),

@@ -27,6 +27,11 @@ _NO_HOST: Final = (
     " and its billing"
 )
 
+_SELECTOR: Final = (
+    "attributes that must all fit, each with a value, or with a list of which any may: {group: [senior, lead]}"
+)
+"""What `match` and `except` are: people write them as the list that `mode.enforce` is."""
+
 
 class Names:
     """The names of rules given so far: unique over budgets, model rules and rates, for a refusal names them alone."""
@@ -54,7 +59,7 @@ def read_selector(section: Section, key: str, declared: Declared) -> Selector:
 
     In a file of one team's rules `match` is bound to that team: where it names none, the team itself is added.
     """
-    inner = section.section(key)
+    inner = section.section(key, form=_SELECTOR)
     found = selector_in(inner, declared) if inner is not None else EVERY
     if key == "match" and declared.team is not None and not found.texts("team"):
         return Selector((*Selector.of({"team": (declared.team,)}).clauses, *found.clauses))

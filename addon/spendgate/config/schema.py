@@ -71,7 +71,7 @@ class Recorder(Section):
         self._note(key, {"oneOf": [one, {"type": "array", "items": one, "minItems": 1}]})
         return None
 
-    def section(self, key: str) -> Section | None:
+    def section(self, key: str, *, form: str = "") -> Section | None:
         inner = self._inner()
         self._note(key, _Later(inner))
         return inner

@@ -27,12 +27,12 @@ class Section:
         self.path, self.place = path, node.place
 
     @classmethod
-    def of(cls, node: Node, path: str, faults: Faults) -> Section | None:
-        """The node as a section; None, with a fault, where it is something else."""
+    def of(cls, node: Node, path: str, faults: Faults, *, form: str = "keys with values") -> Section | None:
+        """The node as a section; None, with a fault that has the form which is meant, where it is something else."""
         if isinstance(node, Mapping):
             return cls(node, path, faults)
         if not isinstance(node, Broken):
-            faults.add(node.place, path, f"found {_kind(node)}; allowed: keys with values")
+            faults.add(node.place, path, f"found {_kind(node)}; allowed: {form}")
         return None
 
     @property
@@ -125,10 +125,10 @@ class Section:
             found[name] = None
         return tuple(found)
 
-    def section(self, key: str) -> Section | None:
-        """The mapping under the key."""
+    def section(self, key: str, *, form: str = "keys with values") -> Section | None:
+        """The mapping under the key; `form` is what a fault says that it should be."""
         node = self.node(key)
-        return Section.of(node, self._at(key), self._faults) if node is not None else None
+        return Section.of(node, self._at(key), self._faults, form=form) if node is not None else None
 
     def sections(self, key: str) -> Iterator[Section]:
         """The list of mappings under the key. An empty one is a fault, as of texts."""

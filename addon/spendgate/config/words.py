@@ -1,4 +1,4 @@
-"""The small languages inside a policy's values: limits, durations, dates, zones, hosts, names.
+"""The small languages inside a policy's values: limits, durations, dates, hosts, names.
 
 Each function takes the text of one value and gives what it means; ValueError says what was found and what is allowed.
 """
@@ -12,22 +12,19 @@ from typing import cast, get_args
 
 from spendgate.budget import Counts
 from spendgate.config import forms
-from spendgate.config.faults import NotAmong, shown
+from spendgate.config.faults import shown
 from spendgate.config.sections import known_word
 from spendgate.config.shared_domains import SHARED_PARENTS
 from spendgate.money import Money
 from spendgate.policy import OnFailure
-from spendgate.window import MONTHS, WEEKDAYS, known_zones, zone_of
+from spendgate.window import MONTHS, WEEKDAYS
 
 WAIT_MS_MAX = 10 * 60_000
 NAME_LENGTH_MAX = 64
 _DURATION = re.compile(r"(0|[1-9]\d{0,5})(ms|s|m)", re.ASCII)
 _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000}
-_NO_PLACE = re.compile(r"(?:localtime|factory|posixrules|(?:right|posix)/.*)", re.IGNORECASE)
-"""Names under which zone data has what is no zone of IANA's: whatever a machine is set to, and each zone once more."""
 _UP_TO = re.compile(r"allow up to (\S+) per person")
 _NAME = re.compile(r"[^\W_][\w .@+-]*")
-_ZONES = "allowed: IANA names such as Europe/Berlin"
 _ACCOUNT = re.compile(r"[^\s|,*?\x00-\x1f]+(?: [^\s|,*?\x00-\x1f]+)*")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _THOUSANDS = re.compile(r"\$([1-9]\d{0,2})\.(\d{3})", re.ASCII)
@@ -72,23 +69,6 @@ def day(text: str) -> date:
     except ValueError as fault:
         raise ValueError(f"{shown(text)} is not a day: {fault}") from fault
     raise ValueError(f"{shown(text)} is not a day; write it as 2027-03-31")
-
-
-def zone(text: str) -> str:
-    """An IANA zone that this system knows. What a machine is set to is none: the next one may be set otherwise."""
-    if _NO_PLACE.fullmatch(text):
-        _, copied, rest = text.partition("/")
-        why = "is not what IANA calls a time zone" if copied else "is no place's time zone"
-        raise NotAmong(f"{shown(text)} {why}; {_ZONES}", rest, _places() if copied else ())
-    try:
-        zone_of(text)
-    except ValueError as fault:
-        raise NotAmong(f"{fault}; {_ZONES}", text, _places()) from fault
-    return text
-
-
-def _places() -> tuple[str, ...]:
-    return tuple(name for name in known_zones() if not _NO_PLACE.fullmatch(name))
 
 
 def weekday(text: str) -> int:

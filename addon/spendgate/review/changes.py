@@ -77,7 +77,7 @@ def whom_of(match: Selector, reached: list[str], people: tuple[Subject, ...]) ->
         ]
     others = {name: texts for name, texts in match.as_data().items() if name not in {"person", "team", "group"}}
     calls = f", calls with {selector_text(others)}" if others else ""
-    if len(reached) == len(people) and not unlisted:
+    if len(reached) == len(people) and not unlisted and not any(each.some for each in people):
         return f"everybody{calls}"
     return (people_in_words(reached) or "nobody") + calls
 

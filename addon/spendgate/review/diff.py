@@ -18,12 +18,14 @@ from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.everybody import everybody
 from spendgate.review.exception_changes import exceptions
 from spendgate.review.flows import rates
-from spendgate.review.force_changes import admitted, as_enforced, enforced, fleet, revision, validity
+from spendgate.review.force_changes import admitted, enforced, fleet, revision, validity
 from spendgate.review.gate_changes import capture, power
 from spendgate.review.model_changes import models
 from spendgate.review.people_changes import people
 from spendgate.review.price_changes import Priced, prices
 from spendgate.review.reach import subjects
+from spendgate.review.renaming import name_changes, renamed, under_new_names
+from spendgate.review.staged import People, as_enforced, by_force
 from spendgate.window import DAY_MS, day_starts_ms
 
 __all__ = ["Change", "Effect", "diff"]
@@ -46,8 +48,18 @@ def diff(
     if old.hash == new.hash:
         return ()
     at_ms = day_starts_ms(new.timezone, today) + DAY_MS // 2 if now_ms is None else now_ms
+    names_of = renamed(old, new)
+    old = under_new_names(old, names_of) if names_of else old
     before, after = subjects(old, today), subjects(new, today)
     who = everybody(old, new, today)
+
+    def limits(people: People) -> Iterator[Change]:
+        sides = people.before, people.after, people.pairs
+        yield from budgets(old, new, *sides)
+        yield from exceptions(old, new, *sides, now_ms=at_ms)
+        yield from rates(old, new, *sides)
+        yield from models(old, new, people.pairs, known)
+
     found = [
         *capture(old, new),
         *power(old, new),
@@ -57,10 +69,8 @@ def diff(
         *enforced(old, new, who),
         *calendars(old, new, who, at_ms),
         *admitted(old, new, who),
-        *budgets(old, new, before, after, who),
-        *exceptions(old, new, before, after, who, now_ms=at_ms),
-        *rates(old, new, before, after, who),
-        *models(old, new, who, known),
+        *name_changes(new, names_of),
+        *by_force(old, new, People(before, after, who), limits),
         *people(old, new),
         *agreed(old, new),
         *prices(old, new, who, known, priced, now_ms=at_ms),
@@ -70,7 +80,7 @@ def diff(
     if not found:
         found = [_last(old, new)]
     order = list(Effect)
-    return tuple(sorted(as_enforced(old, new, before, after, found), key=lambda change: order.index(change.effect)))
+    return tuple(sorted(as_enforced(old, new, found), key=lambda change: order.index(change.effect)))
 
 
 # -- all else -------------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from spendgate.review.alert_doubts import alert_doubts
 from spendgate.review.doubt import Doubt
 from spendgate.review.emptied import emptied
 from spendgate.review.idle import idle
+from spendgate.review.never_doubts import never_doubts
+from spendgate.review.raised_in_vain import raised_in_vain
 from spendgate.review.reach import (
     ByPerson,
     Subject,
@@ -57,13 +59,15 @@ class Known(NamedTuple):
 def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
     """Every warning, in the order in which a reviewer reads a file."""
     everybody = subjects(policy, today)
+    raising, granted = _raising(policy, today, everybody), _granted(policy, everybody)
     return (
         *_mode(policy),
         *_ended(policy, today),
         *_nobody(policy, everybody),
         *_unlimited(policy, everybody),
         *_unreached(policy, everybody),
-        *shadows(policy, _raising(policy, today, everybody), _granted(policy, everybody)),
+        *shadows(policy, raising, granted),
+        *raised_in_vain(policy, raising, granted),
         *slips(policy, known.least),
         *unmatched(policy),
         *idle(policy, known.hosts),
@@ -71,6 +75,7 @@ def doubts(policy: Policy, today: date, known: Known) -> tuple[Doubt, ...]:
         *_patterns(policy, known.models),
         *spelled(policy, known.models, known.own),
         *emptied(policy, everybody, known.models, known.hosts, known.stating),
+        *never_doubts(policy, known.hosts),
         *agreed_doubts(policy, today),
         *alert_doubts(policy, everybody),
     )

@@ -1,5 +1,5 @@
-"""What a policy leaves nothing of: models that one rule allows and others deny, every model there is, a provider none of whose
-hosts is decrypted, or none of whose calls has a bound."""
+"""What a policy leaves nothing of: models that one rule allows and others deny, every model there is, a provider
+none of whose calls has a bound."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from spendgate.contracts import GATEWAY
 from spendgate.model_names import ModelPattern
 from spendgate.model_rules import ModelRule, refused_by
 from spendgate.policy import Policy
-from spendgate.providers.below import WILD, within
 from spendgate.review.doubt import Doubt
 from spendgate.review.reach import PERSONAL, Subject, people_in_words
 from spendgate.selector import PLAN, Facts, Selector
@@ -35,7 +34,6 @@ def emptied(
     yield from _unbounded(policy, hosts, stating)
     yield from _denied(policy, everybody, known)
     yield from _all_denied(policy, everybody, known)
-    yield from _never(policy, hosts)
 
 
 def _denied(policy: Policy, everybody: tuple[Subject, ...], models: tuple[str, ...]) -> Iterator[Doubt]:
@@ -115,19 +113,3 @@ def _lacking(rule: ModelRule, others: _Rules, everybody: tuple[Subject, ...], mo
 
 def _about(rule: ModelRule, facts: Facts) -> bool:
     return rule.match.may_fit(facts) and not rule.excepted.lets_off(facts)
-
-
-def _never(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[Doubt]:
-    """Providers none of whose hosts `never` leaves, though `providers` names them, or of all that there are none is left."""
-    never = frozenset(policy.capture.never)
-    for host in policy.capture.hosts:
-        # Of a domain any name below it is asked about.
-        if by := within(host.host.replace(WILD, f"{_NOBODYS}."), never):
-            text = f"{host.host} is never decrypted, since {by} stands under never: no rule is asked about its calls"
-            yield Doubt("capture", text)
-    named = policy.capture.providers
-    wanted = [name for name in (hosts if named is None else named) if name in hosts]
-    gone = [name for name in wanted if all(within(host, never) for host in hosts[name])]
-    if gone:
-        text = f"never leaves no host of {people_in_words(gone)}: those calls are not decrypted, and no rule is asked about them"
-        yield Doubt("capture", text)

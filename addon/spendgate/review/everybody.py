@@ -25,6 +25,8 @@ class Pair:
     now: Facts | None
     whole: bool = False
     """A person with all accounts, and no part of one's calls."""
+    some: bool = False
+    """Those beside them are not everybody."""
 
 
 def everybody(old: Policy, new: Policy, today: date) -> tuple[Pair, ...]:

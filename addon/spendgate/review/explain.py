@@ -11,7 +11,7 @@ from spendgate.adaptive import Settled
 from spendgate.admission import Admit, RefusalKind, Refuse, decide, who_refuses
 from spendgate.contracts import GATEWAY, PERSONAL_RULE
 from spendgate.fitting import enforces, model_refusal, scopes
-from spendgate.gate.wording import told
+from spendgate.gate.wording import message
 from spendgate.limits import Claim
 from spendgate.model_rules import refused_by
 from spendgate.policy import Policy
@@ -39,14 +39,15 @@ def explain(
     unlisted: Refuse | None = None,
     assumed: Assumed = NOTHING,
     stating: Collection[str] = (),
+    asks: str = "",
 ) -> tuple[Line, ...]:
     """What each rule of `policy` says of a call with these facts, made at `now_ms`, that costs so much.
 
     `standings` are of budgets, `flows` of rates; without them nothing is known to be spent or counted. `unlisted` is the refusal
     of an account that nobody lists, where the policy refuses those; `assumed` what the call has though nobody said it; `stating`
-    the providers whose own word on a call's cost counts, which nothing bounds.
+    the providers whose own word on a call's cost counts, which nothing bounds; `asks` the command that asks for more.
 
-    The last line is what becomes of it: decided as the gate does, but that nothing is waited for.
+    The last line is what becomes of it: decided as the gate does, but that nothing is waited for, and in the words that it sends.
     """
     seen = _capture(policy, facts)
     if "provider" not in facts.values and (
@@ -57,8 +58,9 @@ def explain(
     facts = replace(facts, values={**facts.values, "billing": (word,)}) if word else facts
     enforced = enforces(policy, facts)
     lines = [seen, _mode(policy, enforced)]
-    lines += [Line(unlisted.rule, "people", True, reason(unlisted))] if unlisted is not None else []
-    lines += [*_agreed(policy, facts, now_ms, account), *_models(policy, facts, assumed)]
+    lines += [Line(unlisted.rule, "people", True, reason(unlisted, enforced=enforced))] if unlisted is not None else []
+    lines += _agreed(policy, facts, now_ms, account, enforced=enforced)
+    lines += _models(policy, facts, assumed, enforced=enforced)
     on_plan, counts = word == PLAN, policy.billing.counts(word)
     found = scopes(policy, facts, now_ms, enforced, on_plan=on_plan) if on_plan or counts else ()
     known = standings(found) if standings is not None else tuple(map(_untouched, found))
@@ -66,7 +68,9 @@ def explain(
     size = _sized(cost_nanos, None if unbounded else cost_nanos)
     for budget in policy.budgets:
         drawn = [each for each in known if each.scope.budget == budget.name and not each.scope.tally]
-        lines += budget_lines(policy, budget, facts, drawn, assumed, refuses=lambda one: _alone(one, size, now_ms))
+        lines += budget_lines(
+            policy, budget, facts, drawn, assumed, refuses=lambda one: _alone(one, size, now_ms), enforced=enforced
+        )
         lines += [
             exception_line(policy, each, facts, now_ms, assumed, counted=bool(drawn))
             for each in policy.raising
@@ -75,13 +79,15 @@ def explain(
     rated = rate_scopes(policy.rate_draws, (facts,), enforced, personal=policy.billing.counts(PERSONAL))
     flowing = flows(rated) if flows is not None else tuple(map(_untouched, rated))
     for rate in policy.rates:
-        lines += rate_lines(rate, facts, [each for each in flowing if each.scope.budget == rate.name], assumed)
+        lines += rate_lines(
+            rate, facts, [each for each in flowing if each.scope.budget == rate.name], assumed, enforced=enforced
+        )
     whole = lapse.refusal(policy, now_ms)
     if whole is not None:
-        lines.append(Line(whole.rule, "file", True, reason(whole)))
+        lines.append(Line(whole.rule, "file", True, reason(whole, enforced=enforced)))
     by_rule = unlisted or account or model_refusal(policy, facts) or whole
     if seen.applies:
-        lines.append(_end(policy, by_rule, (*known, *flowing), size, now_ms, enforced=enforced))
+        lines.append(_end(policy, by_rule, (*known, *flowing), size, now_ms, enforced=enforced, asks=asks))
     else:
         lines.append(Line("call", "call", True, "leaves unseen: what is not decrypted is asked nothing"))
     return tuple(lines)
@@ -100,11 +106,11 @@ def _billing(policy: Policy, facts: Facts) -> tuple[str, Refuse | None]:
     return word, None if why is None else Refuse(RefusalKind.RULE, PERSONAL_RULE, why)
 
 
-def _agreed(policy: Policy, facts: Facts, now_ms: int, account: Refuse | None) -> Iterator[Line]:
+def _agreed(policy: Policy, facts: Facts, now_ms: int, account: Refuse | None, *, enforced: bool) -> Iterator[Line]:
     """What is agreed with its provider about it: whose account it is on, its price, and the seat that pays for it."""
     word = next(iter(facts.values.get("billing", ())), "")
     if account is not None:
-        yield Line(account.rule, "account", True, reason(account))
+        yield Line(account.rule, "account", True, reason(account, enforced=enforced))
     elif word == PERSONAL:
         counts = "is counted" if policy.billing.counts(word) else "is in no budget"
         yield Line(PERSONAL_RULE, "account", True, f"its account is personal: it {counts}")
@@ -164,14 +170,14 @@ def _mode(policy: Policy, enforced: bool) -> Line:
     return Line("mode", "mode", True, f"{policy.mode.default}{staged}: {says}")
 
 
-def _models(policy: Policy, facts: Facts, assumed: Assumed) -> Iterator[Line]:
+def _models(policy: Policy, facts: Facts, assumed: Assumed, *, enforced: bool) -> Iterator[Line]:
     for rule, patterns in policy.model_patterns:
         other = outside(rule.match, rule.excepted, facts, assumed)
         if other:
             yield Line(rule.name, "model", False, other)
             continue
         refusal = refused_by(rule, patterns, facts)
-        says = reason(refusal) if refusal else "lets it through"
+        says = reason(refusal, enforced=enforced) if refusal else "lets it through"
         yield Line(rule.name, "model", True, says)
 
 
@@ -196,18 +202,20 @@ def _end(
     now_ms: int,
     *,
     enforced: bool,
+    asks: str,
 ) -> Line:
     decision = decide(standings, _KIND, size, now_ms=now_ms, patient=False)
-    refusals = [by_rule] if by_rule else []
-    if isinstance(decision, Refuse):
-        refusals.append(decision)
-    would = [*refusals, *([decision.would_refuse] if isinstance(decision, Admit) and decision.would_refuse else [])]
+    would = [by_rule] if by_rule else []
+    refused = isinstance(decision, Refuse) or bool(would and enforced)
+    if not (would and enforced):  # a gate that refuses by such a rule asks no budget, so its sentence counts none
+        would += [decision] if isinstance(decision, Refuse) else []
+        would += [decision.would_refuse] if isinstance(decision, Admit) and decision.would_refuse else []
     if not would:
         return Line("call", "call", True, "leaves")
-    refused = bool(refusals) and (enforced or isinstance(decision, Refuse))
-    named = who_refuses(refusals if refused else would)
+    named = who_refuses(would)
     waits = (
         "waits for calls that still run, and where they do not end in time " if named.kind is RefusalKind.HELD else ""
     )
     ends = f"{waits}is refused by" if refused else "leaves, and would be refused by"
-    return Line("call", "call", True, f"{ends} {named.rule}: {told(named, timezone=policy.timezone)}")
+    sent = message(named, timezone=policy.timezone, help_text=policy.help, asks=asks)
+    return Line("call", "call", True, f"{ends} {named.rule}: {sent}")

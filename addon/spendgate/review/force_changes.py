@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
@@ -11,9 +10,10 @@ from spendgate.fitting import enforces
 from spendgate.policy import Policy
 from spendgate.review.changes import Change, Effect, value_text
 from spendgate.review.everybody import Pair
-from spendgate.review.reach import Subject, people_in_words, reaches
+from spendgate.review.reach import people_in_words
 from spendgate.review.sample import Call, calls_for, in_words
-from spendgate.selector import EVERY, Facts, Selector
+from spendgate.review.staged import observes
+from spendgate.selector import Facts
 
 _AFTER: Final = {"keep": "after it the policy goes on, and its end is told", "refuse": "after it every call is refused"}
 _SHOWN: Final = 12
@@ -77,59 +77,6 @@ def fleet(old: Policy, new: Policy) -> Iterator[Change]:
 def _fleet(policy: Policy) -> str:
     hub = policy.fleet.hub
     return f"{f'hub {hub}' if hub else 'no hub'}, offline: {policy.fleet.offline}"
-
-
-def observes(policy: Policy) -> bool:
-    """Whether nobody is refused: the mode enforces nothing."""
-    return policy.mode.default == "observe" and not policy.mode.enforce
-
-
-def as_enforced(
-    old: Policy, new: Policy, before: tuple[Subject, ...], after: tuple[Subject, ...], found: Iterable[Change]
-) -> Iterator[Change]:
-    """The changes by what they do under the two modes: what is only observed takes and gives no room.
-
-    Of a budget, rate or exception that goes by whom it reaches: whether the mode may enforce for any of them."""
-    for change in found:
-        was = observes(old) or _observed(old, new, before, change.where)
-        now = observes(new) or _observed(new, old, after, change.where)
-        effect = _EFFECTS.get((was, now), {}).get(change.effect, change.effect)
-        yield change if change.where == "mode" else replace(change, effect=effect)
-
-
-def _observed(policy: Policy, other: Policy, people: tuple[Subject, ...], where: str) -> bool:
-    """Whether the mode enforces for none of those whom this rule reaches, as this policy has it, or else the other one."""
-    if policy.mode.default == "enforce":
-        return False
-    selectors = _selectors(policy, where) or _selectors(other, where)
-    reached = [
-        each.facts for each in people if any(reaches(match, excepted, each.facts) for match, excepted in selectors)
-    ]
-    # Of a rule about nobody, or of what is no rule, nothing is known.
-    return bool(reached) and not any(
-        reaches(selector, EVERY, facts) for selector in policy.mode.enforce for facts in reached
-    )
-
-
-def _selectors(policy: Policy, where: str) -> list[tuple[Selector, Selector]]:
-    """Whom the rules are about that a change is told of, and whom they except."""
-    kind, _, name = where.partition(".")
-    match kind:
-        case "budgets":
-            return [(each.match, each.excepted) for each in policy.budgets if name in {each.name, each.base_name}]
-        case "rates":
-            return [(each.match, each.excepted) for each in policy.rates if each.name == name]
-        case "exceptions":
-            return [(each.match, EVERY) for each in policy.exceptions if each.budget == name]
-        case _:
-            return []
-
-
-_EFFECTS: Final = {
-    (True, True): dict.fromkeys((Effect.MORE, Effect.LESS, Effect.EITHER, Effect.MODELS), Effect.RECORDS),
-    (True, False): {Effect.MORE: Effect.RECORDS, Effect.EITHER: Effect.LESS},
-    (False, True): {Effect.LESS: Effect.RECORDS, Effect.EITHER: Effect.MORE},
-}
 
 
 def enforced(old: Policy, new: Policy, everybody: tuple[Pair, ...]) -> Iterator[Change]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from spendgate.budget import WAIT_MS_DEFAULT, Budget
@@ -10,6 +10,7 @@ from spendgate.contracts import GATEWAY
 from spendgate.model_names import ModelPattern
 from spendgate.model_rules import ModelRule
 from spendgate.policy import Policy
+from spendgate.providers.below import WILD, within
 from spendgate.providers.registry import provider_of_host
 from spendgate.rates import Rate
 from spendgate.review.doubt import Doubt
@@ -23,11 +24,13 @@ _ROUTERS: Final = ("auto", "default", "best", "router", "model-router", "premium
 """Names of no one model, one of which an `allow` list may fit."""
 _ALWAYS: Final = {"machine": (), "provider": (), "billing": BILLINGS}
 """What every call has, and the words that it may be; none: it may be any."""
+_BELOW: Final = "any."
+"""Stands for any name below a domain."""
 _SEVERAL_AT_ONCE: Final = "api_key"
 """What a call may have two of, of which each must be excepted."""
 
 
-def idle(policy: Policy, hosts: Mapping[str, object]) -> Iterator[Doubt]:
+def idle(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[Doubt]:
     """Each of them. `hosts`: by every provider that is known."""
     by_list = frozenset(each.base_name for each in policy.budgets if each.counts == "value")
     found: dict[Doubt, None] = {}
@@ -73,18 +76,34 @@ def _uncounted(policy: Policy, placed: Placed, billing: str, by_list: frozenset[
     return ""
 
 
-def _not_captured(policy: Policy, placed: Placed, hosts: Mapping[str, object]) -> Iterator[str]:
+def _not_captured(policy: Policy, placed: Placed, hosts: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """A rule about providers alone whose calls are not decrypted. What is billed of them counts with `counts: billed`."""
-    named = policy.capture.providers
     kind, _, _ = placed.subject.partition(".")
-    if named is None or policy.by_bill or kind not in ("budgets", "models", "rates", "alerts", "exceptions", "mode"):
+    if policy.by_bill or kind not in ("budgets", "models", "rates", "alerts", "exceptions", "mode"):
         return
-    captured = {*named, *map(provider_of_host, policy.capture.hosts)}
+    captured = set(_captured(policy, hosts))
+    added = map(provider_of_host, policy.capture.hosts)
     clauses = [each for each in placed.selector.clauses if each.attribute == "provider"]
     for clause in clauses:
-        asked = [word for word in sorted({*hosts, *captured}) if clause.fits(Facts.of(provider=word))]
+        asked = [word for word in sorted({*hosts, *added}) if clause.fits(Facts.of(provider=word))]
         if asked and captured.isdisjoint(asked):
-            yield f"is about no call: {', '.join(clause.texts)} is not decrypted, since capture.providers does not name it"
+            named = policy.capture.providers
+            by_never = any(named is None or word in named for word in asked)
+            why = "capture.never names every host of it" if by_never else "capture.providers does not name it"
+            yield f"is about no call: {', '.join(clause.texts)} is not decrypted, since {why}"
+
+
+def _captured(policy: Policy, hosts: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """The providers of whose calls some are decrypted: at a host of their own, or at one that the file adds."""
+    capture = policy.capture
+    for name, own in hosts.items():
+        if (capture.providers is None or name in capture.providers) and any(
+            not within(each, capture.never) for each in own
+        ):
+            yield name
+    for host in capture.hosts:
+        if not within(host.host.replace(WILD, _BELOW), capture.never):
+            yield provider_of_host(host)
 
 
 # -- refused before ---------------------------------------------------------------------------------------------------

@@ -43,12 +43,12 @@ class Line:
 
 def budget_lines(
     policy: Policy, budget: Budget, facts: Facts, standings: list[Standing], assumed: Assumed,
-    *, refuses: Callable[[Standing], bool] = lambda _: False,
+    *, refuses: Callable[[Standing], bool] = lambda _: False, enforced: bool,
 ) -> Iterator[Line]:  # fmt: skip
     """One line for each allowance that it draws on; `refuses` says of which it does not fit."""
     if not standings:
         refused = budget.enforce_action and _lacking(budget, facts, assumed)
-        yield Line(budget.name, "budget", refused, _no_scope(budget, facts, assumed))
+        yield Line(budget.name, "budget", refused, _no_scope(budget, facts, assumed, enforced=enforced))
     for standing in standings:
         scope = standing.scope
         limit_nanos = standing.limit_nanos
@@ -106,9 +106,12 @@ def _by(spec: BudgetException) -> str:
     return f"approved by {spec.approved_by} (as claimed)"
 
 
-def rate_lines(rate: Rate, facts: Facts, standings: list[Standing], assumed: Assumed) -> Iterator[Line]:
+def rate_lines(
+    rate: Rate, facts: Facts, standings: list[Standing], assumed: Assumed, *, enforced: bool
+) -> Iterator[Line]:
     if not standings:
-        yield Line(rate.name, "rate", _lacking(rate, facts, assumed), _no_scope(rate, facts, assumed))
+        says = _no_scope(rate, facts, assumed, enforced=enforced)
+        yield Line(rate.name, "rate", _lacking(rate, facts, assumed), says)
     for standing in standings:
         limits_, flow, scope = rate.limits, standing.flow, standing.scope
         parts = [
@@ -133,7 +136,7 @@ def _lacking(rule: Budget | Rate, facts: Facts, assumed: Assumed) -> bool:
     return any(not facts.values.get(name) for name in rule.per)
 
 
-def _no_scope(budget: Budget | Rate, facts: Facts, assumed: Assumed) -> str:
+def _no_scope(budget: Budget | Rate, facts: Facts, assumed: Assumed, *, enforced: bool) -> str:
     other = outside(budget.match, budget.excepted, facts, assumed)
     if other:
         return other
@@ -144,7 +147,9 @@ def _no_scope(budget: Budget | Rate, facts: Facts, assumed: Assumed) -> str:
             if "billing" in facts.values
             else "does not count it"
         )
-    says = "so it refuses it" if budget.missing == Missing.REFUSE else "so it does not count it"
+    refuses = f"so it {'refuses' if enforced else 'would refuse'} it"
+    acts = not isinstance(budget, Budget) or budget.enforce_action
+    says = refuses if budget.missing == Missing.REFUSE and acts else "so it does not count it"
     return f"is kept per {lacking}, and the call has no {lacking}, {says}"
 
 
@@ -176,5 +181,7 @@ def _assumed(asked: Iterable[str], facts: Facts, assumed: Assumed) -> str:
     return f"; of this call {' and '.join(told)} {'is' if len(told) == 1 else 'are'} assumed" if told else ""
 
 
-def reason(refuse: Refuse) -> str:
-    return f"refuses: {refuse.reason}" + (f"; {refuse.suggest} is allowed" if refuse.suggest else "")
+def reason(refuse: Refuse, *, enforced: bool) -> str:
+    """What a rule without money says of a call that it refuses, or would where the mode only observes it."""
+    verb = "refuses" if enforced else "would refuse"
+    return f"{verb}: {refuse.reason}" + (f"; {refuse.suggest} is allowed" if refuse.suggest else "")

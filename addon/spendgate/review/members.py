@@ -44,7 +44,8 @@ def moved(
         if done[key] != _Move():
             groups.setdefault(done[key], []).append(pair.name)
     for move, names in groups.items():
-        who = "everybody" if len(names) == len(everybody) else people_in_words(sorted(names))
+        every = len(names) == len(everybody) and not any(pair.some for pair in everybody)
+        who = "everybody" if every else people_in_words(sorted(names))
         for effect, places, text in (
             (Effect.MORE, move.gone, f"no longer under {words[0]}"),
             (Effect.LESS, move.come, f"now under {words[1]}"),

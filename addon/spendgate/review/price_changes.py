@@ -52,9 +52,8 @@ def prices(
     if old.adjust == new.adjust and (not new.adjust or old.roster == new.roster):
         return
     kinds = _kinds(old, new, everybody, now_ms)
-    before, after = _by_match(old.adjust), _by_match(new.adjust)
-    for key in dict.fromkeys((*before, *after)):
-        was, now = before.get(key), after.get(key)
+    pairs = _paired(old.adjust, new.adjust)
+    for was, now in pairs:
         known = now or was
         if was == now or known is None:
             continue
@@ -66,8 +65,8 @@ def prices(
         else:
             tail = "another entry holds for all of them" if held and all(one == other for one, other in held) else _TAIL
         yield Change(effect, "pricing.adjust", f"{text}; {tail}")
-    common = before.keys() & after.keys()
-    if [key for key in before if key in common] != [key for key in after if key in common]:
+    places = [new.adjust.index(now) for was, now in pairs if was is not None and now is not None]
+    if places != sorted(places):
         yield Change(
             Effect.EITHER, "pricing.adjust", "the order of price adjustments: of several that fit, the last holds"
         )
@@ -201,13 +200,24 @@ def _lists(match: Selector, names: tuple[str, ...], priced: Priced | None) -> li
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
-def _by_match(entries: tuple[Adjustment, ...]) -> dict[tuple[str, int], Adjustment]:
-    """Entries by what they are about, and which one of that match."""
-    found: dict[tuple[str, int], Adjustment] = {}
-    for entry in entries:
-        text = _matched(entry)
-        found[text, sum(1 for other, _ in found if other == text)] = entry
-    return found
+def _paired(
+    before: tuple[Adjustment, ...], after: tuple[Adjustment, ...]
+) -> list[tuple[Adjustment | None, Adjustment | None]]:
+    """Each entry with what it becomes: the same one first, then one about the same calls and days, from the same day, and at last
+    any about the same calls. Those that stay or go in the order of the old file, then those that come."""
+    found: dict[int, int] = {}
+    for alike in (lambda each: each, lambda each: (each.starts, each.ends), lambda each: each.starts, lambda _: None):
+        left: dict[object, list[int]] = {}
+        taken = set(found.values())
+        for place, entry in enumerate(after):
+            if place not in taken:
+                left.setdefault((_matched(entry), alike(entry)), []).append(place)
+        for place, entry in enumerate(before):
+            if place not in found and (twins := left.get((_matched(entry), alike(entry)))):
+                found[place] = twins.pop(0)
+    taken = set(found.values())
+    stay = [(entry, after[found[place]] if place in found else None) for place, entry in enumerate(before)]
+    return [*stay, *((None, entry) for place, entry in enumerate(after) if place not in taken)]
 
 
 def _matched(entry: Adjustment) -> str:

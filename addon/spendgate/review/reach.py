@@ -32,6 +32,8 @@ class Subject:
     name: str
     facts: Facts
     """Person, team and groups alone."""
+    some: bool = False
+    """Those beside them are not everybody."""
 
 
 def subjects(policy: Policy, today: date) -> tuple[Subject, ...]:

@@ -60,13 +60,13 @@ def _budgets(policy: Policy, raising: Sequence[BudgetException], granted: Sequen
     pairs = Pairs(policy.budgets)
     for budget in policy.budgets:
         for other in pairs.of(budget):
-            most = _allows(policy, other, budget, raising)
-            if most is None or most > _least(budget):
+            most = allows(policy, other, budget, raising)
+            if most is None or most > least(budget):
                 continue
-            back = _allows(policy, budget, other, raising)
-            if back is not None and back <= _least(other) and other.order > budget.order:
+            back = allows(policy, budget, other, raising)
+            if back is not None and back <= least(other) and other.order > budget.order:
                 continue  # two that are the same: the later one is told
-            if _tells(budget, most, paced=budget.name in paced) or _may_be_granted(budget, other, granted):
+            if _tells(budget, most, paced=budget.name in paced) or may_be_granted(budget, other, granted):
                 continue
             yield Doubt(f"budgets.{budget.base_name}", _unreached(policy, budget, other, most, raising))
             break
@@ -81,13 +81,13 @@ def _tells(budget: Budget, most: int, *, paced: bool) -> bool:
     return paced or moves or any(percent * budget.limit_nanos <= most * 100 for percent in budget.alerts)
 
 
-def _may_be_granted(budget: Budget, other: Budget, granted: Sequence[Facts]) -> bool:
+def may_be_granted(budget: Budget, other: Budget, granted: Sequence[Facts]) -> bool:
     """Whether somebody whom both count may be granted more of the other one: then this one may be reached."""
     return any(counts(other, facts) and counts(budget, facts) for facts in granted)
 
 
 def _unreached(policy: Policy, budget: Budget, other: Budget, most: int, raising: Sequence[BudgetException]) -> str:
-    falls = f" the {_amount(_least(budget))} that it never falls below" if budget.mean is not None else ""
+    falls = f" the {_amount(least(budget))} that it never falls below" if budget.mean is not None else ""
     if other.window == budget.window or _within(budget.window, other.window):
         why = f"{other.name} counts the same calls and is spent before{falls}"
     else:
@@ -101,7 +101,7 @@ def _unreached(policy: Policy, budget: Budget, other: Budget, most: int, raising
     return f"{budget.name} can never be reached: {why}"
 
 
-def _least(budget: Budget) -> int:
+def least(budget: Budget) -> int:
     """What its limit never falls below."""
     return budget.limit_nanos if budget.mean is None else budget.mean.at_least_nanos
 
@@ -110,7 +110,7 @@ def _amount(nanos: int) -> str:
     return short_dollars(nanos).removesuffix(".00")
 
 
-def _allows(policy: Policy, other: Budget, budget: Budget, raising: Sequence[BudgetException]) -> int | None:
+def allows(policy: Policy, other: Budget, budget: Budget, raising: Sequence[BudgetException]) -> int | None:
     """The most that `other` lets through in a window of `budget`, of the calls that this one counts; None: nobody knows.
 
     Of one that moves that is its `at_most`. An exception for somebody whom no file lists is told, not reckoned with.
