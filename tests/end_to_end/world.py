@@ -161,10 +161,10 @@ def listens(path: Path) -> bool | None:
 
 
 def until[T](look: Callable[[], T | None]) -> T:
-    """What `look` gives as soon as it gives something. Fails after `PATIENCE_S`."""
+    """What `look` gives as soon as it gives something: neither None nor False. Fails after `PATIENCE_S`."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        if (found := look()) is not None:
+        if (found := look()) is not None and found is not False:
             return found
         time.sleep(0.02)
     raise AssertionError("what must come did not come")
