@@ -106,10 +106,10 @@ def trust(gate: Way) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(gate.ca))
 
 
-def tunnel(gate: Way, host: str) -> socket.socket:
+def tunnel(gate: Way, host: str, port: int = 443) -> socket.socket:
     """A CONNECT through the gate, answered."""
     plain = socket.create_connection(("127.0.0.1", gate.port), PATIENCE_S)
-    plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nhost: {host}:443\r\n\r\n".encode())
+    plain.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n\r\n".encode())
     head = b""
     while b"\r\n\r\n" not in head:
         head += plain.recv(1)

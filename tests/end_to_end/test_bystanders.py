@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sqlite3
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 
 from end_to_end.canaries import CANARIES, leaks
 from end_to_end.raw import trust, tunnel
-from end_to_end.world import Gate, Provider, policy, running_gate, until
+from end_to_end.world import Gate, Provider, policy, running_gate, started_gate, until
+from spendgate.capture.coverage import Gap
 
 BODY = b'{"model":"claude-sonnet-4-6","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}'
 REQUEST = (
@@ -112,3 +115,51 @@ async def test_a_socket_that_upgrades_elsewhere_is_not_a_way_round(gate: Gate, p
         await writer.wait_closed()
     assert not head.startswith(b"HTTP/1.1 101")
     assert len(provider.served) - served_before <= 1
+
+
+def test_a_host_of_the_policys_own_is_metered_by_its_address_too(folder: Path) -> None:
+    """Plain HTTP, of which nothing may pass: whatever its head looks like, and behind whatever, the server never has it."""
+    asks = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: llm.acme.example\r\ncontent-length: 18\r\n\r\n"
+        + b'{"model":"gpt-4o"}'
+    )
+    other = asks.replace(b"llm.acme.example", b"x.example")
+    sent = {
+        "by itself": asks,
+        "a method in lower case": asks.replace(b"POST", b"post"),
+        "a whole URL, another Host": other.replace(b"/v1", b"http://llm.acme.example/v1"),
+        "two Hosts": other.replace(b"content", b"host: llm.acme.example\r\ncontent"),
+        "a space before it": b" " + asks,
+        "behind another host's": b"GET / HTTP/1.1\r\nhost: x.example\r\n\r\n" + asks,
+    }
+    rule = 'capture:\n  hosts:\n    - {host: llm.acme.example, dialect: openai}\nmodels: [{name: none, deny: ["*"]}]\n'
+    heard: list[bytes] = []
+    answers: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server, started_gate(folder, policy(folder, more=rule)) as gate:
+
+        def listens() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    with server.accept()[0] as plain:
+                        heard.append(b"".join(iter(lambda: plain.recv(65536), b"")))
+
+        threading.Thread(target=listens, daemon=True).start()
+        for request in sent.values():
+            with tunnel(gate, "127.0.0.1", server.getsockname()[1]) as wire:
+                wire.sendall(request)
+                answers.append(wire.recv(16))
+        rows = until(lambda: found if len(found := gate.calls()) == 4 else None)
+        counted = until(lambda: found if len(found := _coverage(gate)) == 2 else None)
+        server.close()
+    assert [(row["state"], row["host"]) for row in rows] == [("refused", "llm.acme.example")] * 4
+    assert counted == {Gap.NOT_HTTP.value: 1, Gap.BEHIND_ANOTHER.value: 1}
+    assert not any(b"/v1" in each for each in heard)
+    assert [answer[9:12] for answer in answers] == [b"429"] * 4 + [b"400", b""]
+
+
+def _coverage(gate: Gate) -> dict[str, int]:
+    """How many connections to the host were not read, by why."""
+    with contextlib.closing(
+        sqlite3.connect(f"file:{gate.state / 'ledger.db'}?mode=ro", uri=True, timeout=30)
+    ) as ledger:
+        return dict(ledger.execute("SELECT reason, count FROM coverage WHERE host = 'llm.acme.example'"))

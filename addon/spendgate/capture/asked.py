@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 from typing import Protocol
 
 from mitmproxy import http
 from msgspec.structs import replace
 
 from spendgate.capture.passage import headers_of
+from spendgate.capture.plain_heads import names_in
 from spendgate.capture.scope import CANARY_HOST, folded, host_of
 from spendgate.errors import WireError
 from spendgate.model_names import family
@@ -53,12 +55,21 @@ def head_of(flow: http.HTTPFlow, registry: Registry) -> Head | None:
     The name in the request comes first, since providers route by it; then the one that the connection was decrypted for.
     """
     request, headers = flow.request, headers_of(flow.request)
-    for name in (_authority(request), headers.get("host"), flow.client_conn.sni, request.host):
-        host = host_of(name) if name else ""
+    first = (host_of(name) for name in (_authority(request), headers.get("host"), flow.client_conn.sni) if name)
+    for host in chain(first, asked_hosts(request)):
         if host and registry.host(host) is not None:
             path, _, query = request.path.partition("?")
             return Head(request.method, host, path, query, headers)
     return None
+
+
+def asked_hosts(request: http.Request) -> Iterator[str]:
+    """Every host that a server may take this request to be for: where it goes, its target's, and whatever stands in a Host."""
+    yield host_of(request.host)
+    yield from names_in(request.data.authority)
+    for name, value in request.headers.fields:
+        if name.lower() == b"host":
+            yield from names_in(value)
 
 
 def misdirected(flow: http.HTTPFlow, head: Head, registry: Registry) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from mitmproxy import connection, exceptions, http, tcp, tls
 from mitmproxy.proxy import mode_specs
 
+from spendgate.capture.asked import ambiguous, asked_hosts
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
 from spendgate.capture.pages import page_of
 from spendgate.capture.responder import Responder
@@ -66,6 +67,8 @@ class Bystanders:
             flow.response = self._responder.answer()
         elif not self._metered(flow):
             flow.request.stream = True
+            if self._scope().own_hosts and ambiguous(flow.request):
+                flow.kill()  # for another reader it may go on as a second request, to a host of the policy
         elif flow.request.method == "PRI":
             flow.kill()  # HTTP/2 without ALPN: its preface reads as a request, what follows it as nothing
             host = flow.client_conn.sni or flow.request.host
@@ -79,6 +82,8 @@ class Bystanders:
         if not self._metered(flow):
             if flow.response and flow.client_conn.sni != CANARY_HOST:
                 flow.response.stream = True
+                if self._scope().own_hosts and _leaves_http(flow) and "h2c" in flow.response.headers["upgrade"].lower():
+                    flow.kill()  # its later requests would name their hosts unseen
         elif _leaves_http(flow):
             flow.kill()
         self._stays(flow)
@@ -120,9 +125,7 @@ class Bystanders:
             return name != CANARY_HOST
         if isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
             return True
-        return self._scope().names(host_of(flow.request.host)) or self._scope().names(
-            host_of(flow.request.host_header or "")
-        )
+        return any(self._scope().names(name) for name in asked_hosts(flow.request))
 
 
 def _leaves_http(flow: http.HTTPFlow) -> bool:

@@ -24,6 +24,7 @@ class Gap(StrEnum):
     TRUST_REFUSED = "the tool refused our certificate"
     TRUST_SUSPECTED = "closed right after the handshake, without a request"
     NOT_HTTP = "not HTTP; closed"
+    BEHIND_ANOTHER = "plain HTTP on a connection to another host; closed"
     NO_ALPN = "HTTP/2 without ALPN; closed"
     PROXY_CREDENTIALS = "the proxy did not accept the gate's user and password"
     PROXY_REFUSED = "the proxy did not let the gate through"

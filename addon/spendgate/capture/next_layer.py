@@ -22,6 +22,8 @@ from spendgate.capture import way_out
 from spendgate.capture.both_sides import ClientTls, ServerTls
 from spendgate.capture.browsing import depends, for_whom
 from spendgate.capture.coverage import CoverageEvent, Gap, OnCoverage, Watch
+from spendgate.capture.plain_heads import Head, may_be, read_head
+from spendgate.capture.plain_relay import PlainRelay
 from spendgate.capture.scope import (
     CANARY_HOST,
     ENCRYPTED_CLIENT_HELLO,
@@ -147,12 +149,29 @@ class NextLayer:
         scope, destination = self._scope(), _destination(context)
         if scope.names(destination):
             return self._http_layer(context, HTTPMode.transparent)
+        if scope.own_hosts:
+            return self._watched(context, sent, scope)
         plain = read_plain(sent)
         if plain is None:
             return None
         if plain.is_http and scope.names(plain.host):
             return self._http_layer(context, HTTPMode.transparent)
         return self._tunnelled(context, Tunnel())
+
+    def _watched(self, context: Context, sent: bytes, scope: Scope) -> layer.Layer | None:
+        """Metered, where its first request is a provider's that can be read; else followed from head to head."""
+        head = read_head(sent)
+        if head is None and may_be(sent):
+            return None
+        if isinstance(head, Head) and head.sure and any(scope.names(host) for host in head.hosts):
+            return self._http_layer(context, HTTPMode.transparent)
+
+        def closed(host: str, gap: Gap) -> None:
+            self._on_coverage(CoverageEvent(context.client.id, host, gap))
+
+        stack = way_out.stack(context)
+        stack /= PlainRelay(context, lambda host: self._scope().names(host), closed)
+        return stack[0]
 
     def _datagrams(self, context: Context, sent: bytes) -> layer.Layer | None:
         if context.server.address and context.server.address[1] in DNS_PORTS:

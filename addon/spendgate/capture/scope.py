@@ -51,6 +51,8 @@ class Scope:
     """Of these the ones where only what is known to be no browser is decrypted."""
     counts_browsers: bool = False
     """Whether what is not decrypted for a browser's sake is counted (`capture.browsers: count`)."""
+    own_hosts: bool = False
+    """Whether the policy names hosts of its own (`capture.hosts`): those may be reached by plain HTTP, too."""
     one_command: bool = False
     """Whether one command alone comes through here, started for that (`exec`): then a process that is not found is no browser."""
 

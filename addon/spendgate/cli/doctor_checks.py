@@ -27,6 +27,7 @@ _UNREAD: Final = {
     Gap.HIDDEN_NAME: "turn encrypted client hello off for the tool, or DNS over HTTPS, which gives it the key",
     Gap.NO_SNI: "the tool names no host in its TLS hello; use it with a name instead of an address",
     Gap.QUIC: "turn QUIC (HTTP/3) off for the tool, so that it uses TCP",
+    Gap.BEHIND_ANOTHER: "have the tool open a connection of its own for the host",
     Gap.NAMED_BROWSER: "install the browser as an administrator, or look at what bears a browser's name there",
     Gap.NO_PROCESS: "the gate could not see the process: run it with the rights that transparent capture has",
 }

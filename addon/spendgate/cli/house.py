@@ -129,6 +129,7 @@ def scope_of(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.M
         sites=SITES | wild,
         private=PRIVATE_SITES | wild,
         counts_browsers=policy.capture.browsers == "count",
+        own_hosts=bool(policy.capture.hosts),
         one_command=wanted.ca_folder is not None,
     )
 
