@@ -69,9 +69,9 @@ async def test_counted_ones_are_as_metered(tmp_path: Path) -> None:
         row = await served(place, unstating(account="me"), told("me"))
         plan = await served(place, unstating(account="me", billing="subscription"), told("me"))
         terms = place.gate._asked(unstating(account="me")).terms
-        settled = place.ledger.settled(terms.scopes(place.time.wall_ms), place.time.wall_ms)
+        standings = place.ledger.standings(terms.scopes(place.time.wall_ms), place.time.wall_ms, {})
     assert (row["billing"], row["cost_nanos"]) == ("personal", dollars(0.1))
-    assert settled == (dollars(0.1), dollars(0.1))
+    assert [each.settled_nanos for each in standings] == [dollars(0.1), dollars(0.1)]
     assert (plan["billing"], plan["cost_nanos"], plan["value_nanos"]) == ("subscription", 0, dollars(0.1))
 
 
@@ -116,9 +116,9 @@ async def test_an_account_that_a_request_claims_frees_nobody(tmp_path: Path) -> 
         place.gate.settle(call.call_id, told("org-1"), end())
         (row,) = place.rows.calls()
         scopes = place.gate._asked(unstating()).terms.scopes(place.time.wall_ms)
-        (settled,) = place.ledger.settled(scopes, place.time.wall_ms)
+        (standing,) = place.ledger.standings(scopes, place.time.wall_ms, {})
     assert OWN in row["flags"]
-    assert (row["cost_nanos"], settled) == (dollars(0.1), dollars(0.1))
+    assert (row["cost_nanos"], standing.settled_nanos) == (dollars(0.1), dollars(0.1))
 
 
 async def test_a_claim_beside_a_key_frees_no_call_from_its_hold(tmp_path: Path) -> None:

@@ -76,10 +76,10 @@ async def test_a_call_costs_the_adjusted_price_and_has_the_value_of_the_list(tmp
     """Budgets count what the contract makes of it; value stays at list price; the row says by which entry."""
     async with house(tmp_path, policy(budget(10), adjust=(adjust("0.85"),))) as place:
         row = await served(place, unstating(), costing(0.1))
-        (standing,) = place.ledger.settled(asked(unstating(), place.gate.policy).terms.scopes(NOW), NOW)
+        (standing,) = place.ledger.standings(asked(unstating(), place.gate.policy).terms.scopes(NOW), NOW, {})
     assert (row["cost_nanos"], row["value_nanos"]) == (dollars(0.085), dollars(0.1))
     assert row["prices"].endswith(f"anthropic/{MODEL};pricing.adjust[1]=x 0.85")
-    assert standing == dollars(0.085)
+    assert standing.settled_nanos == dollars(0.085)
 
 
 async def test_set_rates_are_charged_class_by_class(tmp_path: Path) -> None:

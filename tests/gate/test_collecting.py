@@ -232,12 +232,12 @@ async def test_results_that_fail_half_way_are_told_once(tmp_path: Path):
         )
         place.gate.collect(found(place, *results))
         assert place.rows.calls() == []
-        assert set(place.gate.fallback._settled.values()) <= {0}
+        assert {each.settled for each in place.gate.fallback._seen.values()} <= {0}
         conn.execute("DROP TRIGGER broken")
         while place.gate.backlog:
             await asyncio.sleep(0.01)
         assert sum_of(place) == (5 * dollars(0.001), 10 * dollars(0.001))
-        assert list(place.gate.fallback._settled.values()) == [5 * dollars(0.001)] * 2
+        assert [each.settled for each in place.gate.fallback._seen.values()] == [5 * dollars(0.001)] * 2
 
 
 async def test_results_teach_no_sizes(tmp_path: Path):

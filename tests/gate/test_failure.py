@@ -148,7 +148,7 @@ async def test_a_ledger_that_cannot_be_read_either_is_on_failures_to_decide(tmp_
     async with house(tmp_path, policy(budget(0.05))) as place:
         fault = LedgerUnavailable("the disk is broken")
         with broken(place.ledger, fault, monkeypatch), monkeypatch.context() as patch:
-            patch.setattr(place.ledger, "settled", raising(fault))
+            patch.setattr(place.ledger, "standings", raising(fault))
 
             assert isinstance(await place.gate.hold(intent()), Admitted)
 

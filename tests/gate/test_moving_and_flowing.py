@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gate.test_moving_limits import NOON, policy, set_clock
-from gate.world import dollars, end, house, intent, serve
+from gate.world import costing, dollars, end, house, intent, serve
 from spendgate.fitting import scopes
 from spendgate.gate.drawing import Draws
 from spendgate.gate.interface import Admitted, Refused
@@ -126,14 +126,12 @@ exceptions: [{budget: person, match: {person: alice}, add: $20, until: 2026-12-3
         place.gate.backlog.write_out()
         running = intent()
         assert isinstance(await place.gate.hold(running), Admitted)
-        asked = place.gate._asked(intent())
         found = [place.gate._without_ledger(place.gate._asked(intent()), "the ledger is away") for _ in range(3)]
         assert [isinstance(each, Admitted) for each in found] == [True, True, False]
         assert isinstance(found[2], Refused)
         assert found[2].refuse.rule == "loop"
-        place.gate.fallback.spent(asked.terms.scopes(NOON), dollars(28), "alice")
-        spent = place.gate.fallback.decide(
-            asked.terms.scopes(NOON), 1, "alice", place.gate.policy.on_failure, why="it is away", room=True
-        ).refuse
-        assert spent is not None
-        assert (spent.rule, spent.limit_nanos) == ("person", dollars(30))
+        for call in (running.call_id, found[0].call_id, found[1].call_id):
+            place.gate.settle(call, costing(9.5), end())
+        spent = place.gate._without_ledger(place.gate._asked(intent("alice", text_bytes=2_001)), "the ledger is away")
+        assert isinstance(spent, Refused)
+        assert (spent.refuse.rule, spent.refuse.limit_nanos) == ("person", dollars(30))

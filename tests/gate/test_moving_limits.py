@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+import pytest
 from msgspec.structs import replace
 
+from gate.test_failure import raising
 from gate.world import Time, costing, dollars, end, house, intent, serve, used
 from ledger.desk import at
 from spendgate.config.policy_file import parse_policy
+from spendgate.errors import LedgerUnavailable
 from spendgate.gate.interface import Admitted, Collected, Refused
 from spendgate.ledger.check import check
 from spendgate.ledger.queries import Reader
@@ -190,20 +193,23 @@ async def test_a_handshake_is_not_refused_where_an_exception_is_for_a_model(tmp_
             assert (await place.gate.spent(intent()) is not None) == refused
 
 
-async def test_while_the_ledger_fails_the_last_limit_holds(tmp_path):
+@pytest.mark.parametrize("readable", [True, False])
+async def test_while_the_ledger_fails_the_last_limit_holds(tmp_path, monkeypatch, readable):
     """A budget that its mean or exception leaves room in is not spent in memory either; one that is used up stays so."""
     async with house(tmp_path, policy(exception('add: $2, until: "2100-12-31"'))) as place:
         set_clock(place.time, NOON)
         assert await serve(place.gate, intent(), 1.5, seconds=0) == "admitted"
         place.gate.backlog.write_out()
-        assert isinstance(await place.gate.hold(intent()), Admitted)
-        held = place.gate.fallback
-        scopes = place.gate._known.of(intent(), NOON).scopes(NOON)
-        words = {"why": "the ledger is away", "room": True}
-        assert held.decide(scopes, 1, "alice", place.gate.policy.on_failure, **words).refuse is None
-        held.spent(scopes, dollars(2), "alice")
-        refuse = held.decide(scopes, 1, "alice", place.gate.policy.on_failure, **words).refuse
-        assert (refuse.rule, refuse.limit_nanos) == ("person", dollars(3))
+        running = await place.gate.hold(intent())
+        place.gate.settle(running.call_id, costing(0), end())
+        if not readable:
+            monkeypatch.setattr(place.ledger, "standings", raising(LedgerUnavailable("the disk is broken")))
+        left = await place.gate.failing(intent(), "it is away")
+        assert isinstance(left, Admitted)
+        place.gate.settle(left.call_id, costing(2), end())
+        answer = await place.gate.failing(intent(), "it is away")
+        assert isinstance(answer, Refused)
+        assert (answer.refuse.rule, answer.refuse.limit_nanos) == ("person", dollars(3))
 
 
 BOTH = """\

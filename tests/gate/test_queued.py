@@ -94,13 +94,13 @@ async def test_a_budget_spent_without_the_ledger_is_spent_when_it_is_back(
                 place.gate.sent(call.call_id)
                 place.gate.settle(call.call_id, costing(0.03), end())
                 allowed += 1
-        assert allowed == 34
+        assert allowed == 33, "one more may cost more than is left"
 
         refused = [await place.gate.hold(intent(may_wait=False)) for _ in range(20)]
 
         assert all(isinstance(each, Refused) for each in refused)
         await until(lambda: not place.gate.backlog)
-        assert place.rows.states() == {"settled": 34, "refused": 21}
+        assert place.rows.states() == {"settled": 33, "refused": 21}
 
 
 async def test_what_ends_during_a_failure_is_spent_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

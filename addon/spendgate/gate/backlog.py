@@ -19,10 +19,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from spendgate.errors import LedgerBusy, LedgerUnavailable
 from spendgate.gate.clock import Clock
+from spendgate.gate.unwritten import Moved, Unwritten
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,13 @@ _FLUSH_SLICE = 8
 _FIRST = "what was told the ledger before is not yet written"
 
 Write = Callable[[], object]
+
+
+class _Told(NamedTuple):
+    """One write, and what it moves."""
+
+    write: Write
+    moved: Moved | None = None
 
 
 class Together(Protocol):
@@ -49,12 +57,14 @@ class Backlog:
         """`together` runs what it is given, and all its writes as one transaction (`LedgerPort.together`)."""
         self._clock = clock
         self._together = together
-        self._soon: list[Write] = []
+        self._soon: list[_Told] = []
         self._turn: asyncio.Handle | None = None
-        self._ends: deque[Write] = deque()
-        self._rest: deque[Write] = deque()
+        self._ends: deque[_Told] = deque()
+        self._rest: deque[_Told] = deque()
         self._task: asyncio.Task[None] | None = None
         self._written = 0
+        self.unwritten = Unwritten()
+        """What the queued writes will move. Once `write_out` has returned nothing is missing in it."""
         self.failing = ""
         """Why the last try found the ledger unavailable, not only busy; empty: it did not."""
         self.refused = 0
@@ -68,36 +78,44 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._ends) + len(self._rest) + len(self._soon)
 
-    def write(self, write: Write) -> bool:
-        """Write now, or later in order. Never raises, never waits. True: written now."""
-        return self._now_or_later(write, self._rest, clear=not (self._ends or self._rest))
+    def write(self, write: Write, moved: Moved | None = None) -> bool:
+        """Write now, or later in order; it moves so much. Never raises, never waits. True: written now."""
+        return self._now_or_later(_Told(write, moved), self._rest, clear=not (self._ends or self._rest))
 
     def end(self, write: Write) -> bool:
         """As `write`, for what ends or corrects a call that the ledger knows: before all that needs room of its own."""
-        return self._now_or_later(write, self._ends, clear=not self._ends)
+        return self._end(_Told(write))
 
-    def later(self, write: Write) -> None:
+    def later(self, write: Write, moved: Moved) -> None:
         """Queue behind whatever is queued, without trying now."""
-        self._rest.append(write)
-        self._start()
+        self._queue(_Told(write, moved), self._rest)
 
-    def _now_or_later(self, write: Write, line: deque[Write], *, clear: bool) -> bool:
+    def _end(self, told: _Told) -> bool:
+        return self._now_or_later(told, self._ends, clear=not self._ends)
+
+    def _now_or_later(self, told: _Told, line: deque[_Told], *, clear: bool) -> bool:
         if clear:
             try:
-                self._do(write)
+                self._do(told.write)
                 return True
             except LedgerUnavailable:
                 pass  # the task tries again; `fallback` decides about new calls meanwhile
-        line.append(write)
-        self._start()
+        self._queue(told, line)
         return False
 
-    def soon(self, write: Write) -> None:
+    def _queue(self, told: _Told, line: deque[_Told]) -> None:
+        line.append(told)
+        if told.moved is not None:
+            self.unwritten.add(told.moved)
+        self._start()
+
+    def soon(self, write: Write, moved: Moved | None = None) -> None:
         """As `end`, in the next transaction that is `joined`, at the latest in the loop's turn after next. Never raises."""
+        told = _Told(write, moved)
         if self._ends:
-            self._ends.append(write)
+            self._queue(told, self._ends)
             return
-        self._soon.append(write)
+        self._soon.append(told)
         if len(self._soon) >= _FLUSH_SLICE:
             self.write_out()
         elif self._turn is None:
@@ -132,14 +150,14 @@ class Backlog:
             raise LedgerUnavailable(_FIRST) if self.failing else LedgerBusy(_FIRST)
 
     def _with_soon[T](self, work: Callable[[], T]) -> T:
-        for write in self._soon:
-            write()
+        for told in self._soon:
+            told.write()
         return work()
 
     def _after(self, loop: asyncio.AbstractEventLoop) -> None:
         self._turn = loop.call_soon(self.write_out)
 
-    def _taken(self) -> list[Write]:
+    def _taken(self) -> list[_Told]:
         """What was to be written soon; nothing is from here on."""
         if self._turn is not None:
             self._turn.cancel()
@@ -151,12 +169,12 @@ class Backlog:
         soon = self._taken()
         if len(soon) > 1 and not self._ends:
             try:
-                self._together(lambda: [write() for write in soon])
+                self._together(lambda: [told.write() for told in soon])
                 soon = []
             except Exception as fault:  # noqa: BLE001 - nothing of it is written: each by itself, with its own fault
                 logger.debug("%d writes did not go together: %s", len(soon), type(fault).__name__)
-        for write in soon:
-            self.end(write)
+        for told in soon:
+            self._end(told)
 
     def _do(self, write: Write) -> None:
         try:
@@ -185,13 +203,15 @@ class Backlog:
             if not line:
                 break
             try:
-                self._do(line[0])
+                self._do(line[0].write)
             except LedgerBusy:
                 return self._between(_BUSY_S)
             except LedgerUnavailable as fault:
                 self.failing = str(fault)
                 return self._between(_UNAVAILABLE_S)
-            line.popleft()
+            told = line.popleft()
+            if told.moved is not None:
+                self.unwritten.written(told.moved)
             self._written += 1
             self.failing = ""
         return 0

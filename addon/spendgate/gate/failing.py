@@ -1,4 +1,5 @@
-"""A call that asks while the ledger fails: the policy's `on_failure`, as far as its mode enforces anything for this call.
+"""A call that asks while the ledger fails: its budgets decide by what is known in memory, and then the policy's `on_failure`, as
+far as its mode enforces anything for this call.
 
 Rows are queued in their order, and written when the ledger is back.
 """
@@ -8,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from spendgate.admission import Admit, Refuse
+from msgspec.structs import replace
+
+from spendgate.admission import Admit, Refuse, Wait
 from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes
 from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
 from spendgate.gate.evidence import Evidence
-from spendgate.gate.fallback import Fallback
+from spendgate.gate.fallback import Fallback, Without
 from spendgate.gate.interface import Refused
 from spendgate.gate.refusing import Refusing
 from spendgate.gate.running import Running
+from spendgate.gate.unwritten import Moved
 from spendgate.ledger.interface import Flowing, LedgerPort
-from spendgate.standing import Hold, Scope, Size
+from spendgate.standing import KindStanding, Size, Standing
 
 WITHOUT_LEDGER: Final = "admitted while the ledger failed"
 """Flag of a call that `on_failure` let through."""
@@ -43,53 +47,55 @@ class Failing:
         self._clock = clock
         self._running = running
 
-    def ask(self, asked: Asked, why: str) -> Running | Refused:
-        """Whether it leaves. `why` the ledger did not decide it has no content."""
+    def ask(self, asked: Asked, why: str, *, waited_ms: int = 0, patient: bool = False) -> Running | Refused | Wait:
+        """Whether it leaves. `why` the ledger did not decide it has no content. Wait: for others' holds, if it is `patient`."""
         self._evidence.failed(why)
         now_ms, size = self._clock.now_ms(), asked.size(self._sizes)
-        scopes, rates = asked.terms.scopes(now_ms), asked.terms.rate_scopes
-        hold_nanos = next((each for each in (size.learned_nanos, size.guess_nanos) if each is not None), 0)
-        try:
-            self._fallback.told(scopes, self._ledger.settled(scopes, now_ms))
-        except LedgerUnavailable:
-            pass  # it cannot be read either: what is remembered decides
-        flowing = asked.flowing(size, self._clock)
-        refuse, would = self._decided(asked, scopes, flowing, hold_nanos, now_ms, why=why)
-        if refuse is not None:
-            return self._refusing.refused(asked, refuse, size, 0)
-        self._fallback.left(asked.intent.call_id, rates, flowing)
-        scopes = (*scopes, *rates)
-        holds = tuple((scope, _booked(scope, size, hold_nanos)) for scope in scopes)
-        opened = row(asked, size)
-        self._backlog.later(lambda: self._ledger.hold(opened, scopes, lambda *_: Admit(holds, would), now_ms))
-        return Running(asked, size, holds, now_ms, flags=(WITHOUT_LEDGER,), late=True, remembered_nanos=hold_nanos)
-
-    def _decided(
-        self,
-        asked: Asked,
-        scopes: tuple[Scope, ...],
-        flowing: Flowing | None,
-        hold_nanos: int,
-        now_ms: int,
-        *,
-        why: str,
-    ) -> tuple[Refuse | None, Refuse | None]:
-        """What refuses it, and what would have, where its mode enforced that."""
         rule, enforced = asked.terms.refused(now_ms), asked.terms.enforced
-        held = (scope for call in self._running.values() for scope, _ in call.holds)
-        refuse = rule if enforced else None
-        refuse = refuse or self._fallback.rate_refusal(asked.terms.rate_scopes, flowing, held, now_ms)
-        if refuse is not None:
-            return refuse, rule
-        refuse, would = self._fallback.decide(
-            scopes, hold_nanos, asked.intent.attribution.person, asked.terms.policy.on_failure, why=why,
-            room=self._backlog.room, enforced=enforced,
+        if rule is not None and enforced:
+            return self._refusing.refused(asked, rule, size, waited_ms)
+        flowing, nanos = asked.flowing(size, self._clock), _likely(size)
+        decision = self._fallback.decide(
+            Without(
+                self._standings(asked, flowing, now_ms), self._kind(asked), size, asked.intent.attribution.person, nanos,
+                asked.terms.policy.on_failure, why, self._backlog.room, enforced, patient,
+            ),
+            now_ms,
         )  # fmt: skip
-        return refuse, rule or would
+        if isinstance(decision, Refuse):
+            return self._refusing.refused(asked, decision, size, waited_ms)
+        if isinstance(decision, Wait):
+            return decision
+        self._fallback.left(asked.intent.call_id, asked.terms.rate_scopes, flowing)
+        admit = replace(decision, would_refuse=rule or decision.would_refuse)
+        self._open(asked, size, admit, now_ms, waited_ms)
+        return Running(asked, size, admit.holds, now_ms, flags=(WITHOUT_LEDGER,), late=True, remembered_nanos=nanos)
+
+    def _standings(self, asked: Asked, flowing: Flowing | None, now_ms: int) -> tuple[Standing, ...]:
+        """Its budgets and rates as they stand: by the file and what it has not been told, else as they were last seen."""
+        scopes, held = asked.terms.scopes(now_ms), (scope for call in self._running.values() for scope, _ in call.holds)
+        self._backlog.write_out()  # what is to be written soon is then written, or known as unwritten
+        try:
+            found = self._ledger.standings(scopes, now_ms, self._backlog.unwritten.sums(scopes, now_ms))
+        except LedgerUnavailable:
+            found = self._fallback.remembered(scopes)
+        else:
+            self._fallback.saw(found)
+        return (*found, *self._fallback.rates(asked.terms.rate_scopes, flowing, held))
+
+    def _kind(self, asked: Asked) -> KindStanding:
+        """How many calls of its kind this gate has open: those of others can only be known from the ledger."""
+        kind = asked.terms.keys.kind
+        return KindStanding(kind, 0, sum(1 for call in self._running.values() if call.asked.terms.keys.kind == kind))
+
+    def _open(self, asked: Asked, size: Size, admit: Admit, now_ms: int, waited_ms: int) -> None:
+        """It holds from here on in memory, and in the ledger as soon as that can be written."""
+        opened, scopes = row(asked, size), tuple([scope for scope, _ in admit.holds])
+        moved = Moved(now_ms, size.ceiling_nanos, opened=admit.holds)
+        self._backlog.later(lambda: self._ledger.hold(opened, scopes, lambda *_: admit, now_ms, waited_ms), moved)
+        self._fallback.moved(moved)
 
 
-def _booked(scope: Scope, size: Size, hold_nanos: int) -> int:
-    """What a call that nothing could check is booked with in one budget; in a rate nothing."""
-    if scope.rate is not None:
-        return 0
-    return size.ceiling_nanos if scope.hold is Hold.CEILING and size.ceiling_nanos is not None else hold_nanos
+def _likely(size: Size) -> int:
+    """What `allow up to` counts a call with until it has ended."""
+    return next((each for each in (size.learned_nanos, size.guess_nanos) if each is not None), 0)

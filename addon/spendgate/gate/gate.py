@@ -10,9 +10,9 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
+from spendgate.admission import Wait
 from spendgate.audit_words import AuditWord
 from spendgate.calibration import UNCALIBRATED, Factors
-from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes
 from spendgate.gate.asked import Asked
 from spendgate.gate.backlog import Backlog
@@ -35,6 +35,7 @@ from spendgate.gate.running import Running
 from spendgate.gate.settling import Settling
 from spendgate.gate.signs import others_of
 from spendgate.gate.terms import KnownTerms
+from spendgate.gate.unwritten import Moved
 from spendgate.gate.upkeep import GateLedger, Upkeep
 from spendgate.gate.waiting import Denied, Granted, Waiting
 from spendgate.policy import Policy
@@ -83,10 +84,6 @@ class Gate:
             ledger, prices, self.sizes, self.backlog, clock=self.clock, evidence=self._evidence, also=self._also,
             calibrated=self._calibrated,
         )  # fmt: skip
-        self._waiting = Waiting(
-            ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
-            in_force=lambda: self.policy, waited_for=self._upkeep.waited_for,
-        )  # fmt: skip
         self._correcting = Correcting(
             ledger, lines=self._lines, fallback=self.fallback, backlog=self.backlog, estimate=estimate
         )
@@ -95,6 +92,10 @@ class Gate:
         self._failing = Failing(
             ledger, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, evidence=self._evidence,
             refusing=self._refusing, clock=self.clock, running=self._running,
+        )  # fmt: skip
+        self._waiting = Waiting(
+            ledger, lines=self._lines, sizes=self.sizes, fallback=self.fallback, backlog=self.backlog, clock=self.clock,
+            in_force=lambda: self.policy, waited_for=self._upkeep.waited_for, without=self._failing.ask,
         )  # fmt: skip
         self._connections = Connections(ledger, fallback=self.fallback, backlog=self.backlog, clock=self.clock)
         self._factors = UNCALIBRATED
@@ -167,16 +168,18 @@ class Gate:
             refuse = asked.terms.refused(self.clock.now_ms()) if asked.terms.enforced else None
             if refuse is not None:
                 return self._refusing.refused(asked, refuse, asked.size(self.sizes), 0)
-            try:
-                answer = await self._waiting.ask(asked, since_ms)
-            except LedgerUnavailable as fault:
-                return self._without_ledger(asked, str(fault))
+            answer = await self._waiting.ask(asked, since_ms)
+        if isinstance(answer, Refused):
+            return answer
+        if isinstance(answer, Running):
+            return self._admitted(answer)
         if isinstance(answer, Granted):
             if not self.backlog:
                 self.fallback.recovered()
             held = Running(
                 asked, answer.size, answer.admit.holds, answer.booked_ms, left=answer.left, flowing=answer.flowing
             )
+            self.fallback.moved(Moved(answer.booked_ms, answer.size.ceiling_nanos, opened=held.holds))
             return self._admitted(held)
         if isinstance(answer, Denied):
             return self._refusing.refused(asked, answer.refuse, answer.size, answer.waited_ms)
@@ -201,6 +204,8 @@ class Gate:
 
     def _without_ledger(self, asked: Asked, why: str) -> Answered:
         found = self._failing.ask(asked, why)
+        if isinstance(found, Wait):  # only of who is patient
+            found = self._refusing.refused(asked, found.refusal, asked.size(self.sizes), 0)
         return found if isinstance(found, Refused) else self._admitted(found)
 
     def _admitted(self, call: Running) -> Admitted:

@@ -21,6 +21,7 @@ from spendgate.gate.plausible import believed
 from spendgate.gate.remembered import Remembered
 from spendgate.gate.running import Running
 from spendgate.gate.terms import KnownTerms, Terms
+from spendgate.gate.unwritten import Moved
 from spendgate.ledger.interface import LedgerPort, Settlement
 from spendgate.pricing import PriceBook
 from spendgate.providers.interface import Reading
@@ -57,22 +58,21 @@ class Settling:
         settlement, sample = charging.settled(ending, prices, self._estimate, call.flags)
         settlement = _told_later(call, settlement, found, end)
         self._remembered.saw(intent, found, settlement.usage, call.asked.terms.policy.billing)
+        moved = Moved(call.booked_ms, call.size.ceiling_nanos, ended=call.holds, charges=settlement.charges)
         write = self._backlog.write if call.late else self._backlog.soon
-        write(lambda: self._ledger.settle(call_id, settlement))
+        write(lambda: self._ledger.settle(call_id, settlement), moved)
+        self._fallback.moved(moved)
         self._lines.freed(scope for scope, _ in (*call.holds, *settlement.charges))
-        self._count(call_id, call, settlement, end)
+        if call.late:
+            self._count(call_id, call, settlement, end)
         if sample is not None:
             self._learn(call_id, call, sample)
 
     def _count(self, call_id: str, call: Running, settlement: Settlement, end: End) -> None:
-        """What decides without the ledger knows of it, too."""
-        if not call.late:
-            self._fallback.settled(settlement.charges)
-            return
-        terms, person = call.asked.terms, call.asked.intent.attribution.person
+        """What is counted only while the ledger fails: what rates and persons have had meanwhile."""
+        nanos = settlement.cost_nanos if call.asked.terms.counts else settlement.value_nanos
         self._fallback.ended(call_id, settlement.usage, sent=end.sent)
-        nanos = settlement.cost_nanos if terms.counts else settlement.value_nanos
-        self._fallback.spent(terms.scopes(call.booked_ms), nanos - call.remembered_nanos, person)
+        self._fallback.spent(call.asked.intent.attribution.person, nanos - call.remembered_nanos)
 
     def _learn(self, call_id: str, call: Running, sample: charging.Learnable) -> None:
         terms, (usage, value) = call.asked.terms, sample

@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from spendgate.admission import Admit, Decision, Refuse, Wait, decide, who_refuses
+from spendgate.errors import LedgerUnavailable
 from spendgate.estimate import Sizes
 from spendgate.gate.asked import Asked, row
 from spendgate.gate.backlog import Backlog
 from spendgate.gate.clock import Clock
 from spendgate.gate.fallback import Fallback
+from spendgate.gate.interface import Refused
 from spendgate.gate.line import Lines, Place
 from spendgate.gate.patience import patiently
+from spendgate.gate.running import Running
 from spendgate.ledger.interface import Flowing, LedgerPort
 from spendgate.policy import Policy
 from spendgate.standing import UNSIZED, KindStanding, Size, Standing
@@ -56,6 +60,16 @@ class Left(Struct, frozen=True):
     waited_ms: int
 
 
+class WithoutLedger(Protocol):
+    """Decides a call that the ledger cannot; see `Failing.ask`."""
+
+    def __call__(self, asked: Asked, why: str, *, waited_ms: int, patient: bool) -> Running | Refused | Wait: ...
+
+
+Asking = Granted | Denied | Left | Running | Refused
+"""What becomes of a call; the last two are decided without the ledger, and the row of a refused one is told."""
+
+
 class _OutOfForceError(Exception):
     """The policy by which this call was asked for is in force no longer."""
 
@@ -69,6 +83,8 @@ class _Try:
     """Boot clock."""
     place: Place | None = None
     """None while it has not had to wait."""
+    failed: bool = False
+    """Whether the ledger could not decide the last try: the next one is not patient with it."""
     until_ms: int | None = None
     """Boot clock: when it has waited long enough; None while it has not had to."""
     size: Size = UNSIZED
@@ -79,9 +95,10 @@ class Waiting:
 
     def __init__(
         self, ledger: LedgerPort, *, lines: Lines, sizes: Sizes, fallback: Fallback, backlog: Backlog, clock: Clock,
-        in_force: Callable[[], Policy], waited_for: Callable[[], None],
+        in_force: Callable[[], Policy], waited_for: Callable[[], None], without: WithoutLedger,
     ) -> None:  # fmt: skip
-        """`in_force` says by which policy calls leave now; `waited_for` is told each time that others' holds are in the way."""
+        """`in_force` says by which policy calls leave now; `waited_for` is told each time that others' holds are in the way;
+        `without` decides where the ledger cannot."""
         self._ledger = ledger
         self._lines = lines
         self._sizes = sizes
@@ -90,13 +107,11 @@ class Waiting:
         self._clock = clock
         self._in_force = in_force
         self._waited_for = waited_for
+        self._without = without
         self._turn = asyncio.Lock()
 
-    async def ask(self, asked: Asked, since_ms: int) -> Granted | Denied | Left | None:
-        """Hold the cost of a call that has come at `since_ms` of the boot clock. None: another policy is in force meanwhile.
-
-        Raises LedgerUnavailable where the ledger cannot say.
-        """
+    async def ask(self, asked: Asked, since_ms: int) -> Asking | None:
+        """Hold the cost of a call that has come at `since_ms` of the boot clock. None: another policy is in force meanwhile."""
         trying = _Try(asked, since_ms)
         try:
             while True:
@@ -129,7 +144,7 @@ class Waiting:
     def _waited(self, trying: _Try) -> int:
         return self._clock.boot_ms() - trying.started_ms if trying.until_ms is not None else 0
 
-    async def _once(self, trying: _Try) -> Granted | Denied | Wait:
+    async def _once(self, trying: _Try) -> Asking | Wait:
         """One try. Tries after the first take turns, so that many waiters leave the loop to others between two.
 
         Nothing is awaited after a try: one that is cancelled then would leave its hold to nobody.
@@ -140,7 +155,7 @@ class Waiting:
             await asyncio.sleep(0)
             return await self._try(trying)
 
-    async def _try(self, trying: _Try) -> Granted | Denied | Wait:
+    async def _try(self, trying: _Try) -> Asking | Wait:
         asked, now_ms = trying.asked, self._clock.now_ms()
         trying.size = size = asked.size(self._sizes)
         ended = asked.terms.refused(now_ms) if asked.terms.enforced else None
@@ -167,7 +182,12 @@ class Waiting:
                 lambda: self._ledger.hold(opened, scopes, here, now_ms, waited_ms, leaves=leaves, flowing=flowing)
             )
 
-        decision = await patiently(hold, self._clock)
+        try:
+            decision = hold() if trying.failed else await patiently(hold, self._clock)
+        except LedgerUnavailable as fault:
+            trying.failed = True
+            return self._without(asked, str(fault), waited_ms=self._waited(trying), patient=patient)
+        trying.failed = False
         if isinstance(decision, Admit):
             return Granted(decision, size, now_ms, leaves, flowing)
         if isinstance(decision, Refuse):

@@ -205,16 +205,6 @@ class Balances:
         balance.next_ms = conn.execute(_NEXT, (edge_ms,)).fetchone()[0] or _NO_CALL_MS
 
 
-def settled(conn: sqlite3.Connection, scopes: Iterable[Scope], now_ms: int) -> tuple[int, ...]:
-    """What these scopes' windows have settled, in their order, only read; nothing for a window that nobody has met."""
-    found = []
-    for scope in scopes:
-        key = scope.balance
-        row = conn.execute(READ_BY_KEY, key).fetchone()
-        found.append(0 if row is None else at_edge(conn, Balance(*row), now_ms - key[-1]).settled)
-    return tuple(found)
-
-
 def passed(conn: sqlite3.Connection, balance: int, after_ms: int) -> tuple[int, int, int, int]:
     """Settled, held and ceiling, and how many are open, of its calls that were booked later."""
     settled, held, ceiling, opened, _ = conn.execute(_PASSED, (after_ms, _NO_CALL_MS, balance)).fetchone()

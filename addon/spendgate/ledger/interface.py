@@ -5,13 +5,14 @@ The gate (`spendgate.gate`) is the only writer; `cli` reads through `ledger.quer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from spendgate.admission import Decision
 from spendgate.flow import Tokens
+from spendgate.ledger.sums import BalanceKey, Sums
 from spendgate.standing import KindStanding, Scope, Standing
 from spendgate.usage import Usage
 
@@ -184,8 +185,11 @@ class LedgerPort(Protocol):
         """
         ...
 
-    def settled(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[int, ...]:
-        """What these budgets have settled, in their order. Writes nothing, so a ledger that is full or busy can tell."""
+    def standings(
+        self, scopes: tuple[Scope, ...], now_ms: int, unwritten: Mapping[BalanceKey, Sums]
+    ) -> tuple[Standing, ...]:
+        """These budgets as they stand, in their order, with what is still to be written added. Writes nothing, so a ledger that
+        is full or busy can tell."""
         ...
 
     def leave(self, call_id: str) -> None:

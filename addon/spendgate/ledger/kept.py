@@ -6,20 +6,8 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 
-from msgspec import Struct
-
 from spendgate.ledger.balances import READ_BY_KEY, Balance, Key, at_edge, passed
-
-
-class Sums(Struct):
-    """What is still to be counted in one balance. Nano-dollars."""
-
-    settled: int = 0
-    held: int = 0
-    ceiling: int = 0
-    open_calls: int = 0
-    billed: int = 0
-    """How much of `settled` was billed and not captured."""
+from spendgate.ledger.sums import Sums
 
 
 class Kept:

@@ -7,7 +7,7 @@ changes; no method waits for another process (LedgerBusy: try again within milli
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -19,7 +19,6 @@ from spendgate.errors import LedgerUnavailable, StateError
 from spendgate.grants import Taken
 from spendgate.ledger import (
     audit_log,
-    balances,
     calibrations,
     chain,
     check,
@@ -34,6 +33,7 @@ from spendgate.ledger import (
     results,
     rows,
     schema,
+    standings,
     uncaptured,
     verify,
     waiters,
@@ -44,9 +44,11 @@ from spendgate.ledger.heads import Finding, Heads, unlike
 from spendgate.ledger.heads import of as heads_of
 from spendgate.ledger.holds import Booking
 from spendgate.ledger.interface import AlertRow, AwaitedCall, CallRow, Counted, Decide, Flowing, Settlement
+from spendgate.ledger.kept import Kept
 from spendgate.ledger.known import Known
 from spendgate.ledger.reserve import Reserve, reserve_of
 from spendgate.ledger.store import Store
+from spendgate.ledger.sums import BalanceKey, Sums
 from spendgate.standing import Scope, Standing
 
 REREAD_CALLS = 20_000
@@ -120,9 +122,11 @@ class Ledger:
         asking = deciding.Asking(row, scopes, decide, booking, known, is_dead, flowing)
         return self._store.write(lambda _: deciding.hold(asking))
 
-    def settled(self, scopes: tuple[Scope, ...], now_ms: int) -> tuple[int, ...]:
-        """What these budgets have settled, only read; see `LedgerPort.settled`."""
-        return self._store.read(lambda conn: balances.settled(conn, scopes, now_ms))
+    def standings(
+        self, scopes: tuple[Scope, ...], now_ms: int, unwritten: Mapping[BalanceKey, Sums]
+    ) -> tuple[Standing, ...]:
+        """These budgets as they stand, only read; see `LedgerPort.standings`."""
+        return self._store.read(lambda conn: standings.standings(Kept(conn, now_ms, unwritten), scopes))
 
     def leave(self, call_id: str) -> None:
         """A waiter gives up its place."""

@@ -13,7 +13,7 @@ from spendgate.ledger import day_sums, open_calls, rows
 from spendgate.ledger.balances import READ_BY_KEY, Key
 from spendgate.ledger.fill import CHUNK, COUNTING, FIND, Counted, ScopesOf, counted_upto, missing, was_counted
 from spendgate.ledger.holds import bound_of
-from spendgate.ledger.kept import Sums
+from spendgate.ledger.sums import Sums
 from spendgate.selector import PLAN
 from spendgate.standing import Hold, Scope
 
