@@ -11,8 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from spendgate.estimate import HIDDEN_INPUT, KindKeys, Sizes, bound, sample_of
-from spendgate.price_cards import Ladder, Rates
+from spendgate.estimate import (
+    HIDDEN_INPUT,
+    OUTPUT_GUESSED,
+    OUTPUT_UNPRICED,
+    WINDOW_GUESSED,
+    KindKeys,
+    Sizes,
+    bound,
+    sample_of,
+)
+from spendgate.price_cards import UNPRICED, Ladder, Rates
 from spendgate.pricing import Charge, PriceBook, utc
 from spendgate.providers.interface import Ask
 from spendgate.usage import Usage
@@ -22,6 +31,8 @@ RATES = Rates(
     cache_write=6_250_000_000, output=25_000_000_000, web_search=10_000_000_000_000, request=7, context_window=200_000,
     source="test",
 )  # fmt: skip
+UNKNOWN = {"context_window": None, "source": UNPRICED}
+"""What rates have that are a policy's word."""
 ASK = Ask(model="m", text_bytes=1_000, output_tokens_max=100)
 KEYS = KindKeys.of("claude-code", "m", "anthropic-messages")
 counts = st.integers(0, 300_000)
@@ -48,15 +59,38 @@ def test_the_bound_is_the_most_that_a_request_can_cost(ask, nanos):
     found = bound(ask, RATES)
 
     assert found.ceiling_nanos == nanos
-    assert found.guess_nanos is not None
-    assert found.guess_nanos >= (nanos or 0)
+    if ask.output_tokens_max is not None:
+        assert found.guess_nanos >= (nanos or 0)
 
 
-def test_a_model_without_a_window_has_no_bound_for_packed_input():
-    """Where neither bytes nor a context window bound the input, nothing does, and not even a guess is made."""
-    found = bound(replace(ASK, opaque_input=True), dataclasses.replace(RATES, context_window=None))
+@pytest.mark.parametrize(
+    ("ask", "rates", "tokens"),
+    [
+        pytest.param({"opaque_input": True}, {"context_window": None}, (WINDOW_GUESSED, 100), id="packed, no window"),
+        pytest.param({"output_tokens_max": None}, {}, (5_000, OUTPUT_GUESSED), id="uncapped"),
+        pytest.param({"output_tokens_max": None}, {"context_window": 4_000}, (4_000, 4_000), id="uncapped, small window"),
+        pytest.param({"output_tokens_max": None}, UNKNOWN, (5_000, OUTPUT_UNPRICED), id="unpriced, uncapped"),
+        pytest.param({"output_tokens_max": 32_000}, UNKNOWN, (5_000, OUTPUT_UNPRICED), id="unpriced"),
+        pytest.param({"output_tokens_max": None, "text_bytes": 60_000}, UNKNOWN, (WINDOW_GUESSED, OUTPUT_UNPRICED), id="long"),
+        pytest.param({"text_bytes": 200_000}, UNKNOWN, (200_000, 100), id="longer than the window that is guessed"),
+    ],
+)  # fmt: skip
+def test_what_nothing_bounds_is_guessed_all_the_same(ask, rates, tokens):
+    """A window and an output that an agent's first call stays below, at the call's own price: never all that is left."""
+    found = bound(replace(ASK, **ask), dataclasses.replace(RATES, **rates))
 
-    assert (found.ceiling_nanos, found.guess_nanos) == (None, None)
+    assert found.guess_nanos == tokens[0] * 5_000 + tokens[1] * 25_000 + 7
+    assert found.output_guess_nanos == tokens[1] * 25_000 + 7
+
+
+@pytest.mark.parametrize(("own", "most"), [(False, 160_000 * 10_000), (True, 10**7 * 5_000)])
+def test_small_calls_of_others_do_not_make_a_large_one_dear(own, most):
+    """Sixty-two tokens a byte were hidden input of a small request; a large one of another model has no such window."""
+    other, sizes = KindKeys.of("claude-code", "another", "anthropic-messages"), Sizes()
+    sizes.learn(KEYS if own else other, sample_of(40, Usage(input_tokens=2_500, output_tokens=0), 12_500_007, RATES))
+    ask, unknown = replace(ASK, text_bytes=160_000), dataclasses.replace(RATES, **UNKNOWN)
+
+    assert sizes.size(KEYS, ask, unknown).learned_nanos == most + 7
 
 
 def test_a_guess_distrusts_the_bound():

@@ -32,6 +32,14 @@ _PRICED_MAX = 4
 HIDDEN_INPUT = 5
 """A cold call is expected to bill at most this many input tokens for a byte: 20 for each 4 bytes, which is 20 times what one
 reads off the request (facts/performance.md 4 measured gateways that let 400% through there)."""
+WINDOW_GUESSED = 128_000
+"""Where nobody knows a model's context window, a call is expected to have at most this much input, or what its bytes show."""
+OUTPUT_GUESSED = 65_536
+"""A cold call without a cap is expected to put out at most this many tokens: Codex sends none, and with a whole window of output
+three agents of a morning filled an hour's $20."""
+OUTPUT_UNPRICED = 16_384
+"""The same, capped or not, where the price itself is the policy's word, and dear. By `scripts/simulate`: with 8,192 a long tail
+goes over by twice as much, with 32,768 four agents fill those $20."""
 SEARCHES_GUESSED = 20
 LOOPS_GUESSED = 10
 """Searches, and samplings of a server-tool loop, that a cold call is expected to stay below where nothing caps them."""
@@ -63,10 +71,12 @@ class Bound(Struct, frozen=True):
 
     ceiling_nanos: int | None
     """The most it can cost; None: no finite bound."""
-    guess_nanos: int | None
-    """What a call of an unknown kind holds under `expected`; None where not even the context window is known."""
+    guess_nanos: int
+    """What a call of an unknown kind holds under `expected`."""
     output_nanos: int | None = None
-    """The most that its output can cost."""
+    """The most that its output can cost; None: nothing bounds it, or what of the request it is sized by is a guess, too."""
+    output_guess_nanos: int = 0
+    """The part of the guess that is output."""
 
 
 def bound(ask: Request, rates: Rates) -> Bound:
@@ -75,22 +85,54 @@ def bound(ask: Request, rates: Rates) -> Bound:
     Input that is only referred to is bounded by the context window alone. `rates` are the dearest of the tiers that may apply.
     """
     dearest = _input_rate(ask, rates)
-    window = rates.context_window
-    shown = window if ask.opaque_input else ask.text_bytes
-    output = ask.output_tokens_max if ask.output_tokens_max is not None else window
-    if shown is None or output is None:
-        return Bound(None, None)
-    rest = output * max(1, ask.choices) * rates.output + rates.request * _MILLION
+    shown = rates.context_window if ask.opaque_input else ask.text_bytes
+    output = ask.output_tokens_max if ask.output_tokens_max is not None else rates.context_window
+    most = None if output is None else _rest(output, ask, rates)
     ceiling = None
-    if ask.searches_max is not None and not ask.loops:
-        ceiling = shown * dearest + rest + ask.searches_max * rates.web_search
-    hidden = shown * HIDDEN_INPUT
-    guessed = min(window, hidden) if window is not None else hidden
+    if shown is not None and most is not None and ask.searches_max is not None and not ask.loops:
+        ceiling = shown * dearest + most + ask.searches_max * rates.web_search
+    likely = _rest(_output_guessed(ask, rates), ask, rates)
+    guessed = _input_guessed(ask, rates)
     if ask.loops:
         guessed *= LOOPS_GUESSED
     searches = SEARCHES_GUESSED if ask.searches_max is None else ask.searches_max
-    guess = max(ceiling or 0, guessed * dearest + rest + searches * rates.web_search)
-    return Bound(None if ceiling is None else _up(ceiling), _up(guess), _up(rest))
+    guess = guessed * dearest + likely + searches * rates.web_search
+    if likely == most and ceiling is not None:
+        guess = max(ceiling, guess)
+    return Bound(
+        None if ceiling is None else _up(ceiling),
+        _up(guess),
+        None if shown is None or most is None else _up(most),
+        _up(likely),
+    )
+
+
+def _rest(output: int, ask: Request, rates: Rates) -> int:
+    """What so many tokens of output cost in each choice, and the request itself; in millionths of a nano-dollar."""
+    return output * max(1, ask.choices) * rates.output + rates.request * _MILLION
+
+
+def _output_guessed(ask: Request, rates: Rates) -> int:
+    """Output tokens of one choice that a cold call is expected to stay below: what a request caps counts in full, at a price
+    that a list knows."""
+    cap = ask.output_tokens_max
+    if cap is not None and rates.priced:
+        return cap
+    most = OUTPUT_GUESSED if rates.priced else OUTPUT_UNPRICED
+    return min([each for each in (cap, rates.context_window, most) if each is not None])
+
+
+def _input_guessed(ask: Request, rates: Rates) -> int:
+    """Input tokens that one sampling of a cold call is expected to stay below."""
+    window = rates.context_window
+    if ask.opaque_input:
+        return WINDOW_GUESSED if window is None else window
+    return min(ask.text_bytes * HIDDEN_INPUT, _window(ask, rates))
+
+
+def _window(ask: Request, rates: Rates) -> int:
+    """The context window, and where nobody knows it a guess that the bytes of the request do not disprove."""
+    return max(WINDOW_GUESSED, ask.text_bytes) if rates.context_window is None else rates.context_window
 
 
 def _input_rate(ask: Request, rates: Rates) -> int:
@@ -271,7 +313,7 @@ class Sizes:
             limits.ceiling_nanos,
             None,
             guess_nanos=limits.guess_nanos,
-            output_nanos=limits.output_nanos,
+            output_nanos=limits.output_guess_nanos,
             output_most_nanos=limits.output_nanos,
         )
 
@@ -290,7 +332,9 @@ def _learned(limits: Bound, lines: _Lines, ask: Request, rates: Rates, *, seen: 
     size_bytes = max(1, ask.text_bytes)
     costs = [each * size_bytes + fixed >> _SHIFT for each, fixed in zip(lines.per_byte, lines.fixed, strict=True)]
     costs.sort()
-    most = None if rates.context_window is None or ask.loops else rates.context_window * rates.input_dearest
+    # Calls of its own kind may have shown a larger window than is guessed; what others were billed by the byte does not.
+    known = rates.context_window is not None or not own_seen
+    most = _window(ask, rates) * rates.input_dearest if known and not ask.loops else None
     if most is not None and costs[-1] * _MILLION > most:
         within = [min(each * size_bytes, (most << _SHIFT) // _MILLION) for each in lines.per_byte]
         costs = sorted([each + fixed >> _SHIFT for each, fixed in zip(within, lines.fixed, strict=True)])

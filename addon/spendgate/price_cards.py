@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import reduce
 from math import ceil, lcm
 from operator import mul
+from typing import Final
 
 from genai_prices import Usage as ListedUsage
 from genai_prices.types import ModelPrice, TieredPrices
@@ -37,6 +38,8 @@ LEAVES = (
 )
 """The counts of `Usage`; of two where one is part of the other, the smaller is priced and taken off the larger."""
 
+UNPRICED: Final = "policy:unknown_model"
+"""`Rates.source` of a model that no list prices: what it costs is the policy's word."""
 REQUEST = "request"
 """What a request costs whatever it uses, beside the prices of counts (`Card.each`)."""
 AUDIO_MS = "audio_ms"
@@ -66,6 +69,11 @@ class Rates:
     context_window: int | None
     """Most input tokens; None where genai-prices does not say."""
     source: str
+
+    @property
+    def priced(self) -> bool:
+        """Whether some list has its price, and so what its limits are, too."""
+        return self.source != UNPRICED
 
     @property
     def input_dearest(self) -> int:

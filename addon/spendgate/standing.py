@@ -192,8 +192,10 @@ class Size(Struct, frozen=True, array_like=True):
 
     @property
     def bound_nanos(self) -> int | None:
-        """Its ceiling, and where it has none its guess; None: not even that is known."""
-        return self.ceiling_nanos if self.ceiling_nanos is not None else self.guess_nanos
+        """Its ceiling, and where it has none its guess; None: nothing bounds what its guess rests on."""
+        if self.ceiling_nanos is not None:
+            return self.ceiling_nanos
+        return None if self.output_most_nanos is None else self.guess_nanos
 
     @property
     def uncounted_nanos(self) -> int | None:

@@ -27,17 +27,21 @@ from parts.simulated import CASES, Case
 
 from spendgate.admission import Admit, Refuse, Wait, decide
 from spendgate.estimate import KindKeys, Sizes, sample_of
+from spendgate.gate.terms import rates_unknown
+from spendgate.policy import UnknownModel
 from spendgate.price_cards import Rates
 from spendgate.providers.interface import Ask
 from spendgate.standing import KindStanding, Scope, Size, Standing
 from spendgate.usage import Usage
 
 NANOS = 1_000_000_000
+WINDOW = 200_000
 INPUT, OUTPUT = 3_000, 15_000
 RATES = Rates(
     input=INPUT * 10**6, cache_read=INPUT * 10**5, cache_write_5m=INPUT * 10**6, cache_write_1h=INPUT * 10**6,
-    cache_write=INPUT * 10**6, output=OUTPUT * 10**6, web_search=0, request=0, context_window=200_000, source="simulated",
+    cache_write=INPUT * 10**6, output=OUTPUT * 10**6, web_search=0, request=0, context_window=WINDOW, source="simulated",
 )  # fmt: skip
+UNPRICED = rates_unknown(UnknownModel()).upto(None)
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Call:
     gate: int
     keys: KindKeys
     seconds: float
+    rates: Rates
     held: int = 0
     beside: tuple[int, ...] = ()
     """What it holds in the budgets beside the first."""
@@ -58,11 +63,12 @@ class Call:
 
     @property
     def nanos(self) -> int:
-        return (self.usage.input_tokens or 0) * INPUT + (self.usage.output_tokens or 0) * OUTPUT
+        return self.at(1)
 
     def at(self, share: float) -> int:
         """Cost when this share of the output has been streamed."""
-        return (self.usage.input_tokens or 0) * INPUT + int((self.usage.output_tokens or 0) * share) * OUTPUT
+        tokens_in, tokens_out = self.usage.input_tokens or 0, int((self.usage.output_tokens or 0) * share)
+        return (tokens_in * self.rates.input + tokens_out * self.rates.output) // 10**6
 
 
 @dataclass
@@ -95,6 +101,7 @@ class World:
 
     def __post_init__(self) -> None:
         case = self.case
+        self.rates = RATES if case.priced else UNPRICED
         self.limit = int(case.limit * NANOS)
         self.scope = Scope(
             "budget", "", "life", 0, None, None, self.limit, case.hold, int(case.wait * 1000), True, case.cut, 0
@@ -117,17 +124,19 @@ class World:
 
     def _costs(self) -> list[float]:
         case = self.case
-        most = (case.text_bytes * INPUT + case.output_max * OUTPUT) / NANOS if case.bounded else math.inf
+        output_max = WINDOW if case.output_max is None else case.output_max
+        bound = case.text_bytes * self.rates.input + output_max * self.rates.output
+        most = bound / 10**6 / NANOS if case.bounded else math.inf
         return [min(each * case.mean, most) for each in case.costs(self.rng, case.calls + case.warm)]
 
     def _call(self, number: int, cost: float) -> Call:
         case = self.case
-        tokens_in = int(cost * NANOS * case.input_share) // INPUT
-        tokens_out = (int(cost * NANOS) - tokens_in * INPUT) // OUTPUT
+        price_in, price_out = self.rates.input // 10**6, self.rates.output // 10**6
+        tokens_in = int(cost * NANOS * case.input_share) // price_in
+        tokens_out = (int(cost * NANOS) - tokens_in * price_in) // price_out
         keys = KindKeys.of(f"tool{number % case.kinds}", "m", "dialect")
-        return Call(
-            number, Usage(tokens_in, output_tokens=tokens_out), number % case.gates, keys, case.duration(self.rng)
-        )
+        usage, gate = Usage(tokens_in, output_tokens=tokens_out), number % case.gates
+        return Call(number, usage, gate, keys, case.duration(self.rng), self.rates)
 
     def _at(self, t: float, what: Callable[[float], None]) -> None:
         heapq.heappush(self.events, (t, next(self.numbers), what))
@@ -162,7 +171,7 @@ class World:
             self.line.pop(0)
 
     def _try(self, call: Call, t: float, *, ahead: int = 0, patient: bool = True) -> Admit | Wait | Refuse:
-        size = self.sizes[call.gate].size(call.keys, self.ask, RATES)
+        size = self.sizes[call.gate].size(call.keys, self.ask, self.rates)
         same = sum(other.keys == call.keys for other in self.open.values())
         kind = KindStanding(call.keys.kind, self.done.get(call.keys.kind, 0), same)
         standings = (self._standing(ahead), *self._beside())
@@ -209,7 +218,7 @@ class World:
     def _first_counts(self, call: Call, t: float, seconds: float) -> None:
         if call.number not in self.open:
             return
-        size = self.sizes[call.gate].size(call.keys, self.ask, RATES)
+        size = self.sizes[call.gate].size(call.keys, self.ask, self.rates)
         call.held = call.at(0) + (size.output_nanos or 0)
         self._wake(t)
         self._grow(call, t, t, seconds)
@@ -241,7 +250,7 @@ class World:
 
     def _learn(self, call: Call) -> None:
         self.done[call.keys.kind] = self.done.get(call.keys.kind, 0) + 1
-        sample = sample_of(self.case.text_bytes, call.usage, call.nanos, RATES)
+        sample = sample_of(self.case.text_bytes, call.usage, call.nanos, self.rates)
         for sizes in self.sizes if self.case.gates == 1 else (self.sizes[call.gate],):
             sizes.learn(call.keys, sample)
 

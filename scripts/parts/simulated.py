@@ -45,7 +45,9 @@ class Case:
     duration: Callable[[random.Random], float] = lambda _: 2.0
     arrives: Callable[[int], float] = lambda _: 0.0
     text_bytes: int = 2_000
-    output_max: int = 32_000
+    output_max: int | None = 32_000
+    priced: bool = True
+    """False: no list has the model, so that its price is the policy's and nobody knows its window."""
     opaque: bool = False
     input_share: float = 0.3
     bounded: bool = True
@@ -63,6 +65,10 @@ class Case:
 EXACT = Case("equal costs")
 VARIED = Case("varied costs", wait=60.0)
 """Waits as long as in `scripts/overshoot`: thirty times what a call takes."""
+SIX = Case("six agents", calls=6, limit=20, mean=0.4, text_bytes=60_000)
+"""A first morning: agents whose requests are as large as those of Claude Code and Codex."""
+UNPRICED = replace(VARIED, output_max=None, priced=False)
+"""Codex' own default model on the days before a list has its price."""
 CASES = (
     replace(EXACT, name="a: 20 times the visible request", text_bytes=2_000, output_max=100, input_share=1.0, bounded=False),
     replace(EXACT, name="a: a few words shown", text_bytes=100, output_max=100, input_share=1.0, bounded=False),
@@ -84,10 +90,21 @@ CASES = (
     replace(VARIED, name="d: two humps, cut", costs=two_humps, streams=True, cut=True),
     replace(VARIED, name="d: two humps, wait 20 s", costs=two_humps, wait=20.0),
     replace(EXACT, name="e: six agents, untouched $20", calls=6, limit=20, mean=0.3, text_bytes=100_000),
+    replace(SIX, name="e: six agents, uncapped", output_max=None),
+    replace(SIX, name="e: six agents, unpriced", priced=False),
+    replace(SIX, name="e: six agents, unpriced, uncapped", priced=False, output_max=None),
     replace(
         EXACT, name="f: ceiling, $0.10 against $5", hold=Hold.CEILING, calls=1_000, limit=5, mean=0.1, text_bytes=0,
         output_max=6_667, input_share=0.0, bounded=False,
     ),
+    replace(
+        VARIED, name="g: uncapped, log-normal, $20", costs=log_normal, limit=20, mean=0.8, text_bytes=20_000,
+        output_max=None,
+    ),
+    replace(UNPRICED, name="g: unpriced, equal costs"),
+    replace(UNPRICED, name="g: unpriced, log-normal", costs=log_normal),
+    replace(UNPRICED, name="g: unpriced, two humps", costs=two_humps),
+    replace(UNPRICED, name="g: unpriced, log-normal, $20", costs=log_normal, limit=20, mean=0.8, text_bytes=20_000),
     replace(EXACT, name="two gates", gates=2),
     replace(EXACT, name="in waves of ten, every 3 s", arrives=lambda number: number // 10 * 3.0),
     replace(EXACT, name="five kinds on one budget", kinds=5),

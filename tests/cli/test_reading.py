@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from cli.kit import NOW_MS, app, ran, row, settlement
-from spendgate.admission import Admit
+from spendgate.admission import Admit, RefusalKind, Refuse
 from spendgate.cli.output import Format, console, emit, safe
 from spendgate.config.paths import State, prepare
 from spendgate.errors import UsageError
@@ -177,6 +177,20 @@ def test_one_call_is_explained(state: State) -> None:
     assert said["cost_nanos"] == 123_456_789
     assert {(hold["budget"], hold["charged_nanos"]) for hold in said["holds"]} >= {("person/day", 123_456_789)}
     assert "charged" in ran(state, "calls", "show", "0a1b")
+
+
+@pytest.mark.parametrize("hold_nanos", [1, 2])
+def test_a_refused_call_is_explained_without_what_would_puzzle(state: State, hold_nanos: int) -> None:
+    """Its estimate is cut at the most that it can cost; a hold of one nano-dollar, which stands for any, is not told."""
+    spent = Refuse(RefusalKind.SPENT, "person", "", settled_nanos=2, hold_nanos=hold_nanos, limit_nanos=2)
+    made = replace(row("0d-refused", 5), estimate_nanos=5_580_000_000)
+    with closing(Ledger.open(state.ledger, state.gates, NOW_MS)) as ledger:
+        ledger.refused(made, spent, now_ms=NOW_MS, waited_ms=0, http_status=429)
+    said = ran(state, "calls", "show", "0d")
+
+    assert re.search(r"estimate +\$0.40\n +ceiling +\$0.40\n", said)
+    assert ("refused hold" in said) == (hold_nanos > 1)
+    assert json.loads(ran(state, "calls", "show", "0d", "--format", "json"))["estimate_nanos"] == 5_580_000_000
 
 
 def test_a_sub_agent_is_shown_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from gate.world import budget, costing, dollars, end, house, intent, policy, prove, replace, serve, stating, used
 from spendgate.admission import RefusalKind
+from spendgate.config.policy_file import parse_policy
 from spendgate.gate.interface import Admitted, Refused
 from spendgate.providers.interface import Reading
 from spendgate.standing import Hold
@@ -93,6 +95,21 @@ async def test_a_newcomer_is_not_refused_for_what_another_model_costs(tmp_path):
 
         assert isinstance(answer, Admitted)
         assert place.rows.calls(f"id = '{newcomer.call_id}'")[0]["held_nanos"] == dollars(0.04) - dollars(0.0057)
+
+
+@pytest.mark.parametrize(
+    ("model", "output_max"), [("gpt-6.2-sol", None), ("claude-of-tomorrow", 32_000), ("gpt-5.2", None)]
+)
+async def test_six_agents_of_a_first_morning_go_at_once(tmp_path, model, output_max):
+    """The built-in policy, an empty ledger, requests of 60 kB that nobody caps or prices: all leave, and no budget is drawn in
+    whole."""
+    rules = parse_policy((Path(__file__).parents[2] / "policies" / "default.yaml").read_bytes())
+    async with house(tmp_path, rules) as place:
+        for _ in range(6):
+            call = intent(model=model, text_bytes=60_000, output_max=output_max, may_wait=False)
+            call = replace(call, route=replace(call.route, provider="openai" if "gpt" in model else "anthropic"))
+            assert isinstance(await place.gate.hold(call), Admitted)
+        assert max(row["held_nanos"] for row in place.rows.calls()) == dollars(600) // 12
 
 
 async def test_people_do_not_wait_for_each_other(tmp_path):

@@ -61,11 +61,11 @@ async def test_a_cold_call_without_a_ceiling_is_charged_its_guess(tmp_path):
 
 
 async def test_a_call_of_which_nothing_is_known_is_charged_what_was_seen(tmp_path):
-    """A model without price and window held all that was left; what it sent and got is all there is to charge."""
+    """A model without price and window holds a twelfth of what is left; what it sent and got is all there is to charge."""
     async with house(tmp_path, policy(budget(100.0))) as place:
         row = await run(place, Reading(output_bytes=30), HUNG_UP, model="nobody-knows-1", output_max=None)
 
-        assert row["held_nanos"] == 100_000_000_000
+        assert row["held_nanos"] == 100_000_000_000 // 12
         assert row["cost_nanos"] == 500 * 15_000 + 10 * 75_000
         assert (row["basis"], "no counts" in row["flags"]) == ("estimated", True)
 

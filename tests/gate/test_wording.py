@@ -68,7 +68,7 @@ FIGURES = {
         pytest.param(
             Refuse(RefusalKind.SPENT, "person/tool", "", value="root|curl", **FIGURES | {"limit_nanos": 19_500_000_000}),
             "Spendgate: budget person/tool (root, curl) is spent. On this machine $19.50 spent and $0.30 held of $19.50; this"
-            " call needs $0.60. Ask.",
+            " call may need about $0.60 (an estimate). Ask.",
             id="nothing left",
         ),
         pytest.param(
@@ -79,7 +79,7 @@ FIGURES = {
         pytest.param(
             Refuse(RefusalKind.HELD, "organization", "", **FIGURES),
             "Spendgate: the rest of budget organization is held for calls that are still running. On this machine $19.50 spent"
-            " and $0.30 held of $20.00; this call needs $0.60. Try again in a moment. Ask.",
+            " and $0.30 held of $20.00; this call would hold $0.60 (an estimate). Try again in a moment. Ask.",
             id="held",
         ),
         pytest.param(

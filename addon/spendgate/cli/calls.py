@@ -205,12 +205,26 @@ _LABELS = {"held_nanos": "held at most"}
 """What a column's own name does not say: it is the largest hold that the call ever had."""
 
 
+_ANY = 1
+"""Nano-dollars: the `refused_hold_nanos` of a call of whose cost nothing was known where no other would have fitted either."""
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """The row without what would puzzle: an estimate, learned from calls that were billed more than they showed, above the most
+    that the call can cost; and a hold that stands for any."""
+    estimate, ceiling = row.get("estimate_nanos"), row.get("ceiling_nanos")
+    if estimate is not None and ceiling is not None:
+        row = {**row, "estimate_nanos": min(estimate, ceiling)}
+    return {**row, "refused_hold_nanos": None} if row.get("refused_hold_nanos") == _ANY else row
+
+
 @writing()
 def _explain(row: dict[str, Any], holds: tuple[CallHold, ...]) -> None:
     out = console()
     lines = [*_priced(row), *_basis(row)]
     if row["agent"] is not None and row["parent_agent"] is None:
         row = {**row, "parent_agent": "the main agent of this session"}
+    row = _told(row)
     for title, names in _SECTIONS:
         known = [(name, row[name]) for name in names if row.get(name) not in (None, "", "[]")]
         if known:

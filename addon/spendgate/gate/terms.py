@@ -26,7 +26,7 @@ from spendgate.gate.signs import Signs
 from spendgate.gate.wording import UNLISTED
 from spendgate.identity.people import evidence, facts
 from spendgate.policy import Policy, UnknownModel
-from spendgate.price_cards import Ladder, Rates, dearest
+from spendgate.price_cards import UNPRICED, Ladder, Rates, dearest
 from spendgate.price_change import PriceChange
 from spendgate.pricing import PriceBook, UnknownPrice, utc
 from spendgate.providers.interface import Route
@@ -282,4 +282,4 @@ def rates_of(
 def rates_unknown(unknown: UnknownModel) -> Ladder:
     """The policy's price of a model whose price nobody knows. It has no context window, so packed input has no bound."""
     each = unknown.input_nanos
-    return Ladder((), (Rates(each, each, each, each, each, unknown.output_nanos, 0, 0, None, "policy:unknown_model"),))
+    return Ladder((), (Rates(each, each, each, each, each, unknown.output_nanos, 0, 0, None, UNPRICED),))

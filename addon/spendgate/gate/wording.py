@@ -91,11 +91,21 @@ def _figures(refuse: Refuse, *, where: str = "On this machine ") -> str:
         return ""
     shown = Beside.of(refuse.limit_nanos, refuse.settled_nanos, refuse.held_nanos or 0)
     held = f" and {dollars(shown.held)} held" if shown.held else ""
-    said = refuse.kind is RefusalKind.SPENT and _left(refuse) is not None
-    hold_nanos = refuse.hold_nanos or 0
-    needs = f"; this call needs {dollars(shown.needed(hold_nanos))}" if not said and hold_nanos > 1 else ""
     source = f" The limit: {refuse.limit_from}." if refuse.limit_from else ""
-    return f"{where}{dollars(shown.spent)} spent{_billed(refuse)}{held} of {dollars(shown.limit)}{needs}.{source}"
+    return f"{where}{dollars(shown.spent)} spent{_billed(refuse)}{held} of {dollars(shown.limit)}{_needs(refuse, shown)}.{source}"
+
+
+def _needs(refuse: Refuse, shown: Beside) -> str:
+    """What the call itself wants of the budget, where that is not said yet. A single nano-dollar stands for what nobody knows;
+    a hold that is no bound may be a share of the budget, which is more than the call is expected to cost."""
+    nanos = refuse.hold_nanos or 0
+    if nanos <= 1 or (refuse.kind is RefusalKind.SPENT and _left(refuse) is not None):
+        return ""
+    needed = dollars(shown.needed(nanos))
+    if refuse.bounded:
+        return f"; this call needs {needed}"
+    wants = "would hold" if refuse.kind is RefusalKind.HELD else "may need about"
+    return f"; this call {wants} {needed} (an estimate)"
 
 
 def _billed(refuse: Refuse) -> str:
