@@ -40,6 +40,8 @@ def running(report: Report) -> Iterator[Check]:
     else:
         modes = ", ".join(report.said.modes)
         yield Check("gate", "gate", State.FINE, f"up ({modes})")
+    for other in report.other_gates:
+        yield Check("gate.others", "gate", State.FINDING, other, "start both with the same `--policy`, or end one")
     source = report.said.source if report.said else "not started yet"
     said = f"{source}, in force as {report.policy.hash}, {report.policy.mode}"
     faults = report.said.refused if report.said else ()

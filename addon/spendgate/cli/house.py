@@ -85,9 +85,10 @@ class House:
             certificates_of="organization" if isinstance(self.authority, Leaves) else "device",
             certificates_until_ms=int(term.dies.timestamp() * 1000) if (term := self.authority.term) else None,
             certificates_not_renewed=self.not_renewed,
+            command=self.wanted.for_command,
         )
         try:
-            in_force.tell(self.state, said)
+            in_force.tell(self.state, said, found.copy)
         except OSError as fault:
             note(f"`status` cannot show what is in force: {fault.strerror or fault}")
 
@@ -95,7 +96,7 @@ class House:
 def built(wanted: Wanted, given: Given, clock: Clock) -> House:
     """The parts, on disk where they are kept. Raises PolicyError, StateError."""
     state = prepare(wanted.state)
-    last_good = policies.LastGood(state, given.trust)
+    last_good = policies.LastGood(state, given.trust, command=wanted.for_command)
     found = last_good.start(given.source, clock.now_ms(), KNOWN)
     registry = Registry.build(found.policy.capture)
     authority, certificate = _authority(wanted, state, registry)
@@ -129,7 +130,7 @@ def scope_of(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.M
         sites=SITES | wild,
         private=PRIVATE_SITES | wild,
         counts_browsers=policy.capture.browsers == "count",
-        one_command=wanted.ca_folder is not None,
+        one_command=wanted.for_command,
     )
 
 

@@ -95,6 +95,8 @@ class Report:
     """The ways to be tried."""
     tools: tuple[captured.Tool, ...] = ()
     """How much of each tool's traffic to providers was read."""
+    other_gates: tuple[str, ...] = ()
+    """Gates that run on this ledger by another policy, in words."""
     went_by: tuple[dict[str, Any], ...] = ()
     """Calls that lack what a budget is kept per, and that it lets go by."""
 
@@ -122,6 +124,7 @@ class Report:
             "gate": {
                 "up": self.gates > 0,
                 "gates": self.gates,
+                "by_other_policies": list(self.other_gates),
                 "modes": list(said.modes) if said and self.gates else [],
                 "captures_nothing_through": list(self.silent),
             },
@@ -186,6 +189,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         ways=tuple(way for gate in in_force.of_gates(state, gates) for way in alive.ways(gate)),
         policy=_rules(policy),
         said=_said(said, sight),
+        other_gates=tuple(_other(each) for each in in_force.others(state, said.hash)) if said else (),
         person=match.person,
         budgets=tuple(budget_rows.row(standing, policy, reader.billed_by(standing)) for standing in standings),
         rates=() if sources else rates_shown.rows(policy, facts, reader, now_ms),
@@ -220,6 +224,11 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         asks=tuple(_own_asks(reader, policy, sight, match.person, now_ms)) if sight.sees(match.person) else (),
         unseen=() if sight.shared else reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
+
+
+def _other(gate: in_force.InForce) -> str:
+    what = "a command (`exec`)" if gate.command else "another gate here"
+    return f"{what} goes by {gate.source}, {gate.hash}: what is left of its limits is not shown"
 
 
 def _certificates(said: in_force.InForce | None, now_ms: int) -> dict[str, Any] | None:

@@ -182,7 +182,7 @@ def _set_aside() -> None:
 
 
 def _turning_away(wanted: Wanted) -> Iterator[object]:
-    if wanted.ca_folder is not None and sys.platform != "win32":
+    if wanted.for_command and sys.platform != "win32":
         yield OneAccount(wanted.lookup or system_lookup(), os.geteuid())
     if wanted.containers:
         yield Bridged(wanted.containers)
