@@ -73,6 +73,8 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
                 ended, ran = await _ran(command, child.variables)
             if ran:
                 bill(state.ledger, running.gate_id)
+            for text in running.later:
+                note(text)
     except SpendgateError as fault:
         if ended is None:
             raise

@@ -55,6 +55,8 @@ class House:
     """Why what an organization issued could not be renewed, the last time that it was asked for."""
     gate: str = ""
     """What its lock file is named by; nothing until it has one."""
+    later: list[str] = field(default_factory=list)
+    """What is for the end of a command that has the terminal until then (`exec`)."""
     listening: Listening = field(default_factory=lambda: Listening((), ""))
     """Where the gate listens; nowhere until it is up."""
 
@@ -63,6 +65,13 @@ class House:
         return attribute(
             peer, ask, self.in_force.policy, self.machine, now_ms=self.clock.now_ms(), sessions=self.sessions
         )
+
+    def say(self, text: str) -> None:
+        """A line for the person who started the gate; where a command has their terminal, after it, and once."""
+        if not self.wanted.for_command:
+            note(text)
+        elif text not in self.later:
+            self.later.append(text)
 
     def tell(self) -> None:
         """Say to reading commands what is in force; where that cannot be written, say so and go on."""

@@ -8,6 +8,7 @@ copy's is verified again at each start, so that whoever edits the copy has gaine
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -298,7 +299,14 @@ def _bundle(about: dict[str, Any], text_file: Path) -> Bundle | None:
 
 def named(source: Source) -> str:
     """What a policy's source is called: its whole path, or its URL."""
-    return str(source.absolute()) if isinstance(source, Path) else source.url
+    return str(whole(source)) if isinstance(source, Path) else source.url
+
+
+def whole(path: Path) -> Path:
+    """The whole path without `..`: the names as they were typed, but where a link is gone through on the way up."""
+    typed = path.absolute()
+    plain = os.path.normpath(typed)
+    return Path(plain if os.path.realpath(plain) == os.path.realpath(typed) else os.path.realpath(typed))
 
 
 def _file(source: Source) -> Path | str:
