@@ -123,7 +123,7 @@ def test_what_a_list_is_for_fits_80_columns(columns: tuple[Column, ...], row: Ro
 
 
 def test_whose_calls_and_what_is_left_fit_80_columns() -> None:
-    """Who, with which tool, which model, at what price: what the product is for goes last; of a budget, whether it is enforced."""
+    """Who, with which tool, which model, at what price: what the product is for goes last; whether a budget is enforced."""
     call = {
         "id": "019acb7e-91c0", "started_at": "14:05:09", "person": "alice", "tool": "claude-code", "model": "claude-sonnet-4-5",
         "path": "/v1/messages", "state": "interrupted", "input_tokens": "1,234,567", "output_tokens": "12,345",

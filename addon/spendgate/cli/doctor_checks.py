@@ -74,7 +74,10 @@ def kept(report: Report, health: Health) -> Iterator[Check]:
             "gate.deliveries", "alerts", State.FINDING, says, "see `spendgate alerts list`, and mend the receiver"
         )
     else:
-        yield Check("gate.deliveries", "alerts", State.FINE, "every message has arrived")
+        none = "no message goes to anybody: the policy has no `notify`"
+        yield Check(
+            "gate.deliveries", "alerts", State.FINE, "every message has arrived" if report.policy.receivers else none
+        )
 
 
 def _disk(health: Health) -> Check:

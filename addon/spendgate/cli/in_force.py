@@ -160,6 +160,12 @@ def named(state: State) -> Policy:
     return found
 
 
+def since_ms(state: State) -> int:
+    """Since when the policy here is in force, in epoch milliseconds; 0 where no gate has said so."""
+    said = told(state)
+    return said.since_ms if said is not None else 0
+
+
 def machine(state: State) -> str:
     """What the gate here calls this machine; empty where none has said so."""
     said = told(state)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spendgate.cli import alive, budget_rows, captured, in_force, rates_shown, seats
+from spendgate.cli.asking import standing
 from spendgate.cli.moments import iso
 from spendgate.cli.outside import Outside, outside
 from spendgate.cli.own_calls import calls_of, scopes_of_calls
@@ -44,6 +45,8 @@ class Rules:
     """How many rules tell of calls."""
     thresholds: int
     """How many shares of budgets are to be told."""
+    receivers: int = 0
+    """How many entries of `notify` there are, the teams' too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +224,9 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         went_by=went_by(policy, reader, now_ms, sight.where),
         certificates=_certificates(said, now_ms),
         undelivered=reader.undelivered() if sight.everything else (0, ()),
-        asks=tuple(_own_asks(reader, policy, sight, match.person, now_ms)) if sight.sees(match.person) else (),
+        asks=tuple(_own_asks(reader, policy, sight, match.person, (said.since_ms if said else 0, now_ms)))
+        if sight.sees(match.person)
+        else (),
         unseen=() if sight.shared else reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
 
@@ -250,9 +255,12 @@ def _source(one: Source) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _own_asks(reader: Reader, policy: Policy, sight: Sight, person: str, now_ms: int) -> Iterator[dict[str, Any]]:
-    messages = reader.messages(ASK)
-    for each in reader.asks():
+def _own_asks(
+    reader: Reader, policy: Policy, sight: Sight, person: str, times: tuple[int, int]
+) -> Iterator[dict[str, Any]]:
+    """`times`: since when the policy is in force, and now."""
+    messages, now_ms = reader.messages(ASK), times[1]
+    for each in standing(reader.asks(), policy, *times):
         if each.ask.person == person and each.open(now_ms):
             yield {
                 "id": each.ask.id,
@@ -277,6 +285,7 @@ def _rules(policy: Policy) -> Rules:
         expired=validity.expired,
         alerts=len(policy.alerts),
         thresholds=sum(len(budget.alerts) for budget in policy.budgets),
+        receivers=len(policy.notify) + sum(len(team.notify) for team in policy.roster.teams),
     )
 
 
