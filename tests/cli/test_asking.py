@@ -122,7 +122,7 @@ async def test_the_refusal_ends_with_the_command(tmp_path: Path) -> None:
     head = "version: 1\nowner: ops@acme.example\nbudgets: [{name: person, per: person, limit: $20 per month}]\nhelp: "
     helped, own = (parse_policy(f"{head}'{text}'".encode()) for text in ("Ask in #ai.", "Run: spendgate ask"))
     async with house(tmp_path, helped, asks="spendgate ask") as place:
-        assert (await _message(place)).endswith("UTC. Ask in #ai. To ask for more, run: spendgate ask")
+        assert (await _message(place)).endswith("UTC. Ask in #ai. To ask for more, run: `spendgate ask`")
         await place.gate.set_policy(own)
         assert (await _message(place)).endswith("UTC. Run: spendgate ask")
         with Reader(tmp_path / "ledger.db") as reader:

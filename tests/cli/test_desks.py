@@ -260,6 +260,17 @@ def test_an_account_writes_so_often(two: State, monkeypatch: pytest.MonkeyPatch)
         at(Peer(4711, frozenset()), "accept", args)
 
 
+def test_what_roots_own_exec_has_left_is_no_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its directory is where a service's would be: who never used Spendgate is told how to begin, and of no service."""
+    monkeypatch.delenv("SPENDGATE_STATE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("spendgate.config.paths._is_root", lambda: False)
+    monkeypatch.setattr(desks.paths, "SOCKET", tmp_path / "gate.sock")
+    monkeypatch.setattr(desks, "_owner", lambda _: 0)
+    monkeypatch.setattr(desks, "_ours", lambda _: False)
+    assert "has no ledger yet" in str(CliRunner().invoke(app, ["status"]).exception)
+
+
 @pytest.mark.parametrize(
     ("socket", "installed", "own", "found"),
     [
@@ -279,8 +290,7 @@ def test_where_a_command_looks(  # noqa: PLR0917 - one row is one machine
     monkeypatch.setattr(desks.paths, "SOCKET", path)
     monkeypatch.setattr(desks, "_is_socket", lambda each: socket and each == path)
     monkeypatch.setattr(desks, "_ours", lambda _: False)
-    if installed:
-        service.mkdir()
+    monkeypatch.setattr(desks, "_owner", lambda _: 4711 if installed else None)
     if own:
         (home / "spendgate").mkdir(parents=True)
         (home / "spendgate" / "ledger.db").touch()

@@ -93,6 +93,13 @@ def test_what_status_knows(report: Report) -> None:
         assert found[name].remedy
 
 
+@pytest.mark.parametrize(("receivers", "says"), [(0, "no message goes to anybody"), (1, "every message has arrived")])
+def test_messages_that_nobody_gets_have_not_arrived(report: Report, receivers: int, says: str) -> None:
+    """Without `notify` none can be late, and none can arrive."""
+    told = replace(report, policy=replace(report.policy, receivers=receivers))
+    assert says in next(each.says for each in doctor_checks.kept(told, FINE) if each.name == "gate.deliveries")
+
+
 def test_others_are_told_what_they_may_not_see(report: Report) -> None:
     """It is no finding, and not said to be fine."""
     checks = list(doctor_checks.kept(report, replace(FINE, failures=None)))

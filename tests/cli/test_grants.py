@@ -7,7 +7,7 @@ import re
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -88,7 +88,9 @@ def code_of(output: str) -> str:
 def test_ask_then_grant_then_status_shows_it(desk: Desk) -> None:
     """Who is asked, the figures, and after the grant what is more, until when, by whom and why."""
     asked = desk.ran("ask", "50", "--for", "release week", "--budget", "person")
-    assert "Asked lead@acme.example for $50.00 more of person for alice" in asked
+    assert "Written down: alice asks lead@acme.example for $50.00 more of person, until" in asked
+    assert "Nobody is told of it by this policy" in asked and "send lead@acme.example the last line" in asked
+    assert asked.splitlines()[-1] == code_of(asked)
 
     text = desk.ran("grant", code_of(asked), "--key", str(desk.key))
     assert text.startswith("spendgate-grant:")
@@ -107,6 +109,39 @@ def test_lists_give_programs_an_instant_and_say_what_was_granted(desk: Desk) -> 
     (ask,), (grant,) = (json.loads(desk.ran(group, "list", "--format", "json")) for group in ("ask", "grant"))
     assert (ask["until"], grant["until"]) == ("2999-07-01T17:30:00.000Z",) * 2
     assert (ask["amount_nanos"], ask["status"], ask["grant"]) == (50 * 10**9, "granted $0.15", grant["id"])
+
+
+def test_asks_do_not_pile_up(desk: Desk) -> None:
+    """A newer one for the same allowance stands in the older one's place; what the policy gives since answers it."""
+
+    def states() -> list[str]:
+        return [each["status"] for each in json.loads(desk.ran("ask", "list", "--format", "json"))]
+
+    for amount in ("50", "60"):
+        desk.ran("ask", amount, "--budget", "person")
+    first, second = states()
+    assert first.startswith("replaced by ") and second == "open"
+    (waits,) = json.loads(desk.ran("status", "--format", "json"))["asks"]
+    assert waits["amount_nanos"] == 60 * 10**9
+    given = (
+        "exceptions: [{budget: person, match: {person: %s}, add: $5, until: 2999-01-01, reason: r, approved_by: ops}]"
+    )
+    for person, becomes in (("bob", "open"), ("alice", "given by an exception")):
+        desk.force(POLICY + given % person + "\n")
+        said = in_force.told(desk.state)
+        assert said is not None
+        in_force.tell(desk.state, replace(said, since_ms=time.time_ns() // 1_000_000 + 1))
+        assert states()[1] == becomes
+    assert json.loads(desk.ran("status", "--format", "json"))["asks"] == []
+
+
+def test_a_grant_answers_what_was_asked_for_the_same(desk: Desk) -> None:
+    """Though it was made for the ask before."""
+    code = code_of(desk.ran("ask", "50", "--budget", "person"))
+    desk.ran("ask", "60", "--budget", "person")
+    desk.ran("grant", code, "--key", str(desk.key), "--reason", "w")
+    found = json.loads(desk.ran("ask", "list", "--format", "json"))
+    assert [each["status"] for each in found] == ["granted $50.00"] * 2
 
 
 def test_the_trail_tells_an_ask_from_a_grant(desk: Desk) -> None:
@@ -132,7 +167,7 @@ def test_an_end_is_told_as_a_time_from_now(text: str, minutes: int) -> None:
 
 
 def test_an_ask_is_written_once_and_bounded(desk: Desk) -> None:
-    """What is typed twice is one ask; ten are open at most; each is listed with whom it waits for."""
+    """What is typed twice is one ask; ten in a day at most, of which the newest stands; each is listed with whom it waits for."""
     until = ("--until", "2999-01-01")
     first = code_of(desk.ran("ask", "5", "--budget", "person", *until))
     assert code_of(desk.ran("ask", "$5", "--budget", "person", *until)) == first
@@ -142,7 +177,8 @@ def test_an_ask_is_written_once_and_bounded(desk: Desk) -> None:
     assert (over.exit_code, "10 asks that nobody has answered" in str(over.exception)) == (1, True)
     rows = json.loads(desk.ran("ask", "list", "--format", "json"))
     assert [row["amount_nanos"] // 10**9 for row in rows] == list(range(5, 15))
-    assert {(row["status"], row["asked_of"]) for row in rows} == {("open", "lead@acme.example")}
+    assert [row["status"] for row in rows] == [f"replaced by {rows[-1]['id']}"] * 9 + ["open"]
+    assert {row["asked_of"] for row in rows} == {"lead@acme.example"}
     assert desk.ran("ask", "list") != desk.ran("grant", "list")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.kit import ran
-from spendgate.cli import ask, me, report
+from spendgate.cli import ask, budget_rows, calls, me, report
 from spendgate.cli.output import Column, Row, fitting
 from spendgate.config.paths import State
 
@@ -120,3 +120,22 @@ def test_what_a_list_is_for_fits_80_columns(columns: tuple[Column, ...], row: Ro
     """Whether an ask has arrived; what is kept about somebody: the README sends people to these columns."""
     cells = {column.key: [str(row[column.key])] for column in columns}
     assert promised in [column.key for column in fitting(columns, cells, 80)]
+
+
+def test_whose_calls_and_what_is_left_fit_80_columns() -> None:
+    """Who, with which tool, which model, at what price: what the product is for goes last; whether a budget is enforced."""
+    call = {
+        "id": "019acb7e-91c0", "started_at": "14:05:09", "person": "alice", "tool": "claude-code", "model": "claude-sonnet-4-5",
+        "path": "/v1/messages", "state": "interrupted", "input_tokens": "1,234,567", "output_tokens": "12,345",
+        "cost_nanos": "$0.12", "basis": "reported",
+    }  # fmt: skip
+    cells = {column.key: [call.get(column.key, "")] for column in calls.COLUMNS}
+    assert {"person", "tool", "model", "state", "cost_nanos"} <= {
+        each.key for each in fitting(calls.COLUMNS, cells, 80)
+    }
+    budget = {
+        "budget": "person", "value": "alice", "spent": "$12.34", "held": "$0.25", "limit": "$100.00", "left": "$87.41",
+        "used": "12%", "resets": "12-01 00:00 UTC", "mode": "enforced",
+    }  # fmt: skip
+    cells = {key: [text] for key, text in budget.items()}
+    assert [each.key for each in fitting(budget_rows.COLUMNS, cells, 80)] == list(budget)

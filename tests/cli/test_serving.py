@@ -41,9 +41,10 @@ async def test_what_is_logged_is_a_line_like_every_other(tmp_path: Path, capsys:
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
 def test_a_port_that_is_none_is_wrong_usage(tmp_path: Path, port: str) -> None:
-    """Exit status 2, before anything is made."""
+    """One line with the remedy, before anything is made."""
     answer = CliRunner().invoke(app, ["run", "--state", str(tmp_path / "state"), "--port", port])
-    assert answer.exit_code == 2
+    assert isinstance(answer.exception, UsageError)
+    assert str(answer.exception).startswith(f"--port {port}: write a number from 0 to 65535")
     assert not (tmp_path / "state").exists()
 
 

@@ -40,5 +40,6 @@ def test_calls_are_listed_in_the_policys_zone(state: State) -> None:
     assert len(started) == 3
     for instant in started:
         there = datetime.fromisoformat(instant).astimezone(ZoneInfo("Asia/Tokyo"))
-        assert f"{there:%m-%d %H:%M:%S} JST" in table
+        today = there.date() == datetime.now(ZoneInfo("Asia/Tokyo")).date()
+        assert (f" {there:%H:%M:%S} " if today else f"{there:%m-%d %H:%M:%S} JST") in table
         assert instant.endswith("Z") and instant in csv

@@ -115,7 +115,7 @@ def test_it_is_known_by_its_first_key() -> None:
         (HEAD + "tax: 5\n", "november.yaml:5:6: tax: '5' is not an amount; write it as $20"),
         (HEAD + "tax: -$5\n", "november.yaml:5:6: tax: '-$5' is not an amount"),
         (HEAD + "tax: $5\ntotal: $6\n", "november.yaml:6:8: total: $6.00 is not what the parts add up to: $5.00"),
-        (HEAD + "tax: $5\ntaxes: $6\n", "november.yaml:6:1: taxes: unknown key; allowed: statement, provider"),
+        (HEAD + "tax: $5\ntaxes: $6\n", "november.yaml:6:1: taxes: unknown key; did you mean tax? allowed: statement, provider"),
         (SEAT, "november.yaml:6:5: seats[1].count: is missing; it is required"),
         (SEAT + "    count: 0\n", "november.yaml:8:12: seats[1].count: '0' is no number"),
         (SEAT + "    count: 3\n    people: [a, b]\n", "seats[1].count: 3 seats, and 2 people"),

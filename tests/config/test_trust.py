@@ -40,7 +40,7 @@ FAULTS = [
     (ONE.replace("version: 1", "version: 2"), "1:10: version: '2' is not a version"),
     ("version: 1\n", "1:1: keys: is missing; name at least one key"),
     ("version: 1\nkeys: []\n", "2:7: keys: an empty list"),
-    (ONE.replace("keys", "keyz"), "2:1: keyz: unknown key; allowed: version, keys, require_signature, least_revision, policy"),
+    (ONE.replace("keys", "keyz"), "2:1: keyz: unknown key; did you mean keys? allowed: version, keys, require_signature"),
     (ONE.replace("name:", "nam:"), "keys[1].name: is missing"),
     (ONE + ONE.splitlines()[2] + "\n", "4:12: keys[2].name: 'platform' is given twice"),
     (ONE + ONE.splitlines()[2] + "\n", "4:27: keys[2].key: 0706050403020100 is given twice"),

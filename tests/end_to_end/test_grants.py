@@ -24,7 +24,7 @@ from spendgate.standin.script import Script
 KEY = SecretKey.new(bytes(range(40)))
 TEXT = "The herons left in spring."
 CALL = {"model": "claude-sonnet-5", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
-COMMAND = re.compile(r"To ask for more, run: (spendgate ask(?: --state [^\s'\"]+)?)")
+COMMAND = re.compile(r"To ask for more, run: `(spendgate ask(?: --state [^\s'\"`]+)?)`")
 POLICY = f"""\
 version: 1
 owner: ops@acme.example

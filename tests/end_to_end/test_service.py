@@ -33,7 +33,7 @@ if reason := why_not():
 
 KEY = SecretKey.new(bytes(range(40)))
 TEXT = "The herons left in spring."
-COMMAND = re.compile(r"To ask for more, run: (spendgate ask --state [^\s'\"]+)")
+COMMAND = re.compile(r"To ask for more, run: `(spendgate ask --state [^\s'\"`]+)`")
 POLICY = """\
 version: 1
 owner: ops@acme.example

@@ -10,6 +10,7 @@ import pytest
 
 from gate.world import budget, costing, dollars, end, house, intent, policy, serve
 from spendgate.gate.interface import Refused
+from spendgate.ledger.orphans import Resolved
 from spendgate.pricing import PriceBook
 
 
@@ -25,6 +26,15 @@ async def test_a_new_budget_counts_what_its_window_holds(tmp_path):
 
         assert isinstance(answer, Refused)
         assert (answer.refuse.rule, answer.refuse.settled_nanos) == ("tool", dollars(2))
+
+
+@pytest.mark.parametrize(("ended", "says"), [(1, "ended 1 call of"), (2, "ended 2 calls of")])
+async def test_calls_of_a_dead_gate_are_told_with_where_to_look(tmp_path, monkeypatch, caplog, ended, says):
+    """One is one call."""
+    async with house(tmp_path, policy(budget(1.0)), start=False) as place:
+        monkeypatch.setattr(place.ledger, "resolve_orphans", lambda _now: Resolved(1, 0, ended))
+        place.gate._upkeep._resolve()
+    assert f"{says} a gate that died: `spendgate calls` lists them" in caplog.text
 
 
 async def test_a_second_gate_learns_from_the_first(tmp_path):

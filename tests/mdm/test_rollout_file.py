@@ -69,7 +69,7 @@ FAULTS = [
         {"enrolment": {"office": "https://a.example", "token": "root.pem"}},
         "enrolment.token: is a file with no credential",
     ),
-    ({"organisation": "Acme"}, "organisation: unknown key; allowed: version, organization"),
+    ({"organisation": "Acme"}, "organisation: unknown key; did you mean organization? allowed: version, organization"),
 ]
 
 

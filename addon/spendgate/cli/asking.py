@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +16,12 @@ from spendgate.cli.moments import moment
 from spendgate.config import paths
 from spendgate.errors import StateError, UsageError
 from spendgate.grants import answering_team, owner_of
-from spendgate.ledger.grants import Figures, GrantBook, GrantPort
+from spendgate.ledger.grants import Asked, Figures, GrantBook, GrantPort
 from spendgate.ledger.messages import figures_said
 from spendgate.money import NANOS_PER_DOLLAR, Money
-from spendgate.policy import Policy
+from spendgate.policy import Policy, person_then
 from spendgate.roster import PersonMatch
+from spendgate.selector import Facts
 from spendgate.window import day_starts_ms
 
 _AHEAD = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
@@ -109,6 +111,36 @@ def asked_of(policy: Policy, budget: Budget, team: tuple[str, ...]) -> str:
     """Who answers for the budget: the owner of the one team that it is about, of the person's team where it is theirs, else the
     file's."""
     return owner_of(policy, answering_team(policy, budget, team))
+
+
+def standing(found: Iterable[Asked], policy: Policy, since_ms: int, now_ms: int) -> tuple[Asked, ...]:
+    """Asks, each with whether an exception answers it. `since_ms`: since when the policy is in force."""
+    return tuple(
+        replace(each, excepted=each.open(now_ms) and _excepted(each, policy, since_ms, now_ms)) for each in found
+    )
+
+
+def _excepted(asked: Asked, policy: Policy, since_ms: int, now_ms: int) -> bool:
+    """Whether the policy has changed since, and now gives this person more of the budget than it refused by.
+
+    An exception that stood in it before has answered nothing: there the limit is no higher than the refusal said.
+    """
+    ask = asked.ask
+    budget = next((each for each in policy.budgets if each.name == ask.budget), None)
+    if since_ms <= ask.at_ms or budget is None:
+        return False
+    who = person_then(policy, ask.person, None, ask.machine, now_ms)
+    facts = Facts.of(person=ask.person, team=who.team, machine=ask.machine)
+    given = [
+        each
+        for each in policy.exceptions
+        if each.budget == ask.budget and each.holds(now_ms) and (not each.match.clauses or each.match.lets_off(facts))
+    ]
+    if not given or asked.figures.limit_nanos is None:
+        return bool(given)
+    least = max((each.limit_nanos or 0 for each in given), default=0)
+    raised = max(budget.limit_nanos, least) + sum(each.add_nanos or 0 for each in given)
+    return raised > asked.figures.limit_nanos
 
 
 def figures_of(refused: Mapping[str, Any] | None) -> Figures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from spendgate.policy import Policy
 from spendgate.standing import Standing
 from spendgate.window import zone_of
 
+_YEAR = re.compile(r"^\d{4}-(?=\d{2}-\d{2} )", re.ASCII)
 COLUMNS = (
     Column("budget", "budget", weight=0),
     Column("value", "for", weight=0),
@@ -20,9 +22,9 @@ COLUMNS = (
     Column("held", "held", right=True, weight=0),
     Column("limit", "limit", right=True, weight=0),
     Column("left", "left", right=True, weight=2),
-    Column("used", "used", right=True, weight=3),
-    Column("resets", "resets", weight=1),
-    Column("mode", "mode", weight=4),
+    Column("used", "used", right=True, weight=4),
+    Column("resets", "resets", weight=3),
+    Column("mode", "mode", weight=1),
 )
 KEYS = (
     "budget", "value", "window", "spent_nanos", "held_nanos", "limit_nanos", "left_nanos", "used", "open_calls", "resets",
@@ -66,7 +68,9 @@ def beside(budget: Mapping[str, Any]) -> dict[str, object]:
     """A row for people, whose figures add up as they are printed."""
     figures = Beside.of(budget["limit_nanos"], budget["spent_nanos"], budget["held_nanos"])
     amounts = {"spent": figures.spent, "held": figures.held, "limit": figures.limit, "left": figures.left}
-    return {**budget, **{name: dollars(nanos) for name, nanos in amounts.items()}}
+    # Without its year: few windows are longer, and the table must fit beside the rest.
+    resets = _YEAR.sub("", str(budget["resets"]))
+    return {**budget, "resets": resets, **{name: dollars(nanos) for name, nanos in amounts.items()}}
 
 
 def remarks(budget: Mapping[str, Any]) -> Iterable[str]:

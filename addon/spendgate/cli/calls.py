@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Annotated, Any
 
 import typer
@@ -26,13 +26,13 @@ from spendgate.window import zone_of
 _SHOWN_ID = 13
 _MOST = 1_000_000_000
 """More calls than any ledger has, and few enough for SQLite to count to."""
-_COLUMNS = (
+COLUMNS = (
     Column("id", "id", weight=0),
-    Column("started_at", "started", weight=3),
-    Column("person", "person", weight=5),
-    Column("tool", "tool", weight=4),
+    Column("started_at", "started", weight=2),
+    Column("person", "person", weight=1),
+    Column("tool", "tool", weight=1),
     Column("who", "sub-agent", weight=10),
-    Column("model", "model", weight=2),
+    Column("model", "model", weight=1),
     Column("path", "path", weight=9),
     Column("state", "state", weight=0),
     Column("input_tokens", "input", right=True, weight=6),
@@ -41,7 +41,7 @@ _COLUMNS = (
     Column("output_tokens", "output", right=True, weight=6),
     Column("cost_nanos", "cost", right=True, weight=0),
     Column("basis", "basis", weight=8),
-    Column("why", "refused by", weight=2),
+    Column("why", "refused by", weight=3),
 )
 _commands = typer.Typer(help="One line for each call; `calls show ID` explains one.", invoke_without_command=True)
 
@@ -83,8 +83,9 @@ def calls(
     found = desk(state).calls(asking, limit, free)
     rows, zone = found.rows, zone_of(found.timezone)
     if fmt is Format.TABLE:
-        rows = tuple(_short(row, zone) for row in rows)
-    emit(rows, _COLUMNS, fmt, empty=nothing(asking), keys=found.columns)
+        today = datetime.now(zone).date()
+        rows = tuple(_short(row, zone, today) for row in rows)
+    emit(rows, COLUMNS, fmt, empty=nothing(asking), keys=found.columns)
     if found.note:
         note(found.note)
     if found.hidden:
@@ -117,16 +118,16 @@ def show(
     if fmt is Format.JSON:
         emit_json({**row, "holds": [_hold(hold) for hold in holds]})
     elif fmt is Format.CSV:
-        emit([row], _COLUMNS, fmt)
+        emit([row], COLUMNS, fmt)
     else:
         _explain(row, holds)
 
 
-def _short(row: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
+def _short(row: dict[str, Any], zone: tzinfo, today: date) -> dict[str, Any]:
     return {
         **row,
         "id": row["id"][:_SHOWN_ID],
-        "started_at": to_the_second(row["started_at"], zone),
+        "started_at": to_the_second(row["started_at"], zone, today),
         "model": row["model"] or row["model_requested"],
         "why": _why(row),
         "who": _sub_agent(row),
@@ -249,6 +250,8 @@ def _basis(row: dict[str, Any]) -> list[str]:
     """What a person must know of how far to trust the number."""
     adjusted = adjustment(row.get("prices") or "") if row.get("cost_nanos") else None
     lines = [f"{exact(row['cost_nanos'])} by the policy's {safe(adjusted)}: what budgets count"] if adjusted else []
+    if "orphan" in (row.get("flags") or ""):
+        return [*lines, _orphan(row)]
     if row["basis"] == "estimated" and UNCOUNTED not in (row.get("flags") or ""):
         return [*lines, _CALIBRATED_BY if CALIBRATED in (row.get("flags") or "") else EXPECTED_ERROR]
     if lines:
@@ -256,6 +259,24 @@ def _basis(row: dict[str, Any]) -> list[str]:
     if row["basis"] == "reported" and row.get("cost_nanos") and row["cost_nanos"] != row.get("value_nanos"):
         return [f"the provider states what it bills, {exact(row['cost_nanos'])}, which goes before the list price"]
     return []
+
+
+def _orphan(row: dict[str, Any]) -> str:
+    """By what a call was charged whose gate ended first: see `ledger.orphans`."""
+    cost: int = row["cost_nanos"] or 0
+    if row["state"] == "failed":
+        return "its gate died before the call had left: nothing is charged"
+    if not cost:
+        by = "nothing was held for it, and nothing is charged"
+    elif row["basis"] == "ceiling":
+        by = "charged the most that it could cost"
+    elif cost == row["held_nanos"]:
+        by = "charged what was held for it"
+    elif cost == row["estimate_nanos"]:
+        by = "charged what it was expected to cost"
+    else:
+        by = "charged what such calls usually cost"
+    return f"its gate died before the answer ended; {by}"
 
 
 def _priced(row: dict[str, Any]) -> list[str]:

@@ -12,6 +12,8 @@ from spendgate.cli.file_desk import FileDesk
 from spendgate.cli.socket_desk import SocketDesk
 from spendgate.config import paths
 
+_ROOT = 0
+
 
 def desk(chosen: Path | None) -> Desk:
     """The one that `--state` names, a directory or a socket; else SPENDGATE_STATE's; else the service's, where one is
@@ -19,8 +21,10 @@ def desk(chosen: Path | None) -> Desk:
     root = paths.find(chosen).root
     if chosen is not None or os.environ.get(paths.VARIABLE):
         return SocketDesk(root) if _is_socket(root) or root.suffix == paths.SOCKET.suffix else FileDesk(chosen)
-    installed = _is_socket(paths.SOCKET) or (paths.SERVICE_DIRECTORY.exists() and not paths.State(root).ledger.exists())
-    # Of a service that has stopped it is said so, where there is no ledger of one's own that could be meant.
+    stopped = _owner(paths.SERVICE_DIRECTORY) not in (None, _ROOT) and not paths.State(root).ledger.exists()
+    # Of a service that has stopped it is said so, where there is no ledger of one's own that could be meant. Its directory is its
+    # account's: one of root's is what root's own `exec` has left.
+    installed = _is_socket(paths.SOCKET) or stopped
     return SocketDesk(paths.SOCKET) if installed and not _ours(paths.SERVICE_DIRECTORY) else FileDesk(chosen)
 
 
@@ -38,7 +42,12 @@ def _is_socket(path: Path) -> bool:
 
 
 def _ours(folder: Path) -> bool:
+    return sys.platform != "win32" and _owner(folder) == os.geteuid()
+
+
+def _owner(folder: Path) -> int | None:
+    """Whose it is; None where it is not there."""
     try:
-        return sys.platform != "win32" and folder.stat().st_uid == os.geteuid()
+        return folder.stat().st_uid
     except OSError:
-        return False
+        return None

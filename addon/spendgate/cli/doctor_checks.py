@@ -41,6 +41,8 @@ def running(report: Report) -> Iterator[Check]:
     else:
         modes = ", ".join(report.said.modes)
         yield Check("gate", "gate", State.FINE, f"up ({modes})")
+    for other in report.other_gates:
+        yield Check("gate.others", "gate", State.FINDING, other, "start both with the same `--policy`, or end one")
     source = report.said.source if report.said else "not started yet"
     said = f"{source}, in force as {report.policy.hash}, {report.policy.mode}"
     faults = report.said.refused if report.said else ()
@@ -73,7 +75,10 @@ def kept(report: Report, health: Health) -> Iterator[Check]:
             "gate.deliveries", "alerts", State.FINDING, says, "see `spendgate alerts list`, and mend the receiver"
         )
     else:
-        yield Check("gate.deliveries", "alerts", State.FINE, "every message has arrived")
+        none = "no message goes to anybody: the policy has no `notify`"
+        yield Check(
+            "gate.deliveries", "alerts", State.FINE, "every message has arrived" if report.policy.receivers else none
+        )
 
 
 def _disk(health: Health) -> Check:

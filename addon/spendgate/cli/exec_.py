@@ -12,11 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
+from spendgate.cli import in_force
 from spendgate.cli.bill import bill
 from spendgate.cli.child import CouldNotRun, run_child
 from spendgate.cli.environment import surroundings
 from spendgate.cli.options import PolicyOption, SetOption, StateOption, refuse_passwords
-from spendgate.cli.output import note
+from spendgate.cli.output import inert, note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
 from spendgate.config.credentials import UPSTREAM_AUTH
@@ -62,11 +63,18 @@ async def _run(command: list[str], policy: Path | None, state: paths.State, sets
                     note(f"WARNING {notice}")
                 port = running.listening.address[1]
                 child = surroundings(os.environ, port=port, ca_cert=running.ca_cert, folder=folder, hosts=running.hosts)
+                ours = running.in_force
+                for gate in in_force.others(state, ours.policy.hash):
+                    if not gate.command:
+                        by = f"this command goes by {inert(ours.source)} (`--policy` names another)"
+                        note(f"a gate runs here under {inert(gate.source)}; {by}")
                 for text in child.notes:
                     note(text)
                 ended, ran = await _ran(command, child.variables)
             if ran:
                 bill(state.ledger, running.gate_id)
+            for text in running.later:
+                note(text)
     except SpendgateError as fault:
         if ended is None:
             raise

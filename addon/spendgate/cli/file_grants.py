@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Sequence
 from contextlib import closing
 
+from spendgate.alerts import routing
 from spendgate.approvers import Approver
 from spendgate.budget import whole_name
-from spendgate.cli import granted
+from spendgate.cli import granted, in_force
 from spendgate.cli.asking import (
     WEEK_MS,
     amount_of,
@@ -18,6 +19,7 @@ from spendgate.cli.asking import (
     own_values,
     port,
     said,
+    standing,
     until_of,
     values_of,
 )
@@ -29,7 +31,7 @@ from spendgate.cli.reached import reached
 from spendgate.config.paths import SERVICE_DIRECTORY
 from spendgate.errors import StateError, UsageError
 from spendgate.grant_texts import REASON_LENGTH_MAX, Ask, exception_of
-from spendgate.grants import Refusal, Taken, may_approve
+from spendgate.grants import Refusal, Taken, answering_team, may_approve
 from spendgate.ledger.gates import living
 from spendgate.ledger.grants import Asked
 from spendgate.ledger.messages import ASK
@@ -79,7 +81,9 @@ def ask(hand: Hand, wish: Wish) -> tuple[str, ...]:
         raise StateError(f"this cannot be asked for by a code: {fault}") from fault
     asked = Asked(wanted, figures, asked_of(policy, about, who.team))
     with port(hand.state, policy, machine) as book:
-        return _lines(book.ask(asked, now_ms), policy, told=bool(living(hand.state.gates)))
+        asked = book.ask(asked, now_ms)
+    reaches = routing.keys_of_ask(policy, asked.ask, answering_team(policy, about, who.team), now_ms)
+    return _lines(asked, policy, sends=bool(living(hand.state.gates)), reaches=bool(reaches))
 
 
 def asks(hand: Hand) -> Rows:
@@ -92,7 +96,7 @@ def asks(hand: Hand) -> Rows:
             _ask_row(
                 each, hand.policy, now_ms, given.get(each.granted, ""), reached(messages.get(each.ask.id), names=names)
             )
-            for each in reader.asks()
+            for each in standing(reader.asks(), hand.policy, in_force.since_ms(hand.state), now_ms)
             if hand.sight.sees(each.ask.person)
         )
 
@@ -103,11 +107,11 @@ def grants(hand: Hand) -> Rows:
     with closing(Reader(hand.state.ledger)) as reader:
         rows = [
             _ask_row(each, policy, now_ms) | {"by": f"asked of {each.asked_of}"}
-            for each in reader.asks()
+            for each in standing(reader.asks(), policy, in_force.since_ms(hand.state), now_ms)
             if each.open(now_ms) and sight.sees(each.ask.person)
         ]
-        in_force = granted.shown(hand.state, policy, reader, now_ms).grants
-        counting = {each.grant for each in in_force if each.until_ms > now_ms}
+        grants_now = granted.shown(hand.state, policy, reader, now_ms).grants
+        counting = {each.grant for each in grants_now if each.until_ms > now_ms}
         rows += [
             _grant_row(each, policy, now_ms, counting)
             for each in reader.grants()
@@ -164,6 +168,8 @@ def _ask_row(asked: Asked, policy: Policy, now_ms: int, given: str = "", told: s
     """An ask as it is listed; `given`: what a grant has answered it with; `told`: whether its message is there."""
     each = asked.ask
     state = f"granted {given}".strip() if asked.granted else "open" if asked.open(now_ms) else "over"
+    if not asked.granted and (asked.replaced or asked.excepted):
+        state = f"replaced by {asked.replaced}" if asked.replaced else "given by an exception"
     return {
         "id": each.id,
         "status": state,
@@ -200,15 +206,26 @@ def _grant_row(taken: Taken, policy: Policy, now_ms: int, counting: set[str]) ->
     }
 
 
-def _lines(asked: Asked, policy: Policy, *, told: bool) -> tuple[str, ...]:
+def _lines(asked: Asked, policy: Policy, *, sends: bool, reaches: bool) -> tuple[str, ...]:
+    """`sends`: a gate runs that sends messages; `reaches`: the policy names somebody whom this one goes to."""
     each, figures = asked.ask, said(asked.figures)
     able = may_approve(policy, each.person, each.machine, each.values, each.at_ms)
+    what = f"{dollars(each.amount_nanos)} more of {each.budget}"
+    until = f"until {shown_in(policy.timezone, each.until_ms)}{f': {each.reason}' if each.reason else ''}."
+    if reaches:
+        when = "The running gate tells them now" if sends else "No gate runs: the next one tells them"
+        first = f"Asked {asked.asked_of} for {what} for {each.person}, {until}"
+        told = f"{when}; `spendgate ask list` says whether they have it."
+    else:
+        first = f"Written down: {each.person} asks {asked.asked_of} for {what}, {until}"
+        told = (
+            "Nobody is told of it by this policy, which has no `notify` for alerts and no approver with mail: send"
+            f" {asked.asked_of} the last line of this yourself."
+        )
     return (
-        f"Asked {asked.asked_of} for {dollars(each.amount_nanos)} more of {each.budget} for {each.person},"
-        f" until {shown_in(policy.timezone, each.until_ms)}{f': {each.reason}' if each.reason else ''}.",
+        first,
         *([f"When it refused: {figures}."] if figures else []),
-        f"{'The running gate tells them now' if told else 'No gate runs: the next one tells them'}; `spendgate ask list` says"
-        " whether they have it.",
+        told,
         *(_granting(asked, able) if able else _excepting(asked, policy)),
     )
 

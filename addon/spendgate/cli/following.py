@@ -120,8 +120,9 @@ async def _follow_prices(house: House, gate: Gate) -> None:
         try:
             book = await house.store.refresh(datetime.now(UTC))
         except StateError as fault:
-            note(str(fault))
-            house.prices = f"{prices.age(house.store.book(), now)}; the newer list could not be fetched"
+            used = prices.age(house.store.book(), now)
+            house.say(f"{fault}; calls are priced by {used}")
+            house.prices = f"{used}; the newer list could not be fetched"
             house.tell()
             await asyncio.sleep(prices.next_fetch(now, about_due=False))
             continue

@@ -29,7 +29,7 @@ async def given(wanted: Wanted) -> Given:
     """A policy from a URL is asked for now where no good copy of it is kept. Raises PolicyError, StateError, UsageError."""
     trust = trusted()
     if trust is None or trust.url is None:
-        return Given(wanted.policy, trust)
+        return Given(None if wanted.policy is None else policies.whole(wanted.policy), trust)
     if wanted.policy is not None:
         raise UsageError(f"--policy: {trust.file} says that the policy comes from {trust.url}; leave it out")
     url = PolicyUrl(trust.url, trust, way(wanted))

@@ -55,6 +55,8 @@ class House:
     """Why what an organization issued could not be renewed, the last time that it was asked for."""
     gate: str = ""
     """What its lock file is named by; nothing until it has one."""
+    later: list[str] = field(default_factory=list)
+    """What is for the end of a command that has the terminal until then (`exec`)."""
     listening: Listening = field(default_factory=lambda: Listening((), ""))
     """Where the gate listens; nowhere until it is up."""
 
@@ -63,6 +65,13 @@ class House:
         return attribute(
             peer, ask, self.in_force.policy, self.machine, now_ms=self.clock.now_ms(), sessions=self.sessions
         )
+
+    def say(self, text: str) -> None:
+        """A line for the person who started the gate; where a command has their terminal, after it, and once."""
+        if not self.wanted.for_command:
+            note(text)
+        elif text not in self.later:
+            self.later.append(text)
 
     def tell(self) -> None:
         """Say to reading commands what is in force; where that cannot be written, say so and go on."""
@@ -85,9 +94,10 @@ class House:
             certificates_of="organization" if isinstance(self.authority, Leaves) else "device",
             certificates_until_ms=int(term.dies.timestamp() * 1000) if (term := self.authority.term) else None,
             certificates_not_renewed=self.not_renewed,
+            command=self.wanted.for_command,
         )
         try:
-            in_force.tell(self.state, said)
+            in_force.tell(self.state, said, found.copy)
         except OSError as fault:
             note(f"`status` cannot show what is in force: {fault.strerror or fault}")
 
@@ -95,7 +105,7 @@ class House:
 def built(wanted: Wanted, given: Given, clock: Clock) -> House:
     """The parts, on disk where they are kept. Raises PolicyError, StateError."""
     state = prepare(wanted.state)
-    last_good = policies.LastGood(state, given.trust)
+    last_good = policies.LastGood(state, given.trust, command=wanted.for_command)
     found = last_good.start(given.source, clock.now_ms(), KNOWN)
     registry = Registry.build(found.policy.capture)
     authority, certificate = _authority(wanted, state, registry)
@@ -130,7 +140,7 @@ def scope_of(wanted: Wanted, policy: Policy, registry: Registry, authority: ca.M
         private=PRIVATE_SITES | wild,
         counts_browsers=policy.capture.browsers == "count",
         own_hosts=bool(policy.capture.hosts),
-        one_command=wanted.ca_folder is not None,
+        one_command=wanted.for_command,
     )
 
 

@@ -14,6 +14,8 @@ from spendgate.errors import PolicyError
 from spendgate.ledger.gates import living
 from spendgate.policy import Policy
 
+_MACHINE, _COMMAND = "in-force.json", "command-in-force.json"
+
 
 @dataclass(frozen=True, slots=True)
 class InForce:
@@ -46,33 +48,60 @@ class InForce:
     """While these certificates hold."""
     certificates_not_renewed: str = ""
     """Why the organization's office gave no others, though it is time."""
+    command: bool = False
+    """Whether it is the gate of one command (`exec`) alone."""
 
 
-def _file(state: State) -> Path:
-    return state.root / "policy" / "in-force.json"
+def _file(state: State, *, command: bool) -> Path:
+    return state.root / "policy" / (_COMMAND if command else _MACHINE)
 
 
 def _own(state: State, gate: str) -> Path:
     return state.gates / f"{gate}.json"
 
 
-def tell(state: State, said: InForce) -> None:
-    """Keep it, whole or not at all: as the last word on the policy, and as this gate's own. Raises OSError."""
+def _copy(state: State, gate: str) -> Path:
+    return state.gates / f"{gate}.policy"
+
+
+def tell(state: State, said: InForce, copy: bytes = b"") -> None:
+    """Keep it, whole or not at all: as this gate's own, with its policy, and as the last word of its kind. Raises OSError.
+
+    What goes for one command never takes the place of what the machine's gate has said. `copy`: `policies.InForce.copy`.
+    """
     data = json.dumps(asdict(said)).encode()
-    write_private(_file(state), data)
     if said.gate:
+        if copy:
+            write_private(_copy(state, said.gate), copy)
         write_private(_own(state, said.gate), data)
+    write_private(_file(state, command=said.command), data)
 
 
 def forget(state: State, gate: str) -> None:
     """This gate ends: it can be asked no more."""
-    with contextlib.suppress(OSError):
-        _own(state, gate).unlink()
+    for file in (_own(state, gate), _copy(state, gate)):
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def told(state: State) -> InForce | None:
-    """What was kept last; None where no gate has said anything that can be read."""
-    return _read(_file(state))
+    """What stands for this machine: what its gate says that runs now, else one that a command runs with, else what a gate said
+    last, else the gate of a command. None where none has said anything that can be read."""
+    last = _read(_file(state, command=False))
+    live = of_gates(state, living(state.gates))
+    ours = [said for said in live if not said.command]
+    if ours:
+        return last if last in ours else ours[-1]
+    if live:
+        newest = _read(_file(state, command=True))
+        return newest if newest in live else live[-1]
+    return last or _read(_file(state, command=True))
+
+
+def others(state: State, policy_hash: str) -> tuple[InForce, ...]:
+    """The gates that run on this ledger by another policy than that of this hash, one of each policy and kind."""
+    found = {(each.hash, each.source, each.command): each for each in of_gates(state, living(state.gates))}
+    return tuple(each for each in found.values() if each.hash != policy_hash)
 
 
 def of_gates(state: State, gates: tuple[str, ...]) -> tuple[InForce, ...]:
@@ -105,10 +134,18 @@ def policy(state: State) -> Policy:
     said = told(state)
     if said is None or said.source == policies.DEFAULT_NAME:
         return policies.default()
-    kept = policies.LastGood(state).policy()
+    kept = policies.LastGood(state, command=said.command).policy(_own_copy(state, said))
     if kept.hash != said.hash:
         raise PolicyError((f"{state.last_good_policy}: is not the policy in force ({said.hash}); restart the gate",))
     return kept
+
+
+def _own_copy(state: State, said: InForce) -> bytes:
+    """The policy as the gate itself has it, while it runs; two gates that go by two files have one last good copy."""
+    try:
+        return _copy(state, said.gate).read_bytes() if said.gate else b""
+    except OSError:
+        return b""
 
 
 def named(state: State) -> Policy:
@@ -121,6 +158,12 @@ def named(state: State) -> Policy:
         older = "; the file as it is now is refused, `spendgate status` says why" if said.refused else ""
         note(f"the policy: {inert(said.source)}, in force as {found.hash}{older}")
     return found
+
+
+def since_ms(state: State) -> int:
+    """Since when the policy here is in force, in epoch milliseconds; 0 where no gate has said so."""
+    said = told(state)
+    return said.since_ms if said is not None else 0
 
 
 def machine(state: State) -> str:

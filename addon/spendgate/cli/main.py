@@ -19,7 +19,7 @@ def run() -> None:
     """The program. What went wrong is one line that names the place and the remedy."""
     try:
         try:
-            application(*sys.argv[1:2])()
+            application(*(sys.argv[1:2] or ["--help"]))()
         finally:
             flush()
     except UsageError as fault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from spendgate.errors import UsageError
 
@@ -52,9 +52,10 @@ def shown(ms: int | None, zone: tzinfo) -> str:
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
-def to_the_second(instant: str, zone: tzinfo) -> str:
-    """An instant of the view `calls` for a table, without its year: `11-22 14:05:09 PST`."""
-    return datetime.fromisoformat(instant).astimezone(zone).strftime("%m-%d %H:%M:%S %Z")
+def to_the_second(instant: str, zone: tzinfo, today: date | None = None) -> str:
+    """An instant of the view `calls` for a table, without its year: `11-22 14:05:09 PST`; of `today`, `14:05:09`."""
+    here = datetime.fromisoformat(instant).astimezone(zone)
+    return here.strftime("%H:%M:%S" if here.date() == today else "%m-%d %H:%M:%S %Z")
 
 
 def iso(ms: int) -> str:

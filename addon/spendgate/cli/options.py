@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.errors import StateError, UsageError
 from spendgate.ledger.heads_file import NAME as HEADS
 
+_PORT_MAX = 65_535
 PolicyOption = Annotated[
     Path | None,
     typer.Option(
@@ -31,6 +33,7 @@ StateOption = Annotated[
         "--state",
         metavar="DIR",
         help="State directory, or a service's socket; else SPENDGATE_STATE, else the service's or your own.",
+        readable=False,  # `existing_state` says who may read it
     ),
 ]
 SetOption = Annotated[
@@ -71,6 +74,19 @@ FormatOption = Annotated[
 ]
 
 
+def port_from(least: int, option: str = "--port") -> Callable[[str], int]:
+    """The parser of a port's option: what is wrong is told in one line."""
+
+    def parsed(word: str | int) -> int:
+        number = int(word) if str(word).isascii() and str(word).isdigit() else -1
+        if not least <= number <= _PORT_MAX:
+            free = ", where 0 takes a free one" if least == 0 else ""
+            raise UsageError(f"{option} {word}: write a number from {least} to {_PORT_MAX}{free}")
+        return number
+
+    return parsed
+
+
 def utf8(name: str, text: str) -> str:
     """The text of an option or argument, which is looked for in the ledger. Raises UsageError where it holds bytes that no
     text in the ledger can have."""
@@ -91,6 +107,10 @@ def existing_state(chosen: Path | None) -> paths.State:
         state.ledger.exists() and not os.access(state.ledger, os.R_OK)
     ):
         owner = state.root.stat().st_uid
+        if sys.platform != "win32" and owner == os.geteuid():
+            raise StateError(
+                f"{state.root} cannot be read, though it is yours: run chmod -R u+rwX {shlex.quote(str(state.root))}"
+            )
         raise StateError(
             f"{state.root} belongs to uid {owner}: run this as that account, or choose another with --state"
         )

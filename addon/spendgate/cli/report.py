@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spendgate.cli import alive, budget_rows, captured, in_force, rates_shown, seats
+from spendgate.cli.asking import standing
 from spendgate.cli.moments import iso
 from spendgate.cli.outside import Outside, outside
 from spendgate.cli.own_calls import calls_of, scopes_of_calls
@@ -44,6 +45,8 @@ class Rules:
     """How many rules tell of calls."""
     thresholds: int
     """How many shares of budgets are to be told."""
+    receivers: int = 0
+    """How many entries of `notify` there are, the teams' too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class Report:
     """The ways to be tried."""
     tools: tuple[captured.Tool, ...] = ()
     """How much of each tool's traffic to providers was read."""
+    other_gates: tuple[str, ...] = ()
+    """Gates that run on this ledger by another policy, in words."""
     went_by: tuple[dict[str, Any], ...] = ()
     """Calls that lack what a budget is kept per, and that it lets go by."""
 
@@ -122,6 +127,7 @@ class Report:
             "gate": {
                 "up": self.gates > 0,
                 "gates": self.gates,
+                "by_other_policies": list(self.other_gates),
                 "modes": list(said.modes) if said and self.gates else [],
                 "captures_nothing_through": list(self.silent),
             },
@@ -186,6 +192,7 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         ways=tuple(way for gate in in_force.of_gates(state, gates) for way in alive.ways(gate)),
         policy=_rules(policy),
         said=_said(said, sight),
+        other_gates=tuple(_other(each) for each in in_force.others(state, said.hash)) if said else (),
         person=match.person,
         budgets=tuple(budget_rows.row(standing, policy, reader.billed_by(standing)) for standing in standings),
         rates=() if sources else rates_shown.rows(policy, facts, reader, now_ms),
@@ -217,9 +224,16 @@ def gathered(state: State, policy: Policy, reader: Reader, sight: Sight, now_ms:
         went_by=went_by(policy, reader, now_ms, sight.where),
         certificates=_certificates(said, now_ms),
         undelivered=reader.undelivered() if sight.everything else (0, ()),
-        asks=tuple(_own_asks(reader, policy, sight, match.person, now_ms)) if sight.sees(match.person) else (),
+        asks=tuple(_own_asks(reader, policy, sight, match.person, (said.since_ms if said else 0, now_ms)))
+        if sight.sees(match.person)
+        else (),
         unseen=() if sight.shared else reader.unseen(match.person, now_ms - DAY_MS, _UNSEEN_SHOWN),
     )
+
+
+def _other(gate: in_force.InForce) -> str:
+    what = "a command (`exec`)" if gate.command else "another gate here"
+    return f"{what} goes by {gate.source}, {gate.hash}: what is left of its limits is not shown"
 
 
 def _certificates(said: in_force.InForce | None, now_ms: int) -> dict[str, Any] | None:
@@ -241,9 +255,12 @@ def _source(one: Source) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _own_asks(reader: Reader, policy: Policy, sight: Sight, person: str, now_ms: int) -> Iterator[dict[str, Any]]:
-    messages = reader.messages(ASK)
-    for each in reader.asks():
+def _own_asks(
+    reader: Reader, policy: Policy, sight: Sight, person: str, times: tuple[int, int]
+) -> Iterator[dict[str, Any]]:
+    """`times`: since when the policy is in force, and now."""
+    messages, now_ms = reader.messages(ASK), times[1]
+    for each in standing(reader.asks(), policy, *times):
         if each.ask.person == person and each.open(now_ms):
             yield {
                 "id": each.ask.id,
@@ -268,6 +285,7 @@ def _rules(policy: Policy) -> Rules:
         expired=validity.expired,
         alerts=len(policy.alerts),
         thresholds=sum(len(budget.alerts) for budget in policy.budgets),
+        receivers=len(policy.notify) + sum(len(team.notify) for team in policy.roster.teams),
     )
 
 

@@ -15,7 +15,7 @@ import typer
 
 from spendgate import __version__
 from spendgate.cli.attending import socket_of
-from spendgate.cli.options import PolicyOption, SetOption, StateOption, refuse_passwords
+from spendgate.cli.options import PolicyOption, SetOption, StateOption, port_from, refuse_passwords
 from spendgate.cli.output import note
 from spendgate.cli.wanted import Wanted
 from spendgate.config import paths
@@ -56,7 +56,10 @@ def run(
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", min=0, max=65535, help="Port to listen on (default 8080, transparent 8443); 0 takes a free one."
+            "--port",
+            parser=port_from(0),
+            metavar="PORT",
+            help="Port to listen on (default 8080, transparent 8443); 0 takes a free one.",
         ),
     ] = None,
     set_: SetOption = None,

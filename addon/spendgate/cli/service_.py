@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from spendgate.cli.options import FormatOption
+from spendgate.cli.options import FormatOption, port_from
 from spendgate.cli.output import Format
 from spendgate.config.credentials import UPSTREAM_AUTH
 from spendgate.config.upstream import upstream_proxy
@@ -63,7 +63,9 @@ def install(
         Path | None,
         typer.Option("--policy", metavar="FILE", help="The policy file; without it the default policy."),
     ] = None,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The proxy's port on loopback.")] = 8080,
+    port: Annotated[
+        int, typer.Option("--port", parser=port_from(1), metavar="PORT", help="The proxy's port on loopback.")
+    ] = 8080,
     mode: Annotated[
         Mode,
         typer.Option(
@@ -74,8 +76,8 @@ def install(
         int | None,
         typer.Option(
             "--redirect-port",
-            min=1,
-            max=65535,
+            parser=port_from(1, "--redirect-port"),
+            metavar="PORT",
             help=f"transparent: where redirected connections come in, on loopback (default {PORT_REDIRECTED}).",
         ),
     ] = None,
@@ -146,7 +148,10 @@ def stop() -> None:
 def redirect(
     account: AccountOption = "spendgate",
     port: Annotated[
-        int, typer.Option("--port", min=1, max=65535, help="Where the gate takes redirected connections.")
+        int,
+        typer.Option(
+            "--port", parser=port_from(1), metavar="PORT", help="Where the gate takes redirected connections."
+        ),
     ] = PORT_REDIRECTED,
     containers: ContainersOption = None,
 ) -> None:

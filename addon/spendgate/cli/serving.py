@@ -71,6 +71,8 @@ class Serving:
     """What the policy in force wants of rules that redirect."""
     shared: Shared
     """Addresses at which clients of this gate have named other hosts."""
+    later: list[str]
+    """`House.later`."""
 
 
 class _Notes(logging.Handler):
@@ -158,7 +160,7 @@ async def serving(wanted: Wanted, clock: Clock | None = None) -> AsyncIterator[S
                 _set_aside()
                 yield Serving(
                     listening, house.registry.hosts(), house.ca_cert, house.in_force, ledger.gate_id,
-                    partial(_wish, house), shared,
+                    partial(_wish, house), shared, house.later,
                 )  # fmt: skip
         finally:
             in_force.forget(house.state, house.gate)
@@ -182,7 +184,7 @@ def _set_aside() -> None:
 
 
 def _turning_away(wanted: Wanted) -> Iterator[object]:
-    if wanted.ca_folder is not None and sys.platform != "win32":
+    if wanted.for_command and sys.platform != "win32":
         yield OneAccount(wanted.lookup or system_lookup(), os.geteuid())
     if wanted.containers:
         yield Bridged(wanted.containers)

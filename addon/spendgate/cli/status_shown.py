@@ -149,13 +149,18 @@ def _covered(tool: Tool, zone: tzinfo) -> dict[str, object]:
 def _print_policy(report: Report, zone: tzinfo) -> None:
     """Whether a gate is up, and by which policy it goes."""
     said, policy = report.said, report.policy
-    up = f"up ({', '.join(said.modes)})" if report.gates and said else "not running"
+    how = ("one command",) if said and said.command else said.modes if said else ()
+    up = f"up ({', '.join(how)})" if report.gates and said else "not running"
     say("gate", up + (f", {report.gates} gates on this ledger" if report.gates > 1 else ""))
     for way in report.silent:
         say("", f"captures nothing through {value(way)}: a canary call there was not answered", style="red")
     _print_certificates(report)
     source = value(said.source) if said else "not started yet"
     say("policy", source, policy.hash, value(policy.mode), value(f"owner {policy.owner}"))
+    if said and said.command and not report.gates:
+        say("", "it held for a command that has ended (`exec`); no gate of `run` has said anything here")
+    for line in report.other_gates:
+        say("", line, style="yellow")
     for line in _about(report):
         say("", line)
     for notice in report.notices:

@@ -27,3 +27,8 @@ class Wanted:
     """Whose connections are led here by a bridge, and count for whom."""
     socket: Path | None = None
     """Where a service's clients are answered; None: nowhere."""
+
+    @property
+    def for_command(self) -> bool:
+        """Whether the gate is that of one command (`exec`)."""
+        return self.ca_folder is not None

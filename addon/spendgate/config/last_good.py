@@ -8,6 +8,7 @@ copy's is verified again at each start, so that whoever edits the copy has gaine
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -71,6 +72,8 @@ class InForce:
     """In a word, why the newer state is refused."""
     signed_by: str = ""
     """Whose signature the policy that decides now has; empty: none that was looked for."""
+    copy: bytes = b""
+    """Its files as they are kept; empty for the embedded default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,16 @@ class Refused:
 
 
 class LastGood:
-    """The last policy that took force, kept in the state directory (0600) with what it includes, its source and time."""
+    """The last policy that took force, kept in the state directory (0600) with what it includes, its source and time.
 
-    def __init__(self, state: State, trust: Trust | None = None) -> None:
-        self._text = state.last_good_policy
-        self._about = state.last_good_policy.with_suffix(".json")
+    `command`: the policy of one command (`exec`). It is kept in a place of its own, so that it never stands for the gate's; both
+    places are read, so that neither is a way back to an older revision.
+    """
+
+    def __init__(self, state: State, trust: Trust | None = None, *, command: bool = False) -> None:
+        places = (state.last_good_policy, state.command_policy)
+        self._text, self._other = reversed(places) if command else places
+        self._about = self._text.with_suffix(".json")
         self._trust = trust
 
     def start(self, source: Source | None, now_ms: int, known: Known = UNCHECKED) -> InForce:
@@ -151,10 +159,11 @@ class LastGood:
         """Whether signatures are looked at."""
         return self._trust is not None
 
-    def policy(self) -> Policy:
-        """The copy, whatever file it was read from. Raises PolicyError where there is none that can be read."""
-        about = self._told()
-        found = self._bundle(about)
+    def policy(self, copy: bytes = b"") -> Policy:
+        """The copy, whatever file it was read from, or the policy of another `InForce.copy`. Raises PolicyError where none can
+        be read."""
+        about = _read(copy) if copy else _told(self._text)
+        found = _bundle(about, self._text)
         if found is None:
             raise PolicyError((f"{self._text}: is no whole copy of a policy; restart the gate",))
         return parse_policy(found.main, str(about["source"]), beside=found.beside)
@@ -177,61 +186,56 @@ class LastGood:
             policy, signed = believed(origin, str(_file(source)), known, self._trust, self._latest(name, kept, current))
             found = origin.bundle
             since_ms = kept.since_ms if kept is not None and kept.policy.hash == policy.hash else now_ms
-            self._keep(found, name, since_ms, policy.validity.revision)
+            copy = self._keep(found, name, since_ms, policy.validity.revision)
         except (PolicyError, StateError) as fault:
             if origin is None:
                 return Refused(fault, unreadable(fault))
             return Refused(fault, origin.bundle.state, origin.bundle.names)
         by = signed.by if signed else ""
         return InForce(
-            policy, since_ms, name, digest=found.state, looked_for=found.names, included=found.names, signed_by=by
+            policy,
+            since_ms,
+            name,
+            digest=found.state,
+            looked_for=found.names,
+            included=found.names,
+            signed_by=by,
+            copy=copy,
         )
 
-    def _keep(self, found: Bundle, source: str, since_ms: int, revision: int | None) -> None:
-        """One file is the copy, written whole or not at all; the other, written before it, is for people to read."""
+    def _keep(self, found: Bundle, source: str, since_ms: int, revision: int | None) -> bytes:
+        """One file is the copy, written whole or not at all, and given back; the other, before it, is for people to read."""
         included = {name: (data or b"").decode() for name, data in found.included}
         about = {
             "source": source, "since_ms": since_ms, "sha256": found.digest, "revision": revision,
             "text": found.main.decode(), "included": included,
             "signature": found.signature.decode() if found.signature is not None else None,
         }  # fmt: skip
+        copy = json.dumps(about).encode()
         try:
             write_private(self._text, found.main)
-            write_private(self._about, json.dumps(about).encode())
+            write_private(self._about, copy)
         except OSError as fault:
             raise StateError(f"{self._text}: cannot keep the policy: {fault.strerror or fault}") from fault
+        return copy
 
-    def _told(self) -> dict[str, Any]:
-        """What was kept; empty where it cannot be read."""
-        try:
-            about = json.loads(self._about.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return about if isinstance(about, dict) else {}
-
-    def _bundle(self, about: dict[str, Any]) -> Bundle | None:
-        """The copy's bytes; None where they are not those that were kept."""
-        text = about.get("text")
-        try:
-            included = tuple((str(name), str(text).encode()) for name, text in about.get("included", {}).items())
-            signature = about.get("signature")
-            signature = signature.encode() if isinstance(signature, str) else None
-            # Earlier versions had the text in its own file alone.
-            found = Bundle(text.encode() if isinstance(text, str) else self._text.read_bytes(), included, signature)
-        except (OSError, AttributeError, UnicodeEncodeError):
-            return None
-        return found if about.get("sha256") == found.digest else None
+    def _both(self) -> tuple[tuple[Path, dict[str, Any]], ...]:
+        """What was kept in either place, the newest revision first; its own before the other's."""
+        found = tuple((file, _told(file)) for file in (self._text, self._other))
+        return tuple(sorted(found, key=lambda each: -_revision(each[1])))
 
     def _kept(self, source: str, known: Known) -> InForce | None:
         """The good copy of this source; None where there is none that can be read."""
-        about = self._told()
-        found = self._bundle(about)
+        return next((kept for file, about in self._both() if (kept := self._copied(file, about, source, known))), None)
+
+    def _copied(self, file: Path, about: dict[str, Any], source: str, known: Known) -> InForce | None:
+        found = _bundle(about, file)
         if found is None or about.get("source") != source:
             return None
         try:
             policy, signed = believed(Held(found), source, known, self._trust)
-            by = signed.by if signed else ""
-            return InForce(policy, int(about["since_ms"]), source, included=found.names, signed_by=by)
+            by, copy = signed.by if signed else "", json.dumps(about).encode()
+            return InForce(policy, int(about["since_ms"]), source, included=found.names, signed_by=by, copy=copy)
         except (KeyError, TypeError, ValueError, PolicyError):
             return None
 
@@ -243,10 +247,11 @@ class LastGood:
         if current is not None:
             revision = current.policy.validity.revision
             return None if revision is None else Latest(revision, "", current.policy.hash)
-        about = self._told()
         # A signed policy is the same policy wherever it lies, so that another path is no way back to an older one.
-        same = about.get("source") == source or (self._trust is not None and self._trust.required)
-        if not same or not isinstance(about.get("revision"), int):
+        anywhere = self._trust is not None and self._trust.required
+        alike = (about for _, about in self._both() if anywhere or about.get("source") == source)
+        about = next((about for about in alike if isinstance(about.get("revision"), int)), None)
+        if about is None:
             return None
         revision = about["revision"]
         if self._trust is not None and self._trust.required:
@@ -257,9 +262,51 @@ class LastGood:
         return Latest(revision, str(about.get("sha256")), kept.policy.hash if kept else None)
 
 
+def _told(text: Path) -> dict[str, Any]:
+    """What was kept beside this text; empty where it cannot be read."""
+    try:
+        return _read(text.with_suffix(".json").read_bytes())
+    except OSError:
+        return {}
+
+
+def _read(copy: bytes) -> dict[str, Any]:
+    try:
+        about = json.loads(copy)
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _revision(about: dict[str, Any]) -> int:
+    found = about.get("revision")
+    return found if isinstance(found, int) else -1
+
+
+def _bundle(about: dict[str, Any], text_file: Path) -> Bundle | None:
+    """The copy's bytes; None where they are not those that were kept."""
+    text = about.get("text")
+    try:
+        included = tuple((str(name), str(text).encode()) for name, text in about.get("included", {}).items())
+        signature = about.get("signature")
+        signature = signature.encode() if isinstance(signature, str) else None
+        # Earlier versions had the text in its own file alone.
+        found = Bundle(text.encode() if isinstance(text, str) else text_file.read_bytes(), included, signature)
+    except (OSError, AttributeError, UnicodeEncodeError):
+        return None
+    return found if about.get("sha256") == found.digest else None
+
+
 def named(source: Source) -> str:
     """What a policy's source is called: its whole path, or its URL."""
-    return str(source.absolute()) if isinstance(source, Path) else source.url
+    return str(whole(source)) if isinstance(source, Path) else source.url
+
+
+def whole(path: Path) -> Path:
+    """The whole path without `..`: the names as they were typed, but where a link is gone through on the way up."""
+    typed = path.absolute()
+    plain = os.path.normpath(typed)
+    return Path(plain if os.path.realpath(plain) == os.path.realpath(typed) else os.path.realpath(typed))
 
 
 def _file(source: Source) -> Path | str:

@@ -7,11 +7,12 @@
     private/enrolment.json       where and under which name this device is enrolled over HTTPS
     ledger.db-reserve            room for endings on a full disk
     policy/last-good.json        the last policy that took force, whole; last-good.yaml beside it is its text, for people
-    policy/in-force.json         what the running gate last said of itself, for reading commands
+    policy/in-force.json         what a gate of `run` last said of itself, for reading commands
+    policy/command-*.json        the same two of `exec`, whose policy is that of one command
     prices/                      the newest price list that was fetched
     heads.json, heads.lock       what is remembered of the ledger outside it, and what was found wrong with it
     machine-id                   where the system has none
-    gates/                       one lock file for each gate process
+    gates/                       for each gate process its lock file, and what it last said of itself
 
 Rule: everything in it belongs to one account. A directory that another account owns or may write to could hand the gate a
 forged ledger, policy or key, so it is refused. On Windows access lists decide and the installer sets them; modes are
@@ -86,6 +87,11 @@ class State:
     def last_good_policy(self) -> Path:
         """The text of the last policy that took force."""
         return self.root / "policy" / "last-good.yaml"
+
+    @property
+    def command_policy(self) -> Path:
+        """The text of the last policy of an `exec`, where it took force for one command alone."""
+        return self.root / "policy" / "command-good.yaml"
 
     @property
     def gates(self) -> Path:

@@ -23,6 +23,7 @@ from spendgate.config.last_good import (
     default_bytes,
     load,
     named,
+    whole,
 )
 from spendgate.config.people import Known
 from spendgate.config.policy_file import UNCHECKED
@@ -41,6 +42,7 @@ __all__ = [
     "default_bytes",
     "load",
     "named",
+    "whole",
 ]
 
 logger = logging.getLogger(__name__)
@@ -96,7 +98,7 @@ class Watch(Following):
         self, path: Path, current: InForce, last_good: LastGood, *, now_ms: Callable[[], int], known: Known = UNCHECKED
     ) -> None:
         super().__init__(current, last_good, now_ms=now_ms, known=known)
-        self._path = path.absolute()
+        self._path = whole(path)
 
     async def run(self, changed: OnChange, stop: asyncio.Event) -> None:
         """Until `stop`: call `changed` whenever the bytes of the file, or of one that it includes, have changed.

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from spendgate.config.faults import Faults, NotAmong, Place, meant, one_of, shown
+from spendgate.config.faults import Faults, NotAmong, Place, cut, meant, one_of, shown
 from spendgate.config.nodes import Broken, Items, Mapping, Node, Text
 
 TEXT_LENGTH_MAX = 2_000
 """Of one value; `help` ends every refusal."""
+_SHOWN_MAX = 12
+"""Of the keys that may stand there."""
 _EMPTY_LIST = "an empty list; leave the key out, or name something"
 
 
@@ -167,8 +169,10 @@ class Section:
         """Name every key that nobody asked for; `hint` ends each fault."""
         for name, (key, _) in self._entries.items():
             if name not in self._asked:
-                near = "" if self._faults.enough else meant(name, tuple(self._asked))
-                self._faults.add(key.place, self._at(name), f"unknown key; {one_of(self._asked)}{near}{hint}")
+                known = tuple(self._asked)
+                near = "" if self._faults.enough else meant(name, known)
+                words = f"{near} {one_of(cut(known, _SHOWN_MAX))}" if near else f"; {one_of(cut(known, _SHOWN_MAX))}"
+                self._faults.add(key.place, self._at(name), f"unknown key{words}{hint}")
 
 
 def _scalar(node: Node, path: str, faults: Faults, *, lines: bool = False) -> Text | None:

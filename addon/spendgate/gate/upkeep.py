@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from spendgate import lapse
+from spendgate import lapse, plural
 from spendgate.audit_words import AuditWord
 from spendgate.calibration import ONE_PPM, Factors
 from spendgate.errors import LedgerUnavailable
@@ -253,7 +253,10 @@ class Upkeep:
         self._orphans_at_ms = self._clock.boot_ms()
         resolved = self._ledger.resolve_orphans(self._clock.now_ms())
         if resolved.released or resolved.interrupted:
-            logger.warning("ended %d calls of a gate that died", resolved.released + resolved.interrupted)
+            count = plural.counted(resolved.released + resolved.interrupted, "call")
+            logger.warning(
+                "ended %s of a gate that died: `spendgate calls` lists them, as interrupted or failed", count
+            )
 
     def _watch_end(self) -> None:
         """Tell once, in the log and in the audit trail, that the policy in force has ended, whatever it says of that."""

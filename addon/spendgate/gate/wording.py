@@ -25,7 +25,8 @@ def message(refuse: Refuse, *, timezone: str, help_text: str, asks: str = "") ->
     parts.append(_others(refuse))
     parts.append(help_text.strip())
     if asks and refuse.kind is RefusalKind.SPENT and ASKING not in help_text:
-        parts.append(f"To ask for more, run: {asks}")
+        # In backticks: clients go on after the message, and what they add must not become part of the command.
+        parts.append(f"To ask for more, run: `{asks}`")
     return " ".join(part for part in parts if part)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -31,8 +31,12 @@ FORGED_MAX: Final = 10
 """Refused grants without their approver's signature that are told in a day; the audit trail has all."""
 OVER: Final = "its time is over"
 _ASKS: Final = """SELECT id, at_ms, until_ms, person, budget, amount_nanos, reason, call, spent_nanos, held_nanos, limit_nanos,
-    resets_ms, asked_of, code, (SELECT grants.id FROM grants WHERE grants.ask = asks.id ORDER BY grants.seq DESC LIMIT 1)
+    resets_ms, asked_of, code, coalesce(
+        (SELECT grants.id FROM grants WHERE grants.ask = asks.id ORDER BY grants.seq DESC LIMIT 1),
+        (SELECT grants.id FROM grants WHERE grants.person = asks.person AND grants.budget = asks.budget
+            AND grants.at_ms > asks.at_ms ORDER BY grants.seq DESC LIMIT 1))
     FROM asks ORDER BY seq"""
+"""Each with the grant that answers it: the one made for it, else one that the person was given since for that budget."""
 _GRANTS: Final = """SELECT text, grants.at_ms, coalesce(min(grant_ends.at_ms, until_ms), until_ms), coalesce(why, '')
     FROM grants LEFT JOIN grant_ends ON grant_ends.grant_id = grants.id ORDER BY grants.seq"""
 _LATEST: Final = "SELECT coalesce((SELECT max(seq) FROM grants), 0), coalesce((SELECT max(seq) FROM grant_ends), 0)"
@@ -59,10 +63,14 @@ class Asked:
     """Whose budget it is: who is to answer."""
     granted: str = ""
     """The grant that has answered it."""
+    replaced: str = ""
+    """The newer ask of the same person for the same allowance, which stands in its place."""
+    excepted: bool = False
+    """Whether an exception that the policy has got since answers it; the ledger does not know that."""
 
     def open(self, now_ms: int) -> bool:
         """Whether it waits for an answer."""
-        return not self.granted and self.ask.until_ms > now_ms
+        return not (self.granted or self.replaced or self.excepted) and self.ask.until_ms > now_ms
 
 
 class GrantPort(Protocol):
@@ -91,7 +99,15 @@ def asks(conn: sqlite3.Connection) -> tuple[Asked, ...]:
         except ValueError:
             continue
         found.append(Asked(ask, Figures(call, spent, held, limit, resets), asked_of, granted or ""))
-    return tuple(found)
+    newest = {_allowance(each.ask): each.ask.id for each in found}
+    return tuple(
+        each if newest[_allowance(each.ask)] == each.ask.id else replace(each, replaced=newest[_allowance(each.ask)])
+        for each in found
+    )
+
+
+def _allowance(ask: Ask) -> tuple[str, str, str, tuple[tuple[str, str], ...]]:
+    return ask.machine, ask.person, ask.budget, tuple(sorted(ask.values.items()))
 
 
 def grants(conn: sqlite3.Connection) -> tuple[Taken, ...]:
@@ -196,6 +212,9 @@ def _ask(conn: sqlite3.Connection, asked: Asked, policy: Policy, now_ms: int) ->
     said = f"ask {ask.id}: {more}: {ask.reason or 'no reason given'}"
     audit_log.append(conn, audit_log.Line(now_ms, AuditWord.ASK, said, ask.person))
     told = (figures.spent_nanos, figures.held_nanos, figures.limit_nanos)
+    for each in mine:
+        if _allowance(each.ask) == _allowance(ask):
+            outbox.answered(conn, messages.ASK, each.ask.id, ask.person, now_ms)  # what is not sent yet need not be
     outbox.write(conn, [messages.of_ask(ask, policy, asked.asked_of, told, now_ms)], now_ms)
     return asked
 
