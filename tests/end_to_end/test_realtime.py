@@ -91,7 +91,7 @@ def test_a_spent_budget_ends_the_session(provider: Provider, folder: Path) -> No
         assert "ended: spent" in rows(gate, "free", 1)[0]["flags"]
         again = turned_away(gate)
         assert "budget person" in again["message"]
-        assert "Ask in #ai-budget. To ask for more, run: `spendgate ask`" in again["message"]
+        assert "Ask in #ai-budget. To ask for more, run: `spendgate ask" in again["message"]
         refused = rows(gate, "refused", 1)[0]
         assert (refused["refused_why"], refused["http_status"]) == ("spent", 101)
         assert sum(each.path.startswith("/v1/realtime") for each in provider.served[before:]) == 1
