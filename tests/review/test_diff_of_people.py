@@ -328,3 +328,76 @@ def test_whose_calls_have_another_price_by_their_team() -> None:
     assert has(
         told(old, ("  carol: {", "  carol: {team: payments, ")), (Effect.MORE, "carol: some calls: list price -> x 0.5")
     )
+
+
+EACH = """\
+version: 1
+owner: lead@acme.example
+unknown_people: each
+people: {alice: {team: pay}, carol: {}}
+teams: {pay: {}}
+budgets:
+  - {name: z, per: person, limit: $99 per day}
+"""
+NOT_LISTED = "anybody who is not listed"
+ANY = 'match: {person: "*"}'
+
+
+@pytest.mark.parametrize(
+    ("rule", "now", "wanted"),
+    [
+        (
+            f"  - {{name: b, per: person, {ANY}, limit: $10 per week}}",
+            "match: {person: alice}",
+            (Effect.MORE, f"{NOT_LISTED}, carol: no longer under $10.00 per week for each person (b)"),
+        ),
+        (
+            "  - {name: b, per: person, except: {person: \"*\"}, limit: $10 per week}",
+            "except: {person: alice}",
+            (Effect.LESS, f"{NOT_LISTED}, carol: now under $10.00 per week for each person (b)"),
+        ),
+        (
+            f"  - {{name: b, per: team, {ANY}, limit: $10 per week, missing: refuse}}",
+            "match: {person: alice}",
+            (Effect.MORE, f"{NOT_LISTED}, carol: no longer under $10.00 per week for each team (b)"),
+        ),
+        (
+            f'models:\n  - {{name: m, {ANY}, deny: ["claude-opus-*"]}}',
+            "match: {person: alice}",
+            (Effect.MODELS, f"carol, {NOT_LISTED}: gain claude-opus-4-5"),
+        ),
+        (
+            f"rates:\n  - {{name: r, per: person, {ANY}, requests: 3 per minute}}",
+            "match: {person: alice}",
+            (Effect.MORE, f"{NOT_LISTED}, carol: no longer under 3 requests per minute for each person (r)"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_star_is_about_whoever_is_not_listed(rule: str, now: str, wanted: Told) -> None:
+    """Also where they keep their accounts' names: what another text no longer means of them is told of them."""
+    was = 'except: {person: "*"}' if "except" in rule else ANY
+    assert has(told(f"{EACH}{rule}\n", (was, now)), wanted)
+
+
+def test_a_star_is_printed_as_whom_it_means() -> None:
+    """No person is called `*`."""
+    rule = f"  - {{name: b, per: person, {ANY}, except: {{person: carol}}, limit: $10 per week}}\n"
+    for each in ("each", "shared"):
+        old = EACH.replace(": each", f": {each}")
+        found = told(old, ("per day}\n", f"per day}}\n{rule}"))
+        assert has(found, (Effect.LESS, f"alice, {NOT_LISTED}: newly limited to $10.00 per week")), found
+
+
+def test_who_is_listed_no_more_and_keeps_the_name_is_under_what_names_it() -> None:
+    """Under `each` the account's name is the person's."""
+    people = EACH.replace("carol: {}", "carol: {}, cate: {}")
+    old = f"{people}  - {{name: b, match: {{person: ca*}}, limit: $10 per week}}\n"
+    assert not any("(b)" in change.text for change in told(old, (", carol: {}", "")))
+
+
+def test_whoever_is_not_listed_is_nobody_whom_the_mode_names() -> None:
+    """Under `each` all that is refused to alice is only recorded of them."""
+    old = f"{EACH}mode: {{default: observe, enforce: [{{person: alice}}]}}\n"
+    assert has(
+        told(old, ("$99", "$5")), (Effect.LESS, "alice: $99.00"), (Effect.RECORDS, f"carol, {NOT_LISTED}: $99.00")
+    )

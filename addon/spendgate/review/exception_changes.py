@@ -11,9 +11,8 @@ from spendgate.money import short_dollars
 from spendgate.policy import Policy
 from spendgate.review.changes import Change, Effect, whom_of
 from spendgate.review.everybody import Pair
-from spendgate.review.reach import ANYBODY, Subject, people_in_words, reaches
-from spendgate.review.sample import OTHER
-from spendgate.selector import EVERY, Facts
+from spendgate.review.reach import Subject, people_in_words, reaches
+from spendgate.selector import EVERY
 from spendgate.window import Calendar, bounds, day_starts_ms, local_date, zone_of
 
 
@@ -90,8 +89,8 @@ def _entered(each: BudgetException, everybody: tuple[Pair, ...], policy: Policy)
     fits = [
         (
             pair.name,
-            reaches(each.match, EVERY, _known(pair, pair.was)),
-            reaches(each.match, EVERY, _known(pair, pair.now)),
+            reaches(each.match, EVERY, pair.was),
+            reaches(each.match, EVERY, pair.now),
         )
         for pair in everybody
         if pair.was is not None and pair.now is not None
@@ -102,16 +101,6 @@ def _entered(each: BudgetException, everybody: tuple[Pair, ...], policy: Policy)
     ):
         if names:
             yield _change(effect, each, f"{people_in_words(names)}: {word} {_words(each, policy)}")
-
-
-def _known(pair: Pair, facts: Facts) -> Facts:
-    """With a name of their own: whoever is not listed and keeps the account's is nobody whom a rule about others may mean.
-
-    Those whom an exception names have a pair of their own; all others have a name that no text of a policy has."""
-    if "person" in facts.values:
-        return facts
-    stranger = pair.name.startswith(ANYBODY) or pair.name == "anybody"
-    return Facts({**facts.values, "person": (OTHER if stranger else pair.name,)})
 
 
 _Key = tuple[str, str, str]
