@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -166,6 +167,21 @@ def test_who_moves_to_a_team_with_a_calendar_of_its_own() -> None:
         found, (Effect.EITHER, "bob: the day that runs now in budget person/day counts from 2026-11-28 00:00 JST on")
     )
     assert not any("the day that runs" in each.text for each in told(old, ("bob: {team: payments}", "bob: {}")))
+
+
+def test_no_window_moves_of_those_whom_the_budget_does_not_count() -> None:
+    """A budget of a team with a zone of its own keeps its days, whatever the file's zone is; and so do budgets of others."""
+    zoned = OLD.replace("payments: {", "payments: {timezone: Europe/Berlin, ").replace(
+        "version: 1", "version: 1\ntimezone: UTC"
+    )
+    old = zoned.replace(
+        "models:", "  - {name: t, per: person, match: {team: payments}, limit: $9 per day}\n"
+        "  - {name: c, per: person, match: {person: carol}, limit: $9 per day}\nmodels:"
+    )  # fmt: skip
+    for edit, budget in ((("timezone: UTC", "timezone: Asia/Tokyo"), "t"), (("Europe/Berlin", "Asia/Tokyo"), "c")):
+        runs = [change.text for change in told(old, edit) if "that runs now in" in change.text]
+        assert runs
+        assert not any(re.search(rf"budgets? .*\b{budget}\b(,| and| counts)", text) for text in runs), runs
 
 
 STRICT = OBSERVING.replace("unknown_people: shared", "unknown_people: refuse")
