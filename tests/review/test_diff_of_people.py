@@ -289,6 +289,20 @@ def test_another_reason_for_one_window_is_another_window() -> None:
     assert [change.effect for change in told(once, ("release week", "launch"))] == [Effect.MORE, Effect.LESS]
 
 
+TOKYO = ("version: 1", "version: 1\ntimezone: Asia/Tokyo")
+IN_VAIN = RAISED.replace("person/month", "team").replace("alice", "carol")
+
+
+def test_another_zone_has_other_instants_of_the_same_days() -> None:
+    """Sides that read alike are told by their instants; nothing of an exception whose budget does not count the person."""
+    found = [change.text for change in told(GRANTED, TOKYO) if change.where == "exceptions.person/month"]
+    until = "$50.00 more in person/month until 2026-12-16T00:00:00+0"
+    assert [text.startswith(f"alice: {until}0:00 (") and f" -> {until}9:00 (" in text for text in found] == [True]
+    assert not any("exceptions" in change.where for change in told(f"{OLD}exceptions: [{IN_VAIN}]\n", TOKYO))
+    listed = told(OLD, ("models:\n", f"exceptions: [{IN_VAIN}]\nmodels:\n"))
+    assert [(each.effect, each.text[:12]) for each in listed] == [(Effect.OTHER, "nobody: $50.")]
+
+
 def test_who_comes_under_an_exception_that_stays() -> None:
     """By the roster alone."""
     old = GRANTED.replace("match: {person: alice}", "match: {group: senior}")

@@ -15,6 +15,7 @@ from spendgate.roster import RESERVED_NAMES, SHARED, Person, UnknownPeople
 from spendgate.selector import EVERY, Clause, Facts, Selector, is_glob
 
 ANYBODY: Final = "anybody who is not listed"
+NOBODY: Final = "nobody"
 PERSONAL: Final = frozenset({"person", "team", "group"})
 """What a person brings to every call. All else a call may have or not."""
 _LACKING: Final = frozenset({"machine_group", "project", "api_key", "account"})

@@ -10,7 +10,7 @@ from typing import Final
 from spendgate.policy import Policy
 from spendgate.review.changes import Change, Effect
 from spendgate.review.everybody import Pair, may_have_any_name
-from spendgate.review.reach import Subject, reaches
+from spendgate.review.reach import NOBODY, Subject, reaches
 from spendgate.selector import EVERY, Facts, Selector
 
 
@@ -75,7 +75,7 @@ def by_force(old: Policy, new: Policy, people: People, told: Told) -> Iterator[C
     yield from found.values()
 
 
-_NOBODY: Final = ("nobody:", "nobody,")
+_NOBODY: Final = (f"{NOBODY}:", f"{NOBODY},")
 _EVERYBODY: Final = ("everybody:", "everybody,")
 """How a line begins that is about nobody of one kind: as much is said where nobody of it is listed on that side."""
 _ORDER: Final = list(Effect)
